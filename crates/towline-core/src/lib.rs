@@ -1,1 +1,3 @@
 //! towline-core
+
+pub mod http1;
