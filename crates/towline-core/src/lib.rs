@@ -1,3 +1,4 @@
 //! towline-core
 
+pub mod endpoint;
 pub mod http1;
