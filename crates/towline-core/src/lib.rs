@@ -5,6 +5,7 @@
 //! | [`wire`] | body bytes → frames (NDJSON, SSE) |
 //! | [`dialect`] | frames → events (Ollama, OpenAI) |
 //! | [`stream`] | the lifecycle: what happened → events, then one outcome |
+//! | [`endpoint`], [`http1`] | where a server is, and HTTP/1.1 on the way there |
 //! | [`clocks`] | deadlines and limits |
 //! | [`event`], [`outcome`], [`error`] | what a stream yields, how it ended, what went wrong |
 //!
@@ -13,8 +14,10 @@
 
 pub mod clocks;
 pub mod dialect;
+pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod http1;
 pub mod outcome;
 pub mod stream;
 pub mod wire;
