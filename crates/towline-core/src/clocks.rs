@@ -75,12 +75,7 @@ pub(crate) struct Marks {
 
 impl Marks {
     pub(crate) fn at(now: Instant) -> Self {
-        Self {
-            started: now,
-            sent: now,
-            alive: now,
-            record: now,
-        }
+        Self { started: now, sent: now, alive: now, record: now }
     }
 }
 
@@ -96,11 +91,7 @@ impl Due {
     pub(crate) fn after(from: Instant, limit: Option<Duration>, clock: Clock) -> Option<Self> {
         let limit = limit?;
         // A limit beyond what an Instant can hold never comes.
-        Some(Self {
-            at: from.checked_add(limit)?,
-            clock,
-            limit,
-        })
+        Some(Self { at: from.checked_add(limit)?, clock, limit })
     }
 
     pub(crate) fn earlier(a: Option<Self>, b: Option<Self>) -> Option<Self> {

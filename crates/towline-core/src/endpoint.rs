@@ -35,22 +35,12 @@ pub struct Endpoint {
 impl Endpoint {
     /// Plain HTTP to `host:port`, no base path.
     pub fn http(host: impl Into<String>, port: u16) -> Self {
-        Self {
-            scheme: Scheme::Http,
-            host: host.into(),
-            port,
-            base_path: String::new(),
-        }
+        Self { scheme: Scheme::Http, host: host.into(), port, base_path: String::new() }
     }
 
     /// TLS to `host:port`, no base path.
     pub fn https(host: impl Into<String>, port: u16) -> Self {
-        Self {
-            scheme: Scheme::Https,
-            host: host.into(),
-            port,
-            base_path: String::new(),
-        }
+        Self { scheme: Scheme::Https, host: host.into(), port, base_path: String::new() }
     }
 
     /// A Unix socket, no base path.
@@ -84,18 +74,10 @@ impl Endpoint {
             Scheme::Http => 80,
             Scheme::Https => 443,
             Scheme::Unix(_) => {
-                return if self.host.is_empty() {
-                    "localhost".into()
-                } else {
-                    bracketed(&self.host)
-                };
+                return if self.host.is_empty() { "localhost".into() } else { bracketed(&self.host) };
             }
         };
-        if self.port == default_port {
-            bracketed(&self.host)
-        } else {
-            self.host_port()
-        }
+        if self.port == default_port { bracketed(&self.host) } else { self.host_port() }
     }
 
     /// `host:port`, always with the port, brackets around IPv6.
@@ -117,18 +99,12 @@ impl Endpoint {
         let host = self.host.trim_end_matches('.').to_ascii_lowercase();
         host == "localhost"
             || host.ends_with(".localhost")
-            || host
-                .parse::<IpAddr>()
-                .is_ok_and(|address| address.to_canonical().is_loopback())
+            || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
     }
 }
 
 fn bracketed(host: &str) -> String {
-    if host.contains(':') {
-        format!("[{host}]")
-    } else {
-        host.to_owned()
-    }
+    if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
 /// The origin: `http://host:port`, `unix:/path`. No base path.
@@ -159,10 +135,7 @@ mod tests {
         endpoint.base_path = "/key-123/ollama".into();
         assert_eq!(endpoint.to_string(), "https://gateway.example:443");
         assert!(!format!("{endpoint:?}").contains("key-123"));
-        assert_eq!(
-            Endpoint::unix("/run/towline.sock").to_string(),
-            "unix:/run/towline.sock"
-        );
+        assert_eq!(Endpoint::unix("/run/towline.sock").to_string(), "unix:/run/towline.sock");
     }
 
     #[test]
@@ -174,10 +147,7 @@ mod tests {
             ("/v/", "/api/chat", "/v/api/chat"),
             ("v", "api/chat", "/v/api/chat"),
         ] {
-            let endpoint = Endpoint {
-                base_path: base.into(),
-                ..Endpoint::http("h", 1)
-            };
+            let endpoint = Endpoint { base_path: base.into(), ..Endpoint::http("h", 1) };
             assert_eq!(endpoint.target(path), target, "{base} {path}");
         }
     }
@@ -193,15 +163,9 @@ mod tests {
 
     #[test]
     fn loopback_is_told_by_name_or_address() {
-        for host in [
-            "localhost",
-            "LOCALHOST.",
-            "a.localhost",
-            "127.0.0.1",
-            "127.9.9.9",
-            "::1",
-            "::ffff:127.0.0.1",
-        ] {
+        for host in
+            ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]
+        {
             assert!(Endpoint::http(host, 1).is_loopback(), "{host}");
         }
         for host in ["example.com", "localhost.example", "10.0.0.1", "0.0.0.0"] {

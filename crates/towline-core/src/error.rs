@@ -169,11 +169,7 @@ fn message_in_body(body: &[u8]) -> String {
         if let Some(error) = value.get("error") {
             return message_in_error(error);
         }
-        if let Some(text) = value
-            .get("message")
-            .or_else(|| value.get("detail"))
-            .and_then(|m| m.as_str())
-        {
+        if let Some(text) = value.get("message").or_else(|| value.get("detail")).and_then(|m| m.as_str()) {
             return quote(text.as_bytes());
         }
     }
@@ -182,9 +178,7 @@ fn message_in_body(body: &[u8]) -> String {
 
 /// The words of an `error` value, which servers send as a string or as an object with a `message`.
 pub(crate) fn message_in_error(error: &serde_json::Value) -> String {
-    let text = error
-        .as_str()
-        .or_else(|| error.get("message").and_then(|m| m.as_str()));
+    let text = error.as_str().or_else(|| error.get("message").and_then(|m| m.as_str()));
     match text {
         Some(text) => quote(text.as_bytes()),
         None => quote(error.to_string().as_bytes()),
@@ -196,11 +190,8 @@ pub(crate) fn quote(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(QUOTE_CHARS * 4)];
     let text = String::from_utf8_lossy(head);
     let mut quoted = String::new();
-    for (count, c) in text
-        .split_whitespace()
-        .flat_map(|word| std::iter::once(' ').chain(word.chars()))
-        .skip(1)
-        .enumerate()
+    for (count, c) in
+        text.split_whitespace().flat_map(|word| std::iter::once(' ').chain(word.chars())).skip(1).enumerate()
     {
         if count == QUOTE_CHARS {
             quoted.push('…');

@@ -133,9 +133,7 @@ mod nanoseconds {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
     pub(super) fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
-        value
-            .map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX))
-            .serialize(to)
+        value.map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)).serialize(to)
     }
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {

@@ -62,22 +62,11 @@ impl Ending {
         match self {
             Self::Completed(_) => None,
             Self::Truncated(error) | Self::Failed(error) => Some(error.clone()),
-            Self::Cancelled {
-                reason,
-                may_have_had_effect,
-            } => Some(
-                Error::new(
-                    ErrorKind::Cancelled,
-                    Origin::Caller,
-                    format!("cancelled: {reason}"),
-                )
-                .with_effect(*may_have_had_effect),
+            Self::Cancelled { reason, may_have_had_effect } => Some(
+                Error::new(ErrorKind::Cancelled, Origin::Caller, format!("cancelled: {reason}"))
+                    .with_effect(*may_have_had_effect),
             ),
-            Self::TimedOut {
-                clock,
-                limit,
-                may_have_had_effect,
-            } => Some(
+            Self::TimedOut { clock, limit, may_have_had_effect } => Some(
                 Error::new(
                     ErrorKind::TimedOut,
                     clock.origin(),
@@ -93,12 +82,9 @@ impl Ending {
         match self {
             Self::Completed(_) => true,
             Self::Truncated(error) | Self::Failed(error) => error.may_have_had_effect,
-            Self::Cancelled {
-                may_have_had_effect, ..
+            Self::Cancelled { may_have_had_effect, .. } | Self::TimedOut { may_have_had_effect, .. } => {
+                *may_have_had_effect
             }
-            | Self::TimedOut {
-                may_have_had_effect, ..
-            } => *may_have_had_effect,
         }
     }
 }
@@ -123,11 +109,7 @@ impl Outcome {
     /// # Errors
     /// The outcome itself, with the part of the reply that came, for every other ending.
     pub fn into_completed(self) -> Result<Reply, Box<Outcome>> {
-        if self.is_completed() {
-            Ok(self.reply)
-        } else {
-            Err(Box::new(self))
-        }
+        if self.is_completed() { Ok(self.reply) } else { Err(Box::new(self)) }
     }
 }
 

@@ -304,17 +304,11 @@ impl Lifecycle {
             State::Connecting => self.clocks.connect_due(&self.marks),
             State::Opening | State::Waiting => self.clocks.first_event_due(&self.marks),
             State::Streaming => self.clocks.idle_due(&self.marks),
-            State::Refused { due, .. } => Some(Due {
-                at: *due,
-                clock: Clock::Idle,
-                limit: self.limits.error_body_time,
-            }),
+            State::Refused { due, .. } => {
+                Some(Due { at: *due, clock: Clock::Idle, limit: self.limits.error_body_time })
+            }
             State::Finishing { due, .. } => {
-                return Some(Due {
-                    at: *due,
-                    clock: Clock::Idle,
-                    limit: self.limits.finish_time,
-                });
+                return Some(Due { at: *due, clock: Clock::Idle, limit: self.limits.finish_time });
             }
             State::Ended(_) => return None,
         };
@@ -392,10 +386,7 @@ impl Lifecycle {
                 }
             }
             State::Waiting | State::Streaming => {
-                self.state = State::Finishing {
-                    reason,
-                    due: later(self.now, self.limits.finish_time),
-                };
+                self.state = State::Finishing { reason, due: later(self.now, self.limits.finish_time) };
             }
             State::Connecting | State::Opening | State::Refused { .. } | State::Ended(_) => {}
         }
@@ -429,38 +420,24 @@ impl Lifecycle {
             Stop::Body(BodyEnd::Clean) => self.truncated(Origin::Server, "ended in good order"),
             Stop::Body(BodyEnd::Cut) => self.truncated(Origin::Transport, "was closed"),
             Stop::Body(BodyEnd::Broken(error)) => Ending::Failed(error),
-            Stop::Clock(due) => Ending::TimedOut {
-                clock: due.clock,
-                limit: due.limit,
-                may_have_had_effect: sent,
-            },
-            Stop::Cancel(reason) => Ending::Cancelled {
-                reason,
-                may_have_had_effect: sent,
-            },
+            Stop::Clock(due) => {
+                Ending::TimedOut { clock: due.clock, limit: due.limit, may_have_had_effect: sent }
+            }
+            Stop::Cancel(reason) => Ending::Cancelled { reason, may_have_had_effect: sent },
         };
         self.end(ending);
     }
 
     fn truncated(&self, origin: Origin, how: &str) -> Ending {
-        let what = if self.stats.records == 0 {
-            "before its first record"
-        } else {
-            "before its terminal record"
-        };
+        let what =
+            if self.stats.records == 0 { "before its first record" } else { "before its terminal record" };
         let message = format!("the answer is not whole: the response {how} {what}");
         Ending::Truncated(Error::new(ErrorKind::Truncated, origin, message).with_effect(true))
     }
 
     /// An error response is read to its end, its limit or its clock, whichever comes first.
     fn settle_refused(&mut self) {
-        let State::Refused {
-            status,
-            body,
-            retry_after,
-            ..
-        } = &self.state
-        else {
+        let State::Refused { status, body, retry_after, .. } = &self.state else {
             return;
         };
         let full = body.len() >= self.limits.error_body_bytes;
@@ -496,7 +473,5 @@ fn limit_passed(message: String) -> Error {
 
 /// `now + wait`, or a time far away where that cannot be said.
 fn later(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait)
-        .or_else(|| now.checked_add(Duration::from_secs(86_400 * 365)))
-        .unwrap_or(now)
+    now.checked_add(wait).or_else(|| now.checked_add(Duration::from_secs(86_400 * 365))).unwrap_or(now)
 }

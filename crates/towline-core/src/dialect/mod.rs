@@ -192,16 +192,12 @@ fn error_without_place(error: &serde_json::Error) -> String {
 
 /// An `{"error":…}` record, whatever its other fields.
 fn server_error(error: &Value, record: &Value) -> Error {
-    let status = [
-        record.get("StatusCode"),
-        record.get("status_code"),
-        error.get("code"),
-        error.get("status"),
-    ]
-    .into_iter()
-    .flatten()
-    .filter_map(Value::as_u64)
-    .find(|status| (400..600).contains(status));
+    let status =
+        [record.get("StatusCode"), record.get("status_code"), error.get("code"), error.get("status")]
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_u64)
+            .find(|status| (400..600).contains(status));
     let mut message = message_in_error(error);
     if let Some(url) = record.get("signin_url").and_then(Value::as_str) {
         message = format!("{message} (sign in at {})", quote(url.as_bytes()));
@@ -213,15 +209,10 @@ fn server_error(error: &Value, record: &Value) -> Error {
 
 /// A count that servers send as an integer or as a float. The cast saturates.
 fn count(value: &Value) -> Option<u64> {
-    value
-        .as_u64()
-        .or_else(|| value.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64))
+    value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64))
 }
 
 /// A string field that is present and not empty.
 fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    object
-        .get(key)
-        .and_then(Value::as_str)
-        .filter(|text| !text.is_empty())
+    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
 }

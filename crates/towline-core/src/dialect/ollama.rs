@@ -25,16 +25,10 @@ impl Decoder {
         }
         let images = parts.get("images").and_then(Value::as_array);
         let single = record.get("image").into_iter();
-        for base64 in images
-            .into_iter()
-            .flatten()
-            .chain(single)
-            .filter_map(Value::as_str)
-            .filter(|i| !i.is_empty())
+        for base64 in
+            images.into_iter().flatten().chain(single).filter_map(Value::as_str).filter(|i| !i.is_empty())
         {
-            events.push_back(Event::Image(Image {
-                base64: base64.to_owned(),
-            }));
+            events.push_back(Event::Image(Image { base64: base64.to_owned() }));
         }
         if let Some(logprobs) = record.get("logprobs").and_then(logprobs) {
             events.push_back(Event::Logprobs(logprobs));
@@ -60,19 +54,13 @@ impl Decoder {
             completed: record.get("completed").and_then(count),
             total: record.get("total").and_then(count),
         })));
-        if status == "success" {
-            Verdict::Finished(Some(FinishReason::Success))
-        } else {
-            Verdict::More
-        }
+        if status == "success" { Verdict::Finished(Some(FinishReason::Success)) } else { Verdict::More }
     }
 }
 
 /// Reasoning under any of its three names; never two of them for one record.
 pub(super) fn thinking(parts: &Value) -> Option<&str> {
-    ["thinking", "reasoning_content", "reasoning"]
-        .into_iter()
-        .find_map(|name| text(parts, name))
+    ["thinking", "reasoning_content", "reasoning"].into_iter().find_map(|name| text(parts, name))
 }
 
 /// A list of token log probabilities; entries of another shape are left out.

@@ -42,16 +42,12 @@ impl Decoder {
 
     fn openai_choice(&mut self, choice: &Value, events: &mut VecDeque<Event>) {
         // A streamed chunk has a `delta`, an answer that was not streamed a `message`, a text completion neither.
-        let parts = choice
-            .get("delta")
-            .or_else(|| choice.get("message"))
-            .unwrap_or(choice);
+        let parts = choice.get("delta").or_else(|| choice.get("message")).unwrap_or(choice);
         if let Some(thinking) = thinking(parts) {
             events.push_back(Event::Thinking(thinking.to_owned()));
         }
-        if let Some(text) = text(parts, "content")
-            .or_else(|| text(choice, "text"))
-            .or_else(|| text(parts, "refusal"))
+        if let Some(text) =
+            text(parts, "content").or_else(|| text(choice, "text")).or_else(|| text(parts, "refusal"))
         {
             events.push_back(Event::Text(text.to_owned()));
         }
@@ -59,11 +55,7 @@ impl Decoder {
         for (place, call) in calls.into_iter().flatten().enumerate() {
             self.tool_calls.fragment(call, place, events);
         }
-        if let Some(logprobs) = choice
-            .get("logprobs")
-            .and_then(|l| l.get("content"))
-            .and_then(logprobs)
-        {
+        if let Some(logprobs) = choice.get("logprobs").and_then(|l| l.get("content")).and_then(logprobs) {
             events.push_back(Event::Logprobs(logprobs));
         }
     }

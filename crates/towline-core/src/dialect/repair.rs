@@ -49,13 +49,7 @@ enum Half {
 /// Which half of a surrogate pair the escape at `at` stands for.
 fn surrogate(bytes: &[u8], at: usize) -> Option<Half> {
     match bytes.get(at..at + 6)? {
-        [
-            b'\\',
-            b'u',
-            b'd' | b'D',
-            b'8' | b'9' | b'a' | b'b' | b'A' | b'B',
-            ..,
-        ] => Some(Half::High),
+        [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..] => Some(Half::High),
         [b'\\', b'u', b'd' | b'D', b'c'..=b'f' | b'C'..=b'F', ..] => Some(Half::Low),
         _ => None,
     }

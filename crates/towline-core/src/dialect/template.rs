@@ -21,11 +21,7 @@ pub(super) struct Templates {
 
 impl Templates {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self {
-            dialect,
-            current: None,
-            useless: 0,
-        }
+        Self { dialect, current: None, useless: 0 }
     }
 
     /// Decodes a frame that is like the last one: its event, or none when its text is empty. The outer `None` says
@@ -47,9 +43,7 @@ impl Templates {
         let learnt = Template::of(self.dialect, frame);
         // The general parser has the last word on what the record means.
         let agrees = |template: &Template| {
-            template
-                .read(frame)
-                .is_some_and(|text| template.kind.event(text) == *event)
+            template.read(frame).is_some_and(|text| template.kind.event(text) == *event)
         };
         self.current = learnt.filter(agrees);
     }
@@ -94,14 +88,8 @@ struct Template {
 impl Template {
     /// The template that `frame` makes: `None` unless exactly one place in it holds text.
     fn of(dialect: Dialect, frame: &[u8]) -> Option<Self> {
-        let mut places = Places {
-            dialect,
-            json: frame,
-            at: 0,
-            path: Vec::new(),
-            holes: Vec::new(),
-            kind: None,
-        };
+        let mut places =
+            Places { dialect, json: frame, at: 0, path: Vec::new(), holes: Vec::new(), kind: None };
         places.value()?;
         let (holes, kind) = (places.holes, places.kind?);
         let mut parts = Vec::with_capacity(holes.len());
@@ -110,11 +98,7 @@ impl Template {
             parts.push((frame[from..range.start].into(), hole));
             from = range.end;
         }
-        Some(Self {
-            kind,
-            parts,
-            end: frame[from..].into(),
-        })
+        Some(Self { kind, parts, end: frame[from..].into() })
     }
 
     /// The text of a frame that equals this template outside the holes.
@@ -165,9 +149,7 @@ fn read_escaped(rest: &[u8], escape: usize) -> Option<(String, &[u8])> {
 /// Skips the characters of a timestamp, all of which are plain inside a JSON string.
 #[inline]
 fn skip_timestamp(rest: &[u8]) -> &[u8] {
-    let end = rest
-        .iter()
-        .position(|b| !matches!(b, b'0'..=b':' | b'T' | b'Z' | b'-' | b'+' | b'.'));
+    let end = rest.iter().position(|b| !matches!(b, b'0'..=b':' | b'T' | b'Z' | b'-' | b'+' | b'.'));
     &rest[end.unwrap_or(rest.len())..]
 }
 

@@ -44,15 +44,11 @@ impl ToolCalls {
         let index = piece.get("index").and_then(count).unwrap_or(place as u64);
         let id = text(piece, "id");
         let name = text(function, "name");
-        let known = self
-            .open
-            .iter()
-            .rposition(|(open, _)| *open == index)
-            .filter(|&at| {
-                // Servers that send whole calls may give each the same index.
-                let call = &self.open[at].1;
-                !(id.is_some() && call.id.is_some() && id != call.id.as_deref() && name.is_some())
-            });
+        let known = self.open.iter().rposition(|(open, _)| *open == index).filter(|&at| {
+            // Servers that send whole calls may give each the same index.
+            let call = &self.open[at].1;
+            !(id.is_some() && call.id.is_some() && id != call.id.as_deref() && name.is_some())
+        });
         let at = match known {
             Some(at) => at,
             None if self.open.len() == MAX_OPEN_CALLS => MAX_OPEN_CALLS - 1,

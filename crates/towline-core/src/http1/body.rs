@@ -133,11 +133,7 @@ impl BodyDecoder {
                 let taken = at_most(input, remaining);
                 out.extend_from_slice(taken);
                 let remaining = remaining - taken.len() as u64;
-                self.state = if remaining == 0 {
-                    State::Complete
-                } else {
-                    State::Length(remaining)
-                };
+                self.state = if remaining == 0 { State::Complete } else { State::Length(remaining) };
                 taken.len()
             }
             State::Chunked(state) => {
@@ -147,10 +143,7 @@ impl BodyDecoder {
                 cursor.at
             }
         };
-        Ok(Decoded {
-            consumed,
-            complete: self.is_complete(),
-        })
+        Ok(Decoded { consumed, complete: self.is_complete() })
     }
 
     /// The peer has closed.
@@ -264,49 +257,28 @@ impl Chunked {
         Ok(Some(match self {
             Self::Size => match DIGITS[byte as usize] {
                 NO_DIGIT => return Err(BodyError::ChunkSize),
-                digit => Self::SizeDigits {
-                    size: digit.into(),
-                    line_bytes: 1,
-                },
+                digit => Self::SizeDigits { size: digit.into(), line_bytes: 1 },
             },
             Self::SizeDigits { size, line_bytes } => match (byte, DIGITS[byte as usize]) {
                 (b'\r', _) => Self::SizeLineFeed { size },
-                (b';', _) => Self::Extension {
-                    size,
-                    line_bytes: longer(line_bytes)?,
-                },
-                (b' ' | b'\t', _) => Self::SizeSpace {
-                    size,
-                    line_bytes: longer(line_bytes)?,
-                },
+                (b';', _) => Self::Extension { size, line_bytes: longer(line_bytes)? },
+                (b' ' | b'\t', _) => Self::SizeSpace { size, line_bytes: longer(line_bytes)? },
                 (_, NO_DIGIT) => return Err(BodyError::ChunkSize),
                 (_, digit) => {
                     let size = size.checked_mul(16).ok_or(BodyError::ChunkSizeOverflow)? | u64::from(digit);
-                    Self::SizeDigits {
-                        size,
-                        line_bytes: longer(line_bytes)?,
-                    }
+                    Self::SizeDigits { size, line_bytes: longer(line_bytes)? }
                 }
             },
             Self::SizeSpace { size, line_bytes } => match byte {
                 b'\r' => Self::SizeLineFeed { size },
-                b';' => Self::Extension {
-                    size,
-                    line_bytes: longer(line_bytes)?,
-                },
-                b' ' | b'\t' => Self::SizeSpace {
-                    size,
-                    line_bytes: longer(line_bytes)?,
-                },
+                b';' => Self::Extension { size, line_bytes: longer(line_bytes)? },
+                b' ' | b'\t' => Self::SizeSpace { size, line_bytes: longer(line_bytes)? },
                 _ => return Err(BodyError::ChunkSize),
             },
             Self::Extension { size, line_bytes } => match byte {
                 b'\r' => Self::SizeLineFeed { size },
                 b'\n' => return Err(BodyError::LineEnd),
-                _ => Self::Extension {
-                    size,
-                    line_bytes: longer(line_bytes)?,
-                },
+                _ => Self::Extension { size, line_bytes: longer(line_bytes)? },
             },
             Self::SizeLineFeed { size } => match (byte, size) {
                 (b'\n', 0) => Self::TrailerStart { bytes: 0 },
@@ -326,23 +298,15 @@ impl Chunked {
             Self::TrailerStart { bytes } => match byte {
                 b'\r' => Self::EndLineFeed,
                 b'\n' => return Err(BodyError::LineEnd),
-                _ => Self::Trailer {
-                    bytes: longer_trailer(bytes)?,
-                },
+                _ => Self::Trailer { bytes: longer_trailer(bytes)? },
             },
             Self::Trailer { bytes } => match byte {
-                b'\r' => Self::TrailerLineFeed {
-                    bytes: longer_trailer(bytes)?,
-                },
+                b'\r' => Self::TrailerLineFeed { bytes: longer_trailer(bytes)? },
                 b'\n' => return Err(BodyError::LineEnd),
-                _ => Self::Trailer {
-                    bytes: longer_trailer(bytes)?,
-                },
+                _ => Self::Trailer { bytes: longer_trailer(bytes)? },
             },
             Self::TrailerLineFeed { bytes } => match byte {
-                b'\n' => Self::TrailerStart {
-                    bytes: longer_trailer(bytes)?,
-                },
+                b'\n' => Self::TrailerStart { bytes: longer_trailer(bytes)? },
                 _ => return Err(BodyError::LineEnd),
             },
             Self::EndLineFeed => match byte {
@@ -354,19 +318,11 @@ impl Chunked {
 }
 
 fn longer(line_bytes: usize) -> Result<usize, BodyError> {
-    if line_bytes < CHUNK_LINE_BYTES {
-        Ok(line_bytes + 1)
-    } else {
-        Err(BodyError::ChunkLine)
-    }
+    if line_bytes < CHUNK_LINE_BYTES { Ok(line_bytes + 1) } else { Err(BodyError::ChunkLine) }
 }
 
 fn longer_trailer(bytes: usize) -> Result<usize, BodyError> {
-    if bytes < TRAILER_BYTES {
-        Ok(bytes + 1)
-    } else {
-        Err(BodyError::Trailer)
-    }
+    if bytes < TRAILER_BYTES { Ok(bytes + 1) } else { Err(BodyError::Trailer) }
 }
 
 #[cfg(test)]

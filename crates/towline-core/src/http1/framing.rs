@@ -59,10 +59,7 @@ pub(super) fn decide(
 /// The one length all `Content-Length` fields agree on.
 fn content_length(headers: &Headers) -> Result<Option<u64>, HeadError> {
     let mut agreed = None;
-    for item in headers
-        .all("content-length")
-        .flat_map(|value| value.split(|&byte| byte == b','))
-    {
+    for item in headers.all("content-length").flat_map(|value| value.split(|&byte| byte == b',')) {
         let digits = item.trim_ascii();
         if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
             return Err(HeadError::ContentLength);
@@ -93,28 +90,13 @@ mod tests {
     fn the_rules_in_order() {
         check(&[], Ok((UntilEof, false)));
         check(&[("content-length", "5")], Ok((Length(5), true)));
-        check(
-            &[("content-length", "5"), ("connection", "close")],
-            Ok((Length(5), false)),
-        );
-        check(
-            &[("content-length", "5"), ("connection", "x, Close")],
-            Ok((Length(5), false)),
-        );
+        check(&[("content-length", "5"), ("connection", "close")], Ok((Length(5), false)));
+        check(&[("content-length", "5"), ("connection", "x, Close")], Ok((Length(5), false)));
         check(&[("Transfer-Encoding", "Chunked")], Ok((Chunked, true)));
-        check(
-            &[("Transfer-Encoding", "chunked"), ("Content-Length", "3")],
-            Ok((Chunked, false)),
-        );
+        check(&[("Transfer-Encoding", "chunked"), ("Content-Length", "3")], Ok((Chunked, false)));
         check(&[("Content-Length", "5, 5")], Ok((Length(5), true)));
-        check(
-            &[("Content-Length", "5"), ("Content-Length", "5")],
-            Ok((Length(5), true)),
-        );
-        check(
-            &[("Content-Length", "18446744073709551615")],
-            Ok((Length(u64::MAX), true)),
-        );
+        check(&[("Content-Length", "5"), ("Content-Length", "5")], Ok((Length(5), true)));
+        check(&[("Content-Length", "18446744073709551615")], Ok((Length(u64::MAX), true)));
     }
 
     #[test]
@@ -122,10 +104,7 @@ mod tests {
         for value in ["5, 6", "", "-1", "+5", "0x5", "5 5", "5,", "18446744073709551616"] {
             check(&[("Content-Length", value)], Err(HeadError::ContentLength));
         }
-        check(
-            &[("Content-Length", "5"), ("Content-Length", "6")],
-            Err(HeadError::ContentLength),
-        );
+        check(&[("Content-Length", "5"), ("Content-Length", "6")], Err(HeadError::ContentLength));
     }
 
     #[test]
@@ -140,17 +119,10 @@ mod tests {
     #[test]
     fn some_responses_have_no_body_whatever_they_say() {
         let headers: Headers = [("content-length", "5")].into_iter().collect();
-        for (method, status) in [
-            (Method::Head, 200),
-            (Method::Get, 204),
-            (Method::Get, 304),
-            (Method::Connect, 200),
-        ] {
-            assert_eq!(
-                decide(method, status, 1, &headers),
-                Ok((Empty, true)),
-                "{method} {status}"
-            );
+        for (method, status) in
+            [(Method::Head, 200), (Method::Get, 204), (Method::Get, 304), (Method::Connect, 200)]
+        {
+            assert_eq!(decide(method, status, 1, &headers), Ok((Empty, true)), "{method} {status}");
         }
         assert_eq!(decide(Method::Connect, 407, 1, &headers), Ok((Length(5), true)));
     }
@@ -159,13 +131,10 @@ mod tests {
     fn http_1_0_closes_unless_it_says_otherwise() {
         let length: Headers = [("content-length", "5")].into_iter().collect();
         assert_eq!(decide(Method::Get, 200, 0, &length), Ok((Length(5), false)));
-        let kept: Headers = [("content-length", "5"), ("connection", "Keep-Alive")]
-            .into_iter()
-            .collect();
+        let kept: Headers = [("content-length", "5"), ("connection", "Keep-Alive")].into_iter().collect();
         assert_eq!(decide(Method::Get, 200, 0, &kept), Ok((Length(5), true)));
-        let chunked: Headers = [("transfer-encoding", "chunked"), ("connection", "keep-alive")]
-            .into_iter()
-            .collect();
+        let chunked: Headers =
+            [("transfer-encoding", "chunked"), ("connection", "keep-alive")].into_iter().collect();
         assert_eq!(decide(Method::Get, 200, 0, &chunked), Ok((Chunked, false)));
     }
 }

@@ -16,11 +16,7 @@ pub struct HeadLimits {
 
 impl Default for HeadLimits {
     fn default() -> Self {
-        Self {
-            head_bytes: 64 * 1024,
-            headers: 100,
-            interim_heads: 16,
-        }
+        Self { head_bytes: 64 * 1024, headers: 100, interim_heads: 16 }
     }
 }
 
@@ -93,13 +89,7 @@ pub struct HeadParser {
 impl HeadParser {
     /// A parser for the response to a request of this method.
     pub fn new(method: Method, limits: HeadLimits) -> Self {
-        Self {
-            method,
-            limits,
-            head: Vec::new(),
-            scanned: 0,
-            interim_heads: 0,
-        }
+        Self { method, limits, head: Vec::new(), scanned: 0, interim_heads: 0 }
     }
 
     /// Whether no byte of a final or interim head has been seen.
@@ -124,10 +114,7 @@ impl HeadParser {
 
             let Some(end) = self.find_end() else {
                 if self.head.len() >= self.limits.head_bytes {
-                    return Err(HeadError::Limit {
-                        name: "head_bytes",
-                        value: self.limits.head_bytes,
-                    });
+                    return Err(HeadError::Limit { name: "head_bytes", value: self.limits.head_bytes });
                 }
                 return Ok(None);
             };
@@ -143,24 +130,13 @@ impl HeadParser {
                     self.interim_heads += 1;
                     if self.interim_heads > self.limits.interim_heads {
                         let value = self.limits.interim_heads;
-                        return Err(HeadError::Limit {
-                            name: "interim_heads",
-                            value,
-                        });
+                        return Err(HeadError::Limit { name: "interim_heads", value });
                     }
                 }
                 200.. => {
                     self.head = Vec::new();
                     let (framing, keep_alive) = decide(self.method, status, minor_version, &headers)?;
-                    return Ok(Some((
-                        ResponseHead {
-                            status,
-                            headers,
-                            framing,
-                            keep_alive,
-                        },
-                        taken,
-                    )));
+                    return Ok(Some((ResponseHead { status, headers, framing, keep_alive }, taken)));
                 }
                 ..100 => return Err(HeadError::Malformed { what: "status code" }),
             }
@@ -184,13 +160,7 @@ impl HeadParser {
             _ => Err(HeadError::NotHttp {
                 start: start
                     .iter()
-                    .map(|&byte| {
-                        if (0x20..0x7f).contains(&byte) {
-                            char::from(byte)
-                        } else {
-                            '.'
-                        }
-                    })
+                    .map(|&byte| if (0x20..0x7f).contains(&byte) { char::from(byte) } else { '.' })
                     .collect(),
             }),
         }
@@ -217,10 +187,7 @@ fn parse(head: &[u8], max_headers: usize) -> Result<(u16, u8, Headers), HeadErro
     // Not the status line, not the empty line.
     let lines = memchr::memchr_iter(b'\n', head).count().saturating_sub(2);
     if lines > max_headers {
-        return Err(HeadError::Limit {
-            name: "headers",
-            value: max_headers,
-        });
+        return Err(HeadError::Limit { name: "headers", value: max_headers });
     }
     let mut fields = vec![httparse::EMPTY_HEADER; lines];
     let mut response = httparse::Response::new(&mut fields);
@@ -239,11 +206,7 @@ fn parse(head: &[u8], max_headers: usize) -> Result<(u16, u8, Headers), HeadErro
     let (Some(status), Some(minor_version)) = (response.code, response.version) else {
         return Err(malformed("status line"));
     };
-    let text_bytes = response
-        .headers
-        .iter()
-        .map(|field| field.name.len() + field.value.len())
-        .sum();
+    let text_bytes = response.headers.iter().map(|field| field.name.len() + field.value.len()).sum();
     let mut headers = Headers::with_capacity(response.headers.len(), text_bytes);
     for field in response.headers.iter() {
         headers.push(field.name, field.value);
@@ -302,19 +265,13 @@ mod tests {
 
     #[test]
     fn bare_line_feeds_are_taken_as_line_ends() {
-        let (head, used) = once(b"HTTP/1.1 200 OK\nContent-Length: 3\n\nabc")
-            .unwrap()
-            .unwrap();
+        let (head, used) = once(b"HTTP/1.1 200 OK\nContent-Length: 3\n\nabc").unwrap().unwrap();
         assert_eq!((head.framing, used), (BodyFraming::Length(3), 35));
     }
 
     #[test]
     fn a_status_line_without_reason_is_accepted() {
-        for line in [
-            "HTTP/1.1 200\r\n\r\n",
-            "HTTP/1.1 200 \r\n\r\n",
-            "HTTP/1.0 200 OK\r\n\r\n",
-        ] {
+        for line in ["HTTP/1.1 200\r\n\r\n", "HTTP/1.1 200 \r\n\r\n", "HTTP/1.0 200 OK\r\n\r\n"] {
             assert_eq!(once(line.as_bytes()).unwrap().unwrap().0.status, 200, "{line:?}");
         }
     }
@@ -332,45 +289,22 @@ mod tests {
             }
             assert!(sent < 2000, "no limit held");
         };
-        assert_eq!(
-            error,
-            HeadError::Limit {
-                name: "head_bytes",
-                value: 65536
-            }
-        );
+        assert_eq!(error, HeadError::Limit { name: "head_bytes", value: 65536 });
         assert!(error.to_string().contains("head_bytes = 65536"));
     }
 
     #[test]
     fn a_head_of_exactly_the_limit_passes() {
-        let limits = HeadLimits {
-            head_bytes: CHAT.len(),
-            ..HeadLimits::default()
-        };
-        assert!(
-            HeadParser::new(Method::Post, limits)
-                .push(CHAT)
-                .unwrap()
-                .is_some()
-        );
-        let limits = HeadLimits {
-            head_bytes: CHAT.len() - 1,
-            ..HeadLimits::default()
-        };
+        let limits = HeadLimits { head_bytes: CHAT.len(), ..HeadLimits::default() };
+        assert!(HeadParser::new(Method::Post, limits).push(CHAT).unwrap().is_some());
+        let limits = HeadLimits { head_bytes: CHAT.len() - 1, ..HeadLimits::default() };
         assert!(HeadParser::new(Method::Post, limits).push(CHAT).is_err());
     }
 
     #[test]
     fn too_many_headers_name_their_limit() {
         let head = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(101));
-        assert_eq!(
-            once(head.as_bytes()),
-            Err(HeadError::Limit {
-                name: "headers",
-                value: 100
-            })
-        );
+        assert_eq!(once(head.as_bytes()), Err(HeadError::Limit { name: "headers", value: 100 }));
         let head = format!("HTTP/1.1 200 OK\r\n{}\r\n", "A: b\r\n".repeat(100));
         assert_eq!(once(head.as_bytes()).unwrap().unwrap().0.headers.len(), 100);
     }
@@ -381,35 +315,16 @@ mod tests {
         let many = format!("{}HTTP/1.1 200 OK\r\n\r\n", interim.repeat(16));
         assert_eq!(once(many.as_bytes()).unwrap().unwrap().0.status, 200);
         let more = format!("{}HTTP/1.1 200 OK\r\n\r\n", interim.repeat(17));
-        assert_eq!(
-            once(more.as_bytes()),
-            Err(HeadError::Limit {
-                name: "interim_heads",
-                value: 16
-            })
-        );
-        assert_eq!(
-            once(b"HTTP/1.1 101 X\r\n\r\n"),
-            Err(HeadError::SwitchingProtocols)
-        );
+        assert_eq!(once(more.as_bytes()), Err(HeadError::Limit { name: "interim_heads", value: 16 }));
+        assert_eq!(once(b"HTTP/1.1 101 X\r\n\r\n"), Err(HeadError::SwitchingProtocols));
     }
 
     #[test]
     fn other_protocols_are_told_by_their_first_bytes() {
         assert_eq!(once(b"\x15\x03\x03\x00\x02\x02\x28"), Err(HeadError::Tls));
         assert_eq!(once(b"\0\0\x12\x04\0\0\0\0\0"), Err(HeadError::Http2));
-        assert_eq!(
-            once(b"SSH-2.0-x"),
-            Err(HeadError::NotHttp {
-                start: "SSH-2.0".into()
-            })
-        );
-        assert_eq!(
-            once(b"\r\nHTTP/1.1 200 OK"),
-            Err(HeadError::NotHttp {
-                start: "..HTTP/".into()
-            })
-        );
+        assert_eq!(once(b"SSH-2.0-x"), Err(HeadError::NotHttp { start: "SSH-2.0".into() }));
+        assert_eq!(once(b"\r\nHTTP/1.1 200 OK"), Err(HeadError::NotHttp { start: "..HTTP/".into() }));
     }
 
     #[test]

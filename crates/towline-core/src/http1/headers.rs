@@ -26,10 +26,7 @@ impl Headers {
     }
 
     pub(super) fn with_capacity(fields: usize, text_bytes: usize) -> Self {
-        Self {
-            text: Vec::with_capacity(text_bytes),
-            fields: Vec::with_capacity(fields),
-        }
+        Self { text: Vec::with_capacity(text_bytes), fields: Vec::with_capacity(fields) }
     }
 
     /// Appends a field; an earlier field of the same name stays. Nothing is checked here:
@@ -58,9 +55,7 @@ impl Headers {
 
     /// The values of all fields of this name (in any case).
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> + 'a {
-        self.iter()
-            .filter(move |(other, _)| other.eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.iter().filter(move |(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Whether a field of this name (in any case) is present.
@@ -113,25 +108,15 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
 }
 
 /// Fields whose value is a credential, or is often used as one.
-const SECRET: [&str; 6] = [
-    "authorization",
-    "proxy-authorization",
-    "cookie",
-    "set-cookie",
-    "x-api-key",
-    "api-key",
-];
+const SECRET: [&str; 6] =
+    ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key", "api-key"];
 
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map()
             .entries(self.iter().map(|(name, value)| {
                 let hidden = SECRET.iter().any(|secret| name.eq_ignore_ascii_case(secret));
-                let shown = if hidden {
-                    "<hidden>".into()
-                } else {
-                    String::from_utf8_lossy(value)
-                };
+                let shown = if hidden { "<hidden>".into() } else { String::from_utf8_lossy(value) };
                 (name, shown)
             }))
             .finish()
@@ -161,9 +146,7 @@ mod tests {
 
     #[test]
     fn debug_hides_credentials() {
-        let headers: Headers = [("Authorization", "Bearer sk-1"), ("Accept", "x")]
-            .into_iter()
-            .collect();
+        let headers: Headers = [("Authorization", "Bearer sk-1"), ("Accept", "x")].into_iter().collect();
         let shown = format!("{headers:?}");
         assert!(!shown.contains("sk-1") && shown.contains("Accept"), "{shown}");
     }

@@ -82,13 +82,7 @@ pub enum InvalidRequest {
 }
 
 /// Headers that delimit messages or rule the connection: whoever could set them could smuggle a request.
-const RESERVED: [&str; 5] = [
-    "content-length",
-    "transfer-encoding",
-    "connection",
-    "upgrade",
-    "te",
-];
+const RESERVED: [&str; 5] = ["content-length", "transfer-encoding", "connection", "upgrade", "te"];
 
 /// The bytes of a request head, up to and including its empty line.
 ///
@@ -142,26 +136,13 @@ pub fn encode_request(
 fn check_headers(headers: &Headers) -> Result<(), InvalidRequest> {
     for (name, value) in headers.iter() {
         if name.is_empty() || !name.bytes().all(is_token) {
-            return Err(InvalidRequest::HeaderName {
-                name: name.to_owned(),
-            });
+            return Err(InvalidRequest::HeaderName { name: name.to_owned() });
         }
-        if RESERVED
-            .iter()
-            .any(|reserved| name.eq_ignore_ascii_case(reserved))
-        {
-            return Err(InvalidRequest::Reserved {
-                name: name.to_owned(),
-            });
+        if RESERVED.iter().any(|reserved| name.eq_ignore_ascii_case(reserved)) {
+            return Err(InvalidRequest::Reserved { name: name.to_owned() });
         }
-        if let Some(at) = value
-            .iter()
-            .position(|&byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f)
-        {
-            return Err(InvalidRequest::HeaderValue {
-                name: name.to_owned(),
-                at,
-            });
+        if let Some(at) = value.iter().position(|&byte| (byte < 0x20 && byte != b'\t') || byte == 0x7f) {
+            return Err(InvalidRequest::HeaderValue { name: name.to_owned(), at });
         }
     }
     Ok(())
@@ -203,25 +184,15 @@ mod tests {
     #[test]
     fn refuses_what_would_inject_a_header() {
         for value in ["a\r\nX: y", "a\nb", "a\rb", "a\0b", "\x7f"] {
-            let error = encode_request(
-                Method::Get,
-                "/",
-                &headers(&[("X-Key", value)]),
-                RequestFraming::Empty,
-            )
-            .unwrap_err();
+            let error =
+                encode_request(Method::Get, "/", &headers(&[("X-Key", value)]), RequestFraming::Empty)
+                    .unwrap_err();
             assert!(matches!(error, InvalidRequest::HeaderValue { .. }), "{value:?}");
-            assert!(
-                !error.to_string().contains(value),
-                "the value is not shown: {error}"
-            );
+            assert!(!error.to_string().contains(value), "the value is not shown: {error}");
         }
         for name in ["", "a b", "a:b", "a\r\n", "ä"] {
             let error = encode_request(Method::Get, "/", &headers(&[(name, "v")]), RequestFraming::Empty);
-            assert!(
-                matches!(error, Err(InvalidRequest::HeaderName { .. })),
-                "{name:?}"
-            );
+            assert!(matches!(error, Err(InvalidRequest::HeaderName { .. })), "{name:?}");
         }
         for target in ["", "/a b", "/a\r\nX: y", "/\0", "/ä", "/\t"] {
             let error = encode_request(Method::Get, target, &Headers::new(), RequestFraming::Empty);

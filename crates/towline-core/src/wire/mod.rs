@@ -60,11 +60,7 @@ pub struct LineTooLong {
 
 impl fmt::Display for LineTooLong {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "a record is longer than the line limit of {} bytes",
-            self.limit
-        )
+        write!(f, "a record is longer than the line limit of {} bytes", self.limit)
     }
 }
 
@@ -154,11 +150,7 @@ impl Framer {
     }
 
     fn check_limit(&self, len: usize) -> Result<(), LineTooLong> {
-        if len > self.limit {
-            Err(LineTooLong { limit: self.limit })
-        } else {
-            Ok(())
-        }
+        if len > self.limit { Err(LineTooLong { limit: self.limit }) } else { Ok(()) }
     }
 }
 

@@ -105,11 +105,7 @@ impl Framer {
     /// Moves over a blank line if one certainly stands next.
     fn skip_blank_line(&mut self) -> bool {
         let rest = &self.buffer[self.start..];
-        let rest_after_lf = if self.sse.after_cr {
-            rest.strip_prefix(b"\n").unwrap_or(rest)
-        } else {
-            rest
-        };
+        let rest_after_lf = if self.sse.after_cr { rest.strip_prefix(b"\n").unwrap_or(rest) } else { rest };
         let skipped = rest.len() - rest_after_lf.len();
         let blank = match rest_after_lf {
             [b'\n', ..] => 1,

@@ -17,21 +17,10 @@ fn decode<'a>(framing: BodyFraming, pieces: impl IntoIterator<Item = &'a [u8]>) 
     let mut before = 0;
     for piece in pieces {
         match decoder.push(piece, &mut out) {
-            Ok(Decoded {
-                consumed,
-                complete: true,
-            }) => {
-                return (
-                    out,
-                    End::Complete {
-                        consumed: before + consumed,
-                    },
-                );
+            Ok(Decoded { consumed, complete: true }) => {
+                return (out, End::Complete { consumed: before + consumed });
             }
-            Ok(Decoded {
-                consumed,
-                complete: false,
-            }) => {
+            Ok(Decoded { consumed, complete: false }) => {
                 assert_eq!(consumed, piece.len(), "all is consumed until the end");
                 before += consumed;
             }
@@ -72,23 +61,11 @@ const SAMPLES: [&str; 6] = [
 
 #[test]
 fn chunks_become_the_body() {
-    let bodies = [
-        "hello",
-        "hello world",
-        "helloworld",
-        "01234567890123456789abcde",
-        "\r\n0\r\n",
-        "",
-    ];
+    let bodies = ["hello", "hello world", "helloworld", "01234567890123456789abcde", "\r\n0\r\n", ""];
     for (sample, body) in SAMPLES.iter().zip(bodies) {
         let (out, end) = chunked(sample.as_bytes());
         assert_eq!(String::from_utf8(out).unwrap(), body);
-        assert_eq!(
-            end,
-            End::Complete {
-                consumed: sample.len()
-            }
-        );
+        assert_eq!(end, End::Complete { consumed: sample.len() });
     }
 }
 
@@ -97,19 +74,9 @@ fn every_cut_gives_the_same_body() {
     for sample in SAMPLES {
         let input = format!("{sample}HTTP/1.1 200 OK");
         let whole = chunked(input.as_bytes());
-        assert_eq!(
-            whole.1,
-            End::Complete {
-                consumed: sample.len()
-            },
-            "what follows is left"
-        );
+        assert_eq!(whole.1, End::Complete { consumed: sample.len() }, "what follows is left");
         for at in 0..=input.len() {
-            assert_eq!(
-                decode(BodyFraming::Chunked, cut(input.as_bytes(), &[at])),
-                whole,
-                "cut at {at}"
-            );
+            assert_eq!(decode(BodyFraming::Chunked, cut(input.as_bytes(), &[at])), whole, "cut at {at}");
         }
         assert_eq!(decode(BodyFraming::Chunked, input.as_bytes().chunks(1)), whole);
     }
@@ -119,47 +86,31 @@ fn every_cut_gives_the_same_body() {
 fn a_truncated_body_is_incomplete_at_every_byte() {
     for sample in SAMPLES {
         for end in 0..sample.len() {
-            assert_eq!(
-                chunked(&sample.as_bytes()[..end]).1,
-                End::Incomplete,
-                "{sample:?} up to {end}"
-            );
+            assert_eq!(chunked(&sample.as_bytes()[..end]).1, End::Incomplete, "{sample:?} up to {end}");
         }
     }
     for end in 0..5 {
-        assert_eq!(
-            decode(BodyFraming::Length(5), [&b"hello"[..end]]).1,
-            End::Incomplete
-        );
+        assert_eq!(decode(BodyFraming::Length(5), [&b"hello"[..end]]).1, End::Incomplete);
     }
 }
 
 #[test]
 fn length_stops_where_it_says() {
     let (out, end) = decode(BodyFraming::Length(5), [b"hel".as_slice(), b"lo there"]);
-    assert_eq!(
-        (out.as_slice(), end),
-        (b"hello".as_slice(), End::Complete { consumed: 5 })
-    );
+    assert_eq!((out.as_slice(), end), (b"hello".as_slice(), End::Complete { consumed: 5 }));
 }
 
 #[test]
 fn until_eof_takes_everything_and_eof_is_its_end() {
     let (out, end) = decode(BodyFraming::UntilEof, [b"a".as_slice(), b"b"]);
-    assert_eq!(
-        (out.as_slice(), end),
-        (b"ab".as_slice(), End::Complete { consumed: 2 })
-    );
+    assert_eq!((out.as_slice(), end), (b"ab".as_slice(), End::Complete { consumed: 2 }));
 }
 
 #[test]
 fn empty_bodies_are_complete_at_once() {
     for framing in [BodyFraming::Empty, BodyFraming::Length(0)] {
         assert!(BodyDecoder::new(framing).is_complete());
-        assert_eq!(
-            decode(framing, [b"x".as_slice()]),
-            (vec![], End::Complete { consumed: 0 })
-        );
+        assert_eq!(decode(framing, [b"x".as_slice()]), (vec![], End::Complete { consumed: 0 }));
     }
 }
 
@@ -188,20 +139,13 @@ fn malformed_chunks_are_refused_and_what_came_before_is_kept() {
         let (out, end) = chunked(input.as_bytes());
         assert_eq!(end, End::Failed(error), "{input:?}");
         assert!(out.starts_with(b"hello"), "{input:?}");
-        assert_eq!(
-            decode(BodyFraming::Chunked, input.as_bytes().chunks(1)).1,
-            end,
-            "{input:?}"
-        );
+        assert_eq!(decode(BodyFraming::Chunked, input.as_bytes().chunks(1)).1, end, "{input:?}");
     }
 }
 
 #[test]
 fn the_largest_size_is_not_an_overflow() {
-    assert_eq!(
-        chunked(b"ffffffffffffffff\r\nabc"),
-        (b"abc".to_vec(), End::Incomplete)
-    );
+    assert_eq!(chunked(b"ffffffffffffffff\r\nabc"), (b"abc".to_vec(), End::Incomplete));
     assert_eq!(chunked(b"fffffff\r\nabc"), (b"abc".to_vec(), End::Incomplete));
     assert_eq!(chunked(b"0000000000000000000003\r\nabc\r\n0\r\n\r\n").0, b"abc");
 }
@@ -209,26 +153,11 @@ fn the_largest_size_is_not_an_overflow() {
 #[test]
 fn extensions_and_trailers_are_bounded() {
     let filler = "x".repeat(CHUNK_LINE_BYTES);
-    assert_eq!(
-        chunked(format!("1;{filler}").as_bytes()).1,
-        End::Failed(BodyError::ChunkLine)
-    );
-    assert_eq!(
-        chunked(" ".repeat(2).as_bytes()).1,
-        End::Failed(BodyError::ChunkSize)
-    );
-    assert_eq!(
-        chunked(format!("1{}", " ".repeat(20_000)).as_bytes()).1,
-        End::Failed(BodyError::ChunkLine)
-    );
-    assert_eq!(
-        chunked("0".repeat(20_000).as_bytes()).1,
-        End::Failed(BodyError::ChunkLine)
-    );
-    assert_eq!(
-        chunked(format!("0\r\nA: {filler}").as_bytes()).1,
-        End::Failed(BodyError::Trailer)
-    );
+    assert_eq!(chunked(format!("1;{filler}").as_bytes()).1, End::Failed(BodyError::ChunkLine));
+    assert_eq!(chunked(" ".repeat(2).as_bytes()).1, End::Failed(BodyError::ChunkSize));
+    assert_eq!(chunked(format!("1{}", " ".repeat(20_000)).as_bytes()).1, End::Failed(BodyError::ChunkLine));
+    assert_eq!(chunked("0".repeat(20_000).as_bytes()).1, End::Failed(BodyError::ChunkLine));
+    assert_eq!(chunked(format!("0\r\nA: {filler}").as_bytes()).1, End::Failed(BodyError::Trailer));
     assert_eq!(
         chunked(format!("0\r\n{}", "A: b\r\n".repeat(5000)).as_bytes()).1,
         End::Failed(BodyError::Trailer)
@@ -240,17 +169,8 @@ fn extensions_and_trailers_are_bounded() {
 
 /// A chunk as some server might write it.
 fn encode(data: &[u8], upper: bool, zeros: usize, extension: &str) -> Vec<u8> {
-    let size = if upper {
-        format!("{:X}", data.len())
-    } else {
-        format!("{:x}", data.len())
-    };
-    [
-        format!("{}{size}{extension}\r\n", "0".repeat(zeros)).as_bytes(),
-        data,
-        b"\r\n",
-    ]
-    .concat()
+    let size = if upper { format!("{:X}", data.len()) } else { format!("{:x}", data.len()) };
+    [format!("{}{size}{extension}\r\n", "0".repeat(zeros)).as_bytes(), data, b"\r\n"].concat()
 }
 
 proptest! {
