@@ -10,7 +10,7 @@ use crate::outcome::Clock;
 /// every stream that gets nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clocks {
-    /// From the start to a connection ready for the request. Default 10 s.
+    /// From the start of a try to a connection ready for the request. Default 10 s.
     pub connect: Option<Duration>,
     /// From the request to the first record, which servers send only after queueing, loading the model and evaluating
     /// the prompt. Default 20 min.
@@ -64,7 +64,10 @@ impl Default for Limits {
 /// When the clocks started or were last reset.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Marks {
+    /// When the stream began.
     pub(crate) started: Instant,
+    /// When this try to connect began.
+    pub(crate) connecting: Instant,
     /// When the request was sent.
     pub(crate) sent: Instant,
     /// When the last byte came.
@@ -75,7 +78,7 @@ pub(crate) struct Marks {
 
 impl Marks {
     pub(crate) fn at(now: Instant) -> Self {
-        Self { started: now, sent: now, alive: now, record: now }
+        Self { started: now, connecting: now, sent: now, alive: now, record: now }
     }
 }
 
@@ -104,7 +107,7 @@ impl Due {
 
 impl Clocks {
     pub(crate) fn connect_due(&self, marks: &Marks) -> Option<Due> {
-        Due::after(marks.started, self.connect, Clock::Connect)
+        Due::after(marks.connecting, self.connect, Clock::Connect)
     }
 
     pub(crate) fn first_event_due(&self, marks: &Marks) -> Option<Due> {

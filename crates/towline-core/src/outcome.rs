@@ -16,6 +16,8 @@ pub struct Outcome {
     pub reply: Reply,
     /// Counts and times.
     pub stats: Stats,
+    /// Why earlier tries of the same request failed, in order. Usually empty.
+    pub retried: Vec<Error>,
 }
 
 /// The five ways a stream can end.

@@ -119,6 +119,7 @@ pub struct Lifecycle {
     stop: Option<Stop>,
     reply: Reply,
     stats: Stats,
+    retried: Vec<Error>,
 }
 
 impl Lifecycle {
@@ -137,7 +138,30 @@ impl Lifecycle {
             stop: None,
             reply: Reply::default(),
             stats: Stats::default(),
+            retried: Vec::new(),
         }
+    }
+
+    /// The same stream, not yet begun, as if it were begun at `now`.
+    #[must_use]
+    pub fn restarted(&self, now: Instant) -> Self {
+        Self::new(self.dialect, self.clocks, self.limits, now)
+    }
+
+    /// The same stream from its beginning, for another try after `outcome`, which must be a failure without events.
+    /// The total clock goes on; the other clocks start again. `dialect` may be another one.
+    #[must_use]
+    pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
+        let mut next = Self::new(dialect, self.clocks, self.limits, now);
+        next.marks.started = self.marks.started;
+        next.retried = outcome.retried;
+        next.retried.extend(outcome.ending.error());
+        next
+    }
+
+    /// Why earlier tries failed.
+    pub fn retried(&self) -> &[Error] {
+        &self.retried
     }
 
     /// A connection is ready and the request is about to be sent.
@@ -463,7 +487,7 @@ impl Lifecycle {
         reply.partial_tool_calls = self.decoder.take_partial_tool_calls();
         reply.model = self.decoder.model.take();
         reply.context = std::mem::take(&mut self.decoder.context);
-        self.state = State::Ended(Some(Box::new(Outcome { ending, reply, stats })));
+        self.state = State::Ended(Some(Box::new(Outcome { ending, reply, stats, retried: std::mem::take(&mut self.retried) })));
     }
 }
 
