@@ -64,6 +64,8 @@ enum State {
     Finishing {
         reason: Option<FinishReason>,
         due: Instant,
+        /// Nothing that may still come counts, not even usage.
+        closed: bool,
     },
     /// The outcome waits to be taken, or was.
     Ended(Option<Box<Outcome>>),
@@ -290,7 +292,7 @@ impl Lifecycle {
                 return Some(event);
             }
             match self.state {
-                State::Waiting | State::Streaming | State::Finishing { .. } => {
+                State::Waiting | State::Streaming | State::Finishing { closed: false, .. } => {
                     if !self.decode_frame() {
                         return None;
                     }
@@ -299,7 +301,7 @@ impl Lifecycle {
                     self.settle_refused();
                     return None;
                 }
-                State::Connecting | State::Opening => {
+                State::Connecting | State::Opening | State::Finishing { closed: true, .. } => {
                     self.settle_stop();
                     return None;
                 }
@@ -363,7 +365,11 @@ impl Lifecycle {
             Ok(Verdict::More) => self.on_record(),
             Ok(Verdict::Finished(reason)) => {
                 self.on_record();
-                self.on_finished(reason);
+                self.on_finished(reason, false);
+            }
+            Ok(Verdict::Closed(reason)) => {
+                self.on_record();
+                self.on_finished(reason, true);
             }
             Ok(Verdict::Failed(error)) => {
                 self.on_record();
@@ -401,16 +407,17 @@ impl Lifecycle {
         }
     }
 
-    fn on_finished(&mut self, reason: Option<FinishReason>) {
+    fn on_finished(&mut self, reason: Option<FinishReason>, closed: bool) {
         match &mut self.state {
-            // `[DONE]` after a finish reason: nothing more will follow that matters.
-            State::Finishing { reason: known, .. } => {
+            State::Finishing { reason: known, closed: already, .. } => {
                 if known.is_none() {
                     *known = reason;
                 }
+                *already = closed;
             }
             State::Waiting | State::Streaming => {
-                self.state = State::Finishing { reason, due: later(self.now, self.limits.finish_time) };
+                let due = later(self.now, self.limits.finish_time);
+                self.state = State::Finishing { reason, due, closed };
             }
             State::Connecting | State::Opening | State::Refused { .. } | State::Ended(_) => {}
         }
