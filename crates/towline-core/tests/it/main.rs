@@ -1,0 +1,6 @@
+//! The pure core, tested by feeding bytes and time.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod corpus;
+mod support;
