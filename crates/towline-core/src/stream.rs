@@ -376,7 +376,7 @@ impl Lifecycle {
                 self.on_corrupt(error);
             }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
-                self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
+                self.stats.undecoded_bytes = self.framer.cut_tail_bytes() as u64;
                 self.settle_stop();
                 return false;
             }
@@ -487,7 +487,6 @@ impl Lifecycle {
 
     fn end(&mut self, ending: Ending) {
         let mut stats = self.stats;
-        stats.undecoded_bytes += self.framer.pending_bytes() as u64;
         stats.replaced_text = self.decoder.replaced_text;
         stats.total = self.now.saturating_duration_since(self.marks.started);
         let mut reply = std::mem::take(&mut self.reply);
