@@ -1,9 +1,12 @@
 //! The same bytes are the same stream, in whatever pieces they come.
 
+use std::time::Instant;
+
+use towline_core::clocks::Limits;
 use towline_testkit::chunk;
 use towline_testkit::corpus::{self, Case};
 
-use crate::support::{End, Run, dialect, run};
+use crate::support::{End, Run, dialect, drain, open, run, without_times};
 
 /// The longest stream that is cut at every place: the work grows with the square of its length.
 const EVERY_CUT_BYTES: usize = 4 << 10;
@@ -18,7 +21,7 @@ fn every_single_cut() {
     for case in corpus::load_all() {
         let whole = run(dialect(&case), [&case.stream[..]], End::Clean);
         // Of a long stream a prime number of bytes apart, so that the cuts fall on every kind of place.
-        let step = if case.stream.len() <= EVERY_CUT_BYTES { 1 } else { case.stream.len() / 499 | 1 };
+        let step = if case.stream.len() <= EVERY_CUT_BYTES { 1 } else { (case.stream.len() / 499) | 1 };
         for (at, pieces) in chunk::single_cuts(&case.stream).enumerate().step_by(step) {
             check(&case, &whole, pieces, End::Clean, &format!("cut at {}", at + 1));
         }
@@ -40,14 +43,11 @@ fn random_cuts_and_byte_by_byte() {
 
 #[test]
 fn polling_now_and_then_gives_the_same() {
-    use crate::support::{drain, open, without_times};
-    use std::time::Instant;
-
     for (seed, case) in (1000..).zip(corpus::load_all()) {
         let whole = run(dialect(&case), [&case.stream[..]], End::Clean);
         for every in [2, 3, usize::MAX] {
             let now = Instant::now();
-            let mut life = open(dialect(&case), towline_core::clocks::Limits::default(), now);
+            let mut life = open(dialect(&case), Limits::default(), now);
             let mut events = Vec::new();
             for (nth, piece) in chunk::random_cuts(&case.stream, seed, 1).flatten().enumerate() {
                 life.bytes(piece, now);

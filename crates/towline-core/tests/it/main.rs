@@ -4,4 +4,5 @@
 
 mod chunks;
 mod corpus;
+mod prefixes;
 mod support;

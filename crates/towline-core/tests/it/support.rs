@@ -6,7 +6,7 @@ use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::event::{Event, TokenLogprob, Usage};
-use towline_core::outcome::{Ending, Outcome, Stats};
+use towline_core::outcome::{Outcome, Stats};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 use towline_testkit::corpus::{self, Case};
 
@@ -79,7 +79,8 @@ pub(crate) fn run<'a>(dialect: Dialect, pieces: impl IntoIterator<Item = &'a [u8
         outcome = outcome.or(drain(&mut life, &mut events));
     }
     end.apply(&mut life, now);
-    let outcome = outcome.or_else(|| drain(&mut life, &mut events)).expect("a stream that ended has an outcome");
+    let outcome =
+        outcome.or_else(|| drain(&mut life, &mut events)).expect("a stream that ended has an outcome");
     Run { events, outcome: without_times(outcome) }
 }
 
@@ -96,7 +97,9 @@ pub(crate) fn same(found: &Event, wanted: &corpus::Event) -> bool {
         (Event::Text(found), corpus::Event::Text(wanted))
         | (Event::Thinking(found), corpus::Event::Thinking(wanted)) => found == wanted,
         (Event::ToolCall(call), corpus::Event::ToolCall { id, name, arguments }) => {
-            (&call.id, &call.name) == (id, name) && call.arguments.to_string() == arguments.to_string()
+            // As text, because the order of the keys counts.
+            let json = [call.arguments.to_string(), arguments.to_string()];
+            (&call.id, &call.name) == (id, name) && json[0] == json[1]
         }
         (Event::Progress(found), corpus::Event::Progress(wanted)) => {
             found.status == wanted.status.clone().unwrap_or_default()
