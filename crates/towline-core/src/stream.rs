@@ -434,8 +434,9 @@ impl Lifecycle {
             | State::Opening
             | State::Refused { .. }
             | State::Waiting
-            | State::Streaming
-            | State::Ended(_) => self.end(Ending::Failed(error)),
+            | State::Streaming => self.end(Ending::Failed(error)),
+            // The same record had already ended it.
+            State::Ended(_) => {}
         }
     }
 
