@@ -169,7 +169,7 @@ impl Lifecycle {
     /// A connection is ready and the request is about to be sent.
     pub fn sent(&mut self, now: Instant) {
         self.now = now;
-        if matches!(self.state, State::Connecting) {
+        if matches!(self.state, State::Connecting) && self.stop.is_none() {
             self.marks.sent = now;
             self.state = State::Opening;
         }
@@ -178,7 +178,7 @@ impl Lifecycle {
     /// The response head came.
     pub fn opened(&mut self, head: &Opened, now: Instant) {
         self.now = now;
-        if !matches!(self.state, State::Connecting | State::Opening) {
+        if !matches!(self.state, State::Connecting | State::Opening) || self.stop.is_some() {
             return;
         }
         (self.marks.alive, self.marks.record) = (now, now);
@@ -209,11 +209,17 @@ impl Lifecycle {
         }
     }
 
-    /// `count` bytes were appended to [`input`](Self::input).
+    /// `count` bytes were appended to [`input`](Self::input). Where no body is being read, before the response and
+    /// after its end, they are dropped.
     pub fn received(&mut self, count: usize, now: Instant) {
         self.now = now;
-        self.marks.alive = now;
-        self.stats.received_bytes += count as u64;
+        if self.reads_body() {
+            self.marks.alive = now;
+            self.stats.received_bytes += count as u64;
+        } else {
+            let input = self.input();
+            input.truncate(input.len().saturating_sub(count));
+        }
     }
 
     /// Body bytes came: the copying form of [`input`](Self::input) and [`received`](Self::received).
@@ -341,6 +347,15 @@ impl Lifecycle {
         Due::earlier(own, total)
     }
 
+    fn reads_body(&self) -> bool {
+        let wants_more = match self.state {
+            State::Refused { .. } | State::Waiting | State::Streaming => true,
+            State::Finishing { closed, .. } => !closed,
+            State::Connecting | State::Opening | State::Ended(_) => false,
+        };
+        wants_more && self.stop.is_none()
+    }
+
     /// The first thing to stop a stream is the one that counts.
     fn stop_by(&mut self, stop: Stop) {
         self.framer.finish();
@@ -413,7 +428,7 @@ impl Lifecycle {
                 if known.is_none() {
                     *known = reason;
                 }
-                *already = closed;
+                *already |= closed;
             }
             State::Waiting | State::Streaming => {
                 let due = later(self.now, self.limits.finish_time);
@@ -494,6 +509,7 @@ impl Lifecycle {
         reply.partial_tool_calls = self.decoder.take_partial_tool_calls();
         reply.model = self.decoder.model.take();
         reply.context = std::mem::take(&mut self.decoder.context);
+        self.framer.clear();
         self.state = State::Ended(Some(Box::new(Outcome {
             ending,
             reply,

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod after_the_end;
 mod chunks;
 mod corpus;
 mod prefixes;
