@@ -464,9 +464,14 @@ impl Lifecycle {
             return self.end(Ending::Completed(reason));
         }
         let ending = match stop {
-            Stop::Body(BodyEnd::Clean) => self.truncated(Origin::Server, "ended in good order"),
-            Stop::Body(BodyEnd::Cut) => self.truncated(Origin::Transport, "was closed"),
-            Stop::Body(BodyEnd::Broken(error)) => Ending::Failed(error),
+            Stop::Body(BodyEnd::Clean) => self.truncated(Origin::Server, "ended in good order", sent),
+            Stop::Body(BodyEnd::Cut) => self.truncated(Origin::Transport, "was closed", sent),
+            Stop::Body(BodyEnd::Broken(error)) => {
+                // Whatever the transport knows: an answer proves that the request arrived.
+                let answered = matches!(self.state, State::Waiting | State::Streaming);
+                let effect = answered || error.may_have_had_effect;
+                Ending::Failed(error.with_effect(effect))
+            }
             Stop::Clock(due) => {
                 Ending::TimedOut { clock: due.clock, limit: due.limit, may_have_had_effect: sent }
             }
@@ -475,11 +480,11 @@ impl Lifecycle {
         self.end(ending);
     }
 
-    fn truncated(&self, origin: Origin, how: &str) -> Ending {
+    fn truncated(&self, origin: Origin, how: &str, sent: bool) -> Ending {
         let what =
             if self.stats.records == 0 { "before its first record" } else { "before its terminal record" };
         let message = format!("the answer is not whole: the response {how} {what}");
-        Ending::Truncated(Error::new(ErrorKind::Truncated, origin, message).with_effect(true))
+        Ending::Truncated(Error::new(ErrorKind::Truncated, origin, message).with_effect(sent))
     }
 
     /// An error response is read to its end, its limit or its clock, whichever comes first.

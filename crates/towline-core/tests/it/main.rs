@@ -4,6 +4,7 @@
 
 mod after_the_end;
 mod chunks;
+mod clocks;
 mod corpus;
 mod prefixes;
 mod support;
