@@ -42,6 +42,7 @@ pub struct Framer {
     /// Up to where `buffer` was searched for the end of the line at `start`.
     searched: usize,
     limit: usize,
+    too_long: bool,
     at_body_start: bool,
     finished: bool,
     /// The length of the last frame, when the end of the body stood in for its line end.
@@ -73,6 +74,7 @@ impl Framer {
             start: 0,
             searched: 0,
             limit,
+            too_long: false,
             at_body_start: true,
             finished: false,
             cut_tail: 0,
@@ -116,6 +118,9 @@ impl Framer {
     /// # Errors
     /// [`LineTooLong`], again at every call: such a body cannot be read on.
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
+        if self.too_long {
+            return Err(LineTooLong { limit: self.limit });
+        }
         if self.at_body_start && !self.skip_bom() {
             return Ok(None);
         }
@@ -152,8 +157,9 @@ impl Framer {
         Ok(Some(&self.buffer[from..]).filter(|body| !is_blank(body)))
     }
 
-    fn check_limit(&self, len: usize) -> Result<(), LineTooLong> {
-        if len > self.limit { Err(LineTooLong { limit: self.limit }) } else { Ok(()) }
+    fn check_limit(&mut self, len: usize) -> Result<(), LineTooLong> {
+        self.too_long = len > self.limit;
+        if self.too_long { Err(LineTooLong { limit: self.limit }) } else { Ok(()) }
     }
 }
 

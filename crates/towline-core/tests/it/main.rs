@@ -8,3 +8,4 @@ mod clocks;
 mod corpus;
 mod prefixes;
 mod support;
+mod wire;
