@@ -5,6 +5,8 @@
 
 mod ndjson;
 mod sse;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -50,6 +52,9 @@ pub struct Framer {
     sse: sse::Event,
     /// The last event that had to be joined from several lines, lent out by `next_frame`.
     sse_joined: Vec<u8>,
+    /// How many bytes were looked at or moved.
+    #[cfg(test)]
+    work: usize,
 }
 
 /// A line or event is longer than the limit.
@@ -80,6 +85,8 @@ impl Framer {
             cut_tail: 0,
             sse: sse::Event::default(),
             sse_joined: Vec::new(),
+            #[cfg(test)]
+            work: 0,
         }
     }
 
@@ -93,6 +100,10 @@ impl Framer {
             (self.start, self.searched) = (0, 0);
         } else if self.start >= self.buffer.len() / 2 {
             // Moves at most as many bytes as were consumed since the last move: linear over the body.
+            #[cfg(test)]
+            {
+                self.work += self.buffer.len() - self.start;
+            }
             self.buffer.drain(..self.start);
             self.searched -= self.start;
             self.start = 0;
@@ -155,6 +166,16 @@ impl Framer {
         let from = std::mem::replace(&mut self.start, self.buffer.len());
         self.cut_tail = self.buffer.len() - from;
         Ok(Some(&self.buffer[from..]).filter(|body| !is_blank(body)))
+    }
+
+    /// Where `find` first finds something in what was not searched yet.
+    fn search(&mut self, find: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
+        let found = find(&self.buffer[self.searched..]).map(|at| self.searched + at);
+        #[cfg(test)]
+        {
+            self.work += found.map_or(self.buffer.len(), |at| at + 1) - self.searched;
+        }
+        found
     }
 
     fn check_limit(&mut self, len: usize) -> Result<(), LineTooLong> {
