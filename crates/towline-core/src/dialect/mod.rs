@@ -142,6 +142,11 @@ impl Decoder {
         })
     }
 
+    /// How much text it holds back until it is complete.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.tool_calls.bytes()
+    }
+
     /// The tool calls that are not complete yet.
     pub(crate) fn take_partial_tool_calls(&mut self) -> Vec<PartialToolCall> {
         self.tool_calls.take_partial()
