@@ -8,5 +8,6 @@ mod chunks;
 mod clocks;
 mod corpus;
 mod prefixes;
+mod retry;
 mod support;
 mod wire;
