@@ -7,6 +7,7 @@ mod bounds;
 mod chunks;
 mod clocks;
 mod corpus;
+mod host;
 mod prefixes;
 mod retry;
 mod support;
