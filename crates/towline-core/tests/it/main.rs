@@ -7,6 +7,7 @@ mod bounds;
 mod chunks;
 mod clocks;
 mod corpus;
+mod errors;
 mod host;
 mod prefixes;
 mod retry;
