@@ -13,4 +13,5 @@ mod host;
 mod prefixes;
 mod retry;
 mod support;
+mod template;
 mod wire;
