@@ -10,6 +10,8 @@ mod clocks;
 mod corpus;
 mod errors;
 mod host;
+mod model;
+mod operations;
 mod prefixes;
 mod retry;
 mod support;
