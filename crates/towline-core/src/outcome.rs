@@ -241,6 +241,7 @@ pub struct Reply {
 }
 
 impl Reply {
+    #[inline]
     pub(crate) fn absorb(&mut self, event: &Event) {
         match event {
             Event::Text(text) => self.text.push_str(text),
