@@ -22,6 +22,7 @@ pub mod error;
 pub mod event;
 pub mod host;
 pub mod http1;
+mod json;
 pub mod outcome;
 pub mod retry;
 pub mod stream;
