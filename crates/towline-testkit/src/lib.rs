@@ -6,6 +6,7 @@
 //!
 //! - [`Server`] plays a [`Script`] on each connection and remembers what it saw.
 //! - [`chunk`] cuts bytes into every interesting sequence of pieces.
+//! - [`corpus`] reads the streams under `/corpus` with what a correct reader makes of them.
 //! - [`records`] writes the usual Ollama and OpenAI records.
 //! - [`ports`] has addresses that refuse, or that never answer.
 //!
@@ -26,6 +27,7 @@
 
 pub mod chunk;
 mod connection;
+pub mod corpus;
 pub mod http;
 mod ledger;
 pub mod ports;

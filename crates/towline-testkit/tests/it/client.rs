@@ -1,8 +1,5 @@
 //! A raw client, so that the server is not checked with its own code.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of tests; a failure is the test's failure"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of tests; a failure is the test's failure")]
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -46,9 +43,7 @@ impl Client {
 
     pub(crate) fn post(&mut self, path: &str, body: &str) -> &mut Client {
         let length = body.len();
-        self.send(&format!(
-            "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n{body}"
-        ))
+        self.send(&format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n{body}"))
     }
 
     /// Reads exactly the bytes expected.
@@ -85,10 +80,7 @@ impl Client {
     /// Whether nothing can be read right now.
     pub(crate) fn is_silent(&mut self) -> bool {
         self.0.set_nonblocking(true).unwrap();
-        let silent = self
-            .0
-            .peek(&mut [0])
-            .is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        let silent = self.0.peek(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         self.0.set_nonblocking(false).unwrap();
         silent
     }

@@ -3,6 +3,7 @@
 mod chunks;
 mod client;
 mod close;
+mod corpus;
 mod gates;
 mod ports;
 mod proxy;
