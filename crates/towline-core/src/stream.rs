@@ -487,7 +487,12 @@ impl Lifecycle {
         reply.partial_tool_calls = self.decoder.take_partial_tool_calls();
         reply.model = self.decoder.model.take();
         reply.context = std::mem::take(&mut self.decoder.context);
-        self.state = State::Ended(Some(Box::new(Outcome { ending, reply, stats, retried: std::mem::take(&mut self.retried) })));
+        self.state = State::Ended(Some(Box::new(Outcome {
+            ending,
+            reply,
+            stats,
+            retried: std::mem::take(&mut self.retried),
+        })));
     }
 }
 

@@ -112,7 +112,11 @@ impl Client {
 /// A request body, ready to be sent as often as it takes.
 pub(crate) fn json_body(body: &impl Serialize) -> Result<Bytes, Error> {
     let bytes = serde_json::to_vec(body).map_err(|error| {
-        Error::new(ErrorKind::InvalidRequest, Origin::Caller, format!("the request cannot be written as JSON: {error}"))
+        Error::new(
+            ErrorKind::InvalidRequest,
+            Origin::Caller,
+            format!("the request cannot be written as JSON: {error}"),
+        )
     })?;
     Ok(Bytes::from(bytes))
 }

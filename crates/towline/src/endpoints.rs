@@ -3,8 +3,8 @@
 use serde::Serialize;
 use towline_core::api::{
     ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse, EmbeddingsRequest,
-    EmbeddingsResponse, GenerateRequest, ListResponse, PsResponse, PullRequest, PushRequest, ShowRequest, ShowResponse,
-    VersionResponse, WebFetchRequest, WebFetchResponse, WebSearchRequest, WebSearchResponse,
+    EmbeddingsResponse, GenerateRequest, ListResponse, PsResponse, PullRequest, PushRequest, ShowRequest,
+    ShowResponse, VersionResponse, WebFetchRequest, WebFetchResponse, WebSearchRequest, WebSearchResponse,
 };
 use towline_core::dialect::Dialect;
 use towline_core::error::Error;

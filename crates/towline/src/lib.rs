@@ -38,14 +38,16 @@ pub use config::{Api, ApiKey, Config};
 pub use schema::{arguments_as, json_schema, reply_as, tool};
 pub use stream::{Item, Stream};
 pub use transport::{
-    Http2Config, Http2Policy, PoolConfig, Proxy, ProxyConfig, RedirectPolicy, TcpConfig, TlsConfig, TransportConfig,
+    Http2Config, Http2Policy, PoolConfig, Proxy, ProxyConfig, RedirectPolicy, TcpConfig, TlsConfig,
+    TransportConfig,
 };
 
 pub use towline_core::api::{
-    BadOption, ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse, EmbeddingsRequest,
-    EmbeddingsResponse, Format, GenerateRequest, InstalledModel, KeepAlive, ListResponse, Message, ModelDetails,
-    Options, PsResponse, PullRequest, PushRequest, Role, RunningModel, ShowRequest, ShowResponse, Think, Tool,
-    VersionResponse, WebFetchRequest, WebFetchResponse, WebResult, WebSearchRequest, WebSearchResponse,
+    BadOption, ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse,
+    EmbeddingsRequest, EmbeddingsResponse, Format, GenerateRequest, InstalledModel, KeepAlive, ListResponse,
+    Message, ModelDetails, Options, PsResponse, PullRequest, PushRequest, Role, RunningModel, ShowRequest,
+    ShowResponse, Think, Tool, VersionResponse, WebFetchRequest, WebFetchResponse, WebResult,
+    WebSearchRequest, WebSearchResponse,
 };
 pub use towline_core::clocks::{Clocks, Limits};
 pub use towline_core::endpoint::{Endpoint, Scheme};

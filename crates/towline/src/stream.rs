@@ -314,7 +314,8 @@ pub(crate) const OPENAI_CHAT: &str = "/v1/chat/completions";
 /// Whether a failure says that the server has no such endpoint, rather than no such model.
 fn speaks_only_openai(error: &Error) -> bool {
     let no_endpoint = matches!(error.status, Some(404 | 405 | 501));
-    no_endpoint && (error.kind != ErrorKind::NotFound || !error.message.to_ascii_lowercase().contains("model"))
+    no_endpoint
+        && (error.kind != ErrorKind::NotFound || !error.message.to_ascii_lowercase().contains("model"))
 }
 
 fn accept(dialect: Dialect) -> &'static str {

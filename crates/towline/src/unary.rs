@@ -94,7 +94,8 @@ impl Client {
 
     async fn exchange_in_steps(&self, request: Request, clocks: Clocks) -> Result<Answer, Error> {
         let limit = self.config().limits.reply_bytes;
-        let connecting = async { self.transport().connect(self.endpoint()).await.map_err(|e| failure::error(&e)) };
+        let connecting =
+            async { self.transport().connect(self.endpoint()).await.map_err(|e| failure::error(&e)) };
         let connection = within(clocks.connect, Clock::Connect, false, connecting).await?;
         let sending = async { connection.send(request).await.map_err(|e| failure::error(&e)) };
         let mut response = within(clocks.first_event, Clock::FirstEvent, true, sending).await?;
