@@ -1,1 +1,28 @@
-//! towline-core
+//! The pure core of Towline: everything about a model stream that needs no I/O.
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`wire`] | body bytes → frames (NDJSON, SSE) |
+//! | [`dialect`] | frames → events (Ollama, OpenAI) |
+//! | [`stream`] | the lifecycle: what happened → events, then one outcome |
+//! | [`api`] | requests and responses as typed data |
+//! | [`host`], [`endpoint`], [`http1`] | where a server is, and HTTP/1.1 on the way there |
+//! | [`retry`] | when a request may be sent again |
+//! | [`clocks`] | deadlines and limits |
+//! | [`event`], [`outcome`], [`error`] | what a stream yields, how it ended, what went wrong |
+//!
+//! No runtime, socket, clock, environment, file or thread: time comes in as a parameter, and every property is tested
+//! by feeding bytes and time.
+
+pub mod api;
+pub mod clocks;
+pub mod dialect;
+pub mod endpoint;
+pub mod error;
+pub mod event;
+pub mod host;
+pub mod http1;
+pub mod outcome;
+pub mod retry;
+pub mod stream;
+pub mod wire;

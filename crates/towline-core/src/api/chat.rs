@@ -1,0 +1,74 @@
+//! Chat requests.
+
+use serde::Serialize;
+
+use super::{Format, KeepAlive, Message, Options, Think, Tool};
+
+/// A conversation to go on with.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct ChatRequest {
+    /// The model's name.
+    pub model: String,
+    /// The conversation. Empty loads the model, or with a `keep_alive` of zero unloads it.
+    pub messages: Vec<Message>,
+    /// Functions the model may ask for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tools: Vec<Tool>,
+    /// What form the answer must have.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Format>,
+    /// Whether to think. `None` leaves it to the server, which thinks where the model can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub think: Option<Think>,
+    /// Model options.
+    #[serde(skip_serializing_if = "Options::is_empty")]
+    pub options: Options,
+    /// How long the model stays loaded. `None` leaves it to the server (usually 5 min).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keep_alive: Option<KeepAlive>,
+    /// Whether to drop the oldest messages when the conversation does not fit. Server default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub truncate: Option<bool>,
+    /// Whether to move the context on when it is full. A change makes the server load the model anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift: Option<bool>,
+    /// Whether to send the log probabilities of the answer's tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logprobs: Option<bool>,
+    /// How many likely tokens to name for each token, 0 to 20. Needs `logprobs`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub top_logprobs: Option<u32>,
+}
+
+impl ChatRequest {
+    /// A conversation with `model` that has no messages yet.
+    pub fn new(model: impl Into<String>) -> Self {
+        Self { model: model.into(), ..Self::default() }
+    }
+
+    /// The same conversation with one more message.
+    #[must_use]
+    pub fn message(mut self, message: Message) -> Self {
+        self.messages.push(message);
+        self
+    }
+
+    /// The same conversation with one more thing said by the person.
+    #[must_use]
+    pub fn user(self, content: impl Into<String>) -> Self {
+        self.message(Message::user(content))
+    }
+
+    /// The same conversation with instructions to the model.
+    #[must_use]
+    pub fn system(self, content: impl Into<String>) -> Self {
+        self.message(Message::system(content))
+    }
+
+    /// The same conversation with an option set.
+    #[must_use]
+    pub fn option(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
+        self.options = self.options.with(name, value);
+        self
+    }
+}

@@ -1,0 +1,215 @@
+//! Models: which there are, what they are, and how they come and go.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Message, Options, null_as_default};
+
+/// The models a server has.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct ListResponse {
+    /// The models, newest first.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub models: Vec<InstalledModel>,
+}
+
+/// One installed model.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct InstalledModel {
+    /// Name and tag.
+    #[serde(default)]
+    pub name: String,
+    /// When it was last changed, in RFC 3339.
+    #[serde(default)]
+    pub modified_at: String,
+    /// Size on disk, in bytes.
+    #[serde(default)]
+    pub size: u64,
+    /// SHA-256 of its manifest, in hex.
+    #[serde(default)]
+    pub digest: String,
+    /// What it is made of.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub details: ModelDetails,
+    /// Whatever else the server says.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// What a model is made of.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct ModelDetails {
+    /// File format, usually `gguf`.
+    #[serde(default)]
+    pub format: String,
+    /// Architecture.
+    #[serde(default)]
+    pub family: String,
+    /// Number of parameters, for people, for example `7B`.
+    #[serde(default)]
+    pub parameter_size: String,
+    /// How the weights are stored, for example `Q4_K_M`.
+    #[serde(default)]
+    pub quantization_level: String,
+    /// Whatever else the server says.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// The models a server has in memory.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct PsResponse {
+    /// The models.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub models: Vec<RunningModel>,
+}
+
+/// One loaded model.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct RunningModel {
+    /// Name and tag.
+    #[serde(default)]
+    pub name: String,
+    /// Memory in all, in bytes.
+    #[serde(default)]
+    pub size: u64,
+    /// Of that on a GPU, in bytes.
+    #[serde(default)]
+    pub size_vram: u64,
+    /// Context length, in tokens.
+    #[serde(default)]
+    pub context_length: u64,
+    /// When it will be unloaded, in RFC 3339.
+    #[serde(default)]
+    pub expires_at: String,
+    /// What it is made of.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub details: ModelDetails,
+    /// Whatever else the server says.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Which model to describe.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct ShowRequest {
+    /// The model's name.
+    pub model: String,
+    /// Whether to list tokens and tensors too.
+    pub verbose: bool,
+}
+
+/// A model's description.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct ShowResponse {
+    /// The licence text.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub license: String,
+    /// The model as a Modelfile.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub modelfile: String,
+    /// Default options, one a line.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub parameters: String,
+    /// The prompt template.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub template: String,
+    /// The default instructions.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub system: String,
+    /// What it is made of.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub details: ModelDetails,
+    /// The model file's own keys.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub model_info: Map<String, Value>,
+    /// What it can do, for example `completion`, `tools`, `vision`, `thinking`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub capabilities: Vec<String>,
+    /// When it was last changed, in RFC 3339.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub modified_at: String,
+    /// Whatever else the server says.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Which model to fetch from a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct PullRequest {
+    /// The model's name.
+    pub model: String,
+    /// Whether the registry may be spoken to without TLS.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+}
+
+/// Which model to send to a registry.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct PushRequest {
+    /// The model's name, with the namespace to push to.
+    pub model: String,
+    /// Whether the registry may be spoken to without TLS.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub insecure: bool,
+}
+
+/// How to make a model from another one or from uploaded files.
+#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+pub struct CreateRequest {
+    /// The new model's name.
+    pub model: String,
+    /// The model to start from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Uploaded files: name and digest.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub files: BTreeMap<String, String>,
+    /// Uploaded adapters: name and digest.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub adapters: BTreeMap<String, String>,
+    /// The prompt template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// The licence texts.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub license: Vec<String>,
+    /// The default instructions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub system: Option<String>,
+    /// The default options.
+    #[serde(skip_serializing_if = "Options::is_empty")]
+    pub parameters: Options,
+    /// The conversation every chat starts with.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<Message>,
+    /// How to store the weights, for example `q4_K_M`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub quantize: Option<String>,
+}
+
+/// Which model to copy to which name.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct CopyRequest {
+    /// The name of the model there is.
+    pub source: String,
+    /// The name of the copy.
+    pub destination: String,
+}
+
+/// Which model to delete.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct DeleteRequest {
+    /// The model's name.
+    pub model: String,
+}
+
+/// The server's version.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct VersionResponse {
+    /// The version.
+    #[serde(default)]
+    pub version: String,
+}

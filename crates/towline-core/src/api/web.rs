@@ -1,0 +1,58 @@
+//! Web search and fetch, which ollama.com offers to holders of an API key.
+
+use serde::{Deserialize, Serialize};
+
+use super::null_as_default;
+
+/// What to search for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct WebSearchRequest {
+    /// The words.
+    pub query: String,
+    /// The most results wanted. Server default: 5.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<u32>,
+}
+
+/// What was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct WebSearchResponse {
+    /// The results, best first.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub results: Vec<WebResult>,
+}
+
+/// One page that was found.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct WebResult {
+    /// The page's title.
+    #[serde(default)]
+    pub title: String,
+    /// The page's address.
+    #[serde(default)]
+    pub url: String,
+    /// The part of its text that fits the query.
+    #[serde(default)]
+    pub content: String,
+}
+
+/// Which page to fetch.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+pub struct WebFetchRequest {
+    /// The page's address.
+    pub url: String,
+}
+
+/// A fetched page.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct WebFetchResponse {
+    /// The page's title.
+    #[serde(default)]
+    pub title: String,
+    /// Its text.
+    #[serde(default)]
+    pub content: String,
+    /// The addresses it links to.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub links: Vec<String>,
+}

@@ -1,0 +1,126 @@
+//! The four clocks and the named limits of a stream.
+
+use std::time::{Duration, Instant};
+
+use crate::outcome::Clock;
+
+/// How long each part of a stream may take. `None` switches a clock off.
+///
+/// The defaults let a cold 70-billion-parameter model load from a slow disk and evaluate a long prompt, and still end
+/// every stream that gets nowhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Clocks {
+    /// From the start to a connection ready for the request. Default 10 s.
+    pub connect: Option<Duration>,
+    /// From the request to the first record, which servers send only after queueing, loading the model and evaluating
+    /// the prompt. Default 20 min.
+    pub first_event: Option<Duration>,
+    /// Between signs of life. Any byte is one, keep-alive comments too; but without a whole record for as long as
+    /// `first_event` (or `idle`, if that is longer) the stream counts as idle whatever trickles in. Default 5 min.
+    pub idle: Option<Duration>,
+    /// From the start to the end. Default none.
+    pub total: Option<Duration>,
+}
+
+impl Default for Clocks {
+    fn default() -> Self {
+        Self {
+            connect: Some(Duration::from_secs(10)),
+            first_event: Some(Duration::from_secs(20 * 60)),
+            idle: Some(Duration::from_secs(5 * 60)),
+            total: None,
+        }
+    }
+}
+
+/// The named bounds of one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest line or event, in bytes. Default 32 MiB.
+    pub line_bytes: usize,
+    /// The most text, thinking included, that a reply may hold, in bytes. Default 64 MiB.
+    pub reply_bytes: usize,
+    /// How much of an error response's body is read, in bytes. Default 64 KiB.
+    pub error_body_bytes: usize,
+    /// How long an error response's body may take. Default 5 s.
+    pub error_body_time: Duration,
+    /// How long the server may take to end the response after its terminal record, for usage that follows it and so
+    /// that the connection can be used again. The answer is complete whether or not it does. Default 250 ms.
+    pub finish_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            line_bytes: crate::wire::DEFAULT_LINE_LIMIT_BYTES,
+            reply_bytes: 64 << 20,
+            error_body_bytes: 64 << 10,
+            error_body_time: Duration::from_secs(5),
+            finish_time: Duration::from_millis(250),
+        }
+    }
+}
+
+/// When the clocks started or were last reset.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Marks {
+    pub(crate) started: Instant,
+    /// When the request was sent.
+    pub(crate) sent: Instant,
+    /// When the last byte came.
+    pub(crate) alive: Instant,
+    /// When the last whole record came.
+    pub(crate) record: Instant,
+}
+
+impl Marks {
+    pub(crate) fn at(now: Instant) -> Self {
+        Self { started: now, sent: now, alive: now, record: now }
+    }
+}
+
+/// A moment at which a clock runs out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Due {
+    pub(crate) at: Instant,
+    pub(crate) clock: Clock,
+    pub(crate) limit: Duration,
+}
+
+impl Due {
+    pub(crate) fn after(from: Instant, limit: Option<Duration>, clock: Clock) -> Option<Self> {
+        let limit = limit?;
+        // A limit beyond what an Instant can hold never comes.
+        Some(Self { at: from.checked_add(limit)?, clock, limit })
+    }
+
+    pub(crate) fn earlier(a: Option<Self>, b: Option<Self>) -> Option<Self> {
+        match (a, b) {
+            (Some(a), Some(b)) => Some(if b.at < a.at { b } else { a }),
+            (a, b) => a.or(b),
+        }
+    }
+}
+
+impl Clocks {
+    pub(crate) fn connect_due(&self, marks: &Marks) -> Option<Due> {
+        Due::after(marks.started, self.connect, Clock::Connect)
+    }
+
+    pub(crate) fn first_event_due(&self, marks: &Marks) -> Option<Due> {
+        Due::after(marks.sent, self.first_event, Clock::FirstEvent)
+    }
+
+    pub(crate) fn idle_due(&self, marks: &Marks) -> Option<Due> {
+        let silence = Due::after(marks.alive, self.idle, Clock::Idle);
+        let no_record = self.idle.and_then(|idle| {
+            let longest = self.first_event.map_or(idle, |first| first.max(idle));
+            Due::after(marks.record, Some(longest), Clock::Idle)
+        });
+        Due::earlier(silence, no_record)
+    }
+
+    pub(crate) fn total_due(&self, marks: &Marks) -> Option<Due> {
+        Due::after(marks.started, self.total, Clock::Total)
+    }
+}

@@ -1,0 +1,218 @@
+//! From frames to events: what each server dialect means by a record.
+//!
+//! Policy, the same for every dialect:
+//!
+//! | the frame is | what happens |
+//! |---|---|
+//! | known | its events, in order |
+//! | JSON with unknown fields | the known ones count, the others are ignored |
+//! | an object with an `error` | the stream failed by the server's own word; what came before is kept |
+//! | not JSON | a protocol error; what came before is kept |
+//! | text with invalid UTF-8 or lone surrogates | U+FFFD stands in and is counted; nothing else is lost |
+//!
+//! Most records of a stream are alike but for their text. The [`template`] of such a record is matched first; whatever
+//! it does not know goes to the general parser.
+
+mod ollama;
+mod openai;
+mod repair;
+mod template;
+mod tool_calls;
+
+use std::collections::VecDeque;
+
+use serde_json::Value;
+
+use crate::error::{Error, ErrorKind, Origin, message_in_error, quote};
+use crate::event::{Event, PartialToolCall};
+use crate::outcome::FinishReason;
+use crate::wire::Framing;
+
+use template::Templates;
+use tool_calls::ToolCalls;
+
+/// What a stream's records mean.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// Ollama's `chat` and `generate`: complete at `done:true`.
+    Ollama,
+    /// Ollama's `pull`, `push` and `create`: complete at `status:"success"`.
+    OllamaProgress,
+    /// OpenAI's chat completions: complete at a `finish_reason` or at `[DONE]`.
+    OpenAi,
+}
+
+impl Dialect {
+    /// The framing of a streamed response. `content_type` is the response's, in lower case.
+    ///
+    /// Ollama's dialect is newline-delimited whatever the header says: compatible servers mislabel it.
+    pub fn framing(self, content_type: &str) -> Framing {
+        match self {
+            Self::Ollama | Self::OllamaProgress => Framing::Ndjson,
+            Self::OpenAi if content_type.starts_with("application/json") => Framing::Whole,
+            Self::OpenAi => Framing::Sse,
+        }
+    }
+}
+
+/// What a frame means for the stream as a whole.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Verdict {
+    /// The stream goes on.
+    More,
+    /// The terminal record: the answer is complete.
+    Finished(Option<FinishReason>),
+    /// The server says that it failed.
+    Failed(Error),
+}
+
+/// A frame that is not a record of the dialect.
+#[derive(Debug)]
+pub(crate) struct NotARecord {
+    /// What to tell people.
+    pub(crate) error: Error,
+    /// The frame is the beginning of a record.
+    pub(crate) ends_early: bool,
+}
+
+/// Decodes the frames of one stream.
+#[derive(Debug)]
+pub(crate) struct Decoder {
+    dialect: Dialect,
+    templates: Templates,
+    tool_calls: ToolCalls,
+    pub(crate) replaced_text: u64,
+    pub(crate) model: Option<String>,
+    pub(crate) context: Vec<i64>,
+}
+
+impl Decoder {
+    pub(crate) fn new(dialect: Dialect) -> Self {
+        Self {
+            dialect,
+            templates: Templates::new(dialect),
+            tool_calls: ToolCalls::default(),
+            replaced_text: 0,
+            model: None,
+            context: Vec::new(),
+        }
+    }
+
+    /// Decodes one frame and appends its events. The error is a protocol error.
+    pub(crate) fn decode(
+        &mut self,
+        frame: &[u8],
+        events: &mut VecDeque<Event>,
+    ) -> Result<Verdict, NotARecord> {
+        if let Some(event) = self.templates.decode(frame) {
+            events.extend(event);
+            return Ok(Verdict::More);
+        }
+        let before = events.len();
+        let verdict = self.decode_any(frame, events)?;
+        if verdict == Verdict::More && events.len() == before + 1 {
+            self.templates.learn(frame, &events[before]);
+        }
+        Ok(verdict)
+    }
+
+    /// Decodes one frame by the general parser.
+    pub(crate) fn decode_any(
+        &mut self,
+        frame: &[u8],
+        events: &mut VecDeque<Event>,
+    ) -> Result<Verdict, NotARecord> {
+        if frame.is_empty() {
+            return Ok(Verdict::More);
+        }
+        if self.dialect == Dialect::OpenAi && frame == DONE {
+            self.tool_calls.finish(events);
+            return Ok(Verdict::Finished(None));
+        }
+        let record = self.parse(frame)?;
+        if let Some(error) = record.get("error").filter(|error| !error.is_null()) {
+            return Ok(Verdict::Failed(server_error(error, &record)));
+        }
+        if self.model.is_none() {
+            self.model = record.get("model").and_then(Value::as_str).map(str::to_owned);
+        }
+        Ok(match self.dialect {
+            Dialect::Ollama => self.ollama_record(&record, events),
+            Dialect::OllamaProgress => self.progress_record(&record, events),
+            Dialect::OpenAi => self.openai_record(&record, events),
+        })
+    }
+
+    /// The tool calls that are not complete yet.
+    pub(crate) fn take_partial_tool_calls(&mut self) -> Vec<PartialToolCall> {
+        self.tool_calls.take_partial()
+    }
+
+    fn parse(&mut self, frame: &[u8]) -> Result<Value, NotARecord> {
+        let parsed = serde_json::from_slice::<Value>(frame).or_else(|error| -> serde_json::Result<Value> {
+            let (repaired, replaced) = repair::repair_text(frame).ok_or(error)?;
+            let value = serde_json::from_str(&repaired)?;
+            self.replaced_text += replaced;
+            Ok(value)
+        });
+        match parsed {
+            Ok(record @ Value::Object(_)) => Ok(record),
+            Ok(_) => Err(NotARecord::new(frame, "it is not an object", false)),
+            Err(error) => {
+                let ends_early =
+                    error.is_eof() || (self.dialect == Dialect::OpenAi && DONE.starts_with(frame));
+                Err(NotARecord::new(frame, &error_without_place(&error), ends_early))
+            }
+        }
+    }
+}
+
+/// The OpenAI dialect's end mark.
+const DONE: &[u8] = b"[DONE]";
+
+impl NotARecord {
+    fn new(frame: &[u8], why: &str, ends_early: bool) -> Self {
+        let message = format!(
+            "the server sent something that is not a record of its protocol ({why}): {}",
+            quote(&frame[..frame.len().min(200)])
+        );
+        let error = Error::new(ErrorKind::Protocol, Origin::Protocol, message).with_effect(true);
+        Self { error, ends_early }
+    }
+}
+
+/// serde_json's text names a line and column; within one record only the column would mean anything.
+fn error_without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
+/// An `{"error":…}` record, whatever its other fields.
+fn server_error(error: &Value, record: &Value) -> Error {
+    let status =
+        [record.get("StatusCode"), record.get("status_code"), error.get("code"), error.get("status")]
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_u64)
+            .find(|status| (400..600).contains(status));
+    let mut message = message_in_error(error);
+    if let Some(url) = record.get("signin_url").and_then(Value::as_str) {
+        message = format!("{message} (sign in at {})", quote(url.as_bytes()));
+    }
+    let mut failure = Error::new(ErrorKind::Server, Origin::Server, message).with_effect(true);
+    failure.status = status.and_then(|status| u16::try_from(status).ok());
+    failure
+}
+
+/// A count that servers send as an integer or as a float. The cast saturates.
+fn count(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64))
+}
+
+/// A string field that is present and not empty.
+fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+}

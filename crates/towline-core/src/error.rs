@@ -1,0 +1,203 @@
+//! What went wrong, whose doing it was, and whether the request may have had an effect.
+
+use std::fmt;
+use std::time::Duration;
+
+/// Why a request or stream failed.
+///
+/// `Display` gives the message alone. Messages hold no keys, no credentials and no prompt text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Error {
+    /// What kind of failure, to branch on.
+    pub kind: ErrorKind,
+    /// Whose doing it was.
+    pub origin: Origin,
+    /// For people: what was wrong and, where there is something to do, what to do.
+    pub message: String,
+    /// The HTTP status, where one was received.
+    pub status: Option<u16>,
+    /// Whether the server may have acted on the request. `false` only where that is certain: nothing was sent, or
+    /// the server refused before acting.
+    pub may_have_had_effect: bool,
+    /// How long the server asked to wait before another try.
+    pub retry_after: Option<Duration>,
+}
+
+impl Error {
+    /// An error with no status and no wish to wait.
+    pub fn new(kind: ErrorKind, origin: Origin, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            origin,
+            message: message.into(),
+            status: None,
+            may_have_had_effect: false,
+            retry_after: None,
+        }
+    }
+
+    /// The same error, saying whether the server may have acted on the request.
+    #[must_use]
+    pub fn with_effect(mut self, may_have_had_effect: bool) -> Self {
+        self.may_have_had_effect = may_have_had_effect;
+        self
+    }
+
+    /// What a response with the error status `status` and the body `body` means.
+    pub fn from_status(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
+        let said = message_in_body(body);
+        let kind = match status {
+            401 | 403 => ErrorKind::Unauthorized,
+            404 => ErrorKind::NotFound,
+            429 | 503 => ErrorKind::Busy,
+            400..=499 => ErrorKind::Rejected,
+            _ => ErrorKind::Server,
+        };
+        let message = if said.is_empty() {
+            format!("the server answered with status {status} and no explanation")
+        } else {
+            format!("{said} (status {status})")
+        };
+        Self {
+            kind,
+            origin: Origin::Server,
+            message,
+            status: Some(status),
+            may_have_had_effect: !matches!(status, 300..=499 | 503),
+            retry_after,
+        }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The caller's own input cannot be sent: a bad host, a header with a line break, a missing model name.
+    InvalidRequest,
+    /// No connection could be made. Nothing was sent.
+    Connect,
+    /// A secure connection could not be agreed on. Nothing was sent.
+    Tls,
+    /// The connection broke.
+    ConnectionLost,
+    /// The stream ended before its terminal record.
+    Truncated,
+    /// The server does not accept the request as it is (4xx).
+    Rejected,
+    /// A key is missing or refused (401, 403).
+    Unauthorized,
+    /// The model or path does not exist on the server (404).
+    NotFound,
+    /// The server is too busy (429, 503).
+    Busy,
+    /// The server said that it failed, by status or in the stream.
+    Server,
+    /// The server sent bytes that are not of its protocol.
+    Protocol,
+    /// A named limit was passed.
+    Limit,
+    /// The server redirects to where the request must not go.
+    Redirect,
+    /// A clock ran out.
+    TimedOut,
+    /// The caller cancelled.
+    Cancelled,
+}
+
+impl ErrorKind {
+    /// The kind's name in machine-readable output. Stable.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InvalidRequest => "invalid_request",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::ConnectionLost => "connection_lost",
+            Self::Truncated => "truncated",
+            Self::Rejected => "rejected",
+            Self::Unauthorized => "unauthorized",
+            Self::NotFound => "not_found",
+            Self::Busy => "busy",
+            Self::Server => "server",
+            Self::Protocol => "protocol",
+            Self::Limit => "limit",
+            Self::Redirect => "redirect",
+            Self::TimedOut => "timed_out",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// Whose doing a failure was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// The program that made the request.
+    Caller,
+    /// The model server, by its own words or by ending early in good order.
+    Server,
+    /// The network between.
+    Transport,
+    /// What was received breaks the protocol or a limit on it.
+    Protocol,
+}
+
+impl Origin {
+    /// The origin's name in machine-readable output. Stable.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Caller => "caller",
+            Self::Server => "server",
+            Self::Transport => "transport",
+            Self::Protocol => "protocol",
+        }
+    }
+}
+
+/// The longest piece of a server's own words that is repeated in a message, in characters.
+const QUOTE_CHARS: usize = 300;
+
+/// The server's words in an error body: the `error` of a JSON object, else the start of the text.
+fn message_in_body(body: &[u8]) -> String {
+    if let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) {
+        if let Some(error) = value.get("error") {
+            return message_in_error(error);
+        }
+        if let Some(text) = value.get("message").or_else(|| value.get("detail")).and_then(|m| m.as_str()) {
+            return quote(text.as_bytes());
+        }
+    }
+    quote(body)
+}
+
+/// The words of an `error` value, which servers send as a string or as an object with a `message`.
+pub(crate) fn message_in_error(error: &serde_json::Value) -> String {
+    let text = error.as_str().or_else(|| error.get("message").and_then(|m| m.as_str()));
+    match text {
+        Some(text) => quote(text.as_bytes()),
+        None => quote(error.to_string().as_bytes()),
+    }
+}
+
+/// A short, printable, single-line form of bytes from outside.
+pub(crate) fn quote(bytes: &[u8]) -> String {
+    let head = &bytes[..bytes.len().min(QUOTE_CHARS * 4)];
+    let text = String::from_utf8_lossy(head);
+    let mut quoted = String::new();
+    for (count, c) in
+        text.split_whitespace().flat_map(|word| std::iter::once(' ').chain(word.chars())).skip(1).enumerate()
+    {
+        if count == QUOTE_CHARS {
+            quoted.push('…');
+            break;
+        }
+        quoted.push(if c.is_control() { '\u{fffd}' } else { c });
+    }
+    quoted
+}

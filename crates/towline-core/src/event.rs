@@ -1,0 +1,142 @@
+//! What a stream yields, in the order the server sent it.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// One thing a stream yielded.
+///
+/// A record of the server becomes zero, one or several events: a record with thinking and text is two events, one
+/// that only repeats the role is none. Events are never merged here; readers that fall behind merge.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// A piece of the answer.
+    Text(String),
+    /// A piece of the model's reasoning, under whichever name the server sends it.
+    Thinking(String),
+    /// A complete tool call; fragments are joined first.
+    ToolCall(Box<ToolCall>),
+    /// A generated image.
+    Image(Image),
+    /// Log probabilities of the tokens in this record, which may have no text.
+    Logprobs(Vec<TokenLogprob>),
+    /// Progress of a pull, push or create.
+    Progress(Box<Progress>),
+    /// Token counts and timings, usually once, at the end.
+    Usage(Box<Usage>),
+}
+
+/// A function the model asks the caller to run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The server's name for this call, to be sent back with the result; not every server gives one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// The function's name.
+    pub name: String,
+    /// The arguments, in the order the model wrote them: an object, or, when the model wrote something that is not
+    /// JSON, a string with exactly what it wrote.
+    pub arguments: Value,
+}
+
+/// A tool call that the stream's end cut off before it was complete.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct PartialToolCall {
+    /// The server's name for this call.
+    pub id: Option<String>,
+    /// The function's name, as far as it came.
+    pub name: String,
+    /// The JSON text of the arguments, as far as it came.
+    pub arguments: String,
+}
+
+/// A generated image as the server sent it: base64 text, usually of a PNG.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Image {
+    /// Standard base64, not decoded.
+    pub base64: String,
+}
+
+/// The log probability of one token.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenLogprob {
+    /// The token's text.
+    pub token: String,
+    /// Natural logarithm of its probability.
+    pub logprob: f64,
+    /// The most likely tokens at this place, the requested number of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub top_logprobs: Vec<TokenLogprob>,
+}
+
+/// Where a pull, push or create stands.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Progress {
+    /// The server's words, for example `pulling manifest`.
+    pub status: String,
+    /// Which layer the numbers are about. Numbers are per layer, not overall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Bytes done of this layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completed: Option<u64>,
+    /// Bytes of this layer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<u64>,
+}
+
+/// Token counts and server-side timings. A field the server left out is `None`; servers leave out zeros too.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: Option<u64>,
+    /// Tokens of the prompt that were taken from a cache.
+    pub cached_prompt_tokens: Option<u64>,
+    /// Tokens of the answer, thinking included.
+    pub completion_tokens: Option<u64>,
+    /// Time the server spent in all.
+    #[serde(with = "nanoseconds", rename = "total_ns")]
+    pub total: Option<Duration>,
+    /// Time the server spent loading the model.
+    #[serde(with = "nanoseconds", rename = "load_ns")]
+    pub load: Option<Duration>,
+    /// Time the server spent evaluating the prompt.
+    #[serde(with = "nanoseconds", rename = "prompt_ns")]
+    pub prompt: Option<Duration>,
+    /// Time the server spent generating.
+    #[serde(with = "nanoseconds", rename = "completion_ns")]
+    pub completion: Option<Duration>,
+}
+
+impl Usage {
+    /// Takes over whatever `later` knows. Servers may spread usage over several records.
+    pub(crate) fn absorb(&mut self, later: &Usage) {
+        fn take<T: Copy>(slot: &mut Option<T>, later: Option<T>) {
+            if later.is_some() {
+                *slot = later;
+            }
+        }
+        take(&mut self.prompt_tokens, later.prompt_tokens);
+        take(&mut self.cached_prompt_tokens, later.cached_prompt_tokens);
+        take(&mut self.completion_tokens, later.completion_tokens);
+        take(&mut self.total, later.total);
+        take(&mut self.load, later.load);
+        take(&mut self.prompt, later.prompt);
+        take(&mut self.completion, later.completion);
+    }
+}
+
+mod nanoseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<Duration>, to: S) -> Result<S::Ok, S::Error> {
+        value.map(|d| u64::try_from(d.as_nanos()).unwrap_or(u64::MAX)).serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(from)?.map(Duration::from_nanos))
+    }
+}

@@ -1,0 +1,270 @@
+//! How a stream ended, and everything that was received.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::{Error, ErrorKind, Origin};
+use crate::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
+
+/// The one true ending of a stream, with all that was received before it.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "an outcome says whether the answer is whole"]
+pub struct Outcome {
+    /// How it ended.
+    pub ending: Ending,
+    /// What was received, whatever the ending.
+    pub reply: Reply,
+    /// Counts and times.
+    pub stats: Stats,
+}
+
+/// The five ways a stream can end.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// The protocol's own terminal record came. What the server did after it does not matter.
+    Completed(Option<FinishReason>),
+    /// The stream ended without its terminal record.
+    Truncated(Error),
+    /// The caller, or somebody with control over the job, stopped it.
+    Cancelled {
+        /// Why, in the words of who did it.
+        reason: String,
+        /// Whether the server may have acted on the request.
+        may_have_had_effect: bool,
+    },
+    /// One of the clocks ran out.
+    TimedOut {
+        /// Which one.
+        clock: Clock,
+        /// What it was set to.
+        limit: Duration,
+        /// Whether the server may have acted on the request.
+        may_have_had_effect: bool,
+    },
+    /// The server said so, the connection broke, or what came was not the protocol.
+    Failed(Error),
+}
+
+impl Ending {
+    /// The ending's name in machine-readable output. Stable.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Completed(_) => "completed",
+            Self::Truncated(_) => "truncated",
+            Self::Cancelled { .. } => "cancelled",
+            Self::TimedOut { .. } => "timed_out",
+            Self::Failed(_) => "failed",
+        }
+    }
+
+    /// What went wrong; `None` when the stream completed.
+    pub fn error(&self) -> Option<Error> {
+        match self {
+            Self::Completed(_) => None,
+            Self::Truncated(error) | Self::Failed(error) => Some(error.clone()),
+            Self::Cancelled { reason, may_have_had_effect } => Some(
+                Error::new(ErrorKind::Cancelled, Origin::Caller, format!("cancelled: {reason}"))
+                    .with_effect(*may_have_had_effect),
+            ),
+            Self::TimedOut { clock, limit, may_have_had_effect } => Some(
+                Error::new(
+                    ErrorKind::TimedOut,
+                    clock.origin(),
+                    format!("timed out: {} within {limit:?}", clock.awaited()),
+                )
+                .with_effect(*may_have_had_effect),
+            ),
+        }
+    }
+
+    /// Whether the server may have acted on the request.
+    pub fn may_have_had_effect(&self) -> bool {
+        match self {
+            Self::Completed(_) => true,
+            Self::Truncated(error) | Self::Failed(error) => error.may_have_had_effect,
+            Self::Cancelled { may_have_had_effect, .. } | Self::TimedOut { may_have_had_effect, .. } => {
+                *may_have_had_effect
+            }
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.error() {
+            Some(error) => error.fmt(f),
+            None => f.write_str("completed"),
+        }
+    }
+}
+
+impl Outcome {
+    /// Whether the answer is whole.
+    pub fn is_completed(&self) -> bool {
+        matches!(self.ending, Ending::Completed(_))
+    }
+
+    /// The reply if it is whole.
+    ///
+    /// # Errors
+    /// The outcome itself, with the part of the reply that came, for every other ending.
+    pub fn into_completed(self) -> Result<Reply, Box<Outcome>> {
+        if self.is_completed() { Ok(self.reply) } else { Err(Box::new(self)) }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.ending.fmt(f)
+    }
+}
+
+impl std::error::Error for Outcome {}
+
+/// Why the model stopped, as the terminal record says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FinishReason {
+    /// The model was done, or met a stop text.
+    Stop,
+    /// The token limit or the end of the context.
+    Length,
+    /// The model waits for the results of tool calls.
+    ToolCalls,
+    /// The server withheld the rest.
+    ContentFilter,
+    /// A request without a prompt loaded the model.
+    Load,
+    /// A request without a prompt unloaded the model.
+    Unload,
+    /// A pull, push or create is done.
+    Success,
+    /// A reason this version does not know.
+    Other(String),
+}
+
+impl FinishReason {
+    pub(crate) fn parse(text: &str) -> Self {
+        match text {
+            "stop" => Self::Stop,
+            "length" => Self::Length,
+            "tool_calls" | "function_call" => Self::ToolCalls,
+            "content_filter" => Self::ContentFilter,
+            "load" => Self::Load,
+            "unload" => Self::Unload,
+            "success" => Self::Success,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// The reason's name in machine-readable output, as servers write it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Stop => "stop",
+            Self::Length => "length",
+            Self::ToolCalls => "tool_calls",
+            Self::ContentFilter => "content_filter",
+            Self::Load => "load",
+            Self::Unload => "unload",
+            Self::Success => "success",
+            Self::Other(text) => text,
+        }
+    }
+}
+
+/// The four clocks that bound a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Clock {
+    /// From the start to a connection ready for the request.
+    Connect,
+    /// From the request to the first record.
+    FirstEvent,
+    /// Between signs of life.
+    Idle,
+    /// From the start to the end.
+    Total,
+}
+
+impl Clock {
+    /// The clock's name in machine-readable output. Stable.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Connect => "connect",
+            Self::FirstEvent => "first_event",
+            Self::Idle => "idle",
+            Self::Total => "total",
+        }
+    }
+
+    fn awaited(self) -> &'static str {
+        match self {
+            Self::Connect => "no connection",
+            Self::FirstEvent => "no first record",
+            Self::Idle => "no further record",
+            Self::Total => "not finished",
+        }
+    }
+
+    fn origin(self) -> Origin {
+        match self {
+            Self::Connect => Origin::Transport,
+            Self::FirstEvent | Self::Idle => Origin::Server,
+            Self::Total => Origin::Caller,
+        }
+    }
+}
+
+/// Everything a stream delivered, joined.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Reply {
+    /// The answer.
+    pub text: String,
+    /// The model's reasoning.
+    pub thinking: String,
+    /// Complete tool calls, in order.
+    pub tool_calls: Vec<ToolCall>,
+    /// Tool calls that the end of the stream cut off.
+    pub partial_tool_calls: Vec<PartialToolCall>,
+    /// Generated images, in order.
+    pub images: Vec<Image>,
+    /// Log probabilities of the answer's tokens, in order.
+    pub logprobs: Vec<TokenLogprob>,
+    /// The last progress of a pull, push or create.
+    pub progress: Option<Progress>,
+    /// Token counts and timings.
+    pub usage: Option<Usage>,
+    /// The model's name as the server gave it.
+    pub model: Option<String>,
+    /// The token context that `generate` returns in its last record. Deprecated by Ollama, still sent.
+    pub context: Vec<i64>,
+}
+
+impl Reply {
+    pub(crate) fn absorb(&mut self, event: &Event) {
+        match event {
+            Event::Text(text) => self.text.push_str(text),
+            Event::Thinking(text) => self.thinking.push_str(text),
+            Event::ToolCall(call) => self.tool_calls.push(ToolCall::clone(call)),
+            Event::Image(image) => self.images.push(image.clone()),
+            Event::Logprobs(logprobs) => self.logprobs.extend_from_slice(logprobs),
+            Event::Progress(progress) => self.progress = Some(Progress::clone(progress)),
+            Event::Usage(usage) => self.usage.get_or_insert_default().absorb(usage),
+        }
+    }
+}
+
+/// Counts and times of one stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stats {
+    /// Records decoded, the terminal one included.
+    pub records: u64,
+    /// Bytes of the response body that were received.
+    pub received_bytes: u64,
+    /// Received bytes that form no whole record: the end of a stream that was cut in the middle of a line.
+    pub undecoded_bytes: u64,
+    /// Places where invalid text was replaced by U+FFFD.
+    pub replaced_text: u64,
+    /// From the start to the first record.
+    pub first_event: Option<Duration>,
+    /// From the start to the end.
+    pub total: Duration,
+}

@@ -1,0 +1,477 @@
+//! The lifecycle of one stream: the only place where its state changes.
+//!
+//! ```text
+//!  Connecting ──sent──► Opening ──2xx──► Waiting ──record──► Streaming ──terminal record──► Finishing
+//!      │                   │ 4xx 5xx        │  └───────────terminal record──────────────────►  │
+//!      │                   ▼                │                   │                              │
+//!      │                Refused             │                   │                              │ end, error, garbage,
+//!      │ error, clock,     │ end, limit,    │ end, error, clock, cancel                        │ clock or cancel
+//!      ▼ cancel            ▼ clock          ▼                   ▼                              ▼
+//!  Ended(failed …)      Ended(failed)    Ended(truncated, failed, timed out, cancelled)    Ended(completed)
+//! ```
+//!
+//! | state | clock | end of body | broken connection | cancel |
+//! |---|---|---|---|---|
+//! | Connecting | connect, total | – | failed | cancelled |
+//! | Opening | first event, total | – | failed | cancelled |
+//! | Refused | error body | failed | failed, with the status | failed, with the status |
+//! | Waiting | first event, total | truncated, empty | failed | cancelled |
+//! | Streaming | idle, total | truncated, partial | failed, partial | cancelled, partial |
+//! | Finishing | finish | completed | completed | completed |
+//!
+//! The driver feeds it what happened, with the time, and polls events, then the one outcome. What was received before
+//! the end is decoded before the end counts, so no received token is lost and a terminal record always wins.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::clocks::{Clocks, Due, Limits, Marks};
+use crate::dialect::{Decoder, Dialect, NotARecord, Verdict};
+use crate::error::{Error, ErrorKind, Origin};
+use crate::event::Event;
+use crate::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
+use crate::wire::Framer;
+
+/// The state of a stream, for people who watch it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// No connection yet; nothing was sent.
+    Connecting,
+    /// The request is on its way; no response yet.
+    Opening,
+    /// The server accepted the request; no record yet.
+    Waiting,
+    /// Records are coming.
+    Streaming,
+    /// The answer is complete; the response is being drained.
+    Finishing,
+    /// The outcome is known.
+    Ended,
+}
+
+#[derive(Debug)]
+enum State {
+    Connecting,
+    Opening,
+    Refused {
+        status: u16,
+        body: Vec<u8>,
+        retry_after: Option<Duration>,
+        due: Instant,
+    },
+    Waiting,
+    Streaming,
+    Finishing {
+        reason: Option<FinishReason>,
+        due: Instant,
+    },
+    /// The outcome waits to be taken, or was.
+    Ended(Option<Box<Outcome>>),
+}
+
+/// How the response body ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BodyEnd {
+    /// In good order.
+    Clean,
+    /// The peer closed before the body was whole, as a server does that is killed.
+    Cut,
+    /// The connection broke.
+    Broken(Error),
+}
+
+/// What stops a stream once all that was received is decoded.
+#[derive(Debug)]
+enum Stop {
+    Body(BodyEnd),
+    Clock(Due),
+    Cancel(String),
+}
+
+/// The head of a response, as far as a stream needs it.
+#[derive(Debug, Clone, Default)]
+pub struct Opened {
+    /// The HTTP status.
+    pub status: u16,
+    /// The value of `Content-Type`; empty if there was none.
+    pub content_type: String,
+    /// The value of `Retry-After`, when it was a number of seconds.
+    pub retry_after: Option<Duration>,
+}
+
+/// One stream, as a value without I/O or clock of its own.
+///
+/// After every call poll [`next_event`](Self::next_event) until it returns `None`, then
+/// [`take_outcome`](Self::take_outcome), then [`deadline`](Self::deadline).
+#[derive(Debug)]
+pub struct Lifecycle {
+    state: State,
+    dialect: Dialect,
+    clocks: Clocks,
+    limits: Limits,
+    marks: Marks,
+    /// When the driver last said what time it is.
+    now: Instant,
+    framer: Framer,
+    decoder: Decoder,
+    /// Events of the record decoded last.
+    events: VecDeque<Event>,
+    stop: Option<Stop>,
+    reply: Reply,
+    stats: Stats,
+}
+
+impl Lifecycle {
+    /// A stream that begins to connect at `now`.
+    pub fn new(dialect: Dialect, clocks: Clocks, limits: Limits, now: Instant) -> Self {
+        Self {
+            state: State::Connecting,
+            dialect,
+            clocks,
+            limits,
+            marks: Marks::at(now),
+            now,
+            framer: Framer::new(dialect.framing(""), limits.line_bytes),
+            decoder: Decoder::new(dialect),
+            events: VecDeque::new(),
+            stop: None,
+            reply: Reply::default(),
+            stats: Stats::default(),
+        }
+    }
+
+    /// A connection is ready and the request is about to be sent.
+    pub fn sent(&mut self, now: Instant) {
+        self.now = now;
+        if matches!(self.state, State::Connecting) {
+            self.marks.sent = now;
+            self.state = State::Opening;
+        }
+    }
+
+    /// The response head came.
+    pub fn opened(&mut self, head: &Opened, now: Instant) {
+        self.now = now;
+        if !matches!(self.state, State::Connecting | State::Opening) {
+            return;
+        }
+        (self.marks.alive, self.marks.record) = (now, now);
+        if (200..300).contains(&head.status) {
+            let framing = self.dialect.framing(&head.content_type.to_ascii_lowercase());
+            self.framer = Framer::new(framing, self.limits.line_bytes);
+            self.state = State::Waiting;
+        } else {
+            self.state = State::Refused {
+                status: head.status,
+                body: Vec::new(),
+                retry_after: head.retry_after,
+                due: later(now, self.limits.error_body_time),
+            };
+        }
+    }
+
+    /// Where to append body bytes as they are read; call [`received`](Self::received) afterwards.
+    pub fn input(&mut self) -> &mut Vec<u8> {
+        match &mut self.state {
+            State::Refused { body, .. } => body,
+            State::Connecting
+            | State::Opening
+            | State::Waiting
+            | State::Streaming
+            | State::Finishing { .. }
+            | State::Ended(_) => self.framer.input(),
+        }
+    }
+
+    /// `count` bytes were appended to [`input`](Self::input).
+    pub fn received(&mut self, count: usize, now: Instant) {
+        self.now = now;
+        self.marks.alive = now;
+        self.stats.received_bytes += count as u64;
+    }
+
+    /// Body bytes came: the copying form of [`input`](Self::input) and [`received`](Self::received).
+    pub fn bytes(&mut self, bytes: &[u8], now: Instant) {
+        self.input().extend_from_slice(bytes);
+        self.received(bytes.len(), now);
+    }
+
+    /// The response ended, or the connection broke, at any point.
+    pub fn ended(&mut self, how: BodyEnd, now: Instant) {
+        self.now = now;
+        self.stop_by(Stop::Body(how));
+    }
+
+    /// The stream cannot be started or carried on: the request was not sent, or not understood on the way.
+    pub fn failed(&mut self, error: Error, now: Instant) {
+        self.ended(BodyEnd::Broken(error), now);
+    }
+
+    /// The caller wants no more of it. `reason` is for people.
+    pub fn cancel(&mut self, reason: &str, now: Instant) {
+        self.now = now;
+        self.stop_by(Stop::Cancel(reason.to_owned()));
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, now: Instant) {
+        self.now = now;
+        if let Some(due) = self.due().filter(|due| due.at <= now) {
+            self.stop_by(Stop::Clock(due));
+        }
+    }
+
+    /// Changes the clocks of a stream that is running. They count from where they were started.
+    pub fn set_clocks(&mut self, clocks: Clocks) {
+        self.clocks = clocks;
+    }
+
+    /// The clocks in force.
+    pub fn clocks(&self) -> Clocks {
+        self.clocks
+    }
+
+    /// When [`tick`](Self::tick) must be called next. It moves with every call that takes the time.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.due().map(|due| due.at)
+    }
+
+    /// Where the stream stands.
+    pub fn phase(&self) -> Phase {
+        match self.state {
+            State::Connecting => Phase::Connecting,
+            State::Opening | State::Refused { .. } => Phase::Opening,
+            State::Waiting => Phase::Waiting,
+            State::Streaming => Phase::Streaming,
+            State::Finishing { .. } => Phase::Finishing,
+            State::Ended(_) => Phase::Ended,
+        }
+    }
+
+    /// Counts so far.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// What was received so far.
+    pub fn reply(&self) -> &Reply {
+        &self.reply
+    }
+
+    /// The next event, in order. `None` when more input is needed, or when the outcome is next.
+    #[inline]
+    pub fn next_event(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            match self.state {
+                State::Waiting | State::Streaming | State::Finishing { .. } => {
+                    if !self.decode_frame() {
+                        return None;
+                    }
+                }
+                State::Refused { .. } => {
+                    self.settle_refused();
+                    return None;
+                }
+                State::Connecting | State::Opening => {
+                    self.settle_stop();
+                    return None;
+                }
+                State::Ended(_) => return None,
+            }
+        }
+    }
+
+    /// The outcome, once, after the last event.
+    pub fn take_outcome(&mut self) -> Option<Outcome> {
+        match &mut self.state {
+            State::Ended(outcome) if self.events.is_empty() => outcome.take().map(|outcome| *outcome),
+            State::Ended(_)
+            | State::Connecting
+            | State::Opening
+            | State::Refused { .. }
+            | State::Waiting
+            | State::Streaming
+            | State::Finishing { .. } => None,
+        }
+    }
+
+    fn due(&self) -> Option<Due> {
+        let total = self.clocks.total_due(&self.marks);
+        let own = match &self.state {
+            State::Connecting => self.clocks.connect_due(&self.marks),
+            State::Opening | State::Waiting => self.clocks.first_event_due(&self.marks),
+            State::Streaming => self.clocks.idle_due(&self.marks),
+            State::Refused { due, .. } => {
+                Some(Due { at: *due, clock: Clock::Idle, limit: self.limits.error_body_time })
+            }
+            State::Finishing { due, .. } => {
+                return Some(Due { at: *due, clock: Clock::Idle, limit: self.limits.finish_time });
+            }
+            State::Ended(_) => return None,
+        };
+        Due::earlier(own, total)
+    }
+
+    /// The first thing to stop a stream is the one that counts.
+    fn stop_by(&mut self, stop: Stop) {
+        self.framer.finish();
+        self.stop.get_or_insert(stop);
+    }
+
+    /// Decodes one frame, or settles what happens when there is none; `false` when there is nothing more to do.
+    #[inline]
+    fn decode_frame(&mut self) -> bool {
+        let decoded = match self.framer.next_frame() {
+            Ok(Some(frame)) => self.decoder.decode(frame, &mut self.events),
+            Ok(None) => {
+                self.settle_stop();
+                return false;
+            }
+            Err(too_long) => {
+                self.on_corrupt(limit_passed(too_long.to_string()));
+                return true;
+            }
+        };
+        match decoded {
+            Ok(Verdict::More) => self.on_record(),
+            Ok(Verdict::Finished(reason)) => {
+                self.on_record();
+                self.on_finished(reason);
+            }
+            Ok(Verdict::Failed(error)) => {
+                self.on_record();
+                self.on_corrupt(error);
+            }
+            Err(not_a_record) if self.is_cut_off(&not_a_record) => {
+                self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
+                self.settle_stop();
+                return false;
+            }
+            Err(not_a_record) => self.on_corrupt(not_a_record.error),
+        }
+        true
+    }
+
+    fn on_record(&mut self) {
+        self.stats.records += 1;
+        self.marks.record = self.now;
+        if matches!(self.state, State::Finishing { .. }) {
+            // The answer is complete; only its usage may still follow.
+            self.events.retain(|event| matches!(event, Event::Usage(_)));
+        }
+        for event in &self.events {
+            self.reply.absorb(event);
+        }
+        if matches!(self.state, State::Waiting) {
+            self.stats.first_event = Some(self.now.saturating_duration_since(self.marks.started));
+            self.state = State::Streaming;
+        }
+        if self.reply.text.len() + self.reply.thinking.len() > self.limits.reply_bytes {
+            let limit = self.limits.reply_bytes;
+            self.on_corrupt(limit_passed(format!(
+                "the answer is longer than the reply limit of {limit} bytes"
+            )));
+        }
+    }
+
+    fn on_finished(&mut self, reason: Option<FinishReason>) {
+        match &mut self.state {
+            // `[DONE]` after a finish reason: nothing more will follow that matters.
+            State::Finishing { reason: known, .. } => {
+                if known.is_none() {
+                    *known = reason;
+                }
+            }
+            State::Waiting | State::Streaming => {
+                self.state = State::Finishing { reason, due: later(self.now, self.limits.finish_time) };
+            }
+            State::Connecting | State::Opening | State::Refused { .. } | State::Ended(_) => {}
+        }
+    }
+
+    /// The body cannot be read on. Before the terminal record that is a failure; after it, it does not matter.
+    fn on_corrupt(&mut self, error: Error) {
+        match &mut self.state {
+            State::Finishing { reason, .. } => {
+                let reason = reason.take();
+                self.end(Ending::Completed(reason));
+            }
+            State::Connecting
+            | State::Opening
+            | State::Refused { .. }
+            | State::Waiting
+            | State::Streaming
+            | State::Ended(_) => self.end(Ending::Failed(error)),
+        }
+    }
+
+    /// Applies what stopped the stream, now that everything received is decoded.
+    fn settle_stop(&mut self) {
+        let Some(stop) = self.stop.take() else { return };
+        let sent = !matches!(self.state, State::Connecting);
+        if let State::Finishing { reason, .. } = &mut self.state {
+            let reason = reason.take();
+            return self.end(Ending::Completed(reason));
+        }
+        let ending = match stop {
+            Stop::Body(BodyEnd::Clean) => self.truncated(Origin::Server, "ended in good order"),
+            Stop::Body(BodyEnd::Cut) => self.truncated(Origin::Transport, "was closed"),
+            Stop::Body(BodyEnd::Broken(error)) => Ending::Failed(error),
+            Stop::Clock(due) => {
+                Ending::TimedOut { clock: due.clock, limit: due.limit, may_have_had_effect: sent }
+            }
+            Stop::Cancel(reason) => Ending::Cancelled { reason, may_have_had_effect: sent },
+        };
+        self.end(ending);
+    }
+
+    fn truncated(&self, origin: Origin, how: &str) -> Ending {
+        let what =
+            if self.stats.records == 0 { "before its first record" } else { "before its terminal record" };
+        let message = format!("the answer is not whole: the response {how} {what}");
+        Ending::Truncated(Error::new(ErrorKind::Truncated, origin, message).with_effect(true))
+    }
+
+    /// An error response is read to its end, its limit or its clock, whichever comes first.
+    fn settle_refused(&mut self) {
+        let State::Refused { status, body, retry_after, .. } = &self.state else {
+            return;
+        };
+        let full = body.len() >= self.limits.error_body_bytes;
+        if full || self.stop.take().is_some() {
+            let body = &body[..body.len().min(self.limits.error_body_bytes)];
+            let error = Error::from_status(*status, body, *retry_after);
+            self.end(Ending::Failed(error));
+        }
+    }
+
+    /// Whether a frame that is not a record is the beginning of one, cut off by the end of the stream.
+    fn is_cut_off(&self, frame: &NotARecord) -> bool {
+        let ended = matches!(self.stop, Some(Stop::Body(BodyEnd::Clean | BodyEnd::Cut)));
+        self.framer.cut_tail_bytes() > 0 && (frame.ends_early || !ended)
+    }
+
+    fn end(&mut self, ending: Ending) {
+        let mut stats = self.stats;
+        stats.undecoded_bytes += self.framer.pending_bytes() as u64;
+        stats.replaced_text = self.decoder.replaced_text;
+        stats.total = self.now.saturating_duration_since(self.marks.started);
+        let mut reply = std::mem::take(&mut self.reply);
+        reply.partial_tool_calls = self.decoder.take_partial_tool_calls();
+        reply.model = self.decoder.model.take();
+        reply.context = std::mem::take(&mut self.decoder.context);
+        self.state = State::Ended(Some(Box::new(Outcome { ending, reply, stats })));
+    }
+}
+
+fn limit_passed(message: String) -> Error {
+    Error::new(ErrorKind::Limit, Origin::Protocol, message).with_effect(true)
+}
+
+/// `now + wait`, or a time far away where that cannot be said.
+fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait).or_else(|| now.checked_add(Duration::from_secs(86_400 * 365))).unwrap_or(now)
+}

@@ -1,0 +1,164 @@
+//! From body bytes to frames: one JSON document each.
+//!
+//! Time is linear in the number of bytes whatever their chunking, memory is bounded by the line limit, and the frames
+//! are the same for every chunking.
+
+mod ndjson;
+mod sse;
+
+use std::fmt;
+
+use memchr::memchr2;
+
+/// How frames are told apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Framing {
+    /// Newline-delimited JSON: a frame a line, split at `\n` only (U+0085 and U+2028 are text).
+    Ndjson,
+    /// Server-sent events: a frame an event; comments and empty events are skipped.
+    Sse,
+    /// The whole body is one frame.
+    Whole,
+}
+
+/// The default longest line or event: 32 MiB.
+pub const DEFAULT_LINE_LIMIT_BYTES: usize = 32 << 20;
+
+/// A buffer this large is given back once it is empty, so that one long line does not cost memory for ever.
+const KEEP_CAPACITY_BYTES: usize = 128 << 10;
+
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
+/// Splits a body into frames.
+///
+/// Append what arrived to [`input`](Self::input), then call [`next_frame`](Self::next_frame) until it returns `None`; at the end
+/// of the body call [`finish`](Self::finish) once and take the rest.
+#[derive(Debug)]
+pub struct Framer {
+    framing: Framing,
+    buffer: Vec<u8>,
+    /// Where the first byte not yet part of a frame stands in `buffer`.
+    start: usize,
+    /// Up to where `buffer` was searched for the end of the line at `start`.
+    searched: usize,
+    limit: usize,
+    at_body_start: bool,
+    finished: bool,
+    /// The length of the last frame, when the end of the body stood in for its line end.
+    cut_tail: usize,
+    sse: sse::Event,
+    /// The last event that had to be joined from several lines, lent out by `next_frame`.
+    sse_joined: Vec<u8>,
+}
+
+/// A line or event is longer than the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LineTooLong {
+    /// The limit that was passed, in bytes.
+    pub limit: usize,
+}
+
+impl fmt::Display for LineTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a record is longer than the line limit of {} bytes", self.limit)
+    }
+}
+
+impl Framer {
+    /// A framer for one body. `limit` is the longest line (for SSE: event) in bytes.
+    pub fn new(framing: Framing, limit: usize) -> Self {
+        Self {
+            framing,
+            buffer: Vec::new(),
+            start: 0,
+            searched: 0,
+            limit,
+            at_body_start: true,
+            finished: false,
+            cut_tail: 0,
+            sse: sse::Event::default(),
+            sse_joined: Vec::new(),
+        }
+    }
+
+    /// The buffer to append body bytes to. Nothing else may be done to it.
+    pub fn input(&mut self) -> &mut Vec<u8> {
+        if self.start == self.buffer.len() {
+            self.buffer.clear();
+            if self.buffer.capacity() > KEEP_CAPACITY_BYTES {
+                self.buffer = Vec::new();
+            }
+            (self.start, self.searched) = (0, 0);
+        } else if self.start >= self.buffer.len() / 2 {
+            // Moves at most as many bytes as were consumed since the last move: linear over the body.
+            self.buffer.drain(..self.start);
+            self.searched -= self.start;
+            self.start = 0;
+        }
+        &mut self.buffer
+    }
+
+    /// Says that the body has ended: what is left is now taken as its last line.
+    pub fn finish(&mut self) {
+        self.finished = true;
+    }
+
+    /// The next whole frame; `None` when more input is needed, or at the end.
+    ///
+    /// # Errors
+    /// [`LineTooLong`], again at every call: such a body cannot be read on.
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
+        if self.at_body_start && !self.skip_bom() {
+            return Ok(None);
+        }
+        match self.framing {
+            Framing::Ndjson => self.next_ndjson(),
+            Framing::Sse => self.next_sse(),
+            Framing::Whole => self.next_whole(),
+        }
+    }
+
+    /// Bytes that were received but are not part of any frame given out.
+    pub fn pending_bytes(&self) -> usize {
+        self.buffer.len() - self.start + self.sse.pending_bytes()
+    }
+
+    /// The length of the last frame if it may be cut off: the end of the body stood in for its line end. Else 0.
+    pub fn cut_tail_bytes(&self) -> usize {
+        self.cut_tail
+    }
+
+    /// Skips a byte order mark; `false` while it is not certain whether one stands there.
+    fn skip_bom(&mut self) -> bool {
+        if self.buffer.starts_with(BOM) {
+            (self.start, self.searched) = (BOM.len(), BOM.len());
+        } else if !self.finished && BOM.starts_with(&self.buffer) {
+            return false;
+        }
+        self.at_body_start = false;
+        true
+    }
+
+    fn next_whole(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
+        self.check_limit(self.buffer.len() - self.start)?;
+        if !self.finished || self.start == self.buffer.len() {
+            return Ok(None);
+        }
+        let from = std::mem::replace(&mut self.start, self.buffer.len());
+        self.cut_tail = self.buffer.len() - from;
+        Ok(Some(&self.buffer[from..]).filter(|body| !is_blank(body)))
+    }
+
+    fn check_limit(&self, len: usize) -> Result<(), LineTooLong> {
+        if len > self.limit { Err(LineTooLong { limit: self.limit }) } else { Ok(()) }
+    }
+}
+
+fn is_blank(line: &[u8]) -> bool {
+    line.iter().all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
+}
+
+/// Finds CR or LF.
+fn find_line_end(bytes: &[u8]) -> Option<usize> {
+    memchr2(b'\r', b'\n', bytes)
+}

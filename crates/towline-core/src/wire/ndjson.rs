@@ -1,0 +1,33 @@
+//! Newline-delimited JSON: lines end at `\n`; a `\r` before it is dropped, blank lines are skipped, and a last line
+//! without its newline counts.
+
+use memchr::memchr;
+
+use super::{Framer, LineTooLong, is_blank};
+
+impl Framer {
+    pub(super) fn next_ndjson(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
+        loop {
+            let (line, next) = match memchr(b'\n', &self.buffer[self.searched..]) {
+                Some(at) => (self.start..self.searched + at, self.searched + at + 1),
+                None => {
+                    self.searched = self.buffer.len();
+                    let rest = self.start..self.buffer.len();
+                    self.check_limit(rest.len())?;
+                    if !self.finished || rest.is_empty() {
+                        return Ok(None);
+                    }
+                    self.cut_tail = rest.len();
+                    (rest, self.buffer.len())
+                }
+            };
+            self.check_limit(line.len())?;
+            (self.start, self.searched) = (next, next);
+            // A record starts with `{`: only a line that does not can be blank.
+            if self.buffer.get(line.start) == Some(&b'{') || !is_blank(&self.buffer[line.clone()]) {
+                let line = &self.buffer[line];
+                return Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)));
+            }
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Server-sent events after the WHATWG HTML standard, section 9.2: lines end at CR, LF or CRLF; `data` lines of one
+//! event are joined by `\n`; comments and other fields are skipped. One departure: an event that the end of the body
+//! cuts off before its blank line is dispatched, since servers forget that line.
+
+use super::{Framer, LineTooLong, find_line_end};
+
+/// The event being collected.
+#[derive(Debug, Default)]
+pub(super) struct Event {
+    /// Joined data of the event's lines so far; `Some` once a `data` line was seen.
+    data: Option<Vec<u8>>,
+    /// The previous line ended with CR, so an LF that follows belongs to it.
+    after_cr: bool,
+}
+
+impl Event {
+    pub(super) fn pending_bytes(&self) -> usize {
+        self.data.as_ref().map_or(0, Vec::len)
+    }
+}
+
+/// What a line means.
+enum Line {
+    Blank,
+    /// A `data` line; where its value stands.
+    Data(std::ops::Range<usize>),
+    /// A comment or a field without meaning here.
+    Other,
+}
+
+impl Framer {
+    pub(super) fn next_sse(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
+        while let Some(line) = self.next_line()? {
+            match self.classify(line) {
+                Line::Other => {}
+                Line::Data(value) => {
+                    // The common event is one data line followed by a blank one: it needs no copy.
+                    if self.sse.data.is_none() && self.skip_blank_line() {
+                        return Ok(Some(&self.buffer[value]));
+                    }
+                    let longer = self.sse.pending_bytes() + value.len() + 1;
+                    self.check_limit(longer)?;
+                    match &mut self.sse.data {
+                        Some(data) => {
+                            data.push(b'\n');
+                            data.extend_from_slice(&self.buffer[value]);
+                        }
+                        None => self.sse.data = Some(self.buffer[value].to_vec()),
+                    }
+                }
+                Line::Blank => {
+                    if let Some(data) = self.sse.data.take() {
+                        return Ok(Some(self.hold(data)));
+                    }
+                }
+            }
+        }
+        if self.finished
+            && let Some(data) = self.sse.data.take()
+        {
+            self.cut_tail = data.len();
+            return Ok(Some(self.hold(data)));
+        }
+        Ok(None)
+    }
+
+    /// Keeps an event's joined data so that it can be lent out.
+    fn hold(&mut self, data: Vec<u8>) -> &[u8] {
+        self.sse_joined = data;
+        &self.sse_joined
+    }
+
+    /// The next line's place, without its end; the cursor moves behind it.
+    fn next_line(&mut self) -> Result<Option<std::ops::Range<usize>>, LineTooLong> {
+        if self.sse.after_cr && self.start < self.buffer.len() {
+            self.sse.after_cr = false;
+            if self.buffer[self.start] == b'\n' {
+                self.start += 1;
+                self.searched = self.searched.max(self.start);
+            }
+        }
+        let line = match find_line_end(&self.buffer[self.searched..]) {
+            Some(at) => {
+                let end = self.searched + at;
+                self.sse.after_cr = self.buffer[end] == b'\r';
+                let line = self.start..end;
+                (self.start, self.searched) = (end + 1, end + 1);
+                line
+            }
+            None => {
+                self.searched = self.buffer.len();
+                let rest = self.start..self.buffer.len();
+                self.check_limit(rest.len())?;
+                if !self.finished || rest.is_empty() {
+                    return Ok(None);
+                }
+                self.start = self.buffer.len();
+                rest
+            }
+        };
+        self.check_limit(line.len())?;
+        Ok(Some(line))
+    }
+
+    /// Moves over a blank line if one certainly stands next.
+    fn skip_blank_line(&mut self) -> bool {
+        let rest = &self.buffer[self.start..];
+        let rest_after_lf = if self.sse.after_cr { rest.strip_prefix(b"\n").unwrap_or(rest) } else { rest };
+        let skipped = rest.len() - rest_after_lf.len();
+        let blank = match rest_after_lf {
+            [b'\n', ..] => 1,
+            [b'\r', b'\n', ..] => 2,
+            _ => return false,
+        };
+        self.sse.after_cr = false;
+        self.start += skipped + blank;
+        self.searched = self.searched.max(self.start);
+        true
+    }
+
+    fn classify(&self, line: std::ops::Range<usize>) -> Line {
+        let bytes = &self.buffer[line.clone()];
+        if bytes.is_empty() {
+            return Line::Blank;
+        }
+        match bytes.strip_prefix(b"data") {
+            Some([]) => Line::Data(line.end..line.end),
+            Some([b':', b' ', ..]) => Line::Data(line.start + 6..line.end),
+            Some([b':', ..]) => Line::Data(line.start + 5..line.end),
+            Some(_) | None => Line::Other,
+        }
+    }
+}

@@ -1,0 +1,10 @@
+//! Each step does on the wire what it says.
+
+mod chunks;
+mod client;
+mod close;
+mod gates;
+mod ports;
+mod proxy;
+mod routes;
+mod wire;
