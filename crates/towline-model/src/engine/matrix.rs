@@ -138,7 +138,7 @@ compile_error!("GGUF data is little-endian, and its blocks are used as they stan
 /// candle keeps the fields of its blocks private and offers no safe way to make them from bytes without its tensors.
 #[expect(unsafe_code, reason = "the one place where file bytes become candle's plain-old-data blocks")]
 fn blocks<T: GgmlType>(data: &[u8]) -> Vec<T> {
-    let size = std::mem::size_of::<T>();
+    let size = size_of::<T>();
     assert_eq!(data.len() % size, 0, "the header's size check makes data whole blocks");
     let count = data.len() / size;
     let mut blocks: Vec<T> = Vec::with_capacity(count);
