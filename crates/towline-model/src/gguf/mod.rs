@@ -39,11 +39,12 @@ pub(crate) struct TensorInfo {
 /// A GGUF header: keys and the table of tensors. The data itself stays in the file.
 #[derive(Debug)]
 pub(crate) struct Header {
-    pub(crate) version: u32,
     /// In the order of the file.
     pub(crate) keys: Vec<(String, Value)>,
     index: HashMap<String, usize>,
     pub(crate) tensors: Vec<TensorInfo>,
+    /// Size of everything before the tensors' data, in bytes.
+    pub(crate) header_bytes: u64,
     /// Size of the whole file, in bytes.
     pub(crate) file_bytes: u64,
 }
@@ -80,7 +81,8 @@ impl Header {
             }
             keys.push((key, value));
         }
-        let mut header = Self { version, keys, index, tensors: Vec::new(), file_bytes: reader.file_bytes() };
+        let mut header =
+            Self { keys, index, tensors: Vec::new(), header_bytes: 0, file_bytes: reader.file_bytes() };
         header.read_tensors(&mut reader, tensor_count)?;
         Ok(header)
     }
@@ -111,6 +113,7 @@ impl Header {
             }
             self.tensors.push(TensorInfo { name, kind, shape, start: offset, size_bytes });
         }
+        self.header_bytes = reader.position();
         let data_start = reader.position().next_multiple_of(alignment);
         for tensor in &mut self.tensors {
             let end = tensor
