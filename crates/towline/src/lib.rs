@@ -33,6 +33,7 @@ mod stream;
 mod transport;
 mod unary;
 
+pub use blob::Upload;
 pub use client::Client;
 pub use config::{Api, ApiKey, Config};
 pub use schema::{arguments_as, json_schema, reply_as, tool};
