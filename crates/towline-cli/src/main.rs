@@ -23,13 +23,16 @@ mod environment;
 mod exit;
 mod failure;
 mod hint;
+mod human;
 mod json;
+mod modelfile;
 mod models;
 mod out;
 mod prompt;
 mod server;
 mod stats;
 mod stop;
+mod table;
 mod view;
 mod visible;
 

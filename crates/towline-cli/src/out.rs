@@ -249,7 +249,7 @@ pub fn hint(message: &str) {
 /// What went wrong and what to do next.
 pub fn complain(complaint: &Complaint) {
     error(&complaint.message);
-    if let Some(text) = &complaint.hint {
+    for text in &complaint.hints {
         hint(text);
     }
 }
