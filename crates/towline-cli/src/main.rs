@@ -7,6 +7,7 @@
 //! | [`environment`], [`server`] | which server is meant, and how it is reached |
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
 //! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
+//! | [`models`], [`modelfile`], [`bench`], [`stats`] | what the verbs know |
 //! | [`failure`], [`hint`], [`exit`] | what went wrong, what to do about it, what the shell is told |
 //! | [`stop`] | Ctrl-C and SIGTERM |
 //!
@@ -16,6 +17,7 @@
 #![allow(unreachable_pub, reason = "a binary has no outside; pub means shared between modules")]
 
 mod args;
+mod bench;
 mod cmd;
 mod drive;
 mod duration;

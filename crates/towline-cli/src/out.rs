@@ -6,6 +6,14 @@
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
+
+#[cfg(unix)]
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+use tokio::sync::watch;
 
 use crate::failure::Complaint;
 use crate::visible::{self, Visible};
@@ -32,8 +40,6 @@ pub enum Style {
     Plain,
     /// Less important.
     Dim,
-    /// More important.
-    Bold,
 }
 
 impl Style {
@@ -41,7 +47,6 @@ impl Style {
         match self {
             Self::Plain => "\u{1b}[0m",
             Self::Dim => "\u{1b}[2m",
-            Self::Bold => "\u{1b}[1m",
         }
     }
 }
@@ -72,11 +77,6 @@ impl Out {
     /// Whether a person looks at it.
     pub fn is_terminal(&self) -> bool {
         self.terminal
-    }
-
-    /// Whether the last thing written was a line end, or nothing was written.
-    pub fn is_at_line_start(&self) -> bool {
-        self.at_line_start
     }
 
     /// Text from outside: as it is into a pipe or file, made visible on a terminal.
@@ -168,13 +168,19 @@ fn write_all(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(unix)]
 fn wait_until_writable(file: &File) -> io::Result<()> {
-    use std::os::fd::AsFd as _;
+    wait_for(file, PollFlags::POLLOUT)
+}
 
-    use nix::errno::Errno;
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    match poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(error) => Err(error.into()),
+/// Waits for events, and for errors in any case.
+#[cfg(unix)]
+fn wait_for(file: &File, events: PollFlags) -> io::Result<()> {
+    use std::os::fd::AsFd as _;
+    loop {
+        match poll(&mut [PollFd::new(file.as_fd(), events)], PollTimeout::NONE) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -189,19 +195,29 @@ fn wait_until_writable(_file: &File) -> io::Result<()> {
 /// # Cancel safety
 /// Safe: nothing is lost.
 pub async fn closed() {
-    #[cfg(unix)]
-    {
-        use tokio::io::{Interest, unix::AsyncFd};
-        // A terminal that goes away sends SIGHUP; a file has no reader.
-        if !io::stdout().is_terminal()
-            && let Ok(file) = unbuffered()
-            && let Ok(watched) = AsyncFd::with_interest(file, Interest::ERROR)
-            && watched.ready(Interest::ERROR).await.is_ok()
-        {
-            return;
-        }
+    static CLOSED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
+    let mut closed = CLOSED.get_or_init(watch_closed).clone();
+    if closed.wait_for(|closed| *closed).await.is_err() {
+        std::future::pending::<()>().await;
     }
-    std::future::pending().await
+}
+
+/// Starts a thread that watches standard output. A terminal that goes away sends SIGHUP; a file has no reader.
+fn watch_closed() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    #[cfg(unix)]
+    if !io::stdout().is_terminal()
+        && let Ok(file) = unbuffered()
+    {
+        let watch = move || {
+            if wait_for(&file, PollFlags::empty()).is_ok() {
+                sender.send_replace(true);
+            }
+        };
+        // Without the thread a closed pipe is noticed at the next write.
+        drop(std::thread::Builder::new().name("towline-closed".into()).spawn(watch));
+    }
+    receiver
 }
 
 /// Whether colours are wanted: not with `NO_COLOR`, not on a dumb terminal.

@@ -6,7 +6,7 @@ mod run;
 mod serve;
 mod shared;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -18,7 +18,7 @@ pub use models::{
 };
 pub use run::RunArgs;
 pub use serve::{CompletionsArgs, RunnerArgs, ServeArgs};
-pub use shared::{ApiChoice, ClockArgs, ServerArgs};
+pub use shared::ServerArgs;
 
 use crate::exit::Exit;
 use crate::out;
@@ -129,11 +129,6 @@ fn unknown_command(error: &clap::Error) -> Option<&str> {
         (ErrorKind::InvalidSubcommand, Some(ContextValue::String(text))) => Some(text),
         _ => None,
     }
-}
-
-/// A file argument as text, for messages.
-pub fn shown(path: &OsStr) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

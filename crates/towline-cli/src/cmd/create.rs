@@ -91,7 +91,9 @@ async fn send(
     let client = server.client.with_request_config(|config| config.clocks.first_event = None);
     let (steps, mut step) = mpsc::channel(STEPS);
     // Skipping steps that nobody has time for is the point of a bounded queue.
-    let watch = move |upload| drop(steps.try_send(upload));
+    let watch = move |upload| {
+        let _skipped = steps.try_send(upload);
+    };
     let mut sending = std::pin::pin!(client.upload_file_watched(path.to_owned(), watch));
     loop {
         let patience = async {

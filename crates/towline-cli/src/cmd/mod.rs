@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+mod bench;
 mod completions;
 mod cp;
 mod create;
@@ -51,7 +52,7 @@ pub async fn run(cli: Cli, stopper: Stopper) -> Exit {
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Runner(args) => serve::runner(&args),
         Command::Completions(args) => completions::run(&args),
-        _ => todo!(),
+        Command::Bench(args) => bench::run(&args, context).await,
     };
     result.unwrap_or_else(|failure| failure.report())
 }

@@ -33,7 +33,10 @@ pub async fn run(args: &ServeArgs, mut context: Context) -> Result<Exit, Failure
     for path in &args.gguf {
         out::stderr_line(&format!("serving {}", path.display()));
     }
-    server.run(async { drop(context.stopper.stopped().await) }).await;
+    let stopped = async {
+        let _by_any_signal = context.stopper.stopped().await;
+    };
+    server.run(stopped).await;
     Ok(Exit::Completed)
 }
 
