@@ -237,6 +237,21 @@ impl Lifecycle {
         self.stop_by(Stop::Cancel(reason.to_owned()));
     }
 
+    /// A deadline that others keep has passed: the stream ends as its total clock would end it.
+    pub fn expire(&mut self, limit: Duration, now: Instant) {
+        self.now = now;
+        self.stop_by(Stop::Clock(Due { at: now, clock: Clock::Total, limit }));
+    }
+
+    /// The stream is read on after a pause that was not the server's: its clocks between records start again.
+    pub fn unpaused(&mut self, now: Instant) {
+        self.now = now;
+        (self.marks.alive, self.marks.record) = (now, now);
+        if !matches!(self.state, State::Connecting) {
+            self.marks.sent = now;
+        }
+    }
+
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
         self.now = now;
