@@ -24,6 +24,7 @@ mod proxy;
 mod read_buffer;
 mod request;
 mod socket;
+mod tls;
 mod upload;
 
 #[cfg(test)]
@@ -44,7 +45,9 @@ pub(crate) use self::request::{Request, RequestBody, Response};
 use self::dial::Dialer;
 use self::http1::Http1;
 use self::pool::{Link, Origin, Pool};
+use self::proxy::Proxies;
 use self::socket::Socket;
+use self::tls::Tls;
 
 /// Makes connections and keeps those that can be used again. Cloning is cheap and shares the pool.
 #[derive(Debug, Clone)]
@@ -56,6 +59,8 @@ pub(crate) struct Transport {
 struct Shared {
     config: TransportConfig,
     dialer: Dialer,
+    proxies: Proxies,
+    tls: Tls,
     pool: Arc<Pool>,
 }
 
@@ -67,6 +72,8 @@ impl Transport {
         Ok(Self {
             shared: Arc::new(Shared {
                 dialer: Dialer::new(&config.tcp),
+                proxies: Proxies::new(&config.proxy)?,
+                tls: Tls::new(&config.tls, Http2Policy::Never)?,
                 pool: Arc::new(Pool::new(config.pool.clone())),
                 config,
             }),
@@ -99,16 +106,20 @@ impl Transport {
     }
 
     async fn dial(&self, endpoint: &Endpoint) -> Result<Link, TransportError> {
-        let socket = match &endpoint.scheme {
-            Scheme::Http | Scheme::Https => {
-                let dialed = self.shared.dialer.tcp(&endpoint.host_port()).await;
-                Socket::Tcp(dialed.map_err(|error| {
-                    TransportError::new(error.kind, Sent::Nothing, endpoint).because(error.source)
-                })?)
+        let Shared { config, dialer, proxies, tls, .. } = &*self.shared;
+        let tunnel = endpoint.scheme == Scheme::Https || config.http2.policy == Http2Policy::PriorKnowledge;
+        let (socket, forward) = match &endpoint.scheme {
+            Scheme::Unix(path) => (dial::unix(path, endpoint).await?, None),
+            Scheme::Http => {
+                let (stream, forward) = proxies.connect(dialer, endpoint, tunnel, config.limits).await?;
+                (Socket::Tcp(stream), forward)
             }
-            Scheme::Unix(path) => dial::unix(path, endpoint).await?,
+            Scheme::Https => {
+                let (stream, _) = proxies.connect(dialer, endpoint, tunnel, config.limits).await?;
+                (tls.connect(stream, endpoint).await?, None)
+            }
         };
-        Ok(Link { socket, forward: None })
+        Ok(Link { socket, forward })
     }
 }
 

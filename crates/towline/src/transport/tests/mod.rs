@@ -1,8 +1,11 @@
 //! The transport against real sockets.
 
+mod authority;
 mod body;
+mod proxy;
 mod reuse;
 mod server;
+mod tls;
 
 use std::time::Duration;
 
