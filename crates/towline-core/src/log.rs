@@ -74,7 +74,8 @@ impl Log {
         let at = self.end;
         self.end += length;
         self.bytes += size(&event);
-        let joined = self.segments.back_mut().is_some_and(|last| join(&mut last.content, &event, SEGMENT_BYTES));
+        let joined =
+            self.segments.back_mut().is_some_and(|last| join(&mut last.content, &event, SEGMENT_BYTES));
         if !joined {
             self.segments.push_back(Segment { at, content: event });
         }
