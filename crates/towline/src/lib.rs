@@ -26,6 +26,7 @@ mod blob;
 mod client;
 mod config;
 mod endpoints;
+pub mod engine;
 mod failure;
 mod schema;
 mod stream;
@@ -35,6 +36,7 @@ mod unary;
 
 pub use client::Client;
 pub use config::{Api, ApiKey, Config};
+pub use engine::{Engine, EngineConfig, Job};
 pub use schema::{arguments_as, json_schema, reply_as, tool};
 pub use stream::{Item, Stream};
 pub use transport::{
@@ -54,6 +56,8 @@ pub use towline_core::endpoint::{Endpoint, Scheme};
 pub use towline_core::error::{Error, ErrorKind, Origin};
 pub use towline_core::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
 pub use towline_core::host::{self, Host, HostError};
+pub use towline_core::job::{Deadline, JobState};
+pub use towline_core::log::Offset;
 pub use towline_core::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
 pub use towline_core::retry::RetryPolicy;
 pub use towline_core::stream::Phase;

@@ -100,6 +100,18 @@ impl Stream {
         self.io = Io::Closed;
     }
 
+    /// Ends the stream as its total clock would: a deadline that is kept elsewhere has passed.
+    pub(crate) fn expire(&mut self, limit: Duration) {
+        self.life.expire(limit, now());
+        self.io = Io::Closed;
+    }
+
+    /// The stream is polled again after a pause.
+    pub(crate) fn unpaused(&mut self) {
+        self.life.unpaused(now());
+        self.armed = None;
+    }
+
     /// Where the stream stands.
     pub fn phase(&self) -> Phase {
         self.life.phase()
@@ -162,7 +174,7 @@ impl Stream {
     }
 
     #[inline]
-    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         loop {
             if let Some(event) = self.life.next_event() {
                 return Poll::Ready(Some(Item::Event(event)));
