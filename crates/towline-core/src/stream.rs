@@ -159,6 +159,22 @@ impl Lifecycle {
         next
     }
 
+    /// The stream that goes on where `outcome` was cut, by a further request. What was received stays, and the outcome
+    /// will say that the text is stitched.
+    #[must_use]
+    pub fn continued(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
+        let (reply, stats) = (outcome.reply.clone(), outcome.stats);
+        let mut next = self.again(dialect, outcome, now);
+        next.reply = reply;
+        next.stats = Stats { stitches: stats.stitches + 1, ..stats };
+        next
+    }
+
+    /// Ends the stream with an outcome it had before: going on was not possible.
+    pub fn end_as(&mut self, outcome: Outcome) {
+        self.state = State::Ended(Some(Box::new(outcome)));
+    }
+
     /// Why earlier tries failed.
     pub fn retried(&self) -> &[Error] {
         &self.retried
@@ -405,7 +421,8 @@ impl Lifecycle {
             self.reply.absorb(event);
         }
         if matches!(self.state, State::Waiting) {
-            self.stats.first_event = Some(self.now.saturating_duration_since(self.marks.started));
+            let after = self.now.saturating_duration_since(self.marks.started);
+            self.stats.first_event.get_or_insert(after);
             self.state = State::Streaming;
         }
         if self.reply.text.len() + self.reply.thinking.len() > self.limits.reply_bytes {
@@ -496,11 +513,11 @@ impl Lifecycle {
     fn end(&mut self, ending: Ending) {
         let mut stats = self.stats;
         stats.undecoded_bytes += self.framer.pending_bytes() as u64;
-        stats.replaced_text = self.decoder.replaced_text;
+        stats.replaced_text += self.decoder.replaced_text;
         stats.total = self.now.saturating_duration_since(self.marks.started);
         let mut reply = std::mem::take(&mut self.reply);
         reply.partial_tool_calls = self.decoder.take_partial_tool_calls();
-        reply.model = self.decoder.model.take();
+        reply.model = self.decoder.model.take().or(reply.model);
         reply.context = std::mem::take(&mut self.decoder.context);
         self.state = State::Ended(Some(Box::new(Outcome {
             ending,

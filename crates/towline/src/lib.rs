@@ -23,11 +23,13 @@
 //! is. It sends nothing to any other host.
 
 mod blob;
+pub mod blocking;
 mod client;
 mod config;
 mod endpoints;
 pub mod engine;
 mod failure;
+mod resume;
 mod schema;
 mod stream;
 #[expect(dead_code, reason = "the relay client uses the rest")]
@@ -37,6 +39,7 @@ mod unary;
 pub use client::Client;
 pub use config::{Api, ApiKey, Config};
 pub use engine::{Engine, EngineConfig, Job};
+pub use resume::Resume;
 pub use schema::{arguments_as, json_schema, reply_as, tool};
 pub use stream::{Item, Stream};
 pub use transport::{

@@ -156,8 +156,8 @@ impl Decoder {
             Ok(record @ Value::Object(_)) => Ok(record),
             Ok(_) => Err(NotARecord::new(frame, "it is not an object", false)),
             Err(error) => {
-                let ends_early =
-                    error.is_eof() || (self.dialect == Dialect::OpenAi && DONE.starts_with(frame.trim_ascii()));
+                let ends_early = error.is_eof()
+                    || (self.dialect == Dialect::OpenAi && DONE.starts_with(frame.trim_ascii()));
                 Err(NotARecord::new(frame, &error_without_place(&error), ends_early))
             }
         }
