@@ -4,6 +4,7 @@ use std::task::{Context, Poll};
 
 use super::error::TransportError;
 use super::http1::Http1Body;
+use super::http2::Http2Body;
 
 /// What one poll brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,15 +17,21 @@ pub(crate) enum Read {
 
 /// The body of a response. Reads happen only when it is polled: what is not asked for stays with the server.
 ///
-/// Dropping it before its end closes the connection at once.
+/// Dropping it before its end closes the connection (HTTP/1.1) or resets the stream (HTTP/2), at once.
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
-    http1: Http1Body,
+    wire: Wire,
+}
+
+#[derive(Debug)]
+pub(super) enum Wire {
+    Http1(Http1Body),
+    Http2(Http2Body),
 }
 
 impl ResponseBody {
-    pub(super) fn new(http1: Http1Body) -> Self {
-        Self { http1 }
+    pub(super) fn new(wire: Wire) -> Self {
+        Self { wire }
     }
 
     /// Appends what has arrived to `out`, at most 64 KiB, and says how much; pending when nothing has.
@@ -42,7 +49,10 @@ impl ResponseBody {
         cx: &mut Context<'_>,
         out: &mut Vec<u8>,
     ) -> Poll<Result<Read, TransportError>> {
-        self.http1.poll_read(cx, out)
+        match &mut self.wire {
+            Wire::Http1(body) => body.poll_read(cx, out),
+            Wire::Http2(body) => body.poll_read(cx, out),
+        }
     }
 
     /// As [`poll_read`](Self::poll_read).

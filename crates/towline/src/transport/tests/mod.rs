@@ -2,6 +2,7 @@
 
 mod authority;
 mod body;
+mod http2;
 mod proxy;
 mod reuse;
 mod server;
