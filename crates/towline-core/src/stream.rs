@@ -64,6 +64,8 @@ enum State {
     Finishing {
         reason: Option<FinishReason>,
         due: Instant,
+        /// Nothing that may still come counts, not even usage.
+        closed: bool,
     },
     /// The outcome waits to be taken, or was.
     Ended(Option<Box<Outcome>>),
@@ -321,7 +323,7 @@ impl Lifecycle {
                 return Some(event);
             }
             match self.state {
-                State::Waiting | State::Streaming | State::Finishing { .. } => {
+                State::Waiting | State::Streaming | State::Finishing { closed: false, .. } => {
                     if !self.decode_frame() {
                         return None;
                     }
@@ -330,7 +332,7 @@ impl Lifecycle {
                     self.settle_refused();
                     return None;
                 }
-                State::Connecting | State::Opening => {
+                State::Connecting | State::Opening | State::Finishing { closed: true, .. } => {
                     self.settle_stop();
                     return None;
                 }
@@ -394,14 +396,18 @@ impl Lifecycle {
             Ok(Verdict::More) => self.on_record(),
             Ok(Verdict::Finished(reason)) => {
                 self.on_record();
-                self.on_finished(reason);
+                self.on_finished(reason, false);
+            }
+            Ok(Verdict::Closed(reason)) => {
+                self.on_record();
+                self.on_finished(reason, true);
             }
             Ok(Verdict::Failed(error)) => {
                 self.on_record();
                 self.on_corrupt(error);
             }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
-                self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
+                self.stats.undecoded_bytes = self.framer.cut_tail_bytes() as u64;
                 self.settle_stop();
                 return false;
             }
@@ -433,16 +439,17 @@ impl Lifecycle {
         }
     }
 
-    fn on_finished(&mut self, reason: Option<FinishReason>) {
+    fn on_finished(&mut self, reason: Option<FinishReason>, closed: bool) {
         match &mut self.state {
-            // `[DONE]` after a finish reason: nothing more will follow that matters.
-            State::Finishing { reason: known, .. } => {
+            State::Finishing { reason: known, closed: already, .. } => {
                 if known.is_none() {
                     *known = reason;
                 }
+                *already = closed;
             }
             State::Waiting | State::Streaming => {
-                self.state = State::Finishing { reason, due: later(self.now, self.limits.finish_time) };
+                let due = later(self.now, self.limits.finish_time);
+                self.state = State::Finishing { reason, due, closed };
             }
             State::Connecting | State::Opening | State::Refused { .. } | State::Ended(_) => {}
         }
@@ -459,8 +466,9 @@ impl Lifecycle {
             | State::Opening
             | State::Refused { .. }
             | State::Waiting
-            | State::Streaming
-            | State::Ended(_) => self.end(Ending::Failed(error)),
+            | State::Streaming => self.end(Ending::Failed(error)),
+            // The same record had already ended it.
+            State::Ended(_) => {}
         }
     }
 
@@ -512,7 +520,6 @@ impl Lifecycle {
 
     fn end(&mut self, ending: Ending) {
         let mut stats = self.stats;
-        stats.undecoded_bytes += self.framer.pending_bytes() as u64;
         stats.replaced_text += self.decoder.replaced_text;
         stats.total = self.now.saturating_duration_since(self.marks.started);
         let mut reply = std::mem::take(&mut self.reply);

@@ -118,11 +118,6 @@ impl Framer {
         }
     }
 
-    /// Bytes that were received but are not part of any frame given out.
-    pub fn pending_bytes(&self) -> usize {
-        self.buffer.len() - self.start + self.sse.pending_bytes()
-    }
-
     /// The length of the last frame if it may be cut off: the end of the body stood in for its line end. Else 0.
     pub fn cut_tail_bytes(&self) -> usize {
         self.cut_tail
