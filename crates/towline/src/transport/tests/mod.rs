@@ -2,8 +2,10 @@
 
 mod authority;
 mod body;
+mod gzip;
 mod http2;
 mod proxy;
+mod redirect;
 mod reuse;
 mod server;
 mod tls;
