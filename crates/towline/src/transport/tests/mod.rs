@@ -9,6 +9,7 @@ mod redirect;
 mod reuse;
 mod server;
 mod tls;
+mod upload;
 
 use std::time::Duration;
 
