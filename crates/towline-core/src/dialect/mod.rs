@@ -122,10 +122,7 @@ impl Decoder {
         frame: &[u8],
         events: &mut VecDeque<Event>,
     ) -> Result<Verdict, NotARecord> {
-        if frame.is_empty() {
-            return Ok(Verdict::More);
-        }
-        if self.dialect == Dialect::OpenAi && frame == DONE {
+        if self.dialect == Dialect::OpenAi && frame.trim_ascii() == DONE {
             self.tool_calls.finish(events);
             return Ok(Verdict::Finished(None));
         }
@@ -159,8 +156,8 @@ impl Decoder {
             Ok(record @ Value::Object(_)) => Ok(record),
             Ok(_) => Err(NotARecord::new(frame, "it is not an object", false)),
             Err(error) => {
-                let ends_early =
-                    error.is_eof() || (self.dialect == Dialect::OpenAi && DONE.starts_with(frame));
+                let ends_early = error.is_eof()
+                    || (self.dialect == Dialect::OpenAi && DONE.starts_with(frame.trim_ascii()));
                 Err(NotARecord::new(frame, &error_without_place(&error), ends_early))
             }
         }
