@@ -170,6 +170,10 @@ pub(super) struct Http1Body {
 }
 
 impl Http1Body {
+    pub(super) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
     /// See [`ResponseBody::poll_read`](super::body::ResponseBody::poll_read).
     pub(super) fn poll_read(
         &mut self,

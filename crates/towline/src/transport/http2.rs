@@ -256,6 +256,10 @@ pub(super) struct Http2Body {
 }
 
 impl Http2Body {
+    pub(super) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
     /// See [`ResponseBody::poll_read`](super::body::ResponseBody::poll_read).
     pub(super) fn poll_read(
         &mut self,

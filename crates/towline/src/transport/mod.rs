@@ -21,9 +21,11 @@ mod error;
 mod http1;
 mod http2;
 mod http2_driver;
+mod inflate;
 mod pool;
 mod proxy;
 mod read_buffer;
+mod redirect;
 mod request;
 mod socket;
 mod tls;
@@ -45,9 +47,11 @@ pub(crate) use self::error::{ErrorKind, Sent, TransportError};
 pub(crate) use self::request::{Request, RequestBody, Response};
 
 use self::body::Wire;
+use self::config::MAX_REDIRECTS;
 use self::dial::Dialer;
 use self::http1::Http1;
 use self::http2::{Http2, Place};
+use self::inflate::Coding;
 use self::pool::{Found, Link, Origin, Pool};
 use self::proxy::Proxies;
 use self::socket::Socket;
@@ -189,7 +193,8 @@ impl Connection {
         matches!(self.link, Exclusive::Http2(..))
     }
 
-    /// Sends the request and waits for the head of its response.
+    /// Sends the request and waits for the head of its response, which redirects may bring from another place: that
+    /// takes new connections, within this call.
     ///
     /// # Cancel safety
     ///
@@ -199,6 +204,28 @@ impl Connection {
     ///
     /// [`TransportError`]; [`TransportError::sent`] says whether the request can be repeated.
     pub(crate) async fn send(self, request: Request) -> Result<Response, TransportError> {
+        let transport = self.transport.clone();
+        let policy = transport.shared.config.redirects;
+        let (mut connection, mut request) = (self, request);
+        for _ in 0..=MAX_REDIRECTS {
+            let (endpoint, again) = (connection.endpoint.clone(), request.again());
+            let response = connection.exchange(request).await?;
+            if policy == RedirectPolicy::Never || !redirect::is_redirect(response.status) {
+                return Ok(response);
+            }
+            let Some(location) = response.headers.get("location") else { return Ok(response) };
+            let path = endpoint.target(&again.path);
+            let hop = redirect::follow(policy, &endpoint, &path, &again, response.status, location)
+                .map_err(|why| TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &endpoint))?;
+            drop(response);
+            request = hop.request(again);
+            connection = transport.connect(&hop.endpoint).await?;
+        }
+        let why = format!("more than {MAX_REDIRECTS} times");
+        Err(TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &connection.endpoint))
+    }
+
+    async fn exchange(self, request: Request) -> Result<Response, TransportError> {
         let Self { endpoint, origin, link, transport, .. } = self;
         let limits = transport.shared.config.limits;
         let (status, headers, wire) = match link {
@@ -213,6 +240,15 @@ impl Connection {
                 (status, headers, Wire::Http2(body))
             }
         };
-        Ok(Response { status, headers, body: ResponseBody::new(wire) })
+        let inflate = match Coding::of(headers.get("content-encoding")) {
+            Coding::Identity => None,
+            Coding::Compressed(inflate) => Some(inflate),
+            Coding::Unknown => {
+                let kind =
+                    ErrorKind::Protocol("the body has a content encoding that was not asked for".into());
+                return Err(TransportError::new(kind, Sent::Maybe, &endpoint));
+            }
+        };
+        Ok(Response { status, headers, body: ResponseBody::new(wire, inflate) })
     }
 }
