@@ -98,6 +98,14 @@ impl Framer {
         &mut self.buffer
     }
 
+    /// Drops all input, and the memory for it.
+    pub fn clear(&mut self) {
+        self.buffer = Vec::new();
+        (self.start, self.searched) = (0, 0);
+        self.sse = sse::Event::default();
+        self.sse_joined = Vec::new();
+    }
+
     /// Says that the body has ended: what is left is now taken as its last line.
     pub fn finish(&mut self) {
         self.finished = true;

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod after_the_end;
 mod chunks;
+mod clocks;
 mod corpus;
 mod prefixes;
 mod support;
