@@ -110,6 +110,8 @@ pub enum ErrorKind {
     TimedOut,
     /// The caller cancelled.
     Cancelled,
+    /// The caller's own task failed or panicked.
+    Task,
 }
 
 impl ErrorKind {
@@ -131,6 +133,7 @@ impl ErrorKind {
             Self::Redirect => "redirect",
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
+            Self::Task => "task",
         }
     }
 }

@@ -62,7 +62,8 @@ fn is_safe(error: &Error) -> bool {
         | ErrorKind::Limit
         | ErrorKind::Redirect
         | ErrorKind::TimedOut
-        | ErrorKind::Cancelled => false,
+        | ErrorKind::Cancelled
+        | ErrorKind::Task => false,
     };
     passing && !error.may_have_had_effect
 }

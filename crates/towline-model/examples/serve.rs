@@ -1,6 +1,6 @@
-//! Serves the built-in model, and GGUF files given as arguments, until it is interrupted.
+//! Serves the built-in model, and GGUF files, until it is interrupted.
 //!
-//! `cargo run --example serve -- [--listen ADDRESS] [--rate TOKENS_PER_SECOND] [FILE.gguf ...]`
+//! `cargo run --example serve -- serve [--listen ADDRESS] [--rate TOKENS_PER_SECOND] [--gguf FILE]...`
 
 use std::io::Write;
 
@@ -18,7 +18,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "model-process" => return Ok(towline_model::run_child(&value()?)?),
             "--listen" => config.listen = value()?.parse()?,
             "--rate" => config.rate = Some(value()?.parse()?),
-            path => config.models.push(Source::Gguf { path: path.into(), name: None, threads: None }),
+            "--gguf" => {
+                config.models.push(Source::Gguf { path: value()?.into(), name: None, threads: None });
+            }
+            "serve" => {}
+            other => return Err(format!("unknown argument {other}").into()),
         }
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -16,8 +16,9 @@ use towline_core::http1::{Headers, Method};
 use towline_core::outcome::{Ending, Outcome, Reply, Stats};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
 
-use crate::client::Client;
+use crate::client::{Client, json_body};
 use crate::failure;
+use crate::resume::{self, Resume};
 use crate::transport::{Connection, Read, RequestBody, Response, ResponseBody, TransportError};
 
 /// One thing a stream yields.
@@ -46,6 +47,10 @@ pub struct Stream {
     timer: Option<Pin<Box<Sleep>>>,
     armed: Option<Instant>,
     tries: u32,
+    resume: Resume,
+    /// How much of the reply's text, and of its records, the request under way has in its prompt.
+    in_prompt: usize,
+    records_in_prompt: u64,
     done: bool,
 }
 
@@ -58,6 +63,7 @@ pub(crate) struct Call {
     pub(crate) openai: Option<Bytes>,
 }
 
+type Rendering = Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
 type Connecting = Pin<Box<dyn Future<Output = Result<Connection, TransportError>> + Send>>;
 type Sending = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send>>;
 
@@ -69,6 +75,8 @@ enum Io {
     Reading(ResponseBody),
     /// Waiting until it is time for another try.
     Waiting(Instant),
+    /// Preparing the request that goes on with the answer that was cut.
+    Rendering(Rendering, Box<Outcome>),
     Closed,
 }
 
@@ -76,12 +84,30 @@ impl Stream {
     pub(crate) fn new(client: Client, call: Call) -> Self {
         let config = client.config();
         let life = Lifecycle::new(call.dialect, config.clocks, config.limits, now());
-        Self { client, life, io: Io::Start, call, timer: None, armed: None, tries: 1, done: false }
+        Self {
+            client,
+            life,
+            io: Io::Start,
+            call,
+            timer: None,
+            armed: None,
+            tries: 1,
+            resume: Resume::Never,
+            in_prompt: 0,
+            records_in_prompt: 0,
+            done: false,
+        }
     }
 
     /// The same stream with clocks of its own. They run from the first poll.
     pub fn with_clocks(mut self, clocks: Clocks) -> Self {
         self.life.set_clocks(clocks);
+        self
+    }
+
+    /// The same stream, to be gone on with when it is cut.
+    pub fn with_resume(mut self, resume: Resume) -> Self {
+        self.resume = resume;
         self
     }
 
@@ -98,6 +124,18 @@ impl Stream {
     pub fn cancel(&mut self, reason: &str) {
         self.life.cancel(reason, now());
         self.io = Io::Closed;
+    }
+
+    /// Ends the stream as its total clock would: a deadline that is kept elsewhere has passed.
+    pub(crate) fn expire(&mut self, limit: Duration) {
+        self.life.expire(limit, now());
+        self.io = Io::Closed;
+    }
+
+    /// The stream is polled again after a pause.
+    pub(crate) fn unpaused(&mut self) {
+        self.life.unpaused(now());
+        self.armed = None;
     }
 
     /// Where the stream stands.
@@ -162,7 +200,7 @@ impl Stream {
     }
 
     #[inline]
-    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         loop {
             if let Some(event) = self.life.next_event() {
                 return Poll::Ready(Some(Item::Event(event)));
@@ -225,6 +263,12 @@ impl Stream {
                 }
                 self.connect();
             }
+            Io::Rendering(rendering, _) => {
+                let rendered = ready!(rendering.as_mut().poll(cx));
+                if let Io::Rendering(_, cut) = std::mem::replace(&mut self.io, Io::Start) {
+                    self.go_on(*cut, rendered);
+                }
+            }
             // Cancelled or failed: the lifecycle knows, and its outcome is next.
             Io::Closed => return Poll::Pending,
         }
@@ -232,7 +276,7 @@ impl Stream {
     }
 
     fn connect(&mut self) {
-        if self.tries == 1 && matches!(self.io, Io::Start) {
+        if self.tries == 1 && matches!(self.io, Io::Start) && self.life.stats().stitches == 0 {
             self.life = self.life.restarted(now());
         }
         let (transport, endpoint) = (self.client.transport().clone(), self.client.endpoint().clone());
@@ -258,6 +302,7 @@ impl Stream {
 
     /// Decides whether the outcome is the end or there is another try.
     fn settle(&mut self, outcome: Outcome) -> Option<Outcome> {
+        let outcome = self.resume_cut(outcome)?;
         let Ending::Failed(error) = &outcome.ending else { return Some(outcome) };
         if speaks_only_openai(error)
             && let Some(body) = self.call.openai.take()
@@ -267,11 +312,58 @@ impl Stream {
             return self.try_again(outcome, Duration::ZERO);
         }
         match self.client.config().retry.wait_after(error, self.tries, fastrand::f64()) {
-            Some(wait) => {
+            Some(wait) if outcome.stats.records == 0 => {
                 self.tries += 1;
                 self.try_again(outcome, wait)
             }
-            None => Some(outcome),
+            Some(_) | None => Some(outcome),
+        }
+    }
+
+    /// Begins to go on with an answer that was cut; gives the outcome back where that is not wanted or not possible.
+    fn resume_cut(&mut self, outcome: Outcome) -> Option<Outcome> {
+        let Resume::Continue { max } = self.resume else { return Some(outcome) };
+        let request = self.call.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok());
+        let Some(request) = request.filter(|request| resume::is_resumable(self.call.path, request, &outcome))
+        else {
+            return Some(outcome);
+        };
+        if outcome.stats.stitches >= max {
+            return Some(outcome);
+        }
+        let (client, path) = (self.client.clone(), self.call.path);
+        // A later cut finds the earlier pieces of the answer in its prompt already.
+        let text = outcome.reply.text[self.in_prompt..].to_owned();
+        let tokens = outcome.stats.records - self.records_in_prompt;
+        (self.in_prompt, self.records_in_prompt) = (outcome.reply.text.len(), outcome.stats.records);
+        self.life = self.life.continued(Dialect::Ollama, outcome.clone(), now());
+        self.life.sent(now());
+        self.io = Io::Rendering(
+            Box::pin(async move {
+                let rendered = client.rendered_prompt(path, &request).await?;
+                json_body(&resume::continuation(&request, &rendered, &text, tokens)?)
+            }),
+            Box::new(outcome),
+        );
+        self.armed = None;
+        None
+    }
+
+    /// Sends the request that goes on, or ends as cut after all.
+    fn go_on(&mut self, cut: Outcome, rendered: Result<Bytes, Error>) {
+        match rendered {
+            Ok(body) => {
+                self.call =
+                    Call { path: "/api/generate", dialect: Dialect::Ollama, body: Ok(body), openai: None };
+                self.connect();
+            }
+            Err(why) => {
+                self.resume = Resume::Never;
+                let mut cut = cut;
+                cut.retried.push(why);
+                self.io = Io::Closed;
+                self.life.end_as(cut);
+            }
         }
     }
 

@@ -60,8 +60,10 @@ impl Dialect {
 pub(crate) enum Verdict {
     /// The stream goes on.
     More,
-    /// The terminal record: the answer is complete.
+    /// The answer is complete; only its usage may still follow.
     Finished(Option<FinishReason>),
+    /// The answer is complete, and whatever may still follow does not count.
+    Closed(Option<FinishReason>),
     /// The server says that it failed.
     Failed(Error),
 }
@@ -122,12 +124,9 @@ impl Decoder {
         frame: &[u8],
         events: &mut VecDeque<Event>,
     ) -> Result<Verdict, NotARecord> {
-        if frame.is_empty() {
-            return Ok(Verdict::More);
-        }
-        if self.dialect == Dialect::OpenAi && frame == DONE {
+        if self.dialect == Dialect::OpenAi && frame.trim_ascii() == DONE {
             self.tool_calls.finish(events);
-            return Ok(Verdict::Finished(None));
+            return Ok(Verdict::Closed(None));
         }
         let record = self.parse(frame)?;
         if let Some(error) = record.get("error").filter(|error| !error.is_null()) {
@@ -159,8 +158,8 @@ impl Decoder {
             Ok(record @ Value::Object(_)) => Ok(record),
             Ok(_) => Err(NotARecord::new(frame, "it is not an object", false)),
             Err(error) => {
-                let ends_early =
-                    error.is_eof() || (self.dialect == Dialect::OpenAi && DONE.starts_with(frame));
+                let ends_early = error.is_eof()
+                    || (self.dialect == Dialect::OpenAi && DONE.starts_with(frame.trim_ascii()));
                 Err(NotARecord::new(frame, &error_without_place(&error), ends_early))
             }
         }

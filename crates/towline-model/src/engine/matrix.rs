@@ -151,3 +151,108 @@ fn blocks<T: GgmlType>(data: &[u8]) -> Vec<T> {
     }
     blocks
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Random blocks with small scales: any bytes are a tensor, but not any are of a size that sums stay exact.
+    fn random_blocks(kind: TensorKind, count: usize) -> Vec<u8> {
+        let mut state = 7_u64;
+        let mut random = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33) as u32
+        };
+        let size = kind.block_bytes();
+        let scales: &[usize] = match kind {
+            TensorKind::F32 | TensorKind::F16 | TensorKind::Bf16 => &[],
+            TensorKind::Q4_0 | TensorKind::Q5_0 | TensorKind::Q8_0 => &[0],
+            TensorKind::Q4_1 | TensorKind::Q5_1 | TensorKind::Q4K | TensorKind::Q5K => &[0, 2],
+            TensorKind::Q2K => &[80, 82],
+            TensorKind::Q3K => &[108],
+            TensorKind::Q6K => &[208],
+        };
+        let mut data = Vec::new();
+        for _ in 0..count {
+            let number = random() as f32 / u32::MAX as f32 - 0.25;
+            match kind {
+                TensorKind::F32 => data.extend(number.to_le_bytes()),
+                TensorKind::F16 => data.extend(f16::from_f32(number).to_le_bytes()),
+                TensorKind::Bf16 => data.extend(bf16::from_f32(number).to_le_bytes()),
+                TensorKind::Q4_0
+                | TensorKind::Q4_1
+                | TensorKind::Q5_0
+                | TensorKind::Q5_1
+                | TensorKind::Q8_0
+                | TensorKind::Q2K
+                | TensorKind::Q3K
+                | TensorKind::Q4K
+                | TensorKind::Q5K
+                | TensorKind::Q6K => {
+                    let start = data.len();
+                    data.extend((0..size).map(|_| random() as u8));
+                    for at in scales {
+                        data[start + at..start + at + 2].copy_from_slice(&f16::from_f32(0.001).to_le_bytes());
+                    }
+                }
+            }
+        }
+        data
+    }
+
+    fn check(kind: TensorKind, rows: usize, tokens: usize) {
+        let columns = 512;
+        let data = random_blocks(kind, rows * columns / kind.block_elements());
+        let matrix = Matrix::new(kind, rows, columns, &data);
+        let input: Vec<f32> =
+            (0..tokens * columns).map(|at| ((at * 37 % 101) as f32 - 50.0) / 50.0).collect();
+        let mut expected = Vec::new();
+        let mut row = vec![0.0; columns];
+        for token in input.chunks_exact(columns) {
+            for index in 0..rows {
+                matrix.row(index, &mut row);
+                let size = row.iter().map(|x| x * x).sum::<f32>().sqrt();
+                expected.push((row.iter().zip(token).map(|(a, b)| a * b).sum::<f32>(), size));
+            }
+        }
+        let mut outputs = Vec::new();
+        for threads in [1, 2, 3] {
+            let mut output = vec![0.0; tokens * rows];
+            matrix.multiply(&input, &mut output, threads);
+            for (at, (found, (exact, size))) in output.iter().zip(&expected).enumerate() {
+                // Activations have 8 bits; the error of a row grows with its length, not with the product.
+                assert!(
+                    (found - exact).abs() < 0.15 * size,
+                    "{kind:?} {at}: {found}, exactly {exact} of {size}"
+                );
+            }
+            outputs.push(output);
+        }
+        assert_eq!(outputs[0], outputs[1], "{kind:?}");
+        assert_eq!(outputs[0], outputs[2], "{kind:?}");
+    }
+
+    #[test]
+    fn products_are_right_for_every_type_on_any_number_of_threads() {
+        for kind in [
+            TensorKind::F32,
+            TensorKind::F16,
+            TensorKind::Bf16,
+            TensorKind::Q4_0,
+            TensorKind::Q4_1,
+            TensorKind::Q5_0,
+            TensorKind::Q5_1,
+            TensorKind::Q8_0,
+            TensorKind::Q2K,
+            TensorKind::Q3K,
+            TensorKind::Q4K,
+            TensorKind::Q5K,
+            TensorKind::Q6K,
+        ] {
+            for rows in [1, 6, 32] {
+                check(kind, rows, 1);
+                check(kind, rows, 5);
+            }
+        }
+    }
+}

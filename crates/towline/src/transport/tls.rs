@@ -11,12 +11,16 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, CertificateError, ClientConfig, RootCertStore, crypto::ring};
+use tokio_rustls::rustls::{
+    self, AlertDescription, CertificateError, ClientConfig, RootCertStore, crypto::ring,
+};
 use towline_core::endpoint::Endpoint;
 
 use super::config::{Http2Policy, TlsConfig};
 use super::error::{ErrorKind, Sent, TransportError};
 use super::socket::Socket;
+
+const NO_HTTP2: &str = "the server does not speak HTTP/2";
 
 /// Makes TLS connections. Sessions are resumed.
 pub(super) struct Tls {
@@ -71,7 +75,7 @@ impl Tls {
         };
         let socket = Socket::Tls(Box::new(stream));
         if self.http2 == Http2Policy::PriorKnowledge && !socket.negotiated_http2() {
-            return Err(fail("the server does not speak HTTP/2".into()));
+            return Err(fail(NO_HTTP2.into()));
         }
         Ok(socket)
     }
@@ -110,9 +114,10 @@ fn handshake_error(error: io::Error, endpoint: &Endpoint) -> TransportError {
         Some(rustls::Error::InvalidMessage(_)) => {
             "the server does not answer with TLS; use an http address if it has none".into()
         }
-        Some(error) if *error == rustls::Error::NoApplicationProtocol => {
-            "the server does not speak HTTP/2".into()
-        }
+        Some(
+            rustls::Error::NoApplicationProtocol
+            | rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol),
+        ) => NO_HTTP2.into(),
         Some(error) => error.to_string(),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             "the server closed during the handshake".into()

@@ -2,10 +2,14 @@
 
 mod authority;
 mod body;
+mod gzip;
+mod http2;
 mod proxy;
+mod redirect;
 mod reuse;
 mod server;
 mod tls;
+mod upload;
 
 use std::time::Duration;
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 
 use super::authority::{Authority, tls_server};
-use super::server::{Peer, Server, response};
+use super::server::{Peer, Server, refusing_address, response};
 use super::*;
 
 fn through(proxy: Proxy) -> TransportConfig {
@@ -138,7 +138,7 @@ async fn a_proxy_that_fails_is_named_and_its_credentials_are_not() {
         Server::answering("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
     let not_socks = Server::start(|_, mut peer| peer.send("HTTP/1.1 400 Bad Request\r\n\r\n"));
     let closing = Server::start(|_, _| {});
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let (_held, gone) = refusing_address();
     for (proxy, what) in [
         (Proxy::Http(url("http", &refusing)), "wants other credentials (status 407)"),
         (Proxy::Http(url("http", &closing)), "closed the connection"),
