@@ -9,7 +9,7 @@ pub fn bytes(bytes: u64) -> String {
     for (unit, size) in UNITS {
         if bytes >= size {
             let value = bytes as f64 / size as f64;
-            return if value < 10.0 && bytes % size != 0 {
+            return if value < 10.0 && !bytes.is_multiple_of(size) {
                 format!("{value:.1} {unit}")
             } else {
                 format!("{} {unit}", bytes / size)

@@ -51,28 +51,38 @@ fn run() -> Exit {
         Ok(cli) => cli,
         Err(error) => return args::explain(&error),
     };
+    let watching = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return cannot_start(&error),
+    };
+    // Before the command begins: whatever it does then can be stopped in good order.
+    let signals = {
+        let _context = watching.enter();
+        stop::Signals::new()
+    };
     let (sender, stopper) = stop::channel();
     let (done, finished) = tokio::sync::oneshot::channel();
     let work = move || {
         let runtime = match runtime() {
             Ok(runtime) => runtime,
-            Err(error) => return out::error(&format!("the runtime cannot be started: {error}")),
+            Err(error) => {
+                cannot_start(&error);
+                return;
+            }
         };
         let exit = runtime.block_on(cmd::run(cli, stopper));
         // The other side only goes away when the process does.
         let _gone = done.send(exit);
     };
-    if let Err(error) = std::thread::Builder::new().name("towline-work".into()).spawn(work) {
-        out::error(&format!("a thread cannot be started: {error}"));
-        return Exit::Failed;
+    match std::thread::Builder::new().name("towline-work".into()).spawn(work) {
+        Ok(_unjoined) => watching.block_on(stop::watch(signals, sender, finished)),
+        Err(error) => cannot_start(&error),
     }
-    match runtime() {
-        Ok(runtime) => runtime.block_on(stop::watch(sender, finished)),
-        Err(error) => {
-            out::error(&format!("the runtime cannot be started: {error}"));
-            Exit::Failed
-        }
-    }
+}
+
+fn cannot_start(error: &std::io::Error) -> Exit {
+    out::error(&format!("the program cannot start: {error}"));
+    Exit::Failed
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

@@ -91,7 +91,7 @@ impl Server {
             return Err(Failure::Request(
                 Complaint::new(format!(
                     "no server answers at {}, and the built-in model cannot do this",
-                    host::local()
+                    host::local().host_port()
                 ))
                 .hint("start Ollama (ollama serve), or name another server with --host"),
                 crate::exit::Exit::Failed,

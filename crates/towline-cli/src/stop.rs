@@ -61,8 +61,11 @@ impl Stopper {
 }
 
 /// Waits for the end of the command and passes signals on to it.
-pub async fn watch(sender: watch::Sender<Option<Stop>>, mut finished: oneshot::Receiver<Exit>) -> Exit {
-    let mut signals = Signals::new();
+pub async fn watch(
+    mut signals: Signals,
+    sender: watch::Sender<Option<Stop>>,
+    mut finished: oneshot::Receiver<Exit>,
+) -> Exit {
     let first = tokio::select! {
         exit = &mut finished => return exit.unwrap_or(Exit::Failed),
         stop = signals.next() => stop,
@@ -75,17 +78,18 @@ pub async fn watch(sender: watch::Sender<Option<Stop>>, mut finished: oneshot::R
     }
 }
 
+/// The signals that end a command.
 #[cfg(unix)]
 #[derive(Debug)]
-struct Signals {
+pub struct Signals {
     interrupt: Option<tokio::signal::unix::Signal>,
     terminate: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    /// Where a handler cannot be set, the signal keeps its usual effect.
-    fn new() -> Self {
+    /// Takes the signals over from here on; inside of a runtime. Where that fails a signal keeps its usual effect.
+    pub fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         Self {
             interrupt: signal(SignalKind::interrupt()).ok(),
@@ -107,13 +111,15 @@ impl Signals {
     }
 }
 
+/// The signals that end a command.
 #[cfg(not(unix))]
 #[derive(Debug)]
-struct Signals;
+pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> Self {
+    /// Takes the signals over.
+    pub fn new() -> Self {
         Self
     }
 

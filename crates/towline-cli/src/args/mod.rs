@@ -118,9 +118,10 @@ pub fn explain(error: &clap::Error) -> Exit {
     if let Some(prompt) = unknown_command(error).filter(|text| text.contains(char::is_whitespace)) {
         out::hint(&format!("a prompt goes behind run: towline run {prompt:?}"));
     }
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Completed,
-        _ => Exit::Usage,
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        Exit::Completed
+    } else {
+        Exit::Usage
     }
 }
 

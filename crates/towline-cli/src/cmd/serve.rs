@@ -116,8 +116,8 @@ impl Builtin {
             Err(_) => return Err(failed("the built-in model cannot be started".to_owned())),
         };
         out::note(&format!(
-            "no server at {}; using {BUILTIN_MODEL}, the built-in toy model (--host names a server)",
-            towline::host::local()
+            "no server at {}; using the built-in toy model {BUILTIN_MODEL}",
+            towline::host::local().host_port()
         ));
         Ok(Self { address })
     }

@@ -178,7 +178,8 @@ impl Lines {
             return self.out.line(&status);
         };
         let completed = progress.completed.unwrap_or(0).min(total);
-        let tenth = if total == 0 { 10 } else { completed.saturating_mul(10) / total };
+        // An empty layer is done.
+        let tenth = completed.saturating_mul(10).checked_div(total).unwrap_or(10);
         if self.tenths.insert(digest.clone(), tenth) == Some(tenth) {
             return Ok(());
         }

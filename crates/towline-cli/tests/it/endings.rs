@@ -328,7 +328,7 @@ fn a_missing_model() {
     );
     let plain = ended(&mut run(&server.url(), &[]));
     assert_eq!(plain.code, Some(1), "{plain:?}");
-    for part in ["error: model 'm' not found", "towline pull m", "installed with a similar name: m2:latest\n"]
+    for part in ["error: model 'm' not found", " m fetches it", "installed with a similar name: m2:latest\n"]
     {
         assert!(plain.stderr.contains(part), "{part:?}: {plain:?}");
     }

@@ -182,7 +182,7 @@ fn without_a_server_the_builtin_model_answers() {
     assert_eq!(json.lines()[0], json!({ "event": "start", "model": "brook", "server": "built-in" }));
     assert!(json.end()["text_bytes"].as_u64().unwrap() > 20, "{json:?}");
     assert_eq!(json.stderr.lines().count(), 1, "{json:?}");
-    assert!(json.stderr.contains("brook, the built-in toy model"), "{json:?}");
+    assert!(json.stderr.contains("the built-in toy model brook"), "{json:?}");
     let plain = ended(&mut towline(["run", "What is a river?"]));
     assert!(plain.code == Some(0) && plain.stdout.len() > 20, "{plain:?}");
     let pull = ended(&mut towline(["pull", "x"]));
