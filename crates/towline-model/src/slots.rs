@@ -271,8 +271,8 @@ mod tests {
 
     fn slots(max_running: usize, max_queued: usize) -> Slots {
         let mut source = Cursor::new(WEIGHTS);
-        let description = Description::read(&mut source).unwrap();
-        let model = Model::load(&description.header, description.tokenizer, &mut source, None).unwrap();
+        let (description, tokenizer) = Description::read(&mut source).unwrap();
+        let model = Model::load(&description.header, Arc::new(tokenizer), &mut source, None).unwrap();
         Slots::new(Arc::new(model), max_running, max_queued)
     }
 
