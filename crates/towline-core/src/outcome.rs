@@ -261,7 +261,7 @@ pub struct Stats {
     pub records: u64,
     /// Bytes of the response body that were received.
     pub received_bytes: u64,
-    /// Received bytes that form no whole record: the end of a stream that was cut in the middle of a line.
+    /// Bytes of a record that the end of the stream cut off.
     pub undecoded_bytes: u64,
     /// Places where invalid text was replaced by U+FFFD.
     pub replaced_text: u64,

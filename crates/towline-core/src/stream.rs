@@ -64,6 +64,8 @@ enum State {
     Finishing {
         reason: Option<FinishReason>,
         due: Instant,
+        /// Nothing that may still come counts, not even usage.
+        closed: bool,
     },
     /// The outcome waits to be taken, or was.
     Ended(Option<Box<Outcome>>),
@@ -183,7 +185,7 @@ impl Lifecycle {
     /// A connection is ready and the request is about to be sent.
     pub fn sent(&mut self, now: Instant) {
         self.now = now;
-        if matches!(self.state, State::Connecting) {
+        if matches!(self.state, State::Connecting) && self.stop.is_none() {
             self.marks.sent = now;
             self.state = State::Opening;
         }
@@ -192,7 +194,7 @@ impl Lifecycle {
     /// The response head came.
     pub fn opened(&mut self, head: &Opened, now: Instant) {
         self.now = now;
-        if !matches!(self.state, State::Connecting | State::Opening) {
+        if !matches!(self.state, State::Connecting | State::Opening) || self.stop.is_some() {
             return;
         }
         (self.marks.alive, self.marks.record) = (now, now);
@@ -223,11 +225,17 @@ impl Lifecycle {
         }
     }
 
-    /// `count` bytes were appended to [`input`](Self::input).
+    /// `count` bytes were appended to [`input`](Self::input). Where no body is being read, before the response and
+    /// after its end, they are dropped.
     pub fn received(&mut self, count: usize, now: Instant) {
         self.now = now;
-        self.marks.alive = now;
-        self.stats.received_bytes += count as u64;
+        if self.reads_body() {
+            self.marks.alive = now;
+            self.stats.received_bytes += count as u64;
+        } else {
+            let input = self.input();
+            input.truncate(input.len().saturating_sub(count));
+        }
     }
 
     /// Body bytes came: the copying form of [`input`](Self::input) and [`received`](Self::received).
@@ -321,7 +329,7 @@ impl Lifecycle {
                 return Some(event);
             }
             match self.state {
-                State::Waiting | State::Streaming | State::Finishing { .. } => {
+                State::Waiting | State::Streaming | State::Finishing { closed: false, .. } => {
                     if !self.decode_frame() {
                         return None;
                     }
@@ -330,7 +338,7 @@ impl Lifecycle {
                     self.settle_refused();
                     return None;
                 }
-                State::Connecting | State::Opening => {
+                State::Connecting | State::Opening | State::Finishing { closed: true, .. } => {
                     self.settle_stop();
                     return None;
                 }
@@ -370,6 +378,15 @@ impl Lifecycle {
         Due::earlier(own, total)
     }
 
+    fn reads_body(&self) -> bool {
+        let wants_more = match self.state {
+            State::Refused { .. } | State::Waiting | State::Streaming => true,
+            State::Finishing { closed, .. } => !closed,
+            State::Connecting | State::Opening | State::Ended(_) => false,
+        };
+        wants_more && self.stop.is_none()
+    }
+
     /// The first thing to stop a stream is the one that counts.
     fn stop_by(&mut self, stop: Stop) {
         self.framer.finish();
@@ -394,14 +411,18 @@ impl Lifecycle {
             Ok(Verdict::More) => self.on_record(),
             Ok(Verdict::Finished(reason)) => {
                 self.on_record();
-                self.on_finished(reason);
+                self.on_finished(reason, false);
+            }
+            Ok(Verdict::Closed(reason)) => {
+                self.on_record();
+                self.on_finished(reason, true);
             }
             Ok(Verdict::Failed(error)) => {
                 self.on_record();
                 self.on_corrupt(error);
             }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
-                self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
+                self.stats.undecoded_bytes = self.framer.cut_tail_bytes() as u64;
                 self.settle_stop();
                 return false;
             }
@@ -433,16 +454,17 @@ impl Lifecycle {
         }
     }
 
-    fn on_finished(&mut self, reason: Option<FinishReason>) {
+    fn on_finished(&mut self, reason: Option<FinishReason>, closed: bool) {
         match &mut self.state {
-            // `[DONE]` after a finish reason: nothing more will follow that matters.
-            State::Finishing { reason: known, .. } => {
+            State::Finishing { reason: known, closed: already, .. } => {
                 if known.is_none() {
                     *known = reason;
                 }
+                *already |= closed;
             }
             State::Waiting | State::Streaming => {
-                self.state = State::Finishing { reason, due: later(self.now, self.limits.finish_time) };
+                let due = later(self.now, self.limits.finish_time);
+                self.state = State::Finishing { reason, due, closed };
             }
             State::Connecting | State::Opening | State::Refused { .. } | State::Ended(_) => {}
         }
@@ -459,8 +481,9 @@ impl Lifecycle {
             | State::Opening
             | State::Refused { .. }
             | State::Waiting
-            | State::Streaming
-            | State::Ended(_) => self.end(Ending::Failed(error)),
+            | State::Streaming => self.end(Ending::Failed(error)),
+            // The same record had already ended it.
+            State::Ended(_) => {}
         }
     }
 
@@ -473,9 +496,14 @@ impl Lifecycle {
             return self.end(Ending::Completed(reason));
         }
         let ending = match stop {
-            Stop::Body(BodyEnd::Clean) => self.truncated(Origin::Server, "ended in good order"),
-            Stop::Body(BodyEnd::Cut) => self.truncated(Origin::Transport, "was closed"),
-            Stop::Body(BodyEnd::Broken(error)) => Ending::Failed(error),
+            Stop::Body(BodyEnd::Clean) => self.truncated(Origin::Server, "ended in good order", sent),
+            Stop::Body(BodyEnd::Cut) => self.truncated(Origin::Transport, "was closed", sent),
+            Stop::Body(BodyEnd::Broken(error)) => {
+                // Whatever the transport knows: an answer proves that the request arrived.
+                let answered = matches!(self.state, State::Waiting | State::Streaming);
+                let effect = answered || error.may_have_had_effect;
+                Ending::Failed(error.with_effect(effect))
+            }
             Stop::Clock(due) => {
                 Ending::TimedOut { clock: due.clock, limit: due.limit, may_have_had_effect: sent }
             }
@@ -484,11 +512,11 @@ impl Lifecycle {
         self.end(ending);
     }
 
-    fn truncated(&self, origin: Origin, how: &str) -> Ending {
+    fn truncated(&self, origin: Origin, how: &str, sent: bool) -> Ending {
         let what =
             if self.stats.records == 0 { "before its first record" } else { "before its terminal record" };
         let message = format!("the answer is not whole: the response {how} {what}");
-        Ending::Truncated(Error::new(ErrorKind::Truncated, origin, message).with_effect(true))
+        Ending::Truncated(Error::new(ErrorKind::Truncated, origin, message).with_effect(sent))
     }
 
     /// An error response is read to its end, its limit or its clock, whichever comes first.
@@ -512,13 +540,13 @@ impl Lifecycle {
 
     fn end(&mut self, ending: Ending) {
         let mut stats = self.stats;
-        stats.undecoded_bytes += self.framer.pending_bytes() as u64;
         stats.replaced_text += self.decoder.replaced_text;
         stats.total = self.now.saturating_duration_since(self.marks.started);
         let mut reply = std::mem::take(&mut self.reply);
         reply.partial_tool_calls = self.decoder.take_partial_tool_calls();
         reply.model = self.decoder.model.take().or(reply.model);
         reply.context = std::mem::take(&mut self.decoder.context);
+        self.framer.clear();
         self.state = State::Ended(Some(Box::new(Outcome {
             ending,
             reply,

@@ -259,3 +259,99 @@ impl Sink for Reader {
 fn ignore_poison<T>(result: Result<T, PoisonError<T>>) -> T {
     result.unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+    use crate::builtin::WEIGHTS;
+    use crate::engine::sample::Sampling;
+    use crate::gguf::Header;
+
+    fn slots(max_running: usize, max_queued: usize) -> Slots {
+        let mut source = Cursor::new(WEIGHTS);
+        let header = Header::read(&mut source).unwrap();
+        let model = Model::load(&header, &mut source, None).unwrap();
+        Slots::new(Arc::new(model), max_running, max_queued)
+    }
+
+    /// An answer of `max_tokens` tokens, of the some forty that the model would say.
+    fn answer(slots: &Slots, max_tokens: usize, rate: Option<f32>) -> Work {
+        let text = "<|im_start|>user\nWhat is a river?<|im_end|>\n<|im_start|>assistant\n";
+        let sampling = Sampling { temperature: 0.0, repeat_penalty: 1.0, ..Sampling::default() };
+        let prompt = slots.model().tokenizer.encode(text).unwrap();
+        let settings =
+            Settings { sampling, stop: Vec::new(), max_tokens, context: 512, top_logprobs: None, rate };
+        Work::Answer { prompt, settings }
+    }
+
+    impl Slots {
+        fn short(&self, max_tokens: usize) -> Result<Answering, QueueFull> {
+            self.submit(answer(self, max_tokens, None))
+        }
+
+        /// So slow that it never ends within a test.
+        fn endless(&self) -> Answering {
+            self.submit(answer(self, 400, Some(0.01))).unwrap()
+        }
+    }
+
+    fn begins(answering: &mut Answering) -> bool {
+        answering.events.blocking_recv().is_some()
+    }
+
+    fn finish(mut answering: Answering) -> Finish {
+        loop {
+            if let Event::Finished(finish) = answering.events.blocking_recv().unwrap() {
+                return finish;
+            }
+        }
+    }
+
+    #[test]
+    fn a_full_queue_refuses_and_those_who_leave_make_room() {
+        let slots = slots(1, 2);
+        let mut running = slots.endless();
+        assert!(begins(&mut running));
+        let waits = slots.short(1).unwrap();
+        let leaves = slots.short(1).unwrap();
+        assert!(slots.short(1).is_err());
+        drop(leaves);
+        let comes = slots.short(1).unwrap();
+        assert!(slots.short(1).is_err());
+        // A thread that paces itself for 100 seconds wakes up when its reader leaves.
+        drop(running);
+        assert_eq!(finish(waits).answer_tokens, 1);
+        assert_eq!(finish(comes).answer_tokens, 1);
+    }
+
+    #[test]
+    fn as_many_run_as_may_and_idle_threads_are_used_again() {
+        let slots = slots(2, 8);
+        let mut both: Vec<Answering> = (0..2).map(|_| slots.endless()).collect();
+        assert!(both.iter_mut().all(begins));
+        let mut third = slots.short(3).unwrap();
+        assert!(third.events.try_recv().is_err());
+        both.pop();
+        assert_eq!(finish(third).answer_tokens, 3);
+        for _ in 0..10 {
+            assert_eq!(finish(slots.short(1).unwrap()).answer_tokens, 1);
+        }
+        assert_eq!(slots.shared.state().threads, 2);
+    }
+
+    #[test]
+    fn letting_go_lets_running_answers_finish() {
+        let slots = slots(1, 8);
+        let running = slots.short(50).unwrap();
+        let queued = slots.short(5).unwrap();
+        let shared = Arc::clone(&slots.shared);
+        drop(slots);
+        assert!(finish(running).answer_tokens > 0);
+        assert!(finish(queued).answer_tokens > 0);
+        while shared.state().threads > 0 {
+            std::thread::yield_now();
+        }
+    }
+}

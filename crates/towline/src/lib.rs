@@ -36,6 +36,7 @@ mod stream;
 mod transport;
 mod unary;
 
+pub use blob::Upload;
 pub use client::Client;
 pub use config::{Api, ApiKey, Config};
 pub use engine::{Engine, EngineConfig, Job};

@@ -60,8 +60,10 @@ impl Dialect {
 pub(crate) enum Verdict {
     /// The stream goes on.
     More,
-    /// The terminal record: the answer is complete.
+    /// The answer is complete; only its usage may still follow.
     Finished(Option<FinishReason>),
+    /// The answer is complete, and whatever may still follow does not count.
+    Closed(Option<FinishReason>),
     /// The server says that it failed.
     Failed(Error),
 }
@@ -124,7 +126,7 @@ impl Decoder {
     ) -> Result<Verdict, NotARecord> {
         if self.dialect == Dialect::OpenAi && frame.trim_ascii() == DONE {
             self.tool_calls.finish(events);
-            return Ok(Verdict::Finished(None));
+            return Ok(Verdict::Closed(None));
         }
         let record = self.parse(frame)?;
         if let Some(error) = record.get("error").filter(|error| !error.is_null()) {

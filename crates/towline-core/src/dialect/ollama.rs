@@ -44,7 +44,7 @@ impl Decoder {
         if usage != Usage::default() {
             events.push_back(Event::Usage(Box::new(usage)));
         }
-        Verdict::Finished(text(record, "done_reason").map(FinishReason::parse))
+        Verdict::Closed(text(record, "done_reason").map(FinishReason::parse))
     }
 
     pub(super) fn progress_record(&mut self, record: &Value, events: &mut VecDeque<Event>) -> Verdict {
@@ -55,7 +55,7 @@ impl Decoder {
             completed: record.get("completed").and_then(count),
             total: record.get("total").and_then(count),
         })));
-        if status == "success" { Verdict::Finished(Some(FinishReason::Success)) } else { Verdict::More }
+        if status == "success" { Verdict::Closed(Some(FinishReason::Success)) } else { Verdict::More }
     }
 }
 

@@ -98,6 +98,14 @@ impl Framer {
         &mut self.buffer
     }
 
+    /// Drops all input, and the memory for it.
+    pub fn clear(&mut self) {
+        self.buffer = Vec::new();
+        (self.start, self.searched) = (0, 0);
+        self.sse = sse::Event::default();
+        self.sse_joined = Vec::new();
+    }
+
     /// Says that the body has ended: what is left is now taken as its last line.
     pub fn finish(&mut self) {
         self.finished = true;
@@ -116,11 +124,6 @@ impl Framer {
             Framing::Sse => self.next_sse(),
             Framing::Whole => self.next_whole(),
         }
-    }
-
-    /// Bytes that were received but are not part of any frame given out.
-    pub fn pending_bytes(&self) -> usize {
-        self.buffer.len() - self.start + self.sse.pending_bytes()
     }
 
     /// The length of the last frame if it may be cut off: the end of the body stood in for its line end. Else 0.

@@ -49,7 +49,8 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Records(_) | Self::Forwarded(_) => SizeHint::default(),
+            Self::Records(_) => SizeHint::default(),
+            Self::Forwarded(forwarded) => forwarded.size_hint(),
         }
     }
 }

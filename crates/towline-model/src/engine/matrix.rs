@@ -179,7 +179,16 @@ mod tests {
                 TensorKind::F32 => data.extend(number.to_le_bytes()),
                 TensorKind::F16 => data.extend(f16::from_f32(number).to_le_bytes()),
                 TensorKind::Bf16 => data.extend(bf16::from_f32(number).to_le_bytes()),
-                _ => {
+                TensorKind::Q4_0
+                | TensorKind::Q4_1
+                | TensorKind::Q5_0
+                | TensorKind::Q5_1
+                | TensorKind::Q8_0
+                | TensorKind::Q2K
+                | TensorKind::Q3K
+                | TensorKind::Q4K
+                | TensorKind::Q5K
+                | TensorKind::Q6K => {
                     let start = data.len();
                     data.extend((0..size).map(|_| random() as u8));
                     for at in scales {

@@ -5,6 +5,8 @@
 
 mod kind;
 mod read;
+#[cfg(test)]
+mod tests;
 mod value;
 
 use std::collections::{HashMap, HashSet};

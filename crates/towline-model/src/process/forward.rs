@@ -4,7 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use hyper::body::{Body, Incoming};
+use hyper::body::{Body, Incoming, SizeHint};
 
 use crate::api::response::to_json;
 
@@ -20,6 +20,11 @@ pub(crate) struct Forwarded {
 impl Forwarded {
     pub(crate) fn new(body: Incoming, records: bool) -> Self {
         Self { body, records, ended: false }
+    }
+
+    /// What is known of the length; nothing where an error may still be added.
+    pub(crate) fn size_hint(&self) -> SizeHint {
+        if self.records { SizeHint::default() } else { self.body.size_hint() }
     }
 
     pub(crate) fn poll_bytes(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {

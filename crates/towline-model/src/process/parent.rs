@@ -112,19 +112,18 @@ impl ChildModel {
         }
         // The old process, if any, is gone before a new one takes its memory.
         *running = None;
-        let started = self.start().await.map_err(|error| {
-            ApiError::Engine(format!(
-                "cannot start the model process {}: {error}",
-                self.runner.program.display()
-            ))
-        })?;
+        let started = self.start().await?;
         let requests = started.requests.clone();
         *running = Some(started);
         Ok(requests)
     }
 
-    async fn start(&self) -> std::io::Result<Running> {
-        let errand = serde_json::to_string(&self.errand)?;
+    async fn start(&self) -> Result<Running, ApiError> {
+        let cannot = |error: &dyn std::fmt::Display| {
+            let program = self.runner.program.display();
+            ApiError::Engine(format!("cannot start the model process {program}: {error}"))
+        };
+        let errand = serde_json::to_string(&self.errand).map_err(|error| cannot(&error))?;
         let mut child = Command::new(&self.runner.program)
             .args(&self.runner.arguments)
             .arg(errand)
@@ -132,13 +131,14 @@ impl ChildModel {
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .kill_on_drop(true)
-            .spawn()?;
-        let missing = || std::io::Error::other("its pipes are missing");
+            .spawn()
+            .map_err(|error| cannot(&error))?;
+        let missing = || cannot(&"its pipes are missing");
         let input = child.stdin.take().ok_or_else(missing)?;
         let output = child.stdout.take().ok_or_else(missing)?;
         let io = TokioIo::new(tokio::io::join(output, input));
-        let (requests, connection) =
-            http2::handshake(TokioExecutor::new(), io).await.map_err(std::io::Error::other)?;
+        let ended = |_| ApiError::Engine(ENDED.into());
+        let (requests, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(ended)?;
         #[expect(
             clippy::disallowed_methods,
             reason = "drives the pipes until the child or its model is dropped"

@@ -1,0 +1,10 @@
+//! The pure core, tested by feeding bytes and time.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod after_the_end;
+mod chunks;
+mod clocks;
+mod corpus;
+mod prefixes;
+mod support;

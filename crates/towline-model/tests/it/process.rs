@@ -1,0 +1,147 @@
+//! A user's file in a process of its own.
+#![cfg(unix)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+use towline_model::{Config, Runner, Source};
+
+use crate::client::lines;
+use crate::server::Running;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/brook-q8_0.gguf");
+const ASK: &str =
+    r#"{"model":"mine","prompt":"What is a river?","options":{"num_predict":300,"temperature":1.5}}"#;
+const SHORT: &str = r#"{"model":"mine","prompt":"hello","stream":false,"options":{"num_predict":2}}"#;
+
+/// The example program, which knows how to be a model process; built together with the tests.
+fn program() -> PathBuf {
+    let tests = std::env::current_exe().unwrap();
+    let program = tests.parent().and_then(Path::parent).unwrap().join("examples/serve");
+    assert!(program.exists(), "{} is missing: build the examples", program.display());
+    program
+}
+
+/// A server whose children write their process ids, one per line, into a file.
+struct Parent {
+    server: Running,
+    ids: PathBuf,
+}
+
+impl Parent {
+    fn start(name: &str, rate: Option<f32>) -> Self {
+        let ids = std::env::temp_dir().join(format!("towline-model-{}-{name}", std::process::id()));
+        std::fs::write(&ids, "").unwrap();
+        let script =
+            format!("echo $$ >> '{}'; exec '{}' model-process \"$0\"", ids.display(), program().display());
+        let runner = Runner { program: "sh".into(), arguments: vec!["-c".into(), script.into()] };
+        let mine = Source::Gguf { path: FILE.into(), name: Some("mine".into()), threads: None };
+        let config =
+            Config { models: vec![Source::Builtin, mine], runner: Some(runner), rate, ..Config::default() };
+        Self { server: Running::start(config), ids }
+    }
+
+    fn children(&self) -> Vec<String> {
+        std::fs::read_to_string(&self.ids).unwrap().lines().map(str::to_owned).collect()
+    }
+
+    fn kill_last_child(&self) {
+        let id = self.children().pop().unwrap();
+        assert!(Command::new("kill").args(["-9", &id]).status().unwrap().success());
+    }
+}
+
+impl Drop for Parent {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.ids));
+    }
+}
+
+#[test]
+fn a_users_file_answers_from_a_process_that_starts_when_it_is_asked() {
+    let parent = Parent::start("answers", None);
+    let mut client = parent.server.client();
+    assert_eq!(client.get("/api/tags").json()["models"].as_array().unwrap().len(), 2);
+    assert!(parent.children().is_empty());
+    let greedy = |model: &str| {
+        format!(
+            r#"{{"model":"{model}","prompt":"What is a river?","stream":false,"options":{{"temperature":0,"repeat_penalty":1}}}}"#
+        )
+    };
+    let built_in = client.post("/api/generate", &greedy("brook")).json();
+    let mine = client.post("/api/generate", &greedy("mine")).json();
+    assert_eq!(mine["response"], built_in["response"]);
+    assert_eq!(mine["model"], "mine");
+    let streamed: Vec<Value> = lines(client.post("/api/generate", ASK)).collect();
+    assert_eq!(streamed.last().unwrap()["done"], true);
+    assert_eq!(
+        client.post("/api/embed", r#"{"model":"mine","input":"x"}"#).json()["embeddings"][0]
+            .as_array()
+            .unwrap()
+            .len(),
+        192
+    );
+    let refused = client.post("/api/generate", r#"{"model":"mine","prompt":"x","suffix":"y"}"#);
+    assert_eq!(refused.status, 400);
+    assert_eq!(refused.json()["error"], "\"mine\" does not support insert");
+    let running = client.get("/api/ps").json();
+    let names: Vec<&str> =
+        running["models"].as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["brook:latest", "mine:latest"]);
+    assert_eq!(parent.children().len(), 1);
+}
+
+#[test]
+fn a_process_that_dies_is_told_and_replaced() {
+    let parent = Parent::start("dies", Some(30.0));
+    let mut client = parent.server.client();
+    let mut answer = client.post("/api/generate", ASK);
+    assert!(answer.line().is_some());
+    parent.kill_last_child();
+    let records: Vec<Value> = lines(answer).collect();
+    let error = records.last().unwrap()["error"].as_str().unwrap();
+    assert!(error.contains("ended unexpectedly"), "{error}");
+    assert_eq!(client.post("/api/generate", SHORT).json()["done"], true);
+    assert_eq!(parent.children().len(), 2);
+}
+
+#[test]
+fn a_process_ends_with_its_model_and_the_next_request_starts_another() {
+    let parent = Parent::start("unloads", None);
+    let mut client = parent.server.client();
+    assert_eq!(client.post("/api/generate", SHORT).json()["done"], true);
+    let unload = r#"{"model":"mine","keep_alive":0}"#;
+    assert_eq!(client.post("/api/generate", unload).json()["done_reason"], "unload");
+    while client.get("/api/ps").json()["models"] != Value::Array(Vec::new()) {}
+    assert_eq!(client.post("/api/generate", SHORT).json()["done"], true);
+    assert_eq!(parent.children().len(), 2);
+}
+
+#[test]
+fn a_client_that_leaves_frees_the_processs_slot_too() {
+    let ids = Parent::start("leaves", Some(20.0));
+    let mut first: Vec<_> = (0..4).map(|_| ids.server.client()).collect();
+    for client in &mut first {
+        assert!(client.post("/api/generate", ASK).line().is_some());
+    }
+    drop(first);
+    assert_eq!(ids.server.client().post("/api/generate", SHORT).json()["done"], true);
+}
+
+#[test]
+fn a_program_that_is_no_model_process_is_an_error() {
+    let mine = Source::Gguf { path: FILE.into(), name: Some("mine".into()), threads: None };
+    for (program, text) in
+        [("/nonexistent/program", "cannot start the model process"), ("true", "ended unexpectedly")]
+    {
+        let runner = Runner { program: program.into(), arguments: Vec::new() };
+        let config = Config { models: vec![mine.clone()], runner: Some(runner), ..Config::default() };
+        let server = Running::start(config);
+        let mut client = server.client();
+        let answer = client.post("/api/generate", SHORT);
+        assert_eq!(answer.status, 500);
+        let error = answer.json()["error"].as_str().unwrap().to_owned();
+        assert!(error.contains(text), "{error}");
+    }
+}
