@@ -142,6 +142,11 @@ impl Decoder {
         })
     }
 
+    /// How much text it holds back until it is complete.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.tool_calls.bytes()
+    }
+
     /// The tool calls that are not complete yet.
     pub(crate) fn take_partial_tool_calls(&mut self) -> Vec<PartialToolCall> {
         self.tool_calls.take_partial()
@@ -197,9 +202,9 @@ fn server_error(error: &Value, record: &Value) -> Error {
             .flatten()
             .filter_map(Value::as_u64)
             .find(|status| (400..600).contains(status));
-    let mut message = message_in_error(error);
-    if let Some(url) = record.get("signin_url").and_then(Value::as_str) {
-        message = format!("{message} (sign in at {})", quote(url.as_bytes()));
+    let mut message = message_in_error(error, record);
+    if message.is_empty() {
+        "the server reported an error without saying which".clone_into(&mut message);
     }
     let mut failure = Error::new(ErrorKind::Server, Origin::Server, message).with_effect(true);
     failure.status = status.and_then(|status| u16::try_from(status).ok());

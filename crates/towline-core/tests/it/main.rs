@@ -3,8 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod after_the_end;
+mod bounds;
 mod chunks;
 mod clocks;
 mod corpus;
+mod errors;
+mod host;
 mod prefixes;
+mod retry;
 mod support;
+mod wire;
