@@ -38,7 +38,8 @@ pub fn for_error(
         | ErrorKind::Limit
         | ErrorKind::Redirect
         | ErrorKind::TimedOut
-        | ErrorKind::Cancelled => None,
+        | ErrorKind::Cancelled
+        | ErrorKind::Task => None,
     }
 }
 
