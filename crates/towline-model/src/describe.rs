@@ -1,6 +1,7 @@
 //! What is known of a model without loading its weights: for the listings, and to refuse a bad file at once.
 
 use std::io::{Read, Seek};
+use std::sync::Arc;
 
 use serde_json::{Map, Value as Json, json};
 use sha2::{Digest, Sha256};
@@ -24,6 +25,7 @@ pub(crate) struct Description {
     /// Hexadecimal SHA-256: of the whole file for the built-in model, of header and size for a user's.
     pub(crate) digest: String,
     pub(crate) template: ChatTemplate,
+    pub(crate) tokenizer: Arc<Tokenizer>,
 }
 
 /// The plainest template, for files without one: ChatML.
@@ -38,7 +40,7 @@ impl Description {
         let header = Header::read(&mut *source)?;
         let hyper = Hyper::read(&header)?;
         check_tensors(&header, &hyper)?;
-        let tokenizer = Tokenizer::load(&header)?;
+        let tokenizer = Arc::new(Tokenizer::load(&header)?);
         let text = match header.get("tokenizer.chat_template") {
             Some(_) => header.text("tokenizer.chat_template")?,
             None => CHATML,
@@ -46,7 +48,14 @@ impl Description {
         let template = ChatTemplate::new(text, tokenizer.begin_text(), tokenizer.end_text())
             .map_err(|error| LoadError::malformed("the key tokenizer.chat_template", error))?;
         let digest = digest_of_header(source, &header)?;
-        Ok(Self { family: hyper.architecture.name(), context: hyper.context, digest, template, header })
+        Ok(Self {
+            family: hyper.architecture.name(),
+            context: hyper.context,
+            digest,
+            template,
+            tokenizer,
+            header,
+        })
     }
 
     /// As Ollama writes it: `2.76M`, `7.6B`.

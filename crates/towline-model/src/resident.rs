@@ -37,9 +37,10 @@ impl Weights {
     }
 
     fn load(&self, description: &Description) -> Result<Model, LoadError> {
+        let (header, tokenizer) = (&description.header, Arc::clone(&description.tokenizer));
         match self {
-            Self::Builtin => Model::load(&description.header, &mut Cursor::new(builtin::WEIGHTS), None),
-            Self::File { path, threads } => Model::load(&description.header, &mut open(path)?, *threads),
+            Self::Builtin => Model::load(header, tokenizer, &mut Cursor::new(builtin::WEIGHTS), None),
+            Self::File { path, threads } => Model::load(header, tokenizer, &mut open(path)?, *threads),
         }
     }
 

@@ -19,7 +19,7 @@ fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
 /// Everything that is done with a file before it answers.
 fn load(bytes: &[u8]) -> Result<Model, LoadError> {
     let description = describe(bytes)?;
-    Model::load(&description.header, &mut Cursor::new(bytes), None)
+    Model::load(&description.header, description.tokenizer, &mut Cursor::new(bytes), None)
 }
 
 /// A file with these keys and tensors; the data of all tensors are zeros.
