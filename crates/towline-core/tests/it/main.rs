@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod after_the_end;
+mod api;
 mod bounds;
 mod chunks;
 mod clocks;
