@@ -10,7 +10,7 @@ use crate::outcome::Clock;
 /// every stream that gets nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Clocks {
-    /// From the start to a connection ready for the request. Default 10 s.
+    /// From the start of a try to a connection ready for the request. Default 10 s.
     pub connect: Option<Duration>,
     /// From the request to the first record, which servers send only after queueing, loading the model and evaluating
     /// the prompt. Default 20 min.
@@ -38,7 +38,8 @@ impl Default for Clocks {
 pub struct Limits {
     /// The longest line or event, in bytes. Default 32 MiB.
     pub line_bytes: usize,
-    /// The most text, thinking included, that a reply may hold, in bytes. Default 64 MiB.
+    /// The most a reply may hold, in bytes: text and thinking as they are, tool calls, images and log probabilities by
+    /// the length of their records. Default 64 MiB.
     pub reply_bytes: usize,
     /// How much of an error response's body is read, in bytes. Default 64 KiB.
     pub error_body_bytes: usize,
@@ -64,7 +65,10 @@ impl Default for Limits {
 /// When the clocks started or were last reset.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Marks {
+    /// When the stream began.
     pub(crate) started: Instant,
+    /// When this try to connect began.
+    pub(crate) connecting: Instant,
     /// When the request was sent.
     pub(crate) sent: Instant,
     /// When the last byte came.
@@ -75,7 +79,7 @@ pub(crate) struct Marks {
 
 impl Marks {
     pub(crate) fn at(now: Instant) -> Self {
-        Self { started: now, sent: now, alive: now, record: now }
+        Self { started: now, connecting: now, sent: now, alive: now, record: now }
     }
 }
 
@@ -104,7 +108,7 @@ impl Due {
 
 impl Clocks {
     pub(crate) fn connect_due(&self, marks: &Marks) -> Option<Due> {
-        Due::after(marks.started, self.connect, Clock::Connect)
+        Due::after(marks.connecting, self.connect, Clock::Connect)
     }
 
     pub(crate) fn first_event_due(&self, marks: &Marks) -> Option<Due> {

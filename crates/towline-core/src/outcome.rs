@@ -16,6 +16,8 @@ pub struct Outcome {
     pub reply: Reply,
     /// Counts and times.
     pub stats: Stats,
+    /// Why earlier tries of the same request failed, in order. Usually empty.
+    pub retried: Vec<Error>,
 }
 
 /// The five ways a stream can end.
@@ -259,10 +261,13 @@ pub struct Stats {
     pub records: u64,
     /// Bytes of the response body that were received.
     pub received_bytes: u64,
-    /// Received bytes that form no whole record: the end of a stream that was cut in the middle of a line.
+    /// Bytes of a record that the end of the stream cut off.
     pub undecoded_bytes: u64,
     /// Places where invalid text was replaced by U+FFFD.
     pub replaced_text: u64,
+    /// How often the stream was cut and gone on with by a further request: the text is stitched from that many more
+    /// pieces than one.
+    pub stitches: u32,
     /// From the start to the first record.
     pub first_event: Option<Duration>,
     /// From the start to the end.

@@ -64,6 +64,8 @@ enum State {
     Finishing {
         reason: Option<FinishReason>,
         due: Instant,
+        /// Nothing that may still come counts, not even usage.
+        closed: bool,
     },
     /// The outcome waits to be taken, or was.
     Ended(Option<Box<Outcome>>),
@@ -118,7 +120,10 @@ pub struct Lifecycle {
     events: VecDeque<Event>,
     stop: Option<Stop>,
     reply: Reply,
+    /// What `reply` counts against its limit.
+    reply_bytes: usize,
     stats: Stats,
+    retried: Vec<Error>,
 }
 
 impl Lifecycle {
@@ -136,14 +141,54 @@ impl Lifecycle {
             events: VecDeque::new(),
             stop: None,
             reply: Reply::default(),
+            reply_bytes: 0,
             stats: Stats::default(),
+            retried: Vec::new(),
         }
+    }
+
+    /// The same stream, not yet begun, as if it were begun at `now`.
+    #[must_use]
+    pub fn restarted(&self, now: Instant) -> Self {
+        Self::new(self.dialect, self.clocks, self.limits, now)
+    }
+
+    /// The same stream from its beginning, for another try after `outcome`, which must be a failure without events.
+    /// The total clock goes on; the other clocks start again. `dialect` may be another one.
+    #[must_use]
+    pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
+        let mut next = Self::new(dialect, self.clocks, self.limits, now);
+        next.marks.started = self.marks.started;
+        next.retried = outcome.retried;
+        next.retried.extend(outcome.ending.error());
+        next
+    }
+
+    /// The stream that goes on where `outcome` was cut, by a further request. What was received stays, and the outcome
+    /// will say that the text is stitched.
+    #[must_use]
+    pub fn continued(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
+        let (reply, stats) = (outcome.reply.clone(), outcome.stats);
+        let mut next = self.again(dialect, outcome, now);
+        next.reply = reply;
+        next.stats = Stats { stitches: stats.stitches + 1, ..stats };
+        next
+    }
+
+    /// Ends the stream with an outcome it had before: going on was not possible.
+    pub fn end_as(&mut self, outcome: Outcome) {
+        self.state = State::Ended(Some(Box::new(outcome)));
+    }
+
+    /// Why earlier tries failed.
+    pub fn retried(&self) -> &[Error] {
+        &self.retried
     }
 
     /// A connection is ready and the request is about to be sent.
     pub fn sent(&mut self, now: Instant) {
         self.now = now;
-        if matches!(self.state, State::Connecting) {
+        if matches!(self.state, State::Connecting) && self.stop.is_none() {
             self.marks.sent = now;
             self.state = State::Opening;
         }
@@ -152,7 +197,7 @@ impl Lifecycle {
     /// The response head came.
     pub fn opened(&mut self, head: &Opened, now: Instant) {
         self.now = now;
-        if !matches!(self.state, State::Connecting | State::Opening) {
+        if !matches!(self.state, State::Connecting | State::Opening) || self.stop.is_some() {
             return;
         }
         (self.marks.alive, self.marks.record) = (now, now);
@@ -183,11 +228,17 @@ impl Lifecycle {
         }
     }
 
-    /// `count` bytes were appended to [`input`](Self::input).
+    /// `count` bytes were appended to [`input`](Self::input). Where no body is being read, before the response and
+    /// after its end, they are dropped.
     pub fn received(&mut self, count: usize, now: Instant) {
         self.now = now;
-        self.marks.alive = now;
-        self.stats.received_bytes += count as u64;
+        if self.reads_body() {
+            self.marks.alive = now;
+            self.stats.received_bytes += count as u64;
+        } else {
+            let input = self.input();
+            input.truncate(input.len().saturating_sub(count));
+        }
     }
 
     /// Body bytes came: the copying form of [`input`](Self::input) and [`received`](Self::received).
@@ -211,6 +262,21 @@ impl Lifecycle {
     pub fn cancel(&mut self, reason: &str, now: Instant) {
         self.now = now;
         self.stop_by(Stop::Cancel(reason.to_owned()));
+    }
+
+    /// A deadline that others keep has passed: the stream ends as its total clock would end it.
+    pub fn expire(&mut self, limit: Duration, now: Instant) {
+        self.now = now;
+        self.stop_by(Stop::Clock(Due { at: now, clock: Clock::Total, limit }));
+    }
+
+    /// The stream is read on after a pause that was not the server's: its clocks between records start again.
+    pub fn unpaused(&mut self, now: Instant) {
+        self.now = now;
+        (self.marks.alive, self.marks.record) = (now, now);
+        if !matches!(self.state, State::Connecting) {
+            self.marks.sent = now;
+        }
     }
 
     /// Time has passed.
@@ -266,7 +332,7 @@ impl Lifecycle {
                 return Some(event);
             }
             match self.state {
-                State::Waiting | State::Streaming | State::Finishing { .. } => {
+                State::Waiting | State::Streaming | State::Finishing { closed: false, .. } => {
                     if !self.decode_frame() {
                         return None;
                     }
@@ -275,7 +341,7 @@ impl Lifecycle {
                     self.settle_refused();
                     return None;
                 }
-                State::Connecting | State::Opening => {
+                State::Connecting | State::Opening | State::Finishing { closed: true, .. } => {
                     self.settle_stop();
                     return None;
                 }
@@ -315,6 +381,15 @@ impl Lifecycle {
         Due::earlier(own, total)
     }
 
+    fn reads_body(&self) -> bool {
+        let wants_more = match self.state {
+            State::Refused { .. } | State::Waiting | State::Streaming => true,
+            State::Finishing { closed, .. } => !closed,
+            State::Connecting | State::Opening | State::Ended(_) => false,
+        };
+        wants_more && self.stop.is_none()
+    }
+
     /// The first thing to stop a stream is the one that counts.
     fn stop_by(&mut self, stop: Stop) {
         self.framer.finish();
@@ -324,8 +399,8 @@ impl Lifecycle {
     /// Decodes one frame, or settles what happens when there is none; `false` when there is nothing more to do.
     #[inline]
     fn decode_frame(&mut self) -> bool {
-        let decoded = match self.framer.next_frame() {
-            Ok(Some(frame)) => self.decoder.decode(frame, &mut self.events),
+        let (frame_bytes, decoded) = match self.framer.next_frame() {
+            Ok(Some(frame)) => (frame.len(), self.decoder.decode(frame, &mut self.events)),
             Ok(None) => {
                 self.settle_stop();
                 return false;
@@ -336,17 +411,21 @@ impl Lifecycle {
             }
         };
         match decoded {
-            Ok(Verdict::More) => self.on_record(),
+            Ok(Verdict::More) => self.on_record(frame_bytes),
             Ok(Verdict::Finished(reason)) => {
-                self.on_record();
-                self.on_finished(reason);
+                self.on_record(frame_bytes);
+                self.on_finished(reason, false);
+            }
+            Ok(Verdict::Closed(reason)) => {
+                self.on_record(frame_bytes);
+                self.on_finished(reason, true);
             }
             Ok(Verdict::Failed(error)) => {
-                self.on_record();
+                self.on_record(frame_bytes);
                 self.on_corrupt(error);
             }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
-                self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
+                self.stats.undecoded_bytes = self.framer.cut_tail_bytes() as u64;
                 self.settle_stop();
                 return false;
             }
@@ -355,7 +434,7 @@ impl Lifecycle {
         true
     }
 
-    fn on_record(&mut self) {
+    fn on_record(&mut self, frame_bytes: usize) {
         self.stats.records += 1;
         self.marks.record = self.now;
         if matches!(self.state, State::Finishing { .. }) {
@@ -364,12 +443,18 @@ impl Lifecycle {
         }
         for event in &self.events {
             self.reply.absorb(event);
+            self.reply_bytes += match event {
+                Event::Text(text) | Event::Thinking(text) => text.len(),
+                Event::ToolCall(_) | Event::Image(_) | Event::Logprobs(_) => frame_bytes,
+                Event::Progress(_) | Event::Usage(_) => 0,
+            };
         }
         if matches!(self.state, State::Waiting) {
-            self.stats.first_event = Some(self.now.saturating_duration_since(self.marks.started));
+            let after = self.now.saturating_duration_since(self.marks.started);
+            self.stats.first_event.get_or_insert(after);
             self.state = State::Streaming;
         }
-        if self.reply.text.len() + self.reply.thinking.len() > self.limits.reply_bytes {
+        if self.reply_bytes + self.decoder.held_bytes() > self.limits.reply_bytes {
             let limit = self.limits.reply_bytes;
             self.on_corrupt(limit_passed(format!(
                 "the answer is longer than the reply limit of {limit} bytes"
@@ -377,16 +462,17 @@ impl Lifecycle {
         }
     }
 
-    fn on_finished(&mut self, reason: Option<FinishReason>) {
+    fn on_finished(&mut self, reason: Option<FinishReason>, closed: bool) {
         match &mut self.state {
-            // `[DONE]` after a finish reason: nothing more will follow that matters.
-            State::Finishing { reason: known, .. } => {
+            State::Finishing { reason: known, closed: already, .. } => {
                 if known.is_none() {
                     *known = reason;
                 }
+                *already |= closed;
             }
             State::Waiting | State::Streaming => {
-                self.state = State::Finishing { reason, due: later(self.now, self.limits.finish_time) };
+                let due = later(self.now, self.limits.finish_time);
+                self.state = State::Finishing { reason, due, closed };
             }
             State::Connecting | State::Opening | State::Refused { .. } | State::Ended(_) => {}
         }
@@ -403,8 +489,9 @@ impl Lifecycle {
             | State::Opening
             | State::Refused { .. }
             | State::Waiting
-            | State::Streaming
-            | State::Ended(_) => self.end(Ending::Failed(error)),
+            | State::Streaming => self.end(Ending::Failed(error)),
+            // The same record had already ended it.
+            State::Ended(_) => {}
         }
     }
 
@@ -417,9 +504,14 @@ impl Lifecycle {
             return self.end(Ending::Completed(reason));
         }
         let ending = match stop {
-            Stop::Body(BodyEnd::Clean) => self.truncated(Origin::Server, "ended in good order"),
-            Stop::Body(BodyEnd::Cut) => self.truncated(Origin::Transport, "was closed"),
-            Stop::Body(BodyEnd::Broken(error)) => Ending::Failed(error),
+            Stop::Body(BodyEnd::Clean) => self.truncated(Origin::Server, "ended in good order", sent),
+            Stop::Body(BodyEnd::Cut) => self.truncated(Origin::Transport, "was closed", sent),
+            Stop::Body(BodyEnd::Broken(error)) => {
+                // Whatever the transport knows: an answer proves that the request arrived.
+                let answered = matches!(self.state, State::Waiting | State::Streaming);
+                let effect = answered || error.may_have_had_effect;
+                Ending::Failed(error.with_effect(effect))
+            }
             Stop::Clock(due) => {
                 Ending::TimedOut { clock: due.clock, limit: due.limit, may_have_had_effect: sent }
             }
@@ -428,11 +520,11 @@ impl Lifecycle {
         self.end(ending);
     }
 
-    fn truncated(&self, origin: Origin, how: &str) -> Ending {
+    fn truncated(&self, origin: Origin, how: &str, sent: bool) -> Ending {
         let what =
             if self.stats.records == 0 { "before its first record" } else { "before its terminal record" };
         let message = format!("the answer is not whole: the response {how} {what}");
-        Ending::Truncated(Error::new(ErrorKind::Truncated, origin, message).with_effect(true))
+        Ending::Truncated(Error::new(ErrorKind::Truncated, origin, message).with_effect(sent))
     }
 
     /// An error response is read to its end, its limit or its clock, whichever comes first.
@@ -456,14 +548,19 @@ impl Lifecycle {
 
     fn end(&mut self, ending: Ending) {
         let mut stats = self.stats;
-        stats.undecoded_bytes += self.framer.pending_bytes() as u64;
-        stats.replaced_text = self.decoder.replaced_text;
+        stats.replaced_text += self.decoder.replaced_text;
         stats.total = self.now.saturating_duration_since(self.marks.started);
         let mut reply = std::mem::take(&mut self.reply);
         reply.partial_tool_calls = self.decoder.take_partial_tool_calls();
-        reply.model = self.decoder.model.take();
+        reply.model = self.decoder.model.take().or(reply.model);
         reply.context = std::mem::take(&mut self.decoder.context);
-        self.state = State::Ended(Some(Box::new(Outcome { ending, reply, stats })));
+        self.framer.clear();
+        self.state = State::Ended(Some(Box::new(Outcome {
+            ending,
+            reply,
+            stats,
+            retried: std::mem::take(&mut self.retried),
+        })));
     }
 }
 

@@ -8,10 +8,7 @@
 /// inputs up to some tens of kilobytes.
 pub fn all(bytes: &[u8], seed: u64, random: usize) -> impl Iterator<Item = Vec<&[u8]>> {
     let whole = if bytes.is_empty() { Vec::new() } else { vec![bytes] };
-    [whole, byte_by_byte(bytes)]
-        .into_iter()
-        .chain(single_cuts(bytes))
-        .chain(random_cuts(bytes, seed, random))
+    [whole, byte_by_byte(bytes)].into_iter().chain(single_cuts(bytes)).chain(random_cuts(bytes, seed, random))
 }
 
 /// Every way to cut the input into two.

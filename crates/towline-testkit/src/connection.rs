@@ -66,22 +66,9 @@ pub(crate) fn play(id: usize, socket: Arc<Socket>, ledger: Arc<Ledger>, choice: 
     let deaf = choice.is_deaf();
     let sent = Arc::clone(&ledger.lock().connections[id].sent);
     let reader = (!deaf).then(|| spawn_reader(id, Arc::clone(&socket), Arc::clone(&ledger)));
-    let writer = Writer {
-        id,
-        ledger: Arc::clone(&ledger),
-        socket: Arc::clone(&socket),
-        sent,
-    };
+    let writer = Writer { id, ledger: Arc::clone(&ledger), socket: Arc::clone(&socket), sent };
     let (unread, chosen_by, last) = (Vec::new(), None, None);
-    let over = Player {
-        id,
-        ledger: Arc::clone(&ledger),
-        writer,
-        unread,
-        chosen_by,
-        last,
-    }
-    .play(&choice);
+    let over = Player { id, ledger: Arc::clone(&ledger), writer, unread, chosen_by, last }.play(&choice);
 
     ledger.ending(id);
     match over {
@@ -158,11 +145,7 @@ impl Player {
             Step::EndChunks => self.writer.write(http::LAST_CHUNK),
             Step::Wait(gate) => Ok(self.ledger.pass(self.id, gate)?),
             Step::Stall => Err(self.ledger.pause(self.id, None).into()),
-            Step::Pieces {
-                pieces,
-                framing,
-                pace,
-            } => self.pieces(pieces, *framing, pace),
+            Step::Pieces { pieces, framing, pace } => self.pieces(pieces, *framing, pace),
             Step::Flood { piece, total_bytes } => {
                 let end = self.writer.sent.load(Ordering::Relaxed) + total_bytes;
                 while self.writer.sent.load(Ordering::Relaxed) < end {

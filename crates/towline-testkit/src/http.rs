@@ -45,24 +45,12 @@ impl Request {
             .collect();
         let (connection, nth_on_connection) = (0, 0);
         let (body, at) = (Vec::new(), Instant::now());
-        Some(Request {
-            connection,
-            nth_on_connection,
-            method,
-            target,
-            headers,
-            head,
-            body,
-            at,
-        })
+        Some(Request { connection, nth_on_connection, method, target, headers, head, body, at })
     }
 
     /// The first header of this name, given in lower case.
     pub fn header(&self, name: &str) -> Option<&str> {
-        self.headers
-            .iter()
-            .find(|(known, _)| known == name)
-            .map(|(_, value)| value.as_str())
+        self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
     /// The target without its query.
@@ -83,14 +71,11 @@ impl Request {
     }
 
     pub(crate) fn content_length(&self) -> usize {
-        self.header("content-length")
-            .and_then(|length| length.parse().ok())
-            .unwrap_or(0)
+        self.header("content-length").and_then(|length| length.parse().ok()).unwrap_or(0)
     }
 
     pub(crate) fn is_chunked(&self) -> bool {
-        self.header("transfer-encoding")
-            .is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+        self.header("transfer-encoding").is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
     }
 }
 

@@ -88,14 +88,8 @@ impl Ledger {
             if let Some(found) = look(&state) {
                 return Some(found);
             }
-            let left = deadline
-                .checked_duration_since(Instant::now())
-                .filter(|left| !left.is_zero())?;
-            state = self
-                .changed
-                .wait_timeout(state, left)
-                .unwrap_or_else(PoisonError::into_inner)
-                .0;
+            let left = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+            state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -178,11 +172,7 @@ impl Ledger {
         let mut state = self.lock();
         state.stopping = true;
         wake_all(&state);
-        for socket in state
-            .connections
-            .iter()
-            .filter_map(|connection| connection.socket.upgrade())
-        {
+        for socket in state.connections.iter().filter_map(|connection| connection.socket.upgrade()) {
             socket.shutdown(std::net::Shutdown::Both);
         }
     }
@@ -241,9 +231,7 @@ impl Ledger {
                     if left.is_zero() {
                         return Err(Interrupted::Elapsed);
                     }
-                    wake.wait_timeout(state, left)
-                        .unwrap_or_else(PoisonError::into_inner)
-                        .0
+                    wake.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }

@@ -6,7 +6,10 @@
 //!
 //! - [`Server`] plays a [`Script`] on each connection and remembers what it saw.
 //! - [`chunk`] cuts bytes into every interesting sequence of pieces.
+//! - [`corpus`] reads the streams under `/corpus` with what a correct reader makes of them.
 //! - [`records`] writes the usual Ollama and OpenAI records.
+//! - [`fakemodel`] is a whole fake server, where the model's name chooses what happens; [`paced`] is one for
+//!   benches with thousands of streams.
 //! - [`ports`] has addresses that refuse, or that never answer.
 //!
 //! A stalled stream takes three lines:
@@ -26,8 +29,11 @@
 
 pub mod chunk;
 mod connection;
+pub mod corpus;
+pub mod fakemodel;
 pub mod http;
 mod ledger;
+pub mod paced;
 pub mod ports;
 mod proxy;
 pub mod records;

@@ -41,11 +41,7 @@ impl BlackHole {
         listening.listen(0)?;
         // A backlog of 0 still queues one connection.
         let queued = vec![TcpStream::connect(addr)?];
-        Ok(BlackHole {
-            _listening: listening,
-            _queued: queued,
-            addr,
-        })
+        Ok(BlackHole { _listening: listening, _queued: queued, addr })
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -56,9 +52,6 @@ impl BlackHole {
 fn bound_socket() -> io::Result<(Socket, SocketAddr)> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
     socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
-    let addr = socket
-        .local_addr()?
-        .as_socket()
-        .ok_or_else(|| io::Error::other("not an IP address"))?;
+    let addr = socket.local_addr()?.as_socket().ok_or_else(|| io::Error::other("not an IP address"))?;
     Ok((socket, addr))
 }

@@ -17,10 +17,7 @@ pub(crate) fn tunnel(player: &mut Player, to: SocketAddr) -> Over {
     let Ok(upstream) = TcpStream::connect(to) else {
         return bad_gateway(player);
     };
-    match player
-        .writer()
-        .write(b"HTTP/1.1 200 Connection Established\r\n\r\n")
-    {
+    match player.writer().write(b"HTTP/1.1 200 Connection Established\r\n\r\n") {
         Ok(()) => pipe(player, &upstream),
         Err(over) => over,
     }
@@ -41,10 +38,7 @@ pub(crate) fn forward(player: &mut Player, to: SocketAddr) -> Over {
 }
 
 fn bad_gateway(player: &Player) -> Over {
-    match player
-        .writer()
-        .write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n")
-    {
+    match player.writer().write(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n") {
         Ok(()) => Over::Close,
         Err(over) => over,
     }
@@ -55,15 +49,10 @@ fn origin_form(request: &Request) -> Vec<u8> {
     let target = request
         .target
         .split_once("://")
-        .map_or(request.target.as_str(), |(_, rest)| {
-            rest.find('/').map_or("/", |slash| &rest[slash..])
-        });
+        .map_or(request.target.as_str(), |(_, rest)| rest.find('/').map_or("/", |slash| &rest[slash..]));
     let mut bytes = format!("{} {target} HTTP/1.1\r\n", request.method).into_bytes();
     for (name, value) in &request.headers {
-        if !matches!(
-            name.as_str(),
-            "transfer-encoding" | "content-length" | "proxy-authorization"
-        ) {
+        if !matches!(name.as_str(), "transfer-encoding" | "content-length" | "proxy-authorization") {
             bytes.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }
     }
@@ -91,11 +80,7 @@ fn pipe(player: &mut Player, upstream: &TcpStream) -> Over {
         // The peer is gone, or the server stops: release the other direction.
         let _already_gone = upstream.shutdown(Shutdown::Both);
     });
-    if broken.load(Ordering::Relaxed) {
-        Over::Reset
-    } else {
-        Over::Close
-    }
+    if broken.load(Ordering::Relaxed) { Over::Reset } else { Over::Close }
 }
 
 fn copy_down(mut upstream: &TcpStream, write: impl Fn(&[u8]) -> bool) -> io::Result<()> {

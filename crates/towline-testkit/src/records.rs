@@ -25,11 +25,7 @@ pub mod ollama {
     /// The terminal chat record, with counts for `tokens` generated tokens.
     pub fn chat_done(reason: &str, tokens: u64) -> String {
         let message = json!({ "role": "assistant", "content": "" });
-        done(
-            json!({ "model": "m", "created_at": CREATED_AT, "message": message }),
-            reason,
-            tokens,
-        )
+        done(json!({ "model": "m", "created_at": CREATED_AT, "message": message }), reason, tokens)
     }
 
     /// A whole chat: one record per piece, then the terminal one.
@@ -46,11 +42,7 @@ pub mod ollama {
 
     /// The terminal generate record.
     pub fn generate_done(reason: &str, tokens: u64) -> String {
-        done(
-            json!({ "model": "m", "created_at": CREATED_AT, "response": "" }),
-            reason,
-            tokens,
-        )
+        done(json!({ "model": "m", "created_at": CREATED_AT, "response": "" }), reason, tokens)
     }
 
     /// One progress record of pull, push or create, for one layer.

@@ -25,11 +25,7 @@ pub enum Step {
     /// Wait until the peer closes.
     Stall,
     /// Write pieces one by one, each in its own write.
-    Pieces {
-        pieces: Arc<[Vec<u8>]>,
-        framing: Framing,
-        pace: Pace,
-    },
+    Pieces { pieces: Arc<[Vec<u8>]>, framing: Framing, pace: Pace },
     /// Write `piece` again and again until at least `total_bytes` were accepted by the socket.
     Flood { piece: Arc<[u8]>, total_bytes: u64 },
     /// Write `piece` again and again until the peer closes.
@@ -108,10 +104,7 @@ impl Script {
 
     /// A server that never reads from the connection. It notices a closed peer only when it writes.
     pub fn deaf() -> Script {
-        Script {
-            steps: Vec::new(),
-            deaf: true,
-        }
+        Script { steps: Vec::new(), deaf: true }
     }
 
     /// A whole Ollama answer: each line in its own chunk, then a clean end.
@@ -121,9 +114,7 @@ impl Script {
 
     /// As [`Script::ndjson`], with the body still open: go on with what should happen.
     pub fn ndjson_open<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Script {
-        Script::request()
-            .head(200, http::NDJSON, Body::Chunked)
-            .lines(lines)
+        Script::request().head(200, http::NDJSON, Body::Chunked).lines(lines)
     }
 
     /// A whole OpenAI answer: each payload as one `data:` event in its own chunk, then a clean end.
@@ -134,9 +125,7 @@ impl Script {
 
     /// As [`Script::sse`], with the body still open.
     pub fn sse_open<E: AsRef<[u8]>>(payloads: impl IntoIterator<Item = E>) -> Script {
-        Script::request()
-            .head(200, http::SSE, Body::Chunked)
-            .events(payloads)
+        Script::request().head(200, http::SSE, Body::Chunked).events(payloads)
     }
 
     /// One complete response with a true content length; the connection is kept alive.
@@ -147,19 +136,12 @@ impl Script {
 
     /// `{"error": message}` with a status, as Ollama answers before a stream began.
     pub fn error(status: u16, message: &str) -> Script {
-        Script::respond(
-            status,
-            http::JSON,
-            serde_json::json!({ "error": message }).to_string(),
-        )
+        Script::respond(status, http::JSON, serde_json::json!({ "error": message }).to_string())
     }
 
     /// A response that announces `said_bytes`, sends `body`, and closes.
     pub fn lying_length(content_type: &str, said_bytes: u64, body: impl AsRef<[u8]>) -> Script {
-        Script::request()
-            .head(200, content_type, Body::Length(said_bytes))
-            .send(body)
-            .close()
+        Script::request().head(200, content_type, Body::Length(said_bytes)).send(body).close()
     }
 
     /// A status line, then header lines until the peer has had enough.
@@ -173,9 +155,7 @@ impl Script {
 
     /// An error status whose body never ends.
     pub fn endless_error_body(status: u16) -> Script {
-        Script::request()
-            .head(status, "text/plain", Body::UntilClose)
-            .forever([b'e'; 4096])
+        Script::request().head(status, "text/plain", Body::UntilClose).forever([b'e'; 4096])
     }
 
     /// A 200 whose first line never ends, in chunks of 4 KiB.
@@ -198,6 +178,14 @@ impl Script {
         self
     }
 
+    /// The steps after the reading of the request.
+    pub(crate) fn without_request(mut self) -> Script {
+        if self.begins_with_request() {
+            self.steps.remove(0);
+        }
+        self
+    }
+
     pub fn read_request(self) -> Script {
         self.step(Step::ReadRequest)
     }
@@ -208,11 +196,7 @@ impl Script {
 
     /// A response head; see [`http::response_head`] for one with more headers, to be given to `send`.
     pub fn head(self, status: u16, content_type: &str, body: Body) -> Script {
-        self.send(http::response_head(
-            status,
-            &[("Content-Type", content_type)],
-            body,
-        ))
+        self.send(http::response_head(status, &[("Content-Type", content_type)], body))
     }
 
     pub fn send(self, bytes: impl AsRef<[u8]>) -> Script {
@@ -267,11 +251,7 @@ impl Script {
         pace: Pace,
     ) -> Script {
         let pieces = pieces.into_iter().map(|piece| piece.as_ref().to_vec()).collect();
-        self.step(Step::Pieces {
-            pieces,
-            framing,
-            pace,
-        })
+        self.step(Step::Pieces { pieces, framing, pace })
     }
 
     /// Lines at a pace, each as one chunk.
@@ -280,10 +260,7 @@ impl Script {
     }
 
     pub fn flood(self, piece: impl AsRef<[u8]>, total_bytes: u64) -> Script {
-        self.step(Step::Flood {
-            piece: piece.as_ref().into(),
-            total_bytes,
-        })
+        self.step(Step::Flood { piece: piece.as_ref().into(), total_bytes })
     }
 
     pub fn forever(self, piece: impl AsRef<[u8]>) -> Script {

@@ -134,10 +134,7 @@ impl Routes {
     }
 
     fn add(mut self, when: Match, scripts: impl IntoIterator<Item = Script>) -> Routes {
-        self.routes.push(Route {
-            when,
-            scripts: scripts.into_iter().collect(),
-        });
+        self.routes.push(Route { when, scripts: scripts.into_iter().collect() });
         self
     }
 
@@ -212,10 +209,7 @@ impl Server {
     /// Listens on a Unix socket; the file is removed on drop.
     #[cfg(unix)]
     pub fn listen_unix(path: impl AsRef<Path>, plan: impl Into<Plan>) -> io::Result<Server> {
-        Ok(Server::serve(
-            Listener::unix(path.as_ref().to_owned())?,
-            plan.into(),
-        ))
+        Ok(Server::serve(Listener::unix(path.as_ref().to_owned())?, plan.into()))
     }
 
     fn serve(listener: Listener, plan: Plan) -> Server {
@@ -224,11 +218,7 @@ impl Server {
             let (ledger, listener) = (Arc::clone(&ledger), Arc::clone(&listener));
             move || accept(&listener, &ledger, &plan)
         });
-        Server {
-            ledger,
-            listener,
-            accepting: Some(accepting),
-        }
+        Server { ledger, listener, accepting: Some(accepting) }
     }
 
     /// The address.
@@ -262,9 +252,7 @@ impl Server {
     /// are done then.
     #[must_use]
     pub fn wait_until_at(&self, gate: &str, times: u64, within: Duration) -> bool {
-        self.ledger
-            .wait(within, |state| (state.arrivals(gate) >= times).then_some(()))
-            .is_some()
+        self.ledger.wait(within, |state| (state.arrivals(gate) >= times).then_some(())).is_some()
     }
 
     /// Connections accepted so far.
@@ -275,11 +263,7 @@ impl Server {
     /// Connections that are open on both sides.
     pub fn open_connections(&self) -> usize {
         let state = self.ledger.lock();
-        state
-            .connections
-            .iter()
-            .filter(|connection| !connection.over && connection.closed.is_none())
-            .count()
+        state.connections.iter().filter(|connection| !connection.over && connection.closed.is_none()).count()
     }
 
     /// All requests in the order they were complete.
@@ -289,12 +273,7 @@ impl Server {
 
     /// Requests that came on each connection, in the order of accepting. Above 1: reused.
     pub fn requests_per_connection(&self) -> Vec<usize> {
-        self.ledger
-            .lock()
-            .connections
-            .iter()
-            .map(|connection| connection.requests)
-            .collect()
+        self.ledger.lock().connections.iter().map(|connection| connection.requests).collect()
     }
 
     /// Bytes of a connection that the kernel has taken, so far.
@@ -310,40 +289,25 @@ impl Server {
     /// Waits until `count` connections were accepted in all.
     #[must_use]
     pub fn wait_for_connections(&self, count: usize, within: Duration) -> bool {
-        self.ledger
-            .wait(within, |state| (state.connections.len() >= count).then_some(()))
-            .is_some()
+        self.ledger.wait(within, |state| (state.connections.len() >= count).then_some(())).is_some()
     }
 
     /// Waits until `count` requests were complete in all, and gives the last of them.
     #[must_use]
     pub fn wait_for_request(&self, count: usize, within: Duration) -> Option<Request> {
-        self.ledger
-            .wait(within, |state| state.requests.get(count.checked_sub(1)?).cloned())
+        self.ledger.wait(within, |state| state.requests.get(count.checked_sub(1)?).cloned())
     }
 
     /// Waits until the peer has closed a connection. Never true for one that the script closed first.
     #[must_use]
     pub fn wait_for_close(&self, connection: usize, within: Duration) -> Option<Close> {
-        self.ledger
-            .wait(within, |state| state.connections.get(connection)?.closed)
+        self.ledger.wait(within, |state| state.connections.get(connection)?.closed)
     }
 
     /// Waits until a connection's script is over and its socket closed, whoever ended it.
     #[must_use]
     pub fn wait_until_over(&self, connection: usize, within: Duration) -> bool {
-        self.ledger
-            .wait(within, |state| {
-                state.connections.get(connection)?.over.then_some(())
-            })
-            .is_some()
-    }
-
-    /// Blocks until the server is dropped elsewhere or the process ends; for programs that only serve.
-    pub fn join(mut self) {
-        if let Some(accepting) = self.accepting.take() {
-            let _panicked = accepting.join();
-        }
+        self.ledger.wait(within, |state| state.connections.get(connection)?.over.then_some(())).is_some()
     }
 }
 
@@ -375,9 +339,7 @@ fn accept(listener: &Listener, ledger: &Arc<Ledger>, plan: &Plan) {
         let Some(id) = ledger.accepted(&socket) else { break };
         let (ledger, choice) = (Arc::clone(ledger), plan.for_connection(id));
         threads.retain(|thread| !thread.is_finished());
-        threads.push(thread::spawn(move || {
-            connection::play(id, socket, ledger, choice)
-        }));
+        threads.push(thread::spawn(move || connection::play(id, socket, ledger, choice)));
     }
     for thread in threads {
         let _panicked = thread.join();

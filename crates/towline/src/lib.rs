@@ -1,1 +1,67 @@
-//! towline
+//! Towline: model streams that end properly.
+//!
+//! [`Client`] speaks to Ollama and to what is compatible with it. Every answer is a [`Stream`] that yields events as they
+//! come and ends in exactly one [`Outcome`]: completed, truncated, cancelled, timed out or failed, always with what was
+//! received.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! use towline::{ChatRequest, Client, Item};
+//!
+//! let client = Client::new("http://127.0.0.1:11434")?;
+//! let mut stream = client.chat(ChatRequest::new("llama3.2").user("What is a river?"));
+//! while let Some(item) = stream.next().await {
+//!     match item {
+//!         Item::Event(event) => println!("{event:?}"),
+//!         Item::End(outcome) => println!("{}", outcome.ending),
+//!     }
+//! }
+//! # Ok(()) }
+//! ```
+//!
+//! The library never prints and never reads the environment or the home folder: whoever calls it says where the server
+//! is. It sends nothing to any other host.
+
+mod blob;
+pub mod blocking;
+mod client;
+mod config;
+mod endpoints;
+pub mod engine;
+mod failure;
+mod resume;
+mod schema;
+mod stream;
+#[cfg_attr(not(test), expect(dead_code, reason = "the relay client uses the rest"))]
+mod transport;
+mod unary;
+
+pub use blob::Upload;
+pub use client::Client;
+pub use config::{Api, ApiKey, Config};
+pub use engine::{Engine, EngineConfig, Job};
+pub use resume::Resume;
+pub use schema::{arguments_as, json_schema, reply_as, tool};
+pub use stream::{Item, Stream};
+pub use transport::{
+    Http2Config, Http2Policy, PoolConfig, Proxy, ProxyConfig, RedirectPolicy, TcpConfig, TlsConfig,
+    TransportConfig,
+};
+
+pub use towline_core::api::{
+    BadOption, ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse,
+    EmbeddingsRequest, EmbeddingsResponse, Format, GenerateRequest, InstalledModel, KeepAlive, ListResponse,
+    Message, ModelDetails, Options, PsResponse, PullRequest, PushRequest, Role, RunningModel, ShowRequest,
+    ShowResponse, Think, Tool, VersionResponse, WebFetchRequest, WebFetchResponse, WebResult,
+    WebSearchRequest, WebSearchResponse,
+};
+pub use towline_core::clocks::{Clocks, Limits};
+pub use towline_core::endpoint::{Endpoint, Scheme};
+pub use towline_core::error::{Error, ErrorKind, Origin};
+pub use towline_core::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
+pub use towline_core::host::{self, Host, HostError};
+pub use towline_core::job::{Deadline, JobState};
+pub use towline_core::log::Offset;
+pub use towline_core::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
+pub use towline_core::retry::RetryPolicy;
+pub use towline_core::stream::Phase;

@@ -60,8 +60,10 @@ impl Dialect {
 pub(crate) enum Verdict {
     /// The stream goes on.
     More,
-    /// The terminal record: the answer is complete.
+    /// The answer is complete; only its usage may still follow.
     Finished(Option<FinishReason>),
+    /// The answer is complete, and whatever may still follow does not count.
+    Closed(Option<FinishReason>),
     /// The server says that it failed.
     Failed(Error),
 }
@@ -122,12 +124,9 @@ impl Decoder {
         frame: &[u8],
         events: &mut VecDeque<Event>,
     ) -> Result<Verdict, NotARecord> {
-        if frame.is_empty() {
-            return Ok(Verdict::More);
-        }
-        if self.dialect == Dialect::OpenAi && frame == DONE {
+        if self.dialect == Dialect::OpenAi && frame.trim_ascii() == DONE {
             self.tool_calls.finish(events);
-            return Ok(Verdict::Finished(None));
+            return Ok(Verdict::Closed(None));
         }
         let record = self.parse(frame)?;
         if let Some(error) = record.get("error").filter(|error| !error.is_null()) {
@@ -141,6 +140,11 @@ impl Decoder {
             Dialect::OllamaProgress => self.progress_record(&record, events),
             Dialect::OpenAi => self.openai_record(&record, events),
         })
+    }
+
+    /// How much text it holds back until it is complete.
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.tool_calls.bytes()
     }
 
     /// The tool calls that are not complete yet.
@@ -159,8 +163,8 @@ impl Decoder {
             Ok(record @ Value::Object(_)) => Ok(record),
             Ok(_) => Err(NotARecord::new(frame, "it is not an object", false)),
             Err(error) => {
-                let ends_early =
-                    error.is_eof() || (self.dialect == Dialect::OpenAi && DONE.starts_with(frame));
+                let ends_early = error.is_eof()
+                    || (self.dialect == Dialect::OpenAi && DONE.starts_with(frame.trim_ascii()));
                 Err(NotARecord::new(frame, &error_without_place(&error), ends_early))
             }
         }
@@ -198,9 +202,9 @@ fn server_error(error: &Value, record: &Value) -> Error {
             .flatten()
             .filter_map(Value::as_u64)
             .find(|status| (400..600).contains(status));
-    let mut message = message_in_error(error);
-    if let Some(url) = record.get("signin_url").and_then(Value::as_str) {
-        message = format!("{message} (sign in at {})", quote(url.as_bytes()));
+    let mut message = message_in_error(error, record);
+    if message.is_empty() {
+        "the server reported an error without saying which".clone_into(&mut message);
     }
     let mut failure = Error::new(ErrorKind::Server, Origin::Server, message).with_effect(true);
     failure.status = status.and_then(|status| u16::try_from(status).ok());

@@ -12,11 +12,12 @@ use crate::outcome::FinishReason;
 impl Decoder {
     pub(super) fn ollama_record(&mut self, record: &Value, events: &mut VecDeque<Event>) -> Verdict {
         // `chat` nests its parts under `message`; `generate` has them beside the rest, its text named `response`.
-        let parts = record.get("message").filter(|m| m.is_object()).unwrap_or(record);
+        let is_chat = !record.get("response").is_some_and(Value::is_string);
+        let parts = record.get("message").filter(|m| is_chat && m.is_object()).unwrap_or(record);
         if let Some(thinking) = thinking(parts) {
             events.push_back(Event::Thinking(thinking.to_owned()));
         }
-        if let Some(text) = text(parts, "content").or_else(|| text(record, "response")) {
+        if let Some(text) = text(parts, if is_chat { "content" } else { "response" }) {
             events.push_back(Event::Text(text.to_owned()));
         }
         let calls = parts.get("tool_calls").and_then(Value::as_array);
@@ -43,7 +44,7 @@ impl Decoder {
         if usage != Usage::default() {
             events.push_back(Event::Usage(Box::new(usage)));
         }
-        Verdict::Finished(text(record, "done_reason").map(FinishReason::parse))
+        Verdict::Closed(text(record, "done_reason").map(FinishReason::parse))
     }
 
     pub(super) fn progress_record(&mut self, record: &Value, events: &mut VecDeque<Event>) -> Verdict {
@@ -54,7 +55,7 @@ impl Decoder {
             completed: record.get("completed").and_then(count),
             total: record.get("total").and_then(count),
         })));
-        if status == "success" { Verdict::Finished(Some(FinishReason::Success)) } else { Verdict::More }
+        if status == "success" { Verdict::Closed(Some(FinishReason::Success)) } else { Verdict::More }
     }
 }
 

@@ -10,10 +10,12 @@ use crate::event::{Event, PartialToolCall, ToolCall};
 /// The most tool calls one answer may have open at a time; fragments beyond are joined to the last.
 const MAX_OPEN_CALLS: usize = 256;
 
-/// Tool calls that are not complete yet, in the order in which they began.
+/// Tool calls that are not complete yet, with the index each was sent with, in the order in which they began.
 #[derive(Debug, Default)]
 pub(super) struct ToolCalls {
     open: Vec<(u64, PartialToolCall)>,
+    /// How much text they hold.
+    bytes: usize,
 }
 
 impl ToolCalls {
@@ -34,8 +36,8 @@ impl ToolCalls {
         })));
     }
 
-    /// A piece of a call. Pieces belong together by their `index`; a new id or a new index begins a new call, and a
-    /// call is complete when a later one begins or the answer finishes.
+    /// A piece of a call. Pieces belong together by their `index`; a new id or a new index begins a new call, and all
+    /// are complete when the answer finishes.
     pub(super) fn fragment(&mut self, piece: &Value, place: usize, events: &mut VecDeque<Event>) {
         let function = piece.get("function").unwrap_or(&Value::Null);
         if function.get("arguments").is_some_and(Value::is_object) {
@@ -60,18 +62,28 @@ impl ToolCalls {
         let call = &mut self.open[at].1;
         if call.id.is_none() {
             call.id = id.map(str::to_owned);
+            self.bytes += id.map_or(0, str::len);
         }
         // Some servers repeat the whole name with every piece, others send it in pieces.
         if let Some(name) = name.filter(|name| *name != call.name) {
             call.name.push_str(name);
+            self.bytes += name.len();
         }
         if let Some(arguments) = function.get("arguments").and_then(Value::as_str) {
             call.arguments.push_str(arguments);
+            self.bytes += arguments.len();
         }
+    }
+
+    /// How much text the calls hold that are not complete yet.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The answer is finished: every open call is complete.
     pub(super) fn finish(&mut self, events: &mut VecDeque<Event>) {
+        self.open.sort_by_key(|(index, _)| *index);
+        self.bytes = 0;
         for (_, call) in self.open.drain(..) {
             events.push_back(Event::ToolCall(Box::new(ToolCall {
                 id: call.id,

@@ -1,8 +1,8 @@
 //! Server-sent events after the WHATWG HTML standard, section 9.2: lines end at CR, LF or CRLF; `data` lines of one
-//! event are joined by `\n`; comments and other fields are skipped. One departure: an event that the end of the body
-//! cuts off before its blank line is dispatched, since servers forget that line.
+//! event are joined by `\n`; comments and other fields are skipped. Two departures: an event that the end of the body
+//! cuts off before its blank line is dispatched, since servers forget that line; and an event whose data is blank is not.
 
-use super::{Framer, LineTooLong, find_line_end};
+use super::{Framer, LineTooLong, find_line_end, is_blank};
 
 /// The event being collected.
 #[derive(Debug, Default)]
@@ -16,6 +16,11 @@ pub(super) struct Event {
 impl Event {
     pub(super) fn pending_bytes(&self) -> usize {
         self.data.as_ref().map_or(0, Vec::len)
+    }
+
+    /// The event's data, unless it is blank.
+    fn take(&mut self) -> Option<Vec<u8>> {
+        self.data.take().filter(|data| !is_blank(data))
     }
 }
 
@@ -36,6 +41,9 @@ impl Framer {
                 Line::Data(value) => {
                     // The common event is one data line followed by a blank one: it needs no copy.
                     if self.sse.data.is_none() && self.skip_blank_line() {
+                        if is_blank(&self.buffer[value.clone()]) {
+                            continue;
+                        }
                         return Ok(Some(&self.buffer[value]));
                     }
                     let longer = self.sse.pending_bytes() + value.len() + 1;
@@ -49,14 +57,14 @@ impl Framer {
                     }
                 }
                 Line::Blank => {
-                    if let Some(data) = self.sse.data.take() {
+                    if let Some(data) = self.sse.take() {
                         return Ok(Some(self.hold(data)));
                     }
                 }
             }
         }
         if self.finished
-            && let Some(data) = self.sse.data.take()
+            && let Some(data) = self.sse.take()
         {
             self.cut_tail = data.len();
             return Ok(Some(self.hold(data)));
@@ -79,9 +87,8 @@ impl Framer {
                 self.searched = self.searched.max(self.start);
             }
         }
-        let line = match find_line_end(&self.buffer[self.searched..]) {
-            Some(at) => {
-                let end = self.searched + at;
+        let line = match self.search(find_line_end) {
+            Some(end) => {
                 self.sse.after_cr = self.buffer[end] == b'\r';
                 let line = self.start..end;
                 (self.start, self.searched) = (end + 1, end + 1);

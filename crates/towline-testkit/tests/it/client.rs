@@ -1,11 +1,8 @@
 //! A raw client, so that the server is not checked with its own code.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a helper of tests; a failure is the test's failure"
-)]
+#![expect(clippy::unwrap_used, reason = "a helper of tests; a failure is the test's failure")]
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -46,9 +43,7 @@ impl Client {
 
     pub(crate) fn post(&mut self, path: &str, body: &str) -> &mut Client {
         let length = body.len();
-        self.send(&format!(
-            "POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n{body}"
-        ))
+        self.send(&format!("POST {path} HTTP/1.1\r\nHost: test\r\nContent-Length: {length}\r\n\r\n{body}"))
     }
 
     /// Reads exactly the bytes expected.
@@ -71,6 +66,33 @@ impl Client {
         String::from_utf8(head).unwrap()
     }
 
+    /// Reads a chunked body, to its clean end or to the end of the connection.
+    pub(crate) fn chunks(&mut self) -> (String, Option<End>) {
+        let mut body = Vec::new();
+        let mut reader = BufReader::new(&self.0);
+        let mut read = || {
+            let mut size = String::new();
+            if reader.read_line(&mut size)? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            let length = usize::from_str_radix(size.trim(), 16).unwrap();
+            let mut chunk = vec![0; length + 2];
+            reader.read_exact(&mut chunk)?;
+            body.extend_from_slice(&chunk[..length]);
+            Ok::<bool, std::io::Error>(length > 0)
+        };
+        let end = loop {
+            match read().map_err(|error| error.kind()) {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(ErrorKind::UnexpectedEof) => break Some(End::Fin),
+                Err(ErrorKind::ConnectionReset) => break Some(End::Reset),
+                Err(kind) => panic!("{kind}"),
+            }
+        };
+        (String::from_utf8(body).unwrap(), end)
+    }
+
     /// Reads to the end of the connection.
     pub(crate) fn rest(&mut self) -> (String, End) {
         let mut bytes = Vec::new();
@@ -85,10 +107,7 @@ impl Client {
     /// Whether nothing can be read right now.
     pub(crate) fn is_silent(&mut self) -> bool {
         self.0.set_nonblocking(true).unwrap();
-        let silent = self
-            .0
-            .peek(&mut [0])
-            .is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
+        let silent = self.0.peek(&mut [0]).is_err_and(|error| error.kind() == ErrorKind::WouldBlock);
         self.0.set_nonblocking(false).unwrap();
         silent
     }

@@ -68,13 +68,7 @@ fn a_reset_reaches_the_peer_as_a_reset() {
 
 #[test]
 fn a_half_close_still_reads() {
-    let server = Server::start(
-        Script::request()
-            .send("bye")
-            .half_close()
-            .read_request()
-            .wait("read"),
-    );
+    let server = Server::start(Script::request().send("bye").half_close().read_request().wait("read"));
     let mut client = Client::connect(&server);
     assert_eq!(client.get("/1").rest(), ("bye".to_owned(), End::Fin));
     client.get("/2");
@@ -83,10 +77,7 @@ fn a_half_close_still_reads() {
 
 #[test]
 fn a_script_that_runs_out_serves_again_or_closes() {
-    let server = Server::start([
-        Script::respond(200, "text/plain", "x"),
-        Script::new().send("banner"),
-    ]);
+    let server = Server::start([Script::respond(200, "text/plain", "x"), Script::new().send("banner")]);
     let mut again = Client::connect(&server);
     for _ in 0..3 {
         again.get("/").head();

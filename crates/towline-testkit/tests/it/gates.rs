@@ -4,14 +4,7 @@ use crate::client::{Client, End, SOON};
 
 #[test]
 fn a_gate_holds_until_it_is_opened() {
-    let server = Server::start(
-        Script::request()
-            .send("a")
-            .wait("go")
-            .send("b")
-            .wait("go")
-            .close(),
-    );
+    let server = Server::start(Script::request().send("a").wait("go").send("b").wait("go").close());
     let mut client = Client::connect(&server);
     client.get("/").expect("a");
     assert!(server.wait_until_at("go", 1, SOON));
@@ -22,14 +15,7 @@ fn a_gate_holds_until_it_is_opened() {
 
 #[test]
 fn a_pass_lets_through_once() {
-    let server = Server::start(
-        Script::request()
-            .wait("go")
-            .send("b")
-            .wait("go")
-            .send("c")
-            .close(),
-    );
+    let server = Server::start(Script::request().wait("go").send("b").wait("go").send("c").close());
     let mut client = Client::connect(&server);
     server.pass("go", 1);
     client.get("/").expect("b");

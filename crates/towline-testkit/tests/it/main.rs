@@ -3,6 +3,8 @@
 mod chunks;
 mod client;
 mod close;
+mod corpus;
+mod fakemodel;
 mod gates;
 mod ports;
 mod proxy;

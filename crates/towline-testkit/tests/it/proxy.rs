@@ -28,10 +28,7 @@ fn a_forward_proxy_rewrites_the_target() {
     client.post("http://model.test/api/chat?x=1", "{}").head();
     assert_eq!(client.rest(), ("inside".to_owned(), End::Fin));
     let seen = &origin.requests()[0];
-    assert_eq!(
-        (seen.target.as_str(), &seen.body[..]),
-        ("/api/chat?x=1", &b"{}"[..])
-    );
+    assert_eq!((seen.target.as_str(), &seen.body[..]), ("/api/chat?x=1", &b"{}"[..]));
     assert_eq!(proxy.requests()[0].target, "http://model.test/api/chat?x=1");
 }
 

@@ -32,9 +32,7 @@ fn requests_choose_their_script_also_on_one_connection() {
 
 #[test]
 fn a_function_may_choose() {
-    let server = Server::start(Plan::by_request(|request| {
-        text(&request.model().unwrap_or_default())
-    }));
+    let server = Server::start(Plan::by_request(|request| text(&request.model().unwrap_or_default())));
     let mut client = Client::connect(&server);
     client.post("/", r#"{"model":"qwen3"}"#).head();
     client.expect("qwen3");

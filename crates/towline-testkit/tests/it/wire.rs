@@ -18,10 +18,7 @@ fn body_of(script: Script) -> (String, End) {
 #[test]
 fn ndjson_is_one_chunk_per_line() {
     let (body, end) = body_of(Script::ndjson(["{}", r#"{"a":1}"#]));
-    assert_eq!(
-        (body.as_str(), end),
-        ("3\r\n{}\n\r\n8\r\n{\"a\":1}\n\r\n0\r\n\r\n", End::Fin)
-    );
+    assert_eq!((body.as_str(), end), ("3\r\n{}\n\r\n8\r\n{\"a\":1}\n\r\n0\r\n\r\n", End::Fin));
 }
 
 #[test]
@@ -42,24 +39,12 @@ fn heads_say_how_the_body_ends() {
     let server = Server::start([
         Script::request().head(200, http::NDJSON, Body::Chunked).close(),
         Script::respond(503, "text/plain", "busy"),
-        Script::request()
-            .head(200, http::SSE, Body::UntilClose)
-            .send("data: x")
-            .close(),
+        Script::request().head(200, http::SSE, Body::UntilClose).send("data: x").close(),
     ]);
     let expected = [
-        (
-            "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n",
-            "",
-        ),
-        (
-            "HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\n",
-            "busy",
-        ),
-        (
-            "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n",
-            "data: x",
-        ),
+        ("HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n", ""),
+        ("HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\n", "busy"),
+        ("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n", "data: x"),
     ];
     for (head, body) in expected {
         let mut client = Client::connect(&server);
@@ -86,24 +71,16 @@ fn requests_are_recorded_with_head_and_body() {
     client.expect("{}").get("/again").head();
 
     let requests = server.requests();
-    let [chat, again] = &requests[..] else {
-        panic!("{requests:?}")
-    };
+    let [chat, again] = &requests[..] else { panic!("{requests:?}") };
     assert_eq!(
         (chat.method.as_str(), chat.path(), chat.target.as_str()),
         ("POST", "/api/chat", "/api/chat?x=1")
     );
-    assert_eq!(
-        (chat.header("host"), chat.model().as_deref()),
-        (Some("Test"), Some("m"))
-    );
+    assert_eq!((chat.header("host"), chat.model().as_deref()), (Some("Test"), Some("m")));
     assert_eq!(chat.body, br#"{"model":"m"}"#);
     assert_eq!((again.path(), again.nth_on_connection), ("/again", 1));
     assert_eq!(again.head, b"GET /again HTTP/1.1\r\nHost: test\r\n\r\n");
-    assert_eq!(
-        (server.connections(), server.requests_per_connection()),
-        (1, vec![2])
-    );
+    assert_eq!((server.connections(), server.requests_per_connection()), (1, vec![2]));
 }
 
 #[test]
@@ -120,12 +97,7 @@ fn a_request_written_byte_by_byte_is_one_request() {
 
 #[test]
 fn a_head_can_be_read_alone() {
-    let server = Server::start(
-        Script::new()
-            .read_head()
-            .head(413, "text/plain", Body::Length(0))
-            .close(),
-    );
+    let server = Server::start(Script::new().read_head().head(413, "text/plain", Body::Length(0)).close());
     let mut client = Client::connect(&server);
     client.send("POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n");
     assert!(client.head().starts_with("HTTP/1.1 413 "));
@@ -134,11 +106,7 @@ fn a_head_can_be_read_alone() {
 
 #[test]
 fn endless_things_go_on_until_the_peer_closes() {
-    for script in [
-        Script::endless_header(),
-        Script::endless_error_body(500),
-        Script::endless_line(),
-    ] {
+    for script in [Script::endless_header(), Script::endless_error_body(500), Script::endless_line()] {
         let server = Server::start(script);
         let mut client = Client::connect(&server);
         client.get("/");
@@ -157,10 +125,7 @@ fn a_flood_stops_where_nobody_reads() {
     let mut client = Client::connect(&server);
     client.get("/").head();
     assert!(server.wait_for_request(1, SOON).is_some());
-    assert!(
-        server.sent_bytes(0) < TOTAL / 2,
-        "the kernel's buffers are smaller"
-    );
+    assert!(server.sent_bytes(0) < TOTAL / 2, "the kernel's buffers are smaller");
     // Then it goes on to the end.
     std::io::copy(&mut (&client.0).take(TOTAL), &mut std::io::sink()).unwrap();
     assert!(server.wait_until_at("flooded", 1, SOON));
@@ -180,9 +145,7 @@ fn a_deaf_server_floods_without_reading() {
 #[test]
 fn pieces_keep_an_absolute_schedule() {
     let pace = Pace::per_second(200.0);
-    let script = Script::request()
-        .pieces(["a", "b", "c", "d", "e"], Framing::Raw, pace)
-        .close();
+    let script = Script::request().pieces(["a", "b", "c", "d", "e"], Framing::Raw, pace).close();
     let server = Server::start(script);
     let mut client = Client::connect(&server);
     let begun = Instant::now();
@@ -193,11 +156,7 @@ fn pieces_keep_an_absolute_schedule() {
 #[test]
 fn a_trickle_is_chunked_byte_by_byte() {
     let trickle = Script::request().head(200, http::NDJSON, Body::Chunked);
-    let (body, _) = body_of(
-        trickle
-            .trickle("{}\n", Framing::Chunked, Pace::FlatOut)
-            .end_chunks(),
-    );
+    let (body, _) = body_of(trickle.trickle("{}\n", Framing::Chunked, Pace::FlatOut).end_chunks());
     assert_eq!(body, "1\r\n{\r\n1\r\n}\r\n1\r\n\n\r\n0\r\n\r\n");
 }
 

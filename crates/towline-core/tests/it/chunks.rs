@@ -1,0 +1,65 @@
+//! The same bytes are the same stream, in whatever pieces they come.
+
+use std::time::Instant;
+
+use towline_core::clocks::Limits;
+use towline_testkit::chunk;
+use towline_testkit::corpus::{self, Case};
+
+use crate::support::{End, Run, dialect, drain, open, run, without_times};
+
+/// The longest stream that is cut at every place: the work grows with the square of its length.
+const EVERY_CUT_BYTES: usize = 4 << 10;
+
+fn check<'a>(case: &Case, whole: &Run, pieces: impl IntoIterator<Item = &'a [u8]>, end: End, how: &str) {
+    let cut = run(dialect(case), pieces, end);
+    assert!(cut == *whole, "{} {how} {end:?}\n  whole {whole:?}\n  cut {cut:?}", case.name);
+}
+
+#[test]
+fn every_single_cut() {
+    for case in corpus::load_all() {
+        let whole = run(dialect(&case), [&case.stream[..]], End::Clean);
+        // Of a long stream a prime number of bytes apart, so that the cuts fall on every kind of place.
+        let step = if case.stream.len() <= EVERY_CUT_BYTES { 1 } else { (case.stream.len() / 499) | 1 };
+        for (at, pieces) in chunk::single_cuts(&case.stream).enumerate().step_by(step) {
+            check(&case, &whole, pieces, End::Clean, &format!("cut at {}", at + 1));
+        }
+    }
+}
+
+#[test]
+fn random_cuts_and_byte_by_byte() {
+    for (seed, case) in (0..).zip(corpus::load_all()) {
+        for end in End::ALL {
+            let whole = run(dialect(&case), [&case.stream[..]], end);
+            check(&case, &whole, chunk::byte_by_byte(&case.stream), end, "byte by byte");
+            for (nth, pieces) in chunk::random_cuts(&case.stream, seed, 8).enumerate() {
+                check(&case, &whole, pieces, end, &format!("seed {seed}, chunking {nth}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn polling_now_and_then_gives_the_same() {
+    for (seed, case) in (1000..).zip(corpus::load_all()) {
+        let whole = run(dialect(&case), [&case.stream[..]], End::Clean);
+        for every in [2, 3, usize::MAX] {
+            let now = Instant::now();
+            let mut life = open(dialect(&case), Limits::default(), now);
+            let mut events = Vec::new();
+            for (nth, piece) in chunk::random_cuts(&case.stream, seed, 1).flatten().enumerate() {
+                life.bytes(piece, now);
+                if nth % every == 1 {
+                    // One event at a time, as a slow reader takes them.
+                    events.extend(life.next_event());
+                }
+            }
+            End::Clean.apply(&mut life, now);
+            let outcome = drain(&mut life, &mut events).expect("an outcome");
+            let slow = Run { events, outcome: without_times(outcome) };
+            assert!(slow == whole, "{} every {every}\n  whole {whole:?}\n  slow {slow:?}", case.name);
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! The pure core, tested by feeding bytes and time.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod after_the_end;
+mod api;
+mod bounds;
+mod chunks;
+mod clocks;
+mod corpus;
+mod errors;
+mod host;
+mod prefixes;
+mod retry;
+mod support;
+mod wire;

@@ -1,0 +1,122 @@
+//! The client: where the server is, and how requests to it are made.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use bytes::Bytes;
+use serde::Serialize;
+use towline_core::endpoint::Endpoint;
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::host;
+use towline_core::http1::Method;
+
+use crate::config::{Api, Config};
+use crate::failure;
+use crate::transport::{Request, RequestBody, Transport};
+
+/// A client of one server. Cloning is cheap; clones share connections.
+///
+/// It spawns nothing: a request makes progress while it is awaited or polled, and dropping it stops it. (With HTTP/2 one
+/// task per connection moves frames.) It must be used inside a tokio runtime.
+#[derive(Debug, Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    endpoint: Endpoint,
+    config: Config,
+    transport: Transport,
+    /// `Api::Auto` found that the server speaks only OpenAI's dialect.
+    only_openai: AtomicBool,
+}
+
+impl Client {
+    /// A client of the server that `host` names, read as Ollama reads `OLLAMA_HOST`: `127.0.0.1:11434`, `https://…`,
+    /// `[::1]`, `unix:/run/x.sock`. An empty text is the server on this machine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when the text names no server.
+    pub fn new(host: &str) -> Result<Self, Error> {
+        let parsed = host::parse(host)
+            .map_err(|error| Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string()))?;
+        Self::with_config(parsed.endpoint, Config::default())
+    }
+
+    /// A client of the server at `endpoint`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] for a certificate or proxy address that cannot be used.
+    pub fn with_config(endpoint: Endpoint, config: Config) -> Result<Self, Error> {
+        let transport = Transport::new(config.transport.clone()).map_err(|error| failure::error(&error))?;
+        let shared = Shared { endpoint, config, transport, only_openai: AtomicBool::new(false) };
+        Ok(Self { shared: Arc::new(shared) })
+    }
+
+    /// Where the server is.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.shared.endpoint
+    }
+
+    /// What the client was told.
+    pub fn config(&self) -> &Config {
+        &self.shared.config
+    }
+
+    /// The same client with another configuration of its requests; the transport and its connections stay the same.
+    #[must_use]
+    pub fn with_request_config(&self, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = self.shared.config.clone();
+        change(&mut config);
+        let shared = Shared {
+            endpoint: self.shared.endpoint.clone(),
+            config,
+            transport: self.shared.transport.clone(),
+            only_openai: AtomicBool::new(self.shared.only_openai.load(Ordering::Relaxed)),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.shared.transport
+    }
+
+    /// Whether chat goes to the OpenAI endpoint.
+    pub(crate) fn chats_by_openai(&self) -> bool {
+        match self.shared.config.api {
+            Api::Auto => self.shared.only_openai.load(Ordering::Relaxed),
+            Api::Ollama => false,
+            Api::OpenAi => true,
+        }
+    }
+
+    pub(crate) fn remember_only_openai(&self) {
+        self.shared.only_openai.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str, body: RequestBody) -> Request {
+        let mut request = Request::new(method, path);
+        request.headers.push("User-Agent", concat!("towline/", env!("CARGO_PKG_VERSION")));
+        if let Some(key) = &self.shared.config.api_key {
+            request.headers.push("Authorization", key.bearer());
+        }
+        for (name, value) in &self.shared.config.headers {
+            request.headers.push(name, value);
+        }
+        request.body = body;
+        request
+    }
+}
+
+/// A request body, ready to be sent as often as it takes.
+pub(crate) fn json_body(body: &impl Serialize) -> Result<Bytes, Error> {
+    let bytes = serde_json::to_vec(body).map_err(|error| {
+        Error::new(
+            ErrorKind::InvalidRequest,
+            Origin::Caller,
+            format!("the request cannot be written as JSON: {error}"),
+        )
+    })?;
+    Ok(Bytes::from(bytes))
+}

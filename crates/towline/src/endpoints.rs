@@ -1,0 +1,145 @@
+//! The server's endpoints, one method each.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use towline_core::api::{
+    ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse, EmbeddingsRequest,
+    EmbeddingsResponse, GenerateRequest, ListResponse, PsResponse, PullRequest, PushRequest, ShowRequest,
+    ShowResponse, VersionResponse, WebFetchRequest, WebFetchResponse, WebSearchRequest, WebSearchResponse,
+};
+use towline_core::dialect::Dialect;
+use towline_core::error::Error;
+use towline_core::http1::Method;
+
+use crate::client::{Client, json_body};
+use crate::config::Api;
+use crate::stream::{Call, OPENAI_CHAT, Stream};
+
+/// Streams. Every failure arrives as the stream's outcome; nothing is sent before the first poll.
+impl Client {
+    /// Goes on with a conversation.
+    pub fn chat(&self, request: ChatRequest) -> Stream {
+        let openai = || json_body(&request.openai_body());
+        let call = if self.chats_by_openai() {
+            Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body: openai(), openai: None }
+        } else {
+            let other = if self.config().api == Api::Auto { openai().ok() } else { None };
+            Call { path: "/api/chat", dialect: Dialect::Ollama, body: streamed(&request), openai: other }
+        };
+        Stream::new(self.clone(), call)
+    }
+
+    /// Completes a text.
+    pub fn generate(&self, request: GenerateRequest) -> Stream {
+        self.stream("/api/generate", Dialect::Ollama, &request)
+    }
+
+    /// Fetches a model from a registry. A pull that is stopped goes on where it was when it is asked for again.
+    pub fn pull(&self, request: PullRequest) -> Stream {
+        self.stream("/api/pull", Dialect::OllamaProgress, &request)
+    }
+
+    /// Sends a model to a registry.
+    pub fn push(&self, request: PushRequest) -> Stream {
+        self.stream("/api/push", Dialect::OllamaProgress, &request)
+    }
+
+    /// Makes a model.
+    pub fn create(&self, request: CreateRequest) -> Stream {
+        self.stream("/api/create", Dialect::OllamaProgress, &request)
+    }
+
+    fn stream(&self, path: &'static str, dialect: Dialect, request: &impl Serialize) -> Stream {
+        Stream::new(self.clone(), Call { path, dialect, body: streamed(request), openai: None })
+    }
+}
+
+/// Single answers.
+///
+/// # Cancel safety
+/// Dropping a future closes its connection; the server may have acted on the request.
+///
+/// # Errors
+/// Each returns an [`Error`] that says what kind of failure it was, whose doing, and whether it may have had an effect.
+impl Client {
+    /// Turns texts into vectors.
+    pub async fn embed(&self, request: EmbedRequest) -> Result<EmbedResponse, Error> {
+        self.call(Method::Post, "/api/embed", Some(&request)).await
+    }
+
+    /// Turns one text into a vector, by the older endpoint.
+    pub async fn embeddings(&self, request: EmbeddingsRequest) -> Result<EmbeddingsResponse, Error> {
+        self.call(Method::Post, "/api/embeddings", Some(&request)).await
+    }
+
+    /// The models the server has.
+    pub async fn list(&self) -> Result<ListResponse, Error> {
+        self.call(Method::Get, "/api/tags", None::<&()>).await
+    }
+
+    /// The models the server has in memory.
+    pub async fn ps(&self) -> Result<PsResponse, Error> {
+        self.call(Method::Get, "/api/ps", None::<&()>).await
+    }
+
+    /// A model's description.
+    pub async fn show(&self, request: ShowRequest) -> Result<ShowResponse, Error> {
+        self.call(Method::Post, "/api/show", Some(&request)).await
+    }
+
+    /// Copies a model to another name.
+    pub async fn copy(&self, request: CopyRequest) -> Result<(), Error> {
+        self.call_for_status(Method::Post, "/api/copy", &request).await
+    }
+
+    /// Deletes a model.
+    pub async fn delete(&self, request: DeleteRequest) -> Result<(), Error> {
+        self.call_for_status(Method::Delete, "/api/delete", &request).await
+    }
+
+    /// The answer to a GET request of another path of the server, as JSON of any type.
+    pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.call(Method::Get, path, None::<&()>).await
+    }
+
+    /// The answer to a POST request of another path of the server, as JSON of any type.
+    pub async fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, Error> {
+        self.call(Method::Post, path, Some(body)).await
+    }
+
+    /// The server's version.
+    pub async fn version(&self) -> Result<VersionResponse, Error> {
+        self.call(Method::Get, "/api/version", None::<&()>).await
+    }
+
+    /// Searches the web through the server: ollama.com itself, or a local Ollama that is signed in.
+    pub async fn web_search(&self, request: WebSearchRequest) -> Result<WebSearchResponse, Error> {
+        let path = if self.is_ollama_com() { "/api/web_search" } else { "/api/experimental/web_search" };
+        self.call(Method::Post, path, Some(&request)).await
+    }
+
+    /// Fetches a web page through the server: ollama.com itself, or a local Ollama that is signed in.
+    pub async fn web_fetch(&self, request: WebFetchRequest) -> Result<WebFetchResponse, Error> {
+        let path = if self.is_ollama_com() { "/api/web_fetch" } else { "/api/experimental/web_fetch" };
+        self.call(Method::Post, path, Some(&request)).await
+    }
+
+    fn is_ollama_com(&self) -> bool {
+        matches!(self.endpoint().host.as_str(), "ollama.com" | "www.ollama.com")
+    }
+}
+
+/// The request with `"stream":true`, which Ollama takes for granted and others do not.
+fn streamed(request: &impl Serialize) -> Result<bytes::Bytes, Error> {
+    #[derive(Serialize)]
+    struct Streamed<'a, R> {
+        #[serde(flatten)]
+        request: &'a R,
+        stream: bool,
+    }
+    json_body(&Streamed { request, stream: true })
+}

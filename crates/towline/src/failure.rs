@@ -1,0 +1,57 @@
+//! What a failure of the transport means to the caller.
+
+use std::error::Error as _;
+
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::stream::BodyEnd;
+
+use crate::transport::{self, Sent, TransportError};
+
+/// The error for people and for branching on.
+pub(crate) fn error(error: &TransportError) -> Error {
+    let (kind, origin) = match error.kind() {
+        transport::ErrorKind::Resolve
+        | transport::ErrorKind::Refused
+        | transport::ErrorKind::ConnectFailed
+        | transport::ErrorKind::Proxy(_) => (ErrorKind::Connect, Origin::Transport),
+        transport::ErrorKind::Tls(_) => (ErrorKind::Tls, Origin::Transport),
+        transport::ErrorKind::Reset
+        | transport::ErrorKind::Closed
+        | transport::ErrorKind::Incomplete
+        | transport::ErrorKind::Io => (ErrorKind::ConnectionLost, Origin::Transport),
+        transport::ErrorKind::Protocol(_) => (ErrorKind::Protocol, Origin::Protocol),
+        transport::ErrorKind::Limit { .. } => (ErrorKind::Limit, Origin::Protocol),
+        transport::ErrorKind::Redirect(_) => (ErrorKind::Redirect, Origin::Server),
+        transport::ErrorKind::InvalidRequest(_) | transport::ErrorKind::Config(_) => {
+            (ErrorKind::InvalidRequest, Origin::Caller)
+        }
+    };
+    let mut message = error.to_string();
+    if let Some(source) = error.source() {
+        let cause = source.to_string();
+        if !message.contains(&cause) {
+            message = format!("{message}: {cause}");
+        }
+    }
+    Error::new(kind, origin, message).with_effect(error.sent() == Sent::Maybe)
+}
+
+/// How a body ended that ended in `failure`.
+pub(crate) fn body_end(failure: &TransportError) -> BodyEnd {
+    match failure.kind() {
+        transport::ErrorKind::Incomplete => BodyEnd::Cut,
+        transport::ErrorKind::Resolve
+        | transport::ErrorKind::Refused
+        | transport::ErrorKind::ConnectFailed
+        | transport::ErrorKind::Proxy(_)
+        | transport::ErrorKind::Tls(_)
+        | transport::ErrorKind::Reset
+        | transport::ErrorKind::Closed
+        | transport::ErrorKind::Io
+        | transport::ErrorKind::Protocol(_)
+        | transport::ErrorKind::Limit { .. }
+        | transport::ErrorKind::Redirect(_)
+        | transport::ErrorKind::InvalidRequest(_)
+        | transport::ErrorKind::Config(_) => BodyEnd::Broken(error(failure)),
+    }
+}

@@ -1,0 +1,461 @@
+//! A response as a stream: the lifecycle machine, driven by a connection and a timer.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::time::Sleep;
+use towline_core::clocks::Clocks;
+use towline_core::dialect::Dialect;
+use towline_core::error::{Error, ErrorKind};
+use towline_core::event::Event;
+use towline_core::http1::{Headers, Method};
+use towline_core::outcome::{Ending, Outcome, Reply, Stats};
+use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
+
+use crate::client::{Client, json_body};
+use crate::failure;
+use crate::resume::{self, Resume};
+use crate::transport::{Connection, Read, RequestBody, Response, ResponseBody, TransportError};
+
+/// One thing a stream yields.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Item {
+    /// Something the server sent.
+    Event(Event),
+    /// The end. Nothing follows.
+    End(Box<Outcome>),
+}
+
+/// One response in flight: any number of [`Item::Event`]s, then exactly one [`Item::End`].
+///
+/// Nothing is sent before the stream is first polled. Every failure, a refused connection too, arrives as the outcome.
+/// Reads happen only when it is polled, so an unread answer stays with the server.
+///
+/// Dropping it before its end closes the connection at once, which is how these servers are told to stop. After its end
+/// the connection can be used again.
+#[must_use = "a stream does nothing unless polled"]
+pub struct Stream {
+    client: Client,
+    life: Lifecycle,
+    io: Io,
+    call: Call,
+    /// Wakes the stream at `armed`; made when first needed.
+    timer: Option<Pin<Box<Sleep>>>,
+    armed: Option<Instant>,
+    tries: u32,
+    resume: Resume,
+    /// How much of the reply's text, and of its records, the request under way has in its prompt.
+    in_prompt: usize,
+    records_in_prompt: u64,
+    done: bool,
+}
+
+/// What is asked of the server.
+pub(crate) struct Call {
+    pub(crate) path: &'static str,
+    pub(crate) dialect: Dialect,
+    pub(crate) body: Result<Bytes, Error>,
+    /// The same request in OpenAI's dialect, to try where the server does not know Ollama's.
+    pub(crate) openai: Option<Bytes>,
+}
+
+type Rendering = Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
+type Connecting = Pin<Box<dyn Future<Output = Result<Connection, TransportError>> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send>>;
+
+enum Io {
+    /// Nothing under way: before the first poll and before another try.
+    Start,
+    Connecting(Connecting),
+    Sending(Sending),
+    Reading(ResponseBody),
+    /// Waiting until it is time for another try.
+    Waiting(Instant),
+    /// Preparing the request that goes on with the answer that was cut.
+    Rendering(Rendering, Box<Outcome>),
+    Closed,
+}
+
+impl Stream {
+    pub(crate) fn new(client: Client, call: Call) -> Self {
+        let config = client.config();
+        let life = Lifecycle::new(call.dialect, config.clocks, config.limits, now());
+        Self {
+            client,
+            life,
+            io: Io::Start,
+            call,
+            timer: None,
+            armed: None,
+            tries: 1,
+            resume: Resume::Never,
+            in_prompt: 0,
+            records_in_prompt: 0,
+            done: false,
+        }
+    }
+
+    /// The same stream with clocks of its own. They run from the first poll.
+    pub fn with_clocks(mut self, clocks: Clocks) -> Self {
+        self.life.set_clocks(clocks);
+        self
+    }
+
+    /// The same stream, to be gone on with when it is cut.
+    pub fn with_resume(mut self, resume: Resume) -> Self {
+        self.resume = resume;
+        self
+    }
+
+    /// Changes the clocks while the stream runs. They count from where they were started: a total of 30 s is 30 s from
+    /// the stream's beginning.
+    pub fn set_clocks(&mut self, clocks: Clocks) {
+        self.life.set_clocks(clocks);
+        // The armed time may now be too late.
+        self.armed = None;
+    }
+
+    /// Stops the stream: the connection is closed now, and what was received is still yielded before the end.
+    /// After the terminal record it has no effect. `reason` is for people.
+    pub fn cancel(&mut self, reason: &str) {
+        self.life.cancel(reason, now());
+        self.io = Io::Closed;
+    }
+
+    /// Ends the stream as its total clock would: a deadline that is kept elsewhere has passed.
+    pub(crate) fn expire(&mut self, limit: Duration) {
+        self.life.expire(limit, now());
+        self.io = Io::Closed;
+    }
+
+    /// The stream is polled again after a pause.
+    pub(crate) fn unpaused(&mut self) {
+        self.life.unpaused(now());
+        self.armed = None;
+    }
+
+    /// Where the stream stands.
+    pub fn phase(&self) -> Phase {
+        self.life.phase()
+    }
+
+    /// Counts so far. After the end they are in the outcome.
+    pub fn stats(&self) -> &Stats {
+        self.life.stats()
+    }
+
+    /// What was received so far. After the end it is in the outcome.
+    pub fn reply(&self) -> &Reply {
+        self.life.reply()
+    }
+
+    /// Why earlier tries failed.
+    pub fn retried(&self) -> &[Error] {
+        self.life.retried()
+    }
+
+    /// The next item; `None` after the end.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing; the stream goes on when polled again.
+    pub async fn next(&mut self) -> Option<Item> {
+        std::future::poll_fn(|cx| self.poll_item(cx)).await
+    }
+
+    /// Reads to the end. The answer is in the outcome's `reply`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream, and so stops it.
+    pub async fn collect(self) -> Outcome {
+        self.for_each(|_| ()).await
+    }
+
+    /// Reads to the end and calls `look` with each event as it comes.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream, and so stops it.
+    pub async fn for_each(mut self, mut look: impl FnMut(Event)) -> Outcome {
+        loop {
+            match self.next().await {
+                Some(Item::Event(event)) => look(event),
+                Some(Item::End(outcome)) => return *outcome,
+                None => unreachable!("the end is yielded before None, and returned above"),
+            }
+        }
+    }
+
+    /// Reads to the end and returns the answer's text.
+    ///
+    /// # Errors
+    /// The outcome, with the text that came, unless the stream completed.
+    ///
+    /// # Cancel safety
+    /// Dropping the future drops the stream, and so stops it.
+    pub async fn text(self) -> Result<String, Box<Outcome>> {
+        self.collect().await.into_completed().map(|reply| reply.text)
+    }
+
+    #[inline]
+    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        loop {
+            if let Some(event) = self.life.next_event() {
+                return Poll::Ready(Some(Item::Event(event)));
+            }
+            if let Some(outcome) = self.life.take_outcome() {
+                self.io = Io::Closed;
+                if let Some(end) = self.settle(outcome) {
+                    self.done = true;
+                    return Poll::Ready(Some(Item::End(Box::new(end))));
+                }
+            }
+            if self.done {
+                return Poll::Ready(None);
+            }
+            if self.advance(cx).is_pending() {
+                ready!(self.poll_clock(cx));
+            }
+        }
+    }
+
+    /// Takes one step towards more bytes; ready when the lifecycle was told something.
+    #[inline]
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.io {
+            Io::Reading(body) => {
+                let input = self.life.input();
+                let before = input.len();
+                let read = body.poll_read(cx, input);
+                let count = input.len() - before;
+                match read {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Ok(Read::Bytes(_))) => self.life.received(count, now()),
+                    Poll::Ready(Ok(Read::End)) => {
+                        self.io = Io::Closed;
+                        self.life.received(count, now());
+                        self.life.ended(BodyEnd::Clean, now());
+                    }
+                    Poll::Ready(Err(error)) => {
+                        self.io = Io::Closed;
+                        self.life.received(count, now());
+                        self.life.ended(failure::body_end(&error), now());
+                    }
+                }
+            }
+            Io::Sending(sending) => match ready!(sending.as_mut().poll(cx)) {
+                Ok(response) => {
+                    self.life.opened(&opened(response.status, &response.headers), now());
+                    self.io = Io::Reading(response.body);
+                }
+                Err(error) => self.fail(failure::error(&error)),
+            },
+            Io::Connecting(connecting) => match ready!(connecting.as_mut().poll(cx)) {
+                Ok(connection) => self.send(connection),
+                Err(error) => self.fail(failure::error(&error)),
+            },
+            Io::Start => self.connect(),
+            Io::Waiting(until) => {
+                if *until > now() {
+                    return Poll::Pending;
+                }
+                self.connect();
+            }
+            Io::Rendering(rendering, _) => {
+                let rendered = ready!(rendering.as_mut().poll(cx));
+                if let Io::Rendering(_, cut) = std::mem::replace(&mut self.io, Io::Start) {
+                    self.go_on(*cut, rendered);
+                }
+            }
+            // Cancelled or failed: the lifecycle knows, and its outcome is next.
+            Io::Closed => return Poll::Pending,
+        }
+        Poll::Ready(())
+    }
+
+    fn connect(&mut self) {
+        if self.tries == 1 && matches!(self.io, Io::Start) && self.life.stats().stitches == 0 {
+            self.life = self.life.restarted(now());
+        }
+        let (transport, endpoint) = (self.client.transport().clone(), self.client.endpoint().clone());
+        self.io = Io::Connecting(Box::pin(async move { transport.connect(&endpoint).await }));
+    }
+
+    fn send(&mut self, connection: Connection) {
+        let body = match &self.call.body {
+            Ok(body) => body.clone(),
+            Err(error) => return self.fail(error.clone()),
+        };
+        let mut request = self.client.request(Method::Post, self.call.path, RequestBody::Bytes(body));
+        request.headers.push("Content-Type", "application/json");
+        request.headers.push("Accept", accept(self.call.dialect));
+        self.life.sent(now());
+        self.io = Io::Sending(Box::pin(connection.send(request)));
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.io = Io::Closed;
+        self.life.failed(error, now());
+    }
+
+    /// Decides whether the outcome is the end or there is another try.
+    fn settle(&mut self, outcome: Outcome) -> Option<Outcome> {
+        let outcome = self.resume_cut(outcome)?;
+        let Ending::Failed(error) = &outcome.ending else { return Some(outcome) };
+        if speaks_only_openai(error)
+            && let Some(body) = self.call.openai.take()
+        {
+            self.client.remember_only_openai();
+            self.call = Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body: Ok(body), openai: None };
+            return self.try_again(outcome, Duration::ZERO);
+        }
+        match self.client.config().retry.wait_after(error, self.tries, fastrand::f64()) {
+            Some(wait) if outcome.stats.records == 0 => {
+                self.tries += 1;
+                self.try_again(outcome, wait)
+            }
+            Some(_) | None => Some(outcome),
+        }
+    }
+
+    /// Begins to go on with an answer that was cut; gives the outcome back where that is not wanted or not possible.
+    fn resume_cut(&mut self, outcome: Outcome) -> Option<Outcome> {
+        let Resume::Continue { max } = self.resume else { return Some(outcome) };
+        let request = self.call.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok());
+        let Some(request) = request.filter(|request| resume::is_resumable(self.call.path, request, &outcome))
+        else {
+            return Some(outcome);
+        };
+        if outcome.stats.stitches >= max {
+            return Some(outcome);
+        }
+        let (client, path) = (self.client.clone(), self.call.path);
+        // A later cut finds the earlier pieces of the answer in its prompt already.
+        let text = outcome.reply.text[self.in_prompt..].to_owned();
+        let tokens = outcome.stats.records - self.records_in_prompt;
+        (self.in_prompt, self.records_in_prompt) = (outcome.reply.text.len(), outcome.stats.records);
+        self.life = self.life.continued(Dialect::Ollama, outcome.clone(), now());
+        self.life.sent(now());
+        self.io = Io::Rendering(
+            Box::pin(async move {
+                let rendered = client.rendered_prompt(path, &request).await?;
+                json_body(&resume::continuation(&request, &rendered, &text, tokens)?)
+            }),
+            Box::new(outcome),
+        );
+        self.armed = None;
+        None
+    }
+
+    /// Sends the request that goes on, or ends as cut after all.
+    fn go_on(&mut self, cut: Outcome, rendered: Result<Bytes, Error>) {
+        match rendered {
+            Ok(body) => {
+                self.call =
+                    Call { path: "/api/generate", dialect: Dialect::Ollama, body: Ok(body), openai: None };
+                self.connect();
+            }
+            Err(why) => {
+                self.resume = Resume::Never;
+                let mut cut = cut;
+                cut.retried.push(why);
+                self.io = Io::Closed;
+                self.life.end_as(cut);
+            }
+        }
+    }
+
+    fn try_again(&mut self, outcome: Outcome, wait: Duration) -> Option<Outcome> {
+        let at = now() + wait;
+        self.life = self.life.again(self.call.dialect, outcome, at);
+        self.io = Io::Waiting(at);
+        self.armed = None;
+        None
+    }
+
+    /// Pending until the next deadline; ready when the lifecycle was told the time.
+    #[inline]
+    fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let waiting = if let Io::Waiting(until) = self.io { Some(until) } else { None };
+        let Some(due) = waiting.into_iter().chain(self.life.deadline()).min() else { return Poll::Pending };
+        // Deadlines mostly move on. A timer that fires early costs one look at the clock; one that is moved costs that
+        // for every record.
+        let timer = match (&mut self.timer, self.armed) {
+            (Some(timer), Some(armed)) if armed <= due => timer,
+            (Some(timer), _) => {
+                timer.as_mut().reset(due.into());
+                self.armed = Some(due);
+                timer
+            }
+            (empty @ None, _) => {
+                self.armed = Some(due);
+                empty.insert(Box::pin(tokio::time::sleep_until(due.into())))
+            }
+        };
+        ready!(timer.as_mut().poll(cx));
+        self.armed = None;
+        self.life.tick(now());
+        Poll::Ready(())
+    }
+}
+
+pub(crate) const OPENAI_CHAT: &str = "/v1/chat/completions";
+
+/// Whether a failure says that the server has no such endpoint, rather than no such model.
+fn speaks_only_openai(error: &Error) -> bool {
+    let no_endpoint = matches!(error.status, Some(404 | 405 | 501));
+    no_endpoint
+        && (error.kind != ErrorKind::NotFound || !error.message.to_ascii_lowercase().contains("model"))
+}
+
+fn accept(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Ollama | Dialect::OllamaProgress => "application/x-ndjson, application/json",
+        Dialect::OpenAi => "text/event-stream, application/json",
+    }
+}
+
+fn opened(status: u16, headers: &Headers) -> Opened {
+    Opened {
+        status,
+        content_type: headers.get("content-type").unwrap_or_default().to_owned(),
+        retry_after: retry_after(headers),
+    }
+}
+
+/// `Retry-After` in seconds; the form with a date is not read.
+pub(crate) fn retry_after(headers: &Headers) -> Option<Duration> {
+    headers.get("retry-after")?.trim().parse().ok().map(Duration::from_secs)
+}
+
+/// The runtime's time, which tests can stop.
+pub(crate) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl futures_core::Stream for Stream {
+    type Item = Item;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+        self.poll_item(cx)
+    }
+}
+
+impl futures_core::FusedStream for Stream {
+    fn is_terminated(&self) -> bool {
+        self.done
+    }
+}
+
+impl fmt::Debug for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stream")
+            .field("server", self.client.endpoint())
+            .field("path", &self.call.path)
+            .field("phase", &self.phase())
+            .field("stats", self.stats())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,260 @@
+//! From an address to the bytes of a response.
+//!
+//! ```text
+//! let transport = Transport::new(TransportConfig::default())?;
+//! let connection = transport.connect(&endpoint).await?;          // the connect clock runs here
+//! let mut response = connection.send(request).await?;            // the first-byte clock runs here
+//! while let Read::Bytes(n) = response.body.read(&mut out).await? { … }
+//! ```
+//!
+//! The hot path has no layer between the socket and the caller: [`ResponseBody::poll_read`](body::ResponseBody::poll_read)
+//! reads the socket into a buffer of the thread, decodes the framing, and appends the body to the caller's buffer. No task
+//! is spawned for it, and a connection holds no buffer while it waits.
+//!
+//! A connection whose response was read to its end goes back to the pool by itself. A response dropped earlier closes its
+//! connection.
+
+mod body;
+mod config;
+mod dial;
+mod error;
+mod http1;
+mod http2;
+mod http2_driver;
+mod inflate;
+mod pool;
+mod proxy;
+mod read_buffer;
+mod redirect;
+mod request;
+mod socket;
+mod tls;
+mod upload;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use towline_core::endpoint::{Endpoint, Scheme};
+
+pub(crate) use self::body::{Read, ResponseBody};
+pub use self::config::{
+    Http2Config, Http2Policy, PoolConfig, Proxy, ProxyConfig, RedirectPolicy, TcpConfig, TlsConfig,
+    TransportConfig,
+};
+pub(crate) use self::error::{ErrorKind, Sent, TransportError};
+pub(crate) use self::request::{Request, RequestBody, Response};
+
+use self::body::Wire;
+use self::config::MAX_REDIRECTS;
+use self::dial::Dialer;
+use self::http1::Http1;
+use self::http2::{Http2, Place};
+use self::inflate::Coding;
+use self::pool::{Found, Link, Origin, Pool};
+use self::proxy::Proxies;
+use self::socket::Socket;
+use self::tls::Tls;
+
+/// Makes connections and keeps those that can be used again. Cloning is cheap and shares the pool.
+#[derive(Debug, Clone)]
+pub(crate) struct Transport {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: TransportConfig,
+    dialer: Dialer,
+    proxies: Proxies,
+    tls: Tls,
+    pool: Arc<Pool>,
+}
+
+impl Transport {
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when the configuration cannot be used.
+    pub(crate) fn new(config: TransportConfig) -> Result<Self, TransportError> {
+        Ok(Self {
+            shared: Arc::new(Shared {
+                dialer: Dialer::new(&config.tcp),
+                proxies: Proxies::new(&config.proxy)?,
+                tls: Tls::new(&config.tls, config.http2.policy)?,
+                pool: Arc::new(Pool::new(config.pool.clone())),
+                config,
+            }),
+        })
+    }
+
+    /// A connection to the server: an idle one that is still alive, or a new one.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up; nothing was sent.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`] with [`Sent::Nothing`].
+    pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
+        let origin = Arc::new(Origin::of(endpoint));
+        let (link, reused) = self.link(endpoint, &origin).await?;
+        Ok(Connection { endpoint: endpoint.clone(), origin, reused, link, transport: self.clone() })
+    }
+
+    async fn link(&self, endpoint: &Endpoint, origin: &Origin) -> Result<(Exclusive, bool), TransportError> {
+        let pool = &self.shared.pool;
+        let mut turn = None;
+        loop {
+            match pool.find(origin) {
+                Found::Http1(link) => return Ok((Exclusive::Http1(link), true)),
+                Found::Http2(connection, place) => return Ok((Exclusive::Http2(connection, place), true)),
+                // Either way the next look at the pool says more.
+                Found::Unsettled(mut settled) => drop(settled.wait_for(|settled| *settled).await),
+                Found::Nothing if turn.is_some() || !self.may_share(endpoint) => break,
+                Found::Nothing => match pool.turn(origin).await {
+                    Some(mine) => turn = Some(mine),
+                    None => break,
+                },
+            }
+        }
+        let link = self.dial(endpoint).await?;
+        let prior = self.shared.config.http2.policy == Http2Policy::PriorKnowledge;
+        if !prior && !link.socket.negotiated_http2() {
+            if turn.is_some() {
+                pool.speaks_http1(origin);
+            }
+            return Ok((Exclusive::Http1(link), false));
+        }
+        let config = &self.shared.config;
+        let connection = Http2::open(link.socket, &config.http2, config.limits, endpoint).await?;
+        let place = connection.place();
+        pool.share(origin, &connection);
+        let place = place.ok_or_else(|| {
+            let kind = ErrorKind::Protocol("the server allows no HTTP/2 streams".into());
+            TransportError::new(kind, Sent::Nothing, endpoint)
+        })?;
+        Ok((Exclusive::Http2(connection, place), false))
+    }
+
+    /// Whether a new connection may turn out to be one that many requests share.
+    fn may_share(&self, endpoint: &Endpoint) -> bool {
+        match self.shared.config.http2.policy {
+            Http2Policy::Auto => endpoint.scheme == Scheme::Https,
+            Http2Policy::Never => false,
+            Http2Policy::PriorKnowledge => true,
+        }
+    }
+
+    async fn dial(&self, endpoint: &Endpoint) -> Result<Link, TransportError> {
+        let Shared { config, dialer, proxies, tls, .. } = &*self.shared;
+        let tunnel = endpoint.scheme == Scheme::Https || config.http2.policy == Http2Policy::PriorKnowledge;
+        let (socket, forward) = match &endpoint.scheme {
+            Scheme::Unix(path) => (dial::unix(path, endpoint).await?, None),
+            Scheme::Http => {
+                let (stream, forward) = proxies.connect(dialer, endpoint, tunnel, config.limits).await?;
+                (Socket::Tcp(stream), forward)
+            }
+            Scheme::Https => {
+                let (stream, _) = proxies.connect(dialer, endpoint, tunnel, config.limits).await?;
+                (tls.connect(stream, endpoint).await?, None)
+            }
+        };
+        Ok(Link { socket, forward })
+    }
+}
+
+/// A connection, or a place on one, that is ours for one request.
+#[derive(Debug)]
+enum Exclusive {
+    Http1(Link),
+    Http2(Http2, Place),
+}
+
+/// A connection that is ready for one request. Dropping it closes it, unless others share it.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    endpoint: Endpoint,
+    origin: Arc<Origin>,
+    reused: bool,
+    link: Exclusive,
+    transport: Transport,
+}
+
+impl Connection {
+    /// Whether the connection has served a request before.
+    pub(crate) fn is_reused(&self) -> bool {
+        self.reused
+    }
+
+    /// Whether the connection speaks HTTP/2.
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self.link, Exclusive::Http2(..))
+    }
+
+    /// Sends the request and waits for the head of its response, which redirects may bring from another place: that
+    /// takes new connections, within this call.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future closes the connection or resets the stream; the server may have processed the request.
+    ///
+    /// # Errors
+    ///
+    /// [`TransportError`]; [`TransportError::sent`] says whether the request can be repeated.
+    pub(crate) async fn send(self, request: Request) -> Result<Response, TransportError> {
+        let transport = self.transport.clone();
+        let policy = transport.shared.config.redirects;
+        let (mut connection, mut request) = (self, request);
+        for _ in 0..=MAX_REDIRECTS {
+            let (endpoint, again) = (connection.endpoint.clone(), request.again());
+            let response = connection.exchange(request).await?;
+            if policy == RedirectPolicy::Never || !redirect::is_redirect(response.status) {
+                return Ok(response);
+            }
+            let Some(location) = response.headers.get("location") else { return Ok(response) };
+            let path = endpoint.target(&again.path);
+            let hop = redirect::follow(policy, &endpoint, &path, &again, response.status, location)
+                .map_err(|why| TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &endpoint))?;
+            drop(response);
+            request = hop.request(again);
+            connection = transport.connect(&hop.endpoint).await?;
+        }
+        let why = format!("more than {MAX_REDIRECTS} times");
+        Err(TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &connection.endpoint))
+    }
+
+    async fn exchange(self, request: Request) -> Result<Response, TransportError> {
+        let Self { endpoint, origin, link, transport, .. } = self;
+        if request.headers.contains("host") {
+            let kind = ErrorKind::InvalidRequest(
+                "the Host header follows from the address and cannot be given".into(),
+            );
+            return Err(TransportError::new(kind, Sent::Nothing, &endpoint));
+        }
+        let limits = transport.shared.config.limits;
+        let (status, headers, wire) = match link {
+            Exclusive::Http1(link) => {
+                let http1 = Http1 { link, origin, pool: Arc::clone(&transport.shared.pool) };
+                let (head, body) = http1.send(&endpoint, request, limits).await?;
+                (head.status, head.headers, Wire::Http1(body))
+            }
+            Exclusive::Http2(connection, place) => {
+                let (status, headers, body) =
+                    connection.send(place, origin, &endpoint, request, limits).await?;
+                (status, headers, Wire::Http2(body))
+            }
+        };
+        let inflate = match Coding::of(headers.get("content-encoding")) {
+            Coding::Identity => None,
+            Coding::Compressed(inflate) => Some(inflate),
+            Coding::Unknown => {
+                let kind =
+                    ErrorKind::Protocol("the body has a content encoding that was not asked for".into());
+                return Err(TransportError::new(kind, Sent::Maybe, &endpoint));
+            }
+        };
+        Ok(Response { status, headers, body: ResponseBody::new(wire, inflate) })
+    }
+}
