@@ -26,7 +26,7 @@ pub fn when(time: &str, now: Timestamp) -> String {
     if time.as_second() < -62_000_000_000 {
         return "never".to_owned();
     }
-    let seconds = now.as_second() - time.as_second();
+    let seconds = now.duration_since(time).as_secs();
     if seconds >= 0 { format!("{} ago", span(seconds)) } else { format!("{} from now", span(-seconds)) }
 }
 

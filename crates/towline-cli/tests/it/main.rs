@@ -1,0 +1,17 @@
+//! The real binary against scripted servers.
+
+#![allow(unreachable_pub, reason = "a test binary has no outside; pub means shared between modules")]
+
+mod bench;
+mod endings;
+mod help;
+mod input;
+mod json;
+mod models;
+mod program;
+mod serve;
+mod servers;
+#[cfg(unix)]
+mod signals;
+#[cfg(unix)]
+mod terminal;
