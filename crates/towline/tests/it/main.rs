@@ -1,1 +1,3 @@
+//! The library against real sockets.
 
+mod engine;
