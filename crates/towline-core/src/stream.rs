@@ -175,11 +175,6 @@ impl Lifecycle {
         next
     }
 
-    /// Ends the stream with an outcome it had before: going on was not possible.
-    pub fn end_as(&mut self, outcome: Outcome) {
-        self.state = State::Ended(Some(Box::new(outcome)));
-    }
-
     /// Why earlier tries failed.
     pub fn retried(&self) -> &[Error] {
         &self.retried
