@@ -217,7 +217,7 @@ fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Progress, Usage};
+    use crate::event::Progress;
 
     const ALL: usize = usize::MAX;
 
