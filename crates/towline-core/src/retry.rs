@@ -6,8 +6,9 @@ use crate::error::{Error, ErrorKind};
 
 /// How often and how patiently a request is tried.
 ///
-/// A try is repeated only before any byte of the answer arrived, and only when no connection could be made or the
-/// server refused with 429 or 503 and said when to come back (`Retry-After`).
+/// A try is repeated only before any byte of the answer arrived, and only when no connection could be made, when it
+/// broke before any byte of the request was sent, or when the server refused with 429 or 503 and said when to come back
+/// (`Retry-After`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Tries in all. Default 3; 1 switches retrying off.
@@ -40,19 +41,21 @@ impl RetryPolicy {
         if asked > self.max_wait {
             return None;
         }
-        let doubled = self.first_wait.saturating_mul(1 << (tries - 1).min(16)).min(self.max_wait);
-        Some(doubled.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0)).max(asked))
+        let doubled = self.first_wait.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(self.max_wait);
+        // In whole numbers: for an f64 a long wait is not exact, and what is no number would panic.
+        let of_1024 = 512 + (jitter.clamp(0.0, 1.0) * 512.0) as u128;
+        Some(Duration::from_nanos_u128(doubled.as_nanos() * of_1024 / 1024).max(asked))
     }
 }
 
 /// Whether a request that failed so certainly had no effect and may do better the next time.
 fn is_safe(error: &Error) -> bool {
     let passing = match error.kind {
-        ErrorKind::Connect => true,
+        // Once something was sent it may have had an effect.
+        ErrorKind::Connect | ErrorKind::ConnectionLost => true,
         ErrorKind::Busy => error.retry_after.is_some(),
         ErrorKind::InvalidRequest
         | ErrorKind::Tls
-        | ErrorKind::ConnectionLost
         | ErrorKind::Truncated
         | ErrorKind::Rejected
         | ErrorKind::Unauthorized

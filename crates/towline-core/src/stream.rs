@@ -120,6 +120,8 @@ pub struct Lifecycle {
     events: VecDeque<Event>,
     stop: Option<Stop>,
     reply: Reply,
+    /// What `reply` counts against its limit.
+    reply_bytes: usize,
     stats: Stats,
     retried: Vec<Error>,
 }
@@ -139,6 +141,7 @@ impl Lifecycle {
             events: VecDeque::new(),
             stop: None,
             reply: Reply::default(),
+            reply_bytes: 0,
             stats: Stats::default(),
             retried: Vec::new(),
         }
@@ -170,11 +173,6 @@ impl Lifecycle {
         next.reply = reply;
         next.stats = Stats { stitches: stats.stitches + 1, ..stats };
         next
-    }
-
-    /// Ends the stream with an outcome it had before: going on was not possible.
-    pub fn end_as(&mut self, outcome: Outcome) {
-        self.state = State::Ended(Some(Box::new(outcome)));
     }
 
     /// Why earlier tries failed.
@@ -396,8 +394,8 @@ impl Lifecycle {
     /// Decodes one frame, or settles what happens when there is none; `false` when there is nothing more to do.
     #[inline]
     fn decode_frame(&mut self) -> bool {
-        let decoded = match self.framer.next_frame() {
-            Ok(Some(frame)) => self.decoder.decode(frame, &mut self.events),
+        let (frame_bytes, decoded) = match self.framer.next_frame() {
+            Ok(Some(frame)) => (frame.len(), self.decoder.decode(frame, &mut self.events)),
             Ok(None) => {
                 self.settle_stop();
                 return false;
@@ -408,17 +406,17 @@ impl Lifecycle {
             }
         };
         match decoded {
-            Ok(Verdict::More) => self.on_record(),
+            Ok(Verdict::More) => self.on_record(frame_bytes),
             Ok(Verdict::Finished(reason)) => {
-                self.on_record();
+                self.on_record(frame_bytes);
                 self.on_finished(reason, false);
             }
             Ok(Verdict::Closed(reason)) => {
-                self.on_record();
+                self.on_record(frame_bytes);
                 self.on_finished(reason, true);
             }
             Ok(Verdict::Failed(error)) => {
-                self.on_record();
+                self.on_record(frame_bytes);
                 self.on_corrupt(error);
             }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
@@ -431,7 +429,7 @@ impl Lifecycle {
         true
     }
 
-    fn on_record(&mut self) {
+    fn on_record(&mut self, frame_bytes: usize) {
         self.stats.records += 1;
         self.marks.record = self.now;
         if matches!(self.state, State::Finishing { .. }) {
@@ -440,13 +438,18 @@ impl Lifecycle {
         }
         for event in &self.events {
             self.reply.absorb(event);
+            self.reply_bytes += match event {
+                Event::Text(text) | Event::Thinking(text) => text.len(),
+                Event::ToolCall(_) | Event::Image(_) | Event::Logprobs(_) => frame_bytes,
+                Event::Progress(_) | Event::Usage(_) => 0,
+            };
         }
         if matches!(self.state, State::Waiting) {
             let after = self.now.saturating_duration_since(self.marks.started);
             self.stats.first_event.get_or_insert(after);
             self.state = State::Streaming;
         }
-        if self.reply.text.len() + self.reply.thinking.len() > self.limits.reply_bytes {
+        if self.reply_bytes + self.decoder.held_bytes() > self.limits.reply_bytes {
             let limit = self.limits.reply_bytes;
             self.on_corrupt(limit_passed(format!(
                 "the answer is longer than the reply limit of {limit} bytes"

@@ -2,10 +2,10 @@
 //!
 //! From line to line of a stream only the text changes, and a timestamp. A template holds the bytes of a record that
 //! the general parser understood, with holes where the text and the timestamp stood. A line that equals it byte for
-//! byte outside the holes is the same record with another text. Any other line is left to the general parser, so the
-//! two cannot disagree.
+//! byte outside the holes, and has text, is the same record with another text. Any other line is left to the general
+//! parser, so the two cannot disagree.
 
-use super::Dialect;
+use super::{Decoder, Dialect};
 use crate::event::Event;
 
 /// A template that was learnt this often without ever being of use is not worth learning again.
@@ -24,14 +24,13 @@ impl Templates {
         Self { dialect, current: None, useless: 0 }
     }
 
-    /// Decodes a frame that is like the last one: its event, or none when its text is empty. The outer `None` says
-    /// that the frame is not alike.
+    /// The event of a frame that is like the last one and has text.
     #[inline]
-    pub(super) fn decode(&mut self, frame: &[u8]) -> Option<Option<Event>> {
+    pub(super) fn decode(&mut self, frame: &[u8]) -> Option<Event> {
         let template = self.current.as_ref()?;
         let text = template.read(frame)?;
         self.useless = 0;
-        Some((!text.is_empty()).then(|| template.kind.event(text)))
+        Some(template.kind.event(text))
     }
 
     /// Takes `frame`, which the general parser decoded to `event` alone, as the new template if it is fit for one.
@@ -40,12 +39,17 @@ impl Templates {
             return;
         }
         self.useless += 1;
-        let learnt = Template::of(self.dialect, frame);
-        // The general parser has the last word on what the record means.
-        let agrees = |template: &Template| {
-            template.read(frame).is_some_and(|text| template.kind.event(text) == *event)
-        };
-        self.current = learnt.filter(agrees);
+        let learnt = Template::of(self.dialect, frame).filter(|(template, text_end)| {
+            let Some(mut text) = template.read(frame) else { return false };
+            let agrees = template.kind.event(text.clone()) == *event;
+            // The same record with another text must be another text to the general parser, and nothing else: then it
+            // is this place that counts, and not one that happens to hold the same.
+            let mut other = frame.to_vec();
+            other.insert(*text_end, b'x');
+            text.push('x');
+            agrees && Decoder::event_of(self.dialect, &other) == Some(template.kind.event(text))
+        });
+        self.current = learnt.map(|(template, _)| template);
     }
 }
 
@@ -86,22 +90,24 @@ struct Template {
 }
 
 impl Template {
-    /// The template that `frame` makes: `None` unless exactly one place in it holds text.
-    fn of(dialect: Dialect, frame: &[u8]) -> Option<Self> {
+    /// The template that `frame` makes, and where its text ends: `None` unless exactly one place in it holds text.
+    fn of(dialect: Dialect, frame: &[u8]) -> Option<(Self, usize)> {
         let mut places =
             Places { dialect, json: frame, at: 0, path: Vec::new(), holes: Vec::new(), kind: None };
         places.value()?;
         let (holes, kind) = (places.holes, places.kind?);
+        let text_end = holes.iter().find(|(_, hole)| *hole == Hole::Text)?.0.end;
         let mut parts = Vec::with_capacity(holes.len());
         let mut from = 0;
         for (range, hole) in holes {
             parts.push((frame[from..range.start].into(), hole));
             from = range.end;
         }
-        Some(Self { kind, parts, end: frame[from..].into() })
+        Some((Self { kind, parts, end: frame[from..].into() }, text_end))
     }
 
-    /// The text of a frame that equals this template outside the holes.
+    /// The text of a frame that equals this template outside the holes. Without text the frame is not alike: another
+    /// field may then take its place.
     #[inline]
     fn read(&self, frame: &[u8]) -> Option<String> {
         let mut text = None;
@@ -118,7 +124,7 @@ impl Template {
                 Hole::Number => rest = skip_number(rest)?,
             }
         }
-        if rest == &*self.end { text } else { None }
+        if rest == &*self.end { text.filter(|text| !text.is_empty()) } else { None }
     }
 }
 

@@ -283,8 +283,9 @@ fn entry(source: &Source, config: &Config, changed: &Arc<Notify>) -> Result<Entr
         }
     };
     let name = qualified(&name);
-    let description =
-        weights.describe().map_err(|source| Error::Load { name: name.clone(), source }).map(Arc::new)?;
+    let (description, tokenizer) =
+        weights.describe().map_err(|source| Error::Load { name: name.clone(), source })?;
+    let description = Arc::new(description);
     let modified = weights.modified().and_then(|time| Timestamp::try_from(time).ok());
     let (sampling, parameters, about): (_, &[_], _) = match source {
         Source::Builtin => (
@@ -311,7 +312,7 @@ fn entry(source: &Source, config: &Config, changed: &Arc<Notify>) -> Result<Entr
         }
         (Source::Builtin, _) | (Source::Gguf { .. }, None) => {
             let changed = Arc::clone(changed);
-            let resident = Resident::new(weights, Arc::clone(&description), limits, changed);
+            let resident = Resident::new(weights, Arc::clone(&description), tokenizer, limits, changed);
             Place::Here(Here {
                 resident: Arc::new(resident),
                 sampling,
