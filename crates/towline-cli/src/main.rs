@@ -60,6 +60,7 @@ fn run() -> Exit {
         let _context = watching.enter();
         stop::Signals::new()
     };
+    let grace = cli.command.grace();
     let (sender, stopper) = stop::channel();
     let (done, finished) = tokio::sync::oneshot::channel();
     let work = move || {
@@ -75,7 +76,7 @@ fn run() -> Exit {
         let _gone = done.send(exit);
     };
     match std::thread::Builder::new().name("towline-work".into()).spawn(work) {
-        Ok(_unjoined) => watching.block_on(stop::watch(signals, sender, finished)),
+        Ok(_unjoined) => watching.block_on(stop::watch(signals, grace, sender, finished)),
         Err(error) => cannot_start(&error),
     }
 }

@@ -6,9 +6,6 @@ use tokio::sync::{oneshot, watch};
 
 use crate::exit::Exit;
 
-/// How long a command may take to end once it was asked to. It needs that long only when nobody takes its output.
-const GRACE: Duration = Duration::from_secs(2);
-
 /// Who asked the command to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -60,9 +57,10 @@ impl Stopper {
     }
 }
 
-/// Waits for the end of the command and passes signals on to it.
+/// Waits for the end of the command and passes signals on to it. After the first it may take as long as `grace`.
 pub async fn watch(
     mut signals: Signals,
+    grace: Duration,
     sender: watch::Sender<Option<Stop>>,
     mut finished: oneshot::Receiver<Exit>,
 ) -> Exit {
@@ -74,7 +72,7 @@ pub async fn watch(
     tokio::select! {
         exit = &mut finished => exit.unwrap_or(Exit::Failed),
         _second = signals.next() => first.into(),
-        () = tokio::time::sleep(GRACE) => first.into(),
+        () = tokio::time::sleep(grace) => first.into(),
     }
 }
 

@@ -7,6 +7,7 @@ mod serve;
 mod shared;
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -94,6 +95,30 @@ pub enum Command {
     /// Run a model for a server in another process
     #[command(hide = true)]
     Runner(RunnerArgs),
+}
+
+impl Command {
+    /// How long the command may take to end once a signal has asked it to.
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(match self {
+            // Nothing to wait for, unless nobody takes the output.
+            Self::Run(_)
+            | Self::List(_)
+            | Self::Show(_)
+            | Self::Ps(_)
+            | Self::Pull(_)
+            | Self::Push(_)
+            | Self::Create(_)
+            | Self::Cp(_)
+            | Self::Rm(_)
+            | Self::Bench(_)
+            | Self::Completions(_) => 2,
+            // Running answers may end.
+            Self::Serve(_) => 10,
+            // It ends with its server, to which Ctrl-C goes as well.
+            Self::Runner(_) => 60,
+        })
+    }
 }
 
 /// The arguments with `--think LEVEL` written as `--think=LEVEL`, so that `--think PROMPT` needs no `--`.

@@ -268,12 +268,12 @@ fn timed_out() {
         "total",
         Case {
             script: Script::ndjson_open([chat_text("Hel")]).stall(),
-            options: &["--timeout", "300ms"],
+            options: &["--timeout", "900ms"],
             code: 124,
             outcome: "timed_out",
             error: json!(["timed_out", "caller", null, true]),
             text: "Hel",
-            says: &["not finished within 300ms; kept 3 characters", "--timeout"],
+            says: &["not finished within 900ms; kept 3 characters", "--timeout"],
         },
     );
 }

@@ -10,15 +10,12 @@ fn it_says_where_it_listens_serves_and_ends_in_good_order() {
         let mut server = Live::start(&mut towline(["serve", "--listen", "127.0.0.1:0"]));
         server.expect("\n");
         server.expect_error("brook");
-        let list = {
-            let url = url(&mut server);
-            let answer = ended(run(&url, &["--json"]).arg("What is a river?"));
-            // The model has another name.
-            assert_eq!(answer.code, Some(1), "{answer:?}");
-            let answer = ended(&mut towline(["run", "--host", &url, "What is a river?"]));
-            assert!(answer.code == Some(0) && answer.stdout.len() > 20, "{answer:?}");
-            ended(&mut towline(["list", "--host", &url]))
-        };
+        let url = url(&server);
+        let missing = ended(&mut run(&url, &[]));
+        assert_eq!(missing.code, Some(1), "{missing:?}");
+        let answer = ended(&mut towline(["run", "--host", &url, "What is a river?"]));
+        assert!(answer.code == Some(0) && answer.stdout.len() > 20, "{answer:?}");
+        let list = ended(&mut towline(["list", "--host", &url]));
         assert!(list.stdout.contains("brook:latest"), "{list:?}");
         server.signal(signal);
         assert_eq!(server.finish().code, Some(0));
@@ -26,8 +23,25 @@ fn it_says_where_it_listens_serves_and_ends_in_good_order() {
 }
 
 #[cfg(unix)]
-fn url(server: &mut Live) -> String {
+fn url(server: &Live) -> String {
     server.stdout_text().trim().strip_prefix("listening on ").unwrap().to_owned()
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_of_ones_own_runs_in_a_process_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("mine.gguf");
+    std::fs::copy(concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/brook-q8_0.gguf"), &file).unwrap();
+    let arguments = ["serve", "--listen", "127.0.0.1:0", "--gguf", file.to_str().unwrap()];
+    let mut server = Live::start(&mut towline(arguments));
+    server.expect("\n");
+    let url = url(&server);
+    let answer = ended(&mut towline(["run", "--host", &url, "-m", "mine", "--json", "What is a river?"]));
+    assert_eq!((answer.code, answer.stderr.as_str()), (Some(0), ""), "{answer:?}");
+    assert!(answer.end()["text_bytes"].as_u64().unwrap() > 20, "{answer:?}");
+    server.signal(nix::sys::signal::Signal::SIGTERM);
+    assert_eq!(server.finish().code, Some(0));
 }
 
 #[test]
