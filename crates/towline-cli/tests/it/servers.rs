@@ -169,6 +169,13 @@ fn a_certificate_file_that_is_missing_is_named() {
     let ended = ended(run("https://model.invalid", &[]).env("SSL_CERT_FILE", "/nonexistent/ca.pem"));
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(ended.stderr.contains("SSL_CERT_FILE names /nonexistent/ca.pem"), "{ended:?}");
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    let ended = crate::program::ended(run("https://model.invalid", &[]).env("SSL_CERT_FILE", empty.path()));
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(
+        ended.stderr.contains("hint: the certificates are from the file that SSL_CERT_FILE names"),
+        "{ended:?}"
+    );
 }
 
 #[test]
