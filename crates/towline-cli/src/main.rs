@@ -7,7 +7,7 @@
 //! | [`environment`], [`server`] | which server is meant, and how it is reached |
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
 //! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
-//! | [`models`], [`modelfile`], [`bench`], [`stats`] | what the verbs know |
+//! | [`models`], [`modelfile`], [`mod@bench`], [`stats`] | what the verbs know |
 //! | [`failure`], [`hint`], [`exit`] | what went wrong, what to do about it, what the shell is told |
 //! | [`stop`] | Ctrl-C and SIGTERM |
 //!
