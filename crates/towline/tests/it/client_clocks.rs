@@ -233,6 +233,7 @@ async fn a_deadline_sooner_than_the_armed_one_is_kept() {
     let waited = tokio::time::timeout(MINUTE, stream.next()).await;
     assert!(waited.is_err(), "{waited:?}");
     stream.set_clocks(Clocks { idle: Some(2 * MINUTE), ..Clocks::default() });
+    tokio::time::resume();
     let (outcome, took) = end_in_stopped_time(&mut stream).await;
     assert_eq!(outcome.ending, timed_out(Clock::Idle, 2 * MINUTE, true));
     assert!(is_about(took, MINUTE), "{took:?}");

@@ -151,7 +151,7 @@ async fn tool_calls_come_whole_in_both_dialects() {
     // Cut in the middle of its arguments: what came is kept, and is no call.
     let server = Server::start(Script::sse_open(&fragments[..2]).close());
     let (events, outcome) =
-        drop(read(client_with(&server, |config| config.api = Api::OpenAi).chat(chat("m"))).await);
+        read(client_with(&server, |config| config.api = Api::OpenAi).chat(chat("m"))).await;
     assert!(events.is_empty() && outcome.reply.tool_calls.is_empty());
     assert_eq!(outcome.reply.partial_tool_calls[0].arguments, r#"{"city":"#);
 }
