@@ -1,9 +1,4 @@
-<<<<<<< HEAD
-//! The library against real sockets.
-
-mod engine;
-=======
-//! The library from outside: the client against real sockets.
+//! The library from outside: the client and the engine against real sockets.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -22,5 +17,5 @@ mod client_support;
 mod client_transport;
 mod client_wakes;
 mod endpoints;
+mod engine;
 mod resume;
->>>>>>> client
