@@ -108,7 +108,7 @@ impl Client {
         for (name, value) in &config.headers {
             request.headers.push(name, value);
         }
-        let bearer = config.api_key.as_ref().map(ApiKey::bearer);
+        let bearer = config.api_key.as_ref().filter(|key| !key.is_empty()).map(ApiKey::bearer);
         let own = [("User-Agent", concat!("towline/", env!("CARGO_PKG_VERSION")))];
         let key = bearer.iter().map(|bearer| ("Authorization", bearer.as_str()));
         for (name, value) in own.into_iter().chain(key).chain(headers.iter().copied()) {

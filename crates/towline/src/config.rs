@@ -61,9 +61,13 @@ pub enum Api {
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// Blanks around the key are dropped.
+    /// Blanks around the key are dropped. An empty key is none.
     pub fn new(key: impl AsRef<str>) -> Self {
         Self(key.as_ref().trim().to_owned())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn bearer(&self) -> String {

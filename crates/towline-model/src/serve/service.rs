@@ -24,7 +24,7 @@ use crate::api::request::{Named, parse};
 use crate::api::response::{Body, whole};
 use crate::api::{answer, embed, listing};
 use crate::builtin;
-use crate::config::{Config, Source};
+use crate::config::{Config, Runner, Source};
 use crate::engine::sample::Sampling;
 use crate::error::Error;
 use crate::process::{ChildModel, Errand};
@@ -301,6 +301,7 @@ fn entry(source: &Source, config: &Config, changed: &Arc<Notify>) -> Result<Entr
     };
     let place = match (source, &config.runner) {
         (Source::Gguf { path, threads, .. }, Some(runner)) => {
+            check_program(runner)?;
             let errand = Errand {
                 path: path.clone(),
                 name: name.clone(),
@@ -329,6 +330,17 @@ fn entry(source: &Source, config: &Config, changed: &Arc<Notify>) -> Result<Entr
         parameters,
         place,
     })
+}
+
+/// A program that is named by its path must be there; a bare name is looked up when it is started.
+fn check_program(runner: &Runner) -> Result<(), Error> {
+    if runner.program.components().count() == 1 {
+        return Ok(());
+    }
+    match runner.program.metadata() {
+        Ok(_) => Ok(()),
+        Err(source) => Err(Error::Spawn { program: runner.program.clone(), source }),
+    }
 }
 
 /// A file's name without its ending, as a model's name.

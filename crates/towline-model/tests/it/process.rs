@@ -184,13 +184,17 @@ fn a_client_that_leaves_frees_the_processs_slot_too() {
 
 #[test]
 fn a_program_that_is_no_model_process_is_an_error() {
-    let mine = Source::Gguf { path: FILE.into(), name: Some("mine".into()), threads: None };
-    for (program, text) in
-        [("/nonexistent/program", "cannot start the model process"), ("true", "ended unexpectedly")]
-    {
+    let with_program = |program: &str| {
+        let mine = Source::Gguf { path: FILE.into(), name: Some("mine".into()), threads: None };
         let runner = Runner { program: program.into(), arguments: Vec::new() };
-        let config = Config { models: vec![mine.clone()], runner: Some(runner), ..Config::default() };
-        let server = Running::start(config);
+        Running::try_start(Config { models: vec![mine], runner: Some(runner), ..Config::default() })
+    };
+    let error = with_program("/nonexistent/program").err().unwrap();
+    assert_eq!(error.to_string(), "cannot start the model process /nonexistent/program");
+    for (program, text) in
+        [("nonexistent-program", "cannot start the model process"), ("true", "ended unexpectedly")]
+    {
+        let server = with_program(program).unwrap();
         let mut client = server.client();
         let answer = client.post("/api/generate", SHORT);
         assert_eq!(answer.status, 500);
