@@ -38,7 +38,7 @@ fn a_silent_stream_ends_at_once_and_keeps_what_it_received() {
 fn a_stream_that_is_still_connecting_or_waiting_is_cancelled_too() {
     let hole = towline_testkit::ports::BlackHole::new().unwrap();
     let (server, engine) = (Server::start(Script::request().stall()), engine());
-    let connecting = engine.chat(&towline::Client::new(&hole.addr().to_string()).unwrap(), request("m"));
+    let connecting = engine.chat(&Client::new(&hole.addr().to_string()).unwrap(), request("m"));
     let waiting = chat(&engine, &server);
     let mut foreground = Foreground::of(&engine);
     foreground.until_state(&connecting, JobState::Connecting);

@@ -64,7 +64,7 @@ fn it_is_moved_again_and_again_and_the_last_one_counts() {
         for n in 0..1000 {
             job.set_deadline(if n % 2 == 0 { Deadline::In(FAR) } else { Deadline::ExtendBy(FAR) });
         }
-        let at_last = std::time::Instant::now();
+        let at_last = Instant::now();
         job.set_deadline(Deadline::In(SOON));
         timed_out(&job);
         assert!(at_last.elapsed() >= SOON, "not before its time");

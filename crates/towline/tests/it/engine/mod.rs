@@ -4,7 +4,7 @@ mod budget;
 mod cancel;
 mod changes;
 mod deadline;
-// mod examples;
+mod examples;
 mod group;
 mod inside;
 mod leaks;

@@ -76,7 +76,7 @@ struct Known {
 struct Table {
     engine: Engine,
     server: Server,
-    client: towline::Client,
+    client: Client,
     jobs: Vec<Known>,
     shut_down: bool,
 }

@@ -1,7 +1,7 @@
 //! A paused job reads nothing and loses nothing.
 
-use towline::engine::{From, JobOptions};
-use towline::{Event, JobState};
+use towline::engine::{From, JobOptions, OnShutdown};
+use towline::{EngineConfig, Event, JobState};
 use towline_testkit::{Script, Server, http, records::ollama};
 
 use super::*;
@@ -56,10 +56,11 @@ fn a_paused_stream_can_be_cancelled() {
 
 #[test]
 fn a_paused_task_is_not_polled_until_it_is_unpaused_or_cancelled() {
-    let engine = engine();
+    let engine = engine_with(EngineConfig { threads: 1, ..EngineConfig::default() });
     let (send, receive) = tokio::sync::oneshot::channel::<u32>();
     let task = engine.spawn("paused", receive);
-    eventually("it runs", || task.job.state() == JobState::Running);
+    // The only thread has left the first job when it has done the second.
+    engine.spawn("second", async {}).wait().unwrap().unwrap();
     task.job.pause();
     send.send(7).unwrap();
     engine.spawn("another goes on", async {}).wait().unwrap().unwrap();
@@ -81,13 +82,13 @@ fn a_paused_task_is_not_polled_until_it_is_unpaused_or_cancelled() {
 #[test]
 fn pausing_before_its_turn_keeps_a_stream_from_connecting() {
     let (server, engine) =
-        (Server::start(gated()), engine_with(towline::EngineConfig { max_running: 1, ..Default::default() }));
+        (Server::start(gated()), engine_with(EngineConfig { max_running: 1, ..Default::default() }));
     let before = occupy(&engine);
     let job = chat(&engine, &server);
     job.pause();
     before.cancel("its place is wanted");
     outcome(&before);
-    engine.shutdown(towline::engine::OnShutdown::Finish, Duration::ZERO).unwrap();
+    engine.shutdown(OnShutdown::Finish, Duration::ZERO).unwrap();
     assert_eq!((server.connections(), job.state()), (0, JobState::Cancelled));
 }
 

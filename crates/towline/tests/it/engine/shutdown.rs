@@ -23,7 +23,7 @@ fn finishing_lets_running_and_queued_jobs_end_and_cuts_the_rest() {
         engine_with(EngineConfig { max_running: 3, ..EngineConfig::default() }),
     );
     let client = client(&server);
-    let prepared = |model: &str| towline::engine::Prepared::chat(&client, request(model));
+    let prepared = |model: &str| Prepared::chat(&client, request(model));
     engine.submit(prepared("waits:0.02"), named("streams"));
     let silent = engine.submit(prepared("stall-after:1"), named("silent"));
     silent.reader(From::Start).read().unwrap();
@@ -34,6 +34,22 @@ fn finishing_lets_running_and_queued_jobs_end_and_cuts_the_rest() {
     assert_eq!((names(&report.cut), report.stuck.len()), (vec!["silent"], 0));
     assert_eq!(report.cut[0].state, JobState::Cancelled);
     assert!(!silent.outcome().unwrap().reply.text.is_empty(), "what was received is kept");
+}
+
+#[test]
+fn jobs_that_wait_for_their_turn_never_begin_when_the_engine_ends() {
+    for (on_shutdown, grace) in [(OnShutdown::Cancel, PATIENCE), (OnShutdown::Finish, Duration::ZERO)] {
+        let engine = engine_with(EngineConfig { max_running: 1, ..EngineConfig::default() });
+        occupy(&engine);
+        let waiting: Vec<_> = (0..50).map(|_| engine.spawn("waits", async {}).job).collect();
+        let report = engine.shutdown(on_shutdown, grace).unwrap();
+        assert_eq!(report.cut.len(), 51);
+        for job in waiting {
+            let Ending::Cancelled { may_have_had_effect: false, .. } = outcome(&job).ending else {
+                panic!("{:?} began", job)
+            };
+        }
+    }
 }
 
 #[test]

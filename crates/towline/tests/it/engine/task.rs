@@ -58,8 +58,8 @@ fn a_panic_ends_its_job_as_failed_and_nothing_else() {
 #[test]
 fn a_stream_that_panics_keeps_what_it_received() {
     // A closure of the caller's runs in every submission; a panic there is the caller's own.
-    let (server, engine) = (towline_testkit::Server::start(silent()), engine());
-    let prepared = towline::engine::Prepared::chat(&client(&server), request("m"));
+    let (server, engine) = (Server::start(silent()), engine());
+    let prepared = Prepared::chat(&client(&server), request("m"));
     let panics = prepared.map(|_| panic!("made badly"));
     let submitted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         engine.submit(panics, JobOptions::default());
@@ -72,14 +72,14 @@ fn a_stream_that_panics_keeps_what_it_received() {
 fn a_cancelled_task_has_ended_only_when_its_future_is_gone() {
     let engine = engine();
     let (gone, dropped) = std::sync::mpsc::sync_channel::<JobState>(1);
-    struct Tells(std::sync::Arc<std::sync::OnceLock<Job>>, std::sync::mpsc::SyncSender<JobState>);
+    struct Tells(Arc<std::sync::OnceLock<Job>>, std::sync::mpsc::SyncSender<JobState>);
     impl Drop for Tells {
         fn drop(&mut self) {
             self.1.send(self.0.get().unwrap().state()).unwrap();
         }
     }
-    let own = std::sync::Arc::new(std::sync::OnceLock::new());
-    let guard = Tells(std::sync::Arc::clone(&own), gone);
+    let own = Arc::new(std::sync::OnceLock::new());
+    let guard = Tells(Arc::clone(&own), gone);
     let task = engine.spawn("task", async move {
         let _guard = guard;
         std::future::pending::<()>().await;
