@@ -7,6 +7,8 @@
 //!
 //! The difference between two counts of records is the cost of one, without what it costs to begin.
 
+#![expect(clippy::print_stderr, reason = "a program to run by hand")]
+
 use std::time::Instant;
 
 use towline_core::clocks::{Clocks, Limits};
@@ -31,12 +33,16 @@ fn main() {
             life.bytes(piece, now);
             while let Some(event) = life.next_event() {
                 events += 1;
-                text_bytes += if let towline_core::event::Event::Text(text) = &event { text.len() } else { 0 };
+                text_bytes +=
+                    if let towline_core::event::Event::Text(text) = &event { text.len() } else { 0 };
             }
         }
     }
     let bytes = body.len() / 1000;
-    eprintln!("{} records of {bytes} bytes, {events} events, {text_bytes} bytes of text", life.stats().records);
+    eprintln!(
+        "{} records of {bytes} bytes, {events} events, {text_bytes} bytes of text",
+        life.stats().records
+    );
 }
 
 /// Records as a server sends them, one token each; `escapes` has one in ten that ends a line.
