@@ -20,7 +20,12 @@ fn read<'a>(method: Method, pieces: impl Iterator<Item = &'a [u8]>) -> Result<Op
     let (mut body, mut used) = (Vec::new(), 0);
     for mut piece in pieces {
         if found.is_none() {
-            match parser.push(piece)? {
+            // How much of what is not HTTP is shown depends on how much came.
+            let not_http = |error| match error {
+                HeadError::NotHttp { .. } => HeadError::NotHttp { start: String::new() },
+                other => other,
+            };
+            match parser.push(piece).map_err(not_http)? {
                 Some((head, taken)) => {
                     assert!(taken <= piece.len());
                     found = Some((head.clone(), BodyDecoder::new(head.framing)));

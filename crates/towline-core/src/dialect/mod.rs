@@ -102,16 +102,18 @@ impl Decoder {
         }
     }
 
-    /// Decodes one frame and appends its events. The error is a protocol error.
+    /// The one event of a frame that is like the last one: all that it means.
+    #[inline]
+    pub(crate) fn decode_alike(&mut self, frame: &[u8]) -> Option<Event> {
+        self.templates.decode(frame)
+    }
+
+    /// Decodes a frame that is not like the last one and appends its events. The error is a protocol error.
     pub(crate) fn decode(
         &mut self,
         frame: &[u8],
         events: &mut VecDeque<Event>,
     ) -> Result<Verdict, NotARecord> {
-        if let Some(event) = self.templates.decode(frame) {
-            events.push_back(event);
-            return Ok(Verdict::More);
-        }
         let (before, replaced) = (events.len(), self.replaced_text);
         let verdict = self.decode_any(frame, events)?;
         if verdict == Verdict::More && events.len() == before + 1 && self.replaced_text == replaced {
@@ -129,7 +131,7 @@ impl Decoder {
         events.pop_front().filter(|_| is_all)
     }
 
-    /// Decodes one frame by the general parser.
+    /// Decodes one frame by the general parser, and learns nothing from it.
     pub(crate) fn decode_any(
         &mut self,
         frame: &[u8],

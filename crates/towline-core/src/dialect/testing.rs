@@ -21,7 +21,13 @@ impl Reader {
 
     /// Decodes a frame as streams do: by the template where it fits.
     pub fn decode(&mut self, frame: &[u8], events: &mut VecDeque<Event>) -> Meaning {
-        Meaning(self.0.decode(frame, events))
+        Meaning(match self.0.decode_alike(frame) {
+            Some(event) => {
+                events.push_back(event);
+                Ok(Verdict::More)
+            }
+            None => self.0.decode(frame, events),
+        })
     }
 
     /// Decodes a frame by the general parser.
