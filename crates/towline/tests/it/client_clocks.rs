@@ -25,11 +25,9 @@ async fn end_in_stopped_time(stream: &mut Stream) -> (Outcome, Duration) {
     tokio::time::pause();
     let before = tokio::time::Instant::now();
     // Not `soon`: that would be the next deadline.
-    let end = loop {
-        match stream.next().await.unwrap() {
-            Item::Event(event) => panic!("one event too many: {event:?}"),
-            Item::End(outcome) => break *outcome,
-        }
+    let end = match stream.next().await.unwrap() {
+        Item::Event(event) => panic!("one event too many: {event:?}"),
+        Item::End(outcome) => *outcome,
     };
     (end, before.elapsed())
 }

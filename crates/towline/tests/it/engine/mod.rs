@@ -141,10 +141,13 @@ fn is_readable(engine: &Engine, within: Duration) -> bool {
     }
 }
 
+/// A job's end, waited for.
+type Ending = Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>;
+
 /// Records a job's state each time the job tells of news, at that very moment.
 struct Recorder {
     job: Job,
-    end: Mutex<Option<Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>>>,
+    end: Mutex<Option<Ending>>,
     states: Mutex<Vec<JobState>>,
 }
 
