@@ -141,10 +141,12 @@ fn is_readable(engine: &Engine, within: Duration) -> bool {
     }
 }
 
+type End = Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>;
+
 /// Records a job's state each time the job tells of news, at that very moment.
 struct Recorder {
     job: Job,
-    end: Mutex<Option<Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>>>,
+    end: Mutex<Option<End>>,
     states: Mutex<Vec<JobState>>,
 }
 
