@@ -25,6 +25,7 @@ pub mod host;
 pub mod http1;
 pub mod job;
 pub mod log;
+mod json;
 pub mod outcome;
 pub mod retry;
 pub mod stream;
