@@ -70,7 +70,8 @@ impl From<&Error> for Exit {
             | ErrorKind::Busy
             | ErrorKind::Protocol
             | ErrorKind::Limit
-            | ErrorKind::Redirect => Self::Failed,
+            | ErrorKind::Redirect
+            | ErrorKind::Task => Self::Failed,
         }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use towline::Error;
-
 use crate::exit::Exit;
 use crate::out::{self, WriteError};
 use crate::stop::Stop;
@@ -29,19 +27,19 @@ pub struct Complaint {
     /// What is wrong, naming the input.
     pub message: String,
     /// What to do next.
-    pub hint: Option<String>,
+    pub hints: Vec<String>,
 }
 
 impl Complaint {
     /// A message that says by itself what to do.
     pub fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: None }
+        Self { message: message.into(), hints: Vec::new() }
     }
 
-    /// The same message with what to do about it.
+    /// The same message with something to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hints.push(hint.into());
         self
     }
 }
@@ -55,11 +53,6 @@ impl Failure {
     /// Wrong use, with a hint.
     pub fn usage_with(message: impl Into<String>, hint: impl Into<String>) -> Self {
         Self::Usage(Complaint::new(message).hint(hint))
-    }
-
-    /// A failed request; `hint` is what to do about it.
-    pub fn request(error: &Error, hint: Option<String>) -> Self {
-        Self::Request(Complaint { message: error.to_string(), hint }, Exit::from(error))
     }
 
     /// Tells the person, and gives the status.

@@ -1,11 +1,19 @@
 //! The only ways to standard output and standard error.
 //!
-//! Standard output is written without a buffer, so that every piece is seen when it comes, and a closed pipe is an
-//! ordinary ending. Errors of standard error are ignored: there is nobody left to tell.
+//! Standard output is written at once, or, by a view that says when, as soon as nothing more has come; so every piece is
+//! seen when it comes. A closed pipe is an ordinary ending. Errors of standard error are ignored: there is nobody left to tell.
 
 use std::fmt;
 use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
+use std::sync::OnceLock;
+
+#[cfg(unix)]
+use nix::{
+    errno::Errno,
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+};
+use tokio::sync::watch;
 
 use crate::failure::Complaint;
 use crate::visible::{self, Visible};
@@ -32,8 +40,6 @@ pub enum Style {
     Plain,
     /// Less important.
     Dim,
-    /// More important.
-    Bold,
 }
 
 impl Style {
@@ -41,7 +47,6 @@ impl Style {
         match self {
             Self::Plain => "\u{1b}[0m",
             Self::Dim => "\u{1b}[2m",
-            Self::Bold => "\u{1b}[1m",
         }
     }
 }
@@ -54,7 +59,12 @@ pub struct Out {
     color: bool,
     visible: Visible,
     at_line_start: bool,
+    /// What waits for [`Out::flush`]; `None` where everything is written at once.
+    held: Option<String>,
 }
+
+/// So much is held at most, in bytes.
+const HELD_BYTES: usize = 64 << 10;
 
 impl Out {
     /// Standard output as it is now.
@@ -66,17 +76,18 @@ impl Out {
             color: terminal && colors(),
             visible: Visible::default(),
             at_line_start: true,
+            held: None,
         }
+    }
+
+    /// The same, but what is written waits for [`flush`](Self::flush), or for there to be much of it.
+    pub fn held() -> Self {
+        Self { held: Some(String::new()), ..Self::new() }
     }
 
     /// Whether a person looks at it.
     pub fn is_terminal(&self) -> bool {
         self.terminal
-    }
-
-    /// Whether the last thing written was a line end, or nothing was written.
-    pub fn is_at_line_start(&self) -> bool {
-        self.at_line_start
     }
 
     /// Text from outside: as it is into a pipe or file, made visible on a terminal.
@@ -97,15 +108,30 @@ impl Out {
     /// Our own text, and control sequences.
     pub fn write(&mut self, text: &str) -> Result<(), WriteError> {
         let Some(last) = text.as_bytes().last() else { return Ok(()) };
+        self.at_line_start = *last == b'\n';
+        let Some(held) = &mut self.held else { return self.write_now(text.as_bytes()) };
+        held.push_str(text);
+        if held.len() > HELD_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is held.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        let Some(mut held) = self.held.take_if(|held| !held.is_empty()) else { return Ok(()) };
+        self.write_now(held.as_bytes())?;
+        held.clear();
+        self.held = Some(held);
+        Ok(())
+    }
+
+    fn write_now(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         match &mut self.file {
-            Some(file) => write_all(file, text.as_bytes())?,
+            Some(file) => write_all(file, bytes)?,
             None => {
                 let mut stdout = io::stdout();
-                stdout.write_all(text.as_bytes())?;
+                stdout.write_all(bytes)?;
                 stdout.flush()?;
             }
         }
-        self.at_line_start = *last == b'\n';
         Ok(())
     }
 
@@ -168,13 +194,19 @@ fn write_all(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
 
 #[cfg(unix)]
 fn wait_until_writable(file: &File) -> io::Result<()> {
-    use std::os::fd::AsFd as _;
+    wait_for(file, PollFlags::POLLOUT)
+}
 
-    use nix::errno::Errno;
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-    match poll(&mut [PollFd::new(file.as_fd(), PollFlags::POLLOUT)], PollTimeout::NONE) {
-        Ok(_) | Err(Errno::EINTR) => Ok(()),
-        Err(error) => Err(error.into()),
+/// Waits for events, and for errors in any case.
+#[cfg(unix)]
+fn wait_for(file: &File, events: PollFlags) -> io::Result<()> {
+    use std::os::fd::AsFd as _;
+    loop {
+        match poll(&mut [PollFd::new(file.as_fd(), events)], PollTimeout::NONE) {
+            Ok(0) | Err(Errno::EINTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -189,19 +221,29 @@ fn wait_until_writable(_file: &File) -> io::Result<()> {
 /// # Cancel safety
 /// Safe: nothing is lost.
 pub async fn closed() {
-    #[cfg(unix)]
-    {
-        use tokio::io::{Interest, unix::AsyncFd};
-        // A terminal that goes away sends SIGHUP; a file has no reader.
-        if !io::stdout().is_terminal()
-            && let Ok(file) = unbuffered()
-            && let Ok(watched) = AsyncFd::with_interest(file, Interest::ERROR)
-            && watched.ready(Interest::ERROR).await.is_ok()
-        {
-            return;
-        }
+    static CLOSED: OnceLock<watch::Receiver<bool>> = OnceLock::new();
+    let mut closed = CLOSED.get_or_init(watch_closed).clone();
+    if closed.wait_for(|closed| *closed).await.is_err() {
+        std::future::pending::<()>().await;
     }
-    std::future::pending().await
+}
+
+/// Starts a thread that watches standard output. A terminal that goes away sends SIGHUP; a file has no reader.
+fn watch_closed() -> watch::Receiver<bool> {
+    let (sender, receiver) = watch::channel(false);
+    #[cfg(unix)]
+    if !io::stdout().is_terminal()
+        && let Ok(file) = unbuffered()
+    {
+        let watch = move || {
+            if wait_for(&file, PollFlags::empty()).is_ok() {
+                sender.send_replace(true);
+            }
+        };
+        // Without the thread a closed pipe is noticed at the next write.
+        drop(std::thread::Builder::new().name("towline-closed".into()).spawn(watch));
+    }
+    receiver
 }
 
 /// Whether colours are wanted: not with `NO_COLOR`, not on a dumb terminal.
@@ -219,6 +261,13 @@ pub fn stderr_is_terminal() -> bool {
 pub fn stderr(text: &str) {
     // There is nobody to tell that nobody can be told.
     let _gone = io::stderr().write_all(text.as_bytes());
+}
+
+/// Begins a new line where a terminal has echoed `^C`, or shows a pipe's text, behind which nothing belongs.
+pub fn stderr_break() {
+    if io::stderr().is_terminal() && !io::stdout().is_terminal() {
+        stderr("\n");
+    }
 }
 
 /// A line on standard error.
@@ -249,7 +298,7 @@ pub fn hint(message: &str) {
 /// What went wrong and what to do next.
 pub fn complain(complaint: &Complaint) {
     error(&complaint.message);
-    if let Some(text) = &complaint.hint {
+    for text in &complaint.hints {
         hint(text);
     }
 }

@@ -38,7 +38,8 @@ impl Default for Clocks {
 pub struct Limits {
     /// The longest line or event, in bytes. Default 32 MiB.
     pub line_bytes: usize,
-    /// The most text, thinking included, that a reply may hold, in bytes. Default 64 MiB.
+    /// The most a reply may hold, in bytes: text and thinking as they are, tool calls, images and log probabilities by
+    /// the length of their records. Default 64 MiB.
     pub reply_bytes: usize,
     /// How much of an error response's body is read, in bytes. Default 64 KiB.
     pub error_body_bytes: usize,

@@ -170,8 +170,8 @@ const QUOTE_CHARS: usize = 300;
 /// The server's words in an error body: the `error` of a JSON object, else the start of the text.
 fn message_in_body(body: &[u8]) -> String {
     if let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) {
-        if let Some(error) = value.get("error") {
-            return message_in_error(error);
+        if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
+            return message_in_error(error, &value);
         }
         if let Some(text) = value.get("message").or_else(|| value.get("detail")).and_then(|m| m.as_str()) {
             return quote(text.as_bytes());
@@ -180,12 +180,17 @@ fn message_in_body(body: &[u8]) -> String {
     quote(body)
 }
 
-/// The words of an `error` value, which servers send as a string or as an object with a `message`.
-pub(crate) fn message_in_error(error: &serde_json::Value) -> String {
+/// The words of an `error` value, which servers send as a string or as an object with a `message`, and where to sign in
+/// if the object around it says that.
+pub(crate) fn message_in_error(error: &serde_json::Value, around: &serde_json::Value) -> String {
     let text = error.as_str().or_else(|| error.get("message").and_then(|m| m.as_str()));
-    match text {
+    let message = match text {
         Some(text) => quote(text.as_bytes()),
         None => quote(error.to_string().as_bytes()),
+    };
+    match around.get("signin_url").and_then(|url| url.as_str()) {
+        Some(url) => format!("{message} (sign in at {})", quote(url.as_bytes())),
+        None => message,
     }
 }
 

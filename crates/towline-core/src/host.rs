@@ -54,12 +54,9 @@ pub fn parse(text: &str) -> Result<Host, HostError> {
             None => (None, text),
         },
     };
-    if rest.split('/').next().is_some_and(|authority| authority.contains('@'))
-        && scheme.as_deref() != Some("unix")
-    {
-        return Err(HostError(
-            "the host contains credentials; give the key as OLLAMA_API_KEY or an Authorization header".into(),
-        ));
+    let before_path = &text[..text.len() - rest.len() + rest.find('/').unwrap_or(rest.len())];
+    if before_path.contains('@') && scheme.as_deref() != Some("unix") {
+        return Err(credentials());
     }
     let (scheme, default_port) = match scheme.as_deref() {
         None if text == "ollama.com" => (Scheme::Https, 443),
@@ -87,6 +84,8 @@ pub fn parse(text: &str) -> Result<Host, HostError> {
         None => (default_port, None),
         Some(port) => match port.parse::<u16>() {
             Ok(port) => (port, None),
+            // No port, but a password with a slash in it.
+            Err(_) if path.contains('@') => return Err(credentials()),
             Err(_) => (default_port, Some(format!("{port:?} is not a port; using {default_port}"))),
         },
     };
@@ -94,6 +93,12 @@ pub fn parse(text: &str) -> Result<Host, HostError> {
     check_path(path)?;
     let base_path = if path.is_empty() { String::new() } else { format!("/{path}") };
     Ok(Host { endpoint: Endpoint { scheme, host: connectable(host), port, base_path }, warning })
+}
+
+fn credentials() -> HostError {
+    HostError(
+        "the host contains credentials; give the key as OLLAMA_API_KEY or an Authorization header".into(),
+    )
 }
 
 /// Host and port. The text after the last colon is the port, unless the whole is an IPv6 address.

@@ -242,6 +242,7 @@ pub struct Reply {
 }
 
 impl Reply {
+    #[inline]
     pub(crate) fn absorb(&mut self, event: &Event) {
         match event {
             Event::Text(text) => self.text.push_str(text),

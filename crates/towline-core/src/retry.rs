@@ -41,8 +41,10 @@ impl RetryPolicy {
         if asked > self.max_wait {
             return None;
         }
-        let doubled = self.first_wait.saturating_mul(1 << (tries - 1).min(16)).min(self.max_wait);
-        Some(doubled.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0)).max(asked))
+        let doubled = self.first_wait.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(self.max_wait);
+        // In whole numbers: for an f64 a long wait is not exact, and what is no number would panic.
+        let of_1024 = 512 + (jitter.clamp(0.0, 1.0) * 512.0) as u128;
+        Some(Duration::from_nanos_u128(doubled.as_nanos() * of_1024 / 1024).max(asked))
     }
 }
 

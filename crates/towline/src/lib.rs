@@ -36,6 +36,7 @@ mod stream;
 mod transport;
 mod unary;
 
+pub use blob::Upload;
 pub use client::Client;
 pub use config::{Api, ApiKey, Config};
 pub use engine::{Engine, EngineConfig, Job};
@@ -64,3 +65,8 @@ pub use towline_core::log::Offset;
 pub use towline_core::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
 pub use towline_core::retry::RetryPolicy;
 pub use towline_core::stream::Phase;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

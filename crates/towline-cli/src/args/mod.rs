@@ -6,7 +6,8 @@ mod run;
 mod serve;
 mod shared;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -18,7 +19,7 @@ pub use models::{
 };
 pub use run::RunArgs;
 pub use serve::{CompletionsArgs, RunnerArgs, ServeArgs};
-pub use shared::{ApiChoice, ClockArgs, ServerArgs};
+pub use shared::ServerArgs;
 
 use crate::exit::Exit;
 use crate::out;
@@ -96,6 +97,30 @@ pub enum Command {
     Runner(RunnerArgs),
 }
 
+impl Command {
+    /// How long the command may take to end once a signal has asked it to.
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(match self {
+            // Nothing to wait for, unless nobody takes the output.
+            Self::Run(_)
+            | Self::List(_)
+            | Self::Show(_)
+            | Self::Ps(_)
+            | Self::Pull(_)
+            | Self::Push(_)
+            | Self::Create(_)
+            | Self::Cp(_)
+            | Self::Rm(_)
+            | Self::Bench(_)
+            | Self::Completions(_) => 2,
+            // Running answers may end.
+            Self::Serve(_) => 10,
+            // It ends with its server, to which Ctrl-C goes as well.
+            Self::Runner(_) => 60,
+        })
+    }
+}
+
 /// The arguments with `--think LEVEL` written as `--think=LEVEL`, so that `--think PROMPT` needs no `--`.
 pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
@@ -118,9 +143,10 @@ pub fn explain(error: &clap::Error) -> Exit {
     if let Some(prompt) = unknown_command(error).filter(|text| text.contains(char::is_whitespace)) {
         out::hint(&format!("a prompt goes behind run: towline run {prompt:?}"));
     }
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Completed,
-        _ => Exit::Usage,
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        Exit::Completed
+    } else {
+        Exit::Usage
     }
 }
 
@@ -129,11 +155,6 @@ fn unknown_command(error: &clap::Error) -> Option<&str> {
         (ErrorKind::InvalidSubcommand, Some(ContextValue::String(text))) => Some(text),
         _ => None,
     }
-}
-
-/// A file argument as text, for messages.
-pub fn shown(path: &OsStr) -> String {
-    path.to_string_lossy().into_owned()
 }
 
 #[cfg(test)]

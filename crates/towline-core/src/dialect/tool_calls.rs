@@ -14,6 +14,8 @@ const MAX_OPEN_CALLS: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct ToolCalls {
     open: Vec<(u64, PartialToolCall)>,
+    /// How much text they hold.
+    bytes: usize,
 }
 
 impl ToolCalls {
@@ -60,19 +62,28 @@ impl ToolCalls {
         let call = &mut self.open[at].1;
         if call.id.is_none() {
             call.id = id.map(str::to_owned);
+            self.bytes += id.map_or(0, str::len);
         }
         // Some servers repeat the whole name with every piece, others send it in pieces.
         if let Some(name) = name.filter(|name| *name != call.name) {
             call.name.push_str(name);
+            self.bytes += name.len();
         }
         if let Some(arguments) = function.get("arguments").and_then(Value::as_str) {
             call.arguments.push_str(arguments);
+            self.bytes += arguments.len();
         }
+    }
+
+    /// How much text the calls hold that are not complete yet.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// The answer is finished: every open call is complete.
     pub(super) fn finish(&mut self, events: &mut VecDeque<Event>) {
         self.open.sort_by_key(|(index, _)| *index);
+        self.bytes = 0;
         for (_, call) in self.open.drain(..) {
             events.push_back(Event::ToolCall(Box::new(ToolCall {
                 id: call.id,

@@ -5,6 +5,8 @@
 
 mod ndjson;
 mod sse;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -42,6 +44,7 @@ pub struct Framer {
     /// Up to where `buffer` was searched for the end of the line at `start`.
     searched: usize,
     limit: usize,
+    too_long: bool,
     at_body_start: bool,
     finished: bool,
     /// The length of the last frame, when the end of the body stood in for its line end.
@@ -49,6 +52,9 @@ pub struct Framer {
     sse: sse::Event,
     /// The last event that had to be joined from several lines, lent out by `next_frame`.
     sse_joined: Vec<u8>,
+    /// How many bytes were looked at or moved.
+    #[cfg(test)]
+    work: usize,
 }
 
 /// A line or event is longer than the limit.
@@ -73,11 +79,14 @@ impl Framer {
             start: 0,
             searched: 0,
             limit,
+            too_long: false,
             at_body_start: true,
             finished: false,
             cut_tail: 0,
             sse: sse::Event::default(),
             sse_joined: Vec::new(),
+            #[cfg(test)]
+            work: 0,
         }
     }
 
@@ -91,6 +100,10 @@ impl Framer {
             (self.start, self.searched) = (0, 0);
         } else if self.start >= self.buffer.len() / 2 {
             // Moves at most as many bytes as were consumed since the last move: linear over the body.
+            #[cfg(test)]
+            {
+                self.work += self.buffer.len() - self.start;
+            }
             self.buffer.drain(..self.start);
             self.searched -= self.start;
             self.start = 0;
@@ -115,7 +128,11 @@ impl Framer {
     ///
     /// # Errors
     /// [`LineTooLong`], again at every call: such a body cannot be read on.
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
+        if self.too_long {
+            return Err(LineTooLong { limit: self.limit });
+        }
         if self.at_body_start && !self.skip_bom() {
             return Ok(None);
         }
@@ -152,8 +169,19 @@ impl Framer {
         Ok(Some(&self.buffer[from..]).filter(|body| !is_blank(body)))
     }
 
-    fn check_limit(&self, len: usize) -> Result<(), LineTooLong> {
-        if len > self.limit { Err(LineTooLong { limit: self.limit }) } else { Ok(()) }
+    /// Where `find` first finds something in what was not searched yet.
+    fn search(&mut self, find: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
+        let found = find(&self.buffer[self.searched..]).map(|at| self.searched + at);
+        #[cfg(test)]
+        {
+            self.work += found.map_or(self.buffer.len(), |at| at + 1) - self.searched;
+        }
+        found
+    }
+
+    fn check_limit(&mut self, len: usize) -> Result<(), LineTooLong> {
+        self.too_long = len > self.limit;
+        if self.too_long { Err(LineTooLong { limit: self.limit }) } else { Ok(()) }
     }
 }
 

@@ -6,10 +6,11 @@ use memchr::memchr;
 use super::{Framer, LineTooLong, is_blank};
 
 impl Framer {
+    #[inline]
     pub(super) fn next_ndjson(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
         loop {
-            let (line, next) = match memchr(b'\n', &self.buffer[self.searched..]) {
-                Some(at) => (self.start..self.searched + at, self.searched + at + 1),
+            let (line, next) = match self.search(|bytes| memchr(b'\n', bytes)) {
+                Some(end) => (self.start..end, end + 1),
                 None => {
                     self.searched = self.buffer.len();
                     let rest = self.start..self.buffer.len();

@@ -87,9 +87,8 @@ impl Framer {
                 self.searched = self.searched.max(self.start);
             }
         }
-        let line = match find_line_end(&self.buffer[self.searched..]) {
-            Some(at) => {
-                let end = self.searched + at;
+        let line = match self.search(find_line_end) {
+            Some(end) => {
                 self.sse.after_cr = self.buffer[end] == b'\r';
                 let line = self.start..end;
                 (self.start, self.searched) = (end + 1, end + 1);

@@ -17,10 +17,12 @@ const EVERY_CUT_BYTES: usize = 2 << 10;
 /// Lengths of prefixes to try; of a long stream fewer, but most of those that end near its terminal record.
 fn lengths(case: &Case) -> impl Iterator<Item = usize> {
     let whole = case.stream.len();
-    let (far, near) = match whole {
-        0..=EVERY_CUT_BYTES => (1, 1),
-        0..20_000 => ((whole / 199) | 1, 1),
-        _ => ((whole / 29) | 1, 11),
+    let (far, near) = if whole <= EVERY_CUT_BYTES {
+        (1, 1)
+    } else if whole < 20_000 {
+        ((whole / 199) | 1, 1)
+    } else {
+        ((whole / 29) | 1, 11)
     };
     let tail = whole.saturating_sub(400);
     (0..tail).step_by(far).chain((tail..whole).step_by(near)).chain([whole])

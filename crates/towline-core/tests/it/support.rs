@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use proptest::test_runner::{Config as ProptestConfig, RngSeed};
 use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
 use towline_core::error::{Error, ErrorKind, Origin};
@@ -9,6 +10,16 @@ use towline_core::event::{Event, TokenLogprob, Usage};
 use towline_core::outcome::{Outcome, Stats};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 use towline_testkit::corpus::{self, Case};
+
+/// Random cases, the same ones at every run.
+pub(crate) fn cases(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        rng_seed: RngSeed::Fixed(1),
+        ..ProptestConfig::default()
+    }
+}
 
 /// Everything a stream yielded.
 #[derive(Debug, Clone, PartialEq)]

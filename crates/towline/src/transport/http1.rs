@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use towline_core::endpoint::Endpoint;
-use towline_core::http1::{
-    BodyDecoder, BodyFraming, HeadLimits, HeadParser, Headers, ResponseHead, encode_request,
-};
+use towline_core::http1::{BodyDecoder, HeadLimits, HeadParser, Headers, ResponseHead, encode_request};
 
 use super::body::Read;
 use super::error::{ErrorKind, Sent, TransportError};
@@ -63,7 +61,7 @@ impl Http1 {
             origin,
             pool,
         };
-        if head.framing == BodyFraming::Empty {
+        if body.decoder.is_complete() {
             body.release();
         }
         Ok((head, body))

@@ -227,6 +227,12 @@ impl Connection {
 
     async fn exchange(self, request: Request) -> Result<Response, TransportError> {
         let Self { endpoint, origin, link, transport, .. } = self;
+        if request.headers.contains("host") {
+            let kind = ErrorKind::InvalidRequest(
+                "the Host header follows from the address and cannot be given".into(),
+            );
+            return Err(TransportError::new(kind, Sent::Nothing, &endpoint));
+        }
         let limits = transport.shared.config.limits;
         let (status, headers, wire) = match link {
             Exclusive::Http1(link) => {

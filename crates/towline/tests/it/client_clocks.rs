@@ -25,10 +25,11 @@ async fn end_in_stopped_time(stream: &mut Stream) -> (Outcome, Duration) {
     tokio::time::pause();
     let before = tokio::time::Instant::now();
     // Not `soon`: that would be the next deadline.
-    match stream.next().await.unwrap() {
+    let end = match stream.next().await.unwrap() {
         Item::Event(event) => panic!("one event too many: {event:?}"),
-        Item::End(outcome) => (*outcome, before.elapsed()),
-    }
+        Item::End(outcome) => *outcome,
+    };
+    (end, before.elapsed())
 }
 
 fn timed_out(clock: Clock, limit: Duration, may_have_had_effect: bool) -> Ending {

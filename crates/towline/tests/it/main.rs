@@ -1,6 +1,7 @@
-//! The library from outside: the client against real sockets.
+//! The library from outside: the client and the engine against real sockets.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test names the one it wants")]
 
 mod blocking;
 mod client_clocks;
@@ -17,4 +18,5 @@ mod client_support;
 mod client_transport;
 mod client_wakes;
 mod endpoints;
+mod engine;
 mod resume;

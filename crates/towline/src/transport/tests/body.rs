@@ -214,11 +214,15 @@ async fn a_name_without_address_is_resolve() {
 }
 
 #[tokio::test]
-async fn a_header_with_a_line_break_is_refused_before_anything_is_sent() {
-    let server = Server::answering(response(200, "", ""));
-    let mut request = get();
-    request.headers.push("X-A", "b\r\nX-C: d");
-    let error = open(&transport(), &server.endpoint(), request).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)));
-    assert_eq!(error.sent(), Sent::Nothing);
+async fn headers_that_would_change_the_request_are_refused_before_anything_is_sent() {
+    let server = Server::start(|_, mut peer| {
+        assert!(peer.request_head().is_none(), "nothing is sent");
+    });
+    for (name, value) in [("X-A", "b\r\nX-C: d"), ("Host", "elsewhere"), ("content-length", "7")] {
+        let mut request = get();
+        request.headers.push(name, value);
+        let error = open(&transport(), &server.endpoint(), request).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)), "{name}");
+        assert_eq!(error.sent(), Sent::Nothing);
+    }
 }

@@ -1,0 +1,39 @@
+//! How much work framing is, by a count of the bytes looked at or moved.
+
+use super::*;
+
+/// The work for a body that comes in pieces of one size, polled after each.
+fn work(framing: Framing, body: &[u8], piece_bytes: usize) -> usize {
+    let mut framer = Framer::new(framing, DEFAULT_LINE_LIMIT_BYTES);
+    for piece in body.chunks(piece_bytes) {
+        framer.input().extend_from_slice(piece);
+        while framer.next_frame().unwrap().is_some() {}
+    }
+    framer.work
+}
+
+#[test]
+fn the_work_is_linear_whatever_the_pieces() {
+    let line = "0123456789abcdef".repeat(1 << 16);
+    let long = format!("data: {line}\n\n");
+    let many = format!("data: {}\n\n", &line[..130]).repeat(1 << 13);
+    let parts = format!("data: {}\r\n", &line[..130]).repeat(1 << 13) + "\r\n";
+    for framing in [Framing::Ndjson, Framing::Sse, Framing::Whole] {
+        for body in [&long, &many, &parts] {
+            for piece_bytes in [1, 7, 130, 137, 4 << 10, 16 << 10, 1 << 20, usize::MAX] {
+                let work = work(framing, body.as_bytes(), piece_bytes);
+                let most = 2 * body.len();
+                assert!(work <= most, "{framing:?} in pieces of {piece_bytes}: {work} > {most}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_line_of_32_megabytes_in_small_pieces() {
+    let body = [&vec![b'x'; (32 << 20) - 1][..], b"\n"].concat();
+    for framing in [Framing::Ndjson, Framing::Sse] {
+        let work = work(framing, &body, 16 << 10);
+        assert_eq!(work, body.len(), "{framing:?}: each byte is looked at once");
+    }
+}
