@@ -1,1 +1,91 @@
-fn main() {}
+//! `towline`: model streams in a terminal.
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`args`] | what can be typed |
+//! | [`cmd`] | one file per verb |
+//! | [`environment`], [`server`] | which server is meant, and how it is reached |
+//! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
+//! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
+//! | [`models`], [`modelfile`], [`mod@bench`], [`stats`] | what the verbs know |
+//! | [`failure`], [`hint`], [`exit`] | what went wrong, what to do about it, what the shell is told |
+//! | [`stop`] | Ctrl-C and SIGTERM |
+//!
+//! Commands run on a thread of their own; the first thread only watches for signals and for the end. So a blocked
+//! terminal or pipe never keeps Ctrl-C from working, and nothing is waited for once the end is known.
+
+#![allow(unreachable_pub, reason = "a binary has no outside; pub means shared between modules")]
+
+mod args;
+mod bench;
+mod cmd;
+mod drive;
+mod duration;
+mod environment;
+mod exit;
+mod failure;
+mod hint;
+mod human;
+mod json;
+mod modelfile;
+mod models;
+mod out;
+mod prompt;
+mod server;
+mod stats;
+mod stop;
+mod table;
+mod view;
+mod visible;
+
+use clap::Parser as _;
+
+use crate::exit::Exit;
+
+fn main() {
+    std::process::exit(run().code().into())
+}
+
+fn run() -> Exit {
+    let cli = match args::Cli::try_parse_from(args::joined(std::env::args_os())) {
+        Ok(cli) => cli,
+        Err(error) => return args::explain(&error),
+    };
+    let watching = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return cannot_start(&error),
+    };
+    // Before the command begins: whatever it does then can be stopped in good order.
+    let signals = {
+        let _context = watching.enter();
+        stop::Signals::new()
+    };
+    let grace = cli.command.grace();
+    let (sender, stopper) = stop::channel();
+    let (done, finished) = tokio::sync::oneshot::channel();
+    let work = move || {
+        let runtime = match runtime() {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                cannot_start(&error);
+                return;
+            }
+        };
+        let exit = runtime.block_on(cmd::run(cli, stopper));
+        // The other side only goes away when the process does.
+        let _gone = done.send(exit);
+    };
+    match std::thread::Builder::new().name("towline-work".into()).spawn(work) {
+        Ok(_unjoined) => watching.block_on(stop::watch(signals, grace, sender, finished)),
+        Err(error) => cannot_start(&error),
+    }
+}
+
+fn cannot_start(error: &std::io::Error) -> Exit {
+    out::error(&format!("the program cannot start: {error}"));
+    Exit::Failed
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
+}

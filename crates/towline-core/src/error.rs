@@ -49,6 +49,7 @@ impl Error {
     pub fn from_status(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
         let said = message_in_body(body);
         let kind = match status {
+            300..=399 => ErrorKind::Redirect,
             401 | 403 => ErrorKind::Unauthorized,
             404 => ErrorKind::NotFound,
             429 | 503 => ErrorKind::Busy,
@@ -112,6 +113,8 @@ pub enum ErrorKind {
     TimedOut,
     /// The caller cancelled.
     Cancelled,
+    /// The caller's own task failed or panicked.
+    Task,
 }
 
 impl ErrorKind {
@@ -133,6 +136,7 @@ impl ErrorKind {
             Self::Redirect => "redirect",
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
+            Self::Task => "task",
         }
     }
 }

@@ -7,6 +7,7 @@
 //! | [`stream`] | the lifecycle: what happened → events, then one outcome |
 //! | [`api`] | requests and responses as typed data |
 //! | [`host`], [`endpoint`], [`http1`] | where a server is, and HTTP/1.1 on the way there |
+//! | [`job`], [`log`] | what a background job is doing, and what it has received |
 //! | [`retry`] | when a request may be sent again |
 //! | [`clocks`] | deadlines and limits |
 //! | [`event`], [`outcome`], [`error`] | what a stream yields, how it ended, what went wrong |
@@ -22,7 +23,9 @@ pub mod error;
 pub mod event;
 pub mod host;
 pub mod http1;
+pub mod job;
 mod json;
+pub mod log;
 pub mod outcome;
 pub mod retry;
 pub mod stream;

@@ -16,7 +16,8 @@ pub struct Outcome {
     pub reply: Reply,
     /// Counts and times.
     pub stats: Stats,
-    /// Why earlier tries of the same request failed, in order. Usually empty.
+    /// Why earlier tries of the same request failed, in order, and why a cut answer could not be gone on with. Usually
+    /// empty.
     pub retried: Vec<Error>,
 }
 
@@ -266,6 +267,9 @@ pub struct Stats {
     pub undecoded_bytes: u64,
     /// Places where invalid text was replaced by U+FFFD.
     pub replaced_text: u64,
+    /// How often the stream was cut and gone on with by a further request: the text is stitched from that many more
+    /// pieces than one.
+    pub stitches: u32,
     /// From the start to the first record.
     pub first_event: Option<Duration>,
     /// From the start to the end.

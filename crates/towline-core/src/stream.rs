@@ -174,6 +174,17 @@ impl Lifecycle {
         next
     }
 
+    /// The stream that goes on where `outcome` was cut, by a further request. What was received stays, and the outcome
+    /// will say that the text is stitched.
+    #[must_use]
+    pub fn continued(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
+        let (reply, stats) = (outcome.reply.clone(), outcome.stats);
+        let mut next = self.again(dialect, outcome, now);
+        next.reply = reply;
+        next.stats = Stats { stitches: stats.stitches + 1, ..stats };
+        next
+    }
+
     /// Why earlier tries failed.
     pub fn retried(&self) -> &[Error] {
         &self.retried
@@ -255,6 +266,21 @@ impl Lifecycle {
     pub fn cancel(&mut self, reason: &str, now: Instant) {
         self.now = now;
         self.stop_by(Stop::Cancel(reason.to_owned()));
+    }
+
+    /// A deadline that others keep has passed: the stream ends as its total clock would end it.
+    pub fn expire(&mut self, limit: Duration, now: Instant) {
+        self.now = now;
+        self.stop_by(Stop::Clock(Due { at: now, clock: Clock::Total, limit }));
+    }
+
+    /// The stream is read on after a pause that was not the server's: its clocks between records start again.
+    pub fn unpaused(&mut self, now: Instant) {
+        self.now = now;
+        (self.marks.alive, self.marks.record) = (now, now);
+        if !matches!(self.state, State::Connecting) {
+            self.marks.sent = now;
+        }
     }
 
     /// Time has passed.
@@ -447,7 +473,8 @@ impl Lifecycle {
         self.stats.records += 1;
         self.marks.record = self.now;
         if matches!(self.state, State::Waiting) {
-            self.stats.first_event = Some(self.now.saturating_duration_since(self.marks.started));
+            let after = self.now.saturating_duration_since(self.marks.started);
+            self.stats.first_event.get_or_insert(after);
             self.state = State::Streaming;
         }
     }
@@ -558,11 +585,11 @@ impl Lifecycle {
 
     fn end(&mut self, ending: Ending) {
         let mut stats = self.stats;
-        stats.replaced_text = self.decoder.replaced_text;
+        stats.replaced_text += self.decoder.replaced_text;
         stats.total = self.now.saturating_duration_since(self.marks.started);
         let mut reply = std::mem::take(&mut self.reply);
         reply.partial_tool_calls = self.decoder.take_partial_tool_calls();
-        reply.model = self.decoder.model.take();
+        reply.model = self.decoder.model.take().or(reply.model);
         reply.context = std::mem::take(&mut self.decoder.context);
         self.framer.clear();
         self.state = State::Ended(Some(Box::new(Outcome {

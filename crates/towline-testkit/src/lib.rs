@@ -8,6 +8,8 @@
 //! - [`chunk`] cuts bytes into every interesting sequence of pieces.
 //! - [`corpus`] reads the streams under `/corpus` with what a correct reader makes of them.
 //! - [`records`] writes the usual Ollama and OpenAI records.
+//! - [`fakemodel`] is a whole fake server, where the model's name chooses what happens; [`paced`] is one for
+//!   benches with thousands of streams.
 //! - [`ports`] has addresses that refuse, or that never answer.
 //!
 //! A stalled stream takes three lines:
@@ -28,8 +30,10 @@
 pub mod chunk;
 mod connection;
 pub mod corpus;
+pub mod fakemodel;
 pub mod http;
 mod ledger;
+pub mod paced;
 pub mod ports;
 mod proxy;
 pub mod records;

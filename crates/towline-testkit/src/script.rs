@@ -178,6 +178,14 @@ impl Script {
         self
     }
 
+    /// The steps after the reading of the request.
+    pub(crate) fn without_request(mut self) -> Script {
+        if self.begins_with_request() {
+            self.steps.remove(0);
+        }
+        self
+    }
+
     pub fn read_request(self) -> Script {
         self.step(Step::ReadRequest)
     }

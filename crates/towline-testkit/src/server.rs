@@ -309,13 +309,6 @@ impl Server {
     pub fn wait_until_over(&self, connection: usize, within: Duration) -> bool {
         self.ledger.wait(within, |state| state.connections.get(connection)?.over.then_some(())).is_some()
     }
-
-    /// Blocks until the server is dropped elsewhere or the process ends; for programs that only serve.
-    pub fn join(mut self) {
-        if let Some(accepting) = self.accepting.take() {
-            let _panicked = accepting.join();
-        }
-    }
 }
 
 impl Drop for Server {

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use sha2::{Digest, Sha256};
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::http1::Method;
 
@@ -13,6 +14,53 @@ use crate::transport::RequestBody;
 
 /// How much of a file is hashed at a time, in bytes.
 const HASH_PIECE_BYTES: usize = 256 << 10;
+
+/// How far a file is on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Upload {
+    /// It is read for its digest.
+    Hashing {
+        /// Bytes read.
+        done_bytes: u64,
+        /// Bytes of the file.
+        total_bytes: u64,
+    },
+    /// It is sent; the server did not have it.
+    Sending {
+        /// Bytes given to the connection.
+        done_bytes: u64,
+        /// Bytes of the file.
+        total_bytes: u64,
+    },
+}
+
+type Watch = Box<dyn FnMut(Upload) + Send>;
+
+/// A file that tells how much of it was read.
+struct Watched {
+    file: tokio::fs::File,
+    sent_bytes: u64,
+    total_bytes: u64,
+    watch: Watch,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let this = &mut *self;
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut this.file).poll_read(cx, buffer))?;
+        let count = buffer.filled().len() - before;
+        if count > 0 {
+            this.sent_bytes += count as u64;
+            (this.watch)(Upload::Sending { done_bytes: this.sent_bytes, total_bytes: this.total_bytes });
+        }
+        Poll::Ready(Ok(()))
+    }
+}
 
 impl Client {
     /// Whether the server has the file with this digest (`sha256:` and 64 hex digits).
@@ -23,11 +71,11 @@ impl Client {
     /// # Errors
     /// As for every request; that the file is not there is no error.
     pub async fn blob_exists(&self, digest: &str) -> Result<bool, Error> {
-        let request = self.request(Method::Head, &blob_path(digest)?, RequestBody::Empty);
-        let answer = self.exchange(request).await?;
-        match answer.status {
-            404 => Ok(false),
-            _ => answer.checked().map(|_| true),
+        let path = blob_path(digest)?;
+        match self.exchange(|| self.request(Method::Head, &path, RequestBody::Empty, &[])).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.status == Some(404) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -46,9 +94,9 @@ impl Client {
     ) -> Result<(), Error> {
         let reader: Pin<Box<dyn AsyncRead + Send>> = Box::pin(content);
         let body = RequestBody::Stream { len_bytes, reader };
-        let mut request = self.request(Method::Post, &blob_path(digest)?, body);
-        request.headers.push("Content-Type", "application/octet-stream");
-        self.exchange(request).await?.checked().map(drop)
+        let headers = [("Content-Type", "application/octet-stream")];
+        let request = self.request(Method::Post, &blob_path(digest)?, body, &headers);
+        self.upload(request).await.map(drop)
     }
 
     /// Sends the file at `path`, unless the server has it, and returns its digest for
@@ -60,23 +108,44 @@ impl Client {
     /// # Errors
     /// A file that cannot be read, and as for every request.
     pub async fn upload_file(&self, path: impl AsRef<Path>) -> Result<String, Error> {
+        self.upload_file_watched(path, |_| ()).await
+    }
+
+    /// As [`upload_file`](Self::upload_file); `watch` is told how far it is, for every piece of the file.
+    ///
+    /// The clock for the first event counts from the start of the sending to the answer. For a file that takes longer,
+    /// switch it off and watch.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops the upload; the server keeps nothing of it.
+    ///
+    /// # Errors
+    /// A file that cannot be read, and as for every request.
+    pub async fn upload_file_watched(
+        &self,
+        path: impl AsRef<Path>,
+        watch: impl FnMut(Upload) + Send + 'static,
+    ) -> Result<String, Error> {
+        let mut watch: Watch = Box::new(watch);
         let path = path.as_ref();
         let unreadable = |error: std::io::Error| {
             let message = format!("{} cannot be read: {error}", path.display());
             Error::new(ErrorKind::InvalidRequest, Origin::Caller, message)
         };
-        let (digest, len_bytes) = digest_of(path).await.map_err(unreadable)?;
+        let (digest, len_bytes) = digest_of(path, &mut watch).await.map_err(unreadable)?;
         if !self.blob_exists(&digest).await? {
             let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-            self.upload_blob(&digest, len_bytes, file).await?;
+            let content = Watched { file, sent_bytes: 0, total_bytes: len_bytes, watch };
+            self.upload_blob(&digest, len_bytes, content).await?;
         }
         Ok(digest)
     }
 }
 
 /// A file's SHA-256 as the server writes it, and its length.
-async fn digest_of(path: &Path) -> std::io::Result<(String, u64)> {
+async fn digest_of(path: &Path, watch: &mut Watch) -> std::io::Result<(String, u64)> {
     let mut file = tokio::fs::File::open(path).await?;
+    let total_bytes = file.metadata().await?.len();
     let mut hash = Sha256::new();
     let mut piece = vec![0; HASH_PIECE_BYTES];
     let mut len_bytes = 0;
@@ -87,6 +156,7 @@ async fn digest_of(path: &Path) -> std::io::Result<(String, u64)> {
         }
         hash.update(&piece[..count]);
         len_bytes += count as u64;
+        watch(Upload::Hashing { done_bytes: len_bytes, total_bytes });
     }
     let hex: String = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
     Ok((format!("sha256:{hex}"), len_bytes))

@@ -1,6 +1,7 @@
 //! The server's endpoints, one method each.
 
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use towline_core::api::{
     ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse, EmbeddingsRequest,
     EmbeddingsResponse, GenerateRequest, ListResponse, PsResponse, PullRequest, PushRequest, ShowRequest,
@@ -96,6 +97,20 @@ impl Client {
         self.call_for_status(Method::Delete, "/api/delete", &request).await
     }
 
+    /// The answer to a GET request of another path of the server, as JSON of any type.
+    pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.call(Method::Get, path, None::<&()>).await
+    }
+
+    /// The answer to a POST request of another path of the server, as JSON of any type.
+    pub async fn post_json<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &(impl Serialize + Sync),
+    ) -> Result<T, Error> {
+        self.call(Method::Post, path, Some(body)).await
+    }
+
     /// The server's version.
     pub async fn version(&self) -> Result<VersionResponse, Error> {
         self.call(Method::Get, "/api/version", None::<&()>).await
@@ -114,7 +129,8 @@ impl Client {
     }
 
     fn is_ollama_com(&self) -> bool {
-        matches!(self.endpoint().host.as_str(), "ollama.com" | "www.ollama.com")
+        let host = &self.endpoint().host;
+        ["ollama.com", "www.ollama.com"].iter().any(|own| host.eq_ignore_ascii_case(own))
     }
 }
 

@@ -23,18 +23,24 @@
 //! is. It sends nothing to any other host.
 
 mod blob;
+pub mod blocking;
 mod client;
 mod config;
 mod endpoints;
+pub mod engine;
 mod failure;
+mod resume;
 mod schema;
 mod stream;
-#[expect(dead_code, reason = "the relay client uses the rest")]
+#[cfg_attr(not(test), expect(dead_code, reason = "the relay client uses the rest"))]
 mod transport;
 mod unary;
 
+pub use blob::Upload;
 pub use client::Client;
 pub use config::{Api, ApiKey, Config};
+pub use engine::{Engine, EngineConfig, Job};
+pub use resume::Resume;
 pub use schema::{arguments_as, json_schema, reply_as, tool};
 pub use stream::{Item, Stream};
 pub use transport::{
@@ -54,6 +60,13 @@ pub use towline_core::endpoint::{Endpoint, Scheme};
 pub use towline_core::error::{Error, ErrorKind, Origin};
 pub use towline_core::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
 pub use towline_core::host::{self, Host, HostError};
+pub use towline_core::job::{Deadline, JobState};
+pub use towline_core::log::Offset;
 pub use towline_core::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
 pub use towline_core::retry::RetryPolicy;
 pub use towline_core::stream::Phase;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

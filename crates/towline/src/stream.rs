@@ -16,8 +16,9 @@ use towline_core::http1::{Headers, Method};
 use towline_core::outcome::{Ending, Outcome, Reply, Stats};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
 
-use crate::client::Client;
+use crate::client::{Client, json_body};
 use crate::failure;
+use crate::resume::{self, Resume};
 use crate::transport::{Connection, Read, RequestBody, Response, ResponseBody, TransportError};
 
 /// One thing a stream yields.
@@ -46,6 +47,16 @@ pub struct Stream {
     timer: Option<Pin<Box<Sleep>>>,
     armed: Option<Instant>,
     tries: u32,
+    resume: Resume,
+    /// The answer as it was cut, until the request that goes on with it has brought a record.
+    cut: Option<Box<Outcome>>,
+    /// How much of the reply's text, and of its records, the request under way has in its prompt.
+    in_prompt: usize,
+    records_in_prompt: u64,
+    /// The request under way asks in OpenAI's dialect because the server did not know Ollama's.
+    fell_back: bool,
+    /// Somebody stopped the stream: nothing is tried again or gone on with.
+    stopped: bool,
     done: bool,
 }
 
@@ -58,6 +69,7 @@ pub(crate) struct Call {
     pub(crate) openai: Option<Bytes>,
 }
 
+type Rendering = Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
 type Connecting = Pin<Box<dyn Future<Output = Result<Connection, TransportError>> + Send>>;
 type Sending = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send>>;
 
@@ -69,6 +81,8 @@ enum Io {
     Reading(ResponseBody),
     /// Waiting until it is time for another try.
     Waiting(Instant),
+    /// Preparing the request that goes on with the answer that was cut.
+    Rendering(Rendering),
     Closed,
 }
 
@@ -76,12 +90,33 @@ impl Stream {
     pub(crate) fn new(client: Client, call: Call) -> Self {
         let config = client.config();
         let life = Lifecycle::new(call.dialect, config.clocks, config.limits, now());
-        Self { client, life, io: Io::Start, call, timer: None, armed: None, tries: 1, done: false }
+        Self {
+            client,
+            life,
+            io: Io::Start,
+            call,
+            timer: None,
+            armed: None,
+            tries: 1,
+            resume: Resume::Never,
+            cut: None,
+            in_prompt: 0,
+            records_in_prompt: 0,
+            fell_back: false,
+            stopped: false,
+            done: false,
+        }
     }
 
     /// The same stream with clocks of its own. They run from the first poll.
     pub fn with_clocks(mut self, clocks: Clocks) -> Self {
         self.life.set_clocks(clocks);
+        self
+    }
+
+    /// The same stream, to be gone on with when it is cut.
+    pub fn with_resume(mut self, resume: Resume) -> Self {
+        self.resume = resume;
         self
     }
 
@@ -97,7 +132,19 @@ impl Stream {
     /// After the terminal record it has no effect. `reason` is for people.
     pub fn cancel(&mut self, reason: &str) {
         self.life.cancel(reason, now());
-        self.io = Io::Closed;
+        (self.io, self.stopped) = (Io::Closed, true);
+    }
+
+    /// Ends the stream as its total clock would: a deadline that is kept elsewhere has passed.
+    pub(crate) fn expire(&mut self, limit: Duration) {
+        self.life.expire(limit, now());
+        (self.io, self.stopped) = (Io::Closed, true);
+    }
+
+    /// The stream is polled again after a pause.
+    pub(crate) fn unpaused(&mut self) {
+        self.life.unpaused(now());
+        self.armed = None;
     }
 
     /// Where the stream stands.
@@ -162,7 +209,7 @@ impl Stream {
     }
 
     #[inline]
-    fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
+    pub(crate) fn poll_item(&mut self, cx: &mut Context<'_>) -> Poll<Option<Item>> {
         loop {
             if let Some(event) = self.life.next_event() {
                 return Poll::Ready(Some(Item::Event(event)));
@@ -194,7 +241,12 @@ impl Stream {
                 let count = input.len() - before;
                 match read {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(Read::Bytes(_))) => self.life.received(count, now()),
+                    Poll::Ready(Ok(Read::Bytes(_))) => {
+                        let now = now();
+                        self.life.received(count, now);
+                        // A server that never pauses must not outrun the clocks.
+                        self.life.tick(now);
+                    }
                     Poll::Ready(Ok(Read::End)) => {
                         self.io = Io::Closed;
                         self.life.received(count, now());
@@ -210,6 +262,9 @@ impl Stream {
             Io::Sending(sending) => match ready!(sending.as_mut().poll(cx)) {
                 Ok(response) => {
                     self.life.opened(&opened(response.status, &response.headers), now());
+                    if self.fell_back && (200..300).contains(&response.status) {
+                        self.client.remember_only_openai();
+                    }
                     self.io = Io::Reading(response.body);
                 }
                 Err(error) => self.fail(failure::error(&error)),
@@ -225,6 +280,10 @@ impl Stream {
                 }
                 self.connect();
             }
+            Io::Rendering(rendering) => {
+                let rendered = ready!(rendering.as_mut().poll(cx));
+                self.go_on(rendered);
+            }
             // Cancelled or failed: the lifecycle knows, and its outcome is next.
             Io::Closed => return Poll::Pending,
         }
@@ -232,7 +291,7 @@ impl Stream {
     }
 
     fn connect(&mut self) {
-        if self.tries == 1 && matches!(self.io, Io::Start) {
+        if matches!(self.io, Io::Start) {
             self.life = self.life.restarted(now());
         }
         let (transport, endpoint) = (self.client.transport().clone(), self.client.endpoint().clone());
@@ -244,9 +303,8 @@ impl Stream {
             Ok(body) => body.clone(),
             Err(error) => return self.fail(error.clone()),
         };
-        let mut request = self.client.request(Method::Post, self.call.path, RequestBody::Bytes(body));
-        request.headers.push("Content-Type", "application/json");
-        request.headers.push("Accept", accept(self.call.dialect));
+        let headers = [("Content-Type", "application/json"), ("Accept", accept(self.call.dialect))];
+        let request = self.client.request(Method::Post, self.call.path, RequestBody::Bytes(body), &headers);
         self.life.sent(now());
         self.io = Io::Sending(Box::pin(connection.send(request)));
     }
@@ -258,20 +316,76 @@ impl Stream {
 
     /// Decides whether the outcome is the end or there is another try.
     fn settle(&mut self, outcome: Outcome) -> Option<Outcome> {
+        let outcome = self.unless_nothing_followed(outcome);
+        if self.stopped {
+            return Some(outcome);
+        }
+        let outcome = self.resume_cut(outcome)?;
         let Ending::Failed(error) = &outcome.ending else { return Some(outcome) };
         if speaks_only_openai(error)
             && let Some(body) = self.call.openai.take()
         {
-            self.client.remember_only_openai();
+            self.fell_back = true;
             self.call = Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body: Ok(body), openai: None };
             return self.try_again(outcome, Duration::ZERO);
         }
         match self.client.config().retry.wait_after(error, self.tries, fastrand::f64()) {
-            Some(wait) => {
+            Some(wait) if outcome.stats.records == 0 => {
                 self.tries += 1;
                 self.try_again(outcome, wait)
             }
-            None => Some(outcome),
+            Some(_) | None => Some(outcome),
+        }
+    }
+
+    /// A further request that brought no record leaves the answer as it was cut, and nothing is stitched.
+    fn unless_nothing_followed(&mut self, mut outcome: Outcome) -> Outcome {
+        let Some(cut) = self.cut.take().filter(|cut| cut.stats.records == outcome.stats.records) else {
+            return outcome;
+        };
+        self.resume = Resume::Never;
+        outcome.stats.stitches = cut.stats.stitches;
+        match outcome.ending {
+            Ending::Truncated(why) | Ending::Failed(why) => also_because(*cut, why),
+            Ending::Completed(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. } => outcome,
+        }
+    }
+
+    /// Begins to go on with an answer that was cut; gives the outcome back where that is not wanted or not possible.
+    fn resume_cut(&mut self, outcome: Outcome) -> Option<Outcome> {
+        let Resume::Continue { max } = self.resume else { return Some(outcome) };
+        if !resume::was_cut(&outcome) {
+            return Some(outcome);
+        }
+        let request = match resume::resumable(&self.call, &outcome, max) {
+            Ok(request) => request,
+            Err(why) => return Some(also_because(outcome, why)),
+        };
+        let (client, path) = (self.client.clone(), self.call.path);
+        // A later cut finds the earlier pieces of the answer in its prompt already.
+        let text = outcome.reply.text[self.in_prompt..].to_owned();
+        let tokens = outcome.stats.records - self.records_in_prompt;
+        (self.in_prompt, self.records_in_prompt) = (outcome.reply.text.len(), outcome.stats.records);
+        self.cut = Some(Box::new(outcome.clone()));
+        self.life = self.life.continued(Dialect::Ollama, outcome, now());
+        self.life.sent(now());
+        self.io = Io::Rendering(Box::pin(async move {
+            let rendered = client.rendered_prompt(path, &request).await?;
+            json_body(&resume::continuation(&request, &rendered, &text, tokens)?)
+        }));
+        self.armed = None;
+        None
+    }
+
+    /// Sends the request that goes on, or ends as cut after all.
+    fn go_on(&mut self, rendered: Result<Bytes, Error>) {
+        match rendered {
+            Ok(body) => {
+                self.call =
+                    Call { path: "/api/generate", dialect: Dialect::Ollama, body: Ok(body), openai: None };
+                self.connect();
+            }
+            Err(why) => self.fail(why),
         }
     }
 
@@ -307,6 +421,12 @@ impl Stream {
         self.life.tick(now());
         Poll::Ready(())
     }
+}
+
+/// The outcome with one more reason why there was no other try.
+fn also_because(mut outcome: Outcome, why: Error) -> Outcome {
+    outcome.retried.push(why);
+    outcome
 }
 
 pub(crate) const OPENAI_CHAT: &str = "/v1/chat/completions";

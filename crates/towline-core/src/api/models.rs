@@ -185,6 +185,15 @@ pub struct CreateRequest {
     /// The conversation every chat starts with.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<Message>,
+    /// The built-in renderer of prompts that the model needs, in place of a template.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renderer: Option<String>,
+    /// The built-in parser of answers that the model needs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parser: Option<String>,
+    /// The oldest version of Ollama that can run the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub requires: Option<String>,
     /// How to store the weights, for example `q4_K_M`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quantize: Option<String>,

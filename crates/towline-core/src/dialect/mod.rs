@@ -10,7 +10,7 @@
 //! | not JSON | a protocol error; what came before is kept |
 //! | text with invalid UTF-8 or lone surrogates | U+FFFD stands in and is counted; nothing else is lost |
 //!
-//! Most records of a stream are alike but for their text. The [`template`] of such a record is matched first; whatever
+//! Most records of a stream are alike but for their text. The template of such a record is matched first; whatever
 //! it does not know goes to the general parser.
 
 mod ollama;

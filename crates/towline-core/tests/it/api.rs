@@ -217,6 +217,7 @@ fn models() {
             parameters: Options::default().with("temperature", 0.1),
             messages: vec![Message::user("x")],
             quantize: Some("q4_K_M".into()),
+            ..CreateRequest::default()
         },
         concat!(
             r#"{"model":"m","from":"b","files":{"f":"sha256:1"},"adapters":{"a":"sha256:2"},"template":"T","#,

@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of tests; a failure is the test's failure")]
 
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
     time::Duration,
 };
@@ -64,6 +64,33 @@ impl Client {
             head.push(byte[0]);
         }
         String::from_utf8(head).unwrap()
+    }
+
+    /// Reads a chunked body, to its clean end or to the end of the connection.
+    pub(crate) fn chunks(&mut self) -> (String, Option<End>) {
+        let mut body = Vec::new();
+        let mut reader = BufReader::new(&self.0);
+        let mut read = || {
+            let mut size = String::new();
+            if reader.read_line(&mut size)? == 0 {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
+            let length = usize::from_str_radix(size.trim(), 16).unwrap();
+            let mut chunk = vec![0; length + 2];
+            reader.read_exact(&mut chunk)?;
+            body.extend_from_slice(&chunk[..length]);
+            Ok::<bool, std::io::Error>(length > 0)
+        };
+        let end = loop {
+            match read().map_err(|error| error.kind()) {
+                Ok(true) => {}
+                Ok(false) => break None,
+                Err(ErrorKind::UnexpectedEof) => break Some(End::Fin),
+                Err(ErrorKind::ConnectionReset) => break Some(End::Reset),
+                Err(kind) => panic!("{kind}"),
+            }
+        };
+        (String::from_utf8(body).unwrap(), end)
     }
 
     /// Reads to the end of the connection.

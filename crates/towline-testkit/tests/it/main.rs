@@ -4,6 +4,7 @@ mod chunks;
 mod client;
 mod close;
 mod corpus;
+mod fakemodel;
 mod gates;
 mod ports;
 mod proxy;

@@ -1,9 +1,13 @@
 //! The body of a response, read by polling.
 
-use std::task::{Context, Poll};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 
-use super::error::TransportError;
+use super::error::{ErrorKind, Sent, TransportError};
 use super::http1::Http1Body;
+use super::http2::Http2Body;
+use super::inflate::Inflate;
+use super::pool::Origin;
 
 /// What one poll brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,18 +20,49 @@ pub(crate) enum Read {
 
 /// The body of a response. Reads happen only when it is polled: what is not asked for stays with the server.
 ///
-/// Dropping it before its end closes the connection at once.
+/// Dropping it before its end closes the connection (HTTP/1.1) or resets the stream (HTTP/2), at once.
 #[derive(Debug)]
 pub(crate) struct ResponseBody {
-    http1: Http1Body,
+    wire: Wire,
+    inflate: Option<Box<Inflate>>,
+}
+
+#[derive(Debug)]
+pub(super) enum Wire {
+    Http1(Http1Body),
+    Http2(Http2Body),
+    /// The compressed body was wrong, and the connection was closed for it.
+    Corrupt(Arc<Origin>),
+}
+
+impl Wire {
+    fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<Read, TransportError>> {
+        match self {
+            Self::Http1(body) => body.poll_read(cx, out),
+            Self::Http2(body) => body.poll_read(cx, out),
+            Self::Corrupt(origin) => {
+                let kind = ErrorKind::Protocol("the compressed body is corrupt".into());
+                Poll::Ready(Err(TransportError::new(kind, Sent::Maybe, &origin.endpoint)))
+            }
+        }
+    }
+
+    fn origin(&self) -> &Arc<Origin> {
+        match self {
+            Self::Http1(body) => body.origin(),
+            Self::Http2(body) => body.origin(),
+            Self::Corrupt(origin) => origin,
+        }
+    }
 }
 
 impl ResponseBody {
-    pub(super) fn new(http1: Http1Body) -> Self {
-        Self { http1 }
+    pub(super) fn new(wire: Wire, inflate: Option<Box<Inflate>>) -> Self {
+        Self { wire, inflate }
     }
 
-    /// Appends what has arrived to `out`, at most 64 KiB, and says how much; pending when nothing has.
+    /// Appends what has arrived to `out` and says how much; pending when nothing has. At most 64 KiB at a time (a
+    /// compressed body may give twice as much).
     ///
     /// # Cancel safety
     ///
@@ -37,12 +72,49 @@ impl ResponseBody {
     ///
     /// [`TransportError`], with the connection closed. Bytes that came before the error are in `out`; the call that
     /// reports the error may have appended some.
+    #[inline]
     pub(crate) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
         out: &mut Vec<u8>,
     ) -> Poll<Result<Read, TransportError>> {
-        self.http1.poll_read(cx, out)
+        if self.inflate.is_none() {
+            return self.wire.poll_read(cx, out);
+        }
+        self.poll_inflate(cx, out)
+    }
+
+    fn poll_inflate(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Poll<Result<Read, TransportError>> {
+        let Some(inflate) = &mut self.inflate else { return self.wire.poll_read(cx, out) };
+        let before = out.len();
+        let failed = loop {
+            match inflate.run(out) {
+                Ok(false) => {}
+                Ok(true) => return Poll::Ready(Ok(Read::Bytes(out.len() - before))),
+                Err(error) => break error,
+            }
+            match ready!(self.wire.poll_read(cx, inflate.input())) {
+                Ok(Read::Bytes(_)) => {}
+                Ok(Read::End) => match inflate.finish() {
+                    Ok(()) => return Poll::Ready(Ok(Read::End)),
+                    Err(error) => break error,
+                },
+                Err(error) => {
+                    // What came before the failure still counts.
+                    drop(inflate.run(out));
+                    return Poll::Ready(Err(error));
+                }
+            }
+        };
+        let origin = Arc::clone(self.wire.origin());
+        let kind = ErrorKind::Protocol("the compressed body is corrupt or cut".into());
+        let error = TransportError::new(kind, Sent::Maybe, &origin.endpoint).because(failed);
+        self.wire = Wire::Corrupt(origin);
+        Poll::Ready(Err(error))
     }
 
     /// As [`poll_read`](Self::poll_read).

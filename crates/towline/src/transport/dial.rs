@@ -27,8 +27,25 @@ pub(super) struct Dialer {
 /// Why there is no TCP connection.
 #[derive(Debug)]
 pub(super) struct DialError {
-    pub(super) kind: ErrorKind,
+    pub(super) failure: DialFailure,
     pub(super) source: Box<dyn StdError + Send + Sync>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum DialFailure {
+    NoAddress,
+    Refused,
+    Other,
+}
+
+impl From<DialFailure> for ErrorKind {
+    fn from(failure: DialFailure) -> Self {
+        match failure {
+            DialFailure::NoAddress => Self::Resolve,
+            DialFailure::Refused => Self::Refused,
+            DialFailure::Other => Self::ConnectFailed,
+        }
+    }
 }
 
 impl Dialer {
@@ -47,15 +64,15 @@ impl Dialer {
     ///
     /// # Errors
     ///
-    /// [`DialError`] of the kinds Resolve, Refused and ConnectFailed.
+    /// [`DialError`].
     pub(super) async fn tcp(&self, host_port: &str) -> Result<TcpStream, DialError> {
         let uri = format!("http://{host_port}/");
         let uri = uri
             .parse::<http::Uri>()
-            .map_err(|error| DialError { kind: ErrorKind::Resolve, source: error.into() })?;
+            .map_err(|error| DialError { failure: DialFailure::NoAddress, source: error.into() })?;
         match self.connector.clone().call(uri).await {
             Ok(stream) => Ok(stream.into_inner()),
-            Err(error) => Err(DialError { kind: kind_of(&error), source: innermost(error) }),
+            Err(error) => Err(DialError { failure: classify(&error), source: innermost(error) }),
         }
     }
 }
@@ -72,8 +89,8 @@ pub(super) async fn unix(path: &Path, endpoint: &Endpoint) -> Result<Socket, Tra
     match tokio::net::UnixStream::connect(path).await {
         Ok(stream) => Ok(Socket::Unix(stream)),
         Err(error) => {
-            let kind = kind_of(&error);
-            Err(TransportError::new(kind, Sent::Nothing, endpoint).because(error))
+            let failure = classify(&error);
+            Err(TransportError::new(failure.into(), Sent::Nothing, endpoint).because(error))
         }
     }
 }
@@ -87,21 +104,21 @@ pub(super) async fn unix(_path: &Path, endpoint: &Endpoint) -> Result<Socket, Tr
     Err(TransportError::new(ErrorKind::ConnectFailed, Sent::Nothing, endpoint).because(error))
 }
 
-fn kind_of(error: &(dyn StdError + 'static)) -> ErrorKind {
+fn classify(error: &(dyn StdError + 'static)) -> DialFailure {
     let mut next = Some(error);
     while let Some(error) = next {
         if error.is::<ResolveFailed>() {
-            return ErrorKind::Resolve;
+            return DialFailure::NoAddress;
         }
         if error
             .downcast_ref::<io::Error>()
             .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
         {
-            return ErrorKind::Refused;
+            return DialFailure::Refused;
         }
         next = error.source();
     }
-    ErrorKind::ConnectFailed
+    DialFailure::Other
 }
 
 /// The text of the last error of the chain: the connector's own words repeat what the kind says.

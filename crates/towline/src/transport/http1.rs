@@ -6,9 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use towline_core::endpoint::Endpoint;
-use towline_core::http1::{
-    BodyDecoder, BodyFraming, HeadLimits, HeadParser, Headers, ResponseHead, encode_request,
-};
+use towline_core::http1::{BodyDecoder, HeadLimits, HeadParser, Headers, ResponseHead, encode_request};
 
 use super::body::Read;
 use super::error::{ErrorKind, Sent, TransportError};
@@ -63,7 +61,7 @@ impl Http1 {
             origin,
             pool,
         };
-        if head.framing == BodyFraming::Empty {
+        if body.decoder.is_complete() {
             body.release();
         }
         Ok((head, body))
@@ -113,8 +111,7 @@ fn poll_head(
                 *upload = None;
             }
             Poll::Ready(Err(UploadError::Body(error))) => {
-                let kind = ErrorKind::InvalidRequest(error.to_string());
-                return Poll::Ready(Err(TransportError::new(kind, Sent::Maybe, peer).because(error)));
+                return Poll::Ready(Err(unreadable(error, peer)));
             }
         }
     }
@@ -145,6 +142,11 @@ fn poll_head(
     }
 }
 
+fn unreadable(error: io::Error, peer: &Endpoint) -> TransportError {
+    let kind = ErrorKind::InvalidRequest(error.to_string());
+    TransportError::new(kind, Sent::Maybe, peer).because(error)
+}
+
 enum Received {
     Part,
     Head(Box<Head>),
@@ -166,6 +168,10 @@ pub(super) struct Http1Body {
 }
 
 impl Http1Body {
+    pub(super) fn origin(&self) -> &Arc<Origin> {
+        &self.origin
+    }
+
     /// See [`ResponseBody::poll_read`](super::body::ResponseBody::poll_read).
     pub(super) fn poll_read(
         &mut self,
@@ -192,9 +198,13 @@ impl Http1Body {
                     Poll::Pending => {}
                     Poll::Ready(Ok(())) => self.upload = None,
                     // The answer counts, not how much of the request the server wanted.
-                    Poll::Ready(Err(_)) => {
+                    Poll::Ready(Err(UploadError::Socket(_))) => {
                         self.upload = None;
                         self.keep_alive = false;
+                    }
+                    Poll::Ready(Err(UploadError::Body(error))) => {
+                        let error = unreadable(error, &self.origin.endpoint);
+                        return Poll::Ready(Err(self.fail(error)));
                     }
                 }
             }

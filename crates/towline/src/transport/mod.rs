@@ -19,11 +19,16 @@ mod config;
 mod dial;
 mod error;
 mod http1;
+mod http2;
+mod http2_driver;
+mod inflate;
 mod pool;
 mod proxy;
 mod read_buffer;
+mod redirect;
 mod request;
 mod socket;
+mod tls;
 mod upload;
 
 #[cfg(test)]
@@ -41,10 +46,16 @@ pub use self::config::{
 pub(crate) use self::error::{ErrorKind, Sent, TransportError};
 pub(crate) use self::request::{Request, RequestBody, Response};
 
+use self::body::Wire;
+use self::config::MAX_REDIRECTS;
 use self::dial::Dialer;
 use self::http1::Http1;
-use self::pool::{Link, Origin, Pool};
+use self::http2::{Http2, Place};
+use self::inflate::Coding;
+use self::pool::{Found, Link, Origin, Pool};
+use self::proxy::Proxies;
 use self::socket::Socket;
+use self::tls::Tls;
 
 /// Makes connections and keeps those that can be used again. Cloning is cheap and shares the pool.
 #[derive(Debug, Clone)]
@@ -56,6 +67,8 @@ pub(crate) struct Transport {
 struct Shared {
     config: TransportConfig,
     dialer: Dialer,
+    proxies: Proxies,
+    tls: Tls,
     pool: Arc<Pool>,
 }
 
@@ -67,6 +80,8 @@ impl Transport {
         Ok(Self {
             shared: Arc::new(Shared {
                 dialer: Dialer::new(&config.tcp),
+                proxies: Proxies::new(&config.proxy)?,
+                tls: Tls::new(&config.tls, config.http2.policy)?,
                 pool: Arc::new(Pool::new(config.pool.clone())),
                 config,
             }),
@@ -84,41 +99,87 @@ impl Transport {
     /// [`TransportError`] with [`Sent::Nothing`].
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
         let origin = Arc::new(Origin::of(endpoint));
-        let pooled = self.shared.pool.take(&origin);
-        let reused = pooled.is_some();
-        let link = match pooled {
-            Some(link) => link,
-            None => self.dial(endpoint).await?,
-        };
-        Ok(Connection {
-            endpoint: endpoint.clone(),
-            reused,
-            http1: Http1 { link, origin, pool: Arc::clone(&self.shared.pool) },
-            shared: Arc::clone(&self.shared),
-        })
+        let (link, reused) = self.link(endpoint, &origin).await?;
+        Ok(Connection { endpoint: endpoint.clone(), origin, reused, link, transport: self.clone() })
+    }
+
+    async fn link(&self, endpoint: &Endpoint, origin: &Origin) -> Result<(Exclusive, bool), TransportError> {
+        let pool = &self.shared.pool;
+        let mut turn = None;
+        loop {
+            match pool.find(origin) {
+                Found::Http1(link) => return Ok((Exclusive::Http1(link), true)),
+                Found::Http2(connection, place) => return Ok((Exclusive::Http2(connection, place), true)),
+                // Either way the next look at the pool says more.
+                Found::Unsettled(mut settled) => drop(settled.wait_for(|settled| *settled).await),
+                Found::Nothing if turn.is_some() || !self.may_share(endpoint) => break,
+                Found::Nothing => match pool.turn(origin).await {
+                    Some(mine) => turn = Some(mine),
+                    None => break,
+                },
+            }
+        }
+        let link = self.dial(endpoint).await?;
+        let prior = self.shared.config.http2.policy == Http2Policy::PriorKnowledge;
+        if !prior && !link.socket.negotiated_http2() {
+            if turn.is_some() {
+                pool.speaks_http1(origin);
+            }
+            return Ok((Exclusive::Http1(link), false));
+        }
+        let config = &self.shared.config;
+        let connection = Http2::open(link.socket, &config.http2, config.limits, endpoint).await?;
+        let place = connection.place();
+        pool.share(origin, &connection);
+        let place = place.ok_or_else(|| {
+            let kind = ErrorKind::Protocol("the server allows no HTTP/2 streams".into());
+            TransportError::new(kind, Sent::Nothing, endpoint)
+        })?;
+        Ok((Exclusive::Http2(connection, place), false))
+    }
+
+    /// Whether a new connection may turn out to be one that many requests share.
+    fn may_share(&self, endpoint: &Endpoint) -> bool {
+        match self.shared.config.http2.policy {
+            Http2Policy::Auto => endpoint.scheme == Scheme::Https,
+            Http2Policy::Never => false,
+            Http2Policy::PriorKnowledge => true,
+        }
     }
 
     async fn dial(&self, endpoint: &Endpoint) -> Result<Link, TransportError> {
-        let socket = match &endpoint.scheme {
-            Scheme::Http | Scheme::Https => {
-                let dialed = self.shared.dialer.tcp(&endpoint.host_port()).await;
-                Socket::Tcp(dialed.map_err(|error| {
-                    TransportError::new(error.kind, Sent::Nothing, endpoint).because(error.source)
-                })?)
+        let Shared { config, dialer, proxies, tls, .. } = &*self.shared;
+        let tunnel = endpoint.scheme == Scheme::Https || config.http2.policy == Http2Policy::PriorKnowledge;
+        let (socket, forward) = match &endpoint.scheme {
+            Scheme::Unix(path) => (dial::unix(path, endpoint).await?, None),
+            Scheme::Http => {
+                let (stream, forward) = proxies.connect(dialer, endpoint, tunnel, config.limits).await?;
+                (Socket::Tcp(stream), forward)
             }
-            Scheme::Unix(path) => dial::unix(path, endpoint).await?,
+            Scheme::Https => {
+                let (stream, _) = proxies.connect(dialer, endpoint, tunnel, config.limits).await?;
+                (tls.connect(stream, endpoint).await?, None)
+            }
         };
-        Ok(Link { socket, forward: None })
+        Ok(Link { socket, forward })
     }
 }
 
-/// A connection that is ready for one request. Dropping it closes it.
+/// A connection, or a place on one, that is ours for one request.
+#[derive(Debug)]
+enum Exclusive {
+    Http1(Link),
+    Http2(Http2, Place),
+}
+
+/// A connection that is ready for one request. Dropping it closes it, unless others share it.
 #[derive(Debug)]
 pub(crate) struct Connection {
     endpoint: Endpoint,
+    origin: Arc<Origin>,
     reused: bool,
-    http1: Http1,
-    shared: Arc<Shared>,
+    link: Exclusive,
+    transport: Transport,
 }
 
 impl Connection {
@@ -127,17 +188,73 @@ impl Connection {
         self.reused
     }
 
-    /// Sends the request and waits for the head of its response.
+    /// Whether the connection speaks HTTP/2.
+    pub(crate) fn is_http2(&self) -> bool {
+        matches!(self.link, Exclusive::Http2(..))
+    }
+
+    /// Sends the request and waits for the head of its response, which redirects may bring from another place: that
+    /// takes new connections, within this call.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future closes the connection; the server may have processed the request.
+    /// Dropping the future closes the connection or resets the stream; the server may have processed the request.
     ///
     /// # Errors
     ///
     /// [`TransportError`]; [`TransportError::sent`] says whether the request can be repeated.
     pub(crate) async fn send(self, request: Request) -> Result<Response, TransportError> {
-        let (head, body) = self.http1.send(&self.endpoint, request, self.shared.config.limits).await?;
-        Ok(Response { status: head.status, headers: head.headers, body: ResponseBody::new(body) })
+        let transport = self.transport.clone();
+        let policy = transport.shared.config.redirects;
+        let (mut connection, mut request) = (self, request);
+        for _ in 0..=MAX_REDIRECTS {
+            let (endpoint, again) = (connection.endpoint.clone(), request.again());
+            let response = connection.exchange(request).await?;
+            if policy == RedirectPolicy::Never || !redirect::is_redirect(response.status) {
+                return Ok(response);
+            }
+            let Some(location) = response.headers.get("location") else { return Ok(response) };
+            let path = endpoint.target(&again.path);
+            let hop = redirect::follow(policy, &endpoint, &path, &again, response.status, location)
+                .map_err(|why| TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &endpoint))?;
+            drop(response);
+            request = hop.request(again);
+            connection = transport.connect(&hop.endpoint).await?;
+        }
+        let why = format!("more than {MAX_REDIRECTS} times");
+        Err(TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &connection.endpoint))
+    }
+
+    async fn exchange(self, request: Request) -> Result<Response, TransportError> {
+        let Self { endpoint, origin, link, transport, .. } = self;
+        if request.headers.contains("host") {
+            let kind = ErrorKind::InvalidRequest(
+                "the Host header follows from the address and cannot be given".into(),
+            );
+            return Err(TransportError::new(kind, Sent::Nothing, &endpoint));
+        }
+        let limits = transport.shared.config.limits;
+        let (status, headers, wire) = match link {
+            Exclusive::Http1(link) => {
+                let http1 = Http1 { link, origin, pool: Arc::clone(&transport.shared.pool) };
+                let (head, body) = http1.send(&endpoint, request, limits).await?;
+                (head.status, head.headers, Wire::Http1(body))
+            }
+            Exclusive::Http2(connection, place) => {
+                let (status, headers, body) =
+                    connection.send(place, origin, &endpoint, request, limits).await?;
+                (status, headers, Wire::Http2(body))
+            }
+        };
+        let inflate = match Coding::of(headers.get("content-encoding")) {
+            Coding::Identity => None,
+            Coding::Compressed(inflate) => Some(inflate),
+            Coding::Unknown => {
+                let kind =
+                    ErrorKind::Protocol("the body has a content encoding that was not asked for".into());
+                return Err(TransportError::new(kind, Sent::Maybe, &endpoint));
+            }
+        };
+        Ok(Response { status, headers, body: ResponseBody::new(wire, inflate) })
     }
 }

@@ -2,13 +2,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::runtime::{Handle, Id};
+use tokio::sync::{OwnedMutexGuard, watch};
 use tokio::time::Instant;
 use towline_core::endpoint::Endpoint;
 
 use super::config::PoolConfig;
+use super::http2::{Http2, Place};
 use super::proxy::Forward;
 use super::socket::Socket;
 
@@ -40,6 +41,9 @@ pub(super) struct Link {
     pub(super) forward: Option<Arc<Forward>>,
 }
 
+/// Most origins that are remembered while they have no connection.
+const REMEMBERED_ORIGINS: usize = 64;
+
 #[derive(Debug)]
 pub(super) struct Pool {
     config: PoolConfig,
@@ -50,13 +54,31 @@ pub(super) struct Pool {
 #[derive(Debug, Default)]
 struct Host {
     /// The longest idle one first.
-    idle: VecDeque<Idle>,
+    idle: VecDeque<Idle<Link>>,
+    http2: Vec<Idle<Http2>>,
+    /// Held while it is not known whether the next connection will be shared, so that a crowd makes one and not many.
+    gate: Arc<tokio::sync::Mutex<()>>,
+    /// The last connection did not offer HTTP/2.
+    speaks_http1: bool,
 }
 
 #[derive(Debug)]
-struct Idle {
-    link: Link,
+struct Idle<T> {
+    connection: T,
+    /// When it was last given out or put back.
     since: Instant,
+}
+
+/// What the pool has for a request.
+#[derive(Debug)]
+pub(super) enum Found {
+    /// An idle connection that is still alive.
+    Http1(Link),
+    /// A shared connection and a place on it.
+    Http2(Http2, Place),
+    /// A connection whose server has not said yet how many streams it allows.
+    Unsettled(watch::Receiver<bool>),
+    Nothing,
 }
 
 impl Pool {
@@ -64,17 +86,27 @@ impl Pool {
         Self { config, hosts: Mutex::default() }
     }
 
-    /// The most recently used idle connection that is still alive. Those found dead are closed.
-    pub(super) fn take(&self, origin: &Origin) -> Option<Link> {
+    /// The best connection for a request. Those found dead are closed.
+    pub(super) fn find(&self, origin: &Origin) -> Found {
         let mut hosts = self.lock();
-        forget_old(&mut hosts, self.config.idle_timeout);
-        let host = hosts.get_mut(origin)?;
-        while let Some(idle) = host.idle.pop_back() {
-            if idle.link.socket.is_quiet() {
-                return Some(idle.link);
+        self.forget_old(&mut hosts);
+        let Some(host) = hosts.get_mut(origin) else { return Found::Nothing };
+        // The oldest shared connection first, so that those opened for a rush become idle after it.
+        for shared in &mut host.http2 {
+            if let Some(place) = shared.connection.place() {
+                shared.since = Instant::now();
+                return Found::Http2(shared.connection.clone(), place);
             }
         }
-        None
+        while let Some(idle) = host.idle.pop_back() {
+            if idle.connection.socket.is_quiet() {
+                return Found::Http1(idle.connection);
+            }
+        }
+        match host.http2.iter().find_map(|shared| shared.connection.unsettled()) {
+            Some(settled) => Found::Unsettled(settled),
+            None => Found::Nothing,
+        }
     }
 
     /// Keeps a connection whose last response was read to its end.
@@ -83,24 +115,60 @@ impl Pool {
             return;
         }
         let mut hosts = self.lock();
-        forget_old(&mut hosts, self.config.idle_timeout);
+        self.forget_old(&mut hosts);
         let host = hosts.entry(origin.clone()).or_default();
         if host.idle.len() >= self.config.max_idle_per_host {
             host.idle.pop_front();
         }
-        host.idle.push_back(Idle { link, since: Instant::now() });
+        host.idle.push_back(Idle { connection: link, since: Instant::now() });
+    }
+
+    /// Shares a new connection.
+    pub(super) fn share(&self, origin: &Origin, connection: &Http2) {
+        let mut hosts = self.lock();
+        let host = hosts.entry(origin.clone()).or_default();
+        host.speaks_http1 = false;
+        host.http2.push(Idle { connection: connection.clone(), since: Instant::now() });
+    }
+
+    /// Remembers that connections to this origin are not shared, so nobody waits for one.
+    pub(super) fn speaks_http1(&self, origin: &Origin) {
+        self.lock().entry(origin.clone()).or_default().speaks_http1 = true;
+    }
+
+    /// Waits for the turn to open a connection that may be shared; `None` when it is known that it will not be.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future gives up the turn.
+    pub(super) async fn turn(&self, origin: &Origin) -> Option<OwnedMutexGuard<()>> {
+        let gate = {
+            let mut hosts = self.lock();
+            let host = hosts.entry(origin.clone()).or_default();
+            if host.speaks_http1 {
+                return None;
+            }
+            Arc::clone(&host.gate)
+        };
+        Some(gate.lock_owned().await)
+    }
+
+    fn forget_old(&self, hosts: &mut HashMap<Origin, Host>) {
+        let now = Instant::now();
+        let fresh = |since| now.duration_since(since) < self.config.idle_timeout;
+        let crowded = hosts.len() > REMEMBERED_ORIGINS;
+        hosts.retain(|_, host| {
+            host.idle.retain(|idle| fresh(idle.since));
+            host.http2.retain_mut(|shared| {
+                shared.connection.is_open() && (!shared.connection.is_idle() || fresh(shared.since))
+            });
+            let in_use = !host.idle.is_empty() || !host.http2.is_empty() || Arc::strong_count(&host.gate) > 1;
+            in_use || !crowded
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Origin, Host>> {
         // Every change under the lock is complete in itself, so a panic elsewhere leaves the map usable.
         self.hosts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn forget_old(hosts: &mut HashMap<Origin, Host>, idle_timeout: Duration) {
-    let now = Instant::now();
-    hosts.retain(|_, host| {
-        host.idle.retain(|idle| now.duration_since(idle.since) < idle_timeout);
-        !host.idle.is_empty()
-    });
 }

@@ -34,6 +34,27 @@ impl Request {
     }
 }
 
+impl Request {
+    /// The same request once more; a streamed body does not come along.
+    pub(super) fn again(&self) -> Self {
+        let body = match &self.body {
+            RequestBody::Empty => RequestBody::Empty,
+            RequestBody::Bytes(bytes) => RequestBody::Bytes(bytes.clone()),
+            RequestBody::Stream { len_bytes, .. } => {
+                RequestBody::Stream { len_bytes: *len_bytes, reader: Box::pin(tokio::io::empty()) }
+            }
+        };
+        let Self { method, path, headers, accept_gzip, .. } = self;
+        Self {
+            method: *method,
+            path: path.clone(),
+            headers: headers.clone(),
+            body,
+            accept_gzip: *accept_gzip,
+        }
+    }
+}
+
 pub(crate) enum RequestBody {
     Empty,
     Bytes(Bytes),

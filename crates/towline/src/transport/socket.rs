@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 #[cfg(unix)]
 use tokio::net::UnixStream;
+use tokio_rustls::client::TlsStream;
 
 /// A connected socket. Dropping it closes it at once.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(super) enum Socket {
     Tcp(TcpStream),
     #[cfg(unix)]
     Unix(UnixStream),
+    Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Socket {
@@ -27,11 +29,22 @@ impl Socket {
             Self::Tcp(stream) => SockRef::from(stream),
             #[cfg(unix)]
             Self::Unix(stream) => SockRef::from(stream),
+            Self::Tls(stream) => SockRef::from(stream.get_ref().0),
         };
         let mut byte = [MaybeUninit::uninit()];
         match socket.peek(&mut byte) {
             Ok(_) => false,
             Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        }
+    }
+
+    /// Whether ALPN chose HTTP/2.
+    pub(super) fn negotiated_http2(&self) -> bool {
+        match self {
+            Self::Tcp(_) => false,
+            #[cfg(unix)]
+            Self::Unix(_) => false,
+            Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
 }
@@ -42,6 +55,7 @@ macro_rules! each {
             Socket::Tcp($stream) => $call,
             #[cfg(unix)]
             Socket::Unix($stream) => $call,
+            Socket::Tls($stream) => $call,
         }
     };
 }

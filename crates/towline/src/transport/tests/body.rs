@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use towline_core::http1::HeadLimits;
 
-use super::server::{CHUNKED, LAST_CHUNK, Server, chunk, response};
+use super::server::{CHUNKED, LAST_CHUNK, Server, chunk, refusing_address, response};
 use super::*;
 
 #[tokio::test]
@@ -200,13 +200,11 @@ async fn dropping_a_request_before_its_answer_closes_the_connection() {
 
 #[tokio::test]
 async fn nobody_listening_is_refused_with_nothing_sent() {
-    let endpoint = Server::start(|_, _| {}).endpoint();
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let free = listener.local_addr().unwrap().port();
-    drop(listener);
-    let error = open(&transport(), &Endpoint { port: free, ..endpoint }, get()).await.unwrap_err();
+    let (_held, free) = refusing_address();
+    let endpoint = Endpoint::http("127.0.0.1", free.port());
+    let error = open(&transport(), &endpoint, get()).await.unwrap_err();
     assert_eq!((error.kind(), error.sent()), (&ErrorKind::Refused, Sent::Nothing));
-    assert_eq!(error.to_string(), format!("http://127.0.0.1:{free} refused the connection"));
+    assert_eq!(error.to_string(), format!("http://{free} refused the connection"));
 }
 
 #[tokio::test]
@@ -216,11 +214,15 @@ async fn a_name_without_address_is_resolve() {
 }
 
 #[tokio::test]
-async fn a_header_with_a_line_break_is_refused_before_anything_is_sent() {
-    let server = Server::answering(response(200, "", ""));
-    let mut request = get();
-    request.headers.push("X-A", "b\r\nX-C: d");
-    let error = open(&transport(), &server.endpoint(), request).await.unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)));
-    assert_eq!(error.sent(), Sent::Nothing);
+async fn headers_that_would_change_the_request_are_refused_before_anything_is_sent() {
+    let server = Server::start(|_, mut peer| {
+        assert!(peer.request_head().is_none(), "nothing is sent");
+    });
+    for (name, value) in [("X-A", "b\r\nX-C: d"), ("Host", "elsewhere"), ("content-length", "7")] {
+        let mut request = get();
+        request.headers.push(name, value);
+        let error = open(&transport(), &server.endpoint(), request).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidRequest(_)), "{name}");
+        assert_eq!(error.sent(), Sent::Nothing);
+    }
 }

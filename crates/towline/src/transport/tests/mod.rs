@@ -1,8 +1,15 @@
 //! The transport against real sockets.
 
+mod authority;
 mod body;
+mod gzip;
+mod http2;
+mod proxy;
+mod redirect;
 mod reuse;
 mod server;
+mod tls;
+mod upload;
 
 use std::time::Duration;
 

@@ -32,10 +32,12 @@ async fn the_end_is_reported_when_the_connection_is_already_back() {
 
 #[tokio::test]
 async fn a_response_without_body_gives_its_connection_back_at_once() {
-    let server = Server::answering("HTTP/1.1 204 No Content\r\n\r\n");
-    let (transport, endpoint) = (transport(), server.endpoint());
-    let _response = open(&transport, &endpoint, get()).await.unwrap();
-    assert!(within(transport.connect(&endpoint)).await.unwrap().is_reused());
+    for wire in ["HTTP/1.1 204 No Content\r\n\r\n".into(), response(200, "", "")] {
+        let server = Server::answering(wire);
+        let (transport, endpoint) = (transport(), server.endpoint());
+        let _response = open(&transport, &endpoint, get()).await.unwrap();
+        assert!(within(transport.connect(&endpoint)).await.unwrap().is_reused());
+    }
 }
 
 #[tokio::test]

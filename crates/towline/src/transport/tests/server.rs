@@ -136,6 +136,15 @@ impl Peer<TcpStream> {
     }
 }
 
+/// An address that refuses connections for as long as the socket is held: bound, so nobody else gets the port, and not
+/// listening.
+pub(super) fn refusing_address() -> (socket2::Socket, SocketAddr) {
+    let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+    socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    let address = socket.local_addr().unwrap().as_socket().unwrap();
+    (socket, address)
+}
+
 pub(super) const CHUNKED: &str =
     "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n";
 

@@ -1,0 +1,184 @@
+//! What can be typed.
+
+mod bench;
+mod models;
+mod run;
+mod serve;
+mod shared;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::builder::styling::{AnsiColor, Effects, Styles};
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Parser, Subcommand};
+
+pub use bench::BenchArgs;
+pub use models::{
+    CopyArgs, CreateArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
+};
+pub use run::RunArgs;
+pub use serve::{CompletionsArgs, RunnerArgs, ServeArgs};
+pub use shared::ServerArgs;
+
+use crate::exit::Exit;
+use crate::out;
+
+const TEMPLATE: &str = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+
+const STYLES: Styles = Styles::styled()
+    .header(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .usage(AnsiColor::Green.on_default().effects(Effects::BOLD))
+    .literal(AnsiColor::Cyan.on_default().effects(Effects::BOLD))
+    .placeholder(AnsiColor::Cyan.on_default());
+
+const EXAMPLES: &str = "\
+Examples:
+  towline run \"What is a river?\"            stream an answer; without a server, a toy's
+  towline run -m llama3.2 \"Why is it so?\"   from the Ollama on this machine
+  git diff | towline run \"Sum this up:\"     standard input is appended to the prompt
+  towline pull llama3.2                     fetch a model, with progress
+  towline bench --streams 8                 measure a server";
+
+const AFTER: &str = "\
+Which server:
+  --host, else OLLAMA_HOST, else 127.0.0.1:11434 if something answers there,
+  else the built-in toy model
+
+Environment:
+  OLLAMA_HOST        where the server is, written as for Ollama; also unix:/path
+  OLLAMA_API_KEY     sent to the server that --host or OLLAMA_HOST names, and to no other
+  TOWLINE_MODEL      the model, where -m does not name one
+  HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, NO_COLOR    as usual
+
+Exit status:
+  0 completed   1 failed   2 wrong use   3 truncated
+  124 timed out   130 interrupted   143 terminated";
+
+/// Run, watch and control language-model streams: every token as it comes, and how it ended.
+#[derive(Debug, Parser)]
+#[command(
+    name = "towline",
+    version,
+    help_template = TEMPLATE,
+    before_help = EXAMPLES,
+    after_help = AFTER,
+    styles = STYLES,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    max_term_width = 100
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The verbs.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    Run(Box<RunArgs>),
+    #[command(visible_alias = "ls")]
+    List(ListArgs),
+    Show(ShowArgs),
+    Ps(PsArgs),
+    Pull(PullArgs),
+    Push(PushArgs),
+    Create(CreateArgs),
+    #[command(visible_alias = "copy")]
+    Cp(CopyArgs),
+    #[command(visible_alias = "remove")]
+    Rm(RemoveArgs),
+    Serve(ServeArgs),
+    Bench(Box<BenchArgs>),
+    Completions(CompletionsArgs),
+    /// Run a model for a server in another process
+    #[command(hide = true)]
+    Runner(RunnerArgs),
+}
+
+impl Command {
+    /// How long the command may take to end once a signal has asked it to.
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(match self {
+            // Nothing to wait for, unless nobody takes the output.
+            Self::Run(_)
+            | Self::List(_)
+            | Self::Show(_)
+            | Self::Ps(_)
+            | Self::Pull(_)
+            | Self::Push(_)
+            | Self::Create(_)
+            | Self::Cp(_)
+            | Self::Rm(_)
+            | Self::Bench(_)
+            | Self::Completions(_) => 2,
+            // Running answers may end.
+            Self::Serve(_) => 10,
+            // It ends with its server, to which Ctrl-C goes as well.
+            Self::Runner(_) => 60,
+        })
+    }
+}
+
+/// The arguments with `--think LEVEL` written as `--think=LEVEL`, so that `--think PROMPT` needs no `--`.
+pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
+    let mut joined: Vec<OsString> = Vec::new();
+    let mut only_prompt = false;
+    for arg in args {
+        only_prompt |= arg == "--";
+        let after_think = !only_prompt && joined.last().is_some_and(|last| last == "--think");
+        match (joined.last_mut(), arg.to_str().filter(|text| run::is_think_level(text))) {
+            (Some(last), Some(level)) if after_think => last.push(format!("={level}")),
+            _ => joined.push(arg),
+        }
+    }
+    joined
+}
+
+/// Prints what clap has to say: help, the version, or what is wrong with the arguments.
+pub fn explain(error: &clap::Error) -> Exit {
+    // There is nobody to tell that nobody can be told.
+    let _gone = error.print();
+    if let Some(prompt) = unknown_command(error).filter(|text| text.contains(char::is_whitespace)) {
+        out::hint(&format!("a prompt goes behind run: towline run {prompt:?}"));
+    }
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        Exit::Completed
+    } else {
+        Exit::Usage
+    }
+}
+
+fn unknown_command(error: &clap::Error) -> Option<&str> {
+    match (error.kind(), error.get(ContextKind::InvalidSubcommand)) {
+        (ErrorKind::InvalidSubcommand, Some(ContextValue::String(text))) => Some(text),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_think_level_is_joined_and_a_prompt_is_not() {
+        for (given, expected) in [
+            (vec!["run", "--think", "high", "why"], vec!["run", "--think=high", "why"]),
+            (vec!["run", "--think", "why"], vec!["run", "--think", "why"]),
+            (vec!["run", "--think", "--", "high"], vec!["run", "--think", "--", "high"]),
+            (vec!["run", "--", "--think", "high"], vec!["run", "--", "--think", "high"]),
+        ] {
+            let given = given.into_iter().map(OsString::from);
+            let expected: Vec<OsString> = expected.into_iter().map(OsString::from).collect();
+            assert_eq!(joined(given), expected);
+        }
+    }
+}

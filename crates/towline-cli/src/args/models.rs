@@ -1,0 +1,196 @@
+//! The verbs for models.
+
+use std::path::PathBuf;
+
+use clap::{ArgGroup, Args};
+
+use super::shared::{ClockArgs, ServerArgs};
+
+/// List the installed models
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline list
+  towline list llama                    those whose name begins so
+  towline list --json | jq -r .name
+", help_template = super::TEMPLATE)]
+pub struct ListArgs {
+    /// Only models whose name begins so
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// Print the server's own JSON, one object a line
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// List the models in memory
+#[derive(Debug, Args)]
+#[command(help_template = super::TEMPLATE)]
+pub struct PsArgs {
+    /// Print the server's own JSON, one object a line
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Describe a model
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline show llama3.2
+  towline show --modelfile llama3.2 > Modelfile
+", help_template = super::TEMPLATE)]
+#[command(group(ArgGroup::new("part").args(["modelfile", "parameters", "template", "system", "license"])))]
+pub struct ShowArgs {
+    /// The model
+    #[arg(value_name = "MODEL")]
+    pub model: String,
+    /// Every key of the model file too
+    #[arg(short, long, help_heading = "Output")]
+    pub verbose: bool,
+    /// Only the Modelfile
+    #[arg(long, help_heading = "Output")]
+    pub modelfile: bool,
+    /// Only the default options
+    #[arg(long, help_heading = "Output")]
+    pub parameters: bool,
+    /// Only the prompt template
+    #[arg(long, help_heading = "Output")]
+    pub template: bool,
+    /// Only the default instructions
+    #[arg(long, help_heading = "Output")]
+    pub system: bool,
+    /// Only the licence
+    #[arg(long, help_heading = "Output")]
+    pub license: bool,
+    /// Print the server's own JSON object
+    #[arg(long, conflicts_with = "part", help_heading = "Output")]
+    pub json: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// A part of a description that can be printed alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ShowPart {
+    Modelfile,
+    Parameters,
+    Template,
+    System,
+    License,
+}
+
+impl ShowArgs {
+    /// The one part that is wanted, if one is.
+    pub fn part(&self) -> Option<ShowPart> {
+        [
+            (self.modelfile, ShowPart::Modelfile),
+            (self.parameters, ShowPart::Parameters),
+            (self.template, ShowPart::Template),
+            (self.system, ShowPart::System),
+            (self.license, ShowPart::License),
+        ]
+        .into_iter()
+        .find_map(|(wanted, part)| wanted.then_some(part))
+    }
+}
+
+/// Fetch models from a registry
+///
+/// A pull that was stopped goes on where it was when it is asked for again.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline pull llama3.2
+  towline pull qwen3 nomic-embed-text
+", help_template = super::TEMPLATE)]
+pub struct PullArgs {
+    /// The models
+    #[arg(value_name = "MODEL", required = true)]
+    pub models: Vec<String>,
+    /// Let the server speak to the registry without TLS
+    #[arg(long, help_heading = "Request")]
+    pub insecure: bool,
+    /// Print one JSON object a line for each record
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub clocks: ClockArgs,
+}
+
+/// Send models to a registry
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline push me/mymodel
+", help_template = super::TEMPLATE)]
+pub struct PushArgs {
+    /// The models, with the namespace to push to
+    #[arg(value_name = "MODEL", required = true)]
+    pub models: Vec<String>,
+    /// Let the server speak to the registry without TLS
+    #[arg(long, help_heading = "Request")]
+    pub insecure: bool,
+    /// Print one JSON object a line for each record
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub clocks: ClockArgs,
+}
+
+/// Make a model from a Modelfile or from another model
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline create terse -f Modelfile
+  towline create small --from llama3.2 --quantize q4_K_M
+", help_template = super::TEMPLATE)]
+#[command(group(ArgGroup::new("source").args(["file", "from"])))]
+pub struct CreateArgs {
+    /// The new model's name
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The Modelfile; - reads standard input [default: Modelfile]
+    #[arg(short, long, value_name = "FILE", help_heading = "Request")]
+    pub file: Option<PathBuf>,
+    /// The model to start from, in place of a Modelfile
+    #[arg(long, value_name = "MODEL", help_heading = "Request")]
+    pub from: Option<String>,
+    /// How to store the weights, for example q4_K_M
+    #[arg(short, long, value_name = "KIND", help_heading = "Request")]
+    pub quantize: Option<String>,
+    /// Print one JSON object a line for each record
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub clocks: ClockArgs,
+}
+
+/// Copy a model to another name
+#[derive(Debug, Args)]
+#[command(help_template = super::TEMPLATE)]
+pub struct CopyArgs {
+    /// The model there is
+    #[arg(value_name = "SOURCE")]
+    pub source: String,
+    /// The name of the copy
+    #[arg(value_name = "DESTINATION")]
+    pub destination: String,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Delete models
+#[derive(Debug, Args)]
+#[command(help_template = super::TEMPLATE)]
+pub struct RemoveArgs {
+    /// The models
+    #[arg(value_name = "MODEL", required = true)]
+    pub models: Vec<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}

@@ -1,0 +1,135 @@
+//! `towline run`.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use towline::{Options, Think};
+
+use super::shared::{ApiChoice, ClockArgs, ServerArgs};
+
+const EXAMPLES: &str = "\
+Examples:
+  towline run \"What is a river?\"
+  towline run -m llama3.2 --system \"One sentence.\" -o temperature=0.2 Why is the sky blue
+  git diff | towline run -m qwen3 --think \"Write a commit message for this:\"
+  towline run -m llava --image photo.jpg \"What is on it?\"
+  towline run --format schema.json --json \"Name a river.\" | jq -r 'select(.event==\"text\").text'
+";
+
+const AFTER: &str = "\
+On a terminal tokens appear as they come, thinking is dimmed, and Ctrl-C stops the answer and
+keeps what came. Into a pipe goes the text alone, exactly as received; everything else is on
+standard error.
+
+Exit status:
+  0 completed   1 failed   2 wrong use   3 truncated
+  124 timed out   130 interrupted   143 terminated";
+
+/// Stream an answer
+///
+/// From an Ollama or OpenAI-compatible server, or from the built-in toy model where there is none.
+#[derive(Debug, Args)]
+#[command(before_help = EXAMPLES, after_help = AFTER, help_template = super::TEMPLATE)]
+pub struct RunArgs {
+    /// The prompt; piped standard input is the prompt or is appended to it
+    #[arg(value_name = "PROMPT")]
+    pub prompt: Vec<String>,
+
+    /// The model [default: $TOWLINE_MODEL, else the only one there is]
+    #[arg(short, long, value_name = "MODEL", help_heading = "Request")]
+    pub model: Option<String>,
+    /// Instructions to the model
+    #[arg(long, value_name = "TEXT", help_heading = "Request")]
+    pub system: Option<String>,
+    /// An option by Ollama's name: temperature=0.2, num_ctx=8192, seed=1 …
+    #[arg(short, long = "option", value_name = "KEY=VALUE", help_heading = "Request")]
+    pub options: Vec<OptionArg>,
+    /// An image for the model to look at
+    #[arg(long = "image", value_name = "FILE", help_heading = "Request")]
+    pub images: Vec<PathBuf>,
+    /// The answer's form: json, or a file with a JSON schema
+    #[arg(long, value_name = "json|SCHEMA.json", help_heading = "Request")]
+    pub format: Option<String>,
+    /// Whether, and how hard, to think: low, medium, high, max, on, off
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "on",
+        help_heading = "Request"
+    )]
+    pub think: Option<ThinkArg>,
+
+    /// Print one JSON object a line for each record (docs/json-output.md)
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    /// Print token counts and times at the end, on standard error
+    #[arg(long, help_heading = "Output")]
+    pub stats: bool,
+
+    #[command(flatten)]
+    pub server: ServerArgs,
+    /// Which dialect the server speaks
+    #[arg(long, value_enum, default_value_t = ApiChoice::Auto, help_heading = "Server")]
+    pub api: ApiChoice,
+
+    #[command(flatten)]
+    pub clocks: ClockArgs,
+}
+
+/// `key=value`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OptionArg {
+    name: String,
+    value: String,
+}
+
+impl OptionArg {
+    /// Adds the option to others; it was checked when it was read.
+    pub fn add_to(&self, options: &mut Options) -> Result<(), towline::BadOption> {
+        options.set_text(&self.name, &self.value)
+    }
+}
+
+impl FromStr for OptionArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (name, value) =
+            text.split_once('=').ok_or("write it as key=value, for example temperature=0.2")?;
+        let option = Self { name: name.trim().to_owned(), value: value.to_owned() };
+        option.add_to(&mut Options::default()).map_err(|error| error.to_string())?;
+        Ok(option)
+    }
+}
+
+/// Whether, and how hard, to think.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ThinkArg(pub Think);
+
+const LEVELS: [&str; 4] = ["low", "medium", "high", "max"];
+const ON: [&str; 3] = ["on", "true", "yes"];
+const OFF: [&str; 3] = ["off", "false", "no"];
+
+/// Whether a text is something `--think` takes.
+pub fn is_think_level(text: &str) -> bool {
+    LEVELS.iter().chain(&ON[..2]).chain(&OFF[..2]).any(|level| *level == text)
+}
+
+impl FromStr for ThinkArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if ON.contains(&text) {
+            Ok(Self(Think::On))
+        } else if OFF.contains(&text) {
+            Ok(Self(Think::Off))
+        } else if LEVELS.contains(&text) {
+            Ok(Self(Think::Level(text.to_owned())))
+        } else {
+            Err("the levels are low, medium, high and max; on and off leave it to the model".to_owned())
+        }
+    }
+}

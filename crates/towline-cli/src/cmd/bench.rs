@@ -1,0 +1,81 @@
+//! `towline bench`.
+
+use std::time::Duration;
+
+use towline::ChatRequest;
+
+use super::{Context, answered};
+use crate::args::BenchArgs;
+use crate::bench::{self, Load, Report, Subject, Tally};
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::models::{self, Choice};
+use crate::out::{self, Out};
+use crate::server::{Need, Place, Server};
+use crate::{json, visible};
+
+/// Requests for each stream, where nothing is said.
+const REQUESTS_PER_STREAM: usize = 4;
+
+/// Measures a server.
+pub async fn run(args: &BenchArgs, mut context: Context) -> Result<Exit, Failure> {
+    let clocks = args.clocks.clocks();
+    let server = Server::find(&args.server, &context.environment, clocks, args.api.into(), Need::Any).await?;
+    let environment = context.environment.clone();
+    let choosing = models::choose(args.model.as_deref(), &environment, &server);
+    let model = match answered(choosing, &server, &mut context, None).await? {
+        Choice::Model(model) => model,
+        Choice::Unclear(complaint) => return Err(Failure::Usage(complaint)),
+    };
+    let mut request = ChatRequest::new(&model).user(&args.prompt);
+    for option in &args.options {
+        option.add_to(&mut request.options).map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    let streams = args.streams.get();
+    let requests =
+        args.requests.map_or(streams.saturating_mul(REQUESTS_PER_STREAM), |requests| requests.get());
+    let load = Load { streams, requests, request };
+    let live = out::stderr_is_terminal();
+    let watch = |tally: &Tally, elapsed: Duration| {
+        if live {
+            out::stderr(&format!("\r{}\u{1b}[K", visible::line(&progress(tally, requests, elapsed))));
+        }
+    };
+    let result = bench::put(&load, &server.client, &context.stopper, watch).await;
+    if live {
+        out::stderr("\r\u{1b}[K");
+    }
+    let stop = context.stopper.stop();
+    let in_process = matches!(server.place, Place::Builtin(_));
+    let subject = Subject { server: server.shown(), model, in_process, interrupted: stop.is_some() };
+    let report = Report { subject: &subject, load: &load, result: &result };
+    let mut out = Out::new();
+    if args.json {
+        out.write(&json::line(&report.json()))?;
+    } else {
+        for line in report.lines() {
+            out.line(&line)?;
+        }
+    }
+    Ok(match stop {
+        Some(stop) => stop.into(),
+        None if result.tally.not_completed() > 0 => Exit::Failed,
+        None => Exit::Completed,
+    })
+}
+
+fn progress(tally: &Tally, requests: usize, elapsed: Duration) -> String {
+    let mut text = format!("{} of {requests} requests, {} s", tally.done, elapsed.as_secs());
+    match tally.not_completed() {
+        0 => {}
+        count => text.push_str(&format!(", {count} not completed")),
+    }
+    if !tally.gap.is_empty() {
+        let millis = tally.gap.value_at_quantile(0.5) as f64 / 1e3;
+        text.push_str(&format!(
+            ", {} tokens, {millis:.1} ms a token",
+            tally.gap.len() + tally.first_token.len()
+        ));
+    }
+    text
+}

@@ -1,0 +1,26 @@
+//! `towline pull`.
+
+use towline::{Api, PullRequest};
+
+use super::Context;
+use super::transfer::{Transfer, Verb};
+use crate::args::PullArgs;
+use crate::exit::Exit;
+use crate::failure::Failure;
+use crate::server::{Need, Server};
+
+/// Fetches models, one after the other. One that fails does not keep the others.
+pub async fn run(args: &PullArgs, mut context: Context) -> Result<Exit, Failure> {
+    let clocks = args.clocks.clocks();
+    let server = Server::find(&args.server, &context.environment, clocks, Api::Ollama, Need::Keeper).await?;
+    let mut exit = Exit::Completed;
+    for model in &args.models {
+        let mut transfer = Transfer::begin(Verb::Pull, &server, model, args.json)?;
+        let stream = server.client.pull(PullRequest { model: model.clone(), insecure: args.insecure });
+        exit = exit.or(transfer.follow(stream, &mut context).await?);
+        if context.stopper.stop().is_some() {
+            break;
+        }
+    }
+    Ok(exit)
+}

@@ -1,0 +1,134 @@
+//! `towline run`.
+
+use towline::{Ending, FinishReason, Outcome, Reply, Stats};
+
+use super::{Context, unless_stopped};
+use crate::args::RunArgs;
+use crate::drive::drive;
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::models::{self, Choice};
+use crate::server::{Need, Server};
+use crate::view::{AnswerView, View};
+use crate::{hint, out, prompt, stats};
+
+/// Streams an answer.
+pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> {
+    let mut request = prompt::request(args, &mut context.stopper).await?;
+    let clocks = args.clocks.clocks();
+    let server = Server::find(&args.server, &context.environment, clocks, args.api.into(), Need::Any).await?;
+
+    let asked = args.model.as_deref();
+    let choosing = models::choose(asked, &context.environment, &server);
+    let chosen = match unless_stopped(choosing, &mut context.stopper.clone()).await {
+        Ok(Ok(Choice::Model(model))) => Ok(model),
+        Ok(Ok(Choice::Unclear(complaint))) => return Err(Failure::Usage(complaint)),
+        Ok(Err(error)) => Err(Ending::Failed(error)),
+        Err(Failure::Stopped(stop)) => {
+            Err(Ending::Cancelled { reason: stop.reason().to_owned(), may_have_had_effect: false })
+        }
+        Err(failure) => return Err(failure),
+    };
+    let model = chosen.as_deref().ok();
+    let mut view = if args.json {
+        View::json(model, &server.shown())?
+    } else {
+        View::Answer(AnswerView::new(model.unwrap_or("the model"), &server.shown()))
+    };
+    let outcome = match &chosen {
+        Ok(model) => {
+            request.model.clone_from(model);
+            drive(server.client.chat(request), &mut view, &mut context.stopper).await?
+        }
+        Err(ending) => {
+            let outcome = before_the_request(ending.clone());
+            view.end(&outcome)?;
+            outcome
+        }
+    };
+    if !args.json {
+        explain(&outcome, &server, &context, model).await;
+    }
+    if args.stats {
+        stats::print(&outcome);
+    }
+    Ok(exit::of_ending(&outcome.ending, context.stopper.stop()))
+}
+
+/// The outcome of a stream that was never begun.
+fn before_the_request(ending: Ending) -> Outcome {
+    Outcome { ending, reply: Reply::default(), stats: Stats::default(), retried: Vec::new() }
+}
+
+/// Says, on standard error, whatever a person must know about the ending.
+async fn explain(outcome: &Outcome, server: &Server, context: &Context, model: Option<&str>) {
+    match &outcome.ending {
+        Ending::Completed(reason) => explain_completed(outcome, reason.as_ref()),
+        Ending::Cancelled { reason, .. } => {
+            out::stderr_break();
+            out::note(&format!("{reason}; {}", kept(outcome)));
+        }
+        Ending::TimedOut { clock, .. } => {
+            out::error(&format!("{}; {}", outcome.ending, kept(outcome)));
+            out::hint(hint::for_clock(*clock));
+        }
+        Ending::Truncated(error) | Ending::Failed(error) => {
+            if outcome.stats.records == 0 {
+                out::error(&error.message);
+            } else {
+                out::error(&format!("{}; {}", error.message, kept(outcome)));
+            }
+            if let Some(hint) = hint::for_error(error, server, &context.environment, model) {
+                out::hint(&hint);
+            }
+            if let Some(similar) = models::similar(error, server, model, &mut context.stopper.clone()).await {
+                out::hint(&similar);
+            }
+        }
+    }
+    if !outcome.retried.is_empty() {
+        out::note(&format!("it was tried {} times", outcome.retried.len() + 1));
+    }
+}
+
+fn explain_completed(outcome: &Outcome, reason: Option<&FinishReason>) {
+    match reason {
+        Some(FinishReason::Length) => {
+            out::note("the answer stops at the length limit; -o num_predict=N or -o num_ctx=N sets it");
+        }
+        Some(FinishReason::ContentFilter) => out::note("the server withheld the rest of the answer"),
+        Some(FinishReason::Load) => out::note("the model is loaded; there was nothing to answer"),
+        Some(FinishReason::Unload) => out::note("the model is unloaded"),
+        Some(FinishReason::Other(reason)) => {
+            out::note(&format!("the model stopped with the reason {reason:?}"))
+        }
+        Some(FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Success) | None => {
+            let reply = &outcome.reply;
+            if reply.text.is_empty() && reply.tool_calls.is_empty() && reply.images.is_empty() {
+                out::note("the answer is complete, and empty");
+            }
+        }
+    }
+    if outcome.stats.replaced_text > 0 {
+        let count = outcome.stats.replaced_text;
+        out::warning(&format!("invalid text from the server was replaced in {count} places"));
+    }
+}
+
+/// What was received, in words.
+fn kept(outcome: &Outcome) -> String {
+    let reply = &outcome.reply;
+    let mut parts = Vec::new();
+    for (text, what) in [(&reply.text, "of the answer"), (&reply.thinking, "of thinking")] {
+        match text.chars().count() {
+            0 => {}
+            1 => parts.push(format!("1 character {what}")),
+            count => parts.push(format!("{count} characters {what}")),
+        }
+    }
+    match (parts.is_empty(), outcome.stats.records) {
+        (true, _) => "no text was received".to_owned(),
+        (false, 1) => format!("kept {} (1 record)", parts.join(" and ")),
+        (false, records) => format!("kept {} ({records} records)", parts.join(" and ")),
+    }
+}

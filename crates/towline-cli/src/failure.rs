@@ -1,0 +1,108 @@
+//! Why a command could not do its work, for people.
+
+use std::fmt;
+
+use crate::exit::Exit;
+use crate::out::{self, WriteError};
+use crate::stop::Stop;
+
+/// Why a command ended without its result.
+#[derive(Debug)]
+pub enum Failure {
+    /// What was asked for cannot be done as asked.
+    Usage(Complaint),
+    /// A request failed.
+    Request(Complaint, Exit),
+    /// Something on this machine failed.
+    Local(Complaint),
+    /// Standard output is gone.
+    Output(WriteError),
+    /// A signal ended it.
+    Stopped(Stop),
+}
+
+/// A message and what to do about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Complaint {
+    /// What is wrong, naming the input.
+    pub message: String,
+    /// What to do next.
+    pub hints: Vec<String>,
+}
+
+impl Complaint {
+    /// A message that says by itself what to do.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hints: Vec::new() }
+    }
+
+    /// The same message with something to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+}
+
+impl Failure {
+    /// Wrong use, with a message that says what to do.
+    pub fn usage(message: impl Into<String>) -> Self {
+        Self::Usage(Complaint::new(message))
+    }
+
+    /// Wrong use, with a hint.
+    pub fn usage_with(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self::Usage(Complaint::new(message).hint(hint))
+    }
+
+    /// Tells the person, and gives the status.
+    pub fn report(&self) -> Exit {
+        match self {
+            Self::Usage(complaint) => {
+                out::complain(complaint);
+                Exit::Usage
+            }
+            Self::Request(complaint, exit) => {
+                out::complain(complaint);
+                *exit
+            }
+            Self::Local(complaint) => {
+                out::complain(complaint);
+                Exit::Failed
+            }
+            // Whoever read it has seen enough: not an error.
+            Self::Output(WriteError::Closed) => Exit::Completed,
+            Self::Output(WriteError::Failed(error)) => {
+                out::error(&format!("standard output cannot be written: {error}"));
+                Exit::Failed
+            }
+            Self::Stopped(stop) => {
+                out::note(stop.reason());
+                Exit::from(*stop)
+            }
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        Self::Output(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Usage(complaint) | Self::Request(complaint, _) | Self::Local(complaint) => {
+                f.write_str(&complaint.message)
+            }
+            Self::Output(WriteError::Closed) => f.write_str("standard output was closed"),
+            Self::Output(WriteError::Failed(error)) => {
+                write!(f, "standard output cannot be written: {error}")
+            }
+            Self::Stopped(stop) => f.write_str(stop.reason()),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}

@@ -1,0 +1,108 @@
+//! What to do next, for each kind of failure.
+
+use towline::{Clock, Error, ErrorKind};
+
+use crate::environment::Environment;
+use crate::server::{Named, Place, Server};
+
+/// What to do about an error of a request to `server`, about `model` where there is one.
+pub fn for_error(
+    error: &Error,
+    server: &Server,
+    environment: &Environment,
+    model: Option<&str>,
+) -> Option<String> {
+    match error.kind {
+        ErrorKind::Connect => Some(for_connect(server)),
+        ErrorKind::Tls => Some(
+            "if the server's certificate is from an authority of your own, name its PEM file in SSL_CERT_FILE; \
+             a server without TLS is named with http://"
+                .to_owned(),
+        ),
+        ErrorKind::Unauthorized => Some(for_unauthorized(server, environment)),
+        ErrorKind::NotFound => model.map(|model| for_missing_model(server, model)),
+        ErrorKind::Busy => Some("the server has too much to do; try again later".to_owned()),
+        ErrorKind::Truncated => {
+            Some("the server or something on the way gave up; the server's log may say why. Run it again".to_owned())
+        }
+        ErrorKind::ConnectionLost => Some(format!("see whether the server still runs: {}", list_command(server))),
+        ErrorKind::Protocol => {
+            Some("see whether a model server is behind this address, and whether it wants https://".to_owned())
+        }
+        ErrorKind::Rejected if error.message.contains("does not support thinking") => {
+            Some("run it without --think".to_owned())
+        }
+        ErrorKind::InvalidRequest
+        | ErrorKind::Rejected
+        | ErrorKind::Server
+        | ErrorKind::Limit
+        | ErrorKind::Redirect
+        | ErrorKind::TimedOut
+        | ErrorKind::Cancelled
+        | ErrorKind::Task => None,
+    }
+}
+
+/// How to allow for more time.
+pub fn for_clock(clock: Clock) -> &'static str {
+    match clock {
+        Clock::Connect => "see whether the address is right; --connect-timeout allows more time",
+        Clock::FirstEvent => {
+            "a big model may still be loading, or others may be first; --first-timeout allows more time"
+        }
+        Clock::Idle => "the server has stopped sending; --idle-timeout allows more time",
+        Clock::Total => "--timeout allows more time",
+    }
+}
+
+fn for_connect(server: &Server) -> String {
+    match &server.place {
+        Place::Named(Named::Argument) => {
+            "see whether the server runs and --host is right; without --host a server on \
+             this machine or the built-in model is used"
+                .to_owned()
+        }
+        Place::Named(Named::Environment) => {
+            "the address is from OLLAMA_HOST; see whether the server runs there, or name another with --host"
+                .to_owned()
+        }
+        Place::Local => "start Ollama (ollama serve), or name another server with --host".to_owned(),
+        Place::Builtin(_) => "this should not happen; please report it".to_owned(),
+    }
+}
+
+fn for_unauthorized(server: &Server, environment: &Environment) -> String {
+    match (&server.place, &environment.api_key) {
+        (Place::Named(_), Some(_)) => "the key in OLLAMA_API_KEY was sent and not accepted".to_owned(),
+        (Place::Named(_), None) => "put the server's key into OLLAMA_API_KEY".to_owned(),
+        (Place::Local | Place::Builtin(_), _) => {
+            "a key is only sent to a server that --host or OLLAMA_HOST names".to_owned()
+        }
+    }
+}
+
+fn for_missing_model(server: &Server, model: &str) -> String {
+    match &server.place {
+        Place::Builtin(builtin) => {
+            format!("the built-in model is {}; other models need a server such as Ollama", builtin.model())
+        }
+        Place::Named(_) | Place::Local => {
+            format!(
+                "towline pull{} {model} fetches it; {} shows what there is",
+                host_option(server),
+                list_command(server)
+            )
+        }
+    }
+}
+
+fn list_command(server: &Server) -> String {
+    format!("towline list{}", host_option(server))
+}
+
+fn host_option(server: &Server) -> String {
+    match &server.place {
+        Place::Named(Named::Argument) => format!(" --host {}", server.client.endpoint()),
+        Place::Named(Named::Environment) | Place::Local | Place::Builtin(_) => String::new(),
+    }
+}

@@ -1,0 +1,143 @@
+//! Which models a server has, and which one is meant.
+
+use std::time::Duration;
+
+use serde_json::Value;
+use towline::{Clocks, Error, ErrorKind, InstalledModel, RetryPolicy};
+
+use crate::cmd::{UNARY_CLOCKS, unless_stopped};
+use crate::environment::Environment;
+use crate::failure::Complaint;
+use crate::server::{Place, Server};
+use crate::stop::Stopper;
+
+/// How long may be spent on a hint.
+const HINT_TIME: Duration = Duration::from_secs(3);
+/// How alike names must be to be named in a hint, 0 to 1.
+const ALIKE: f64 = 0.75;
+/// The most models that a message names.
+const NAMED: usize = 12;
+
+/// The model that is meant.
+#[derive(Debug)]
+pub enum Choice {
+    /// This one.
+    Model(String),
+    /// None is named, and there is not exactly one.
+    Unclear(Complaint),
+}
+
+/// The model: as typed, else as the environment says, else the only one the server has. A server is asked only when
+/// nothing else says.
+pub async fn choose(
+    asked: Option<&str>,
+    environment: &Environment,
+    server: &Server,
+) -> Result<Choice, Error> {
+    if let Some(model) = asked.or(environment.model.as_deref()) {
+        return Ok(Choice::Model(model.to_owned()));
+    }
+    if let Place::Builtin(builtin) = &server.place {
+        return Ok(Choice::Model(builtin.model().to_owned()));
+    }
+    let names = names(server, UNARY_CLOCKS).await?;
+    Ok(match names.as_slice() {
+        [only] => Choice::Model(only.clone()),
+        [] => Choice::Unclear(
+            Complaint::new(format!("{} has no models", server.shown()))
+                .hint("fetch one, for example: towline pull llama3.2"),
+        ),
+        several => Choice::Unclear(
+            Complaint::new(format!("{} has several models: {}", server.shown(), enumerated(several)))
+                .hint(format!("name one: -m {}, or TOWLINE_MODEL for all commands", several[0])),
+        ),
+    })
+}
+
+/// The models a server has, as it describes them: Ollama's list, or OpenAI's where the server knows only that.
+pub async fn installed(server: &Server, clocks: Clocks) -> Result<Vec<Value>, Error> {
+    let client = server.client.with_request_config(|config| config.clocks = clocks);
+    let (mut answer, key): (Value, _) = match client.get_json("/api/tags").await {
+        Ok(answer) => (answer, "models"),
+        Err(error) if matches!(error.status, Some(404 | 405 | 501)) => {
+            match client.get_json("/v1/models").await {
+                Ok(answer) => (answer, "data"),
+                // What the first answer says is nearer to the matter.
+                Err(_) => return Err(error),
+            }
+        }
+        Err(error) => return Err(error),
+    };
+    Ok(match answer[key].take() {
+        Value::Array(models) => models,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Vec::new(),
+    })
+}
+
+/// A model's description as typed data; what does not fit is left empty.
+pub fn typed(model: &Value) -> InstalledModel {
+    let mut typed: InstalledModel = serde_json::from_value(model.clone()).unwrap_or_default();
+    if typed.name.is_empty() {
+        let name = model.get("model").or_else(|| model.get("id")).and_then(Value::as_str);
+        typed.name = name.unwrap_or_default().to_owned();
+    }
+    typed
+}
+
+async fn names(server: &Server, clocks: Clocks) -> Result<Vec<String>, Error> {
+    let models = installed(server, clocks).await?;
+    Ok(models.iter().map(|model| typed(model).name).filter(|name| !name.is_empty()).collect())
+}
+
+/// The models whose names are like the one that is missing, as a hint. Asks the server, for a short time.
+pub async fn similar(
+    error: &Error,
+    server: &Server,
+    missing: Option<&str>,
+    stopper: &mut Stopper,
+) -> Option<String> {
+    let missing = missing.filter(|_| error.kind == ErrorKind::NotFound)?;
+    let mut clocks = UNARY_CLOCKS;
+    clocks.total = Some(HINT_TIME);
+    let impatient = Server {
+        client: server.client.with_request_config(|config| config.retry = RetryPolicy::NEVER),
+        place: Place::Local,
+    };
+    let names = unless_stopped(names(&impatient, clocks), stopper).await.ok()?.ok()?;
+    let alike: Vec<String> = names.into_iter().filter(|name| is_alike(name, missing)).collect();
+    (!alike.is_empty()).then(|| format!("installed with a similar name: {}", enumerated(&alike)))
+}
+
+fn is_alike(installed: &str, missing: &str) -> bool {
+    let base = |name: &str| name.split(':').next().unwrap_or_default().to_lowercase();
+    let (installed, missing) = (base(installed), base(missing));
+    installed.starts_with(&missing)
+        || missing.starts_with(&installed)
+        || strsim::jaro_winkler(&installed, &missing) >= ALIKE
+}
+
+fn enumerated(names: &[String]) -> String {
+    let mut text = names.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if names.len() > NAMED {
+        text.push_str(&format!(" and {} more", names.len() - NAMED));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_alike;
+
+    #[test]
+    fn likeness_is_about_the_name_without_its_tag() {
+        for (installed, missing, alike) in [
+            ("llama3.2:latest", "llama3", true),
+            ("llama3.2:1b", "llama3.2:70b", true),
+            ("llama3.2:latest", "lama3.2", true),
+            ("mistral:7b", "llama3.2", false),
+            ("nomic-embed-text:latest", "qwen3", false),
+        ] {
+            assert_eq!(is_alike(installed, missing), alike, "{installed} {missing}");
+        }
+    }
+}

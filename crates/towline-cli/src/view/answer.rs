@@ -1,0 +1,141 @@
+//! An answer as text. A person sees thinking dimmed and set apart; a pipe gets the answer alone.
+
+use towline::{Error, Event, Phase};
+
+use super::spinner::Spinner;
+use crate::out::{self, Out, Style, WriteError};
+
+/// What was shown last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Section {
+    Nothing,
+    Thinking,
+    Answer,
+}
+
+/// An answer as text.
+#[derive(Debug)]
+pub struct AnswerView {
+    out: Out,
+    spinner: Spinner,
+    section: Section,
+    model: String,
+    server: String,
+}
+
+impl AnswerView {
+    /// A view that waits for the first token.
+    pub fn new(model: &str, server: &str) -> Self {
+        Self {
+            out: Out::held(),
+            spinner: Spinner::new(),
+            section: Section::Nothing,
+            model: model.to_owned(),
+            server: server.to_owned(),
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &Event) -> Result<(), WriteError> {
+        match event {
+            Event::Text(text) => self.text(text),
+            Event::Thinking(text) => self.thinking(text),
+            Event::ToolCall(call) => self.aside(&format!("tool call: {} {}", call.name, call.arguments)),
+            Event::Image(image) => {
+                let message =
+                    format!("an image came, {} bytes of base64; --json prints it", image.base64.len());
+                self.aside(&message)
+            }
+            Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => Ok(()),
+        }
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), WriteError> {
+        self.spinner.erase();
+        self.end_thinking()?;
+        self.section = Section::Answer;
+        self.out.text(text)
+    }
+
+    fn thinking(&mut self, text: &str) -> Result<(), WriteError> {
+        if !self.out.is_terminal() {
+            // The spinner says so.
+            if self.section == Section::Nothing {
+                self.section = Section::Thinking;
+            }
+            return Ok(());
+        }
+        self.spinner.erase();
+        if self.section != Section::Thinking {
+            self.out.end_line()?;
+            self.aside_line("thinking…")?;
+            self.section = Section::Thinking;
+        }
+        self.out.style(Style::Dim)?;
+        self.out.text(text)?;
+        self.out.style(Style::Plain)
+    }
+
+    /// Sets the answer apart from the thinking before it.
+    fn end_thinking(&mut self) -> Result<(), WriteError> {
+        if self.section != Section::Thinking || !self.out.is_terminal() {
+            return Ok(());
+        }
+        self.out.finish_text()?;
+        self.out.end_line()?;
+        self.aside_line("… done thinking")?;
+        self.out.write("\n")
+    }
+
+    fn aside_line(&mut self, text: &str) -> Result<(), WriteError> {
+        self.out.style(Style::Dim)?;
+        self.out.write(text)?;
+        self.out.style(Style::Plain)?;
+        self.out.write("\n")
+    }
+
+    /// Something that is no part of the answer's text.
+    fn aside(&mut self, message: &str) -> Result<(), WriteError> {
+        self.spinner.erase();
+        if self.out.is_terminal() {
+            self.end_thinking()?;
+            self.section = Section::Answer;
+            self.out.end_line()?;
+        }
+        self.out.flush()?;
+        out::stderr_line(message);
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self) -> Result<(), WriteError> {
+        self.spinner.erase();
+        if self.out.is_terminal() {
+            self.out.finish_text()?;
+            self.out.end_line()?;
+        }
+        self.out.flush()
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), WriteError> {
+        self.out.flush()
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.spinner.is_enabled()
+            && match self.section {
+                Section::Nothing => true,
+                Section::Thinking => !self.out.is_terminal(),
+                Section::Answer => false,
+            }
+    }
+
+    pub(super) fn tick(&mut self, phase: Phase, retried: &[Error]) {
+        let awaited = match (self.section, phase) {
+            (Section::Thinking, _) => format!("{} is thinking", self.model),
+            (_, Phase::Connecting) => format!("connecting to {}", self.server),
+            (_, Phase::Opening | Phase::Waiting | Phase::Streaming | Phase::Finishing | Phase::Ended) => {
+                format!("waiting for the first token of {}", self.model)
+            }
+        };
+        self.spinner.draw(&awaited, retried);
+    }
+}

@@ -1,0 +1,82 @@
+//! How a stream is shown: to a person or a pipe, as progress, or as JSON lines.
+
+mod answer;
+mod progress;
+mod spinner;
+
+use towline::{Error, Event, Outcome, Phase};
+
+pub use answer::AnswerView;
+pub use progress::ProgressView;
+
+use crate::json;
+use crate::out::{Out, WriteError};
+
+/// One way to show a stream.
+#[derive(Debug)]
+pub enum View {
+    /// The text of an answer, to a person or into a pipe.
+    Answer(AnswerView),
+    /// The progress of a pull, push or create.
+    Progress(ProgressView),
+    /// JSON lines.
+    Json(Out),
+}
+
+impl View {
+    /// JSON lines; prints the first.
+    pub fn json(model: Option<&str>, server: &str) -> Result<Self, WriteError> {
+        let mut out = Out::held();
+        out.write(&json::start(model, server))?;
+        out.flush()?;
+        Ok(Self::Json(out))
+    }
+
+    /// Shows an event.
+    pub fn event(&mut self, event: &Event) -> Result<(), WriteError> {
+        match self {
+            Self::Answer(view) => view.event(event),
+            Self::Progress(view) => view.event(event),
+            Self::Json(out) => json::event(event).map_or(Ok(()), |line| out.write(&line)),
+        }
+    }
+
+    /// Ends what is shown; what the ending means is said elsewhere.
+    pub fn end(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
+        match self {
+            Self::Answer(view) => view.end(),
+            Self::Progress(view) => view.end(outcome),
+            Self::Json(out) => {
+                out.write(&json::end(outcome))?;
+                out.flush()
+            }
+        }
+    }
+
+    /// Writes what was held because more might come at once.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        match self {
+            Self::Answer(view) => view.flush(),
+            Self::Progress(_) => Ok(()),
+            Self::Json(out) => out.flush(),
+        }
+    }
+
+    /// Whether time passing is shown.
+    pub fn is_waiting(&self) -> bool {
+        match self {
+            Self::Answer(view) => view.is_waiting(),
+            Self::Progress(view) => view.is_waiting(),
+            Self::Json(_) => false,
+        }
+    }
+
+    /// Shows that time has passed.
+    pub fn tick(&mut self, phase: Phase, retried: &[Error]) {
+        match self {
+            Self::Answer(view) => view.tick(phase, retried),
+            Self::Progress(view) => view.tick(phase, retried),
+            Self::Json(_) => {}
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! The progress of a pull, push or create: bars on a terminal, otherwise a line for each step and each tenth of a layer.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use towline::{Ending, Error, Event, Outcome, Phase, Progress};
+
+use super::spinner::Spinner;
+use crate::out::{self, Out, WriteError};
+use crate::{human, visible};
+
+/// The longest status beside a bar, in characters.
+const STATUS_CHARS: usize = 24;
+/// How often a running step is drawn.
+const STEP_TICK: Duration = Duration::from_millis(120);
+
+/// Progress.
+#[derive(Debug)]
+pub struct ProgressView {
+    look: Look,
+    spinner: Spinner,
+    awaited: String,
+    /// Something came already.
+    begun: bool,
+}
+
+#[derive(Debug)]
+enum Look {
+    Bars(Bars),
+    Lines(Lines),
+}
+
+impl ProgressView {
+    /// Progress about `model` at `server`.
+    pub fn new(model: &str, server: &str) -> Self {
+        let look =
+            if out::stderr_is_terminal() { Look::Bars(Bars::default()) } else { Look::Lines(Lines::new()) };
+        Self {
+            look,
+            spinner: Spinner::new(),
+            awaited: format!("{model}: waiting for {server}"),
+            begun: false,
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &Event) -> Result<(), WriteError> {
+        match event {
+            Event::Progress(progress) => {
+                self.spinner.erase();
+                self.begun = true;
+                match &mut self.look {
+                    Look::Bars(bars) => {
+                        bars.show(progress);
+                        Ok(())
+                    }
+                    Look::Lines(lines) => lines.show(progress),
+                }
+            }
+            Event::Text(_)
+            | Event::Thinking(_)
+            | Event::ToolCall(_)
+            | Event::Image(_)
+            | Event::Logprobs(_)
+            | Event::Usage(_) => Ok(()),
+        }
+    }
+
+    pub(super) fn end(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
+        self.spinner.erase();
+        match &mut self.look {
+            Look::Bars(bars) => bars.end(&outcome.ending),
+            Look::Lines(_) => {}
+        }
+        Ok(())
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.spinner.is_enabled() && !self.begun
+    }
+
+    pub(super) fn tick(&mut self, _phase: Phase, retried: &[Error]) {
+        self.spinner.draw(&self.awaited, retried);
+    }
+}
+
+/// One bar for each layer, and a line for each step without numbers.
+#[derive(Debug, Default)]
+struct Bars {
+    multi: MultiProgress,
+    layers: HashMap<String, ProgressBar>,
+    /// The step that is under way.
+    step: Option<(String, ProgressBar)>,
+}
+
+impl Bars {
+    fn show(&mut self, progress: &Progress) {
+        let status = shortened(&progress.status);
+        let (Some(digest), Some(total)) = (&progress.digest, progress.total) else {
+            return self.show_step(status);
+        };
+        self.end_step();
+        let multi = &self.multi;
+        let bar = self.layers.entry(digest.clone()).or_insert_with(|| {
+            let bar = multi.add(ProgressBar::new(total));
+            bar.set_style(style(
+                "{msg:24} {wide_bar:.cyan/dim} {percent:>3} % {decimal_bytes:>9}/{decimal_total_bytes:<9} \
+                 {decimal_bytes_per_sec:>11} {eta:>4}",
+            ));
+            bar
+        });
+        bar.set_message(status);
+        bar.set_length(total);
+        bar.set_position(progress.completed.unwrap_or(0));
+        if progress.completed == Some(total) && !bar.is_finished() {
+            bar.set_style(style("{msg:24} {wide_bar:.cyan/dim} {percent:>3} % {decimal_total_bytes:>9}"));
+            bar.finish();
+        }
+    }
+
+    fn show_step(&mut self, status: String) {
+        if self.step.as_ref().is_some_and(|(known, _)| *known == status) {
+            return;
+        }
+        self.end_step();
+        let bar = self.multi.add(ProgressBar::new_spinner());
+        bar.set_style(style("{msg} {spinner}"));
+        bar.set_message(status.clone());
+        bar.enable_steady_tick(STEP_TICK);
+        self.step = Some((status, bar));
+    }
+
+    fn end_step(&mut self) {
+        if let Some((_, bar)) = self.step.take() {
+            bar.set_style(style("{msg}"));
+            bar.finish();
+        }
+    }
+
+    fn end(&mut self, ending: &Ending) {
+        let interrupted = matches!(ending, Ending::Cancelled { .. });
+        if interrupted {
+            // The terminal has echoed `^C` somewhere: the bars stay as they are, since where they are is not known.
+            self.multi.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        self.end_step();
+        for bar in self.layers.values().filter(|bar| !bar.is_finished()) {
+            bar.abandon();
+        }
+        if interrupted {
+            out::stderr("\n");
+        }
+    }
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|error| unreachable!("a fixed template: {error}"))
+}
+
+fn shortened(status: &str) -> String {
+    visible::line(status).chars().take(STATUS_CHARS).collect()
+}
+
+/// Lines on standard output.
+#[derive(Debug)]
+struct Lines {
+    out: Out,
+    /// The step that was shown last.
+    step: String,
+    /// The last tenth that was shown of each layer.
+    tenths: HashMap<String, u64>,
+}
+
+impl Lines {
+    fn new() -> Self {
+        Self { out: Out::new(), step: String::new(), tenths: HashMap::new() }
+    }
+
+    fn show(&mut self, progress: &Progress) -> Result<(), WriteError> {
+        let status = visible::line(&progress.status).into_owned();
+        let (Some(digest), Some(total)) = (&progress.digest, progress.total) else {
+            if self.step == status {
+                return Ok(());
+            }
+            self.step.clone_from(&status);
+            return self.out.line(&status);
+        };
+        let completed = progress.completed.unwrap_or(0).min(total);
+        // An empty layer is done.
+        let tenth = completed.saturating_mul(10).checked_div(total).unwrap_or(10);
+        if self.tenths.insert(digest.clone(), tenth) == Some(tenth) {
+            return Ok(());
+        }
+        self.step.clear();
+        self.out.line(&format!("{status}  {} % of {}", tenth * 10, human::bytes(total)))
+    }
+}

@@ -1,0 +1,44 @@
+//! Serves the built-in model, and GGUF files, until it is interrupted.
+//!
+//! `cargo run --example serve -- serve [--listen ADDRESS] [--rate TOKENS_PER_SECOND] [--gguf FILE]...`
+
+use std::io::Write;
+
+use towline_model::{Config, Runner, Server, Source};
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let mut config = Config {
+        runner: Some(Runner { program: std::env::current_exe()?, arguments: vec!["model-process".into()] }),
+        ..Config::default()
+    };
+    while let Some(argument) = arguments.next() {
+        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        match argument.as_str() {
+            "model-process" => return Ok(towline_model::run_child(&value()?)?),
+            "--listen" => config.listen = value()?.parse()?,
+            "--rate" => config.rate = Some(value()?.parse()?),
+            "--gguf" => {
+                config.models.push(Source::Gguf { path: value()?.into(), name: None, threads: None });
+            }
+            "serve" => {}
+            other => return Err(format!("unknown argument {other}").into()),
+        }
+    }
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let server = Server::bind(config).await?;
+        let mut output = std::io::stdout();
+        writeln!(output, "listening on http://{}", server.local_addr())?;
+        output.flush()?;
+        server
+            .run(async {
+                // Where no signal can be waited for, only the end of the process stops it.
+                if tokio::signal::ctrl_c().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            })
+            .await;
+        Ok(())
+    })
+}

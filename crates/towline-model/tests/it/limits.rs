@@ -1,0 +1,145 @@
+//! Limits, queues, cancelling, and who may ask.
+
+use std::time::{Duration, Instant};
+
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use towline_model::{Config, Limits};
+
+use crate::client::{Client, lines};
+use crate::server::Running;
+
+const ENDLESS: &str = r#"{"model":"brook","prompt":"Tell me a story","options":{"num_predict":400,"temperature":1.5,"stop":[]}}"#;
+const SHORT: &str = r#"{"model":"brook","prompt":"hello","stream":false,"options":{"num_predict":2}}"#;
+const HOST: &str = "Host: localhost\r\n";
+
+/// A server that runs one answer at a time, slowly.
+fn slow(queue: usize) -> Running {
+    let limits = Limits { parallel: 1, queue, ..Limits::default() };
+    Running::start(Config { rate: Some(20.0), limits, ..Config::default() })
+}
+
+#[test]
+fn a_client_that_leaves_frees_its_slot() {
+    let server = slow(8);
+    let mut first = server.client();
+    assert!(first.post("/api/generate", ENDLESS).line().is_some());
+    let mut second = server.client();
+    second.send_only("POST", "/api/generate", HOST, SHORT);
+    let began = Instant::now();
+    drop(first);
+    assert_eq!(second.answer().json()["done"], true);
+    // The first answer would have taken 20 seconds.
+    assert!(began.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn a_request_too_many_is_refused_and_the_others_wait() {
+    let server = slow(1);
+    let mut first = server.client();
+    assert!(first.post("/api/generate", ENDLESS).line().is_some());
+    let mut others: Vec<Client> = (0..2).map(|_| server.client()).collect();
+    for client in &mut others {
+        client.send_only("POST", "/api/generate", HOST, SHORT);
+    }
+    // Whichever comes second finds the only place taken.
+    let refused = loop {
+        let moment = Duration::from_millis(5);
+        if let Some(index) = others.iter_mut().position(|client| client.has_answer_within(moment)) {
+            break index;
+        }
+    };
+    let mut refused = others.remove(refused);
+    let answer = refused.answer();
+    assert_eq!(answer.status, 503);
+    assert!(answer.json()["error"].as_str().unwrap().starts_with("server busy"));
+    drop(first);
+    assert_eq!(others[0].answer().json()["done"], true);
+}
+
+#[test]
+fn answers_run_side_by_side_up_to_the_limit() {
+    let limits = Limits { parallel: 3, ..Limits::default() };
+    let server = Running::start(Config { rate: Some(50.0), limits, ..Config::default() });
+    let mut clients: Vec<Client> = (0..3).map(|_| server.client()).collect();
+    for client in &mut clients {
+        client.send_only("POST", "/api/generate", HOST, ENDLESS);
+    }
+    // Each has begun while none has ended.
+    for client in &mut clients {
+        assert!(client.answer().line().is_some());
+    }
+}
+
+#[test]
+fn a_body_beyond_the_limit_is_refused() {
+    let limits = Limits { body_bytes: 1000, ..Limits::default() };
+    let server = Running::start(Config { limits, ..Config::default() });
+    let mut client = server.client();
+    let answer = client.post("/api/chat", &" ".repeat(1001));
+    assert_eq!(answer.status, 413);
+    assert_eq!(answer.json()["error"], "the request body is larger than 1000 bytes");
+}
+
+#[test]
+fn pages_from_elsewhere_are_refused() {
+    let server = Running::start(Config::default());
+    let check = |headers: &str, status: u16, origin: Option<&str>| {
+        let mut client = server.client();
+        let answer = client.send("GET", "/api/tags", headers, "");
+        assert_eq!(answer.status, status, "{headers}");
+        assert_eq!(answer.header("access-control-allow-origin"), origin, "{headers}");
+    };
+    check("Host: 127.0.0.1:11434\r\n", 200, None);
+    check("Host: evil.example\r\n", 403, None);
+    check("Host: localhost\r\nOrigin: https://evil.example\r\n", 403, None);
+    let local = "Host: localhost\r\nOrigin: http://localhost:5173\r\n";
+    check(local, 200, Some("http://localhost:5173"));
+    let mut client = server.client();
+    assert_eq!(client.send("OPTIONS", "/api/chat", local, "").status, 204);
+}
+
+#[test]
+fn nonsense_costs_only_its_own_connection() {
+    let server = Running::start(Config::default());
+    for nonsense in ["\0\0\0\0\r\n\r\n", "GET\r\n\r\n", "POST / HTTP/1.1\r\nContent-Length: x\r\n\r\n"] {
+        server.client().raw(nonsense.as_bytes());
+    }
+    assert_eq!(server.client().get("/").status, 200);
+}
+
+#[test]
+fn http2_is_spoken_too() {
+    let server = Running::start(Config::default());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
+        let (mut requests, connection) =
+            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
+        let talk = async {
+            let uri = format!("http://{}/api/generate", server.address);
+            let request = hyper::Request::post(uri).body(Full::new(bytes::Bytes::from(SHORT))).unwrap();
+            let answer = requests.send_request(request).await.unwrap();
+            assert_eq!(answer.status(), 200);
+            let body = answer.into_body().collect().await.unwrap().to_bytes();
+            assert!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["done"] == true);
+            drop(requests);
+        };
+        let (driven, ()) = tokio::join!(connection, talk);
+        driven.unwrap();
+    });
+}
+
+#[test]
+fn a_cancelled_request_gives_its_connection_up_and_no_other() {
+    let server = slow(8);
+    let mut stays = server.client();
+    let mut leaves = server.client();
+    let answer =
+        stays.post("/api/generate", r#"{"model":"brook","prompt":"hello","options":{"num_predict":6}}"#);
+    leaves.send_only("POST", "/api/generate", HOST, ENDLESS);
+    drop(leaves);
+    let records: Vec<_> = lines(answer).collect();
+    assert_eq!(records.last().unwrap()["done"], true);
+    assert_eq!(stays.post("/api/generate", SHORT).json()["done"], true);
+}

@@ -1,0 +1,10 @@
+//! The built-in model from outside: over sockets, as any client sees it.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod answers;
+mod client;
+mod limits;
+mod listing;
+mod process;
+mod server;
+mod weights;

@@ -1,0 +1,246 @@
+//! A client for programs without async: every call blocks, and every stream can be cancelled from another thread.
+//!
+//! ```no_run
+//! use towline::{ChatRequest, Item};
+//!
+//! let client = towline::blocking::Client::new("127.0.0.1:11434")?;
+//! let stream = client.chat(ChatRequest::new("llama3.2").user("What is a river?"));
+//! let canceller = stream.canceller();
+//! std::thread::spawn(move || canceller.cancel("enough"));
+//! for item in stream {
+//!     if let Item::End(outcome) = item {
+//!         println!("{}", outcome.ending);
+//!     }
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::sync::Arc;
+
+use towline_core::api::{
+    ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse, GenerateRequest,
+    ListResponse, PsResponse, PullRequest, PushRequest, ShowRequest, ShowResponse, VersionResponse,
+};
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::event::Event;
+use towline_core::outcome::Outcome;
+
+use crate::engine::{Engine, EngineConfig, From, Job, JobOptions, Prepared, Reader};
+use crate::stream::Item;
+
+/// A client whose calls block. Clones share one background thread.
+///
+/// Do not use it inside async code, which it would hold up; use [`crate::Client`] there.
+#[derive(Debug, Clone)]
+pub struct Client {
+    client: crate::Client,
+    engine: Engine,
+}
+
+impl Client {
+    /// A client of the server that `host` names, as [`crate::Client::new`] reads it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when the text names no server, or the operating system gives no thread.
+    pub fn new(host: &str) -> Result<Self, Error> {
+        Self::of(crate::Client::new(host)?)
+    }
+
+    /// The blocking face of an async client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when the operating system gives no thread.
+    pub fn of(client: crate::Client) -> Result<Self, Error> {
+        let config = EngineConfig { threads: 1, max_ended: 0, ..EngineConfig::default() };
+        let engine = Engine::start(config)
+            .map_err(|error| Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string()))?;
+        Ok(Self { client, engine })
+    }
+
+    /// Goes on with a conversation.
+    pub fn chat(&self, request: ChatRequest) -> Stream {
+        self.stream(Prepared::chat(&self.client, request))
+    }
+
+    /// Completes a text.
+    pub fn generate(&self, request: GenerateRequest) -> Stream {
+        self.stream(Prepared::generate(&self.client, request))
+    }
+
+    /// Fetches a model from a registry.
+    pub fn pull(&self, request: PullRequest) -> Stream {
+        self.stream(Prepared::pull(&self.client, request))
+    }
+
+    /// Sends a model to a registry.
+    pub fn push(&self, request: PushRequest) -> Stream {
+        self.stream(Prepared::push(&self.client, request))
+    }
+
+    /// Makes a model.
+    pub fn create(&self, request: CreateRequest) -> Stream {
+        self.stream(Prepared::create(&self.client, request))
+    }
+
+    /// Starts a prepared stream.
+    pub fn stream(&self, prepared: Prepared) -> Stream {
+        let job = self.engine.submit(prepared, JobOptions::default());
+        Stream { reader: job.reader(From::Start), job, ready: VecDeque::new(), engine: self.engine.clone() }
+    }
+
+    /// Turns texts into vectors.
+    ///
+    /// # Errors
+    /// As [`crate::Client::embed`].
+    pub fn embed(&self, request: EmbedRequest) -> Result<EmbedResponse, Error> {
+        let client = self.client.clone();
+        self.block(async move { client.embed(request).await })
+    }
+
+    /// The models the server has.
+    ///
+    /// # Errors
+    /// As [`crate::Client::list`].
+    pub fn list(&self) -> Result<ListResponse, Error> {
+        let client = self.client.clone();
+        self.block(async move { client.list().await })
+    }
+
+    /// The models the server has in memory.
+    ///
+    /// # Errors
+    /// As [`crate::Client::ps`].
+    pub fn ps(&self) -> Result<PsResponse, Error> {
+        let client = self.client.clone();
+        self.block(async move { client.ps().await })
+    }
+
+    /// A model's description.
+    ///
+    /// # Errors
+    /// As [`crate::Client::show`].
+    pub fn show(&self, request: ShowRequest) -> Result<ShowResponse, Error> {
+        let client = self.client.clone();
+        self.block(async move { client.show(request).await })
+    }
+
+    /// Copies a model to another name.
+    ///
+    /// # Errors
+    /// As [`crate::Client::copy`].
+    pub fn copy(&self, request: CopyRequest) -> Result<(), Error> {
+        let client = self.client.clone();
+        self.block(async move { client.copy(request).await })
+    }
+
+    /// Deletes a model.
+    ///
+    /// # Errors
+    /// As [`crate::Client::delete`].
+    pub fn delete(&self, request: DeleteRequest) -> Result<(), Error> {
+        let client = self.client.clone();
+        self.block(async move { client.delete(request).await })
+    }
+
+    /// The server's version.
+    ///
+    /// # Errors
+    /// As [`crate::Client::version`].
+    pub fn version(&self) -> Result<VersionResponse, Error> {
+        let client = self.client.clone();
+        self.block(async move { client.version().await })
+    }
+
+    fn block<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let task = self.engine.spawn("call", work);
+        let refused = |error: crate::engine::EngineError| {
+            Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string())
+        };
+        task.wait().map_err(refused)?.unwrap_or_else(|outcome| {
+            let cut = || {
+                Error::new(ErrorKind::Cancelled, Origin::Caller, "the client was closed").with_effect(true)
+            };
+            Err(outcome.ending.error().unwrap_or_else(cut))
+        })
+    }
+}
+
+/// One response, read by blocking: events, then exactly one end. Text that came while nobody read arrives joined.
+///
+/// Dropping it stops the stream.
+#[derive(Debug)]
+pub struct Stream {
+    job: Job,
+    reader: Reader,
+    ready: VecDeque<Item>,
+    /// Keeps the background thread while the stream is read.
+    engine: Engine,
+}
+
+impl Stream {
+    /// A handle that stops this stream from any thread; a read that blocks returns at once.
+    pub fn canceller(&self) -> Canceller {
+        Canceller { job: self.job.clone() }
+    }
+
+    /// Reads to the end. The answer is in the outcome's `reply`.
+    pub fn collect_outcome(mut self) -> Arc<Outcome> {
+        loop {
+            match self.next() {
+                Some(Item::Event(_)) => {}
+                Some(Item::End(outcome)) => return Arc::new(*outcome),
+                None => unreachable!("the end is yielded before None, and returned above"),
+            }
+        }
+    }
+
+    /// Reads to the end and returns the answer's text.
+    ///
+    /// # Errors
+    /// The outcome, with the text that came, unless the stream completed.
+    pub fn text(self) -> Result<String, Arc<Outcome>> {
+        let outcome = self.collect_outcome();
+        if outcome.is_completed() { Ok(outcome.reply.text.clone()) } else { Err(outcome) }
+    }
+}
+
+impl Iterator for Stream {
+    type Item = Item;
+
+    fn next(&mut self) -> Option<Item> {
+        while self.ready.is_empty() {
+            // Inside a job of this very engine nothing could ever come.
+            let batch = self.reader.read().unwrap_or_else(|error| panic!("{error}"))?;
+            self.ready.extend(batch.events.into_iter().map(|event: Event| Item::Event(event)));
+            self.ready.extend(batch.outcome.map(|outcome| Item::End(Box::new(Outcome::clone(&outcome)))));
+        }
+        self.ready.pop_front()
+    }
+}
+
+impl std::iter::FusedIterator for Stream {}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.job.cancel_now("the stream was dropped");
+        let _keep_until_here = &self.engine;
+    }
+}
+
+/// Stops a blocking stream from another thread.
+#[derive(Debug, Clone)]
+pub struct Canceller {
+    job: Job,
+}
+
+impl Canceller {
+    /// Stops the stream; what was received is still yielded before its end. `reason` is for people.
+    pub fn cancel(&self, reason: &str) {
+        self.job.cancel(reason);
+    }
+}

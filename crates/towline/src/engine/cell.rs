@@ -1,0 +1,436 @@
+//! One job's state, log and outcome, and the orders it was given. Everything about a job that changes, changes here.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use towline_core::event::Event;
+use towline_core::job::{Deadline, JobState};
+use towline_core::log::{Log, Offset};
+use towline_core::outcome::{Ending, Outcome, Reply, Stats};
+use towline_core::stream::Phase;
+
+use super::submit::Prepared;
+use super::waiting::Waiters;
+use super::{Batch, Shared, lock};
+
+/// The most that one read takes from a log, in bytes: copying it holds up the job itself.
+const BATCH_BYTES: usize = 1 << 20;
+
+/// A job as its handles, its task and the table see it.
+#[derive(Debug)]
+pub(super) struct Cell {
+    pub(super) id: u64,
+    pub(super) shared: Weak<Shared>,
+    /// What the job asks for, to ask it again. `None` for a task that cannot be repeated.
+    pub(super) prepared: Option<Prepared>,
+    /// The server whose limit the job counts against.
+    pub(super) host: Option<Arc<str>>,
+    pub(super) priority: i32,
+    /// The deadline the job was submitted with, for another try.
+    pub(super) deadline: Option<Duration>,
+    pub(super) created: Instant,
+    /// The job stands in the list of changes and was not looked at since.
+    pub(super) listed: AtomicBool,
+    pub(super) inner: Mutex<Inner>,
+    /// Threads that wait for anything new.
+    pub(super) news: Condvar,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) name: Arc<str>,
+    pub(super) group: Option<Arc<str>>,
+    pub(super) model: Option<Arc<str>>,
+    pub(super) state: JobState,
+    /// What the state is once the job is neither queued, paused nor being cancelled.
+    underlying: JobState,
+    pub(super) log: Log,
+    /// Up to where any reader has read.
+    read_to: Offset,
+    /// The log is full of what nobody has read.
+    full: bool,
+    outcome: Option<Arc<Outcome>>,
+    pub(super) orders: Orders,
+    /// The job's task, while it waits.
+    task: Option<Waker>,
+    pub(super) waiters: Waiters,
+    /// Counts the news.
+    pub(super) version: u64,
+    /// How many threads wait for news.
+    pub(super) blocked: usize,
+    pub(super) ended: Option<Instant>,
+    pub(super) first_event: Option<Instant>,
+    pub(super) last_event: Option<Instant>,
+    pub(super) tokens: u64,
+    pub(super) stats: Stats,
+}
+
+/// What the task was told to do.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Orders {
+    pub(super) admitted: bool,
+    pub(super) cancel: Option<Arc<str>>,
+    /// Without letting the task clean up.
+    pub(super) kill: bool,
+    pub(super) paused: bool,
+    pub(super) deadline: Option<Instant>,
+}
+
+/// What a new job is made of.
+pub(super) struct Birth {
+    pub(super) id: u64,
+    pub(super) shared: Weak<Shared>,
+    pub(super) prepared: Option<Prepared>,
+    pub(super) host: Option<Arc<str>>,
+    pub(super) name: Arc<str>,
+    pub(super) group: Option<Arc<str>>,
+    pub(super) model: Option<Arc<str>>,
+    pub(super) priority: i32,
+    pub(super) deadline: Option<Duration>,
+}
+
+impl Cell {
+    pub(super) fn new(birth: Birth) -> Self {
+        let now = Instant::now();
+        let orders =
+            Orders { deadline: birth.deadline.and_then(|d| now.checked_add(d)), ..Orders::default() };
+        Self {
+            id: birth.id,
+            shared: birth.shared,
+            prepared: birth.prepared,
+            host: birth.host,
+            priority: birth.priority,
+            deadline: birth.deadline,
+            created: now,
+            listed: AtomicBool::new(false),
+            inner: Mutex::new(Inner {
+                name: birth.name,
+                group: birth.group,
+                model: birth.model,
+                state: JobState::Queued,
+                underlying: JobState::Queued,
+                log: Log::default(),
+                read_to: Offset::START,
+                full: false,
+                outcome: None,
+                orders,
+                task: None,
+                waiters: Waiters::default(),
+                version: 0,
+                blocked: 0,
+                ended: None,
+                first_event: None,
+                last_event: None,
+                tokens: 0,
+                stats: Stats::default(),
+            }),
+            news: Condvar::new(),
+        }
+    }
+
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+        lock(&self.inner)
+    }
+
+    // --- orders, from any thread ---------------------------------------------------------------------------------
+
+    pub(super) fn cancel(self: &Arc<Self>, reason: &str, kill: bool) {
+        self.order(|inner| {
+            inner.orders.cancel.get_or_insert_with(|| reason.into());
+            inner.orders.kill |= kill;
+        });
+    }
+
+    pub(super) fn pause(self: &Arc<Self>, paused: bool) {
+        self.order(|inner| inner.orders.paused = paused);
+    }
+
+    pub(super) fn set_deadline(self: &Arc<Self>, deadline: Deadline) {
+        let now = Instant::now();
+        self.order(|inner| inner.orders.deadline = deadline.apply(inner.orders.deadline, now));
+    }
+
+    /// Changes the orders of a job that has not ended, and has its task look at them.
+    fn order(self: &Arc<Self>, change: impl FnOnce(&mut Inner)) {
+        let mut inner = self.inner();
+        if inner.outcome.is_some() {
+            return;
+        }
+        change(&mut inner);
+        inner.settle();
+        let task = inner.task.take();
+        self.tell(inner);
+        wake(task);
+    }
+
+    /// The table lets the job run.
+    pub(super) fn admit(&self) {
+        let mut inner = self.inner();
+        inner.orders.admitted = true;
+        let task = inner.task.take();
+        drop(inner);
+        wake(task);
+    }
+
+    pub(super) fn rename(self: &Arc<Self>, name: &str) {
+        let mut inner = self.inner();
+        inner.name = name.into();
+        self.tell(inner);
+    }
+
+    // --- reports, from the task ----------------------------------------------------------------------------------
+
+    /// The orders in force; the task is woken when they change.
+    pub(super) fn orders(&self, cx: &Context<'_>) -> Orders {
+        let mut inner = self.inner();
+        match &mut inner.task {
+            Some(task) => task.clone_from(cx.waker()),
+            empty @ None => *empty = Some(cx.waker().clone()),
+        }
+        let mut orders = inner.orders.clone();
+        orders.paused |= inner.full;
+        orders
+    }
+
+    pub(super) fn begin(self: &Arc<Self>, state: JobState) {
+        let mut inner = self.inner();
+        inner.underlying = state;
+        if inner.settle() {
+            self.tell(inner);
+        }
+    }
+
+    /// The stream moved on: its phase and counts, and the events that came.
+    pub(super) fn report(self: &Arc<Self>, phase: Phase, stats: Stats, events: &mut Vec<Event>) {
+        let mut inner = self.inner();
+        if let Some(state) = JobState::of_phase(phase) {
+            inner.underlying = state;
+        }
+        inner.stats = stats;
+        let news = !events.is_empty();
+        self.append(inner, events.drain(..), news);
+    }
+
+    /// A task that is no stream has something to show; gives it back when the log is full or the job has ended.
+    pub(super) fn emit(self: &Arc<Self>, event: Event) -> Result<(), Event> {
+        let inner = self.inner();
+        if inner.full || inner.outcome.is_some() {
+            return Err(event);
+        }
+        self.append(inner, [event], true);
+        Ok(())
+    }
+
+    fn append(
+        self: &Arc<Self>,
+        mut inner: MutexGuard<'_, Inner>,
+        events: impl IntoIterator<Item = Event>,
+        news: bool,
+    ) {
+        let mut held_up = None;
+        if news && let Some(shared) = self.shared.upgrade() {
+            let before = inner.log.bytes();
+            for event in events {
+                inner.tokens += u64::from(matches!(event, Event::Text(_) | Event::Thinking(_)));
+                inner.log.append(event);
+            }
+            let now = Instant::now();
+            inner.first_event.get_or_insert(now);
+            inner.last_event = Some(now);
+            let after = inner.log.bytes();
+            shared.budget.take(after.saturating_sub(before));
+            shared.budget.give_back(before.saturating_sub(after));
+            let drops_read = shared.budget.drops_read();
+            if self.keep_within(&mut inner, &shared, drops_read) {
+                held_up = Some(shared);
+            }
+        }
+        if inner.settle() || news {
+            self.tell(inner);
+        } else {
+            drop(inner);
+        }
+        if let Some(shared) = held_up {
+            // Room can be made by others, and can have been since.
+            shared.table.drop_read(&shared.budget);
+            shared.budget.resume();
+        }
+    }
+
+    /// Drops read text if the log, or all logs together, hold too much, and decides whether the log is full. Whether
+    /// the job now waits for room in the common budget.
+    fn keep_within(self: &Arc<Self>, inner: &mut Inner, shared: &Shared, drop_read: bool) -> bool {
+        let budget = &shared.budget;
+        let (mut over_own, mut over_all) = budget.over(inner.log.bytes());
+        if drop_read && over_own.max(over_all) > 0 {
+            let read_to = inner.read_to;
+            budget.give_back(inner.log.drop_before(read_to, over_own.max(over_all)));
+            (over_own, over_all) = budget.over(inner.log.bytes());
+        }
+        inner.full = over_own > 0 || over_all > 0;
+        if over_all > 0 {
+            budget.hold_up(self);
+        }
+        over_all > 0
+    }
+
+    /// The job has ended. Only the first outcome counts.
+    pub(super) fn finish(self: &Arc<Self>, outcome: Outcome) {
+        let mut inner = self.inner();
+        if inner.outcome.is_some() {
+            return;
+        }
+        inner.ended = Some(Instant::now());
+        inner.stats = outcome.stats;
+        inner.underlying = JobState::of_ending(&outcome.ending);
+        inner.outcome = Some(Arc::new(outcome));
+        inner.task = None;
+        inner.settle();
+        drop(inner);
+        // Whoever is told of the end finds the job among the ended, and its place free.
+        if let Some(shared) = self.shared.upgrade() {
+            shared.table.ended(self);
+        }
+        self.tell(self.inner());
+    }
+
+    // --- looks, from any thread ----------------------------------------------------------------------------------
+
+    pub(super) fn state(&self) -> JobState {
+        self.inner().state
+    }
+
+    pub(super) fn outcome(&self) -> Option<Arc<Outcome>> {
+        self.inner().outcome.clone()
+    }
+
+    /// The answer's text as far as it came, but for what the log has dropped.
+    pub(super) fn text(&self) -> String {
+        if let Some(outcome) = self.outcome().filter(|outcome| !outcome.reply.text.is_empty()) {
+            return outcome.reply.text.clone();
+        }
+        let (mut text, mut at) = (String::new(), Offset::START);
+        loop {
+            let inner = self.inner();
+            let (read, end) = (inner.log.read(at, BATCH_BYTES), inner.log.end());
+            drop(inner);
+            for event in read.events {
+                if let Event::Text(piece) = event {
+                    text.push_str(&piece);
+                }
+            }
+            at = read.next;
+            if at >= end {
+                return text;
+            }
+        }
+    }
+
+    pub(super) fn cancel_requested(&self) -> Option<()> {
+        self.inner().orders.cancel.as_ref().map(|_| ())
+    }
+
+    pub(super) fn end(&self) -> Offset {
+        self.inner().log.end()
+    }
+
+    /// What is new from `from` on; `None` when nothing is and the job has not ended.
+    pub(super) fn read(self: &Arc<Self>, from: Offset) -> Option<Batch> {
+        let mut inner = self.inner();
+        if inner.log.end() <= from && inner.outcome.is_none() {
+            return None;
+        }
+        let read = inner.log.read(from, BATCH_BYTES);
+        let next = read.next.max(from);
+        let outcome = if next >= inner.log.end() { inner.outcome.clone() } else { None };
+        inner.read_to = inner.read_to.max(next);
+        let full = inner.full;
+        drop(inner);
+        if full {
+            self.make_room();
+        }
+        if let Some(shared) = self.shared.upgrade() {
+            shared.budget.resume();
+        }
+        Some(Batch { events: read.events, missed: read.missed, next, outcome })
+    }
+
+    /// A job that was paused because its log was full goes on if there is room.
+    pub(super) fn make_room(self: &Arc<Self>) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let mut inner = self.inner();
+        if !inner.full || inner.outcome.is_some() {
+            return;
+        }
+        self.keep_within(&mut inner, &shared, true);
+        if !inner.full {
+            inner.settle();
+            let task = inner.task.take();
+            self.tell(inner);
+            wake(task);
+        }
+    }
+
+    /// Drops up to `bytes` of what was read from the log of a job that has ended.
+    pub(super) fn drop_read(&self, bytes: usize) -> usize {
+        let mut inner = self.inner();
+        let read_to = inner.read_to;
+        inner.log.drop_before(read_to, bytes)
+    }
+
+    /// Wakes whoever waits for news of this job, and the foreground.
+    fn tell(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
+        inner.version += 1;
+        let (waiters, blocked) = (inner.waiters.take(), inner.blocked > 0);
+        drop(inner);
+        // Without anybody to wake this would still be a system call.
+        if blocked {
+            self.news.notify_all();
+        }
+        for (_, waiter) in waiters {
+            waiter.wake();
+        }
+        if let Some(shared) = self.shared.upgrade() {
+            shared.table.changed(self, &shared.wake);
+        }
+    }
+}
+
+fn wake(task: Option<Waker>) {
+    if let Some(task) = task {
+        task.wake();
+    }
+}
+
+impl Drop for Cell {
+    fn drop(&mut self) {
+        if let Some(shared) = self.shared.upgrade() {
+            shared.budget.give_back(self.inner().log.bytes());
+            shared.budget.resume();
+        }
+    }
+}
+
+impl Inner {
+    /// Makes the state follow from what is known; whether it moved.
+    fn settle(&mut self) -> bool {
+        let state = if self.outcome.is_some() {
+            self.underlying
+        } else if self.orders.cancel.is_some() {
+            JobState::Cancelling
+        } else if self.orders.paused || self.full {
+            JobState::Paused
+        } else {
+            self.underlying
+        };
+        std::mem::replace(&mut self.state, state) != state
+    }
+}
+
+/// The outcome of a job that is no stream, or that ended before its stream began.
+pub(super) fn plain_outcome(ending: Ending, started: Instant) -> Outcome {
+    let stats = Stats { total: started.elapsed(), ..Stats::default() };
+    Outcome { ending, reply: Reply::default(), stats, retried: Vec::new() }
+}

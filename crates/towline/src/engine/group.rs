@@ -1,0 +1,163 @@
+//! Several jobs that belong together.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use towline_core::outcome::Outcome;
+
+use super::task::refuse_inside;
+use super::waiting::Waiting;
+use super::{EngineError, Job};
+
+/// Jobs that belong together, in the order in which they were added. Each can still be controlled on its own.
+#[derive(Debug, Clone, Default)]
+pub struct Group {
+    jobs: Vec<Job>,
+}
+
+impl Group {
+    /// The group of these jobs.
+    pub fn of(jobs: impl IntoIterator<Item = Job>) -> Self {
+        Self { jobs: jobs.into_iter().collect() }
+    }
+
+    /// The jobs, in order.
+    pub fn jobs(&self) -> &[Job] {
+        &self.jobs
+    }
+
+    /// Adds a job.
+    pub fn add(&mut self, job: Job) {
+        self.jobs.push(job);
+    }
+
+    /// Cancels every job that has not ended.
+    pub fn cancel(&self, reason: &str) {
+        for job in &self.jobs {
+            job.cancel(reason);
+        }
+    }
+
+    /// The outcomes so far, in order; `None` for jobs that have not ended.
+    pub fn outcomes(&self) -> Vec<Option<Arc<Outcome>>> {
+        self.jobs.iter().map(Job::outcome).collect()
+    }
+
+    /// Blocks until all have ended: their outcomes, in order.
+    ///
+    /// # Errors
+    /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: use [`all`](Self::all) there.
+    pub fn wait_all(&self) -> Result<Vec<Arc<Outcome>>, EngineError> {
+        self.jobs.iter().map(Job::wait).collect()
+    }
+
+    /// Blocks until all have ended or `time` is up; `None` then, and the jobs go on.
+    ///
+    /// # Errors
+    /// As [`wait_all`](Self::wait_all).
+    pub fn wait_all_timeout(&self, time: Duration) -> Result<Option<Vec<Arc<Outcome>>>, EngineError> {
+        let until = Instant::now().checked_add(time);
+        let mut outcomes = Vec::with_capacity(self.jobs.len());
+        for job in &self.jobs {
+            let left = until.map_or(time, |until| until.saturating_duration_since(Instant::now()));
+            match job.wait_timeout(left)? {
+                Some(outcome) => outcomes.push(outcome),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(outcomes))
+    }
+
+    /// Blocks until one has ended: the first such job, with its outcome. `None` for an empty group.
+    ///
+    /// # Errors
+    /// As [`wait_all`](Self::wait_all).
+    pub fn wait_first(&self) -> Result<Option<(Job, Arc<Outcome>)>, EngineError> {
+        refuse_inside()?;
+        Ok(block_on(self.first()))
+    }
+
+    /// Blocks until one has ended otherwise than completed, or all have completed: then `None`.
+    ///
+    /// # Errors
+    /// As [`wait_all`](Self::wait_all).
+    pub fn wait_failure(&self) -> Result<Option<(Job, Arc<Outcome>)>, EngineError> {
+        refuse_inside()?;
+        Ok(block_on(self.failure()))
+    }
+
+    /// Waits until all have ended: their outcomes, in order.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the jobs alone.
+    pub async fn all(&self) -> Vec<Arc<Outcome>> {
+        let mut outcomes = Vec::with_capacity(self.jobs.len());
+        for job in &self.jobs {
+            outcomes.push(job.await);
+        }
+        outcomes
+    }
+
+    /// Waits until one has ended. `None` for an empty group.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the jobs alone.
+    pub async fn first(&self) -> Option<(Job, Arc<Outcome>)> {
+        self.watch(|_| true).await
+    }
+
+    /// Waits until one has ended otherwise than completed, or all have completed: then `None`.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the jobs alone.
+    pub async fn failure(&self) -> Option<(Job, Arc<Outcome>)> {
+        self.watch(|outcome| !outcome.is_completed()).await
+    }
+
+    /// Waits for the first outcome that is `wanted`; `None` when all have ended and none is.
+    async fn watch(&self, wanted: impl Fn(&Outcome) -> bool) -> Option<(Job, Arc<Outcome>)> {
+        let waiting = |job: &Job| Waiting::for_news_of(&job.cell);
+        let mut live: Vec<(&Job, Waiting)> = self.jobs.iter().map(|job| (job, waiting(job))).collect();
+        std::future::poll_fn(|cx| {
+            let mut found = None;
+            live.retain_mut(|(job, waiting)| {
+                if found.is_none()
+                    && let Poll::Ready(outcome) = waiting.poll(cx, || job.outcome())
+                {
+                    found = wanted(&outcome).then(|| ((*job).clone(), outcome));
+                    return false;
+                }
+                true
+            });
+            match found {
+                Some(found) => Poll::Ready(Some(found)),
+                None if live.is_empty() => Poll::Ready(None),
+                None => Poll::Pending,
+            }
+        })
+        .await
+    }
+}
+
+/// Runs a future that waits for jobs on the calling thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    struct Unpark(std::thread::Thread);
+
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut cx = Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut cx) {
+            Poll::Ready(value) => return value,
+            Poll::Pending => std::thread::park(),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! The handles of jobs and tasks.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use towline_core::job::{Deadline, JobState};
+use towline_core::outcome::{Outcome, Reply};
+
+use super::cell::Cell;
+use super::info::JobInfo;
+use super::task::refuse_inside;
+use super::{EngineError, From, Reader, lock};
+
+/// A job's number, unique in its engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct JobId(pub u64);
+
+impl fmt::Display for JobId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A handle of a background job. Clones are handles of the same job, on any thread.
+///
+/// Dropping handles does nothing to the job: only [`cancel`](Self::cancel), a deadline or the engine's end stops it.
+#[derive(Clone)]
+pub struct Job {
+    pub(super) cell: Arc<Cell>,
+}
+
+impl Job {
+    pub(super) fn of(cell: Arc<Cell>) -> Self {
+        Self { cell }
+    }
+
+    /// The job's number.
+    pub fn id(&self) -> JobId {
+        JobId(self.cell.id)
+    }
+
+    /// The job as it is now.
+    pub fn info(&self) -> JobInfo {
+        self.cell.info()
+    }
+
+    /// The job's name.
+    pub fn name(&self) -> Arc<str> {
+        self.info().name
+    }
+
+    /// Gives the job another name.
+    pub fn rename(&self, name: &str) {
+        self.cell.rename(name);
+    }
+
+    /// What the job is doing.
+    pub fn state(&self) -> JobState {
+        self.cell.state()
+    }
+
+    /// Tells the job to stop. It is *cancelling* until it has in truth ended. A stream closes its connection; a task
+    /// made with [`spawn_with`](super::Engine::spawn_with) may clean up first. `reason` is for people. Without effect
+    /// on a job that has ended.
+    pub fn cancel(&self, reason: &str) {
+        self.cell.cancel(reason, false);
+    }
+
+    /// Stops the job without letting it clean up.
+    pub fn cancel_now(&self, reason: &str) {
+        self.cell.cancel(reason, true);
+    }
+
+    /// Stops reading until [`unpause`](Self::unpause): a stream's server is held back once the network's buffers are
+    /// full, but may go on generating until then. A task that is no stream is not polled. Deadlines go on.
+    pub fn pause(&self) {
+        self.cell.pause(true);
+    }
+
+    /// Reads on.
+    pub fn unpause(&self) {
+        self.cell.pause(false);
+    }
+
+    /// Moves the time at which the job ends as timed out, also while it runs or waits for its turn.
+    pub fn set_deadline(&self, deadline: Deadline) {
+        self.cell.set_deadline(deadline);
+    }
+
+    /// How the job ended; `None` while it has not.
+    pub fn outcome(&self) -> Option<Arc<Outcome>> {
+        self.cell.outcome()
+    }
+
+    /// The answer if it is whole; `None` while the job has not ended.
+    ///
+    /// # Errors
+    /// The outcome, with what was received, for every other ending.
+    pub fn result(&self) -> Option<Result<Reply, Arc<Outcome>>> {
+        let outcome = self.outcome()?;
+        Some(if outcome.is_completed() { Ok(outcome.reply.clone()) } else { Err(outcome) })
+    }
+
+    /// The answer's text as far as it came.
+    pub fn text_so_far(&self) -> String {
+        self.cell.text()
+    }
+
+    /// A reader of the job's log. Readers cost the job nothing and never hold it up.
+    pub fn reader(&self, from: From) -> Reader {
+        Reader::new(Arc::clone(&self.cell), from)
+    }
+
+    /// Blocks until the job has ended.
+    ///
+    /// # Errors
+    /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: await the job there.
+    pub fn wait(&self) -> Result<Arc<Outcome>, EngineError> {
+        refuse_inside()?;
+        let ended = self.cell.block(None, || self.cell.outcome());
+        Ok(ended.unwrap_or_else(|| unreachable!("without a time limit, only an outcome ends the wait")))
+    }
+
+    /// Blocks until the job has ended or `time` is up: `None`, and the job goes on.
+    ///
+    /// # Errors
+    /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: await the job there.
+    pub fn wait_timeout(&self, time: Duration) -> Result<Option<Arc<Outcome>>, EngineError> {
+        refuse_inside()?;
+        Ok(self.cell.block(Instant::now().checked_add(time), || self.cell.outcome()))
+    }
+
+    /// Asks the same again, as a new job with the same name, group, priority and time to its deadline. `None` for a task that cannot be repeated, and
+    /// when the engine is gone.
+    pub fn retry(&self) -> Option<Job> {
+        let shared = self.cell.shared.upgrade()?;
+        let info = self.info();
+        self.cell.prepared.clone().map(|prepared| {
+            let options = super::JobOptions {
+                name: Some(info.name.to_string()),
+                group: info.group.map(|group| group.to_string()),
+                priority: self.cell.priority,
+                deadline: self.cell.deadline,
+            };
+            super::submit::submit_stream(&shared, prepared, options)
+        })
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let info = self.info();
+        f.debug_struct("Job")
+            .field("id", &info.id)
+            .field("name", &info.name)
+            .field("state", &info.state)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Awaiting a job waits for its end. Dropping the future leaves the job alone.
+impl IntoFuture for Job {
+    type Output = Arc<Outcome>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.cell.wait(|| self.cell.outcome()).await })
+    }
+}
+
+impl IntoFuture for &Job {
+    type Output = Arc<Outcome>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        self.clone().into_future()
+    }
+}
+
+/// A job that is a future of the caller's, with what it returned. Clones are handles of the same task.
+pub struct Task<T> {
+    /// The job.
+    pub job: Job,
+    pub(super) value: Arc<Mutex<Option<T>>>,
+}
+
+impl<T> Task<T> {
+    /// Blocks until the task has ended and takes what it returned. That is there once; a second call gets the outcome.
+    /// The inner error is the outcome of a task that returned nothing: it was cancelled, timed out or panicked.
+    ///
+    /// # Errors
+    /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: await the task there.
+    pub fn wait(&self) -> Result<Result<T, Arc<Outcome>>, EngineError> {
+        let outcome = self.job.wait()?;
+        Ok(self.take_value().ok_or(outcome))
+    }
+
+    /// Takes what the task returned, if it has.
+    pub fn take_value(&self) -> Option<T> {
+        lock(&self.value).take()
+    }
+}
+
+impl<T> Clone for Task<T> {
+    fn clone(&self) -> Self {
+        Self { job: self.job.clone(), value: Arc::clone(&self.value) }
+    }
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("job", &self.job).finish_non_exhaustive()
+    }
+}
+
+/// Awaiting a task waits for its end. Dropping the future leaves the task alone.
+impl<T: Send + 'static> IntoFuture for Task<T> {
+    type Output = Result<T, Arc<Outcome>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let outcome = (&self.job).await;
+            self.take_value().ok_or(outcome)
+        })
+    }
+}

@@ -1,0 +1,81 @@
+//! The engine: many jobs in the background, each controlled from any thread.
+//!
+//! An engine owns a runtime on threads of its own. A foreground (a prompt, a window, a plain `main`) hands it streams and
+//! tasks, and holds a [`Job`] for each. No call of an [`Engine`] or a [`Job`] waits for a network, except those whose
+//! name says that they wait.
+//!
+//! | file | its one job |
+//! |---|---|
+//! | `start` | configuration, the runtime's threads, their end |
+//! | `submit` | the ways to make a job |
+//! | `table` | which jobs there are, which of them may run |
+//! | `cell` | one job's state, log and outcome: the only place where they change |
+//! | `info` | what a job is at one moment |
+//! | `waiting` | waiting for a job's news, by a waker or on a thread |
+//! | `budget` | how much the logs may hold, and the jobs that wait for room |
+//! | `task` | the futures that drive jobs on the runtime |
+//! | `job`, `reader`, `group` | the handles foregrounds hold |
+//! | `wake` | telling a foreground that there is something new |
+
+mod budget;
+mod cell;
+mod group;
+mod info;
+mod job;
+mod reader;
+mod start;
+mod submit;
+mod table;
+mod task;
+mod waiting;
+mod wake;
+
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
+
+pub use group::Group;
+pub use info::JobInfo;
+pub use job::{Job, JobId, Task};
+pub use reader::{Batch, From, Reader};
+pub use start::{Engine, EngineConfig, LogOverflow, OnShutdown, ShutdownReport, WeakEngine};
+pub use submit::{JobOptions, Prepared, TaskControl};
+pub use table::Changes;
+
+/// Why an engine cannot do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EngineError {
+    /// A call that waits was made from inside one of the engine's own tasks, where it would wait for itself. Await the
+    /// job instead.
+    WouldDeadlock,
+    /// The operating system gave no thread or descriptor.
+    NoResources(String),
+}
+
+impl fmt::Display for EngineError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WouldDeadlock => f.write_str(
+                "a call that waits was made from inside one of the engine's own tasks; await the job there instead",
+            ),
+            Self::NoResources(what) => write!(f, "the engine cannot start: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for EngineError {}
+
+/// Locks leaf data. A panic while it was held left it as it was: every critical section here is a few plain lines.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What every job and handle of one engine shares.
+#[derive(Debug)]
+struct Shared {
+    config: EngineConfig,
+    table: table::Table,
+    wake: wake::Wake,
+    /// Gone once the engine is shut down, and with it the runtime's descriptors.
+    runtime: RwLock<Option<tokio::runtime::Handle>>,
+    budget: budget::Budget,
+}

@@ -1,0 +1,118 @@
+//! Cursors on a job's log.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use towline_core::event::Event;
+use towline_core::log::Offset;
+use towline_core::outcome::Outcome;
+
+use super::EngineError;
+use super::cell::Cell;
+use super::task::refuse_inside;
+
+/// Where a reader begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum From {
+    /// At the beginning of the log.
+    Start,
+    /// At its end: only what is yet to come.
+    Now,
+    /// At an offset from an earlier [`Batch::next`].
+    Offset(Offset),
+}
+
+/// What was new at one read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Batch {
+    /// The events: each as it came for a reader that keeps up; for one that is behind all that is new, adjacent text
+    /// joined, in batches of about 1 MiB at most.
+    pub events: Vec<Event>,
+    /// How many bytes of text (or events without text) were dropped from the log before this reader came to them.
+    pub missed: u64,
+    /// Where to read on, for [`From::Offset`].
+    pub next: Offset,
+    /// How the job ended, in the last batch.
+    pub outcome: Option<Arc<Outcome>>,
+}
+
+/// A cursor on a job's log. It never holds the job up, and dropping it detaches.
+#[derive(Debug)]
+pub struct Reader {
+    cell: Arc<Cell>,
+    at: Offset,
+    ended: bool,
+}
+
+impl Reader {
+    pub(super) fn new(cell: Arc<Cell>, from: From) -> Self {
+        let at = match from {
+            From::Start => Offset::START,
+            From::Now => cell.end(),
+            From::Offset(offset) => offset.min(cell.end()),
+        };
+        Self { cell, at, ended: false }
+    }
+
+    /// Where the next read begins.
+    pub fn offset(&self) -> Offset {
+        self.at
+    }
+
+    /// What is new; `None` when nothing is, or after the last batch. Never blocks.
+    pub fn try_read(&mut self) -> Option<Batch> {
+        if self.ended {
+            return None;
+        }
+        let batch = self.cell.read(self.at)?;
+        Some(self.take(batch))
+    }
+
+    /// Blocks until there is something new. `None` after the last batch.
+    ///
+    /// # Errors
+    /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: use [`next`](Self::next) there.
+    pub fn read(&mut self) -> Result<Option<Batch>, EngineError> {
+        self.read_until(None)
+    }
+
+    /// Blocks until there is something new or `time` is up. `None` then, and after the last batch.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub fn read_timeout(&mut self, time: Duration) -> Result<Option<Batch>, EngineError> {
+        self.read_until(Instant::now().checked_add(time))
+    }
+
+    fn read_until(&mut self, until: Option<Instant>) -> Result<Option<Batch>, EngineError> {
+        refuse_inside()?;
+        if self.ended {
+            return Ok(None);
+        }
+        let (cell, at) = (Arc::clone(&self.cell), self.at);
+        Ok(self.cell.block(until, || cell.read(at)).map(|batch| self.take(batch)))
+    }
+
+    /// Waits for something new. `None` after the last batch.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Option<Batch> {
+        if self.ended {
+            return None;
+        }
+        let batch = self.cell.wait(|| self.cell.read(self.at)).await;
+        Some(self.take(batch))
+    }
+
+    fn take(&mut self, batch: Batch) -> Batch {
+        self.at = batch.next;
+        self.ended = batch.outcome.is_some();
+        batch
+    }
+
+    /// Whether the last batch was read.
+    pub fn is_ended(&self) -> bool {
+        self.ended
+    }
+}

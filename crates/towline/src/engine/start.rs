@@ -1,0 +1,345 @@
+//! The engine's configuration, its threads, and their end.
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use towline_core::job::JobState;
+
+use super::budget::Budget;
+use super::table::{Changes, Table};
+use super::task::{is_inside, refuse_inside};
+use super::wake::Wake;
+use super::{EngineError, Job, JobId, JobInfo, Shared, lock};
+
+/// What an engine can be told. Build it with `..EngineConfig::default()`.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Threads that drive jobs. Default: 2.
+    pub threads: usize,
+    /// Jobs that run at once; the others are queued by priority and age. Default: 16,384.
+    pub max_running: usize,
+    /// Streams that run at once per server. Default: 16,384.
+    pub max_per_host: usize,
+    /// Ended jobs that are kept in the table; the oldest are forgotten first. Handles keep theirs. Default: 1,000.
+    pub max_ended: usize,
+    /// What the log of one job may hold, in bytes. Default: 16 MiB.
+    pub job_log_bytes: usize,
+    /// What the logs of all jobs may hold, in bytes. Default: 256 MiB.
+    pub log_bytes: usize,
+    /// What happens to a job whose log is full.
+    pub log_overflow: LogOverflow,
+    /// How long dropping the engine waits for cancelled tasks to clean up. Default: 1 s.
+    pub drop_grace: Duration,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            threads: 2,
+            max_running: 16_384,
+            max_per_host: 16_384,
+            max_ended: 1_000,
+            job_log_bytes: 16 << 20,
+            log_bytes: 256 << 20,
+            log_overflow: LogOverflow::DropRead,
+            drop_grace: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What happens when a log is full. Text that no reader has read or passed over is never dropped; a reader passes over
+/// what came before the place where it began.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LogOverflow {
+    /// The oldest text that some reader has read is dropped; later readers are told how much they missed. Where there
+    /// is none, the job is paused until somebody reads.
+    #[default]
+    DropRead,
+    /// The job is paused until somebody reads, and what was read makes room.
+    Pause,
+}
+
+/// What a shutdown does with the jobs it finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnShutdown {
+    /// They may finish within the grace time.
+    Finish,
+    /// They are cancelled, and may clean up within the grace time.
+    Cancel,
+}
+
+/// What a shutdown did.
+#[derive(Debug, Clone, Default)]
+pub struct ShutdownReport {
+    /// Jobs that ended by themselves, in the grace time.
+    pub finished: Vec<JobInfo>,
+    /// Jobs that were cut: cancelled, or aborted when the grace time was over.
+    pub cut: Vec<JobInfo>,
+    /// Jobs that could not be stopped, because their code (or that of others, on all the engine's threads) did not
+    /// return: the threads go on until it does, and the jobs stay *cancelling* until then.
+    pub stuck: Vec<JobInfo>,
+}
+
+/// How long the last phase of a shutdown waits for tasks that were told to stop at once.
+const ABORT_TIME: Duration = Duration::from_millis(500);
+
+/// A background runtime for jobs. Clones are handles of the same engine, on any thread.
+///
+/// When the last handle is dropped, every job is cancelled and the engine's threads are joined.
+#[derive(Clone)]
+pub struct Engine {
+    running: Arc<Running>,
+}
+
+struct Running {
+    shared: Arc<Shared>,
+    threads: Mutex<Option<Threads>>,
+    /// What the shutdown did, once.
+    report: OnceLock<ShutdownReport>,
+}
+
+struct Threads {
+    /// Says how long tasks may take to be dropped; the runtime's thread then ends.
+    stop: mpsc::SyncSender<Duration>,
+    runtime: JoinHandle<()>,
+    hook: Option<JoinHandle<()>>,
+}
+
+impl Engine {
+    /// Starts an engine.
+    ///
+    /// # Errors
+    /// [`EngineError::NoResources`] when the operating system gives no thread.
+    pub fn start(config: EngineConfig) -> Result<Self, EngineError> {
+        let no_thread = |error: std::io::Error| EngineError::NoResources(error.to_string());
+        let (ready, handle) = mpsc::sync_channel(1);
+        let (stop, stopped) = mpsc::sync_channel::<Duration>(1);
+        let threads = config.threads.max(1);
+        // The runtime lives on a thread of its own, so that it can be dropped from anywhere, async code included.
+        let runtime = std::thread::Builder::new()
+            .name("towline-engine".into())
+            .spawn(move || {
+                let runtime = tokio::runtime::Builder::new_multi_thread()
+                    .worker_threads(threads)
+                    .thread_name("towline-worker")
+                    .enable_all()
+                    .build();
+                let runtime = match runtime {
+                    Ok(runtime) => runtime,
+                    Err(error) => return drop(ready.send(Err(error))),
+                };
+                if ready.send(Ok(runtime.handle().clone())).is_ok() {
+                    let time = stopped.recv().unwrap_or_default();
+                    runtime.shutdown_timeout(time);
+                }
+            })
+            .map_err(no_thread)?;
+        let handle = match handle.recv() {
+            Ok(Ok(handle)) => handle,
+            Ok(Err(error)) => return Err(no_thread(error)),
+            Err(_) => return Err(EngineError::NoResources("the runtime's thread ended at once".into())),
+        };
+        let shared = Arc::new(Shared {
+            table: Table::new(&config),
+            budget: Budget::new(&config),
+            config,
+            wake: Wake::default(),
+            runtime: RwLock::new(Some(handle)),
+        });
+        let threads = Mutex::new(Some(Threads { stop, runtime, hook: None }));
+        Ok(Self { running: Arc::new(Running { shared, threads, report: OnceLock::new() }) })
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.running.shared
+    }
+
+    /// Every job the engine knows, oldest first: those that run or wait, and the last that ended.
+    pub fn jobs(&self) -> Vec<Job> {
+        self.shared().table.all().into_iter().map(Job::of).collect()
+    }
+
+    /// The job with this number, unless it was forgotten.
+    pub fn job(&self, id: JobId) -> Option<Job> {
+        self.shared().table.find(id.0)
+    }
+
+    /// Forgets a job that has ended; `false` for one that has not.
+    pub fn forget(&self, id: JobId) -> bool {
+        self.shared().table.forget(id.0)
+    }
+
+    /// The jobs that changed since the last call: a new job, new state, new text, new orders, a new name. The first look
+    /// finds all jobs.
+    ///
+    /// There is one such list, for one foreground. A call also arms the wake-up anew, so a foreground calls it once each time it is woken, and draws.
+    pub fn changes(&self) -> Changes {
+        let shared = self.shared();
+        shared.table.watch();
+        shared.wake.rearm();
+        shared.table.take_changes()
+    }
+
+    /// Has `hook` called when something changed: once, until the foreground calls [`changes`](Self::changes), and a first
+    /// time now. It runs on a thread of its own; slow or panicking, it delays no job. A hook that holds the engine keeps
+    /// it alive: give it a [`WeakEngine`]. Only the first hook counts: `false` for another, and after the shutdown.
+    ///
+    /// # Errors
+    /// [`EngineError::NoResources`] when the operating system gives no thread.
+    pub fn on_change(&self, hook: impl Fn() + Send + 'static) -> Result<bool, EngineError> {
+        let shared = self.shared();
+        let mut threads = lock(&self.running.threads);
+        let Some(threads) = threads.as_mut().filter(|threads| threads.hook.is_none()) else {
+            return Ok(false);
+        };
+        shared.table.watch();
+        threads.hook = Some(shared.wake.start_hook(Box::new(hook))?);
+        Ok(true)
+    }
+
+    /// A descriptor that becomes readable when something changed and stays so until [`changes`](Self::changes) is called:
+    /// for `poll`, `select`, or any event loop. It is readable at first. Do not read from it. An eventfd on Linux, a pipe
+    /// elsewhere.
+    ///
+    /// # Errors
+    /// [`EngineError::NoResources`] when the operating system gives no descriptor.
+    pub fn fd(&self) -> Result<BorrowedFd<'_>, EngineError> {
+        self.shared().table.watch();
+        self.shared().wake.descriptor()
+    }
+
+    /// Ends the engine: takes no more jobs, lets the jobs there are finish or cancels them, waits up to `grace`, aborts
+    /// what is left, and joins every thread. Blocks at most a little longer than `grace`.
+    ///
+    /// Other handles of the engine stay valid, but refuse jobs. A second call waits for the first and has its report; to
+    /// hurry the first, cancel the jobs.
+    ///
+    /// # Errors
+    /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks.
+    pub fn shutdown(&self, on_shutdown: OnShutdown, grace: Duration) -> Result<ShutdownReport, EngineError> {
+        refuse_inside()?;
+        Ok(self.running.shutdown(on_shutdown, grace))
+    }
+
+    /// [`shutdown`](Self::shutdown) for async code outside the engine: the waiting is done on another thread.
+    ///
+    /// # Cancel safety
+    /// Once polled the shutdown goes on, whether or not the future is dropped.
+    ///
+    /// # Errors
+    /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks, [`EngineError::NoResources`] when the
+    /// operating system gives no thread.
+    pub async fn shutdown_async(
+        &self,
+        on_shutdown: OnShutdown,
+        grace: Duration,
+    ) -> Result<ShutdownReport, EngineError> {
+        refuse_inside()?;
+        let running = Arc::clone(&self.running);
+        let (done, report) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("towline-shutdown".into())
+            .spawn(move || drop(done.send(running.shutdown(on_shutdown, grace))))
+            .map_err(|error| EngineError::NoResources(error.to_string()))?;
+        report.await.map_err(|_| EngineError::NoResources("the shutdown's thread ended early".into()))
+    }
+
+    /// A handle that does not keep the engine alive.
+    pub fn downgrade(&self) -> WeakEngine {
+        WeakEngine(Arc::downgrade(&self.running))
+    }
+}
+
+/// A handle that does not keep its engine alive.
+#[derive(Clone)]
+pub struct WeakEngine(Weak<Running>);
+
+impl WeakEngine {
+    /// The engine, unless its last handle was dropped.
+    pub fn upgrade(&self) -> Option<Engine> {
+        self.0.upgrade().map(|running| Engine { running })
+    }
+}
+
+impl Running {
+    fn shutdown(&self, on_shutdown: OnShutdown, grace: Duration) -> ShutdownReport {
+        self.report.get_or_init(|| self.end(on_shutdown, grace)).clone()
+    }
+
+    fn end(&self, on_shutdown: OnShutdown, grace: Duration) -> ShutdownReport {
+        let Some(threads) = lock(&self.threads).take() else { return ShutdownReport::default() };
+        let table = &self.shared.table;
+        table.close();
+        let jobs: Vec<Job> = table.live().into_iter().map(Job::of).collect();
+        if on_shutdown == OnShutdown::Cancel {
+            table.halt();
+            for job in &jobs {
+                job.cancel("the engine is shutting down");
+            }
+        }
+        let ended_within = |time: Duration| {
+            let until = Instant::now().checked_add(time);
+            jobs.iter().all(|job| job.cell.block(until, || job.outcome()).is_some())
+        };
+        let in_time = ended_within(grace);
+        let late: Vec<JobId> = jobs.iter().filter(|job| job.outcome().is_none()).map(Job::id).collect();
+        if !in_time {
+            table.halt();
+            for job in &jobs {
+                job.cancel_now("the engine was shut down");
+            }
+            ended_within(if is_inside() { Duration::ZERO } else { ABORT_TIME });
+        }
+        let stuck: Vec<JobId> = jobs.iter().filter(|job| job.outcome().is_none()).map(Job::id).collect();
+        // A thread that is gone needs no word.
+        threads.stop.send(ABORT_TIME).ok();
+        *self.shared.runtime.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.shared.wake.close();
+        // Inside one of the engine's own tasks, joining would wait for itself: the threads end on their own.
+        if !is_inside() {
+            drop(threads.runtime.join());
+            if let Some(hook) = threads.hook
+                && hook.thread().id() != std::thread::current().id()
+                && self.shared.wake.wait_closed(ABORT_TIME)
+            {
+                drop(hook.join());
+            }
+        }
+        let mut report = ShutdownReport::default();
+        for job in &jobs {
+            let info = job.info();
+            let cancelled = on_shutdown == OnShutdown::Cancel && info.state == JobState::Cancelled;
+            if stuck.contains(&info.id) {
+                report.stuck.push(info);
+            } else if late.contains(&info.id) || cancelled {
+                report.cut.push(info);
+            } else {
+                report.finished.push(info);
+            }
+        }
+        report
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // When a job held the last handle, waiting would be for itself.
+        let grace = if is_inside() { Duration::ZERO } else { self.shared.config.drop_grace };
+        self.shutdown(OnShutdown::Cancel, grace);
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("config", &self.shared().config).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for WeakEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakEngine")
+    }
+}

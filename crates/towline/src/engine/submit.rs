@@ -1,0 +1,251 @@
+//! The ways to make a job.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use towline_core::api::{ChatRequest, CreateRequest, GenerateRequest, PullRequest, PushRequest};
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::event::Event;
+use towline_core::outcome::Ending;
+
+use super::cell::{Birth, Cell, plain_outcome};
+use super::task::{FutureTask, StreamTask};
+use super::{Engine, Group, Job, Shared, Task};
+use crate::client::Client;
+use crate::stream::Stream;
+
+/// What a job can be told when it is submitted. Build it with `..JobOptions::default()`.
+#[derive(Debug, Clone, Default)]
+pub struct JobOptions {
+    /// Its name. Default: the model's, or `task`.
+    pub name: Option<String>,
+    /// The group it belongs to, for people. Default: none.
+    pub group: Option<String>,
+    /// Higher runs first when jobs have to wait for their turn. Default: 0.
+    pub priority: i32,
+    /// When it ends as timed out, from now. It can be moved while the job runs. Default: never.
+    pub deadline: Option<Duration>,
+}
+
+/// A stream that can be started, as often as wanted.
+#[derive(Clone)]
+pub struct Prepared {
+    make: Arc<dyn Fn() -> Stream + Send + Sync>,
+    model: Arc<str>,
+    host: Arc<str>,
+}
+
+impl Prepared {
+    fn new(client: &Client, model: &str, make: impl Fn() -> Stream + Send + Sync + 'static) -> Self {
+        Self { make: Arc::new(make), model: model.into(), host: client.endpoint().to_string().into() }
+    }
+
+    /// A chat.
+    pub fn chat(client: &Client, request: ChatRequest) -> Self {
+        let (client, model) = (client.clone(), request.model.clone());
+        Self::new(&client.clone(), &model, move || client.chat(request.clone()))
+    }
+
+    /// A completion.
+    pub fn generate(client: &Client, request: GenerateRequest) -> Self {
+        let (client, model) = (client.clone(), request.model.clone());
+        Self::new(&client.clone(), &model, move || client.generate(request.clone()))
+    }
+
+    /// A pull.
+    pub fn pull(client: &Client, request: PullRequest) -> Self {
+        let (client, model) = (client.clone(), request.model.clone());
+        Self::new(&client.clone(), &model, move || client.pull(request.clone()))
+    }
+
+    /// A push.
+    pub fn push(client: &Client, request: PushRequest) -> Self {
+        let (client, model) = (client.clone(), request.model.clone());
+        Self::new(&client.clone(), &model, move || client.push(request.clone()))
+    }
+
+    /// The making of a model.
+    pub fn create(client: &Client, request: CreateRequest) -> Self {
+        let (client, model) = (client.clone(), request.model.clone());
+        Self::new(&client.clone(), &model, move || client.create(request.clone()))
+    }
+
+    /// The same with every stream changed, for example by [`Stream::with_clocks`].
+    #[must_use]
+    pub fn map(self, change: impl Fn(Stream) -> Stream + Send + Sync + 'static) -> Self {
+        let make = self.make;
+        Self { make: Arc::new(move || change(make())), ..self }
+    }
+}
+
+impl fmt::Debug for Prepared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Prepared")
+            .field("model", &self.model)
+            .field("host", &self.host)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Each returns a job at once. A failure, also that the engine is shut down, is the job's outcome.
+impl Engine {
+    /// Goes on with a conversation in the background.
+    pub fn chat(&self, client: &Client, request: ChatRequest) -> Job {
+        self.submit(Prepared::chat(client, request), JobOptions::default())
+    }
+
+    /// Completes a text in the background.
+    pub fn generate(&self, client: &Client, request: GenerateRequest) -> Job {
+        self.submit(Prepared::generate(client, request), JobOptions::default())
+    }
+
+    /// Fetches a model in the background.
+    pub fn pull(&self, client: &Client, request: PullRequest) -> Job {
+        self.submit(Prepared::pull(client, request), JobOptions::default())
+    }
+
+    /// Starts a prepared stream as a job.
+    pub fn submit(&self, prepared: Prepared, options: JobOptions) -> Job {
+        submit_stream(self.shared(), prepared, options)
+    }
+
+    /// Starts several prepared streams as a group: one prompt for several models, or several prompts.
+    pub fn submit_group(&self, name: &str, streams: impl IntoIterator<Item = Prepared>) -> Group {
+        let options = JobOptions { group: Some(name.to_owned()), ..JobOptions::default() };
+        Group::of(streams.into_iter().map(|prepared| self.submit(prepared, options.clone())))
+    }
+
+    /// Runs any future as a job. Cancelling drops it at its next await, as does its deadline.
+    ///
+    /// A future that holds the engine keeps it alive until it ends; give it a [`WeakEngine`](super::WeakEngine). What it
+    /// awaits of tokio's is to be made inside it: `async { sleep(time).await }`.
+    pub fn spawn<T: Send + 'static>(
+        &self,
+        name: &str,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> Task<T> {
+        self.spawn_task(name.into(), JobOptions::default(), false, |_| future)
+    }
+
+    /// Runs a future that knows about its own cancellation: it may clean up before it ends, and what it returns is kept.
+    /// [`Job::cancel_now`] and its deadline drop it all the same.
+    pub fn spawn_with<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &self,
+        options: JobOptions,
+        make: impl FnOnce(TaskControl) -> F,
+    ) -> Task<T> {
+        let name = options.name.as_deref().unwrap_or("task").into();
+        self.spawn_task(name, options, true, make)
+    }
+
+    fn spawn_task<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
+        &self,
+        name: Arc<str>,
+        options: JobOptions,
+        cleans_up: bool,
+        make: impl FnOnce(TaskControl) -> F,
+    ) -> Task<T> {
+        let shared = self.shared();
+        let cell = Arc::new(Cell::new(birth(shared, options, name, None)));
+        let value = Arc::new(Mutex::new(None));
+        let future = make(TaskControl { cell: Arc::clone(&cell) });
+        if admit(shared, &cell) {
+            start(shared, FutureTask::new(Arc::clone(&cell), future, Arc::clone(&value), cleans_up));
+        }
+        Task { job: Job::of(cell), value }
+    }
+}
+
+pub(super) fn submit_stream(shared: &Arc<Shared>, prepared: Prepared, options: JobOptions) -> Job {
+    let name = options.name.as_deref().map_or_else(|| Arc::clone(&prepared.model), Into::into);
+    let stream = (prepared.make)();
+    let cell = Arc::new(Cell::new(birth(shared, options, name, Some(prepared))));
+    if admit(shared, &cell) {
+        start(shared, StreamTask::new(Arc::clone(&cell), stream));
+    }
+    Job::of(cell)
+}
+
+fn birth(shared: &Arc<Shared>, options: JobOptions, name: Arc<str>, prepared: Option<Prepared>) -> Birth {
+    Birth {
+        id: shared.table.next_id(),
+        shared: Arc::downgrade(shared),
+        host: prepared.as_ref().map(|prepared| Arc::clone(&prepared.host)),
+        model: prepared.as_ref().map(|prepared| Arc::clone(&prepared.model)),
+        prepared,
+        name,
+        group: options.group.map(Into::into),
+        priority: options.priority,
+        deadline: options.deadline,
+    }
+}
+
+/// Puts the job into the table; a job that is refused ends here.
+fn admit(shared: &Arc<Shared>, cell: &Arc<Cell>) -> bool {
+    let taken = shared.table.add(cell);
+    if taken {
+        shared.table.changed(cell, &shared.wake);
+    } else {
+        let error = Error::new(ErrorKind::InvalidRequest, Origin::Caller, "the engine is shut down");
+        cell.finish(plain_outcome(Ending::Failed(error), Instant::now()));
+    }
+    taken
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engine owns its jobs: the table knows each and shutdown ends it"
+)]
+fn start(shared: &Shared, task: impl Future<Output = ()> + Send + 'static) {
+    // A task that comes after the runtime's end is dropped, and so ends its job.
+    if let Some(runtime) = &*shared.runtime.read().unwrap_or_else(PoisonError::into_inner) {
+        drop(runtime.spawn(task));
+    }
+}
+
+/// A running task's own view of its job.
+#[derive(Debug, Clone)]
+pub struct TaskControl {
+    cell: Arc<Cell>,
+}
+
+impl TaskControl {
+    /// Waits until the job is told to stop: time to clean up and return.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn cancelled(&self) {
+        self.cell.wait(|| self.cell.cancel_requested()).await;
+    }
+
+    /// Whether the job was told to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.cell.cancel_requested().is_some()
+    }
+
+    /// Appends an event to the job's log, for its readers. Waits while the log is full; without effect once the job has
+    /// ended.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped before its end, the event was not appended.
+    pub async fn emit(&self, event: Event) {
+        let mut unsent = Some(event);
+        let sent = || {
+            if let Some(Err(event)) = unsent.take().map(|event| self.cell.emit(event)) {
+                unsent = Some(event);
+            }
+            (unsent.is_none() || self.cell.outcome().is_some()).then_some(())
+        };
+        self.cell.wait(sent).await;
+    }
+
+    /// Appends an event to the job's log unless that is full.
+    ///
+    /// # Errors
+    /// The event, when the log is full or the job has ended.
+    pub fn try_emit(&self, event: Event) -> Result<(), Event> {
+        self.cell.emit(event)
+    }
+}

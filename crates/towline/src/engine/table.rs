@@ -1,0 +1,345 @@
+//! Which jobs there are, which of them may run, and which have changed.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use super::budget::Budget;
+use super::cell::Cell;
+use super::wake::Wake;
+use super::{EngineConfig, Job, JobInfo, lock};
+
+/// The most changed jobs that are listed one by one; beyond, all are reported.
+const MAX_LISTED_CHANGES: usize = 4_096;
+
+/// The job table of one engine.
+#[derive(Debug)]
+pub(super) struct Table {
+    next_id: AtomicU64,
+    max_running: usize,
+    max_per_host: usize,
+    max_ended: usize,
+    jobs: Mutex<Jobs>,
+    changes: Mutex<Listed>,
+    /// Somebody looks at changes.
+    watched: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct Jobs {
+    /// No new job is taken.
+    closed: bool,
+    /// None of those that wait may run any more.
+    halted: bool,
+    known: HashMap<u64, Known, BuildHasherDefault<OwnNumber>>,
+    /// The numbers of the jobs that have ended, in the order in which they did; those that were forgotten leave a gap.
+    ended: VecDeque<Option<u64>>,
+    /// How many of the ended are known.
+    kept: usize,
+    /// The place of the first in `ended`, counted from the first ever.
+    first_end: u64,
+    running: usize,
+    queued: usize,
+    hosts: HashMap<Option<Arc<str>>, Host>,
+}
+
+#[derive(Debug)]
+struct Known {
+    cell: Arc<Cell>,
+    /// Its place among the ended.
+    ended: Option<u64>,
+}
+
+/// The jobs of one server; without a name, those that need none.
+#[derive(Debug, Default)]
+struct Host {
+    running: usize,
+    /// Ordered by falling priority, then by age.
+    queue: BTreeMap<(i64, u64), Arc<Cell>>,
+}
+
+#[derive(Debug, Default)]
+struct Listed {
+    cells: Vec<Arc<Cell>>,
+    /// More changed than are listed: then none is, and all are reported.
+    overflowed: bool,
+}
+
+/// The jobs that changed since the last look.
+#[derive(Debug, Clone, Default)]
+pub struct Changes {
+    /// Each changed job as it is now, in the order in which they first changed.
+    pub jobs: Vec<JobInfo>,
+    /// All jobs are listed, oldest first, because so many changed or because this is the first look: those that are
+    /// missing are forgotten.
+    pub all: bool,
+}
+
+impl Table {
+    pub(super) fn new(config: &EngineConfig) -> Self {
+        Self {
+            next_id: AtomicU64::new(1),
+            max_running: config.max_running,
+            max_per_host: config.max_per_host,
+            max_ended: config.max_ended,
+            jobs: Mutex::default(),
+            changes: Mutex::default(),
+            watched: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn next_id(&self) -> u64 {
+        self.next_id.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Takes a new job and lets it run if there is room; `false` when the engine takes no more.
+    pub(super) fn add(&self, cell: &Arc<Cell>) -> bool {
+        let mut jobs = lock(&self.jobs);
+        if jobs.closed {
+            return false;
+        }
+        jobs.known.insert(cell.id, Known { cell: Arc::clone(cell), ended: None });
+        let waits = jobs.queued > 0
+            || jobs.running >= self.max_running
+            || (cell.host.is_some() && jobs.host(cell).running >= self.max_per_host);
+        if waits {
+            jobs.queued += 1;
+            jobs.host(cell).queue.insert(place(cell), Arc::clone(cell));
+            // Those that wait may all be waiting for another server.
+            let next = self.next(&mut jobs);
+            drop(jobs);
+            admit(next);
+        } else {
+            jobs.begin(cell);
+            drop(jobs);
+            cell.admit();
+        }
+        true
+    }
+
+    /// A job has ended: it leaves the queue or makes room for another, and is kept for a while.
+    pub(super) fn ended(&self, cell: &Arc<Cell>) {
+        let mut jobs = lock(&self.jobs);
+        let end = jobs.first_end + jobs.ended.len() as u64;
+        match jobs.known.get_mut(&cell.id) {
+            Some(known) if known.ended.is_none() => known.ended = Some(end),
+            Some(_) | None => return,
+        }
+        jobs.ended.push_back(Some(cell.id));
+        jobs.kept += 1;
+        jobs.leave(cell);
+        let forgotten = if jobs.kept > self.max_ended { jobs.forget_oldest() } else { None };
+        let next = self.next(&mut jobs);
+        drop(jobs);
+        // Cells are freed outside the lock.
+        drop(forgotten);
+        admit(next);
+    }
+
+    /// The job that may run now, the one of highest priority and then the oldest; it counts as running. A job that ends
+    /// or is added makes room for one at most, since there was none before.
+    fn next(&self, jobs: &mut Jobs) -> Option<Arc<Cell>> {
+        if jobs.queued == 0 || jobs.halted || jobs.running >= self.max_running {
+            return None;
+        }
+        let next = jobs
+            .hosts
+            .iter()
+            .filter(|(name, host)| name.is_none() || host.running < self.max_per_host)
+            .filter_map(|(_, host)| host.queue.first_key_value())
+            .min_by_key(|(place, _)| **place)
+            .map(|(_, cell)| Arc::clone(cell))?;
+        jobs.host(&next).queue.remove(&place(&next));
+        jobs.queued -= 1;
+        jobs.begin(&next);
+        Some(next)
+    }
+
+    /// Takes no further job.
+    pub(super) fn close(&self) {
+        lock(&self.jobs).closed = true;
+    }
+
+    /// Lets none of those that wait run any more: the room that a job makes by being stopped is for nobody.
+    pub(super) fn halt(&self) {
+        lock(&self.jobs).halted = true;
+    }
+
+    /// The jobs that have not ended, oldest first.
+    pub(super) fn live(&self) -> Vec<Arc<Cell>> {
+        self.listed(|known| known.ended.is_none())
+    }
+
+    /// All jobs that are known, oldest first.
+    pub(super) fn all(&self) -> Vec<Arc<Cell>> {
+        self.listed(|_| true)
+    }
+
+    fn listed(&self, wanted: impl Fn(&Known) -> bool) -> Vec<Arc<Cell>> {
+        let jobs = lock(&self.jobs);
+        let wanted = jobs.known.values().filter(|known| wanted(known));
+        let mut cells: Vec<_> = wanted.map(|known| Arc::clone(&known.cell)).collect();
+        drop(jobs);
+        cells.sort_by_key(|cell| cell.id);
+        cells
+    }
+
+    pub(super) fn find(&self, id: u64) -> Option<Job> {
+        lock(&self.jobs).known.get(&id).map(|known| Job::of(Arc::clone(&known.cell)))
+    }
+
+    /// Forgets a job that has ended; `false` for one that has not, or is not known.
+    pub(super) fn forget(&self, id: u64) -> bool {
+        let Some(job) = self.find(id).filter(|job| job.outcome().is_some()) else { return false };
+        // Its end may be known before the table heard of it.
+        self.ended(&job.cell);
+        let mut jobs = lock(&self.jobs);
+        let forgotten = jobs.known.remove(&id);
+        if let Some(Known { ended: Some(end), .. }) = &forgotten {
+            jobs.leave_gap(*end);
+        }
+        drop(jobs);
+        forgotten.is_some()
+    }
+
+    /// Makes room in the common budget: drops what was read from the logs of ended jobs, the first that ended first.
+    pub(super) fn drop_read(&self, budget: &Budget) {
+        let jobs = lock(&self.jobs);
+        let ended = jobs.ended.iter().flatten().filter_map(|id| jobs.known.get(id));
+        let cells: Vec<_> = ended.map(|known| Arc::clone(&known.cell)).collect();
+        drop(jobs);
+        for cell in cells {
+            let over = budget.over_all();
+            if over == 0 {
+                return;
+            }
+            budget.give_back(cell.drop_read(over));
+        }
+    }
+
+    /// A job has something new: it is listed once, and the foreground is woken once, until it looks.
+    pub(super) fn changed(&self, cell: &Arc<Cell>, wake: &Wake) {
+        if !self.watched.load(Ordering::Acquire) || cell.listed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let mut listed = lock(&self.changes);
+        let mut unlisted = Vec::new();
+        if listed.cells.len() >= MAX_LISTED_CHANGES {
+            listed.overflowed = true;
+            unlisted = std::mem::take(&mut listed.cells);
+        }
+        if !listed.overflowed {
+            listed.cells.push(Arc::clone(cell));
+        }
+        drop(listed);
+        drop(unlisted);
+        wake.signal();
+    }
+
+    /// Begins to list changes; the first look finds all jobs.
+    pub(super) fn watch(&self) {
+        if !self.watched.swap(true, Ordering::AcqRel) {
+            lock(&self.changes).overflowed = true;
+        }
+    }
+
+    pub(super) fn take_changes(&self) -> Changes {
+        let listed = std::mem::take(&mut *lock(&self.changes));
+        let cells = if listed.overflowed { self.all() } else { listed.cells };
+        // A change that comes after this line lists the job again.
+        for cell in &cells {
+            cell.listed.store(false, Ordering::Release);
+        }
+        Changes { jobs: cells.iter().map(|cell| cell.info()).collect(), all: listed.overflowed }
+    }
+}
+
+impl Jobs {
+    fn host(&mut self, cell: &Cell) -> &mut Host {
+        self.hosts.entry(cell.host.clone()).or_default()
+    }
+
+    fn begin(&mut self, cell: &Cell) {
+        self.running += 1;
+        if cell.host.is_some() {
+            self.host(cell).running += 1;
+        }
+    }
+
+    /// Forgets the job that ended first.
+    fn forget_oldest(&mut self) -> Option<Known> {
+        let id = self.ended.front().copied().flatten()?;
+        let known = self.known.remove(&id);
+        self.leave_gap(self.first_end);
+        known
+    }
+
+    /// The job at this place among the ended was forgotten.
+    fn leave_gap(&mut self, end: u64) {
+        let at = end.checked_sub(self.first_end).and_then(|at| usize::try_from(at).ok());
+        if let Some(place) = at.and_then(|at| self.ended.get_mut(at)) {
+            *place = None;
+            self.kept -= 1;
+        }
+        while let Some(None) = self.ended.front() {
+            self.ended.pop_front();
+            self.first_end += 1;
+        }
+    }
+
+    /// Takes a job out of the queue, or its place among the running.
+    fn leave(&mut self, cell: &Cell) {
+        if self.queued == 0 && cell.host.is_none() {
+            self.running -= 1;
+            return;
+        }
+        let host = self.hosts.get_mut(&cell.host);
+        let was_queued = match host {
+            Some(host) => {
+                let was_queued = host.queue.remove(&place(cell)).is_some();
+                if !was_queued && cell.host.is_some() {
+                    host.running -= 1;
+                }
+                if host.running == 0 && host.queue.is_empty() {
+                    self.hosts.remove(&cell.host);
+                }
+                was_queued
+            }
+            None => false,
+        };
+        if was_queued {
+            self.queued -= 1;
+        } else {
+            self.running -= 1;
+        }
+    }
+}
+
+/// Jobs are numbered one after the other, so their numbers need only be spread over the bits that the map looks at.
+#[derive(Debug, Default)]
+struct OwnNumber(u64);
+
+impl Hasher for OwnNumber {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+}
+
+fn place(cell: &Cell) -> (i64, u64) {
+    (-i64::from(cell.priority), cell.id)
+}
+
+fn admit(cell: Option<Arc<Cell>>) {
+    if let Some(cell) = cell {
+        cell.admit();
+    }
+}

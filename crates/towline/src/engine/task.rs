@@ -1,0 +1,322 @@
+//! The futures that drive jobs on the engine's runtime.
+
+use std::cell::Cell as Flag;
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::time::Sleep;
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::event::Event;
+use towline_core::job::JobState;
+use towline_core::outcome::{Clock, Ending, Outcome, Stats};
+
+use super::cell::{Cell, Orders, plain_outcome};
+use super::{EngineError, lock};
+use crate::stream::{Item, Stream};
+
+/// The most events a job takes from its stream before it lets others run.
+const EVENTS_PER_TURN: usize = 256;
+
+/// A waiting job keeps room for so many events.
+const IDLE_EVENTS: usize = 4;
+
+thread_local! {
+    /// This thread is inside a job's poll, where blocking would hold up the engine.
+    static IN_TASK: Flag<bool> = const { Flag::new(false) };
+}
+
+/// # Errors
+/// [`EngineError::WouldDeadlock`] when called from inside one of an engine's tasks.
+pub(super) fn refuse_inside() -> Result<(), EngineError> {
+    if is_inside() { Err(EngineError::WouldDeadlock) } else { Ok(()) }
+}
+
+pub(super) fn is_inside() -> bool {
+    IN_TASK.get()
+}
+
+/// Polls on behalf of a job: blocking calls are refused inside, and a panic stays inside.
+fn poll_inside<T>(poll: impl FnOnce() -> T) -> Result<T, Error> {
+    let outer = IN_TASK.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(poll));
+    IN_TASK.set(outer);
+    result.map_err(|panic| {
+        let text = panic
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+        let message = format!("the task panicked: {}", text.unwrap_or("without a message"));
+        Error::new(ErrorKind::Task, Origin::Caller, message).with_effect(true)
+    })
+}
+
+/// The timer of a job's movable deadline.
+#[derive(Default)]
+struct DeadlineTimer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: Option<Instant>,
+}
+
+impl DeadlineTimer {
+    /// Whether `deadline` has passed; if not, the task is woken when it does.
+    fn passed(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
+        let Some(deadline) = deadline else {
+            *self = Self::default();
+            return false;
+        };
+        if deadline <= Instant::now() {
+            return true;
+        }
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                if self.armed != Some(deadline) {
+                    sleep.as_mut().reset(deadline.into());
+                }
+                sleep
+            }
+            empty @ None => empty.insert(Box::pin(tokio::time::sleep_until(deadline.into()))),
+        };
+        self.armed = Some(deadline);
+        sleep.as_mut().poll(cx).is_ready()
+    }
+}
+
+/// How long a job had: what its deadline is called in the outcome.
+fn limit_of(cell: &Cell, orders: &Orders) -> Duration {
+    orders.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(cell.created))
+}
+
+/// Drives a stream.
+pub(super) struct StreamTask {
+    cell: Arc<Cell>,
+    stream: Stream,
+    timer: DeadlineTimer,
+    stage: Stage,
+    events: Vec<Event>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Queued,
+    Reading,
+    Paused,
+}
+
+impl StreamTask {
+    pub(super) fn new(cell: Arc<Cell>, stream: Stream) -> Self {
+        Self { cell, stream, timer: DeadlineTimer::default(), stage: Stage::Queued, events: Vec::new() }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let orders = self.cell.orders(cx);
+        if self.obey(&orders, cx) {
+            let read = self.read(cx);
+            if read.is_pending() {
+                // It had more to give than fits one turn, or was about to try again after a failure of its own.
+                cx.waker().wake_by_ref();
+            }
+            return read;
+        }
+        if !orders.admitted {
+            return Poll::Pending;
+        }
+        if self.stage == Stage::Queued {
+            self.cell.begin(JobState::Connecting);
+            self.stage = Stage::Reading;
+        }
+        if orders.paused {
+            self.stage = Stage::Paused;
+            return Poll::Pending;
+        }
+        if self.stage == Stage::Paused {
+            self.stream.unpaused();
+            self.stage = Stage::Reading;
+        }
+        self.read(cx)
+    }
+
+    /// Stops the stream if it was told to or its deadline has passed.
+    fn obey(&mut self, orders: &Orders, cx: &mut Context<'_>) -> bool {
+        if let Some(reason) = &orders.cancel {
+            self.stream.cancel(reason);
+            return true;
+        }
+        if self.timer.passed(orders.deadline, cx) {
+            self.stream.expire(limit_of(&self.cell, orders));
+            return true;
+        }
+        false
+    }
+
+    fn read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match self.stream.poll_item(cx) {
+                Poll::Ready(Some(Item::Event(event))) => {
+                    self.events.push(event);
+                    if self.events.len() < EVENTS_PER_TURN {
+                        continue;
+                    }
+                    self.report();
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                Poll::Ready(Some(Item::End(outcome))) => {
+                    self.report();
+                    self.cell.finish(*outcome);
+                    return Poll::Ready(());
+                }
+                Poll::Ready(None) => return Poll::Ready(()),
+                Poll::Pending => {
+                    self.report();
+                    return Poll::Pending;
+                }
+            }
+        }
+    }
+
+    fn report(&mut self) {
+        self.cell.report(self.stream.phase(), *self.stream.stats(), &mut self.events);
+        if self.events.capacity() > IDLE_EVENTS {
+            self.events = Vec::new();
+        }
+    }
+
+    /// Ends the job by something else than its stream, with what the stream had received.
+    fn cut(&mut self, ending: Ending) {
+        self.report();
+        let outcome = Outcome {
+            reply: self.stream.reply().clone(),
+            stats: Stats { total: self.cell.created.elapsed(), ..*self.stream.stats() },
+            retried: self.stream.retried().to_vec(),
+            ending,
+        };
+        self.cell.finish(outcome);
+    }
+}
+
+impl Future for StreamTask {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        match poll_inside(|| self.turn(cx)) {
+            Ok(poll) => poll,
+            Err(error) => {
+                self.cut(Ending::Failed(error));
+                Poll::Ready(())
+            }
+        }
+    }
+}
+
+impl Drop for StreamTask {
+    fn drop(&mut self) {
+        if self.cell.outcome().is_none() {
+            self.cut(engine_ended());
+        }
+    }
+}
+
+/// Drives a future of the caller's.
+pub(super) struct FutureTask<F: Future> {
+    cell: Arc<Cell>,
+    future: Option<Pin<Box<F>>>,
+    value: Arc<Mutex<Option<F::Output>>>,
+    /// The future hears of its cancellation and ends by itself.
+    cleans_up: bool,
+    timer: DeadlineTimer,
+    begun: bool,
+}
+
+impl<F: Future> FutureTask<F> {
+    pub(super) fn new(
+        cell: Arc<Cell>,
+        future: F,
+        value: Arc<Mutex<Option<F::Output>>>,
+        cleans_up: bool,
+    ) -> Self {
+        let future = Some(Box::pin(future));
+        Self { cell, future, value, cleans_up, timer: DeadlineTimer::default(), begun: false }
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        let orders = self.cell.orders(cx);
+        if let Some(reason) = &orders.cancel
+            && (orders.kill || !self.cleans_up || !self.begun)
+        {
+            return Poll::Ready(self.cancelled(reason));
+        }
+        if self.timer.passed(orders.deadline, cx) {
+            let limit = limit_of(&self.cell, &orders);
+            return Poll::Ready(match &orders.cancel {
+                // It ran out of time to clean up.
+                Some(reason) => self.cancelled(reason),
+                None => Ending::TimedOut { clock: Clock::Total, limit, may_have_had_effect: self.begun },
+            });
+        }
+        if !orders.admitted || (orders.paused && orders.cancel.is_none()) {
+            return Poll::Pending;
+        }
+        if !self.begun {
+            self.begun = true;
+            self.cell.begin(JobState::Running);
+        }
+        let Some(future) = &mut self.future else { return Poll::Pending };
+        match future.as_mut().poll(cx) {
+            Poll::Pending => Poll::Pending,
+            Poll::Ready(value) => {
+                *lock(&self.value) = Some(value);
+                Poll::Ready(match &self.cell.orders(cx).cancel {
+                    Some(reason) => self.cancelled(reason),
+                    None => Ending::Completed(None),
+                })
+            }
+        }
+    }
+
+    /// The job has ended when its future is gone, not before: dropping it may take time, or panic.
+    fn end(&mut self, ending: Ending) {
+        let future = self.future.take();
+        let ending = match poll_inside(|| drop(future)) {
+            Ok(()) => ending,
+            Err(error) => Ending::Failed(error),
+        };
+        self.cell.finish(plain_outcome(ending, self.cell.created));
+    }
+
+    fn cancelled(&self, reason: &str) -> Ending {
+        Ending::Cancelled { reason: reason.to_owned(), may_have_had_effect: self.begun }
+    }
+}
+
+impl<F: Future> Unpin for FutureTask<F> {}
+
+impl<F: Future> Future for FutureTask<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let ending = match poll_inside(|| self.turn(cx)) {
+            Ok(Poll::Pending) => return Poll::Pending,
+            Ok(Poll::Ready(ending)) => ending,
+            Err(error) => Ending::Failed(error),
+        };
+        self.end(ending);
+        Poll::Ready(())
+    }
+}
+
+impl<F: Future> Drop for FutureTask<F> {
+    fn drop(&mut self) {
+        if self.cell.outcome().is_none() {
+            self.end(engine_ended());
+        }
+    }
+}
+
+/// How a task ends that is dropped before its end.
+fn engine_ended() -> Ending {
+    Ending::Cancelled { reason: "the engine was shut down".to_owned(), may_have_had_effect: true }
+}

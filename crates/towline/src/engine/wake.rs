@@ -1,0 +1,188 @@
+//! Telling a foreground that there is something new: at most once until it looks.
+
+use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{EngineError, lock};
+
+/// The foreground's alarm.
+#[derive(Default)]
+pub(super) struct Wake {
+    /// Signalled, and the foreground has not looked since.
+    signalled: AtomicBool,
+    descriptor: OnceLock<Descriptor>,
+    hook: OnceLock<Arc<Doorbell>>,
+}
+
+impl Wake {
+    /// There is something new. Never blocks.
+    pub(super) fn signal(&self) {
+        if self.signalled.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        if let Some(descriptor) = self.descriptor.get() {
+            descriptor.raise();
+        }
+        if let Some(bell) = self.hook.get() {
+            bell.ring();
+        }
+    }
+
+    /// The foreground is about to look: from here on something new signals again.
+    pub(super) fn rearm(&self) {
+        if let Some(descriptor) = self.descriptor.get() {
+            descriptor.lower();
+        }
+        self.signalled.store(false, Ordering::Release);
+    }
+
+    /// A descriptor that is readable while there is something new, and at first: what came before it was there is found
+    /// by the first look.
+    pub(super) fn descriptor(&self) -> Result<BorrowedFd<'_>, EngineError> {
+        if self.descriptor.get().is_none() {
+            let descriptor =
+                Descriptor::new().map_err(|error| EngineError::NoResources(error.to_string()))?;
+            self.descriptor.get_or_init(|| descriptor).raise();
+        }
+        match self.descriptor.get() {
+            Some(descriptor) => Ok(descriptor.read.as_fd()),
+            None => Err(EngineError::NoResources("no descriptor".into())),
+        }
+    }
+
+    /// Calls `hook` on a thread of its own at each signal, so that a slow one delays nobody but itself; and at first,
+    /// for what came before.
+    pub(super) fn start_hook(&self, hook: Box<dyn Fn() + Send>) -> Result<JoinHandle<()>, EngineError> {
+        let bell = Arc::new(Doorbell::default());
+        let thread_bell = Arc::clone(&bell);
+        let thread = std::thread::Builder::new()
+            .name("towline-waker".into())
+            .spawn(move || {
+                while thread_bell.wait() {
+                    // A hook that panics has had its say; the next signal calls it again.
+                    drop(catch_unwind(AssertUnwindSafe(&hook)));
+                }
+                drop(catch_unwind(AssertUnwindSafe(move || drop(hook))));
+                thread_bell.left();
+            })
+            .map_err(|error| EngineError::NoResources(error.to_string()))?;
+        self.hook.get_or_init(|| bell).ring();
+        Ok(thread)
+    }
+
+    /// Ends the hook's thread, after the call it may be in.
+    pub(super) fn close(&self) {
+        if let Some(bell) = self.hook.get() {
+            bell.close();
+        }
+    }
+
+    /// Waits until the hook's thread is about to end; `false` if the hook does not return in time.
+    pub(super) fn wait_closed(&self, time: Duration) -> bool {
+        self.hook.get().is_none_or(|bell| bell.wait_left(time))
+    }
+}
+
+impl fmt::Debug for Wake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Wake").field("signalled", &self.signalled).finish_non_exhaustive()
+    }
+}
+
+/// What the hook's thread waits at.
+#[derive(Default)]
+struct Doorbell {
+    state: Mutex<Bell>,
+    rung: Condvar,
+}
+
+#[derive(Default)]
+struct Bell {
+    rung: bool,
+    closed: bool,
+    /// The hook is gone and nobody waits for a ring.
+    left: bool,
+}
+
+impl Doorbell {
+    fn ring(&self) {
+        lock(&self.state).rung = true;
+        self.rung.notify_all();
+    }
+
+    fn close(&self) {
+        lock(&self.state).closed = true;
+        self.rung.notify_all();
+    }
+
+    fn left(&self) {
+        lock(&self.state).left = true;
+        self.rung.notify_all();
+    }
+
+    fn wait_left(&self, time: Duration) -> bool {
+        let waited = self.rung.wait_timeout_while(lock(&self.state), time, |bell| !bell.left);
+        waited.unwrap_or_else(PoisonError::into_inner).0.left
+    }
+
+    /// Waits for a ring; `false` when there will be no more.
+    fn wait(&self) -> bool {
+        let mut bell = lock(&self.state);
+        while !bell.rung && !bell.closed {
+            bell = self.rung.wait(bell).unwrap_or_else(PoisonError::into_inner);
+        }
+        bell.rung = false;
+        !bell.closed
+    }
+}
+
+/// An eventfd on Linux, a pipe elsewhere.
+struct Descriptor {
+    read: OwnedFd,
+    #[cfg(not(target_os = "linux"))]
+    write: OwnedFd,
+}
+
+#[cfg(target_os = "linux")]
+impl Descriptor {
+    fn new() -> std::io::Result<Self> {
+        use rustix::event::{EventfdFlags, eventfd};
+        Ok(Self { read: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)? })
+    }
+
+    fn raise(&self) {
+        // A counter that is full is as readable as one that was just raised.
+        rustix::io::write(&self.read, &1_u64.to_ne_bytes()).ok();
+    }
+
+    fn lower(&self) {
+        let mut count = [0; 8];
+        rustix::io::read(&self.read, &mut count).ok();
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+impl Descriptor {
+    fn new() -> std::io::Result<Self> {
+        let (read, write) = rustix::pipe::pipe()?;
+        for end in [&read, &write] {
+            rustix::io::fcntl_setfd(end, rustix::io::FdFlags::CLOEXEC)?;
+            rustix::io::ioctl_fionbio(end, true)?;
+        }
+        Ok(Self { read, write })
+    }
+
+    fn raise(&self) {
+        rustix::io::write(&self.write, &[1]).ok();
+    }
+
+    fn lower(&self) {
+        let mut bytes = [0; 16];
+        while rustix::io::read(&self.read, &mut bytes).is_ok_and(|count| count == bytes.len()) {}
+    }
+}

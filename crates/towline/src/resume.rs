@@ -1,0 +1,135 @@
+//! Going on with an answer that was cut.
+//!
+//! Ollama has no way to resume, but it shows the prompt it renders from a chat (`_debug_render_only`) and takes a prompt
+//! that is already rendered (`raw`). So the same prompt with the received text behind it makes the model go on where it
+//! was, whatever its template. Since the prompt is ours byte for byte, the received text is certainly its end.
+//!
+//! What it does not do: promise the words the uncut answer would have had, which no sampling can; or go on inside
+//! thinking, tool calls or a required format, whose form only the server's own parser knows. Options stay as they were:
+//! a changed load-time option or `shift` would make the server load the model anew.
+
+use serde_json::{Map, Value, json};
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::http1::Method;
+use towline_core::outcome::{Ending, Outcome};
+
+use crate::client::Client;
+use crate::stream::Call;
+
+/// What happens to a stream that is cut after some of its answer came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Resume {
+    /// It ends as truncated or failed, with what came.
+    #[default]
+    Never,
+    /// It is gone on with by a further request to the same server, at most this many times, where that is possible:
+    /// Ollama's dialect, an answer of text only, no tools, images or format. The outcome's `stats.stitches` says how
+    /// often. Where it is not possible the stream ends as it would have, and the last of the outcome's `retried` says
+    /// why.
+    Continue {
+        /// The most further requests for one answer.
+        max: u32,
+    },
+}
+
+/// Whether the stream was cut, rather than completed, stopped or refused.
+pub(crate) fn was_cut(outcome: &Outcome) -> bool {
+    match &outcome.ending {
+        Ending::Truncated(_) => true,
+        Ending::Failed(error) => error.kind == ErrorKind::ConnectionLost,
+        Ending::Completed(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. } => false,
+    }
+}
+
+/// The request whose answer was cut in `outcome`, if the answer can be gone on with.
+///
+/// # Errors
+/// Why it cannot.
+pub(crate) fn resumable(call: &Call, outcome: &Outcome, max: u32) -> Result<Map<String, Value>, Error> {
+    if outcome.stats.stitches >= max {
+        return Err(cannot(&format!("it was gone on with {max} times already, the most that was allowed")));
+    }
+    if !matches!(call.path, "/api/chat" | "/api/generate") {
+        return Err(cannot("only Ollama's own chat and generate can be"));
+    }
+    let request = call.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok());
+    let Some(request): Option<Map<String, Value>> = request else {
+        return Err(cannot("its request is not JSON"));
+    };
+    let reply = &outcome.reply;
+    if !reply.thinking.is_empty() {
+        return Err(cannot("the model was thinking"));
+    }
+    if !reply.tool_calls.is_empty() || !reply.partial_tool_calls.is_empty() {
+        return Err(cannot("it calls tools"));
+    }
+    if reply.text.is_empty() {
+        return Err(cannot("none of its text had come"));
+    }
+    let messages = request.get("messages").and_then(Value::as_array).into_iter().flatten();
+    let has_images = messages.filter_map(|message| message.get("images")).next().is_some();
+    let unfit = ["tools", "format", "images", "suffix"].into_iter().find(|key| request.contains_key(*key));
+    match unfit.or(has_images.then_some("images")) {
+        Some(what) => Err(cannot(&format!("its request has {what}"))),
+        None => Ok(request),
+    }
+}
+
+/// The body of the request that goes on with an answer.
+///
+/// `rendered` is the prompt that led to the answer, `text` what came of the answer since, in `tokens` records.
+///
+/// # Errors
+/// When the token limit of the first request is used up.
+pub(crate) fn continuation(
+    request: &Map<String, Value>,
+    rendered: &str,
+    text: &str,
+    tokens: u64,
+) -> Result<Value, Error> {
+    let mut body = Map::new();
+    for key in ["model", "options", "keep_alive", "shift", "truncate", "logprobs", "top_logprobs"] {
+        if let Some(value) = request.get(key) {
+            body.insert(key.to_owned(), value.clone());
+        }
+    }
+    let limit = body.get_mut("options").and_then(|options| options.get_mut("num_predict"));
+    if let Some(limit) = limit
+        && let Some(most) = limit.as_i64().filter(|most| *most > 0)
+    {
+        let left = most.saturating_sub(i64::try_from(tokens).unwrap_or(i64::MAX));
+        if left <= 0 {
+            return Err(cannot("its token limit is used up"));
+        }
+        *limit = json!(left);
+    }
+    body.insert("prompt".into(), json!(format!("{rendered}{text}")));
+    body.insert("raw".into(), json!(true));
+    body.insert("stream".into(), json!(true));
+    Ok(Value::Object(body))
+}
+
+impl Client {
+    /// The prompt that the server makes of a request.
+    pub(crate) async fn rendered_prompt(
+        &self,
+        path: &str,
+        request: &Map<String, Value>,
+    ) -> Result<String, Error> {
+        if request.get("raw").and_then(Value::as_bool) == Some(true) {
+            return Ok(request.get("prompt").and_then(Value::as_str).unwrap_or_default().to_owned());
+        }
+        let mut ask = request.clone();
+        ask.insert("_debug_render_only".into(), json!(true));
+        ask.insert("stream".into(), json!(false));
+        let answer: Value = self.call(Method::Post, path, Some(&ask)).await?;
+        let rendered =
+            answer.get("_debug_info").and_then(|info| info.get("rendered_template")).and_then(Value::as_str);
+        rendered.map(str::to_owned).ok_or_else(|| cannot("the server does not show how it renders a prompt"))
+    }
+}
+
+fn cannot(why: &str) -> Error {
+    Error::new(ErrorKind::Rejected, Origin::Server, format!("the answer cannot be gone on with: {why}"))
+        .with_effect(true)
+}

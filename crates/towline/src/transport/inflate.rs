@@ -1,0 +1,165 @@
+//! Compressed bodies, decoded as they come.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
+
+/// Decoded bytes after which a poll stops and leaves the rest of its input for the next one, so that a small body that
+/// expands without end stays harmless. The decoder's last step and its window may come on top: 128 KiB at most in all.
+pub(super) const INFLATED_BYTES_PER_POLL: usize = 32 * 1024;
+
+/// A body that is being decompressed.
+pub(super) struct Inflate {
+    /// Not chosen until the first bytes have come: `deflate` is zlib by the standard and bare deflate by some servers.
+    decoder: Option<Decoder>,
+    input: Vec<u8>,
+    /// Bytes of `input` already decoded.
+    at: usize,
+    begun: bool,
+}
+
+enum Decoder {
+    Gzip(GzDecoder<Vec<u8>>),
+    Zlib(ZlibDecoder<Vec<u8>>),
+    Bare(DeflateDecoder<Vec<u8>>),
+}
+
+impl Decoder {
+    fn gzip() -> Self {
+        Self::Gzip(GzDecoder::new(Vec::new()))
+    }
+
+    fn deflate(first: u8, second: u8) -> Self {
+        let is_zlib = first & 0x0f == 8 && u16::from_be_bytes([first, second]).is_multiple_of(31);
+        if is_zlib {
+            Self::Zlib(ZlibDecoder::new(Vec::new()))
+        } else {
+            Self::Bare(DeflateDecoder::new(Vec::new()))
+        }
+    }
+
+    /// How many of the bytes were used; none when the compressed body has ended.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Gzip(decoder) => decoder.write(bytes),
+            Self::Zlib(decoder) => decoder.write(bytes),
+            Self::Bare(decoder) => decoder.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Gzip(decoder) => decoder.flush(),
+            Self::Zlib(decoder) => decoder.flush(),
+            Self::Bare(decoder) => decoder.flush(),
+        }
+    }
+
+    fn decoded(&mut self) -> &mut Vec<u8> {
+        match self {
+            Self::Gzip(decoder) => decoder.get_mut(),
+            Self::Zlib(decoder) => decoder.get_mut(),
+            Self::Bare(decoder) => decoder.get_mut(),
+        }
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        match self {
+            Self::Gzip(decoder) => decoder.try_finish(),
+            // These do not tell an end from a cut, but take no byte after the end.
+            Self::Zlib(_) | Self::Bare(_) => match self.write(&[0])? {
+                0 => Ok(()),
+                _ => Err(io::ErrorKind::UnexpectedEof.into()),
+            },
+        }
+    }
+}
+
+/// What a `Content-Encoding` asks for.
+pub(super) enum Coding {
+    Identity,
+    Compressed(Box<Inflate>),
+    Unknown,
+}
+
+impl Coding {
+    pub(super) fn of(content_encoding: Option<&str>) -> Self {
+        let coding = content_encoding.unwrap_or_default().trim();
+        let is = |name: &str| coding.eq_ignore_ascii_case(name);
+        if coding.is_empty() || is("identity") {
+            Self::Identity
+        } else if is("gzip") || is("x-gzip") {
+            Self::Compressed(Box::new(Inflate::new(Some(Decoder::gzip()))))
+        } else if is("deflate") {
+            Self::Compressed(Box::new(Inflate::new(None)))
+        } else {
+            Self::Unknown
+        }
+    }
+}
+
+impl Inflate {
+    fn new(decoder: Option<Decoder>) -> Self {
+        Self { decoder, input: Vec::new(), at: 0, begun: false }
+    }
+
+    /// Where compressed bytes are appended. Empty but for what the bound kept from being decoded.
+    pub(super) fn input(&mut self) -> &mut Vec<u8> {
+        &mut self.input
+    }
+
+    /// Appends to `out` what the input gives, up to the bound, and says whether that was anything.
+    ///
+    /// # Errors
+    ///
+    /// The bytes are not what the encoding says.
+    pub(super) fn run(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
+        let before = out.len();
+        let decoder = match (&mut self.decoder, &self.input[self.at..]) {
+            (Some(decoder), _) => decoder,
+            (empty @ None, &[first, second, ..]) => empty.insert(Decoder::deflate(first, second)),
+            (None, _) => return Ok(false),
+        };
+        while self.at < self.input.len() && out.len() - before < INFLATED_BYTES_PER_POLL {
+            let used = decoder.write(&self.input[self.at..])?;
+            if used == 0 {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "bytes after the end of the compressed body",
+                ));
+            }
+            self.begun = true;
+            self.at += used;
+            out.append(decoder.decoded());
+        }
+        if self.at == self.input.len() {
+            self.input.clear();
+            self.at = 0;
+        }
+        // What the decoder still holds is at most its window.
+        decoder.flush()?;
+        out.append(decoder.decoded());
+        Ok(out.len() > before)
+    }
+
+    /// The compressed bytes have ended.
+    ///
+    /// # Errors
+    ///
+    /// The compressed body has not, or its checksum is wrong.
+    pub(super) fn finish(&mut self) -> io::Result<()> {
+        match &mut self.decoder {
+            // Servers do say gzip and send nothing.
+            _ if !self.begun && self.input.is_empty() => Ok(()),
+            Some(decoder) => decoder.finish(),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
+
+impl fmt::Debug for Inflate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inflate").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,189 @@
+//! Where a redirect leads, and whether it is followed.
+
+use http::Uri;
+use towline_core::endpoint::{Endpoint, Scheme};
+use towline_core::http1::{Headers, Method};
+
+use super::config::RedirectPolicy;
+use super::request::{Request, RequestBody};
+
+/// Headers that may go to another origin: they hold no secret.
+const HARMLESS: [&str; 4] = ["accept", "content-type", "user-agent", "accept-language"];
+
+/// The next place to ask.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Hop {
+    /// Without base path: the path is whole.
+    pub(super) endpoint: Endpoint,
+    pub(super) path: String,
+    /// Whether it may see what the place before saw.
+    trusted: bool,
+}
+
+/// Whether the status asks to look elsewhere.
+pub(super) fn is_redirect(status: u16) -> bool {
+    matches!(status, 301 | 302 | 303 | 307 | 308)
+}
+
+/// The place that `location` names, seen from `endpoint` and the path asked there.
+///
+/// # Errors
+///
+/// Why the redirect is not followed, in words that follow "redirects, which is not followed".
+pub(super) fn follow(
+    policy: RedirectPolicy,
+    endpoint: &Endpoint,
+    path: &str,
+    request: &Request,
+    status: u16,
+    location: &str,
+) -> Result<Hop, String> {
+    let (to, path) = resolve(endpoint, path, location)?;
+    let shown = || format!("{to}{}", path.split('?').next().unwrap_or_default());
+    // Browsers turn such a POST into a GET; a model request is not asked for that way.
+    let keeps_request = matches!(status, 307 | 308) || matches!(request.method, Method::Get | Method::Head);
+    if !keeps_request {
+        return Err(format!("{} was answered with {status} to {}", request.method, shown()));
+    }
+    if matches!(request.body, RequestBody::Stream { .. }) {
+        return Err(format!("the body cannot be sent again, to {}", shown()));
+    }
+    let upgrade = endpoint.scheme == Scheme::Http
+        && to.scheme == Scheme::Https
+        && endpoint.host.eq_ignore_ascii_case(&to.host);
+    let trusted = endpoint.same_origin(&to) || upgrade;
+    match policy {
+        RedirectPolicy::SameHost if !trusted => Err(format!("from {endpoint} to another host, {to}")),
+        RedirectPolicy::Never => Err(format!("to {}", shown())),
+        RedirectPolicy::SameHost | RedirectPolicy::Any => Ok(Hop { endpoint: to, path, trusted }),
+    }
+}
+
+impl Hop {
+    /// The request for this place. What may be a secret is left out for a place that is not trusted with it.
+    pub(super) fn request(&self, before: Request) -> Request {
+        let headers = if self.trusted {
+            before.headers
+        } else {
+            let harmless = |name: &str| HARMLESS.iter().any(|known| name.eq_ignore_ascii_case(known));
+            before.headers.iter().filter(|(name, _)| harmless(name)).collect::<Headers>()
+        };
+        Request { path: self.path.clone(), headers, ..before }
+    }
+}
+
+/// RFC 3986, section 5, for http and https.
+fn resolve(base: &Endpoint, base_path: &str, location: &str) -> Result<(Endpoint, String), String> {
+    let location = location.split('#').next().unwrap_or_default();
+    let has_scheme = location.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|first: char| first.is_ascii_alphabetic())
+            && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    });
+    if has_scheme {
+        return absolute(location);
+    }
+    if location.starts_with("//") {
+        let scheme = match &base.scheme {
+            Scheme::Https => "https",
+            Scheme::Http | Scheme::Unix(_) => "http",
+        };
+        return absolute(&format!("{scheme}:{location}"));
+    }
+    let endpoint = Endpoint { base_path: String::new(), ..base.clone() };
+    let base_path = base_path.split('?').next().unwrap_or_default();
+    let path = if location.starts_with('/') {
+        location.to_owned()
+    } else if location.is_empty() || location.starts_with('?') {
+        format!("{base_path}{location}")
+    } else {
+        let folder = base_path.rfind('/').map_or("/", |slash| &base_path[..=slash]);
+        format!("{folder}{location}")
+    };
+    Ok((endpoint, without_dots(&path)))
+}
+
+fn absolute(location: &str) -> Result<(Endpoint, String), String> {
+    let bad = || "to an address that is not a http or https one".to_owned();
+    let uri: Uri = location.parse().map_err(|_| bad())?;
+    let (scheme, default_port) = match uri.scheme_str() {
+        Some("http") => (Scheme::Http, 80),
+        Some("https") => (Scheme::Https, 443),
+        Some(_) | None => return Err(bad()),
+    };
+    // A user name in front of the host is dropped: nobody else chooses our credentials.
+    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let port_is_bad = uri.port_u16().is_none() && uri.authority().is_some_and(|to| to.port().is_some());
+    if port_is_bad {
+        return Err(bad());
+    }
+    let port = uri.port_u16().unwrap_or(default_port);
+    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
+    Ok((Endpoint { scheme, host: host.to_owned(), port, base_path: String::new() }, path))
+}
+
+/// Takes `.` and `..` out of a path.
+fn without_dots(path: &str) -> String {
+    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+    let mut kept: Vec<&str> = Vec::new();
+    let mut parts = path.split('/').skip(1).peekable();
+    while let Some(part) = parts.next() {
+        let last = parts.peek().is_none();
+        match part {
+            "." | ".." => {
+                if part == ".." {
+                    kept.pop();
+                }
+                if last {
+                    kept.push("");
+                }
+            }
+            _ => kept.push(part),
+        }
+    }
+    let mut clean = format!("/{}", kept.join("/"));
+    if let Some(query) = query {
+        clean.push('?');
+        clean.push_str(query);
+    }
+    clean
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to(location: &str) -> String {
+        let base = Endpoint::https("models.example", 8443);
+        match resolve(&base, "/v1/api/chat?x=1", location) {
+            Ok((endpoint, path)) => format!("{endpoint}{path}"),
+            Err(error) => error,
+        }
+    }
+
+    #[test]
+    fn locations_are_resolved_against_the_request() {
+        for (location, whole) in [
+            ("/login", "https://models.example:8443/login"),
+            ("/a/../b/./c?d=/../e", "https://models.example:8443/b/c?d=/../e"),
+            ("show", "https://models.example:8443/v1/api/show"),
+            ("../tags", "https://models.example:8443/v1/tags"),
+            ("../../../..", "https://models.example:8443/"),
+            ("?page=2", "https://models.example:8443/v1/api/chat?page=2"),
+            ("", "https://models.example:8443/v1/api/chat"),
+            ("/a#part", "https://models.example:8443/a"),
+            ("//other.example/a", "https://other.example:443/a"),
+            ("http://other.example", "http://other.example:80/"),
+            ("HTTPS://Other.example:1/a?b", "https://Other.example:1/a?b"),
+            ("http://[::1]:11434/", "http://[::1]:11434/"),
+            ("http://user:pw@other.example/", "http://other.example:80/"),
+            ("/a:b", "https://models.example:8443/a:b"),
+            ("ftp://other.example/", "to an address that is not a http or https one"),
+            ("javascript:x", "to an address that is not a http or https one"),
+            ("http://", "to an address that is not a http or https one"),
+        ] {
+            assert_eq!(to(location), whole, "{location:?}");
+        }
+    }
+}
