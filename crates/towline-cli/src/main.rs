@@ -31,6 +31,7 @@ mod modelfile;
 mod models;
 mod out;
 mod prompt;
+mod repl;
 mod server;
 mod stats;
 mod stop;

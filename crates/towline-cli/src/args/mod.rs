@@ -16,7 +16,7 @@ pub use bench::BenchArgs;
 pub use models::{
     CopyArgs, CreateArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
 };
-pub use run::RunArgs;
+pub use run::{RunArgs, ThinkArg};
 pub use serve::{CompletionsArgs, RunnerArgs, ServeArgs};
 pub use shared::ServerArgs;
 
