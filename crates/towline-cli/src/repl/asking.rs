@@ -79,26 +79,22 @@ impl Prompt<'_> {
         for model in models {
             let request = self.chat.aside(model, question.clone());
             let prepared = self.chat_stream(request);
-            self.launch(Launch {
+            let number = self.launch(Launch {
                 kind: Kind::Aside(question.clone()),
                 model: model.clone(),
                 question: question.clone(),
                 text: text.to_owned(),
                 prepared,
-                // In front they are shown one after the other, though they run at once.
-                behind: behind || matches!(self.front, Front::Job(_)),
+                behind,
                 group: Some(group.clone()),
             });
-            if !behind && let Some(key) = self.newest_behind() {
+            // In front they are shown one after the other, though they run at once.
+            if !behind && let Some(item) = self.item_mut(number).filter(|item| !item.in_front) {
+                item.in_front = true;
+                let key = item.key;
                 self.next_fronts.push_back(key);
             }
         }
-    }
-
-    /// The key of the job that was started last, if it is behind.
-    fn newest_behind(&self) -> Option<u64> {
-        let newest = self.jobs.listed().max_by_key(|entry| entry.item.key)?;
-        (!newest.item.in_front).then_some(newest.item.key)
     }
 
     pub fn chat_stream(&self, request: ChatRequest) -> Prepared {
@@ -136,10 +132,10 @@ impl Prompt<'_> {
         let number = self.jobs.add(&launch.model, &launch.text, item);
         self.start_held();
         let label = labelled.then(|| launch.model.clone());
-        if launch.behind || matches!(self.front, Front::Job(_)) {
+        if launch.behind {
             self.jobs.touch(number);
             self.announce(number);
-        } else {
+        } else if !matches!(self.front, Front::Job(_)) {
             self.follow(number, label);
         }
         number
@@ -171,11 +167,14 @@ impl Prompt<'_> {
             self.front_behind();
         }
         self.jobs.untouch(number);
-        self.last = Some(number);
         let Some(item) = self.item_mut(number) else { return };
         item.in_front = true;
+        let is_answer = item.is_answer();
         let key = item.key;
         let reader = item.job().map(|job| job.reader(ReadFrom::Start));
+        if is_answer {
+            self.last = Some(key);
+        }
         self.front =
             Front::Job(Followed { key, number, reader, begun: false, label, partial: String::new() });
     }

@@ -23,15 +23,13 @@ impl Prompt<'_> {
     pub fn explain(&mut self, number: u32, outcome: &Outcome) {
         self.exit = self.exit.or(exit::of_ending(&outcome.ending, None));
         let Some(item) = self.item(number) else { return };
-        let is_answer = match &item.kind {
-            Kind::Turn(_) | Kind::Aside(_) => true,
-            Kind::Pull | Kind::Sink { .. } => false,
-        };
+        let is_answer = item.is_answer();
+        let was_cancelled = matches!(outcome.ending, Ending::Cancelled { .. });
         if let Some(Ok(status)) = item.exit_status().cloned().filter(|status| *status != Ok(0)) {
             self.exit = self.exit.or(Exit::Failed);
             return self.say(Tone::Bad, &format!("Exit {status}"));
         }
-        if let Some(Err(error)) = item.exit_status().cloned() {
+        if let Some(Err(error)) = item.exit_status().cloned().filter(|_| !was_cancelled) {
             return self.wrong(&error);
         }
         match &outcome.ending {

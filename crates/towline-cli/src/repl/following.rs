@@ -53,7 +53,7 @@ impl Prompt<'_> {
         {
             item.progress = Some((**progress).clone());
         }
-        let Some(turn) = self.turn_of(number) else { return };
+        let Some(turn) = self.item(number).and_then(|item| self.turn_of(item)) else { return };
         let mut lines = String::new();
         for event in &batch.events {
             self.chat.receive(turn, event);
@@ -139,7 +139,7 @@ impl Prompt<'_> {
 
     pub fn show_event(&mut self, followed: &mut Followed, event: &Event) {
         match event {
-            Event::Text(text) if self.is_plain(followed.number) => self.show_output(followed, text),
+            Event::Text(text) if self.is_plain(followed.key) => self.show_output(followed, text),
             Event::Text(text) => {
                 self.begin_shown(followed);
                 self.screen.answer(text);
@@ -162,8 +162,8 @@ impl Prompt<'_> {
     }
 
     /// Whether a job's text is a command's output, to be shown as it is.
-    fn is_plain(&self, number: u32) -> bool {
-        self.item(number).is_some_and(|item| match item.kind {
+    fn is_plain(&self, key: u64) -> bool {
+        self.entry(key).is_some_and(|entry| match entry.item.kind {
             Kind::Sink { .. } => true,
             Kind::Turn(_) | Kind::Aside(_) | Kind::Pull => false,
         })
@@ -205,11 +205,16 @@ impl Prompt<'_> {
     pub fn front_behind(&mut self) {
         let Front::Job(followed) = std::mem::replace(&mut self.front, Front::Idle) else { return };
         self.unfollow(&followed);
-        if let Some(item) = self.item_mut(followed.number) {
-            item.in_front = false;
+        // The rest of its group goes along.
+        let group: Vec<u64> = self.next_fronts.drain(..).collect();
+        let group = group.into_iter().filter_map(|key| self.number_of(key)).collect::<Vec<_>>();
+        for number in group.into_iter().rev().chain([followed.number]) {
+            if let Some(item) = self.item_mut(number) {
+                item.in_front = false;
+            }
+            self.jobs.touch(number);
+            self.tell(number);
         }
-        self.jobs.touch(followed.number);
-        self.tell(followed.number);
     }
 
     /// The job in front has ended, and all of it was shown.
@@ -225,10 +230,9 @@ impl Prompt<'_> {
         } else {
             self.explain(number, outcome);
         }
-        self.jobs.report(number);
+        self.report(number);
         if !outcome.is_completed() {
             self.give_back_queue();
-            self.next_fronts.clear();
         }
         self.before_prompt();
     }

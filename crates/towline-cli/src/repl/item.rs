@@ -186,6 +186,14 @@ impl Item {
         }
     }
 
+    /// Whether it is a model's answer.
+    pub fn is_answer(&self) -> bool {
+        match self.kind {
+            Kind::Turn(_) | Kind::Aside(_) => true,
+            Kind::Pull | Kind::Sink { .. } => false,
+        }
+    }
+
     /// The state's word, as a shell would say it.
     pub fn word(&self) -> &'static str {
         match &self.slot {

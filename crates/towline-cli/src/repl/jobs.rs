@@ -62,24 +62,19 @@ impl<T> Jobs<T> {
         self.listed.iter()
     }
 
-    /// The listed jobs, by number.
-    pub fn listed_mut(&mut self) -> impl Iterator<Item = &mut Entry<T>> {
-        self.listed.iter_mut()
-    }
-
     /// The ended jobs whose results are still within reach, the last first.
     pub fn reported(&self) -> impl Iterator<Item = &Entry<T>> {
         self.reported.iter()
     }
 
-    /// The job with this number: a listed one, else the last that had it.
+    /// The listed job with this number.
     pub fn get(&self, number: u32) -> Option<&Entry<T>> {
-        self.listed.iter().chain(&self.reported).find(|entry| entry.number == number)
+        self.listed.iter().find(|entry| entry.number == number)
     }
 
-    /// As [`get`](Self::get).
+    /// The listed job with this number.
     pub fn get_mut(&mut self, number: u32) -> Option<&mut Entry<T>> {
-        self.listed.iter_mut().chain(&mut self.reported).find(|entry| entry.number == number)
+        self.listed.iter_mut().find(|entry| entry.number == number)
     }
 
     /// The job becomes the current one.
@@ -130,37 +125,44 @@ impl<T> Jobs<T> {
     }
 
     /// The job that a jobspec names: a listed one, else, where `ended` ones will do, one whose end was reported.
-    pub fn resolve(&self, spec: &Spec, ended: bool) -> Result<u32, SpecError> {
+    pub fn resolve(&self, spec: &Spec, ended: bool) -> Result<&Entry<T>, SpecError> {
         let missing = || SpecError::NoSuchJob(spec.clone());
+        let numbered = |number: u32| self.listed.iter().find(|entry| entry.number == number);
+        let reported = || self.reported.iter().filter(|_| ended);
         match spec {
-            Spec::Number(number) => {
-                let mut entries = self.listed.iter().chain(self.reported.iter().filter(|_| ended));
-                entries.find(|entry| entry.number == *number).map(|entry| entry.number).ok_or_else(missing)
+            Spec::Number(number) => numbered(*number)
+                .or_else(|| reported().find(|entry| entry.number == *number))
+                .ok_or_else(missing),
+            Spec::Current => {
+                self.current().and_then(numbered).or_else(|| reported().next()).ok_or_else(missing)
             }
-            Spec::Current => self.current().or_else(|| self.last_ended(ended)).ok_or_else(missing),
-            Spec::Previous => self.previous().ok_or_else(missing),
+            Spec::Previous => self.previous().and_then(numbered).ok_or_else(missing),
             Spec::Begins(start) => self.only(spec, ended, |entry| entry.begins(start)),
             Spec::Contains(part) => self.only(spec, ended, |entry| entry.contains(part)),
         }
     }
 
-    fn last_ended(&self, ended: bool) -> Option<u32> {
-        self.reported.first().filter(|_| ended).map(|entry| entry.number)
-    }
-
-    fn only(&self, spec: &Spec, ended: bool, fits: impl Fn(&Entry<T>) -> bool) -> Result<u32, SpecError> {
+    fn only(
+        &self,
+        spec: &Spec,
+        ended: bool,
+        fits: impl Fn(&Entry<T>) -> bool,
+    ) -> Result<&Entry<T>, SpecError> {
         let mut fitting = self.listed.iter().filter(|entry| fits(entry));
         match (fitting.next(), fitting.next()) {
-            (Some(entry), None) => Ok(entry.number),
+            (Some(entry), None) => Ok(entry),
             (Some(_), Some(_)) => Err(SpecError::Ambiguous(spec.clone())),
             (None, _) => {
                 let mut reported = self.reported.iter().filter(|_| ended);
-                let found = reported.find(|entry| fits(entry)).map(|entry| entry.number);
-                // A number that was given away since names another job.
-                let found = found.filter(|number| self.listed.iter().all(|entry| entry.number != *number));
-                found.ok_or_else(|| SpecError::NoSuchJob(spec.clone()))
+                reported.find(|entry| fits(entry)).ok_or_else(|| SpecError::NoSuchJob(spec.clone()))
             }
         }
+    }
+
+    /// The job leaves the list and is out of reach.
+    pub fn forget(&mut self, number: u32) {
+        self.untouch(number);
+        self.listed.retain(|entry| entry.number != number);
     }
 }
 
@@ -226,26 +228,33 @@ mod tests {
             ("%zz", Err("%zz: no such job")),
         ] {
             let spec = Spec::parse(text).unwrap();
-            let resolved = jobs.resolve(&spec, false).map_err(|error| error.to_string());
+            let resolved =
+                jobs.resolve(&spec, false).map(|entry| entry.number).map_err(|error| error.to_string());
             assert_eq!(resolved, found.map_err(str::to_owned), "{text}");
         }
-        let none = Jobs::<()>::default().resolve(&Spec::Current, true).map_err(|error| error.to_string());
+        let none = Jobs::<()>::default();
+        let none =
+            none.resolve(&Spec::Current, true).map(|entry| entry.number).map_err(|error| error.to_string());
         assert_eq!(none, Err("current: no such job".to_owned()));
     }
 
     #[test]
     fn a_reported_job_is_out_of_the_list_and_within_reach() {
         let (mut jobs, _) = played("ared ablue r1");
-        assert!(jobs.resolve(&Spec::Number(1), false).is_err());
-        assert_eq!(jobs.resolve(&Spec::Number(1), true), Ok(1));
-        assert_eq!(jobs.get(1).unwrap().name, "red");
-        let number = jobs.add("green", "", ());
-        assert_eq!((number, jobs.get(1).unwrap().name.as_str()), (1, "green"));
-        assert!(jobs.resolve(&Spec::Begins("red".into()), true).is_err(), "its number is another's now");
-        jobs.report(1);
+        let found = |jobs: &Jobs<()>, spec: &Spec, ended| {
+            jobs.resolve(spec, ended).map(|entry| entry.name.clone()).ok()
+        };
+        let red = Spec::Begins("red".into());
+        assert_eq!(found(&jobs, &Spec::Number(1), false), None);
+        assert_eq!(found(&jobs, &Spec::Number(1), true).as_deref(), Some("red"));
+        assert_eq!(jobs.add("green", "", ()), 1);
+        assert_eq!(found(&jobs, &Spec::Number(1), true).as_deref(), Some("green"));
+        assert_eq!(found(&jobs, &red, true).as_deref(), Some("red"));
+        jobs.forget(1);
+        assert_eq!(found(&jobs, &Spec::Number(1), true).as_deref(), Some("red"));
         jobs.report(2);
-        assert_eq!(jobs.resolve(&Spec::Current, true), Ok(2), "the last that was reported");
+        assert_eq!(found(&jobs, &Spec::Current, true).as_deref(), Some("blue"), "the last that was reported");
         jobs.forget_reported();
-        assert!(jobs.resolve(&Spec::Number(2), true).is_err());
+        assert_eq!(found(&jobs, &red, true), None);
     }
 }

@@ -62,11 +62,9 @@ pub fn notice(entry: &Entry<Item>, mark: char) -> String {
 
 /// What is to be said about an end that is not the usual one.
 fn why(item: &Item) -> Option<String> {
-    if let Some(Err(error)) = item.exit_status() {
-        return Some(error.clone());
-    }
     match &item.outcome.as_ref()?.ending {
-        Ending::Completed(_) | Ending::Cancelled { .. } => None,
+        Ending::Completed(_) => item.exit_status()?.as_ref().err().cloned(),
+        Ending::Cancelled { .. } => None,
         Ending::TimedOut { .. } => Some("its deadline or a clock ran out".to_owned()),
         Ending::Truncated(error) | Ending::Failed(error) => Some(error.message.clone()),
     }

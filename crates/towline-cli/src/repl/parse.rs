@@ -72,7 +72,8 @@ fn bare(typed: &str) -> Option<Command> {
         return arguments::parse(Verb::Pipe, typed).ok();
     }
     let (name, rest) = typed.split_once(' ').unwrap_or((typed, ""));
-    let verb = Verb::parse(name).filter(|verb| verb.about().bare)?;
+    // Other names than the first need the colon: `bye` may be meant for the model.
+    let verb = Verb::parse(name).filter(|verb| verb.about().bare && verb.name() == name)?;
     arguments::parse(verb, rest.trim()).ok()
 }
 
@@ -179,6 +180,8 @@ mod tests {
             "| sort",
             "> a b",
             "100% sure",
+            "q",
+            "bye",
             "%",
             "tail of the dog",
             "keep going",

@@ -225,7 +225,7 @@ impl Prompt<'_> {
             self.say(Tone::Plain, &line);
         }
         for number in due {
-            self.jobs.report(number);
+            self.report(number);
         }
     }
 
@@ -249,10 +249,14 @@ impl Prompt<'_> {
             Front::Job(followed) => {
                 let number = followed.number;
                 self.front = Front::Job(followed);
-                self.next_fronts.clear();
                 self.give_back_queue();
-                if let Some(item) = self.item_mut(number) {
-                    item.cancel("interrupted", false);
+                // A group in front is one foreground job, as in a shell.
+                let group: Vec<u32> =
+                    self.next_fronts.iter().filter_map(|key| self.number_of(*key)).collect();
+                for number in group.into_iter().chain([number]) {
+                    if let Some(item) = self.item_mut(number) {
+                        item.cancel("interrupted", false);
+                    }
                 }
             }
             Front::Log(followed) => {

@@ -12,8 +12,8 @@ use super::chore::Chore;
 use super::command::{Line, When};
 use super::complete::Known;
 use super::config::Config;
-use super::item::Item;
-use super::jobs::Jobs;
+use super::item::{Item, Kind};
+use super::jobs::{Entry, Jobs};
 use super::notice;
 use super::screen::{Screen, Tone};
 use super::session::Session;
@@ -61,8 +61,8 @@ pub struct Prompt<'s> {
     pub limit: Option<usize>,
     /// The model that was missing last.
     pub missing: Option<String>,
-    /// The number of the last job that was in front.
-    pub last: Option<u32>,
+    /// The key of the last answer that was in front.
+    pub last: Option<u64>,
     pub next_key: u64,
     pub leaving: Leaving,
     /// What the shell is told: the first that was not success.
@@ -208,22 +208,27 @@ impl<'s> Prompt<'s> {
 
     /// The listed job that a command means; says so when there is none. Without a jobspec, the current one.
     pub fn listed(&mut self, verb: &str, spec: Option<&Spec>) -> Option<u32> {
-        self.resolved(verb, spec.unwrap_or(&Spec::Current), false)
+        self.resolved(verb, spec.unwrap_or(&Spec::Current), false).map(|(number, _)| number)
     }
 
-    /// The job that a command means, which may have ended. Without a jobspec, the last that was in front or current.
-    pub fn any(&mut self, verb: &str, spec: Option<&Spec>) -> Option<u32> {
-        match (spec, self.last) {
-            (None, Some(last)) if self.jobs.get(last).is_some() => Some(last),
-            (spec, _) => self.resolved(verb, spec.unwrap_or(&Spec::Current), true),
-        }
+    /// The key of the job that a command means, which may have ended. Without a jobspec, the last answer that was in
+    /// front, else the current job.
+    pub fn any(&mut self, verb: &str, spec: Option<&Spec>) -> Option<u64> {
+        let last = self.last.filter(|last| spec.is_none() && self.entry(*last).is_some());
+        last.or_else(|| self.resolved(verb, spec.unwrap_or(&Spec::Current), true).map(|(_, key)| key))
     }
 
-    fn resolved(&mut self, verb: &str, spec: &Spec, ended: bool) -> Option<u32> {
+    /// The job with this key, listed or reported.
+    pub fn entry(&self, key: u64) -> Option<&Entry<Item>> {
+        self.jobs.listed().chain(self.jobs.reported()).find(|entry| entry.item.key == key)
+    }
+
+    fn resolved(&mut self, verb: &str, spec: &Spec, ended: bool) -> Option<(u32, u64)> {
         match self.jobs.resolve(spec, ended) {
-            Ok(number) => Some(number),
+            Ok(entry) => Some((entry.number, entry.item.key)),
             Err(error) => {
-                self.wrong(&format!("{verb}: {error}"));
+                let said = format!("{verb}: {error}");
+                self.wrong(&said);
                 None
             }
         }
@@ -273,10 +278,23 @@ impl<'s> Prompt<'s> {
     }
 
     /// The turn that a job answers, if it is still in the conversation.
-    pub fn turn_of(&self, number: u32) -> Option<TurnId> {
-        match self.item(number)?.kind {
-            super::item::Kind::Turn(id) => self.chat.turn(id).map(|turn| turn.id),
-            super::item::Kind::Aside(_) | super::item::Kind::Pull | super::item::Kind::Sink { .. } => None,
+    pub fn turn_of(&self, item: &Item) -> Option<TurnId> {
+        match item.kind {
+            Kind::Turn(id) => self.chat.turn(id).map(|turn| turn.id),
+            Kind::Aside(_) | Kind::Pull | Kind::Sink { .. } => None,
+        }
+    }
+
+    /// A job's end was told: it leaves the list. Answers and pulls stay within reach.
+    pub fn report(&mut self, number: u32) {
+        let stays = self.item(number).is_some_and(|item| match item.kind {
+            Kind::Turn(_) | Kind::Aside(_) | Kind::Pull => true,
+            Kind::Sink { .. } => false,
+        });
+        if stays {
+            self.jobs.report(number);
+        } else {
+            self.jobs.forget(number);
         }
     }
 }

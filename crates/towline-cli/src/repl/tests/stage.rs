@@ -175,11 +175,13 @@ pub(super) struct Scene {
     pub(super) folder: Option<PathBuf>,
     pub(super) editor: Option<&'static str>,
     pub(super) interactive: bool,
+    /// The steps end the prompt themselves.
+    pub(super) leaves: bool,
 }
 
 impl Default for Scene {
     fn default() -> Self {
-        Self { config: Config::default(), folder: None, editor: None, interactive: true }
+        Self { config: Config::default(), folder: None, editor: None, interactive: true, leaves: false }
     }
 }
 
@@ -198,7 +200,10 @@ pub(super) fn play<'a>(
     steps: impl IntoIterator<Item = Step<'a>>,
 ) -> Played {
     let mut steps: VecDeque<Step<'a>> = steps.into_iter().collect();
-    steps.push_back(Step::Press(Input::Terminate));
+    let leaves = scene.leaves;
+    if !leaves {
+        steps.push_back(Step::Press(Input::Terminate));
+    }
     let mut stage = Stage {
         steps,
         began: Instant::now(),
@@ -227,8 +232,12 @@ pub(super) fn play<'a>(
     let mut prompt = Prompt::new(&mut stage, setup);
     let ended = prompt.run();
     drop(prompt);
+    if std::env::var_os("SHOW").is_some() {
+        println!("{}", stage.shown);
+    }
     if let Some(failed) = &stage.failed {
         panic!("the prompt {failed}; status: {}\n{}", stage.status, stage.shown);
     }
+    assert!(stage.steps.is_empty(), "it ended before its script did:\n{}", stage.shown);
     Played { exit: ended.unwrap(), shown: stage.shown, copied: stage.copied, suspended: stage.suspended }
 }

@@ -24,9 +24,9 @@ impl Prompt<'_> {
         if spec.is_none() && self.last.is_none() {
             return self.retry_last_turn();
         }
-        let Some(number) = self.any("retry", spec) else { return };
-        let Some(entry) = self.jobs.get(number) else { return };
-        let item = &entry.item;
+        let Some(key) = self.any("retry", spec) else { return };
+        let Some(entry) = self.entry(key) else { return };
+        let (item, number) = (&entry.item, entry.number);
         if !item.is_over() {
             return self.wrong(&format!("retry: %{number} still runs; kill %{number} ends it"));
         }
@@ -94,8 +94,8 @@ impl Prompt<'_> {
         let id = match (spec, self.last) {
             (None, None) => self.chat.last().map(|turn| turn.id),
             (spec, _) => {
-                let Some(number) = self.any("continue", spec) else { return };
-                self.turn_of(number)
+                let Some(key) = self.any("continue", spec) else { return };
+                self.entry(key).and_then(|entry| self.turn_of(&entry.item))
             }
         };
         let Some(id) = id else { return self.wrong("continue: this is no answer of the conversation") };
@@ -116,9 +116,9 @@ impl Prompt<'_> {
                 None => return self.wrong("edit: nothing was asked yet"),
             },
             (spec, _) => {
-                let Some(number) = self.any("edit", spec) else { return };
-                let Some(entry) = self.jobs.get(number) else { return };
-                (entry.text.clone(), self.turn_of(number).filter(|_| entry.item.is_over()))
+                let Some(key) = self.any("edit", spec) else { return };
+                let Some(entry) = self.entry(key) else { return };
+                (entry.text.clone(), self.turn_of(&entry.item).filter(|_| entry.item.is_over()))
             }
         };
         let edited = match self.screen.edit_in_editor(&text) {
@@ -139,11 +139,12 @@ impl Prompt<'_> {
     }
 
     pub(super) fn keep(&mut self, spec: Option<&Spec>) {
-        let Some(number) = self.any("keep", spec) else { return };
-        if self.turn_of(number).is_some() {
+        let Some(key) = self.any("keep", spec) else { return };
+        let Some(entry) = self.entry(key) else { return };
+        let (item, number) = (&entry.item, entry.number);
+        if self.turn_of(item).is_some() {
             return self.say(Tone::Dim, "it is in the conversation already");
         }
-        let Some(item) = self.item(number) else { return };
         let Kind::Aside(question) = &item.kind else {
             return self.wrong(&format!("keep: %{number} is no answer"));
         };

@@ -34,7 +34,7 @@ impl Prompt<'_> {
             item.shown = Some(word);
             // An end that was listed was reported, as in bash.
             if item.outcome.is_some() && !item.in_front {
-                self.jobs.report(number);
+                self.report(number);
             }
         }
     }

@@ -5,7 +5,6 @@ use towline::engine::From as ReadFrom;
 
 use super::control::{following, last_lines};
 use crate::repl::command::Reading;
-use crate::repl::item::Kind;
 use crate::repl::notice;
 use crate::repl::screen::Tone;
 use crate::repl::spec::Spec;
@@ -13,10 +12,10 @@ use crate::repl::state::{Front, Prompt};
 
 impl Prompt<'_> {
     pub(super) fn log(&mut self, reading: &Reading) {
-        let Some(number) = self.any("log", reading.spec.as_ref()) else { return };
-        let Some(item) = self.item(number) else { return };
-        let key = item.key;
-        let Some(job) = item.job().cloned() else {
+        let Some(key) = self.any("log", reading.spec.as_ref()) else { return };
+        let Some(entry) = self.entry(key) else { return };
+        let (number, is_answer) = (entry.number, entry.item.is_answer());
+        let Some(job) = entry.item.job().cloned() else {
             return self.say(Tone::Dim, "it has not begun");
         };
         if reading.follow
@@ -49,8 +48,6 @@ impl Prompt<'_> {
             self.say(Tone::Dim, &format!("… {before} lines before"));
         }
         let mut followed = following(key, number, reader);
-        let is_answer =
-            self.item(number).is_some_and(|item| matches!(item.kind, Kind::Turn(_) | Kind::Aside(_)));
         if is_answer {
             if !shown.is_empty() {
                 self.record();
@@ -70,8 +67,8 @@ impl Prompt<'_> {
         let thinking = match (spec, self.last) {
             (None, None) => self.chat.last().map(|turn| turn.answer.thinking.clone()),
             (spec, _) => {
-                let Some(number) = self.any("unfold", spec) else { return };
-                self.thinking_of(number)
+                let Some(key) = self.any("unfold", spec) else { return };
+                self.thinking_of(key)
             }
         };
         match thinking.filter(|thinking| !thinking.is_empty()) {
@@ -80,12 +77,12 @@ impl Prompt<'_> {
         }
     }
 
-    fn thinking_of(&self, number: u32) -> Option<String> {
-        let item = self.item(number)?;
+    fn thinking_of(&self, key: u64) -> Option<String> {
+        let item = &self.entry(key)?.item;
         match item.job().and_then(towline::Job::outcome) {
             Some(outcome) => Some(outcome.reply.thinking.clone()),
             None => {
-                let turn = self.turn_of(number)?;
+                let turn = self.turn_of(item)?;
                 Some(self.chat.turn(turn)?.answer.thinking.clone())
             }
         }
@@ -95,8 +92,8 @@ impl Prompt<'_> {
         let text = match (spec, self.last) {
             (None, None) => self.chat.last().map(|turn| turn.answer.content.clone()),
             (spec, _) => {
-                let Some(number) = self.any("copy", spec) else { return };
-                self.item(number).and_then(|item| item.job()).map(towline::Job::text_so_far)
+                let Some(key) = self.any("copy", spec) else { return };
+                self.entry(key).and_then(|entry| entry.item.job()).map(towline::Job::text_so_far)
             }
         };
         match text.filter(|text| !text.is_empty()) {

@@ -27,7 +27,7 @@ impl Prompt<'_> {
 
     pub(super) fn load(&mut self, name: &str) {
         let pending =
-            self.jobs.listed().any(|entry| !entry.item.is_over() && self.turn_of(entry.number).is_some());
+            self.jobs.listed().any(|entry| !entry.item.is_over() && self.turn_of(&entry.item).is_some());
         if pending || matches!(self.front, Front::Job(_)) {
             return self
                 .wrong("load: answers of this conversation are on their way; wait for them or kill them");

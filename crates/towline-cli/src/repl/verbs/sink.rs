@@ -16,8 +16,10 @@ const READ_BYTES: usize = 16 << 10;
 
 impl Prompt<'_> {
     pub(super) fn pipe(&mut self, spec: Option<&Spec>, sink: &Sink) {
-        let Some(number) = self.any("pipe", spec) else { return };
-        let Some(job) = self.item(number).and_then(|item| item.job()) else {
+        let Some(key) = self.any("pipe", spec) else { return };
+        let Some(entry) = self.entry(key) else { return };
+        let number = entry.number;
+        let Some(job) = entry.item.job() else {
             return self.wrong(&format!("pipe: %{number} has not begun"));
         };
         let reader = job.reader(ReadFrom::Start);
