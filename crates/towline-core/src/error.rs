@@ -47,6 +47,7 @@ impl Error {
     pub fn from_status(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
         let said = message_in_body(body);
         let kind = match status {
+            300..=399 => ErrorKind::Redirect,
             401 | 403 => ErrorKind::Unauthorized,
             404 => ErrorKind::NotFound,
             429 | 503 => ErrorKind::Busy,

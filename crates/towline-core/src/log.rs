@@ -217,7 +217,7 @@ fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{Progress, Usage};
+    use crate::event::Progress;
 
     const ALL: usize = usize::MAX;
 
@@ -296,7 +296,7 @@ mod tests {
         let piece = "x".repeat(1000);
         for _ in 0..100 {
             log.append(text(&piece));
-            log.append(Event::Usage(Box::new(Usage::default())));
+            log.append(Event::Usage(Box::default()));
         }
         let (mut at, mut texts, mut others, mut reads) = (Offset::START, 0, 0, 0);
         while at < log.end() {
@@ -336,7 +336,7 @@ mod tests {
         let mut log = Log::default();
         for _ in 0..1000 {
             log.append(text("a"));
-            log.append(Event::Usage(Box::new(Usage::default())));
+            log.append(Event::Usage(Box::default()));
         }
         assert!(log.bytes() > 100_000, "{}", log.bytes());
     }

@@ -158,13 +158,15 @@ impl Client {
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         let task = self.engine.spawn("call", work);
-        let cut =
-            || Error::new(ErrorKind::Cancelled, Origin::Caller, "the client was closed").with_effect(true);
-        match task.wait() {
-            Ok(Ok(result)) => result,
-            Ok(Err(outcome)) => Err(outcome.ending.error().unwrap_or_else(cut)),
-            Err(error) => Err(Error::new(ErrorKind::Task, Origin::Caller, error.to_string())),
-        }
+        let refused = |error: crate::engine::EngineError| {
+            Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string())
+        };
+        task.wait().map_err(refused)?.unwrap_or_else(|outcome| {
+            let cut = || {
+                Error::new(ErrorKind::Cancelled, Origin::Caller, "the client was closed").with_effect(true)
+            };
+            Err(outcome.ending.error().unwrap_or_else(cut))
+        })
     }
 }
 

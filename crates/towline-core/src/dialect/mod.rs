@@ -17,6 +17,8 @@ mod ollama;
 mod openai;
 mod repair;
 mod template;
+#[doc(hidden)]
+pub mod testing;
 mod tool_calls;
 
 use std::collections::VecDeque;
@@ -69,7 +71,7 @@ pub(crate) enum Verdict {
 }
 
 /// A frame that is not a record of the dialect.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct NotARecord {
     /// What to tell people.
     pub(crate) error: Error,
@@ -100,25 +102,36 @@ impl Decoder {
         }
     }
 
-    /// Decodes one frame and appends its events. The error is a protocol error.
+    /// The one event of a frame that is like the last one: all that it means.
+    #[inline]
+    pub(crate) fn decode_alike(&mut self, frame: &[u8]) -> Option<Event> {
+        self.templates.decode(frame)
+    }
+
+    /// Decodes a frame that is not like the last one and appends its events. The error is a protocol error.
     pub(crate) fn decode(
         &mut self,
         frame: &[u8],
         events: &mut VecDeque<Event>,
     ) -> Result<Verdict, NotARecord> {
-        if let Some(event) = self.templates.decode(frame) {
-            events.extend(event);
-            return Ok(Verdict::More);
-        }
-        let before = events.len();
+        let (before, replaced) = (events.len(), self.replaced_text);
         let verdict = self.decode_any(frame, events)?;
-        if verdict == Verdict::More && events.len() == before + 1 {
+        if verdict == Verdict::More && events.len() == before + 1 && self.replaced_text == replaced {
             self.templates.learn(frame, &events[before]);
         }
         Ok(verdict)
     }
 
-    /// Decodes one frame by the general parser.
+    /// The one event that a frame means, if it means nothing else.
+    fn event_of(dialect: Dialect, frame: &[u8]) -> Option<Event> {
+        let (mut decoder, mut events) = (Self::new(dialect), VecDeque::new());
+        let verdict = decoder.decode_any(frame, &mut events);
+        let is_all =
+            events.len() == 1 && verdict == Ok(Verdict::More) && decoder.take_partial_tool_calls().is_empty();
+        events.pop_front().filter(|_| is_all)
+    }
+
+    /// Decodes one frame by the general parser, and learns nothing from it.
     pub(crate) fn decode_any(
         &mut self,
         frame: &[u8],

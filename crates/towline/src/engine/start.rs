@@ -275,6 +275,7 @@ impl Running {
         table.close();
         let jobs: Vec<Job> = table.live().into_iter().map(Job::of).collect();
         if on_shutdown == OnShutdown::Cancel {
+            table.halt();
             for job in &jobs {
                 job.cancel("the engine is shutting down");
             }
@@ -286,6 +287,7 @@ impl Running {
         let in_time = ended_within(grace);
         let late: Vec<JobId> = jobs.iter().filter(|job| job.outcome().is_none()).map(Job::id).collect();
         if !in_time {
+            table.halt();
             for job in &jobs {
                 job.cancel_now("the engine was shut down");
             }

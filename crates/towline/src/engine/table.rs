@@ -29,6 +29,8 @@ pub(super) struct Table {
 struct Jobs {
     /// No new job is taken.
     closed: bool,
+    /// None of those that wait may run any more.
+    halted: bool,
     known: HashMap<u64, Known>,
     /// The numbers of the known jobs that have ended, in the order in which they did.
     ended: BTreeMap<u64, u64>,
@@ -138,7 +140,7 @@ impl Table {
     /// The jobs that may run now, the highest priority and then the oldest first. They count as running.
     fn admissible(&self, jobs: &mut Jobs) -> Vec<Arc<Cell>> {
         let mut admitted = Vec::new();
-        while jobs.queued > 0 && jobs.running < self.max_running {
+        while !jobs.halted && jobs.queued > 0 && jobs.running < self.max_running {
             let next = jobs
                 .hosts
                 .iter()
@@ -158,6 +160,11 @@ impl Table {
     /// Takes no further job.
     pub(super) fn close(&self) {
         lock(&self.jobs).closed = true;
+    }
+
+    /// Lets none of those that wait run any more: the room that a job makes by being stopped is for nobody.
+    pub(super) fn halt(&self) {
+        lock(&self.jobs).halted = true;
     }
 
     /// The jobs that have not ended, oldest first.
