@@ -136,6 +136,9 @@ impl Prompt<'_> {
                 choice.map(Done::Chosen).map_err(|error| error.message)
             });
         }
+        if !self.interactive {
+            return;
+        }
         let server = self.server.clone();
         self.chore("models", false, async move {
             // Completion does without when the server does not say.

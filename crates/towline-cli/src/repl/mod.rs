@@ -11,6 +11,8 @@
 //! | [`chore`] | what would make the prompt wait, done elsewhere |
 //! | [`session`], [`config`], [`complete`] | files and completion |
 //! | [`screen`] | what the prompt and its terminal say to each other |
+//! | [`term`], [`markdown`] | the terminal |
+//! | [`start`] | from the command line to a running prompt |
 
 mod arguments;
 mod asking;
@@ -22,15 +24,20 @@ mod ending;
 mod following;
 mod item;
 mod jobs;
+mod markdown;
 mod notice;
 mod parse;
 mod run;
 mod screen;
 mod session;
 mod spec;
+mod start;
 mod state;
+mod term;
 #[cfg(test)]
 mod tests;
 mod verb;
 mod verbs;
 mod words;
+
+pub use start::start;

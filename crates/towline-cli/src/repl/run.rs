@@ -343,7 +343,7 @@ impl Prompt<'_> {
         match self.leaving {
             Leaving::Not | Leaving::Warned | Leaving::Now => {}
             Leaving::WhenDone => {
-                let idle = front_is_idle && self.queue.is_empty() && self.chores.is_empty();
+                let idle = front_is_idle && self.queue.is_empty() && !self.is_held_up();
                 if idle && !live && self.next_fronts.is_empty() {
                     self.tell_ends(false);
                     self.leaving = Leaving::Now;
