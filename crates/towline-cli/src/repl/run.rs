@@ -109,7 +109,7 @@ impl Prompt<'_> {
             Input::Submit(typed) => self.submitted(typed),
             Input::Interrupt { had_text } => self.interrupt(had_text),
             Input::Background => self.background(),
-            Input::EndOfInput => self.end_of_input(),
+            Input::Eof => self.end_of_input(),
             Input::Terminate => {
                 self.exit = Exit::Terminated;
                 self.end_all("terminated");

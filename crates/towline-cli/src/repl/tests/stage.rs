@@ -40,7 +40,7 @@ pub(super) enum Step<'a> {
 
 pub(super) const CTRL_C: Step<'static> = Step::Press(Input::Interrupt { had_text: false });
 pub(super) const CTRL_Z: Step<'static> = Step::Press(Input::Background);
-pub(super) const CTRL_D: Step<'static> = Step::Press(Input::EndOfInput);
+pub(super) const CTRL_D: Step<'static> = Step::Press(Input::Eof);
 
 struct Stage<'a> {
     steps: VecDeque<Step<'a>>,
