@@ -31,7 +31,7 @@ pub(super) struct Cell {
     /// The deadline the job was submitted with, for another try.
     pub(super) deadline: Option<Duration>,
     pub(super) created: Instant,
-    /// The job stands in the list of changes and was not looked at since.
+    /// The job stands in the list of changes and was not looked at since. Guarded by that list's lock.
     pub(super) listed: AtomicBool,
     pub(super) inner: Mutex<Inner>,
     /// Threads that wait for anything new.
