@@ -505,7 +505,7 @@ impl Lifecycle {
                 if known.is_none() {
                     *known = reason;
                 }
-                *already |= closed;
+                *already = closed;
             }
             State::Waiting | State::Streaming => {
                 let due = later(self.now, self.limits.finish_time);
