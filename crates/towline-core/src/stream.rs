@@ -180,7 +180,7 @@ impl Lifecycle {
     pub fn continued(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let (reply, stats) = (outcome.reply.clone(), outcome.stats);
         let mut next = self.again(dialect, outcome, now);
-        next.reply = reply;
+        (next.reply, next.reply_bytes) = (reply, self.reply_bytes);
         next.stats = Stats { stitches: stats.stitches + 1, ..stats };
         next
     }
@@ -445,7 +445,7 @@ impl Lifecycle {
                 self.on_corrupt(error);
             }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
-                self.stats.undecoded_bytes = self.framer.cut_tail_bytes() as u64;
+                self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
                 self.settle_stop();
                 return Step::None;
             }
@@ -505,7 +505,7 @@ impl Lifecycle {
                 if known.is_none() {
                     *known = reason;
                 }
-                *already |= closed;
+                *already = closed;
             }
             State::Waiting | State::Streaming => {
                 let due = later(self.now, self.limits.finish_time);

@@ -11,6 +11,7 @@ mod corpus;
 mod dialect;
 mod errors;
 mod host;
+mod log;
 mod model;
 mod operations;
 mod prefixes;

@@ -147,6 +147,19 @@ impl Model {
         }
     }
 
+    pub(crate) fn expire(&mut self, limit: Duration, now: Instant) {
+        self.now = now;
+        self.stop.get_or_insert(Stop::Clock("total", limit));
+    }
+
+    pub(crate) fn unpaused(&mut self, now: Instant) {
+        self.now = now;
+        (self.alive, self.record) = (now, now);
+        if self.place != Place::Connecting {
+            self.sent = now;
+        }
+    }
+
     pub(crate) fn deadline(&self) -> Option<Instant> {
         self.due().map(|(at, ..)| at)
     }
