@@ -205,7 +205,6 @@ impl Lifecycle {
         if !matches!(self.state, State::Connecting | State::Opening) || self.stop.is_some() {
             return;
         }
-        (self.marks.alive, self.marks.record) = (now, now);
         if (200..300).contains(&head.status) {
             let framing = self.dialect.framing(&head.content_type.to_ascii_lowercase());
             self.framer = Framer::new(framing, self.limits.line_bytes);

@@ -8,6 +8,7 @@ mod bounds;
 mod chunks;
 mod clocks;
 mod corpus;
+mod dialect;
 mod errors;
 mod host;
 mod model;

@@ -113,7 +113,6 @@ impl Model {
     pub(crate) fn opened(&mut self, status: u16, now: Instant) {
         self.now = now;
         if matches!(self.place, Place::Connecting | Place::Opening) && self.stop.is_none() {
-            (self.alive, self.record) = (now, now);
             self.place = match status {
                 200..=299 => Place::Waiting,
                 _ => Place::Refused { status, bytes: 0, due: now + self.limits.error_body_time },

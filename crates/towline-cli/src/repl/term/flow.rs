@@ -1,0 +1,157 @@
+//! When the terminal may be given more.
+//!
+//! The kernel takes some 22 kB from a program before a terminal blocks it, and nobody can see that queue: on a slow
+//! line it stands for most of a second in front of every key's echo. So each frame ends in a status request, text is
+//! sent only when the terminal has answered, and the size of a frame follows the time an answer takes.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// A terminal that does not answer for so long is taken to have eaten all.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(500);
+/// Text is drawn no more often than this.
+const TEXT_INTERVAL: Duration = Duration::from_millis(12);
+/// An answer that takes longer halves the next frame.
+const SLOW: Duration = Duration::from_millis(16);
+const LEAST_BYTES: usize = 64;
+const FIRST_BYTES: usize = 2 << 10;
+const MOST_BYTES: usize = 32 << 10;
+/// Frames that hold only what was typed may be sent before the last is answered, so many at once.
+const ECHOES: usize = 3;
+/// After so many answers missing in a row the terminal is asked less often.
+const MISSING: u32 = 3;
+/// The bytes of a frame to a terminal that never answers.
+const UNANSWERED_BYTES: usize = 512;
+
+/// The frames on their way.
+#[derive(Debug)]
+pub struct Flow {
+    sent: VecDeque<Instant>,
+    next_text: Option<Instant>,
+    budget_bytes: usize,
+    missing: u32,
+}
+
+impl Flow {
+    pub fn new() -> Self {
+        Self { sent: VecDeque::new(), next_text: None, budget_bytes: FIRST_BYTES, missing: 0 }
+    }
+
+    /// The bytes of text that the next frame may hold.
+    pub fn budget_bytes(&self) -> usize {
+        if self.missing >= MISSING { UNANSWERED_BYTES } else { self.budget_bytes }
+    }
+
+    /// Whether a frame with text may be sent.
+    pub fn takes_text(&self, now: Instant) -> bool {
+        self.sent.is_empty() && self.next_text.is_none_or(|next| next <= now)
+    }
+
+    /// Whether a frame with what was typed may be sent.
+    pub fn takes_echo(&self) -> bool {
+        self.sent.len() < ECHOES
+    }
+
+    /// Whether the terminal's answer is awaited.
+    pub fn is_awaiting(&self) -> bool {
+        !self.sent.is_empty()
+    }
+
+    /// When this may change by itself.
+    pub fn next_change(&self) -> Option<Instant> {
+        match self.sent.front() {
+            Some(sent) => Some(*sent + ANSWER_TIMEOUT),
+            None => self.next_text,
+        }
+    }
+
+    /// A frame goes out. Says whether to ask for an answer.
+    pub fn send(&mut self, now: Instant, with_text: bool) -> bool {
+        if with_text {
+            self.next_text = Some(now + TEXT_INTERVAL);
+        }
+        // A terminal that does not answer is asked again once in a while, in case it was only stopped.
+        let asks = self.missing < MISSING || (with_text && self.missing.is_multiple_of(64));
+        if asks {
+            self.sent.push_back(now);
+        } else if with_text {
+            self.missing += 1;
+        }
+        asks
+    }
+
+    /// The terminal has answered.
+    pub fn acknowledge(&mut self, now: Instant) {
+        let Some(sent) = self.sent.pop_front() else { return };
+        self.missing = 0;
+        let took = now.saturating_duration_since(sent);
+        if took > SLOW {
+            self.budget_bytes = (self.budget_bytes / 2).max(LEAST_BYTES);
+        } else if took < SLOW / 2 {
+            self.budget_bytes = (self.budget_bytes + self.budget_bytes / 4).min(MOST_BYTES);
+        }
+    }
+
+    /// Time passes.
+    pub fn expire(&mut self, now: Instant) {
+        if self.sent.front().is_some_and(|sent| *sent + ANSWER_TIMEOUT <= now) {
+            self.sent.clear();
+            self.missing = self.missing.saturating_add(1);
+            self.budget_bytes = (self.budget_bytes / 2).max(LEAST_BYTES);
+        }
+    }
+
+    /// Answers that have not come will not come any more.
+    pub fn forget(&mut self) {
+        self.sent.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_frame_of_text_is_on_its_way() {
+        let now = Instant::now();
+        let mut flow = Flow::new();
+        assert!(flow.takes_text(now));
+        assert!(flow.send(now, true));
+        assert!(!flow.takes_text(now) && flow.takes_echo());
+        flow.acknowledge(now + Duration::from_millis(1));
+        assert!(!flow.takes_text(now), "frames have a distance");
+        assert!(flow.takes_text(now + TEXT_INTERVAL));
+    }
+
+    #[test]
+    fn slow_answers_make_frames_small() {
+        let mut now = Instant::now();
+        let mut flow = Flow::new();
+        for _ in 0..10 {
+            flow.send(now, true);
+            now += Duration::from_millis(40);
+            flow.acknowledge(now);
+        }
+        assert_eq!(flow.budget_bytes(), LEAST_BYTES);
+        for _ in 0..40 {
+            flow.send(now, true);
+            now += Duration::from_millis(1);
+            flow.acknowledge(now);
+        }
+        assert_eq!(flow.budget_bytes(), MOST_BYTES);
+    }
+
+    #[test]
+    fn a_terminal_that_never_answers_is_drawn_to_all_the_same() {
+        let mut now = Instant::now();
+        let mut flow = Flow::new();
+        for _ in 0..MISSING {
+            assert!(flow.takes_text(now) && flow.send(now, true));
+            now += ANSWER_TIMEOUT;
+            flow.expire(now);
+        }
+        assert!(!flow.send(now, true));
+        now += TEXT_INTERVAL;
+        assert!(flow.takes_text(now));
+    }
+}

@@ -1,0 +1,62 @@
+//! The terminal of the prompt: keys in, a transcript with a live block below it out.
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`tty`], [`signals`] | the device: raw mode that is always undone, signals that can be waited for |
+//! | [`keys`] | bytes become keys |
+//! | [`editor`], [`buffer`], [`history`] | keys become a line |
+//! | [`text`] | styled text that is safe to show, measured in columns |
+//! | [`answer`] | what a model says becomes lines |
+//! | [`transcript`] | lines on their way, handed out row by row |
+//! | [`layout`] | what is to be seen becomes rows |
+//! | [`painter`] | rows become the fewest bytes |
+//! | [`flow`] | when the terminal may be given more |
+//! | [`terminal`], [`plain`] | the two screens |
+//! | [`external`] | the person's own editor |
+
+mod answer;
+mod buffer;
+mod editor;
+mod external;
+mod flow;
+mod history;
+mod keys;
+mod layout;
+mod painter;
+mod plain;
+mod signals;
+mod terminal;
+pub mod text;
+mod transcript;
+mod tty;
+
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+
+pub use plain::PlainLines;
+pub use terminal::Terminal;
+pub use tty::restore;
+
+use crate::repl::screen::{Complete, Screen};
+
+/// How the prompt behaves.
+#[derive(Debug, Clone, Default)]
+pub struct Config {
+    /// Where submitted lines are remembered; nowhere when `None`.
+    pub history: Option<PathBuf>,
+    /// Whether colours are left out, as `NO_COLOR` asks.
+    pub no_color: bool,
+    /// Whether thinking stays on the screen when it is done.
+    pub unfold_thinking: bool,
+}
+
+/// The screen for this process: a terminal when standard input and output are one that can move its cursor, plain
+/// lines otherwise.
+pub fn open(config: Config, complete: Box<dyn Complete>) -> io::Result<Box<dyn Screen>> {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    if io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb {
+        Ok(Box::new(Terminal::open(config, complete)?))
+    } else {
+        Ok(Box::new(PlainLines::new()?))
+    }
+}

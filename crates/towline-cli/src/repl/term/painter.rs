@@ -1,0 +1,256 @@
+//! The bytes that bring the screen from what it shows to what it should show.
+//!
+//! The block stands below the transcript, and only distances inside it are known: never an absolute row. It is lower
+//! than the screen by at least one row, so moving to its top, or to the row above it, never meets the screen's edge.
+
+use super::text::{Line, Palette, Row, Style, grapheme_width, is_certain};
+use super::transcript::{End, Part};
+
+/// Rows with a cursor.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Block {
+    pub rows: Vec<Row>,
+    pub cursor_row: usize,
+    pub cursor_column: usize,
+}
+
+const BEGIN_SYNCHRONIZED: &[u8] = b"\x1b[?2026h";
+const END_SYNCHRONIZED: &[u8] = b"\x1b[?2026l";
+const WRAP_OFF: &[u8] = b"\x1b[?7l";
+const WRAP_ON: &[u8] = b"\x1b[?7h";
+const ERASE_RIGHT: &[u8] = b"\x1b[K";
+/// A frame of fewer bytes cannot be seen half drawn.
+const SYNCHRONIZED_BYTES: usize = 48;
+
+/// The end of a full row whose line goes on: when this grapheme is written again, the terminal wraps what follows.
+#[derive(Debug)]
+struct Paused {
+    grapheme: String,
+    style: Style,
+    row_width: usize,
+}
+
+/// Knows what the block on the screen looks like.
+#[derive(Debug)]
+pub struct Painter {
+    palette: Palette,
+    /// The terminal moves the words of a long row to the next when the window becomes narrower.
+    reflows: bool,
+    shown: Block,
+    /// Where the cursor is, inside the block.
+    row: usize,
+    /// `None` when a row was filled to its end: the next movement must not be relative to it.
+    column: Option<usize>,
+    columns: usize,
+    /// The row above the block is full and its line goes on.
+    paused: Option<Paused>,
+}
+
+impl Painter {
+    pub fn new(palette: Palette, reflows: bool, columns: usize) -> Self {
+        Self { palette, reflows, shown: Block::default(), row: 0, column: Some(0), columns, paused: None }
+    }
+
+    /// Writes the rows of the transcript above the block and shows the block.
+    pub fn paint(&mut self, parts: &[Part], block: &Block, out: &mut Vec<u8>) {
+        let begin = out.len();
+        if parts.is_empty() {
+            self.change(block, out);
+        } else {
+            self.erase(out);
+            self.write_transcript(parts, out);
+            self.change(block, out);
+        }
+        if out.len() - begin >= SYNCHRONIZED_BYTES {
+            out.splice(begin..begin, BEGIN_SYNCHRONIZED.iter().copied());
+            out.extend_from_slice(END_SYNCHRONIZED);
+        }
+    }
+
+    /// Takes the block off the screen; the cursor stands where it began.
+    pub fn erase(&mut self, out: &mut Vec<u8>) {
+        let count = self.shown.rows.len();
+        if count == 0 {
+            return;
+        }
+        self.go(0, 0, out);
+        for row in 0..count {
+            if row > 0 {
+                out.push(b'\n');
+            }
+            out.extend_from_slice(ERASE_RIGHT);
+        }
+        up(count - 1, out);
+        self.shown = Block::default();
+        self.row = 0;
+        self.column = Some(0);
+    }
+
+    /// The window has another width: the rows of the block may be wrapped now. Takes them off the screen.
+    pub fn resized(&mut self, columns: usize, out: &mut Vec<u8>) {
+        let before = std::mem::replace(&mut self.columns, columns);
+        if columns == before || self.shown.rows.is_empty() {
+            self.erase(out);
+            return;
+        }
+        self.paused = None;
+        let rows_of = |width: usize| if self.reflows { width.div_ceil(columns).max(1) } else { 1 };
+        let above: usize = self.shown.rows[..self.row].iter().map(|row| rows_of(row.width)).sum();
+        let column = self.column.unwrap_or(0);
+        let own = if self.reflows { column / columns } else { 0 };
+        let all: usize = self.shown.rows.iter().map(|row| rows_of(row.width)).sum();
+        out.push(b'\r');
+        up(above + own, out);
+        for row in 0..all {
+            if row > 0 {
+                out.push(b'\n');
+            }
+            out.extend_from_slice(ERASE_RIGHT);
+        }
+        up(all.saturating_sub(1), out);
+        self.shown = Block::default();
+        self.row = 0;
+        self.column = Some(0);
+    }
+
+    /// The screen holds something else: nothing of ours is shown any more, the cursor is at a row's beginning.
+    pub fn forget(&mut self) {
+        self.shown = Block::default();
+        self.row = 0;
+        self.column = Some(0);
+        self.paused = None;
+    }
+
+    fn write_transcript(&mut self, parts: &[Part], out: &mut Vec<u8>) {
+        let mut style = Style::PLAIN;
+        if let Some(paused) = self.paused.take() {
+            up(1, out);
+            column(paused.row_width - grapheme_width(&paused.grapheme), out);
+            self.palette.change(style, paused.style, out);
+            style = paused.style;
+            out.extend_from_slice(paused.grapheme.as_bytes());
+        }
+        let last = parts.len() - 1;
+        for (at, part) in parts.iter().enumerate() {
+            style = self.write(&part.row.line, style, out);
+            match &part.end {
+                End::Wrap => {}
+                End::Pause(..) if at < last => {}
+                End::Line => {
+                    self.palette.change(style, Style::PLAIN, out);
+                    style = Style::PLAIN;
+                    out.extend_from_slice(b"\r\n");
+                }
+                End::Pause(grapheme, of) => {
+                    self.paused =
+                        Some(Paused { grapheme: grapheme.clone(), style: *of, row_width: part.row.width });
+                    out.extend_from_slice(b"\r\n");
+                }
+            }
+        }
+        self.palette.change(style, Style::PLAIN, out);
+    }
+
+    fn write(&self, line: &Line, from: Style, out: &mut Vec<u8>) -> Style {
+        let mut style = from;
+        for span in line.spans() {
+            self.palette.change(style, span.style(), out);
+            style = span.style();
+            out.extend_from_slice(span.text().as_bytes());
+        }
+        style
+    }
+
+    /// Writes only what differs between the block shown and the block wanted.
+    fn change(&mut self, block: &Block, out: &mut Vec<u8>) {
+        let shown = std::mem::take(&mut self.shown);
+        let empty = Row::default();
+        for (at, row) in block.rows.iter().enumerate() {
+            let old = shown.rows.get(at);
+            if at > 0 && old.is_none() {
+                self.go(at - 1, 0, out);
+                out.extend_from_slice(b"\r\n");
+                self.row = at;
+                self.column = Some(0);
+            }
+            let old = old.unwrap_or(&empty);
+            if old != row {
+                self.change_row(at, old, row, out);
+            }
+        }
+        for at in block.rows.len()..shown.rows.len() {
+            self.go(at, 0, out);
+            out.extend_from_slice(ERASE_RIGHT);
+        }
+        self.go(block.cursor_row, block.cursor_column, out);
+        self.shown = block.clone();
+    }
+
+    fn change_row(&mut self, at: usize, old: &Row, new: &Row, out: &mut Vec<u8>) {
+        let same = common_columns(old, new);
+        let is_certain = new.line.graphemes().all(|(grapheme, _)| is_certain(grapheme));
+        let same = if is_certain { same } else { 0 };
+        self.go(at, same, out);
+        if !is_certain {
+            out.extend_from_slice(WRAP_OFF);
+            out.extend_from_slice(ERASE_RIGHT);
+        }
+        let mut skipped = 0;
+        let mut style = Style::PLAIN;
+        for (grapheme, of) in new.line.graphemes() {
+            if skipped < same {
+                skipped += grapheme_width(grapheme);
+                continue;
+            }
+            self.palette.change(style, of, out);
+            style = of;
+            out.extend_from_slice(grapheme.as_bytes());
+        }
+        self.palette.change(style, Style::PLAIN, out);
+        if !is_certain {
+            out.extend_from_slice(WRAP_ON);
+        } else if old.width > new.width {
+            out.extend_from_slice(ERASE_RIGHT);
+        }
+        self.column = (is_certain && new.width < self.columns).then_some(new.width);
+    }
+
+    /// Moves the cursor inside the block.
+    fn go(&mut self, to_row: usize, to_column: usize, out: &mut Vec<u8>) {
+        if to_row < self.row {
+            up(self.row - to_row, out);
+        } else if to_row > self.row {
+            let down = to_row - self.row;
+            out.extend_from_slice(&b"\n\n\n\n"[..down.min(4)]);
+            if down > 4 {
+                out.extend_from_slice(format!("\x1b[{}B", down - 4).as_bytes());
+            }
+        }
+        self.row = to_row;
+        if self.column != Some(to_column) {
+            column(to_column, out);
+            self.column = Some(to_column);
+        }
+    }
+}
+
+fn up(rows: usize, out: &mut Vec<u8>) {
+    match rows {
+        0 => {}
+        1 => out.extend_from_slice(b"\x1b[A"),
+        rows => out.extend_from_slice(format!("\x1b[{rows}A").as_bytes()),
+    }
+}
+
+fn column(at: usize, out: &mut Vec<u8>) {
+    match at {
+        0 => out.push(b'\r'),
+        at => out.extend_from_slice(format!("\x1b[{}G", at + 1).as_bytes()),
+    }
+}
+
+/// The columns that two rows have in common at their beginning.
+fn common_columns(old: &Row, new: &Row) -> usize {
+    let same = old.line.graphemes().zip(new.line.graphemes()).take_while(|(a, b)| a == b);
+    same.map(|(_, (grapheme, _))| grapheme_width(grapheme)).sum()
+}

@@ -1,0 +1,98 @@
+//! Signals, as something that can be waited for beside keys.
+
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags};
+use signal_hook::SigId;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGTERM, SIGTSTP, SIGWINCH};
+
+/// A process that was stopped has been continued long before.
+const RESUME_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// What came since it was asked last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Came {
+    pub terminate: bool,
+    pub stop: bool,
+    pub resumed: bool,
+    pub resized: bool,
+}
+
+#[derive(Debug)]
+pub struct Signals {
+    pipe: UnixStream,
+    terminate: Arc<AtomicBool>,
+    stop: Arc<AtomicBool>,
+    resumed: Arc<AtomicBool>,
+    resized: Arc<AtomicBool>,
+    registered: Vec<SigId>,
+}
+
+impl Signals {
+    pub fn new() -> io::Result<Self> {
+        let (pipe, write) = UnixStream::pair()?;
+        pipe.set_nonblocking(true)?;
+        write.set_nonblocking(true)?;
+        let mut signals = Self {
+            pipe,
+            terminate: Arc::default(),
+            stop: Arc::default(),
+            resumed: Arc::default(),
+            resized: Arc::default(),
+            registered: vec![],
+        };
+        for (signal, flag) in [
+            (SIGTERM, &signals.terminate),
+            (SIGHUP, &signals.terminate),
+            (SIGTSTP, &signals.stop),
+            (SIGCONT, &signals.resumed),
+            (SIGWINCH, &signals.resized),
+        ] {
+            signals.registered.push(signal_hook::flag::register(signal, Arc::clone(flag))?);
+            signals.registered.push(signal_hook::low_level::pipe::register(signal, write.try_clone()?)?);
+        }
+        Ok(signals)
+    }
+
+    /// The signal that stops a process may reach another of its threads first: returns when it was continued.
+    pub fn wait_for_resume(&mut self) {
+        let ends = Instant::now() + RESUME_TIMEOUT;
+        while !self.take().resumed && Instant::now() < ends {
+            let mut watched = [PollFd::new(&self.pipe, PollFlags::IN)];
+            if super::terminal::poll(&mut watched, Some(ends)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// What came since the last time.
+    pub fn take(&mut self) -> Came {
+        let mut bytes = [0; 64];
+        while matches!(self.pipe.read(&mut bytes), Ok(read) if read > 0) {}
+        Came {
+            terminate: self.terminate.swap(false, Ordering::SeqCst),
+            stop: self.stop.swap(false, Ordering::SeqCst),
+            resumed: self.resumed.swap(false, Ordering::SeqCst),
+            resized: self.resized.swap(false, Ordering::SeqCst),
+        }
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.pipe.as_fd()
+    }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for id in self.registered.drain(..) {
+            signal_hook::low_level::unregister(id);
+        }
+    }
+}

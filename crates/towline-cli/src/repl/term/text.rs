@@ -1,0 +1,348 @@
+//! Styled text that is safe to show, measured in columns.
+//!
+//! A [`Span`] can only be made through [`Span::new`], which makes every control character visible. So nothing that a
+//! model or a person wrote can reach the terminal as a command.
+
+use unicode_segmentation::UnicodeSegmentation as _;
+use unicode_width::UnicodeWidthStr as _;
+
+/// A colour of the terminal's own palette.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Color {
+    #[default]
+    Default,
+    Red,
+    Green,
+    Yellow,
+    Blue,
+    Magenta,
+    Cyan,
+    Grey,
+}
+
+/// How text looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Style {
+    pub color: Color,
+    pub bold: bool,
+    pub dim: bool,
+    pub italic: bool,
+    pub underline: bool,
+    pub strike: bool,
+    pub reverse: bool,
+}
+
+impl Style {
+    pub const PLAIN: Self = Self {
+        color: Color::Default,
+        bold: false,
+        dim: false,
+        italic: false,
+        underline: false,
+        strike: false,
+        reverse: false,
+    };
+    pub const DIM: Self = Self { dim: true, ..Self::PLAIN };
+    pub const BOLD: Self = Self { bold: true, ..Self::PLAIN };
+    pub const REVERSE: Self = Self { reverse: true, ..Self::PLAIN };
+
+    /// This colour, otherwise plain.
+    pub const fn color(color: Color) -> Self {
+        Self { color, ..Self::PLAIN }
+    }
+}
+
+/// What the terminal may be told about looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Palette {
+    /// Colours and attributes.
+    Color,
+    /// Attributes only, as `NO_COLOR` asks.
+    Attributes,
+}
+
+impl Palette {
+    /// Writes the change from one style to another.
+    pub fn change(self, from: Style, to: Style, out: &mut Vec<u8>) {
+        let to_color = match self {
+            Self::Color => to.color,
+            Self::Attributes => Color::Default,
+        };
+        if from == to {
+            return;
+        }
+        out.extend_from_slice(b"\x1b[0");
+        for (on, code) in [
+            (to.bold, "1"),
+            (to.dim, "2"),
+            (to.italic, "3"),
+            (to.underline, "4"),
+            (to.reverse, "7"),
+            (to.strike, "9"),
+        ] {
+            if on {
+                out.push(b';');
+                out.extend_from_slice(code.as_bytes());
+            }
+        }
+        let color: &[u8] = match to_color {
+            Color::Default => b"",
+            Color::Red => b";31",
+            Color::Green => b";32",
+            Color::Yellow => b";33",
+            Color::Blue => b";34",
+            Color::Magenta => b";35",
+            Color::Cyan => b";36",
+            Color::Grey => b";90",
+        };
+        out.extend_from_slice(color);
+        out.push(b'm');
+    }
+}
+
+/// A piece of text in one style.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Span {
+    text: String,
+    style: Style,
+}
+
+impl Span {
+    /// The visible form of a text.
+    pub fn new(text: &str, style: Style) -> Self {
+        Self { text: visible(text), style }
+    }
+
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    pub fn style(&self) -> Style {
+        self.style
+    }
+
+    /// The same text in another style.
+    pub fn restyled(self, style: Style) -> Self {
+        Self { text: self.text, style }
+    }
+}
+
+/// A line of styled text; the terminal wraps it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Line {
+    spans: Vec<Span>,
+}
+
+impl Line {
+    /// A line in one style.
+    pub fn styled(text: &str, style: Style) -> Self {
+        let mut line = Self::default();
+        line.push(text, style);
+        line
+    }
+
+    /// Adds text at the end.
+    pub fn push(&mut self, text: &str, style: Style) {
+        if !text.is_empty() {
+            self.push_span(Span::new(text, style));
+        }
+    }
+
+    /// Adds a span at the end.
+    pub fn push_span(&mut self, span: Span) {
+        match self.spans.last_mut() {
+            Some(last) if last.style == span.style => last.text.push_str(&span.text),
+            Some(_) | None => self.spans.push(span),
+        }
+    }
+
+    /// Adds a whole line at the end.
+    pub fn append(&mut self, other: Self) {
+        for span in other.spans {
+            self.push_span(span);
+        }
+    }
+
+    pub fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
+    pub fn width(&self) -> usize {
+        self.spans.iter().map(|span| width(&span.text)).sum()
+    }
+
+    /// Bytes of text.
+    pub fn len(&self) -> usize {
+        self.spans.iter().map(|span| span.text.len()).sum()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.spans.is_empty()
+    }
+
+    /// Each grapheme with its style.
+    pub fn graphemes(&self) -> impl Iterator<Item = (&str, Style)> {
+        self.spans.iter().flat_map(|span| graphemes(&span.text).map(|grapheme| (grapheme, span.style)))
+    }
+
+    /// The text without its style.
+    #[cfg(test)]
+    pub fn to_plain(&self) -> String {
+        self.spans.iter().map(|span| span.text.as_str()).collect()
+    }
+}
+
+/// A grapheme of more bytes than this is cut: a heap of combining marks must not become one endless cell.
+const GRAPHEME_BYTES: usize = 64;
+
+/// The graphemes of a text, none longer than 64 bytes.
+pub fn graphemes(text: &str) -> impl Iterator<Item = &str> {
+    text.graphemes(true).flat_map(|grapheme| {
+        let mut rest = grapheme;
+        std::iter::from_fn(move || {
+            if rest.is_empty() {
+                return None;
+            }
+            let cut = if rest.len() <= GRAPHEME_BYTES {
+                rest.len()
+            } else {
+                rest.floor_char_boundary(GRAPHEME_BYTES)
+            };
+            let (head, tail) = rest.split_at(cut);
+            rest = tail;
+            Some(head)
+        })
+    })
+}
+
+/// The columns of a text: the sum of its graphemes.
+pub fn width(text: &str) -> usize {
+    if text.is_ascii() { text.len() } else { graphemes(text).map(grapheme_width).sum() }
+}
+
+/// The columns of a grapheme: never more than two.
+pub fn grapheme_width(grapheme: &str) -> usize {
+    grapheme.width().min(2)
+}
+
+/// Whether every terminal gives this grapheme the same width: one character, no emoji.
+pub fn is_certain(grapheme: &str) -> bool {
+    let mut chars = grapheme.chars();
+    match (chars.next(), chars.next()) {
+        (Some(c), None) => {
+            c.is_ascii()
+                || matches!(c, '\u{a0}'..='\u{2ff}' | '\u{370}'..='\u{482}' | '\u{48a}'..='\u{52f}'
+                    | '\u{2500}'..='\u{257f}' | '\u{3001}'..='\u{3029}' | '\u{3041}'..='\u{3096}' | '\u{30a1}'..='\u{30fa}'
+                    | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}' | '\u{ff01}'..='\u{ff5e}')
+        }
+        (Some(_), Some(_)) | (None, _) => false,
+    }
+}
+
+/// Makes control characters visible: `^[`, `<U+202E>`. A tab becomes four spaces.
+pub fn visible(text: &str) -> String {
+    if !text.contains(is_hidden) {
+        return text.to_owned();
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        match c {
+            '\t' => shown.push_str("    "),
+            '\0'..='\u{1f}' => {
+                shown.push('^');
+                shown.push(char::from(c as u8 ^ 0x40));
+            }
+            '\u{7f}' => shown.push_str("^?"),
+            c if is_hidden(c) => shown.push_str(&format!("<U+{:04X}>", u32::from(c))),
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// Control characters, line separators, and all that overrides the writing direction.
+fn is_hidden(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+}
+
+/// One row of the screen.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Row {
+    pub line: Line,
+    pub width: usize,
+}
+
+impl Row {
+    /// As much of a line as fits.
+    pub fn clipped(line: &Line, columns: usize) -> Self {
+        let mut row = Self::default();
+        for (grapheme, style) in line.graphemes() {
+            let width = grapheme_width(grapheme);
+            if row.width + width > columns {
+                break;
+            }
+            row.push(grapheme, style, width);
+        }
+        row
+    }
+
+    fn push(&mut self, grapheme: &str, style: Style, width: usize) {
+        self.line.push_span(Span { text: grapheme.to_owned(), style });
+        self.width += width;
+    }
+}
+
+/// Cuts a line where the terminal would. An empty line is one row.
+pub fn wrap(line: &Line, columns: usize) -> Vec<Row> {
+    let mut rows = vec![];
+    let mut row = Row::default();
+    for (grapheme, style) in line.graphemes() {
+        let width = grapheme_width(grapheme);
+        if row.width + width > columns || row.line.len() > columns * 16 + GRAPHEME_BYTES {
+            rows.push(std::mem::take(&mut row));
+        }
+        row.push(grapheme, style, width);
+    }
+    rows.push(row);
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown() {
+        for (given, shown) in [
+            ("plain", "plain"),
+            ("a\tb", "a    b"),
+            ("\u{1b}[2J\u{7}\0\u{7f}", "^[[2J^G^@^?"),
+            ("\u{9b}31m\u{202e}x\u{2066}", "<U+009B>31m<U+202E>x<U+2066>"),
+            ("你好 👩‍👩‍👧 e\u{301}", "你好 👩‍👩‍👧 e\u{301}"),
+        ] {
+            assert_eq!(visible(given), shown, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn widths_are_of_graphemes() {
+        for (text, columns) in [("abc", 3), ("你好", 4), ("👩‍👩‍👧", 2), ("e\u{301}", 1), ("🇩🇪", 2)]
+        {
+            assert_eq!(width(text), columns, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_wide_character_never_straddles_rows() {
+        let rows = wrap(&Line::styled("a你好b", Style::PLAIN), 4);
+        let texts: Vec<_> = rows.iter().map(|row| (row.line.to_plain(), row.width)).collect();
+        assert_eq!(texts, [("a你".to_owned(), 3), ("好b".to_owned(), 3)]);
+    }
+
+    #[test]
+    fn a_heap_of_marks_is_cut() {
+        let line = Line::styled(&format!("a{}", "\u{301}".repeat(100_000)), Style::PLAIN);
+        assert!(wrap(&line, 80).iter().all(|row| row.line.len() < 2048));
+    }
+}

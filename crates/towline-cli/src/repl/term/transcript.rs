@@ -1,0 +1,147 @@
+//! Lines on their way to the terminal, handed out row by row.
+//!
+//! A line is written raw and wrapped by the terminal, so that it reflows and is copied as one. It may still be handed
+//! out in parts: where a row is exactly full, writing can stop and go on later (see [`Painter`](super::painter)).
+
+use std::collections::VecDeque;
+
+use super::text::{Line, Row, Style, is_certain, wrap};
+
+/// A line of more bytes is written in one part only if its width is uncertain; beyond that it is cut.
+const UNCERTAIN_BYTES: usize = 8 << 10;
+
+/// A row to write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    pub row: Row,
+    pub end: End,
+}
+
+/// What follows a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// The line ends here.
+    Line,
+    /// The line goes on in the next row, where the terminal wraps it.
+    Wrap,
+    /// The same, and writing may stop here: this is the row's last grapheme.
+    Pause(String, Style),
+}
+
+/// The line being handed out, cut into rows.
+#[derive(Debug)]
+struct Open {
+    rows: VecDeque<Row>,
+    columns: usize,
+    is_certain: bool,
+    written_bytes: usize,
+}
+
+/// Lines waiting to be written.
+#[derive(Debug, Default)]
+pub struct Transcript {
+    lines: VecDeque<Line>,
+    open: Option<Open>,
+    bytes: usize,
+}
+
+impl Transcript {
+    pub fn push(&mut self, line: Line) {
+        self.bytes += line.len() + 1;
+        self.lines.push_back(line);
+    }
+
+    /// Bytes of text that wait.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.open.is_none()
+    }
+
+    /// Rows of about `budget_bytes`, at least one, up to a place where writing may stop.
+    pub fn take(&mut self, columns: usize, budget_bytes: usize) -> Vec<Part> {
+        let mut parts = vec![];
+        let mut used = 0;
+        while let Some(part) = self.next(columns) {
+            used += part.row.line.len() + 2;
+            let may_stop = part.end != End::Wrap;
+            parts.push(part);
+            if may_stop && used >= budget_bytes {
+                break;
+            }
+        }
+        parts
+    }
+
+    fn next(&mut self, columns: usize) -> Option<Part> {
+        self.rewrap(columns);
+        if self.open.is_none() {
+            let line = self.lines.pop_front()?;
+            let is_certain = line.graphemes().all(|(grapheme, _)| is_certain(grapheme));
+            self.open =
+                Some(Open { rows: wrap(&line, columns).into(), columns, is_certain, written_bytes: 0 });
+        }
+        let open = self.open.as_mut()?;
+        let row = open.rows.pop_front()?;
+        let bytes = row.line.len();
+        self.bytes = self.bytes.saturating_sub(bytes);
+        open.written_bytes += bytes;
+        let end = if open.rows.is_empty() {
+            self.open = None;
+            self.bytes = self.bytes.saturating_sub(1);
+            End::Line
+        } else if open.is_certain {
+            match row.line.graphemes().last() {
+                Some((grapheme, style)) => End::Pause(grapheme.to_owned(), style),
+                None => End::Wrap,
+            }
+        } else if open.written_bytes >= UNCERTAIN_BYTES {
+            open.written_bytes = 0;
+            End::Line
+        } else {
+            End::Wrap
+        };
+        Some(Part { row, end })
+    }
+
+    /// What is left of the open line is cut anew when the window has another width.
+    fn rewrap(&mut self, columns: usize) {
+        let Some(open) = self.open.take_if(|open| open.columns != columns) else { return };
+        let mut line = Line::default();
+        for row in open.rows {
+            line.append(row.line);
+        }
+        self.lines.push_front(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(parts: &[Part]) -> Vec<String> {
+        parts.iter().map(|part| part.row.line.to_plain()).collect()
+    }
+
+    #[test]
+    fn a_long_line_may_pause_where_a_row_is_full() {
+        let mut transcript = Transcript::default();
+        transcript.push(Line::styled("abcdefghij", Style::PLAIN));
+        let parts = transcript.take(4, 1);
+        assert_eq!(texts(&parts), ["abcd"]);
+        assert_eq!(parts[0].end, End::Pause("d".into(), Style::PLAIN));
+        assert_eq!(texts(&transcript.take(3, 100)), ["efg", "hij"], "cut anew at another width");
+        assert!(transcript.is_empty());
+        assert_eq!(transcript.bytes(), 0);
+    }
+
+    #[test]
+    fn a_line_of_uncertain_width_is_written_whole() {
+        let mut transcript = Transcript::default();
+        transcript.push(Line::styled("👩‍👩‍👧👩‍👩‍👧👩‍👩‍👧", Style::PLAIN));
+        transcript.push(Line::styled("next", Style::PLAIN));
+        assert_eq!(transcript.take(4, 1).len(), 2);
+    }
+}
