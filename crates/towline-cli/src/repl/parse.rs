@@ -265,7 +265,7 @@ mod tests {
         ] {
             match line(typed) {
                 Line::Wrong(what) => assert!(what.starts_with(expected), "{typed}: {what}"),
-                other => unreachable!("{typed}: {other:?}"),
+                other @ (Line::Empty | Line::Ask(_) | Line::Command(_)) => unreachable!("{typed}: {other:?}"),
             }
         }
     }

@@ -134,9 +134,13 @@ pub fn named(folder: Option<&Path>, name: &str) -> Result<PathBuf, String> {
 /// Opens a session's file to go on with it, with its text.
 pub fn open(path: &Path) -> Result<(File, String), String> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let file = OpenOptions::new().read(true).append(true).open(path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => format!("there is no session {name}; :sessions lists them"),
-        _ => format!("{name}: {error}"),
+    let opened = OpenOptions::new().read(true).append(true).open(path);
+    let file = opened.map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            format!("there is no session {name}; :sessions lists them")
+        } else {
+            format!("{name}: {error}")
+        }
     })?;
     match file.try_lock() {
         Ok(()) | Err(TryLockError::Error(_)) => {}
