@@ -1,5 +1,8 @@
 //! A stream, driven to its one end and shown as it comes.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
@@ -13,6 +16,16 @@ use crate::view::View;
 /// How often a view that shows a wait is drawn.
 const TICK: Duration = Duration::from_millis(100);
 
+/// A future's result if it is there already.
+async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(result) => Poll::Ready(Some(result)),
+        Poll::Pending => Poll::Ready(None),
+    })
+    .await
+}
+
 /// Reads a stream to its end. A signal cancels it; standard output that is gone drops it, which closes the connection
 /// at once.
 ///
@@ -21,21 +34,27 @@ const TICK: Duration = Duration::from_millis(100);
 pub async fn drive(mut stream: Stream, view: &mut View, stopper: &mut Stopper) -> Result<Outcome, Failure> {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut closed = std::pin::pin!(out::closed());
+    let mut closed = pin!(out::closed());
     let mut cancelled = false;
     loop {
-        let item = tokio::select! {
-            biased;
-            stop = stopper.stopped(), if !cancelled => {
-                cancelled = true;
-                stream.cancel(stop.reason());
-                continue;
-            }
-            item = stream.next() => item,
-            () = &mut closed => return Err(WriteError::Closed.into()),
-            _ = ticks.tick(), if view.is_waiting() => {
-                view.tick(stream.phase(), stream.retried());
-                continue;
+        if let Some(stop) = stopper.stop().filter(|_| !cancelled) {
+            cancelled = true;
+            stream.cancel(stop.reason());
+        }
+        let item = match at_once(stream.next()).await {
+            Some(item) => item,
+            None => {
+                view.flush()?;
+                tokio::select! {
+                    biased;
+                    _stop = stopper.stopped(), if !cancelled => continue,
+                    item = stream.next() => item,
+                    () = &mut closed => return Err(WriteError::Closed.into()),
+                    _ = ticks.tick(), if view.is_waiting() => {
+                        view.tick(stream.phase(), stream.retried());
+                        continue;
+                    }
+                }
             }
         };
         match item {

@@ -87,14 +87,22 @@ fn for_missing_model(server: &Server, model: &str) -> String {
             format!("the built-in model is {}; other models need a server such as Ollama", builtin.model())
         }
         Place::Named(_) | Place::Local => {
-            format!("towline pull {model} fetches it; {} shows what there is", list_command(server))
+            format!(
+                "towline pull{} {model} fetches it; {} shows what there is",
+                host_option(server),
+                list_command(server)
+            )
         }
     }
 }
 
 fn list_command(server: &Server) -> String {
+    format!("towline list{}", host_option(server))
+}
+
+fn host_option(server: &Server) -> String {
     match &server.place {
-        Place::Named(Named::Argument) => format!("towline list --host {}", server.client.endpoint()),
-        Place::Named(Named::Environment) | Place::Local | Place::Builtin(_) => "towline list".to_owned(),
+        Place::Named(Named::Argument) => format!(" --host {}", server.client.endpoint()),
+        Place::Named(Named::Environment) | Place::Local | Place::Builtin(_) => String::new(),
     }
 }

@@ -9,7 +9,7 @@ pub fn bytes(bytes: u64) -> String {
     for (unit, size) in UNITS {
         if bytes >= size {
             let value = bytes as f64 / size as f64;
-            return if value < 10.0 && bytes % size != 0 {
+            return if value < 10.0 && !bytes.is_multiple_of(size) {
                 format!("{value:.1} {unit}")
             } else {
                 format!("{} {unit}", bytes / size)
@@ -26,7 +26,7 @@ pub fn when(time: &str, now: Timestamp) -> String {
     if time.as_second() < -62_000_000_000 {
         return "never".to_owned();
     }
-    let seconds = now.as_second() - time.as_second();
+    let seconds = now.duration_since(time).as_secs();
     if seconds >= 0 { format!("{} ago", span(seconds)) } else { format!("{} from now", span(-seconds)) }
 }
 

@@ -9,11 +9,18 @@ pub fn start(model: Option<&str>, server: &str) -> String {
     line(&json!({ "event": "start", "model": model, "server": server }))
 }
 
+/// A piece of text; there are very many of these.
+#[derive(Serialize)]
+struct Piece<'a> {
+    event: &'static str,
+    text: &'a str,
+}
+
 /// An event's line. Token counts come with the end; log probabilities cannot be asked for.
 pub fn event(event: &Event) -> Option<String> {
     let value = match event {
-        Event::Text(text) => json!({ "event": "text", "text": text }),
-        Event::Thinking(text) => json!({ "event": "thinking", "text": text }),
+        Event::Text(text) => return Some(line(&Piece { event: "text", text })),
+        Event::Thinking(text) => return Some(line(&Piece { event: "thinking", text })),
         Event::ToolCall(call) => json!({
             "event": "tool_call", "name": call.name, "arguments": call.arguments, "id": call.id,
         }),

@@ -7,7 +7,7 @@
 //! | [`environment`], [`server`] | which server is meant, and how it is reached |
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
 //! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
-//! | [`models`], [`modelfile`], [`bench`], [`stats`] | what the verbs know |
+//! | [`models`], [`modelfile`], [`mod@bench`], [`stats`] | what the verbs know |
 //! | [`failure`], [`hint`], [`exit`] | what went wrong, what to do about it, what the shell is told |
 //! | [`stop`] | Ctrl-C and SIGTERM |
 //!
@@ -51,28 +51,39 @@ fn run() -> Exit {
         Ok(cli) => cli,
         Err(error) => return args::explain(&error),
     };
+    let watching = match runtime() {
+        Ok(runtime) => runtime,
+        Err(error) => return cannot_start(&error),
+    };
+    // Before the command begins: whatever it does then can be stopped in good order.
+    let signals = {
+        let _context = watching.enter();
+        stop::Signals::new()
+    };
+    let grace = cli.command.grace();
     let (sender, stopper) = stop::channel();
     let (done, finished) = tokio::sync::oneshot::channel();
     let work = move || {
         let runtime = match runtime() {
             Ok(runtime) => runtime,
-            Err(error) => return out::error(&format!("the runtime cannot be started: {error}")),
+            Err(error) => {
+                cannot_start(&error);
+                return;
+            }
         };
         let exit = runtime.block_on(cmd::run(cli, stopper));
         // The other side only goes away when the process does.
         let _gone = done.send(exit);
     };
-    if let Err(error) = std::thread::Builder::new().name("towline-work".into()).spawn(work) {
-        out::error(&format!("a thread cannot be started: {error}"));
-        return Exit::Failed;
+    match std::thread::Builder::new().name("towline-work".into()).spawn(work) {
+        Ok(_unjoined) => watching.block_on(stop::watch(signals, grace, sender, finished)),
+        Err(error) => cannot_start(&error),
     }
-    match runtime() {
-        Ok(runtime) => runtime.block_on(stop::watch(sender, finished)),
-        Err(error) => {
-            out::error(&format!("the runtime cannot be started: {error}"));
-            Exit::Failed
-        }
-    }
+}
+
+fn cannot_start(error: &std::io::Error) -> Exit {
+    out::error(&format!("the program cannot start: {error}"));
+    Exit::Failed
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

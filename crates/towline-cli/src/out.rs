@@ -1,7 +1,7 @@
 //! The only ways to standard output and standard error.
 //!
-//! Standard output is written without a buffer, so that every piece is seen when it comes, and a closed pipe is an
-//! ordinary ending. Errors of standard error are ignored: there is nobody left to tell.
+//! Standard output is written at once, or, by a view that says when, as soon as nothing more has come; so every piece is
+//! seen when it comes. A closed pipe is an ordinary ending. Errors of standard error are ignored: there is nobody left to tell.
 
 use std::fmt;
 use std::fs::File;
@@ -59,7 +59,12 @@ pub struct Out {
     color: bool,
     visible: Visible,
     at_line_start: bool,
+    /// What waits for [`Out::flush`]; `None` where everything is written at once.
+    held: Option<String>,
 }
+
+/// So much is held at most, in bytes.
+const HELD_BYTES: usize = 64 << 10;
 
 impl Out {
     /// Standard output as it is now.
@@ -71,7 +76,13 @@ impl Out {
             color: terminal && colors(),
             visible: Visible::default(),
             at_line_start: true,
+            held: None,
         }
+    }
+
+    /// The same, but what is written waits for [`flush`](Self::flush), or for there to be much of it.
+    pub fn held() -> Self {
+        Self { held: Some(String::new()), ..Self::new() }
     }
 
     /// Whether a person looks at it.
@@ -97,15 +108,30 @@ impl Out {
     /// Our own text, and control sequences.
     pub fn write(&mut self, text: &str) -> Result<(), WriteError> {
         let Some(last) = text.as_bytes().last() else { return Ok(()) };
+        self.at_line_start = *last == b'\n';
+        let Some(held) = &mut self.held else { return self.write_now(text.as_bytes()) };
+        held.push_str(text);
+        if held.len() > HELD_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Writes what is held.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        let Some(mut held) = self.held.take_if(|held| !held.is_empty()) else { return Ok(()) };
+        self.write_now(held.as_bytes())?;
+        held.clear();
+        self.held = Some(held);
+        Ok(())
+    }
+
+    fn write_now(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         match &mut self.file {
-            Some(file) => write_all(file, text.as_bytes())?,
+            Some(file) => write_all(file, bytes)?,
             None => {
                 let mut stdout = io::stdout();
-                stdout.write_all(text.as_bytes())?;
+                stdout.write_all(bytes)?;
                 stdout.flush()?;
             }
         }
-        self.at_line_start = *last == b'\n';
         Ok(())
     }
 
@@ -235,6 +261,13 @@ pub fn stderr_is_terminal() -> bool {
 pub fn stderr(text: &str) {
     // There is nobody to tell that nobody can be told.
     let _gone = io::stderr().write_all(text.as_bytes());
+}
+
+/// Begins a new line where a terminal has echoed `^C`, or shows a pipe's text, behind which nothing belongs.
+pub fn stderr_break() {
+    if io::stderr().is_terminal() && !io::stdout().is_terminal() {
+        stderr("\n");
+    }
 }
 
 /// A line on standard error.

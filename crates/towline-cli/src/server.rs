@@ -91,7 +91,7 @@ impl Server {
             return Err(Failure::Request(
                 Complaint::new(format!(
                     "no server answers at {}, and the built-in model cannot do this",
-                    host::local()
+                    host::local().host_port()
                 ))
                 .hint("start Ollama (ollama serve), or name another server with --host"),
                 crate::exit::Exit::Failed,
@@ -122,7 +122,15 @@ async fn answers(port: u16) -> bool {
 }
 
 fn client(endpoint: Endpoint, config: Config) -> Result<Client, Failure> {
-    Client::with_config(endpoint, config).map_err(|error| Failure::usage(error.message))
+    let has_certificates = !config.transport.tls.extra_roots_pem.is_empty();
+    Client::with_config(endpoint, config).map_err(|error| {
+        let complaint = Complaint::new(error.message);
+        Failure::Usage(if has_certificates {
+            complaint.hint("the certificates are from the file that SSL_CERT_FILE names")
+        } else {
+            complaint
+        })
+    })
 }
 
 /// The configuration for a named server: with the key, proxies and certificates of the environment.

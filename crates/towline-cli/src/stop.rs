@@ -6,9 +6,6 @@ use tokio::sync::{oneshot, watch};
 
 use crate::exit::Exit;
 
-/// How long a command may take to end once it was asked to. It needs that long only when nobody takes its output.
-const GRACE: Duration = Duration::from_secs(2);
-
 /// Who asked the command to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stop {
@@ -60,9 +57,13 @@ impl Stopper {
     }
 }
 
-/// Waits for the end of the command and passes signals on to it.
-pub async fn watch(sender: watch::Sender<Option<Stop>>, mut finished: oneshot::Receiver<Exit>) -> Exit {
-    let mut signals = Signals::new();
+/// Waits for the end of the command and passes signals on to it. After the first it may take as long as `grace`.
+pub async fn watch(
+    mut signals: Signals,
+    grace: Duration,
+    sender: watch::Sender<Option<Stop>>,
+    mut finished: oneshot::Receiver<Exit>,
+) -> Exit {
     let first = tokio::select! {
         exit = &mut finished => return exit.unwrap_or(Exit::Failed),
         stop = signals.next() => stop,
@@ -71,21 +72,22 @@ pub async fn watch(sender: watch::Sender<Option<Stop>>, mut finished: oneshot::R
     tokio::select! {
         exit = &mut finished => exit.unwrap_or(Exit::Failed),
         _second = signals.next() => first.into(),
-        () = tokio::time::sleep(GRACE) => first.into(),
+        () = tokio::time::sleep(grace) => first.into(),
     }
 }
 
+/// The signals that end a command.
 #[cfg(unix)]
 #[derive(Debug)]
-struct Signals {
+pub struct Signals {
     interrupt: Option<tokio::signal::unix::Signal>,
     terminate: Option<tokio::signal::unix::Signal>,
 }
 
 #[cfg(unix)]
 impl Signals {
-    /// Where a handler cannot be set, the signal keeps its usual effect.
-    fn new() -> Self {
+    /// Takes the signals over from here on; inside of a runtime. Where that fails a signal keeps its usual effect.
+    pub fn new() -> Self {
         use tokio::signal::unix::{SignalKind, signal};
         Self {
             interrupt: signal(SignalKind::interrupt()).ok(),
@@ -107,13 +109,15 @@ impl Signals {
     }
 }
 
+/// The signals that end a command.
 #[cfg(not(unix))]
 #[derive(Debug)]
-struct Signals;
+pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    fn new() -> Self {
+    /// Takes the signals over.
+    pub fn new() -> Self {
         Self
     }
 

@@ -36,12 +36,14 @@ pub enum JobState {
 }
 
 impl JobState {
-    /// The state of a stream that is neither queued, paused, cancelled nor ended.
-    pub fn of_phase(phase: Phase) -> Self {
+    /// The state of a stream that is neither queued, paused nor cancelled. `None` at its end, where only its outcome
+    /// says what the state is.
+    pub fn of_phase(phase: Phase) -> Option<Self> {
         match phase {
-            Phase::Connecting => Self::Connecting,
-            Phase::Opening | Phase::Waiting => Self::Waiting,
-            Phase::Streaming | Phase::Finishing | Phase::Ended => Self::Streaming,
+            Phase::Connecting => Some(Self::Connecting),
+            Phase::Opening | Phase::Waiting => Some(Self::Waiting),
+            Phase::Streaming | Phase::Finishing => Some(Self::Streaming),
+            Phase::Ended => None,
         }
     }
 

@@ -1,12 +1,14 @@
 //! The log of a job: append-only, read by any number of cursors.
 //!
 //! A cursor is an [`Offset`] and costs nothing but itself. Adjacent text is kept joined, and handed out joined to a
-//! reader that is behind; a reader that keeps up gets each event as it came.
+//! reader that is behind, as is progress of one layer; a reader that keeps up gets each event as it came.
 
 use std::collections::VecDeque;
 use std::fmt;
 
-use crate::event::Event;
+use serde_json::Value;
+
+use crate::event::{Event, TokenLogprob};
 
 /// A place in a log: opaque, ordered, valid for the log it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -36,7 +38,7 @@ impl fmt::Display for Offset {
 /// Text is joined up to this size, in bytes, and dropped in pieces of it.
 const SEGMENT_BYTES: usize = 4096;
 
-/// What an event without text counts as in the log's size, in bytes.
+/// What each piece of a log costs beside its text, in bytes.
 const EVENT_BYTES: usize = 64;
 
 /// An append-only log of events.
@@ -50,13 +52,14 @@ pub struct Log {
 #[derive(Debug)]
 struct Segment {
     at: u64,
+    end: u64,
     content: Event,
 }
 
 /// What a read brought.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Read {
-    /// The events, adjacent text joined.
+    /// The events, adjacent text joined, and of adjacent progress of one layer the last.
     pub events: Vec<Event>,
     /// How many bytes of text (or events without text) were dropped before they were read here.
     pub missed: u64,
@@ -73,23 +76,32 @@ impl Log {
         }
         let at = self.end;
         self.end += length;
-        self.bytes += size(&event);
-        let joined =
-            self.segments.back_mut().is_some_and(|last| join(&mut last.content, &event, SEGMENT_BYTES));
-        if !joined {
-            self.segments.push_back(Segment { at, content: event });
+        if let Some(last) = self.segments.back_mut() {
+            let before = size(&last.content);
+            if join(&mut last.content, &event, SEGMENT_BYTES) {
+                last.end = self.end;
+                self.bytes = self.bytes - before + size(&last.content);
+                return;
+            }
         }
+        self.bytes += size(&event);
+        self.segments.push_back(Segment { at, end: self.end, content: event });
     }
 
-    /// Everything from `from` on.
-    pub fn read(&self, from: Offset) -> Read {
+    /// What there is from `from` on: all of it, or as much as passes `limit` bytes.
+    pub fn read(&self, from: Offset, limit: usize) -> Read {
         let start = self.start().0;
         let missed = start.saturating_sub(from.0);
         let from = from.0.max(start);
-        let first = self.segments.partition_point(|segment| segment.end() <= from);
-        let mut events: Vec<Event> = Vec::new();
+        let first = self.segments.partition_point(|segment| segment.end <= from);
+        let (mut events, mut bytes, mut next) = (Vec::<Event>::new(), 0, from);
         for segment in self.segments.range(first..) {
+            if bytes >= limit {
+                return Read { events, missed, next: Offset(next) };
+            }
             let event = segment.from(from);
+            bytes += size(&event);
+            next = segment.end;
             if !events.last_mut().is_some_and(|last| join(last, &event, usize::MAX)) {
                 events.push(event);
             }
@@ -103,7 +115,7 @@ impl Log {
         let before = self.bytes;
         while before - self.bytes < bytes
             && let Some(first) = self.segments.front()
-            && first.end() <= offset.0
+            && first.end <= offset.0
         {
             self.bytes -= size(&first.content);
             self.segments.pop_front();
@@ -128,10 +140,6 @@ impl Log {
 }
 
 impl Segment {
-    fn end(&self) -> u64 {
-        self.at + length(&self.content)
-    }
-
     /// The part of the segment from `from` on; text is cut at a character.
     fn from(&self, from: u64) -> Event {
         let skip = usize::try_from(from.saturating_sub(self.at)).unwrap_or(usize::MAX);
@@ -155,17 +163,39 @@ fn length(event: &Event) -> u64 {
     }
 }
 
-/// What an event costs, in bytes.
+/// What an event costs when it stands alone, in bytes.
 fn size(event: &Event) -> usize {
-    match event {
+    let content = match event {
         Event::Text(text) | Event::Thinking(text) => text.len(),
-        Event::Image(image) => EVENT_BYTES + image.base64.len(),
-        Event::Logprobs(logprobs) => EVENT_BYTES * (1 + logprobs.len()),
-        Event::ToolCall(_) | Event::Progress(_) | Event::Usage(_) => EVENT_BYTES,
-    }
+        Event::ToolCall(call) => call.name.len() + json_size(&call.arguments),
+        Event::Image(image) => image.base64.len(),
+        Event::Logprobs(logprobs) => logprobs_size(logprobs),
+        Event::Progress(progress) => {
+            EVENT_BYTES + progress.status.len() + progress.digest.as_ref().map_or(0, String::len)
+        }
+        Event::Usage(_) => EVENT_BYTES,
+    };
+    EVENT_BYTES + content
 }
 
-/// Appends `next` to `last` if both are text of one kind and the result is not longer than `limit`.
+fn logprobs_size(logprobs: &[TokenLogprob]) -> usize {
+    let one =
+        |logprob: &TokenLogprob| EVENT_BYTES + logprob.token.len() + logprobs_size(&logprob.top_logprobs);
+    logprobs.iter().map(one).sum()
+}
+
+fn json_size(value: &Value) -> usize {
+    let inner = match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(values) => values.iter().map(json_size).sum(),
+        Value::Object(map) => map.iter().map(|(name, value)| name.len() + json_size(value)).sum(),
+    };
+    EVENT_BYTES + inner
+}
+
+/// Joins `next` to `last` if a reader that is behind needs only the joined event: text of one kind that is not longer
+/// than `limit` together, and progress of one layer, of which the last says it all.
 fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
     match (last, next) {
         (Event::Text(last), Event::Text(next)) | (Event::Thinking(last), Event::Thinking(next))
@@ -174,6 +204,140 @@ fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
             last.push_str(next);
             true
         }
+        (Event::Progress(last), Event::Progress(next))
+            if last.status == next.status && last.digest == next.digest =>
+        {
+            last.clone_from(next);
+            true
+        }
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Progress;
+
+    const ALL: usize = usize::MAX;
+
+    fn text(text: &str) -> Event {
+        Event::Text(text.to_owned())
+    }
+
+    fn progress(digest: &str, completed: u64) -> Event {
+        Event::Progress(Box::new(Progress {
+            status: "pulling".to_owned(),
+            digest: Some(digest.to_owned()),
+            completed: Some(completed),
+            total: None,
+        }))
+    }
+
+    #[test]
+    fn a_reader_that_is_behind_gets_text_joined() {
+        let mut log = Log::default();
+        for piece in ["a", "", "b", "c"] {
+            log.append(text(piece));
+        }
+        log.append(Event::Thinking("hm".to_owned()));
+        log.append(text("d"));
+        let read = log.read(Offset::START, ALL);
+        assert_eq!(read.events, [text("abc"), Event::Thinking("hm".to_owned()), text("d")]);
+        assert_eq!((read.missed, read.next), (0, Offset(6)));
+    }
+
+    #[test]
+    fn every_offset_reads_the_rest() {
+        let mut log = Log::default();
+        let whole: String = (0..3000).map(|n| format!("{n} ")).collect();
+        for piece in whole.as_bytes().chunks(7) {
+            log.append(text(str::from_utf8(piece).unwrap()));
+        }
+        for at in (0..=whole.len()).step_by(131) {
+            let read = log.read(Offset(at as u64), ALL);
+            let rest: String =
+                read.events.iter().map(|e| if let Event::Text(t) = e { t } else { "" }).collect();
+            assert_eq!(rest, &whole[at..]);
+        }
+    }
+
+    #[test]
+    fn text_is_cut_only_between_characters() {
+        let mut log = Log::default();
+        log.append(text("é€"));
+        for (at, rest) in [(0, "é€"), (1, "€"), (2, "€"), (3, ""), (4, "")] {
+            assert_eq!(log.read(Offset(at), ALL).events, [text(rest)], "from {at}");
+        }
+        assert!(log.read(Offset(5), ALL).events.is_empty());
+        assert_eq!(log.read(Offset(99), ALL).next, log.end());
+    }
+
+    #[test]
+    fn progress_of_one_layer_takes_one_place() {
+        let mut log = Log::default();
+        for count in 0..1000 {
+            log.append(progress("one", count));
+        }
+        let bytes = log.bytes();
+        let middle = log.end();
+        assert!(bytes < 500, "{bytes}");
+        assert!(log.read(middle, ALL).events.is_empty());
+        log.append(progress("one", 1000));
+        assert_eq!(log.read(middle, ALL).events, [progress("one", 1000)]);
+        log.append(progress("two", 1));
+        assert_eq!(log.read(Offset::START, ALL).events, [progress("one", 1000), progress("two", 1)]);
+        assert_eq!(log.end(), Offset(1002));
+    }
+
+    #[test]
+    fn bounded_reads_make_up_the_whole() {
+        let mut log = Log::default();
+        let piece = "x".repeat(1000);
+        for _ in 0..100 {
+            log.append(text(&piece));
+            log.append(Event::Usage(Box::default()));
+        }
+        let (mut at, mut texts, mut others, mut reads) = (Offset::START, 0, 0, 0);
+        while at < log.end() {
+            let read = log.read(at, 10_000);
+            assert!(read.next > at);
+            at = read.next;
+            reads += 1;
+            for event in read.events {
+                if let Event::Text(text) = event { texts += text.len() } else { others += 1 }
+            }
+        }
+        assert_eq!((texts, others), (100_000, 100));
+        assert!(reads >= 10, "{reads}");
+    }
+
+    #[test]
+    fn only_what_was_read_is_dropped_and_late_readers_are_told() {
+        let mut log = Log::default();
+        for _ in 0..10 {
+            log.append(text(&"y".repeat(SEGMENT_BYTES)));
+        }
+        let before = log.bytes();
+        let two_read = Offset(2 * SEGMENT_BYTES as u64 + 5);
+        assert_eq!(log.drop_before(two_read, ALL), before - log.bytes());
+        assert_eq!(log.start(), Offset(2 * SEGMENT_BYTES as u64));
+        let read = log.read(Offset(10), ALL);
+        assert_eq!(read.missed, 2 * SEGMENT_BYTES as u64 - 10);
+        assert_eq!(read.next, log.end());
+        assert_eq!(log.drop_before(two_read, ALL), 0);
+        log.drop_before(log.end(), ALL);
+        assert_eq!((log.bytes(), log.start()), (0, log.end()));
+        assert_eq!(log.read(Offset::START, ALL).missed, log.end().to_u64());
+    }
+
+    #[test]
+    fn small_pieces_between_others_are_counted_at_what_they_cost() {
+        let mut log = Log::default();
+        for _ in 0..1000 {
+            log.append(text("a"));
+            log.append(Event::Usage(Box::default()));
+        }
+        assert!(log.bytes() > 100_000, "{}", log.bytes());
     }
 }

@@ -16,7 +16,8 @@ pub struct Outcome {
     pub reply: Reply,
     /// Counts and times.
     pub stats: Stats,
-    /// Why earlier tries of the same request failed, in order. Usually empty.
+    /// Why earlier tries of the same request failed, in order, and why a cut answer could not be gone on with. Usually
+    /// empty.
     pub retried: Vec<Error>,
 }
 
@@ -241,6 +242,7 @@ pub struct Reply {
 }
 
 impl Reply {
+    #[inline]
     pub(crate) fn absorb(&mut self, event: &Event) {
         match event {
             Event::Text(text) => self.text.push_str(text),

@@ -6,8 +6,9 @@ use crate::error::{Error, ErrorKind};
 
 /// How often and how patiently a request is tried.
 ///
-/// A try is repeated only before any byte of the answer arrived, and only when no connection could be made or the
-/// server refused with 429 or 503 and said when to come back (`Retry-After`).
+/// A try is repeated only before any byte of the answer arrived, and only when no connection could be made, when it
+/// broke before any byte of the request was sent, or when the server refused with 429 or 503 and said when to come back
+/// (`Retry-After`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     /// Tries in all. Default 3; 1 switches retrying off.
@@ -50,11 +51,11 @@ impl RetryPolicy {
 /// Whether a request that failed so certainly had no effect and may do better the next time.
 fn is_safe(error: &Error) -> bool {
     let passing = match error.kind {
-        ErrorKind::Connect => true,
+        // Once something was sent it may have had an effect.
+        ErrorKind::Connect | ErrorKind::ConnectionLost => true,
         ErrorKind::Busy => error.retry_after.is_some(),
         ErrorKind::InvalidRequest
         | ErrorKind::Tls
-        | ErrorKind::ConnectionLost
         | ErrorKind::Truncated
         | ErrorKind::Rejected
         | ErrorKind::Unauthorized

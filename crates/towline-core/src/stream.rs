@@ -90,6 +90,16 @@ enum Stop {
     Cancel(String),
 }
 
+/// What taking one frame came to.
+enum Step {
+    /// A record like the last one; its event is not queued.
+    Alike(Event),
+    /// A record, whose events are queued, or an end.
+    Record,
+    /// There is nothing more for now.
+    None,
+}
+
 /// The head of a response, as far as a stream needs it.
 #[derive(Debug, Clone, Default)]
 pub struct Opened {
@@ -173,11 +183,6 @@ impl Lifecycle {
         next.reply = reply;
         next.stats = Stats { stitches: stats.stitches + 1, ..stats };
         next
-    }
-
-    /// Ends the stream with an outcome it had before: going on was not possible.
-    pub fn end_as(&mut self, outcome: Outcome) {
-        self.state = State::Ended(Some(Box::new(outcome)));
     }
 
     /// Why earlier tries failed.
@@ -333,8 +338,10 @@ impl Lifecycle {
             }
             match self.state {
                 State::Waiting | State::Streaming | State::Finishing { closed: false, .. } => {
-                    if !self.decode_frame() {
-                        return None;
+                    match self.decode_frame() {
+                        Step::Alike(event) => return Some(event),
+                        Step::Record => {}
+                        Step::None => return None,
                     }
                 }
                 State::Refused { .. } => {
@@ -396,20 +403,34 @@ impl Lifecycle {
         self.stop.get_or_insert(stop);
     }
 
-    /// Decodes one frame, or settles what happens when there is none; `false` when there is nothing more to do.
+    /// Decodes one frame, or settles what happens when there is none.
     #[inline]
-    fn decode_frame(&mut self) -> bool {
-        let (frame_bytes, decoded) = match self.framer.next_frame() {
-            Ok(Some(frame)) => (frame.len(), self.decoder.decode(frame, &mut self.events)),
+    fn decode_frame(&mut self) -> Step {
+        let frame = match self.framer.next_frame() {
+            Ok(Some(frame)) => frame,
             Ok(None) => {
                 self.settle_stop();
-                return false;
+                return Step::None;
             }
             Err(too_long) => {
                 self.on_corrupt(limit_passed(too_long.to_string()));
-                return true;
+                return Step::Record;
             }
         };
+        let frame_bytes = frame.len();
+        if let State::Waiting | State::Streaming = self.state
+            && let Some(event) = self.decoder.decode_alike(frame)
+        {
+            self.count_record();
+            self.take_in(&event, frame_bytes);
+            self.check_reply_limit();
+            return Step::Alike(event);
+        }
+        let decoded = self.decoder.decode(frame, &mut self.events);
+        self.on_decoded(decoded, frame_bytes)
+    }
+
+    fn on_decoded(&mut self, decoded: Result<Verdict, NotARecord>, frame_bytes: usize) -> Step {
         match decoded {
             Ok(Verdict::More) => self.on_record(frame_bytes),
             Ok(Verdict::Finished(reason)) => {
@@ -427,33 +448,50 @@ impl Lifecycle {
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
                 self.stats.undecoded_bytes = self.framer.cut_tail_bytes() as u64;
                 self.settle_stop();
-                return false;
+                return Step::None;
             }
             Err(not_a_record) => self.on_corrupt(not_a_record.error),
         }
-        true
+        Step::Record
     }
 
     fn on_record(&mut self, frame_bytes: usize) {
-        self.stats.records += 1;
-        self.marks.record = self.now;
+        self.count_record();
+        let mut events = std::mem::take(&mut self.events);
         if matches!(self.state, State::Finishing { .. }) {
             // The answer is complete; only its usage may still follow.
-            self.events.retain(|event| matches!(event, Event::Usage(_)));
+            events.retain(|event| matches!(event, Event::Usage(_)));
         }
-        for event in &self.events {
-            self.reply.absorb(event);
-            self.reply_bytes += match event {
-                Event::Text(text) | Event::Thinking(text) => text.len(),
-                Event::ToolCall(_) | Event::Image(_) | Event::Logprobs(_) => frame_bytes,
-                Event::Progress(_) | Event::Usage(_) => 0,
-            };
+        for event in &events {
+            self.take_in(event, frame_bytes);
         }
+        self.events = events;
+        self.check_reply_limit();
+    }
+
+    #[inline]
+    fn count_record(&mut self) {
+        self.stats.records += 1;
+        self.marks.record = self.now;
         if matches!(self.state, State::Waiting) {
             let after = self.now.saturating_duration_since(self.marks.started);
             self.stats.first_event.get_or_insert(after);
             self.state = State::Streaming;
         }
+    }
+
+    #[inline]
+    fn take_in(&mut self, event: &Event, frame_bytes: usize) {
+        self.reply.absorb(event);
+        self.reply_bytes += match event {
+            Event::Text(text) | Event::Thinking(text) => text.len(),
+            Event::ToolCall(_) | Event::Image(_) | Event::Logprobs(_) => frame_bytes,
+            Event::Progress(_) | Event::Usage(_) => 0,
+        };
+    }
+
+    #[inline]
+    fn check_reply_limit(&mut self) {
         if self.reply_bytes + self.decoder.held_bytes() > self.limits.reply_bytes {
             let limit = self.limits.reply_bytes;
             self.on_corrupt(limit_passed(format!(

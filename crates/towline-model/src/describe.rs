@@ -30,11 +30,12 @@ pub(crate) struct Description {
 const CHATML: &str = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}";
 
 impl Description {
-    /// Reads the header and checks everything that can be checked without the weights.
+    /// Reads the header and checks everything that can be checked without the weights. The tokenizer comes with it
+    /// because it had to be built to be checked; only who runs the model keeps it.
     ///
     /// # Errors
     /// See [`LoadError`].
-    pub(crate) fn read<R: Read + Seek>(source: &mut R) -> Result<Self, LoadError> {
+    pub(crate) fn read<R: Read + Seek>(source: &mut R) -> Result<(Self, Tokenizer), LoadError> {
         let header = Header::read(&mut *source)?;
         let hyper = Hyper::read(&header)?;
         check_tensors(&header, &hyper)?;
@@ -46,7 +47,8 @@ impl Description {
         let template = ChatTemplate::new(text, tokenizer.begin_text(), tokenizer.end_text())
             .map_err(|error| LoadError::malformed("the key tokenizer.chat_template", error))?;
         let digest = digest_of_header(source, &header)?;
-        Ok(Self { family: hyper.architecture.name(), context: hyper.context, digest, template, header })
+        let family = hyper.architecture.name();
+        Ok((Self { family, context: hyper.context, digest, template, header }, tokenizer))
     }
 
     /// As Ollama writes it: `2.76M`, `7.6B`.

@@ -15,6 +15,7 @@ use crate::describe::{Description, hex};
 use crate::engine::generate::Model;
 use crate::error::LoadError;
 use crate::slots::Slots;
+use crate::text::tokenizer::Tokenizer;
 
 /// Where a model's bytes are.
 #[derive(Debug, Clone)]
@@ -25,21 +26,22 @@ pub(crate) enum Weights {
 
 impl Weights {
     /// Reads and checks everything but the tensors' data.
-    pub(crate) fn describe(&self) -> Result<Description, LoadError> {
+    pub(crate) fn describe(&self) -> Result<(Description, Tokenizer), LoadError> {
         match self {
             Self::Builtin => {
-                let mut description = Description::read(&mut Cursor::new(builtin::WEIGHTS))?;
+                let (mut description, tokenizer) = Description::read(&mut Cursor::new(builtin::WEIGHTS))?;
                 description.digest = hex(&<sha2::Sha256 as sha2::Digest>::digest(builtin::WEIGHTS));
-                Ok(description)
+                Ok((description, tokenizer))
             }
             Self::File { path, .. } => Description::read(&mut open(path)?),
         }
     }
 
-    fn load(&self, description: &Description) -> Result<Model, LoadError> {
+    fn load(&self, description: &Description, tokenizer: Arc<Tokenizer>) -> Result<Model, LoadError> {
+        let header = &description.header;
         match self {
-            Self::Builtin => Model::load(&description.header, &mut Cursor::new(builtin::WEIGHTS), None),
-            Self::File { path, threads } => Model::load(&description.header, &mut open(path)?, *threads),
+            Self::Builtin => Model::load(header, tokenizer, &mut Cursor::new(builtin::WEIGHTS), None),
+            Self::File { path, threads } => Model::load(header, tokenizer, &mut open(path)?, *threads),
         }
     }
 
@@ -61,6 +63,7 @@ fn open(path: &PathBuf) -> Result<BufReader<File>, LoadError> {
 pub(crate) struct Resident {
     weights: Weights,
     description: Arc<Description>,
+    tokenizer: Arc<Tokenizer>,
     parallel: usize,
     queue: usize,
     state: Mutex<State>,
@@ -119,12 +122,14 @@ impl Resident {
     pub(crate) fn new(
         weights: Weights,
         description: Arc<Description>,
+        tokenizer: Tokenizer,
         limits: &Limits,
         changed: Arc<Notify>,
     ) -> Self {
         Self {
             weights,
             description,
+            tokenizer: Arc::new(tokenizer),
             parallel: limits.parallel,
             queue: limits.queue,
             state: Mutex::default(),
@@ -152,7 +157,8 @@ impl Resident {
             return Ok(lease);
         }
         let (weights, description) = (self.weights.clone(), Arc::clone(&self.description));
-        let loading = tokio::task::spawn_blocking(move || weights.load(&description));
+        let tokenizer = Arc::clone(&self.tokenizer);
+        let loading = tokio::task::spawn_blocking(move || weights.load(&description, tokenizer));
         let model = match loading.await {
             Ok(model) => Arc::new(model?),
             Err(_) => return Err(LoadError::malformed("the model", "loading failed")),

@@ -266,13 +266,13 @@ mod tests {
 
     use super::*;
     use crate::builtin::WEIGHTS;
+    use crate::describe::Description;
     use crate::engine::sample::Sampling;
-    use crate::gguf::Header;
 
     fn slots(max_running: usize, max_queued: usize) -> Slots {
         let mut source = Cursor::new(WEIGHTS);
-        let header = Header::read(&mut source).unwrap();
-        let model = Model::load(&header, &mut source, None).unwrap();
+        let (description, tokenizer) = Description::read(&mut source).unwrap();
+        let model = Model::load(&description.header, Arc::new(tokenizer), &mut source, None).unwrap();
         Slots::new(Arc::new(model), max_running, max_queued)
     }
 

@@ -71,11 +71,11 @@ impl Client {
     /// # Errors
     /// As for every request; that the file is not there is no error.
     pub async fn blob_exists(&self, digest: &str) -> Result<bool, Error> {
-        let request = self.request(Method::Head, &blob_path(digest)?, RequestBody::Empty);
-        let answer = self.exchange(request).await?;
-        match answer.status {
-            404 => Ok(false),
-            _ => answer.checked().map(|_| true),
+        let path = blob_path(digest)?;
+        match self.exchange(|| self.request(Method::Head, &path, RequestBody::Empty, &[])).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.status == Some(404) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -94,9 +94,9 @@ impl Client {
     ) -> Result<(), Error> {
         let reader: Pin<Box<dyn AsyncRead + Send>> = Box::pin(content);
         let body = RequestBody::Stream { len_bytes, reader };
-        let mut request = self.request(Method::Post, &blob_path(digest)?, body);
-        request.headers.push("Content-Type", "application/octet-stream");
-        self.exchange(request).await?.checked().map(drop)
+        let headers = [("Content-Type", "application/octet-stream")];
+        let request = self.request(Method::Post, &blob_path(digest)?, body, &headers);
+        self.upload(request).await.map(drop)
     }
 
     /// Sends the file at `path`, unless the server has it, and returns its digest for

@@ -158,7 +158,10 @@ impl Client {
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
         let task = self.engine.spawn("call", work);
-        task.wait().unwrap_or_else(|outcome| {
+        let refused = |error: crate::engine::EngineError| {
+            Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string())
+        };
+        task.wait().map_err(refused)?.unwrap_or_else(|outcome| {
             let cut = || {
                 Error::new(ErrorKind::Cancelled, Origin::Caller, "the client was closed").with_effect(true)
             };

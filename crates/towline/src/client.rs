@@ -10,7 +10,7 @@ use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::host;
 use towline_core::http1::Method;
 
-use crate::config::{Api, Config};
+use crate::config::{Api, ApiKey, Config};
 use crate::failure;
 use crate::transport::{Request, RequestBody, Transport};
 
@@ -95,14 +95,26 @@ impl Client {
         self.shared.only_openai.store(true, Ordering::Relaxed);
     }
 
-    pub(crate) fn request(&self, method: Method, path: &str, body: RequestBody) -> Request {
+    /// A request with the caller's headers, and with `headers` where the caller gave none of that name.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: RequestBody,
+        headers: &[(&str, &str)],
+    ) -> Request {
+        let config = &self.shared.config;
         let mut request = Request::new(method, path);
-        request.headers.push("User-Agent", concat!("towline/", env!("CARGO_PKG_VERSION")));
-        if let Some(key) = &self.shared.config.api_key {
-            request.headers.push("Authorization", key.bearer());
-        }
-        for (name, value) in &self.shared.config.headers {
+        for (name, value) in &config.headers {
             request.headers.push(name, value);
+        }
+        let bearer = config.api_key.as_ref().filter(|key| !key.is_empty()).map(ApiKey::bearer);
+        let own = [("User-Agent", concat!("towline/", env!("CARGO_PKG_VERSION")))];
+        let key = bearer.iter().map(|bearer| ("Authorization", bearer.as_str()));
+        for (name, value) in own.into_iter().chain(key).chain(headers.iter().copied()) {
+            if !config.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
+                request.headers.push(name, value);
+            }
         }
         request.body = body;
         request

@@ -8,11 +8,12 @@ use towline_core::retry::RetryPolicy;
 use crate::transport::TransportConfig;
 
 /// Everything a client can be told besides where its server is. Build it with `..Config::default()`.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct Config {
-    /// Sent as `Authorization: Bearer …`, to the client's own server only. Default: none.
+    /// Sent as `Authorization: Bearer …`, to the client's own server only, also where that redirects. Default: none.
     pub api_key: Option<ApiKey>,
-    /// Further headers of every request: name and value. Default: none.
+    /// Further headers of every request: name and value. They go where the key goes, and take the place of those the
+    /// client would send under the same name. Their values are never shown. Default: none.
     pub headers: Vec<(String, String)>,
     /// Which dialect `chat` speaks. Default: [`Api::Auto`].
     pub api: Api,
@@ -24,6 +25,23 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// Connections, TLS, proxies, HTTP/2, redirects.
     pub transport: TransportConfig,
+}
+
+/// Without the values of headers, which may be secrets.
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { api_key, headers, api, clocks, limits, retry, transport } = self;
+        let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Config")
+            .field("api_key", api_key)
+            .field("headers", &names)
+            .field("api", api)
+            .field("clocks", clocks)
+            .field("limits", limits)
+            .field("retry", retry)
+            .field("transport", transport)
+            .finish()
+    }
 }
 
 /// Which dialect a server speaks.
@@ -43,9 +61,13 @@ pub enum Api {
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// Blanks around the key are dropped.
+    /// Blanks around the key are dropped. An empty key is none.
     pub fn new(key: impl AsRef<str>) -> Self {
         Self(key.as_ref().trim().to_owned())
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     pub(crate) fn bearer(&self) -> String {

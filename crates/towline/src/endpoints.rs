@@ -129,7 +129,8 @@ impl Client {
     }
 
     fn is_ollama_com(&self) -> bool {
-        matches!(self.endpoint().host.as_str(), "ollama.com" | "www.ollama.com")
+        let host = &self.endpoint().host;
+        ["ollama.com", "www.ollama.com"].iter().any(|own| host.eq_ignore_ascii_case(own))
     }
 }
 

@@ -65,3 +65,8 @@ pub use towline_core::log::Offset;
 pub use towline_core::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
 pub use towline_core::retry::RetryPolicy;
 pub use towline_core::stream::Phase;
+
+/// The examples of the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

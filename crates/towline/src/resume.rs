@@ -14,6 +14,7 @@ use towline_core::http1::Method;
 use towline_core::outcome::{Ending, Outcome};
 
 use crate::client::Client;
+use crate::stream::Call;
 
 /// What happens to a stream that is cut after some of its answer came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,36 +24,60 @@ pub enum Resume {
     Never,
     /// It is gone on with by a further request to the same server, at most this many times, where that is possible:
     /// Ollama's dialect, an answer of text only, no tools, images or format. The outcome's `stats.stitches` says how
-    /// often. Where it is not possible the stream ends as it would have.
+    /// often. Where it is not possible the stream ends as it would have, and the last of the outcome's `retried` says
+    /// why.
     Continue {
         /// The most further requests for one answer.
         max: u32,
     },
 }
 
-/// Whether the answer in `outcome` was cut and can be gone on with.
-pub(crate) fn is_resumable(path: &str, request: &Map<String, Value>, outcome: &Outcome) -> bool {
-    let cut = match &outcome.ending {
+/// Whether the stream was cut, rather than completed, stopped or refused.
+pub(crate) fn was_cut(outcome: &Outcome) -> bool {
+    match &outcome.ending {
         Ending::Truncated(_) => true,
         Ending::Failed(error) => error.kind == ErrorKind::ConnectionLost,
         Ending::Completed(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. } => false,
+    }
+}
+
+/// The request whose answer was cut in `outcome`, if the answer can be gone on with.
+///
+/// # Errors
+/// Why it cannot.
+pub(crate) fn resumable(call: &Call, outcome: &Outcome, max: u32) -> Result<Map<String, Value>, Error> {
+    if outcome.stats.stitches >= max {
+        return Err(cannot(&format!("it was gone on with {max} times already, the most that was allowed")));
+    }
+    if !matches!(call.path, "/api/chat" | "/api/generate") {
+        return Err(cannot("only Ollama's own chat and generate can be"));
+    }
+    let request = call.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok());
+    let Some(request): Option<Map<String, Value>> = request else {
+        return Err(cannot("its request is not JSON"));
     };
     let reply = &outcome.reply;
-    let plain_answer = !reply.text.is_empty()
-        && reply.thinking.is_empty()
-        && reply.tool_calls.is_empty()
-        && reply.partial_tool_calls.is_empty();
-    let unfit = ["tools", "format", "images", "suffix"].iter().any(|key| request.contains_key(*key));
-    let pictures = request
-        .get("messages")
-        .and_then(Value::as_array)
-        .is_some_and(|messages| messages.iter().any(|message| message.get("images").is_some()));
-    cut && plain_answer && !unfit && !pictures && matches!(path, "/api/chat" | "/api/generate")
+    if !reply.thinking.is_empty() {
+        return Err(cannot("the model was thinking"));
+    }
+    if !reply.tool_calls.is_empty() || !reply.partial_tool_calls.is_empty() {
+        return Err(cannot("it calls tools"));
+    }
+    if reply.text.is_empty() {
+        return Err(cannot("none of its text had come"));
+    }
+    let messages = request.get("messages").and_then(Value::as_array).into_iter().flatten();
+    let has_images = messages.filter_map(|message| message.get("images")).next().is_some();
+    let unfit = ["tools", "format", "images", "suffix"].into_iter().find(|key| request.contains_key(*key));
+    match unfit.or(has_images.then_some("images")) {
+        Some(what) => Err(cannot(&format!("its request has {what}"))),
+        None => Ok(request),
+    }
 }
 
 /// The body of the request that goes on with an answer.
 ///
-/// `text` is all of the answer so far, `tokens` how many records it came in, `rendered` the prompt that led to it.
+/// `rendered` is the prompt that led to the answer, `text` what came of the answer since, in `tokens` records.
 ///
 /// # Errors
 /// When the token limit of the first request is used up.

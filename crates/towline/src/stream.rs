@@ -48,9 +48,15 @@ pub struct Stream {
     armed: Option<Instant>,
     tries: u32,
     resume: Resume,
+    /// The answer as it was cut, until the request that goes on with it has brought a record.
+    cut: Option<Box<Outcome>>,
     /// How much of the reply's text, and of its records, the request under way has in its prompt.
     in_prompt: usize,
     records_in_prompt: u64,
+    /// The request under way asks in OpenAI's dialect because the server did not know Ollama's.
+    fell_back: bool,
+    /// Somebody stopped the stream: nothing is tried again or gone on with.
+    stopped: bool,
     done: bool,
 }
 
@@ -76,7 +82,7 @@ enum Io {
     /// Waiting until it is time for another try.
     Waiting(Instant),
     /// Preparing the request that goes on with the answer that was cut.
-    Rendering(Rendering, Box<Outcome>),
+    Rendering(Rendering),
     Closed,
 }
 
@@ -93,8 +99,11 @@ impl Stream {
             armed: None,
             tries: 1,
             resume: Resume::Never,
+            cut: None,
             in_prompt: 0,
             records_in_prompt: 0,
+            fell_back: false,
+            stopped: false,
             done: false,
         }
     }
@@ -123,13 +132,13 @@ impl Stream {
     /// After the terminal record it has no effect. `reason` is for people.
     pub fn cancel(&mut self, reason: &str) {
         self.life.cancel(reason, now());
-        self.io = Io::Closed;
+        (self.io, self.stopped) = (Io::Closed, true);
     }
 
     /// Ends the stream as its total clock would: a deadline that is kept elsewhere has passed.
     pub(crate) fn expire(&mut self, limit: Duration) {
         self.life.expire(limit, now());
-        self.io = Io::Closed;
+        (self.io, self.stopped) = (Io::Closed, true);
     }
 
     /// The stream is polled again after a pause.
@@ -232,7 +241,12 @@ impl Stream {
                 let count = input.len() - before;
                 match read {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Ok(Read::Bytes(_))) => self.life.received(count, now()),
+                    Poll::Ready(Ok(Read::Bytes(_))) => {
+                        let now = now();
+                        self.life.received(count, now);
+                        // A server that never pauses must not outrun the clocks.
+                        self.life.tick(now);
+                    }
                     Poll::Ready(Ok(Read::End)) => {
                         self.io = Io::Closed;
                         self.life.received(count, now());
@@ -248,6 +262,9 @@ impl Stream {
             Io::Sending(sending) => match ready!(sending.as_mut().poll(cx)) {
                 Ok(response) => {
                     self.life.opened(&opened(response.status, &response.headers), now());
+                    if self.fell_back && (200..300).contains(&response.status) {
+                        self.client.remember_only_openai();
+                    }
                     self.io = Io::Reading(response.body);
                 }
                 Err(error) => self.fail(failure::error(&error)),
@@ -263,11 +280,9 @@ impl Stream {
                 }
                 self.connect();
             }
-            Io::Rendering(rendering, _) => {
+            Io::Rendering(rendering) => {
                 let rendered = ready!(rendering.as_mut().poll(cx));
-                if let Io::Rendering(_, cut) = std::mem::replace(&mut self.io, Io::Start) {
-                    self.go_on(*cut, rendered);
-                }
+                self.go_on(rendered);
             }
             // Cancelled or failed: the lifecycle knows, and its outcome is next.
             Io::Closed => return Poll::Pending,
@@ -276,7 +291,7 @@ impl Stream {
     }
 
     fn connect(&mut self) {
-        if self.tries == 1 && matches!(self.io, Io::Start) && self.life.stats().stitches == 0 {
+        if matches!(self.io, Io::Start) {
             self.life = self.life.restarted(now());
         }
         let (transport, endpoint) = (self.client.transport().clone(), self.client.endpoint().clone());
@@ -288,9 +303,8 @@ impl Stream {
             Ok(body) => body.clone(),
             Err(error) => return self.fail(error.clone()),
         };
-        let mut request = self.client.request(Method::Post, self.call.path, RequestBody::Bytes(body));
-        request.headers.push("Content-Type", "application/json");
-        request.headers.push("Accept", accept(self.call.dialect));
+        let headers = [("Content-Type", "application/json"), ("Accept", accept(self.call.dialect))];
+        let request = self.client.request(Method::Post, self.call.path, RequestBody::Bytes(body), &headers);
         self.life.sent(now());
         self.io = Io::Sending(Box::pin(connection.send(request)));
     }
@@ -302,12 +316,16 @@ impl Stream {
 
     /// Decides whether the outcome is the end or there is another try.
     fn settle(&mut self, outcome: Outcome) -> Option<Outcome> {
+        let outcome = self.unless_nothing_followed(outcome);
+        if self.stopped {
+            return Some(outcome);
+        }
         let outcome = self.resume_cut(outcome)?;
         let Ending::Failed(error) = &outcome.ending else { return Some(outcome) };
         if speaks_only_openai(error)
             && let Some(body) = self.call.openai.take()
         {
-            self.client.remember_only_openai();
+            self.fell_back = true;
             self.call = Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body: Ok(body), openai: None };
             return self.try_again(outcome, Duration::ZERO);
         }
@@ -320,50 +338,54 @@ impl Stream {
         }
     }
 
+    /// A further request that brought no record leaves the answer as it was cut, and nothing is stitched.
+    fn unless_nothing_followed(&mut self, mut outcome: Outcome) -> Outcome {
+        let Some(cut) = self.cut.take().filter(|cut| cut.stats.records == outcome.stats.records) else {
+            return outcome;
+        };
+        self.resume = Resume::Never;
+        outcome.stats.stitches = cut.stats.stitches;
+        match outcome.ending {
+            Ending::Truncated(why) | Ending::Failed(why) => also_because(*cut, why),
+            Ending::Completed(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. } => outcome,
+        }
+    }
+
     /// Begins to go on with an answer that was cut; gives the outcome back where that is not wanted or not possible.
     fn resume_cut(&mut self, outcome: Outcome) -> Option<Outcome> {
         let Resume::Continue { max } = self.resume else { return Some(outcome) };
-        let request = self.call.body.as_ref().ok().and_then(|body| serde_json::from_slice(body).ok());
-        let Some(request) = request.filter(|request| resume::is_resumable(self.call.path, request, &outcome))
-        else {
-            return Some(outcome);
-        };
-        if outcome.stats.stitches >= max {
+        if !resume::was_cut(&outcome) {
             return Some(outcome);
         }
+        let request = match resume::resumable(&self.call, &outcome, max) {
+            Ok(request) => request,
+            Err(why) => return Some(also_because(outcome, why)),
+        };
         let (client, path) = (self.client.clone(), self.call.path);
         // A later cut finds the earlier pieces of the answer in its prompt already.
         let text = outcome.reply.text[self.in_prompt..].to_owned();
         let tokens = outcome.stats.records - self.records_in_prompt;
         (self.in_prompt, self.records_in_prompt) = (outcome.reply.text.len(), outcome.stats.records);
-        self.life = self.life.continued(Dialect::Ollama, outcome.clone(), now());
+        self.cut = Some(Box::new(outcome.clone()));
+        self.life = self.life.continued(Dialect::Ollama, outcome, now());
         self.life.sent(now());
-        self.io = Io::Rendering(
-            Box::pin(async move {
-                let rendered = client.rendered_prompt(path, &request).await?;
-                json_body(&resume::continuation(&request, &rendered, &text, tokens)?)
-            }),
-            Box::new(outcome),
-        );
+        self.io = Io::Rendering(Box::pin(async move {
+            let rendered = client.rendered_prompt(path, &request).await?;
+            json_body(&resume::continuation(&request, &rendered, &text, tokens)?)
+        }));
         self.armed = None;
         None
     }
 
     /// Sends the request that goes on, or ends as cut after all.
-    fn go_on(&mut self, cut: Outcome, rendered: Result<Bytes, Error>) {
+    fn go_on(&mut self, rendered: Result<Bytes, Error>) {
         match rendered {
             Ok(body) => {
                 self.call =
                     Call { path: "/api/generate", dialect: Dialect::Ollama, body: Ok(body), openai: None };
                 self.connect();
             }
-            Err(why) => {
-                self.resume = Resume::Never;
-                let mut cut = cut;
-                cut.retried.push(why);
-                self.io = Io::Closed;
-                self.life.end_as(cut);
-            }
+            Err(why) => self.fail(why),
         }
     }
 
@@ -399,6 +421,12 @@ impl Stream {
         self.life.tick(now());
         Poll::Ready(())
     }
+}
+
+/// The outcome with one more reason why there was no other try.
+fn also_because(mut outcome: Outcome, why: Error) -> Outcome {
+    outcome.retried.push(why);
+    outcome
 }
 
 pub(crate) const OPENAI_CHAT: &str = "/v1/chat/completions";

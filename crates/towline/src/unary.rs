@@ -1,10 +1,15 @@
 //! Requests with a single answer.
 
 use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::Instant;
 use towline_core::clocks::Clocks;
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::http1::Method;
@@ -13,26 +18,7 @@ use towline_core::outcome::{Clock, Ending};
 use crate::client::{Client, json_body};
 use crate::failure;
 use crate::stream::retry_after;
-use crate::transport::{Read, Request, RequestBody};
-
-/// An answer's status and body.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Vec<u8>,
-    retry_after: Option<Duration>,
-}
-
-impl Answer {
-    /// # Errors
-    /// What the status means, unless it says success.
-    pub(crate) fn checked(self) -> Result<Vec<u8>, Error> {
-        if (200..300).contains(&self.status) {
-            Ok(self.body)
-        } else {
-            Err(Error::from_status(self.status, &self.body, self.retry_after))
-        }
-    }
-}
+use crate::transport::{Read, Request, RequestBody, ResponseBody};
 
 impl Client {
     pub(crate) async fn call<T: DeserializeOwned>(
@@ -64,55 +50,104 @@ impl Client {
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<Vec<u8>, Error> {
         let body = body.map(json_body).transpose()?;
-        let mut tries = 1;
-        loop {
+        let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
+        let headers = if body.is_some() { &headers[..] } else { &headers[..1] };
+        self.exchange(|| {
             let bytes = body.clone().map_or(RequestBody::Empty, RequestBody::Bytes);
-            let mut request = self.request(method, path, bytes);
-            if body.is_some() {
-                request.headers.push("Content-Type", "application/json");
+            let request = self.request(method, path, bytes, headers);
+            Request { accept_gzip: true, ..request }
+        })
+        .await
+    }
+
+    /// One request and the whole of its answer, under the client's clocks, tried again where that is safe.
+    pub(crate) async fn exchange(&self, request: impl Fn() -> Request) -> Result<Vec<u8>, Error> {
+        let trying = async {
+            let mut tries = 1;
+            loop {
+                let result = self.exchange_once(request(), &Progress::new()).await;
+                let Err(error) = &result else { return result };
+                let Some(wait) = self.config().retry.wait_after(error, tries, fastrand::f64()) else {
+                    return result.map_err(|error| after(tries, error));
+                };
+                tokio::time::sleep(wait).await;
+                tries += 1;
             }
-            request.headers.push("Accept", "application/json");
-            request.accept_gzip = true;
-            let result = match self.exchange(request).await {
-                Ok(answer) => answer.checked(),
-                Err(error) => Err(error),
-            };
-            let Err(error) = &result else { return result };
-            match self.config().retry.wait_after(error, tries, fastrand::f64()) {
-                Some(wait) => tokio::time::sleep(wait).await,
-                None => return result,
-            }
-            tries += 1;
+        };
+        within(self.config().clocks.total, Clock::Total, true, trying).await
+    }
+
+    /// One request whose body comes from a reader, and the whole of its answer, under the client's clocks. As long as
+    /// the body moves on, the answer is not yet waited for.
+    pub(crate) async fn upload(&self, mut request: Request) -> Result<Vec<u8>, Error> {
+        let progress = Progress::new();
+        if let RequestBody::Stream { len_bytes, reader } = request.body {
+            let reader = Box::pin(Watched { reader, progress: progress.clone() });
+            request.body = RequestBody::Stream { len_bytes, reader };
         }
+        within(self.config().clocks.total, Clock::Total, true, self.exchange_once(request, &progress)).await
     }
 
-    /// One request and its whole answer, under the client's clocks.
-    pub(crate) async fn exchange(&self, request: Request) -> Result<Answer, Error> {
+    async fn exchange_once(&self, request: Request, progress: &Progress) -> Result<Vec<u8>, Error> {
         let clocks = self.config().clocks;
-        within(clocks.total, Clock::Total, true, self.exchange_in_steps(request, clocks)).await
-    }
-
-    async fn exchange_in_steps(&self, request: Request, clocks: Clocks) -> Result<Answer, Error> {
-        let limit = self.config().limits.reply_bytes;
         let connecting =
             async { self.transport().connect(self.endpoint()).await.map_err(|e| failure::error(&e)) };
         let connection = within(clocks.connect, Clock::Connect, false, connecting).await?;
+        progress.made();
         let sending = async { connection.send(request).await.map_err(|e| failure::error(&e)) };
-        let mut response = within(clocks.first_event, Clock::FirstEvent, true, sending).await?;
-        let mut body = Vec::new();
+        let sending = within_progress(clocks.first_event, Clock::FirstEvent, progress, sending);
+        let mut response = sending.await?;
+        if (200..300).contains(&response.status) {
+            let reading = self.read_body(&mut response.body, clocks);
+            return within(longest_body(&clocks), Clock::Idle, true, reading).await;
+        }
+        let body = self.read_error_body(&mut response.body).await;
+        Err(Error::from_status(response.status, &body, retry_after(&response.headers)))
+    }
+
+    async fn read_body(&self, body: &mut ResponseBody, clocks: Clocks) -> Result<Vec<u8>, Error> {
+        let limit = self.config().limits.reply_bytes;
+        let mut bytes = Vec::new();
         loop {
-            let reading = async { response.body.read(&mut body).await.map_err(|e| failure::error(&e)) };
+            let reading = async { body.read(&mut bytes).await.map_err(|e| failure::error(&e)) };
             match within(clocks.idle, Clock::Idle, true, reading).await? {
-                Read::End => break,
-                Read::Bytes(_) if body.len() > limit => {
+                Read::End => return Ok(bytes),
+                Read::Bytes(_) if bytes.len() > limit => {
                     let message = format!("the answer is longer than the reply limit of {limit} bytes");
                     return Err(Error::new(ErrorKind::Limit, Origin::Protocol, message).with_effect(true));
                 }
                 Read::Bytes(_) => {}
             }
         }
-        Ok(Answer { status: response.status, body, retry_after: retry_after(&response.headers) })
     }
+
+    /// An error response is read to its end, its limit or its clock, whichever comes first.
+    async fn read_error_body(&self, body: &mut ResponseBody) -> Vec<u8> {
+        let limits = self.config().limits;
+        let mut bytes = Vec::new();
+        let reading = async {
+            while bytes.len() < limits.error_body_bytes
+                && let Ok(Read::Bytes(_)) = body.read(&mut bytes).await
+            {}
+        };
+        drop(tokio::time::timeout(limits.error_body_time, reading).await);
+        bytes.truncate(limits.error_body_bytes);
+        bytes
+    }
+}
+
+/// How long an answer may take from its head to its end: what a stream may take from record to record.
+fn longest_body(clocks: &Clocks) -> Option<Duration> {
+    let idle = clocks.idle?;
+    Some(clocks.first_event.map_or(idle, |first| first.max(idle)))
+}
+
+/// The error of the last of several tries.
+fn after(tries: u32, mut error: Error) -> Error {
+    if tries > 1 {
+        error.message = format!("{} ({tries} tries)", error.message);
+    }
+    error
 }
 
 /// The result of `work`, or the error of `clock` when it takes longer than `limit`.
@@ -125,9 +160,72 @@ async fn within<T>(
     let Some(limit) = limit else { return work.await };
     match tokio::time::timeout(limit, work).await {
         Ok(result) => result,
-        Err(_) => {
-            let ending = Ending::TimedOut { clock, limit, may_have_had_effect };
-            Err(ending.error().unwrap_or_else(|| unreachable!("a timeout is an error")))
+        Err(_) => Err(timed_out(clock, limit, may_have_had_effect)),
+    }
+}
+
+/// The result of `work`, or the error of `clock` when there was no progress for `limit`.
+async fn within_progress<T>(
+    limit: Option<Duration>,
+    clock: Clock,
+    progress: &Progress,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let Some(limit) = limit else { return work.await };
+    let mut work = pin!(work);
+    let mut from = progress.last();
+    loop {
+        if let Ok(result) = tokio::time::timeout(limit.saturating_sub(from.elapsed()), &mut work).await {
+            return result;
         }
+        let last = progress.last();
+        if last == from {
+            return Err(timed_out(clock, limit, true));
+        }
+        from = last;
+    }
+}
+
+fn timed_out(clock: Clock, limit: Duration, may_have_had_effect: bool) -> Error {
+    let ending = Ending::TimedOut { clock, limit, may_have_had_effect };
+    ending.error().unwrap_or_else(|| unreachable!("a timeout is an error"))
+}
+
+/// When a request last moved on.
+#[derive(Clone)]
+pub(crate) struct Progress(Arc<Mutex<Instant>>);
+
+impl Progress {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    fn made(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A reader that says when it was read.
+struct Watched {
+    reader: Pin<Box<dyn AsyncRead + Send>>,
+    progress: Progress,
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = self.reader.as_mut().poll_read(cx, buffer);
+        if buffer.filled().len() > before {
+            self.progress.made();
+        }
+        polled
     }
 }

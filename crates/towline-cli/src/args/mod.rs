@@ -7,6 +7,7 @@ mod serve;
 mod shared;
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
@@ -96,6 +97,30 @@ pub enum Command {
     Runner(RunnerArgs),
 }
 
+impl Command {
+    /// How long the command may take to end once a signal has asked it to.
+    pub fn grace(&self) -> Duration {
+        Duration::from_secs(match self {
+            // Nothing to wait for, unless nobody takes the output.
+            Self::Run(_)
+            | Self::List(_)
+            | Self::Show(_)
+            | Self::Ps(_)
+            | Self::Pull(_)
+            | Self::Push(_)
+            | Self::Create(_)
+            | Self::Cp(_)
+            | Self::Rm(_)
+            | Self::Bench(_)
+            | Self::Completions(_) => 2,
+            // Running answers may end.
+            Self::Serve(_) => 10,
+            // It ends with its server, to which Ctrl-C goes as well.
+            Self::Runner(_) => 60,
+        })
+    }
+}
+
 /// The arguments with `--think LEVEL` written as `--think=LEVEL`, so that `--think PROMPT` needs no `--`.
 pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
@@ -118,9 +143,10 @@ pub fn explain(error: &clap::Error) -> Exit {
     if let Some(prompt) = unknown_command(error).filter(|text| text.contains(char::is_whitespace)) {
         out::hint(&format!("a prompt goes behind run: towline run {prompt:?}"));
     }
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Completed,
-        _ => Exit::Usage,
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        Exit::Completed
+    } else {
+        Exit::Usage
     }
 }
 

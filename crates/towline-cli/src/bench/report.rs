@@ -196,15 +196,20 @@ fn bars(title: &str, histogram: &Histogram<u64>) -> Vec<String> {
         }
         (low, nth) = (high, nth + 1);
     }
-    while steps.last().is_some_and(|(_, count)| *count == 0) {
-        steps.pop();
-    }
     let most = steps.iter().map(|(_, count)| *count).max().unwrap_or(1) as f64;
-    let bar = |(high, count): &(u64, u64)| {
-        let width = (*count as f64 / most * BAR).ceil() as usize;
-        format!("  < {:>8} {:>8}  {}", step(*high), count, "█".repeat(width))
-    };
-    std::iter::once(title.to_owned()).chain(steps.iter().map(bar)).collect()
+    let mut lines = vec![title.to_owned()];
+    for empty_or_not in steps.chunk_by(|(_, a), (_, b)| (*a == 0) == (*b == 0)) {
+        if empty_or_not.iter().all(|(_, count)| *count == 0) {
+            // A gap is one line, however wide; the last step is never empty.
+            lines.push("         …".to_owned());
+            continue;
+        }
+        lines.extend(empty_or_not.iter().map(|(high, count)| {
+            let width = (*count as f64 / most * BAR).ceil() as usize;
+            format!("  < {:>8} {count:>8}  {}", step(*high), "█".repeat(width))
+        }));
+    }
+    lines
 }
 
 /// The upper end of a step, without decimals.

@@ -50,7 +50,7 @@ pub async fn run(cli: Cli, stopper: Stopper) -> Exit {
         Command::Cp(args) => cp::run(&args, context).await,
         Command::Rm(args) => rm::run(&args, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
-        Command::Runner(args) => serve::runner(&args),
+        Command::Runner(args) => serve::runner(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Bench(args) => bench::run(&args, context).await,
     };

@@ -64,7 +64,10 @@ fn before_the_request(ending: Ending) -> Outcome {
 async fn explain(outcome: &Outcome, server: &Server, context: &Context, model: Option<&str>) {
     match &outcome.ending {
         Ending::Completed(reason) => explain_completed(outcome, reason.as_ref()),
-        Ending::Cancelled { reason, .. } => out::note(&format!("{reason}; {}", kept(outcome))),
+        Ending::Cancelled { reason, .. } => {
+            out::stderr_break();
+            out::note(&format!("{reason}; {}", kept(outcome)));
+        }
         Ending::TimedOut { clock, .. } => {
             out::error(&format!("{}; {}", outcome.ending, kept(outcome)));
             out::hint(hint::for_clock(*clock));

@@ -40,10 +40,14 @@ pub async fn run(args: &ServeArgs, mut context: Context) -> Result<Exit, Failure
     Ok(Exit::Completed)
 }
 
-/// Runs a model for a server in another process.
-pub fn runner(args: &RunnerArgs) -> Result<Exit, Failure> {
-    towline_model::run_child(&args.errand).map_err(|error| Failure::Local(Complaint::new(chain(&error))))?;
-    Ok(Exit::Completed)
+/// Runs a model for a server in another process. It brings a runtime of its own, and so needs a thread without one.
+pub async fn runner(args: RunnerArgs) -> Result<Exit, Failure> {
+    let work = tokio::task::spawn_blocking(move || towline_model::run_child(&args.errand));
+    match work.await {
+        Ok(Ok(())) => Ok(Exit::Completed),
+        Ok(Err(error)) => Err(Failure::Local(Complaint::new(chain(&error)))),
+        Err(error) => Err(Failure::Local(Complaint::new(error.to_string()))),
+    }
 }
 
 fn runner_program() -> Result<Runner, Failure> {
@@ -116,8 +120,8 @@ impl Builtin {
             Err(_) => return Err(failed("the built-in model cannot be started".to_owned())),
         };
         out::note(&format!(
-            "no server at {}; using {BUILTIN_MODEL}, the built-in toy model (--host names a server)",
-            towline::host::local()
+            "no server at {}; using the built-in toy model {BUILTIN_MODEL}",
+            towline::host::local().host_port()
         ));
         Ok(Self { address })
     }

@@ -65,7 +65,10 @@ impl<'a> Transfer<'a> {
         }
         match &outcome.ending {
             Ending::Completed(_) => {}
-            Ending::Cancelled { reason, .. } => out::note(&format!("{reason}; {}", self.left())),
+            Ending::Cancelled { reason, .. } => {
+                out::stderr_break();
+                out::note(&format!("{reason}; {}", self.left()));
+            }
             Ending::TimedOut { clock, .. } => {
                 out::error(&format!("{}: {}", self.model, outcome.ending));
                 out::hint(hint::for_clock(*clock));

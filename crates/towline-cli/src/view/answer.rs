@@ -27,7 +27,7 @@ impl AnswerView {
     /// A view that waits for the first token.
     pub fn new(model: &str, server: &str) -> Self {
         Self {
-            out: Out::new(),
+            out: Out::held(),
             spinner: Spinner::new(),
             section: Section::Nothing,
             model: model.to_owned(),
@@ -101,6 +101,7 @@ impl AnswerView {
             self.section = Section::Answer;
             self.out.end_line()?;
         }
+        self.out.flush()?;
         out::stderr_line(message);
         Ok(())
     }
@@ -111,7 +112,11 @@ impl AnswerView {
             self.out.finish_text()?;
             self.out.end_line()?;
         }
-        Ok(())
+        self.out.flush()
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), WriteError> {
+        self.out.flush()
     }
 
     pub(super) fn is_waiting(&self) -> bool {

@@ -26,8 +26,9 @@ pub enum View {
 impl View {
     /// JSON lines; prints the first.
     pub fn json(model: Option<&str>, server: &str) -> Result<Self, WriteError> {
-        let mut out = Out::new();
+        let mut out = Out::held();
         out.write(&json::start(model, server))?;
+        out.flush()?;
         Ok(Self::Json(out))
     }
 
@@ -45,7 +46,19 @@ impl View {
         match self {
             Self::Answer(view) => view.end(),
             Self::Progress(view) => view.end(outcome),
-            Self::Json(out) => out.write(&json::end(outcome)),
+            Self::Json(out) => {
+                out.write(&json::end(outcome))?;
+                out.flush()
+            }
+        }
+    }
+
+    /// Writes what was held because more might come at once.
+    pub fn flush(&mut self) -> Result<(), WriteError> {
+        match self {
+            Self::Answer(view) => view.flush(),
+            Self::Progress(_) => Ok(()),
+            Self::Json(out) => out.flush(),
         }
     }
 

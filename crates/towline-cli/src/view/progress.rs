@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use towline::{Error, Event, Outcome, Phase, Progress};
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use towline::{Ending, Error, Event, Outcome, Phase, Progress};
 
 use super::spinner::Spinner;
 use crate::out::{self, Out, WriteError};
@@ -69,7 +69,7 @@ impl ProgressView {
     pub(super) fn end(&mut self, outcome: &Outcome) -> Result<(), WriteError> {
         self.spinner.erase();
         match &mut self.look {
-            Look::Bars(bars) => bars.end(outcome.is_completed()),
+            Look::Bars(bars) => bars.end(&outcome.ending),
             Look::Lines(_) => {}
         }
         Ok(())
@@ -137,10 +137,18 @@ impl Bars {
         }
     }
 
-    fn end(&mut self, completed: bool) {
+    fn end(&mut self, ending: &Ending) {
+        let interrupted = matches!(ending, Ending::Cancelled { .. });
+        if interrupted {
+            // The terminal has echoed `^C` somewhere: the bars stay as they are, since where they are is not known.
+            self.multi.set_draw_target(ProgressDrawTarget::hidden());
+        }
         self.end_step();
         for bar in self.layers.values().filter(|bar| !bar.is_finished()) {
-            if completed { bar.finish() } else { bar.abandon() }
+            bar.abandon();
+        }
+        if interrupted {
+            out::stderr("\n");
         }
     }
 }
@@ -178,7 +186,8 @@ impl Lines {
             return self.out.line(&status);
         };
         let completed = progress.completed.unwrap_or(0).min(total);
-        let tenth = if total == 0 { 10 } else { completed.saturating_mul(10) / total };
+        // An empty layer is done.
+        let tenth = completed.saturating_mul(10).checked_div(total).unwrap_or(10);
         if self.tenths.insert(digest.clone(), tenth) == Some(tenth) {
             return Ok(());
         }

@@ -31,16 +31,16 @@ pub struct EmbedRequest {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct EmbedResponse {
     /// The model's name.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub model: String,
     /// A vector for each text.
     #[serde(default, deserialize_with = "null_as_default")]
     pub embeddings: Vec<Vec<f32>>,
     /// Tokens of all texts.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub prompt_eval_count: u64,
     /// Time the server spent in all, in nanoseconds.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub total_duration: u64,
 }
 

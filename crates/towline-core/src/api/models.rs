@@ -19,16 +19,16 @@ pub struct ListResponse {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct InstalledModel {
     /// Name and tag.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// When it was last changed, in RFC 3339.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub modified_at: String,
     /// Size on disk, in bytes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub size: u64,
     /// SHA-256 of its manifest, in hex.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub digest: String,
     /// What it is made of.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -42,16 +42,16 @@ pub struct InstalledModel {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct ModelDetails {
     /// File format, usually `gguf`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub format: String,
     /// Architecture.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub family: String,
     /// Number of parameters, for people, for example `7B`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub parameter_size: String,
     /// How the weights are stored, for example `Q4_K_M`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub quantization_level: String,
     /// Whatever else the server says.
     #[serde(flatten)]
@@ -70,19 +70,19 @@ pub struct PsResponse {
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct RunningModel {
     /// Name and tag.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
     /// Memory in all, in bytes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub size: u64,
     /// Of that on a GPU, in bytes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub size_vram: u64,
     /// Context length, in tokens.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub context_length: u64,
     /// When it will be unloaded, in RFC 3339.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub expires_at: String,
     /// What it is made of.
     #[serde(default, deserialize_with = "null_as_default")]
@@ -219,6 +219,6 @@ pub struct DeleteRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct VersionResponse {
     /// The version.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub version: String,
 }

@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{ChatRequest, Format, Message, Role, Think};
+use crate::event::ToolCall;
 
 impl ChatRequest {
     /// The body of the same request for `POST /v1/chat/completions`, streamed and with usage.
@@ -13,7 +14,8 @@ impl ChatRequest {
     pub fn openai_body(&self) -> Value {
         let mut body = Map::new();
         body.insert("model".into(), json!(self.model));
-        body.insert("messages".into(), self.messages.iter().map(openai_message).collect());
+        let mut ids = CallIds::default();
+        body.insert("messages".into(), self.messages.iter().map(|m| openai_message(m, &mut ids)).collect());
         body.insert("stream".into(), json!(true));
         body.insert("stream_options".into(), json!({ "include_usage": true }));
         if !self.tools.is_empty() {
@@ -47,18 +49,49 @@ impl ChatRequest {
         for (name, value) in &self.options.0 {
             let name = match name.as_str() {
                 "num_predict" => "max_tokens",
-                "num_ctx" | "num_batch" | "num_gpu" | "main_gpu" | "use_mmap" | "num_thread" | "num_keep" => {
-                    continue;
-                }
+                "num_ctx" | "num_batch" | "num_gpu" | "main_gpu" | "use_mmap" | "num_thread" | "num_keep"
+                | "draft_num_predict" => continue,
                 other => other,
             };
-            body.insert(name.into(), value.clone());
+            body.entry(name).or_insert_with(|| value.clone());
         }
         Value::Object(body)
     }
 }
 
-fn openai_message(message: &Message) -> Value {
+/// The ids that tie tool results to their calls. The dialect demands them, and Ollama's servers do not always give any.
+#[derive(Default)]
+struct CallIds {
+    calls: usize,
+    /// Calls without a result so far: name and id.
+    open: Vec<(String, String)>,
+}
+
+impl CallIds {
+    fn of_call(&mut self, call: &ToolCall) -> String {
+        let id = call.id.clone().unwrap_or_else(|| format!("call_{}", self.calls));
+        self.calls += 1;
+        self.open.push((call.name.clone(), id.clone()));
+        id
+    }
+
+    /// The id of the call that `message` is the result of: its own, or that of the first open call of its name, or of
+    /// any name.
+    fn of_result(&mut self, message: &Message) -> Option<String> {
+        let place = match &message.tool_call_id {
+            Some(own) => self.open.iter().position(|(_, id)| id == own),
+            None => {
+                let name = message.tool_name.as_ref();
+                let named = self.open.iter().position(|(called, _)| Some(called) == name);
+                named.or(if self.open.is_empty() { None } else { Some(0) })
+            }
+        };
+        let id = place.map(|at| self.open.remove(at).1);
+        message.tool_call_id.clone().or(id)
+    }
+}
+
+fn openai_message(message: &Message, ids: &mut CallIds) -> Value {
     let role = match message.role {
         Role::System => "system",
         Role::User => "user",
@@ -74,14 +107,18 @@ fn openai_message(message: &Message) -> Value {
         wire["content"] = text.into_iter().chain(images).collect();
     }
     if !message.tool_calls.is_empty() {
-        let calls = message.tool_calls.iter().enumerate().map(|(place, call)| {
-            let id = call.id.clone().unwrap_or_else(|| format!("call_{place}"));
-            let function = json!({ "name": call.name, "arguments": call.arguments.to_string() });
-            json!({ "id": id, "type": "function", "function": function })
+        let calls = message.tool_calls.iter().map(|call| {
+            // What the model wrote that is no JSON goes back as it was written.
+            let as_written = call.arguments.as_str().map(str::to_owned);
+            let arguments = as_written.unwrap_or_else(|| call.arguments.to_string());
+            let function = json!({ "name": call.name, "arguments": arguments });
+            json!({ "id": ids.of_call(call), "type": "function", "function": function })
         });
         wire["tool_calls"] = calls.collect();
     }
-    if let Some(id) = &message.tool_call_id {
+    if message.role == Role::Tool
+        && let Some(id) = ids.of_result(message)
+    {
         wire["tool_call_id"] = json!(id);
     }
     wire

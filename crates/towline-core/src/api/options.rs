@@ -153,8 +153,11 @@ pub enum KeepAlive {
 impl Serialize for KeepAlive {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::For(time) => to.serialize_str(&format!("{}ms", time.as_millis())),
-            Self::Forever => to.serialize_i64(-1),
+            // Ollama keeps the time as a signed number of nanoseconds; a longer one outlives any server.
+            Self::For(time) if i64::try_from(time.as_nanos()).is_ok() => {
+                to.serialize_str(&format!("{}ms", time.as_nanos().div_ceil(1_000_000)))
+            }
+            Self::For(_) | Self::Forever => to.serialize_i64(-1),
         }
     }
 }

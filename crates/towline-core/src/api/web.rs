@@ -26,13 +26,13 @@ pub struct WebSearchResponse {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct WebResult {
     /// The page's title.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub title: String,
     /// The page's address.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub url: String,
     /// The part of its text that fits the query.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub content: String,
 }
 
@@ -47,10 +47,10 @@ pub struct WebFetchRequest {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct WebFetchResponse {
     /// The page's title.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub title: String,
     /// Its text.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub content: String,
     /// The addresses it links to.
     #[serde(default, deserialize_with = "null_as_default")]

@@ -48,9 +48,51 @@ enum Half {
 
 /// Which half of a surrogate pair the escape at `at` stands for.
 fn surrogate(bytes: &[u8], at: usize) -> Option<Half> {
-    match bytes.get(at..at + 6)? {
-        [b'\\', b'u', b'd' | b'D', b'8' | b'9' | b'a' | b'b' | b'A' | b'B', ..] => Some(Half::High),
-        [b'\\', b'u', b'd' | b'D', b'c'..=b'f' | b'C'..=b'F', ..] => Some(Half::Low),
+    let [b'\\', b'u', b'd' | b'D', third, rest @ ..] = bytes.get(at..at + 6)? else { return None };
+    match third {
+        _ if !rest.iter().all(u8::is_ascii_hexdigit) => None,
+        b'8' | b'9' | b'a' | b'b' | b'A' | b'B' => Some(Half::High),
+        b'c'..=b'f' | b'C'..=b'F' => Some(Half::Low),
         _ => None,
+    }
+}
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], wanted: Option<(&str, u64)>) {
+        assert_eq!(repair_text(bytes), wanted.map(|(text, count)| (text.to_owned(), count)));
+    }
+
+    #[test]
+    fn what_is_good_stays_as_it_is() {
+        for text in ["", "plain", "é👩", r"\\ud83d", r"\ud83d\ude00", r"\uD83D\uDE00", r"\ud7ff", r"\ue000"]
+        {
+            check(text.as_bytes(), None);
+        }
+    }
+
+    #[test]
+    fn invalid_utf8_is_replaced_once_for_each_sequence() {
+        check(b"a\xffb", Some(("a\u{fffd}b", 1)));
+        check(b"\xe2\x82x\xf0\x9f\x98", Some(("\u{fffd}x\u{fffd}", 2)));
+        check(b"\xc0\xaf\xed\xa0\x80", Some(("\u{fffd}\u{fffd}\u{fffd}\u{fffd}\u{fffd}", 5)));
+    }
+
+    #[test]
+    fn lone_surrogates_are_replaced_and_pairs_are_kept() {
+        check(br"\ud83d", Some((r"\ufffd", 1)));
+        check(br"\uDE00\uD83D", Some((r"\ufffd\ufffd", 2)));
+        check(br"\ud83d\ud83d\ude00\ude00", Some((r"\ufffd\ud83d\ude00\ufffd", 2)));
+        check(br"\ud83d\u0041", Some((r"\ufffd\u0041", 1)));
+        check(br"\\\ud83d", Some((r"\\\ufffd", 1)));
+    }
+
+    #[test]
+    fn what_only_begins_like_a_surrogate_is_left_to_the_parser() {
+        for text in [r"\ud8", r"\ud8\ud8", r"\ud83", r"\ud8é", r"\ud83é", r"\ud8xy", r"\", r"\u"] {
+            check(text.as_bytes(), None);
+        }
+        check(r"\ud8é\ud83d".as_bytes(), Some((r"\ud8é\ufffd", 1)));
     }
 }

@@ -2,14 +2,21 @@
 //!
 //! From line to line of a stream only the text changes, and a timestamp. A template holds the bytes of a record that
 //! the general parser understood, with holes where the text and the timestamp stood. A line that equals it byte for
-//! byte outside the holes is the same record with another text. Any other line is left to the general parser, so the
-//! two cannot disagree.
+//! byte outside the holes, and has text, is the same record with another text. Any other line is left to the general
+//! parser, so the two cannot disagree.
 
-use super::Dialect;
+use std::ops::Range;
+
+use memchr::memchr;
+
+use super::{Decoder, Dialect};
 use crate::event::Event;
 
 /// A template that was learnt this often without ever being of use is not worth learning again.
 const MAX_USELESS: u32 = 16;
+
+/// A longer record is no token, and to learn from it would cost more than to parse it.
+const MAX_LEARNT_BYTES: usize = 16 << 10;
 
 /// The templates of one stream: the last record's.
 #[derive(Debug)]
@@ -24,28 +31,32 @@ impl Templates {
         Self { dialect, current: None, useless: 0 }
     }
 
-    /// Decodes a frame that is like the last one: its event, or none when its text is empty. The outer `None` says
-    /// that the frame is not alike.
+    /// The event of a frame that is like the last one and has text.
     #[inline]
-    pub(super) fn decode(&mut self, frame: &[u8]) -> Option<Option<Event>> {
+    pub(super) fn decode(&mut self, frame: &[u8]) -> Option<Event> {
         let template = self.current.as_ref()?;
         let text = template.read(frame)?;
         self.useless = 0;
-        Some((!text.is_empty()).then(|| template.kind.event(text)))
+        Some(template.kind.event(text))
     }
 
     /// Takes `frame`, which the general parser decoded to `event` alone, as the new template if it is fit for one.
     pub(super) fn learn(&mut self, frame: &[u8], event: &Event) {
-        if self.useless == MAX_USELESS {
+        if self.useless == MAX_USELESS || frame.len() > MAX_LEARNT_BYTES {
             return;
         }
         self.useless += 1;
-        let learnt = Template::of(self.dialect, frame);
-        // The general parser has the last word on what the record means.
-        let agrees = |template: &Template| {
-            template.read(frame).is_some_and(|text| template.kind.event(text) == *event)
-        };
-        self.current = learnt.filter(agrees);
+        let learnt = Template::of(self.dialect, frame).filter(|(template, text_end)| {
+            let Some(mut text) = template.read(frame) else { return false };
+            let agrees = template.kind.event(text.clone()) == *event;
+            // The same record with another text must be another text to the general parser, and nothing else: then it
+            // is this place that counts, and not one that happens to hold the same.
+            let mut other = frame.to_vec();
+            other.insert(*text_end, b'x');
+            text.push('x');
+            agrees && Decoder::event_of(self.dialect, &other) == Some(template.kind.event(text))
+        });
+        self.current = learnt.map(|(template, _)| template);
     }
 }
 
@@ -86,79 +97,140 @@ struct Template {
 }
 
 impl Template {
-    /// The template that `frame` makes: `None` unless exactly one place in it holds text.
-    fn of(dialect: Dialect, frame: &[u8]) -> Option<Self> {
+    /// The template that `frame` makes, and where its text ends: `None` unless exactly one place in it holds text.
+    fn of(dialect: Dialect, frame: &[u8]) -> Option<(Self, usize)> {
         let mut places =
             Places { dialect, json: frame, at: 0, path: Vec::new(), holes: Vec::new(), kind: None };
         places.value()?;
         let (holes, kind) = (places.holes, places.kind?);
+        let text_end = holes.iter().find(|(_, hole)| *hole == Hole::Text)?.0.end;
         let mut parts = Vec::with_capacity(holes.len());
         let mut from = 0;
         for (range, hole) in holes {
             parts.push((frame[from..range.start].into(), hole));
             from = range.end;
         }
-        Some(Self { kind, parts, end: frame[from..].into() })
+        Some((Self { kind, parts, end: frame[from..].into() }, text_end))
     }
 
-    /// The text of a frame that equals this template outside the holes.
+    /// The text of a frame that equals this template outside the holes. Without text the frame is not alike: another
+    /// field may then take its place.
     #[inline]
     fn read(&self, frame: &[u8]) -> Option<String> {
-        let mut text = None;
         let mut rest = frame;
+        let mut text = (&[][..], false);
         for (literal, hole) in &self.parts {
             rest = rest.strip_prefix(&**literal)?;
             match hole {
                 Hole::Text => {
-                    let (read, after) = read_string(rest)?;
-                    text = Some(read);
-                    rest = after;
+                    let (length, escaped) = string_length(rest)?;
+                    text = (&rest[..length], escaped);
+                    rest = &rest[length..];
                 }
-                Hole::Timestamp => rest = skip_timestamp(rest),
-                Hole::Number => rest = skip_number(rest)?,
+                Hole::Timestamp => rest = &rest[plain_length(rest)?..],
+                Hole::Number => rest = &rest[number_length(rest)?..],
             }
         }
-        if rest == &*self.end { text } else { None }
+        match text {
+            _ if rest != &*self.end => None,
+            ([], _) => None,
+            (written, false) => Some(std::str::from_utf8(written).ok()?.to_owned()),
+            (written, true) => unescape(written),
+        }
     }
 }
 
-/// Reads the inside of a JSON string up to its closing quote, which is left in place.
+/// Up to where a string is as it is written: the place of the first quote, backslash or control character, or, for
+/// `ASCII` text only, other character beyond.
 #[inline]
-fn read_string(rest: &[u8]) -> Option<(String, &[u8])> {
-    let end = rest.iter().position(|b| matches!(b, b'"' | b'\\' | 0..=0x1f))?;
-    match rest[end] {
-        b'"' => Some((std::str::from_utf8(&rest[..end]).ok()?.to_owned(), &rest[end..])),
-        b'\\' => read_escaped(rest, end),
-        _ => None,
+fn written_length<const ASCII: bool>(rest: &[u8]) -> Option<usize> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGHS: u64 = ONES << 7;
+    // Eight bytes at a time. Each term has the high bit of a byte set that is below a bound; what a borrow sets in
+    // addition stands above the first such byte, so the lowest bit is true.
+    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word;
+    let mut at = 0;
+    while let Some(bytes) = rest[at..].first_chunk::<8>() {
+        let word = u64::from_le_bytes(*bytes);
+        let quote = below(word ^ (ONES * u64::from(b'"')), 1);
+        let backslash = below(word ^ (ONES * u64::from(b'\\')), 1);
+        let beyond = if ASCII { word } else { 0 };
+        let found = (below(word, 0x20) | quote | backslash | beyond) & HIGHS;
+        if found != 0 {
+            return Some(at + found.trailing_zeros() as usize / 8);
+        }
+        at += 8;
     }
+    let is_found = |b: &u8| matches!(b, b'"' | b'\\' | 0..0x20) || ASCII && !b.is_ascii();
+    Some(at + rest[at..].iter().position(is_found)?)
 }
 
-/// The same for a string with escapes, the first of them at `escape`.
-fn read_escaped(rest: &[u8], escape: usize) -> Option<(String, &[u8])> {
-    let mut end = escape;
-    while rest.get(end)? != &b'"' {
-        end += if rest[end] == b'\\' { 2 } else { 1 };
+/// The length of the inside of a JSON string, and whether it holds escapes. They may still be malformed.
+#[inline]
+fn string_length(rest: &[u8]) -> Option<(usize, bool)> {
+    let mut end = written_length::<false>(rest)?;
+    let mut escaped = false;
+    while rest[end] == b'\\' {
+        escaped = true;
+        let next = end + 2;
+        end = next + written_length::<false>(rest.get(next..)?)?;
     }
-    let mut quoted = Vec::with_capacity(end + 2);
-    quoted.push(b'"');
-    quoted.extend_from_slice(&rest[..=end]);
-    let text = serde_json::from_slice(&quoted).ok()?;
-    Some((text, &rest[end..]))
+    (rest[end] == b'"').then_some((end, escaped))
 }
 
-/// Skips the characters of a timestamp, all of which are plain inside a JSON string.
-#[inline]
-fn skip_timestamp(rest: &[u8]) -> &[u8] {
-    let end = rest.iter().position(|b| !matches!(b, b'0'..=b':' | b'T' | b'Z' | b'-' | b'+' | b'.'));
-    &rest[end.unwrap_or(rest.len())..]
+/// The text of a string with escapes; `None` when one is malformed or lacks its other half.
+fn unescape(written: &[u8]) -> Option<String> {
+    let mut text = String::with_capacity(written.len());
+    let mut rest = written;
+    while let Some(at) = memchr(b'\\', rest) {
+        text.push_str(std::str::from_utf8(&rest[..at]).ok()?);
+        let (escape, after) = rest[at + 1..].split_first()?;
+        rest = after;
+        text.push(match escape {
+            b'"' | b'\\' | b'/' => char::from(*escape),
+            b'b' => '\u{8}',
+            b'f' => '\u{c}',
+            b'n' => '\n',
+            b'r' => '\r',
+            b't' => '\t',
+            b'u' => {
+                let high;
+                (high, rest) = code_unit(rest)?;
+                let mut low = None;
+                if let (0xd800..0xdc00, Some(second)) = (high, rest.strip_prefix(b"\\u")) {
+                    let unit;
+                    (unit, rest) = code_unit(second)?;
+                    low = Some(unit);
+                }
+                char::decode_utf16([high].into_iter().chain(low)).next()?.ok()?
+            }
+            _ => return None,
+        });
+    }
+    text.push_str(std::str::from_utf8(rest).ok()?);
+    Some(text)
 }
 
-/// Skips a whole number as JSON allows it.
+/// The UTF-16 code unit of an escape, from its four digits, and what follows them.
+fn code_unit(rest: &[u8]) -> Option<(u16, &[u8])> {
+    let (digits, after) = rest.split_first_chunk::<4>()?;
+    let digit = |unit, b: &u8| Some(unit << 4 | char::from(*b).to_digit(16)? as u16);
+    Some((digits.iter().try_fold(0, digit)?, after))
+}
+
+/// The length of the inside of a string without meaning, if it is plain ASCII.
 #[inline]
-fn skip_number(rest: &[u8]) -> Option<&[u8]> {
+fn plain_length(rest: &[u8]) -> Option<usize> {
+    let end = written_length::<true>(rest)?;
+    (rest[end] == b'"').then_some(end)
+}
+
+/// The length of a whole number as JSON allows it.
+#[inline]
+fn number_length(rest: &[u8]) -> Option<usize> {
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     match rest.first()? {
-        b'1'..=b'9' if digits <= 18 => Some(&rest[digits..]),
+        b'1'..=b'9' if digits <= 18 => Some(digits),
         _ => None,
     }
 }
@@ -169,7 +241,7 @@ struct Places<'a> {
     json: &'a [u8],
     at: usize,
     path: Vec<&'a [u8]>,
-    holes: Vec<(std::ops::Range<usize>, Hole)>,
+    holes: Vec<(Range<usize>, Hole)>,
     kind: Option<Kind>,
 }
 
@@ -236,7 +308,7 @@ impl<'a> Places<'a> {
     }
 
     /// A string's inside; the cursor moves behind its closing quote.
-    fn string(&mut self) -> Option<std::ops::Range<usize>> {
+    fn string(&mut self) -> Option<Range<usize>> {
         if self.peek()? != b'"' {
             return None;
         }
@@ -250,7 +322,7 @@ impl<'a> Places<'a> {
     }
 
     /// A string value. `None` when the record is not fit for a template.
-    fn leaf(&mut self, inside: std::ops::Range<usize>) -> Option<()> {
+    fn leaf(&mut self, inside: Range<usize>) -> Option<()> {
         let path: &[&[u8]] = &self.path;
         let kind = match (self.dialect, path) {
             (Dialect::Ollama, [b"created_at"]) => {
@@ -275,7 +347,7 @@ impl<'a> Places<'a> {
         Some(())
     }
 
-    fn number(&mut self, place: std::ops::Range<usize>) {
+    fn number(&mut self, place: Range<usize>) {
         let whole = self.json[place.clone()].iter().all(u8::is_ascii_digit);
         if self.dialect == Dialect::OpenAi && whole && self.path == [b"created"] {
             self.holes.push((place, Hole::Number));

@@ -128,6 +128,7 @@ impl Framer {
     ///
     /// # Errors
     /// [`LineTooLong`], again at every call: such a body cannot be read on.
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
         if self.too_long {
             return Err(LineTooLong { limit: self.limit });

@@ -6,6 +6,7 @@ use memchr::memchr;
 use super::{Framer, LineTooLong, is_blank};
 
 impl Framer {
+    #[inline]
     pub(super) fn next_ndjson(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
         loop {
             let (line, next) = match self.search(|bytes| memchr(b'\n', bytes)) {

@@ -3,13 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod after_the_end;
+mod api;
 mod bounds;
 mod chunks;
 mod clocks;
 mod corpus;
 mod errors;
 mod host;
+mod model;
+mod operations;
 mod prefixes;
 mod retry;
 mod support;
+mod template;
 mod wire;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::catalog::{Catalog, Entry, Place};
+use super::options::DEFAULT_CONTEXT;
 use super::request::Named;
 use super::response::{Body, json as respond};
 use crate::config::KeepAlive;
@@ -74,7 +75,7 @@ fn running(entry: &Entry, remaining: KeepAlive) -> Value {
         "details": details(entry),
         "expires_at": expires_at.to_string(),
         "size_vram": 0,
-        "context_length": entry.description.context,
+        "context_length": entry.description.context.min(DEFAULT_CONTEXT),
     })
 }
 

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use crate::engine::sample::Sampling;
 
 /// Context of a user's model where the request does not say, in tokens; Ollama's own default.
-const DEFAULT_CONTEXT: usize = 4096;
+pub(crate) const DEFAULT_CONTEXT: usize = 4096;
 /// An answer without a limit of its own ends after this many contexts, as in Ollama.
 const CONTEXTS_PER_ANSWER: usize = 10;
 

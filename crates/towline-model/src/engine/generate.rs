@@ -23,7 +23,7 @@ const MAX_CACHE_BYTES: usize = 8 * 1024 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Model {
     pub(crate) llama: Llama,
-    pub(crate) tokenizer: Tokenizer,
+    pub(crate) tokenizer: Arc<Tokenizer>,
 }
 
 /// What a request asks of the engine.
@@ -94,16 +94,16 @@ pub(crate) trait Sink {
 }
 
 impl Model {
-    /// Loads a model.
+    /// Loads a model's weights.
     ///
     /// # Errors
     /// See [`LoadError`].
     pub(crate) fn load<R: Read + Seek>(
         header: &Header,
+        tokenizer: Arc<Tokenizer>,
         source: &mut R,
         threads: Option<NonZeroUsize>,
     ) -> Result<Self, LoadError> {
-        let tokenizer = Tokenizer::load(header)?;
         let llama = Llama::load(header, source, threads)?;
         if tokenizer.vocabulary() > llama.vocabulary() {
             return Err(LoadError::malformed(
@@ -337,7 +337,8 @@ mod tests {
     fn model(threads: usize) -> Arc<Model> {
         let mut source = Cursor::new(builtin::WEIGHTS);
         let header = Header::read(&mut source).unwrap();
-        Arc::new(Model::load(&header, &mut source, NonZeroUsize::new(threads)).unwrap())
+        let tokenizer = Arc::new(Tokenizer::load(&header).unwrap());
+        Arc::new(Model::load(&header, tokenizer, &mut source, NonZeroUsize::new(threads)).unwrap())
     }
 
     fn greedy(context: usize) -> Settings {

@@ -11,15 +11,16 @@ use crate::describe::Description;
 use crate::engine::generate::{Cancelled, Model, Piece, Settings, Sink, Slot};
 use crate::engine::sample::Sampling;
 use crate::error::LoadError;
+use crate::text::tokenizer::Tokenizer;
 
-fn describe(bytes: &[u8]) -> Result<Description, LoadError> {
+fn describe(bytes: &[u8]) -> Result<(Description, Tokenizer), LoadError> {
     Description::read(&mut Cursor::new(bytes))
 }
 
 /// Everything that is done with a file before it answers.
 fn load(bytes: &[u8]) -> Result<Model, LoadError> {
-    let description = describe(bytes)?;
-    Model::load(&description.header, &mut Cursor::new(bytes), None)
+    let (description, tokenizer) = describe(bytes)?;
+    Model::load(&description.header, Arc::new(tokenizer), &mut Cursor::new(bytes), None)
 }
 
 /// A file with these keys and tensors; the data of all tensors are zeros.

@@ -13,21 +13,25 @@ use crate::serve::service::Service;
 /// Runs a user's model until the parent process is gone or the model's time is over. This is the whole life of the
 /// process that a [`Runner`](crate::Runner) starts; `errand` is its last argument.
 ///
-/// Standard input and output belong to this call: nothing else may read or write them.
+/// Standard input and output belong to this call: nothing else may read or write them. It blocks its thread, and runs on
+/// one of its own, so it may be called from anywhere.
 ///
 /// # Errors
 /// When the errand is not one that a parent gave, or its model cannot be loaded.
 pub fn run_child(errand: &str) -> Result<(), Error> {
     let errand: Errand = serde_json::from_str(errand)
         .map_err(|error| Error::Config(format!("not an errand for a model process: {error}")))?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::Config(format!("cannot start a runtime: {error}")))?;
-    let result = runtime.block_on(serve(errand));
-    // Standard input may still be read by a thread that cannot be interrupted.
-    runtime.shutdown_background();
-    result
+    let running = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Error::Config(format!("cannot start a runtime: {error}")))?;
+        let result = runtime.block_on(serve(errand));
+        // Standard input may still be read by a thread that cannot be interrupted.
+        runtime.shutdown_background();
+        result
+    });
+    running.join().unwrap_or_else(|_| Err(Error::Config("the model process failed".into())))
 }
 
 async fn serve(errand: Errand) -> Result<(), Error> {

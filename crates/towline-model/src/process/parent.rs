@@ -10,8 +10,9 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
-use tokio::process::{Child, Command};
+use tokio::process::Command;
 use tokio::sync::Mutex;
+use tokio::task::JoinSet;
 
 use super::Errand;
 use super::forward::{ENDED, Forwarded};
@@ -24,37 +25,47 @@ use crate::config::Runner;
 pub(crate) struct ChildModel {
     runner: Runner,
     errand: Errand,
-    running: Mutex<Option<Running>>,
+    processes: Mutex<Processes>,
 }
 
-#[derive(Debug)]
-struct Running {
+/// The process that takes requests, and those that only finish what they began.
+#[derive(Debug, Default)]
+struct Processes {
+    current: Option<Link>,
+    /// How many were started.
+    started: u64,
+    /// One task per process: it drives the pipes, and ends the process when they are closed.
+    drivers: JoinSet<()>,
+}
+
+/// A way to ask one process.
+#[derive(Debug, Clone)]
+struct Link {
     requests: SendRequest<Full<Bytes>>,
-    /// Ends the process when it is dropped.
-    _child: Child,
+    number: u64,
 }
 
 impl ChildModel {
     pub(crate) fn new(runner: Runner, errand: Errand) -> Self {
-        Self { runner, errand, running: Mutex::new(None) }
+        Self { runner, errand, processes: Mutex::default() }
     }
 
     /// Hands a request to the child and waits for the head of its answer.
     ///
-    /// A child ends by itself some time after its last request. If that happens just now, the request goes to a new
-    /// one: nothing of the answer had come yet.
+    /// A child takes no more requests once its model's time is over. If that happens just now, the request goes to a
+    /// new one: nothing of the answer had come yet.
     ///
     /// Cancel safety: dropping the future cancels the request.
     pub(crate) async fn forward(&self, path: &str, body: Bytes) -> Result<Response<Body>, ApiError> {
         let mut response = None;
         for _ in 0..2 {
-            let mut requests = self.requests().await?;
-            match requests.send_request(request(Method::POST, path, body.clone())).await {
+            let mut link = self.link().await?;
+            match link.requests.send_request(request(Method::POST, path, body.clone())).await {
                 Ok(answer) => {
                     response = Some(answer);
                     break;
                 }
-                Err(_) => self.forget_closed().await,
+                Err(_) => self.forget(link.number).await,
             }
         }
         let response = response.ok_or_else(|| ApiError::Engine(ENDED.into()))?;
@@ -73,52 +84,48 @@ impl ChildModel {
     ///
     /// Cancel safety: cancellation safe.
     pub(crate) async fn ps(&self) -> Vec<Value> {
-        let requests = match self.running.lock().await.as_ref() {
-            Some(running) if !running.requests.is_closed() => running.requests.clone(),
-            Some(_) | None => return Vec::new(),
-        };
-        self.ask(requests).await.unwrap_or_default()
-    }
-
-    async fn ask(&self, mut requests: SendRequest<Full<Bytes>>) -> Option<Vec<Value>> {
-        let answer: Response<Incoming> =
-            requests.send_request(request(Method::GET, "/api/ps", Bytes::new())).await.ok()?;
-        let body = answer.into_body().collect().await.ok()?.to_bytes();
-        let mut listing: Value = serde_json::from_slice(&body).ok()?;
-        match listing.get_mut("models").map(Value::take) {
-            Some(Value::Array(models)) => Some(models),
-            Some(_) | None => None,
+        let link = self.processes.lock().await.current.clone();
+        match link {
+            Some(link) => ask_ps(link.requests).await.unwrap_or_default(),
+            None => Vec::new(),
         }
     }
 
-    /// Ends the child.
+    /// Ends every process.
     ///
     /// Cancel safety: cancellation safe.
     pub(crate) async fn stop(&self) {
-        *self.running.lock().await = None;
+        let mut processes = self.processes.lock().await;
+        processes.current = None;
+        processes.drivers.shutdown().await;
     }
 
-    async fn forget_closed(&self) {
-        let mut running = self.running.lock().await;
-        if running.as_ref().is_some_and(|running| running.requests.is_closed()) {
-            *running = None;
+    /// Sends no more requests to a process; what it answers goes on.
+    async fn forget(&self, number: u64) {
+        let current = &mut self.processes.lock().await.current;
+        if current.as_ref().is_some_and(|link| link.number == number) {
+            *current = None;
         }
     }
 
-    async fn requests(&self) -> Result<SendRequest<Full<Bytes>>, ApiError> {
-        let mut running = self.running.lock().await;
-        if let Some(running) = running.as_ref().filter(|running| !running.requests.is_closed()) {
-            return Ok(running.requests.clone());
+    async fn link(&self) -> Result<Link, ApiError> {
+        let mut processes = self.processes.lock().await;
+        if let Some(link) = processes.current.as_ref().filter(|link| !link.requests.is_closed()) {
+            return Ok(link.clone());
         }
-        // The old process, if any, is gone before a new one takes its memory.
-        *running = None;
-        let started = self.start().await?;
-        let requests = started.requests.clone();
-        *running = Some(started);
-        Ok(requests)
+        while processes.drivers.try_join_next().is_some() {}
+        let (requests, driver) = self.start().await?;
+        processes.drivers.spawn(driver);
+        processes.started += 1;
+        let link = Link { requests, number: processes.started };
+        processes.current = Some(link.clone());
+        Ok(link)
     }
 
-    async fn start(&self) -> Result<Running, ApiError> {
+    /// Starts a process; what drives its pipes must be run.
+    async fn start(
+        &self,
+    ) -> Result<(SendRequest<Full<Bytes>>, impl Future<Output = ()> + Send + use<>), ApiError> {
         let cannot = |error: &dyn std::fmt::Display| {
             let program = self.runner.program.display();
             ApiError::Engine(format!("cannot start the model process {program}: {error}"))
@@ -139,15 +146,23 @@ impl ChildModel {
         let io = TokioIo::new(tokio::io::join(output, input));
         let ended = |_| ApiError::Engine(ENDED.into());
         let (requests, connection) = http2::handshake(TokioExecutor::new(), io).await.map_err(ended)?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "drives the pipes until the child or its model is dropped"
-        )]
-        tokio::spawn(async move {
+        let driver = async move {
             // Whatever ends the connection is told to each request that is on it.
             drop(connection.await);
-        });
-        Ok(Running { requests, _child: child })
+            drop(child);
+        };
+        Ok((requests, driver))
+    }
+}
+
+async fn ask_ps(mut requests: SendRequest<Full<Bytes>>) -> Option<Vec<Value>> {
+    let answer: Response<Incoming> =
+        requests.send_request(request(Method::GET, "/api/ps", Bytes::new())).await.ok()?;
+    let body = answer.into_body().collect().await.ok()?.to_bytes();
+    let mut listing: Value = serde_json::from_slice(&body).ok()?;
+    match listing.get_mut("models").map(Value::take) {
+        Some(Value::Array(models)) => Some(models),
+        Some(_) | None => None,
     }
 }
 

@@ -24,7 +24,7 @@ use crate::api::request::{Named, parse};
 use crate::api::response::{Body, whole};
 use crate::api::{answer, embed, listing};
 use crate::builtin;
-use crate::config::{Config, Source};
+use crate::config::{Config, Runner, Source};
 use crate::engine::sample::Sampling;
 use crate::error::Error;
 use crate::process::{ChildModel, Errand};
@@ -283,8 +283,9 @@ fn entry(source: &Source, config: &Config, changed: &Arc<Notify>) -> Result<Entr
         }
     };
     let name = qualified(&name);
-    let description =
-        weights.describe().map_err(|source| Error::Load { name: name.clone(), source }).map(Arc::new)?;
+    let (description, tokenizer) =
+        weights.describe().map_err(|source| Error::Load { name: name.clone(), source })?;
+    let description = Arc::new(description);
     let modified = weights.modified().and_then(|time| Timestamp::try_from(time).ok());
     let (sampling, parameters, about): (_, &[_], _) = match source {
         Source::Builtin => (
@@ -300,6 +301,7 @@ fn entry(source: &Source, config: &Config, changed: &Arc<Notify>) -> Result<Entr
     };
     let place = match (source, &config.runner) {
         (Source::Gguf { path, threads, .. }, Some(runner)) => {
+            check_program(runner)?;
             let errand = Errand {
                 path: path.clone(),
                 name: name.clone(),
@@ -311,7 +313,7 @@ fn entry(source: &Source, config: &Config, changed: &Arc<Notify>) -> Result<Entr
         }
         (Source::Builtin, _) | (Source::Gguf { .. }, None) => {
             let changed = Arc::clone(changed);
-            let resident = Resident::new(weights, Arc::clone(&description), limits, changed);
+            let resident = Resident::new(weights, Arc::clone(&description), tokenizer, limits, changed);
             Place::Here(Here {
                 resident: Arc::new(resident),
                 sampling,
@@ -328,6 +330,17 @@ fn entry(source: &Source, config: &Config, changed: &Arc<Notify>) -> Result<Entr
         parameters,
         place,
     })
+}
+
+/// A program that is named by its path must be there; a bare name is looked up when it is started.
+fn check_program(runner: &Runner) -> Result<(), Error> {
+    if runner.program.components().count() == 1 {
+        return Ok(());
+    }
+    match runner.program.metadata() {
+        Ok(_) => Ok(()),
+        Err(source) => Err(Error::Spawn { program: runner.program.clone(), source }),
+    }
 }
 
 /// A file's name without its ending, as a model's name.

@@ -119,25 +119,82 @@ fn a_process_ends_with_its_model_and_the_next_request_starts_another() {
 }
 
 #[test]
+fn an_answer_goes_on_while_its_model_is_unloaded_and_loaded_again() {
+    let parent = Parent::start("goes-on", Some(50.0));
+    let mut first = parent.server.client();
+    let mut answer = first.post(
+        "/api/generate",
+        r#"{"model":"mine","prompt":"What is a river?","options":{"num_predict":30,"temperature":0}}"#,
+    );
+    assert!(answer.line().is_some());
+    let mut second = parent.server.client();
+    let unload = r#"{"model":"mine","keep_alive":0}"#;
+    assert_eq!(second.post("/api/generate", unload).json()["done_reason"], "unload");
+    assert_eq!(second.post("/api/generate", SHORT).json()["done"], true);
+    let records: Vec<Value> = lines(answer).collect();
+    assert_eq!(records.last().unwrap()["done"], true);
+}
+
+/// The children of a process, as Linux lists them.
+#[cfg(target_os = "linux")]
+fn children_of(id: u32) -> Vec<u32> {
+    let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    listed.split_whitespace().map(|id| id.parse().unwrap()).collect()
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_process_ends_when_its_parent_is_killed() {
+    use std::io::BufRead;
+
+    let mut parent = Command::new(program())
+        .args(["serve", "--listen", "127.0.0.1:0", "--gguf", FILE])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    std::io::BufReader::new(parent.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    let address = line.trim().strip_prefix("listening on http://").unwrap().parse().unwrap();
+    let ask = SHORT.replace("mine", "brook-q8_0");
+    assert_eq!(crate::client::Client::connect(address).post("/api/generate", &ask).json()["done"], true);
+    let children = children_of(parent.id());
+    assert_eq!(children.len(), 1);
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    let state = |id: u32| {
+        let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+        stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next())
+    };
+    // Gone, or waiting for whoever collects orphans.
+    while state(children[0]).is_some_and(|state| state != 'Z') {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
 fn a_client_that_leaves_frees_the_processs_slot_too() {
-    let ids = Parent::start("leaves", Some(20.0));
-    let mut first: Vec<_> = (0..4).map(|_| ids.server.client()).collect();
+    let parent = Parent::start("leaves", Some(20.0));
+    let mut first: Vec<_> = (0..4).map(|_| parent.server.client()).collect();
     for client in &mut first {
         assert!(client.post("/api/generate", ASK).line().is_some());
     }
     drop(first);
-    assert_eq!(ids.server.client().post("/api/generate", SHORT).json()["done"], true);
+    assert_eq!(parent.server.client().post("/api/generate", SHORT).json()["done"], true);
 }
 
 #[test]
 fn a_program_that_is_no_model_process_is_an_error() {
-    let mine = Source::Gguf { path: FILE.into(), name: Some("mine".into()), threads: None };
-    for (program, text) in
-        [("/nonexistent/program", "cannot start the model process"), ("true", "ended unexpectedly")]
-    {
+    let with_program = |program: &str| {
+        let mine = Source::Gguf { path: FILE.into(), name: Some("mine".into()), threads: None };
         let runner = Runner { program: program.into(), arguments: Vec::new() };
-        let config = Config { models: vec![mine.clone()], runner: Some(runner), ..Config::default() };
-        let server = Running::start(config);
+        Running::try_start(Config { models: vec![mine], runner: Some(runner), ..Config::default() })
+    };
+    let error = with_program("/nonexistent/program").err().unwrap();
+    assert_eq!(error.to_string(), "cannot start the model process /nonexistent/program");
+    for (program, text) in
+        [("nonexistent-program", "cannot start the model process"), ("true", "ended unexpectedly")]
+    {
+        let server = with_program(program).unwrap();
         let mut client = server.client();
         let answer = client.post("/api/generate", SHORT);
         assert_eq!(answer.status, 500);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use towline_core::outcome::Outcome;
 
 use super::task::refuse_inside;
+use super::waiting::Waiting;
 use super::{EngineError, Job};
 
 /// Jobs that belong together, in the order in which they were added. Each can still be controlled on its own.
@@ -117,16 +118,24 @@ impl Group {
 
     /// Waits for the first outcome that is `wanted`; `None` when all have ended and none is.
     async fn watch(&self, wanted: impl Fn(&Outcome) -> bool) -> Option<(Job, Arc<Outcome>)> {
+        let waiting = |job: &Job| Waiting::for_news_of(&job.cell);
+        let mut live: Vec<(&Job, Waiting)> = self.jobs.iter().map(|job| (job, waiting(job))).collect();
         std::future::poll_fn(|cx| {
-            let mut live = false;
-            for job in &self.jobs {
-                match job.cell.poll(cx, || job.outcome()) {
-                    Some(outcome) if wanted(&outcome) => return Poll::Ready(Some((job.clone(), outcome))),
-                    Some(_) => {}
-                    None => live = true,
+            let mut found = None;
+            live.retain_mut(|(job, waiting)| {
+                if found.is_none()
+                    && let Poll::Ready(outcome) = waiting.poll(cx, || job.outcome())
+                {
+                    found = wanted(&outcome).then(|| ((*job).clone(), outcome));
+                    return false;
                 }
+                true
+            });
+            match found {
+                Some(found) => Poll::Ready(Some(found)),
+                None if live.is_empty() => Poll::Ready(None),
+                None => Poll::Pending,
             }
-            if live { Poll::Pending } else { Poll::Ready(None) }
         })
         .await
     }

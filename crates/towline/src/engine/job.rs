@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use towline_core::job::{Deadline, JobState};
 use towline_core::outcome::{Outcome, Reply};
 
-use super::cell::{Cell, JobInfo};
+use super::cell::Cell;
+use super::info::JobInfo;
 use super::task::refuse_inside;
 use super::{EngineError, From, Reader, lock};
 
@@ -26,7 +27,7 @@ impl fmt::Display for JobId {
 /// A handle of a background job. Clones are handles of the same job, on any thread.
 ///
 /// Dropping handles does nothing to the job: only [`cancel`](Self::cancel), a deadline or the engine's end stops it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Job {
     pub(super) cell: Arc<Cell>,
 }
@@ -132,7 +133,7 @@ impl Job {
         Ok(self.cell.block(Instant::now().checked_add(time), || self.cell.outcome()))
     }
 
-    /// Asks the same again, as a new job with the same name and limits. `None` for a task that cannot be repeated, and
+    /// Asks the same again, as a new job with the same name, group, priority and time to its deadline. `None` for a task that cannot be repeated, and
     /// when the engine is gone.
     pub fn retry(&self) -> Option<Job> {
         let shared = self.cell.shared.upgrade()?;
@@ -142,10 +143,21 @@ impl Job {
                 name: Some(info.name.to_string()),
                 group: info.group.map(|group| group.to_string()),
                 priority: self.cell.priority,
-                ..super::JobOptions::default()
+                deadline: self.cell.deadline,
             };
             super::submit::submit_stream(&shared, prepared, options)
         })
+    }
+}
+
+impl fmt::Debug for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let info = self.info();
+        f.debug_struct("Job")
+            .field("id", &info.id)
+            .field("name", &info.name)
+            .field("state", &info.state)
+            .finish_non_exhaustive()
     }
 }
 
@@ -155,10 +167,7 @@ impl IntoFuture for Job {
     type IntoFuture = Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(std::future::poll_fn(move |cx| match self.cell.poll(cx, || self.cell.outcome()) {
-            Some(outcome) => std::task::Poll::Ready(outcome),
-            None => std::task::Poll::Pending,
-        }))
+        Box::pin(async move { self.cell.wait(|| self.cell.outcome()).await })
     }
 }
 
@@ -171,8 +180,7 @@ impl IntoFuture for &Job {
     }
 }
 
-/// A job that is a future of the caller's, with what it returned.
-#[derive(Debug)]
+/// A job that is a future of the caller's, with what it returned. Clones are handles of the same task.
 pub struct Task<T> {
     /// The job.
     pub job: Job,
@@ -180,28 +188,31 @@ pub struct Task<T> {
 }
 
 impl<T> Task<T> {
-    /// Blocks until the task has ended and takes what it returned.
+    /// Blocks until the task has ended and takes what it returned. That is there once; a second call gets the outcome.
+    /// The inner error is the outcome of a task that returned nothing: it was cancelled, timed out or panicked.
     ///
     /// # Errors
-    /// The outcome when it returned nothing: it was cancelled, timed out or panicked. A value is returned once; a
-    /// second call gets the outcome.
-    pub fn wait(&self) -> Result<T, Arc<Outcome>> {
-        match self.job.wait() {
-            Ok(outcome) => self.take_value().ok_or(outcome),
-            Err(error) => Err(Arc::new(super::cell::plain_outcome(
-                towline_core::outcome::Ending::Failed(towline_core::error::Error::new(
-                    towline_core::error::ErrorKind::Task,
-                    towline_core::error::Origin::Caller,
-                    error.to_string(),
-                )),
-                Instant::now(),
-            ))),
-        }
+    /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: await the task there.
+    pub fn wait(&self) -> Result<Result<T, Arc<Outcome>>, EngineError> {
+        let outcome = self.job.wait()?;
+        Ok(self.take_value().ok_or(outcome))
     }
 
     /// Takes what the task returned, if it has.
     pub fn take_value(&self) -> Option<T> {
         lock(&self.value).take()
+    }
+}
+
+impl<T> Clone for Task<T> {
+    fn clone(&self) -> Self {
+        Self { job: self.job.clone(), value: Arc::clone(&self.value) }
+    }
+}
+
+impl<T> fmt::Debug for Task<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Task").field("job", &self.job).finish_non_exhaustive()
     }
 }
 

@@ -10,25 +10,31 @@
 //! | `submit` | the ways to make a job |
 //! | `table` | which jobs there are, which of them may run |
 //! | `cell` | one job's state, log and outcome: the only place where they change |
+//! | `info` | what a job is at one moment |
+//! | `waiting` | waiting for a job's news, by a waker or on a thread |
+//! | `budget` | how much the logs may hold, and the jobs that wait for room |
 //! | `task` | the futures that drive jobs on the runtime |
 //! | `job`, `reader`, `group` | the handles foregrounds hold |
 //! | `wake` | telling a foreground that there is something new |
 
+mod budget;
 mod cell;
 mod group;
+mod info;
 mod job;
 mod reader;
 mod start;
 mod submit;
 mod table;
 mod task;
+mod waiting;
 mod wake;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
-pub use cell::JobInfo;
 pub use group::Group;
+pub use info::JobInfo;
 pub use job::{Job, JobId, Task};
 pub use reader::{Batch, From, Reader};
 pub use start::{Engine, EngineConfig, LogOverflow, OnShutdown, ShutdownReport, WeakEngine};
@@ -68,8 +74,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 struct Shared {
     config: EngineConfig,
     table: table::Table,
-    wake: Arc<wake::Wake>,
-    runtime: tokio::runtime::Handle,
-    /// Bytes in the logs of all jobs.
-    log_bytes: std::sync::atomic::AtomicUsize,
+    wake: wake::Wake,
+    /// Gone once the engine is shut down, and with it the runtime's descriptors.
+    runtime: RwLock<Option<tokio::runtime::Handle>>,
+    budget: budget::Budget,
 }

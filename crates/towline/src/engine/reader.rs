@@ -1,7 +1,6 @@
 //! Cursors on a job's log.
 
 use std::sync::Arc;
-use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use towline_core::event::Event;
@@ -26,7 +25,8 @@ pub enum From {
 /// What was new at one read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// The events, adjacent text joined: one event for a reader that keeps up, all that is new for one that is behind.
+    /// The events: each as it came for a reader that keeps up; for one that is behind all that is new, adjacent text
+    /// joined, in batches of about 1 MiB at most.
     pub events: Vec<Event>,
     /// How many bytes of text (or events without text) were dropped from the log before this reader came to them.
     pub missed: u64,
@@ -65,7 +65,7 @@ impl Reader {
             return None;
         }
         let batch = self.cell.read(self.at)?;
-        self.take(batch)
+        Some(self.take(batch))
     }
 
     /// Blocks until there is something new. `None` after the last batch.
@@ -90,7 +90,7 @@ impl Reader {
             return Ok(None);
         }
         let (cell, at) = (Arc::clone(&self.cell), self.at);
-        Ok(self.cell.block(until, || cell.read(at)).and_then(|batch| self.take(batch)))
+        Ok(self.cell.block(until, || cell.read(at)).map(|batch| self.take(batch)))
     }
 
     /// Waits for something new. `None` after the last batch.
@@ -101,18 +101,14 @@ impl Reader {
         if self.ended {
             return None;
         }
-        let batch = std::future::poll_fn(|cx| match self.cell.poll(cx, || self.cell.read(self.at)) {
-            Some(batch) => Poll::Ready(batch),
-            None => Poll::Pending,
-        });
-        let batch = batch.await;
-        self.take(batch)
+        let batch = self.cell.wait(|| self.cell.read(self.at)).await;
+        Some(self.take(batch))
     }
 
-    fn take(&mut self, batch: Batch) -> Option<Batch> {
+    fn take(&mut self, batch: Batch) -> Batch {
         self.at = batch.next;
         self.ended = batch.outcome.is_some();
-        Some(batch)
+        batch
     }
 
     /// Whether the last batch was read.

@@ -2,14 +2,17 @@
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
-use std::sync::{Arc, Mutex, Weak, mpsc};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, Weak, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::cell::JobInfo;
+use towline_core::job::JobState;
+
+use super::budget::Budget;
 use super::table::{Changes, Table};
 use super::task::{is_inside, refuse_inside};
-use super::{EngineError, Job, JobId, Shared, lock};
+use super::wake::Wake;
+use super::{EngineError, Job, JobId, JobInfo, Shared, lock};
 
 /// What an engine can be told. Build it with `..EngineConfig::default()`.
 #[derive(Debug, Clone)]
@@ -47,7 +50,8 @@ impl Default for EngineConfig {
     }
 }
 
-/// What happens when a log is full. Text that no reader has read is never dropped.
+/// What happens when a log is full. Text that no reader has read or passed over is never dropped; a reader passes over
+/// what came before the place where it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum LogOverflow {
     /// The oldest text that some reader has read is dropped; later readers are told how much they missed. Where there
@@ -74,7 +78,8 @@ pub struct ShutdownReport {
     pub finished: Vec<JobInfo>,
     /// Jobs that were cut: cancelled, or aborted when the grace time was over.
     pub cut: Vec<JobInfo>,
-    /// Jobs whose code did not return to be stopped: their thread goes on until it does.
+    /// Jobs that could not be stopped, because their code (or that of others, on all the engine's threads) did not
+    /// return: the threads go on until it does, and the jobs stay *cancelling* until then.
     pub stuck: Vec<JobInfo>,
 }
 
@@ -92,6 +97,8 @@ pub struct Engine {
 struct Running {
     shared: Arc<Shared>,
     threads: Mutex<Option<Threads>>,
+    /// What the shutdown did, once.
+    report: OnceLock<ShutdownReport>,
 }
 
 struct Threads {
@@ -137,13 +144,13 @@ impl Engine {
         };
         let shared = Arc::new(Shared {
             table: Table::new(&config),
+            budget: Budget::new(&config),
             config,
-            wake: Arc::default(),
-            runtime: handle,
-            log_bytes: std::sync::atomic::AtomicUsize::new(0),
+            wake: Wake::default(),
+            runtime: RwLock::new(Some(handle)),
         });
         let threads = Mutex::new(Some(Threads { stop, runtime, hook: None }));
-        Ok(Self { running: Arc::new(Running { shared, threads }) })
+        Ok(Self { running: Arc::new(Running { shared, threads, report: OnceLock::new() }) })
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {
@@ -165,9 +172,10 @@ impl Engine {
         self.shared().table.forget(id.0)
     }
 
-    /// The jobs that changed since the last call: new state, new text, a new name. From the first call on.
+    /// The jobs that changed since the last call: a new job, new state, new text, new orders, a new name. The first look
+    /// finds all jobs.
     ///
-    /// It also arms the wake-up anew, so a foreground calls it once each time it is woken, and draws.
+    /// There is one such list, for one foreground. A call also arms the wake-up anew, so a foreground calls it once each time it is woken, and draws.
     pub fn changes(&self) -> Changes {
         let shared = self.shared();
         shared.table.watch();
@@ -175,8 +183,9 @@ impl Engine {
         shared.table.take_changes()
     }
 
-    /// Has `hook` called when something changed: once, until the foreground calls [`changes`](Self::changes). It runs on
-    /// a thread of its own; slow or panicking, it delays no job. Only the first hook counts: `false` for another.
+    /// Has `hook` called when something changed: once, until the foreground calls [`changes`](Self::changes), and a first
+    /// time now. It runs on a thread of its own; slow or panicking, it delays no job. A hook that holds the engine keeps
+    /// it alive: give it a [`WeakEngine`]. Only the first hook counts: `false` for another, and after the shutdown.
     ///
     /// # Errors
     /// [`EngineError::NoResources`] when the operating system gives no thread.
@@ -186,26 +195,27 @@ impl Engine {
         let Some(threads) = threads.as_mut().filter(|threads| threads.hook.is_none()) else {
             return Ok(false);
         };
-        threads.hook = Some(shared.wake.start_hook(Box::new(hook))?);
         shared.table.watch();
+        threads.hook = Some(shared.wake.start_hook(Box::new(hook))?);
         Ok(true)
     }
 
     /// A descriptor that becomes readable when something changed and stays so until [`changes`](Self::changes) is called:
-    /// for `poll`, `select`, or any event loop. Do not read from it. An eventfd on Linux, a pipe elsewhere.
+    /// for `poll`, `select`, or any event loop. It is readable at first. Do not read from it. An eventfd on Linux, a pipe
+    /// elsewhere.
     ///
     /// # Errors
     /// [`EngineError::NoResources`] when the operating system gives no descriptor.
     pub fn fd(&self) -> Result<BorrowedFd<'_>, EngineError> {
-        let descriptor = self.shared().wake.descriptor()?;
         self.shared().table.watch();
-        Ok(descriptor)
+        self.shared().wake.descriptor()
     }
 
     /// Ends the engine: takes no more jobs, lets the jobs there are finish or cancels them, waits up to `grace`, aborts
     /// what is left, and joins every thread. Blocks at most a little longer than `grace`.
     ///
-    /// Other handles of the engine stay valid, but refuse jobs. A second call finds nothing to do.
+    /// Other handles of the engine stay valid, but refuse jobs. A second call waits for the first and has its report; to
+    /// hurry the first, cancel the jobs.
     ///
     /// # Errors
     /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks.
@@ -256,11 +266,16 @@ impl WeakEngine {
 
 impl Running {
     fn shutdown(&self, on_shutdown: OnShutdown, grace: Duration) -> ShutdownReport {
+        self.report.get_or_init(|| self.end(on_shutdown, grace)).clone()
+    }
+
+    fn end(&self, on_shutdown: OnShutdown, grace: Duration) -> ShutdownReport {
         let Some(threads) = lock(&self.threads).take() else { return ShutdownReport::default() };
         let table = &self.shared.table;
         table.close();
         let jobs: Vec<Job> = table.live().into_iter().map(Job::of).collect();
         if on_shutdown == OnShutdown::Cancel {
+            table.halt();
             for job in &jobs {
                 job.cancel("the engine is shutting down");
             }
@@ -272,6 +287,7 @@ impl Running {
         let in_time = ended_within(grace);
         let late: Vec<JobId> = jobs.iter().filter(|job| job.outcome().is_none()).map(Job::id).collect();
         if !in_time {
+            table.halt();
             for job in &jobs {
                 job.cancel_now("the engine was shut down");
             }
@@ -280,12 +296,14 @@ impl Running {
         let stuck: Vec<JobId> = jobs.iter().filter(|job| job.outcome().is_none()).map(Job::id).collect();
         // A thread that is gone needs no word.
         threads.stop.send(ABORT_TIME).ok();
+        *self.shared.runtime.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.wake.close();
         // Inside one of the engine's own tasks, joining would wait for itself: the threads end on their own.
         if !is_inside() {
             drop(threads.runtime.join());
             if let Some(hook) = threads.hook
                 && hook.thread().id() != std::thread::current().id()
+                && self.shared.wake.wait_closed(ABORT_TIME)
             {
                 drop(hook.join());
             }
@@ -293,10 +311,10 @@ impl Running {
         let mut report = ShutdownReport::default();
         for job in &jobs {
             let info = job.info();
-            let completed = job.outcome().is_some_and(|outcome| outcome.is_completed());
+            let cancelled = on_shutdown == OnShutdown::Cancel && info.state == JobState::Cancelled;
             if stuck.contains(&info.id) {
                 report.stuck.push(info);
-            } else if late.contains(&info.id) || (on_shutdown == OnShutdown::Cancel && !completed) {
+            } else if late.contains(&info.id) || cancelled {
                 report.cut.push(info);
             } else {
                 report.finished.push(info);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use towline_core::api::{ChatRequest, CreateRequest, GenerateRequest, PullRequest, PushRequest};
@@ -117,35 +117,37 @@ impl Engine {
         Group::of(streams.into_iter().map(|prepared| self.submit(prepared, options.clone())))
     }
 
-    /// Runs any future as a job. Cancelling drops it at its next await.
+    /// Runs any future as a job. Cancelling drops it at its next await, as does its deadline.
+    ///
+    /// A future that holds the engine keeps it alive until it ends; give it a [`WeakEngine`](super::WeakEngine). What it
+    /// awaits of tokio's is to be made inside it: `async { sleep(time).await }`.
     pub fn spawn<T: Send + 'static>(
         &self,
         name: &str,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Task<T> {
-        self.spawn_task(JobOptions { name: Some(name.to_owned()), ..JobOptions::default() }, false, |_| {
-            future
-        })
+        self.spawn_task(name.into(), JobOptions::default(), false, |_| future)
     }
 
     /// Runs a future that knows about its own cancellation: it may clean up before it ends, and what it returns is kept.
-    /// [`Job::cancel_now`] drops it all the same.
+    /// [`Job::cancel_now`] and its deadline drop it all the same.
     pub fn spawn_with<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         options: JobOptions,
         make: impl FnOnce(TaskControl) -> F,
     ) -> Task<T> {
-        self.spawn_task(options, true, make)
+        let name = options.name.as_deref().unwrap_or("task").into();
+        self.spawn_task(name, options, true, make)
     }
 
     fn spawn_task<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
+        name: Arc<str>,
         options: JobOptions,
         cleans_up: bool,
         make: impl FnOnce(TaskControl) -> F,
     ) -> Task<T> {
         let shared = self.shared();
-        let name = options.name.as_deref().unwrap_or("task").into();
         let cell = Arc::new(Cell::new(birth(shared, options, name, None)));
         let value = Arc::new(Mutex::new(None));
         let future = make(TaskControl { cell: Arc::clone(&cell) });
@@ -183,7 +185,9 @@ fn birth(shared: &Arc<Shared>, options: JobOptions, name: Arc<str>, prepared: Op
 /// Puts the job into the table; a job that is refused ends here.
 fn admit(shared: &Arc<Shared>, cell: &Arc<Cell>) -> bool {
     let taken = shared.table.add(cell);
-    if !taken {
+    if taken {
+        shared.table.changed(cell, &shared.wake);
+    } else {
         let error = Error::new(ErrorKind::InvalidRequest, Origin::Caller, "the engine is shut down");
         cell.finish(plain_outcome(Ending::Failed(error), Instant::now()));
     }
@@ -195,7 +199,10 @@ fn admit(shared: &Arc<Shared>, cell: &Arc<Cell>) -> bool {
     reason = "the engine owns its jobs: the table knows each and shutdown ends it"
 )]
 fn start(shared: &Shared, task: impl Future<Output = ()> + Send + 'static) {
-    drop(shared.runtime.spawn(task));
+    // A task that comes after the runtime's end is dropped, and so ends its job.
+    if let Some(runtime) = &*shared.runtime.read().unwrap_or_else(PoisonError::into_inner) {
+        drop(runtime.spawn(task));
+    }
 }
 
 /// A running task's own view of its job.
@@ -210,11 +217,7 @@ impl TaskControl {
     /// # Cancel safety
     /// Safe.
     pub async fn cancelled(&self) {
-        std::future::poll_fn(|cx| match self.cell.poll(cx, || self.cell.cancel_requested()) {
-            Some(()) => std::task::Poll::Ready(()),
-            None => std::task::Poll::Pending,
-        })
-        .await;
+        self.cell.wait(|| self.cell.cancel_requested()).await;
     }
 
     /// Whether the job was told to stop.
@@ -222,8 +225,27 @@ impl TaskControl {
         self.cell.cancel_requested().is_some()
     }
 
-    /// Appends an event to the job's log, for its readers.
-    pub fn emit(&self, event: Event) {
-        self.cell.emit(event);
+    /// Appends an event to the job's log, for its readers. Waits while the log is full; without effect once the job has
+    /// ended.
+    ///
+    /// # Cancel safety
+    /// When the future is dropped before its end, the event was not appended.
+    pub async fn emit(&self, event: Event) {
+        let mut unsent = Some(event);
+        let sent = || {
+            if let Some(Err(event)) = unsent.take().map(|event| self.cell.emit(event)) {
+                unsent = Some(event);
+            }
+            (unsent.is_none() || self.cell.outcome().is_some()).then_some(())
+        };
+        self.cell.wait(sent).await;
+    }
+
+    /// Appends an event to the job's log unless that is full.
+    ///
+    /// # Errors
+    /// The event, when the log is full or the job has ended.
+    pub fn try_emit(&self, event: Event) -> Result<(), Event> {
+        self.cell.emit(event)
     }
 }

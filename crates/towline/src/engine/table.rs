@@ -1,15 +1,17 @@
 //! Which jobs there are, which of them may run, and which have changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use super::budget::Budget;
 use super::cell::Cell;
 use super::wake::Wake;
 use super::{EngineConfig, Job, JobInfo, lock};
 
 /// The most changed jobs that are listed one by one; beyond, all are reported.
-const MAX_LISTED_CHANGES: usize = 65_536;
+const MAX_LISTED_CHANGES: usize = 4_096;
 
 /// The job table of one engine.
 #[derive(Debug)]
@@ -28,13 +30,28 @@ pub(super) struct Table {
 struct Jobs {
     /// No new job is taken.
     closed: bool,
-    live: HashMap<u64, Arc<Cell>>,
-    ended: BTreeMap<u64, Arc<Cell>>,
+    /// None of those that wait may run any more.
+    halted: bool,
+    known: HashMap<u64, Known, BuildHasherDefault<OwnNumber>>,
+    /// The numbers of the jobs that have ended, in the order in which they did; those that were forgotten leave a gap.
+    ended: VecDeque<Option<u64>>,
+    /// How many of the ended are known.
+    kept: usize,
+    /// The place of the first in `ended`, counted from the first ever.
+    first_end: u64,
     running: usize,
-    /// Jobs that wait, by their server: the first of each is the next of its server.
+    queued: usize,
     hosts: HashMap<Option<Arc<str>>, Host>,
 }
 
+#[derive(Debug)]
+struct Known {
+    cell: Arc<Cell>,
+    /// Its place among the ended.
+    ended: Option<u64>,
+}
+
+/// The jobs of one server; without a name, those that need none.
 #[derive(Debug, Default)]
 struct Host {
     running: usize,
@@ -45,6 +62,7 @@ struct Host {
 #[derive(Debug, Default)]
 struct Listed {
     cells: Vec<Arc<Cell>>,
+    /// More changed than are listed: then none is, and all are reported.
     overflowed: bool,
 }
 
@@ -53,7 +71,8 @@ struct Listed {
 pub struct Changes {
     /// Each changed job as it is now, in the order in which they first changed.
     pub jobs: Vec<JobInfo>,
-    /// So many jobs changed that all were listed: those that are missing are gone.
+    /// All jobs are listed, oldest first, because so many changed or because this is the first look: those that are
+    /// missing are forgotten.
     pub all: bool,
 }
 
@@ -80,66 +99,61 @@ impl Table {
         if jobs.closed {
             return false;
         }
-        jobs.live.insert(cell.id, Arc::clone(cell));
-        if cell.host.is_none() && jobs.running < self.max_running && jobs.hosts.is_empty() {
-            // The common case: no queue anywhere and no limit that could bite.
-            jobs.running += 1;
+        jobs.known.insert(cell.id, Known { cell: Arc::clone(cell), ended: None });
+        let waits = jobs.queued > 0
+            || jobs.running >= self.max_running
+            || (cell.host.is_some() && jobs.host(cell).running >= self.max_per_host);
+        if waits {
+            jobs.queued += 1;
+            jobs.host(cell).queue.insert(place(cell), Arc::clone(cell));
+            // Those that wait may all be waiting for another server.
+            let next = self.next(&mut jobs);
+            drop(jobs);
+            admit(next);
+        } else {
+            jobs.begin(cell);
             drop(jobs);
             cell.admit();
-            return true;
         }
-        let host = jobs.hosts.entry(cell.host.clone()).or_default();
-        host.queue.insert((-i64::from(cell.priority), cell.id), Arc::clone(cell));
-        self.admit_from(jobs);
         true
     }
 
     /// A job has ended: it leaves the queue or makes room for another, and is kept for a while.
     pub(super) fn ended(&self, cell: &Arc<Cell>) {
         let mut jobs = lock(&self.jobs);
-        if jobs.live.remove(&cell.id).is_none() {
-            return;
+        let end = jobs.first_end + jobs.ended.len() as u64;
+        match jobs.known.get_mut(&cell.id) {
+            Some(known) if known.ended.is_none() => known.ended = Some(end),
+            Some(_) | None => return,
         }
-        jobs.ended.insert(cell.id, Arc::clone(cell));
-        let mut forgotten = Vec::new();
-        while jobs.ended.len() > self.max_ended {
-            forgotten.extend(jobs.ended.pop_first());
-        }
-        match jobs.hosts.get_mut(&cell.host) {
-            Some(host) => {
-                if host.queue.remove(&(-i64::from(cell.priority), cell.id)).is_none() {
-                    host.running = host.running.saturating_sub(1);
-                    jobs.running = jobs.running.saturating_sub(1);
-                }
-            }
-            None => jobs.running = jobs.running.saturating_sub(1),
-        }
-        self.admit_from(jobs);
-        // Cells may be freed here, outside the lock.
+        jobs.ended.push_back(Some(cell.id));
+        jobs.kept += 1;
+        jobs.leave(cell);
+        let forgotten = if jobs.kept > self.max_ended { jobs.forget_oldest() } else { None };
+        let next = self.next(&mut jobs);
+        drop(jobs);
+        // Cells are freed outside the lock.
         drop(forgotten);
+        admit(next);
     }
 
-    /// Lets jobs run while there is room, the highest priority and then the oldest first.
-    fn admit_from(&self, mut jobs: std::sync::MutexGuard<'_, Jobs>) {
-        let mut admitted = Vec::new();
-        while jobs.running < self.max_running {
-            let next = jobs
-                .hosts
-                .iter()
-                .filter(|(name, host)| name.is_none() || host.running < self.max_per_host)
-                .filter_map(|(name, host)| Some((*host.queue.keys().next()?, name.clone())))
-                .min_by_key(|(key, _)| *key);
-            let Some((key, name)) = next else { break };
-            let Some(host) = jobs.hosts.get_mut(&name) else { break };
-            admitted.extend(host.queue.remove(&key));
-            host.running += 1;
-            jobs.running += 1;
+    /// The job that may run now, the one of highest priority and then the oldest; it counts as running. A job that ends
+    /// or is added makes room for one at most, since there was none before.
+    fn next(&self, jobs: &mut Jobs) -> Option<Arc<Cell>> {
+        if jobs.queued == 0 || jobs.halted || jobs.running >= self.max_running {
+            return None;
         }
-        jobs.hosts.retain(|_, host| host.running > 0 || !host.queue.is_empty());
-        drop(jobs);
-        for cell in admitted {
-            cell.admit();
-        }
+        let next = jobs
+            .hosts
+            .iter()
+            .filter(|(name, host)| name.is_none() || host.running < self.max_per_host)
+            .filter_map(|(_, host)| host.queue.first_key_value())
+            .min_by_key(|(place, _)| **place)
+            .map(|(_, cell)| Arc::clone(cell))?;
+        jobs.host(&next).queue.remove(&place(&next));
+        jobs.queued -= 1;
+        jobs.begin(&next);
+        Some(next)
     }
 
     /// Takes no further job.
@@ -147,35 +161,61 @@ impl Table {
         lock(&self.jobs).closed = true;
     }
 
+    /// Lets none of those that wait run any more: the room that a job makes by being stopped is for nobody.
+    pub(super) fn halt(&self) {
+        lock(&self.jobs).halted = true;
+    }
+
     /// The jobs that have not ended, oldest first.
     pub(super) fn live(&self) -> Vec<Arc<Cell>> {
-        let mut cells: Vec<_> = lock(&self.jobs).live.values().cloned().collect();
-        cells.sort_by_key(|cell| cell.id);
-        cells
+        self.listed(|known| known.ended.is_none())
     }
 
     /// All jobs that are known, oldest first.
     pub(super) fn all(&self) -> Vec<Arc<Cell>> {
+        self.listed(|_| true)
+    }
+
+    fn listed(&self, wanted: impl Fn(&Known) -> bool) -> Vec<Arc<Cell>> {
         let jobs = lock(&self.jobs);
-        let mut cells: Vec<_> = jobs.live.values().chain(jobs.ended.values()).cloned().collect();
+        let wanted = jobs.known.values().filter(|known| wanted(known));
+        let mut cells: Vec<_> = wanted.map(|known| Arc::clone(&known.cell)).collect();
         drop(jobs);
         cells.sort_by_key(|cell| cell.id);
         cells
     }
 
     pub(super) fn find(&self, id: u64) -> Option<Job> {
-        let jobs = lock(&self.jobs);
-        jobs.live.get(&id).or_else(|| jobs.ended.get(&id)).cloned().map(Job::of)
+        lock(&self.jobs).known.get(&id).map(|known| Job::of(Arc::clone(&known.cell)))
     }
 
-    /// Forgets a job that has ended; `false` for one that has not.
+    /// Forgets a job that has ended; `false` for one that has not, or is not known.
     pub(super) fn forget(&self, id: u64) -> bool {
+        let Some(job) = self.find(id).filter(|job| job.outcome().is_some()) else { return false };
+        // Its end may be known before the table heard of it.
+        self.ended(&job.cell);
         let mut jobs = lock(&self.jobs);
-        let forgotten = jobs.ended.remove(&id);
-        let known = forgotten.is_some() || !jobs.live.contains_key(&id);
+        let forgotten = jobs.known.remove(&id);
+        if let Some(Known { ended: Some(end), .. }) = &forgotten {
+            jobs.leave_gap(*end);
+        }
         drop(jobs);
-        drop(forgotten);
-        known
+        forgotten.is_some()
+    }
+
+    /// Makes room in the common budget: drops what was read from the logs of ended jobs, the first that ended first.
+    pub(super) fn drop_read(&self, budget: &Budget) {
+        let jobs = lock(&self.jobs);
+        let ended = jobs.ended.iter().flatten().filter_map(|id| jobs.known.get(id));
+        let cells: Vec<_> = ended.map(|known| Arc::clone(&known.cell)).collect();
+        drop(jobs);
+        for cell in cells {
+            let over = budget.over_all();
+            if over == 0 {
+                return;
+            }
+            budget.give_back(cell.drop_read(over));
+        }
     }
 
     /// A job has something new: it is listed once, and the foreground is woken once, until it looks.
@@ -184,18 +224,24 @@ impl Table {
             return;
         }
         let mut listed = lock(&self.changes);
-        if listed.cells.len() < MAX_LISTED_CHANGES {
-            listed.cells.push(Arc::clone(cell));
-        } else {
+        let mut unlisted = Vec::new();
+        if listed.cells.len() >= MAX_LISTED_CHANGES {
             listed.overflowed = true;
+            unlisted = std::mem::take(&mut listed.cells);
+        }
+        if !listed.overflowed {
+            listed.cells.push(Arc::clone(cell));
         }
         drop(listed);
+        drop(unlisted);
         wake.signal();
     }
 
-    /// Begins to list changes.
+    /// Begins to list changes; the first look finds all jobs.
     pub(super) fn watch(&self) {
-        self.watched.store(true, Ordering::Release);
+        if !self.watched.swap(true, Ordering::AcqRel) {
+            lock(&self.changes).overflowed = true;
+        }
     }
 
     pub(super) fn take_changes(&self) -> Changes {
@@ -206,5 +252,94 @@ impl Table {
             cell.listed.store(false, Ordering::Release);
         }
         Changes { jobs: cells.iter().map(|cell| cell.info()).collect(), all: listed.overflowed }
+    }
+}
+
+impl Jobs {
+    fn host(&mut self, cell: &Cell) -> &mut Host {
+        self.hosts.entry(cell.host.clone()).or_default()
+    }
+
+    fn begin(&mut self, cell: &Cell) {
+        self.running += 1;
+        if cell.host.is_some() {
+            self.host(cell).running += 1;
+        }
+    }
+
+    /// Forgets the job that ended first.
+    fn forget_oldest(&mut self) -> Option<Known> {
+        let id = self.ended.front().copied().flatten()?;
+        let known = self.known.remove(&id);
+        self.leave_gap(self.first_end);
+        known
+    }
+
+    /// The job at this place among the ended was forgotten.
+    fn leave_gap(&mut self, end: u64) {
+        let at = end.checked_sub(self.first_end).and_then(|at| usize::try_from(at).ok());
+        if let Some(place) = at.and_then(|at| self.ended.get_mut(at)) {
+            *place = None;
+            self.kept -= 1;
+        }
+        while let Some(None) = self.ended.front() {
+            self.ended.pop_front();
+            self.first_end += 1;
+        }
+    }
+
+    /// Takes a job out of the queue, or its place among the running.
+    fn leave(&mut self, cell: &Cell) {
+        if self.queued == 0 && cell.host.is_none() {
+            self.running -= 1;
+            return;
+        }
+        let host = self.hosts.get_mut(&cell.host);
+        let was_queued = match host {
+            Some(host) => {
+                let was_queued = host.queue.remove(&place(cell)).is_some();
+                if !was_queued && cell.host.is_some() {
+                    host.running -= 1;
+                }
+                if host.running == 0 && host.queue.is_empty() {
+                    self.hosts.remove(&cell.host);
+                }
+                was_queued
+            }
+            None => false,
+        };
+        if was_queued {
+            self.queued -= 1;
+        } else {
+            self.running -= 1;
+        }
+    }
+}
+
+/// Jobs are numbered one after the other, so their numbers need only be spread over the bits that the map looks at.
+#[derive(Debug, Default)]
+struct OwnNumber(u64);
+
+impl Hasher for OwnNumber {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+}
+
+fn place(cell: &Cell) -> (i64, u64) {
+    (-i64::from(cell.priority), cell.id)
+}
+
+fn admit(cell: Option<Arc<Cell>>) {
+    if let Some(cell) = cell {
+        cell.admit();
     }
 }

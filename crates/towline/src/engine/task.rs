@@ -12,7 +12,7 @@ use tokio::time::Sleep;
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::event::Event;
 use towline_core::job::JobState;
-use towline_core::outcome::{Clock, Ending};
+use towline_core::outcome::{Clock, Ending, Outcome, Stats};
 
 use super::cell::{Cell, Orders, plain_outcome};
 use super::{EngineError, lock};
@@ -20,6 +20,9 @@ use crate::stream::{Item, Stream};
 
 /// The most events a job takes from its stream before it lets others run.
 const EVENTS_PER_TURN: usize = 256;
+
+/// A waiting job keeps room for so many events.
+const IDLE_EVENTS: usize = 4;
 
 thread_local! {
     /// This thread is inside a job's poll, where blocking would hold up the engine.
@@ -68,18 +71,23 @@ impl DeadlineTimer {
         if deadline <= Instant::now() {
             return true;
         }
-        let sleep = self.sleep.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())));
-        if self.armed != Some(deadline) {
-            sleep.as_mut().reset(deadline.into());
-            self.armed = Some(deadline);
-        }
+        let sleep = match &mut self.sleep {
+            Some(sleep) => {
+                if self.armed != Some(deadline) {
+                    sleep.as_mut().reset(deadline.into());
+                }
+                sleep
+            }
+            empty @ None => empty.insert(Box::pin(tokio::time::sleep_until(deadline.into()))),
+        };
+        self.armed = Some(deadline);
         sleep.as_mut().poll(cx).is_ready()
     }
 }
 
 /// How long a job had: what its deadline is called in the outcome.
-fn limit_of(cell: &Cell) -> Duration {
-    cell.created.elapsed()
+fn limit_of(cell: &Cell, orders: &Orders) -> Duration {
+    orders.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(cell.created))
 }
 
 /// Drives a stream.
@@ -105,23 +113,28 @@ impl StreamTask {
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let orders = self.cell.orders(cx);
-        let stopped = self.obey(&orders, cx);
-        if !stopped {
-            if !orders.admitted {
-                return Poll::Pending;
+        if self.obey(&orders, cx) {
+            let read = self.read(cx);
+            if read.is_pending() {
+                // It had more to give than fits one turn, or was about to try again after a failure of its own.
+                cx.waker().wake_by_ref();
             }
-            if self.stage == Stage::Queued {
-                self.cell.begin(JobState::Connecting);
-                self.stage = Stage::Reading;
-            }
-            if orders.paused {
-                self.stage = Stage::Paused;
-                return Poll::Pending;
-            }
-            if self.stage == Stage::Paused {
-                self.stream.unpaused();
-                self.stage = Stage::Reading;
-            }
+            return read;
+        }
+        if !orders.admitted {
+            return Poll::Pending;
+        }
+        if self.stage == Stage::Queued {
+            self.cell.begin(JobState::Connecting);
+            self.stage = Stage::Reading;
+        }
+        if orders.paused {
+            self.stage = Stage::Paused;
+            return Poll::Pending;
+        }
+        if self.stage == Stage::Paused {
+            self.stream.unpaused();
+            self.stage = Stage::Reading;
         }
         self.read(cx)
     }
@@ -133,7 +146,7 @@ impl StreamTask {
             return true;
         }
         if self.timer.passed(orders.deadline, cx) {
-            self.stream.expire(limit_of(&self.cell));
+            self.stream.expire(limit_of(&self.cell, orders));
             return true;
         }
         false
@@ -167,6 +180,21 @@ impl StreamTask {
 
     fn report(&mut self) {
         self.cell.report(self.stream.phase(), *self.stream.stats(), &mut self.events);
+        if self.events.capacity() > IDLE_EVENTS {
+            self.events = Vec::new();
+        }
+    }
+
+    /// Ends the job by something else than its stream, with what the stream had received.
+    fn cut(&mut self, ending: Ending) {
+        self.report();
+        let outcome = Outcome {
+            reply: self.stream.reply().clone(),
+            stats: Stats { total: self.cell.created.elapsed(), ..*self.stream.stats() },
+            retried: self.stream.retried().to_vec(),
+            ending,
+        };
+        self.cell.finish(outcome);
     }
 }
 
@@ -177,7 +205,7 @@ impl Future for StreamTask {
         match poll_inside(|| self.turn(cx)) {
             Ok(poll) => poll,
             Err(error) => {
-                self.cell.finish(plain_outcome(Ending::Failed(error), self.cell.created));
+                self.cut(Ending::Failed(error));
                 Poll::Ready(())
             }
         }
@@ -186,7 +214,9 @@ impl Future for StreamTask {
 
 impl Drop for StreamTask {
     fn drop(&mut self) {
-        finish_dropped(&self.cell);
+        if self.cell.outcome().is_none() {
+            self.cut(engine_ended());
+        }
     }
 }
 
@@ -220,11 +250,11 @@ impl<F: Future> FutureTask<F> {
             return Poll::Ready(self.cancelled(reason));
         }
         if self.timer.passed(orders.deadline, cx) {
-            let limit = limit_of(&self.cell);
-            return Poll::Ready(Ending::TimedOut {
-                clock: Clock::Total,
-                limit,
-                may_have_had_effect: self.begun,
+            let limit = limit_of(&self.cell, &orders);
+            return Poll::Ready(match &orders.cancel {
+                // It ran out of time to clean up.
+                Some(reason) => self.cancelled(reason),
+                None => Ending::TimedOut { clock: Clock::Total, limit, may_have_had_effect: self.begun },
             });
         }
         if !orders.admitted || (orders.paused && orders.cancel.is_none()) {
@@ -247,6 +277,16 @@ impl<F: Future> FutureTask<F> {
         }
     }
 
+    /// The job has ended when its future is gone, not before: dropping it may take time, or panic.
+    fn end(&mut self, ending: Ending) {
+        let future = self.future.take();
+        let ending = match poll_inside(|| drop(future)) {
+            Ok(()) => ending,
+            Err(error) => Ending::Failed(error),
+        };
+        self.cell.finish(plain_outcome(ending, self.cell.created));
+    }
+
     fn cancelled(&self, reason: &str) -> Ending {
         Ending::Cancelled { reason: reason.to_owned(), may_have_had_effect: self.begun }
     }
@@ -263,28 +303,20 @@ impl<F: Future> Future for FutureTask<F> {
             Ok(Poll::Ready(ending)) => ending,
             Err(error) => Ending::Failed(error),
         };
-        // The job has ended when its future is gone, not before: dropping it may take time, or panic.
-        let future = self.future.take();
-        let ending = match poll_inside(|| drop(future)) {
-            Ok(()) => ending,
-            Err(error) => Ending::Failed(error),
-        };
-        self.cell.finish(plain_outcome(ending, self.cell.created));
+        self.end(ending);
         Poll::Ready(())
     }
 }
 
 impl<F: Future> Drop for FutureTask<F> {
     fn drop(&mut self) {
-        finish_dropped(&self.cell);
+        if self.cell.outcome().is_none() {
+            self.end(engine_ended());
+        }
     }
 }
 
-/// A task that is dropped before its end was cut by the end of its engine.
-fn finish_dropped(cell: &Arc<Cell>) {
-    if cell.outcome().is_none() {
-        let ending =
-            Ending::Cancelled { reason: "the engine was shut down".to_owned(), may_have_had_effect: true };
-        cell.finish(plain_outcome(ending, cell.created));
-    }
+/// How a task ends that is dropped before its end.
+fn engine_ended() -> Ending {
+    Ending::Cancelled { reason: "the engine was shut down".to_owned(), may_have_had_effect: true }
 }

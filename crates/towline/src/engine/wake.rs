@@ -4,8 +4,9 @@ use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, OnceLock};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::{EngineError, lock};
 
@@ -40,15 +41,13 @@ impl Wake {
         self.signalled.store(false, Ordering::Release);
     }
 
-    /// A descriptor that is readable while there is something new.
+    /// A descriptor that is readable while there is something new, and at first: what came before it was there is found
+    /// by the first look.
     pub(super) fn descriptor(&self) -> Result<BorrowedFd<'_>, EngineError> {
         if self.descriptor.get().is_none() {
             let descriptor =
                 Descriptor::new().map_err(|error| EngineError::NoResources(error.to_string()))?;
-            let raised = self.descriptor.get_or_init(|| descriptor);
-            if self.signalled.load(Ordering::Acquire) {
-                raised.raise();
-            }
+            self.descriptor.get_or_init(|| descriptor).raise();
         }
         match self.descriptor.get() {
             Some(descriptor) => Ok(descriptor.read.as_fd()),
@@ -56,7 +55,8 @@ impl Wake {
         }
     }
 
-    /// Calls `hook` on a thread of its own at each signal, so that a slow one delays nobody but itself.
+    /// Calls `hook` on a thread of its own at each signal, so that a slow one delays nobody but itself; and at first,
+    /// for what came before.
     pub(super) fn start_hook(&self, hook: Box<dyn Fn() + Send>) -> Result<JoinHandle<()>, EngineError> {
         let bell = Arc::new(Doorbell::default());
         let thread_bell = Arc::clone(&bell);
@@ -67,9 +67,11 @@ impl Wake {
                     // A hook that panics has had its say; the next signal calls it again.
                     drop(catch_unwind(AssertUnwindSafe(&hook)));
                 }
+                drop(catch_unwind(AssertUnwindSafe(move || drop(hook))));
+                thread_bell.left();
             })
             .map_err(|error| EngineError::NoResources(error.to_string()))?;
-        self.hook.get_or_init(|| bell);
+        self.hook.get_or_init(|| bell).ring();
         Ok(thread)
     }
 
@@ -78,6 +80,11 @@ impl Wake {
         if let Some(bell) = self.hook.get() {
             bell.close();
         }
+    }
+
+    /// Waits until the hook's thread is about to end; `false` if the hook does not return in time.
+    pub(super) fn wait_closed(&self, time: Duration) -> bool {
+        self.hook.get().is_none_or(|bell| bell.wait_left(time))
     }
 }
 
@@ -98,24 +105,36 @@ struct Doorbell {
 struct Bell {
     rung: bool,
     closed: bool,
+    /// The hook is gone and nobody waits for a ring.
+    left: bool,
 }
 
 impl Doorbell {
     fn ring(&self) {
         lock(&self.state).rung = true;
-        self.rung.notify_one();
+        self.rung.notify_all();
     }
 
     fn close(&self) {
         lock(&self.state).closed = true;
-        self.rung.notify_one();
+        self.rung.notify_all();
+    }
+
+    fn left(&self) {
+        lock(&self.state).left = true;
+        self.rung.notify_all();
+    }
+
+    fn wait_left(&self, time: Duration) -> bool {
+        let waited = self.rung.wait_timeout_while(lock(&self.state), time, |bell| !bell.left);
+        waited.unwrap_or_else(PoisonError::into_inner).0.left
     }
 
     /// Waits for a ring; `false` when there will be no more.
     fn wait(&self) -> bool {
         let mut bell = lock(&self.state);
         while !bell.rung && !bell.closed {
-            bell = self.rung.wait(bell).unwrap_or_else(std::sync::PoisonError::into_inner);
+            bell = self.rung.wait(bell).unwrap_or_else(PoisonError::into_inner);
         }
         bell.rung = false;
         !bell.closed

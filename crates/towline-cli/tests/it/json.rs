@@ -1,0 +1,101 @@
+//! The shape of every line of `--json`, as `docs/json-output.md` has it.
+
+use serde_json::{Value, json};
+use towline_testkit::records::ollama::{chat_done, chat_text, chat_thinking, chat_tool_call};
+use towline_testkit::{Script, Server};
+
+use crate::program::{Live, ended, run};
+
+/// The lines, with times and numbers that vary made equal.
+fn steady(mut line: Value) -> Value {
+    if line["event"] == "end" {
+        line["timing"] = json!(line["timing"].as_object().unwrap().keys().collect::<Vec<_>>());
+    }
+    line
+}
+
+#[test]
+fn every_record_is_a_line() {
+    let server = Server::start(Script::ndjson([
+        chat_thinking("Hm"),
+        chat_text("Hel"),
+        chat_text("lo \u{1b}[31m\u{2028}é"),
+        chat_tool_call("call_1", "weather", json!({ "city": "Ulm", "days": [1, 2] })),
+        chat_done("stop", 4),
+    ]));
+    let ended = ended(&mut run(&server.url(), &["--json"]));
+    let lines: Vec<Value> = ended.lines().into_iter().map(steady).collect();
+    assert_eq!(
+        lines,
+        [
+            json!({ "event": "start", "model": "m", "server": server.url() }),
+            json!({ "event": "thinking", "text": "Hm" }),
+            json!({ "event": "text", "text": "Hel" }),
+            json!({ "event": "text", "text": "lo \u{1b}[31m\u{2028}é" }),
+            json!({
+                "event": "tool_call", "name": "weather",
+                "arguments": { "city": "Ulm", "days": [1, 2] }, "id": "call_1",
+            }),
+            json!({
+                "event": "end", "outcome": "completed", "reason": "stop", "error": null, "records": 5,
+                "text_bytes": "Hello \u{1b}[31m\u{2028}é".len(),
+                "usage": {
+                    "prompt_tokens": 12, "cached_prompt_tokens": null, "completion_tokens": 4,
+                    "total_ns": 14_000_000, "load_ns": 1_000_000, "prompt_ns": 9_000_000,
+                    "completion_ns": 4_000_000,
+                },
+                "timing": ["first_event_ms", "total_ms"],
+            }),
+        ]
+    );
+    assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+    assert!(!ended.stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn lines_come_with_their_records() {
+    let server = Server::start(
+        Script::ndjson_open([chat_text("Hel")])
+            .wait("go")
+            .line(chat_text("lo"))
+            .wait("end")
+            .lines([chat_done("stop", 2)]),
+    );
+    let mut live = Live::start(&mut run(&server.url(), &["--json"]));
+    live.expect("{\"event\":\"text\",\"text\":\"Hel\"}\n");
+    server.open("go");
+    live.expect("{\"event\":\"text\",\"text\":\"lo\"}\n");
+    server.open("end");
+    assert_eq!(live.finish().end()["outcome"], "completed");
+}
+
+#[test]
+fn start_comes_before_the_request_is_answered() {
+    let server = Server::start(Script::request().wait("never").close());
+    let mut live = Live::start(&mut run(&server.url(), &["--json"]));
+    live.expect("{\"event\":\"start\",\"model\":\"m\"");
+}
+
+#[test]
+fn without_a_model_there_are_two_lines_too() {
+    let server = Server::start(Script::error(500, "broken"));
+    let url = server.url();
+    let ended = ended(&mut crate::program::towline(["run", "--host", &url, "--json", "hi"]));
+    assert_eq!(ended.code, Some(1));
+    assert_eq!(ended.lines()[0], json!({ "event": "start", "model": null, "server": url }));
+    assert_eq!(ended.end()["error"]["kind"], "server");
+}
+
+#[test]
+fn many_small_records_are_many_lines() {
+    let texts: Vec<String> =
+        (0..5000).map(|n| chat_text(&format!("{n} "))).chain([chat_done("stop", 5000)]).collect();
+    let one_write = Script::request()
+        .head(200, "application/x-ndjson", towline_testkit::Body::UntilClose)
+        .send(texts.join("\n"))
+        .close();
+    let server = Server::start(one_write);
+    let ended = ended(&mut run(&server.url(), &["--json"]));
+    assert_eq!(ended.lines().len(), 5002);
+    assert_eq!(ended.end()["records"], 5001);
+}

@@ -1,0 +1,18 @@
+//! The real binary against scripted servers.
+
+#![allow(unreachable_pub, reason = "a test binary has no outside; pub means shared between modules")]
+#![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
+
+mod bench;
+mod endings;
+mod help;
+mod input;
+mod json;
+mod models;
+mod program;
+mod serve;
+mod servers;
+#[cfg(unix)]
+mod signals;
+#[cfg(unix)]
+mod terminal;

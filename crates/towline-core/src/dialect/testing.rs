@@ -1,0 +1,43 @@
+//! Both ways to decode, side by side, for tests, fuzz targets and benchmarks. Not part of the API.
+
+use std::collections::VecDeque;
+
+use super::{Decoder, Dialect, NotARecord, Verdict};
+use crate::event::Event;
+
+/// The decoder of one stream.
+#[derive(Debug)]
+pub struct Reader(Decoder);
+
+/// What a frame meant for its stream, to be compared and shown.
+#[derive(Debug, PartialEq)]
+pub struct Meaning(Result<Verdict, NotARecord>);
+
+impl Reader {
+    /// A decoder that has seen nothing.
+    pub fn new(dialect: Dialect) -> Self {
+        Self(Decoder::new(dialect))
+    }
+
+    /// Decodes a frame as streams do: by the template where it fits.
+    pub fn decode(&mut self, frame: &[u8], events: &mut VecDeque<Event>) -> Meaning {
+        Meaning(match self.0.decode_alike(frame) {
+            Some(event) => {
+                events.push_back(event);
+                Ok(Verdict::More)
+            }
+            None => self.0.decode(frame, events),
+        })
+    }
+
+    /// Decodes a frame by the general parser.
+    pub fn decode_by_parser(&mut self, frame: &[u8], events: &mut VecDeque<Event>) -> Meaning {
+        Meaning(self.0.decode_any(frame, events))
+    }
+
+    /// What it knows besides events, to be compared.
+    pub fn knows(&self) -> (u64, Option<&str>, &[i64], usize) {
+        let Decoder { replaced_text, model, context, .. } = &self.0;
+        (*replaced_text, model.as_deref(), context, self.0.held_bytes())
+    }
+}

@@ -1,0 +1,277 @@
+//! A plain model of a chat stream: what the lifecycle must do, written down a second time in the simplest way.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use towline_core::clocks::{Clocks, Limits};
+use towline_core::outcome::{Ending, FinishReason, Outcome};
+use towline_core::stream::Phase;
+
+use crate::support::End;
+
+#[derive(Debug, Clone, PartialEq)]
+enum Place {
+    Connecting,
+    Opening,
+    Refused { status: u16, bytes: usize, due: Instant },
+    Waiting,
+    Streaming,
+    Finishing { reason: Option<String>, due: Instant },
+    Ended,
+}
+
+#[derive(Debug, Clone)]
+enum Stop {
+    By(End),
+    Clock(&'static str, Duration),
+}
+
+/// What an outcome says, in short.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Summary {
+    ending: String,
+    text: String,
+    records: u64,
+}
+
+impl Summary {
+    pub(crate) fn of(outcome: &Outcome) -> Self {
+        let ending = match &outcome.ending {
+            Ending::Completed(reason) => format!("completed {:?}", reason.as_ref().map(FinishReason::as_str)),
+            Ending::Truncated(error) => format!("truncated {}", error.may_have_had_effect),
+            Ending::Cancelled { reason, may_have_had_effect } => {
+                format!("cancelled {reason} {may_have_had_effect}")
+            }
+            Ending::TimedOut { clock, limit, may_have_had_effect } => {
+                format!("timed out {} {limit:?} {may_have_had_effect}", clock.as_str())
+            }
+            Ending::Failed(error) => format!("failed {} {:?}", error.kind.as_str(), error.status),
+        };
+        Self { ending, text: outcome.reply.text.clone(), records: outcome.stats.records }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    place: Place,
+    pub(crate) clocks: Clocks,
+    limits: Limits,
+    now: Instant,
+    started: Instant,
+    sent: Instant,
+    alive: Instant,
+    record: Instant,
+    /// What was received and not decoded yet.
+    bytes: Vec<u8>,
+    stop: Option<Stop>,
+    events: VecDeque<String>,
+    text: String,
+    records: u64,
+    outcome: Option<Summary>,
+}
+
+impl Model {
+    pub(crate) fn new(clocks: Clocks, limits: Limits, now: Instant) -> Self {
+        Self {
+            place: Place::Connecting,
+            clocks,
+            limits,
+            now,
+            started: now,
+            sent: now,
+            alive: now,
+            record: now,
+            bytes: Vec::new(),
+            stop: None,
+            events: VecDeque::new(),
+            text: String::new(),
+            records: 0,
+            outcome: None,
+        }
+    }
+
+    pub(crate) fn phase(&self) -> Phase {
+        match self.place {
+            Place::Connecting => Phase::Connecting,
+            Place::Opening | Place::Refused { .. } => Phase::Opening,
+            Place::Waiting => Phase::Waiting,
+            Place::Streaming => Phase::Streaming,
+            Place::Finishing { .. } => Phase::Finishing,
+            Place::Ended => Phase::Ended,
+        }
+    }
+
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.now = now;
+        if self.place == Place::Connecting && self.stop.is_none() {
+            self.sent = now;
+            self.place = Place::Opening;
+        }
+    }
+
+    pub(crate) fn opened(&mut self, status: u16, now: Instant) {
+        self.now = now;
+        if matches!(self.place, Place::Connecting | Place::Opening) && self.stop.is_none() {
+            (self.alive, self.record) = (now, now);
+            self.place = match status {
+                200..=299 => Place::Waiting,
+                _ => Place::Refused { status, bytes: 0, due: now + self.limits.error_body_time },
+            };
+        }
+    }
+
+    pub(crate) fn bytes(&mut self, bytes: &[u8], now: Instant) {
+        self.now = now;
+        if self.stop.is_some() {
+            return;
+        }
+        match &mut self.place {
+            Place::Refused { bytes: read, .. } => *read += bytes.len(),
+            Place::Waiting | Place::Streaming => self.bytes.extend_from_slice(bytes),
+            Place::Connecting | Place::Opening | Place::Finishing { .. } | Place::Ended => return,
+        }
+        self.alive = now;
+    }
+
+    pub(crate) fn end(&mut self, end: End, now: Instant) {
+        self.now = now;
+        self.stop.get_or_insert(Stop::By(end));
+    }
+
+    pub(crate) fn tick(&mut self, now: Instant) {
+        self.now = now;
+        if let Some((at, clock, limit)) = self.due()
+            && at <= now
+        {
+            self.stop.get_or_insert(Stop::Clock(clock, limit));
+        }
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Instant> {
+        self.due().map(|(at, ..)| at)
+    }
+
+    /// The clock that runs out first.
+    fn due(&self) -> Option<(Instant, &'static str, Duration)> {
+        let Clocks { connect, first_event, idle, total } = self.clocks;
+        let own = match self.place {
+            Place::Connecting => vec![(self.started, connect, "connect")],
+            Place::Opening | Place::Waiting => vec![(self.sent, first_event, "first_event")],
+            Place::Streaming => {
+                let without_record = idle.map(|idle| idle.max(first_event.unwrap_or(idle)));
+                vec![(self.alive, idle, "idle"), (self.record, without_record, "idle")]
+            }
+            Place::Refused { due, .. } | Place::Finishing { due, .. } => {
+                vec![(due, Some(Duration::ZERO), "own")]
+            }
+            Place::Ended => return None,
+        };
+        let total = (self.started, total, "total");
+        let all = own.into_iter().chain((!matches!(self.place, Place::Finishing { .. })).then_some(total));
+        // The first of those that run out together.
+        all.filter_map(|(from, limit, clock)| Some((from + limit?, clock, limit?))).min_by_key(|(at, ..)| *at)
+    }
+
+    pub(crate) fn next_event(&mut self) -> Option<String> {
+        loop {
+            if let Some(event) = self.events.pop_front() {
+                return Some(event);
+            }
+            match self.place {
+                Place::Waiting | Place::Streaming => {
+                    if !self.take_line() {
+                        self.settle();
+                        return None;
+                    }
+                }
+                Place::Connecting | Place::Opening | Place::Refused { .. } | Place::Finishing { .. } => {
+                    self.settle();
+                    return None;
+                }
+                Place::Ended => return None,
+            }
+        }
+    }
+
+    pub(crate) fn take_outcome(&mut self) -> Option<Summary> {
+        if self.events.is_empty() { self.outcome.take() } else { None }
+    }
+
+    /// Takes one line; `false` when there is none that says anything.
+    fn take_line(&mut self) -> bool {
+        let end = self.bytes.iter().position(|byte| *byte == b'\n');
+        let length = end.unwrap_or(self.bytes.len());
+        if length > self.limits.line_bytes {
+            self.finish("failed limit None");
+            return true;
+        }
+        if end.is_none() && (self.stop.is_none() || self.bytes.is_empty()) {
+            return false;
+        }
+        let line: Vec<u8> = self.bytes.drain(..length + usize::from(end.is_some())).collect();
+        let line = String::from_utf8_lossy(line.trim_ascii()).into_owned();
+        if line.is_empty() {
+            return true;
+        }
+        match serde_json::from_str::<Value>(&line) {
+            Ok(Value::Object(record)) => self.take_record(&Value::Object(record)),
+            found => {
+                let whole = matches!(self.stop, Some(Stop::By(End::Clean | End::Cut)));
+                let begins_a_record = found.is_err_and(|error| error.is_eof());
+                if end.is_none() && (begins_a_record || !whole) {
+                    return false;
+                }
+                self.finish("failed protocol None");
+            }
+        }
+        true
+    }
+
+    fn take_record(&mut self, record: &Value) {
+        self.records += 1;
+        self.record = self.now;
+        self.place = Place::Streaming;
+        if !record["error"].is_null() {
+            return self.finish("failed server None");
+        }
+        if let Some(text) = record["message"]["content"].as_str().filter(|text| !text.is_empty()) {
+            self.text += text;
+            self.events.push_back(text.to_owned());
+        }
+        if record["done"] == true {
+            let reason = record["done_reason"].as_str().map(str::to_owned);
+            self.place = Place::Finishing { reason, due: self.now + self.limits.finish_time };
+        }
+    }
+
+    fn settle(&mut self) {
+        if let Place::Refused { status, bytes, .. } = self.place {
+            if self.stop.is_some() || bytes >= self.limits.error_body_bytes {
+                let kind = match status {
+                    404 => "not_found",
+                    429 | 503 => "busy",
+                    _ => "server",
+                };
+                self.finish(&format!("failed {kind} Some({status})"));
+            }
+            return;
+        }
+        let Some(stop) = self.stop.clone() else { return };
+        let sent = self.place != Place::Connecting;
+        let ending = match (&self.place, stop) {
+            (Place::Finishing { reason, .. }, _) => format!("completed {:?}", reason.as_deref()),
+            (_, Stop::By(End::Clean | End::Cut)) => format!("truncated {sent}"),
+            (_, Stop::By(End::Broken)) => "failed connection_lost None".into(),
+            (_, Stop::By(End::Cancel)) => format!("cancelled enough {sent}"),
+            (_, Stop::Clock(clock, limit)) => format!("timed out {clock} {limit:?} {sent}"),
+        };
+        self.finish(&ending);
+    }
+
+    fn finish(&mut self, ending: &str) {
+        self.place = Place::Ended;
+        self.outcome =
+            Some(Summary { ending: ending.into(), text: self.text.clone(), records: self.records });
+    }
+}

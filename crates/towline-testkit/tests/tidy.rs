@@ -1,0 +1,134 @@
+//! The shape of the source tree: what a compiler does not check and a reviewer should not have to.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const LONGEST_FILE_LINES: usize = 800;
+const LONGEST_ARCHITECTURE_LINES: usize = 150;
+
+/// What the pure core may depend on.
+const CORE_DEPENDENCIES: &[&str] = &["base64", "httparse", "memchr", "serde", "serde_json", "thiserror"];
+
+/// What the pure core may not name: whatever asks the world outside for something.
+const NOT_IN_CORE: &[&str] = &[
+    "std::fs",
+    "std::net",
+    "std::env",
+    "std::thread",
+    "std::process",
+    "std::io",
+    // A list of imports would hide the others.
+    "std::{",
+    "Instant::now",
+    "SystemTime",
+    "tokio",
+];
+
+/// Parsing an address asks nobody.
+const BUT_IN_CORE: &[&str] = &["std::net::IpAddr", "std::net::Ipv4Addr", "std::net::Ipv6Addr"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// All files of our own with this name ending.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && !name.starts_with('.') && !matches!(name, "target" | "node_modules") {
+            found.extend(files(&path, ending));
+        } else if path.is_file() && name.ends_with(ending) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The tables of a manifest with their lines, comments left out.
+fn tables(manifest: &Path) -> Vec<(String, Vec<String>)> {
+    let mut tables = vec![(String::new(), Vec::new())];
+    for line in read(manifest).lines().map(str::trim).filter(|line| !line.starts_with('#')) {
+        match line.strip_prefix('[').and_then(|line| line.strip_suffix(']')) {
+            Some(name) => tables.push((name.to_owned(), Vec::new())),
+            None => tables.last_mut().unwrap().1.push(line.to_owned()),
+        }
+    }
+    tables
+}
+
+/// The name that a line of a dependency table begins with.
+fn dependency(line: &str) -> &str {
+    line.split(['.', '=', ' ']).next().unwrap()
+}
+
+#[test]
+fn no_file_is_too_long() {
+    for path in files(&root(), ".rs") {
+        let lines = read(&path).lines().count();
+        assert!(lines <= LONGEST_FILE_LINES, "{}: {lines} lines", path.display());
+    }
+    let architecture = root().join("ARCHITECTURE.md");
+    if architecture.exists() {
+        let lines = read(&architecture).lines().count();
+        assert!(lines <= LONGEST_ARCHITECTURE_LINES, "{}: {lines} lines", architecture.display());
+    }
+}
+
+#[test]
+fn the_core_depends_on_nothing_that_acts() {
+    let manifest = root().join("crates/towline-core/Cargo.toml");
+    for (table, lines) in tables(&manifest) {
+        if table == "dependencies" {
+            for line in lines.iter().filter(|line| !line.is_empty()) {
+                assert!(CORE_DEPENDENCIES.contains(&dependency(line)), "{}: {line}", manifest.display());
+            }
+        } else {
+            let elsewhere = table.contains("dependencies") && table != "dev-dependencies";
+            assert!(!elsewhere, "{}: one table of dependencies, not [{table}]", manifest.display());
+        }
+    }
+}
+
+#[test]
+fn the_core_asks_nothing_of_the_world_outside() {
+    for path in files(&root().join("crates/towline-core/src"), ".rs") {
+        let text = if path.ends_with("tests.rs") { String::new() } else { read(&path) };
+        // Tests inside a file stand at its end.
+        let code = text.split("#[cfg(test)]\nmod ").next().unwrap();
+        for (number, line) in code.lines().enumerate() {
+            let line = BUT_IN_CORE.iter().fold(line.to_owned(), |line, allowed| line.replace(allowed, ""));
+            let line = line.split("//").next().unwrap();
+            for name in NOT_IN_CORE {
+                assert!(!line.contains(name), "{}:{}: {name}", path.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn the_testkit_is_for_tests_only_and_knows_none_of_ours() {
+    for manifest in files(&root(), "Cargo.toml") {
+        let of_testkit = manifest.ends_with("towline-testkit/Cargo.toml");
+        for (table, lines) in tables(&manifest) {
+            for line in lines {
+                let name = dependency(&line);
+                let at = format!("{}: [{table}] {line}", manifest.display());
+                assert!(
+                    !of_testkit || !table.contains("dependencies") || !name.starts_with("towline"),
+                    "{at}"
+                );
+                let allowed = matches!(table.as_str(), "dev-dependencies" | "workspace.dependencies");
+                assert!(name != "towline-testkit" || allowed, "{at}");
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Which dialect chat speaks, and how the client finds out.
+
+use serde_json::json;
+use towline::{Api, ErrorKind, Event, FinishReason, Think};
+use towline_testkit::records::{ollama, openai};
+use towline_testkit::{Plan, Routes, Script, Server, http};
+
+use crate::client_support::{chat, client, client_with, read, text};
+
+const NO_ENDPOINT: &str = r#"{"error":{"code":404,"message":"File Not Found","type":"not_found_error"}}"#;
+
+/// A server that knows only OpenAI's chat endpoint, and refuses the others its way.
+fn openai_only(refusal: Script) -> Server {
+    Server::start(
+        Routes::new().path("/v1/chat/completions", Script::sse(openai::chat(&["Hi"]))).otherwise(refusal),
+    )
+}
+
+fn paths(server: &Server) -> Vec<String> {
+    server.requests().iter().map(|request| request.path().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_server_that_knows_only_openai_is_found_out_once() {
+    for refusal in [
+        Script::respond(404, http::JSON, NO_ENDPOINT),
+        Script::respond(404, "text/html", "<h1>Not Found</h1>"),
+        Script::respond(405, http::JSON, r#"{"detail":"Method Not Allowed"}"#),
+        Script::error(501, "not implemented"),
+    ] {
+        let server = openai_only(refusal);
+        let client = client(&server);
+        let (events, outcome) = read(client.chat(chat("m"))).await;
+        assert_eq!(events[0], text("Hi"));
+        assert!(outcome.is_completed() && outcome.retried.len() == 1, "{outcome:?}");
+        // Clones remember with it.
+        for client in [client.clone(), client] {
+            let (_, outcome) = read(client.chat(chat("m"))).await;
+            assert!(outcome.is_completed() && outcome.retried.is_empty(), "{outcome:?}");
+        }
+        let v1 = "/v1/chat/completions";
+        assert_eq!(paths(&server), ["/api/chat", v1, v1, v1]);
+    }
+}
+
+#[tokio::test]
+async fn a_missing_model_is_no_missing_endpoint() {
+    for message in ["model 'm' not found", "model \"m\" not found, try pulling it first"] {
+        let server = openai_only(Script::error(404, message));
+        let (_, outcome) = read(client(&server).chat(chat("m"))).await;
+        assert_eq!(outcome.ending.error().unwrap().kind, ErrorKind::NotFound);
+        assert_eq!(paths(&server), ["/api/chat"]);
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_either_endpoint_is_not_remembered() {
+    let server = Server::start(Routes::new().path_each(
+        "/api/chat",
+        [Script::respond(404, "text/plain", "starting up"), Script::ndjson(ollama::chat(&["Hi"]))],
+    ));
+    let client = client(&server);
+    let (_, outcome) = read(client.chat(chat("m"))).await;
+    assert_eq!(outcome.ending.error().unwrap().kind, ErrorKind::NotFound);
+    assert_eq!(outcome.retried.len(), 1);
+    let (_, outcome) = read(client.chat(chat("m"))).await;
+    assert!(outcome.is_completed(), "{outcome:?}");
+    assert_eq!(paths(&server), ["/api/chat", "/v1/chat/completions", "/api/chat"]);
+}
+
+#[tokio::test]
+async fn a_dialect_that_is_given_is_kept() {
+    let server = openai_only(Script::respond(404, http::JSON, NO_ENDPOINT));
+    let ollama = client_with(&server, |config| config.api = Api::Ollama);
+    assert_eq!(read(ollama.chat(chat("m"))).await.1.ending.error().unwrap().status, Some(404));
+    let openai = client_with(&server, |config| config.api = Api::OpenAi);
+    assert!(read(openai.chat(chat("m"))).await.1.is_completed());
+    assert_eq!(paths(&server), ["/api/chat", "/v1/chat/completions"]);
+    // What is not chat stays Ollama's.
+    assert!(openai.list().await.is_err());
+    assert_eq!(paths(&server)[2], "/api/tags");
+}
+
+#[tokio::test]
+async fn the_openai_request_says_the_same() {
+    let server = Server::start(Script::sse(openai::chat(&["Hi"])));
+    let client = client_with(&server, |config| config.api = Api::OpenAi);
+    let mut request = chat("m").system("Be brief.").option("num_predict", 5).option("temperature", 0);
+    request.think = Some(Think::Level("low".into()));
+    drop(read(client.chat(request)).await);
+    let sent = &server.requests()[0];
+    assert_eq!(sent.header("accept"), Some("text/event-stream, application/json"));
+    assert_eq!(
+        sent.json().unwrap(),
+        json!({
+            "model": "m",
+            "messages": [{ "role": "user", "content": "Hi" }, { "role": "system", "content": "Be brief." }],
+            "stream": true,
+            "stream_options": { "include_usage": true },
+            "reasoning_effort": "low",
+            "max_tokens": 5,
+            "temperature": 0,
+        })
+    );
+}
+
+#[tokio::test]
+async fn a_stream_is_taken_whole_from_a_server_that_does_not_stream() {
+    let choice =
+        json!({ "index": 0, "message": { "role": "assistant", "content": "Hi" }, "finish_reason": "stop" });
+    let whole = json!({ "id": "1", "model": "m", "choices": [choice], "usage": { "completion_tokens": 1 } });
+    let server = Server::start(Script::respond(200, http::JSON, whole.to_string()));
+    let client = client_with(&server, |config| config.api = Api::OpenAi);
+    let (events, outcome) = read(client.chat(chat("m"))).await;
+    assert!(outcome.is_completed(), "{outcome:?}");
+    assert_eq!(events[0], text("Hi"));
+    // So does Ollama's, with `"stream":false` forced upon it.
+    let whole = json!({ "model": "m", "message": { "role": "assistant", "content": "Hi" }, "done": true, "done_reason": "stop" });
+    let server = Server::start(Script::respond(200, http::JSON, whole.to_string()));
+    let (events, outcome) = read(crate::client_support::client(&server).chat(chat("m"))).await;
+    assert!(outcome.is_completed(), "{outcome:?}");
+    assert_eq!(events, [text("Hi")]);
+}
+
+#[tokio::test]
+async fn tool_calls_come_whole_in_both_dialects() {
+    let arguments = json!({ "city": "Ulm" });
+    let fragments = [
+        openai::tool_begin(0, "a", "weather"),
+        openai::tool_arguments(0, r#"{"city":"#),
+        openai::tool_arguments(0, r#""Ulm"}"#),
+        openai::finish("tool_calls"),
+        openai::DONE.to_owned(),
+    ];
+    let lines = [ollama::chat_tool_call("a", "weather", arguments.clone()), ollama::chat_done("stop", 1)];
+    for (api, plan) in [
+        (Api::OpenAi, Plan::from(Script::sse(&fragments))),
+        (Api::Ollama, Plan::from(Script::ndjson(&lines))),
+    ] {
+        let server = Server::start(plan);
+        let (events, outcome) = read(client_with(&server, |config| config.api = api).chat(chat("m"))).await;
+        let Event::ToolCall(call) = &events[0] else { panic!("{events:?}") };
+        assert_eq!(
+            (call.id.as_deref(), call.name.as_str(), &call.arguments),
+            (Some("a"), "weather", &arguments)
+        );
+        assert_eq!(outcome.reply.tool_calls, [towline::ToolCall::clone(call)]);
+        let reason = if api == Api::OpenAi { FinishReason::ToolCalls } else { FinishReason::Stop };
+        assert_eq!(outcome.ending, towline::Ending::Completed(Some(reason)));
+    }
+    // Cut in the middle of its arguments: what came is kept, and is no call.
+    let server = Server::start(Script::sse_open(&fragments[..2]).close());
+    let (events, outcome) =
+        read(client_with(&server, |config| config.api = Api::OpenAi).chat(chat("m"))).await;
+    assert!(events.is_empty() && outcome.reply.tool_calls.is_empty());
+    assert_eq!(outcome.reply.partial_tool_calls[0].arguments, r#"{"city":"#);
+}

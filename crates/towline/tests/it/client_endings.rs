@@ -1,0 +1,281 @@
+//! Every way a response can end, at every place of the stream.
+
+use tokio::task::JoinSet;
+use towline::{Api, Clock, Clocks, Ending, ErrorKind, FinishReason, Origin, Outcome, PullRequest};
+use towline_testkit::records::{ollama, openai};
+use towline_testkit::{Body, Script, Server, http};
+
+use crate::client_support::{
+    NO_CLOCKS, SHORT, SOON, chat, client, client_with, has_received, joined, read, read_until,
+};
+
+/// Where in the stream the end comes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    BeforeFirst,
+    MidStream,
+    MidLine,
+    MidTerminal,
+    /// The terminal record is whole, but for its newline.
+    TerminalUnended,
+    AfterTerminal,
+}
+
+const PLACES: [Place; 6] = [
+    Place::BeforeFirst,
+    Place::MidStream,
+    Place::MidLine,
+    Place::MidTerminal,
+    Place::TerminalUnended,
+    Place::AfterTerminal,
+];
+
+impl Place {
+    /// The body up to here.
+    fn body(self) -> Vec<u8> {
+        let lines = [http::line(ollama::chat_text("Hel")), http::line(ollama::chat_text("lo"))].concat();
+        let terminal = ollama::chat_done("stop", 2);
+        match self {
+            Self::BeforeFirst => Vec::new(),
+            Self::MidStream => lines,
+            Self::MidLine => [&lines[..], self.half_line()].concat(),
+            Self::MidTerminal => [&lines[..], self.half_line()].concat(),
+            Self::TerminalUnended => [&lines[..], terminal.as_bytes()].concat(),
+            Self::AfterTerminal => [&lines[..], terminal.as_bytes(), b"\n"].concat(),
+        }
+    }
+
+    /// What is left of a line that is cut here.
+    fn half_line(self) -> &'static [u8] {
+        match self {
+            Self::MidLine => br#"{"model":"m","message":{"role":"assistant","content":" the"#,
+            Self::MidTerminal => br#"{"model":"m","message":{"role":"assistant","content":""},"done":true"#,
+            Self::BeforeFirst | Self::MidStream | Self::TerminalUnended | Self::AfterTerminal => b"",
+        }
+    }
+
+    fn text(self) -> &'static str {
+        if self == Self::BeforeFirst { "" } else { "Hello" }
+    }
+
+    /// Whether the next byte begins a line.
+    fn is_between_lines(self) -> bool {
+        matches!(self, Self::BeforeFirst | Self::MidStream | Self::AfterTerminal)
+    }
+}
+
+/// How the response ends.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum End {
+    LastChunk,
+    ConnectionClose,
+    FinInChunks,
+    FinWithinLength,
+    HalfClose,
+    Reset,
+    Stall,
+    ErrorLine,
+    ErrorLineUnended,
+    Garbage,
+}
+
+const ENDS: [End; 10] = [
+    End::LastChunk,
+    End::ConnectionClose,
+    End::FinInChunks,
+    End::FinWithinLength,
+    End::HalfClose,
+    End::Reset,
+    End::Stall,
+    End::ErrorLine,
+    End::ErrorLineUnended,
+    End::Garbage,
+];
+
+impl End {
+    /// The server waits for the gate "end" once everything before the end is sent.
+    fn script(self, place: Place) -> Script {
+        let body = place.body();
+        let framing = match self {
+            Self::ConnectionClose => Body::UntilClose,
+            Self::FinWithinLength => Body::Length(body.len() as u64 + 1),
+            Self::LastChunk
+            | Self::FinInChunks
+            | Self::HalfClose
+            | Self::Reset
+            | Self::Stall
+            | Self::ErrorLine
+            | Self::ErrorLineUnended
+            | Self::Garbage => Body::Chunked,
+        };
+        let head = Script::request().head(200, http::NDJSON, framing);
+        let open = match framing {
+            Body::Chunked => head.chunk(body),
+            Body::Length(_) | Body::UntilClose => head.send(body),
+        };
+        let open = open.wait("end");
+        match self {
+            Self::LastChunk => open.end_chunks(),
+            Self::ConnectionClose | Self::FinInChunks | Self::FinWithinLength => open.close(),
+            Self::HalfClose => open.half_close().stall(),
+            Self::Reset => open.reset(),
+            Self::Stall => open.stall(),
+            Self::ErrorLine => open.line(ollama::error("boom")).end_chunks(),
+            Self::ErrorLineUnended => open.chunk(r#"{"error":"boom","StatusCode":502}"#).end_chunks(),
+            Self::Garbage => open.line("<html>").end_chunks(),
+        }
+    }
+}
+
+/// Reads to the end, which the server makes when everything before it has arrived.
+async fn run(place: Place, end: End) -> Outcome {
+    let server = Server::start(end.script(place));
+    let mut stream = client(&server).chat(chat("m"));
+    let mut events = read_until(&mut stream, has_received(place.body().len())).await;
+    if end == End::Stall {
+        stream.set_clocks(Clocks { first_event: Some(SHORT), idle: Some(SHORT), ..NO_CLOCKS });
+    }
+    server.open("end");
+    let (rest, outcome) = read(stream).await;
+    events.extend(rest);
+    assert_eq!(joined(&events), outcome.reply.text, "the reply is what was yielded");
+    outcome
+}
+
+/// What ending is the true one.
+fn check(place: Place, end: End, outcome: &Outcome) {
+    let case = format!("{end:?} at {place:?}: {outcome:?}");
+    assert_eq!(outcome.reply.text, place.text(), "{case}");
+    assert!(outcome.ending.may_have_had_effect(), "{case}");
+    assert!(outcome.retried.is_empty(), "{case}");
+    assert_eq!(outcome.stats.first_event.is_some(), outcome.stats.records > 0, "{case}");
+
+    let writes_more = matches!(end, End::ErrorLine | End::ErrorLineUnended | End::Garbage);
+    let is_whole = place == Place::AfterTerminal || (place == Place::TerminalUnended && !writes_more);
+    let records_before = if place == Place::BeforeFirst { 0 } else { 2 };
+    if is_whole {
+        assert_eq!(outcome.ending, Ending::Completed(Some(FinishReason::Stop)), "{case}");
+        assert_eq!(outcome.stats.records, 3, "{case}");
+        assert_eq!(outcome.reply.usage.as_ref().unwrap().completion_tokens, Some(2), "{case}");
+        return;
+    }
+    let is_error = matches!(end, End::ErrorLine | End::ErrorLineUnended) && place.is_between_lines();
+    assert_eq!(outcome.stats.records, records_before + u64::from(is_error), "{case}");
+    match end {
+        End::LastChunk | End::ConnectionClose => {
+            assert_error(outcome, "truncated", ErrorKind::Truncated, Origin::Server, &case);
+        }
+        End::FinInChunks | End::FinWithinLength | End::HalfClose => {
+            assert_error(outcome, "truncated", ErrorKind::Truncated, Origin::Transport, &case);
+        }
+        End::Reset => {
+            assert_error(outcome, "failed", ErrorKind::ConnectionLost, Origin::Transport, &case);
+        }
+        End::Stall => {
+            let clock = if place == Place::BeforeFirst { Clock::FirstEvent } else { Clock::Idle };
+            let timed_out = Ending::TimedOut { clock, limit: SHORT, may_have_had_effect: true };
+            assert_eq!(outcome.ending, timed_out, "{case}");
+            assert_eq!(outcome.ending.error().unwrap().origin, Origin::Server, "{case}");
+        }
+        End::ErrorLine | End::ErrorLineUnended if is_error => {
+            assert_error(outcome, "failed", ErrorKind::Server, Origin::Server, &case);
+            let error = outcome.ending.error().unwrap();
+            assert_eq!(error.message, "boom", "{case}");
+            assert_eq!(error.status, (end == End::ErrorLineUnended).then_some(502), "{case}");
+        }
+        End::ErrorLine | End::ErrorLineUnended | End::Garbage => {
+            assert_error(outcome, "failed", ErrorKind::Protocol, Origin::Protocol, &case);
+        }
+    }
+    if !writes_more {
+        assert_eq!(outcome.stats.undecoded_bytes, place.half_line().len() as u64, "{case}");
+    }
+}
+
+fn assert_error(outcome: &Outcome, ending: &str, kind: ErrorKind, origin: Origin, case: &str) {
+    let error = outcome.ending.error().unwrap();
+    assert_eq!((outcome.ending.as_str(), error.kind, error.origin), (ending, kind, origin), "{case}");
+}
+
+#[tokio::test]
+async fn every_ending_at_every_place_is_told_truly() {
+    let mut running = JoinSet::new();
+    for place in PLACES {
+        for end in ENDS {
+            running.spawn(async move { check(place, end, &run(place, end).await) });
+        }
+    }
+    while let Some(done) = running.join_next().await {
+        done.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_cancel_keeps_what_came_unless_the_answer_is_whole() {
+    for place in PLACES {
+        let server = Server::start(End::Stall.script(place));
+        let mut stream = client(&server).chat(chat("m"));
+        let mut events = read_until(&mut stream, has_received(place.body().len())).await;
+        stream.cancel("enough");
+        stream.cancel("twice changes nothing");
+        assert!(server.wait_for_close(0, SOON).is_some(), "closed before anyone reads on");
+        let (rest, outcome) = read(stream).await;
+        events.extend(rest);
+        let cancelled = Ending::Cancelled { reason: "enough".into(), may_have_had_effect: true };
+        let is_whole = matches!(place, Place::TerminalUnended | Place::AfterTerminal);
+        let expected = if is_whole { Ending::Completed(Some(FinishReason::Stop)) } else { cancelled };
+        assert_eq!(outcome.ending, expected, "{place:?}");
+        assert_eq!(outcome.reply.text, place.text());
+        assert_eq!(joined(&events), place.text());
+    }
+}
+
+#[tokio::test]
+async fn openai_streams_end_by_their_own_terminal() {
+    let all = openai::chat(&["Hel", "lo"]);
+    let [before, usage, done] = [&all[..4], &all[4..5], &all[5..]];
+    assert!(before[3].contains("\"stop\"") && usage[0].contains("usage") && done[0] == "[DONE]");
+    let stop = Ending::Completed(Some(FinishReason::Stop));
+    // Whole after the finish reason, whatever then happens; the usage counts where it comes.
+    for (payloads, tokens) in [(&all[..4], None), (&all[..5], Some(2)), (&all[..], Some(2))] {
+        for script in [
+            Script::sse(payloads),
+            Script::sse_open(payloads).close(),
+            Script::sse_open(payloads).stall(),
+            Script::sse_open(payloads).event(openai::text("more")).event("{").end_chunks(),
+        ] {
+            let server = Server::start(script);
+            let client = client_with(&server, |config| config.api = Api::OpenAi);
+            let (_, outcome) = read(client.chat(chat("m"))).await;
+            assert_eq!(outcome.ending, stop, "{outcome:?}");
+            assert_eq!(outcome.reply.text, "Hello");
+            assert_eq!(outcome.reply.usage.and_then(|usage| usage.completion_tokens), tokens);
+        }
+    }
+    // Ollama's own `/v1` loses errors in the middle: the end without a finish reason is all there is to see.
+    for (script, origin) in
+        [(Script::sse(&all[..3]), Origin::Server), (Script::sse_open(&all[..3]).close(), Origin::Transport)]
+    {
+        let server = Server::start(script);
+        let client = client_with(&server, |config| config.api = Api::OpenAi);
+        let (_, outcome) = read(client.chat(chat("m"))).await;
+        assert_error(&outcome, "truncated", ErrorKind::Truncated, origin, &format!("{outcome:?}"));
+        assert_eq!(outcome.reply.text, "Hello");
+    }
+}
+
+#[tokio::test]
+async fn progress_ends_by_success_only() {
+    let lines = [ollama::status("pulling manifest"), ollama::progress("sha256:aa", 5, 10)];
+    let whole = Script::ndjson(lines.iter().cloned().chain([ollama::status("success")]));
+    let cut = Script::ndjson(lines.clone());
+    let failed = Script::ndjson(lines.into_iter().chain([ollama::error("no such model")]));
+    for (script, ending) in [(whole, "completed"), (cut, "truncated"), (failed, "failed")] {
+        let server = Server::start(script);
+        let request = PullRequest { model: "m".into(), insecure: false };
+        let (events, outcome) = read(client(&server).pull(request)).await;
+        assert_eq!(outcome.ending.as_str(), ending);
+        assert_eq!(events.len(), if ending == "completed" { 3 } else { 2 });
+        assert_eq!(server.requests()[0].path(), "/api/pull");
+    }
+}

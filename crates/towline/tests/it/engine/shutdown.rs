@@ -1,0 +1,183 @@
+//! The end of an engine, phase by phase.
+
+use std::sync::mpsc::sync_channel;
+
+use towline::engine::{From, JobOptions, OnShutdown, ShutdownReport};
+use towline::{Ending, EngineConfig, JobState};
+use towline_testkit::{Server, fakemodel};
+
+use super::*;
+
+fn names(infos: &[towline::engine::JobInfo]) -> Vec<&str> {
+    infos.iter().map(|info| &*info.name).collect()
+}
+
+fn named(name: &str) -> JobOptions {
+    JobOptions { name: Some(name.to_owned()), ..JobOptions::default() }
+}
+
+#[test]
+fn finishing_lets_running_and_queued_jobs_end_and_cuts_the_rest() {
+    let (server, engine) = (
+        Server::start(fakemodel::plan()),
+        engine_with(EngineConfig { max_running: 3, ..EngineConfig::default() }),
+    );
+    let client = client(&server);
+    let prepared = |model: &str| Prepared::chat(&client, request(model));
+    engine.submit(prepared("waits:0.02"), named("streams"));
+    let silent = engine.submit(prepared("stall-after:1"), named("silent"));
+    silent.reader(From::Start).read().unwrap();
+    engine.submit(prepared("waits:0.02"), named("queued"));
+    engine.spawn("fails", async { panic!("in its own time") });
+    let report = engine.shutdown(OnShutdown::Finish, Duration::from_secs(2)).unwrap();
+    assert_eq!(names(&report.finished), ["streams", "queued", "fails"]);
+    assert_eq!((names(&report.cut), report.stuck.len()), (vec!["silent"], 0));
+    assert_eq!(report.cut[0].state, JobState::Cancelled);
+    assert!(!silent.outcome().unwrap().reply.text.is_empty(), "what was received is kept");
+}
+
+#[test]
+fn jobs_that_wait_for_their_turn_never_begin_when_the_engine_ends() {
+    for (on_shutdown, grace) in [(OnShutdown::Cancel, PATIENCE), (OnShutdown::Finish, Duration::ZERO)] {
+        let engine = engine_with(EngineConfig { max_running: 1, ..EngineConfig::default() });
+        occupy(&engine);
+        let waiting: Vec<_> = (0..50).map(|_| engine.spawn("waits", async {}).job).collect();
+        let report = engine.shutdown(on_shutdown, grace).unwrap();
+        assert_eq!(report.cut.len(), 51);
+        for job in waiting {
+            let Ending::Cancelled { may_have_had_effect: false, .. } = outcome(&job).ending else {
+                panic!("{:?} began", job)
+            };
+        }
+    }
+}
+
+#[test]
+fn cancelling_lets_tasks_clean_up_within_the_grace_time() {
+    let engine = engine();
+    engine.spawn("done before", async {}).wait().unwrap().unwrap();
+    let cleans = engine.spawn_with(named("cleans"), |control| async move {
+        control.cancelled().await;
+        tokio::task::yield_now().await;
+        "clean"
+    });
+    let stubborn = engine.spawn_with(named("stubborn"), |_| std::future::pending::<()>());
+    for job in [&cleans.job, &stubborn.job] {
+        eventually("it runs", || job.state() == JobState::Running);
+    }
+    let report = engine.shutdown(OnShutdown::Cancel, Duration::from_millis(20)).unwrap();
+    assert_eq!(names(&report.cut), ["cleans", "stubborn"]);
+    assert_eq!((report.finished.len(), report.stuck.len()), (0, 0));
+    assert_eq!(cleans.take_value(), Some("clean"));
+    assert!(stubborn.job.outcome().is_some());
+}
+
+#[test]
+fn an_engine_that_is_shut_down_refuses_and_says_so() {
+    let (server, engine) = (Server::start(silent()), engine());
+    let report = engine.shutdown(OnShutdown::Finish, PATIENCE).unwrap();
+    assert!(report.finished.is_empty() && report.cut.is_empty() && report.stuck.is_empty());
+    let stream = chat(&engine, &server);
+    let task = engine.spawn("late", async { 1 });
+    for job in [&stream, &task.job] {
+        let Ending::Failed(error) = &outcome(job).ending else { panic!("{job:?}") };
+        assert!(error.message.contains("shut down") && !error.may_have_had_effect);
+    }
+    assert!(task.wait().unwrap().is_err());
+    assert!(!engine.on_change(|| ()).unwrap());
+    assert_eq!((server.connections(), engine.jobs().len()), (0, 0));
+}
+
+#[test]
+fn a_second_shutdown_waits_for_the_first_and_has_its_report() {
+    let engine = engine();
+    let (end, ended) = tokio::sync::oneshot::channel::<()>();
+    let task = engine.spawn("ends late", ended);
+    let first = {
+        let engine = engine.clone();
+        std::thread::spawn(move || engine.shutdown(OnShutdown::Finish, PATIENCE).unwrap())
+    };
+    eventually("the first has begun", || engine.spawn("probe", async {}).wait().unwrap().is_err());
+    let second = {
+        let engine = engine.clone();
+        std::thread::spawn(move || engine.shutdown(OnShutdown::Cancel, Duration::ZERO).unwrap())
+    };
+    assert_eq!(task.job.state(), JobState::Running, "the first still lets it finish");
+    end.send(()).unwrap();
+    let names_of = |report: &ShutdownReport| {
+        report.finished.iter().map(|info| info.name.to_string()).collect::<Vec<_>>()
+    };
+    let (first, second) = (first.join().unwrap(), second.join().unwrap());
+    assert!(names_of(&first).contains(&"ends late".to_owned()));
+    assert_eq!(names_of(&first), names_of(&second));
+}
+
+#[test]
+fn code_that_does_not_return_is_reported_as_stuck_and_stays_cancelling() {
+    let engine = engine();
+    let (release, held) = sync_channel::<()>(0);
+    let stuck = engine.spawn("stuck", async move { held.recv().unwrap() });
+    eventually("it runs", || stuck.job.state() == JobState::Running);
+    let report = engine.shutdown(OnShutdown::Cancel, Duration::ZERO).unwrap();
+    assert_eq!((names(&report.stuck), report.cut.len()), (vec!["stuck"], 0));
+    assert_eq!(report.stuck[0].state, JobState::Cancelling);
+    assert_eq!(stuck.job.state(), JobState::Cancelling, "it still runs");
+    release.send(()).unwrap();
+    outcome(&stuck.job);
+    assert_eq!(stuck.take_value(), Some(()));
+}
+
+#[test]
+fn dropping_the_last_handle_cancels_and_joins() {
+    let (server, engine) = (Server::start(silent()), engine());
+    let stream = chat(&engine, &server);
+    stream.reader(From::Start).read().unwrap();
+    let cleans = engine.spawn_with(JobOptions::default(), |control| async move {
+        control.cancelled().await;
+        "clean"
+    });
+    eventually("it runs", || cleans.job.state() == JobState::Running);
+    let clone = engine.clone();
+    drop(engine);
+    assert_eq!(cleans.job.state(), JobState::Running, "another handle keeps the engine");
+    drop(clone);
+    assert_eq!((stream.state(), cleans.take_value()), (JobState::Cancelled, Some("clean")));
+    assert!(!stream.text_so_far().is_empty() && stream.reader(From::Start).try_read().is_some());
+}
+
+#[test]
+fn jobs_that_are_submitted_while_it_shuts_down_end_one_way_or_the_other() {
+    for _ in 0..20 {
+        let engine = engine();
+        let submitting = {
+            let engine = engine.clone();
+            std::thread::spawn(move || {
+                (0..200).map(|n| engine.spawn("late", async move { n })).collect::<Vec<_>>()
+            })
+        };
+        engine.shutdown(OnShutdown::Cancel, PATIENCE).unwrap();
+        for (n, task) in submitting.join().unwrap().into_iter().enumerate() {
+            match task.wait().unwrap() {
+                Ok(value) => assert_eq!(value, n),
+                Err(outcome) => assert!(!outcome.is_completed()),
+            }
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_is_dropped_by_the_end_of_its_engine_keeps_what_it_received() {
+    let engine = engine_with(EngineConfig { threads: 1, ..EngineConfig::default() });
+    let server = Server::start(silent());
+    let stream = chat(&engine, &server);
+    eventually("it has received", || stream.text_so_far() == "Hello");
+    let (release, held) = sync_channel::<()>(0);
+    let stuck = engine.spawn("stuck", async move { held.recv().unwrap() });
+    eventually("the only thread is held", || stuck.job.state() == JobState::Running);
+    let report = engine.shutdown(OnShutdown::Finish, Duration::ZERO).unwrap();
+    assert_eq!(report.stuck.len(), 2);
+    release.send(()).unwrap();
+    let ended = outcome(&stream);
+    assert!(matches!(ended.ending, Ending::Cancelled { .. }));
+    assert_eq!((ended.reply.text.as_str(), ended.stats.records), ("Hello", 2));
+}
