@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use crate::json::Json;
+
 /// Why a request or stream failed.
 ///
 /// `Display` gives the message alone. Messages hold no keys, no credentials and no prompt text.
@@ -169,7 +171,7 @@ const QUOTE_CHARS: usize = 300;
 
 /// The server's words in an error body: the `error` of a JSON object, else the start of the text.
 fn message_in_body(body: &[u8]) -> String {
-    if let Ok(value) = serde_json::from_slice::<serde_json::Value>(body) {
+    if let Ok(value) = serde_json::from_slice::<Json<'_>>(body) {
         if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
             return message_in_error(error, &value);
         }
@@ -182,11 +184,11 @@ fn message_in_body(body: &[u8]) -> String {
 
 /// The words of an `error` value, which servers send as a string or as an object with a `message`, and where to sign in
 /// if the object around it says that.
-pub(crate) fn message_in_error(error: &serde_json::Value, around: &serde_json::Value) -> String {
+pub(crate) fn message_in_error(error: &Json<'_>, around: &Json<'_>) -> String {
     let text = error.as_str().or_else(|| error.get("message").and_then(|m| m.as_str()));
     let message = match text {
         Some(text) => quote(text.as_bytes()),
-        None => quote(error.to_string().as_bytes()),
+        None => quote(error.to_value().to_string().as_bytes()),
     };
     match around.get("signin_url").and_then(|url| url.as_str()) {
         Some(url) => format!("{message} (sign in at {})", quote(url.as_bytes())),

@@ -26,6 +26,7 @@ pub mod event;
 pub mod host;
 pub mod http1;
 pub mod job;
+mod json;
 pub mod log;
 pub mod outcome;
 pub mod retry;

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
-use std::num::NonZeroU16;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
@@ -15,9 +14,6 @@ use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
 use crate::program::{SOON, towline};
-
-const ROWS: NonZeroU16 = NonZeroU16::new(24).unwrap();
-const COLUMNS: NonZeroU16 = NonZeroU16::new(80).unwrap();
 
 /// A terminal that answers what it is asked, and its prompt.
 struct Terminal {
@@ -38,7 +34,7 @@ impl Terminal {
         let mut command = towline(["--host", &server.url(), "-m", "m"]);
         command.env("TERM", "xterm-256color").env("HOME", home.path());
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        let shown = Arc::new((Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)), Condvar::new()));
+        let shown = Arc::new((Mutex::new(vt100::Parser::new(24, 80, 0)), Condvar::new()));
         let (mut output, mut answers) = (keys.try_clone().unwrap(), keys.try_clone().unwrap());
         let screen = Arc::clone(&shown);
         std::thread::spawn(move || {

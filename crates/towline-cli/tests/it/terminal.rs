@@ -1,7 +1,6 @@
 //! What a person sees, through a real pseudoterminal.
 
 use std::fs::File;
-use std::num::NonZeroU16;
 use std::process::{Command, Stdio};
 
 use nix::pty::{Winsize, openpty};
@@ -13,9 +12,6 @@ use towline_testkit::records::ollama::{
 use towline_testkit::{Script, Server};
 
 use crate::program::{Gathered, SOON, run, towline};
-
-const ROWS: NonZeroU16 = NonZeroU16::new(24).unwrap();
-const COLUMNS: NonZeroU16 = NonZeroU16::new(80).unwrap();
 
 /// A program on a terminal of 80 columns and 24 rows.
 struct Screen {
@@ -37,7 +33,7 @@ impl Screen {
     }
 
     fn seen(&self) -> vt100::Parser {
-        let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
+        let mut terminal = vt100::Parser::new(24, 80, 0);
         terminal.process(self.output.bytes());
         terminal
     }
@@ -52,7 +48,7 @@ impl Screen {
     /// Waits until a text stands on the screen.
     fn expect(&mut self, text: &str) {
         let shows = |output: &Gathered| {
-            let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
+            let mut terminal = vt100::Parser::new(24, 80, 0);
             terminal.process(output.bytes());
             terminal.screen().contents().contains(text)
         };

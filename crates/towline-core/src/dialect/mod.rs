@@ -10,7 +10,7 @@
 //! | not JSON | a protocol error; what came before is kept |
 //! | text with invalid UTF-8 or lone surrogates | U+FFFD stands in and is counted; nothing else is lost |
 //!
-//! Most records of a stream are alike but for their text. The [`template`] of such a record is matched first; whatever
+//! Most records of a stream are alike but for their text. The template of such a record is matched first; whatever
 //! it does not know goes to the general parser.
 
 mod ollama;
@@ -23,10 +23,9 @@ mod tool_calls;
 
 use std::collections::VecDeque;
 
-use serde_json::Value;
-
 use crate::error::{Error, ErrorKind, Origin, message_in_error, quote};
 use crate::event::{Event, PartialToolCall};
+use crate::json::Json;
 use crate::outcome::FinishReason;
 use crate::wire::Framing;
 
@@ -141,18 +140,29 @@ impl Decoder {
             self.tool_calls.finish(events);
             return Ok(Verdict::Closed(None));
         }
-        let record = self.parse(frame)?;
+        match self.parse(frame) {
+            Ok(record) => Ok(self.record(&record, events)),
+            Err(error) => {
+                let Some((repaired, replaced)) = repair::repair_text(frame) else { return Err(error) };
+                let record = self.parse(repaired.as_bytes())?;
+                self.replaced_text += replaced;
+                Ok(self.record(&record, events))
+            }
+        }
+    }
+
+    fn record(&mut self, record: &Json<'_>, events: &mut VecDeque<Event>) -> Verdict {
         if let Some(error) = record.get("error").filter(|error| !error.is_null()) {
-            return Ok(Verdict::Failed(server_error(error, &record)));
+            return Verdict::Failed(server_error(error, record));
         }
         if self.model.is_none() {
-            self.model = record.get("model").and_then(Value::as_str).map(str::to_owned);
+            self.model = record.get("model").and_then(Json::as_str).map(str::to_owned);
         }
-        Ok(match self.dialect {
-            Dialect::Ollama => self.ollama_record(&record, events),
-            Dialect::OllamaProgress => self.progress_record(&record, events),
-            Dialect::OpenAi => self.openai_record(&record, events),
-        })
+        match self.dialect {
+            Dialect::Ollama => self.ollama_record(record, events),
+            Dialect::OllamaProgress => self.progress_record(record, events),
+            Dialect::OpenAi => self.openai_record(record, events),
+        }
     }
 
     /// How much text it holds back until it is complete.
@@ -165,15 +175,14 @@ impl Decoder {
         self.tool_calls.take_partial()
     }
 
-    fn parse(&mut self, frame: &[u8]) -> Result<Value, NotARecord> {
-        let parsed = serde_json::from_slice::<Value>(frame).or_else(|error| -> serde_json::Result<Value> {
-            let (repaired, replaced) = repair::repair_text(frame).ok_or(error)?;
-            let value = serde_json::from_str(&repaired)?;
-            self.replaced_text += replaced;
-            Ok(value)
-        });
+    fn parse<'a>(&self, frame: &'a [u8]) -> Result<Json<'a>, NotARecord> {
+        // Text that was checked as a whole is not checked again string by string.
+        let parsed = match std::str::from_utf8(frame) {
+            Ok(text) => serde_json::from_str::<Json<'a>>(text),
+            Err(_) => serde_json::from_slice(frame),
+        };
         match parsed {
-            Ok(record @ Value::Object(_)) => Ok(record),
+            Ok(record) if record.is_object() => Ok(record),
             Ok(_) => Err(NotARecord::new(frame, "it is not an object", false)),
             Err(error) => {
                 let ends_early = error.is_eof()
@@ -208,12 +217,12 @@ fn error_without_place(error: &serde_json::Error) -> String {
 }
 
 /// An `{"error":…}` record, whatever its other fields.
-fn server_error(error: &Value, record: &Value) -> Error {
+fn server_error(error: &Json<'_>, record: &Json<'_>) -> Error {
     let status =
         [record.get("StatusCode"), record.get("status_code"), error.get("code"), error.get("status")]
             .into_iter()
             .flatten()
-            .filter_map(Value::as_u64)
+            .filter_map(|status| status.as_number()?.as_u64())
             .find(|status| (400..600).contains(status));
     let mut message = message_in_error(error, record);
     if message.is_empty() {
@@ -225,11 +234,12 @@ fn server_error(error: &Value, record: &Value) -> Error {
 }
 
 /// A count that servers send as an integer or as a float. The cast saturates.
-fn count(value: &Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64))
+fn count(value: &Json<'_>) -> Option<u64> {
+    let number = value.as_number()?;
+    number.as_u64().or_else(|| number.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64))
 }
 
 /// A string field that is present and not empty.
-fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    object.get(key).and_then(Value::as_str).filter(|text| !text.is_empty())
+fn text<'a>(object: &'a Json<'_>, key: &str) -> Option<&'a str> {
+    object.get(key).and_then(Json::as_str).filter(|text| !text.is_empty())
 }

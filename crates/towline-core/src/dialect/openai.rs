@@ -5,17 +5,16 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::ollama::{logprobs, thinking};
 use super::{Decoder, Verdict, count, text};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::event::{Event, Usage};
+use crate::json::Json;
 use crate::outcome::FinishReason;
 
 impl Decoder {
-    pub(super) fn openai_record(&mut self, record: &Value, events: &mut VecDeque<Event>) -> Verdict {
-        let choice = record.get("choices").and_then(|choices| choices.get(0));
+    pub(super) fn openai_record(&mut self, record: &Json<'_>, events: &mut VecDeque<Event>) -> Verdict {
+        let choice = record.get("choices").and_then(|choices| choices.as_array()?.first());
         let finish = choice.and_then(|choice| text(choice, "finish_reason"));
         if let Some(choice) = choice {
             self.openai_choice(choice, events);
@@ -40,7 +39,7 @@ impl Decoder {
         }
     }
 
-    fn openai_choice(&mut self, choice: &Value, events: &mut VecDeque<Event>) {
+    fn openai_choice(&mut self, choice: &Json<'_>, events: &mut VecDeque<Event>) {
         // A streamed chunk has a `delta`, an answer that was not streamed a `message`, a text completion neither.
         let parts = choice.get("delta").or_else(|| choice.get("message")).unwrap_or(choice);
         if let Some(thinking) = thinking(parts) {
@@ -51,7 +50,7 @@ impl Decoder {
         {
             events.push_back(Event::Text(text.to_owned()));
         }
-        let calls = parts.get("tool_calls").and_then(Value::as_array);
+        let calls = parts.get("tool_calls").and_then(Json::as_array);
         for (place, call) in calls.into_iter().flatten().enumerate() {
             self.tool_calls.fragment(call, place, events);
         }
@@ -62,11 +61,11 @@ impl Decoder {
 }
 
 /// The `usage` of a chunk, with llama.cpp's `timings` where they come along.
-fn usage(record: &Value) -> Option<Usage> {
+fn usage(record: &Json<'_>) -> Option<Usage> {
     let usage = record.get("usage").filter(|usage| usage.is_object())?;
     let timings = record.get("timings");
     let milliseconds = |key| {
-        let ms = timings.and_then(|t| t.get(key)).and_then(Value::as_f64)?;
+        let ms = timings.and_then(|t| t.get(key)).and_then(Json::as_number)?.as_f64()?;
         Duration::try_from_secs_f64(ms / 1000.0).ok()
     };
     Some(Usage {

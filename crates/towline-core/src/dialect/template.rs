@@ -15,6 +15,9 @@ use crate::event::Event;
 /// A template that was learnt this often without ever being of use is not worth learning again.
 const MAX_USELESS: u32 = 16;
 
+/// A longer record is no token, and to learn from it would cost more than to parse it.
+const MAX_LEARNT_BYTES: usize = 16 << 10;
+
 /// The templates of one stream: the last record's.
 #[derive(Debug)]
 pub(super) struct Templates {
@@ -39,7 +42,7 @@ impl Templates {
 
     /// Takes `frame`, which the general parser decoded to `event` alone, as the new template if it is fit for one.
     pub(super) fn learn(&mut self, frame: &[u8], event: &Event) {
-        if self.useless == MAX_USELESS {
+        if self.useless == MAX_USELESS || frame.len() > MAX_LEARNT_BYTES {
             return;
         }
         self.useless += 1;

@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 
 use super::{count, text};
 use crate::event::{Event, PartialToolCall, ToolCall};
+use crate::json::Json;
 
 /// The most tool calls one answer may have open at a time; fragments beyond are joined to the last.
 const MAX_OPEN_CALLS: usize = 256;
@@ -20,13 +21,13 @@ pub(super) struct ToolCalls {
 
 impl ToolCalls {
     /// A call that comes in one piece.
-    pub(super) fn whole(&mut self, call: &Value, events: &mut VecDeque<Event>) {
+    pub(super) fn whole(&mut self, call: &Json<'_>, events: &mut VecDeque<Event>) {
         let function = call.get("function").unwrap_or(call);
         let arguments = match function.get("arguments") {
-            Some(Value::String(json)) => parse_arguments(json),
-            Some(Value::Null) | None => Value::Object(Map::new()),
-            Some(value @ (Value::Object(_) | Value::Array(_) | Value::Bool(_) | Value::Number(_))) => {
-                value.clone()
+            Some(Json::String(json)) => parse_arguments(json),
+            Some(Json::Null) | None => Value::Object(Map::new()),
+            Some(value @ (Json::Object(_) | Json::Array(_) | Json::Bool(_) | Json::Number(_))) => {
+                value.to_value()
             }
         };
         events.push_back(Event::ToolCall(Box::new(ToolCall {
@@ -38,9 +39,9 @@ impl ToolCalls {
 
     /// A piece of a call. Pieces belong together by their `index`; a new id or a new index begins a new call, and all
     /// are complete when the answer finishes.
-    pub(super) fn fragment(&mut self, piece: &Value, place: usize, events: &mut VecDeque<Event>) {
-        let function = piece.get("function").unwrap_or(&Value::Null);
-        if function.get("arguments").is_some_and(Value::is_object) {
+    pub(super) fn fragment(&mut self, piece: &Json<'_>, place: usize, events: &mut VecDeque<Event>) {
+        let function = piece.get("function").unwrap_or(&Json::Null);
+        if function.get("arguments").is_some_and(Json::is_object) {
             return self.whole(piece, events);
         }
         let index = piece.get("index").and_then(count).unwrap_or(place as u64);
@@ -69,7 +70,7 @@ impl ToolCalls {
             call.name.push_str(name);
             self.bytes += name.len();
         }
-        if let Some(arguments) = function.get("arguments").and_then(Value::as_str) {
+        if let Some(arguments) = function.get("arguments").and_then(Json::as_str) {
             call.arguments.push_str(arguments);
             self.bytes += arguments.len();
         }

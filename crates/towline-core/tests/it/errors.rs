@@ -101,8 +101,8 @@ fn the_error_of_a_status_in_the_servers_words() {
             "unauthorized (sign in at https://ollama.com/connect) (status 401)",
             ErrorKind::Unauthorized,
         ),
-        (302, "moved", "moved (status 302)", ErrorKind::Server),
-        (304, "\u{1b}]0;title\u{7}", "\u{fffd}]0;title\u{fffd} (status 304)", ErrorKind::Server),
+        (302, "moved", "moved (status 302)", ErrorKind::Redirect),
+        (304, "\u{1b}]0;title\u{7}", "\u{fffd}]0;title\u{fffd} (status 304)", ErrorKind::Redirect),
     ] {
         let error = Error::from_status(status, body.as_bytes(), Some(Duration::from_secs(1)));
         assert_eq!(error.message, message, "{body}");

@@ -44,10 +44,11 @@ fn only_what_had_no_effect_and_may_pass_is_tried_again() {
     for kind in ALL_KINDS {
         let error = Error::new(kind, Origin::Server, "");
         let again = policy.wait_after(&error, 1, 0.5).is_some();
-        assert_eq!(again, kind == ErrorKind::Connect, "{kind:?}");
+        assert_eq!(again, matches!(kind, ErrorKind::Connect | ErrorKind::ConnectionLost), "{kind:?}");
         let asked = Error { retry_after: Some(Duration::ZERO), ..error.clone() };
         let again = policy.wait_after(&asked, 1, 0.5).is_some();
-        assert_eq!(again, matches!(kind, ErrorKind::Connect | ErrorKind::Busy), "{kind:?}");
+        let passing = matches!(kind, ErrorKind::Connect | ErrorKind::ConnectionLost | ErrorKind::Busy);
+        assert_eq!(again, passing, "{kind:?}");
         assert_eq!(policy.wait_after(&asked.with_effect(true), 1, 0.5), None, "{kind:?}");
     }
     // Busy without a word on when to come back is Ollama's full queue; it is for the caller to decide.

@@ -37,8 +37,7 @@ pub(crate) fn cancel() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Deadlines that another thread moves: set far away, set into the past of the next line, moved while that expires, and
-/// moved again and again.
+/// Deadlines that another thread moves: set far away, moved again and again, and at last near.
 pub(crate) fn deadline() -> Result<(), Failure> {
     let (server, engine) = (PacedServer::start(), Engine::start(EngineConfig::default())?);
     let client = Client::new(&server.url())?;

@@ -12,7 +12,6 @@ use crate::figures::{cpu_time, resident_bytes};
 use crate::streams::{CONNECT_AT_ONCE, SETTLE, Side, WINDOW};
 
 /// `URL MODEL COUNT`: prints its side of the comparison.
-#[expect(clippy::disallowed_methods, reason = "the plain program that the engine is compared with")]
 pub(crate) fn child_counter(words: &[String]) -> Result<(), Failure> {
     let [url, model, count] = words else { return Err("URL MODEL COUNT".into()) };
     let (addr, count) = (url.trim_start_matches("http://").to_owned(), count.parse::<usize>()?);

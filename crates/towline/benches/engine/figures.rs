@@ -11,14 +11,6 @@ impl Times {
         self.0.push(time);
     }
 
-    pub(crate) fn extend(&mut self, other: Times) {
-        self.0.extend(other.0);
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     pub(crate) fn percentile(&mut self, percent: usize) -> Duration {
         self.0.sort_unstable();
         self.0.get(self.0.len() * percent / 100).or(self.0.last()).copied().unwrap_or_default()
@@ -52,6 +44,12 @@ pub(crate) fn resident_bytes() -> usize {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or("0");
     line.split_whitespace().next().and_then(|kib| kib.parse::<usize>().ok()).unwrap_or(0) * 1024
+}
+
+/// Processor time of this thread so far.
+pub(crate) fn thread_cpu_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    Duration::from_nanos(text.split_whitespace().next().and_then(|time| time.parse().ok()).unwrap_or(0))
 }
 
 /// Processor time of this process so far.

@@ -58,6 +58,8 @@ pub(super) struct Inner {
     pub(super) waiters: Waiters,
     /// Counts the news.
     pub(super) version: u64,
+    /// How many threads wait for news.
+    pub(super) blocked: usize,
     pub(super) ended: Option<Instant>,
     pub(super) first_event: Option<Instant>,
     pub(super) last_event: Option<Instant>,
@@ -117,6 +119,7 @@ impl Cell {
                 task: None,
                 waiters: Waiters::default(),
                 version: 0,
+                blocked: 0,
                 ended: None,
                 first_event: None,
                 last_event: None,
@@ -380,9 +383,12 @@ impl Cell {
     /// Wakes whoever waits for news of this job, and the foreground.
     fn tell(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
         inner.version += 1;
-        let waiters = inner.waiters.take();
+        let (waiters, blocked) = (inner.waiters.take(), inner.blocked > 0);
         drop(inner);
-        self.news.notify_all();
+        // Without anybody to wake this would still be a system call.
+        if blocked {
+            self.news.notify_all();
+        }
         for (_, waiter) in waiters {
             waiter.wake();
         }

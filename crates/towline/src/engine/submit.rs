@@ -126,9 +126,7 @@ impl Engine {
         name: &str,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Task<T> {
-        self.spawn_task(JobOptions { name: Some(name.to_owned()), ..JobOptions::default() }, false, |_| {
-            future
-        })
+        self.spawn_task(name.into(), JobOptions::default(), false, |_| future)
     }
 
     /// Runs a future that knows about its own cancellation: it may clean up before it ends, and what it returns is kept.
@@ -138,17 +136,18 @@ impl Engine {
         options: JobOptions,
         make: impl FnOnce(TaskControl) -> F,
     ) -> Task<T> {
-        self.spawn_task(options, true, make)
+        let name = options.name.as_deref().unwrap_or("task").into();
+        self.spawn_task(name, options, true, make)
     }
 
     fn spawn_task<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
+        name: Arc<str>,
         options: JobOptions,
         cleans_up: bool,
         make: impl FnOnce(TaskControl) -> F,
     ) -> Task<T> {
         let shared = self.shared();
-        let name = options.name.as_deref().unwrap_or("task").into();
         let cell = Arc::new(Cell::new(birth(shared, options, name, None)));
         let value = Arc::new(Mutex::new(None));
         let future = make(TaskControl { cell: Arc::clone(&cell) });

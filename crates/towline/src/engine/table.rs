@@ -1,6 +1,7 @@
 //! Which jobs there are, which of them may run, and which have changed.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -31,10 +32,13 @@ struct Jobs {
     closed: bool,
     /// None of those that wait may run any more.
     halted: bool,
-    known: HashMap<u64, Known>,
-    /// The numbers of the known jobs that have ended, in the order in which they did.
-    ended: BTreeMap<u64, u64>,
-    next_end: u64,
+    known: HashMap<u64, Known, BuildHasherDefault<OwnNumber>>,
+    /// The numbers of the jobs that have ended, in the order in which they did; those that were forgotten leave a gap.
+    ended: VecDeque<Option<u64>>,
+    /// How many of the ended are known.
+    kept: usize,
+    /// The place of the first in `ended`, counted from the first ever.
+    first_end: u64,
     running: usize,
     queued: usize,
     hosts: HashMap<Option<Arc<str>>, Host>,
@@ -103,9 +107,9 @@ impl Table {
             jobs.queued += 1;
             jobs.host(cell).queue.insert(place(cell), Arc::clone(cell));
             // Those that wait may all be waiting for another server.
-            let admitted = self.admissible(&mut jobs);
+            let next = self.next(&mut jobs);
             drop(jobs);
-            admit(&admitted);
+            admit(next);
         } else {
             jobs.begin(cell);
             drop(jobs);
@@ -117,44 +121,39 @@ impl Table {
     /// A job has ended: it leaves the queue or makes room for another, and is kept for a while.
     pub(super) fn ended(&self, cell: &Arc<Cell>) {
         let mut jobs = lock(&self.jobs);
-        let end = jobs.next_end;
+        let end = jobs.first_end + jobs.ended.len() as u64;
         match jobs.known.get_mut(&cell.id) {
             Some(known) if known.ended.is_none() => known.ended = Some(end),
             Some(_) | None => return,
         }
-        jobs.next_end += 1;
-        jobs.ended.insert(end, cell.id);
+        jobs.ended.push_back(Some(cell.id));
+        jobs.kept += 1;
         jobs.leave(cell);
-        let mut forgotten = Vec::new();
-        while jobs.ended.len() > self.max_ended {
-            let oldest = jobs.ended.pop_first();
-            forgotten.extend(oldest.and_then(|(_, id)| jobs.known.remove(&id)));
-        }
-        let admitted = self.admissible(&mut jobs);
+        let forgotten = if jobs.kept > self.max_ended { jobs.forget_oldest() } else { None };
+        let next = self.next(&mut jobs);
         drop(jobs);
         // Cells are freed outside the lock.
         drop(forgotten);
-        admit(&admitted);
+        admit(next);
     }
 
-    /// The jobs that may run now, the highest priority and then the oldest first. They count as running.
-    fn admissible(&self, jobs: &mut Jobs) -> Vec<Arc<Cell>> {
-        let mut admitted = Vec::new();
-        while !jobs.halted && jobs.queued > 0 && jobs.running < self.max_running {
-            let next = jobs
-                .hosts
-                .iter()
-                .filter(|(name, host)| name.is_none() || host.running < self.max_per_host)
-                .filter_map(|(_, host)| host.queue.first_key_value())
-                .min_by_key(|(place, _)| **place)
-                .map(|(_, cell)| Arc::clone(cell));
-            let Some(cell) = next else { break };
-            jobs.host(&cell).queue.remove(&place(&cell));
-            jobs.queued -= 1;
-            jobs.begin(&cell);
-            admitted.push(cell);
+    /// The job that may run now, the one of highest priority and then the oldest; it counts as running. A job that ends
+    /// or is added makes room for one at most, since there was none before.
+    fn next(&self, jobs: &mut Jobs) -> Option<Arc<Cell>> {
+        if jobs.queued == 0 || jobs.halted || jobs.running >= self.max_running {
+            return None;
         }
-        admitted
+        let next = jobs
+            .hosts
+            .iter()
+            .filter(|(name, host)| name.is_none() || host.running < self.max_per_host)
+            .filter_map(|(_, host)| host.queue.first_key_value())
+            .min_by_key(|(place, _)| **place)
+            .map(|(_, cell)| Arc::clone(cell))?;
+        jobs.host(&next).queue.remove(&place(&next));
+        jobs.queued -= 1;
+        jobs.begin(&next);
+        Some(next)
     }
 
     /// Takes no further job.
@@ -198,7 +197,7 @@ impl Table {
         let mut jobs = lock(&self.jobs);
         let forgotten = jobs.known.remove(&id);
         if let Some(Known { ended: Some(end), .. }) = &forgotten {
-            jobs.ended.remove(end);
+            jobs.leave_gap(*end);
         }
         drop(jobs);
         forgotten.is_some()
@@ -207,7 +206,7 @@ impl Table {
     /// Makes room in the common budget: drops what was read from the logs of ended jobs, the first that ended first.
     pub(super) fn drop_read(&self, budget: &Budget) {
         let jobs = lock(&self.jobs);
-        let ended = jobs.ended.values().filter_map(|id| jobs.known.get(id));
+        let ended = jobs.ended.iter().flatten().filter_map(|id| jobs.known.get(id));
         let cells: Vec<_> = ended.map(|known| Arc::clone(&known.cell)).collect();
         drop(jobs);
         for cell in cells {
@@ -268,8 +267,33 @@ impl Jobs {
         }
     }
 
+    /// Forgets the job that ended first.
+    fn forget_oldest(&mut self) -> Option<Known> {
+        let id = self.ended.front().copied().flatten()?;
+        let known = self.known.remove(&id);
+        self.leave_gap(self.first_end);
+        known
+    }
+
+    /// The job at this place among the ended was forgotten.
+    fn leave_gap(&mut self, end: u64) {
+        let at = end.checked_sub(self.first_end).and_then(|at| usize::try_from(at).ok());
+        if let Some(place) = at.and_then(|at| self.ended.get_mut(at)) {
+            *place = None;
+            self.kept -= 1;
+        }
+        while let Some(None) = self.ended.front() {
+            self.ended.pop_front();
+            self.first_end += 1;
+        }
+    }
+
     /// Takes a job out of the queue, or its place among the running.
     fn leave(&mut self, cell: &Cell) {
+        if self.queued == 0 && cell.host.is_none() {
+            self.running -= 1;
+            return;
+        }
         let host = self.hosts.get_mut(&cell.host);
         let was_queued = match host {
             Some(host) => {
@@ -292,12 +316,30 @@ impl Jobs {
     }
 }
 
+/// Jobs are numbered one after the other, so their numbers need only be spread over the bits that the map looks at.
+#[derive(Debug, Default)]
+struct OwnNumber(u64);
+
+impl Hasher for OwnNumber {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+    }
+}
+
 fn place(cell: &Cell) -> (i64, u64) {
     (-i64::from(cell.priority), cell.id)
 }
 
-fn admit(cells: &[Arc<Cell>]) {
-    for cell in cells {
+fn admit(cell: Option<Arc<Cell>>) {
+    if let Some(cell) = cell {
         cell.admit();
     }
 }

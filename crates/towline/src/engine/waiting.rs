@@ -87,13 +87,18 @@ impl Cell {
             }
             let mut inner = lock(&self.inner);
             while inner.version == version {
-                inner = match until.map(|until| until.saturating_duration_since(Instant::now())) {
+                let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+                if left == Some(Duration::ZERO) {
+                    return None;
+                }
+                inner.blocked += 1;
+                inner = match left {
                     None => self.news.wait(inner).unwrap_or_else(PoisonError::into_inner),
-                    Some(Duration::ZERO) => return None,
                     Some(left) => {
                         self.news.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0
                     }
                 };
+                inner.blocked -= 1;
             }
         }
     }

@@ -1,7 +1,6 @@
 //! The library from outside: the client and the engine against real sockets.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-#![expect(clippy::wildcard_enum_match_arm, reason = "a test names the one it wants")]
 
 mod blocking;
 mod client_clocks;

@@ -10,10 +10,11 @@ const SOON: Duration = Duration::from_millis(20);
 const FAR: Duration = Duration::from_secs(3600);
 
 fn timed_out(job: &Job) -> Duration {
-    match outcome(job).ending {
-        Ending::TimedOut { clock: Clock::Total, limit, .. } => limit,
-        ref other => panic!("{other:?}"),
-    }
+    let ended = outcome(job);
+    let Ending::TimedOut { clock: Clock::Total, limit, .. } = &ended.ending else {
+        panic!("{:?}", ended.ending)
+    };
+    *limit
 }
 
 fn stream_and_task(engine: &Engine, server: &Server, deadline: Option<Duration>) -> [Job; 2] {

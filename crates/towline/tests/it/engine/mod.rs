@@ -141,13 +141,12 @@ fn is_readable(engine: &Engine, within: Duration) -> bool {
     }
 }
 
-/// A job's end, waited for.
-type Ending = Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>;
+type End = Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>;
 
 /// Records a job's state each time the job tells of news, at that very moment.
 struct Recorder {
     job: Job,
-    end: Mutex<Option<Ending>>,
+    end: Mutex<Option<End>>,
     states: Mutex<Vec<JobState>>,
 }
 

@@ -14,10 +14,10 @@ impl Drop for PanicsInDrop {
 }
 
 fn failure(job: &Job) -> String {
-    match &outcome(job).ending {
-        Ending::Failed(error) if error.kind == ErrorKind::Task => error.message.clone(),
-        other => panic!("{other:?}"),
-    }
+    let ended = outcome(job);
+    let Ending::Failed(error) = &ended.ending else { panic!("{:?}", ended.ending) };
+    assert_eq!(error.kind, ErrorKind::Task);
+    error.message.clone()
 }
 
 #[test]

@@ -1,0 +1,57 @@
+//! What the client costs, measured beside others in the same run.
+//!
+//! ```text
+//! cargo bench --bench client                    everything but the instruction counts
+//! cargo bench --bench client -- flat paced …    some of it: flat paced first-event line flood cancel many python
+//! cargo bench --bench client -- instructions    counted by valgrind's callgrind
+//! ```
+//!
+//! The server is another process, or a thread where the client's thread alone is measured. Times are CPU times of the
+//! client's thread. Every figure is best read as a ratio to the newline counter beside it: a program that reads the
+//! socket by tokio and counts newlines, and so does the least that anyone could do.
+
+#![expect(clippy::unwrap_used, reason = "a bench that cannot go on fails")]
+#![expect(clippy::print_stdout, reason = "figures are printed")]
+
+mod cancel;
+mod counter;
+mod first_event;
+mod flat;
+mod flood;
+mod instructions;
+mod line;
+mod many;
+mod measure;
+mod paced;
+mod peer;
+
+fn main() {
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
+    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve"] => return peer::serve(),
+        ["once", contender, url, records] => return flat::once(contender, url, records.parse().unwrap()),
+        ["many", kind, url, streams, rate, records] => {
+            let [streams, rate, records] = [streams, rate, records].map(|number| number.parse().unwrap());
+            return many::measured(kind, url, streams, rate, records);
+        }
+        ["instructions"] => return instructions::run(),
+        _ => {}
+    }
+    let wanted = |name: &str| args.is_empty() || args.iter().any(|arg| arg == name);
+    let parts: [(&str, fn()); 8] = [
+        ("flat", flat::run),
+        ("python", flat::python),
+        ("paced", paced::run),
+        ("first-event", first_event::run),
+        ("line", line::run),
+        ("flood", flood::run),
+        ("cancel", cancel::run),
+        ("many", many::run),
+    ];
+    for (name, run) in parts {
+        if wanted(name) {
+            println!("\n## {name}\n");
+            run();
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! (g) Thousands of paced streams in one process, each kind in a process of its own.
+
+use std::net::SocketAddr;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::task::JoinSet;
+use towline::{ChatRequest, Client, Event, Item, Stream};
+
+use crate::counter;
+use crate::measure::{process_cpu, quantile, resident_bytes, runtime};
+use crate::peer::Peer;
+
+/// Digits of a stamp: nanoseconds since 1970.
+const STAMP_DIGITS: usize = 19;
+
+/// Streams, records a second of each, records of each: 20,000 records a second in all, for ten seconds.
+const SIZES: [(usize, usize, usize); 2] = [(1_000, 20, 200), (10_000, 2, 20)];
+
+pub(crate) fn run() {
+    println!(
+        "| streams at 20,000 records/s in all | kind | lost | delivery p50 | p99 | memory a stream | CPU a record |\n\
+         |---|---|---|---|---|---|---|"
+    );
+    for (streams, rate, records) in SIZES {
+        for kind in ["counter", "client"] {
+            let peer = Peer::start();
+            let numbers = [streams, rate, records].map(|number| number.to_string());
+            let run = Command::new(std::env::current_exe().unwrap())
+                .args(["many", kind, &peer.url()])
+                .args(numbers)
+                .output()
+                .unwrap();
+            assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
+            print!("{}", String::from_utf8_lossy(&run.stdout));
+        }
+    }
+}
+
+/// The process that is measured.
+pub(crate) fn measured(kind: &str, url: &str, streams: usize, rate: usize, records: usize) {
+    let model = format!("stamped:{rate}:{records}");
+    let runtime = runtime();
+    let started = Arc::new(AtomicUsize::new(0));
+    let idle_bytes = resident_bytes();
+    let client = Client::new(url).unwrap();
+    let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
+    let (delays, in_use_bytes, cpu) = runtime.block_on(async {
+        let mut running = JoinSet::new();
+        for _ in 0..streams {
+            let (started, model) = (Arc::clone(&started), model.clone());
+            if kind == "client" {
+                let stream = client.chat(ChatRequest::new(model).user("Hi"));
+                running.spawn(of_client(stream, started));
+            } else {
+                running.spawn(of_counter(address, model, started));
+            }
+        }
+        while started.load(Ordering::Relaxed) < streams {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        // From here on all of them only stream.
+        let (before, in_use) = (process_cpu(), resident_bytes());
+        let window = Duration::from_secs_f64(records as f64 / rate as f64 * 0.6);
+        tokio::time::sleep(window).await;
+        let spent = process_cpu() - before;
+        let per_record = spent.as_nanos() as f64 / (window.as_secs_f64() * (rate * streams) as f64);
+        let mut delays: Vec<u32> = Vec::with_capacity(streams * records);
+        while let Some(of_one) = running.join_next().await {
+            delays.extend(of_one.unwrap());
+        }
+        (delays, in_use, per_record)
+    });
+    let mut delays = delays;
+    let lost = streams * records - delays.len();
+    let [p50, p99] = [0.5, 0.99].map(|share| f64::from(quantile(&mut delays, share)) / 1e3);
+    let memory = in_use_bytes.saturating_sub(idle_bytes) as f64 / streams as f64 / 1024.0;
+    println!("| {streams} | {kind} | {lost} | {p50:.0} µs | {p99:.0} µs | {memory:.1} KB | {cpu:.0} ns |");
+}
+
+/// Nanoseconds since the moment a stamp names.
+fn delay(stamp: &[u8]) -> u32 {
+    let sent = stamp.iter().fold(0, |value, digit| value * 10 + u128::from(digit - b'0'));
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+    u32::try_from(now.saturating_sub(sent)).unwrap_or(u32::MAX)
+}
+
+async fn of_client(mut stream: Stream, started: Arc<AtomicUsize>) -> Vec<u32> {
+    let mut delays = Vec::new();
+    while let Some(item) = stream.next().await {
+        match item {
+            Item::Event(Event::Text(text)) => {
+                if delays.is_empty() {
+                    started.fetch_add(1, Ordering::Relaxed);
+                }
+                delays.push(delay(&text.as_bytes()[..STAMP_DIGITS]));
+            }
+            Item::Event(_) => {}
+            Item::End(outcome) => assert!(outcome.is_completed(), "{outcome:?}"),
+        }
+    }
+    delays
+}
+
+async fn of_counter(address: SocketAddr, model: String, started: Arc<AtomicUsize>) -> Vec<u32> {
+    const CONTENT: &[u8] = b"\"content\":\"";
+    let mut delays = Vec::new();
+    let look = |bytes: &[u8]| {
+        // Records are far apart: one a read, at most with the head before it or the terminal record behind it.
+        let Some(at) = memchr::memmem::find(bytes, CONTENT) else { return };
+        let stamp = &bytes[at + CONTENT.len()..];
+        if stamp.len() >= STAMP_DIGITS && stamp[..STAMP_DIGITS].iter().all(u8::is_ascii_digit) {
+            if delays.is_empty() {
+                started.fetch_add(1, Ordering::Relaxed);
+            }
+            delays.push(delay(&stamp[..STAMP_DIGITS]));
+        }
+    };
+    let mut socket = counter::connect(address).await;
+    counter::count_with(&mut socket, &model, &mut [0; 2048], look).await;
+    delays
+}
