@@ -17,10 +17,13 @@ const STATE: usize = 24;
 
 /// A time for people: `0.3 s`, `12 s`, `2 m 5 s`.
 pub fn time(time: Duration) -> String {
-    let seconds = time.as_secs();
+    if time < Duration::from_secs(10) {
+        return format!("{:.1} s", time.as_secs_f64());
+    }
+    // What is left of a minute a moment after it began is a minute.
+    let seconds = time.saturating_add(Duration::from_millis(500)).as_secs();
     match seconds {
-        0..10 => format!("{:.1} s", time.as_secs_f64()),
-        10..120 => format!("{seconds} s"),
+        0..120 => format!("{seconds} s"),
         120..7200 => format!("{} m {} s", seconds / 60, seconds % 60),
         _ => format!("{} h {} m", seconds / 3600, seconds / 60 % 60),
     }

@@ -34,7 +34,9 @@ impl Prompt<'_> {
             looked = self.look_if_due(looked);
             self.settle();
             if self.leaving == Leaving::Now {
-                return Ok(self.exit);
+                // A person has seen what went wrong; leaving is no failure.
+                let told = self.interactive && self.exit != Exit::Terminated;
+                return Ok(if told { Exit::Completed } else { self.exit });
             }
             let status = self.status();
             self.screen.status(status);

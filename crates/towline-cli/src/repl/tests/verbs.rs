@@ -74,6 +74,10 @@ fn a_live_answer_goes_into_a_command_and_ctrl_c_ends_the_command_only() {
         [
             Step::Type("q &"),
             Step::Status("1 running"),
+            Step::Type("pipe %1 | head -n 1"),
+            Step::See("line\n"),
+            Step::Type(":model other"),
+            Step::See("prompt other> "),
             Step::Type("pipe %1 | cat -n"),
             Step::See("1\tline"),
             CTRL_C,

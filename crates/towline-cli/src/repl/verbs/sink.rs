@@ -60,21 +60,29 @@ async fn run(command: &str, mut reader: Reader, control: &TaskControl) -> Result
     let (mut stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
     let feed = async {
         while let Some(batch) = reader.next().await {
-            let Some(pipe) = &mut stdin else { continue };
+            let Some(pipe) = &mut stdin else { return };
             let wrote = pipe.write_all(text(&batch.events).as_bytes()).await;
             // A command that has read enough closes its input: `head` does.
             if wrote.is_err() {
-                stdin = None;
+                break;
             }
         }
         drop(stdin.take());
     };
     let work = async {
-        tokio::join!(feed, shown(stdout, control), shown(stderr, control));
+        tokio::join!(shown(stdout, control), shown(stderr, control));
         child.wait().await
     };
+    // A command that ends has its way, whether or not there is more to read.
+    let fed_work = async {
+        let (mut feed, mut work) = (std::pin::pin!(feed), std::pin::pin!(work));
+        tokio::select! {
+            status = &mut work => status,
+            () = &mut feed => work.await,
+        }
+    };
     let status = tokio::select! {
-        status = work => status,
+        status = fed_work => status,
         () = control.cancelled() => return Err("cancelled".to_owned()),
     };
     let status = status.map_err(|error| format!("the command was lost: {error}"))?;
