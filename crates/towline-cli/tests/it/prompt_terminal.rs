@@ -15,6 +15,9 @@ use towline_testkit::{Routes, Script, Server};
 
 use crate::program::{SOON, towline};
 
+const ROWS: std::num::NonZeroU16 = std::num::NonZeroU16::new(24).unwrap();
+const COLUMNS: std::num::NonZeroU16 = std::num::NonZeroU16::new(80).unwrap();
+
 /// A terminal that answers what it is asked, and its prompt.
 struct Terminal {
     child: Child,
@@ -27,14 +30,14 @@ struct Terminal {
 impl Terminal {
     fn start(server: &Server) -> Terminal {
         let home = tempfile::tempdir().unwrap();
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize { ws_row: ROWS.get(), ws_col: COLUMNS.get(), ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let (slave, keys) = (File::from(pty.slave), File::from(pty.master));
         let end = || Stdio::from(slave.try_clone().unwrap());
         let mut command = towline(["--host", &server.url(), "-m", "m"]);
         command.env("TERM", "xterm-256color").env("HOME", home.path());
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
-        let shown = Arc::new((Mutex::new(vt100::Parser::new(24, 80, 0)), Condvar::new()));
+        let shown = Arc::new((Mutex::new(vt100::Parser::new(ROWS, COLUMNS, 0)), Condvar::new()));
         let (mut output, mut answers) = (keys.try_clone().unwrap(), keys.try_clone().unwrap());
         let screen = Arc::clone(&shown);
         std::thread::spawn(move || {
