@@ -148,7 +148,7 @@ fn run(screen: &mut dyn Screen, long: &str, per_second: f64) -> io::Result<()> {
                     }
                 }
                 Input::Background => screen.print(Tone::Plain, "[1]+  Running"),
-                Input::EndOfInput => {
+                Input::Eof => {
                     screen.print(Tone::Plain, "bye");
                     return Ok(());
                 }

@@ -6,6 +6,7 @@
 //! | [`cmd`] | one file per verb |
 //! | [`environment`], [`server`] | which server is meant, and how it is reached |
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
+//! | [`repl`] | the prompt, when there is no verb |
 //! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
 //! | [`models`], [`modelfile`], [`mod@bench`], [`stats`] | what the verbs know |
 //! | [`failure`], [`hint`], [`exit`] | what went wrong, what to do about it, what the shell is told |
@@ -31,6 +32,7 @@ mod modelfile;
 mod models;
 mod out;
 mod prompt;
+mod repl;
 mod server;
 mod stats;
 mod stop;
@@ -51,6 +53,7 @@ fn run() -> Exit {
         Ok(cli) => cli,
         Err(error) => return args::explain(&error),
     };
+    let Some(command) = cli.command else { return repl::start(cli.prompt) };
     let watching = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return cannot_start(&error),
@@ -60,7 +63,7 @@ fn run() -> Exit {
         let _context = watching.enter();
         stop::Signals::new()
     };
-    let grace = cli.command.grace();
+    let grace = command.grace();
     let (sender, stopper) = stop::channel();
     let (done, finished) = tokio::sync::oneshot::channel();
     let work = move || {
@@ -71,7 +74,7 @@ fn run() -> Exit {
                 return;
             }
         };
-        let exit = runtime.block_on(cmd::run(cli, stopper));
+        let exit = runtime.block_on(cmd::run(command, stopper));
         // The other side only goes away when the process does.
         let _gone = done.send(exit);
     };

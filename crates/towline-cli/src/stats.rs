@@ -13,6 +13,11 @@ pub fn print(outcome: &Outcome) {
     }
 }
 
+/// The lines of [`print`], as one text.
+pub fn summary(outcome: &Outcome) -> String {
+    lines(outcome).join("\n")
+}
+
 fn lines(outcome: &Outcome) -> Vec<String> {
     let stats = &outcome.stats;
     let usage = outcome.reply.usage.clone().unwrap_or_default();

@@ -6,6 +6,7 @@
 //! | [`dialect`] | frames → events (Ollama, OpenAI) |
 //! | [`stream`] | the lifecycle: what happened → events, then one outcome |
 //! | [`api`] | requests and responses as typed data |
+//! | [`chat`] | a conversation: its history and settings
 //! | [`host`], [`endpoint`], [`http1`] | where a server is, and HTTP/1.1 on the way there |
 //! | [`job`], [`log`] | what a background job is doing, and what it has received |
 //! | [`retry`] | when a request may be sent again |
@@ -16,6 +17,7 @@
 //! by feeding bytes and time.
 
 pub mod api;
+pub mod chat;
 pub mod clocks;
 pub mod dialect;
 pub mod endpoint;

@@ -263,7 +263,7 @@ pub struct Stats {
     pub records: u64,
     /// Bytes of the response body that were received.
     pub received_bytes: u64,
-    /// Bytes of a record that the end of the stream cut off.
+    /// Bytes of records that the end of the stream cut off: of one, or of one for each piece it is stitched from.
     pub undecoded_bytes: u64,
     /// Places where invalid text was replaced by U+FFFD.
     pub replaced_text: u64,

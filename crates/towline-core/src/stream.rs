@@ -180,7 +180,7 @@ impl Lifecycle {
     pub fn continued(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let (reply, stats) = (outcome.reply.clone(), outcome.stats);
         let mut next = self.again(dialect, outcome, now);
-        next.reply = reply;
+        (next.reply, next.reply_bytes) = (reply, self.reply_bytes);
         next.stats = Stats { stitches: stats.stitches + 1, ..stats };
         next
     }
@@ -205,7 +205,6 @@ impl Lifecycle {
         if !matches!(self.state, State::Connecting | State::Opening) || self.stop.is_some() {
             return;
         }
-        (self.marks.alive, self.marks.record) = (now, now);
         if (200..300).contains(&head.status) {
             let framing = self.dialect.framing(&head.content_type.to_ascii_lowercase());
             self.framer = Framer::new(framing, self.limits.line_bytes);
@@ -446,7 +445,7 @@ impl Lifecycle {
                 self.on_corrupt(error);
             }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
-                self.stats.undecoded_bytes = self.framer.cut_tail_bytes() as u64;
+                self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
                 self.settle_stop();
                 return Step::None;
             }
@@ -506,7 +505,7 @@ impl Lifecycle {
                 if known.is_none() {
                     *known = reason;
                 }
-                *already |= closed;
+                *already = closed;
             }
             State::Waiting | State::Streaming => {
                 let due = later(self.now, self.limits.finish_time);

@@ -17,11 +17,13 @@
 
 use std::collections::VecDeque;
 use std::future::Future;
+use std::path::Path;
 use std::sync::Arc;
 
 use towline_core::api::{
-    ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse, GenerateRequest,
-    ListResponse, PsResponse, PullRequest, PushRequest, ShowRequest, ShowResponse, VersionResponse,
+    ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse, EmbeddingsRequest,
+    EmbeddingsResponse, GenerateRequest, ListResponse, PsResponse, PullRequest, PushRequest, ShowRequest,
+    ShowResponse, VersionResponse, WebFetchRequest, WebFetchResponse, WebSearchRequest, WebSearchResponse,
 };
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::event::Event;
@@ -97,6 +99,42 @@ impl Client {
     pub fn embed(&self, request: EmbedRequest) -> Result<EmbedResponse, Error> {
         let client = self.client.clone();
         self.block(async move { client.embed(request).await })
+    }
+
+    /// Turns one text into a vector, by the older endpoint.
+    ///
+    /// # Errors
+    /// As [`crate::Client::embeddings`].
+    pub fn embeddings(&self, request: EmbeddingsRequest) -> Result<EmbeddingsResponse, Error> {
+        let client = self.client.clone();
+        self.block(async move { client.embeddings(request).await })
+    }
+
+    /// Sends the file at `path`, unless the server has it, and returns its digest.
+    ///
+    /// # Errors
+    /// As [`crate::Client::upload_file`].
+    pub fn upload_file(&self, path: impl AsRef<Path>) -> Result<String, Error> {
+        let (client, path) = (self.client.clone(), path.as_ref().to_owned());
+        self.block(async move { client.upload_file(path).await })
+    }
+
+    /// Searches the web through the server.
+    ///
+    /// # Errors
+    /// As [`crate::Client::web_search`].
+    pub fn web_search(&self, request: WebSearchRequest) -> Result<WebSearchResponse, Error> {
+        let client = self.client.clone();
+        self.block(async move { client.web_search(request).await })
+    }
+
+    /// Fetches a web page through the server.
+    ///
+    /// # Errors
+    /// As [`crate::Client::web_fetch`].
+    pub fn web_fetch(&self, request: WebFetchRequest) -> Result<WebFetchResponse, Error> {
+        let client = self.client.clone();
+        self.block(async move { client.web_fetch(request).await })
     }
 
     /// The models the server has.

@@ -55,6 +55,7 @@ pub use towline_core::api::{
     ShowResponse, Think, Tool, VersionResponse, WebFetchRequest, WebFetchResponse, WebResult,
     WebSearchRequest, WebSearchResponse,
 };
+pub use towline_core::chat;
 pub use towline_core::clocks::{Clocks, Limits};
 pub use towline_core::endpoint::{Endpoint, Scheme};
 pub use towline_core::error::{Error, ErrorKind, Origin};

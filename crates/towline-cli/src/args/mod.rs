@@ -2,6 +2,7 @@
 
 mod bench;
 mod models;
+mod prompt;
 mod run;
 mod serve;
 mod shared;
@@ -17,7 +18,8 @@ pub use bench::BenchArgs;
 pub use models::{
     CopyArgs, CreateArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
 };
-pub use run::RunArgs;
+pub use prompt::PromptArgs;
+pub use run::{RunArgs, ThinkArg};
 pub use serve::{CompletionsArgs, RunnerArgs, ServeArgs};
 pub use shared::ServerArgs;
 
@@ -34,6 +36,7 @@ const STYLES: Styles = Styles::styled()
 
 const EXAMPLES: &str = "\
 Examples:
+  towline                                   chat, with the shell's own job control
   towline run \"What is a river?\"            stream an answer; without a server, a toy's
   towline run -m llama3.2 \"Why is it so?\"   from the Ollama on this machine
   git diff | towline run \"Sum this up:\"     standard input is appended to the prompt
@@ -64,14 +67,16 @@ Exit status:
     before_help = EXAMPLES,
     after_help = AFTER,
     styles = STYLES,
-    arg_required_else_help = true,
-    subcommand_required = true,
+    args_conflicts_with_subcommands = true,
     max_term_width = 100
 )]
 pub struct Cli {
-    /// What to do.
+    /// What to do; without it, the prompt.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
+    /// What the prompt is told.
+    #[command(flatten)]
+    pub prompt: PromptArgs,
 }
 
 /// The verbs.

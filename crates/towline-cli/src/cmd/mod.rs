@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use towline::{Clocks, Error};
 
-use crate::args::{Cli, Command};
+use crate::args::Command;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
@@ -37,9 +37,9 @@ pub struct Context {
 }
 
 /// Does what was typed, and says what went wrong.
-pub async fn run(cli: Cli, stopper: Stopper) -> Exit {
+pub async fn run(command: Command, stopper: Stopper) -> Exit {
     let context = Context { environment: Environment::read(), stopper };
-    let result = match cli.command {
+    let result = match command {
         Command::Run(args) => run::run(&args, context).await,
         Command::List(args) => list::run(&args, context).await,
         Command::Show(args) => show::run(&args, context).await,

@@ -14,7 +14,7 @@ pub enum Input {
     /// Ctrl-Z. The half-typed line stays.
     Background,
     /// Ctrl-D at an empty line.
-    EndOfInput,
+    Eof,
     /// SIGTERM or SIGHUP, or the terminal is gone.
     Terminate,
     /// The process was stopped and continued, or the window changed: draw anew.

@@ -125,7 +125,6 @@ fn wrong_use_says_what_is_wrong_and_what_to_do() {
         (&["run", "--time", "1s", "x"], &["--timeout"]),
         (&["rnu", "x"], &["unrecognized subcommand 'rnu'", "run"]),
         (&["What is a river?"], &["hint: a prompt goes behind run: towline run \"What is a river?\""]),
-        (&[], &["Usage: towline <COMMAND>"]),
         (&["completions", "tcsh"], &["bash", "zsh", "fish"]),
         (&["pull"], &["MODEL"]),
     ];

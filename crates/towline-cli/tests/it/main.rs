@@ -10,6 +10,10 @@ mod input;
 mod json;
 mod models;
 mod program;
+#[cfg(unix)]
+mod prompt_plain;
+#[cfg(unix)]
+mod prompt_terminal;
 mod serve;
 mod servers;
 #[cfg(unix)]

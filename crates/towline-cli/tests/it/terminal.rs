@@ -13,7 +13,10 @@ use towline_testkit::{Script, Server};
 
 use crate::program::{Gathered, SOON, run, towline};
 
-/// A program on a terminal of 80 columns and 24 rows.
+const ROWS: std::num::NonZeroU16 = std::num::NonZeroU16::new(24).unwrap();
+const COLUMNS: std::num::NonZeroU16 = std::num::NonZeroU16::new(80).unwrap();
+
+/// A program on a terminal of that size.
 struct Screen {
     child: std::process::Child,
     output: Gathered,
@@ -21,7 +24,7 @@ struct Screen {
 
 impl Screen {
     fn start(command: &mut Command) -> Screen {
-        let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
+        let size = Winsize { ws_row: ROWS.get(), ws_col: COLUMNS.get(), ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         let slave = File::from(pty.slave);
         let end = || Stdio::from(slave.try_clone().unwrap());
@@ -33,7 +36,7 @@ impl Screen {
     }
 
     fn seen(&self) -> vt100::Parser {
-        let mut terminal = vt100::Parser::new(24, 80, 0);
+        let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
         terminal.process(self.output.bytes());
         terminal
     }
@@ -48,7 +51,7 @@ impl Screen {
     /// Waits until a text stands on the screen.
     fn expect(&mut self, text: &str) {
         let shows = |output: &Gathered| {
-            let mut terminal = vt100::Parser::new(24, 80, 0);
+            let mut terminal = vt100::Parser::new(ROWS, COLUMNS, 0);
             terminal.process(output.bytes());
             terminal.screen().contents().contains(text)
         };

@@ -375,6 +375,87 @@ fn a_stream_restarted_has_its_own_clocks_and_begins_anew() {
     assert!(restarted.retried().is_empty());
 }
 
+#[test]
+fn a_deadline_kept_by_others_ends_a_stream_as_its_total_clock_would() {
+    let start = Instant::now();
+    let mut life = open(Dialect::Ollama, Limits::default(), start);
+    life.bytes(RECORD, start);
+    life.expire(secs(33), start + secs(1));
+    let outcome = drain(&mut life, &mut Vec::new()).expect("an outcome");
+    assert_timed_out(&outcome, Clock::Total, secs(33), true);
+    assert_eq!(outcome.reply.text, "a", "what was received before counts");
+
+    let mut life = clocked(CLOCKS, start);
+    life.expire(secs(1), start);
+    let outcome = drain(&mut life, &mut Vec::new()).expect("an outcome");
+    assert_timed_out(&outcome, Clock::Total, secs(1), false);
+
+    let mut life = open(Dialect::Ollama, Limits::default(), start);
+    life.bytes(DONE, start);
+    life.expire(secs(1), start);
+    assert!(drain(&mut life, &mut Vec::new()).expect("an outcome").is_completed());
+}
+
+#[test]
+fn after_a_pause_the_clocks_between_records_start_again_and_the_total_does_not() {
+    let start = Instant::now();
+    let clocks = Clocks { total: Some(secs(1000)), ..CLOCKS };
+    let mut life = clocked(clocks, start);
+    life.unpaused(start + secs(2));
+    assert_eq!(life.deadline(), Some(start + secs(3)), "connecting is not paused");
+    life.sent(start + secs(2));
+    life.unpaused(start + secs(100));
+    assert_eq!(life.deadline(), Some(start + secs(140)));
+    answered(&mut life, 200, start + secs(100));
+    life.bytes(RECORD, start + secs(100));
+    assert_eq!(drain(&mut life, &mut Vec::new()), None);
+    life.unpaused(start + secs(500));
+    assert_eq!(life.deadline(), Some(start + secs(507)));
+    life.unpaused(start + secs(999));
+    assert_eq!(life.deadline(), Some(start + secs(1000)));
+}
+
+#[test]
+fn a_cut_stream_goes_on_with_all_it_had() {
+    let start = Instant::now();
+    let limits = Limits { reply_bytes: 12, ..Limits::default() };
+    let mut life = Lifecycle::new(Dialect::Ollama, CLOCKS, limits, start);
+    life.sent(start);
+    answered(&mut life, 200, start);
+    life.bytes(b"{\"model\":\"m\",\"message\":{\"content\":\"12345\xff\"}}\n{\"message\":{", start + secs(1));
+    assert_eq!(drain(&mut life, &mut Vec::new()), None);
+    life.ended(BodyEnd::Cut, start + secs(2));
+    let cut = drain(&mut life, &mut Vec::new()).expect("an outcome");
+    assert_eq!(cut.stats.undecoded_bytes, 12);
+
+    let mut next = life.continued(Dialect::Ollama, cut.clone(), start + secs(3));
+    assert_eq!((next.phase(), next.reply().text.as_str()), (Phase::Connecting, "12345\u{fffd}"));
+    assert_eq!(next.retried(), [cut.ending.error().expect("it was cut")]);
+    next.sent(start + secs(3));
+    answered(&mut next, 200, start + secs(3));
+    next.bytes(b"{\"message\":{\"content\":\"6\xff\"}}\n{", start + secs(4));
+    next.ended(BodyEnd::Clean, start + secs(5));
+    let mut events = Vec::new();
+    let second = drain(&mut next, &mut events).expect("an outcome");
+    assert_eq!(events, [towline_core::event::Event::Text("6\u{fffd}".into())], "what is new");
+    assert_eq!(second.reply.text, "12345\u{fffd}6\u{fffd}");
+    assert_eq!(second.reply.model.as_deref(), Some("m"));
+    let stats = second.stats;
+    assert_eq!((stats.stitches, stats.records, stats.replaced_text, stats.undecoded_bytes), (1, 2, 2, 13));
+    assert_eq!((stats.first_event, stats.total), (Some(secs(1)), secs(5)));
+
+    // The limit is one for the whole reply, not for each piece.
+    let mut third = next.continued(Dialect::Ollama, second, start + secs(5));
+    answered(&mut third, 200, start + secs(5));
+    third.bytes(b"{\"message\":{\"content\":\"7\"}}\n", start + secs(5));
+    let outcome = drain(&mut third, &mut Vec::new()).expect("the reply is longer than its limit");
+    assert!(
+        matches!(&outcome.ending, Ending::Failed(error) if error.kind == ErrorKind::Limit),
+        "{outcome:?}"
+    );
+    assert_eq!((outcome.stats.stitches, outcome.reply.text.len()), (2, 13));
+}
+
 /// The table of whether the server may have acted, for each state in which a stream can be stopped.
 #[test]
 fn an_effect_is_possible_once_the_request_was_sent() {

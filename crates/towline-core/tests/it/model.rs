@@ -113,7 +113,6 @@ impl Model {
     pub(crate) fn opened(&mut self, status: u16, now: Instant) {
         self.now = now;
         if matches!(self.place, Place::Connecting | Place::Opening) && self.stop.is_none() {
-            (self.alive, self.record) = (now, now);
             self.place = match status {
                 200..=299 => Place::Waiting,
                 _ => Place::Refused { status, bytes: 0, due: now + self.limits.error_body_time },
@@ -145,6 +144,19 @@ impl Model {
             && at <= now
         {
             self.stop.get_or_insert(Stop::Clock(clock, limit));
+        }
+    }
+
+    pub(crate) fn expire(&mut self, limit: Duration, now: Instant) {
+        self.now = now;
+        self.stop.get_or_insert(Stop::Clock("total", limit));
+    }
+
+    pub(crate) fn unpaused(&mut self, now: Instant) {
+        self.now = now;
+        (self.alive, self.record) = (now, now);
+        if self.place != Place::Connecting {
+            self.sent = now;
         }
     }
 

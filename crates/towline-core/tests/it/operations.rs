@@ -23,6 +23,8 @@ enum Op {
     /// Wait until the deadline, then tell it the time.
     TickWhenDue,
     SetClocks(Clocks),
+    Expire(Duration),
+    Unpaused,
     PollOnce,
     Poll,
 }
@@ -66,7 +68,7 @@ fn clocks() -> impl Strategy<Value = Clocks> {
     })
 }
 
-fn op(bytes: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Op> {
+fn op(bytes: impl Strategy<Value = Vec<u8>> + 'static) -> impl Strategy<Value = Op> {
     let status = prop_oneof![
         8 => Just(200_u16), 1 => Just(204), 1 => Just(404), 1 => Just(503), 1 => Just(500), 1 => any::<u16>(),
     ];
@@ -81,6 +83,8 @@ fn op(bytes: impl Strategy<Value = Vec<u8>>) -> impl Strategy<Value = Op> {
         3 => Just(Op::Tick),
         1 => Just(Op::TickWhenDue),
         1 => clocks().prop_map(Op::SetClocks),
+        1 => (0..9_u64).prop_map(|seconds| Op::Expire(Duration::from_secs(seconds))),
+        1 => Just(Op::Unpaused),
         3 => Just(Op::PollOnce),
         4 => Just(Op::Poll),
     ]
@@ -132,6 +136,8 @@ impl Watched {
                 }
             }
             Op::SetClocks(clocks) => life.set_clocks(*clocks),
+            Op::Expire(limit) => life.expire(*limit, now),
+            Op::Unpaused => life.unpaused(now),
             Op::PollOnce | Op::Poll => {}
         }
     }
@@ -217,6 +223,8 @@ proptest! {
                 Op::Tick => model.tick(now),
                 Op::TickWhenDue if model.deadline().is_some() => model.tick(now),
                 Op::SetClocks(clocks) => model.clocks = *clocks,
+                Op::Expire(limit) => model.expire(*limit, now),
+                Op::Unpaused => model.unpaused(now),
                 Op::Wait(_) | Op::TickWhenDue | Op::PollOnce | Op::Poll => {}
             }
             if matches!(op, Op::PollOnce | Op::Poll) {
@@ -250,7 +258,9 @@ proptest! {
                 Op::Poll => while watched.poll().0.is_some() {},
                 Op::PollOnce => drop(watched.poll()),
                 Op::Sent | Op::Opened(..) | Op::Bytes(_) | Op::End(_) | Op::Wait(_) | Op::Tick | Op::TickWhenDue
-                | Op::SetClocks(_) => {}
+                | Op::SetClocks(_)
+                | Op::Expire(_)
+                | Op::Unpaused => {}
             }
             watched.check();
         }

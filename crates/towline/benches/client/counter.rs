@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 const BUFFER_BYTES: usize = 64 * 1024;
 
 /// How every chunked body ends.
-const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
+pub(crate) const LAST_CHUNK: &[u8] = b"\r\n0\r\n\r\n";
 
 /// Lines of the head of the servers here, the empty one included.
 const HEAD_LINES: u64 = 4;

@@ -1,35 +1,47 @@
 //! (c) Time from the request to the first event, on a connection that is there and on one that is not.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use towline::{ChatRequest, Client, Item, PoolConfig, TransportConfig, host};
-use towline_testkit::records::ollama;
-use towline_testkit::{Body, http};
+use towline::{ChatRequest, Client, Item, PoolConfig, Stream, TransportConfig, host};
 
 use crate::counter;
-use crate::measure::{quantile, runtime};
+use crate::measure::{quantile, runtime, thread_cpu};
+use crate::peer::Peer;
 
 const ROUNDS: usize = 4000;
 
+/// One record, then the end.
+const MODEL: &str = "flat:1";
+
 pub(crate) fn run() {
-    let address = serve();
+    let peer = Peer::start();
+    let address = peer.address;
     let runtime = runtime();
     println!(
-        "| time to the first event | counter p50 | Client p50 | added p50 | added p90 |\n|---|---|---|---|---|"
+        "| time to the first event | counter p50 | Client p50 | added p50 | added p90 | CPU added |
+\
+         |---|---|---|---|---|---|"
     );
     for (name, keeps) in [("warm", true), ("cold", false)] {
-        let client = client(address, keeps);
+        let client = client(&address.to_string(), keeps);
         let (mut by_counter, mut by_client) = (Vec::new(), Vec::new());
+        let (mut counter_cpu, mut client_cpu) = (Vec::new(), Vec::new());
         runtime.block_on(async {
             let mut socket = None;
             for _ in 0..ROUNDS {
+                let before = thread_cpu();
                 let (took, used) = of_counter(address, socket.take()).await;
+                counter_cpu.push(thread_cpu() - before);
                 socket = Some(used).filter(|_| keeps);
                 by_counter.push(took);
-                by_client.push(of_client(&client).await);
+                let stream = client.chat(ChatRequest::new(MODEL).user("Hi"));
+                let before = thread_cpu();
+                let (took, stream) = of_client(stream).await;
+                client_cpu.push(thread_cpu() - before);
+                by_client.push(took);
+                assert!(stream.collect().await.is_completed());
             }
             // The first of all is never warm.
             by_counter.swap_remove(0);
@@ -37,27 +49,28 @@ pub(crate) fn run() {
         });
         let [floor, ours] = [&mut by_counter, &mut by_client].map(|times| quantile(times, 0.5));
         let [floor_90, ours_90] = [&mut by_counter, &mut by_client].map(|times| quantile(times, 0.9));
+        let [floor_cpu, our_cpu] = [&mut counter_cpu, &mut client_cpu].map(|times| quantile(times, 0.5));
         let added = ours.saturating_sub(floor);
-        println!(
-            "| {name} | {floor:.1?} | {ours:.1?} | {added:.1?} | {:.1?} |",
-            ours_90.saturating_sub(floor_90)
-        );
+        let added_90 = ours_90.saturating_sub(floor_90);
+        let cpu = our_cpu.saturating_sub(floor_cpu);
+        println!("| {name} | {floor:.1?} | {ours:.1?} | {added:.1?} | {added_90:.1?} | {cpu:.1?} |");
     }
 }
 
-fn client(address: SocketAddr, keeps: bool) -> Client {
+/// A client that keeps its connection for the next request, or never does.
+pub(crate) fn client(url: &str, keeps: bool) -> Client {
     let max_idle_per_host = if keeps { 1 } else { 0 };
     let pool = PoolConfig { max_idle_per_host, ..PoolConfig::default() };
     let transport = TransportConfig { pool, ..TransportConfig::default() };
     let config = towline::Config { transport, ..towline::Config::default() };
-    Client::with_config(host::parse(&address.to_string()).unwrap().endpoint, config).unwrap()
+    Client::with_config(host::parse(url).unwrap().endpoint, config).unwrap()
 }
 
 async fn of_counter(
     address: SocketAddr,
     socket: Option<tokio::net::TcpStream>,
 ) -> (Duration, tokio::net::TcpStream) {
-    let request = counter::request("m");
+    let request = counter::request(MODEL);
     let mut buffer = vec![0; 64 * 1024];
     let before = Instant::now();
     let mut socket = match socket {
@@ -65,40 +78,21 @@ async fn of_counter(
         None => counter::connect(address).await,
     };
     socket.write_all(&request).await.unwrap();
-    let bytes = socket.read(&mut buffer).await.unwrap();
-    assert!(memchr::memchr(b'{', &buffer[..bytes]).is_some(), "the answer comes in one piece");
-    (before.elapsed(), socket)
+    let mut filled = 0;
+    while memchr::memchr(b'{', &buffer[..filled]).is_none() {
+        filled += socket.read(&mut buffer[filled..]).await.unwrap();
+    }
+    let took = before.elapsed();
+    while !buffer[..filled].ends_with(counter::LAST_CHUNK) {
+        filled += socket.read(&mut buffer[filled..]).await.unwrap();
+    }
+    (took, socket)
 }
 
-async fn of_client(client: &Client) -> Duration {
+async fn of_client(mut stream: Stream) -> (Duration, Stream) {
     let before = Instant::now();
-    let mut stream = client.chat(ChatRequest::new("m").user("Hi"));
     let first = stream.next().await.unwrap();
     let took = before.elapsed();
     assert!(matches!(first, Item::Event(_)), "{first:?}");
-    assert!(stream.collect().await.is_completed());
-    took
-}
-
-/// Answers each request with the same bytes in one write.
-fn serve() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    let mut answer = http::response_head(200, &[("Content-Type", http::NDJSON)], Body::Chunked);
-    for line in ollama::chat(&[" river"]) {
-        answer.extend_from_slice(&http::chunk(http::line(line)));
-    }
-    answer.extend_from_slice(http::LAST_CHUNK);
-    std::thread::spawn(move || {
-        for socket in listener.incoming() {
-            let (mut socket, answer) = (socket.unwrap(), answer.clone());
-            socket.set_nodelay(true).unwrap();
-            std::thread::spawn(move || {
-                while let Ok(1..) = socket.read(&mut [0; 4096]) {
-                    socket.write_all(&answer).unwrap();
-                }
-            });
-        }
-    });
-    address
+    (took, stream)
 }

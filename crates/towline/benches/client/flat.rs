@@ -11,9 +11,9 @@ use ollama_rs::generation::chat::request::ChatMessageRequest;
 use serde::Deserialize;
 use towline::{ChatRequest, Client, Event, Item};
 
-use crate::counter;
 use crate::measure::{median, nanoseconds, runtime, thread_cpu};
 use crate::peer::Peer;
+use crate::{counter, first_event};
 
 const RECORDS: u64 = 1_000_000;
 const ROUNDS: usize = 5;
@@ -22,6 +22,10 @@ pub(crate) const COUNTER: &str = "newline counter";
 pub(crate) const CLIENT: &str = "towline Client";
 pub(crate) const CONTENDERS: [&str; 5] =
     [COUNTER, CLIENT, "reqwest + serde_json, typed", "reqwest + serde_json, Value", "ollama-rs 0.3.6"];
+
+/// A request of one record on a new connection.
+pub(crate) const COLD_COUNTER: &str = "newline counter, cold";
+pub(crate) const COLD_CLIENT: &str = "towline Client, cold";
 
 pub(crate) fn run() {
     let peer = Peer::start();
@@ -58,6 +62,22 @@ pub(crate) fn once(contender: &str, url: &str, records: u64) {
             "reqwest + serde_json, typed" => by_reqwest::<Typed>(url, &model).await,
             "reqwest + serde_json, Value" => by_reqwest::<serde_json::Value>(url, &model).await,
             "ollama-rs 0.3.6" => by_ollama_rs(url, &model).await,
+            COLD_COUNTER => {
+                let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
+                for _ in 0..records {
+                    counter::count(&mut counter::connect(address).await, "flat:1").await;
+                }
+                records
+            }
+            COLD_CLIENT => {
+                let client = first_event::client(url, false);
+                for _ in 0..records {
+                    assert!(
+                        client.chat(ChatRequest::new("flat:1").user("Hi")).collect().await.is_completed()
+                    );
+                }
+                records
+            }
             other => panic!("{other} is not known"),
         }
     });

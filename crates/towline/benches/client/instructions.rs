@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use crate::flat::CONTENDERS;
+use crate::flat::{COLD_CLIENT, COLD_COUNTER, CONTENDERS};
 use crate::peer::Peer;
 
 /// The difference of two runs is free of start and end.
@@ -18,6 +18,11 @@ pub(crate) fn run() {
         let each = (more - few) as f64 / (MORE - FEW) as f64;
         let floor = *floor.get_or_insert(each);
         println!("| {contender} | {each:.0} | {:.1} |", each / floor);
+    }
+    println!("\n| a request of one record on a new connection | instructions |\n|---|---|");
+    for contender in [COLD_COUNTER, COLD_CLIENT] {
+        let [few, more] = [100, 300].map(|requests| count(contender, &peer.url(), requests));
+        println!("| {contender} | {} |", (more - few) / 200);
     }
 }
 

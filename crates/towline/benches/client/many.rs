@@ -2,8 +2,8 @@
 
 use std::net::SocketAddr;
 use std::process::Command;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinSet;
@@ -44,18 +44,23 @@ pub(crate) fn measured(kind: &str, url: &str, streams: usize, rate: usize, recor
     let model = format!("stamped:{rate}:{records}");
     let runtime = runtime();
     let started = Arc::new(AtomicUsize::new(0));
+    // All of it is touched before anything is measured.
+    let mut delays = vec![1; streams * records];
+    delays.clear();
+    let delays = Arc::new(Mutex::new(delays));
     let idle_bytes = resident_bytes();
     let client = Client::new(url).unwrap();
     let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
-    let (delays, in_use_bytes, cpu) = runtime.block_on(async {
+    let (in_use_bytes, cpu) = runtime.block_on(async {
         let mut running = JoinSet::new();
         for _ in 0..streams {
-            let (started, model) = (Arc::clone(&started), model.clone());
+            let seen = Seen { started: Arc::clone(&started), has_begun: false, delays: Arc::clone(&delays) };
+            let model = model.clone();
             if kind == "client" {
                 let stream = client.chat(ChatRequest::new(model).user("Hi"));
-                running.spawn(of_client(stream, started));
+                running.spawn(of_client(stream, seen));
             } else {
-                running.spawn(of_counter(address, model, started));
+                running.spawn(of_counter(address, model, seen));
             }
         }
         while started.load(Ordering::Relaxed) < streams {
@@ -67,58 +72,59 @@ pub(crate) fn measured(kind: &str, url: &str, streams: usize, rate: usize, recor
         tokio::time::sleep(window).await;
         let spent = process_cpu() - before;
         let per_record = spent.as_nanos() as f64 / (window.as_secs_f64() * (rate * streams) as f64);
-        let mut delays: Vec<u32> = Vec::with_capacity(streams * records);
         while let Some(of_one) = running.join_next().await {
-            delays.extend(of_one.unwrap());
+            of_one.unwrap();
         }
-        (delays, in_use, per_record)
+        (in_use, per_record)
     });
-    let mut delays = delays;
+    let mut delays = delays.lock().unwrap();
     let lost = streams * records - delays.len();
     let [p50, p99] = [0.5, 0.99].map(|share| f64::from(quantile(&mut delays, share)) / 1e3);
     let memory = in_use_bytes.saturating_sub(idle_bytes) as f64 / streams as f64 / 1024.0;
     println!("| {streams} | {kind} | {lost} | {p50:.0} µs | {p99:.0} µs | {memory:.1} KB | {cpu:.0} ns |");
 }
 
-/// Nanoseconds since the moment a stamp names.
-fn delay(stamp: &[u8]) -> u32 {
-    let sent = stamp.iter().fold(0, |value, digit| value * 10 + u128::from(digit - b'0'));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
-    u32::try_from(now.saturating_sub(sent)).unwrap_or(u32::MAX)
+/// What was delivered, of all streams.
+struct Seen {
+    started: Arc<AtomicUsize>,
+    has_begun: bool,
+    delays: Arc<Mutex<Vec<u32>>>,
 }
 
-async fn of_client(mut stream: Stream, started: Arc<AtomicUsize>) -> Vec<u32> {
-    let mut delays = Vec::new();
+impl Seen {
+    /// A text that begins with the moment it was sent.
+    fn stamp(&mut self, stamp: &[u8]) {
+        let sent = stamp.iter().fold(0, |value, digit| value * 10 + u128::from(digit - b'0'));
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos();
+        let delay = u32::try_from(now.saturating_sub(sent)).unwrap_or(u32::MAX);
+        self.delays.lock().unwrap().push(delay);
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.started.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn of_client(mut stream: Stream, mut seen: Seen) {
     while let Some(item) = stream.next().await {
         match item {
-            Item::Event(Event::Text(text)) => {
-                if delays.is_empty() {
-                    started.fetch_add(1, Ordering::Relaxed);
-                }
-                delays.push(delay(&text.as_bytes()[..STAMP_DIGITS]));
-            }
+            Item::Event(Event::Text(text)) => seen.stamp(&text.as_bytes()[..STAMP_DIGITS]),
             Item::Event(_) => {}
             Item::End(outcome) => assert!(outcome.is_completed(), "{outcome:?}"),
         }
     }
-    delays
 }
 
-async fn of_counter(address: SocketAddr, model: String, started: Arc<AtomicUsize>) -> Vec<u32> {
+async fn of_counter(address: SocketAddr, model: String, mut seen: Seen) {
     const CONTENT: &[u8] = b"\"content\":\"";
-    let mut delays = Vec::new();
     let look = |bytes: &[u8]| {
-        // Records are far apart: one a read, at most with the head before it or the terminal record behind it.
-        let Some(at) = memchr::memmem::find(bytes, CONTENT) else { return };
-        let stamp = &bytes[at + CONTENT.len()..];
-        if stamp.len() >= STAMP_DIGITS && stamp[..STAMP_DIGITS].iter().all(u8::is_ascii_digit) {
-            if delays.is_empty() {
-                started.fetch_add(1, Ordering::Relaxed);
+        // A record that is cut in two counts as lost: only a program that joins pieces could tell.
+        for at in memchr::memmem::find_iter(bytes, CONTENT) {
+            let stamp = bytes[at + CONTENT.len()..].get(..STAMP_DIGITS);
+            if let Some(stamp) = stamp.filter(|stamp| stamp.iter().all(u8::is_ascii_digit)) {
+                seen.stamp(stamp);
             }
-            delays.push(delay(&stamp[..STAMP_DIGITS]));
         }
     };
     let mut socket = counter::connect(address).await;
     counter::count_with(&mut socket, &model, &mut [0; 2048], look).await;
-    delays
 }

@@ -1,7 +1,7 @@
 //! How much the logs of an engine may hold, and the jobs that wait for room.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::cell::Cell;
@@ -19,7 +19,6 @@ pub(super) struct Budget {
     used: AtomicUsize,
     /// Jobs that are paused because all logs together hold too much.
     held_up: Mutex<HashMap<u64, Arc<Cell>>>,
-    any_held_up: AtomicBool,
 }
 
 impl Budget {
@@ -30,16 +29,15 @@ impl Budget {
             overflow: config.log_overflow,
             used: AtomicUsize::new(0),
             held_up: Mutex::default(),
-            any_held_up: AtomicBool::new(false),
         }
     }
 
     pub(super) fn take(&self, bytes: usize) {
-        self.used.fetch_add(bytes, Ordering::SeqCst);
+        self.used.fetch_add(bytes, Ordering::Relaxed);
     }
 
     pub(super) fn give_back(&self, bytes: usize) {
-        self.used.fetch_sub(bytes, Ordering::SeqCst);
+        self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Whether a job may make room by itself when its log has grown, or waits for a reader.
@@ -58,22 +56,23 @@ impl Budget {
 
     /// By how much all logs together are over their limit.
     pub(super) fn over_all(&self) -> usize {
-        self.used.load(Ordering::SeqCst).saturating_sub(self.limit)
+        self.used.load(Ordering::Relaxed).saturating_sub(self.limit)
     }
 
-    /// The job is paused until there is room again.
+    /// The job is paused until there is room again. It calls [`resume`](Self::resume) afterwards: whoever makes room finds
+    /// it here, or it finds the room itself.
     pub(super) fn hold_up(&self, cell: &Arc<Cell>) {
         lock(&self.held_up).insert(cell.id, Arc::clone(cell));
-        self.any_held_up.store(true, Ordering::SeqCst);
     }
 
     /// Lets the jobs go on that were paused for want of room, if there is some. Never called with a cell's lock held.
     pub(super) fn resume(&self) {
-        if !self.any_held_up.load(Ordering::SeqCst) || self.over_all() > 0 {
+        let mut held_up = lock(&self.held_up);
+        if held_up.is_empty() || self.over_all() > 0 {
             return;
         }
-        self.any_held_up.store(false, Ordering::SeqCst);
-        let cells = std::mem::take(&mut *lock(&self.held_up));
+        let cells = std::mem::take(&mut *held_up);
+        drop(held_up);
         for cell in cells.into_values() {
             cell.make_room();
         }

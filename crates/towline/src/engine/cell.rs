@@ -31,7 +31,7 @@ pub(super) struct Cell {
     /// The deadline the job was submitted with, for another try.
     pub(super) deadline: Option<Duration>,
     pub(super) created: Instant,
-    /// The job stands in the list of changes and was not looked at since.
+    /// The job stands in the list of changes and was not looked at since. Guarded by that list's lock.
     pub(super) listed: AtomicBool,
     pub(super) inner: Mutex<Inner>,
     /// Threads that wait for anything new.
@@ -160,9 +160,7 @@ impl Cell {
         }
         change(&mut inner);
         inner.settle();
-        let task = inner.task.take();
-        self.tell(inner);
-        wake(task);
+        self.tell_task_too(inner);
     }
 
     /// The table lets the job run.
@@ -367,9 +365,7 @@ impl Cell {
         self.keep_within(&mut inner, &shared, true);
         if !inner.full {
             inner.settle();
-            let task = inner.task.take();
-            self.tell(inner);
-            wake(task);
+            self.tell_task_too(inner);
         }
     }
 
@@ -380,11 +376,23 @@ impl Cell {
         inner.log.drop_before(read_to, bytes)
     }
 
+    /// Wakes the job's task, and then whoever waits for its news.
+    fn tell_task_too(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
+        let task = inner.task.take();
+        self.tell_all(inner, task);
+    }
+
     /// Wakes whoever waits for news of this job, and the foreground.
-    fn tell(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
+    fn tell(self: &Arc<Self>, inner: MutexGuard<'_, Inner>) {
+        self.tell_all(inner, None);
+    }
+
+    fn tell_all(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, task: Option<Waker>) {
         inner.version += 1;
         let (waiters, blocked) = (inner.waiters.take(), inner.blocked > 0);
         drop(inner);
+        // First, so that no waker of the caller's can hold up an order.
+        wake(task);
         // Without anybody to wake this would still be a system call.
         if blocked {
             self.news.notify_all();

@@ -179,7 +179,7 @@ impl Engine {
     pub fn changes(&self) -> Changes {
         let shared = self.shared();
         shared.table.watch();
-        shared.wake.rearm();
+        shared.wake.quiet();
         shared.table.take_changes()
     }
 

@@ -168,7 +168,12 @@ pub(super) fn submit_stream(shared: &Arc<Shared>, prepared: Prepared, options: J
     Job::of(cell)
 }
 
-fn birth(shared: &Arc<Shared>, options: JobOptions, name: Arc<str>, prepared: Option<Prepared>) -> Birth {
+pub(super) fn birth(
+    shared: &Arc<Shared>,
+    options: JobOptions,
+    name: Arc<str>,
+    prepared: Option<Prepared>,
+) -> Birth {
     Birth {
         id: shared.table.next_id(),
         shared: Arc::downgrade(shared),

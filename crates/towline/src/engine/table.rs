@@ -64,6 +64,8 @@ struct Listed {
     cells: Vec<Arc<Cell>>,
     /// More changed than are listed: then none is, and all are reported.
     overflowed: bool,
+    /// The foreground was woken and has not looked since.
+    signalled: bool,
 }
 
 /// The jobs that changed since the last look.
@@ -220,10 +222,13 @@ impl Table {
 
     /// A job has something new: it is listed once, and the foreground is woken once, until it looks.
     pub(super) fn changed(&self, cell: &Arc<Cell>, wake: &Wake) {
-        if !self.watched.load(Ordering::Acquire) || cell.listed.swap(true, Ordering::AcqRel) {
+        if !self.watched.load(Ordering::Acquire) {
             return;
         }
         let mut listed = lock(&self.changes);
+        if cell.listed.swap(true, Ordering::Relaxed) {
+            return;
+        }
         let mut unlisted = Vec::new();
         if listed.cells.len() >= MAX_LISTED_CHANGES {
             listed.overflowed = true;
@@ -232,9 +237,12 @@ impl Table {
         if !listed.overflowed {
             listed.cells.push(Arc::clone(cell));
         }
+        let signalled = std::mem::replace(&mut listed.signalled, true);
         drop(listed);
         drop(unlisted);
-        wake.signal();
+        if !signalled {
+            wake.signal();
+        }
     }
 
     /// Begins to list changes; the first look finds all jobs.
@@ -245,13 +253,22 @@ impl Table {
     }
 
     pub(super) fn take_changes(&self) -> Changes {
-        let listed = std::mem::take(&mut *lock(&self.changes));
-        let cells = if listed.overflowed { self.all() } else { listed.cells };
-        // A change that comes after this line lists the job again.
+        let mut listed = lock(&self.changes);
+        let Listed { cells, overflowed, .. } = std::mem::take(&mut *listed);
+        let cells = if overflowed {
+            drop(listed);
+            let all = self.all();
+            listed = lock(&self.changes);
+            all
+        } else {
+            cells
+        };
+        // A change that comes after this lists the job again; one that came before is seen below.
         for cell in &cells {
-            cell.listed.store(false, Ordering::Release);
+            cell.listed.store(false, Ordering::Relaxed);
         }
-        Changes { jobs: cells.iter().map(|cell| cell.info()).collect(), all: listed.overflowed }
+        drop(listed);
+        Changes { jobs: cells.iter().map(|cell| cell.info()).collect(), all: overflowed }
     }
 }
 

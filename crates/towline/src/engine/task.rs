@@ -320,3 +320,37 @@ impl<F: Future> Drop for FutureTask<F> {
 fn engine_ended() -> Ending {
     Ending::Cancelled { reason: "the engine was shut down".to_owned(), may_have_had_effect: true }
 }
+
+#[cfg(test)]
+mod tests {
+    use towline_testkit::{Script, Server, records::ollama};
+
+    use super::*;
+    use crate::engine::submit::birth;
+    use crate::engine::{JobOptions, Prepared};
+    use crate::{ChatRequest, Client, Engine, EngineConfig};
+
+    /// As the end of the engine drops it, at a moment that no caller can choose.
+    #[test]
+    fn a_stream_that_is_dropped_keeps_what_it_received() {
+        let server =
+            Server::start(Script::ndjson_open([ollama::chat_text("Hel"), ollama::chat_text("lo")]).stall());
+        let engine = Engine::start(EngineConfig::default()).unwrap();
+        let client = Client::new(&server.url()).unwrap();
+        let request = ChatRequest::new("m").user("hello");
+        let prepared = Prepared::chat(&client, request.clone());
+        let birth = birth(engine.shared(), JobOptions::default(), "m".into(), Some(prepared));
+        let cell = Arc::new(Cell::new(birth));
+        cell.admit();
+        let mut task = StreamTask::new(Arc::clone(&cell), client.chat(request));
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(std::future::poll_fn(|cx| {
+            assert!(Pin::new(&mut task).poll(cx).is_pending());
+            if cell.text() == "Hello" { Poll::Ready(()) } else { Poll::Pending }
+        }));
+        drop(task);
+        let outcome = cell.outcome().unwrap();
+        assert_eq!(outcome.ending, engine_ended());
+        assert_eq!((outcome.reply.text.as_str(), outcome.stats.records), ("Hello", 2));
+    }
+}

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -13,18 +12,13 @@ use super::{EngineError, lock};
 /// The foreground's alarm.
 #[derive(Default)]
 pub(super) struct Wake {
-    /// Signalled, and the foreground has not looked since.
-    signalled: AtomicBool,
     descriptor: OnceLock<Descriptor>,
     hook: OnceLock<Arc<Doorbell>>,
 }
 
 impl Wake {
-    /// There is something new. Never blocks.
+    /// There is something new; not called again until the foreground looks. Never blocks.
     pub(super) fn signal(&self) {
-        if self.signalled.swap(true, Ordering::AcqRel) {
-            return;
-        }
         if let Some(descriptor) = self.descriptor.get() {
             descriptor.raise();
         }
@@ -33,12 +27,11 @@ impl Wake {
         }
     }
 
-    /// The foreground is about to look: from here on something new signals again.
-    pub(super) fn rearm(&self) {
+    /// The foreground is about to look.
+    pub(super) fn quiet(&self) {
         if let Some(descriptor) = self.descriptor.get() {
             descriptor.lower();
         }
-        self.signalled.store(false, Ordering::Release);
     }
 
     /// A descriptor that is readable while there is something new, and at first: what came before it was there is found
@@ -90,7 +83,7 @@ impl Wake {
 
 impl fmt::Debug for Wake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Wake").field("signalled", &self.signalled).finish_non_exhaustive()
+        f.write_str("Wake")
     }
 }
 

@@ -252,8 +252,7 @@ impl Buffer {
     }
 
     fn previous_word(&self) -> usize {
-        let words = self.text[..self.cursor].unicode_word_indices();
-        words.last().map_or(0, |(at, _)| at)
+        self.text[..self.cursor].unicode_word_indices().next_back().map_or(0, |(at, _)| at)
     }
 
     fn next_word(&self) -> usize {

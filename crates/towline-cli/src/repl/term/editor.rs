@@ -1,5 +1,10 @@
 //! What a key does: the line, its history, completion and search. No terminal here.
 
+#![expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "each place has its keys; any other key is any other key"
+)]
+
 use super::buffer::Buffer;
 use super::history::History;
 use super::keys::Key;
@@ -15,7 +20,7 @@ pub enum Edit {
         had_text: bool,
     },
     Background,
-    EndOfInput,
+    Eof,
     /// Ctrl-L.
     ClearScreen,
     /// Ctrl-X Ctrl-E: the line is to be edited elsewhere.
@@ -156,7 +161,7 @@ impl Editor {
                 let had_text = !self.buffer.take().is_empty();
                 return Edit::Interrupt { had_text };
             }
-            Key::Ctrl('d') if self.buffer.is_empty() => return Edit::EndOfInput,
+            Key::Ctrl('d') if self.buffer.is_empty() => return Edit::Eof,
             Key::Ctrl('z') => {
                 self.walk = walk;
                 return Edit::Background;
@@ -171,11 +176,6 @@ impl Editor {
             key => self.edit(key),
         }
         Edit::Changed
-    }
-
-    /// The line was submitted from elsewhere, as by an editor: it is remembered too.
-    pub fn remember(&mut self, line: &str) {
-        self.history.add(line);
     }
 
     fn edit(&mut self, key: Key) {

@@ -121,11 +121,6 @@ impl Painter {
         self.paused = None;
     }
 
-    /// The transcript's line that was paused will not go on there.
-    pub fn break_line(&mut self) {
-        self.paused = None;
-    }
-
     fn write_transcript(&mut self, parts: &[Part], out: &mut Vec<u8>) {
         let mut style = Style::PLAIN;
         if let Some(paused) = self.paused.take() {

@@ -50,13 +50,13 @@ impl PlainLines {
                     self.submit(&rest);
                 }
                 self.is_ended = true;
-                self.lines.push_back(Input::EndOfInput);
+                self.lines.push_back(Input::Eof);
             }
             Ok(read) => self.input.extend_from_slice(&bytes[..read]),
             Err(error) if error == rustix::io::Errno::INTR || error == rustix::io::Errno::AGAIN => {}
             Err(_) => {
                 self.is_ended = true;
-                self.lines.push_back(Input::EndOfInput);
+                self.lines.push_back(Input::Eof);
             }
         }
         while let Some(end) = self.input[self.searched..].iter().position(|&byte| byte == b'\n') {

@@ -87,11 +87,6 @@ impl Terminal {
         })
     }
 
-    /// Whether thinking stays on the screen when it is done.
-    pub fn unfold_thinking(&mut self, unfold: bool) {
-        self.answer.unfold(unfold);
-    }
-
     fn lines(&mut self, lines: Vec<Line>) {
         for line in lines {
             self.transcript.push(line);
@@ -204,7 +199,7 @@ impl Terminal {
             Edit::Submit(line) => inputs.push(Input::Submit(line)),
             Edit::Interrupt { had_text } => inputs.push(Input::Interrupt { had_text }),
             Edit::Background => inputs.push(Input::Background),
-            Edit::EndOfInput => inputs.push(Input::EndOfInput),
+            Edit::Eof => inputs.push(Input::Eof),
             Edit::ClearScreen => {
                 self.painter.forget();
                 self.out.extend_from_slice(b"\x1b[H\x1b[2J");

@@ -186,6 +186,7 @@ impl Line {
     }
 
     /// The text without its style.
+    #[cfg(test)]
     pub fn to_plain(&self) -> String {
         self.spans.iter().map(|span| span.text.as_str()).collect()
     }

@@ -121,6 +121,7 @@ fn a_job_whose_log_was_read_empty_goes_on_whatever_the_others_hold() {
     foreground.until_state(&hoard.job, JobState::Paused);
     // The budget is used up by another; this one is read along and gets through.
     let read = talker(&engine, 500);
+    foreground.until_state(&read.job, JobState::Paused);
     let (text, missed) = read_all(&mut read.job.reader(From::Start));
     assert_eq!((text.len(), missed), (500 * KB, 0));
     assert_eq!(hoard.job.state(), JobState::Paused);

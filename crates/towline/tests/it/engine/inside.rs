@@ -53,6 +53,7 @@ fn the_last_handle_may_be_dropped_in_async_code() {
 fn calls_that_wait_are_refused_inside_a_job_and_awaiting_works() {
     let engine = engine();
     let other = engine.spawn("other", std::future::pending::<()>());
+    eventually("it runs", || other.job.state() == JobState::Running);
     let (inner, handle) = (other.clone(), engine.downgrade());
     let task = engine.spawn("asks", async move {
         let would = EngineError::WouldDeadlock;

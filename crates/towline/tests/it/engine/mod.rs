@@ -161,6 +161,14 @@ impl Recorder {
         recorder
     }
 
+    /// The states but *cancelling*, which passes too quickly to be seen each time; it may only stand before the end.
+    fn states_but_cancelling(&self) -> Vec<JobState> {
+        let states = self.states();
+        let at = states.iter().position(|state| *state == JobState::Cancelling);
+        assert!(at.is_none_or(|at| at + 2 == states.len()), "{states:?}");
+        states.into_iter().filter(|state| *state != JobState::Cancelling).collect()
+    }
+
     /// The states in order; each stands once for each time it was entered.
     fn states(&self) -> Vec<JobState> {
         outcome(&self.job);

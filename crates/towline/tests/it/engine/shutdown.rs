@@ -2,9 +2,9 @@
 
 use std::sync::mpsc::sync_channel;
 
-use towline::engine::{From, JobOptions, OnShutdown, ShutdownReport};
+use towline::engine::{From, JobOptions, OnShutdown, Prepared, ShutdownReport};
 use towline::{Ending, EngineConfig, JobState};
-use towline_testkit::{Server, fakemodel};
+use towline_testkit::Server;
 
 use super::*;
 
@@ -17,36 +17,63 @@ fn named(name: &str) -> JobOptions {
 }
 
 #[test]
-fn finishing_lets_running_and_queued_jobs_end_and_cuts_the_rest() {
-    let (server, engine) = (
-        Server::start(fakemodel::plan()),
-        engine_with(EngineConfig { max_running: 3, ..EngineConfig::default() }),
-    );
-    let client = client(&server);
-    let prepared = |model: &str| Prepared::chat(&client, request(model));
-    engine.submit(prepared("waits:0.02"), named("streams"));
-    let silent = engine.submit(prepared("stall-after:1"), named("silent"));
-    silent.reader(From::Start).read().unwrap();
-    engine.submit(prepared("waits:0.02"), named("queued"));
+fn finishing_lets_running_and_queued_jobs_end() {
+    let config = EngineConfig { max_running: 1, ..EngineConfig::default() };
+    let (server, engine) = (Server::start(gated()), engine_with(config));
+    let prepared = Prepared::chat(&client(&server), request("m"));
+    engine.submit(prepared.clone(), named("streams"));
+    assert!(server.wait_until_at("go", 1, PATIENCE));
+    engine.submit(prepared, named("queued"));
     engine.spawn("fails", async { panic!("in its own time") });
-    let report = engine.shutdown(OnShutdown::Finish, Duration::from_secs(2)).unwrap();
-    assert_eq!(names(&report.finished), ["streams", "queued", "fails"]);
-    assert_eq!((names(&report.cut), report.stuck.len()), (vec!["silent"], 0));
+    let ending = engine.clone();
+    let shutdown = std::thread::spawn(move || ending.shutdown(OnShutdown::Finish, PATIENCE).unwrap());
+    eventually("it refuses", || engine.spawn("probe", async {}).job.state() == JobState::Failed);
+    server.open("go");
+    let report = shutdown.join().unwrap();
+    let finished = names(&report.finished);
+    assert_eq!(finished[..3], ["streams", "queued", "fails"]);
+    assert_eq!((report.cut.len(), report.stuck.len()), (0, 0));
+}
+
+#[test]
+fn what_has_not_finished_when_the_grace_time_is_up_is_cut() {
+    let (server, engine) = (Server::start(silent()), engine());
+    let job = submit(&engine, &server, named("silent"));
+    job.reader(From::Start).read().unwrap();
+    let report = engine.shutdown(OnShutdown::Finish, Duration::from_millis(5)).unwrap();
+    assert_eq!((names(&report.cut), report.finished.len()), (vec!["silent"], 0));
     assert_eq!(report.cut[0].state, JobState::Cancelled);
-    assert!(!silent.outcome().unwrap().reply.text.is_empty(), "what was received is kept");
+    assert!(!job.outcome().unwrap().reply.text.is_empty(), "what was received is kept");
+}
+
+/// Holds up whoever cancels the first job until the next one has had time to begin in its place.
+struct HoldsUp {
+    next: Job,
+}
+
+impl Wake for HoldsUp {
+    fn wake(self: Arc<Self>) {
+        let until = Instant::now() + Duration::from_millis(50);
+        while self.next.outcome().is_none() && Instant::now() < until {
+            std::thread::yield_now();
+        }
+    }
 }
 
 #[test]
 fn jobs_that_wait_for_their_turn_never_begin_when_the_engine_ends() {
     for (on_shutdown, grace) in [(OnShutdown::Cancel, PATIENCE), (OnShutdown::Finish, Duration::ZERO)] {
         let engine = engine_with(EngineConfig { max_running: 1, ..EngineConfig::default() });
-        occupy(&engine);
-        let waiting: Vec<_> = (0..50).map(|_| engine.spawn("waits", async {}).job).collect();
+        let first = occupy(&engine);
+        let waiting: Vec<_> = (0..10).map(|_| engine.spawn("waits", async {}).job).collect();
+        let mut end = first.into_future();
+        let holds_up = Waker::from(Arc::new(HoldsUp { next: waiting[0].clone() }));
+        assert!(end.as_mut().poll(&mut Context::from_waker(&holds_up)).is_pending());
         let report = engine.shutdown(on_shutdown, grace).unwrap();
-        assert_eq!(report.cut.len(), 51);
+        assert_eq!(report.cut.len(), 11);
         for job in waiting {
             let Ending::Cancelled { may_have_had_effect: false, .. } = outcome(&job).ending else {
-                panic!("{:?} began", job)
+                panic!("{job:?} began")
             };
         }
     }

@@ -154,9 +154,15 @@ fn ended_jobs_are_kept_up_to_a_number_the_first_that_ended_goes_first() {
 #[test]
 fn who_hears_of_an_end_can_forget_the_job_and_has_its_place() {
     let engine = one_at_a_time();
-    for _ in 0..200 {
+    for n in 0..4000 {
         let job = engine.spawn("short", async {}).job;
-        outcome(&job);
+        if n % 4 == 0 {
+            outcome(&job);
+        } else {
+            while job.outcome().is_none() {
+                std::hint::spin_loop();
+            }
+        }
         assert!(engine.forget(job.id()));
     }
     assert!(engine.jobs().is_empty());

@@ -1,0 +1,206 @@
+//! Questions become jobs: in front or behind, to one model or to several.
+
+use std::time::Duration;
+
+use towline::chat::{TurnId, session};
+use towline::engine::{From as ReadFrom, JobOptions, Prepared};
+use towline::{ChatRequest, Message, PullRequest, Resume};
+
+use super::command::Ask;
+use super::item::{Item, Kind};
+use super::notice;
+use super::screen::Tone;
+use super::state::{Attached, Followed, Front, Prompt};
+
+/// What is to be started.
+pub struct Launch {
+    pub kind: Kind,
+    pub model: String,
+    pub question: Message,
+    /// What was typed.
+    pub text: String,
+    pub prepared: Prepared,
+    pub behind: bool,
+    pub group: Option<String>,
+}
+
+impl Prompt<'_> {
+    /// Asks a question.
+    pub fn ask(&mut self, ask: Ask) {
+        let models = if ask.models.is_empty() { vec![self.chat.settings.model.clone()] } else { ask.models };
+        if models.iter().any(String::is_empty) {
+            return self.wrong("no model is chosen; :model NAME chooses one, :models lists them");
+        }
+        let question = self.with_attached(&ask.text);
+        match models.as_slice() {
+            [model] => {
+                let turn = self.chat.ask(model, question);
+                self.ask_turn(turn, &ask.text, ask.behind);
+            }
+            several => self.ask_group(several, &question, &ask.text, ask.behind),
+        }
+    }
+
+    /// The question with what goes with it.
+    fn with_attached(&mut self, text: &str) -> Message {
+        let mut content = String::new();
+        let mut images = Vec::new();
+        for attached in std::mem::take(&mut self.attached) {
+            match attached {
+                Attached::Image { bytes } => images.push(bytes),
+                Attached::Text { name, text } => {
+                    // A fence that the text cannot close.
+                    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0).max(2);
+                    let fence = "`".repeat(longest + 1);
+                    let end = if text.ends_with('\n') { "" } else { "\n" };
+                    content.push_str(&format!("{name}:\n{fence}\n{text}{end}{fence}\n\n"));
+                }
+            }
+        }
+        content.push_str(text);
+        images.iter().fold(Message::user(content), |message, image| message.with_image(image))
+    }
+
+    /// Starts, or starts anew, the answer of a turn of the conversation.
+    pub fn ask_turn(&mut self, id: TurnId, text: &str, behind: bool) {
+        let (Some(request), Some(turn)) = (self.chat.request(id), self.chat.turn(id)) else { return };
+        let (model, question) = (turn.model.clone(), turn.question.clone());
+        if turn.is_empty() {
+            let line = session::question(turn);
+            self.write(&line);
+        }
+        let prepared = self.chat_stream(request);
+        let kind = Kind::Turn(id);
+        self.launch(Launch { kind, model, question, text: text.to_owned(), prepared, behind, group: None });
+    }
+
+    fn ask_group(&mut self, models: &[String], question: &Message, text: &str, behind: bool) {
+        let group = format!("group {}", self.next_key);
+        for model in models {
+            let request = self.chat.aside(model, question.clone());
+            let prepared = self.chat_stream(request);
+            let number = self.launch(Launch {
+                kind: Kind::Aside(question.clone()),
+                model: model.clone(),
+                question: question.clone(),
+                text: text.to_owned(),
+                prepared,
+                behind,
+                group: Some(group.clone()),
+            });
+            // In front they are shown one after the other, though they run at once.
+            if !behind && let Some(item) = self.item_mut(number).filter(|item| !item.in_front) {
+                item.in_front = true;
+                let key = item.key;
+                self.next_fronts.push_back(key);
+            }
+        }
+    }
+
+    pub fn chat_stream(&self, request: ChatRequest) -> Prepared {
+        let prepared = Prepared::chat(&self.server.client, request);
+        match self.config.resume {
+            0 => prepared,
+            max => prepared.map(move |stream| stream.with_resume(Resume::Continue { max })),
+        }
+    }
+
+    /// Fetches a model.
+    pub fn pull(&mut self, model: &str, behind: bool) {
+        let request = PullRequest { model: model.to_owned(), insecure: false };
+        let prepared = Prepared::pull(&self.server.client, request);
+        let text = format!("pull {model}");
+        let (kind, question, model) = (Kind::Pull, Message::default(), text.clone());
+        self.launch(Launch { kind, model, question, text, prepared, behind, group: None });
+    }
+
+    /// Makes a job. In front it is followed; behind it is announced as a shell does it.
+    pub fn launch(&mut self, launch: Launch) -> u32 {
+        let deadline = match &launch.kind {
+            Kind::Turn(_) | Kind::Aside(_) => self.config.deadline,
+            Kind::Pull | Kind::Sink { .. } => None,
+        };
+        let options = JobOptions {
+            name: Some(launch.model.clone()),
+            group: launch.group,
+            deadline,
+            ..JobOptions::default()
+        };
+        let key = self.key();
+        let labelled = matches!(launch.kind, Kind::Aside(_)) || launch.model != self.chat.settings.model;
+        let item = Item::held(key, launch.kind, &launch.model, launch.question, launch.prepared, options);
+        let number = self.jobs.add(&launch.model, &launch.text, item);
+        self.start_held();
+        let label = labelled.then(|| launch.model.clone());
+        if launch.behind {
+            self.jobs.touch(number);
+            self.announce(number);
+        } else if !matches!(self.front, Front::Job(_)) {
+            self.follow(number, label);
+        }
+        number
+    }
+
+    /// Makes a job of a task that runs already.
+    pub fn launch_started(&mut self, item: Item, text: &str, in_front: bool) -> u32 {
+        let name = item.model.clone();
+        let number = self.jobs.add(&name, text, item);
+        if in_front && !matches!(self.front, Front::Job(_)) {
+            self.follow(number, None);
+        } else {
+            self.jobs.touch(number);
+        }
+        number
+    }
+
+    /// `[1] gemma3  "first words…"`.
+    fn announce(&mut self, number: u32) {
+        let Some(entry) = self.jobs.get(number) else { return };
+        let held = if entry.item.is_held() { "  (queued)" } else { "" };
+        let line = format!("[{number}] {}{held}", notice::title(entry));
+        self.say(Tone::Plain, &line);
+    }
+
+    /// Brings a job to the front; what was there goes behind.
+    pub fn follow(&mut self, number: u32, label: Option<String>) {
+        if matches!(self.front, Front::Job(_)) {
+            self.front_behind();
+        }
+        self.jobs.untouch(number);
+        let Some(item) = self.item_mut(number) else { return };
+        item.in_front = true;
+        let is_answer = item.is_answer();
+        let key = item.key;
+        let reader = item.job().map(|job| job.reader(ReadFrom::Start));
+        if is_answer {
+            self.last = Some(key);
+        }
+        self.front =
+            Front::Job(Followed { key, number, reader, begun: false, label, partial: String::new() });
+    }
+
+    /// Starts what waits, as far as the limit allows. One in front does not wait.
+    pub fn start_held(&mut self) {
+        if self.jobs.listed().all(|entry| !entry.item.is_held()) {
+            return;
+        }
+        let limit = self.limit.unwrap_or(usize::MAX);
+        let mut running = self.jobs.listed().filter(|entry| entry.item.is_running()).count();
+        let mut waiting: Vec<(u64, u32)> = self
+            .jobs
+            .listed()
+            .filter(|entry| entry.item.is_held())
+            .map(|entry| (entry.item.key, entry.number))
+            .collect();
+        waiting.sort_unstable();
+        let engine = self.engine.clone();
+        for (_, number) in waiting {
+            let Some(item) = self.item_mut(number) else { continue };
+            let is_late = item.deadline_in() == Some(Duration::ZERO);
+            if running < limit || item.in_front || is_late {
+                item.start(&engine);
+                running += 1;
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What would make the prompt wait (files, the server's lists) is done on the engine and taken up when it is there.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use serde_json::Value;
+use towline::Format;
+use towline::chat::{Conversation, session as format};
+use towline::engine::Task;
+
+use super::screen::Tone;
+use super::session;
+use super::state::{Attached, Prompt};
+use crate::cmd::UNARY_CLOCKS;
+use crate::models::{self, Choice};
+use jiff::Timestamp;
+
+/// Something on its way.
+#[derive(Debug)]
+pub struct Chore {
+    /// The verb it is for.
+    verb: &'static str,
+    task: Task<Result<Done, String>>,
+    /// Lines that are typed meanwhile wait for it.
+    pub holds_up: bool,
+}
+
+/// What came of a chore.
+#[derive(Debug)]
+pub enum Done {
+    /// A model was chosen, or it is not clear which.
+    Chosen(Choice),
+    /// The models the server has.
+    Models {
+        names: Vec<String>,
+        shown: bool,
+    },
+    Attached(Attached, String),
+    Schema(Value, String),
+    Loaded {
+        path: PathBuf,
+        file: std::fs::File,
+        conversation: Box<Conversation>,
+    },
+    Sessions(Vec<(String, Timestamp)>),
+    /// Nothing but something to say.
+    Said(String),
+}
+
+impl Prompt<'_> {
+    /// Starts a chore.
+    pub fn chore(
+        &mut self,
+        verb: &'static str,
+        holds_up: bool,
+        work: impl Future<Output = Result<Done, String>> + Send + 'static,
+    ) {
+        let task = self.engine.spawn(verb, work);
+        self.chores.push(Chore { verb, task, holds_up });
+    }
+
+    /// Starts a chore that blocks a thread for a short time.
+    pub fn blocking_chore(
+        &mut self,
+        verb: &'static str,
+        work: impl FnOnce() -> Result<Done, String> + Send + 'static,
+    ) {
+        self.chore(verb, true, async move {
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()))
+        });
+    }
+
+    /// Whether lines wait for a chore.
+    pub fn is_held_up(&self) -> bool {
+        self.chores.iter().any(|chore| chore.holds_up)
+    }
+
+    /// Takes up what is done.
+    pub fn take_chores(&mut self) {
+        let ended = |chore: &mut Chore| chore.task.job.outcome().is_some();
+        let done: Vec<Chore> = self.chores.extract_if(.., ended).collect();
+        for chore in done {
+            match chore.task.take_value() {
+                Some(Ok(done)) => self.take_up(done),
+                Some(Err(error)) => self.wrong(&format!("{}: {error}", chore.verb)),
+                None => self.wrong(&format!("{}: it was stopped", chore.verb)),
+            }
+            self.engine.forget(chore.task.job.id());
+        }
+    }
+
+    fn take_up(&mut self, done: Done) {
+        match done {
+            Done::Chosen(Choice::Model(model)) => {
+                if self.chat.settings.model.is_empty() {
+                    self.chat.settings.model = model;
+                    self.write_settings();
+                }
+            }
+            Done::Chosen(Choice::Unclear(complaint)) => {
+                self.say(Tone::Bad, &complaint.message);
+                self.say(Tone::Dim, "choose with :model NAME; :pull NAME fetches one");
+            }
+            Done::Models { names, shown } => {
+                if shown {
+                    let list = if names.is_empty() {
+                        "the server has no models".to_owned()
+                    } else {
+                        names.join("\n")
+                    };
+                    self.say(Tone::Plain, &list);
+                }
+                self.known().models = names;
+            }
+            Done::Attached(attached, said) => {
+                self.attached.push(attached);
+                self.say(Tone::Dim, &said);
+            }
+            Done::Schema(schema, said) => {
+                self.chat.settings.format = Some(Format::Schema(schema));
+                self.write_settings();
+                self.say(Tone::Dim, &said);
+            }
+            Done::Loaded { path, file, conversation } => self.loaded(path, file, *conversation),
+            Done::Sessions(sessions) => self.list_sessions(&sessions),
+            Done::Said(text) => self.say(Tone::Dim, &text),
+        }
+    }
+
+    /// Finds out which models there are, and which is meant when none was named.
+    pub fn learn_models(&mut self) {
+        if self.chat.settings.model.is_empty() {
+            let (server, environment) = (self.server.clone(), self.environment.clone());
+            self.chore("model", true, async move {
+                let choice = models::choose(None, &environment, &server).await;
+                choice.map(Done::Chosen).map_err(|error| error.message)
+            });
+        }
+        if !self.interactive {
+            return;
+        }
+        let server = self.server.clone();
+        self.chore("models", false, async move {
+            // Completion does without when the server does not say.
+            let names = models::installed(&server, UNARY_CLOCKS).await.unwrap_or_default();
+            Ok(Done::Models {
+                names: names.iter().map(|model| models::typed(model).name).collect(),
+                shown: false,
+            })
+        });
+    }
+
+    fn loaded(&mut self, path: PathBuf, file: std::fs::File, conversation: Conversation) {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let model = std::mem::take(&mut self.chat.settings.model);
+        self.chat = conversation;
+        if self.chat.settings.model.is_empty() {
+            self.chat.settings.model = model;
+        }
+        self.session = session::Session::new(path.parent().map(PathBuf::from));
+        self.session.adopt(path, file);
+        let turns = self.chat.turns().to_vec();
+        if let Some(last) = turns.last() {
+            self.say(Tone::Echo, &format!("{}> {}", last.model, last.question.content));
+            self.screen.begin_answer(None);
+            self.screen.answer(&last.answer.content);
+            self.screen.end_answer();
+            if last.answered.is_partial() {
+                self.say(Tone::Bad, "this answer is not whole; :continue goes on with it, retry asks again");
+            }
+        }
+        let count = turns.len();
+        self.say(Tone::Dim, &format!("{name}: {count} {}", if count == 1 { "turn" } else { "turns" }));
+        self.show_prompt();
+    }
+
+    fn list_sessions(&mut self, sessions: &[(String, Timestamp)]) {
+        if sessions.is_empty() {
+            return self.say(Tone::Plain, "there are no sessions yet");
+        }
+        let now = Timestamp::now();
+        let current = self.session.name();
+        let width = sessions.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        for (name, written) in sessions {
+            let mark = if Some(name) == current.as_ref() { '*' } else { ' ' };
+            let age = crate::human::when(&written.to_string(), now);
+            self.say(Tone::Plain, &format!("{mark} {name:<width$}  {age}"));
+        }
+    }
+}
+
+/// Reads a session.
+pub fn load(path: PathBuf) -> Result<Done, String> {
+    let (file, text) = session::open(&path)?;
+    let conversation = format::read(&text).map_err(|error| error.to_string())?;
+    Ok(Done::Loaded { path, file, conversation: Box::new(conversation) })
+}

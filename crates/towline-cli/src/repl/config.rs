@@ -1,0 +1,276 @@
+//! The configuration file: TOML, every key optional. What is unknown or wrong in it is a warning with its line, never an
+//! error: the prompt opens all the same.
+
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+use towline::{Options, Think};
+
+use crate::args::ThinkArg;
+use crate::duration::TimeLimit;
+
+/// The largest configuration file that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// What the file can say.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Config {
+    /// `host`: where the server is, when neither `--host` nor `OLLAMA_HOST` says.
+    pub host: Option<String>,
+    /// `model`: the model, when neither `-m` nor `TOWLINE_MODEL` says.
+    pub model: Option<String>,
+    /// `system`: instructions to the model.
+    pub system: Option<String>,
+    /// `think`: whether, and how hard.
+    pub think: Option<Think>,
+    /// `[options]`: model options.
+    pub options: Options,
+    /// `notices`: `"prompt"` or `"at-once"`.
+    pub notices_at_once: bool,
+    /// `limit`: jobs at once.
+    pub limit: Option<usize>,
+    /// `deadline`: every question's, from when it is asked.
+    pub deadline: Option<Duration>,
+    /// `stalled_after`: silence that is called stalled. Default 5 s.
+    pub stalled_after: Duration,
+    /// `sessions`: whether conversations are written down. Default true.
+    pub sessions: bool,
+    /// `stats`: whether each answer ends with its counts. Default false.
+    pub stats: bool,
+    /// `resume`: how often an answer that was cut is gone on with by itself. Default 0.
+    pub resume: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            host: None,
+            model: None,
+            system: None,
+            think: None,
+            options: Options::default(),
+            notices_at_once: false,
+            limit: None,
+            deadline: None,
+            stalled_after: Duration::from_secs(5),
+            sessions: true,
+            stats: false,
+            resume: 0,
+        }
+    }
+}
+
+/// Where the file is: `TOWLINE_CONFIG`, else in the user's configuration folder.
+pub fn path() -> Option<PathBuf> {
+    let named = std::env::var_os("TOWLINE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+    named.or_else(|| Some(folder("XDG_CONFIG_HOME", ".config")?.join("config.toml")))
+}
+
+/// A folder of ours below one that the environment names, or below the home folder.
+pub fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
+    // The specification has relative paths ignored.
+    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = named.or_else(|| Some(std::env::home_dir()?.join(below_home)))?;
+    Some(base.join("towline"))
+}
+
+/// Reads the file, if there is one, and what to warn about.
+pub fn read(path: &Path) -> (Config, Vec<String>) {
+    let shown = path.display();
+    let metadata = match std::fs::metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return (Config::default(), Vec::new()),
+        Err(error) => return (Config::default(), vec![format!("{shown} cannot be read: {error}")]),
+    };
+    if !metadata.is_file() || metadata.len() > MAX_BYTES {
+        return (Config::default(), vec![format!("{shown} is no file of at most 1 MiB; it is not used")]);
+    }
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            let (config, warnings) = parse(&text);
+            (config, warnings.into_iter().map(|warning| format!("{shown}, {warning}")).collect())
+        }
+        Err(error) => (Config::default(), vec![format!("{shown} cannot be read: {error}")]),
+    }
+}
+
+/// Reads the text of a file.
+pub fn parse(text: &str) -> (Config, Vec<String>) {
+    let mut reading = Reading { text, config: Config::default(), warnings: Vec::new() };
+    match DeTable::parse(text) {
+        Ok(table) => reading.table(table.get_ref()),
+        Err(error) => {
+            let at = error.span().unwrap_or_default();
+            reading.warn(&at, error.message());
+            reading.warnings.push("the file is not used".to_owned());
+            let warnings = vec![reading.warnings.join("; ")];
+            return (Config::default(), warnings);
+        }
+    }
+    (reading.config, reading.warnings)
+}
+
+struct Reading<'a> {
+    text: &'a str,
+    config: Config,
+    warnings: Vec<String>,
+}
+
+impl Reading<'_> {
+    fn warn(&mut self, at: &Range<usize>, what: &str) {
+        let line = self.text.get(..at.start).map_or(1, |before| before.matches('\n').count() + 1);
+        self.warnings.push(format!("line {line}: {what}"));
+    }
+
+    fn table(&mut self, table: &DeTable<'_>) {
+        for (key, value) in table {
+            if let Err(what) = self.entry(key.get_ref(), value) {
+                self.warn(&key.span(), &what);
+            }
+        }
+    }
+
+    fn entry(&mut self, key: &str, value: &Spanned<DeValue<'_>>) -> Result<(), String> {
+        let config = &mut self.config;
+        let value = value.get_ref();
+        match key {
+            "host" => config.host = Some(text(key, value)?),
+            "model" => config.model = Some(text(key, value)?),
+            "system" => config.system = Some(text(key, value)?),
+            "think" => config.think = Some(think(key, value)?),
+            "limit" => config.limit = Some(count(key, value)?).filter(|limit| *limit > 0),
+            "deadline" => config.deadline = limit(key, value)?,
+            "stalled_after" => config.stalled_after = limit(key, value)?.unwrap_or(Duration::MAX),
+            "sessions" => config.sessions = truth(key, value)?,
+            "stats" => config.stats = truth(key, value)?,
+            "resume" => config.resume = u32::try_from(count(key, value)?).unwrap_or(u32::MAX),
+            "notices" => {
+                config.notices_at_once = match text(key, value)?.as_str() {
+                    "at-once" => true,
+                    "prompt" => false,
+                    other => return Err(format!("notices is \"prompt\" or \"at-once\", not {other:?}")),
+                }
+            }
+            "options" => self.options(value)?,
+            _ => return Err(unknown(key)),
+        }
+        Ok(())
+    }
+
+    fn options(&mut self, value: &DeValue<'_>) -> Result<(), String> {
+        let DeValue::Table(table) = value else { return Err("options is a table: [options]".to_owned()) };
+        for (key, value) in table {
+            let texts: Vec<String> = match value.get_ref() {
+                DeValue::String(text) => vec![text.to_string()],
+                DeValue::Integer(number) => vec![number.to_string()],
+                DeValue::Float(number) => vec![number.to_string()],
+                DeValue::Boolean(truth) => vec![truth.to_string()],
+                DeValue::Array(values) => {
+                    values.iter().filter_map(|value| value.get_ref().as_str()).map(str::to_owned).collect()
+                }
+                DeValue::Datetime(_) | DeValue::Table(_) => Vec::new(),
+            };
+            for text in texts {
+                if let Err(error) = self.config.options.set_text(key.get_ref(), &text) {
+                    self.warn(&key.span(), &error.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+const KEYS: [&str; 12] = [
+    "host",
+    "model",
+    "system",
+    "think",
+    "options",
+    "notices",
+    "limit",
+    "deadline",
+    "stalled_after",
+    "sessions",
+    "stats",
+    "resume",
+];
+
+fn unknown(key: &str) -> String {
+    match KEYS.iter().find(|known| strsim::jaro_winkler(known, key) >= 0.8) {
+        Some(known) => format!("there is no key {key}; is it {known}?"),
+        None => format!("there is no key {key}; known are {}", KEYS.join(", ")),
+    }
+}
+
+fn text(key: &str, value: &DeValue<'_>) -> Result<String, String> {
+    value.as_str().map(str::to_owned).ok_or_else(|| format!("{key} takes a text in quotes"))
+}
+
+fn truth(key: &str, value: &DeValue<'_>) -> Result<bool, String> {
+    value.as_bool().ok_or_else(|| format!("{key} takes true or false"))
+}
+
+fn count(key: &str, value: &DeValue<'_>) -> Result<usize, String> {
+    let number = value.as_integer().and_then(|number| number.to_string().parse().ok());
+    number.ok_or_else(|| format!("{key} takes a whole number"))
+}
+
+fn limit(key: &str, value: &DeValue<'_>) -> Result<Option<Duration>, String> {
+    let TimeLimit(limit) = text(key, value)?.parse().map_err(|error| format!("{key}: {error}"))?;
+    Ok(limit)
+}
+
+fn think(key: &str, value: &DeValue<'_>) -> Result<Think, String> {
+    match value.as_bool() {
+        Some(true) => Ok(Think::On),
+        Some(false) => Ok(Think::Off),
+        None => text(key, value)?
+            .parse::<ThinkArg>()
+            .map(|think| think.0)
+            .map_err(|error| format!("{key}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_example_is_read_without_a_warning() {
+        let example = include_str!("../../../../docs/config.example.toml");
+        let (config, warnings) = parse(example);
+        assert_eq!((config, warnings), (Config::default(), vec![]), "every key in it is a comment");
+        let used: String = example
+            .lines()
+            .map(|line| line.strip_prefix("#: ").unwrap_or(line))
+            .map(|line| format!("{line}\n"))
+            .collect();
+        let (config, warnings) = parse(&used);
+        assert_eq!(warnings, Vec::<String>::new());
+        for key in KEYS {
+            assert!(used.lines().any(|line| line.starts_with(key) || line == format!("[{key}]")), "{key}");
+        }
+        assert_ne!(config, Config::default());
+        assert_eq!(config.limit, Some(4));
+    }
+
+    #[test]
+    fn what_is_wrong_is_said_with_its_line() {
+        for (text, warning) in [
+            ("\nmodl = \"x\"", "line 2: there is no key modl; is it model?"),
+            ("model = 3", "line 1: model takes a text in quotes"),
+            ("\n\n[options]\ntemperatur = 1", "line 4: there is no option \"temperatur\""),
+            ("deadline = \"soon\"", "line 1: deadline: this is not a duration"),
+            ("notices = \"never\"", "line 1: notices is"),
+            ("limit = -1", "line 1: limit takes a whole number"),
+            ("a = \n", "line 1: "),
+        ] {
+            let (_, warnings) = parse(text);
+            assert_eq!(warnings.len(), 1, "{text}: {warnings:?}");
+            assert!(warnings[0].starts_with(warning), "{text}: {warnings:?}");
+        }
+    }
+}

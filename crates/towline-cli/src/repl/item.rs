@@ -1,0 +1,237 @@
+//! What a job of the prompt is.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use towline::chat::TurnId;
+use towline::engine::{From as ReadFrom, JobInfo, JobOptions, Prepared, Reader, Task};
+use towline::{Deadline, Engine, Job, JobState, Message, Outcome, Progress};
+
+/// What a job is for.
+#[derive(Debug)]
+pub enum Kind {
+    /// A turn of the conversation.
+    Turn(TurnId),
+    /// A question beside the conversation, which can be kept.
+    Aside(Message),
+    /// A model that is fetched.
+    Pull,
+    /// A command or file that an answer goes into, and its exit status or what went wrong, once it has ended.
+    Sink { task: Task<Result<i32, String>>, status: Option<Result<i32, String>> },
+}
+
+/// A job of the prompt.
+#[derive(Debug)]
+pub struct Item {
+    /// Unique in this prompt; numbers are given again.
+    pub key: u64,
+    pub kind: Kind,
+    /// The model that is asked.
+    pub model: String,
+    /// What was asked.
+    pub question: Message,
+    /// To ask the same again.
+    pub prepared: Option<Prepared>,
+    slot: Slot,
+    /// Reads what must be written down or summed up as it comes.
+    pub reader: Option<Reader>,
+    /// The last progress of a pull.
+    pub progress: Option<Progress>,
+    /// How it ended, once that was seen.
+    pub outcome: Option<Arc<Outcome>>,
+    /// Its end is told at once.
+    pub announce: bool,
+    /// It is in front: its end is shown there.
+    pub in_front: bool,
+    /// The state that `jobs -n` last showed.
+    pub shown: Option<&'static str>,
+}
+
+#[derive(Debug)]
+enum Slot {
+    /// It waits for its turn.
+    Held {
+        options: JobOptions,
+        since: Instant,
+        deadline: Option<Instant>,
+    },
+    Started(Job),
+    /// It was cancelled while it waited.
+    Never,
+}
+
+impl Item {
+    /// A job that waits for its turn.
+    pub fn held(
+        key: u64,
+        kind: Kind,
+        model: &str,
+        question: Message,
+        prepared: Prepared,
+        options: JobOptions,
+    ) -> Self {
+        let since = Instant::now();
+        let deadline = options.deadline.and_then(|time| since.checked_add(time));
+        let slot = Slot::Held { options, since, deadline };
+        Self::new(key, kind, model, question, Some(prepared), slot)
+    }
+
+    /// A job that runs.
+    pub fn started(key: u64, kind: Kind, model: &str, question: Message, job: Job) -> Self {
+        Self::new(key, kind, model, question, None, Slot::Started(job))
+    }
+
+    fn new(
+        key: u64,
+        kind: Kind,
+        model: &str,
+        question: Message,
+        prepared: Option<Prepared>,
+        slot: Slot,
+    ) -> Self {
+        Self {
+            key,
+            kind,
+            model: model.to_owned(),
+            question,
+            prepared,
+            slot,
+            reader: None,
+            progress: None,
+            outcome: None,
+            announce: false,
+            in_front: false,
+            shown: None,
+        }
+    }
+
+    /// Lets it run.
+    pub fn start(&mut self, engine: &Engine) {
+        let (Slot::Held { options, deadline, .. }, Some(prepared)) = (&self.slot, &self.prepared) else {
+            return;
+        };
+        let mut options = options.clone();
+        options.deadline = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let job = engine.submit(prepared.clone(), options);
+        self.reader = match self.kind {
+            Kind::Turn(_) | Kind::Pull => Some(job.reader(ReadFrom::Start)),
+            Kind::Aside(_) | Kind::Sink { .. } => None,
+        };
+        self.slot = Slot::Started(job);
+    }
+
+    /// The job, if it ever ran.
+    pub fn job(&self) -> Option<&Job> {
+        match &self.slot {
+            Slot::Started(job) => Some(job),
+            Slot::Held { .. } | Slot::Never => None,
+        }
+    }
+
+    pub fn is_held(&self) -> bool {
+        matches!(self.slot, Slot::Held { .. })
+    }
+
+    /// Whether it has ended, also if nobody has looked.
+    pub fn is_over(&self) -> bool {
+        match &self.slot {
+            Slot::Held { .. } => false,
+            Slot::Started(job) => job.state().is_ended(),
+            Slot::Never => true,
+        }
+    }
+
+    /// Whether it takes one of the places that `limit` allows.
+    pub fn is_running(&self) -> bool {
+        self.job().is_some_and(|job| !job.state().is_ended())
+    }
+
+    pub fn info(&self) -> Option<JobInfo> {
+        self.job().map(Job::info)
+    }
+
+    /// Tells it to stop. One that waits ends at once.
+    pub fn cancel(&mut self, reason: &str, hard: bool) {
+        match &self.slot {
+            Slot::Started(job) if hard => job.cancel_now(reason),
+            Slot::Started(job) => job.cancel(reason),
+            Slot::Held { .. } => self.slot = Slot::Never,
+            Slot::Never => {}
+        }
+    }
+
+    /// Moves its deadline.
+    pub fn set_deadline(&mut self, to: Deadline) {
+        match &mut self.slot {
+            Slot::Held { deadline, .. } => *deadline = to.apply(*deadline, Instant::now()),
+            Slot::Started(job) => job.set_deadline(to),
+            Slot::Never => {}
+        }
+    }
+
+    /// Until its deadline.
+    pub fn deadline_in(&self) -> Option<Duration> {
+        match &self.slot {
+            Slot::Held { deadline, .. } => deadline.map(|at| at.saturating_duration_since(Instant::now())),
+            Slot::Started(job) => job.info().deadline_in,
+            Slot::Never => None,
+        }
+    }
+
+    pub fn age(&self) -> Duration {
+        match &self.slot {
+            Slot::Held { since, .. } => since.elapsed(),
+            Slot::Started(job) => job.info().age,
+            Slot::Never => Duration::ZERO,
+        }
+    }
+
+    /// Whether it is a model's answer.
+    pub fn is_answer(&self) -> bool {
+        match self.kind {
+            Kind::Turn(_) | Kind::Aside(_) => true,
+            Kind::Pull | Kind::Sink { .. } => false,
+        }
+    }
+
+    /// The state's word, as a shell would say it.
+    pub fn word(&self) -> &'static str {
+        match &self.slot {
+            Slot::Held { .. } => "Queued",
+            Slot::Never => "Cancelled",
+            Slot::Started(job) => match job.state() {
+                JobState::Queued => "Queued",
+                JobState::Connecting | JobState::Waiting | JobState::Streaming | JobState::Running => {
+                    "Running"
+                }
+                JobState::Paused => "Paused",
+                JobState::Cancelling => "Cancelling",
+                JobState::Completed => match self.exit_status() {
+                    None | Some(Ok(0)) => "Done",
+                    Some(Ok(_)) => "Exit",
+                    Some(Err(_)) => "Failed",
+                },
+                JobState::Truncated => "Truncated",
+                JobState::Cancelled => "Cancelled",
+                JobState::TimedOut => "Timed out",
+                JobState::Failed => "Failed",
+            },
+        }
+    }
+
+    /// Its end was seen.
+    pub fn ended(&mut self, outcome: Arc<Outcome>) {
+        if let Kind::Sink { task, status } = &mut self.kind {
+            *status = task.take_value();
+        }
+        self.outcome = Some(outcome);
+    }
+
+    /// The exit status of a command that has ended, or what went wrong with it.
+    pub fn exit_status(&self) -> Option<&Result<i32, String>> {
+        match &self.kind {
+            Kind::Sink { status, .. } => status.as_ref(),
+            Kind::Turn(_) | Kind::Aside(_) | Kind::Pull => None,
+        }
+    }
+}

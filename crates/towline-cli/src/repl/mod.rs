@@ -1,0 +1,44 @@
+//! The prompt: chat with models, with the shell's own job control.
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`parse`], [`arguments`], [`command`], [`verb`], [`words`] | what was typed, understood |
+//! | [`spec`], [`jobs`] | jobspecs and the job table, as a shell has them |
+//! | [`item`], [`notice`] | what a job is here, and how it is told |
+//! | [`state`], [`run`] | the prompt's state and its loop |
+//! | [`asking`], [`following`], [`ending`] | questions become jobs, what comes of them is written down and shown, how it ended |
+//! | [`verbs`] | what each verb does |
+//! | [`chore`] | what would make the prompt wait, done elsewhere |
+//! | [`session`], [`config`], [`complete`] | files and completion |
+//! | [`screen`] | what the prompt and its terminal say to each other |
+//! | [`term`], [`markdown`] | the terminal |
+//! | [`start`] | from the command line to a running prompt |
+
+mod arguments;
+mod asking;
+mod chore;
+mod command;
+mod complete;
+mod config;
+mod ending;
+mod following;
+mod item;
+mod jobs;
+mod markdown;
+mod notice;
+mod parse;
+mod run;
+#[expect(clippy::enum_variant_names, reason = "the end of input is itself an input")]
+mod screen;
+mod session;
+mod spec;
+mod start;
+mod state;
+mod term;
+#[cfg(test)]
+mod tests;
+mod verb;
+mod verbs;
+mod words;
+
+pub use start::start;

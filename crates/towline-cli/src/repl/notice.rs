@@ -1,0 +1,178 @@
+//! Jobs in words: the lines of `jobs`, the notices of ends, the status row. Laid out as bash lays them out.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use towline::engine::JobInfo;
+use towline::{Ending, JobState, Outcome, Progress};
+
+use super::item::{Item, Kind};
+use super::jobs::Entry;
+use crate::human;
+
+/// How much of a question a line shows, in characters.
+const WORDS: usize = 40;
+/// As wide as bash makes the state.
+const STATE: usize = 24;
+
+/// A time for people: `0.3 s`, `12 s`, `2 m 5 s`.
+pub fn time(time: Duration) -> String {
+    if time < Duration::from_secs(10) {
+        return format!("{:.1} s", time.as_secs_f64());
+    }
+    // What is left of a minute a moment after it began is a minute.
+    let seconds = time.saturating_add(Duration::from_millis(500)).as_secs();
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7200 => format!("{} m {} s", seconds / 60, seconds % 60),
+        _ => format!("{} h {} m", seconds / 3600, seconds / 60 % 60),
+    }
+}
+
+/// The first words of a text, in quotes.
+pub fn first_words(text: &str) -> String {
+    let mut words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if words.chars().count() > WORDS {
+        words = words.chars().take(WORDS - 1).collect::<String>().trim_end().to_owned() + "…";
+    }
+    format!("\"{words}\"")
+}
+
+/// A job as it was typed: `gemma3  "what is a river?"`, `pull gemma3`, `pipe %1 | wc`.
+pub fn title(entry: &Entry<Item>) -> String {
+    match &entry.item.kind {
+        Kind::Turn(_) | Kind::Aside(_) => format!("{}  {}", entry.name, first_words(&entry.text)),
+        Kind::Pull | Kind::Sink { .. } if entry.name == entry.item.model => entry.text.clone(),
+        Kind::Pull | Kind::Sink { .. } => format!("{}  {}", entry.name, entry.text),
+    }
+}
+
+/// A notice: `[1]+  Done                    gemma3  "what is a river?"`.
+pub fn notice(entry: &Entry<Item>, mark: char) -> String {
+    let item = &entry.item;
+    let mut state = item.word().to_owned();
+    if let Some(Ok(status)) = item.exit_status().filter(|_| state == "Exit") {
+        state = format!("Exit {status}");
+    }
+    let mut line = format!("[{}]{mark}  {state:<STATE$}{}", entry.number, title(entry));
+    if !item.is_over() {
+        line.push_str(if item.in_front { "" } else { " &" });
+    } else if let Some(why) = why(item) {
+        line.push_str(&format!(": {why}"));
+    }
+    line
+}
+
+/// What is to be said about an end that is not the usual one.
+fn why(item: &Item) -> Option<String> {
+    match &item.outcome.as_ref()?.ending {
+        Ending::Completed(_) => item.exit_status()?.as_ref().err().cloned(),
+        Ending::Cancelled { .. } => None,
+        Ending::TimedOut { .. } => Some("its deadline or a clock ran out".to_owned()),
+        Ending::Truncated(error) | Ending::Failed(error) => Some(error.message.clone()),
+    }
+}
+
+/// A line of `jobs`.
+pub fn listed(entry: &Entry<Item>, mark: char, long: bool) -> String {
+    let item = &entry.item;
+    let Some(info) = item.info() else {
+        return format!("[{}]{mark}  {:<STATE$}{}", entry.number, item.word(), title(entry));
+    };
+    let mut state = item.word().to_owned();
+    if state == "Running" && info.state != JobState::Running {
+        state = format!("Running ({})", info.state);
+    }
+    let mut parts = vec![];
+    if let Some(progress) = &item.progress {
+        parts.push(progress_text(progress));
+    } else if info.tokens > 0 {
+        parts.push(format!("{} tok", info.tokens));
+        parts.push(format!("{:.1} tok/s", info.tokens_per_second));
+    }
+    parts.push(time(info.age));
+    parts.extend(info.deadline_in.map(|left| format!("deadline {}", time(left))));
+    let behind = if item.is_over() || item.in_front { "" } else { " &" };
+    let mut line =
+        format!("[{}]{mark}  {state:<STATE$}{}{behind}  ({})", entry.number, title(entry), parts.join(", "));
+    if long {
+        line.push_str(&format!(
+            "\n      id {}, model {}, {} received in {} records, log {}",
+            info.id,
+            info.model.as_deref().unwrap_or("-"),
+            human::bytes(info.received_bytes),
+            info.records,
+            human::bytes(info.log_bytes as u64),
+        ));
+        line.extend(info.since_last_event.map(|since| format!(", last event {} ago", time(since))));
+    }
+    line
+}
+
+/// A job as an object of `jobs --json`.
+pub fn as_json(entry: &Entry<Item>, mark: char) -> Value {
+    let item = &entry.item;
+    let info = item.info();
+    let of = |value: fn(&JobInfo) -> Value| info.as_ref().map_or(Value::Null, value);
+    json!({
+        "number": entry.number,
+        "mark": mark.to_string().trim(),
+        "name": entry.name,
+        "text": entry.text,
+        "state": info.as_ref().map_or(if item.is_held() { "queued" } else { "cancelled" }, |info| info.state.as_str()),
+        "front": item.in_front,
+        "model": item.model,
+        "id": of(|info| json!(info.id.0)),
+        "tokens": of(|info| json!(info.tokens)),
+        "tokens_per_second": of(|info| json!(info.tokens_per_second)),
+        "received_bytes": of(|info| json!(info.received_bytes)),
+        "age_ms": u64::try_from(item.age().as_millis()).unwrap_or(u64::MAX),
+        "deadline_in_ms": item.deadline_in().map(|left| u64::try_from(left.as_millis()).unwrap_or(u64::MAX)),
+    })
+}
+
+/// Where a pull is.
+pub fn progress_text(progress: &Progress) -> String {
+    match (progress.completed, progress.total) {
+        (Some(done), Some(all)) if all > 0 => {
+            format!("{} {}% of {}", progress.status, done.saturating_mul(100) / all, human::bytes(all))
+        }
+        (_, _) => progress.status.clone(),
+    }
+}
+
+/// The front stream's part of the status row, and its trouble.
+pub fn status(item: &Item, name: &str, stalled_after: Duration) -> (String, String) {
+    let Some(info) = item.info() else { return (format!("{name} queued"), String::new()) };
+    let mut front = match &item.progress {
+        Some(progress) => format!("{name} {}", progress_text(progress)),
+        None => format!("{name} {}", info.state),
+    };
+    let mut trouble = String::new();
+    if info.tokens > 0 {
+        front.push_str(&format!(" {} tok {:.1} tok/s", info.tokens, info.tokens_per_second));
+    } else if !info.state.is_ended() {
+        front.push_str(&format!(" {}", time(info.age)));
+    }
+    if let Some(since) = info.since_last_event.filter(|_| info.state == JobState::Streaming) {
+        if since >= stalled_after {
+            trouble = format!("stalled {} s", since.as_secs());
+        } else if since >= Duration::from_secs(1) {
+            front.push_str(&format!(", last {} ago", time(since)));
+        }
+    }
+    if let Some(left) = info.deadline_in {
+        front.push_str(&format!(", deadline {}", time(left)));
+    }
+    (front, trouble)
+}
+
+/// What was received, in words: `kept 214 characters`.
+pub fn kept(outcome: &Outcome) -> String {
+    match (outcome.reply.text.chars().count(), outcome.reply.thinking.chars().count()) {
+        (0, 0) => "nothing had come".to_owned(),
+        (0, thinking) => format!("only {thinking} characters of thinking had come"),
+        (1, _) => "1 character is kept".to_owned(),
+        (text, _) => format!("{text} characters are kept"),
+    }
+}

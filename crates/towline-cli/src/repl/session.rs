@@ -1,0 +1,207 @@
+//! The session's file: appended to as text arrives, before it is shown.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use towline::chat::{Settings, session};
+
+use super::config;
+
+/// What session files end in.
+pub const ENDING: &str = "jsonl";
+/// The largest session that is read, in bytes.
+pub const MAX_BYTES: u64 = 256 << 20;
+
+/// Where sessions are.
+pub fn folder() -> Option<PathBuf> {
+    Some(config::folder("XDG_DATA_HOME", ".local/share")?.join("sessions"))
+}
+
+/// The session that is written to.
+#[derive(Debug, Default)]
+pub struct Session {
+    folder: Option<PathBuf>,
+    path: Option<PathBuf>,
+    /// The name it will have, when it was named before there was anything to write.
+    name: Option<String>,
+    file: Option<File>,
+}
+
+impl Session {
+    /// A session below `folder`; with `None` nothing is written. The file is made with the first line.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder, ..Self::default() }
+    }
+
+    /// Whether anything is written.
+    pub fn is_written(&self) -> bool {
+        self.folder.is_some()
+    }
+
+    /// Whether there is a file.
+    pub fn has_file(&self) -> bool {
+        self.file.is_some()
+    }
+
+    /// The session's name.
+    pub fn name(&self) -> Option<String> {
+        let path = self.path.as_ref().and_then(|path| path.file_stem());
+        path.map(|stem| stem.to_string_lossy().into_owned()).or_else(|| self.name.clone())
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// Appends lines; the first ones come after a header and the settings.
+    pub fn append(&mut self, lines: &str, settings: &Settings) -> io::Result<()> {
+        if self.file.is_none() {
+            self.create(settings)?;
+        }
+        match &mut self.file {
+            Some(file) => file.write_all(lines.as_bytes()),
+            None => Ok(()),
+        }
+    }
+
+    fn create(&mut self, settings: &Settings) -> io::Result<()> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let now = Timestamp::now();
+        let base = self.name.clone().unwrap_or_else(|| now.strftime("%Y-%m-%dT%H-%M-%S").to_string());
+        let mut path = folder.join(format!("{base}.{ENDING}"));
+        let mut file = create_new(&path);
+        for copy in 2..100 {
+            match &file {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    path = folder.join(format!("{base}-{copy}.{ENDING}"));
+                    file = create_new(&path);
+                }
+                Ok(_) | Err(_) => break,
+            }
+        }
+        let mut file = file?;
+        // Only to tell other prompts that it is in use.
+        drop(file.try_lock());
+        let head = session::header(&now.to_string()) + &session::settings(settings);
+        file.write_all(head.as_bytes())?;
+        (self.path, self.file) = (Some(path), Some(file));
+        Ok(())
+    }
+
+    /// Gives the session a name.
+    pub fn rename(&mut self, name: &str) -> Result<(), String> {
+        let to = named(self.folder.as_deref(), name)?;
+        if to.exists() {
+            return Err(format!("there is a session {name} already"));
+        }
+        match &self.path {
+            Some(from) => {
+                std::fs::rename(from, &to).map_err(|error| format!("it cannot be renamed: {error}"))?;
+                self.path = Some(to);
+            }
+            None => self.name = Some(name.to_owned()),
+        }
+        Ok(())
+    }
+
+    /// Goes on with the file at `path`.
+    pub fn adopt(&mut self, path: PathBuf, file: File) {
+        (self.path, self.file, self.name) = (Some(path), Some(file), None);
+    }
+}
+
+fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)
+}
+
+/// The file of the session with this name.
+pub fn named(folder: Option<&Path>, name: &str) -> Result<PathBuf, String> {
+    let folder =
+        folder.ok_or("sessions are not written: the configuration says so, or there is no home folder")?;
+    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0', '\n']);
+    if !plain {
+        return Err(format!("{name:?} cannot be a session's name"));
+    }
+    let name = name.strip_suffix(&format!(".{ENDING}")).unwrap_or(name);
+    Ok(folder.join(format!("{name}.{ENDING}")))
+}
+
+/// Opens a session's file to go on with it, with its text.
+pub fn open(path: &Path) -> Result<(File, String), String> {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let file = OpenOptions::new().read(true).append(true).open(path).map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
+            format!("there is no session {name}; :sessions lists them")
+        } else {
+            format!("{name}: {error}")
+        }
+    })?;
+    match file.try_lock() {
+        Ok(()) | Err(TryLockError::Error(_)) => {}
+        Err(TryLockError::WouldBlock) => return Err(format!("{name} is open in another prompt")),
+    }
+    let size = file.metadata().map_err(|error| format!("{name}: {error}"))?.len();
+    if size > MAX_BYTES {
+        return Err(format!("{name} is larger than {} MiB", MAX_BYTES >> 20));
+    }
+    let text = io::read_to_string(&file).map_err(|error| format!("{name}: {error}"))?;
+    if !text.is_empty() && !text.ends_with('\n') {
+        // The last line was cut by a crash; it is dropped, and the next begins on a line of its own.
+        let whole = text.rfind('\n').map_or(0, |at| at + 1);
+        file.set_len(whole as u64).map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok((file, text))
+}
+
+/// The names of the sessions, the last written first, with when that was.
+pub fn list(folder: &Path) -> Vec<(String, Timestamp)> {
+    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut sessions: Vec<(String, Timestamp)> = files
+        .filter(|path| path.extension().is_some_and(|ending| ending == ENDING))
+        .filter_map(|path| {
+            let written = path.metadata().ok()?.modified().ok()?;
+            let name = path.file_stem()?.to_string_lossy().into_owned();
+            Some((name, Timestamp::try_from(written).ok()?))
+        })
+        .collect();
+    sessions.sort_by_key(|(_, written)| std::cmp::Reverse(*written));
+    sessions
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cut_last_line_is_dropped_and_the_file_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut one = Session::new(Some(folder.path().to_owned()));
+        let settings = Settings { model: "m".into(), ..Settings::default() };
+        one.append("{\"record\":\"clear\"}\n{\"reco", &settings).unwrap();
+        let path = one.path().unwrap().to_owned();
+        assert!(open(&path).unwrap_err().contains("open in another prompt"));
+        drop(one);
+        let (file, text) = open(&path).unwrap();
+        assert_eq!(session::read(&text).unwrap().settings, settings);
+        let mut again = Session::new(Some(folder.path().to_owned()));
+        again.adopt(path.clone(), file);
+        again.append("{\"record\":\"clear\"}\n", &settings).unwrap();
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert_eq!(text.lines().count(), 4, "{text}");
+        session::read(&text).unwrap();
+    }
+
+    #[test]
+    fn names_stay_inside_the_folder() {
+        let folder = Path::new("/x");
+        assert_eq!(named(Some(folder), "a b").unwrap(), Path::new("/x/a b.jsonl"));
+        for name in ["", "../a", ".hidden", "a/b", "a\0"] {
+            assert!(named(Some(folder), name).is_err(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Jobspecs, as bash reads them: `%1`, `%+`, `%%`, `%-`, `%name`, `%?text`.
+
+use std::fmt;
+
+/// Which job is meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spec {
+    /// `%1`.
+    Number(u32),
+    /// `%+`, `%%` or `%`: the last that was touched.
+    Current,
+    /// `%-`: the one before.
+    Previous,
+    /// `%name`: the one whose name or text begins so.
+    Begins(String),
+    /// `%?text`: the one whose name or text contains this.
+    Contains(String),
+}
+
+impl Spec {
+    /// Reads a jobspec; `None` for what is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let rest = text.strip_prefix('%')?;
+        Some(match rest {
+            "" | "%" | "+" => Self::Current,
+            "-" => Self::Previous,
+            _ => match (rest.strip_prefix('?'), rest.parse()) {
+                (Some(""), _) => return None,
+                (Some(part), _) => Self::Contains(part.to_owned()),
+                (None, Ok(number)) => Self::Number(number),
+                (None, Err(_)) => Self::Begins(rest.to_owned()),
+            },
+        })
+    }
+}
+
+impl fmt::Display for Spec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "%{number}"),
+            Self::Current => f.write_str("%+"),
+            Self::Previous => f.write_str("%-"),
+            Self::Begins(text) => write!(f, "%{text}"),
+            Self::Contains(text) => write!(f, "%?{text}"),
+        }
+    }
+}
+
+/// Why a jobspec names no job, in bash's words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SpecError {
+    /// None fits.
+    NoSuchJob(Spec),
+    /// Several fit.
+    Ambiguous(Spec),
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchJob(Spec::Current) => f.write_str("current: no such job"),
+            Self::NoSuchJob(spec) => write!(f, "{spec}: no such job"),
+            // bash names what was looked for without its `%`, and then adds that there is no such job.
+            Self::Ambiguous(Spec::Begins(text) | Spec::Contains(text)) => {
+                write!(f, "{text}: ambiguous job spec")
+            }
+            Self::Ambiguous(spec @ (Spec::Number(_) | Spec::Current | Spec::Previous)) => {
+                write!(f, "{spec}: ambiguous job spec")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Spec;
+
+    #[test]
+    fn specs_are_read_as_bash_reads_them() {
+        for (text, spec) in [
+            ("%1", Some(Spec::Number(1))),
+            ("%12", Some(Spec::Number(12))),
+            ("%+", Some(Spec::Current)),
+            ("%%", Some(Spec::Current)),
+            ("%", Some(Spec::Current)),
+            ("%-", Some(Spec::Previous)),
+            ("%gem", Some(Spec::Begins("gem".into()))),
+            ("%?river", Some(Spec::Contains("river".into()))),
+            ("%?", None),
+            ("1", None),
+            ("", None),
+        ] {
+            assert_eq!(Spec::parse(text), spec, "{text}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! From the command line to a running prompt, and its end.
+
+use std::io::{self, IsTerminal as _};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use towline::chat::{Conversation, Settings, session as format};
+use towline::engine::OnShutdown;
+use towline::{Api, Clocks, Engine, EngineConfig};
+
+use super::complete::{Completer, Known};
+use super::config::{self, Config};
+use super::screen::{Screen, Tone};
+use super::session::{self, Session};
+use super::state::{Prompt, Setup};
+use super::term;
+use crate::args::PromptArgs;
+use crate::environment::Environment;
+use crate::exit::Exit;
+use crate::failure::{Complaint, Failure};
+use crate::server::{Need, Server};
+
+/// How long the engine may take to end what is left when the prompt has ended.
+const SHUTDOWN: Duration = Duration::from_millis(500);
+
+/// Runs the prompt.
+pub fn start(args: PromptArgs) -> Exit {
+    begin(args).unwrap_or_else(|failure| failure.report())
+}
+
+fn local(error: impl std::fmt::Display) -> Failure {
+    Failure::Local(Complaint::new(format!("the prompt cannot start: {error}")))
+}
+
+fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
+    let environment = Environment::read();
+    let (config, warnings) = match args.config.clone().or_else(config::path) {
+        Some(path) => config::read(&path),
+        None => (Config::default(), Vec::new()),
+    };
+    if args.server.host.is_none() && environment.host.is_none() {
+        args.server.host.clone_from(&config.host);
+    }
+    let engine = Engine::start(EngineConfig::default()).map_err(local)?;
+    let server = find(&engine, &args, &environment)?;
+    let interactive = is_interactive();
+    let (conversation, session) = conversation(&args, &environment, &config, interactive)?;
+
+    let folder = config::folder("XDG_DATA_HOME", ".local/share");
+    let known = Known { sessions: session::folder(), ..Known::default() };
+    let known = Arc::new(Mutex::new(known));
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let terminal = term::Config {
+        history: folder.map(|folder| folder.join("history")),
+        no_color: set("NO_COLOR"),
+        ..term::Config::default()
+    };
+    let mut screen = term::open(terminal, Box::new(Completer(Arc::clone(&known)))).map_err(local)?;
+    let setup = Setup {
+        engine: engine.clone(),
+        server: Arc::new(server),
+        environment,
+        config,
+        conversation,
+        session,
+        known,
+        interactive,
+    };
+    let ended = converse(&mut *screen, setup, &warnings);
+    let closed = screen.close();
+    drop(screen);
+    // Every job has ended, or had its grace time.
+    drop(engine.shutdown(OnShutdown::Cancel, SHUTDOWN));
+    let exit = ended.map_err(local)?;
+    closed.map_err(local)?;
+    Ok(exit)
+}
+
+fn converse(screen: &mut dyn Screen, setup: Setup, warnings: &[String]) -> io::Result<Exit> {
+    let mut prompt = Prompt::new(screen, setup);
+    for warning in warnings {
+        prompt.say(Tone::Bad, &format!("warning: {warning}"));
+    }
+    prompt.greet();
+    prompt.run()
+}
+
+fn is_interactive() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb
+}
+
+fn find(engine: &Engine, args: &PromptArgs, environment: &Environment) -> Result<Server, Failure> {
+    let (server, environment) = (args.server.clone(), environment.clone());
+    let finding = engine.spawn("server", async move {
+        Server::find(&server, &environment, Clocks::default(), Api::Auto, Need::Any).await
+    });
+    match finding.wait().map_err(local)? {
+        Ok(found) => found,
+        Err(outcome) => Err(local(outcome)),
+    }
+}
+
+/// The session that is gone on with, or a new one.
+fn conversation(
+    args: &PromptArgs,
+    environment: &Environment,
+    config: &Config,
+    interactive: bool,
+) -> Result<(Conversation, Session), Failure> {
+    let model = args.model.clone().or_else(|| environment.model.clone()).or_else(|| config.model.clone());
+    let settings = Settings {
+        model: model.clone().unwrap_or_default(),
+        system: config.system.clone(),
+        options: config.options.clone(),
+        think: config.think.clone(),
+        format: None,
+    };
+    // A script leaves no session behind unless it names one.
+    let folder = session::folder().filter(|_| config.sessions && (interactive || args.session.is_some()));
+    let mut file = Session::new(folder.clone());
+    let Some(name) = &args.session else { return Ok((Conversation::new(settings), file)) };
+    let path = session::named(folder.as_deref(), name).map_err(Failure::usage)?;
+    if !path.exists() {
+        file.rename(name).map_err(Failure::usage)?;
+        return Ok((Conversation::new(settings), file));
+    }
+    let mut chat = adopt(&path, &mut file).map_err(Failure::usage)?;
+    if let Some(model) = args.model.clone().or_else(|| model.filter(|_| chat.settings.model.is_empty())) {
+        chat.settings.model = model;
+    }
+    Ok((chat, file))
+}
+
+fn adopt(path: &Path, file: &mut Session) -> Result<Conversation, String> {
+    let (opened, text) = session::open(path)?;
+    let chat = format::read(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    file.adopt(path.to_owned(), opened);
+    Ok(chat)
+}
+
+impl Prompt<'_> {
+    /// What is said first, and what is found out meanwhile.
+    fn greet(&mut self) {
+        if self.interactive {
+            let turns = self.chat.turns().len();
+            let mut text = format!("towline {}, {}", env!("CARGO_PKG_VERSION"), self.server.shown());
+            if turns > 0 {
+                let name = self.session.name().unwrap_or_default();
+                text.push_str(&format!(", {name} with {turns} turns"));
+            }
+            self.say(Tone::Dim, &format!("{text}; help says what can be typed"));
+        }
+        self.learn_models();
+    }
+}

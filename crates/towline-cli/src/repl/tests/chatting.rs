@@ -1,0 +1,379 @@
+//! Questions, answers, history, errors, sessions.
+
+use serde_json::Value;
+use towline::chat::session as format;
+use towline_testkit::records::ollama;
+use towline_testkit::{Routes, Script, Server};
+
+use super::stage::{CTRL_C, CTRL_D, CTRL_Z, Scene, Step, play};
+use crate::exit::Exit;
+use crate::repl::config::Config;
+use crate::repl::session;
+
+fn answers(texts: &[&str]) -> Server {
+    let scripts: Vec<Script> = texts.iter().map(|text| Script::ndjson(ollama::chat(&[text]))).collect();
+    Server::start(Routes::new().path_each("/api/chat", scripts))
+}
+
+/// What the nth request asked.
+fn messages(server: &Server, nth: usize) -> Vec<String> {
+    let request = server.requests()[nth].json().unwrap();
+    let messages = request["messages"].as_array().cloned().unwrap_or_default();
+    messages
+        .iter()
+        .map(|message| {
+            format!("{}:{}", message["role"].as_str().unwrap(), message["content"].as_str().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn the_history_goes_along() {
+    let server = answers(&["one", "two"]);
+    let played = play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type("first"),
+            Step::See("one\n</>"),
+            Step::Type(":system be brief"),
+            Step::Type("second"),
+            Step::See("two\n</>"),
+        ],
+    );
+    assert!(played.shown.starts_with("prompt m> \n$ m> first\n<>\none\n</>\n"), "{}", played.shown);
+    assert_eq!(messages(&server, 0), ["user:first"]);
+    assert_eq!(messages(&server, 1), ["system:be brief", "user:first", "assistant:one", "user:second"]);
+}
+
+#[test]
+fn questions_typed_meanwhile_wait_in_order() {
+    let slow = Script::request().head(200, "application/x-ndjson", towline_testkit::Body::Chunked);
+    let slow =
+        slow.line(ollama::chat_text("slow")).wait("go").line(ollama::chat_done("stop", 1)).end_chunks();
+    let server = Server::start(Routes::new().path_each(
+        "/api/chat",
+        [slow, Script::ndjson(ollama::chat(&["two"])), Script::ndjson(ollama::chat(&["three"]))],
+    ));
+    let played = play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type("a"),
+            Step::See("slow"),
+            Step::Type("b"),
+            Step::Type("c"),
+            Step::Status("2 lines wait"),
+            Step::Do(Box::new(|| server.open("go"))),
+            Step::See("$ m> b"),
+            Step::See("two"),
+            Step::See("$ m> c"),
+            Step::See("three"),
+            Step::See("</>"),
+        ],
+    );
+    assert_eq!(messages(&server, 2).len(), 5, "{}", played.shown);
+}
+
+#[test]
+fn a_cut_answer_is_kept_marked_and_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(Routes::new().path_each(
+        "/api/chat",
+        [Script::ndjson([ollama::chat_text("half")]), Script::ndjson(ollama::chat(&[" and half"]))],
+    ));
+    let played = play(
+        &server,
+        Scene { folder: Some(folder.path().to_owned()), ..Scene::default() },
+        [
+            Step::Type("q"),
+            Step::See("! Truncated: "),
+            Step::See("4 characters are kept"),
+            Step::See("~ :continue goes on with it, retry asks again"),
+            Step::Type(":continue"),
+            Step::See(" and half\n</>"),
+            Step::Type(":continue"),
+            Step::See("! continue: the answer is whole"),
+        ],
+    );
+    assert_eq!(messages(&server, 1), ["user:q", "assistant:half"], "{}", played.shown);
+    let (name, _) = session::list(folder.path())[0].clone();
+    let text = std::fs::read_to_string(folder.path().join(format!("{name}.jsonl"))).unwrap();
+    let chat = format::read(&text).unwrap();
+    assert_eq!(chat.last().unwrap().answer.content, "half and half");
+}
+
+#[test]
+fn what_is_shown_is_written_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let script = Script::ndjson_open([ollama::chat_thinking("hm"), ollama::chat_text("partial")]).stall();
+    let server = Server::start(Routes::new().path("/api/chat", script));
+    let path = folder.path().to_owned();
+    play(
+        &server,
+        Scene { folder: Some(path.clone()), ..Scene::default() },
+        [
+            Step::Type("q"),
+            Step::See("partial"),
+            Step::Do(Box::new(move || {
+                let (name, _) = session::list(&path)[0].clone();
+                let text = std::fs::read_to_string(path.join(format!("{name}.jsonl"))).unwrap();
+                let chat = format::read(&text).unwrap();
+                let turn = chat.last().unwrap();
+                assert_eq!((turn.answer.content.as_str(), turn.answer.thinking.as_str()), ("partial", "hm"));
+                assert!(turn.answered.is_partial(), "a crash now leaves a partial answer");
+            })),
+            CTRL_C,
+            Step::See("Cancelled; 7 characters are kept"),
+        ],
+    );
+}
+
+#[test]
+fn a_missing_model_is_pulled_and_asked_again() {
+    let server = Server::start(
+        Routes::new()
+            .path_each(
+                "/api/chat",
+                [Script::error(404, "model \"m\" not found"), Script::ndjson(ollama::chat(&["yes"]))],
+            )
+            .path(
+                "/api/pull",
+                Script::ndjson([ollama::progress("sha256:abc", 5, 10), ollama::status("success")]),
+            ),
+    );
+    let played = play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type("q"),
+            Step::See("! Failed: model \"m\" not found"),
+            Step::See("~ :pull fetches m, as a job; retry then asks again"),
+            Step::Type(":pull"),
+            Step::See("Done: pull m"),
+            Step::Type("retry"),
+            Step::See("yes\n</>"),
+        ],
+    );
+    assert!(!played.shown.contains("Cancelled"), "{}", played.shown);
+}
+
+#[test]
+fn errors_are_part_of_the_conversation() {
+    let server = Server::start(Routes::new().path_each(
+        "/api/chat",
+        [
+            Script::error(401, "invalid key"),
+            Script::ndjson([ollama::error("it broke")]),
+            Script::ndjson(ollama::chat(&["fine"])),
+        ],
+    ));
+    play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type("a"),
+            Step::See("! Failed: invalid key (status 401)"),
+            Step::See("~ put the server's key into OLLAMA_API_KEY"),
+            Step::Type("b"),
+            Step::See("! Failed: it broke"),
+            Step::Type("retry"),
+            Step::See("fine\n</>"),
+        ],
+    );
+    assert_eq!(messages(&server, 2), ["user:b"], "what was not answered is no history");
+}
+
+#[test]
+fn a_server_that_is_down_is_said_and_the_prompt_lives() {
+    let server = answers(&["x"]);
+    let gone = Server::start(Script::new());
+    drop(server);
+    play(
+        &gone,
+        Scene::default(),
+        [Step::Type("a"), Step::See("! "), Step::Type("jobs"), Step::See("$ m> jobs")],
+    );
+}
+
+#[test]
+fn thinking_is_shown_apart_and_unfolded() {
+    let server = Server::start(Routes::new().path(
+        "/api/chat",
+        Script::ndjson([ollama::chat_thinking("hm"), ollama::chat_text("yes"), ollama::chat_done("stop", 2)]),
+    ));
+    play(
+        &server,
+        Scene::default(),
+        [Step::Type("q"), Step::See("(hm)yes"), Step::See("</>"), Step::Type(":unfold"), Step::See("~ hm")],
+    );
+}
+
+#[test]
+fn several_models_answer_one_after_the_other_in_front() {
+    let server = Server::start(
+        Routes::new()
+            .model("a", Script::ndjson(ollama::chat(&["from a"])))
+            .model("b", Script::ndjson(ollama::chat(&["from b"])))
+            .model("m", Script::ndjson(ollama::chat(&["from m"]))),
+    );
+    play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type("@a,@b why?"),
+            Step::See("<a>\nfrom a\n</>"),
+            Step::See("<b>\nfrom b\n</>"),
+            Step::Type("keep %b"),
+            Step::See("~ the answer of b is part of the conversation"),
+            Step::Type("and?"),
+            Step::See("from m"),
+            Step::See("</>"),
+        ],
+    );
+    let all = server.requests();
+    let last = all.iter().position(|request| request.model().as_deref() == Some("m")).unwrap();
+    assert_eq!(messages(&server, last), ["user:why?", "assistant:from b", "user:and?"]);
+}
+
+#[test]
+fn without_a_person_lines_follow_each_other_and_the_status_is_the_first_failure() {
+    let server = Server::start(Routes::new().path_each(
+        "/api/chat",
+        [
+            Script::ndjson(ollama::chat(&["one"])),
+            Script::ndjson([ollama::chat_text("half")]),
+            Script::ndjson(ollama::chat(&["three"])),
+        ],
+    ));
+    let played = play(
+        &server,
+        Scene { interactive: false, leaves: true, ..Scene::default() },
+        [Step::Type("a"), Step::Type("b"), Step::Type("c"), Step::Type(":export md"), CTRL_D],
+    );
+    assert!(played.shown.ends_with("*m*\n\nthree\n"), "{}", played.shown);
+    assert_eq!(played.exit, Exit::Truncated);
+    assert_eq!(messages(&server, 2).len(), 5, "{}", played.shown);
+}
+
+#[test]
+fn sessions_are_named_listed_and_loaded() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = || Scene { folder: Some(folder.path().to_owned()), ..Scene::default() };
+    let server = answers(&["one", "two"]);
+    play(
+        &server,
+        scene(),
+        [
+            Step::Type("first"),
+            Step::See("one\n</>"),
+            Step::Type(":set temperature 0.5"),
+            Step::Type(":save mine"),
+            Step::See("mine.jsonl as it comes"),
+            Step::Type(":sessions"),
+            Step::See("* mine"),
+        ],
+    );
+    play(
+        &server,
+        scene(),
+        [
+            Step::Type(":load other"),
+            Step::See("! load: there is no session other"),
+            Step::Type(":load mine"),
+            Step::See("one\n</>\n~ mine: 1 turn"),
+            Step::Type("second"),
+            Step::See("two\n</>"),
+        ],
+    );
+    assert_eq!(messages(&server, 1), ["user:first", "assistant:one", "user:second"]);
+    assert_eq!(server.requests()[1].json().unwrap()["options"]["temperature"], Value::from(0.5));
+}
+
+#[test]
+fn files_and_images_go_with_the_next_question() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.txt"), "inside ``` it").unwrap();
+    std::fs::write(folder.path().join("b.png"), "png").unwrap();
+    let server = answers(&["one", "two"]);
+    let file = format!(":file {}/a.txt", folder.path().display());
+    let image = format!(":image {}/b.png", folder.path().display());
+    play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type(&file),
+            Step::Type(&image),
+            Step::Type("what?"),
+            Step::See("one\n</>"),
+            Step::Type(":image /dev/zero"),
+            Step::See("! image: /dev/zero is no file"),
+            Step::Type("more"),
+            Step::See("two\n</>"),
+        ],
+    );
+    assert_eq!(messages(&server, 0), ["user:a.txt:\n````\ninside ``` it\n````\n\nwhat?"]);
+    assert_eq!(server.requests()[0].json().unwrap()["messages"][0]["images"][0], "cG5n");
+    assert_eq!(messages(&server, 1).len(), 3);
+}
+
+#[test]
+fn a_deadline_of_the_configuration_ends_a_question() {
+    let server =
+        Server::start(Routes::new().path("/api/chat", Script::ndjson_open([ollama::chat_text("x")]).stall()));
+    let config = Config { deadline: Some(std::time::Duration::from_millis(50)), ..Config::default() };
+    play(&server, Scene { config, ..Scene::default() }, [Step::Type("q"), Step::See("! Timed out: ")]);
+}
+
+#[test]
+fn clear_and_export_and_copy() {
+    let server = answers(&["one", "two"]);
+    let played = play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type("first"),
+            Step::See("one\n</>"),
+            Step::Type(":copy"),
+            Step::See("3 characters copied"),
+            Step::Type(":export json"),
+            Step::See("\"content\": \"one\""),
+            Step::Type(":clear"),
+            Step::Type("second"),
+            Step::See("two\n</>"),
+        ],
+    );
+    assert_eq!(played.copied.as_deref(), Some("one"));
+    assert_eq!(messages(&server, 1), ["user:second"]);
+}
+
+#[test]
+fn a_front_stream_behind_answers_in_its_place() {
+    let script = Script::ndjson_open([ollama::chat_text("slow")])
+        .wait("go")
+        .line(ollama::chat_done("stop", 1))
+        .end_chunks();
+    let server = Server::start(Routes::new().path_each(
+        "/api/chat",
+        [script, Script::ndjson(ollama::chat(&["two"])), Script::ndjson(ollama::chat(&["three"]))],
+    ));
+    play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type("a"),
+            Step::See("slow"),
+            CTRL_Z,
+            Step::See("[1]+  Running                 m  \"a\" &"),
+            Step::Type("b"),
+            Step::See("two"),
+            Step::Do(Box::new(|| server.open("go"))),
+            Step::Status("1 done"),
+            Step::Type("c"),
+            Step::See("[1]+  Done                    m  \"a\""),
+            Step::See("three\n</>"),
+        ],
+    );
+    assert_eq!(messages(&server, 1), ["user:b"]);
+    assert_eq!(messages(&server, 2), ["user:a", "assistant:slow", "user:b", "assistant:two", "user:c"]);
+}

@@ -1,0 +1,108 @@
+//! `log`, `tail`, `:unfold`, `:copy`.
+
+use towline::Event;
+use towline::engine::From as ReadFrom;
+
+use super::control::{following, last_lines};
+use crate::repl::command::Reading;
+use crate::repl::notice;
+use crate::repl::screen::Tone;
+use crate::repl::spec::Spec;
+use crate::repl::state::{Front, Prompt};
+
+impl Prompt<'_> {
+    pub(super) fn log(&mut self, reading: &Reading) {
+        let Some(key) = self.any("log", reading.spec.as_ref()) else { return };
+        let Some(entry) = self.entry(key) else { return };
+        let (number, is_answer) = (entry.number, entry.item.is_answer());
+        let Some(job) = entry.item.job().cloned() else {
+            return self.say(Tone::Dim, "it has not begun");
+        };
+        if reading.follow
+            && let Front::Job(followed) = &self.front
+        {
+            let front = followed.number;
+            return self.wrong(&format!("log: %{front} is in front; Ctrl-Z sends it behind"));
+        }
+        let mut reader = job.reader(ReadFrom::Start);
+        let (mut text, mut progress, mut ended) = (String::new(), Vec::new(), false);
+        while let Some(batch) = reader.try_read() {
+            ended |= batch.outcome.is_some();
+            for event in batch.events {
+                match event {
+                    Event::Text(piece) => text.push_str(&piece),
+                    Event::Progress(step) => progress.push(notice::progress_text(&step)),
+                    Event::Thinking(_)
+                    | Event::ToolCall(_)
+                    | Event::Image(_)
+                    | Event::Logprobs(_)
+                    | Event::Usage(_) => {}
+                }
+            }
+        }
+        if !progress.is_empty() {
+            text = progress.join("\n");
+        }
+        let (before, shown) = reading.lines.map_or((0, text.as_str()), |lines| last_lines(&text, lines));
+        if before > 0 {
+            self.say(Tone::Dim, &format!("… {before} lines before"));
+        }
+        let mut followed = following(key, number, reader);
+        if is_answer {
+            if !shown.is_empty() {
+                self.record();
+                self.show_event(&mut followed, &Event::Text(shown.to_owned()));
+            }
+        } else if !shown.is_empty() {
+            self.say(Tone::Plain, shown.trim_end_matches('\n'));
+        }
+        if reading.follow && !ended {
+            self.front = Front::Log(followed);
+        } else {
+            self.unfollow(&followed);
+        }
+    }
+
+    pub(super) fn unfold(&mut self, spec: Option<&Spec>) {
+        let thinking = match (spec, self.last) {
+            (None, None) => self.chat.last().map(|turn| turn.answer.thinking.clone()),
+            (spec, _) => {
+                let Some(key) = self.any("unfold", spec) else { return };
+                self.thinking_of(key)
+            }
+        };
+        match thinking.filter(|thinking| !thinking.is_empty()) {
+            Some(thinking) => self.say(Tone::Dim, thinking.trim_end()),
+            None => self.say(Tone::Dim, "there was no thinking"),
+        }
+    }
+
+    fn thinking_of(&self, key: u64) -> Option<String> {
+        let item = &self.entry(key)?.item;
+        match item.job().and_then(towline::Job::outcome) {
+            Some(outcome) => Some(outcome.reply.thinking.clone()),
+            None => {
+                let turn = self.turn_of(item)?;
+                Some(self.chat.turn(turn)?.answer.thinking.clone())
+            }
+        }
+    }
+
+    pub(super) fn copy_answer(&mut self, spec: Option<&Spec>) {
+        let text = match (spec, self.last) {
+            (None, None) => self.chat.last().map(|turn| turn.answer.content.clone()),
+            (spec, _) => {
+                let Some(key) = self.any("copy", spec) else { return };
+                self.entry(key).and_then(|entry| entry.item.job()).map(towline::Job::text_so_far)
+            }
+        };
+        match text.filter(|text| !text.is_empty()) {
+            Some(text) => {
+                self.screen.copy(&text);
+                let count = text.chars().count();
+                self.say(Tone::Dim, &format!("{count} characters copied, if the terminal allows it"));
+            }
+            None => self.wrong("copy: there is no answer yet"),
+        }
+    }
+}

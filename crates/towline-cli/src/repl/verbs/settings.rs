@@ -1,0 +1,151 @@
+//! `:model`, `:models`, `:pull`, `:system`, `set`, `:think`, `:format`.
+
+use serde_json::Value;
+use towline::{Format, Think};
+
+use crate::cmd::UNARY_CLOCKS;
+use crate::models;
+use crate::repl::chore::Done;
+use crate::repl::command::{Change, FormatArg, When};
+use crate::repl::screen::Tone;
+use crate::repl::state::Prompt;
+
+/// The largest schema, in bytes.
+const SCHEMA_BYTES: u64 = 16 << 20;
+
+impl Prompt<'_> {
+    pub(super) fn set_model(&mut self, model: Option<String>) {
+        match model {
+            Some(model) => {
+                self.chat.settings.model = model;
+                self.write_settings();
+            }
+            None => {
+                let model = self.chat.settings.model.clone();
+                let said = if model.is_empty() { "no model is chosen".to_owned() } else { model };
+                self.say(Tone::Plain, &said);
+            }
+        }
+    }
+
+    pub(super) fn list_models(&mut self) {
+        let server = self.server.clone();
+        self.chore("models", true, async move {
+            let names = models::installed(&server, UNARY_CLOCKS).await.map_err(|error| error.message)?;
+            Ok(Done::Models {
+                names: names.iter().map(|model| models::typed(model).name).collect(),
+                shown: true,
+            })
+        });
+    }
+
+    pub(super) fn pull_model(&mut self, model: Option<String>, behind: bool) {
+        match model.or_else(|| self.missing.clone()) {
+            Some(model) => self.pull(&model, behind),
+            None => self.wrong("pull: which model?"),
+        }
+    }
+
+    pub(super) fn set_system(&mut self, change: Change<String>) {
+        match change {
+            Change::Show => {
+                let said = self.chat.settings.system.clone().unwrap_or_else(|| "no instructions".to_owned());
+                return self.say(Tone::Plain, &said);
+            }
+            Change::To(text) => self.chat.settings.system = Some(text),
+            Change::Unset => self.chat.settings.system = None,
+        }
+        self.write_settings();
+    }
+
+    pub(super) fn set_option(&mut self, key: &str, value: &str) {
+        let options = &mut self.chat.settings.options;
+        let set = if value == "none" {
+            options.0.remove(key);
+            Ok(())
+        } else {
+            options.set_text(key, value)
+        };
+        match set {
+            Ok(()) => self.write_settings(),
+            Err(error) => self.wrong(&format!("set: {error}")),
+        }
+    }
+
+    pub(super) fn show_settings(&mut self) {
+        let settings = &self.chat.settings;
+        let mut lines = vec![format!("model        {}", settings.model)];
+        lines.extend(settings.system.as_ref().map(|system| format!("system       {system}")));
+        lines.push(format!("think        {}", think_text(settings.think.as_ref())));
+        lines.push(format!("format       {}", format_text(settings.format.as_ref())));
+        lines.extend(
+            settings.options.0.iter().map(|(key, value)| format!("{key:<12} {}", option_text(value))),
+        );
+        lines.push(format!("server       {}", self.server.shown()));
+        lines.push(format!("session      {}", self.session.name().unwrap_or_else(|| "none yet".to_owned())));
+        let notices = match self.notices {
+            When::AtOnce => "at once (set +b: before the prompt)",
+            When::NextPrompt => "before the prompt (set -b: at once)",
+        };
+        lines.push(format!("notices      {notices}"));
+        lines.extend(self.limit.map(|limit| format!("limit        {limit}")));
+        self.say(Tone::Plain, &lines.join("\n"));
+    }
+
+    pub(super) fn set_think(&mut self, change: Change<Think>) {
+        match change {
+            Change::Show => {
+                let said = think_text(self.chat.settings.think.as_ref()).to_owned();
+                return self.say(Tone::Plain, &said);
+            }
+            Change::To(think) => self.chat.settings.think = Some(think),
+            Change::Unset => self.chat.settings.think = None,
+        }
+        self.write_settings();
+    }
+
+    pub(super) fn set_format(&mut self, change: Change<FormatArg>) {
+        match change {
+            Change::Show => {
+                let said = format_text(self.chat.settings.format.as_ref());
+                return self.say(Tone::Plain, &said);
+            }
+            Change::Unset => self.chat.settings.format = None,
+            Change::To(FormatArg::Json) => self.chat.settings.format = Some(Format::Json),
+            Change::To(FormatArg::Schema(path)) => {
+                return self.blocking_chore("format", move || {
+                    let shown = path.display().to_string();
+                    let bytes = super::attach::read(&path, SCHEMA_BYTES)?;
+                    let schema: Value = serde_json::from_slice(&bytes)
+                        .map_err(|error| format!("{shown} is not JSON: {error}"))?;
+                    if !schema.is_object() {
+                        return Err(format!("{shown} is not a JSON schema: it is no object"));
+                    }
+                    Ok(Done::Schema(schema, format!("answers follow {shown}")))
+                });
+            }
+        }
+        self.write_settings();
+    }
+}
+
+fn think_text(think: Option<&Think>) -> &str {
+    match think {
+        None => "auto",
+        Some(Think::On) => "on",
+        Some(Think::Off) => "off",
+        Some(Think::Level(level)) => level,
+    }
+}
+
+fn format_text(format: Option<&Format>) -> String {
+    match format {
+        None => "free".to_owned(),
+        Some(Format::Json) => "json".to_owned(),
+        Some(Format::Schema(schema)) => schema.to_string(),
+    }
+}
+
+fn option_text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
