@@ -18,5 +18,13 @@ mod serve;
 mod servers;
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod term_block;
+#[cfg(target_os = "linux")]
+mod term_keys;
+#[cfg(target_os = "linux")]
+mod term_pty;
+#[cfg(target_os = "linux")]
+mod term_signals;
 #[cfg(unix)]
 mod terminal;
