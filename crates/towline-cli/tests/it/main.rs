@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod bench;
+#[cfg(target_os = "linux")]
+mod demo;
 mod endings;
 mod help;
 mod input;
@@ -14,6 +16,8 @@ mod program;
 mod prompt_plain;
 #[cfg(unix)]
 mod prompt_terminal;
+#[cfg(unix)]
+mod pty;
 mod serve;
 mod servers;
 #[cfg(unix)]
@@ -22,8 +26,6 @@ mod signals;
 mod term_block;
 #[cfg(target_os = "linux")]
 mod term_keys;
-#[cfg(target_os = "linux")]
-mod term_pty;
 #[cfg(target_os = "linux")]
 mod term_signals;
 #[cfg(unix)]

@@ -1,6 +1,7 @@
 //! Editing at the prompt, as a person does it.
 
-use crate::term_pty::{Pty, demo};
+use crate::demo;
+use crate::pty::Pty;
 
 /// Presses keys, then waits for the prompt's row.
 fn check(pty: &mut Pty, keys: &str, row: &str) {
@@ -10,7 +11,7 @@ fn check(pty: &mut Pty, keys: &str, row: &str) {
 
 #[test]
 fn emacs_keys() {
-    let mut pty = Pty::demo("50");
+    let mut pty = demo::start("50");
     check(&mut pty, "one two three", "demo> one two three");
     check(&mut pty, "\x17", "demo> one two");
     check(&mut pty, "\x01X", "demo> Xone two");
@@ -18,16 +19,16 @@ fn emacs_keys() {
     check(&mut pty, "\x0b", "demo> Xone!");
     check(&mut pty, "\x19", "demo> Xone! two");
     check(&mut pty, "\x1b\x7f", "demo> Xone!");
-    check(&mut pty, "\x1b[D\x1b[3~", "demo> Xone");
+    check(&mut pty, "\x1b[D\x1b[D\x1b[3~", "demo> Xone");
     check(&mut pty, "\x1f", "demo> Xone!");
-    check(&mut pty, "\x15", "demo>");
+    check(&mut pty, "\x05\x15", "demo>");
     check(&mut pty, "👩‍👩‍👧é", "demo> 👩‍👩‍👧é");
     check(&mut pty, "\x7f\x7f", "demo>");
 }
 
 #[test]
 fn history_hints_and_search() {
-    let mut pty = Pty::demo("50");
+    let mut pty = demo::start("50");
     for line in ["first one", "second", "first two"] {
         pty.press(&format!("{line}\r"));
         pty.expect(&format!("said \"{line}\""));
@@ -45,7 +46,7 @@ fn history_hints_and_search() {
 
 #[test]
 fn completion() {
-    let mut pty = Pty::demo("50");
+    let mut pty = demo::start("50");
     check(&mut pty, "th\t", "demo> think");
     check(&mut pty, "\x15h\t", "demo> h");
     pty.expect("hostile      history      hello world");
@@ -58,7 +59,7 @@ fn completion() {
 
 #[test]
 fn text_of_several_lines() {
-    let mut pty = Pty::demo("50");
+    let mut pty = demo::start("50");
     pty.press("a\x1b\rb\r");
     pty.expect("said \"a\\nb\"");
     pty.press("\"\"\"x\ry\"\"\"\r");
@@ -72,7 +73,7 @@ fn text_of_several_lines() {
 
 #[test]
 fn control_c_z_and_d() {
-    let mut pty = Pty::demo("50 1000");
+    let mut pty = demo::start("50 1000");
     pty.press("abc\x03");
     pty.expect("cleared");
     pty.press("\x03");
@@ -93,10 +94,10 @@ fn control_c_z_and_d() {
 fn history_is_kept_in_a_file() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history");
-    let script = format!("TERM_DEMO_HISTORY={} exec {} 50", path.display(), demo().display());
+    let script = format!("TERM_DEMO_HISTORY={} exec {} 50", path.display(), demo::path().display());
     for _ in 0..2 {
-        let mut pty = Pty::start(&script, 80, 24);
-        pty.expect("demo> ");
+        let mut pty = Pty::session(&script);
+        pty.expect("demo>");
         pty.press("\x1b[200~two\nlines\x1b[201~\r");
         pty.expect("said \"two\\nlines\"");
         pty.press("quit\r");
@@ -108,16 +109,16 @@ fn history_is_kept_in_a_file() {
 
 #[test]
 fn the_line_goes_to_an_editor_and_back() {
-    let script = format!("VISUAL='sed -i s/teh/the/' exec {} 50", demo().display());
-    let mut pty = Pty::start(&script, 80, 24);
-    pty.expect("demo> ");
+    let script = format!("VISUAL='sed -i s/teh/the/' exec {} 50", demo::path().display());
+    let mut pty = Pty::session(&script);
+    pty.expect("demo>");
     check(&mut pty, "teh end\x18\x05", "demo> the end");
 }
 
 #[test]
 fn a_tall_input_fits_a_small_window() {
-    let mut pty = Pty::start(&format!("exec {} 50", demo().display()), 20, 5);
-    pty.expect("demo> ");
+    let mut pty = demo::start("50");
+    pty.resize(20, 5);
     pty.press(&format!("\x1b[200~{}last\x1b[201~", "word\n".repeat(30)));
     pty.expect_row("  last");
     pty.press("\x03");

@@ -2,12 +2,13 @@
 
 use nix::sys::signal::Signal;
 
-use crate::term_pty::{Pty, demo};
+use crate::demo;
+use crate::pty::Pty;
 
 #[test]
 fn it_is_raw_and_then_it_is_not() {
-    let mut pty = Pty::start(&format!("{} 50; sleep 60", demo().display()), 80, 24);
-    pty.expect("demo> ");
+    let mut pty = Pty::session(&format!("{} 50; sleep 60", demo::path().display()));
+    pty.expect("demo>");
     let is_paste_marked = |pty: &mut Pty| pty.screen.screen().bracketed_paste();
     assert!(pty.is_raw() && is_paste_marked(&mut pty));
     pty.press("quit\r");
@@ -16,8 +17,8 @@ fn it_is_raw_and_then_it_is_not() {
 
 #[test]
 fn a_panic_gives_it_back() {
-    let mut pty = Pty::start(&format!("{} 50; echo code $?; sleep 60", demo().display()), 80, 24);
-    pty.expect("demo> ");
+    let mut pty = Pty::session(&format!("{} 50; echo code $?; sleep 60", demo::path().display()));
+    pty.expect("demo>");
     pty.press("panic\r");
     pty.expect("asked to");
     pty.expect("code 101");
@@ -27,7 +28,7 @@ fn a_panic_gives_it_back() {
 #[test]
 fn termination_gives_it_back() {
     for signal in [Signal::SIGTERM, Signal::SIGHUP] {
-        let mut pty = Pty::demo("5000 1000");
+        let mut pty = demo::start("5000 1000");
         pty.press("go\r");
         pty.expect("line-0003");
         pty.signal(signal);
@@ -38,10 +39,10 @@ fn termination_gives_it_back() {
 
 #[test]
 fn a_stopped_prompt_leaves_the_shell_its_terminal() {
-    let mut pty = Pty::start("PS1='shell$ ' exec bash --norc -i", 80, 24);
-    pty.expect("shell$ ");
-    pty.press(&format!("{} 50\r", demo().display()));
-    pty.expect("demo> ");
+    let mut pty = Pty::session("PS1='shell$ ' exec bash --norc -i");
+    pty.expect("shell$");
+    pty.press(&format!("{} 50\r", demo::path().display()));
+    pty.expect("demo>");
     pty.press("suspend\r");
     pty.expect("Stopped");
     pty.press("echo he''re; stty -a | grep -c -- -icanon\r");
@@ -59,10 +60,10 @@ fn a_stopped_prompt_leaves_the_shell_its_terminal() {
 
 #[test]
 fn stopped_from_outside_it_comes_back() {
-    let mut pty = Pty::start("PS1='shell$ ' exec bash --norc -i", 80, 24);
-    pty.expect("shell$ ");
-    pty.press(&format!("{} 50\r", demo().display()));
-    pty.expect("demo> ");
+    let mut pty = Pty::session("PS1='shell$ ' exec bash --norc -i");
+    pty.expect("shell$");
+    pty.press(&format!("{} 50\r", demo::path().display()));
+    pty.expect("demo>");
     for signal in ["STOP", "TSTP"] {
         let script = format!("ps -o pid= --ppid {} | xargs kill -{signal}", pty.pid());
         assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());

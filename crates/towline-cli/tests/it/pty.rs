@@ -3,21 +3,23 @@
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
+use std::num::NonZeroU16;
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::{PtyMaster, grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::pty::{Winsize, openpty};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use rustix::termios::{LocalModes, tcgetattr, tcsetwinsize};
 
 /// What is waited for comes sooner, or the test fails.
 const SOON: Duration = Duration::from_secs(60);
 const SCROLLBACK_ROWS: usize = 20_000;
+const COLUMNS: u16 = 80;
+const ROWS: u16 = 24;
 
 /// Counts what the program asked or tried.
 #[derive(Debug, Default)]
@@ -55,11 +57,12 @@ impl vt100::Callbacks for Asked {
     }
 }
 
-/// A program on a terminal.
+/// A program on a terminal of 80 columns and 24 rows. Dropping it kills the program.
 pub struct Pty {
-    master: PtyMaster,
+    master: File,
     child: Child,
     pub screen: vt100::Parser<Asked>,
+    /// Whether status requests are answered.
     pub answers: bool,
     answered: usize,
     columns: u16,
@@ -68,79 +71,58 @@ pub struct Pty {
     rate: Option<f64>,
     rate_since: Instant,
     taken: f64,
-    pub bytes: usize,
+    /// All that the program wrote.
+    pub raw: Vec<u8>,
     is_over: bool,
 }
 
-/// The demonstration program, built once.
-pub fn demo() -> &'static PathBuf {
-    static DEMO: OnceLock<PathBuf> = OnceLock::new();
-    DEMO.get_or_init(|| {
-        let test = std::env::current_exe().unwrap();
-        let profile = test.ancestors().nth(2).unwrap();
-        let name = match profile.file_name().unwrap().to_str().unwrap() {
-            "debug" => "dev",
-            name => name,
-        };
-        let status = Command::new(env!("CARGO"))
-            .args([
-                "build",
-                "--quiet",
-                "--package",
-                "towline-cli",
-                "--example",
-                "term_demo",
-                "--profile",
-                name,
-            ])
-            .arg("--target-dir")
-            .arg(profile.parent().unwrap())
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .status()
-            .unwrap();
-        assert!(status.success());
-        profile.join("examples/term_demo")
-    })
+fn size(value: u16) -> NonZeroU16 {
+    NonZeroU16::new(value).unwrap()
 }
 
 impl Pty {
-    /// Runs a shell command as the leader of a session of its own on this terminal.
-    pub fn start(script: &str, columns: u16, rows: u16) -> Pty {
-        let master = posix_openpt(OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC).unwrap();
-        grantpt(&master).unwrap();
-        unlockpt(&master).unwrap();
-        let name = ptsname_r(&master).unwrap();
+    /// Runs a program whose standard streams are this terminal.
+    pub fn start(command: &mut Command) -> Pty {
+        let winsize = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = openpty(Some(&winsize), None).unwrap();
+        let (slave, master) = (File::from(pty.slave), File::from(pty.master));
+        for end in [&master, &slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
         fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
-        let child = Command::new("setsid")
-            .args(["sh", "-c", &format!("exec <>{name} >&0 2>&1; stty cols {columns} rows {rows}; {script}")])
-            .env("TERM", "xterm-256color")
-            .env("XTERM_VERSION", "the model of the screen does not reflow")
-            .env_remove("TMUX")
-            .env_remove("NO_COLOR")
-            .stdin(Stdio::null())
-            .spawn()
-            .unwrap();
+        let end = || Stdio::from(slave.try_clone().unwrap());
+        command.env("TERM", "xterm-256color").env("XTERM_VERSION", "the model of the screen does not reflow");
+        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        // The test's own copies of the terminal's end would keep it open.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Pty {
             master,
             child,
-            screen: vt100::Parser::new_with_callbacks(rows, columns, SCROLLBACK_ROWS, Asked::default()),
+            screen: vt100::Parser::new_with_callbacks(
+                size(ROWS),
+                size(COLUMNS),
+                SCROLLBACK_ROWS,
+                Asked::default(),
+            ),
             answers: true,
             answered: 0,
-            columns,
-            rows,
+            columns: COLUMNS,
+            rows: ROWS,
             rate: None,
             rate_since: Instant::now(),
             taken: 0.0,
-            bytes: 0,
+            raw: Vec::new(),
             is_over: false,
         }
     }
 
-    /// Runs the demonstration program.
-    pub fn demo(arguments: &str) -> Pty {
-        let mut pty = Pty::start(&format!("exec {} {arguments}", demo().display()), 80, 24);
-        pty.expect("demo> ");
-        pty
+    /// Runs a shell command as the leader of a session of its own, whose controlling terminal this is.
+    #[cfg(target_os = "linux")]
+    pub fn session(script: &str) -> Pty {
+        let controlling = "exec <>\"$(tty)\" >&0 2>&1";
+        let mut command = Command::new("setsid");
+        command.args(["sh", "-c", &format!("{controlling}; {script}")]);
+        Pty::start(command.env_remove("TMUX").env_remove("NO_COLOR"))
     }
 
     pub fn throttle(&mut self, bytes_per_second: f64) {
@@ -154,7 +136,9 @@ impl Pty {
         while !rest.is_empty() {
             match (&self.master).write(rest) {
                 Ok(written) => rest = &rest[written..],
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => self.turn(10),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.turn(10);
+                }
                 Err(error) => panic!("the terminal takes no keys: {error}"),
             }
         }
@@ -163,16 +147,13 @@ impl Pty {
     pub fn resize(&mut self, columns: u16, rows: u16) {
         self.columns = columns;
         self.rows = rows;
-        self.screen.screen_mut().set_size(rows, columns);
-        let stty = Command::new("stty")
-            .args(["cols", &columns.to_string(), "rows", &rows.to_string()])
-            .stdin(Stdio::from(File::options().read(true).open(ptsname_r(&self.master).unwrap()).unwrap()))
-            .status();
-        assert!(stty.unwrap().success());
+        self.screen.screen_mut().set_size(size(rows), size(columns));
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.master, size).unwrap();
     }
 
-    /// Takes what the program writes, for at most so long.
-    pub fn turn(&mut self, milliseconds: u16) {
+    /// Takes what the program writes; waits for it at most so long. `false` when nothing came.
+    pub fn turn(&mut self, milliseconds: u16) -> bool {
         let allowed = match self.rate {
             None => 1 << 16,
             Some(rate) => {
@@ -184,15 +165,14 @@ impl Pty {
         };
         if allowed == 0 {
             let _interrupted = poll(&mut [], PollTimeout::from(1u8));
-            return;
+            return false;
         }
         let mut watched = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
         let _interrupted = poll(&mut watched, PollTimeout::from(milliseconds));
         let mut bytes = vec![0; allowed.min(1 << 16)];
         match (&self.master).read(&mut bytes) {
-            Ok(0) => self.is_over = true,
-            Ok(read) => {
-                self.bytes += read;
+            Ok(read @ 1..) => {
+                self.raw.extend_from_slice(&bytes[..read]);
                 self.taken += read as f64;
                 self.screen.process(&bytes[..read]);
                 let asked = self.screen.callbacks().status_requests;
@@ -200,10 +180,14 @@ impl Pty {
                     self.answered += 1;
                     self.press("\x1b[0n");
                 }
+                true
             }
-            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => false,
             // The last program has closed the terminal.
-            Err(_) => self.is_over = true,
+            Ok(_) | Err(_) => {
+                self.is_over = true;
+                false
+            }
         }
     }
 
@@ -216,6 +200,7 @@ impl Pty {
         }
     }
 
+    /// Waits until a text stands on the screen.
     pub fn expect(&mut self, text: &str) {
         self.until(text, |pty| pty.text().contains(text));
     }
@@ -273,25 +258,21 @@ impl Pty {
         kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
     }
 
-    /// The modes of the terminal, as `stty` tells them.
-    pub fn modes(&self) -> String {
-        let device = File::options().read(true).open(ptsname_r(&self.master).unwrap()).unwrap();
-        let stty = Command::new("stty").arg("-a").stdin(Stdio::from(device)).output().unwrap();
-        String::from_utf8(stty.stdout).unwrap()
-    }
-
+    /// Whether keys reach the program one by one; in a shell's terminal they do not.
     pub fn is_raw(&self) -> bool {
-        self.modes().contains("-icanon")
+        let modes = tcgetattr(&self.master).unwrap().local_modes;
+        let cooked = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+        assert!(modes.contains(cooked) || !modes.intersects(cooked), "half raw: {modes:?}");
+        !modes.contains(cooked)
     }
 
-    /// Waits for the program's end.
-    pub fn end(&mut self) -> std::process::ExitStatus {
+    /// Waits for the program's end, and takes what it wrote before.
+    pub fn end(&mut self) -> ExitStatus {
         let ends = Instant::now() + SOON;
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
-                while !self.is_over && Instant::now() < ends {
-                    self.turn(20);
-                }
+                self.rate = None;
+                while self.turn(0) {}
                 return status;
             }
             assert!(Instant::now() < ends, "the program does not end\n{}", self.text());
