@@ -159,19 +159,22 @@ impl Prompt<'_> {
         }
         self.session = session::Session::new(path.parent().map(PathBuf::from));
         self.session.adopt(path, file);
-        let turns = self.chat.turns().to_vec();
-        if let Some(last) = turns.last() {
-            self.say(Tone::Echo, &format!("{}> {}", last.model, last.question.content));
-            self.screen.begin_answer(None);
-            self.screen.answer(&last.answer.content);
-            self.screen.end_answer();
-            if last.answered.is_partial() {
-                self.say(Tone::Bad, "this answer is not whole; :continue goes on with it, retry asks again");
-            }
-        }
-        let count = turns.len();
-        self.say(Tone::Dim, &format!("{name}: {count} {}", if count == 1 { "turn" } else { "turns" }));
+        self.show_last_turn();
+        let count = turns(self.chat.turns().len());
+        self.say(Tone::Dim, &format!("{name}: {count}"));
         self.show_prompt();
+    }
+
+    /// Reminds a person of where the conversation was.
+    pub fn show_last_turn(&mut self) {
+        let Some(last) = self.chat.turns().last().filter(|_| self.interactive).cloned() else { return };
+        self.say(Tone::Echo, &format!("{}> {}", last.model, last.question.content));
+        self.screen.begin_answer(None);
+        self.screen.answer(&last.answer.content);
+        self.screen.end_answer();
+        if last.answered.is_partial() {
+            self.say(Tone::Bad, "this answer is not whole; :continue goes on with it, retry asks again");
+        }
     }
 
     fn list_sessions(&mut self, sessions: &[(String, Timestamp)]) {
@@ -187,6 +190,11 @@ impl Prompt<'_> {
             self.say(Tone::Plain, &format!("{mark} {name:<width$}  {age}"));
         }
     }
+}
+
+/// So many turns, in words.
+pub fn turns(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "turn" } else { "turns" })
 }
 
 /// Reads a session.

@@ -15,18 +15,19 @@ const WORDS: usize = 40;
 /// As wide as bash makes the state.
 const STATE: usize = 24;
 
-/// A time for people: `0.3 s`, `12 s`, `2 m 5 s`.
+/// A time for people: `0.3 s`, `12 s`, `2 m 5 s`, `2 h`.
 pub fn time(time: Duration) -> String {
     if time < Duration::from_secs(10) {
         return format!("{:.1} s", time.as_secs_f64());
     }
     // What is left of a minute a moment after it began is a minute.
     let seconds = time.saturating_add(Duration::from_millis(500)).as_secs();
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} m {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} m", seconds / 3600, seconds / 60 % 60),
-    }
+    let (large, unit, small, smaller) = match seconds {
+        0..120 => return format!("{seconds} s"),
+        120..7200 => (seconds / 60, "m", seconds % 60, "s"),
+        _ => (seconds / 3600, "h", seconds / 60 % 60, "m"),
+    };
+    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {smaller}") }
 }
 
 /// The first words of a text, in quotes.

@@ -4,30 +4,8 @@ use nix::sys::signal::Signal;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use crate::program::{SOON, towline};
-use crate::pty::Pty;
-
-/// A prompt on a terminal, with a home of its own.
-fn prompt(server: &Server) -> (Pty, tempfile::TempDir) {
-    let home = tempfile::tempdir().unwrap();
-    let mut pty = Pty::start(towline(["--host", &server.url(), "-m", "m"]).env("HOME", home.path()));
-    pty.expect("m>");
-    (pty, home)
-}
-
-/// Waits for the end; the terminal must be as it was.
-fn ended(pty: &mut Pty) -> Option<i32> {
-    let code = pty.end().code();
-    assert!(!pty.is_raw() && !pty.screen.screen().bracketed_paste());
-    code
-}
-
-fn stalled() -> Server {
-    let script = Script::ndjson_open([ollama::chat_text("some text\n")]);
-    let script =
-        script.wait("go").lines([ollama::chat_text("more\n"), ollama::chat_done("stop", 2)]).end_chunks();
-    Server::start(Routes::new().path("/api/chat", script).path("/api/tags", Script::error(404, "none")))
-}
+use super::{ended, prompt, stalled};
+use crate::program::SOON;
 
 #[test]
 fn a_stream_goes_behind_and_comes_back_and_is_cancelled() {

@@ -1,23 +1,15 @@
 //! The prompt without a terminal: lines in, lines out.
 
-use std::path::Path;
-use std::process::Command;
-
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use crate::program::{Ended, ended_with_input, towline};
-
-fn prompt(server: &Server, home: &Path) -> Command {
-    let mut command = towline(["--host", &server.url(), "-m", "m"]);
-    command.env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command
-}
+use super::command;
+use crate::program::{Ended, ended_with_input};
 
 fn played(answers: impl IntoIterator<Item = Script>, input: &str) -> Ended {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(Routes::new().path_each("/api/chat", answers));
-    let ended = ended_with_input(&mut prompt(&server, home.path()), input.as_bytes());
+    let ended = ended_with_input(&mut command(&server, home.path()), input.as_bytes());
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing is left behind");
     assert!(!ended.stdout.contains('\u{1b}') && !ended.stderr.contains('\u{1b}'), "{ended:?}");
     ended
@@ -67,7 +59,8 @@ fn a_session_that_is_named_is_written_and_gone_on_with() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(Routes::new().path_each("/api/chat", [says("one"), says("two")]));
     for (input, output) in [("first\n", "one\n"), ("second\n", "two\n")] {
-        let ended = ended_with_input(prompt(&server, home.path()).args(["--session", "s"]), input.as_bytes());
+        let ended =
+            ended_with_input(command(&server, home.path()).args(["--session", "s"]), input.as_bytes());
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), output), "{ended:?}");
     }
     let sent = server.requests()[1].json().unwrap();
@@ -83,8 +76,8 @@ fn what_is_wrong_in_the_configuration_is_a_warning() {
     let file = home.path().join("c.toml");
     std::fs::write(&file, "\nmodl = \"x\"\n").unwrap();
     let server = Server::start(Routes::new().path("/api/chat", says("one")));
-    let mut command = prompt(&server, home.path());
-    let ended = ended_with_input(command.env("TOWLINE_CONFIG", &file), b"q\n");
+    let mut program = command(&server, home.path());
+    let ended = ended_with_input(program.env("TOWLINE_CONFIG", &file), b"q\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "one\n"));
     let warning = format!("warning: {}, line 2: there is no key modl; is it model?", file.display());
     assert!(ended.stderr.contains(&warning), "{ended:?}");

@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 
-use crate::demo;
+use super::demo;
 use crate::pty::Pty;
 
 #[test]

@@ -1,6 +1,6 @@
 //! Editing at the prompt, as a person does it.
 
-use crate::demo;
+use super::demo;
 use crate::pty::Pty;
 
 /// Presses keys, then waits for the prompt's row.

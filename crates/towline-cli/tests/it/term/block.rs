@@ -1,6 +1,6 @@
 //! What stands on the terminal while an answer comes in: nothing is lost, nothing is executed.
 
-use crate::demo;
+use super::demo;
 use crate::pty::Pty;
 
 /// Types and erases Chinese while lines fly by; each numbered line must be found once.
