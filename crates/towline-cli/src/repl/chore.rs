@@ -12,6 +12,7 @@ use super::screen::Tone;
 use super::session;
 use super::state::{Attached, Prompt};
 use crate::cmd::UNARY_CLOCKS;
+use crate::hint;
 use crate::models::{self, Choice};
 use jiff::Timestamp;
 
@@ -133,7 +134,10 @@ impl Prompt<'_> {
             let (server, environment) = (self.server.clone(), self.environment.clone());
             self.chore("model", true, async move {
                 let choice = models::choose(None, &environment, &server).await;
-                choice.map(Done::Chosen).map_err(|error| error.message)
+                choice.map(Done::Chosen).map_err(|error| {
+                    let advice = hint::for_error(&error, &server, &environment, None);
+                    advice.into_iter().fold(error.message, |said, advice| format!("{said}\n{advice}"))
+                })
             });
         }
         if !self.interactive {

@@ -89,7 +89,8 @@ pub fn listed(entry: &Entry<Item>, mark: char, long: bool) -> String {
         parts.push(progress_text(progress));
     } else if info.tokens > 0 {
         parts.push(format!("{} tok", info.tokens));
-        parts.push(format!("{:.1} tok/s", info.tokens_per_second));
+        // One token has no rate.
+        parts.extend((info.tokens > 1).then(|| format!("{:.1} tok/s", info.tokens_per_second)));
     }
     parts.push(time(info.age));
     parts.extend(info.deadline_in.map(|left| format!("deadline {}", time(left))));
@@ -98,11 +99,12 @@ pub fn listed(entry: &Entry<Item>, mark: char, long: bool) -> String {
         format!("[{}]{mark}  {state:<STATE$}{}{behind}  ({})", entry.number, title(entry), parts.join(", "));
     if long {
         line.push_str(&format!(
-            "\n      id {}, model {}, {} received in {} records, log {}",
+            "\n      id {}, model {}, {} received in {} {}, log {}",
             info.id,
             info.model.as_deref().unwrap_or("-"),
             human::bytes(info.received_bytes),
             info.records,
+            if info.records == 1 { "record" } else { "records" },
             human::bytes(info.log_bytes as u64),
         ));
         line.extend(info.since_last_event.map(|since| format!(", last event {} ago", time(since))));

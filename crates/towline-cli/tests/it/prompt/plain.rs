@@ -1,10 +1,14 @@
 //! The prompt without a terminal: lines in, lines out.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
+use nix::sys::signal::Signal;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use super::command;
-use crate::program::{Ended, ended_with_input};
+use super::{command, stalled};
+use crate::program::{Ended, Live, SOON, ended_with_input};
 
 fn played(answers: impl IntoIterator<Item = Script>, input: &str) -> Ended {
     let home = tempfile::tempdir().unwrap();
@@ -81,4 +85,18 @@ fn what_is_wrong_in_the_configuration_is_a_warning() {
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "one\n"));
     let warning = format!("warning: {}, line 2: there is no key modl; is it model?", file.display());
     assert!(ended.stderr.contains(&warning), "{ended:?}");
+}
+
+#[test]
+fn an_interrupt_ends_it_and_keeps_what_came() {
+    let server = stalled();
+    let home = tempfile::tempdir().unwrap();
+    let mut live = Live::start(command(&server, home.path()).stdin(Stdio::piped()));
+    live.child.stdin.as_mut().unwrap().write_all(b"first\nsecond\n").unwrap();
+    live.expect("some text");
+    live.signal(Signal::SIGINT);
+    let ended = live.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), "some text\n"), "{ended:?}");
+    assert!(server.wait_for_close(0, SOON).is_some());
+    assert_eq!(server.requests().len(), 1, "the second question is not asked");
 }

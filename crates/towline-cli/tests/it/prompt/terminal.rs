@@ -1,11 +1,13 @@
 //! The prompt on a real pseudoterminal.
 
 use nix::sys::signal::Signal;
+use serde_json::json;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
 use super::{ended, prompt, stalled};
-use crate::program::SOON;
+use crate::program::{SOON, towline};
+use crate::pty::Pty;
 
 #[test]
 fn a_stream_goes_behind_and_comes_back_and_is_cancelled() {
@@ -54,11 +56,37 @@ fn notices_come_before_the_next_prompt_and_exit_takes_two() {
 }
 
 #[test]
-fn a_signal_ends_it_and_the_terminal_is_as_it_was() {
+fn an_interrupt_from_outside_is_as_the_key() {
     let server = stalled();
     let (mut pty, _home) = prompt(&server);
     pty.press("one\r");
     pty.expect("some text");
-    pty.signal(Signal::SIGTERM);
+    pty.press("half typed");
+    pty.expect_row("m> half typed");
+    pty.signal(Signal::SIGINT);
+    pty.expect("Cancelled; 10 characters are kept");
+    pty.expect_row("m> half typed");
+    pty.signal(Signal::SIGQUIT);
     assert_eq!(ended(&mut pty), Some(143));
+}
+
+#[test]
+fn a_server_that_comes_later_is_found_and_the_question_is_at_hand() {
+    let home = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut program = towline(["--host", &format!("http://{address}")]);
+    let mut pty = Pty::start(program.env("HOME", home.path()));
+    pty.expect("see whether the server runs");
+    pty.expect_row(">");
+    let tags = json!({ "models": [{ "name": "only:latest" }] }).to_string();
+    let answer = Script::ndjson(ollama::chat(&["Found."]));
+    let routes = Routes::new().path("/api/tags", Script::respond(200, "application/json", tags));
+    let _server = Server::listen(address, routes.path("/api/chat", answer)).unwrap();
+    pty.press("where?\r");
+    pty.expect("no model is chosen");
+    pty.expect_row("only:latest> where?");
+    pty.press("\r");
+    pty.expect("Found.");
+    pty.press("exit\r");
+    assert_eq!(ended(&mut pty), Some(0));
 }
