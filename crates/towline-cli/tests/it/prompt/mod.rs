@@ -1,5 +1,6 @@
 //! The prompt, as a person and as a script meet it.
 
+mod chat;
 mod hostile;
 mod jobs;
 mod plain;
