@@ -1,10 +1,10 @@
 //! A conversation at the terminal.
 
-use serde_json::json;
+use serde_json::{Value, json};
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use super::{command, ended, prompt, stalled};
+use super::{chats, command, ended, prompt, stalled};
 use crate::pty::Pty;
 
 fn says(text: &str) -> Script {
@@ -23,19 +23,17 @@ fn what_is_typed_meanwhile_is_asked_after_or_beside() {
     pty.expect("[2] m  \"third\"");
     server.open("go");
     pty.expect("m> second\nsome text\nmore\n");
-    pty.expect("[2]");
-    pty.until("all ends", |pty| pty.text().contains("Done") && !pty.text().contains("streaming"));
+    // Its end is told before a prompt, whichever comes first.
+    pty.until("the end of the third", |pty| pty.text().contains("1 done") || pty.text().contains("Done"));
+    pty.press("\r");
+    pty.expect("[2]+  Done                    m  \"third\"");
     pty.press("exit\r");
     assert_eq!(ended(&mut pty), Some(0));
-    let sent: Vec<Vec<String>> = server
-        .requests()
-        .iter()
-        .filter(|request| request.path() == "/api/chat")
-        .map(|request| {
-            let messages = request.json().unwrap()["messages"].as_array().unwrap().clone();
-            messages.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
-        })
-        .collect();
+    let contents = |sent: &Value| -> Vec<String> {
+        let messages = sent["messages"].as_array().unwrap();
+        messages.iter().map(|message| message["content"].as_str().unwrap().to_owned()).collect()
+    };
+    let sent: Vec<_> = chats(&server).iter().map(contents).collect();
     assert_eq!(sent[0], ["first"]);
     assert_eq!(sent[1], ["third"], "beside: it does not wait for the first");
     assert_eq!(sent[2][..2], ["first", "some text\nmore\n"], "after: it carries the first's answer");
@@ -100,7 +98,7 @@ fn an_answer_is_copied_and_a_question_edited() {
     pty.expect_row("m> the end");
     pty.press("\x15exit\r");
     assert_eq!(ended(&mut pty), Some(0));
-    let sent = server.requests().pop().unwrap().json().unwrap();
+    let sent = chats(&server).pop().unwrap();
     assert_eq!(
         sent["messages"],
         json!([{ "role": "user", "content": "the end" }]),

@@ -11,6 +11,7 @@ mod terminal;
 use std::path::Path;
 use std::process::Command;
 
+use serde_json::Value;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
@@ -45,4 +46,10 @@ fn stalled() -> Server {
     let script =
         script.wait("go").lines([ollama::chat_text("more\n"), ollama::chat_done("stop", 2)]).end_chunks();
     Server::start(Routes::new().path("/api/chat", script).path("/api/tags", Script::error(404, "none")))
+}
+
+/// What was asked, in order; the server's lists are asked for at any time.
+fn chats(server: &Server) -> Vec<Value> {
+    let requests = server.requests().into_iter().filter(|request| request.path() == "/api/chat");
+    requests.map(|request| request.json().unwrap()).collect()
 }

@@ -7,7 +7,7 @@ use nix::sys::signal::Signal;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use super::{command, stalled};
+use super::{chats, command, stalled};
 use crate::program::{Ended, Live, SOON, ended_with_input};
 
 fn played(answers: impl IntoIterator<Item = Script>, input: &str) -> Ended {
@@ -98,5 +98,5 @@ fn an_interrupt_ends_it_and_keeps_what_came() {
     let ended = live.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), "some text\n"), "{ended:?}");
     assert!(server.wait_for_close(0, SOON).is_some());
-    assert_eq!(server.requests().len(), 1, "the second question is not asked");
+    assert_eq!(chats(&server).len(), 1, "the second question is not asked");
 }

@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use towline_testkit::Server;
 
-use super::{command, ended, prompt, stalled};
+use super::{chats, command, ended, prompt, stalled};
 use crate::program::SOON;
 use crate::pty::Pty;
 
@@ -108,7 +108,6 @@ fn a_session_survives_a_kill_in_the_middle_of_an_answer() {
     pty.expect("more");
     pty.press("exit\r");
     assert_eq!(ended(&mut pty), Some(0));
-    let mut asked = server.requests().into_iter().filter(|request| request.path() == "/api/chat");
-    let sent = asked.next_back().unwrap().json().unwrap();
+    let sent = chats(&server).pop().unwrap();
     assert_eq!(sent["messages"][1]["content"], "some text\n", "{sent}");
 }
