@@ -331,6 +331,11 @@ impl Lifecycle {
         self.due().map(|due| due.at)
     }
 
+    /// When the total clock runs out.
+    pub fn total_deadline(&self) -> Option<Instant> {
+        self.clocks.total_due(&self.marks).map(|due| due.at)
+    }
+
     /// Where the stream stands.
     pub fn phase(&self) -> Phase {
         match self.state {
