@@ -101,13 +101,13 @@ impl Control {
         self.client.call(Method::Get, &path(id, "")?, None::<&()>).await
     }
 
-    /// The job once it has ended, or as it is when `time` is up.
+    /// The job once it has ended, or as it is when `time` is up, to the second.
     pub async fn wait(&self, id: &str, time: Duration) -> Result<Job, Error> {
         let until = tokio::time::Instant::now() + time;
         loop {
             // Short enough for whatever on the way ends silent connections.
             let left = until.saturating_duration_since(tokio::time::Instant::now()).min(LONGEST_WAIT);
-            let path = path(id, &format!("?wait={:.3}", left.as_secs_f64()))?;
+            let path = path(id, &format!("?wait={}", left.as_secs_f64().ceil()))?;
             let job: Job = self.client.call(Method::Get, &path, None::<&()>).await?;
             if job.state.is_ended() || left < LONGEST_WAIT {
                 return Ok(job);

@@ -21,10 +21,10 @@ use super::wire::StreamId;
 use crate::client::Client;
 
 /// How long the relay may take to do what it is told.
-const ORDER_TIME: Duration = Duration::from_secs(10);
+const ORDER_TIME: Duration = Duration::from_secs(5);
 
 /// How long the relay may take to see a cancelled job end.
-const END_TIME: Duration = Duration::from_secs(5);
+const END_TIME: Duration = Duration::from_secs(3);
 
 /// Resolves once the relay has said that the job is over, or cannot be told.
 pub(crate) type Confirming = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;

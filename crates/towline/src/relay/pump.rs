@@ -100,7 +100,7 @@ impl Pump {
                 Follow::Snapshot => "",
             };
             let path = format!("/streams/{}?offset={}{live}", self.id.as_str(), self.at.offset());
-            let request = self.client.request(Method::Get, &path, RequestBody::Empty, &[("TE", "trailers")]);
+            let request = self.client.request(Method::Get, &path, RequestBody::Empty, &[]);
             connection.send(request).await
         };
         let mut response = match tokio::time::timeout(limit, asking).await {

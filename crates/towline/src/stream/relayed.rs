@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use towline_core::dialect::Dialect;
-use towline_core::error::ErrorKind;
-use towline_core::outcome::Ending;
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::outcome::{Ending, Outcome};
 use towline_core::stream::{BodyEnd, Opened};
 
-use super::{Io, Stream, now};
+use super::{Io, Item, Stream, now};
 use crate::relay::{
     self, Accepted, Attach, Confirming, Orders, RelayConfig, Skip, Submission, Submitting, Tailed, Via,
 };
@@ -35,6 +35,34 @@ pub(super) struct Relayed {
 }
 
 impl Stream {
+    /// Leaves the stream to the relay as soon as that has accepted it, and says under which id it runs there.
+    ///
+    /// # Errors
+    /// The outcome of a stream that no relay accepted.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether the relay runs the stream.
+    pub async fn detach(mut self) -> Result<String, Box<Outcome>> {
+        if self.relayed.is_none() {
+            let message = "a stream can be detached only from a client of a relay";
+            self.fail(Error::new(ErrorKind::InvalidRequest, Origin::Caller, message));
+        }
+        let outcome = std::future::poll_fn(|cx| {
+            loop {
+                let polled = self.poll_item(cx);
+                if let Some(id) = self.relay_id() {
+                    return Poll::Ready(Ok(id.to_owned()));
+                }
+                match ready!(polled) {
+                    Some(Item::Event(_)) => {}
+                    Some(Item::End(outcome)) => return Poll::Ready(Err(outcome)),
+                    None => unreachable!("the end is yielded before None, and returned above"),
+                }
+            }
+        });
+        outcome.await
+    }
+
     /// Has the relay stop its job, unless that is over.
     pub(super) fn stop_at_relay(&mut self, io: Io, reason: &str) {
         let Some(relayed) = self.relayed.as_deref_mut().filter(|relayed| !relayed.over) else { return };

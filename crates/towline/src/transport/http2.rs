@@ -190,7 +190,9 @@ fn head(endpoint: &Endpoint, request: Request) -> Result<(http::Request<()>, Req
     let mut head = http::Request::builder()
         .method(request.method.as_str())
         .uri(format!("{scheme}://{}{target}", endpoint.authority()))
-        .version(http::Version::HTTP_2);
+        .version(http::Version::HTTP_2)
+        // They are read, so they may as well be sent.
+        .header(http::header::TE, "trailers");
     for (name, value) in request.headers.iter() {
         head = head.header(name, value);
     }
