@@ -26,7 +26,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::clocks::{Clocks, Due, Limits, Marks};
-use crate::dialect::{Decoder, Dialect, NotARecord, Verdict};
+use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, Verdict};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::event::Event;
 use crate::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
@@ -134,6 +134,8 @@ pub struct Lifecycle {
     reply_bytes: usize,
     stats: Stats,
     retried: Vec<Error>,
+    /// See [`lost`](Lifecycle::lost).
+    away: bool,
 }
 
 impl Lifecycle {
@@ -154,6 +156,7 @@ impl Lifecycle {
             reply_bytes: 0,
             stats: Stats::default(),
             retried: Vec::new(),
+            away: false,
         }
     }
 
@@ -280,6 +283,28 @@ impl Lifecycle {
         self.marks = Marks { started: self.marks.started, ..Marks::at(now) };
     }
 
+    /// The way to the server is gone, and the stream is there still: only its total clock runs until
+    /// [`regained`](Self::regained).
+    pub fn lost(&mut self, now: Instant) {
+        self.now = now;
+        self.away = true;
+    }
+
+    /// The stream is read on at the byte where it was [`lost`](Self::lost).
+    pub fn regained(&mut self, now: Instant) {
+        if std::mem::take(&mut self.away) {
+            self.stats.reconnects += 1;
+            self.unpaused(now);
+        }
+    }
+
+    /// The dialect turned out to be this one. Only before the response.
+    pub fn set_dialect(&mut self, dialect: Dialect) {
+        if matches!(self.state, State::Connecting | State::Opening) {
+            (self.dialect, self.decoder) = (dialect, Decoder::new(dialect));
+        }
+    }
+
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
         self.now = now;
@@ -301,6 +326,11 @@ impl Lifecycle {
     /// When [`tick`](Self::tick) must be called next. It moves with every call that takes the time.
     pub fn deadline(&self) -> Option<Instant> {
         self.due().map(|due| due.at)
+    }
+
+    /// When the total clock runs out.
+    pub fn total_deadline(&self) -> Option<Instant> {
+        self.clocks.total_due(&self.marks).map(|due| due.at)
     }
 
     /// Where the stream stands.
@@ -381,7 +411,7 @@ impl Lifecycle {
             }
             State::Ended(_) => return None,
         };
-        Due::earlier(own, total)
+        Due::earlier(own.filter(|_| !self.away), total)
     }
 
     fn reads_body(&self) -> bool {
@@ -440,6 +470,10 @@ impl Lifecycle {
             Ok(Verdict::Failed(error)) => {
                 self.on_record(frame_bytes);
                 self.on_corrupt(error);
+            }
+            Ok(Verdict::Relayed(how, error)) => {
+                self.on_record(frame_bytes);
+                self.on_relayed(how, error);
             }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
                 self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
@@ -527,6 +561,24 @@ impl Lifecycle {
             // The same record had already ended it.
             State::Ended(_) => {}
         }
+    }
+
+    /// A relay says how its job ended. An answer that was complete before is that.
+    fn on_relayed(&mut self, how: Relayed, error: Error) {
+        if matches!(self.state, State::Finishing { .. } | State::Ended(_)) {
+            return self.on_corrupt(error);
+        }
+        let ran = self.now.saturating_duration_since(self.marks.started);
+        self.end(match how {
+            Relayed::Truncated => Ending::Truncated(error),
+            Relayed::Cancelled => Ending::Cancelled { reason: error.message, may_have_had_effect: true },
+            Relayed::TimedOut => Ending::TimedOut {
+                clock: Clock::Total,
+                limit: self.clocks.total.unwrap_or(ran),
+                may_have_had_effect: true,
+            },
+            Relayed::Failed => Ending::Failed(error),
+        });
     }
 
     /// Applies what stopped the stream, now that everything received is decoded.
