@@ -29,6 +29,7 @@ mod config;
 mod endpoints;
 pub mod engine;
 mod failure;
+pub mod forward;
 mod resume;
 mod schema;
 mod stream;
