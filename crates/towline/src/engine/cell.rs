@@ -163,6 +163,11 @@ impl Cell {
         self.tell_task_too(inner);
     }
 
+    /// Has the job's task look at what it waits for.
+    pub(super) fn nudge(self: &Arc<Self>) {
+        self.order(|_| {});
+    }
+
     /// The table lets the job run.
     pub(super) fn admit(&self) {
         let mut inner = self.inner();
