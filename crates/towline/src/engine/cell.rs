@@ -339,6 +339,12 @@ impl Cell {
         self.inner().log.end()
     }
 
+    /// Whether a read from `from` on would find something.
+    pub(super) fn has_news(&self, from: Offset) -> bool {
+        let inner = self.inner();
+        inner.log.end() > from || inner.outcome.is_some()
+    }
+
     /// What is new from `from` on; `None` when nothing is and the job has not ended.
     pub(super) fn read(self: &Arc<Self>, from: Offset) -> Option<Batch> {
         let mut inner = self.inner();
