@@ -1,0 +1,7 @@
+//! Jobs in the background, for Python.
+
+use pyo3::prelude::*;
+
+pub(crate) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
+    Ok(())
+}
