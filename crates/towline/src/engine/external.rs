@@ -25,7 +25,8 @@ pub enum Order {
     Pause,
     /// Go on.
     Resume,
-    /// End soon, and say how. Given again when the job is told to stop at once.
+    /// End soon, and say how. Given again when the job is told to stop at once. Without [`Order::Begin`] before it, it
+    /// says that the job has ended and its turn will not come.
     Stop,
 }
 
@@ -121,7 +122,9 @@ impl<F: FnMut(Order)> ExternalTask<F> {
         }
         if let Some(reason) = &orders.cancel {
             if !self.told.begin {
-                return Poll::Ready(self.stopped(reason));
+                let ending = self.stopped(reason);
+                (self.tell)(Order::Stop);
+                return Poll::Ready(ending);
             }
             if !self.told.stop || (orders.kill && !self.told.stop_at_once) {
                 (self.told.stop, self.told.stop_at_once) = (true, orders.kill);
@@ -171,9 +174,7 @@ impl<F: FnMut(Order)> Future for ExternalTask<F> {
 impl<F: FnMut(Order)> Drop for ExternalTask<F> {
     fn drop(&mut self) {
         if self.cell.outcome().is_none() {
-            if self.told.begin {
-                (self.tell)(Order::Stop);
-            }
+            (self.tell)(Order::Stop);
             self.finish(engine_ended());
         }
     }

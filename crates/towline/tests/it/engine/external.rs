@@ -87,7 +87,7 @@ fn one_that_waits_for_its_turn_never_begins_when_it_is_stopped() {
     let (waiting, _work, never) = start(&engine, JobOptions::default());
     waiting.cancel("not needed");
     assert_eq!(outcome(&waiting).ending.as_str(), "cancelled");
-    assert_eq!(never.try_recv().ok(), None);
+    assert_eq!(next(&never), Order::Stop);
     work.end(End::Completed);
 }
 

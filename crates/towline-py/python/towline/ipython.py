@@ -1,0 +1,1 @@
+"""Jobs for IPython and Jupyter: ``%load_ext towline``."""
