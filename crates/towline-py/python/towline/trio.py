@@ -1,0 +1,44 @@
+"""trio: ``await job``, ``async for event in job``, ``await group`` and ``engine.updates()`` work in it as they are.
+
+What is here is for programs that read better with a name for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+
+from ._towline import Update
+from .engine import Engine
+from .job import Job
+
+
+@asynccontextmanager
+async def open_engine(*args: Any, **kwargs: Any) -> AsyncIterator[Engine]:
+    """An engine that is closed at the end of the block, on a thread, also when the block is cancelled."""
+    engine = Engine(*args, **kwargs)
+    try:
+        yield engine
+    finally:
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(engine.close)
+
+
+async def result(job: Job) -> Any:
+    """The job's result. Cancelling the wait cancels the job, and waits until it has ended."""
+    try:
+        return await job
+    except trio.Cancelled:
+        job.cancel("the scope that waits for it was cancelled")
+        with trio.CancelScope(shield=True):
+            await trio.to_thread.run_sync(job.wait)
+        raise
+
+
+async def updates(engine: Engine, frame: float = 0.016) -> AsyncIterator[Update]:
+    """What is new in all jobs, as it comes; see ``Engine.updates``."""
+    async for update in engine.updates(frame):
+        yield update

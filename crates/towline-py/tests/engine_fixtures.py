@@ -1,0 +1,47 @@
+"""The fake model server, an engine at it, and waiting without sleeping. Import the fixtures by name."""
+
+import os
+import pathlib
+import selectors
+import subprocess
+import time
+
+import pytest
+
+import towline
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+EXAMPLES = ROOT / "examples" / "python"
+FAKE_MODEL = os.environ.get("TOWLINE_FAKEMODEL", str(ROOT / "target" / "debug" / "fakemodel"))
+
+# A test that waits this long, in seconds, has failed.
+PATIENCE = 60
+
+
+@pytest.fixture(scope="session")
+def server():
+    command = [FAKE_MODEL, "--until-stdin-closes"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield process.stdout.readline().split()[-1]
+        process.stdin.close()
+
+
+@pytest.fixture
+def engine(server):
+    with towline.Engine(server) as engine:
+        yield engine
+
+
+def until(engine, condition, what):
+    """Looks again at every change of any job, as a foreground does."""
+    give_up = time.monotonic() + PATIENCE
+    with selectors.DefaultSelector() as selector:
+        selector.register(engine.fileno(), selectors.EVENT_READ)
+        while not condition():
+            assert time.monotonic() < give_up, f"in vain: {what}"
+            selector.select(PATIENCE)
+            engine.drain()
+
+
+def until_state(engine, job, state):
+    until(engine, lambda: job.state == state, f"{job} becomes {state}")
