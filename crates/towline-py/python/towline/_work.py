@@ -18,7 +18,7 @@ from ._towline import EngineCore, Work
 if TYPE_CHECKING:
     from .job import Job
 
-_current: ContextVar[Optional[Job]] = ContextVar("towline_job", default=None)
+_current: ContextVar[Optional[PythonWork]] = ContextVar("towline_work", default=None)
 
 # How long the loop's thread waits for what is left when its engine ends, in seconds.
 _LAST_WAIT = 1.0
@@ -26,7 +26,8 @@ _LAST_WAIT = 1.0
 
 def current_job() -> Job:
     """The job whose coroutine or function is running: to ask ``is_cancelling``, or to ``emit`` text."""
-    job = _current.get()
+    work = _current.get()
+    job = work.job() if work is not None else None
     if job is None:
         raise RuntimeError("no job is running here: this is for code that engine.submit or submit_blocking runs")
     return job
@@ -39,7 +40,8 @@ class PythonWork:
 
     def __init__(self) -> None:
         self.work: Work
-        self.job: Job
+        # Running work does not keep its engine alive.
+        self.job: Callable[[], Optional[Job]] = lambda: None
         self.value: Any = None
         self.error: Optional[BaseException] = None
         self.ordered = False
@@ -110,7 +112,7 @@ class CoroutineWork(PythonWork):
         self._task.add_done_callback(self._done)
 
     async def _run(self) -> Any:
-        _current.set(self.job)
+        _current.set(self)
         try:
             return await self._steps
         except (KeyboardInterrupt, SystemExit) as error:
@@ -164,7 +166,7 @@ class BlockingWork(PythonWork):
                 return
             self._begun = True
         self.work.begun()
-        token = _current.set(self.job)
+        token = _current.set(self)
         try:
             self.value = self._function()
         except BaseException as error:

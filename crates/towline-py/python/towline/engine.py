@@ -8,7 +8,8 @@ import json
 import os
 import threading
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any, NamedTuple, Optional, Union
 
 from ._towline import EngineCore, JobCore, Update, Work
@@ -190,9 +191,12 @@ class Engine:
         priority: int,
         deadline: Optional[float],
     ) -> Job:
+        jobs: list[Job] = []
+
         def make() -> Work:
             made = self._core.work(name, group, priority, deadline)
-            work.job = Job(made.job, self, work)
+            jobs.append(Job(made.job, self, work))
+            work.job = weakref.ref(jobs[0])
             return made
 
         try:
@@ -200,8 +204,8 @@ class Engine:
         except BaseException:
             work.close()
             raise
-        self._keep(work.job)
-        return work.job
+        self._keep(jobs[0])
+        return jobs[0]
 
     def _keep(self, job: Job) -> None:
         """Keeps what the job will return for as long as the engine remembers the job."""
@@ -247,13 +251,12 @@ class Engine:
         """
         return self._core.drain(max_items, max_ms, self._job)
 
-    async def updates(self, frame: float = 0.016) -> AsyncIterator[Update]:
-        """What is new, as it comes, in asyncio or trio; woken by the descriptor and at most once per ``frame`` seconds."""
-        while True:
-            await readable(self.fileno())
-            for update in self.drain():
-                yield update
-            await pause(frame)
+    def updates(self, frame: float = 0.016) -> Updates:
+        """What is new, as it comes, in asyncio or trio: ``async for update in engine.updates()``.
+
+        Woken by the descriptor, at most once per ``frame`` seconds. It does not end by itself.
+        """
+        return Updates(self, frame)
 
     # --- the end ---------------------------------------------------------------------------------------------------
 
@@ -292,6 +295,28 @@ class Engine:
             return "<Engine of another process>"
         running = sum(not job.has_ended() for job in jobs)
         return f"<Engine: {running} jobs running, {len(jobs) - running} ended>"
+
+
+class Updates:
+    """What is new in all jobs of an engine, one after the other. There is nothing to close."""
+
+    def __init__(self, engine: Engine, frame: float) -> None:
+        self._engine = engine
+        self._frame = frame
+        self._new: deque[Update] = deque()
+        self._looked = False
+
+    def __aiter__(self) -> Updates:
+        return self
+
+    async def __anext__(self) -> Update:
+        while not self._new:
+            if self._looked:
+                await pause(self._frame)
+            await readable(self._engine.fileno())
+            self._new.extend(self._engine.drain())
+            self._looked = True
+        return self._new.popleft()
 
 
 def _end(core: EngineCore, loop: LoopThread, process: int) -> None:

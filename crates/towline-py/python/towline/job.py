@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Generator, Iterable, Iterator, Sequence
+from collections import deque
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -189,18 +190,9 @@ class Job:
                 cursor.news().block()
             yield from events
 
-    async def __aiter__(self) -> AsyncIterator[Event]:
+    def __aiter__(self) -> JobEvents:
         """The same in asyncio or trio."""
-        cursor = self._core.cursor()
-        while True:
-            events = cursor.take()
-            if events is None:
-                self._raise_unless_completed()
-                return
-            if not events:
-                await arrival(cursor.news())
-            for event in events:
-                yield event
+        return JobEvents(self)
 
     def _raise_unless_completed(self) -> None:
         exception = self.exception
@@ -225,6 +217,29 @@ class Job:
 
     def _repr_html_(self) -> str:
         return JobTable([self])._repr_html_()
+
+
+class JobEvents:
+    """What a job yields, from its beginning, in an event loop. There is nothing to close."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._cursor = job._core.cursor()
+        self._new: deque[Event] = deque()
+
+    def __aiter__(self) -> JobEvents:
+        return self
+
+    async def __anext__(self) -> Event:
+        while not self._new:
+            events = self._cursor.take()
+            if events is None:
+                self._job._raise_unless_completed()
+                raise StopAsyncIteration
+            self._new.extend(events)
+            if not events:
+                await arrival(self._cursor.news())
+        return self._new.popleft()
 
 
 _HEADS = ("job", "name", "state", "tokens", "rate", "age", "deadline")

@@ -14,6 +14,10 @@ from .job import Job
 # Where Tk cannot watch a descriptor it looks this often, in milliseconds: the first while something comes.
 _POLL_MS = (16, 250)
 
+# Tcl aborts the process when an interpreter is deleted by another thread than its own, and Python's garbage collector
+# runs on any thread that runs Python, the engine's loop too: an interpreter that was attached lives as long as the process.
+_interpreters: list[Any] = []
+
 _attached: WeakKeyDictionary[tkinter.Misc, TkForeground] = WeakKeyDictionary()
 
 
@@ -32,6 +36,8 @@ def attach(
     """
     if _attached.get(root) is not None:
         raise RuntimeError("this window is attached already: detach it first")
+    if not any(root.tk is kept for kept in _interpreters):
+        _interpreters.append(root.tk)
     foreground = _attached[root] = TkForeground(root, engine, on_update, frame_ms, poll)
     return foreground
 
@@ -80,6 +86,9 @@ class TkForeground(Foreground):
     def _on_destroy(self, event: Any) -> None:
         if event.widget is self._root:
             self.detach()
+            # The interpreter stays, and what it was to do later would find nothing.
+            for timer in self._root.tk.splitlist(self._root.tk.call("after", "info")):
+                self._root.after_cancel(timer)
 
     def detach(self) -> None:
         if not self._attached:
@@ -115,6 +124,8 @@ def bind_async(
         return job
 
     def ended(job: Job) -> None:
+        if job not in running:
+            return
         running.discard(job)
         if sequence is None:
             widget.configure(state="normal")
@@ -124,8 +135,8 @@ def bind_async(
 
     def destroyed(event: Any) -> None:
         if event.widget is widget:
-            for job in running:
-                job.cancel("its widget was destroyed")
+            while running:
+                running.pop().cancel("its widget was destroyed")
 
     if sequence is None:
         widget.configure(command=start)

@@ -11,7 +11,6 @@ from typing import Any
 
 import trio
 
-from ._towline import Update
 from .engine import Engine
 from .job import Job
 
@@ -36,9 +35,3 @@ async def result(job: Job) -> Any:
         with trio.CancelScope(shield=True):
             await trio.to_thread.run_sync(job.wait)
         raise
-
-
-async def updates(engine: Engine, frame: float = 0.016) -> AsyncIterator[Update]:
-    """What is new in all jobs, as it comes; see ``Engine.updates``."""
-    async for update in engine.updates(frame):
-        yield update

@@ -18,9 +18,24 @@ mod job;
 mod outcome;
 mod start;
 
+use std::sync::OnceLock;
+
+use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 
+/// Types live once a process, so one interpreter has them. Python 3.12 and later refuse the others by themselves.
+fn refuse_subinterpreters(py: Python<'_>) -> PyResult<()> {
+    /// The `sys` module of the interpreter that came first: each interpreter has its own.
+    static HOME: OnceLock<usize> = OnceLock::new();
+    let sys = py.import("sys")?.as_ptr() as usize;
+    if *HOME.get_or_init(|| sys) == sys {
+        return Ok(());
+    }
+    Err(PyImportError::new_err("module towline._towline does not support loading in subinterpreters"))
+}
+
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    refuse_subinterpreters(module.py())?;
     module.add_class::<start::EngineCore>()?;
     module.add_class::<job::JobCore>()?;
     module.add_class::<job::JobInfo>()?;
