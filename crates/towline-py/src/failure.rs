@@ -15,6 +15,11 @@ pub(crate) fn of_outcome(py: Python<'_>, outcome: &Outcome) -> Option<PyErr> {
     Some(raise(py, &error, Some(outcome)))
 }
 
+/// Warns that a server has no way to say that its answer is whole.
+pub(crate) fn warn_of_unmarked_end(py: Python<'_>) -> PyResult<()> {
+    py.import("towline._errors")?.call_method0("warn_of_unmarked_end").map(drop)
+}
+
 fn raise(py: Python<'_>, error: &Error, outcome: Option<&Outcome>) -> PyErr {
     match exception(py, error, outcome) {
         Ok(exception) => PyErr::from_value(exception),
@@ -22,11 +27,7 @@ fn raise(py: Python<'_>, error: &Error, outcome: Option<&Outcome>) -> PyErr {
     }
 }
 
-fn exception<'py>(
-    py: Python<'py>,
-    error: &Error,
-    outcome: Option<&Outcome>,
-) -> PyResult<Bound<'py, PyAny>> {
+fn exception<'py>(py: Python<'py>, error: &Error, outcome: Option<&Outcome>) -> PyResult<Bound<'py, PyAny>> {
     let facts = PyDict::new(py);
     facts.set_item("kind", error.kind.as_str())?;
     facts.set_item("origin", error.origin.as_str())?;

@@ -147,7 +147,9 @@ impl NativeClient {
             "POST" => Method::Post,
             "PUT" => Method::Put,
             "DELETE" => Method::Delete,
-            other => return Err(PyValueError::new_err(format!("{other:?} is no method that is spoken here"))),
+            other => {
+                return Err(PyValueError::new_err(format!("{other:?} is no method that is spoken here")));
+            }
         };
         let client = self.client.clone();
         self.start(async move { client.call_bytes(method, &path, body.map(Bytes::from)).await })

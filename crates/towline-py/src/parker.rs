@@ -32,9 +32,7 @@ impl Parker {
             return Ok(parker);
         }
         let threading = py.import("threading")?;
-        let is_main = threading
-            .call_method0("current_thread")?
-            .is(&threading.call_method0("main_thread")?);
+        let is_main = threading.call_method0("current_thread")?.is(&threading.call_method0("main_thread")?);
         let descriptor = if is_main { Some(Descriptor::new()?) } else { None };
         let parker = Arc::new(Self { descriptor, rung: Mutex::new(false), changed: Condvar::new() });
         Ok(OWN.with(|own| own.get_or_init(|| parker).clone()))

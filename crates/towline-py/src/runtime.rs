@@ -20,7 +20,8 @@ pub(crate) fn handle() -> PyResult<Handle> {
     {
         return Ok(runtime.handle().clone());
     }
-    let started = Builder::new_multi_thread().worker_threads(1).thread_name("towline-py").enable_all().build();
+    let started =
+        Builder::new_multi_thread().worker_threads(1).thread_name("towline-py").enable_all().build();
     let started = started
         .map_err(|error| PyRuntimeError::new_err(format!("towline cannot start its thread: {error}")))?;
     let started: &'static Runtime = Box::leak(Box::new(started));
@@ -31,7 +32,10 @@ pub(crate) fn handle() -> PyResult<Handle> {
 /// Runs `work` on the runtime.
 pub(crate) fn spawn(work: impl Future<Output = ()> + Send + 'static) -> PyResult<()> {
     let handle = handle()?;
-    #[expect(clippy::disallowed_methods, reason = "this crate drives the client's streams, which spawn nothing")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this crate drives the client's streams, which spawn nothing"
+    )]
     drop(handle.spawn(work));
     Ok(())
 }

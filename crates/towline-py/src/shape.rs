@@ -46,11 +46,7 @@ impl Shaper {
 
     /// The object for the next record, in order.
     #[inline]
-    pub(crate) fn shape<'py>(
-        &mut self,
-        py: Python<'py>,
-        record: Record<'_>,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    pub(crate) fn shape<'py>(&mut self, py: Python<'py>, record: Record<'_>) -> PyResult<Bound<'py, PyAny>> {
         let name = match (record.likeness, self.operation) {
             (Likeness::Text, Operation::Chat) => intern!(py, "content"),
             (Likeness::Text, _) => intern!(py, "response"),

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use bytes::Bytes;
 use pyo3::exceptions::{PyStopAsyncIteration, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyType;
-use towline::{Client, Operation, Record, Records};
+use pyo3::types::{PyString, PyType};
+use towline::{Client, Ending, Likeness, Operation, Origin, Outcome, Record, Records};
 
 use crate::driver::DriveStream;
 use crate::failure;
@@ -34,6 +34,8 @@ struct Reading {
     records: Records,
     next: usize,
     over: bool,
+    /// Some record said whether it is the last.
+    marks_its_end: bool,
     shaper: Shaper,
 }
 
@@ -65,6 +67,7 @@ impl Stream {
             records: Records::default(),
             next: 0,
             over: false,
+            marks_its_end: false,
             shaper: Shaper::new(model, operation),
         };
         Self {
@@ -127,6 +130,7 @@ impl Stream {
         loop {
             if let Some(record) = reading.records.get(reading.next) {
                 reading.next += 1;
+                reading.marks_its_end = reading.marks_its_end || says_whether_done(record);
                 return take(&mut reading.shaper, record).map(Found::Item);
             }
             if reading.over {
@@ -140,12 +144,30 @@ impl Stream {
                 News::End(End::Stream(outcome)) => {
                     reading.over = true;
                     (reading.records, reading.next) = (Records::default(), 0);
+                    if self.has_no_end_to_miss(reading, &outcome) {
+                        failure::warn_of_unmarked_end(py)?;
+                        return Ok(Found::Over);
+                    }
                     return failure::of_outcome(py, &outcome).map_or(Ok(Found::Over), Err);
                 }
                 News::End(End::Answer(_)) => unreachable!("a stream ends in an outcome"),
                 News::None => return Ok(Found::Nothing),
             }
         }
+    }
+
+    /// Whether a stream ended in good order from a server that never says `done`, as the programs do that people test
+    /// their code with: no terminal record is missing where there is none.
+    fn has_no_end_to_miss(&self, reading: &Reading, outcome: &Outcome) -> bool {
+        let answers = matches!(self.operation, Operation::Chat | Operation::Generate);
+        let in_good_order = match &outcome.ending {
+            Ending::Truncated(error) => error.origin == Origin::Server,
+            Ending::Completed(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. } | Ending::Failed(_) => {
+                false
+            }
+        };
+        let stats = &outcome.stats;
+        answers && in_good_order && !reading.marks_its_end && stats.records > 0 && stats.undecoded_bytes == 0
     }
 
     fn start(&self, request: Request) -> PyResult<()> {
@@ -222,6 +244,16 @@ impl Stream {
     }
 }
 
+/// Whether a record has the field `done`. Inside a string its quotes would be escaped.
+fn says_whether_done(record: Record<'_>) -> bool {
+    const DONE: &[u8] = b"\"done\":";
+    match record.likeness {
+        Likeness::None | Likeness::Pattern => record.json.windows(DONE.len()).any(|bytes| bytes == DONE),
+        // As the pattern before it.
+        Likeness::Text | Likeness::Thinking => false,
+    }
+}
+
 impl Drop for Stream {
     fn drop(&mut self) {
         self.mailbox.cancel("the stream was dropped");
@@ -242,8 +274,6 @@ impl Texts {
 
     /// Records without text, thinking among them, are passed over.
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        use pyo3::types::PyString;
-        use towline::Likeness;
         loop {
             let found = self.stream.get().next(py, |_, record| {
                 let is_answer = record.likeness != Likeness::Thinking && !record.text.is_empty();

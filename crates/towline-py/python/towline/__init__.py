@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ._errors import TimedOutError as TimedOutError
     from ._errors import TowlineError as TowlineError
     from ._errors import TruncatedError as TruncatedError
+    from ._errors import UnmarkedEndWarning as UnmarkedEndWarning
     from ._systemone import SystemOneAnswer as SystemOneAnswer
     from ._systemone import SystemOneChoiceAnswer as SystemOneChoiceAnswer
     from ._systemone import SystemOneChoiceQuestion as SystemOneChoiceQuestion
@@ -80,7 +81,7 @@ _DROP_IN = {
     ],
     "._errors": [
         "CancelledError", "ClosedError", "ConnectError", "ConnectionLostError", "ProtocolError", "RequestError",
-        "ResponseError", "TimedOutError", "TowlineError", "TruncatedError",
+        "ResponseError", "TimedOutError", "TowlineError", "TruncatedError", "UnmarkedEndWarning",
     ],
     "._systemone": [
         "SystemOneAnswer", "SystemOneChoiceAnswer", "SystemOneChoiceQuestion", "SystemOneContent",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import json
 import sys
+import warnings
 from typing import Any, Mapping, Optional, Type
 
 CONNECTION_ERROR_MESSAGE = (
@@ -87,6 +88,21 @@ class ProtocolError(TowlineError, ValueError):
 
 class ClosedError(TowlineError, RuntimeError):
     """The client is closed."""
+
+
+class UnmarkedEndWarning(UserWarning):
+    """The server ended its stream in good order, but none of its records had the field ``done``: whether the answer is
+    whole cannot be known. Ollama and what is compatible with it always send it.
+    """
+
+
+def warn_of_unmarked_end() -> None:
+    """Warns the code that reads the stream."""
+    warnings.warn(
+        "the stream ended, and none of its records said whether it was the last: the answer may not be whole",
+        UnmarkedEndWarning,
+        stacklevel=2,
+    )
 
 
 _BY_KIND: dict[str, Type[TowlineError]] = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_module
 from typing import Any, AsyncIterator, Iterator
 
-from ._errors import CONNECTION_ERROR_MESSAGE, ConnectError, ResponseError, TruncatedError, response_error
+from ._errors import CONNECTION_ERROR_MESSAGE, ConnectError, ResponseError, TruncatedError, response_error, warn_of_unmarked_end
 
 # What `Transport` takes; with any other option the client is httpx's.
 OWN_OPTIONS = frozenset(
@@ -80,7 +80,9 @@ class _Lines:
     """Records from the bytes of a body: split at line feeds only."""
 
     def __init__(self, cls: Any):
-        self.cls, self.rest, self.complete, self.text = cls, b"", False, ""
+        self.cls, self.rest, self.text = cls, b"", ""
+        # A server that never says `done` has no terminal record that could be missing.
+        self.complete, self.marks_its_end = False, False
 
     def feed(self, piece: bytes) -> Iterator[Any]:
         *lines, self.rest = (self.rest + piece).split(b"\n")
@@ -93,13 +95,17 @@ class _Lines:
         record = json_module.loads(line)
         if record.get("error"):
             raise ResponseError(record["error"])
+        self.marks_its_end = self.marks_its_end or "done" in record or "status" in record
         self.complete = self.complete or is_complete(record)
         self.text += record.get("response") or (record.get("message") or {}).get("content") or ""
         yield self.cls(**record)
 
     def end(self) -> Iterator[Any]:
-        yield from self.line(self.rest)
-        if not self.complete:
+        if self.rest.strip():
+            yield from self.line(self.rest)
+        if self.text and not self.marks_its_end:
+            warn_of_unmarked_end()
+        elif not self.complete:
             error = TruncatedError("the answer is not whole: the response ended before its terminal record")
             error.kind, error.text = "truncated", self.text
             raise error
