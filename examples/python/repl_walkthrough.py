@@ -33,7 +33,7 @@ print("answer:", rivers.result().text.strip())
 for job in (stuck, unwanted):
     try:
         job.result()
-    except towline.JobError as error:
+    except towline.TowlineError as error:
         print(f"{type(error).__name__}: {len(error.text)} characters came")
 
 

@@ -26,10 +26,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::clocks::{Clocks, Due, Limits, Marks};
+use crate::dialect::repair::repair_text;
 use crate::dialect::{Decoder, Dialect, NotARecord, Verdict};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::event::Event;
 use crate::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
+use crate::records::{Likeness, Records};
 use crate::wire::Framer;
 
 /// The state of a stream, for people who watch it.
@@ -134,6 +136,8 @@ pub struct Lifecycle {
     reply_bytes: usize,
     stats: Stats,
     retried: Vec<Error>,
+    /// The records as they came, where somebody wants them.
+    records: Option<Records>,
 }
 
 impl Lifecycle {
@@ -154,13 +158,31 @@ impl Lifecycle {
             reply_bytes: 0,
             stats: Stats::default(),
             retried: Vec::new(),
+            records: None,
         }
+    }
+
+    /// Keeps every record as the server sent it, until it is [taken](Self::take_records).
+    pub fn keep_records(&mut self) {
+        self.records.get_or_insert_default();
+    }
+
+    /// The records that were decoded since they were last taken; none unless they are kept. An error of the server is
+    /// no record.
+    pub fn take_records(&mut self) -> Records {
+        self.records.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How much the records hold that were not taken yet, in bytes.
+    pub fn kept_bytes(&self) -> usize {
+        self.records.as_ref().map_or(0, Records::size_bytes)
     }
 
     /// The same stream, not yet begun, as if it were begun at `now`.
     #[must_use]
     pub fn restarted(&self, now: Instant) -> Self {
-        Self::new(self.dialect, self.clocks, self.limits, now)
+        let next = Self::new(self.dialect, self.clocks, self.limits, now);
+        Self { records: self.records.clone(), ..next }
     }
 
     /// The same stream from its beginning, for another try after `outcome`, which must be a failure without events.
@@ -169,6 +191,7 @@ impl Lifecycle {
     pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let mut next = Self::new(dialect, self.clocks, self.limits, now);
         next.marks.started = self.marks.started;
+        next.records = self.records.clone();
         next.retried = outcome.retried;
         next.retried.extend(outcome.ending.error());
         next
@@ -420,12 +443,23 @@ impl Lifecycle {
         if let State::Waiting | State::Streaming = self.state
             && let Some(event) = self.decoder.decode_alike(frame)
         {
+            if let Some(records) = &mut self.records {
+                keep_alike(records, frame, &event);
+            }
             self.count_record();
             self.take_in(&event, frame_bytes);
             self.check_reply_limit();
             return Step::Alike(event);
         }
+        let before = (self.decoder.patterns(), self.decoder.replaced_text);
         let decoded = self.decoder.decode(frame, &mut self.events);
+        if let (Some(records), Ok(Verdict::More | Verdict::Finished(_) | Verdict::Closed(_))) =
+            (&mut self.records, &decoded)
+        {
+            let is_pattern = self.decoder.patterns() != before.0;
+            let was_repaired = self.decoder.replaced_text != before.1;
+            keep(records, frame, &self.events, is_pattern, was_repaired);
+        }
         self.on_decoded(decoded, frame_bytes)
     }
 
@@ -599,6 +633,33 @@ impl Lifecycle {
             retried: std::mem::take(&mut self.retried),
         })));
     }
+}
+
+#[inline]
+fn keep_alike(records: &mut Records, frame: &[u8], event: &Event) {
+    let (text, likeness) = match event {
+        Event::Text(text) => (text.as_str(), Likeness::Text),
+        Event::Thinking(text) => (text.as_str(), Likeness::Thinking),
+        Event::ToolCall(_) | Event::Image(_) | Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => {
+            ("", Likeness::None)
+        }
+    };
+    records.push(frame, std::iter::once(text), likeness);
+}
+
+fn keep(records: &mut Records, frame: &[u8], events: &VecDeque<Event>, is_pattern: bool, was_repaired: bool) {
+    let repaired = if was_repaired { repair_text(frame) } else { None };
+    let json = repaired.as_ref().map_or(frame, |(text, _)| text.as_bytes());
+    let texts = events.iter().filter_map(|event| match event {
+        Event::Text(text) => Some(text.as_str()),
+        Event::Thinking(_)
+        | Event::ToolCall(_)
+        | Event::Image(_)
+        | Event::Logprobs(_)
+        | Event::Progress(_)
+        | Event::Usage(_) => None,
+    });
+    records.push(json, texts, if is_pattern { Likeness::Pattern } else { Likeness::None });
 }
 
 fn limit_passed(message: String) -> Error {

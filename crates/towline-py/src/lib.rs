@@ -5,9 +5,27 @@
 //!
 //! | file | its one job |
 //! |---|---|
+//! | `native` | the client that Python's clients hold |
+//! | `stream`, `call` | a streamed and a single answer, for threads and for event loops |
+//! | `shape` | from records to instances of Python's models |
+//! | `driver`, `mailbox` | the tasks that drive answers, and where they leave what came |
+//! | `parker`, `hub`, `descriptor` | waking a thread, an event loop |
+//! | `runtime` | the thread that drives everything |
+//! | `failure` | what Python raises |
 //! | `engine` | jobs in the background |
 
+mod call;
+mod descriptor;
+mod driver;
 mod engine;
+mod failure;
+mod hub;
+mod mailbox;
+mod native;
+mod parker;
+mod runtime;
+mod shape;
+mod stream;
 
 use pyo3::prelude::*;
 
@@ -15,5 +33,9 @@ use pyo3::prelude::*;
 #[pymodule]
 fn _towline(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<native::NativeClient>()?;
+    module.add_class::<stream::Stream>()?;
+    module.add_class::<call::Call>()?;
+    module.add_class::<hub::Hub>()?;
     engine::register(module)
 }

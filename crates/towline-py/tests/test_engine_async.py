@@ -32,7 +32,7 @@ both = pytest.mark.parametrize("run", [run_asyncio, run_trio])
 def test_await_a_job_and_a_group(engine, run):
     async def main():
         reply = await engine.chat("normal", "x")
-        with pytest.raises(towline.JobTruncated):
+        with pytest.raises(towline.TruncatedError):
             await engine.chat("truncate-after:5", "x")
         return reply.text, [r.text for r in await engine.gather(engine.chat("echo", "a"), engine.chat("echo", "b"))]
 

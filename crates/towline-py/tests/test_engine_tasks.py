@@ -76,7 +76,7 @@ def test_cancelling_is_not_cancelled(engine):
     job.cancel("enough")
     assert (job.state, job.done, job.outcome, job.is_cancelling) == ("cancelling", False, None, True)
     may_end.set()
-    with pytest.raises(towline.JobCancelled, match="enough"):
+    with pytest.raises(towline.CancelledError, match="enough"):
         job.result(PATIENCE)
 
 
@@ -107,7 +107,7 @@ def test_the_deadline_moves_from_any_thread_and_lets_it_clean_up(engine):
     job.deadline = None
     assert job.deadline is None
     job.deadline = 0
-    with pytest.raises(towline.JobTimedOut):
+    with pytest.raises(towline.TimedOutError):
         job.result(PATIENCE)
     assert cleaned == [True] and job.state == "timed_out"
 
@@ -156,7 +156,7 @@ def test_a_paused_coroutine_can_be_cancelled(engine):
     until_state(engine, job, "running")
     job.pause()
     job.cancel()
-    with pytest.raises(towline.JobCancelled):
+    with pytest.raises(towline.CancelledError):
         job.result(PATIENCE)
 
 
@@ -219,7 +219,7 @@ def test_a_submit_to_a_closed_engine_says_so(server):
         warnings.simplefilter("error")
         job = engine.submit(value(1))
         gc.collect()
-    with pytest.raises(towline.JobError, match="shut down"):
+    with pytest.raises(towline.TowlineError, match="shut down"):
         job.result(PATIENCE)
 
 

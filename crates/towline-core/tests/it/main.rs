@@ -15,6 +15,7 @@ mod log;
 mod model;
 mod operations;
 mod prefixes;
+mod records;
 mod retry;
 mod support;
 mod template;

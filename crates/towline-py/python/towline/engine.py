@@ -4,21 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import json
 import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from typing import Any, NamedTuple, Optional, Union
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
 
+from . import _requests as requests
 from ._towline import EngineCore, JobCore, Update, Work
+from ._transport import Transport
 from ._waiting import pause, readable
 from ._work import BlockingWork, CoroutineWork, LoopThread, PythonWork
 from .job import Group, Job, JobTable
 
-Message = Union[Mapping[str, Any], Any]
-"""A message of a conversation: a mapping with ``role`` and ``content``, or a model that can be dumped into one."""
+if TYPE_CHECKING:
+    from ._requests import Tools
+    from ._types import Format, KeepAlive, Message, Options
 
 # How long an engine that is dropped, or still there at the interpreter's end, lets its jobs clean up, in seconds.
 _DROP_GRACE = 1.0
@@ -38,9 +40,9 @@ class Shutdown(NamedTuple):
 class Engine:
     """Runs streams, coroutines and functions in the background, on threads of its own.
 
-    ``host`` is the model server, read as Ollama reads ``OLLAMA_HOST``, which is also the default, as ``OLLAMA_API_KEY`` is
-    for ``api_key``. No method waits for a network, except those that say so. It ends with ``close()``, as a context manager,
-    when it is dropped, or with the interpreter.
+    ``host`` and further options (``timeout``, ``headers``, ``verify``, ``proxy``, …) are those of ``Client``. No method waits
+    for a network, except those that say so. It ends with ``close()``, as a context manager, when it is dropped, or with the
+    interpreter.
 
     ``max_running`` jobs run at once, others are queued; plain functions run on ``max_threads`` threads; ``max_ended`` jobs
     are remembered. A job's log may hold ``job_log_bytes``, all logs together ``log_bytes``.
@@ -50,23 +52,16 @@ class Engine:
         self,
         host: Optional[str] = None,
         *,
-        api_key: Optional[str] = None,
-        headers: Optional[Mapping[str, str]] = None,
         threads: int = 2,
         max_running: int = 16_384,
         max_threads: int = 32,
         max_ended: int = 1_000,
         job_log_bytes: int = 16 << 20,
         log_bytes: int = 256 << 20,
+        **client: Any,
     ) -> None:
-        if host is None:
-            host = os.environ.get("OLLAMA_HOST", "")
-        if api_key is None:
-            api_key = os.environ.get("OLLAMA_API_KEY")
         core = EngineCore(
-            host,
-            api_key=api_key,
-            headers=list((headers or {}).items()),
+            Transport(host, **client).native(),
             threads=threads,
             max_running=max_running,
             max_ended=max_ended,
@@ -85,21 +80,38 @@ class Engine:
     def chat(
         self,
         model: str,
-        messages: Union[str, Iterable[Message]] = (),
+        messages: Union[str, Sequence[Union[Mapping[str, Any], Message]], None] = None,
         *,
+        tools: Optional[Tools] = None,
+        think: Union[bool, str, None] = None,
+        format: Optional[Format] = None,
+        options: Union[Mapping[str, Any], Options, None] = None,
+        keep_alive: Optional[KeepAlive] = None,
+        logprobs: Optional[bool] = None,
+        top_logprobs: Optional[int] = None,
         name: Optional[str] = None,
         group: Optional[str] = None,
         priority: int = 0,
         deadline: Optional[float] = None,
-        **request: Any,
     ) -> Job:
-        """Goes on with a conversation in the background. A text is one message of the user.
+        """Goes on with a conversation in the background, with the arguments of ``Client.chat``.
 
-        Further arguments are those of ``Client.chat``: ``tools``, ``think``, ``format``, ``options``, ``keep_alive``, …
+        A plain text is one message of the user. ``deadline`` is in seconds; jobs of higher ``priority`` have their turn
+        first.
         """
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
-        request.update(model=model, messages=list(messages))
+        request = requests.chat(
+            model=model,
+            messages=messages,
+            tools=tools,
+            think=think,
+            format=format,
+            options=options,
+            keep_alive=keep_alive,
+            logprobs=logprobs,
+            top_logprobs=top_logprobs,
+        )
         return self._stream("chat", request, name, group, priority, deadline)
 
     def generate(
@@ -111,10 +123,11 @@ class Engine:
         group: Optional[str] = None,
         priority: int = 0,
         deadline: Optional[float] = None,
+        images: Optional[Sequence[Any]] = None,
         **request: Any,
     ) -> Job:
         """Completes a text in the background. Further arguments are those of ``Client.generate``."""
-        request.update(model=model, prompt=prompt)
+        request = requests.generate(model=model, prompt=prompt, images=images, **request)
         return self._stream("generate", request, name, group, priority, deadline)
 
     def pull(
@@ -137,8 +150,7 @@ class Engine:
         priority: int,
         deadline: Optional[float],
     ) -> Job:
-        given = {key: value for key, value in request.items() if value is not None}
-        body = json.dumps(given, default=_plain)
+        body = requests.body(request).decode()
         return Job(self._core.stream(kind, body, name, group, priority, deadline), self)
 
     # --- Python's own work -----------------------------------------------------------------------------------------
@@ -329,13 +341,6 @@ def _end(core: EngineCore, loop: LoopThread, process: int) -> None:
 
 async def _wait_for(awaitable: Awaitable[Any]) -> Any:
     return await awaitable
-
-
-def _plain(value: Any) -> Any:
-    """What JSON has no form for: models, and functions as tools."""
-    if hasattr(value, "model_dump"):
-        return value.model_dump(exclude_none=True)
-    raise TypeError(f"a request cannot hold {value!r}")
 
 
 _default: Optional[Engine] = None

@@ -7,10 +7,9 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any, Optional
 
-from . import _towline
+from . import _errors, _towline
 from ._towline import Event, JobCore, JobInfo, Outcome
 from ._waiting import arrival
-from .job_errors import StillRunning, job_error
 
 if TYPE_CHECKING:
     from ._work import PythonWork
@@ -31,6 +30,29 @@ STATES = (
     "failed",
 )
 """What a job can be doing, and how it can have ended."""
+
+
+class StillRunning(_errors.TowlineError, TimeoutError):
+    """The time one wanted to wait is up. The job goes on."""
+
+    kind = "timed_out"
+
+
+def _job_error(job: Job, outcome: Outcome) -> _errors.TowlineError:
+    """The exception for a job that did not complete: the one a client raises, with the job and its outcome."""
+    facts = {
+        "kind": outcome.kind,
+        "origin": outcome.origin,
+        "message": f"job {job.id} ({job.name}): {outcome}",
+        "words": outcome.message,
+        "status": outcome.status,
+        "may_have_had_effect": outcome.may_have_had_effect,
+        "text": job.text,
+        "thinking": outcome.reply.thinking,
+    }
+    error = _errors.of_facts(facts)
+    error.job, error.outcome = job, outcome
+    return error
 
 
 class Job:
@@ -99,7 +121,7 @@ class Job:
             return None
         if self._work is not None and self._work.error is not None:
             return self._work.error
-        return job_error(self, outcome)
+        return _job_error(self, outcome)
 
     # --- control ---------------------------------------------------------------------------------------------------
 
@@ -153,8 +175,8 @@ class Job:
     def result(self, timeout: Optional[float] = None) -> Any:
         """Blocks until it has ended: the ``Reply`` of a stream, or what the coroutine or function returned.
 
-        Raises what the coroutine or function raised; a ``JobError`` if the job did not complete; ``StillRunning`` when
-        ``timeout`` seconds were not enough: the job goes on then.
+        Raises what the coroutine or function raised; a ``TowlineError``, as a client would, if the job did not complete,
+        with ``job``, ``outcome`` and ``text``; ``StillRunning`` when ``timeout`` seconds were not enough.
         """
         if not self.wait(timeout):
             raise StillRunning(f"job {self.id} ({self.name}) is {self.state} after {timeout} s, and goes on")

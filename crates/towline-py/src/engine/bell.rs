@@ -1,10 +1,6 @@
 //! Waiting for the engine from Python: on a thread that Ctrl-C can interrupt, or in an event loop by a descriptor.
 
-use std::collections::HashSet;
 use std::future::Future;
-use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
-use std::os::unix::net::UnixStream;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +10,10 @@ use std::time::{Duration, Instant};
 use pyo3::exceptions::{PyOSError, PyValueError};
 use pyo3::prelude::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+use crate::descriptor::Descriptor;
+use crate::hub::{Board, Hub};
+use crate::parker::LOOK_FOR_SIGNALS;
 
 /// Locks leaf data; every critical section is a few plain lines.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -38,8 +38,7 @@ pub(crate) fn seconds(name: &str, seconds: f64) -> PyResult<Option<Duration>> {
 /// A descriptor that is readable once it was rung.
 #[derive(Debug)]
 pub(crate) struct Bell {
-    read: UnixStream,
-    write: UnixStream,
+    descriptor: Descriptor,
     rung: AtomicBool,
 }
 
@@ -47,36 +46,31 @@ impl Bell {
     /// # Errors
     /// `OSError` when the operating system gives no descriptors.
     pub(crate) fn new() -> PyResult<Self> {
-        let (read, write) = UnixStream::pair().map_err(PyOSError::new_err)?;
-        for end in [&read, &write] {
-            end.set_nonblocking(true).map_err(PyOSError::new_err)?;
-        }
-        Ok(Self { read, write, rung: AtomicBool::new(false) })
+        Ok(Self { descriptor: Descriptor::new()?, rung: AtomicBool::new(false) })
     }
 
-    /// Never blocks: there is one byte at most in between two looks.
+    /// One system call between two looks.
     pub(crate) fn ring(&self) {
         if !self.rung.swap(true, Ordering::SeqCst) {
-            (&self.write).write_all(&[1]).ok();
+            self.descriptor.raise();
         }
     }
 
     /// Whoever calls this looks at what there is afterwards.
     pub(crate) fn quiet(&self) {
-        // There is none where the ring is older than its byte; then a look that finds nothing follows this one.
-        (&self.read).read_exact(&mut [0]).ok();
+        self.descriptor.lower();
         self.rung.store(false, Ordering::SeqCst);
     }
 
     pub(crate) fn fileno(&self) -> i32 {
-        self.read.as_raw_fd()
+        self.descriptor.fileno()
     }
 
-    /// Blocks until it is rung, the time is up or a signal comes.
+    /// Blocks until it is rung, the time is up, a signal comes, or it is time to look whether one came just before.
     fn wait(&self, until: Option<Instant>) -> PyResult<()> {
-        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-        let left = left.and_then(|left| Timespec::try_from(left).ok());
-        match poll(&mut [PollFd::new(&self.read, PollFlags::IN)], left.as_ref()) {
+        let left = until.map_or(LOOK_FOR_SIGNALS, |until| until.saturating_duration_since(Instant::now()));
+        let left = Timespec::try_from(left.min(LOOK_FOR_SIGNALS)).ok();
+        match poll(&mut [PollFd::new(&self.descriptor, PollFlags::IN)], left.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
             Err(error) => Err(PyOSError::new_err(error.to_string())),
         }
@@ -89,48 +83,15 @@ impl Wake for Bell {
     }
 }
 
-/// The waits of one event loop that have something to look at.
-#[pyclass(frozen, module = "towline._towline")]
-pub(crate) struct Watcher {
-    shared: Arc<Watched>,
-}
-
-#[derive(Debug)]
-struct Watched {
-    bell: Bell,
-    /// At most one entry a wait.
-    ready: Mutex<HashSet<u64>>,
-}
-
+/// Posts a wait's token on the board of its event loop.
 struct Token {
-    watched: Arc<Watched>,
+    board: Arc<Board>,
     token: u64,
 }
 
 impl Wake for Token {
     fn wake(self: Arc<Self>) {
-        lock(&self.watched.ready).insert(self.token);
-        self.watched.bell.ring();
-    }
-}
-
-#[pymethods]
-impl Watcher {
-    #[new]
-    fn new() -> PyResult<Self> {
-        let shared = Watched { bell: Bell::new()?, ready: Mutex::default() };
-        Ok(Self { shared: Arc::new(shared) })
-    }
-
-    /// The descriptor that is readable while some wait has something to look at.
-    fn fileno(&self) -> i32 {
-        self.shared.bell.fileno()
-    }
-
-    /// The tokens of the waits to poll again.
-    fn take(&self) -> Vec<u64> {
-        self.shared.bell.quiet();
-        std::mem::take(&mut *lock(&self.shared.ready)).into_iter().collect()
+        self.board.post(self.token);
     }
 }
 
@@ -186,10 +147,10 @@ fn bell_of_thread() -> PyResult<Arc<Bell>> {
 
 #[pymethods]
 impl Wait {
-    /// Whether it has come; if not, `token` is put into `watcher` when it is worth another look.
-    fn poll(&self, watcher: &Watcher, token: u64) -> bool {
-        let watched = Arc::clone(&watcher.shared);
-        self.look(&Arc::new(Token { watched, token }).into())
+    /// `True` once it has come; until then `None`, and `token` is posted at `hub` when it is worth another look.
+    fn poll(&self, hub: &Hub, token: u64) -> Option<bool> {
+        let board = Arc::clone(&hub.board);
+        self.look(&Arc::new(Token { board, token }).into()).then_some(true)
     }
 
     /// Blocks until it has come: `True`; or until the time is up: `False`. Other threads run meanwhile, and Ctrl-C

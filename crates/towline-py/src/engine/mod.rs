@@ -42,7 +42,6 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<job::Cursor>()?;
     module.add_class::<external::Work>()?;
     module.add_class::<drain::Update>()?;
-    module.add_class::<bell::Watcher>()?;
     module.add_class::<bell::Wait>()?;
     module.add_class::<outcome::PyEvent>()?;
     module.add_class::<outcome::PyOutcome>()?;

@@ -9,13 +9,14 @@ use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use serde::de::DeserializeOwned;
 use towline::engine::{EngineConfig, JobId, JobOptions, OnShutdown, Prepared};
-use towline::{ApiKey, Client, Config, Engine};
+use towline::{Client, Engine, RetryPolicy};
 
 use super::bell::{lock, seconds};
 use super::drain::{Seen, Update};
 use super::external::{Orders, Work};
 use super::forked::Here;
 use super::job::JobCore;
+use crate::native::NativeClient;
 
 /// How many readers of forgotten jobs are kept before they are looked for.
 const FORGET_EVERY: u64 = 1_000;
@@ -46,22 +47,17 @@ fn request<T: DeserializeOwned>(json: &str) -> PyResult<T> {
 #[pymethods]
 impl EngineCore {
     #[new]
-    #[pyo3(signature = (host, *, api_key, headers, threads, max_running, max_ended, job_log_bytes, log_bytes))]
-    #[expect(clippy::too_many_arguments, reason = "named arguments in Python, called from one place")]
+    #[pyo3(signature = (client, *, threads, max_running, max_ended, job_log_bytes, log_bytes))]
     fn new(
-        host: &str,
-        api_key: Option<&str>,
-        headers: Vec<(String, String)>,
+        client: &NativeClient,
         threads: usize,
         max_running: usize,
         max_ended: usize,
         job_log_bytes: usize,
         log_bytes: usize,
     ) -> PyResult<Self> {
-        let endpoint = towline::host::parse(host).map_err(|e| PyValueError::new_err(e.to_string()))?.endpoint;
-        let config = Config { api_key: api_key.map(ApiKey::new), headers, ..Config::default() };
-        let client =
-            Client::with_config(endpoint, config).map_err(|e| PyValueError::new_err(e.to_string()))?;
+        // The drop-in client sends everything once, as its model does; a job tries again where nothing can happen twice.
+        let client = client.client().with_request_config(|config| config.retry = RetryPolicy::default());
         let config = EngineConfig {
             threads,
             max_running,
