@@ -32,6 +32,15 @@ def engine(server):
         yield engine
 
 
+@pytest.fixture(scope="session")
+def display():
+    """A display of its own, so that no window of the tests shows up on a real one."""
+    command = ["Xvfb", "-displayfd", "1", "-screen", "0", "800x600x24", "-nolisten", "tcp"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as xvfb:
+        yield f":{xvfb.stdout.readline().strip()}"
+        xvfb.terminate()
+
+
 def until(engine, condition, what):
     """Looks again at every change of any job, as a foreground does."""
     give_up = time.monotonic() + PATIENCE
