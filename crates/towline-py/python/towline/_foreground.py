@@ -77,14 +77,15 @@ class Foreground:
     def _look(self) -> bool:
         """Takes over what is new; whether anything was. Each callback's exception is its own."""
         self.wakes += 1
-        busy = False
+        # First, since this makes the descriptor quiet: a call that comes later rings anew.
+        updates = self.engine.drain()
+        busy = bool(updates)
         for _ in range(len(self._calls)):
             busy = True
             self._guard(self._calls.popleft()[0])
             if not self._attached:
                 return busy
-        for update in self.engine.drain():
-            busy = True
+        for update in updates:
             if self._on_update is not None:
                 self._guard(self._on_update, update)
             if update.ended and self._attached:
