@@ -8,6 +8,7 @@
 //! | `native` | the client that Python's clients hold |
 //! | `stream`, `call` | a streamed and a single answer, for threads and for event loops |
 //! | `shape` | from records to instances of Python's models |
+//! | `instance` | instances without their constructors |
 //! | `driver`, `mailbox` | the tasks that drive answers, and where they leave what came |
 //! | `parker`, `hub`, `descriptor` | waking a thread, an event loop |
 //! | `runtime` | the thread that drives everything |
@@ -20,6 +21,7 @@ mod driver;
 mod engine;
 mod failure;
 mod hub;
+mod instance;
 mod mailbox;
 mod native;
 mod parker;

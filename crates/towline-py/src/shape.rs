@@ -5,9 +5,10 @@
 
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 use towline::{Likeness, Operation, Record};
+
+use crate::instance::instance;
 
 /// What stands before a timestamp in a record. Inside a string its quotes would be escaped.
 const TIMESTAMP: &[u8] = b"\"created_at\":\"";
@@ -34,7 +35,7 @@ struct Pattern {
 /// The message inside a chat record.
 #[derive(Debug)]
 struct Message {
-    model: Py<PyAny>,
+    model: Py<PyType>,
     fields: Py<PyDict>,
     extra: Option<Py<PyDict>>,
 }
@@ -94,7 +95,7 @@ impl Pattern {
             Operation::Chat => {
                 let Some(message) = fields.get_item(intern!(py, "message"))? else { return Ok(None) };
                 let Some((fields, extra)) = parts(&message)? else { return Ok(None) };
-                let model = message.get_type().into_any().unbind();
+                let model = message.get_type().unbind();
                 Some(Message { model, fields: fields.unbind(), extra: extra.map(Bound::unbind) })
             }
             Operation::Generate => None,
@@ -121,12 +122,12 @@ impl Pattern {
             Some(message) => {
                 let parts = message.fields.bind(py).copy()?;
                 parts.set_item(name, record.text)?;
-                let object = instance(message.model.bind(py), &parts, message.extra.as_ref())?;
+                let object = made(message.model.bind(py), &parts, message.extra.as_ref())?;
                 fields.set_item(intern!(py, "message"), object)?;
             }
             None => fields.set_item(name, record.text)?,
         }
-        instance(model.bind(py).as_any(), &fields, self.extra.as_ref()).map(Some)
+        made(model.bind(py), &fields, self.extra.as_ref()).map(Some)
     }
 }
 
@@ -142,14 +143,19 @@ fn timestamp(json: &[u8], at: usize) -> Option<&str> {
 
 type Parts<'py> = (Bound<'py, PyDict>, Option<Bound<'py, PyDict>>);
 
-/// Copies of a model's fields and of what it has no field for. `None` unless the model fills in the rest of a copy
-/// when it is asked for (`towline._types.Model`).
+/// A model's fields that hold something, and what it has no field for. `None` unless the model fills in the rest when
+/// it is asked for (`towline._model.Model`).
 fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Parts<'py>>> {
     let py = object.py();
-    if !object.get_type().hasattr(intern!(py, "_towline_fills_in"))? {
+    if !object.get_type().hasattr(intern!(py, "_towline_fill_in"))? {
         return Ok(None);
     }
-    let fields = object.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?.copy()?;
+    let fields = PyDict::new(py);
+    for (name, value) in &object.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()? {
+        if !value.is_none() {
+            fields.set_item(name, value)?;
+        }
+    }
     let extra = object.getattr(intern!(py, "__pydantic_extra__"))?;
     let extra = match extra.cast_into::<PyDict>() {
         Ok(extra) if !extra.is_empty() => Some(extra.copy()?),
@@ -158,25 +164,18 @@ fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Parts<'py>>> {
     Ok(Some((fields, extra)))
 }
 
-/// `object.__new__` and `object.__setattr__`.
-static MAKE: PyOnceLock<(Py<PyAny>, Py<PyAny>)> = PyOnceLock::new();
-
 /// An instance of `model` with these fields; the model is not asked.
 #[inline]
-fn instance<'py>(
-    model: &Bound<'py, PyAny>,
+fn made<'py>(
+    model: &Bound<'py, PyType>,
     fields: &Bound<'py, PyDict>,
     extra: Option<&Py<PyDict>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = model.py();
-    let (new, set) = MAKE.get_or_try_init(py, || {
-        let object = py.import("builtins")?.getattr("object")?;
-        PyResult::Ok((object.getattr("__new__")?.unbind(), object.getattr("__setattr__")?.unbind()))
-    })?;
-    let made = new.bind(py).call1((model,))?;
-    set.bind(py).call1((&made, intern!(py, "__dict__"), fields))?;
+    let made = instance(model, fields)?;
     if let Some(extra) = extra {
-        set.bind(py).call1((&made, intern!(py, "__pydantic_extra__"), extra.bind(py).copy()?))?;
+        let py = model.py();
+        let extra = extra.bind(py).copy()?;
+        made.call_method1(intern!(py, "_towline_fill_in"), (extra,))?;
     }
     Ok(made)
 }

@@ -81,7 +81,6 @@ impl Stream {
 
     /// The one reader's turn.
     fn reading(&self) -> PyResult<MutexGuard<'_, Reading>> {
-        runtime::check_process(self.started_in)?;
         match self.reading.try_lock() {
             Ok(reading) => Ok(reading),
             Err(TryLockError::Poisoned(poisoned)) => Ok(PoisonError::into_inner(poisoned)),
@@ -136,6 +135,7 @@ impl Stream {
             if reading.over {
                 return Ok(Found::Over);
             }
+            runtime::check_process(self.started_in)?;
             if let Some(request) = reading.request.take() {
                 self.start(request)?;
             }

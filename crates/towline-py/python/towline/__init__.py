@@ -87,7 +87,8 @@ if TYPE_CHECKING:
 # Which names live in which module of the package.
 _DROP_IN = {
     "._astream": ["AsyncStream"],
-    "._client": ["AsyncClient", "Client"],
+    "._async": ["AsyncClient"],
+    "._sync": ["Client"],
     "._default": [
         "chat", "copy", "create", "delete", "embed", "embeddings", "generate", "list", "ps", "pull", "push", "show",
         "systemone", "web_fetch", "web_search",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Type, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Dict, List, Literal, Mapping, Optional, Sequence, Type, TypeVar, Union, overload
 
 from . import _foreign as foreign
 from . import _requests as requests
@@ -12,7 +12,6 @@ from ._astream import AsyncStream
 from ._base import BaseClient
 from ._loop import hub
 from ._requests import Tools
-from ._systemone import SystemOneContent, SystemOneQuestion, SystemOneResponse, systemone_json
 from ._transport import Transport
 from ._types import (
     ChatResponse,
@@ -42,6 +41,9 @@ from ._types import (
     WebSearchRequest,
     WebSearchResponse,
 )
+
+if TYPE_CHECKING:
+    from ._systemone import SystemOneContent, SystemOneQuestion, SystemOneResponse
 
 T = TypeVar("T")
 
@@ -290,8 +292,10 @@ class AsyncClient(BaseClient):
     ) -> SystemOneResponse:
         """Answers questions about a state with probabilities."""
         fields: Dict[str, Any] = {"model": model, "state": state, "questions": questions, "keep_alive": keep_alive}
-        json = systemone_json(fields)
-        return await self._answer(SystemOneResponse, "POST", "/v1/systemone", json)
+        from . import _systemone as systemone
+
+        json = systemone.systemone_json(fields)
+        return await self._answer(systemone.SystemOneResponse, "POST", "/v1/systemone", json)
 
     @overload
     async def pull(

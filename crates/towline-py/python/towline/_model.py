@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Dict
+from typing import Any, Dict, Optional
 
 from pydantic import BaseModel, ConfigDict
 
@@ -10,26 +10,50 @@ from pydantic import BaseModel, ConfigDict
 class Model(BaseModel):
     """A pydantic model with ``[]``, ``get`` and ``in``.
 
-    An instance made by the native half has its fields only; the rest of what pydantic keeps in an instance is filled
-    in when it is first asked for.
+    An instance made by the native half holds only the fields that a record had; the rest of what pydantic keeps in an
+    instance, the defaults of other fields too, is filled in when it is first asked for.
     """
 
     model_config = ConfigDict(defer_build=True, protected_namespaces=())
 
-    _towline_fills_in: ClassVar[bool] = True
-
     def __getattr__(self, name: str) -> Any:
-        value: Any
-        if name == "__pydantic_fields_set__":
-            value = {field for field, content in self.__dict__.items() if content is not None}
-        elif name == "__pydantic_extra__":
-            value = {} if self.model_config.get("extra") == "allow" else None
-        elif name == "__pydantic_private__":
-            value = None
-        else:
-            return super().__getattr__(name)  # type: ignore[misc]
-        object.__setattr__(self, name, value)
-        return value
+        try:
+            object.__getattribute__(self, "__pydantic_extra__")
+        except AttributeError:
+            self._towline_fill_in({} if self.model_config.get("extra") == "allow" else None)
+            return getattr(self, name)
+        return super().__getattr__(name)  # type: ignore[misc]
+
+    def _towline_fill_in(self, extra: Optional[Dict[str, Any]]) -> None:
+        held = self.__dict__
+        given = dict(held)
+        # In place, and in the order of the fields: whoever asked may hold the dictionary already.
+        held.clear()
+        for name, field in type(self).model_fields.items():
+            held[name] = given[name] if name in given else field.default
+        object.__setattr__(self, "__pydantic_fields_set__", set(given))
+        object.__setattr__(self, "__pydantic_private__", None)
+        object.__setattr__(self, "__pydantic_extra__", extra)
+
+    def __repr_args__(self) -> Any:
+        self.__pydantic_extra__
+        return super().__repr_args__()
+
+    def __iter__(self) -> Any:
+        self.__pydantic_extra__
+        return super().__iter__()
+
+    def __copy__(self) -> Any:
+        self.__pydantic_extra__
+        return super().__copy__()
+
+    def __deepcopy__(self, memo: Optional[Dict[int, Any]] = None) -> Any:
+        self.__pydantic_extra__
+        return super().__deepcopy__(memo)
+
+    def __getstate__(self) -> Any:
+        self.__pydantic_extra__
+        return super().__getstate__()
 
     def __getitem__(self, key: str) -> Any:
         value = self.__dict__.get(key)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Dict, List, Literal, Mapping, Optional, Sequence, Type, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Dict, List, Literal, Mapping, Optional, Sequence, Type, TypeVar, Union, overload
 
 from . import _foreign as foreign
 from . import _requests as requests
 from ._base import BaseClient
 from ._towline import Stream
 from ._requests import Tools
-from ._systemone import SystemOneContent, SystemOneQuestion, SystemOneResponse, systemone_json
 from ._transport import Transport
 from ._types import (
     ChatResponse,
@@ -40,6 +39,9 @@ from ._types import (
     WebSearchRequest,
     WebSearchResponse,
 )
+
+if TYPE_CHECKING:
+    from ._systemone import SystemOneContent, SystemOneQuestion, SystemOneResponse
 
 T = TypeVar("T")
 
@@ -281,8 +283,10 @@ class Client(BaseClient):
     ) -> SystemOneResponse:
         """Answers questions about a state with probabilities."""
         fields: Dict[str, Any] = {"model": model, "state": state, "questions": questions, "keep_alive": keep_alive}
-        json = systemone_json(fields)
-        return self._answer(SystemOneResponse, "POST", "/v1/systemone", json)
+        from . import _systemone as systemone
+
+        json = systemone.systemone_json(fields)
+        return self._answer(systemone.SystemOneResponse, "POST", "/v1/systemone", json)
 
     @overload
     def pull(

@@ -1,7 +1,5 @@
 """The requests and responses of ``systemone``: questions about a state, answered with probabilities."""
 
-from __future__ import annotations
-
 from typing import Any, Dict, List, Optional, Union
 
 from pydantic import Field

@@ -1,7 +1,5 @@
 """The requests and responses, under the names and with the fields of the package ``ollama``."""
 
-from __future__ import annotations
-
 from base64 import b64decode, b64encode
 from datetime import datetime
 from pathlib import Path
