@@ -1,6 +1,5 @@
 """The fake model server, an engine at it, and waiting without sleeping. Import the fixtures by name."""
 
-import os
 import pathlib
 import selectors
 import subprocess
@@ -10,20 +9,16 @@ import pytest
 
 import towline
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
-EXAMPLES = ROOT / "examples" / "python"
-FAKE_MODEL = os.environ.get("TOWLINE_FAKEMODEL", str(ROOT / "target" / "debug" / "fakemodel"))
+EXAMPLES = pathlib.Path(__file__).resolve().parents[3] / "examples" / "python"
 
 # A test that waits this long, in seconds, has failed.
 PATIENCE = 60
 
 
 @pytest.fixture(scope="session")
-def server():
-    command = [FAKE_MODEL, "--until-stdin-closes"]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        yield process.stdout.readline().split()[-1]
-        process.stdin.close()
+def server(fake):
+    """The address of the fake model server."""
+    return fake
 
 
 @pytest.fixture

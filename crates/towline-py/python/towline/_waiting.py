@@ -51,7 +51,11 @@ async def readable(descriptor: int) -> None:
         return
     loop = asyncio.get_running_loop()
     ready: asyncio.Future[None] = loop.create_future()
-    loop.add_reader(descriptor, lambda: ready.done() or ready.set_result(None))
+    def arrived() -> None:
+        if not ready.done():
+            ready.set_result(None)
+
+    loop.add_reader(descriptor, arrived)
     try:
         await ready
     finally:

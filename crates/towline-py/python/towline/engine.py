@@ -172,9 +172,8 @@ class Engine:
             raise TypeError(f"submit takes a coroutine, not {coroutine!r}: for a plain function use submit_blocking")
         if not asyncio.iscoroutine(coroutine):
             coroutine = _wait_for(coroutine)
-        if name is None:
-            name = getattr(coroutine, "__name__", "coroutine")
-        return self._work(CoroutineWork(coroutine), name, group, priority, deadline)
+        given = name or str(getattr(coroutine, "__name__", "coroutine"))
+        return self._work(CoroutineWork(coroutine), given, group, priority, deadline)
 
     def submit_blocking(
         self,
@@ -191,7 +190,7 @@ class Engine:
         Nothing can stop it from outside once it has begun: cancelled, it is ``cancelling`` until it returns. It can look
         at ``towline.current_job().is_cancelling`` itself.
         """
-        name = job_name or getattr(function, "__name__", "function")
+        name = job_name or str(getattr(function, "__name__", "function"))
         work = BlockingWork(functools.partial(function, *args, **kwargs), self._loop.threads)
         return self._work(work, name, job_group, job_priority, job_deadline)
 

@@ -26,12 +26,22 @@ def load_ipython_extension(shell: Any) -> None:
 
 
 @magics_class
-class JobMagics(Magics):  # type: ignore[misc]
+class JobMagics(Magics):
     """Job control at the prompt."""
 
     @property
+    def _names(self) -> dict[str, Any]:
+        """What the user has defined."""
+        names: dict[str, Any] = self._shell.user_ns
+        return names
+
+    @property
+    def _shell(self) -> Any:
+        return self.shell
+
+    @property
     def _engine(self) -> Engine:
-        engine = self.shell.user_ns.get("engine")
+        engine = self._names.get("engine")
         return engine if isinstance(engine, Engine) else default_engine()
 
     @line_cell_magic
@@ -72,14 +82,14 @@ class JobMagics(Magics):  # type: ignore[misc]
 
     def _value(self, tree: ast.expr) -> Any:
         expression = ast.fix_missing_locations(ast.Expression(tree))
-        return eval(compile(expression, "<bg>", "eval"), self.shell.user_ns)
+        return eval(compile(expression, "<bg>", "eval"), self._names)
 
     def _run_cell(self, cell: str) -> Job:
-        code = compile(self.shell.transform_cell(cell), "<bg>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        code = compile(self._shell.transform_cell(cell), "<bg>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         name = cell.strip().splitlines()[0][:40] if cell.strip() else "cell"
         if code.co_flags & inspect.CO_COROUTINE:
-            return self._engine.submit(_awaited(code, self.shell.user_ns), name=name)
-        return self._engine.submit_blocking(exec, code, self.shell.user_ns, job_name=name)
+            return self._engine.submit(_awaited(code, self._names), name=name)
+        return self._engine.submit_blocking(exec, code, self._names, job_name=name)
 
     @line_magic
     def jobs(self, line: str) -> JobTable:

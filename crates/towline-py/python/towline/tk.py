@@ -81,7 +81,9 @@ class TkForeground(Foreground):
             self._armed = False
 
     def _report(self, error: BaseException) -> None:
-        self._root.report_callback_exception(type(error), error, error.__traceback__)
+        # The window's own way, which a program may have replaced.
+        window: Any = self._root
+        window._root().report_callback_exception(type(error), error, error.__traceback__)
 
     def _on_destroy(self, event: Any) -> None:
         if event.widget is self._root:

@@ -5,7 +5,7 @@ What is here is for programs that read better with a name for it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -22,8 +22,7 @@ async def open_engine(*args: Any, **kwargs: Any) -> AsyncIterator[Engine]:
     try:
         yield engine
     finally:
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(engine.close)
+        await _shielded(engine.close)
 
 
 async def result(job: Job) -> Any:
@@ -32,6 +31,12 @@ async def result(job: Job) -> Any:
         return await job
     except trio.Cancelled:
         job.cancel("the scope that waits for it was cancelled")
-        with trio.CancelScope(shield=True):
-            await trio.to_thread.run_sync(job.wait)
+        await _shielded(job.wait)
         raise
+
+
+async def _shielded(wait: Callable[[], object]) -> None:
+    """Waits on a thread, whatever happens to the scopes around."""
+    with trio.CancelScope() as scope:
+        scope.shield = True
+        await trio.to_thread.run_sync(wait)
