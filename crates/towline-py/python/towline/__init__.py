@@ -4,7 +4,7 @@ Names are loaded when they are first used, so ``import towline`` itself costs li
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Dict, List
 
 if TYPE_CHECKING:
     # The drop-in for the package ``ollama``.
@@ -96,7 +96,7 @@ _DROP_IN = {
         "WebFetchResponse", "WebSearchResponse",
     ],
 }  # fmt: skip
-_ENGINE: "dict[str, list[str]]" = {}
+_ENGINE: Dict[str, List[str]] = {}
 
 _WHERE = {name: module for part in (_DROP_IN, _ENGINE) for module, names in part.items() for name in names}
 __all__ = [name for name in _WHERE if not name.startswith("_")]  # pyright: ignore[reportUnsupportedDunderAll]
@@ -111,5 +111,5 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def __dir__() -> "list[str]":
+def __dir__() -> List[str]:
     return sorted(set(globals()) | set(_WHERE))
