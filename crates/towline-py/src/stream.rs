@@ -129,7 +129,6 @@ impl Stream {
         loop {
             if let Some(record) = reading.records.get(reading.next) {
                 reading.next += 1;
-                reading.marks_its_end = reading.marks_its_end || says_whether_done(record);
                 return take(&mut reading.shaper, record).map(Found::Item);
             }
             if reading.over {
@@ -140,7 +139,13 @@ impl Stream {
                 self.start(request)?;
             }
             match self.mailbox.look(reader.clone()) {
-                News::Records(records) => (reading.records, reading.next) = (records, 0),
+                News::Records(records) => {
+                    if !reading.marks_its_end {
+                        reading.marks_its_end =
+                            (0..records.len()).filter_map(|i| records.get(i)).any(says_whether_done);
+                    }
+                    (reading.records, reading.next) = (records, 0);
+                }
                 News::End(End::Stream(outcome)) => {
                     reading.over = true;
                     (reading.records, reading.next) = (Records::default(), 0);
@@ -210,6 +215,15 @@ impl Stream {
 
     fn __exit__(&self, _kind: &Bound<'_, PyAny>, _error: &Bound<'_, PyAny>, _trace: &Bound<'_, PyAny>) {
         self.close();
+    }
+
+    /// The next record if it has been taken from the connection's thread already.
+    fn ready<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut reading = self.reading()?;
+        let Reading { records, next, shaper, .. } = &mut *reading;
+        let Some(record) = records.get(*next) else { return Ok(None) };
+        *next += 1;
+        shaper.shape(py, record).map(Some)
     }
 
     /// The next record; `None` if there is none yet: then the hub posts `token` when there is news.

@@ -111,6 +111,22 @@ def test_one_client_serves_one_loop_after_another(fake):
     assert [asyncio.run(main()) for _ in range(3)] == [51] * 3
 
 
+def test_a_stream_is_read_by_one_task_at_a_time(player):
+    server = player(RECORD, ends=False)
+
+    async def main():
+        stream = await first(towline.AsyncClient(server.host))
+        task = asyncio.ensure_future(stream.__anext__())
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="another task"):
+            await stream.__anext__()
+        stream.close()
+        with pytest.raises(towline.CancelledError):
+            await task
+
+    asyncio.run(main())
+
+
 def test_hundreds_of_streams_at_once(fake):
     async def one(client):
         return [record.message.content async for record in await client.chat("slow:200:20", MESSAGES, stream=True)]

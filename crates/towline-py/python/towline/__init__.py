@@ -4,7 +4,7 @@ Names are loaded when they are first used, so ``import towline`` itself costs li
 """
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Dict, List
 
 if TYPE_CHECKING:
     # The drop-in for the package ``ollama``.
@@ -109,7 +109,7 @@ _DROP_IN = {
         "WebFetchResponse", "WebSearchResponse",
     ],
 }  # fmt: skip
-_ENGINE = {
+_ENGINE: Dict[str, List[str]] = {
     "._towline": ["Event", "JobInfo", "Outcome", "Reply", "Update"],
     "._work": ["current_job"],
     ".engine": ["Engine", "Shutdown", "default_engine"],
@@ -130,5 +130,5 @@ def __getattr__(name: str) -> Any:
     return value
 
 
-def __dir__() -> "list[str]":
+def __dir__() -> List[str]:
     return sorted(set(globals()) | set(_WHERE))

@@ -16,6 +16,7 @@ class AsyncStream(Generic[T]):
     def __init__(self, stream: "Stream[T]"):
         self._stream = stream
         self._closed = False
+        self._waits = False
 
     def __aiter__(self) -> "AsyncStream[T]":
         return self
@@ -23,10 +24,19 @@ class AsyncStream(Generic[T]):
     async def __anext__(self) -> T:
         if self._closed:
             raise StopAsyncIteration
-        waiting = hub()
-        waiting.add(self)
+        if self._waits:
+            raise RuntimeError("this stream is being read by another task")
         try:
-            return await waiting.wait(self._stream.poll)
+            record = self._stream.ready()
+            if record is None:
+                waiting = hub()
+                waiting.add(self)
+                self._waits = True
+                try:
+                    record = await waiting.wait(self._stream.poll)
+                finally:
+                    self._waits = False
+            return record
         except BaseException:
             # Whether its end, its failure or a task that was cancelled: as with an asynchronous generator, it is over.
             self.close()

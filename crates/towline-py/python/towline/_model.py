@@ -25,7 +25,7 @@ class Model(BaseModel):
         return super().__getattr__(name)  # type: ignore[misc]
 
     def _towline_fill_in(self, extra: Optional[Dict[str, Any]]) -> None:
-        held = self.__dict__
+        held = vars(self)
         given = dict(held)
         # In place, and in the order of the fields: whoever asked may hold the dictionary already.
         held.clear()
