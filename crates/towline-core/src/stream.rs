@@ -26,10 +26,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::clocks::{Clocks, Due, Limits, Marks};
+use crate::dialect::repair::repair_text;
 use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, Verdict};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::event::Event;
 use crate::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
+use crate::records::{Likeness, Records};
 use crate::wire::Framer;
 
 /// The state of a stream, for people who watch it.
@@ -130,12 +132,16 @@ pub struct Lifecycle {
     events: VecDeque<Event>,
     stop: Option<Stop>,
     reply: Reply,
+    /// Whether `reply` is collected.
+    keeps_reply: bool,
     /// What `reply` counts against its limit.
     reply_bytes: usize,
     stats: Stats,
     retried: Vec<Error>,
     /// See [`lost`](Lifecycle::lost).
     away: bool,
+    /// The records as they came, where somebody wants them.
+    records: Option<Records>,
 }
 
 impl Lifecycle {
@@ -153,17 +159,43 @@ impl Lifecycle {
             events: VecDeque::new(),
             stop: None,
             reply: Reply::default(),
+            keeps_reply: true,
             reply_bytes: 0,
             stats: Stats::default(),
             retried: Vec::new(),
             away: false,
+            records: None,
         }
+    }
+
+    /// The same stream, collecting no reply and not bounding it: for those who keep the bytes themselves.
+    #[must_use]
+    pub fn without_reply(mut self) -> Self {
+        self.keeps_reply = false;
+        self
+    }
+
+    /// Keeps every record as the server sent it, until it is [taken](Self::take_records).
+    pub fn keep_records(&mut self) {
+        self.records.get_or_insert_default();
+    }
+
+    /// The records that were decoded since they were last taken; none unless they are kept. An error of the server is
+    /// no record.
+    pub fn take_records(&mut self) -> Records {
+        self.records.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How much the records hold that were not taken yet, in bytes.
+    pub fn kept_bytes(&self) -> usize {
+        self.records.as_ref().map_or(0, Records::size_bytes)
     }
 
     /// The same stream, not yet begun, as if it were begun at `now`.
     #[must_use]
     pub fn restarted(&self, now: Instant) -> Self {
-        Self::new(self.dialect, self.clocks, self.limits, now)
+        let next = Self::new(self.dialect, self.clocks, self.limits, now);
+        Self { records: self.records.clone(), keeps_reply: self.keeps_reply, ..next }
     }
 
     /// The same stream from its beginning, for another try after `outcome`, which must be a failure without events.
@@ -172,6 +204,7 @@ impl Lifecycle {
     pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let mut next = Self::new(dialect, self.clocks, self.limits, now);
         next.marks.started = self.marks.started;
+        (next.records, next.keeps_reply) = (self.records.clone(), self.keeps_reply);
         next.retried = outcome.retried;
         next.retried.extend(outcome.ending.error());
         next
@@ -447,12 +480,23 @@ impl Lifecycle {
         if let State::Waiting | State::Streaming = self.state
             && let Some(event) = self.decoder.decode_alike(frame)
         {
+            if let Some(records) = &mut self.records {
+                keep_alike(records, frame, &event);
+            }
             self.count_record();
             self.take_in(&event, frame_bytes);
             self.check_reply_limit();
             return Step::Alike(event);
         }
+        let before = (self.decoder.patterns(), self.decoder.replaced_text);
         let decoded = self.decoder.decode(frame, &mut self.events);
+        if let (Some(records), Ok(Verdict::More | Verdict::Finished(_) | Verdict::Closed(_))) =
+            (&mut self.records, &decoded)
+        {
+            let is_pattern = self.decoder.patterns() != before.0;
+            let was_repaired = self.decoder.replaced_text != before.1;
+            keep(records, frame, &self.events, is_pattern, was_repaired);
+        }
         self.on_decoded(decoded, frame_bytes)
     }
 
@@ -512,6 +556,9 @@ impl Lifecycle {
 
     #[inline]
     fn take_in(&mut self, event: &Event, frame_bytes: usize) {
+        if !self.keeps_reply {
+            return;
+        }
         self.reply.absorb(event);
         self.reply_bytes += match event {
             Event::Text(text) | Event::Thinking(text) => text.len(),
@@ -648,6 +695,33 @@ impl Lifecycle {
             retried: std::mem::take(&mut self.retried),
         })));
     }
+}
+
+#[inline]
+fn keep_alike(records: &mut Records, frame: &[u8], event: &Event) {
+    let (text, likeness) = match event {
+        Event::Text(text) => (text.as_str(), Likeness::Text),
+        Event::Thinking(text) => (text.as_str(), Likeness::Thinking),
+        Event::ToolCall(_) | Event::Image(_) | Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => {
+            ("", Likeness::None)
+        }
+    };
+    records.push(frame, std::iter::once(text), likeness);
+}
+
+fn keep(records: &mut Records, frame: &[u8], events: &VecDeque<Event>, is_pattern: bool, was_repaired: bool) {
+    let repaired = if was_repaired { repair_text(frame) } else { None };
+    let json = repaired.as_ref().map_or(frame, |(text, _)| text.as_bytes());
+    let texts = events.iter().filter_map(|event| match event {
+        Event::Text(text) => Some(text.as_str()),
+        Event::Thinking(_)
+        | Event::ToolCall(_)
+        | Event::Image(_)
+        | Event::Logprobs(_)
+        | Event::Progress(_)
+        | Event::Usage(_) => None,
+    });
+    records.push(json, texts, if is_pattern { Likeness::Pattern } else { Likeness::None });
 }
 
 fn limit_passed(message: String) -> Error {

@@ -51,6 +51,12 @@ impl Client {
         self.stream("/api/create", Dialect::OllamaProgress, &request)
     }
 
+    /// A streamed operation whose request was written by the caller, who asks for a stream in it. Chat is Ollama's here.
+    pub fn operate(&self, operation: Operation, body: bytes::Bytes) -> Stream {
+        let (path, dialect) = operation.at();
+        Stream::new(self.clone(), Call { path, dialect, body: Ok(body), openai: None, attach: None })
+    }
+
     /// Reads a stream that runs, or ran, on the relay that this is a client of. Cancelling it stops it there for
     /// everybody; dropping it does not.
     pub fn attach(&self, id: &str, start: Start) -> Stream {
@@ -76,6 +82,33 @@ impl Client {
 
     fn stream(&self, path: &'static str, dialect: Dialect, request: &impl Serialize) -> Stream {
         Stream::new(self.clone(), Call { path, dialect, body: streamed(request), openai: None, attach: None })
+    }
+}
+
+/// What is answered by a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Operation {
+    /// Goes on with a conversation.
+    Chat,
+    /// Completes a text.
+    Generate,
+    /// Fetches a model from a registry.
+    Pull,
+    /// Sends a model to a registry.
+    Push,
+    /// Makes a model.
+    Create,
+}
+
+impl Operation {
+    fn at(self) -> (&'static str, Dialect) {
+        match self {
+            Self::Chat => ("/api/chat", Dialect::Ollama),
+            Self::Generate => ("/api/generate", Dialect::Ollama),
+            Self::Pull => ("/api/pull", Dialect::OllamaProgress),
+            Self::Push => ("/api/push", Dialect::OllamaProgress),
+            Self::Create => ("/api/create", Dialect::OllamaProgress),
+        }
     }
 }
 
@@ -134,6 +167,16 @@ impl Client {
         body: &(impl Serialize + Sync),
     ) -> Result<T, Error> {
         self.call(Method::Post, path, Some(body)).await
+    }
+
+    /// The answer to a request that the caller wrote, as the server sent it.
+    pub async fn call_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<bytes::Bytes>,
+    ) -> Result<Vec<u8>, Error> {
+        self.exchange_bytes(method, path, body).await
     }
 
     /// The server's version.

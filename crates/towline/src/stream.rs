@@ -16,6 +16,7 @@ use towline_core::error::{Error, ErrorKind};
 use towline_core::event::Event;
 use towline_core::http1::{Headers, Method};
 use towline_core::outcome::{Ending, Outcome, Reply, Stats};
+use towline_core::records::Records;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
 
 use self::relayed::{DEADLINE_PASSED, Relayed};
@@ -135,6 +136,23 @@ impl Stream {
     pub fn with_resume(mut self, resume: Resume) -> Self {
         self.resume = resume;
         self
+    }
+
+    /// The same stream, keeping every record as the server sent it until it is [taken](Self::take_records).
+    pub fn with_records(mut self) -> Self {
+        self.life.keep_records();
+        self
+    }
+
+    /// The records that came since they were last taken, for callers that hand them on in a shape of their own; none
+    /// unless they are [kept](Self::with_records).
+    pub fn take_records(&mut self) -> Records {
+        self.life.take_records()
+    }
+
+    /// How much the records hold that were not taken yet, in bytes.
+    pub fn kept_bytes(&self) -> usize {
+        self.life.kept_bytes()
     }
 
     /// Changes the clocks while the stream runs. They count from where they were started: a total of 30 s is 30 s from

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -49,7 +50,15 @@ impl Client {
         path: &str,
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<Vec<u8>, Error> {
-        let body = body.map(json_body).transpose()?;
+        self.exchange_bytes(method, path, body.map(json_body).transpose()?).await
+    }
+
+    pub(crate) async fn exchange_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Vec<u8>, Error> {
         let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
         let headers = if body.is_some() { &headers[..] } else { &headers[..1] };
         self.exchange(|| {

@@ -9,6 +9,7 @@ use towline::chat::{Conversation, Settings, session as format};
 use towline::engine::OnShutdown;
 use towline::{Api, Clocks, Engine, EngineConfig};
 
+use super::chore::turns;
 use super::complete::{Completer, Known};
 use super::config::{self, Config};
 use super::screen::{Screen, Tone};
@@ -144,13 +145,14 @@ impl Prompt<'_> {
     /// What is said first, and what is found out meanwhile.
     fn greet(&mut self) {
         if self.interactive {
-            let turns = self.chat.turns().len();
+            let count = self.chat.turns().len();
             let mut text = format!("towline {}, {}", env!("CARGO_PKG_VERSION"), self.server.shown());
-            if turns > 0 {
+            if count > 0 {
                 let name = self.session.name().unwrap_or_default();
-                text.push_str(&format!(", {name} with {turns} turns"));
+                text.push_str(&format!(", {name} with {}", turns(count)));
             }
             self.say(Tone::Dim, &format!("{text}; help says what can be typed"));
+            self.show_last_turn();
         }
         self.learn_models();
     }

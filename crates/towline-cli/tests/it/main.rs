@@ -4,8 +4,6 @@
 #![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod bench;
-#[cfg(target_os = "linux")]
-mod demo;
 mod endings;
 mod help;
 mod input;
@@ -13,9 +11,7 @@ mod json;
 mod models;
 mod program;
 #[cfg(unix)]
-mod prompt_plain;
-#[cfg(unix)]
-mod prompt_terminal;
+mod prompt;
 #[cfg(unix)]
 mod pty;
 mod serve;
@@ -23,10 +19,6 @@ mod servers;
 #[cfg(unix)]
 mod signals;
 #[cfg(target_os = "linux")]
-mod term_block;
-#[cfg(target_os = "linux")]
-mod term_keys;
-#[cfg(target_os = "linux")]
-mod term_signals;
+mod term;
 #[cfg(unix)]
 mod terminal;

@@ -16,7 +16,7 @@
 mod ollama;
 mod openai;
 mod relayed;
-mod repair;
+pub(crate) mod repair;
 mod template;
 #[doc(hidden)]
 pub mod testing;
@@ -123,6 +123,11 @@ impl Decoder {
             self.templates.learn(frame, &events[before]);
         }
         Ok(verdict)
+    }
+
+    /// How many records were taken as the pattern of those after them.
+    pub(crate) fn patterns(&self) -> u64 {
+        self.templates.learnt
     }
 
     /// The one event that a frame means, if it means nothing else.

@@ -15,6 +15,7 @@ mod log;
 mod model;
 mod operations;
 mod prefixes;
+mod records;
 mod relayed;
 mod retry;
 mod support;
