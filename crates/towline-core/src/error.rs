@@ -45,6 +45,12 @@ impl Error {
         self
     }
 
+    /// The message without the status that [`from_status`](Self::from_status) puts behind the server's own words.
+    pub fn words(&self) -> &str {
+        let Some(status) = self.status else { return &self.message };
+        self.message.strip_suffix(&format!(" (status {status})")).unwrap_or(&self.message)
+    }
+
     /// What a response with the error status `status` and the body `body` means.
     pub fn from_status(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
         let said = message_in_body(body);

@@ -11,6 +11,7 @@
 //! | [`job`], [`log`] | what a background job is doing, and what it has received |
 //! | [`retry`] | when a request may be sent again |
 //! | [`clocks`] | deadlines and limits |
+//! | [`records`] | the records of a stream as the server sent them |
 //! | [`event`], [`outcome`], [`error`] | what a stream yields, how it ended, what went wrong |
 //!
 //! No runtime, socket, clock, environment, file or thread: time comes in as a parameter, and every property is tested
@@ -29,6 +30,7 @@ pub mod job;
 mod json;
 pub mod log;
 pub mod outcome;
+pub mod records;
 pub mod retry;
 pub mod stream;
 pub mod wire;

@@ -26,10 +26,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::clocks::{Clocks, Due, Limits, Marks};
-use crate::dialect::{Decoder, Dialect, NotARecord, Verdict};
+use crate::dialect::repair::repair_text;
+use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, Verdict};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::event::Event;
 use crate::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
+use crate::records::{Likeness, Records};
 use crate::wire::Framer;
 
 /// The state of a stream, for people who watch it.
@@ -130,10 +132,16 @@ pub struct Lifecycle {
     events: VecDeque<Event>,
     stop: Option<Stop>,
     reply: Reply,
+    /// Whether `reply` is collected.
+    keeps_reply: bool,
     /// What `reply` counts against its limit.
     reply_bytes: usize,
     stats: Stats,
     retried: Vec<Error>,
+    /// See [`lost`](Lifecycle::lost).
+    away: bool,
+    /// The records as they came, where somebody wants them.
+    records: Option<Records>,
 }
 
 impl Lifecycle {
@@ -151,16 +159,43 @@ impl Lifecycle {
             events: VecDeque::new(),
             stop: None,
             reply: Reply::default(),
+            keeps_reply: true,
             reply_bytes: 0,
             stats: Stats::default(),
             retried: Vec::new(),
+            away: false,
+            records: None,
         }
+    }
+
+    /// The same stream, collecting no reply and not bounding it: for those who keep the bytes themselves.
+    #[must_use]
+    pub fn without_reply(mut self) -> Self {
+        self.keeps_reply = false;
+        self
+    }
+
+    /// Keeps every record as the server sent it, until it is [taken](Self::take_records).
+    pub fn keep_records(&mut self) {
+        self.records.get_or_insert_default();
+    }
+
+    /// The records that were decoded since they were last taken; none unless they are kept. An error of the server is
+    /// no record.
+    pub fn take_records(&mut self) -> Records {
+        self.records.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// How much the records hold that were not taken yet, in bytes.
+    pub fn kept_bytes(&self) -> usize {
+        self.records.as_ref().map_or(0, Records::size_bytes)
     }
 
     /// The same stream, not yet begun, as if it were begun at `now`.
     #[must_use]
     pub fn restarted(&self, now: Instant) -> Self {
-        Self::new(self.dialect, self.clocks, self.limits, now)
+        let next = Self::new(self.dialect, self.clocks, self.limits, now);
+        Self { records: self.records.clone(), keeps_reply: self.keeps_reply, ..next }
     }
 
     /// The same stream from its beginning, for another try after `outcome`, which must be a failure without events.
@@ -169,6 +204,7 @@ impl Lifecycle {
     pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let mut next = Self::new(dialect, self.clocks, self.limits, now);
         next.marks.started = self.marks.started;
+        (next.records, next.keeps_reply) = (self.records.clone(), self.keeps_reply);
         next.retried = outcome.retried;
         next.retried.extend(outcome.ending.error());
         next
@@ -280,6 +316,28 @@ impl Lifecycle {
         self.marks = Marks { started: self.marks.started, ..Marks::at(now) };
     }
 
+    /// The way to the server is gone, and the stream is there still: only its total clock runs until
+    /// [`regained`](Self::regained).
+    pub fn lost(&mut self, now: Instant) {
+        self.now = now;
+        self.away = true;
+    }
+
+    /// The stream is read on at the byte where it was [`lost`](Self::lost).
+    pub fn regained(&mut self, now: Instant) {
+        if std::mem::take(&mut self.away) {
+            self.stats.reconnects += 1;
+            self.unpaused(now);
+        }
+    }
+
+    /// The dialect turned out to be this one. Only before the response.
+    pub fn set_dialect(&mut self, dialect: Dialect) {
+        if matches!(self.state, State::Connecting | State::Opening) {
+            (self.dialect, self.decoder) = (dialect, Decoder::new(dialect));
+        }
+    }
+
     /// Time has passed.
     pub fn tick(&mut self, now: Instant) {
         self.now = now;
@@ -301,6 +359,11 @@ impl Lifecycle {
     /// When [`tick`](Self::tick) must be called next. It moves with every call that takes the time.
     pub fn deadline(&self) -> Option<Instant> {
         self.due().map(|due| due.at)
+    }
+
+    /// When the total clock runs out.
+    pub fn total_deadline(&self) -> Option<Instant> {
+        self.clocks.total_due(&self.marks).map(|due| due.at)
     }
 
     /// Where the stream stands.
@@ -381,7 +444,7 @@ impl Lifecycle {
             }
             State::Ended(_) => return None,
         };
-        Due::earlier(own, total)
+        Due::earlier(own.filter(|_| !self.away), total)
     }
 
     fn reads_body(&self) -> bool {
@@ -417,12 +480,23 @@ impl Lifecycle {
         if let State::Waiting | State::Streaming = self.state
             && let Some(event) = self.decoder.decode_alike(frame)
         {
+            if let Some(records) = &mut self.records {
+                keep_alike(records, frame, &event);
+            }
             self.count_record();
             self.take_in(&event, frame_bytes);
             self.check_reply_limit();
             return Step::Alike(event);
         }
+        let before = (self.decoder.patterns(), self.decoder.replaced_text);
         let decoded = self.decoder.decode(frame, &mut self.events);
+        if let (Some(records), Ok(Verdict::More | Verdict::Finished(_) | Verdict::Closed(_))) =
+            (&mut self.records, &decoded)
+        {
+            let is_pattern = self.decoder.patterns() != before.0;
+            let was_repaired = self.decoder.replaced_text != before.1;
+            keep(records, frame, &self.events, is_pattern, was_repaired);
+        }
         self.on_decoded(decoded, frame_bytes)
     }
 
@@ -440,6 +514,10 @@ impl Lifecycle {
             Ok(Verdict::Failed(error)) => {
                 self.on_record(frame_bytes);
                 self.on_corrupt(error);
+            }
+            Ok(Verdict::Relayed(how, error)) => {
+                self.on_record(frame_bytes);
+                self.on_relayed(how, error);
             }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
                 self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
@@ -478,6 +556,9 @@ impl Lifecycle {
 
     #[inline]
     fn take_in(&mut self, event: &Event, frame_bytes: usize) {
+        if !self.keeps_reply {
+            return;
+        }
         self.reply.absorb(event);
         self.reply_bytes += match event {
             Event::Text(text) | Event::Thinking(text) => text.len(),
@@ -527,6 +608,24 @@ impl Lifecycle {
             // The same record had already ended it.
             State::Ended(_) => {}
         }
+    }
+
+    /// A relay says how its job ended. An answer that was complete before is that.
+    fn on_relayed(&mut self, how: Relayed, error: Error) {
+        if matches!(self.state, State::Finishing { .. } | State::Ended(_)) {
+            return self.on_corrupt(error);
+        }
+        let ran = self.now.saturating_duration_since(self.marks.started);
+        self.end(match how {
+            Relayed::Truncated => Ending::Truncated(error),
+            Relayed::Cancelled => Ending::Cancelled { reason: error.message, may_have_had_effect: true },
+            Relayed::TimedOut => Ending::TimedOut {
+                clock: Clock::Total,
+                limit: self.clocks.total.unwrap_or(ran),
+                may_have_had_effect: true,
+            },
+            Relayed::Failed => Ending::Failed(error),
+        });
     }
 
     /// Applies what stopped the stream, now that everything received is decoded.
@@ -596,6 +695,33 @@ impl Lifecycle {
             retried: std::mem::take(&mut self.retried),
         })));
     }
+}
+
+#[inline]
+fn keep_alike(records: &mut Records, frame: &[u8], event: &Event) {
+    let (text, likeness) = match event {
+        Event::Text(text) => (text.as_str(), Likeness::Text),
+        Event::Thinking(text) => (text.as_str(), Likeness::Thinking),
+        Event::ToolCall(_) | Event::Image(_) | Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => {
+            ("", Likeness::None)
+        }
+    };
+    records.push(frame, std::iter::once(text), likeness);
+}
+
+fn keep(records: &mut Records, frame: &[u8], events: &VecDeque<Event>, is_pattern: bool, was_repaired: bool) {
+    let repaired = if was_repaired { repair_text(frame) } else { None };
+    let json = repaired.as_ref().map_or(frame, |(text, _)| text.as_bytes());
+    let texts = events.iter().filter_map(|event| match event {
+        Event::Text(text) => Some(text.as_str()),
+        Event::Thinking(_)
+        | Event::ToolCall(_)
+        | Event::Image(_)
+        | Event::Logprobs(_)
+        | Event::Progress(_)
+        | Event::Usage(_) => None,
+    });
+    records.push(json, texts, if is_pattern { Likeness::Pattern } else { Likeness::None });
 }
 
 fn limit_passed(message: String) -> Error {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, ReadBuf};
@@ -38,9 +39,9 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: &(impl Serialize + Sync),
+        body: Option<&(impl Serialize + Sync)>,
     ) -> Result<(), Error> {
-        self.exchange_json(method, path, Some(body)).await.map(drop)
+        self.exchange_json(method, path, body).await.map(drop)
     }
 
     async fn exchange_json(
@@ -49,7 +50,15 @@ impl Client {
         path: &str,
         body: Option<&(impl Serialize + Sync)>,
     ) -> Result<Vec<u8>, Error> {
-        let body = body.map(json_body).transpose()?;
+        self.exchange_bytes(method, path, body.map(json_body).transpose()?).await
+    }
+
+    pub(crate) async fn exchange_bytes(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Bytes>,
+    ) -> Result<Vec<u8>, Error> {
         let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
         let headers = if body.is_some() { &headers[..] } else { &headers[..1] };
         self.exchange(|| {
@@ -122,7 +131,7 @@ impl Client {
     }
 
     /// An error response is read to its end, its limit or its clock, whichever comes first.
-    async fn read_error_body(&self, body: &mut ResponseBody) -> Vec<u8> {
+    pub(crate) async fn read_error_body(&self, body: &mut ResponseBody) -> Vec<u8> {
         let limits = self.config().limits;
         let mut bytes = Vec::new();
         let reading = async {

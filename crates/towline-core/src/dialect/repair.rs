@@ -1,7 +1,7 @@
 //! Makes a record's text valid without losing any other part of it.
 
 /// Replaces invalid UTF-8, and escapes of lone UTF-16 surrogates, by U+FFFD. `None` when there was nothing to replace.
-pub(super) fn repair_text(frame: &[u8]) -> Option<(String, u64)> {
+pub(crate) fn repair_text(frame: &[u8]) -> Option<(String, u64)> {
     let mut text = String::with_capacity(frame.len());
     let mut replaced = 0;
     for chunk in frame.utf8_chunks() {

@@ -24,11 +24,13 @@ pub(super) struct Templates {
     dialect: Dialect,
     current: Option<Template>,
     useless: u32,
+    /// How many templates there were.
+    pub(super) learnt: u64,
 }
 
 impl Templates {
     pub(super) fn new(dialect: Dialect) -> Self {
-        Self { dialect, current: None, useless: 0 }
+        Self { dialect, current: None, useless: 0, learnt: 0 }
     }
 
     /// The event of a frame that is like the last one and has text.
@@ -57,6 +59,7 @@ impl Templates {
             agrees && Decoder::event_of(self.dialect, &other) == Some(template.kind.event(text))
         });
         self.current = learnt.map(|(template, _)| template);
+        self.learnt += u64::from(self.current.is_some());
     }
 }
 

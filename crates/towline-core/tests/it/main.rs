@@ -15,6 +15,8 @@ mod log;
 mod model;
 mod operations;
 mod prefixes;
+mod records;
+mod relayed;
 mod retry;
 mod support;
 mod template;

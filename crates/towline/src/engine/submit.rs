@@ -11,9 +11,11 @@ use towline_core::event::Event;
 use towline_core::outcome::Ending;
 
 use super::cell::{Birth, Cell, plain_outcome};
+use super::external::{External, ExternalTask, Order};
 use super::task::{FutureTask, StreamTask};
 use super::{Engine, Group, Job, Shared, Task};
 use crate::client::Client;
+use crate::relay::Start;
 use crate::stream::Stream;
 
 /// What a job can be told when it is submitted. Build it with `..JobOptions::default()`.
@@ -70,6 +72,12 @@ impl Prepared {
     pub fn create(client: &Client, request: CreateRequest) -> Self {
         let (client, model) = (client.clone(), request.model.clone());
         Self::new(&client.clone(), &model, move || client.create(request.clone()))
+    }
+
+    /// A stream that a relay runs or has run, to be read from `start` on. A job of it controls the relay's.
+    pub fn attach(client: &Client, id: &str, start: Start) -> Self {
+        let (client, id) = (client.clone(), id.to_owned());
+        Self::new(&client.clone(), &id.clone(), move || client.attach(&id, start))
     }
 
     /// The same with every stream changed, for example by [`Stream::with_clocks`].
@@ -138,6 +146,25 @@ impl Engine {
     ) -> Task<T> {
         let name = options.name.as_deref().unwrap_or("task").into();
         self.spawn_task(name, options, true, make)
+    }
+
+    /// Makes a job of work that is done elsewhere: on another event loop, on a thread, in another language. `tell` passes
+    /// the job's orders on; it is called on the engine's threads, so it must neither block nor panic. The work says by
+    /// the [`External`] that it has begun and how it ended. Until it does the job has not ended, also when it was
+    /// cancelled or its deadline has passed: it is *cancelling*.
+    pub fn spawn_external(
+        &self,
+        options: JobOptions,
+        tell: impl FnMut(Order) + Send + 'static,
+    ) -> (Job, External) {
+        let shared = self.shared();
+        let name = options.name.as_deref().unwrap_or("task").into();
+        let cell = Arc::new(Cell::new(birth(shared, options, name, None)));
+        let (task, external) = ExternalTask::new(&cell, tell);
+        if admit(shared, &cell) {
+            start(shared, task);
+        }
+        (Job::of(cell), external)
     }
 
     fn spawn_task<T: Send + 'static, F: Future<Output = T> + Send + 'static>(

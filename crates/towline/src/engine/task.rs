@@ -57,14 +57,14 @@ fn poll_inside<T>(poll: impl FnOnce() -> T) -> Result<T, Error> {
 
 /// The timer of a job's movable deadline.
 #[derive(Default)]
-struct DeadlineTimer {
+pub(super) struct DeadlineTimer {
     sleep: Option<Pin<Box<Sleep>>>,
     armed: Option<Instant>,
 }
 
 impl DeadlineTimer {
     /// Whether `deadline` has passed; if not, the task is woken when it does.
-    fn passed(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
+    pub(super) fn passed(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
         let Some(deadline) = deadline else {
             *self = Self::default();
             return false;
@@ -87,7 +87,7 @@ impl DeadlineTimer {
 }
 
 /// How long a job had: what its deadline is called in the outcome.
-fn limit_of(cell: &Cell, orders: &Orders) -> Duration {
+pub(super) fn limit_of(cell: &Cell, orders: &Orders) -> Duration {
     orders.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(cell.created))
 }
 
@@ -98,6 +98,8 @@ pub(super) struct StreamTask {
     timer: DeadlineTimer,
     stage: Stage,
     events: Vec<Event>,
+    /// The cell knows what the relay calls the stream.
+    named: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -109,14 +111,25 @@ enum Stage {
 
 impl StreamTask {
     pub(super) fn new(cell: Arc<Cell>, stream: Stream) -> Self {
-        Self { cell, stream, timer: DeadlineTimer::default(), stage: Stage::Queued, events: Vec::new() }
+        Self {
+            cell,
+            stream,
+            timer: DeadlineTimer::default(),
+            stage: Stage::Queued,
+            events: Vec::new(),
+            named: false,
+        }
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let orders = self.cell.orders(cx);
+        if orders.detach {
+            self.cut(detached(self.stream.relay_id()));
+            return Poll::Ready(());
+        }
         if self.obey(&orders, cx) {
             let read = self.read(cx);
-            if read.is_pending() {
+            if read.is_pending() && !self.stream.is_confirming() {
                 // It had more to give than fits one turn, or was about to try again after a failure of its own.
                 cx.waker().wake_by_ref();
             }
@@ -129,11 +142,14 @@ impl StreamTask {
             self.cell.begin(JobState::Connecting);
             self.stage = Stage::Reading;
         }
-        if orders.paused {
+        self.stream.deadline_at_relay(orders.deadline);
+        if orders.paused || orders.full {
             self.stage = Stage::Paused;
+            self.stream.pause_at_relay(orders.paused);
             return Poll::Pending;
         }
         if self.stage == Stage::Paused {
+            self.stream.pause_at_relay(false);
             self.stream.unpaused();
             self.stage = Stage::Reading;
         }
@@ -180,6 +196,12 @@ impl StreamTask {
     }
 
     fn report(&mut self) {
+        if !self.named
+            && let Some(id) = self.stream.relay_id()
+        {
+            self.cell.relayed(id);
+            self.named = true;
+        }
         self.cell.report(self.stream.phase(), *self.stream.stats(), &mut self.events);
         if self.events.capacity() > IDLE_EVENTS {
             self.events = Vec::new();
@@ -273,7 +295,7 @@ impl<F: Future> FutureTask<F> {
                 None => Ending::TimedOut { clock: Clock::Total, limit, may_have_had_effect: *this.begun },
             });
         }
-        if !orders.admitted || (orders.paused && orders.cancel.is_none()) {
+        if !orders.admitted || ((orders.paused || orders.full) && orders.cancel.is_none()) {
             return Poll::Pending;
         }
         if !*this.begun {
@@ -318,8 +340,14 @@ impl<F: Future> Future for FutureTask<F> {
     }
 }
 
+/// How a job ends whose stream is left to its relay.
+fn detached(id: Option<&str>) -> Ending {
+    let reason = format!("detached; it runs on at the relay as {}", id.unwrap_or_default());
+    Ending::Cancelled { reason, may_have_had_effect: true }
+}
+
 /// How a task ends that is dropped before its end.
-fn engine_ended() -> Ending {
+pub(super) fn engine_ended() -> Ending {
     Ending::Cancelled { reason: "the engine was shut down".to_owned(), may_have_had_effect: true }
 }
 

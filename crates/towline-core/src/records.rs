@@ -1,0 +1,89 @@
+//! The records of a stream as the server sent them, for callers that hand them on in a shape of their own.
+
+/// What a record is to the ones around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Likeness {
+    /// A record on its own.
+    None,
+    /// The alike ones after it differ from it in their text and their timestamp only, until the next pattern.
+    Pattern,
+    /// Like the last pattern but for its timestamp and a piece of the answer.
+    Text,
+    /// Like the last pattern but for its timestamp and a piece of the model's reasoning.
+    Thinking,
+}
+
+/// One record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// The record: a JSON object, in valid UTF-8. Where the server's text was not valid, U+FFFD stands in.
+    pub json: &'a [u8],
+    /// The piece of the answer in it; of the reasoning, where the likeness is [`Likeness::Thinking`]. Often empty.
+    pub text: &'a str,
+    /// What it is to the ones around it.
+    pub likeness: Likeness,
+}
+
+/// Records in the order they came, packed: three allocations however many there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Records {
+    json: Vec<u8>,
+    texts: String,
+    marks: Vec<Mark>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    json_end: usize,
+    text_end: usize,
+    likeness: Likeness,
+}
+
+impl Records {
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.marks.is_empty()
+    }
+
+    /// How much they hold, in bytes.
+    pub fn size_bytes(&self) -> usize {
+        self.json.len() + self.texts.len()
+    }
+
+    /// The record at `index`, counted from 0.
+    #[inline]
+    pub fn get(&self, index: usize) -> Option<Record<'_>> {
+        let mark = self.marks.get(index)?;
+        let before = index.checked_sub(1).map(|before| &self.marks[before]);
+        let (json_start, text_start) = before.map_or((0, 0), |before| (before.json_end, before.text_end));
+        Some(Record {
+            json: &self.json[json_start..mark.json_end],
+            text: &self.texts[text_start..mark.text_end],
+            likeness: mark.likeness,
+        })
+    }
+
+    /// Adds the records of `later` behind these.
+    pub fn append(&mut self, later: &Records) {
+        let (json, texts) = (self.json.len(), self.texts.len());
+        self.json.extend_from_slice(&later.json);
+        self.texts.push_str(&later.texts);
+        self.marks.extend(later.marks.iter().map(|mark| Mark {
+            json_end: json + mark.json_end,
+            text_end: texts + mark.text_end,
+            likeness: mark.likeness,
+        }));
+    }
+
+    #[inline]
+    pub(crate) fn push<'a>(&mut self, json: &[u8], texts: impl Iterator<Item = &'a str>, likeness: Likeness) {
+        self.json.extend_from_slice(json);
+        self.texts.extend(texts);
+        self.marks.push(Mark { json_end: self.json.len(), text_end: self.texts.len(), likeness });
+    }
+}

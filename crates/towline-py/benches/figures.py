@@ -1,0 +1,132 @@
+"""Prints the figures of docs/benchmarks.md for Python: this package beside ollama-python, same server, same run.
+
+    cargo build --release -p towline-testkit --bin fakemodel
+    target/venv/bin/python crates/towline-py/benches/figures.py [target/release/fakemodel]
+
+Both packages must be installed in the Python that runs it; ours as a release build. Every figure is CPU time of a
+process of its own, so that it holds on a busy machine; the two take turns, and the median of the rounds counts.
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+ROUNDS = 5
+
+PRELUDE = """
+import asyncio, json, sys, time, {package} as package
+host = {host!r}
+options = {options}
+messages = [{{"role": "user", "content": "x"}}]
+def measure(work, count):
+    before = time.process_time()
+    assert work() == count, "records are missing"
+    print(json.dumps((time.process_time() - before) / count))
+"""
+
+ITERATE = """
+client = package.Client(host)
+def records(n):
+    count = 0
+    for record in client.chat(f"flat:{n}", messages, stream=True):
+        len(record.message.content)
+        count += 1
+    return count
+records(100)
+measure(lambda: records(RECORDS), RECORDS + 1)
+"""
+
+TEXTS = """
+client = package.Client(host)
+records = lambda n: sum(1 for text in client.chat(f"flat:{n}", messages, stream=True).texts())
+records(100)
+measure(lambda: records(RECORDS), RECORDS)
+"""
+
+ASYNC = """
+client = package.AsyncClient(host)
+async def records(n):
+    count = 0
+    async for record in await client.chat(f"flat:{n}", messages, stream=True):
+        len(record.message.content)
+        count += 1
+    return count
+measure(lambda: asyncio.run(records(RECORDS)), RECORDS + 1)
+"""
+
+MANY = """
+client = package.AsyncClient(host, **options)
+async def one():
+    count = 0
+    async for record in await client.chat("paced:5:50", messages, stream=True):
+        len(record.message.content)
+        count += 1
+    return count
+async def all():
+    return sum(await asyncio.gather(*[one() for _ in range(1000)]))
+measure(lambda: asyncio.run(all()), 51000)
+"""
+
+IMPORT = """
+import time
+before = time.process_time()
+import {package}
+print(time.process_time() - before)
+"""
+
+IMPORT_NAMES = """
+import time
+before = time.process_time()
+from {package} import Client, chat
+print(time.process_time() - before)
+"""
+
+OPTIONS = {
+    "towline": "{}",
+    # As it comes it opens 100 connections and lets the other streams wait.
+    "ollama": "{'limits': __import__('httpx').Limits(max_connections=None)}",
+}
+
+
+def seconds(package, host, body, records=0):
+    script = body
+    if body not in (IMPORT, IMPORT_NAMES):
+        script = PRELUDE + body.replace("{", "{{").replace("}", "}}").replace("RECORDS", str(records))
+    script = script.format(package=package, host=host, options=OPTIONS[package])
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return json.loads(done.stdout)
+
+
+def row(what, unit, host, ours, theirs, records=(0, 0), rounds=ROUNDS):
+    both = [], []
+    for _ in range(rounds):
+        both[0].append(seconds("towline", host, ours, records[0]) * unit)
+        both[1].append(seconds("ollama", host, theirs, records[1]) * unit)
+    mine, other = map(statistics.median, both)
+    print(f"| {what} | {mine:,.2f} | {other:,.2f} | 1/{other / mine:.1f} |", flush=True)
+
+
+def main():
+    program = Path(sys.argv[1]) if len(sys.argv) > 1 else REPOSITORY / "target/release/fakemodel"
+    server = subprocess.Popen(
+        [program, "--paced", "--until-stdin-closes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    host = server.stdout.readline().split()[-1]
+    print("| what | towline | ollama-python | ratio |\n|---|---|---|---|")
+    row("CPU µs a record, `for` over `chat`, text read", 1e6, host, ITERATE, ITERATE, (300_000, 20_000))
+    row("CPU µs a record, text only (`.texts()`)", 1e6, host, TEXTS, ITERATE, (300_000, 20_000))
+    row("CPU µs a record, `async for` over `chat`", 1e6, host, ASYNC, ASYNC, (200_000, 20_000))
+    row("CPU µs a record, 1,000 streams at 5 a second", 1e6, host, MANY, MANY, rounds=1)
+    row("import of the package, CPU ms", 1e3, host, IMPORT, IMPORT)
+    row("`from … import Client, chat`, CPU ms", 1e3, host, IMPORT_NAMES, IMPORT_NAMES)
+    server.stdin.close()
+    server.wait()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""A streamed answer for asyncio."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+from ._loop import hub
+from ._towline import Stream
+
+T = TypeVar("T")
+
+
+class AsyncStream(Generic[T]):
+    """One streamed answer. Nothing is sent before it is first read; dropping it closes its connection."""
+
+    def __init__(self, stream: "Stream[T]"):
+        self._stream = stream
+        self._closed = False
+        self._waits = False
+
+    def __aiter__(self) -> "AsyncStream[T]":
+        return self
+
+    async def __anext__(self) -> T:
+        if self._closed:
+            raise StopAsyncIteration
+        if self._waits:
+            raise RuntimeError("this stream is being read by another task")
+        try:
+            record = self._stream.ready()
+            if record is None:
+                waiting = hub()
+                waiting.add(self)
+                self._waits = True
+                try:
+                    record = await waiting.wait(self._stream.poll)
+                finally:
+                    self._waits = False
+            return record
+        except BaseException:
+            # Whether its end, its failure or a task that was cancelled: as with an asynchronous generator, it is over.
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Stops the answer, from any thread: its connection is closed now."""
+        self._closed = True
+        self._stream.close()
+
+    def cancel(self) -> None:
+        """Stops the answer, from any thread. What came before is still yielded; then `CancelledError` is raised."""
+        self._stream.cancel()
+
+    async def aclose(self) -> None:
+        """As `close`."""
+        self.close()
+
+    async def __aenter__(self) -> "AsyncStream[T]":
+        return self
+
+    async def __aexit__(self, *_exception: Any) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._stream).replace("Stream", "AsyncStream", 1)

@@ -1,0 +1,135 @@
+"""Requests through an ``httpx`` client, for callers who bring one or use options that only httpx has."""
+
+from __future__ import annotations
+
+import json as json_module
+from typing import Any, AsyncIterator, Iterator
+
+from ._errors import CONNECTION_ERROR_MESSAGE, ConnectError, ResponseError, TruncatedError, response_error, warn_of_unmarked_end
+
+# What `Transport` takes; with any other option the client is httpx's.
+OWN_OPTIONS = frozenset(
+    ("follow_redirects", "timeout", "headers", "verify", "proxy", "trust_env", "http2")
+)
+
+
+def client(kind: str, host: Any, options: Any) -> Any:
+    """An httpx client with the headers and the address that one of this package would have."""
+    try:
+        import httpx
+    except ImportError:
+        unknown = ", ".join(sorted(set(options) - OWN_OPTIONS))
+        raise TypeError(f"the options {unknown} are httpx's, which is not installed: pip install httpx") from None
+    from ._transport import Transport
+
+    own = Transport(host, headers=options.get("headers"))
+    rest = {name: value for name, value in options.items() if name != "headers"}
+    rest.setdefault("follow_redirects", True)
+    rest.setdefault("timeout", None)
+    return getattr(httpx, kind)(base_url=own.base_url, headers=dict(own.headers), **rest)
+
+
+def key(client: Any) -> Any:
+    """What authorises the client's requests."""
+    return client.headers.get("authorization")
+
+
+def json(content: Any) -> Any:
+    """How httpx is told of a body."""
+    return {} if content is None else {"json": content}
+
+
+def is_complete(record: Any) -> bool:
+    """Whether a record is the last one of its stream."""
+    return record.get("done") is True or record.get("status") == "success"
+
+
+def check(response: Any) -> Any:
+    if response.status_code >= 300:
+        raise response_error(response.text, response.status_code)
+    return response
+
+
+def refused(error: Exception) -> Exception:
+    import httpx
+
+    if isinstance(error, httpx.ConnectError):
+        return ConnectError(CONNECTION_ERROR_MESSAGE)
+    return error
+
+
+def request(client: Any, method: str, url: str, **how: Any) -> Any:
+    import httpx
+
+    try:
+        return check(client.request(method, url, **how))
+    except httpx.TransportError as error:
+        raise refused(error) from None
+
+
+async def request_async(client: Any, method: str, url: str, **how: Any) -> Any:
+    import httpx
+
+    try:
+        return check(await client.request(method, url, **how))
+    except httpx.TransportError as error:
+        raise refused(error) from None
+
+
+class _Lines:
+    """Records from the bytes of a body: split at line feeds only."""
+
+    def __init__(self, cls: Any):
+        self.cls, self.rest, self.text = cls, b"", ""
+        # A server that never says `done` has no terminal record that could be missing.
+        self.complete, self.marks_its_end = False, False
+
+    def feed(self, piece: bytes) -> Iterator[Any]:
+        *lines, self.rest = (self.rest + piece).split(b"\n")
+        for line in lines:
+            yield from self.line(line)
+
+    def line(self, line: bytes) -> Iterator[Any]:
+        if not line.strip():
+            return
+        record = json_module.loads(line)
+        if record.get("error"):
+            raise ResponseError(record["error"])
+        self.marks_its_end = self.marks_its_end or "done" in record or "status" in record
+        self.complete = self.complete or is_complete(record)
+        self.text += record.get("response") or (record.get("message") or {}).get("content") or ""
+        yield self.cls(**record)
+
+    def end(self) -> Iterator[Any]:
+        if self.rest.strip():
+            yield from self.line(self.rest)
+        if self.text and not self.marks_its_end:
+            warn_of_unmarked_end()
+        elif not self.complete:
+            error = TruncatedError("the answer is not whole: the response ended before its terminal record")
+            error.kind, error.text = "truncated", self.text
+            raise error
+
+
+def stream(client: Any, cls: Any, method: str, url: str, json: Any) -> Iterator[Any]:
+    with client.stream(method, url, json=json) as response:
+        if response.status_code >= 300:
+            response.read()
+            check(response)
+        lines = _Lines(cls)
+        for piece in response.iter_bytes():
+            yield from lines.feed(piece)
+        yield from lines.end()
+
+
+async def stream_async(client: Any, cls: Any, method: str, url: str, json: Any) -> AsyncIterator[Any]:
+    async with client.stream(method, url, json=json) as response:
+        if response.status_code >= 300:
+            await response.aread()
+            check(response)
+        lines = _Lines(cls)
+        async for piece in response.aiter_bytes():
+            for record in lines.feed(piece):
+                yield record
+        for record in lines.end():
+            yield record

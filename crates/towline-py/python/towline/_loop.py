@@ -1,0 +1,73 @@
+"""Waiting in an asyncio event loop for what the native half does on its own thread: by one descriptor, no polling."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from typing import Any, AsyncIterator, Callable, Dict, Optional, TypeVar
+from weakref import WeakKeyDictionary, WeakSet
+
+from ._towline import Hub
+
+T = TypeVar("T")
+
+
+class LoopHub:
+    """What one event loop waits for."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop):
+        self._hub = Hub()
+        self._waiters: Dict[int, "asyncio.Future[None]"] = {}
+        self._tokens = itertools.count(1)
+        self._streams: "WeakSet[Any]" = WeakSet()
+        self._guard: Optional[AsyncIterator[None]] = None
+        loop.add_reader(self._hub.fileno(), self._wake)
+
+    def add(self, stream: Any) -> None:
+        """Closes ``stream`` when the loop is shut down."""
+        self._streams.add(stream)
+
+    async def wait(self, poll: Callable[[Hub, int], Optional[T]]) -> T:
+        """Waits until ``poll`` has something."""
+        if self._guard is None:
+            self._guard = self._until_shutdown(asyncio.get_running_loop())
+            await self._guard.__anext__()
+        token = next(self._tokens)
+        while True:
+            found = poll(self._hub, token)
+            if found is not None:
+                return found
+            future = self._waiters[token] = asyncio.get_running_loop().create_future()
+            try:
+                await future
+            finally:
+                del self._waiters[token]
+
+    def _wake(self) -> None:
+        for token in self._hub.drain():
+            future = self._waiters.get(token)
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    async def _until_shutdown(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[None]:
+        """A loop that is shut down closes its asynchronous generators, and by this one the streams left open."""
+        try:
+            yield
+        finally:
+            for stream in list(self._streams):
+                stream.close()
+            loop.remove_reader(self._hub.fileno())
+            if _hubs.get(loop) is self:
+                del _hubs[loop]
+
+
+_hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, LoopHub]" = WeakKeyDictionary()
+
+
+def hub() -> LoopHub:
+    """The running event loop's."""
+    loop = asyncio.get_running_loop()
+    found = _hubs.get(loop)
+    if found is None:
+        found = _hubs[loop] = LoopHub(loop)
+    return found

@@ -1,0 +1,94 @@
+"""The requests and responses of ``systemone``: questions about a state, answered with probabilities."""
+
+from typing import Any, Dict, List, Optional, Union
+
+from pydantic import Field
+from typing_extensions import Annotated, Literal
+
+from ._model import Answer, Model
+from ._types import KeepAlive
+
+SystemOneContent = Union[str, Dict[str, Any], List[Any]]
+
+
+class SystemOneChoiceQuestion(Model):
+    """One of several; a criterion without words stands for itself."""
+
+    type: Literal["choice"] = "choice"
+    instructions: SystemOneContent
+    criteria: Dict[str, Optional[str]]
+
+
+class SystemOneNoulQuestion(Model):
+    """True or false."""
+
+    type: Literal["noul"] = "noul"
+    instructions: SystemOneContent
+    criteria: Optional[Dict[Literal["false", "true"], str]] = None
+
+
+class SystemOneScoreQuestion(Model):
+    """A place on a scale, lowest first."""
+
+    type: Literal["score"] = "score"
+    instructions: SystemOneContent
+    criteria: List[str]
+
+
+SystemOneQuestion = Annotated[
+    Union[SystemOneChoiceQuestion, SystemOneNoulQuestion, SystemOneScoreQuestion], Field(discriminator="type")
+]
+
+
+class SystemOneRequest(Model):
+    model: str
+    state: SystemOneContent
+    questions: Dict[str, SystemOneQuestion]
+    keep_alive: Optional[KeepAlive] = None
+
+
+class SystemOneNoulAnswer(Answer):
+    type: Literal["noul"]
+    noul: float
+
+
+class SystemOneChoiceAnswer(Answer):
+    type: Literal["choice"]
+    choice: str
+    probabilities: Dict[str, float]
+    confidence: float
+
+
+class SystemOneScoreAnswer(Answer):
+    type: Literal["score"]
+    score: float
+    legend: Dict[str, str]
+    probabilities: Dict[str, float]
+    confidence: float
+
+
+SystemOneAnswer = Annotated[
+    Union[SystemOneNoulAnswer, SystemOneChoiceAnswer, SystemOneScoreAnswer], Field(discriminator="type")
+]
+
+
+class SystemOneUsage(Answer):
+    input_tokens: int
+    output_tokens: int
+
+
+class SystemOneResponse(Answer):
+    model: str
+    answers: Dict[str, SystemOneAnswer]
+    usage: SystemOneUsage
+
+
+def systemone_json(fields: Dict[str, Any]) -> Dict[str, Any]:
+    """The request's body. What is left out is not sent; a null inside the state or a criterion is."""
+    request = SystemOneRequest(**fields).model_dump()
+    if request["keep_alive"] is None:
+        del request["keep_alive"]
+    for question in request["questions"].values():
+        if question["criteria"] is None:
+            del question["criteria"]
+    return request

@@ -1,0 +1,201 @@
+"""What a client knows about its server: address, headers, keys, clocks, and the native half made of them."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
+
+from ._towline import NativeClient, __version__
+
+# The clocks in seconds, in the order connect, first record, between records. A cold model of 70 billion parameters
+# fits into them.
+DEFAULT_CLOCKS: Tuple[Optional[float], Optional[float], Optional[float]] = (10.0, 1200.0, 300.0)
+
+# The API that is spoken, under the name that servers know it by.
+_SPEAKS = "ollama-python/0.6.3"
+
+WEB = "https://ollama.com"
+
+
+class _Default:
+    def __repr__(self) -> str:
+        return "<towline's clocks>"
+
+
+DEFAULT = _Default()
+
+
+class Headers(Mapping[str, str]):
+    """Headers by name in any case. Values do not show in a ``repr``: they may be secrets."""
+
+    def __init__(self, headers: Mapping[str, str]):
+        self._headers = {name.lower(): value for name, value in headers.items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._headers[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._headers)
+
+    def __len__(self) -> int:
+        return len(self._headers)
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(self._headers)})"
+
+
+class Transport:
+    """The connection of one `towline.Client` to its server; ``client._client``.
+
+    A key goes to its own host only. What the caller gives as a header goes to the server the caller names.
+    ``OLLAMA_API_KEY`` goes to the server that is named, where it is on this machine or speaks TLS; else it is taken for
+    ollama.com's, and goes there for web searches alone.
+    """
+
+    def __init__(
+        self,
+        host: Optional[str],
+        *,
+        follow_redirects: bool = True,
+        timeout: Any = DEFAULT,
+        headers: Optional[Mapping[str, Any]] = None,
+        verify: Any = True,
+        proxy: Optional[str] = None,
+        trust_env: bool = True,
+        http2: bool = False,
+    ):
+        host = host or os.environ.get("OLLAMA_HOST") or ""
+        self.timeout = timeout
+        given = {str(name): str(value) for name, value in (headers or {}).items() if value is not None}
+        own = {
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "User-Agent": f"{_SPEAKS} (towline {__version__}; {platform.machine()} {platform.system().lower()}) "
+            f"Python/{platform.python_version()}",
+        }
+        shown = {name.lower(): value for name, value in {**given, **own}.items()}
+        self._given_key = shown.get("authorization") or None
+        environment_key = os.environ.get("OLLAMA_API_KEY")
+        self._environment_key = f"Bearer {environment_key}" if environment_key else None
+        if not self._given_key and self._environment_key:
+            shown["authorization"] = self._environment_key
+        self.headers = Headers(shown)
+        self._host = host
+        self._options: Dict[str, Any] = {
+            **clocks(timeout),
+            **_trust(verify, trust_env),
+            **_way(host, proxy, trust_env),
+            "redirects": follow_redirects,
+            "http2": http2,
+        }
+        self._closed = False
+        self._natives: Dict[str, NativeClient] = {}
+        self._process = os.getpid()
+        self.base_url = self.native().base_url
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    def native(self, origin: str = "") -> NativeClient:
+        """The native client of the own server, or of ``https://ollama.com``. A forked process gets its own."""
+        if self._process != os.getpid():
+            self._natives, self._process = {}, os.getpid()
+        native = self._natives.get(origin)
+        if native is None:
+            headers = self._headers_for(origin)
+            native = NativeClient(origin or self._host, headers, **self._options)
+            if self._closed:
+                native.close()
+            self._natives[origin] = native
+        return native
+
+    def for_url(self, url: str) -> Tuple[NativeClient, str]:
+        """The native client for a path of the own server, or for a whole address at ollama.com; and the path."""
+        if url.startswith("/"):
+            return self.native(), url
+        if url.startswith(WEB + "/"):
+            return self.native(WEB), url[len(WEB) :]
+        raise ValueError(f"a request goes to the client's own server or to {WEB}, not to {url!r}")
+
+    def web_key(self) -> Optional[str]:
+        """What authorises requests to ollama.com."""
+        is_theirs = self._is_web() or self._is_local()
+        if self._given_key and is_theirs:
+            return self._given_key
+        if self._environment_key and (is_theirs or not self._takes_environment_key()):
+            return self._environment_key
+        return None
+
+    def close(self) -> None:
+        """Stops whatever is under way, from any thread."""
+        self._closed = True
+        for native in list(self._natives.values()):
+            native.close()
+
+    def _headers_for(self, origin: str) -> List[Tuple[str, str]]:
+        headers = dict(self.headers)
+        headers.pop("authorization", None)
+        if origin == WEB:
+            # Other headers of the caller are for the server that the caller named.
+            headers = {name: headers[name] for name in ("content-type", "accept", "user-agent")}
+            key = self.web_key()
+        else:
+            key = self._given_key or (self._environment_key if self._takes_environment_key() else None)
+        # The native half says itself what it accepts, per request.
+        for name in ("accept", "content-type"):
+            headers.pop(name, None)
+        if key:
+            headers["authorization"] = key
+        return list(headers.items())
+
+    def _takes_environment_key(self) -> bool:
+        return self._is_local() or self._host.strip().lower().startswith("https://") or self._is_web()
+
+    def _is_local(self) -> bool:
+        return NativeClient(self._host, [], **self._options).is_loopback
+
+    def _is_web(self) -> bool:
+        name = self._host.strip().lower().rpartition("://")[2].split("/")[0].split(":")[0]
+        return name in ("ollama.com", "www.ollama.com")
+
+
+def clocks(timeout: Any) -> Dict[str, Optional[float]]:
+    """The native clocks for a timeout as httpx takes it: seconds, ``None`` for no limit, or an ``httpx.Timeout``."""
+    if isinstance(timeout, _Default):
+        connect, first_event, idle = DEFAULT_CLOCKS
+    elif timeout is None or isinstance(timeout, (int, float)):
+        connect = first_event = idle = timeout
+    elif isinstance(timeout, tuple):
+        connect, first_event = timeout[0], timeout[1]
+        idle = first_event
+    else:
+        connect, first_event = timeout.connect, timeout.read
+        idle = first_event
+    return {"connect": connect, "first_event": first_event, "idle": idle, "total": None}
+
+
+def _trust(verify: Any, trust_env: bool) -> Dict[str, Any]:
+    if verify is False:
+        raise ValueError("towline always checks certificates; give the authority's as verify='/path/to/ca.pem'")
+    path = verify if isinstance(verify, (str, os.PathLike)) else None
+    named = os.environ.get("SSL_CERT_FILE") if trust_env else None
+    roots = []
+    if path is not None or named:
+        with open(path if path is not None else str(named), "rb") as file:
+            roots.append(file.read())
+    return {"roots_pem": roots, "only_these_roots": path is not None}
+
+
+def _way(host: str, proxy: Optional[str], trust_env: bool) -> Dict[str, Any]:
+    def variable(name: str) -> Optional[str]:
+        return os.environ.get(name.lower()) or os.environ.get(name) or None
+
+    no_proxy = []
+    if proxy is None and trust_env:
+        secure = host.strip().lower().startswith("https://")
+        proxy = variable("HTTPS_PROXY" if secure else "HTTP_PROXY") or variable("ALL_PROXY")
+        no_proxy = [entry.strip() for entry in (variable("NO_PROXY") or "").split(",") if entry.strip()]
+    return {"proxy": None if proxy is None else str(proxy), "no_proxy": no_proxy}

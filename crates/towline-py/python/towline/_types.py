@@ -1,0 +1,382 @@
+"""The requests and responses, under the names and with the fields of the package ``ollama``."""
+
+from base64 import b64decode, b64encode
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+
+from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_serializer
+from typing_extensions import Annotated, Literal
+
+from ._model import Answer, JsonObject, Model
+
+Format = Union[Literal["", "json"], JsonObject]
+KeepAlive = Union[float, str]
+Think = Union[bool, str]
+
+_IMAGE_ENDINGS = ("png", "jpg", "jpeg", "webp")
+
+SubscriptableBaseModel = Model
+
+
+class Options(Model):
+    """How a model is loaded and how it samples. What is left out is the server's choice."""
+
+    numa: Optional[bool] = None
+    num_ctx: Optional[int] = None
+    num_batch: Optional[int] = None
+    num_gpu: Optional[int] = None
+    main_gpu: Optional[int] = None
+    low_vram: Optional[bool] = None
+    f16_kv: Optional[bool] = None
+    logits_all: Optional[bool] = None
+    vocab_only: Optional[bool] = None
+    use_mmap: Optional[bool] = None
+    use_mlock: Optional[bool] = None
+    embedding_only: Optional[bool] = None
+    num_thread: Optional[int] = None
+    num_keep: Optional[int] = None
+    seed: Optional[int] = None
+    num_predict: Optional[int] = None
+    top_k: Optional[int] = None
+    top_p: Optional[float] = None
+    min_p: Optional[float] = None
+    tfs_z: Optional[float] = None
+    typical_p: Optional[float] = None
+    repeat_last_n: Optional[int] = None
+    temperature: Optional[float] = None
+    repeat_penalty: Optional[float] = None
+    presence_penalty: Optional[float] = None
+    frequency_penalty: Optional[float] = None
+    mirostat: Optional[int] = None
+    mirostat_tau: Optional[float] = None
+    mirostat_eta: Optional[float] = None
+    penalize_newline: Optional[bool] = None
+    stop: Optional[Sequence[str]] = None
+
+
+class Image(BaseModel):
+    """An image: a path to a file, its bytes, or its base64 text. It is sent as base64."""
+
+    model_config = ConfigDict(defer_build=True)
+
+    value: Union[str, bytes, Path]
+
+    @model_serializer
+    def serialize_model(self) -> str:
+        value = self.value
+        if isinstance(value, str):
+            try:
+                is_file = Path(value).exists()
+            except (OSError, ValueError):
+                # Longer than a path can be.
+                is_file = False
+            if not is_file:
+                return _as_base64(value)
+            value = Path(value)
+        content = value.read_bytes() if isinstance(value, Path) else value
+        return b64encode(content).decode()
+
+
+def _as_base64(text: str) -> str:
+    if text.rpartition(".")[2].lower() in _IMAGE_ENDINGS:
+        raise ValueError(f"File {text} does not exist")
+    try:
+        b64decode(text)
+    except ValueError:
+        raise ValueError("Invalid image data, expected base64 string or path to image file") from None
+    return text
+
+
+class Message(Answer):
+    """One message of a conversation, given or received."""
+
+    class ToolCall(Answer):
+        """A function the model asks to be run."""
+
+        class Function(Answer):
+            """Which function, with what."""
+
+            name: str
+            arguments: Mapping[str, Any]
+
+        function: Function
+
+    role: str
+    content: Optional[str] = None
+    thinking: Optional[str] = None
+    images: Optional[Sequence[Image]] = None
+    tool_name: Optional[str] = None
+    tool_calls: Optional[Sequence[ToolCall]] = None
+
+
+class Tool(Model):
+    """A function that a model may ask for."""
+
+    class Function(Model):
+        """Its name, what it is for, what it takes."""
+
+        class Parameters(Model):
+            """A JSON schema of its arguments."""
+
+            class Property(Model):
+                """One argument."""
+
+                model_config = ConfigDict(arbitrary_types_allowed=True)
+
+                type: Optional[Union[str, Sequence[str]]] = None
+                items: Optional[Any] = None
+                description: Optional[str] = None
+                enum: Optional[Sequence[Any]] = None
+
+            model_config = ConfigDict(populate_by_name=True)
+
+            type: Optional[Literal["object"]] = "object"
+            defs: Optional[Any] = Field(None, alias="$defs")
+            items: Optional[Any] = None
+            required: Optional[Sequence[str]] = None
+            properties: Optional[Mapping[str, Property]] = None
+
+        name: Optional[str] = None
+        description: Optional[str] = None
+        parameters: Optional[Parameters] = None
+
+    type: Optional[str] = "function"
+    function: Optional[Function] = None
+
+
+# --- requests --------------------------------------------------------------------------------------------------------
+
+
+class BaseRequest(Model):
+    model: Annotated[str, Field(min_length=1)]
+
+
+class BaseStreamableRequest(BaseRequest):
+    stream: Optional[bool] = None
+
+
+class BaseGenerateRequest(BaseStreamableRequest):
+    options: Optional[Union[Mapping[str, Any], Options]] = None
+    format: Optional[Format] = None
+    keep_alive: Optional[KeepAlive] = None
+    think: Optional[Think] = None
+    logprobs: Optional[bool] = None
+    top_logprobs: Optional[int] = None
+
+
+class GenerateRequest(BaseGenerateRequest):
+    prompt: Optional[str] = None
+    suffix: Optional[str] = None
+    system: Optional[str] = None
+    template: Optional[str] = None
+    context: Optional[Sequence[int]] = None
+    raw: Optional[bool] = None
+    images: Optional[Sequence[Image]] = None
+    width: Optional[int] = None
+    height: Optional[int] = None
+    steps: Optional[int] = None
+
+
+class ChatRequest(BaseGenerateRequest):
+    messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None
+    tools: Optional[Sequence[Tool]] = None
+
+    @model_serializer(mode="wrap")
+    def serialize_model(self, serialize: Any) -> Dict[str, Any]:
+        output: Dict[str, Any] = serialize(self)
+        for tool in output.get("tools") or ():
+            parameters = (tool.get("function") or {}).get("parameters") or {}
+            if "defs" in parameters:
+                parameters["$defs"] = parameters.pop("defs")
+        return output
+
+
+class EmbedRequest(BaseRequest):
+    input: Union[str, Sequence[str]]
+    truncate: Optional[bool] = None
+    options: Optional[Union[Mapping[str, Any], Options]] = None
+    keep_alive: Optional[KeepAlive] = None
+    dimensions: Optional[int] = None
+
+
+class EmbeddingsRequest(BaseRequest):
+    prompt: Optional[str] = None
+    options: Optional[Union[Mapping[str, Any], Options]] = None
+    keep_alive: Optional[KeepAlive] = None
+
+
+class PullRequest(BaseStreamableRequest):
+    insecure: Optional[bool] = None
+
+
+class PushRequest(BaseStreamableRequest):
+    insecure: Optional[bool] = None
+
+
+class CreateRequest(BaseStreamableRequest):
+    quantize: Optional[str] = None
+    from_: Optional[str] = None
+    files: Optional[Dict[str, str]] = None
+    adapters: Optional[Dict[str, str]] = None
+    template: Optional[str] = None
+    license: Optional[Union[str, List[str]]] = None
+    system: Optional[str] = None
+    parameters: Optional[Union[Mapping[str, Any], Options]] = None
+    messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None
+
+    @model_serializer(mode="wrap")
+    def serialize_model(self, serialize: Any) -> Dict[str, Any]:
+        output: Dict[str, Any] = serialize(self)
+        if "from_" in output:
+            output["from"] = output.pop("from_")
+        return output
+
+
+class DeleteRequest(BaseRequest):
+    """Delete a model."""
+
+
+class ShowRequest(BaseRequest):
+    """Describe a model."""
+
+
+class CopyRequest(Model):
+    source: str
+    destination: str
+
+
+class WebSearchRequest(Model):
+    query: str
+    max_results: Optional[int] = None
+
+
+class WebFetchRequest(Model):
+    url: str
+
+
+# --- responses -------------------------------------------------------------------------------------------------------
+
+
+class BaseGenerateResponse(Answer):
+    """What answers have in common. Durations are in nanoseconds; the last record has the figures."""
+
+    model: Optional[str] = None
+    created_at: Optional[str] = None
+    done: Optional[bool] = None
+    done_reason: Optional[str] = None
+    total_duration: Optional[int] = None
+    load_duration: Optional[int] = None
+    prompt_eval_count: Optional[int] = None
+    prompt_eval_duration: Optional[int] = None
+    eval_count: Optional[int] = None
+    eval_duration: Optional[int] = None
+
+
+class TokenLogprob(Answer):
+    token: str
+    logprob: float
+
+
+class Logprob(TokenLogprob):
+    top_logprobs: Optional[Sequence[TokenLogprob]] = None
+
+
+class GenerateResponse(BaseGenerateResponse):
+    """An answer of ``generate``, or one record of it."""
+
+    response: Optional[str] = None
+    thinking: Optional[str] = None
+    context: Optional[Sequence[int]] = None
+    logprobs: Optional[Sequence[Logprob]] = None
+    image: Optional[str] = None
+    completed: Optional[int] = None
+    total: Optional[int] = None
+
+
+class ChatResponse(BaseGenerateResponse):
+    """An answer of ``chat``, or one record of it."""
+
+    message: Message
+    logprobs: Optional[Sequence[Logprob]] = None
+
+
+class EmbedResponse(BaseGenerateResponse):
+    embeddings: Sequence[Sequence[float]]
+
+
+class EmbeddingsResponse(Answer):
+    embedding: Sequence[float]
+
+
+class StatusResponse(Answer):
+    status: Optional[str] = None
+
+
+class ProgressResponse(StatusResponse):
+    """Where a pull, push or create stands; the numbers are bytes of one layer."""
+
+    completed: Optional[int] = None
+    total: Optional[int] = None
+    digest: Optional[str] = None
+
+
+class ModelDetails(Answer):
+    parent_model: Optional[str] = None
+    format: Optional[str] = None
+    family: Optional[str] = None
+    families: Optional[Sequence[str]] = None
+    parameter_size: Optional[str] = None
+    quantization_level: Optional[str] = None
+
+
+class ListResponse(Answer):
+    class Model(Answer):
+        model: Optional[str] = None
+        modified_at: Optional[datetime] = None
+        digest: Optional[str] = None
+        size: Optional[ByteSize] = None
+        details: Optional[ModelDetails] = None
+
+    models: Sequence[Model]
+
+
+class ProcessResponse(Answer):
+    class Model(Answer):
+        model: Optional[str] = None
+        name: Optional[str] = None
+        digest: Optional[str] = None
+        expires_at: Optional[datetime] = None
+        size: Optional[ByteSize] = None
+        size_vram: Optional[ByteSize] = None
+        details: Optional[ModelDetails] = None
+        context_length: Optional[int] = None
+
+    models: Sequence[Model]
+
+
+class ShowResponse(Answer):
+    modified_at: Optional[datetime] = None
+    template: Optional[str] = None
+    modelfile: Optional[str] = None
+    license: Optional[str] = None
+    details: Optional[ModelDetails] = None
+    modelinfo: Optional[Mapping[str, Any]] = Field(alias="model_info")
+    parameters: Optional[str] = None
+    capabilities: Optional[List[str]] = None
+
+
+class WebSearchResult(Answer):
+    content: Optional[str] = None
+    title: Optional[str] = None
+    url: Optional[str] = None
+
+
+class WebSearchResponse(Answer):
+    results: Sequence[WebSearchResult]
+
+
+class WebFetchResponse(Answer):
+    title: Optional[str] = None
+    content: Optional[str] = None
+    links: Optional[Sequence[str]] = None

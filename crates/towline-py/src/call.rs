@@ -1,0 +1,63 @@
+//! A single answer, for threads and for event loops.
+
+use std::sync::Arc;
+
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
+
+use crate::failure;
+use crate::hub::Hub;
+use crate::mailbox::{End, Mailbox, News, Reader};
+use crate::parker::Parker;
+use crate::runtime;
+
+/// A request under way. Dropping it before its answer closes its connection.
+#[pyclass(module = "towline._towline", frozen)]
+pub(crate) struct Call {
+    pub(crate) mailbox: Arc<Mailbox>,
+    pub(crate) started_in: u32,
+}
+
+impl Call {
+    fn answer<'py>(py: Python<'py>, news: News) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        match news {
+            News::End(End::Answer(Ok(body))) => Ok(Some(PyBytes::new(py, &body))),
+            News::End(End::Answer(Err(error))) => Err(failure::of_error(py, &error)),
+            News::End(End::Stream(_)) | News::Records(_) => unreachable!("a call has one answer"),
+            News::None => Ok(None),
+        }
+    }
+}
+
+#[pymethods]
+impl Call {
+    /// Waits for the answer's body.
+    fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
+        runtime::check_process(self.started_in)?;
+        let parker = Parker::own(py)?;
+        loop {
+            let news = self.mailbox.look(Some(Reader::Thread(Arc::clone(&parker))));
+            match Self::answer(py, news)? {
+                Some(body) => return Ok(body),
+                None => parker.wait(py)?,
+            }
+        }
+    }
+
+    /// The answer's body; `None` if it is not there yet: then the hub posts `token` when it is.
+    fn poll<'py>(&self, py: Python<'py>, hub: &Hub, token: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        runtime::check_process(self.started_in)?;
+        Self::answer(py, self.mailbox.look(Some(Reader::Task(Arc::clone(&hub.board), token))))
+    }
+
+    /// Stops the request, from any thread.
+    fn cancel(&self) {
+        self.mailbox.cancel("the call was cancelled");
+    }
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        self.mailbox.cancel("the call was dropped");
+    }
+}

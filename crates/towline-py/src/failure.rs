@@ -1,0 +1,44 @@
+//! What Python raises for what went wrong. The classes are Python's own (`towline._errors`); the facts are from here.
+
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use towline::{Error, Outcome};
+
+/// The exception for an error without an answer.
+pub(crate) fn of_error(py: Python<'_>, error: &Error) -> PyErr {
+    raise(py, error, None)
+}
+
+/// The exception for a stream that did not complete, with what was received.
+pub(crate) fn of_outcome(py: Python<'_>, outcome: &Outcome) -> Option<PyErr> {
+    let error = outcome.ending.error()?;
+    Some(raise(py, &error, Some(outcome)))
+}
+
+/// Warns that a server has no way to say that its answer is whole.
+pub(crate) fn warn_of_unmarked_end(py: Python<'_>) -> PyResult<()> {
+    py.import("towline._errors")?.call_method0("warn_of_unmarked_end").map(drop)
+}
+
+fn raise(py: Python<'_>, error: &Error, outcome: Option<&Outcome>) -> PyErr {
+    match exception(py, error, outcome) {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(failed) => failed,
+    }
+}
+
+fn exception<'py>(py: Python<'py>, error: &Error, outcome: Option<&Outcome>) -> PyResult<Bound<'py, PyAny>> {
+    let facts = PyDict::new(py);
+    facts.set_item("kind", error.kind.as_str())?;
+    facts.set_item("origin", error.origin.as_str())?;
+    facts.set_item("message", &error.message)?;
+    facts.set_item("words", error.words())?;
+    facts.set_item("status", error.status)?;
+    facts.set_item("may_have_had_effect", error.may_have_had_effect)?;
+    facts.set_item("retry_after", error.retry_after.map(|wait| wait.as_secs_f64()))?;
+    if let Some(outcome) = outcome {
+        facts.set_item("text", &outcome.reply.text)?;
+        facts.set_item("thinking", &outcome.reply.thinking)?;
+    }
+    py.import("towline._errors")?.call_method1("of_facts", (facts,))
+}

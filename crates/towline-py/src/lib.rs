@@ -1,0 +1,43 @@
+//! The native half of the Python package `towline`.
+//!
+//! It has no logic of its own: it hands Python what the crate `towline` does. It never calls Python from a thread that
+//! Python did not start; whoever waits is woken by a descriptor.
+//!
+//! | file | its one job |
+//! |---|---|
+//! | `native` | the client that Python's clients hold |
+//! | `stream`, `call` | a streamed and a single answer, for threads and for event loops |
+//! | `shape` | from records to instances of Python's models |
+//! | `instance` | instances without their constructors |
+//! | `driver`, `mailbox` | the tasks that drive answers, and where they leave what came |
+//! | `parker`, `hub`, `descriptor` | waking a thread, an event loop |
+//! | `runtime` | the thread that drives everything |
+//! | `failure` | what Python raises |
+//! | `engine` | jobs in the background |
+
+mod call;
+mod descriptor;
+mod driver;
+mod engine;
+mod failure;
+mod hub;
+mod instance;
+mod mailbox;
+mod native;
+mod parker;
+mod runtime;
+mod shape;
+mod stream;
+
+use pyo3::prelude::*;
+
+/// Each part adds its own names.
+#[pymodule]
+fn _towline(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_class::<native::NativeClient>()?;
+    module.add_class::<stream::Stream>()?;
+    module.add_class::<call::Call>()?;
+    module.add_class::<hub::Hub>()?;
+    engine::register(module)
+}

@@ -1,0 +1,212 @@
+//! The client that Python's clients hold.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyType;
+use towline::{
+    Client, Clocks, Config, Error, ErrorKind, Http2Policy, Method, Operation, Origin, Proxy, RedirectPolicy,
+    RetryPolicy,
+};
+
+use crate::call::Call;
+use crate::driver::drive_call;
+use crate::failure;
+use crate::mailbox::Mailbox;
+use crate::runtime;
+use crate::stream::Stream;
+
+/// What is under way, so that it can be stopped together.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    state: Mutex<Open>,
+}
+
+#[derive(Debug, Default)]
+struct Open {
+    closed: bool,
+    mailboxes: Vec<Weak<Mailbox>>,
+    /// How many there may be before those that are gone are looked for.
+    tidy_at: usize,
+}
+
+impl Registry {
+    pub(crate) fn add(&self, mailbox: &Arc<Mailbox>) -> PyResult<()> {
+        let mut open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if open.closed {
+            return Err(closed());
+        }
+        if open.mailboxes.len() >= open.tidy_at {
+            open.mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
+            open.tidy_at = 2 * open.mailboxes.len() + 16;
+        }
+        open.mailboxes.push(Arc::downgrade(mailbox));
+        Ok(())
+    }
+
+    fn close(&self) {
+        let mut open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        open.closed = true;
+        let mailboxes = std::mem::take(&mut open.mailboxes);
+        drop(open);
+        for mailbox in mailboxes.iter().filter_map(Weak::upgrade) {
+            mailbox.cancel("the client was closed");
+        }
+    }
+}
+
+fn closed() -> PyErr {
+    Python::attach(|py| {
+        let message = "the client is closed; make a new one";
+        failure::of_error(py, &Error::new(ErrorKind::InvalidRequest, Origin::Caller, message))
+    })
+}
+
+/// A client of one server.
+#[pyclass(module = "towline._towline", frozen)]
+pub(crate) struct NativeClient {
+    client: Client,
+    registry: Arc<Registry>,
+}
+
+impl NativeClient {
+    /// The client itself, for the engine.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
+#[pymethods]
+impl NativeClient {
+    /// Times are in seconds; `None` switches a clock off.
+    #[new]
+    #[pyo3(signature = (host, headers, *, connect, first_event, idle, total, redirects, http2, proxy, no_proxy,
+                        roots_pem, only_these_roots))]
+    #[expect(clippy::too_many_arguments, reason = "by keyword, from one place")]
+    fn new(
+        py: Python<'_>,
+        host: &str,
+        headers: Vec<(String, String)>,
+        connect: Option<f64>,
+        first_event: Option<f64>,
+        idle: Option<f64>,
+        total: Option<f64>,
+        redirects: bool,
+        http2: bool,
+        proxy: Option<String>,
+        no_proxy: Vec<String>,
+        roots_pem: Vec<Vec<u8>>,
+        only_these_roots: bool,
+    ) -> PyResult<Self> {
+        let host = towline::host::parse(host).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let mut config = Config {
+            headers,
+            clocks: Clocks {
+                connect: seconds(connect)?,
+                first_event: seconds(first_event)?,
+                idle: seconds(idle)?,
+                total: seconds(total)?,
+            },
+            // The package that this one stands in for sends everything once.
+            retry: RetryPolicy::NEVER,
+            ..Config::default()
+        };
+        config.transport.redirects = if redirects { RedirectPolicy::SameHost } else { RedirectPolicy::Never };
+        if http2 {
+            config.transport.http2.policy = Http2Policy::PriorKnowledge;
+        }
+        config.transport.proxy.proxy = match proxy {
+            None => Proxy::None,
+            Some(url) if url.starts_with("socks") => Proxy::Socks5(url),
+            Some(url) => Proxy::Http(url),
+        };
+        config.transport.proxy.no_proxy = no_proxy;
+        config.transport.tls.extra_roots_pem = roots_pem;
+        config.transport.tls.only_extra_roots = only_these_roots;
+        let client =
+            Client::with_config(host.endpoint, config).map_err(|error| failure::of_error(py, &error))?;
+        Ok(Self { client, registry: Arc::default() })
+    }
+
+    /// A stream of `chat`, `generate`, `pull`, `push` or `create`, whose records become instances of `model`.
+    fn stream(&self, operation: &str, body: Vec<u8>, model: Py<PyType>) -> PyResult<Stream> {
+        let operation = match operation {
+            "chat" => Operation::Chat,
+            "generate" => Operation::Generate,
+            "pull" => Operation::Pull,
+            "push" => Operation::Push,
+            "create" => Operation::Create,
+            other => return Err(PyValueError::new_err(format!("{other:?} is no streamed operation"))),
+        };
+        let client = self.client.clone();
+        Ok(Stream::new(client, Arc::clone(&self.registry), operation, Bytes::from(body), model))
+    }
+
+    /// A request with a single answer, sent now.
+    fn call(&self, method: &str, path: String, body: Option<Vec<u8>>) -> PyResult<Call> {
+        let method = match method {
+            "GET" => Method::Get,
+            "HEAD" => Method::Head,
+            "POST" => Method::Post,
+            "PUT" => Method::Put,
+            "DELETE" => Method::Delete,
+            other => {
+                return Err(PyValueError::new_err(format!("{other:?} is no method that is spoken here")));
+            }
+        };
+        let client = self.client.clone();
+        self.start(async move { client.call_bytes(method, &path, body.map(Bytes::from)).await })
+    }
+
+    /// Sends the file at `path` as the blob `digest`.
+    fn upload(&self, path: PathBuf, digest: String) -> PyResult<Call> {
+        let client = self.client.clone();
+        self.start(async move {
+            let unreadable = |error: std::io::Error| {
+                let message = format!("{} cannot be read: {error}", path.display());
+                Error::new(ErrorKind::InvalidRequest, Origin::Caller, message)
+            };
+            let file = tokio::fs::File::open(&path).await.map_err(unreadable)?;
+            let len_bytes = file.metadata().await.map_err(unreadable)?.len();
+            client.upload_blob(&digest, len_bytes, file).await.map(|()| Vec::new())
+        })
+    }
+
+    /// The server, without the path behind it.
+    #[getter]
+    fn base_url(&self) -> String {
+        self.client.endpoint().to_string()
+    }
+
+    /// Whether the server is on this machine.
+    #[getter]
+    fn is_loopback(&self) -> bool {
+        self.client.endpoint().is_loopback()
+    }
+
+    /// Stops everything that is under way, from any thread, and refuses whatever follows.
+    fn close(&self) {
+        self.registry.close();
+    }
+}
+
+impl NativeClient {
+    fn start(&self, call: impl Future<Output = Result<Vec<u8>, Error>> + Send + 'static) -> PyResult<Call> {
+        let mailbox = Arc::default();
+        self.registry.add(&mailbox)?;
+        runtime::spawn(drive_call(call, Arc::clone(&mailbox)))?;
+        Ok(Call { mailbox, started_in: std::process::id() })
+    }
+}
+
+fn seconds(seconds: Option<f64>) -> PyResult<Option<Duration>> {
+    let of = |seconds: f64| {
+        Duration::try_from_secs_f64(seconds)
+            .map_err(|_| PyValueError::new_err(format!("a timeout of {seconds} seconds cannot be kept")))
+    };
+    seconds.map(of).transpose()
+}

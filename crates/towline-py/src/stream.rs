@@ -1,0 +1,303 @@
+//! A streamed answer as an iterator, for threads and for event loops.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use bytes::Bytes;
+use pyo3::exceptions::{PyStopAsyncIteration, PyStopIteration, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::{PyString, PyType};
+use towline::{Client, Ending, Likeness, Operation, Origin, Outcome, Record, Records};
+
+use crate::driver::DriveStream;
+use crate::failure;
+use crate::hub::Hub;
+use crate::mailbox::{End, Mailbox, News, Reader};
+use crate::native::Registry;
+use crate::parker::Parker;
+use crate::runtime;
+use crate::shape::Shaper;
+
+/// One streamed answer. Nothing is sent before it is first read. Dropping it closes its connection.
+#[pyclass(module = "towline", frozen, weakref)]
+pub(crate) struct Stream {
+    operation: Operation,
+    mailbox: Arc<Mailbox>,
+    started_in: u32,
+    closed: AtomicBool,
+    /// Held by whoever reads, while it reads.
+    reading: Mutex<Reading>,
+}
+
+struct Reading {
+    request: Option<Request>,
+    records: Records,
+    next: usize,
+    over: bool,
+    /// Some record said whether it is the last.
+    marks_its_end: bool,
+    shaper: Shaper,
+}
+
+/// What is to be sent at the first read.
+struct Request {
+    client: Client,
+    registry: Arc<Registry>,
+    body: Bytes,
+}
+
+/// What a look found.
+enum Found<T> {
+    Item(T),
+    Over,
+    /// Nothing yet; the reader was registered.
+    Nothing,
+}
+
+impl Stream {
+    pub(crate) fn new(
+        client: Client,
+        registry: Arc<Registry>,
+        operation: Operation,
+        body: Bytes,
+        model: Py<PyType>,
+    ) -> Self {
+        let reading = Reading {
+            request: Some(Request { client, registry, body }),
+            records: Records::default(),
+            next: 0,
+            over: false,
+            marks_its_end: false,
+            shaper: Shaper::new(model, operation),
+        };
+        Self {
+            operation,
+            mailbox: Arc::default(),
+            started_in: std::process::id(),
+            closed: AtomicBool::new(false),
+            reading: Mutex::new(reading),
+        }
+    }
+
+    /// The one reader's turn.
+    fn reading(&self) -> PyResult<MutexGuard<'_, Reading>> {
+        match self.reading.try_lock() {
+            Ok(reading) => Ok(reading),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(PoisonError::into_inner(poisoned)),
+            Err(TryLockError::WouldBlock) => {
+                Err(PyValueError::new_err("this stream is being read by another thread or task"))
+            }
+        }
+    }
+
+    /// Waits for the next record and gives it to `take`.
+    fn next<T>(
+        &self,
+        py: Python<'_>,
+        mut take: impl FnMut(&mut Shaper, Record<'_>) -> PyResult<T>,
+    ) -> PyResult<Option<T>> {
+        let mut reading = self.reading()?;
+        if self.closed.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let mut parker = None;
+        loop {
+            let reader = parker.clone().map(Reader::Thread);
+            let can_wait = reader.is_some();
+            match self.find(py, &mut reading, reader, &mut take)? {
+                Found::Item(item) => return Ok(Some(item)),
+                Found::Over => return Ok(None),
+                Found::Nothing if can_wait => {
+                    if let Some(parker) = &parker {
+                        parker.wait(py)?;
+                    }
+                }
+                Found::Nothing => parker = Some(Parker::own(py)?),
+            }
+        }
+    }
+
+    /// The next record if it is there. Else `reader` is woken when there is news.
+    #[inline]
+    fn find<T>(
+        &self,
+        py: Python<'_>,
+        reading: &mut Reading,
+        reader: Option<Reader>,
+        take: &mut impl FnMut(&mut Shaper, Record<'_>) -> PyResult<T>,
+    ) -> PyResult<Found<T>> {
+        loop {
+            if let Some(record) = reading.records.get(reading.next) {
+                reading.next += 1;
+                return take(&mut reading.shaper, record).map(Found::Item);
+            }
+            if reading.over {
+                return Ok(Found::Over);
+            }
+            runtime::check_process(self.started_in)?;
+            if let Some(request) = reading.request.take() {
+                self.start(request)?;
+            }
+            match self.mailbox.look(reader.clone()) {
+                News::Records(records) => {
+                    if !reading.marks_its_end {
+                        reading.marks_its_end =
+                            (0..records.len()).filter_map(|i| records.get(i)).any(says_whether_done);
+                    }
+                    (reading.records, reading.next) = (records, 0);
+                }
+                News::End(End::Stream(outcome)) => {
+                    reading.over = true;
+                    (reading.records, reading.next) = (Records::default(), 0);
+                    if self.has_no_end_to_miss(reading, &outcome) {
+                        failure::warn_of_unmarked_end(py)?;
+                        return Ok(Found::Over);
+                    }
+                    return failure::of_outcome(py, &outcome).map_or(Ok(Found::Over), Err);
+                }
+                News::End(End::Answer(_)) => unreachable!("a stream ends in an outcome"),
+                News::None => return Ok(Found::Nothing),
+            }
+        }
+    }
+
+    /// Whether a stream ended in good order from a server that never says `done`, as the programs do that people test
+    /// their code with: no terminal record is missing where there is none.
+    fn has_no_end_to_miss(&self, reading: &Reading, outcome: &Outcome) -> bool {
+        let answers = matches!(self.operation, Operation::Chat | Operation::Generate);
+        let in_good_order = match &outcome.ending {
+            Ending::Truncated(error) => error.origin == Origin::Server,
+            Ending::Completed(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. } | Ending::Failed(_) => {
+                false
+            }
+        };
+        let stats = &outcome.stats;
+        answers && in_good_order && !reading.marks_its_end && stats.records > 0 && stats.undecoded_bytes == 0
+    }
+
+    fn start(&self, request: Request) -> PyResult<()> {
+        request.registry.add(&self.mailbox)?;
+        let stream = request.client.operate(self.operation, request.body).with_records();
+        runtime::spawn(DriveStream::new(stream, Arc::clone(&self.mailbox)))
+    }
+}
+
+#[pymethods]
+impl Stream {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.next(py, |shaper, record| shaper.shape(py, record))
+    }
+
+    /// The texts of the records alone.
+    fn texts(slf: PyRef<'_, Self>) -> Texts {
+        Texts { stream: slf.into() }
+    }
+
+    /// Stops the answer, from any thread: its connection is closed now. A thread that waits for its next record gets a
+    /// `CancelledError`; iteration from then on is over.
+    fn close(&self) {
+        self.closed.store(true, Ordering::Relaxed);
+        self.mailbox.cancel("the stream was closed");
+    }
+
+    /// Stops the answer, from any thread. What came before is still yielded; then `CancelledError` is raised.
+    fn cancel(&self) {
+        self.mailbox.cancel("the stream was cancelled");
+    }
+
+    fn __enter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __exit__(&self, _kind: &Bound<'_, PyAny>, _error: &Bound<'_, PyAny>, _trace: &Bound<'_, PyAny>) {
+        self.close();
+    }
+
+    /// The next record if it has been taken from the connection's thread already.
+    fn ready<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut reading = self.reading()?;
+        let Reading { records, next, shaper, .. } = &mut *reading;
+        let Some(record) = records.get(*next) else { return Ok(None) };
+        *next += 1;
+        shaper.shape(py, record).map(Some)
+    }
+
+    /// The next record; `None` if there is none yet: then the hub posts `token` when there is news.
+    fn poll<'py>(&self, py: Python<'py>, hub: &Hub, token: u64) -> PyResult<Option<Bound<'py, PyAny>>> {
+        let mut reading = self.reading()?;
+        if self.closed.load(Ordering::Relaxed) && reading.request.take().is_some() {
+            reading.over = true;
+        }
+        let reader = Reader::Task(Arc::clone(&hub.board), token);
+        match self.find(py, &mut reading, Some(reader), &mut |shaper, record| shaper.shape(py, record))? {
+            Found::Item(item) => Ok(Some(item)),
+            Found::Over => Err(PyStopAsyncIteration::new_err(())),
+            Found::Nothing => Ok(None),
+        }
+    }
+
+    #[classmethod]
+    fn __class_getitem__(cls: &Bound<'_, PyType>, _key: &Bound<'_, PyAny>) -> Py<PyType> {
+        cls.clone().unbind()
+    }
+
+    fn __repr__(&self) -> String {
+        let name = match self.operation {
+            Operation::Chat => "chat",
+            Operation::Generate => "generate",
+            Operation::Pull => "pull",
+            Operation::Push => "push",
+            Operation::Create => "create",
+        };
+        let closed = if self.closed.load(Ordering::Relaxed) { ", closed" } else { "" };
+        format!("<towline.Stream of {name}{closed}>")
+    }
+}
+
+/// Whether a record has the field `done`. Inside a string its quotes would be escaped.
+fn says_whether_done(record: Record<'_>) -> bool {
+    const DONE: &[u8] = b"\"done\":";
+    match record.likeness {
+        Likeness::None | Likeness::Pattern => record.json.windows(DONE.len()).any(|bytes| bytes == DONE),
+        // As the pattern before it.
+        Likeness::Text | Likeness::Thinking => false,
+    }
+}
+
+impl Drop for Stream {
+    fn drop(&mut self) {
+        self.mailbox.cancel("the stream was dropped");
+    }
+}
+
+/// The texts of a stream's records, without the objects around them.
+#[pyclass(module = "towline", frozen)]
+pub(crate) struct Texts {
+    stream: Py<Stream>,
+}
+
+#[pymethods]
+impl Texts {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    /// Records without text, thinking among them, are passed over.
+    fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
+        loop {
+            let found = self.stream.get().next(py, |_, record| {
+                let is_answer = record.likeness != Likeness::Thinking && !record.text.is_empty();
+                Ok(is_answer.then(|| PyString::new(py, record.text).into_any()))
+            })?;
+            match found {
+                Some(Some(text)) => return Ok(Some(text)),
+                Some(None) => {}
+                None => return Err(PyStopIteration::new_err(())),
+            }
+        }
+    }
+}

@@ -1,0 +1,24 @@
+"""The package as it is installed."""
+
+import subprocess
+import sys
+
+import pytest
+
+import towline
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="no_such_name"):
+        towline.no_such_name
+
+
+def test_every_public_name_is_there():
+    for name in towline.__all__:
+        assert getattr(towline, name) is not None
+
+
+def test_importing_the_package_alone_loads_nothing_heavy():
+    code = "import sys, towline; print([m for m in ('pydantic', 'asyncio', 'towline._towline') if m in sys.modules])"
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.strip() == "[]"

@@ -1,0 +1,127 @@
+"""What is in a record: everything the server sent, however it was sent."""
+
+import copy
+import json
+import pickle
+
+import pytest
+from ask import MESSAGES, read, text
+
+import towline
+
+both = pytest.mark.parametrize("how", ["sync", "async"])
+
+
+def chat(content, stamp, **more):
+    message = {"role": "assistant", "content": content, **more.pop("message", {})}
+    return {"model": "m", "created_at": stamp, "message": message, "done": False, **more}
+
+
+def lines(*records):
+    last = {"model": "m", "message": {"role": "assistant", "content": ""}, "done": True, "eval_count": 3}
+    return "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in (*records, last))
+
+
+@both
+@pytest.mark.parametrize("odd", ["\u0085", "\u2028", "\u2029", "\x0b\x0c", "\r\n", '"\\"', "é𝄞"])
+def test_text_is_split_at_line_feeds_only(player, how, odd):
+    server = player(lines(*[chat(f"{n}{odd}", f"t{n}") for n in range(4)]))
+    records, error = read(server.host, "m", how)
+    assert error is None and text(records) == "".join(f"{n}{odd}" for n in range(4))
+
+
+@both
+def test_blank_lines_are_passed_over(player, how):
+    server = player("\n\n" + lines(chat("a", "1"), chat("b", "2")).replace("\n", "\r\n\n \n"))
+    records, error = read(server.host, "m", how)
+    assert error is None and text(records) == "ab"
+
+
+@both
+def test_a_character_cut_between_packets_is_whole(player, how):
+    body = lines(chat("näh🚀", "1"), chat("b🚀", "2")).encode()
+    server = player(*[body[at : at + 1] for at in range(len(body))])
+    records, error = read(server.host, "m", how)
+    assert error is None and text(records) == "näh🚀b🚀"
+
+
+@pytest.mark.parametrize("unknown", [{}, {"remote_model": "big", "odd": [1, {"a": None}]}])
+def test_copies_of_a_record_are_what_the_model_makes_of_it(player, unknown):
+    sent = [chat(f"text {n}", f"2026-01-01T00:00:0{n}Z", **unknown) for n in range(5)]
+    sent.insert(3, chat("", "2026-01-01T00:00:09Z", message={"thinking": "hm"}, **unknown))
+    records, error = read(player(lines(*sent)).host, "m")
+    assert error is None and len(records) == 7
+    for record, was in zip(records, sent):
+        validated = towline.ChatResponse(**was)
+        assert type(record) is towline.ChatResponse and type(record.message) is towline.Message
+        assert record.model_dump() == validated.model_dump()
+        assert record.model_dump_json() == validated.model_dump_json()
+        assert record.model_dump(exclude_unset=True) == validated.model_dump(exclude_unset=True) == was
+        assert record == validated and repr(record) == repr(validated) and dict(record) == dict(validated)
+        for again in (copy.copy(record), copy.deepcopy(record), pickle.loads(pickle.dumps(record)), record.model_copy()):
+            assert again == validated
+
+
+def fresh(player):
+    sent = [chat(f"text {n}", f"t{n}") for n in range(3)]
+    return read(player(lines(*sent)).host, "m")[0][1]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda record: record.model_dump() == towline.ChatResponse(**chat("text 1", "t1")).model_dump(),
+        lambda record: record.model_dump_json() == towline.ChatResponse(**chat("text 1", "t1")).model_dump_json(),
+        lambda record: list(dict(record)) == list(towline.ChatResponse.model_fields),
+        lambda record: "done_reason=None" in repr(record) and "created_at='t1'" in str(record),
+        lambda record: pickle.loads(pickle.dumps(record)).message.content == "text 1",
+        lambda record: copy.copy(record).created_at == copy.deepcopy(record).created_at == "t1",
+        lambda record: record.model_copy(update={"model": "n"}).model == "n",
+        lambda record: record.done_reason is None and record.message.tool_calls is None,
+        lambda record: record.model_fields_set == {"model", "created_at", "message", "done"},
+        lambda record: record["message"]["content"] == "text 1" and record.get("eval_count", 7) is None,
+        lambda record: "eval_count" not in record and "model" in record and "nothing" not in record,
+        lambda record: not hasattr(record, "nothing") and record.get("nothing", 7) == 7,
+        lambda record: setattr(record, "model", "n") is None and record["model"] == "n",
+        lambda record: towline.ChatResponse.model_validate(record) is record,
+        lambda record: towline.Message(**record.message.model_dump()) == record.message,
+    ],
+)
+def test_the_first_use_of_a_copy_may_be_any(player, use):
+    assert use(fresh(player))
+
+
+def test_a_field_that_is_not_there_is_a_key_error(player):
+    with pytest.raises(KeyError):
+        fresh(player)["nothing"]
+
+
+def test_a_received_message_is_sent_back_whole(player):
+    call = {"id": "call_7", "function": {"index": 0, "name": "add", "arguments": {"b": 1, "a": 2}}}
+    record = read(player(lines(chat("", "1", message={"tool_calls": [call]}))).host, "m")[0][0]
+    assert record.message.tool_calls[0].id == "call_7"
+    server = player(lines())
+    answer = {"role": "tool", "content": "3", "tool_name": "add", "tool_call_id": "call_7"}
+    towline.Client(server.host).chat("m", [*MESSAGES, record.message, answer])
+    sent = json.loads(server.connections[0].request.partition(b"\r\n\r\n")[2])
+    assert sent["messages"][1]["tool_calls"] == [call] and sent["messages"][2] == answer
+
+
+def test_texts_are_the_answer_without_the_objects(fake):
+    client = towline.Client(fake)
+    for model in ("normal", "thinking", "unicode", "words:3000"):
+        stream = client.chat(model, MESSAGES, stream=True)
+        expected = [r.message.content for r in client.chat(model, MESSAGES, stream=True) if r.message.content]
+        assert list(stream.texts()) == expected and expected
+
+
+def test_a_long_line_is_one_record(fake):
+    records, error = read(fake, "long-line:9MB")
+    assert error is None and len(text(records)) > 8_000_000
+
+
+def test_generate_and_pull_have_their_own_records(fake):
+    client = towline.Client(fake)
+    records = list(client.generate("normal", "Why?", stream=True))
+    assert all(type(record) is towline.GenerateResponse for record in records) and records[-1].done
+    assert "".join(record.response for record in records) == client.generate("normal", "Why?").response
