@@ -14,6 +14,8 @@ mod program;
 mod prompt_plain;
 #[cfg(unix)]
 mod prompt_terminal;
+#[cfg(unix)]
+mod relay;
 mod serve;
 mod servers;
 #[cfg(unix)]
