@@ -62,7 +62,7 @@ fn round(relay: &Relay) {
     if together <= retention.bytes {
         return;
     }
-    ended.sort_by_key(|(ended_ms, _, _)| *ended_ms);
+    ended.sort_by_key(|(ended_ms, _, entry)| (*ended_ms, entry.log.no));
     for (_, bytes, entry) in ended {
         if together <= retention.bytes {
             return;
