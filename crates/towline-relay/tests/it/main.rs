@@ -8,3 +8,4 @@ mod front;
 mod openapi;
 mod streams;
 mod support;
+mod tls;
