@@ -14,6 +14,8 @@ mod program;
 mod prompt;
 #[cfg(unix)]
 mod pty;
+#[cfg(unix)]
+mod relay;
 mod serve;
 mod servers;
 #[cfg(unix)]
