@@ -277,13 +277,10 @@ impl Lifecycle {
         self.stop_by(Stop::Clock(Due { at: now, clock: Clock::Total, limit }));
     }
 
-    /// The stream is read on after a pause that was not the server's: its clocks between records start again.
+    /// The stream is driven on after a pause that was not the server's: all its clocks but the total start again.
     pub fn unpaused(&mut self, now: Instant) {
         self.now = now;
-        (self.marks.alive, self.marks.record) = (now, now);
-        if !matches!(self.state, State::Connecting) {
-            self.marks.sent = now;
-        }
+        self.marks = Marks { started: self.marks.started, ..Marks::at(now) };
     }
 
     /// The way to the server is gone, and the stream is there still: only its total clock runs until

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
 mod bench;
+#[cfg(target_os = "linux")]
+mod demo;
 mod endings;
 mod help;
 mod input;
@@ -14,9 +16,17 @@ mod program;
 mod prompt_plain;
 #[cfg(unix)]
 mod prompt_terminal;
+#[cfg(unix)]
+mod pty;
 mod serve;
 mod servers;
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod term_block;
+#[cfg(target_os = "linux")]
+mod term_keys;
+#[cfg(target_os = "linux")]
+mod term_signals;
 #[cfg(unix)]
 mod terminal;

@@ -29,8 +29,10 @@ fn says(text: &str) -> Script {
 
 #[test]
 fn answers_alone_go_to_standard_output() {
-    let ended = played([says("# one"), says("two")], "first\nsecond\n");
-    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "# one\ntwo\n", ""));
+    for input in ["first\nsecond\n", "first\nsecond"] {
+        let ended = played([says("# one"), says("two")], input);
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "# one\ntwo\n", ""));
+    }
 }
 
 #[test]

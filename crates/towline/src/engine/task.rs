@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::event::Event;
@@ -242,15 +243,26 @@ impl Drop for StreamTask {
     }
 }
 
-/// Drives a future of the caller's.
-pub(super) struct FutureTask<F: Future> {
-    cell: Arc<Cell>,
-    future: Option<Pin<Box<F>>>,
-    value: Arc<Mutex<Option<F::Output>>>,
-    /// The future hears of its cancellation and ends by itself.
-    cleans_up: bool,
-    timer: DeadlineTimer,
-    begun: bool,
+pin_project! {
+    /// Drives a future of the caller's.
+    pub(super) struct FutureTask<F: Future> {
+        cell: Arc<Cell>,
+        #[pin]
+        future: Option<F>,
+        value: Arc<Mutex<Option<F::Output>>>,
+        // The future hears of its cancellation and ends by itself.
+        cleans_up: bool,
+        timer: DeadlineTimer,
+        begun: bool,
+    }
+
+    impl<F: Future> PinnedDrop for FutureTask<F> {
+        fn drop(this: Pin<&mut Self>) {
+            if this.cell.outcome().is_none() {
+                this.end(engine_ended());
+            }
+        }
+    }
 }
 
 impl<F: Future> FutureTask<F> {
@@ -260,39 +272,43 @@ impl<F: Future> FutureTask<F> {
         value: Arc<Mutex<Option<F::Output>>>,
         cleans_up: bool,
     ) -> Self {
-        let future = Some(Box::pin(future));
-        Self { cell, future, value, cleans_up, timer: DeadlineTimer::default(), begun: false }
+        Self { cell, future: Some(future), value, cleans_up, timer: DeadlineTimer::default(), begun: false }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        let orders = self.cell.orders(cx);
+    fn turn(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
+        let this = self.project();
+        let orders = this.cell.orders(cx);
+        let cancelled = |reason: &str, begun: bool| Ending::Cancelled {
+            reason: reason.to_owned(),
+            may_have_had_effect: begun,
+        };
         if let Some(reason) = &orders.cancel
-            && (orders.kill || !self.cleans_up || !self.begun)
+            && (orders.kill || !*this.cleans_up || !*this.begun)
         {
-            return Poll::Ready(self.cancelled(reason));
+            return Poll::Ready(cancelled(reason, *this.begun));
         }
-        if self.timer.passed(orders.deadline, cx) {
-            let limit = limit_of(&self.cell, &orders);
+        if this.timer.passed(orders.deadline, cx) {
+            let limit = limit_of(this.cell, &orders);
             return Poll::Ready(match &orders.cancel {
                 // It ran out of time to clean up.
-                Some(reason) => self.cancelled(reason),
-                None => Ending::TimedOut { clock: Clock::Total, limit, may_have_had_effect: self.begun },
+                Some(reason) => cancelled(reason, *this.begun),
+                None => Ending::TimedOut { clock: Clock::Total, limit, may_have_had_effect: *this.begun },
             });
         }
         if !orders.admitted || ((orders.paused || orders.full) && orders.cancel.is_none()) {
             return Poll::Pending;
         }
-        if !self.begun {
-            self.begun = true;
-            self.cell.begin(JobState::Running);
+        if !*this.begun {
+            *this.begun = true;
+            this.cell.begin(JobState::Running);
         }
-        let Some(future) = &mut self.future else { return Poll::Pending };
-        match future.as_mut().poll(cx) {
+        let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
+        match future.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(value) => {
-                *lock(&self.value) = Some(value);
-                Poll::Ready(match &self.cell.orders(cx).cancel {
-                    Some(reason) => self.cancelled(reason),
+                *lock(this.value) = Some(value);
+                Poll::Ready(match &this.cell.orders(cx).cancel {
+                    Some(reason) => cancelled(reason, true),
                     None => Ending::Completed(None),
                 })
             }
@@ -300,41 +316,27 @@ impl<F: Future> FutureTask<F> {
     }
 
     /// The job has ended when its future is gone, not before: dropping it may take time, or panic.
-    fn end(&mut self, ending: Ending) {
-        let future = self.future.take();
-        let ending = match poll_inside(|| drop(future)) {
+    fn end(self: Pin<&mut Self>, ending: Ending) {
+        let mut this = self.project();
+        let ending = match poll_inside(|| this.future.set(None)) {
             Ok(()) => ending,
             Err(error) => Ending::Failed(error),
         };
-        self.cell.finish(plain_outcome(ending, self.cell.created));
-    }
-
-    fn cancelled(&self, reason: &str) -> Ending {
-        Ending::Cancelled { reason: reason.to_owned(), may_have_had_effect: self.begun }
+        this.cell.finish(plain_outcome(ending, this.cell.created));
     }
 }
-
-impl<F: Future> Unpin for FutureTask<F> {}
 
 impl<F: Future> Future for FutureTask<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let ending = match poll_inside(|| self.turn(cx)) {
+        let ending = match poll_inside(|| self.as_mut().turn(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(ending)) => ending,
             Err(error) => Ending::Failed(error),
         };
         self.end(ending);
         Poll::Ready(())
-    }
-}
-
-impl<F: Future> Drop for FutureTask<F> {
-    fn drop(&mut self) {
-        if self.cell.outcome().is_none() {
-            self.end(engine_ended());
-        }
     }
 }
 

@@ -47,6 +47,7 @@ impl PlainLines {
             Ok(0) => {
                 if !self.input.is_empty() {
                     let rest = std::mem::take(&mut self.input);
+                    self.searched = 0;
                     self.submit(&rest);
                 }
                 self.is_ended = true;
