@@ -30,7 +30,7 @@ async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
 #[derive(Debug)]
 pub enum Driven {
     /// To its end.
-    Ended(Outcome),
+    Ended(Box<Outcome>),
     /// Until this signal; it runs on elsewhere.
     Left(Stop),
 }
@@ -51,7 +51,7 @@ pub enum OnStop {
 /// Only when standard output is gone: every failure of the stream is its outcome.
 pub async fn drive(stream: Stream, view: &mut View, stopper: &mut Stopper) -> Result<Outcome, Failure> {
     match drive_until(stream, view, stopper, OnStop::Cancel).await? {
-        Driven::Ended(outcome) => Ok(outcome),
+        Driven::Ended(outcome) => Ok(*outcome),
         Driven::Left(_) => unreachable!("a signal cancels it"),
     }
 }
@@ -103,7 +103,7 @@ pub async fn drive_until(
             Some(Item::Event(event)) => view.event(&event)?,
             Some(Item::End(outcome)) => {
                 view.end(&outcome)?;
-                return Ok(Driven::Ended(*outcome));
+                return Ok(Driven::Ended(outcome));
             }
             None => unreachable!("the end is returned above"),
         }
