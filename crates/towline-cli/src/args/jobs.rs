@@ -11,7 +11,7 @@ use crate::duration::TimeLimit;
 /// Which relay.
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Relay")]
-pub struct RelayArgs {
+pub struct AtRelay {
     /// Where the relay is [default: $TOWLINE_RELAY, else one of your own, which is started]
     #[arg(long, value_name = "URL")]
     pub relay: Option<String>,
@@ -38,7 +38,7 @@ pub struct JobsArgs {
     #[arg(long, help_heading = "Output")]
     pub watch: bool,
     #[command(flatten)]
-    pub relay: RelayArgs,
+    pub relay: AtRelay,
 }
 
 /// Read a job's answer from its beginning, and follow it to its end
@@ -61,7 +61,7 @@ pub struct AttachArgs {
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     #[command(flatten)]
-    pub relay: RelayArgs,
+    pub relay: AtRelay,
 }
 
 /// Print what a job has said so far
@@ -85,7 +85,7 @@ pub struct LogArgs {
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     #[command(flatten)]
-    pub relay: RelayArgs,
+    pub relay: AtRelay,
 }
 
 /// Stop jobs, and say when they have ended
@@ -99,7 +99,7 @@ pub struct KillArgs {
     #[arg(long, value_name = "TEXT", default_value = "stopped by towline kill")]
     pub reason: String,
     #[command(flatten)]
-    pub relay: RelayArgs,
+    pub relay: AtRelay,
 }
 
 /// Wait until jobs have ended
@@ -115,7 +115,7 @@ pub struct WaitArgs {
     #[arg(short, long, value_name = "TIME", default_value = "none")]
     pub timeout: TimeLimit,
     #[command(flatten)]
-    pub relay: RelayArgs,
+    pub relay: AtRelay,
 }
 
 /// Move a job's deadline
@@ -133,7 +133,7 @@ pub struct TimeoutArgs {
     #[arg(value_name = "TIME")]
     pub deadline: DeadlineArg,
     #[command(flatten)]
-    pub relay: RelayArgs,
+    pub relay: AtRelay,
 }
 
 /// This program with other arguments.

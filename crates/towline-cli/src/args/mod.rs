@@ -4,6 +4,7 @@ mod bench;
 mod jobs;
 mod models;
 mod prompt;
+mod relay;
 mod run;
 mod serve;
 mod shared;
@@ -17,12 +18,13 @@ use clap::{Parser, Subcommand};
 
 pub use bench::BenchArgs;
 pub use jobs::{
-    AttachArgs, DeadlineArg, JobsArgs, KillArgs, LogArgs, RelayArgs, SessionArgs, TimeoutArgs, WaitArgs,
+    AtRelay, AttachArgs, DeadlineArg, JobsArgs, KillArgs, LogArgs, SessionArgs, TimeoutArgs, WaitArgs,
 };
 pub use models::{
     CopyArgs, CreateArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
 };
 pub use prompt::PromptArgs;
+pub use relay::{LogFormat, LogLevel, RelayArgs};
 pub use run::{RunArgs, ThinkArg};
 pub use serve::{CompletionsArgs, RunnerArgs, ServeArgs};
 pub use shared::ServerArgs;
@@ -107,6 +109,7 @@ pub enum Command {
     #[command(visible_alias = "remove")]
     Rm(RemoveArgs),
     Serve(ServeArgs),
+    Relay(Box<RelayArgs>),
     Bench(Box<BenchArgs>),
     Completions(CompletionsArgs),
     /// Run this program again in a session of its own
@@ -142,6 +145,8 @@ impl Command {
             | Self::Completions(_) => 2,
             // Running answers may end.
             Self::Serve(_) => 10,
+            // It bounds its end itself, by the drain time.
+            Self::Relay(_) => 24 * 3600,
             // It ends with its server, to which Ctrl-C goes as well.
             Self::Runner(_) => 60,
         })

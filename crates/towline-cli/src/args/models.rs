@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use super::jobs::RelayArgs;
+use super::jobs::AtRelay;
 use super::shared::{ClockArgs, ServerArgs};
 
 /// List the installed models
@@ -199,7 +199,7 @@ pub struct RemoveArgs {
     #[arg(long)]
     pub model: bool,
     #[command(flatten)]
-    pub relay: RelayArgs,
+    pub relay: AtRelay,
     #[command(flatten)]
     pub server: ServerArgs,
 }

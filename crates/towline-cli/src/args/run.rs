@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 use towline::{Options, Think};
 
-use super::jobs::RelayArgs;
+use super::jobs::AtRelay;
 use super::shared::{ApiChoice, ClockArgs, ServerArgs};
 
 const EXAMPLES: &str = "\
@@ -78,7 +78,7 @@ pub struct RunArgs {
     #[arg(long, value_name = "NAME", help_heading = "Relay", requires = "detach")]
     pub name: Option<String>,
     #[command(flatten)]
-    pub relay: RelayArgs,
+    pub relay: AtRelay,
 
     #[command(flatten)]
     pub server: ServerArgs,

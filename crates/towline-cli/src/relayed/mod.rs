@@ -1,10 +1,6 @@
 //! The relay that the verbs for jobs speak to: where it is, starting it, and what is said about its jobs.
 
 mod ending;
-#[cfg(not(unix))]
-#[path = "not_unix.rs"]
-mod own;
-#[cfg(unix)]
 mod own;
 mod place;
 mod start;

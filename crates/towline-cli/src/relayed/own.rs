@@ -28,8 +28,8 @@ pub async fn listens(socket: &Path) -> bool {
     tokio::net::UnixStream::connect(socket).await.is_ok()
 }
 
-/// Starts the relay unless it listens.
-pub async fn ensure(folder: &Path, socket: &Path) -> Result<(), Failure> {
+/// Starts the relay unless it listens: in front of `upstream`, else of what it finds on this machine.
+pub async fn ensure(folder: &Path, socket: &Path, upstream: Option<&str>) -> Result<(), Failure> {
     if listens(socket).await {
         return Ok(());
     }
@@ -50,7 +50,7 @@ pub async fn ensure(folder: &Path, socket: &Path) -> Result<(), Failure> {
         return Ok(());
     }
     let log = folder.join("relay.log");
-    let mut child = spawn(&log).map_err(|error| failed(error.to_string()))?;
+    let mut child = spawn(&log, upstream).map_err(|error| failed(error.to_string()))?;
     let until = Instant::now() + START_TIME;
     while !listens(socket).await {
         if let Some(status) = child.try_wait().map_err(|error| failed(error.to_string()))? {
@@ -68,11 +68,12 @@ pub async fn ensure(folder: &Path, socket: &Path) -> Result<(), Failure> {
 }
 
 /// Starts this program as a relay, through [`begin_session`].
-fn spawn(log: &Path) -> std::io::Result<Child> {
+fn spawn(log: &Path, upstream: Option<&str>) -> std::io::Result<Child> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let log = File::options().create(true).write(true).truncate(true).mode(0o600).open(log)?;
     Command::new(std::env::current_exe()?)
-        .args(["begin-session", "relay", "--local", "--exit-when-idle", IDLE])
+        .args(["begin-session", "relay", "--exit-when-idle", IDLE])
+        .args(upstream.into_iter().flat_map(|url| ["--upstream".to_owned(), url.to_owned()]))
         // It must not keep a folder from being removed.
         .current_dir("/")
         .stdin(Stdio::null())

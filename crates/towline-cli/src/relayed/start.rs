@@ -1,11 +1,11 @@
 //! A relay that is there when it is needed.
 
-use towline::Clocks;
 use towline::relay::{Control, RelayConfig};
+use towline::{Clocks, host};
 
 use super::own::{ensure, listens};
 use super::place::{Place, client};
-use crate::args::RelayArgs;
+use crate::args::AtRelay;
 use crate::cmd::Context;
 use crate::failure::Failure;
 
@@ -22,15 +22,18 @@ pub struct Reached {
 
 /// The relay that is meant; the own one is started where it is not there.
 pub async fn reach(
-    args: &RelayArgs,
+    args: &AtRelay,
     context: &mut Context,
     clocks: Clocks,
     relay: RelayConfig,
 ) -> Result<Reached, Failure> {
     let place = Place::find(args, &context.environment)?;
     if let (Some(folder), Some(socket)) = (&place.own_folder, place.socket()) {
+        // Whoever points Ollama's clients at the relay does not mean that it relays to itself.
+        let is_itself = |text: &String| host::parse(text).is_ok_and(|host| host.endpoint == place.endpoint);
+        let upstream = context.environment.host.clone().filter(|text| !is_itself(text));
         tokio::select! {
-            started = ensure(folder, socket) => started?,
+            started = ensure(folder, socket, upstream.as_deref()) => started?,
             stop = context.stopper.stopped() => return Err(Failure::Stopped(stop)),
         }
     }
@@ -39,7 +42,7 @@ pub async fn reach(
 
 /// The relay that is meant, if it runs; nothing is started.
 pub async fn reach_running(
-    args: &RelayArgs,
+    args: &AtRelay,
     context: &Context,
     clocks: Clocks,
 ) -> Result<Option<Reached>, Failure> {

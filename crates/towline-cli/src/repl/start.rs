@@ -16,7 +16,7 @@ use super::screen::{Screen, Tone};
 use super::session::{self, Session};
 use super::state::{Prompt, Setup};
 use super::term;
-use crate::args::{PromptArgs, RelayArgs};
+use crate::args::{AtRelay, PromptArgs};
 use crate::cmd::Context;
 use crate::environment::Environment;
 use crate::exit::Exit;
@@ -101,7 +101,7 @@ fn find(engine: &Engine, args: &PromptArgs, environment: &Environment) -> Result
         if let Some(relay) = relay {
             let (_never, stopper) = stop::channel();
             let mut context = Context { environment, stopper };
-            let args = RelayArgs { relay };
+            let args = AtRelay { relay };
             let reached = reach(&args, &mut context, Clocks::default(), RelayConfig::default()).await?;
             return Ok(Server { client: reached.client, place: Place::Named(Named::Relay) });
         }
