@@ -18,6 +18,8 @@ mod prompt_plain;
 mod prompt_terminal;
 #[cfg(unix)]
 mod pty;
+#[cfg(unix)]
+mod relay;
 mod serve;
 mod servers;
 #[cfg(unix)]
