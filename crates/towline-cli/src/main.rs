@@ -6,6 +6,7 @@
 //! | [`cmd`] | one file per verb |
 //! | [`environment`], [`server`] | which server is meant, and how it is reached |
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
+//! | [`relayed`] | the relay that detached jobs run on |
 //! | [`repl`] | the prompt, when there is no verb |
 //! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
 //! | [`relay`] | what a relay is told, and where its things are |
@@ -34,6 +35,7 @@ mod models;
 mod out;
 mod prompt;
 mod relay;
+mod relayed;
 mod repl;
 mod server;
 mod stats;

@@ -25,7 +25,7 @@ pub struct Server {
 /// How a server came to be meant.
 #[derive(Debug)]
 pub enum Place {
-    /// By `--host` or `OLLAMA_HOST`.
+    /// By `--host` or `OLLAMA_HOST`, or as the relay.
     Named(Named),
     /// It answers at Ollama's usual address.
     Local,
@@ -40,6 +40,8 @@ pub enum Named {
     Argument,
     /// `OLLAMA_HOST`.
     Environment,
+    /// It is the relay.
+    Relay,
 }
 
 impl Named {
@@ -48,6 +50,7 @@ impl Named {
         match self {
             Self::Argument => "--host",
             Self::Environment => "OLLAMA_HOST",
+            Self::Relay => "--relay",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod bench;
+mod jobs;
 mod models;
 mod prompt;
 mod relay;
@@ -16,6 +17,9 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 pub use bench::BenchArgs;
+pub use jobs::{
+    AtRelay, AttachArgs, DeadlineArg, JobsArgs, KillArgs, LogArgs, SessionArgs, TimeoutArgs, WaitArgs,
+};
 pub use models::{
     CopyArgs, CreateArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
 };
@@ -42,6 +46,7 @@ Examples:
   towline run \"What is a river?\"            stream an answer; without a server, a toy's
   towline run -m llama3.2 \"Why is it so?\"   from the Ollama on this machine
   git diff | towline run \"Sum this up:\"     standard input is appended to the prompt
+  id=$(towline run -d \"Tell me a story.\")   leave it running; towline attach $id reads it
   towline pull llama3.2                     fetch a model, with progress
   towline bench --streams 8                 measure a server";
 
@@ -52,6 +57,7 @@ Which server:
 
 Environment:
   OLLAMA_HOST        where the server is, written as for Ollama; also unix:/path
+  TOWLINE_RELAY      where the relay for detached jobs is, where it is not your own
   OLLAMA_API_KEY     sent to the server that --host or OLLAMA_HOST names, and to no other
   TOWLINE_MODEL      the model, where -m does not name one
   HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, NO_COLOR    as usual
@@ -85,6 +91,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(Box<RunArgs>),
+    Jobs(JobsArgs),
+    Attach(AttachArgs),
+    Log(LogArgs),
+    Kill(KillArgs),
+    Wait(WaitArgs),
+    Timeout(TimeoutArgs),
     #[command(visible_alias = "ls")]
     List(ListArgs),
     Show(ShowArgs),
@@ -100,6 +112,9 @@ pub enum Command {
     Relay(Box<RelayArgs>),
     Bench(Box<BenchArgs>),
     Completions(CompletionsArgs),
+    /// Run this program again in a session of its own
+    #[command(hide = true)]
+    BeginSession(SessionArgs),
     /// Run a model for a server in another process
     #[command(hide = true)]
     Runner(RunnerArgs),
@@ -111,6 +126,13 @@ impl Command {
         Duration::from_secs(match self {
             // Nothing to wait for, unless nobody takes the output.
             Self::Run(_)
+            | Self::Jobs(_)
+            | Self::Attach(_)
+            | Self::Log(_)
+            | Self::Kill(_)
+            | Self::Wait(_)
+            | Self::Timeout(_)
+            | Self::BeginSession(_)
             | Self::List(_)
             | Self::Show(_)
             | Self::Ps(_)

@@ -44,6 +44,8 @@ pub enum Done {
         conversation: Box<Conversation>,
     },
     Sessions(Vec<(String, Timestamp)>),
+    /// A line for each of the relay's jobs.
+    RelayJobs(Vec<String>),
     /// Nothing but something to say.
     Said(String),
 }
@@ -124,6 +126,7 @@ impl Prompt<'_> {
             }
             Done::Loaded { path, file, conversation } => self.loaded(path, file, *conversation),
             Done::Sessions(sessions) => self.list_sessions(&sessions),
+            Done::RelayJobs(lines) => lines.iter().for_each(|line| self.say(Tone::Plain, line)),
             Done::Said(text) => self.say(Tone::Dim, &text),
         }
     }

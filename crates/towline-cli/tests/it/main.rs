@@ -16,6 +16,8 @@ mod prompt;
 mod pty;
 #[cfg(unix)]
 mod relay;
+#[cfg(unix)]
+mod relay_jobs;
 mod serve;
 mod servers;
 #[cfg(unix)]
