@@ -31,6 +31,7 @@ pub mod engine;
 mod failure;
 mod resume;
 mod schema;
+pub mod sessions;
 mod stream;
 #[cfg_attr(not(test), expect(dead_code, reason = "the relay client uses the rest"))]
 mod transport;
