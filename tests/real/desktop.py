@@ -11,6 +11,7 @@ from PIL import Image
 from Xlib import X, XK
 from Xlib.display import Display
 from Xlib.ext import xtest
+from Xlib.protocol.event import ClientMessage
 
 LONGEST_WAIT_SECONDS = 120
 
@@ -58,8 +59,7 @@ class Window:
         """Waits until the window has drawn something."""
         until(self._has_colors, "the window is drawn")
         # Without a window manager nobody else gives it the keyboard.
-        window = next(child for child in self._root.query_tree().children if child.get_attributes().map_state)
-        window.set_input_focus(X.RevertToParent, X.CurrentTime)
+        self._window().set_input_focus(X.RevertToParent, X.CurrentTime)
         self._display.sync()
 
     def _has_colors(self):
@@ -118,10 +118,16 @@ class Window:
         return [json.loads(line) for line in lines]
 
     def close(self):
-        """Closes it as the desktop does; gives its exit status."""
-        self._display.close()
-        self.process.terminate()
+        """Closes it as a window manager does; gives its exit status."""
+        protocols, delete = (self._display.intern_atom(name) for name in ("WM_PROTOCOLS", "WM_DELETE_WINDOW"))
+        window = self._window()
+        window.send_event(ClientMessage(window=window, client_type=protocols, data=(32, [delete, 0, 0, 0, 0])))
+        self._display.sync()
         return self.process.wait(timeout=LONGEST_WAIT_SECONDS)
+
+    def _window(self):
+        shown = [child for child in self._root.query_tree().children if child.get_attributes().map_state]
+        return shown[0]
 
 
 @contextmanager
@@ -147,5 +153,4 @@ def window(binary, folder, *arguments, size=(1280, 800), **state):
                 shown.wait_shown()
                 yield shown
             finally:
-                if process.poll() is None:
-                    shown.close()
+                process.kill()
