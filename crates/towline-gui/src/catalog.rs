@@ -59,7 +59,11 @@ impl Catalog {
     /// Whether a model is in memory, as far as the server said.
     pub fn is_loaded(&self, model: &str) -> Option<bool> {
         let loaded = self.loaded.as_ref()?;
-        Some(loaded.iter().any(|one| one.name.trim_end_matches(":latest") == model.trim_end_matches(":latest")))
+        Some(
+            loaded
+                .iter()
+                .any(|one| one.name.trim_end_matches(":latest") == model.trim_end_matches(":latest")),
+        )
     }
 
     /// Fetches a model.

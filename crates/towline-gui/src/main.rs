@@ -4,10 +4,10 @@ use std::process::ExitCode;
 
 use eframe::{CreationContext, NativeOptions, Renderer};
 use towline::{ApiKey, Engine, EngineConfig};
+use towline_gui::desktop;
 use towline_gui::server::Seek;
 use towline_gui::store::{self, State};
 use towline_gui::window::{Setup, Target, Window};
-use towline_gui::desktop;
 
 const HELP: &str = "\
 Chats with language models, several at once, in a window.
@@ -35,7 +35,11 @@ impl eframe::App for App {
     }
 }
 
-#[expect(clippy::print_stdout, clippy::print_stderr, reason = "the program's own words, before there is a window")]
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "the program's own words, before there is a window"
+)]
 fn main() -> ExitCode {
     let mut host = variable("OLLAMA_HOST");
     let mut arguments = std::env::args().skip(1);

@@ -65,7 +65,8 @@ pub fn pressed(context: &egui::Context) -> Vec<Command> {
         // `?` needs Shift on most keyboards.
         let shifted = KeyboardShortcut { modifiers: Modifiers::SHIFT, ..shortcut.keys };
         let is_pressed = context.input_mut(|input| {
-            input.consume_shortcut(&shortcut.keys) || (!shortcut.while_typing && input.consume_shortcut(&shifted))
+            input.consume_shortcut(&shortcut.keys)
+                || (!shortcut.while_typing && input.consume_shortcut(&shifted))
         });
         if is_pressed {
             commands.push((shortcut.command)());

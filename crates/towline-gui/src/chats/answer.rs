@@ -87,7 +87,9 @@ impl Note {
             Ending::Truncated(error) => {
                 Some(Self { what: format!("Cut off: {}.", error.message), hint: hint(error) })
             }
-            Ending::Failed(error) => Some(Self { what: format!("Failed: {}.", error.message), hint: hint(error) }),
+            Ending::Failed(error) => {
+                Some(Self { what: format!("Failed: {}.", error.message), hint: hint(error) })
+            }
         }
     }
 }

@@ -92,10 +92,8 @@ impl Disk {
 
     /// Orders something. Never waits.
     pub fn order(&mut self, order: Order) {
-        if let (
-            Some(Order::Append { key: last, lines: earlier, .. }),
-            Order::Append { key, lines, .. },
-        ) = (self.waiting.back_mut(), &order)
+        if let (Some(Order::Append { key: last, lines: earlier, .. }), Order::Append { key, lines, .. }) =
+            (self.waiting.back_mut(), &order)
             && last == key
         {
             earlier.push_str(lines);

@@ -169,7 +169,9 @@ impl Files {
         let wanted = text.to_lowercase();
         let holds = |path: &Path| {
             let small = path.metadata().is_ok_and(|metadata| metadata.len() <= sessions::MAX_BYTES);
-            small && std::fs::read_to_string(path).is_ok_and(|file| said(&file).any(|line| line.contains(&wanted)))
+            small
+                && std::fs::read_to_string(path)
+                    .is_ok_and(|file| said(&file).any(|line| line.contains(&wanted)))
         };
         let listed = self.folder.as_deref().map(sessions::list).unwrap_or_default();
         let names = listed.into_iter().take(MAX_LISTED).map(|(name, _)| name).filter(|name| {

@@ -236,7 +236,8 @@ impl Family {
             return (end, token);
         }
         // Whatever is between words, in one piece.
-        let end = rest.find(|c: char| c.is_alphanumeric() || c == '_' || self.begins(c)).unwrap_or(rest.len());
+        let end =
+            rest.find(|c: char| c.is_alphanumeric() || c == '_' || self.begins(c)).unwrap_or(rest.len());
         (end.max(first.len_utf8()), Token::Plain)
     }
 
@@ -298,8 +299,7 @@ mod tests {
     #[test]
     fn strings_of_several_lines_and_patches() {
         let found = coloured("python", "x = \"\"\"a\nb\"\"\" # c");
-        let expected =
-            [("\"\"\"a", Token::Text), ("b\"\"\"", Token::Text), ("# c", Token::Comment)];
+        let expected = [("\"\"\"a", Token::Text), ("b\"\"\"", Token::Text), ("# c", Token::Comment)];
         assert_eq!(found, expected.map(|(text, token)| (text.to_owned(), token)));
         assert_eq!(coloured("diff", "+a\n b"), [("+a".to_owned(), Token::Added)]);
         assert_eq!(coloured("brainfuck", "let \"x\""), []);

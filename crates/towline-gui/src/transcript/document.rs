@@ -321,7 +321,8 @@ mod tests {
 
     #[test]
     fn blocks_are_what_they_look_like() {
-        let text = "# T\nwords\nmore\n\n- a\n\n  b\n- c\n\nend\n| x |\n|---|\n| 1 |\n```rust\nfn a() {}\n```\nlast";
+        let text =
+            "# T\nwords\nmore\n\n- a\n\n  b\n- c\n\nend\n| x |\n|---|\n| 1 |\n```rust\nfn a() {}\n```\nlast";
         let expected = [
             ("# T", "prose"),
             ("words\nmore", "prose"),
@@ -336,7 +337,8 @@ mod tests {
 
     #[test]
     fn pieces_split_as_the_whole_does() {
-        let text = "a *b*\n\n```py\nx = 1\n\n\"\"\"\ny\n```\n1. one\n2. two\n\nend é 日本\n| a |\n|---|\n| 1 |\nx\n";
+        let text =
+            "a *b*\n\n```py\nx = 1\n\n\"\"\"\ny\n```\n1. one\n2. two\n\nend é 日本\n| a |\n|---|\n| 1 |\nx\n";
         let whole = Document::of(text);
         for size in 1..9 {
             let mut pieces = Document::default();
@@ -353,7 +355,14 @@ mod tests {
     fn no_block_is_larger_than_its_limit_and_nothing_is_lost() {
         let fence = format!("```\n{}", "code line\n".repeat(5_000));
         let table = format!("| a |\n|---|\n{}", "| b |\n".repeat(500));
-        for text in ["x".repeat(1 << 20), "- ".repeat(100_000), "> ".repeat(100_000), fence, table, "日".repeat(9_000)] {
+        for text in [
+            "x".repeat(1 << 20),
+            "- ".repeat(100_000),
+            "> ".repeat(100_000),
+            fence,
+            table,
+            "日".repeat(9_000),
+        ] {
             let document = Document::of(&text);
             let mut at = None;
             for block in document.blocks().iter().cloned().chain(document.open()) {

@@ -289,12 +289,18 @@ mod tests {
         let pieces = read(block);
         let line = |piece: &Piece| match piece {
             Piece::Text { rich, heading, indent, mark, .. } => {
-                format!("{indent}{}{} {}", "#".repeat((*heading).into()), mark.as_deref().unwrap_or(""), rich.text)
+                format!(
+                    "{indent}{}{} {}",
+                    "#".repeat((*heading).into()),
+                    mark.as_deref().unwrap_or(""),
+                    rich.text
+                )
             }
             Piece::Code(code) => format!("code {code}"),
             Piece::Rule => "rule".to_owned(),
             Piece::Table(rows) => {
-                let cells = |row: &Vec<Rich>| row.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join(",");
+                let cells =
+                    |row: &Vec<Rich>| row.iter().map(|cell| cell.text.as_str()).collect::<Vec<_>>().join(",");
                 format!("table {}", rows.iter().map(cells).collect::<Vec<_>>().join(";"))
             }
         };
@@ -317,7 +323,8 @@ mod tests {
             panic!("no text");
         };
         assert_eq!(rich.text, "a b c d");
-        let bold: Vec<_> = rich.runs.iter().filter(|(_, style)| style.is_bold).map(|(range, _)| range.clone()).collect();
+        let bold: Vec<_> =
+            rich.runs.iter().filter(|(_, style)| style.is_bold).map(|(range, _)| range.clone()).collect();
         assert_eq!(bold, [2..3]);
         assert_eq!(rich.links, [(6..7, "https://e".to_owned())]);
     }

@@ -23,17 +23,28 @@ pub fn head(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
         }
         model(ui, chat, &window.catalog, out);
         compare(ui, chat, &window.catalog, out);
-        if ui.button("⚙").accessible_name("Settings of this chat").on_hover_text("Settings of this chat").clicked() {
+        if ui
+            .button("⚙")
+            .accessible_name("Settings of this chat")
+            .on_hover_text("Settings of this chat")
+            .clicked()
+        {
             out.push(Command::Show(Dialog::Chat));
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let running = window.engine.jobs().iter().filter(|job| !job.state().is_ended() && job.info().model.is_some()).count();
+            let running = window
+                .engine
+                .jobs()
+                .iter()
+                .filter(|job| !job.state().is_ended() && job.info().model.is_some())
+                .count();
             let words = if running == 0 { "Jobs".to_owned() } else { format!("Jobs ({running})") };
             let button = ui.selectable_label(window.state.shows_jobs, words).accessible_name("Jobs");
             if button.clicked() {
                 out.push(Command::ToggleJobs);
             }
-            if chat.live.len() > 1 && ui.button(egui::RichText::new("Stop all").color(palette.bad)).clicked() {
+            if chat.live.len() > 1 && ui.button(egui::RichText::new("Stop all").color(palette.bad)).clicked()
+            {
                 out.push(Command::StopAll);
             }
         });
@@ -45,7 +56,7 @@ fn model(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) {
     let shown = if own.is_empty() { "no model" } else { own.as_str() };
     let combo = ComboBox::from_id_salt("model").selected_text(shown).width(180.0).show_ui(ui, |ui| {
         for model in &catalog.installed {
-            let loaded = if catalog.is_loaded(&model.name) == Some(true) { " ●" } else { "" };
+            let loaded = if catalog.is_loaded(&model.name) == Some(true) { " •" } else { "" };
             let words = format!("{}{loaded}", model.name);
             if ui.selectable_label(*own == model.name, words).accessible_name(&model.name).clicked() {
                 out.push(Command::Model(model.name.clone()));
@@ -87,7 +98,9 @@ pub fn turns(ui: &mut Ui, window: &Window, layouts: &mut Layouts, palette: &Pale
             return;
         }
         Contents::Unreadable(why) => {
-            ui.centered_and_justified(|ui| ui.colored_label(palette.bad, format!("This chat cannot be read: {why}.")));
+            ui.centered_and_justified(|ui| {
+                ui.colored_label(palette.bad, format!("This chat cannot be read: {why}."))
+            });
             return;
         }
     }
@@ -182,7 +195,10 @@ fn empty(ui: &mut Ui, window: &Window, palette: &Palette) {
     ui.vertical_centered(|ui| {
         ui.heading("Ask something");
         ui.weak("Every answer runs in the background: switching or hiding a chat never stops it.");
-        if window.catalog.installed.is_empty() && window.server.client().is_some() && !window.catalog.is_listing() {
+        if window.catalog.installed.is_empty()
+            && window.server.client().is_some()
+            && !window.catalog.is_listing()
+        {
             ui.colored_label(palette.warning, "The server has no models; Ctrl+M fetches one.");
         }
         ui.weak("F1 lists the keys.");
@@ -195,6 +211,9 @@ mod tests {
 
     #[test]
     fn columns_are_balanced() {
-        assert_eq!([balanced(2, 4), balanced(4, 3), balanced(16, 5), balanced(3, 1), balanced(1, 9)], [2, 2, 4, 1, 1]);
+        assert_eq!(
+            [balanced(2, 4), balanced(4, 3), balanced(16, 5), balanced(3, 1), balanced(1, 9)],
+            [2, 2, 4, 1, 1]
+        );
     }
 }

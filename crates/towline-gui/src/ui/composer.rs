@@ -22,7 +22,8 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
                     Attachment::Text { .. } => "📄",
                 };
                 let name = attachment.name();
-                let button = ui.small_button(format!("{mark} {name} ✖")).accessible_name(format!("Remove {name}"));
+                let button =
+                    ui.small_button(format!("{mark} {name} ✖")).accessible_name(format!("Remove {name}"));
                 if button.on_hover_text("Goes with the question; a click takes it away").clicked() {
                     out.push(Command::Detach(index));
                 }
@@ -33,7 +34,8 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
     let id = egui::Id::unique("composer");
     let has_focus = ui.memory(|memory| memory.has_focus(id));
     // Enter sends; with Shift it begins a line, which the field does by itself.
-    let sends = has_focus && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
+    let sends = has_focus
+        && ui.input_mut(|input| !input.modifiers.shift && input.consume_key(Modifiers::NONE, Key::Enter));
     let stops = has_focus && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
     ui.horizontal_top(|ui| {
         if ui.button("📎").accessible_name("Add files").on_hover_text("Add files (Ctrl+O)").clicked() {

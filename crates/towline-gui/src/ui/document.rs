@@ -130,7 +130,13 @@ pub fn show(
     clicked
 }
 
-fn draw_open(ui: &mut Ui, document: &Document, open: &Block, palette: &Palette, clicked: &mut Option<Clicked>) {
+fn draw_open(
+    ui: &mut Ui,
+    document: &Document,
+    open: &Block,
+    palette: &Palette,
+    clicked: &mut Option<Clicked>,
+) {
     let pieces = pieces::of(document, open, palette);
     ui.push_id("open", |ui| draw(ui, &pieces, palette, clicked));
     ui.add_space(GAP);
@@ -238,13 +244,16 @@ fn table(ui: &mut Ui, rows: &[Vec<std::sync::Arc<egui::text::LayoutJob>>], numbe
     #[expect(clippy::cast_precision_loss, reason = "a width on a screen")]
     let widest = (ui.available_width() / columns as f32 - 14.0).max(60.0);
     egui::ScrollArea::horizontal().id_salt(("table", number)).show(ui, |ui| {
-        egui::Grid::new(("grid", number)).striped(true).spacing([14.0, 4.0]).max_col_width(widest).show(ui, |ui| {
-            for row in rows {
-                for cell in row {
-                    ui.add(Label::new(WidgetText::LayoutJob(cell.clone())).wrap());
+        egui::Grid::new(("grid", number)).striped(true).spacing([14.0, 4.0]).max_col_width(widest).show(
+            ui,
+            |ui| {
+                for row in rows {
+                    for cell in row {
+                        ui.add(Label::new(WidgetText::LayoutJob(cell.clone())).wrap());
+                    }
+                    ui.end_row();
                 }
-                ui.end_row();
-            }
-        });
+            },
+        );
     });
 }

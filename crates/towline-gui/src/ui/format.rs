@@ -29,7 +29,10 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        assert_eq!([bytes(7), bytes(2_500), bytes(3_000_000), bytes(4_700_000_000)], ["7 B", "2 kB", "3 MB", "4.7 GB"]);
+        assert_eq!(
+            [bytes(7), bytes(2_500), bytes(3_000_000), bytes(4_700_000_000)],
+            ["7 B", "2 kB", "3 MB", "4.7 GB"]
+        );
         let spans = [5, 65, 3_725].map(|seconds| span(Duration::from_secs(seconds)));
         assert_eq!(spans, ["5 s", "1:05", "1:02:05"]);
     }

@@ -23,7 +23,8 @@ pub(super) fn show(ui: &mut Ui, key: (ChatKey, TurnId, usize), base64: &str) {
     });
     match texture {
         Ok(texture) => {
-            let image = egui::Image::new(SizedTexture::from_handle(&texture)).max_width(ui.available_width().min(512.0));
+            let image = egui::Image::new(SizedTexture::from_handle(&texture))
+                .max_width(ui.available_width().min(512.0));
             ui.add(image.alt_text("a picture by the model"));
         }
         Err(why) => drop(ui.weak(format!("a picture that cannot be shown: {why}"))),

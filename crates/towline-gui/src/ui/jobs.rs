@@ -89,8 +89,14 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
     }
     ui.label(format!("{} tokens", info.tokens));
     ui.label(format!("{:.0}/s", info.tokens_per_second));
-    ui.label(info.since_last_event.map_or_else(|| "–".to_owned(), |time| format!("last {} ago", format::span(time))));
-    ui.label(info.deadline_in.map_or_else(|| "no deadline".to_owned(), |time| format!("{} left", format::span(time))));
+    ui.label(
+        info.since_last_event
+            .map_or_else(|| "–".to_owned(), |time| format!("last {} ago", format::span(time))),
+    );
+    ui.label(
+        info.deadline_in
+            .map_or_else(|| "no deadline".to_owned(), |time| format!("{} left", format::span(time))),
+    );
     if info.state.is_ended() {
         return;
     }
@@ -119,10 +125,14 @@ fn state(info: &JobInfo, palette: &Palette) -> (RichText, egui::Color32) {
         return (RichText::new(format!("stalled {silent} s")), palette.warning);
     }
     let color = match info.state {
-        JobState::Queued | JobState::Connecting | JobState::Waiting | JobState::Streaming | JobState::Running => {
-            palette.good
+        JobState::Queued
+        | JobState::Connecting
+        | JobState::Waiting
+        | JobState::Streaming
+        | JobState::Running => palette.good,
+        JobState::Paused | JobState::Cancelling | JobState::Cancelled | JobState::Truncated => {
+            palette.warning
         }
-        JobState::Paused | JobState::Cancelling | JobState::Cancelled | JobState::Truncated => palette.warning,
         JobState::TimedOut | JobState::Failed => palette.bad,
         JobState::Completed => palette.strong,
     };

@@ -10,7 +10,14 @@ use crate::transcript::safe;
 use crate::window::Fields;
 
 /// Draws the models.
-pub fn show(ui: &mut Ui, catalog: &Catalog, current: &str, fields: &mut Fields, palette: &Palette, out: &mut Vec<Command>) {
+pub fn show(
+    ui: &mut Ui,
+    catalog: &Catalog,
+    current: &str,
+    fields: &mut Fields,
+    palette: &Palette,
+    out: &mut Vec<Command>,
+) {
     ui.horizontal(|ui| {
         ui.heading("Models");
         if ui.small_button("Refresh").clicked() {
@@ -23,12 +30,14 @@ pub fn show(ui: &mut Ui, catalog: &Catalog, current: &str, fields: &mut Fields, 
     if let Some(error) = &catalog.error {
         ui.colored_label(palette.bad, format!("The server gives no list: {error}."));
     }
-    let field = TextEdit::singleline(&mut fields.models).hint_text("Find a model").desired_width(f32::INFINITY);
+    let field =
+        TextEdit::singleline(&mut fields.models).hint_text("Find a model").desired_width(f32::INFINITY);
     drop(ui.add(field).accessible_name("Find a model"));
     ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
         Grid::new("models").striped(true).spacing([14.0, 6.0]).show(ui, |ui| {
             let wanted = fields.models.trim().to_lowercase();
-            for model in catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted)) {
+            for model in catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted))
+            {
                 let name = &model.name;
                 let words = if name == current { RichText::new(name).strong() } else { RichText::new(name) };
                 ui.label(words);

@@ -13,8 +13,17 @@ use crate::transcript::{Block, Document, Shape, safe};
 /// A piece that is ready to be laid out.
 #[derive(Debug, Clone)]
 pub(super) enum Drawn {
-    Text { job: Arc<LayoutJob>, links: Arc<[(Range<usize>, String)]>, indent: u8, mark: Option<String>, is_quoted: bool },
-    Code { job: Arc<LayoutJob>, head: Option<Head> },
+    Text {
+        job: Arc<LayoutJob>,
+        links: Arc<[(Range<usize>, String)]>,
+        indent: u8,
+        mark: Option<String>,
+        is_quoted: bool,
+    },
+    Code {
+        job: Arc<LayoutJob>,
+        head: Option<Head>,
+    },
     Rule,
     Table(Arc<[Vec<Arc<LayoutJob>>]>),
 }

@@ -128,7 +128,8 @@ pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Comma
             ui.end_row();
         }
         ui.label("thinking");
-        let shown = Thinking::ALL.iter().find(|(think, _)| *think == form.think).map_or("", |(_, words)| words);
+        let shown =
+            Thinking::ALL.iter().find(|(think, _)| *think == form.think).map_or("", |(_, words)| words);
         let combo = ComboBox::from_id_salt("think").selected_text(shown).show_ui(ui, |ui| {
             for (think, words) in Thinking::ALL {
                 ui.selectable_value(&mut form.think, think, words);
@@ -161,7 +162,8 @@ pub fn window(ui: &mut Ui, state: &State, server: &str, fields: &mut Fields, out
     Grid::new("settings").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
         ui.label("Colours");
         ui.horizontal(|ui| {
-            for (theme, words) in [(Theme::System, "System"), (Theme::Dark, "Dark"), (Theme::Light, "Light")] {
+            for (theme, words) in [(Theme::System, "System"), (Theme::Dark, "Dark"), (Theme::Light, "Light")]
+            {
                 if ui.selectable_label(state.theme == theme, words).clicked() {
                     out.push(Command::Theme(theme));
                 }
@@ -171,7 +173,9 @@ pub fn window(ui: &mut Ui, state: &State, server: &str, fields: &mut Fields, out
         ui.label("Size");
         ui.horizontal(|ui| {
             let zoom = state.zoom;
-            for (words, name, zoom) in [("−", "Smaller", zoom - 0.1), ("+", "Larger", zoom + 0.1), ("100 %", "Usual size", 1.0)] {
+            for (words, name, zoom) in
+                [("−", "Smaller", zoom - 0.1), ("+", "Larger", zoom + 0.1), ("100 %", "Usual size", 1.0)]
+            {
                 if ui.button(words).accessible_name(name).clicked() {
                     out.push(Command::Zoom(zoom));
                 }
@@ -209,7 +213,8 @@ mod tests {
 
     #[test]
     fn a_form_says_what_it_was_given_and_refuses_nonsense() {
-        let mut settings = Settings { model: "m".into(), system: Some("be brief".into()), ..Settings::default() };
+        let mut settings =
+            Settings { model: "m".into(), system: Some("be brief".into()), ..Settings::default() };
         settings.options = Options::default().with("temperature", 0.5).with("mirostat", 1);
         settings.think = Some(Think::Off);
         let mut form = Form::of(&settings);

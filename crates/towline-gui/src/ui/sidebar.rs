@@ -45,33 +45,30 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
 
 fn entry(ui: &mut Ui, chat: &Chat, is_current: bool, palette: &Palette, out: &mut Vec<Command>) {
     let title = chat.title();
-    ui.horizontal(|ui| {
+    let height = ui.spacing().interact_size.y;
+    let size = egui::vec2(ui.available_width(), height);
+    ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
+        let button = ui.menu_button("…", |ui| menu(ui, chat, &title, out)).response;
+        drop(button.accessible_name(format!("Menu of {title}")));
         let mut text = RichText::new(&title);
         if chat.is_unread {
             text = text.color(palette.link);
         }
         let mark = match (chat.live.is_empty(), chat.is_unread, chat.is_pinned) {
-            (false, _, _) => "● ",
+            (false, _, _) => "• ",
             (true, true, _) => "✉ ",
             (true, false, true) => "📌 ",
             (true, false, false) => "",
         };
-        let width = ui.available_width() - 30.0;
+        let mark = RichText::new(mark).color(palette.good);
         let layout = Layout::left_to_right(Align::Center).with_main_align(Align::Min).with_main_justify(true);
-        let response = ui
-            .allocate_ui_with_layout(egui::vec2(width, 24.0), layout, |ui| {
-                let mark = RichText::new(mark).color(palette.good);
-                ui.add(Button::selectable(is_current, (mark, text)).truncate())
-            })
-            .inner
-            .accessible_name(&title);
+        let title_button = |ui: &mut Ui| ui.add(Button::selectable(is_current, (mark, text)).truncate());
+        let response = ui.with_layout(layout, title_button).inner.accessible_name(&title);
         if response.clicked() {
             out.push(Command::Open(chat.key));
         }
         response.context_menu(|ui| menu(ui, chat, &title, out));
-        let button = ui.menu_button("…", |ui| menu(ui, chat, &title, out)).response;
-        drop(button.accessible_name(format!("Menu of {title}")));
     });
 }
 
@@ -109,7 +106,9 @@ fn server(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command
         out.push(Command::Connect(String::new()));
     }
     ui.horizontal_wrapped(|ui| {
-        for (words, dialog) in [("Models", Dialog::Models), ("Settings", Dialog::Settings), ("Keys", Dialog::Help)] {
+        for (words, dialog) in
+            [("Models", Dialog::Models), ("Settings", Dialog::Settings), ("Keys", Dialog::Help)]
+        {
             if ui.small_button(words).clicked() {
                 out.push(Command::Show(dialog));
             }

@@ -13,7 +13,9 @@ pub fn show(ui: &Ui, toasts: &[Toast], out: &mut Vec<Command>) {
     if toasts.is_empty() {
         return;
     }
-    let area = Area::new(Id::unique("toasts")).order(Order::Foreground).anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -70.0));
+    let area = Area::new(Id::unique("toasts"))
+        .order(Order::Foreground)
+        .anchor(Align2::RIGHT_BOTTOM, vec2(-16.0, -70.0));
     area.show(ui.ctx(), |ui| {
         for toast in toasts.iter().rev().take(MAX_SHOWN) {
             Frame::popup(ui.style()).show(ui, |ui| {

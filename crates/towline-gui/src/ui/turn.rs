@@ -80,7 +80,13 @@ fn edited(ui: &mut Ui, chat: &Chat, out: &mut Vec<Command>) {
 }
 
 /// Draws an answer, as high as it is.
-pub(super) fn answer(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, palette: &Palette, out: &mut Vec<Command>) {
+pub(super) fn answer(
+    ui: &mut Ui,
+    place: Place<'_>,
+    layouts: &mut Layouts,
+    palette: &Palette,
+    out: &mut Vec<Command>,
+) {
     heading(ui, place, palette, out);
     body(ui, place, layouts, palette, out);
     ui.add_space(8.0);
@@ -96,7 +102,8 @@ pub(super) fn pane(
     out: &mut Vec<Command>,
 ) {
     heading(ui, place, palette, out);
-    let area = ScrollArea::vertical().id_salt(("pane", place.turn.id)).auto_shrink(false).stick_to_bottom(true);
+    let area =
+        ScrollArea::vertical().id_salt(("pane", place.turn.id)).auto_shrink(false).stick_to_bottom(true);
     area.max_height(height - 34.0).show(ui, |ui| body(ui, place, layouts, palette, out));
 }
 
@@ -138,7 +145,14 @@ fn running(ui: &mut Ui, window: &Window, live: &Live, palette: &Palette, out: &m
     }
 }
 
-fn ended(ui: &mut Ui, chat: &Chat, turn: &Turn, is_compared: bool, palette: &Palette, out: &mut Vec<Command>) {
+fn ended(
+    ui: &mut Ui,
+    chat: &Chat,
+    turn: &Turn,
+    is_compared: bool,
+    palette: &Palette,
+    out: &mut Vec<Command>,
+) {
     let state = match turn.answered {
         Answered::Whole => None,
         Answered::Pending | Answered::Failed => Some(("failed", palette.bad)),
@@ -180,7 +194,8 @@ fn ended(ui: &mut Ui, chat: &Chat, turn: &Turn, is_compared: bool, palette: &Pal
 
 fn usage_words(usage: &towline::Usage) -> String {
     let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
-    let time = |time: Option<std::time::Duration>| time.map_or_else(|| "?".to_owned(), |time| format!("{time:.1?}"));
+    let time =
+        |time: Option<std::time::Duration>| time.map_or_else(|| "?".to_owned(), |time| format!("{time:.1?}"));
     format!(
         "{} tokens of question and history, {} of answer\nmodel loaded in {}, in all {}",
         count(usage.prompt_tokens),

@@ -115,13 +115,18 @@ impl Window {
                 chat.conversation.settings = *settings;
                 chat.settings_changed();
             }),
-            Command::RefreshModels => self.with_client(|window, client| window.catalog.refresh(&window.engine, &client)),
+            Command::RefreshModels => {
+                self.with_client(|window, client| window.catalog.refresh(&window.engine, &client))
+            }
             Command::Pull(model) => {
                 self.with_client(|window, client| window.catalog.pull(&window.engine, &client, model.trim()));
             }
             Command::CancelPull(model) => {
                 let pulls = &mut self.catalog.pulls;
-                pulls.iter().filter(|pull| pull.model == model).for_each(|pull| pull.job.cancel("stopped in the window"));
+                pulls
+                    .iter()
+                    .filter(|pull| pull.model == model)
+                    .for_each(|pull| pull.job.cancel("stopped in the window"));
                 pulls.retain(|pull| pull.model != model || pull.failed.is_none());
             }
             Command::DeleteModel(model) => {
@@ -187,7 +192,8 @@ impl Window {
                 return;
             }
             let asked = ask(chat, Asking { engine: &engine, client: &client });
-            let owned: Vec<(JobId, TurnId)> = chat.live.iter().map(|live| (live.job.id(), live.turn)).collect();
+            let owned: Vec<(JobId, TurnId)> =
+                chat.live.iter().map(|live| (live.job.id(), live.turn)).collect();
             window.owners.extend(owned.into_iter().map(|(job, turn)| (job, (current, turn))));
             // Which models are loaded says whether the first token waits for one.
             window.catalog.refresh(&engine, &client);
@@ -236,7 +242,8 @@ impl Window {
         self.current = key;
         let Some(chat) = self.chat_mut(key) else { return };
         chat.is_unread = false;
-        if let (Contents::OnDisk | Contents::Unreadable(_), Some(name)) = (&chat.contents, chat.name.clone()) {
+        if let (Contents::OnDisk | Contents::Unreadable(_), Some(name)) = (&chat.contents, chat.name.clone())
+        {
             chat.contents = Contents::Loading;
             self.disk.order(Order::Load { key, name });
         }
@@ -294,7 +301,8 @@ impl Window {
     }
 
     fn choose(&mut self, purpose: Purpose, dialog: FileDialog) {
-        let (files, sender, context) = (self.desktop.files.clone(), self.chosen.0.clone(), self.context.clone());
+        let (files, sender, context) =
+            (self.desktop.files.clone(), self.chosen.0.clone(), self.context.clone());
         let asked = std::thread::Builder::new().name("towline-files".into()).spawn(move || {
             // The window may be gone when somebody has chosen.
             drop(sender.send((purpose, files(dialog))));
@@ -311,8 +319,11 @@ impl Window {
             self.open(key);
             return self.say("open the chat first; it is being read", None);
         }
-        let title: String =
-            chat.title().chars().map(|c| if c.is_alphanumeric() || c == ' ' || c == '-' { c } else { '_' }).collect();
+        let title: String = chat
+            .title()
+            .chars()
+            .map(|c| if c.is_alphanumeric() || c == ' ' || c == '-' { c } else { '_' })
+            .collect();
         let ending = match form {
             ExportForm::Markdown => "md",
             ExportForm::Json => "json",

@@ -78,8 +78,11 @@ impl Window {
                 Dialog::None => {}
                 Dialog::Help => help::show(ui, out),
                 Dialog::Models => {
-                    let current =
-                        self.chats.iter().find(|chat| chat.key == self.current).map(|chat| chat.conversation.settings.model.clone());
+                    let current = self
+                        .chats
+                        .iter()
+                        .find(|chat| chat.key == self.current)
+                        .map(|chat| chat.conversation.settings.model.clone());
                     let current = current.unwrap_or_default();
                     models::show(ui, &self.catalog, &current, &mut self.fields, palette, out);
                     if ui.button("Close").clicked() {
@@ -98,7 +101,8 @@ impl Window {
                 }
                 Dialog::Rename(key, to) => {
                     ui.heading("Rename chat");
-                    let field = ui.add(TextEdit::singleline(to).desired_width(320.0)).accessible_name("Chat name");
+                    let field =
+                        ui.add(TextEdit::singleline(to).desired_width(320.0)).accessible_name("Chat name");
                     let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
                     if !field.has_focus() && !entered {
                         field.request_focus();

@@ -84,7 +84,8 @@ impl Window {
     fn notify(&self, title: String, text: &'static str) {
         let notify = self.desktop.notify.clone();
         // The session bus may be slow or not there at all.
-        let shown = std::thread::Builder::new().name("towline-notify".into()).spawn(move || notify(&title, text));
+        let shown =
+            std::thread::Builder::new().name("towline-notify".into()).spawn(move || notify(&title, text));
         drop(shown);
     }
 
@@ -93,7 +94,9 @@ impl Window {
         let Some(first) = self.catalog.installed.first().map(|model| model.name.clone()) else { return };
         let known = self.catalog.installed.iter().any(|model| model.name == self.state.model);
         let model = if known { self.state.model.clone() } else { first };
-        if let Some(chat) = self.chat_mut(self.current).filter(|chat| chat.conversation.settings.model.is_empty()) {
+        if let Some(chat) =
+            self.chat_mut(self.current).filter(|chat| chat.conversation.settings.model.is_empty())
+        {
             chat.conversation.settings.model = model;
         }
     }
@@ -190,7 +193,8 @@ impl Window {
             }
         }
         if let Some(next) = self.toasts.iter().map(|toast| toast.until).min() {
-            self.context.request_repaint_after(next.saturating_duration_since(now) + Duration::from_millis(5));
+            self.context
+                .request_repaint_after(next.saturating_duration_since(now) + Duration::from_millis(5));
         }
     }
 

@@ -309,7 +309,12 @@ impl Window {
     pub fn say(&mut self, text: impl Into<String>, undo: Option<ChatKey>) {
         self.next_toast += 1;
         let time = if undo.is_some() { look::UNDO_TIME } else { look::TOAST_TIME };
-        self.toasts.push(Toast { id: self.next_toast, text: text.into(), undo, until: Instant::now() + time });
+        self.toasts.push(Toast {
+            id: self.next_toast,
+            text: text.into(),
+            undo,
+            until: Instant::now() + time,
+        });
     }
 
     /// Writes what is not written yet, and deletes what nobody wanted back. For the window's end; waits for the disk.
