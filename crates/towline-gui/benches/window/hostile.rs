@@ -97,6 +97,7 @@ fn wheel(points: f32) -> Vec<Event> {
         unit: MouseWheelUnit::Point,
         delta: vec2(0.0, points),
         phase: TouchPhase::Move,
+        source: egui::MouseWheelSource::Unknown,
         modifiers: Modifiers::NONE,
     };
     vec![Event::PointerMoved(Pos2::new(640.0, 400.0)), turned]

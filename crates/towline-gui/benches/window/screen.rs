@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use egui::accesskit::{Node, TreeUpdate};
 use egui::{Context, Event, Modifiers, PointerButton, Pos2, RawInput, Rect, Vec2};
-use towline::{Client, Engine, EngineConfig, host};
+use towline::{Client, Engine, EngineConfig};
 use towline_gui::chats::Chat;
 use towline_gui::command::Command;
 use towline_gui::store::State;
@@ -34,8 +34,7 @@ pub(crate) struct Drawn {
 impl Screen {
     /// A window of a server's, of this size in points. Its chats are kept in a folder of its own.
     pub(crate) fn new(url: &str, size: Vec2) -> Self {
-        let endpoint = host::parse(url).expect("the server's own address").endpoint;
-        let client = Client::new(endpoint).expect("an address of loopback");
+        let client = Client::new(url).expect("the server's own address");
         let engine = Engine::start(EngineConfig::default()).expect("threads");
         let folder = tempfile::tempdir().expect("a folder for temporary files");
         let nothing = Desktop {
@@ -147,6 +146,7 @@ fn rows(shape: &egui::Shape) -> usize {
         | egui::Shape::Mesh(_)
         | egui::Shape::QuadraticBezier(_)
         | egui::Shape::CubicBezier(_)
+        | egui::Shape::Band(_)
         | egui::Shape::Callback(_) => 0,
     }
 }
