@@ -63,10 +63,11 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
             let filter = EventFilter { escape: true, ..EventFilter::default() };
             ui.memory_mut(|memory| memory.set_focus_lock_filter(id, filter));
         }
+        // Of the text with this frame's letters: a whole line and its Enter may come in one.
+        let can_send = !draft.trim().is_empty() || !chat.attached.is_empty();
         if response.changed() {
             out.push(Command::Draft(draft));
         }
-        let can_send = !chat.draft.trim().is_empty() || !chat.attached.is_empty();
         let send = ui.add_enabled(can_send && window.server.client().is_some(), egui::Button::new("Send"));
         if send.clicked() || (sends && can_send) {
             out.push(Command::Send);
