@@ -73,6 +73,13 @@ pub(crate) struct NativeClient {
     registry: Arc<Registry>,
 }
 
+impl NativeClient {
+    /// The client itself, for the engine.
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+}
+
 #[pymethods]
 impl NativeClient {
     /// Times are in seconds; `None` switches a clock off.

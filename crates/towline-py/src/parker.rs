@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
 
 use pyo3::prelude::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -10,7 +11,7 @@ use crate::descriptor::Descriptor;
 
 /// A signal that arrives just before the main thread begins to wait cannot interrupt the wait. This long later it is
 /// seen all the same.
-const LOOK_FOR_SIGNALS: Timespec = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+pub(crate) const LOOK_FOR_SIGNALS: Duration = Duration::from_millis(100);
 
 /// The place of one thread. The main thread, where Python handles signals, waits at a descriptor, since a signal
 /// interrupts that at once; the others wait at a condition and cost no descriptor.
@@ -60,7 +61,8 @@ impl Parker {
         };
         loop {
             let mut watched = [PollFd::new(descriptor, PollFlags::IN)];
-            let ready = py.detach(|| poll(&mut watched, Some(&LOOK_FOR_SIGNALS)));
+            let time = Timespec::try_from(LOOK_FOR_SIGNALS).ok();
+            let ready = py.detach(|| poll(&mut watched, time.as_ref()));
             py.check_signals()?;
             if ready.is_ok_and(|count| count > 0) {
                 descriptor.lower();

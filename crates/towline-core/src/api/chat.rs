@@ -1,11 +1,12 @@
 //! Chat requests.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Format, KeepAlive, Message, Options, Think, Tool};
 
 /// A conversation to go on with.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct ChatRequest {
     /// The model's name.
     pub model: String,

@@ -1,11 +1,12 @@
 //! Completion requests.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::{Format, KeepAlive, Options, Think};
 
 /// A text to complete.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct GenerateRequest {
     /// The model's name.
     pub model: String,

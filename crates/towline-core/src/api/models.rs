@@ -137,7 +137,8 @@ pub struct ShowResponse {
 }
 
 /// Which model to fetch from a registry.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PullRequest {
     /// The model's name.
     pub model: String,
@@ -147,7 +148,8 @@ pub struct PullRequest {
 }
 
 /// Which model to send to a registry.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct PushRequest {
     /// The model's name, with the namespace to push to.
     pub model: String,
@@ -157,7 +159,8 @@ pub struct PushRequest {
 }
 
 /// How to make a model from another one or from uploaded files.
-#[derive(Debug, Clone, PartialEq, Default, Serialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CreateRequest {
     /// The new model's name.
     pub model: String,

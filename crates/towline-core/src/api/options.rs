@@ -3,7 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize, Serializer};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// Model options by Ollama's names, for example `temperature` or `num_ctx`.
@@ -123,6 +124,19 @@ impl Serialize for Think {
     }
 }
 
+impl<'de> Deserialize<'de> for Think {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match Value::deserialize(from)? {
+            Value::Bool(true) => Ok(Self::On),
+            Value::Bool(false) => Ok(Self::Off),
+            Value::String(level) => Ok(Self::Level(level)),
+            Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
+                Err(D::Error::custom("think is true, false or a level such as \"high\""))
+            }
+        }
+    }
+}
+
 /// What form the answer must have.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Format {
@@ -137,6 +151,18 @@ impl Serialize for Format {
         match self {
             Self::Json => to.serialize_str("json"),
             Self::Schema(schema) => schema.serialize(to),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Format {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        match Value::deserialize(from)? {
+            Value::String(word) if word == "json" => Ok(Self::Json),
+            schema @ Value::Object(_) => Ok(Self::Schema(schema)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+                Err(D::Error::custom("format is \"json\" or a JSON schema, which is an object"))
+            }
         }
     }
 }
@@ -159,5 +185,104 @@ impl Serialize for KeepAlive {
             }
             Self::For(_) | Self::Forever => to.serialize_i64(-1),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for KeepAlive {
+    /// As Ollama reads it: a number of seconds, or a text such as `5m`, `1h30m` or `300ms`; negative is for ever.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Wire {
+            Seconds(f64),
+            Text(String),
+        }
+        let wrong = || D::Error::custom("keep_alive is a number of seconds or a text such as \"5m\"");
+        let seconds = match Wire::deserialize(from).map_err(|_| wrong())? {
+            Wire::Seconds(seconds) => seconds,
+            Wire::Text(text) => go_seconds(&text).ok_or_else(wrong)?,
+        };
+        if seconds < 0.0 {
+            return Ok(Self::Forever);
+        }
+        Ok(Duration::try_from_secs_f64(seconds).map_or(Self::Forever, Self::For))
+    }
+}
+
+/// A duration as Go writes it (`time.ParseDuration`), in seconds.
+fn go_seconds(text: &str) -> Option<f64> {
+    let (sign, mut rest) = match text.strip_prefix('-') {
+        Some(rest) => (-1.0, rest),
+        None => (1.0, text),
+    };
+    if rest == "0" {
+        return Some(0.0);
+    }
+    let mut seconds = 0.0;
+    let mut parts = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
+        let number: f64 = rest[..digits].parse().ok()?;
+        let unit = &rest[digits..];
+        let end = unit.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(unit.len());
+        seconds += number
+            * match &unit[..end] {
+                "h" => 3600.0,
+                "m" => 60.0,
+                "s" => 1.0,
+                "ms" => 1e-3,
+                "us" | "µs" => 1e-6,
+                "ns" => 1e-9,
+                _ => return None,
+            };
+        rest = &unit[end..];
+        parts += 1;
+    }
+    (parts > 0).then_some(sign * seconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keep(json: &str) -> Result<KeepAlive, serde_json::Error> {
+        serde_json::from_str(json)
+    }
+
+    #[test]
+    fn keep_alive_reads_what_ollama_reads() {
+        let of = |seconds| Some(KeepAlive::For(Duration::from_secs_f64(seconds)));
+        let cases = [
+            ("300", of(300.0)),
+            ("0", of(0.0)),
+            ("1.5", of(1.5)),
+            ("-1", Some(KeepAlive::Forever)),
+            (r#""5m""#, of(300.0)),
+            (r#""1h30m""#, of(5400.0)),
+            (r#""300ms""#, of(0.3)),
+            (r#""0""#, of(0.0)),
+            (r#""-1m""#, Some(KeepAlive::Forever)),
+            (r#""5""#, None),
+            (r#""five""#, None),
+            (r#""""#, None),
+            ("true", None),
+        ];
+        for (json, expected) in cases {
+            assert_eq!(keep(json).ok(), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn think_and_format_read_what_they_write() {
+        for json in ["true", "false", r#""high""#] {
+            let think: Think = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&think).unwrap(), json);
+        }
+        assert!(serde_json::from_str::<Think>("1").is_err());
+        for json in [r#""json""#, r#"{"type":"object"}"#] {
+            let format: Format = serde_json::from_str(json).unwrap();
+            assert_eq!(serde_json::to_string(&format).unwrap(), json);
+        }
+        assert!(serde_json::from_str::<Format>(r#""xml""#).is_err());
     }
 }

@@ -69,7 +69,20 @@ if TYPE_CHECKING:
 
 if TYPE_CHECKING:
     # The engine.
-    pass
+    from ._towline import Event as Event
+    from ._towline import JobInfo as JobInfo
+    from ._towline import Outcome as Outcome
+    from ._towline import Reply as Reply
+    from ._towline import Update as Update
+    from ._work import current_job as current_job
+    from .engine import Engine as Engine
+    from .engine import Shutdown as Shutdown
+    from .engine import default_engine as default_engine
+    from .ipython import load_ipython_extension as load_ipython_extension
+    from .job import Group as Group
+    from .job import Job as Job
+    from .job import StillRunning as StillRunning
+    from .job import wait as wait
 
 # Which names live in which module of the package.
 _DROP_IN = {
@@ -96,7 +109,13 @@ _DROP_IN = {
         "WebFetchResponse", "WebSearchResponse",
     ],
 }  # fmt: skip
-_ENGINE: Dict[str, List[str]] = {}
+_ENGINE: Dict[str, List[str]] = {
+    "._towline": ["Event", "JobInfo", "Outcome", "Reply", "Update"],
+    "._work": ["current_job"],
+    ".engine": ["Engine", "Shutdown", "default_engine"],
+    ".ipython": ["load_ipython_extension"],
+    ".job": ["Group", "Job", "StillRunning", "wait"],
+}
 
 _WHERE = {name: module for part in (_DROP_IN, _ENGINE) for module, names in part.items() for name in names}
 __all__ = [name for name in _WHERE if not name.startswith("_")]  # pyright: ignore[reportUnsupportedDunderAll]

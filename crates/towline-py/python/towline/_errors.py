@@ -23,7 +23,7 @@ class TowlineError(Exception):
 
     ``kind`` is one word to branch on, ``origin`` whose doing it was (caller, server, transport, protocol),
     ``may_have_had_effect`` whether the server may have acted on the request. ``text`` and ``thinking`` hold what was
-    received of a stream before it failed.
+    received of a stream before it failed. ``job`` and ``outcome`` are those of an engine's job that raised it.
     """
 
     kind: str = "invalid_request"
@@ -32,6 +32,8 @@ class TowlineError(Exception):
     retry_after: Optional[float] = None
     text: str = ""
     thinking: str = ""
+    job: Any = None
+    outcome: Any = None
 
 
 class RequestError(TowlineError, ValueError):

@@ -163,6 +163,11 @@ impl Cell {
         self.tell_task_too(inner);
     }
 
+    /// Has the job's task look at what it waits for.
+    pub(super) fn nudge(self: &Arc<Self>) {
+        self.order(|_| {});
+    }
+
     /// The table lets the job run.
     pub(super) fn admit(&self) {
         let mut inner = self.inner();
@@ -332,6 +337,12 @@ impl Cell {
 
     pub(super) fn end(&self) -> Offset {
         self.inner().log.end()
+    }
+
+    /// Whether a read from `from` on would find something.
+    pub(super) fn has_news(&self, from: Offset) -> bool {
+        let inner = self.inner();
+        inner.log.end() > from || inner.outcome.is_some()
     }
 
     /// What is new from `from` on; `None` when nothing is and the job has not ended.

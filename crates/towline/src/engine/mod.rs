@@ -14,11 +14,13 @@
 //! | `waiting` | waiting for a job's news, by a waker or on a thread |
 //! | `budget` | how much the logs may hold, and the jobs that wait for room |
 //! | `task` | the futures that drive jobs on the runtime |
+//! | `external` | jobs whose work is done elsewhere |
 //! | `job`, `reader`, `group` | the handles foregrounds hold |
 //! | `wake` | telling a foreground that there is something new |
 
 mod budget;
 mod cell;
+mod external;
 mod group;
 mod info;
 mod job;
@@ -33,6 +35,7 @@ mod wake;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+pub use external::{End, External, Order};
 pub use group::Group;
 pub use info::JobInfo;
 pub use job::{Job, JobId, Task};

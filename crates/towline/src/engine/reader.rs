@@ -105,6 +105,16 @@ impl Reader {
         Some(self.take(batch))
     }
 
+    /// Waits until there is something new, or the last batch was read, without reading it. It holds no borrow, for loops
+    /// that keep their readers elsewhere.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub fn news(&self) -> impl Future<Output = ()> + Send + 'static {
+        let (cell, at, ended) = (Arc::clone(&self.cell), self.at, self.ended);
+        async move { cell.wait(|| (ended || cell.has_news(at)).then_some(())).await }
+    }
+
     fn take(&mut self, batch: Batch) -> Batch {
         self.at = batch.next;
         self.ended = batch.outcome.is_some();

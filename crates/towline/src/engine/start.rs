@@ -211,6 +211,12 @@ impl Engine {
         self.shared().wake.descriptor()
     }
 
+    /// Wakes the foreground as if something had changed: by the descriptor and the hook. For one that has not drawn
+    /// everything it was told of, or that others want to wake.
+    pub fn wake_foreground(&self) {
+        self.shared().wake.signal();
+    }
+
     /// Ends the engine: takes no more jobs, lets the jobs there are finish or cancels them, waits up to `grace`, aborts
     /// what is left, and joins every thread. Blocks at most a little longer than `grace`.
     ///

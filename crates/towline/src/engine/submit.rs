@@ -11,6 +11,7 @@ use towline_core::event::Event;
 use towline_core::outcome::Ending;
 
 use super::cell::{Birth, Cell, plain_outcome};
+use super::external::{External, ExternalTask, Order};
 use super::task::{FutureTask, StreamTask};
 use super::{Engine, Group, Job, Shared, Task};
 use crate::client::Client;
@@ -138,6 +139,25 @@ impl Engine {
     ) -> Task<T> {
         let name = options.name.as_deref().unwrap_or("task").into();
         self.spawn_task(name, options, true, make)
+    }
+
+    /// Makes a job of work that is done elsewhere: on another event loop, on a thread, in another language. `tell` passes
+    /// the job's orders on; it is called on the engine's threads, so it must neither block nor panic. The work says by
+    /// the [`External`] that it has begun and how it ended. Until it does the job has not ended, also when it was
+    /// cancelled or its deadline has passed: it is *cancelling*.
+    pub fn spawn_external(
+        &self,
+        options: JobOptions,
+        tell: impl FnMut(Order) + Send + 'static,
+    ) -> (Job, External) {
+        let shared = self.shared();
+        let name = options.name.as_deref().unwrap_or("task").into();
+        let cell = Arc::new(Cell::new(birth(shared, options, name, None)));
+        let (task, external) = ExternalTask::new(&cell, tell);
+        if admit(shared, &cell) {
+            start(shared, task);
+        }
+        (Job::of(cell), external)
     }
 
     fn spawn_task<T: Send + 'static, F: Future<Output = T> + Send + 'static>(

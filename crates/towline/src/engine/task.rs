@@ -56,14 +56,14 @@ fn poll_inside<T>(poll: impl FnOnce() -> T) -> Result<T, Error> {
 
 /// The timer of a job's movable deadline.
 #[derive(Default)]
-struct DeadlineTimer {
+pub(super) struct DeadlineTimer {
     sleep: Option<Pin<Box<Sleep>>>,
     armed: Option<Instant>,
 }
 
 impl DeadlineTimer {
     /// Whether `deadline` has passed; if not, the task is woken when it does.
-    fn passed(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
+    pub(super) fn passed(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
         let Some(deadline) = deadline else {
             *self = Self::default();
             return false;
@@ -86,7 +86,7 @@ impl DeadlineTimer {
 }
 
 /// How long a job had: what its deadline is called in the outcome.
-fn limit_of(cell: &Cell, orders: &Orders) -> Duration {
+pub(super) fn limit_of(cell: &Cell, orders: &Orders) -> Duration {
     orders.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(cell.created))
 }
 
@@ -317,7 +317,7 @@ impl<F: Future> Drop for FutureTask<F> {
 }
 
 /// How a task ends that is dropped before its end.
-fn engine_ended() -> Ending {
+pub(super) fn engine_ended() -> Ending {
     Ending::Cancelled { reason: "the engine was shut down".to_owned(), may_have_had_effect: true }
 }
 

@@ -5,6 +5,7 @@ mod cancel;
 mod changes;
 mod deadline;
 mod examples;
+mod external;
 mod group;
 mod inside;
 mod leaks;

@@ -147,3 +147,18 @@ fn a_long_log_is_read_in_bounded_batches_with_the_end_in_the_last() {
     assert_eq!((length, job.text_so_far().len()), (whole, whole));
     assert!(batches > 1);
 }
+
+#[test]
+fn news_can_be_awaited_without_the_reader() {
+    let (server, engine) = (Server::start(fakemodel::plan()), engine());
+    let job = engine.chat(&client(&server), request("words:50"));
+    let mut reader = job.reader(From::Start);
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let mut text = String::new();
+    while !reader.is_ended() {
+        runtime.block_on(reader.news());
+        text += &text_of(&reader.try_read().unwrap().events);
+    }
+    runtime.block_on(reader.news());
+    assert_eq!(text, outcome(&job).reply.text);
+}

@@ -1,0 +1,107 @@
+"""What windows of every toolkit share: callbacks in the window's own thread, woken at most once a frame."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from typing import Any, Optional
+
+from ._towline import Update
+from .engine import Engine
+from .job import Job
+
+# The most calls from other threads that wait for the window.
+MAX_CALLS = 10_000
+
+OnUpdate = Callable[[Update], object]
+
+
+class Foreground:
+    """A window's place at an engine. Made by a toolkit's ``attach``, on the thread that owns the window."""
+
+    def __init__(self, engine: Engine, on_update: Optional[OnUpdate], frame_ms: int) -> None:
+        self.engine = engine
+        self.frame_ms = frame_ms
+        self.wakes = 0
+        self._on_update = on_update
+        self._calls: deque[tuple[Callable[[], object], Optional[Future[Any]]]] = deque()
+        self._at_end: dict[Job, Callable[[Job], object]] = {}
+        self._thread = threading.get_ident()
+        self._attached = True
+
+    def call_soon(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
+        """Calls ``function`` in the window's thread, soon. From any thread; never waits."""
+        self._push(lambda: function(*args, **kwargs))
+
+    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Calls ``function`` in the window's thread and gives what it returns: for coroutines that show something."""
+        done: Future[Any] = Future()
+
+        def run() -> None:
+            if not done.set_running_or_notify_cancel():
+                return
+            try:
+                done.set_result(function(*args, **kwargs))
+            except BaseException as error:
+                done.set_exception(error)
+
+        self._push(run, done)
+        return await asyncio.wrap_future(done)
+
+    def _push(self, call: Callable[[], object], done: Optional[Future[Any]] = None) -> None:
+        if not self._attached:
+            raise RuntimeError("the window is gone, or was detached from its engine")
+        if len(self._calls) >= MAX_CALLS:
+            raise RuntimeError(f"{MAX_CALLS} calls wait for the window already: it does not keep up")
+        self._calls.append((call, done))
+        self.engine._core.wake()
+
+    def start(self, make: Callable[[], Awaitable[Any]], at_end: Callable[[Job], object]) -> Job:
+        """Submits what ``make`` returns; ``at_end`` is called in the window's thread once the job has ended."""
+        job = self.engine.submit(make())
+        self._at_end[job] = at_end
+        return job
+
+    def detach(self) -> None:
+        """Ends the callbacks. The jobs go on."""
+        self._attached = False
+        while self._calls:
+            done = self._calls.popleft()[1]
+            if done is not None:
+                done.cancel()
+        self._at_end.clear()
+
+    def _look(self) -> bool:
+        """Takes over what is new; whether anything was. Each callback's exception is its own."""
+        self.wakes += 1
+        # First, since this makes the descriptor quiet: a call that comes later rings anew.
+        updates = self.engine.drain()
+        busy = bool(updates)
+        for _ in range(len(self._calls)):
+            busy = True
+            self._guard(self._calls.popleft()[0])
+            if not self._attached:
+                return busy
+        for update in updates:
+            if self._on_update is not None:
+                self._guard(self._on_update, update)
+            if update.ended and self._attached:
+                at_end = self._at_end.pop(update.job, None)
+                if at_end is not None:
+                    self._guard(at_end, update.job)
+            if not self._attached:
+                break
+        return busy
+
+    def _guard(self, function: Callable[..., object], *args: Any) -> None:
+        try:
+            function(*args)
+        except Exception as error:
+            self._report(error)
+
+    def _report(self, error: BaseException) -> None:
+        """Shows an exception as the toolkit shows those of its own callbacks."""
+        raise NotImplementedError

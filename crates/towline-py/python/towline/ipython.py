@@ -1,0 +1,163 @@
+"""Jobs for IPython and Jupyter: ``%load_ext towline`` adds ``%bg``, ``%jobs``, ``%fg``, ``%kill`` and ``%timeout``.
+
+The engine is the one the name ``engine`` stands for, if it is one; else the process's own, which then gets that name.
+"""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import inspect
+from types import CodeType
+from typing import Any, Optional
+
+from IPython.core.error import UsageError
+from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
+
+from .engine import Engine, default_engine
+from .job import Job, JobTable
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What ``%load_ext towline`` calls."""
+    shell.register_magics(JobMagics(shell))
+    if not isinstance(shell.user_ns.get("engine"), Engine):
+        shell.push({"engine": default_engine()})
+
+
+@magics_class
+class JobMagics(Magics):
+    """Job control at the prompt."""
+
+    @property
+    def _names(self) -> dict[str, Any]:
+        """What the user has defined."""
+        names: dict[str, Any] = self._shell.user_ns
+        return names
+
+    @property
+    def _shell(self) -> Any:
+        return self.shell
+
+    @property
+    def _engine(self) -> Engine:
+        engine = self._names.get("engine")
+        return engine if isinstance(engine, Engine) else default_engine()
+
+    @line_cell_magic
+    def bg(self, line: str, cell: Optional[str] = None) -> Job:
+        """Runs an expression, or with %%bg a cell, in the background, and gives its job.
+
+        ``%bg coroutine()`` and ``%bg await thing`` run on the engine's asyncio loop, ``%bg function(…)`` on a thread: only
+        its arguments are evaluated here. ``%bg engine.chat(…)`` is a job as it is.
+        """
+        if cell is not None:
+            return self._run_cell(cell)
+        source = line.strip().removeprefix("await ")
+        try:
+            tree = ast.parse(source, "<bg>", "eval").body
+        except SyntaxError as error:
+            raise UsageError(f"%bg takes an expression, such as %bg fetch(url): {error.msg}") from None
+        name = source if len(source) <= 40 else f"{source[:39]}…"
+        if isinstance(tree, ast.Call):
+            return self._call(tree, name)
+        return self._job_of(self._value(tree), name)
+
+    def _call(self, call: ast.Call, name: str) -> Job:
+        function = self._value(call.func)
+        # The arguments are evaluated now; the function runs in the background.
+        keep = ast.parse("lambda *args, **kwargs: (args, kwargs)", "<bg>", "eval").body
+        args, kwargs = self._value(ast.Call(keep, call.args, call.keywords))
+        runs_here = inspect.iscoroutinefunction(function) or isinstance(getattr(function, "__self__", None), Engine)
+        if runs_here:
+            return self._job_of(function(*args, **kwargs), name)
+        return self._engine.submit_blocking(function, *args, job_name=name, **kwargs)
+
+    def _job_of(self, value: Any, name: str) -> Job:
+        if isinstance(value, Job):
+            return value
+        if inspect.isawaitable(value):
+            return self._engine.submit(value, name=name)
+        raise UsageError(f"%bg: {name} is neither a call nor something to await")
+
+    def _value(self, tree: ast.expr) -> Any:
+        expression = ast.fix_missing_locations(ast.Expression(tree))
+        return eval(compile(expression, "<bg>", "eval"), self._names)
+
+    def _run_cell(self, cell: str) -> Job:
+        code = compile(self._shell.transform_cell(cell), "<bg>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+        name = cell.strip().splitlines()[0][:40] if cell.strip() else "cell"
+        if code.co_flags & inspect.CO_COROUTINE:
+            return self._engine.submit(_awaited(code, self._names), name=name)
+        return self._engine.submit_blocking(exec, code, self._names, job_name=name)
+
+    @line_magic
+    def jobs(self, line: str) -> JobTable:
+        """The jobs of the engine."""
+        return self._engine.jobs()
+
+    @line_magic
+    def fg(self, line: str) -> Any:
+        """``%fg [N]``: shows what job N, or the last one, yields, until it ends; Ctrl-C leaves it running."""
+        job = self._job(line, last=True)
+        shown = False
+        try:
+            for event in job:
+                if event.kind in ("text", "thinking"):
+                    print(event.text, end="", flush=True)
+                    shown = True
+        except KeyboardInterrupt:
+            print(f"\n[{job.id}] {job.state}, and goes on in the background")
+            return None
+        if shown:
+            print()
+        result = job.result()
+        return None if shown else result
+
+    @line_magic
+    def kill(self, line: str) -> Job:
+        """``%kill N``: cancels a job."""
+        job = self._job(line)
+        job.cancel("killed at the prompt")
+        job.wait(1.0)
+        return job
+
+    @line_magic
+    def timeout(self, line: str) -> Job:
+        """``%timeout N 30``: job N ends in 30 seconds; ``+10``: so much later; ``none``: when it likes."""
+        words = line.split()
+        if len(words) != 2:
+            raise UsageError("%timeout takes a job and a time in seconds: %timeout 1 30, %timeout 1 +10 or %timeout 1 none")
+        job, time = self._job(words[0]), words[1].rstrip("s")
+        if words[1] == "none":
+            job.deadline = None
+            return job
+        try:
+            seconds = float(time)
+        except ValueError:
+            raise UsageError(f"%timeout: {words[1]} is no time in seconds, such as 30, +10 or none") from None
+        if time.startswith("+"):
+            job.extend(seconds)
+        else:
+            job.deadline = seconds
+        return job
+
+    def _job(self, line: str, last: bool = False) -> Job:
+        word = line.strip().lstrip("%")
+        if not word and last:
+            jobs = self._engine.jobs()
+            if not jobs:
+                raise UsageError("there are no jobs")
+            return jobs[-1]
+        try:
+            return self._engine.job(int(word))
+        except ValueError:
+            raise UsageError(f"{word or 'nothing'} is no job: give its number, as %jobs shows it") from None
+        except KeyError as error:
+            raise UsageError(str(error.args[0])) from None
+
+
+async def _awaited(code: CodeType, names: dict[str, Any]) -> None:
+    coroutine = eval(code, names)
+    if asyncio.iscoroutine(coroutine):
+        await coroutine

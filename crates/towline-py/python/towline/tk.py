@@ -1,0 +1,148 @@
+"""tkinter: callbacks in Tk's thread, woken by a descriptor; nothing polls where Tk can watch one."""
+
+from __future__ import annotations
+
+import tkinter
+from collections.abc import Awaitable, Callable
+from typing import Any, Optional
+from weakref import WeakKeyDictionary
+
+from ._foreground import Foreground, OnUpdate
+from .engine import Engine
+from .job import Job
+
+# Where Tk cannot watch a descriptor it looks this often, in milliseconds: the first while something comes.
+_POLL_MS = (16, 250)
+
+# Tcl aborts the process when an interpreter is deleted by another thread than its own, and Python's garbage collector
+# runs on any thread that runs Python, the engine's loop too: an interpreter that was attached lives as long as the process.
+_interpreters: list[Any] = []
+
+_attached: WeakKeyDictionary[tkinter.Misc, TkForeground] = WeakKeyDictionary()
+
+
+def attach(
+    root: tkinter.Misc,
+    engine: Engine,
+    on_update: Optional[OnUpdate] = None,
+    *,
+    frame_ms: int = 16,
+    poll: bool = False,
+) -> TkForeground:
+    """Has ``on_update(update)`` called in Tk's thread for each job with news, at most once per ``frame_ms`` each.
+
+    Call it on the thread that made ``root``. It ends when ``root`` is destroyed. Where Tk cannot watch a descriptor
+    (Windows), or with ``poll``, it looks every 16 ms while something comes, and up to every 250 ms otherwise.
+    """
+    if _attached.get(root) is not None:
+        raise RuntimeError("this window is attached already: detach it first")
+    if not any(root.tk is kept for kept in _interpreters):
+        _interpreters.append(root.tk)
+    foreground = _attached[root] = TkForeground(root, engine, on_update, frame_ms, poll)
+    return foreground
+
+
+class TkForeground(Foreground):
+    """A tkinter window's place at an engine."""
+
+    def __init__(
+        self, root: tkinter.Misc, engine: Engine, on_update: Optional[OnUpdate], frame_ms: int, poll: bool
+    ) -> None:
+        super().__init__(engine, on_update, frame_ms)
+        self._root = root
+        self._timer: Optional[str] = None
+        self._poll_ms = _POLL_MS[0]
+        self.watches = not poll and hasattr(root.tk, "createfilehandler")
+        self._armed = False
+        self._destroyed = root.bind("<Destroy>", self._on_destroy, add="+")
+        self._arm()
+
+    def _arm(self) -> None:
+        self._timer = None
+        if not self.watches:
+            busy = self._look()
+            self._poll_ms = _POLL_MS[0] if busy else min(2 * self._poll_ms, _POLL_MS[1])
+            if self._attached:
+                self._timer = self._root.after(self._poll_ms, self._arm)
+            return
+        self._root.tk.createfilehandler(self.engine.fileno(), tkinter.READABLE, self._ready)
+        self._armed = True
+
+    def _ready(self, *_: object) -> None:
+        # Not watched again before the next frame. An exception here would end Tk's main loop.
+        self._disarm()
+        self._look()
+        if self._attached:
+            self._timer = self._root.after(self.frame_ms, self._arm)
+
+    def _disarm(self) -> None:
+        if self._armed:
+            self._root.tk.deletefilehandler(self.engine.fileno())
+            self._armed = False
+
+    def _report(self, error: BaseException) -> None:
+        # The window's own way, which a program may have replaced.
+        window: Any = self._root
+        window._root().report_callback_exception(type(error), error, error.__traceback__)
+
+    def _on_destroy(self, event: Any) -> None:
+        if event.widget is self._root:
+            self.detach()
+            # The interpreter stays, and what it was to do later would find nothing.
+            for timer in self._root.tk.splitlist(self._root.tk.call("after", "info")):
+                self._root.after_cancel(timer)
+
+    def detach(self) -> None:
+        if not self._attached:
+            return
+        super().detach()
+        self._disarm()
+        if self._timer is not None:
+            self._root.after_cancel(self._timer)
+            self._timer = None
+        _attached.pop(self._root, None)
+
+
+def bind_async(
+    widget: Any, coroutine_function: Callable[..., Awaitable[Any]], sequence: Optional[str] = None
+) -> Callable[..., Job]:
+    """Has ``widget`` run a coroutine as a job of the attached engine: a button by its command, others by an event.
+
+    Without ``sequence`` the widget's ``command`` is set, and the widget is disabled while the job runs; with one, the
+    coroutine function is given the event. The coroutine runs on the engine's loop, not in Tk's thread: it shows things by
+    ``await foreground.call(function, …)``. Its exception is reported as one of a Tk callback; when the widget is
+    destroyed the job is cancelled. Returns the function that starts the job.
+    """
+    foreground = _attached.get(widget._root())
+    if foreground is None:
+        raise RuntimeError("attach the window first: towline.tk.attach(root, engine)")
+    running: set[Job] = set()
+
+    def start(*event: Any) -> Job:
+        job = foreground.start(lambda: coroutine_function(*event), ended)
+        running.add(job)
+        if sequence is None:
+            widget.configure(state="disabled")
+        return job
+
+    def ended(job: Job) -> None:
+        if job not in running:
+            return
+        running.discard(job)
+        if sequence is None:
+            widget.configure(state="normal")
+        error = job.exception
+        if error is not None and job.state != "cancelled":
+            foreground._report(error)
+
+    def destroyed(event: Any) -> None:
+        if event.widget is widget:
+            while running:
+                running.pop().cancel("its widget was destroyed")
+
+    if sequence is None:
+        widget.configure(command=start)
+    else:
+        widget.bind(sequence, start, add="+")
+    widget.bind("<Destroy>", destroyed, add="+")
+    return start

@@ -1,0 +1,42 @@
+"""trio: ``await job``, ``async for event in job``, ``await group`` and ``engine.updates()`` work in it as they are.
+
+What is here is for programs that read better with a name for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import trio
+
+from .engine import Engine
+from .job import Job
+
+
+@asynccontextmanager
+async def open_engine(*args: Any, **kwargs: Any) -> AsyncIterator[Engine]:
+    """An engine that is closed at the end of the block, on a thread, also when the block is cancelled."""
+    engine = Engine(*args, **kwargs)
+    try:
+        yield engine
+    finally:
+        await _shielded(engine.close)
+
+
+async def result(job: Job) -> Any:
+    """The job's result. Cancelling the wait cancels the job, and waits until it has ended."""
+    try:
+        return await job
+    except trio.Cancelled:
+        job.cancel("the scope that waits for it was cancelled")
+        await _shielded(job.wait)
+        raise
+
+
+async def _shielded(wait: Callable[[], object]) -> None:
+    """Waits on a thread, whatever happens to the scopes around."""
+    with trio.CancelScope() as scope:
+        scope.shield = True
+        await trio.to_thread.run_sync(wait)

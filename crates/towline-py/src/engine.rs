@@ -1,7 +1,0 @@
-//! Jobs in the background, for Python.
-
-use pyo3::prelude::*;
-
-pub(crate) fn register(_module: &Bound<'_, PyModule>) -> PyResult<()> {
-    Ok(())
-}

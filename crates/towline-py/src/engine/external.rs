@@ -1,0 +1,94 @@
+//! Jobs whose work is done in Python: coroutines of the engine's asyncio loop, and plain functions on threads.
+//!
+//! The engine's threads never call Python. Orders are put into a list, and a descriptor wakes the loop that obeys them.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use towline::engine::{End, External, Order};
+use towline::{Error, ErrorKind, Event, Origin};
+
+use super::bell::{Bell, lock};
+use super::forked::Here;
+use super::job::JobCore;
+
+/// Orders on their way to Python: for each job one to begin, one to pause or resume, and two to stop, at most.
+#[derive(Debug)]
+pub(crate) struct Orders {
+    pub(crate) bell: Bell,
+    waiting: Mutex<VecDeque<(u64, Order)>>,
+}
+
+impl Orders {
+    pub(crate) fn new() -> PyResult<Self> {
+        Ok(Self { bell: Bell::new()?, waiting: Mutex::default() })
+    }
+
+    pub(crate) fn push(&self, work: u64, order: Order) {
+        let mut waiting = lock(&self.waiting);
+        if let Order::Pause | Order::Resume = order {
+            // Only the last of these matters.
+            waiting.retain(|(other, old)| *other != work || matches!(old, Order::Begin | Order::Stop));
+        }
+        waiting.push_back((work, order));
+        drop(waiting);
+        self.bell.ring();
+    }
+
+    pub(crate) fn take(&self) -> Vec<(u64, &'static str)> {
+        self.bell.quiet();
+        let name = |order| match order {
+            Order::Begin => "begin",
+            Order::Pause => "pause",
+            Order::Resume => "resume",
+            Order::Stop => "stop",
+        };
+        lock(&self.waiting).drain(..).map(|(work, order)| (work, name(order))).collect()
+    }
+}
+
+/// The working end of a job. Dropping it without `end` ends the job as failed.
+#[pyclass(frozen, module = "towline._towline")]
+pub(crate) struct Work {
+    /// Names it in the orders.
+    #[pyo3(get)]
+    number: u64,
+    #[pyo3(get)]
+    job: Py<JobCore>,
+    external: Here<External>,
+}
+
+impl Work {
+    pub(crate) fn new(number: u64, job: Py<JobCore>, external: External) -> Self {
+        Self { number, job, external: Here::new(external) }
+    }
+}
+
+#[pymethods]
+impl Work {
+    /// The work has begun: the job is running.
+    fn begun(&self) -> PyResult<()> {
+        self.external.get()?.begun();
+        Ok(())
+    }
+
+    /// Appends text to the job's log; `False` when the log is full or the job has ended.
+    fn emit(&self, text: String) -> PyResult<bool> {
+        Ok(self.external.get()?.try_emit(Event::Text(text)).is_ok())
+    }
+
+    /// The work has ended: `completed`, `stopped`, or `failed` with a message.
+    #[pyo3(signature = (how, message=""))]
+    fn end(&self, how: &str, message: &str) -> PyResult<()> {
+        let end = match how {
+            "completed" => End::Completed,
+            "stopped" => End::Stopped,
+            "failed" => End::Failed(Error::new(ErrorKind::Task, Origin::Caller, message).with_effect(true)),
+            other => return Err(PyValueError::new_err(format!("work does not end {other:?}"))),
+        };
+        self.external.get()?.end(end);
+        Ok(())
+    }
+}

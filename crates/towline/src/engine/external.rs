@@ -1,0 +1,187 @@
+//! Jobs whose work is done elsewhere: on another event loop, on a thread, in another language.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::event::Event;
+use towline_core::job::JobState;
+use towline_core::outcome::{Clock, Ending};
+
+use super::cell::{Cell, plain_outcome};
+use super::lock;
+use super::task::{DeadlineTimer, engine_ended, limit_of};
+
+/// What the work of an external job is told to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Order {
+    /// It is its turn. The first order, and given once.
+    Begin,
+    /// Hold on until [`Order::Resume`], where that is possible.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End soon, and say how. Given again when the job is told to stop at once. Without [`Order::Begin`] before it, it
+    /// says that the job has ended and its turn will not come.
+    Stop,
+}
+
+/// How the work of an external job ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum End {
+    /// It is done, also when it was told to stop and finished all the same.
+    Completed,
+    /// It stopped before it was done.
+    Stopped,
+    /// It failed.
+    Failed(Error),
+}
+
+/// The working end of an external job. Dropping it without [`end`](Self::end) ends the job as failed.
+#[derive(Debug)]
+pub struct External {
+    cell: Arc<Cell>,
+    end: Arc<Mutex<Option<End>>>,
+}
+
+impl External {
+    /// The work has begun: the job is *running*, no longer *queued*.
+    pub fn begun(&self) {
+        self.cell.begin(JobState::Running);
+    }
+
+    /// Appends an event to the job's log, for its readers.
+    ///
+    /// # Errors
+    /// The event, when the log is full or the job has ended.
+    pub fn try_emit(&self, event: Event) -> Result<(), Event> {
+        self.cell.emit(event)
+    }
+
+    /// The work has ended. Only the first end counts.
+    pub fn end(&self, end: End) {
+        lock(&self.end).get_or_insert(end);
+        self.cell.nudge();
+    }
+}
+
+impl Drop for External {
+    fn drop(&mut self) {
+        let message = "the task's work was given up without an end";
+        self.end(End::Failed(Error::new(ErrorKind::Task, Origin::Caller, message).with_effect(true)));
+    }
+}
+
+/// Passes the orders on and waits for the end.
+pub(super) struct ExternalTask<F: FnMut(Order)> {
+    cell: Arc<Cell>,
+    tell: F,
+    end: Arc<Mutex<Option<End>>>,
+    timer: DeadlineTimer,
+    told: Told,
+    /// The deadline that has passed.
+    timed_out: Option<Duration>,
+}
+
+/// Which orders were passed on.
+#[derive(Debug, Default)]
+struct Told {
+    begin: bool,
+    pause: bool,
+    stop: bool,
+    stop_at_once: bool,
+}
+
+impl<F: FnMut(Order)> ExternalTask<F> {
+    pub(super) fn new(cell: &Arc<Cell>, tell: F) -> (Self, External) {
+        let end = Arc::new(Mutex::new(None));
+        let external = External { cell: Arc::clone(cell), end: Arc::clone(&end) };
+        let (timer, told) = (DeadlineTimer::default(), Told::default());
+        (Self { cell: Arc::clone(cell), tell, end, timer, told, timed_out: None }, external)
+    }
+
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
+        let mut orders = self.cell.orders(cx);
+        if let Some(end) = lock(&self.end).take() {
+            let reason = orders.cancel.as_deref().unwrap_or("it stopped itself");
+            return Poll::Ready(match end {
+                End::Completed => Ending::Completed(None),
+                End::Stopped => self.stopped(reason),
+                End::Failed(error) => Ending::Failed(error),
+            });
+        }
+        if orders.cancel.is_none() && self.timer.passed(orders.deadline, cx) {
+            self.timed_out = Some(limit_of(&self.cell, &orders));
+            // Only the work can end the job: it is *cancelling* until then.
+            self.cell.cancel("its deadline has passed", false);
+            orders = self.cell.orders(cx);
+        }
+        if let Some(reason) = &orders.cancel {
+            if !self.told.begin {
+                let ending = self.stopped(reason);
+                (self.tell)(Order::Stop);
+                return Poll::Ready(ending);
+            }
+            if !self.told.stop || (orders.kill && !self.told.stop_at_once) {
+                (self.told.stop, self.told.stop_at_once) = (true, orders.kill);
+                (self.tell)(Order::Stop);
+            }
+            return Poll::Pending;
+        }
+        if !orders.admitted {
+            return Poll::Pending;
+        }
+        if !self.told.begin {
+            self.told.begin = true;
+            (self.tell)(Order::Begin);
+        }
+        if self.told.pause != orders.paused {
+            self.told.pause = orders.paused;
+            (self.tell)(if orders.paused { Order::Pause } else { Order::Resume });
+        }
+        Poll::Pending
+    }
+
+    fn stopped(&self, reason: &str) -> Ending {
+        let may_have_had_effect = self.told.begin;
+        match self.timed_out {
+            Some(limit) => Ending::TimedOut { clock: Clock::Total, limit, may_have_had_effect },
+            None => Ending::Cancelled { reason: reason.to_owned(), may_have_had_effect },
+        }
+    }
+
+    fn finish(&self, ending: Ending) {
+        self.cell.finish(plain_outcome(ending, self.cell.created));
+    }
+}
+
+impl<F: FnMut(Order)> Unpin for ExternalTask<F> {}
+
+impl<F: FnMut(Order)> Future for ExternalTask<F> {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let Poll::Ready(ending) = self.turn(cx) else { return Poll::Pending };
+        self.finish(ending);
+        Poll::Ready(())
+    }
+}
+
+impl<F: FnMut(Order)> Drop for ExternalTask<F> {
+    fn drop(&mut self) {
+        if self.cell.outcome().is_none() {
+            (self.tell)(Order::Stop);
+            self.finish(engine_ended());
+        }
+    }
+}
+
+impl<F: FnMut(Order)> fmt::Debug for ExternalTask<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExternalTask").field("told", &self.told).finish_non_exhaustive()
+    }
+}
