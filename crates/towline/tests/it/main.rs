@@ -18,4 +18,5 @@ mod client_transport;
 mod client_wakes;
 mod endpoints;
 mod engine;
+mod records;
 mod resume;
