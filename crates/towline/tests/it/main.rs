@@ -18,5 +18,6 @@ mod client_transport;
 mod client_wakes;
 mod endpoints;
 mod engine;
+mod records;
 mod relay;
 mod resume;
