@@ -204,7 +204,7 @@ impl Prompt<'_> {
     pub(super) fn disown(&mut self, spec: Option<&Spec>) {
         let Some(number) = self.listed("disown", spec) else { return };
         self.wrong(&format!(
-            "disown: %{number} cannot be handed over: there is no relay to take it; it ends with towline"
+            "disown: %{number} cannot be handed over: the connection is this program's own, and ends with it"
         ));
     }
 }
