@@ -119,11 +119,12 @@ impl Prompt<'_> {
             ErrorKind::Rejected if error.message.contains("does not support thinking") => {
                 Some(":think auto leaves it to the model".to_owned())
             }
+            ErrorKind::Unauthorized => hint::for_error(error, &self.server, &self.environment, None)
+                .map(|advice| format!("{advice}; it is read when towline starts")),
             ErrorKind::NotFound
             | ErrorKind::Rejected
             | ErrorKind::Connect
             | ErrorKind::Tls
-            | ErrorKind::Unauthorized
             | ErrorKind::Busy
             | ErrorKind::Truncated
             | ErrorKind::ConnectionLost

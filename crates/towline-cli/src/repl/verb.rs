@@ -89,7 +89,7 @@ pub const VERBS: &[About] = &[
         "notices at once or before the prompt; model options",
         true,
     ),
-    about(Verb::Disown, "disown", "[%n]", "hand a job over, to survive the exit", true),
+    about(Verb::Disown, "disown", "[%n]", "refused: a job ends with towline", true),
     about(Verb::Suspend, "suspend", "", "give the terminal back to the shell", true),
     About {
         verb: Verb::Exit,

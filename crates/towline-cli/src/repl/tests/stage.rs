@@ -32,7 +32,7 @@ pub(super) enum Step<'a> {
     Press(Input),
     /// The transcript shows this, after what earlier steps saw.
     See(&'a str),
-    /// The status row shows this.
+    /// The status row shows this; `[]` where nothing is in front.
     Status(&'a str),
     /// The test does something.
     Do(Box<dyn FnOnce() + 'a>),
@@ -133,7 +133,7 @@ impl Screen for Stage<'_> {
 
     fn status(&mut self, status: Option<Status>) {
         let status = status.unwrap_or_default();
-        self.status = format!("{} | {} | {}", status.front, status.trouble, status.others);
+        self.status = format!("[{}] {} | {}", status.front, status.trouble, status.others);
     }
 
     fn prompt(&mut self, prompt: &str) {

@@ -76,6 +76,7 @@ fn a_live_answer_goes_into_a_command_and_ctrl_c_ends_the_command_only() {
             Step::Status("1 running"),
             Step::Type("pipe %1 | head -n 1"),
             Step::See("line\n"),
+            Step::Status("[]"),
             Step::Type(":model other"),
             Step::See("prompt other> "),
             Step::Type("pipe %1 | cat -n"),

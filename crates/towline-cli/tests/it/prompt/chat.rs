@@ -69,7 +69,7 @@ fn a_refused_key_and_a_cut_answer_say_what_to_do() {
     );
     let (mut pty, _home) = prompt(&server);
     pty.press("q\r");
-    pty.expect("put the server's key into OLLAMA_API_KEY");
+    pty.expect("put the server's key into OLLAMA_API_KEY; it is read when towline starts");
     pty.press("retry\r");
     pty.expect(":continue goes on with it, retry asks again");
     pty.press(":continue\r");
