@@ -20,6 +20,8 @@ mod prompt_terminal;
 mod pty;
 #[cfg(unix)]
 mod relay;
+#[cfg(unix)]
+mod relay_cuts;
 mod serve;
 mod servers;
 #[cfg(unix)]
