@@ -1,13 +1,16 @@
 //! A relay that is there when it is needed.
 
 use towline::relay::{Control, RelayConfig};
-use towline::{Clocks, host};
+use towline::{Clocks, ErrorKind, host};
 
 use super::own::{ensure, listens};
 use super::place::{Place, client};
 use crate::args::AtRelay;
-use crate::cmd::Context;
+use crate::cmd::{Context, unless_stopped};
 use crate::failure::Failure;
+
+/// So often a relay that ends while it is spoken to is started again.
+const TRIES: u32 = 3;
 
 /// A relay, and a client of it.
 #[derive(Debug)]
@@ -28,16 +31,27 @@ pub async fn reach(
     relay: RelayConfig,
 ) -> Result<Reached, Failure> {
     let place = Place::find(args, &context.environment)?;
-    if let (Some(folder), Some(socket)) = (&place.own_folder, place.socket()) {
-        // Whoever points Ollama's clients at the relay does not mean that it relays to itself.
-        let is_itself = |text: &String| host::parse(text).is_ok_and(|host| host.endpoint == place.endpoint);
-        let upstream = context.environment.host.clone().filter(|text| !is_itself(text));
+    // Whoever points Ollama's clients at the relay does not mean that it relays to itself.
+    let is_itself = |text: &String| host::parse(text).is_ok_and(|host| host.endpoint == place.endpoint);
+    let upstream = context.environment.host.clone().filter(|text| !is_itself(text));
+    let reached = reached(place, context, clocks, relay)?;
+    let (Some(folder), Some(socket)) = (&reached.place.own_folder, reached.place.socket()) else {
+        return Ok(reached);
+    };
+    for _ in 0..TRIES {
         tokio::select! {
             started = ensure(folder, socket, upstream.as_deref()) => started?,
             stop = context.stopper.stopped() => return Err(Failure::Stopped(stop)),
         }
+        // One that is just ending still takes connections.
+        let answer = unless_stopped(reached.control.version(), &mut context.stopper).await?;
+        match answer.map_err(|error| error.kind) {
+            Err(ErrorKind::Connect | ErrorKind::ConnectionLost) => {}
+            // What else may be wrong, the command itself finds out.
+            Ok(_) | Err(_) => break,
+        }
     }
-    reached(place, context, clocks, relay)
+    Ok(reached)
 }
 
 /// The relay that is meant, if it runs; nothing is started.

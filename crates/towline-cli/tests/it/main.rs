@@ -17,6 +17,8 @@ mod pty;
 #[cfg(unix)]
 mod relay;
 #[cfg(unix)]
+mod relay_cuts;
+#[cfg(unix)]
 mod relay_jobs;
 mod serve;
 mod servers;

@@ -101,6 +101,11 @@ impl Tail {
         out: &mut Vec<u8>,
     ) -> Poll<Result<Tailed, Error>> {
         let mut state = self.queue.lock();
+        // Before the bytes: those that came with it may end the stream.
+        if state.reconnects != self.told {
+            (self.told, self.away) = (self.told + 1, false);
+            return Poll::Ready(Ok(Tailed::Regained));
+        }
         let count = state.bytes.len();
         if count > 0 {
             if out.is_empty() {
@@ -113,10 +118,6 @@ impl Tail {
                 self.queue.room.notify_one();
             }
             return Poll::Ready(Ok(Tailed::Bytes(count)));
-        }
-        if state.reconnects != self.told {
-            (self.told, self.away) = (self.told + 1, false);
-            return Poll::Ready(Ok(Tailed::Regained));
         }
         if let Some(end) = &state.end {
             return Poll::Ready(end.clone().map(|()| Tailed::End));

@@ -150,3 +150,19 @@ async fn a_cancel_that_cannot_be_told_says_so() {
     let Ending::Cancelled { reason, .. } = outcome.ending else { panic!("{outcome}") };
     assert!(reason.starts_with("enough; the relay could not be told"), "{reason}");
 }
+
+#[tokio::test]
+async fn a_relay_that_comes_back_with_the_end_was_away_all_the_same() {
+    let relay = writing();
+    let mut stream = client(&relay.url).chat(chat("m"));
+    let begun = async {
+        until("the job", || relay.count("POST") == 1).await;
+        relay.job(0).log.push(&piece("Hel"));
+    };
+    tokio::join!(begun, next_event(&mut stream));
+    relay.kill();
+    relay.job(0).end("interrupted", "the relay was ended");
+    relay.revive();
+    let (_, outcome) = read(stream).await;
+    assert_eq!((outcome.ending.as_str(), outcome.stats.reconnects), ("truncated", 1));
+}
