@@ -20,7 +20,7 @@ pub use models::{
 };
 pub use prompt::PromptArgs;
 pub use run::{RunArgs, ThinkArg};
-pub use serve::{CompletionsArgs, RunnerArgs, ServeArgs};
+pub use serve::{CompletionsArgs, GuiArgs, RunnerArgs, ServeArgs};
 pub use shared::ServerArgs;
 
 use crate::exit::Exit;
@@ -95,6 +95,7 @@ pub enum Command {
     #[command(visible_alias = "remove")]
     Rm(RemoveArgs),
     Serve(ServeArgs),
+    Gui(GuiArgs),
     Bench(Box<BenchArgs>),
     Completions(CompletionsArgs),
     /// Run a model for a server in another process
@@ -116,6 +117,7 @@ impl Command {
             | Self::Create(_)
             | Self::Cp(_)
             | Self::Rm(_)
+            | Self::Gui(_)
             | Self::Bench(_)
             | Self::Completions(_) => 2,
             // Running answers may end.

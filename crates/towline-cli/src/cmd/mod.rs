@@ -4,6 +4,7 @@ mod bench;
 mod completions;
 mod cp;
 mod create;
+mod gui;
 mod list;
 mod ps;
 mod pull;
@@ -50,6 +51,7 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
         Command::Cp(args) => cp::run(&args, context).await,
         Command::Rm(args) => rm::run(&args, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
+        Command::Gui(args) => Err(gui::run(&args)),
         Command::Runner(args) => serve::runner(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Bench(args) => bench::run(&args, context).await,
