@@ -26,7 +26,7 @@ pub use models::{
 pub use prompt::PromptArgs;
 pub use relay::{LogFormat, LogLevel, RelayArgs};
 pub use run::{RunArgs, ThinkArg};
-pub use serve::{CompletionsArgs, RunnerArgs, ServeArgs};
+pub use serve::{CompletionsArgs, GuiArgs, RunnerArgs, ServeArgs};
 pub use shared::ServerArgs;
 
 use crate::exit::Exit;
@@ -110,6 +110,7 @@ pub enum Command {
     Rm(RemoveArgs),
     Serve(ServeArgs),
     Relay(Box<RelayArgs>),
+    Gui(GuiArgs),
     Bench(Box<BenchArgs>),
     Completions(CompletionsArgs),
     /// Run this program again in a session of its own
@@ -141,6 +142,7 @@ impl Command {
             | Self::Create(_)
             | Self::Cp(_)
             | Self::Rm(_)
+            | Self::Gui(_)
             | Self::Bench(_)
             | Self::Completions(_) => 2,
             // Running answers may end.

@@ -50,6 +50,20 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
+/// Open the window: a desktop chat over many streams
+///
+/// It is a program of its own, towline-gui, that is looked for beside this one and then on the path.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline gui
+  towline gui --host 192.168.1.20:11434
+", help_template = super::TEMPLATE)]
+pub struct GuiArgs {
+    /// The server; else OLLAMA_HOST, else Ollama on this machine, else the built-in model
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+}
+
 /// What a server tells the process that runs a model for it.
 #[derive(Debug, Args)]
 pub struct RunnerArgs {

@@ -8,6 +8,7 @@ mod create;
 mod detach;
 mod jobs;
 mod kill;
+mod gui;
 mod list;
 mod ps;
 mod pull;
@@ -63,6 +64,7 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
         Command::Rm(args) => rm::run(&args, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Relay(args) => relay::run(&args, context).await,
+        Command::Gui(args) => Err(gui::run(&args)),
         Command::Runner(args) => serve::runner(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Bench(args) => bench::run(&args, context).await,

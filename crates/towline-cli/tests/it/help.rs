@@ -18,9 +18,21 @@ fn help_has_examples_first() {
 
 #[test]
 fn every_verb_has_help() {
-    for verb in
-        ["run", "list", "show", "ps", "pull", "push", "create", "cp", "rm", "serve", "bench", "completions"]
-    {
+    for verb in [
+        "run",
+        "list",
+        "show",
+        "ps",
+        "pull",
+        "push",
+        "create",
+        "cp",
+        "rm",
+        "serve",
+        "gui",
+        "bench",
+        "completions",
+    ] {
         let help = ended(&mut towline([verb, "--help"]));
         assert_eq!(help.code, Some(0), "{help:?}");
         assert!(help.stdout.contains("Usage: towline"), "{help:?}");

@@ -9,7 +9,7 @@ use image::{Rgba, RgbaImage};
 
 /// Triangles of the frame, filled pixel by pixel.
 #[derive(Default)]
-pub struct Painter {
+pub(crate) struct Painter {
     textures: HashMap<TextureId, ColorImage>,
 }
 

@@ -41,7 +41,9 @@ fn picture(mut stage: Stage, name: &str) {
     stage.until("quiet", |stage| stage.window(|window| !window.catalog.is_listing()));
     // The server's port is another one each time.
     let server = stage.window(|window| window.server.shown());
-    stage.harness.mask(stage.label_rect(&server));
+    let place = stage.label_rect(&server);
+    assert!(place.area() > 0.0, "the server is shown");
+    stage.harness.mask(place.expand(60.0).intersect(egui::Rect::everything_left_of(200.0)));
     stage.harness.remove_cursor();
     stage.harness.run_steps(4);
     stage.harness.snapshot(name);

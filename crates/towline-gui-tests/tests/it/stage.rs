@@ -1,7 +1,7 @@
 //! A window on the real engine and a scripted server, worked by what a screen reader sees.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -23,21 +23,21 @@ const SOON: Duration = Duration::from_millis(100);
 
 type Shared = Arc<Mutex<Option<Window>>>;
 
-pub struct Stage {
-    pub harness: Harness<'static, Shared>,
-    pub server: Server,
-    pub notified: Arc<Mutex<Vec<(String, String)>>>,
+pub(crate) struct Stage {
+    pub(crate) harness: Harness<'static, Shared>,
+    pub(crate) server: Server,
+    pub(crate) notified: Arc<Mutex<Vec<(String, String)>>>,
     news: Receiver<()>,
 }
 
 /// What a window begins with.
-pub struct Begin {
-    pub folder: Option<PathBuf>,
-    pub model: &'static str,
-    pub theme: Theme,
-    pub size: [f32; 2],
+pub(crate) struct Begin {
+    pub(crate) folder: Option<PathBuf>,
+    pub(crate) model: &'static str,
+    pub(crate) theme: Theme,
+    pub(crate) size: [f32; 2],
     /// What file dialogs answer.
-    pub files: Vec<PathBuf>,
+    pub(crate) files: Vec<PathBuf>,
 }
 
 impl Default for Begin {
@@ -47,7 +47,7 @@ impl Default for Begin {
 }
 
 impl Stage {
-    pub fn new(plan: impl Into<Plan>, begin: Begin) -> Self {
+    pub(crate) fn new(plan: impl Into<Plan>, begin: Begin) -> Self {
         let server = Server::start(plan);
         let target = Target::Client(Client::new(&server.url()).expect("an address"));
         let notified = Arc::new(Mutex::new(Vec::new()));
@@ -67,7 +67,7 @@ impl Stage {
         let state = State { model: begin.model.into(), theme, ..kept };
         let engine = Engine::start(EngineConfig::default()).expect("threads");
         let setup = Setup { engine, target, folder: begin.folder, state, desktop };
-        let (ring, news) = channel();
+        let (ring, news) = sync_channel(1);
         // The harness makes the context, and the window is made in it before its first frame.
         let shared: Shared = Shared::default();
         let made = Arc::clone(&shared);
@@ -75,8 +75,8 @@ impl Stage {
             fonts(context);
             context.set_request_repaint_callback(move |info| {
                 if info.delay < SOON {
-                    // A stage that is gone waits for nothing.
-                    ring.send(()).ok();
+                    // News that waits already is enough, and a stage that is gone waits for none.
+                    ring.try_send(()).ok();
                 }
             });
             *made.lock().expect("no panic") = Some(Window::new(context, setup).expect("threads"));
@@ -93,14 +93,14 @@ impl Stage {
     }
 
     /// Does something with the window between two frames.
-    pub fn window<R>(&self, work: impl FnOnce(&mut Window) -> R) -> R {
+    pub(crate) fn window<R>(&self, work: impl FnOnce(&mut Window) -> R) -> R {
         let mut window = self.harness.state().lock().expect("no panic");
         work(window.as_mut().expect("a window"))
     }
 
     /// Draws frames as news comes, until something is so.
     #[track_caller]
-    pub fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+    pub(crate) fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let end = Instant::now() + PATIENCE;
         loop {
             self.harness.step();
@@ -116,17 +116,17 @@ impl Stage {
 
     /// Waits until a label or value that holds this is on screen.
     #[track_caller]
-    pub fn until_shown(&mut self, text: &str) {
+    pub(crate) fn until_shown(&mut self, text: &str) {
         self.until(text, |stage| stage.shows(text));
     }
 
     /// Whether a label or value that holds this is on screen.
-    pub fn shows(&self, text: &str) -> bool {
+    pub(crate) fn shows(&self, text: &str) -> bool {
         self.labels().iter().any(|label| label.contains(text))
     }
 
     /// Every label and value on screen.
-    pub fn labels(&self) -> Vec<String> {
+    pub(crate) fn labels(&self) -> Vec<String> {
         let all = self.harness.query_all(by().predicate(|_| true));
         all.flat_map(|node| {
             let node = node.accesskit_node();
@@ -138,7 +138,7 @@ impl Stage {
 
     /// Waits for a button (or whatever can be clicked) and clicks it.
     #[track_caller]
-    pub fn click(&mut self, label: &str) {
+    pub(crate) fn click(&mut self, label: &str) {
         self.until(label, |stage| stage.clickable(label) > 0);
         let found = self.harness.query_all(by().predicate(matching(label))).next();
         found.expect("it was there").click();
@@ -148,7 +148,7 @@ impl Stage {
 
     /// Clicks a button, and looks at what each frame puts out.
     #[track_caller]
-    pub fn click_and(&mut self, label: &str, look: impl Fn(&egui::FullOutput)) {
+    pub(crate) fn click_and(&mut self, label: &str, look: impl Fn(&egui::FullOutput)) {
         self.until(label, |stage| stage.clickable(label) > 0);
         let found = self.harness.query_all(by().predicate(matching(label))).next();
         found.expect("it was there").click();
@@ -159,8 +159,10 @@ impl Stage {
     }
 
     /// Where a label is on screen.
-    pub fn label_rect(&self, label: &str) -> egui::Rect {
-        self.harness.query_all(by().label(label)).next().map_or(egui::Rect::ZERO, |node| node.rect())
+    pub(crate) fn label_rect(&self, label: &str) -> egui::Rect {
+        let label = label.to_owned();
+        let is_it = by().predicate(move |node| node.value().as_deref() == Some(label.as_str()));
+        self.harness.query_all(is_it).next().map_or(egui::Rect::ZERO, |node| node.rect())
     }
 
     fn clickable(&self, label: &str) -> usize {
@@ -168,13 +170,13 @@ impl Stage {
     }
 
     /// Whether something with this label can be clicked.
-    pub fn can_click(&self, label: &str) -> bool {
+    pub(crate) fn can_click(&self, label: &str) -> bool {
         self.clickable(label) > 0
     }
 
     /// Types into the field with this label.
     #[track_caller]
-    pub fn type_into(&mut self, label: &str, text: &str) {
+    pub(crate) fn type_into(&mut self, label: &str, text: &str) {
         self.until(label, |stage| stage.field(label).is_some());
         self.field(label).expect("it was there").focus();
         self.harness.run_steps(2);
@@ -191,19 +193,19 @@ impl Stage {
     }
 
     /// What the field with this label holds.
-    pub fn typed(&self, label: &str) -> String {
+    pub(crate) fn typed(&self, label: &str) -> String {
         self.field(label).and_then(|field| field.value()).unwrap_or_default()
     }
 
     /// Asks something.
     #[track_caller]
-    pub fn ask(&mut self, question: &str) {
+    pub(crate) fn ask(&mut self, question: &str) {
         self.type_into("Question", question);
         self.click("Send");
     }
 
     /// Presses a key.
-    pub fn press(&mut self, modifiers: Modifiers, key: Key) {
+    pub(crate) fn press(&mut self, modifiers: Modifiers, key: Key) {
         self.harness.key_press_modifiers(modifiers, key);
         self.harness.run_steps(2);
     }
@@ -232,7 +234,7 @@ fn frame(ui: &mut egui::Ui, window: &mut Shared) {
 }
 
 /// Letters of East Asia that every machine has.
-pub fn fonts(context: &egui::Context) {
+pub(crate) fn fonts(context: &egui::Context) {
     let mut fonts = egui::FontDefinitions::default();
     let data = FontData::from_static(include_bytes!("../fonts/cjk-subset.otf"));
     fonts.font_data.insert("cjk".into(), Arc::new(data));

@@ -5,7 +5,7 @@ use towline::engine::{From as ReadFrom, JobOptions, Prepared};
 use towline::{Client, Engine, Message};
 
 use super::attachment::question;
-use super::{Answer, Chat, Live};
+use super::{Chat, Live};
 
 /// The most models that one question goes to.
 pub const MAX_COMPARED: usize = 16;
@@ -166,7 +166,7 @@ impl Chat {
         let job = asking.engine.submit(Prepared::chat(asking.client, request), options);
         let (info, reader) = (job.info(), job.reader(ReadFrom::Start));
         self.live.push(Live { turn: id, job, info, reader });
-        self.answers.entry(id).or_insert_with(Answer::default);
+        self.answers.entry(id).or_default();
         self.written = std::time::SystemTime::now();
     }
 }

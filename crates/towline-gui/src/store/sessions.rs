@@ -1,6 +1,7 @@
 //! The chats' files, which the prompt reads and writes too.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
 use std::fs::File;
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -104,20 +105,21 @@ impl Files {
     fn append(&mut self, key: ChatKey, settings: &Settings, lines: &str) -> Vec<Report> {
         let Some(folder) = &self.folder else { return Vec::new() };
         let mut reports = Vec::new();
-        if !self.open.contains_key(&key) {
-            let now = Timestamp::now();
-            let base = now.strftime("%Y-%m-%dT%H-%M-%S").to_string();
-            match sessions::create(folder, &base, &now.to_string(), settings) {
-                Ok(made) => {
-                    reports.push(Report::Named { key, name: stem(&made.0) });
-                    self.open.insert(key, made);
+        let (path, file) = match self.open.entry(key) {
+            Slot::Occupied(open) => open.into_mut(),
+            Slot::Vacant(free) => {
+                let now = Timestamp::now();
+                let base = now.strftime("%Y-%m-%dT%H-%M-%S").to_string();
+                match sessions::create(folder, &base, &now.to_string(), settings) {
+                    Ok(made) => {
+                        reports.push(Report::Named { key, name: stem(&made.0) });
+                        free.insert(made)
+                    }
+                    Err(error) => return vec![Report::Failed(format!("this chat is not kept: {error}"))],
                 }
-                Err(error) => return vec![Report::Failed(format!("this chat is not kept: {error}"))],
             }
-        }
-        if let Some((path, file)) = self.open.get_mut(&key)
-            && let Err(error) = file.write_all(lines.as_bytes())
-        {
+        };
+        if let Err(error) = file.write_all(lines.as_bytes()) {
             reports.push(Report::Failed(format!("{} cannot be written: {error}", path.display())));
         }
         reports

@@ -3,6 +3,9 @@
 //! A table per family of languages, and one pass over each line. A grammar engine knows more, but weighs megabytes,
 //! starts slowly, and can take unbounded time over one hostile line.
 
+use std::collections::{HashMap, HashSet};
+use std::sync::LazyLock;
+
 /// What a token is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Token {
@@ -48,28 +51,47 @@ pub enum Language {
 }
 
 /// How a family of languages writes things.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub struct Family {
     names: &'static str,
     line_comment: &'static str,
     block_comment: Option<(&'static str, &'static str)>,
     quotes: &'static str,
     has_triple: bool,
-    keywords: &'static str,
+    keywords: LazyLock<HashSet<&'static str>>,
 }
+
+impl PartialEq for Family {
+    fn eq(&self, other: &Self) -> bool {
+        self.names == other.names
+    }
+}
+
+fn words(text: &'static str) -> HashSet<&'static str> {
+    text.split_ascii_whitespace().collect()
+}
+
+/// The longest name of a language, in bytes.
+const MAX_NAME: usize = 16;
+
+static NAMES: LazyLock<HashMap<&'static str, &'static Family>> = LazyLock::new(|| {
+    FAMILIES.iter().flat_map(|family| family.names.split_ascii_whitespace().map(move |name| (name, family))).collect()
+});
 
 const C_COMMENT: Option<(&str, &str)> = Some(("/*", "*/"));
 
-const FAMILIES: &[Family] = &[
+static FAMILIES: [Family; 6] = [
     Family {
         names: "rust rs",
         line_comment: "//",
         block_comment: C_COMMENT,
         quotes: "\"",
         has_triple: false,
-        keywords: "as async await break const continue crate dyn else enum extern false fn for if impl in let loop \
+        keywords: LazyLock::new(|| words(
+            "as async await break const continue crate dyn else enum extern false fn for if impl in let loop \
                    match mod move mut pub ref return self Self static struct super trait true type unsafe use where \
                    while",
+        )),
     },
     Family {
         names: "python py python3",
@@ -77,8 +99,10 @@ const FAMILIES: &[Family] = &[
         block_comment: None,
         quotes: "\"'",
         has_triple: true,
-        keywords: "and as assert async await break class continue def del elif else except False finally for from \
+        keywords: LazyLock::new(|| words(
+            "and as assert async await break class continue def del elif else except False finally for from \
                    global if import in is lambda None nonlocal not or pass raise return True try while with yield",
+        )),
     },
     Family {
         names: "javascript js typescript ts jsx tsx c cpp c++ h hpp java csharp cs c# go golang swift kotlin kt scala \
@@ -87,13 +111,15 @@ const FAMILIES: &[Family] = &[
         block_comment: C_COMMENT,
         quotes: "\"'`",
         has_triple: false,
-        keywords: "abstract any as async auto await bool boolean break byte case catch char class const constexpr \
+        keywords: LazyLock::new(|| words(
+            "abstract any as async auto await bool boolean break byte case catch char class const constexpr \
                    continue default defer delete do double else enum export extends extern false final finally float \
                    fn for from func function fun go goto if implements import in include instanceof int interface \
                    let long map mut namespace new nil null nullptr number object override package private protected \
                    pub public range readonly return select short signed sizeof static string struct super switch \
                    template this throw true try type typedef typeof undefined union unsigned using val var virtual \
                    void volatile when where while yield",
+        )),
     },
     Family {
         names: "sh bash shell zsh fish console toml yaml yml ini conf dockerfile makefile make ruby rb perl r",
@@ -101,10 +127,12 @@ const FAMILIES: &[Family] = &[
         block_comment: None,
         quotes: "\"'",
         has_triple: false,
-        keywords: "alias begin break case cd class def do done echo elif else elsif end esac eval exec exit export \
+        keywords: LazyLock::new(|| words(
+            "alias begin break case cd class def do done echo elif else elsif end esac eval exec exit export \
                    false fi for function if in local my next nil null or read require return self set shift source \
                    sudo then trap true unless unset until when while yield FROM RUN COPY ADD CMD ENTRYPOINT ENV \
                    WORKDIR EXPOSE ARG",
+        )),
     },
     Family {
         names: "json jsonc json5",
@@ -112,7 +140,9 @@ const FAMILIES: &[Family] = &[
         block_comment: None,
         quotes: "\"",
         has_triple: false,
-        keywords: "true false null",
+        keywords: LazyLock::new(|| words(
+            "true false null",
+        )),
     },
     Family {
         names: "sql postgresql mysql sqlite lua haskell hs",
@@ -120,25 +150,30 @@ const FAMILIES: &[Family] = &[
         block_comment: C_COMMENT,
         quotes: "\"'",
         has_triple: false,
-        keywords: "select from where insert into update delete create table drop alter add join left right inner outer \
+        keywords: LazyLock::new(|| words(
+            "select from where insert into update delete create table drop alter add join left right inner outer \
                    on group by order having limit as and or not null is in exists between like union all distinct \
                    primary key values set index view begin commit case when then else end with SELECT FROM WHERE \
                    INSERT INTO UPDATE DELETE CREATE TABLE DROP ALTER ADD JOIN LEFT RIGHT INNER OUTER ON GROUP BY \
                    ORDER HAVING LIMIT AS AND OR NOT NULL IS IN EXISTS BETWEEN LIKE UNION ALL DISTINCT PRIMARY KEY \
                    VALUES SET INDEX VIEW BEGIN COMMIT CASE WHEN THEN ELSE END WITH break do elseif for function if \
                    local nil repeat return until while module import data type class instance let of",
+        )),
     },
 ];
 
 impl Language {
     /// The language that the words behind a fence name.
     pub fn of(info: &str) -> Self {
-        let name = info.split([' ', ',', '{', ':']).next().unwrap_or_default().to_ascii_lowercase();
+        let name = info.split([' ', ',', '{', ':']).next().unwrap_or_default();
+        if name.is_empty() || name.len() > MAX_NAME {
+            return Self::Plain;
+        }
+        let name = name.to_ascii_lowercase();
         if matches!(name.as_str(), "diff" | "patch") {
             return Self::Patch;
         }
-        let is_named = |family: &&Family| family.names.split_ascii_whitespace().any(|known| known == name);
-        FAMILIES.iter().find(is_named).map_or(Self::Plain, Self::Family)
+        NAMES.get(name.as_str()).map_or(Self::Plain, |family| Self::Family(family))
     }
 
     /// What the line after `line` begins inside of.
@@ -226,7 +261,7 @@ impl Family {
         }
         if first.is_alphabetic() || first == '_' {
             let end = word_end(|c| c.is_alphanumeric() || c == '_');
-            let is_keyword = self.keywords.split_ascii_whitespace().any(|keyword| keyword == &rest[..end]);
+            let is_keyword = self.keywords.contains(&rest[..end]);
             let is_call = rest[end..].starts_with('(') || rest[end..].starts_with("!(");
             let token = match (is_keyword, is_call) {
                 (true, _) => Token::Keyword,

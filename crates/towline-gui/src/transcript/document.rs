@@ -140,7 +140,7 @@ impl Document {
             Open::Nothing | Open::Prose | Open::List { .. } => Shape::Prose,
             Open::Table { head, .. } => Shape::Table { head: head.clone() },
             Open::Code { inside, .. } => {
-                Shape::Code { fence: self.fences.len().saturating_sub(1), inside: inside.clone() }
+                Shape::Code { fence: self.fences.len().saturating_sub(1), inside: *inside }
             }
         };
         // The mark of a list or a fence that is just being written is not drawn yet.
@@ -279,7 +279,7 @@ impl Document {
             Open::Nothing | Open::Prose | Open::List { .. } => Shape::Prose,
             Open::Table { head, .. } => Shape::Table { head: head.clone() },
             Open::Code { inside, .. } => {
-                Shape::Code { fence: self.fences.len().saturating_sub(1), inside: inside.clone() }
+                Shape::Code { fence: self.fences.len().saturating_sub(1), inside: *inside }
             }
         };
         if !self.text[range.clone()].trim().is_empty() || matches!(shape, Shape::Code { .. }) {

@@ -2,18 +2,18 @@
 
 /// A line that begins or ends a fenced code block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Fence {
+pub(super) struct Fence {
     /// `` ` `` or `~`.
-    pub mark: u8,
+    pub(super) mark: u8,
     /// How many of them.
-    pub length: usize,
+    pub(super) length: usize,
     /// Columns before it, which are taken from the lines inside too.
-    pub indent: usize,
+    pub(super) indent: usize,
 }
 
 impl Fence {
     /// The fence that a line opens, and the words behind it.
-    pub fn opening(line: &str) -> Option<(Self, &str)> {
+    pub(super) fn opening(line: &str) -> Option<(Self, &str)> {
         let rest = line.trim_start_matches(' ');
         let indent = line.len() - rest.len();
         let mark = *rest.as_bytes().first().filter(|mark| matches!(mark, b'`' | b'~'))?;
@@ -24,14 +24,14 @@ impl Fence {
     }
 
     /// Whether the line closes this fence.
-    pub fn is_closed_by(self, line: &str) -> bool {
+    pub(super) fn is_closed_by(self, line: &str) -> bool {
         let rest = line.trim();
         rest.len() >= self.length && rest.bytes().all(|byte| byte == self.mark)
     }
 }
 
 /// Whether the line begins an item of a list.
-pub fn is_list_item(line: &str) -> bool {
+pub(super) fn is_list_item(line: &str) -> bool {
     let rest = line.trim_start();
     let bytes = rest.as_bytes();
     let after = match bytes.first() {
@@ -49,14 +49,14 @@ pub fn is_list_item(line: &str) -> bool {
 }
 
 /// Whether the line is a heading of the kind `# words`.
-pub fn is_heading(line: &str) -> bool {
+pub(super) fn is_heading(line: &str) -> bool {
     let rest = line.trim_start_matches(' ');
     let marks = rest.bytes().take_while(|byte| *byte == b'#').count();
     (1..=6).contains(&marks) && matches!(rest.as_bytes().get(marks), Some(b' ' | b'\t') | None)
 }
 
 /// Whether the line can be a row of a table.
-pub fn is_table_row(line: &str) -> bool {
+pub(super) fn is_table_row(line: &str) -> bool {
     line.trim_start().starts_with('|')
 }
 

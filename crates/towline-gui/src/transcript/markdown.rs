@@ -325,7 +325,7 @@ mod tests {
         assert_eq!(rich.text, "a b c d");
         let bold: Vec<_> =
             rich.runs.iter().filter(|(_, style)| style.is_bold).map(|(range, _)| range.clone()).collect();
-        assert_eq!(bold, [2..3]);
+        assert_eq!(bold, vec![2..3; 1]);
         assert_eq!(rich.links, [(6..7, "https://e".to_owned())]);
     }
 

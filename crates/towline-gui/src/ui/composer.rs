@@ -94,16 +94,18 @@ pub fn take_files(ui: &Ui, out: &mut Vec<Command>) {
         out.push(Command::Attach(dropped));
     }
     ui.input_mut(|input| {
-        input.events.retain(|event| match event {
-            Event::Paste(text) if text.len() > MAX_PASTED => {
+        input.events.retain(|event| {
+            if let Event::Paste(text) = event
+                && text.len() > MAX_PASTED
+            {
                 out.push(Command::AttachText(text.clone()));
-                false
+                return false;
             }
-            Event::PasteImage(image) => {
+            if let Event::PasteImage(image) = event {
                 out.push(Command::AttachImage(image.clone()));
-                false
+                return false;
             }
-            _ => true,
+            true
         });
     });
 }

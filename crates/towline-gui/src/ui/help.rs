@@ -3,7 +3,7 @@
 use egui::{Grid, ScrollArea, Ui};
 
 use crate::command::{Command, Dialog};
-use crate::shortcuts::SHORTCUTS;
+use crate::shortcuts::{SHORTCUTS, Shortcut};
 
 /// Keys that belong to what has the cursor.
 const OTHERS: [(&str, &str); 5] = [
@@ -20,7 +20,7 @@ pub fn show(ui: &mut Ui, out: &mut Vec<Command>) {
     ScrollArea::vertical().max_height(440.0).show(ui, |ui| {
         Grid::new("keys").striped(true).spacing([24.0, 4.0]).show(ui, |ui| {
             for shortcut in SHORTCUTS {
-                ui.monospace(ui.ctx().format_shortcut(&shortcut.keys));
+                ui.monospace(keys(ui, shortcut));
                 ui.label(shortcut.what);
                 ui.end_row();
             }
@@ -34,4 +34,10 @@ pub fn show(ui: &mut Ui, out: &mut Vec<Command>) {
     if ui.button("Close").clicked() {
         out.push(Command::Show(Dialog::None));
     }
+}
+
+/// A key as it is printed on keyboards.
+fn keys(ui: &Ui, shortcut: &Shortcut) -> String {
+    let named = ui.ctx().format_shortcut(&shortcut.keys);
+    named.replace("Questionmark", "?").replace("Period", ".").replace("Comma", ",")
 }

@@ -43,13 +43,20 @@ pub enum FileDialog {
     Save(String),
 }
 
+/// Asks for files.
+pub type ChooseFiles = dyn Fn(FileDialog) -> Vec<PathBuf> + Send + Sync;
+/// Shows a notification.
+pub type Notify = dyn Fn(&str, &str) + Send + Sync;
+/// Files that somebody chose, and what for.
+type Chosen = (Purpose, Vec<PathBuf>);
+
 /// Where the window's surroundings are reached. Each may wait: it is called on a thread of its own.
 #[derive(Clone)]
 pub struct Desktop {
     /// Asks for files; none when nobody chose one.
-    pub files: Arc<dyn Fn(FileDialog) -> Vec<PathBuf> + Send + Sync>,
+    pub files: Arc<ChooseFiles>,
     /// Shows a notification: its title and text.
-    pub notify: Arc<dyn Fn(&str, &str) + Send + Sync>,
+    pub notify: Arc<Notify>,
 }
 
 impl std::fmt::Debug for Desktop {
@@ -143,7 +150,7 @@ pub struct Window {
     disk: Disk,
     state_path: Option<PathBuf>,
     saved: State,
-    chosen: (SyncSender<(Purpose, Vec<PathBuf>)>, Receiver<(Purpose, Vec<PathBuf>)>),
+    chosen: (SyncSender<Chosen>, Receiver<Chosen>),
     next_key: u64,
     next_toast: u64,
     context: egui::Context,
