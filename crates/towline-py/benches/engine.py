@@ -42,7 +42,8 @@ def heartbeat(engine, seconds, streams):
         root.after(10, beat)
 
     def draw(update):
-        texts[update.job].insert("end", update.text)
+        # Lines of twelve tokens: Tk lays out a whole line at every insert.
+        texts[update.job].insert("end", update.text.replace("sea. ", "sea.\n"))
         texts[update.job].see("end")
 
     window = towline.tk.attach(root, engine, draw)

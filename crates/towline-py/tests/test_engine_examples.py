@@ -18,6 +18,11 @@ def test_the_walk_through_at_the_prompt(server):
     assert out[-2:] == ["2 answers from two_questions", "cut at the end: []"]
 
 
+# Tcl aborts the process when a garbage collection on another thread deletes its interpreter. A program of one window ends
+# with it; here other tests follow, and the blocking example's window is not kept by an engine.
+INTERPRETERS = []
+
+
 def run_window(name, server, display, monkeypatch, act, model):
     """Runs an example in this process; ``act`` is called every 5 ms with its root until it is true."""
     monkeypatch.setenv("DISPLAY", display)
@@ -29,6 +34,7 @@ def run_window(name, server, display, monkeypatch, act, model):
             root.quit() if act(root) else root.after(5, turn)
 
         late = []
+        INTERPRETERS.append(root.tk)
         root.after(0, turn)
         root.after(PATIENCE * 1000, lambda: (late.append(True), root.quit()))
         mainloop(root)

@@ -91,7 +91,7 @@ print(job.state)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="/proc says where a thread waits")
-@pytest.mark.parametrize("blocked", ["job.result()", "list(job)", "towline.wait([job])", "job.wait(3600)"])
+@pytest.mark.parametrize("blocked", ["job.result()", "list(job)", "towline.wait([job])", "engine.close(cancel=False, grace=3600)"])
 def test_ctrl_c_interrupts_a_wait_at_once(server, blocked):
     code = f"""
 job = engine.chat("stall-after:5", "x")

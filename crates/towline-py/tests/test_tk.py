@@ -14,10 +14,15 @@ import towline
 import towline.tk
 
 
+# Kept for the tests whose window is not attached: see towline.tk.
+INTERPRETERS = []
+
+
 @pytest.fixture
 def root(display, monkeypatch):
     monkeypatch.setenv("DISPLAY", display)
     root = tkinter.Tk()
+    INTERPRETERS.append(root.tk)
     # A test that goes wrong ends all the same.
     root.after(PATIENCE * 1000, root.quit)
     root.errors = []

@@ -274,10 +274,11 @@ class Engine:
     def close(self, *, cancel: bool = True, grace: float = _DROP_GRACE) -> Shutdown:
         """Ends the engine: cancels its jobs, or lets them finish, for ``grace`` seconds. Blocks about as long at most.
 
-        The jobs can still be looked at.
+        The jobs can still be looked at. Interrupted by Ctrl-C, the end goes on in the background.
         """
         self._refuse_to_block()
-        report = Shutdown(*self._core.shutdown(cancel, grace))
+        self._core.ending(cancel, grace).block()
+        report = Shutdown(*self._core.ended())
         self._loop.close()
         self._end.detach()
         return report
@@ -334,7 +335,11 @@ def _end(core: EngineCore, loop: LoopThread, process: int) -> None:
     """The end of an engine that was dropped, or that is there when the interpreter ends."""
     if os.getpid() != process:
         return
-    core.shutdown(True, _DROP_GRACE if not loop.is_current() else 0.0)
+    # An end that lets them finish may be under way: it hurries up.
+    for job in core.jobs():
+        job.cancel("the engine ended", False)
+    grace = 0.0 if loop.is_current() else _DROP_GRACE
+    core.ending(True, grace).block(2 * _DROP_GRACE)
     loop.close()
 
 

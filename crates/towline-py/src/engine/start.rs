@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use towline::engine::{EngineConfig, JobId, JobOptions, OnShutdown, Prepared};
 use towline::{Client, Engine, RetryPolicy};
 
-use super::bell::{lock, seconds};
+use super::bell::{Wait, lock, seconds};
 use super::drain::{Seen, Update};
 use super::external::{Orders, Work};
 use super::forked::Here;
@@ -162,12 +162,18 @@ impl EngineCore {
         news.into_iter().map(|news| news.into_update(py, wrap)).collect()
     }
 
-    /// Ends the engine; the numbers of the jobs that finished, were cut, and are stuck. Other threads run meanwhile.
-    fn shutdown(&self, py: Python<'_>, cancel: bool, grace: f64) -> PyResult<[Vec<u64>; 3]> {
-        let engine = &self.running.get()?.engine;
+    /// Ends the engine, on a thread, from the first look at what this gives. What it gives comes with the end.
+    fn ending(&self, cancel: bool, grace: f64) -> PyResult<Wait> {
+        let engine = self.running.get()?.engine.clone();
         let how = if cancel { OnShutdown::Cancel } else { OnShutdown::Finish };
         let grace = seconds("grace", grace)?.unwrap_or(Duration::MAX);
-        let report = py.detach(|| engine.shutdown(how, grace)).map_err(failed)?;
+        Ok(Wait::on(async move { drop(engine.shutdown_async(how, grace).await) }))
+    }
+
+    /// What the end of the engine did: the numbers of the jobs that finished, were cut, and are stuck. Waits for it.
+    fn ended(&self, py: Python<'_>) -> PyResult<[Vec<u64>; 3]> {
+        let engine = &self.running.get()?.engine;
+        let report = py.detach(|| engine.shutdown(OnShutdown::Cancel, Duration::ZERO)).map_err(failed)?;
         let numbers = |jobs: Vec<towline::engine::JobInfo>| jobs.iter().map(|job| job.id.0).collect();
         Ok([numbers(report.finished), numbers(report.cut), numbers(report.stuck)])
     }
