@@ -10,7 +10,7 @@ use towline::{Item, Outcome, Stream};
 
 use crate::failure::Failure;
 use crate::out::{self, WriteError};
-use crate::stop::Stopper;
+use crate::stop::{Stop, Stopper};
 use crate::view::View;
 
 /// How often a view that shows a wait is drawn.
@@ -26,20 +26,62 @@ async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
     .await
 }
 
+/// How a stream was driven.
+#[derive(Debug)]
+pub enum Driven {
+    /// To its end.
+    Ended(Box<Outcome>),
+    /// Until this signal; it runs on elsewhere.
+    Left(Stop),
+}
+
+/// What a signal does to a stream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnStop {
+    /// It is cancelled, and read to the end that makes.
+    Cancel,
+    /// It is dropped.
+    Leave,
+}
+
 /// Reads a stream to its end. A signal cancels it; standard output that is gone drops it, which closes the connection
 /// at once.
 ///
 /// # Errors
 /// Only when standard output is gone: every failure of the stream is its outcome.
-pub async fn drive(mut stream: Stream, view: &mut View, stopper: &mut Stopper) -> Result<Outcome, Failure> {
+pub async fn drive(stream: Stream, view: &mut View, stopper: &mut Stopper) -> Result<Outcome, Failure> {
+    match drive_until(stream, view, stopper, OnStop::Cancel).await? {
+        Driven::Ended(outcome) => Ok(*outcome),
+        Driven::Left(_) => unreachable!("a signal cancels it"),
+    }
+}
+
+/// As [`drive`], and says what a signal does.
+///
+/// # Errors
+/// Only when standard output is gone.
+pub async fn drive_until(
+    mut stream: Stream,
+    view: &mut View,
+    stopper: &mut Stopper,
+    on_stop: OnStop,
+) -> Result<Driven, Failure> {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut closed = pin!(out::closed());
     let mut cancelled = false;
     loop {
         if let Some(stop) = stopper.stop().filter(|_| !cancelled) {
-            cancelled = true;
-            stream.cancel(stop.reason());
+            match on_stop {
+                OnStop::Leave => {
+                    view.flush()?;
+                    return Ok(Driven::Left(stop));
+                }
+                OnStop::Cancel => {
+                    cancelled = true;
+                    stream.cancel(stop.reason());
+                }
+            }
         }
         let item = match at_once(stream.next()).await {
             Some(item) => item,
@@ -61,7 +103,7 @@ pub async fn drive(mut stream: Stream, view: &mut View, stopper: &mut Stopper) -
             Some(Item::Event(event)) => view.event(&event)?,
             Some(Item::End(outcome)) => {
                 view.end(&outcome)?;
-                return Ok(*outcome);
+                return Ok(Driven::Ended(outcome));
             }
             None => unreachable!("the end is returned above"),
         }

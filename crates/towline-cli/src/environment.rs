@@ -9,6 +9,10 @@ pub struct Environment {
     pub host: Option<String>,
     /// `OLLAMA_API_KEY`.
     pub api_key: Option<String>,
+    /// `TOWLINE_RELAY`.
+    pub relay: Option<String>,
+    /// `TOWLINE_RELAY_TOKEN`.
+    pub relay_token: Option<String>,
     /// `TOWLINE_MODEL`.
     pub model: Option<String>,
     /// `HTTP_PROXY`.
@@ -35,6 +39,8 @@ impl Environment {
         Self {
             host: read("OLLAMA_HOST"),
             api_key: read("OLLAMA_API_KEY"),
+            relay: read("TOWLINE_RELAY"),
+            relay_token: read("TOWLINE_RELAY_TOKEN"),
             model: read("TOWLINE_MODEL"),
             http_proxy: either("http_proxy", "HTTP_PROXY"),
             https_proxy: either("https_proxy", "HTTPS_PROXY"),

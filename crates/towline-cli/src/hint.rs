@@ -43,6 +43,30 @@ pub fn for_error(
     }
 }
 
+/// What to do about an error of a request to a relay.
+pub fn for_relay(error: &Error) -> Option<&'static str> {
+    match error.kind {
+        ErrorKind::Connect => {
+            Some("see whether the relay runs there, and whether --relay or TOWLINE_RELAY is right")
+        }
+        ErrorKind::NotFound => Some("towline jobs -l shows the ids"),
+        ErrorKind::InvalidRequest => Some("towline jobs -l shows the whole ids"),
+        ErrorKind::Unauthorized => Some("put the relay's token into TOWLINE_RELAY_TOKEN"),
+        ErrorKind::Protocol => Some("see whether a Towline relay is behind this address"),
+        ErrorKind::Tls
+        | ErrorKind::ConnectionLost
+        | ErrorKind::Truncated
+        | ErrorKind::Rejected
+        | ErrorKind::Busy
+        | ErrorKind::Server
+        | ErrorKind::Limit
+        | ErrorKind::Redirect
+        | ErrorKind::TimedOut
+        | ErrorKind::Cancelled
+        | ErrorKind::Task => None,
+    }
+}
+
 /// How to allow for more time.
 pub fn for_clock(clock: Clock) -> &'static str {
     match clock {
@@ -65,6 +89,9 @@ fn for_connect(server: &Server) -> String {
         Place::Named(Named::Environment) => {
             "the address is from OLLAMA_HOST; see whether the server runs there, or name another with --host"
                 .to_owned()
+        }
+        Place::Named(Named::Relay) => {
+            "see whether the relay runs there, and whether --relay or TOWLINE_RELAY is right".to_owned()
         }
         Place::Local => "start Ollama (ollama serve), or name another server with --host".to_owned(),
         Place::Builtin(_) => "this should not happen; please report it".to_owned(),
@@ -103,6 +130,6 @@ fn list_command(server: &Server) -> String {
 fn host_option(server: &Server) -> String {
     match &server.place {
         Place::Named(Named::Argument) => format!(" --host {}", server.client.endpoint()),
-        Place::Named(Named::Environment) | Place::Local | Place::Builtin(_) => String::new(),
+        Place::Named(Named::Environment | Named::Relay) | Place::Local | Place::Builtin(_) => String::new(),
     }
 }

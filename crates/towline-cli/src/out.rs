@@ -105,6 +105,15 @@ impl Out {
         self.write(rest)
     }
 
+    /// Bytes from outside: as they are into a pipe or file, made visible on a terminal.
+    pub fn bytes(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if self.terminal {
+            return self.text(&String::from_utf8_lossy(bytes));
+        }
+        self.flush()?;
+        self.write_now(bytes)
+    }
+
     /// Our own text, and control sequences.
     pub fn write(&mut self, text: &str) -> Result<(), WriteError> {
         let Some(last) = text.as_bytes().last() else { return Ok(()) };

@@ -25,7 +25,7 @@ pub struct Server {
 /// How a server came to be meant.
 #[derive(Debug)]
 pub enum Place {
-    /// By `--host` or `OLLAMA_HOST`.
+    /// By `--host` or `OLLAMA_HOST`, or as the relay.
     Named(Named),
     /// It answers at Ollama's usual address.
     Local,
@@ -40,6 +40,8 @@ pub enum Named {
     Argument,
     /// `OLLAMA_HOST`.
     Environment,
+    /// It is the relay.
+    Relay,
 }
 
 impl Named {
@@ -48,6 +50,7 @@ impl Named {
         match self {
             Self::Argument => "--host",
             Self::Environment => "OLLAMA_HOST",
+            Self::Relay => "--relay",
         }
     }
 }
@@ -116,7 +119,7 @@ fn named<'a>(args: &'a ServerArgs, environment: &'a Environment) -> Option<(Name
 }
 
 /// Whether something accepts connections on a port of this machine.
-async fn answers(port: u16) -> bool {
+pub async fn answers(port: u16) -> bool {
     let connecting = tokio::net::TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port));
     matches!(tokio::time::timeout(LOCAL_CONNECT, connecting).await, Ok(Ok(_)))
 }

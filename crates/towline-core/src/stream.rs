@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use crate::clocks::{Clocks, Due, Limits, Marks};
 use crate::dialect::repair::repair_text;
-use crate::dialect::{Decoder, Dialect, NotARecord, Verdict};
+use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, Verdict};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::event::Event;
 use crate::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
@@ -132,10 +132,14 @@ pub struct Lifecycle {
     events: VecDeque<Event>,
     stop: Option<Stop>,
     reply: Reply,
+    /// Whether `reply` is collected.
+    keeps_reply: bool,
     /// What `reply` counts against its limit.
     reply_bytes: usize,
     stats: Stats,
     retried: Vec<Error>,
+    /// See [`lost`](Lifecycle::lost).
+    away: bool,
     /// The records as they came, where somebody wants them.
     records: Option<Records>,
 }
@@ -155,11 +159,20 @@ impl Lifecycle {
             events: VecDeque::new(),
             stop: None,
             reply: Reply::default(),
+            keeps_reply: true,
             reply_bytes: 0,
             stats: Stats::default(),
             retried: Vec::new(),
+            away: false,
             records: None,
         }
+    }
+
+    /// The same stream, collecting no reply and not bounding it: for those who keep the bytes themselves.
+    #[must_use]
+    pub fn without_reply(mut self) -> Self {
+        self.keeps_reply = false;
+        self
     }
 
     /// Keeps every record as the server sent it, until it is [taken](Self::take_records).
@@ -182,7 +195,7 @@ impl Lifecycle {
     #[must_use]
     pub fn restarted(&self, now: Instant) -> Self {
         let next = Self::new(self.dialect, self.clocks, self.limits, now);
-        Self { records: self.records.clone(), ..next }
+        Self { records: self.records.clone(), keeps_reply: self.keeps_reply, ..next }
     }
 
     /// The same stream from its beginning, for another try after `outcome`, which must be a failure without events.
@@ -191,7 +204,7 @@ impl Lifecycle {
     pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let mut next = Self::new(dialect, self.clocks, self.limits, now);
         next.marks.started = self.marks.started;
-        next.records = self.records.clone();
+        (next.records, next.keeps_reply) = (self.records.clone(), self.keeps_reply);
         next.retried = outcome.retried;
         next.retried.extend(outcome.ending.error());
         next
@@ -297,12 +310,31 @@ impl Lifecycle {
         self.stop_by(Stop::Clock(Due { at: now, clock: Clock::Total, limit }));
     }
 
-    /// The stream is read on after a pause that was not the server's: its clocks between records start again.
+    /// The stream is driven on after a pause that was not the server's: all its clocks but the total start again.
     pub fn unpaused(&mut self, now: Instant) {
         self.now = now;
-        (self.marks.alive, self.marks.record) = (now, now);
-        if !matches!(self.state, State::Connecting) {
-            self.marks.sent = now;
+        self.marks = Marks { started: self.marks.started, ..Marks::at(now) };
+    }
+
+    /// The way to the server is gone, and the stream is there still: only its total clock runs until
+    /// [`regained`](Self::regained).
+    pub fn lost(&mut self, now: Instant) {
+        self.now = now;
+        self.away = true;
+    }
+
+    /// The stream is read on at the byte where it was [`lost`](Self::lost).
+    pub fn regained(&mut self, now: Instant) {
+        if std::mem::take(&mut self.away) {
+            self.stats.reconnects += 1;
+            self.unpaused(now);
+        }
+    }
+
+    /// The dialect turned out to be this one. Only before the response.
+    pub fn set_dialect(&mut self, dialect: Dialect) {
+        if matches!(self.state, State::Connecting | State::Opening) {
+            (self.dialect, self.decoder) = (dialect, Decoder::new(dialect));
         }
     }
 
@@ -327,6 +359,11 @@ impl Lifecycle {
     /// When [`tick`](Self::tick) must be called next. It moves with every call that takes the time.
     pub fn deadline(&self) -> Option<Instant> {
         self.due().map(|due| due.at)
+    }
+
+    /// When the total clock runs out.
+    pub fn total_deadline(&self) -> Option<Instant> {
+        self.clocks.total_due(&self.marks).map(|due| due.at)
     }
 
     /// Where the stream stands.
@@ -407,7 +444,7 @@ impl Lifecycle {
             }
             State::Ended(_) => return None,
         };
-        Due::earlier(own, total)
+        Due::earlier(own.filter(|_| !self.away), total)
     }
 
     fn reads_body(&self) -> bool {
@@ -478,6 +515,10 @@ impl Lifecycle {
                 self.on_record(frame_bytes);
                 self.on_corrupt(error);
             }
+            Ok(Verdict::Relayed(how, error)) => {
+                self.on_record(frame_bytes);
+                self.on_relayed(how, error);
+            }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
                 self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
                 self.settle_stop();
@@ -515,6 +556,9 @@ impl Lifecycle {
 
     #[inline]
     fn take_in(&mut self, event: &Event, frame_bytes: usize) {
+        if !self.keeps_reply {
+            return;
+        }
         self.reply.absorb(event);
         self.reply_bytes += match event {
             Event::Text(text) | Event::Thinking(text) => text.len(),
@@ -564,6 +608,24 @@ impl Lifecycle {
             // The same record had already ended it.
             State::Ended(_) => {}
         }
+    }
+
+    /// A relay says how its job ended. An answer that was complete before is that.
+    fn on_relayed(&mut self, how: Relayed, error: Error) {
+        if matches!(self.state, State::Finishing { .. } | State::Ended(_)) {
+            return self.on_corrupt(error);
+        }
+        let ran = self.now.saturating_duration_since(self.marks.started);
+        self.end(match how {
+            Relayed::Truncated => Ending::Truncated(error),
+            Relayed::Cancelled => Ending::Cancelled { reason: error.message, may_have_had_effect: true },
+            Relayed::TimedOut => Ending::TimedOut {
+                clock: Clock::Total,
+                limit: self.clocks.total.unwrap_or(ran),
+                may_have_had_effect: true,
+            },
+            Relayed::Failed => Ending::Failed(error),
+        });
     }
 
     /// Applies what stopped the stream, now that everything received is decoded.

@@ -9,7 +9,7 @@
 //! - [`corpus`] reads the streams under `/corpus` with what a correct reader makes of them.
 //! - [`records`] writes the usual Ollama and OpenAI records.
 //! - [`fakemodel`] is a whole fake server, where the model's name chooses what happens; [`paced`] is one for
-//!   benches with thousands of streams.
+//!   benches with thousands of streams; [`stepped`] has streams that go on only when the test says so.
 //! - [`ports`] has addresses that refuse, or that never answer.
 //!
 //! A stalled stream takes three lines:
@@ -40,6 +40,7 @@ pub mod records;
 mod script;
 mod server;
 mod socket;
+pub mod stepped;
 
 pub use ledger::{Close, CloseKind};
 pub use script::{Body, Framing, Pace, Script, Step};

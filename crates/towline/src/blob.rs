@@ -113,8 +113,8 @@ impl Client {
 
     /// As [`upload_file`](Self::upload_file); `watch` is told how far it is, for every piece of the file.
     ///
-    /// The clock for the first event counts from the start of the sending to the answer. For a file that takes longer,
-    /// switch it off and watch.
+    /// The clock for the first event counts from the last piece that the connection took: a long upload is waited for as
+    /// long as it moves on.
     ///
     /// # Cancel safety
     /// Dropping the future stops the upload; the server keeps nothing of it.

@@ -12,6 +12,7 @@ use towline_core::http1::Method;
 
 use crate::config::{Api, ApiKey, Config};
 use crate::failure;
+use crate::relay::Via;
 use crate::transport::{Request, RequestBody, Transport};
 
 /// A client of one server. Cloning is cheap; clones share connections.
@@ -49,7 +50,11 @@ impl Client {
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] for a certificate or proxy address that cannot be used.
     pub fn with_config(endpoint: Endpoint, config: Config) -> Result<Self, Error> {
-        let transport = Transport::new(config.transport.clone()).map_err(|error| failure::error(&error))?;
+        let settings = match &config.via {
+            Via::Server => config.transport.clone(),
+            Via::Relay(relay) => relay.transport(&endpoint.scheme, config.transport.clone()),
+        };
+        let transport = Transport::new(settings).map_err(|error| failure::error(&error))?;
         let shared = Shared { endpoint, config, transport, only_openai: AtomicBool::new(false) };
         Ok(Self { shared: Arc::new(shared) })
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use towline_core::clocks::{Clocks, Limits};
 use towline_core::retry::RetryPolicy;
 
+use crate::relay::Via;
 use crate::transport::TransportConfig;
 
 /// Everything a client can be told besides where its server is. Build it with `..Config::default()`.
@@ -25,12 +26,14 @@ pub struct Config {
     pub retry: RetryPolicy,
     /// Connections, TLS, proxies, HTTP/2, redirects.
     pub transport: TransportConfig,
+    /// Whether streams go through a relay, which lets them survive their readers. Default: [`Via::Server`].
+    pub via: Via,
 }
 
 /// Without the values of headers, which may be secrets.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { api_key, headers, api, clocks, limits, retry, transport } = self;
+        let Self { api_key, headers, api, clocks, limits, retry, transport, via } = self;
         let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Config")
             .field("api_key", api_key)
@@ -40,6 +43,7 @@ impl fmt::Debug for Config {
             .field("limits", limits)
             .field("retry", retry)
             .field("transport", transport)
+            .field("via", via)
             .finish()
     }
 }

@@ -13,6 +13,7 @@ use towline_core::http1::Method;
 
 use crate::client::{Client, json_body};
 use crate::config::Api;
+use crate::relay::{Attach, Control, Start, StreamId};
 use crate::stream::{Call, OPENAI_CHAT, Stream};
 
 /// Streams. Every failure arrives as the stream's outcome; nothing is sent before the first poll.
@@ -21,10 +22,11 @@ impl Client {
     pub fn chat(&self, request: ChatRequest) -> Stream {
         let openai = || json_body(&request.openai_body());
         let call = if self.chats_by_openai() {
-            Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body: openai(), openai: None }
+            Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body: openai(), openai: None, attach: None }
         } else {
             let other = if self.config().api == Api::Auto { openai().ok() } else { None };
-            Call { path: "/api/chat", dialect: Dialect::Ollama, body: streamed(&request), openai: other }
+            let (path, dialect) = ("/api/chat", Dialect::Ollama);
+            Call { path, dialect, body: streamed(&request), openai: other, attach: None }
         };
         Stream::new(self.clone(), call)
     }
@@ -52,11 +54,34 @@ impl Client {
     /// A streamed operation whose request was written by the caller, who asks for a stream in it. Chat is Ollama's here.
     pub fn operate(&self, operation: Operation, body: bytes::Bytes) -> Stream {
         let (path, dialect) = operation.at();
-        Stream::new(self.clone(), Call { path, dialect, body: Ok(body), openai: None })
+        Stream::new(self.clone(), Call { path, dialect, body: Ok(body), openai: None, attach: None })
+    }
+
+    /// Reads a stream that runs, or ran, on the relay that this is a client of. Cancelling it stops it there for
+    /// everybody; dropping it does not.
+    pub fn attach(&self, id: &str, start: Start) -> Stream {
+        self.attached(id, start, false)
+    }
+
+    /// Reads what a relay's stream has so far. Where it still runs, the stream ends as truncated.
+    pub fn attach_snapshot(&self, id: &str, start: Start) -> Stream {
+        self.attached(id, start, true)
+    }
+
+    fn attached(&self, id: &str, start: Start, snapshot: bool) -> Stream {
+        let attach = Attach { id: StreamId::parse(id), start, snapshot };
+        let (path, dialect) = ("/streams", Dialect::Ollama);
+        let body = Ok(bytes::Bytes::new());
+        Stream::new(self.clone(), Call { path, dialect, body, openai: None, attach: Some(attach) })
+    }
+
+    /// Lists and controls the jobs of the relay that this is a client of.
+    pub fn relay(&self) -> Control {
+        Control::new(self.clone())
     }
 
     fn stream(&self, path: &'static str, dialect: Dialect, request: &impl Serialize) -> Stream {
-        Stream::new(self.clone(), Call { path, dialect, body: streamed(request), openai: None })
+        Stream::new(self.clone(), Call { path, dialect, body: streamed(request), openai: None, attach: None })
     }
 }
 
@@ -122,12 +147,12 @@ impl Client {
 
     /// Copies a model to another name.
     pub async fn copy(&self, request: CopyRequest) -> Result<(), Error> {
-        self.call_for_status(Method::Post, "/api/copy", &request).await
+        self.call_for_status(Method::Post, "/api/copy", Some(&request)).await
     }
 
     /// Deletes a model.
     pub async fn delete(&self, request: DeleteRequest) -> Result<(), Error> {
-        self.call_for_status(Method::Delete, "/api/delete", &request).await
+        self.call_for_status(Method::Delete, "/api/delete", Some(&request)).await
     }
 
     /// The answer to a GET request of another path of the server, as JSON of any type.

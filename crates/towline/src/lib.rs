@@ -29,8 +29,11 @@ mod config;
 mod endpoints;
 pub mod engine;
 mod failure;
+pub mod forward;
+pub mod relay;
 mod resume;
 mod schema;
+pub mod sessions;
 mod stream;
 #[cfg_attr(not(test), expect(dead_code, reason = "the relay client uses the rest"))]
 mod transport;

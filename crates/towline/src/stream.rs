@@ -1,5 +1,7 @@
 //! A response as a stream: the lifecycle machine, driven by a connection and a timer.
 
+mod relayed;
+
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -17,10 +19,12 @@ use towline_core::outcome::{Ending, Outcome, Reply, Stats};
 use towline_core::records::Records;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
 
+use self::relayed::{DEADLINE_PASSED, Relayed};
 use crate::client::{Client, json_body};
 use crate::failure;
+use crate::relay::{self, Answer, Submitting, Tail, Via};
 use crate::resume::{self, Resume};
-use crate::transport::{Connection, Read, RequestBody, Response, ResponseBody, TransportError};
+use crate::transport::{Connection, Read, RequestBody, ResponseBody, TransportError};
 
 /// One thing a stream yields.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,7 +41,7 @@ pub enum Item {
 /// Reads happen only when it is polled, so an unread answer stays with the server.
 ///
 /// Dropping it before its end closes the connection at once, which is how these servers are told to stop. After its end
-/// the connection can be used again.
+/// the connection can be used again. Through a relay (see [`relay`](crate::relay)) dropping it leaves it running there.
 #[must_use = "a stream does nothing unless polled"]
 pub struct Stream {
     client: Client,
@@ -59,6 +63,10 @@ pub struct Stream {
     /// Somebody stopped the stream: nothing is tried again or gone on with.
     stopped: bool,
     done: bool,
+    /// What there is to a stream through a relay.
+    relayed: Option<Box<Relayed>>,
+    /// The end, while the relay is told of it.
+    end: Option<Box<Outcome>>,
 }
 
 /// What is asked of the server.
@@ -68,18 +76,21 @@ pub(crate) struct Call {
     pub(crate) body: Result<Bytes, Error>,
     /// The same request in OpenAI's dialect, to try where the server does not know Ollama's.
     pub(crate) openai: Option<Bytes>,
+    /// Nothing is asked: a relay's stream is read.
+    pub(crate) attach: Option<relay::Attach>,
 }
 
 type Rendering = Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
 type Connecting = Pin<Box<dyn Future<Output = Result<Connection, TransportError>> + Send>>;
-type Sending = Pin<Box<dyn Future<Output = Result<Response, TransportError>> + Send>>;
 
 enum Io {
     /// Nothing under way: before the first poll and before another try.
     Start,
     Connecting(Connecting),
-    Sending(Sending),
+    Sending(Submitting),
     Reading(ResponseBody),
+    /// Reading a relay's log.
+    Tailing(Tail),
     /// Waiting until it is time for another try.
     Waiting(Instant),
     /// Preparing the request that goes on with the answer that was cut.
@@ -91,6 +102,10 @@ impl Stream {
     pub(crate) fn new(client: Client, call: Call) -> Self {
         let config = client.config();
         let life = Lifecycle::new(call.dialect, config.clocks, config.limits, now());
+        let relayed = match (&config.via, &call.attach) {
+            (Via::Server, None) => None,
+            (Via::Relay(_), _) | (Via::Server, Some(_)) => Some(Box::default()),
+        };
         Self {
             client,
             life,
@@ -106,6 +121,8 @@ impl Stream {
             fell_back: false,
             stopped: false,
             done: false,
+            relayed,
+            end: None,
         }
     }
 
@@ -141,22 +158,34 @@ impl Stream {
     /// Changes the clocks while the stream runs. They count from where they were started: a total of 30 s is 30 s from
     /// the stream's beginning.
     pub fn set_clocks(&mut self, clocks: Clocks) {
+        let before = self.total_deadline();
         self.life.set_clocks(clocks);
         // The armed time may now be too late.
         self.armed = None;
+        if self.total_deadline() != before {
+            self.tell_deadline();
+        }
     }
 
     /// Stops the stream: the connection is closed now, and what was received is still yielded before the end.
-    /// After the terminal record it has no effect. `reason` is for people.
+    /// After the terminal record it has no effect. `reason` is for people. Through a relay the end comes once the relay
+    /// has stopped the job, or cannot be told to.
     pub fn cancel(&mut self, reason: &str) {
         self.life.cancel(reason, now());
-        (self.io, self.stopped) = (Io::Closed, true);
+        self.stop(reason);
     }
 
     /// Ends the stream as its total clock would: a deadline that is kept elsewhere has passed.
     pub(crate) fn expire(&mut self, limit: Duration) {
         self.life.expire(limit, now());
-        (self.io, self.stopped) = (Io::Closed, true);
+        self.stop(DEADLINE_PASSED);
+    }
+
+    fn stop(&mut self, reason: &str) {
+        let io = std::mem::replace(&mut self.io, Io::Closed);
+        if !std::mem::replace(&mut self.stopped, true) && self.phase() != Phase::Finishing {
+            self.stop_at_relay(io, reason);
+        }
     }
 
     /// The stream is polled again after a pause.
@@ -233,11 +262,16 @@ impl Stream {
                 return Poll::Ready(Some(Item::Event(event)));
             }
             if let Some(outcome) = self.life.take_outcome() {
-                self.io = Io::Closed;
+                let io = std::mem::replace(&mut self.io, Io::Closed);
                 if let Some(end) = self.settle(outcome) {
-                    self.done = true;
-                    return Poll::Ready(Some(Item::End(Box::new(end))));
+                    self.leave_relay(io, &end.ending);
+                    self.end = Some(Box::new(end));
                 }
+            }
+            if self.end.is_some() {
+                ready!(self.poll_confirmed(cx));
+                self.done = true;
+                return Poll::Ready(self.end.take().map(Item::End));
             }
             if self.done {
                 return Poll::Ready(None);
@@ -277,15 +311,17 @@ impl Stream {
                     }
                 }
             }
+            Io::Tailing(_) => ready!(self.poll_tail(cx)),
             Io::Sending(sending) => match ready!(sending.as_mut().poll(cx)) {
-                Ok(response) => {
+                Ok(Answer::Accepted(accepted)) => self.accepted(*accepted),
+                Ok(Answer::Response(response)) => {
                     self.life.opened(&opened(response.status, &response.headers), now());
                     if self.fell_back && (200..300).contains(&response.status) {
                         self.client.remember_only_openai();
                     }
                     self.io = Io::Reading(response.body);
                 }
-                Err(error) => self.fail(failure::error(&error)),
+                Err(error) => self.fail(error),
             },
             Io::Connecting(connecting) => match ready!(connecting.as_mut().poll(cx)) {
                 Ok(connection) => self.send(connection),
@@ -317,14 +353,29 @@ impl Stream {
     }
 
     fn send(&mut self, connection: Connection) {
-        let body = match &self.call.body {
-            Ok(body) => body.clone(),
-            Err(error) => return self.fail(error.clone()),
+        let sending: Submitting = match self.sending(connection) {
+            Ok(sending) => sending,
+            Err(error) => return self.fail(error),
         };
-        let headers = [("Content-Type", "application/json"), ("Accept", accept(self.call.dialect))];
-        let request = self.client.request(Method::Post, self.call.path, RequestBody::Bytes(body), &headers);
         self.life.sent(now());
-        self.io = Io::Sending(Box::pin(connection.send(request)));
+        self.io = Io::Sending(sending);
+    }
+
+    fn sending(&mut self, connection: Connection) -> Result<Submitting, Error> {
+        let (client, call) = (self.client.clone(), &self.call);
+        if let Some(attach) = call.attach.clone() {
+            return Ok(self.attaching(attach));
+        }
+        let (path, dialect, body) = (call.path, call.dialect, call.body.clone()?);
+        if let Via::Relay(config) = &client.config().via {
+            return Ok(self.submitting(config.clone(), connection, path, dialect, body));
+        }
+        let headers = [("Content-Type", "application/json"), ("Accept", accept(dialect))];
+        let request = client.request(Method::Post, path, RequestBody::Bytes(body), &headers);
+        let sending = connection.send(request);
+        Ok(Box::pin(
+            async move { sending.await.map(Answer::Response).map_err(|error| failure::error(&error)) },
+        ))
     }
 
     fn fail(&mut self, error: Error) {
@@ -344,7 +395,9 @@ impl Stream {
             && let Some(body) = self.call.openai.take()
         {
             self.fell_back = true;
-            self.call = Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body: Ok(body), openai: None };
+            self.another_request();
+            let dialect = Dialect::OpenAi;
+            self.call = Call { path: OPENAI_CHAT, dialect, body: Ok(body), openai: None, attach: None };
             return self.try_again(outcome, Duration::ZERO);
         }
         match self.client.config().retry.wait_after(error, self.tries, fastrand::f64()) {
@@ -399,8 +452,9 @@ impl Stream {
     fn go_on(&mut self, rendered: Result<Bytes, Error>) {
         match rendered {
             Ok(body) => {
-                self.call =
-                    Call { path: "/api/generate", dialect: Dialect::Ollama, body: Ok(body), openai: None };
+                let (path, dialect) = ("/api/generate", Dialect::Ollama);
+                self.call = Call { path, dialect, body: Ok(body), openai: None, attach: None };
+                self.another_request();
                 self.connect();
             }
             Err(why) => self.fail(why),
@@ -456,7 +510,7 @@ fn speaks_only_openai(error: &Error) -> bool {
         && (error.kind != ErrorKind::NotFound || !error.message.to_ascii_lowercase().contains("model"))
 }
 
-fn accept(dialect: Dialect) -> &'static str {
+pub(crate) fn accept(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Ollama | Dialect::OllamaProgress => "application/x-ndjson, application/json",
         Dialect::OpenAi => "text/event-stream, application/json",

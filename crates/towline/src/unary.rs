@@ -39,9 +39,9 @@ impl Client {
         &self,
         method: Method,
         path: &str,
-        body: &(impl Serialize + Sync),
+        body: Option<&(impl Serialize + Sync)>,
     ) -> Result<(), Error> {
-        self.exchange_json(method, path, Some(body)).await.map(drop)
+        self.exchange_json(method, path, body).await.map(drop)
     }
 
     async fn exchange_json(
@@ -131,7 +131,7 @@ impl Client {
     }
 
     /// An error response is read to its end, its limit or its clock, whichever comes first.
-    async fn read_error_body(&self, body: &mut ResponseBody) -> Vec<u8> {
+    pub(crate) async fn read_error_body(&self, body: &mut ResponseBody) -> Vec<u8> {
         let limits = self.config().limits;
         let mut bytes = Vec::new();
         let reading = async {

@@ -1,8 +1,10 @@
 //! What can be typed.
 
 mod bench;
+mod jobs;
 mod models;
 mod prompt;
+mod relay;
 mod run;
 mod serve;
 mod shared;
@@ -15,10 +17,14 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 pub use bench::BenchArgs;
+pub use jobs::{
+    AtRelay, AttachArgs, DeadlineArg, JobsArgs, KillArgs, LogArgs, SessionArgs, TimeoutArgs, WaitArgs,
+};
 pub use models::{
     CopyArgs, CreateArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
 };
 pub use prompt::PromptArgs;
+pub use relay::{LogFormat, LogLevel, RelayArgs};
 pub use run::{RunArgs, ThinkArg};
 pub use serve::{CompletionsArgs, RunnerArgs, ServeArgs};
 pub use shared::ServerArgs;
@@ -40,6 +46,7 @@ Examples:
   towline run \"What is a river?\"            stream an answer; without a server, a toy's
   towline run -m llama3.2 \"Why is it so?\"   from the Ollama on this machine
   git diff | towline run \"Sum this up:\"     standard input is appended to the prompt
+  id=$(towline run -d \"Tell me a story.\")   leave it running; towline attach $id reads it
   towline pull llama3.2                     fetch a model, with progress
   towline bench --streams 8                 measure a server";
 
@@ -50,6 +57,7 @@ Which server:
 
 Environment:
   OLLAMA_HOST        where the server is, written as for Ollama; also unix:/path
+  TOWLINE_RELAY      where the relay for detached jobs is, where it is not your own
   OLLAMA_API_KEY     sent to the server that --host or OLLAMA_HOST names, and to no other
   TOWLINE_MODEL      the model, where -m does not name one
   HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, NO_COLOR    as usual
@@ -83,6 +91,12 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(Box<RunArgs>),
+    Jobs(JobsArgs),
+    Attach(AttachArgs),
+    Log(LogArgs),
+    Kill(KillArgs),
+    Wait(WaitArgs),
+    Timeout(TimeoutArgs),
     #[command(visible_alias = "ls")]
     List(ListArgs),
     Show(ShowArgs),
@@ -95,8 +109,12 @@ pub enum Command {
     #[command(visible_alias = "remove")]
     Rm(RemoveArgs),
     Serve(ServeArgs),
+    Relay(Box<RelayArgs>),
     Bench(Box<BenchArgs>),
     Completions(CompletionsArgs),
+    /// Run this program again in a session of its own
+    #[command(hide = true)]
+    BeginSession(SessionArgs),
     /// Run a model for a server in another process
     #[command(hide = true)]
     Runner(RunnerArgs),
@@ -108,6 +126,13 @@ impl Command {
         Duration::from_secs(match self {
             // Nothing to wait for, unless nobody takes the output.
             Self::Run(_)
+            | Self::Jobs(_)
+            | Self::Attach(_)
+            | Self::Log(_)
+            | Self::Kill(_)
+            | Self::Wait(_)
+            | Self::Timeout(_)
+            | Self::BeginSession(_)
             | Self::List(_)
             | Self::Show(_)
             | Self::Ps(_)
@@ -120,6 +145,8 @@ impl Command {
             | Self::Completions(_) => 2,
             // Running answers may end.
             Self::Serve(_) => 10,
+            // It bounds its end itself, by the drain time.
+            Self::Relay(_) => 24 * 3600,
             // It ends with its server, to which Ctrl-C goes as well.
             Self::Runner(_) => 60,
         })

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
+use super::jobs::AtRelay;
 use super::shared::{ClockArgs, ServerArgs};
 
 /// List the installed models
@@ -184,13 +185,21 @@ pub struct CopyArgs {
     pub server: ServerArgs,
 }
 
-/// Delete models
+/// Delete models, or jobs of the relay
+///
+/// A name that is, or begins, the id of a job of a running relay is that job; anything else is a model. A job that runs is
+/// stopped first.
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct RemoveArgs {
-    /// The models
-    #[arg(value_name = "MODEL", required = true)]
-    pub models: Vec<String>,
+    /// The models and jobs
+    #[arg(value_name = "MODEL|ID", required = true)]
+    pub names: Vec<String>,
+    /// Only models
+    #[arg(long)]
+    pub model: bool,
+    #[command(flatten)]
+    pub relay: AtRelay,
     #[command(flatten)]
     pub server: ServerArgs,
 }

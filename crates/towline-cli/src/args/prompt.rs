@@ -19,6 +19,9 @@ pub struct PromptArgs {
     /// The configuration file [default: $TOWLINE_CONFIG, else ~/.config/towline/config.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// Run answers on a relay: disown leaves them there, and they survive a crash [default: your own, which is started]
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, conflicts_with = "host")]
+    pub relay: Option<Option<String>>,
     #[command(flatten)]
     pub server: ServerArgs,
 }

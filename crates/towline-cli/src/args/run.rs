@@ -6,6 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 use towline::{Options, Think};
 
+use super::jobs::AtRelay;
 use super::shared::{ApiChoice, ClockArgs, ServerArgs};
 
 const EXAMPLES: &str = "\
@@ -14,6 +15,7 @@ Examples:
   towline run -m llama3.2 --system \"One sentence.\" -o temperature=0.2 Why is the sky blue
   git diff | towline run -m qwen3 --think \"Write a commit message for this:\"
   towline run -m llava --image photo.jpg \"What is on it?\"
+  id=$(towline run -d \"Tell me a long story.\"); towline attach $id
   towline run --format schema.json --json \"Name a river.\" | jq -r 'select(.event==\"text\").text'
 ";
 
@@ -68,6 +70,15 @@ pub struct RunArgs {
     /// Print token counts and times at the end, on standard error
     #[arg(long, help_heading = "Output")]
     pub stats: bool,
+
+    /// Leave the answer running on the relay and print its id; towline attach reads it
+    #[arg(short, long, help_heading = "Relay", conflicts_with_all = ["host", "json", "stats", "api"])]
+    pub detach: bool,
+    /// With -d: the job's name in lists
+    #[arg(long, value_name = "NAME", help_heading = "Relay", requires = "detach")]
+    pub name: Option<String>,
+    #[command(flatten)]
+    pub relay: AtRelay,
 
     #[command(flatten)]
     pub server: ServerArgs,

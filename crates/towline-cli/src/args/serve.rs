@@ -25,6 +25,9 @@ pub struct ServeArgs {
     /// A model file to serve besides the built-in model; it runs in a process of its own
     #[arg(long, value_name = "FILE")]
     pub gguf: Vec<PathBuf>,
+    /// Stop when standard input ends: for a program that starts this one and must not leave it behind
+    #[arg(long)]
+    pub until_input_ends: bool,
 }
 
 fn rate(text: &str) -> Result<f32, String> {

@@ -1,13 +1,18 @@
 //! The verbs, one file each.
 
+mod attach;
 mod bench;
 mod completions;
 mod cp;
 mod create;
+mod detach;
+mod jobs;
+mod kill;
 mod list;
 mod ps;
 mod pull;
 mod push;
+mod relay;
 mod rm;
 mod run;
 pub mod serve;
@@ -41,6 +46,13 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
     let context = Context { environment: Environment::read(), stopper };
     let result = match command {
         Command::Run(args) => run::run(&args, context).await,
+        Command::Jobs(args) => jobs::run(&args, context).await,
+        Command::Attach(args) => attach::attach(&args, context).await,
+        Command::Log(args) => attach::log(&args, context).await,
+        Command::Kill(args) => kill::kill(&args, context).await,
+        Command::Wait(args) => kill::wait(&args, context).await,
+        Command::Timeout(args) => kill::timeout(&args, context).await,
+        Command::BeginSession(args) => crate::relayed::begin_session(&args.arguments),
         Command::List(args) => list::run(&args, context).await,
         Command::Show(args) => show::run(&args, context).await,
         Command::Ps(args) => ps::run(&args, context).await,
@@ -50,6 +62,7 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
         Command::Cp(args) => cp::run(&args, context).await,
         Command::Rm(args) => rm::run(&args, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
+        Command::Relay(args) => relay::run(&args, context).await,
         Command::Runner(args) => serve::runner(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Bench(args) => bench::run(&args, context).await,
@@ -83,6 +96,28 @@ pub async fn answered<T>(
     complaint.hints.extend(hint::for_error(&error, server, &context.environment, model));
     complaint.hints.extend(models::similar(&error, server, model, &mut context.stopper).await);
     Err(Failure::Request(complaint, Exit::from(&error)))
+}
+
+/// The answer of a relay.
+///
+/// # Errors
+/// What went wrong, with what to do about it.
+pub async fn asked<T>(
+    request: impl Future<Output = Result<T, Error>>,
+    context: &mut Context,
+) -> Result<T, Failure> {
+    let error = match unless_stopped(request, &mut context.stopper).await? {
+        Ok(answer) => return Ok(answer),
+        Err(error) => error,
+    };
+    let complaint = Complaint::new(error.message.clone());
+    Err(Failure::Request(
+        match hint::for_relay(&error) {
+            Some(hint) => complaint.hint(hint),
+            None => complaint,
+        },
+        Exit::from(&error),
+    ))
 }
 
 /// A request's result, unless a signal comes first; the connection is closed then.

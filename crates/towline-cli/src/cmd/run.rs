@@ -15,6 +15,9 @@ use crate::{hint, out, prompt, stats};
 /// Streams an answer.
 pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> {
     let mut request = prompt::request(args, &mut context.stopper).await?;
+    if args.detach {
+        return super::detach::run(args, request, context).await;
+    }
     let clocks = args.clocks.clocks();
     let server = Server::find(&args.server, &context.environment, clocks, args.api.into(), Need::Any).await?;
 
@@ -116,7 +119,7 @@ fn explain_completed(outcome: &Outcome, reason: Option<&FinishReason>) {
 }
 
 /// What was received, in words.
-fn kept(outcome: &Outcome) -> String {
+pub(super) fn kept(outcome: &Outcome) -> String {
     let reply = &outcome.reply;
     let mut parts = Vec::new();
     for (text, what) in [(&reply.text, "of the answer"), (&reply.thinking, "of thinking")] {

@@ -34,10 +34,24 @@ pub async fn run(args: &ServeArgs, mut context: Context) -> Result<Exit, Failure
         out::stderr_line(&format!("serving {}", path.display()));
     }
     let stopped = async {
-        let _by_any_signal = context.stopper.stopped().await;
+        if args.until_input_ends {
+            tokio::select! {
+                _by_any_signal = context.stopper.stopped() => {}
+                () = input_ended() => {}
+            }
+        } else {
+            let _by_any_signal = context.stopper.stopped().await;
+        }
     };
     server.run(stopped).await;
     Ok(Exit::Completed)
+}
+
+/// Waits until nothing more can come by standard input.
+async fn input_ended() {
+    use tokio::io::AsyncReadExt as _;
+    let (mut input, mut ignored) = (tokio::io::stdin(), [0; 256]);
+    while input.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
 }
 
 /// Runs a model for a server in another process. It brings a runtime of its own, and so needs a thread without one.

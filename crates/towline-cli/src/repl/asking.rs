@@ -29,7 +29,13 @@ impl Prompt<'_> {
     pub fn ask(&mut self, ask: Ask) {
         let models = if ask.models.is_empty() { vec![self.chat.settings.model.clone()] } else { ask.models };
         if models.iter().any(String::is_empty) {
-            return self.wrong("no model is chosen; :model NAME chooses one, :models lists them");
+            self.wrong("no model is chosen; :model NAME chooses one, :models lists them");
+            // The server may be there by now; the question stays at hand.
+            if self.interactive {
+                self.screen.prefill(&ask.text);
+                self.learn_models();
+            }
+            return;
         }
         let question = self.with_attached(&ask.text);
         match models.as_slice() {

@@ -12,6 +12,7 @@ use super::screen::Tone;
 use super::session;
 use super::state::{Attached, Prompt};
 use crate::cmd::UNARY_CLOCKS;
+use crate::hint;
 use crate::models::{self, Choice};
 use jiff::Timestamp;
 
@@ -43,6 +44,8 @@ pub enum Done {
         conversation: Box<Conversation>,
     },
     Sessions(Vec<(String, Timestamp)>),
+    /// A line for each of the relay's jobs.
+    RelayJobs(Vec<String>),
     /// Nothing but something to say.
     Said(String),
 }
@@ -123,6 +126,7 @@ impl Prompt<'_> {
             }
             Done::Loaded { path, file, conversation } => self.loaded(path, file, *conversation),
             Done::Sessions(sessions) => self.list_sessions(&sessions),
+            Done::RelayJobs(lines) => lines.iter().for_each(|line| self.say(Tone::Plain, line)),
             Done::Said(text) => self.say(Tone::Dim, &text),
         }
     }
@@ -133,7 +137,10 @@ impl Prompt<'_> {
             let (server, environment) = (self.server.clone(), self.environment.clone());
             self.chore("model", true, async move {
                 let choice = models::choose(None, &environment, &server).await;
-                choice.map(Done::Chosen).map_err(|error| error.message)
+                choice.map(Done::Chosen).map_err(|error| {
+                    let advice = hint::for_error(&error, &server, &environment, None);
+                    advice.into_iter().fold(error.message, |said, advice| format!("{said}\n{advice}"))
+                })
             });
         }
         if !self.interactive {
@@ -159,19 +166,22 @@ impl Prompt<'_> {
         }
         self.session = session::Session::new(path.parent().map(PathBuf::from));
         self.session.adopt(path, file);
-        let turns = self.chat.turns().to_vec();
-        if let Some(last) = turns.last() {
-            self.say(Tone::Echo, &format!("{}> {}", last.model, last.question.content));
-            self.screen.begin_answer(None);
-            self.screen.answer(&last.answer.content);
-            self.screen.end_answer();
-            if last.answered.is_partial() {
-                self.say(Tone::Bad, "this answer is not whole; :continue goes on with it, retry asks again");
-            }
-        }
-        let count = turns.len();
-        self.say(Tone::Dim, &format!("{name}: {count} {}", if count == 1 { "turn" } else { "turns" }));
+        self.show_last_turn();
+        let count = turns(self.chat.turns().len());
+        self.say(Tone::Dim, &format!("{name}: {count}"));
         self.show_prompt();
+    }
+
+    /// Reminds a person of where the conversation was.
+    pub fn show_last_turn(&mut self) {
+        let Some(last) = self.chat.turns().last().filter(|_| self.interactive).cloned() else { return };
+        self.say(Tone::Echo, &format!("{}> {}", last.model, last.question.content));
+        self.screen.begin_answer(None);
+        self.screen.answer(&last.answer.content);
+        self.screen.end_answer();
+        if last.answered.is_partial() {
+            self.say(Tone::Bad, "this answer is not whole; :continue goes on with it, retry asks again");
+        }
     }
 
     fn list_sessions(&mut self, sessions: &[(String, Timestamp)]) {
@@ -187,6 +197,11 @@ impl Prompt<'_> {
             self.say(Tone::Plain, &format!("{mark} {name:<width$}  {age}"));
         }
     }
+}
+
+/// So many turns, in words.
+pub fn turns(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "turn" } else { "turns" })
 }
 
 /// Reads a session.

@@ -158,7 +158,7 @@ fn proposals(known: &Known, place: Place, word: &str) -> Vec<String> {
         Place::Words(words) => beginning(&mut words.iter().copied()),
         Place::Option => {
             let mut names = vec!["-b", "+b"];
-            names.extend(towline_options());
+            names.extend(OPTIONS);
             beginning(&mut names.into_iter())
         }
         Place::Topic => {
@@ -174,22 +174,20 @@ fn proposals(known: &Known, place: Place, word: &str) -> Vec<String> {
 }
 
 /// The model options that are often set.
-fn towline_options() -> [&'static str; 12] {
-    [
-        "temperature",
-        "num_ctx",
-        "num_predict",
-        "seed",
-        "top_p",
-        "top_k",
-        "min_p",
-        "stop",
-        "repeat_penalty",
-        "num_gpu",
-        "presence_penalty",
-        "frequency_penalty",
-    ]
-}
+pub const OPTIONS: [&str; 12] = [
+    "temperature",
+    "num_ctx",
+    "num_predict",
+    "seed",
+    "top_p",
+    "top_k",
+    "min_p",
+    "stop",
+    "repeat_penalty",
+    "num_gpu",
+    "presence_penalty",
+    "frequency_penalty",
+];
 
 fn files(word: &str) -> Vec<String> {
     // An open quote is closed for the look.

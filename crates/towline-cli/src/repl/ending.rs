@@ -48,9 +48,9 @@ impl Prompt<'_> {
             }
             Ending::Completed(_) => self.completed(number),
             Ending::Cancelled { .. } if is_answer => {
-                self.say(Tone::Plain, &format!("Cancelled; {}", notice::kept(outcome)));
+                self.say(Tone::Dim, &format!("Cancelled; {}", notice::kept(outcome)));
             }
-            Ending::Cancelled { .. } => self.say(Tone::Plain, "Cancelled"),
+            Ending::Cancelled { .. } => self.say(Tone::Dim, "Cancelled"),
             Ending::TimedOut { clock, .. } => {
                 self.say(Tone::Bad, &format!("Timed out: {}; {}", outcome.ending, notice::kept(outcome)));
                 if let Some(advice) = for_clock(*clock) {

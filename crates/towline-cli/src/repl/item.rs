@@ -43,6 +43,8 @@ pub struct Item {
     pub announce: bool,
     /// It is in front: its end is shown there.
     pub in_front: bool,
+    /// It runs on without the prompt.
+    pub disowned: bool,
     /// The state that `jobs -n` last showed.
     pub shown: Option<&'static str>,
 }
@@ -101,6 +103,7 @@ impl Item {
             outcome: None,
             announce: false,
             in_front: false,
+            disowned: false,
             shown: None,
         }
     }
@@ -212,6 +215,7 @@ impl Item {
                     Some(Err(_)) => "Failed",
                 },
                 JobState::Truncated => "Truncated",
+                JobState::Cancelled if self.disowned => "Disowned",
                 JobState::Cancelled => "Cancelled",
                 JobState::TimedOut => "Timed out",
                 JobState::Failed => "Failed",

@@ -28,7 +28,6 @@ mod markdown;
 mod notice;
 mod parse;
 mod run;
-#[expect(clippy::enum_variant_names, reason = "the end of input is itself an input")]
 mod screen;
 mod session;
 mod spec;

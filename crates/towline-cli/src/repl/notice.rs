@@ -15,18 +15,19 @@ const WORDS: usize = 40;
 /// As wide as bash makes the state.
 const STATE: usize = 24;
 
-/// A time for people: `0.3 s`, `12 s`, `2 m 5 s`.
+/// A time for people: `0.3 s`, `12 s`, `2 m 5 s`, `2 h`.
 pub fn time(time: Duration) -> String {
     if time < Duration::from_secs(10) {
         return format!("{:.1} s", time.as_secs_f64());
     }
     // What is left of a minute a moment after it began is a minute.
     let seconds = time.saturating_add(Duration::from_millis(500)).as_secs();
-    match seconds {
-        0..120 => format!("{seconds} s"),
-        120..7200 => format!("{} m {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} m", seconds / 3600, seconds / 60 % 60),
-    }
+    let (large, unit, small, smaller) = match seconds {
+        0..120 => return format!("{seconds} s"),
+        120..7200 => (seconds / 60, "m", seconds % 60, "s"),
+        _ => (seconds / 3600, "h", seconds / 60 % 60, "m"),
+    };
+    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {smaller}") }
 }
 
 /// The first words of a text, in quotes.
@@ -88,7 +89,8 @@ pub fn listed(entry: &Entry<Item>, mark: char, long: bool) -> String {
         parts.push(progress_text(progress));
     } else if info.tokens > 0 {
         parts.push(format!("{} tok", info.tokens));
-        parts.push(format!("{:.1} tok/s", info.tokens_per_second));
+        // One token has no rate.
+        parts.extend((info.tokens > 1).then(|| format!("{:.1} tok/s", info.tokens_per_second)));
     }
     parts.push(time(info.age));
     parts.extend(info.deadline_in.map(|left| format!("deadline {}", time(left))));
@@ -97,11 +99,12 @@ pub fn listed(entry: &Entry<Item>, mark: char, long: bool) -> String {
         format!("[{}]{mark}  {state:<STATE$}{}{behind}  ({})", entry.number, title(entry), parts.join(", "));
     if long {
         line.push_str(&format!(
-            "\n      id {}, model {}, {} received in {} records, log {}",
+            "\n      id {}, model {}, {} received in {} {}, log {}",
             info.id,
             info.model.as_deref().unwrap_or("-"),
             human::bytes(info.received_bytes),
             info.records,
+            if info.records == 1 { "record" } else { "records" },
             human::bytes(info.log_bytes as u64),
         ));
         line.extend(info.since_last_event.map(|since| format!(", last event {} ago", time(since))));

@@ -4,11 +4,13 @@
 //! - A line that begins with a blank or a backslash is always text; the one character is dropped.
 //! - A single line that is a verb with arguments it takes, and nothing else, is a command too: `jobs -l`, `kill %2`,
 //!   `wait`. `kill the lights` is text: `kill` takes jobspecs.
+//! - A verb with nothing but numbers, jobspecs and options that it does not take is wrong, rather than text: `kill 1`.
 //! - `%2` alone is `fg %2`; `> file` alone is `pipe > file`.
 //! - `@model text` and `@a,@b text` name models; a last word `&` asks behind.
 //! - Everything else is a question.
 
 use super::command::{Ask, Command, Line};
+use super::complete::OPTIONS;
 use super::verb::{VERBS, Verb};
 use super::{arguments, spec::Spec};
 
@@ -26,9 +28,10 @@ pub fn line(typed: &str) -> Line {
     if let Some(command) = typed.strip_prefix(':') {
         return forced(command);
     }
-    match bare(typed.trim_end()) {
+    let trimmed = typed.trim_end();
+    match bare(trimmed) {
         Some(command) => Line::Command(command),
-        None => at_models(typed),
+        None => misspelt(trimmed).map_or_else(|| at_models(typed), Line::Wrong),
     }
 }
 
@@ -71,10 +74,31 @@ fn bare(typed: &str) -> Option<Command> {
     if typed.starts_with('>') {
         return arguments::parse(Verb::Pipe, typed).ok();
     }
+    let (verb, rest) = bare_verb(typed)?;
+    arguments::parse(verb, rest).ok()
+}
+
+fn bare_verb(typed: &str) -> Option<(Verb, &str)> {
     let (name, rest) = typed.split_once(' ').unwrap_or((typed, ""));
     // Other names than the first need the colon: `bye` may be meant for the model.
     let verb = Verb::parse(name).filter(|verb| verb.about().bare && verb.name() == name)?;
-    arguments::parse(verb, rest.trim()).ok()
+    Some((verb, rest.trim()))
+}
+
+/// What is wrong with a line that can hardly be meant for a model: a verb, then only numbers, jobspecs and options
+/// (`kill 1`, `jobs -x`), or an option's name and a value (`set num_ctx big`).
+fn misspelt(typed: &str) -> Option<String> {
+    let (verb, rest) = bare_verb(typed).filter(|_| !typed.contains('\n'))?;
+    let what = arguments::parse(verb, rest).err()?;
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let is_argument =
+        |word: &&str| word.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '%' | '-' | '+'));
+    let is_meant = match (verb, words.as_slice()) {
+        (_, []) => false,
+        (Verb::Set, [key, _]) => OPTIONS.iter().any(|option| strsim::jaro_winkler(option, key) >= ALIKE),
+        (_, words) => words.iter().all(is_argument),
+    };
+    is_meant.then(|| format!("{}\na line that begins with a blank is a question", wrong(verb, &what)))
 }
 
 /// A question, perhaps to models it names.
@@ -157,7 +181,6 @@ mod tests {
         for typed in [
             "kill the lights",
             "kill",
-            "kill 1",
             "wait for me",
             "jobs please",
             "log in to the server",
@@ -171,8 +194,6 @@ mod tests {
             "clear",
             "model",
             "exit strategy",
-            "timeout 5",
-            "fg 1",
             "bg music",
             "pipe dream",
             "retry it",
@@ -262,6 +283,13 @@ mod tests {
             (":think hard", "think: hard: on, off"),
             (":name %1 'x", "name: the quote ' is not closed"),
             (":clear all", "clear: all: it takes no argument"),
+            ("kill 1", "kill: 1: this is no jobspec"),
+            ("fg 1", "fg: 1: this is no jobspec"),
+            ("timeout 5", "timeout: a job and a time"),
+            ("jobs -x", "jobs: -x: invalid option"),
+            ("limit 0", "limit: 0: nothing would ever run"),
+            ("set num_ctx big", "set: option num_ctx takes a whole number"),
+            ("set temperatur 1", "set: there is no option \"temperatur\""),
         ] {
             match line(typed) {
                 Line::Wrong(what) => assert!(what.starts_with(expected), "{typed}: {what}"),

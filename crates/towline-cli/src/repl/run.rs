@@ -237,15 +237,16 @@ impl Prompt<'_> {
     }
 
     fn interrupt(&mut self, _had_text: bool) {
+        if !self.interactive {
+            self.exit = Exit::Interrupted;
+            return self.end_all("interrupted");
+        }
         match std::mem::replace(&mut self.front, Front::Idle) {
             Front::Idle => {
                 if !self.queue.is_empty() {
                     self.give_back_queue();
                 } else if matches!(self.leaving, Leaving::Ending(_)) {
                     self.leaving = Leaving::Now;
-                } else if !self.interactive {
-                    self.exit = Exit::Interrupted;
-                    self.end_all("interrupted");
                 }
             }
             Front::Job(followed) => {

@@ -9,13 +9,13 @@ use std::time::Instant;
 pub enum Input {
     /// A line (or several, when written as several) was submitted.
     Submit(String),
-    /// Ctrl-C. The line is cleared by the screen when it was not empty; `had_text` says so.
+    /// Ctrl-C or SIGINT. The line is cleared by the screen when it was not empty; `had_text` says so.
     Interrupt { had_text: bool },
     /// Ctrl-Z. The half-typed line stays.
     Background,
     /// Ctrl-D at an empty line.
     Eof,
-    /// SIGTERM or SIGHUP, or the terminal is gone.
+    /// SIGTERM, SIGHUP or SIGQUIT, or the terminal is gone.
     Terminate,
     /// The process was stopped and continued, or the window changed: draw anew.
     Redraw,

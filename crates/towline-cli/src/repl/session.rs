@@ -1,19 +1,14 @@
 //! The session's file: appended to as text arrives, before it is shown.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::File;
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use towline::chat::{Settings, session};
+use towline::chat::Settings;
+use towline::sessions::{self, SessionFileError};
 
 use super::config;
-
-/// What session files end in.
-pub const ENDING: &str = "jsonl";
-/// The largest session that is read, in bytes.
-pub const MAX_BYTES: u64 = 256 << 20;
 
 /// Where sessions are.
 pub fn folder() -> Option<PathBuf> {
@@ -70,25 +65,16 @@ impl Session {
 
     fn create(&mut self, settings: &Settings) -> io::Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         let now = Timestamp::now();
         let base = self.name.clone().unwrap_or_else(|| now.strftime("%Y-%m-%dT%H-%M-%S").to_string());
-        let mut path = folder.join(format!("{base}.{ENDING}"));
-        let mut file = create_new(&path);
-        for copy in 2..100 {
-            match &file {
-                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                    path = folder.join(format!("{base}-{copy}.{ENDING}"));
-                    file = create_new(&path);
-                }
-                Ok(_) | Err(_) => break,
-            }
-        }
-        let mut file = file?;
-        // Only to tell other prompts that it is in use.
-        drop(file.try_lock());
-        let head = session::header(&now.to_string()) + &session::settings(settings);
-        file.write_all(head.as_bytes())?;
+        let made = sessions::create(folder, &base, &now.to_string(), settings);
+        let (path, file) = made.map_err(|error| match error {
+            SessionFileError::Io(error) => error,
+            SessionFileError::BadName(_)
+            | SessionFileError::Missing
+            | SessionFileError::InUse
+            | SessionFileError::TooLarge => io::Error::other(error.to_string()),
+        })?;
         (self.path, self.file) = (Some(path), Some(file));
         Ok(())
     }
@@ -115,66 +101,35 @@ impl Session {
     }
 }
 
-fn create_new(path: &Path) -> io::Result<File> {
-    OpenOptions::new().append(true).create_new(true).mode(0o600).open(path)
-}
-
 /// The file of the session with this name.
 pub fn named(folder: Option<&Path>, name: &str) -> Result<PathBuf, String> {
     let folder =
         folder.ok_or("sessions are not written: the configuration says so, or there is no home folder")?;
-    let plain = !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\0', '\n']);
-    if !plain {
-        return Err(format!("{name:?} cannot be a session's name"));
-    }
-    let name = name.strip_suffix(&format!(".{ENDING}")).unwrap_or(name);
-    Ok(folder.join(format!("{name}.{ENDING}")))
+    sessions::named(folder, name).map_err(|error| error.to_string())
 }
 
 /// Opens a session's file to go on with it, with its text.
 pub fn open(path: &Path) -> Result<(File, String), String> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    let file = OpenOptions::new().read(true).append(true).open(path).map_err(|error| {
-        if error.kind() == io::ErrorKind::NotFound {
-            format!("there is no session {name}; :sessions lists them")
-        } else {
-            format!("{name}: {error}")
-        }
-    })?;
-    match file.try_lock() {
-        Ok(()) | Err(TryLockError::Error(_)) => {}
-        Err(TryLockError::WouldBlock) => return Err(format!("{name} is open in another prompt")),
-    }
-    let size = file.metadata().map_err(|error| format!("{name}: {error}"))?.len();
-    if size > MAX_BYTES {
-        return Err(format!("{name} is larger than {} MiB", MAX_BYTES >> 20));
-    }
-    let text = io::read_to_string(&file).map_err(|error| format!("{name}: {error}"))?;
-    if !text.is_empty() && !text.ends_with('\n') {
-        // The last line was cut by a crash; it is dropped, and the next begins on a line of its own.
-        let whole = text.rfind('\n').map_or(0, |at| at + 1);
-        file.set_len(whole as u64).map_err(|error| format!("{name}: {error}"))?;
-    }
-    Ok((file, text))
+    sessions::open(path).map_err(|error| match error {
+        SessionFileError::Missing => format!("there is no session {name}; :sessions lists them"),
+        SessionFileError::InUse
+        | SessionFileError::TooLarge
+        | SessionFileError::BadName(_)
+        | SessionFileError::Io(_) => format!("{name}: {error}"),
+    })
 }
 
 /// The names of the sessions, the last written first, with when that was.
 pub fn list(folder: &Path) -> Vec<(String, Timestamp)> {
-    let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
-    let mut sessions: Vec<(String, Timestamp)> = files
-        .filter(|path| path.extension().is_some_and(|ending| ending == ENDING))
-        .filter_map(|path| {
-            let written = path.metadata().ok()?.modified().ok()?;
-            let name = path.file_stem()?.to_string_lossy().into_owned();
-            Some((name, Timestamp::try_from(written).ok()?))
-        })
-        .collect();
-    sessions.sort_by_key(|(_, written)| std::cmp::Reverse(*written));
-    sessions
+    let sessions = sessions::list(folder).into_iter();
+    sessions.filter_map(|(name, written)| Some((name, Timestamp::try_from(written).ok()?))).collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use towline::chat::session;
+
     use super::*;
 
     #[test]
@@ -184,7 +139,7 @@ mod tests {
         let settings = Settings { model: "m".into(), ..Settings::default() };
         one.append("{\"record\":\"clear\"}\n{\"reco", &settings).unwrap();
         let path = one.path().unwrap().to_owned();
-        assert!(open(&path).unwrap_err().contains("open in another prompt"));
+        assert!(open(&path).unwrap_err().contains("open in another program"));
         drop(one);
         let (file, text) = open(&path).unwrap();
         assert_eq!(session::read(&text).unwrap().settings, settings);

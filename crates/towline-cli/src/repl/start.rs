@@ -7,19 +7,24 @@ use std::time::Duration;
 
 use towline::chat::{Conversation, Settings, session as format};
 use towline::engine::OnShutdown;
+use towline::relay::RelayConfig;
 use towline::{Api, Clocks, Engine, EngineConfig};
 
+use super::chore::turns;
 use super::complete::{Completer, Known};
 use super::config::{self, Config};
 use super::screen::{Screen, Tone};
 use super::session::{self, Session};
 use super::state::{Prompt, Setup};
 use super::term;
-use crate::args::PromptArgs;
+use crate::args::{AtRelay, PromptArgs};
+use crate::cmd::Context;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
-use crate::server::{Need, Server};
+use crate::relayed::reach;
+use crate::server::{Named, Need, Place, Server};
+use crate::stop;
 
 /// How long the engine may take to end what is left when the prompt has ended.
 const SHUTDOWN: Duration = Duration::from_millis(500);
@@ -92,8 +97,15 @@ fn is_interactive() -> bool {
 }
 
 fn find(engine: &Engine, args: &PromptArgs, environment: &Environment) -> Result<Server, Failure> {
-    let (server, environment) = (args.server.clone(), environment.clone());
+    let (server, relay, environment) = (args.server.clone(), args.relay.clone(), environment.clone());
     let finding = engine.spawn("server", async move {
+        if let Some(relay) = relay {
+            let (_never, stopper) = stop::channel();
+            let mut context = Context { environment, stopper };
+            let args = AtRelay { relay };
+            let reached = reach(&args, &mut context, Clocks::default(), RelayConfig::default()).await?;
+            return Ok(Server { client: reached.client, place: Place::Named(Named::Relay) });
+        }
         Server::find(&server, &environment, Clocks::default(), Api::Auto, Need::Any).await
     });
     match finding.wait().map_err(local)? {
@@ -144,13 +156,14 @@ impl Prompt<'_> {
     /// What is said first, and what is found out meanwhile.
     fn greet(&mut self) {
         if self.interactive {
-            let turns = self.chat.turns().len();
+            let count = self.chat.turns().len();
             let mut text = format!("towline {}, {}", env!("CARGO_PKG_VERSION"), self.server.shown());
-            if turns > 0 {
+            if count > 0 {
                 let name = self.session.name().unwrap_or_default();
-                text.push_str(&format!(", {name} with {turns} turns"));
+                text.push_str(&format!(", {name} with {}", turns(count)));
             }
             self.say(Tone::Dim, &format!("{text}; help says what can be typed"));
+            self.show_last_turn();
         }
         self.learn_models();
     }

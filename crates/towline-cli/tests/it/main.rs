@@ -11,12 +11,18 @@ mod json;
 mod models;
 mod program;
 #[cfg(unix)]
-mod prompt_plain;
+mod prompt;
 #[cfg(unix)]
-mod prompt_terminal;
+mod pty;
+#[cfg(unix)]
+mod relay;
+#[cfg(unix)]
+mod relay_jobs;
 mod serve;
 mod servers;
 #[cfg(unix)]
 mod signals;
+#[cfg(target_os = "linux")]
+mod term;
 #[cfg(unix)]
 mod terminal;

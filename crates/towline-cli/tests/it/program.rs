@@ -153,10 +153,6 @@ impl Gathered {
         String::from_utf8_lossy(&self.bytes).into_owned()
     }
 
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
     pub fn expect(&mut self, text: &str) {
         self.until(|seen| seen.text().contains(text), &format!("{text:?}"));
     }

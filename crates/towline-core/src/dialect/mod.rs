@@ -15,6 +15,7 @@
 
 mod ollama;
 mod openai;
+mod relayed;
 pub(crate) mod repair;
 mod template;
 #[doc(hidden)]
@@ -29,6 +30,7 @@ use crate::json::Json;
 use crate::outcome::FinishReason;
 use crate::wire::Framing;
 
+pub(crate) use relayed::Relayed;
 use template::Templates;
 use tool_calls::ToolCalls;
 
@@ -67,6 +69,8 @@ pub(crate) enum Verdict {
     Closed(Option<FinishReason>),
     /// The server says that it failed.
     Failed(Error),
+    /// A relay says how its job ended.
+    Relayed(Relayed, Error),
 }
 
 /// A frame that is not a record of the dialect.
@@ -158,7 +162,7 @@ impl Decoder {
 
     fn record(&mut self, record: &Json<'_>, events: &mut VecDeque<Event>) -> Verdict {
         if let Some(error) = record.get("error").filter(|error| !error.is_null()) {
-            return Verdict::Failed(server_error(error, record));
+            return server_error(error, record);
         }
         if self.model.is_none() {
             self.model = record.get("model").and_then(Json::as_str).map(str::to_owned);
@@ -222,7 +226,7 @@ fn error_without_place(error: &serde_json::Error) -> String {
 }
 
 /// An `{"error":…}` record, whatever its other fields.
-fn server_error(error: &Json<'_>, record: &Json<'_>) -> Error {
+fn server_error(error: &Json<'_>, record: &Json<'_>) -> Verdict {
     let status =
         [record.get("StatusCode"), record.get("status_code"), error.get("code"), error.get("status")]
             .into_iter()
@@ -235,7 +239,17 @@ fn server_error(error: &Json<'_>, record: &Json<'_>) -> Error {
     }
     let mut failure = Error::new(ErrorKind::Server, Origin::Server, message).with_effect(true);
     failure.status = status.and_then(|status| u16::try_from(status).ok());
-    failure
+    let Some(ended) = Relayed::of(error, record) else { return Verdict::Failed(failure) };
+    match ended {
+        Relayed::Failed => relayed::classify(&mut failure, record, error),
+        Relayed::Truncated => relayed::truncated(&mut failure),
+        Relayed::Cancelled | Relayed::TimedOut => {
+            if let Some(cause) = relayed::cause(record) {
+                failure.message = cause;
+            }
+        }
+    }
+    Verdict::Relayed(ended, failure)
 }
 
 /// A count that servers send as an integer or as a float. The cast saturates.

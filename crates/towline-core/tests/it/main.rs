@@ -16,6 +16,7 @@ mod model;
 mod operations;
 mod prefixes;
 mod records;
+mod relayed;
 mod retry;
 mod support;
 mod template;

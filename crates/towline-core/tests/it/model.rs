@@ -59,6 +59,7 @@ pub(crate) struct Model {
     limits: Limits,
     now: Instant,
     started: Instant,
+    connecting: Instant,
     sent: Instant,
     alive: Instant,
     record: Instant,
@@ -79,6 +80,7 @@ impl Model {
             limits,
             now,
             started: now,
+            connecting: now,
             sent: now,
             alive: now,
             record: now,
@@ -154,10 +156,7 @@ impl Model {
 
     pub(crate) fn unpaused(&mut self, now: Instant) {
         self.now = now;
-        (self.alive, self.record) = (now, now);
-        if self.place != Place::Connecting {
-            self.sent = now;
-        }
+        (self.connecting, self.sent, self.alive, self.record) = (now, now, now, now);
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -168,7 +167,7 @@ impl Model {
     fn due(&self) -> Option<(Instant, &'static str, Duration)> {
         let Clocks { connect, first_event, idle, total } = self.clocks;
         let own = match self.place {
-            Place::Connecting => vec![(self.started, connect, "connect")],
+            Place::Connecting => vec![(self.connecting, connect, "connect")],
             Place::Opening | Place::Waiting => vec![(self.sent, first_event, "first_event")],
             Place::Streaming => {
                 let without_record = idle.map(|idle| idle.max(first_event.unwrap_or(idle)));

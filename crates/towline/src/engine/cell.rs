@@ -65,6 +65,8 @@ pub(super) struct Inner {
     pub(super) last_event: Option<Instant>,
     pub(super) tokens: u64,
     pub(super) stats: Stats,
+    /// What a relay calls the stream that it runs.
+    pub(super) relay_id: Option<Arc<str>>,
 }
 
 /// What the task was told to do.
@@ -75,6 +77,10 @@ pub(super) struct Orders {
     /// Without letting the task clean up.
     pub(super) kill: bool,
     pub(super) paused: bool,
+    /// The log is full of what nobody has read.
+    pub(super) full: bool,
+    /// The stream is left to its relay.
+    pub(super) detach: bool,
     pub(super) deadline: Option<Instant>,
 }
 
@@ -125,6 +131,7 @@ impl Cell {
                 last_event: None,
                 tokens: 0,
                 stats: Stats::default(),
+                relay_id: None,
             }),
             news: Condvar::new(),
         }
@@ -141,6 +148,17 @@ impl Cell {
             inner.orders.cancel.get_or_insert_with(|| reason.into());
             inner.orders.kill |= kill;
         });
+    }
+
+    /// Leaves the stream to the relay that runs it; `None` where none does, or the job has ended.
+    pub(super) fn detach(self: &Arc<Self>) -> Option<Arc<str>> {
+        let inner = self.inner();
+        let id = inner.relay_id.clone().filter(|_| inner.outcome.is_none());
+        drop(inner);
+        if id.is_some() {
+            self.order(|inner| inner.orders.detach = true);
+        }
+        id
     }
 
     pub(super) fn pause(self: &Arc<Self>, paused: bool) {
@@ -193,8 +211,13 @@ impl Cell {
             empty @ None => *empty = Some(cx.waker().clone()),
         }
         let mut orders = inner.orders.clone();
-        orders.paused |= inner.full;
+        orders.full = inner.full;
         orders
+    }
+
+    /// A relay has accepted the stream.
+    pub(super) fn relayed(&self, id: &str) {
+        self.inner().relay_id = Some(id.into());
     }
 
     pub(super) fn begin(self: &Arc<Self>, state: JobState) {

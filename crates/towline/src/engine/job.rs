@@ -74,8 +74,20 @@ impl Job {
         self.cell.cancel(reason, true);
     }
 
+    /// What a relay calls the stream that it runs for this job; `None` for any other job, and before it was accepted.
+    pub fn relay_id(&self) -> Option<Arc<str>> {
+        self.cell.inner().relay_id.clone()
+    }
+
+    /// Leaves the stream to the relay that runs it, where [`Client::attach`](crate::Client::attach) finds it under the
+    /// id that this returns. The job here ends as cancelled, with a reason that says so. `None`, and nothing happens,
+    /// where no relay runs it or it has ended.
+    pub fn detach(&self) -> Option<Arc<str>> {
+        self.cell.detach()
+    }
+
     /// Stops reading until [`unpause`](Self::unpause): a stream's server is held back once the network's buffers are
-    /// full, but may go on generating until then. A task that is no stream is not polled. Deadlines go on.
+    /// full, but may go on generating until then. A relay is told to hold back its server. A task that is no stream is not polled. Deadlines go on.
     pub fn pause(&self) {
         self.cell.pause(true);
     }

@@ -15,6 +15,7 @@ use super::external::{External, ExternalTask, Order};
 use super::task::{FutureTask, StreamTask};
 use super::{Engine, Group, Job, Shared, Task};
 use crate::client::Client;
+use crate::relay::Start;
 use crate::stream::Stream;
 
 /// What a job can be told when it is submitted. Build it with `..JobOptions::default()`.
@@ -71,6 +72,12 @@ impl Prepared {
     pub fn create(client: &Client, request: CreateRequest) -> Self {
         let (client, model) = (client.clone(), request.model.clone());
         Self::new(&client.clone(), &model, move || client.create(request.clone()))
+    }
+
+    /// A stream that a relay runs or has run, to be read from `start` on. A job of it controls the relay's.
+    pub fn attach(client: &Client, id: &str, start: Start) -> Self {
+        let (client, id) = (client.clone(), id.to_owned());
+        Self::new(&client.clone(), &id.clone(), move || client.attach(&id, start))
     }
 
     /// The same with every stream changed, for example by [`Stream::with_clocks`].

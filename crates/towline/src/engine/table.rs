@@ -333,9 +333,13 @@ impl Jobs {
     }
 }
 
-/// Jobs are numbered one after the other, so their numbers need only be spread over the bits that the map looks at.
+/// Jobs are numbered one after the other. Neighbours stay neighbours in the map, which keeps the busy end of it in the
+/// processor's cache; the topmost bits, by which the map tells entries apart, are spread.
 #[derive(Debug, Default)]
 struct OwnNumber(u64);
+
+/// The bits of a hash that `hashbrown` keeps beside each entry.
+const TAG_BITS: u64 = 0x7f << 57;
 
 impl Hasher for OwnNumber {
     fn finish(&self) -> u64 {
@@ -347,7 +351,7 @@ impl Hasher for OwnNumber {
     }
 
     fn write_u64(&mut self, number: u64) {
-        self.0 = number.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(32);
+        self.0 = number ^ (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) & TAG_BITS);
     }
 }
 

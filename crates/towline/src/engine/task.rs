@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use pin_project_lite::pin_project;
 use tokio::time::Sleep;
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::event::Event;
@@ -97,6 +98,8 @@ pub(super) struct StreamTask {
     timer: DeadlineTimer,
     stage: Stage,
     events: Vec<Event>,
+    /// The cell knows what the relay calls the stream.
+    named: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,14 +111,25 @@ enum Stage {
 
 impl StreamTask {
     pub(super) fn new(cell: Arc<Cell>, stream: Stream) -> Self {
-        Self { cell, stream, timer: DeadlineTimer::default(), stage: Stage::Queued, events: Vec::new() }
+        Self {
+            cell,
+            stream,
+            timer: DeadlineTimer::default(),
+            stage: Stage::Queued,
+            events: Vec::new(),
+            named: false,
+        }
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let orders = self.cell.orders(cx);
+        if orders.detach {
+            self.cut(detached(self.stream.relay_id()));
+            return Poll::Ready(());
+        }
         if self.obey(&orders, cx) {
             let read = self.read(cx);
-            if read.is_pending() {
+            if read.is_pending() && !self.stream.is_confirming() {
                 // It had more to give than fits one turn, or was about to try again after a failure of its own.
                 cx.waker().wake_by_ref();
             }
@@ -128,11 +142,14 @@ impl StreamTask {
             self.cell.begin(JobState::Connecting);
             self.stage = Stage::Reading;
         }
-        if orders.paused {
+        self.stream.deadline_at_relay(orders.deadline);
+        if orders.paused || orders.full {
             self.stage = Stage::Paused;
+            self.stream.pause_at_relay(orders.paused);
             return Poll::Pending;
         }
         if self.stage == Stage::Paused {
+            self.stream.pause_at_relay(false);
             self.stream.unpaused();
             self.stage = Stage::Reading;
         }
@@ -179,6 +196,12 @@ impl StreamTask {
     }
 
     fn report(&mut self) {
+        if !self.named
+            && let Some(id) = self.stream.relay_id()
+        {
+            self.cell.relayed(id);
+            self.named = true;
+        }
         self.cell.report(self.stream.phase(), *self.stream.stats(), &mut self.events);
         if self.events.capacity() > IDLE_EVENTS {
             self.events = Vec::new();
@@ -220,15 +243,26 @@ impl Drop for StreamTask {
     }
 }
 
-/// Drives a future of the caller's.
-pub(super) struct FutureTask<F: Future> {
-    cell: Arc<Cell>,
-    future: Option<Pin<Box<F>>>,
-    value: Arc<Mutex<Option<F::Output>>>,
-    /// The future hears of its cancellation and ends by itself.
-    cleans_up: bool,
-    timer: DeadlineTimer,
-    begun: bool,
+pin_project! {
+    /// Drives a future of the caller's.
+    pub(super) struct FutureTask<F: Future> {
+        cell: Arc<Cell>,
+        #[pin]
+        future: Option<F>,
+        value: Arc<Mutex<Option<F::Output>>>,
+        // The future hears of its cancellation and ends by itself.
+        cleans_up: bool,
+        timer: DeadlineTimer,
+        begun: bool,
+    }
+
+    impl<F: Future> PinnedDrop for FutureTask<F> {
+        fn drop(this: Pin<&mut Self>) {
+            if this.cell.outcome().is_none() {
+                this.end(engine_ended());
+            }
+        }
+    }
 }
 
 impl<F: Future> FutureTask<F> {
@@ -238,39 +272,43 @@ impl<F: Future> FutureTask<F> {
         value: Arc<Mutex<Option<F::Output>>>,
         cleans_up: bool,
     ) -> Self {
-        let future = Some(Box::pin(future));
-        Self { cell, future, value, cleans_up, timer: DeadlineTimer::default(), begun: false }
+        Self { cell, future: Some(future), value, cleans_up, timer: DeadlineTimer::default(), begun: false }
     }
 
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        let orders = self.cell.orders(cx);
+    fn turn(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
+        let this = self.project();
+        let orders = this.cell.orders(cx);
+        let cancelled = |reason: &str, begun: bool| Ending::Cancelled {
+            reason: reason.to_owned(),
+            may_have_had_effect: begun,
+        };
         if let Some(reason) = &orders.cancel
-            && (orders.kill || !self.cleans_up || !self.begun)
+            && (orders.kill || !*this.cleans_up || !*this.begun)
         {
-            return Poll::Ready(self.cancelled(reason));
+            return Poll::Ready(cancelled(reason, *this.begun));
         }
-        if self.timer.passed(orders.deadline, cx) {
-            let limit = limit_of(&self.cell, &orders);
+        if this.timer.passed(orders.deadline, cx) {
+            let limit = limit_of(this.cell, &orders);
             return Poll::Ready(match &orders.cancel {
                 // It ran out of time to clean up.
-                Some(reason) => self.cancelled(reason),
-                None => Ending::TimedOut { clock: Clock::Total, limit, may_have_had_effect: self.begun },
+                Some(reason) => cancelled(reason, *this.begun),
+                None => Ending::TimedOut { clock: Clock::Total, limit, may_have_had_effect: *this.begun },
             });
         }
-        if !orders.admitted || (orders.paused && orders.cancel.is_none()) {
+        if !orders.admitted || ((orders.paused || orders.full) && orders.cancel.is_none()) {
             return Poll::Pending;
         }
-        if !self.begun {
-            self.begun = true;
-            self.cell.begin(JobState::Running);
+        if !*this.begun {
+            *this.begun = true;
+            this.cell.begin(JobState::Running);
         }
-        let Some(future) = &mut self.future else { return Poll::Pending };
-        match future.as_mut().poll(cx) {
+        let Some(future) = this.future.as_pin_mut() else { return Poll::Pending };
+        match future.poll(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(value) => {
-                *lock(&self.value) = Some(value);
-                Poll::Ready(match &self.cell.orders(cx).cancel {
-                    Some(reason) => self.cancelled(reason),
+                *lock(this.value) = Some(value);
+                Poll::Ready(match &this.cell.orders(cx).cancel {
+                    Some(reason) => cancelled(reason, true),
                     None => Ending::Completed(None),
                 })
             }
@@ -278,27 +316,21 @@ impl<F: Future> FutureTask<F> {
     }
 
     /// The job has ended when its future is gone, not before: dropping it may take time, or panic.
-    fn end(&mut self, ending: Ending) {
-        let future = self.future.take();
-        let ending = match poll_inside(|| drop(future)) {
+    fn end(self: Pin<&mut Self>, ending: Ending) {
+        let mut this = self.project();
+        let ending = match poll_inside(|| this.future.set(None)) {
             Ok(()) => ending,
             Err(error) => Ending::Failed(error),
         };
-        self.cell.finish(plain_outcome(ending, self.cell.created));
-    }
-
-    fn cancelled(&self, reason: &str) -> Ending {
-        Ending::Cancelled { reason: reason.to_owned(), may_have_had_effect: self.begun }
+        this.cell.finish(plain_outcome(ending, this.cell.created));
     }
 }
-
-impl<F: Future> Unpin for FutureTask<F> {}
 
 impl<F: Future> Future for FutureTask<F> {
     type Output = ();
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
-        let ending = match poll_inside(|| self.turn(cx)) {
+        let ending = match poll_inside(|| self.as_mut().turn(cx)) {
             Ok(Poll::Pending) => return Poll::Pending,
             Ok(Poll::Ready(ending)) => ending,
             Err(error) => Ending::Failed(error),
@@ -308,12 +340,10 @@ impl<F: Future> Future for FutureTask<F> {
     }
 }
 
-impl<F: Future> Drop for FutureTask<F> {
-    fn drop(&mut self) {
-        if self.cell.outcome().is_none() {
-            self.end(engine_ended());
-        }
-    }
+/// How a job ends whose stream is left to its relay.
+fn detached(id: Option<&str>) -> Ending {
+    let reason = format!("detached; it runs on at the relay as {}", id.unwrap_or_default());
+    Ending::Cancelled { reason, may_have_had_effect: true }
 }
 
 /// How a task ends that is dropped before its end.

@@ -61,6 +61,14 @@ impl ResponseBody {
         Self { wire, inflate }
     }
 
+    /// The value of a trailer, once the body is complete. Only HTTP/2 has them here.
+    pub(crate) fn trailer(&self, name: &str) -> Option<&str> {
+        match &self.wire {
+            Wire::Http2(body) => body.trailers().get(name),
+            Wire::Http1(_) | Wire::Corrupt(_) => None,
+        }
+    }
+
     /// Appends what has arrived to `out` and says how much; pending when nothing has. At most 64 KiB at a time (a
     /// compressed body may give twice as much).
     ///

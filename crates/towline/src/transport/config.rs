@@ -119,6 +119,9 @@ pub struct Http2Config {
     pub connection_window_bytes: u32,
     /// Streams on one connection before another is opened, where the server allows as many. Default: 1,000.
     pub max_streams_per_connection: usize,
+    /// Connections to one server before further streams share them, as far as the server allows; beyond that more are
+    /// opened. Default: 8.
+    pub max_connections: usize,
     /// Time between two PING frames; `None` sends none. Default: 30 s.
     pub ping_interval: Option<Duration>,
     /// How long a PING may be unanswered before the connection is given up. Default: 20 s.
@@ -132,6 +135,7 @@ impl Default for Http2Config {
             stream_window_bytes: 64 * 1024,
             connection_window_bytes: (1 << 31) - 1,
             max_streams_per_connection: 1000,
+            max_connections: 8,
             ping_interval: Some(Duration::from_secs(30)),
             ping_timeout: Duration::from_secs(20),
         }

@@ -96,14 +96,28 @@ impl Http2 {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.active.load(Ordering::Acquire) == 0
+        self.streams() == 0
+    }
+
+    /// How many streams have a place.
+    pub(super) fn streams(&self) -> usize {
+        self.active.load(Ordering::Acquire)
     }
 
     /// A place for one more stream, if there is one.
     pub(super) fn place(&self) -> Option<Place> {
+        self.place_within(self.max_streams)
+    }
+
+    /// A place for more streams than are wanted on one connection, as far as the server allows.
+    pub(super) fn place_beyond(&self) -> Option<Place> {
+        self.place_within(usize::MAX)
+    }
+
+    fn place_within(&self, most: usize) -> Option<Place> {
         // Until the server has said how many it allows, one stream is what any server allows.
         let allowed = if *self.settled.borrow() { self.requests.current_max_send_streams() } else { 1 };
-        let allowed = allowed.min(self.max_streams);
+        let allowed = allowed.min(most);
         let add = |active| (active < allowed).then_some(active + 1);
         self.active.fetch_update(Ordering::AcqRel, Ordering::Acquire, add).ok()?;
         Some(Place(Arc::clone(&self.active)))
@@ -157,7 +171,7 @@ impl Http2 {
         let headers = head.headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         let status = head.status.as_u16();
         let upload = upload.filter(|_| status < 300).map(Box::new);
-        let body = Http2Body { stream, upload, place: Some(place), origin };
+        let body = Http2Body { stream, upload, place: Some(place), trailers: Headers::new(), origin };
         Ok((status, headers, body))
     }
 }
@@ -176,7 +190,9 @@ fn head(endpoint: &Endpoint, request: Request) -> Result<(http::Request<()>, Req
     let mut head = http::Request::builder()
         .method(request.method.as_str())
         .uri(format!("{scheme}://{}{target}", endpoint.authority()))
-        .version(http::Version::HTTP_2);
+        .version(http::Version::HTTP_2)
+        // They are read, so they may as well be sent.
+        .header(http::header::TE, "trailers");
     for (name, value) in request.headers.iter() {
         head = head.header(name, value);
     }
@@ -252,10 +268,17 @@ pub(super) struct Http2Body {
     upload: Option<Box<Upload>>,
     /// Given back at the end.
     place: Option<Place>,
+    /// What came behind the body.
+    trailers: Headers,
     origin: Arc<Origin>,
 }
 
 impl Http2Body {
+    /// What came behind the body, once that is complete.
+    pub(super) fn trailers(&self) -> &Headers {
+        &self.trailers
+    }
+
     pub(super) fn origin(&self) -> &Arc<Origin> {
         &self.origin
     }
@@ -290,6 +313,11 @@ impl Http2Body {
                 // Kept by the stream: the next poll reports it again.
                 Poll::Ready(Some(Err(_)) | None) if out.len() > before => break,
                 Poll::Ready(None) => {
+                    // The stream's end and its trailers are one: this waits for nothing.
+                    if let Ok(Some(trailers)) = ready!(self.stream.poll_trailers(cx)) {
+                        let bytes = trailers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
+                        self.trailers = bytes.collect();
+                    }
                     self.place = None;
                     return Poll::Ready(Ok(Read::End));
                 }

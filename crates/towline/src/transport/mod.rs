@@ -82,7 +82,7 @@ impl Transport {
                 dialer: Dialer::new(&config.tcp),
                 proxies: Proxies::new(&config.proxy)?,
                 tls: Tls::new(&config.tls, config.http2.policy)?,
-                pool: Arc::new(Pool::new(config.pool.clone())),
+                pool: Arc::new(Pool::new(config.pool.clone(), config.http2.max_connections)),
                 config,
             }),
         })

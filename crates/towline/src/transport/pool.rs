@@ -47,6 +47,8 @@ const REMEMBERED_ORIGINS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Pool {
     config: PoolConfig,
+    /// So many shared connections are opened to an origin for fear of crowding one.
+    max_connections: usize,
     hosts: Mutex<HashMap<Origin, Host>>,
 }
 
@@ -82,8 +84,8 @@ pub(super) enum Found {
 }
 
 impl Pool {
-    pub(super) fn new(config: PoolConfig) -> Self {
-        Self { config, hosts: Mutex::default() }
+    pub(super) fn new(config: PoolConfig, max_connections: usize) -> Self {
+        Self { config, max_connections, hosts: Mutex::default() }
     }
 
     /// The best connection for a request. Those found dead are closed.
@@ -103,8 +105,17 @@ impl Pool {
                 return Found::Http1(idle.connection);
             }
         }
-        match host.http2.iter().find_map(|shared| shared.connection.unsettled()) {
-            Some(settled) => Found::Unsettled(settled),
+        if let Some(settled) = host.http2.iter().find_map(|shared| shared.connection.unsettled()) {
+            return Found::Unsettled(settled);
+        }
+        if host.http2.len() < self.max_connections {
+            return Found::Nothing;
+        }
+        let least_busy = host.http2.iter_mut().min_by_key(|shared| shared.connection.streams());
+        match least_busy
+            .and_then(|shared| Some((shared.connection.clone(), shared.connection.place_beyond()?)))
+        {
+            Some((connection, place)) => Found::Http2(connection, place),
             None => Found::Nothing,
         }
     }

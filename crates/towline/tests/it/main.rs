@@ -19,4 +19,5 @@ mod client_wakes;
 mod endpoints;
 mod engine;
 mod records;
+mod relay;
 mod resume;

@@ -147,20 +147,18 @@ fn menu_rows(menu: &Menu, columns: usize, room: usize) -> Vec<Row> {
     shown
 }
 
+/// Kept short: a row as wide as the window would be wrapped by a window that becomes narrower.
 fn status_row(status: &Status, columns: usize) -> Row {
     let mut line = Line::default();
-    line.push(&status.front, Style::DIM);
-    if !status.trouble.is_empty() {
-        if !line.is_empty() {
-            line.push("  ", Style::PLAIN);
+    for (text, style) in [
+        (&status.front, Style::DIM),
+        (&status.trouble, Style::color(Color::Yellow)),
+        (&status.others, Style::DIM),
+    ] {
+        if !text.is_empty() {
+            line.push(if line.is_empty() { "" } else { " · " }, Style::DIM);
+            line.push(text, style);
         }
-        line.push(&status.trouble, Style::color(Color::Yellow));
-    }
-    if !status.others.is_empty() {
-        let others = width(&visible(&status.others));
-        let gap = columns.saturating_sub(line.width() + others + 1).max(2);
-        line.push(&" ".repeat(if line.is_empty() { 0 } else { gap }), Style::PLAIN);
-        line.push(&status.others, Style::DIM);
     }
     Row::clipped(&line, columns.saturating_sub(1))
 }

@@ -47,6 +47,7 @@ impl PlainLines {
             Ok(0) => {
                 if !self.input.is_empty() {
                     let rest = std::mem::take(&mut self.input);
+                    self.searched = 0;
                     self.submit(&rest);
                 }
                 self.is_ended = true;
@@ -110,8 +111,12 @@ impl Screen for PlainLines {
         terminal::poll(&mut watched, until)?;
         let is_ready = watched.get(2).is_some_and(|input| !input.revents().is_empty());
         drop(watched);
-        if self.signals.take().terminate {
+        let came = self.signals.take();
+        if came.terminate {
             return Ok(vec![Input::Terminate]);
+        }
+        if came.interrupt {
+            return Ok(vec![Input::Interrupt { had_text: false }]);
         }
         if is_ready {
             self.read();

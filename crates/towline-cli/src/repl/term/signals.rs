@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use signal_hook::SigId;
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGTERM, SIGTSTP, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 
 /// A process that was stopped has been continued long before.
 const RESUME_TIMEOUT: Duration = Duration::from_secs(1);
@@ -17,6 +17,8 @@ const RESUME_TIMEOUT: Duration = Duration::from_secs(1);
 /// What came since it was asked last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Came {
+    /// From outside, or without raw mode: in raw mode Ctrl-C is a key.
+    pub interrupt: bool,
     pub terminate: bool,
     pub stop: bool,
     pub resumed: bool,
@@ -26,6 +28,7 @@ pub struct Came {
 #[derive(Debug)]
 pub struct Signals {
     pipe: UnixStream,
+    interrupt: Arc<AtomicBool>,
     terminate: Arc<AtomicBool>,
     stop: Arc<AtomicBool>,
     resumed: Arc<AtomicBool>,
@@ -40,6 +43,7 @@ impl Signals {
         write.set_nonblocking(true)?;
         let mut signals = Self {
             pipe,
+            interrupt: Arc::default(),
             terminate: Arc::default(),
             stop: Arc::default(),
             resumed: Arc::default(),
@@ -47,7 +51,9 @@ impl Signals {
             registered: vec![],
         };
         for (signal, flag) in [
+            (SIGINT, &signals.interrupt),
             (SIGTERM, &signals.terminate),
+            (SIGQUIT, &signals.terminate),
             (SIGHUP, &signals.terminate),
             (SIGTSTP, &signals.stop),
             (SIGCONT, &signals.resumed),
@@ -70,11 +76,17 @@ impl Signals {
         }
     }
 
+    /// A Ctrl-C was meant for another program, which had the terminal.
+    pub fn forget_interrupt(&self) {
+        self.interrupt.store(false, Ordering::SeqCst);
+    }
+
     /// What came since the last time.
     pub fn take(&mut self) -> Came {
         let mut bytes = [0; 64];
         while matches!(self.pipe.read(&mut bytes), Ok(read) if read > 0) {}
         Came {
+            interrupt: self.interrupt.swap(false, Ordering::SeqCst),
             terminate: self.terminate.swap(false, Ordering::SeqCst),
             stop: self.stop.swap(false, Ordering::SeqCst),
             resumed: self.resumed.swap(false, Ordering::SeqCst),

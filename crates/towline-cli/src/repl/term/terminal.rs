@@ -264,6 +264,9 @@ impl Terminal {
 
     fn take_signals(&mut self, inputs: &mut Vec<Input>) -> io::Result<()> {
         let came = self.signals.take();
+        if came.interrupt {
+            inputs.push(Input::Interrupt { had_text: false });
+        }
         if came.terminate {
             inputs.push(Input::Terminate);
         }
@@ -373,6 +376,7 @@ impl Screen for Terminal {
     fn edit_in_editor(&mut self, text: &str) -> io::Result<String> {
         self.leave();
         let edited = external::edit(text);
+        self.signals.forget_interrupt();
         self.enter()?;
         edited
     }

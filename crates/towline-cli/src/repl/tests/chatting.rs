@@ -294,7 +294,7 @@ fn sessions_are_named_listed_and_loaded() {
 fn files_and_images_go_with_the_next_question() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.txt"), "inside ``` it").unwrap();
-    std::fs::write(folder.path().join("b.png"), "png").unwrap();
+    std::fs::write(folder.path().join("b.png"), b"\x89PNG\r\n\x1a\n").unwrap();
     let server = answers(&["one", "two"]);
     let file = format!(":file {}/a.txt", folder.path().display());
     let image = format!(":image {}/b.png", folder.path().display());
@@ -313,7 +313,7 @@ fn files_and_images_go_with_the_next_question() {
         ],
     );
     assert_eq!(messages(&server, 0), ["user:a.txt:\n````\ninside ``` it\n````\n\nwhat?"]);
-    assert_eq!(server.requests()[0].json().unwrap()["messages"][0]["images"][0], "cG5n");
+    assert_eq!(server.requests()[0].json().unwrap()["messages"][0]["images"][0], "iVBORw0KGgo=");
     assert_eq!(messages(&server, 1).len(), 3);
 }
 

@@ -205,9 +205,9 @@ fn timeout_moves_the_deadline() {
         [
             Step::Type("one &"),
             Step::Type("timeout %1 1h"),
-            Step::See("[1] ends in 60 m 0 s"),
+            Step::See("[1] ends in 60 m"),
             Step::Type("timeout %1 +1h"),
-            Step::See("[1] ends in 2 h 0 m"),
+            Step::See("[1] ends in 2 h"),
             Step::Type("timeout %1 none"),
             Step::See("[1] has no deadline"),
             Step::Type("timeout %1 20ms"),

@@ -20,6 +20,10 @@ impl Prompt<'_> {
                 if bytes.is_empty() {
                     return Err(format!("{} is empty", path.display()));
                 }
+                if !is_image(&bytes) {
+                    let shown = path.display();
+                    return Err(format!("{shown} is no PNG, JPEG, WebP or GIF image; :file takes text"));
+                }
                 let said = said(&path, bytes.len());
                 Ok(Done::Attached(Attached::Image { bytes }, said))
             });
@@ -38,6 +42,13 @@ impl Prompt<'_> {
             });
         }
     }
+}
+
+/// Whether the bytes begin as those images do that servers take.
+fn is_image(bytes: &[u8]) -> bool {
+    let begins: [&[u8]; 3] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8"];
+    begins.iter().any(|begin| bytes.starts_with(begin))
+        || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"))
 }
 
 fn said(path: &Path, size: usize) -> String {

@@ -1,4 +1,4 @@
-//! `fg`, `bg`, `kill`, `stop`, `cont`, `timeout`, `name`, `limit`, `disown`.
+//! `fg`, `bg`, `kill`, `stop`, `cont`, `timeout`, `name`, `limit`.
 
 use towline::engine::From as ReadFrom;
 use towline::{Deadline, Event};
@@ -199,13 +199,6 @@ impl Prompt<'_> {
             None => "any number of jobs at once".to_owned(),
         };
         self.say(Tone::Plain, &said);
-    }
-
-    pub(super) fn disown(&mut self, spec: Option<&Spec>) {
-        let Some(number) = self.listed("disown", spec) else { return };
-        self.wrong(&format!(
-            "disown: %{number} cannot be handed over: there is no relay to take it; it ends with towline"
-        ));
     }
 }
 

@@ -29,6 +29,7 @@ impl Prompt<'_> {
         for line in lines {
             self.say(Tone::Plain, &line);
         }
+        self.list_relay_jobs(listing);
         for (number, word) in shown {
             let Some(item) = self.item_mut(number) else { continue };
             item.shown = Some(word);

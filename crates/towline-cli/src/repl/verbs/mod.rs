@@ -7,6 +7,7 @@ mod export;
 mod help;
 mod listing;
 mod reading;
+mod relay;
 mod sessions;
 mod settings;
 mod sink;

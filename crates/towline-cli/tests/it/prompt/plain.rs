@@ -1,23 +1,19 @@
 //! The prompt without a terminal: lines in, lines out.
 
-use std::path::Path;
-use std::process::Command;
+use std::io::Write as _;
+use std::process::Stdio;
 
+use nix::sys::signal::Signal;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use crate::program::{Ended, ended_with_input, towline};
-
-fn prompt(server: &Server, home: &Path) -> Command {
-    let mut command = towline(["--host", &server.url(), "-m", "m"]);
-    command.env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command
-}
+use super::{chats, command, stalled};
+use crate::program::{Ended, Live, SOON, ended_with_input};
 
 fn played(answers: impl IntoIterator<Item = Script>, input: &str) -> Ended {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(Routes::new().path_each("/api/chat", answers));
-    let ended = ended_with_input(&mut prompt(&server, home.path()), input.as_bytes());
+    let ended = ended_with_input(&mut command(&server, home.path()), input.as_bytes());
     assert_eq!(std::fs::read_dir(home.path()).unwrap().count(), 0, "nothing is left behind");
     assert!(!ended.stdout.contains('\u{1b}') && !ended.stderr.contains('\u{1b}'), "{ended:?}");
     ended
@@ -29,8 +25,10 @@ fn says(text: &str) -> Script {
 
 #[test]
 fn answers_alone_go_to_standard_output() {
-    let ended = played([says("# one"), says("two")], "first\nsecond\n");
-    assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "# one\ntwo\n", ""));
+    for input in ["first\nsecond\n", "first\nsecond"] {
+        let ended = played([says("# one"), says("two")], input);
+        assert_eq!((ended.code, ended.stdout.as_str(), ended.stderr.as_str()), (Some(0), "# one\ntwo\n", ""));
+    }
 }
 
 #[test]
@@ -65,7 +63,8 @@ fn a_session_that_is_named_is_written_and_gone_on_with() {
     let home = tempfile::tempdir().unwrap();
     let server = Server::start(Routes::new().path_each("/api/chat", [says("one"), says("two")]));
     for (input, output) in [("first\n", "one\n"), ("second\n", "two\n")] {
-        let ended = ended_with_input(prompt(&server, home.path()).args(["--session", "s"]), input.as_bytes());
+        let ended =
+            ended_with_input(command(&server, home.path()).args(["--session", "s"]), input.as_bytes());
         assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), output), "{ended:?}");
     }
     let sent = server.requests()[1].json().unwrap();
@@ -81,9 +80,23 @@ fn what_is_wrong_in_the_configuration_is_a_warning() {
     let file = home.path().join("c.toml");
     std::fs::write(&file, "\nmodl = \"x\"\n").unwrap();
     let server = Server::start(Routes::new().path("/api/chat", says("one")));
-    let mut command = prompt(&server, home.path());
-    let ended = ended_with_input(command.env("TOWLINE_CONFIG", &file), b"q\n");
+    let mut program = command(&server, home.path());
+    let ended = ended_with_input(program.env("TOWLINE_CONFIG", &file), b"q\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "one\n"));
     let warning = format!("warning: {}, line 2: there is no key modl; is it model?", file.display());
     assert!(ended.stderr.contains(&warning), "{ended:?}");
+}
+
+#[test]
+fn an_interrupt_ends_it_and_keeps_what_came() {
+    let server = stalled();
+    let home = tempfile::tempdir().unwrap();
+    let mut live = Live::start(command(&server, home.path()).stdin(Stdio::piped()));
+    live.child.stdin.as_mut().unwrap().write_all(b"first\nsecond\n").unwrap();
+    live.expect("some text");
+    live.signal(Signal::SIGINT);
+    let ended = live.finish();
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), "some text\n"), "{ended:?}");
+    assert!(server.wait_for_close(0, SOON).is_some());
+    assert_eq!(chats(&server).len(), 1, "the second question is not asked");
 }

@@ -1,0 +1,103 @@
+//! `towline attach` and `towline log`: reading what a job has said and says.
+
+use std::time::Duration;
+
+use towline::relay::{Job, RelayConfig, Start};
+use towline::{Clocks, Ending, Stream};
+
+use super::run::kept;
+use super::{Context, asked};
+use crate::args::{AttachArgs, LogArgs};
+use crate::drive::{Driven, OnStop, drive_until};
+use crate::exit::{self, Exit};
+use crate::failure::Failure;
+use crate::out::{self, Out};
+use crate::relayed::{Reached, explain, left, reach};
+use crate::view::{AnswerView, ProgressView, View};
+
+/// A job's own clocks are the relay's; whoever reads may wait.
+const READER_CLOCKS: Clocks =
+    Clocks { connect: Some(Duration::from_secs(10)), first_event: None, idle: None, total: None };
+
+/// Follows a job to its end.
+pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Failure> {
+    let reached = reach(&args.relay, &mut context, READER_CLOCKS, RelayConfig::default()).await?;
+    let job = asked(reached.control.find(&args.id), &mut context).await?;
+    let start = if args.tail { Start::Tail } else { Start::Beginning };
+    let stream = reached.client.attach(&job.id, start);
+    follow(stream, &job, args.json, &reached, &mut context).await
+}
+
+/// Prints what a job has said, and with `-f` what it says.
+pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> {
+    let reached = reach(&args.relay, &mut context, READER_CLOCKS, RelayConfig::default()).await?;
+    let job = asked(reached.control.find(&args.id), &mut context).await?;
+    if args.raw {
+        return raw(&job.id, args.follow, &reached, &mut context).await;
+    }
+    if args.follow {
+        let stream = reached.client.attach(&job.id, Start::Beginning);
+        return follow(stream, &job, args.json, &reached, &mut context).await;
+    }
+    let stream = reached.client.attach_snapshot(&job.id, Start::Beginning);
+    let mut view = view(&job, args.json, &reached)?;
+    match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave).await? {
+        Driven::Left(stop) => Ok(stop.into()),
+        // What it has said was printed; how it ended is what wait and jobs tell.
+        Driven::Ended(outcome) => match outcome.ending {
+            Ending::Failed(error) if outcome.stats.records == 0 => {
+                out::error(&error.message);
+                Ok(Exit::from(&error))
+            }
+            Ending::Completed(_)
+            | Ending::Truncated(_)
+            | Ending::Cancelled { .. }
+            | Ending::TimedOut { .. }
+            | Ending::Failed(_) => Ok(Exit::Completed),
+        },
+    }
+}
+
+fn view(job: &Job, json: bool, reached: &Reached) -> Result<View, Failure> {
+    let (model, server) = (job.model.as_deref().unwrap_or("the model"), reached.place.endpoint.to_string());
+    Ok(match job.path.as_str() {
+        _ if json => View::json(Some(model), &server)?,
+        "/api/pull" | "/api/push" | "/api/create" => View::Progress(ProgressView::new(model, &server)),
+        _ => View::Answer(AnswerView::new(model, &server)),
+    })
+}
+
+async fn follow(
+    stream: Stream,
+    job: &Job,
+    json: bool,
+    reached: &Reached,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let mut view = view(job, json, reached)?;
+    let outcome = match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave).await? {
+        Driven::Ended(outcome) => outcome,
+        Driven::Left(stop) => {
+            out::stderr_break();
+            out::note(&left(&job.id, stop));
+            return Ok(stop.into());
+        }
+    };
+    if !json {
+        explain(&outcome, &kept(&outcome));
+    }
+    Ok(exit::of_ending(&outcome.ending, None))
+}
+
+async fn raw(id: &str, follow: bool, reached: &Reached, context: &mut Context) -> Result<Exit, Failure> {
+    let mut log = asked(reached.control.log(id, Start::Beginning, follow), context).await?;
+    let (mut out, mut bytes) = (Out::new(), Vec::new());
+    loop {
+        let more = asked(log.read(&mut bytes), context).await?;
+        out.bytes(&bytes)?;
+        bytes.clear();
+        if more.is_none() {
+            return Ok(Exit::Completed);
+        }
+    }
+}

@@ -1,0 +1,55 @@
+//! `towline run -d`: an answer that runs on the relay.
+
+use towline::relay::RelayConfig;
+use towline::{ChatRequest, Ending};
+
+use super::{Context, unless_stopped};
+use crate::args::RunArgs;
+use crate::exit::Exit;
+use crate::failure::{Complaint, Failure};
+use crate::hint;
+use crate::models::{self, Choice};
+use crate::out::Out;
+use crate::relayed::reach;
+use crate::server::{Named, Place, Server};
+
+/// Hands the request over and prints the job's id.
+pub async fn run(args: &RunArgs, mut request: ChatRequest, mut context: Context) -> Result<Exit, Failure> {
+    let config = RelayConfig { name: args.name.clone(), ..RelayConfig::default() };
+    let reached = reach(&args.relay, &mut context, args.clocks.clocks(), config).await?;
+    // Which models there are, it knows as a server does.
+    let server = Server { client: reached.client.clone(), place: Place::Named(Named::Relay) };
+    let choosing = models::choose(args.model.as_deref(), &context.environment, &server);
+    request.model = match unless_stopped(choosing, &mut context.stopper.clone()).await? {
+        Ok(Choice::Model(model)) => model,
+        Ok(Choice::Unclear(complaint)) => return Err(Failure::Usage(complaint)),
+        Err(error) => return Err(failed(&error)),
+    };
+    let detaching = async { Ok(reached.client.chat(request).detach().await) };
+    match unless_stopped(detaching, &mut context.stopper.clone()).await? {
+        Ok(Ok(id)) => {
+            Out::new().line(&id)?;
+            Ok(Exit::Completed)
+        }
+        Ok(Err(outcome)) => Err(match &outcome.ending {
+            Ending::Completed(_) => unreachable!("a stream that completes was accepted"),
+            ending @ (Ending::Truncated(_)
+            | Ending::Cancelled { .. }
+            | Ending::TimedOut { .. }
+            | Ending::Failed(_)) => match ending.error() {
+                Some(error) => failed(&error),
+                None => unreachable!("only a stream that completed has no error"),
+            },
+        }),
+        Err(error) => Err(failed(&error)),
+    }
+}
+
+fn failed(error: &towline::Error) -> Failure {
+    let complaint = Complaint::new(error.message.clone());
+    let complaint = match hint::for_relay(error) {
+        Some(hint) => complaint.hint(hint),
+        None => complaint,
+    };
+    Failure::Request(complaint, Exit::from(error))
+}

@@ -1,0 +1,63 @@
+//! Where the relay is.
+
+use std::path::PathBuf;
+
+use towline::relay::{RelayConfig, Via};
+use towline::{ApiKey, Client, Clocks, Config, Endpoint, Scheme, host};
+
+use crate::args::AtRelay;
+use crate::environment::Environment;
+use crate::failure::{Complaint, Failure};
+use crate::relay::place;
+
+/// Where the relay is, and how it came to be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Nobody named another, so it may be started when it is not there: the folder of its socket.
+    pub own_folder: Option<PathBuf>,
+}
+
+impl Place {
+    /// `--relay`, else `TOWLINE_RELAY`, else the own socket of this user.
+    pub fn find(args: &AtRelay, environment: &Environment) -> Result<Self, Failure> {
+        let named = args.relay.as_deref().map(|text| ("--relay", text));
+        let named = named.or_else(|| Some(("TOWLINE_RELAY", environment.relay.as_deref()?)));
+        if let Some((name, text)) = named {
+            let host = host::parse(text).map_err(|error| {
+                Failure::usage_with(
+                    format!("{name} does not name a relay: {error}"),
+                    "for example unix:/run/towline/relay.sock or https://relay.example:4437",
+                )
+            })?;
+            return Ok(Self { endpoint: host.endpoint, own_folder: None });
+        }
+        let folder = place::runtime_folder().map_err(|error| {
+            let complaint = Complaint::new(format!("there is no place for the relay's socket: {error}"));
+            Failure::Local(complaint.hint("--relay or TOWLINE_RELAY names a relay elsewhere"))
+        })?;
+        Ok(Self { endpoint: Endpoint::unix(folder.join(place::SOCKET)), own_folder: Some(folder) })
+    }
+
+    /// The path of the socket, where it is one.
+    pub fn socket(&self) -> Option<&PathBuf> {
+        match &self.endpoint.scheme {
+            Scheme::Unix(path) => Some(path),
+            Scheme::Http | Scheme::Https => None,
+        }
+    }
+}
+
+/// A client of the relay.
+pub fn client(
+    place: &Place,
+    environment: &Environment,
+    clocks: Clocks,
+    relay: RelayConfig,
+) -> Result<Client, Failure> {
+    let api_key = environment.relay_token.as_deref().filter(|_| place.own_folder.is_none()).map(ApiKey::new);
+    let config = Config { via: Via::Relay(relay), clocks, api_key, ..Config::default() };
+    Client::with_config(place.endpoint.clone(), config)
+        .map_err(|error| Failure::Usage(Complaint::new(error.message)))
+}

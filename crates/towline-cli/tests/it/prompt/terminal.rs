@@ -1,0 +1,92 @@
+//! The prompt on a real pseudoterminal.
+
+use nix::sys::signal::Signal;
+use serde_json::json;
+use towline_testkit::records::ollama;
+use towline_testkit::{Routes, Script, Server};
+
+use super::{ended, prompt, stalled};
+use crate::program::{SOON, towline};
+use crate::pty::Pty;
+
+#[test]
+fn a_stream_goes_behind_and_comes_back_and_is_cancelled() {
+    let server = stalled();
+    let (mut pty, _home) = prompt(&server);
+    pty.press("what is it?\r");
+    pty.expect("some text");
+    pty.expect("m streaming");
+    pty.press("half typed");
+    pty.expect("half typed");
+    pty.press("\x1a");
+    pty.expect("[1]+  Running                 m  \"what is it?\" &");
+    pty.expect("1 running");
+    pty.expect_row("m> half typed");
+    pty.press("\x15fg\r");
+    pty.expect("m> fg\nm  \"what is it?\"\n");
+    pty.expect("m streaming");
+    pty.press("\x03");
+    pty.expect("Cancelled; 10 characters are kept");
+    pty.press("exit\r");
+    assert_eq!(ended(&mut pty), Some(0));
+}
+
+#[test]
+fn notices_come_before_the_next_prompt_and_exit_takes_two() {
+    let server = stalled();
+    let (mut pty, _home) = prompt(&server);
+    pty.press("one &\r");
+    pty.expect("[1] m  \"one\"");
+    server.open("go");
+    pty.expect("1 done");
+    pty.press("\r");
+    pty.expect("[1]+  Done                    m  \"one\"");
+    let silent =
+        Server::start(Routes::new().path("/api/chat", Script::ndjson_open([ollama::chat_text("x")]).stall()));
+    let (mut other, _home) = prompt(&silent);
+    other.press("two &\r");
+    other.expect("1 running");
+    other.press("\x04");
+    other.expect("There are running jobs.");
+    other.press("\x04");
+    assert_eq!(ended(&mut other), Some(0));
+    assert!(silent.wait_for_close(0, SOON).is_some());
+    pty.press("\x04");
+    assert_eq!(ended(&mut pty), Some(0));
+}
+
+#[test]
+fn an_interrupt_from_outside_is_as_the_key() {
+    let server = stalled();
+    let (mut pty, _home) = prompt(&server);
+    pty.press("one\r");
+    pty.expect("some text");
+    pty.press("half typed");
+    pty.expect_row("m> half typed");
+    pty.signal(Signal::SIGINT);
+    pty.expect("Cancelled; 10 characters are kept");
+    pty.expect_row("m> half typed");
+    pty.signal(Signal::SIGQUIT);
+    assert_eq!(ended(&mut pty), Some(143));
+}
+
+#[test]
+fn a_server_that_comes_later_is_found_and_the_question_is_at_hand() {
+    let home = tempfile::tempdir().unwrap();
+    let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let mut program = towline(["--host", &format!("http://{address}")]);
+    let mut pty = Pty::start(program.env("HOME", home.path()));
+    pty.expect("see whether the server runs");
+    pty.expect_row(">");
+    let tags = json!({ "models": [{ "name": "only:latest" }] }).to_string();
+    let answer = Script::ndjson(ollama::chat(&["Found."]));
+    let routes = Routes::new().path("/api/tags", Script::respond(200, "application/json", tags));
+    let _server = Server::listen(address, routes.path("/api/chat", answer)).unwrap();
+    pty.press("where?\r");
+    pty.expect("no model is chosen");
+    pty.expect_row("only:latest> where?");
+    pty.press("\r");
+    pty.expect("Found.");
+    pty.press("exit\r");
+    assert_eq!(ended(&mut pty), Some(0));
+}

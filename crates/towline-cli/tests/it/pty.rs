@@ -1,0 +1,289 @@
+//! A terminal played by the test: a pseudoterminal with a model of the screen, that answers status requests and may
+//! be as slow as wanted.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::num::NonZeroU16;
+use std::os::fd::AsFd as _;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{Winsize, openpty};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rustix::termios::{LocalModes, tcgetattr, tcsetwinsize};
+
+/// What is waited for comes sooner, or the test fails.
+const SOON: Duration = Duration::from_secs(60);
+const SCROLLBACK_ROWS: usize = 20_000;
+const COLUMNS: u16 = 80;
+const ROWS: u16 = 24;
+
+/// Counts what the program asked or tried.
+#[derive(Debug, Default)]
+pub struct Asked {
+    pub status_requests: usize,
+    pub titles: usize,
+    pub clipboard: usize,
+    pub bells: usize,
+}
+
+impl vt100::Callbacks for Asked {
+    fn audible_bell(&mut self, _: &mut vt100::Screen) {
+        self.bells += 1;
+    }
+
+    fn set_window_title(&mut self, _: &mut vt100::Screen, _title: &[u8]) {
+        self.titles += 1;
+    }
+
+    fn copy_to_clipboard(&mut self, _: &mut vt100::Screen, _kind: &[u8], _data: &[u8]) {
+        self.clipboard += 1;
+    }
+
+    fn unhandled_csi(
+        &mut self,
+        _: &mut vt100::Screen,
+        _: Option<u8>,
+        _: Option<u8>,
+        params: &[&[u16]],
+        last: char,
+    ) {
+        if last == 'n' && params == [&[5][..]] {
+            self.status_requests += 1;
+        }
+    }
+}
+
+/// A program on a terminal of 80 columns and 24 rows. Dropping it kills the program.
+pub struct Pty {
+    master: File,
+    child: Child,
+    pub screen: vt100::Parser<Asked>,
+    /// Whether status requests are answered.
+    pub answers: bool,
+    answered: usize,
+    columns: u16,
+    rows: u16,
+    /// Bytes per second that the terminal takes.
+    rate: Option<f64>,
+    rate_since: Instant,
+    taken: f64,
+    /// All that the program wrote.
+    pub raw: Vec<u8>,
+    is_over: bool,
+}
+
+fn size(value: u16) -> NonZeroU16 {
+    NonZeroU16::new(value).unwrap()
+}
+
+impl Pty {
+    /// Runs a program whose standard streams are this terminal.
+    pub fn start(command: &mut Command) -> Pty {
+        let winsize = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
+        let pty = openpty(Some(&winsize), None).unwrap();
+        let (slave, master) = (File::from(pty.slave), File::from(pty.master));
+        for end in [&master, &slave] {
+            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
+        }
+        fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let end = || Stdio::from(slave.try_clone().unwrap());
+        command.env("TERM", "xterm-256color").env("XTERM_VERSION", "the model of the screen does not reflow");
+        let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
+        // The test's own copies of the terminal's end would keep it open.
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Pty {
+            master,
+            child,
+            screen: vt100::Parser::new_with_callbacks(
+                size(ROWS),
+                size(COLUMNS),
+                SCROLLBACK_ROWS,
+                Asked::default(),
+            ),
+            answers: true,
+            answered: 0,
+            columns: COLUMNS,
+            rows: ROWS,
+            rate: None,
+            rate_since: Instant::now(),
+            taken: 0.0,
+            raw: Vec::new(),
+            is_over: false,
+        }
+    }
+
+    /// Runs a shell command as the leader of a session of its own, whose controlling terminal this is.
+    #[cfg(target_os = "linux")]
+    pub fn session(script: &str) -> Pty {
+        let controlling = "exec <>\"$(tty)\" >&0 2>&1";
+        let mut command = Command::new("setsid");
+        command.args(["sh", "-c", &format!("{controlling}; {script}")]);
+        Pty::start(command.env_remove("TMUX").env_remove("NO_COLOR"))
+    }
+
+    pub fn throttle(&mut self, bytes_per_second: f64) {
+        self.rate = Some(bytes_per_second);
+        self.rate_since = Instant::now();
+        self.taken = 0.0;
+    }
+
+    pub fn press(&mut self, keys: &str) {
+        let mut rest = keys.as_bytes();
+        while !rest.is_empty() {
+            match (&self.master).write(rest) {
+                Ok(written) => rest = &rest[written..],
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
+                    self.turn(10);
+                }
+                Err(error) => panic!("the terminal takes no keys: {error}"),
+            }
+        }
+    }
+
+    pub fn resize(&mut self, columns: u16, rows: u16) {
+        self.columns = columns;
+        self.rows = rows;
+        self.screen.screen_mut().set_size(size(rows), size(columns));
+        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(&self.master, size).unwrap();
+    }
+
+    /// Takes what the program writes; waits for it at most so long. `false` when nothing came.
+    pub fn turn(&mut self, milliseconds: u16) -> bool {
+        let allowed = match self.rate {
+            None => 1 << 16,
+            Some(rate) => {
+                let earned = self.rate_since.elapsed().as_secs_f64() * rate;
+                // A line does not save up what it did not carry.
+                self.taken = self.taken.max(earned - rate * 0.01);
+                (earned - self.taken) as usize
+            }
+        };
+        if allowed == 0 {
+            let _interrupted = poll(&mut [], PollTimeout::from(1u8));
+            return false;
+        }
+        let mut watched = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
+        let _interrupted = poll(&mut watched, PollTimeout::from(milliseconds));
+        let mut bytes = vec![0; allowed.min(1 << 16)];
+        match (&self.master).read(&mut bytes) {
+            Ok(read @ 1..) => {
+                self.raw.extend_from_slice(&bytes[..read]);
+                self.taken += read as f64;
+                self.screen.process(&bytes[..read]);
+                let asked = self.screen.callbacks().status_requests;
+                while self.answers && self.answered < asked {
+                    self.answered += 1;
+                    self.press("\x1b[0n");
+                }
+                true
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => false,
+            // The last program has closed the terminal.
+            Ok(_) | Err(_) => {
+                self.is_over = true;
+                false
+            }
+        }
+    }
+
+    /// Takes what the program writes until something is seen.
+    pub fn until(&mut self, what: &str, mut is_seen: impl FnMut(&mut Pty) -> bool) {
+        let ends = Instant::now() + SOON;
+        while !is_seen(self) {
+            assert!(Instant::now() < ends && !self.is_over, "not seen: {what}\n{}", self.text());
+            self.turn(100);
+        }
+    }
+
+    /// Waits until a text stands on the screen.
+    pub fn expect(&mut self, text: &str) {
+        self.until(text, |pty| pty.text().contains(text));
+    }
+
+    /// Waits until the row of the cursor is this, up to blanks at its end.
+    pub fn expect_row(&mut self, row: &str) {
+        self.until(row, |pty| pty.cursor_row() == row);
+    }
+
+    /// The row of the cursor.
+    pub fn cursor_row(&self) -> String {
+        let (row, _) = self.screen.screen().cursor_position();
+        self.screen.screen().rows(0, self.columns).nth(row.into()).unwrap_or_default().trim_end().to_owned()
+    }
+
+    /// The screen.
+    pub fn text(&self) -> String {
+        let rows = self.screen.screen().rows(0, self.columns);
+        rows.map(|row| row.trim_end().to_owned()).collect::<Vec<_>>().join("\n").trim_end().to_owned()
+    }
+
+    /// Scrollback and screen as lines: rows that were wrapped are one line.
+    pub fn lines(&mut self) -> Vec<String> {
+        let columns = self.columns;
+        let screen = self.screen.screen_mut();
+        screen.set_scrollback(usize::MAX);
+        let above = screen.scrollback();
+        let mut rows = vec![];
+        for offset in (1..=above).rev() {
+            screen.set_scrollback(offset);
+            rows.push((screen.rows(0, columns).next().unwrap_or_default(), screen.row_wrapped(0)));
+        }
+        screen.set_scrollback(0);
+        let shown: Vec<_> = screen.rows(0, columns).collect();
+        for (at, row) in (0..self.rows).zip(shown) {
+            rows.push((row, screen.row_wrapped(at)));
+        }
+        let mut lines = vec![String::new()];
+        for (row, is_wrapped) in rows {
+            if let Some(line) = lines.last_mut() {
+                line.push_str(if is_wrapped { &row } else { row.trim_end() });
+            }
+            if !is_wrapped {
+                lines.push(String::new());
+            }
+        }
+        lines
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Whether keys reach the program one by one; in a shell's terminal they do not.
+    pub fn is_raw(&self) -> bool {
+        let modes = tcgetattr(&self.master).unwrap().local_modes;
+        let cooked = LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG;
+        assert!(modes.contains(cooked) || !modes.intersects(cooked), "half raw: {modes:?}");
+        !modes.contains(cooked)
+    }
+
+    /// Waits for the program's end, and takes what it wrote before.
+    pub fn end(&mut self) -> ExitStatus {
+        let ends = Instant::now() + SOON;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                self.rate = None;
+                while self.turn(0) {}
+                return status;
+            }
+            assert!(Instant::now() < ends, "the program does not end\n{}", self.text());
+            self.turn(20);
+        }
+    }
+}
+
+impl Drop for Pty {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}

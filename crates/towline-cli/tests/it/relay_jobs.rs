@@ -1,0 +1,260 @@
+//! Jobs on a relay, as a person types them, and the relay that is started for them.
+
+use std::process::Command;
+
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use tempfile::TempDir;
+use towline::relay::Control;
+use towline::{Client, Endpoint};
+use towline_testkit::{Server, fakemodel};
+
+use crate::program::{Ended, Live, SOON, ended, towline};
+
+/// A user with a model server, whose relay ends with the test.
+struct Person {
+    folder: TempDir,
+    model: Server,
+}
+
+impl Person {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), model: Server::start(fakemodel::plan()) }
+    }
+
+    fn types(&self, arguments: &[&str]) -> Command {
+        let mut command = towline(arguments.iter().copied());
+        command
+            .env("XDG_RUNTIME_DIR", self.folder.path())
+            .env("XDG_STATE_HOME", self.folder.path().join("state"))
+            .env("OLLAMA_HOST", self.model.url());
+        command
+    }
+
+    fn ended(&self, arguments: &[&str]) -> Ended {
+        ended(&mut self.types(arguments))
+    }
+
+    /// The id of a detached job of this scenario.
+    fn detached(&self, scenario: &str) -> String {
+        let run = self.ended(&["run", "-d", "--name", "mine", "-m", scenario, "hi"]);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        let id = run.stdout.trim().to_owned();
+        assert!(id.len() > 8 && !id.contains(char::is_whitespace), "{run:?}");
+        id
+    }
+
+    fn control(&self) -> Control {
+        let socket = self.folder.path().join("towline/relay.sock");
+        Client::with_config(Endpoint::unix(socket), towline::Config::default()).unwrap().relay()
+    }
+
+    fn jobs(&self) -> Vec<Value> {
+        let jobs = self.ended(&["jobs", "--json"]);
+        assert_eq!(jobs.code, Some(0), "{jobs:?}");
+        jobs.lines()
+    }
+}
+
+fn block<T>(work: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work)
+}
+
+impl Drop for Person {
+    fn drop(&mut self) {
+        let control = self.control();
+        block(async move {
+            for job in control.list(&Default::default()).await.unwrap_or_default() {
+                drop(control.cancel(&job.id, "the test is over").await);
+            }
+            drop(control.shutdown().await);
+        });
+    }
+}
+
+#[test]
+fn a_detached_job_is_read_listed_and_forgotten() {
+    let person = Person::new();
+    let direct = ended(&mut towline(["run", "--host", &person.model.url(), "-m", "unicode", "hi"]));
+    let id = person.detached("unicode");
+    let short = &id[..6];
+    let attached = person.ended(&["attach", short]);
+    assert_eq!((attached.code, &attached.stdout), (Some(0), &direct.stdout), "{attached:?}");
+    let log = person.ended(&["log", short]);
+    assert_eq!((log.code, &log.stdout), (Some(0), &direct.stdout), "{log:?}");
+    let raw = person.ended(&["log", "--raw", &id]);
+    let records: Vec<Value> = raw.lines();
+    assert_eq!(records.last().unwrap()["done"], true, "{raw:?}");
+    let json = person.ended(&["attach", "--json", &id]);
+    assert_eq!(json.end()["outcome"], "completed", "{json:?}");
+
+    let jobs = person.jobs();
+    assert_eq!((jobs.len(), &jobs[0]["id"], &jobs[0]["name"]), (1, &Value::from(&*id), &Value::from("mine")));
+    assert_eq!(jobs[0]["state"], "completed");
+    let table = person.ended(&["jobs"]);
+    assert!(table.stdout.starts_with("ID") && table.stdout.contains(&id[..8]), "{table:?}");
+    assert!(table.stdout.contains("unicode") && table.stdout.contains("completed"), "{table:?}");
+    assert!(person.ended(&["jobs", "-r"]).stdout.lines().count() == 1);
+
+    let waited = person.ended(&["wait", &id]);
+    assert_eq!((waited.code, waited.stdout.trim()), (Some(0), &*format!("{id}  completed")), "{waited:?}");
+    let killed = person.ended(&["kill", &id]);
+    assert!(killed.code == Some(0) && killed.stderr.contains("already ended: completed"), "{killed:?}");
+    let removed = person.ended(&["rm", short]);
+    assert_eq!(
+        (removed.code, removed.stdout.trim()),
+        (Some(0), &*format!("removed the job {id}")),
+        "{removed:?}"
+    );
+    assert!(person.jobs().is_empty());
+}
+
+#[test]
+fn leaving_is_not_stopping_and_stopping_is() {
+    let person = Person::new();
+    let id = person.detached("slow:200:100000");
+    let mut reader = Live::start(&mut person.types(&["attach", &id]));
+    reader.expect(" ");
+    reader.signal(Signal::SIGINT);
+    let left = reader.finish();
+    assert_eq!(left.code, Some(130), "{left:?}");
+    assert!(left.stderr.contains("detached; the job runs on"), "{left:?}");
+    assert!(left.stderr.contains(&format!("towline kill {id}")), "{left:?}");
+    assert_eq!(person.jobs()[0]["state"], "streaming");
+
+    // What it has said so far, and no more.
+    let log = person.ended(&["log", &id]);
+    assert!(log.code == Some(0) && !log.stdout.is_empty() && log.stderr.is_empty(), "{log:?}");
+
+    let moved = person.ended(&["timeout", &id, "1h"]);
+    assert!(moved.code == Some(0) && moved.stdout.contains("ends in 1h00m at the latest"), "{moved:?}");
+    let moved = person.ended(&["timeout", &id, "+30m"]);
+    assert!(moved.stdout.contains("ends in 1h30m") || moved.stdout.contains("ends in 1h29m"), "{moved:?}");
+    let moved = person.ended(&["timeout", &id, "none"]);
+    assert!(moved.stdout.contains("no deadline"), "{moved:?}");
+
+    let short_of_time = person.ended(&["wait", "-t", "50ms", &id]);
+    assert_eq!(short_of_time.code, Some(124), "{short_of_time:?}");
+
+    let mut watcher = Live::start(&mut person.types(&["attach", "--tail", &id]));
+    watcher.expect(" ");
+    let killed = person.ended(&["kill", "--reason", "enough of it", &id]);
+    assert_eq!(killed.code, Some(0), "{killed:?}");
+    assert!(killed.stdout.starts_with(&format!("{id}  cancelled")), "{killed:?}");
+    let watched = watcher.finish();
+    assert_eq!(watched.code, Some(130), "{watched:?}");
+    assert!(watched.stderr.contains("enough of it"), "{watched:?}");
+    assert_eq!(person.ended(&["wait", &id]).code, Some(130));
+    let late = person.ended(&["timeout", &id, "30s"]);
+    assert!(late.code == Some(1) && late.stderr.contains("over"), "{late:?}");
+}
+
+#[test]
+fn every_ending_has_its_status() {
+    let person = Person::new();
+    for (scenario, code) in
+        [("normal", 0), ("truncate-after:3", 3), ("error-after:3", 1), ("error-status:503", 1)]
+    {
+        let id = person.detached(scenario);
+        let waited = person.ended(&["wait", &id]);
+        assert_eq!(waited.code, Some(code), "{scenario}: {waited:?}");
+        let attached = person.ended(&["attach", &id]);
+        assert_eq!(attached.code, Some(code), "{scenario}: {attached:?}");
+    }
+    let id = person.detached("stall-after:3");
+    assert_eq!(person.ended(&["timeout", &id, "200ms"]).code, Some(0));
+    assert_eq!(person.ended(&["wait", &id]).code, Some(124));
+    assert_eq!(person.ended(&["attach", &id]).code, Some(124));
+}
+
+#[test]
+fn wrong_ids_and_wrong_words_are_named() {
+    let person = Person::new();
+    let (one, _two) = (person.detached("normal"), person.detached("normal"));
+    for verb in ["attach", "log", "kill", "wait"] {
+        let missing = person.ended(&[verb, "zzzznone"]);
+        assert_eq!(missing.code, Some(1), "{verb}: {missing:?}");
+        assert!(
+            missing.stderr.contains("zzzznone") && missing.stderr.contains("towline jobs"),
+            "{verb}: {missing:?}"
+        );
+        let wrong = person.ended(&[verb, "../x"]);
+        assert_eq!(wrong.code, Some(2), "{verb}: {wrong:?}");
+    }
+    // One that fails does not keep the others.
+    let both = person.ended(&["wait", "zzzznone", &one]);
+    assert!(both.code == Some(1) && both.stdout.contains(&one), "{both:?}");
+    assert_eq!(person.ended(&["timeout", &one, "soon"]).code, Some(2));
+    assert_eq!(person.ended(&["run", "-d", "--host", "127.0.0.1:1", "hi"]).code, Some(2));
+    let nowhere = person.ended(&["jobs", "--relay", "unix:/nowhere/relay.sock"]);
+    assert!(nowhere.code == Some(1) && nowhere.stderr.contains("unix:/nowhere/relay.sock"), "{nowhere:?}");
+}
+
+#[test]
+fn commands_that_come_at_once_start_one_relay() {
+    let person = Person::new();
+    let running: Vec<Live> =
+        (0..6).map(|_| Live::start(&mut person.types(&["run", "-d", "-m", "normal", "hi"]))).collect();
+    let ids: std::collections::HashSet<String> = running
+        .into_iter()
+        .map(|live| {
+            let ended = live.finish();
+            assert_eq!(ended.code, Some(0), "{ended:?}");
+            ended.stdout
+        })
+        .collect();
+    assert_eq!((ids.len(), person.jobs().len()), (6, 6));
+}
+
+#[test]
+fn a_relay_that_was_killed_keeps_what_it_said_and_says_that_it_was_interrupted() {
+    let person = Person::new();
+    let whole = person.detached("normal");
+    assert_eq!(person.ended(&["wait", &whole]).code, Some(0));
+    let id = person.detached("slow:100:100000");
+    let mut reader = Live::start(&mut person.types(&["attach", &id]));
+    reader.expect(" ");
+    let pid = block(person.control().version()).unwrap().pid;
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).unwrap();
+    // The next command starts it again, and the reader finds it.
+    let jobs = person.jobs();
+    let states: Vec<&Value> = jobs.iter().map(|job| &job["state"]).collect();
+    assert_eq!(states, ["completed", "interrupted"], "{jobs:?}");
+    let read = reader.finish();
+    assert_eq!(read.code, Some(3), "{read:?}");
+    assert!(read.stderr.contains("nothing is missing"), "{read:?}");
+    let log = person.ended(&["log", &id]);
+    assert_eq!(log.stdout, read.stdout);
+    assert_eq!(person.ended(&["wait", &id]).code, Some(3));
+}
+
+#[test]
+fn changes_are_watched() {
+    let person = Person::new();
+    let id = person.detached("normal");
+    let mut watch = Live::start(&mut person.types(&["jobs", "--watch", "--json"]));
+    watch.expect(&id);
+    let another = person.detached("words:3");
+    watch.expect(&another);
+    person.ended(&["rm", &id]);
+    watch.expect(&format!("{{\"removed\":\"{id}\"}}"));
+    watch.signal(Signal::SIGINT);
+    assert_eq!(watch.finish().code, Some(130));
+}
+
+/// The relay is restarted again and again while its answers are read.
+#[test]
+fn what_runs_beside_restarts_is_read_whole_when_the_relay_drains() {
+    let person = Person::new();
+    let id = person.detached("flood:3MB");
+    assert_eq!(person.ended(&["wait", &id]).code, Some(0));
+    let first = person.ended(&["log", "--raw", &id]);
+    assert!(first.stdout.len() > 2_900_000, "{}", first.stdout.len());
+    let mut reader = Live::start(&mut person.types(&["log", "--raw", "-f", &id]));
+    reader.expect("\n");
+    block(person.control().shutdown()).unwrap();
+    assert!(SOON.as_secs() > 10);
+    // Whoever comes next starts it again; the reader goes on where it was.
+    assert_eq!(person.jobs().len(), 1);
+    assert_eq!(reader.finish().stdout, first.stdout);
+}

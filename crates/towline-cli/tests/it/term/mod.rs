@@ -1,0 +1,6 @@
+//! The terminal layer by itself, in its demonstration program.
+
+mod block;
+mod demo;
+mod keys;
+mod signals;

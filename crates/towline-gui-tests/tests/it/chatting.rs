@@ -1,0 +1,215 @@
+//! Questions and answers.
+
+use egui::{Key, Modifiers};
+use towline_testkit::{Routes, Script, fakemodel, records::ollama};
+
+use crate::stage::{Begin, Stage};
+
+/// An answer that stops in the middle until the test lets it go on.
+fn gated() -> Script {
+    let done = ollama::chat_done("stop", 3);
+    Script::ndjson_open([ollama::chat_text("first half")])
+        .wait("rest")
+        .lines([ollama::chat_text(", second half"), done])
+        .end_chunks()
+}
+
+fn content(stage: &Stage) -> String {
+    stage.window(|window| {
+        let chat = window.chat().expect("a chat");
+        chat.conversation.last().map(|turn| turn.answer.content.clone()).unwrap_or_default()
+    })
+}
+
+#[test]
+fn an_answer_streams_and_ends() {
+    let mut stage = Stage::new(gated(), Begin::default());
+    stage.ask("hello");
+    stage.until_shown("first half");
+    assert!(stage.shows("streaming") && stage.can_click("Stop answer"), "{:?}", stage.labels());
+    stage.server.open("rest");
+    stage.until_shown("first half, second half");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    assert!(!stage.can_click("Stop"));
+    assert_eq!(stage.typed("Question"), "");
+}
+
+#[test]
+fn enter_sends_and_shift_enter_begins_a_line() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin::default());
+    stage.type_into("Question", "one");
+    stage.press(Modifiers::SHIFT, Key::Enter);
+    stage.type_into("Question", "two");
+    stage.press(Modifiers::NONE, Key::Enter);
+    stage.until("the answer", |stage| content(stage).contains("two"));
+    let question = stage.window(|window| {
+        window.chat().and_then(|chat| chat.conversation.last()).map(|turn| turn.question.content.clone())
+    });
+    assert_eq!(question.as_deref(), Some("one\ntwo"));
+}
+
+#[test]
+fn stop_keeps_what_came_and_continue_goes_on() {
+    let stopped = Script::ndjson_open([ollama::chat_text("first half")]).stall();
+    let rest = Script::ndjson([ollama::chat_text(", second half"), ollama::chat_done("stop", 2)]);
+    let routes = Routes::new().path_each("/api/chat", [stopped, rest]);
+    let mut stage = Stage::new(routes, Begin::default());
+    stage.ask("hello");
+    stage.until_shown("first half");
+    stage.click("Stop answer");
+    stage.until_shown("cancelled");
+    stage.until_shown("Stopped by you.");
+    assert_eq!(content(&stage), "first half");
+    stage.click("Continue answer");
+    stage.until("the rest", |stage| content(stage) == "first half, second half");
+    let requests = stage.server.requests();
+    let last = requests.iter().rfind(|request| request.path() == "/api/chat").expect("a request");
+    assert!(String::from_utf8_lossy(&last.body).contains("first half"), "the partial answer is sent along");
+}
+
+#[test]
+fn escape_and_the_shortcut_stop_too() {
+    let endless = Script::ndjson_open([ollama::chat_text("some words")]).stall();
+    let mut stage = Stage::new(Routes::new().path("/api/chat", endless), Begin::default());
+    stage.ask("one");
+    stage.until_shown("some words");
+    stage.press(Modifiers::COMMAND, Key::Period);
+    stage.until_shown("Stopped by you.");
+    stage.type_into("Question", "two");
+    stage.press(Modifiers::NONE, Key::Enter);
+    stage.until("the second answer", |stage| stage.can_click("Stop answer"));
+    stage.press(Modifiers::COMMAND, Key::L);
+    stage.press(Modifiers::NONE, Key::Escape);
+    stage.until("its end", |stage| !stage.can_click("Stop answer"));
+}
+
+#[test]
+fn a_failure_says_why_and_retry_asks_again() {
+    let failing = Script::error(500, "out of memory");
+    let good = Script::ndjson([ollama::chat_text("better now"), ollama::chat_done("stop", 2)]);
+    let routes = Routes::new().path_each("/api/chat", [failing, good]);
+    let mut stage = Stage::new(routes, Begin::default());
+    stage.ask("hello");
+    stage.until_shown("out of memory");
+    assert!(stage.shows("failed"));
+    stage.click("Retry answer");
+    stage.until_shown("better now");
+    assert_eq!(stage.window(|window| window.chat().map_or(0, |chat| chat.conversation.turns().len())), 1);
+}
+
+#[test]
+fn a_cut_answer_is_called_cut() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin { model: "truncate-after:3", ..Begin::default() });
+    stage.ask("hello");
+    stage.until_shown("cut off");
+    assert!(stage.can_click("Continue answer") && stage.can_click("Retry answer"));
+}
+
+#[test]
+fn regenerate_drops_the_answer() {
+    let say = |text: &str| Script::ndjson([ollama::chat_text(text), ollama::chat_done("stop", 1)]);
+    let routes = Routes::new().path_each("/api/chat", [say("the first try"), say("the second try")]);
+    let mut stage = Stage::new(routes, Begin::default());
+    stage.ask("hello");
+    stage.until_shown("the first try");
+    stage.click("Regenerate answer");
+    stage.until_shown("the second try");
+    assert!(!stage.shows("the first try"));
+    stage.press(Modifiers::COMMAND, Key::R);
+    stage.until("a third", |stage| {
+        stage.server.requests().iter().filter(|one| one.path() == "/api/chat").count() == 3
+    });
+}
+
+#[test]
+fn edit_and_resend_takes_out_what_came_after() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin::default());
+    for question in ["one", "two"] {
+        stage.ask(question);
+        stage.until("the answer", |stage| content(stage).trim() == question);
+        stage.until("its end", |stage| !stage.can_click("Stop answer"));
+    }
+    stage.click("Edit question");
+    stage.type_into("Changed question", "!");
+    stage.click("Send changed question");
+    stage.until("the answer", |stage| content(stage).contains('!'));
+    assert_eq!(stage.window(|window| window.chat().map_or(0, |chat| chat.conversation.turns().len())), 1);
+    stage.press(Modifiers::COMMAND, Key::E);
+    stage.click("Cancel");
+    assert!(!stage.can_click("Send changed question"));
+}
+
+#[test]
+fn several_models_side_by_side_and_one_is_kept() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin::default());
+    stage.until("the models", |stage| stage.window(|window| !window.catalog.installed.is_empty()));
+    stage.click("Compare models");
+    stage.click("normal");
+    stage.press(Modifiers::NONE, Key::Escape);
+    stage.ask("the same question");
+    stage.until("both", |stage| stage.can_click("Keep echo") && stage.can_click("Keep normal"));
+    stage.click("Keep normal");
+    stage.until("one", |stage| !stage.can_click("Keep echo"));
+    let models = stage.window(|window| {
+        window
+            .chat()
+            .map(|chat| chat.conversation.turns().iter().map(|turn| turn.model.clone()).collect::<Vec<_>>())
+    });
+    assert_eq!(models, Some(vec!["normal".to_owned()]));
+}
+
+#[test]
+fn thinking_is_folded_and_tools_are_shown() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin { model: "thinking", ..Begin::default() });
+    stage.ask("hello");
+    stage.until_shown("Thoughts (");
+    stage.click("New chat");
+    stage.window(|window| window.act(towline_gui::command::Command::Model("tools".into())));
+    stage.ask("hello");
+    stage.until_shown("The model asks for");
+}
+
+#[test]
+fn code_is_copied_without_its_fences() {
+    let answer = "Look:\n\n```rust\nfn main() {}\n```\n";
+    let script = Script::ndjson([ollama::chat_text(answer), ollama::chat_done("stop", 1)]);
+    let mut stage = Stage::new(Routes::new().path("/api/chat", script), Begin::default());
+    stage.ask("code, please");
+    stage.until("the code", |stage| stage.can_click("Copy code"));
+    stage.until("the end", |stage| stage.can_click("Copy answer"));
+    for (button, copied) in
+        [("Copy code", "fn main() {}\n"), ("Copy answer", answer), ("Copy question", "code, please")]
+    {
+        let found = std::cell::Cell::new(false);
+        stage.click_and(button, |output| {
+            let is_copy = |command: &egui::OutputCommand| matches!(command, egui::OutputCommand::CopyText(text) if text == copied);
+            found.set(found.get() || output.platform_output.commands.iter().any(is_copy));
+        });
+        assert!(found.get(), "{button}");
+    }
+}
+
+#[test]
+fn files_go_with_the_question() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("notes.txt");
+    std::fs::write(&path, "weirs and locks\n").expect("a file");
+    let mut stage = Stage::new(fakemodel::plan(), Begin { files: vec![path], ..Begin::default() });
+    stage.click("Add files");
+    stage.until("the file", |stage| stage.can_click("Remove notes.txt"));
+    stage.click("Remove notes.txt");
+    assert!(!stage.can_click("Remove notes.txt"));
+    stage.press(Modifiers::COMMAND, Key::O);
+    stage.until("the file", |stage| stage.can_click("Remove notes.txt"));
+    stage.ask("what is this?");
+    stage.until("the answer", |stage| content(stage).contains("weirs and locks"));
+}
+
+#[test]
+fn long_pasted_text_becomes_a_file() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin::default());
+    stage.type_into("Question", "see");
+    stage.harness.event(egui::Event::Paste("line\n".repeat(10_000)));
+    stage.until("the file", |stage| stage.can_click("Remove pasted 1.txt"));
+    assert_eq!(stage.typed("Question"), "see");
+}

@@ -1,0 +1,148 @@
+//! Pictures of the window. A change in one is looked at by a person.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use egui::{Key, Modifiers, Theme};
+use egui_kittest::{Harness, SnapshotOptions};
+use towline::JobState;
+use towline::engine::{JobId, JobInfo};
+use towline_gui::ui::jobs::{self, Row};
+use towline_gui::ui::theme::{self, Palette};
+use towline_testkit::{Routes, Script, records::ollama};
+
+use crate::paint::Painter;
+use crate::stage::{Begin, Stage, fonts};
+
+const RIVERS: &str = "\
+## Rivers\n\nA **river** is a *natural* stream of water that flows in a `channel`, from [source](https://example.org) to mouth.\n\n\
+1. It begins at a spring.\n2. Tributaries join it:\n   - brooks\n   - streams\n\n> All rivers run into the sea.\n\n\
+| river | length | mouth |\n|---|---|---|\n| Nile | 6 650 km | Mediterranean |\n| Amazon | 6 400 km | Atlantic |\n\n\
+```rust\n// How far is the sea?\nfn distance(river: &River) -> f64 {\n    river.legs.iter().map(|leg| leg.length * 1.0).sum()\n}\n```\n\n\
+That is all. ✅";
+
+fn answered(text: &str, begin: Begin) -> Stage {
+    // Without usage: rates differ from run to run.
+    let done =
+        r#"{"model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop"}"#;
+    let script = Script::ndjson([ollama::chat_text(text), done.to_owned()]);
+    let tags = r#"{"models":[{"name":"echo","size":700}]}"#;
+    let routes = Routes::new()
+        .path("/api/chat", script)
+        .path("/api/tags", Script::respond(200, "application/json", tags))
+        .path("/api/ps", Script::respond(200, "application/json", r#"{"models":[]}"#));
+    let mut stage = Stage::new(routes, begin);
+    stage.ask("What is a river?");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage
+}
+
+fn picture(mut stage: Stage, name: &str) {
+    stage.until("quiet", |stage| stage.window(|window| !window.catalog.is_listing()));
+    // The server's port is another one each time.
+    let server = stage.window(|window| window.server.shown());
+    stage.harness.mask(stage.label_rect(&server));
+    stage.harness.remove_cursor();
+    stage.harness.run_steps(4);
+    stage.harness.snapshot(name);
+}
+
+#[test]
+fn dark() {
+    picture(answered(RIVERS, Begin::default()), "dark");
+}
+
+#[test]
+fn light() {
+    picture(answered(RIVERS, Begin { theme: Theme::Light, ..Begin::default() }), "light");
+}
+
+#[test]
+fn east_asian_letters() {
+    picture(
+        answered(
+            "川は自然に流れる水の道です。\n\n- 雨や泉から始まり、\n- 海へ注ぎます。\n\n河流是什么？ 강은 물이다",
+            Begin::default(),
+        ),
+        "cjk",
+    );
+}
+
+#[test]
+fn a_long_block_of_code() {
+    let lines: String =
+        (1..=120).map(|line| format!("let line_{line} = compute({line}, \"text\"); // {line}\n")).collect();
+    picture(answered(&format!("Here it is:\n\n```rust\n{lines}```\n"), Begin::default()), "code");
+}
+
+#[test]
+fn an_error() {
+    let routes = Routes::new()
+        .path(
+            "/api/chat",
+            Script::error(500, "model requires more system memory (9.8 GiB) than is available (4.1 GiB)"),
+        )
+        .path(
+            "/api/tags",
+            Script::respond(200, "application/json", r#"{"models":[{"name":"echo","size":700}]}"#),
+        );
+    let mut stage = Stage::new(routes, Begin::default());
+    stage.ask("What is a river?");
+    stage.until_shown("Failed:");
+    picture(stage, "error");
+}
+
+#[test]
+fn the_keys() {
+    let mut stage = answered("Short.", Begin::default());
+    stage.press(Modifiers::NONE, Key::F1);
+    picture(stage, "keys");
+}
+
+#[test]
+fn the_jobs() {
+    let row = |id: u64, state: JobState, silent: Option<u64>, deadline: Option<u64>| Row {
+        info: JobInfo {
+            id: JobId(id),
+            name: Arc::from(if id.is_multiple_of(2) { "llama3.2" } else { "gemma3:4b" }),
+            group: None,
+            model: Some(Arc::from("m")),
+            state,
+            records: id,
+            received_bytes: 100 * id,
+            tokens: 12 * id,
+            tokens_per_second: 31.0 + f64::from(u32::try_from(id).unwrap_or(0)),
+            age: Duration::from_secs(9),
+            since_last_event: silent.map(Duration::from_secs),
+            deadline_in: deadline.map(Duration::from_secs),
+            log_bytes: 0,
+        },
+        chat: (id != 4).then(|| format!("About river {id}")),
+    };
+    let rows = [
+        row(9, JobState::Streaming, Some(0), None),
+        row(8, JobState::Streaming, Some(17), Some(95)),
+        row(7, JobState::Waiting, None, None),
+        row(6, JobState::Paused, Some(3), None),
+        row(5, JobState::Cancelling, Some(0), None),
+        row(4, JobState::Completed, None, None),
+        row(3, JobState::Failed, None, None),
+        row(2, JobState::TimedOut, None, None),
+    ];
+    let mut harness = Harness::builder()
+        .with_size([900.0, 280.0])
+        .with_options(SnapshotOptions::new().threshold(1.5).max_failed_pixels(60))
+        .renderer(Painter::default())
+        .with_context_setup(|context| {
+            fonts(context);
+            theme::apply(context);
+        })
+        .build_ui(move |ui| {
+            egui::CentralPanel::default().show(ui, |ui| {
+                let palette = Palette::of(ui.visuals().dark_mode);
+                jobs::show(ui, &rows, &palette, &mut Vec::new());
+            });
+        });
+    harness.run_steps(3);
+    harness.snapshot("jobs");
+}

@@ -1,0 +1,243 @@
+//! A window on the real engine and a scripted server, worked by what a screen reader sees.
+
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use egui::accesskit::Role;
+use egui::{FontData, Key, Modifiers, Theme};
+use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _, by};
+use egui_kittest::{Harness, SnapshotOptions};
+use towline::{Client, Engine, EngineConfig};
+use towline_gui::store::State;
+use towline_gui::window::{Desktop, FileDialog, Setup, Target, Window};
+use towline_testkit::{Plan, Server};
+
+use crate::paint::Painter;
+
+/// How long anything may take; results are exact, times are not.
+const PATIENCE: Duration = Duration::from_secs(60);
+/// A repaint that is further off than this is a clock, not news.
+const SOON: Duration = Duration::from_millis(100);
+
+type Shared = Arc<Mutex<Option<Window>>>;
+
+pub struct Stage {
+    pub harness: Harness<'static, Shared>,
+    pub server: Server,
+    pub notified: Arc<Mutex<Vec<(String, String)>>>,
+    news: Receiver<()>,
+}
+
+/// What a window begins with.
+pub struct Begin {
+    pub folder: Option<PathBuf>,
+    pub model: &'static str,
+    pub theme: Theme,
+    pub size: [f32; 2],
+    /// What file dialogs answer.
+    pub files: Vec<PathBuf>,
+}
+
+impl Default for Begin {
+    fn default() -> Self {
+        Self { folder: None, model: "echo", theme: Theme::Dark, size: [1_000.0, 640.0], files: Vec::new() }
+    }
+}
+
+impl Stage {
+    pub fn new(plan: impl Into<Plan>, begin: Begin) -> Self {
+        let server = Server::start(plan);
+        let target = Target::Client(Client::new(&server.url()).expect("an address"));
+        let notified = Arc::new(Mutex::new(Vec::new()));
+        let (told, files) = (Arc::clone(&notified), begin.files);
+        let desktop = Desktop {
+            files: Arc::new(move |_: FileDialog| files.clone()),
+            notify: Arc::new(move |title: &str, text: &str| {
+                told.lock().expect("no panic").push((title.to_owned(), text.to_owned()));
+            }),
+        };
+        let kept =
+            begin.folder.as_deref().map(|folder| State::read(&State::path(folder))).unwrap_or_default();
+        let theme = match begin.theme {
+            Theme::Dark => towline_gui::store::Theme::Dark,
+            Theme::Light => towline_gui::store::Theme::Light,
+        };
+        let state = State { model: begin.model.into(), theme, ..kept };
+        let engine = Engine::start(EngineConfig::default()).expect("threads");
+        let setup = Setup { engine, target, folder: begin.folder, state, desktop };
+        let (ring, news) = channel();
+        // The harness makes the context, and the window is made in it before its first frame.
+        let shared: Shared = Shared::default();
+        let made = Arc::clone(&shared);
+        let prepare = move |context: &egui::Context| {
+            fonts(context);
+            context.set_request_repaint_callback(move |info| {
+                if info.delay < SOON {
+                    // A stage that is gone waits for nothing.
+                    ring.send(()).ok();
+                }
+            });
+            *made.lock().expect("no panic") = Some(Window::new(context, setup).expect("threads"));
+        };
+        let harness = Harness::builder()
+            .with_size(begin.size)
+            .with_theme(begin.theme)
+            .with_render_cursor(false)
+            .with_options(SnapshotOptions::new().threshold(1.5).max_failed_pixels(60))
+            .renderer(Painter::default())
+            .with_context_setup(prepare)
+            .build_ui_state(frame, shared);
+        Self { harness, server, notified, news }
+    }
+
+    /// Does something with the window between two frames.
+    pub fn window<R>(&self, work: impl FnOnce(&mut Window) -> R) -> R {
+        let mut window = self.harness.state().lock().expect("no panic");
+        work(window.as_mut().expect("a window"))
+    }
+
+    /// Draws frames as news comes, until something is so.
+    #[track_caller]
+    pub fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            self.harness.step();
+            if is_so(self) {
+                return;
+            }
+            assert!(Instant::now() < end, "waited in vain for {what}; on screen: {:#?}", self.labels());
+            // One frame for all the news there is; some news, such as an end of waiting, has no bell.
+            self.news.recv_timeout(Duration::from_millis(20)).ok();
+            self.news.try_iter().for_each(drop);
+        }
+    }
+
+    /// Waits until a label or value that holds this is on screen.
+    #[track_caller]
+    pub fn until_shown(&mut self, text: &str) {
+        self.until(text, |stage| stage.shows(text));
+    }
+
+    /// Whether a label or value that holds this is on screen.
+    pub fn shows(&self, text: &str) -> bool {
+        self.labels().iter().any(|label| label.contains(text))
+    }
+
+    /// Every label and value on screen.
+    pub fn labels(&self) -> Vec<String> {
+        let all = self.harness.query_all(by().predicate(|_| true));
+        all.flat_map(|node| {
+            let node = node.accesskit_node();
+            [node.label(), node.value()].into_iter().flatten().collect::<Vec<_>>()
+        })
+        .filter(|label| !label.is_empty())
+        .collect()
+    }
+
+    /// Waits for a button (or whatever can be clicked) and clicks it.
+    #[track_caller]
+    pub fn click(&mut self, label: &str) {
+        self.until(label, |stage| stage.clickable(label) > 0);
+        let found = self.harness.query_all(by().predicate(matching(label))).next();
+        found.expect("it was there").click();
+        // The press, the release, and what they cause.
+        self.harness.run_steps(3);
+    }
+
+    /// Clicks a button, and looks at what each frame puts out.
+    #[track_caller]
+    pub fn click_and(&mut self, label: &str, look: impl Fn(&egui::FullOutput)) {
+        self.until(label, |stage| stage.clickable(label) > 0);
+        let found = self.harness.query_all(by().predicate(matching(label))).next();
+        found.expect("it was there").click();
+        for _ in 0..4 {
+            self.harness.step();
+            look(self.harness.output());
+        }
+    }
+
+    /// Where a label is on screen.
+    pub fn label_rect(&self, label: &str) -> egui::Rect {
+        self.harness.query_all(by().label(label)).next().map_or(egui::Rect::ZERO, |node| node.rect())
+    }
+
+    fn clickable(&self, label: &str) -> usize {
+        self.harness.query_all(by().predicate(matching(label))).count()
+    }
+
+    /// Whether something with this label can be clicked.
+    pub fn can_click(&self, label: &str) -> bool {
+        self.clickable(label) > 0
+    }
+
+    /// Types into the field with this label.
+    #[track_caller]
+    pub fn type_into(&mut self, label: &str, text: &str) {
+        self.until(label, |stage| stage.field(label).is_some());
+        self.field(label).expect("it was there").focus();
+        self.harness.run_steps(2);
+        self.field(label).expect("it was there").type_text(text);
+        self.harness.run_steps(2);
+    }
+
+    fn field(&self, label: &str) -> Option<egui_kittest::Node<'_>> {
+        let is_field = |role| matches!(role, Role::TextInput | Role::MultilineTextInput | Role::SearchInput);
+        let label = label.to_owned();
+        let wanted = by()
+            .predicate(move |node| is_field(node.role()) && node.label().as_deref() == Some(label.as_str()));
+        self.harness.query_all(wanted).next()
+    }
+
+    /// What the field with this label holds.
+    pub fn typed(&self, label: &str) -> String {
+        self.field(label).and_then(|field| field.value()).unwrap_or_default()
+    }
+
+    /// Asks something.
+    #[track_caller]
+    pub fn ask(&mut self, question: &str) {
+        self.type_into("Question", question);
+        self.click("Send");
+    }
+
+    /// Presses a key.
+    pub fn press(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.harness.run_steps(2);
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        // The window writes what it has before the folder goes.
+        drop(self.harness.state().lock().map(|mut window| window.take()));
+    }
+}
+
+fn matching(label: &str) -> impl Fn(&AccessKitNode<'_>) -> bool + 'static {
+    let label = label.to_owned();
+    move |node| {
+        let is_text = matches!(node.role(), Role::Label | Role::TextRun | Role::GenericContainer);
+        !is_text && !node.is_disabled() && node.label().as_deref() == Some(label.as_str())
+    }
+}
+
+fn frame(ui: &mut egui::Ui, window: &mut Shared) {
+    if let Some(window) = window.lock().expect("no panic").as_mut() {
+        window.look();
+        window.draw(ui);
+    }
+}
+
+/// Letters of East Asia that every machine has.
+pub fn fonts(context: &egui::Context) {
+    let mut fonts = egui::FontDefinitions::default();
+    let data = FontData::from_static(include_bytes!("../fonts/cjk-subset.otf"));
+    fonts.font_data.insert("cjk".into(), Arc::new(data));
+    for family in fonts.families.values_mut() {
+        family.push("cjk".into());
+    }
+    context.set_fonts(fonts);
+}

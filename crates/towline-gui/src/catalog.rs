@@ -1,0 +1,134 @@
+//! The server's models: which there are, which are loaded, which are being fetched.
+
+use towline::engine::{From as ReadFrom, Prepared, Reader, Task};
+use towline::{
+    Client, DeleteRequest, Engine, Error, Event, InstalledModel, Job, Progress, PullRequest, RunningModel,
+};
+
+/// A model that is being fetched.
+#[derive(Debug)]
+pub struct Pull {
+    /// The model.
+    pub model: String,
+    /// What fetches it.
+    pub job: Job,
+    /// How far it is.
+    pub progress: Progress,
+    /// How it ended, when it has and not well.
+    pub failed: Option<String>,
+    reader: Reader,
+}
+
+#[derive(Debug)]
+struct Answered {
+    installed: Result<Vec<InstalledModel>, Error>,
+    loaded: Result<Vec<RunningModel>, Error>,
+}
+
+/// The server's models.
+#[derive(Debug, Default)]
+pub struct Catalog {
+    /// The models there are, newest first.
+    pub installed: Vec<InstalledModel>,
+    /// The models in memory. `None` when the server does not say.
+    pub loaded: Option<Vec<RunningModel>>,
+    /// Why there is no list.
+    pub error: Option<String>,
+    /// What is being fetched, and what could not be.
+    pub pulls: Vec<Pull>,
+    listing: Option<Task<Answered>>,
+    deleting: Option<(String, Task<Result<(), Error>>)>,
+}
+
+impl Catalog {
+    /// Asks the server for its lists.
+    pub fn refresh(&mut self, engine: &Engine, client: &Client) {
+        let client = client.clone();
+        self.listing = Some(engine.spawn("list models", async move {
+            let installed = client.list().await.map(|list| list.models);
+            let loaded = client.ps().await.map(|list| list.models);
+            Answered { installed, loaded }
+        }));
+    }
+
+    /// Whether the lists are on their way.
+    pub fn is_listing(&self) -> bool {
+        self.listing.is_some()
+    }
+
+    /// Whether a model is in memory, as far as the server said.
+    pub fn is_loaded(&self, model: &str) -> Option<bool> {
+        let loaded = self.loaded.as_ref()?;
+        Some(
+            loaded
+                .iter()
+                .any(|one| one.name.trim_end_matches(":latest") == model.trim_end_matches(":latest")),
+        )
+    }
+
+    /// Fetches a model.
+    pub fn pull(&mut self, engine: &Engine, client: &Client, model: &str) {
+        self.pulls.retain(|pull| pull.model != model || pull.job.outcome().is_none());
+        if self.pulls.iter().any(|pull| pull.model == model) {
+            return;
+        }
+        let request = PullRequest { model: model.to_owned(), insecure: false };
+        let job = engine.submit(Prepared::pull(client, request), towline::engine::JobOptions::default());
+        job.rename(&format!("pull {model}"));
+        let reader = job.reader(ReadFrom::Start);
+        let progress = Progress::default();
+        self.pulls.push(Pull { model: model.to_owned(), job, progress, failed: None, reader });
+    }
+
+    /// Deletes a model from the server.
+    pub fn delete(&mut self, engine: &Engine, client: &Client, model: &str) {
+        let (client, request) = (client.clone(), DeleteRequest { model: model.to_owned() });
+        let task = engine.spawn("delete a model", async move { client.delete(request).await });
+        self.deleting = Some((model.to_owned(), task));
+    }
+
+    /// Takes what is there. What changed in the server asks for new lists; what went wrong is returned for people.
+    pub fn look(&mut self, engine: &Engine, client: &Client) -> Option<String> {
+        let mut changed = false;
+        let mut complaint = None;
+        for pull in &mut self.pulls {
+            while let Some(batch) = pull.reader.try_read() {
+                for event in batch.events {
+                    if let Event::Progress(progress) = event {
+                        pull.progress = *progress;
+                    }
+                }
+                if let Some(outcome) = batch.outcome {
+                    changed = true;
+                    pull.failed = outcome.ending.error().map(|error| error.message);
+                }
+            }
+        }
+        self.pulls.retain(|pull| !pull.reader.is_ended() || pull.failed.is_some());
+        if let Some((model, task)) = &self.deleting
+            && task.job.outcome().is_some()
+        {
+            if let Some(Err(error)) = task.take_value() {
+                complaint = Some(format!("{model} was not deleted: {}", error.message));
+            }
+            self.deleting = None;
+            changed = true;
+        }
+        if let Some(task) = &self.listing
+            && task.job.outcome().is_some()
+        {
+            if let Some(answered) = task.take_value() {
+                self.error = answered.installed.as_ref().err().map(|error| error.message.clone());
+                if let Ok(installed) = answered.installed {
+                    self.installed = installed;
+                }
+                self.loaded = answered.loaded.ok();
+            }
+            self.listing = None;
+        }
+        if changed {
+            self.refresh(engine, client);
+        }
+        complaint
+    }
+}

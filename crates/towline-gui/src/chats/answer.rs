@@ -1,0 +1,137 @@
+//! One answer as it is drawn, and how it ended.
+
+use towline::chat::Turn;
+use towline::{Ending, Error, ErrorKind, Event, JobState, Outcome};
+
+use crate::transcript::Document;
+
+/// The most pictures of one answer that are kept.
+const MAX_IMAGES: usize = 16;
+
+/// How an answer ended, when it is not simply whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// What happened.
+    pub what: String,
+    /// What can be done about it.
+    pub hint: Option<&'static str>,
+}
+
+/// What an answer that is on its way is doing, for people.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progressing {
+    /// In words.
+    pub words: String,
+    /// Whether nothing has come for a while.
+    pub is_stalled: bool,
+}
+
+/// One answer as it is drawn.
+#[derive(Debug, Default)]
+pub struct Answer {
+    /// The answer.
+    pub text: Document,
+    /// The reasoning before it.
+    pub thinking: Document,
+    /// Pictures, in base64, as they came.
+    pub images: Vec<String>,
+    /// How it ended.
+    pub note: Option<Note>,
+}
+
+impl Answer {
+    /// The answer of a turn that is there already.
+    pub fn of(turn: &Turn) -> Self {
+        Self {
+            text: Document::of(&turn.answer.content),
+            thinking: Document::of(&turn.answer.thinking),
+            ..Self::default()
+        }
+    }
+
+    /// A piece came.
+    pub fn receive(&mut self, event: &Event) {
+        match event {
+            Event::Text(text) => self.text.push(text),
+            Event::Thinking(text) => self.thinking.push(text),
+            Event::Image(image) if self.images.len() < MAX_IMAGES => self.images.push(image.base64.clone()),
+            Event::Image(_)
+            | Event::ToolCall(_)
+            | Event::Logprobs(_)
+            | Event::Progress(_)
+            | Event::Usage(_) => {}
+        }
+    }
+
+    /// Nothing more comes.
+    pub fn end(&mut self, outcome: &Outcome) {
+        self.note = Note::of(outcome);
+    }
+}
+
+impl Note {
+    /// What there is to say about an ending; `None` when the answer is whole.
+    pub fn of(outcome: &Outcome) -> Option<Self> {
+        match &outcome.ending {
+            Ending::Completed(reason) => reason.as_ref().and_then(|reason| {
+                let is_cut = reason.as_str() == "length";
+                is_cut.then(|| Self {
+                    what: "Stopped at the limit of tokens.".into(),
+                    hint: Some("raise num_predict or num_ctx in the chat's settings"),
+                })
+            }),
+            Ending::Cancelled { .. } => Some(Self { what: "Stopped by you.".into(), hint: None }),
+            Ending::TimedOut { limit, .. } => {
+                Some(Self { what: format!("Timed out after {limit:?}."), hint: None })
+            }
+            Ending::Truncated(error) => {
+                Some(Self { what: format!("Cut off: {}.", error.message), hint: hint(error) })
+            }
+            Ending::Failed(error) => {
+                Some(Self { what: format!("Failed: {}.", error.message), hint: hint(error) })
+            }
+        }
+    }
+}
+
+fn hint(error: &Error) -> Option<&'static str> {
+    match error.kind {
+        ErrorKind::Connect => Some("is the server running? Ctrl+, names another one"),
+        ErrorKind::NotFound => Some("Ctrl+M shows the models there are, and pulls others"),
+        ErrorKind::ConnectionLost | ErrorKind::Truncated => Some("Continue goes on where it stopped"),
+        ErrorKind::Unauthorized => Some("the key is in OLLAMA_API_KEY"),
+        ErrorKind::Busy => Some("Retry asks again"),
+        ErrorKind::InvalidRequest
+        | ErrorKind::Tls
+        | ErrorKind::Rejected
+        | ErrorKind::Server
+        | ErrorKind::Protocol
+        | ErrorKind::Limit
+        | ErrorKind::Redirect
+        | ErrorKind::TimedOut
+        | ErrorKind::Cancelled
+        | ErrorKind::Task => None,
+    }
+}
+
+/// What an answer on its way is doing. `is_loaded` says whether the server has the model in memory, as far as known.
+pub fn progressing(state: JobState, silent_seconds: u64, is_loaded: Option<bool>) -> Progressing {
+    let plain = |words: &str| Progressing { words: words.to_owned(), is_stalled: false };
+    match state {
+        JobState::Queued => plain("queued"),
+        JobState::Connecting => plain("connecting…"),
+        JobState::Waiting if is_loaded == Some(false) => plain("loading the model…"),
+        JobState::Waiting => plain("waiting for the first token…"),
+        JobState::Streaming if silent_seconds >= super::chat::STALLED_SECONDS => {
+            Progressing { words: format!("stalled for {silent_seconds} s"), is_stalled: true }
+        }
+        JobState::Streaming | JobState::Running => plain("streaming"),
+        JobState::Paused => plain("paused: nothing is read; the server may go on generating for a while"),
+        JobState::Cancelling => plain("stopping…"),
+        JobState::Completed
+        | JobState::Truncated
+        | JobState::Cancelled
+        | JobState::TimedOut
+        | JobState::Failed => plain("ending…"),
+    }
+}

@@ -1,0 +1,165 @@
+//! What can be done in the window. Views name it, shortcuts name it; the window does it after the frame.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use towline::chat::{Settings, TurnId};
+use towline::engine::JobId;
+
+use crate::chats::ChatKey;
+use crate::store::Theme;
+
+/// Which dialog is open.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Dialog {
+    /// None.
+    #[default]
+    None,
+    /// The server's models.
+    Models,
+    /// The window's settings.
+    Settings,
+    /// The chat's settings.
+    Chat,
+    /// The keys.
+    Help,
+    /// Another name for a chat.
+    Rename(ChatKey, String),
+    /// Whether a model is to be deleted.
+    DeleteModel(String),
+}
+
+/// What is to be done to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobOrder {
+    /// Stop; what came is kept.
+    Stop,
+    /// Stop reading.
+    Pause,
+    /// Read on.
+    Unpause,
+    /// Move the deadline, or set one.
+    Extend(Duration),
+    /// No deadline.
+    NoDeadline,
+    /// Show its chat.
+    Show,
+}
+
+/// The form of an export.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ExportForm {
+    /// For people.
+    Markdown,
+    /// For programs.
+    Json,
+}
+
+/// What is to be done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Command {
+    /// Begin a chat.
+    NewChat,
+    /// Show a chat.
+    Open(ChatKey),
+    /// Show the chat this many places further down the list.
+    OpenNext(isize),
+    /// Look for chats that hold a text.
+    Search(String),
+    /// Call a chat something else.
+    Rename(ChatKey, String),
+    /// Keep a chat on top of the list, or not.
+    Pin(ChatKey, bool),
+    /// Delete a chat; for a while it can be had back.
+    Delete(ChatKey),
+    /// Have a deleted chat back.
+    Undelete(ChatKey),
+    /// Ask what is being typed.
+    Send,
+    /// Stop one answer.
+    Stop(TurnId),
+    /// Stop all answers of the chat that is shown.
+    StopAll,
+    /// Pause or unpause one answer.
+    Pause(TurnId, bool),
+    /// Ask again.
+    Regenerate(TurnId),
+    /// Ask the last question again.
+    RegenerateLast,
+    /// Go on with an answer.
+    Continue(TurnId),
+    /// Keep this of several answers.
+    KeepOnly(TurnId),
+    /// Take a turn out.
+    Remove(TurnId),
+    /// Change a question.
+    Edit(TurnId),
+    /// Change the last question.
+    EditLast,
+    /// The changed question says this now.
+    EditText(String),
+    /// What is being typed says this now.
+    Draft(String),
+    /// Leave the question as it was.
+    CancelEdit,
+    /// Ask the changed question.
+    Resend,
+    /// Put text on the clipboard.
+    Copy(String),
+    /// Put the last answer on the clipboard.
+    CopyLast,
+    /// Open a link in the browser.
+    Follow(String),
+    /// Ask which files go with the question.
+    ChooseFiles,
+    /// These files go with the question.
+    Attach(Vec<PathBuf>),
+    /// This pasted text goes with the question.
+    AttachText(String),
+    /// This pasted picture goes with the question.
+    AttachImage(std::sync::Arc<egui::ColorImage>),
+    /// This one does not.
+    Detach(usize),
+    /// Write a chat to a file.
+    Export(ChatKey, ExportForm),
+    /// Read a chat from a file.
+    Import,
+    /// Ask this model from now on.
+    Model(String),
+    /// Ask this model too, or not.
+    Compare(String, bool),
+    /// The chat's settings are these.
+    ChatSettings(Box<Settings>),
+    /// Ask the server for its models.
+    RefreshModels,
+    /// Fetch a model.
+    Pull(String),
+    /// Stop fetching a model, or forget that it could not be.
+    CancelPull(String),
+    /// Delete a model.
+    DeleteModel(String),
+    /// Show a dialog.
+    Show(Dialog),
+    /// Do something to a job.
+    Job(JobId, JobOrder),
+    /// Forget the jobs that have ended.
+    ForgetEnded,
+    /// Other colours.
+    Theme(Theme),
+    /// Another size; 1 is none.
+    Zoom(f32),
+    /// Open or close the panel of jobs.
+    ToggleJobs,
+    /// Open or close the list of chats.
+    ToggleChats,
+    /// Announce the end of answers in the background, or not.
+    Notify(bool),
+    /// Use another server; nothing means the usual one.
+    Connect(String),
+    /// Put the cursor where questions are typed.
+    FocusComposer,
+    /// Put the cursor where chats are looked for.
+    FocusSearch,
+    /// A notice was read.
+    Dismiss(u64),
+}

@@ -1,0 +1,158 @@
+//! The thread that waits for the disk, so that the window never does.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use towline::chat::Settings;
+
+use super::sessions::{Entry, Files, Loaded};
+use crate::chats::ChatKey;
+
+/// Orders that may wait for the disk; more wait in the window, where pieces of one chat are joined.
+pub const MAX_ORDERS: usize = 256;
+
+/// What the disk is to do.
+#[derive(Debug)]
+pub enum Order {
+    /// List the chats.
+    List,
+    /// Read the chat of this name.
+    Load { key: ChatKey, name: String },
+    /// Read a session file from anywhere, into a new chat.
+    Import { path: PathBuf },
+    /// Add lines to a chat's file, which is made when there is none.
+    Append { key: ChatKey, settings: Box<Settings>, lines: String },
+    /// Give a chat's file another name.
+    Rename { key: ChatKey, from: Option<String>, to: String },
+    /// Delete a chat's file.
+    Delete { key: ChatKey, name: Option<String> },
+    /// Find the chats whose files hold this text.
+    Search { text: String },
+    /// Write a file.
+    Write { path: PathBuf, text: String, announce: bool },
+    /// Read files to go with a question.
+    Attach { key: ChatKey, paths: Vec<PathBuf> },
+}
+
+/// What the disk did.
+#[derive(Debug)]
+pub enum Report {
+    /// The chats, the last written first.
+    Listed(Vec<Entry>),
+    /// A chat, or why it cannot be read.
+    Loaded { key: ChatKey, result: Result<Box<Loaded>, String> },
+    /// A chat from elsewhere.
+    Imported(Result<Box<Loaded>, String>),
+    /// A chat's file has this name now.
+    Named { key: ChatKey, name: String },
+    /// The names of the chats that hold a text.
+    Found { text: String, names: Vec<String> },
+    /// A file was written.
+    Written(PathBuf),
+    /// Files that go with a question: their names and bytes.
+    Attached { key: ChatKey, files: Vec<(String, Vec<u8>)> },
+    /// Something did not work; for people.
+    Failed(String),
+}
+
+/// The window's end of the thread.
+#[derive(Debug)]
+pub struct Disk {
+    orders: Option<SyncSender<Order>>,
+    reports: Receiver<Report>,
+    waiting: VecDeque<Order>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Disk {
+    /// Starts the thread. `folder` is where chats are; with `None` none are kept. `wake` is called after each report.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start(folder: Option<PathBuf>, wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+        let (orders, todo) = sync_channel::<Order>(MAX_ORDERS);
+        // A report answers an order; the window takes them all at every look.
+        let (done, reports) = sync_channel(MAX_ORDERS);
+        let thread = std::thread::Builder::new().name("towline-disk".into()).spawn(move || {
+            let mut files = Files::new(folder);
+            for order in todo {
+                for report in files.obey(order) {
+                    if done.send(report).is_err() {
+                        // The window is gone; what it ordered is done all the same.
+                        continue;
+                    }
+                    wake();
+                }
+            }
+        })?;
+        Ok(Self { orders: Some(orders), reports, waiting: VecDeque::new(), thread: Some(thread) })
+    }
+
+    /// Orders something. Never waits.
+    pub fn order(&mut self, order: Order) {
+        if let (Some(Order::Append { key: last, lines: earlier, .. }), Order::Append { key, lines, .. }) =
+            (self.waiting.back_mut(), &order)
+            && last == key
+        {
+            earlier.push_str(lines);
+            return;
+        }
+        self.waiting.push_back(order);
+        self.flush();
+    }
+
+    /// Hands over what waits. `true` when something still does.
+    pub fn flush(&mut self) -> bool {
+        let Some(orders) = &self.orders else { return false };
+        while let Some(order) = self.waiting.pop_front() {
+            match orders.try_send(order) {
+                Ok(()) => {}
+                Err(TrySendError::Full(order)) => {
+                    self.waiting.push_front(order);
+                    return true;
+                }
+                Err(TrySendError::Disconnected(_)) => return false,
+            }
+        }
+        false
+    }
+
+    /// What was done since the last look.
+    pub fn reports(&self) -> Vec<Report> {
+        self.reports.try_iter().collect()
+    }
+
+    /// Waits until everything was done. For the window's end.
+    pub fn finish(&mut self) {
+        let Some(orders) = self.orders.take() else { return };
+        for order in self.waiting.drain(..) {
+            // Room is made by taking the reports.
+            let mut order = Some(order);
+            while let Some(next) = order.take() {
+                self.reports.try_iter().for_each(drop);
+                match orders.try_send(next) {
+                    Ok(()) | Err(TrySendError::Disconnected(_)) => {}
+                    Err(TrySendError::Full(back)) => {
+                        order = Some(back);
+                        std::thread::yield_now();
+                    }
+                }
+            }
+        }
+        drop(orders);
+        // Ends when the thread has done everything and closed its side.
+        self.reports.iter().for_each(drop);
+        if let Some(thread) = self.thread.take() {
+            // A panic there has been reported on stderr; the window ends all the same.
+            drop(thread.join());
+        }
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

@@ -1,0 +1,107 @@
+//! What the window remembers of itself: size, theme, pins. Not what was said.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The largest state file that is read, in bytes.
+const MAX_BYTES: u64 = 1 << 20;
+
+/// Which colours are used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Theme {
+    /// The system's.
+    #[default]
+    System,
+    /// Light letters on dark ground.
+    Dark,
+    /// Dark letters on light ground.
+    Light,
+}
+
+/// What the window remembers of itself. A field that a file lacks has its default.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct State {
+    /// Width and height in points, without zoom.
+    pub size: Option<[f32; 2]>,
+    /// Where it is, in points; not on Wayland.
+    pub place: Option<[f32; 2]>,
+    /// Colours.
+    pub theme: Theme,
+    /// Zoom; 1 is none.
+    pub zoom: f32,
+    /// Whether the panel of jobs is open.
+    pub shows_jobs: bool,
+    /// Whether the list of chats is open.
+    pub shows_chats: bool,
+    /// Whether the end of an answer in the background is announced.
+    pub notifies: bool,
+    /// The model that new chats ask.
+    pub model: String,
+    /// The chat that was shown last.
+    pub current: Option<String>,
+    /// Pinned chats.
+    pub pinned: BTreeSet<String>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            size: None,
+            place: None,
+            theme: Theme::System,
+            zoom: 1.0,
+            shows_jobs: false,
+            shows_chats: true,
+            notifies: true,
+            model: String::new(),
+            current: None,
+            pinned: BTreeSet::new(),
+        }
+    }
+}
+
+impl State {
+    /// Where the state of a window with this folder of chats is.
+    pub fn path(sessions: &Path) -> PathBuf {
+        sessions.with_file_name("window.json")
+    }
+
+    /// Reads it. What cannot be read is as if it were not there: a window opens all the same.
+    pub fn read(path: &Path) -> Self {
+        let is_small = path.metadata().is_ok_and(|metadata| metadata.len() <= MAX_BYTES);
+        let text = is_small.then(|| std::fs::read_to_string(path).ok()).flatten();
+        let mut state: Self = text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default();
+        if !(0.2..=5.0).contains(&state.zoom) {
+            state.zoom = 1.0;
+        }
+        state
+    }
+
+    /// As it is written.
+    pub fn text(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_comes_back_and_a_damaged_one_is_the_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("window.json");
+        let mut state = State { theme: Theme::Light, zoom: 1.25, ..State::default() };
+        state.pinned.insert("a".into());
+        std::fs::write(&path, state.text()).unwrap();
+        assert_eq!(State::read(&path), state);
+        std::fs::write(&path, "{\"zoom\": 0, \"later\": 1}").unwrap();
+        assert_eq!(State::read(&path), State::default());
+        std::fs::write(&path, "{").unwrap();
+        assert_eq!(State::read(&path), State::default());
+    }
+}

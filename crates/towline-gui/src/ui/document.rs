@@ -1,0 +1,259 @@
+//! An answer's blocks: those that are visible are drawn, of the others only the height is known.
+
+use std::collections::HashMap;
+
+use egui::text_selection::LabelSelectionState;
+use egui::{Label, Rect, Role, Sense, Stroke, Ui, WidgetInfo, WidgetText};
+
+use super::pieces::{self, Drawn};
+use super::theme::{CODE, Palette, TEXT};
+use crate::transcript::{Block, Document};
+
+/// Blocks whose heights are added up together.
+const CHUNK: usize = 64;
+/// Drawn pieces of this many blocks around the visible ones are kept.
+const KEPT: usize = 24;
+/// Between two blocks, in points.
+const GAP: f32 = 8.0;
+
+/// What is known of a document's blocks at one width.
+#[derive(Debug, Default)]
+pub struct Layout {
+    heights: Vec<f32>,
+    chunks: Vec<f32>,
+    pieces: HashMap<usize, Vec<Drawn>>,
+    /// Width, pixels per point and theme that all of this is for.
+    made_for: Option<(u32, u32, bool)>,
+}
+
+/// What somebody did to a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Clicked {
+    /// The copy button of this fence.
+    Copy(usize),
+    /// A link.
+    Link(String),
+}
+
+impl Layout {
+    /// Brings the heights up to date: closed blocks that are new get an estimate until they are seen.
+    fn update(&mut self, document: &Document, key: (u32, u32, bool), width: f32) {
+        if self.made_for != Some(key) {
+            *self = Self { made_for: Some(key), ..Self::default() };
+        }
+        for block in document.blocks().iter().skip(self.heights.len()) {
+            let text = document.text().get(block.range.clone()).unwrap_or_default();
+            let index = self.heights.len();
+            let height = estimate(text, width);
+            self.heights.push(height);
+            if index.is_multiple_of(CHUNK) {
+                self.chunks.push(0.0);
+            }
+            self.chunks[index / CHUNK] += height + GAP;
+        }
+    }
+
+    fn measured(&mut self, index: usize, height: f32) {
+        let old = std::mem::replace(&mut self.heights[index], height);
+        self.chunks[index / CHUNK] += height - old;
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a height on a screen")]
+fn estimate(text: &str, width: f32) -> f32 {
+    let per_line = (width / (TEXT * 0.5)).max(10.0);
+    let lines = text.lines().count() as f32 + (text.len() as f32 / per_line) * 0.5;
+    lines * CODE * 1.4
+}
+
+/// Draws a document from the top of `ui` down.
+pub fn show(
+    ui: &mut Ui,
+    document: &Document,
+    layout: &mut Layout,
+    palette: &Palette,
+    is_live: bool,
+) -> Option<Clicked> {
+    let width = ui.available_width();
+    let key = (width.to_bits(), ui.pixels_per_point().to_bits(), ui.visuals().dark_mode);
+    layout.update(document, key, width);
+    let clip = ui.clip_rect();
+    let top = ui.cursor().top();
+    let (mut at, mut skipped, mut clicked) = (top, 0.0, None);
+    let mut visible: Option<(usize, usize)> = None;
+    ui.spacing_mut().item_spacing.y = 0.0;
+    let blocks = document.blocks();
+    let mut index = 0;
+    while index < blocks.len() {
+        if index.is_multiple_of(CHUNK) {
+            let chunk = layout.chunks[index / CHUNK];
+            let is_whole = index + CHUNK <= blocks.len();
+            if is_whole && (at + chunk < clip.top() || at > clip.bottom()) {
+                at += chunk;
+                skipped += chunk;
+                index += CHUNK;
+                continue;
+            }
+        }
+        let height = layout.heights[index] + GAP;
+        if at + height < clip.top() || at > clip.bottom() {
+            skipped += height;
+            at += height;
+        } else {
+            ui.add_space(std::mem::take(&mut skipped));
+            let from = ui.cursor().top();
+            let pieces = layout
+                .pieces
+                .entry(index)
+                .or_insert_with(|| pieces::of(document, &blocks[index], palette))
+                .clone();
+            ui.push_id(index, |ui| draw(ui, &pieces, palette, &mut clicked));
+            let measured = ui.cursor().top() - from;
+            layout.measured(index, measured);
+            ui.add_space(GAP);
+            at = ui.cursor().top();
+            visible = Some((visible.map_or(index, |(first, _)| first), index));
+        }
+        index += 1;
+    }
+    ui.add_space(skipped);
+    if let Some(open) = document.open() {
+        let is_visible = ui.cursor().top() < clip.bottom();
+        if is_visible || is_live {
+            draw_open(ui, document, &open, palette, &mut clicked);
+        }
+    }
+    if layout.pieces.len() > 4 * KEPT {
+        let (first, last) = visible.unwrap_or((blocks.len(), blocks.len()));
+        layout.pieces.retain(|index, _| index + KEPT >= first && *index <= last + KEPT);
+    }
+    clicked
+}
+
+fn draw_open(
+    ui: &mut Ui,
+    document: &Document,
+    open: &Block,
+    palette: &Palette,
+    clicked: &mut Option<Clicked>,
+) {
+    let pieces = pieces::of(document, open, palette);
+    ui.push_id("open", |ui| draw(ui, &pieces, palette, clicked));
+    ui.add_space(GAP);
+}
+
+fn draw(ui: &mut Ui, pieces: &[Drawn], palette: &Palette, clicked: &mut Option<Clicked>) {
+    for (number, piece) in pieces.iter().enumerate() {
+        if number > 0 {
+            ui.add_space(4.0);
+        }
+        match piece {
+            Drawn::Text { job, links, indent, mark, is_quoted } => {
+                let link = |ui: &mut Ui| text(ui, WidgetText::LayoutJob(job.clone()), links);
+                let found = if *indent == 0 && mark.is_none() {
+                    link(ui)
+                } else {
+                    let before = f32::from(*indent) * 18.0;
+                    ui.horizontal_top(|ui| {
+                        ui.spacing_mut().item_spacing.x = 6.0;
+                        ui.add_space(if mark.is_some() { before - 18.0 } else { before });
+                        if let Some(mark) = mark {
+                            ui.add(Label::new(mark.as_str()).extend().selectable(false));
+                        }
+                        let left = ui.cursor().left() - 8.0;
+                        let from = ui.cursor().top();
+                        let found = ui.vertical(link).inner;
+                        if *is_quoted {
+                            let bar = Rect::from_x_y_ranges(left..=left + 2.0, from..=ui.min_rect().bottom());
+                            ui.painter().rect_filled(bar, 1.0, palette.link);
+                        }
+                        found
+                    })
+                    .inner
+                };
+                if let Some(link) = found {
+                    *clicked = Some(Clicked::Link(link));
+                }
+            }
+            Drawn::Code { job, head } => {
+                if let Some(fence) = code(ui, job.clone(), head.as_ref(), palette) {
+                    *clicked = Some(Clicked::Copy(fence));
+                }
+            }
+            Drawn::Rule => {
+                ui.separator();
+            }
+            Drawn::Table(rows) => table(ui, rows, number),
+        }
+    }
+}
+
+/// Draws text that can be selected; the link that was clicked.
+fn text(ui: &mut Ui, words: WidgetText, links: &[(std::ops::Range<usize>, String)]) -> Option<String> {
+    if links.is_empty() {
+        ui.add(Label::new(words).wrap());
+        return None;
+    }
+    let (place, galley, response) = Label::new(words).wrap().sense(Sense::click()).layout_in_ui(ui);
+    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, galley.text()));
+    let under = response.hover_pos().and_then(|pointer| {
+        let character = galley.cursor_from_pos(pointer - place).index.0;
+        let byte = galley.text().char_indices().nth(character).map_or(galley.text().len(), |(byte, _)| byte);
+        links.iter().find(|(range, _)| range.contains(&byte)).map(|(_, link)| link.clone())
+    });
+    let color = ui.visuals().text_color();
+    LabelSelectionState::label_text_selection(ui, &response, place, galley, color, Stroke::NONE);
+    let link = under?;
+    // Where it goes is shown before anybody follows it.
+    let response = response
+        .on_hover_cursor(egui::CursorIcon::PointingHand)
+        .on_hover_text_at_pointer(crate::transcript::safe(&link).as_ref());
+    response.clicked().then_some(link)
+}
+
+fn code(
+    ui: &mut Ui,
+    job: std::sync::Arc<egui::text::LayoutJob>,
+    head: Option<&pieces::Head>,
+    palette: &Palette,
+) -> Option<usize> {
+    let mut copied = None;
+    let frame = egui::Frame::new().fill(palette.code_ground).inner_margin(egui::Margin::symmetric(10, 6));
+    frame.show(ui, |ui| {
+        ui.set_width(ui.available_width());
+        if let Some(head) = head {
+            ui.horizontal(|ui| {
+                ui.weak(if head.info.is_empty() { "code" } else { &head.info });
+                ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
+                    let button = ui.small_button("Copy").accessible_name("Copy code");
+                    if button.clicked() {
+                        copied = Some(head.fence);
+                    }
+                });
+            });
+        }
+        if !job.text.is_empty() {
+            ui.add(Label::new(WidgetText::LayoutJob(job)).wrap());
+        }
+    });
+    copied
+}
+
+fn table(ui: &mut Ui, rows: &[Vec<std::sync::Arc<egui::text::LayoutJob>>], number: usize) {
+    let columns = rows.first().map_or(1, Vec::len).max(1);
+    #[expect(clippy::cast_precision_loss, reason = "a width on a screen")]
+    let widest = (ui.available_width() / columns as f32 - 14.0).max(60.0);
+    egui::ScrollArea::horizontal().id_salt(("table", number)).show(ui, |ui| {
+        egui::Grid::new(("grid", number)).striped(true).spacing([14.0, 4.0]).max_col_width(widest).show(
+            ui,
+            |ui| {
+                for row in rows {
+                    for cell in row {
+                        ui.add(Label::new(WidgetText::LayoutJob(cell.clone())).wrap());
+                    }
+                    ui.end_row();
+                }
+            },
+        );
+    });
+}

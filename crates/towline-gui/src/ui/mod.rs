@@ -1,0 +1,32 @@
+//! What is drawn. Views read the window's state and say what is to be done; nothing is done while drawing.
+//!
+//! | file | its one job |
+//! |---|---|
+//! | `theme` | colours and sizes |
+//! | `pieces` | pieces of an answer as laid-out text |
+//! | `document` | an answer's blocks: those that are visible |
+//! | `turn` | a question and its answer, with their buttons |
+//! | `chat` | the chat in the middle |
+//! | `composer` | where questions are typed |
+//! | `sidebar` | the list of chats |
+//! | `jobs` | the panel of jobs |
+//! | `models`, `settings`, `help` | dialogs |
+//! | `image` | pictures that a model made |
+//! | `image` | pictures that a model made |
+//! | `toasts` | short notices, and undo |
+//! | `format` | numbers for people |
+
+pub mod chat;
+pub mod composer;
+pub mod document;
+pub mod format;
+pub mod help;
+mod image;
+pub mod jobs;
+pub mod models;
+mod pieces;
+pub mod settings;
+pub mod sidebar;
+pub mod theme;
+pub mod toasts;
+mod turn;

@@ -1,0 +1,113 @@
+//! The server's models: which there are, pulling, deleting.
+
+use egui::{Grid, ProgressBar, RichText, ScrollArea, TextEdit, Ui};
+
+use super::format;
+use super::theme::Palette;
+use crate::catalog::{Catalog, Pull};
+use crate::command::{Command, Dialog};
+use crate::transcript::safe;
+use crate::window::Fields;
+
+/// Draws the models.
+pub fn show(
+    ui: &mut Ui,
+    catalog: &Catalog,
+    current: &str,
+    fields: &mut Fields,
+    palette: &Palette,
+    out: &mut Vec<Command>,
+) {
+    ui.horizontal(|ui| {
+        ui.heading("Models");
+        if ui.small_button("Refresh").clicked() {
+            out.push(Command::RefreshModels);
+        }
+        if catalog.is_listing() {
+            ui.weak("asking the server…");
+        }
+    });
+    if let Some(error) = &catalog.error {
+        ui.colored_label(palette.bad, format!("The server gives no list: {error}."));
+    }
+    let field =
+        TextEdit::singleline(&mut fields.models).hint_text("Find a model").desired_width(f32::INFINITY);
+    drop(ui.add(field).accessible_name("Find a model"));
+    ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
+        Grid::new("models").striped(true).spacing([14.0, 6.0]).show(ui, |ui| {
+            let wanted = fields.models.trim().to_lowercase();
+            for model in catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted))
+            {
+                let name = &model.name;
+                let words = if name == current { RichText::new(name).strong() } else { RichText::new(name) };
+                ui.label(words);
+                ui.label(format::bytes(model.size));
+                ui.label(&model.details.parameter_size);
+                ui.label(&model.details.quantization_level);
+                match catalog.is_loaded(name) {
+                    Some(true) => drop(ui.colored_label(palette.good, "loaded")),
+                    Some(false) | None => drop(ui.weak("–")),
+                }
+                ui.horizontal(|ui| {
+                    if ui.small_button("Use").accessible_name(format!("Use {name}")).clicked() {
+                        out.push(Command::Model(name.clone()));
+                        out.push(Command::Show(Dialog::None));
+                    }
+                    if ui.small_button("Delete").accessible_name(format!("Delete {name}")).clicked() {
+                        out.push(Command::Show(Dialog::DeleteModel(name.clone())));
+                    }
+                });
+                ui.end_row();
+            }
+        });
+    });
+    ui.separator();
+    ui.horizontal(|ui| {
+        let field = TextEdit::singleline(&mut fields.pull).hint_text("llama3.2, gemma3:4b, …");
+        let response = ui.add(field).accessible_name("Model to pull");
+        let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+        let may = !fields.pull.trim().is_empty();
+        if (ui.add_enabled(may, egui::Button::new("Pull")).clicked() || entered) && may {
+            out.push(Command::Pull(std::mem::take(&mut fields.pull)));
+        }
+    });
+    for pull in &catalog.pulls {
+        fetching(ui, pull, palette, out);
+    }
+}
+
+fn fetching(ui: &mut Ui, pull: &Pull, palette: &Palette, out: &mut Vec<Command>) {
+    let Pull { model, progress, failed, .. } = pull;
+    ui.horizontal(|ui| {
+        ui.label(safe(model));
+        match (failed, progress.total, progress.completed) {
+            (Some(why), _, _) => drop(ui.colored_label(palette.bad, safe(why))),
+            (None, Some(total), done) if total > 0 => {
+                let done = done.unwrap_or(0);
+                #[expect(clippy::cast_precision_loss, reason = "a part of one")]
+                let part = (done as f64 / total as f64) as f32;
+                let words = format!("{} of {}", format::bytes(done), format::bytes(total));
+                drop(ui.add(ProgressBar::new(part).desired_width(220.0).text(words)));
+            }
+            (None, _, _) => drop(ui.weak(safe(&progress.status))),
+        }
+        let words = if failed.is_some() { "Dismiss" } else { "Stop" };
+        if ui.small_button(words).accessible_name(format!("{words} pull of {model}")).clicked() {
+            out.push(Command::CancelPull(model.clone()));
+        }
+    });
+}
+
+/// Asks whether a model is to be deleted.
+pub fn confirm_delete(ui: &mut Ui, model: &str, palette: &Palette, out: &mut Vec<Command>) {
+    ui.heading("Delete a model");
+    ui.label(format!("{model} is deleted from the server. It has to be pulled again to be used."));
+    ui.horizontal(|ui| {
+        if ui.button(RichText::new("Delete model").color(palette.bad)).clicked() {
+            out.push(Command::DeleteModel(model.to_owned()));
+        }
+        if ui.button("Cancel").clicked() {
+            out.push(Command::Show(Dialog::Models));
+        }
+    });
+}

@@ -1,0 +1,150 @@
+//! Pieces of an answer as text that is ready to be laid out.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use egui::text::{LayoutJob, TextFormat};
+use egui::{Color32, FontId, Stroke};
+
+use super::theme::{CODE, Palette, TEXT};
+use crate::transcript::markdown::{self, Piece, Rich};
+use crate::transcript::{Block, Document, Shape, safe};
+
+/// A piece that is ready to be laid out.
+#[derive(Debug, Clone)]
+pub(super) enum Drawn {
+    Text {
+        job: Arc<LayoutJob>,
+        links: Arc<[(Range<usize>, String)]>,
+        indent: u8,
+        mark: Option<String>,
+        is_quoted: bool,
+    },
+    Code {
+        job: Arc<LayoutJob>,
+        head: Option<Head>,
+    },
+    Rule,
+    Table(Arc<[Vec<Arc<LayoutJob>>]>),
+}
+
+/// What is above the first lines of code.
+#[derive(Debug, Clone)]
+pub(super) struct Head {
+    pub(super) info: String,
+    pub(super) fence: usize,
+}
+
+/// A block's pieces.
+pub(super) fn of(document: &Document, block: &Block, palette: &Palette) -> Vec<Drawn> {
+    let text = document.text().get(block.range.clone()).unwrap_or_default();
+    match &block.shape {
+        Shape::Code { fence, .. } => code(document, block, *fence, text, palette).into_iter().collect(),
+        Shape::Prose => markdown::read(text).into_iter().map(|piece| drawn(piece, palette)).collect(),
+        Shape::Table { head } => {
+            let head = head.as_ref().and_then(|head| document.text().get(head.clone())).unwrap_or_default();
+            markdown::read(&format!("{head}{text}")).into_iter().map(|piece| drawn(piece, palette)).collect()
+        }
+    }
+}
+
+fn drawn(piece: Piece, palette: &Palette) -> Drawn {
+    match piece {
+        Piece::Text { rich, heading, indent, mark, is_quoted } => Drawn::Text {
+            job: Arc::new(rich_job(&rich, heading, is_quoted, palette)),
+            links: rich.links.into(),
+            indent,
+            mark,
+            is_quoted,
+        },
+        Piece::Code(text) => Drawn::Code { job: Arc::new(plain_code(&text)), head: None },
+        Piece::Rule => Drawn::Rule,
+        Piece::Table(rows) => {
+            let row = |(index, row): (usize, &Vec<Rich>)| {
+                let heading = if index == 0 { 7 } else { 0 };
+                row.iter().map(|cell| Arc::new(rich_job(cell, heading, false, palette))).collect()
+            };
+            Drawn::Table(rows.iter().enumerate().map(row).collect())
+        }
+    }
+}
+
+/// Text that is drawn as it is, without Markdown.
+pub(super) fn plain(text: &str, color: Color32) -> LayoutJob {
+    LayoutJob::single_section(safe(text).into_owned(), format(FontId::proportional(TEXT), color))
+}
+
+fn rich_job(rich: &Rich, heading: u8, is_quoted: bool, palette: &Palette) -> LayoutJob {
+    let size = match heading {
+        1 => 22.0,
+        2 => 19.0,
+        3 => 17.0,
+        0 | 4.. => TEXT,
+    };
+    let mut job = LayoutJob::default();
+    for (range, style) in &rich.runs {
+        let font = if style.is_code { FontId::monospace(size - 1.0) } else { FontId::proportional(size) };
+        let mut format = format(font, Color32::PLACEHOLDER);
+        if style.is_bold || heading > 0 {
+            format.color = palette.strong;
+        }
+        if style.is_code {
+            format.background = palette.code_ground;
+        }
+        if style.is_struck {
+            format.strikethrough = Stroke::new(1.0, palette.strong);
+        }
+        if style.is_link {
+            format.color = palette.link;
+            format.underline = Stroke::new(1.0, palette.link);
+        }
+        format.italics = style.is_italic || is_quoted;
+        job.append(&rich.text[range.clone()], 0.0, format);
+    }
+    job
+}
+
+fn format(font_id: FontId, color: Color32) -> TextFormat {
+    let line_height = Some(font_id.size * 1.4);
+    TextFormat { font_id, color, line_height, ..TextFormat::default() }
+}
+
+fn code_format() -> TextFormat {
+    format(FontId::monospace(CODE), Color32::PLACEHOLDER)
+}
+
+fn plain_code(text: &str) -> LayoutJob {
+    let mut job = LayoutJob::single_section(safe(text).into_owned(), code_format());
+    job.wrap.break_anywhere = true;
+    job
+}
+
+fn code(document: &Document, block: &Block, fence: usize, text: &str, palette: &Palette) -> Option<Drawn> {
+    let shape = match &block.shape {
+        Shape::Code { inside, .. } => *inside,
+        Shape::Prose | Shape::Table { .. } => return None,
+    };
+    let fenced = document.fence(fence)?;
+    let is_first = fenced.code.start == block.range.start;
+    let (mut inside, mut job) = (shape, LayoutJob::default());
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    for (number, line) in text.split('\n').enumerate() {
+        if number > 0 {
+            job.append("\n", 0.0, code_format());
+        }
+        let line = crate::transcript::without_indent(line, fenced.indent);
+        fenced.language.tokens(&mut inside, line, |text, token| {
+            let mut format = code_format();
+            if let Some(color) = palette.token(token) {
+                format.color = color;
+            }
+            job.append(&safe(text), 0.0, format);
+        });
+    }
+    job.wrap.break_anywhere = true;
+    let head = is_first.then(|| Head { info: safe(&fenced.info).into_owned(), fence });
+    if job.text.is_empty() && head.is_none() {
+        return None;
+    }
+    Some(Drawn::Code { job: Arc::new(job), head })
+}

@@ -1,0 +1,225 @@
+//! The window's settings, and those of one chat.
+
+use egui::{ComboBox, Grid, TextEdit, Ui};
+use towline::chat::Settings;
+use towline::{Format, Options, Think};
+
+use super::theme::Palette;
+use crate::command::{Command, Dialog};
+use crate::store::{State, Theme};
+use crate::window::Fields;
+
+/// The options that have a field, with what they do.
+const OPTIONS: [(&str, &str); 8] = [
+    ("temperature", "how freely words are chosen; 0 is not at all"),
+    ("top_p", "only the likeliest words up to this sum"),
+    ("top_k", "only this many of the likeliest words"),
+    ("min_p", "no word less likely than this part of the likeliest"),
+    ("repeat_penalty", "against repetition; 1 is none"),
+    ("num_ctx", "tokens of context; another number loads the model anew"),
+    ("num_predict", "the most tokens of an answer; -1 has no limit"),
+    ("seed", "the same number gives the same answer"),
+];
+
+/// A chat's settings as they are typed.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Form {
+    base: Settings,
+    system: String,
+    options: [String; OPTIONS.len()],
+    think: Thinking,
+    as_json: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Thinking {
+    #[default]
+    Server,
+    On,
+    Off,
+    Low,
+    Medium,
+    High,
+}
+
+impl Thinking {
+    const ALL: [(Self, &'static str); 6] = [
+        (Self::Server, "as the model does by itself"),
+        (Self::On, "think"),
+        (Self::Off, "do not think"),
+        (Self::Low, "think a little"),
+        (Self::Medium, "think"),
+        (Self::High, "think hard"),
+    ];
+
+    fn of(think: Option<&Think>) -> Self {
+        match think {
+            None => Self::Server,
+            Some(Think::On) => Self::On,
+            Some(Think::Off) => Self::Off,
+            Some(Think::Level(level)) => match level.as_str() {
+                "low" => Self::Low,
+                "medium" => Self::Medium,
+                _ => Self::High,
+            },
+        }
+    }
+
+    fn think(self) -> Option<Think> {
+        match self {
+            Self::Server => None,
+            Self::On => Some(Think::On),
+            Self::Off => Some(Think::Off),
+            Self::Low => Some(Think::Level("low".into())),
+            Self::Medium => Some(Think::Level("medium".into())),
+            Self::High => Some(Think::Level("high".into())),
+        }
+    }
+}
+
+impl Form {
+    /// The fields of these settings.
+    pub fn of(settings: &Settings) -> Self {
+        let text = |name: &str| settings.options.0.get(name).map(ToString::to_string).unwrap_or_default();
+        Self {
+            base: settings.clone(),
+            system: settings.system.clone().unwrap_or_default(),
+            options: OPTIONS.map(|(name, _)| text(name)),
+            think: Thinking::of(settings.think.as_ref()),
+            as_json: settings.format.is_some(),
+        }
+    }
+
+    /// The settings that the fields say, or what is wrong with them.
+    ///
+    /// # Errors
+    /// What is wrong, for people.
+    pub fn settings(&self) -> Result<Settings, String> {
+        let mut options: Options = self.base.options.clone();
+        for ((name, _), text) in OPTIONS.iter().zip(&self.options) {
+            options.0.remove(*name);
+            if !text.trim().is_empty() {
+                options.set_text(name, text.trim()).map_err(|error| error.to_string())?;
+            }
+        }
+        let format = match (&self.base.format, self.as_json) {
+            (Some(format), true) => Some(format.clone()),
+            (None, true) => Some(Format::Json),
+            (_, false) => None,
+        };
+        let system = Some(self.system.trim_end().to_owned()).filter(|system| !system.is_empty());
+        Ok(Settings { system, options, think: self.think.think(), format, ..self.base.clone() })
+    }
+}
+
+/// Draws a chat's settings.
+pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Command>) {
+    ui.heading("Settings of this chat");
+    ui.label("Instructions to the model");
+    let system = TextEdit::multiline(&mut form.system).desired_rows(3).desired_width(460.0);
+    drop(ui.add(system.hint_text("You are …")).accessible_name("Instructions to the model"));
+    ui.add_space(6.0);
+    Grid::new("options").num_columns(3).spacing([12.0, 6.0]).show(ui, |ui| {
+        for ((name, what), text) in OPTIONS.iter().zip(&mut form.options) {
+            ui.label(*name);
+            let field = TextEdit::singleline(text).desired_width(90.0).hint_text("default");
+            drop(ui.add(field).accessible_name(*name));
+            ui.weak(*what);
+            ui.end_row();
+        }
+        ui.label("thinking");
+        let shown =
+            Thinking::ALL.iter().find(|(think, _)| *think == form.think).map_or("", |(_, words)| words);
+        let combo = ComboBox::from_id_salt("think").selected_text(shown).show_ui(ui, |ui| {
+            for (think, words) in Thinking::ALL {
+                ui.selectable_value(&mut form.think, think, words);
+            }
+        });
+        drop(combo.response.accessible_name("Thinking"));
+        ui.end_row();
+    });
+    ui.checkbox(&mut form.as_json, "Answers in JSON");
+    let settings = form.settings();
+    if let Err(why) = &settings {
+        ui.colored_label(palette.bad, why);
+    }
+    ui.horizontal(|ui| {
+        if ui.add_enabled(settings.is_ok(), egui::Button::new("Save")).clicked()
+            && let Ok(settings) = settings
+        {
+            out.push(Command::ChatSettings(Box::new(settings)));
+            out.push(Command::Show(Dialog::None));
+        }
+        if ui.button("Cancel").clicked() {
+            out.push(Command::Show(Dialog::None));
+        }
+    });
+}
+
+/// Draws the window's settings.
+pub fn window(ui: &mut Ui, state: &State, server: &str, fields: &mut Fields, out: &mut Vec<Command>) {
+    ui.heading("Settings");
+    Grid::new("settings").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
+        ui.label("Colours");
+        ui.horizontal(|ui| {
+            for (theme, words) in [(Theme::System, "System"), (Theme::Dark, "Dark"), (Theme::Light, "Light")]
+            {
+                if ui.selectable_label(state.theme == theme, words).clicked() {
+                    out.push(Command::Theme(theme));
+                }
+            }
+        });
+        ui.end_row();
+        ui.label("Size");
+        ui.horizontal(|ui| {
+            let zoom = state.zoom;
+            for (words, name, zoom) in
+                [("−", "Smaller", zoom - 0.1), ("+", "Larger", zoom + 0.1), ("100 %", "Usual size", 1.0)]
+            {
+                if ui.button(words).accessible_name(name).clicked() {
+                    out.push(Command::Zoom(zoom));
+                }
+            }
+            ui.weak(format!("{:.0} %  (Ctrl and +, −, 0)", zoom * 100.0));
+        });
+        ui.end_row();
+        ui.label("Notifications");
+        let mut notifies = state.notifies;
+        if ui.checkbox(&mut notifies, "when an answer ends in the background").changed() {
+            out.push(Command::Notify(notifies));
+        }
+        ui.end_row();
+        ui.label("Server");
+        ui.vertical(|ui| {
+            ui.weak(server);
+            ui.horizontal(|ui| {
+                let field = TextEdit::singleline(&mut fields.host).hint_text("the usual one");
+                drop(ui.add(field).accessible_name("Server address"));
+                if ui.button("Connect").clicked() {
+                    out.push(Command::Connect(fields.host.clone()));
+                }
+            });
+        });
+        ui.end_row();
+    });
+    if ui.button("Close").clicked() {
+        out.push(Command::Show(Dialog::None));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_says_what_it_was_given_and_refuses_nonsense() {
+        let mut settings =
+            Settings { model: "m".into(), system: Some("be brief".into()), ..Settings::default() };
+        settings.options = Options::default().with("temperature", 0.5).with("mirostat", 1);
+        settings.think = Some(Think::Off);
+        let mut form = Form::of(&settings);
+        assert_eq!(form.settings().unwrap(), settings);
+        form.options[5] = "many".into();
+        assert!(form.settings().unwrap_err().contains("num_ctx"));
+    }
+}

@@ -1,0 +1,376 @@
+//! Does what was asked for.
+
+use egui::OpenUrl;
+use towline::chat::{Answered, TurnId};
+use towline::engine::JobId;
+use towline::{Deadline, Job};
+
+use super::{FileDialog, Focus, Purpose, Window};
+use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};
+use crate::command::{Command, Dialog, ExportForm, JobOrder};
+use crate::server::{Seek, Server};
+use crate::store::Order;
+
+impl Window {
+    /// Does what was asked for. Nothing here waits.
+    pub fn act(&mut self, command: Command) {
+        match command {
+            Command::NewChat => {
+                self.new_chat();
+                self.focus = Some(Focus::Composer);
+            }
+            Command::Open(key) => {
+                self.open(key);
+                self.focus = Some(Focus::Composer);
+            }
+            Command::OpenNext(places) => self.open_next(places),
+            Command::Search(text) => self.look_for(text),
+            Command::Rename(key, to) => self.rename(key, to),
+            Command::Pin(key, is_pinned) => {
+                if let Some(chat) = self.chat_mut(key) {
+                    chat.is_pinned = is_pinned;
+                }
+                self.remember_pins();
+            }
+            Command::Delete(key) => self.delete(key),
+            Command::Undelete(key) => {
+                self.deleted.remove(&key);
+                self.toasts.retain(|toast| toast.undo != Some(key));
+                self.open(key);
+            }
+            Command::Send => self.asking(|chat, asking| chat.ask_draft(asking)),
+            Command::Resend => self.resend(),
+            Command::Regenerate(turn) => self.regenerate(turn),
+            Command::RegenerateLast => {
+                if let Some(turn) = self.last_turn() {
+                    self.regenerate(turn);
+                }
+            }
+            Command::Continue(turn) => self.asking(|chat, asking| {
+                let goes_on = chat.go_on(asking, turn);
+                if goes_on { Ok(()) } else { Err("there is nothing to go on from") }
+            }),
+            Command::Stop(turn) => self.with_chat(|chat| chat.stop(turn)),
+            Command::StopAll => self.with_chat(|chat| chat.stop_all()),
+            Command::Pause(turn, pauses) => self.with_chat(|chat| {
+                if let Some(live) = chat.live(turn) {
+                    if pauses { live.job.pause() } else { live.job.unpause() }
+                }
+            }),
+            Command::KeepOnly(turn) => self.with_chat(|chat| chat.keep_only(turn)),
+            Command::Remove(turn) => self.with_chat(|chat| chat.remove(turn)),
+            Command::Edit(turn) => self.edit(turn),
+            Command::EditLast => {
+                if let Some(turn) = self.last_turn() {
+                    self.edit(turn);
+                }
+            }
+            Command::EditText(text) => self.with_chat(|chat| {
+                if let Some((_, words)) = &mut chat.editing {
+                    *words = text;
+                }
+            }),
+            Command::Draft(text) => self.with_chat(|chat| chat.draft = text),
+            Command::CancelEdit => self.with_chat(|chat| chat.editing = None),
+            Command::Copy(text) => self.context.copy_text(text),
+            Command::CopyLast => {
+                let last = self.chat().and_then(|chat| chat.conversation.last());
+                if let Some(text) = last.map(|turn| turn.answer.content.clone()) {
+                    self.context.copy_text(text);
+                }
+            }
+            Command::Follow(link) => self.follow(&link),
+            Command::ChooseFiles => self.choose(Purpose::Attach(self.current), FileDialog::Open),
+            Command::Attach(paths) => self.disk.order(Order::Attach { key: self.current, paths }),
+            Command::AttachText(text) => self.with_chat(|chat| {
+                let name = format!("pasted {}.txt", chat.attached.len() + 1);
+                chat.attached.push(Attachment::Text { name, text });
+            }),
+            Command::AttachImage(image) => match Attachment::of_pixels(&image) {
+                Ok(attachment) => self.with_chat(|chat| chat.attached.push(attachment)),
+                Err(why) => self.say(why, None),
+            },
+            Command::Detach(index) => self.with_chat(|chat| {
+                if index < chat.attached.len() {
+                    chat.attached.remove(index);
+                }
+            }),
+            Command::Export(key, form) => self.export(key, form),
+            Command::Import => self.choose(Purpose::Import, FileDialog::OpenSession),
+            Command::Model(model) => {
+                self.state.model.clone_from(&model);
+                self.with_chat(|chat| {
+                    chat.compared.retain(|other| *other != model);
+                    chat.conversation.settings.model = model;
+                    chat.settings_changed();
+                });
+            }
+            Command::Compare(model, too) => self.with_chat(|chat| {
+                chat.compared.retain(|other| *other != model);
+                if too {
+                    chat.compared.push(model);
+                }
+            }),
+            Command::ChatSettings(settings) => self.with_chat(|chat| {
+                chat.conversation.settings = *settings;
+                chat.settings_changed();
+            }),
+            Command::RefreshModels => {
+                self.with_client(|window, client| window.catalog.refresh(&window.engine, &client))
+            }
+            Command::Pull(model) => {
+                self.with_client(|window, client| window.catalog.pull(&window.engine, &client, model.trim()));
+            }
+            Command::CancelPull(model) => {
+                let pulls = &mut self.catalog.pulls;
+                pulls
+                    .iter()
+                    .filter(|pull| pull.model == model)
+                    .for_each(|pull| pull.job.cancel("stopped in the window"));
+                pulls.retain(|pull| pull.model != model || pull.failed.is_none());
+            }
+            Command::DeleteModel(model) => {
+                self.dialog = Dialog::Models;
+                self.with_client(|window, client| window.catalog.delete(&window.engine, &client, &model));
+            }
+            Command::Show(dialog) => self.show(dialog),
+            Command::Job(id, order) => self.order_job(id, order),
+            Command::ForgetEnded => {
+                for job in self.engine.jobs().iter().filter(|job| job.state().is_ended()) {
+                    self.engine.forget(job.id());
+                    self.owners.remove(&job.id());
+                }
+            }
+            Command::Theme(theme) => {
+                self.state.theme = theme;
+                self.apply_look();
+            }
+            Command::Zoom(zoom) => {
+                self.state.zoom = zoom.clamp(0.5, 3.0);
+                self.apply_look();
+            }
+            Command::ToggleJobs => self.state.shows_jobs = !self.state.shows_jobs,
+            Command::ToggleChats => self.state.shows_chats = !self.state.shows_chats,
+            Command::Notify(notifies) => self.state.notifies = notifies,
+            Command::Connect(host) => self.connect(&host),
+            Command::FocusComposer => self.focus = Some(Focus::Composer),
+            Command::FocusSearch => {
+                self.state.shows_chats = true;
+                self.focus = Some(Focus::Search);
+            }
+            Command::Dismiss(id) => {
+                for toast in self.toasts.iter_mut().filter(|toast| toast.id == id) {
+                    toast.until = std::time::Instant::now();
+                }
+            }
+        }
+        self.context.request_repaint();
+    }
+
+    fn with_chat(&mut self, change: impl FnOnce(&mut Chat)) {
+        if let Some(chat) = self.chat_mut(self.current) {
+            change(chat);
+        }
+    }
+
+    fn with_client(&mut self, work: impl FnOnce(&mut Self, towline::Client)) {
+        match self.server.client().cloned() {
+            Some(client) => work(self, client),
+            None => {
+                let why = self.server.shown();
+                self.say(why, None);
+            }
+        }
+    }
+
+    fn asking(&mut self, ask: impl FnOnce(&mut Chat, Asking<'_>) -> Result<(), &'static str>) {
+        let current = self.current;
+        self.with_client(|window, client| {
+            let engine = window.engine.clone();
+            let Some(chat) = window.chat_mut(current) else { return };
+            if !matches!(chat.contents, Contents::Here) {
+                return;
+            }
+            let asked = ask(chat, Asking { engine: &engine, client: &client });
+            let owned: Vec<(JobId, TurnId)> =
+                chat.live.iter().map(|live| (live.job.id(), live.turn)).collect();
+            window.owners.extend(owned.into_iter().map(|(job, turn)| (job, (current, turn))));
+            // Which models are loaded says whether the first token waits for one.
+            window.catalog.refresh(&engine, &client);
+            if let Err(why) = asked {
+                window.say(why, None);
+            }
+        });
+    }
+
+    fn regenerate(&mut self, turn: TurnId) {
+        self.forget_layout(turn);
+        self.asking(|chat, asking| {
+            chat.regenerate(asking, turn);
+            Ok(())
+        });
+    }
+
+    fn edit(&mut self, turn: TurnId) {
+        self.with_chat(|chat| {
+            let words = chat.conversation.turn(turn).map(|turn| turn.question.content.clone());
+            chat.editing = words.map(|words| (turn, words));
+        });
+    }
+
+    fn resend(&mut self) {
+        let Some((turn, words)) = self.chat().and_then(|chat| chat.editing.clone()) else { return };
+        self.asking(|chat, asking| {
+            chat.resend(asking, turn, &words)?;
+            chat.editing = None;
+            Ok(())
+        });
+    }
+
+    fn last_turn(&self) -> Option<TurnId> {
+        self.chat()?.conversation.last().map(|turn| turn.id)
+    }
+
+    fn forget_layout(&mut self, turn: TurnId) {
+        let key = self.current;
+        for thinking in [false, true] {
+            self.layouts.documents.remove(&(key, turn, thinking));
+        }
+    }
+
+    pub(super) fn open(&mut self, key: ChatKey) {
+        self.current = key;
+        let Some(chat) = self.chat_mut(key) else { return };
+        chat.is_unread = false;
+        if let (Contents::OnDisk | Contents::Unreadable(_), Some(name)) = (&chat.contents, chat.name.clone())
+        {
+            chat.contents = Contents::Loading;
+            self.disk.order(Order::Load { key, name });
+        }
+    }
+
+    fn open_next(&mut self, places: isize) {
+        let keys: Vec<ChatKey> = self.listed().iter().map(|chat| chat.key).collect();
+        let at = keys.iter().position(|key| *key == self.current);
+        let next = at.and_then(|at| keys.get(at.checked_add_signed(places)?));
+        if let Some(next) = next {
+            self.open(*next);
+        }
+    }
+
+    fn look_for(&mut self, text: String) {
+        self.found = None;
+        let wanted = text.trim().to_owned();
+        self.search = text;
+        if wanted.chars().count() >= 2 {
+            self.disk.order(Order::Search { text: wanted });
+        }
+    }
+
+    fn rename(&mut self, key: ChatKey, to: String) {
+        self.dialog = Dialog::None;
+        let to = to.trim().to_owned();
+        let Some(chat) = self.chat_mut(key).filter(|_| !to.is_empty()) else { return };
+        chat.is_named = true;
+        match chat.name.clone() {
+            Some(from) => self.disk.order(Order::Rename { key, from: Some(from), to }),
+            None => self.say("a chat has a name once something was said in it", None),
+        }
+    }
+
+    fn delete(&mut self, key: ChatKey) {
+        let Some(title) = self.chat_mut(key).map(|chat| chat.title()) else { return };
+        self.deleted.insert(key);
+        if self.current == key {
+            let next = self.listed().first().map(|chat| chat.key);
+            match next {
+                Some(next) => self.open(next),
+                None => drop(self.new_chat()),
+            }
+        }
+        self.say(format!("Deleted: {title}"), Some(key));
+    }
+
+    fn follow(&mut self, link: &str) {
+        let known = ["http://", "https://", "mailto:"];
+        if known.iter().any(|scheme| link.starts_with(scheme)) {
+            self.context.open_url(OpenUrl::new_tab(link));
+        } else {
+            self.say("only links to web pages and mail addresses are followed", None);
+        }
+    }
+
+    fn choose(&mut self, purpose: Purpose, dialog: FileDialog) {
+        let (files, sender, context) =
+            (self.desktop.files.clone(), self.chosen.0.clone(), self.context.clone());
+        let asked = std::thread::Builder::new().name("towline-files".into()).spawn(move || {
+            // The window may be gone when somebody has chosen.
+            drop(sender.send((purpose, files(dialog))));
+            context.request_repaint();
+        });
+        if let Err(error) = asked {
+            self.say(format!("the dialog cannot be shown: {error}"), None);
+        }
+    }
+
+    fn export(&mut self, key: ChatKey, form: ExportForm) {
+        let Some(chat) = self.chats.iter().find(|chat| chat.key == key) else { return };
+        if !matches!(chat.contents, Contents::Here) {
+            self.open(key);
+            return self.say("open the chat first; it is being read", None);
+        }
+        let title: String = chat
+            .title()
+            .chars()
+            .map(|c| if c.is_alphanumeric() || c == ' ' || c == '-' { c } else { '_' })
+            .collect();
+        let ending = match form {
+            ExportForm::Markdown => "md",
+            ExportForm::Json => "json",
+        };
+        self.choose(Purpose::Export(key, form), FileDialog::Save(format!("{}.{ending}", title.trim())));
+    }
+
+    fn show(&mut self, dialog: Dialog) {
+        if dialog == Dialog::Models {
+            self.with_client(|window, client| window.catalog.refresh(&window.engine, &client));
+        }
+        if dialog == Dialog::Chat {
+            let settings = self.chat().map(|chat| chat.conversation.settings.clone());
+            self.fields.chat = settings.map(|settings| crate::ui::settings::Form::of(&settings));
+        }
+        self.dialog = dialog;
+    }
+
+    fn order_job(&mut self, id: JobId, order: JobOrder) {
+        let Some(job) = self.engine.job(id) else { return };
+        match order {
+            JobOrder::Stop => job.cancel("stopped in the window"),
+            JobOrder::Pause => job.pause(),
+            JobOrder::Unpause => job.unpause(),
+            JobOrder::Extend(time) => job.set_deadline(Deadline::ExtendBy(time)),
+            JobOrder::NoDeadline => job.set_deadline(Deadline::Never),
+            JobOrder::Show => self.show_job(&job),
+        }
+    }
+
+    fn show_job(&mut self, job: &Job) {
+        if let Some((chat, _)) = self.owners.get(&job.id()).copied() {
+            self.open(chat);
+        }
+    }
+
+    fn connect(&mut self, host: &str) {
+        let host = host.trim();
+        let host = (!host.is_empty()).then(|| host.to_owned());
+        // A key is for the server it was given for; another one does not get it.
+        let wake = self.context.clone();
+        self.server = Server::seek(Seek { host, ..Seek::default() }, move || wake.request_repaint());
+        self.catalog = crate::catalog::Catalog::default();
+    }
+
+    /// Whether a turn was answered in part and can be gone on with.
+    pub fn can_continue(answered: Answered, has_text: bool) -> bool {
+        answered.is_partial() && has_text
+    }
+}

@@ -1,0 +1,335 @@
+//! The window: it owns the chats, the engine's handle and what is shown, and ties them together.
+//!
+//! | file | its one job |
+//! |---|---|
+//! | `act` | does what was asked for |
+//! | `look` | takes what has come since the last frame |
+//! | `draw` | the frame: panels, dialogs |
+//! | `waker` | one wake per frame |
+
+mod act;
+mod draw;
+mod look;
+mod waker;
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::time::Instant;
+
+use towline::chat::{Settings, TurnId};
+use towline::engine::JobId;
+use towline::{Client, Engine};
+
+pub use waker::Counts;
+
+use crate::catalog::Catalog;
+use crate::chats::{Chat, ChatKey};
+use crate::command::{Dialog, ExportForm};
+use crate::server::{Found, How, Seek, Server};
+use crate::store::{Disk, Order, State, Theme};
+use crate::ui::document::Layout;
+use crate::ui::theme;
+
+/// A file dialog, which is shown by whoever owns the desktop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileDialog {
+    /// Files to read.
+    Open,
+    /// A session to read.
+    OpenSession,
+    /// A file to write, with the name it is offered.
+    Save(String),
+}
+
+/// Where the window's surroundings are reached. Each may wait: it is called on a thread of its own.
+#[derive(Clone)]
+pub struct Desktop {
+    /// Asks for files; none when nobody chose one.
+    pub files: Arc<dyn Fn(FileDialog) -> Vec<PathBuf> + Send + Sync>,
+    /// Shows a notification: its title and text.
+    pub notify: Arc<dyn Fn(&str, &str) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Desktop {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Desktop")
+    }
+}
+
+/// Which server the window uses.
+#[derive(Debug)]
+pub enum Target {
+    /// This one.
+    Client(Client),
+    /// It is looked for.
+    Seek(Seek),
+}
+
+/// What a window begins with.
+#[derive(Debug)]
+pub struct Setup {
+    /// What runs the streams.
+    pub engine: Engine,
+    /// The server.
+    pub target: Target,
+    /// Where chats are kept; `None` keeps none.
+    pub folder: Option<PathBuf>,
+    /// What an earlier window remembered.
+    pub state: State,
+    /// The surroundings.
+    pub desktop: Desktop,
+}
+
+/// What a file dialog is for.
+#[derive(Debug)]
+enum Purpose {
+    Attach(ChatKey),
+    Import,
+    Export(ChatKey, ExportForm),
+}
+
+/// A short notice.
+#[derive(Debug, Clone)]
+pub struct Toast {
+    /// Its number.
+    pub id: u64,
+    /// What it says.
+    pub text: String,
+    /// The chat that can be had back.
+    pub undo: Option<ChatKey>,
+    /// When it goes by itself.
+    pub until: Instant,
+}
+
+/// The window's state.
+#[derive(Debug)]
+pub struct Window {
+    /// What runs the streams.
+    pub engine: Engine,
+    /// The server.
+    pub server: Server,
+    /// Its models.
+    pub catalog: Catalog,
+    /// The chats, in no order.
+    pub chats: Vec<Chat>,
+    /// The chat that is shown.
+    pub current: ChatKey,
+    /// What the window remembers of itself.
+    pub state: State,
+    /// The open dialog.
+    pub dialog: Dialog,
+    /// What chats are looked for with.
+    pub search: String,
+    /// The names of the chats that hold it.
+    pub found: Option<HashSet<String>>,
+    /// Notices.
+    pub toasts: Vec<Toast>,
+    /// The chats that are deleted unless somebody wants them back.
+    pub deleted: HashSet<ChatKey>,
+    /// Which chat a job belongs to.
+    pub owners: HashMap<JobId, (ChatKey, TurnId)>,
+    /// Text in the fields of dialogs.
+    pub fields: Fields,
+    /// Where the cursor goes with the next frame.
+    pub focus: Option<Focus>,
+    /// Frames and wakes.
+    pub counts: Arc<Counts>,
+    /// Whether the window has the keyboard.
+    pub is_focused: bool,
+    layouts: Layouts,
+    desktop: Desktop,
+    disk: Disk,
+    state_path: Option<PathBuf>,
+    saved: State,
+    chosen: (SyncSender<(Purpose, Vec<PathBuf>)>, Receiver<(Purpose, Vec<PathBuf>)>),
+    next_key: u64,
+    next_toast: u64,
+    context: egui::Context,
+    is_listed: bool,
+}
+
+/// Heights and laid-out pieces of every answer that was drawn.
+#[derive(Debug, Default)]
+pub struct Layouts {
+    /// Of answers and reasoning.
+    pub documents: HashMap<(ChatKey, TurnId, bool), Layout>,
+    /// Heights of whole groups of turns, with the width they are for.
+    pub groups: HashMap<(ChatKey, TurnId), (f32, f32)>,
+}
+
+/// Text in the fields of dialogs.
+#[derive(Debug, Default)]
+pub struct Fields {
+    /// The model to fetch.
+    pub pull: String,
+    /// The server to use.
+    pub host: String,
+    /// The chat's settings as they are typed.
+    pub chat: Option<crate::ui::settings::Form>,
+    /// What is looked for among the models.
+    pub models: String,
+}
+
+/// Where the cursor goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Focus {
+    /// Where questions are typed.
+    Composer,
+    /// Where chats are looked for.
+    Search,
+}
+
+impl Window {
+    /// A window on an engine. Frames are asked of `context`.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn new(context: &egui::Context, setup: Setup) -> Result<Self, String> {
+        theme::apply(context);
+        let counts = Arc::new(Counts::default());
+        waker::install(&setup.engine, context, &counts)?;
+        let wake = context.clone();
+        let state_path = setup.folder.as_deref().map(State::path);
+        let disk = Disk::start(setup.folder, move || wake.request_repaint())
+            .map_err(|error| format!("a thread cannot be started: {error}"))?;
+        let server = match setup.target {
+            Target::Client(client) => Server::Here(Found { client, how: How::Named }),
+            Target::Seek(seek) => {
+                let wake = context.clone();
+                Server::seek(seek, move || wake.request_repaint())
+            }
+        };
+        let mut window = Self {
+            engine: setup.engine,
+            server,
+            catalog: Catalog::default(),
+            chats: Vec::new(),
+            current: ChatKey(0),
+            dialog: Dialog::None,
+            search: String::new(),
+            found: None,
+            toasts: Vec::new(),
+            deleted: HashSet::new(),
+            owners: HashMap::new(),
+            fields: Fields::default(),
+            focus: Some(Focus::Composer),
+            counts,
+            is_focused: true,
+            layouts: Layouts::default(),
+            desktop: setup.desktop,
+            disk,
+            state_path,
+            saved: setup.state.clone(),
+            state: setup.state,
+            chosen: sync_channel(8),
+            next_key: 0,
+            next_toast: 0,
+            context: context.clone(),
+            is_listed: false,
+        };
+        window.apply_look();
+        window.disk.order(Order::List);
+        window.new_chat();
+        window.found_server();
+        Ok(window)
+    }
+
+    fn apply_look(&self) {
+        let preference = match self.state.theme {
+            Theme::System => egui::ThemePreference::System,
+            Theme::Dark => egui::ThemePreference::Dark,
+            Theme::Light => egui::ThemePreference::Light,
+        };
+        self.context.set_theme(preference);
+        self.context.set_zoom_factor(self.state.zoom);
+    }
+
+    fn found_server(&mut self) {
+        let Server::Here(found) = &self.server else { return };
+        self.catalog.refresh(&self.engine, &found.client);
+        if matches!(found.how, How::Builtin(_)) {
+            let model = crate::server::BUILTIN_MODEL;
+            model.clone_into(&mut self.state.model);
+            if let Some(chat) = self.chat_mut(self.current).filter(|chat| chat.is_empty()) {
+                model.clone_into(&mut chat.conversation.settings.model);
+            }
+        }
+    }
+
+    /// The chat that is shown.
+    pub fn chat(&self) -> Option<&Chat> {
+        self.chats.iter().find(|chat| chat.key == self.current)
+    }
+
+    fn chat_mut(&mut self, key: ChatKey) -> Option<&mut Chat> {
+        self.chats.iter_mut().find(|chat| chat.key == key)
+    }
+
+    /// The chats as they are listed: pinned first, then the last written first; without deleted ones, empty ones that
+    /// are not shown, and those that do not hold what is looked for.
+    pub fn listed(&self) -> Vec<&Chat> {
+        let wanted = self.search.trim().to_lowercase();
+        let is_wanted = |chat: &Chat| {
+            wanted.is_empty()
+                || chat.title().to_lowercase().contains(&wanted)
+                || matches!((&self.found, &chat.name), (Some(found), Some(name)) if found.contains(name))
+        };
+        let mut chats: Vec<&Chat> = self
+            .chats
+            .iter()
+            .filter(|chat| !self.deleted.contains(&chat.key))
+            .filter(|chat| !chat.is_empty() || chat.key == self.current || !chat.draft.is_empty())
+            .filter(|chat| is_wanted(chat))
+            .collect();
+        chats.sort_by_key(|chat| (!chat.is_pinned, std::cmp::Reverse((chat.written, chat.key))));
+        chats
+    }
+
+    fn new_chat(&mut self) -> ChatKey {
+        if let Some(empty) = self.chats.iter().find(|chat| chat.is_empty() && chat.draft.is_empty()) {
+            self.current = empty.key;
+            return empty.key;
+        }
+        let key = self.key();
+        let settings = self.chat().map(|chat| chat.conversation.settings.clone()).unwrap_or_default();
+        let model = if self.state.model.is_empty() { settings.model } else { self.state.model.clone() };
+        self.chats.push(Chat::new(key, Settings { model, ..Settings::default() }));
+        self.current = key;
+        key
+    }
+
+    fn key(&mut self) -> ChatKey {
+        self.next_key += 1;
+        ChatKey(self.next_key)
+    }
+
+    /// Says something for a while.
+    pub fn say(&mut self, text: impl Into<String>, undo: Option<ChatKey>) {
+        self.next_toast += 1;
+        let time = if undo.is_some() { look::UNDO_TIME } else { look::TOAST_TIME };
+        self.toasts.push(Toast {
+            id: self.next_toast,
+            text: text.into(),
+            undo,
+            until: Instant::now() + time,
+        });
+    }
+
+    /// Writes what is not written yet, and deletes what nobody wanted back. For the window's end; waits for the disk.
+    pub fn finish(&mut self) {
+        self.hand_over();
+        for key in std::mem::take(&mut self.deleted) {
+            self.delete_for_good(key);
+        }
+        self.save_state();
+        self.disk.finish();
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}

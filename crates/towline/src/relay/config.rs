@@ -1,0 +1,80 @@
+//! What a client can be told about its relay.
+
+use std::time::Duration;
+
+use towline_core::endpoint::Scheme;
+
+use crate::transport::{Http2Policy, TransportConfig};
+
+/// What a client's address is.
+#[derive(Debug, Clone, Default)]
+pub enum Via {
+    /// A model server. A relay is one too; without more its streams end with the connection, as Ollama's do.
+    #[default]
+    Server,
+    /// A relay, which runs and records the streams.
+    Relay(RelayConfig),
+}
+
+/// How streams are read through a relay. Build it with `..RelayConfig::default()`.
+#[derive(Debug, Clone)]
+pub struct RelayConfig {
+    /// The name of each stream in the relay's lists. Default: none.
+    pub name: Option<String>,
+    /// How much of a stream is kept for a reader that does not read, in bytes. Beyond that the stream is no longer
+    /// received, and what is missing is fetched from the relay once there is room. Default: 256 KiB.
+    pub queue_bytes: usize,
+    /// How long a connection may be silent before the relay is asked for a sign of life, and how long that may take,
+    /// before the connection counts as lost. Default: 10 s.
+    pub silence: Duration,
+    /// How lost connections are made again.
+    pub reconnect: Reconnect,
+}
+
+impl Default for RelayConfig {
+    fn default() -> Self {
+        Self {
+            name: None,
+            queue_bytes: 256 << 10,
+            silence: Duration::from_secs(10),
+            reconnect: Reconnect::default(),
+        }
+    }
+}
+
+/// How lost connections to a relay are made again. Each wait is between half and all of its nominal length, by chance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reconnect {
+    /// The wait before the first try; it doubles with each further one. Default: 50 ms.
+    pub first_wait: Duration,
+    /// The longest wait. Default: 5 s.
+    pub max_wait: Duration,
+    /// How long the relay may be out of reach before the stream fails. The job on the relay goes on. Default: 15 min.
+    pub give_up_after: Duration,
+}
+
+impl Default for Reconnect {
+    fn default() -> Self {
+        Self {
+            first_wait: Duration::from_millis(50),
+            max_wait: Duration::from_secs(5),
+            give_up_after: Duration::from_secs(15 * 60),
+        }
+    }
+}
+
+impl RelayConfig {
+    /// The transport for it: many streams on few connections, and a dead peer is noticed.
+    pub(crate) fn transport(&self, scheme: &Scheme, mut transport: TransportConfig) -> TransportConfig {
+        let http2 = &mut transport.http2;
+        let plain = match scheme {
+            Scheme::Http | Scheme::Unix(_) => true,
+            Scheme::Https => false,
+        };
+        if http2.policy == Http2Policy::Auto && plain {
+            http2.policy = Http2Policy::PriorKnowledge;
+        }
+        (http2.ping_interval, http2.ping_timeout) = (Some(self.silence), self.silence);
+        transport
+    }
+}

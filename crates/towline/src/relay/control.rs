@@ -1,0 +1,265 @@
+//! The calls that look at a relay's jobs and control them.
+
+use std::future::poll_fn;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::http1::Method;
+use towline_core::job::Deadline;
+
+use super::config::{RelayConfig, Via};
+use super::job::Job;
+use super::submit::Start;
+use super::tail::{Follow, Tail, Tailed};
+use super::watch::Watch;
+use super::wire::{Position, StreamId, odd};
+use crate::client::Client;
+
+/// Lists and controls the jobs of a relay.
+///
+/// # Cancel safety
+/// Dropping the future of a call closes its connection; the relay may have done what it was told.
+///
+/// # Errors
+/// Every call returns an [`Error`]: [`ErrorKind::NotFound`] for an id that the relay does not have, or not for this
+/// owner, [`ErrorKind::Connect`] where no relay answers.
+#[derive(Debug, Clone)]
+pub struct Control {
+    client: Client,
+}
+
+/// Which jobs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Filter {
+    /// Only those that run (`Some(true)`) or that have ended (`Some(false)`). Default: all.
+    pub running: Option<bool>,
+    /// Only those of this model. Default: all.
+    pub model: Option<String>,
+    /// Only those of this name. Default: all.
+    pub name: Option<String>,
+}
+
+/// Which relay it is.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[non_exhaustive]
+pub struct RelayVersion {
+    /// Its version.
+    pub version: String,
+    /// Its process.
+    #[serde(default)]
+    pub pid: u32,
+    /// How long it runs, in seconds.
+    #[serde(default)]
+    pub uptime_s: f64,
+    /// Where it listens.
+    #[serde(default)]
+    pub listen: Vec<String>,
+}
+
+impl Filter {
+    pub(super) fn query(&self) -> String {
+        let state = match self.running {
+            None => "all",
+            Some(true) => "running",
+            Some(false) => "ended",
+        };
+        let mut query = format!("?state={state}");
+        for (name, value) in [("model", &self.model), ("name", &self.name)] {
+            if let Some(value) = value {
+                query.push_str(&format!("&{name}={}", encoded(value)));
+            }
+        }
+        query
+    }
+}
+
+impl Control {
+    /// Control of the relay that the client speaks to.
+    pub fn new(client: Client) -> Self {
+        Self { client }
+    }
+
+    /// The jobs as they are now.
+    pub async fn list(&self, filter: &Filter) -> Result<Vec<Job>, Error> {
+        #[derive(Deserialize)]
+        struct Jobs {
+            jobs: Vec<Job>,
+        }
+        let path = format!("{JOBS}{}", filter.query());
+        self.client.call::<Jobs>(Method::Get, &path, None::<&()>).await.map(|answer| answer.jobs)
+    }
+
+    /// The jobs as they are, and every change from then on.
+    pub fn watch(&self, filter: &Filter) -> Watch {
+        Watch::new(self.client.clone(), self.config(), filter)
+    }
+
+    /// One job.
+    pub async fn job(&self, id: &str) -> Result<Job, Error> {
+        self.client.call(Method::Get, &path(id, "")?, None::<&()>).await
+    }
+
+    /// The job once it has ended, or as it is when `time` is up, to the second.
+    pub async fn wait(&self, id: &str, time: Duration) -> Result<Job, Error> {
+        let until = tokio::time::Instant::now() + time;
+        loop {
+            // Short enough for whatever on the way ends silent connections.
+            let left = until.saturating_duration_since(tokio::time::Instant::now()).min(LONGEST_WAIT);
+            let path = path(id, &format!("?wait={}", left.as_secs_f64().ceil()))?;
+            let job: Job = self.client.call(Method::Get, &path, None::<&()>).await?;
+            if job.state.is_ended() || left < LONGEST_WAIT {
+                return Ok(job);
+            }
+        }
+    }
+
+    /// Tells a job to stop. It may be *cancelling* for a while: [`wait`](Self::wait) says when it has ended. `reason`
+    /// is for people.
+    pub async fn cancel(&self, id: &str, reason: &str) -> Result<Job, Error> {
+        self.post(id, "/cancel", &json!({ "reason": reason })).await
+    }
+
+    /// Moves a job's deadline.
+    pub async fn set_deadline(&self, id: &str, deadline: Deadline) -> Result<Job, Error> {
+        let body = match deadline {
+            Deadline::In(time) => json!({ "in_s": time.as_secs_f64() }),
+            Deadline::ExtendBy(time) => json!({ "extend_s": time.as_secs_f64() }),
+            Deadline::Never => json!({ "none": true }),
+        };
+        self.post(id, "/deadline", &body).await
+    }
+
+    /// The relay reads no more from the job's server until it is unpaused.
+    pub async fn pause(&self, id: &str) -> Result<Job, Error> {
+        self.post(id, "/pause", &json!({})).await
+    }
+
+    /// The relay reads on.
+    pub async fn unpause(&self, id: &str) -> Result<Job, Error> {
+        self.post(id, "/unpause", &json!({})).await
+    }
+
+    /// Forgets a job and its log. One that runs is cancelled first.
+    pub async fn delete(&self, id: &str) -> Result<(), Error> {
+        let path = path(id, "")?;
+        self.client.call_for_status(Method::Delete, &path, None::<&()>).await
+    }
+
+    /// The bytes of a job's log from `start` on, exactly as its server sent them. With `live` it ends when the log is
+    /// closed, else with what there is now.
+    pub async fn log(&self, id: &str, start: Start, live: bool) -> Result<Log, Error> {
+        let id = StreamId::parse(id)?;
+        let job = self.job(id.as_str()).await?;
+        let tail = Position::parse(&job.offset)
+            .ok_or_else(|| odd("the relay does not say how long the stream is"))?;
+        let at = match start {
+            Start::Beginning => tail.at(0),
+            Start::Byte(byte) => tail.at(byte),
+            Start::Tail => tail,
+        };
+        let follow = if live { Follow::Live } else { Follow::Snapshot };
+        Ok(Log { tail: Tail::start(&self.client, &self.config(), id, at, follow) })
+    }
+
+    /// The one job whose id is `prefix` or begins with it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] where there is none, [`ErrorKind::InvalidRequest`] where there are several.
+    pub async fn find(&self, prefix: &str) -> Result<Job, Error> {
+        let id = StreamId::parse(prefix)?;
+        let mut found = self.list(&Filter::default()).await?;
+        if let Some(exact) = found.iter().position(|job| job.id == id.as_str()) {
+            return Ok(found.swap_remove(exact));
+        }
+        found.retain(|job| job.id.starts_with(id.as_str()));
+        let several = found.len();
+        match found.pop() {
+            Some(job) if several == 1 => Ok(job),
+            Some(_) => {
+                let message =
+                    format!("{several} jobs have an id that begins with {prefix:?}; type more of it");
+                Err(Error::new(ErrorKind::InvalidRequest, Origin::Caller, message))
+            }
+            None => {
+                let message = format!("the relay has no job with the id {prefix:?}");
+                Err(Error::new(ErrorKind::NotFound, Origin::Server, message))
+            }
+        }
+    }
+
+    /// Which relay it is.
+    pub async fn version(&self) -> Result<RelayVersion, Error> {
+        self.client.call(Method::Get, "/towline/v1/version", None::<&()>).await
+    }
+
+    /// Ends the relay, once what it runs has had its time to drain. Only over a Unix socket.
+    pub async fn shutdown(&self) -> Result<(), Error> {
+        self.client.call_for_status(Method::Post, "/towline/v1/shutdown", Some(&json!({}))).await
+    }
+
+    async fn post(&self, id: &str, what: &str, body: &Value) -> Result<Job, Error> {
+        self.client.call(Method::Post, &path(id, what)?, Some(body)).await
+    }
+
+    fn config(&self) -> RelayConfig {
+        match &self.client.config().via {
+            Via::Server => RelayConfig::default(),
+            Via::Relay(config) => config.clone(),
+        }
+    }
+}
+
+pub(super) const JOBS: &str = "/towline/v1/jobs";
+
+/// The longest that one call waits for a job's end.
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+fn path(id: &str, rest: &str) -> Result<String, Error> {
+    Ok(format!("{JOBS}/{}{rest}", StreamId::parse(id)?.as_str()))
+}
+
+/// A text in a query.
+fn encoded(text: &str) -> String {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
+    let byte = |b: u8| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") };
+    text.bytes().map(byte).collect()
+}
+
+/// The bytes of a log. Connections that are lost are made again by themselves.
+#[derive(Debug)]
+pub struct Log {
+    tail: Tail,
+}
+
+impl Log {
+    /// Appends the bytes that come next to `out` and says how many; `None` at the end.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// The relay no longer has the log, or was out of reach for too long.
+    pub async fn read(&mut self, out: &mut Vec<u8>) -> Result<Option<usize>, Error> {
+        loop {
+            match poll_fn(|cx| self.tail.poll_read(cx, out)).await? {
+                Tailed::Bytes(count) => return Ok(Some(count)),
+                Tailed::End => return Ok(None),
+                Tailed::Lost | Tailed::Regained => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_queries() {
+        let filter = Filter { running: Some(true), model: Some("a:b c&d".into()), name: None };
+        assert_eq!(filter.query(), "?state=running&model=a%3Ab%20c%26d");
+        assert_eq!(Filter::default().query(), "?state=all");
+    }
+}

@@ -1,0 +1,165 @@
+//! A relay's job, as it tells it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// A job of a relay.
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
+#[non_exhaustive]
+pub struct Job {
+    /// Its id, which is also its stream's.
+    pub id: String,
+    /// The name it was given.
+    #[serde(default)]
+    pub name: Option<String>,
+    /// The model that was asked.
+    #[serde(default)]
+    pub model: Option<String>,
+    /// The endpoint that was asked, for example `/api/chat`.
+    #[serde(default)]
+    pub path: String,
+    /// The name of the server that it was sent to.
+    #[serde(default)]
+    pub upstream: Option<String>,
+    /// What it is doing.
+    pub state: JobState,
+    /// When it was accepted (RFC 3339).
+    #[serde(default)]
+    pub created_at: String,
+    /// When it ended (RFC 3339).
+    #[serde(default)]
+    pub ended_at: Option<String>,
+    /// Bytes in its log.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Records in its log.
+    #[serde(default)]
+    pub records: u64,
+    /// How fast it is, where that is known.
+    #[serde(default)]
+    pub tokens_per_second: Option<f64>,
+    /// Seconds since it was accepted.
+    #[serde(default)]
+    pub age_s: f64,
+    /// Seconds since its upstream last sent something.
+    #[serde(default)]
+    pub since_last_s: Option<f64>,
+    /// Seconds to its deadline.
+    #[serde(default)]
+    pub deadline_s: Option<f64>,
+    /// How many read it now.
+    #[serde(default)]
+    pub readers: u64,
+    /// It runs without a reader too.
+    #[serde(default)]
+    pub detached: bool,
+    /// The end of its log.
+    #[serde(default)]
+    pub offset: String,
+    /// The media type of its log.
+    #[serde(default)]
+    pub content_type: Option<String>,
+    /// Why it ended, where it did not complete.
+    #[serde(default)]
+    pub cause: Option<String>,
+}
+
+/// What a relay's job is doing, or how it ended.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JobState {
+    /// Waiting for its turn.
+    Queued,
+    /// No connection to the server yet.
+    Connecting,
+    /// Nothing received yet.
+    Waiting,
+    /// Receiving.
+    Streaming,
+    /// Nothing is read from the server until it is unpaused.
+    Paused,
+    /// Told to stop, not ended yet.
+    Cancelling,
+    /// Ended: the answer is whole.
+    Completed,
+    /// Ended: the server stopped before its terminal record.
+    Truncated,
+    /// Ended: stopped by somebody.
+    Cancelled,
+    /// Ended: its deadline passed.
+    TimedOut,
+    /// Ended: the server failed or could not be reached.
+    Failed,
+    /// Ended: the relay itself was ended while it ran.
+    Interrupted,
+    /// A state that this version does not know.
+    #[serde(untagged)]
+    Other(String),
+}
+
+impl JobState {
+    /// Whether the job has ended.
+    pub fn is_ended(&self) -> bool {
+        match self {
+            Self::Queued
+            | Self::Connecting
+            | Self::Waiting
+            | Self::Streaming
+            | Self::Paused
+            | Self::Cancelling
+            | Self::Other(_) => false,
+            Self::Completed
+            | Self::Truncated
+            | Self::Cancelled
+            | Self::TimedOut
+            | Self::Failed
+            | Self::Interrupted => true,
+        }
+    }
+
+    /// The state's name, as the relay writes it.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Queued => "queued",
+            Self::Connecting => "connecting",
+            Self::Waiting => "waiting",
+            Self::Streaming => "streaming",
+            Self::Paused => "paused",
+            Self::Cancelling => "cancelling",
+            Self::Completed => "completed",
+            Self::Truncated => "truncated",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "timed_out",
+            Self::Failed => "failed",
+            Self::Interrupted => "interrupted",
+            Self::Other(name) => name,
+        }
+    }
+}
+
+impl fmt::Display for JobState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_job_is_read_with_what_it_lacks_and_with_what_is_new() {
+        let job: Job = serde_json::from_str(
+            r#"{"id":"a1","state":"timed_out","model":"m","deadline_s":null,"offset":"1_5","later":1}"#,
+        )
+        .unwrap();
+        assert_eq!(
+            (job.id.as_str(), job.state.as_str(), job.model.as_deref()),
+            ("a1", "timed_out", Some("m"))
+        );
+        assert!(job.state.is_ended());
+        let job: Job = serde_json::from_str(r#"{"id":"a1","state":"dreaming"}"#).unwrap();
+        assert_eq!(job.state, JobState::Other("dreaming".into()));
+    }
+}

@@ -1,0 +1,193 @@
+//! The task that fetches a log into its reader's queue, over as many connections as it takes.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::Duration;
+
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::http1::Method;
+
+use super::backoff::Backoff;
+use super::config::Reconnect;
+use super::tail::{Follow, Queue};
+use super::wire::{CLOSED, LAGGED, NEXT_OFFSET, Position, StreamId, UP_TO_DATE, odd};
+use crate::client::Client;
+use crate::failure;
+use crate::stream::retry_after;
+use crate::transport::{Read, RequestBody, Response};
+
+/// How long the relay may take to connect, and to answer, where the client's clocks allow for ever.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+
+pub(super) struct Pump {
+    client: Client,
+    id: StreamId,
+    /// The next byte to fetch.
+    at: Position,
+    follow: Follow,
+    queue: Arc<Queue>,
+    backoff: Backoff,
+}
+
+/// How a connection ended, or its making.
+enum Ended {
+    /// The log was read to its end.
+    Closed,
+    /// In good order, with more to come.
+    More,
+    /// The reader does not keep up.
+    Full,
+    /// The connection was cut, refused or silent.
+    Lost(Error),
+    /// Trying again would not help.
+    Refused(Error),
+}
+
+impl Pump {
+    pub(super) fn new(
+        client: Client,
+        reconnect: Reconnect,
+        id: StreamId,
+        at: Position,
+        follow: Follow,
+        queue: Arc<Queue>,
+    ) -> Self {
+        Self { client, id, at, follow, queue, backoff: Backoff::new(reconnect) }
+    }
+
+    pub(super) async fn run(mut self) {
+        let end = self.fetch_all().await;
+        self.queue.end(end);
+    }
+
+    async fn fetch_all(&mut self) -> Result<(), Error> {
+        loop {
+            let error = match self.fetch().await {
+                Ended::Closed => return Ok(()),
+                Ended::Refused(error) => return Err(error),
+                Ended::More => continue,
+                Ended::Full => {
+                    self.queue.until_read().await;
+                    self.backoff.reached();
+                    continue;
+                }
+                Ended::Lost(error) => error,
+            };
+            self.queue.lost();
+            self.backoff.wait(error).await?;
+        }
+    }
+
+    /// Fetches what one connection brings.
+    async fn fetch(&mut self) -> Ended {
+        // On the heap while it lasts: most of a stream's life is spent in reading.
+        let response = match Box::pin(self.ask()).await {
+            Ok(response) => response,
+            Err(ended) => return ended,
+        };
+        self.backoff.reached();
+        self.queue.connected();
+        self.read(response).await
+    }
+
+    async fn ask(&mut self) -> Result<Response, Ended> {
+        let limit = self.client.config().clocks.connect.unwrap_or(HEAD_TIME);
+        let asking = async {
+            let transport = self.client.transport();
+            let connection = transport.connect(self.client.endpoint()).await?;
+            let live = match self.follow {
+                Follow::Live => "&live=raw",
+                Follow::Snapshot => "",
+            };
+            let path = format!("/streams/{}?offset={}{live}", self.id.as_str(), self.at.offset());
+            let request = self.client.request(Method::Get, &path, RequestBody::Empty, &[]);
+            connection.send(request).await
+        };
+        let mut response = match tokio::time::timeout(limit, asking).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(self.no_answer(failure::error(&error))),
+            Err(_) => {
+                let message = format!("the relay did not answer within {limit:?}");
+                let error = Error::new(ErrorKind::ConnectionLost, Origin::Transport, message);
+                return Err(Ended::Lost(error.with_effect(true)));
+            }
+        };
+        if response.status != 200 {
+            let body = self.client.read_error_body(&mut response.body).await;
+            let error = Error::from_status(response.status, &body, retry_after(&response.headers));
+            let passing = matches!(response.status, 408 | 429 | 500..=599);
+            return Err(if passing { Ended::Lost(error) } else { Ended::Refused(error) });
+        }
+        self.check_place(&response).map_err(Ended::Refused)?;
+        Ok(response)
+    }
+
+    /// Whatever a connection breaks with while a relay is restarted, another one may find it there again; only what is
+    /// our own doing stays.
+    fn no_answer(&self, error: Error) -> Ended {
+        match error.origin {
+            Origin::Caller => Ended::Refused(error),
+            Origin::Server | Origin::Transport | Origin::Protocol => Ended::Lost(error),
+        }
+    }
+
+    /// The body must begin at the very byte that was asked for: anything else would be a silent gap or repetition.
+    fn check_place(&mut self, response: &Response) -> Result<(), Error> {
+        if self.follow == Follow::Snapshot {
+            return Ok(());
+        }
+        let offset = response.headers.get(NEXT_OFFSET).unwrap_or_default();
+        let Some(begins) = Position::parse(offset) else {
+            return Err(odd("what answers is not a Towline relay: it does not say where its answer begins"));
+        };
+        if begins.byte != self.at.byte {
+            let (wanted, got) = (self.at.byte, begins.byte);
+            return Err(odd(format!(
+                "the relay was asked for the stream from byte {wanted} and gives it from {got}"
+            )));
+        }
+        self.at = begins;
+        Ok(())
+    }
+
+    async fn read(&mut self, mut response: Response) -> Ended {
+        let says = |name: &str| response.headers.get(name) == Some("true");
+        let closed = says(CLOSED);
+        let up_to_date = says(UP_TO_DATE);
+        let next = response.headers.get(NEXT_OFFSET).and_then(Position::parse);
+        let body = &mut response.body;
+        let mut came = false;
+        loop {
+            let (count, read) = poll_fn(|cx| self.queue.poll_fill(cx, body)).await;
+            self.at.byte += count as u64;
+            if count > 0 {
+                came = true;
+                self.backoff.succeeded();
+            }
+            match read {
+                Ok(Read::Bytes(_)) if self.queue.is_full() => return Ended::Full,
+                Ok(Read::Bytes(_)) => {}
+                Err(error) => return Ended::Lost(failure::error(&error)),
+                Ok(Read::End) => break,
+            }
+        }
+        let in_trailer = |name: &str| body.trailer(name) == Some("true");
+        match self.follow {
+            Follow::Snapshot if closed || up_to_date => Ended::Closed,
+            Follow::Snapshot => match next.filter(|next| next.byte == self.at.byte && came) {
+                Some(next) => {
+                    self.at = next;
+                    Ended::More
+                }
+                None => Ended::Refused(odd("the relay gives a part of the stream that does not fit")),
+            },
+            Follow::Live if closed || in_trailer(CLOSED) => Ended::Closed,
+            Follow::Live if came || in_trailer(LAGGED) => Ended::More,
+            Follow::Live => {
+                let message = "the relay ended the connection without saying why";
+                let error = Error::new(ErrorKind::ConnectionLost, Origin::Server, message).with_effect(true);
+                Ended::Lost(error)
+            }
+        }
+    }
+}

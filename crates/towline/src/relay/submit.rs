@@ -1,0 +1,183 @@
+//! Handing a request over to the relay, or finding a stream to attach to.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bytes::Bytes;
+use towline_core::dialect::Dialect;
+use towline_core::error::{Error, Origin};
+use towline_core::http1::{Headers, Method};
+
+use super::backoff::Backoff;
+use super::config::RelayConfig;
+use super::control::Control;
+use super::skip::Skip;
+use super::tail::{Follow, Tail};
+use super::wire::{DEADLINE, DETACH, NAME, Position, REQUEST_ID, STREAM, StreamId, odd, request_id};
+use crate::client::Client;
+use crate::failure;
+use crate::stream::accept;
+use crate::transport::{Connection, RequestBody, Response};
+
+/// Where a reader begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// At the stream's first record.
+    Beginning,
+    /// At the first record that begins at this byte of the log or after it.
+    Byte(u64),
+    /// At the next record that comes.
+    Tail,
+}
+
+/// A stream to attach to.
+#[derive(Debug, Clone)]
+pub(crate) struct Attach {
+    pub(crate) id: Result<StreamId, Error>,
+    pub(crate) start: Start,
+    /// What is there now is all that is wanted.
+    pub(crate) snapshot: bool,
+}
+
+/// A request as it is handed over.
+#[derive(Debug, Clone)]
+pub(crate) struct Submission {
+    pub(crate) path: &'static str,
+    pub(crate) dialect: Dialect,
+    pub(crate) body: Bytes,
+    /// The same however often the request is sent.
+    pub(crate) request_id: String,
+    /// From now.
+    pub(crate) deadline: Option<Duration>,
+}
+
+impl Submission {
+    pub(crate) fn new_id() -> String {
+        request_id()
+    }
+}
+
+/// What a stream's request was answered with.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A response, whose body is the stream or says why there is none.
+    Response(Response),
+    /// The relay runs it.
+    Accepted(Box<Accepted>),
+}
+
+/// A stream on the relay.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) id: StreamId,
+    pub(crate) tail: Tail,
+    /// Where it was not known before.
+    pub(crate) dialect: Option<Dialect>,
+    pub(crate) content_type: String,
+    /// The rest of a record that is not wanted.
+    pub(crate) skip: Option<Skip>,
+}
+
+pub(crate) type Submitting = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
+
+/// Hands a request over. A connection that is cut does not hand it over twice, however often it is tried.
+///
+/// # Cancel safety
+/// Dropping the future leaves open whether the relay runs the request.
+///
+/// # Errors
+/// What is our own doing, and a relay that is out of reach for too long.
+pub(crate) async fn submit(
+    client: Client,
+    config: RelayConfig,
+    connection: Connection,
+    submission: Submission,
+) -> Result<Answer, Error> {
+    let mut backoff = Backoff::new(config.reconnect);
+    let mut connection = Some(connection);
+    loop {
+        let error = match post(&client, &config, connection.take(), &submission).await {
+            Ok(response) if !(200..300).contains(&response.status) => return Ok(Answer::Response(response)),
+            Ok(response) => return accepted(client, &config, response).await,
+            Err(error) => error,
+        };
+        match error.origin {
+            Origin::Caller => return Err(error),
+            Origin::Server | Origin::Transport | Origin::Protocol => backoff.wait(error).await?,
+        }
+    }
+}
+
+async fn post(
+    client: &Client,
+    config: &RelayConfig,
+    connection: Option<Connection>,
+    submission: &Submission,
+) -> Result<Response, Error> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => client.transport().connect(client.endpoint()).await.map_err(|e| failure::error(&e))?,
+    };
+    let deadline = submission.deadline.map(|left| format!("{:.3}", left.as_secs_f64()));
+    let mut headers = vec![
+        ("Content-Type", "application/json"),
+        ("Accept", accept(submission.dialect)),
+        (DETACH, "true"),
+        (REQUEST_ID, &submission.request_id),
+    ];
+    headers.extend(config.name.as_deref().map(|name| (NAME, name)));
+    headers.extend(deadline.as_deref().map(|deadline| (DEADLINE, deadline)));
+    let body = RequestBody::Bytes(submission.body.clone());
+    let request = client.request(Method::Post, submission.path, body, &headers);
+    connection.send(request).await.map_err(|e| failure::error(&e))
+}
+
+async fn accepted(client: Client, config: &RelayConfig, mut response: Response) -> Result<Answer, Error> {
+    let id = id_in(&response.headers)?;
+    // Reading it to its end keeps an HTTP/1.1 connection.
+    drop(client.read_error_body(&mut response.body).await);
+    let tail = Tail::start(&client, config, id.clone(), Position::default(), Follow::Live);
+    let content_type = String::new();
+    Ok(Answer::Accepted(Box::new(Accepted { id, tail, dialect: None, content_type, skip: None })))
+}
+
+fn id_in(headers: &Headers) -> Result<StreamId, Error> {
+    let not_a_relay = || odd("what answers is not a Towline relay: it does not say which stream it began");
+    headers.get(STREAM).and_then(|id| StreamId::parse(id).ok()).ok_or_else(not_a_relay)
+}
+
+/// Finds a stream and reads it.
+///
+/// # Cancel safety
+/// Safe.
+///
+/// # Errors
+/// No such stream, or the relay cannot be asked.
+pub(crate) async fn attach(client: Client, config: RelayConfig, attach: Attach) -> Result<Answer, Error> {
+    let id = attach.id?;
+    let job = Control::new(client.clone()).job(id.as_str()).await?;
+    let tail =
+        Position::parse(&job.offset).ok_or_else(|| odd("the relay does not say how long the stream is"))?;
+    let dialect = match job.path.as_str() {
+        "/api/pull" | "/api/push" | "/api/create" => Dialect::OllamaProgress,
+        path if path.starts_with("/v1/") => Dialect::OpenAi,
+        _ => Dialect::Ollama,
+    };
+    let record_end: &[u8] = match dialect {
+        Dialect::Ollama | Dialect::OllamaProgress => b"\n",
+        Dialect::OpenAi => b"\n\n",
+    };
+    let wanted = match attach.start {
+        Start::Beginning => 0,
+        Start::Byte(byte) => byte,
+        Start::Tail => tail.byte,
+    };
+    // A record that begins there is one whose predecessor ends there.
+    let skip_to = (wanted > 0).then_some(record_end);
+    let at = tail.at(wanted.saturating_sub(skip_to.map_or(0, |end| end.len() as u64)));
+    let follow = if attach.snapshot { Follow::Snapshot } else { Follow::Live };
+    let tail = Tail::start(&client, &config, id.clone(), at, follow);
+    let (content_type, skip) = (job.content_type.unwrap_or_default(), skip_to.map(Skip::to));
+    Ok(Answer::Accepted(Box::new(Accepted { id, tail, dialect: Some(dialect), content_type, skip })))
+}

@@ -1,0 +1,207 @@
+//! The bytes of a stream's log, in order and each once, whatever happens to connections.
+//!
+//! A task fetches them into a bounded queue, so no connection is ever held up by a reader that does not read: when the
+//! queue is full the task gives up its place on the connection, and asks again from there once there is room.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use towline_core::error::Error;
+
+use super::config::RelayConfig;
+use super::pump::Pump;
+use super::wire::{Position, StreamId};
+use crate::client::Client;
+use crate::transport::{Read, ResponseBody, TransportError};
+
+/// A reader of a log. Dropping it leaves the log alone.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    queue: Arc<Queue>,
+    task: JoinHandle<()>,
+    /// How many reconnects the reader was told of.
+    told: u32,
+    /// The reader was told that the relay is out of reach.
+    away: bool,
+}
+
+/// What one poll brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tailed {
+    /// So many bytes were appended; not 0.
+    Bytes(usize),
+    /// The connection is lost and is being made again.
+    Lost,
+    /// It was made again, and the stream goes on where it was.
+    Regained,
+    /// The log is closed, and all of it was read.
+    End,
+}
+
+/// What stands between the task and the reader.
+#[derive(Debug)]
+pub(super) struct Queue {
+    state: Mutex<State>,
+    /// There is room again.
+    room: Notify,
+    limit_bytes: usize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    bytes: Vec<u8>,
+    reader: Option<Waker>,
+    lost: bool,
+    reconnects: u32,
+    end: Option<Result<(), Error>>,
+}
+
+/// Whether the stream is waited for when all that there is was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Follow {
+    /// Until it is closed.
+    Live,
+    /// No: what there is now is all.
+    Snapshot,
+}
+
+impl Tail {
+    /// Reads the log from `at` on; inside of a runtime.
+    pub(super) fn start(
+        client: &Client,
+        config: &RelayConfig,
+        id: StreamId,
+        at: Position,
+        follow: Follow,
+    ) -> Self {
+        let queue = Arc::new(Queue {
+            state: Mutex::default(),
+            room: Notify::new(),
+            limit_bytes: config.queue_bytes.max(1),
+        });
+        let pump = Pump::new(client.clone(), config.reconnect, id, at, follow, Arc::clone(&queue));
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a reader that does not read must not hold up its connection; the tail owns the task"
+        )]
+        let task = tokio::spawn(pump.run());
+        Self { queue, task, told: 0, away: false }
+    }
+
+    /// Appends what has come to `out`; pending when nothing has.
+    ///
+    /// # Errors
+    /// The relay no longer has the stream or was out of reach for too long. Every byte that came was read before.
+    #[inline]
+    pub(crate) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        out: &mut Vec<u8>,
+    ) -> Poll<Result<Tailed, Error>> {
+        let mut state = self.queue.lock();
+        let count = state.bytes.len();
+        if count > 0 {
+            if out.is_empty() {
+                std::mem::swap(out, &mut state.bytes);
+            } else {
+                out.append(&mut state.bytes);
+            }
+            drop(state);
+            if count > self.queue.limit_bytes {
+                self.queue.room.notify_one();
+            }
+            return Poll::Ready(Ok(Tailed::Bytes(count)));
+        }
+        if state.reconnects != self.told {
+            (self.told, self.away) = (self.told + 1, false);
+            return Poll::Ready(Ok(Tailed::Regained));
+        }
+        if let Some(end) = &state.end {
+            return Poll::Ready(end.clone().map(|()| Tailed::End));
+        }
+        if state.lost && !self.away {
+            self.away = true;
+            return Poll::Ready(Ok(Tailed::Lost));
+        }
+        match &mut state.reader {
+            Some(reader) => reader.clone_from(cx.waker()),
+            empty @ None => *empty = Some(cx.waker().clone()),
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for Tail {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // Every change under the lock is complete in itself.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something and wakes the reader.
+    fn tell<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.lock();
+        let result = change(&mut state);
+        let reader = state.reader.take();
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        result
+    }
+
+    /// Reads from a connection: how many bytes came, also before an error.
+    pub(super) fn poll_fill(
+        &self,
+        cx: &mut Context<'_>,
+        body: &mut ResponseBody,
+    ) -> Poll<(usize, Result<Read, TransportError>)> {
+        let mut state = self.lock();
+        let before = state.bytes.len();
+        let polled = body.poll_read(cx, &mut state.bytes);
+        let count = state.bytes.len() - before;
+        let reader = if count > 0 { state.reader.take() } else { None };
+        drop(state);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        polled.map(|read| (count, read))
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.lock().bytes.len() > self.limit_bytes
+    }
+
+    /// Waits until the reader has taken what there was.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(super) async fn until_read(&self) {
+        while self.is_full() {
+            self.room.notified().await;
+        }
+    }
+
+    pub(super) fn lost(&self) {
+        self.tell(|state| state.lost = true);
+    }
+
+    pub(super) fn connected(&self) {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.lost) {
+            drop(state);
+            self.tell(|state| state.reconnects += 1);
+        }
+    }
+
+    pub(super) fn end(&self, end: Result<(), Error>) {
+        self.tell(|state| state.end = Some(end));
+    }
+}

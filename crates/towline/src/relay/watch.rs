@@ -1,0 +1,138 @@
+//! A relay's jobs as they change.
+
+use serde_json::Value;
+use towline_core::error::Error;
+use towline_core::http1::Method;
+
+use super::backoff::Backoff;
+use super::config::RelayConfig;
+use super::control::{Filter, JOBS};
+use super::job::Job;
+use super::wire::odd;
+use crate::client::Client;
+use crate::failure;
+use crate::stream::retry_after;
+use crate::transport::{Read, RequestBody, ResponseBody};
+
+/// The longest line, in bytes.
+const LINE_BYTES: usize = 1 << 20;
+
+/// What changed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A job is new, or as it is now.
+    Job(Box<Job>),
+    /// The job with this id is gone.
+    Removed(String),
+    /// What was known may be out of date: every job follows anew.
+    Anew,
+}
+
+/// The jobs of a relay: first each as it is, then each change. A connection that is lost is made again, and
+/// [`Change::Anew`] says so.
+#[derive(Debug)]
+pub struct Watch {
+    client: Client,
+    path: String,
+    body: Option<ResponseBody>,
+    unread: Vec<u8>,
+    backoff: Backoff,
+    /// Whether jobs were told before.
+    begun: bool,
+}
+
+impl Watch {
+    pub(super) fn new(client: Client, config: RelayConfig, filter: &Filter) -> Self {
+        let path = format!("{JOBS}{}&watch=true", filter.query());
+        let backoff = Backoff::new(config.reconnect);
+        Self { client, path, body: None, unread: Vec::new(), backoff, begun: false }
+    }
+
+    /// The next change.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    /// The relay refused, cannot be reached at first, or was out of reach for too long.
+    pub async fn next(&mut self) -> Result<Change, Error> {
+        loop {
+            if let Some(end) = self.unread.iter().position(|&b| b == b'\n') {
+                let line: Vec<u8> = self.unread.drain(..=end).collect();
+                self.backoff.succeeded();
+                if line.trim_ascii().is_empty() {
+                    continue;
+                }
+                return change(&line);
+            }
+            if self.unread.len() > LINE_BYTES {
+                return Err(odd(format!("the relay sent a line of more than {LINE_BYTES} bytes")));
+            }
+            let Some(body) = &mut self.body else {
+                self.connect().await?;
+                if self.begun {
+                    return Ok(Change::Anew);
+                }
+                self.begun = true;
+                continue;
+            };
+            let error = match body.read(&mut self.unread).await {
+                Ok(Read::Bytes(_)) => continue,
+                Ok(Read::End) => odd("the relay ended the list of changes"),
+                Err(error) => failure::error(&error),
+            };
+            self.body = None;
+            self.unread.clear();
+            self.backoff.wait(error).await?;
+        }
+    }
+
+    async fn connect(&mut self) -> Result<(), Error> {
+        loop {
+            match self.ask().await {
+                Ok(body) => {
+                    self.backoff.reached();
+                    self.body = Some(body);
+                    return Ok(());
+                }
+                Err(error) if !self.begun || error.status.is_some_and(|s| s < 500) => return Err(error),
+                Err(error) => self.backoff.wait(error).await?,
+            }
+        }
+    }
+
+    async fn ask(&self) -> Result<ResponseBody, Error> {
+        let connection =
+            self.client.transport().connect(self.client.endpoint()).await.map_err(|e| failure::error(&e))?;
+        let request = self.client.request(Method::Get, &self.path, RequestBody::Empty, &[]);
+        let mut response = connection.send(request).await.map_err(|e| failure::error(&e))?;
+        if response.status == 200 {
+            return Ok(response.body);
+        }
+        let body = self.client.read_error_body(&mut response.body).await;
+        Err(Error::from_status(response.status, &body, retry_after(&response.headers)))
+    }
+}
+
+fn change(line: &[u8]) -> Result<Change, Error> {
+    let not_one =
+        |error: &dyn std::fmt::Display| odd(format!("the relay sent what is no change of a job: {error}"));
+    let value: Value = serde_json::from_slice(line).map_err(|error| not_one(&error))?;
+    if let Some(id) = value.get("removed").and_then(Value::as_str) {
+        return Ok(Change::Removed(id.to_owned()));
+    }
+    serde_json::from_value(value).map(|job| Change::Job(Box::new(job))).map_err(|error| not_one(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_changes() {
+        assert_eq!(change(br#"{"removed":"a"}"#).unwrap(), Change::Removed("a".into()));
+        let Change::Job(job) = change(br#"{"id":"b","state":"queued"}"#).unwrap() else { panic!("a job") };
+        assert_eq!(job.id, "b");
+        assert!(change(b"{}").unwrap_err().message.contains("no change of a job"));
+    }
+}

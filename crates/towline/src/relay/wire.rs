@@ -1,0 +1,121 @@
+//! The names, ids and offsets of the relay's interface.
+
+use towline_core::error::{Error, ErrorKind, Origin};
+
+/// Asks for a job that outlives its connection.
+pub(super) const DETACH: &str = "Towline-Detach";
+/// Makes a request one that can be sent again without being run again.
+pub(super) const REQUEST_ID: &str = "Towline-Request-Id";
+/// The job's name in lists.
+pub(super) const NAME: &str = "Towline-Name";
+/// Seconds from the request to the job's end.
+pub(super) const DEADLINE: &str = "Towline-Deadline";
+/// The id of the stream that a response belongs to.
+pub(super) const STREAM: &str = "towline-stream";
+/// The offset at which the body begins, or where the next one would.
+pub(super) const NEXT_OFFSET: &str = "stream-next-offset";
+/// Nothing will follow.
+pub(super) const CLOSED: &str = "stream-closed";
+/// The body goes up to the end of what there is.
+pub(super) const UP_TO_DATE: &str = "stream-up-to-date";
+/// The relay will not wait for this reader any longer.
+pub(super) const LAGGED: &str = "towline-lagged";
+
+/// The longest id.
+const ID_BYTES: usize = 128;
+
+/// An id that was checked to be one, so it can stand in a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct StreamId(String);
+
+impl StreamId {
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] for a text that no id can be.
+    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
+        let is_id = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
+        if (1..=ID_BYTES).contains(&text.len()) && text.bytes().all(is_id) {
+            return Ok(Self(text.to_owned()));
+        }
+        let shown: String = text.chars().take(40).filter(|c| !c.is_control()).collect();
+        let message = format!("{shown:?} is not the id of a stream: ids are letters, digits, - and _");
+        Err(Error::new(ErrorKind::InvalidRequest, Origin::Caller, message))
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A place in a log: how many bytes stand before it, and which life of the relay has said so.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Position {
+    pub(super) byte: u64,
+    /// As the relay wrote it; `None` before it has said anything.
+    incarnation: Option<String>,
+}
+
+impl Position {
+    /// Reads `<incarnation>_<byte>`.
+    pub(super) fn parse(offset: &str) -> Option<Self> {
+        let (incarnation, byte) = offset.split_once('_')?;
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(incarnation) || !digits(byte) {
+            return None;
+        }
+        Some(Self { byte: byte.parse().ok()?, incarnation: Some(incarnation.to_owned()) })
+    }
+
+    /// The same log, at another byte.
+    pub(super) fn at(&self, byte: u64) -> Self {
+        Self { byte, incarnation: self.incarnation.clone() }
+    }
+
+    /// As it is asked for.
+    pub(super) fn offset(&self) -> String {
+        match &self.incarnation {
+            None => "-1".to_owned(),
+            Some(incarnation) => format!("{incarnation}_{:016}", self.byte),
+        }
+    }
+}
+
+/// An id for a request that no other request has.
+pub(super) fn request_id() -> String {
+    // Not a secret: it only has to differ from others of the same owner.
+    format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
+}
+
+/// The relay answered in a way that it never does.
+pub(super) fn odd(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Protocol, Origin::Protocol, message).with_effect(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn offsets_are_read_and_written() {
+        let position = Position::parse("0000000000000003_0000000000000018").unwrap();
+        assert_eq!(position.byte, 18);
+        assert_eq!(position.at(20).offset(), "0000000000000003_0000000000000020");
+        assert_eq!(Position::default().offset(), "-1");
+        for text in ["", "_", "1_", "_1", "1_x", "-1_2", "1_99999999999999999999999", "12"] {
+            assert_eq!(Position::parse(text), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_id_cannot_leave_its_place_in_a_path() {
+        for text in ["", "a/b", "..", "a?x", "a b", "é", &"a".repeat(129)] {
+            assert_eq!(StreamId::parse(text).unwrap_err().kind, ErrorKind::InvalidRequest, "{text:?}");
+        }
+        assert_eq!(StreamId::parse("Az_-09").unwrap().as_str(), "Az_-09");
+    }
+
+    #[test]
+    fn request_ids_differ() {
+        let ids: std::collections::HashSet<String> = (0..1000).map(|_| request_id()).collect();
+        assert_eq!(ids.len(), 1000);
+    }
+}

@@ -1,0 +1,262 @@
+//! A stream's side of the relay that runs it.
+
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use bytes::Bytes;
+use towline_core::dialect::Dialect;
+use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::outcome::{Ending, Outcome};
+use towline_core::stream::{BodyEnd, Opened};
+
+use super::{Io, Item, Stream, now};
+use crate::relay::{
+    self, Accepted, Attach, Confirming, Orders, RelayConfig, Skip, Submission, Submitting, Tailed, Via,
+};
+use crate::transport::Connection;
+
+/// What a relay's list says about a job whose stream ran out of time.
+pub(super) const DEADLINE_PASSED: &str = "its deadline passed";
+
+/// A stream's side of a relay.
+#[derive(Default)]
+pub(super) struct Relayed {
+    /// Names the request under way, however often it is sent.
+    request_id: Option<String>,
+    /// Once the relay has accepted it.
+    orders: Option<Orders>,
+    /// The log was read to its end, or cannot be.
+    over: bool,
+    /// The rest of a record that is not wanted.
+    skip: Option<Skip>,
+    /// When an engine ends the stream.
+    deadline: Option<Instant>,
+    confirming: Option<Confirming>,
+}
+
+impl Stream {
+    /// Leaves the stream to the relay as soon as that has accepted it, and says under which id it runs there.
+    ///
+    /// # Errors
+    /// The outcome of a stream that no relay accepted.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether the relay runs the stream.
+    pub async fn detach(mut self) -> Result<String, Box<Outcome>> {
+        if self.relayed.is_none() {
+            let message = "a stream can be detached only from a client of a relay";
+            self.fail(Error::new(ErrorKind::InvalidRequest, Origin::Caller, message));
+        }
+        let outcome = std::future::poll_fn(|cx| {
+            loop {
+                let polled = self.poll_item(cx);
+                if let Some(id) = self.relay_id() {
+                    return Poll::Ready(Ok(id.to_owned()));
+                }
+                match ready!(polled) {
+                    Some(Item::Event(_)) => {}
+                    Some(Item::End(outcome)) => return Poll::Ready(Err(outcome)),
+                    None => unreachable!("the end is yielded before None, and returned above"),
+                }
+            }
+        });
+        outcome.await
+    }
+
+    /// Has the relay stop its job, unless that is over.
+    pub(super) fn stop_at_relay(&mut self, io: Io, reason: &str) {
+        let Some(relayed) = self.relayed.as_deref_mut().filter(|relayed| !relayed.over) else { return };
+        relayed.over = true;
+        relayed.confirming = match (&mut relayed.orders, io) {
+            (Some(orders), _) => Some(orders.cancel(reason)),
+            (None, Io::Sending(sending)) => {
+                Some(relay::cancel_unaccepted(self.client.clone(), sending, reason))
+            }
+            // Nothing was sent.
+            (None, _) => None,
+        };
+    }
+
+    /// The stream's id on the relay that runs it, once that has accepted it.
+    pub fn relay_id(&self) -> Option<&str> {
+        self.relayed.as_deref()?.orders.as_ref().map(Orders::id)
+    }
+
+    /// Whether the end only waits for a relay to have stopped.
+    pub(crate) fn is_confirming(&self) -> bool {
+        self.end.is_some()
+    }
+
+    /// The relay holds its server back, or no longer does.
+    pub(crate) fn pause_at_relay(&mut self, paused: bool) {
+        if let Some(orders) = self.relayed.as_deref_mut().and_then(|relayed| relayed.orders.as_mut()) {
+            orders.pause(paused);
+        }
+    }
+
+    /// An engine ends the stream at this time; the relay is to do so too, should this process be gone by then.
+    pub(crate) fn deadline_at_relay(&mut self, deadline: Option<Instant>) {
+        if let Some(relayed) = self.relayed.as_deref_mut().filter(|relayed| relayed.deadline != deadline) {
+            relayed.deadline = deadline;
+            self.tell_deadline();
+        }
+    }
+
+    pub(super) fn tell_deadline(&mut self) {
+        let deadline = self.total_deadline();
+        if let Some(relayed) = self.relayed.as_deref_mut().filter(|relayed| !relayed.over)
+            && let Some(orders) = &mut relayed.orders
+        {
+            orders.deadline(deadline.map(Into::into));
+        }
+    }
+
+    /// When the stream is over at the latest.
+    pub(super) fn total_deadline(&self) -> Option<Instant> {
+        let of_engine = self.relayed.as_deref().and_then(|relayed| relayed.deadline);
+        self.life.total_deadline().into_iter().chain(of_engine).min()
+    }
+
+    /// A stream that is given up on this side is not left running on the relay.
+    pub(super) fn leave_relay(&mut self, io: Io, ending: &Ending) {
+        match ending {
+            Ending::Completed(_) | Ending::Truncated(_) => {}
+            Ending::Cancelled { reason, .. } => self.stop_at_relay(io, reason),
+            Ending::TimedOut { .. } => self.stop_at_relay(io, DEADLINE_PASSED),
+            Ending::Failed(error) => match error.kind {
+                ErrorKind::Limit | ErrorKind::Protocol => self.stop_at_relay(io, &error.message),
+                // Either it is over there, or it cannot be reached and goes on.
+                ErrorKind::InvalidRequest
+                | ErrorKind::Connect
+                | ErrorKind::Tls
+                | ErrorKind::ConnectionLost
+                | ErrorKind::Truncated
+                | ErrorKind::Rejected
+                | ErrorKind::Unauthorized
+                | ErrorKind::NotFound
+                | ErrorKind::Busy
+                | ErrorKind::Server
+                | ErrorKind::Redirect
+                | ErrorKind::TimedOut
+                | ErrorKind::Cancelled
+                | ErrorKind::Task => {}
+            },
+        }
+    }
+
+    /// Ready once the relay has stopped what it was told to stop, or cannot be told.
+    pub(super) fn poll_confirmed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(relayed) = self.relayed.as_deref_mut() else { return Poll::Ready(()) };
+        let Some(confirming) = &mut relayed.confirming else { return Poll::Ready(()) };
+        let confirmed = ready!(confirming.as_mut().poll(cx));
+        relayed.confirming = None;
+        let Err(error) = confirmed else { return Poll::Ready(()) };
+        let Some(end) = &mut self.end else { return Poll::Ready(()) };
+        if let Ending::Cancelled { reason, .. } = &mut end.ending {
+            reason.push_str(&format!("; the relay could not be told, and may run it on: {error}"));
+        }
+        Poll::Ready(())
+    }
+
+    pub(super) fn attaching(&mut self, attach: Attach) -> Submitting {
+        let client = self.client.clone();
+        let relayed = self.relayed.get_or_insert_default();
+        if let Ok(id) = &attach.id {
+            relayed.orders = Some(Orders::of(client.clone(), id.clone()));
+        }
+        // Whoever looks at what is there stops nothing.
+        relayed.over = attach.snapshot;
+        let config = match &client.config().via {
+            Via::Relay(config) => config.clone(),
+            Via::Server => RelayConfig::default(),
+        };
+        Box::pin(relay::attach(client, config, attach))
+    }
+
+    pub(super) fn submitting(
+        &mut self,
+        config: RelayConfig,
+        connection: Connection,
+        path: &'static str,
+        dialect: Dialect,
+        body: Bytes,
+    ) -> Submitting {
+        let deadline = self.total_deadline().map(|at| at.saturating_duration_since(now()));
+        let relayed = self.relayed.get_or_insert_default();
+        let request_id = relayed.request_id.get_or_insert_with(Submission::new_id).clone();
+        let submission = Submission { path, dialect, body, request_id, deadline };
+        Box::pin(relay::submit(self.client.clone(), config, connection, submission))
+    }
+
+    /// The relay runs the request, and its log is read from here on.
+    pub(super) fn accepted(&mut self, accepted: Accepted) {
+        let Accepted { id, tail, dialect, content_type, skip } = accepted;
+        if let Some(dialect) = dialect {
+            self.life.set_dialect(dialect);
+            self.call.dialect = dialect;
+        }
+        let relayed = self.relayed.get_or_insert_default();
+        if self.call.attach.is_none() {
+            relayed.orders = Some(Orders::of(self.client.clone(), id));
+            relayed.over = false;
+        }
+        relayed.skip = skip;
+        self.life.opened(&Opened { status: 200, content_type, retry_after: None }, now());
+        self.io = Io::Tailing(tail);
+    }
+
+    /// Takes what has come of the relay's log.
+    pub(super) fn poll_tail(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Io::Tailing(tail) = &mut self.io else { return Poll::Ready(()) };
+        let skip = self.relayed.as_deref_mut().and_then(|relayed| relayed.skip.as_mut());
+        let tailed = match skip {
+            None => ready!(tail.poll_read(cx, self.life.input())),
+            Some(skip) => {
+                let tailed = ready!(tail.poll_read(cx, &mut skip.seen));
+                if let Some(rest) = skip.rest() {
+                    self.life.bytes(&rest, now());
+                    self.relayed.get_or_insert_default().skip = None;
+                }
+                tailed.map(|tailed| if let Tailed::Bytes(_) = tailed { Tailed::Bytes(0) } else { tailed })
+            }
+        };
+        match tailed {
+            Ok(Tailed::Bytes(count)) => {
+                let now = now();
+                self.life.received(count, now);
+                // A server that never pauses must not outrun the clocks.
+                self.life.tick(now);
+            }
+            Ok(Tailed::Lost) => self.life.lost(now()),
+            Ok(Tailed::Regained) => {
+                let now = now();
+                self.life.lost(now);
+                self.life.regained(now);
+                self.armed = None;
+            }
+            Ok(Tailed::End) => {
+                self.over_at_relay();
+                self.life.ended(BodyEnd::Clean, now());
+            }
+            Err(error) => {
+                self.over_at_relay();
+                self.life.ended(BodyEnd::Broken(error), now());
+            }
+        }
+        Poll::Ready(())
+    }
+
+    fn over_at_relay(&mut self) {
+        self.io = Io::Closed;
+        if let Some(relayed) = self.relayed.as_deref_mut() {
+            relayed.over = true;
+        }
+    }
+
+    /// What is asked from here on is something else than before.
+    pub(super) fn another_request(&mut self) {
+        if let Some(relayed) = self.relayed.as_deref_mut() {
+            (relayed.request_id, relayed.orders) = (None, None);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+"""The real window on a display without a screen: a newcomer types, reads, stops; the chat's file says what happened."""
+
+import os
+import subprocess
+
+import pytest
+
+import desktop
+
+# The window's colours for what stops something (theme.rs).
+STOP_LIGHT = (184, 30, 30)
+STOP_DARK = (244, 128, 120)
+# Right of the field where questions are typed.
+BESIDE_COMPOSER = (0.85, 0.9, 1.0, 1.0)
+
+
+def program(name):
+    return os.path.join(os.path.dirname(os.environ["TOWLINE_BIN"]), name)
+
+
+@pytest.fixture
+def fake_model():
+    command = [program("fakemodel")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        yield "http://" + process.stdout.readline().split("http://")[1].strip()
+        process.terminate()
+
+
+def records(window, kind):
+    return [record for record in window.session() if record["record"] == kind]
+
+
+@pytest.mark.parametrize("theme,stop", [("light", STOP_LIGHT), ("dark", STOP_DARK)])
+def test_stop_keeps_what_came(tmp_path, fake_model, theme, stop):
+    model = "slow:50:100000"
+    gui = program("towline-gui")
+    with desktop.window(gui, tmp_path, "--host", fake_model, model=model, theme=theme) as window:
+        window.type("what is a river")
+        window.key("Return")
+        desktop.until(lambda: records(window, "text"), "the first token is in the chat's file")
+        place = desktop.until(lambda: window.find(stop, BESIDE_COMPOSER), "there is a button that stops")
+        window.click(*place)
+        end = desktop.until(lambda: records(window, "end"), "the end is in the chat's file")
+        assert end[0]["ending"] == "cancelled"
+        desktop.until(lambda: not window.find(stop, BESIDE_COMPOSER), "the button is gone")
+        text = "".join(record["text"] for record in records(window, "text"))
+        assert text.startswith("A river is a stream of water that runs to the sea.") or "A river".startswith(text[:7])
+        assert window.close() == 0
+    question = next(record for record in window.session() if record["record"] == "question")
+    assert question["message"]["content"] == "what is a river"
+
+
+def test_the_first_start_needs_no_server(tmp_path):
+    with desktop.window(program("towline-gui"), tmp_path, theme="dark") as window:
+        window.type("what is a river")
+        window.key("Return")
+        end = desktop.until(lambda: records(window, "end"), "the built-in model's answer ends")
+        assert end[0]["ending"] == "completed"
+        assert records(window, "text")
+        assert window.close() == 0
