@@ -22,3 +22,21 @@ def test_importing_the_package_alone_loads_nothing_heavy():
     code = "import sys, towline; print([m for m in ('pydantic', 'asyncio', 'towline._towline') if m in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.strip() == "[]"
+
+
+def test_a_subinterpreter_is_refused_clearly():
+    interpreters = pytest.importorskip("_xxsubinterpreters" if sys.version_info < (3, 13) else "_interpreters")
+    code = f"""
+import {interpreters.__name__} as interpreters
+import towline._towline
+refused = '''
+try:
+    import towline._towline
+except ImportError as error:
+    print(error)
+'''
+own = interpreters.create()
+interpreters.{"run_string" if hasattr(interpreters, "run_string") else "exec"}(own, refused)
+"""
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert "subinterpreter" in out
