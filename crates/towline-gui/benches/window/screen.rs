@@ -19,7 +19,7 @@ pub(crate) struct Screen {
     shown: Option<TreeUpdate>,
     /// Letters and triangles' corners of the last frame.
     pub(crate) drawn: Drawn,
-    folder: tempfile::TempDir,
+    _folder: tempfile::TempDir,
 }
 
 /// How much a frame had to draw.
@@ -37,10 +37,8 @@ impl Screen {
         let client = Client::new(url).expect("the server's own address");
         let engine = Engine::start(EngineConfig::default()).expect("threads");
         let folder = tempfile::tempdir().expect("a folder for temporary files");
-        let nothing = Desktop {
-            files: std::sync::Arc::new(|_| Vec::new()),
-            notify: std::sync::Arc::new(|_, _| {}),
-        };
+        let nothing =
+            Desktop { files: std::sync::Arc::new(|_| Vec::new()), notify: std::sync::Arc::new(|_, _| {}) };
         let setup = Setup {
             engine,
             target: Target::Client(client),
@@ -51,12 +49,7 @@ impl Screen {
         let context = Context::default();
         context.enable_accesskit();
         let window = Window::new(&context, setup).expect("threads");
-        Self { context, window, size, frames: 0, shown: None, drawn: Drawn::default(), folder }
-    }
-
-    /// Where the chats are kept.
-    pub(crate) fn folder(&self) -> &std::path::Path {
-        self.folder.path()
+        Self { context, window, size, frames: 0, shown: None, drawn: Drawn::default(), _folder: folder }
     }
 
     /// Looks, draws, tessellates.
