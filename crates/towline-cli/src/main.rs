@@ -8,6 +8,7 @@
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
 //! | [`repl`] | the prompt, when there is no verb |
 //! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
+//! | [`relay`] | what a relay is told, and where its things are |
 //! | [`models`], [`modelfile`], [`mod@bench`], [`stats`] | what the verbs know |
 //! | [`failure`], [`hint`], [`exit`] | what went wrong, what to do about it, what the shell is told |
 //! | [`stop`] | Ctrl-C and SIGTERM |
@@ -32,6 +33,7 @@ mod modelfile;
 mod models;
 mod out;
 mod prompt;
+mod relay;
 mod repl;
 mod server;
 mod stats;

@@ -116,7 +116,7 @@ fn named<'a>(args: &'a ServerArgs, environment: &'a Environment) -> Option<(Name
 }
 
 /// Whether something accepts connections on a port of this machine.
-async fn answers(port: u16) -> bool {
+pub async fn answers(port: u16) -> bool {
     let connecting = tokio::net::TcpStream::connect((std::net::Ipv4Addr::LOCALHOST, port));
     matches!(tokio::time::timeout(LOCAL_CONNECT, connecting).await, Ok(Ok(_)))
 }

@@ -130,6 +130,8 @@ pub struct Lifecycle {
     events: VecDeque<Event>,
     stop: Option<Stop>,
     reply: Reply,
+    /// Whether `reply` is collected.
+    keeps_reply: bool,
     /// What `reply` counts against its limit.
     reply_bytes: usize,
     stats: Stats,
@@ -153,11 +155,19 @@ impl Lifecycle {
             events: VecDeque::new(),
             stop: None,
             reply: Reply::default(),
+            keeps_reply: true,
             reply_bytes: 0,
             stats: Stats::default(),
             retried: Vec::new(),
             away: false,
         }
+    }
+
+    /// The same stream, collecting no reply and not bounding it: for those who keep the bytes themselves.
+    #[must_use]
+    pub fn without_reply(mut self) -> Self {
+        self.keeps_reply = false;
+        self
     }
 
     /// The same stream, not yet begun, as if it were begun at `now`.
@@ -512,6 +522,9 @@ impl Lifecycle {
 
     #[inline]
     fn take_in(&mut self, event: &Event, frame_bytes: usize) {
+        if !self.keeps_reply {
+            return;
+        }
         self.reply.absorb(event);
         self.reply_bytes += match event {
             Event::Text(text) | Event::Thinking(text) => text.len(),

@@ -29,6 +29,7 @@ mod config;
 mod endpoints;
 pub mod engine;
 mod failure;
+pub mod forward;
 pub mod relay;
 mod resume;
 mod schema;

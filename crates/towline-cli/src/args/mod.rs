@@ -3,6 +3,7 @@
 mod bench;
 mod models;
 mod prompt;
+mod relay;
 mod run;
 mod serve;
 mod shared;
@@ -19,6 +20,7 @@ pub use models::{
     CopyArgs, CreateArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
 };
 pub use prompt::PromptArgs;
+pub use relay::{LogFormat, LogLevel, RelayArgs};
 pub use run::{RunArgs, ThinkArg};
 pub use serve::{CompletionsArgs, RunnerArgs, ServeArgs};
 pub use shared::ServerArgs;
@@ -95,6 +97,7 @@ pub enum Command {
     #[command(visible_alias = "remove")]
     Rm(RemoveArgs),
     Serve(ServeArgs),
+    Relay(Box<RelayArgs>),
     Bench(Box<BenchArgs>),
     Completions(CompletionsArgs),
     /// Run a model for a server in another process
@@ -120,6 +123,8 @@ impl Command {
             | Self::Completions(_) => 2,
             // Running answers may end.
             Self::Serve(_) => 10,
+            // It bounds its end itself, by the drain time.
+            Self::Relay(_) => 24 * 3600,
             // It ends with its server, to which Ctrl-C goes as well.
             Self::Runner(_) => 60,
         })

@@ -8,6 +8,7 @@ mod list;
 mod ps;
 mod pull;
 mod push;
+mod relay;
 mod rm;
 mod run;
 pub mod serve;
@@ -50,6 +51,7 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
         Command::Cp(args) => cp::run(&args, context).await,
         Command::Rm(args) => rm::run(&args, context).await,
         Command::Serve(args) => serve::run(&args, context).await,
+        Command::Relay(args) => relay::run(&args, context).await,
         Command::Runner(args) => serve::runner(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Bench(args) => bench::run(&args, context).await,

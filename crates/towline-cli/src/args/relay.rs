@@ -1,0 +1,85 @@
+//! `towline relay`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::duration::TimeLimit;
+
+/// Stand in front of model servers and record every answer, so that it survives its readers
+///
+/// Point OLLAMA_HOST at it and every Ollama client works as before. A closed laptop, a killed terminal or a lost
+/// connection loses nothing: whoever comes back reads on. Ctrl-C ends it once running answers have ended; a second
+/// one at once.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline relay                                        a Unix socket for this user; the Ollama here, else a toy model
+  towline relay --listen 127.0.0.1:11435               also for clients that speak TCP: OLLAMA_HOST=127.0.0.1:11435
+  towline relay --upstream gpu1=http://10.0.0.5:11434 --upstream gpu2=http://10.0.0.6:11434
+  towline relay --upstream openai+https://llm.example  a server of OpenAI's dialect
+  towline relay --config /etc/towline/relay.toml
+", help_template = super::TEMPLATE)]
+pub struct RelayArgs {
+    /// A file with any of this and more; flags count more
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Where to listen: unix:/path or ADDRESS:PORT; can be repeated [default: this user's own socket]
+    #[arg(long, value_name = "WHERE")]
+    pub listen: Vec<String>,
+    /// A model server: URL or NAME=URL, with openai+ before the URL for OpenAI's dialect; can be repeated
+    #[arg(long, value_name = "URL")]
+    pub upstream: Vec<String>,
+    /// The folder of the log, or memory [default: relay in the state folder of towline]
+    #[arg(long, value_name = "FOLDER")]
+    pub store: Option<String>,
+    /// When what is written is made to survive a power cut: always, never, or a time [default: 1s]
+    #[arg(long, value_name = "WHEN")]
+    pub fsync: Option<String>,
+    /// Remove an answer this long after its end [default: 24h]
+    #[arg(long, value_name = "TIME")]
+    pub keep: Option<TimeLimit>,
+    /// The most bytes of all answers together, as 512M or 2G [default: 1G]
+    #[arg(long, value_name = "BYTES")]
+    pub keep_bytes: Option<String>,
+    /// How long an answer goes on when its only client has left [default: 0s]
+    #[arg(long, value_name = "TIME")]
+    pub grace: Option<TimeLimit>,
+    /// How long running answers may go on at the end [default: 30s]
+    #[arg(long, value_name = "TIME")]
+    pub drain: Option<TimeLimit>,
+    /// End when nothing ran and nobody was connected for so long
+    #[arg(long, value_name = "TIME")]
+    pub exit_when_idle: Option<TimeLimit>,
+    /// How much to tell on standard error
+    #[arg(long, value_name = "LEVEL")]
+    pub log: Option<LogLevel>,
+    /// How to write it
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<LogFormat>,
+}
+
+/// How much a relay tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What failed.
+    Error,
+    /// What may need somebody.
+    Warn,
+    /// Each answer's end.
+    Info,
+    /// Each request.
+    Debug,
+}
+
+/// How a relay tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// A JSON object a line.
+    Json,
+}

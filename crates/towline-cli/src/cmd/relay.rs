@@ -1,0 +1,120 @@
+//! `towline relay`: a relay in this process.
+
+use std::error::Error as _;
+
+use towline_relay::{Error, Listen, Report, Server, UpstreamApi, UpstreamConfig};
+
+use super::Context;
+use super::serve::Builtin;
+use crate::args::RelayArgs;
+use crate::exit::Exit;
+use crate::failure::{Complaint, Failure};
+use crate::out::{self, Out};
+use crate::relay::{self, Settings};
+use crate::server;
+
+/// Relays until a signal comes, or somebody tells it to end.
+pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure> {
+    let Settings { mut config, level, format } =
+        Settings::read(args).map_err(|message| Failure::Usage(Complaint::new(message)))?;
+    relay::start_logs(level, format);
+    // The built-in model runs as long as this lives.
+    let mut builtin = None;
+    if config.upstreams.is_empty() {
+        let endpoint = if server::answers(towline::host::DEFAULT_PORT).await {
+            towline::host::local()
+        } else {
+            builtin.insert(Builtin::start().await?).endpoint()
+        };
+        let name = if builtin.is_some() { "built-in" } else { "ollama" }.to_owned();
+        let api = UpstreamApi::Ollama;
+        config.upstreams.push(UpstreamConfig {
+            name,
+            endpoint,
+            api,
+            api_key: None,
+            extra_roots_pem: Vec::new(),
+        });
+    }
+    let over_tls = config.tls.is_some();
+    let upstreams: Vec<String> = config
+        .upstreams
+        .iter()
+        .map(|upstream| format!("{} at {}", upstream.name, upstream.endpoint))
+        .collect();
+    // Streams are many; this thread has only the signals.
+    let (started, listening) = tokio::sync::oneshot::channel();
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let relaying = std::thread::Builder::new().name("towline-relay".into()).spawn(move || {
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Thread)?;
+        runtime.block_on(async move {
+            let server = Server::bind(config).await?;
+            drop(started.send(server.listening()));
+            let ended = async {
+                // Whoever holds the other end has gone, or says so.
+                drop(stopped.await);
+            };
+            Ok(server.run(ended).await)
+        })
+    });
+    let relaying = relaying.map_err(|error| refused(&Error::Thread(error)))?;
+    if let Ok(listening) = listening.await {
+        for listen in listening {
+            let shown = match listen {
+                Listen::Unix(path) => format!("unix:{}", path.display()),
+                Listen::Tcp(address) if over_tls => format!("https://{address}"),
+                Listen::Tcp(address) => format!("http://{address}"),
+            };
+            Out::new().line(&format!("listening on {shown}"))?;
+        }
+        out::stderr_line(&format!("relaying to {}", upstreams.join(", ")));
+        let mut ended = tokio::task::spawn_blocking(move || relaying.join());
+        let result = tokio::select! {
+            result = &mut ended => result,
+            _signal = context.stopper.stopped() => {
+                drop(stop);
+                ended.await
+            }
+        };
+        return match result {
+            Ok(Ok(result)) => told(result),
+            Ok(Err(_)) | Err(_) => Err(Failure::Local(Complaint::new("the relay has panicked"))),
+        };
+    }
+    match relaying.join() {
+        Ok(result) => told(result),
+        Err(_) => Err(Failure::Local(Complaint::new("the relay has panicked"))),
+    }
+}
+
+fn told(result: Result<Report, Error>) -> Result<Exit, Failure> {
+    let Report { running, cut } = result.map_err(|error| refused(&error))?;
+    if running > 0 {
+        out::stderr_line(&format!("{running} answers were running; {cut} of them were cut"));
+    }
+    Ok(Exit::Completed)
+}
+
+fn refused(error: &Error) -> Failure {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        message.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    let complaint = Complaint::new(message);
+    match error {
+        Error::Config(_) | Error::Upstream(_) | Error::Tls { .. } => Failure::Usage(complaint),
+        Error::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => Failure::Local(
+            complaint.hint("something listens there already; --listen 127.0.0.1:0 takes any free port"),
+        ),
+        Error::Store { .. } => Failure::Local(
+            complaint.hint("only one relay uses a store; --store names another folder, or memory"),
+        ),
+        Error::Running(_) => {
+            Failure::Local(complaint.hint("--listen unix:/another/path starts a second one"))
+        }
+        Error::Bind { .. } | Error::Socket { .. } | Error::Thread(_) => Failure::Local(complaint),
+    }
+}

@@ -1,0 +1,53 @@
+//! Why a relay cannot start.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// Why a relay cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// What it was told does not go together; says what to do.
+    #[error("{0}")]
+    Config(String),
+    /// The store cannot be used.
+    #[error("the store in {folder} cannot be used")]
+    Store {
+        /// Where it is.
+        folder: PathBuf,
+        /// Why.
+        source: crate::store::StoreError,
+    },
+    /// A model server's description cannot be used.
+    #[error("a model server cannot be used")]
+    Upstream(#[source] towline::Error),
+    /// An address cannot be taken.
+    #[error("{address} cannot be listened on")]
+    Bind {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A Unix socket cannot be made.
+    #[error("the socket {path} cannot be made")]
+    Socket {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Another relay listens there.
+    #[error("a relay listens at {0} already")]
+    Running(PathBuf),
+    /// A certificate or its key cannot be used.
+    #[error("the TLS file {path} cannot be used: {why}")]
+    Tls {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The system gives no thread.
+    #[error("a thread cannot be started")]
+    Thread(#[source] std::io::Error),
+}

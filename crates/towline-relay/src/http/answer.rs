@@ -1,0 +1,162 @@
+//! Short answers, and errors in the words of whoever asked.
+
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+use serde_json::json;
+
+use super::body::Body;
+
+pub(crate) type Answer = Response<Body>;
+
+/// What is wrong with a request, or with the relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Code {
+    NotFound,
+    BadRequest,
+    Conflict,
+    Gone,
+    Unauthorized,
+    Forbidden,
+    TooLarge,
+    Limit,
+    Unsupported,
+    /// Not with this method.
+    Method,
+    Unavailable,
+    BadGateway,
+    Timeout,
+}
+
+impl Code {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::BadRequest => "bad_request",
+            Self::Conflict => "conflict",
+            Self::Gone => "gone",
+            Self::Unauthorized => "unauthorized",
+            Self::Forbidden => "forbidden",
+            Self::TooLarge => "too_large",
+            Self::Limit => "limit",
+            Self::Unsupported | Self::Method => "unsupported",
+            Self::Unavailable => "unavailable",
+            Self::BadGateway => "bad_gateway",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    pub(crate) fn status(self) -> StatusCode {
+        match self {
+            Self::NotFound => StatusCode::NOT_FOUND,
+            Self::BadRequest => StatusCode::BAD_REQUEST,
+            Self::Conflict => StatusCode::CONFLICT,
+            Self::Gone => StatusCode::GONE,
+            Self::Unauthorized => StatusCode::UNAUTHORIZED,
+            Self::Forbidden => StatusCode::FORBIDDEN,
+            Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Limit => StatusCode::TOO_MANY_REQUESTS,
+            Self::Unsupported => StatusCode::NOT_IMPLEMENTED,
+            Self::Method => StatusCode::METHOD_NOT_ALLOWED,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+        }
+    }
+}
+
+/// A request that is refused: which input, what is wrong, what to do.
+#[derive(Debug, Clone)]
+pub(crate) struct Refusal {
+    pub(crate) code: Code,
+    pub(crate) message: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+}
+
+impl Refusal {
+    pub(crate) fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), headers: Vec::new() }
+    }
+
+    pub(crate) fn bad(message: impl Into<String>) -> Self {
+        Self::new(Code::BadRequest, message)
+    }
+
+    pub(crate) fn no_such_stream() -> Self {
+        Self::new(Code::NotFound, "there is no such stream here")
+    }
+
+    pub(crate) fn no_such_path(path: &str) -> Self {
+        // What is repeated is short and printable.
+        let shown: String = path.chars().filter(|c| c.is_ascii_graphic()).take(100).collect();
+        Self::new(
+            Code::NotFound,
+            format!("nothing is at {shown}; there are /api, /v1, /streams and /towline/v1"),
+        )
+    }
+
+    pub(crate) fn wrong_method(allowed: &'static str) -> Self {
+        Self::new(Code::Method, format!("not with this method; there are {allowed}")).with("allow", allowed)
+    }
+
+    #[must_use]
+    pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// In the relay's own words.
+    pub(crate) fn answer(self) -> Answer {
+        let body = json!({"error": {"code": self.code.as_str(), "message": self.message}});
+        self.finish(&body)
+    }
+
+    /// In the words of the API that was asked: Ollama's `error` is a text, OpenAI's an object.
+    pub(crate) fn answer_in(self, is_openai: bool) -> Answer {
+        let body = if is_openai {
+            json!({"error": {"message": self.message, "type": "towline", "code": self.code.as_str()}})
+        } else {
+            json!({"error": self.message})
+        };
+        self.finish(&body)
+    }
+
+    fn finish(self, body: &serde_json::Value) -> Answer {
+        let mut answer = json_answer(self.code.status(), body);
+        for (name, value) in self.headers {
+            set(&mut answer, name, &value);
+        }
+        answer
+    }
+}
+
+pub(crate) fn json_answer(status: StatusCode, body: &impl Serialize) -> Answer {
+    // Plain data can always be said in JSON.
+    let bytes = serde_json::to_vec(body).unwrap_or_default();
+    typed(status, "application/json", Body::whole(bytes))
+}
+
+pub(crate) fn typed(status: StatusCode, content_type: &str, body: Body) -> Answer {
+    let mut answer = plain(status, body);
+    if let Ok(value) = HeaderValue::from_str(content_type) {
+        answer.headers_mut().insert(CONTENT_TYPE, value);
+    }
+    answer
+}
+
+pub(crate) fn plain(status: StatusCode, body: Body) -> Answer {
+    let mut answer = Response::new(body);
+    *answer.status_mut() = status;
+    answer
+}
+
+pub(crate) fn empty(status: StatusCode) -> Answer {
+    plain(status, Body::empty())
+}
+
+/// Sets a header; a value that no header can have is left out.
+pub(crate) fn set(answer: &mut Answer, name: &'static str, value: &str) {
+    if let Ok(value) = HeaderValue::from_str(value) {
+        answer.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+}

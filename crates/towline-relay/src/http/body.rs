@@ -1,0 +1,192 @@
+//! The bodies of responses.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
+use hyper::header::HeaderValue;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, Sleep};
+use towline::forward::ResponseBytes;
+
+use crate::log::{Cursor, Got};
+use crate::shelf::Reading;
+
+/// The body of a response.
+pub(crate) enum Body {
+    /// All of it; `None` once it was given.
+    Whole(Option<Bytes>),
+    /// A log from some position on, as it grows.
+    Live(Box<Live>),
+    /// An answer passed through as it comes.
+    Passed(Box<Passed>),
+    /// Pieces that a task makes.
+    Pieces(mpsc::Receiver<Bytes>),
+}
+
+/// Why a body ends before its end: the connection is reset, so that nobody takes it for whole.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("the stream cannot be read on: {0}")]
+    Log(String),
+    #[error("the model server's answer was cut")]
+    Upstream,
+}
+
+impl From<Infallible> for Cut {
+    fn from(never: Infallible) -> Self {
+        match never {}
+    }
+}
+
+/// A log, read live.
+pub(crate) struct Live {
+    cursor: Cursor,
+    /// Holds the reader's place until the body goes.
+    reading: Reading,
+    heartbeat: Option<Heartbeat>,
+    trailers: bool,
+    lag_bytes: u64,
+    had_caught_up: bool,
+    ended: bool,
+}
+
+struct Heartbeat {
+    every: Duration,
+    timer: Pin<Box<Sleep>>,
+    /// A record has just ended, so a comment harms nothing.
+    at_boundary: bool,
+}
+
+/// What is passed through of an answer.
+pub(crate) struct Passed {
+    pub(crate) body: ResponseBytes,
+    pub(crate) buffer: Vec<u8>,
+    /// The body was cut after what is in the buffer.
+    pub(crate) is_cut: bool,
+    pub(crate) lease: Option<crate::upstream::Lease>,
+}
+
+const COMMENT: &[u8] = b": keep-alive\n\n";
+
+impl Body {
+    pub(crate) fn empty() -> Self {
+        Self::Whole(None)
+    }
+
+    pub(crate) fn whole(bytes: impl Into<Bytes>) -> Self {
+        Self::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty()))
+    }
+
+    pub(crate) fn live(reading: Reading, position: u64, trailers: bool, lag_bytes: u64) -> Live {
+        let cursor = Cursor::new(reading.entry.log.clone(), position);
+        Live { cursor, reading, heartbeat: None, trailers, lag_bytes, had_caught_up: false, ended: false }
+    }
+}
+
+impl Live {
+    /// The same body, with a comment after so much silence.
+    pub(crate) fn with_heartbeat(mut self, every: Duration) -> Self {
+        let timer = Box::pin(tokio::time::sleep(every));
+        self.heartbeat = Some(Heartbeat { every, timer, at_boundary: true });
+        self
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        if self.had_caught_up && self.cursor.behind() > self.lag_bytes {
+            tracing::debug!(stream = self.reading.entry.id.as_str(), "a lagging reader is let go");
+            return self.end("towline-lagged");
+        }
+        match self.cursor.poll_read(cx) {
+            Poll::Ready(Got::Bytes(bytes)) => {
+                if let Some(heartbeat) = &mut self.heartbeat {
+                    heartbeat.at_boundary = bytes.ends_with(b"\n\n") || bytes.ends_with(b"\n\r\n");
+                    heartbeat.timer.as_mut().reset(Instant::now() + heartbeat.every);
+                }
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Poll::Ready(Got::Closed) => self.end("stream-closed"),
+            Poll::Ready(Got::Broken(broken)) => {
+                self.ended = true;
+                Poll::Ready(Some(Err(Cut::Log(broken.to_string()))))
+            }
+            Poll::Pending => {
+                self.had_caught_up = true;
+                let Some(heartbeat) = &mut self.heartbeat else { return Poll::Pending };
+                ready!(heartbeat.timer.as_mut().poll(cx));
+                heartbeat.timer.as_mut().reset(Instant::now() + heartbeat.every);
+                // To be woken again.
+                let _pending = heartbeat.timer.as_mut().poll(cx);
+                if heartbeat.at_boundary {
+                    return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(COMMENT)))));
+                }
+                Poll::Pending
+            }
+        }
+    }
+
+    fn end(&mut self, trailer: &'static str) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        self.ended = true;
+        if !self.trailers {
+            return Poll::Ready(None);
+        }
+        let mut trailers = HeaderMap::new();
+        trailers.insert(trailer, HeaderValue::from_static("true"));
+        Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+}
+
+impl Passed {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        if self.is_cut {
+            return Poll::Ready(Some(Err(Cut::Upstream)));
+        }
+        self.is_cut = ready!(self.body.poll_read(cx, &mut self.buffer)).is_err();
+        if !self.buffer.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(std::mem::take(&mut self.buffer).into()))));
+        }
+        if self.is_cut {
+            return Poll::Ready(Some(Err(Cut::Upstream)));
+        }
+        drop(self.lease.take());
+        Poll::Ready(None)
+    }
+}
+
+impl HttpBody for Body {
+    type Data = Bytes;
+    type Error = Cut;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        match self.get_mut() {
+            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
+            Self::Live(live) => live.poll(cx),
+            Self::Passed(passed) => passed.poll(cx),
+            Self::Pieces(pieces) => {
+                pieces.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(bytes) => bytes.is_none(),
+            Self::Live(live) => live.ended,
+            Self::Passed(_) | Self::Pieces(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Live(_) | Self::Passed(_) | Self::Pieces(_) => SizeHint::default(),
+        }
+    }
+}

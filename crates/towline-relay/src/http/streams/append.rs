@@ -1,0 +1,194 @@
+//! `POST`: bytes are appended, the stream is closed, or both at once.
+
+use bytes::Bytes;
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request, StatusCode};
+
+use super::super::answer::{Answer, Code, Refusal, empty, set};
+use super::super::input;
+use super::{broken, content_type, is_closed, json};
+use crate::log::Changing;
+use crate::meta::{Producer, media_type, now_ms};
+use crate::relay::Relay;
+use crate::shelf::Entry;
+
+/// Producers that a stream remembers.
+const PRODUCERS: usize = 256;
+/// The longest name of a producer, and the longest `Stream-Seq`, in bytes.
+const NAME_BYTES: usize = 256;
+
+struct Append {
+    bytes: Bytes,
+    /// Of a body that is not empty.
+    media_type: Option<String>,
+    closes: bool,
+    producer: Option<(String, Producer)>,
+    seq: Option<String>,
+}
+
+enum Done {
+    Appended,
+    /// It was appended before; this is how far the producer had come.
+    Duplicate(Producer),
+}
+
+pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>) -> Result<Answer, Refusal> {
+    if entry.job.is_some() || entry.log.look(|meta, _| meta.job.is_some()) {
+        return Err(Refusal::new(Code::Forbidden, "the stream is an answer; only its job writes it"));
+    }
+    let (parts, body) = request.into_parts();
+    let limits = &relay.config.limits;
+    let body = input::whole(body, limits.append_bytes, limits.body_time).await?;
+    let append = Append::read(&parts.headers, body, &entry)?;
+    let producer = append.producer.clone();
+    let most = limits.log_bytes;
+    let changed = entry.log.change(|log| {
+        let done = append.apply(log, most)?;
+        Ok((done, log.end(), log.look().closed))
+    });
+    let (result, ticket) = changed.map_err(broken)?;
+    let (done, end, closed) = result?;
+    // A duplicate is acknowledged once the first is written.
+    entry.log.written(ticket).await.map_err(broken)?;
+    let (status, shown) = match (done, producer) {
+        (Done::Appended, None) => (StatusCode::NO_CONTENT, None),
+        (Done::Appended, Some((_, producer))) => (StatusCode::OK, Some(producer)),
+        (Done::Duplicate(producer), _) => (StatusCode::NO_CONTENT, Some(producer)),
+    };
+    let mut answer = empty(status);
+    if let Some(Producer { epoch, seq }) = shown {
+        set(&mut answer, "producer-epoch", &epoch.to_string());
+        set(&mut answer, "producer-seq", &seq.to_string());
+    }
+    set(&mut answer, "stream-next-offset", &end.to_string());
+    if closed {
+        set(&mut answer, "stream-closed", "true");
+    }
+    Ok(answer)
+}
+
+impl Append {
+    fn read(headers: &HeaderMap, body: Bytes, entry: &Entry) -> Result<Self, Refusal> {
+        let closes = input::is_true(headers, "stream-closed");
+        let producer = producer(headers)?;
+        let seq = input::header(headers, "stream-seq")?.map(str::to_owned);
+        if seq.as_ref().is_some_and(|seq| seq.len() > NAME_BYTES) {
+            return Err(Refusal::bad(format!("Stream-Seq is longer than {NAME_BYTES} bytes")));
+        }
+        if body.is_empty() {
+            if !closes {
+                return Err(Refusal::bad(
+                    "the body is empty: there is nothing to append; Stream-Closed: true closes",
+                ));
+            }
+            return Ok(Self { bytes: body, media_type: None, closes, producer, seq });
+        }
+        let Some(content_type) = content_type(headers)? else {
+            return Err(Refusal::bad("a Content-Type is needed, the same as the stream's"));
+        };
+        let media_type = media_type(content_type);
+        let (is_json, closed) = entry.log.look(|meta, _| (meta.is_json(), meta.closed));
+        // Whether it is closed and of the same type is looked at once more when it counts.
+        let takes_json = is_json && !closed && media_type == "application/json";
+        let bytes = if takes_json { json::messages(&body, false)? } else { body };
+        Ok(Self { bytes, media_type: Some(media_type), closes, producer, seq })
+    }
+
+    /// Appends, or says why not; then nothing is changed.
+    fn apply(&self, log: &mut Changing<'_>, most: u64) -> Result<Done, Refusal> {
+        let end = log.end();
+        let closed = log.look().closed;
+        if let Some((id, producer)) = &self.producer
+            && let Some(known) = log.look().producers.get(id).copied()
+        {
+            if producer.epoch == known.epoch && producer.seq <= known.seq {
+                return Ok(Done::Duplicate(known));
+            }
+            if producer.epoch < known.epoch {
+                let message = "the producer's epoch is over: another has taken its place";
+                let refusal = Refusal::new(Code::Forbidden, message);
+                return Err(refusal.with("producer-epoch", known.epoch.to_string()));
+            }
+        }
+        if closed {
+            let closes_only = self.closes && self.bytes.is_empty() && self.producer.is_none();
+            return if closes_only { Ok(Done::Appended) } else { Err(is_closed(&end.to_string())) };
+        }
+        if self.media_type.as_ref().is_some_and(|own| *own != log.look().media_type()) {
+            let is = &log.look().content_type;
+            return Err(Refusal::new(Code::Conflict, format!("the stream is {is}, the body is not")));
+        }
+        if let Some((id, producer)) = &self.producer {
+            check_order(log, id, *producer)?;
+        }
+        if let Some(seq) = &self.seq
+            && log.look().last_seq.as_ref().is_some_and(|last| seq <= last)
+        {
+            return Err(Refusal::new(Code::Conflict, "Stream-Seq does not follow the last one"));
+        }
+        if end.position + self.bytes.len() as u64 > most {
+            let message = format!("the stream would be longer than the limit of {most} bytes");
+            return Err(Refusal::new(Code::TooLarge, message));
+        }
+        let meta = log.meta();
+        meta.touched_ms = now_ms();
+        if self.seq.is_some() {
+            meta.last_seq.clone_from(&self.seq);
+        }
+        if let Some((id, producer)) = &self.producer {
+            meta.producers.insert(id.clone(), *producer);
+        }
+        if self.closes {
+            meta.closed_by.clone_from(&self.producer);
+            log.close();
+        }
+        log.append(&self.bytes);
+        Ok(Done::Appended)
+    }
+}
+
+fn check_order(log: &Changing<'_>, id: &str, producer: Producer) -> Result<(), Refusal> {
+    let known = log.look().producers.get(id).copied();
+    let expected = match known {
+        Some(known) if producer.epoch == known.epoch => known.seq + 1,
+        Some(_) if producer.seq != 0 => {
+            return Err(Refusal::bad("a new epoch of a producer begins with Producer-Seq 0"));
+        }
+        Some(_) => 0,
+        None if log.look().producers.len() >= PRODUCERS => {
+            return Err(Refusal::new(
+                Code::Limit,
+                format!("the stream has {PRODUCERS} producers, which is the limit"),
+            ));
+        }
+        None => 0,
+    };
+    if producer.seq == expected {
+        return Ok(());
+    }
+    Err(Refusal::new(Code::Conflict, "appends of this producer are missing before this one")
+        .with("producer-expected-seq", expected.to_string())
+        .with("producer-received-seq", producer.seq.to_string()))
+}
+
+fn producer(headers: &HeaderMap) -> Result<Option<(String, Producer)>, Refusal> {
+    let id = input::header(headers, "producer-id")?;
+    let epoch = input::header(headers, "producer-epoch")?;
+    let seq = input::header(headers, "producer-seq")?;
+    let (id, epoch, seq) = match (id, epoch, seq) {
+        (None, None, None) => return Ok(None),
+        (Some(id), Some(epoch), Some(seq)) => (id, epoch, seq),
+        (None | Some(_), None | Some(_), None | Some(_)) => {
+            return Err(Refusal::bad("Producer-Id, Producer-Epoch and Producer-Seq belong together"));
+        }
+    };
+    if id.is_empty() || id.len() > NAME_BYTES {
+        return Err(Refusal::bad(format!("Producer-Id takes 1 to {NAME_BYTES} bytes")));
+    }
+    match (input::digits(epoch), input::digits(seq)) {
+        (Some(epoch), Some(seq)) => Ok(Some((id.to_owned(), Producer { epoch, seq }))),
+        (None, _) | (_, None) => {
+            Err(Refusal::bad("Producer-Epoch and Producer-Seq take whole numbers up to 2^53 - 1, in digits"))
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! `PUT`: a stream is created.
+
+use hyper::body::Incoming;
+use hyper::{HeaderMap, Request, StatusCode};
+
+use super::super::answer::{Answer, Code, Refusal, empty, set};
+use super::super::input;
+use super::{broken, content_type, describe, is_over, json, next_offset, too_many};
+use crate::id::{Owner, StreamId};
+use crate::meta::{Meta, media_type};
+use crate::relay::Relay;
+use crate::shelf::{Entry, NotMade};
+
+const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
+/// The longest content type, in bytes.
+const CONTENT_TYPE_BYTES: usize = 256;
+
+pub(super) async fn put(
+    relay: &Relay,
+    owner: &Owner,
+    id: StreamId,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let (parts, body) = request.into_parts();
+    let headers = &parts.headers;
+    for fork in ["stream-forked-from", "stream-fork-offset", "stream-fork-sub-offset"] {
+        if headers.contains_key(fork) {
+            return Err(Refusal::new(Code::Unsupported, "this server has no forks"));
+        }
+    }
+    let content_type = content_type(headers)?.unwrap_or(DEFAULT_CONTENT_TYPE);
+    if content_type.len() > CONTENT_TYPE_BYTES {
+        return Err(Refusal::bad(format!("the Content-Type is longer than {CONTENT_TYPE_BYTES} bytes")));
+    }
+    let mut meta = Meta::new(id.clone(), owner.clone(), content_type, relay.shelf.incarnation());
+    (meta.ttl_s, meta.expires_at) = lifetime(headers)?;
+    meta.closed = input::is_true(headers, "stream-closed");
+    let limits = &relay.config.limits;
+    let body = input::whole(body, limits.append_bytes, limits.body_time).await?;
+    let bytes = if meta.is_json() && !body.is_empty() { json::messages(&body, true)? } else { body };
+    if let Some(entry) = relay.shelf.find(owner, &id)
+        && is_over(relay, &entry)
+    {
+        relay.shelf.expire(&entry);
+    }
+    let wanted = meta.clone();
+    match relay.shelf.make(meta, None, &bytes, |_| None) {
+        Ok((entry, ticket)) => {
+            entry.log.written(ticket).await.map_err(broken)?;
+            let mut answer = described(&entry, StatusCode::CREATED);
+            let host = headers.get("host").and_then(|host| host.to_str().ok());
+            let location = match host {
+                Some(host) => format!("http://{host}/streams/{id}"),
+                None => format!("/streams/{id}"),
+            };
+            set(&mut answer, "location", &location);
+            Ok(answer)
+        }
+        Err(NotMade::Exists(entry)) if is_same(&entry, &wanted) => Ok(described(&entry, StatusCode::OK)),
+        Err(NotMade::Exists(_)) => {
+            Err(Refusal::new(Code::Conflict, "a stream of this id exists, with another configuration"))
+        }
+        Err(NotMade::Full) => Err(too_many(relay)),
+    }
+}
+
+fn described(entry: &Entry, status: StatusCode) -> Answer {
+    let mut answer = empty(status);
+    let seen = entry.log.seen();
+    set(&mut answer, "stream-next-offset", &next_offset(seen));
+    if seen.closed {
+        set(&mut answer, "stream-closed", "true");
+    }
+    describe(&mut answer, entry);
+    answer
+}
+
+fn is_same(entry: &Entry, wanted: &Meta) -> bool {
+    entry.log.look(|meta, _| {
+        meta.job.is_none()
+            && media_type(&meta.content_type) == media_type(&wanted.content_type)
+            && meta.ttl_s == wanted.ttl_s
+            && meta.expires_at.as_ref().map(|(_, at)| at) == wanted.expires_at.as_ref().map(|(_, at)| at)
+            && meta.closed == wanted.closed
+    })
+}
+
+type Lifetime = (Option<u64>, Option<(String, u64)>);
+
+fn lifetime(headers: &HeaderMap) -> Result<Lifetime, Refusal> {
+    let ttl = input::header(headers, "stream-ttl")?;
+    let expires = input::header(headers, "stream-expires-at")?;
+    match (ttl, expires) {
+        (Some(_), Some(_)) => Err(Refusal::bad("Stream-TTL and Stream-Expires-At exclude each other")),
+        (Some(ttl), None) => {
+            let seconds = input::digits(ttl);
+            let seconds = seconds
+                .ok_or_else(|| Refusal::bad("Stream-TTL takes a whole number of seconds, in digits"))?;
+            Ok((Some(seconds), None))
+        }
+        (None, Some(text)) => {
+            let wrong = || Refusal::bad("Stream-Expires-At takes a time as 2026-01-31T12:00:00Z");
+            let at: jiff::Timestamp = text.parse().map_err(|_| wrong())?;
+            let ms = u64::try_from(at.as_millisecond()).map_err(|_| wrong())?;
+            Ok((None, Some((text.to_owned(), ms))))
+        }
+        (None, None) => Ok((None, None)),
+    }
+}

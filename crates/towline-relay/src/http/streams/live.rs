@@ -1,0 +1,92 @@
+//! Live reads that are no events: the long poll and the raw tail.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::TE;
+use hyper::{Request, StatusCode};
+
+use super::super::answer::{Answer, Refusal, empty, plain, set};
+use super::super::body::Body;
+use super::read::{available, offset_text};
+use super::{cursor as next_cursor, describe, set_position, too_many_readers};
+use crate::log::Cursor;
+use crate::relay::Relay;
+use crate::shelf::Entry;
+
+/// How often somebody who waits renews the stream's time to live.
+const RENEW: Duration = Duration::from_millis(500);
+
+pub(super) async fn long_poll(
+    relay: &Arc<Relay>,
+    entry: Entry,
+    position: u64,
+    given_cursor: Option<&str>,
+) -> Result<Answer, Refusal> {
+    let reading = relay.attach(entry).ok_or_else(|| too_many_readers(relay))?;
+    let entry = &reading.entry;
+    let mut cursor = Cursor::whole(Arc::clone(&entry.log), position);
+    // Where it only waits, nothing is taken from the cursor.
+    let something = wait(&cursor, entry);
+    drop(tokio::time::timeout(relay.config.times.long_poll, something).await);
+    let (was_at_end, _) = cursor.is_at_end();
+    let mut answer = if was_at_end {
+        empty(StatusCode::NO_CONTENT)
+    } else {
+        let bytes = available(entry, &mut cursor).await?;
+        let mut answer = plain(StatusCode::OK, Body::whole(bytes));
+        describe(&mut answer, entry);
+        answer
+    };
+    let (at_end, closed) = cursor.is_at_end();
+    // What came after nothing was found is for the next poll.
+    let (at_end, closed) = if was_at_end { (true, closed && at_end) } else { (at_end, closed) };
+    set_position(&mut answer, &offset_text(entry, cursor.position()), at_end, closed);
+    set(&mut answer, "stream-cursor", &next_cursor(given_cursor));
+    set(&mut answer, "cache-control", "no-store");
+    Ok(answer)
+}
+
+/// Waits until there is something to read, or nothing will be; renews the time to live meanwhile.
+pub(super) async fn wait(cursor: &Cursor, entry: &Entry) {
+    let mut look = Cursor::new(Arc::clone(&entry.log), cursor.position());
+    let mut renew = tokio::time::interval(RENEW);
+    loop {
+        tokio::select! {
+            // Whatever it is, it is there for the cursor too.
+            _ = look.read() => return,
+            _ = renew.tick() => entry.log.touch(crate::meta::now_ms()),
+        }
+    }
+}
+
+/// The bytes as they are, until the stream is closed.
+pub(super) fn raw(
+    relay: &Relay,
+    entry: Entry,
+    position: u64,
+    request: &Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let reading = relay.attach(entry.clone()).ok_or_else(|| too_many_readers(relay))?;
+    let seen = entry.log.seen();
+    let wants = |value: &hyper::header::HeaderValue| {
+        value.to_str().is_ok_and(|value| value.split(',').any(|part| part.trim() == "trailers"))
+    };
+    let trailers = request.headers().get(TE).is_some_and(wants);
+    let is_over = seen.closed && position >= seen.end.position;
+    let body = if is_over {
+        Body::empty()
+    } else {
+        Body::Live(Box::new(Body::live(reading, position, trailers, relay.config.limits.lag_bytes)))
+    };
+    let mut answer = plain(StatusCode::OK, body);
+    describe(&mut answer, &entry);
+    set_position(&mut answer, &offset_text(&entry, position), false, is_over);
+    set(&mut answer, "towline-stream", entry.id.as_str());
+    set(&mut answer, "cache-control", "no-store");
+    if trailers && !is_over {
+        set(&mut answer, "trailer", "stream-closed, towline-lagged");
+    }
+    Ok(answer)
+}

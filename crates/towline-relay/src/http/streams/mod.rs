@@ -1,0 +1,178 @@
+//! Streams over HTTP: the base part of the Durable Streams protocol (draft 1.0), and the raw live tail.
+//!
+//! Forks and subscriptions are not supported. What is ours lives in keys of its own: `live=raw`, `Towline-*`.
+
+mod append;
+mod create;
+mod json;
+mod live;
+mod read;
+mod sse;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use hyper::body::Incoming;
+use hyper::header::CONTENT_TYPE;
+use hyper::{HeaderMap, Method, Request, StatusCode};
+
+use super::answer::{Answer, Code, Refusal, empty, set};
+use super::input;
+use crate::id::{Owner, StreamId};
+use crate::log::{Broken, Seen};
+use crate::meta::now_ms;
+use crate::relay::{Caller, Relay};
+use crate::shelf::Entry;
+
+pub(super) async fn answer(
+    relay: &Arc<Relay>,
+    caller: &Caller,
+    id: &str,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let id = StreamId::parse(id).ok_or_else(|| {
+        Refusal::bad(
+            "the stream's id has characters that are not allowed, an empty segment, or more than 256 bytes",
+        )
+    })?;
+    let owner = &caller.owner;
+    match *request.method() {
+        Method::GET => read::get(relay, find(relay, owner, &id)?, &request).await,
+        Method::HEAD => Ok(head(&find(relay, owner, &id)?)),
+        Method::PUT => create::put(relay, owner, id, request).await,
+        Method::POST => append::post(relay, find(relay, owner, &id)?, request).await,
+        Method::DELETE => delete(relay, &find(relay, owner, &id)?).await,
+        _ => Err(Refusal::wrong_method("GET, HEAD, PUT, POST, DELETE")),
+    }
+}
+
+/// The stream, unless its time is over.
+fn find(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
+    let entry = relay.shelf.find(owner, id).ok_or_else(Refusal::no_such_stream)?;
+    if is_over(relay, &entry) {
+        relay.shelf.expire(&entry);
+        return Err(Refusal::no_such_stream());
+    }
+    Ok(entry)
+}
+
+/// Whether the stream's own time is over. The longest there is counts for those with a sliding time only: whoever keeps
+/// reading would else keep them for ever.
+pub(crate) fn is_over(relay: &Relay, entry: &Entry) -> bool {
+    let now = now_ms();
+    let longest = u64::try_from(relay.config.retention.longest.as_millis()).unwrap_or(u64::MAX);
+    entry.log.look(|meta, _| {
+        let own = meta.expires_ms().is_some_and(|at| at <= now);
+        let longest = meta.job.is_none() && meta.created_ms.saturating_add(longest) <= now;
+        own || longest
+    })
+}
+
+fn head(entry: &Entry) -> Answer {
+    let mut answer = empty(StatusCode::OK);
+    let seen = entry.log.seen();
+    set(&mut answer, "cache-control", "no-store");
+    set(&mut answer, "stream-next-offset", &seen.end.to_string());
+    if seen.closed {
+        set(&mut answer, "stream-closed", "true");
+    }
+    describe(&mut answer, entry);
+    answer
+}
+
+/// What every answer about a stream says of it.
+fn describe(answer: &mut Answer, entry: &Entry) {
+    entry.log.look(|meta, _| {
+        set(answer, "content-type", &meta.content_type);
+        if let Some(ttl) = meta.ttl_s {
+            set(answer, "stream-ttl", &ttl.to_string());
+        }
+        if let Some((text, _)) = &meta.expires_at {
+            set(answer, "stream-expires-at", text);
+        }
+        if meta.job.is_some() {
+            set(answer, "towline-stream", meta.id.as_str());
+        }
+    });
+}
+
+async fn delete(relay: &Relay, entry: &Entry) -> Result<Answer, Refusal> {
+    remove(relay, entry).await?;
+    Ok(empty(StatusCode::NO_CONTENT))
+}
+
+/// Removes a stream; a job that writes it is cancelled first, and has ended when this returns.
+pub(super) async fn remove(relay: &Relay, entry: &Entry) -> Result<(), Refusal> {
+    if let Some(job) = &entry.job
+        && job.cancel("its stream was deleted").is_ok()
+    {
+        let mut changes = job.watch();
+        // The sender lives as long as the job.
+        while !job.state().is_ended() && changes.changed().await.is_ok() {}
+    }
+    let ticket = relay.shelf.remove(entry).ok_or_else(Refusal::no_such_stream)?;
+    match entry.log.written(ticket).await {
+        Ok(()) | Err(Broken::Removed) => Ok(()),
+        Err(failed @ Broken::Store(_)) => Err(broken(failed)),
+    }
+}
+
+pub(super) fn broken(broken: Broken) -> Refusal {
+    match broken {
+        Broken::Removed => Refusal::no_such_stream(),
+        Broken::Store(_) => Refusal::new(Code::Unavailable, broken.to_string()),
+    }
+}
+
+pub(super) fn too_many(relay: &Relay) -> Refusal {
+    let most = relay.config.limits.streams;
+    Refusal::new(Code::Limit, format!("there are {most} streams, which is this relay's limit; delete some"))
+}
+
+pub(super) fn too_many_readers(relay: &Relay) -> Refusal {
+    let most = relay.config.limits.readers;
+    Refusal::new(Code::Limit, format!("the stream has {most} readers, which is this relay's limit"))
+}
+
+fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
+    Ok(input::header(headers, CONTENT_TYPE.as_str())?.map(str::trim).filter(|text| !text.is_empty()))
+}
+
+/// The final offset of a closed stream, for those who want to write it.
+fn is_closed(seen_end: &str) -> Refusal {
+    Refusal::new(Code::Conflict, "the stream is closed; nothing can be appended")
+        .with("stream-closed", "true")
+        .with("stream-next-offset", seen_end)
+}
+
+/// Sets where the next read begins, and what is known there.
+fn set_position(answer: &mut Answer, next: &str, at_end: bool, closed: bool) {
+    set(answer, "stream-next-offset", next);
+    if at_end {
+        set(answer, "stream-up-to-date", "true");
+    }
+    if closed {
+        set(answer, "stream-closed", "true");
+    }
+}
+
+/// Seconds between two cursors, counted from 2024-10-09: so the protocol says, for caches that join readers.
+const CURSOR_SECONDS: u64 = 20;
+const CURSOR_EPOCH: u64 = 1_728_432_000;
+/// A reader that comes again within one cursor is moved on by as many as these, so that no cache circles.
+const CURSOR_JITTER: u64 = 180;
+
+/// The cursor after the client's.
+fn cursor(given: Option<&str>) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let current = now.saturating_sub(CURSOR_EPOCH) / CURSOR_SECONDS;
+    let next = match given.and_then(input::digits) {
+        Some(given) if given >= current => given + 1 + now % CURSOR_JITTER,
+        Some(_) | None => current,
+    };
+    next.to_string()
+}
+
+fn next_offset(seen: Seen) -> String {
+    seen.end.to_string()
+}

@@ -1,0 +1,148 @@
+//! `GET`: what is there, at once or as it comes.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use hyper::body::Incoming;
+use hyper::header::IF_NONE_MATCH;
+use hyper::{Request, StatusCode};
+
+use super::super::answer::{Answer, Code, Refusal, empty, plain, set};
+use super::super::body::Body;
+use super::super::input;
+use super::{broken, describe, json, live, set_position, sse};
+use crate::log::{Cursor, Got};
+use crate::meta::now_ms;
+use crate::offset::Offset;
+use crate::relay::Relay;
+use crate::shelf::Entry;
+
+/// The most that one read brings, in bytes; a longer append still comes whole.
+const READ_BYTES: usize = 1 << 20;
+
+/// How a reader wants to be told of what comes later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Live {
+    No,
+    LongPoll,
+    Sse,
+    Raw,
+}
+
+pub(super) async fn get(
+    relay: &Arc<Relay>,
+    entry: Entry,
+    request: &Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let query = request.uri().query();
+    let live = match input::query(query, "live")?.as_deref() {
+        None => Live::No,
+        Some("long-poll") => Live::LongPoll,
+        Some("sse") => Live::Sse,
+        Some("raw") => Live::Raw,
+        Some(_) => return Err(Refusal::bad("live takes long-poll, sse or raw")),
+    };
+    let offset = input::query(query, "offset")?;
+    if offset.is_none() && matches!(live, Live::LongPoll | Live::Sse) {
+        return Err(Refusal::bad("a live read needs an offset; -1 is the beginning"));
+    }
+    entry.log.touch(now_ms());
+    let position = position(&entry, offset.as_deref()).await?;
+    let given_cursor = input::query(query, "cursor")?;
+    match live {
+        Live::No => catch_up(&entry, position, offset.as_deref() == Some("now"), request).await,
+        Live::LongPoll => live::long_poll(relay, entry, position, given_cursor.as_deref()).await,
+        Live::Sse => sse::answer(relay, entry, position, given_cursor),
+        Live::Raw => live::raw(relay, entry, position, request),
+    }
+}
+
+/// The position an offset stands for.
+async fn position(entry: &Entry, offset: Option<&str>) -> Result<u64, Refusal> {
+    let end = entry.log.seen().end.position;
+    let offset = match offset {
+        None | Some("-1") => return Ok(0),
+        Some("now") => return Ok(end),
+        Some(text) => Offset::parse(text).ok_or_else(|| {
+            Refusal::bad("the offset is none of this server's; -1 is the beginning, now the end")
+        })?,
+    };
+    let (known, is_json) =
+        entry.log.look(|meta, shown| (meta.incarnations.knows(offset, shown), meta.is_json()));
+    if !known {
+        let message =
+            "what stood before this offset was lost with the machine, or was never there; read from -1 again";
+        return Err(
+            Refusal::new(Code::Gone, message).with("stream-next-offset", entry.log.seen().end.to_string())
+        );
+    }
+    let position = offset.position;
+    if is_json && position > 0 && position < end {
+        let before = Cursor::new(Arc::clone(&entry.log), position - 1).read().await;
+        if !matches!(before, Got::Bytes(bytes) if bytes.starts_with(b"\n")) {
+            return Err(Refusal::bad("the offset stands inside a JSON value"));
+        }
+    }
+    Ok(position)
+}
+
+/// What is there from `position` on, as the reader wants it.
+pub(super) async fn available(entry: &Entry, cursor: &mut Cursor) -> Result<Bytes, Refusal> {
+    let mut first: Option<Bytes> = None;
+    let mut all = BytesMut::new();
+    while !cursor.is_at_end().0 && all.len() + first.as_ref().map_or(0, Bytes::len) < READ_BYTES {
+        let bytes = match cursor.read().await {
+            Got::Bytes(bytes) => bytes,
+            Got::Closed => break,
+            Got::Broken(why) => return Err(broken(why)),
+        };
+        if first.is_none() && all.is_empty() {
+            first = Some(bytes);
+            continue;
+        }
+        if let Some(first) = first.take() {
+            all.extend_from_slice(&first);
+        }
+        all.extend_from_slice(&bytes);
+    }
+    let bytes = first.unwrap_or_else(|| all.freeze());
+    Ok(if is_json(entry) { json::array(&bytes).into() } else { bytes })
+}
+
+pub(super) fn is_json(entry: &Entry) -> bool {
+    entry.log.look(|meta, _| meta.is_json())
+}
+
+pub(super) fn offset_text(entry: &Entry, position: u64) -> String {
+    entry.log.look(|meta, _| meta.incarnations.offset(position)).to_string()
+}
+
+async fn catch_up(
+    entry: &Entry,
+    position: u64,
+    from_now: bool,
+    request: &Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let mut cursor = Cursor::whole(Arc::clone(&entry.log), position);
+    let bytes = available(entry, &mut cursor).await?;
+    let (at_end, closed) = cursor.is_at_end();
+    let end = cursor.position();
+    let mark = if closed { "-closed" } else { "" };
+    let etag = format!("\"{}-{position}-{end}{mark}\"", entry.log.no);
+    let matches = |given: &str| given.split(',').any(|tag| tag.trim() == etag || tag.trim() == "*");
+    let given = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+    let mut answer = match given {
+        Some(given) if !from_now && matches(given) => empty(StatusCode::NOT_MODIFIED),
+        Some(_) | None => plain(StatusCode::OK, Body::whole(bytes)),
+    };
+    describe(&mut answer, entry);
+    set_position(&mut answer, &offset_text(entry, end), at_end, closed);
+    if from_now {
+        set(&mut answer, "cache-control", "no-store");
+    } else {
+        set(&mut answer, "etag", &etag);
+        // Nobody but the owner may see it, so only the owner's own cache keeps it.
+        set(&mut answer, "cache-control", "private, max-age=60, stale-while-revalidate=300");
+    }
+    Ok(answer)
+}

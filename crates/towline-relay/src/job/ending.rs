@@ -1,0 +1,132 @@
+//! How a log ends whose server did not end it.
+
+use serde_json::json;
+use towline_core::error::ErrorKind;
+use towline_core::outcome::Ending;
+
+use super::State;
+
+/// How a job ended.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Ended {
+    pub(crate) state: State,
+    /// For people; none where the answer is whole.
+    pub(crate) cause: Option<String>,
+    /// The status of a server that refused.
+    pub(crate) status: Option<u16>,
+    /// The server's own last record says so already.
+    pub(crate) is_said: bool,
+}
+
+impl Ended {
+    pub(crate) fn of(ending: &Ending, was_opened: bool) -> Self {
+        let state = State::of_ending(ending);
+        let Some(error) = ending.error() else {
+            return Self { state, cause: None, status: None, is_said: true };
+        };
+        // An error record in the stream, as opposed to the status of a refusal.
+        let is_said = was_opened && error.kind == ErrorKind::Server;
+        let status = if was_opened { None } else { error.status };
+        let cause = match ending {
+            // Without the word that the state says already.
+            Ending::Cancelled { reason, .. } => reason.clone(),
+            Ending::Completed(_) | Ending::Truncated(_) | Ending::TimedOut { .. } | Ending::Failed(_) => {
+                error.message
+            }
+        };
+        Self { state, cause: Some(cause), status, is_said }
+    }
+
+    /// The relay ended before the job did.
+    pub(crate) fn interrupted() -> Self {
+        let cause = "the relay ended before the answer did; what had come is kept".to_owned();
+        Self { state: State::Interrupted, cause: Some(cause), status: None, is_said: false }
+    }
+}
+
+/// The record that tells readers how the stream ended, in their dialect and on a line of its own. `last` are the last bytes
+/// of the log. Empty where the server has said it.
+pub(crate) fn error_record(ended: &Ended, media_type: &str, last: &[u8]) -> Vec<u8> {
+    if ended.is_said {
+        return Vec::new();
+    }
+    let cause = ended.cause.as_deref().unwrap_or_default();
+    let code = ended.state.as_str();
+    let message = match ended.state {
+        State::Cancelled => format!("cancelled: {cause}"),
+        State::Queued
+        | State::Connecting
+        | State::Waiting
+        | State::Streaming
+        | State::Paused
+        | State::Cancelling
+        | State::Completed
+        | State::Truncated
+        | State::TimedOut
+        | State::Failed
+        | State::Interrupted => cause.to_owned(),
+    };
+    let is_events = media_type == "text/event-stream";
+    let mut record = separator(is_events, last).to_vec();
+    let with_status = |mut value: serde_json::Value| {
+        if let (Some(status), Some(object)) = (ended.status, value.as_object_mut()) {
+            object.insert("status".into(), status.into());
+        }
+        value
+    };
+    if is_events {
+        let error = with_status(json!({"message": message, "type": "towline", "code": code}));
+        record.extend_from_slice(format!("data: {}\n\n", json!({ "error": error })).as_bytes());
+    } else {
+        let towline = with_status(json!({"outcome": code, "cause": cause}));
+        record.extend_from_slice(format!("{}\n", json!({"error": message, "towline": towline})).as_bytes());
+    }
+    record
+}
+
+/// What ends the record that was cut, so that the next one stands alone.
+fn separator(is_events: bool, last: &[u8]) -> &'static [u8] {
+    if last.is_empty() {
+        return b"";
+    }
+    if !is_events {
+        return if last.ends_with(b"\n") { b"" } else { b"\n" };
+    }
+    if last.ends_with(b"\n\n") || last.ends_with(b"\n\r\n") || last.ends_with(b"\r\r") {
+        b""
+    } else if last.ends_with(b"\n") || last.ends_with(b"\r") {
+        b"\n"
+    } else {
+        b"\n\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ended(status: Option<u16>) -> Ended {
+        Ended { state: State::Truncated, cause: Some("why".into()), status, is_said: false }
+    }
+
+    #[test]
+    fn the_record_stands_on_a_line_of_its_own() {
+        let record = |media_type, last: &[u8]| {
+            String::from_utf8(error_record(&ended(None), media_type, last)).unwrap()
+        };
+        let ndjson = "{\"error\":\"why\",\"towline\":{\"outcome\":\"truncated\",\"cause\":\"why\"}}\n";
+        assert_eq!(record("application/x-ndjson", b""), ndjson);
+        assert_eq!(record("application/x-ndjson", b"{}\n"), ndjson);
+        assert_eq!(record("application/x-ndjson", b"{\"a"), format!("\n{ndjson}"));
+        let sse = "data: {\"error\":{\"message\":\"why\",\"type\":\"towline\",\"code\":\"truncated\"}}\n\n";
+        for (last, before) in [("", ""), ("x\n\n", ""), ("x\r\n\r\n", ""), ("x\n", "\n"), ("x", "\n\n")] {
+            assert_eq!(record("text/event-stream", last.as_bytes()), format!("{before}{sse}"), "{last:?}");
+        }
+    }
+
+    #[test]
+    fn a_refusal_has_its_status() {
+        let record = error_record(&ended(Some(404)), "application/x-ndjson", b"");
+        assert!(String::from_utf8(record).unwrap().contains("\"status\":404"));
+    }
+}

@@ -1,0 +1,69 @@
+//! A job: one request to a model server, whose answer is a stream.
+
+mod ending;
+mod order;
+mod record;
+mod run;
+
+pub(crate) use ending::{Ended, error_record};
+pub(crate) use order::{Attached, Head, Job};
+pub(crate) use record::{JobRecord, State};
+pub(crate) use run::{Task, run};
+
+use towline_core::dialect::Dialect;
+
+/// The requests whose answers are recorded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Recorded {
+    Chat,
+    Generate,
+    Pull,
+    Push,
+    Create,
+    OpenAiChat,
+    OpenAiCompletions,
+}
+
+impl Recorded {
+    const ALL: [Self; 7] = [
+        Self::Chat,
+        Self::Generate,
+        Self::Pull,
+        Self::Push,
+        Self::Create,
+        Self::OpenAiChat,
+        Self::OpenAiCompletions,
+    ];
+
+    pub(crate) fn of_path(path: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|recorded| recorded.path() == path)
+    }
+
+    pub(crate) fn path(self) -> &'static str {
+        match self {
+            Self::Chat => "/api/chat",
+            Self::Generate => "/api/generate",
+            Self::Pull => "/api/pull",
+            Self::Push => "/api/push",
+            Self::Create => "/api/create",
+            Self::OpenAiChat => "/v1/chat/completions",
+            Self::OpenAiCompletions => "/v1/completions",
+        }
+    }
+
+    pub(crate) fn dialect(self) -> Dialect {
+        match self {
+            Self::Chat | Self::Generate => Dialect::Ollama,
+            Self::Pull | Self::Push | Self::Create => Dialect::OllamaProgress,
+            Self::OpenAiChat | Self::OpenAiCompletions => Dialect::OpenAi,
+        }
+    }
+
+    /// The content type before the server has said it.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self.dialect() {
+            Dialect::Ollama | Dialect::OllamaProgress => "application/x-ndjson",
+            Dialect::OpenAi => "text/event-stream",
+        }
+    }
+}

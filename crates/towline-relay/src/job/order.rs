@@ -1,0 +1,318 @@
+//! The part of a job that others see and give orders to.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, watch};
+use towline_core::job::Deadline;
+
+use super::{JobRecord, Recorded, State};
+use crate::log::Log;
+use crate::tasks::Tasks;
+
+/// What became of the request, for those who wait for the head of the answer.
+#[derive(Debug, Clone)]
+pub(crate) enum Head {
+    /// Not known yet.
+    Pending,
+    /// The answer is on its way.
+    Open {
+        /// As the server said.
+        status: u16,
+        /// As the server said.
+        content_type: String,
+    },
+    /// The server refused.
+    Refused {
+        /// Its status.
+        status: u16,
+        /// Of the body.
+        content_type: String,
+        /// What it said, up to the limit for error bodies.
+        body: Bytes,
+    },
+    /// No answer was had.
+    None {
+        /// 502, 504, or 499 for a request that was cancelled.
+        status: u16,
+        /// Why.
+        message: String,
+    },
+}
+
+/// One job. The task that runs it reads the orders; everybody else gives them.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) log: Arc<Log>,
+    pub(crate) kind: Recorded,
+    pub(crate) began: Instant,
+    state: Mutex<Shared>,
+    /// There are new orders.
+    pub(crate) ordered: Notify,
+    head: watch::Sender<Head>,
+    /// Counts changes of state.
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    state: State,
+    is_paused: bool,
+    cancel: Option<String>,
+    deadline: Option<Instant>,
+    detached: bool,
+    readers: usize,
+    upstream: String,
+    records: u64,
+    first_record: Option<Instant>,
+    last_received: Option<Instant>,
+}
+
+/// What the task must know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Orders {
+    pub(crate) cancel: Option<String>,
+    pub(crate) is_paused: bool,
+    pub(crate) deadline: Option<Instant>,
+}
+
+/// How a running job looks now.
+#[derive(Debug, Clone)]
+pub(crate) struct Look {
+    pub(crate) state: State,
+    pub(crate) upstream: String,
+    pub(crate) records: u64,
+    pub(crate) tokens_per_second: Option<f64>,
+    pub(crate) since_last: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) readers: usize,
+    pub(crate) detached: bool,
+}
+
+/// Why an order is not obeyed: the job is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct IsOver;
+
+impl Job {
+    pub(crate) fn new(
+        log: Arc<Log>,
+        kind: Recorded,
+        detached: bool,
+        deadline: Option<Duration>,
+    ) -> Arc<Self> {
+        let began = Instant::now();
+        let shared = Shared {
+            state: State::Connecting,
+            is_paused: false,
+            cancel: None,
+            deadline: deadline.and_then(|time| began.checked_add(time)),
+            detached,
+            readers: 0,
+            upstream: String::new(),
+            records: 0,
+            first_record: None,
+            last_received: None,
+        };
+        Arc::new(Self {
+            log,
+            kind,
+            began,
+            state: Mutex::new(shared),
+            ordered: Notify::new(),
+            head: watch::Sender::new(Head::Pending),
+            changes: watch::Sender::new(0),
+        })
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changed(&self) {
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Tells of every change of state.
+    pub(crate) fn watch(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    /// The head of the answer, once it is known.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub(crate) async fn head(&self) -> Head {
+        let mut head = self.head.subscribe();
+        match head.wait_for(|head| !matches!(head, Head::Pending)).await {
+            Ok(head) => head.clone(),
+            // The job holds the sender.
+            Err(_) => Head::None { status: 502, message: "the job is gone".into() },
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        self.shared().state
+    }
+
+    /// Stops it. The first reason counts.
+    pub(crate) fn cancel(&self, reason: &str) -> Result<(), IsOver> {
+        let mut shared = self.shared();
+        if shared.state.is_ended() {
+            return Err(IsOver);
+        }
+        shared.cancel.get_or_insert_with(|| reason.to_owned());
+        shared.state = State::Cancelling;
+        self.order(shared);
+        Ok(())
+    }
+
+    pub(crate) fn set_deadline(&self, deadline: Deadline) -> Result<(), IsOver> {
+        let mut shared = self.shared();
+        if shared.state.is_ended() {
+            return Err(IsOver);
+        }
+        shared.deadline = deadline.apply(shared.deadline, Instant::now());
+        self.order(shared);
+        Ok(())
+    }
+
+    pub(crate) fn set_paused(&self, paused: bool) -> Result<(), IsOver> {
+        let mut shared = self.shared();
+        if shared.state.is_ended() {
+            return Err(IsOver);
+        }
+        shared.is_paused = paused;
+        self.order(shared);
+        Ok(())
+    }
+
+    fn order(&self, shared: MutexGuard<'_, Shared>) {
+        drop(shared);
+        self.ordered.notify_one();
+        self.changed();
+    }
+
+    pub(crate) fn look(&self) -> Look {
+        let now = Instant::now();
+        let shared = self.shared();
+        let is_held = shared.is_paused && matches!(shared.state, State::Waiting | State::Streaming);
+        let state = if is_held { State::Paused } else { shared.state };
+        Look {
+            state,
+            upstream: shared.upstream.clone(),
+            records: shared.records,
+            tokens_per_second: shared.tokens_per_second(now),
+            since_last: shared.last_received.map(|at| now - at),
+            deadline: shared.deadline.map(|at| at.saturating_duration_since(now)),
+            readers: shared.readers,
+            detached: shared.detached,
+        }
+    }
+}
+
+/// The task's side.
+impl Job {
+    pub(super) fn orders(&self) -> Orders {
+        let shared = self.shared();
+        Orders { cancel: shared.cancel.clone(), is_paused: shared.is_paused, deadline: shared.deadline }
+    }
+
+    pub(super) fn goes_to(&self, upstream: &str) {
+        upstream.clone_into(&mut self.shared().upstream);
+    }
+
+    pub(super) fn is_now(&self, state: State) {
+        let mut shared = self.shared();
+        let cancelling = shared.state == State::Cancelling && !state.is_ended();
+        if shared.state == state || cancelling {
+            return;
+        }
+        shared.state = state;
+        drop(shared);
+        self.changed();
+    }
+
+    pub(super) fn received(&self, records: u64, now: Instant) {
+        let mut shared = self.shared();
+        shared.last_received = Some(now);
+        shared.records = records;
+        if shared.first_record.is_none() {
+            shared.first_record = Some(now);
+            drop(shared);
+            self.is_now(State::Streaming);
+        }
+    }
+
+    pub(super) fn has_head(&self, head: Head) {
+        self.head.send_if_modified(|current| {
+            let first = matches!(current, Head::Pending);
+            if first {
+                *current = head;
+            }
+            first
+        });
+    }
+
+    /// What is kept once it has ended.
+    pub(super) fn fill(&self, record: &mut JobRecord) {
+        let shared = self.shared();
+        record.upstream.clone_from(&shared.upstream);
+        record.records = shared.records;
+        record.detached = shared.detached;
+        record.tokens_per_second = shared.tokens_per_second(shared.last_received.unwrap_or(self.began));
+    }
+}
+
+impl Shared {
+    fn tokens_per_second(&self, now: Instant) -> Option<f64> {
+        let seconds = (now - self.first_record?).as_secs_f64();
+        // The first record begins the time that the others take.
+        (seconds > 0.05 && self.records > 1).then(|| (self.records - 1) as f64 / seconds)
+    }
+}
+
+/// A reader of a job's stream. A job that is not detached ends with its last one, after the grace.
+#[derive(Debug)]
+pub(crate) struct Attached {
+    job: Arc<Job>,
+    grace: Duration,
+    tasks: Tasks,
+}
+
+impl Attached {
+    /// `None` when there are `most` already.
+    pub(crate) fn new(job: &Arc<Job>, most: usize, grace: Duration, tasks: &Tasks) -> Option<Self> {
+        let mut shared = job.shared();
+        if shared.readers >= most {
+            return None;
+        }
+        shared.readers += 1;
+        Some(Self { job: Arc::clone(job), grace, tasks: tasks.clone() })
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let mut shared = self.job.shared();
+        shared.readers -= 1;
+        if shared.readers > 0 || shared.detached || shared.state.is_ended() {
+            return;
+        }
+        drop(shared);
+        let (job, grace) = (Arc::clone(&self.job), self.grace);
+        if grace.is_zero() {
+            return end_unread(&job);
+        }
+        self.tasks.start(async move {
+            tokio::time::sleep(grace).await;
+            end_unread(&job);
+        });
+    }
+}
+
+fn end_unread(job: &Job) {
+    if job.shared().readers == 0 && job.cancel("its only reader has left").is_ok() {
+        tracing::debug!("a job ends: its only reader has left");
+    }
+}

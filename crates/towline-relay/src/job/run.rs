@@ -1,0 +1,399 @@
+//! Runs a job: asks the model server, writes what comes to the log, obeys orders, and ends the log truthfully.
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::time::Sleep;
+use towline::forward::{self, Ready, Response, ResponseBytes};
+use towline_core::clocks::{Clocks, Limits};
+use towline_core::error::Error;
+use towline_core::http1::{Headers, Method};
+use towline_core::outcome::{Ending, Outcome};
+use towline_core::stream::{BodyEnd, Lifecycle, Opened};
+
+use super::{Ended, Head, Job, State, error_record};
+use crate::log::Ticket;
+use crate::meta::{media_type, now_ms};
+use crate::upstream::{Lease, Upstream};
+
+/// Last bytes of a log that are looked at to see where its last record ends.
+const LAST_BYTES: usize = 4;
+
+/// What a job needs to run.
+pub(crate) struct Task {
+    pub(crate) job: Arc<Job>,
+    /// Those that may answer, best first.
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
+    pub(crate) headers: Headers,
+    pub(crate) body: Bytes,
+    pub(crate) clocks: Clocks,
+    /// The longest log, in bytes.
+    pub(crate) log_bytes: u64,
+}
+
+type Connecting = Pin<Box<dyn Future<Output = Result<Ready, Error>> + Send>>;
+type Sending = Pin<Box<dyn Future<Output = Result<Response, Error>> + Send>>;
+
+enum Io {
+    Connecting(Connecting),
+    Sending(Sending),
+    Reading(ResponseBytes),
+    Closed,
+}
+
+struct Run {
+    job: Arc<Job>,
+    upstreams: VecDeque<Arc<Upstream>>,
+    headers: Headers,
+    body: Bytes,
+    log_bytes: u64,
+    life: Lifecycle,
+    io: Io,
+    lease: Option<Lease>,
+    timer: Pin<Box<Sleep>>,
+    armed: Instant,
+    is_paused: bool,
+    cancelled: bool,
+    deadline: Option<Instant>,
+    /// The log wants no more for now.
+    is_full: bool,
+    /// The body of a refusal, with its status and content type.
+    refused: Option<(u16, String, Vec<u8>)>,
+    opened: bool,
+    last: Vec<u8>,
+    length: u64,
+}
+
+/// Runs the job to its end. Every way out leaves the log closed with a terminal record.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection and leaves the log open: only the end of the process does that.
+pub(crate) async fn run(task: Task) -> State {
+    let job = Arc::clone(&task.job);
+    let outcome = {
+        let mut run = Run::new(task);
+        let outcome = {
+            let run = &mut run;
+            let mut ordered = pin!(job.ordered.notified());
+            std::future::poll_fn(|cx| {
+                while ordered.as_mut().poll(cx).is_ready() {
+                    ordered.set(job.ordered.notified());
+                    run.obey();
+                }
+                run.poll(cx)
+            })
+            .await
+        };
+        run.finish(outcome)
+    };
+    let (state, ticket) = outcome;
+    if let Some(ticket) = ticket {
+        // A log that cannot be written has told its readers.
+        drop(job.log.written(ticket).await);
+    }
+    job.is_now(state);
+    state
+}
+
+impl Run {
+    fn new(task: Task) -> Self {
+        let Task { job, upstreams, headers, body, clocks, log_bytes } = task;
+        let now = Instant::now();
+        let life = Lifecycle::new(job.kind.dialect(), clocks, Limits::default(), now).without_reply();
+        let mut run = Self {
+            job,
+            upstreams: upstreams.into(),
+            headers,
+            body,
+            log_bytes,
+            life,
+            io: Io::Closed,
+            lease: None,
+            timer: Box::pin(tokio::time::sleep_until(now.into())),
+            armed: now,
+            is_paused: false,
+            cancelled: false,
+            deadline: None,
+            is_full: false,
+            refused: None,
+            opened: false,
+            last: Vec::new(),
+            length: 0,
+        };
+        run.obey();
+        if !run.cancelled {
+            run.connect();
+        }
+        run
+    }
+
+    /// Begins with the next server that may answer; `false` when there is none.
+    fn connect(&mut self) -> bool {
+        let Some(upstream) = self.upstreams.pop_front() else { return false };
+        self.job.goes_to(upstream.name());
+        let client = upstream.client().clone();
+        self.lease = Some(upstream.lease());
+        self.io = Io::Connecting(Box::pin(async move { client.ready().await }));
+        true
+    }
+
+    fn obey(&mut self) {
+        let orders = self.job.orders();
+        if let Some(reason) = orders.cancel
+            && !self.cancelled
+        {
+            self.cancelled = true;
+            self.life.cancel(&reason, Instant::now());
+            self.io = Io::Closed;
+        }
+        if self.is_paused && !orders.is_paused {
+            self.life.unpaused(Instant::now());
+        }
+        self.is_paused = orders.is_paused;
+        self.deadline = orders.deadline;
+        // The armed time may now be too late.
+        self.arm(Instant::now());
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
+        loop {
+            let before = self.life.stats().records;
+            while self.life.next_event().is_some() {}
+            let records = self.life.stats().records;
+            if records != before {
+                self.job.received(records, Instant::now());
+            }
+            if let Some(outcome) = self.life.take_outcome() {
+                self.io = Io::Closed;
+                return Poll::Ready(outcome);
+            }
+            if self.advance(cx).is_pending() {
+                let now = Instant::now();
+                let due = self.due();
+                if due.is_some_and(|due| due < self.armed) {
+                    self.arm(now);
+                }
+                if self.timer.as_mut().poll(cx).is_pending() {
+                    return Poll::Pending;
+                }
+                self.tick();
+            }
+        }
+    }
+
+    /// Takes one step towards more bytes; ready when the lifecycle was told something.
+    fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.io {
+            Io::Connecting(connecting) => match std::task::ready!(connecting.as_mut().poll(cx)) {
+                Ok(ready) => self.send(ready),
+                Err(error) => {
+                    if let Some(lease) = &self.lease {
+                        lease.failed();
+                    }
+                    if !self.connect() {
+                        self.fail(error);
+                    }
+                }
+            },
+            Io::Sending(sending) => match std::task::ready!(sending.as_mut().poll(cx)) {
+                Ok(response) => self.open(response),
+                Err(error) => self.fail(error),
+            },
+            Io::Reading(_) => return self.poll_body(cx),
+            Io::Closed => return Poll::Pending,
+        }
+        Poll::Ready(())
+    }
+
+    fn poll_body(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_full {
+            std::task::ready!(self.job.log.poll_room(cx));
+            self.is_full = false;
+        }
+        let Io::Reading(body) = &mut self.io else { return Poll::Ready(()) };
+        if self.is_paused {
+            return Poll::Pending;
+        }
+        let input = self.life.input();
+        let before = input.len();
+        let read = body.poll_read(cx, input);
+        let input = self.life.input();
+        let count = input.len() - before;
+        let now = Instant::now();
+        let kept = keep(&mut self.refused, &self.job, &input[before..]);
+        if self.refused.is_none() {
+            self.length += count as u64;
+            note_last(&mut self.last, &input[before..]);
+        }
+        match read {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0)) => {
+                self.life.received(count, now);
+                self.close(BodyEnd::Clean, now);
+            }
+            Poll::Ready(Ok(_)) => {
+                self.life.received(count, now);
+                // A server that never pauses must not outrun the clocks.
+                self.life.tick(now);
+            }
+            Poll::Ready(Err(end)) => {
+                self.life.received(count, now);
+                self.close(end, now);
+            }
+        }
+        match kept {
+            Ok(full) => self.is_full = full,
+            Err(broken) => self.fail(own(broken.to_string())),
+        }
+        if self.length > self.log_bytes {
+            let limit = self.log_bytes;
+            self.fail(own(format!("the answer is longer than the relay's limit of {limit} bytes a stream")));
+        }
+        Poll::Ready(())
+    }
+
+    fn close(&mut self, end: BodyEnd, now: Instant) {
+        self.io = Io::Closed;
+        self.life.ended(end, now);
+    }
+
+    fn fail(&mut self, error: Error) {
+        self.io = Io::Closed;
+        self.life.failed(error, Instant::now());
+    }
+
+    fn send(&mut self, ready: Ready) {
+        let request = forward::Request {
+            method: Method::Post,
+            target: self.job.kind.path().to_owned(),
+            headers: std::mem::take(&mut self.headers),
+            body: forward::Body::Bytes(std::mem::take(&mut self.body)),
+        };
+        self.life.sent(Instant::now());
+        self.job.is_now(State::Waiting);
+        self.io = Io::Sending(Box::pin(ready.send(request)));
+    }
+
+    fn open(&mut self, response: Response) {
+        let content_type = response.headers.get("content-type").unwrap_or_default().to_owned();
+        let head = Opened { status: response.status, content_type: content_type.clone(), retry_after: None };
+        self.life.opened(&head, Instant::now());
+        if (200..300).contains(&response.status) {
+            self.opened = true;
+            let content_type =
+                if content_type.is_empty() { self.job.kind.content_type().to_owned() } else { content_type };
+            let named = self.job.log.change(|log| log.meta().content_type.clone_from(&content_type));
+            if let Err(broken) = named {
+                self.fail(own(broken.to_string()));
+                return;
+            }
+            self.job.has_head(Head::Open { status: response.status, content_type });
+        } else {
+            self.refused = Some((response.status, content_type, Vec::new()));
+        }
+        self.io = Io::Reading(response.body);
+    }
+
+    /// When the next clock runs out.
+    fn due(&self) -> Option<Instant> {
+        let own = if self.is_paused { None } else { self.life.deadline() };
+        match (own, self.deadline) {
+            (Some(own), Some(deadline)) => Some(own.min(deadline)),
+            (own, deadline) => own.or(deadline),
+        }
+    }
+
+    fn arm(&mut self, now: Instant) {
+        const FAR: Duration = Duration::from_secs(3600);
+        self.armed = self.due().unwrap_or(now + FAR);
+        self.timer.as_mut().reset(self.armed.into());
+    }
+
+    /// The timer has fired.
+    fn tick(&mut self) {
+        let now = Instant::now();
+        if self.deadline.is_some_and(|deadline| deadline <= now) {
+            self.life.expire(now - self.job.began, now);
+            self.io = Io::Closed;
+        } else if !self.is_paused {
+            self.life.tick(now);
+        }
+        // Where nothing ended, the due time lies ahead by now.
+        self.arm(now);
+    }
+
+    /// Ends the log, in one change with what is kept of the job.
+    fn finish(mut self, outcome: Outcome) -> (State, Option<Ticket>) {
+        drop(self.lease.take());
+        let ended = Ended::of(&outcome.ending, self.opened);
+        self.tell_head(&ended, &outcome.ending);
+        let job = Arc::clone(&self.job);
+        let last = self.last;
+        let closed = job.log.change(|log| {
+            let media_type = media_type(&log.look().content_type);
+            log.append(&error_record(&ended, &media_type, &last));
+            log.close();
+            if let Some(record) = &mut log.meta().job {
+                job.fill(record);
+                record.records = outcome.stats.records;
+                record.ended = Some(ended.state);
+                record.ended_ms = Some(now_ms());
+                record.cause.clone_from(&ended.cause);
+            }
+        });
+        (ended.state, closed.ok().map(|((), ticket)| ticket))
+    }
+
+    /// Those who wait for the head of an answer that never had one.
+    fn tell_head(&mut self, ended: &Ended, ending: &Ending) {
+        if self.opened {
+            return;
+        }
+        let head = match self.refused.take() {
+            Some((status, content_type, body)) => Head::Refused { status, content_type, body: body.into() },
+            None => {
+                let status = match ending {
+                    Ending::Cancelled { .. } => 499,
+                    Ending::TimedOut { .. } => 504,
+                    Ending::Completed(_) | Ending::Truncated(_) | Ending::Failed(_) => 502,
+                };
+                Head::None { status, message: ended.cause.clone().unwrap_or_default() }
+            }
+        };
+        self.job.has_head(head);
+    }
+}
+
+/// Bytes of an answer go to the log; those of a refusal are kept for the one who asked.
+fn keep(
+    refused: &mut Option<(u16, String, Vec<u8>)>,
+    job: &Arc<Job>,
+    bytes: &[u8],
+) -> Result<bool, crate::log::Broken> {
+    match refused {
+        _ if bytes.is_empty() => Ok(false),
+        Some((_, _, body)) => {
+            body.extend_from_slice(bytes);
+            Ok(false)
+        }
+        None => job.log.append(bytes),
+    }
+}
+
+fn note_last(last: &mut Vec<u8>, bytes: &[u8]) {
+    let tail = &bytes[bytes.len().saturating_sub(LAST_BYTES)..];
+    last.extend_from_slice(tail);
+    let surplus = last.len().saturating_sub(LAST_BYTES);
+    last.drain(..surplus);
+}
+
+/// A failure of the relay's own.
+fn own(message: String) -> Error {
+    Error::new(towline_core::error::ErrorKind::Limit, towline_core::error::Origin::Caller, message)
+        .with_effect(true)
+}

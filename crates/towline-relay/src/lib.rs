@@ -1,0 +1,70 @@
+//! Streams that survive their readers.
+//!
+//! A relay stands in front of model servers. To clients it is one of them: point `OLLAMA_HOST` at it. Every streamed answer is
+//! recorded in a log as it comes, byte for byte, and any number of readers can read it at any offset, now or later. The
+//! connection to the model server is the relay's own, so a reader that goes changes nothing for the others.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), towline_relay::Error> {
+//! use towline_relay::{Config, Listen, Server, UpstreamApi, UpstreamConfig};
+//!
+//! let upstream = UpstreamConfig {
+//!     name: "ollama".into(),
+//!     endpoint: towline::Endpoint::http("127.0.0.1", 11434),
+//!     api: UpstreamApi::Ollama,
+//!     api_key: None,
+//!     extra_roots_pem: Vec::new(),
+//! };
+//! let config = Config {
+//!     listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],
+//!     upstreams: vec![upstream],
+//!     ..Config::default()
+//! };
+//! let server = Server::bind(config).await?;
+//! server.run(async { /* ready when it is time to end */ }).await;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! It never prints and never reads the environment. What it tells of itself goes through `tracing`, without prompts,
+//! answers or secrets.
+//!
+//! | module | what |
+//! |---|---|
+//! | `store` | where bytes are kept: the trait, memory, disk |
+//! | `log` | one stream's log: appends, cursors, and the writer that commits for all |
+//! | `job` | a request to a model server, recorded; its orders and its terminal record |
+//! | `upstream` | model servers: which gets a request, which are well |
+//! | `shelf` | all streams by owner and id |
+//! | `http` | what requests get: the front, streams, control |
+//! | `serve` | sockets, TLS, connections, an orderly end |
+//!
+//! The server is plain hyper with a match over paths: the routes are few and fixed, bodies are polled straight from the log,
+//! and HTTP/2 needs settings that frameworks hide.
+
+mod config;
+mod error;
+mod housekeeping;
+mod http;
+mod id;
+mod job;
+mod log;
+mod meta;
+mod metrics;
+mod offset;
+mod relay;
+mod serve;
+mod shelf;
+mod store;
+mod tasks;
+mod upstream;
+
+pub use config::{
+    Config, Listen, MIN_SECRET_BYTES, RelayLimits, Retention, StoreConfig, Times, TlsFiles, Token,
+    UpstreamApi, UpstreamConfig,
+};
+pub use error::Error;
+pub use id::{MAX_ID_BYTES, Owner, StreamId};
+pub use log::Fsync;
+pub use serve::{Report, Server};
+pub use store::StoreError;

@@ -1,0 +1,380 @@
+//! One stream's log: appended to by one side, read by any number of cursors.
+//!
+//! ```text
+//! append ─► staged ─► the writer's batch ─► store ─► shown: readers are woken, appends are acknowledged
+//! ```
+//!
+//! Nothing is shown before the store has it, so what a reader saw is there after the process was killed. While one batch is
+//! being written the next one gathers: alone an append goes at once, under load many go together.
+
+mod cursor;
+mod writer;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::{Bytes, BytesMut};
+
+pub(crate) use cursor::{Cursor, Got};
+pub use writer::Fsync;
+pub(crate) use writer::Writer;
+
+use crate::meta::Meta;
+use crate::offset::Offset;
+use crate::store::{StreamNo, Write};
+
+/// Bytes at the end of a log that are kept in memory for readers that keep up.
+const TAIL_BYTES: usize = 256 << 10;
+/// Bytes appended and not yet written from which on the appender waits.
+const STAGED_BYTES: usize = 1 << 20;
+
+/// One stream.
+pub(crate) struct Log {
+    pub(crate) no: StreamNo,
+    writer: Arc<Writer>,
+    state: Mutex<State>,
+}
+
+/// What is known of a log, taken at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Seen {
+    pub(crate) end: Offset,
+    pub(crate) closed: bool,
+}
+
+/// Stands for a change; it is written once [`Log::written`] says so.
+#[derive(Debug, Clone)]
+pub(crate) struct Ticket(u64);
+
+/// The log cannot be written any more: the store failed, or it was removed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error("the stream was removed")]
+    Removed,
+    #[error("the store failed: {0}")]
+    Store(String),
+}
+
+#[derive(Debug)]
+struct State {
+    /// As it will be once all is written.
+    meta: Meta,
+    meta_is_dirty: bool,
+    /// Where the staged bytes will end.
+    end: u64,
+    staged: BytesMut,
+    removal: Removal,
+    /// The change made last, and the last that is written.
+    made: u64,
+    written: u64,
+    /// The writer knows that there is something to write.
+    is_queued: bool,
+    /// What readers see.
+    shown: u64,
+    shown_closed: bool,
+    tail: VecDeque<(u64, Bytes)>,
+    tail_bytes: usize,
+    broken: Option<Broken>,
+    waiting: Vec<Waker>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Removal {
+    No,
+    Asked,
+    Written,
+}
+
+/// What the writer takes to the store.
+struct Taken {
+    chunk: Option<(u64, Bytes)>,
+    closed: bool,
+    made: u64,
+}
+
+/// What a change may do, under the log's lock.
+pub(crate) struct Changing<'a> {
+    state: &'a mut State,
+    changed: bool,
+}
+
+impl Changing<'_> {
+    pub(crate) fn meta(&mut self) -> &mut Meta {
+        (self.state.meta_is_dirty, self.changed) = (true, true);
+        &mut self.state.meta
+    }
+
+    /// As it will be, nothing changed.
+    pub(crate) fn look(&self) -> &Meta {
+        &self.state.meta
+    }
+
+    pub(crate) fn append(&mut self, bytes: &[u8]) {
+        self.state.staged.extend_from_slice(bytes);
+        self.state.end += bytes.len() as u64;
+        self.changed |= !bytes.is_empty();
+    }
+
+    pub(crate) fn close(&mut self) {
+        self.meta().closed = true;
+    }
+
+    pub(crate) fn end(&self) -> Offset {
+        self.state.meta.incarnations.offset(self.state.end)
+    }
+}
+
+impl Log {
+    /// A new log. Its description is written with the first change; [`create`](Self::create) makes one.
+    fn new(no: StreamNo, writer: Arc<Writer>, meta: Meta, end: u64) -> Self {
+        let shown_closed = meta.closed;
+        let state = State {
+            meta,
+            meta_is_dirty: false,
+            end,
+            staged: BytesMut::new(),
+            removal: Removal::No,
+            made: 0,
+            written: 0,
+            is_queued: false,
+            shown: end,
+            shown_closed,
+            tail: VecDeque::new(),
+            tail_bytes: 0,
+            broken: None,
+            waiting: Vec::new(),
+        };
+        Self { no, writer, state: Mutex::new(state) }
+    }
+
+    /// A new stream with its first bytes, closed with them where `meta` says so.
+    pub(crate) fn create(
+        no: StreamNo,
+        writer: Arc<Writer>,
+        mut meta: Meta,
+        bytes: &[u8],
+    ) -> (Arc<Self>, Ticket) {
+        let closed = std::mem::take(&mut meta.closed);
+        let log = Arc::new(Self::new(no, writer, meta, 0));
+        let created = log.change(|log| {
+            log.meta().closed = closed;
+            log.append(bytes);
+        });
+        // A new log is not broken.
+        let ticket = created.map_or(Ticket(0), |((), ticket)| ticket);
+        (log, ticket)
+    }
+
+    /// A stream that the store had.
+    pub(crate) fn recovered(no: StreamNo, writer: Arc<Writer>, meta: Meta, end: u64) -> Arc<Self> {
+        Arc::new(Self::new(no, writer, meta, end))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes one change that is written whole or not at all. The ticket of a change that changed nothing stands for all that
+    /// was changed before.
+    pub(crate) fn change<T>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut Changing<'_>) -> T,
+    ) -> Result<(T, Ticket), Broken> {
+        let mut state = self.state();
+        if let Some(broken) = &state.broken {
+            return Err(broken.clone());
+        }
+        let mut changing = Changing { state: &mut state, changed: false };
+        let result = change(&mut changing);
+        if !changing.changed {
+            return Ok((result, Ticket(state.made)));
+        }
+        state.made += 1;
+        let ticket = Ticket(state.made);
+        self.queue(state);
+        Ok((result, ticket))
+    }
+
+    /// Appends bytes as they come from upstream. `true` when so much is staged that the caller should wait for
+    /// [`room`](Self::poll_room).
+    pub(crate) fn append(self: &Arc<Self>, bytes: &[u8]) -> Result<bool, Broken> {
+        let mut state = self.state();
+        if let Some(broken) = &state.broken {
+            return Err(broken.clone());
+        }
+        state.staged.extend_from_slice(bytes);
+        state.end += bytes.len() as u64;
+        state.made += 1;
+        let full = state.staged.len() >= STAGED_BYTES;
+        self.queue(state);
+        Ok(full)
+    }
+
+    fn queue(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if !std::mem::replace(&mut state.is_queued, true) {
+            drop(state);
+            self.writer.queue(Arc::clone(self));
+        }
+    }
+
+    /// Ready when an append is welcome.
+    pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.state();
+        if state.staged.len() < STAGED_BYTES || state.broken.is_some() {
+            return Poll::Ready(());
+        }
+        state.wait(cx);
+        Poll::Pending
+    }
+
+    /// Waits until a change is written.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub(crate) async fn written(&self, ticket: Ticket) -> Result<(), Broken> {
+        std::future::poll_fn(|cx| {
+            let mut state = self.state();
+            if state.written >= ticket.0 {
+                return Poll::Ready(Ok(()));
+            }
+            if let Some(broken) = &state.broken {
+                return Poll::Ready(Err(broken.clone()));
+            }
+            state.wait(cx);
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Removes the log with all its bytes. Readers end, and every later change is refused.
+    pub(crate) fn remove(self: &Arc<Self>) -> Ticket {
+        let mut state = self.state();
+        state.removal = Removal::Asked;
+        state.broken = Some(Broken::Removed);
+        state.staged = BytesMut::new();
+        (state.tail, state.tail_bytes) = (VecDeque::new(), 0);
+        state.made += 1;
+        let ticket = Ticket(state.made);
+        let wakers = std::mem::take(&mut state.waiting);
+        self.queue(state);
+        wakers.into_iter().for_each(Waker::wake);
+        ticket
+    }
+
+    /// What readers see.
+    pub(crate) fn seen(&self) -> Seen {
+        let state = self.state();
+        Seen { end: state.meta.incarnations.offset(state.shown), closed: state.shown_closed }
+    }
+
+    /// Looks at the description, and how many bytes there are.
+    pub(crate) fn look<T>(&self, look: impl FnOnce(&Meta, u64) -> T) -> T {
+        let state = self.state();
+        look(&state.meta, state.shown)
+    }
+
+    /// Notes that somebody reads it, for its time to live. Not written at once: a restart may end it a little early.
+    pub(crate) fn touch(&self, now_ms: u64) {
+        let mut state = self.state();
+        if state.meta.ttl_s.is_some() {
+            state.meta.touched_ms = now_ms;
+        }
+    }
+
+    /// Whether the log can be written and read.
+    pub(crate) fn broken(&self) -> Option<Broken> {
+        self.state().broken.clone()
+    }
+
+    /// Gives the memory for readers that keep up back, once the log is closed.
+    pub(crate) fn forget_tail(&self) {
+        let mut state = self.state();
+        if state.shown_closed && state.waiting.is_empty() {
+            (state.tail, state.tail_bytes) = (VecDeque::new(), 0);
+        }
+    }
+
+    /// What is to be written now, for the writer.
+    fn take(&self, writes: &mut Vec<Write>) -> Option<Taken> {
+        let mut state = self.state();
+        match state.removal {
+            Removal::No => {}
+            Removal::Asked => {
+                state.removal = Removal::Written;
+                writes.push(Write::Remove { stream: self.no });
+                return Some(Taken { chunk: None, closed: false, made: state.made });
+            }
+            Removal::Written => return None,
+        }
+        if state.broken.is_some() {
+            return None;
+        }
+        if std::mem::take(&mut state.meta_is_dirty) {
+            // A description is plain data, which JSON can always say.
+            let meta = serde_json::to_vec(&state.meta).unwrap_or_default().into();
+            writes.push(Write::Meta { stream: self.no, meta });
+        }
+        let bytes = state.staged.split().freeze();
+        let start = state.end - bytes.len() as u64;
+        let chunk = (!bytes.is_empty()).then_some((start, bytes));
+        if let Some((start, bytes)) = &chunk {
+            writes.push(Write::Chunk { stream: self.no, start: *start, bytes: bytes.clone() });
+        }
+        Some(Taken { chunk, closed: state.meta.closed, made: state.made })
+    }
+
+    /// What was taken is written, or was not; `true` when there is more.
+    fn taken_is_written(&self, taken: Taken, result: Result<(), String>) -> bool {
+        let mut state = self.state();
+        match result {
+            Ok(()) => {
+                if let Some((start, bytes)) = taken.chunk
+                    && state.removal == Removal::No
+                {
+                    state.shown = start + bytes.len() as u64;
+                    state.tail_bytes += bytes.len();
+                    state.tail.push_back((start, bytes));
+                    state.trim_tail();
+                }
+                state.shown_closed = taken.closed;
+                state.written = taken.made;
+            }
+            Err(why) => {
+                state.broken.get_or_insert(Broken::Store(why));
+            }
+        }
+        let more = state.made > taken.made && state.removal != Removal::Written;
+        state.is_queued = more;
+        let wakers = std::mem::take(&mut state.waiting);
+        drop(state);
+        wakers.into_iter().for_each(Waker::wake);
+        more
+    }
+
+    /// Nothing was taken.
+    fn not_taken(&self) {
+        self.state().is_queued = false;
+    }
+}
+
+impl State {
+    fn wait(&mut self, cx: &Context<'_>) {
+        if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            self.waiting.push(cx.waker().clone());
+        }
+    }
+
+    fn trim_tail(&mut self) {
+        while self.tail_bytes > TAIL_BYTES && self.tail.len() > 1 {
+            let gone = self.tail.pop_front().map_or(0, |(_, bytes)| bytes.len());
+            self.tail_bytes -= gone;
+        }
+    }
+}
+
+impl std::fmt::Debug for Log {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Log").field("no", &self.no).finish_non_exhaustive()
+    }
+}

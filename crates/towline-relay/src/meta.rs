@@ -1,0 +1,93 @@
+//! What is kept of a stream besides its bytes.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{Owner, StreamId};
+use crate::job::JobRecord;
+use crate::offset::Incarnations;
+
+/// Everything that is known of a stream and must outlive the process. Written with the bytes it belongs to, in one batch.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Meta {
+    pub(crate) id: StreamId,
+    pub(crate) owner: Owner,
+    pub(crate) content_type: String,
+    /// Unix time, in milliseconds.
+    pub(crate) created_ms: u64,
+    /// When it was last read or written, in Unix milliseconds; counted only where there is a time to live.
+    pub(crate) touched_ms: u64,
+    pub(crate) ttl_s: Option<u64>,
+    /// As the client wrote it, and in Unix milliseconds.
+    pub(crate) expires_at: Option<(String, u64)>,
+    pub(crate) closed: bool,
+    pub(crate) incarnations: Incarnations,
+    /// The last `Stream-Seq`.
+    pub(crate) last_seq: Option<String>,
+    pub(crate) producers: BTreeMap<String, Producer>,
+    /// Which producer's append closed the stream.
+    pub(crate) closed_by: Option<(String, Producer)>,
+    /// The job whose answer it is; `None` for a stream that a client writes.
+    pub(crate) job: Option<JobRecord>,
+}
+
+/// How far an idempotent producer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Producer {
+    pub(crate) epoch: u64,
+    pub(crate) seq: u64,
+}
+
+impl Meta {
+    pub(crate) fn new(id: StreamId, owner: Owner, content_type: &str, incarnation: u64) -> Self {
+        let now = now_ms();
+        Self {
+            id,
+            owner,
+            content_type: content_type.to_owned(),
+            created_ms: now,
+            touched_ms: now,
+            ttl_s: None,
+            expires_at: None,
+            closed: false,
+            incarnations: Incarnations::beginning(incarnation),
+            last_seq: None,
+            producers: BTreeMap::new(),
+            closed_by: None,
+            job: None,
+        }
+    }
+
+    /// The media type alone, in lower case.
+    pub(crate) fn media_type(&self) -> String {
+        media_type(&self.content_type)
+    }
+
+    /// Whether its messages are JSON values.
+    pub(crate) fn is_json(&self) -> bool {
+        self.job.is_none() && self.media_type() == "application/json"
+    }
+
+    /// When its own time is over, in Unix milliseconds.
+    pub(crate) fn expires_ms(&self) -> Option<u64> {
+        let sliding = self.ttl_s.map(|ttl| self.touched_ms.saturating_add(ttl.saturating_mul(1000)));
+        sliding.or(self.expires_at.as_ref().map(|(_, at)| *at))
+    }
+}
+
+/// The media type of a `Content-Type` alone, in lower case.
+pub(crate) fn media_type(content_type: &str) -> String {
+    content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
+}
+
+/// Unix time in milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
+/// Unix milliseconds as RFC 3339.
+pub(crate) fn rfc3339(ms: u64) -> String {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(ms).map(|time| time.to_string()).unwrap_or_default()
+}

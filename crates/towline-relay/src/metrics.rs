@@ -1,0 +1,106 @@
+//! Counts, in Prometheus' text format. A dozen of lines need no library.
+
+use std::fmt::Write as _;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::job::{Recorded, State};
+use crate::relay::Relay;
+
+/// What is counted besides what others count.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    pub(crate) requests: AtomicU64,
+    pub(crate) refused: AtomicU64,
+    begun: AtomicU64,
+    completed: AtomicU64,
+    truncated: AtomicU64,
+    cancelled: AtomicU64,
+    timed_out: AtomicU64,
+    failed: AtomicU64,
+    bytes: AtomicU64,
+}
+
+impl Metrics {
+    pub(crate) fn begun(&self, _kind: Recorded) {
+        self.begun.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn ended(&self, state: State, bytes: u64) {
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let count = match state {
+            State::Completed => &self.completed,
+            State::Truncated => &self.truncated,
+            State::Cancelled => &self.cancelled,
+            State::TimedOut => &self.timed_out,
+            State::Failed | State::Interrupted => &self.failed,
+            State::Queued
+            | State::Connecting
+            | State::Waiting
+            | State::Streaming
+            | State::Paused
+            | State::Cancelling => return,
+        };
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// All of it, as text.
+pub(crate) fn render(relay: &Relay) -> String {
+    let mut text = String::new();
+    let mut say = |name: &str, kind: &str, help: &str, values: &[(&str, f64)]| {
+        let _never_fails =
+            writeln!(text, "# HELP towline_relay_{name} {help}\n# TYPE towline_relay_{name} {kind}");
+        for (labels, value) in values {
+            let _never_fails = writeln!(text, "towline_relay_{name}{labels} {value}");
+        }
+    };
+    let metrics = &relay.metrics;
+    let count = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64;
+    say("requests_total", "counter", "Requests taken.", &[("", count(&metrics.requests))]);
+    say("refused_total", "counter", "Requests refused at the door.", &[("", count(&metrics.refused))]);
+    say("answers_begun_total", "counter", "Answers begun.", &[("", count(&metrics.begun))]);
+    let ended = [
+        ("{outcome=\"completed\"}", count(&metrics.completed)),
+        ("{outcome=\"truncated\"}", count(&metrics.truncated)),
+        ("{outcome=\"cancelled\"}", count(&metrics.cancelled)),
+        ("{outcome=\"timed_out\"}", count(&metrics.timed_out)),
+        ("{outcome=\"failed\"}", count(&metrics.failed)),
+    ];
+    say("answers_ended_total", "counter", "Answers ended, by outcome.", &ended);
+    say("recorded_bytes_total", "counter", "Bytes of ended answers.", &[("", count(&metrics.bytes))]);
+    let gauge = |value: usize| value as f64;
+    say("running", "gauge", "Answers running.", &[("", gauge(relay.running.load(Ordering::Relaxed)))]);
+    say("connections", "gauge", "Connections.", &[("", gauge(relay.connections.load(Ordering::Relaxed)))]);
+    say("streams", "gauge", "Streams kept.", &[("", gauge(relay.shelf.count()))]);
+    let writer = &relay.writer;
+    say("store_bytes", "gauge", "Room the store takes.", &[("", writer.store().size_bytes() as f64)]);
+    say("store_batches_total", "counter", "Batches written.", &[("", count(&writer.batches))]);
+    say("store_writes_total", "counter", "Changes written.", &[("", count(&writer.writes))]);
+    say("store_failures_total", "counter", "Batches that failed.", &[("", count(&writer.failures))]);
+    let busy = count(&writer.busy_us) / 1e6;
+    say("store_busy_seconds_total", "counter", "Time spent writing.", &[("", busy)]);
+    let upstreams = relay.upstreams.all();
+    let labels: Vec<String> =
+        upstreams.iter().map(|upstream| format!("{{upstream=\"{}\"}}", label(upstream.name()))).collect();
+    let mut each = |name: &str, kind: &str, help: &str, value: &dyn Fn(usize) -> f64| {
+        let values: Vec<(&str, f64)> =
+            labels.iter().enumerate().map(|(at, label)| (label.as_str(), value(at))).collect();
+        say(name, kind, help, &values);
+    };
+    each("upstream_up", "gauge", "Whether a model server answers.", &|at| {
+        f64::from(u8::from(upstreams[at].is_well()))
+    });
+    each("upstream_running", "gauge", "Requests at a model server.", &|at| gauge(upstreams[at].running()));
+    each("upstream_requests_total", "counter", "Requests given to a model server.", &|at| {
+        count(&upstreams[at].served)
+    });
+    each("upstream_failures_total", "counter", "Connections that a model server refused.", &|at| {
+        count(&upstreams[at].failures)
+    });
+    text
+}
+
+/// A label's value, with what must be escaped.
+fn label(text: &str) -> String {
+    text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', " ")
+}

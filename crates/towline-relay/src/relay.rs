@@ -1,0 +1,203 @@
+//! What all requests to a relay share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use crate::config::{Config, StoreConfig};
+use crate::error::Error;
+use crate::http::guard::Doors;
+use crate::id::Owner;
+use crate::job::{self, Attached, Ended, Job, State, Task, error_record};
+use crate::log::{Fsync, Log, Writer};
+use crate::meta::{Meta, now_ms};
+use crate::metrics::Metrics;
+use crate::shelf::{Entry, Reading, Shelf};
+use crate::store::{DiskStore, LogStore, MemoryStore, Recovered};
+use crate::tasks::Tasks;
+use crate::upstream::{Upstream, Upstreams};
+
+/// Everything that requests share.
+#[derive(Debug)]
+pub(crate) struct Relay {
+    pub(crate) config: Config,
+    pub(crate) doors: Doors,
+    pub(crate) shelf: Shelf,
+    pub(crate) writer: Arc<Writer>,
+    pub(crate) upstreams: Upstreams,
+    pub(crate) tasks: Tasks,
+    pub(crate) metrics: Metrics,
+    pub(crate) began: Instant,
+    pub(crate) running: AtomicUsize,
+    pub(crate) connections: AtomicUsize,
+    /// No new work is taken.
+    pub(crate) is_draining: AtomicBool,
+    /// Somebody asked it to end.
+    pub(crate) ending: watch::Sender<bool>,
+    /// Where it listens, as it is shown.
+    pub(crate) listening: std::sync::OnceLock<Vec<String>>,
+}
+
+/// Why a job was not begun.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotBegun {
+    Draining,
+    TooMany,
+}
+
+impl Relay {
+    /// Opens the store and puts the streams in it back. Blocks.
+    ///
+    /// # Errors
+    /// A store or certificate that cannot be used.
+    pub(crate) fn open(config: Config, tasks: Tasks) -> Result<Arc<Self>, Error> {
+        let (store, fsync): (Arc<dyn LogStore>, Fsync) = match &config.store {
+            StoreConfig::Memory => (Arc::new(MemoryStore::new()), Fsync::Never),
+            StoreConfig::Disk { folder, fsync } => {
+                let open = DiskStore::open(folder);
+                let store = open.map_err(|source| Error::Store { folder: folder.clone(), source })?;
+                (Arc::new(store), *fsync)
+            }
+        };
+        let folder = || match &config.store {
+            StoreConfig::Memory => std::path::PathBuf::new(),
+            StoreConfig::Disk { folder, .. } => folder.clone(),
+        };
+        let recovery = store.recover().map_err(|source| Error::Store { folder: folder(), source })?;
+        let writer = Writer::start(store, fsync).map_err(Error::Thread)?;
+        let shelf =
+            Shelf::new(Arc::clone(&writer), recovery.incarnation, recovery.next, config.limits.streams);
+        for found in recovery.streams {
+            put_back(&shelf, &writer, recovery.incarnation, found);
+        }
+        let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>();
+        let upstreams = upstreams.map_err(Error::Upstream)?;
+        Ok(Arc::new(Self {
+            doors: Doors::new(&config),
+            shelf,
+            writer,
+            upstreams: Upstreams::new(upstreams),
+            tasks,
+            metrics: Metrics::default(),
+            began: Instant::now(),
+            running: AtomicUsize::new(0),
+            connections: AtomicUsize::new(0),
+            is_draining: AtomicBool::new(false),
+            ending: watch::Sender::new(false),
+            listening: std::sync::OnceLock::new(),
+            config,
+        }))
+    }
+
+    pub(crate) fn may_begin(&self) -> Result<(), NotBegun> {
+        if self.is_draining.load(Ordering::Relaxed) {
+            return Err(NotBegun::Draining);
+        }
+        if self.running.load(Ordering::Relaxed) >= self.config.limits.running {
+            return Err(NotBegun::TooMany);
+        }
+        Ok(())
+    }
+
+    /// Starts the job of `entry`.
+    pub(crate) fn begin(self: &Arc<Self>, entry: Entry, task: Task) {
+        self.running.fetch_add(1, Ordering::Relaxed);
+        self.metrics.begun(task.job.kind);
+        let relay = Arc::clone(self);
+        let mut changes = task.job.watch();
+        self.tasks.start(async move {
+            let mut running = std::pin::pin!(job::run(task));
+            let state = loop {
+                tokio::select! {
+                    state = &mut running => break state,
+                    Ok(()) = changes.changed() => relay.shelf.changed(&entry),
+                }
+            };
+            relay.running.fetch_sub(1, Ordering::Relaxed);
+            relay.metrics.ended(state, entry.log.seen().end.position);
+            relay.shelf.changed(&entry);
+            tracing::info!(
+                stream = entry.id.as_str(),
+                state = state.as_str(),
+                bytes = entry.log.seen().end.position,
+                "an answer has ended"
+            );
+        });
+    }
+
+    /// A reader of the stream; `None` when it has too many.
+    pub(crate) fn attach(&self, entry: Entry) -> Option<Reading> {
+        let attached = match &entry.job {
+            Some(job) => {
+                Some(Attached::new(job, self.config.limits.readers, self.config.times.grace, &self.tasks)?)
+            }
+            None => None,
+        };
+        Some(Reading { _attached: attached, entry })
+    }
+
+    /// Whether the store takes what is written.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.is_draining.load(Ordering::Relaxed)
+            && self.upstreams.all().iter().any(|upstream| upstream.is_well())
+    }
+}
+
+/// How a job looks, running or not.
+pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<State> {
+    let record = meta.job.as_ref()?;
+    Some(record.ended.or(job.map(|job| job.look().state)).unwrap_or(State::Interrupted))
+}
+
+/// Puts a stream back; one that was running when the process ended gets its terminal record now.
+fn put_back(shelf: &Shelf, writer: &Arc<Writer>, incarnation: u64, found: Recovered) {
+    let mut meta: Meta = match serde_json::from_slice(&found.meta) {
+        Ok(meta) => meta,
+        Err(error) => {
+            tracing::error!(stream = found.stream, %error, "a stream's description cannot be read; it is left alone");
+            return;
+        }
+    };
+    let is_cut = !meta.closed;
+    if is_cut {
+        meta.incarnations.resume(incarnation, found.end);
+    }
+    let log = Log::recovered(found.stream, Arc::clone(writer), meta.clone(), found.end);
+    shelf.put_back(&meta, Arc::clone(&log));
+    if meta.job.is_none() || !is_cut {
+        return;
+    }
+    let last = last_bytes(writer, found.stream, found.end);
+    let ended = Ended::interrupted();
+    let closed = log.change(|log| {
+        let record = error_record(&ended, &log.look().media_type(), &last);
+        log.append(&record);
+        log.close();
+        if let Some(job) = &mut log.meta().job {
+            job.ended = Some(ended.state);
+            job.ended_ms = Some(now_ms());
+            job.cause.clone_from(&ended.cause);
+        }
+    });
+    if closed.is_err() {
+        tracing::error!(stream = meta.id.as_str(), "an interrupted stream could not be closed");
+    }
+}
+
+fn last_bytes(writer: &Writer, stream: u64, end: u64) -> Vec<u8> {
+    let from = end.saturating_sub(4);
+    let chunks = writer.store().read(stream, from, usize::MAX).unwrap_or_default();
+    let mut last: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.bytes.iter().copied()).collect();
+    let surplus = last.len().saturating_sub(4);
+    last.drain(..surplus);
+    last
+}
+
+/// Who asks, and whether over the Unix socket.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    pub(crate) owner: Owner,
+    pub(crate) over_unix: bool,
+}

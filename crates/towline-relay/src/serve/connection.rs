@@ -1,0 +1,96 @@
+//! One connection's life: HTTP/1.1 or HTTP/2, as the client begins it.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::rt::{Read, Write};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use super::listen::Stream;
+use crate::http::guard::Door;
+use crate::http::serve;
+use crate::relay::Relay;
+
+/// What one stream may have sent and not got through, in bytes: beyond it the log is not read for it.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+/// What a client may send on one stream before it is read, in bytes.
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+/// What a client may send on all streams together: never the bound that stops them. Windows that adapt begin small, and
+/// small frames then exhaust the frame budget and end the connection.
+const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
+/// Time between two PINGs, and how long one may be unanswered.
+const PING: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Serves a connection until it ends, or in good order once `stopped` says so.
+///
+/// # Cancel safety
+/// Dropping the future closes the connection; its readers have left.
+pub(super) async fn connection(
+    relay: Arc<Relay>,
+    stream: Stream,
+    tls: Option<TlsAcceptor>,
+    stopped: watch::Receiver<bool>,
+) {
+    match stream {
+        Stream::Unix(stream) => talk(relay, Door::Unix, TokioIo::new(stream), stopped).await,
+        Stream::Tcp(stream, address) => match tls {
+            None => talk(relay, Door::Tcp(address), TokioIo::new(stream), stopped).await,
+            Some(tls) => {
+                let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
+                    tracing::debug!("a TLS handshake failed");
+                    return;
+                };
+                talk(relay, Door::Tcp(address), TokioIo::new(stream), stopped).await;
+            }
+        },
+    }
+}
+
+fn talk<I>(
+    relay: Arc<Relay>,
+    door: Door,
+    io: I,
+    mut stopped: watch::Receiver<bool>,
+) -> impl Future<Output = ()>
+where
+    I: Read + Write + Unpin + Send + 'static,
+{
+    let limits = relay.config.limits;
+    let handler = service_fn(move |request| serve(Arc::clone(&relay), door, request));
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_time)
+        .max_buf_size(SEND_BUFFER_BYTES.max(limits.header_bytes as usize))
+        .keep_alive(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(limits.streams_per_connection)
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_send_buf_size(SEND_BUFFER_BYTES)
+        .max_header_list_size(limits.header_bytes)
+        .keep_alive_interval(PING)
+        .keep_alive_timeout(PING_TIMEOUT);
+    async move {
+        let mut connection = pin!(builder.serve_connection(io, handler));
+        tokio::select! {
+            // A client that breaks off or speaks no HTTP ends its own connection only.
+            _ = connection.as_mut() => return,
+            _ = stopped.wait_for(|stopped| *stopped) => {}
+        }
+        connection.as_mut().graceful_shutdown();
+        drop(connection.await);
+    }
+}

@@ -1,0 +1,100 @@
+//! Sockets to listen on.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+
+use crate::config::Listen;
+use crate::error::Error;
+
+/// A socket that takes connections. A Unix socket's file goes with it.
+#[derive(Debug)]
+pub(super) enum Listener {
+    Unix { socket: UnixListener, path: PathBuf },
+    Tcp { socket: TcpListener, address: SocketAddr },
+}
+
+/// A connection.
+pub(super) enum Stream {
+    Unix(UnixStream),
+    Tcp(TcpStream, SocketAddr),
+}
+
+impl Listener {
+    /// Takes the address.
+    ///
+    /// # Cancel safety
+    /// Dropping the future frees it.
+    ///
+    /// # Errors
+    /// When it cannot be taken. A Unix socket that nobody listens on is replaced; another file never.
+    pub(super) async fn bind(listen: &Listen) -> Result<Self, Error> {
+        match listen {
+            Listen::Tcp(address) => {
+                let failed = |source| Error::Bind { address: *address, source };
+                let socket = TcpListener::bind(address).await.map_err(failed)?;
+                let address = socket.local_addr().map_err(failed)?;
+                Ok(Self::Tcp { socket, address })
+            }
+            Listen::Unix(path) => bind_unix(path).await,
+        }
+    }
+
+    /// The address, as it is shown; with the real port where 0 was asked for.
+    pub(super) fn shown(&self) -> Listen {
+        match self {
+            Self::Unix { path, .. } => Listen::Unix(path.clone()),
+            Self::Tcp { address, .. } => Listen::Tcp(*address),
+        }
+    }
+
+    /// # Cancel safety
+    /// Dropping the future loses no connection.
+    pub(super) async fn accept(&self) -> std::io::Result<Stream> {
+        match self {
+            Self::Unix { socket, .. } => Ok(Stream::Unix(socket.accept().await?.0)),
+            Self::Tcp { socket, address } => {
+                let (stream, _) = socket.accept().await?;
+                // Each record is small and wanted now; where this fails they come a little later.
+                drop(stream.set_nodelay(true));
+                Ok(Stream::Tcp(stream, *address))
+            }
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Self::Unix { path, .. } = self {
+            // It may be gone already.
+            drop(std::fs::remove_file(path));
+        }
+    }
+}
+
+async fn bind_unix(path: &Path) -> Result<Listener, Error> {
+    let failed = |source| Error::Socket { path: path.to_owned(), source };
+    if let Ok(found) = std::fs::symlink_metadata(path) {
+        if !found.file_type().is_socket() {
+            let why = "there is a file that is no socket";
+            return Err(failed(std::io::Error::new(std::io::ErrorKind::AlreadyExists, why)));
+        }
+        if UnixStream::connect(path).await.is_ok() {
+            return Err(Error::Running(path.to_owned()));
+        }
+        std::fs::remove_file(path).map_err(failed)?;
+    }
+    // Made beside its place and moved there once only its owner can open it.
+    let own = path.with_extension(format!("{}.new", std::process::id()));
+    drop(std::fs::remove_file(&own));
+    let socket = UnixListener::bind(&own).map_err(failed)?;
+    let placed = std::fs::set_permissions(&own, std::fs::Permissions::from_mode(0o600))
+        .and_then(|()| std::fs::rename(&own, path));
+    if let Err(error) = placed {
+        drop(std::fs::remove_file(&own));
+        return Err(failed(error));
+    }
+    Ok(Listener::Unix { socket, path: path.to_owned() })
+}

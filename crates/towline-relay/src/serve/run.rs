@@ -1,0 +1,195 @@
+//! The relay as a server: from its configuration to its orderly end.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
+
+use super::connection::connection;
+use super::listen::{Listener, Stream};
+use super::tls;
+use crate::config::{Config, Listen};
+use crate::error::Error;
+use crate::housekeeping;
+use crate::http::guard;
+use crate::relay::Relay;
+use crate::tasks::Tasks;
+
+/// How long to wait before accepting again after the system refused to (out of file descriptors, mostly).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long connections may take to end once nothing runs any more.
+const CLOSE_TIME: Duration = Duration::from_secs(2);
+
+/// A relay that listens but does not answer yet. Dropping it frees its addresses.
+pub struct Server {
+    relay: Arc<Relay>,
+    listeners: Vec<Listener>,
+    tls: Option<TlsAcceptor>,
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server").field("listening", &self.listening()).finish_non_exhaustive()
+    }
+}
+
+/// How a relay ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Report {
+    /// Answers that ran when it was told to end.
+    pub running: usize,
+    /// Of these, those that were cut at the end of the drain time. Each has its terminal record.
+    pub cut: usize,
+}
+
+impl Server {
+    /// Checks the configuration, opens the store, and takes the addresses.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves nothing behind.
+    ///
+    /// # Errors
+    /// What cannot be used or would let strangers in; says what to do.
+    pub async fn bind(config: Config) -> Result<Self, Error> {
+        guard::check(&config)?;
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        // Before the store: a second relay is told that there is a first.
+        let mut listeners = Vec::new();
+        for listen in &config.listen {
+            listeners.push(Listener::bind(listen).await?);
+        }
+        let tasks = Tasks::new();
+        let relay = tokio::task::spawn_blocking(move || Relay::open(config, tasks)).await;
+        let relay = match relay {
+            Ok(opened) => opened?,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        };
+        let shown = listeners.iter().map(|listener| listener.shown().to_string()).collect();
+        relay.listening.get_or_init(|| shown);
+        Ok(Self { relay, listeners, tls })
+    }
+
+    /// Where it listens; with the real port where 0 was asked for.
+    pub fn listening(&self) -> Vec<Listen> {
+        self.listeners.iter().map(Listener::shown).collect()
+    }
+
+    /// Answers requests until `shutdown` is ready or somebody asks it to end; then takes no new ones, lets answers run on for
+    /// the drain time, cancels the rest, and closes the store.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends it as the death of the process would: what is written stays, running answers are closed at
+    /// the next start.
+    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Report {
+        let Self { relay, listeners, tls } = self;
+        let (stop, stopped) = watch::channel(false);
+        let connections = Tasks::new();
+        relay.upstreams.look().await;
+        {
+            let accepting = async {
+                let mut accepts: Vec<_> = listeners
+                    .iter()
+                    .map(|listener| Box::pin(accept(&relay, listener, tls.clone(), &connections, &stopped)))
+                    .collect();
+                std::future::poll_fn(|cx| {
+                    for accept in &mut accepts {
+                        // None of them ends.
+                        let _never = accept.as_mut().poll(cx);
+                    }
+                    std::task::Poll::<()>::Pending
+                })
+                .await;
+            };
+            let mut ending = relay.ending.subscribe();
+            tokio::select! {
+                () = accepting => {}
+                () = relay.upstreams.keep_looking(relay.config.times.health) => {}
+                () = housekeeping::keep(Arc::clone(&relay)) => {}
+                () = shutdown => {}
+                // The relay holds the sender.
+                _ = ending.wait_for(|ending| *ending) => {}
+            }
+        }
+        relay.is_draining.store(true, Ordering::Relaxed);
+        relay.ending.send_replace(true);
+        let running = relay.running.load(Ordering::Relaxed);
+        tracing::info!(running, "the relay ends");
+        // Taken no more, but readers of what runs may stay.
+        drop(listeners);
+        let cut = drain(&relay).await;
+        stop.send_replace(true);
+        if tokio::time::timeout(CLOSE_TIME, connections.all_ended()).await.is_err() {
+            tracing::info!(connections = connections.running(), "connections are cut");
+        }
+        let closing = Arc::clone(&relay);
+        if tokio::task::spawn_blocking(move || closing.writer.end()).await.is_err() {
+            tracing::error!("the store could not be closed");
+        }
+        tracing::info!(running, cut, "the relay has ended");
+        Report { running, cut }
+    }
+}
+
+/// Lets answers end for the drain time, then cancels the rest. Returns how many were.
+async fn drain(relay: &Arc<Relay>) -> usize {
+    let ended = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(20));
+        while relay.running.load(Ordering::Relaxed) > 0 {
+            looks.tick().await;
+        }
+    };
+    let mut ended = pin!(ended);
+    if tokio::time::timeout(relay.config.times.drain, ended.as_mut()).await.is_ok() {
+        return 0;
+    }
+    let mut cut = 0;
+    for entry in relay.shelf.list(None) {
+        if let Some(job) = &entry.job
+            && job.cancel("the relay ends").is_ok()
+        {
+            cut += 1;
+        }
+    }
+    // They end at once: what was received is written, and no server is waited for.
+    ended.await;
+    cut
+}
+
+async fn accept(
+    relay: &Arc<Relay>,
+    listener: &Listener,
+    tls: Option<TlsAcceptor>,
+    connections: &Tasks,
+    stopped: &watch::Receiver<bool>,
+) {
+    loop {
+        if connections.running() >= relay.config.limits.connections {
+            tokio::time::sleep(ACCEPT_PAUSE).await;
+            continue;
+        }
+        match listener.accept().await {
+            Ok(stream) => {
+                relay.connections.fetch_add(1, Ordering::Relaxed);
+                connections.start(counted(Arc::clone(relay), stream, tls.clone(), stopped.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a connection was not accepted");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn counted(
+    relay: Arc<Relay>,
+    stream: Stream,
+    tls: Option<TlsAcceptor>,
+    stopped: watch::Receiver<bool>,
+) {
+    connection(Arc::clone(&relay), stream, tls, stopped).await;
+    relay.connections.fetch_sub(1, Ordering::Relaxed);
+}

@@ -1,0 +1,190 @@
+//! All streams there are, by owner and id.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::broadcast;
+
+use crate::id::{Owner, StreamId};
+use crate::job::{Attached, Job};
+use crate::log::{Log, Writer};
+use crate::meta::Meta;
+use crate::store::StreamNo;
+
+/// Changes that a slow watcher may be behind; one that is further behind is told everything anew.
+const WATCHED_CHANGES: usize = 1024;
+
+/// One stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    pub(crate) id: StreamId,
+    pub(crate) owner: Owner,
+    pub(crate) log: Arc<Log>,
+    /// The job that writes it, while this process knows it; ended ones are described by the log's meta.
+    pub(crate) job: Option<Arc<Job>>,
+}
+
+/// Something about a stream has changed.
+#[derive(Debug, Clone)]
+pub(crate) struct Change {
+    pub(crate) owner: Owner,
+    pub(crate) id: StreamId,
+}
+
+/// All streams.
+#[derive(Debug)]
+pub(crate) struct Shelf {
+    writer: Arc<Writer>,
+    incarnation: u64,
+    next: AtomicU64,
+    most: usize,
+    streams: Mutex<Streams>,
+    changes: broadcast::Sender<Change>,
+}
+
+#[derive(Debug, Default)]
+struct Streams {
+    by_owner: HashMap<Owner, HashMap<StreamId, Entry>>,
+    by_request: HashMap<(Owner, String), StreamId>,
+    count: usize,
+}
+
+/// Why a stream was not made.
+#[derive(Debug, Clone)]
+pub(crate) enum NotMade {
+    /// One of that id is there.
+    Exists(Entry),
+    /// There are as many as may be.
+    Full,
+}
+
+impl Shelf {
+    pub(crate) fn new(writer: Arc<Writer>, incarnation: u64, next: StreamNo, most: usize) -> Self {
+        Self {
+            writer,
+            incarnation,
+            next: AtomicU64::new(next),
+            most,
+            streams: Mutex::default(),
+            changes: broadcast::Sender::new(WATCHED_CHANGES),
+        }
+    }
+
+    fn streams(&self) -> MutexGuard<'_, Streams> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn incarnation(&self) -> u64 {
+        self.incarnation
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.streams().count
+    }
+
+    /// Puts a stream that the store had where it was.
+    pub(crate) fn put_back(&self, meta: &Meta, log: Arc<Log>) {
+        let mut streams = self.streams();
+        if let Some(request_id) = meta.job.as_ref().and_then(|job| job.request_id.clone()) {
+            streams.by_request.insert((meta.owner.clone(), request_id), meta.id.clone());
+        }
+        let entry = Entry { id: meta.id.clone(), owner: meta.owner.clone(), log, job: None };
+        streams.by_owner.entry(meta.owner.clone()).or_default().insert(meta.id.clone(), entry);
+        streams.count += 1;
+    }
+
+    /// Makes a stream unless there is one of its id or, with a request id, one of that request.
+    pub(crate) fn make(
+        &self,
+        meta: Meta,
+        request_id: Option<&str>,
+        bytes: &[u8],
+        job: impl FnOnce(&Arc<Log>) -> Option<Arc<Job>>,
+    ) -> Result<(Entry, crate::log::Ticket), NotMade> {
+        let (id, owner) = (meta.id.clone(), meta.owner.clone());
+        let mut streams = self.streams();
+        let request = request_id.map(|request_id| (owner.clone(), request_id.to_owned()));
+        let same = request.as_ref().and_then(|request| streams.by_request.get(request)).unwrap_or(&id);
+        if let Some(entry) = streams.by_owner.get(&owner).and_then(|own| own.get(same)) {
+            return Err(NotMade::Exists(entry.clone()));
+        }
+        if streams.count >= self.most {
+            return Err(NotMade::Full);
+        }
+        let no = self.next.fetch_add(1, Ordering::Relaxed);
+        let (log, ticket) = Log::create(no, Arc::clone(&self.writer), meta, bytes);
+        let entry = Entry { id: id.clone(), owner: owner.clone(), job: job(&log), log };
+        if let Some(request) = request {
+            streams.by_request.insert(request, id.clone());
+        }
+        streams.by_owner.entry(owner).or_default().insert(id, entry.clone());
+        streams.count += 1;
+        drop(streams);
+        self.changed(&entry);
+        Ok((entry, ticket))
+    }
+
+    pub(crate) fn find(&self, owner: &Owner, id: &StreamId) -> Option<Entry> {
+        self.streams().by_owner.get(owner)?.get(id).cloned()
+    }
+
+    /// The stream of an earlier request with this id.
+    pub(crate) fn of_request(&self, owner: &Owner, request_id: &str) -> Option<Entry> {
+        let streams = self.streams();
+        let id = streams.by_request.get(&(owner.clone(), request_id.to_owned()))?;
+        streams.by_owner.get(owner)?.get(id).cloned()
+    }
+
+    /// Takes a stream away, with its bytes. `None` when it is gone already.
+    pub(crate) fn remove(&self, entry: &Entry) -> Option<crate::log::Ticket> {
+        let mut streams = self.streams();
+        let own = streams.by_owner.get_mut(&entry.owner)?;
+        if !own.get(&entry.id).is_some_and(|found| Arc::ptr_eq(&found.log, &entry.log)) {
+            return None;
+        }
+        own.remove(&entry.id);
+        streams.count -= 1;
+        let request_id = entry.log.look(|meta, _| meta.job.as_ref()?.request_id.clone());
+        if let Some(request_id) = request_id {
+            streams.by_request.remove(&(entry.owner.clone(), request_id));
+        }
+        drop(streams);
+        let ticket = entry.log.remove();
+        self.changed(entry);
+        Some(ticket)
+    }
+
+    /// Takes a stream away whose time is over; another may have done so already.
+    pub(crate) fn expire(&self, entry: &Entry) {
+        let _unwaited = self.remove(entry);
+    }
+
+    /// The streams of an owner, or everybody's.
+    pub(crate) fn list(&self, owner: Option<&Owner>) -> Vec<Entry> {
+        let streams = self.streams();
+        match owner {
+            Some(owner) => {
+                streams.by_owner.get(owner).map(|own| own.values().cloned().collect()).unwrap_or_default()
+            }
+            None => streams.by_owner.values().flat_map(HashMap::values).cloned().collect(),
+        }
+    }
+
+    pub(crate) fn changed(&self, entry: &Entry) {
+        // Nobody may be watching.
+        drop(self.changes.send(Change { owner: entry.owner.clone(), id: entry.id.clone() }));
+    }
+
+    pub(crate) fn watch(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+}
+
+/// A reader of a stream, whoever writes it.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    /// Held, and let go with the reader.
+    pub(crate) _attached: Option<Attached>,
+    pub(crate) entry: Entry,
+}

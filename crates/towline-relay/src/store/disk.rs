@@ -1,0 +1,192 @@
+//! Logs on disk, in an LSM tree (fjall).
+//!
+//! Three key spaces: `about` (format, incarnation, whether the last process ended in good order), `meta` (stream number →
+//! description), `data` (stream number and position → bytes).
+
+use std::collections::HashSet;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
+
+use bytes::Bytes;
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+
+use super::{Chunk, LogStore, Recovered, Recovery, StoreError, StreamNo, Write};
+
+/// The format this version writes.
+pub(super) const FORMAT: &str = "1";
+
+/// The journal is read whole at start, so it stays small. 64 MiB is the least fjall takes.
+const JOURNAL_BYTES: u64 = 64 << 20;
+const MEMTABLE_BYTES: u64 = 16 << 20;
+const CACHE_BYTES: u64 = 32 << 20;
+/// Entries removed in one batch.
+const REMOVED_AT_ONCE: usize = 10_000;
+
+/// Logs on disk.
+pub(crate) struct DiskStore {
+    db: Database,
+    about: Keyspace,
+    meta: Keyspace,
+    data: Keyspace,
+}
+
+impl std::fmt::Debug for DiskStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("DiskStore").finish_non_exhaustive()
+    }
+}
+
+impl DiskStore {
+    /// Opens the store in `folder`, or makes it there, readable by its owner only. One process at a time.
+    ///
+    /// # Errors
+    /// When the folder cannot be used, another process uses it, or another version wrote it.
+    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let db = Database::builder(folder)
+            .max_journaling_size(JOURNAL_BYTES)
+            .cache_size(CACHE_BYTES)
+            .worker_threads(1)
+            .open()?;
+        let keyspace =
+            |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES));
+        let (about, meta, data) = (keyspace("about")?, keyspace("meta")?, keyspace("data")?);
+        match about.get("format")? {
+            None => about.insert("format", FORMAT)?,
+            Some(format) if &*format == FORMAT.as_bytes() => {}
+            Some(format) => {
+                let found = String::from_utf8_lossy(&format).into_owned();
+                return Err(StoreError::Format { path: folder.display().to_string(), found });
+            }
+        }
+        Ok(Self { db, about, meta, data })
+    }
+
+    fn end(&self, stream: StreamNo) -> Result<u64, StoreError> {
+        let Some(last) = self.data.prefix(stream.to_be_bytes()).next_back() else { return Ok(0) };
+        let (key, bytes) = last.into_inner()?;
+        Ok(position(&key) + bytes.len() as u64)
+    }
+
+    /// Removes the bytes of streams whose removal was cut short.
+    fn remove_unknown(&self, known: &HashSet<StreamNo>) -> Result<(), StoreError> {
+        let mut from = 0;
+        while let Some(entry) = self.data.range(key(from, 0)..).next() {
+            let stream = entry.key()?.get(..8).map_or(0, number);
+            if !known.contains(&stream) {
+                self.remove_data(stream)?;
+            }
+            let Some(next) = stream.checked_add(1) else { break };
+            from = next;
+        }
+        Ok(())
+    }
+
+    /// Removes what is left of a stream; its description went with the batch.
+    fn remove_data(&self, stream: StreamNo) -> Result<(), StoreError> {
+        loop {
+            let mut batch = self.db.batch();
+            for entry in self.data.prefix(stream.to_be_bytes()).take(REMOVED_AT_ONCE) {
+                batch.remove(&self.data, entry.key()?);
+            }
+            if batch.is_empty() {
+                return Ok(());
+            }
+            batch.commit()?;
+        }
+    }
+}
+
+fn key(stream: StreamNo, position: u64) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&stream.to_be_bytes());
+    key[8..].copy_from_slice(&position.to_be_bytes());
+    key
+}
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.try_into().map_or(0, u64::from_be_bytes)
+}
+
+fn position(key: &[u8]) -> u64 {
+    key.get(8..).map_or(0, number)
+}
+
+impl LogStore for DiskStore {
+    fn recover(&self) -> Result<Recovery, StoreError> {
+        let last = self.about.get("incarnation")?.map(|bytes| number(&bytes));
+        let ended_well = self.about.get("ended_well")?.is_some();
+        let incarnation = match last {
+            None => 1,
+            Some(last) if ended_well => last,
+            Some(last) => last + 1,
+        };
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.about, "incarnation", incarnation.to_be_bytes());
+        batch.remove(&self.about, "ended_well");
+        batch.commit()?;
+        let mut streams = Vec::new();
+        for entry in self.meta.iter() {
+            let (key, meta) = entry.into_inner()?;
+            let stream = number(&key);
+            streams.push(Recovered { stream, meta: Bytes::copy_from_slice(&meta), end: self.end(stream)? });
+        }
+        let known: HashSet<StreamNo> = streams.iter().map(|found| found.stream).collect();
+        self.remove_unknown(&known)?;
+        let next = known.iter().max().map_or(0, |last| last + 1);
+        Ok(Recovery { incarnation, next, streams })
+    }
+
+    fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<(), StoreError> {
+        let mode = if durable { PersistMode::SyncData } else { PersistMode::Buffer };
+        let mut batch = self.db.batch().durability(Some(mode));
+        let mut removed = Vec::new();
+        for write in writes {
+            match write {
+                Write::Meta { stream, meta } => batch.insert(&self.meta, stream.to_be_bytes(), &*meta),
+                Write::Chunk { stream, start, bytes } => {
+                    batch.insert(&self.data, key(stream, start), &*bytes);
+                }
+                Write::Remove { stream } => {
+                    batch.remove(&self.meta, stream.to_be_bytes());
+                    removed.push(stream);
+                }
+            }
+        }
+        batch.commit()?;
+        // A stream without a description is not found again, so its bytes may go later.
+        removed.into_iter().try_for_each(|stream| self.remove_data(stream))
+    }
+
+    fn read(&self, stream: StreamNo, from: u64, max_bytes: usize) -> Result<Vec<Chunk>, StoreError> {
+        let first = self.data.range(key(stream, 0)..=key(stream, from)).next_back();
+        let first = first.map(|entry| entry.key()).transpose()?.map_or(from, |key| position(&key));
+        let (mut chunks, mut together) = (Vec::new(), 0);
+        for entry in self.data.range(key(stream, first)..=key(stream, u64::MAX)) {
+            if together >= max_bytes {
+                break;
+            }
+            let (key, bytes) = entry.into_inner()?;
+            together += bytes.len();
+            chunks.push(Chunk { start: position(&key), bytes: Bytes::copy_from_slice(&bytes) });
+        }
+        Ok(chunks)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        Ok(self.db.persist(PersistMode::SyncData)?)
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        self.about.insert("ended_well", "1")?;
+        Ok(self.db.persist(PersistMode::SyncAll)?)
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.db.disk_space().unwrap_or(0)
+    }
+
+    fn is_memory(&self) -> bool {
+        false
+    }
+}

@@ -1,0 +1,132 @@
+//! Where logs are kept.
+
+mod disk;
+mod memory;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+pub(crate) use disk::DiskStore;
+pub(crate) use memory::MemoryStore;
+
+/// The number of a stream in its store.
+pub(crate) type StreamNo = u64;
+
+/// One change of a store.
+#[derive(Debug, Clone)]
+pub(crate) enum Write {
+    /// The stream's description, in place of what was there.
+    Meta {
+        /// Which stream.
+        stream: StreamNo,
+        /// The description; the store does not look into it.
+        meta: Bytes,
+    },
+    /// Bytes at the end of the stream's log.
+    Chunk {
+        /// Which stream.
+        stream: StreamNo,
+        /// Position of the first byte.
+        start: u64,
+        /// The bytes; never empty.
+        bytes: Bytes,
+    },
+    /// The stream and all its bytes go.
+    Remove {
+        /// Which stream.
+        stream: StreamNo,
+    },
+}
+
+/// Bytes of a log and where they stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chunk {
+    /// Position of the first byte.
+    pub(crate) start: u64,
+    /// The bytes; never empty.
+    pub(crate) bytes: Bytes,
+}
+
+/// What a store held when it was opened.
+#[derive(Debug)]
+pub(crate) struct Recovery {
+    /// The incarnation in which logs are written from now on: larger than any before where an end may have been lost.
+    pub(crate) incarnation: u64,
+    /// A number that no stream has, nor any larger.
+    pub(crate) next: StreamNo,
+    /// Every stream.
+    pub(crate) streams: Vec<Recovered>,
+}
+
+/// A stream that was there.
+#[derive(Debug)]
+pub(crate) struct Recovered {
+    /// Its number.
+    pub(crate) stream: StreamNo,
+    /// Its description as it was last written.
+    pub(crate) meta: Bytes,
+    /// How many bytes its log has.
+    pub(crate) end: u64,
+}
+
+/// Why a store cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The disk or what is on it.
+    #[error("{0}")]
+    Disk(#[from] fjall::Error),
+    /// The folder cannot be made or checked.
+    #[error("{0}")]
+    Folder(#[from] std::io::Error),
+    /// The folder holds something else.
+    #[error("the store at {path} has the format {found}, and this version knows only {}", disk::FORMAT)]
+    Format {
+        /// Where.
+        path: String,
+        /// What it says.
+        found: String,
+    },
+}
+
+/// Keeps logs. All calls may block; none is made from an async task without a thread of its own, but for stores whose
+/// [`is_memory`](Self::is_memory) says that none blocks.
+pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
+    /// What is there. Called once, before anything else.
+    ///
+    /// # Errors
+    /// When what is there cannot be read.
+    fn recover(&self) -> Result<Recovery, StoreError>;
+
+    /// Makes all of the changes or none. When it returns they survive the end of the process; with `durable` also that of the
+    /// machine.
+    ///
+    /// # Errors
+    /// When they could not be written. The store may refuse every later change.
+    fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<(), StoreError>;
+
+    /// The chunks from the one that holds the byte at `from` on: at least one where there is any, and no more once
+    /// `max_bytes` are together.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn read(&self, stream: StreamNo, from: u64, max_bytes: usize) -> Result<Vec<Chunk>, StoreError>;
+
+    /// Makes all that was committed survive the end of the machine.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn flush(&self) -> Result<(), StoreError>;
+
+    /// Says that the process ends in good order after what was committed and flushed.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn close(&self) -> Result<(), StoreError>;
+
+    /// How much room it takes, in bytes.
+    fn size_bytes(&self) -> u64;
+
+    /// Whether no call ever blocks, and nothing outlives the process.
+    fn is_memory(&self) -> bool;
+}

@@ -1,0 +1,77 @@
+//! A look at one model server: does it answer, and which models has it.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Deserialize;
+use towline::forward;
+use towline_core::http1::{Headers, Method};
+
+use super::Upstream;
+use crate::config::UpstreamApi;
+
+/// How long a server may take to say which models it has.
+const LOOK_TIME: Duration = Duration::from_secs(5);
+/// The longest list of models that is read, in bytes.
+const LIST_BYTES: usize = 8 << 20;
+
+#[derive(Deserialize)]
+struct OllamaList {
+    models: Vec<OllamaModel>,
+}
+
+#[derive(Deserialize)]
+struct OllamaModel {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct OpenAiList {
+    data: Vec<OpenAiModel>,
+}
+
+#[derive(Deserialize)]
+struct OpenAiModel {
+    id: String,
+}
+
+pub(super) async fn at(upstream: &Upstream) {
+    let path = match upstream.api {
+        UpstreamApi::Ollama => "/api/tags",
+        UpstreamApi::OpenAi => "/v1/models",
+    };
+    let answer = tokio::time::timeout(LOOK_TIME, get(upstream, path)).await;
+    let Ok(Some((status, body))) = answer else { return upstream.set_well(false) };
+    // A server without a list of models still answers.
+    upstream.set_well(status < 500);
+    let names: Option<HashSet<String>> = match upstream.api {
+        UpstreamApi::Ollama => serde_json::from_slice::<OllamaList>(&body)
+            .ok()
+            .map(|list| list.models.into_iter().map(|model| model.name).collect()),
+        UpstreamApi::OpenAi => serde_json::from_slice::<OpenAiList>(&body)
+            .ok()
+            .map(|list| list.data.into_iter().map(|model| model.id).collect()),
+    };
+    if let Some(names) = names {
+        *upstream.models() = names;
+    }
+}
+
+/// One short answer, whole; `None` when there was none or it is too long.
+pub(crate) async fn get(upstream: &Upstream, path: &str) -> Option<(u16, Vec<u8>)> {
+    let request = forward::Request {
+        method: Method::Get,
+        target: path.to_owned(),
+        headers: Headers::new(),
+        body: forward::Body::Bytes(Bytes::new()),
+    };
+    let mut response = upstream.client().ready().await.ok()?.send(request).await.ok()?;
+    let mut body = Vec::new();
+    while std::future::poll_fn(|cx| response.body.poll_read(cx, &mut body)).await.ok()? > 0 {
+        if body.len() > LIST_BYTES {
+            return None;
+        }
+    }
+    Some((response.status, body))
+}

@@ -1,0 +1,141 @@
+//! Requests passed on as they are: what a proxy in front of a model server needs, and nothing a program with prompts does.
+//!
+//! The response comes as its head and its body bytes; what they mean is the caller's business
+//! (`towline_core::stream::Lifecycle` knows).
+
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use tokio::io::AsyncRead;
+use towline_core::error::Error;
+use towline_core::http1::{Headers, Method};
+use towline_core::stream::BodyEnd;
+
+use crate::client::Client;
+use crate::failure;
+use crate::transport::{Connection, Read, RequestBody, ResponseBody};
+
+/// A request to pass on. `Host` and `Content-Length` follow from the address and the body and must not be given.
+#[derive(Debug)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// Path and query, from `/`.
+    pub target: String,
+    /// Its headers. The client's own, its key among them, take their place where the names are the same.
+    pub headers: Headers,
+    /// Its body.
+    pub body: Body,
+}
+
+/// The body of a request.
+pub enum Body {
+    /// All of it.
+    Bytes(Bytes),
+    /// Exactly `len_bytes` bytes, read as they are sent.
+    Reader {
+        /// How long it is, in bytes.
+        len_bytes: u64,
+        /// Where it comes from.
+        reader: Pin<Box<dyn AsyncRead + Send>>,
+    },
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Reader { len_bytes, .. } => write!(f, "Reader({len_bytes})"),
+        }
+    }
+}
+
+/// A connection that is ready for one request. Dropping it gives its place back unused.
+#[derive(Debug)]
+pub struct Ready {
+    client: Client,
+    connection: Connection,
+}
+
+/// A response: its head, and the body still to be read.
+#[derive(Debug)]
+pub struct Response {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers as they came.
+    pub headers: Headers,
+    /// The body.
+    pub body: ResponseBytes,
+}
+
+/// The body of a response. Reads happen only when it is polled: what is not asked for stays with the server.
+///
+/// Dropping it before its end closes the connection (HTTP/1.1) or resets the stream (HTTP/2), at once.
+#[derive(Debug)]
+pub struct ResponseBytes(ResponseBody);
+
+impl Client {
+    /// A connection to the server, new or used before.
+    ///
+    /// # Cancel safety
+    /// Dropping the future gives up; nothing was sent.
+    ///
+    /// # Errors
+    /// When no connection can be made.
+    pub async fn ready(&self) -> Result<Ready, Error> {
+        let connection = self.transport().connect(self.endpoint()).await;
+        let connection = connection.map_err(|error| failure::error(&error))?;
+        Ok(Ready { client: self.clone(), connection })
+    }
+}
+
+impl Ready {
+    /// Sends the request and waits for the head of its response, whatever its status. No clock runs.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection or resets the stream; the server may have processed the request.
+    ///
+    /// # Errors
+    /// When the connection breaks or what comes is not HTTP; [`Error::may_have_had_effect`] says whether the request can be
+    /// sent again.
+    pub async fn send(self, request: Request) -> Result<Response, Error> {
+        let body = match request.body {
+            Body::Bytes(bytes) if bytes.is_empty() => RequestBody::Empty,
+            Body::Bytes(bytes) => RequestBody::Bytes(bytes),
+            Body::Reader { len_bytes, reader } => RequestBody::Stream { len_bytes, reader },
+        };
+        let mut passed = self.client.request(request.method, &request.target, body, &[]);
+        for (name, value) in request.headers.iter() {
+            if !passed.headers.contains(name) || name.eq_ignore_ascii_case("cookie") {
+                passed.headers.push(name, value);
+            }
+        }
+        let response = self.connection.send(passed).await.map_err(|error| failure::error(&error))?;
+        Ok(Response {
+            status: response.status,
+            headers: response.headers,
+            body: ResponseBytes(response.body),
+        })
+    }
+}
+
+impl ResponseBytes {
+    /// Appends what has arrived to `out` and says how much; 0 at the end of the body, pending when nothing has come.
+    /// At most 64 KiB at a time (a compressed body may give twice as much).
+    ///
+    /// # Cancel safety
+    /// Whatever was read is in `out` when this returns, so no byte is lost by not polling again.
+    ///
+    /// # Errors
+    /// How the body ended before it was whole. The call that reports it may have appended some bytes.
+    #[inline]
+    pub fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<usize, BodyEnd>> {
+        self.0.poll_read(cx, out).map(|read| match read {
+            Ok(Read::Bytes(count)) => Ok(count),
+            Ok(Read::End) => Ok(0),
+            Err(error) => Err(failure::body_end(&error)),
+        })
+    }
+}
