@@ -41,6 +41,7 @@ pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>
     let body = input::whole(body, limits.append_bytes, limits.body_time).await?;
     let append = Append::read(&parts.headers, body, &entry)?;
     let producer = append.producer.clone();
+    let brings_bytes = !append.bytes.is_empty();
     let most = limits.log_bytes;
     let changed = entry.log.change(|log| {
         let done = append.apply(log, most)?;
@@ -52,7 +53,8 @@ pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>
     entry.log.written(ticket).await.map_err(broken)?;
     let (status, shown) = match (done, producer) {
         (Done::Appended, None) => (StatusCode::NO_CONTENT, None),
-        (Done::Appended, Some((_, producer))) => (StatusCode::OK, Some(producer)),
+        (Done::Appended, Some((_, producer))) if brings_bytes => (StatusCode::OK, Some(producer)),
+        (Done::Appended, Some((_, producer))) => (StatusCode::NO_CONTENT, Some(producer)),
         (Done::Duplicate(producer), _) => (StatusCode::NO_CONTENT, Some(producer)),
     };
     let mut answer = empty(status);
