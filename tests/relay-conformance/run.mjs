@@ -43,10 +43,10 @@ function ended(child) {
 let failed = false
 for (const store of ["memory", join(folder, "store")]) {
   const { child, url } = await start(store)
-  const suite = spawn("npx", ["vitest", "run", "--reporter=dot", "-t", NOT_SUPPORTED], {
+  const suite = spawn("npx", ["vitest", "run", "--reporter=default", "-t", NOT_SUPPORTED], {
     cwd: import.meta.dirname,
     stdio: "inherit",
-    env: { ...process.env, CONFORMANCE_TEST_URL: `${url}/streams`, LONG_POLL_TIMEOUT_MS: String(LONG_POLL_MS) },
+    env: { ...process.env, NO_COLOR: "1", CONFORMANCE_TEST_URL: `${url}/streams`, LONG_POLL_TIMEOUT_MS: String(LONG_POLL_MS) },
   })
   failed = (await ended(suite)) !== 0 || failed
   child.kill("SIGTERM")

@@ -57,6 +57,8 @@ mod serve;
 mod shelf;
 mod store;
 mod tasks;
+#[doc(hidden)]
+pub mod testing;
 mod upstream;
 
 pub use config::{

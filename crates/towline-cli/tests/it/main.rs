@@ -18,6 +18,7 @@ mod prompt_plain;
 mod prompt_terminal;
 #[cfg(unix)]
 mod pty;
+mod relay;
 mod serve;
 mod servers;
 #[cfg(unix)]

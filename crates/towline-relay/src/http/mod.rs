@@ -12,4 +12,4 @@ mod service;
 mod streams;
 
 pub(crate) use service::serve;
-pub(crate) use streams::is_over;
+pub(crate) use streams::{is_over, read_json_lines};

@@ -8,6 +8,8 @@
 //! being written the next one gathers: alone an append goes at once, under load many go together.
 
 mod cursor;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::VecDeque;
@@ -82,7 +84,8 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Removal {
     No,
-    Asked,
+    /// By this change.
+    Asked(u64),
     Written,
 }
 
@@ -238,8 +241,16 @@ impl Log {
             if state.written >= ticket.0 {
                 return Poll::Ready(Ok(()));
             }
-            if let Some(broken) = &state.broken {
-                return Poll::Ready(Err(broken.clone()));
+            let is_removal = match state.removal {
+                Removal::Asked(change) => change == ticket.0,
+                // What is being written now.
+                Removal::Written => true,
+                Removal::No => false,
+            };
+            match &state.broken {
+                Some(Broken::Removed) if is_removal => {}
+                Some(broken) => return Poll::Ready(Err(broken.clone())),
+                None => {}
             }
             state.wait(cx);
             Poll::Pending
@@ -250,12 +261,12 @@ impl Log {
     /// Removes the log with all its bytes. Readers end, and every later change is refused.
     pub(crate) fn remove(self: &Arc<Self>) -> Ticket {
         let mut state = self.state();
-        state.removal = Removal::Asked;
         state.broken = Some(Broken::Removed);
         state.staged = BytesMut::new();
         (state.tail, state.tail_bytes) = (VecDeque::new(), 0);
         state.made += 1;
         let ticket = Ticket(state.made);
+        state.removal = Removal::Asked(state.made);
         let wakers = std::mem::take(&mut state.waiting);
         self.queue(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -300,7 +311,7 @@ impl Log {
         let mut state = self.state();
         match state.removal {
             Removal::No => {}
-            Removal::Asked => {
+            Removal::Asked(_) => {
                 state.removal = Removal::Written;
                 writes.push(Write::Remove { stream: self.no });
                 return Some(Taken { chunk: None, closed: false, made: state.made });
@@ -341,7 +352,7 @@ impl Log {
                 state.written = taken.made;
             }
             Err(why) => {
-                state.broken.get_or_insert(Broken::Store(why));
+                state.broken = Some(Broken::Store(why));
             }
         }
         let more = state.made > taken.made && state.removal != Removal::Written;

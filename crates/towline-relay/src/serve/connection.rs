@@ -9,6 +9,7 @@ use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -53,6 +54,19 @@ pub(super) async fn connection(
             }
         },
     }
+}
+
+/// A conversation over anything that reads and writes.
+///
+/// # Cancel safety
+/// As [`connection`].
+pub(crate) async fn talk_over(
+    relay: Arc<Relay>,
+    door: Door,
+    io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    stopped: watch::Receiver<bool>,
+) {
+    talk(relay, door, TokioIo::new(io), stopped).await;
 }
 
 fn talk<I>(

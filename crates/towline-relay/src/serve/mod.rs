@@ -5,4 +5,5 @@ mod listen;
 mod run;
 mod tls;
 
+pub(crate) use connection::talk_over;
 pub use run::{Report, Server};

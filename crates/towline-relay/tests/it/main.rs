@@ -1,1 +1,10 @@
-//! Tests.
+//! The relay from outside: real sockets, scripted model servers.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::disallowed_methods, reason = "tests start what they test")]
+
+mod control;
+mod front;
+mod openapi;
+mod streams;
+mod support;

@@ -111,10 +111,7 @@ pub(super) async fn remove(relay: &Relay, entry: &Entry) -> Result<(), Refusal> 
         while !job.state().is_ended() && changes.changed().await.is_ok() {}
     }
     let ticket = relay.shelf.remove(entry).ok_or_else(Refusal::no_such_stream)?;
-    match entry.log.written(ticket).await {
-        Ok(()) | Err(Broken::Removed) => Ok(()),
-        Err(failed @ Broken::Store(_)) => Err(broken(failed)),
-    }
+    entry.log.written(ticket).await.map_err(broken)
 }
 
 pub(super) fn broken(broken: Broken) -> Refusal {
@@ -154,6 +151,11 @@ fn set_position(answer: &mut Answer, next: &str, at_end: bool, closed: bool) {
     if closed {
         set(answer, "stream-closed", "true");
     }
+}
+
+/// The array that a body of JSON values is read as; `None` where it is refused.
+pub(crate) fn read_json_lines(body: &bytes::Bytes) -> Option<Vec<u8>> {
+    json::messages(body, true).ok().map(|lines| json::array(&lines))
 }
 
 /// Seconds between two cursors, counted from 2024-10-09: so the protocol says, for caches that join readers.

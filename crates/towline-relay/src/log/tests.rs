@@ -1,0 +1,188 @@
+//! The log against a reference: a plain list of bytes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::{Broken, Cursor, Fsync, Got, Log, Writer};
+use crate::id::{Owner, StreamId};
+use crate::meta::Meta;
+use crate::store::{DiskStore, LogStore, MemoryStore};
+
+/// What is done to a log.
+#[derive(Debug, Clone)]
+enum Op {
+    /// So many bytes.
+    Append(usize),
+    /// Bytes that are more than the tail in memory holds.
+    AppendMuch,
+    Close,
+    Remove,
+    /// From somewhere, to the end that is known.
+    Read(u16),
+    /// The process ends and begins again.
+    Restart,
+    ForgetTail,
+}
+
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    let op = prop_oneof![
+        8 => (1..300usize).prop_map(Op::Append),
+        1 => Just(Op::AppendMuch),
+        1 => Just(Op::Close),
+        1 => Just(Op::Remove),
+        6 => any::<u16>().prop_map(Op::Read),
+        2 => Just(Op::Restart),
+        1 => Just(Op::ForgetTail),
+    ];
+    proptest::collection::vec(op, 1..30)
+}
+
+/// The reference.
+#[derive(Debug, Default)]
+struct Model {
+    bytes: Vec<u8>,
+    closed: bool,
+    removed: bool,
+}
+
+fn piece(from: usize, length: usize) -> Vec<u8> {
+    (from..from + length).map(|at| (at % 251) as u8).collect()
+}
+
+async fn play(ops: Vec<Op>, open: impl Fn() -> Arc<dyn LogStore>, survives: bool) {
+    let mut writer = Writer::start(open(), Fsync::Never).unwrap();
+    writer.store().recover().unwrap();
+    let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
+    let (mut log, ticket) = Log::create(7, Arc::clone(&writer), meta, b"");
+    log.written(ticket).await.unwrap();
+    let mut model = Model::default();
+    for op in ops {
+        match op {
+            Op::Append(_) | Op::AppendMuch => {
+                let length = if let Op::Append(length) = op { length } else { 300 << 10 };
+                let bytes = piece(model.bytes.len(), length);
+                let changed = log.change(|log| {
+                    let may = !log.look().closed;
+                    if may {
+                        log.append(&bytes);
+                    }
+                    may
+                });
+                let Ok((appended, ticket)) = changed else {
+                    assert!(model.removed);
+                    continue;
+                };
+                assert_eq!(appended, !model.closed);
+                log.written(ticket).await.unwrap();
+                if appended {
+                    model.bytes.extend(bytes);
+                }
+            }
+            Op::Close => {
+                let Ok(((), ticket)) = log.change(|log| log.close()) else {
+                    assert!(model.removed);
+                    continue;
+                };
+                log.written(ticket).await.unwrap();
+                model.closed = true;
+            }
+            Op::Remove => {
+                if !model.removed {
+                    let ticket = log.remove();
+                    log.written(ticket).await.unwrap();
+                    model.removed = true;
+                    assert_eq!(writer.store().read(7, 0, 1).unwrap(), []);
+                }
+            }
+            Op::Read(from) => {
+                let from = usize::from(from) * 5 % (model.bytes.len() + 1);
+                let mut cursor = Cursor::new(Arc::clone(&log), from as u64);
+                if model.removed {
+                    assert!(matches!(cursor.read().await, Got::Broken(Broken::Removed)));
+                    continue;
+                }
+                let mut read = Vec::new();
+                while !cursor.is_at_end().0 {
+                    match cursor.read().await {
+                        Got::Bytes(bytes) => read.extend_from_slice(&bytes),
+                        other => panic!("{other:?}"),
+                    }
+                }
+                assert!(read == model.bytes[from..], "from {from}");
+                assert_eq!(cursor.is_at_end().1, model.closed);
+            }
+            Op::Restart => {
+                if !survives {
+                    continue;
+                }
+                writer.end();
+                let meta = log.look(|meta, _| meta.clone());
+                drop((log, writer));
+                writer = Writer::start(open(), Fsync::Never).unwrap();
+                let recovery = writer.store().recover().unwrap();
+                assert_eq!(recovery.streams.len(), usize::from(!model.removed));
+                if let Some(found) = recovery.streams.first() {
+                    assert_eq!((found.stream, found.end), (7, model.bytes.len() as u64));
+                    let meta: Meta = serde_json::from_slice(&found.meta).unwrap();
+                    assert_eq!(meta.closed, model.closed);
+                }
+                log = Log::recovered(7, Arc::clone(&writer), meta, model.bytes.len() as u64);
+                if model.removed {
+                    let ticket = log.remove();
+                    log.written(ticket).await.unwrap();
+                }
+            }
+            Op::ForgetTail => log.forget_tail(),
+        }
+        let seen = log.seen();
+        assert!(model.removed || seen.end.position == model.bytes.len() as u64);
+        assert!(model.removed || seen.closed == model.closed);
+    }
+    writer.end();
+}
+
+fn wait(work: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(work);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn in_memory_it_is_a_list_of_bytes(ops in ops()) {
+        wait(play(ops, || Arc::new(MemoryStore::new()), false));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
+
+    #[test]
+    fn on_disk_it_is_a_list_of_bytes(ops in ops()) {
+        let folder = tempfile::tempdir().unwrap();
+        wait(play(ops, || Arc::new(DiskStore::open(folder.path()).unwrap()), true));
+    }
+}
+
+#[test]
+fn a_reader_that_waits_is_woken_by_every_end() {
+    wait(async {
+        let writer = Writer::start(Arc::new(MemoryStore::new()), Fsync::Never).unwrap();
+        for close in [true, false] {
+            let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
+            let (log, _) = Log::create(u64::from(close), Arc::clone(&writer), meta, b"");
+            let mut cursor = Cursor::new(Arc::clone(&log), 0);
+            let (got, ()) = tokio::join!(cursor.read(), async {
+                if close {
+                    log.change(|log| log.close()).unwrap();
+                } else {
+                    log.remove();
+                }
+            });
+            assert!(matches!((close, got), (true, Got::Closed) | (false, Got::Broken(Broken::Removed))));
+        }
+    });
+}

@@ -1,0 +1,113 @@
+//! A relay without sockets, for fuzzing: bytes in, bytes out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+
+use crate::config::{Config, Listen, RelayLimits, Times, UpstreamApi, UpstreamConfig};
+use crate::http::guard::Door;
+use crate::http::read_json_lines;
+use crate::id::StreamId;
+use crate::offset::Offset;
+use crate::serve::talk_over;
+use crate::tasks::Tasks;
+
+/// What may be in flight of one conversation, in bytes.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// A relay in memory, whose model server is nowhere.
+pub struct Relay {
+    runtime: Runtime,
+    relay: Arc<crate::relay::Relay>,
+}
+
+impl std::fmt::Debug for Relay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Relay").finish_non_exhaustive()
+    }
+}
+
+impl Default for Relay {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Relay {
+    /// A new one.
+    ///
+    /// # Panics
+    /// When there is no runtime to be had.
+    pub fn new() -> Self {
+        let upstream = UpstreamConfig {
+            name: "none".into(),
+            endpoint: towline::Endpoint::unix("/nonexistent"),
+            api: UpstreamApi::Ollama,
+            api_key: None,
+            extra_roots_pem: Vec::new(),
+        };
+        let config = Config {
+            listen: vec![Listen::Tcp(([127, 0, 0, 1], 1).into())],
+            upstreams: vec![upstream],
+            times: Times { long_poll: Duration::ZERO, sse: Duration::ZERO, ..Times::default() },
+            limits: RelayLimits {
+                body_bytes: PIPE_BYTES,
+                append_bytes: PIPE_BYTES,
+                ..RelayLimits::default()
+            },
+            ..Config::default()
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let relay = runtime.block_on(async { crate::relay::Relay::open(config, Tasks::new()) });
+        Self { runtime, relay: relay.expect("a store in memory opens") }
+    }
+
+    /// What the relay says to a client that says `bytes`, stops saying, and listens to the end.
+    pub fn talk(&self, bytes: &[u8]) -> Vec<u8> {
+        let (_stop, stopped) = watch::channel(false);
+        let mut said = Vec::new();
+        self.runtime.block_on(async {
+            let (client, server) = tokio::io::duplex(PIPE_BYTES);
+            let door = Door::Tcp(([127, 0, 0, 1], 1).into());
+            let serving = talk_over(Arc::clone(&self.relay), door, server, stopped);
+            let (mut reader, mut writer) = tokio::io::split(client);
+            let asking = async {
+                // A relay that has hung up takes no more.
+                drop(writer.write_all(bytes).await);
+                drop(writer.shutdown().await);
+            };
+            let listening = reader.read_to_end(&mut said);
+            let (_, _, ()) = tokio::join!(asking, listening, serving);
+        });
+        said
+    }
+}
+
+/// Reads `text` as an offset and as an id: what is accepted is written as it was read.
+///
+/// # Panics
+/// When it is not.
+pub fn read_names(text: &str) {
+    if let Some(offset) = Offset::parse(text) {
+        assert_eq!(offset.to_string(), text);
+    }
+    if let Some(id) = StreamId::parse(text) {
+        assert_eq!(id.as_str(), text);
+    }
+}
+
+/// Reads a body of JSON values and writes them as an array, which must mean the same.
+///
+/// # Panics
+/// When it does not.
+pub fn read_values(body: &[u8]) {
+    let Some(array) = read_json_lines(&Bytes::copy_from_slice(body)) else { return };
+    let read: serde_json::Value = serde_json::from_slice(&array).expect("what is written is JSON");
+    let given: serde_json::Value = serde_json::from_slice(body).expect("what is accepted is JSON");
+    let given = if given.is_array() { given } else { serde_json::Value::Array(vec![given]) };
+    assert_eq!(read, given);
+}

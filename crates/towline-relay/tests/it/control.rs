@@ -1,0 +1,222 @@
+//! Control over jobs, and who may have it.
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use towline::forward::{Body, Request};
+use towline_core::http1::{Headers, Method};
+use towline_relay::{Owner, Token};
+use towline_testkit::records::ollama;
+use towline_testkit::{Routes, Script, Server};
+
+use crate::support::{Relay, ask, chat, config, soon};
+
+fn stalling() -> Server {
+    let text = ollama::chat_text("Hel");
+    let paused = Script::ndjson_open([&text]).wait("go").lines(ollama::chat(&["lo"])).end_chunks();
+    Server::start(
+        Routes::new()
+            .model("m", Script::ndjson_open([&text]).stall())
+            .model("p", paused)
+            .model("x", Script::ndjson(ollama::chat(&["x"]))),
+    )
+}
+
+async fn order(relay: &Relay, id: &str, order: &str, body: Value) -> (u16, Value) {
+    let mut answer = relay.post(&format!("/towline/v1/jobs/{id}/{order}"), &[], &body.to_string()).await;
+    (answer.status, answer.json().await)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_cancelled_once_and_says_why() {
+    let server = stalling();
+    let relay = Relay::start(config(&server.url())).await;
+    let id = relay.detached("m").await;
+    let (status, job) = order(&relay, &id, "cancel", json!({"reason": "enough"})).await;
+    assert_eq!(status, 202);
+    assert_eq!(job["id"], id.as_str());
+    let job = relay.ended(&id).await;
+    assert_eq!((&job["state"], &job["cause"]), (&json!("cancelled"), &json!("enough")));
+    let (status, job) = order(&relay, &id, "cancel", json!({})).await;
+    assert_eq!((status, &job["cause"]), (200, &json!("enough")));
+    let (status, error) = order(&relay, &id, "pause", json!({})).await;
+    assert_eq!((status, &error["error"]["code"]), (409, &json!("conflict")));
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deadline_can_be_moved_and_ends_a_job() {
+    let server = stalling();
+    let relay = Relay::start(config(&server.url())).await;
+    let headers = [("towline-detach", "true"), ("towline-deadline", "500")];
+    let id =
+        relay.post("/api/chat", &headers, &chat("m")).await.json().await["id"].as_str().unwrap().to_owned();
+    let (_, job) = order(&relay, &id, "deadline", json!({"extend_s": 500})).await;
+    assert!(job["deadline_s"].as_f64().unwrap() > 900.0, "{job}");
+    let (_, job) = order(&relay, &id, "deadline", json!({"none": true})).await;
+    assert_eq!(job["deadline_s"], Value::Null);
+    let (status, _) = order(&relay, &id, "deadline", json!({"in_s": 0.01})).await;
+    assert_eq!(status, 200);
+    let job = relay.ended(&id).await;
+    assert_eq!(job["state"], "timed_out");
+    for wrong in [
+        json!({}),
+        json!({"in_s": 1, "none": true}),
+        json!({"in_s": -1}),
+        json!({"none": false}),
+        json!({"x": 1}),
+    ] {
+        let (status, error) = order(&relay, &id, "deadline", wrong.clone()).await;
+        assert_eq!((status, &error["error"]["code"]), (400, &json!("bad_request")), "{wrong}");
+    }
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paused_job_reads_nothing_until_it_is_unpaused() {
+    let server = stalling();
+    let relay = Relay::start(config(&server.url())).await;
+    let id = relay.detached("p").await;
+    let first = ollama::chat_text("Hel").len() + 1;
+    let mut reader = relay.get(&format!("/streams/{id}?live=raw")).await;
+    reader.until(first).await;
+    let (_, job) = order(&relay, &id, "pause", json!({})).await;
+    assert_eq!(job["state"], "paused");
+    server.open("go");
+    let (_, job) = order(&relay, &id, "unpause", json!({})).await;
+    assert_ne!(job["state"], "paused");
+    assert_eq!(relay.ended(&id).await["state"], "completed");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_listed_filtered_watched_and_deleted() {
+    let server = stalling();
+    let relay = Relay::start(config(&server.url())).await;
+    let running = relay.detached("m").await;
+    let ended = relay.detached("x").await;
+    relay.ended(&ended).await;
+    let list = async |query: &str| -> Vec<String> {
+        let jobs = relay.get(&format!("/towline/v1/jobs{query}")).await.json().await;
+        jobs["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(list("").await, [running.clone(), ended.clone()]);
+    assert_eq!(list("?state=running").await, [running.clone()]);
+    assert_eq!(list("?state=ended").await, [ended.clone()]);
+    assert_eq!(list("?model=x&state=all").await, [ended.clone()]);
+    assert_eq!(list("?name=none").await, [""; 0]);
+    assert_eq!(relay.get("/towline/v1/jobs?state=odd").await.status, 400);
+
+    let mut watch = relay.get("/towline/v1/jobs?watch=true").await;
+    let lines = |read: &[u8]| -> Vec<Value> {
+        let whole = read.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        read[..whole]
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect()
+    };
+    while lines(&watch.read).len() < 2 {
+        watch.more().await.unwrap();
+    }
+    assert_eq!(relay.delete(&format!("/towline/v1/jobs/{running}")).await.status, 204);
+    let is_removed = |line: &Value| line["removed"] == running.as_str();
+    while !lines(&watch.read).iter().any(is_removed) {
+        assert!(watch.more().await.unwrap());
+    }
+    assert!(
+        lines(&watch.read).iter().any(|line| line["id"] == running.as_str() && line["state"] == "cancelled")
+    );
+    assert_eq!(relay.get(&format!("/towline/v1/jobs/{running}")).await.status, 404);
+    assert_eq!(relay.get(&format!("/streams/{running}")).await.status, 404);
+    assert_eq!(list("").await, [ended]);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_owner_sees_own_streams_only() {
+    let server = stalling();
+    let mut config = config(&server.url());
+    let token = |owner: &str, secret: &str| Token { owner: Owner::named(owner), secret: secret.into() };
+    config.tokens = vec![token("ann", "ann's-long-secret"), token("bob", "bob's-long-secret")];
+    let relay = Relay::start(config).await;
+    let (ann, bob) =
+        (("authorization", "Bearer ann's-long-secret"), ("authorization", "Bearer bob's-long-secret"));
+    let mut made = relay.post("/api/chat", &[ann, ("towline-detach", "true")], &chat("x")).await;
+    let id = made.json().await["id"].as_str().unwrap().to_owned();
+    let job = format!("/towline/v1/jobs/{id}");
+    for (header, expected) in [(Some(ann), 200), (Some(bob), 404), (None, 401)] {
+        let headers: Vec<_> = header.into_iter().collect();
+        for target in [job.clone(), format!("/streams/{id}")] {
+            assert_eq!(
+                ask(&relay.client, Method::Get, &target, &headers, "").await.status,
+                expected,
+                "{target}"
+            );
+        }
+    }
+    assert_eq!(ask(&relay.client, Method::Delete, &job, &[bob], "").await.status, 404);
+    // The same name means another stream for another owner.
+    for owner in [ann, bob] {
+        assert_eq!(ask(&relay.client, Method::Put, "/streams/same", &[owner], owner.1).await.status, 201);
+    }
+    let mut read = ask(&relay.client, Method::Get, "/streams/same", &[bob], "").await;
+    assert_eq!(read.text().await, bob.1);
+    // The token is the relay's, and stays here.
+    assert!(server.requests().iter().all(|request| request.header("authorization").is_none()));
+    assert_eq!(relay.get("/healthz").await.status, 200);
+    assert_eq!(relay.get("/metrics").await.status, 401);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_end_waits_for_answers_and_cuts_those_that_take_too_long() {
+    let server = stalling();
+    let folder = tempfile::tempdir().unwrap();
+    let start = async |drain| {
+        let mut config = crate::support::on_disk(config(&server.url()), folder.path());
+        config.times.drain = drain;
+        Relay::start(config).await
+    };
+    let relay = start(std::time::Duration::from_millis(1)).await;
+    let id = relay.detached("m").await;
+    let report = relay.stop().await;
+    assert_eq!((report.running, report.cut), (1, 1));
+    let relay = start(crate::support::SOON).await;
+    assert!(relay.log(&id).await.contains("the relay ends"));
+    let id = relay.detached("p").await;
+    let mut reader = relay.get(&format!("/streams/{id}?live=raw")).await;
+    reader.until(10).await;
+    let client = relay.client.clone();
+    let ending = tokio::spawn(relay.stop());
+    // Until it takes nothing new.
+    while let Ok(ready) = client.ready().await {
+        let request = Request {
+            method: Method::Get,
+            target: "/readyz".into(),
+            headers: Headers::new(),
+            body: Body::Bytes(Bytes::new()),
+        };
+        if ready.send(request).await.map_or(503, |answer| answer.status) == 503 {
+            break;
+        }
+    }
+    server.open("go");
+    assert!(reader.text().await.contains("\"done\":true"));
+    let report = soon(ending).await.unwrap();
+    assert_eq!((report.running, report.cut), (1, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_can_only_be_told_to_end_over_its_own_socket() {
+    let server = stalling();
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&server.url());
+    config.listen.insert(0, towline_relay::Listen::Unix(folder.path().join("relay.sock")));
+    let relay = Relay::start(config).await;
+    let version = relay.get("/towline/v1/version").await.json().await;
+    let tcp = version["listen"][1].as_str().unwrap();
+    let client = towline::Client::new(&format!("http://{tcp}")).unwrap();
+    assert_eq!(ask(&client, Method::Post, "/towline/v1/shutdown", &[], "").await.status, 403);
+    assert_eq!(relay.post("/towline/v1/shutdown", &[], "").await.status, 202);
+    relay.stop().await;
+}
