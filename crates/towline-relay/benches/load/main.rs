@@ -1,4 +1,4 @@
-//! What the relay costs: `cargo bench -p towline-relay --bench relay [-- SECTION…]`.
+//! What the relay costs: `cargo bench -p towline-relay --bench load [-- SECTION…]`.
 //!
 //! Sections: `first`, `latency`, `mux`, `many`, `buffering`; all of them unless named. The model server and the relay are
 //! processes of their own, children of this one, so that the relay's processor time is its alone. Where nginx is installed
