@@ -7,19 +7,14 @@ use std::sync::LazyLock;
 use libfuzzer_sys::fuzz_target;
 use towline_relay::testing::{Relay, read_names, read_values};
 
-struct OneThread(Relay);
-// Each fuzzing process has one thread.
-unsafe impl Sync for OneThread {}
-unsafe impl Send for OneThread {}
-
-static RELAY: LazyLock<OneThread> = LazyLock::new(|| OneThread(Relay::new()));
+static RELAY: LazyLock<Relay> = LazyLock::new(Relay::new);
 
 fuzz_target!(|data: &[u8]| {
     if let Ok(text) = std::str::from_utf8(data) {
         read_names(text);
     }
     read_values(data);
-    RELAY.0.talk(data);
-    let answer = RELAY.0.talk(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    RELAY.talk(data);
+    let answer = RELAY.talk(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     assert!(answer.starts_with(b"HTTP/1.1 200 "));
 });

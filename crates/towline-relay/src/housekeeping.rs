@@ -50,8 +50,11 @@ fn round(relay: &Relay) {
         let (bytes, ended_ms) =
             entry.log.look(|meta, bytes| (bytes, meta.job.as_ref().and_then(|job| job.ended_ms)));
         together += bytes;
+        let is_running = entry.job.as_ref().is_some_and(|job| !job.state().is_ended());
+        if !is_running {
+            entry.log.forget_tail();
+        }
         let Some(ended_ms) = ended_ms else { continue };
-        entry.log.forget_tail();
         if ended_ms.saturating_add(age) <= now {
             together -= bytes;
             relay.shelf.expire(&entry);
@@ -62,7 +65,7 @@ fn round(relay: &Relay) {
     if together <= retention.bytes {
         return;
     }
-    ended.sort_by_key(|(ended_ms, _, _)| *ended_ms);
+    ended.sort_by_key(|(ended_ms, _, entry)| (*ended_ms, entry.log.no));
     for (_, bytes, entry) in ended {
         if together <= retention.bytes {
             return;

@@ -50,8 +50,11 @@ impl Incarnations {
         Self(vec![(incarnation, 0)])
     }
 
-    /// A new incarnation goes on at `position`.
+    /// A new incarnation goes on at `position`; the same one as before changes nothing.
     pub(crate) fn resume(&mut self, incarnation: u64, position: u64) {
+        if self.0.last().is_some_and(|(last, _)| *last >= incarnation) {
+            return;
+        }
         if self.0.len() == REMEMBERED {
             self.0.remove(1);
         }
@@ -62,6 +65,12 @@ impl Incarnations {
     pub(crate) fn offset(&self, position: u64) -> Offset {
         let writer = self.0.iter().rev().find(|(_, start)| *start < position).or(self.0.first());
         Offset { incarnation: writer.map_or(1, |(incarnation, _)| *incarnation), position }
+    }
+
+    /// The offset of a position for a reader that counts on from there by itself: of the latest incarnation, which vouches for
+    /// all that is there.
+    pub(crate) fn latest(&self, position: u64) -> Offset {
+        Offset { incarnation: self.0.last().map_or(1, |(incarnation, _)| *incarnation), position }
     }
 
     /// Whether the bytes before `offset` are those that were there when it was given out; `end` is the log's end.
@@ -99,6 +108,8 @@ mod tests {
         assert!(!log.knows(at(1, 81), 200));
         assert!(log.knows(at(2, 81), 200));
         assert!(!log.knows(at(3, 0), 200));
+        // Somebody who reads across the seam and counts on.
+        assert!(log.knows(log.latest(10), 200) && log.knows(Offset { position: 150, ..log.latest(10) }, 200));
         assert_eq!(log.offset(80), at(1, 80));
         assert_eq!(log.offset(81), at(2, 81));
         assert_eq!(log.offset(0), at(1, 0));

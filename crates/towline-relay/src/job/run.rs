@@ -287,7 +287,11 @@ impl Run {
             self.opened = true;
             let content_type =
                 if content_type.is_empty() { self.job.kind.content_type().to_owned() } else { content_type };
-            let named = self.job.log.change(|log| log.meta().content_type.clone_from(&content_type));
+            let named = self.job.log.change(|log| {
+                if log.look().content_type != content_type {
+                    log.meta().content_type.clone_from(&content_type);
+                }
+            });
             if let Err(broken) = named {
                 self.fail(own(broken.to_string()));
                 return;

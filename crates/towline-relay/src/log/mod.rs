@@ -298,10 +298,10 @@ impl Log {
         self.state().broken.clone()
     }
 
-    /// Gives the memory for readers that keep up back, once the log is closed.
+    /// Gives the memory for readers that keep up back, where there are none.
     pub(crate) fn forget_tail(&self) {
         let mut state = self.state();
-        if state.shown_closed && state.waiting.is_empty() {
+        if state.waiting.is_empty() {
             (state.tail, state.tail_bytes) = (VecDeque::new(), 0);
         }
     }

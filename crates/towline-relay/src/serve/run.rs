@@ -21,6 +21,8 @@ use crate::tasks::Tasks;
 
 /// How long to wait before accepting again after the system refused to (out of file descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// How long the first look at the model servers may hold up the first requests.
+const FIRST_LOOK: Duration = Duration::from_secs(1);
 /// How long connections may take to end once nothing runs any more.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
@@ -88,7 +90,8 @@ impl Server {
         let Self { relay, listeners, tls } = self;
         let (stop, stopped) = watch::channel(false);
         let connections = Tasks::new();
-        relay.upstreams.look().await;
+        // So that the first requests find who has their model; the rest is found out later.
+        drop(tokio::time::timeout(FIRST_LOOK, relay.upstreams.look()).await);
         {
             let accepting = async {
                 let mut accepts: Vec<_> = listeners

@@ -5,6 +5,7 @@ pub(crate) mod look;
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use towline::{Api, Client, Config, Error, TlsConfig, TransportConfig};
 
@@ -151,18 +152,22 @@ impl Upstreams {
     /// Dropping the future stops looking.
     pub(crate) async fn keep_looking(&self, pause: std::time::Duration) {
         loop {
-            for upstream in &self.all {
-                look::at(upstream).await;
-            }
             tokio::time::sleep(pause).await;
+            self.look().await;
         }
     }
 
-    /// Looks at each of them once.
+    /// Looks at each of them once, at all at the same time.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves what is known of those that have not answered.
     pub(crate) async fn look(&self) {
-        for upstream in &self.all {
-            look::at(upstream).await;
-        }
+        let mut looks: Vec<_> = self.all.iter().map(|upstream| Box::pin(look::at(upstream))).collect();
+        std::future::poll_fn(|cx| {
+            looks.retain_mut(|look| look.as_mut().poll(cx).is_pending());
+            if looks.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 }
 

@@ -9,3 +9,4 @@ mod front;
 mod openapi;
 mod streams;
 mod support;
+mod tls;

@@ -82,7 +82,8 @@ pub(super) fn raw(
     };
     let mut answer = plain(StatusCode::OK, body);
     describe(&mut answer, &entry);
-    set_position(&mut answer, &offset_text(&entry, position), false, is_over);
+    let begins = entry.log.look(|meta, _| meta.incarnations.latest(position));
+    set_position(&mut answer, &begins.to_string(), false, is_over);
     set(&mut answer, "towline-stream", entry.id.as_str());
     set(&mut answer, "cache-control", "no-store");
     if trailers && !is_over {
