@@ -19,7 +19,6 @@ const LISTENING: &str = "the relay listens on ";
 
 /// Not a test of its own: the tests run it in another process, whose environment says what to do.
 #[test]
-#[expect(clippy::print_stdout, reason = "its parent waits for the line")]
 fn relay_process() {
     let Some(folder) = std::env::var_os(STORE) else { return };
     let mut config = config(&std::env::var(UPSTREAM).unwrap());
