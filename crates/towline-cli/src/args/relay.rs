@@ -23,7 +23,7 @@ pub struct RelayArgs {
     /// A file with any of this and more; flags count more
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where to listen: unix:/path or ADDRESS:PORT; can be repeated [default: this user's own socket]
+    /// Where to listen besides this user's own socket: ADDRESS:PORT, or another socket in place of it, unix:/path; can be repeated
     #[arg(long, value_name = "WHERE")]
     pub listen: Vec<String>,
     /// A model server: URL or NAME=URL, with openai+ before the URL for OpenAI's dialect; can be repeated

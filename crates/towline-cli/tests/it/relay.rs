@@ -140,12 +140,12 @@ fn restarts(times: usize, fsync: &str) {
 
 #[test]
 fn what_a_reader_saw_survives_kill_9() {
-    restarts(10, "1s");
+    restarts(100, "1s");
 }
 
 #[test]
 fn what_a_reader_saw_survives_kill_9_with_fsync_always() {
-    restarts(3, "always");
+    restarts(10, "always");
 }
 
 #[test]

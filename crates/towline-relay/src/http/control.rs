@@ -1,5 +1,6 @@
 //! Control over jobs: list, watch, one, cancel, deadline, pause, delete.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -176,7 +177,8 @@ fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> Result<Answ
     let filter = Filter::read(query)?;
     match input::query(query, "watch")?.as_deref() {
         None | Some("false") => {
-            Ok(json_answer(StatusCode::OK, &json!({"jobs": now(relay, caller, &filter)})))
+            let jobs: Vec<Shown> = wanted(relay, caller, &filter).iter().filter_map(shown).collect();
+            Ok(json_answer(StatusCode::OK, &json!({"jobs": jobs})))
         }
         Some("true" | "") => Ok(watch(relay, caller.clone(), filter)),
         Some(_) => Err(Refusal::bad("watch takes true or false")),
@@ -184,11 +186,11 @@ fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> Result<Answ
 }
 
 /// Oldest first.
-fn now(relay: &Relay, caller: &Caller, filter: &Filter) -> Vec<Shown> {
+fn wanted(relay: &Relay, caller: &Caller, filter: &Filter) -> Vec<Entry> {
     let mut entries = relay.shelf.list(Some(&caller.owner));
     entries.retain(|entry| filter.takes(entry));
     entries.sort_by_key(|entry| entry.log.no);
-    entries.iter().filter_map(shown).collect()
+    entries
 }
 
 fn watch(relay: &Arc<Relay>, caller: Caller, filter: Filter) -> Answer {
@@ -214,38 +216,30 @@ async fn tell(
 ) -> Result<(), mpsc::error::SendError<Bytes>> {
     let mut changes = relay.shelf.watch();
     let mut pause = tokio::time::interval(WATCH_PAUSE);
-    // How many bytes those that run had when they were told of last.
-    let mut told: std::collections::HashMap<StreamId, u64> = std::collections::HashMap::new();
-    for job in now(relay, caller, filter) {
-        lines.send(line(&job)).await?;
-    }
+    // What was told of, and how many bytes it had then.
+    let mut told: HashMap<StreamId, u64> = HashMap::new();
+    tell_all(relay, caller, filter, &mut told, lines).await?;
     loop {
         tokio::select! {
             change = changes.recv() => match change {
                 Ok(change) if change.owner != caller.owner => {}
                 Ok(change) => match relay.shelf.find(&change.owner, &change.id) {
-                    Some(entry) if filter.takes(&entry) => {
+                    // One that no longer is what was asked for is told of once more.
+                    Some(entry) if filter.takes(&entry) || told.remove(&change.id).is_some() => {
                         if let Some(job) = shown(&entry) {
-                            told.insert(change.id, job.bytes);
+                            if filter.takes(&entry) {
+                                told.insert(change.id, job.bytes);
+                            }
                             lines.send(line(&job)).await?;
                         }
                     }
-                    Some(entry) => {
-                        // It no longer is what was asked for, which is a change too.
-                        if told.remove(&change.id).is_some() && let Some(job) = shown(&entry) {
-                            lines.send(line(&job)).await?;
-                        }
-                    }
-                    None => {
-                        told.remove(&change.id);
+                    Some(_) => {}
+                    None if told.remove(&change.id).is_some() => {
                         lines.send(line(&json!({"removed": change.id.as_str()}))).await?;
                     }
+                    None => {}
                 },
-                Err(RecvError::Lagged(_)) => {
-                    for job in now(relay, caller, filter) {
-                        lines.send(line(&job)).await?;
-                    }
-                }
+                Err(RecvError::Lagged(_)) => tell_all(relay, caller, filter, &mut told, lines).await?,
                 Err(RecvError::Closed) => return Ok(()),
             },
             _ = pause.tick() => {
@@ -264,6 +258,28 @@ async fn tell(
             }
         }
     }
+}
+
+/// Tells of every job as it is, and of those that are gone since it last did.
+async fn tell_all(
+    relay: &Relay,
+    caller: &Caller,
+    filter: &Filter,
+    told: &mut HashMap<StreamId, u64>,
+    lines: &mpsc::Sender<Bytes>,
+) -> Result<(), mpsc::error::SendError<Bytes>> {
+    let mut before = std::mem::take(told);
+    for entry in wanted(relay, caller, filter) {
+        if let Some(job) = shown(&entry) {
+            before.remove(&entry.id);
+            told.insert(entry.id.clone(), job.bytes);
+            lines.send(line(&job)).await?;
+        }
+    }
+    for gone in before.into_keys() {
+        lines.send(line(&json!({"removed": gone.as_str()}))).await?;
+    }
+    Ok(())
 }
 
 fn line(value: &impl Serialize) -> Bytes {
