@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start what they test")]
 
 mod control;
+mod crash;
 mod front;
 mod openapi;
 mod streams;
