@@ -12,6 +12,7 @@ use towline_core::http1::{Headers, Method};
 use super::backoff::Backoff;
 use super::config::RelayConfig;
 use super::control::Control;
+use super::job::Job;
 use super::skip::Skip;
 use super::tail::{Follow, Tail};
 use super::wire::{DEADLINE, DETACH, NAME, Position, REQUEST_ID, STREAM, StreamId, odd, request_id};
@@ -147,6 +148,24 @@ fn id_in(headers: &Headers) -> Result<StreamId, Error> {
     headers.get(STREAM).and_then(|id| StreamId::parse(id).ok()).ok_or_else(not_a_relay)
 }
 
+/// The job, however often the connection breaks over it.
+async fn look_up(client: &Client, config: &RelayConfig, id: &StreamId) -> Result<Job, Error> {
+    let control = Control::new(client.clone());
+    let mut backoff = Backoff::new(config.reconnect);
+    loop {
+        let error = match control.job(id.as_str()).await {
+            Ok(job) => return Ok(job),
+            Err(error) => error,
+        };
+        let answered = error.status.is_some_and(|status| status < 500 && status != 429);
+        match error.origin {
+            Origin::Caller => return Err(error),
+            Origin::Server | Origin::Transport | Origin::Protocol if answered => return Err(error),
+            Origin::Server | Origin::Transport | Origin::Protocol => backoff.wait(error).await?,
+        }
+    }
+}
+
 /// Finds a stream and reads it.
 ///
 /// # Cancel safety
@@ -156,7 +175,7 @@ fn id_in(headers: &Headers) -> Result<StreamId, Error> {
 /// No such stream, or the relay cannot be asked.
 pub(crate) async fn attach(client: Client, config: RelayConfig, attach: Attach) -> Result<Answer, Error> {
     let id = attach.id?;
-    let job = Control::new(client.clone()).job(id.as_str()).await?;
+    let job = look_up(&client, &config, &id).await?;
     let tail =
         Position::parse(&job.offset).ok_or_else(|| odd("the relay does not say how long the stream is"))?;
     let dialect = match job.path.as_str() {
