@@ -15,6 +15,14 @@ pub(crate) fn of_outcome(py: Python<'_>, outcome: &Outcome) -> Option<PyErr> {
     Some(raise(py, &error, Some(outcome)))
 }
 
+/// The exception for what is asked of a client that was closed.
+pub(crate) fn closed(py: Python<'_>) -> PyErr {
+    match py.import("towline._errors").and_then(|errors| errors.getattr("ClosedError")?.call0()) {
+        Ok(exception) => PyErr::from_value(exception),
+        Err(failed) => failed,
+    }
+}
+
 /// Warns that a server has no way to say that its answer is whole.
 pub(crate) fn warn_of_unmarked_end(py: Python<'_>) -> PyResult<()> {
     py.import("towline._errors")?.call_method0("warn_of_unmarked_end").map(drop)

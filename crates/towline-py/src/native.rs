@@ -38,7 +38,7 @@ impl Registry {
     pub(crate) fn add(&self, mailbox: &Arc<Mailbox>) -> PyResult<()> {
         let mut open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         if open.closed {
-            return Err(closed());
+            return Err(Python::attach(failure::closed));
         }
         if open.mailboxes.len() >= open.tidy_at {
             open.mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
@@ -57,13 +57,6 @@ impl Registry {
             mailbox.cancel("the client was closed");
         }
     }
-}
-
-fn closed() -> PyErr {
-    Python::attach(|py| {
-        let message = "the client is closed; make a new one";
-        failure::of_error(py, &Error::new(ErrorKind::InvalidRequest, Origin::Caller, message))
-    })
 }
 
 /// A client of one server.

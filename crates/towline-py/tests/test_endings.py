@@ -46,6 +46,17 @@ def test_what_is_no_answer_raises(fake, how, model, kind):
     assert records == [] and type(error) is kind
 
 
+@pytest.mark.parametrize("body, kind", [("<html>", towline.ProtocolError), ('{"error":"no"}', towline.ResponseError)])
+def test_a_single_answer_that_is_none_raises(player, body, kind):
+    with pytest.raises(kind):
+        towline.Client(player(body).host).generate("m", "p")
+
+
+def test_a_single_answer_with_invalid_text_is_repaired(player):
+    server = player(b'{"response":"a\xff\xc2\x85","done":true}')
+    assert towline.Client(server.host).generate("m", "p").response == "a\ufffd\x85"
+
+
 @both
 @pytest.mark.parametrize("status", [400, 401, 404, 500, 503])
 def test_an_error_status_is_a_response_error(fake, how, status):

@@ -86,7 +86,7 @@ class AsyncClient(BaseClient):
         self, cls: Type[Any], method: str, url: str, json: Any = None, stream: bool = False
     ) -> Any:
         if not stream:
-            return cls.model_validate_json(await self._request_raw(method, url, json))
+            return requests.answer(cls, await self._request_raw(method, url, json))
         if not isinstance(self._client, Transport):
             return foreign.stream_async(self._client, cls, method, url, json)
         return AsyncStream(self._client.native().stream(requests.STREAMED[url], requests.body(json), cls))

@@ -91,6 +91,9 @@ class ProtocolError(TowlineError, ValueError):
 class ClosedError(TowlineError, RuntimeError):
     """The client is closed."""
 
+    def __init__(self, message: str = "the client is closed; make a new one"):
+        super().__init__(message)
+
 
 class UnmarkedEndWarning(UserWarning):
     """The server ended its stream in good order, but none of its records had the field ``done``: whether the answer is
@@ -144,11 +147,7 @@ def _also_ollamas(own: Type[TowlineError]) -> Type[TowlineError]:
 def of_facts(facts: Mapping[str, Any]) -> TowlineError:
     """The exception for what the native half says went wrong."""
     kind: str = facts["kind"]
-    if facts["message"].startswith("the client is closed"):
-        own: Type[TowlineError] = ClosedError
-    else:
-        own = _BY_KIND[kind]
-    cls = _also_ollamas(own)
+    cls = _also_ollamas(_BY_KIND[kind])
     error: TowlineError
     if issubclass(cls, ResponseError):
         error = cls(facts["words"], facts["status"] or -1)

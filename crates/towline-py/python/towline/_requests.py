@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Union
+from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Type, TypeVar, Union
 
+from pydantic import BaseModel
+
+from ._errors import ProtocolError, response_error
 from ._types import ChatRequest, GenerateRequest, Image, Message, Tool
+
+T = TypeVar("T", bound=BaseModel)
 
 STREAMED = {
     "/api/chat": "chat",
@@ -21,6 +26,20 @@ Tools = Sequence[Union[Mapping[str, Any], Tool, Callable[..., Any]]]
 def body(content: Any) -> bytes:
     """A request's JSON."""
     return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+
+
+def answer(cls: Type[T], content: bytes) -> T:
+    """The model of a whole answer. Text that is not valid UTF-8 is repaired; what is not JSON is a `ProtocolError`."""
+    try:
+        parsed = json.loads(content.decode("utf-8", "replace"))
+    except ValueError:
+        start = content[:100].decode("utf-8", "replace")
+        error = ProtocolError(f"the server sent something that is not JSON: {start!r}")
+        error.kind, error.origin, error.may_have_had_effect = "protocol", "protocol", True
+        raise error from None
+    if isinstance(parsed, dict) and isinstance(parsed.get("error"), str):
+        raise response_error(parsed["error"], -1)
+    return cls.model_validate(parsed)
 
 
 def copy_images(images: Optional[Sequence[Any]]) -> Iterator[Image]:

@@ -77,7 +77,7 @@ class Client(BaseClient):
 
     def _request(self, cls: Type[Any], method: str, url: str, json: Any = None, stream: bool = False) -> Any:
         if not stream:
-            return cls.model_validate_json(self._request_raw(method, url, json))
+            return requests.answer(cls, self._request_raw(method, url, json))
         if not isinstance(self._client, Transport):
             return foreign.stream(self._client, cls, method, url, json)
         return self._client.native().stream(requests.STREAMED[url], requests.body(json), cls)
