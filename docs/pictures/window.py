@@ -93,7 +93,7 @@ def main():
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     host = f"127.0.0.1:{server.server_port}"
-    for theme in ["light", "dark"]:
+    for theme in sys.argv[1:] or ["light", "dark"]:
         with tempfile.TemporaryDirectory() as folder:
             models = list(MODELS)
             asked = {"model": models[0], "theme": theme, "shows_jobs": True}
@@ -106,7 +106,7 @@ def main():
                 came = lambda: sum(len(record.get("text", "")) for record in window.session())
                 desktop.until(lambda: came() > 640, "most of the answer")
                 picture = window.picture()
-                picture.quantize(64).save(HERE / f"window-{theme}.png", optimize=True)
+                picture.quantize(256, dither=0).save(HERE / f"window-{theme}.png", optimize=True)
                 window.close()
     server.shutdown()
 
