@@ -39,13 +39,13 @@ fn answered(text: &str, begin: Begin) -> Stage {
 
 fn picture(mut stage: Stage, name: &str) {
     stage.until("quiet", |stage| stage.window(|window| !window.catalog.is_listing()));
+    stage.harness.remove_cursor();
+    stage.harness.run_steps(4);
     // The server's port is another one each time.
     let server = stage.window(|window| window.server.shown());
     let place = stage.label_rect(&server);
     assert!(place.area() > 0.0, "the server is shown");
-    stage.harness.mask(place.expand(60.0).intersect(egui::Rect::everything_left_of(200.0)));
-    stage.harness.remove_cursor();
-    stage.harness.run_steps(4);
+    stage.harness.mask(egui::Rect::from_min_max(place.min, egui::pos2(220.0, place.max.y)).expand(2.0));
     stage.harness.snapshot(name);
 }
 
