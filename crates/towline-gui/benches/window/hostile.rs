@@ -19,10 +19,16 @@ pub(crate) fn answers() -> Vec<(&'static str, String)> {
         ("100,000 list levels in one line", many("- ", 200_000)),
         ("1,500 list levels by indentation", deeper("-", 1_500)),
         ("100,000 quote levels in one line", many("> ", 200_000)),
-        ("a code fence of 1 MB that never ends", format!("```rust\n{}", many("let x = f(1); // c\n", 1 << 20))),
+        (
+            "a code fence of 1 MB that never ends",
+            format!("```rust\n{}", many("let x = f(1); // c\n", 1 << 20)),
+        ),
         ("a code fence with a line of 1 MB", format!("```python\n{}", many("x = \"a\" + 1 ", 1 << 20))),
         ("a code comment of 1 MB that never ends", format!("```c\n/* {}", many("word\n", 1 << 20))),
-        ("bidirectional and control characters", many("\u{202e}abc\u{2066}\u{1b}[31m\u{200f}\u{7}d\u{0} ", 1 << 19)),
+        (
+            "bidirectional and control characters",
+            many("\u{202e}abc\u{2066}\u{1b}[31m\u{200f}\u{7}d\u{0} ", 1 << 19),
+        ),
         ("a table of 100,000 rows", format!("| a | b |\n|---|---|\n{}", many("| 1 | **2** |\n", 1_300_000))),
         ("a table of 20,000 columns", {
             let row = |cell: &str| format!("|{}\n", format!("{cell}|").repeat(20_000));

@@ -42,13 +42,8 @@ pub(crate) fn tokens() {
     }
     let counts = &screen.window.counts;
     let [wakes, frames] = [&counts.wakes, &counts.frames].map(|count| count.load(Ordering::Relaxed));
-    let tokens: u64 = screen
-        .window
-        .chats
-        .iter()
-        .flat_map(|chat| &chat.live)
-        .map(|live| live.job.info().tokens)
-        .sum();
+    let tokens: u64 =
+        screen.window.chats.iter().flat_map(|chat| &chat.live).map(|live| live.job.info().tokens).sum();
     #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
     let ratio = wakes as f64 / frames as f64;
     println!("  {tokens} tokens, {wakes} wakes, {frames} frames: {ratio:.2} wakes a frame (target ≤ 1.2)");
@@ -83,7 +78,9 @@ pub(crate) fn idle() {
 
 /// From a click on Stop to a frame that shows it.
 pub(crate) fn stop() {
-    println!("64 answers at 200 tokens a second, 16 visible: from a click on Stop to the frame that shows it");
+    println!(
+        "64 answers at 200 tokens a second, 16 visible: from a click on Stop to the frame that shows it"
+    );
     let server = PacedServer::start();
     let mut times = Times::default();
     for _ in 0..3 {

@@ -37,10 +37,8 @@ impl Screen {
         let client = Client::new(url).expect("the server's own address");
         let engine = Engine::start(EngineConfig::default()).expect("threads");
         let folder = tempfile::tempdir().expect("a folder for temporary files");
-        let nothing = Desktop {
-            files: std::sync::Arc::new(|_| Vec::new()),
-            notify: std::sync::Arc::new(|_, _| {}),
-        };
+        let nothing =
+            Desktop { files: std::sync::Arc::new(|_| Vec::new()), notify: std::sync::Arc::new(|_, _| {}) };
         let setup = Setup {
             engine,
             target: Target::Client(client),

@@ -36,7 +36,8 @@ pub(crate) fn long() {
     lockstep.times.slice(0..60).print("  first second", "");
     minute.print("  first minute", "");
     last.print("  last second", "");
-    let ratio = last.percentile(50).as_secs_f64() / minute.percentile(50).max(Duration::from_nanos(1)).as_secs_f64();
+    let ratio =
+        last.percentile(50).as_secs_f64() / minute.percentile(50).max(Duration::from_nanos(1)).as_secs_f64();
     println!("  last second against first minute, p50: {ratio:.2} (target ≤ 2)");
     let (tokens, different) = lockstep.finish();
     println!("  {tokens} tokens; answers that differ from what was sent: {different} (target 0)\n");

@@ -75,7 +75,10 @@ fn words(text: &'static str) -> HashSet<&'static str> {
 const MAX_NAME: usize = 16;
 
 static NAMES: LazyLock<HashMap<&'static str, &'static Family>> = LazyLock::new(|| {
-    FAMILIES.iter().flat_map(|family| family.names.split_ascii_whitespace().map(move |name| (name, family))).collect()
+    FAMILIES
+        .iter()
+        .flat_map(|family| family.names.split_ascii_whitespace().map(move |name| (name, family)))
+        .collect()
 });
 
 const C_COMMENT: Option<(&str, &str)> = Some(("/*", "*/"));
@@ -87,11 +90,13 @@ static FAMILIES: [Family; 6] = [
         block_comment: C_COMMENT,
         quotes: "\"",
         has_triple: false,
-        keywords: LazyLock::new(|| words(
-            "as async await break const continue crate dyn else enum extern false fn for if impl in let loop \
+        keywords: LazyLock::new(|| {
+            words(
+                "as async await break const continue crate dyn else enum extern false fn for if impl in let loop \
                    match mod move mut pub ref return self Self static struct super trait true type unsafe use where \
                    while",
-        )),
+            )
+        }),
     },
     Family {
         names: "python py python3",
@@ -99,10 +104,12 @@ static FAMILIES: [Family; 6] = [
         block_comment: None,
         quotes: "\"'",
         has_triple: true,
-        keywords: LazyLock::new(|| words(
-            "and as assert async await break class continue def del elif else except False finally for from \
+        keywords: LazyLock::new(|| {
+            words(
+                "and as assert async await break class continue def del elif else except False finally for from \
                    global if import in is lambda None nonlocal not or pass raise return True try while with yield",
-        )),
+            )
+        }),
     },
     Family {
         names: "javascript js typescript ts jsx tsx c cpp c++ h hpp java csharp cs c# go golang swift kotlin kt scala \
@@ -111,15 +118,17 @@ static FAMILIES: [Family; 6] = [
         block_comment: C_COMMENT,
         quotes: "\"'`",
         has_triple: false,
-        keywords: LazyLock::new(|| words(
-            "abstract any as async auto await bool boolean break byte case catch char class const constexpr \
+        keywords: LazyLock::new(|| {
+            words(
+                "abstract any as async auto await bool boolean break byte case catch char class const constexpr \
                    continue default defer delete do double else enum export extends extern false final finally float \
                    fn for from func function fun go goto if implements import in include instanceof int interface \
                    let long map mut namespace new nil null nullptr number object override package private protected \
                    pub public range readonly return select short signed sizeof static string struct super switch \
                    template this throw true try type typedef typeof undefined union unsigned using val var virtual \
                    void volatile when where while yield",
-        )),
+            )
+        }),
     },
     Family {
         names: "sh bash shell zsh fish console toml yaml yml ini conf dockerfile makefile make ruby rb perl r",
@@ -127,12 +136,14 @@ static FAMILIES: [Family; 6] = [
         block_comment: None,
         quotes: "\"'",
         has_triple: false,
-        keywords: LazyLock::new(|| words(
-            "alias begin break case cd class def do done echo elif else elsif end esac eval exec exit export \
+        keywords: LazyLock::new(|| {
+            words(
+                "alias begin break case cd class def do done echo elif else elsif end esac eval exec exit export \
                    false fi for function if in local my next nil null or read require return self set shift source \
                    sudo then trap true unless unset until when while yield FROM RUN COPY ADD CMD ENTRYPOINT ENV \
                    WORKDIR EXPOSE ARG",
-        )),
+            )
+        }),
     },
     Family {
         names: "json jsonc json5",
@@ -140,9 +151,7 @@ static FAMILIES: [Family; 6] = [
         block_comment: None,
         quotes: "\"",
         has_triple: false,
-        keywords: LazyLock::new(|| words(
-            "true false null",
-        )),
+        keywords: LazyLock::new(|| words("true false null")),
     },
     Family {
         names: "sql postgresql mysql sqlite lua haskell hs",
@@ -150,15 +159,17 @@ static FAMILIES: [Family; 6] = [
         block_comment: C_COMMENT,
         quotes: "\"'",
         has_triple: false,
-        keywords: LazyLock::new(|| words(
-            "select from where insert into update delete create table drop alter add join left right inner outer \
+        keywords: LazyLock::new(|| {
+            words(
+                "select from where insert into update delete create table drop alter add join left right inner outer \
                    on group by order having limit as and or not null is in exists between like union all distinct \
                    primary key values set index view begin commit case when then else end with SELECT FROM WHERE \
                    INSERT INTO UPDATE DELETE CREATE TABLE DROP ALTER ADD JOIN LEFT RIGHT INNER OUTER ON GROUP BY \
                    ORDER HAVING LIMIT AS AND OR NOT NULL IS IN EXISTS BETWEEN LIKE UNION ALL DISTINCT PRIMARY KEY \
                    VALUES SET INDEX VIEW BEGIN COMMIT CASE WHEN THEN ELSE END WITH break do elseif for function if \
                    local nil repeat return until while module import data type class instance let of",
-        )),
+            )
+        }),
     },
 ];
 
