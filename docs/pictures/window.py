@@ -6,6 +6,8 @@
 `./test` makes the virtual environment, and installs what the display needs.
 """
 
+import json
+import os
 import pathlib
 import sys
 import tempfile
@@ -19,7 +21,6 @@ sys.path.insert(0, str(ROOT / "tests" / "real"))
 sys.dont_write_bytecode = True
 
 import desktop  # noqa: E402
-import json  # noqa: E402
 
 ANSWER = """\
 A **weir** is a low dam that a river flows over. It keeps the water above it at a steady level.
@@ -87,12 +88,12 @@ class Handler(BaseHTTPRequestHandler):
 
 
 def main():
-    binary = ROOT / "target" / "debug" / "towline-gui"
+    binary = os.environ.get("TOWLINE_GUI", ROOT / "target" / "debug" / "towline-gui")
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     host = f"127.0.0.1:{server.server_port}"
-    for theme in ["light", "dark"]:
+    for theme in sys.argv[1:] or ["light", "dark"]:
         with tempfile.TemporaryDirectory() as folder:
             models = list(MODELS)
             asked = {"model": models[0], "theme": theme, "shows_jobs": True}
@@ -102,10 +103,10 @@ def main():
                 chat(window, "which fish pass a weir")
                 window.key("Control_L", "n")
                 chat(window, "what does a weir do")
-                enough = lambda: len(window.session()) > 75
-                desktop.until(enough, "most of the answer")
+                came = lambda: sum(len(record.get("text", "")) for record in window.session())
+                desktop.until(lambda: came() > 640, "most of the answer")
                 picture = window.picture()
-                picture.quantize(64).save(HERE / f"window-{theme}.png", optimize=True)
+                picture.quantize(256, dither=0).save(HERE / f"window-{theme}.png", optimize=True)
                 window.close()
     server.shutdown()
 
@@ -113,7 +114,7 @@ def main():
 def chat(window, question):
     window.type(question)
     window.key("Return")
-    asked = lambda: any(record.get("message", {}).get("content") == question for record in window.session())
+    asked = lambda: any(record.get("content") == question for record in window.session())
     desktop.until(asked, "the question is in the chat's file")
 
 

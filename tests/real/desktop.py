@@ -64,7 +64,7 @@ class Window:
 
     def _has_colors(self):
         assert self.process.poll() is None, "the window has ended"
-        return len(set(self.picture().resize((160, 100)).getdata())) > 8
+        return len(set(self.picture().resize((160, 100)).get_flattened_data())) > 8
 
     def picture(self):
         """What the display shows."""

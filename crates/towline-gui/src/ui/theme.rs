@@ -85,6 +85,8 @@ pub fn apply(context: &egui::Context) {
         style.text_styles.insert(TextStyle::Monospace, FontId::monospace(CODE));
         style.text_styles.insert(TextStyle::Small, FontId::proportional(11.5));
         style.text_styles.insert(TextStyle::Heading, FontId::proportional(20.0));
+        // A cursor that blinks would draw an idle window again and again.
+        style.visuals.text_cursor.blink = false;
         style.spacing.button_padding = egui::vec2(8.0, 4.0);
         style.spacing.item_spacing = egui::vec2(8.0, 6.0);
     });
