@@ -58,10 +58,9 @@ fn stopped_from_outside_it_comes_back() {
     for signal in ["STOP", "TSTP"] {
         let script = format!("kill -{signal} $(ps -o pid= --ppid {})", pty.pid());
         assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
-        pty.until("the shell", |pty| {
-            pty.text().contains("Stopped") && pty.cursor_row().starts_with("shell$")
-        });
-        // What the terminal answered to a program that was stopped at once is typed into the shell.
+        // What the terminal answered to a program that was stopped at once is typed into the shell, before its prompt
+        // or behind it.
+        pty.until("the shell", |pty| pty.text().contains("Stopped") && pty.cursor_row().contains("shell$"));
         pty.press("\x15clear; fg\r");
         pty.expect("m streaming");
         pty.press("half");
