@@ -1,6 +1,7 @@
 """Servers for the tests: the scripted one of the Rust tests, and one that plays bytes a test gives it."""
 
 import os
+import signal
 import socket
 import subprocess
 import threading
@@ -11,6 +12,9 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parents[3]
 # Longest wait for something that is certain to come. No result depends on it.
 PATIENCE = 60
+
+# Started in the background of a script, the tests inherit an ignored Ctrl-C, and would hand it on to their programs.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
