@@ -8,6 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use towline::Span;
+
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 
@@ -59,7 +61,7 @@ pub async fn ensure(folder: &Path, socket: &Path, upstream: Option<&str>) -> Res
             return Err(Failure::Local(with_last_words(complaint, &log)));
         }
         if Instant::now() > until {
-            let complaint = Complaint::new(format!("the relay does not listen after {START_TIME:?}"));
+            let complaint = Complaint::new(format!("the relay does not listen after {}", Span(START_TIME)));
             return Err(Failure::Local(with_last_words(complaint, &log)));
         }
         tokio::time::sleep(LOOK).await;
