@@ -68,9 +68,8 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 
 /// This user's own socket.
 pub fn own_socket() -> Result<Listen, String> {
-    let folder =
-        place::runtime_folder().map_err(|error| format!("there is no place for the socket: {error}"))?;
-    Ok(Listen::Unix(folder.join(place::SOCKET)))
+    let own = place::own().map_err(|error| format!("there is no place for the socket: {error}"))?;
+    Ok(Listen::Unix(own.socket()))
 }
 
 #[cfg(test)]
