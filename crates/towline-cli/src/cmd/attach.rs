@@ -78,7 +78,7 @@ async fn follow(
         }
     };
     if !json {
-        explain(&outcome, &kept(&outcome));
+        explain(&outcome, &kept(&outcome), view.tells_links());
     }
     Ok(exit::of_ending(&outcome.ending, None))
 }

@@ -159,6 +159,11 @@ pub fn status(item: &Item, name: &str, stalled_after: Duration) -> (String, Stri
     if let Some(left) = info.deadline_in {
         front.push_str(&format!(", deadline {}", time(left)));
     }
+    if item.job().is_some_and(towline::Job::is_away) {
+        trouble = "the relay is out of reach".to_owned();
+    } else if item.job().is_some_and(|job| job.reconnects() > 0) {
+        front.push_str(", reconnected");
+    }
     (front, trouble)
 }
 
