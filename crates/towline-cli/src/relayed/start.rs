@@ -1,7 +1,7 @@
 //! A relay that is there when it is needed.
 
 use towline::relay::{Control, RelayConfig};
-use towline::Clocks;
+use towline::{ApiKey, Clocks};
 
 use super::place::{Place, client};
 use crate::args::AtRelay;
@@ -29,8 +29,10 @@ pub async fn reach(
     let place = Place::find(args, &context.environment)?;
     let reached = reached(place, context, clocks, relay)?;
     let Some(own) = &reached.place.own else { return Ok(reached) };
-    let program = std::env::current_exe().map_err(|error| cannot(format!("the relay cannot be started: {error}"), None))?;
-    let launch = own.launch(program, context.environment.host.as_deref());
+    let program = std::env::current_exe()
+        .map_err(|error| cannot(format!("the relay cannot be started: {error}"), None))?;
+    let api_key = context.environment.api_key.as_deref().map(ApiKey::new);
+    let launch = own.launch(program, context.environment.host.as_deref()).with_api_key(api_key);
     tokio::select! {
         ensured = own.ensure(&launch, &reached.control) => {
             ensured.map_err(|error| cannot(error.message, error.last_words))?;

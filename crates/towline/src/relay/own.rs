@@ -17,6 +17,7 @@ use towline_core::host;
 use towline_core::span::Span;
 
 use super::control::Control;
+use crate::config::ApiKey;
 
 /// The socket's file in its folder.
 const SOCKET: &str = "relay.sock";
@@ -50,6 +51,17 @@ pub struct Launch {
     /// The model server that it relays to, as `OLLAMA_HOST` names one. `None`: what it finds on this machine, else the
     /// built-in model.
     pub upstream: Option<String>,
+    /// The key for that server, which is handed over in the relay's environment only. Without `upstream` it is not sent.
+    pub api_key: Option<ApiKey>,
+}
+
+impl Launch {
+    /// The same, with a key for the model server that was named.
+    #[must_use]
+    pub fn with_api_key(mut self, api_key: Option<ApiKey>) -> Self {
+        self.api_key = api_key.filter(|key| !key.is_empty() && self.upstream.is_some());
+        self
+    }
 }
 
 /// Why a relay could not be started.
@@ -108,7 +120,8 @@ impl OwnRelay {
     pub fn launch(&self, program: PathBuf, host: Option<&str>) -> Launch {
         // Whoever points Ollama's clients at the relay does not mean that it relays to itself.
         let is_itself = |text: &&str| host::parse(text).is_ok_and(|host| host.endpoint == self.endpoint());
-        Launch { program, upstream: host.filter(|text| !is_itself(text)).map(str::to_owned) }
+        let upstream = host.filter(|text| !is_itself(text)).map(str::to_owned);
+        Launch { program, upstream, api_key: None }
     }
 
     /// Whether a relay listens there.
@@ -155,8 +168,7 @@ impl OwnRelay {
         }
         let log = self.folder.join("relay.log");
         let shown = launch.program.display();
-        let mut child =
-            spawn(&log, launch).map_err(|error| LaunchError::new(format!("{shown}: {error}")))?;
+        let mut child = spawn(&log, launch).map_err(|error| LaunchError::new(format!("{shown}: {error}")))?;
         let until = Instant::now() + START_TIME;
         while !self.listens().await {
             if let Some(status) = child.try_wait().map_err(LaunchError::new)? {
@@ -177,9 +189,15 @@ impl OwnRelay {
 fn spawn(log: &Path, launch: &Launch) -> io::Result<Child> {
     let log = File::options().create(true).write(true).truncate(true).mode(0o600).open(log)?;
     let upstream = launch.upstream.as_deref();
-    Command::new(&launch.program)
+    let mut command = Command::new(&launch.program);
+    command
         .args(["begin-session", "relay", "--exit-when-idle", IDLE])
-        .args(upstream.into_iter().flat_map(|url| ["--upstream", url]))
+        .args(upstream.into_iter().flat_map(|url| ["--upstream", url]));
+    if let Some(key) = &launch.api_key {
+        // Others can read a program's arguments, but not its environment.
+        command.arg("--send-api-key").env("OLLAMA_API_KEY", key.secret());
+    }
+    command
         // It must not keep a folder from being removed.
         .current_dir("/")
         .stdin(Stdio::null())
@@ -237,5 +255,16 @@ mod tests {
         assert_eq!(upstream(Some("10.0.0.1:11434")).as_deref(), Some("10.0.0.1:11434"));
         assert_eq!(upstream(Some(&format!("unix:{}", own.socket().display()))), None);
         assert_eq!(upstream(None), None);
+    }
+
+    #[test]
+    fn a_key_goes_to_the_server_that_was_named_only() {
+        let base = tempfile::tempdir().unwrap();
+        let own = OwnRelay::find(Some(base.path()), base.path()).unwrap();
+        let key = Some(ApiKey::new("hush"));
+        let with = |host| own.launch("towline".into(), host).with_api_key(key.clone());
+        assert_eq!(with(Some("box")).api_key, key);
+        assert_eq!(with(None).api_key, None);
+        assert!(!format!("{:?}", with(Some("box"))).contains("hush"));
     }
 }
