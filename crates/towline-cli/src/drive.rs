@@ -3,7 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
 use towline::{Item, Outcome, Stream};
@@ -11,7 +11,7 @@ use towline::{Item, Outcome, Stream};
 use crate::failure::Failure;
 use crate::out::{self, WriteError};
 use crate::stop::{Stop, Stopper};
-use crate::view::View;
+use crate::view::{Link, View};
 
 /// How often a view that shows a wait is drawn.
 const TICK: Duration = Duration::from_millis(100);
@@ -70,6 +70,7 @@ pub async fn drive_until(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut closed = pin!(out::closed());
     let mut cancelled = false;
+    let (mut link, tells_links) = (Link::default(), on_stop == OnStop::Leave && view.tells_links());
     loop {
         if let Some(stop) = stopper.stop().filter(|_| !cancelled) {
             match on_stop {
@@ -92,13 +93,22 @@ pub async fn drive_until(
                     _stop = stopper.stopped(), if !cancelled => continue,
                     item = stream.next() => item,
                     () = &mut closed => return Err(WriteError::Closed.into()),
-                    _ = ticks.tick(), if view.is_waiting() => {
-                        view.tick(stream.phase(), stream.retried());
+                    _ = ticks.tick(), if tells_links || view.is_waiting() => {
+                        if view.is_waiting() {
+                            view.tick(stream.phase(), stream.retried());
+                        }
+                        if tells_links {
+                            tell(&mut link, stream.stats().reconnects, stream.is_away(), view)?;
+                        }
                         continue;
                     }
                 }
             }
         };
+        if tells_links {
+            let stats = if let Some(Item::End(outcome)) = &item { &outcome.stats } else { stream.stats() };
+            tell(&mut link, stats.reconnects, stream.is_away(), view)?;
+        }
         match item {
             Some(Item::Event(event)) => view.event(&event)?,
             Some(Item::End(outcome)) => {
@@ -107,5 +117,13 @@ pub async fn drive_until(
             }
             None => unreachable!("the end is returned above"),
         }
+    }
+}
+
+/// Says what became of the connection to the relay.
+fn tell(link: &mut Link, reconnects: u32, away: bool, view: &mut View) -> Result<(), WriteError> {
+    match link.news(reconnects, away, Instant::now()) {
+        Some(news) => view.note(news),
+        None => Ok(()),
     }
 }

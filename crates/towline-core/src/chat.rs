@@ -88,6 +88,54 @@ impl Answered {
     }
 }
 
+/// Where a relay runs an answer, and what the turn held before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AtRelay {
+    /// What the relay calls it.
+    pub id: String,
+    /// How much of the answer stood there before.
+    pub before: Held,
+    /// It has ended, so there is nothing more to be had of it.
+    pub is_over: bool,
+}
+
+/// How much of an answer is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Held {
+    /// Bytes of text.
+    pub text: usize,
+    /// Bytes of reasoning.
+    pub thinking: usize,
+    /// Calls of tools.
+    pub calls: usize,
+}
+
+impl Held {
+    /// Takes from a piece that is told again what is there already; `None` when all of it is.
+    pub fn skip(&mut self, event: Event) -> Option<Event> {
+        let rest = |known: &mut usize, mut text: String| {
+            let there = (*known).min(text.len());
+            *known -= there;
+            // Both are the same bytes, so what is there ends where a character does.
+            let rest = text.split_off(text.ceil_char_boundary(there));
+            (there == 0 || !rest.is_empty()).then_some(rest)
+        };
+        match event {
+            Event::Text(text) => rest(&mut self.text, text).map(Event::Text),
+            Event::Thinking(text) => rest(&mut self.thinking, text).map(Event::Thinking),
+            Event::ToolCall(_) if self.calls > 0 => {
+                self.calls -= 1;
+                None
+            }
+            Event::ToolCall(_)
+            | Event::Image(_)
+            | Event::Logprobs(_)
+            | Event::Progress(_)
+            | Event::Usage(_) => Some(event),
+        }
+    }
+}
+
 /// A question and its answer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Turn {
@@ -103,6 +151,8 @@ pub struct Turn {
     pub answered: Answered,
     /// Token counts and timings.
     pub usage: Option<Usage>,
+    /// The relay that runs the answer or ran it, if one does.
+    pub at_relay: Option<AtRelay>,
     /// Fields of the session's records that this version does not know: of the question, and of the end.
     extra: [Map<String, Value>; 2],
 }
@@ -116,6 +166,7 @@ impl Turn {
             answer: Message::assistant(""),
             answered: Answered::Pending,
             usage: None,
+            at_relay: None,
             extra: [Map::new(), Map::new()],
         }
     }
@@ -123,6 +174,17 @@ impl Turn {
     /// Whether the answer holds anything.
     pub fn is_empty(&self) -> bool {
         self.answer.content.is_empty() && self.answer.thinking.is_empty() && self.answer.tool_calls.is_empty()
+    }
+
+    /// How much of the answer is there.
+    pub fn held(&self) -> Held {
+        let Message { content, thinking, tool_calls, .. } = &self.answer;
+        Held { text: content.len(), thinking: thinking.len(), calls: tool_calls.len() }
+    }
+
+    /// The relay that has the rest of an answer whose end is not known.
+    pub fn left_at_relay(&self) -> Option<&AtRelay> {
+        self.at_relay.as_ref().filter(|at| !at.is_over)
     }
 
     /// Whether requests carry the turn as history. Thinking alone is no answer.
@@ -225,6 +287,7 @@ impl Conversation {
     /// A turn's stream has ended. A turn that was not answered at all leaves the conversation: `false`.
     pub fn end(&mut self, id: TurnId, outcome: &Outcome) -> bool {
         let answered = Answered::of(&outcome.ending);
+        self.over_at_relay(id);
         let Some(turn) = self.turn_mut(id) else { return false };
         if turn.is_empty() && answered != Answered::Whole {
             self.remove(id);
@@ -252,8 +315,52 @@ impl Conversation {
         if let Some(turn) = self.turn_mut(id) {
             turn.answer = Message::assistant("");
             turn.usage = None;
+            turn.at_relay = None;
             turn.answered = Answered::Pending;
         }
+    }
+
+    /// A relay runs a turn's answer, under this name: what comes from now on is also there. Without effect when that is
+    /// known.
+    pub fn relayed(&mut self, id: TurnId, name: &str) {
+        let Some(turn) = self.turn_mut(id) else { return };
+        if turn.left_at_relay().is_none_or(|at| at.id != name) {
+            turn.at_relay = Some(AtRelay { id: name.to_owned(), before: turn.held(), is_over: false });
+        }
+    }
+
+    /// No relay has more of a turn's answer.
+    pub fn over_at_relay(&mut self, id: TurnId) {
+        if let Some(at) = self.turn_mut(id).and_then(|turn| turn.at_relay.as_mut()) {
+            at.is_over = true;
+        }
+    }
+
+    /// A turn's answer is left to the relay that runs it: what came is kept, the rest is there. `false` where no relay
+    /// runs it.
+    pub fn leave(&mut self, id: TurnId) -> bool {
+        match self.turn_mut(id) {
+            Some(turn) if turn.left_at_relay().is_some() => {
+                turn.answered = Answered::Truncated;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// A turn's answer is read on from the relay that runs it: it is pending again. How much of what the relay tells is
+    /// there already, and the relay's name for it; `None` where no relay has the rest.
+    pub fn rejoin(&mut self, id: TurnId) -> Option<(String, Held)> {
+        let turn = self.turn_mut(id)?;
+        let AtRelay { id, before, .. } = turn.left_at_relay()?.clone();
+        turn.answered = Answered::Pending;
+        let held = turn.held();
+        let known = Held {
+            text: held.text.saturating_sub(before.text),
+            thinking: held.thinking.saturating_sub(before.thinking),
+            calls: held.calls.saturating_sub(before.calls),
+        };
+        Some((id, known))
     }
 
     /// Has a turn's partial answer gone on with: it is pending, and keeps what it has. `false` when there is nothing to go
@@ -262,6 +369,8 @@ impl Conversation {
         match self.turn_mut(id) {
             Some(turn) if turn.answered.is_partial() && !turn.answer.content.is_empty() => {
                 turn.answered = Answered::Pending;
+                // What is gone on with is no longer what the relay has.
+                turn.at_relay = None;
                 true
             }
             Some(_) | None => false,
@@ -373,6 +482,36 @@ mod tests {
         assert!(!chat.resume(one), "it is whole");
         chat.retry(one);
         assert_eq!(sent(chat.request(one)), ["u:one"]);
+    }
+
+    #[test]
+    fn what_a_relay_runs_is_left_and_rejoined_without_telling_anything_twice() {
+        let mut chat = Conversation::default();
+        let one = chat.ask("m", Message::user("one"));
+        assert!(!chat.leave(one), "no relay runs it");
+        say(&mut chat, one, "be", &truncated());
+        assert!(chat.resume(one));
+        chat.relayed(one, "r1");
+        let log = ["fo", "ré ", "and after"].map(|text| Event::Text(text.into()));
+        chat.receive(one, &log[0]);
+        chat.receive(one, &log[1]);
+        chat.relayed(one, "r1");
+        assert!(chat.leave(one));
+        assert_eq!(chat.turn(one).unwrap().answered, Answered::Truncated);
+        let (name, mut known) = chat.rejoin(one).unwrap();
+        assert_eq!((name.as_str(), known.text), ("r1", 6), "what stood there before is not the relay's");
+        // As a reader that is behind gets it.
+        let told = Event::Text("foré and after".into());
+        for event in [told, Event::Text("!".into())] {
+            if let Some(event) = known.skip(event) {
+                chat.receive(one, &event);
+            }
+        }
+        assert_eq!(chat.turn(one).unwrap().answer.content, "beforé and after!");
+        chat.end(one, &whole());
+        assert!(chat.rejoin(one).is_none() && !chat.leave(one), "it is over");
+        chat.retry(one);
+        assert_eq!(chat.turn(one).unwrap().at_relay, None);
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! | [`host`], [`endpoint`], [`http1`] | where a server is, and HTTP/1.1 on the way there |
 //! | [`job`], [`log`] | what a background job is doing, and what it has received |
 //! | [`retry`] | when a request may be sent again |
-//! | [`clocks`] | deadlines and limits |
+//! | [`clocks`], [`span`] | deadlines and limits; lengths of time as people read them |
 //! | [`records`] | the records of a stream as the server sent them |
 //! | [`event`], [`outcome`], [`error`] | what a stream yields, how it ended, what went wrong |
 //!
@@ -32,5 +32,6 @@ pub mod log;
 pub mod outcome;
 pub mod records;
 pub mod retry;
+pub mod span;
 pub mod stream;
 pub mod wire;

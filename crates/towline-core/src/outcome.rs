@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Origin};
 use crate::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
+use crate::span::Span;
 
 /// The one true ending of a stream, with all that was received before it.
 #[derive(Debug, Clone, PartialEq)]
@@ -73,7 +74,7 @@ impl Ending {
                 Error::new(
                     ErrorKind::TimedOut,
                     clock.origin(),
-                    format!("timed out: {} within {limit:?}", clock.awaited()),
+                    format!("timed out: {} within {}", clock.awaited(), Span(*limit)),
                 )
                 .with_effect(*may_have_had_effect),
             ),

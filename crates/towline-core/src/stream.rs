@@ -323,6 +323,11 @@ impl Lifecycle {
         self.away = true;
     }
 
+    /// Whether the way to the server is gone at the moment: it was [`lost`](Self::lost) and not regained.
+    pub fn is_away(&self) -> bool {
+        self.away
+    }
+
     /// The stream is read on at the byte where it was [`lost`](Self::lost).
     pub fn regained(&mut self, now: Instant) {
         if std::mem::take(&mut self.away) {

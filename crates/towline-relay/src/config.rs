@@ -158,8 +158,10 @@ pub struct RelayLimits {
     pub connections: usize,
     /// Requests at once on one HTTP/2 connection. Default: 4,096.
     pub streams_per_connection: u32,
-    /// Answers running at once. Default: 20,000.
+    /// Answers running at once; further ones wait for their turn. Default: 20,000.
     pub running: usize,
+    /// Answers waiting for their turn, in the order in which they came; beyond it requests are refused. Default: 1,000.
+    pub queued: usize,
     /// Streams kept. Default: 200,000.
     pub streams: usize,
     /// Readers of one stream at once. Default: 1,000.
@@ -182,6 +184,7 @@ impl Default for RelayLimits {
             connections: 4096,
             streams_per_connection: 4096,
             running: 20_000,
+            queued: 1000,
             streams: 200_000,
             readers: 1000,
             log_bytes: 256 << 20,

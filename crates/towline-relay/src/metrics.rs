@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::job::{Recorded, State};
+use towline::relay::JobState;
+
+use crate::job::Recorded;
 use crate::relay::Relay;
 
 /// What is counted besides what others count.
@@ -25,20 +27,20 @@ impl Metrics {
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn ended(&self, state: State, bytes: u64) {
+    pub(crate) fn ended(&self, state: &JobState, bytes: u64) {
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let count = match state {
-            State::Completed => &self.completed,
-            State::Truncated => &self.truncated,
-            State::Cancelled => &self.cancelled,
-            State::TimedOut => &self.timed_out,
-            State::Failed | State::Interrupted => &self.failed,
-            State::Queued
-            | State::Connecting
-            | State::Waiting
-            | State::Streaming
-            | State::Paused
-            | State::Cancelling => return,
+            JobState::Completed => &self.completed,
+            JobState::Truncated => &self.truncated,
+            JobState::Cancelled => &self.cancelled,
+            JobState::TimedOut => &self.timed_out,
+            JobState::Failed | JobState::Interrupted | JobState::Other(_) => &self.failed,
+            JobState::Queued
+            | JobState::Connecting
+            | JobState::Waiting
+            | JobState::Streaming
+            | JobState::Paused
+            | JobState::Cancelling => return,
         };
         count.fetch_add(1, Ordering::Relaxed);
     }
@@ -69,7 +71,9 @@ pub(crate) fn render(relay: &Relay) -> String {
     say("answers_ended_total", "counter", "Answers ended, by outcome.", &ended);
     say("recorded_bytes_total", "counter", "Bytes of ended answers.", &[("", count(&metrics.bytes))]);
     let gauge = |value: usize| value as f64;
-    say("running", "gauge", "Answers running.", &[("", gauge(relay.running.load(Ordering::Relaxed)))]);
+    let (running, queued) = relay.turns.count();
+    say("running", "gauge", "Answers running.", &[("", gauge(running))]);
+    say("queued", "gauge", "Answers waiting for their turn.", &[("", gauge(queued))]);
     say("connections", "gauge", "Connections.", &[("", gauge(relay.connections.load(Ordering::Relaxed)))]);
     say("streams", "gauge", "Streams kept.", &[("", gauge(relay.shelf.count()))]);
     let writer = &relay.writer;

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use tokio::sync::watch;
+use towline::relay::JobState;
 
 use crate::config::{Config, StoreConfig};
 use crate::error::Error;
 use crate::http::guard::Doors;
 use crate::id::Owner;
-use crate::job::{self, Attached, Ended, Job, State, Task, error_record};
+use crate::job::{self, Attached, Ended, Job, Place, Task, Turns, error_record};
 use crate::log::{Fsync, Log, Writer};
 use crate::meta::{Meta, now_ms};
 use crate::metrics::Metrics;
@@ -30,6 +31,9 @@ pub(crate) struct Relay {
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
     pub(crate) began: Instant,
+    /// Who may run, and who waits.
+    pub(crate) turns: Turns,
+    /// Answers begun and not ended.
     pub(crate) running: AtomicUsize,
     pub(crate) connections: AtomicUsize,
     /// No new work is taken.
@@ -82,6 +86,7 @@ impl Relay {
             tasks,
             metrics: Metrics::default(),
             began: Instant::now(),
+            turns: Turns::new(config.limits.running, config.limits.queued),
             running: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             is_draining: AtomicBool::new(false),
@@ -91,18 +96,19 @@ impl Relay {
         }))
     }
 
-    pub(crate) fn may_begin(&self) -> Result<(), NotBegun> {
+    /// A place for another job.
+    pub(crate) fn may_begin(&self) -> Result<Place, NotBegun> {
         if self.is_draining.load(Ordering::Relaxed) {
             return Err(NotBegun::Draining);
         }
-        if self.running.load(Ordering::Relaxed) >= self.config.limits.running {
-            return Err(NotBegun::TooMany);
-        }
-        Ok(())
+        self.turns.take().ok_or(NotBegun::TooMany)
     }
 
-    /// Starts the job of `entry`.
-    pub(crate) fn begin(self: &Arc<Self>, entry: Entry, task: Task) {
+    /// Starts the job of `entry`, or lets it wait for its turn.
+    pub(crate) fn begin(self: &Arc<Self>, entry: Entry, mut task: Task) {
+        if task.place.may_run() {
+            task.job.may_run();
+        }
         self.running.fetch_add(1, Ordering::Relaxed);
         self.metrics.begun(task.job.kind);
         let relay = Arc::clone(self);
@@ -116,7 +122,7 @@ impl Relay {
                 }
             };
             relay.running.fetch_sub(1, Ordering::Relaxed);
-            relay.metrics.ended(state, entry.log.seen().end.position);
+            relay.metrics.ended(&state, entry.log.seen().end.position);
             relay.shelf.changed(&entry);
             tracing::info!(
                 stream = entry.id.as_str(),
@@ -146,9 +152,9 @@ impl Relay {
 }
 
 /// How a job looks, running or not.
-pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<State> {
+pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<JobState> {
     let record = meta.job.as_ref()?;
-    Some(record.ended.or(job.map(|job| job.look().state)).unwrap_or(State::Interrupted))
+    Some(record.ended.clone().or_else(|| job.map(|job| job.look().state)).unwrap_or(JobState::Interrupted))
 }
 
 /// Puts a stream back; one that was running when the process ended gets its terminal record now.

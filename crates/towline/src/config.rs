@@ -70,6 +70,11 @@ impl ApiKey {
         Self(key.as_ref().trim().to_owned())
     }
 
+    #[cfg(unix)]
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

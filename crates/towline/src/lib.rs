@@ -71,6 +71,7 @@ pub use towline_core::log::Offset;
 pub use towline_core::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
 pub use towline_core::records::{Likeness, Record, Records};
 pub use towline_core::retry::RetryPolicy;
+pub use towline_core::span::Span;
 pub use towline_core::stream::Phase;
 
 /// The examples of the README compile.

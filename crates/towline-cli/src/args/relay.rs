@@ -14,7 +14,7 @@ use crate::duration::TimeLimit;
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline relay                                        a Unix socket for this user; the Ollama here, else a toy model
-  towline relay --listen 127.0.0.1:11435               also for clients that speak TCP: OLLAMA_HOST=127.0.0.1:11435
+  towline relay --listen own --listen 127.0.0.1:11435  also for clients that speak TCP: OLLAMA_HOST=127.0.0.1:11435
   towline relay --upstream gpu1=http://10.0.0.5:11434 --upstream gpu2=http://10.0.0.6:11434
   towline relay --upstream openai+https://llm.example  a server of OpenAI's dialect
   towline relay --config /etc/towline/relay.toml
@@ -23,12 +23,15 @@ pub struct RelayArgs {
     /// A file with any of this and more; flags count more
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Where to listen besides this user's own socket: ADDRESS:PORT, or another socket in place of it, unix:/path; can be repeated
+    /// Where to listen: ADDRESS:PORT, unix:/path, or own, which is where towline jobs looks; can be repeated [default: own]
     #[arg(long, value_name = "WHERE")]
     pub listen: Vec<String>,
     /// A model server: URL or NAME=URL, with openai+ before the URL for OpenAI's dialect; can be repeated
     #[arg(long, value_name = "URL")]
     pub upstream: Vec<String>,
+    /// Send the key in OLLAMA_API_KEY to the servers of --upstream
+    #[arg(long, requires = "upstream")]
+    pub send_api_key: bool,
     /// The folder of the log, or memory [default: relay in the state folder of towline]
     #[arg(long, value_name = "FOLDER")]
     pub store: Option<String>,

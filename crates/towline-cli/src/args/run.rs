@@ -72,7 +72,7 @@ pub struct RunArgs {
     pub stats: bool,
 
     /// Leave the answer running on the relay and print its id; towline attach reads it
-    #[arg(short, long, help_heading = "Relay", conflicts_with_all = ["host", "json", "stats", "api"])]
+    #[arg(short, long, help_heading = "Relay", conflicts_with_all = ["json", "stats", "api"])]
     pub detach: bool,
     /// With -d: the job's name in lists
     #[arg(long, value_name = "NAME", help_heading = "Relay", requires = "detach")]

@@ -1,9 +1,7 @@
 //! `towline attach` and `towline log`: reading what a job has said and says.
 
-use std::time::Duration;
-
-use towline::relay::{Job, RelayConfig, Start};
-use towline::{Clocks, Ending, Stream};
+use towline::relay::{Job, READER_CLOCKS, RelayConfig, Start};
+use towline::{Ending, Stream};
 
 use super::run::kept;
 use super::{Context, asked};
@@ -14,10 +12,6 @@ use crate::failure::Failure;
 use crate::out::{self, Out};
 use crate::relayed::{Reached, explain, left, reach};
 use crate::view::{AnswerView, ProgressView, View};
-
-/// A job's own clocks are the relay's; whoever reads may wait.
-const READER_CLOCKS: Clocks =
-    Clocks { connect: Some(Duration::from_secs(10)), first_event: None, idle: None, total: None };
 
 /// Follows a job to its end.
 pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Failure> {
@@ -84,7 +78,7 @@ async fn follow(
         }
     };
     if !json {
-        explain(&outcome, &kept(&outcome));
+        explain(&outcome, &kept(&outcome), view.tells_links());
     }
     Ok(exit::of_ending(&outcome.ending, None))
 }

@@ -15,6 +15,15 @@ use crate::server::{Named, Place, Server};
 
 /// Hands the request over and prints the job's id.
 pub async fn run(args: &RunArgs, mut request: ChatRequest, mut context: Context) -> Result<Exit, Failure> {
+    if let Some(host) = &args.server.host {
+        return Err(Failure::usage_with(
+            "-d takes no --host: a relay asks the model servers that it was started with, and no others",
+            format!(
+                "OLLAMA_HOST={host} towline run -d … starts your relay for that server where none runs; \
+                 towline relay --upstream {host} is one that you start"
+            ),
+        ));
+    }
     let config = RelayConfig { name: args.name.clone(), ..RelayConfig::default() };
     let reached = reach(&args.relay, &mut context, args.clocks.clocks(), config).await?;
     // Which models there are, it knows as a server does.

@@ -15,8 +15,8 @@ use crate::server;
 
 /// Relays until a signal comes, or somebody tells it to end.
 pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure> {
-    let Settings { mut config, level, format } =
-        Settings::read(args).map_err(|message| Failure::Usage(Complaint::new(message)))?;
+    let Settings { mut config, level, format } = Settings::read(args, context.environment.api_key.as_deref())
+        .map_err(|message| Failure::Usage(Complaint::new(message)))?;
     relay::start_logs(level, format);
     // The built-in model runs as long as this lives.
     let mut builtin = None;
@@ -110,7 +110,7 @@ fn refused(error: &Error) -> Failure {
             complaint.hint("something listens there already; --listen 127.0.0.1:0 takes any free port"),
         ),
         Error::Store { .. } => Failure::Local(
-            complaint.hint("only one relay uses a store; --store names another folder, or memory"),
+            complaint.hint("only one relay uses a store: --relay or TOWLINE_RELAY names the one that runs, --store another folder, or memory"),
         ),
         Error::Running(_) => {
             Failure::Local(complaint.hint("--listen unix:/another/path starts a second one"))

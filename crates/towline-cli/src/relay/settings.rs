@@ -114,6 +114,7 @@ struct FileLimits {
     connections: Option<usize>,
     streams_per_connection: Option<u32>,
     running: Option<usize>,
+    queued: Option<usize>,
     streams: Option<usize>,
     readers: Option<usize>,
     log: Option<String>,
@@ -128,11 +129,11 @@ struct FileLog {
 }
 
 impl Settings {
-    /// Reads the file, if one is named, and puts the flags over it.
+    /// Reads the file, if one is named, and puts the flags over it. `api_key` is the environment's.
     ///
     /// # Errors
     /// Which input is wrong, and what to write instead.
-    pub fn read(args: &RelayArgs) -> Result<Self, String> {
+    pub fn read(args: &RelayArgs, api_key: Option<&str>) -> Result<Self, String> {
         let file = match &args.config {
             None => File::default(),
             Some(path) => {
@@ -144,7 +145,7 @@ impl Settings {
         };
         let (level, format) = (args.log.or(file.log.level), args.log_format.or(file.log.format));
         Ok(Self {
-            config: config(args, file)?,
+            config: config(args, file, api_key)?,
             level: level.unwrap_or(LogLevel::Info),
             format: format.unwrap_or(LogFormat::Text),
         })
@@ -160,13 +161,11 @@ fn parse(text: &str) -> Result<File, String> {
     })
 }
 
-fn config(args: &RelayArgs, file: File) -> Result<Config, String> {
+fn config(args: &RelayArgs, file: File, api_key: Option<&str>) -> Result<Config, String> {
     let listen = if args.listen.is_empty() { &file.listen } else { &args.listen };
     let mut listen: Vec<Listen> = listen.iter().map(|text| values::listen(text)).collect::<Result<_, _>>()?;
-    if listen.is_empty()
-        || args.config.is_none() && !listen.iter().any(|place| matches!(place, Listen::Unix(_)))
-    {
-        listen.insert(0, values::own_socket()?);
+    if listen.is_empty() {
+        listen.push(values::own_socket()?);
     }
     let store = match args.store.clone().or(file.store.folder) {
         Some(memory) if memory == "memory" => StoreConfig::Memory,
@@ -186,7 +185,7 @@ fn config(args: &RelayArgs, file: File) -> Result<Config, String> {
         tls: file.tls.map(|tls| TlsFiles { certificate: tls.certificate, key: tls.key }),
         hosts: file.hosts,
         origins: file.origins,
-        upstreams: upstreams(args, file.upstream)?,
+        upstreams: upstreams(args, file.upstream, api_key)?,
         store,
         retention: retention(args, file.keep)?,
         clocks: clocks(file.clocks)?,
@@ -195,7 +194,16 @@ fn config(args: &RelayArgs, file: File) -> Result<Config, String> {
     })
 }
 
-fn upstreams(args: &RelayArgs, file: Vec<FileUpstream>) -> Result<Vec<UpstreamConfig>, String> {
+fn upstreams(
+    args: &RelayArgs,
+    file: Vec<FileUpstream>,
+    api_key: Option<&str>,
+) -> Result<Vec<UpstreamConfig>, String> {
+    let key_for_all = match (args.send_api_key, api_key) {
+        (false, _) => None,
+        (true, Some(key)) => Some(ApiKey::new(key)),
+        (true, None) => return Err("--send-api-key sends the key in OLLAMA_API_KEY, which is not set".into()),
+    };
     let given: Vec<FileUpstream> = if args.upstream.is_empty() {
         file
     } else {
@@ -210,7 +218,8 @@ fn upstreams(args: &RelayArgs, file: Vec<FileUpstream>) -> Result<Vec<UpstreamCo
         if all.iter().any(|known| known.name == name) {
             return Err(format!("two model servers have the name {name}"));
         }
-        let api_key = upstream.key_file.as_deref().map(secret).transpose()?.map(ApiKey::new);
+        let own_key = upstream.key_file.as_deref().map(secret).transpose()?.map(ApiKey::new);
+        let api_key = own_key.or_else(|| key_for_all.clone());
         let roots = upstream.roots.map(|path| {
             std::fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
         });
@@ -305,6 +314,7 @@ fn limits(file: FileLimits) -> Result<RelayLimits, String> {
         connections: file.connections.unwrap_or(default.connections),
         streams_per_connection: file.streams_per_connection.unwrap_or(default.streams_per_connection),
         running: file.running.unwrap_or(default.running),
+        queued: file.queued.unwrap_or(default.queued),
         streams: file.streams.unwrap_or(default.streams),
         readers: file.readers.unwrap_or(default.readers),
         log_bytes: bytes(file.log, default.log_bytes)?,

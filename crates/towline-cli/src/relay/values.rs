@@ -8,15 +8,18 @@ use towline_relay::{Fsync, Listen, UpstreamApi};
 use super::place;
 use crate::duration::TimeLimit;
 
-/// Where to listen: `unix:/path` or `address:port`.
+/// Where to listen: `unix:/path`, `address:port`, or `own`.
 pub fn listen(text: &str) -> Result<Listen, String> {
+    if text == "own" {
+        return own_socket();
+    }
     if let Some(path) = text.strip_prefix("unix:") {
         return Ok(Listen::Unix(PathBuf::from(path)));
     }
     let text = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or(text);
     let address = text.replace("localhost:", "127.0.0.1:").parse();
     address.map(Listen::Tcp).map_err(|_| {
-        format!("{text:?} is no place to listen; write unix:/path, 127.0.0.1:11435 or [::1]:11435")
+        format!("{text:?} is no place to listen; write unix:/path, 127.0.0.1:11435, [::1]:11435, or own for your own socket")
     })
 }
 
@@ -68,9 +71,8 @@ pub fn bytes(text: &str) -> Result<u64, String> {
 
 /// This user's own socket.
 pub fn own_socket() -> Result<Listen, String> {
-    let folder =
-        place::runtime_folder().map_err(|error| format!("there is no place for the socket: {error}"))?;
-    Ok(Listen::Unix(folder.join(place::SOCKET)))
+    let own = place::own().map_err(|error| format!("there is no place for the socket: {error}"))?;
+    Ok(Listen::Unix(own.socket()))
 }
 
 #[cfg(test)]

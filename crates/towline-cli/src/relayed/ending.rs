@@ -32,9 +32,10 @@ pub fn say_state(job: &Job) -> String {
     }
 }
 
-/// Says, on standard error, how a stream of the relay ended that was read to its end.
-pub fn explain(outcome: &Outcome, kept: &str) {
-    if outcome.stats.reconnects > 0 {
+/// Says, on standard error, how a stream of the relay ended that was read to its end. Reconnects may have been told as
+/// they came.
+pub fn explain(outcome: &Outcome, kept: &str, told_links: bool) {
+    if outcome.stats.reconnects > 0 && !told_links {
         let times = if outcome.stats.reconnects == 1 { "once" } else { "several times" };
         out::note(&format!("the relay was out of reach {times}; nothing is missing"));
     }

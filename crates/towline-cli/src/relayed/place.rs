@@ -1,9 +1,7 @@
 //! Where the relay is.
 
-use std::path::PathBuf;
-
-use towline::relay::{RelayConfig, Via};
-use towline::{ApiKey, Client, Clocks, Config, Endpoint, Scheme, host};
+use towline::relay::{OwnRelay, RelayConfig, Via};
+use towline::{ApiKey, Client, Clocks, Config, Endpoint, host};
 
 use crate::args::AtRelay;
 use crate::environment::Environment;
@@ -15,8 +13,8 @@ use crate::relay::place;
 pub struct Place {
     /// Where it is.
     pub endpoint: Endpoint,
-    /// Nobody named another, so it may be started when it is not there: the folder of its socket.
-    pub own_folder: Option<PathBuf>,
+    /// Nobody named another, so it may be started when it is not there.
+    pub own: Option<OwnRelay>,
 }
 
 impl Place {
@@ -31,21 +29,13 @@ impl Place {
                     "for example unix:/run/towline/relay.sock or https://relay.example:4437",
                 )
             })?;
-            return Ok(Self { endpoint: host.endpoint, own_folder: None });
+            return Ok(Self { endpoint: host.endpoint, own: None });
         }
-        let folder = place::runtime_folder().map_err(|error| {
+        let own = place::own().map_err(|error| {
             let complaint = Complaint::new(format!("there is no place for the relay's socket: {error}"));
             Failure::Local(complaint.hint("--relay or TOWLINE_RELAY names a relay elsewhere"))
         })?;
-        Ok(Self { endpoint: Endpoint::unix(folder.join(place::SOCKET)), own_folder: Some(folder) })
-    }
-
-    /// The path of the socket, where it is one.
-    pub fn socket(&self) -> Option<&PathBuf> {
-        match &self.endpoint.scheme {
-            Scheme::Unix(path) => Some(path),
-            Scheme::Http | Scheme::Https => None,
-        }
+        Ok(Self { endpoint: own.endpoint(), own: Some(own) })
     }
 }
 
@@ -56,7 +46,7 @@ pub fn client(
     clocks: Clocks,
     relay: RelayConfig,
 ) -> Result<Client, Failure> {
-    let api_key = environment.relay_token.as_deref().filter(|_| place.own_folder.is_none()).map(ApiKey::new);
+    let api_key = environment.relay_token.as_deref().filter(|_| place.own.is_none()).map(ApiKey::new);
     let config = Config { via: Via::Relay(relay), clocks, api_key, ..Config::default() };
     Client::with_config(place.endpoint.clone(), config)
         .map_err(|error| Failure::Usage(Complaint::new(error.message)))

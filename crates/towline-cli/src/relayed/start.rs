@@ -1,16 +1,12 @@
 //! A relay that is there when it is needed.
 
 use towline::relay::{Control, RelayConfig};
-use towline::{Clocks, ErrorKind, host};
+use towline::{ApiKey, Clocks};
 
-use super::own::{ensure, listens};
 use super::place::{Place, client};
 use crate::args::AtRelay;
-use crate::cmd::{Context, unless_stopped};
-use crate::failure::Failure;
-
-/// So often a relay that ends while it is spoken to is started again.
-const TRIES: u32 = 3;
+use crate::cmd::Context;
+use crate::failure::{Complaint, Failure};
 
 /// A relay, and a client of it.
 #[derive(Debug)]
@@ -31,27 +27,27 @@ pub async fn reach(
     relay: RelayConfig,
 ) -> Result<Reached, Failure> {
     let place = Place::find(args, &context.environment)?;
-    // Whoever points Ollama's clients at the relay does not mean that it relays to itself.
-    let is_itself = |text: &String| host::parse(text).is_ok_and(|host| host.endpoint == place.endpoint);
-    let upstream = context.environment.host.clone().filter(|text| !is_itself(text));
     let reached = reached(place, context, clocks, relay)?;
-    let (Some(folder), Some(socket)) = (&reached.place.own_folder, reached.place.socket()) else {
-        return Ok(reached);
-    };
-    for _ in 0..TRIES {
-        tokio::select! {
-            started = ensure(folder, socket, upstream.as_deref()) => started?,
-            stop = context.stopper.stopped() => return Err(Failure::Stopped(stop)),
+    let Some(own) = &reached.place.own else { return Ok(reached) };
+    let program = std::env::current_exe()
+        .map_err(|error| cannot(format!("the relay cannot be started: {error}"), None))?;
+    let api_key = context.environment.api_key.as_deref().map(ApiKey::new);
+    let launch = own.launch(program, context.environment.host.as_deref()).with_api_key(api_key);
+    tokio::select! {
+        ensured = own.ensure(&launch, &reached.control) => {
+            ensured.map_err(|error| cannot(error.message, error.last_words))?;
         }
-        // One that is just ending still takes connections.
-        let answer = unless_stopped(reached.control.version(), &mut context.stopper).await?;
-        match answer.map_err(|error| error.kind) {
-            Err(ErrorKind::Connect | ErrorKind::ConnectionLost) => {}
-            // What else may be wrong, the command itself finds out.
-            Ok(_) | Err(_) => break,
-        }
+        stop = context.stopper.stopped() => return Err(Failure::Stopped(stop)),
     }
     Ok(reached)
+}
+
+fn cannot(message: String, last_words: Option<String>) -> Failure {
+    let complaint = Complaint::new(message);
+    Failure::Local(match last_words {
+        Some(words) => complaint.hint(format!("it said: {words}")),
+        None => complaint,
+    })
 }
 
 /// The relay that is meant, if it runs; nothing is started.
@@ -61,8 +57,8 @@ pub async fn reach_running(
     clocks: Clocks,
 ) -> Result<Option<Reached>, Failure> {
     let place = Place::find(args, &context.environment)?;
-    if let (Some(_), Some(socket)) = (&place.own_folder, place.socket())
-        && !listens(socket).await
+    if let Some(own) = &place.own
+        && !own.listens().await
     {
         return Ok(None);
     }

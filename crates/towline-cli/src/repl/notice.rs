@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use towline::engine::JobInfo;
-use towline::{Ending, JobState, Outcome, Progress};
+use towline::{Ending, JobState, Outcome, Progress, Span};
 
 use super::item::{Item, Kind};
 use super::jobs::Entry;
@@ -15,19 +15,11 @@ const WORDS: usize = 40;
 /// As wide as bash makes the state.
 const STATE: usize = 24;
 
-/// A time for people: `0.3 s`, `12 s`, `2 m 5 s`, `2 h`.
-pub fn time(time: Duration) -> String {
-    if time < Duration::from_secs(10) {
-        return format!("{:.1} s", time.as_secs_f64());
-    }
-    // What is left of a minute a moment after it began is a minute.
-    let seconds = time.saturating_add(Duration::from_millis(500)).as_secs();
-    let (large, unit, small, smaller) = match seconds {
-        0..120 => return format!("{seconds} s"),
-        120..7200 => (seconds / 60, "m", seconds % 60, "s"),
-        _ => (seconds / 3600, "h", seconds / 60 % 60, "m"),
-    };
-    if small == 0 { format!("{large} {unit}") } else { format!("{large} {unit} {small} {smaller}") }
+/// A time that goes on while it is shown: to a tenth of a second, from 10 s on to the second.
+pub fn time(time: Duration) -> Span {
+    let step_ms = if time < Duration::from_secs(10) { 100 } else { 1000 };
+    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Span(Duration::from_millis(ms.saturating_add(step_ms / 2) / step_ms * step_ms))
 }
 
 /// The first words of a text, in quotes.
@@ -92,7 +84,7 @@ pub fn listed(entry: &Entry<Item>, mark: char, long: bool) -> String {
         // One token has no rate.
         parts.extend((info.tokens > 1).then(|| format!("{:.1} tok/s", info.tokens_per_second)));
     }
-    parts.push(time(info.age));
+    parts.push(time(info.age).to_string());
     parts.extend(info.deadline_in.map(|left| format!("deadline {}", time(left))));
     let behind = if item.is_over() || item.in_front { "" } else { " &" };
     let mut line =
@@ -166,6 +158,11 @@ pub fn status(item: &Item, name: &str, stalled_after: Duration) -> (String, Stri
     }
     if let Some(left) = info.deadline_in {
         front.push_str(&format!(", deadline {}", time(left)));
+    }
+    if item.job().is_some_and(towline::Job::is_away) {
+        trouble = "the relay is out of reach".to_owned();
+    } else if item.job().is_some_and(|job| job.reconnects() > 0) {
+        front.push_str(", reconnected");
     }
     (front, trouble)
 }

@@ -114,6 +114,10 @@ impl Prompt<'_> {
             Input::Eof => self.end_of_input(),
             Input::Terminate => {
                 self.exit = Exit::Terminated;
+                // The terminal is gone, nobody has said stop: what a relay runs goes on there.
+                for number in self.live() {
+                    self.leave_behind(number);
+                }
                 self.end_all("terminated");
             }
             Input::Redraw => {}

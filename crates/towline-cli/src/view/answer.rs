@@ -86,6 +86,17 @@ impl AnswerView {
         self.out.write("\n")
     }
 
+    /// A note; the text goes on below it.
+    pub(super) fn note(&mut self, message: &str) -> Result<(), WriteError> {
+        self.spinner.erase();
+        if self.out.is_terminal() {
+            self.out.end_line()?;
+        }
+        self.out.flush()?;
+        out::note(message);
+        Ok(())
+    }
+
     fn aside_line(&mut self, text: &str) -> Result<(), WriteError> {
         self.out.style(Style::Dim)?;
         self.out.write(text)?;

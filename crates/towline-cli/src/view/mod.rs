@@ -1,16 +1,18 @@
 //! How a stream is shown: to a person or a pipe, as progress, or as JSON lines.
 
 mod answer;
+mod link;
 mod progress;
 mod spinner;
 
 use towline::{Error, Event, Outcome, Phase};
 
 pub use answer::AnswerView;
+pub use link::Link;
 pub use progress::ProgressView;
 
 use crate::json;
-use crate::out::{Out, WriteError};
+use crate::out::{self, Out, WriteError};
 
 /// One way to show a stream.
 #[derive(Debug)]
@@ -68,6 +70,26 @@ impl View {
             Self::Answer(view) => view.is_waiting(),
             Self::Progress(view) => view.is_waiting(),
             Self::Json(_) => false,
+        }
+    }
+
+    /// Whether a person sees what becomes of the connection as it happens.
+    pub fn tells_links(&self) -> bool {
+        match self {
+            Self::Answer(_) | Self::Progress(_) => out::stderr_is_terminal(),
+            Self::Json(_) => false,
+        }
+    }
+
+    /// Says something that is no part of the stream, on a line of its own.
+    pub fn note(&mut self, message: &str) -> Result<(), WriteError> {
+        match self {
+            Self::Answer(view) => view.note(message),
+            Self::Progress(view) => {
+                view.note(message);
+                Ok(())
+            }
+            Self::Json(_) => Ok(()),
         }
     }
 

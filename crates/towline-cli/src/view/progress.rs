@@ -75,6 +75,15 @@ impl ProgressView {
         Ok(())
     }
 
+    /// A note above the bars.
+    pub(super) fn note(&mut self, message: &str) {
+        self.spinner.erase();
+        match &self.look {
+            Look::Bars(bars) => bars.multi.suspend(|| out::note(message)),
+            Look::Lines(_) => out::note(message),
+        }
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
         self.spinner.is_enabled() && !self.begun
     }

@@ -245,7 +245,7 @@ fn timed_out() {
             error: json!(["timed_out", "server", null, true]),
             text: "",
             says: &[
-                "no first record within 60ms",
+                "no first record within 60 ms",
                 "no text was received",
                 "hint: a big model",
                 "--first-timeout",
@@ -261,7 +261,7 @@ fn timed_out() {
             outcome: "timed_out",
             error: json!(["timed_out", "server", null, true]),
             text: "Hel",
-            says: &["no further record within 60ms; kept 3 characters", "--idle-timeout"],
+            says: &["no further record within 60 ms; kept 3 characters", "--idle-timeout"],
         },
     );
     check(
@@ -273,7 +273,7 @@ fn timed_out() {
             outcome: "timed_out",
             error: json!(["timed_out", "caller", null, true]),
             text: "Hel",
-            says: &["not finished within 900ms; kept 3 characters", "--timeout"],
+            says: &["not finished within 900 ms; kept 3 characters", "--timeout"],
         },
     );
 }
@@ -294,7 +294,7 @@ fn timed_out_connecting() {
     let url = format!("http://{}", hole.addr());
     let plain = ended(&mut run(&url, &["--connect-timeout", "80ms"]));
     assert_eq!(plain.code, Some(124), "{plain:?}");
-    assert!(plain.stderr.contains("no connection within 80ms"), "{plain:?}");
+    assert!(plain.stderr.contains("no connection within 80 ms"), "{plain:?}");
     assert!(plain.stderr.contains("--connect-timeout"), "{plain:?}");
     let json = ended(&mut run(&url, &["--connect-timeout", "80ms", "--json"]));
     check_json("connect", &json, "timed_out", &json!(["timed_out", "transport", null, false]), "");

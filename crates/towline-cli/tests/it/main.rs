@@ -28,3 +28,5 @@ mod signals;
 mod term;
 #[cfg(unix)]
 mod terminal;
+#[cfg(unix)]
+mod wire;

@@ -12,17 +12,21 @@ use towline_testkit::{Server, fakemodel};
 use crate::program::{Ended, Live, SOON, ended, towline};
 
 /// A user with a model server, whose relay ends with the test.
-struct Person {
-    folder: TempDir,
-    model: Server,
+pub struct Person {
+    pub folder: TempDir,
+    pub model: Server,
 }
 
 impl Person {
     fn new() -> Self {
-        Self { folder: tempfile::tempdir().unwrap(), model: Server::start(fakemodel::plan()) }
+        Self::with(Server::start(fakemodel::plan()))
     }
 
-    fn types(&self, arguments: &[&str]) -> Command {
+    pub fn with(model: Server) -> Self {
+        Self { folder: tempfile::tempdir().unwrap(), model }
+    }
+
+    pub fn types(&self, arguments: &[&str]) -> Command {
         let mut command = towline(arguments.iter().copied());
         command
             .env("XDG_RUNTIME_DIR", self.folder.path())
@@ -49,7 +53,7 @@ impl Person {
         Client::with_config(Endpoint::unix(socket), towline::Config::default()).unwrap().relay()
     }
 
-    fn jobs(&self) -> Vec<Value> {
+    pub fn jobs(&self) -> Vec<Value> {
         let jobs = self.ended(&["jobs", "--json"]);
         assert_eq!(jobs.code, Some(0), "{jobs:?}");
         jobs.lines()
@@ -127,9 +131,9 @@ fn leaving_is_not_stopping_and_stopping_is() {
     assert!(log.code == Some(0) && !log.stdout.is_empty() && log.stderr.is_empty(), "{log:?}");
 
     let moved = person.ended(&["timeout", &id, "1h"]);
-    assert!(moved.code == Some(0) && moved.stdout.contains("ends in 1h00m at the latest"), "{moved:?}");
+    assert!(moved.code == Some(0) && moved.stdout.contains("ends in 60 m at the latest"), "{moved:?}");
     let moved = person.ended(&["timeout", &id, "+30m"]);
-    assert!(moved.stdout.contains("ends in 1h30m") || moved.stdout.contains("ends in 1h29m"), "{moved:?}");
+    assert!(moved.stdout.contains("ends in 90 m") || moved.stdout.contains("ends in 89 m"), "{moved:?}");
     let moved = person.ended(&["timeout", &id, "none"]);
     assert!(moved.stdout.contains("no deadline"), "{moved:?}");
 
@@ -185,7 +189,9 @@ fn wrong_ids_and_wrong_words_are_named() {
     let both = person.ended(&["wait", "zzzznone", &one]);
     assert!(both.code == Some(1) && both.stdout.contains(&one), "{both:?}");
     assert_eq!(person.ended(&["timeout", &one, "soon"]).code, Some(2));
-    assert_eq!(person.ended(&["run", "-d", "--host", "127.0.0.1:1", "hi"]).code, Some(2));
+    let hosted = person.ended(&["run", "-d", "--host", "127.0.0.1:1", "hi"]);
+    assert!(hosted.code == Some(2) && hosted.stderr.contains("-d takes no --host"), "{hosted:?}");
+    assert!(hosted.stderr.contains("OLLAMA_HOST=127.0.0.1:1 towline run -d"), "{hosted:?}");
     let nowhere = person.ended(&["jobs", "--relay", "unix:/nowhere/relay.sock"]);
     assert!(nowhere.code == Some(1) && nowhere.stderr.contains("unix:/nowhere/relay.sock"), "{nowhere:?}");
 }
@@ -257,4 +263,47 @@ fn what_runs_beside_restarts_is_read_whole_when_the_relay_drains() {
     // Whoever comes next starts it again; the reader goes on where it was.
     assert_eq!(person.jobs().len(), 1);
     assert_eq!(reader.finish().stdout, first.stdout);
+}
+
+/// The key goes to the server that `OLLAMA_HOST` names, and is nowhere to be read on this machine.
+#[test]
+fn the_relay_that_is_started_has_the_key_of_its_server() {
+    let person = Person::new();
+    let key = "sk-very-secret-indeed";
+    let run = ended(person.types(&["run", "-d", "-m", "normal", "hi"]).env("OLLAMA_API_KEY", key));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert_eq!(person.ended(&["wait", run.stdout.trim()]).code, Some(0));
+    let requests = person.model.requests();
+    let asked = requests.iter().find(|request| request.path() == "/api/chat").unwrap();
+    assert_eq!(asked.header("authorization"), Some(&*format!("Bearer {key}")));
+    let pid = block(person.control().version()).unwrap().pid;
+    let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+    let arguments = String::from_utf8(arguments).unwrap();
+    assert!(arguments.contains("--send-api-key") && !arguments.contains(key), "{arguments:?}");
+    let log = std::fs::read_to_string(person.folder.path().join("towline/relay.log")).unwrap();
+    assert!(log.contains("listening on") && !log.contains(key), "{log}");
+    let unset = ended(&mut towline(["relay", "--upstream", "box", "--send-api-key", "--store", "memory"]));
+    assert!(unset.code == Some(2) && unset.stderr.contains("OLLAMA_API_KEY, which is not set"), "{unset:?}");
+}
+
+/// What is named with `--listen` is where it listens, and nothing else is; `own` is where `towline jobs` looks.
+#[test]
+fn a_relay_listens_where_it_is_told() {
+    for (listen, has_own) in [(&["127.0.0.1:0"][..], false), (&["own", "127.0.0.1:0"], true), (&[], true)] {
+        let person = Person::new();
+        let upstream = person.model.url();
+        let mut arguments = vec!["relay", "--store", "memory", "--upstream", &upstream];
+        arguments.extend(listen.iter().flat_map(|place| ["--listen", place]));
+        let mut relay = Live::start(&mut person.types(&arguments));
+        relay.expect_error("relaying to");
+        if has_own {
+            assert!(person.jobs().is_empty());
+            assert_eq!(block(person.control().version()).unwrap().pid, relay.child.id());
+        }
+        relay.signal(Signal::SIGTERM);
+        let said = relay.finish().stdout;
+        let own = format!("listening on unix:{}", person.folder.path().join("towline/relay.sock").display());
+        assert_eq!(said.lines().any(|line| line == own), has_own, "{said}");
+        assert_eq!(said.lines().count(), listen.len().max(1), "{said}");
+    }
 }

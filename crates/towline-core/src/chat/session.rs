@@ -9,6 +9,7 @@
 //! | `question` | `turn`, `model`, `content`, `images` | a question to a model |
 //! | `text`, `thinking` | `turn`, `text` | a piece of its answer |
 //! | `tool_call` | `turn`, `id`, `name`, `arguments` | a function the model asks for |
+//! | `relay` | `turn`, `id` | a relay runs the answer, under this id; what comes from here on is also there |
 //! | `end` | `turn`, `ending`, `usage` | how the answer ended: `completed`, `truncated`, `cancelled`, `timed_out`, `failed` |
 //! | `retry` | `turn` | the answer is dropped, another follows |
 //! | `continue` | `turn` | the rest of the answer follows |
@@ -16,13 +17,13 @@
 //! | `clear` | | all turns are taken out |
 //!
 //! A reader ignores fields and records it does not know, and keeps them when it writes the conversation anew. A turn
-//! without an `end` was interrupted: what came of it is kept. A last line without its end is dropped.
+//! without an `end` was interrupted: what came of it is kept, and a relay that runs it has the rest. A last line without its end is dropped.
 
 use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::{Answered, Conversation, Settings, Turn, TurnId};
+use super::{Answered, Conversation, Held, Settings, Turn, TurnId};
 use crate::api::{Format, Message, Options, Role, Think};
 use crate::event::{Event, ToolCall};
 
@@ -87,6 +88,11 @@ pub fn piece(id: TurnId, event: &Event) -> Option<String> {
     Some(line(record))
 }
 
+/// The line of an answer that a relay runs. What the turn has of it already stands before the line.
+pub fn relay(id: TurnId, name: &str) -> String {
+    line(json!({ "record": "relay", "turn": id.0, "id": name }))
+}
+
 /// The line of an answer's end.
 pub fn end(turn: &Turn) -> String {
     let mut record = json!({ "record": "end", "turn": turn.id.0, "ending": turn.answered.as_str() });
@@ -119,16 +125,31 @@ pub fn clear() -> String {
 /// A whole turn.
 pub fn turn(turn: &Turn) -> String {
     let mut text = question(turn);
-    let answer = &turn.answer;
-    let thinking = Event::Thinking(answer.thinking.clone());
-    let content = Event::Text(answer.content.clone());
-    let calls = answer.tool_calls.iter().map(|call| Event::ToolCall(Box::new(call.clone())));
-    let events = [thinking, content].into_iter().chain(calls);
-    text.extend(events.filter(|event| !is_nothing(event)).filter_map(|event| piece(turn.id, &event)));
-    if turn.answered != Answered::Pending {
+    let left = turn.left_at_relay();
+    match left {
+        None => text.push_str(&pieces(turn, Held::default(), turn.held())),
+        Some(at) => {
+            text.push_str(&pieces(turn, Held::default(), at.before));
+            text.push_str(&relay(turn.id, &at.id));
+            text.push_str(&pieces(turn, at.before, turn.held()));
+        }
+    }
+    if turn.answered != Answered::Pending && left.is_none() {
         text.push_str(&end(turn));
     }
     text
+}
+
+/// The lines of a part of an answer.
+fn pieces(turn: &Turn, from: Held, to: Held) -> String {
+    let answer = &turn.answer;
+    let part = |text: &str, from: usize, to: usize| text.get(from..to).unwrap_or_default().to_owned();
+    let thinking = Event::Thinking(part(&answer.thinking, from.thinking, to.thinking));
+    let content = Event::Text(part(&answer.content, from.text, to.text));
+    let calls = answer.tool_calls.iter().take(to.calls).skip(from.calls);
+    let calls = calls.map(|call| Event::ToolCall(Box::new(call.clone())));
+    let events = [thinking, content].into_iter().chain(calls);
+    events.filter(|event| !is_nothing(event)).filter_map(|event| piece(turn.id, &event)).collect()
 }
 
 fn is_nothing(event: &Event) -> bool {
@@ -181,7 +202,9 @@ pub fn read(text: &str) -> Result<Conversation, SessionError> {
             turn.answered = Answered::Truncated;
         }
     }
-    chat.turns.retain(|turn| !turn.is_empty() || turn.answered == Answered::Whole);
+    chat.turns.retain(|turn| {
+        !turn.is_empty() || turn.answered == Answered::Whole || turn.left_at_relay().is_some()
+    });
     Ok(chat)
 }
 
@@ -227,6 +250,10 @@ impl Conversation {
                     serde_json::from_value(Value::Object(record)).map_err(|error| error.to_string())?;
                 self.receive(turn, &Event::ToolCall(Box::new(call)));
             }
+            "relay" => {
+                let name = text_of(&mut record, "id");
+                self.relayed(id(&record)?, &name);
+            }
             "end" => self.replay_end(id(&record)?, record)?,
             "retry" => self.retry(id(&record)?),
             "continue" => {
@@ -270,6 +297,9 @@ impl Conversation {
         let usage = usage.map_err(|error| error.to_string())?;
         if let Some(turn) = self.turn_mut(id) {
             turn.answered = answered;
+            if let Some(at) = &mut turn.at_relay {
+                at.is_over = true;
+            }
             turn.usage = usage;
             turn.extra[1] = record;
         }
@@ -394,6 +424,28 @@ mod tests {
             assert!(again.contains(kept), "{kept} in {again}");
         }
         assert_eq!(chat.ask("m", Message::user("next")), TurnId(5));
+    }
+
+    #[test]
+    fn an_answer_that_a_relay_runs_is_found_again() {
+        let mut chat = chat();
+        let mut text = write(&chat, "x");
+        let two = chat.ask("m", Message::user("two"));
+        text.push_str(&question(chat.turn(two).unwrap()));
+        text.push_str(&relay(two, "r2"));
+        let none = read(&text).unwrap();
+        assert_eq!(none.last().unwrap().left_at_relay().unwrap().id, "r2", "though nothing of it came");
+        text.push_str(&piece(two, &Event::Text("so f".into())).unwrap());
+        text.push_str(&relay(two, "r2"));
+        let mut part = read(&text).unwrap();
+        let known = Held { text: 4, ..Held::default() };
+        assert_eq!(read(&write(&part, "x")).unwrap(), part);
+        assert_eq!(part.rejoin(two), Some(("r2".to_owned(), known)));
+        part.receive(two, &Event::Text("ar".into()));
+        part.end(two, &completed());
+        text.push_str(&piece(two, &Event::Text("ar".into())).unwrap());
+        text.push_str(&end(part.turn(two).unwrap()));
+        assert_eq!(read(&text).unwrap().last().unwrap().left_at_relay(), None);
     }
 
     #[test]

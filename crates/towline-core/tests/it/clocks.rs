@@ -6,6 +6,7 @@ use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::outcome::{Clock, Ending, Outcome};
+use towline_core::span::Span;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
 
 use crate::support::{drain, open, reset};
@@ -47,7 +48,7 @@ fn assert_timed_out(outcome: &Outcome, clock: Clock, limit: Duration, effect: bo
     let error = outcome.ending.error().expect("a timeout is an error");
     assert_eq!((error.kind, error.may_have_had_effect), (ErrorKind::TimedOut, effect));
     let shown = outcome.to_string();
-    assert!(shown.starts_with("timed out: ") && shown.ends_with(&format!("{limit:?}")), "{shown}");
+    assert!(shown.starts_with("timed out: ") && shown.ends_with(&Span(limit).to_string()), "{shown}");
 }
 
 #[test]

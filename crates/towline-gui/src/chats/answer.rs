@@ -1,7 +1,7 @@
 //! One answer as it is drawn, and how it ended.
 
 use towline::chat::Turn;
-use towline::{Ending, Error, ErrorKind, Event, JobState, Outcome};
+use towline::{Ending, Error, ErrorKind, Event, JobState, Outcome, Span};
 
 use crate::transcript::Document;
 
@@ -82,7 +82,7 @@ impl Note {
             }),
             Ending::Cancelled { .. } => Some(Self { what: "Stopped by you.".into(), hint: None }),
             Ending::TimedOut { limit, .. } => {
-                Some(Self { what: format!("Timed out after {limit:?}."), hint: None })
+                Some(Self { what: format!("Timed out after {}.", Span(*limit)), hint: None })
             }
             Ending::Truncated(error) => {
                 Some(Self { what: format!("Cut off: {}.", error.message), hint: hint(error) })

@@ -194,8 +194,9 @@ fn ended(
 
 fn usage_words(usage: &towline::Usage) -> String {
     let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
-    let time =
-        |time: Option<std::time::Duration>| time.map_or_else(|| "?".to_owned(), |time| format!("{time:.1?}"));
+    let time = |time: Option<std::time::Duration>| {
+        time.map_or_else(|| "?".to_owned(), |time| towline::Span(time).to_string())
+    };
     format!(
         "{} tokens of question and history, {} of answer\nmodel loaded in {}, in all {}",
         count(usage.prompt_tokens),

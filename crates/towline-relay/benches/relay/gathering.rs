@@ -1,23 +1,21 @@
 //! How a relay gathers records for a reader: an idle one gets each at once, one that is behind gets many together.
 //!
 //! Beside it a proxy that passes on each record as it comes, and one that gathers for 50 ms. The way to the reader has a
-//! delay, made by a link that hands on each piece so much later.
+//! delay and loses segments, both played by a link in this process (`link.rs`).
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::net::TcpStream;
 use tokio::time::Instant;
 
+use crate::link::{Way, between, link};
 use crate::proxies::relay;
 use crate::reader::{Seen, Stamps, quantile, request};
 
 const RATE: usize = 200;
 const RECORDS: usize = 1000;
-/// Pieces on the way over a link.
-const ON_THE_WAY: usize = 1 << 16;
 
 #[derive(Clone, Copy)]
 enum Reader {
@@ -29,19 +27,20 @@ enum Reader {
 
 pub(crate) async fn gathering(upstream: &str) {
     println!(
-        "\none stream, {RATE} records a second; by what is between, the delay on the way and the reader"
+        "\none stream, {RATE} records a second; by what is between, the delay and loss on the way and the reader"
     );
     println!(
-        "{:<12} {:>7} {:<8} {:>12} {:>10} {:>10} {:>10}",
-        "between", "delay", "reader", "bytes/read", "reads/s", "added p50", "added p99"
+        "{:<12} {:>7} {:>5} {:<8} {:>12} {:>10} {:>10} {:>10}",
+        "between", "delay", "loss", "reader", "bytes/read", "reads/s", "added p50", "added p99"
     );
     let direct: SocketAddr = upstream.strip_prefix("http://").unwrap().parse().unwrap();
     let relay = relay(upstream, false);
     let fixed = gatherer(direct, Duration::from_millis(50)).await;
-    for delay in [0, 50, 200] {
+    for (delay, loss) in [(0, 0), (50, 0), (200, 0), (0, 1), (50, 1), (200, 1)] {
         let delay = Duration::from_millis(delay);
+        let way = Way { delay, loss: f64::from(loss) / 100.0 };
         for (name, address) in [("none", direct), ("relay", relay.address), ("fixed 50 ms", fixed)] {
-            let link = link(address, delay).await;
+            let link = link(address, way).await;
             for reader in [Reader::Idle, Reader::Behind] {
                 let began = Instant::now();
                 let mut seen = read(link, reader).await;
@@ -49,7 +48,7 @@ pub(crate) async fn gathering(upstream: &str) {
                 let [p50, p99] =
                     [0.5, 0.99].map(|share| quantile(&mut seen.latencies, share).saturating_sub(delay));
                 println!(
-                    "{name:<12} {:>4} ms {:<8} {:>12} {:>10.0} {p50:>10.1?} {p99:>10.1?}",
+                    "{name:<12} {:>4} ms {loss:>3} % {:<8} {:>12} {:>10.0} {p50:>10.1?} {p99:>10.1?}",
                     delay.as_millis(),
                     match reader {
                         Reader::Idle => "idle",
@@ -93,51 +92,4 @@ async fn gatherer(to: SocketAddr, window: Duration) -> SocketAddr {
         }
     })
     .await
-}
-
-/// A link on which everything takes so long.
-async fn link(to: SocketAddr, delay: Duration) -> SocketAddr {
-    between(to, move |mut from, mut to| async move {
-        let (sender, mut receiver) = mpsc::channel::<(Instant, Vec<u8>)>(ON_THE_WAY);
-        tokio::spawn(async move {
-            let mut buffer = vec![0; 64 << 10];
-            while let Ok(count @ 1..) = from.read(&mut buffer).await {
-                if sender.send((Instant::now() + delay, buffer[..count].to_vec())).await.is_err() {
-                    return;
-                }
-            }
-        });
-        while let Some((at, bytes)) = receiver.recv().await {
-            tokio::time::sleep_until(at).await;
-            if to.write_all(&bytes).await.is_err() {
-                return;
-            }
-        }
-    })
-    .await
-}
-
-/// Listens, and for each connection makes one to `to`; what comes back goes through `back`.
-async fn between<F, W>(to: SocketAddr, back: F) -> SocketAddr
-where
-    F: Fn(tokio::net::tcp::OwnedReadHalf, tokio::net::tcp::OwnedWriteHalf) -> W + Send + 'static,
-    W: Future<Output = ()> + Send + 'static,
-{
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            let server = TcpStream::connect(to).await.unwrap();
-            client.set_nodelay(true).unwrap();
-            server.set_nodelay(true).unwrap();
-            let (mut from_client, to_client) = client.into_split();
-            let (from_server, mut to_server) = server.into_split();
-            tokio::spawn(async move {
-                // Whichever side ends first ends the other.
-                drop(tokio::io::copy(&mut from_client, &mut to_server).await);
-            });
-            tokio::spawn(back(from_server, to_client));
-        }
-    });
-    address
 }

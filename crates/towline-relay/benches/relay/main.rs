@@ -9,6 +9,7 @@
 #![expect(clippy::disallowed_methods, reason = "a bench starts its own readers")]
 
 mod gathering;
+mod link;
 mod many;
 mod proxies;
 mod reader;

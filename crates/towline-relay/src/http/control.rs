@@ -11,13 +11,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
+use towline::relay::JobState;
 use towline_core::job::Deadline;
 
 use super::answer::{Answer, Code, Refusal, empty, json_answer, typed};
 use super::body::Body;
 use super::{input, streams};
 use crate::id::StreamId;
-use crate::job::{Job, State};
+use crate::job::Job;
 use crate::meta::{now_ms, rfc3339};
 use crate::relay::{Caller, Relay, job_state};
 use crate::shelf::Entry;
@@ -43,7 +44,7 @@ struct Shown {
     model: String,
     path: String,
     upstream: String,
-    state: &'static str,
+    state: JobState,
     created_at: String,
     ended_at: Option<String>,
     bytes: u64,
@@ -117,7 +118,7 @@ fn shown(entry: &Entry) -> Option<Shown> {
             model: record.model.clone(),
             path: record.path.clone(),
             upstream: running.as_ref().map_or_else(|| record.upstream.clone(), |look| look.upstream.clone()),
-            state: state.as_str(),
+            state,
             created_at: rfc3339(meta.created_ms),
             ended_at: record.ended_ms.map(rfc3339),
             bytes,
@@ -165,7 +166,7 @@ impl Filter {
     fn takes(&self, entry: &Entry) -> bool {
         entry.log.look(|meta, _| {
             let Some(record) = &meta.job else { return false };
-            let ended = job_state(entry.job.as_ref(), meta).is_some_and(State::is_ended);
+            let ended = job_state(entry.job.as_ref(), meta).is_some_and(|state| state.is_ended());
             self.running.is_none_or(|running| running != ended)
                 && self.model.as_ref().is_none_or(|model| *model == record.model)
                 && self.name.as_ref().is_none_or(|name| *name == record.name)

@@ -81,15 +81,15 @@ pub(super) async fn recorded(
     if let Some(entry) = known {
         return again(relay, entry, wishes.detach).await;
     }
-    relay.may_begin().map_err(|why| match why {
+    let place = relay.may_begin().map_err(|why| match why {
         NotBegun::Draining => {
             Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests")
         }
         NotBegun::TooMany => {
-            let most = relay.config.limits.running;
+            let (running, queued) = (relay.config.limits.running, relay.config.limits.queued);
             Refusal::new(
                 Code::Limit,
-                format!("{most} answers are running, which is this relay's limit; try again later"),
+                format!("{running} answers run and {queued} wait for their turn, which is this relay's limit; try again later"),
             )
             .with("retry-after", "1")
         }
@@ -97,11 +97,10 @@ pub(super) async fn recorded(
     let limits = &relay.config.limits;
     let body = input::whole(body, limits.body_bytes, limits.body_time).await?;
     let model = model_of(&body);
-    let upstreams = match kind {
-        Recorded::Pull | Recorded::Push | Recorded::Create => relay.upstreams.for_keeping(&model),
-        Recorded::Chat | Recorded::Generate | Recorded::OpenAiChat | Recorded::OpenAiCompletions => {
-            relay.upstreams.for_request(kind.path(), &model)
-        }
+    let upstreams = if kind.keeps_models() {
+        relay.upstreams.for_keeping(&model)
+    } else {
+        relay.upstreams.for_request(kind.path(), &model)
     };
     if upstreams.is_empty() {
         let message = "no model server of this relay speaks Ollama's API; use /v1/chat/completions";
@@ -132,6 +131,7 @@ pub(super) async fn recorded(
     let Some(job) = entry.job.clone() else { unreachable!("a recorded stream is made with its job") };
     let task = Task {
         job: Arc::clone(&job),
+        place,
         upstreams,
         headers: request_headers(&parts.headers, relay.config.tokens.is_empty()),
         body,

@@ -7,6 +7,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
+use towline_core::span::Span;
 
 use super::answer::{Code, Refusal};
 
@@ -45,7 +46,9 @@ pub(crate) async fn whole(mut body: Incoming, most: usize, time: Duration) -> Re
     };
     match tokio::time::timeout(time, reading).await {
         Ok(read) => read,
-        Err(_) => Err(Refusal::new(Code::Timeout, format!("the request's body took longer than {time:?}"))),
+        Err(_) => {
+            Err(Refusal::new(Code::Timeout, format!("the request's body took longer than {}", Span(time))))
+        }
     }
 }
 

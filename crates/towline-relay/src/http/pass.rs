@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncRead, ReadBuf};
 use towline::forward;
 use towline_core::http1::{self, Headers};
+use towline_core::span::Span;
 
 use super::answer::{Answer, Code, Refusal, json_answer, plain};
 use super::body::{Body, Passed};
@@ -100,7 +101,7 @@ async fn exchange(
             }
             Err(_) => {
                 lease.failed();
-                why = format!("the model server did not accept a connection within {connect:?}");
+                why = format!("the model server did not accept a connection within {}", Span(connect));
                 continue;
             }
         };

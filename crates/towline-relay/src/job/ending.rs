@@ -1,15 +1,14 @@
 //! How a log ends whose server did not end it.
 
 use serde_json::json;
+use towline::relay::JobState;
 use towline_core::error::ErrorKind;
 use towline_core::outcome::Ending;
-
-use super::State;
 
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ended {
-    pub(crate) state: State,
+    pub(crate) state: JobState,
     /// For people; none where the answer is whole.
     pub(crate) cause: Option<String>,
     /// The status of a server that refused.
@@ -20,7 +19,7 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn of(ending: &Ending, was_opened: bool) -> Self {
-        let state = State::of_ending(ending);
+        let state = JobState::of_ending(ending);
         let Some(error) = ending.error() else {
             return Self { state, cause: None, status: None, is_said: true };
         };
@@ -40,7 +39,7 @@ impl Ended {
     /// The relay ended before the job did.
     pub(crate) fn interrupted() -> Self {
         let cause = "the relay ended before the answer did; what had come is kept".to_owned();
-        Self { state: State::Interrupted, cause: Some(cause), status: None, is_said: false }
+        Self { state: JobState::Interrupted, cause: Some(cause), status: None, is_said: false }
     }
 }
 
@@ -53,18 +52,19 @@ pub(crate) fn error_record(ended: &Ended, media_type: &str, last: &[u8]) -> Vec<
     let cause = ended.cause.as_deref().unwrap_or_default();
     let code = ended.state.as_str();
     let message = match ended.state {
-        State::Cancelled => format!("cancelled: {cause}"),
-        State::Queued
-        | State::Connecting
-        | State::Waiting
-        | State::Streaming
-        | State::Paused
-        | State::Cancelling
-        | State::Completed
-        | State::Truncated
-        | State::TimedOut
-        | State::Failed
-        | State::Interrupted => cause.to_owned(),
+        JobState::Cancelled => format!("cancelled: {cause}"),
+        JobState::Queued
+        | JobState::Connecting
+        | JobState::Waiting
+        | JobState::Streaming
+        | JobState::Paused
+        | JobState::Cancelling
+        | JobState::Completed
+        | JobState::Truncated
+        | JobState::TimedOut
+        | JobState::Failed
+        | JobState::Interrupted
+        | JobState::Other(_) => cause.to_owned(),
     };
     let is_events = media_type == "text/event-stream";
     let mut record = separator(is_events, last).to_vec();
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     fn ended(status: Option<u16>) -> Ended {
-        Ended { state: State::Truncated, cause: Some("why".into()), status, is_said: false }
+        Ended { state: JobState::Truncated, cause: Some("why".into()), status, is_said: false }
     }
 
     #[test]

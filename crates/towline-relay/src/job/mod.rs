@@ -4,11 +4,13 @@ mod ending;
 mod order;
 mod record;
 mod run;
+mod turns;
 
 pub(crate) use ending::{Ended, error_record};
 pub(crate) use order::{Attached, Head, Job};
-pub(crate) use record::{JobRecord, State};
+pub(crate) use record::JobRecord;
 pub(crate) use run::{Task, run};
+pub(crate) use turns::{Place, Turns};
 
 use towline_core::dialect::Dialect;
 
@@ -56,6 +58,14 @@ impl Recorded {
             Self::Chat | Self::Generate => Dialect::Ollama,
             Self::Pull | Self::Push | Self::Create => Dialect::OllamaProgress,
             Self::OpenAiChat | Self::OpenAiCompletions => Dialect::OpenAi,
+        }
+    }
+
+    /// Whether it changes the models that a server keeps.
+    pub(crate) fn keeps_models(self) -> bool {
+        match self {
+            Self::Pull | Self::Push | Self::Create => true,
+            Self::Chat | Self::Generate | Self::OpenAiChat | Self::OpenAiCompletions => false,
         }
     }
 

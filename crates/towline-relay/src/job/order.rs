@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio::sync::{Notify, watch};
+use towline::relay::JobState;
 use towline_core::job::Deadline;
 
-use super::{JobRecord, Recorded, State};
+use super::{JobRecord, Recorded};
 use crate::log::Log;
 use crate::tasks::Tasks;
 
@@ -57,7 +58,7 @@ pub(crate) struct Job {
 
 #[derive(Debug)]
 struct Shared {
-    state: State,
+    state: JobState,
     is_paused: bool,
     cancel: Option<String>,
     deadline: Option<Instant>,
@@ -80,7 +81,7 @@ pub(crate) struct Orders {
 /// How a running job looks now.
 #[derive(Debug, Clone)]
 pub(crate) struct Look {
-    pub(crate) state: State,
+    pub(crate) state: JobState,
     pub(crate) upstream: String,
     pub(crate) records: u64,
     pub(crate) tokens_per_second: Option<f64>,
@@ -103,7 +104,7 @@ impl Job {
     ) -> Arc<Self> {
         let began = Instant::now();
         let shared = Shared {
-            state: State::Connecting,
+            state: JobState::Queued,
             is_paused: false,
             cancel: None,
             deadline: deadline.and_then(|time| began.checked_add(time)),
@@ -151,8 +152,8 @@ impl Job {
         }
     }
 
-    pub(crate) fn state(&self) -> State {
-        self.shared().state
+    pub(crate) fn state(&self) -> JobState {
+        self.shared().state.clone()
     }
 
     /// Stops it. The first reason counts.
@@ -162,7 +163,7 @@ impl Job {
             return Err(IsOver);
         }
         shared.cancel.get_or_insert_with(|| reason.to_owned());
-        shared.state = State::Cancelling;
+        shared.state = JobState::Cancelling;
         self.order(shared);
         Ok(())
     }
@@ -196,8 +197,8 @@ impl Job {
     pub(crate) fn look(&self) -> Look {
         let now = Instant::now();
         let shared = self.shared();
-        let is_held = shared.is_paused && matches!(shared.state, State::Waiting | State::Streaming);
-        let state = if is_held { State::Paused } else { shared.state };
+        let is_held = shared.is_paused && matches!(shared.state, JobState::Waiting | JobState::Streaming);
+        let state = if is_held { JobState::Paused } else { shared.state.clone() };
         Look {
             state,
             upstream: shared.upstream.clone(),
@@ -222,9 +223,14 @@ impl Job {
         upstream.clone_into(&mut self.shared().upstream);
     }
 
-    pub(super) fn is_now(&self, state: State) {
+    /// It is its turn.
+    pub(crate) fn may_run(&self) {
+        self.is_now(JobState::Connecting);
+    }
+
+    pub(super) fn is_now(&self, state: JobState) {
         let mut shared = self.shared();
-        let cancelling = shared.state == State::Cancelling && !state.is_ended();
+        let cancelling = shared.state == JobState::Cancelling && !state.is_ended();
         if shared.state == state || cancelling {
             return;
         }
@@ -240,7 +246,7 @@ impl Job {
         if shared.first_record.is_none() {
             shared.first_record = Some(now);
             drop(shared);
-            self.is_now(State::Streaming);
+            self.is_now(JobState::Streaming);
         }
     }
 

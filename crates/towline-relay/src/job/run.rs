@@ -10,16 +10,17 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use tokio::time::Sleep;
 use towline::forward::{self, Ready, Response, ResponseBytes};
+use towline::relay::JobState;
 use towline_core::clocks::{Clocks, Limits};
 use towline_core::error::Error;
 use towline_core::http1::{Headers, Method};
 use towline_core::outcome::{Ending, Outcome};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 
-use super::{Ended, Head, Job, State, error_record};
+use super::{Ended, Head, Job, Place, error_record};
 use crate::log::Ticket;
 use crate::meta::{media_type, now_ms};
-use crate::upstream::{Lease, Upstream};
+use crate::upstream::{Lease, Upstream, least_busy_first};
 
 /// Last bytes of a log that are looked at to see where its last record ends.
 const LAST_BYTES: usize = 4;
@@ -27,6 +28,8 @@ const LAST_BYTES: usize = 4;
 /// What a job needs to run.
 pub(crate) struct Task {
     pub(crate) job: Arc<Job>,
+    /// Where it waits for its turn, and then runs.
+    pub(crate) place: Place,
     /// Those that may answer, best first.
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) headers: Headers,
@@ -48,6 +51,8 @@ enum Io {
 
 struct Run {
     job: Arc<Job>,
+    /// Given to the next one with the end.
+    _place: Place,
     upstreams: VecDeque<Arc<Upstream>>,
     headers: Headers,
     body: Bytes,
@@ -69,12 +74,18 @@ struct Run {
     length: u64,
 }
 
-/// Runs the job to its end. Every way out leaves the log closed with a terminal record.
+/// Runs the job to its end, once it is its turn. Every way out leaves the log closed with a terminal record.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection and leaves the log open: only the end of the process does that.
-pub(crate) async fn run(task: Task) -> State {
+pub(crate) async fn run(mut task: Task) -> JobState {
     let job = Arc::clone(&task.job);
+    if !task.place.may_run() && task.place.wait(&job).await {
+        job.may_run();
+        if !job.kind.keeps_models() {
+            least_busy_first(&mut task.upstreams);
+        }
+    }
     let outcome = {
         let mut run = Run::new(task);
         let outcome = {
@@ -96,17 +107,18 @@ pub(crate) async fn run(task: Task) -> State {
         // A log that cannot be written has told its readers.
         drop(job.log.written(ticket).await);
     }
-    job.is_now(state);
+    job.is_now(state.clone());
     state
 }
 
 impl Run {
     fn new(task: Task) -> Self {
-        let Task { job, upstreams, headers, body, clocks, log_bytes } = task;
+        let Task { job, place, upstreams, headers, body, clocks, log_bytes } = task;
         let now = Instant::now();
         let life = Lifecycle::new(job.kind.dialect(), clocks, Limits::default(), now).without_reply();
         let mut run = Self {
             job,
+            _place: place,
             upstreams: upstreams.into(),
             headers,
             body,
@@ -126,7 +138,8 @@ impl Run {
             length: 0,
         };
         run.obey();
-        if !run.cancelled {
+        // A deadline that has passed while it waited ends it before anybody is asked.
+        if !run.cancelled && run.deadline.is_none_or(|deadline| now < deadline) {
             run.connect();
         }
         run
@@ -275,7 +288,7 @@ impl Run {
             body: forward::Body::Bytes(std::mem::take(&mut self.body)),
         };
         self.life.sent(Instant::now());
-        self.job.is_now(State::Waiting);
+        self.job.is_now(JobState::Waiting);
         self.io = Io::Sending(Box::pin(ready.send(request)));
     }
 
@@ -332,7 +345,7 @@ impl Run {
     }
 
     /// Ends the log, in one change with what is kept of the job.
-    fn finish(mut self, outcome: Outcome) -> (State, Option<Ticket>) {
+    fn finish(mut self, outcome: Outcome) -> (JobState, Option<Ticket>) {
         drop(self.lease.take());
         let ended = Ended::of(&outcome.ending, self.opened);
         self.tell_head(&ended, &outcome.ending);
@@ -345,7 +358,7 @@ impl Run {
             if let Some(record) = &mut log.meta().job {
                 job.fill(record);
                 record.records = outcome.stats.records;
-                record.ended = Some(ended.state);
+                record.ended = Some(ended.state.clone());
                 record.ended_ms = Some(now_ms());
                 record.cause.clone_from(&ended.cause);
             }

@@ -107,6 +107,11 @@ impl Upstream {
     }
 }
 
+/// Puts those that are well first, and of these the least busy; otherwise the order stays.
+pub(crate) fn least_busy_first(upstreams: &mut [Arc<Upstream>]) {
+    upstreams.sort_by_key(|upstream| (!upstream.is_well(), upstream.running()));
+}
+
 /// All of them.
 #[derive(Debug)]
 pub(crate) struct Upstreams {
@@ -134,7 +139,7 @@ impl Upstreams {
         if any_has {
             fit.retain(|upstream| upstream.has(model));
         }
-        fit.sort_by_key(|upstream| (!upstream.is_well(), upstream.running()));
+        least_busy_first(&mut fit);
         fit
     }
 

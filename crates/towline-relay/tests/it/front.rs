@@ -231,13 +231,15 @@ async fn what_is_not_recorded_is_passed_through() {
 async fn limits_say_which_they_are() {
     let server = Server::start(Routes::new().model("m", Script::ndjson_open(["{}"]).stall()));
     let mut config = config(&server.url());
-    (config.limits.body_bytes, config.limits.running) = (100, 1);
+    (config.limits.body_bytes, config.limits.running, config.limits.queued) = (100, 1, 0);
     let relay = Relay::start(config).await;
     let mut answer = relay.post("/api/chat", &[], &"x".repeat(101)).await;
     assert_eq!(answer.status, 413);
     assert!(answer.text().await.contains("100 bytes"));
     let id = relay.detached("m").await;
-    assert_eq!(relay.post("/api/chat", &[], &chat("m")).await.status, 429);
+    let mut refused = relay.post("/api/chat", &[], &chat("m")).await;
+    assert_eq!((refused.status, refused.header("retry-after")), (429, "1"));
+    assert!(refused.text().await.contains("1 answers run and 0 wait"));
     assert_eq!(relay.delete(&format!("/towline/v1/jobs/{id}")).await.status, 204);
     relay.stop().await;
 }

@@ -7,6 +7,7 @@ mod control;
 mod crash;
 mod front;
 mod openapi;
+mod queue;
 mod streams;
 mod support;
 mod tls;

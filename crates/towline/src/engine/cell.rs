@@ -65,6 +65,8 @@ pub(super) struct Inner {
     pub(super) last_event: Option<Instant>,
     pub(super) tokens: u64,
     pub(super) stats: Stats,
+    /// The relay is out of reach at the moment.
+    pub(super) away: bool,
     /// What a relay calls the stream that it runs.
     pub(super) relay_id: Option<Arc<str>>,
 }
@@ -131,6 +133,7 @@ impl Cell {
                 last_event: None,
                 tokens: 0,
                 stats: Stats::default(),
+                away: false,
                 relay_id: None,
             }),
             news: Condvar::new(),
@@ -229,12 +232,12 @@ impl Cell {
     }
 
     /// The stream moved on: its phase and counts, and the events that came.
-    pub(super) fn report(self: &Arc<Self>, phase: Phase, stats: Stats, events: &mut Vec<Event>) {
+    pub(super) fn report(self: &Arc<Self>, phase: Phase, stats: Stats, away: bool, events: &mut Vec<Event>) {
         let mut inner = self.inner();
         if let Some(state) = JobState::of_phase(phase) {
             inner.underlying = state;
         }
-        inner.stats = stats;
+        (inner.stats, inner.away) = (stats, away);
         let news = !events.is_empty();
         self.append(inner, events.drain(..), news);
     }

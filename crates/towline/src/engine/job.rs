@@ -79,6 +79,17 @@ impl Job {
         self.cell.inner().relay_id.clone()
     }
 
+    /// How often its connection to the relay was made again; what it received is whole all the same.
+    pub fn reconnects(&self) -> u32 {
+        self.cell.inner().stats.reconnects
+    }
+
+    /// Whether the relay that runs it is out of reach at the moment.
+    pub fn is_away(&self) -> bool {
+        let inner = self.cell.inner();
+        inner.away && !inner.state.is_ended()
+    }
+
     /// Leaves the stream to the relay that runs it, where [`Client::attach`](crate::Client::attach) finds it under the
     /// id that this returns. The job here ends as cancelled, with a reason that says so. `None`, and nothing happens,
     /// where no relay runs it or it has ended.

@@ -202,7 +202,8 @@ impl StreamTask {
             self.cell.relayed(id);
             self.named = true;
         }
-        self.cell.report(self.stream.phase(), *self.stream.stats(), &mut self.events);
+        let away = self.stream.is_away();
+        self.cell.report(self.stream.phase(), *self.stream.stats(), away, &mut self.events);
         if self.events.capacity() > IDLE_EVENTS {
             self.events = Vec::new();
         }

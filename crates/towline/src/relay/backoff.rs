@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use towline_core::error::Error;
+use towline_core::span::Span;
 
 use super::config::Reconnect;
 
@@ -44,7 +45,8 @@ impl Backoff {
         let Reconnect { give_up_after, .. } = self.config;
         if self.reached.elapsed() + wait > give_up_after {
             let message = format!(
-                "the relay was out of reach for {give_up_after:?}; the job runs on there. The last try: {}",
+                "the relay was out of reach for {}; the job runs on there. The last try: {}",
+                Span(give_up_after),
                 error.message
             );
             return Err(Error { message, ..error });
@@ -94,7 +96,7 @@ mod tests {
                 Err(last) => break last,
             }
         };
-        assert!(last.message.contains("the cable is out") && last.message.contains("60s"), "{last}");
+        assert!(last.message.contains("the cable is out") && last.message.contains("60 s"), "{last}");
         assert!(waits > 10 && began.elapsed() > Duration::from_secs(50), "{waits} {:?}", began.elapsed());
     }
 }

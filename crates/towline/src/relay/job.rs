@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use towline_core::outcome::Ending;
 
 /// A job of a relay.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
@@ -69,7 +70,7 @@ pub struct Job {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// Waiting for its turn.
+    /// Waiting for its turn, because as many run as the relay lets run at once.
     Queued,
     /// No connection to the server yet.
     Connecting,
@@ -99,6 +100,17 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// The state of a job whose stream ended so.
+    pub fn of_ending(ending: &Ending) -> Self {
+        match ending {
+            Ending::Completed(_) => Self::Completed,
+            Ending::Truncated(_) => Self::Truncated,
+            Ending::Cancelled { .. } => Self::Cancelled,
+            Ending::TimedOut { .. } => Self::TimedOut,
+            Ending::Failed(_) => Self::Failed,
+        }
+    }
+
     /// Whether the job has ended.
     pub fn is_ended(&self) -> bool {
         match self {

@@ -35,12 +35,14 @@
 //! | `job` | a relay's job, as it tells it |
 //! | `control` | the calls that look at jobs and control them |
 //! | `watch` | the jobs as they change |
+//! | `own` | the relay of this user: where it is, starting it |
 
 mod backoff;
 mod config;
 mod control;
 mod job;
 mod orders;
+mod own;
 mod pump;
 mod skip;
 mod submit;
@@ -48,9 +50,10 @@ mod tail;
 mod watch;
 mod wire;
 
-pub use config::{Reconnect, RelayConfig, Via};
+pub use config::{READER_CLOCKS, Reconnect, RelayConfig, Via};
 pub use control::{Control, Filter, Log, RelayVersion};
 pub use job::{Job, JobState};
+pub use own::{Launch, LaunchError, OwnRelay};
 pub use submit::Start;
 pub use watch::{Change, Watch};
 

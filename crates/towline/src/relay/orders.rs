@@ -12,6 +12,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::job::Deadline;
+use towline_core::span::Span;
 
 use super::backoff::Backoff;
 use super::config::Reconnect;
@@ -125,7 +126,7 @@ fn confirming(
 }
 
 fn too_slow() -> Error {
-    let message = format!("the relay did not answer within {ORDER_TIME:?}");
+    let message = format!("the relay did not answer within {}", Span(ORDER_TIME));
     Error::new(ErrorKind::ConnectionLost, Origin::Transport, message).with_effect(true)
 }
 

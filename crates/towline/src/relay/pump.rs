@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::http1::Method;
+use towline_core::span::Span;
 
 use super::backoff::Backoff;
 use super::config::Reconnect;
@@ -107,7 +108,7 @@ impl Pump {
             Ok(Ok(response)) => response,
             Ok(Err(error)) => return Err(self.no_answer(failure::error(&error))),
             Err(_) => {
-                let message = format!("the relay did not answer within {limit:?}");
+                let message = format!("the relay did not answer within {}", Span(limit));
                 let error = Error::new(ErrorKind::ConnectionLost, Origin::Transport, message);
                 return Err(Ended::Lost(error.with_effect(true)));
             }

@@ -82,6 +82,12 @@ impl Stream {
         self.relayed.as_deref()?.orders.as_ref().map(Orders::id)
     }
 
+    /// Whether the relay is out of reach at the moment: the connection was lost and is being made again. How often it was
+    /// made again is [`Stats::reconnects`](crate::Stats::reconnects).
+    pub fn is_away(&self) -> bool {
+        self.life.is_away()
+    }
+
     /// Whether the end only waits for a relay to have stopped.
     pub(crate) fn is_confirming(&self) -> bool {
         self.end.is_some()

@@ -32,18 +32,18 @@ impl Prompt<'_> {
                  it ends with towline"
             ));
         }
-        let Some(item) = self.item_mut(number) else { return };
-        let id = item.job().and_then(towline::Job::detach);
-        match id {
-            Some(id) => {
-                item.disowned = true;
-                self.say(
-                    Tone::Plain,
-                    &format!("%{number} runs on without the prompt; towline attach {id} reads it"),
-                );
-            }
-            None => self.wrong(&format!("disown: %{number} is not on the relay yet, or has ended")),
+        if !self.leave_behind(number) {
+            self.wrong(&format!("disown: %{number} is not on the relay yet, or has ended"));
         }
+    }
+
+    /// Leaves a job to the relay that runs it; `false` where none does.
+    pub fn leave_behind(&mut self, number: u32) -> bool {
+        let Some(item) = self.item_mut(number) else { return false };
+        let Some(id) = item.job().and_then(towline::Job::detach) else { return false };
+        item.disowned = true;
+        self.say(Tone::Plain, &format!("%{number} runs on without the prompt; towline attach {id} reads it"));
+        true
     }
 
     /// Asks for the relay's jobs that are not the prompt's own.

@@ -4,6 +4,7 @@ mod chat;
 mod hostile;
 mod jobs;
 mod plain;
+mod relay;
 #[cfg(target_os = "linux")]
 mod shell;
 mod terminal;

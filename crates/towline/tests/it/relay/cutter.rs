@@ -14,6 +14,8 @@ pub(crate) enum Cut {
     Reset,
     /// The client sees an end, as of a server that closed in good order.
     HalfClose,
+    /// The relay sees an end, as of a client that says no more; what the relay still says arrives.
+    HalfCloseOfClient,
     /// Nothing comes any more, and nobody says so.
     Stall,
 }
@@ -74,8 +76,9 @@ impl Shared {
         let range = plan.bytes.clone();
         let after = plan.random.usize(range);
         let how = match plan.random.u8(0..10) {
-            0..5 => Cut::Reset,
-            5..8 => Cut::HalfClose,
+            0..4 => Cut::Reset,
+            4..6 => Cut::HalfClose,
+            6..8 => Cut::HalfCloseOfClient,
             _ => Cut::Stall,
         };
         Some((after, how))
@@ -123,7 +126,7 @@ async fn forward(shared: Arc<Shared>, mut client: TcpStream) {
     }
 }
 
-async fn cut(how: Cut, mut client: TcpStream, relay: TcpStream) {
+async fn cut(how: Cut, mut client: TcpStream, mut relay: TcpStream) {
     match how {
         Cut::Reset => {
             drop((client.set_zero_linger(), relay.set_zero_linger()));
@@ -134,6 +137,11 @@ async fn cut(how: Cut, mut client: TcpStream, relay: TcpStream) {
             let mut rest = [0; 1024];
             let reading = async { while matches!(client.read(&mut rest).await, Ok(1..)) {} };
             drop(tokio::time::timeout(Duration::from_secs(60), reading).await);
+        }
+        Cut::HalfCloseOfClient => {
+            drop(relay.shutdown().await);
+            let rest = tokio::io::copy(&mut relay, &mut client);
+            drop(tokio::time::timeout(Duration::from_secs(60), rest).await);
         }
         Cut::Stall => {
             let mut rest = [0; 1024];

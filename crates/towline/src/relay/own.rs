@@ -1,0 +1,270 @@
+//! The relay of this user: where its socket is, and starting it.
+//!
+//! The first program that needs it starts it, in a session of its own, so that neither Ctrl-C nor the end of the terminal
+//! or the window reaches it. Two that need it at once start one: a lock file lets one of them look first.
+
+use std::fmt;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use towline_core::endpoint::Endpoint;
+use towline_core::error::ErrorKind;
+use towline_core::host;
+use towline_core::span::Span;
+
+use super::control::Control;
+use crate::config::ApiKey;
+
+/// The socket's file in its folder.
+const SOCKET: &str = "relay.sock";
+
+/// A relay that was started by itself ends when nothing ran and nobody came for so long.
+const IDLE: &str = "1h";
+
+/// How long the relay may take to listen.
+const START_TIME: Duration = Duration::from_secs(20);
+
+/// How often it is looked for meanwhile.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// So often a relay that ends while it is spoken to is started again.
+const TRIES: u32 = 3;
+
+/// So much of the relay's last words is repeated, in bytes.
+const LAST_WORDS: usize = 2000;
+
+/// A place for the relay that only this user can reach.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwnRelay {
+    folder: PathBuf,
+}
+
+/// What a relay is started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Launch {
+    /// The program `towline`.
+    pub program: PathBuf,
+    /// The model server that it relays to, as `OLLAMA_HOST` names one. `None`: what it finds on this machine, else the
+    /// built-in model.
+    pub upstream: Option<String>,
+    /// The key for that server, which is handed over in the relay's environment only. Without `upstream` it is not sent.
+    pub api_key: Option<ApiKey>,
+}
+
+impl Launch {
+    /// The same, with a key for the model server that was named.
+    #[must_use]
+    pub fn with_api_key(mut self, api_key: Option<ApiKey>) -> Self {
+        self.api_key = api_key.filter(|key| !key.is_empty() && self.upstream.is_some());
+        self
+    }
+}
+
+/// Why a relay could not be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LaunchError {
+    /// What went wrong, for people.
+    pub message: String,
+    /// What it said last.
+    pub last_words: Option<String>,
+}
+
+impl LaunchError {
+    fn new(what: impl fmt::Display) -> Self {
+        Self { message: format!("the relay cannot be started: {what}"), last_words: None }
+    }
+}
+
+impl fmt::Display for LaunchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.last_words {
+            Some(words) => write!(f, "{}; it said: {words}", self.message),
+            None => f.write_str(&self.message),
+        }
+    }
+}
+
+impl std::error::Error for LaunchError {}
+
+impl OwnRelay {
+    /// The place in the folder `towline` of `runtime` (what `XDG_RUNTIME_DIR` says), else in one of this user in
+    /// `temporary`. The folder is made if needed.
+    ///
+    /// # Errors
+    /// When it cannot be made, or is not this user's alone.
+    pub fn find(runtime: Option<&Path>, temporary: &Path) -> io::Result<Self> {
+        let folder = match runtime {
+            Some(base) => base.join("towline"),
+            None => temporary.join(format!("towline-{}", uid())),
+        };
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        check_is_ours(&folder)?;
+        Ok(Self { folder })
+    }
+
+    /// The path of its socket.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.join(SOCKET)
+    }
+
+    /// Its address.
+    pub fn endpoint(&self) -> Endpoint {
+        Endpoint::unix(self.socket())
+    }
+
+    /// What a relay there is started with: `program` is `towline`, `host` the model server that was named, if one was.
+    pub fn launch(&self, program: PathBuf, host: Option<&str>) -> Launch {
+        // Whoever points Ollama's clients at the relay does not mean that it relays to itself.
+        let is_itself = |text: &&str| host::parse(text).is_ok_and(|host| host.endpoint == self.endpoint());
+        let upstream = host.filter(|text| !is_itself(text)).map(str::to_owned);
+        Launch { program, upstream, api_key: None }
+    }
+
+    /// Whether a relay listens there.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn listens(&self) -> bool {
+        tokio::net::UnixStream::connect(self.socket()).await.is_ok()
+    }
+
+    /// Sees to it that a relay answers there: starts one unless one does. `control` speaks to this place.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether a relay was started.
+    ///
+    /// # Errors
+    /// None can be started. What else may be wrong with one that runs, its first call finds out.
+    pub async fn ensure(&self, launch: &Launch, control: &Control) -> Result<(), LaunchError> {
+        for _ in 0..TRIES {
+            self.ensure_listens(launch).await?;
+            // One that is just ending still takes connections.
+            match control.version().await.map_err(|error| error.kind) {
+                Err(ErrorKind::Connect | ErrorKind::ConnectionLost) => {}
+                Ok(_) | Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn ensure_listens(&self, launch: &Launch) -> Result<(), LaunchError> {
+        if self.listens().await {
+            return Ok(());
+        }
+        let path = self.folder.join("relay.lock");
+        let locking = tokio::task::spawn_blocking(move || {
+            let lock = File::options().create(true).append(true).open(path)?;
+            lock.lock()?;
+            Ok::<File, io::Error>(lock)
+        });
+        // Held until the relay listens, so that whoever waits for it finds that.
+        let _lock = locking.await.map_err(LaunchError::new)?.map_err(LaunchError::new)?;
+        if self.listens().await {
+            return Ok(());
+        }
+        let log = self.folder.join("relay.log");
+        let shown = launch.program.display();
+        let mut child = spawn(&log, launch).map_err(|error| LaunchError::new(format!("{shown}: {error}")))?;
+        let until = Instant::now() + START_TIME;
+        while !self.listens().await {
+            if let Some(status) = child.try_wait().map_err(LaunchError::new)? {
+                let ended = LaunchError::new(format!("it ended at once, with {status}"));
+                return Err(with_last_words(ended, &log));
+            }
+            if Instant::now() > until {
+                let late = LaunchError::new(format!("it does not listen after {}", Span(START_TIME)));
+                return Err(with_last_words(late, &log));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        Ok(())
+    }
+}
+
+/// Starts the program as a relay, in a session of its own.
+fn spawn(log: &Path, launch: &Launch) -> io::Result<Child> {
+    let log = File::options().create(true).write(true).truncate(true).mode(0o600).open(log)?;
+    let upstream = launch.upstream.as_deref();
+    let mut command = Command::new(&launch.program);
+    command
+        .args(["begin-session", "relay", "--exit-when-idle", IDLE])
+        .args(upstream.into_iter().flat_map(|url| ["--upstream", url]));
+    if let Some(key) = &launch.api_key {
+        // Others can read a program's arguments, but not its environment.
+        command.arg("--send-api-key").env("OLLAMA_API_KEY", key.secret());
+    }
+    command
+        // It must not keep a folder from being removed.
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+}
+
+fn with_last_words(error: LaunchError, log: &Path) -> LaunchError {
+    let text = std::fs::read(log).unwrap_or_default();
+    let last = &text[text.len().saturating_sub(LAST_WORDS)..];
+    let said = String::from_utf8_lossy(last).trim().to_owned();
+    LaunchError { last_words: (!said.is_empty()).then_some(said), ..error }
+}
+
+fn uid() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+/// A folder of another user, or one that others can enter, would let them put a socket of theirs in our place.
+fn check_is_ours(folder: &Path) -> io::Result<()> {
+    let found = std::fs::symlink_metadata(folder)?;
+    let is_private = found.permissions().mode() & 0o077 == 0;
+    if found.is_dir() && found.uid() == uid() && is_private {
+        return Ok(());
+    }
+    Err(io::Error::other(format!(
+        "{} is not a folder of this user alone; remove it, or set XDG_RUNTIME_DIR",
+        folder.display()
+    )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_is_this_users_alone() {
+        let base = tempfile::tempdir().unwrap();
+        let own = OwnRelay::find(Some(base.path()), Path::new("/nowhere")).unwrap();
+        assert_eq!(own.socket(), base.path().join("towline/relay.sock"));
+        let shared = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(base.path().join("towline"), shared).unwrap();
+        let refused = OwnRelay::find(Some(base.path()), Path::new("/nowhere")).unwrap_err();
+        assert!(refused.to_string().contains("not a folder of this user alone"), "{refused}");
+        let own = OwnRelay::find(None, base.path()).unwrap();
+        assert_eq!(own.socket(), base.path().join(format!("towline-{}/relay.sock", uid())));
+    }
+
+    #[test]
+    fn a_relay_does_not_relay_to_itself() {
+        let base = tempfile::tempdir().unwrap();
+        let own = OwnRelay::find(Some(base.path()), base.path()).unwrap();
+        let upstream = |host: Option<&str>| own.launch("towline".into(), host).upstream;
+        assert_eq!(upstream(Some("10.0.0.1:11434")).as_deref(), Some("10.0.0.1:11434"));
+        assert_eq!(upstream(Some(&format!("unix:{}", own.socket().display()))), None);
+        assert_eq!(upstream(None), None);
+    }
+
+    #[test]
+    fn a_key_goes_to_the_server_that_was_named_only() {
+        let base = tempfile::tempdir().unwrap();
+        let own = OwnRelay::find(Some(base.path()), base.path()).unwrap();
+        let key = Some(ApiKey::new("hush"));
+        let with = |host| own.launch("towline".into(), host).with_api_key(key.clone());
+        assert_eq!(with(Some("box")).api_key, key);
+        assert_eq!(with(None).api_key, None);
+        assert!(!format!("{:?}", with(Some("box"))).contains("hush"));
+    }
+}
