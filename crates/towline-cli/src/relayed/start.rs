@@ -1,7 +1,7 @@
 //! A relay that is there when it is needed.
 
-use towline::relay::{Control, RelayConfig};
 use towline::Clocks;
+use towline::relay::{Control, RelayConfig};
 
 use super::place::{Place, client};
 use crate::args::AtRelay;
@@ -29,7 +29,8 @@ pub async fn reach(
     let place = Place::find(args, &context.environment)?;
     let reached = reached(place, context, clocks, relay)?;
     let Some(own) = &reached.place.own else { return Ok(reached) };
-    let program = std::env::current_exe().map_err(|error| cannot(format!("the relay cannot be started: {error}"), None))?;
+    let program = std::env::current_exe()
+        .map_err(|error| cannot(format!("the relay cannot be started: {error}"), None))?;
     let launch = own.launch(program, context.environment.host.as_deref());
     tokio::select! {
         ensured = own.ensure(&launch, &reached.control) => {

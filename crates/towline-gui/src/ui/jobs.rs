@@ -2,53 +2,35 @@
 
 use std::time::Duration;
 
-use egui::{Grid, RichText, ScrollArea, Ui};
-use towline::JobState;
-use towline::engine::JobInfo;
+use egui::{Button, Grid, RichText, ScrollArea, Ui};
 
 use super::format;
+use super::rows::{Reading, Row, Tone, Which};
 use super::theme::Palette;
-use crate::chats::STALLED_SECONDS;
 use crate::command::{Command, JobOrder};
+use crate::relay::{Relay, RelayOrder, Standing};
 use crate::transcript::safe;
-use crate::window::Window;
 
 /// How far one click moves a deadline.
 const STEP: Duration = Duration::from_secs(60);
 
-/// One job as it is shown.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// The job.
-    pub info: JobInfo,
-    /// Its chat's title, when it has one.
-    pub chat: Option<String>,
-}
-
-/// The jobs of a window: those that run first, then the last that ended.
-pub fn rows(window: &Window) -> Vec<Row> {
-    let titled = |info: JobInfo| {
-        let owner = window.owners.get(&info.id).map(|(chat, _)| *chat);
-        let chat = owner.and_then(|key| window.chats.iter().find(|chat| chat.key == key));
-        Row { chat: chat.map(|chat| chat.title()), info }
-    };
-    let jobs = window.engine.jobs();
-    // What has no model is the window's own work.
-    let mut rows: Vec<Row> =
-        jobs.iter().map(|job| job.info()).filter(|info| info.model.is_some()).map(titled).collect();
-    rows.sort_by_key(|row| (row.info.state.is_ended(), std::cmp::Reverse(row.info.id)));
-    rows
-}
+/// Why an answer cannot be left to the relay.
+const NOT_AT_RELAY: &str = "It is not with the relay, so it ends with the window. What is asked while “Answers go through \
+                            the relay” is on (Ctrl+, shows the settings) can be detached.";
 
 /// Draws jobs.
-pub fn show(ui: &mut Ui, rows: &[Row], palette: &Palette, out: &mut Vec<Command>) {
+pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette, out: &mut Vec<Command>) {
     ui.add_space(4.0);
     ui.horizontal(|ui| {
         ui.strong("Jobs");
-        let running = rows.iter().filter(|row| !row.info.state.is_ended()).count();
+        let running = rows.iter().filter(|row| !row.state.is_ended).count();
         ui.weak(format!("{running} running, {} ended", rows.len() - running));
-        if running < rows.len() && ui.small_button("Forget ended").clicked() {
+        let is_own_ended = |row: &Row| row.state.is_ended && matches!(row.which, Which::Own(..));
+        if rows.iter().any(is_own_ended) && ui.small_button("Forget ended").clicked() {
             out.push(Command::ForgetEnded);
+        }
+        if let Some(relay) = relay {
+            standing(ui, relay, palette, out);
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if ui.small_button("✖").accessible_name("Close the jobs").clicked() {
@@ -70,71 +52,130 @@ pub fn show(ui: &mut Ui, rows: &[Row], palette: &Palette, out: &mut Vec<Command>
     });
 }
 
+/// How it stands with the relay.
+fn standing(ui: &mut Ui, relay: &Relay, palette: &Palette, out: &mut Vec<Command>) {
+    ui.separator();
+    let standing = relay.list().standing.clone();
+    match standing {
+        Standing::Unknown | Standing::Looking => drop(ui.weak("looking for the relay…")),
+        Standing::Here => drop(ui.weak(relay.place.shown())),
+        Standing::Nowhere(_) if relay.is_starting() => drop(ui.weak("the relay is being started…")),
+        Standing::Nowhere(why) => {
+            ui.colored_label(palette.warning, safe(&why));
+            let starts =
+                "It runs answers on without the window; it ends when it had nothing to do for an hour";
+            if relay.place.own.is_some() && ui.small_button("Start the relay").on_hover_text(starts).clicked()
+            {
+                out.push(Command::StartRelay);
+            }
+        }
+    }
+}
+
 fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
-    let info = &row.info;
-    let id = info.id;
-    ui.weak(id.to_string());
-    let (words, color) = state(info, palette);
-    ui.colored_label(color, words);
-    ui.label(safe(&info.name));
+    match &row.which {
+        Which::Own(id, is_at_relay) => {
+            ui.weak(id.to_string());
+            ui.weak(if *is_at_relay { "relay, here" } else { "here" });
+        }
+        Which::Relay(id, _) => {
+            ui.weak(crate::relay::short(id)).on_hover_text(id);
+            ui.weak("relay");
+        }
+    }
+    let color = match row.state.tone {
+        Tone::Good => palette.good,
+        Tone::Warning => palette.warning,
+        Tone::Bad => palette.bad,
+        Tone::Done => palette.strong,
+    };
+    ui.colored_label(color, RichText::new(safe(&row.state.words)));
+    ui.label(safe(&row.name));
     match &row.chat {
         Some(title) => {
             let short: String = title.chars().take(24).collect();
-            let link = ui.link(short).accessible_name(format!("Show job {id}"));
-            if link.clicked() {
-                out.push(Command::Job(id, JobOrder::Show));
+            if ui.link(safe(&short)).accessible_name(format!("Show {}", row.which.label())).clicked() {
+                out.push(match &row.which {
+                    Which::Own(id, _) => Command::Job(*id, JobOrder::Show),
+                    Which::Relay(id, _) => Command::RelayJob(id.clone(), RelayOrder::Show),
+                });
             }
         }
         None => drop(ui.weak("–")),
     }
-    ui.label(format!("{} tokens", info.tokens));
-    ui.label(format!("{:.0}/s", info.tokens_per_second));
+    ui.label(&row.received);
+    ui.label(format!("{:.0}/s", row.rate));
+    ui.label(row.silent.map_or_else(|| "–".to_owned(), |time| format!("last {} ago", format::span(time))));
     ui.label(
-        info.since_last_event
-            .map_or_else(|| "–".to_owned(), |time| format!("last {} ago", format::span(time))),
+        row.deadline.map_or_else(|| "no deadline".to_owned(), |time| format!("{} left", format::span(time))),
     );
-    ui.label(
-        info.deadline_in
-            .map_or_else(|| "no deadline".to_owned(), |time| format!("{} left", format::span(time))),
-    );
-    if info.state.is_ended() {
-        return;
-    }
-    let mut button = |ui: &mut Ui, words: &str, name: &str, order: JobOrder| {
-        if ui.small_button(words).accessible_name(format!("{name} job {id}")).on_hover_text(name).clicked() {
-            out.push(Command::Job(id, order));
-        }
-    };
-    ui.horizontal(|ui| {
-        button(ui, "⏹", "Stop", JobOrder::Stop);
-        if info.state == JobState::Paused {
-            button(ui, "▶", "Unpause", JobOrder::Unpause);
-        } else {
-            button(ui, "⏸", "Pause", JobOrder::Pause);
-        }
-        button(ui, "+1 min", "Move the deadline of", JobOrder::Extend(STEP));
-        if info.deadline_in.is_some() {
-            button(ui, "∞", "No deadline for", JobOrder::NoDeadline);
-        }
+    ui.horizontal(|ui| match &row.which {
+        Which::Own(id, is_at_relay) => own(ui, row, *id, *is_at_relay, out),
+        Which::Relay(id, reading) => of_relay(ui, row, id, *reading, out),
     });
 }
 
-fn state(info: &JobInfo, palette: &Palette) -> (RichText, egui::Color32) {
-    let silent = info.since_last_event.map_or(0, |time| time.as_secs());
-    if info.state == JobState::Streaming && silent >= STALLED_SECONDS {
-        return (RichText::new(format!("stalled {silent} s")), palette.warning);
-    }
-    let color = match info.state {
-        JobState::Queued
-        | JobState::Connecting
-        | JobState::Waiting
-        | JobState::Streaming
-        | JobState::Running => palette.good,
-        JobState::Paused | JobState::Cancelling | JobState::Cancelled | JobState::Truncated => {
-            palette.warning
+/// A button of a job: what it shows, what it is called, what it does.
+struct Buttons<'a> {
+    ui: &'a mut Ui,
+    label: String,
+    out: &'a mut Vec<Command>,
+}
+
+impl Buttons<'_> {
+    fn add(&mut self, words: &str, name: &str, does: Command) {
+        let button = self.ui.small_button(words).accessible_name(format!("{name} {}", self.label));
+        if button.on_hover_text(name).clicked() {
+            self.out.push(does);
         }
-        JobState::TimedOut | JobState::Failed => palette.bad,
-        JobState::Completed => palette.strong,
-    };
-    (RichText::new(info.state.as_str().replace('_', " ")), color)
+    }
+}
+
+fn own(ui: &mut Ui, row: &Row, id: towline::engine::JobId, is_at_relay: bool, out: &mut Vec<Command>) {
+    if row.state.is_ended {
+        return;
+    }
+    let mut buttons = Buttons { ui, label: row.which.label(), out };
+    buttons.add("⏹", "Stop", Command::Job(id, JobOrder::Stop));
+    if row.state.is_paused {
+        buttons.add("▶", "Unpause", Command::Job(id, JobOrder::Unpause));
+    } else {
+        buttons.add("⏸", "Pause", Command::Job(id, JobOrder::Pause));
+    }
+    buttons.add("+1 min", "Move the deadline of", Command::Job(id, JobOrder::Extend(STEP)));
+    if row.deadline.is_some() {
+        buttons.add("∞", "No deadline for", Command::Job(id, JobOrder::NoDeadline));
+    }
+    let Buttons { ui, label, out } = buttons;
+    let detach = ui
+        .add_enabled(is_at_relay, Button::new("Detach").small())
+        .accessible_name(format!("Detach {label}"))
+        .on_hover_text("Leave it to the relay: it runs on there, also without the window")
+        .on_disabled_hover_text(NOT_AT_RELAY);
+    if detach.clicked() {
+        out.push(Command::Job(id, JobOrder::Detach));
+    }
+}
+
+fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Reading, out: &mut Vec<Command>) {
+    let order = |order| Command::RelayJob(id.to_owned(), order);
+    let mut buttons = Buttons { ui, label: row.which.label(), out };
+    match reading {
+        Reading::Rejoin => buttons.add("Reattach", "Reattach", order(RelayOrder::Read)),
+        Reading::Adopt => buttons.add("Adopt", "Adopt", order(RelayOrder::Read)),
+        Reading::Whole | Reading::Never => {}
+    }
+    if row.state.is_ended {
+        return buttons.add("Forget", "Forget", order(RelayOrder::Forget));
+    }
+    buttons.add("⏹", "Stop", order(RelayOrder::Stop));
+    if row.state.is_paused {
+        buttons.add("▶", "Unpause", order(RelayOrder::Unpause));
+    } else {
+        buttons.add("⏸", "Pause", order(RelayOrder::Pause));
+    }
+    buttons.add("+1 min", "Move the deadline of", order(RelayOrder::Extend(STEP)));
+    if row.deadline.is_some() {
+        buttons.add("∞", "No deadline for", order(RelayOrder::NoDeadline));
+    }
 }

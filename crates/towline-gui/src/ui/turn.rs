@@ -160,6 +160,7 @@ fn ended(
         Answered::Cancelled => Some(("cancelled", palette.warning)),
         Answered::TimedOut => Some(("timed out", palette.warning)),
     };
+    let state = if turn.left_at_relay().is_some() { Some(("with the relay", palette.good)) } else { state };
     if let Some((words, color)) = state {
         ui.colored_label(color, words);
     }

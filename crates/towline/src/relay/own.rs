@@ -154,8 +154,7 @@ impl OwnRelay {
         }
         let log = self.folder.join("relay.log");
         let shown = launch.program.display();
-        let mut child =
-            spawn(&log, launch).map_err(|error| LaunchError::new(format!("{shown}: {error}")))?;
+        let mut child = spawn(&log, launch).map_err(|error| LaunchError::new(format!("{shown}: {error}")))?;
         let until = Instant::now() + START_TIME;
         while !self.listens().await {
             if let Some(status) = child.try_wait().map_err(LaunchError::new)? {
