@@ -11,6 +11,10 @@ use crate::command::{Command, JobOrder};
 use crate::relay::{Relay, RelayOrder, Standing};
 use crate::transcript::safe;
 
+/// Room for a job's number, in points.
+const NUMBER_WIDTH: f32 = 64.0;
+/// Room for where it runs, in points.
+const PLACE_WIDTH: f32 = 72.0;
 /// How far one click moves a deadline.
 const STEP: Duration = Duration::from_secs(60);
 
@@ -73,16 +77,25 @@ fn standing(ui: &mut Ui, relay: &Relay, palette: &Palette, out: &mut Vec<Command
 }
 
 fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
-    match &row.which {
-        Which::Own(id, is_at_relay) => {
-            ui.weak(id.to_string());
-            ui.weak(if *is_at_relay { "relay, here" } else { "here" });
+    let (number, place) = match &row.which {
+        Which::Own(id, true) => (id.to_string(), "relay, here"),
+        Which::Own(id, false) => (id.to_string(), "here"),
+        Which::Relay(id, _) => (crate::relay::short(id).to_owned(), "relay"),
+    };
+    // One cell, whose buttons stay where they are whatever else changes while somebody aims at them.
+    ui.horizontal(|ui| {
+        for (words, width) in [(number, NUMBER_WIDTH), (place.to_owned(), PLACE_WIDTH)] {
+            let size = egui::vec2(width, ui.spacing().interact_size.y);
+            ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                ui.set_min_width(width);
+                ui.weak(words);
+            });
         }
-        Which::Relay(id, _) => {
-            ui.weak(crate::relay::short(id)).on_hover_text(id);
-            ui.weak("relay");
+        match &row.which {
+            Which::Own(id, is_at_relay) => own(ui, row, *id, *is_at_relay, out),
+            Which::Relay(id, reading) => of_relay(ui, row, id, *reading, out),
         }
-    }
+    });
     let color = match row.state.tone {
         Tone::Good => palette.good,
         Tone::Warning => palette.warning,
@@ -106,13 +119,8 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
     ui.label(&row.received);
     ui.label(format!("{:.0}/s", row.rate));
     ui.label(row.silent.map_or_else(|| "–".to_owned(), |time| format!("last {} ago", format::span(time))));
-    ui.label(
-        row.deadline.map_or_else(|| "no deadline".to_owned(), |time| format!("{} left", format::span(time))),
-    );
-    ui.horizontal(|ui| match &row.which {
-        Which::Own(id, is_at_relay) => own(ui, row, *id, *is_at_relay, out),
-        Which::Relay(id, reading) => of_relay(ui, row, id, *reading, out),
-    });
+    let left = |time| format!("{} left", format::span(time));
+    ui.label(row.deadline.map_or_else(|| "no deadline".to_owned(), left));
 }
 
 /// A button of a job: what it shows, what it is called, what it does.
