@@ -144,7 +144,7 @@ fn the_jobs() {
         relay("77aa120cde", "interrupted", Some(false)),
     ];
     let mut harness = Harness::builder()
-        .with_size([1_000.0, 360.0])
+        .with_size([1_080.0, 330.0])
         .with_options(SnapshotOptions::new().threshold(1.5).max_failed_pixels(60))
         .renderer(Painter::default())
         .with_context_setup(|context| {

@@ -94,7 +94,7 @@ impl Note {
     pub fn at_relay() -> Self {
         Self {
             what: "It is with the relay, and goes on there.".into(),
-            hint: Some("Ctrl+J lists it; it is read on from there"),
+            hint: Some("Continue reads it on, as Reattach among the jobs (Ctrl+J) does"),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use egui::{Button, Grid, RichText, ScrollArea, Ui};
+use towline::engine::JobId;
 
 use super::format;
 use super::rows::{Reading, Row, Tone, Which};
@@ -12,7 +13,7 @@ use crate::relay::{Relay, RelayOrder, Standing};
 use crate::transcript::safe;
 
 /// Room for a job's number, in points.
-const NUMBER_WIDTH: f32 = 64.0;
+const NUMBER_WIDTH: f32 = 82.0;
 /// Room for where it runs, in points.
 const PLACE_WIDTH: f32 = 72.0;
 /// How far one click moves a deadline.
@@ -139,51 +140,81 @@ impl Buttons<'_> {
     }
 }
 
-fn own(ui: &mut Ui, row: &Row, id: towline::engine::JobId, is_at_relay: bool, out: &mut Vec<Command>) {
+/// What both kinds of jobs can be told.
+#[derive(Clone, Copy)]
+enum Told {
+    Stop,
+    Pause,
+    Unpause,
+    Extend,
+    NoDeadline,
+}
+
+impl Buttons<'_> {
+    /// The buttons of a job that runs; `last` stands in front of the one that comes and goes.
+    fn control(&mut self, row: &Row, tell: impl Fn(Told) -> Command, last: impl FnOnce(&mut Self)) {
+        self.add("⏹", "Stop", tell(Told::Stop));
+        if row.state.is_paused {
+            self.add("▶", "Unpause", tell(Told::Unpause));
+        } else {
+            self.add("⏸", "Pause", tell(Told::Pause));
+        }
+        self.add("+1 min", "Move the deadline of", tell(Told::Extend));
+        last(self);
+        if row.deadline.is_some() {
+            self.add("∞", "No deadline for", tell(Told::NoDeadline));
+        }
+    }
+}
+
+fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Vec<Command>) {
     if row.state.is_ended {
         return;
     }
-    let mut buttons = Buttons { ui, label: row.which.label(), out };
-    buttons.add("⏹", "Stop", Command::Job(id, JobOrder::Stop));
-    if row.state.is_paused {
-        buttons.add("▶", "Unpause", Command::Job(id, JobOrder::Unpause));
-    } else {
-        buttons.add("⏸", "Pause", Command::Job(id, JobOrder::Pause));
-    }
-    buttons.add("+1 min", "Move the deadline of", Command::Job(id, JobOrder::Extend(STEP)));
-    if row.deadline.is_some() {
-        buttons.add("∞", "No deadline for", Command::Job(id, JobOrder::NoDeadline));
-    }
-    let Buttons { ui, label, out } = buttons;
-    let detach = ui
-        .add_enabled(is_at_relay, Button::new("Detach").small())
-        .accessible_name(format!("Detach {label}"))
-        .on_hover_text("Leave it to the relay: it runs on there, also without the window")
-        .on_disabled_hover_text(NOT_AT_RELAY);
-    if detach.clicked() {
-        out.push(Command::Job(id, JobOrder::Detach));
-    }
+    let tell = |told| {
+        let order = match told {
+            Told::Stop => JobOrder::Stop,
+            Told::Pause => JobOrder::Pause,
+            Told::Unpause => JobOrder::Unpause,
+            Told::Extend => JobOrder::Extend(STEP),
+            Told::NoDeadline => JobOrder::NoDeadline,
+        };
+        Command::Job(id, order)
+    };
+    let detach = |buttons: &mut Buttons<'_>| {
+        let detach = buttons
+            .ui
+            .add_enabled(is_at_relay, Button::new("Detach").small())
+            .accessible_name(format!("Detach {}", buttons.label))
+            .on_hover_text("Leave it to the relay: it runs on there, also without the window")
+            .on_disabled_hover_text(NOT_AT_RELAY);
+        if detach.clicked() {
+            buttons.out.push(Command::Job(id, JobOrder::Detach));
+        }
+    };
+    Buttons { ui, label: row.which.label(), out }.control(row, tell, detach);
 }
 
 fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Reading, out: &mut Vec<Command>) {
     let order = |order| Command::RelayJob(id.to_owned(), order);
-    let mut buttons = Buttons { ui, label: row.which.label(), out };
-    match reading {
+    let tell = |told| {
+        order(match told {
+            Told::Stop => RelayOrder::Stop,
+            Told::Pause => RelayOrder::Pause,
+            Told::Unpause => RelayOrder::Unpause,
+            Told::Extend => RelayOrder::Extend(STEP),
+            Told::NoDeadline => RelayOrder::NoDeadline,
+        })
+    };
+    let read = |buttons: &mut Buttons<'_>| match reading {
         Reading::Rejoin => buttons.add("Reattach", "Reattach", order(RelayOrder::Read)),
         Reading::Adopt => buttons.add("Adopt", "Adopt", order(RelayOrder::Read)),
         Reading::Whole | Reading::Never => {}
-    }
+    };
+    let mut buttons = Buttons { ui, label: row.which.label(), out };
     if row.state.is_ended {
+        read(&mut buttons);
         return buttons.add("Forget", "Forget", order(RelayOrder::Forget));
     }
-    buttons.add("⏹", "Stop", order(RelayOrder::Stop));
-    if row.state.is_paused {
-        buttons.add("▶", "Unpause", order(RelayOrder::Unpause));
-    } else {
-        buttons.add("⏸", "Pause", order(RelayOrder::Pause));
-    }
-    buttons.add("+1 min", "Move the deadline of", order(RelayOrder::Extend(STEP)));
-    if row.deadline.is_some() {
-        buttons.add("∞", "No deadline for", order(RelayOrder::NoDeadline));
-    }
+    buttons.control(row, tell, read);
 }

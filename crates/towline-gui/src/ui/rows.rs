@@ -8,7 +8,7 @@ use towline::relay;
 use towline::{Job, JobState};
 
 use crate::chats::{Chat, STALLED_SECONDS};
-use crate::relay::{Known, short};
+use crate::relay::{Known, Relay, short};
 use crate::window::Window;
 
 /// One job as it is shown.
@@ -83,19 +83,24 @@ pub struct Shown {
 /// The jobs of a window: those that run first, then the last that ended; of each the window's own first.
 pub fn rows(window: &Window) -> Vec<Row> {
     let jobs = window.engine.jobs();
+    let list = window.relay.as_ref().map(Relay::list);
     let titled = |job: &Job| {
         let owner = window.owners.get(&job.id()).map(|(chat, _)| *chat);
         let chat = owner.and_then(|key| window.chats.iter().find(|chat| chat.key == key));
-        own(job.info(), job.relay_id().is_some(), chat.map(Chat::title))
+        let id = job.relay_id();
+        let mut row = own(job.info(), id.is_some(), chat.map(Chat::title));
+        // What is read late comes faster than it was made; the relay knows how fast that is.
+        let there = id.and_then(|id| list.as_ref()?.jobs.get(&*id)?.job.tokens_per_second);
+        row.rate = there.unwrap_or(row.rate);
+        row
     };
     // What has no model is the window's own work.
     let mut rows: Vec<Row> = jobs.iter().filter(|job| job.info().model.is_some()).map(titled).collect();
     rows.reverse();
-    if let Some(relay) = &window.relay {
+    if let Some(list) = &list {
         let read: HashSet<String> =
             jobs.iter().filter_map(|job| job.relay_id()).map(|id| id.to_string()).collect();
         let owners = owners(window);
-        let list = relay.list();
         let mut others: Vec<&Known> =
             list.jobs.values().filter(|known| !read.contains(&known.job.id)).collect();
         others.sort_by(|one, other| other.job.created_at.cmp(&one.job.created_at));

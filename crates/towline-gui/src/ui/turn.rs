@@ -229,7 +229,8 @@ fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, palette: &Palette,
     }
     if let Some(Note { what, hint }) = &answer.note {
         ui.horizontal_wrapped(|ui| {
-            let color = if turn.answered == Answered::Cancelled { palette.warning } else { palette.bad };
+            let is_harmless = turn.answered == Answered::Cancelled || turn.left_at_relay().is_some();
+            let color = if is_harmless { palette.warning } else { palette.bad };
             ui.colored_label(color, safe(what));
             if let Some(hint) = hint {
                 ui.weak(*hint);
