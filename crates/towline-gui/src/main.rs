@@ -111,7 +111,7 @@ fn run(seek: Seek) -> Result<(), String> {
     let make = move |creation: &CreationContext<'_>| {
         let engine = Engine::start(EngineConfig::default())?;
         let desktop = desktop::real();
-        let setup = Setup { engine, target: Target::Seek(seek), folder, state, desktop };
+        let setup = Setup { engine, target: Target::Seek(Box::new(seek)), folder, state, desktop };
         let window = Window::new(&creation.egui_ctx, setup)?;
         Ok(Box::new(App { window }) as Box<dyn eframe::App>)
     };

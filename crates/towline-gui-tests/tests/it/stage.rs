@@ -68,7 +68,11 @@ impl Stage {
     /// On a server that is there already.
     pub(crate) fn on(server: Arc<Server>, begin: Begin) -> Self {
         let target = match begin.relay {
-            Some(_) => Target::Seek(Seek { host: Some(server.url()), relay: begin.relay, ..Seek::default() }),
+            Some(_) => Target::Seek(Box::new(Seek {
+                host: Some(server.url()),
+                relay: begin.relay,
+                ..Seek::default()
+            })),
             None => Target::Client(Client::new(&server.url()).expect("an address")),
         };
         let notified = Arc::new(Mutex::new(Vec::new()));

@@ -388,7 +388,7 @@ impl Window {
         let host = (!host.is_empty()).then(|| host.to_owned());
         // A key is for the server it was given for; another one does not get it.
         let relay = self.relay.as_ref().map(|relay| relay.place.clone());
-        self.direct = Target::Seek(Seek { host, relay, ..Seek::default() });
+        self.direct = Target::Seek(Box::new(Seek { host, relay, ..Seek::default() }));
         self.change_server();
     }
 

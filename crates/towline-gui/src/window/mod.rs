@@ -74,7 +74,7 @@ pub enum Target {
     /// This one.
     Client(Client),
     /// It is looked for.
-    Seek(Seek),
+    Seek(Box<Seek>),
 }
 
 impl Target {
@@ -378,7 +378,7 @@ fn find_server(
     }
     match direct {
         Target::Client(client) => Server::Here(Found { client: client.clone(), how: How::Named }),
-        Target::Seek(seek) => Server::seek(seek.clone(), wake),
+        Target::Seek(seek) => Server::seek((**seek).clone(), wake),
     }
 }
 
