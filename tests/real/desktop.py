@@ -132,12 +132,14 @@ class Window:
 
 @contextmanager
 def window(binary, folder, *arguments, size=(1280, 800), **state):
-    """The real window on a display of its own, without a server in its surroundings; `state` is what it remembers."""
+    """The real window on a display of its own, without a server in its surroundings; `state` is what the first one remembers."""
     folder = pathlib.Path(folder)
     data = folder / "data"
-    (data / "towline").mkdir(parents=True)
-    remembered = {"size": list(size), "place": [0, 0], "notifies": False, **state}
-    (data / "towline" / "window.json").write_text(json.dumps(remembered))
+    kept = data / "towline" / "window.json"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True)
+        remembered = {"size": list(size), "place": [0, 0], "notifies": False, **state}
+        kept.write_text(json.dumps(remembered))
     with display(*size) as name:
         surroundings = {
             "DISPLAY": name,

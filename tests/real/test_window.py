@@ -1,6 +1,7 @@
 """The real window on a display without a screen: a newcomer types, reads, stops; the chat's file says what happened."""
 
 import os
+import socket
 import subprocess
 
 import pytest
@@ -61,4 +62,40 @@ def test_the_first_start_needs_no_server(tmp_path):
         end = desktop.until(lambda: records(window, "end"), "the built-in model's answer ends")
         assert end[0]["ending"] == "completed"
         assert records(window, "text")
+        assert window.close() == 0
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Runs `towline` as the window's user, whose relay ends with the test."""
+
+    def run(*arguments):
+        surroundings = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(tmp_path)}
+        command = [os.environ["TOWLINE_BIN"], *arguments]
+        return subprocess.run(command, env=surroundings, check=True, capture_output=True, text=True).stdout
+
+    yield run
+    with socket.socket(socket.AF_UNIX) as relay:
+        relay.connect(str(tmp_path / "towline" / "relay.sock"))
+        relay.sendall(b"POST /towline/v1/shutdown HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n{}")
+        assert relay.recv(64).startswith(b"HTTP/1.1 202")
+
+
+def test_an_answer_outlives_the_window(tmp_path, fake_model, command):
+    gui = program("towline-gui")
+    # The window starts the relay, as `towline run -d` does.
+    arguments = {"model": "slow:20:100", "theme": "dark", "via_relay": True}
+    with desktop.window(gui, tmp_path, "--host", fake_model, **arguments) as window:
+        desktop.until((tmp_path / "towline" / "relay.sock").exists, "the relay runs")
+        window.type("what is a river")
+        window.key("Return")
+        desktop.until(lambda: records(window, "text"), "the first token is in the chat's file")
+        assert window.close() == 0
+    [identifier] = [record["id"] for record in records(window, "relay")]
+    assert not records(window, "end")
+    assert identifier in command("jobs", "--json")
+    with desktop.window(gui, tmp_path, "--host", fake_model) as window:
+        end = desktop.until(lambda: records(window, "end"), "the end is in the chat's file")
+        assert end[0]["ending"] == "completed"
+        assert "".join(record["text"] for record in records(window, "text")) == command("log", identifier).rstrip("\n")
         assert window.close() == 0

@@ -7,6 +7,7 @@ use towline::chat::{Settings, TurnId};
 use towline::engine::JobId;
 
 use crate::chats::ChatKey;
+use crate::relay::RelayOrder;
 use crate::store::Theme;
 
 /// Which dialog is open.
@@ -42,6 +43,8 @@ pub enum JobOrder {
     Extend(Duration),
     /// No deadline.
     NoDeadline,
+    /// Leave it to the relay that runs it.
+    Detach,
     /// Show its chat.
     Show,
 }
@@ -142,7 +145,13 @@ pub enum Command {
     Show(Dialog),
     /// Do something to a job.
     Job(JobId, JobOrder),
-    /// Forget the jobs that have ended.
+    /// Do something to one of the relay's jobs.
+    RelayJob(String, RelayOrder),
+    /// Start this user's own relay.
+    StartRelay,
+    /// Have answers go through the relay, or not.
+    ViaRelay(bool),
+    /// Forget the window's jobs that have ended.
     ForgetEnded,
     /// Other colours.
     Theme(Theme),

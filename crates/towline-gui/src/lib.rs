@@ -11,6 +11,7 @@
 //! | [`transcript`] | an answer as blocks, without a screen |
 //! | [`ui`] | what is drawn |
 //! | [`store`] | what is kept on disk, on a thread of its own |
+//! | [`relay`] | the relay's jobs, and telling it what to do with them |
 //! | [`server`], [`catalog`] | which server, which models |
 //! | [`command`], [`shortcuts`] | what can be done, and by which keys |
 //! | [`desktop`] | file dialogs and notifications |
@@ -19,6 +20,7 @@ pub mod catalog;
 pub mod chats;
 pub mod command;
 pub mod desktop;
+pub mod relay;
 pub mod server;
 pub mod shortcuts;
 pub mod store;

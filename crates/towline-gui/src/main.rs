@@ -1,11 +1,13 @@
 //! `towline-gui`: the window.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use eframe::{CreationContext, NativeOptions, Renderer};
 use towline::{ApiKey, Engine, EngineConfig};
 use towline_gui::desktop;
-use towline_gui::server::Seek;
+use towline_gui::relay::Place;
+use towline_gui::server::{self, Seek};
 use towline_gui::store::{self, State};
 use towline_gui::window::{Setup, Target, Window};
 
@@ -67,7 +69,19 @@ fn main() -> ExitCode {
         }
     }
     let api_key = variable("OLLAMA_API_KEY").map(ApiKey::new);
-    match run(Seek { host, api_key, program: None }) {
+    let token = variable("TOWLINE_RELAY_TOKEN").map(ApiKey::new);
+    let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let relay =
+        Place::find(variable("TOWLINE_RELAY").as_deref(), token, runtime.as_deref(), server::beside());
+    let relay = match relay {
+        Ok(relay) => Some(relay),
+        Err(why) => {
+            // A window without a relay is a window all the same.
+            eprintln!("warning: {why}");
+            None
+        }
+    };
+    match run(Seek { host, api_key, program: None, relay }) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("error: {why}");
@@ -97,7 +111,7 @@ fn run(seek: Seek) -> Result<(), String> {
     let make = move |creation: &CreationContext<'_>| {
         let engine = Engine::start(EngineConfig::default())?;
         let desktop = desktop::real();
-        let setup = Setup { engine, target: Target::Seek(seek), folder, state, desktop };
+        let setup = Setup { engine, target: Target::Seek(Box::new(seek)), folder, state, desktop };
         let window = Window::new(&creation.egui_ctx, setup)?;
         Ok(Box::new(App { window }) as Box<dyn eframe::App>)
     };

@@ -8,7 +8,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use towline::{ApiKey, Client, Config, Endpoint, host};
+use towline::{ApiKey, Client, Config, Endpoint, Engine, host};
+
+use crate::relay::Place;
 
 /// How long the server on this machine may take to accept a connection before it counts as not there.
 const LOCAL_CONNECT: Duration = Duration::from_millis(300);
@@ -26,6 +28,8 @@ pub struct Seek {
     pub api_key: Option<ApiKey>,
     /// Where the program `towline` is, for the built-in model. Default: beside this program, else on the path.
     pub program: Option<PathBuf>,
+    /// The relay that answers can go through.
+    pub relay: Option<Place>,
 }
 
 /// How a server came to be meant.
@@ -37,6 +41,8 @@ pub enum How {
     Local,
     /// None answers there: the built-in model. Dropping this ends its process.
     Builtin(Builtin),
+    /// Answers go through the relay, which has servers of its own.
+    Relay,
 }
 
 /// A server that was found.
@@ -74,6 +80,31 @@ impl Server {
         }
     }
 
+    /// Has answers go through the relay, which is started if that is this program's to do; `wake` is called when it is
+    /// known. `host` is the model server that was named.
+    pub fn through(
+        relay: &Place,
+        host: Option<&str>,
+        engine: &Engine,
+        wake: impl FnOnce() + Send + 'static,
+    ) -> Self {
+        let client = match relay.client() {
+            Ok(client) => client,
+            Err(why) => return Self::Nowhere(why),
+        };
+        let found = Found { client, how: How::Relay };
+        let Some(ensuring) = relay.ensure(host) else { return Self::Here(found) };
+        let (sender, receiver) = sync_channel(1);
+        // The engine owns it, also when nobody waits for it any longer.
+        drop(engine.spawn("reach the relay", async move {
+            let result = ensuring.await.map(|()| found).map_err(|error| error.to_string());
+            // There is room for the one result; the window may have stopped waiting.
+            drop(sender.try_send(result));
+            wake();
+        }));
+        Self::Looking(receiver)
+    }
+
     /// Takes the result once it is there: `true` when there is one now.
     pub fn look(&mut self) -> bool {
         let Self::Looking(receiver) = self else { return false };
@@ -100,6 +131,7 @@ impl Server {
             Self::Here(Found { how: How::Builtin(_), .. }) => {
                 "no server found: using the built-in model".to_owned()
             }
+            Self::Here(Found { how: How::Relay, .. }) => "through the relay".to_owned(),
             Self::Here(Found { client, how: How::Named | How::Local }) => client.endpoint().to_string(),
             Self::Nowhere(why) => why.clone(),
         }
@@ -176,7 +208,7 @@ impl Drop for Builtin {
 }
 
 /// The program beside this one, else the one on the path.
-fn beside() -> PathBuf {
+pub fn beside() -> PathBuf {
     let here = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(PROGRAM)));
     here.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(PROGRAM))
 }

@@ -14,4 +14,6 @@ mod hostile;
 mod jobs;
 mod paint;
 mod pictures;
+mod relay;
+mod relayed;
 mod stage;

@@ -1,14 +1,15 @@
 //! Pictures of the window. A change in one is looked at by a person.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use egui::{Key, Modifiers, Theme};
 use egui_kittest::{Harness, SnapshotOptions};
 use towline::JobState;
 use towline::engine::{JobId, JobInfo};
-use towline_gui::ui::jobs::{self, Row};
+use towline_gui::relay::Known;
 use towline_gui::ui::theme::{self, Palette};
+use towline_gui::ui::{jobs, rows};
 use towline_testkit::{Routes, Script, records::ollama};
 
 use crate::paint::Painter;
@@ -103,8 +104,8 @@ fn the_keys() {
 
 #[test]
 fn the_jobs() {
-    let row = |id: u64, state: JobState, silent: Option<u64>, deadline: Option<u64>| Row {
-        info: JobInfo {
+    let row = |id: u64, state: JobState, silent: Option<u64>, deadline: Option<u64>| {
+        let info = JobInfo {
             id: JobId(id),
             name: Arc::from(if id.is_multiple_of(2) { "llama3.2" } else { "gemma3:4b" }),
             group: None,
@@ -118,8 +119,16 @@ fn the_jobs() {
             since_last_event: silent.map(Duration::from_secs),
             deadline_in: deadline.map(Duration::from_secs),
             log_bytes: 0,
-        },
-        chat: (id != 4).then(|| format!("About river {id}")),
+        };
+        rows::own(info, id == 9, (id != 4).then(|| format!("About river {id}")))
+    };
+    let relay = |id: &str, state: &str, owner: Option<bool>| {
+        let job = format!(
+            r#"{{"id":"{id}","model":"llama3.2","state":"{state}","path":"/api/chat","records":345,"tokens_per_second":41}}"#
+        );
+        let job = serde_json::from_str(&job).expect("a job");
+        let owner = owner.map(|has_rest| ("About weirs".to_owned(), has_rest));
+        rows::of_relay(&Known { job, told: Instant::now() }, owner.as_ref())
     };
     let rows = [
         row(9, JobState::Streaming, Some(0), None),
@@ -127,12 +136,15 @@ fn the_jobs() {
         row(7, JobState::Waiting, None, None),
         row(6, JobState::Paused, Some(3), None),
         row(5, JobState::Cancelling, Some(0), None),
+        relay("3fd1a09c77", "streaming", Some(true)),
+        relay("b00c52e9aa", "paused", None),
         row(4, JobState::Completed, None, None),
         row(3, JobState::Failed, None, None),
         row(2, JobState::TimedOut, None, None),
+        relay("77aa120cde", "interrupted", Some(false)),
     ];
     let mut harness = Harness::builder()
-        .with_size([900.0, 280.0])
+        .with_size([1_080.0, 330.0])
         .with_options(SnapshotOptions::new().threshold(1.5).max_failed_pixels(60))
         .renderer(Painter::default())
         .with_context_setup(|context| {
@@ -142,7 +154,7 @@ fn the_jobs() {
         .build_ui(move |ui| {
             egui::CentralPanel::default().show(ui, |ui| {
                 let palette = Palette::of(ui.visuals().dark_mode);
-                jobs::show(ui, &rows, &palette, &mut Vec::new());
+                jobs::show(ui, &rows, None, &palette, &mut Vec::new());
             });
         });
     harness.run_steps(3);

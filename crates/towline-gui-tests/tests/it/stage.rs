@@ -10,6 +10,8 @@ use egui::{FontData, Key, Modifiers, Theme};
 use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _, by};
 use egui_kittest::{Harness, SnapshotOptions};
 use towline::{Client, Engine, EngineConfig};
+use towline_gui::relay::Place;
+use towline_gui::server::Seek;
 use towline_gui::store::State;
 use towline_gui::window::{Desktop, FileDialog, Setup, Target, Window};
 use towline_testkit::{Plan, Server};
@@ -25,7 +27,7 @@ type Shared = Arc<Mutex<Option<Window>>>;
 
 pub(crate) struct Stage {
     pub(crate) harness: Harness<'static, Shared>,
-    pub(crate) server: Server,
+    pub(crate) server: Arc<Server>,
     pub(crate) notified: Arc<Mutex<Vec<(String, String)>>>,
     news: Receiver<()>,
 }
@@ -38,18 +40,41 @@ pub(crate) struct Begin {
     pub(crate) size: [f32; 2],
     /// What file dialogs answer.
     pub(crate) files: Vec<PathBuf>,
+    /// The relay there may be.
+    pub(crate) relay: Option<Place>,
+    /// Whether answers go through it.
+    pub(crate) via_relay: bool,
 }
 
 impl Default for Begin {
     fn default() -> Self {
-        Self { folder: None, model: "echo", theme: Theme::Dark, size: [1_000.0, 640.0], files: Vec::new() }
+        Self {
+            folder: None,
+            model: "echo",
+            theme: Theme::Dark,
+            size: [1_000.0, 640.0],
+            files: Vec::new(),
+            relay: None,
+            via_relay: false,
+        }
     }
 }
 
 impl Stage {
     pub(crate) fn new(plan: impl Into<Plan>, begin: Begin) -> Self {
-        let server = Server::start(plan);
-        let target = Target::Client(Client::new(&server.url()).expect("an address"));
+        Self::on(Arc::new(Server::start(plan)), begin)
+    }
+
+    /// On a server that is there already.
+    pub(crate) fn on(server: Arc<Server>, begin: Begin) -> Self {
+        let target = match begin.relay {
+            Some(_) => Target::Seek(Box::new(Seek {
+                host: Some(server.url()),
+                relay: begin.relay,
+                ..Seek::default()
+            })),
+            None => Target::Client(Client::new(&server.url()).expect("an address")),
+        };
         let notified = Arc::new(Mutex::new(Vec::new()));
         let (told, files) = (Arc::clone(&notified), begin.files);
         let desktop = Desktop {
@@ -64,7 +89,7 @@ impl Stage {
             Theme::Dark => towline_gui::store::Theme::Dark,
             Theme::Light => towline_gui::store::Theme::Light,
         };
-        let state = State { model: begin.model.into(), theme, ..kept };
+        let state = State { model: begin.model.into(), theme, via_relay: begin.via_relay, ..kept };
         let engine = Engine::start(EngineConfig::default()).expect("threads");
         let setup = Setup { engine, target, folder: begin.folder, state, desktop };
         let (ring, news) = sync_channel(1);

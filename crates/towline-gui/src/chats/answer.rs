@@ -62,11 +62,6 @@ impl Answer {
             | Event::Usage(_) => {}
         }
     }
-
-    /// Nothing more comes.
-    pub fn end(&mut self, outcome: &Outcome) {
-        self.note = Note::of(outcome);
-    }
 }
 
 impl Note {
@@ -91,6 +86,33 @@ impl Note {
                 Some(Self { what: format!("Failed: {}.", error.message), hint: hint(error) })
             }
         }
+    }
+}
+
+impl Note {
+    /// The rest of an answer is at the relay.
+    pub fn at_relay() -> Self {
+        Self {
+            what: "It is with the relay, and goes on there.".into(),
+            hint: Some("Continue reads it on, as Reattach among the jobs (Ctrl+J) does"),
+        }
+    }
+
+    /// The relay cannot be reached, and its answer may go on there.
+    pub fn out_of_reach(error: &Error) -> Self {
+        Self {
+            what: format!("The relay cannot be reached: {}.", error.message),
+            hint: Some("when it is back, the rest is read"),
+        }
+    }
+
+    /// How an answer ended that was read from the relay.
+    pub fn of_relayed(outcome: &Outcome) -> Option<Self> {
+        let mut note = Self::of(outcome)?;
+        if outcome.ending.error().is_some_and(|error| error.kind == ErrorKind::NotFound) {
+            note.hint = Some("the relay no longer has it; Continue goes on from what came, Retry asks again");
+        }
+        Some(note)
     }
 }
 

@@ -1,8 +1,8 @@
 //! Questions become jobs.
 
-use towline::chat::{Answered, TurnId, session};
+use towline::chat::{Answered, Held, TurnId, session};
 use towline::engine::{From as ReadFrom, JobOptions, Prepared};
-use towline::{Client, Engine, Message};
+use towline::{Client, Engine, Job, Message};
 
 use super::attachment::question;
 use super::{Chat, Live};
@@ -152,7 +152,7 @@ impl Chat {
         });
     }
 
-    fn write_question(&mut self, id: TurnId) {
+    pub(super) fn write_question(&mut self, id: TurnId) {
         if let Some(turn) = self.conversation.turn(id) {
             self.lines.push_str(&session::question(turn));
         }
@@ -164,8 +164,14 @@ impl Chat {
         };
         let options = JobOptions { name: Some(turn.model.clone()), group, ..JobOptions::default() };
         let job = asking.engine.submit(Prepared::chat(asking.client, request), options);
+        self.read(id, job, Held::default(), false);
+    }
+
+    /// Has what a job yields come into a turn, but for what the turn has already.
+    pub(super) fn read(&mut self, id: TurnId, job: Job, known: Held, is_noted: bool) {
         let (info, reader) = (job.info(), job.reader(ReadFrom::Start));
-        self.live.push(Live { turn: id, job, info, reader });
+        self.live.push(Live { turn: id, job, info, reader, known, is_noted, is_left: false });
+        self.left.remove(&id);
         self.answers.entry(id).or_default();
         self.written = std::time::SystemTime::now();
     }

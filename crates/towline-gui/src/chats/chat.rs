@@ -1,13 +1,13 @@
 //! One chat: what was said, its answers, what is being typed.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
-use towline::chat::{Conversation, Settings, Turn, TurnId};
+use towline::chat::{Conversation, Held, Settings, Turn, TurnId};
 use towline::engine::{JobInfo, Reader};
 use towline::{Job, Message};
 
-use super::{Answer, Attachment};
+use super::{Answer, Attachment, Note};
 use crate::store::{Entry, Loaded};
 
 /// Silence that is called stalled, in seconds.
@@ -29,6 +29,12 @@ pub struct Live {
     /// What it was doing at the last look.
     pub info: JobInfo,
     pub(super) reader: Reader,
+    /// What of the stream the turn has already.
+    pub(super) known: Held,
+    /// The relay's name for it stands in the chat's file.
+    pub(super) is_noted: bool,
+    /// It is left to the relay: its end here is not the answer's.
+    pub(super) is_left: bool,
 }
 
 /// What is there of a chat.
@@ -69,6 +75,8 @@ pub struct Chat {
     pub answers: HashMap<TurnId, Answer>,
     /// Answers on their way.
     pub live: Vec<Live>,
+    /// The turns whose answers somebody left to the relay; they are not read on by themselves.
+    pub left: HashSet<TurnId>,
     /// What is being typed.
     pub draft: String,
     /// What goes with it.
@@ -96,6 +104,7 @@ impl Chat {
             conversation: Conversation::new(settings),
             answers: HashMap::new(),
             live: Vec::new(),
+            left: HashSet::new(),
             draft: String::new(),
             attached: Vec::new(),
             compared: Vec::new(),
@@ -122,6 +131,9 @@ impl Chat {
         self.conversation = loaded.conversation;
         self.answers = loaded.answers;
         self.contents = Contents::Here;
+        for turn in self.conversation.turns().iter().filter(|turn| turn.left_at_relay().is_some()) {
+            self.answers.entry(turn.id).or_default().note = Some(Note::at_relay());
+        }
         if let Some(turn) = self.conversation.turns().first() {
             self.first = beginning(&turn.question.content);
         }

@@ -1,10 +1,10 @@
 //! What jobs have yielded comes into the chats.
 
-use towline::chat::{TurnId, session};
-use towline::engine::Batch;
-use towline::{JobState, Outcome};
+use towline::chat::{Held, TurnId, session};
+use towline::engine::{Batch, JobId};
+use towline::{Ending, Error, ErrorKind, JobState, Origin, Outcome};
 
-use super::{Chat, ChatKey};
+use super::{Chat, ChatKey, Live, Note};
 
 /// What one look takes at most, in bytes; the rest comes with the next frame.
 const MAX_FRAME_BYTES: usize = 1 << 20;
@@ -20,22 +20,36 @@ pub struct Drained {
     pub state: JobState,
 }
 
-/// Takes what is new from the answers on their way. `true` beside the ended ones when there is more.
-pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> (Vec<Drained>, bool) {
-    let mut ended = Vec::new();
+/// What one look brought.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// The answers that have ended.
+    pub ended: Vec<Drained>,
+    /// Jobs whose answers go on at the relay; there is nothing to know of them here.
+    pub left: Vec<JobId>,
+    /// What chats have at the relay is no longer what it was.
+    pub is_relay_changed: bool,
+    /// There is more.
+    pub has_more: bool,
+}
+
+/// Takes what is new from the answers on their way.
+pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> Looked {
+    let mut looked = Looked::default();
     let mut room = MAX_FRAME_BYTES;
     for chat in chats {
         let mut live = std::mem::take(&mut chat.live);
         for one in &mut live {
             one.info = one.job.info();
+            looked.is_relay_changed |= chat.note(one);
             while room > 0
                 && let Some(batch) = one.reader.try_read()
             {
-                room = room.saturating_sub(chat.receive(one.turn, &batch));
+                // Before its first piece, so that the file says what of the answer is the relay's.
+                looked.is_relay_changed |= chat.note(one);
+                room = room.saturating_sub(chat.receive(one.turn, &mut one.known, &batch));
                 if let Some(outcome) = &batch.outcome {
-                    chat.ended(one.turn, outcome);
-                    let state = JobState::of_ending(&outcome.ending);
-                    ended.push(Drained { chat: chat.key, turn: one.turn, state });
+                    chat.over(one, outcome, &mut looked);
                 }
             }
         }
@@ -43,15 +57,35 @@ pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> (Vec<Drained>, bo
         live.append(&mut chat.live);
         chat.live = live;
     }
-    (ended, room == 0)
+    looked.has_more = room == 0;
+    looked
 }
 
 impl Chat {
+    /// Remembers the relay's name for an answer, once there is one. Whether that is new.
+    fn note(&mut self, live: &mut Live) -> bool {
+        if live.is_noted {
+            return false;
+        }
+        let Some(name) = live.job.relay_id() else { return false };
+        self.note_relay(live.turn, &name);
+        live.is_noted = true;
+        true
+    }
+
     /// Takes a batch; its size in bytes.
-    fn receive(&mut self, id: TurnId, batch: &Batch) -> usize {
+    fn receive(&mut self, id: TurnId, known: &mut Held, batch: &Batch) -> usize {
         let mut bytes = 0;
         let answer = self.answers.entry(id).or_default();
         for event in &batch.events {
+            let rest;
+            let event = if *known == Held::default() {
+                event
+            } else {
+                let Some(event) = known.skip(event.clone()) else { continue };
+                rest = event;
+                &rest
+            };
             answer.receive(event);
             self.conversation.receive(id, event);
             if let Some(line) = session::piece(id, event) {
@@ -62,12 +96,33 @@ impl Chat {
         bytes
     }
 
-    fn ended(&mut self, id: TurnId, outcome: &Outcome) {
-        let answer = self.answers.entry(id).or_default();
-        answer.end(outcome);
+    /// A job is over: the answer with it, unless it goes on at the relay.
+    fn over(&mut self, live: &Live, outcome: &Outcome, looked: &mut Looked) {
+        looked.is_relay_changed |= live.is_noted;
+        let id = live.turn;
+        let is_left = live.is_left && matches!(outcome.ending, Ending::Cancelled { .. });
+        if is_left {
+            self.left.insert(id);
+            self.has_left(id, Note::at_relay());
+            return looked.left.push(live.job.id());
+        }
+        if let Some(error) = outcome.ending.error().filter(|error| live.is_noted && is_out_of_reach(error)) {
+            self.has_left(id, Note::out_of_reach(&error));
+            looked.left.push(live.job.id());
+        } else {
+            self.ended(id, outcome, live.is_noted);
+        }
+        let state = JobState::of_ending(&outcome.ending);
+        looked.ended.push(Drained { chat: self.key, turn: id, state });
+    }
+
+    fn ended(&mut self, id: TurnId, outcome: &Outcome, is_relayed: bool) {
+        let note = if is_relayed { Note::of_relayed(outcome) } else { Note::of(outcome) };
+        self.answers.entry(id).or_default().note = note;
         let is_nothing = self.conversation.turn(id).is_some_and(|turn| turn.is_empty());
         if is_nothing && !outcome.is_completed() {
             // It stays on screen, with why; it is no part of the conversation, and a file never asks for it again.
+            self.conversation.over_at_relay(id);
             self.lines.push_str(&session::remove(id));
         } else if self.conversation.end(id, outcome)
             && let Some(turn) = self.conversation.turn(id)
@@ -76,4 +131,10 @@ impl Chat {
         }
         self.written = std::time::SystemTime::now();
     }
+}
+
+/// Whether an error says only that the relay is not there: what it runs goes on, or ends when it comes back.
+fn is_out_of_reach(error: &Error) -> bool {
+    let is_lost = error.kind == ErrorKind::Connect || error.kind == ErrorKind::ConnectionLost;
+    is_lost && error.origin == Origin::Transport
 }

@@ -6,6 +6,7 @@
 //! | `answer` | one answer as it is drawn, and how it ended |
 //! | `ask` | questions become jobs |
 //! | `drain` | what jobs have yielded comes into the chats |
+//! | `relayed` | answers that a relay runs: left to it, read on, adopted |
 //! | `attachment` | files that go with a question |
 
 mod answer;
@@ -13,9 +14,10 @@ mod ask;
 mod attachment;
 mod chat;
 mod drain;
+mod relayed;
 
 pub use answer::{Answer, Note, Progressing, progressing};
 pub use ask::{Asking, MAX_COMPARED};
 pub use attachment::Attachment;
 pub use chat::{Chat, ChatKey, Contents, Live, STALLED_SECONDS};
-pub use drain::{Drained, drain};
+pub use drain::{Drained, Looked, drain};

@@ -1,6 +1,6 @@
 //! What the window remembers of itself: size, theme, pins. Not what was said.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,10 @@ pub struct State {
     pub shows_chats: bool,
     /// Whether the end of an answer in the background is announced.
     pub notifies: bool,
+    /// Whether answers go through the relay.
+    pub via_relay: bool,
+    /// Answers that the relay has the rest of: its names for them, and the chats they belong to.
+    pub at_relay: BTreeMap<String, String>,
     /// The model that new chats ask.
     pub model: String,
     /// The chat that was shown last.
@@ -57,6 +61,8 @@ impl Default for State {
             shows_jobs: false,
             shows_chats: true,
             notifies: true,
+            via_relay: false,
+            at_relay: BTreeMap::new(),
             model: String::new(),
             current: None,
             pinned: BTreeSet::new(),

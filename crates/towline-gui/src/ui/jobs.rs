@@ -2,53 +2,40 @@
 
 use std::time::Duration;
 
-use egui::{Grid, RichText, ScrollArea, Ui};
-use towline::JobState;
-use towline::engine::JobInfo;
+use egui::{Button, Grid, RichText, ScrollArea, Ui};
+use towline::engine::JobId;
 
 use super::format;
+use super::rows::{Reading, Row, Tone, Which};
 use super::theme::Palette;
-use crate::chats::STALLED_SECONDS;
 use crate::command::{Command, JobOrder};
+use crate::relay::{Relay, RelayOrder, Standing};
 use crate::transcript::safe;
-use crate::window::Window;
 
+/// Room for a job's number, in points.
+const NUMBER_WIDTH: f32 = 82.0;
+/// Room for where it runs, in points.
+const PLACE_WIDTH: f32 = 72.0;
 /// How far one click moves a deadline.
 const STEP: Duration = Duration::from_secs(60);
 
-/// One job as it is shown.
-#[derive(Debug, Clone)]
-pub struct Row {
-    /// The job.
-    pub info: JobInfo,
-    /// Its chat's title, when it has one.
-    pub chat: Option<String>,
-}
-
-/// The jobs of a window: those that run first, then the last that ended.
-pub fn rows(window: &Window) -> Vec<Row> {
-    let titled = |info: JobInfo| {
-        let owner = window.owners.get(&info.id).map(|(chat, _)| *chat);
-        let chat = owner.and_then(|key| window.chats.iter().find(|chat| chat.key == key));
-        Row { chat: chat.map(|chat| chat.title()), info }
-    };
-    let jobs = window.engine.jobs();
-    // What has no model is the window's own work.
-    let mut rows: Vec<Row> =
-        jobs.iter().map(|job| job.info()).filter(|info| info.model.is_some()).map(titled).collect();
-    rows.sort_by_key(|row| (row.info.state.is_ended(), std::cmp::Reverse(row.info.id)));
-    rows
-}
+/// Why an answer cannot be left to the relay.
+const NOT_AT_RELAY: &str = "It is not with the relay, so it ends with the window. What is asked while “Answers go through \
+                            the relay” is on (Ctrl+, shows the settings) can be detached.";
 
 /// Draws jobs.
-pub fn show(ui: &mut Ui, rows: &[Row], palette: &Palette, out: &mut Vec<Command>) {
+pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette, out: &mut Vec<Command>) {
     ui.add_space(4.0);
     ui.horizontal(|ui| {
         ui.strong("Jobs");
-        let running = rows.iter().filter(|row| !row.info.state.is_ended()).count();
+        let running = rows.iter().filter(|row| !row.state.is_ended).count();
         ui.weak(format!("{running} running, {} ended", rows.len() - running));
-        if running < rows.len() && ui.small_button("Forget ended").clicked() {
+        let is_own_ended = |row: &Row| row.state.is_ended && matches!(row.which, Which::Own(..));
+        if rows.iter().any(is_own_ended) && ui.small_button("Forget ended").clicked() {
             out.push(Command::ForgetEnded);
+        }
+        if let Some(relay) = relay {
+            standing(ui, relay, palette, out);
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if ui.small_button("✖").accessible_name("Close the jobs").clicked() {
@@ -70,71 +57,164 @@ pub fn show(ui: &mut Ui, rows: &[Row], palette: &Palette, out: &mut Vec<Command>
     });
 }
 
+/// How it stands with the relay.
+fn standing(ui: &mut Ui, relay: &Relay, palette: &Palette, out: &mut Vec<Command>) {
+    ui.separator();
+    let standing = relay.list().standing.clone();
+    match standing {
+        Standing::Unknown | Standing::Looking => drop(ui.weak("looking for the relay…")),
+        Standing::Here => drop(ui.weak(relay.place.shown())),
+        Standing::Nowhere(_) if relay.is_starting() => drop(ui.weak("the relay is being started…")),
+        Standing::Nowhere(why) => {
+            ui.colored_label(palette.warning, safe(&why));
+            let starts =
+                "It runs answers on without the window; it ends when it had nothing to do for an hour";
+            if relay.place.own.is_some() && ui.small_button("Start the relay").on_hover_text(starts).clicked()
+            {
+                out.push(Command::StartRelay);
+            }
+        }
+    }
+}
+
 fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
-    let info = &row.info;
-    let id = info.id;
-    ui.weak(id.to_string());
-    let (words, color) = state(info, palette);
-    ui.colored_label(color, words);
-    ui.label(safe(&info.name));
+    let (number, place) = match &row.which {
+        Which::Own(id, true) => (id.to_string(), "relay, here"),
+        Which::Own(id, false) => (id.to_string(), "here"),
+        Which::Relay(id, _) => (crate::relay::short(id).to_owned(), "relay"),
+    };
+    // One cell, whose buttons stay where they are whatever else changes while somebody aims at them.
+    ui.horizontal(|ui| {
+        for (words, width) in [(number, NUMBER_WIDTH), (place.to_owned(), PLACE_WIDTH)] {
+            let size = egui::vec2(width, ui.spacing().interact_size.y);
+            ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
+                ui.set_min_width(width);
+                ui.weak(words);
+            });
+        }
+        match &row.which {
+            Which::Own(id, is_at_relay) => own(ui, row, *id, *is_at_relay, out),
+            Which::Relay(id, reading) => of_relay(ui, row, id, *reading, out),
+        }
+    });
+    let color = match row.state.tone {
+        Tone::Good => palette.good,
+        Tone::Warning => palette.warning,
+        Tone::Bad => palette.bad,
+        Tone::Done => palette.strong,
+    };
+    ui.colored_label(color, RichText::new(safe(&row.state.words)));
+    ui.label(safe(&row.name));
     match &row.chat {
         Some(title) => {
             let short: String = title.chars().take(24).collect();
-            let link = ui.link(short).accessible_name(format!("Show job {id}"));
-            if link.clicked() {
-                out.push(Command::Job(id, JobOrder::Show));
+            if ui.link(safe(&short)).accessible_name(format!("Show {}", row.which.label())).clicked() {
+                out.push(match &row.which {
+                    Which::Own(id, _) => Command::Job(*id, JobOrder::Show),
+                    Which::Relay(id, _) => Command::RelayJob(id.clone(), RelayOrder::Show),
+                });
             }
         }
         None => drop(ui.weak("–")),
     }
-    ui.label(format!("{} tokens", info.tokens));
-    ui.label(format!("{:.0}/s", info.tokens_per_second));
-    ui.label(
-        info.since_last_event
-            .map_or_else(|| "–".to_owned(), |time| format!("last {} ago", format::span(time))),
-    );
-    ui.label(
-        info.deadline_in
-            .map_or_else(|| "no deadline".to_owned(), |time| format!("{} left", format::span(time))),
-    );
-    if info.state.is_ended() {
-        return;
-    }
-    let mut button = |ui: &mut Ui, words: &str, name: &str, order: JobOrder| {
-        if ui.small_button(words).accessible_name(format!("{name} job {id}")).on_hover_text(name).clicked() {
-            out.push(Command::Job(id, order));
-        }
-    };
-    ui.horizontal(|ui| {
-        button(ui, "⏹", "Stop", JobOrder::Stop);
-        if info.state == JobState::Paused {
-            button(ui, "▶", "Unpause", JobOrder::Unpause);
-        } else {
-            button(ui, "⏸", "Pause", JobOrder::Pause);
-        }
-        button(ui, "+1 min", "Move the deadline of", JobOrder::Extend(STEP));
-        if info.deadline_in.is_some() {
-            button(ui, "∞", "No deadline for", JobOrder::NoDeadline);
-        }
-    });
+    ui.label(&row.received);
+    ui.label(format!("{:.0}/s", row.rate));
+    ui.label(row.silent.map_or_else(|| "–".to_owned(), |time| format!("last {} ago", format::span(time))));
+    let left = |time| format!("{} left", format::span(time));
+    ui.label(row.deadline.map_or_else(|| "no deadline".to_owned(), left));
 }
 
-fn state(info: &JobInfo, palette: &Palette) -> (RichText, egui::Color32) {
-    let silent = info.since_last_event.map_or(0, |time| time.as_secs());
-    if info.state == JobState::Streaming && silent >= STALLED_SECONDS {
-        return (RichText::new(format!("stalled {silent} s")), palette.warning);
-    }
-    let color = match info.state {
-        JobState::Queued
-        | JobState::Connecting
-        | JobState::Waiting
-        | JobState::Streaming
-        | JobState::Running => palette.good,
-        JobState::Paused | JobState::Cancelling | JobState::Cancelled | JobState::Truncated => {
-            palette.warning
+/// A button of a job: what it shows, what it is called, what it does.
+struct Buttons<'a> {
+    ui: &'a mut Ui,
+    label: String,
+    out: &'a mut Vec<Command>,
+}
+
+impl Buttons<'_> {
+    fn add(&mut self, words: &str, name: &str, does: Command) {
+        let button = self.ui.small_button(words).accessible_name(format!("{name} {}", self.label));
+        if button.on_hover_text(name).clicked() {
+            self.out.push(does);
         }
-        JobState::TimedOut | JobState::Failed => palette.bad,
-        JobState::Completed => palette.strong,
+    }
+}
+
+/// What both kinds of jobs can be told.
+#[derive(Clone, Copy)]
+enum Told {
+    Stop,
+    Pause,
+    Unpause,
+    Extend,
+    NoDeadline,
+}
+
+impl Buttons<'_> {
+    /// The buttons of a job that runs; `last` stands in front of the one that comes and goes.
+    fn control(&mut self, row: &Row, tell: impl Fn(Told) -> Command, last: impl FnOnce(&mut Self)) {
+        self.add("⏹", "Stop", tell(Told::Stop));
+        if row.state.is_paused {
+            self.add("▶", "Unpause", tell(Told::Unpause));
+        } else {
+            self.add("⏸", "Pause", tell(Told::Pause));
+        }
+        self.add("+1 min", "Move the deadline of", tell(Told::Extend));
+        last(self);
+        if row.deadline.is_some() {
+            self.add("∞", "No deadline for", tell(Told::NoDeadline));
+        }
+    }
+}
+
+fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Vec<Command>) {
+    if row.state.is_ended {
+        return;
+    }
+    let tell = |told| {
+        let order = match told {
+            Told::Stop => JobOrder::Stop,
+            Told::Pause => JobOrder::Pause,
+            Told::Unpause => JobOrder::Unpause,
+            Told::Extend => JobOrder::Extend(STEP),
+            Told::NoDeadline => JobOrder::NoDeadline,
+        };
+        Command::Job(id, order)
     };
-    (RichText::new(info.state.as_str().replace('_', " ")), color)
+    let detach = |buttons: &mut Buttons<'_>| {
+        let detach = buttons
+            .ui
+            .add_enabled(is_at_relay, Button::new("Detach").small())
+            .accessible_name(format!("Detach {}", buttons.label))
+            .on_hover_text("Leave it to the relay: it runs on there, also without the window")
+            .on_disabled_hover_text(NOT_AT_RELAY);
+        if detach.clicked() {
+            buttons.out.push(Command::Job(id, JobOrder::Detach));
+        }
+    };
+    Buttons { ui, label: row.which.label(), out }.control(row, tell, detach);
+}
+
+fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Reading, out: &mut Vec<Command>) {
+    let order = |order| Command::RelayJob(id.to_owned(), order);
+    let tell = |told| {
+        order(match told {
+            Told::Stop => RelayOrder::Stop,
+            Told::Pause => RelayOrder::Pause,
+            Told::Unpause => RelayOrder::Unpause,
+            Told::Extend => RelayOrder::Extend(STEP),
+            Told::NoDeadline => RelayOrder::NoDeadline,
+        })
+    };
+    let read = |buttons: &mut Buttons<'_>| match reading {
+        Reading::Rejoin => buttons.add("Reattach", "Reattach", order(RelayOrder::Read)),
+        Reading::Adopt => buttons.add("Adopt", "Adopt", order(RelayOrder::Read)),
+        Reading::Whole | Reading::Never => {}
+    };
+    let mut buttons = Buttons { ui, label: row.which.label(), out };
+    if row.state.is_ended {
+        read(&mut buttons);
+        return buttons.add("Forget", "Forget", order(RelayOrder::Forget));
+    }
+    buttons.control(row, tell, read);
 }

@@ -10,8 +10,8 @@
 //! | `composer` | where questions are typed |
 //! | `sidebar` | the list of chats |
 //! | `jobs` | the panel of jobs |
+//! | `rows` | the jobs as rows of it |
 //! | `models`, `settings`, `help` | dialogs |
-//! | `image` | pictures that a model made |
 //! | `image` | pictures that a model made |
 //! | `toasts` | short notices, and undo |
 //! | `format` | numbers for people |
@@ -25,6 +25,7 @@ mod image;
 pub mod jobs;
 pub mod models;
 mod pieces;
+pub mod rows;
 pub mod settings;
 pub mod sidebar;
 pub mod theme;

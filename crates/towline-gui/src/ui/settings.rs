@@ -157,7 +157,14 @@ pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Comma
 }
 
 /// Draws the window's settings.
-pub fn window(ui: &mut Ui, state: &State, server: &str, fields: &mut Fields, out: &mut Vec<Command>) {
+pub fn window(
+    ui: &mut Ui,
+    state: &State,
+    server: &str,
+    relay: Option<&str>,
+    fields: &mut Fields,
+    out: &mut Vec<Command>,
+) {
     ui.heading("Settings");
     Grid::new("settings").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
         ui.label("Colours");
@@ -189,9 +196,16 @@ pub fn window(ui: &mut Ui, state: &State, server: &str, fields: &mut Fields, out
             out.push(Command::Notify(notifies));
         }
         ui.end_row();
+        ui.label("Relay");
+        ui.vertical(|ui| via_relay(ui, state, relay, out));
+        ui.end_row();
         ui.label("Server");
         ui.vertical(|ui| {
             ui.weak(server);
+            if state.via_relay {
+                ui.weak("The relay has model servers of its own; turn it off to name one.");
+                return;
+            }
             ui.horizontal(|ui| {
                 let field = TextEdit::singleline(&mut fields.host).hint_text("the usual one");
                 drop(ui.add(field).accessible_name("Server address"));
@@ -205,6 +219,23 @@ pub fn window(ui: &mut Ui, state: &State, server: &str, fields: &mut Fields, out
     if ui.button("Close").clicked() {
         out.push(Command::Show(Dialog::None));
     }
+}
+
+/// Whether answers go through the relay.
+fn via_relay(ui: &mut Ui, state: &State, relay: Option<&str>, out: &mut Vec<Command>) {
+    let mut via = state.via_relay;
+    let button = egui::Checkbox::new(&mut via, "Answers go through the relay");
+    let button = ui
+        .add_enabled(relay.is_some(), button)
+        .on_disabled_hover_text("There is no place for a relay here; what was wrong was said at the start");
+    if button.changed() {
+        out.push(Command::ViaRelay(via));
+    }
+    let words = match relay {
+        Some(relay) => format!("They run at {relay} and go on there when the window closes."),
+        None => "There is none.".to_owned(),
+    };
+    ui.weak(words);
 }
 
 #[cfg(test)]

@@ -160,6 +160,7 @@ fn ended(
         Answered::Cancelled => Some(("cancelled", palette.warning)),
         Answered::TimedOut => Some(("timed out", palette.warning)),
     };
+    let state = if turn.left_at_relay().is_some() { Some(("with the relay", palette.good)) } else { state };
     if let Some((words, color)) = state {
         ui.colored_label(color, words);
     }
@@ -229,7 +230,8 @@ fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, palette: &Palette,
     }
     if let Some(Note { what, hint }) = &answer.note {
         ui.horizontal_wrapped(|ui| {
-            let color = if turn.answered == Answered::Cancelled { palette.warning } else { palette.bad };
+            let is_harmless = turn.answered == Answered::Cancelled || turn.left_at_relay().is_some();
+            let color = if is_harmless { palette.warning } else { palette.bad };
             ui.colored_label(color, safe(what));
             if let Some(hint) = hint {
                 ui.weak(*hint);

@@ -5,10 +5,10 @@ use towline::chat::{Answered, TurnId};
 use towline::engine::JobId;
 use towline::{Deadline, Job};
 
-use super::{FileDialog, Focus, Purpose, Window};
+use super::{FileDialog, Focus, Purpose, Target, Window, find_server};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};
 use crate::command::{Command, Dialog, ExportForm, JobOrder};
-use crate::server::{Seek, Server};
+use crate::server::{Found, How, Seek, Server};
 use crate::store::Order;
 
 impl Window {
@@ -46,10 +46,7 @@ impl Window {
                     self.regenerate(turn);
                 }
             }
-            Command::Continue(turn) => self.asking(|chat, asking| {
-                let goes_on = chat.go_on(asking, turn);
-                if goes_on { Ok(()) } else { Err("there is nothing to go on from") }
-            }),
+            Command::Continue(turn) => self.go_on(turn),
             Command::Stop(turn) => self.with_chat(|chat| chat.stop(turn)),
             Command::StopAll => self.with_chat(|chat| chat.stop_all()),
             Command::Pause(turn, pauses) => self.with_chat(|chat| {
@@ -135,6 +132,9 @@ impl Window {
             }
             Command::Show(dialog) => self.show(dialog),
             Command::Job(id, order) => self.order_job(id, order),
+            Command::RelayJob(id, order) => self.order_relay(&id, order),
+            Command::StartRelay => self.start_relay(),
+            Command::ViaRelay(via) => self.go_through_relay(via),
             Command::ForgetEnded => {
                 for job in self.engine.jobs().iter().filter(|job| job.state().is_ended()) {
                     self.engine.forget(job.id());
@@ -192,15 +192,31 @@ impl Window {
                 return;
             }
             let asked = ask(chat, Asking { engine: &engine, client: &client });
-            let owned: Vec<(JobId, TurnId)> =
-                chat.live.iter().map(|live| (live.job.id(), live.turn)).collect();
-            window.owners.extend(owned.into_iter().map(|(job, turn)| (job, (current, turn))));
+            window.own_jobs(current);
             // Which models are loaded says whether the first token waits for one.
             window.catalog.refresh(&engine, &client);
             if let Err(why) = asked {
                 window.say(why, None);
             }
         });
+    }
+
+    fn go_on(&mut self, turn: TurnId) {
+        // The relay has the very rest; a model could only guess it.
+        if self.reads_on(turn) {
+            return;
+        }
+        self.asking(|chat, asking| {
+            let goes_on = chat.go_on(asking, turn);
+            if goes_on { Ok(()) } else { Err("there is nothing to go on from") }
+        });
+    }
+
+    /// Remembers which jobs answer a chat.
+    pub(super) fn own_jobs(&mut self, key: ChatKey) {
+        let Some(chat) = self.chats.iter().find(|chat| chat.key == key) else { return };
+        let owned = chat.live.iter().map(|live| (live.job.id(), (key, live.turn)));
+        self.owners.extend(owned);
     }
 
     fn regenerate(&mut self, turn: TurnId) {
@@ -242,6 +258,12 @@ impl Window {
         self.current = key;
         let Some(chat) = self.chat_mut(key) else { return };
         chat.is_unread = false;
+        self.load(key);
+    }
+
+    /// Reads a chat from disk, unless it is here.
+    pub(super) fn load(&mut self, key: ChatKey) {
+        let Some(chat) = self.chat_mut(key) else { return };
         if let (Contents::OnDisk | Contents::Unreadable(_), Some(name)) = (&chat.contents, chat.name.clone())
         {
             chat.contents = Contents::Loading;
@@ -350,6 +372,7 @@ impl Window {
             JobOrder::Unpause => job.unpause(),
             JobOrder::Extend(time) => job.set_deadline(Deadline::ExtendBy(time)),
             JobOrder::NoDeadline => job.set_deadline(Deadline::Never),
+            JobOrder::Detach => self.detach(&job),
             JobOrder::Show => self.show_job(&job),
         }
     }
@@ -364,9 +387,21 @@ impl Window {
         let host = host.trim();
         let host = (!host.is_empty()).then(|| host.to_owned());
         // A key is for the server it was given for; another one does not get it.
-        let wake = self.context.clone();
-        self.server = Server::seek(Seek { host, ..Seek::default() }, move || wake.request_repaint());
+        let relay = self.relay.as_ref().map(|relay| relay.place.clone());
+        self.direct = Target::Seek(Box::new(Seek { host, relay, ..Seek::default() }));
+        self.change_server();
+    }
+
+    /// Uses the server that is meant now.
+    pub(super) fn change_server(&mut self) {
+        let found = find_server(&self.context, &self.engine, self.relay.as_ref(), &self.state, &self.direct);
+        let former = std::mem::replace(&mut self.server, found);
+        if let Server::Here(Found { how: How::Builtin(builtin), .. }) = former {
+            // Answers may still come from it.
+            self.former.push(builtin);
+        }
         self.catalog = crate::catalog::Catalog::default();
+        self.found_server();
     }
 
     /// Whether a turn was answered in part and can be gone on with.

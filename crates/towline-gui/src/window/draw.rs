@@ -8,7 +8,7 @@ use super::Window;
 use crate::command::{Command, Dialog};
 use crate::shortcuts;
 use crate::ui::theme::Palette;
-use crate::ui::{chat, composer, help, jobs, models, settings, sidebar, toasts};
+use crate::ui::{chat, composer, help, jobs, models, rows, settings, sidebar, toasts};
 
 impl Window {
     /// Draws one frame, and does what was asked for in it.
@@ -23,9 +23,9 @@ impl Window {
             panel.show(ui, |ui| sidebar::show(ui, self, &palette, &mut out));
         }
         if self.state.shows_jobs {
-            let rows = jobs::rows(self);
+            let rows = rows::rows(self);
             let panel = Panel::bottom("jobs").resizable(true).default_size(170.0).size_range(90.0..=500.0);
-            panel.show(ui, |ui| jobs::show(ui, &rows, &palette, &mut out));
+            panel.show(ui, |ui| jobs::show(ui, &rows, self.relay.as_ref(), &palette, &mut out));
         }
         let margin = Margin::symmetric(12, 6);
         let frame = Frame::central_panel(ui.style()).inner_margin(margin);
@@ -92,7 +92,8 @@ impl Window {
                 Dialog::DeleteModel(model) => models::confirm_delete(ui, model, palette, out),
                 Dialog::Settings => {
                     let server = self.server.shown();
-                    settings::window(ui, &self.state, &server, &mut self.fields, out);
+                    let relay = self.relay.as_ref().map(|relay| relay.place.shown());
+                    settings::window(ui, &self.state, &server, relay.as_deref(), &mut self.fields, out);
                 }
                 Dialog::Chat => {
                     if let Some(form) = &mut self.fields.chat {

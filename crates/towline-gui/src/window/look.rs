@@ -17,6 +17,8 @@ pub(super) const UNDO_TIME: Duration = Duration::from_secs(10);
 const CLOCK: Duration = Duration::from_millis(500);
 /// How soon the disk is tried again when it is busy.
 const DISK: Duration = Duration::from_millis(50);
+/// The most chats that are read when the window opens, for the sake of answers that went on at the relay.
+const MAX_READ_ON: usize = 32;
 
 impl Window {
     /// Brings the window up to date; also while it is hidden. Once before each frame.
@@ -25,6 +27,7 @@ impl Window {
         // Arms the next wake before anything is read, so that nothing is missed.
         drop(self.engine.changes());
         self.drain();
+        self.look_at_relay();
         if self.server.look() {
             self.found_server();
         }
@@ -48,15 +51,26 @@ impl Window {
         }
         if self.chats.iter().any(|chat| !chat.live.is_empty()) {
             self.context.request_repaint_after(CLOCK);
+        } else {
+            // Nothing comes from them any more.
+            self.former.clear();
         }
     }
 
-    fn drain(&mut self) {
-        let (ended, more) = drain(self.chats.iter_mut());
-        if more {
+    pub(super) fn drain(&mut self) {
+        let looked = drain(self.chats.iter_mut());
+        if looked.has_more {
             self.context.request_repaint();
         }
-        for one in ended {
+        for job in looked.left {
+            self.engine.forget(job);
+            self.owners.remove(&job);
+        }
+        if looked.is_relay_changed {
+            self.rejoins = true;
+            self.remember_at_relay();
+        }
+        for one in looked.ended {
             let is_seen = one.chat == self.current && self.is_focused;
             let Some(chat) = self.chat_mut(one.chat) else { continue };
             chat.is_unread |= !is_seen;
@@ -105,16 +119,25 @@ impl Window {
         match report {
             Report::Listed(entries) => {
                 let last = self.state.current.clone();
+                let mut to_read_on = Vec::new();
                 for entry in entries {
                     let key = self.key();
                     let is_pinned = self.state.pinned.contains(&entry.name);
                     let is_last = last.as_ref() == Some(&entry.name);
+                    let entry_name = entry.name.clone();
                     self.chats.push(Chat::on_disk(key, entry, is_pinned));
+                    if self.state.at_relay.values().any(|name| *name == entry_name) {
+                        to_read_on.push(key);
+                    }
                     if is_last && self.chat().is_some_and(|chat| chat.is_empty() && chat.draft.is_empty()) {
                         self.open(key);
                     }
                 }
                 self.is_listed = true;
+                // Their answers are read on though nobody looks at them.
+                for key in to_read_on.into_iter().take(MAX_READ_ON) {
+                    self.load(key);
+                }
             }
             Report::Loaded { key, result } => {
                 if let Some(chat) = self.chat_mut(key) {
@@ -122,6 +145,8 @@ impl Window {
                         Ok(loaded) => chat.fill(*loaded),
                         Err(why) => chat.contents = Contents::Unreadable(why),
                     }
+                    self.rejoins = true;
+                    self.remember_at_relay();
                 }
             }
             Report::Imported(Ok(loaded)) => self.imported(*loaded),
@@ -131,6 +156,7 @@ impl Window {
                     chat.name = Some(name);
                 }
                 self.remember_pins();
+                self.remember_at_relay();
             }
             Report::Found { text, names } => {
                 if text == self.search.trim() {
@@ -159,6 +185,7 @@ impl Window {
         let mut chat = Chat::new(key, loaded.conversation.settings.clone());
         chat.import(loaded);
         self.chats.push(chat);
+        self.rejoins = true;
         self.open(key);
     }
 
@@ -235,5 +262,6 @@ impl Window {
         self.layouts.groups.retain(|(owner, _), _| *owner != key);
         self.disk.order(Order::Delete { key, name: chat.name });
         self.remember_pins();
+        self.remember_at_relay();
     }
 }

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `act` | does what was asked for |
 //! | `look` | takes what has come since the last frame |
+//! | `relay` | what the window has of a relay |
 //! | `draw` | the frame: panels, dialogs |
 //! | `waker` | one wake per frame |
 
 mod act;
 mod draw;
 mod look;
+mod relay;
 mod waker;
 
 use std::collections::{HashMap, HashSet};
@@ -27,7 +29,8 @@ pub use waker::Counts;
 use crate::catalog::Catalog;
 use crate::chats::{Chat, ChatKey};
 use crate::command::{Dialog, ExportForm};
-use crate::server::{Found, How, Seek, Server};
+use crate::relay::Relay;
+use crate::server::{Builtin, Found, How, Seek, Server};
 use crate::store::{Disk, Order, State, Theme};
 use crate::ui::document::Layout;
 use crate::ui::theme;
@@ -66,12 +69,22 @@ impl std::fmt::Debug for Desktop {
 }
 
 /// Which server the window uses.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Target {
     /// This one.
     Client(Client),
     /// It is looked for.
-    Seek(Seek),
+    Seek(Box<Seek>),
+}
+
+impl Target {
+    /// The model server that was named.
+    fn host(&self) -> Option<&str> {
+        match self {
+            Self::Seek(seek) => seek.host.as_deref(),
+            Self::Client(_) => None,
+        }
+    }
 }
 
 /// What a window begins with.
@@ -117,6 +130,8 @@ pub struct Window {
     pub engine: Engine,
     /// The server.
     pub server: Server,
+    /// The relay that answers can go through.
+    pub relay: Option<Relay>,
     /// Its models.
     pub catalog: Catalog,
     /// The chats, in no order.
@@ -145,6 +160,12 @@ pub struct Window {
     pub counts: Arc<Counts>,
     /// Whether the window has the keyboard.
     pub is_focused: bool,
+    /// The server that answers go to when they do not go through the relay.
+    direct: Target,
+    /// Built-in models that were used before, while answers may come from them.
+    former: Vec<Builtin>,
+    /// Answers may be there to be read on, once the relay is.
+    rejoins: bool,
     layouts: Layouts,
     desktop: Desktop,
     disk: Disk,
@@ -201,16 +222,15 @@ impl Window {
         let state_path = setup.folder.as_deref().map(State::path);
         let disk = Disk::start(setup.folder, move || wake.request_repaint())
             .map_err(|error| format!("a thread cannot be started: {error}"))?;
-        let server = match setup.target {
-            Target::Client(client) => Server::Here(Found { client, how: How::Named }),
-            Target::Seek(seek) => {
-                let wake = context.clone();
-                Server::seek(seek, move || wake.request_repaint())
-            }
+        let (relay, complaint) = match relay::meet(context, &setup.target) {
+            Ok(relay) => (relay, None),
+            Err(why) => (None, Some(why)),
         };
+        let server = find_server(context, &setup.engine, relay.as_ref(), &setup.state, &setup.target);
         let mut window = Self {
             engine: setup.engine,
             server,
+            relay,
             catalog: Catalog::default(),
             chats: Vec::new(),
             current: ChatKey(0),
@@ -224,6 +244,9 @@ impl Window {
             focus: Some(Focus::Composer),
             counts,
             is_focused: true,
+            direct: setup.target,
+            former: Vec::new(),
+            rejoins: true,
             layouts: Layouts::default(),
             desktop: setup.desktop,
             disk,
@@ -239,6 +262,9 @@ impl Window {
         window.apply_look();
         window.disk.order(Order::List);
         window.new_chat();
+        if let Some(why) = complaint {
+            window.say(why, None);
+        }
         window.found_server();
         Ok(window)
     }
@@ -326,12 +352,33 @@ impl Window {
 
     /// Writes what is not written yet, and deletes what nobody wanted back. For the window's end; waits for the disk.
     pub fn finish(&mut self) {
-        self.hand_over();
+        self.drain();
         for key in std::mem::take(&mut self.deleted) {
             self.delete_for_good(key);
         }
+        self.leave_to_relay();
+        self.hand_over();
         self.save_state();
         self.disk.finish();
+    }
+}
+
+/// The server that answers go to, which may have to be looked for.
+fn find_server(
+    context: &egui::Context,
+    engine: &Engine,
+    relay: Option<&Relay>,
+    state: &State,
+    direct: &Target,
+) -> Server {
+    let wake = context.clone();
+    let wake = move || wake.request_repaint();
+    if let Some(relay) = relay.filter(|_| state.via_relay) {
+        return Server::through(&relay.place, direct.host(), engine, wake);
+    }
+    match direct {
+        Target::Client(client) => Server::Here(Found { client: client.clone(), how: How::Named }),
+        Target::Seek(seek) => Server::seek((**seek).clone(), wake),
     }
 }
 

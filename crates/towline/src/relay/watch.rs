@@ -89,7 +89,7 @@ impl Watch {
 
     async fn connect(&mut self) -> Result<(), Error> {
         loop {
-            match self.ask().await {
+            match ask(&self.client, &self.path).await {
                 Ok(body) => {
                     self.backoff.reached();
                     self.body = Some(body);
@@ -100,18 +100,18 @@ impl Watch {
             }
         }
     }
+}
 
-    async fn ask(&self) -> Result<ResponseBody, Error> {
-        let connection =
-            self.client.transport().connect(self.client.endpoint()).await.map_err(|e| failure::error(&e))?;
-        let request = self.client.request(Method::Get, &self.path, RequestBody::Empty, &[]);
-        let mut response = connection.send(request).await.map_err(|e| failure::error(&e))?;
-        if response.status == 200 {
-            return Ok(response.body);
-        }
-        let body = self.client.read_error_body(&mut response.body).await;
-        Err(Error::from_status(response.status, &body, retry_after(&response.headers)))
+/// Apart from the watch, so that its futures can move between threads.
+async fn ask(client: &Client, path: &str) -> Result<ResponseBody, Error> {
+    let connection = client.transport().connect(client.endpoint()).await.map_err(|e| failure::error(&e))?;
+    let request = client.request(Method::Get, path, RequestBody::Empty, &[]);
+    let mut response = connection.send(request).await.map_err(|e| failure::error(&e))?;
+    if response.status == 200 {
+        return Ok(response.body);
     }
+    let body = client.read_error_body(&mut response.body).await;
+    Err(Error::from_status(response.status, &body, retry_after(&response.headers)))
 }
 
 fn change(line: &[u8]) -> Result<Change, Error> {
@@ -127,6 +127,15 @@ fn change(line: &[u8]) -> Result<Change, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_watch_can_be_a_task() {
+        fn is_send(_: impl Send) {}
+        fn of(watch: &mut Watch) {
+            is_send(watch.next());
+        }
+        let _ = of;
+    }
 
     #[test]
     fn lines_are_changes() {

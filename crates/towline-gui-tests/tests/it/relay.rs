@@ -1,0 +1,80 @@
+//! A real relay in this process, where a user's own relay would be.
+
+use std::path::Path;
+
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use towline::relay::{Control, Filter, Job, OwnRelay, RelayConfig, Via};
+use towline::{ChatRequest, Client, Config};
+use towline_gui::relay::Place;
+use towline_relay::{Config as Settings, Listen, Server, UpstreamApi, UpstreamConfig};
+
+pub(crate) struct Relay {
+    /// `None` once it is dead.
+    runtime: Option<Runtime>,
+    asking: Runtime,
+    own: OwnRelay,
+    client: Client,
+    _stop: oneshot::Sender<()>,
+}
+
+/// The place of the relay of a user with this folder.
+pub(crate) fn place(folder: &Path) -> Place {
+    Place::find(None, None, Some(folder), "no-such-program".into()).expect("a folder")
+}
+
+impl Relay {
+    /// A relay in front of a model server.
+    pub(crate) fn start(folder: &Path, model: &towline_testkit::Server) -> Self {
+        let own = place(folder).own.expect("nobody named another");
+        let upstream = UpstreamConfig {
+            name: "model".into(),
+            endpoint: towline::host::parse(&model.url()).expect("an address").endpoint,
+            api: UpstreamApi::Ollama,
+            api_key: None,
+            extra_roots_pem: Vec::new(),
+        };
+        let listen = vec![Listen::Unix(own.socket())];
+        let settings = Settings { listen, upstreams: vec![upstream], ..Settings::default() };
+        let runtime = Runtime::new().expect("threads");
+        let (stop, stopped) = oneshot::channel::<()>();
+        let server = runtime.block_on(Server::bind(settings)).expect("a socket");
+        // The runtime owns it, and its end is the relay's.
+        drop(runtime.spawn(server.run(async {
+            drop(stopped.await);
+        })));
+        let config = Config { via: Via::Relay(RelayConfig::default()), ..Config::default() };
+        let client = Client::with_config(own.endpoint(), config).expect("an address");
+        Self { runtime: Some(runtime), asking: Runtime::new().expect("threads"), own, client, _stop: stop }
+    }
+
+    /// As `towline run -d` does: asks, and goes.
+    pub(crate) fn detached(&self, model: &str) -> String {
+        let request = ChatRequest::new(model).user("asked elsewhere");
+        self.asking.block_on(async { self.client.chat(request).detach().await }).expect("accepted")
+    }
+
+    pub(crate) fn control(&self) -> Control {
+        self.client.relay()
+    }
+
+    pub(crate) fn jobs(&self) -> Vec<Job> {
+        self.asking.block_on(self.control().list(&Filter::default())).expect("a list")
+    }
+
+    pub(crate) fn job(&self, id: &str) -> Job {
+        self.asking.block_on(self.control().job(id)).expect("a job")
+    }
+
+    pub(crate) fn forget(&self, id: &str) {
+        self.asking.block_on(self.control().delete(id)).expect("it was there");
+    }
+
+    /// It dies as a process does that is killed.
+    pub(crate) fn die(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+        std::fs::remove_file(self.own.socket()).ok();
+    }
+}

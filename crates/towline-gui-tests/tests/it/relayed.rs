@@ -1,0 +1,271 @@
+//! Jobs of a relay in the window: seen, ordered about, left, read on, adopted.
+
+use std::sync::Arc;
+
+use egui::{Key, Modifiers};
+use tempfile::TempDir;
+use towline::relay::JobState;
+use towline_gui::command::{Command, JobOrder};
+use towline_gui::relay::{RelayOrder, short};
+use towline_testkit::{Routes, Script, Server, records::ollama};
+
+use crate::relay::{Relay, place};
+use crate::stage::{Begin, Stage};
+
+const WHOLE: &str = "first half, second half";
+
+/// A model whose answer stops in the middle until the test lets it go on.
+fn gated() -> Routes {
+    let answer = Script::ndjson_open([ollama::chat_text("first half")])
+        .wait("rest")
+        .lines([ollama::chat_text(", second half"), ollama::chat_done("stop", 3)])
+        .end_chunks();
+    let tags = r#"{"models":[{"name":"echo","size":700}]}"#;
+    Routes::new()
+        .path("/api/chat", answer)
+        .path("/api/tags", Script::respond(200, "application/json", tags))
+        .path("/api/ps", Script::respond(200, "application/json", r#"{"models":[]}"#))
+}
+
+/// A user with a model server and a relay before it.
+struct User {
+    folder: TempDir,
+    server: Arc<Server>,
+    relay: Relay,
+}
+
+impl User {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = Arc::new(Server::start(gated()));
+        let relay = Relay::start(folder.path(), &server);
+        Self { folder, server, relay }
+    }
+
+    /// Opens a window, with its panel of jobs.
+    fn window(&self, via_relay: bool) -> Stage {
+        let folder = Some(self.folder.path().join("sessions"));
+        let relay = Some(place(self.folder.path()));
+        let size = [1_300.0, 700.0];
+        let mut stage =
+            Stage::on(Arc::clone(&self.server), Begin { folder, relay, via_relay, size, ..Begin::default() });
+        if !stage.window(|window| window.state.shows_jobs) {
+            stage.press(Modifiers::COMMAND, Key::J);
+        }
+        stage
+    }
+
+    /// A window with the first half of an answer that goes through the relay, and the relay's name for it.
+    fn half_way(&self) -> (Stage, String) {
+        let mut stage = self.window(true);
+        ask(&mut stage);
+        let job = self.relay.jobs().pop().expect("it runs there");
+        stage.until("its name in the state", |stage| {
+            stage.window(|window| window.state.at_relay.contains_key(&job.id))
+        });
+        (stage, job.id)
+    }
+
+    fn ended(&self, id: &str) -> bool {
+        self.relay.job(id).state == JobState::Completed
+    }
+}
+
+fn ask(stage: &mut Stage) {
+    stage.until("a server", |stage| stage.window(|window| window.server.client().is_some()));
+    stage.ask("what is a weir?");
+    stage.until_shown("first half");
+}
+
+fn content(stage: &Stage) -> String {
+    stage.window(|window| {
+        let chat = window.chat().expect("a chat");
+        chat.conversation.last().map(|turn| turn.answer.content.clone()).unwrap_or_default()
+    })
+}
+
+/// The number of the window's own job.
+fn own_job(stage: &Stage) -> towline::engine::JobId {
+    let job =
+        stage.window(|window| window.chat().and_then(|chat| chat.live.first()).map(|live| live.job.id()));
+    job.expect("an answer on its way")
+}
+
+#[test]
+fn an_answer_is_left_to_the_relay_and_comes_back_whole() {
+    let user = User::new();
+    let (mut stage, id) = user.half_way();
+    let job = own_job(&stage);
+    stage.click(&format!("Detach job {job}"));
+    stage.until_shown("It is with the relay");
+    stage.until_shown("with the relay");
+    assert_eq!(content(&stage), "first half");
+    let label = format!("Reattach relay job {}", short(&id));
+    stage.until("its row", |stage| stage.can_click(&label));
+    assert!(!stage.can_click(&format!("Stop job {job}")), "it is the relay's now");
+    assert_eq!(user.relay.job(&id).state, JobState::Streaming);
+    user.server.open("rest");
+    stage.until("its end there", |_| user.ended(&id));
+    assert_eq!(content(&stage), "first half", "nobody reads it here");
+    stage.click(&label);
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    assert_eq!(content(&stage), WHOLE);
+    assert!(!stage.shows("It is with the relay"));
+    assert_eq!(user.relay.jobs().len(), 1, "it was asked once");
+}
+
+#[test]
+fn continue_reads_on_what_the_relay_has() {
+    let user = User::new();
+    let (mut stage, _) = user.half_way();
+    let job = own_job(&stage);
+    stage.click(&format!("Detach job {job}"));
+    stage.click("Continue answer");
+    user.server.open("rest");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    assert_eq!(content(&stage), WHOLE);
+    assert_eq!(user.relay.jobs().len(), 1, "no model was asked to go on");
+}
+
+#[test]
+fn a_closed_window_finds_its_answer_again() {
+    let user = User::new();
+    let (mut stage, id) = user.half_way();
+    stage.until("its file", |stage| {
+        stage.window(|window| window.chat().is_some_and(|chat| chat.name.is_some()))
+    });
+    let notified = Arc::clone(&stage.notified);
+    drop(stage);
+    let (title, text) = notified.lock().expect("no panic").pop().expect("the desktop was told");
+    assert_eq!(title, "Answers run on");
+    assert!(text.contains("what is a weir?"), "{text}");
+    assert_eq!(user.relay.job(&id).state, JobState::Streaming);
+    user.server.open("rest");
+    let mut stage = user.window(true);
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    assert_eq!(content(&stage), WHOLE);
+    let name = stage.window(|window| window.chat().and_then(|chat| chat.name.clone())).expect("a file");
+    assert!(stage.window(|window| window.state.at_relay.is_empty()));
+    drop(stage);
+    let path = user.folder.path().join(format!("sessions/{name}.jsonl"));
+    let file = std::fs::read_to_string(path).expect("the chat's file");
+    assert_eq!(file.matches("first half").count(), 1, "{file}");
+    let read = towline::chat::session::read(&file).expect("a session");
+    assert_eq!(read.last().map(|turn| turn.answer.content.as_str()), Some(WHOLE));
+    assert_eq!(read.last().and_then(|turn| turn.left_at_relay()), None);
+}
+
+#[test]
+fn what_somebody_else_asked_is_adopted() {
+    let user = User::new();
+    let id = user.relay.detached("echo");
+    let mut stage = user.window(false);
+    stage.click(&format!("Adopt relay job {}", short(&id)));
+    stage.until_shown("first half");
+    user.server.open("rest");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    assert_eq!(content(&stage), WHOLE);
+    let title = stage.window(|window| window.chat().map(|chat| chat.title())).expect("a chat");
+    assert!(title.starts_with("echo: ") && title.contains(short(&id)), "{title}");
+    assert!(!stage.can_click(&format!("Adopt relay job {}", short(&id))), "it has a chat");
+    stage.click("Forget ended");
+    stage.click("New chat");
+    stage.click(&format!("Show relay job {}", short(&id)));
+    assert_eq!(content(&stage), WHOLE);
+}
+
+#[test]
+fn the_relays_jobs_obey_the_panel() {
+    let user = User::new();
+    let id = user.relay.detached("echo");
+    let name = format!("relay job {}", short(&id));
+    let mut stage = user.window(false);
+    stage.click(&format!("Pause {name}"));
+    stage.until("pausing", |_| user.relay.job(&id).state == JobState::Paused);
+    stage.click(&format!("Unpause {name}"));
+    stage.until("going on", |_| user.relay.job(&id).state == JobState::Streaming);
+    stage.click(&format!("Move the deadline of {name}"));
+    stage.until("the deadline", |_| user.relay.job(&id).deadline_s.is_some_and(|left| left > 30.0));
+    stage.click(&format!("No deadline for {name}"));
+    stage.until("none", |_| user.relay.job(&id).deadline_s.is_none());
+    stage.click(&format!("Stop {name}"));
+    stage.until("its end", |_| user.relay.job(&id).state == JobState::Cancelled);
+    stage.click(&format!("Forget {name}"));
+    stage.until("nothing", |stage| !stage.shows(short(&id)) && user.relay.jobs().is_empty());
+}
+
+#[test]
+fn only_what_goes_through_the_relay_can_be_left_to_it() {
+    let user = User::new();
+    let mut stage = user.window(false);
+    ask(&mut stage);
+    let direct = format!("Detach job {}", own_job(&stage));
+    stage.until_shown(&direct);
+    assert!(!stage.can_click(&direct));
+    assert!(user.relay.jobs().is_empty());
+    stage.press(Modifiers::COMMAND, Key::Comma);
+    stage.click("Answers go through the relay");
+    stage.click("Close");
+    stage.until_shown("through the relay");
+    stage.click("New chat");
+    ask(&mut stage);
+    let relayed = format!("Detach job {}", own_job(&stage));
+    stage.until("it can be detached", |stage| stage.can_click(&relayed));
+    assert!(!stage.can_click(&direct));
+    user.server.open("rest");
+    stage.until("both ends", |stage| {
+        stage.window(|window| window.chats.iter().all(|chat| chat.live.is_empty()))
+    });
+    assert_eq!(user.relay.jobs().len(), 1);
+}
+
+#[test]
+fn a_relay_that_dies_takes_nothing_with_it() {
+    let mut user = User::new();
+    let (mut stage, id) = user.half_way();
+    let job = own_job(&stage);
+    user.relay.die();
+    stage.until_shown("The relay is gone");
+    stage.until_shown("cannot be started");
+    assert_eq!(content(&stage), "first half");
+    // What can no longer be done is said.
+    stage.window(|window| window.act(Command::RelayJob(id.clone(), RelayOrder::Read)));
+    stage.until_shown(&format!("no longer has job {}", short(&id)));
+    stage.window(|window| window.act(Command::RelayJob(id.clone(), RelayOrder::Stop)));
+    stage.until_shown("cannot be stopped");
+    stage.window(|window| window.act(Command::Job(job, JobOrder::Stop)));
+    stage.until("the end", |stage| {
+        stage.window(|window| window.chat().is_some_and(|chat| chat.live.is_empty()))
+    });
+    assert_eq!(content(&stage), "first half");
+}
+
+#[test]
+fn an_answer_that_the_relay_has_forgotten_keeps_what_came() {
+    let user = User::new();
+    let (mut stage, id) = user.half_way();
+    stage.until("its file", |stage| {
+        stage.window(|window| window.chat().is_some_and(|chat| chat.name.is_some()))
+    });
+    drop(stage);
+    user.relay.forget(&id);
+    let mut stage = user.window(true);
+    stage.until_shown("the relay no longer has it");
+    assert_eq!(content(&stage), "first half");
+    assert!(stage.can_click("Continue answer"));
+}
+
+#[test]
+fn without_a_relay_the_window_says_so() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let begin = Begin { relay: Some(place(folder.path())), ..Begin::default() };
+    let mut stage = Stage::new(gated(), begin);
+    stage.press(Modifiers::COMMAND, Key::J);
+    stage.until_shown("no relay runs");
+    stage.click("Start the relay");
+    stage.until_shown("the relay cannot be started: no-such-program");
+    stage.until("a server", |stage| stage.window(|window| window.server.client().is_some()));
+    ask(&mut stage);
+    stage.server.open("rest");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+}

@@ -1,0 +1,82 @@
+//! Answers that a relay runs: left to it, read on, adopted.
+
+use towline::chat::{Turn, TurnId, session};
+use towline::engine::{JobId, JobOptions};
+use towline::relay::Job;
+use towline::{Engine, Message};
+
+use super::{Chat, Note};
+use crate::relay::{Relay, short};
+use crate::transcript::safe;
+
+impl Chat {
+    /// Leaves an answer on its way to the relay that runs it, where it goes on. `false` when no relay has it yet, or it
+    /// has ended.
+    pub fn leave(&mut self, job: JobId) -> bool {
+        let Some(live) = self.live.iter_mut().find(|live| live.job.id() == job) else { return false };
+        live.is_left = live.job.detach().is_some();
+        live.is_left
+    }
+
+    /// Leaves every answer that a relay runs to it, for good. How many it were.
+    pub fn leave_all(&mut self) -> usize {
+        let before = self.live.len();
+        self.live.retain(|live| live.job.detach().is_none());
+        before - self.live.len()
+    }
+
+    /// Reads an answer on that was left to the relay. `false` when none has the rest of it, or it is being read.
+    pub fn rejoin(&mut self, engine: &Engine, relay: &Relay, id: TurnId) -> bool {
+        if self.live(id).is_some() {
+            return false;
+        }
+        let Some((name, known)) = self.conversation.rejoin(id) else { return false };
+        let model = self.conversation.turn(id).map(|turn| turn.model.clone());
+        let answer = self.answers.entry(id).or_default();
+        answer.note = None;
+        // They come again.
+        answer.images.clear();
+        let options = JobOptions { name: model, ..JobOptions::default() };
+        let job = engine.submit(relay.answer(&name), options);
+        self.read(id, job, known, true);
+        true
+    }
+
+    /// The turns whose answers the relay has, which nobody left there on purpose and nobody reads.
+    pub fn to_rejoin(&self) -> Vec<TurnId> {
+        let lost = self.conversation.turns().iter().filter(|turn| turn.left_at_relay().is_some());
+        lost.map(|turn| turn.id).filter(|id| !self.left.contains(id) && self.live(*id).is_none()).collect()
+    }
+
+    /// The turn that one of the relay's jobs answers.
+    pub fn turn_at_relay(&self, name: &str) -> Option<TurnId> {
+        let is_its = |turn: &&Turn| turn.at_relay.as_ref().is_some_and(|at| at.id == name);
+        self.conversation.turns().iter().find(is_its).map(|turn| turn.id)
+    }
+
+    /// Takes in a job of the relay that was asked elsewhere; its question is not known.
+    pub fn adopt(&mut self, engine: &Engine, relay: &Relay, job: &Job) {
+        let model = job.model.clone().unwrap_or_default();
+        let called = job.name.as_deref().filter(|name| !name.is_empty());
+        let called = called.map_or_else(|| short(&job.id).to_owned(), |name| safe(name).into_owned());
+        let question =
+            Message::user(format!("{model}: {called}\n\n(from the relay, which does not keep the question)"));
+        self.remember_first(&question);
+        let id = self.conversation.ask(&model, question);
+        self.write_question(id);
+        self.note_relay(id, &job.id);
+        self.rejoin(engine, relay, id);
+    }
+
+    /// A relay runs a turn's answer; the chat's file remembers under which name.
+    pub(super) fn note_relay(&mut self, id: TurnId, name: &str) {
+        self.conversation.relayed(id, name);
+        self.lines.push_str(&session::relay(id, name));
+    }
+
+    /// An answer was left to the relay: it has not ended.
+    pub(super) fn has_left(&mut self, id: TurnId, note: Note) {
+        self.conversation.leave(id);
+        self.answers.entry(id).or_default().note = Some(note);
+    }
+}

@@ -1,0 +1,190 @@
+//! The relay's jobs, as it tells them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use towline::relay::{Change, Control, Filter, Job};
+use towline::{Error, ErrorKind, Origin};
+
+use super::{News, lock};
+
+/// The most jobs that are listed; of more, those that ended first are left out.
+pub const MAX_LISTED: usize = 1_000;
+/// How long a relay that does not answer is left alone before it is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// How long a relay may take to say that it is there.
+const HELLO: Duration = Duration::from_secs(10);
+
+/// How it stands with the relay.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// Nobody listens to it.
+    #[default]
+    Unknown,
+    /// It is being looked for.
+    Looking,
+    /// It answers.
+    Here,
+    /// It does not; why, for people.
+    Nowhere(String),
+}
+
+/// One of its jobs, and when it was told.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The job.
+    pub job: Job,
+    /// When this was so.
+    pub told: Instant,
+}
+
+/// Its jobs.
+#[derive(Debug, Default)]
+pub struct List {
+    /// How it stands with the relay.
+    pub standing: Standing,
+    /// What it runs and ran, by id.
+    pub jobs: BTreeMap<String, Known>,
+    /// What the window was not told yet.
+    news: Vec<News>,
+    /// The window knows that there is something to look at.
+    rung: bool,
+}
+
+impl List {
+    /// What the window was not told yet.
+    pub(super) fn take_news(&mut self) -> Vec<News> {
+        self.rung = false;
+        std::mem::take(&mut self.news)
+    }
+
+    fn changed(&mut self, change: Change) {
+        match change {
+            Change::Job(job) => {
+                self.jobs.insert(job.id.clone(), Known { job: *job, told: Instant::now() });
+                if self.jobs.len() > MAX_LISTED {
+                    self.leave_one_out();
+                }
+            }
+            Change::Removed(id) => drop(self.jobs.remove(&id)),
+            Change::Anew => self.jobs.clear(),
+        }
+    }
+
+    fn leave_one_out(&mut self) {
+        let oldest = self
+            .jobs
+            .iter()
+            .min_by_key(|(_, known)| (!known.job.state.is_ended(), &known.job.created_at))
+            .map(|(id, _)| id.clone());
+        if let Some(oldest) = oldest {
+            self.jobs.remove(&oldest);
+        }
+    }
+
+    fn here(&mut self) {
+        self.standing = Standing::Here;
+        self.jobs.clear();
+        self.news.push(News::Here);
+    }
+
+    fn nowhere(&mut self, why: String) {
+        if self.standing == Standing::Here {
+            self.news.push(News::Lost(why.clone()));
+        }
+        self.standing = Standing::Nowhere(why);
+        self.jobs.clear();
+    }
+}
+
+/// Keeps the list while the relay answers, and looks for it again when it does not; never ends by itself. `wake` is called
+/// once until the window looks.
+///
+/// # Cancel safety
+/// Dropping the future ends it.
+pub(super) async fn keep(control: Control, is_own: bool, list: Arc<Mutex<List>>, wake: impl Fn() + Sync) {
+    let keeper = Keeper { list, wake };
+    loop {
+        let error = keeper.follow(&control).await;
+        let is_absent = is_own && error.kind == ErrorKind::Connect;
+        let why = if is_absent { "no relay runs".to_owned() } else { error.message };
+        keeper.tell(|list| list.nowhere(why));
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+struct Keeper<W> {
+    list: Arc<Mutex<List>>,
+    wake: W,
+}
+
+impl<W: Fn() + Sync> Keeper<W> {
+    fn tell(&self, change: impl FnOnce(&mut List)) {
+        let mut list = lock(&self.list);
+        change(&mut list);
+        let is_first = !std::mem::replace(&mut list.rung, true);
+        drop(list);
+        if is_first {
+            (self.wake)();
+        }
+    }
+
+    /// Follows the relay until it cannot be followed.
+    async fn follow(&self, control: &Control) -> Error {
+        let late = |_| {
+            let message = format!("the relay does not answer within {HELLO:?}");
+            Error::new(ErrorKind::ConnectionLost, Origin::Transport, message)
+        };
+        // A relay without jobs tells of none, so it is asked for a sign of life first.
+        let hello = tokio::time::timeout(HELLO, control.version()).await;
+        if let Err(error) = hello.map_err(late).and_then(|said| said.map(drop)) {
+            return error;
+        }
+        self.tell(List::here);
+        let mut watch = control.watch(&Filter::default());
+        loop {
+            match watch.next().await {
+                Ok(change) => self.tell(|list| list.changed(change)),
+                Err(error) => return error,
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(id: &str, state: &str, created: u32) -> Change {
+        let job =
+            format!(r#"{{"id":"{id}","state":"{state}","created_at":"2026-11-21T00:00:{created:02}Z"}}"#);
+        Change::Job(serde_json::from_str(&job).unwrap())
+    }
+
+    #[test]
+    fn a_list_is_bounded_and_keeps_what_runs() {
+        let mut list = List::default();
+        list.changed(job("old", "streaming", 0));
+        list.changed(job("done", "completed", 1));
+        for number in 0..MAX_LISTED {
+            list.changed(job(&format!("n{number}"), "completed", 2));
+        }
+        assert_eq!(list.jobs.len(), MAX_LISTED);
+        assert!(list.jobs.contains_key("old") && !list.jobs.contains_key("done"));
+        list.changed(Change::Removed("old".into()));
+        assert!(!list.jobs.contains_key("old"));
+        list.changed(Change::Anew);
+        assert!(list.jobs.is_empty());
+    }
+
+    #[test]
+    fn a_loss_is_told_once() {
+        let mut list = List::default();
+        list.here();
+        list.nowhere("gone".into());
+        list.nowhere("no relay runs".into());
+        assert_eq!(list.take_news(), [News::Here, News::Lost("gone".into())]);
+        assert_eq!(list.standing, Standing::Nowhere("no relay runs".into()));
+    }
+}

@@ -1,0 +1,244 @@
+//! The window's side of a relay: where it is, what it runs, and telling it what to do.
+//!
+//! Nothing here waits: an engine's task listens to the relay and keeps the list of its jobs, others tell it what was
+//! ordered; the window looks at both once per frame.
+//!
+//! | file | its one job |
+//! |---|---|
+//! | `place` | where the relay is, and clients of it |
+//! | `list` | its jobs, as it tells them |
+
+mod list;
+mod place;
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use towline::engine::{Prepared, Task};
+use towline::relay::{Control, LaunchError, Start};
+use towline::{Client, Deadline, Engine, Error, ErrorKind};
+
+pub use list::{Known, List, MAX_LISTED, Standing};
+pub use place::Place;
+
+/// A relay that was lost is started again by itself at most so often.
+const START_AGAIN: Duration = Duration::from_secs(10);
+
+/// What is to be done to one of the relay's jobs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RelayOrder {
+    /// Stop; what came is kept there.
+    Stop,
+    /// The relay stops reading from its server.
+    Pause,
+    /// It reads on.
+    Unpause,
+    /// Move the deadline, or set one.
+    Extend(Duration),
+    /// No deadline.
+    NoDeadline,
+    /// Delete the job and its text there.
+    Forget,
+    /// Show its chat.
+    Show,
+    /// Read it: in the chat that left it, else in a chat of its own.
+    Read,
+}
+
+/// What the window should know since its last look.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// The relay answers now.
+    Here,
+    /// It answered, and no longer does; why.
+    Lost(String),
+    /// Something that was asked of it did not work; for people.
+    Complaint(String),
+}
+
+/// A relay as the window knows it.
+pub struct Relay {
+    /// Where it is.
+    pub place: Place,
+    client: Client,
+    control: Control,
+    list: Arc<Mutex<List>>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+    listening: Option<Task<()>>,
+    starting: Option<Task<Result<(), LaunchError>>>,
+    started: Option<Instant>,
+    orders: Vec<Ordered>,
+}
+
+/// An order on its way.
+struct Ordered {
+    /// What it is, for people, with the job.
+    what: String,
+    id: String,
+    forgets: bool,
+    task: Task<Result<(), Error>>,
+}
+
+impl fmt::Debug for Relay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Relay").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl Relay {
+    /// The relay at a place. Nobody listens to it yet. `wake` is called from other threads when there is news, once
+    /// until the next [`look`](Self::look).
+    ///
+    /// # Errors
+    /// An address that cannot be used, for people.
+    pub fn new(place: Place, wake: impl Fn() + Send + Sync + 'static) -> Result<Self, String> {
+        Ok(Self {
+            client: place.reader()?,
+            control: place.control()?,
+            place,
+            list: Arc::default(),
+            wake: Arc::new(wake),
+            listening: None,
+            starting: None,
+            started: None,
+            orders: Vec::new(),
+        })
+    }
+
+    /// Its jobs.
+    pub fn list(&self) -> MutexGuard<'_, List> {
+        lock(&self.list)
+    }
+
+    /// Whether it answers.
+    pub fn is_here(&self) -> bool {
+        self.list().standing == Standing::Here
+    }
+
+    /// Listens to it, or no longer.
+    pub fn listen(&mut self, engine: &Engine, listens: bool) {
+        match (&self.listening, listens) {
+            (None, true) => {
+                self.list().standing = Standing::Looking;
+                let (list, wake) = (Arc::clone(&self.list), Arc::clone(&self.wake));
+                let control = self.control.clone();
+                let is_own = self.place.own.is_some();
+                let listening = list::keep(control, is_own, list, move || wake());
+                self.listening = Some(engine.spawn("listen to the relay", listening));
+            }
+            (Some(task), false) => {
+                task.job.cancel("nobody looks");
+                self.listening = None;
+                *self.list() = List::default();
+            }
+            (None, false) | (Some(_), true) => {}
+        }
+    }
+
+    /// Starts it, as far as that is this program's to do. `host` is the model server that was named.
+    pub fn start(&mut self, engine: &Engine, host: Option<&str>) {
+        if self.starting.is_some() {
+            return;
+        }
+        let Some(starting) = self.place.ensure(host) else { return };
+        self.started = Some(Instant::now());
+        let wake = Arc::clone(&self.wake);
+        self.starting = Some(engine.spawn("start the relay", async move {
+            let started = starting.await;
+            wake();
+            started
+        }));
+    }
+
+    /// Starts it again when it was lost, unless that was tried just now.
+    pub fn start_again(&mut self, engine: &Engine, host: Option<&str>) {
+        if self.started.is_none_or(|at| at.elapsed() >= START_AGAIN) {
+            self.start(engine, host);
+        }
+    }
+
+    /// Whether it is being started.
+    pub fn is_starting(&self) -> bool {
+        self.starting.is_some()
+    }
+
+    /// One of its answers from the beginning, to be read by an engine's job that controls it.
+    pub fn answer(&self, id: &str) -> Prepared {
+        Prepared::attach(&self.client, id, Start::Beginning)
+    }
+
+    /// Orders something of one of its jobs.
+    pub fn order(&mut self, engine: &Engine, id: &str, order: RelayOrder) {
+        let control = self.control.clone();
+        let (job, wake) = (id.to_owned(), Arc::clone(&self.wake));
+        let what = match order {
+            RelayOrder::Stop => "stopped",
+            RelayOrder::Pause => "paused",
+            RelayOrder::Unpause => "unpaused",
+            RelayOrder::Extend(_) | RelayOrder::NoDeadline => "given another deadline",
+            RelayOrder::Forget => "forgotten",
+            // These are the window's to do.
+            RelayOrder::Show | RelayOrder::Read => return,
+        };
+        let task = engine.spawn("order", async move {
+            let done = match order {
+                RelayOrder::Stop => control.cancel(&job, "stopped in the window").await.map(drop),
+                RelayOrder::Pause => control.pause(&job).await.map(drop),
+                RelayOrder::Unpause => control.unpause(&job).await.map(drop),
+                RelayOrder::Extend(time) => {
+                    control.set_deadline(&job, Deadline::ExtendBy(time)).await.map(drop)
+                }
+                RelayOrder::NoDeadline => control.set_deadline(&job, Deadline::Never).await.map(drop),
+                RelayOrder::Forget => control.delete(&job).await,
+                RelayOrder::Show | RelayOrder::Read => Ok(()),
+            };
+            wake();
+            done
+        });
+        let forgets = order == RelayOrder::Forget;
+        let what = format!("job {} cannot be {what}", short(id));
+        self.orders.push(Ordered { what, id: id.to_owned(), forgets, task });
+    }
+
+    /// What is new since the last look. Never waits.
+    pub fn look(&mut self, engine: &Engine) -> Vec<News> {
+        let mut news = self.list().take_news();
+        if let Some(starting) = self.starting.take_if(|starting| starting.job.outcome().is_some()) {
+            engine.forget(starting.job.id());
+            if let Some(Err(error)) = starting.take_value() {
+                self.list().standing = Standing::Nowhere(error.to_string());
+                news.push(News::Complaint(error.to_string()));
+            }
+        }
+        for Ordered { what, id, forgets, task } in
+            self.orders.extract_if(.., |ordered| ordered.task.job.outcome().is_some()).collect::<Vec<_>>()
+        {
+            engine.forget(task.job.id());
+            let gone = match task.take_value() {
+                Some(Ok(())) => forgets,
+                Some(Err(error)) => {
+                    let is_gone = error.kind == ErrorKind::NotFound;
+                    if !(is_gone && forgets) {
+                        news.push(News::Complaint(format!("{what}: {}", error.message)));
+                    }
+                    is_gone
+                }
+                None => false,
+            };
+            if gone {
+                self.list().jobs.remove(&id);
+            }
+        }
+        news
+    }
+}
+
+/// As much of an id as people need.
+pub fn short(id: &str) -> &str {
+    id.get(..8).unwrap_or(id)
+}
+
+fn lock(list: &Mutex<List>) -> MutexGuard<'_, List> {
+    list.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,99 @@
+//! Where the relay is, and clients of it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use towline::relay::{Control, LaunchError, OwnRelay, READER_CLOCKS, Reconnect, RelayConfig, Via};
+use towline::{ApiKey, Client, Clocks, Config, Endpoint, host};
+
+/// How long the relay may take over an order.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// How long the relay may be out of reach before its list counts as lost.
+const LOST: Duration = Duration::from_secs(1);
+
+/// Where the relay is.
+#[derive(Debug, Clone)]
+pub struct Place {
+    /// Its address.
+    pub endpoint: Endpoint,
+    /// Nobody named another, so it may be started when it is not there.
+    pub own: Option<OwnRelay>,
+    /// The token that is sent along, to a named relay only.
+    pub token: Option<ApiKey>,
+    /// Where the program `towline` is, which is started as the relay.
+    pub program: PathBuf,
+}
+
+impl Place {
+    /// The relay that was named, else this user's own, in `runtime` (what `XDG_RUNTIME_DIR` says) or the folder for
+    /// temporary files.
+    ///
+    /// # Errors
+    /// What is wrong with the name or the folder, for people.
+    pub fn find(
+        named: Option<&str>,
+        token: Option<ApiKey>,
+        runtime: Option<&Path>,
+        program: PathBuf,
+    ) -> Result<Self, String> {
+        if let Some(text) = named {
+            let parsed =
+                host::parse(text).map_err(|error| format!("TOWLINE_RELAY does not name a relay: {error}"))?;
+            return Ok(Self { endpoint: parsed.endpoint, own: None, token, program });
+        }
+        let own = OwnRelay::find(runtime, &std::env::temp_dir())
+            .map_err(|error| format!("there is no place for the relay's socket: {error}"))?;
+        Ok(Self { endpoint: own.endpoint(), own: Some(own), token: None, program })
+    }
+
+    /// A client whose answers run there.
+    ///
+    /// # Errors
+    /// An address that cannot be used, for people.
+    pub fn client(&self) -> Result<Client, String> {
+        self.with(Clocks::default(), Reconnect::default())
+    }
+
+    /// A client that reads what runs there.
+    pub(super) fn reader(&self) -> Result<Client, String> {
+        self.with(READER_CLOCKS, Reconnect::default())
+    }
+
+    /// Control of what runs there, which says at once when the relay is lost.
+    pub(super) fn control(&self) -> Result<Control, String> {
+        let clocks = Clocks { first_event: Some(ANSWER_TIME), idle: Some(ANSWER_TIME), ..READER_CLOCKS };
+        let reconnect = Reconnect { give_up_after: LOST, ..Reconnect::default() };
+        self.with(clocks, reconnect).map(Control::new)
+    }
+
+    fn with(&self, clocks: Clocks, reconnect: Reconnect) -> Result<Client, String> {
+        let relay = RelayConfig { reconnect, ..RelayConfig::default() };
+        let config =
+            Config { via: Via::Relay(relay), clocks, api_key: self.token.clone(), ..Config::default() };
+        Client::with_config(self.endpoint.clone(), config).map_err(|error| error.message)
+    }
+
+    /// Sees to it that it runs; `None` for a relay that was named, which is somebody else's to start.
+    pub fn ensure(
+        &self,
+        host: Option<&str>,
+    ) -> Option<impl Future<Output = Result<(), LaunchError>> + Send + 'static> {
+        let own = self.own.clone()?;
+        let launch = own.launch(self.program.clone(), host);
+        let control = self.control();
+        Some(async move {
+            match control {
+                Ok(control) => own.ensure(&launch, &control).await,
+                Err(message) => Err(LaunchError { message, last_words: None }),
+            }
+        })
+    }
+
+    /// For people.
+    pub fn shown(&self) -> String {
+        match self.own {
+            Some(_) => "the relay on this machine".to_owned(),
+            None => format!("the relay at {}", self.endpoint),
+        }
+    }
+}

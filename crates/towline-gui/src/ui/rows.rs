@@ -1,0 +1,246 @@
+//! The jobs as rows: the window's own, then those of the relay that nobody reads here.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use towline::engine::{JobId, JobInfo};
+use towline::relay;
+use towline::{Job, JobState};
+
+use crate::chats::{Chat, STALLED_SECONDS};
+use crate::relay::{Known, Relay, short};
+use crate::window::Window;
+
+/// One job as it is shown.
+#[derive(Debug, Clone)]
+pub struct Row {
+    /// Which job.
+    pub which: Which,
+    /// What it is doing.
+    pub state: Shown,
+    /// Its name: the model's, if it has no other.
+    pub name: String,
+    /// Its chat's title, when it has one.
+    pub chat: Option<String>,
+    /// How much came, for people.
+    pub received: String,
+    /// Tokens a second.
+    pub rate: f64,
+    /// Since something came.
+    pub silent: Option<Duration>,
+    /// Until its deadline.
+    pub deadline: Option<Duration>,
+}
+
+/// Which job a row shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Which {
+    /// One of the window's engine. Whether a relay runs its stream, so that it can be left there.
+    Own(JobId, bool),
+    /// One of the relay's, and what reading it would do.
+    Relay(String, Reading),
+}
+
+/// What reading one of the relay's jobs does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reading {
+    /// Its chat goes on with it.
+    Rejoin,
+    /// It gets a chat of its own.
+    Adopt,
+    /// Its chat has all of it.
+    Whole,
+    /// It is no answer.
+    Never,
+}
+
+/// A state as it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tone {
+    /// It goes on.
+    Good,
+    /// It is held up, or was stopped.
+    Warning,
+    /// It failed.
+    Bad,
+    /// It is done.
+    Done,
+}
+
+/// What a job is doing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Shown {
+    /// In words.
+    pub words: String,
+    /// What that means.
+    pub tone: Tone,
+    /// Nothing more comes.
+    pub is_ended: bool,
+    /// It can be unpaused.
+    pub is_paused: bool,
+}
+
+/// The jobs of a window: those that run first, then the last that ended; of each the window's own first.
+pub fn rows(window: &Window) -> Vec<Row> {
+    let jobs = window.engine.jobs();
+    let list = window.relay.as_ref().map(Relay::list);
+    let titled = |job: &Job| {
+        let owner = window.owners.get(&job.id()).map(|(chat, _)| *chat);
+        let chat = owner.and_then(|key| window.chats.iter().find(|chat| chat.key == key));
+        let id = job.relay_id();
+        let mut row = own(job.info(), id.is_some(), chat.map(Chat::title));
+        // What is read late comes faster than it was made; the relay knows how fast that is.
+        let there = id.and_then(|id| list.as_ref()?.jobs.get(&*id)?.job.tokens_per_second);
+        row.rate = there.unwrap_or(row.rate);
+        row
+    };
+    // What has no model is the window's own work.
+    let mut rows: Vec<Row> = jobs.iter().filter(|job| job.info().model.is_some()).map(titled).collect();
+    rows.reverse();
+    if let Some(list) = &list {
+        let read: HashSet<String> =
+            jobs.iter().filter_map(|job| job.relay_id()).map(|id| id.to_string()).collect();
+        let owners = owners(window);
+        let mut others: Vec<&Known> =
+            list.jobs.values().filter(|known| !read.contains(&known.job.id)).collect();
+        others.sort_by(|one, other| other.job.created_at.cmp(&one.job.created_at));
+        rows.extend(others.into_iter().map(|known| of_relay(known, owners.get(known.job.id.as_str()))));
+    }
+    rows.sort_by_key(|row| row.state.is_ended);
+    rows
+}
+
+/// The chats' titles by the relay's names for their answers, and whether the relay has the rest of them.
+fn owners(window: &Window) -> HashMap<&str, (String, bool)> {
+    let mut owners = HashMap::new();
+    for (id, name) in &window.state.at_relay {
+        let chat = window.chats.iter().find(|chat| chat.name.as_ref() == Some(name));
+        owners.insert(id.as_str(), (chat.map_or_else(|| name.clone(), Chat::title), true));
+    }
+    for chat in &window.chats {
+        for turn in chat.conversation.turns() {
+            if let Some(at) = &turn.at_relay {
+                owners.insert(at.id.as_str(), (chat.title(), !at.is_over));
+            }
+        }
+    }
+    owners
+}
+
+/// One of the window's own.
+pub fn own(info: JobInfo, is_at_relay: bool, chat: Option<String>) -> Row {
+    Row {
+        which: Which::Own(info.id, is_at_relay),
+        state: shown(&info),
+        name: info.name.to_string(),
+        chat,
+        received: format!("{} tokens", info.tokens),
+        rate: info.tokens_per_second,
+        silent: info.since_last_event,
+        deadline: info.deadline_in,
+    }
+}
+
+/// One of the relay's.
+pub fn of_relay(known: &Known, owner: Option<&(String, bool)>) -> Row {
+    let Known { job, told } = known;
+    let since = Instant::now().saturating_duration_since(*told);
+    let seconds = |seconds: Option<f64>| seconds.and_then(|s| Duration::try_from_secs_f64(s.max(0.0)).ok());
+    let model = job.model.clone().unwrap_or_else(|| "–".to_owned());
+    let name = match job.name.as_deref().filter(|name| !name.is_empty()) {
+        Some(name) => format!("{model}: {name}"),
+        None => model,
+    };
+    let is_answer = !matches!(job.path.as_str(), "/api/pull" | "/api/push" | "/api/create");
+    let reading = match owner {
+        Some((_, true)) => Reading::Rejoin,
+        Some((_, false)) => Reading::Whole,
+        None if is_answer => Reading::Adopt,
+        None => Reading::Never,
+    };
+    let state = shown_at_relay(job);
+    let runs = !state.is_ended;
+    Row {
+        which: Which::Relay(job.id.clone(), reading),
+        name,
+        chat: owner.map(|(title, _)| title.clone()),
+        received: format!("{} records", job.records),
+        rate: job.tokens_per_second.unwrap_or_default(),
+        silent: seconds(job.since_last_s).filter(|_| runs).map(|time| time + since),
+        deadline: seconds(job.deadline_s).filter(|_| runs).map(|time| time.saturating_sub(since)),
+        state,
+    }
+}
+
+fn shown(info: &JobInfo) -> Shown {
+    let silent = info.since_last_event.map_or(0, |time| time.as_secs());
+    let is_stalled = info.state == JobState::Streaming && silent >= STALLED_SECONDS;
+    let tone = match info.state {
+        JobState::Streaming if is_stalled => Tone::Warning,
+        JobState::Queued
+        | JobState::Connecting
+        | JobState::Waiting
+        | JobState::Streaming
+        | JobState::Running => Tone::Good,
+        JobState::Paused | JobState::Cancelling | JobState::Cancelled | JobState::Truncated => Tone::Warning,
+        JobState::TimedOut | JobState::Failed => Tone::Bad,
+        JobState::Completed => Tone::Done,
+    };
+    let words =
+        if is_stalled { format!("stalled {silent} s") } else { info.state.as_str().replace('_', " ") };
+    Shown { words, tone, is_ended: info.state.is_ended(), is_paused: info.state == JobState::Paused }
+}
+
+fn shown_at_relay(job: &relay::Job) -> Shown {
+    use relay::JobState as At;
+    let tone = match job.state {
+        At::Queued | At::Connecting | At::Waiting | At::Streaming | At::Other(_) => Tone::Good,
+        At::Paused | At::Cancelling | At::Cancelled | At::Truncated | At::Interrupted => Tone::Warning,
+        At::TimedOut | At::Failed => Tone::Bad,
+        At::Completed => Tone::Done,
+    };
+    let words = job.state.as_str().replace('_', " ");
+    Shown { words, tone, is_ended: job.state.is_ended(), is_paused: job.state == At::Paused }
+}
+
+impl Which {
+    /// What people call it, and a screen reader.
+    pub fn label(&self) -> String {
+        match self {
+            Self::Own(id, _) => format!("job {id}"),
+            Self::Relay(id, _) => format!("relay job {}", short(id)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relays_job_says_what_it_does_and_what_can_be_done() {
+        let job = |path: &str, state: &str| {
+            Known {
+            job: serde_json::from_str(&format!(
+                r#"{{"id":"abcdefghij","model":"m","name":"n","path":"{path}","state":"{state}","deadline_s":60,
+                    "since_last_s":1,"records":3,"tokens_per_second":2.5}}"#
+            ))
+            .unwrap(),
+            told: Instant::now(),
+        }
+        };
+        let row = of_relay(&job("/api/chat", "streaming"), None);
+        assert_eq!((row.name.as_str(), row.received.as_str(), row.rate), ("m: n", "3 records", 2.5));
+        assert!(row.deadline.is_some_and(|left| left <= Duration::from_secs(60)));
+        assert_eq!(row.which, Which::Relay("abcdefghij".into(), Reading::Adopt));
+        assert_eq!(row.which.label(), "relay job abcdefgh");
+        let reading =
+            |path, owner: Option<(String, bool)>| match of_relay(&job(path, "completed"), owner.as_ref()) {
+                Row { which: Which::Relay(_, reading), silent: None, deadline: None, .. } => reading,
+                row => panic!("{row:?}"),
+            };
+        assert_eq!(reading("/api/pull", None), Reading::Never);
+        assert_eq!(reading("/api/chat", Some(("t".into(), true))), Reading::Rejoin);
+        assert_eq!(reading("/api/chat", Some(("t".into(), false))), Reading::Whole);
+    }
+}
