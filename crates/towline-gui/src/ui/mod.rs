@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `theme` | colours and sizes |
 //! | `pieces` | pieces of an answer as laid-out text |
+//! | `strips` | a piece of text, of which only the rows in sight are drawn |
+//! | `links` | text with links |
 //! | `document` | an answer's blocks: those that are visible |
 //! | `turn` | a question and its answer, with their buttons |
 //! | `chat` | the chat in the middle |
@@ -11,7 +13,6 @@
 //! | `sidebar` | the list of chats |
 //! | `jobs` | the panel of jobs |
 //! | `models`, `settings`, `help` | dialogs |
-//! | `image` | pictures that a model made |
 //! | `image` | pictures that a model made |
 //! | `toasts` | short notices, and undo |
 //! | `format` | numbers for people |
@@ -23,10 +24,12 @@ pub mod format;
 pub mod help;
 mod image;
 pub mod jobs;
+mod links;
 pub mod models;
 mod pieces;
 pub mod settings;
 pub mod sidebar;
+mod strips;
 pub mod theme;
 pub mod toasts;
 mod turn;
