@@ -8,6 +8,8 @@ use super::{Chat, ChatKey};
 
 /// What one look takes at most, in bytes; the rest comes with the next frame.
 const MAX_FRAME_BYTES: usize = 1 << 20;
+/// What is read of one answer at least, in bytes, so that no number of others keeps it from going on.
+const MIN_SHARE_BYTES: usize = 4 << 10;
 
 /// An answer that has ended.
 #[derive(Debug)]
@@ -20,30 +22,35 @@ pub struct Drained {
     pub state: JobState,
 }
 
-/// Takes what is new from the answers on their way. `true` beside the ended ones when there is more.
+/// Takes what is new from the answers on their way: of each a share of [`MAX_FRAME_BYTES`]. `true` beside the ended ones
+/// when there may be more.
 pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> (Vec<Drained>, bool) {
-    let mut ended = Vec::new();
-    let mut room = MAX_FRAME_BYTES;
+    let chats: Vec<&mut Chat> = chats.filter(|chat| !chat.live.is_empty()).collect();
+    let live: usize = chats.iter().map(|chat| chat.live.len()).sum();
+    let share = (MAX_FRAME_BYTES / live.max(1)).max(MIN_SHARE_BYTES);
+    let (mut ended, mut more) = (Vec::new(), false);
     for chat in chats {
         let mut live = std::mem::take(&mut chat.live);
         for one in &mut live {
             one.info = one.job.info();
-            while room > 0
-                && let Some(batch) = one.reader.try_read()
+            let mut taken = 0;
+            while taken < share
+                && let Some(batch) = one.reader.try_read_at_most(share - taken)
             {
-                room = room.saturating_sub(chat.receive(one.turn, &batch));
+                taken += chat.receive(one.turn, &batch);
                 if let Some(outcome) = &batch.outcome {
                     chat.ended(one.turn, outcome);
                     let state = JobState::of_ending(&outcome.ending);
                     ended.push(Drained { chat: chat.key, turn: one.turn, state });
                 }
             }
+            more |= taken >= share && !one.reader.is_ended();
         }
         live.retain(|one| !one.reader.is_ended());
         live.append(&mut chat.live);
         chat.live = live;
     }
-    (ended, room == 0)
+    (ended, more)
 }
 
 impl Chat {
