@@ -16,7 +16,7 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
             out.push(Command::NewChat);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let import = ui.button("📥").accessible_name("Import a chat");
+            let import = ui.button("Import").accessible_name("Import a chat");
             if import.on_hover_text("Read a chat from a session file").clicked() {
                 out.push(Command::Import);
             }
