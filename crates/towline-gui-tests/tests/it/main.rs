@@ -15,3 +15,4 @@ mod jobs;
 mod paint;
 mod pictures;
 mod stage;
+mod wakes;

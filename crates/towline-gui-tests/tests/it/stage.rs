@@ -38,18 +38,28 @@ pub(crate) struct Begin {
     pub(crate) size: [f32; 2],
     /// What file dialogs answer.
     pub(crate) files: Vec<PathBuf>,
+    /// A server of the test's own, in place of the scripted one.
+    pub(crate) url: Option<String>,
 }
 
 impl Default for Begin {
     fn default() -> Self {
-        Self { folder: None, model: "echo", theme: Theme::Dark, size: [1_000.0, 640.0], files: Vec::new() }
+        Self {
+            folder: None,
+            model: "echo",
+            theme: Theme::Dark,
+            size: [1_000.0, 640.0],
+            files: Vec::new(),
+            url: None,
+        }
     }
 }
 
 impl Stage {
     pub(crate) fn new(plan: impl Into<Plan>, begin: Begin) -> Self {
         let server = Server::start(plan);
-        let target = Target::Client(Client::new(&server.url()).expect("an address"));
+        let url = begin.url.unwrap_or_else(|| server.url());
+        let target = Target::Client(Client::new(&url).expect("an address"));
         let notified = Arc::new(Mutex::new(Vec::new()));
         let (told, files) = (Arc::clone(&notified), begin.files);
         let desktop = Desktop {
@@ -156,6 +166,28 @@ impl Stage {
             self.harness.step();
             look(self.harness.output());
         }
+    }
+
+    /// Gives the focus to a link.
+    #[track_caller]
+    pub(crate) fn focus_link(&mut self, words: &str) {
+        let words = words.to_owned();
+        let is_it = by().predicate(move |node| {
+            node.role() == Role::Link && node.label().is_some_and(|label| label.contains(&words))
+        });
+        self.harness.query_all(is_it).next().expect("a text with links").focus();
+        self.harness.run_steps(2);
+    }
+
+    /// Whether anybody asked for a frame since the last that [`until`](Self::until) drew.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.news.try_iter().count() > 0
+    }
+
+    /// When the last frame wanted the next one; `None` when it did not.
+    pub(crate) fn wanted_next(&self) -> Option<Duration> {
+        let root = self.harness.output().viewport_output.get(&egui::ViewportId::ROOT).expect("a window");
+        (root.repaint_delay < Duration::MAX).then_some(root.repaint_delay)
     }
 
     /// Where a label is on screen.

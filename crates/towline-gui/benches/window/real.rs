@@ -26,8 +26,8 @@ const BUTTON: Pos2 = Pos2::new(8.0, 400.0);
 /// Its middle, in pixels.
 const MIDDLE: [i16; 2] = [48, 412];
 const SETTLED: Duration = Duration::from_secs(3);
-const CLICKS: u64 = 200;
-const WATCHED: Duration = Duration::from_secs(20);
+const CLICKS: u64 = 150;
+const WATCHED: Duration = Duration::from_secs(15);
 /// Between two wakes of the watchdog.
 const WAKE: Duration = Duration::from_millis(20);
 
