@@ -133,7 +133,7 @@ fn many_tokens_wake_the_window_once_a_frame_and_all_of_them_arrive_in_order() {
 #[test]
 fn a_flood_takes_its_share_of_a_frame_and_no_more() {
     /// Half of what one look takes, and a piece.
-    const SHARE: usize = (1 << 19) + (64 << 10);
+    const SHARE: usize = (256 << 10) + (64 << 10);
     let server = SteppedServer::start();
     let mut stage = Stage::new(fakemodel::plan(), Begin { url: Some(server.url()), ..Begin::default() });
     let mut flood = ask(&stage, &server, &["flood".to_owned()]).remove(0);

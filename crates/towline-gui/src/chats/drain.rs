@@ -7,7 +7,7 @@ use towline::{JobState, Outcome};
 use super::{Chat, ChatKey};
 
 /// What one look takes at most, in bytes; the rest comes with the next frame.
-const MAX_FRAME_BYTES: usize = 1 << 20;
+const MAX_FRAME_BYTES: usize = 512 << 10;
 /// What is read of one answer at least, in bytes, so that no number of others keeps it from going on.
 const MIN_SHARE_BYTES: usize = 4 << 10;
 

@@ -7,7 +7,7 @@ use egui::text::{LayoutJob, LayoutSection};
 use egui::{Galley, Rect, Ui, vec2};
 
 /// Rows of a strip. A piece of fewer than twice as many is one strip, as is what is left of a longer one.
-const ROWS: usize = 8;
+const ROWS: usize = 12;
 
 /// A piece of text.
 #[derive(Debug)]
