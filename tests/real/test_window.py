@@ -99,3 +99,16 @@ def test_an_answer_outlives_the_window(tmp_path, fake_model, command):
         assert end[0]["ending"] == "completed"
         assert "".join(record["text"] for record in records(window, "text")) == command("log", identifier).rstrip("\n")
         assert window.close() == 0
+
+
+def test_a_signal_closes_it_as_its_button_does(tmp_path, fake_model):
+    gui = program("towline-gui")
+    with desktop.window(gui, tmp_path, "--host", fake_model, model="slow:50:100000") as window:
+        window.type("what is a river")
+        window.key("Return")
+        desktop.until(lambda: records(window, "text"), "the first token is in the chat's file")
+        window.process.terminate()
+        assert window.process.wait(timeout=desktop.LONGEST_WAIT_SECONDS) == 143
+    assert records(window, "question")[0]["content"] == "what is a river"
+    text = "".join(record["text"] for record in records(window, "text"))
+    assert f"{FAKE_ANSWER} ".startswith(text[: len(FAKE_ANSWER)])

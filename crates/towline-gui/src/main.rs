@@ -1,5 +1,7 @@
 //! `towline-gui`: the window.
 
+mod stop;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +13,8 @@ use towline_gui::server::{self, Seek};
 use towline_gui::store::{self, State};
 use towline_gui::window::{Setup, Target, Window};
 
+use stop::Stop;
+
 const HELP: &str = "\
 Chats with language models, several at once, in a window.
 
@@ -20,15 +24,22 @@ Usage: towline-gui [--host HOST]
                  default: OLLAMA_HOST, else Ollama on this machine, else the built-in model
   --version      print the version
   --help         print this
+
+Exit status: 0 when the window was closed, 1 when it cannot be opened, 2 for wrong use; 130 and 143 when Ctrl-C or SIGTERM
+closed it, which saves what closing it saves. A second one ends it at once.
 ";
 
 /// The window inside of the desktop's event loop.
 struct App {
     window: Window,
+    stop: Stop,
 }
 
 impl eframe::App for App {
-    fn logic(&mut self, _context: &egui::Context, _frame: &mut eframe::Frame) {
+    fn logic(&mut self, context: &egui::Context, _frame: &mut eframe::Frame) {
+        if self.stop.signal().is_some() {
+            context.send_viewport_cmd(egui::ViewportCommand::Close);
+        }
         self.window.look();
     }
 
@@ -81,8 +92,9 @@ fn main() -> ExitCode {
             None
         }
     };
-    match run(Seek { host, api_key, program: None, relay }) {
-        Ok(()) => ExitCode::SUCCESS,
+    let stop = Stop::default();
+    match run(Seek { host, api_key, program: None, relay }, stop.clone()) {
+        Ok(()) => stop.signal().map_or(ExitCode::SUCCESS, stop::exit),
         Err(why) => {
             eprintln!("error: {why}");
             ExitCode::FAILURE
@@ -95,7 +107,7 @@ fn variable(name: &str) -> Option<String> {
     (!value.is_empty()).then_some(value)
 }
 
-fn run(seek: Seek) -> Result<(), String> {
+fn run(seek: Seek, stop: Stop) -> Result<(), String> {
     let folder = store::folder();
     let state = folder.as_deref().map(|folder| State::read(&State::path(folder))).unwrap_or_default();
     let mut viewport = egui::ViewportBuilder::default()
@@ -113,7 +125,8 @@ fn run(seek: Seek) -> Result<(), String> {
         let desktop = desktop::real();
         let setup = Setup { engine, target: Target::Seek(Box::new(seek)), folder, state, desktop };
         let window = Window::new(&creation.egui_ctx, setup)?;
-        Ok(Box::new(App { window }) as Box<dyn eframe::App>)
+        stop.watch(&creation.egui_ctx)?;
+        Ok(Box::new(App { window, stop }) as Box<dyn eframe::App>)
     };
     eframe::run_native("towline", options, Box::new(make)).map_err(|error| {
         format!("the window cannot be opened: {error}. It needs a display (X11 or Wayland) and OpenGL")

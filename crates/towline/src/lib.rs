@@ -61,6 +61,7 @@ pub use towline_core::api::{
 };
 pub use towline_core::chat;
 pub use towline_core::clocks::{Clocks, Limits};
+pub use towline_core::code;
 pub use towline_core::endpoint::{Endpoint, Scheme};
 pub use towline_core::error::{Error, ErrorKind, Origin};
 pub use towline_core::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};

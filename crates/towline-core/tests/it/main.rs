@@ -7,6 +7,7 @@ mod api;
 mod bounds;
 mod chunks;
 mod clocks;
+mod code;
 mod corpus;
 mod dialect;
 mod errors;

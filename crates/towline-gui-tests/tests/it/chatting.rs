@@ -213,3 +213,33 @@ fn long_pasted_text_becomes_a_file() {
     stage.until("the file", |stage| stage.can_click("Remove pasted 1.txt"));
     assert_eq!(stage.typed("Question"), "see");
 }
+
+#[test]
+fn links_are_followed_by_keys() {
+    let answer = "See [one](https://one.example/) and [two](https://two.example/).";
+    let script = Script::ndjson([ollama::chat_text(answer), ollama::chat_done("stop", 1)]);
+    let mut stage = Stage::new(Routes::new().path("/api/chat", script), Begin::default());
+    stage.ask("where?");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.focus_link("See one");
+    assert!(stage.shows("https://one.example/"), "{:?}", stage.labels());
+    stage.press(Modifiers::NONE, Key::ArrowRight);
+    assert!(stage.shows("https://two.example/"), "{:?}", stage.labels());
+    // Only the press: it is in the frame of the press that the link is opened.
+    stage.harness.event(egui::Event::Key {
+        key: Key::Enter,
+        physical_key: None,
+        pressed: true,
+        repeat: false,
+        modifiers: Modifiers::NONE,
+    });
+    let mut opened = Vec::new();
+    for _ in 0..4 {
+        stage.harness.step();
+        let commands = &stage.harness.output().platform_output.commands;
+        opened.extend(commands.iter().filter_map(|command| {
+            if let egui::OutputCommand::OpenUrl(open) = command { Some(open.url.clone()) } else { None }
+        }));
+    }
+    assert_eq!(opened, ["https://two.example/"]);
+}

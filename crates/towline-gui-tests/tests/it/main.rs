@@ -17,3 +17,4 @@ mod pictures;
 mod relay;
 mod relayed;
 mod stage;
+mod wakes;

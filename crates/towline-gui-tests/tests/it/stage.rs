@@ -44,6 +44,8 @@ pub(crate) struct Begin {
     pub(crate) relay: Option<Place>,
     /// Whether answers go through it.
     pub(crate) via_relay: bool,
+    /// A server of the test's own, in place of the scripted one.
+    pub(crate) url: Option<String>,
 }
 
 impl Default for Begin {
@@ -56,6 +58,7 @@ impl Default for Begin {
             files: Vec::new(),
             relay: None,
             via_relay: false,
+            url: None,
         }
     }
 }
@@ -67,13 +70,12 @@ impl Stage {
 
     /// On a server that is there already.
     pub(crate) fn on(server: Arc<Server>, begin: Begin) -> Self {
+        let url = begin.url.unwrap_or_else(|| server.url());
         let target = match begin.relay {
-            Some(_) => Target::Seek(Box::new(Seek {
-                host: Some(server.url()),
-                relay: begin.relay,
-                ..Seek::default()
-            })),
-            None => Target::Client(Client::new(&server.url()).expect("an address")),
+            Some(_) => {
+                Target::Seek(Box::new(Seek { host: Some(url), relay: begin.relay, ..Seek::default() }))
+            }
+            None => Target::Client(Client::new(&url).expect("an address")),
         };
         let notified = Arc::new(Mutex::new(Vec::new()));
         let (told, files) = (Arc::clone(&notified), begin.files);
@@ -181,6 +183,28 @@ impl Stage {
             self.harness.step();
             look(self.harness.output());
         }
+    }
+
+    /// Gives the focus to a link.
+    #[track_caller]
+    pub(crate) fn focus_link(&mut self, words: &str) {
+        let words = words.to_owned();
+        let is_it = by().predicate(move |node| {
+            node.role() == Role::Link && node.label().is_some_and(|label| label.contains(&words))
+        });
+        self.harness.query_all(is_it).next().expect("a text with links").focus();
+        self.harness.run_steps(2);
+    }
+
+    /// Whether anybody asked for a frame since the last that [`until`](Self::until) drew.
+    pub(crate) fn is_asked(&self) -> bool {
+        self.news.try_iter().count() > 0
+    }
+
+    /// When the last frame wanted the next one; `None` when it did not.
+    pub(crate) fn wanted_next(&self) -> Option<Duration> {
+        let root = self.harness.output().viewport_output.get(&egui::ViewportId::ROOT).expect("a window");
+        (root.repaint_delay < Duration::MAX).then_some(root.repaint_delay)
     }
 
     /// Where a label is on screen.

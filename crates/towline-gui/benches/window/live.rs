@@ -5,24 +5,30 @@ use std::time::{Duration, Instant};
 
 use egui::vec2;
 use towline_gui::command::Command;
+use towline_gui::window::Window;
 use towline_testkit::paced::PacedServer;
 
 use crate::event_loop::EventLoop;
 use crate::figures::{Times, process_cpu_time, thread_cpu_time};
-use crate::screen::{Screen, click};
+use crate::screen::{Screen, ask, click};
 
 const CHATS: usize = 4;
 const VISIBLE: usize = 16;
 
-/// 64 answers at 200 tokens a second, 16 of them visible.
-fn start(server: &PacedServer) -> (Screen, EventLoop) {
-    let mut screen = Screen::new(&server.url(), vec2(1_600.0, 1_000.0));
+/// Asks for 64 answers at 200 tokens a second, 16 of them visible.
+pub(crate) fn ask_all(window: &mut Window) {
     for chat in 0..CHATS {
         // A rate a little apart gives every model a name of its own.
         let names: Vec<String> =
             (0..VISIBLE).map(|model| format!("paced:200.{chat}{model:02}:1000000")).collect();
-        screen.ask(&names, "Go.");
+        ask(window, &names, "Go.");
     }
+}
+
+/// 64 answers at 200 tokens a second, 16 of them visible.
+fn start(server: &PacedServer) -> (Screen, EventLoop) {
+    let mut screen = Screen::new(&server.url(), vec2(1_600.0, 1_000.0));
+    ask_all(&mut screen.window);
     let event_loop = EventLoop::new(&screen.context);
     screen.frame(Vec::new());
     (screen, event_loop)

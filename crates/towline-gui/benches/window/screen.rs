@@ -1,5 +1,7 @@
 //! A window without a display: it is drawn and tessellated, and can be clicked by the names in its accessibility tree.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use egui::accesskit::{Node, TreeUpdate};
@@ -34,18 +36,8 @@ pub(crate) struct Drawn {
 impl Screen {
     /// A window of a server's, of this size in points. Its chats are kept in a folder of its own.
     pub(crate) fn new(url: &str, size: Vec2) -> Self {
-        let client = Client::new(url).expect("the server's own address");
-        let engine = Engine::start(EngineConfig::default()).expect("threads");
         let folder = tempfile::tempdir().expect("a folder for temporary files");
-        let nothing =
-            Desktop { files: std::sync::Arc::new(|_| Vec::new()), notify: std::sync::Arc::new(|_, _| {}) };
-        let setup = Setup {
-            engine,
-            target: Target::Client(client),
-            folder: Some(folder.path().to_owned()),
-            state: State::default(),
-            desktop: nothing,
-        };
+        let setup = setup(url, folder.path());
         let context = Context::default();
         context.enable_accesskit();
         let window = Window::new(&context, setup).expect("threads");
@@ -87,16 +79,9 @@ impl Screen {
         nodes.filter(|(_, node)| is_wanted(words(node))).filter_map(|(_, node)| place(node)).collect()
     }
 
-    /// Begins a chat in which `models` answer side by side, and asks them.
+    /// As [`ask`].
     pub(crate) fn ask(&mut self, models: &[String], question: &str) {
-        self.window.act(Command::NewChat);
-        self.window.act(Command::Model(models[0].clone()));
-        for model in &models[1..] {
-            self.window.act(Command::Compare(model.clone(), true));
-        }
-        self.chat().draft = question.to_owned();
-        self.window.act(Command::Send);
-        assert_eq!(self.chat().live.len(), models.len(), "every model was asked");
+        ask(&mut self.window, models, question);
     }
 
     /// The chat that is shown.
@@ -105,6 +90,31 @@ impl Screen {
         let chat = self.window.chats.iter_mut().find(|chat| chat.key == current);
         chat.expect("one chat is always shown")
     }
+}
+
+/// What a window on this server begins with.
+pub(crate) fn setup(url: &str, folder: &Path) -> Setup {
+    let nothing = Desktop { files: Arc::new(|_| Vec::new()), notify: Arc::new(|_, _| {}) };
+    Setup {
+        engine: Engine::start(EngineConfig::default()).expect("threads"),
+        target: Target::Client(Client::new(url).expect("the server's own address")),
+        folder: Some(folder.to_owned()),
+        state: State::default(),
+        desktop: nothing,
+    }
+}
+
+/// Begins a chat in which `models` answer side by side, and asks them.
+pub(crate) fn ask(window: &mut Window, models: &[String], question: &str) {
+    window.act(Command::NewChat);
+    window.act(Command::Model(models[0].clone()));
+    for model in &models[1..] {
+        window.act(Command::Compare(model.clone(), true));
+    }
+    window.act(Command::Draft(question.to_owned()));
+    window.act(Command::Send);
+    let live = window.chat().map_or(0, |chat| chat.live.len());
+    assert_eq!(live, models.len(), "every model was asked");
 }
 
 /// Pressing and letting go of the first button.

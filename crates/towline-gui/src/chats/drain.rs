@@ -7,7 +7,9 @@ use towline::{Ending, Error, ErrorKind, JobState, Origin, Outcome};
 use super::{Chat, ChatKey, Live, Note};
 
 /// What one look takes at most, in bytes; the rest comes with the next frame.
-const MAX_FRAME_BYTES: usize = 1 << 20;
+const MAX_FRAME_BYTES: usize = 512 << 10;
+/// What is read of one answer at least, in bytes, so that no number of others keeps it from going on.
+const MIN_SHARE_BYTES: usize = 4 << 10;
 
 /// An answer that has ended.
 #[derive(Debug)]
@@ -33,31 +35,34 @@ pub struct Looked {
     pub has_more: bool,
 }
 
-/// Takes what is new from the answers on their way.
+/// Takes what is new from the answers on their way: of each a share of [`MAX_FRAME_BYTES`].
 pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> Looked {
+    let chats: Vec<&mut Chat> = chats.filter(|chat| !chat.live.is_empty()).collect();
+    let live: usize = chats.iter().map(|chat| chat.live.len()).sum();
+    let share = (MAX_FRAME_BYTES / live.max(1)).max(MIN_SHARE_BYTES);
     let mut looked = Looked::default();
-    let mut room = MAX_FRAME_BYTES;
     for chat in chats {
         let mut live = std::mem::take(&mut chat.live);
         for one in &mut live {
             one.info = one.job.info();
             looked.is_relay_changed |= chat.note(one);
-            while room > 0
-                && let Some(batch) = one.reader.try_read()
+            let mut taken = 0;
+            while taken < share
+                && let Some(batch) = one.reader.try_read_at_most(share - taken)
             {
                 // Before its first piece, so that the file says what of the answer is the relay's.
                 looked.is_relay_changed |= chat.note(one);
-                room = room.saturating_sub(chat.receive(one.turn, &mut one.known, &batch));
+                taken += chat.receive(one.turn, &mut one.known, &batch);
                 if let Some(outcome) = &batch.outcome {
                     chat.over(one, outcome, &mut looked);
                 }
             }
+            looked.has_more |= taken >= share && !one.reader.is_ended();
         }
         live.retain(|one| !one.reader.is_ended());
         live.append(&mut chat.live);
         chat.live = live;
     }
-    looked.has_more = room == 0;
     looked
 }
 

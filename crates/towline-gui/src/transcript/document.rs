@@ -6,7 +6,8 @@
 
 use std::ops::Range;
 
-use super::code::{Inside, Language};
+use towline::code::{Inside, Language};
+
 use super::lines::{Fence, is_heading, is_list_item, is_table_row};
 
 /// A block is cut after this many bytes.
@@ -255,7 +256,7 @@ impl Document {
             Open::Code { fence, mut inside } => {
                 if let Some(fenced) = self.fences.last() {
                     for line in self.text[self.open_from..end].lines() {
-                        inside = fenced.language.after(inside, line);
+                        fenced.language.scan(&mut inside, line, |_, _| {});
                     }
                 }
                 Open::Code { fence, inside }

@@ -48,6 +48,7 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
             .max_height(180.0)
             .max_width(width)
             .show(ui, |ui| {
+                palette.outline_fields(ui);
                 let field = TextEdit::multiline(&mut draft)
                     .id(id)
                     .desired_width(width)

@@ -1,11 +1,13 @@
 //! An answer's blocks: those that are visible are drawn, of the others only the height is known.
 
 use std::collections::HashMap;
+use std::ops::Range;
 
-use egui::text_selection::LabelSelectionState;
-use egui::{Label, Rect, Role, Sense, Stroke, Ui, WidgetInfo, WidgetText};
+use egui::{Label, Rect, Ui, WidgetText};
 
+use super::links::words;
 use super::pieces::{self, Drawn};
+use super::strips::Strips;
 use super::theme::{CODE, Palette, TEXT};
 use crate::transcript::{Block, Document};
 
@@ -22,8 +24,16 @@ pub struct Layout {
     heights: Vec<f32>,
     chunks: Vec<f32>,
     pieces: HashMap<usize, Vec<Drawn>>,
+    open: Option<Open>,
     /// Width, pixels per point and theme that all of this is for.
     made_for: Option<(u32, u32, bool)>,
+}
+
+/// The block that still grows, as it was drawn last.
+#[derive(Debug)]
+struct Open {
+    range: Range<usize>,
+    pieces: Vec<Drawn>,
 }
 
 /// What somebody did to a document.
@@ -51,6 +61,34 @@ impl Layout {
             }
             self.chunks[index / CHUNK] += height + GAP;
         }
+    }
+
+    /// The pieces of a closed block.
+    fn closed(&mut self, document: &Document, index: usize, palette: &Palette) -> &mut [Drawn] {
+        let (block, open) = (&document.blocks()[index], &mut self.open);
+        self.pieces.entry(index).or_insert_with(|| {
+            let mut pieces = pieces::of(document, block, palette);
+            if let Some(before) = open.take_if(|open| open.range.start == block.range.start) {
+                pieces::grown(&mut pieces, before.pieces);
+            }
+            pieces
+        })
+    }
+
+    /// The pieces of the block that still grows.
+    fn grown(&mut self, document: &Document, block: &Block, palette: &Palette) -> &mut [Drawn] {
+        let before = self.open.take();
+        let pieces = match before {
+            Some(Open { range, pieces }) if range == block.range => pieces,
+            before => {
+                let mut pieces = pieces::of(document, block, palette);
+                if let Some(before) = before.filter(|before| before.range.start == block.range.start) {
+                    pieces::grown(&mut pieces, before.pieces);
+                }
+                pieces
+            }
+        };
+        &mut self.open.insert(Open { range: block.range.clone(), pieces }).pieces
     }
 
     fn measured(&mut self, index: usize, height: f32) {
@@ -102,12 +140,8 @@ pub fn show(
         } else {
             ui.add_space(std::mem::take(&mut skipped));
             let from = ui.cursor().top();
-            let pieces = layout
-                .pieces
-                .entry(index)
-                .or_insert_with(|| pieces::of(document, &blocks[index], palette))
-                .clone();
-            ui.push_id(index, |ui| draw(ui, &pieces, palette, &mut clicked));
+            let pieces = layout.closed(document, index, palette);
+            ui.push_id(index, |ui| draw(ui, pieces, palette, &mut clicked));
             let measured = ui.cursor().top() - from;
             layout.measured(index, measured);
             ui.add_space(GAP);
@@ -120,7 +154,9 @@ pub fn show(
     if let Some(open) = document.open() {
         let is_visible = ui.cursor().top() < clip.bottom();
         if is_visible || is_live {
-            draw_open(ui, document, &open, palette, &mut clicked);
+            let pieces = layout.grown(document, &open, palette);
+            ui.push_id("open", |ui| draw(ui, pieces, palette, &mut clicked));
+            ui.add_space(GAP);
         }
     }
     if layout.pieces.len() > 4 * KEPT {
@@ -130,26 +166,18 @@ pub fn show(
     clicked
 }
 
-fn draw_open(
-    ui: &mut Ui,
-    document: &Document,
-    open: &Block,
-    palette: &Palette,
-    clicked: &mut Option<Clicked>,
-) {
-    let pieces = pieces::of(document, open, palette);
-    ui.push_id("open", |ui| draw(ui, &pieces, palette, clicked));
-    ui.add_space(GAP);
-}
-
-fn draw(ui: &mut Ui, pieces: &[Drawn], palette: &Palette, clicked: &mut Option<Clicked>) {
-    for (number, piece) in pieces.iter().enumerate() {
+fn draw(ui: &mut Ui, pieces: &mut [Drawn], palette: &Palette, clicked: &mut Option<Clicked>) {
+    for (number, piece) in pieces.iter_mut().enumerate() {
         if number > 0 {
             ui.add_space(4.0);
         }
         match piece {
-            Drawn::Text { job, links, indent, mark, is_quoted } => {
-                let link = |ui: &mut Ui| text(ui, WidgetText::LayoutJob(job.clone()), links);
+            Drawn::Text { text, links, indent, mark, is_quoted } => {
+                let mut link = |ui: &mut Ui| {
+                    let mut found = None;
+                    text.show(ui, |ui, shown| found = found.take().or_else(|| words(ui, shown, links)));
+                    found
+                };
                 let found = if *indent == 0 && mark.is_none() {
                     link(ui)
                 } else {
@@ -175,8 +203,8 @@ fn draw(ui: &mut Ui, pieces: &[Drawn], palette: &Palette, clicked: &mut Option<C
                     *clicked = Some(Clicked::Link(link));
                 }
             }
-            Drawn::Code { job, head } => {
-                if let Some(fence) = code(ui, job.clone(), head.as_ref(), palette) {
+            Drawn::Code { text, head } => {
+                if let Some(fence) = code(ui, text, head.as_ref(), palette) {
                     *clicked = Some(Clicked::Copy(fence));
                 }
             }
@@ -188,35 +216,7 @@ fn draw(ui: &mut Ui, pieces: &[Drawn], palette: &Palette, clicked: &mut Option<C
     }
 }
 
-/// Draws text that can be selected; the link that was clicked.
-fn text(ui: &mut Ui, words: WidgetText, links: &[(std::ops::Range<usize>, String)]) -> Option<String> {
-    if links.is_empty() {
-        ui.add(Label::new(words).wrap());
-        return None;
-    }
-    let (place, galley, response) = Label::new(words).wrap().sense(Sense::click()).layout_in_ui(ui);
-    response.widget_info(|| WidgetInfo::labeled(Role::Label, true, galley.text()));
-    let under = response.hover_pos().and_then(|pointer| {
-        let character = galley.cursor_from_pos(pointer - place).index.0;
-        let byte = galley.text().char_indices().nth(character).map_or(galley.text().len(), |(byte, _)| byte);
-        links.iter().find(|(range, _)| range.contains(&byte)).map(|(_, link)| link.clone())
-    });
-    let color = ui.visuals().text_color();
-    LabelSelectionState::label_text_selection(ui, &response, place, galley, color, Stroke::NONE);
-    let link = under?;
-    // Where it goes is shown before anybody follows it.
-    let response = response
-        .on_hover_cursor(egui::CursorIcon::PointingHand)
-        .on_hover_text_at_pointer(crate::transcript::safe(&link).as_ref());
-    response.clicked().then_some(link)
-}
-
-fn code(
-    ui: &mut Ui,
-    job: std::sync::Arc<egui::text::LayoutJob>,
-    head: Option<&pieces::Head>,
-    palette: &Palette,
-) -> Option<usize> {
+fn code(ui: &mut Ui, text: &mut Strips, head: Option<&pieces::Head>, palette: &Palette) -> Option<usize> {
     let mut copied = None;
     let frame = egui::Frame::new().fill(palette.code_ground).inner_margin(egui::Margin::symmetric(10, 6));
     frame.show(ui, |ui| {
@@ -232,8 +232,8 @@ fn code(
                 });
             });
         }
-        if !job.text.is_empty() {
-            ui.add(Label::new(WidgetText::LayoutJob(job)).wrap());
+        if !text.is_empty() {
+            text.show(ui, |ui, shown| drop(ui.add(Label::new(WidgetText::LayoutJob(shown.job)).wrap())));
         }
     });
     copied

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | `theme` | colours and sizes |
 //! | `pieces` | pieces of an answer as laid-out text |
+//! | `strips` | a piece of text, of which only the rows in sight are drawn |
+//! | `links` | text with links |
 //! | `document` | an answer's blocks: those that are visible |
 //! | `turn` | a question and its answer, with their buttons |
 //! | `chat` | the chat in the middle |
@@ -23,11 +25,13 @@ pub mod format;
 pub mod help;
 mod image;
 pub mod jobs;
+mod links;
 pub mod models;
 mod pieces;
 pub mod rows;
 pub mod settings;
 pub mod sidebar;
+mod strips;
 pub mod theme;
 pub mod toasts;
 mod turn;

@@ -6,26 +6,27 @@ use std::sync::Arc;
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Color32, FontId, Stroke};
 
+use super::strips::Strips;
 use super::theme::{CODE, Palette, TEXT};
 use crate::transcript::markdown::{self, Piece, Rich};
 use crate::transcript::{Block, Document, Shape, safe};
 
 /// A piece that is ready to be laid out.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) enum Drawn {
     Text {
-        job: Arc<LayoutJob>,
-        links: Arc<[(Range<usize>, String)]>,
+        text: Strips,
+        links: Vec<(Range<usize>, String)>,
         indent: u8,
         mark: Option<String>,
         is_quoted: bool,
     },
     Code {
-        job: Arc<LayoutJob>,
+        text: Strips,
         head: Option<Head>,
     },
     Rule,
-    Table(Arc<[Vec<Arc<LayoutJob>>]>),
+    Table(Vec<Vec<Arc<LayoutJob>>>),
 }
 
 /// What is above the first lines of code.
@@ -48,16 +49,27 @@ pub(super) fn of(document: &Document, block: &Block, palette: &Palette) -> Vec<D
     }
 }
 
+/// Gives the pieces of a block what was laid out of them when there was less of it.
+pub(super) fn grown(pieces: &mut [Drawn], before: Vec<Drawn>) {
+    for (piece, before) in pieces.iter_mut().zip(before) {
+        match (piece, before) {
+            (Drawn::Text { text, .. }, Drawn::Text { text: before, .. })
+            | (Drawn::Code { text, .. }, Drawn::Code { text: before, .. }) => text.grown_from(before),
+            (Drawn::Text { .. } | Drawn::Code { .. } | Drawn::Rule | Drawn::Table(_), _) => {}
+        }
+    }
+}
+
 fn drawn(piece: Piece, palette: &Palette) -> Drawn {
     match piece {
         Piece::Text { rich, heading, indent, mark, is_quoted } => Drawn::Text {
-            job: Arc::new(rich_job(&rich, heading, is_quoted, palette)),
-            links: rich.links.into(),
+            text: Strips::of(rich_job(&rich, heading, is_quoted, palette)),
+            links: rich.links,
             indent,
             mark,
             is_quoted,
         },
-        Piece::Code(text) => Drawn::Code { job: Arc::new(plain_code(&text)), head: None },
+        Piece::Code(text) => Drawn::Code { text: Strips::of(plain_code(&text)), head: None },
         Piece::Rule => Drawn::Rule,
         Piece::Table(rows) => {
             let row = |(index, row): (usize, &Vec<Rich>)| {
@@ -133,9 +145,9 @@ fn code(document: &Document, block: &Block, fence: usize, text: &str, palette: &
             job.append("\n", 0.0, code_format());
         }
         let line = crate::transcript::without_indent(line, fenced.indent);
-        fenced.language.tokens(&mut inside, line, |text, token| {
+        fenced.language.scan(&mut inside, line, |text, kind| {
             let mut format = code_format();
-            if let Some(color) = palette.token(token) {
+            if let Some(color) = palette.code(kind) {
                 format.color = color;
             }
             job.append(&safe(text), 0.0, format);
@@ -146,5 +158,5 @@ fn code(document: &Document, block: &Block, fence: usize, text: &str, palette: &
     if job.text.is_empty() && head.is_none() {
         return None;
     }
-    Some(Drawn::Code { job: Arc::new(job), head })
+    Some(Drawn::Code { text: Strips::of(job), head })
 }

@@ -16,7 +16,7 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
             out.push(Command::NewChat);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let import = ui.button("📂").accessible_name("Import a chat");
+            let import = ui.button("Import").accessible_name("Import a chat");
             if import.on_hover_text("Read a chat from a session file").clicked() {
                 out.push(Command::Import);
             }
@@ -24,7 +24,11 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
     });
     let mut search = window.search.clone();
     let field = TextEdit::singleline(&mut search).hint_text("Search chats").desired_width(f32::INFINITY);
-    let response = ui.add(field).accessible_name("Search chats");
+    let response = ui.scope(|ui| {
+        palette.outline_fields(ui);
+        ui.add(field)
+    });
+    let response = response.inner.accessible_name("Search chats");
     if window.focus == Some(Focus::Search) {
         response.request_focus();
     }

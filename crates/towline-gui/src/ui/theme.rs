@@ -1,8 +1,8 @@
 //! Colours and sizes.
 
-use egui::{Color32, FontId, TextStyle, Theme};
+use egui::{Color32, FontId, Stroke, TextStyle, Theme, Ui};
 
-use crate::transcript::code::Token;
+use towline::code::Kind;
 
 /// The size of text, in points.
 pub const TEXT: f32 = 14.5;
@@ -28,6 +28,8 @@ pub struct Palette {
     pub warning: Color32,
     /// What went wrong.
     pub bad: Color32,
+    /// Around a field that is not being typed in, so that it stands out from what is around it (3 : 1).
+    field_edge: Color32,
     is_dark: bool,
 }
 
@@ -43,6 +45,7 @@ impl Palette {
                 good: Color32::from_rgb(120, 200, 130),
                 warning: Color32::from_rgb(232, 184, 90),
                 bad: Color32::from_rgb(244, 128, 120),
+                field_edge: Color32::from_gray(112),
                 is_dark,
             }
         } else {
@@ -54,25 +57,31 @@ impl Palette {
                 good: Color32::from_rgb(20, 120, 50),
                 warning: Color32::from_rgb(150, 95, 0),
                 bad: Color32::from_rgb(184, 30, 30),
+                field_edge: Color32::from_gray(140),
                 is_dark,
             }
         }
     }
 
-    /// The colour of a token of code; `None` for that of the text around it.
-    pub fn token(&self, token: Token) -> Option<Color32> {
+    /// Gives the fields that are drawn in this part of the window an edge.
+    pub fn outline_fields(&self, ui: &mut Ui) {
+        ui.visuals_mut().widgets.inactive.bg_stroke = Stroke::new(1.0, self.field_edge);
+    }
+
+    /// The colour of a part of code; `None` for that of the text around it.
+    pub fn code(&self, kind: Kind) -> Option<Color32> {
         let pick = |dark: [u8; 3], light: [u8; 3]| {
             let [red, green, blue] = if self.is_dark { dark } else { light };
             Some(Color32::from_rgb(red, green, blue))
         };
-        match token {
-            Token::Plain => None,
-            Token::Comment => pick([140, 148, 160], [100, 105, 115]),
-            Token::Text | Token::Added => pick([152, 205, 128], [28, 110, 40]),
-            Token::Number => pick([226, 178, 110], [150, 82, 0]),
-            Token::Keyword => pick([204, 150, 240], [120, 40, 160]),
-            Token::Call => pick([112, 184, 250], [10, 80, 170]),
-            Token::Removed => pick([240, 130, 120], [176, 30, 30]),
+        match kind {
+            Kind::Plain => None,
+            Kind::Comment => pick([140, 148, 160], [100, 105, 115]),
+            Kind::Text | Kind::Added => pick([152, 205, 128], [28, 110, 40]),
+            Kind::Number => pick([226, 178, 110], [150, 82, 0]),
+            Kind::Keyword | Kind::Place => pick([204, 150, 240], [120, 40, 160]),
+            Kind::Call => pick([112, 184, 250], [10, 80, 170]),
+            Kind::Removed => pick([240, 130, 120], [176, 30, 30]),
         }
     }
 }

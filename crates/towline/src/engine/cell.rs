@@ -16,7 +16,7 @@ use super::waiting::Waiters;
 use super::{Batch, Shared, lock};
 
 /// The most that one read takes from a log, in bytes: copying it holds up the job itself.
-const BATCH_BYTES: usize = 1 << 20;
+pub(super) const BATCH_BYTES: usize = 1 << 20;
 
 /// A job as its handles, its task and the table see it.
 #[derive(Debug)]
@@ -371,13 +371,18 @@ impl Cell {
         inner.log.end() > from || inner.outcome.is_some()
     }
 
-    /// What is new from `from` on; `None` when nothing is and the job has not ended.
+    /// What is new from `from` on, in batches of [`BATCH_BYTES`]; `None` when nothing is and the job has not ended.
     pub(super) fn read(self: &Arc<Self>, from: Offset) -> Option<Batch> {
+        self.read_at_most(from, BATCH_BYTES)
+    }
+
+    /// The same, in batches that end with the first piece that reaches `limit_bytes`.
+    pub(super) fn read_at_most(self: &Arc<Self>, from: Offset, limit_bytes: usize) -> Option<Batch> {
         let mut inner = self.inner();
         if inner.log.end() <= from && inner.outcome.is_none() {
             return None;
         }
-        let read = inner.log.read(from, BATCH_BYTES);
+        let read = inner.log.read(from, limit_bytes);
         let next = read.next.max(from);
         let outcome = if next >= inner.log.end() { inner.outcome.clone() } else { None };
         inner.read_to = inner.read_to.max(next);

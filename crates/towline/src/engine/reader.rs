@@ -8,7 +8,7 @@ use towline_core::log::Offset;
 use towline_core::outcome::Outcome;
 
 use super::EngineError;
-use super::cell::Cell;
+use super::cell::{BATCH_BYTES, Cell};
 use super::task::refuse_inside;
 
 /// Where a reader begins.
@@ -65,6 +65,17 @@ impl Reader {
             return None;
         }
         let batch = self.cell.read(self.at)?;
+        Some(self.take(batch))
+    }
+
+    /// What is new, but not much more than `limit_bytes` (at least 1) of it: the batch ends with the piece that reaches the
+    /// limit, and adjacent text is kept in pieces of about 4 KiB. For a foreground that may only do so much at once.
+    /// `None` and blocking as for [`try_read`](Self::try_read).
+    pub fn try_read_at_most(&mut self, limit_bytes: usize) -> Option<Batch> {
+        if self.ended {
+            return None;
+        }
+        let batch = self.cell.read_at_most(self.at, limit_bytes.clamp(1, BATCH_BYTES))?;
         Some(self.take(batch))
     }
 

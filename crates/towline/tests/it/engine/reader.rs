@@ -40,6 +40,22 @@ fn early_late_and_resumed_readers_see_the_same_text() {
 }
 
 #[test]
+fn a_reader_takes_no_more_than_it_wants() {
+    let (server, engine) = (Server::start(fakemodel::plan()), engine());
+    let job = engine.chat(&client(&server), request("words:20000"));
+    let whole = outcome(&job).reply.text.clone();
+    let (mut reader, mut text) = (job.reader(From::Start), String::new());
+    while let Some(batch) = reader.try_read_at_most(10_000) {
+        let bytes = text_of(&batch.events);
+        // The piece that reaches the limit is whole: about 4 KiB of text.
+        assert!(bytes.len() < 10_000 + 8_192 && (!bytes.is_empty() || batch.outcome.is_some()));
+        text += &bytes;
+    }
+    assert!(whole.len() > 30_000 && text == whole && reader.is_ended());
+    assert!(!text_of(&job.reader(From::Start).try_read_at_most(0).unwrap().events).is_empty());
+}
+
+#[test]
 fn one_that_keeps_up_gets_each_event_as_it_came_and_one_that_is_behind_gets_them_joined() {
     let words = ["a ", "b ", "c "];
     let mut script = Script::ndjson_open(Vec::<String>::new());

@@ -1,0 +1,23 @@
+//! The parts of every line of code are the line, in every language, and a line needs no more than what it begins inside of.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use towline_core::code::{Inside, Language};
+
+fuzz_target!(|input: (&str, &str)| {
+    let (info, text) = input;
+    let language = Language::of(info);
+    let mut inside = Inside::default();
+    for line in text.split('\n') {
+        let mut again = inside;
+        let mut at = 0;
+        language.scan(&mut inside, line, |part, _| {
+            assert!(!part.is_empty() && line[at..].starts_with(part));
+            at += part.len();
+        });
+        assert_eq!(at, line.len());
+        language.scan(&mut again, line, |_, _| {});
+        assert_eq!(again, inside);
+    }
+});
