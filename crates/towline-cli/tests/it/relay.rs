@@ -165,6 +165,8 @@ fn what_cannot_be_relayed_is_named() {
         "listen = [\"127.0.0.1:0\"]\n{upstream}[[token]]\nowner = \"ann\"\nsecret = \"hush\"\n"
     ));
     assert!(easy.stderr.contains("too easy") && !easy.stderr.contains("hush"), "{easy:?}");
+    let never = refused(&format!("listen = [\"127.0.0.1:0\"]\n{upstream}[limits]\nrunning = 0\n"));
+    assert!(never.code == Some(2) && never.stderr.contains("limits.running is 0"), "{never:?}");
     let wrong = refused("lisen = []\n");
     assert!(wrong.stderr.contains("line 1") && wrong.stderr.contains("lisen"), "{wrong:?}");
     let upstream = ended(&mut towline([

@@ -307,3 +307,19 @@ fn a_relay_listens_where_it_is_told() {
         assert_eq!(said.lines().count(), listen.len().max(1), "{said}");
     }
 }
+
+/// A relay on TCP alone has the store that the own one would use: whoever asks is told where to ask.
+#[test]
+fn a_store_that_another_relay_has_is_named() {
+    let person = Person::new();
+    let upstream = person.model.url();
+    let mut relay =
+        Live::start(&mut person.types(&["relay", "--listen", "127.0.0.1:0", "--upstream", &upstream]));
+    relay.expect("listening on http://");
+    let refused = person.ended(&["jobs"]);
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.stderr.contains("the relay cannot be started"), "{refused:?}");
+    assert!(refused.stderr.contains("only one relay uses a store: --relay or TOWLINE_RELAY"), "{refused:?}");
+    let url = relay.stdout_text().lines().next().unwrap().replace("listening on ", "");
+    assert_eq!(person.ended(&["jobs", "--relay", &url]).code, Some(0));
+}

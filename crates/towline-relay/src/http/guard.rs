@@ -54,6 +54,9 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
     if config.upstreams.is_empty() {
         return refuse("the relay has no model server: give it an upstream".into());
     }
+    if config.limits.running == 0 {
+        return refuse("limits.running is 0, so every answer would wait for ever: give it 1 or more".into());
+    }
     for token in &config.tokens {
         if token.secret.len() < MIN_SECRET_BYTES || !token.secret.bytes().all(|byte| byte.is_ascii_graphic())
         {

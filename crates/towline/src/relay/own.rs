@@ -141,19 +141,44 @@ impl OwnRelay {
     /// None can be started. What else may be wrong with one that runs, its first call finds out.
     pub async fn ensure(&self, launch: &Launch, control: &Control) -> Result<(), LaunchError> {
         for _ in 0..TRIES {
-            self.ensure_listens(launch).await?;
-            // One that is just ending still takes connections.
-            match control.version().await.map_err(|error| error.kind) {
-                Err(ErrorKind::Connect | ErrorKind::ConnectionLost) => {}
-                Ok(_) | Err(_) => break,
+            let started = self.ensure_listens(launch).await?;
+            match (control.version().await.map_err(|error| error.kind), started) {
+                // It listens before it opens its store, which another relay may have.
+                (Err(ErrorKind::Connect | ErrorKind::ConnectionLost), Some(child)) => {
+                    return Err(self.end_of(child).await);
+                }
+                // One that is just ending still takes connections.
+                (Err(ErrorKind::Connect | ErrorKind::ConnectionLost), None) => {}
+                (Ok(_) | Err(_), _) => break,
             }
         }
         Ok(())
     }
 
-    async fn ensure_listens(&self, launch: &Launch) -> Result<(), LaunchError> {
+    /// Why a relay that was started does not answer.
+    async fn end_of(&self, mut child: Child) -> LaunchError {
+        let until = Instant::now() + START_TIME;
+        while Instant::now() < until {
+            match child.try_wait() {
+                Ok(None) => tokio::time::sleep(LOOK).await,
+                Ok(Some(status)) => {
+                    let ended = LaunchError::new(format!("it ended at once, with {status}"));
+                    return with_last_words(ended, &self.log());
+                }
+                Err(error) => return LaunchError::new(error),
+            }
+        }
+        with_last_words(LaunchError::new("it listens but does not answer"), &self.log())
+    }
+
+    fn log(&self) -> PathBuf {
+        self.folder.join("relay.log")
+    }
+
+    /// Starts a relay where none listens; gives its process if it did.
+    async fn ensure_listens(&self, launch: &Launch) -> Result<Option<Child>, LaunchError> {
         if self.listens().await {
-            return Ok(());
+            return Ok(None);
         }
         let path = self.folder.join("relay.lock");
         let locking = tokio::task::spawn_blocking(move || {
@@ -164,16 +189,15 @@ impl OwnRelay {
         // Held until the relay listens, so that whoever waits for it finds that.
         let _lock = locking.await.map_err(LaunchError::new)?.map_err(LaunchError::new)?;
         if self.listens().await {
-            return Ok(());
+            return Ok(None);
         }
-        let log = self.folder.join("relay.log");
+        let log = self.log();
         let shown = launch.program.display();
         let mut child = spawn(&log, launch).map_err(|error| LaunchError::new(format!("{shown}: {error}")))?;
         let until = Instant::now() + START_TIME;
         while !self.listens().await {
-            if let Some(status) = child.try_wait().map_err(LaunchError::new)? {
-                let ended = LaunchError::new(format!("it ended at once, with {status}"));
-                return Err(with_last_words(ended, &log));
+            if child.try_wait().map_err(LaunchError::new)?.is_some() {
+                return Err(self.end_of(child).await);
             }
             if Instant::now() > until {
                 let late = LaunchError::new(format!("it does not listen after {}", Span(START_TIME)));
@@ -181,7 +205,7 @@ impl OwnRelay {
             }
             tokio::time::sleep(LOOK).await;
         }
-        Ok(())
+        Ok(Some(child))
     }
 }
 
