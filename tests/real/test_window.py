@@ -55,16 +55,6 @@ def test_stop_keeps_what_came(tmp_path, fake_model, theme, stop):
     assert question["content"] == "what is a river"
 
 
-def test_the_first_start_needs_no_server(tmp_path):
-    with desktop.window(program("towline-gui"), tmp_path, theme="dark") as window:
-        window.type("what is a river")
-        window.key("Return")
-        end = desktop.until(lambda: records(window, "end"), "the built-in model's answer ends")
-        assert end[0]["ending"] == "completed"
-        assert records(window, "text")
-        assert window.close() == 0
-
-
 @pytest.fixture
 def command(tmp_path):
     """Runs `towline` as the window's user, whose relay ends with the test."""
@@ -100,4 +90,14 @@ def test_an_answer_outlives_the_window(tmp_path, fake_model, command, is_killed)
         end = desktop.until(lambda: records(window, "end"), "the end is in the chat's file")
         assert end[0]["ending"] == "completed"
         assert "".join(record["text"] for record in records(window, "text")) == command("log", identifier).rstrip("\n")
+        assert window.close() == 0
+
+
+def test_the_first_start_needs_no_server(tmp_path):
+    with desktop.window(program("towline-gui"), tmp_path, theme="dark") as window:
+        window.type("what is a river")
+        window.key("Return")
+        end = desktop.until(lambda: records(window, "end"), "the built-in model's answer ends")
+        assert end[0]["ending"] == "completed"
+        assert records(window, "text")
         assert window.close() == 0
