@@ -55,16 +55,6 @@ def test_stop_keeps_what_came(tmp_path, fake_model, theme, stop):
     assert question["content"] == "what is a river"
 
 
-def test_the_first_start_needs_no_server(tmp_path):
-    with desktop.window(program("towline-gui"), tmp_path, theme="dark") as window:
-        window.type("what is a river")
-        window.key("Return")
-        end = desktop.until(lambda: records(window, "end"), "the built-in model's answer ends")
-        assert end[0]["ending"] == "completed"
-        assert records(window, "text")
-        assert window.close() == 0
-
-
 @pytest.fixture
 def command(tmp_path):
     """Runs `towline` as the window's user, whose relay ends with the test."""
@@ -81,7 +71,8 @@ def command(tmp_path):
         assert relay.recv(64).startswith(b"HTTP/1.1 202")
 
 
-def test_an_answer_outlives_the_window(tmp_path, fake_model, command):
+@pytest.mark.parametrize("is_killed", [False, True])
+def test_an_answer_outlives_the_window(tmp_path, fake_model, command, is_killed):
     gui = program("towline-gui")
     # The window starts the relay, as `towline run -d` does.
     arguments = {"model": "slow:20:100", "theme": "dark", "via_relay": True}
@@ -90,7 +81,8 @@ def test_an_answer_outlives_the_window(tmp_path, fake_model, command):
         window.type("what is a river")
         window.key("Return")
         desktop.until(lambda: records(window, "text"), "the first token is in the chat's file")
-        assert window.close() == 0
+        if not is_killed:
+            assert window.close() == 0
     [identifier] = [record["id"] for record in records(window, "relay")]
     assert not records(window, "end")
     assert identifier in command("jobs", "--json")
@@ -112,3 +104,13 @@ def test_a_signal_closes_it_as_its_button_does(tmp_path, fake_model):
     assert records(window, "question")[0]["content"] == "what is a river"
     text = "".join(record["text"] for record in records(window, "text"))
     assert f"{FAKE_ANSWER} ".startswith(text[: len(FAKE_ANSWER)])
+
+
+def test_the_first_start_needs_no_server(tmp_path):
+    with desktop.window(program("towline-gui"), tmp_path, theme="dark") as window:
+        window.type("what is a river")
+        window.key("Return")
+        end = desktop.until(lambda: records(window, "end"), "the built-in model's answer ends")
+        assert end[0]["ending"] == "completed"
+        assert records(window, "text")
+        assert window.close() == 0

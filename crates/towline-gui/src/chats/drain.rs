@@ -87,7 +87,11 @@ impl Chat {
             let event = if *known == Held::default() {
                 event
             } else {
-                let Some(event) = known.skip(event.clone()) else { continue };
+                let before = known.text + known.thinking;
+                let left = known.skip(event.clone());
+                // What is passed over takes its time too.
+                bytes += before - (known.text + known.thinking);
+                let Some(event) = left else { continue };
                 rest = event;
                 &rest
             };

@@ -89,12 +89,14 @@ impl List {
         self.news.push(News::Here);
     }
 
-    fn nowhere(&mut self, why: String) {
+    /// Whether that is new.
+    fn nowhere(&mut self, why: String) -> bool {
         if self.standing == Standing::Here {
             self.news.push(News::Lost(why.clone()));
         }
-        self.standing = Standing::Nowhere(why);
         self.jobs.clear();
+        let now = Standing::Nowhere(why);
+        std::mem::replace(&mut self.standing, now.clone()) != now
     }
 }
 
@@ -120,12 +122,12 @@ struct Keeper<W> {
 }
 
 impl<W: Fn() + Sync> Keeper<W> {
-    fn tell(&self, change: impl FnOnce(&mut List)) {
+    /// Changes the list, and has the window look at it if that made a difference.
+    fn tell(&self, change: impl FnOnce(&mut List) -> bool) {
         let mut list = lock(&self.list);
-        change(&mut list);
-        let is_first = !std::mem::replace(&mut list.rung, true);
+        let rings = change(&mut list) && !std::mem::replace(&mut list.rung, true);
         drop(list);
-        if is_first {
+        if rings {
             (self.wake)();
         }
     }
@@ -141,11 +143,17 @@ impl<W: Fn() + Sync> Keeper<W> {
         if let Err(error) = hello.map_err(late).and_then(|said| said.map(drop)) {
             return error;
         }
-        self.tell(List::here);
+        self.tell(|list| {
+            list.here();
+            true
+        });
         let mut watch = control.watch(&Filter::default());
         loop {
             match watch.next().await {
-                Ok(change) => self.tell(|list| list.changed(change)),
+                Ok(change) => self.tell(|list| {
+                    list.changed(change);
+                    true
+                }),
                 Err(error) => return error,
             }
         }
@@ -182,8 +190,9 @@ mod tests {
     fn a_loss_is_told_once() {
         let mut list = List::default();
         list.here();
-        list.nowhere("gone".into());
-        list.nowhere("no relay runs".into());
+        assert!(list.nowhere("gone".into()));
+        assert!(list.nowhere("no relay runs".into()));
+        assert!(!list.nowhere("no relay runs".into()), "an idle window is not woken for it");
         assert_eq!(list.take_news(), [News::Here, News::Lost("gone".into())]);
         assert_eq!(list.standing, Standing::Nowhere("no relay runs".into()));
     }

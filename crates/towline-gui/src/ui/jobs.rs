@@ -35,7 +35,7 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette,
             out.push(Command::ForgetEnded);
         }
         if let Some(relay) = relay {
-            standing(ui, relay, palette, out);
+            standing(ui, relay, out);
         }
         ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
             if ui.small_button("✖").accessible_name("Close the jobs").clicked() {
@@ -58,7 +58,7 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette,
 }
 
 /// How it stands with the relay.
-fn standing(ui: &mut Ui, relay: &Relay, palette: &Palette, out: &mut Vec<Command>) {
+fn standing(ui: &mut Ui, relay: &Relay, out: &mut Vec<Command>) {
     ui.separator();
     let standing = relay.list().standing.clone();
     match standing {
@@ -66,7 +66,7 @@ fn standing(ui: &mut Ui, relay: &Relay, palette: &Palette, out: &mut Vec<Command
         Standing::Here => drop(ui.weak(relay.place.shown())),
         Standing::Nowhere(_) if relay.is_starting() => drop(ui.weak("the relay is being started…")),
         Standing::Nowhere(why) => {
-            ui.colored_label(palette.warning, safe(&why));
+            ui.weak(safe(&why));
             let starts =
                 "It runs answers on without the window; it ends when it had nothing to do for an hour";
             if relay.place.own.is_some() && ui.small_button("Start the relay").on_hover_text(starts).clicked()

@@ -38,7 +38,7 @@ impl Window {
                 self.toasts.retain(|toast| toast.undo != Some(key));
                 self.open(key);
             }
-            Command::Send => self.asking(|chat, asking| chat.ask_draft(asking)),
+            Command::Send => self.send(),
             Command::Resend => self.resend(),
             Command::Regenerate(turn) => self.regenerate(turn),
             Command::RegenerateLast => {
@@ -67,7 +67,10 @@ impl Window {
                     *words = text;
                 }
             }),
-            Command::Draft(text) => self.with_chat(|chat| chat.draft = text),
+            Command::Draft(text) => {
+                self.to_send = None;
+                self.with_chat(|chat| chat.draft = text);
+            }
             Command::CancelEdit => self.with_chat(|chat| chat.editing = None),
             Command::Copy(text) => self.context.copy_text(text),
             Command::CopyLast => {
@@ -183,16 +186,38 @@ impl Window {
         }
     }
 
+    /// Asks what is being typed, as soon as there is a server.
+    fn send(&mut self) {
+        match &self.server {
+            Server::Looking(_) => {
+                self.to_send = Some(self.current);
+                self.say("it is asked as soon as the server is there", None);
+            }
+            Server::Here(_) | Server::Nowhere(_) => self.send_from(self.current),
+        }
+    }
+
+    pub(super) fn send_from(&mut self, key: ChatKey) {
+        self.asking_in(key, |chat, asking| chat.ask_draft(asking));
+    }
+
     fn asking(&mut self, ask: impl FnOnce(&mut Chat, Asking<'_>) -> Result<(), &'static str>) {
-        let current = self.current;
+        self.asking_in(self.current, ask);
+    }
+
+    fn asking_in(
+        &mut self,
+        key: ChatKey,
+        ask: impl FnOnce(&mut Chat, Asking<'_>) -> Result<(), &'static str>,
+    ) {
         self.with_client(|window, client| {
             let engine = window.engine.clone();
-            let Some(chat) = window.chat_mut(current) else { return };
+            let Some(chat) = window.chat_mut(key) else { return };
             if !matches!(chat.contents, Contents::Here) {
                 return;
             }
             let asked = ask(chat, Asking { engine: &engine, client: &client });
-            window.own_jobs(current);
+            window.own_jobs(key);
             // Which models are loaded says whether the first token waits for one.
             window.catalog.refresh(&engine, &client);
             if let Err(why) = asked {
@@ -252,65 +277,6 @@ impl Window {
         for thinking in [false, true] {
             self.layouts.documents.remove(&(key, turn, thinking));
         }
-    }
-
-    pub(super) fn open(&mut self, key: ChatKey) {
-        self.current = key;
-        let Some(chat) = self.chat_mut(key) else { return };
-        chat.is_unread = false;
-        self.load(key);
-    }
-
-    /// Reads a chat from disk, unless it is here.
-    pub(super) fn load(&mut self, key: ChatKey) {
-        let Some(chat) = self.chat_mut(key) else { return };
-        if let (Contents::OnDisk | Contents::Unreadable(_), Some(name)) = (&chat.contents, chat.name.clone())
-        {
-            chat.contents = Contents::Loading;
-            self.disk.order(Order::Load { key, name });
-        }
-    }
-
-    fn open_next(&mut self, places: isize) {
-        let keys: Vec<ChatKey> = self.listed().iter().map(|chat| chat.key).collect();
-        let at = keys.iter().position(|key| *key == self.current);
-        let next = at.and_then(|at| keys.get(at.checked_add_signed(places)?));
-        if let Some(next) = next {
-            self.open(*next);
-        }
-    }
-
-    fn look_for(&mut self, text: String) {
-        self.found = None;
-        let wanted = text.trim().to_owned();
-        self.search = text;
-        if wanted.chars().count() >= 2 {
-            self.disk.order(Order::Search { text: wanted });
-        }
-    }
-
-    fn rename(&mut self, key: ChatKey, to: String) {
-        self.dialog = Dialog::None;
-        let to = to.trim().to_owned();
-        let Some(chat) = self.chat_mut(key).filter(|_| !to.is_empty()) else { return };
-        chat.is_named = true;
-        match chat.name.clone() {
-            Some(from) => self.disk.order(Order::Rename { key, from: Some(from), to }),
-            None => self.say("a chat has a name once something was said in it", None),
-        }
-    }
-
-    fn delete(&mut self, key: ChatKey) {
-        let Some(title) = self.chat_mut(key).map(|chat| chat.title()) else { return };
-        self.deleted.insert(key);
-        if self.current == key {
-            let next = self.listed().first().map(|chat| chat.key);
-            match next {
-                Some(next) => self.open(next),
-                None => drop(self.new_chat()),
-            }
-        }
-        self.say(format!("Deleted: {title}"), Some(key));
     }
 
     fn follow(&mut self, link: &str) {

@@ -30,6 +30,9 @@ impl Window {
         self.look_at_relay();
         if self.server.look() {
             self.found_server();
+            if let Some(key) = self.to_send.take() {
+                self.send_from(key);
+            }
         }
         if let Some(client) = self.server.client()
             && let Some(complaint) = self.catalog.look(&self.engine, client)

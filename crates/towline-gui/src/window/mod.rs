@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `act` | does what was asked for |
 //! | `look` | takes what has come since the last frame |
+//! | `listed` | the list of chats: opening, finding, renaming, deleting |
 //! | `relay` | what the window has of a relay |
 //! | `draw` | the frame: panels, dialogs |
 //! | `waker` | one wake per frame |
 
 mod act;
 mod draw;
+mod listed;
 mod look;
 mod relay;
 mod waker;
@@ -20,7 +22,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Instant;
 
-use towline::chat::{Settings, TurnId};
+use towline::chat::TurnId;
 use towline::engine::JobId;
 use towline::{Client, Engine};
 
@@ -164,6 +166,8 @@ pub struct Window {
     direct: Target,
     /// Built-in models that were used before, while answers may come from them.
     former: Vec<Builtin>,
+    /// The chat whose question is asked once there is a server.
+    to_send: Option<ChatKey>,
     /// Answers may be there to be read on, once the relay is.
     rejoins: bool,
     layouts: Layouts,
@@ -246,6 +250,7 @@ impl Window {
             is_focused: true,
             direct: setup.target,
             former: Vec::new(),
+            to_send: None,
             rejoins: true,
             layouts: Layouts::default(),
             desktop: setup.desktop,
@@ -298,39 +303,6 @@ impl Window {
 
     fn chat_mut(&mut self, key: ChatKey) -> Option<&mut Chat> {
         self.chats.iter_mut().find(|chat| chat.key == key)
-    }
-
-    /// The chats as they are listed: pinned first, then the last written first; without deleted ones, empty ones that
-    /// are not shown, and those that do not hold what is looked for.
-    pub fn listed(&self) -> Vec<&Chat> {
-        let wanted = self.search.trim().to_lowercase();
-        let is_wanted = |chat: &Chat| {
-            wanted.is_empty()
-                || chat.title().to_lowercase().contains(&wanted)
-                || matches!((&self.found, &chat.name), (Some(found), Some(name)) if found.contains(name))
-        };
-        let mut chats: Vec<&Chat> = self
-            .chats
-            .iter()
-            .filter(|chat| !self.deleted.contains(&chat.key))
-            .filter(|chat| !chat.is_empty() || chat.key == self.current || !chat.draft.is_empty())
-            .filter(|chat| is_wanted(chat))
-            .collect();
-        chats.sort_by_key(|chat| (!chat.is_pinned, std::cmp::Reverse((chat.written, chat.key))));
-        chats
-    }
-
-    fn new_chat(&mut self) -> ChatKey {
-        if let Some(empty) = self.chats.iter().find(|chat| chat.is_empty() && chat.draft.is_empty()) {
-            self.current = empty.key;
-            return empty.key;
-        }
-        let key = self.key();
-        let settings = self.chat().map(|chat| chat.conversation.settings.clone()).unwrap_or_default();
-        let model = if self.state.model.is_empty() { settings.model } else { self.state.model.clone() };
-        self.chats.push(Chat::new(key, Settings { model, ..Settings::default() }));
-        self.current = key;
-        key
     }
 
     fn key(&mut self) -> ChatKey {
