@@ -39,6 +39,13 @@ impl std::fmt::Debug for Relay {
     }
 }
 
+impl Drop for Relay {
+    fn drop(&mut self) {
+        // Or its threads would be there as long as the process, which makes thousands of relays.
+        self.relay.writer.end();
+    }
+}
+
 impl Default for Relay {
     fn default() -> Self {
         Self::new()
