@@ -9,7 +9,7 @@ use eframe::{CreationContext, NativeOptions, Renderer};
 use towline::{ApiKey, Engine, EngineConfig};
 use towline_gui::desktop;
 use towline_gui::relay::Place;
-use towline_gui::server::{self, Seek};
+use towline_gui::server::{self, Named, Seek};
 use towline_gui::store::{self, State};
 use towline_gui::window::{Setup, Target, Window};
 
@@ -93,7 +93,8 @@ fn main() -> ExitCode {
         }
     };
     let stop = Stop::default();
-    match run(Seek { host, api_key, program: None, relay }, stop.clone()) {
+    let named = host.map(|host| Named { host, api_key });
+    match run(Seek { named, program: None, relay }, stop.clone()) {
         Ok(()) => stop.signal().map_or(ExitCode::SUCCESS, stop::exit),
         Err(why) => {
             eprintln!("error: {why}");

@@ -19,13 +19,20 @@ const PROGRAM: &str = "towline";
 /// The built-in model's name.
 pub const BUILTIN_MODEL: &str = "brook";
 
+/// A model server that somebody named.
+#[derive(Debug, Clone)]
+pub struct Named {
+    /// Its name, as `OLLAMA_HOST` has it.
+    pub host: String,
+    /// The key that is sent along.
+    pub api_key: Option<ApiKey>,
+}
+
 /// What a server is looked for with.
 #[derive(Debug, Clone, Default)]
 pub struct Seek {
     /// The server that was named.
-    pub host: Option<String>,
-    /// The key that is sent along, to a named server only.
-    pub api_key: Option<ApiKey>,
+    pub named: Option<Named>,
     /// Where the program `towline` is, for the built-in model. Default: beside this program, else on the path.
     pub program: Option<PathBuf>,
     /// The relay that answers can go through.
@@ -81,10 +88,10 @@ impl Server {
     }
 
     /// Has answers go through the relay, which is started if that is this program's to do; `wake` is called when it is
-    /// known. `host` is the model server that was named.
+    /// known. `named` is the model server it then relays to.
     pub fn through(
         relay: &Place,
-        host: Option<&str>,
+        named: Option<&Named>,
         engine: &Engine,
         wake: impl FnOnce() + Send + 'static,
     ) -> Self {
@@ -93,7 +100,7 @@ impl Server {
             Err(why) => return Self::Nowhere(why),
         };
         let found = Found { client, how: How::Relay };
-        let Some(ensuring) = relay.ensure(host) else { return Self::Here(found) };
+        let Some(ensuring) = relay.ensure(named) else { return Self::Here(found) };
         let (sender, receiver) = sync_channel(1);
         // The engine owns it, also when nobody waits for it any longer.
         drop(engine.spawn("reach the relay", async move {
@@ -139,9 +146,9 @@ impl Server {
 }
 
 fn find(seek: Seek) -> Result<Found, String> {
-    if let Some(text) = &seek.host {
-        let parsed = host::parse(text).map_err(|error| format!("{text:?} names no server: {error}"))?;
-        let config = Config { api_key: seek.api_key, ..Config::default() };
+    if let Some(Named { host: text, api_key }) = seek.named {
+        let parsed = host::parse(&text).map_err(|error| format!("{text:?} names no server: {error}"))?;
+        let config = Config { api_key, ..Config::default() };
         return Ok(Found { client: client(parsed.endpoint, config)?, how: How::Named });
     }
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, host::DEFAULT_PORT));

@@ -11,7 +11,7 @@ use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _, by};
 use egui_kittest::{Harness, SnapshotOptions};
 use towline::{Client, Engine, EngineConfig};
 use towline_gui::relay::Place;
-use towline_gui::server::Seek;
+use towline_gui::server::{Named, Seek};
 use towline_gui::store::State;
 use towline_gui::window::{Desktop, FileDialog, Setup, Target, Window};
 use towline_testkit::{Plan, Server};
@@ -72,9 +72,11 @@ impl Stage {
     pub(crate) fn on(server: Arc<Server>, begin: Begin) -> Self {
         let url = begin.url.unwrap_or_else(|| server.url());
         let target = match begin.relay {
-            Some(_) => {
-                Target::Seek(Box::new(Seek { host: Some(url), relay: begin.relay, ..Seek::default() }))
-            }
+            Some(_) => Target::Seek(Box::new(Seek {
+                named: Some(Named { host: url, api_key: None }),
+                relay: begin.relay,
+                ..Seek::default()
+            })),
             None => Target::Client(Client::new(&url).expect("an address")),
         };
         let notified = Arc::new(Mutex::new(Vec::new()));

@@ -19,6 +19,8 @@ use towline::engine::{Prepared, Task};
 use towline::relay::{Control, LaunchError, Start};
 use towline::{Client, Deadline, Engine, Error, ErrorKind};
 
+use crate::server::Named;
+
 pub use list::{Known, List, MAX_LISTED, Standing};
 pub use place::Place;
 
@@ -136,12 +138,12 @@ impl Relay {
         }
     }
 
-    /// Starts it, as far as that is this program's to do. `host` is the model server that was named.
-    pub fn start(&mut self, engine: &Engine, host: Option<&str>) {
+    /// Starts it, as far as that is this program's to do. `named` is the model server it then relays to.
+    pub fn start(&mut self, engine: &Engine, named: Option<&Named>) {
         if self.starting.is_some() {
             return;
         }
-        let Some(starting) = self.place.ensure(host) else { return };
+        let Some(starting) = self.place.ensure(named) else { return };
         self.started = Some(Instant::now());
         let wake = Arc::clone(&self.wake);
         self.starting = Some(engine.spawn("start the relay", async move {
@@ -152,9 +154,9 @@ impl Relay {
     }
 
     /// Starts it again when it was lost, unless that was tried just now.
-    pub fn start_again(&mut self, engine: &Engine, host: Option<&str>) {
+    pub fn start_again(&mut self, engine: &Engine, named: Option<&Named>) {
         if self.started.is_none_or(|at| at.elapsed() >= START_AGAIN) {
-            self.start(engine, host);
+            self.start(engine, named);
         }
     }
 

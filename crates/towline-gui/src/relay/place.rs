@@ -6,6 +6,8 @@ use std::time::Duration;
 use towline::relay::{Control, LaunchError, OwnRelay, READER_CLOCKS, Reconnect, RelayConfig, Via};
 use towline::{ApiKey, Client, Clocks, Config, Endpoint, host};
 
+use crate::server::Named;
+
 /// How long the relay may take over an order.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long the relay may be out of reach before its list counts as lost.
@@ -76,10 +78,12 @@ impl Place {
     /// Sees to it that it runs; `None` for a relay that was named, which is somebody else's to start.
     pub fn ensure(
         &self,
-        host: Option<&str>,
+        named: Option<&Named>,
     ) -> Option<impl Future<Output = Result<(), LaunchError>> + Send + 'static> {
         let own = self.own.clone()?;
-        let launch = own.launch(self.program.clone(), host);
+        let launch = own
+            .launch(self.program.clone(), named.map(|named| named.host.as_str()))
+            .with_api_key(named.and_then(|named| named.api_key.clone()));
         let control = self.control();
         Some(async move {
             match control {

@@ -8,7 +8,7 @@ use towline::{Deadline, Job};
 use super::{FileDialog, Focus, Purpose, Target, Window, find_server};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};
 use crate::command::{Command, Dialog, ExportForm, JobOrder};
-use crate::server::{Found, How, Seek, Server};
+use crate::server::{Found, How, Named, Seek, Server};
 use crate::store::Order;
 
 impl Window {
@@ -351,10 +351,10 @@ impl Window {
 
     fn connect(&mut self, host: &str) {
         let host = host.trim();
-        let host = (!host.is_empty()).then(|| host.to_owned());
         // A key is for the server it was given for; another one does not get it.
+        let named = (!host.is_empty()).then(|| Named { host: host.to_owned(), api_key: None });
         let relay = self.relay.as_ref().map(|relay| relay.place.clone());
-        self.direct = Target::Seek(Box::new(Seek { host, relay, ..Seek::default() }));
+        self.direct = Target::Seek(Box::new(Seek { named, relay, ..Seek::default() }));
         self.change_server();
     }
 

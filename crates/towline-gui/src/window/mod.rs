@@ -32,7 +32,7 @@ use crate::catalog::Catalog;
 use crate::chats::{Chat, ChatKey};
 use crate::command::{Dialog, ExportForm};
 use crate::relay::Relay;
-use crate::server::{Builtin, Found, How, Seek, Server};
+use crate::server::{Builtin, Found, How, Named, Seek, Server};
 use crate::store::{Disk, Order, State, Theme};
 use crate::ui::document::Layout;
 use crate::ui::theme;
@@ -81,9 +81,9 @@ pub enum Target {
 
 impl Target {
     /// The model server that was named.
-    fn host(&self) -> Option<&str> {
+    fn named(&self) -> Option<&Named> {
         match self {
-            Self::Seek(seek) => seek.host.as_deref(),
+            Self::Seek(seek) => seek.named.as_ref(),
             Self::Client(_) => None,
         }
     }
@@ -346,7 +346,7 @@ fn find_server(
     let wake = context.clone();
     let wake = move || wake.request_repaint();
     if let Some(relay) = relay.filter(|_| state.via_relay) {
-        return Server::through(&relay.place, direct.host(), engine, wake);
+        return Server::through(&relay.place, direct.named(), engine, wake);
     }
     match direct {
         Target::Client(client) => Server::Here(Found { client: client.clone(), how: How::Named }),

@@ -33,7 +33,7 @@ impl Window {
         // Only while somebody sees it, or waits for it.
         let listens = self.state.shows_jobs || self.state.via_relay || !self.state.at_relay.is_empty();
         let (engine, via_relay) = (self.engine.clone(), self.state.via_relay);
-        let host = self.direct.host().map(str::to_owned);
+        let named = self.direct.named().cloned();
         let Some(relay) = &mut self.relay else { return };
         relay.listen(&engine, listens);
         let mut said = Vec::new();
@@ -42,7 +42,7 @@ impl Window {
                 News::Here => self.rejoins = true,
                 News::Lost(why) => {
                     if via_relay {
-                        relay.start_again(&engine, host.as_deref());
+                        relay.start_again(&engine, named.as_ref());
                     }
                     said.push(format!("The relay is gone: {why}"));
                 }
@@ -158,9 +158,9 @@ impl Window {
 
     /// Starts this user's own relay.
     pub(super) fn start_relay(&mut self) {
-        let (engine, host) = (self.engine.clone(), self.direct.host().map(str::to_owned));
+        let (engine, named) = (self.engine.clone(), self.direct.named().cloned());
         if let Some(relay) = &mut self.relay {
-            relay.start(&engine, host.as_deref());
+            relay.start(&engine, named.as_ref());
         }
     }
 
