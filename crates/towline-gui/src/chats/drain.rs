@@ -22,7 +22,7 @@ pub struct Drained {
     pub state: JobState,
 }
 
-/// Takes what is new from the answers on their way: of each a share of [`MAX_FRAME_BYTES`]. `true` beside the ended ones
+/// Takes what is new from the answers on their way: of each a share of half a megabyte. `true` beside the ended ones
 /// when there may be more.
 pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> (Vec<Drained>, bool) {
     let chats: Vec<&mut Chat> = chats.filter(|chat| !chat.live.is_empty()).collect();
