@@ -76,7 +76,7 @@ pub(crate) fn render(relay: &Relay) -> String {
     say("store_bytes", "gauge", "Room the store takes.", &[("", writer.store().size_bytes() as f64)]);
     say("store_batches_total", "counter", "Batches written.", &[("", count(&writer.batches))]);
     say("store_writes_total", "counter", "Changes written.", &[("", count(&writer.writes))]);
-    say("store_failures_total", "counter", "Batches that failed.", &[("", count(&writer.failures))]);
+    say("store_failures_total", "counter", "Batches and syncs that failed.", &[("", writer.failures() as f64)]);
     let busy = count(&writer.busy_us) / 1e6;
     say("store_busy_seconds_total", "counter", "Time spent writing.", &[("", busy)]);
     let upstreams = relay.upstreams.all();

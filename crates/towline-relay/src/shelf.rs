@@ -121,6 +121,7 @@ impl Shelf {
         streams.by_owner.entry(owner).or_default().insert(id, entry.clone());
         streams.count += 1;
         drop(streams);
+        entry.log.begin();
         self.changed(&entry);
         Ok((entry, ticket))
     }

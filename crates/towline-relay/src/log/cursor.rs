@@ -161,7 +161,13 @@ impl State {
         if position < *start {
             return None;
         }
-        let at = self.tail.partition_point(|(start, bytes)| start + bytes.len() as u64 <= position);
+        // Who keeps up reads the last one.
+        let at = match self.tail.back() {
+            Some((start, _)) if *start <= position => self.tail.len() - 1,
+            Some(_) | None => {
+                self.tail.partition_point(|(start, bytes)| start + bytes.len() as u64 <= position)
+            }
+        };
         let (start, first) = self.tail.get(at)?;
         let skip = usize::try_from(position - start).ok()?;
         let mut end = first.len();

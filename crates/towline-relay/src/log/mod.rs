@@ -1,13 +1,14 @@
 //! One stream's log: appended to by one side, read by any number of cursors.
 //!
 //! ```text
-//! append ─► staged ─► the writer's batch ─► store ─► shown: readers are woken, appends are acknowledged
+//! append ─► staged ─► a batch ─► store ─► shown: readers are woken, appends are acknowledged
 //! ```
 //!
 //! Nothing is shown before the store has it, so what a reader saw is there after the process was killed. While one batch is
 //! being written the next one gathers: alone an append goes at once, under load many go together.
 
 mod cursor;
+mod keeper;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -151,7 +152,8 @@ impl Log {
         Self { no, writer, state: Mutex::new(state) }
     }
 
-    /// A new stream with its first bytes, closed with them where `meta` says so.
+    /// A new stream with its first bytes, closed with them where `meta` says so. It is written once it has
+    /// [begun](Self::begin).
     pub(crate) fn create(
         no: StreamNo,
         writer: Arc<Writer>,
@@ -160,13 +162,18 @@ impl Log {
     ) -> (Arc<Self>, Ticket) {
         let closed = std::mem::take(&mut meta.closed);
         let log = Arc::new(Self::new(no, writer, meta, 0));
-        let created = log.change(|log| {
+        let created = log.state().stage(|log| {
             log.meta().closed = closed;
             log.append(bytes);
         });
         // A new log is not broken.
         let ticket = created.map_or(Ticket(0), |((), ticket)| ticket);
         (log, ticket)
+    }
+
+    /// Has what it was created with written. Not to be called under a lock: it may take the turn to write.
+    pub(crate) fn begin(self: &Arc<Self>) {
+        self.queue(self.state());
     }
 
     /// A stream that the store had.
@@ -178,25 +185,18 @@ impl Log {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes one change that is written whole or not at all. The ticket of a change that changed nothing stands for all that
-    /// was changed before.
+    /// Makes one change that is written whole or not at all, and has it written.
     pub(crate) fn change<T>(
         self: &Arc<Self>,
         change: impl FnOnce(&mut Changing<'_>) -> T,
     ) -> Result<(T, Ticket), Broken> {
         let mut state = self.state();
-        if let Some(broken) = &state.broken {
-            return Err(broken.clone());
+        let made = state.made;
+        let staged = state.stage(change)?;
+        if state.made != made {
+            self.queue(state);
         }
-        let mut changing = Changing { state: &mut state, changed: false };
-        let result = change(&mut changing);
-        if !changing.changed {
-            return Ok((result, Ticket(state.made)));
-        }
-        state.made += 1;
-        let ticket = Ticket(state.made);
-        self.queue(state);
-        Ok((result, ticket))
+        Ok(staged)
     }
 
     /// Appends bytes as they come from upstream. `true` when so much is staged that the caller should wait for
@@ -370,6 +370,20 @@ impl Log {
 }
 
 impl State {
+    /// Makes one change of what is to be written. The ticket of a change that changed nothing stands for all that was changed
+    /// before.
+    fn stage<T>(&mut self, change: impl FnOnce(&mut Changing<'_>) -> T) -> Result<(T, Ticket), Broken> {
+        if let Some(broken) = &self.broken {
+            return Err(broken.clone());
+        }
+        let mut changing = Changing { state: self, changed: false };
+        let result = change(&mut changing);
+        if changing.changed {
+            self.made += 1;
+        }
+        Ok((result, Ticket(self.made)))
+    }
+
     fn wait(&mut self, cx: &Context<'_>) {
         if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
             self.waiting.push(cx.waker().clone());

@@ -1,13 +1,14 @@
 //! The log against a reference: a plain list of bytes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::{Broken, Cursor, Fsync, Got, Log, Writer};
 use crate::id::{Owner, StreamId};
 use crate::meta::Meta;
-use crate::store::{DiskStore, LogStore, MemoryStore};
+use crate::store::{DiskStore, LogStore, MemoryStore, Write};
 
 /// What is done to a log.
 #[derive(Debug, Clone)]
@@ -55,6 +56,7 @@ async fn play(ops: Vec<Op>, open: impl Fn() -> Arc<dyn LogStore>, survives: bool
     writer.store().recover().unwrap();
     let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
     let (mut log, ticket) = Log::create(7, Arc::clone(&writer), meta, b"");
+    log.begin();
     log.written(ticket).await.unwrap();
     let mut model = Model::default();
     for op in ops {
@@ -92,6 +94,7 @@ async fn play(ops: Vec<Op>, open: impl Fn() -> Arc<dyn LogStore>, survives: bool
                     let ticket = log.remove();
                     log.written(ticket).await.unwrap();
                     model.removed = true;
+                    writer.store().clear().unwrap();
                     assert_eq!(writer.store().read(7, 0, 1).unwrap(), []);
                 }
             }
@@ -172,6 +175,7 @@ fn a_reader_that_waits_is_woken_by_every_end() {
         for close in [true, false] {
             let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
             let (log, _) = Log::create(u64::from(close), Arc::clone(&writer), meta, b"");
+            log.begin();
             let mut cursor = Cursor::new(Arc::clone(&log), 0);
             let (got, ()) = tokio::join!(cursor.read(), async {
                 if close {
@@ -183,4 +187,81 @@ fn a_reader_that_waits_is_woken_by_every_end() {
             assert!(matches!((close, got), (true, Got::Closed) | (false, Got::Broken(Broken::Removed))));
         }
     });
+}
+
+/// Many append at once: to logs of their own and to one that they share, whoever has the turn to write. Gives how long each log is.
+fn crowd(store: Arc<dyn LogStore>, fsync: Fsync) -> Vec<u64> {
+    const APPENDERS: u64 = 8;
+    const APPENDS: usize = 200;
+    let writer = Writer::start(store, fsync).unwrap();
+    let logs: Vec<Arc<Log>> = (0..=APPENDERS)
+        .map(|no| {
+            let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
+            let (log, _) = Log::create(no, Arc::clone(&writer), meta, b"");
+            log.begin();
+            log
+        })
+        .collect();
+    std::thread::scope(|scope| {
+        for own in &logs[1..] {
+            let shared = &logs[0];
+            scope.spawn(move || {
+                for at in 0..APPENDS {
+                    own.append(&piece(at * 10, 10)).unwrap();
+                    shared.append(b"x").unwrap();
+                }
+                let ((), ticket) = own.change(|log| log.close()).unwrap();
+                wait(async { own.written(ticket).await.unwrap() });
+                assert_eq!(own.seen().end.position, 10 * APPENDS as u64);
+                assert!(own.seen().closed);
+            });
+        }
+    });
+    let ((), ticket) = logs[0].change(|log| log.close()).unwrap();
+    wait(async { logs[0].written(ticket).await.unwrap() });
+    assert_eq!(logs[0].seen().end.position, APPENDERS * APPENDS as u64);
+    for own in &logs[1..] {
+        let chunks = writer.store().read(own.no, 0, usize::MAX).unwrap();
+        assert!(chunks.iter().flat_map(|chunk| &chunk.bytes).copied().eq(piece(0, 10 * APPENDS)));
+    }
+    writer.end();
+    logs.iter().map(|log| log.seen().end.position).collect()
+}
+
+#[test]
+fn a_crowd_loses_nothing() {
+    crowd(Arc::new(MemoryStore::new()), Fsync::Never);
+    for fsync in [Fsync::Always, Fsync::Every(Duration::from_millis(1)), Fsync::Never] {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Arc::new(DiskStore::open(folder.path()).unwrap());
+        let ends = crowd(open(), fsync);
+        let recovery = open().recover().unwrap();
+        assert_eq!(recovery.streams.len(), ends.len());
+        for found in recovery.streams {
+            let at = usize::try_from(found.stream).unwrap();
+            assert_eq!(found.end, ends[at], "{fsync:?}");
+        }
+    }
+}
+
+#[test]
+fn what_was_removed_goes_from_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DiskStore::open(folder.path()).unwrap();
+    let write = |stream, start, bytes: &'static [u8]| Write::Chunk { stream, start, bytes: bytes.into() };
+    // More than go at once, and a neighbour that stays.
+    let many = (0..1_200).map(|at| write(1, at, b"a"));
+    store.commit(many.chain([write(2, 0, b"stays")]).collect(), false).unwrap();
+    store.commit(vec![Write::Remove { stream: 1 }], false).unwrap();
+    store.clear().unwrap();
+    assert_eq!(store.read(1, 0, usize::MAX).unwrap(), []);
+    assert_eq!(store.read(2, 0, usize::MAX).unwrap().len(), 1);
+}
+
+#[test]
+fn the_journal_is_where_it_is_synced() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = DiskStore::open(folder.path()).unwrap();
+    store.commit(vec![Write::Chunk { stream: 1, start: 0, bytes: "a".into() }], false).unwrap();
+    assert_eq!(store.sync_journals().unwrap(), 1);
 }

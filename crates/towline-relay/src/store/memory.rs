@@ -82,6 +82,10 @@ impl LogStore for MemoryStore {
         Ok(())
     }
 
+    fn clear(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn close(&self) -> Result<(), StoreError> {
         Ok(())
     }

@@ -118,6 +118,12 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// When the disk fails.
     fn flush(&self) -> Result<(), StoreError>;
 
+    /// Gives back the room of what was removed, where [`commit`](Self::commit) has left that for later.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn clear(&self) -> Result<(), StoreError>;
+
     /// Says that the process ends in good order after what was committed and flushed.
     ///
     /// # Errors
