@@ -198,11 +198,6 @@ impl Stage {
         self.harness.run_steps(2);
     }
 
-    /// Whether anybody asked for a frame since the last that [`until`](Self::until) drew.
-    pub(crate) fn is_asked(&self) -> bool {
-        self.news.try_iter().count() > 0
-    }
-
     /// When the last frame wanted the next one; `None` when it did not.
     pub(crate) fn wanted_next(&self) -> Option<Duration> {
         let root = self.harness.output().viewport_output.get(&egui::ViewportId::ROOT).expect("a window");

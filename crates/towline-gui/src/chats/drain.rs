@@ -35,7 +35,7 @@ pub struct Looked {
     pub has_more: bool,
 }
 
-/// Takes what is new from the answers on their way: of each a share of [`MAX_FRAME_BYTES`].
+/// Takes what is new from the answers on their way: of each a share of half a megabyte.
 pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> Looked {
     let chats: Vec<&mut Chat> = chats.filter(|chat| !chat.live.is_empty()).collect();
     let live: usize = chats.iter().map(|chat| chat.live.len()).sum();
