@@ -43,7 +43,7 @@ struct File {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [[upstream]]")]
 struct FileUpstream {
     name: Option<String>,
     url: String,
@@ -54,7 +54,7 @@ struct FileUpstream {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [[token]]")]
 struct FileToken {
     owner: String,
     secret: Option<String>,
@@ -63,21 +63,21 @@ struct FileToken {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table [tls]")]
 struct FileTls {
     certificate: PathBuf,
     key: PathBuf,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table [store]")]
 struct FileStore {
     folder: Option<String>,
     fsync: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table [keep]")]
 struct FileKeep {
     age: Option<String>,
     bytes: Option<String>,
@@ -85,7 +85,7 @@ struct FileKeep {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table [times]")]
 struct FileTimes {
     grace: Option<String>,
     drain: Option<String>,
@@ -97,7 +97,7 @@ struct FileTimes {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table [clocks]")]
 struct FileClocks {
     connect: Option<String>,
     first_event: Option<String>,
@@ -106,7 +106,7 @@ struct FileClocks {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table [limits]")]
 struct FileLimits {
     body: Option<String>,
     append: Option<String>,
@@ -122,7 +122,7 @@ struct FileLimits {
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(deny_unknown_fields, default, expecting = "a table [log]")]
 struct FileLog {
     level: Option<LogLevel>,
     format: Option<LogFormat>,
@@ -157,8 +157,16 @@ fn parse(text: &str) -> Result<File, String> {
     toml::from_str(text).map_err(|error| {
         let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
         let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-        format!("{place}{}", error.message())
+        format!("{place}{}", without_value(error.message()))
     })
+}
+
+/// What is said of a value of a wrong type, without the value: it may be a secret in a wrong place.
+fn without_value(message: &str) -> String {
+    match message.rsplit_once(", expected ") {
+        Some((said, expected)) if said.starts_with("invalid type") => format!("expected {expected} here"),
+        Some(_) | None => message.to_owned(),
+    }
 }
 
 fn config(args: &RelayArgs, file: File, api_key: Option<&str>) -> Result<Config, String> {
@@ -341,5 +349,8 @@ mod tests {
         let error = parse("listen = []\n[[token]]\nowner = \"a\"\nsecret = 5 # hush\n").unwrap_err();
         assert!(error.starts_with("line 4: ") && !error.contains("hush"), "{error}");
         assert!(parse("lisen = []\n").unwrap_err().contains("lisen"));
+        assert_eq!(parse("token = \"hush\"").unwrap_err(), "line 1: expected a sequence here");
+        assert_eq!(parse("\nstore = \"memory\"").unwrap_err(), "line 2: expected a table [store] here");
+        assert_eq!(parse("[[token]]\nowner = 5").unwrap_err(), "line 2: expected a string here");
     }
 }

@@ -1,12 +1,14 @@
 //! Jobs of a relay in the window: seen, ordered about, left, read on, adopted.
 
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use egui::{Key, Modifiers};
 use tempfile::TempDir;
 use towline::relay::JobState;
 use towline_gui::command::{Command, JobOrder};
 use towline_gui::relay::{RelayOrder, short};
+use towline_gui::store::State;
 use towline_testkit::{Routes, Script, Server, records::ollama};
 
 use crate::relay::{Relay, place};
@@ -238,6 +240,30 @@ fn a_relay_that_dies_takes_nothing_with_it() {
         stage.window(|window| window.chat().is_some_and(|chat| chat.live.is_empty()))
     });
     assert_eq!(content(&stage), "first half");
+}
+
+#[test]
+fn a_killed_window_finds_its_answer_though_it_had_no_time_to_note_it() {
+    let user = User::new();
+    let (mut stage, id) = user.half_way();
+    stage.until("its file", |stage| {
+        stage.window(|window| window.chat().is_some_and(|chat| chat.name.is_some()))
+    });
+    drop(stage);
+    // As it was before the question.
+    let state = user.folder.path().join("window.json");
+    std::fs::write(&state, State { via_relay: true, ..State::default() }.text()).expect("written");
+    let before = SystemTime::now() - Duration::from_secs(60);
+    std::fs::File::options().write(true).open(&state).unwrap().set_modified(before).expect("a time");
+    user.server.open("rest");
+    let mut stage = user.window(true);
+    stage.until("the whole answer", |stage| {
+        stage.window(|window| {
+            let mut turns = window.chats.iter().filter_map(|chat| chat.conversation.last());
+            turns.any(|turn| turn.answer.content == WHOLE)
+        })
+    });
+    assert!(user.ended(&id));
 }
 
 #[test]

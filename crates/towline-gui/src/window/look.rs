@@ -19,6 +19,9 @@ const CLOCK: Duration = Duration::from_millis(500);
 const DISK: Duration = Duration::from_millis(50);
 /// The most chats that are read when the window opens, for the sake of answers that went on at the relay.
 const MAX_READ_ON: usize = 32;
+/// A chat that was written so shortly before the window's state, or after it, may have an answer at the relay of which the
+/// state knows nothing: the window was killed.
+const UNSURE: Duration = Duration::from_secs(10);
 
 impl Window {
     /// Brings the window up to date; also while it is hidden. Once before each frame.
@@ -127,11 +130,11 @@ impl Window {
                     let key = self.key();
                     let is_pinned = self.state.pinned.contains(&entry.name);
                     let is_last = last.as_ref() == Some(&entry.name);
-                    let entry_name = entry.name.clone();
-                    self.chats.push(Chat::on_disk(key, entry, is_pinned));
-                    if self.state.at_relay.values().any(|name| *name == entry_name) {
+                    let is_known = self.state.at_relay.values().any(|name| *name == entry.name);
+                    if is_known || self.state_written.is_some_and(|at| entry.written + UNSURE >= at) {
                         to_read_on.push(key);
                     }
+                    self.chats.push(Chat::on_disk(key, entry, is_pinned));
                     if is_last && self.chat().is_some_and(|chat| chat.is_empty() && chat.draft.is_empty()) {
                         self.open(key);
                     }

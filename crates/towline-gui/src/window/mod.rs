@@ -20,7 +20,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use towline::chat::TurnId;
 use towline::engine::JobId;
@@ -174,6 +174,8 @@ pub struct Window {
     desktop: Desktop,
     disk: Disk,
     state_path: Option<PathBuf>,
+    /// When the window before this one wrote its state last.
+    state_written: Option<SystemTime>,
     saved: State,
     chosen: (SyncSender<Chosen>, Receiver<Chosen>),
     next_key: u64,
@@ -255,6 +257,7 @@ impl Window {
             layouts: Layouts::default(),
             desktop: setup.desktop,
             disk,
+            state_written: state_path.as_ref().and_then(|path| path.metadata().ok()?.modified().ok()),
             state_path,
             saved: setup.state.clone(),
             state: setup.state,
