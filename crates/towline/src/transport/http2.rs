@@ -71,6 +71,11 @@ impl Http2 {
             .initial_connection_window_size(config.connection_window_bytes)
             .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
             .enable_push(false)
+            // A stream that is let go may have frames on their way for a round trip. Those of the last resets are passed over;
+            // each of an earlier one counts as an error of ours, of which h2 takes 1,024 in a connection's life (its
+            // default) before it ends the connection with all its streams.
+            .max_concurrent_reset_streams(config.max_streams_per_connection.max(1))
+            .max_local_error_reset_streams(None)
             .handshake::<_, Bytes>(socket);
         let (requests, connection) = handshake.await.map_err(|error| fail(error, Stage::Head, endpoint))?;
         let (settled, watch) = watch::channel(false);
