@@ -79,6 +79,13 @@ fn ask(stage: &mut Stage) {
     stage.until_shown("first half");
 }
 
+/// Waits until the chat has a file.
+fn until_filed(stage: &mut Stage) {
+    stage.until("its file", |stage| {
+        stage.window(|window| window.chat().is_some_and(|chat| chat.name.is_some()))
+    });
+}
+
 fn content(stage: &Stage) -> String {
     stage.window(|window| {
         let chat = window.chat().expect("a chat");
@@ -133,9 +140,7 @@ fn continue_reads_on_what_the_relay_has() {
 fn a_closed_window_finds_its_answer_again() {
     let user = User::new();
     let (mut stage, id) = user.half_way();
-    stage.until("its file", |stage| {
-        stage.window(|window| window.chat().is_some_and(|chat| chat.name.is_some()))
-    });
+    until_filed(&mut stage);
     let notified = Arc::clone(&stage.notified);
     drop(stage);
     let (title, text) = notified.lock().expect("no panic").pop().expect("the desktop was told");
@@ -246,9 +251,7 @@ fn a_relay_that_dies_takes_nothing_with_it() {
 fn a_killed_window_finds_its_answer_though_it_had_no_time_to_note_it() {
     let user = User::new();
     let (mut stage, id) = user.half_way();
-    stage.until("its file", |stage| {
-        stage.window(|window| window.chat().is_some_and(|chat| chat.name.is_some()))
-    });
+    until_filed(&mut stage);
     drop(stage);
     // As it was before the question.
     let state = user.folder.path().join("window.json");
@@ -270,9 +273,7 @@ fn a_killed_window_finds_its_answer_though_it_had_no_time_to_note_it() {
 fn an_answer_that_the_relay_has_forgotten_keeps_what_came() {
     let user = User::new();
     let (mut stage, id) = user.half_way();
-    stage.until("its file", |stage| {
-        stage.window(|window| window.chat().is_some_and(|chat| chat.name.is_some()))
-    });
+    until_filed(&mut stage);
     drop(stage);
     user.relay.forget(&id);
     let mut stage = user.window(true);

@@ -84,18 +84,19 @@ pub struct Shown {
 pub fn rows(window: &Window) -> Vec<Row> {
     let jobs = window.engine.jobs();
     let list = window.relay.as_ref().map(Relay::list);
-    let titled = |job: &Job| {
+    let titled = |(job, info): (&Job, JobInfo)| {
         let owner = window.owners.get(&job.id()).map(|(chat, _)| *chat);
         let chat = owner.and_then(|key| window.chats.iter().find(|chat| chat.key == key));
         let id = job.relay_id();
-        let mut row = own(job.info(), id.is_some(), chat.map(Chat::title));
+        let mut row = own(info, id.is_some(), chat.map(Chat::title));
         // What is read late comes faster than it was made; the relay knows how fast that is.
         let there = id.and_then(|id| list.as_ref()?.jobs.get(&*id)?.job.tokens_per_second);
         row.rate = there.unwrap_or(row.rate);
         row
     };
     // What has no model is the window's own work.
-    let mut rows: Vec<Row> = jobs.iter().filter(|job| job.info().model.is_some()).map(titled).collect();
+    let informed = jobs.iter().map(|job| (job, job.info()));
+    let mut rows: Vec<Row> = informed.filter(|(_, info)| info.model.is_some()).map(titled).collect();
     rows.reverse();
     if let Some(list) = &list {
         let read: HashSet<String> =

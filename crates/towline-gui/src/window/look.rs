@@ -132,7 +132,7 @@ impl Window {
                     let is_last = last.as_ref() == Some(&entry.name);
                     let is_known = self.state.at_relay.values().any(|name| *name == entry.name);
                     if is_known || self.state_written.is_some_and(|at| entry.written + UNSURE >= at) {
-                        to_read_on.push(key);
+                        to_read_on.push((is_known, key));
                     }
                     self.chats.push(Chat::on_disk(key, entry, is_pinned));
                     if is_last && self.chat().is_some_and(|chat| chat.is_empty() && chat.draft.is_empty()) {
@@ -141,7 +141,8 @@ impl Window {
                 }
                 self.is_listed = true;
                 // Their answers are read on though nobody looks at them.
-                for key in to_read_on.into_iter().take(MAX_READ_ON) {
+                to_read_on.sort_by_key(|(is_known, _)| !is_known);
+                for (_, key) in to_read_on.into_iter().take(MAX_READ_ON) {
                     self.load(key);
                 }
             }

@@ -32,17 +32,15 @@ impl Window {
     pub(super) fn look_at_relay(&mut self) {
         // Only while somebody sees it, or waits for it.
         let listens = self.state.shows_jobs || self.state.via_relay || !self.state.at_relay.is_empty();
-        let (engine, via_relay) = (self.engine.clone(), self.state.via_relay);
-        let named = self.direct.named().cloned();
         let Some(relay) = &mut self.relay else { return };
-        relay.listen(&engine, listens);
+        relay.listen(&self.engine, listens);
         let mut said = Vec::new();
-        for news in relay.look(&engine) {
+        for news in relay.look(&self.engine) {
             match news {
                 News::Here => self.rejoins = true,
                 News::Lost(why) => {
-                    if via_relay {
-                        relay.start_again(&engine, named.as_ref());
+                    if self.state.via_relay {
+                        relay.start_again(&self.engine, self.direct.named());
                     }
                     said.push(format!("The relay is gone: {why}"));
                 }
@@ -158,9 +156,8 @@ impl Window {
 
     /// Starts this user's own relay.
     pub(super) fn start_relay(&mut self) {
-        let (engine, named) = (self.engine.clone(), self.direct.named().cloned());
         if let Some(relay) = &mut self.relay {
-            relay.start(&engine, named.as_ref());
+            relay.start(&self.engine, self.direct.named());
         }
     }
 

@@ -203,12 +203,7 @@ impl Log {
     /// [`room`](Self::poll_room).
     pub(crate) fn append(self: &Arc<Self>, bytes: &[u8]) -> Result<bool, Broken> {
         let mut state = self.state();
-        if let Some(broken) = &state.broken {
-            return Err(broken.clone());
-        }
-        state.staged.extend_from_slice(bytes);
-        state.end += bytes.len() as u64;
-        state.made += 1;
+        state.stage(|log| log.append(bytes))?;
         let full = state.staged.len() >= STAGED_BYTES;
         self.queue(state);
         Ok(full)
