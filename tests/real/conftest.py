@@ -29,13 +29,12 @@ def _process(command):
 
 
 @contextmanager
-def start_towline(*gguf_files):
-    """The program under test, with its built-in model and these files; gives its URL."""
+def start_towline():
+    """The program under test with its built-in model; gives its URL."""
     binary = os.environ.get("TOWLINE_BIN")
     if not binary:
         pytest.fail("TOWLINE_BIN must name the towline program")
-    files = [argument for path in gguf_files for argument in ("--gguf", str(path))]
-    with _process([binary, "serve", "--listen", "127.0.0.1:0", *files]) as url:
+    with _process([binary, "serve", "--listen", "127.0.0.1:0"]) as url:
         yield url
 
 

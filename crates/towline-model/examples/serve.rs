@@ -1,27 +1,19 @@
-//! Serves the built-in model, and GGUF files, until it is interrupted.
+//! Serves the built-in model until it is interrupted.
 //!
-//! `cargo run --example serve -- serve [--listen ADDRESS] [--rate TOKENS_PER_SECOND] [--gguf FILE]...`
+//! `cargo run --example serve -- [--listen ADDRESS] [--rate TOKENS_PER_SECOND]`
 
 use std::io::Write;
 
-use towline_model::{Config, Runner, Server, Source};
+use towline_model::{Config, Server};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
-    let mut config = Config {
-        runner: Some(Runner { program: std::env::current_exe()?, arguments: vec!["model-process".into()] }),
-        ..Config::default()
-    };
+    let mut config = Config::default();
     while let Some(argument) = arguments.next() {
-        let mut value = || arguments.next().ok_or(format!("{argument} needs a value"));
+        let value = arguments.next().ok_or(format!("{argument} needs a value"))?;
         match argument.as_str() {
-            "model-process" => return Ok(towline_model::run_child(&value()?)?),
-            "--listen" => config.listen = value()?.parse()?,
-            "--rate" => config.rate = Some(value()?.parse()?),
-            "--gguf" => {
-                config.models.push(Source::Gguf { path: value()?.into(), name: None, threads: None });
-            }
-            "serve" => {}
+            "--listen" => config.listen = value.parse()?,
+            "--rate" => config.rate = Some(value.parse()?),
             other => return Err(format!("unknown argument {other}").into()),
         }
     }

@@ -1,12 +1,7 @@
 //! What a server is told when it starts.
 
-use std::ffi::OsString;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 /// How a server is set up. Plain data; nothing is read from the environment or from a home folder.
 ///
@@ -18,56 +13,30 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Where to listen. Default `127.0.0.1:11434`; port 0 takes any free one.
     pub listen: SocketAddr,
-    /// The models to offer. Default: the built-in one.
-    pub models: Vec<Source>,
     /// Limits and times.
     pub limits: Limits,
     /// Tokens per second at most, for each answer; the same pace a slower machine would have. Default none.
     pub rate: Option<f32>,
-    /// How to run users' models in processes of their own. Default `None`: they run inside this process.
-    pub runner: Option<Runner>,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 11434)),
-            models: vec![Source::Builtin],
-            limits: Limits::default(),
-            rate: None,
-            runner: None,
-        }
+        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 11434)), limits: Limits::default(), rate: None }
     }
 }
 
-/// A model to offer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// Brook, the toy inside the binary.
-    Builtin,
-    /// A GGUF file of the user's.
-    Gguf {
-        /// Where it is.
-        path: PathBuf,
-        /// Its name; `None` takes the file's name without its ending.
-        name: Option<String>,
-        /// Threads to compute on; `None` takes one below 50 MB of weights and one per physical core above.
-        threads: Option<NonZeroUsize>,
-    },
-}
-
 /// Limits of a server; each has a name and a default.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Answers that run at once, per model. Default 4. A further request waits.
+    /// Answers that run at once. Default 4. A further request waits.
     pub parallel: usize,
-    /// Requests that wait, per model. Default 512, as Ollama. A further one gets status 503.
+    /// Requests that wait. Default 512, as Ollama. A further one gets status 503.
     pub queue: usize,
     /// Connections at once. Default 1024. A further one waits until another closes.
     pub connections: usize,
     /// Largest request body in bytes. Default 32 MiB. A larger one gets status 413.
     pub body_bytes: usize,
-    /// How long a model stays loaded after its last request, where the request does not say. Default 5 minutes.
+    /// How long the model stays loaded after its last request, where the request does not say. Default 5 minutes.
     pub keep_alive: KeepAlive,
     /// How long running answers may go on once the server is asked to stop. Default 3 seconds.
     pub shutdown_grace: Duration,
@@ -86,21 +55,11 @@ impl Default for Limits {
     }
 }
 
-/// How long a model stays loaded after its last request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+/// How long the model stays loaded after its last request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeepAlive {
     /// This long; zero unloads at once.
     For(Duration),
     /// Until the server stops.
     Forever,
-}
-
-/// How to start the process that runs a user's model: normally this same binary with a hidden subcommand, which calls
-/// [`run_child`](crate::run_child) with the one argument that is added at the end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Runner {
-    /// The program to start.
-    pub program: PathBuf,
-    /// Its first arguments; one more follows.
-    pub arguments: Vec<OsString>,
 }

@@ -1,81 +1,22 @@
-//! One model on offer: loaded when it is asked for, kept for a while after its last request, then let go.
+//! The model: loaded when it is asked for, kept for a while after its last request, then unloaded.
 
-use std::fs::File;
-use std::io::{BufReader, Cursor};
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-use crate::builtin;
+use crate::brook::Brook;
 use crate::config::{KeepAlive, Limits};
-use crate::describe::{Description, hex};
-use crate::engine::generate::Model;
-use crate::error::LoadError;
 use crate::slots::Slots;
-use crate::text::tokenizer::Tokenizer;
 
-/// Where a model's bytes are.
-#[derive(Debug, Clone)]
-pub(crate) enum Weights {
-    Builtin,
-    File { path: PathBuf, threads: Option<NonZeroUsize> },
-}
-
-impl Weights {
-    /// Reads and checks everything but the tensors' data.
-    pub(crate) fn describe(&self) -> Result<(Description, Tokenizer), LoadError> {
-        match self {
-            Self::Builtin => {
-                let (mut description, tokenizer) = Description::read(&mut Cursor::new(builtin::WEIGHTS))?;
-                description.digest = hex(&<sha2::Sha256 as sha2::Digest>::digest(builtin::WEIGHTS));
-                Ok((description, tokenizer))
-            }
-            Self::File { path, .. } => Description::read(&mut open(path)?),
-        }
-    }
-
-    fn load(&self, description: &Description, tokenizer: Arc<Tokenizer>) -> Result<Model, LoadError> {
-        let header = &description.header;
-        match self {
-            Self::Builtin => Model::load(header, tokenizer, &mut Cursor::new(builtin::WEIGHTS), None),
-            Self::File { path, threads } => Model::load(header, tokenizer, &mut open(path)?, *threads),
-        }
-    }
-
-    pub(crate) fn modified(&self) -> Option<SystemTime> {
-        match self {
-            Self::Builtin => None,
-            Self::File { path, .. } => path.metadata().and_then(|file| file.modified()).ok(),
-        }
-    }
-}
-
-fn open(path: &PathBuf) -> Result<BufReader<File>, LoadError> {
-    let opened = File::open(path).map(BufReader::new);
-    opened.map_err(|source| LoadError::Io { what: path.display().to_string(), source })
-}
-
-/// A model that runs in this process.
+/// The model, whether it is loaded or not.
 #[derive(Debug)]
 pub(crate) struct Resident {
-    weights: Weights,
-    description: Arc<Description>,
-    tokenizer: Arc<Tokenizer>,
     parallel: usize,
     queue: usize,
-    state: Mutex<State>,
-    /// Held while loading, so that requests which come together load once.
-    loading: tokio::sync::Mutex<()>,
+    loaded: Mutex<Option<Loaded>>,
     /// Told when an expiry may have changed.
-    changed: Arc<Notify>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    loaded: Option<Loaded>,
+    changed: Notify,
 }
 
 #[derive(Debug)]
@@ -83,127 +24,92 @@ struct Loaded {
     slots: Arc<Slots>,
     users: usize,
     keep_alive: KeepAlive,
-    /// When it is let go; `None` while in use, or for ever.
+    /// When it is unloaded; `None` while in use, or for good.
     expires: Option<Instant>,
 }
 
-/// A model in use. Its time to expiry begins when this is dropped.
+/// The model in use. Its time to expiry begins when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Lease {
     resident: Arc<Resident>,
-    slots: Arc<Slots>,
-}
-
-impl Lease {
-    pub(crate) fn slots(&self) -> &Arc<Slots> {
-        &self.slots
-    }
+    pub(crate) slots: Arc<Slots>,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        let mut state = self.resident.state();
-        if let Some(loaded) = state.loaded.as_mut().filter(|loaded| Arc::ptr_eq(&loaded.slots, &self.slots)) {
+        let mut guard = self.resident.loaded();
+        if let Some(loaded) = guard.as_mut().filter(|loaded| Arc::ptr_eq(&loaded.slots, &self.slots)) {
             loaded.users -= 1;
             if loaded.users == 0 {
                 match loaded.keep_alive {
                     KeepAlive::Forever => {}
-                    KeepAlive::For(Duration::ZERO) => state.loaded = None,
+                    KeepAlive::For(Duration::ZERO) => *guard = None,
                     KeepAlive::For(time) => loaded.expires = Instant::now().checked_add(time),
                 }
             }
         }
-        drop(state);
+        drop(guard);
         self.resident.changed.notify_one();
     }
 }
 
 impl Resident {
-    pub(crate) fn new(
-        weights: Weights,
-        description: Arc<Description>,
-        tokenizer: Tokenizer,
-        limits: &Limits,
-        changed: Arc<Notify>,
-    ) -> Self {
+    pub(crate) fn new(limits: &Limits) -> Self {
         Self {
-            weights,
-            description,
-            tokenizer: Arc::new(tokenizer),
             parallel: limits.parallel,
             queue: limits.queue,
-            state: Mutex::default(),
-            loading: tokio::sync::Mutex::default(),
-            changed,
+            loaded: Mutex::default(),
+            changed: Notify::new(),
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn loaded(&self) -> MutexGuard<'_, Option<Loaded>> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes the model into use, loading it first where it is not loaded.
-    ///
-    /// Cancel safety: cancellation safe; a load that has begun is finished by the next caller.
-    ///
-    /// # Errors
-    /// When the file changed or vanished since it was described.
-    pub(crate) async fn lease(self: &Arc<Self>, keep_alive: KeepAlive) -> Result<Lease, LoadError> {
-        if let Some(lease) = self.lease_loaded(keep_alive) {
-            return Ok(lease);
-        }
-        let _loading = self.loading.lock().await;
-        if let Some(lease) = self.lease_loaded(keep_alive) {
-            return Ok(lease);
-        }
-        let (weights, description) = (self.weights.clone(), Arc::clone(&self.description));
-        let tokenizer = Arc::clone(&self.tokenizer);
-        let loading = tokio::task::spawn_blocking(move || weights.load(&description, tokenizer));
-        let model = match loading.await {
-            Ok(model) => Arc::new(model?),
-            Err(_) => return Err(LoadError::malformed("the model", "loading failed")),
-        };
-        let slots = Arc::new(Slots::new(model, self.parallel, self.queue));
-        let loaded = Loaded { slots: Arc::clone(&slots), users: 1, keep_alive, expires: None };
-        self.state().loaded = Some(loaded);
-        Ok(Lease { resident: Arc::clone(self), slots })
-    }
-
-    fn lease_loaded(self: &Arc<Self>, keep_alive: KeepAlive) -> Option<Lease> {
-        let mut state = self.state();
-        let loaded = state.loaded.as_mut()?;
+    /// Takes the model into use. Where it is not loaded it is, which takes a few milliseconds; meanwhile others wait.
+    pub(crate) fn lease(self: &Arc<Self>, keep_alive: KeepAlive) -> Lease {
+        let mut guard = self.loaded();
+        let loaded = guard.get_or_insert_with(|| {
+            let slots = Slots::new(Arc::new(Brook::load()), self.parallel, self.queue);
+            Loaded { slots: Arc::new(slots), users: 0, keep_alive, expires: None }
+        });
         loaded.users += 1;
         loaded.keep_alive = keep_alive;
         loaded.expires = None;
-        let slots = Arc::clone(&loaded.slots);
-        drop(state);
-        Some(Lease { resident: Arc::clone(self), slots })
+        Lease { resident: Arc::clone(self), slots: Arc::clone(&loaded.slots) }
     }
 
-    /// Lets the model go; answers that run finish first.
+    /// Unloads the model; answers that run finish first.
     pub(crate) fn unload(&self) {
-        self.state().loaded = None;
-        self.changed.notify_one();
-    }
-
-    /// Lets the model go when its time is over; otherwise when that will be.
-    pub(crate) fn expire(&self, now: Instant) -> Option<Instant> {
-        let mut state = self.state();
-        let expires = state.loaded.as_ref()?.expires?;
-        if expires > now {
-            return Some(expires);
-        }
-        state.loaded = None;
-        None
+        *self.loaded() = None;
     }
 
     /// How long the model stays if nobody asks for it again; `None` when it is not loaded.
     pub(crate) fn remaining(&self) -> Option<KeepAlive> {
-        let state = self.state();
-        let loaded = state.loaded.as_ref()?;
+        let guard = self.loaded();
+        let loaded = guard.as_ref()?;
         Some(match loaded.expires {
             Some(expires) => KeepAlive::For(expires.saturating_duration_since(Instant::now())),
             None => loaded.keep_alive,
         })
+    }
+
+    /// Unloads the model each time its time is over. Never ready.
+    ///
+    /// Cancel safety: cancellation safe.
+    pub(crate) async fn keep_expiring(&self) {
+        loop {
+            let expires = self.loaded().as_ref().and_then(|loaded| loaded.expires);
+            match expires {
+                None => self.changed.notified().await,
+                Some(moment) => tokio::select! {
+                    () = self.changed.notified() => {}
+                    () = tokio::time::sleep_until(moment.into()) => {
+                        self.loaded().take_if(|loaded| loaded.expires.is_some_and(|at| at <= Instant::now()));
+                    }
+                },
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The slots of one model: a thread for each answer that runs, up to a limit, and a queue in order of arrival.
+//! The slots of the model: a thread for each answer that runs, up to a limit, and a queue in order of arrival.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,8 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use crate::engine::generate::{Cancelled, Finish, Model, Piece, Settings, Sink, Slot};
+use crate::brook::Brook;
+use crate::engine::answer::{Cancelled, Finish, Piece, Settings, Sink, Slot};
 
 /// Pieces that may wait for a reader before the answer's thread waits too.
 const PIECES_IN_FLIGHT: usize = 64;
@@ -101,14 +102,14 @@ struct Job {
     wanted: Arc<Wanted>,
 }
 
-/// All slots of one loaded model. Dropping it lets running and queued requests finish, then its threads end.
+/// All slots of the loaded model. Dropping it lets running and queued requests finish, then its threads end.
 #[derive(Debug)]
 pub(crate) struct Slots {
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    model: Arc<Model>,
+    brook: Arc<Brook>,
     max_running: usize,
     max_queued: usize,
     state: Mutex<State>,
@@ -132,9 +133,9 @@ impl std::fmt::Debug for Shared {
 
 impl Slots {
     /// At most `max_running` requests run at once, and at most `max_queued` wait.
-    pub(crate) fn new(model: Arc<Model>, max_running: usize, max_queued: usize) -> Self {
+    pub(crate) fn new(brook: Arc<Brook>, max_running: usize, max_queued: usize) -> Self {
         let shared = Shared {
-            model,
+            brook,
             max_running: max_running.max(1),
             max_queued,
             state: Mutex::default(),
@@ -143,8 +144,8 @@ impl Slots {
         Self { shared: Arc::new(shared) }
     }
 
-    pub(crate) fn model(&self) -> &Arc<Model> {
-        &self.shared.model
+    pub(crate) fn brook(&self) -> &Arc<Brook> {
+        &self.shared.brook
     }
 
     /// Hands a request to a free slot, or puts it at the end of the queue.
@@ -190,11 +191,11 @@ impl Shared {
 
     /// One slot's thread.
     fn run(&self) {
-        let mut slot = Slot::new(Arc::clone(&self.model));
+        let mut slot = Slot::new(Arc::clone(&self.brook));
         while let Some(job) = self.next_job() {
             // A panic in the engine would be a fault of ours; it costs its own request and no other.
             if catch_unwind(AssertUnwindSafe(|| work(&mut slot, job))).is_err() {
-                slot = Slot::new(Arc::clone(&self.model));
+                slot = Slot::new(Arc::clone(&self.brook));
             }
         }
         self.state().threads -= 1;
@@ -262,25 +263,18 @@ fn ignore_poison<T>(result: Result<T, PoisonError<T>>) -> T {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Cursor;
-
     use super::*;
-    use crate::builtin::WEIGHTS;
-    use crate::describe::Description;
     use crate::engine::sample::Sampling;
 
     fn slots(max_running: usize, max_queued: usize) -> Slots {
-        let mut source = Cursor::new(WEIGHTS);
-        let (description, tokenizer) = Description::read(&mut source).unwrap();
-        let model = Model::load(&description.header, Arc::new(tokenizer), &mut source, None).unwrap();
-        Slots::new(Arc::new(model), max_running, max_queued)
+        Slots::new(Arc::new(Brook::load()), max_running, max_queued)
     }
 
     /// An answer of `max_tokens` tokens, of the some forty that the model would say.
     fn answer(slots: &Slots, max_tokens: usize, rate: Option<f32>) -> Work {
         let text = "<|im_start|>user\nWhat is a river?<|im_end|>\n<|im_start|>assistant\n";
         let sampling = Sampling { temperature: 0.0, repeat_penalty: 1.0, ..Sampling::default() };
-        let prompt = slots.model().tokenizer.encode(text).unwrap();
+        let prompt = slots.brook().tokenizer.encode(text);
         let settings =
             Settings { sampling, stop: Vec::new(), max_tokens, context: 512, top_logprobs: None, rate };
         Work::Answer { prompt, settings }

@@ -26,7 +26,7 @@ pub use models::{
 pub use prompt::PromptArgs;
 pub use relay::{LogFormat, LogLevel, RelayArgs};
 pub use run::{RunArgs, ThinkArg};
-pub use serve::{CompletionsArgs, GuiArgs, RunnerArgs, ServeArgs};
+pub use serve::{CompletionsArgs, GuiArgs, ServeArgs};
 pub use shared::ServerArgs;
 
 use crate::exit::Exit;
@@ -116,9 +116,6 @@ pub enum Command {
     /// Run this program again in a session of its own
     #[command(hide = true)]
     BeginSession(SessionArgs),
-    /// Run a model for a server in another process
-    #[command(hide = true)]
-    Runner(RunnerArgs),
 }
 
 impl Command {
@@ -149,8 +146,6 @@ impl Command {
             Self::Serve(_) => 10,
             // It bounds its end itself, by the drain time.
             Self::Relay(_) => 24 * 3600,
-            // It ends with its server, to which Ctrl-C goes as well.
-            Self::Runner(_) => 60,
         })
     }
 }

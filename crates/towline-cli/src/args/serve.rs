@@ -1,19 +1,18 @@
 //! `towline serve` and the verbs without a server.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 
 use clap::Args;
 use clap_complete::Shell;
 
-/// Serve the built-in model, and GGUF files of yours, behind the Ollama API
+/// Serve the built-in toy model behind the Ollama API
 ///
-/// Ctrl-C stops it in good order.
+/// It is there to try Towline with no other server. Models of your own are served by Ollama or llama.cpp; Towline works
+/// with both (--host). Ctrl-C stops it in good order.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline serve
   towline serve --listen 127.0.0.1:0 --rate 20     any free port; 20 tokens a second
-  towline serve --gguf ~/models/qwen3-0.6b-q8_0.gguf
 ", help_template = super::TEMPLATE)]
 pub struct ServeArgs {
     /// Where to listen; port 0 takes any free one
@@ -22,9 +21,6 @@ pub struct ServeArgs {
     /// The most tokens a second, for each answer
     #[arg(long, value_name = "TOKENS", value_parser = rate)]
     pub rate: Option<f32>,
-    /// A model file to serve besides the built-in model; it runs in a process of its own
-    #[arg(long, value_name = "FILE")]
-    pub gguf: Vec<PathBuf>,
     /// Stop when standard input ends: for a program that starts this one and must not leave it behind
     #[arg(long)]
     pub until_input_ends: bool,
@@ -62,10 +58,4 @@ pub struct GuiArgs {
     /// The server; else OLLAMA_HOST, else Ollama on this machine, else the built-in model
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
-}
-
-/// What a server tells the process that runs a model for it.
-#[derive(Debug, Args)]
-pub struct RunnerArgs {
-    pub errand: String,
 }

@@ -65,7 +65,6 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
         Command::Serve(args) => serve::run(&args, context).await,
         Command::Relay(args) => relay::run(&args, context).await,
         Command::Gui(args) => Err(gui::run(&args)),
-        Command::Runner(args) => serve::runner(args).await,
         Command::Completions(args) => completions::run(&args),
         Command::Bench(args) => bench::run(&args, context).await,
     };

@@ -1,14 +1,14 @@
-//! `towline serve`, the built-in model inside of other commands, and the process that runs a model for a server.
+//! `towline serve`, and the built-in model inside of other commands.
 
 use std::error::Error as _;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::sync::oneshot;
 use towline::Endpoint;
-use towline_model::{Config, Runner, Source};
+use towline_model::{Config, Server};
 
 use super::Context;
-use crate::args::{RunnerArgs, ServeArgs};
+use crate::args::ServeArgs;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::out::{self, Out};
@@ -18,21 +18,11 @@ const BUILTIN_MODEL: &str = "brook";
 
 /// Serves until a signal comes.
 pub async fn run(args: &ServeArgs, mut context: Context) -> Result<Exit, Failure> {
-    let files = args.gguf.iter().map(|path| Source::Gguf { path: path.clone(), name: None, threads: None });
-    let config = Config {
-        listen: args.listen,
-        models: std::iter::once(Source::Builtin).chain(files).collect(),
-        rate: args.rate,
-        runner: Some(runner_program()?),
-        ..Config::default()
-    };
-    let server = towline_model::Server::bind(config).await.map_err(|error| refused(&error))?;
+    let config = Config { listen: args.listen, rate: args.rate, ..Config::default() };
+    let server = Server::bind(config).await.map_err(|error| refused(&error))?;
     let address = server.local_addr();
     Out::new().line(&format!("listening on http://{address}"))?;
     out::stderr_line(&format!("serving {BUILTIN_MODEL}, a toy model"));
-    for path in &args.gguf {
-        out::stderr_line(&format!("serving {}", path.display()));
-    }
     let stopped = async {
         if args.until_input_ends {
             tokio::select! {
@@ -54,25 +44,6 @@ async fn input_ended() {
     while input.read(&mut ignored).await.is_ok_and(|count| count > 0) {}
 }
 
-/// Runs a model for a server in another process. It brings a runtime of its own, and so needs a thread without one.
-pub async fn runner(args: RunnerArgs) -> Result<Exit, Failure> {
-    let work = tokio::task::spawn_blocking(move || towline_model::run_child(&args.errand));
-    match work.await {
-        Ok(Ok(())) => Ok(Exit::Completed),
-        Ok(Err(error)) => Err(Failure::Local(Complaint::new(chain(&error)))),
-        Err(error) => Err(Failure::Local(Complaint::new(error.to_string()))),
-    }
-}
-
-fn runner_program() -> Result<Runner, Failure> {
-    let program = std::env::current_exe().map_err(|error| {
-        Failure::Local(Complaint::new(format!(
-            "this program cannot find itself to start model processes: {error}"
-        )))
-    })?;
-    Ok(Runner { program, arguments: vec!["runner".into()] })
-}
-
 fn refused(error: &towline_model::Error) -> Failure {
     let complaint = Complaint::new(chain(error));
     match error {
@@ -81,10 +52,8 @@ fn refused(error: &towline_model::Error) -> Failure {
                 complaint.hint("something listens there already; --listen 127.0.0.1:0 takes any free port"),
             )
         }
-        towline_model::Error::Load { .. }
-        | towline_model::Error::DuplicateName(_)
-        | towline_model::Error::Config(_) => Failure::Usage(complaint),
-        towline_model::Error::Bind { .. } | towline_model::Error::Spawn { .. } => Failure::Local(complaint),
+        towline_model::Error::Rate(_) => Failure::Usage(complaint),
+        towline_model::Error::Bind { .. } => Failure::Local(complaint),
     }
 }
 
@@ -117,7 +86,7 @@ impl Builtin {
             };
             runtime.block_on(async move {
                 let config = Config { listen: (Ipv4Addr::LOCALHOST, 0).into(), ..Config::default() };
-                match towline_model::Server::bind(config).await {
+                match Server::bind(config).await {
                     Ok(server) => {
                         drop(sender.send(Ok(server.local_addr())));
                         server.run(std::future::pending()).await;

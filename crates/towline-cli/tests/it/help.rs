@@ -12,7 +12,7 @@ fn help_has_examples_first() {
     for text in ["OLLAMA_HOST", "OLLAMA_API_KEY", "TOWLINE_MODEL", "Exit status:", "124 timed out"] {
         place(text);
     }
-    assert!(!help.stdout.contains("runner"), "hidden: {}", help.stdout);
+    assert!(!help.stdout.contains("begin-session"), "hidden: {}", help.stdout);
     place("Prompt:");
 }
 

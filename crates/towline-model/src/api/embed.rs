@@ -6,24 +6,23 @@ use hyper::{Response, StatusCode};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::catalog::Here;
 use super::error::ApiError;
-use super::keep_alive;
 use super::options::Options;
 use super::request::{Embed, parse};
 use super::response::{Body, json as respond};
-use crate::engine::generate::normalise_length;
+use super::{Model, keep_alive};
+use crate::engine::answer::normalise_length;
 use crate::resident::Lease;
 use crate::slots::{Event, Work};
 
 /// `POST /api/embed`.
 ///
 /// Cancel safety: dropping the future cancels the request.
-pub(crate) async fn embed(here: &Here, body: &[u8]) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn embed(model: &Model, body: &[u8]) -> Result<Response<Body>, ApiError> {
     let began = Instant::now();
     let request: Embed = parse(body)?;
     let inputs = inputs(request.input.as_ref())?;
-    let (lease, context) = lease(here, &request).await?;
+    let (lease, context) = lease(model, &request)?;
     let load_time = began.elapsed();
     if inputs.is_empty() {
         return Ok(respond(StatusCode::OK, &json!({"model": request.model, "embeddings": []})));
@@ -58,9 +57,9 @@ struct Embedded {
 /// `POST /api/embeddings`.
 ///
 /// Cancel safety: dropping the future cancels the request.
-pub(crate) async fn embeddings(here: &Here, body: &[u8]) -> Result<Response<Body>, ApiError> {
+pub(crate) async fn embeddings(model: &Model, body: &[u8]) -> Result<Response<Body>, ApiError> {
     let request: Embed = parse(body)?;
-    let (lease, context) = lease(here, &request).await?;
+    let (lease, context) = lease(model, &request)?;
     if request.prompt.is_empty() {
         return Ok(respond(StatusCode::OK, &json!({"embedding": []})));
     }
@@ -83,16 +82,14 @@ fn inputs(input: Option<&Value>) -> Result<Vec<String>, ApiError> {
     }
 }
 
-async fn lease(here: &Here, request: &Embed) -> Result<(Lease, usize), ApiError> {
-    let mut options = Options::new(here.sampling.clone());
+fn lease(model: &Model, request: &Embed) -> Result<(Lease, usize), ApiError> {
+    let mut options = Options::new();
     options.apply(&request.options).map_err(ApiError::Invalid)?;
     let keep_alive = match &request.keep_alive {
-        None => here.keep_alive,
+        None => model.keep_alive,
         Some(value) => keep_alive::parse(value).map_err(ApiError::Invalid)?,
     };
-    let lease = here.resident.lease(keep_alive).await.map_err(ApiError::Load)?;
-    let context = options.context(lease.slots().model().max_context());
-    Ok((lease, context))
+    Ok((model.resident.lease(keep_alive), options.context()))
 }
 
 async fn run(
@@ -101,16 +98,16 @@ async fn run(
     context: usize,
     truncate: bool,
 ) -> Result<(Vec<Vec<f32>>, usize), ApiError> {
-    let model = std::sync::Arc::clone(lease.slots().model());
+    let brook = std::sync::Arc::clone(lease.slots.brook());
     let encoding = tokio::task::spawn_blocking(move || {
         let encode = |text: String| {
-            let mut tokens = model.tokenizer.encode_prompt(&text).map_err(ApiError::Engine)?;
+            let mut tokens = brook.tokenizer.encode(&text);
             if tokens.is_empty() {
                 return Err(ApiError::Invalid("an input without any token cannot be embedded".into()));
             }
             if tokens.len() > context {
                 if !truncate {
-                    return Err(ApiError::TooLong);
+                    return Err(ApiError::TooLong { length: tokens.len(), context });
                 }
                 tokens.truncate(context);
             }
@@ -121,7 +118,7 @@ async fn run(
     let inputs =
         encoding.await.unwrap_or_else(|_| Err(ApiError::Engine("splitting the input failed".into())))?;
     let tokens = inputs.iter().map(Vec::len).sum();
-    let mut answering = lease.slots().submit(Work::Embed { inputs }).map_err(|_| ApiError::QueueFull)?;
+    let mut answering = lease.slots.submit(Work::Embed { inputs }).map_err(|_| ApiError::QueueFull)?;
     match answering.next().await {
         Some(Event::Embedded(embeddings)) => Ok((embeddings, tokens)),
         Some(Event::Piece(_) | Event::Finished(_)) | None => {

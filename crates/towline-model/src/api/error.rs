@@ -3,7 +3,6 @@
 use hyper::{Response, StatusCode};
 
 use super::response::{Body, json};
-use crate::error::LoadError;
 
 /// Why a request was refused. Closed; [`ApiError::status`] is the table.
 #[derive(Debug)]
@@ -14,15 +13,18 @@ pub(crate) enum ApiError {
     Invalid(String),
     ModelRequired,
     ModelNotFound(String),
-    /// The model cannot do this: tools, thinking, vision, format, insert.
+    /// The model cannot do this: tools, thinking, vision, format, insert, template.
     Unable {
         model: String,
         what: &'static str,
     },
-    TooLong,
+    /// Lengths in tokens.
+    TooLong {
+        length: usize,
+        context: usize,
+    },
     QueueFull,
-    Load(LoadError),
-    /// The engine, or the process it runs in, failed; in words.
+    /// The engine failed; in words.
     Engine(String),
     NoSuchPath(String),
     MethodNotAllowed(&'static str),
@@ -37,11 +39,11 @@ impl ApiError {
             | Self::Invalid(_)
             | Self::ModelRequired
             | Self::Unable { .. }
-            | Self::TooLong => StatusCode::BAD_REQUEST,
+            | Self::TooLong { .. } => StatusCode::BAD_REQUEST,
             Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::ModelNotFound(_) | Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
             Self::QueueFull => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Load(_) | Self::Engine(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Engine(_) => StatusCode::INTERNAL_SERVER_ERROR,
             Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,
         }
@@ -56,9 +58,10 @@ impl ApiError {
             Self::ModelRequired => "model is required".into(),
             Self::ModelNotFound(model) => format!("model '{model}' not found"),
             Self::Unable { model, what } => format!("{model:?} does not support {what}"),
-            Self::TooLong => "the input length exceeds the context length".into(),
+            Self::TooLong { length, context } => format!(
+                "the input length exceeds the context length: {length} tokens, but the context holds {context}"
+            ),
             Self::QueueFull => "server busy, please try again.  maximum pending requests exceeded".into(),
-            Self::Load(error) => format!("cannot load the model: {error}"),
             Self::NoSuchPath(path) => format!(
                 "there is no {path} here; this server offers /api/chat, /api/generate, /api/embed, \
                  /api/embeddings, /api/tags, /api/ps, /api/show and /api/version"

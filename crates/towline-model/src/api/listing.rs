@@ -4,105 +4,122 @@ use std::time::Duration;
 
 use hyper::{Response, StatusCode};
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
 
-use super::catalog::{Catalog, Entry, Place};
-use super::options::DEFAULT_CONTEXT;
+use super::Model;
 use super::request::Named;
 use super::response::{Body, json as respond};
+use crate::brook::forward::CONTEXT;
+use crate::brook::gguf::{Gguf, Tensor};
+use crate::brook::{self, chat};
 use crate::config::KeepAlive;
 
 /// The version of Ollama's API that is spoken, then this crate's own.
-pub(crate) const VERSION: &str = concat!("0.33.0-towline.", env!("CARGO_PKG_VERSION"));
+const VERSION: &str = concat!("0.33.0-towline.", env!("CARGO_PKG_VERSION"));
 
-/// What stands for ever where a moment is asked for: about as far ahead as Ollama's own.
+/// What stands for no end where a moment is asked for: about as far ahead as Ollama's own.
 const FOREVER: Duration = Duration::from_secs(292 * 365 * 24 * 3600);
+/// Longest list that `/api/show` spells out where it is not asked to be verbose.
+const SHORT_LIST: usize = 5;
 
 pub(crate) fn version() -> Response<Body> {
     respond(StatusCode::OK, &json!({"version": VERSION}))
 }
 
-fn details(entry: &Entry) -> Value {
-    let description = &entry.description;
+fn details() -> Value {
     json!({
         "parent_model": "",
         "format": "gguf",
-        "family": description.family,
-        "families": [description.family],
-        "parameter_size": description.parameter_size(),
-        "quantization_level": description.quantization(),
+        "family": "llama",
+        "families": ["llama"],
+        "parameter_size": "2.76M",
+        "quantization_level": "Q8_0",
     })
 }
 
-pub(crate) fn tags(catalog: &Catalog) -> Response<Body> {
-    let model = |entry: &Entry| {
-        json!({
-            "name": entry.name,
-            "model": entry.name,
-            "modified_at": entry.modified_at,
-            "size": entry.description.header.file_bytes,
-            "digest": entry.description.digest,
-            "details": details(entry),
-        })
-    };
-    let models: Vec<Value> = catalog.entries.iter().map(model).collect();
-    respond(StatusCode::OK, &json!({"models": models}))
+/// The SHA-256 of the file, as hexadecimal digits.
+fn digest() -> String {
+    Sha256::digest(brook::FILE).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Cancel safety: cancellation safe.
-pub(crate) async fn ps(catalog: &Catalog) -> Response<Body> {
-    let mut models = Vec::new();
-    for entry in &catalog.entries {
-        match &entry.place {
-            Place::Here(here) => models.extend(here.resident.remaining().map(|left| running(entry, left))),
-            Place::Child(child) => models.extend(child.ps().await),
-        }
-    }
-    respond(StatusCode::OK, &json!({"models": models}))
+pub(crate) fn tags(model: &Model) -> Response<Body> {
+    let brook = json!({
+        "name": brook::NAME,
+        "model": brook::NAME,
+        "modified_at": model.since.to_string(),
+        "size": brook::FILE.len(),
+        "digest": digest(),
+        "details": details(),
+    });
+    respond(StatusCode::OK, &json!({"models": [brook]}))
 }
 
-fn running(entry: &Entry, remaining: KeepAlive) -> Value {
+pub(crate) fn ps(model: &Model) -> Response<Body> {
+    let running: Vec<Value> = model.resident.remaining().map(running).into_iter().collect();
+    respond(StatusCode::OK, &json!({"models": running}))
+}
+
+fn running(remaining: KeepAlive) -> Value {
     let left = match remaining {
         KeepAlive::For(left) => left.min(FOREVER),
         KeepAlive::Forever => FOREVER,
     };
     let expires_at = Timestamp::now().checked_add(left).unwrap_or(Timestamp::MAX);
     json!({
-        "name": entry.name,
-        "model": entry.name,
-        "size": entry.description.header.file_bytes,
-        "digest": entry.description.digest,
-        "details": details(entry),
+        "name": brook::NAME,
+        "model": brook::NAME,
+        "size": brook::FILE.len(),
+        "digest": digest(),
+        "details": details(),
         "expires_at": expires_at.to_string(),
         "size_vram": 0,
-        "context_length": entry.description.context.min(DEFAULT_CONTEXT),
+        "context_length": CONTEXT,
     })
 }
 
-pub(crate) fn show(entry: &Entry, request: &Named) -> Response<Body> {
-    let description = &entry.description;
-    let template = description.template.source();
-    let line = |(name, value): &(&str, &str)| format!("{name:<30} {value}");
-    let parameters: Vec<String> = entry.parameters.iter().map(line).collect();
-    let setting = |(name, value): &(&str, &str)| format!("PARAMETER {name} {value}\n");
-    let settings: String = entry.parameters.iter().map(setting).collect();
-    let modelfile =
-        format!("# {}\nFROM {}\nTEMPLATE \"\"\"{template}\"\"\"\n{settings}", entry.about, entry.name);
+pub(crate) fn show(model: &Model, request: &Named) -> Response<Body> {
+    let gguf = Gguf::read(brook::FILE);
+    let (temperature, penalty) = (brook::TEMPERATURE, brook::REPEAT_PENALTY);
+    let modelfile = format!(
+        "# {}\nFROM {}\nTEMPLATE \"\"\"{}\"\"\"\nPARAMETER temperature {temperature}\nPARAMETER repeat_penalty {penalty}\n",
+        brook::ABOUT,
+        brook::NAME,
+        chat::TEMPLATE,
+    );
     let mut answer = json!({
-        "license": description.license(),
+        "license": gguf.keys.get("general.license"),
         "modelfile": modelfile,
-        "parameters": parameters.join("\n"),
-        "template": template,
+        "parameters": format!("{:<30} {temperature}\n{:<30} {penalty}", "temperature", "repeat_penalty"),
+        "template": chat::TEMPLATE,
         "system": request.system,
-        "details": details(entry),
-        "model_info": description.keys(request.verbose),
-        "tensors": description.tensors(),
+        "details": details(),
+        "tensors": gguf.tensors.iter().map(tensor).collect::<Value>(),
         "capabilities": ["completion"],
-        "modified_at": entry.modified_at,
+        "modified_at": model.since.to_string(),
+        "model_info": keys(gguf, request.verbose),
     });
     if let Some(answer) = answer.as_object_mut() {
         // Go leaves empty texts out.
         answer.retain(|_, value| value.as_str() != Some(""));
     }
     respond(StatusCode::OK, &answer)
+}
+
+/// The file's keys; long lists are left empty unless `verbose`.
+fn keys(gguf: Gguf, verbose: bool) -> Map<String, Value> {
+    let parameters = gguf.parameters();
+    let mut keys = gguf.keys;
+    keys.retain(|key, _| key != "general.name" && key != "tokenizer.chat_template");
+    for value in keys.values_mut().filter(|_| !verbose) {
+        if value.as_array().is_some_and(|list| list.len() > SHORT_LIST) {
+            *value = json!([]);
+        }
+    }
+    keys.insert("general.parameter_count".into(), json!(parameters));
+    keys
+}
+
+fn tensor(tensor: &Tensor) -> Value {
+    json!({"name": tensor.name, "type": tensor.kind.name(), "shape": tensor.shape})
 }

@@ -2,10 +2,10 @@
 
 use serde_json::{Map, Value};
 
+use crate::brook::forward::CONTEXT;
+use crate::brook::{REPEAT_PENALTY, TEMPERATURE};
 use crate::engine::sample::Sampling;
 
-/// Context of a user's model where the request does not say, in tokens; Ollama's own default.
-pub(crate) const DEFAULT_CONTEXT: usize = 4096;
 /// An answer without a limit of its own ends after this many contexts, as in Ollama.
 const CONTEXTS_PER_ANSWER: usize = 10;
 
@@ -23,8 +23,10 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// Ollama's defaults, with the model's own sampling.
-    pub(crate) fn new(sampling: Sampling) -> Self {
+    /// Ollama's defaults, with Brook's own sampling.
+    pub(crate) fn new() -> Self {
+        let sampling =
+            Sampling { temperature: TEMPERATURE, repeat_penalty: REPEAT_PENALTY, ..Sampling::default() };
         Self { sampling, stop: Vec::new(), num_predict: -1, num_keep: 4, num_ctx: None }
     }
 
@@ -40,7 +42,6 @@ impl Options {
                 "top_k" => sampling.top_k = integer(name, value)?,
                 "top_p" => sampling.top_p = float(name, value)?,
                 "min_p" => sampling.min_p = float(name, value)?,
-                "typical_p" => sampling.typical_p = float(name, value)?,
                 "repeat_last_n" => sampling.repeat_last_n = integer(name, value)?,
                 "repeat_penalty" => sampling.repeat_penalty = penalty(name, value)?,
                 "presence_penalty" => sampling.presence_penalty = float(name, value)?,
@@ -58,14 +59,14 @@ impl Options {
         Ok(())
     }
 
-    /// The context to use with a model made for `most` tokens.
-    pub(crate) fn context(&self, most: usize) -> usize {
-        self.num_ctx.unwrap_or(DEFAULT_CONTEXT).min(most)
+    /// The context to use.
+    pub(crate) fn context(&self) -> usize {
+        self.num_ctx.unwrap_or(CONTEXT).min(CONTEXT)
     }
 
     /// Most tokens of the answer.
-    pub(crate) fn max_tokens(&self, context: usize) -> usize {
-        usize::try_from(self.num_predict).unwrap_or(context.saturating_mul(CONTEXTS_PER_ANSWER))
+    pub(crate) fn max_tokens(&self) -> usize {
+        usize::try_from(self.num_predict).unwrap_or(self.context() * CONTEXTS_PER_ANSWER)
     }
 }
 
@@ -104,7 +105,7 @@ mod tests {
     use super::*;
 
     fn check(options: Value, expected: Result<Options, &str>) {
-        let mut parsed = Options::new(Sampling::default());
+        let mut parsed = Options::new();
         let map = options.as_object().unwrap();
         let result = parsed.apply(map).map(|()| parsed);
         assert_eq!(result, expected.map_err(str::to_owned), "{options}");
@@ -112,13 +113,13 @@ mod tests {
 
     #[test]
     fn options_are_read_by_name_and_type() {
-        let plain = || Options::new(Sampling::default());
+        let plain = || Options::new();
         check(json!({}), Ok(plain()));
         check(json!({"unknown": [], "temperature": null}), Ok(plain()));
         check(
             json!({"temperature": 0, "top_k": 7.9, "seed": -1, "num_predict": 5, "stop": "x", "num_ctx": 9}),
             Ok(Options {
-                sampling: Sampling { temperature: 0.0, top_k: 7, ..Sampling::default() },
+                sampling: Sampling { temperature: 0.0, top_k: 7, ..plain().sampling },
                 stop: vec!["x".into()],
                 num_predict: 5,
                 num_ctx: Some(9),

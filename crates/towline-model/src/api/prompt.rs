@@ -2,8 +2,9 @@
 
 use super::error::ApiError;
 use super::options::Options;
-use crate::text::template::{ChatTemplate, Turn};
-use crate::text::tokenizer::Tokenizer;
+use crate::brook::chat::Turn;
+use crate::brook::forward::VOCABULARY;
+use crate::brook::tokenizer::Tokenizer;
 
 /// At least this share of the context is kept free for the answer when a prompt is cut.
 const ANSWER_SHARE: usize = 4;
@@ -14,6 +15,21 @@ pub(crate) struct Prompt {
     pub(crate) text: String,
     /// At least one, and fewer than the context holds.
     pub(crate) tokens: Vec<u32>,
+    /// Tokens before the prompt was cut.
+    pub(crate) whole_tokens: usize,
+}
+
+impl Prompt {
+    /// That the prompt was cut, in words; `None` where it was not.
+    pub(crate) fn note(&self, context: usize) -> Option<String> {
+        let (whole, kept) = (self.whole_tokens, self.tokens.len());
+        let cut = || {
+            format!(
+                "the prompt of {whole} tokens was cut to {kept}: the context holds {context}, answer included"
+            )
+        };
+        (whole > kept).then(cut)
+    }
 }
 
 /// How prompts are made for one request.
@@ -21,8 +37,6 @@ pub(crate) struct Prompt {
 pub(crate) struct PromptMaker<'a> {
     pub(crate) tokenizer: &'a Tokenizer,
     pub(crate) options: &'a Options,
-    /// Tokens of prompt and answer together.
-    pub(crate) context: usize,
     /// Whether a prompt that is too long may be cut.
     pub(crate) truncate: bool,
     /// Tokens that come before the prompt: the `context` of an earlier answer.
@@ -31,65 +45,55 @@ pub(crate) struct PromptMaker<'a> {
 
 impl PromptMaker<'_> {
     /// A chat's prompt. Where it is too long, the oldest turns are left out; system turns and the last one stay.
-    pub(crate) fn chat(&self, template: &ChatTemplate, turns: &[Turn]) -> Result<Prompt, ApiError> {
-        let oldest = |first: usize| -> Vec<Turn> {
-            let keep = |(index, turn): &(usize, &Turn)| turn.role == "system" || *index >= first;
-            turns.iter().enumerate().filter(keep).map(|(_, turn)| turn.clone()).collect()
+    pub(crate) fn chat(&self, turns: &[Turn]) -> Result<Prompt, ApiError> {
+        let write = |(index, turn): (usize, &Turn)| {
+            let text = turn.written(index + 1 == turns.len());
+            (self.tokenizer.encode(&text), text)
         };
-        let make = |first| {
-            let text = template.render(&oldest(first)).map_err(ApiError::Invalid)?;
-            let tokens = self.encode(&text)?;
-            Ok(Prompt { text, tokens })
-        };
-        let whole: Prompt = make(0)?;
-        if whole.tokens.len() <= self.room() || !self.truncate {
-            return self.cut(whole);
-        }
-        // The smallest number of turns to leave out, by halving.
-        let (mut too_few, mut enough) = (0, turns.len().saturating_sub(1));
-        while enough > too_few + 1 {
-            let middle = usize::midpoint(too_few, enough);
-            if make(middle)?.tokens.len() <= self.room() {
-                enough = middle;
+        // Turns meet at special tokens, so each can be split into tokens by itself.
+        let written: Vec<_> = turns.iter().enumerate().map(write).collect();
+        let whole_tokens = self.before.len() + written.iter().map(|(tokens, _)| tokens.len()).sum::<usize>();
+        let mut excess = whole_tokens.saturating_sub(if self.truncate { self.room() } else { usize::MAX });
+        let (mut text, mut tokens) = (String::new(), self.before.to_vec());
+        for (index, (written, turn)) in written.iter().zip(turns).enumerate() {
+            if excess > 0 && turn.role != "system" && index + 1 < turns.len() {
+                excess = excess.saturating_sub(written.0.len());
             } else {
-                too_few = middle;
+                tokens.extend(&written.0);
+                text.push_str(&written.1);
             }
         }
-        self.cut(make(enough)?)
+        self.cut(Prompt { text, tokens, whole_tokens })
     }
 
     /// A prompt that is text already.
     pub(crate) fn plain(&self, text: String) -> Result<Prompt, ApiError> {
-        let tokens = self.encode(&text)?;
-        self.cut(Prompt { text, tokens })
-    }
-
-    fn encode(&self, text: &str) -> Result<Vec<u32>, ApiError> {
-        if self.before.is_empty() {
-            return self.tokenizer.encode_prompt(text).map_err(ApiError::Engine);
-        }
-        let mut tokens = self.before.to_vec();
-        tokens.extend(self.tokenizer.encode(text).map_err(ApiError::Engine)?);
-        Ok(tokens)
+        let tokens = self.tokenizer.encode(&text);
+        let whole_tokens = tokens.len();
+        self.cut(Prompt { text, tokens, whole_tokens })
     }
 
     /// Tokens that a prompt may have when it is cut.
     fn room(&self) -> usize {
-        let answer = (self.context / ANSWER_SHARE).min(self.options.max_tokens(self.context)).max(1);
-        self.context.saturating_sub(answer).max(1)
+        let context = self.options.context();
+        let answer = (context / ANSWER_SHARE).min(self.options.max_tokens()).max(1);
+        context.saturating_sub(answer).max(1)
     }
 
     /// Takes tokens out after the first `num_keep`, so that the rest fits.
     fn cut(&self, mut prompt: Prompt) -> Result<Prompt, ApiError> {
-        let length = prompt.tokens.len();
+        if let Some(id) = self.before.iter().find(|id| **id as usize >= VOCABULARY) {
+            return Err(ApiError::Invalid(format!("context: there is no token {id}")));
+        }
+        let (length, context) = (prompt.tokens.len(), self.options.context());
         if length == 0 {
             return Err(ApiError::Invalid("the prompt is empty".into()));
         }
-        if !self.truncate {
-            return if length < self.context { Ok(prompt) } else { Err(ApiError::TooLong) };
+        if !self.truncate && length >= context {
+            return Err(ApiError::TooLong { length, context });
         }
         let room = self.room();
-        if length > room {
+        if self.truncate && length > room {
             let keep = self.options.num_keep.min(room / 2);
             prompt.tokens.drain(keep..keep + length - room);
         }

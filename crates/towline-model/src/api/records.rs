@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::error::ApiError;
 use super::response::{now, to_json};
-use crate::engine::generate::{Ending, Finish, Piece, TokenLogprob};
+use crate::engine::answer::{Ending, Finish, Piece, TokenLogprob};
 use crate::resident::Lease;
 use crate::slots::{Answering, Event};
 
@@ -27,6 +27,8 @@ pub(crate) struct About {
     pub(crate) model: String,
     pub(crate) began: Instant,
     pub(crate) load_time: Duration,
+    /// What the user should know of the prompt, for the last record.
+    pub(crate) note: Option<String>,
     /// The prompt's ids, where the last record reports a `context`.
     pub(crate) context: Option<Vec<u32>>,
 }
@@ -42,6 +44,8 @@ struct Record<'a> {
     done: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     done_reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     _debug_info: Option<DebugInfo<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -122,6 +126,7 @@ impl About {
             response,
             done: false,
             done_reason: None,
+            note: None,
             _debug_info: None,
             context: Vec::new(),
             total_duration: 0,
@@ -150,6 +155,7 @@ impl About {
                 Ending::Stop => "stop",
                 Ending::Length => "length",
             }),
+            note: self.note.as_deref(),
             context,
             total_duration: nanoseconds(self.began.elapsed()),
             load_duration: nanoseconds(self.load_time),

@@ -12,15 +12,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::records::Records;
-use crate::process::Forwarded;
 
 /// A response's body.
 pub(crate) enum Body {
     Whole(Option<Bytes>),
     /// An answer, record by record.
     Records(Box<Records>),
-    /// An answer of another process, as it comes.
-    Forwarded(Box<Forwarded>),
 }
 
 impl HttpBody for Body {
@@ -34,7 +31,6 @@ impl HttpBody for Body {
         let data = match &mut *self {
             Self::Whole(bytes) => Poll::Ready(bytes.take()),
             Self::Records(records) => records.poll_record(context),
-            Self::Forwarded(forwarded) => forwarded.poll_bytes(context),
         };
         data.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
     }
@@ -42,7 +38,7 @@ impl HttpBody for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
-            Self::Records(_) | Self::Forwarded(_) => false,
+            Self::Records(_) => false,
         }
     }
 
@@ -50,7 +46,6 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Records(_) => SizeHint::default(),
-            Self::Forwarded(forwarded) => forwarded.size_hint(),
         }
     }
 }

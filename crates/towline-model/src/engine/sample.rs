@@ -1,10 +1,8 @@
-//! Choosing the next token, in the order llama.cpp does: penalties, top-k, typical, top-p, min-p, temperature, draw.
+//! Choosing the next token, in the order llama.cpp does: penalties, top-k, top-p, min-p, temperature, draw.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 
-use super::llama::softmax;
+use crate::brook::forward::softmax;
 
 /// How the next token is chosen. The defaults are Ollama's.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,8 +15,6 @@ pub(crate) struct Sampling {
     pub(crate) top_p: f32,
     /// Only tokens at least this probable, compared with the likeliest. Default 0 (off).
     pub(crate) min_p: f32,
-    /// Only tokens about as surprising as expected, adding up to this probability. Default 1 (off).
-    pub(crate) typical_p: f32,
     /// How many of the latest tokens are penalised; below 0 for all. Default 64.
     pub(crate) repeat_last_n: i64,
     /// Logits of repeated tokens are divided by this. Default 1.1; 1 is off.
@@ -38,7 +34,6 @@ impl Default for Sampling {
             top_k: 40,
             top_p: 0.9,
             min_p: 0.0,
-            typical_p: 1.0,
             repeat_last_n: 64,
             repeat_penalty: 1.1,
             presence_penalty: 0.0,
@@ -59,13 +54,13 @@ struct Candidate {
 #[derive(Debug)]
 pub(crate) struct Sampler {
     settings: Sampling,
-    random: SplitMix,
+    random: fastrand::Rng,
 }
 
 impl Sampler {
     pub(crate) fn new(settings: Sampling) -> Self {
-        let seed = settings.seed.unwrap_or_else(|| RandomState::new().build_hasher().finish());
-        Self { settings, random: SplitMix(seed) }
+        let random = settings.seed.map_or_else(fastrand::Rng::new, fastrand::Rng::with_seed);
+        Self { settings, random }
     }
 
     /// The next token. `history` is everything before it, prompt included.
@@ -76,7 +71,6 @@ impl Sampler {
             return likeliest(&logits);
         }
         let mut candidates = self.top_k(&logits);
-        self.typical(&mut candidates);
         self.top_p(&mut candidates);
         self.min_p(&mut candidates);
         self.draw(&candidates)
@@ -121,28 +115,6 @@ impl Sampler {
         candidates
     }
 
-    fn typical(&self, candidates: &mut Vec<Candidate>) {
-        if self.settings.typical_p >= 1.0 {
-            return;
-        }
-        let weights = probabilities(candidates, 1.0);
-        let entropy: f32 = weights.iter().filter(|p| **p > 0.0).map(|p| -p * p.ln()).sum();
-        let mut ranked: Vec<(f32, usize)> =
-            weights.iter().enumerate().map(|(at, p)| ((-p.ln() - entropy).abs(), at)).collect();
-        ranked.sort_by(|a, b| a.0.total_cmp(&b.0));
-        let mut sum = 0.0;
-        let mut kept = Vec::new();
-        for (_, at) in ranked {
-            kept.push(at);
-            sum += weights[at];
-            if sum > self.settings.typical_p {
-                break;
-            }
-        }
-        kept.sort_unstable();
-        *candidates = kept.into_iter().map(|at| candidates[at]).collect();
-    }
-
     fn top_p(&self, candidates: &mut Vec<Candidate>) {
         if self.settings.top_p >= 1.0 {
             return;
@@ -169,7 +141,7 @@ impl Sampler {
 
     fn draw(&mut self, candidates: &[Candidate]) -> u32 {
         let weights = probabilities(candidates, self.settings.temperature);
-        let mut left = self.random.unit();
+        let mut left = self.random.f32();
         for (candidate, weight) in candidates.iter().zip(&weights) {
             left -= weight;
             if left < 0.0 {
@@ -213,25 +185,6 @@ pub(crate) fn log_probabilities(logits: &[f32], chosen: u32, top: usize) -> (f32
     (chosen - normal, ranked)
 }
 
-/// Steele, Lea and Flood's generator: small, and good enough to draw words.
-#[derive(Debug)]
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// A number from 0 up to but not including 1.
-    fn unit(&mut self) -> f32 {
-        (self.next() >> 40) as f32 / (1_u64 << 24) as f32
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -263,8 +216,6 @@ mod tests {
         check(Sampling { top_p: 0.6, ..plain() }, &falling, &[], &[0]);
         check(Sampling { top_p: 0.7, ..plain() }, &falling, &[], &[0, 1]);
         check(Sampling { min_p: 0.3, ..plain() }, &falling, &[], &[0, 1]);
-        // Their surprise, 0.44 and 1.44, is nearest to the mean of 0.94.
-        check(Sampling { typical_p: 0.5, ..plain() }, &falling, &[], &[0, 1]);
     }
 
     #[test]

@@ -40,8 +40,8 @@ impl StopFilter {
     }
 
     /// What was held back when the answer ended for another reason.
-    pub(crate) fn finish(self) -> String {
-        self.held
+    pub(crate) fn finish(&mut self) -> String {
+        std::mem::take(&mut self.held)
     }
 }
 

@@ -23,9 +23,8 @@ pub(crate) enum Caller {
     Page(String),
 }
 
-/// `listen` is the address the server listens on; `None` inside a pair of pipes, where nobody else is.
-pub(crate) fn caller(listen: Option<SocketAddr>, uri: &Uri, headers: &HeaderMap) -> Caller {
-    let Some(listen) = listen else { return Caller::Program };
+/// `listen` is the address the server listens on.
+pub(crate) fn caller(listen: SocketAddr, uri: &Uri, headers: &HeaderMap) -> Caller {
     if listen.ip().is_loopback() {
         let host = headers.get(HOST).map(|host| host.to_str().ok());
         let host = host.unwrap_or_else(|| Some(uri.authority().map_or("", |authority| authority.as_str())));
@@ -83,7 +82,7 @@ mod tests {
         if let Some(origin) = origin {
             headers.insert(ORIGIN, origin.parse().unwrap());
         }
-        let listen = Some(SocketAddr::from(([127, 0, 0, 1], 11434)));
+        let listen = SocketAddr::from(([127, 0, 0, 1], 11434));
         assert_eq!(caller(listen, &Uri::from_static("/"), &headers), expected, "{host} {origin:?}");
     }
 

@@ -2,6 +2,6 @@
 
 mod guard;
 mod run;
-pub(crate) mod service;
+mod service;
 
 pub use run::Server;

@@ -7,11 +7,11 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::service::Service;
@@ -20,6 +20,8 @@ use crate::error::Error;
 
 /// How long to wait before accepting again after the system refused to (out of file descriptors, mostly).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+/// What a connection may hold of what a client sends, in bytes; a longer head is refused.
+const READ_BUFFER_BYTES: usize = 64 * 1024;
 
 /// A server that listens but does not answer yet. Dropping it frees the address.
 #[derive(Debug)]
@@ -31,14 +33,14 @@ pub struct Server {
 }
 
 impl Server {
-    /// Checks every model's file and takes the address. The weights are loaded by the first request.
+    /// Takes the address. The model is loaded by the first request.
     ///
     /// Cancel safety: cancellation safe; nothing is left behind.
     ///
     /// # Errors
-    /// A model file that is refused, two models of one name, or an address that cannot be taken.
+    /// A rate that is no number above zero, or an address that cannot be taken.
     pub async fn bind(config: Config) -> Result<Self, Error> {
-        let service = Service::new(&config, Arc::new(Notify::new()))?;
+        let service = Arc::new(Service::new(&config)?);
         let failed = |source| Error::Bind { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
@@ -59,7 +61,7 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
-        let mut expiring = pin!(service.keep_expiring());
+        let mut expiring = pin!(service.model.resident.keep_expiring());
         loop {
             let has_room = connections.len() < limits.connections.max(1);
             tokio::select! {
@@ -81,12 +83,11 @@ impl Server {
         drop(tokio::time::timeout(limits.shutdown_grace, all_closed).await);
         let cut = connections.len();
         connections.shutdown().await;
-        service.stop_children().await;
         cut
     }
 }
 
-/// One connection's life, HTTP/1.1 or HTTP/2 as the client begins it.
+/// One connection's life. HTTP/1.1 alone, as Ollama.
 async fn connection(
     stream: TcpStream,
     listen: SocketAddr,
@@ -97,9 +98,10 @@ async fn connection(
     drop(stream.set_nodelay(true));
     let handler = service_fn(move |request| {
         let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.answer_guarded(listen, request).await) }
+        async move { Ok::<_, Infallible>(service.answer(listen, request).await) }
     });
-    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = http1::Builder::new();
+    builder.max_buf_size(READ_BUFFER_BYTES);
     let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), handler));
     tokio::select! {
         // A client that breaks off or speaks no HTTP ends its own connection only.

@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt, Full};
-use hyper_util::rt::{TokioExecutor, TokioIo};
 use towline_model::{Config, Limits};
 
 use crate::client::{Client, lines};
@@ -106,28 +104,6 @@ fn nonsense_costs_only_its_own_connection() {
         server.client().raw(nonsense.as_bytes());
     }
     assert_eq!(server.client().get("/").status, 200);
-}
-
-#[test]
-fn http2_is_spoken_too() {
-    let server = Running::start(Config::default());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let stream = tokio::net::TcpStream::connect(server.address).await.unwrap();
-        let (mut requests, connection) =
-            hyper::client::conn::http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.unwrap();
-        let talk = async {
-            let uri = format!("http://{}/api/generate", server.address);
-            let request = hyper::Request::post(uri).body(Full::new(bytes::Bytes::from(SHORT))).unwrap();
-            let answer = requests.send_request(request).await.unwrap();
-            assert_eq!(answer.status(), 200);
-            let body = answer.into_body().collect().await.unwrap().to_bytes();
-            assert!(serde_json::from_slice::<serde_json::Value>(&body).unwrap()["done"] == true);
-            drop(requests);
-        };
-        let (driven, ()) = tokio::join!(connection, talk);
-        driven.unwrap();
-    });
 }
 
 #[test]

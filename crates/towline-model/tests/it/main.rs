@@ -5,6 +5,5 @@ mod answers;
 mod client;
 mod limits;
 mod listing;
-mod process;
 mod server;
 mod weights;

@@ -2,45 +2,34 @@
 
 /// Collects bytes and hands out text as soon as its characters are complete.
 #[derive(Debug, Default)]
-pub(crate) struct Utf8Stream {
+pub(crate) struct Characters {
     /// The beginning of a character; at most three bytes between calls.
     pending: Vec<u8>,
 }
 
-impl Utf8Stream {
+impl Characters {
     /// Adds bytes and returns the text that is now complete. Bytes that can never become a character turn into U+FFFD.
     pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
         self.pending.extend_from_slice(bytes);
+        let bytes = std::mem::take(&mut self.pending);
         let mut text = String::new();
-        let mut rest = self.pending.as_slice();
-        loop {
-            match std::str::from_utf8(rest) {
-                Ok(valid) => {
-                    text.push_str(valid);
-                    rest = &[];
-                    break;
+        let mut chunks = bytes.utf8_chunks().peekable();
+        while let Some(chunk) = chunks.next() {
+            text.push_str(chunk.valid());
+            match std::str::from_utf8(chunk.invalid()) {
+                Ok(_) => {}
+                Err(error) if error.error_len().is_none() && chunks.peek().is_none() => {
+                    self.pending = chunk.invalid().to_vec();
                 }
-                Err(error) => {
-                    let (valid, after) = rest.split_at(error.valid_up_to());
-                    text.push_str(&String::from_utf8_lossy(valid));
-                    rest = after;
-                    match error.error_len() {
-                        None => break,
-                        Some(length) => {
-                            text.push('\u{FFFD}');
-                            rest = &rest[length..];
-                        }
-                    }
-                }
+                Err(_) => text.push('\u{FFFD}'),
             }
         }
-        self.pending = rest.to_vec();
         text
     }
 
     /// What is left at the end: U+FFFD for an unfinished character, otherwise nothing.
-    pub(crate) fn finish(self) -> String {
-        String::from_utf8_lossy(&self.pending).into_owned()
+    pub(crate) fn finish(&mut self) -> String {
+        String::from_utf8_lossy(&std::mem::take(&mut self.pending)).into_owned()
     }
 }
 
@@ -57,9 +46,9 @@ mod tests {
             (b"\xe6\xb2x", "\u{FFFD}x"),
         ] {
             for size in 1..=bytes.len() {
-                let mut stream = Utf8Stream::default();
-                let mut text: String = bytes.chunks(size).map(|piece| stream.push(piece)).collect();
-                text.push_str(&stream.finish());
+                let mut characters = Characters::default();
+                let mut text: String = bytes.chunks(size).map(|piece| characters.push(piece)).collect();
+                text.push_str(&characters.finish());
                 assert_eq!(text, expected, "by {size}");
             }
         }

@@ -1,0 +1,161 @@
+//! A reader for one GGUF file: Brook's.
+//!
+//! The file is a constant of this crate and a test checks its sum. A file of another form is therefore a fault of this
+//! crate, and reading it panics with what did not fit.
+
+use serde_json::{Map, Value, json};
+
+/// Where tensor data is aligned, in bytes; GGUF's default, which Brook's file keeps.
+const ALIGNMENT: usize = 32;
+
+/// The file: its keys, and where its tensors are.
+#[derive(Debug)]
+pub(crate) struct Gguf {
+    /// In the order of the file.
+    pub(crate) keys: Map<String, Value>,
+    pub(crate) tensors: Vec<Tensor>,
+}
+
+/// A tensor in the file.
+#[derive(Debug)]
+pub(crate) struct Tensor {
+    pub(crate) name: String,
+    /// The innermost dimension first, as in the file.
+    pub(crate) shape: Vec<usize>,
+    pub(crate) kind: Kind,
+    pub(crate) data: &'static [u8],
+}
+
+/// How a tensor's numbers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    F32,
+    /// Blocks of 32: a scale of 16 bits, then 32 whole numbers of 8 bits.
+    Q8_0,
+}
+
+impl Kind {
+    /// GGUF's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::F32 => "F32",
+            Self::Q8_0 => "Q8_0",
+        }
+    }
+
+    fn bytes(self, numbers: usize) -> usize {
+        match self {
+            Self::F32 => numbers * 4,
+            Self::Q8_0 => numbers / 32 * 34,
+        }
+    }
+}
+
+impl Tensor {
+    pub(crate) fn numbers(&self) -> usize {
+        self.shape.iter().product()
+    }
+}
+
+impl Gguf {
+    pub(crate) fn read(bytes: &'static [u8]) -> Self {
+        let mut reader = Reader { bytes, at: 0 };
+        assert_eq!(reader.array(), *b"GGUF", "the first four bytes");
+        assert_eq!(reader.u32(), 3, "the version");
+        let (tensors, keys) = (reader.length(), reader.length());
+        let keys = (0..keys).map(|_| (reader.text(), reader.value())).collect();
+        let places: Vec<_> = (0..tensors).map(|_| reader.tensor()).collect();
+        let data = &bytes[reader.at.next_multiple_of(ALIGNMENT)..];
+        let tensor = |(name, shape, kind, at): (String, Vec<usize>, Kind, usize)| {
+            let bytes = kind.bytes(shape.iter().product());
+            Tensor { name, shape, kind, data: &data[at..at + bytes] }
+        };
+        Self { keys, tensors: places.into_iter().map(tensor).collect() }
+    }
+
+    /// The tensor of this name, which has this shape.
+    pub(crate) fn tensor(&self, name: &str, kind: Kind, shape: &[usize]) -> &'static [u8] {
+        let found = self.tensors.iter().find(|tensor| tensor.name == name);
+        let tensor = found.unwrap_or_else(|| panic!("the tensor {name} is missing"));
+        assert_eq!((tensor.kind, tensor.shape.as_slice()), (kind, shape), "the tensor {name}");
+        tensor.data
+    }
+
+    /// The list of texts under `key`.
+    pub(crate) fn texts(&self, key: &str) -> impl Iterator<Item = &str> {
+        let list = self.keys.get(key).and_then(Value::as_array);
+        list.unwrap_or_else(|| panic!("the key {key} is missing")).iter().filter_map(Value::as_str)
+    }
+
+    /// How many numbers all tensors hold together.
+    pub(crate) fn parameters(&self) -> usize {
+        self.tensors.iter().map(Tensor::numbers).sum()
+    }
+}
+
+/// Little-endian reads, one after the other.
+struct Reader {
+    bytes: &'static [u8],
+    at: usize,
+}
+
+impl Reader {
+    fn take(&mut self, count: usize) -> &'static [u8] {
+        self.at += count;
+        &self.bytes[self.at - count..self.at]
+    }
+
+    fn array<const N: usize>(&mut self) -> [u8; N] {
+        let mut array = [0; N];
+        array.copy_from_slice(self.take(N));
+        array
+    }
+
+    fn u32(&mut self) -> u32 {
+        u32::from_le_bytes(self.array())
+    }
+
+    fn length(&mut self) -> usize {
+        u64::from_le_bytes(self.array()) as usize
+    }
+
+    fn text(&mut self) -> String {
+        let length = self.length();
+        String::from_utf8_lossy(self.take(length)).into_owned()
+    }
+
+    fn value(&mut self) -> Value {
+        let kind = self.u32();
+        self.value_of(kind)
+    }
+
+    fn value_of(&mut self, kind: u32) -> Value {
+        match kind {
+            4 => json!(self.u32()),
+            5 => json!(i32::from_le_bytes(self.array())),
+            // Through text, so that 0.00001 is not 0.000009999999747.
+            6 => {
+                f32::from_le_bytes(self.array()).to_string().parse::<f64>().map_or(Value::Null, |n| json!(n))
+            }
+            7 => json!(self.array() == [1]),
+            8 => json!(self.text()),
+            9 => {
+                let (kind, length) = (self.u32(), self.length());
+                (0..length).map(|_| self.value_of(kind)).collect()
+            }
+            other => panic!("a key has the type {other}"),
+        }
+    }
+
+    fn tensor(&mut self) -> (String, Vec<usize>, Kind, usize) {
+        let name = self.text();
+        let dimensions = self.u32();
+        let shape = (0..dimensions).map(|_| self.length()).collect();
+        let kind = match self.u32() {
+            0 => Kind::F32,
+            8 => Kind::Q8_0,
+            other => panic!("the tensor {name} has the type {other}"),
+        };
+        (name, shape, kind, self.length())
+    }
+}
