@@ -5,6 +5,7 @@
 //! | [`args`] | what can be typed |
 //! | [`cmd`] | one file per verb |
 //! | [`environment`], [`server`] | which server is meant, and how it is reached |
+//! | [`builtin`] | the model in this program |
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
 //! | [`relayed`] | the relay that detached jobs run on |
 //! | [`repl`] | the prompt, when there is no verb |
@@ -21,6 +22,7 @@
 
 mod args;
 mod bench;
+mod builtin;
 mod cmd;
 mod drive;
 mod duration;

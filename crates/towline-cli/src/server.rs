@@ -5,7 +5,7 @@ use std::time::Duration;
 use towline::{Api, ApiKey, Client, Clocks, Config, Endpoint, Proxy, ProxyConfig, Scheme, TlsConfig, host};
 
 use crate::args::ServerArgs;
-use crate::cmd::serve::Builtin;
+use crate::builtin::Builtin;
 use crate::environment::Environment;
 use crate::failure::{Complaint, Failure};
 use crate::out;

@@ -3,9 +3,12 @@
 mod bench;
 mod jobs;
 mod models;
+mod other;
 mod prompt;
+#[cfg(feature = "relay")]
 mod relay;
 mod run;
+#[cfg(feature = "model")]
 mod serve;
 mod shared;
 
@@ -23,10 +26,13 @@ pub use jobs::{
 pub use models::{
     CopyArgs, CreateArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
 };
+pub use other::{CompletionsArgs, GuiArgs};
 pub use prompt::PromptArgs;
+#[cfg(feature = "relay")]
 pub use relay::{LogFormat, LogLevel, RelayArgs};
 pub use run::{RunArgs, ThinkArg};
-pub use serve::{CompletionsArgs, GuiArgs, ServeArgs};
+#[cfg(feature = "model")]
+pub use serve::ServeArgs;
 pub use shared::ServerArgs;
 
 use crate::exit::Exit;
@@ -108,7 +114,9 @@ pub enum Command {
     Cp(CopyArgs),
     #[command(visible_alias = "remove")]
     Rm(RemoveArgs),
+    #[cfg(feature = "model")]
     Serve(ServeArgs),
+    #[cfg(feature = "relay")]
     Relay(Box<RelayArgs>),
     Gui(GuiArgs),
     Bench(Box<BenchArgs>),
@@ -143,8 +151,10 @@ impl Command {
             | Self::Bench(_)
             | Self::Completions(_) => 2,
             // Running answers may end.
+            #[cfg(feature = "model")]
             Self::Serve(_) => 10,
             // It bounds its end itself, by the drain time.
+            #[cfg(feature = "relay")]
             Self::Relay(_) => 24 * 3600,
         })
     }

@@ -1,9 +1,8 @@
-//! `towline serve` and the verbs without a server.
+//! `towline serve`.
 
 use std::net::SocketAddr;
 
 use clap::Args;
-use clap_complete::Shell;
 
 /// Serve the built-in toy model behind the Ollama API
 ///
@@ -31,31 +30,4 @@ fn rate(text: &str) -> Result<f32, String> {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
         Ok(_) | Err(_) => Err("a number of tokens a second, above 0".to_owned()),
     }
-}
-
-/// Print the completion script of a shell
-#[derive(Debug, Args)]
-#[command(before_help = "Examples:
-  towline completions bash > ~/.local/share/bash-completion/completions/towline
-  towline completions zsh > ~/.zfunc/_towline          with fpath+=~/.zfunc in .zshrc
-  towline completions fish > ~/.config/fish/completions/towline.fish
-", help_template = super::TEMPLATE)]
-pub struct CompletionsArgs {
-    /// The shell
-    #[arg(value_name = "SHELL")]
-    pub shell: Shell,
-}
-
-/// Open the window: a desktop chat over many streams
-///
-/// It is a program of its own, towline-gui, that is looked for beside this one and then on the path.
-#[derive(Debug, Args)]
-#[command(before_help = "Examples:
-  towline gui
-  towline gui --host 192.168.1.20:11434
-", help_template = super::TEMPLATE)]
-pub struct GuiArgs {
-    /// The server; else OLLAMA_HOST, else Ollama on this machine, else the built-in model
-    #[arg(long, value_name = "HOST")]
-    pub host: Option<String>,
 }

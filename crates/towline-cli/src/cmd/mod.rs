@@ -13,9 +13,11 @@ mod list;
 mod ps;
 mod pull;
 mod push;
+#[cfg(feature = "relay")]
 mod relay;
 mod rm;
 mod run;
+#[cfg(feature = "model")]
 pub mod serve;
 mod show;
 mod transfer;
@@ -62,7 +64,9 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
         Command::Create(args) => create::run(&args, context).await,
         Command::Cp(args) => cp::run(&args, context).await,
         Command::Rm(args) => rm::run(&args, context).await,
+        #[cfg(feature = "model")]
         Command::Serve(args) => serve::run(&args, context).await,
+        #[cfg(feature = "relay")]
         Command::Relay(args) => relay::run(&args, context).await,
         Command::Gui(args) => Err(gui::run(&args)),
         Command::Completions(args) => completions::run(&args),

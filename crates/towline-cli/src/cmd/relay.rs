@@ -5,8 +5,8 @@ use std::error::Error as _;
 use towline_relay::{Error, Listen, Report, Server, UpstreamApi, UpstreamConfig};
 
 use super::Context;
-use super::serve::Builtin;
 use crate::args::RelayArgs;
+use crate::builtin::Builtin;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::out::{self, Out};

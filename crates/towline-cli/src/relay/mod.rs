@@ -1,9 +1,14 @@
 //! The relay in this program: what it is told, where its things are, what it tells.
 
+#[cfg(feature = "relay")]
 mod logs;
 pub mod place;
+#[cfg(feature = "relay")]
 mod settings;
+#[cfg(feature = "relay")]
 mod values;
 
+#[cfg(feature = "relay")]
 pub use logs::start as start_logs;
+#[cfg(feature = "relay")]
 pub use settings::Settings;

@@ -15,6 +15,7 @@ pub fn own() -> io::Result<OwnRelay> {
     OwnRelay::find(runtime.as_deref(), &std::env::temp_dir())
 }
 
+#[cfg(feature = "relay")]
 /// The folder of the store: `towline/relay` in `XDG_STATE_HOME`, else in `~/.local/state`.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! A relay that is there when it is needed.
 
-use towline::relay::{Control, RelayConfig};
+use towline::relay::{Control, OwnRelay, RelayConfig};
 use towline::{ApiKey, Clocks};
 
 use super::place::{Place, client};
@@ -29,6 +29,9 @@ pub async fn reach(
     let place = Place::find(args, &context.environment)?;
     let reached = reached(place, context, clocks, relay)?;
     let Some(own) = &reached.place.own else { return Ok(reached) };
+    if !cfg!(feature = "relay") {
+        return missing(own, context).await.map(|()| reached);
+    }
     let program = std::env::current_exe()
         .map_err(|error| cannot(format!("the relay cannot be started: {error}"), None))?;
     let api_key = context.environment.api_key.as_deref().map(ApiKey::new);
@@ -40,6 +43,16 @@ pub async fn reach(
         stop = context.stopper.stopped() => return Err(Failure::Stopped(stop)),
     }
     Ok(reached)
+}
+
+/// A program that is built without the feature `relay` cannot start one.
+async fn missing(own: &OwnRelay, context: &mut Context) -> Result<(), Failure> {
+    tokio::select! {
+        listens = own.listens() => if listens { return Ok(()) },
+        stop = context.stopper.stopped() => return Err(Failure::Stopped(stop)),
+    }
+    let complaint = Complaint::new("no relay runs, and this program was built without one".to_owned());
+    Err(Failure::Local(complaint.hint("--relay or TOWLINE_RELAY names a relay elsewhere")))
 }
 
 fn cannot(message: String, last_words: Option<String>) -> Failure {
