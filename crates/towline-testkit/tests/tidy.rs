@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -28,6 +29,9 @@ const NOT_IN_CORE: &[&str] = &[
 
 /// Parsing an address asks nobody.
 const BUT_IN_CORE: &[&str] = &["std::net::IpAddr", "std::net::Ipv4Addr", "std::net::Ipv6Addr"];
+
+/// Most crates that a package may need on Linux, itself and ours included; with further arguments for `cargo tree`.
+const MOST_CRATES: &[(&str, &[&str], usize)] = &[("towline", &[], 85)];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
@@ -126,9 +130,37 @@ fn the_testkit_is_for_tests_only_and_knows_none_of_ours() {
                     !of_testkit || !table.contains("dependencies") || !name.starts_with("towline"),
                     "{at}"
                 );
-                let allowed = matches!(table.as_str(), "dev-dependencies" | "workspace.dependencies");
+                let allowed = matches!(table.as_str(), "dev-dependencies" | "workspace.dependencies")
+                    || manifest.starts_with(root().join("benches"));
                 assert!(name != "towline-testkit" || allowed, "{at}");
             }
         }
+    }
+}
+
+#[test]
+fn no_package_needs_more_crates_than_it_may() {
+    for (package, arguments, most) in MOST_CRATES {
+        let listed = std::process::Command::new(env!("CARGO"))
+            .args([
+                "tree",
+                "--locked",
+                "--offline",
+                "--edges",
+                "normal",
+                "--prefix",
+                "none",
+                "--format",
+                "{p}",
+            ])
+            .args(["--target", "x86_64-unknown-linux-gnu", "--package", package])
+            .args(*arguments)
+            .current_dir(root())
+            .output()
+            .unwrap();
+        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let crates: BTreeSet<_> = listed.lines().map(|line| line.trim_end_matches(" (*)")).collect();
+        assert!(crates.len() <= *most, "{package} {arguments:?} needs {} crates", crates.len());
     }
 }

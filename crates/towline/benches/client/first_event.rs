@@ -7,10 +7,16 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use towline::{ChatRequest, Client, Item, PoolConfig, Stream, TransportConfig, host};
 
 use crate::counter;
+use crate::instructions;
 use crate::measure::{quantile, runtime, thread_cpu};
 use crate::peer::Peer;
 
 const ROUNDS: usize = 4000;
+
+/// Requests of one record, each on a connection of its own or all on one.
+pub(crate) const COLD_COUNTER: &str = "newline counter, cold";
+pub(crate) const COLD_CLIENT: &str = "towline Client, cold";
+pub(crate) const WARM_CLIENT: &str = "towline Client, warm";
 
 /// One record, then the end.
 const MODEL: &str = "flat:1";
@@ -57,8 +63,33 @@ pub(crate) fn run() {
     }
 }
 
+/// Prints what a request of one record costs.
+pub(crate) fn instructions() {
+    let peer = Peer::start();
+    println!("\n| a request of one record | instructions |\n|---|---|");
+    for contender in [COLD_COUNTER, COLD_CLIENT, WARM_CLIENT] {
+        println!("| {contender} | {:.0} |", instructions::between(contender, &peer.url(), 100, 300));
+    }
+}
+
+/// So many requests of one record, one after the other.
+pub(crate) fn requests(contender: &str, url: &str, number: u64) {
+    let client = client(url, contender == WARM_CLIENT);
+    let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
+    runtime().block_on(async {
+        for _ in 0..number {
+            if contender == COLD_COUNTER {
+                counter::count(&mut counter::connect(address).await, MODEL).await;
+            } else {
+                let outcome = client.chat(ChatRequest::new(MODEL).user("Hi")).collect().await;
+                assert!(outcome.is_completed());
+            }
+        }
+    });
+}
+
 /// A client that keeps its connection for the next request, or never does.
-pub(crate) fn client(url: &str, keeps: bool) -> Client {
+fn client(url: &str, keeps: bool) -> Client {
     let max_idle_per_host = if keeps { 1 } else { 0 };
     let pool = PoolConfig { max_idle_per_host, ..PoolConfig::default() };
     let transport = TransportConfig { pool, ..TransportConfig::default() };

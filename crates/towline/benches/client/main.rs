@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! cargo bench --bench client                    everything but the instruction counts
-//! cargo bench --bench client -- flat paced …    some of it: flat paced first-event line flood cancel many python
+//! cargo bench --bench client -- flat paced …    some of it: flat paced first-event line flood cancel many
 //! cargo bench --bench client -- instructions    counted by valgrind's callgrind
 //! ```
 //!
 //! The server is another process, or a thread where the client's thread alone is measured. Times are CPU times of the
 //! client's thread. Every figure is best read as a ratio to the newline counter beside it: a program that reads the
-//! socket by tokio and counts newlines, and so does the least that anyone could do.
+//! socket by tokio and counts newlines, and so does the least that anyone could do. Other clients are measured beside
+//! this one in `benches/peers`, a workspace apart.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on fails")]
 #![expect(clippy::print_stdout, reason = "figures are printed")]
@@ -29,18 +30,20 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve"] => return peer::serve(),
-        ["once", contender, url, records] => return flat::once(contender, url, records.parse().unwrap()),
+        ["once", contender, url, number] => return once(contender, url, number.parse().unwrap()),
         ["many", kind, url, streams, rate, records] => {
             let [streams, rate, records] = [streams, rate, records].map(|number| number.parse().unwrap());
             return many::measured(kind, url, streams, rate, records);
         }
-        ["instructions"] => return instructions::run(),
+        ["instructions"] => {
+            instructions::compare(&flat::CONTENDERS);
+            return first_event::instructions();
+        }
         _ => {}
     }
     let wanted = |name: &str| args.is_empty() || args.iter().any(|arg| arg == name);
-    let parts: [(&str, fn()); 8] = [
-        ("flat", flat::run),
-        ("python", flat::python),
+    let parts: [(&str, fn()); 7] = [
+        ("flat", || flat::compare(&flat::CONTENDERS, flat::once)),
         ("paced", paced::run),
         ("first-event", first_event::run),
         ("line", line::run),
@@ -53,5 +56,15 @@ fn main() {
             println!("\n## {name}\n");
             run();
         }
+    }
+}
+
+/// What callgrind counts: one stream of `number` records, or as many requests of one record.
+fn once(contender: &str, url: &str, number: u64) {
+    match contender {
+        first_event::COLD_COUNTER | first_event::COLD_CLIENT | first_event::WARM_CLIENT => {
+            first_event::requests(contender, url, number);
+        }
+        _ => flat::once(contender, url, number),
     }
 }
