@@ -70,7 +70,6 @@ impl ApiKey {
         Self(key.as_ref().trim().to_owned())
     }
 
-    #[cfg(unix)]
     pub(crate) fn secret(&self) -> &str {
         &self.0
     }

@@ -35,7 +35,6 @@ mod resume;
 mod schema;
 pub mod sessions;
 mod stream;
-#[cfg_attr(not(test), expect(dead_code, reason = "the relay client uses the rest"))]
 mod transport;
 mod unary;
 

@@ -76,7 +76,7 @@ impl RelayConfig {
             Scheme::Http | Scheme::Unix(_) => true,
             Scheme::Https => false,
         };
-        if http2.policy == Http2Policy::Auto && plain {
+        if http2.policy == Http2Policy::Auto && plain && cfg!(feature = "http2") {
             http2.policy = Http2Policy::PriorKnowledge;
         }
         (http2.ping_interval, http2.ping_timeout) = (Some(self.silence), self.silence);

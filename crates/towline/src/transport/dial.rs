@@ -84,7 +84,6 @@ impl Dialer {
 /// # Errors
 ///
 /// [`TransportError`] of the kinds Refused and ConnectFailed.
-#[cfg(unix)]
 pub(super) async fn unix(path: &Path, endpoint: &Endpoint) -> Result<Socket, TransportError> {
     match tokio::net::UnixStream::connect(path).await {
         Ok(stream) => Ok(Socket::Unix(stream)),
@@ -93,15 +92,6 @@ pub(super) async fn unix(path: &Path, endpoint: &Endpoint) -> Result<Socket, Tra
             Err(TransportError::new(failure.into(), Sent::Nothing, endpoint).because(error))
         }
     }
-}
-
-/// # Errors
-///
-/// Always: this platform has no Unix sockets.
-#[cfg(not(unix))]
-pub(super) async fn unix(_path: &Path, endpoint: &Endpoint) -> Result<Socket, TransportError> {
-    let error = io::Error::from(io::ErrorKind::Unsupported);
-    Err(TransportError::new(ErrorKind::ConnectFailed, Sent::Nothing, endpoint).because(error))
 }
 
 fn classify(error: &(dyn StdError + 'static)) -> DialFailure {

@@ -19,7 +19,9 @@ mod config;
 mod dial;
 mod error;
 mod http1;
+#[cfg_attr(not(feature = "http2"), path = "http2_absent.rs")]
 mod http2;
+#[cfg(feature = "http2")]
 mod http2_driver;
 mod inflate;
 mod pool;
@@ -28,6 +30,7 @@ mod read_buffer;
 mod redirect;
 mod request;
 mod socket;
+#[cfg_attr(not(feature = "tls"), path = "tls_absent.rs")]
 mod tls;
 mod upload;
 
@@ -99,33 +102,39 @@ impl Transport {
     /// [`TransportError`] with [`Sent::Nothing`].
     pub(crate) async fn connect(&self, endpoint: &Endpoint) -> Result<Connection, TransportError> {
         let origin = Arc::new(Origin::of(endpoint));
-        let (link, reused) = self.link(endpoint, &origin).await?;
+        let pool = &self.shared.pool;
+        let mut turn = None;
+        let found = loop {
+            match pool.find(&origin) {
+                Found::Http1(link) => break Some(Exclusive::Http1(link)),
+                Found::Http2(connection, place) => break Some(Exclusive::Http2(connection, place)),
+                // Either way the next look at the pool says more.
+                Found::Unsettled(mut settled) => drop(settled.wait_for(|settled| *settled).await),
+                Found::Nothing if turn.is_some() || !self.may_share(endpoint) => break None,
+                Found::Nothing => match pool.turn(&origin).await {
+                    Some(mine) => turn = Some(mine),
+                    None => break None,
+                },
+            }
+        };
+        let reused = found.is_some();
+        let link = match found {
+            Some(link) => link,
+            None => self.open(endpoint, &origin).await?,
+        };
         Ok(Connection { endpoint: endpoint.clone(), origin, reused, link, transport: self.clone() })
     }
 
-    async fn link(&self, endpoint: &Endpoint, origin: &Origin) -> Result<(Exclusive, bool), TransportError> {
+    /// A new connection.
+    async fn open(&self, endpoint: &Endpoint, origin: &Origin) -> Result<Exclusive, TransportError> {
         let pool = &self.shared.pool;
-        let mut turn = None;
-        loop {
-            match pool.find(origin) {
-                Found::Http1(link) => return Ok((Exclusive::Http1(link), true)),
-                Found::Http2(connection, place) => return Ok((Exclusive::Http2(connection, place), true)),
-                // Either way the next look at the pool says more.
-                Found::Unsettled(mut settled) => drop(settled.wait_for(|settled| *settled).await),
-                Found::Nothing if turn.is_some() || !self.may_share(endpoint) => break,
-                Found::Nothing => match pool.turn(origin).await {
-                    Some(mine) => turn = Some(mine),
-                    None => break,
-                },
-            }
-        }
         let link = self.dial(endpoint).await?;
         let prior = self.shared.config.http2.policy == Http2Policy::PriorKnowledge;
         if !prior && !link.socket.negotiated_http2() {
-            if turn.is_some() {
+            if self.may_share(endpoint) {
                 pool.speaks_http1(origin);
             }
-            return Ok((Exclusive::Http1(link), false));
+            return Ok(Exclusive::Http1(link));
         }
         let config = &self.shared.config;
         let connection = Http2::open(link.socket, &config.http2, config.limits, endpoint).await?;
@@ -135,13 +144,13 @@ impl Transport {
             let kind = ErrorKind::Protocol("the server allows no HTTP/2 streams".into());
             TransportError::new(kind, Sent::Nothing, endpoint)
         })?;
-        Ok((Exclusive::Http2(connection, place), false))
+        Ok(Exclusive::Http2(connection, place))
     }
 
     /// Whether a new connection may turn out to be one that many requests share.
     fn may_share(&self, endpoint: &Endpoint) -> bool {
         match self.shared.config.http2.policy {
-            Http2Policy::Auto => endpoint.scheme == Scheme::Https,
+            Http2Policy::Auto => cfg!(feature = "http2") && endpoint.scheme == Scheme::Https,
             Http2Policy::Never => false,
             Http2Policy::PriorKnowledge => true,
         }
@@ -177,24 +186,19 @@ enum Exclusive {
 pub(crate) struct Connection {
     endpoint: Endpoint,
     origin: Arc<Origin>,
+    /// It has served a request before.
     reused: bool,
     link: Exclusive,
     transport: Transport,
 }
 
+/// RFC 9110, section 15.5.9.
+const REQUEST_TIMEOUT: u16 = 408;
+
 impl Connection {
-    /// Whether the connection has served a request before.
-    pub(crate) fn is_reused(&self) -> bool {
-        self.reused
-    }
-
-    /// Whether the connection speaks HTTP/2.
-    pub(crate) fn is_http2(&self) -> bool {
-        matches!(self.link, Exclusive::Http2(..))
-    }
-
     /// Sends the request and waits for the head of its response, which redirects may bring from another place: that
-    /// takes new connections, within this call.
+    /// takes new connections, within this call. So does a server that closes a used connection with 408: it had given
+    /// up waiting for a request before this one reached it.
     ///
     /// # Cancel safety
     ///
@@ -209,7 +213,16 @@ impl Connection {
         let (mut connection, mut request) = (self, request);
         for _ in 0..=MAX_REDIRECTS {
             let (endpoint, again) = (connection.endpoint.clone(), request.again());
-            let response = connection.exchange(request).await?;
+            let (origin, reused) = (Arc::clone(&connection.origin), connection.reused);
+            let (response, closes) = connection.exchange(request).await?;
+            if response.status == REQUEST_TIMEOUT && reused && closes && again.is_whole() {
+                drop(response);
+                let link = transport.open(&endpoint, &origin).await?;
+                let transport = transport.clone();
+                connection = Connection { endpoint, origin, reused: false, link, transport };
+                request = again;
+                continue;
+            }
             if policy == RedirectPolicy::Never || !redirect::is_redirect(response.status) {
                 return Ok(response);
             }
@@ -225,7 +238,8 @@ impl Connection {
         Err(TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &connection.endpoint))
     }
 
-    async fn exchange(self, request: Request) -> Result<Response, TransportError> {
+    /// The response, and whether the server closes the connection behind it.
+    async fn exchange(self, request: Request) -> Result<(Response, bool), TransportError> {
         let Self { endpoint, origin, link, transport, .. } = self;
         if request.headers.contains("host") {
             let kind = ErrorKind::InvalidRequest(
@@ -234,16 +248,16 @@ impl Connection {
             return Err(TransportError::new(kind, Sent::Nothing, &endpoint));
         }
         let limits = transport.shared.config.limits;
-        let (status, headers, wire) = match link {
+        let (status, headers, wire, closes) = match link {
             Exclusive::Http1(link) => {
                 let http1 = Http1 { link, origin, pool: Arc::clone(&transport.shared.pool) };
                 let (head, body) = http1.send(&endpoint, request, limits).await?;
-                (head.status, head.headers, Wire::Http1(body))
+                (head.status, head.headers, Wire::Http1(body), !head.keep_alive)
             }
             Exclusive::Http2(connection, place) => {
                 let (status, headers, body) =
                     connection.send(place, origin, &endpoint, request, limits).await?;
-                (status, headers, Wire::Http2(body))
+                (status, headers, Wire::Http2(body), false)
             }
         };
         let inflate = match Coding::of(headers.get("content-encoding")) {
@@ -255,6 +269,6 @@ impl Connection {
                 return Err(TransportError::new(kind, Sent::Maybe, &endpoint));
             }
         };
-        Ok(Response { status, headers, body: ResponseBody::new(wire, inflate) })
+        Ok((Response { status, headers, body: ResponseBody::new(wire, inflate) }, closes))
     }
 }

@@ -5,7 +5,7 @@ use towline_core::endpoint::{Endpoint, Scheme};
 use towline_core::http1::{Headers, Method};
 
 use super::config::RedirectPolicy;
-use super::request::{Request, RequestBody};
+use super::request::Request;
 
 /// Headers that may go to another origin: they hold no secret.
 const HARMLESS: [&str; 4] = ["accept", "content-type", "user-agent", "accept-language"];
@@ -45,7 +45,7 @@ pub(super) fn follow(
     if !keeps_request {
         return Err(format!("{} was answered with {status} to {}", request.method, shown()));
     }
-    if matches!(request.body, RequestBody::Stream { .. }) {
+    if !request.is_whole() {
         return Err(format!("the body cannot be sent again, to {}", shown()));
     }
     let upgrade = endpoint.scheme == Scheme::Http

@@ -32,9 +32,7 @@ impl Request {
             accept_gzip: false,
         }
     }
-}
 
-impl Request {
     /// The same request once more; a streamed body does not come along.
     pub(super) fn again(&self) -> Self {
         let body = match &self.body {
@@ -52,6 +50,11 @@ impl Request {
             body,
             accept_gzip: *accept_gzip,
         }
+    }
+
+    /// Whether all of it is here, so that it can be sent once more.
+    pub(super) fn is_whole(&self) -> bool {
+        !matches!(self.body, RequestBody::Stream { .. })
     }
 }
 

@@ -7,17 +7,16 @@ use std::task::{Context, Poll};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
-#[cfg(unix)]
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
+#[cfg(feature = "tls")]
 use tokio_rustls::client::TlsStream;
 
 /// A connected socket. Dropping it closes it at once.
 #[derive(Debug)]
 pub(super) enum Socket {
     Tcp(TcpStream),
-    #[cfg(unix)]
     Unix(UnixStream),
+    #[cfg(feature = "tls")]
     Tls(Box<TlsStream<TcpStream>>),
 }
 
@@ -27,8 +26,8 @@ impl Socket {
     pub(super) fn is_quiet(&self) -> bool {
         let socket = match self {
             Self::Tcp(stream) => SockRef::from(stream),
-            #[cfg(unix)]
             Self::Unix(stream) => SockRef::from(stream),
+            #[cfg(feature = "tls")]
             Self::Tls(stream) => SockRef::from(stream.get_ref().0),
         };
         let mut byte = [MaybeUninit::uninit()];
@@ -41,9 +40,8 @@ impl Socket {
     /// Whether ALPN chose HTTP/2.
     pub(super) fn negotiated_http2(&self) -> bool {
         match self {
-            Self::Tcp(_) => false,
-            #[cfg(unix)]
-            Self::Unix(_) => false,
+            Self::Tcp(_) | Self::Unix(_) => false,
+            #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.get_ref().1.alpn_protocol() == Some(b"h2"),
         }
     }
@@ -53,8 +51,8 @@ macro_rules! each {
     ($self:ident, $stream:ident => $call:expr) => {
         match $self.get_mut() {
             Socket::Tcp($stream) => $call,
-            #[cfg(unix)]
             Socket::Unix($stream) => $call,
+            #[cfg(feature = "tls")]
             Socket::Tls($stream) => $call,
         }
     };

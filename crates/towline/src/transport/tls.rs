@@ -46,8 +46,8 @@ impl Tls {
             .with_root_certificates(roots(config)?)
             .with_no_client_auth();
         client.alpn_protocols = match http2 {
-            Http2Policy::Auto => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-            Http2Policy::Never => vec![b"http/1.1".to_vec()],
+            Http2Policy::Auto if cfg!(feature = "http2") => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+            Http2Policy::Auto | Http2Policy::Never => vec![b"http/1.1".to_vec()],
             Http2Policy::PriorKnowledge => vec![b"h2".to_vec()],
         };
         Ok(Self { config: Arc::new(client), http2 })

@@ -122,6 +122,7 @@ impl BodyReader {
     }
 
     /// Whether all announced bytes were taken.
+    #[cfg(feature = "http2")]
     pub(super) fn is_done(&self) -> bool {
         self.unread_bytes == 0 && self.piece.is_empty()
     }

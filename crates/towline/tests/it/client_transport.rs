@@ -10,7 +10,6 @@ use towline_testkit::{Body, Plan, Script, Server, http};
 
 use crate::client_support::{chat, client, client_to, read, soon, text};
 
-#[cfg(unix)]
 #[tokio::test]
 async fn a_unix_socket_is_a_host() {
     let folder = tempfile::tempdir().unwrap();

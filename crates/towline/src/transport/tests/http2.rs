@@ -130,7 +130,8 @@ async fn tls_chooses_http2_by_alpn_and_a_crowd_shares_one_connection() {
         done.unwrap();
     }
     assert_eq!(server.connections(), 1);
-    assert!(within(transport.connect(&endpoint)).await.unwrap().is_http2());
+    let connection = within(transport.connect(&endpoint)).await.unwrap();
+    assert!(matches!(connection.link, Exclusive::Http2(..)));
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ async fn the_end_is_reported_when_the_connection_is_already_back() {
     let (_, end) = read_all(&mut response.body).await;
     end.unwrap();
     let connection = within(transport.connect(&endpoint)).await.unwrap();
-    assert!(connection.is_reused());
+    assert!(connection.reused);
     // Asking again after the end is harmless.
     assert_eq!(within(response.body.read(&mut Vec::new())).await.unwrap(), Read::End);
 }
@@ -36,7 +36,7 @@ async fn a_response_without_body_gives_its_connection_back_at_once() {
         let server = Server::answering(wire);
         let (transport, endpoint) = (transport(), server.endpoint());
         let _response = open(&transport, &endpoint, get()).await.unwrap();
-        assert!(within(transport.connect(&endpoint)).await.unwrap().is_reused());
+        assert!(within(transport.connect(&endpoint)).await.unwrap().reused);
     }
 }
 
@@ -53,7 +53,7 @@ async fn what_says_close_or_has_leftovers_is_not_used_again() {
         let (transport, endpoint) = (transport(), server.endpoint());
         fetch(&transport, &endpoint, get()).await.unwrap();
         let connection = within(transport.connect(&endpoint)).await.unwrap();
-        assert!(!connection.is_reused());
+        assert!(!connection.reused);
     }
 }
 
@@ -75,7 +75,7 @@ async fn a_connection_that_died_in_the_pool_is_replaced() {
     // Blocks the runtime, so only the kernel can know of the close.
     wait.recv_timeout(PATIENCE).unwrap();
     let connection = within(transport.connect(&endpoint)).await.unwrap();
-    assert!(!connection.is_reused());
+    assert!(!connection.reused);
     within(connection.send(get())).await.unwrap();
 }
 
@@ -96,7 +96,7 @@ async fn a_connection_that_spoke_in_the_pool_is_not_trusted() {
     fetch(&transport, &endpoint, get()).await.unwrap();
     fetch(&transport, &endpoint, get()).await.unwrap();
     wait.recv_timeout(PATIENCE).unwrap();
-    assert!(!within(transport.connect(&endpoint)).await.unwrap().is_reused());
+    assert!(!within(transport.connect(&endpoint)).await.unwrap().reused);
 }
 
 #[tokio::test]
@@ -118,7 +118,7 @@ async fn the_pool_keeps_no_more_than_it_may() {
     let mut connections = Vec::new();
     for _ in 0..4 {
         let connection = within(transport.connect(&endpoint)).await.unwrap();
-        reused += usize::from(connection.is_reused());
+        reused += usize::from(connection.reused);
         connections.push(connection);
     }
     assert_eq!(reused, 2);
@@ -133,14 +133,13 @@ async fn an_old_idle_connection_is_not_used() {
     while body.read(&mut Vec::new()).await.unwrap() != Read::End {}
     tokio::time::advance(Duration::from_secs(89)).await;
     let connection = transport.connect(&endpoint).await.unwrap();
-    assert!(connection.is_reused());
+    assert!(connection.reused);
     let mut body = connection.send(get()).await.unwrap().body;
     while body.read(&mut Vec::new()).await.unwrap() != Read::End {}
     tokio::time::advance(Duration::from_secs(90)).await;
-    assert!(!transport.connect(&endpoint).await.unwrap().is_reused());
+    assert!(!transport.connect(&endpoint).await.unwrap().reused);
 }
 
-#[cfg(unix)]
 #[tokio::test]
 async fn a_unix_socket_is_a_server_like_any_other() {
     use super::server::Peer;
@@ -165,4 +164,44 @@ async fn a_unix_socket_is_a_server_like_any_other() {
     let missing = Endpoint::unix(folder.path().join("nobody.sock"));
     let error = open(&transport, &missing, get()).await.unwrap_err();
     assert_eq!((error.kind(), error.sent()), (&ErrorKind::ConnectFailed, Sent::Nothing));
+}
+
+#[tokio::test]
+async fn a_used_connection_that_is_closed_with_408_is_replaced() {
+    let server = Server::start(|number, mut peer| {
+        peer.request().unwrap();
+        peer.send(response(200, "", "x"));
+        if number < 2 && peer.request().is_some() {
+            peer.send(response(408, "Connection: close\r\n", "too late"));
+        }
+        drop(peer.wait_for_close());
+    });
+    let (transport, endpoint) = (transport(), server.endpoint());
+    fetch(&transport, &endpoint, post("{}")).await.unwrap();
+    assert_eq!(fetch(&transport, &endpoint, post("{}")).await.unwrap(), (200, b"x".to_vec()));
+    assert_eq!(server.connections(), 2);
+    // What cannot be sent again is answered as the server did.
+    let reader = Box::pin(tokio::io::repeat(b'x'));
+    let streamed = Request { body: RequestBody::Stream { len_bytes: 9, reader }, ..post("") };
+    assert_eq!(fetch(&transport, &endpoint, streamed).await.unwrap().0, 408);
+    assert_eq!(server.connections(), 2);
+}
+
+#[tokio::test]
+async fn a_408_to_a_request_that_was_received_is_an_answer() {
+    for (first, second) in [("Connection: close\r\n", ""), ("", "")] {
+        let server = Server::start(move |_, mut peer| {
+            peer.request().unwrap();
+            peer.send(response(408, first, ""));
+            if peer.request().is_some() {
+                peer.send(response(408, second, ""));
+            }
+            drop(peer.wait_for_close());
+        });
+        let (transport, endpoint) = (transport(), server.endpoint());
+        for _ in 0..2 {
+            assert_eq!(fetch(&transport, &endpoint, post("{}")).await.unwrap().0, 408);
+        }
+        assert_eq!(server.connections(), if first.is_empty() { 1 } else { 2 });
+    }
 }
