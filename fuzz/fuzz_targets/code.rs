@@ -3,7 +3,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use towline_core::code::{Inside, Language};
+use towline_app::document::code::{Inside, Language};
 
 fuzz_target!(|input: (&str, &str)| {
     let (info, text) = input;

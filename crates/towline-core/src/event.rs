@@ -111,7 +111,7 @@ pub struct Usage {
 
 impl Usage {
     /// Takes over whatever `later` knows. Servers may spread usage over several records.
-    pub(crate) fn absorb(&mut self, later: &Usage) {
+    pub fn absorb(&mut self, later: &Usage) {
         fn take<T: Copy>(slot: &mut Option<T>, later: Option<T>) {
             if later.is_some() {
                 *slot = later;

@@ -6,11 +6,9 @@
 //! | [`dialect`] | frames → events (Ollama, OpenAI) |
 //! | [`stream`] | the lifecycle: what happened → events, then one outcome |
 //! | [`api`] | requests and responses as typed data |
-//! | [`chat`] | a conversation: its history and settings
 //! | [`host`], [`endpoint`], [`http1`] | where a server is, and HTTP/1.1 on the way there |
 //! | [`job`], [`log`] | what a background job is doing, and what it has received |
 //! | [`retry`] | when a request may be sent again |
-//! | [`code`] | what the parts of a line of code are, for colours |
 //! | [`clocks`], [`span`] | deadlines and limits; lengths of time as people read them |
 //! | [`records`] | the records of a stream as the server sent them |
 //! | [`event`], [`outcome`], [`error`] | what a stream yields, how it ended, what went wrong |
@@ -19,9 +17,7 @@
 //! by feeding bytes and time.
 
 pub mod api;
-pub mod chat;
 pub mod clocks;
-pub mod code;
 pub mod dialect;
 pub mod endpoint;
 pub mod error;

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use towline::chat::{Settings, TurnId};
 use towline::engine::JobId;
+use towline_app::chat::{Settings, TurnId};
 
 use crate::chats::ChatKey;
 use crate::relay::RelayOrder;

@@ -33,6 +33,12 @@ const BUT_IN_CORE: &[&str] = &["std::net::IpAddr", "std::net::Ipv4Addr", "std::n
 /// Most crates that a package may need on Linux, itself and ours included; with further arguments for `cargo tree`.
 const MOST_CRATES: &[(&str, &[&str], usize)] = &[("towline", &[], 85)];
 
+/// What the libraries of streams may not name: chats belong to the programs for people.
+const NOT_IN_STREAMS: &[&str] = &["Conversation", "TurnId", "Markdown", "pulldown_cmark", "towline_app"];
+
+/// What the programs for people share may not name: whoever draws, prints or parses arguments.
+const NOT_IN_APP: &[&str] = &["clap", "egui", "println!", "print!", "std::env", "stdout", "stderr"];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -113,6 +119,24 @@ fn the_core_asks_nothing_of_the_world_outside() {
             let line = line.split("//").next().unwrap();
             for name in NOT_IN_CORE {
                 assert!(!line.contains(name), "{}:{}: {name}", path.display(), number + 1);
+            }
+        }
+    }
+}
+
+#[test]
+fn chats_are_in_the_crate_that_people_s_programs_share() {
+    for (folder, forbidden) in [
+        ("crates/towline-core/src", NOT_IN_STREAMS),
+        ("crates/towline/src", NOT_IN_STREAMS),
+        ("crates/towline-app/src", NOT_IN_APP),
+    ] {
+        for path in files(&root().join(folder), ".rs") {
+            for (number, line) in read(&path).lines().enumerate() {
+                let code = line.split("//").next().unwrap();
+                for name in forbidden {
+                    assert!(!code.contains(name), "{}:{}: {name}", path.display(), number + 1);
+                }
             }
         }
     }

@@ -33,7 +33,6 @@ pub mod forward;
 pub mod relay;
 mod resume;
 mod schema;
-pub mod sessions;
 mod stream;
 mod transport;
 mod unary;
@@ -58,9 +57,7 @@ pub use towline_core::api::{
     ShowResponse, Think, Tool, VersionResponse, WebFetchRequest, WebFetchResponse, WebResult,
     WebSearchRequest, WebSearchResponse,
 };
-pub use towline_core::chat;
 pub use towline_core::clocks::{Clocks, Limits};
-pub use towline_core::code;
 pub use towline_core::endpoint::{Endpoint, Scheme};
 pub use towline_core::error::{Error, ErrorKind, Origin};
 pub use towline_core::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};

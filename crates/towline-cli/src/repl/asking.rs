@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use towline::chat::{TurnId, session};
 use towline::engine::{From as ReadFrom, JobOptions, Prepared};
 use towline::{ChatRequest, Message, PullRequest, Resume};
+use towline_app::chat::{TurnId, session};
 
 use super::command::Ask;
 use super::item::{Item, Kind};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde_json::Value;
 use towline::Format;
-use towline::chat::{Conversation, session as format};
 use towline::engine::Task;
+use towline_app::chat::{Conversation, session as format};
 
 use super::screen::Tone;
 use super::session;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use towline::chat::session;
 use towline::engine::{Batch, From as ReadFrom};
 use towline::{Event, FinishReason, Outcome};
+use towline_app::chat::session;
 
 use super::ending;
 use super::item::Kind;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use towline::chat::TurnId;
 use towline::engine::{From as ReadFrom, JobInfo, JobOptions, Prepared, Reader, Task};
 use towline::{Deadline, Engine, Job, JobState, Message, Outcome, Progress};
+use towline_app::chat::TurnId;
 
 /// What a job is for.
 #[derive(Debug)]

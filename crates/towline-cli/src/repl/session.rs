@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use towline::chat::Settings;
-use towline::sessions::{self, SessionFileError};
+use towline_app::chat::Settings;
+use towline_app::chat::files::{self, SessionFileError};
 
 use super::config;
 
@@ -67,7 +67,7 @@ impl Session {
         let Some(folder) = &self.folder else { return Ok(()) };
         let now = Timestamp::now();
         let base = self.name.clone().unwrap_or_else(|| now.strftime("%Y-%m-%dT%H-%M-%S").to_string());
-        let made = sessions::create(folder, &base, &now.to_string(), settings);
+        let made = files::create(folder, &base, &now.to_string(), settings);
         let (path, file) = made.map_err(|error| match error {
             SessionFileError::Io(error) => error,
             SessionFileError::BadName(_)
@@ -105,13 +105,13 @@ impl Session {
 pub fn named(folder: Option<&Path>, name: &str) -> Result<PathBuf, String> {
     let folder =
         folder.ok_or("sessions are not written: the configuration says so, or there is no home folder")?;
-    sessions::named(folder, name).map_err(|error| error.to_string())
+    files::named(folder, name).map_err(|error| error.to_string())
 }
 
 /// Opens a session's file to go on with it, with its text.
 pub fn open(path: &Path) -> Result<(File, String), String> {
     let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    sessions::open(path).map_err(|error| match error {
+    files::open(path).map_err(|error| match error {
         SessionFileError::Missing => format!("there is no session {name}; :sessions lists them"),
         SessionFileError::InUse
         | SessionFileError::TooLarge
@@ -122,13 +122,13 @@ pub fn open(path: &Path) -> Result<(File, String), String> {
 
 /// The names of the sessions, the last written first, with when that was.
 pub fn list(folder: &Path) -> Vec<(String, Timestamp)> {
-    let sessions = sessions::list(folder).into_iter();
+    let sessions = files::list(folder).into_iter();
     sessions.filter_map(|(name, written)| Some((name, Timestamp::try_from(written).ok()?))).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use towline::chat::session;
+    use towline_app::chat::session;
 
     use super::*;
 

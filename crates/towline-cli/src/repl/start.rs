@@ -5,10 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use towline::chat::{Conversation, Settings, session as format};
 use towline::engine::OnShutdown;
 use towline::relay::RelayConfig;
 use towline::{Api, Clocks, Engine, EngineConfig};
+use towline_app::chat::{Conversation, Settings, session as format};
 
 use super::chore::turns;
 use super::complete::{Completer, Known};

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use towline::Engine;
-use towline::chat::{Conversation, TurnId};
 use towline::engine::Reader;
+use towline_app::chat::{Conversation, TurnId};
 
 use super::chore::Chore;
 use super::command::{Line, When};
@@ -257,7 +257,7 @@ impl<'s> Prompt<'s> {
     /// Writes the settings to the session, if there is one yet.
     pub fn write_settings(&mut self) {
         if self.session.has_file() {
-            let line = towline::chat::session::settings(&self.chat.settings);
+            let line = towline_app::chat::session::settings(&self.chat.settings);
             self.write(&line);
         }
         self.show_prompt();

@@ -7,7 +7,6 @@ mod api;
 mod bounds;
 mod chunks;
 mod clocks;
-mod code;
 mod corpus;
 mod dialect;
 mod errors;

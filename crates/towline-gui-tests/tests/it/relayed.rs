@@ -157,7 +157,7 @@ fn a_closed_window_finds_its_answer_again() {
     let path = user.folder.path().join(format!("sessions/{name}.jsonl"));
     let file = std::fs::read_to_string(path).expect("the chat's file");
     assert_eq!(file.matches("first half").count(), 1, "{file}");
-    let read = towline::chat::session::read(&file).expect("a session");
+    let read = towline_app::chat::session::read(&file).expect("a session");
     assert_eq!(read.last().map(|turn| turn.answer.content.as_str()), Some(WHOLE));
     assert_eq!(read.last().and_then(|turn| turn.left_at_relay()), None);
 }

@@ -1,7 +1,7 @@
 //! One answer as it is drawn, and how it ended.
 
-use towline::chat::Turn;
 use towline::{Ending, Error, ErrorKind, Event, JobState, Outcome, Span};
+use towline_app::chat::Turn;
 
 use crate::transcript::Document;
 

@@ -1,8 +1,8 @@
 //! Questions become jobs.
 
-use towline::chat::{Answered, Held, TurnId, session};
 use towline::engine::{From as ReadFrom, JobOptions, Prepared};
 use towline::{Client, Engine, Job, Message};
+use towline_app::chat::{Answered, Held, TurnId, session};
 
 use super::attachment::question;
 use super::{Chat, Live};

@@ -3,9 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::SystemTime;
 
-use towline::chat::{Conversation, Held, Settings, Turn, TurnId};
 use towline::engine::{JobInfo, Reader};
 use towline::{Job, Message};
+use towline_app::chat::{Conversation, Held, Settings, Turn, TurnId};
 
 use super::{Answer, Attachment, Note};
 use crate::store::{Entry, Loaded};
@@ -142,7 +142,7 @@ impl Chat {
     /// It was read from elsewhere: it gets a file of its own.
     pub fn import(&mut self, loaded: Loaded) {
         self.fill(loaded);
-        self.lines.extend(self.conversation.turns().iter().map(towline::chat::session::turn));
+        self.lines.extend(self.conversation.turns().iter().map(towline_app::chat::session::turn));
     }
 
     /// What it is called: its name, else the beginning of its first question.
@@ -179,7 +179,7 @@ impl Chat {
     /// The settings changed.
     pub fn settings_changed(&mut self) {
         if !self.is_empty() {
-            self.lines.push_str(&towline::chat::session::settings(&self.conversation.settings));
+            self.lines.push_str(&towline_app::chat::session::settings(&self.conversation.settings));
         }
     }
 

@@ -1,8 +1,8 @@
 //! What jobs have yielded comes into the chats.
 
-use towline::chat::{Held, TurnId, session};
 use towline::engine::{Batch, JobId};
 use towline::{Ending, Error, ErrorKind, JobState, Origin, Outcome};
+use towline_app::chat::{Held, TurnId, session};
 
 use super::{Chat, ChatKey, Live, Note};
 

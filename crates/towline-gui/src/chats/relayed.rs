@@ -1,9 +1,9 @@
 //! Answers that a relay runs: left to it, read on, adopted.
 
-use towline::chat::{Turn, TurnId, session};
 use towline::engine::{JobId, JobOptions};
 use towline::relay::Job;
 use towline::{Engine, Message};
+use towline_app::chat::{Turn, TurnId, session};
 
 use super::{Chat, Note};
 use crate::relay::{Relay, short};

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 
-use towline::chat::Settings;
+use towline_app::chat::Settings;
 
 use super::sessions::{Entry, Files, Loaded};
 use crate::chats::ChatKey;

@@ -1,7 +1,7 @@
 //! A chat as Markdown or JSON.
 
 use serde_json::{Value, json};
-use towline::chat::{Answered, Conversation, Turn};
+use towline_app::chat::{Answered, Conversation, Turn};
 
 /// The conversation for people to read.
 pub fn markdown(title: &str, chat: &Conversation) -> String {
@@ -58,8 +58,8 @@ pub fn json(title: &str, chat: &Conversation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use towline::chat::Settings;
     use towline::{Event, Message};
+    use towline_app::chat::Settings;
 
     #[test]
     fn both_forms_say_everything() {

@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use jiff::Timestamp;
-use towline::chat::{Conversation, Settings, TurnId, session};
-use towline::sessions;
+use towline_app::chat::files;
+use towline_app::chat::{Conversation, Settings, TurnId, session};
 
 use super::disk::{Order, Report};
 use crate::chats::{Answer, ChatKey};
@@ -85,9 +85,9 @@ impl Files {
 
     fn list(&self) -> Vec<Entry> {
         let Some(folder) = &self.folder else { return Vec::new() };
-        let listed = sessions::list(folder).into_iter().take(MAX_LISTED);
+        let listed = files::list(folder).into_iter().take(MAX_LISTED);
         let entry = |(name, written): (String, SystemTime)| {
-            let path = sessions::named(folder, &name).ok()?;
+            let path = files::named(folder, &name).ok()?;
             Some(Entry { first: first_question(&path).unwrap_or_default(), name, written })
         };
         listed.filter_map(entry).collect()
@@ -95,8 +95,8 @@ impl Files {
 
     fn load(&mut self, key: ChatKey, name: &str) -> Result<Box<Loaded>, String> {
         let folder = self.folder.as_deref().ok_or("chats are not kept")?;
-        let path = sessions::named(folder, name).map_err(|error| error.to_string())?;
-        let (file, text) = sessions::open(&path).map_err(|error| error.to_string())?;
+        let path = files::named(folder, name).map_err(|error| error.to_string())?;
+        let (file, text) = files::open(&path).map_err(|error| error.to_string())?;
         let loaded = Loaded::read(&text)?;
         self.open.insert(key, (path, file));
         Ok(loaded)
@@ -110,7 +110,7 @@ impl Files {
             Slot::Vacant(free) => {
                 let now = Timestamp::now();
                 let base = now.strftime("%Y-%m-%dT%H-%M-%S").to_string();
-                match sessions::create(folder, &base, &now.to_string(), settings) {
+                match files::create(folder, &base, &now.to_string(), settings) {
                     Ok(made) => {
                         reports.push(Report::Named { key, name: stem(&made.0) });
                         free.insert(made)
@@ -127,12 +127,12 @@ impl Files {
 
     fn path(&self, key: ChatKey, name: Option<&str>) -> Option<PathBuf> {
         let open = self.open.get(&key).map(|(path, _)| path.clone());
-        open.or_else(|| sessions::named(self.folder.as_deref()?, name?).ok())
+        open.or_else(|| files::named(self.folder.as_deref()?, name?).ok())
     }
 
     fn rename(&mut self, key: ChatKey, from: Option<&str>, to: &str) -> Vec<Report> {
         let (Some(folder), Some(old)) = (&self.folder, self.path(key, from)) else { return Vec::new() };
-        let renamed = sessions::named(folder, to).map_err(|error| error.to_string()).and_then(|new| {
+        let renamed = files::named(folder, to).map_err(|error| error.to_string()).and_then(|new| {
             if new == old {
                 return Ok(new);
             }
@@ -170,14 +170,14 @@ impl Files {
     fn search(&self, text: String) -> Report {
         let wanted = text.to_lowercase();
         let holds = |path: &Path| {
-            let small = path.metadata().is_ok_and(|metadata| metadata.len() <= sessions::MAX_BYTES);
+            let small = path.metadata().is_ok_and(|metadata| metadata.len() <= files::MAX_BYTES);
             small
                 && std::fs::read_to_string(path)
                     .is_ok_and(|file| said(&file).any(|line| line.contains(&wanted)))
         };
-        let listed = self.folder.as_deref().map(sessions::list).unwrap_or_default();
+        let listed = self.folder.as_deref().map(files::list).unwrap_or_default();
         let names = listed.into_iter().take(MAX_LISTED).map(|(name, _)| name).filter(|name| {
-            let path = self.folder.as_deref().and_then(|folder| sessions::named(folder, name).ok());
+            let path = self.folder.as_deref().and_then(|folder| files::named(folder, name).ok());
             path.is_some_and(|path| holds(&path))
         });
         let names = names.collect();
@@ -206,8 +206,8 @@ fn first_question(path: &Path) -> Option<String> {
 fn import(path: &Path) -> Result<Box<Loaded>, String> {
     let shown = path.display();
     let size = path.metadata().map_err(|error| format!("{shown}: {error}"))?.len();
-    if size > sessions::MAX_BYTES {
-        return Err(format!("{shown} is larger than {} MiB", sessions::MAX_BYTES >> 20));
+    if size > files::MAX_BYTES {
+        return Err(format!("{shown} is larger than {} MiB", files::MAX_BYTES >> 20));
     }
     let text = std::fs::read_to_string(path).map_err(|error| format!("{shown}: {error}"))?;
     Loaded::read(&text).map_err(|error| format!("{shown}: {error}"))

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use towline::code::{Inside, Language};
+use towline_app::document::code::{Inside, Language};
 
 use super::lines::{Fence, is_heading, is_list_item, is_table_row};
 

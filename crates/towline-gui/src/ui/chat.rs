@@ -1,7 +1,7 @@
 //! The chat in the middle: its head, and its turns.
 
 use egui::{Align, ComboBox, Layout, ScrollArea, Ui, vec2};
-use towline::chat::Turn;
+use towline_app::chat::Turn;
 
 use super::theme::{MAX_TEXT_WIDTH, Palette};
 use super::turn::{self, Place};

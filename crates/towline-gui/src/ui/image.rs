@@ -3,7 +3,7 @@
 use egui::{ColorImage, Ui, load::SizedTexture};
 
 use crate::chats::ChatKey;
-use towline::chat::TurnId;
+use towline_app::chat::TurnId;
 
 /// The widest and highest picture that is decoded, in pixels.
 const MAX_SIDE: u32 = 4_096;

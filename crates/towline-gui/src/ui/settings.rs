@@ -1,8 +1,8 @@
 //! The window's settings, and those of one chat.
 
 use egui::{ComboBox, Grid, TextEdit, Ui};
-use towline::chat::Settings;
 use towline::{Format, Options, Think};
+use towline_app::chat::Settings;
 
 use super::theme::Palette;
 use crate::command::{Command, Dialog};

@@ -2,7 +2,7 @@
 
 use egui::{Color32, FontId, Stroke, TextStyle, Theme, Ui};
 
-use towline::code::Kind;
+use towline_app::document::code::Kind;
 
 /// The size of text, in points.
 pub const TEXT: f32 = 14.5;

@@ -2,7 +2,7 @@
 
 use egui::{Align, Label, Layout, RichText, ScrollArea, TextEdit, Ui};
 use towline::JobState;
-use towline::chat::{Answered, Turn};
+use towline_app::chat::{Answered, Turn};
 
 use super::document::{self, Clicked};
 use super::theme::Palette;

@@ -1,9 +1,9 @@
 //! Does what was asked for.
 
 use egui::OpenUrl;
-use towline::chat::{Answered, TurnId};
 use towline::engine::JobId;
 use towline::{Deadline, Job};
+use towline_app::chat::{Answered, TurnId};
 
 use super::{FileDialog, Focus, Purpose, Target, Window, find_server};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};

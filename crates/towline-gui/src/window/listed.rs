@@ -1,6 +1,6 @@
 //! The list of chats: opening, finding, renaming, deleting.
 
-use towline::chat::Settings;
+use towline_app::chat::Settings;
 
 use super::Window;
 use crate::chats::{Chat, ChatKey, Contents};

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Instant, SystemTime};
 
-use towline::chat::TurnId;
 use towline::engine::JobId;
 use towline::{Client, Engine};
+use towline_app::chat::TurnId;
 
 pub use waker::Counts;
 

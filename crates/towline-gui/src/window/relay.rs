@@ -5,7 +5,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use towline::Job;
-use towline::chat::{Settings, TurnId};
+use towline_app::chat::{Settings, TurnId};
 
 use super::{Target, Window};
 use crate::chats::{Chat, ChatKey, Contents};

@@ -1,6 +1,6 @@
 //! Code in colours, line by line.
 
-use towline::code::{Inside, Kind, Language};
+use towline_app::document::code::{Inside, Kind, Language};
 
 use crate::repl::term::text::{Color, Line, Style};
 

@@ -1,7 +1,7 @@
 //! Questions, answers, history, errors, sessions.
 
 use serde_json::Value;
-use towline::chat::session as format;
+use towline_app::chat::session as format;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 

@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use towline::chat::{Conversation, Settings};
 use towline::{Client, Engine, EngineConfig};
+use towline_app::chat::{Conversation, Settings};
 use towline_testkit::Server as FakeServer;
 
 use crate::environment::Environment;

@@ -1,7 +1,7 @@
 //! `retry`, `:continue`, `edit`, `keep`.
 
-use towline::chat::{TurnId, session};
 use towline::engine::Prepared;
+use towline_app::chat::{TurnId, session};
 
 use crate::repl::asking::Launch;
 use crate::repl::command::Ask;

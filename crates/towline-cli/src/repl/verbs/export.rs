@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use towline::chat::{Conversation, Turn};
+use towline_app::chat::{Conversation, Turn};
 
 use crate::repl::chore::Done;
 use crate::repl::command::ExportKind;

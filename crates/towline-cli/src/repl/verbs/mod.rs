@@ -68,7 +68,7 @@ impl Prompt<'_> {
         self.jobs.forget_reported();
         self.last = None;
         if self.session.has_file() {
-            self.write(&towline::chat::session::clear());
+            self.write(&towline_app::chat::session::clear());
         }
         self.say(Tone::Dim, "the conversation begins anew; its settings stay");
     }

@@ -4,15 +4,14 @@
 //! request carries holds only turns that were answered: wholly, or in part where the part was kept. Each turn stands where
 //! its question was asked, however late its answer comes.
 //!
-//! [`session`] writes a conversation as lines of JSON and reads it back.
+//! [`session`] writes a conversation as lines of JSON and reads it back, [`files`] keeps those lines on disk.
 
+pub mod files;
 pub mod session;
 
 use serde_json::{Map, Value};
 
-use crate::api::{ChatRequest, Format, Message, Options, Think};
-use crate::event::{Event, ToolCall, Usage};
-use crate::outcome::{Ending, Outcome};
+use towline::{ChatRequest, Ending, Event, Format, Message, Options, Outcome, Think, ToolCall, Usage};
 
 /// What every question of a conversation goes with.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -391,9 +390,7 @@ impl Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::Role;
-    use crate::error::{Error, ErrorKind, Origin};
-    use crate::outcome::{FinishReason, Reply, Stats};
+    use towline::{Error, ErrorKind, FinishReason, Origin, Reply, Role, Stats};
 
     fn outcome(ending: Ending) -> Outcome {
         Outcome { ending, reply: Reply::default(), stats: Stats::default(), retried: Vec::new() }

@@ -1,7 +1,7 @@
 //! Parts of lines of code.
 
 use proptest::prelude::*;
-use towline_core::code::{Inside, Kind, Language};
+use towline_app::document::code::{Inside, Kind, Language};
 
 /// Every language there is, by one of its names, and two that are none.
 const LANGUAGES: [&str; 16] = [

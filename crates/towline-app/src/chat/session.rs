@@ -24,8 +24,7 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::{Answered, Conversation, Held, Settings, Turn, TurnId};
-use crate::api::{Format, Message, Options, Role, Think};
-use crate::event::{Event, ToolCall};
+use towline::{Event, Format, Message, Options, Role, Think, ToolCall};
 
 /// The version of the format that is written. Readers refuse a higher one.
 pub const VERSION: u64 = 1;
@@ -368,7 +367,7 @@ fn line(record: Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::{Ending, Outcome, Reply, Stats};
+    use towline::{Ending, Outcome, Reply, Stats};
 
     fn completed() -> Outcome {
         let ending = Ending::Completed(None);

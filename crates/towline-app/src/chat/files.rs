@@ -1,6 +1,6 @@
 //! Conversations on disk: one file each, in a folder that the caller names.
 //!
-//! A file holds the lines of [`chat::session`](towline_core::chat::session) and is appended to as text arrives, before
+//! A file holds the lines of [`session`](super::session) and is appended to as text arrives, before
 //! it is shown. It is its owner's alone, and locked while a program writes to it. Every call here waits for the disk.
 
 use std::fmt;
@@ -10,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use towline_core::chat::{Settings, session};
+use super::{Settings, session};
 
 /// What the files' names end in.
 pub const ENDING: &str = "jsonl";

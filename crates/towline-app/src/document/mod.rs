@@ -1,0 +1,3 @@
+//! What an answer's text is made of.
+
+pub mod code;

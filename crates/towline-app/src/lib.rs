@@ -1,0 +1,11 @@
+//! What the programs for people share: the command, the prompt and the window.
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`chat`] | a conversation: its turns and settings, what the next question sends, its form on disk |
+//! | [`document`] | what an answer's text is made of |
+//!
+//! Nothing here draws, prints or parses arguments.
+
+pub mod chat;
+pub mod document;

@@ -1,0 +1,3 @@
+//! Tests of what the programs for people share.
+
+mod code;
