@@ -7,6 +7,7 @@
 //! | [`stream`] | the lifecycle: what happened → events, then one outcome |
 //! | [`api`] | requests and responses as typed data |
 //! | [`host`], [`endpoint`], [`http1`] | where a server is, and HTTP/1.1 on the way there |
+//! | [`guard`] | which `Host` and which `Origin` belong to this machine |
 //! | [`job`], [`log`] | what a background job is doing, and what it has received |
 //! | [`retry`] | when a request may be sent again |
 //! | [`clocks`], [`span`] | deadlines and limits; lengths of time as people read them |
@@ -22,6 +23,7 @@ pub mod dialect;
 pub mod endpoint;
 pub mod error;
 pub mod event;
+pub mod guard;
 pub mod host;
 pub mod http1;
 pub mod job;

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use towline::relay::JobState;
 
-use crate::job::Recorded;
 use crate::relay::Relay;
 
 /// What is counted besides what others count.
@@ -23,7 +22,7 @@ pub(crate) struct Metrics {
 }
 
 impl Metrics {
-    pub(crate) fn begun(&self, _kind: Recorded) {
+    pub(crate) fn begun(&self) {
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 

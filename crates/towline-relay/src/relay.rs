@@ -110,7 +110,7 @@ impl Relay {
             task.job.may_run();
         }
         self.running.fetch_add(1, Ordering::Relaxed);
-        self.metrics.begun(task.job.kind);
+        self.metrics.begun();
         let relay = Arc::clone(self);
         let mut changes = task.job.watch();
         self.tasks.start(async move {

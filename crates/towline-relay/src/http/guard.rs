@@ -1,23 +1,19 @@
 //! Who may come in: tokens over TCP, and protection against web pages that reach for local servers.
 //!
-//! A page from elsewhere can point a name of its own at this address (DNS rebinding; the `Host` header gives it away) or
-//! send requests across (the `Origin` header does). Both are refused.
+//! [`towline_core::guard`] says which `Host` and which `Origin` belong to this machine; the configuration names more of both.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use hyper::header::{AUTHORIZATION, HOST, ORIGIN};
-use hyper::{HeaderMap, Uri};
+use hyper::{Request, Version};
+use subtle::ConstantTimeEq as _;
+use towline_core::guard::{is_local_origin, is_own_host, without_port};
 
 use super::answer::{Code, Refusal};
 use crate::config::{Config, Listen, MIN_SECRET_BYTES, Token};
 use crate::error::Error;
 use crate::id::Owner;
 use crate::relay::Caller;
-
-/// Schemes of pages that come from an installed program rather than from the web.
-const LOCAL_SCHEMES: [&str; 5] = ["app", "file", "tauri", "vscode-webview", "vscode-file"];
-/// Endings of names that no public name has.
-const LOCAL_ENDINGS: [&str; 3] = [".localhost", ".local", ".internal"];
 
 /// Where a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +28,8 @@ pub(crate) struct Doors {
     tokens: Vec<Token>,
     hosts: Vec<String>,
     origins: Vec<String>,
+    /// This machine's own name.
+    machine: String,
 }
 
 /// Whoever came in.
@@ -89,17 +87,19 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
 impl Doors {
     pub(crate) fn new(config: &Config) -> Self {
         let lower = |texts: &[String]| texts.iter().map(|text| text.to_ascii_lowercase()).collect();
-        Self { tokens: config.tokens.clone(), hosts: lower(&config.hosts), origins: lower(&config.origins) }
+        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        Self {
+            tokens: config.tokens.clone(),
+            hosts: lower(&config.hosts),
+            origins: lower(&config.origins),
+            machine,
+        }
     }
 
     /// Lets a request in, or says why not. `open` is for what anybody may see who reaches the address.
-    pub(crate) fn enter(
-        &self,
-        door: Door,
-        uri: &Uri,
-        headers: &HeaderMap,
-        open: bool,
-    ) -> Result<Welcome, Refusal> {
+    pub(crate) fn enter<B>(&self, door: Door, request: &Request<B>, open: bool) -> Result<Welcome, Refusal> {
+        let host = host_of(request)?;
+        let headers = request.headers();
         let listen = match door {
             Door::Unix => {
                 return Ok(Welcome {
@@ -109,13 +109,13 @@ impl Doors {
             }
             Door::Tcp(listen) => listen,
         };
-        if listen.ip().to_canonical().is_loopback() && !self.is_own_host(uri, headers, listen.ip()) {
+        if listen.ip().to_canonical().is_loopback() && !self.is_own(host) {
             let message = "the Host of the request is not this machine; a name for it goes into hosts in the configuration";
             return Err(Refusal::new(Code::Forbidden, message));
         }
         let origin = match headers.get(ORIGIN).map(|origin| origin.to_str()) {
             None => None,
-            Some(Ok(origin)) if self.is_welcome_page(origin, listen.ip()) => Some(origin.to_owned()),
+            Some(Ok(origin)) if self.is_welcome_page(origin) => Some(origin.to_owned()),
             Some(_) => {
                 let message =
                     "pages of this Origin may not use the relay; add it to origins in the configuration";
@@ -141,52 +141,40 @@ impl Doors {
 
     /// Compares with every token and to its end, so that time tells nothing.
     fn owner_of(&self, secret: &str) -> Option<Owner> {
-        let mut found = None;
-        for token in &self.tokens {
-            let same_length = token.secret.len() == secret.len();
-            let differs =
-                token.secret.bytes().zip(secret.bytes()).fold(0, |differs, (a, b)| differs | (a ^ b));
-            if same_length && differs == 0 {
-                found = Some(token.owner.clone());
-            }
-        }
-        found
+        let same = |token: &Token| bool::from(token.secret.as_bytes().ct_eq(secret.as_bytes()));
+        self.tokens
+            .iter()
+            .fold(None, |found, token| if same(token) { Some(&token.owner) } else { found })
+            .cloned()
     }
 
-    fn is_own_host(&self, uri: &Uri, headers: &HeaderMap, listen: IpAddr) -> bool {
-        let host = headers.get(HOST).map(|host| host.to_str().ok());
-        let host = host.unwrap_or_else(|| Some(uri.authority().map_or("", |authority| authority.as_str())));
-        host.is_some_and(|host| {
-            let name = without_port(host).to_ascii_lowercase();
-            is_local(&name, listen) || self.hosts.contains(&name)
-        })
+    fn is_own(&self, host: &str) -> bool {
+        is_own_host(host, Some(&self.machine))
+            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(without_port(host)))
     }
 
-    fn is_welcome_page(&self, origin: &str, listen: IpAddr) -> bool {
-        let origin = origin.to_ascii_lowercase();
-        let is_local = match origin.split_once("://") {
-            Some(("http" | "https", host)) => !host.is_empty() && is_local(without_port(host), listen),
-            Some((scheme, _)) => LOCAL_SCHEMES.contains(&scheme),
-            None => false,
-        };
-        is_local || self.origins.contains(&origin)
+    fn is_welcome_page(&self, origin: &str) -> bool {
+        is_local_origin(origin) || self.origins.contains(&origin.to_ascii_lowercase())
     }
 }
 
-fn is_local(host: &str, listen: IpAddr) -> bool {
-    if let Ok(address) = host.trim_matches(['[', ']']).parse::<IpAddr>() {
-        return address.is_loopback() || address.is_unspecified() || address == listen;
-    }
-    host.is_empty() || host == "localhost" || LOCAL_ENDINGS.iter().any(|ending| host.ends_with(ending))
-}
-
-fn without_port(host: &str) -> &str {
-    match host.rsplit_once(':') {
-        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            let is_bare_ipv6 = name.contains(':') && !name.starts_with('[');
-            if is_bare_ipv6 { host } else { name }
+/// The host that a request is for; empty where HTTP/1.0 names none.
+///
+/// # Errors
+/// HTTP/1.1 without a `Host`, or any request with two (RFC 9112, section 3.2).
+pub(super) fn host_of<B>(request: &Request<B>) -> Result<&str, Refusal> {
+    let mut hosts = request.headers().get_all(HOST).iter();
+    let authority = request.uri().authority().map(|authority| authority.as_str());
+    match (hosts.next(), hosts.next(), authority) {
+        (_, Some(_), _) => Err(Refusal::bad("the request has more than one Host")),
+        (None, None, None) if request.version() == Version::HTTP_11 => {
+            Err(Refusal::bad("the request has no Host, which HTTP/1.1 requires"))
         }
-        Some(_) | None => host,
+        (_, None, Some(authority)) => Ok(authority),
+        (Some(host), None, None) => host
+            .to_str()
+            .map_err(|_| Refusal::bad("the Host of the request has characters that no host name has")),
+        (None, None, None) => Ok(""),
     }
 }
 
@@ -199,17 +187,17 @@ mod tests {
             .iter()
             .map(|(owner, secret)| Token { owner: Owner::named(owner), secret: (*secret).into() })
             .collect();
-        Doors { tokens, hosts: vec!["relay.example".into()], origins: vec!["https://chat.example".into()] }
+        let (hosts, origins) = (vec!["relay.example".into()], vec!["https://chat.example".into()]);
+        Doors { tokens, hosts, origins, machine: "workshop".into() }
     }
 
     fn enter(doors: &Doors, headers: &[(&str, &str)]) -> Result<String, u16> {
-        let mut map = HeaderMap::new();
+        let mut request = Request::builder().version(Version::HTTP_10);
         for (name, value) in headers {
-            let name: hyper::header::HeaderName = name.parse().unwrap();
-            map.insert(name, value.parse().unwrap());
+            request = request.header(*name, *value);
         }
         let door = Door::Tcp(([127, 0, 0, 1], 11434).into());
-        let entered = doors.enter(door, &Uri::from_static("/"), &map, false);
+        let entered = doors.enter(door, &request.body(()).unwrap(), false);
         entered
             .map(|welcome| welcome.caller.owner.as_str().to_owned())
             .map_err(|refusal| refusal.code.status().as_u16())
@@ -218,19 +206,33 @@ mod tests {
     #[test]
     fn only_local_names_and_pages_get_through() {
         let doors = doors(&[]);
-        for host in
-            ["localhost:11434", "LOCALHOST", "127.0.0.1", "[::1]:11434", "", "a.local", "relay.example:1"]
-        {
+        for host in ["localhost:11434", "Workshop:11434", "", "a.local", "Relay.Example:1"] {
             assert_eq!(enter(&doors, &[("host", host)]), Ok("local".into()), "{host}");
         }
-        for host in ["evil.example", "8.8.8.8", "localhost.evil.example", "127.0.0.1.evil.example"] {
+        for host in ["evil.example", "8.8.8.8", "192.168.1.5", "chat.example"] {
             assert_eq!(enter(&doors, &[("host", host)]), Err(403), "{host}");
         }
-        for origin in ["http://localhost:3000", "app://obsidian.md", "https://chat.example"] {
+        for origin in ["http://localhost:3000", "app://obsidian.md", "https://Chat.example"] {
             assert_eq!(enter(&doors, &[("origin", origin)]), Ok("local".into()), "{origin}");
         }
-        for origin in ["https://evil.example", "http://", "null", "http://localhost.evil.example"] {
+        for origin in ["https://evil.example", "http://x.local", "null", "http://chat.example"] {
             assert_eq!(enter(&doors, &[("origin", origin)]), Err(403), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_request_has_one_host() {
+        let host = |version, hosts: &[&str]| {
+            let request = hosts
+                .iter()
+                .fold(Request::builder().version(version), |request, host| request.header(HOST, *host));
+            let request = request.body(()).unwrap();
+            host_of(&request).map(str::to_owned).map_err(|refusal| refusal.code)
+        };
+        assert_eq!(host(Version::HTTP_11, &["a:1"]), Ok("a:1".into()));
+        assert_eq!(host(Version::HTTP_10, &[]), Ok(String::new()));
+        for wrong in [&[][..], &["a", "a"], &["a", "b"]] {
+            assert_eq!(host(Version::HTTP_11, wrong), Err(Code::BadRequest), "{wrong:?}");
         }
     }
 

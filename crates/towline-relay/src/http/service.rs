@@ -87,7 +87,7 @@ pub(crate) async fn serve(
     if request.method() == Method::OPTIONS {
         return Ok(preflight(&relay, door, &request));
     }
-    let welcome = match relay.doors.enter(door, &uri, request.headers(), place.is_open()) {
+    let welcome = match relay.doors.enter(door, &request, place.is_open()) {
         Ok(welcome) => welcome,
         Err(refusal) => {
             relay.metrics.refused.fetch_add(1, Ordering::Relaxed);
@@ -147,9 +147,7 @@ fn preflight(relay: &Relay, door: Door, request: &Request<Incoming>) -> Answer {
         HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS"),
     );
     // A preflight never carries a token.
-    if let Ok(Welcome { origin: Some(origin), .. }) =
-        relay.doors.enter(door, request.uri(), request.headers(), true)
-    {
+    if let Ok(Welcome { origin: Some(origin), .. }) = relay.doors.enter(door, request, true) {
         allow(&mut answer, &origin);
     }
     answer
