@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use towline::NetworkVariables;
+
 /// The environment variables that matter. `Debug` shows no values: some are secret.
 #[derive(Clone, Default)]
 pub struct Environment {
@@ -15,16 +17,8 @@ pub struct Environment {
     pub relay_token: Option<String>,
     /// `TOWLINE_MODEL`.
     pub model: Option<String>,
-    /// `HTTP_PROXY`.
-    pub http_proxy: Option<String>,
-    /// `HTTPS_PROXY`.
-    pub https_proxy: Option<String>,
-    /// `ALL_PROXY`.
-    pub all_proxy: Option<String>,
-    /// `NO_PROXY`.
-    pub no_proxy: Option<String>,
-    /// `SSL_CERT_FILE`.
-    pub ssl_cert_file: Option<String>,
+    /// Proxies and certificates.
+    pub network: NetworkVariables,
 }
 
 impl Environment {
@@ -35,18 +29,13 @@ impl Environment {
             let value = std::env::var_os(name)?.to_string_lossy().trim().to_owned();
             (!value.is_empty()).then_some(value)
         };
-        let either = |lower: &str, upper: &str| read(lower).or_else(|| read(upper));
         Self {
             host: read("OLLAMA_HOST"),
             api_key: read("OLLAMA_API_KEY"),
             relay: read("TOWLINE_RELAY"),
             relay_token: read("TOWLINE_RELAY_TOKEN"),
             model: read("TOWLINE_MODEL"),
-            http_proxy: either("http_proxy", "HTTP_PROXY"),
-            https_proxy: either("https_proxy", "HTTPS_PROXY"),
-            all_proxy: either("all_proxy", "ALL_PROXY"),
-            no_proxy: either("no_proxy", "NO_PROXY"),
-            ssl_cert_file: read("SSL_CERT_FILE"),
+            network: NetworkVariables::read(read),
         }
     }
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use towline::{Api, ApiKey, Client, Clocks, Config, Endpoint, Proxy, ProxyConfig, Scheme, TlsConfig, host};
+use towline::{Api, ApiKey, Client, Clocks, Config, Endpoint, host};
 
 use crate::args::ServerArgs;
 use crate::builtin::Builtin;
 use crate::environment::Environment;
 use crate::failure::{Complaint, Failure};
-use crate::out;
 
 /// How long the server on this machine may take to accept a connection before it counts as not there.
 const LOCAL_CONNECT: Duration = Duration::from_millis(300);
@@ -74,17 +73,16 @@ impl Server {
         need: Need,
     ) -> Result<Self, Failure> {
         if let Some((named, text)) = named(args, environment) {
-            let host = host::parse(text).map_err(|error| {
+            let endpoint = host::parse(text).map_err(|error| {
                 Failure::usage_with(
                     format!("{} does not name a server: {error}", named.as_str()),
                     "for example 127.0.0.1:11434, https://ollama.example, [::1]:11434 or unix:/run/ollama.sock",
                 )
             })?;
-            if let Some(warning) = &host.warning {
-                out::warning(&format!("{}: {warning}", named.as_str()));
-            }
-            let config = config(&host.endpoint, environment, clocks, api)?;
-            return Ok(Self { client: client(host.endpoint, config)?, place: Place::Named(named) });
+            let api_key = environment.api_key.as_deref().map(ApiKey::new);
+            let transport = environment.network.transport(&endpoint);
+            let config = Config { clocks, api, api_key, transport, ..Config::default() };
+            return Ok(Self { client: client(endpoint, config)?, place: Place::Named(named) });
         }
         let config = Config { clocks, api, ..Config::default() };
         if answers(host::DEFAULT_PORT).await {
@@ -124,66 +122,12 @@ pub async fn answers(port: u16) -> bool {
     matches!(tokio::time::timeout(LOCAL_CONNECT, connecting).await, Ok(Ok(_)))
 }
 
-fn client(endpoint: Endpoint, config: Config) -> Result<Client, Failure> {
-    let has_certificates = !config.transport.tls.extra_roots_pem.is_empty();
+/// A client with what the environment says about connections.
+pub fn client(endpoint: Endpoint, config: Config) -> Result<Client, Failure> {
     Client::with_config(endpoint, config).map_err(|error| {
-        let complaint = Complaint::new(error.message);
-        Failure::Usage(if has_certificates {
-            complaint.hint("the certificates are from the file that SSL_CERT_FILE names")
-        } else {
-            complaint
-        })
+        Failure::Usage(Complaint::new(error.message).hint(
+            "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names the proxy, NO_PROXY the servers without one, SSL_CERT_FILE the \
+             certificates; unset what does not apply",
+        ))
     })
-}
-
-/// The configuration for a named server: with the key, proxies and certificates of the environment.
-fn config(
-    endpoint: &Endpoint,
-    environment: &Environment,
-    clocks: Clocks,
-    api: Api,
-) -> Result<Config, Failure> {
-    let mut config = Config { clocks, api, ..Config::default() };
-    config.api_key = environment.api_key.as_deref().map(ApiKey::new);
-    config.transport.proxy = proxy(endpoint, environment)?;
-    if endpoint.scheme == Scheme::Https
-        && let Some(path) = &environment.ssl_cert_file
-    {
-        let pem = std::fs::read(path).map_err(|error| {
-            Failure::usage_with(
-                format!("SSL_CERT_FILE names {path}, which cannot be read: {error}"),
-                "unset it to trust the usual authorities",
-            )
-        })?;
-        config.transport.tls = TlsConfig { extra_roots_pem: vec![pem], only_extra_roots: true };
-    }
-    Ok(config)
-}
-
-/// The proxy on the way to `endpoint`. Its text may hold a password, so no message repeats it.
-fn proxy(endpoint: &Endpoint, environment: &Environment) -> Result<ProxyConfig, Failure> {
-    let (name, text) = match endpoint.scheme {
-        Scheme::Http => ("HTTP_PROXY", &environment.http_proxy),
-        Scheme::Https => ("HTTPS_PROXY", &environment.https_proxy),
-        Scheme::Unix(_) => return Ok(ProxyConfig::default()),
-    };
-    let (name, text) = match (text, &environment.all_proxy) {
-        (Some(text), _) => (name, text),
-        (None, Some(text)) => ("ALL_PROXY", text),
-        (None, None) => return Ok(ProxyConfig::default()),
-    };
-    let scheme = text.split_once("://").map_or("http", |(scheme, _)| scheme).to_ascii_lowercase();
-    let url = if text.contains("://") { text.clone() } else { format!("http://{text}") };
-    let proxy = match scheme.as_str() {
-        "http" => Proxy::Http(url),
-        "socks5" | "socks5h" | "socks" => Proxy::Socks5(url),
-        other => {
-            return Err(Failure::usage(format!(
-                "{name} names a proxy of the kind {other:?}; known are http:// and socks5://"
-            )));
-        }
-    };
-    let no_proxy = environment.no_proxy.as_deref().unwrap_or_default();
-    let no_proxy = no_proxy.split([',', ' ']).map(str::trim).filter(|part| !part.is_empty());
-    Ok(ProxyConfig { proxy, no_proxy: no_proxy.map(str::to_owned).collect(), loopback_through_proxy: false })
 }

@@ -7,6 +7,9 @@ use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 /// How the bytes travel.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Scheme {
@@ -18,29 +21,66 @@ pub enum Scheme {
     Unix(PathBuf),
 }
 
+/// A user and a password, which are never shown.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Credentials {
+    user: String,
+    password: String,
+}
+
+impl Credentials {
+    /// The user, who has no colon in the name, and the password.
+    pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
+        Self { user: user.into(), password: password.into() }
+    }
+
+    /// The user.
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// The password.
+    pub fn password(&self) -> &str {
+        &self.password
+    }
+
+    /// The value of an `Authorization` header (RFC 7617, in UTF-8).
+    pub fn basic(&self) -> String {
+        format!("Basic {}", STANDARD.encode(format!("{}:{}", self.user, self.password)))
+    }
+}
+
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Credentials(<hidden>)")
+    }
+}
+
 /// The address of a server.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// How the bytes travel.
     pub scheme: Scheme,
-    /// Host name or IP address; IPv6 without brackets. With [`Scheme::Unix`] only the `Host` header uses it
+    /// Host name or IP address; IPv6 without brackets, with its zone behind a `%` if it has one. With [`Scheme::Unix`] only the `Host` header uses it
     /// (empty means `localhost`).
     pub host: String,
     /// TCP port; not used with [`Scheme::Unix`].
     pub port: u16,
     /// Prefix of every request path: empty, or `/some/prefix` (a trailing slash is ignored).
     pub base_path: String,
+    /// Who asks: sent with each request to this scheme, host and port, and to no other (`Authorization: Basic`).
+    pub credentials: Option<Credentials>,
 }
 
 impl Endpoint {
     /// Plain HTTP to `host:port`, no base path.
     pub fn http(host: impl Into<String>, port: u16) -> Self {
-        Self { scheme: Scheme::Http, host: host.into(), port, base_path: String::new() }
+        Self { scheme: Scheme::Http, host: host.into(), port, base_path: String::new(), credentials: None }
     }
 
     /// TLS to `host:port`, no base path.
     pub fn https(host: impl Into<String>, port: u16) -> Self {
-        Self { scheme: Scheme::Https, host: host.into(), port, base_path: String::new() }
+        Self { scheme: Scheme::Https, host: host.into(), port, base_path: String::new(), credentials: None }
     }
 
     /// A Unix socket, no base path.
@@ -50,6 +90,7 @@ impl Endpoint {
             host: "localhost".into(),
             port: 0,
             base_path: String::new(),
+            credentials: None,
         }
     }
 
@@ -74,10 +115,16 @@ impl Endpoint {
             Scheme::Http => 80,
             Scheme::Https => 443,
             Scheme::Unix(_) => {
-                return if self.host.is_empty() { "localhost".into() } else { bracketed(&self.host) };
+                return if self.host.is_empty() { "localhost".into() } else { bracketed(self.address()) };
             }
         };
-        if self.port == default_port { bracketed(&self.host) } else { self.host_port() }
+        let host = bracketed(self.address());
+        if self.port == default_port { host } else { format!("{host}:{}", self.port) }
+    }
+
+    /// The host without a zone, which means something on this machine only.
+    pub fn address(&self) -> &str {
+        self.host.split('%').next().unwrap_or_default()
     }
 
     /// `host:port`, always with the port, brackets around IPv6.
@@ -91,16 +138,21 @@ impl Endpoint {
     }
 
     /// Whether the server is on this machine as far as the name tells: a Unix socket, `localhost` and names below it,
-    /// or a loopback address.
+    /// a loopback address, or the unspecified one, where servers listen.
     pub fn is_loopback(&self) -> bool {
-        if matches!(self.scheme, Scheme::Unix(_)) {
-            return true;
-        }
-        let host = self.host.trim_end_matches('.').to_ascii_lowercase();
-        host == "localhost"
-            || host.ends_with(".localhost")
-            || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
+        matches!(self.scheme, Scheme::Unix(_)) || names_this_machine(&self.host)
     }
+}
+
+/// Whether a host is this machine as far as the name tells; see [`Endpoint::is_loopback`].
+pub fn names_this_machine(host: &str) -> bool {
+    let host = host.trim_end_matches('.').to_ascii_lowercase();
+    host == "localhost"
+        || host.ends_with(".localhost")
+        || host
+            .parse::<IpAddr>()
+            .map(|address| address.to_canonical())
+            .is_ok_and(|address| address.is_loopback() || address.is_unspecified())
 }
 
 fn bracketed(host: &str) -> String {
@@ -159,16 +211,25 @@ mod tests {
         assert_eq!(Endpoint::https("::1", 443).authority(), "[::1]");
         assert_eq!(Endpoint::https("::1", 8443).authority(), "[::1]:8443");
         assert_eq!(Endpoint::unix("/s").authority(), "localhost");
+        assert_eq!(Endpoint::http("fe80::1%eth0", 1).authority(), "[fe80::1]:1");
     }
 
     #[test]
     fn loopback_is_told_by_name_or_address() {
-        for host in
-            ["localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1"]
-        {
+        for host in [
+            "localhost",
+            "LOCALHOST.",
+            "a.localhost",
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "::ffff:127.0.0.1",
+            "0.0.0.0",
+            "::",
+        ] {
             assert!(Endpoint::http(host, 1).is_loopback(), "{host}");
         }
-        for host in ["example.com", "localhost.example", "10.0.0.1", "0.0.0.0"] {
+        for host in ["example.com", "localhost.example", "10.0.0.1"] {
             assert!(!Endpoint::http(host, 1).is_loopback(), "{host}");
         }
     }

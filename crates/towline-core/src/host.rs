@@ -2,26 +2,17 @@
 //!
 //! The rules are those of `envconfig.Host` and `ConnectableHost` in Ollama's source: blanks and quotes around the text
 //! are dropped; without a scheme it is plain HTTP on port 11434, with one the scheme's own port; a bare `ollama.com`
-//! is HTTPS; an empty host is 127.0.0.1; IPv6 stands with or without brackets; a port that is none gives the default;
-//! a path is kept; 0.0.0.0 and `::`, where servers listen, become the loopback address. Ours in addition: `unix:/path`
-//! names a Unix socket, and credentials in the text are refused.
+//! is HTTPS; an empty host is 127.0.0.1; IPv6 stands with or without brackets; a path is kept; 0.0.0.0 and `::`, where
+//! servers listen, become this machine. Ours in addition: `unix:/path` names a Unix socket, an IPv6 address may have a zone
+//! (RFC 6874), a user and a password may stand before the host, and a port that is none is an error.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
-use crate::endpoint::{Endpoint, Scheme};
+use crate::endpoint::{Credentials, Endpoint, Scheme};
 
 /// Where Ollama listens when nothing else is said.
 pub const DEFAULT_PORT: u16 = 11434;
-
-/// What a host text means.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
-    /// The server.
-    pub endpoint: Endpoint,
-    /// What in the text was not understood and was replaced by a default, for people.
-    pub warning: Option<String>,
-}
 
 /// A host text that names no server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,9 +34,9 @@ pub fn local() -> Endpoint {
 /// Reads a host text. An empty one is the server on this machine.
 ///
 /// # Errors
-/// A scheme that is not `http`, `https` or `unix`, credentials in the text, or characters no host name has. The message
-/// repeats no credentials.
-pub fn parse(text: &str) -> Result<Host, HostError> {
+/// A scheme that is not `http`, `https` or `unix`, a port that is none, or characters no host name has. The message
+/// repeats no user and no password.
+pub fn parse(text: &str) -> Result<Endpoint, HostError> {
     let text = text.trim().trim_matches(['"', '\'']).trim();
     let (scheme, rest) = match text.split_once("://") {
         Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
@@ -54,57 +45,91 @@ pub fn parse(text: &str) -> Result<Host, HostError> {
             None => (None, text),
         },
     };
-    let before_path = &text[..text.len() - rest.len() + rest.find('/').unwrap_or(rest.len())];
-    if before_path.contains('@') && scheme.as_deref() != Some("unix") {
-        return Err(credentials());
-    }
     let (scheme, default_port) = match scheme.as_deref() {
         None if text == "ollama.com" => (Scheme::Https, 443),
         None => (Scheme::Http, DEFAULT_PORT),
         Some("http") => (Scheme::Http, 80),
         Some("https") => (Scheme::Https, 443),
-        Some("unix") if rest.starts_with('/') => {
-            return Ok(Host { endpoint: Endpoint::unix(rest), warning: None });
-        }
+        Some("unix") if rest.starts_with('/') => return Ok(Endpoint::unix(rest)),
         Some("unix") => {
             return Err(HostError("a Unix socket is named by its whole path, as in unix:/run/x.sock".into()));
         }
+        Some(other) if other.contains('@') => return Err(misplaced()),
         Some(other) => {
             return Err(HostError(format!(
                 "the scheme {other:?} is not known; use http://, https:// or unix:/path"
             )));
         }
     };
-    let (authority, path) = match rest.split_once('/') {
+    let (before_path, path) = match rest.split_once('/') {
         Some((authority, path)) => (authority, path.trim_end_matches('/')),
         None => (rest, ""),
     };
-    let (host, port) = split_port(authority);
-    let (port, warning) = match port {
-        None => (default_port, None),
-        Some(port) => match port.parse::<u16>() {
-            Ok(port) => (port, None),
-            // No port, but a password with a slash in it.
-            Err(_) if path.contains('@') => return Err(credentials()),
-            Err(_) => (default_port, Some(format!("{port:?} is not a port; using {default_port}"))),
-        },
-    };
-    check_host(host)?;
+    // What would be the path may begin inside of a password.
+    let read = authority(before_path).map_err(|error| if path.contains('@') { misplaced() } else { error });
+    let Authority { credentials, host, port } = read?;
     check_path(path)?;
     let base_path = if path.is_empty() { String::new() } else { format!("/{path}") };
-    Ok(Host { endpoint: Endpoint { scheme, host: connectable(host), port, base_path }, warning })
+    let port = port.unwrap_or(default_port);
+    Ok(Endpoint { scheme, host: connectable(host), port, base_path, credentials })
 }
 
-fn credentials() -> HostError {
+/// What stands between a scheme and a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Authority {
+    /// Who asks, if the text says so.
+    pub credentials: Option<Credentials>,
+    /// A name, or an address without brackets. May be empty.
+    pub host: String,
+    /// The port, if the text has one.
+    pub port: Option<u16>,
+}
+
+/// Reads `[user[:password]@]host[:port]`; blanks, `%` and the like in a user or a password are percent-encoded.
+///
+/// # Errors
+/// As [`parse`].
+pub fn authority(text: &str) -> Result<Authority, HostError> {
+    let (credentials, host_port) = match text.rsplit_once('@') {
+        Some((userinfo, host_port)) => (Some(credentials(userinfo)?), host_port),
+        None => (None, text),
+    };
+    let (host, port) = split_port(host_port);
+    let port = match port {
+        None | Some("") => None,
+        Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
+            Some(port.parse().map_err(|_| HostError(format!("{port} is no port; the largest is 65535")))?)
+        }
+        Some(port) => return Err(HostError(format!("{port:?} is no port; it is a number up to 65535"))),
+    };
+    Ok(Authority { credentials, host: checked(host)?, port })
+}
+
+fn misplaced() -> HostError {
     HostError(
-        "the host contains credentials; give the key as OLLAMA_API_KEY or an Authorization header".into(),
+        "a user and a password stand between the scheme and the host, percent-encoded: http://user:password@host"
+            .into(),
     )
+}
+
+fn credentials(userinfo: &str) -> Result<Credentials, HostError> {
+    let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
+    if userinfo.contains(|c: char| !c.is_ascii_graphic() || matches!(c, '/' | '?' | '#' | '[' | ']')) {
+        return Err(misplaced());
+    }
+    let decoded = |text| percent_encoding::percent_decode_str(text).decode_utf8().map_err(|_| misplaced());
+    let (user, password) = (decoded(user)?, decoded(password)?);
+    // RFC 7617, section 2.
+    if user.contains(':') {
+        return Err(HostError("a user's name has no colon".into()));
+    }
+    Ok(Credentials::new(user, password))
 }
 
 /// Host and port. The text after the last colon is the port, unless the whole is an IPv6 address.
 fn split_port(authority: &str) -> (&str, Option<&str>) {
     let unbracketed = authority.trim_start_matches('[').trim_end_matches(']');
-    if unbracketed.parse::<IpAddr>().is_ok() {
+    if address(unbracketed).is_some() {
         return (unbracketed, None);
     }
     match authority.rsplit_once(':') {
@@ -113,14 +138,28 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-fn check_host(host: &str) -> Result<(), HostError> {
+/// The address that a text is, and its zone.
+fn address(host: &str) -> Option<(IpAddr, Option<&str>)> {
+    let Some((address, zone)) = host.split_once('%') else { return Some((host.parse().ok()?, None)) };
+    let address = address.parse::<Ipv6Addr>().ok()?;
+    let zone = zone.strip_prefix("25").filter(|zone| !zone.is_empty()).unwrap_or(zone);
+    let is_zone = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    (!zone.is_empty() && zone.bytes().all(is_zone)).then_some((address.into(), Some(zone)))
+}
+
+fn checked(host: &str) -> Result<String, HostError> {
+    if let Some((address, zone)) = address(host) {
+        return Ok(zone.map_or_else(|| address.to_string(), |zone| format!("{address}%{zone}")));
+    }
     let odd = |c: char| {
-        c.is_whitespace() || c.is_control() || matches!(c, '?' | '#' | '\\' | '[' | ']' | '"' | '<' | '>')
+        c.is_whitespace()
+            || c.is_control()
+            || matches!(c, '?' | '#' | '\\' | '[' | ']' | '"' | '<' | '>' | ':' | '%')
     };
-    if host.contains(odd) || (host.contains(':') && host.parse::<IpAddr>().is_err()) {
+    if host.contains(odd) {
         return Err(HostError(format!("{host:?} is not a host name or address")));
     }
-    Ok(())
+    Ok(host.to_owned())
 }
 
 fn check_path(path: &str) -> Result<(), HostError> {
@@ -130,14 +169,11 @@ fn check_path(path: &str) -> Result<(), HostError> {
     Ok(())
 }
 
-/// An address to connect to: servers say 0.0.0.0 or `::` for "every interface".
-fn connectable(host: &str) -> String {
-    match host {
-        "" | "0.0.0.0" => "127.0.0.1".into(),
-        _ => match host.parse::<IpAddr>() {
-            Ok(ip) if ip.is_unspecified() => "::1".into(),
-            Ok(ip) => ip.to_string(),
-            Err(_) => host.to_owned(),
-        },
+/// An address to connect to: servers say 0.0.0.0 or `::` for "every interface", of either family.
+fn connectable(host: String) -> String {
+    if host.is_empty() {
+        return "127.0.0.1".into();
     }
+    let everywhere = host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_unspecified());
+    if everywhere { "localhost".into() } else { host }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use eframe::{CreationContext, NativeOptions, Renderer};
-use towline::{ApiKey, Engine, EngineConfig};
+use towline::{ApiKey, Engine, EngineConfig, NetworkVariables};
 use towline_gui::desktop;
 use towline_gui::relay::Place;
 use towline_gui::server::{self, Named, Seek};
@@ -82,8 +82,10 @@ fn main() -> ExitCode {
     let api_key = variable("OLLAMA_API_KEY").map(ApiKey::new);
     let token = variable("TOWLINE_RELAY_TOKEN").map(ApiKey::new);
     let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let network = NetworkVariables::read(variable);
+    let named_relay = variable("TOWLINE_RELAY");
     let relay =
-        Place::find(variable("TOWLINE_RELAY").as_deref(), token, runtime.as_deref(), server::beside());
+        Place::find(named_relay.as_deref(), token, runtime.as_deref(), network.clone(), server::beside());
     let relay = match relay {
         Ok(relay) => Some(relay),
         Err(why) => {
@@ -94,7 +96,7 @@ fn main() -> ExitCode {
     };
     let stop = Stop::default();
     let named = host.map(|host| Named { host, api_key });
-    match run(Seek { named, program: None, relay }, stop.clone()) {
+    match run(Seek { named, network, program: None, relay }, stop.clone()) {
         Ok(()) => stop.signal().map_or(ExitCode::SUCCESS, stop::exit),
         Err(why) => {
             eprintln!("error: {why}");

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::Duration;
 
-use towline::{ApiKey, Client, Config, Endpoint, Engine, host};
+use towline::{ApiKey, Client, Config, Endpoint, Engine, NetworkVariables, host};
 
 use crate::relay::Place;
 
@@ -19,8 +19,8 @@ const PROGRAM: &str = "towline";
 /// The built-in model's name.
 pub const BUILTIN_MODEL: &str = "brook";
 
-/// A model server that somebody named.
-#[derive(Debug, Clone)]
+/// A model server that somebody named. `Debug` does not show the name, which may hold a password.
+#[derive(Clone)]
 pub struct Named {
     /// Its name, as `OLLAMA_HOST` has it.
     pub host: String,
@@ -28,11 +28,19 @@ pub struct Named {
     pub api_key: Option<ApiKey>,
 }
 
+impl std::fmt::Debug for Named {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Named").finish_non_exhaustive()
+    }
+}
+
 /// What a server is looked for with.
 #[derive(Debug, Clone, Default)]
 pub struct Seek {
     /// The server that was named.
     pub named: Option<Named>,
+    /// Proxies and certificates on the way to it.
+    pub network: NetworkVariables,
     /// Where the program `towline` is, for the built-in model. Default: beside this program, else on the path.
     pub program: Option<PathBuf>,
     /// The relay that answers can go through.
@@ -147,9 +155,9 @@ impl Server {
 
 fn find(seek: Seek) -> Result<Found, String> {
     if let Some(Named { host: text, api_key }) = seek.named {
-        let parsed = host::parse(&text).map_err(|error| format!("{text:?} names no server: {error}"))?;
-        let config = Config { api_key, ..Config::default() };
-        return Ok(Found { client: client(parsed.endpoint, config)?, how: How::Named });
+        let endpoint = host::parse(&text).map_err(|error| format!("this names no server: {error}"))?;
+        let config = Config { api_key, transport: seek.network.transport(&endpoint), ..Config::default() };
+        return Ok(Found { client: client(endpoint, config)?, how: How::Named });
     }
     let local = SocketAddr::from((Ipv4Addr::LOCALHOST, host::DEFAULT_PORT));
     if TcpStream::connect_timeout(&local, LOCAL_CONNECT).is_ok() {

@@ -9,8 +9,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use towline::{
-    Client, Clocks, Config, Error, ErrorKind, Http2Policy, Method, Operation, Origin, Proxy, RedirectPolicy,
-    RetryPolicy,
+    Client, Clocks, Config, Error, ErrorKind, Http2Policy, Method, NetworkVariables, Operation, Origin,
+    ProxyConfig, RedirectPolicy, RetryPolicy, TlsConfig,
 };
 
 use crate::call::Call;
@@ -75,10 +75,11 @@ impl NativeClient {
 
 #[pymethods]
 impl NativeClient {
-    /// Times are in seconds; `None` switches a clock off.
+    /// Times are in seconds; `None` switches a clock off. With `trust_env`, the usual variables name the proxy and the
+    /// trusted authorities, unless `proxy` and `roots_pem` do.
     #[new]
-    #[pyo3(signature = (host, headers, *, connect, first_event, idle, total, redirects, http2, proxy, no_proxy,
-                        roots_pem, only_these_roots))]
+    #[pyo3(signature = (host, headers, *, connect, first_event, idle, total, redirects, http2, proxy, trust_env,
+                        roots_pem))]
     #[expect(clippy::too_many_arguments, reason = "by keyword, from one place")]
     fn new(
         py: Python<'_>,
@@ -91,11 +92,12 @@ impl NativeClient {
         redirects: bool,
         http2: bool,
         proxy: Option<String>,
-        no_proxy: Vec<String>,
+        trust_env: bool,
         roots_pem: Vec<Vec<u8>>,
-        only_these_roots: bool,
     ) -> PyResult<Self> {
-        let host = towline::host::parse(host).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let endpoint =
+            towline::host::parse(host).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let variable = |name: &str| std::env::var(name).ok().filter(|_| trust_env);
         let mut config = Config {
             headers,
             clocks: Clocks {
@@ -106,22 +108,21 @@ impl NativeClient {
             },
             // The package that this one stands in for sends everything once.
             retry: RetryPolicy::NEVER,
+            transport: NetworkVariables::read(variable).transport(&endpoint),
             ..Config::default()
         };
         config.transport.redirects = if redirects { RedirectPolicy::SameHost } else { RedirectPolicy::Never };
         if http2 {
             config.transport.http2.policy = Http2Policy::PriorKnowledge;
         }
-        config.transport.proxy.proxy = match proxy {
-            None => Proxy::None,
-            Some(url) if url.starts_with("socks") => Proxy::Socks5(url),
-            Some(url) => Proxy::Http(url),
-        };
-        config.transport.proxy.no_proxy = no_proxy;
-        config.transport.tls.extra_roots_pem = roots_pem;
-        config.transport.tls.only_extra_roots = only_these_roots;
-        let client =
-            Client::with_config(host.endpoint, config).map_err(|error| failure::of_error(py, &error))?;
+        if proxy.is_some() {
+            config.transport.proxy = ProxyConfig { url: proxy, ..ProxyConfig::default() };
+        }
+        if !roots_pem.is_empty() {
+            let (extra_roots_pem, only_extra_roots) = (roots_pem, true);
+            config.transport.tls = TlsConfig { extra_roots_pem, only_extra_roots, ..TlsConfig::default() };
+        }
+        let client = Client::with_config(endpoint, config).map_err(|error| failure::of_error(py, &error))?;
         Ok(Self { client, registry: Arc::default() })
     }
 

@@ -11,7 +11,8 @@ const LONGEST_FILE_LINES: usize = 800;
 const LONGEST_ARCHITECTURE_LINES: usize = 150;
 
 /// What the pure core may depend on.
-const CORE_DEPENDENCIES: &[&str] = &["base64", "httparse", "memchr", "serde", "serde_json", "thiserror"];
+const CORE_DEPENDENCIES: &[&str] =
+    &["base64", "httparse", "memchr", "percent-encoding", "serde", "serde_json", "thiserror"];
 
 /// What the pure core may not name: whatever asks the world outside for something.
 const NOT_IN_CORE: &[&str] = &[

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use serde::Serialize;
-use towline_core::endpoint::Endpoint;
+use towline_core::endpoint::{Credentials, Endpoint};
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::host;
 use towline_core::http1::Method;
@@ -35,26 +35,29 @@ struct Shared {
 
 impl Client {
     /// A client of the server that `host` names, read as Ollama reads `OLLAMA_HOST`: `127.0.0.1:11434`, `https://…`,
-    /// `[::1]`, `unix:/run/x.sock`. An empty text is the server on this machine.
+    /// `[::1]`, `unix:/run/x.sock`. An empty text is the server on this machine. A user and a password before the host are
+    /// sent to that host alone, in the place of a key.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidRequest`] when the text names no server.
     pub fn new(host: &str) -> Result<Self, Error> {
         let parsed = host::parse(host)
             .map_err(|error| Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string()))?;
-        Self::with_config(parsed.endpoint, Config::default())
+        Self::with_config(parsed, Config::default())
     }
 
     /// A client of the server at `endpoint`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] for a certificate or proxy address that cannot be used.
+    /// [`ErrorKind::InvalidRequest`] for certificates or a proxy that cannot be used, where connections to the server need
+    /// them.
     pub fn with_config(endpoint: Endpoint, config: Config) -> Result<Self, Error> {
         let settings = match &config.via {
             Via::Server => config.transport.clone(),
             Via::Relay(relay) => relay.transport(&endpoint.scheme, config.transport.clone()),
         };
-        let transport = Transport::new(settings).map_err(|error| failure::error(&error))?;
+        let transport = Transport::new(settings);
+        transport.check(&endpoint).map_err(|error| failure::error(&error))?;
         let shared = Shared { endpoint, config, transport, only_openai: AtomicBool::new(false) };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -113,9 +116,10 @@ impl Client {
         for (name, value) in &config.headers {
             request.headers.push(name, value);
         }
-        let bearer = config.api_key.as_ref().filter(|key| !key.is_empty()).map(ApiKey::bearer);
+        let key = config.api_key.as_ref().filter(|key| !key.is_empty()).map(ApiKey::bearer);
+        let authorization = self.endpoint().credentials.as_ref().map(Credentials::basic).or(key);
         let own = [("User-Agent", concat!("towline/", env!("CARGO_PKG_VERSION")))];
-        let key = bearer.iter().map(|bearer| ("Authorization", bearer.as_str()));
+        let key = authorization.iter().map(|value| ("Authorization", value.as_str()));
         for (name, value) in own.into_iter().chain(key).chain(headers.iter().copied()) {
             if !config.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
                 request.headers.push(name, value);

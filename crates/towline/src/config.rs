@@ -11,7 +11,8 @@ use crate::transport::TransportConfig;
 /// Everything a client can be told besides where its server is. Build it with `..Config::default()`.
 #[derive(Clone, Default)]
 pub struct Config {
-    /// Sent as `Authorization: Bearer …`, to the client's own server only, also where that redirects. Default: none.
+    /// Sent as `Authorization: Bearer …`, to the client's own server only, also where that redirects. Where the server's
+    /// address has a user and a password, they are sent instead. Default: none.
     pub api_key: Option<ApiKey>,
     /// Further headers of every request: name and value. They go where the key goes, and take the place of those the
     /// client would send under the same name. Their values are never shown. Default: none.

@@ -46,8 +46,8 @@ pub use resume::Resume;
 pub use schema::{arguments_as, json_schema, reply_as, tool};
 pub use stream::{Item, Stream};
 pub use transport::{
-    Http2Config, Http2Policy, PoolConfig, Proxy, ProxyConfig, RedirectPolicy, TcpConfig, TlsConfig,
-    TransportConfig,
+    Http2Config, Http2Policy, NetworkVariables, PoolConfig, ProxyConfig, RedirectPolicy, TcpConfig,
+    TlsConfig, TransportConfig,
 };
 
 pub use towline_core::api::{
@@ -58,10 +58,10 @@ pub use towline_core::api::{
     WebSearchRequest, WebSearchResponse,
 };
 pub use towline_core::clocks::{Clocks, Limits};
-pub use towline_core::endpoint::{Endpoint, Scheme};
+pub use towline_core::endpoint::{Credentials, Endpoint, Scheme};
 pub use towline_core::error::{Error, ErrorKind, Origin};
 pub use towline_core::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
-pub use towline_core::host::{self, Host, HostError};
+pub use towline_core::host::{self, HostError};
 pub use towline_core::http1::Method;
 pub use towline_core::job::{Deadline, JobState};
 pub use towline_core::log::Offset;

@@ -23,7 +23,8 @@ pub fn listen(text: &str) -> Result<Listen, String> {
     })
 }
 
-/// A model server: its name if given, its API, its address.
+/// A model server: its name if given, its API, its address. `env:NAME` is what the variable says: others can read a
+/// program's arguments, but not its environment.
 pub fn upstream(text: &str) -> Result<(Option<String>, UpstreamApi, Endpoint), String> {
     let is_name = |name: &&str| {
         !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
@@ -34,9 +35,15 @@ pub fn upstream(text: &str) -> Result<(Option<String>, UpstreamApi, Endpoint), S
         Some(url) => (UpstreamApi::OpenAi, url),
         None => (UpstreamApi::Ollama, url),
     };
-    let parsed =
-        host::parse(url).map_err(|error| format!("{url:?} does not name a model server: {error}"))?;
-    Ok((name, api, parsed.endpoint))
+    let of_variable = url.strip_prefix("env:").map(|name| {
+        std::env::var(name)
+            .map_err(|_| format!("the variable {name}, which is to name a model server, is not set"))
+    });
+    let url = of_variable.transpose()?.unwrap_or_else(|| url.to_owned());
+    // The text may hold a password, so the message does not repeat it.
+    let endpoint =
+        host::parse(&url).map_err(|error| format!("this is no address of a model server: {error}"))?;
+    Ok((name, api, endpoint))
 }
 
 /// When to make what is written survive.

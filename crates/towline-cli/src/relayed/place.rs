@@ -7,6 +7,7 @@ use crate::args::AtRelay;
 use crate::environment::Environment;
 use crate::failure::{Complaint, Failure};
 use crate::relay::place;
+use crate::server;
 
 /// Where the relay is, and how it came to be meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,13 +24,13 @@ impl Place {
         let named = args.relay.as_deref().map(|text| ("--relay", text));
         let named = named.or_else(|| Some(("TOWLINE_RELAY", environment.relay.as_deref()?)));
         if let Some((name, text)) = named {
-            let host = host::parse(text).map_err(|error| {
+            let endpoint = host::parse(text).map_err(|error| {
                 Failure::usage_with(
                     format!("{name} does not name a relay: {error}"),
                     "for example unix:/run/towline/relay.sock or https://relay.example:4437",
                 )
             })?;
-            return Ok(Self { endpoint: host.endpoint, own: None });
+            return Ok(Self { endpoint, own: None });
         }
         let own = place::own().map_err(|error| {
             let complaint = Complaint::new(format!("there is no place for the relay's socket: {error}"));
@@ -47,7 +48,7 @@ pub fn client(
     relay: RelayConfig,
 ) -> Result<Client, Failure> {
     let api_key = environment.relay_token.as_deref().filter(|_| place.own.is_none()).map(ApiKey::new);
-    let config = Config { via: Via::Relay(relay), clocks, api_key, ..Config::default() };
-    Client::with_config(place.endpoint.clone(), config)
-        .map_err(|error| Failure::Usage(Complaint::new(error.message)))
+    let transport = environment.network.transport(&place.endpoint);
+    let config = Config { via: Via::Relay(relay), clocks, api_key, transport, ..Config::default() };
+    server::client(place.endpoint.clone(), config)
 }

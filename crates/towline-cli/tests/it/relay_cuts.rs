@@ -39,7 +39,7 @@ fn client(url: &str) -> Client {
     let relay = RelayConfig { reconnect, silence: Duration::from_millis(500), ..RelayConfig::default() };
     let clocks = Clocks { connect: Some(Duration::from_secs(5)), first_event: None, idle: None, total: None };
     let config = Config { via: Via::Relay(relay), clocks, ..Config::default() };
-    Client::with_config(host::parse(url).unwrap().endpoint, config).unwrap()
+    Client::with_config(host::parse(url).unwrap(), config).unwrap()
 }
 
 /// What the model is told, and answers: long words, each of its own.

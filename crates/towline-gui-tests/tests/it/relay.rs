@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use towline::relay::{Control, Filter, Job, OwnRelay, RelayConfig, Via};
-use towline::{ChatRequest, Client, Config};
+use towline::{ChatRequest, Client, Config, NetworkVariables};
 use towline_gui::relay::Place;
 use towline_relay::{Config as Settings, Listen, Server, UpstreamApi, UpstreamConfig};
 
@@ -20,7 +20,8 @@ pub(crate) struct Relay {
 
 /// The place of the relay of a user with this folder.
 pub(crate) fn place(folder: &Path) -> Place {
-    Place::find(None, None, Some(folder), "no-such-program".into()).expect("a folder")
+    Place::find(None, None, Some(folder), NetworkVariables::default(), "no-such-program".into())
+        .expect("a folder")
 }
 
 impl Relay {
@@ -29,7 +30,7 @@ impl Relay {
         let own = place(folder).own.expect("nobody named another");
         let upstream = UpstreamConfig {
             name: "model".into(),
-            endpoint: towline::host::parse(&model.url()).expect("an address").endpoint,
+            endpoint: towline::host::parse(&model.url()).expect("an address"),
             api: UpstreamApi::Ollama,
             api_key: None,
             extra_roots_pem: Vec::new(),

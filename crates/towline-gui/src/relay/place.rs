@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use towline::relay::{Control, LaunchError, OwnRelay, READER_CLOCKS, Reconnect, RelayConfig, Via};
-use towline::{ApiKey, Client, Clocks, Config, Endpoint, host};
+use towline::{ApiKey, Client, Clocks, Config, Endpoint, NetworkVariables, host};
 
 use crate::server::Named;
 
@@ -22,6 +22,8 @@ pub struct Place {
     pub own: Option<OwnRelay>,
     /// The token that is sent along, to a named relay only.
     pub token: Option<ApiKey>,
+    /// Proxies and certificates on the way to a named relay.
+    pub network: NetworkVariables,
     /// Where the program `towline` is, which is started as the relay.
     pub program: PathBuf,
 }
@@ -36,16 +38,17 @@ impl Place {
         named: Option<&str>,
         token: Option<ApiKey>,
         runtime: Option<&Path>,
+        network: NetworkVariables,
         program: PathBuf,
     ) -> Result<Self, String> {
         if let Some(text) = named {
-            let parsed =
+            let endpoint =
                 host::parse(text).map_err(|error| format!("TOWLINE_RELAY does not name a relay: {error}"))?;
-            return Ok(Self { endpoint: parsed.endpoint, own: None, token, program });
+            return Ok(Self { endpoint, own: None, token, network, program });
         }
         let own = OwnRelay::find(runtime, &std::env::temp_dir())
             .map_err(|error| format!("there is no place for the relay's socket: {error}"))?;
-        Ok(Self { endpoint: own.endpoint(), own: Some(own), token: None, program })
+        Ok(Self { endpoint: own.endpoint(), own: Some(own), token: None, network, program })
     }
 
     /// A client whose answers run there.
@@ -70,8 +73,8 @@ impl Place {
 
     fn with(&self, clocks: Clocks, reconnect: Reconnect) -> Result<Client, String> {
         let relay = RelayConfig { reconnect, ..RelayConfig::default() };
-        let config =
-            Config { via: Via::Relay(relay), clocks, api_key: self.token.clone(), ..Config::default() };
+        let (api_key, transport) = (self.token.clone(), self.network.transport(&self.endpoint));
+        let config = Config { via: Via::Relay(relay), clocks, api_key, transport, ..Config::default() };
         Client::with_config(self.endpoint.clone(), config).map_err(|error| error.message)
     }
 

@@ -2,7 +2,7 @@
 
 use egui::OpenUrl;
 use towline::engine::JobId;
-use towline::{Deadline, Job};
+use towline::{Deadline, Job, NetworkVariables};
 use towline_app::chat::{Answered, TurnId};
 
 use super::{FileDialog, Focus, Purpose, Target, Window, find_server};
@@ -354,7 +354,11 @@ impl Window {
         // A key is for the server it was given for; another one does not get it.
         let named = (!host.is_empty()).then(|| Named { host: host.to_owned(), api_key: None });
         let relay = self.relay.as_ref().map(|relay| relay.place.clone());
-        self.direct = Target::Seek(Box::new(Seek { named, relay, ..Seek::default() }));
+        let network = match &self.direct {
+            Target::Seek(seek) => seek.network.clone(),
+            Target::Client(_) => NetworkVariables::default(),
+        };
+        self.direct = Target::Seek(Box::new(Seek { named, network, relay, program: None }));
         self.change_server();
     }
 

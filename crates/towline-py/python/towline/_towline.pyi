@@ -77,9 +77,8 @@ class NativeClient:
         redirects: bool,
         http2: bool,
         proxy: Optional[str],
-        no_proxy: List[str],
+        trust_env: bool,
         roots_pem: List[bytes],
-        only_these_roots: bool,
     ) -> NativeClient: ...
     def stream(self, operation: str, body: bytes, model: Type[_T]) -> Stream[_T]: ...
     def call(self, method: str, path: str, body: Optional[bytes]) -> Call: ...

@@ -84,8 +84,9 @@ class Transport:
         self._host = host
         self._options: Dict[str, Any] = {
             **clocks(timeout),
-            **_trust(verify, trust_env),
-            **_way(host, proxy, trust_env),
+            "roots_pem": _roots(verify),
+            "proxy": None if proxy is None else str(proxy),
+            "trust_env": trust_env,
             "redirects": follow_redirects,
             "http2": http2,
         }
@@ -152,6 +153,8 @@ class Transport:
         return list(headers.items())
 
     def _takes_environment_key(self) -> bool:
+        if "@" in self._host.rpartition("://")[2].split("/")[0]:
+            return False  # The host has its own user and password.
         return self._is_local() or self._host.strip().lower().startswith("https://") or self._is_web()
 
     def _is_local(self) -> bool:
@@ -177,25 +180,10 @@ def clocks(timeout: Any) -> Dict[str, Optional[float]]:
     return {"connect": connect, "first_event": first_event, "idle": idle, "total": None}
 
 
-def _trust(verify: Any, trust_env: bool) -> Dict[str, Any]:
+def _roots(verify: Any) -> List[bytes]:
     if verify is False:
         raise ValueError("towline always checks certificates; give the authority's as verify='/path/to/ca.pem'")
-    path = verify if isinstance(verify, (str, os.PathLike)) else None
-    named = os.environ.get("SSL_CERT_FILE") if trust_env else None
-    roots = []
-    if path is not None or named:
-        with open(path if path is not None else str(named), "rb") as file:
-            roots.append(file.read())
-    return {"roots_pem": roots, "only_these_roots": path is not None}
-
-
-def _way(host: str, proxy: Optional[str], trust_env: bool) -> Dict[str, Any]:
-    def variable(name: str) -> Optional[str]:
-        return os.environ.get(name.lower()) or os.environ.get(name) or None
-
-    no_proxy = []
-    if proxy is None and trust_env:
-        secure = host.strip().lower().startswith("https://")
-        proxy = variable("HTTPS_PROXY" if secure else "HTTP_PROXY") or variable("ALL_PROXY")
-        no_proxy = [entry.strip() for entry in (variable("NO_PROXY") or "").split(",") if entry.strip()]
-    return {"proxy": None if proxy is None else str(proxy), "no_proxy": no_proxy}
+    if not isinstance(verify, (str, os.PathLike)):
+        return []
+    with open(verify, "rb") as file:
+        return [file.read()]

@@ -22,7 +22,7 @@ pub(crate) fn be_relay(upstream: &str, store: &str) {
             "memory" => StoreConfig::Memory,
             folder => StoreConfig::Disk { folder: folder.into(), fsync: Fsync::default() },
         };
-        let endpoint = towline::host::parse(upstream).unwrap().endpoint;
+        let endpoint = towline::host::parse(upstream).unwrap();
         let upstream = UpstreamConfig {
             name: "bench".into(),
             endpoint,

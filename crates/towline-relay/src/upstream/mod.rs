@@ -47,7 +47,7 @@ impl Upstream {
     /// # Errors
     /// When a certificate cannot be used.
     pub(crate) fn new(config: &UpstreamConfig) -> Result<Arc<Self>, Error> {
-        let tls = TlsConfig { extra_roots_pem: config.extra_roots_pem.clone(), only_extra_roots: false };
+        let tls = TlsConfig { extra_roots_pem: config.extra_roots_pem.clone(), ..TlsConfig::default() };
         let client_config = Config {
             api_key: config.api_key.clone(),
             api: match config.api {

@@ -29,7 +29,7 @@ pub(crate) struct Relay {
 }
 
 pub(crate) fn upstream(name: &str, url: &str) -> UpstreamConfig {
-    let endpoint = towline::host::parse(url).unwrap().endpoint;
+    let endpoint = towline::host::parse(url).unwrap();
     let api = UpstreamApi::Ollama;
     UpstreamConfig { name: name.into(), endpoint, api, api_key: None, extra_roots_pem: Vec::new() }
 }

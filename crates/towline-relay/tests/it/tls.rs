@@ -20,7 +20,8 @@ async fn an_open_address_speaks_tls_and_takes_a_token() {
         ..config("http://127.0.0.1:9")
     };
     let relay = Relay::start(config).await;
-    let tls = TlsConfig { extra_roots_pem: vec![own.cert.pem().into_bytes()], only_extra_roots: true };
+    let extra_roots_pem = vec![own.cert.pem().into_bytes()];
+    let tls = TlsConfig { extra_roots_pem, only_extra_roots: true, ..TlsConfig::default() };
     let transport = TransportConfig { tls, ..TransportConfig::default() };
     let endpoint = Endpoint::https("localhost", relay.endpoint.port);
     let client = Client::with_config(endpoint, towline::Config { transport, ..Default::default() }).unwrap();

@@ -94,7 +94,7 @@ fn client(url: &str, keeps: bool) -> Client {
     let pool = PoolConfig { max_idle_per_host, ..PoolConfig::default() };
     let transport = TransportConfig { pool, ..TransportConfig::default() };
     let config = towline::Config { transport, ..towline::Config::default() };
-    Client::with_config(host::parse(url).unwrap().endpoint, config).unwrap()
+    Client::with_config(host::parse(url).unwrap(), config).unwrap()
 }
 
 async fn of_counter(

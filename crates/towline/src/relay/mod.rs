@@ -12,7 +12,7 @@
 //! use towline::relay::{RelayConfig, Start, Via};
 //! use towline::{ChatRequest, Client, Config, host};
 //!
-//! let relay = host::parse("unix:/run/user/1000/towline/relay.sock")?.endpoint;
+//! let relay = host::parse("unix:/run/user/1000/towline/relay.sock")?;
 //! let client = Client::with_config(relay, Config { via: Via::Relay(RelayConfig::default()), ..Config::default() })?;
 //! let mut stream = client.chat(ChatRequest::new("llama3.2").user("What is a river?"));
 //! stream.next().await;

@@ -44,15 +44,23 @@ pub struct OwnRelay {
 }
 
 /// What a relay is started with.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Launch {
     /// The program `towline`.
     pub program: PathBuf,
-    /// The model server that it relays to, as `OLLAMA_HOST` names one. `None`: what it finds on this machine, else the
+    /// The model server that it relays to, as `OLLAMA_HOST` names one; one with a password is handed over in the relay's
+    /// environment only. `None`: what it finds on this machine, else the
     /// built-in model.
     pub upstream: Option<String>,
     /// The key for that server, which is handed over in the relay's environment only. Without `upstream` it is not sent.
     pub api_key: Option<ApiKey>,
+}
+
+/// Without the model server, whose text may hold a password.
+impl fmt::Debug for Launch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Launch").field("program", &self.program).finish_non_exhaustive()
+    }
 }
 
 impl Launch {
@@ -119,7 +127,7 @@ impl OwnRelay {
     /// What a relay there is started with: `program` is `towline`, `host` the model server that was named, if one was.
     pub fn launch(&self, program: PathBuf, host: Option<&str>) -> Launch {
         // Whoever points Ollama's clients at the relay does not mean that it relays to itself.
-        let is_itself = |text: &&str| host::parse(text).is_ok_and(|host| host.endpoint == self.endpoint());
+        let is_itself = |text: &&str| host::parse(text).is_ok_and(|named| named == self.endpoint());
         let upstream = host.filter(|text| !is_itself(text)).map(str::to_owned);
         Launch { program, upstream, api_key: None }
     }
@@ -212,13 +220,19 @@ impl OwnRelay {
 /// Starts the program as a relay, in a session of its own.
 fn spawn(log: &Path, launch: &Launch) -> io::Result<Child> {
     let log = File::options().create(true).write(true).truncate(true).mode(0o600).open(log)?;
-    let upstream = launch.upstream.as_deref();
     let mut command = Command::new(&launch.program);
-    command
-        .args(["begin-session", "relay", "--exit-when-idle", IDLE])
-        .args(upstream.into_iter().flat_map(|url| ["--upstream", url]));
+    command.args(["begin-session", "relay", "--exit-when-idle", IDLE]);
+    // Others can read a program's arguments, but not its environment.
+    match launch.upstream.as_deref() {
+        None => {}
+        Some(url) if url.contains('@') => {
+            command.args(["--upstream", "env:TOWLINE_UPSTREAM"]).env("TOWLINE_UPSTREAM", url);
+        }
+        Some(url) => {
+            command.args(["--upstream", url]);
+        }
+    }
     if let Some(key) = &launch.api_key {
-        // Others can read a program's arguments, but not its environment.
         command.arg("--send-api-key").env("OLLAMA_API_KEY", key.secret());
     }
     command

@@ -1,6 +1,7 @@
 //! Settings of the transport, as plain data.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use towline_core::http1::HeadLimits;
@@ -27,7 +28,8 @@ pub struct TransportConfig {
 /// TCP connections.
 #[derive(Debug, Clone)]
 pub struct TcpConfig {
-    /// How long the preferred address family is tried before the other one is tried beside it. Default: 300 ms.
+    /// How long one address of a server is tried before the next one is tried beside it. Default: 250 ms (RFC 8305,
+    /// section 5).
     pub fallback_after: Duration,
     /// `TCP_NODELAY`. Default: on, since a request is one small write.
     pub nodelay: bool,
@@ -38,7 +40,7 @@ pub struct TcpConfig {
 impl Default for TcpConfig {
     fn default() -> Self {
         Self {
-            fallback_after: Duration::from_millis(300),
+            fallback_after: Duration::from_millis(250),
             nodelay: true,
             keepalive: Some(Duration::from_secs(60)),
         }
@@ -62,45 +64,44 @@ impl Default for PoolConfig {
 }
 
 /// Who is trusted. There is no way to accept any certificate.
+///
+/// What cannot be used is an error of each connection with TLS, and of a client of an `https` server.
 #[derive(Debug, Clone, Default)]
 pub struct TlsConfig {
     /// Certificates of further authorities, PEM. Default: none.
     pub extra_roots_pem: Vec<Vec<u8>>,
-    /// Trust only `extra_roots_pem`, not the authorities that browsers trust. Default: off.
+    /// A PEM file with more of them, read when a connection first needs it. Default: none.
+    pub extra_roots_file: Option<PathBuf>,
+    /// Trust only these, not the authorities that browsers trust. Default: off.
     pub only_extra_roots: bool,
 }
 
 /// The way through a proxy.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct ProxyConfig {
-    /// Default: none. The environment is never read here.
-    pub proxy: Proxy,
-    /// Targets that are reached directly, written as in `NO_PROXY`: names (with all names below them), addresses,
-    /// networks such as `10.0.0.0/8`, or `*`. Default: empty.
+    /// The proxy: `http://host:port`, which forwards plain HTTP and opens tunnels (`CONNECT`) for TLS and HTTP/2, or
+    /// `socks5://host:port`, which opens tunnels and resolves names (`socks5h://` and `socks://` are the same). The kind may
+    /// be left out for HTTP. `user:password@` may stand before the host, so the URL is never shown. One that cannot be used
+    /// is an error of each connection that needs it, and of a client whose server it stands before.
+    ///
+    /// Default: none. The environment is never read here; see [`NetworkVariables`](super::NetworkVariables).
+    pub url: Option<String>,
+    /// Targets that are reached directly, written as in `NO_PROXY`: names (with all names below them, `*.corp` and `.corp` as
+    /// `corp`), addresses, networks such as `10.0.0.0/8`, each name and address with a `:port` if only that is meant, or
+    /// `*`. Entries may hold several, with commas or blanks between. Default: empty.
     pub no_proxy: Vec<String>,
     /// Send loopback targets through the proxy too. Default: off.
     pub loopback_through_proxy: bool,
 }
 
-/// A proxy, by its URL. The URL may hold credentials (`http://user:password@host:port`), so it is never shown.
-#[derive(Clone, Default)]
-pub enum Proxy {
-    /// Every target is reached directly.
-    #[default]
-    None,
-    /// Forwards plain HTTP, opens tunnels (`CONNECT`) for TLS and HTTP/2.
-    Http(String),
-    /// Opens tunnels; names are resolved by the proxy.
-    Socks5(String),
-}
-
-impl fmt::Debug for Proxy {
+/// Without the URL.
+impl fmt::Debug for ProxyConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "None",
-            Self::Http(_) => "Http(<hidden>)",
-            Self::Socks5(_) => "Socks5(<hidden>)",
-        })
+        f.debug_struct("ProxyConfig")
+            .field("url", &self.url.as_ref().map(|_| "<hidden>"))
+            .field("no_proxy", &self.no_proxy)
+            .field("loopback_through_proxy", &self.loopback_through_proxy)
+            .finish()
     }
 }
 

@@ -1,34 +1,33 @@
 //! Making a socket: names, addresses, TCP and Unix sockets.
 
-use std::error::Error as StdError;
-use std::fmt;
+use std::future::poll_fn;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
 
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::client::legacy::connect::dns::Name;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
-use tower_service::Service;
-use towline_core::endpoint::Endpoint;
+use tokio::time::{Instant, sleep};
+use towline_core::endpoint::{Endpoint, names_this_machine};
 
 use super::config::TcpConfig;
 use super::error::{ErrorKind, Sent, TransportError};
 use super::socket::Socket;
 
-/// Connects over TCP, trying both address families side by side where a name has both.
+/// Connects over TCP, trying every address of a name.
 #[derive(Debug, Clone)]
 pub(super) struct Dialer {
-    connector: HttpConnector<Resolver>,
+    config: TcpConfig,
 }
 
 /// Why there is no TCP connection.
 #[derive(Debug)]
 pub(super) struct DialError {
     pub(super) failure: DialFailure,
-    pub(super) source: Box<dyn StdError + Send + Sync>,
+    pub(super) source: io::Error,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,14 +47,19 @@ impl From<DialFailure> for ErrorKind {
     }
 }
 
+impl From<io::Error> for DialError {
+    fn from(source: io::Error) -> Self {
+        Self { failure: failure(&source), source }
+    }
+}
+
+fn failure(error: &io::Error) -> DialFailure {
+    if error.kind() == io::ErrorKind::ConnectionRefused { DialFailure::Refused } else { DialFailure::Other }
+}
+
 impl Dialer {
     pub(super) fn new(config: &TcpConfig) -> Self {
-        let mut connector = HttpConnector::new_with_resolver(Resolver);
-        connector.enforce_http(false);
-        connector.set_nodelay(config.nodelay);
-        connector.set_keepalive(config.keepalive);
-        connector.set_happy_eyeballs_timeout(Some(config.fallback_after));
-        Self { connector }
+        Self { config: config.clone() }
     }
 
     /// # Cancel safety
@@ -65,16 +69,79 @@ impl Dialer {
     /// # Errors
     ///
     /// [`DialError`].
-    pub(super) async fn tcp(&self, host_port: &str) -> Result<TcpStream, DialError> {
-        let uri = format!("http://{host_port}/");
-        let uri = uri
-            .parse::<http::Uri>()
-            .map_err(|error| DialError { failure: DialFailure::NoAddress, source: error.into() })?;
-        match self.connector.clone().call(uri).await {
-            Ok(stream) => Ok(stream.into_inner()),
-            Err(error) => Err(DialError { failure: classify(&error), source: innermost(error) }),
+    pub(super) async fn tcp(&self, host: &str, port: u16) -> Result<TcpStream, DialError> {
+        let addresses = addresses(host, port)
+            .await
+            .map_err(|source| DialError { failure: DialFailure::NoAddress, source })?;
+        let stream = first_of(addresses, self.config.fallback_after).await?;
+        stream.set_nodelay(self.config.nodelay)?;
+        if let Some(idle) = self.config.keepalive {
+            SockRef::from(&stream).set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))?;
         }
+        Ok(stream)
     }
+}
+
+/// Where a host is, in the order in which it is tried.
+async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let is_one_address = host.parse::<IpAddr>().is_ok_and(|address| !address.is_unspecified());
+    if names_this_machine(host) && !is_one_address {
+        // RFC 6761, section 6.3: `localhost` means this, whatever a name server says. So do the unspecified addresses.
+        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        return Ok(both.map(|address| SocketAddr::new(address, port)).into());
+    }
+    let found = tokio::net::lookup_host((host, port)).await?;
+    Ok(alternating(found.collect()))
+}
+
+/// One address of each family in turn, beginning with the family that the system prefers (RFC 8305, section 4).
+fn alternating(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let mut preferred = found.iter().filter(|address| address.is_ipv6() == found[0].is_ipv6());
+    let mut other = found.iter().filter(|address| address.is_ipv6() != found[0].is_ipv6());
+    let mut all = Vec::with_capacity(found.len());
+    while all.len() < found.len() {
+        all.extend(preferred.next().into_iter().chain(other.next()));
+    }
+    all
+}
+
+/// The first connection that is made. Each address is tried when the one before has failed, or has not answered for
+/// `patience` (RFC 8305, section 5).
+///
+/// # Errors
+///
+/// That an address refused, if one did, else what was wrong with the first.
+async fn first_of(addresses: Vec<SocketAddr>, patience: Duration) -> io::Result<TcpStream> {
+    let mut waiting = addresses.into_iter();
+    let mut tried: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>> = Vec::new();
+    let mut failed: Option<io::Error> = None;
+    let mut timer = pin!(sleep(patience));
+    poll_fn(|cx| {
+        loop {
+            let mut at = 0;
+            while let Some(connecting) = tried.get_mut(at) {
+                match connecting.as_mut().poll(cx) {
+                    Poll::Pending => at += 1,
+                    Poll::Ready(Ok(stream)) => return Poll::Ready(Ok(stream)),
+                    Poll::Ready(Err(error)) => {
+                        drop(tried.swap_remove(at));
+                        if failed.is_none() || failure(&error) == DialFailure::Refused {
+                            failed = Some(error);
+                        }
+                    }
+                }
+            }
+            if !tried.is_empty() && (waiting.len() == 0 || timer.as_mut().poll(cx).is_pending()) {
+                return Poll::Pending;
+            }
+            let Some(address) = waiting.next() else {
+                return Poll::Ready(Err(failed.take().unwrap_or_else(|| io::ErrorKind::NotFound.into())));
+            };
+            tried.push(Box::pin(TcpStream::connect(address)));
+            timer.as_mut().reset(Instant::now() + patience);
+        }
+    })
+    .await
 }
 
 /// # Cancel safety
@@ -88,70 +155,95 @@ pub(super) async fn unix(path: &Path, endpoint: &Endpoint) -> Result<Socket, Tra
     match tokio::net::UnixStream::connect(path).await {
         Ok(stream) => Ok(Socket::Unix(stream)),
         Err(error) => {
-            let failure = classify(&error);
-            Err(TransportError::new(failure.into(), Sent::Nothing, endpoint).because(error))
+            let kind = failure(&error).into();
+            Err(TransportError::new(kind, Sent::Nothing, endpoint).because(error))
         }
     }
 }
 
-fn classify(error: &(dyn StdError + 'static)) -> DialFailure {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if error.is::<ResolveFailed>() {
-            return DialFailure::NoAddress;
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    /// An address that does not answer: what waits to be accepted there is as much as may wait.
+    fn silent() -> (impl Sized, SocketAddr) {
+        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();
+        socket.listen(0).unwrap();
+        let listener = TcpListener::from(socket);
+        let address = listener.local_addr().unwrap();
+        let mut held = Vec::new();
+        while let Ok(stream) = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100)) {
+            held.push(stream);
         }
-        if error
-            .downcast_ref::<io::Error>()
-            .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
-        {
-            return DialFailure::Refused;
+        ((listener, held), address)
+    }
+
+    fn refusing() -> SocketAddr {
+        TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    }
+
+    #[tokio::test]
+    async fn an_address_that_does_not_answer_costs_its_patience_and_not_the_connection() {
+        let (_held, silent) = silent();
+        let server = TcpListener::bind("127.0.0.1:0").unwrap();
+        let there = server.local_addr().unwrap();
+        let patience = Duration::from_millis(250);
+        for (addresses, waits) in [
+            (vec![silent, there], 1),
+            (vec![silent, silent, there], 2),
+            (vec![silent, refusing(), there], 1),
+            (vec![refusing(), there, silent], 0),
+        ] {
+            let before = Instant::now();
+            let connecting = tokio::time::timeout(Duration::from_secs(20), first_of(addresses, patience));
+            assert_eq!(connecting.await.unwrap().unwrap().peer_addr().unwrap(), there);
+            assert!(before.elapsed() >= patience * waits);
         }
-        next = error.source();
-    }
-    DialFailure::Other
-}
-
-/// The text of the last error of the chain: the connector's own words repeat what the kind says.
-fn innermost(error: impl StdError + 'static) -> Box<dyn StdError + Send + Sync> {
-    let mut last: &dyn StdError = &error;
-    while let Some(next) = last.source() {
-        last = next;
-    }
-    last.to_string().into()
-}
-
-/// Resolves names as the operating system does, and marks its failures.
-#[derive(Debug, Clone, Copy)]
-struct Resolver;
-
-#[derive(Debug)]
-struct ResolveFailed(io::Error);
-
-impl fmt::Display for ResolveFailed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("name lookup failed")
-    }
-}
-
-impl StdError for ResolveFailed {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        Some(&self.0)
-    }
-}
-
-impl Service<Name> for Resolver {
-    type Response = std::vec::IntoIter<SocketAddr>;
-    type Error = ResolveFailed;
-    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
-        Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, name: Name) -> Self::Future {
-        Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await.map_err(ResolveFailed)?;
-            Ok(found.collect::<Vec<_>>().into_iter())
-        })
+    #[tokio::test]
+    async fn when_all_addresses_fail_a_refusal_is_told() {
+        let patience = Duration::from_secs(20);
+        let everybody = SocketAddr::from((Ipv4Addr::BROADCAST, 1));
+        assert_ne!(
+            first_of(vec![everybody], patience).await.unwrap_err().kind(),
+            io::ErrorKind::ConnectionRefused
+        );
+        let error = first_of(vec![everybody, refusing()], patience).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(first_of(Vec::new(), Duration::ZERO).await.is_err());
+    }
+
+    #[test]
+    fn families_take_turns() {
+        let [a, b, c] = [1, 2, 3].map(|last| SocketAddr::from(([192, 0, 2, last], 1)));
+        let [x, y] = [1, 2].map(|last| SocketAddr::from(([0x2001, 0xdb8, 0, 0, 0, 0, 0, last], 1)));
+        assert_eq!(alternating(vec![x, y, a, b, c]), [x, a, y, b, c]);
+        assert_eq!(alternating(vec![a, x, b]), [a, x, b]);
+        assert_eq!(alternating(Vec::new()), []);
+    }
+
+    #[tokio::test]
+    async fn every_name_of_this_machine_leads_to_either_family() {
+        for host in ["localhost", "LOCALHOST.", "model.localhost", "0.0.0.0", "::"] {
+            let found = addresses(host, 7).await.unwrap();
+            assert_eq!(found, ["127.0.0.1:7".parse().unwrap(), "[::1]:7".parse().unwrap()], "{host}");
+        }
+        for host in ["127.0.0.2", "::1"] {
+            assert_eq!(addresses(host, 7).await.unwrap(), [SocketAddr::new(host.parse().unwrap(), 7)]);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_zone_is_an_interface() {
+        let found = addresses("fe80::1%lo", 7).await.unwrap();
+        let zones = found.iter().map(|address| match address {
+            SocketAddr::V6(address) => address.scope_id(),
+            SocketAddr::V4(_) => 0,
+        });
+        assert_eq!(zones.collect::<Vec<_>>(), [1], "the loopback interface is the first one");
     }
 }

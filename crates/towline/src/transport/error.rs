@@ -67,15 +67,6 @@ impl TransportError {
         Self(Box::new(Inner { kind, sent, peer: endpoint.to_string(), source: None }))
     }
 
-    pub(super) fn config(what: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
-            kind: ErrorKind::Config(what.into()),
-            sent: Sent::Nothing,
-            peer: String::new(),
-            source: None,
-        }))
-    }
-
     pub(super) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.0.source = Some(source.into());
         self
@@ -157,7 +148,7 @@ impl fmt::Display for TransportError {
             }
             ErrorKind::Redirect(what) => write!(f, "{peer} redirects, which is not followed: {what}"),
             ErrorKind::InvalidRequest(what) => write!(f, "the request to {peer} cannot be sent: {what}"),
-            ErrorKind::Config(what) => write!(f, "the transport cannot be set up: {what}"),
+            ErrorKind::Config(what) => write!(f, "{peer} cannot be connected to: {what}"),
             ErrorKind::Io => write!(f, "the connection to {peer} failed"),
         }
     }

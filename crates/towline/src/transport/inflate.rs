@@ -3,7 +3,7 @@
 use std::fmt;
 use std::io::{self, Write};
 
-use flate2::write::{DeflateDecoder, GzDecoder, ZlibDecoder};
+use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
 /// Decoded bytes after which a poll stops and leaves the rest of its input for the next one, so that a small body that
 /// expands without end stays harmless. The decoder's last step and its window may come on top: 128 KiB at most in all.
@@ -20,14 +20,15 @@ pub(super) struct Inflate {
 }
 
 enum Decoder {
-    Gzip(GzDecoder<Vec<u8>>),
+    /// Of any number of members (RFC 1952, section 2.2).
+    Gzip(MultiGzDecoder<Vec<u8>>),
     Zlib(ZlibDecoder<Vec<u8>>),
     Bare(DeflateDecoder<Vec<u8>>),
 }
 
 impl Decoder {
     fn gzip() -> Self {
-        Self::Gzip(GzDecoder::new(Vec::new()))
+        Self::Gzip(MultiGzDecoder::new(Vec::new()))
     }
 
     fn deflate(first: u8, second: u8) -> Self {

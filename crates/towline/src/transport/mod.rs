@@ -1,7 +1,7 @@
 //! From an address to the bytes of a response.
 //!
 //! ```text
-//! let transport = Transport::new(TransportConfig::default())?;
+//! let transport = Transport::new(TransportConfig::default());
 //! let connection = transport.connect(&endpoint).await?;          // the connect clock runs here
 //! let mut response = connection.send(request).await?;            // the first-byte clock runs here
 //! while let Read::Bytes(n) = response.body.read(&mut out).await? { … }
@@ -24,15 +24,18 @@ mod http2;
 #[cfg(feature = "http2")]
 mod http2_driver;
 mod inflate;
+mod no_proxy;
 mod pool;
 mod proxy;
 mod read_buffer;
 mod redirect;
 mod request;
 mod socket;
+mod socks;
 #[cfg_attr(not(feature = "tls"), path = "tls_absent.rs")]
 mod tls;
 mod upload;
+mod variables;
 
 #[cfg(test)]
 mod tests;
@@ -43,11 +46,11 @@ use towline_core::endpoint::{Endpoint, Scheme};
 
 pub(crate) use self::body::{Read, ResponseBody};
 pub use self::config::{
-    Http2Config, Http2Policy, PoolConfig, Proxy, ProxyConfig, RedirectPolicy, TcpConfig, TlsConfig,
-    TransportConfig,
+    Http2Config, Http2Policy, PoolConfig, ProxyConfig, RedirectPolicy, TcpConfig, TlsConfig, TransportConfig,
 };
 pub(crate) use self::error::{ErrorKind, Sent, TransportError};
 pub(crate) use self::request::{Request, RequestBody, Response};
+pub use self::variables::NetworkVariables;
 
 use self::body::Wire;
 use self::config::MAX_REDIRECTS;
@@ -76,19 +79,24 @@ struct Shared {
 }
 
 impl Transport {
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`] when the configuration cannot be used.
-    pub(crate) fn new(config: TransportConfig) -> Result<Self, TransportError> {
-        Ok(Self {
+    pub(crate) fn new(config: TransportConfig) -> Self {
+        Self {
             shared: Arc::new(Shared {
                 dialer: Dialer::new(&config.tcp),
-                proxies: Proxies::new(&config.proxy)?,
-                tls: Tls::new(&config.tls, config.http2.policy)?,
+                proxies: Proxies::new(&config.proxy),
+                tls: Tls::new(&config.tls, config.http2.policy),
                 pool: Arc::new(Pool::new(config.pool.clone(), config.http2.max_connections)),
                 config,
             }),
-        })
+        }
+    }
+
+    /// # Errors
+    ///
+    /// When connections to the endpoint need what cannot be used: a proxy, certificates, TLS in a build without it.
+    pub(crate) fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        self.shared.proxies.check(endpoint)?;
+        if endpoint.scheme == Scheme::Https { self.shared.tls.check(endpoint) } else { Ok(()) }
     }
 
     /// A connection to the server: an idle one that is still alive, or a new one.

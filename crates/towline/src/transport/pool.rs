@@ -16,7 +16,7 @@ use super::socket::Socket;
 /// What connections are shared by: scheme, host, port, and the runtime that drives their sockets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
-    /// Without its base path, host in lower case.
+    /// Without its base path and credentials, host in lower case.
     pub(super) endpoint: Endpoint,
     runtime: Id,
 }
@@ -28,6 +28,7 @@ impl Origin {
     pub(super) fn of(endpoint: &Endpoint) -> Self {
         let mut endpoint = endpoint.clone();
         endpoint.base_path.clear();
+        endpoint.credentials = None;
         endpoint.host.make_ascii_lowercase();
         Self { endpoint, runtime: Handle::current().id() }
     }

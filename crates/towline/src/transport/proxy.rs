@@ -1,25 +1,20 @@
 //! Ways through a proxy.
 
-use std::convert::Infallible;
 use std::fmt;
-use std::future::{Ready, ready};
 use std::io;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use http::Uri;
-use hyper_util::client::legacy::connect::proxy::SocksV5;
-use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tower_service::Service;
-use towline_core::endpoint::{Endpoint, Scheme};
+use towline_core::endpoint::{Credentials, Endpoint, Scheme};
+use towline_core::host::authority;
 use towline_core::http1::{HeadLimits, HeadParser, Headers, Method, RequestFraming, encode_request};
 
-use super::config::{Proxy, ProxyConfig};
+use super::config::ProxyConfig;
 use super::dial::{DialFailure, Dialer};
 use super::error::{ErrorKind, Sent, TransportError};
+use super::no_proxy::NoProxy;
+use super::socks;
 
 /// A proxy that is sent whole requests, with the full address on the request line.
 pub(super) struct Forward {
@@ -41,14 +36,18 @@ impl fmt::Debug for Forward {
 /// Which targets go through which proxy.
 #[derive(Debug)]
 pub(super) struct Proxies {
-    rules: Option<Rules>,
+    /// Why the one that was named cannot be used.
+    proxy: Option<Result<Proxy, String>>,
+    no_proxy: NoProxy,
+    loopback: bool,
 }
 
-struct Rules {
-    matcher: Matcher,
+#[derive(Debug)]
+struct Proxy {
     kind: Kind,
-    loopback: bool,
-    everything_direct: bool,
+    host: String,
+    port: u16,
+    credentials: Option<Credentials>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -57,53 +56,82 @@ enum Kind {
     Socks5,
 }
 
-impl fmt::Debug for Rules {
+/// Without its credentials.
+impl fmt::Display for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.kind)
+        let scheme = match self.kind {
+            Kind::Http => "http",
+            Kind::Socks5 => "socks5",
+        };
+        write!(f, "{scheme}://{}", Endpoint::http(&self.host, self.port).host_port())
+    }
+}
+
+impl Proxy {
+    /// # Errors
+    ///
+    /// What is wrong with the URL, which is not shown.
+    fn read(url: &str) -> Result<Self, String> {
+        let (scheme, rest) = url.trim().split_once("://").unwrap_or(("http", url.trim()));
+        let (kind, default_port) = match scheme.to_ascii_lowercase().as_str() {
+            "http" => (Kind::Http, 80),
+            "socks" | "socks5" | "socks5h" => (Kind::Socks5, 1080),
+            other if other.bytes().all(|byte| byte.is_ascii_alphanumeric()) => {
+                return Err(format!(
+                    "the proxy is of the kind {other:?}; known are http://host:port and socks5://host:port"
+                ));
+            }
+            _ => return Err("the proxy is written as http://host:port or socks5://host:port".into()),
+        };
+        // A slash before the host is one in a password, where it is an error.
+        let host_at = rest.rfind('@').unwrap_or_default();
+        let end = rest[host_at..].find('/').map_or(rest.len(), |slash| host_at + slash);
+        let read = authority(&rest[..end]);
+        let proxy = read.map_err(|error| format!("the proxy's address cannot be used: {error}"))?;
+        if proxy.host.is_empty() {
+            return Err("the proxy's address has no host".into());
+        }
+        let port = proxy.port.unwrap_or(default_port);
+        Ok(Self { kind, host: proxy.host, port, credentials: proxy.credentials })
+    }
+
+    fn authorization(&self) -> Option<String> {
+        self.credentials.as_ref().map(Credentials::basic)
     }
 }
 
 impl Proxies {
-    /// # Errors
-    ///
-    /// [`ErrorKind::Config`] when the proxy's URL cannot be used. The URL is not shown.
-    pub(super) fn new(config: &ProxyConfig) -> Result<Self, TransportError> {
-        let (url, kind, schemes) = match &config.proxy {
-            Proxy::None => return Ok(Self { rules: None }),
-            Proxy::Http(url) => (url, Kind::Http, ["http", "http"]),
-            Proxy::Socks5(url) => (url, Kind::Socks5, ["socks5", "socks5h"]),
-        };
-        let unusable = || TransportError::config(format!("the proxy URL must be {}://host:port", schemes[0]));
-        let parsed = Matcher::builder().all(url).build();
-        let proxy = parsed.intercept(&Uri::from_static("http://target.invalid/")).ok_or_else(unusable)?;
-        let uri = proxy.uri();
-        // A port that is no number counts as none.
-        let port_is_bad = uri.port_u16().is_none() && uri.authority().map(|to| to.as_str()) != uri.host();
-        if port_is_bad || !uri.scheme_str().is_some_and(|scheme| schemes.contains(&scheme)) {
-            return Err(unusable());
+    pub(super) fn new(config: &ProxyConfig) -> Self {
+        Self {
+            proxy: config.url.as_deref().map(Proxy::read),
+            no_proxy: NoProxy::new(&config.no_proxy),
+            loopback: config.loopback_through_proxy,
         }
-        Ok(Self {
-            rules: Some(Rules {
-                matcher: Matcher::builder().all(url).no(config.no_proxy.join(",")).build(),
-                kind,
-                loopback: config.loopback_through_proxy,
-                everything_direct: config.no_proxy.iter().any(|entry| entry.trim() == "*"),
-            }),
-        })
     }
 
-    fn intercept(&self, endpoint: &Endpoint) -> Option<(Intercept, Kind)> {
-        let rules = self.rules.as_ref()?;
-        if rules.everything_direct || (endpoint.is_loopback() && !rules.loopback) {
-            return None;
+    /// The proxy on the way to the endpoint.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when there is one that cannot be used.
+    fn on_the_way(&self, endpoint: &Endpoint) -> Result<Option<&Proxy>, TransportError> {
+        let direct = matches!(endpoint.scheme, Scheme::Unix(_))
+            || (endpoint.is_loopback() && !self.loopback)
+            || self.no_proxy.has(endpoint);
+        match self.proxy.as_ref().filter(|_| !direct) {
+            None => Ok(None),
+            Some(Ok(proxy)) => Ok(Some(proxy)),
+            Some(Err(why)) => {
+                Err(TransportError::new(ErrorKind::Config(why.clone()), Sent::Nothing, endpoint))
+            }
         }
-        let scheme = match &endpoint.scheme {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
-            Scheme::Unix(_) => return None,
-        };
-        let uri = format!("{scheme}://{}/", endpoint.host_port()).parse().ok()?;
-        rules.matcher.intercept(&uri).map(|proxy| (proxy, rules.kind))
+    }
+
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] when connections to the endpoint need a proxy that cannot be used.
+    pub(super) fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        self.on_the_way(endpoint).map(drop)
     }
 
     /// A TCP connection that leads to the endpoint, through the proxy where one is set for it. `tunnel` asks for a plain
@@ -124,64 +152,44 @@ impl Proxies {
         limits: HeadLimits,
     ) -> Result<(TcpStream, Option<Arc<Forward>>), TransportError> {
         let fail = |kind| TransportError::new(kind, Sent::Nothing, endpoint);
-        let Some((proxy, kind)) = self.intercept(endpoint) else {
-            let stream = dialer.tcp(&endpoint.host_port()).await;
-            return match stream {
+        let Some(proxy) = self.on_the_way(endpoint)? else {
+            return match dialer.tcp(&endpoint.host, endpoint.port).await {
                 Ok(stream) => Ok((stream, None)),
                 Err(error) => Err(fail(error.failure.into()).because(error.source)),
             };
         };
-        let at = proxy_host_port(&proxy, kind);
-        let mut stream = dialer.tcp(&at).await.map_err(|error| {
+        let mut stream = dialer.tcp(&proxy.host, proxy.port).await.map_err(|error| {
             let what = match error.failure {
                 DialFailure::NoAddress => "cannot be resolved",
                 DialFailure::Refused => "refused the connection",
                 DialFailure::Other => "cannot be connected to",
             };
-            fail(ErrorKind::Proxy(format!("{at} {what}"))).because(error.source)
+            fail(ErrorKind::Proxy(format!("{proxy} {what}"))).because(error.source)
         })?;
-        match kind {
-            Kind::Http if tunnel => {
-                open_tunnel(&mut stream, endpoint, &proxy, limits)
-                    .await
-                    .map_err(|what| fail(ErrorKind::Proxy(format!("{at} {what}"))))?;
-                Ok((stream, None))
+        let tunnelled = match proxy.kind {
+            Kind::Http if tunnel => open_tunnel(&mut stream, endpoint, proxy, limits).await,
+            Kind::Http => {
+                return Ok((stream, Some(Arc::new(Forward { authorization: proxy.authorization() }))));
             }
-            Kind::Http => Ok((stream, Some(Arc::new(Forward { authorization: basic(&proxy) })))),
-            Kind::Socks5 => {
-                let stream = socks(stream, endpoint, &proxy)
-                    .await
-                    .map_err(|what| fail(ErrorKind::Proxy(format!("{at}: {what}"))))?;
-                Ok((stream, None))
-            }
-        }
+            Kind::Socks5 => socks::connect(&mut stream, endpoint, proxy.credentials.as_ref()).await,
+        };
+        tunnelled.map_err(|what| fail(ErrorKind::Proxy(format!("{proxy} {what}"))))?;
+        Ok((stream, None))
     }
-}
-
-fn proxy_host_port(proxy: &Intercept, kind: Kind) -> String {
-    let default_port = match kind {
-        Kind::Http => 80,
-        Kind::Socks5 => 1080,
-    };
-    format!("{}:{}", proxy.uri().host().unwrap_or_default(), proxy.uri().port_u16().unwrap_or(default_port))
-}
-
-fn basic(proxy: &Intercept) -> Option<String> {
-    proxy.basic_auth().and_then(|value| value.to_str().ok()).map(str::to_owned)
 }
 
 /// Asks the proxy to connect us, and says what went wrong in words that follow the proxy's address.
 async fn open_tunnel(
     stream: &mut TcpStream,
     endpoint: &Endpoint,
-    proxy: &Intercept,
+    proxy: &Proxy,
     limits: HeadLimits,
 ) -> Result<(), String> {
     let failed = |error: io::Error| format!("closed the connection: {error}");
     let target = endpoint.host_port();
     let mut headers = Headers::new();
     headers.push("Host", &target);
-    if let Some(authorization) = basic(proxy) {
+    if let Some(authorization) = proxy.authorization() {
         headers.push("Proxy-Authorization", authorization);
     }
     let request = encode_request(Method::Connect, &target, &headers, RequestFraming::Empty)
@@ -205,37 +213,5 @@ async fn open_tunnel(
             Some(407) => return Err("wants other credentials (status 407)".into()),
             Some(status) => return Err(format!("refused to open a tunnel (status {status})")),
         }
-    }
-}
-
-async fn socks(stream: TcpStream, endpoint: &Endpoint, proxy: &Intercept) -> Result<TcpStream, String> {
-    let target: Uri = format!("http://{}/", endpoint.host_port())
-        .parse()
-        .map_err(|_| "the host is not a name".to_owned())?;
-    let mut connector = SocksV5::new(proxy.uri().clone(), Given(Some(stream)));
-    if let Some((user, password)) = proxy.raw_auth() {
-        connector = connector.with_auth(user.to_owned(), password.to_owned());
-    }
-    match connector.call(target).await {
-        Ok(stream) => Ok(stream.into_inner()),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// A connector whose one connection was made before.
-struct Given(Option<TcpStream>);
-
-impl Service<Uri> for Given {
-    type Response = TokioIo<TcpStream>;
-    type Error = Infallible;
-    type Future = Ready<Result<Self::Response, Infallible>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: Uri) -> Self::Future {
-        let stream = self.0.take().unwrap_or_else(|| unreachable!("a handshake connects once"));
-        ready(Ok(TokioIo::new(stream)))
     }
 }

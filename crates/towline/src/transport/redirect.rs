@@ -1,7 +1,7 @@
 //! Where a redirect leads, and whether it is followed.
 
-use http::Uri;
 use towline_core::endpoint::{Endpoint, Scheme};
+use towline_core::host::authority;
 use towline_core::http1::{Headers, Method};
 
 use super::config::RedirectPolicy;
@@ -38,7 +38,10 @@ pub(super) fn follow(
     status: u16,
     location: &str,
 ) -> Result<Hop, String> {
-    let (to, path) = resolve(endpoint, path, location)?;
+    let (mut to, path) = resolve(endpoint, path, location)?;
+    if endpoint.same_origin(&to) {
+        to.credentials.clone_from(&endpoint.credentials);
+    }
     let shown = || format!("{to}{}", path.split('?').next().unwrap_or_default());
     // Browsers turn such a POST into a GET; a model request is not asked for that way.
     let keeps_request = matches!(status, 307 | 308) || matches!(request.method, Method::Get | Method::Head);
@@ -104,23 +107,17 @@ fn resolve(base: &Endpoint, base_path: &str, location: &str) -> Result<(Endpoint
 
 fn absolute(location: &str) -> Result<(Endpoint, String), String> {
     let bad = || "to an address that is not a http or https one".to_owned();
-    let uri: Uri = location.parse().map_err(|_| bad())?;
-    let (scheme, default_port) = match uri.scheme_str() {
-        Some("http") => (Scheme::Http, 80),
-        Some("https") => (Scheme::Https, 443),
-        Some(_) | None => return Err(bad()),
-    };
+    let (scheme, rest) = location.split_once("://").ok_or_else(bad)?;
+    let (authority_text, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     // A user name in front of the host is dropped: nobody else chooses our credentials.
-    let host = uri.host().filter(|host| !host.is_empty()).ok_or_else(bad)?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let port_is_bad = uri.port_u16().is_none() && uri.authority().is_some_and(|to| to.port().is_some());
-    if port_is_bad {
-        return Err(bad());
-    }
-    let port = uri.port_u16().unwrap_or(default_port);
-    let path = uri.path_and_query().map_or("/", |path| path.as_str());
+    let to = authority(authority_text).ok().filter(|to| !to.host.is_empty()).ok_or_else(bad)?;
+    let endpoint = match scheme.to_ascii_lowercase().as_str() {
+        "http" => Endpoint::http(to.host, to.port.unwrap_or(80)),
+        "https" => Endpoint::https(to.host, to.port.unwrap_or(443)),
+        _ => return Err(bad()),
+    };
     let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-    Ok((Endpoint { scheme, host: host.to_owned(), port, base_path: String::new() }, path))
+    Ok((endpoint, path))
 }
 
 /// Takes `.` and `..` out of a path.

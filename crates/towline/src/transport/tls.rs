@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -24,8 +24,10 @@ const NO_HTTP2: &str = "the server does not speak HTTP/2";
 
 /// Makes TLS connections. Sessions are resumed.
 pub(super) struct Tls {
-    config: Arc<ClientConfig>,
+    config: TlsConfig,
     http2: Http2Policy,
+    /// Made for the first connection; if it cannot be, why.
+    client: OnceLock<Result<Arc<ClientConfig>, String>>,
 }
 
 impl fmt::Debug for Tls {
@@ -35,22 +37,20 @@ impl fmt::Debug for Tls {
 }
 
 impl Tls {
+    pub(super) fn new(config: &TlsConfig, http2: Http2Policy) -> Self {
+        Self { config: config.clone(), http2, client: OnceLock::new() }
+    }
+
     /// # Errors
     ///
     /// [`ErrorKind::Config`] when a root certificate cannot be read, or no root is left.
-    pub(super) fn new(config: &TlsConfig, http2: Http2Policy) -> Result<Self, TransportError> {
-        let provider = Arc::new(ring::default_provider());
-        let mut client = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .map_err(|error| TransportError::config(error.to_string()))?
-            .with_root_certificates(roots(config)?)
-            .with_no_client_auth();
-        client.alpn_protocols = match http2 {
-            Http2Policy::Auto if cfg!(feature = "http2") => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
-            Http2Policy::Auto | Http2Policy::Never => vec![b"http/1.1".to_vec()],
-            Http2Policy::PriorKnowledge => vec![b"h2".to_vec()],
-        };
-        Ok(Self { config: Arc::new(client), http2 })
+    pub(super) fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        self.client(endpoint).map(drop)
+    }
+
+    fn client(&self, endpoint: &Endpoint) -> Result<Arc<ClientConfig>, TransportError> {
+        let made = self.client.get_or_init(|| client_config(&self.config, self.http2).map(Arc::new));
+        made.clone().map_err(|why| TransportError::new(ErrorKind::Config(why), Sent::Nothing, endpoint))
     }
 
     /// # Cancel safety
@@ -59,16 +59,16 @@ impl Tls {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Tls`], or what the socket reports.
+    /// [`ErrorKind::Tls`], [`ErrorKind::Config`], or what the socket reports.
     pub(super) async fn connect(
         &self,
         stream: TcpStream,
         endpoint: &Endpoint,
     ) -> Result<Socket, TransportError> {
         let fail = |what: String| TransportError::new(ErrorKind::Tls(what), Sent::Nothing, endpoint);
-        let name = ServerName::try_from(endpoint.host.clone())
+        let name = ServerName::try_from(endpoint.address().to_owned())
             .map_err(|_| fail("the host is neither a name nor an address".into()))?;
-        let connector = TlsConnector::from(Arc::clone(&self.config));
+        let connector = TlsConnector::from(self.client(endpoint)?);
         let stream = match connector.connect(name, stream).await {
             Ok(stream) => stream,
             Err(error) => return Err(handshake_error(error, endpoint)),
@@ -81,30 +81,46 @@ impl Tls {
     }
 }
 
-fn roots(config: &TlsConfig) -> Result<RootCertStore, TransportError> {
+fn client_config(config: &TlsConfig, http2: Http2Policy) -> Result<ClientConfig, String> {
+    let mut client = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots(config)?)
+        .with_no_client_auth();
+    client.alpn_protocols = match http2 {
+        Http2Policy::Auto if cfg!(feature = "http2") => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
+        Http2Policy::Auto | Http2Policy::Never => vec![b"http/1.1".to_vec()],
+        Http2Policy::PriorKnowledge => vec![b"h2".to_vec()],
+    };
+    Ok(client)
+}
+
+fn roots(config: &TlsConfig) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
     if !config.only_extra_roots {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
     }
     for (number, pem) in config.extra_roots_pem.iter().enumerate() {
-        let unusable =
-            |why: String| TransportError::config(format!("extra root certificate {}: {why}", number + 1));
-        let mut found = false;
-        for certificate in CertificateDer::pem_slice_iter(pem) {
-            let certificate = certificate.map_err(|error| unusable(error.to_string()))?;
-            roots.add(certificate).map_err(|error| unusable(error.to_string()))?;
-            found = true;
-        }
-        if !found {
-            return Err(unusable("no PEM certificate in it".into()));
-        }
+        add(&mut roots, pem).map_err(|why| format!("extra root certificate {}: {why}", number + 1))?;
+    }
+    if let Some(path) = &config.extra_roots_file {
+        let read = std::fs::read(path).map_err(|error| error.to_string());
+        read.and_then(|pem| add(&mut roots, &pem))
+            .map_err(|why| format!("the root certificates in {}: {why}", path.display()))?;
     }
     if roots.is_empty() {
-        return Err(TransportError::config(
-            "no certificate authority is trusted: only_extra_roots without a root",
-        ));
+        return Err("no certificate authority is trusted: only_extra_roots without a root".into());
     }
     Ok(roots)
+}
+
+fn add(roots: &mut RootCertStore, pem: &[u8]) -> Result<(), String> {
+    let before = roots.len();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|error| error.to_string())?;
+        roots.add(certificate).map_err(|error| error.to_string())?;
+    }
+    if roots.len() == before { Err("no PEM certificate in it".into()) } else { Ok(()) }
 }
 
 fn handshake_error(error: io::Error, endpoint: &Endpoint) -> TransportError {

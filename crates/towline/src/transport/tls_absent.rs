@@ -11,18 +11,26 @@ use super::socket::Socket;
 pub(super) struct Tls;
 
 impl Tls {
+    pub(super) fn new(_: &TlsConfig, _: Http2Policy) -> Self {
+        Self
+    }
+
     /// # Errors
     ///
-    /// None: certificates matter only to a connection with TLS.
-    pub(super) fn new(_: &TlsConfig, _: Http2Policy) -> Result<Self, TransportError> {
-        Ok(Self)
+    /// Always.
+    pub(super) fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
+        Err(absent(endpoint))
     }
 
     /// # Errors
     ///
     /// Always.
     pub(super) async fn connect(&self, _: TcpStream, endpoint: &Endpoint) -> Result<Socket, TransportError> {
-        let kind = ErrorKind::Tls("this build has no TLS (feature tls)".into());
-        Err(TransportError::new(kind, Sent::Nothing, endpoint))
+        Err(absent(endpoint))
     }
+}
+
+fn absent(endpoint: &Endpoint) -> TransportError {
+    let kind = ErrorKind::Tls("this build has no TLS (feature tls)".into());
+    TransportError::new(kind, Sent::Nothing, endpoint)
 }

@@ -1,6 +1,6 @@
 //! Keys and headers go to the server they were given for, and nowhere else: no other host, no message, no `Debug`.
 
-use towline::{ApiKey, Client, Config, ErrorKind, Proxy, RedirectPolicy};
+use towline::{ApiKey, Client, Config, ErrorKind, RedirectPolicy};
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Script, Server, http};
 
@@ -96,7 +96,7 @@ async fn secrets_stay_at_home_when_a_redirect_leads_elsewhere() {
 async fn nothing_shows_a_secret() {
     let with_proxy = |config: &mut Config| {
         secret(config);
-        config.transport.proxy.proxy = Proxy::Http(format!("http://user:{KEY}@127.0.0.1:9"));
+        config.transport.proxy.url = Some(format!("http://user:{KEY}@127.0.0.1:9"));
     };
     let mut shown = Vec::new();
     for script in [
@@ -127,8 +127,7 @@ async fn nothing_shows_a_secret() {
     shown.push(format!("{bad:?}"));
     let server = Server::start(answer());
     let bad =
-        Client::with_config(towline::host::parse(&server.url()).unwrap().endpoint, bad.config().clone())
-            .unwrap();
+        Client::with_config(towline::host::parse(&server.url()).unwrap(), bad.config().clone()).unwrap();
     let outcome = read(bad.chat(chat("m"))).await.1;
     let error = outcome.ending.error().unwrap();
     assert_eq!((error.kind, error.may_have_had_effect), (ErrorKind::InvalidRequest, false), "{error:?}");

@@ -28,7 +28,7 @@ pub(crate) fn client_with(server: &Server, change: impl FnOnce(&mut Config)) -> 
 pub(crate) fn client_to(url: &str, change: impl FnOnce(&mut Config)) -> Client {
     let mut config = Config::default();
     change(&mut config);
-    Client::with_config(host::parse(url).unwrap().endpoint, config).unwrap()
+    Client::with_config(host::parse(url).unwrap(), config).unwrap()
 }
 
 /// A chat with a model of this name.

@@ -110,10 +110,50 @@ async fn a_proxy_is_used_when_it_is_given() {
     let server = Server::start(Script::ndjson(ollama::chat(&["Hi"])));
     let proxy = Server::start(Script::request().forward(server.addr()));
     let client = client_to("http://models.example:11434", |config| {
-        config.transport.proxy.proxy = towline::Proxy::Http(proxy.url());
+        config.transport.proxy.url = Some(proxy.url());
     });
     let (_, outcome) = read(client.chat(chat("m"))).await;
     assert!(outcome.is_completed(), "{outcome:?}");
     assert_eq!(proxy.requests()[0].target, "http://models.example:11434/api/chat");
     assert_eq!(server.requests()[0].header("host"), Some("models.example:11434"));
+}
+
+#[tokio::test]
+async fn a_user_and_a_password_go_to_the_host_that_they_were_given_for() {
+    let elsewhere = Server::start(Script::ndjson(ollama::chat(&["Hi"])));
+    let address = elsewhere.url();
+    let server = Server::start(
+        towline_testkit::Routes::new()
+            .path(
+                "/api/chat",
+                Script::request().send(http::response_head(307, &[("Location", "/there")], Body::Length(0))),
+            )
+            .path("/there", Script::ndjson(ollama::chat(&["Hi"])))
+            .otherwise(Script::request().send(http::response_head(
+                307,
+                &[("Location", &address)],
+                Body::Length(0),
+            ))),
+    );
+    let host = server.url().replace("http://", "http://Aladdin:open%20sesame@");
+    let endpoint = towline::host::parse(&host).unwrap();
+    let mut config =
+        towline::Config { api_key: Some(towline::ApiKey::new("of-others")), ..Default::default() };
+    config.transport.redirects = towline::RedirectPolicy::Any;
+    let client = Client::with_config(endpoint, config).unwrap();
+    assert!(read(client.chat(chat("m"))).await.1.is_completed());
+    drop(client.version().await);
+    for request in server.requests() {
+        assert_eq!(request.header("authorization"), Some("Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="));
+        assert_eq!(request.header("host"), Some(server.url().trim_start_matches("http://")));
+    }
+    assert_eq!(server.requests().len(), 3);
+    assert_eq!(elsewhere.requests()[0].header("authorization"), None);
+    assert!(!format!("{client:?}").contains("sesame"));
+
+    // What the caller says itself counts more.
+    let client =
+        client.with_request_config(|config| config.headers = vec![("Authorization".into(), "own".into())]);
+    assert!(read(client.chat(chat("m"))).await.1.is_completed());
+    assert_eq!(server.requests()[3].header("authorization"), Some("own"));
 }

@@ -296,7 +296,7 @@ async fn the_web_is_searched_where_it_can_be() {
     for host in ["ollama.com", "www.Ollama.com"] {
         let endpoint = Endpoint::http(host, 80);
         let mut config = towline::Config::default();
-        config.transport.proxy.proxy = towline::Proxy::Http(proxy.url());
+        config.transport.proxy.url = Some(proxy.url());
         let client = Client::with_config(endpoint, config).unwrap();
         client.web_search(request.clone()).await.unwrap();
         client.web_fetch(WebFetchRequest { url: "u".into() }).await.unwrap();

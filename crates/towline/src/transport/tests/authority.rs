@@ -40,12 +40,12 @@ impl Authority {
 
     /// Trust in this authority.
     pub(super) fn trusted(&self) -> TlsConfig {
-        TlsConfig { extra_roots_pem: vec![self.issuer.pem().into_bytes()], only_extra_roots: false }
+        TlsConfig { extra_roots_pem: vec![self.issuer.pem().into_bytes()], ..TlsConfig::default() }
     }
 
     /// A transport that trusts this authority.
     pub(super) fn transport(&self) -> Transport {
-        Transport::new(TransportConfig { tls: self.trusted(), ..TransportConfig::default() }).unwrap()
+        Transport::new(TransportConfig { tls: self.trusted(), ..TransportConfig::default() })
     }
 }
 

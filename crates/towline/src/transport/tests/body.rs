@@ -145,7 +145,7 @@ async fn the_head_limits_are_settings() {
         limits: HeadLimits { headers: 2, ..HeadLimits::default() },
         ..TransportConfig::default()
     });
-    let error = open(&transport.unwrap(), &server.endpoint(), get()).await.unwrap_err();
+    let error = open(&transport, &server.endpoint(), get()).await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Limit { name: "headers", value: 2 });
 }
 

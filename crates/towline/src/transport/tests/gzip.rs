@@ -156,3 +156,34 @@ async fn a_cut_connection_is_incomplete_and_what_came_is_kept() {
     assert_eq!(body, b"part\n");
     assert_eq!(end.unwrap_err().kind(), &ErrorKind::Incomplete);
 }
+
+#[tokio::test]
+async fn a_body_of_several_members_is_one() {
+    let members = [gzip(b"one\n"), gzip(b""), gzip(&b"two\n".repeat(10_000)), gzip(b"three\n")];
+    let wire = compressed("gzip", &members.concat());
+    let expected = [b"one\n".to_vec(), b"two\n".repeat(10_000), b"three\n".to_vec()].concat();
+    // In one piece, and cut where members meet and elsewhere.
+    let cuts = [0, 1, 9, members[0].len(), members[0].len() + 5, members[0].len() + members[1].len()];
+    for cut in cuts {
+        let (head, body) = wire.split_at(wire.len() - members.concat().len() + cut);
+        let pieces = Arc::new([head.to_vec(), body.to_vec()]);
+        let server = Server::start(move |_, mut peer| {
+            peer.request().unwrap();
+            for piece in pieces.iter() {
+                peer.send(piece);
+            }
+            drop(peer.wait_for_close());
+        });
+        let mut response = open(&transport(), &server.endpoint(), get()).await.unwrap();
+        assert!(drain(&mut response.body, |_| ()).await.unwrap() == expected, "cut at {cut}");
+    }
+    for broken in [
+        [gzip(b"one\n"), b"no member".to_vec()].concat(),
+        [gzip(b"one"), gzip(b"two")[..9].to_vec()].concat(),
+    ] {
+        let server = Server::answering(compressed("gzip", &broken));
+        let mut response = open(&transport(), &server.endpoint(), get()).await.unwrap();
+        let error = drain(&mut response.body, |_| ()).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Protocol(_)), "{error:?}");
+    }
+}

@@ -91,7 +91,7 @@ async fn run(stream: impl AsyncRead + AsyncWrite + Unpin, max_streams: u32, serv
 
 fn prior_knowledge() -> Transport {
     let http2 = Http2Config { policy: Http2Policy::PriorKnowledge, ..Http2Config::default() };
-    Transport::new(TransportConfig { http2, ..TransportConfig::default() }).unwrap()
+    Transport::new(TransportConfig { http2, ..TransportConfig::default() })
 }
 
 fn ok(reply: &mut SendResponse<Bytes>) -> SendStream<Bytes> {
@@ -147,7 +147,7 @@ async fn never_means_http1_even_where_http2_is_offered() {
         ..TransportConfig::default()
     };
     let endpoint = https(&server, "localhost");
-    let answer = fetch(&Transport::new(config).unwrap(), &endpoint, get()).await;
+    let answer = fetch(&Transport::new(config), &endpoint, get()).await;
     assert_eq!(answer.unwrap().1, b"one");
 }
 
@@ -170,7 +170,7 @@ async fn prior_knowledge_needs_no_tls_and_refuses_http1_with_it() {
         ..TransportConfig::default()
     };
     let endpoint = https(&old, "localhost");
-    let error = open(&Transport::new(config).unwrap(), &endpoint, get()).await.unwrap_err();
+    let error = open(&Transport::new(config), &endpoint, get()).await.unwrap_err();
     assert!(error.to_string().contains("does not speak HTTP/2"), "{error}");
     assert_eq!(error.sent(), Sent::Nothing);
 }
@@ -364,4 +364,23 @@ async fn a_silent_peer_is_given_up_after_its_ping_timeout() {
     let error = connection.send(get()).await.unwrap_err();
     assert_eq!(error.kind(), &ErrorKind::Closed);
     assert_eq!(began.elapsed().as_secs(), 20);
+}
+
+#[tokio::test]
+async fn frames_without_bytes_are_bounded_and_few_are_harmless() {
+    let server = Http2Server::start(None, 1000, |request, mut reply| async move {
+        let empty: usize = request.uri().path()[1..].parse().unwrap();
+        let mut body = ok(&mut reply);
+        for _ in 0..empty {
+            // Fails once the client has had enough.
+            drop(body.send_data(Bytes::new(), false));
+            tokio::task::yield_now().await;
+        }
+        drop(body.send_data("late".into(), true));
+    });
+    let few = Request::new(Method::Get, "/20");
+    assert_eq!(fetch(&prior_knowledge(), &server.plain(), few).await.unwrap().1, b"late");
+    let many = Request::new(Method::Get, "/100000");
+    let error = fetch(&prior_knowledge(), &server.plain(), many).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Protocol(_)), "{error:?}");
 }

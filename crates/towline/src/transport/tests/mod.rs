@@ -24,7 +24,7 @@ use super::*;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn transport() -> Transport {
-    Transport::new(TransportConfig::default()).unwrap()
+    Transport::new(TransportConfig::default())
 }
 
 fn get() -> Request {

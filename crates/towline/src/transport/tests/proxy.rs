@@ -9,8 +9,9 @@ use super::authority::{Authority, tls_server};
 use super::server::{Peer, Server, refusing_address, response};
 use super::*;
 
-fn through(proxy: Proxy) -> TransportConfig {
-    TransportConfig { proxy: ProxyConfig { proxy, ..ProxyConfig::default() }, ..TransportConfig::default() }
+fn through(url: impl Into<String>) -> TransportConfig {
+    let proxy = ProxyConfig { url: Some(url.into()), ..ProxyConfig::default() };
+    TransportConfig { proxy, ..TransportConfig::default() }
 }
 
 fn url(scheme: &str, server: &Server) -> String {
@@ -38,7 +39,7 @@ async fn plain_http_is_forwarded_with_the_full_address() {
             peer.send(response(200, "", "forwarded"));
         }
     });
-    let transport = Transport::new(through(Proxy::Http(url("http", &proxy)))).unwrap();
+    let transport = Transport::new(through(url("http", &proxy)));
     let endpoint = Endpoint::http("models.invalid", 11434);
     for _ in 0..2 {
         assert_eq!(fetch(&transport, &endpoint, get()).await.unwrap().1, b"forwarded");
@@ -68,9 +69,8 @@ async fn tls_goes_through_a_tunnel_and_only_the_proxy_sees_its_credentials() {
         peer.send("HTTP/1.1 200 Connection established\r\n\r\n");
         splice(peer.stream, to);
     });
-    let config = TransportConfig { tls: authority.trusted(), ..through(Proxy::Http(url("http", &proxy))) };
-    let answer =
-        fetch(&Transport::new(config).unwrap(), &Endpoint::https("models.invalid", 443), get()).await;
+    let config = TransportConfig { tls: authority.trusted(), ..through(url("http", &proxy)) };
+    let answer = fetch(&Transport::new(config), &Endpoint::https("models.invalid", 443), get()).await;
     assert_eq!(answer.unwrap().1, b"tunnelled");
     let heads = heads.lock().unwrap();
     assert!(
@@ -103,7 +103,7 @@ async fn a_socks_proxy_resolves_the_name_and_takes_the_credentials() {
         stream.write_all(&[5, 0, 0, 1, 127, 0, 0, 1, 0, 1]).unwrap();
         splice(stream, to);
     });
-    let transport = Transport::new(through(Proxy::Socks5(url("socks5", &proxy)))).unwrap();
+    let transport = Transport::new(through(url("socks5", &proxy)));
     let answer = fetch(&transport, &Endpoint::http("models.invalid", 11434), get()).await;
     assert_eq!(answer.unwrap().1, b"by socks");
 }
@@ -112,43 +112,57 @@ async fn a_socks_proxy_resolves_the_name_and_takes_the_credentials() {
 async fn loopback_and_excepted_targets_are_reached_directly() {
     let server = Server::answering(response(200, "", "direct"));
     let proxy = Server::start(|_, _| {});
-    let config = through(Proxy::Http(url("http", &proxy)));
-    let transport = Transport::new(config.clone()).unwrap();
+    let config = through(url("http", &proxy));
+    let transport = Transport::new(config.clone());
     assert_eq!(fetch(&transport, &server.endpoint(), get()).await.unwrap().1, b"direct");
 
     for entry in ["127.0.0.1", "127.0.0.0/8", "*"] {
         let mut config = config.clone();
         config.proxy.loopback_through_proxy = true;
         config.proxy.no_proxy = vec!["example.com".into(), entry.into()];
-        let transport = Transport::new(config).unwrap();
+        let transport = Transport::new(config);
         assert_eq!(fetch(&transport, &server.endpoint(), get()).await.unwrap().1, b"direct");
     }
     assert_eq!(proxy.connections(), 0);
 
     let proxy = Server::answering(response(200, "", "asked for"));
-    let mut config = through(Proxy::Http(url("http", &proxy)));
+    let mut config = through(url("http", &proxy));
     config.proxy.loopback_through_proxy = true;
-    let transport = Transport::new(config).unwrap();
+    let transport = Transport::new(config);
     assert_eq!(fetch(&transport, &server.endpoint(), get()).await.unwrap().1, b"asked for");
+}
+
+/// Says this whatever it is asked.
+fn socks_saying(words: &'static [u8]) -> Server {
+    Server::start(move |_, Peer { mut stream }| {
+        stream.write_all(words).unwrap();
+        drop(io::copy(&mut stream, &mut io::sink()));
+    })
 }
 
 #[tokio::test]
 async fn a_proxy_that_fails_is_named_and_its_credentials_are_not() {
     let refusing =
         Server::answering("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n");
-    let not_socks = Server::start(|_, mut peer| peer.send("HTTP/1.1 400 Bad Request\r\n\r\n"));
     let closing = Server::start(|_, _| {});
+    let not_socks = socks_saying(b"HTTP/1.1 400 Bad Request\r\n\r\n");
+    let without_login = socks_saying(&[5, 0xff]);
+    let with_login = socks_saying(&[5, 0xff]);
+    let ruled = socks_saying(&[5, 0, 5, 2, 0, 1, 0, 0, 0, 0, 0, 0]);
     let (_held, gone) = refusing_address();
     for (proxy, what) in [
-        (Proxy::Http(url("http", &refusing)), "wants other credentials (status 407)"),
-        (Proxy::Http(url("http", &closing)), "closed the connection"),
-        (Proxy::Http(format!("http://user:pa%20ss@{gone}")), "refused the connection"),
-        (Proxy::Socks5(url("socks5", &closing)), "SOCKS error"),
-        (Proxy::Socks5(url("socks5h", &not_socks)), "SOCKS error"),
+        (url("http", &refusing), "wants other credentials (status 407)"),
+        (url("http", &closing), "closed the connection"),
+        (format!("http://user:pa%20ss@{gone}"), "refused the connection"),
+        (url("socks5", &closing), "socks5://127.0.0.1"),
+        (url("socks5h", &not_socks), "does not speak SOCKS 5"),
+        (url("socks", &without_login), "takes no user and password"),
+        (format!("socks5://{}", with_login.address), "wants a user and a password"),
+        (format!("socks5://{}", ruled.address), "its rules do not allow it"),
     ] {
         let config = through(proxy);
         assert!(!format!("{config:?}").contains("pa%20ss"));
-        let transport = Transport::new(config).unwrap();
+        let transport = Transport::new(config);
         assert!(!format!("{transport:?}").contains("pa%20ss"));
         let error = open(&transport, &Endpoint::https("models.invalid", 443), get()).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Proxy(_)), "{error}");
@@ -159,17 +173,30 @@ async fn a_proxy_that_fails_is_named_and_its_credentials_are_not() {
     }
 }
 
-#[test]
-fn a_proxy_url_that_cannot_be_used_is_an_error_that_does_not_show_it() {
-    for proxy in [
-        Proxy::Http("socks5://u:secret@h:1".into()),
-        Proxy::Http("https://u:secret@h:1".into()),
-        Proxy::Http("http://u:secret@h:99999".into()),
-        Proxy::Http(String::new()),
-        Proxy::Socks5("http://u:secret@h:1".into()),
+#[tokio::test]
+async fn a_proxy_that_cannot_be_used_fails_only_what_needs_it() {
+    let server = Server::answering(response(200, "", "direct"));
+    for url in [
+        "https://u:secret@h:1",
+        "http://u:secret@h:99999",
+        "",
+        "http://",
+        "http://u:sec/ret@h",
+        "u:secret@http://h",
     ] {
-        let error = Transport::new(through(proxy)).unwrap_err();
-        assert!(matches!(error.kind(), ErrorKind::Config(_)));
-        assert!(!format!("{error} {error:?}").contains("secret"));
+        let mut config = through(url);
+        config.proxy.no_proxy = vec!["*.corp:1".into()];
+        let transport = Transport::new(config);
+        assert!(
+            transport.check(&Endpoint::unix("/s")).is_ok()
+                && transport.check(&Endpoint::http("a.corp", 1)).is_ok()
+        );
+        assert_eq!(fetch(&transport, &server.endpoint(), get()).await.unwrap().1, b"direct");
+        let elsewhere = Endpoint::http("models.invalid", 1);
+        let error = transport.check(&elsewhere).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Config(_)), "{error:?}");
+        assert!(!format!("{error} {error:?}").contains("sec"), "{error:?}");
+        let error = open(&transport, &elsewhere, get()).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::Config(_)) && error.sent() == Sent::Nothing, "{error:?}");
     }
 }

@@ -49,7 +49,7 @@ fn keyed(mut request: Request) -> Request {
 }
 
 fn following(redirects: RedirectPolicy) -> Transport {
-    Transport::new(TransportConfig { redirects, ..TransportConfig::default() }).unwrap()
+    Transport::new(TransportConfig { redirects, ..TransportConfig::default() })
 }
 
 #[tokio::test]

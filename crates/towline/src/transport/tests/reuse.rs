@@ -106,7 +106,7 @@ async fn the_pool_keeps_no_more_than_it_may() {
         pool: PoolConfig { max_idle_per_host: 2, ..PoolConfig::default() },
         ..TransportConfig::default()
     };
-    let (transport, endpoint) = (Transport::new(config).unwrap(), server.endpoint());
+    let (transport, endpoint) = (Transport::new(config), server.endpoint());
     let mut open_bodies = Vec::new();
     for _ in 0..4 {
         open_bodies.push(open(&transport, &endpoint, get()).await.unwrap().body);

@@ -61,23 +61,56 @@ async fn a_certificate_for_another_name_is_refused() {
     assert!(error.to_string().contains("another name"), "{error}");
 }
 
+/// Why a transport with these certificates cannot be used for `https`, which is told before it connects as well.
+async fn unusable(tls: TlsConfig) -> String {
+    let transport = Transport::new(TransportConfig { tls, ..TransportConfig::default() });
+    let plain = Server::answering(response(200, "", "without TLS"));
+    assert_eq!(fetch(&transport, &plain.endpoint(), get()).await.unwrap().1, b"without TLS");
+    assert!(transport.check(&plain.endpoint()).is_ok());
+    let error = open(&transport, &https(&plain, "localhost"), get()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Config(_)), "{error:?}");
+    assert_eq!(error.to_string(), transport.check(&https(&plain, "localhost")).unwrap_err().to_string());
+    error.to_string()
+}
+
 #[tokio::test]
 async fn the_public_authorities_can_be_left_out() {
     let authority = Authority::new();
     let only = TlsConfig { only_extra_roots: true, ..authority.trusted() };
-    assert!(Transport::new(TransportConfig { tls: only, ..TransportConfig::default() }).is_ok());
-    let none = TlsConfig { only_extra_roots: true, extra_roots_pem: Vec::new() };
-    let error = Transport::new(TransportConfig { tls: none, ..TransportConfig::default() }).unwrap_err();
-    assert!(matches!(error.kind(), ErrorKind::Config(_)));
+    let transport = Transport::new(TransportConfig { tls: only, ..TransportConfig::default() });
+    assert!(transport.check(&Endpoint::https("localhost", 1)).is_ok());
+    let none = TlsConfig { only_extra_roots: true, ..TlsConfig::default() };
+    assert!(unusable(none).await.contains("no certificate authority is trusted"));
 }
 
 #[tokio::test]
-async fn a_root_that_is_no_certificate_is_an_error() {
+async fn a_root_that_is_no_certificate_fails_only_what_needs_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
     for pem in ["", "hello", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"] {
-        let tls = TlsConfig { extra_roots_pem: vec![pem.into()], only_extra_roots: false };
-        let error = Transport::new(TransportConfig { tls, ..TransportConfig::default() }).unwrap_err();
-        assert!(error.to_string().contains("extra root certificate 1"), "{error}");
+        let tls = TlsConfig { extra_roots_pem: vec![pem.into()], ..TlsConfig::default() };
+        assert!(unusable(tls).await.contains("extra root certificate 1"));
+        std::fs::write(&file, pem).unwrap();
+        let tls = TlsConfig { extra_roots_file: Some(file.clone()), ..TlsConfig::default() };
+        assert!(unusable(tls).await.contains("ca.pem"));
     }
+    let gone = TlsConfig { extra_roots_file: Some(folder.path().join("gone.pem")), ..TlsConfig::default() };
+    assert!(unusable(gone).await.contains("gone.pem: No such file"));
+}
+
+#[tokio::test]
+async fn authorities_are_read_from_a_file() {
+    let authority = Authority::new();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("ca.pem");
+    std::fs::write(&file, authority.trusted().extra_roots_pem.concat()).unwrap();
+    let server = tls_server(authority.server_config("localhost", &[]), |_, mut peer| {
+        peer.request();
+        peer.send(response(200, "", "trusted"));
+    });
+    let tls = TlsConfig { extra_roots_file: Some(file), only_extra_roots: true, ..TlsConfig::default() };
+    let transport = Transport::new(TransportConfig { tls, ..TransportConfig::default() });
+    assert_eq!(fetch(&transport, &https(&server, "localhost"), get()).await.unwrap().1, b"trusted");
 }
 
 #[tokio::test]
