@@ -6,10 +6,10 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 use crate::failure;
+use crate::forked;
 use crate::hub::Hub;
 use crate::mailbox::{End, Mailbox, News, Reader};
 use crate::parker::Parker;
-use crate::runtime;
 
 /// A request under way. Dropping it before its answer closes its connection.
 #[pyclass(module = "towline._towline", frozen)]
@@ -33,20 +33,20 @@ impl Call {
 impl Call {
     /// Waits for the answer's body.
     fn wait<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyBytes>> {
-        runtime::check_process(self.started_in)?;
+        forked::check(self.started_in)?;
         let parker = Parker::own(py)?;
         loop {
             let news = self.mailbox.look(Some(Reader::Thread(Arc::clone(&parker))));
             match Self::answer(py, news)? {
                 Some(body) => return Ok(body),
-                None => parker.wait(py)?,
+                None => parker.wait(py, None)?,
             }
         }
     }
 
     /// The answer's body; `None` if it is not there yet: then the hub posts `token` when it is.
     fn poll<'py>(&self, py: Python<'py>, hub: &Hub, token: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        runtime::check_process(self.started_in)?;
+        forked::check(self.started_in)?;
         Self::answer(py, self.mailbox.look(Some(Reader::Task(Arc::clone(&hub.board), token))))
     }
 

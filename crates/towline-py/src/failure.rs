@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use towline::{Error, Outcome};
+use towline::{Clock, Ending, Error, Outcome, Reply};
 
 /// The exception for an error without an answer.
 pub(crate) fn of_error(py: Python<'_>, error: &Error) -> PyErr {
@@ -20,6 +20,28 @@ pub(crate) fn closed(py: Python<'_>) -> PyErr {
     match py.import("towline._errors").and_then(|errors| errors.getattr("ClosedError")?.call0()) {
         Ok(exception) => PyErr::from_value(exception),
         Err(failed) => failed,
+    }
+}
+
+/// The exception for a record that its model refused with `error`, and what had come by then.
+pub(crate) fn odd_record(py: Python<'_>, error: PyErr, reply: Option<&Reply>) -> PyErr {
+    let (text, thinking) = reply.map_or(("", ""), |reply| (&reply.text, &reply.thinking));
+    let made = py
+        .import("towline._errors")
+        .and_then(|errors| errors.call_method1("odd_record", (error, text, thinking)));
+    made.map_or_else(|failed| failed, PyErr::from_value)
+}
+
+/// The clock that ran out, if that was the end.
+pub(crate) fn clock(outcome: &Outcome) -> Option<&'static str> {
+    match &outcome.ending {
+        Ending::TimedOut { clock, .. } => Some(match clock {
+            Clock::Connect => "connect",
+            Clock::FirstEvent => "first_event",
+            Clock::Idle => "idle",
+            Clock::Total => "total",
+        }),
+        Ending::Completed(_) | Ending::Truncated(_) | Ending::Cancelled { .. } | Ending::Failed(_) => None,
     }
 }
 
@@ -45,6 +67,7 @@ fn exception<'py>(py: Python<'py>, error: &Error, outcome: Option<&Outcome>) -> 
     facts.set_item("may_have_had_effect", error.may_have_had_effect)?;
     facts.set_item("retry_after", error.retry_after.map(|wait| wait.as_secs_f64()))?;
     if let Some(outcome) = outcome {
+        facts.set_item("clock", clock(outcome))?;
         facts.set_item("text", &outcome.reply.text)?;
         facts.set_item("thinking", &outcome.reply.thinking)?;
     }

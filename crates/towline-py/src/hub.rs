@@ -1,25 +1,27 @@
 //! Telling an event loop which of its readers have news.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use pyo3::prelude::*;
 
 use crate::descriptor::Descriptor;
+use crate::leaf::Leaf;
 
 /// The tokens of readers that have news, and a descriptor that is readable while there are some.
 #[derive(Debug)]
 pub(crate) struct Board {
     descriptor: Descriptor,
-    ready: Mutex<Vec<u64>>,
+    ready: Leaf<Vec<u64>>,
 }
 
 impl Board {
     pub(crate) fn post(&self, token: u64) {
-        let mut ready = self.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        ready.push(token);
-        if ready.len() == 1 {
-            self.descriptor.raise();
-        }
+        self.ready.with(|ready| {
+            ready.push(token);
+            if ready.len() == 1 {
+                self.descriptor.raise();
+            }
+        });
     }
 }
 
@@ -35,7 +37,7 @@ pub(crate) struct Hub {
 impl Hub {
     #[new]
     fn new() -> PyResult<Self> {
-        let board = Board { descriptor: Descriptor::new()?, ready: Mutex::default() };
+        let board = Board { descriptor: Descriptor::new()?, ready: Leaf::default() };
         Ok(Self { board: Arc::new(board) })
     }
 
@@ -44,8 +46,9 @@ impl Hub {
     }
 
     fn drain(&self) -> Vec<u64> {
-        let mut ready = self.board.ready.lock().unwrap_or_else(PoisonError::into_inner);
-        self.board.descriptor.lower();
-        std::mem::take(&mut *ready)
+        self.board.ready.with(|ready| {
+            self.board.descriptor.lower();
+            std::mem::take(ready)
+        })
     }
 }

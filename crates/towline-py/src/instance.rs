@@ -1,16 +1,16 @@
 //! Instances of Python classes without their constructors, twice for every record of a stream.
 //!
 //! The safe way, calls of `object.__new__` and `object.__setattr__`, took a third of all the time that a record costs:
-//! the stable ABI of Python 3.9 has no fast calls. These two functions are what those calls end in.
+//! the stable ABI of Python 3.9 has no fast calls. These functions are what those calls end in.
 
 #![expect(
     unsafe_code,
-    reason = "the two functions have no safe face, and the calls around them are what costs"
+    reason = "the functions have no safe face, and the calls around them are what costs"
 )]
 
 use pyo3::ffi;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyType};
+use pyo3::types::{PyDict, PyString, PyType};
 
 /// An instance of `class` with these attributes and nothing else. `class` must be a class written in Python, all of
 /// whose bases are too: then the memory it is given is all that there is to an instance.
@@ -30,4 +30,16 @@ pub(crate) fn instance<'py>(
     let set =
         unsafe { ffi::PyObject_GenericSetDict(made.as_ptr(), attributes.as_ptr(), std::ptr::null_mut()) };
     if set == 0 { Ok(made) } else { Err(PyErr::fetch(py)) }
+}
+
+/// Sets an attribute for which the class has a slot; a `__setattr__` of the class is not asked.
+pub(crate) fn set_slot(
+    object: &Bound<'_, PyAny>,
+    name: &Bound<'_, PyString>,
+    value: &Bound<'_, PyAny>,
+) -> PyResult<()> {
+    // SAFETY: all three are live objects, and it takes a reference of its own to the value; -1 says that it has set an
+    // exception.
+    let set = unsafe { ffi::PyObject_GenericSetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) };
+    if set == 0 { Ok(()) } else { Err(PyErr::fetch(object.py())) }
 }

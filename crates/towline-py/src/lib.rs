@@ -11,6 +11,8 @@
 //! | `instance` | instances without their constructors |
 //! | `driver`, `mailbox` | the tasks that drive answers, and where they leave what came |
 //! | `parker`, `hub`, `descriptor` | waking a thread, an event loop |
+//! | `forked` | what must not be used after a fork |
+//! | `leaf` | the lock under which no Python code runs |
 //! | `runtime` | the thread that drives everything |
 //! | `failure` | what Python raises |
 //! | `engine` | jobs in the background |
@@ -20,8 +22,10 @@ mod descriptor;
 mod driver;
 mod engine;
 mod failure;
+mod forked;
 mod hub;
 mod instance;
+mod leaf;
 mod mailbox;
 mod native;
 mod parker;

@@ -1,11 +1,13 @@
 //! Between the task that drives an answer and the Python code that reads it: what has come and was not read.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
 
 use towline::{Error, Outcome, Records};
 
 use crate::hub::Board;
+use crate::leaf::Leaf;
 use crate::parker::Parker;
 
 /// Most that may have come and not be read, in bytes. Beyond it the connection is not read until the reader has taken
@@ -60,9 +62,17 @@ struct State {
     reader: Option<Reader>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Mailbox {
-    state: Mutex<State>,
+    /// A thread of this process may have held the lock when another was forked.
+    process: u32,
+    state: Leaf<State>,
+}
+
+impl Default for Mailbox {
+    fn default() -> Self {
+        Self { process: std::process::id(), state: Leaf::default() }
+    }
 }
 
 /// What the driver may do.
@@ -75,24 +85,26 @@ pub(crate) struct Order {
 impl Mailbox {
     /// What the driver may do now; it is woken when that changes.
     pub(crate) fn order(&self, cx: &Context<'_>) -> Order {
-        let mut state = self.lock();
-        if !state.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
-            state.driver = Some(cx.waker().clone());
-        }
-        Order { cancelled: state.cancelled, has_room: state.records.size_bytes() < UNREAD_BYTES }
+        let waker = cx.waker();
+        self.state.with(|state| {
+            if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
+                state.driver = Some(waker.clone());
+            }
+            Order { cancelled: state.cancelled, has_room: state.records.size_bytes() < UNREAD_BYTES }
+        })
     }
 
     /// The driver brings what came, and the end if it has come to that.
     pub(crate) fn deliver(&self, records: Records, end: Option<End>) {
-        let mut state = self.lock();
-        if state.records.is_empty() {
-            state.records = records;
-        } else {
-            state.records.append(&records);
-        }
-        state.end = end;
-        let reader = state.reader.take();
-        drop(state);
+        let reader = self.state.with(|state| {
+            if state.records.is_empty() {
+                state.records = records;
+            } else {
+                state.records.append(&records);
+            }
+            state.end = end;
+            state.reader.take()
+        });
         if let Some(reader) = reader {
             reader.wake();
         }
@@ -100,36 +112,53 @@ impl Mailbox {
 
     /// What is new; if nothing is, `reader` waits.
     pub(crate) fn look(&self, reader: Option<Reader>) -> News {
-        let mut state = self.lock();
-        if !state.records.is_empty() {
-            let was_full = state.records.size_bytes() >= UNREAD_BYTES;
-            let records = std::mem::take(&mut state.records);
-            let driver = if was_full { state.driver.clone() } else { None };
-            drop(state);
-            if let Some(driver) = driver {
-                driver.wake();
+        let (news, held_up) = self.state.with(|state| {
+            if !state.records.is_empty() {
+                let was_full = state.records.size_bytes() >= UNREAD_BYTES;
+                let held_up = if was_full { state.driver.clone() } else { None };
+                return (News::Records(std::mem::take(&mut state.records)), held_up);
             }
-            return News::Records(records);
+            if let Some(end) = state.end.take() {
+                return (News::End(end), None);
+            }
+            state.reader = reader;
+            (News::None, None)
+        });
+        if let Some(driver) = held_up {
+            driver.wake();
         }
-        if let Some(end) = state.end.take() {
-            return News::End(end);
-        }
-        state.reader = reader;
-        News::None
+        news
     }
 
-    /// The reader wants no more. What came before is still there.
+    /// The end, with everything before it passed over, if it comes within `time`.
+    pub(crate) fn end_within(&self, time: Duration) -> Option<End> {
+        let parker = Parker::for_one_wait();
+        let until = Instant::now() + time;
+        loop {
+            match self.look(Some(Reader::Thread(Arc::clone(&parker)))) {
+                News::End(end) => return Some(end),
+                News::Records(_) => continue,
+                News::None => {}
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return None;
+            }
+            parker.wait_at_condition(Some(left));
+        }
+    }
+
+    /// The reader wants no more. What came before is still there. Without effect in a fork, where nothing drives it.
     pub(crate) fn cancel(&self, reason: &'static str) {
-        let mut state = self.lock();
-        state.cancelled.get_or_insert(reason);
-        let driver = state.driver.clone();
-        drop(state);
+        if self.process != std::process::id() {
+            return;
+        }
+        let driver = self.state.with(|state| {
+            state.cancelled.get_or_insert(reason);
+            state.driver.clone()
+        });
         if let Some(driver) = driver {
             driver.wake();
         }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

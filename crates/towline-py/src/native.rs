@@ -1,7 +1,7 @@
 //! The client that Python's clients hold.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,6 +16,8 @@ use towline::{
 use crate::call::Call;
 use crate::driver::drive_call;
 use crate::failure;
+use crate::forked::Here;
+use crate::leaf::Leaf;
 use crate::mailbox::Mailbox;
 use crate::runtime;
 use crate::stream::Stream;
@@ -23,7 +25,7 @@ use crate::stream::Stream;
 /// What is under way, so that it can be stopped together.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
-    state: Mutex<Open>,
+    state: Leaf<Open>,
 }
 
 #[derive(Debug, Default)]
@@ -35,24 +37,26 @@ struct Open {
 }
 
 impl Registry {
-    pub(crate) fn add(&self, mailbox: &Arc<Mailbox>) -> PyResult<()> {
-        let mut open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if open.closed {
-            return Err(Python::attach(failure::closed));
-        }
-        if open.mailboxes.len() >= open.tidy_at {
-            open.mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
-            open.tidy_at = 2 * open.mailboxes.len() + 16;
-        }
-        open.mailboxes.push(Arc::downgrade(mailbox));
-        Ok(())
+    pub(crate) fn add(&self, py: Python<'_>, mailbox: &Arc<Mailbox>) -> PyResult<()> {
+        let is_open = self.state.with(|open| {
+            if open.closed {
+                return false;
+            }
+            if open.mailboxes.len() >= open.tidy_at {
+                open.mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
+                open.tidy_at = 2 * open.mailboxes.len() + 16;
+            }
+            open.mailboxes.push(Arc::downgrade(mailbox));
+            true
+        });
+        if is_open { Ok(()) } else { Err(failure::closed(py)) }
     }
 
     fn close(&self) {
-        let mut open = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        open.closed = true;
-        let mailboxes = std::mem::take(&mut open.mailboxes);
-        drop(open);
+        let mailboxes = self.state.with(|open| {
+            open.closed = true;
+            std::mem::take(&mut open.mailboxes)
+        });
         for mailbox in mailboxes.iter().filter_map(Weak::upgrade) {
             mailbox.cancel("the client was closed");
         }
@@ -62,14 +66,14 @@ impl Registry {
 /// A client of one server.
 #[pyclass(module = "towline._towline", frozen)]
 pub(crate) struct NativeClient {
-    client: Client,
+    client: Here<Client>,
     registry: Arc<Registry>,
 }
 
 impl NativeClient {
     /// The client itself, for the engine.
-    pub(crate) fn client(&self) -> &Client {
-        &self.client
+    pub(crate) fn client(&self) -> PyResult<&Client> {
+        self.client.get()
     }
 }
 
@@ -123,25 +127,26 @@ impl NativeClient {
             config.transport.tls = TlsConfig { extra_roots_pem, only_extra_roots, ..TlsConfig::default() };
         }
         let client = Client::with_config(endpoint, config).map_err(|error| failure::of_error(py, &error))?;
-        Ok(Self { client, registry: Arc::default() })
+        Ok(Self { client: Here::new(client), registry: Arc::default() })
     }
 
-    /// A stream of `chat`, `generate`, `pull`, `push` or `create`, whose records become instances of `model`.
-    fn stream(&self, operation: &str, body: Vec<u8>, model: Py<PyType>) -> PyResult<Stream> {
-        let operation = match operation {
-            "chat" => Operation::Chat,
-            "generate" => Operation::Generate,
-            "pull" => Operation::Pull,
-            "push" => Operation::Push,
-            "create" => Operation::Create,
-            other => return Err(PyValueError::new_err(format!("{other:?} is no streamed operation"))),
-        };
-        let client = self.client.clone();
-        Ok(Stream::new(client, Arc::clone(&self.registry), operation, Bytes::from(body), model))
+    /// A stream of `chat`, `generate`, `pull`, `push` or `create`, whose records become instances of `model`, which are
+    /// given to `on_record` first.
+    #[pyo3(signature = (operation, body, model, on_record=None))]
+    fn stream(
+        &self,
+        operation: &str,
+        body: Vec<u8>,
+        model: Py<PyType>,
+        on_record: Option<Py<PyAny>>,
+    ) -> PyResult<Stream> {
+        let operation = self::operation(operation)?;
+        let client = self.client.get()?.clone();
+        Ok(Stream::new(client, Arc::clone(&self.registry), operation, Bytes::from(body), model, on_record))
     }
 
     /// A request with a single answer, sent now.
-    fn call(&self, method: &str, path: String, body: Option<Vec<u8>>) -> PyResult<Call> {
+    fn call(&self, py: Python<'_>, method: &str, path: String, body: Option<Vec<u8>>) -> PyResult<Call> {
         let method = match method {
             "GET" => Method::Get,
             "HEAD" => Method::Head,
@@ -152,14 +157,14 @@ impl NativeClient {
                 return Err(PyValueError::new_err(format!("{other:?} is no method that is spoken here")));
             }
         };
-        let client = self.client.clone();
-        self.start(async move { client.call_bytes(method, &path, body.map(Bytes::from)).await })
+        let client = self.client.get()?.clone();
+        self.start(py, async move { client.call_bytes(method, &path, body.map(Bytes::from)).await })
     }
 
     /// Sends the file at `path` as the blob `digest`.
-    fn upload(&self, path: PathBuf, digest: String) -> PyResult<Call> {
-        let client = self.client.clone();
-        self.start(async move {
+    fn upload(&self, py: Python<'_>, path: PathBuf, digest: String) -> PyResult<Call> {
+        let client = self.client.get()?.clone();
+        self.start(py, async move {
             let unreadable = |error: std::io::Error| {
                 let message = format!("{} cannot be read: {error}", path.display());
                 Error::new(ErrorKind::InvalidRequest, Origin::Caller, message)
@@ -172,14 +177,14 @@ impl NativeClient {
 
     /// The server, without the path behind it.
     #[getter]
-    fn base_url(&self) -> String {
-        self.client.endpoint().to_string()
+    fn base_url(&self) -> PyResult<String> {
+        Ok(self.client.get()?.endpoint().to_string())
     }
 
     /// Whether the server is on this machine.
     #[getter]
-    fn is_loopback(&self) -> bool {
-        self.client.endpoint().is_loopback()
+    fn is_loopback(&self) -> PyResult<bool> {
+        Ok(self.client.get()?.endpoint().is_loopback())
     }
 
     /// Stops everything that is under way, from any thread, and refuses whatever follows.
@@ -189,11 +194,27 @@ impl NativeClient {
 }
 
 impl NativeClient {
-    fn start(&self, call: impl Future<Output = Result<Vec<u8>, Error>> + Send + 'static) -> PyResult<Call> {
+    fn start(
+        &self,
+        py: Python<'_>,
+        call: impl Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
+    ) -> PyResult<Call> {
         let mailbox = Arc::default();
-        self.registry.add(&mailbox)?;
+        self.registry.add(py, &mailbox)?;
         runtime::spawn(drive_call(call, Arc::clone(&mailbox)))?;
         Ok(Call { mailbox, started_in: std::process::id() })
+    }
+}
+
+/// The streamed operation of this name.
+pub(crate) fn operation(name: &str) -> PyResult<Operation> {
+    match name {
+        "chat" => Ok(Operation::Chat),
+        "generate" => Ok(Operation::Generate),
+        "pull" => Ok(Operation::Pull),
+        "push" => Ok(Operation::Push),
+        "create" => Ok(Operation::Create),
+        other => Err(PyValueError::new_err(format!("{other:?} is no streamed operation"))),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Where a Python thread waits for news, without the interpreter's lock.
 
-use std::cell::OnceCell;
+use std::cell::RefCell;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::time::Duration;
+use std::task::Wake;
+use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -11,32 +12,44 @@ use crate::descriptor::Descriptor;
 
 /// A signal that arrives just before the main thread begins to wait cannot interrupt the wait. This long later it is
 /// seen all the same.
-pub(crate) const LOOK_FOR_SIGNALS: Duration = Duration::from_millis(100);
+const LOOK_FOR_SIGNALS: Duration = Duration::from_millis(100);
 
 /// The place of one thread. The main thread, where Python handles signals, waits at a descriptor, since a signal
 /// interrupts that at once; the others wait at a condition and cost no descriptor.
 #[derive(Debug)]
 pub(crate) struct Parker {
+    /// A fork shares descriptors with its parent, and would take its rings.
+    process: u32,
     descriptor: Option<Descriptor>,
+    // Held without the interpreter's lock only.
     rung: Mutex<bool>,
     changed: Condvar,
 }
 
 thread_local! {
-    static OWN: OnceCell<Arc<Parker>> = const { OnceCell::new() };
+    static OWN: RefCell<Option<Arc<Parker>>> = const { RefCell::new(None) };
 }
 
 impl Parker {
-    /// This thread's.
+    /// This thread's in this process.
     pub(crate) fn own(py: Python<'_>) -> PyResult<Arc<Self>> {
-        if let Some(parker) = OWN.with(|own| own.get().cloned()) {
+        let process = std::process::id();
+        let own = OWN.with_borrow(Clone::clone).filter(|parker| parker.process == process);
+        if let Some(parker) = own {
             return Ok(parker);
         }
         let threading = py.import("threading")?;
         let is_main = threading.call_method0("current_thread")?.is(&threading.call_method0("main_thread")?);
         let descriptor = if is_main { Some(Descriptor::new()?) } else { None };
-        let parker = Arc::new(Self { descriptor, rung: Mutex::new(false), changed: Condvar::new() });
-        Ok(OWN.with(|own| own.get_or_init(|| parker).clone()))
+        let parker = Arc::new(Self { process, descriptor, rung: Mutex::new(false), changed: Condvar::new() });
+        OWN.set(Some(Arc::clone(&parker)));
+        Ok(parker)
+    }
+
+    /// One for a single wait of which signals may know nothing.
+    pub(crate) fn for_one_wait() -> Arc<Self> {
+        let (rung, changed) = (Mutex::new(false), Condvar::new());
+        Arc::new(Self { process: std::process::id(), descriptor: None, rung, changed })
     }
 
     /// Ends the wait, or the next one if there is none.
@@ -50,30 +63,42 @@ impl Parker {
         }
     }
 
-    /// Waits for a ring. An earlier one that nobody waited for counts too, so look again afterwards.
+    /// Waits for a ring, or until the time is up. It also returns after a signal, whose handler may have waited here
+    /// itself and taken the ring, and for an earlier ring that nobody waited for: the caller looks again.
     ///
     /// # Errors
     /// What a signal's handler raises: `KeyboardInterrupt`, for one.
-    pub(crate) fn wait(&self, py: Python<'_>) -> PyResult<()> {
+    pub(crate) fn wait(&self, py: Python<'_>, until: Option<Instant>) -> PyResult<()> {
+        let left = until.map(|until| until.saturating_duration_since(Instant::now()));
         let Some(descriptor) = &self.descriptor else {
-            py.detach(|| self.wait_at_condition());
+            py.detach(|| self.wait_at_condition(left));
             return Ok(());
         };
-        loop {
-            let mut watched = [PollFd::new(descriptor, PollFlags::IN)];
-            let time = Timespec::try_from(LOOK_FOR_SIGNALS).ok();
-            let ready = py.detach(|| poll(&mut watched, time.as_ref()));
-            py.check_signals()?;
-            if ready.is_ok_and(|count| count > 0) {
-                descriptor.lower();
-                return Ok(());
-            }
+        let mut watched = [PollFd::new(descriptor, PollFlags::IN)];
+        let time = Timespec::try_from(left.unwrap_or(LOOK_FOR_SIGNALS).min(LOOK_FOR_SIGNALS)).ok();
+        let ready = py.detach(|| poll(&mut watched, time.as_ref()));
+        if ready.is_ok_and(|count| count > 0) {
+            descriptor.lower();
         }
+        py.check_signals()
     }
 
-    fn wait_at_condition(&self) {
+    /// Waits for a ring, or so long.
+    pub(crate) fn wait_at_condition(&self, left: Option<Duration>) {
         let rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut rung = self.changed.wait_while(rung, |rung| !*rung).unwrap_or_else(PoisonError::into_inner);
+        let mut rung = match left {
+            None => self.changed.wait_while(rung, |rung| !*rung).unwrap_or_else(PoisonError::into_inner),
+            Some(left) => {
+                let waited = self.changed.wait_timeout_while(rung, left, |rung| !*rung);
+                waited.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
         *rung = false;
+    }
+}
+
+impl Wake for Parker {
+    fn wake(self: Arc<Self>) {
+        self.ring();
     }
 }

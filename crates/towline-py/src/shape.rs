@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
 use towline::{Likeness, Operation, Record};
 
-use crate::instance::instance;
+use crate::instance::{instance, set_slot};
 
 /// What stands before a timestamp in a record. Inside a string its quotes would be escaped.
 const TIMESTAMP: &[u8] = b"\"created_at\":\"";
@@ -19,6 +19,8 @@ pub(crate) struct Shaper {
     model: Py<PyType>,
     operation: Operation,
     pattern: Option<Pattern>,
+    /// Is given each object.
+    on_record: Option<Py<PyAny>>,
 }
 
 /// A record that the ones after it are like.
@@ -41,13 +43,22 @@ struct Message {
 }
 
 impl Shaper {
-    pub(crate) fn new(model: Py<PyType>, operation: Operation) -> Self {
-        Self { model, operation, pattern: None }
+    pub(crate) fn new(model: Py<PyType>, operation: Operation, on_record: Option<Py<PyAny>>) -> Self {
+        Self { model, operation, pattern: None, on_record }
     }
 
     /// The object for the next record, in order.
     #[inline]
     pub(crate) fn shape<'py>(&mut self, py: Python<'py>, record: Record<'_>) -> PyResult<Bound<'py, PyAny>> {
+        let object = self.object(py, record)?;
+        if let Some(hook) = &self.on_record {
+            hook.call1(py, (&object,))?;
+        }
+        Ok(object)
+    }
+
+    #[inline]
+    fn object<'py>(&mut self, py: Python<'py>, record: Record<'_>) -> PyResult<Bound<'py, PyAny>> {
         let name = match (record.likeness, self.operation) {
             (Likeness::Text, Operation::Chat) => intern!(py, "content"),
             (Likeness::Text, _) => intern!(py, "response"),
@@ -143,19 +154,14 @@ fn timestamp(json: &[u8], at: usize) -> Option<&str> {
 
 type Parts<'py> = (Bound<'py, PyDict>, Option<Bound<'py, PyDict>>);
 
-/// A model's fields that hold something, and what it has no field for. `None` unless the model fills in the rest when
-/// it is asked for (`towline._model.Model`).
+/// The values of a model's fields, and what it has no field for. `None` unless the model fills in the rest of an
+/// instance when it is asked for (`towline._model.Model`).
 fn parts<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<Parts<'py>>> {
     let py = object.py();
-    if !object.get_type().hasattr(intern!(py, "_towline_fill_in"))? {
+    if !object.get_type().hasattr(intern!(py, "_towline_fills_in"))? {
         return Ok(None);
     }
-    let fields = PyDict::new(py);
-    for (name, value) in &object.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()? {
-        if !value.is_none() {
-            fields.set_item(name, value)?;
-        }
-    }
+    let fields = object.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?.copy()?;
     let extra = object.getattr(intern!(py, "__pydantic_extra__"))?;
     let extra = match extra.cast_into::<PyDict>() {
         Ok(extra) if !extra.is_empty() => Some(extra.copy()?),
@@ -174,8 +180,7 @@ fn made<'py>(
     let made = instance(model, fields)?;
     if let Some(extra) = extra {
         let py = model.py();
-        let extra = extra.bind(py).copy()?;
-        made.call_method1(intern!(py, "_towline_fill_in"), (extra,))?;
+        set_slot(&made, intern!(py, "__pydantic_extra__"), extra.bind(py).copy()?.as_any())?;
     }
     Ok(made)
 }

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use pyo3::exceptions::{PyStopAsyncIteration, PyStopIteration, PyValueError};
@@ -11,12 +12,16 @@ use towline::{Client, Ending, Likeness, Operation, Origin, Outcome, Record, Reco
 
 use crate::driver::DriveStream;
 use crate::failure;
+use crate::forked::{self, Here};
 use crate::hub::Hub;
 use crate::mailbox::{End, Mailbox, News, Reader};
 use crate::native::Registry;
 use crate::parker::Parker;
 use crate::runtime;
 use crate::shape::Shaper;
+
+/// How long the driver may take to say what a stream had received when it was cancelled.
+const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// One streamed answer. Nothing is sent before it is first read. Dropping it closes its connection.
 #[pyclass(module = "towline", frozen, weakref)]
@@ -25,12 +30,12 @@ pub(crate) struct Stream {
     mailbox: Arc<Mailbox>,
     started_in: u32,
     closed: AtomicBool,
-    /// Held by whoever reads, while it reads.
+    /// Held by whoever reads, while it reads, and by nobody waited for.
     reading: Mutex<Reading>,
 }
 
 struct Reading {
-    request: Option<Request>,
+    request: Option<Here<Request>>,
     records: Records,
     next: usize,
     over: bool,
@@ -61,14 +66,15 @@ impl Stream {
         operation: Operation,
         body: Bytes,
         model: Py<PyType>,
+        on_record: Option<Py<PyAny>>,
     ) -> Self {
         let reading = Reading {
-            request: Some(Request { client, registry, body }),
+            request: Some(Here::new(Request { client, registry, body })),
             records: Records::default(),
             next: 0,
             over: false,
             marks_its_end: false,
-            shaper: Shaper::new(model, operation),
+            shaper: Shaper::new(model, operation, on_record),
         };
         Self {
             operation,
@@ -109,7 +115,7 @@ impl Stream {
                 Found::Over => return Ok(None),
                 Found::Nothing if can_wait => {
                     if let Some(parker) = &parker {
-                        parker.wait(py)?;
+                        parker.wait(py, None)?;
                     }
                 }
                 Found::Nothing => parker = Some(Parker::own(py)?),
@@ -127,16 +133,18 @@ impl Stream {
         take: &mut impl FnMut(&mut Shaper, Record<'_>) -> PyResult<T>,
     ) -> PyResult<Found<T>> {
         loop {
-            if let Some(record) = reading.records.get(reading.next) {
-                reading.next += 1;
-                return take(&mut reading.shaper, record).map(Found::Item);
+            let Reading { records, next, shaper, .. } = &mut *reading;
+            if let Some(record) = records.get(*next) {
+                *next += 1;
+                let taken = take(shaper, record);
+                return taken.map(Found::Item).map_err(|error| self.refused(py, reading, error));
             }
             if reading.over {
                 return Ok(Found::Over);
             }
-            runtime::check_process(self.started_in)?;
-            if let Some(request) = reading.request.take() {
-                self.start(request)?;
+            forked::check(self.started_in)?;
+            if let Some(request) = reading.request.take().and_then(|mut request| request.take()) {
+                self.start(py, request)?;
             }
             match self.mailbox.look(reader.clone()) {
                 News::Records(records) => {
@@ -161,6 +169,22 @@ impl Stream {
         }
     }
 
+    /// What is raised where a record could not become an object. One that does not fit its model ends the stream: its
+    /// connection is closed, and what had come is on the exception.
+    fn refused(&self, py: Python<'_>, reading: &mut Reading, error: PyErr) -> PyErr {
+        let is_models = error.get_type(py).name().is_ok_and(|name| name == "ValidationError");
+        if !is_models {
+            return error;
+        }
+        reading.over = true;
+        (reading.records, reading.next) = (Records::default(), 0);
+        self.mailbox.cancel("a record does not fit its model");
+        match py.detach(|| self.mailbox.end_within(LAST_WORD)) {
+            Some(End::Stream(outcome)) => failure::odd_record(py, error, Some(&outcome.reply)),
+            Some(End::Answer(_)) | None => failure::odd_record(py, error, None),
+        }
+    }
+
     /// Whether a stream ended in good order from a server that never says `done`, as the programs do that people test
     /// their code with: no terminal record is missing where there is none.
     fn has_no_end_to_miss(&self, reading: &Reading, outcome: &Outcome) -> bool {
@@ -175,8 +199,8 @@ impl Stream {
         answers && in_good_order && !reading.marks_its_end && stats.records > 0 && stats.undecoded_bytes == 0
     }
 
-    fn start(&self, request: Request) -> PyResult<()> {
-        request.registry.add(&self.mailbox)?;
+    fn start(&self, py: Python<'_>, request: Request) -> PyResult<()> {
+        request.registry.add(py, &self.mailbox)?;
         let stream = request.client.operate(self.operation, request.body).with_records();
         runtime::spawn(DriveStream::new(stream, Arc::clone(&self.mailbox)))
     }
@@ -223,7 +247,8 @@ impl Stream {
         let Reading { records, next, shaper, .. } = &mut *reading;
         let Some(record) = records.get(*next) else { return Ok(None) };
         *next += 1;
-        shaper.shape(py, record).map(Some)
+        let shaped = shaper.shape(py, record);
+        shaped.map(Some).map_err(|error| self.refused(py, &mut reading, error))
     }
 
     /// The next record; `None` if there is none yet: then the hub posts `token` when there is news.

@@ -15,4 +15,4 @@ def test_the_guide_runs(server, monkeypatch, capsys):
         exec(compile(block.replace('"llama3.2"', '"normal"'), "guide", "exec"), names)
     said = capsys.readouterr().out
     assert len(blocks) == 7 and said.startswith("<Job 1 normal ") and "done 0 1 2" in said
-    assert said.splitlines()[-1] == "Shutdown(finished=[], cut=[], stuck=[])"
+    assert said.splitlines()[-1] == "Shutdown(finished=[], cut=[], stuck=[], unseen=[])"

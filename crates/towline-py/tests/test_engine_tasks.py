@@ -147,7 +147,7 @@ def test_a_paused_coroutine_stops_at_its_next_await(engine):
     go.set()
     engine.submit(value(0)).result(PATIENCE)
     assert (steps, job.state) == ([], "paused")
-    job.resume()
+    job.unpause()
     assert job.result(PATIENCE) == 3
 
 
@@ -194,7 +194,7 @@ def test_a_task_can_emit_text_and_knows_its_job(engine):
 
     job = engine.submit(talks())
     assert "".join(event.text for event in job) == "one two" and job.text == "one two"
-    assert job.result() is job
+    assert job.result() == job
     with pytest.raises(RuntimeError, match="no job is running here"):
         towline.current_job()
 
@@ -237,7 +237,7 @@ def test_a_function_is_cancelling_until_it_returns(engine):
         may_end.wait(PATIENCE)
         return towline.current_job().is_cancelling
 
-    job = engine.submit_blocking(works, job_name="stubborn")
+    job = engine.run_blocking(works, name="stubborn")
     until_state(engine, job, "running")
     with pytest.raises(RuntimeError, match="cannot be paused"):
         job.pause()

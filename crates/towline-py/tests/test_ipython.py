@@ -65,7 +65,7 @@ def test_ctrl_c_leaves_the_job_running(prompt):
     prompt.child.sendline("%fg")
     prompt.child.expect_exact("A river is a stream ")
     prompt.child.sendintr()
-    assert "streaming, and goes on in the background" in prompt._prompt()
+    assert "streaming, in the background" in prompt._prompt()
     assert "streaming" in prompt.type("job")
 
 

@@ -119,6 +119,7 @@ fn the_jobs() {
             since_last_event: silent.map(Duration::from_secs),
             deadline_in: deadline.map(Duration::from_secs),
             log_bytes: 0,
+            log_full: false,
         };
         rows::own(info, id == 9, (id != 4).then(|| format!("About river {id}")))
     };

@@ -82,6 +82,7 @@ if TYPE_CHECKING:
     from .job import Group as Group
     from .job import Job as Job
     from .job import StillRunning as StillRunning
+    from .job import as_completed as as_completed
     from .job import wait as wait
 
 # Which names live in which module of the package.
@@ -114,7 +115,7 @@ _ENGINE: Dict[str, List[str]] = {
     "._work": ["current_job"],
     ".engine": ["Engine", "Shutdown", "default_engine"],
     ".ipython": ["load_ipython_extension"],
-    ".job": ["Group", "Job", "StillRunning", "wait"],
+    ".job": ["Group", "Job", "StillRunning", "as_completed", "wait"],
 }
 
 _WHERE = {name: module for part in (_DROP_IN, _ENGINE) for module, names in part.items() for name in names}

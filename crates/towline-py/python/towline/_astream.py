@@ -1,13 +1,20 @@
-"""A streamed answer for asyncio."""
+"""A streamed answer for asyncio and trio."""
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from typing import Any, AsyncIterator, Generic, TypeVar
 
-from ._loop import hub
 from ._towline import Stream
+from ._waiting import found
 
 T = TypeVar("T")
+
+
+def text_of(record: Any) -> str:
+    """The piece of the answer in a record."""
+    message = getattr(record, "message", None)
+    text = getattr(record, "response", None) if message is None else message.content
+    return text or ""
 
 
 class AsyncStream(Generic[T]):
@@ -29,11 +36,9 @@ class AsyncStream(Generic[T]):
         try:
             record = self._stream.ready()
             if record is None:
-                waiting = hub()
-                waiting.add(self)
                 self._waits = True
                 try:
-                    record = await waiting.wait(self._stream.poll)
+                    record = await found(self._stream.poll, self)
                 finally:
                     self._waits = False
             return record
@@ -41,6 +46,19 @@ class AsyncStream(Generic[T]):
             # Whether its end, its failure or a task that was cancelled: as with an asynchronous generator, it is over.
             self.close()
             raise
+
+    async def texts(self) -> AsyncIterator[str]:
+        """The texts of the records alone; records without text, thinking among them, are passed over.
+
+        ::
+
+            async for text in (await client.chat("llama3.2", messages, stream=True)).texts():
+                print(text, end="")
+        """
+        async for record in self:
+            text = text_of(record)
+            if text:
+                yield text
 
     def close(self) -> None:
         """Stops the answer, from any thread: its connection is closed now."""

@@ -1,38 +1,35 @@
-"""The client for asyncio."""
+"""The client for asyncio and trio. The client without async is made of this file by ``sync.py`` beside the package."""
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Literal, Mapping, Optional, Sequence, Type, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Dict, Literal, Mapping, Optional, Sequence, Type, TypeVar, Union, overload
+
+from pydantic import BaseModel
+from typing_extensions import Self, Unpack
 
 from . import _foreign as foreign
+from . import _options as options_of
 from . import _requests as requests
 from ._astream import AsyncStream
-from ._base import BaseClient
-from ._loop import hub
-from ._requests import Tools
-from ._transport import Transport
+from ._base import BaseClient, ClientOptions
+from ._options import ChatOptions, CreateOptions, GenerateOptions, Messages, ParsedOptions
+from ._transport import WEB, Transport
 from ._types import (
     ChatResponse,
     CopyRequest,
-    CreateRequest,
     DeleteRequest,
     EmbeddingsRequest,
     EmbeddingsResponse,
     EmbedRequest,
     EmbedResponse,
-    Format,
     GenerateResponse,
-    Image,
     KeepAlive,
     ListResponse,
-    Message,
     Options,
+    Parsed,
     ProcessResponse,
     ProgressResponse,
-    PullRequest,
-    PushRequest,
     ShowRequest,
     ShowResponse,
     StatusResponse,
@@ -41,55 +38,69 @@ from ._types import (
     WebSearchRequest,
     WebSearchResponse,
 )
+from ._waiting import digest, wait_for
 
 if TYPE_CHECKING:
     from ._systemone import SystemOneContent, SystemOneQuestion, SystemOneResponse
 
-T = TypeVar("T")
+T = TypeVar("T", bound=BaseModel)
+M = TypeVar("M", bound=BaseModel)
 
 
 class AsyncClient(BaseClient):
-    """A client of one server for asyncio, usable from any number of event loops; options as of `Client`.
+    """A client of one server.
 
-    A task that is cancelled closes its connection at once. Streams left open when their loop is shut down are closed.
+    ``host`` is read as Ollama reads ``OLLAMA_HOST``, which is the default; for the other options see `ClientOptions`. With an
+    option that only ``httpx`` has the client is httpx's own (``httpx`` must be installed), and slower.
+
+    It is usable from any number of event loops, of asyncio and trio. A task that is cancelled closes its connection at
+    once. Streams left open when their asyncio loop is shut down are closed.
+
+    Every call raises a ``TowlineError``: ``RequestError`` for what cannot be sent, ``ConnectError`` where no server answers,
+    ``ResponseError`` where it refuses, ``TimedOutError`` when a clock runs out, ``TruncatedError`` and
+    ``ConnectionLostError`` for an answer that is not whole, ``ProtocolError`` for what is no answer.
+
+    ::
+
+        async with towline.AsyncClient() as client:
+            answer = await client.chat("llama3.2", [{"role": "user", "content": "What is a river?"}])
+            print(answer.message.content)
     """
 
-    def __init__(self, host: Optional[str] = None, **kwargs: Any) -> None:
-        super().__init__("AsyncClient", host, kwargs)
+    def __init__(self, host: Optional[str] = None, **options: Unpack[ClientOptions]) -> None:
+        super().__init__("AsyncClient", host, dict(options))
 
     async def close(self) -> None:
-        """Stops everything under way: a task that reads gets a ``CancelledError`` of this package."""
+        """Stops everything under way, from any thread: whoever reads gets this package's ``CancelledError`` at once."""
         if isinstance(self._client, Transport):
             self._client.close()
         else:
             await self._client.aclose()
 
-    async def __aenter__(self) -> "AsyncClient":
+    async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(self, *_exception: Any) -> None:
+    async def __aexit__(self, *_exception: object) -> None:
         await self.close()
 
     async def _request_raw(self, method: str, url: str, json: Any = None) -> bytes:
+        self._sends(method, url, json)
         if not isinstance(self._client, Transport):
             response = await foreign.request_async(self._client, method, url, **foreign.json(json))
             content: bytes = response.content
             return content
         native, path = self._client.for_url(url)
         call = native.call(method, path, None if json is None else requests.body(json))
-        try:
-            return await hub().wait(call.poll)
-        finally:
-            call.cancel()
+        return await wait_for(call)
 
-    async def _request(
-        self, cls: Type[Any], method: str, url: str, json: Any = None, stream: bool = False
-    ) -> Any:
+    async def _request(self, cls: Type[Any], method: str, url: str, json: Any = None, stream: bool = False) -> Any:
         if not stream:
-            return requests.answer(cls, await self._request_raw(method, url, json))
+            return self._took(requests.answer(cls, await self._request_raw(method, url, json)))
+        self._sends(method, url, json)
         if not isinstance(self._client, Transport):
             return foreign.stream_async(self._client, cls, method, url, json)
-        return AsyncStream(self._client.native().stream(requests.STREAMED[url], requests.body(json), cls))
+        native = self._client.native()
+        return AsyncStream(native.stream(requests.STREAMED[url], requests.body(json), cls, self._on_record))
 
     async def _answer(self, cls: Type[T], method: str, url: str, json: Any) -> T:
         answer: T = await self._request(cls, method, url, json=json)
@@ -102,23 +113,9 @@ class AsyncClient(BaseClient):
         prompt: Optional[str] = None,
         suffix: Optional[str] = None,
         *,
-        system: Optional[str] = None,
-        template: Optional[str] = None,
-        context: Optional[Sequence[int]] = None,
         stream: Literal[False] = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        raw: Optional[bool] = None,
-        format: Optional[Format] = None,
-        images: Optional[Sequence[Union[str, bytes, Image]]] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
-        width: Optional[int] = None,
-        height: Optional[int] = None,
-        steps: Optional[int] = None,
+        **options: Unpack[GenerateOptions],
     ) -> GenerateResponse: ...
-
     @overload
     async def generate(
         self,
@@ -126,23 +123,9 @@ class AsyncClient(BaseClient):
         prompt: Optional[str] = None,
         suffix: Optional[str] = None,
         *,
-        system: Optional[str] = None,
-        template: Optional[str] = None,
-        context: Optional[Sequence[int]] = None,
         stream: Literal[True],
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        raw: Optional[bool] = None,
-        format: Optional[Format] = None,
-        images: Optional[Sequence[Union[str, bytes, Image]]] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
-        width: Optional[int] = None,
-        height: Optional[int] = None,
-        steps: Optional[int] = None,
+        **options: Unpack[GenerateOptions],
     ) -> AsyncStream[GenerateResponse]: ...
-
     @overload
     async def generate(
         self,
@@ -150,114 +133,89 @@ class AsyncClient(BaseClient):
         prompt: Optional[str] = None,
         suffix: Optional[str] = None,
         *,
-        system: Optional[str] = None,
-        template: Optional[str] = None,
-        context: Optional[Sequence[int]] = None,
-        stream: bool = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        raw: Optional[bool] = None,
-        format: Optional[Format] = None,
-        images: Optional[Sequence[Union[str, bytes, Image]]] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
-        width: Optional[int] = None,
-        height: Optional[int] = None,
-        steps: Optional[int] = None,
+        stream: bool,
+        **options: Unpack[GenerateOptions],
     ) -> Union[GenerateResponse, AsyncStream[GenerateResponse]]: ...
-
+    @options_of.told(GenerateOptions)
     async def generate(
         self,
         model: str = "",
         prompt: Optional[str] = None,
         suffix: Optional[str] = None,
         *,
-        system: Optional[str] = None,
-        template: Optional[str] = None,
-        context: Optional[Sequence[int]] = None,
         stream: bool = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        raw: Optional[bool] = None,
-        format: Optional[Format] = None,
-        images: Optional[Sequence[Union[str, bytes, Image]]] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
-        width: Optional[int] = None,
-        height: Optional[int] = None,
-        steps: Optional[int] = None,
+        **options: Unpack[GenerateOptions],
     ) -> Any:
-        """Completes a text; with ``stream=True`` in records as they come."""
-        json = requests.generate(model=model, prompt=prompt, suffix=suffix, system=system, template=template, context=context, stream=stream, think=think, logprobs=logprobs, top_logprobs=top_logprobs, raw=raw, format=format, images=images, options=options, keep_alive=keep_alive, width=width, height=height, steps=steps)
+        """Completes a text; with ``stream=True`` in records as they come. For what else it takes see `GenerateOptions`.
+
+        ::
+
+            answer = await client.generate("llama3.2", "Rivers bend because", options={"num_predict": 40})
+        """
+        options_of.check("generate", GenerateOptions, options)
+        json = requests.generate(model=model, prompt=prompt, suffix=suffix, stream=stream, **options)
         return await self._request(GenerateResponse, "POST", "/api/generate", json=json, stream=stream)
 
     @overload
     async def chat(
         self,
         model: str = "",
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
+        messages: Optional[Messages] = None,
         *,
-        tools: Optional[Tools] = None,
+        format: Type[M],
         stream: Literal[False] = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        format: Optional[Format] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
+        **options: Unpack[ParsedOptions],
+    ) -> Parsed[M]: ...
+    @overload
+    async def chat(
+        self,
+        model: str = "",
+        messages: Optional[Messages] = None,
+        *,
+        stream: Literal[False] = False,
+        **options: Unpack[ChatOptions],
     ) -> ChatResponse: ...
-
     @overload
     async def chat(
         self,
         model: str = "",
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
+        messages: Optional[Messages] = None,
         *,
-        tools: Optional[Tools] = None,
         stream: Literal[True],
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        format: Optional[Format] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
+        **options: Unpack[ChatOptions],
     ) -> AsyncStream[ChatResponse]: ...
-
     @overload
     async def chat(
         self,
         model: str = "",
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
+        messages: Optional[Messages] = None,
         *,
-        tools: Optional[Tools] = None,
-        stream: bool = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        format: Optional[Format] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
+        stream: bool,
+        **options: Unpack[ChatOptions],
     ) -> Union[ChatResponse, AsyncStream[ChatResponse]]: ...
-
+    @options_of.told(ChatOptions)
     async def chat(
         self,
         model: str = "",
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
+        messages: Optional[Messages] = None,
         *,
-        tools: Optional[Tools] = None,
         stream: bool = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        format: Optional[Format] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
+        **options: Any,
     ) -> Any:
-        """Goes on with a conversation. ``tools`` may be Python functions with docstrings in Google's style."""
-        json = requests.chat(model=model, messages=messages, tools=tools, stream=stream, think=think, logprobs=logprobs, top_logprobs=top_logprobs, format=format, options=options, keep_alive=keep_alive)
-        return await self._request(ChatResponse, "POST", "/api/chat", json=json, stream=stream)
+        """Continues a conversation; with ``stream=True`` in records as they come. For what else it takes see `ChatOptions`.
+
+        With ``format=`` a pydantic model the answer follows the model's schema, and its ``parsed`` is an instance of it.
+
+        ::
+
+            async for record in await client.chat("llama3.2", messages, stream=True):
+                print(record.message.content, end="")
+        """
+        options_of.check("chat", ChatOptions, options)
+        json = requests.chat(model=model, messages=messages, stream=stream, **options)
+        answer = await self._request(ChatResponse, "POST", "/api/chat", json=json, stream=stream)
+        model_of = options.get("format")
+        return answer if stream or not isinstance(model_of, type) else Parsed.of(answer, model_of)
 
     async def embed(
         self,
@@ -268,8 +226,14 @@ class AsyncClient(BaseClient):
         keep_alive: Optional[KeepAlive] = None,
         dimensions: Optional[int] = None,
     ) -> EmbedResponse:
-        """Turns texts into vectors."""
-        json = EmbedRequest(model=model, input=input, truncate=truncate, options=options, keep_alive=keep_alive, dimensions=dimensions).model_dump(exclude_none=True)
+        """Turns texts into vectors, of ``dimensions`` numbers where the model can. Texts that are too long are cut, with
+        ``truncate=False`` refused.
+
+        ::
+
+            vectors = (await client.embed("all-minilm", ["river", "lake"])).embeddings
+        """
+        json = requests.json_of(EmbedRequest, model=model, input=input, truncate=truncate, options=options, keep_alive=keep_alive, dimensions=dimensions)
         return await self._answer(EmbedResponse, "POST", "/api/embed", json)
 
     async def embeddings(
@@ -279,8 +243,13 @@ class AsyncClient(BaseClient):
         options: Optional[Union[Mapping[str, Any], Options]] = None,
         keep_alive: Optional[KeepAlive] = None,
     ) -> EmbeddingsResponse:
-        """Turns one text into a vector; `embed` replaces it."""
-        json = EmbeddingsRequest(model=model, prompt=prompt, options=options, keep_alive=keep_alive).model_dump(exclude_none=True)
+        """Turns one text into a vector; `embed` replaces it.
+
+        ::
+
+            vector = (await client.embeddings("all-minilm", "river")).embedding
+        """
+        json = requests.json_of(EmbeddingsRequest, model=model, prompt=prompt, options=options, keep_alive=keep_alive)
         return await self._answer(EmbeddingsResponse, "POST", "/api/embeddings", json)
 
     async def systemone(
@@ -290,201 +259,179 @@ class AsyncClient(BaseClient):
         questions: Mapping[str, Union[SystemOneQuestion, Mapping[str, Any]]],
         keep_alive: Optional[KeepAlive] = None,
     ) -> SystemOneResponse:
-        """Answers questions about a state with probabilities."""
+        """Answers questions about a state with probabilities.
+
+        ::
+
+            question = {"type": "noul", "instructions": "Is it about rivers?"}
+            answers = (await client.systemone("m", "The Rhine bends.", {"rivers": question})).answers
+        """
         fields: Dict[str, Any] = {"model": model, "state": state, "questions": questions, "keep_alive": keep_alive}
         from . import _systemone as systemone
 
-        json = systemone.systemone_json(fields)
+        json = requests.build(systemone.systemone_json, fields)
         return await self._answer(systemone.SystemOneResponse, "POST", "/v1/systemone", json)
 
     @overload
-    async def pull(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: Literal[False] = False,
-    ) -> ProgressResponse: ...
-
+    async def pull(self, model: str, *, insecure: bool = False, stream: Literal[False] = False) -> ProgressResponse: ...
+    @overload
+    async def pull(self, model: str, *, insecure: bool = False, stream: Literal[True]) -> AsyncStream[ProgressResponse]: ...
     @overload
     async def pull(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: Literal[True],
-    ) -> AsyncStream[ProgressResponse]: ...
-
-    @overload
-    async def pull(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: bool = False,
+        self, model: str, *, insecure: bool = False, stream: bool
     ) -> Union[ProgressResponse, AsyncStream[ProgressResponse]]: ...
+    async def pull(self, model: str, *, insecure: bool = False, stream: bool = False) -> Any:
+        """Fetches a model from a registry; with ``stream=True`` with its progress in bytes. ``insecure`` allows a registry
+        without a valid certificate.
 
-    async def pull(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: bool = False,
-    ) -> Any:
-        """Fetches a model from a registry."""
-        json = PullRequest(model=model, insecure=insecure, stream=stream).model_dump(exclude_none=True)
+        ::
+
+            async for progress in await client.pull("llama3.2", stream=True):
+                print(progress.status, progress.completed, progress.total)
+        """
+        json = requests.pull(model=model, insecure=insecure, stream=stream)
         return await self._request(ProgressResponse, "POST", "/api/pull", json=json, stream=stream)
 
     @overload
-    async def push(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: Literal[False] = False,
-    ) -> ProgressResponse: ...
-
+    async def push(self, model: str, *, insecure: bool = False, stream: Literal[False] = False) -> ProgressResponse: ...
+    @overload
+    async def push(self, model: str, *, insecure: bool = False, stream: Literal[True]) -> AsyncStream[ProgressResponse]: ...
     @overload
     async def push(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: Literal[True],
-    ) -> AsyncStream[ProgressResponse]: ...
-
-    @overload
-    async def push(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: bool = False,
+        self, model: str, *, insecure: bool = False, stream: bool
     ) -> Union[ProgressResponse, AsyncStream[ProgressResponse]]: ...
+    async def push(self, model: str, *, insecure: bool = False, stream: bool = False) -> Any:
+        """Sends a model to a registry, as `pull` fetches one.
 
-    async def push(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: bool = False,
-    ) -> Any:
-        """Sends a model to a registry."""
-        json = PushRequest(model=model, insecure=insecure, stream=stream).model_dump(exclude_none=True)
+        ::
+
+            await client.push("me/rivers")
+        """
+        json = requests.push(model=model, insecure=insecure, stream=stream)
         return await self._request(ProgressResponse, "POST", "/api/push", json=json, stream=stream)
 
     @overload
     async def create(
-        self,
-        model: str,
-        quantize: Optional[str] = None,
-        from_: Optional[str] = None,
-        files: Optional[Dict[str, str]] = None,
-        adapters: Optional[Dict[str, str]] = None,
-        template: Optional[str] = None,
-        license: Optional[Union[str, List[str]]] = None,
-        system: Optional[str] = None,
-        parameters: Optional[Union[Mapping[str, Any], Options]] = None,
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
-        *,
-        stream: Literal[False] = False,
+        self, model: str, quantize: Optional[str] = None, from_: Optional[str] = None, *, stream: Literal[False] = False, **options: Unpack[CreateOptions]
     ) -> ProgressResponse: ...
-
     @overload
     async def create(
-        self,
-        model: str,
-        quantize: Optional[str] = None,
-        from_: Optional[str] = None,
-        files: Optional[Dict[str, str]] = None,
-        adapters: Optional[Dict[str, str]] = None,
-        template: Optional[str] = None,
-        license: Optional[Union[str, List[str]]] = None,
-        system: Optional[str] = None,
-        parameters: Optional[Union[Mapping[str, Any], Options]] = None,
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
-        *,
-        stream: Literal[True],
+        self, model: str, quantize: Optional[str] = None, from_: Optional[str] = None, *, stream: Literal[True], **options: Unpack[CreateOptions]
     ) -> AsyncStream[ProgressResponse]: ...
-
     @overload
     async def create(
-        self,
-        model: str,
-        quantize: Optional[str] = None,
-        from_: Optional[str] = None,
-        files: Optional[Dict[str, str]] = None,
-        adapters: Optional[Dict[str, str]] = None,
-        template: Optional[str] = None,
-        license: Optional[Union[str, List[str]]] = None,
-        system: Optional[str] = None,
-        parameters: Optional[Union[Mapping[str, Any], Options]] = None,
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
-        *,
-        stream: bool = False,
+        self, model: str, quantize: Optional[str] = None, from_: Optional[str] = None, *, stream: bool, **options: Unpack[CreateOptions]
     ) -> Union[ProgressResponse, AsyncStream[ProgressResponse]]: ...
-
+    @options_of.told(CreateOptions)
     async def create(
         self,
         model: str,
         quantize: Optional[str] = None,
         from_: Optional[str] = None,
-        files: Optional[Dict[str, str]] = None,
-        adapters: Optional[Dict[str, str]] = None,
-        template: Optional[str] = None,
-        license: Optional[Union[str, List[str]]] = None,
-        system: Optional[str] = None,
-        parameters: Optional[Union[Mapping[str, Any], Options]] = None,
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
         *,
         stream: bool = False,
+        **options: Unpack[CreateOptions],
     ) -> Any:
-        """Makes a model."""
-        json = CreateRequest(model=model, quantize=quantize, from_=from_, files=files, adapters=adapters, template=template, license=license, system=system, parameters=parameters, messages=messages, stream=stream).model_dump(exclude_none=True)
+        """Makes a model, from another one or from files that `create_blob` sent. For what else it takes see `CreateOptions`.
+
+        ::
+
+            await client.create("rivers", from_="llama3.2", system="You know rivers.")
+        """
+        options_of.check("create", CreateOptions, options)
+        json = requests.create(model=model, quantize=quantize, from_=from_, stream=stream, **options)
         return await self._request(ProgressResponse, "POST", "/api/create", json=json, stream=stream)
 
     async def create_blob(self, path: Union[str, Path]) -> str:
-        """Sends a model file and returns its digest, for ``files`` of `create`."""
-        name = await asyncio.get_running_loop().run_in_executor(None, requests.digest, path)
+        """Sends a model file and returns its digest, for ``files`` of `create`.
+
+        ::
+
+            files = {"model.gguf": await client.create_blob("model.gguf")}
+        """
+        name = await digest(path)
         if not isinstance(self._client, Transport):
             with open(path, "rb") as file:
                 await foreign.request_async(self._client, "POST", f"/api/blobs/{name}", content=file.read())
             return name
-        await hub().wait(self._client.native().upload(str(path), name).poll)
+        await wait_for(self._client.native().upload(str(path), name))
         return name
 
     async def list(self) -> ListResponse:
-        """The models the server has."""
+        """The models the server has.
+
+        ::
+
+            print([model.model for model in (await client.list()).models])
+        """
         return await self._answer(ListResponse, "GET", "/api/tags", None)
 
     async def ps(self) -> ProcessResponse:
-        """The models the server has in memory."""
+        """The models the server has in memory.
+
+        ::
+
+            print([model.model for model in (await client.ps()).models])
+        """
         return await self._answer(ProcessResponse, "GET", "/api/ps", None)
 
     async def show(self, model: str) -> ShowResponse:
-        """A model's description."""
-        json = ShowRequest(model=model).model_dump(exclude_none=True)
-        return await self._answer(ShowResponse, "POST", "/api/show", json)
+        """A model's description.
+
+        ::
+
+            print((await client.show("llama3.2")).capabilities)
+        """
+        return await self._answer(ShowResponse, "POST", "/api/show", requests.json_of(ShowRequest, model=model))
 
     async def delete(self, model: str) -> StatusResponse:
-        """Deletes a model."""
-        await self._request_raw("DELETE", "/api/delete", DeleteRequest(model=model).model_dump(exclude_none=True))
+        """Deletes a model.
+
+        ::
+
+            await client.delete("rivers")
+        """
+        await self._request_raw("DELETE", "/api/delete", requests.json_of(DeleteRequest, model=model))
         return StatusResponse(status="success")
 
     async def copy(self, source: str, destination: str) -> StatusResponse:
-        """Copies a model to another name."""
-        json = CopyRequest(source=source, destination=destination).model_dump(exclude_none=True)
+        """Copies a model to another name.
+
+        ::
+
+            await client.copy("llama3.2", "rivers")
+        """
+        json = requests.json_of(CopyRequest, source=source, destination=destination)
         await self._request_raw("POST", "/api/copy", json)
         return StatusResponse(status="success")
 
+    # The two below are given to models as tools: what is described is what a model is told.
+
     async def web_search(self, query: str, max_results: int = 3) -> WebSearchResponse:
-        """Searches the web at ollama.com, which wants a key."""
+        """Performs a web search
+
+        Args:
+            query: The query to search for
+            max_results: The maximum number of results to return (default: 3)
+
+        Returns:
+            The results. The search is made at ollama.com and needs its key in ``OLLAMA_API_KEY``; without one it raises
+            ``ValueError``.
+        """
         self._check_web_key("web search")
-        json = WebSearchRequest(query=query, max_results=max_results).model_dump(exclude_none=True)
-        return await self._answer(WebSearchResponse, "POST", "https://ollama.com/api/web_search", json)
+        json = requests.json_of(WebSearchRequest, query=query, max_results=max_results)
+        return await self._answer(WebSearchResponse, "POST", f"{WEB}/api/web_search", json)
 
     async def web_fetch(self, url: str) -> WebFetchResponse:
-        """Fetches a web page at ollama.com, which wants a key."""
+        """Fetches the content of a web page for the provided URL.
+
+        Args:
+            url: The URL to fetch
+
+        Returns:
+            The page. It is fetched by ollama.com, which needs its key in ``OLLAMA_API_KEY``; without one it raises
+            ``ValueError``.
+        """
         self._check_web_key("web fetch")
-        json = WebFetchRequest(url=url).model_dump(exclude_none=True)
-        return await self._answer(WebFetchResponse, "POST", "https://ollama.com/api/web_fetch", json)
+        json = requests.json_of(WebFetchRequest, url=url)
+        return await self._answer(WebFetchResponse, "POST", f"{WEB}/api/web_fetch", json)

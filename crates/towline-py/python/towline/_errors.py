@@ -1,7 +1,8 @@
 """What is raised: one tree under `TowlineError`, each class also the built-in one that people catch already.
 
-Where the package ``ollama`` has been imported too, what is raised is in addition an instance of its class of the same
-name, so that ``except ollama.ResponseError`` goes on working.
+Handlers that were written for the package ``ollama`` keep working. Where that package has been imported too, what is
+raised is in addition an instance of its class of the same name; where ``httpx`` has been imported, of the exceptions that
+``ollama`` lets out of it.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import builtins
 import json
 import sys
 import warnings
-from typing import Any, Mapping, Optional, Type
+from typing import Any, Iterator, Mapping, Optional, Type
 
 CONNECTION_ERROR_MESSAGE = (
     "Failed to connect to Ollama. Please check that Ollama is downloaded, running and accessible. "
@@ -23,7 +24,8 @@ class TowlineError(Exception):
 
     ``kind`` is one word to branch on, ``origin`` whose doing it was (caller, server, transport, protocol),
     ``may_have_had_effect`` whether the server may have acted on the request. ``text`` and ``thinking`` hold what was
-    received of a stream before it failed. ``job`` and ``outcome`` are those of an engine's job that raised it.
+    received of a stream before it failed. ``job`` and ``outcome`` are those of an engine's job that raised it; a pickled
+    copy has neither.
     """
 
     kind: str = "invalid_request"
@@ -34,6 +36,10 @@ class TowlineError(Exception):
     thinking: str = ""
     job: Any = None
     outcome: Any = None
+
+    def __reduce__(self) -> Any:
+        state = {name: value for name, value in vars(self).items() if name not in ("job", "outcome")}
+        return _again, (_own_class(type(self)), self.args, state)
 
 
 class RequestError(TowlineError, ValueError):
@@ -129,25 +135,62 @@ _BY_KIND: dict[str, Type[TowlineError]] = {
     "task": TowlineError,
 }
 
-_mixed: dict[Type[TowlineError], Type[TowlineError]] = {}
+# What httpx raises, and ollama lets out, where this package raises its own.
+_OF_HTTPX: dict[str, tuple[str, ...]] = {
+    "ConnectError": ("ConnectError",),
+    "ConnectionLostError": ("ReadError", "RemoteProtocolError"),
+    "TruncatedError": ("RemoteProtocolError",),
+    "ProtocolError": ("RemoteProtocolError",),
+    "TimedOutError": ("ReadTimeout",),
+}
+
+_mixed: dict[tuple[type, ...], Type[TowlineError]] = {}
 
 
-def _also_ollamas(own: Type[TowlineError]) -> Type[TowlineError]:
-    """The class to raise: also ollama's class of the same name, if that package is there and is not this one."""
-    theirs = getattr(sys.modules.get("ollama"), own.__name__, None)
-    if not isinstance(theirs, type) or not issubclass(theirs, Exception) or issubclass(own, theirs):
+def _foreign_classes(own: Type[TowlineError], connecting: bool) -> Iterator[type]:
+    """The classes of other packages that handlers know for what ``own`` says."""
+    yield from [found] if (found := getattr(sys.modules.get("ollama"), own.__name__, None)) is not None else []
+    httpx = sys.modules.get("httpx")
+    names = ("ConnectTimeout",) if connecting else _OF_HTTPX.get(own.__name__, ())
+    yield from (getattr(httpx, name) for name in names if hasattr(httpx, name))
+
+
+def _known_to_handlers(own: Type[TowlineError], *, connecting: bool = False) -> Type[TowlineError]:
+    """The class to raise: ``own``, and in addition what handlers for other packages catch."""
+    theirs = tuple(
+        found
+        for found in _foreign_classes(own, connecting)
+        if isinstance(found, type) and issubclass(found, Exception) and not issubclass(own, found)
+    )
+    if not theirs:
         return own
-    mixed = _mixed.get(own)
-    if mixed is None or not issubclass(mixed, theirs):
-        mixed = type(own.__name__, (own, theirs), {"__module__": own.__module__, "__doc__": own.__doc__})
-        _mixed[own] = mixed
+    bases = (own, *theirs)
+    mixed = _mixed.get(bases)
+    if mixed is None:
+        # What httpx keeps of a request; there is none here.
+        names = {"__module__": own.__module__, "__doc__": own.__doc__, "_request": None, "_own": own}
+        mixed = _mixed[bases] = type(own.__name__, bases, names)
     return mixed
+
+
+def _own_class(cls: Type[TowlineError]) -> Type[TowlineError]:
+    own: Type[TowlineError] = getattr(cls, "_own", cls)
+    return own
+
+
+def _again(own: Type[TowlineError], args: tuple[Any, ...], state: Mapping[str, Any]) -> TowlineError:
+    """A copy of a pickled exception."""
+    cls = _known_to_handlers(own)
+    error = cls.__new__(cls, *args)
+    error.args = args
+    vars(error).update(state)
+    return error
 
 
 def of_facts(facts: Mapping[str, Any]) -> TowlineError:
     """The exception for what the native half says went wrong."""
     kind: str = facts["kind"]
-    cls = _also_ollamas(_BY_KIND[kind])
+    cls = _known_to_handlers(_BY_KIND[kind], connecting=facts.get("clock") == "connect")
     error: TowlineError
     if issubclass(cls, ResponseError):
         error = cls(facts["words"], facts["status"] or -1)
@@ -167,7 +210,31 @@ def of_facts(facts: Mapping[str, Any]) -> TowlineError:
 
 def response_error(text: str, status: int) -> ResponseError:
     """What is raised for a response with an error status."""
-    error = _also_ollamas(ResponseError)(text, status)
+    error = _known_to_handlers(ResponseError)(text, status)
     assert isinstance(error, ResponseError)
     error.kind, error.origin = "server", "server"
     return error
+
+
+def odd_record(error: Exception, text: str = "", thinking: str = "") -> TowlineError:
+    """What is raised for a record that is JSON and does not fit its model. ``text`` came before, or in it."""
+    odd = _known_to_handlers(ProtocolError)(f"the server sent a record that does not fit: {_places(error)}")
+    odd.kind, odd.origin, odd.may_have_had_effect = "protocol", "protocol", True
+    odd.text, odd.thinking = text, thinking
+    return odd
+
+
+def bad_request(error: Exception) -> RequestError:
+    """What is raised for input that cannot be sent."""
+    bad = _known_to_handlers(RequestError)(f"the request cannot be sent: {_places(error)}")
+    assert isinstance(bad, RequestError)
+    return bad
+
+
+def _places(error: Exception) -> str:
+    """Where in the data it went wrong, and how, without the data: that is a prompt or an answer."""
+    errors = getattr(error, "errors", None)
+    if errors is None:
+        return str(error)
+    found = errors(include_url=False, include_context=False, include_input=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found)

@@ -7,7 +7,8 @@ import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future
-from typing import Any, Optional
+from contextvars import copy_context
+from typing import Any, Optional, TypeVar
 
 from ._towline import Update
 from .engine import Engine
@@ -17,6 +18,7 @@ from .job import Job
 MAX_CALLS = 10_000
 
 OnUpdate = Callable[[Update], object]
+T = TypeVar("T")
 
 
 class Foreground:
@@ -26,25 +28,34 @@ class Foreground:
         self.engine = engine
         self.frame_ms = frame_ms
         self.wakes = 0
+        self._place = engine._core.foreground()
+        self._updates: deque[Update] = deque()
         self._on_update = on_update
+        self._context = copy_context()
         self._calls: deque[tuple[Callable[[], object], Optional[Future[Any]]]] = deque()
-        self._at_end: dict[Job, Callable[[Job], object]] = {}
+        self._at_end: dict[Job[Any], Callable[[Job[Any]], object]] = {}
         self._thread = threading.get_ident()
         self._attached = True
 
     def call_soon(self, function: Callable[..., object], *args: Any, **kwargs: Any) -> None:
-        """Calls ``function`` in the window's thread, soon. From any thread; never waits."""
-        self._push(lambda: function(*args, **kwargs))
+        """Calls ``function`` in the window's thread, soon, in the caller's context. From any thread; never waits.
 
-    async def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Calls ``function`` in the window's thread and gives what it returns: for coroutines that show something."""
-        done: Future[Any] = Future()
+        Raises ``RuntimeError`` once the window is gone, and where 10,000 calls wait already.
+        """
+        context = copy_context()
+        self._push(lambda: context.run(function, *args, **kwargs))
+
+    async def call(self, function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+        """Calls ``function`` in the window's thread, in the caller's context, and gives what it returns: for coroutines
+        that show something."""
+        done: Future[T] = Future()
+        context = copy_context()
 
         def run() -> None:
             if not done.set_running_or_notify_cancel():
                 return
             try:
-                done.set_result(function(*args, **kwargs))
+                done.set_result(context.run(function, *args, **kwargs))
             except BaseException as error:
                 done.set_exception(error)
 
@@ -57,9 +68,9 @@ class Foreground:
         if len(self._calls) >= MAX_CALLS:
             raise RuntimeError(f"{MAX_CALLS} calls wait for the window already: it does not keep up")
         self._calls.append((call, done))
-        self.engine._core.wake()
+        self._place.wake()
 
-    def start(self, make: Callable[[], Awaitable[Any]], at_end: Callable[[Job], object]) -> Job:
+    def start(self, make: Callable[[], Awaitable[T]], at_end: Callable[[Job[T]], object]) -> Job[T]:
         """Submits what ``make`` returns; ``at_end`` is called in the window's thread once the job has ended."""
         job = self.engine.submit(make())
         self._at_end[job] = at_end
@@ -73,27 +84,28 @@ class Foreground:
             if done is not None:
                 done.cancel()
         self._at_end.clear()
+        self._updates.clear()
 
     def _look(self) -> bool:
-        """Takes over what is new; whether anything was. Each callback's exception is its own."""
+        """Takes over what is new; whether anything was. Each callback's exception is its own.
+
+        A callback may open a dialog, whose own loop comes here again: it continues where this was, in order.
+        """
         self.wakes += 1
-        # First, since this makes the descriptor quiet: a call that comes later rings anew.
-        updates = self.engine.drain()
-        busy = bool(updates)
+        # First, since this makes the descriptor quiet: a call that comes later rings it again.
+        self._updates.extend(self.engine._drain(self._place, 256, 4.0))
+        busy = bool(self._updates or self._calls)
         for _ in range(len(self._calls)):
-            busy = True
-            self._guard(self._calls.popleft()[0])
-            if not self._attached:
-                return busy
-        for update in updates:
+            if self._calls:
+                self._guard(self._calls.popleft()[0])
+        while self._updates:
+            update = self._updates.popleft()
+            # Before the callbacks, which may end the attachment, or come here again.
+            at_end = self._at_end.pop(update.job, None) if update.ended else None
             if self._on_update is not None:
-                self._guard(self._on_update, update)
-            if update.ended and self._attached:
-                at_end = self._at_end.pop(update.job, None)
-                if at_end is not None:
-                    self._guard(at_end, update.job)
-            if not self._attached:
-                break
+                self._guard(self._context.copy().run, self._on_update, update)
+            if at_end is not None and self._attached:
+                self._guard(at_end, update.job)
         return busy
 
     def _guard(self, function: Callable[..., object], *args: Any) -> None:

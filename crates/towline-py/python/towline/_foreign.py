@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import json as json_module
+import sys
 from typing import Any, AsyncIterator, Iterator
 
-from ._errors import CONNECTION_ERROR_MESSAGE, ConnectError, ResponseError, TruncatedError, response_error, warn_of_unmarked_end
+from ._errors import (
+    CONNECTION_ERROR_MESSAGE,
+    ConnectError,
+    ResponseError,
+    TruncatedError,
+    odd_record,
+    response_error,
+    warn_of_unmarked_end,
+)
+from ._requests import text_in
 
 # What `Transport` takes; with any other option the client is httpx's.
 OWN_OPTIONS = frozenset(
@@ -18,7 +28,7 @@ def client(kind: str, host: Any, options: Any) -> Any:
     try:
         import httpx
     except ImportError:
-        unknown = ", ".join(sorted(set(options) - OWN_OPTIONS))
+        unknown = ", ".join(sorted(set(options) - OWN_OPTIONS)) or "verify (an SSLContext)"
         raise TypeError(f"the options {unknown} are httpx's, which is not installed: pip install httpx") from None
     from ._transport import Transport
 
@@ -27,6 +37,12 @@ def client(kind: str, host: Any, options: Any) -> Any:
     rest.setdefault("follow_redirects", True)
     rest.setdefault("timeout", None)
     return getattr(httpx, kind)(base_url=own.base_url, headers=dict(own.headers), **rest)
+
+
+def is_context(verify: Any) -> bool:
+    """Whether certificates are checked by an ``ssl.SSLContext``, which only httpx takes."""
+    ssl = sys.modules.get("ssl")
+    return ssl is not None and isinstance(verify, ssl.SSLContext)
 
 
 def key(client: Any) -> Any:
@@ -92,13 +108,20 @@ class _Lines:
     def line(self, line: bytes) -> Iterator[Any]:
         if not line.strip():
             return
-        record = json_module.loads(line)
-        if record.get("error"):
-            raise ResponseError(record["error"])
+        try:
+            record = json_module.loads(line.decode("utf-8", "replace"))
+            if record.get("error"):
+                raise ResponseError(record["error"])
+        except (ValueError, AttributeError) as error:
+            raise odd_record(error, self.text) from None
         self.marks_its_end = self.marks_its_end or "done" in record or "status" in record
         self.complete = self.complete or is_complete(record)
-        self.text += record.get("response") or (record.get("message") or {}).get("content") or ""
-        yield self.cls(**record)
+        self.text += text_in(record)
+        try:
+            made = self.cls.model_validate(record)
+        except ValueError as error:
+            raise odd_record(error, self.text) from None
+        yield made
 
     def end(self) -> Iterator[Any]:
         if self.rest.strip():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 from typing import Any, AsyncIterator, Callable, Dict, Optional, TypeVar
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import WeakKeyDictionary, WeakSet, ref
 
 from ._towline import Hub
 
@@ -13,7 +14,7 @@ T = TypeVar("T")
 
 
 class LoopHub:
-    """What one event loop waits for."""
+    """What one event loop waits for. It does not keep the loop alive."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop):
         self._hub = Hub()
@@ -30,7 +31,7 @@ class LoopHub:
     async def wait(self, poll: Callable[[Hub, int], Optional[T]]) -> T:
         """Waits until ``poll`` has something."""
         if self._guard is None:
-            self._guard = self._until_shutdown(asyncio.get_running_loop())
+            self._guard = self._until_shutdown(ref(asyncio.get_running_loop()))
             await self._guard.__anext__()
         token = next(self._tokens)
         while True:
@@ -49,19 +50,34 @@ class LoopHub:
             if future is not None and not future.done():
                 future.set_result(None)
 
-    async def _until_shutdown(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[None]:
+    async def _until_shutdown(self, weak: "ref[asyncio.AbstractEventLoop]") -> AsyncIterator[None]:
         """A loop that is shut down closes its asynchronous generators, and by this one the streams left open."""
         try:
             yield
         finally:
-            for stream in list(self._streams):
-                stream.close()
-            loop.remove_reader(self._hub.fileno())
-            if _hubs.get(loop) is self:
-                del _hubs[loop]
+            self.close_streams()
+            loop = weak()
+            if loop is not None:
+                loop.remove_reader(self._hub.fileno())
+                if _hubs.get(loop) is self:
+                    del _hubs[loop]
+
+    def close_streams(self) -> None:
+        """Closes what the loop left open."""
+        for stream in list(self._streams):
+            stream.close()
+
+    def let_go(self) -> None:
+        """Its loop was closed."""
+        self.close_streams()
+        # It holds the hub, and the hub holds the descriptor.
+        self._guard = None
 
 
 _hubs: "WeakKeyDictionary[asyncio.AbstractEventLoop, LoopHub]" = WeakKeyDictionary()
+
+# A forked process has none of its parent's loops, and shares their descriptors.
+os.register_at_fork(after_in_child=_hubs.clear)
 
 
 def hub() -> LoopHub:
@@ -69,5 +85,14 @@ def hub() -> LoopHub:
     loop = asyncio.get_running_loop()
     found = _hubs.get(loop)
     if found is None:
+        _let_go_of_closed_loops()
         found = _hubs[loop] = LoopHub(loop)
     return found
+
+
+def _let_go_of_closed_loops() -> None:
+    """A loop that was closed without being shut down may stay until it is collected; its descriptor goes now."""
+    for loop, left in list(_hubs.items()):
+        if loop.is_closed():
+            del _hubs[loop]
+            left.let_go()

@@ -2,58 +2,75 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Optional
+from typing import Any, ClassVar, Dict, Mapping, Optional, Tuple
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+_OWN = __name__.rpartition(".")[0] + "."
 
 
-class Model(BaseModel):
-    """A pydantic model with ``[]``, ``get`` and ``in``.
+class Lazy(BaseModel):
+    """A model that is built when it is first used.
 
-    An instance made by the native half holds only the fields that a record had; the rest of what pydantic keeps in an
-    instance, the defaults of other fields too, is filled in when it is first asked for.
+    To build it, pydantic looks for names in the frame of whoever uses it, and up to Python 3.12 that keeps the frame's
+    variables alive: a stream that the caller drops would stay. The models of this package need no such names.
     """
 
     model_config = ConfigDict(defer_build=True, protected_namespaces=())
 
-    def __getattr__(self, name: str) -> Any:
+    def __init__(self, **data: Any) -> None:
         try:
-            object.__getattribute__(self, "__pydantic_extra__")
-        except AttributeError:
-            self._towline_fill_in({} if self.model_config.get("extra") == "allow" else None)
-            return getattr(self, name)
-        return super().__getattr__(name)  # type: ignore[misc]
+            super().__init__(**data)
+        except ValidationError as error:
+            if not is_about_surrogates(error):
+                raise
+            super().__init__(**without_surrogates(data))
 
-    def _towline_fill_in(self, extra: Optional[Dict[str, Any]]) -> None:
-        held = vars(self)
-        given = dict(held)
-        # In place, and in the order of the fields: whoever asked may hold the dictionary already.
-        held.clear()
-        for name, field in type(self).model_fields.items():
-            held[name] = given[name] if name in given else field.default
-        object.__setattr__(self, "__pydantic_fields_set__", set(given))
-        object.__setattr__(self, "__pydantic_private__", None)
-        object.__setattr__(self, "__pydantic_extra__", extra)
+    # Validation of a whole tree does not come by here.
+    __init__.__dict__.update(__pydantic_base_init__=True)
 
-    def __repr_args__(self) -> Any:
-        self.__pydantic_extra__
-        return super().__repr_args__()
+    @classmethod
+    def model_rebuild(
+        cls,
+        *,
+        force: bool = False,
+        raise_errors: bool = True,
+        _parent_namespace_depth: int = 2,
+        _types_namespace: Optional[Mapping[str, Any]] = None,
+    ) -> Optional[bool]:
+        if cls.__module__.startswith(_OWN) and _types_namespace is None:
+            _types_namespace = {}
+        return super().model_rebuild(
+            force=force,
+            raise_errors=raise_errors,
+            _parent_namespace_depth=_parent_namespace_depth + 1,
+            _types_namespace=_types_namespace,
+        )
 
-    def __iter__(self) -> Any:
-        self.__pydantic_extra__
-        return super().__iter__()
 
-    def __copy__(self) -> Any:
-        self.__pydantic_extra__
-        return super().__copy__()
+class Model(Lazy):
+    """A pydantic model with ``[]``, ``get`` and ``in``.
 
-    def __deepcopy__(self, memo: Optional[Dict[int, Any]] = None) -> Any:
-        self.__pydantic_extra__
-        return super().__deepcopy__(memo)
+    An instance made by the native half holds the values of all fields; the rest of what pydantic keeps in an instance is
+    filled in when it is first asked for.
+    """
 
-    def __getstate__(self) -> Any:
-        self.__pydantic_extra__
-        return super().__getstate__()
+    _towline_fills_in: ClassVar[bool] = True
+    _towline_keeps_extra: ClassVar[bool] = False
+
+    def __getattr__(self, name: str) -> Any:
+        value: Any
+        if name == "__pydantic_extra__":
+            value = {} if self._towline_keeps_extra else None
+        elif name == "__pydantic_fields_set__":
+            # A field that was sent as null counts as one that was not sent.
+            value = {field for field, held in vars(self).items() if held is not None}
+        elif name == "__pydantic_private__":
+            value = None
+        else:
+            return super().__getattr__(name)  # type: ignore[misc]
+        object.__setattr__(self, name, value)
+        return value
 
     def __getitem__(self, key: str) -> Any:
         value = self.__dict__.get(key)
@@ -83,6 +100,24 @@ class Answer(Model):
     """What a server sends. Fields that the model does not know are kept."""
 
     model_config = ConfigDict(extra="allow")
+    _towline_keeps_extra: ClassVar[bool] = True
 
 
 JsonObject = Dict[str, Any]
+
+
+def is_about_surrogates(error: ValidationError) -> bool:
+    """Whether text is no valid Unicode: it came from a file name, a terminal, or a cut emoji."""
+    return any(one["type"] == "string_unicode" for one in error.errors(include_url=False, include_context=False))
+
+
+def without_surrogates(value: Any) -> Any:
+    """The same value with U+FFFD for each lone surrogate, and each pair of them as the character that it means."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if isinstance(value, Mapping):
+        return {without_surrogates(name): without_surrogates(inner) for name, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        inner: Tuple[Any, ...] = tuple(map(without_surrogates, value))
+        return inner if isinstance(value, tuple) else list(inner)
+    return value

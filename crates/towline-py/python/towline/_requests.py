@@ -1,14 +1,16 @@
-"""What the synchronous and the asynchronous client send: one function for each request with arguments of its own."""
+"""What clients and engines send: one function for each request with arguments of its own."""
 
 from __future__ import annotations
 
 import json
-from typing import Any, Callable, Dict, Iterator, Mapping, Optional, Sequence, Type, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence, Type, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
+from pydantic_core import PydanticSerializationError
 
-from ._errors import ProtocolError, response_error
-from ._types import ChatRequest, GenerateRequest, Image, Message, Tool
+from ._errors import ProtocolError, bad_request, odd_record, response_error
+from ._model import is_about_surrogates, without_surrogates
+from ._types import ChatRequest, CreateRequest, GenerateRequest, Image, Message, PullRequest, PushRequest, Tool
 
 T = TypeVar("T", bound=BaseModel)
 
@@ -20,16 +22,45 @@ STREAMED = {
     "/api/create": "create",
 }
 
-Tools = Sequence[Union[Mapping[str, Any], Tool, Callable[..., Any]]]
+if TYPE_CHECKING:
+    from ._options import Tools
 
 
 def body(content: Any) -> bytes:
-    """A request's JSON."""
-    return json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    """A request's JSON. Text that is no valid Unicode is sent with U+FFFD."""
+    try:
+        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise bad_request(error) from None
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        sent: bytes = without_surrogates(text).encode()
+        return sent
+
+
+def build(make: Callable[[Any], Any], given: Any) -> Any:
+    """What ``make`` makes of ``given``. What cannot be sent is a `RequestError` that names the place."""
+    try:
+        try:
+            return make(given)
+        except ValidationError as error:
+            if not is_about_surrogates(error):
+                raise
+            return make(without_surrogates(given))
+    except (ValidationError, PydanticSerializationError, OSError) as error:
+        raise bad_request(error) from None
+
+
+def json_of(cls: Type[BaseModel], /, **fields: Any) -> Dict[str, Any]:
+    """The JSON of a plain request."""
+    made: Dict[str, Any] = build(lambda given: cls(**given).model_dump(exclude_none=True), fields)
+    return made
 
 
 def answer(cls: Type[T], content: bytes) -> T:
-    """The model of a whole answer. Text that is not valid UTF-8 is repaired; what is not JSON is a `ProtocolError`."""
+    """The model of a whole answer. Text that is not valid UTF-8 is repaired; what is not JSON, or does not fit the model,
+    is a `ProtocolError`."""
     try:
         parsed = json.loads(content.decode("utf-8", "replace"))
     except ValueError:
@@ -39,7 +70,19 @@ def answer(cls: Type[T], content: bytes) -> T:
         raise error from None
     if isinstance(parsed, dict) and isinstance(parsed.get("error"), str):
         raise response_error(parsed["error"], -1)
-    return cls.model_validate(parsed)
+    try:
+        return cls.model_validate(parsed)
+    except ValidationError as error:
+        raise odd_record(error, text_in(parsed)) from None
+
+
+def text_in(record: Any) -> str:
+    """The text of the answer in a record of any shape."""
+    if not isinstance(record, dict):
+        return ""
+    message = record.get("message")
+    text = message.get("content") if isinstance(message, dict) else record.get("response")
+    return text if isinstance(text, str) else ""
 
 
 def copy_images(images: Optional[Sequence[Any]]) -> Iterator[Image]:
@@ -66,16 +109,42 @@ def copy_tools(tools: Optional[Tools] = None) -> Iterator[Tool]:
             yield Tool.model_validate(tool)
 
 
+def schema(format: Any) -> Any:
+    """What a request says of the answer's form: of a pydantic model its schema."""
+    return format.model_json_schema() if isinstance(format, type) and issubclass(format, BaseModel) else format
+
+
 def generate(**fields: Any) -> Dict[str, Any]:
-    images = fields.pop("images")
-    fields["images"] = list(copy_images(images)) if images else None
-    return GenerateRequest(**fields).model_dump(exclude_none=True)
+    def make(given: Dict[str, Any]) -> Dict[str, Any]:
+        images = given.get("images")
+        given = {**given, "images": list(copy_images(images)) if images else None, "format": schema(given.get("format"))}
+        request = GenerateRequest(**given)
+        return request.model_dump(exclude_none=True)
+
+    made: Dict[str, Any] = build(make, fields)
+    return made
 
 
 def chat(**fields: Any) -> Dict[str, Any]:
-    messages, tools = fields.pop("messages"), fields.pop("tools")
-    request = ChatRequest(messages=list(copy_messages(messages)), tools=list(copy_tools(tools)), **fields)
-    return request.model_dump(exclude_none=True)
+    def make(given: Dict[str, Any]) -> Dict[str, Any]:
+        messages, tools = list(copy_messages(given.get("messages"))), list(copy_tools(given.get("tools")))
+        given = {**given, "messages": messages, "tools": tools, "format": schema(given.get("format"))}
+        return ChatRequest(**given).model_dump(exclude_none=True)
+
+    made: Dict[str, Any] = build(make, fields)
+    return made
+
+
+def create(**fields: Any) -> Dict[str, Any]:
+    return json_of(CreateRequest, **fields)
+
+
+def pull(**fields: Any) -> Dict[str, Any]:
+    return json_of(PullRequest, **fields)
+
+
+def push(**fields: Any) -> Dict[str, Any]:
+    return json_of(PushRequest, **fields)
 
 
 def digest(path: Any) -> str:

@@ -1,36 +1,35 @@
-"""The client for programs without async: every call blocks, every stream can be stopped from another thread."""
+"""The client for programs without async. Made of ``_async.py`` by ``sync.py``: change that file."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, Literal, Mapping, Optional, Sequence, Type, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Dict, Literal, Mapping, Optional, Sequence, Type, TypeVar, Union, overload
+
+from pydantic import BaseModel
+from typing_extensions import Self, Unpack
 
 from . import _foreign as foreign
+from . import _options as options_of
 from . import _requests as requests
-from ._base import BaseClient
 from ._towline import Stream
-from ._requests import Tools
-from ._transport import Transport
+from ._base import BaseClient, ClientOptions
+from ._options import ChatOptions, CreateOptions, GenerateOptions, Messages, ParsedOptions
+from ._transport import WEB, Transport
 from ._types import (
     ChatResponse,
     CopyRequest,
-    CreateRequest,
     DeleteRequest,
     EmbeddingsRequest,
     EmbeddingsResponse,
     EmbedRequest,
     EmbedResponse,
-    Format,
     GenerateResponse,
-    Image,
     KeepAlive,
     ListResponse,
-    Message,
     Options,
+    Parsed,
     ProcessResponse,
     ProgressResponse,
-    PullRequest,
-    PushRequest,
     ShowRequest,
     ShowResponse,
     StatusResponse,
@@ -43,44 +42,63 @@ from ._types import (
 if TYPE_CHECKING:
     from ._systemone import SystemOneContent, SystemOneQuestion, SystemOneResponse
 
-T = TypeVar("T")
+T = TypeVar("T", bound=BaseModel)
+M = TypeVar("M", bound=BaseModel)
 
 
 class Client(BaseClient):
-    """A client of one server, usable from any thread.
+    """A client of one server.
 
-    ``host`` is read as Ollama reads ``OLLAMA_HOST``, which is the default. ``timeout`` is in seconds, for the connection,
-    the first record and between records; unless given, 10 s, 20 min and 5 min; ``None`` switches all three off. Further
-    options as of ``httpx.Client``: ``headers``, ``follow_redirects``, ``verify``, ``proxy``, ``trust_env``, ``http2``. With any
-    other one the client is httpx's own (``httpx`` must be installed), and slower.
+    ``host`` is read as Ollama reads ``OLLAMA_HOST``, which is the default; for the other options see `ClientOptions`. With an
+    option that only ``httpx`` has the client is httpx's own (``httpx`` must be installed), and slower.
+
+    It is usable from any thread.
+
+    Every call raises a ``TowlineError``: ``RequestError`` for what cannot be sent, ``ConnectError`` where no server answers,
+    ``ResponseError`` where it refuses, ``TimedOutError`` when a clock runs out, ``TruncatedError`` and
+    ``ConnectionLostError`` for an answer that is not whole, ``ProtocolError`` for what is no answer.
+
+    ::
+
+        with towline.Client() as client:
+            answer = client.chat("llama3.2", [{"role": "user", "content": "What is a river?"}])
+            print(answer.message.content)
     """
 
-    def __init__(self, host: Optional[str] = None, **kwargs: Any) -> None:
-        super().__init__("Client", host, kwargs)
+    def __init__(self, host: Optional[str] = None, **options: Unpack[ClientOptions]) -> None:
+        super().__init__("Client", host, dict(options))
 
     def close(self) -> None:
-        """Stops everything under way, from any thread: a thread that reads gets a ``CancelledError`` at once."""
-        self._client.close()
+        """Stops everything under way, from any thread: whoever reads gets this package's ``CancelledError`` at once."""
+        if isinstance(self._client, Transport):
+            self._client.close()
+        else:
+            self._client.close()
 
-    def __enter__(self) -> "Client":
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_exception: Any) -> None:
+    def __exit__(self, *_exception: object) -> None:
         self.close()
 
     def _request_raw(self, method: str, url: str, json: Any = None) -> bytes:
+        self._sends(method, url, json)
         if not isinstance(self._client, Transport):
-            content: bytes = foreign.request(self._client, method, url, **foreign.json(json)).content
+            response = foreign.request(self._client, method, url, **foreign.json(json))
+            content: bytes = response.content
             return content
         native, path = self._client.for_url(url)
-        return native.call(method, path, None if json is None else requests.body(json)).wait()
+        call = native.call(method, path, None if json is None else requests.body(json))
+        return call.wait()
 
     def _request(self, cls: Type[Any], method: str, url: str, json: Any = None, stream: bool = False) -> Any:
         if not stream:
-            return requests.answer(cls, self._request_raw(method, url, json))
+            return self._took(requests.answer(cls, self._request_raw(method, url, json)))
+        self._sends(method, url, json)
         if not isinstance(self._client, Transport):
             return foreign.stream(self._client, cls, method, url, json)
-        return self._client.native().stream(requests.STREAMED[url], requests.body(json), cls)
+        native = self._client.native()
+        return native.stream(requests.STREAMED[url], requests.body(json), cls, self._on_record)
 
     def _answer(self, cls: Type[T], method: str, url: str, json: Any) -> T:
         answer: T = self._request(cls, method, url, json=json)
@@ -93,23 +111,9 @@ class Client(BaseClient):
         prompt: Optional[str] = None,
         suffix: Optional[str] = None,
         *,
-        system: Optional[str] = None,
-        template: Optional[str] = None,
-        context: Optional[Sequence[int]] = None,
         stream: Literal[False] = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        raw: Optional[bool] = None,
-        format: Optional[Format] = None,
-        images: Optional[Sequence[Union[str, bytes, Image]]] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
-        width: Optional[int] = None,
-        height: Optional[int] = None,
-        steps: Optional[int] = None,
+        **options: Unpack[GenerateOptions],
     ) -> GenerateResponse: ...
-
     @overload
     def generate(
         self,
@@ -117,23 +121,9 @@ class Client(BaseClient):
         prompt: Optional[str] = None,
         suffix: Optional[str] = None,
         *,
-        system: Optional[str] = None,
-        template: Optional[str] = None,
-        context: Optional[Sequence[int]] = None,
         stream: Literal[True],
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        raw: Optional[bool] = None,
-        format: Optional[Format] = None,
-        images: Optional[Sequence[Union[str, bytes, Image]]] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
-        width: Optional[int] = None,
-        height: Optional[int] = None,
-        steps: Optional[int] = None,
+        **options: Unpack[GenerateOptions],
     ) -> Stream[GenerateResponse]: ...
-
     @overload
     def generate(
         self,
@@ -141,114 +131,89 @@ class Client(BaseClient):
         prompt: Optional[str] = None,
         suffix: Optional[str] = None,
         *,
-        system: Optional[str] = None,
-        template: Optional[str] = None,
-        context: Optional[Sequence[int]] = None,
-        stream: bool = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        raw: Optional[bool] = None,
-        format: Optional[Format] = None,
-        images: Optional[Sequence[Union[str, bytes, Image]]] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
-        width: Optional[int] = None,
-        height: Optional[int] = None,
-        steps: Optional[int] = None,
+        stream: bool,
+        **options: Unpack[GenerateOptions],
     ) -> Union[GenerateResponse, Stream[GenerateResponse]]: ...
-
+    @options_of.told(GenerateOptions)
     def generate(
         self,
         model: str = "",
         prompt: Optional[str] = None,
         suffix: Optional[str] = None,
         *,
-        system: Optional[str] = None,
-        template: Optional[str] = None,
-        context: Optional[Sequence[int]] = None,
         stream: bool = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        raw: Optional[bool] = None,
-        format: Optional[Format] = None,
-        images: Optional[Sequence[Union[str, bytes, Image]]] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
-        width: Optional[int] = None,
-        height: Optional[int] = None,
-        steps: Optional[int] = None,
+        **options: Unpack[GenerateOptions],
     ) -> Any:
-        """Completes a text; with ``stream=True`` in records as they come."""
-        json = requests.generate(model=model, prompt=prompt, suffix=suffix, system=system, template=template, context=context, stream=stream, think=think, logprobs=logprobs, top_logprobs=top_logprobs, raw=raw, format=format, images=images, options=options, keep_alive=keep_alive, width=width, height=height, steps=steps)
+        """Completes a text; with ``stream=True`` in records as they come. For what else it takes see `GenerateOptions`.
+
+        ::
+
+            answer = client.generate("llama3.2", "Rivers bend because", options={"num_predict": 40})
+        """
+        options_of.check("generate", GenerateOptions, options)
+        json = requests.generate(model=model, prompt=prompt, suffix=suffix, stream=stream, **options)
         return self._request(GenerateResponse, "POST", "/api/generate", json=json, stream=stream)
 
     @overload
     def chat(
         self,
         model: str = "",
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
+        messages: Optional[Messages] = None,
         *,
-        tools: Optional[Tools] = None,
+        format: Type[M],
         stream: Literal[False] = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        format: Optional[Format] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
+        **options: Unpack[ParsedOptions],
+    ) -> Parsed[M]: ...
+    @overload
+    def chat(
+        self,
+        model: str = "",
+        messages: Optional[Messages] = None,
+        *,
+        stream: Literal[False] = False,
+        **options: Unpack[ChatOptions],
     ) -> ChatResponse: ...
-
     @overload
     def chat(
         self,
         model: str = "",
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
+        messages: Optional[Messages] = None,
         *,
-        tools: Optional[Tools] = None,
         stream: Literal[True],
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        format: Optional[Format] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
+        **options: Unpack[ChatOptions],
     ) -> Stream[ChatResponse]: ...
-
     @overload
     def chat(
         self,
         model: str = "",
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
+        messages: Optional[Messages] = None,
         *,
-        tools: Optional[Tools] = None,
-        stream: bool = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        format: Optional[Format] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
+        stream: bool,
+        **options: Unpack[ChatOptions],
     ) -> Union[ChatResponse, Stream[ChatResponse]]: ...
-
+    @options_of.told(ChatOptions)
     def chat(
         self,
         model: str = "",
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
+        messages: Optional[Messages] = None,
         *,
-        tools: Optional[Tools] = None,
         stream: bool = False,
-        think: Optional[Union[bool, str]] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
-        format: Optional[Format] = None,
-        options: Optional[Union[Mapping[str, Any], Options]] = None,
-        keep_alive: Optional[KeepAlive] = None,
+        **options: Any,
     ) -> Any:
-        """Goes on with a conversation. ``tools`` may be Python functions with docstrings in Google's style."""
-        json = requests.chat(model=model, messages=messages, tools=tools, stream=stream, think=think, logprobs=logprobs, top_logprobs=top_logprobs, format=format, options=options, keep_alive=keep_alive)
-        return self._request(ChatResponse, "POST", "/api/chat", json=json, stream=stream)
+        """Continues a conversation; with ``stream=True`` in records as they come. For what else it takes see `ChatOptions`.
+
+        With ``format=`` a pydantic model the answer follows the model's schema, and its ``parsed`` is an instance of it.
+
+        ::
+
+            for record in client.chat("llama3.2", messages, stream=True):
+                print(record.message.content, end="")
+        """
+        options_of.check("chat", ChatOptions, options)
+        json = requests.chat(model=model, messages=messages, stream=stream, **options)
+        answer = self._request(ChatResponse, "POST", "/api/chat", json=json, stream=stream)
+        model_of = options.get("format")
+        return answer if stream or not isinstance(model_of, type) else Parsed.of(answer, model_of)
 
     def embed(
         self,
@@ -259,8 +224,14 @@ class Client(BaseClient):
         keep_alive: Optional[KeepAlive] = None,
         dimensions: Optional[int] = None,
     ) -> EmbedResponse:
-        """Turns texts into vectors."""
-        json = EmbedRequest(model=model, input=input, truncate=truncate, options=options, keep_alive=keep_alive, dimensions=dimensions).model_dump(exclude_none=True)
+        """Turns texts into vectors, of ``dimensions`` numbers where the model can. Texts that are too long are cut, with
+        ``truncate=False`` refused.
+
+        ::
+
+            vectors = client.embed("all-minilm", ["river", "lake"]).embeddings
+        """
+        json = requests.json_of(EmbedRequest, model=model, input=input, truncate=truncate, options=options, keep_alive=keep_alive, dimensions=dimensions)
         return self._answer(EmbedResponse, "POST", "/api/embed", json)
 
     def embeddings(
@@ -270,8 +241,13 @@ class Client(BaseClient):
         options: Optional[Union[Mapping[str, Any], Options]] = None,
         keep_alive: Optional[KeepAlive] = None,
     ) -> EmbeddingsResponse:
-        """Turns one text into a vector; `embed` replaces it."""
-        json = EmbeddingsRequest(model=model, prompt=prompt, options=options, keep_alive=keep_alive).model_dump(exclude_none=True)
+        """Turns one text into a vector; `embed` replaces it.
+
+        ::
+
+            vector = client.embeddings("all-minilm", "river").embedding
+        """
+        json = requests.json_of(EmbeddingsRequest, model=model, prompt=prompt, options=options, keep_alive=keep_alive)
         return self._answer(EmbeddingsResponse, "POST", "/api/embeddings", json)
 
     def systemone(
@@ -281,201 +257,179 @@ class Client(BaseClient):
         questions: Mapping[str, Union[SystemOneQuestion, Mapping[str, Any]]],
         keep_alive: Optional[KeepAlive] = None,
     ) -> SystemOneResponse:
-        """Answers questions about a state with probabilities."""
+        """Answers questions about a state with probabilities.
+
+        ::
+
+            question = {"type": "noul", "instructions": "Is it about rivers?"}
+            answers = client.systemone("m", "The Rhine bends.", {"rivers": question}).answers
+        """
         fields: Dict[str, Any] = {"model": model, "state": state, "questions": questions, "keep_alive": keep_alive}
         from . import _systemone as systemone
 
-        json = systemone.systemone_json(fields)
+        json = requests.build(systemone.systemone_json, fields)
         return self._answer(systemone.SystemOneResponse, "POST", "/v1/systemone", json)
 
     @overload
-    def pull(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: Literal[False] = False,
-    ) -> ProgressResponse: ...
-
+    def pull(self, model: str, *, insecure: bool = False, stream: Literal[False] = False) -> ProgressResponse: ...
+    @overload
+    def pull(self, model: str, *, insecure: bool = False, stream: Literal[True]) -> Stream[ProgressResponse]: ...
     @overload
     def pull(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: Literal[True],
-    ) -> Stream[ProgressResponse]: ...
-
-    @overload
-    def pull(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: bool = False,
+        self, model: str, *, insecure: bool = False, stream: bool
     ) -> Union[ProgressResponse, Stream[ProgressResponse]]: ...
+    def pull(self, model: str, *, insecure: bool = False, stream: bool = False) -> Any:
+        """Fetches a model from a registry; with ``stream=True`` with its progress in bytes. ``insecure`` allows a registry
+        without a valid certificate.
 
-    def pull(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: bool = False,
-    ) -> Any:
-        """Fetches a model from a registry."""
-        json = PullRequest(model=model, insecure=insecure, stream=stream).model_dump(exclude_none=True)
+        ::
+
+            for progress in client.pull("llama3.2", stream=True):
+                print(progress.status, progress.completed, progress.total)
+        """
+        json = requests.pull(model=model, insecure=insecure, stream=stream)
         return self._request(ProgressResponse, "POST", "/api/pull", json=json, stream=stream)
 
     @overload
-    def push(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: Literal[False] = False,
-    ) -> ProgressResponse: ...
-
+    def push(self, model: str, *, insecure: bool = False, stream: Literal[False] = False) -> ProgressResponse: ...
+    @overload
+    def push(self, model: str, *, insecure: bool = False, stream: Literal[True]) -> Stream[ProgressResponse]: ...
     @overload
     def push(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: Literal[True],
-    ) -> Stream[ProgressResponse]: ...
-
-    @overload
-    def push(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: bool = False,
+        self, model: str, *, insecure: bool = False, stream: bool
     ) -> Union[ProgressResponse, Stream[ProgressResponse]]: ...
+    def push(self, model: str, *, insecure: bool = False, stream: bool = False) -> Any:
+        """Sends a model to a registry, as `pull` fetches one.
 
-    def push(
-        self,
-        model: str,
-        *,
-        insecure: bool = False,
-        stream: bool = False,
-    ) -> Any:
-        """Sends a model to a registry."""
-        json = PushRequest(model=model, insecure=insecure, stream=stream).model_dump(exclude_none=True)
+        ::
+
+            client.push("me/rivers")
+        """
+        json = requests.push(model=model, insecure=insecure, stream=stream)
         return self._request(ProgressResponse, "POST", "/api/push", json=json, stream=stream)
 
     @overload
     def create(
-        self,
-        model: str,
-        quantize: Optional[str] = None,
-        from_: Optional[str] = None,
-        files: Optional[Dict[str, str]] = None,
-        adapters: Optional[Dict[str, str]] = None,
-        template: Optional[str] = None,
-        license: Optional[Union[str, List[str]]] = None,
-        system: Optional[str] = None,
-        parameters: Optional[Union[Mapping[str, Any], Options]] = None,
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
-        *,
-        stream: Literal[False] = False,
+        self, model: str, quantize: Optional[str] = None, from_: Optional[str] = None, *, stream: Literal[False] = False, **options: Unpack[CreateOptions]
     ) -> ProgressResponse: ...
-
     @overload
     def create(
-        self,
-        model: str,
-        quantize: Optional[str] = None,
-        from_: Optional[str] = None,
-        files: Optional[Dict[str, str]] = None,
-        adapters: Optional[Dict[str, str]] = None,
-        template: Optional[str] = None,
-        license: Optional[Union[str, List[str]]] = None,
-        system: Optional[str] = None,
-        parameters: Optional[Union[Mapping[str, Any], Options]] = None,
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
-        *,
-        stream: Literal[True],
+        self, model: str, quantize: Optional[str] = None, from_: Optional[str] = None, *, stream: Literal[True], **options: Unpack[CreateOptions]
     ) -> Stream[ProgressResponse]: ...
-
     @overload
     def create(
-        self,
-        model: str,
-        quantize: Optional[str] = None,
-        from_: Optional[str] = None,
-        files: Optional[Dict[str, str]] = None,
-        adapters: Optional[Dict[str, str]] = None,
-        template: Optional[str] = None,
-        license: Optional[Union[str, List[str]]] = None,
-        system: Optional[str] = None,
-        parameters: Optional[Union[Mapping[str, Any], Options]] = None,
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
-        *,
-        stream: bool = False,
+        self, model: str, quantize: Optional[str] = None, from_: Optional[str] = None, *, stream: bool, **options: Unpack[CreateOptions]
     ) -> Union[ProgressResponse, Stream[ProgressResponse]]: ...
-
+    @options_of.told(CreateOptions)
     def create(
         self,
         model: str,
         quantize: Optional[str] = None,
         from_: Optional[str] = None,
-        files: Optional[Dict[str, str]] = None,
-        adapters: Optional[Dict[str, str]] = None,
-        template: Optional[str] = None,
-        license: Optional[Union[str, List[str]]] = None,
-        system: Optional[str] = None,
-        parameters: Optional[Union[Mapping[str, Any], Options]] = None,
-        messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None,
         *,
         stream: bool = False,
+        **options: Unpack[CreateOptions],
     ) -> Any:
-        """Makes a model."""
-        json = CreateRequest(model=model, quantize=quantize, from_=from_, files=files, adapters=adapters, template=template, license=license, system=system, parameters=parameters, messages=messages, stream=stream).model_dump(exclude_none=True)
+        """Makes a model, from another one or from files that `create_blob` sent. For what else it takes see `CreateOptions`.
+
+        ::
+
+            client.create("rivers", from_="llama3.2", system="You know rivers.")
+        """
+        options_of.check("create", CreateOptions, options)
+        json = requests.create(model=model, quantize=quantize, from_=from_, stream=stream, **options)
         return self._request(ProgressResponse, "POST", "/api/create", json=json, stream=stream)
 
     def create_blob(self, path: Union[str, Path]) -> str:
-        """Sends a model file and returns its digest, for ``files`` of `create`."""
+        """Sends a model file and returns its digest, for ``files`` of `create`.
+
+        ::
+
+            files = {"model.gguf": client.create_blob("model.gguf")}
+        """
         name = requests.digest(path)
         if not isinstance(self._client, Transport):
             with open(path, "rb") as file:
-                foreign.request(self._client, "POST", f"/api/blobs/{name}", content=file)
+                foreign.request(self._client, "POST", f"/api/blobs/{name}", content=file.read())
             return name
         self._client.native().upload(str(path), name).wait()
         return name
 
     def list(self) -> ListResponse:
-        """The models the server has."""
+        """The models the server has.
+
+        ::
+
+            print([model.model for model in client.list().models])
+        """
         return self._answer(ListResponse, "GET", "/api/tags", None)
 
     def ps(self) -> ProcessResponse:
-        """The models the server has in memory."""
+        """The models the server has in memory.
+
+        ::
+
+            print([model.model for model in client.ps().models])
+        """
         return self._answer(ProcessResponse, "GET", "/api/ps", None)
 
     def show(self, model: str) -> ShowResponse:
-        """A model's description."""
-        json = ShowRequest(model=model).model_dump(exclude_none=True)
-        return self._answer(ShowResponse, "POST", "/api/show", json)
+        """A model's description.
+
+        ::
+
+            print(client.show("llama3.2").capabilities)
+        """
+        return self._answer(ShowResponse, "POST", "/api/show", requests.json_of(ShowRequest, model=model))
 
     def delete(self, model: str) -> StatusResponse:
-        """Deletes a model."""
-        self._request_raw("DELETE", "/api/delete", DeleteRequest(model=model).model_dump(exclude_none=True))
+        """Deletes a model.
+
+        ::
+
+            client.delete("rivers")
+        """
+        self._request_raw("DELETE", "/api/delete", requests.json_of(DeleteRequest, model=model))
         return StatusResponse(status="success")
 
     def copy(self, source: str, destination: str) -> StatusResponse:
-        """Copies a model to another name."""
-        json = CopyRequest(source=source, destination=destination).model_dump(exclude_none=True)
+        """Copies a model to another name.
+
+        ::
+
+            client.copy("llama3.2", "rivers")
+        """
+        json = requests.json_of(CopyRequest, source=source, destination=destination)
         self._request_raw("POST", "/api/copy", json)
         return StatusResponse(status="success")
 
+    # The two below are given to models as tools: what is described is what a model is told.
+
     def web_search(self, query: str, max_results: int = 3) -> WebSearchResponse:
-        """Searches the web at ollama.com, which wants a key."""
+        """Performs a web search
+
+        Args:
+            query: The query to search for
+            max_results: The maximum number of results to return (default: 3)
+
+        Returns:
+            The results. The search is made at ollama.com and needs its key in ``OLLAMA_API_KEY``; without one it raises
+            ``ValueError``.
+        """
         self._check_web_key("web search")
-        json = WebSearchRequest(query=query, max_results=max_results).model_dump(exclude_none=True)
-        return self._answer(WebSearchResponse, "POST", "https://ollama.com/api/web_search", json)
+        json = requests.json_of(WebSearchRequest, query=query, max_results=max_results)
+        return self._answer(WebSearchResponse, "POST", f"{WEB}/api/web_search", json)
 
     def web_fetch(self, url: str) -> WebFetchResponse:
-        """Fetches a web page at ollama.com, which wants a key."""
+        """Fetches the content of a web page for the provided URL.
+
+        Args:
+            url: The URL to fetch
+
+        Returns:
+            The page. It is fetched by ollama.com, which needs its key in ``OLLAMA_API_KEY``; without one it raises
+            ``ValueError``.
+        """
         self._check_web_key("web fetch")
-        json = WebFetchRequest(url=url).model_dump(exclude_none=True)
-        return self._answer(WebFetchResponse, "POST", "https://ollama.com/api/web_fetch", json)
+        json = requests.json_of(WebFetchRequest, url=url)
+        return self._answer(WebFetchResponse, "POST", f"{WEB}/api/web_fetch", json)

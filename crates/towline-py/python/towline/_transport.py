@@ -6,6 +6,7 @@ import os
 import platform
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from ._errors import RequestError
 from ._towline import NativeClient, __version__
 
 # The clocks in seconds, in the order connect, first record, between records. A cold model of 70 billion parameters
@@ -181,9 +182,12 @@ def clocks(timeout: Any) -> Dict[str, Optional[float]]:
 
 
 def _roots(verify: Any) -> List[bytes]:
-    if verify is False:
-        raise ValueError("towline always checks certificates; give the authority's as verify='/path/to/ca.pem'")
-    if not isinstance(verify, (str, os.PathLike)):
+    if verify is None or verify is True:
         return []
-    with open(verify, "rb") as file:
-        return [file.read()]
+    if not isinstance(verify, (str, os.PathLike)):
+        raise RequestError("towline always checks certificates; give the authority's as verify='/path/to/ca.pem'")
+    try:
+        with open(verify, "rb") as file:
+            return [file.read()]
+    except OSError as error:
+        raise RequestError(f"the certificate authority that verify= names cannot be read: {error}") from None

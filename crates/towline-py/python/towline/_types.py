@@ -1,20 +1,55 @@
 """The requests and responses, under the names and with the fields of the package ``ollama``."""
 
+import json
 from base64 import b64decode, b64encode
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Dict, List, Mapping, Optional, Sequence, Union
+from typing import Any, Dict, Generic, List, Mapping, Optional, Sequence, Type, TypeVar, Union
 
-from pydantic import BaseModel, ByteSize, ConfigDict, Field, model_serializer
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    model_serializer,
+)
 from typing_extensions import Annotated, Literal
 
-from ._model import Answer, JsonObject, Model
+from ._errors import odd_record
+from ._model import Answer, JsonObject, Lazy, Model
 
 Format = Union[Literal["", "json"], JsonObject]
 KeepAlive = Union[float, str]
 Think = Union[bool, str]
 
 _IMAGE_ENDINGS = ("png", "jpg", "jpeg", "webp")
+
+
+def _object_in(value: Any) -> Any:
+    """Some models write a call's arguments as text that holds a JSON object."""
+    if isinstance(value, str):
+        try:
+            parsed = json.loads(value or "{}")
+        except ValueError:
+            return value
+        return parsed if isinstance(parsed, dict) else value
+    return value
+
+
+def _none_if_empty(value: Any) -> Any:
+    """Servers that know no date send an empty text."""
+    return None if value == "" else value
+
+
+def _message_of_model(value: Any) -> Any:
+    """Servers leave out whose message it is where it can only be the model's."""
+    return {"role": "assistant", **value} if isinstance(value, dict) and "role" not in value else value
+
+
+Date = Annotated[Optional[datetime], BeforeValidator(_none_if_empty)]
 
 SubscriptableBaseModel = Model
 
@@ -55,10 +90,8 @@ class Options(Model):
     stop: Optional[Sequence[str]] = None
 
 
-class Image(BaseModel):
-    """An image: a path to a file, its bytes, or its base64 text. It is sent as base64."""
-
-    model_config = ConfigDict(defer_build=True)
+class Image(Lazy):
+    """An image: a path to a file, its bytes, its base64 text, or a data URL of it. It is sent as base64."""
 
     value: Union[str, bytes, Path]
 
@@ -66,6 +99,8 @@ class Image(BaseModel):
     def serialize_model(self) -> str:
         value = self.value
         if isinstance(value, str):
+            if value.startswith("data:"):
+                value = value.partition(",")[2]
             try:
                 is_file = Path(value).exists()
             except (OSError, ValueError):
@@ -98,7 +133,7 @@ class Message(Answer):
             """Which function, with what."""
 
             name: str
-            arguments: Mapping[str, Any]
+            arguments: Annotated[Mapping[str, Any], BeforeValidator(_object_in)]
 
         function: Function
 
@@ -297,8 +332,34 @@ class GenerateResponse(BaseGenerateResponse):
 class ChatResponse(BaseGenerateResponse):
     """An answer of ``chat``, or one record of it."""
 
-    message: Message
+    message: Annotated[Message, BeforeValidator(_message_of_model)]
     logprobs: Optional[Sequence[Logprob]] = None
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+class Parsed(ChatResponse, Generic[M]):
+    """An answer of ``chat`` that was to follow a pydantic model."""
+
+    _parsed: M = PrivateAttr()
+
+    @property
+    def parsed(self) -> M:
+        """The answer as an instance of that model."""
+        return self._parsed
+
+    @classmethod
+    def of(cls, answer: ChatResponse, model: Type[M]) -> "Parsed[M]":
+        """Raises ``ProtocolError``, with ``text``, where the answer does not fit."""
+        text = answer.message.content or ""
+        try:
+            parsed = model.model_validate_json(text)
+        except ValidationError as error:
+            raise odd_record(error, text) from None
+        made = cls.model_construct(answer.model_fields_set, **dict(answer))
+        made._parsed = parsed
+        return made
 
 
 class EmbedResponse(BaseGenerateResponse):
@@ -333,7 +394,7 @@ class ModelDetails(Answer):
 class ListResponse(Answer):
     class Model(Answer):
         model: Optional[str] = None
-        modified_at: Optional[datetime] = None
+        modified_at: Date = None
         digest: Optional[str] = None
         size: Optional[ByteSize] = None
         details: Optional[ModelDetails] = None
@@ -346,7 +407,7 @@ class ProcessResponse(Answer):
         model: Optional[str] = None
         name: Optional[str] = None
         digest: Optional[str] = None
-        expires_at: Optional[datetime] = None
+        expires_at: Date = None
         size: Optional[ByteSize] = None
         size_vram: Optional[ByteSize] = None
         details: Optional[ModelDetails] = None
@@ -356,12 +417,12 @@ class ProcessResponse(Answer):
 
 
 class ShowResponse(Answer):
-    modified_at: Optional[datetime] = None
+    modified_at: Date = None
     template: Optional[str] = None
     modelfile: Optional[str] = None
     license: Optional[str] = None
     details: Optional[ModelDetails] = None
-    modelinfo: Optional[Mapping[str, Any]] = Field(alias="model_info")
+    modelinfo: Optional[Mapping[str, Any]] = Field(None, alias="model_info")
     parameters: Optional[str] = None
     capabilities: Optional[List[str]] = None
 

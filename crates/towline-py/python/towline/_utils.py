@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import re
-from typing import Any, Callable, Dict, Optional, Set
+from typing import Any, Callable, Dict, List, Optional, Set
 
-from pydantic import create_model
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
+from ._errors import bad_request
 from ._types import Tool
 
 _SECTIONS = ("returns:", "yields:", "raises:")
@@ -44,29 +47,72 @@ def _type_names(schema: Dict[str, Any]) -> Set[str]:
     return {schema.get("type", "string")}
 
 
+def _plain(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function that is called in the end: of a partial, and of an object that can be called."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    has_code = inspect.isroutine(function) or inspect.isclass(function)
+    return function if has_code else getattr(type(function), "__call__")
+
+
+def _name(function: Callable[..., Any]) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    named = getattr(function, "__name__", None) or type(function).__name__
+    return str(named).strip("<>")
+
+
+def _schema(annotation: Any, function: Callable[..., Any]) -> Dict[str, Any]:
+    """The JSON schema of an argument. What is a type of the caller's own, and has none, is an object."""
+    try:
+        if isinstance(annotation, str):
+            inner = inspect.unwrap(getattr(function, "__func__", function))
+            names = dict(getattr(inner, "__globals__", {}))
+            code, cells = getattr(inner, "__code__", None), getattr(inner, "__closure__", None)
+            names.update((name, cell.cell_contents) for name, cell in zip(getattr(code, "co_freevars", ()), cells or ()))
+            annotation = eval(annotation, names)
+        return TypeAdapter(annotation).json_schema()
+    except (NameError, AttributeError, TypeError, ValueError, PydanticUserError, PydanticInvalidForJsonSchema):
+        return {"type": "object"}
+
+
 def convert_function_to_tool(func: Callable[..., Any]) -> Tool:
-    """The tool that a function is: its name, its docstring, its annotated arguments."""
-    about, descriptions = _parse_docstring(inspect.getdoc(func))
-    fields: Dict[str, Any] = {}
-    for name, parameter in inspect.signature(func).parameters.items():
-        annotated = parameter.annotation is not inspect.Parameter.empty
+    """The tool that a function is: its name, its docstring, its annotated arguments.
+
+    Also of a method, a partial, a coroutine function, and an object that can be called. What a partial has bound is not
+    asked for, nor are ``*args`` and ``**kwargs``.
+    """
+    plain, name = _plain(func), _name(func)
+    try:
+        parameters = inspect.signature(func).parameters.values()
+    except (TypeError, ValueError) as error:
+        raise bad_request(TypeError(f"{name} cannot be a tool: {error}")) from None
+    about, descriptions = _parse_docstring(inspect.getdoc(plain) if plain.__doc__ or plain is func else inspect.getdoc(func))
+    bound = func.keywords if isinstance(func, functools.partial) else {}
+    properties: Dict[str, Any] = {}
+    required: List[str] = []
+    definitions: Dict[str, Any] = {}
+    for parameter in parameters:
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD) or parameter.name in bound:
+            continue
+        annotated = parameter.annotation is not parameter.empty
+        schema = _schema(parameter.annotation, plain) if annotated else {}
+        definitions.update(schema.get("$defs", {}))
+        types = _type_names(schema)
         # A default stays the function's own business: the model is asked for every argument that may not be null.
-        fields[name] = (parameter.annotation if annotated else str, ...)
-    schema = create_model(func.__name__, __module__=func.__module__, **fields).model_json_schema()
-    required = schema.get("required")
-    properties = {}
-    for name, described in schema.get("properties", {}).items():
-        types = _type_names(described)
         if "null" in types:
             types.discard("null")
-            if required and name in required:
-                required.remove(name)
-        properties[name] = {"description": descriptions.get(name, ""), "type": ", ".join(sorted(types))}
-    parameters: Dict[str, Any] = {"type": "object", "properties": properties}
-    if required is not None:
-        parameters["required"] = required
-    if "$defs" in schema:
-        parameters["$defs"] = schema["$defs"]
+        else:
+            required.append(parameter.name)
+        properties[parameter.name] = {
+            "description": descriptions.get(parameter.name, ""),
+            "type": ", ".join(sorted(types)),
+        }
+    asked: Dict[str, Any] = {"type": "object", "properties": properties}
+    if properties:
+        asked["required"] = required
+    if definitions:
+        asked["$defs"] = definitions
     return Tool.model_validate(
-        {"type": "function", "function": {"name": func.__name__, "description": about, "parameters": parameters}}
+        {"type": "function", "function": {"name": name, "description": about, "parameters": asked}}
     )

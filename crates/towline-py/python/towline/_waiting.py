@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from typing import Any
+from typing import Any, Callable, Optional, TypeVar
 
+from . import _requests as requests
 from ._loop import LoopHub, hub
-from ._towline import Hub, Wait
+from ._towline import Call, Hub, Wait
+
+T = TypeVar("T")
 
 
 def _trio() -> Any:
@@ -22,16 +25,44 @@ def _trio() -> Any:
     return trio
 
 
-async def arrival(wait: Wait) -> None:
-    """Waits until ``wait`` has come, without blocking the running event loop."""
+async def found(poll: Callable[[Hub, int], Optional[T]], stream: Any = None) -> T:
+    """Waits until ``poll`` has something, without blocking the running event loop. ``stream`` is closed with an asyncio
+    loop that is shut down; in trio the scope around ends it."""
     trio = _trio()
     if trio is None:
-        await _loop_hub().wait(wait.poll)
-        return
+        waiting = _loop_hub()
+        if stream is not None:
+            waiting.add(stream)
+        return await waiting.wait(poll)
     own = Hub()
-    while not wait.poll(own, 0):
+    while True:
+        something = poll(own, 0)
+        if something is not None:
+            return something
         await trio.lowlevel.wait_readable(own.fileno())
         own.drain()
+
+
+async def arrival(wait: Wait) -> None:
+    """Waits until ``wait`` has come."""
+    await found(wait.poll)
+
+
+async def wait_for(call: Call) -> bytes:
+    """A single answer. Cancelling the wait closes its connection."""
+    try:
+        return await found(call.poll)
+    finally:
+        call.cancel()
+
+
+async def digest(path: Any) -> str:
+    """`requests.digest` on a thread."""
+    trio = _trio()
+    if trio is not None:
+        name: str = await trio.to_thread.run_sync(requests.digest, path)
+        return name
+    return await asyncio.get_running_loop().run_in_executor(None, requests.digest, path)
 
 
 def _loop_hub() -> LoopHub:

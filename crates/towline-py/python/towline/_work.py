@@ -1,36 +1,58 @@
-"""Work that Python does for an engine's jobs: coroutines on a background asyncio loop, plain functions on threads.
+"""Work that Python does for an engine's jobs: coroutines and async generators on a background asyncio loop, plain
+functions on threads.
 
 The engine decides what a job's state is. It orders the work here to begin, pause, resume or stop; the work says when it has
-begun and how it ended.
+begun and how it ended. Each piece of work runs in the context (``contextvars``) of the code that submitted it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
-from collections.abc import Callable, Coroutine, Generator
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextvars import Context, ContextVar, copy_context
 from queue import SimpleQueue
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Optional
+from weakref import ref
 
 from ._towline import EngineCore, Work
 
 if TYPE_CHECKING:
+    from .engine import Engine
     from .job import Job
+
+log = logging.getLogger("towline")
 
 _current: ContextVar[Optional[PythonWork]] = ContextVar("towline_work", default=None)
 
 # How long the loop's thread waits for what is left when its engine ends, in seconds.
 _LAST_WAIT = 1.0
 
+# The most values of an async generator that its job keeps.
+MAX_VALUES = 65_536
 
-def current_job() -> Job:
-    """The job whose coroutine or function is running: to ask ``is_cancelling``, or to ``emit`` text."""
+
+def current_job() -> Job[Any]:
+    """The job whose coroutine or function is running: to ask ``is_cancelling``, or to ``emit`` text.
+
+    Raises ``RuntimeError`` outside of a job, and once the engine is gone.
+
+    ::
+
+        def count() -> None:
+            for number in range(1_000_000):
+                if towline.current_job().is_cancelling:
+                    return
+
+        engine.submit_blocking(count)
+    """
     work = _current.get()
-    job = work.job() if work is not None else None
-    if job is None:
+    engine = work.engine() if work is not None else None
+    if work is None or engine is None:
         raise RuntimeError("no job is running here: this is for code that engine.submit or submit_blocking runs")
-    return job
+    return engine._job(work.work.job)
 
 
 class PythonWork:
@@ -41,9 +63,12 @@ class PythonWork:
     def __init__(self) -> None:
         self.work: Work
         # Running work does not keep its engine alive.
-        self.job: Callable[[], Optional[Job]] = lambda: None
+        self.engine: Callable[[], Optional[Engine]] = lambda: None
+        self.context: Context = copy_context()
         self.value: Any = None
+        self.values: Optional[list[Any]] = None
         self.error: Optional[BaseException] = None
+        self.traceback: Optional[TracebackType] = None
         self.ordered = False
         self.forgotten: Callable[[], None] = lambda: None
 
@@ -61,6 +86,7 @@ class PythonWork:
 
     def ended(self, error: Optional[BaseException], stopped: bool) -> None:
         self.error = error
+        self.traceback = error.__traceback__ if error is not None else None
         self.forgotten()
         if stopped:
             self.work.end("stopped")
@@ -100,15 +126,18 @@ class _Steps:
 class CoroutineWork(PythonWork):
     """A coroutine as a task of the engine's loop."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], name: str) -> None:
         super().__init__()
         self._coroutine = coroutine
+        self._name = name
         self._steps = _Steps(coroutine)
         self._task: Optional[asyncio.Task[Any]] = None
 
     def begin(self, loop: asyncio.AbstractEventLoop) -> None:
         self.work.begun()
-        self._task = loop.create_task(self._run())
+        # A task runs in a copy of the context in which it was made.
+        self._task = self.context.run(loop.create_task, self._run())
+        self._task.set_name(self._name)
         self._task.add_done_callback(self._done)
 
     async def _run(self) -> Any:
@@ -145,6 +174,30 @@ class CoroutineWork(PythonWork):
         self._coroutine.close()
 
 
+class GeneratorWork(CoroutineWork):
+    """An async generator: what it yields is kept for the job's readers, and text is also the job's text."""
+
+    def __init__(self, generator: AsyncIterator[Any], name: str) -> None:
+        super().__init__(self._drive(generator), name)
+        self.values = []
+
+    async def _drive(self, generator: AsyncIterator[Any]) -> None:
+        assert self.values is not None
+        try:
+            async for value in generator:
+                if len(self.values) >= MAX_VALUES:
+                    raise OverflowError(f"a job keeps {MAX_VALUES} values of a generator, and this one has more")
+                self.values.append(value)
+                if isinstance(value, str) and value:
+                    self.work.emit(value)
+                else:
+                    self.work.progress(f"value {len(self.values)}")
+        finally:
+            close = getattr(generator, "aclose", None)
+            if close is not None:
+                await close()
+
+
 class BlockingWork(PythonWork):
     """A plain function on a thread. It cannot be stopped from outside once it has begun."""
 
@@ -166,18 +219,19 @@ class BlockingWork(PythonWork):
                 return
             self._begun = True
         self.work.begun()
-        token = _current.set(self)
         try:
-            self.value = self._function()
+            self.value = self.context.run(self._run)
         except BaseException as error:
             self.ended(error, stopped=False)
         else:
             self.ended(None, stopped=False)
-        finally:
-            _current.reset(token)
+
+    def _run(self) -> Any:
+        _current.set(self)
+        return self._function()
 
     def pause(self, paused: bool) -> None:
-        """A function goes on; ``Job.pause`` refuses it."""
+        """A function is not held back; ``Job.pause`` refuses it."""
 
     def stop(self) -> None:
         with self._lock:
@@ -233,15 +287,17 @@ class LoopThread:
         self._loop: Optional[asyncio.AbstractEventLoop] = None
         self._thread: Optional[threading.Thread] = None
         self._closed = False
+        self._callbacks: set[asyncio.Task[None]] = set()
 
     def is_current(self) -> bool:
         """Whether the caller runs on the loop's thread."""
         return threading.current_thread() is self._thread
 
-    def add(self, work: PythonWork, make: Callable[[], Work]) -> Work:
+    def add(self, engine: Engine, work: PythonWork, make: Callable[[], Work]) -> Work:
         """Makes the job for ``work``. Its orders may come at once, from another thread: they find it here."""
         with self._lock:
             self._start()
+            work.engine = ref(engine)
             work.work = made = make()
             if made.job.has_ended():  # the engine is shut down
                 work.close()
@@ -249,6 +305,22 @@ class LoopThread:
                 self._works[made.number] = work
                 work.forgotten = lambda: self._forget(made.number)
         return made
+
+    def call(self, make: Callable[[], Coroutine[Any, Any, None]]) -> bool:
+        """Runs a coroutine of the package's own, in the caller's context; ``False`` where the loop is closed."""
+        context = copy_context()
+
+        def start(loop: asyncio.AbstractEventLoop) -> None:
+            task = context.run(loop.create_task, make())
+            self._callbacks.add(task)
+            task.add_done_callback(self._callbacks.discard)
+
+        with self._lock:
+            self._start()
+            if self._closed or self._loop is None:
+                return False
+            self._loop.call_soon_threadsafe(start, self._loop)
+        return True
 
     def _forget(self, number: int) -> None:
         with self._lock:
@@ -260,7 +332,8 @@ class LoopThread:
         self._loop = asyncio.SelectorEventLoop()
         self._loop.add_reader(self._core.orders_fileno(), self._obey)
         self._thread = threading.Thread(target=self._main, args=(self._loop,), name="towline-asyncio", daemon=True)
-        self._thread.start()
+        # Its context is nobody's: each job brings its own.
+        Context().run(self._thread.start)
 
     def _obey(self) -> None:
         assert self._loop is not None
@@ -284,6 +357,8 @@ class LoopThread:
         asyncio.set_event_loop(loop)
         try:
             loop.run_forever()
+            if self._callbacks:
+                loop.run_until_complete(asyncio.wait(set(self._callbacks), timeout=_LAST_WAIT))
             left = asyncio.all_tasks(loop)
             for task in left:
                 task.cancel()

@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import functools
+import inspect
 import os
 import threading
 import weakref
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, Union
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional, TypeVar, Union, overload
 
+from typing_extensions import ParamSpec, Unpack
+
+from . import _options as options
 from . import _requests as requests
-from ._towline import EngineCore, JobCore, Update, Work
+from ._base import TransportOptions
+from ._options import ChatOptions, CreateOptions, GenerateOptions, JobOptions, Messages
+from ._towline import EngineCore, Foreground, JobCore, Reply, Update, Work
 from ._transport import Transport
 from ._waiting import pause, readable
-from ._work import BlockingWork, CoroutineWork, LoopThread, PythonWork
+from ._work import BlockingWork, CoroutineWork, GeneratorWork, LoopThread, PythonWork, log
 from .job import Group, Job, JobTable
 
 if TYPE_CHECKING:
-    from ._requests import Tools
-    from ._types import Format, KeepAlive, Message, Options
+    from ._async import AsyncClient
+    from ._types import EmbedResponse, Options
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 # How long an engine that is dropped, or still there at the interpreter's end, lets its jobs clean up, in seconds.
 _DROP_GRACE = 1.0
+
+# How much longer than its grace an end may take to stop what does not want to.
+_ABORT = 1.0
 
 
 class Shutdown(NamedTuple):
@@ -35,17 +48,30 @@ class Shutdown(NamedTuple):
     """They were cancelled."""
     stuck: list[int]
     """They could not be stopped: their code does not return."""
+    unseen: list[int]
+    """They failed at any time, and nobody asked how they ended."""
 
 
 class Engine:
-    """Runs streams, coroutines and functions in the background, on threads of its own.
+    """Runs streams, coroutines, generators and functions in the background, on threads of its own.
 
-    ``host`` and further options (``timeout``, ``headers``, ``verify``, ``proxy``, …) are those of ``Client``. No method waits
+    ``host`` and further options (``timeout``, ``headers``, ``verify``, ``proxy``, …) are those of `Client`. No method waits
     for a network, except those that say so. It ends with ``close()``, as a context manager, when it is dropped, or with the
     interpreter.
 
     ``max_running`` jobs run at once, others are queued; plain functions run on ``max_threads`` threads; ``max_ended`` jobs
-    are remembered. A job's log may hold ``job_log_bytes``, all logs together ``log_bytes``.
+    are remembered. A job's log may hold ``job_log_bytes``, all logs together ``log_bytes``: a job whose log is full of what
+    nobody has read is paused until somebody reads, or waits for its result.
+
+    Raises ``RequestError`` for a host or an option that cannot be used, ``OSError`` where the operating system gives no
+    threads.
+
+    ::
+
+        with towline.Engine() as engine:
+            jobs = [engine.chat("llama3.2", question) for question in questions]
+            for job in towline.as_completed(jobs):
+                print(job.result().text)
     """
 
     def __init__(
@@ -58,10 +84,11 @@ class Engine:
         max_ended: int = 1_000,
         job_log_bytes: int = 16 << 20,
         log_bytes: int = 256 << 20,
-        **client: Any,
+        **client: Unpack[TransportOptions],
     ) -> None:
+        self._transport = Transport(host, **client)
         core = EngineCore(
-            Transport(host, **client).native(),
+            self._transport.native(),
             threads=threads,
             max_running=max_running,
             max_ended=max_ended,
@@ -70,129 +97,229 @@ class Engine:
         )
         self._core = core
         self._loop = LoopThread(core, max_threads)
-        self._max_ended = max_ended
-        self._kept: dict[int, Job] = {}
-        self._lock = threading.Lock()
-        self._end = weakref.finalize(self, _end, core, self._loop, os.getpid())
+        self._kept = _Kept(core, max_ended)
+        self._foreground: Optional[Foreground] = None
+        self._client: Optional[AsyncClient] = None
+        self._end = weakref.finalize(self, _dropped, core, self._loop, self._kept, os.getpid())
+        self._end.atexit = False
+        _engines.add(self)
 
     # --- streams ---------------------------------------------------------------------------------------------------
 
+    @options.told(ChatOptions)
     def chat(
         self,
         model: str,
-        messages: Union[str, Sequence[Union[Mapping[str, Any], Message]], None] = None,
+        messages: Union[str, Messages, None] = None,
         *,
-        tools: Optional[Tools] = None,
-        think: Union[bool, str, None] = None,
-        format: Optional[Format] = None,
-        options: Union[Mapping[str, Any], Options, None] = None,
-        keep_alive: Optional[KeepAlive] = None,
-        logprobs: Optional[bool] = None,
-        top_logprobs: Optional[int] = None,
         name: Optional[str] = None,
         group: Optional[str] = None,
         priority: int = 0,
         deadline: Optional[float] = None,
-    ) -> Job:
-        """Goes on with a conversation in the background, with the arguments of ``Client.chat``.
+        **request: Unpack[ChatOptions],
+    ) -> Job[Reply]:
+        """Continues a conversation in the background, with the arguments of ``Client.chat``. Returns at once.
 
         A plain text is one message of the user. ``deadline`` is in seconds; jobs of higher ``priority`` have their turn
-        first.
+        first. Raises ``RequestError`` for what cannot be sent; every other failure is the job's.
+
+        ::
+
+            job = engine.chat("llama3.2", "What is a river?", name="rivers", deadline=600)
         """
+        options.check("chat", ChatOptions, request)
         if isinstance(messages, str):
             messages = [{"role": "user", "content": messages}]
-        request = requests.chat(
-            model=model,
-            messages=messages,
-            tools=tools,
-            think=think,
-            format=format,
-            options=options,
-            keep_alive=keep_alive,
-            logprobs=logprobs,
-            top_logprobs=top_logprobs,
-        )
-        return self._stream("chat", request, name, group, priority, deadline)
+        body = requests.chat(model=model, messages=messages, stream=True, **request)
+        return self._stream("chat", body, name, group, priority, deadline)
 
+    @options.told(GenerateOptions)
     def generate(
         self,
         model: str,
         prompt: str = "",
+        suffix: Optional[str] = None,
         *,
         name: Optional[str] = None,
         group: Optional[str] = None,
         priority: int = 0,
         deadline: Optional[float] = None,
-        images: Optional[Sequence[Any]] = None,
-        **request: Any,
-    ) -> Job:
-        """Completes a text in the background. Further arguments are those of ``Client.generate``."""
-        request = requests.generate(model=model, prompt=prompt, images=images, **request)
-        return self._stream("generate", request, name, group, priority, deadline)
+        **request: Unpack[GenerateOptions],
+    ) -> Job[Reply]:
+        """Completes a text in the background, with the arguments of ``Client.generate``. Returns at once.
 
-    def pull(
+        ::
+
+            job = engine.generate("llama3.2", "Rivers bend because", options={"num_predict": 40})
+        """
+        options.check("generate", GenerateOptions, request)
+        body = requests.generate(model=model, prompt=prompt, suffix=suffix, stream=True, **request)
+        return self._stream("generate", body, name, group, priority, deadline)
+
+    def pull(self, model: str, *, insecure: bool = False, **job: Unpack[JobOptions]) -> Job[Reply]:
+        """Fetches a model from a registry in the background; its events are progress, in bytes.
+
+        ::
+
+            for event in engine.pull("llama3.2"):
+                print(event.text, event.data)
+        """
+        return self._transfer("pull", model, insecure, job)
+
+    def push(self, model: str, *, insecure: bool = False, **job: Unpack[JobOptions]) -> Job[Reply]:
+        """Sends a model to a registry in the background; its events are progress, in bytes.
+
+        ::
+
+            engine.push("me/rivers").result()
+        """
+        return self._transfer("push", model, insecure, job)
+
+    @options.told(CreateOptions)
+    def create(
         self,
         model: str,
+        quantize: Optional[str] = None,
+        from_: Optional[str] = None,
         *,
-        insecure: bool = False,
         name: Optional[str] = None,
+        group: Optional[str] = None,
+        priority: int = 0,
         deadline: Optional[float] = None,
-    ) -> Job:
-        """Fetches a model in the background."""
-        return self._stream("pull", {"model": model, "insecure": insecure}, name, None, 0, deadline)
+        **request: Unpack[CreateOptions],
+    ) -> Job[Reply]:
+        """Makes a model in the background, with the arguments of ``Client.create``.
+
+        ::
+
+            engine.create("rivers", from_="llama3.2", system="You know rivers.").result()
+        """
+        options.check("create", CreateOptions, request)
+        body = requests.create(model=model, quantize=quantize, from_=from_, stream=True, **request)
+        return self._stream("create", body, name, group, priority, deadline)
+
+    def embed(
+        self,
+        model: str,
+        input: Union[str, Sequence[str]],
+        *,
+        truncate: Optional[bool] = None,
+        options: Union[Mapping[str, Any], Options, None] = None,
+        keep_alive: Union[float, str, None] = None,
+        dimensions: Optional[int] = None,
+        **job: Unpack[JobOptions],
+    ) -> Job[EmbedResponse]:
+        """Turns texts into vectors in the background, with the arguments of ``Client.embed``.
+
+        ::
+
+            vectors = engine.embed("all-minilm", ["river", "lake"]).result().embeddings
+        """
+        if self._client is None:
+            from ._async import AsyncClient
+
+            self._client = AsyncClient._over(self._transport)
+        asked = self._client.embed(model, input, truncate, options, keep_alive, dimensions)
+        named: JobOptions = {"name": model, **job}
+        return self.submit(asked, **named)
+
+    def _transfer(self, kind: str, model: str, insecure: bool, job: JobOptions) -> Job[Reply]:
+        options.check(kind, JobOptions, job)
+        body = getattr(requests, kind)(model=model, insecure=insecure, stream=True)
+        return self._stream(kind, body, **job)
 
     def _stream(
         self,
         kind: str,
         request: Mapping[str, Any],
-        name: Optional[str],
-        group: Optional[str],
-        priority: int,
-        deadline: Optional[float],
-    ) -> Job:
-        body = requests.body(request).decode()
-        return Job(self._core.stream(kind, body, name, group, priority, deadline), self)
+        name: Optional[str] = None,
+        group: Optional[str] = None,
+        priority: int = 0,
+        deadline: Optional[float] = None,
+    ) -> Job[Reply]:
+        body = requests.body(request)
+        return Job(self._core.stream(kind, request["model"], body, name, group, priority, deadline), self)
 
     # --- Python's own work -----------------------------------------------------------------------------------------
 
+    @overload
+    def submit(self, work: Job[T], **job: Unpack[JobOptions]) -> Job[T]: ...
+    @overload
+    def submit(self, work: Awaitable[T], **job: Unpack[JobOptions]) -> Job[T]: ...
+    @overload
+    def submit(self, work: AsyncIterator[Any], **job: Unpack[JobOptions]) -> Job[None]: ...
     def submit(
         self,
-        coroutine: Awaitable[Any],
+        work: Any,
         *,
         name: Optional[str] = None,
         group: Optional[str] = None,
         priority: int = 0,
         deadline: Optional[float] = None,
-    ) -> Job:
-        """Runs a coroutine on the engine's asyncio loop, which runs in the background, as a job.
+    ) -> Job[Any]:
+        """Runs a coroutine or an async generator on the engine's asyncio loop, which runs in the background, as a job.
 
-        Cancelling it, and its deadline, raise ``asyncio.CancelledError`` in it; it is ``cancelling`` until it has ended.
+        It runs in the context (``contextvars``) of the caller. Cancelling it, and its deadline, raise
+        ``asyncio.CancelledError`` in it; it is ``cancelling`` until it has ended. What a generator yields is what the
+        job's iteration gives; the job keeps up to 65,536 values. Raises ``TypeError`` for what is neither.
+
+        ::
+
+            async def answer() -> str:
+                reply = await engine.chat("llama3.2", "What is a river?")
+                return reply.text
+
+            print(engine.submit(answer(), deadline=60).result())
         """
-        if not isinstance(coroutine, Awaitable):
-            raise TypeError(f"submit takes a coroutine, not {coroutine!r}: for a plain function use submit_blocking")
-        if not asyncio.iscoroutine(coroutine):
-            coroutine = _wait_for(coroutine)
-        given = name or str(getattr(coroutine, "__name__", "coroutine"))
-        return self._work(CoroutineWork(coroutine), given, group, priority, deadline)
+        if isinstance(work, Job):
+            return work
+        given = name or str(getattr(work, "__name__", None) or "coroutine")
+        if isinstance(work, AsyncIterator):
+            return self._work(GeneratorWork(work, given), given, group, priority, deadline)
+        if not isinstance(work, Awaitable):
+            raise TypeError(f"submit takes a coroutine, not {work!r}: for a plain function use submit_blocking")
+        coroutine = work if asyncio.iscoroutine(work) else _wait_for(work)
+        return self._work(CoroutineWork(coroutine, given), given, group, priority, deadline)
 
-    def submit_blocking(
-        self,
-        function: Callable[..., Any],
-        *args: Any,
-        job_name: Optional[str] = None,
-        job_group: Optional[str] = None,
-        job_priority: int = 0,
-        job_deadline: Optional[float] = None,
-        **kwargs: Any,
-    ) -> Job:
-        """Runs a plain function on a thread, as a job.
+    def submit_blocking(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Job[T]:
+        """Runs a plain function on a thread, as a job, in the context (``contextvars``) of the caller.
 
         Nothing can stop it from outside once it has begun: cancelled, it is ``cancelling`` until it returns. It can look
-        at ``towline.current_job().is_cancelling`` itself.
+        at ``towline.current_job().is_cancelling`` itself. See `run_blocking` for a name, a group or a deadline.
+
+        ::
+
+            print(engine.submit_blocking(sum, [1, 2, 3]).result())
         """
-        name = job_name or str(getattr(function, "__name__", "function"))
-        work = BlockingWork(functools.partial(function, *args, **kwargs), self._loop.threads)
-        return self._work(work, name, job_group, job_priority, job_deadline)
+        return self.run_blocking(functools.partial(function, *args, **kwargs), name=_name_of(function))
+
+    def run_blocking(self, function: Callable[[], T], **job: Unpack[JobOptions]) -> Job[T]:
+        """`submit_blocking` of a function without arguments, with what a job can be told.
+
+        ::
+
+            engine.run_blocking(lambda: parse(page), name="parse", deadline=10)
+        """
+        options.check("run_blocking", JobOptions, job)
+        name = job.get("name") or _name_of(function)
+        work = BlockingWork(function, self._loop.threads)
+        return self._work(work, name, job.get("group"), job.get("priority", 0), job.get("deadline"))
+
+    def map(self, function: Callable[..., Any], *iterables: Iterable[Any], timeout: Optional[float] = None) -> Iterator[Any]:
+        """Calls ``function`` with the items of the ``iterables``, each call a job: a coroutine function on the engine's
+        loop, any other on threads. All are submitted now; the results come in order, and waiting for each may take
+        ``timeout`` seconds.
+
+        ::
+
+            for page in engine.map(fetch, addresses):
+                print(len(page))
+        """
+        is_async = inspect.iscoroutinefunction(function)
+        calls = [functools.partial(function, *arguments) for arguments in zip(*iterables)]
+        name = _name_of(function)
+        jobs = [self.submit(call(), name=name) if is_async else self.run_blocking(call, name=name) for call in calls]
+        return (job.result(timeout) for job in jobs)
 
     def _work(
         self,
@@ -201,32 +328,24 @@ class Engine:
         group: Optional[str],
         priority: int,
         deadline: Optional[float],
-    ) -> Job:
-        jobs: list[Job] = []
-
-        def make() -> Work:
-            made = self._core.work(name, group, priority, deadline)
-            jobs.append(Job(made.job, self, work))
-            work.job = weakref.ref(jobs[0])
-            return made
-
+    ) -> Job[Any]:
         try:
-            self._loop.add(work, make)
+            # Before any lock, which in a fork could be one that nobody holds any more.
+            self._core.check()
+            made = self._loop.add(self, work, lambda: self._core.work(name, group, priority, deadline))
         except BaseException:
             work.close()
             raise
-        self._keep(jobs[0])
-        return jobs[0]
+        self._kept.keep(made, work)
+        return Job(made.job, self, work)
 
-    def _keep(self, job: Job) -> None:
-        """Keeps what the job will return for as long as the engine remembers the job."""
-        with self._lock:
-            self._kept[job.id] = job
-            if len(self._kept) > 2 * self._max_ended + 64:
-                self._kept = {i: kept for i, kept in self._kept.items() if self._core.job(i) is not None}
+    def gather(self, *things: Union[Job[T], Awaitable[T]], name: Optional[str] = None) -> Group[T]:
+        """A group of jobs; coroutines are submitted.
 
-    def gather(self, *things: Union[Job, Awaitable[Any]], name: Optional[str] = None) -> Group:
-        """A group of jobs; coroutines are submitted."""
+        ::
+
+            replies = engine.gather(*[engine.chat(model, "Rivers?") for model in models]).results()
+        """
         jobs = [thing if isinstance(thing, Job) else self.submit(thing, group=name) for thing in things]
         return Group(jobs, name)
 
@@ -236,36 +355,52 @@ class Engine:
         """The jobs that run or wait, and the last that ended, oldest first."""
         return JobTable(self._job(core) for core in self._core.jobs())
 
-    def job(self, number: int) -> Job:
-        """The job with this number."""
+    def job(self, number: int) -> Job[Any]:
+        """The job with this number. Raises ``KeyError`` for one that is not known, or was forgotten."""
         core = self._core.job(number)
         if core is None:
             raise KeyError(f"there is no job {number}")
         return self._job(core)
 
-    def _job(self, core: JobCore) -> Job:
-        with self._lock:
-            kept = self._kept.get(core.id)
-        return kept if kept is not None else Job(core, self)
+    def _job(self, core: JobCore) -> Job[Any]:
+        return Job(core, self, self._kept.work_of(core.id))
+
+    def _own_foreground(self) -> Foreground:
+        if self._foreground is None:
+            self._foreground = self._core.foreground()
+        return self._foreground
+
+    def _drain(self, foreground: Foreground, max_items: int, max_ms: float) -> list[Update]:
+        updates = foreground.drain(max_items, max_ms, self._job)
+        for update in updates:
+            if update.ended:
+                self._kept.looked_at(update.info.id)
+        return updates
 
     def fileno(self) -> int:
         """A descriptor that is readable when ``drain()`` has something: for ``select`` and every event loop.
 
         It is readable at first. Do not read from it.
         """
-        return self._core.fileno()
+        return self._own_foreground().fileno()
 
     def drain(self, max_items: int = 256, max_ms: float = 4.0) -> list[Update]:
         """What is new since the last call, merged for each job: at most ``max_items`` jobs, for about ``max_ms``.
 
-        Never waits. There is one such list, for one foreground; what is left over makes ``fileno()`` readable again.
+        Never waits. What is left over makes ``fileno()`` readable again. ``updates()`` and attached windows have places
+        of their own and take nothing away from here.
         """
-        return self._core.drain(max_items, max_ms, self._job)
+        return self._drain(self._own_foreground(), max_items, max_ms)
 
     def updates(self, frame: float = 0.016) -> Updates:
-        """What is new, as it comes, in asyncio or trio: ``async for update in engine.updates()``.
+        """What is new, as it comes, in asyncio or trio, each call from the beginning of every job.
 
-        Woken by the descriptor, at most once per ``frame`` seconds. It does not end by itself.
+        Woken by a descriptor, at most once per ``frame`` seconds. It does not end by itself.
+
+        ::
+
+            async for update in engine.updates():
+                print(update.job.id, update.text)
         """
         return Updates(self, frame)
 
@@ -274,14 +409,22 @@ class Engine:
     def close(self, *, cancel: bool = True, grace: float = _DROP_GRACE) -> Shutdown:
         """Ends the engine: cancels its jobs, or lets them finish, for ``grace`` seconds. Blocks about as long at most.
 
-        The jobs can still be looked at. Interrupted by Ctrl-C, the end goes on in the background.
+        The jobs can still be looked at. Jobs that failed and that nobody asked are logged, and named in what this returns.
+        Interrupted by Ctrl-C, the end continues in the background; a further call with ``cancel`` hurries it.
         """
         self._refuse_to_block()
-        self._core.ending(cancel, grace).block()
-        report = Shutdown(*self._core.ended())
-        self._loop.close()
+        is_over = _end(self._core, self._loop, cancel, grace)
         self._end.detach()
-        return report
+        finished, cut, stuck = self._core.report() if is_over else ([], [], [])
+        for core in self._core.jobs():
+            outcome = core.outcome()
+            if outcome is None and core.id not in stuck:
+                stuck.append(core.id)
+            elif outcome is not None and outcome.ending == "cancelled" and core.id in finished:
+                # A first close let it finish, and a second one did not.
+                finished.remove(core.id)
+                cut.append(core.id)
+        return Shutdown(finished, cut, stuck, self._kept.tell_unseen())
 
     def __enter__(self) -> Engine:
         return self
@@ -309,11 +452,65 @@ class Engine:
         return f"<Engine: {running} jobs running, {len(jobs) - running} ended>"
 
 
+class _Kept:
+    """What jobs returned or raised, for as long as the engine remembers them, and which were looked at."""
+
+    def __init__(self, core: EngineCore, max_ended: int) -> None:
+        self._core = core
+        self._limit = 2 * max_ended + 64
+        self._works: dict[int, PythonWork] = {}
+        self._looked_at: set[int] = set()
+        self._lock = threading.Lock()
+
+    def keep(self, made: Work, work: PythonWork) -> None:
+        forgotten: dict[int, PythonWork] = {}
+        with self._lock:
+            self._works[made.job.id] = work
+            if len(self._works) > self._limit:
+                forgotten = {i: kept for i, kept in self._works.items() if self._core.job(i) is None}
+                for number in forgotten:
+                    del self._works[number]
+        for number, kept in forgotten.items():
+            if kept.error is not None:
+                self._tell(number, kept.error)
+
+    def work_of(self, number: int) -> Optional[PythonWork]:
+        return self._works.get(number)
+
+    def looked_at(self, number: int) -> None:
+        with self._lock:
+            self._looked_at.add(number)
+            if len(self._looked_at) > self._limit:
+                known = {core.id for core in self._core.jobs()}
+                self._looked_at &= known
+
+    def tell_unseen(self) -> list[int]:
+        """Logs the jobs that failed and that nobody asked, once: their numbers."""
+        unseen = []
+        for core in self._core.jobs():
+            outcome = core.outcome()
+            if outcome is None or outcome.ending not in ("failed", "truncated", "timed_out"):
+                continue
+            if core.id not in self._looked_at:
+                unseen.append(core.id)
+                work = self.work_of(core.id)
+                self._tell(core.id, work.error if work is not None and work.error is not None else str(outcome))
+                self.looked_at(core.id)
+        return unseen
+
+    def _tell(self, number: int, error: Union[BaseException, str]) -> None:
+        if number in self._looked_at:
+            return
+        trace = error if isinstance(error, BaseException) else None
+        log.error("job %s failed, and nobody asked how it ended: %s", number, error, exc_info=trace)
+
+
 class Updates:
     """What is new in all jobs of an engine, one after the other. There is nothing to close."""
 
     def __init__(self, engine: Engine, frame: float) -> None:
         self._engine = engine
+        self._foreground = engine._core.foreground()
         self._frame = frame
         self._new: deque[Update] = deque()
         self._looked = False
@@ -325,26 +522,65 @@ class Updates:
         while not self._new:
             if self._looked:
                 await pause(self._frame)
-            await readable(self._engine.fileno())
-            self._new.extend(self._engine.drain())
+            await readable(self._foreground.fileno())
+            self._new.extend(self._engine._drain(self._foreground, 256, 4.0))
             self._looked = True
         return self._new.popleft()
 
 
-def _end(core: EngineCore, loop: LoopThread, process: int) -> None:
-    """The end of an engine that was dropped, or that is there when the interpreter ends."""
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()
+
+
+def _end(core: EngineCore, loop: LoopThread, cancel: bool, grace: float) -> bool:
+    """Ends an engine; whether it is over. One that lets its jobs finish is hurried if this is to cancel them."""
+    ending = core.ending(cancel, grace)
+    is_over = ending.block(0.0 if cancel else None)
+    for now in (False, True):
+        if not is_over:
+            for job in core.jobs():
+                job.cancel("the engine is closing", now)
+            is_over = ending.block(_ABORT if now else grace + _ABORT)
+    loop.close()
+    return is_over
+
+
+def _dropped(core: EngineCore, loop: LoopThread, kept: _Kept, process: int) -> None:
+    """The end of an engine that was dropped, by any thread, which does not wait for it."""
     if os.getpid() != process:
         return
-    # An end that lets them finish may be under way: it hurries up.
     for job in core.jobs():
-        job.cancel("the engine ended", False)
-    grace = 0.0 if loop.is_current() else _DROP_GRACE
-    core.ending(True, grace).block(2 * _DROP_GRACE)
-    loop.close()
+        job.cancel("the engine was dropped", False)
+
+    def finish() -> None:
+        _end(core, loop, True, _DROP_GRACE)
+        kept.tell_unseen()
+
+    try:
+        threading.Thread(target=finish, name="towline-end").start()
+    except RuntimeError:
+        # The interpreter ends, and starts no threads any more.
+        finish()
 
 
-async def _wait_for(awaitable: Awaitable[Any]) -> Any:
+@atexit.register
+def _end_all() -> None:
+    """The interpreter ends: what the engines run may clean up first."""
+    for engine in list(_engines):
+        parts = engine._end.detach()
+        if parts is None or parts[2][3] != os.getpid():
+            continue
+        _end(engine._core, engine._loop, True, 0.0 if engine._loop.is_current() else _DROP_GRACE)
+        engine._kept.tell_unseen()
+
+
+async def _wait_for(awaitable: Awaitable[T]) -> T:
     return await awaitable
+
+
+def _name_of(function: Any) -> str:
+    while isinstance(function, functools.partial):
+        function = function.func
+    return str(getattr(function, "__name__", "function"))
 
 
 _default: Optional[Engine] = None
@@ -352,8 +588,22 @@ _default_process = 0
 _default_lock = threading.Lock()
 
 
+def _forked() -> None:
+    global _default_lock
+    _default_lock = threading.Lock()
+    _engines.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
+
+
 def default_engine() -> Engine:
-    """The engine of this process, made when it is first asked for. It ends with the interpreter."""
+    """The engine of this process, made when it is first asked for. It ends with the interpreter.
+
+    ::
+
+        towline.default_engine().chat("llama3.2", "What is a river?")
+    """
     global _default, _default_process
     with _default_lock:
         if _default is None or _default_process != os.getpid():

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import functools
 import inspect
 from types import CodeType
 from typing import Any, Optional
@@ -45,7 +46,7 @@ class JobMagics(Magics):
         return engine if isinstance(engine, Engine) else default_engine()
 
     @line_cell_magic
-    def bg(self, line: str, cell: Optional[str] = None) -> Job:
+    def bg(self, line: str, cell: Optional[str] = None) -> Job[Any]:
         """Runs an expression, or with %%bg a cell, in the background, and gives its job.
 
         ``%bg coroutine()`` and ``%bg await thing`` run on the engine's asyncio loop, ``%bg function(…)`` on a thread: only
@@ -63,7 +64,7 @@ class JobMagics(Magics):
             return self._call(tree, name)
         return self._job_of(self._value(tree), name)
 
-    def _call(self, call: ast.Call, name: str) -> Job:
+    def _call(self, call: ast.Call, name: str) -> Job[Any]:
         function = self._value(call.func)
         # The arguments are evaluated now; the function runs in the background.
         keep = ast.parse("lambda *args, **kwargs: (args, kwargs)", "<bg>", "eval").body
@@ -71,9 +72,9 @@ class JobMagics(Magics):
         runs_here = inspect.iscoroutinefunction(function) or isinstance(getattr(function, "__self__", None), Engine)
         if runs_here:
             return self._job_of(function(*args, **kwargs), name)
-        return self._engine.submit_blocking(function, *args, job_name=name, **kwargs)
+        return self._engine.run_blocking(functools.partial(function, *args, **kwargs), name=name)
 
-    def _job_of(self, value: Any, name: str) -> Job:
+    def _job_of(self, value: Any, name: str) -> Job[Any]:
         if isinstance(value, Job):
             return value
         if inspect.isawaitable(value):
@@ -84,12 +85,12 @@ class JobMagics(Magics):
         expression = ast.fix_missing_locations(ast.Expression(tree))
         return eval(compile(expression, "<bg>", "eval"), self._names)
 
-    def _run_cell(self, cell: str) -> Job:
+    def _run_cell(self, cell: str) -> Job[Any]:
         code = compile(self._shell.transform_cell(cell), "<bg>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
         name = cell.strip().splitlines()[0][:40] if cell.strip() else "cell"
         if code.co_flags & inspect.CO_COROUTINE:
             return self._engine.submit(_awaited(code, self._names), name=name)
-        return self._engine.submit_blocking(exec, code, self._names, job_name=name)
+        return self._engine.run_blocking(functools.partial(exec, code, self._names), name=name)
 
     @line_magic
     def jobs(self, line: str) -> JobTable:
@@ -107,7 +108,7 @@ class JobMagics(Magics):
                     print(event.text, end="", flush=True)
                     shown = True
         except KeyboardInterrupt:
-            print(f"\n[{job.id}] {job.state}, and goes on in the background")
+            print(f"\n[{job.id}] {job.state}, in the background")
             return None
         if shown:
             print()
@@ -115,7 +116,7 @@ class JobMagics(Magics):
         return None if shown else result
 
     @line_magic
-    def kill(self, line: str) -> Job:
+    def kill(self, line: str) -> Job[Any]:
         """``%kill N``: cancels a job."""
         job = self._job(line)
         job.cancel("killed at the prompt")
@@ -123,7 +124,7 @@ class JobMagics(Magics):
         return job
 
     @line_magic
-    def timeout(self, line: str) -> Job:
+    def timeout(self, line: str) -> Job[Any]:
         """``%timeout N 30``: job N ends in 30 seconds; ``+10``: so much later; ``none``: when it likes."""
         words = line.split()
         if len(words) != 2:
@@ -142,7 +143,7 @@ class JobMagics(Magics):
             job.deadline = seconds
         return job
 
-    def _job(self, line: str, last: bool = False) -> Job:
+    def _job(self, line: str, last: bool = False) -> Job[Any]:
         word = line.strip().lstrip("%")
         if not word and last:
             jobs = self._engine.jobs()

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterable, Iterator, Sequence
+from contextvars import copy_context
 from html import escape
-from typing import TYPE_CHECKING, Any, Optional
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Generic, Literal, Optional, TypeVar, overload
+from weakref import WeakKeyDictionary
 
 from . import _errors, _towline
-from ._towline import Event, JobCore, JobInfo, Outcome
+from ._towline import Event, JobCore, JobInfo, Outcome, Reply
 from ._waiting import arrival
+from ._work import GeneratorWork, log
 
 if TYPE_CHECKING:
     from ._work import PythonWork
     from .engine import Engine
 
-STATES = (
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+State = Literal[
     "queued",
     "connecting",
     "waiting",
@@ -28,8 +36,10 @@ STATES = (
     "cancelled",
     "timed_out",
     "failed",
-)
+]
 """What a job can be doing, and how it can have ended."""
+
+STATES: tuple[State, ...] = State.__args__  # type: ignore[attr-defined]
 
 
 class StillRunning(_errors.TowlineError, TimeoutError):
@@ -38,11 +48,12 @@ class StillRunning(_errors.TowlineError, TimeoutError):
     kind = "timed_out"
 
 
-def _job_error(job: Job, outcome: Outcome) -> _errors.TowlineError:
+def _job_error(job: Job[Any], outcome: Outcome) -> _errors.TowlineError:
     """The exception for a job that did not complete: the one a client raises, with the job and its outcome."""
     facts = {
         "kind": outcome.kind,
         "origin": outcome.origin,
+        "clock": outcome.clock,
         "message": f"job {job.id} ({job.name}): {outcome}",
         "words": outcome.message,
         "status": outcome.status,
@@ -55,18 +66,27 @@ def _job_error(job: Job, outcome: Outcome) -> _errors.TowlineError:
     return error
 
 
-class Job:
-    """A stream, coroutine or function that an engine runs. From any thread; only what says so waits.
+class Job(Coroutine[Any, Any, T_co]):
+    """A stream, coroutine, generator or function that an engine runs. From any thread; only what says so waits.
 
-    Dropping it leaves the job alone: ``cancel()``, the deadline or the engine's end stop it.
+    ``Job[T]`` has a result of type ``T``: a `Reply` for a stream, what was returned for the others. Dropping it leaves the
+    job alone: ``cancel()``, the deadline or the engine's end stop it. It can be awaited, any number of times, and given to
+    ``asyncio.create_task`` and to a ``TaskGroup``; cancelling such a wait leaves the job alone.
+
+    ::
+
+        job = engine.chat("llama3.2", "What is a river?")
+        print(job.state)
+        print(job.result(timeout=60).text)
     """
 
-    __slots__ = ("__weakref__", "_core", "_engine", "_work")
+    __slots__ = ("__weakref__", "_core", "_engine", "_waits", "_work")
 
     def __init__(self, core: JobCore, engine: Engine, work: Optional[PythonWork] = None) -> None:
         self._core = core
         self._engine = engine
         self._work = work
+        self._waits: Optional[WeakKeyDictionary[Any, Coroutine[Any, Any, T_co]]] = None
 
     # --- looking ---------------------------------------------------------------------------------------------------
 
@@ -82,6 +102,7 @@ class Job:
 
     @property
     def name(self) -> str:
+        """What it was called when it was submitted, or renamed to since."""
         return self.info.name
 
     @name.setter
@@ -89,13 +110,17 @@ class Job:
         self._core.rename(name)
 
     @property
-    def state(self) -> str:
-        """One of ``STATES``, and true: it is ``cancelling`` until it has in truth ended."""
+    def state(self) -> State:
+        """One of ``STATES``, and true: it is ``cancelling`` until it has ended.
+
+        It is ``paused`` after ``pause()``, and when its log is full of what nobody has read: ``info.log_full`` says so,
+        and reading, or waiting for its result, lets it continue.
+        """
         return self._core.state()
 
     @property
     def done(self) -> bool:
-        """Whether it has ended, in whichever way."""
+        """Whether it has ended, in any way."""
         return self._core.has_ended()
 
     @property
@@ -111,7 +136,10 @@ class Job:
     @property
     def outcome(self) -> Optional[Outcome]:
         """How it ended, with all it received; ``None`` while it has not."""
-        return self._core.outcome()
+        outcome = self._core.outcome()
+        if outcome is not None:
+            self._engine._kept.looked_at(self.id)
+        return outcome
 
     @property
     def exception(self) -> Optional[BaseException]:
@@ -120,8 +148,14 @@ class Job:
         if outcome is None or outcome.is_completed:
             return None
         if self._work is not None and self._work.error is not None:
-            return self._work.error
+            # Each raise adds to a traceback, and this one may be raised many times.
+            return self._work.error.with_traceback(self._work.traceback)
         return _job_error(self, outcome)
+
+    @property
+    def relay_id(self) -> Optional[str]:
+        """What a relay calls the stream that it runs for this job; ``None`` for any other, and before it was accepted."""
+        return self._core.relay_id()
 
     # --- control ---------------------------------------------------------------------------------------------------
 
@@ -130,13 +164,16 @@ class Job:
         self._core.cancel(reason, now)
 
     def pause(self) -> None:
-        """Reads no further; a server may go on generating into its buffers. A coroutine stops at its next ``await``."""
+        """Stops reading; a server may go on generating into its buffers. A coroutine stops at its next ``await``.
+
+        Raises ``RuntimeError`` for a plain function, which cannot be paused.
+        """
         if self._work is not None and not self._work.can_pause:
             raise RuntimeError(f"job {self.id} ({self.name}) is a plain function, which cannot be paused")
         self._core.pause(True)
 
-    def resume(self) -> None:
-        """Goes on after ``pause()``."""
+    def unpause(self) -> None:
+        """Ends ``pause()``."""
         self._core.pause(False)
 
     @property
@@ -152,12 +189,23 @@ class Job:
         """Moves the deadline by so much; without one, sets it so far from now."""
         self._core.extend(seconds)
 
-    def retry(self) -> Job:
-        """Asks the same again, as a new job."""
+    def retry(self) -> Job[T_co]:
+        """Asks the same again, as a new job. Raises ``RuntimeError`` for what is no stream."""
         core = self._core.retry()
         if core is None:
             raise RuntimeError(f"job {self.id} ({self.name}) cannot be repeated: it is no stream, or its engine is gone")
         return self._engine._job(core)
+
+    def detach(self) -> str:
+        """Leaves the stream to the relay that runs it, and returns its id there, for ``attach``.
+
+        The job here ends as cancelled, with a reason that says so. Raises ``RuntimeError`` where no relay runs it, and
+        once it has ended.
+        """
+        relay_id = self._core.detach()
+        if relay_id is None:
+            raise RuntimeError(f"job {self.id} ({self.name}) is {self.state}, and no relay runs it")
+        return relay_id
 
     def emit(self, text: str) -> bool:
         """Appends text to the log of a coroutine or function; ``False`` when the log is full or the job has ended."""
@@ -172,45 +220,92 @@ class Job:
         self._engine._refuse_to_block()
         return self._core.ended().block(timeout)
 
-    def result(self, timeout: Optional[float] = None) -> Any:
+    def result(self, timeout: Optional[float] = None) -> T_co:
         """Blocks until it has ended: the ``Reply`` of a stream, or what the coroutine or function returned.
 
         Raises what the coroutine or function raised; a ``TowlineError``, as a client would, if the job did not complete,
         with ``job``, ``outcome`` and ``text``; ``StillRunning`` when ``timeout`` seconds were not enough.
         """
         if not self.wait(timeout):
-            raise StillRunning(f"job {self.id} ({self.name}) is {self.state} after {timeout} s, and goes on")
+            raise StillRunning(f"job {self.id} ({self.name}) is {self.state} after {timeout} s, and has not ended")
         return self._ended_result()
 
-    def __await__(self) -> Generator[Any, Any, Any]:
+    def add_done_callback(self, function: Callable[[Job[T_co]], object]) -> None:
+        """Has ``function(job)`` called once the job has ended, on the engine's own thread and in this context.
+
+        At once, on this thread, where the engine is closed already. What it raises is logged.
+        """
+        context = copy_context()
+
+        async def tell() -> None:
+            await arrival(self._core.ended())
+            context.run(self._tell, function)
+
+        if not self._engine._loop.call(tell):
+            self._tell(function)
+
+    def _tell(self, function: Callable[[Job[T_co]], object]) -> None:
+        try:
+            function(self)
+        except Exception:
+            log.exception("the callback %r of job %s (%s) failed", function, self.id, self.name)
+
+    def __await__(self) -> Generator[Any, Any, T_co]:
         """Waits in asyncio or trio, without blocking it. Cancelling the wait leaves the job alone."""
         return self._result().__await__()
 
-    async def _result(self) -> Any:
+    async def _result(self) -> T_co:
         await arrival(self._core.ended())
         return self._ended_result()
 
-    def _ended_result(self) -> Any:
+    def send(self, value: Any, /) -> Any:
+        """One step of a task whose coroutine this job is."""
+        return self._wait_of_task().send(value)
+
+    def throw(self, *error: Any) -> Any:
+        """An exception into a task whose coroutine this job is. It leaves the job alone."""
+        return self._wait_of_task().throw(*error)
+
+    def close(self) -> None:
+        """Ends nothing: a task that waited for the job is gone."""
+
+    def _wait_of_task(self) -> Coroutine[Any, Any, T_co]:
+        if self._waits is None:
+            self._waits = WeakKeyDictionary()
+        task = asyncio.current_task()
+        wait = self._waits.get(task)
+        if wait is None:
+            wait = self._waits[task] = self._result()
+        return wait
+
+    def _ended_result(self) -> T_co:
         exception = self.exception
         if exception is not None:
-            raise exception
-        if self._work is not None:
-            return self._work.value
-        outcome = self.outcome
-        return outcome.reply if outcome is not None else None
+            try:
+                raise exception
+            finally:
+                # The traceback holds this frame.
+                del exception
+        result: Any = self._work.value if self._work is not None else None
+        if self._work is None:
+            outcome = self.outcome
+            result = outcome.reply if outcome is not None else None
+        return result  # type: ignore[no-any-return]
 
-    def __iter__(self) -> Iterator[Event]:
-        """What it yields, from its beginning, blocking in between. Raises at the end unless it completed."""
+    def __iter__(self) -> Iterator[Any]:
+        """What it yields, from its beginning, blocking in between: `Event`s, or what an async generator yields.
+
+        Raises at the end unless it completed.
+        """
         self._engine._refuse_to_block()
-        cursor = self._core.cursor()
+        news = _News(self)
         while True:
-            events = cursor.take()
-            if events is None:
-                self._raise_unless_completed()
+            found = news.take()
+            if found is None:
                 return
-            if not events:
-                cursor.news().block()
-            yield from events
+            if not found:
+                news.more().block()
+            yield from found
 
     def __aiter__(self) -> JobEvents:
         """The same in asyncio or trio."""
@@ -241,26 +336,49 @@ class Job:
         return JobTable([self])._repr_html_()
 
 
+class _News:
+    """What a job yields, from its beginning: the events of its log, or the values of a generator."""
+
+    def __init__(self, job: Job[Any]) -> None:
+        self._job = job
+        self._cursor = job._core.cursor()
+        self._values = job._work.values if isinstance(job._work, GeneratorWork) else None
+        self._next = 0
+
+    def take(self) -> Optional[Sequence[Any]]:
+        """What is new; ``None`` at the end. Raises there unless the job completed."""
+        events = self._cursor.take()
+        if self._values is not None:
+            found = self._values[self._next :]
+            self._next += len(found)
+            if found or events is not None:
+                return found
+        if events is None:
+            self._job._raise_unless_completed()
+        return events
+
+    def more(self) -> _towline.Wait:
+        return self._cursor.news()
+
+
 class JobEvents:
     """What a job yields, from its beginning, in an event loop. There is nothing to close."""
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
-        self._cursor = job._core.cursor()
-        self._new: deque[Event] = deque()
+    def __init__(self, job: Job[Any]) -> None:
+        self._news = _News(job)
+        self._new: deque[Any] = deque()
 
     def __aiter__(self) -> JobEvents:
         return self
 
-    async def __anext__(self) -> Event:
+    async def __anext__(self) -> Any:
         while not self._new:
-            events = self._cursor.take()
-            if events is None:
-                self._job._raise_unless_completed()
+            found = self._news.take()
+            if found is None:
                 raise StopAsyncIteration
-            self._new.extend(events)
-            if not events:
-                await arrival(self._cursor.news())
+            self._new.extend(found)
+            if not found:
+                await arrival(self._news.more())
         return self._new.popleft()
 
 
@@ -271,7 +389,7 @@ def _row(info: JobInfo) -> tuple[str, ...]:
     return (
         str(info.id),
         info.name,
-        info.state,
+        f"{info.state} (log full)" if info.log_full else info.state,
         f"{info.tokens} tokens" if info.tokens else "",
         f"{info.tokens_per_second:.1f}/s" if info.tokens > 1 else "",
         f"{info.age:.1f} s",
@@ -279,8 +397,8 @@ def _row(info: JobInfo) -> tuple[str, ...]:
     )
 
 
-class JobTable(list["Job"]):
-    """Jobs that are shown as a table."""
+class JobTable(list["Job[Any]"]):
+    """Jobs that are shown as a table: as text, in a notebook as HTML."""
 
     def __repr__(self) -> str:
         if not self:
@@ -298,21 +416,32 @@ class JobTable(list["Job"]):
         return f"<table><thead>{line(_HEADS, 'th')}</thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-class Group(Sequence[Job]):
-    """Jobs that belong together. Each can still be controlled on its own."""
+class Group(Sequence["Job[T_co]"], Generic[T_co]):
+    """Jobs that belong together. Each can still be controlled on its own.
 
-    def __init__(self, jobs: Iterable[Job], name: Optional[str] = None) -> None:
+    ::
+
+        both = engine.gather(engine.chat("llama3.2", "Rivers?"), engine.chat("llama3.2", "Lakes?"))
+        print([reply.text for reply in both.results(timeout=600)])
+    """
+
+    def __init__(self, jobs: Iterable[Job[T_co]], name: Optional[str] = None) -> None:
         self.jobs = list(jobs)
         self.name = name
 
     def __len__(self) -> int:
         return len(self.jobs)
 
+    @overload
+    def __getitem__(self, index: int) -> Job[T_co]: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Job[T_co]]: ...
     def __getitem__(self, index: Any) -> Any:
         return self.jobs[index]
 
     @property
     def done(self) -> bool:
+        """Whether all have ended."""
         return all(job.done for job in self.jobs)
 
     @property
@@ -329,18 +458,28 @@ class Group(Sequence[Job]):
         """Blocks until all have ended; ``False`` when ``timeout`` seconds were not enough."""
         return not wait(self.jobs, timeout=timeout)[1]
 
-    def results(self, timeout: Optional[float] = None) -> list[Any]:
-        """Blocks until all have ended: their results, in order. Raises what the first that has none raised."""
-        if not self.wait(timeout):
-            late = sum(not job.done for job in self.jobs)
-            raise StillRunning(f"{late} of {len(self)} jobs have not ended after {timeout} s, and go on")
-        return [job.result() for job in self.jobs]
+    def results(self, timeout: Optional[float] = None) -> list[T_co]:
+        """Blocks until all have completed: their results, in order.
 
-    def __await__(self) -> Generator[Any, Any, list[Any]]:
+        Raises what the first to fail raised, as soon as it has; the others go on. Raises ``StillRunning`` when ``timeout``
+        seconds were not enough.
+        """
+        self._raise_failure(wait(self.jobs, first_failure=True, timeout=timeout)[0])
+        if not self.done:
+            late = sum(not job.done for job in self.jobs)
+            raise StillRunning(f"{late} of {len(self)} jobs have not ended after {timeout} s")
+        return [job._ended_result() for job in self.jobs]
+
+    def _raise_failure(self, ended: Iterable[Job[T_co]]) -> None:
+        for job in ended:
+            job._raise_unless_completed()
+
+    def __await__(self) -> Generator[Any, Any, list[T_co]]:
         return self._results().__await__()
 
-    async def _results(self) -> list[Any]:
-        await arrival(_towline.all_ended([job._core for job in self.jobs]))
+    async def _results(self) -> list[T_co]:
+        await arrival(_towline.jobs_ended([job._core for job in self.jobs], "failure"))
+        self._raise_failure(job for job in self.jobs if job.done)
         return [job._ended_result() for job in self.jobs]
 
     def __repr__(self) -> str:
@@ -351,16 +490,58 @@ class Group(Sequence[Job]):
 
 
 def wait(
-    jobs: Iterable[Job], *, first: bool = False, timeout: Optional[float] = None
-) -> tuple[list[Job], list[Job]]:
-    """Blocks until all ``jobs`` have ended, with ``first`` until one has, or until ``timeout`` seconds are up.
+    jobs: Iterable[Job[T]], *, first: bool = False, first_failure: bool = False, timeout: Optional[float] = None
+) -> tuple[list[Job[T]], list[Job[T]]]:
+    """Blocks until all ``jobs`` have ended, with ``first`` until one has, with ``first_failure`` until one has ended
+    otherwise than completed, or until ``timeout`` seconds are up.
 
     Returns those that have ended and those that have not. It leaves them all alone.
+
+    ::
+
+        ended, others = towline.wait(jobs, first=True, timeout=60)
     """
     waited = list(jobs)
     for job in waited[:1]:
         job._engine._refuse_to_block()
-    cores = [job._core for job in waited]
-    (_towline.any_ended(cores) if first else _towline.all_ended(cores)).block(timeout)
+    until = "first" if first else "failure" if first_failure else "all"
+    _towline.jobs_ended([job._core for job in waited], until).block(timeout)
     ended = [job.done for job in waited]
     return [j for j, e in zip(waited, ended) if e], [j for j, e in zip(waited, ended) if not e]
+
+
+class as_completed(Generic[T]):
+    """The ``jobs`` in the order in which they end: ``for`` blocks in between, ``async for`` does not.
+
+    Raises ``StillRunning`` when ``timeout`` seconds were not enough. It leaves the jobs alone.
+
+    ::
+
+        for job in towline.as_completed(jobs):
+            print(job.name, job.result().text)
+    """
+
+    def __init__(self, jobs: Iterable[Job[T]], *, timeout: Optional[float] = None) -> None:
+        self._left = list(jobs)
+        self._ended: deque[Job[T]] = deque()
+        self._until = None if timeout is None else monotonic() + timeout
+
+    def __iter__(self) -> Iterator[Job[T]]:
+        while self._left:
+            left = None if self._until is None else max(0.0, self._until - monotonic())
+            ended, self._left = wait(self._left, first=True, timeout=left)
+            if not ended:
+                raise StillRunning(f"{len(self._left)} jobs have not ended in time")
+            yield from ended
+
+    async def __aiter__(self) -> AsyncIterator[Job[T]]:
+        while self._left:
+            await arrival(_towline.jobs_ended([job._core for job in self._left], "first"))
+            done = [job.done for job in self._left]
+            ended = [job for job, is_done in zip(self._left, done) if is_done]
+            self._left = [job for job, is_done in zip(self._left, done) if not is_done]
+            for job in ended:
+                yield job
+
+
+__all__ = ["STATES", "Event", "Group", "Job", "JobInfo", "JobTable", "Outcome", "Reply", "State", "StillRunning", "as_completed", "wait"]

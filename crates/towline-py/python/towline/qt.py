@@ -41,7 +41,7 @@ class QtForeground(Foreground):
         if core.QCoreApplication.instance() is None:
             raise RuntimeError("make the QApplication first")
         read = core.QSocketNotifier.Type.Read if hasattr(core.QSocketNotifier, "Type") else core.QSocketNotifier.Read
-        self._notifier = core.QSocketNotifier(engine.fileno(), read)
+        self._notifier = core.QSocketNotifier(self._place.fileno(), read)
         self._notifier.activated.connect(self._ready)
         self._timer = core.QTimer()
         self._timer.setSingleShot(True)
@@ -50,11 +50,10 @@ class QtForeground(Foreground):
         self._notifier.setEnabled(True)
 
     def _ready(self, *_: object) -> None:
-        # Not watched again before the next frame.
+        # Not watched again before the next frame, which also comes while a callback has a dialog open.
         self._notifier.setEnabled(False)
+        self._timer.start()
         self._look()
-        if self._attached:
-            self._timer.start()
 
     def _arm(self) -> None:
         self._notifier.setEnabled(self._attached)
@@ -67,21 +66,21 @@ class QtForeground(Foreground):
         self._timer.stop()
         self._notifier.setEnabled(False)
 
-    def bind_async(self, button: Any, coroutine_function: Callable[[], Awaitable[Any]]) -> Callable[..., Job]:
+    def bind_async(self, button: Any, coroutine_function: Callable[[], Awaitable[Any]]) -> Callable[..., Job[Any]]:
         """Has ``button`` run a coroutine as a job when it is clicked; it is disabled while the job runs.
 
         The coroutine runs on the engine's loop: it shows things by ``await foreground.call(function, …)``. When the
         button is destroyed the job is cancelled. Returns the function that starts the job.
         """
-        running: set[Job] = set()
+        running: set[Job[Any]] = set()
 
-        def start(*_: object) -> Job:
+        def start(*_: object) -> Job[Any]:
             job = self.start(coroutine_function, ended)
             running.add(job)
             button.setEnabled(False)
             return job
 
-        def ended(job: Job) -> None:
+        def ended(job: Job[Any]) -> None:
             if job not in running:
                 return
             running.discard(job)

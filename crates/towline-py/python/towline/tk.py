@@ -18,7 +18,8 @@ _POLL_MS = (16, 250)
 # runs on any thread that runs Python, the engine's loop too: an interpreter that was attached lives as long as the process.
 _interpreters: list[Any] = []
 
-_attached: WeakKeyDictionary[tkinter.Misc, TkForeground] = WeakKeyDictionary()
+# The engines of a window, the first of them first.
+_attached: WeakKeyDictionary[tkinter.Misc, list[TkForeground]] = WeakKeyDictionary()
 
 
 def attach(
@@ -34,11 +35,12 @@ def attach(
     Call it on the thread that made ``root``. It ends when ``root`` is destroyed. Where Tk cannot watch a descriptor
     (Windows), or with ``poll``, it looks every 16 ms while something comes, and up to every 250 ms otherwise.
     """
-    if _attached.get(root) is not None:
-        raise RuntimeError("this window is attached already: detach it first")
+    if any(foreground.engine is engine for foreground in _attached.get(root, ())):
+        raise RuntimeError("this window is attached already to this engine: detach it first")
     if not any(root.tk is kept for kept in _interpreters):
         _interpreters.append(root.tk)
-    foreground = _attached[root] = TkForeground(root, engine, on_update, frame_ms, poll)
+    foreground = TkForeground(root, engine, on_update, frame_ms, poll)
+    _attached.setdefault(root, []).append(foreground)
     return foreground
 
 
@@ -60,24 +62,21 @@ class TkForeground(Foreground):
     def _arm(self) -> None:
         self._timer = None
         if not self.watches:
-            busy = self._look()
-            self._poll_ms = _POLL_MS[0] if busy else min(2 * self._poll_ms, _POLL_MS[1])
-            if self._attached:
-                self._timer = self._root.after(self._poll_ms, self._arm)
+            self._timer = self._root.after(self._poll_ms, self._arm)
+            self._poll_ms = _POLL_MS[0] if self._look() else min(2 * self._poll_ms, _POLL_MS[1])
             return
-        self._root.tk.createfilehandler(self.engine.fileno(), tkinter.READABLE, self._ready)
+        self._root.tk.createfilehandler(self._place.fileno(), tkinter.READABLE, self._ready)
         self._armed = True
 
     def _ready(self, *_: object) -> None:
-        # Not watched again before the next frame. An exception here would end Tk's main loop.
+        # Not watched again before the next frame, which also comes while a callback has a dialog open.
         self._disarm()
+        self._timer = self._root.after(self.frame_ms, self._arm)
         self._look()
-        if self._attached:
-            self._timer = self._root.after(self.frame_ms, self._arm)
 
     def _disarm(self) -> None:
         if self._armed:
-            self._root.tk.deletefilehandler(self.engine.fileno())
+            self._root.tk.deletefilehandler(self._place.fileno())
             self._armed = False
 
     def _report(self, error: BaseException) -> None:
@@ -100,32 +99,38 @@ class TkForeground(Foreground):
         if self._timer is not None:
             self._root.after_cancel(self._timer)
             self._timer = None
-        _attached.pop(self._root, None)
+        if self in (attached := _attached.get(self._root, [])):
+            attached.remove(self)
 
 
 def bind_async(
-    widget: Any, coroutine_function: Callable[..., Awaitable[Any]], sequence: Optional[str] = None
-) -> Callable[..., Job]:
-    """Has ``widget`` run a coroutine as a job of the attached engine: a button by its command, others by an event.
+    widget: Any,
+    coroutine_function: Callable[..., Awaitable[Any]],
+    sequence: Optional[str] = None,
+    *,
+    engine: Optional[Engine] = None,
+) -> Callable[..., Job[Any]]:
+    """Has ``widget`` run a coroutine as a job of ``engine``: a button by its command, others by an event.
 
-    Without ``sequence`` the widget's ``command`` is set, and the widget is disabled while the job runs; with one, the
+    Without ``engine`` it is the one that the window was attached to first. Without ``sequence`` the widget's ``command`` is set, and the widget is disabled while the job runs; with one, the
     coroutine function is given the event. The coroutine runs on the engine's loop, not in Tk's thread: it shows things by
     ``await foreground.call(function, …)``. Its exception is reported as one of a Tk callback; when the widget is
     destroyed the job is cancelled. Returns the function that starts the job.
     """
-    foreground = _attached.get(widget._root())
+    attached = _attached.get(widget._root(), [])
+    foreground = next((one for one in attached if engine is None or one.engine is engine), None)
     if foreground is None:
         raise RuntimeError("attach the window first: towline.tk.attach(root, engine)")
-    running: set[Job] = set()
+    running: set[Job[Any]] = set()
 
-    def start(*event: Any) -> Job:
+    def start(*event: Any) -> Job[Any]:
         job = foreground.start(lambda: coroutine_function(*event), ended)
         running.add(job)
         if sequence is None:
             widget.configure(state="disabled")
         return job
 
-    def ended(job: Job) -> None:
+    def ended(job: Job[Any]) -> None:
         if job not in running:
             return
         running.discard(job)

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import trio
 
 from .engine import Engine
 from .job import Job
+
+T = TypeVar("T")
 
 
 @asynccontextmanager
@@ -25,7 +27,7 @@ async def open_engine(*args: Any, **kwargs: Any) -> AsyncIterator[Engine]:
         await _shielded(engine.close)
 
 
-async def result(job: Job) -> Any:
+async def result(job: Job[T]) -> T:
     """The job's result. Cancelling the wait cancels the job, and waits until it has ended."""
     try:
         return await job

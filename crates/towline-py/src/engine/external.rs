@@ -3,37 +3,37 @@
 //! The engine's threads never call Python. Orders are put into a list, and a descriptor wakes the loop that obeys them.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use towline::engine::{End, External, Order};
-use towline::{Error, ErrorKind, Event, Origin};
+use towline::{Error, ErrorKind, Event, Origin, Progress};
 
-use super::bell::{Bell, lock};
-use super::forked::Here;
+use super::bell::Bell;
 use super::job::JobCore;
+use crate::forked::Here;
+use crate::leaf::Leaf;
 
 /// Orders on their way to Python: for each job one to begin, one to pause or resume, and two to stop, at most.
 #[derive(Debug)]
 pub(crate) struct Orders {
     pub(crate) bell: Bell,
-    waiting: Mutex<VecDeque<(u64, Order)>>,
+    waiting: Leaf<VecDeque<(u64, Order)>>,
 }
 
 impl Orders {
     pub(crate) fn new() -> PyResult<Self> {
-        Ok(Self { bell: Bell::new()?, waiting: Mutex::default() })
+        Ok(Self { bell: Bell::new()?, waiting: Leaf::default() })
     }
 
     pub(crate) fn push(&self, work: u64, order: Order) {
-        let mut waiting = lock(&self.waiting);
-        if let Order::Pause | Order::Resume = order {
-            // Only the last of these matters.
-            waiting.retain(|(other, old)| *other != work || matches!(old, Order::Begin | Order::Stop));
-        }
-        waiting.push_back((work, order));
-        drop(waiting);
+        self.waiting.with(|waiting| {
+            if let Order::Pause | Order::Resume = order {
+                // Only the last of these matters.
+                waiting.retain(|(other, old)| *other != work || matches!(old, Order::Begin | Order::Stop));
+            }
+            waiting.push_back((work, order));
+        });
         self.bell.ring();
     }
 
@@ -45,7 +45,7 @@ impl Orders {
             Order::Resume => "resume",
             Order::Stop => "stop",
         };
-        lock(&self.waiting).drain(..).map(|(work, order)| (work, name(order))).collect()
+        self.waiting.with(std::mem::take).into_iter().map(|(work, order)| (work, name(order))).collect()
     }
 }
 
@@ -77,6 +77,12 @@ impl Work {
     /// Appends text to the job's log; `False` when the log is full or the job has ended.
     fn emit(&self, text: String) -> PyResult<bool> {
         Ok(self.external.get()?.try_emit(Event::Text(text)).is_ok())
+    }
+
+    /// Appends to the job's log that the work got further; `False` as for `emit`.
+    fn progress(&self, status: String) -> PyResult<bool> {
+        let progress = Progress { status, ..Progress::default() };
+        Ok(self.external.get()?.try_emit(Event::Progress(Box::new(progress))).is_ok())
     }
 
     /// The work has ended: `completed`, `stopped`, or `failed` with a message.

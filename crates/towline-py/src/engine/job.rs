@@ -1,14 +1,18 @@
 //! The handle of a job, and the cursor on its log.
 
-use std::sync::{Arc, Mutex};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::Poll;
 
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use towline::engine::{From as ReadFrom, Group, Reader};
-use towline::{Deadline, Job};
+use towline::engine::{From as ReadFrom, Reader};
+use towline::{Deadline, Job, JobState};
 
-use super::bell::{Wait, lock, seconds};
-use super::forked::Here;
+use super::bell::{Wait, seconds};
 use super::outcome::{PyEvent, PyOutcome};
+use crate::forked::Here;
+use crate::leaf::Leaf;
 
 /// A job. It may be used from any thread; no call waits.
 #[pyclass(frozen, module = "towline._towline")]
@@ -58,6 +62,8 @@ pub(crate) struct JobInfo {
     deadline_in: Option<f64>,
     /// Bytes its log holds.
     log_bytes: usize,
+    /// Whether it is paused because its log is full of what nobody has read.
+    log_full: bool,
 }
 
 impl From<towline::engine::JobInfo> for JobInfo {
@@ -75,6 +81,7 @@ impl From<towline::engine::JobInfo> for JobInfo {
             since_last_event: info.since_last_event.map(|time| time.as_secs_f64()),
             deadline_in: info.deadline_in.map(|time| time.as_secs_f64()),
             log_bytes: info.log_bytes,
+            log_full: info.log_full,
         }
     }
 }
@@ -136,6 +143,15 @@ impl JobCore {
         Ok(())
     }
 
+    fn relay_id(&self) -> PyResult<Option<String>> {
+        Ok(self.job()?.relay_id().map(|id| id.to_string()))
+    }
+
+    /// Leaves the stream to its relay: its id there.
+    fn detach(&self) -> PyResult<Option<String>> {
+        Ok(self.job()?.detach().map(|id| id.to_string()))
+    }
+
     fn outcome(&self) -> PyResult<Option<PyOutcome>> {
         Ok(self.job()?.outcome().map(PyOutcome::from))
     }
@@ -146,57 +162,83 @@ impl JobCore {
 
     /// The end of the job.
     fn ended(&self) -> PyResult<Wait> {
-        let job = self.job()?.clone();
-        Ok(Wait::on(async move { drop(job.await) }))
+        Ok(Wait::on(drop_outcome(ended(self.job()?.clone()))))
     }
 
     fn cursor(&self) -> PyResult<Cursor> {
         let reader = self.job()?.reader(ReadFrom::Start);
-        Ok(Cursor { reader: Here::new(Mutex::new(reader)) })
+        Ok(Cursor { reader: Here::new(Leaf::new(reader)) })
     }
 }
 
 /// A place in a job's log. Dropping it leaves the job alone.
 #[pyclass(frozen, module = "towline._towline")]
 pub(crate) struct Cursor {
-    reader: Here<Mutex<Reader>>,
+    reader: Here<Leaf<Reader>>,
 }
 
 #[pymethods]
 impl Cursor {
     /// What is new, adjacent text joined where it fell behind; `None` after the end. Never waits.
     fn take(&self) -> PyResult<Option<Vec<PyEvent>>> {
-        let mut reader = lock(self.reader.get()?);
-        match reader.try_read() {
-            Some(batch) => Ok(Some(batch.events.into_iter().map(PyEvent::from).collect())),
-            None if reader.is_ended() => Ok(None),
-            None => Ok(Some(Vec::new())),
-        }
+        let read = self.reader.get()?.with(|reader| match reader.try_read() {
+            Some(batch) => Some(batch.events),
+            None if reader.is_ended() => None,
+            None => Some(Vec::new()),
+        });
+        Ok(read.map(|events| events.into_iter().map(PyEvent::from).collect()))
     }
 
     /// Something new, or the end.
     fn news(&self) -> PyResult<Wait> {
-        Ok(Wait::on(lock(self.reader.get()?).news()))
+        Ok(Wait::on(self.reader.get()?.with(|reader| -> Awaited<()> { Box::pin(reader.news()) })))
     }
 }
 
-fn group(jobs: Vec<PyRef<'_, JobCore>>) -> PyResult<Group> {
-    let jobs: PyResult<Vec<Job>> = jobs.iter().map(|job| job.job().cloned()).collect();
-    Ok(Group::of(jobs?))
+type Awaited<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// The end of a job. Nobody who waits for it has use for its log, so a full one is passed over and holds nothing up.
+async fn ended(job: Job) -> bool {
+    loop {
+        let news = job.reader(ReadFrom::Now).news();
+        if let Some(outcome) = job.outcome() {
+            return outcome.is_completed();
+        }
+        if job.state() == JobState::Paused {
+            let mut unread = job.reader(ReadFrom::Start);
+            while unread.try_read().is_some() {}
+        }
+        news.await;
+    }
 }
 
-/// The end of the first of `jobs`.
-#[pyfunction]
-pub(crate) fn any_ended(jobs: Vec<PyRef<'_, JobCore>>) -> PyResult<Wait> {
-    let group = group(jobs)?;
-    Ok(Wait::on(async move { drop(group.first().await) }))
+async fn drop_outcome(ended: impl Future<Output = bool>) {
+    ended.await;
 }
 
-/// The end of all `jobs`.
+/// The end of `jobs`: of all; with `first` of one; with `failure` of one that did not complete, or of all.
 #[pyfunction]
-pub(crate) fn all_ended(jobs: Vec<PyRef<'_, JobCore>>) -> PyResult<Wait> {
-    let group = group(jobs)?;
-    Ok(Wait::on(async move {
-        let _outcomes: Vec<Arc<towline::Outcome>> = group.all().await;
-    }))
+pub(crate) fn jobs_ended(jobs: Vec<PyRef<'_, JobCore>>, until: &str) -> PyResult<Wait> {
+    let (at_success, at_failure) = match until {
+        "all" => (false, false),
+        "first" => (true, true),
+        "failure" => (false, true),
+        other => return Err(PyValueError::new_err(format!("jobs are not waited for until {other:?}"))),
+    };
+    let mut live = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        let ended: Awaited<bool> = Box::pin(ended(job.job()?.clone()));
+        live.push(ended);
+    }
+    Ok(Wait::on(poll_fn(move |cx| {
+        let mut found = false;
+        live.retain_mut(|ended| match ended.as_mut().poll(cx) {
+            Poll::Ready(completed) => {
+                found |= if completed { at_success } else { at_failure };
+                false
+            }
+            Poll::Pending => true,
+        });
+        if found || live.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    })))
 }

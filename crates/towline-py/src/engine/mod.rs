@@ -6,14 +6,12 @@
 //! | `job` | the handle of a job, and the cursor on its log |
 //! | `outcome` | what a job received and how it ended |
 //! | `external` | jobs whose work is done in Python |
-//! | `drain` | what is new in all jobs, merged, for a window |
+//! | `foreground` | what is new in all jobs, merged, for each foreground |
 //! | `bell` | waiting: on a thread that Ctrl-C interrupts, or in an event loop |
-//! | `forked` | what must not be used after a fork |
 
 mod bell;
-mod drain;
 mod external;
-mod forked;
+mod foreground;
 mod job;
 mod outcome;
 mod start;
@@ -41,11 +39,11 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<job::JobInfo>()?;
     module.add_class::<job::Cursor>()?;
     module.add_class::<external::Work>()?;
-    module.add_class::<drain::Update>()?;
+    module.add_class::<foreground::Foreground>()?;
+    module.add_class::<foreground::Update>()?;
     module.add_class::<bell::Wait>()?;
     module.add_class::<outcome::PyEvent>()?;
     module.add_class::<outcome::PyOutcome>()?;
     module.add_class::<outcome::Reply>()?;
-    module.add_function(wrap_pyfunction!(job::any_ended, module)?)?;
-    module.add_function(wrap_pyfunction!(job::all_ended, module)?)
+    module.add_function(wrap_pyfunction!(job::jobs_ended, module)?)
 }

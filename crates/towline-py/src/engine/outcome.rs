@@ -7,6 +7,8 @@ use pyo3::types::PyAny;
 use serde_json::Value;
 use towline::{Ending, Event, Outcome};
 
+use crate::failure::clock;
+
 /// Python's own value for `value`.
 fn python(py: Python<'_>, value: &Value) -> PyResult<Py<PyAny>> {
     Ok(py.import("json")?.call_method1("loads", (value.to_string(),))?.unbind())
@@ -202,6 +204,12 @@ impl PyOutcome {
     #[getter]
     fn status(&self) -> Option<u16> {
         self.error.as_ref().and_then(|error| error.status)
+    }
+
+    /// Which clock ran out: ``connect``, ``first_event``, ``idle`` or ``total``.
+    #[getter]
+    fn clock(&self) -> Option<&'static str> {
+        clock(&self.outcome)
     }
 
     /// Whether the server, or the task, may have done something.

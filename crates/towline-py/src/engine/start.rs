@@ -1,31 +1,27 @@
 //! An engine and the ways to make a job.
 
-use std::os::fd::AsRawFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use bytes::Bytes;
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use serde::de::DeserializeOwned;
 use towline::engine::{EngineConfig, JobId, JobOptions, OnShutdown, Prepared};
 use towline::{Client, Engine, RetryPolicy};
 
-use super::bell::{Wait, lock, seconds};
-use super::drain::{Seen, Update};
+use super::bell::{Wait, seconds};
 use super::external::{Orders, Work};
-use super::forked::Here;
+use super::foreground::{Foreground, Foregrounds};
 use super::job::JobCore;
-use crate::native::NativeClient;
-
-/// How many readers of forgotten jobs are kept before they are looked for.
-const FORGET_EVERY: u64 = 1_000;
+use crate::forked::Here;
+use crate::native::{self, NativeClient};
 
 struct Running {
     engine: Engine,
     client: Client,
     orders: Arc<Orders>,
-    seen: Mutex<Seen>,
+    foregrounds: Arc<Foregrounds>,
 }
 
 /// An engine of the Rust library, with a client of one server.
@@ -33,15 +29,10 @@ struct Running {
 pub(crate) struct EngineCore {
     running: Here<Running>,
     next_work: AtomicU64,
-    looks: AtomicU64,
 }
 
-fn failed(error: impl ToString) -> PyErr {
+pub(super) fn failed(error: impl ToString) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
-}
-
-fn request<T: DeserializeOwned>(json: &str) -> PyResult<T> {
-    serde_json::from_str(json).map_err(|error| PyValueError::new_err(format!("bad request: {error}")))
 }
 
 #[pymethods]
@@ -57,7 +48,7 @@ impl EngineCore {
         log_bytes: usize,
     ) -> PyResult<Self> {
         // The drop-in client sends everything once, as its model does; a job tries again where nothing can happen twice.
-        let client = client.client().with_request_config(|config| config.retry = RetryPolicy::default());
+        let client = client.client()?.with_request_config(|config| config.retry = RetryPolicy::default());
         let config = EngineConfig {
             threads,
             max_running,
@@ -67,30 +58,27 @@ impl EngineCore {
             ..EngineConfig::default()
         };
         let engine = Engine::start(config).map_err(failed)?;
-        let running = Running { engine, client, orders: Arc::new(Orders::new()?), seen: Mutex::default() };
-        Ok(Self { running: Here::new(running), next_work: AtomicU64::new(1), looks: AtomicU64::new(0) })
+        let (orders, foregrounds) = (Arc::new(Orders::new()?), Arc::default());
+        let running = Running { engine, client, orders, foregrounds };
+        Ok(Self { running: Here::new(running), next_work: AtomicU64::new(1) })
     }
 
-    /// Starts the stream that `json` asks for: `chat`, `generate`, `pull`, `push` or `create`.
-    #[pyo3(signature = (kind, json, name, group, priority, deadline))]
+    /// Starts the stream that `body` asks `model` for: `chat`, `generate`, `pull`, `push` or `create`.
+    #[pyo3(signature = (operation, model, body, name, group, priority, deadline))]
+    #[expect(clippy::too_many_arguments, reason = "from one place")]
     fn stream(
         &self,
-        kind: &str,
-        json: &str,
+        operation: &str,
+        model: &str,
+        body: Vec<u8>,
         name: Option<String>,
         group: Option<String>,
         priority: i32,
         deadline: Option<f64>,
     ) -> PyResult<JobCore> {
         let Running { engine, client, .. } = self.running.get()?;
-        let prepared = match kind {
-            "chat" => Prepared::chat(client, request(json)?),
-            "generate" => Prepared::generate(client, request(json)?),
-            "pull" => Prepared::pull(client, request(json)?),
-            "push" => Prepared::push(client, request(json)?),
-            "create" => Prepared::create(client, request(json)?),
-            other => return Err(PyValueError::new_err(format!("there is no stream {other:?}"))),
-        };
+        let prepared =
+            Prepared::operate(client, native::operation(operation)?, model, Bytes::from(body));
         Ok(engine.submit(prepared, options(name, group, priority, deadline)?).into())
     }
 
@@ -131,35 +119,15 @@ impl EngineCore {
         Ok(self.running.get()?.engine.job(JobId(id)).map(JobCore::from))
     }
 
-    fn fileno(&self) -> PyResult<i32> {
-        Ok(self.running.get()?.engine.fd().map_err(failed)?.as_raw_fd())
+    /// A foreground of its own, with a descriptor that is readable when there is something new for it.
+    fn foreground(&self) -> PyResult<Foreground> {
+        let Running { engine, foregrounds, .. } = self.running.get()?;
+        foregrounds.open(engine)
     }
 
-    /// Makes `fileno()` readable.
-    fn wake(&self) -> PyResult<()> {
-        self.running.get()?.engine.wake_foreground();
-        Ok(())
-    }
-
-    /// What is new in up to `max_items` jobs, and looks for about `max_ms` milliseconds. `wrap` makes a job of a core.
-    fn drain(
-        &self,
-        py: Python<'_>,
-        max_items: usize,
-        max_ms: f64,
-        wrap: &Bound<'_, PyAny>,
-    ) -> PyResult<Vec<Update>> {
-        let Running { engine, seen, .. } = self.running.get()?;
-        let time = seconds("max_ms", max_ms / 1e3)?;
-        let forget = self.looks.fetch_add(1, Ordering::Relaxed) % FORGET_EVERY == FORGET_EVERY - 1;
-        let news = py.detach(|| {
-            let mut seen = lock(seen);
-            if forget {
-                seen.forget(engine);
-            }
-            seen.look(engine, max_items.max(1), time)
-        });
-        news.into_iter().map(|news| news.into_update(py, wrap)).collect()
+    /// Refuses another process than the one that made the engine.
+    fn check(&self) -> PyResult<()> {
+        self.running.get().map(drop)
     }
 
     /// Ends the engine, on a thread, from the first look at what this gives. What it gives comes with the end.
@@ -171,7 +139,7 @@ impl EngineCore {
     }
 
     /// What the end of the engine did: the numbers of the jobs that finished, were cut, and are stuck. Waits for it.
-    fn ended(&self, py: Python<'_>) -> PyResult<[Vec<u64>; 3]> {
+    fn report(&self, py: Python<'_>) -> PyResult<[Vec<u64>; 3]> {
         let engine = &self.running.get()?.engine;
         let report = py.detach(|| engine.shutdown(OnShutdown::Cancel, Duration::ZERO)).map_err(failed)?;
         let numbers = |jobs: Vec<towline::engine::JobInfo>| jobs.iter().map(|job| job.id.0).collect();

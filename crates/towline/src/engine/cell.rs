@@ -50,7 +50,7 @@ pub(super) struct Inner {
     /// Up to where any reader has read.
     read_to: Offset,
     /// The log is full of what nobody has read.
-    full: bool,
+    pub(super) full: bool,
     outcome: Option<Arc<Outcome>>,
     pub(super) orders: Orders,
     /// The job's task, while it waits.

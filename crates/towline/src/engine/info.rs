@@ -37,6 +37,8 @@ pub struct JobInfo {
     pub deadline_in: Option<Duration>,
     /// Bytes its log holds.
     pub log_bytes: usize,
+    /// Its log is full of what nobody has read, and it is *paused* until somebody reads.
+    pub log_full: bool,
 }
 
 impl Cell {
@@ -65,6 +67,7 @@ impl Cell {
                 .map(|last| now.saturating_duration_since(last)),
             deadline_in: inner.orders.deadline.filter(|_| !ended).map(|at| at.saturating_duration_since(now)),
             log_bytes: inner.log.bytes(),
+            log_full: inner.full && !ended,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use towline_core::api::{ChatRequest, CreateRequest, GenerateRequest, PullRequest, PushRequest};
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::event::Event;
@@ -15,6 +16,7 @@ use super::external::{External, ExternalTask, Order};
 use super::task::{FutureTask, StreamTask};
 use super::{Engine, Group, Job, Shared, Task};
 use crate::client::Client;
+use crate::endpoints::Operation;
 use crate::relay::Start;
 use crate::stream::Stream;
 
@@ -72,6 +74,12 @@ impl Prepared {
     pub fn create(client: &Client, request: CreateRequest) -> Self {
         let (client, model) = (client.clone(), request.model.clone());
         Self::new(&client.clone(), &model, move || client.create(request.clone()))
+    }
+
+    /// A streamed operation on `model` whose request the caller wrote, who asks for a stream in it.
+    pub fn operate(client: &Client, operation: Operation, model: &str, body: Bytes) -> Self {
+        let operated = client.clone();
+        Self::new(client, model, move || operated.operate(operation, body.clone()))
     }
 
     /// A stream that a relay runs or has run, to be read from `start` on. A job of it controls the relay's.

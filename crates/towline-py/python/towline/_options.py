@@ -1,0 +1,125 @@
+"""What requests and jobs can be told, by keyword. Each is written once and used by clients, engine and functions."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type, TypeVar, Union
+
+from pydantic import BaseModel
+from typing_extensions import TypedDict
+
+from ._types import Format, Image, KeepAlive, Message, Options, Tool
+
+Tools = Sequence[Union[Mapping[str, Any], Tool, Callable[..., Any]]]
+Messages = Sequence[Union[Mapping[str, Any], Message]]
+
+
+class PlainOptions(TypedDict, total=False):
+    """What `chat` and `generate` have in common, but for the answer's form. What is left out is the server's choice."""
+
+    think: Union[bool, str, None]
+    """Whether the model reasons first; for some models how much: ``"low"``, ``"medium"``, ``"high"``."""
+    logprobs: Optional[bool]
+    """Whether the log probabilities of the answer's tokens are sent."""
+    top_logprobs: Optional[int]
+    """How many likely tokens are named for each token, 0 to 20. Needs ``logprobs``."""
+    options: Union[Mapping[str, Any], Options, None]
+    """How the model is loaded and samples."""
+    keep_alive: Optional[KeepAlive]
+    """How long the model stays loaded: seconds, or a text such as ``"10m"``; ``-1`` keeps it, ``0`` unloads it."""
+
+
+class ParsedOptions(PlainOptions, total=False):
+    """What `chat` can be told besides model, messages and the answer's form."""
+
+    tools: Optional[Tools]
+    """Functions the model may ask for: schemas, or Python functions with docstrings in Google's style."""
+
+
+class ChatOptions(ParsedOptions, total=False):
+    """What `chat` can be told besides model and messages."""
+
+    format: Union[Format, Type[BaseModel], None]
+    """``"json"``, a JSON schema, or a pydantic model whose schema the answer is to follow."""
+
+
+class GenerateOptions(PlainOptions, total=False):
+    """What `generate` can be told besides model, prompt and suffix."""
+
+    format: Union[Format, Type[BaseModel], None]
+    """``"json"``, a JSON schema, or a pydantic model whose schema the answer is to follow."""
+    system: Optional[str]
+    """Instructions in place of the model's own."""
+    template: Optional[str]
+    """The prompt's template in place of the model's own."""
+    context: Optional[Sequence[int]]
+    """The tokens that an earlier answer ended with, to continue it."""
+    raw: Optional[bool]
+    """Whether the prompt is sent to the model as it is."""
+    images: Optional[Sequence[Union[str, bytes, Image]]]
+    """Images for a model that sees: paths, bytes, base64 or data URLs."""
+    width: Optional[int]
+    """Of an image to generate, in pixels."""
+    height: Optional[int]
+    """Of an image to generate, in pixels."""
+    steps: Optional[int]
+    """Of an image to generate."""
+
+
+class CreateOptions(TypedDict, total=False):
+    """What `create` can be told besides the model's name, its quantization and the model it is made from."""
+
+    files: Optional[Dict[str, str]]
+    """Its files: names and digests, as `create_blob` returns them."""
+    adapters: Optional[Dict[str, str]]
+    """Its adapters: names and digests."""
+    template: Optional[str]
+    """Its prompt template."""
+    license: Union[str, List[str], None]
+    """Its licenses."""
+    system: Optional[str]
+    """Its instructions."""
+    parameters: Union[Mapping[str, Any], Options, None]
+    """Its parameters."""
+    messages: Optional[Messages]
+    """The beginning of each of its conversations."""
+
+
+class JobOptions(TypedDict, total=False):
+    """What a job can be told when it is submitted."""
+
+    name: Optional[str]
+    """Its name. Default: the model's, or the function's."""
+    group: Optional[str]
+    """The group it belongs to, for people. Default: none."""
+    priority: int
+    """Higher runs first when jobs have to wait for their turn. Default: 0."""
+    deadline: Optional[float]
+    """Seconds until it ends as timed out. It moves by ``job.deadline``. Default: none."""
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def told(options: Any) -> Callable[[F], F]:
+    """Has ``help`` and ``inspect.signature`` show the names in ``**`` of a function."""
+
+    def show(function: F) -> F:
+        signature = inspect.signature(function)
+        named = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        kind = inspect.Parameter.KEYWORD_ONLY
+        more = [
+            inspect.Parameter(name, kind, default=None, annotation=getattr(annotation, "__forward_arg__", annotation))
+            for name, annotation in options.__annotations__.items()
+        ]
+        function.__signature__ = signature.replace(parameters=[*named, *more])  # type: ignore[attr-defined]
+        return function
+
+    return show
+
+
+def check(function: str, allowed: Any, given: Mapping[str, Any]) -> None:
+    """Refuses an argument that a function does not have, as Python itself does."""
+    for name in given:
+        if name not in allowed.__optional_keys__:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")

@@ -1,0 +1,238 @@
+//! What is new in all jobs of an engine, merged for each, for any number of foregrounds that draw.
+//!
+//! The engine tells of changes once, to one listener. The foreground that looks passes them on to all others, so each
+//! sees every change at its own pace, and is woken once until it looks.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use pyo3::prelude::*;
+use towline::engine::{From as ReadFrom, JobId, JobInfo, Reader, WeakEngine};
+use towline::{Engine, Event};
+
+use super::bell::{Bell, seconds};
+use super::job::{self, JobCore};
+use super::outcome::PyEvent;
+use crate::forked::Here;
+use crate::leaf::Leaf;
+
+/// How many looks pass before the readers of forgotten jobs are looked for.
+const FORGET_EVERY: u64 = 1_000;
+
+/// What is new of one job since the last look.
+#[pyclass(frozen, get_all, module = "towline")]
+pub(crate) struct Update {
+    /// The job.
+    job: Py<PyAny>,
+    /// What it is at this moment.
+    info: Py<job::JobInfo>,
+    /// What came of the answer, joined.
+    text: String,
+    /// What came of the reasoning, joined.
+    thinking: String,
+    /// Everything else that came.
+    events: Vec<Py<PyEvent>>,
+    /// Whether this is the job's last update.
+    ended: bool,
+}
+
+/// The foregrounds of one engine.
+#[derive(Debug, Default)]
+pub(crate) struct Foregrounds {
+    all: Leaf<Vec<Weak<Place>>>,
+}
+
+/// Where one foreground is told of changes.
+#[derive(Debug)]
+struct Place {
+    bell: Bell,
+    changed: Leaf<Changed>,
+}
+
+/// The jobs that changed and were not looked at yet, each once.
+#[derive(Debug, Default)]
+struct Changed {
+    jobs: VecDeque<JobId>,
+    listed: HashSet<JobId>,
+}
+
+impl Changed {
+    /// Whether any of them is new here.
+    fn add(&mut self, jobs: &[JobId]) -> bool {
+        let before = self.jobs.len();
+        self.jobs.extend(jobs.iter().filter(|id| self.listed.insert(**id)));
+        self.jobs.len() > before
+    }
+
+    fn pop(&mut self) -> Option<JobId> {
+        let id = self.jobs.pop_front()?;
+        self.listed.remove(&id);
+        Some(id)
+    }
+}
+
+impl Foregrounds {
+    /// A further foreground, which finds all jobs at its first look.
+    ///
+    /// # Errors
+    /// `OSError` when the operating system gives no thread or descriptor.
+    pub(crate) fn open(self: &Arc<Self>, engine: &Engine) -> PyResult<Foreground> {
+        let place = Arc::new(Place { bell: Bell::new()?, changed: Leaf::default() });
+        self.all.with(|all| all.push(Arc::downgrade(&place)));
+        let all = Arc::clone(self);
+        // Only the first hook counts, and after the engine's end there is nothing to tell.
+        engine.on_change(move || all.ring()).map_err(super::start::failed)?;
+        let jobs: Vec<JobId> = engine.jobs().iter().map(towline::Job::id).collect();
+        place.changed.with(|changed| changed.add(&jobs));
+        place.bell.ring();
+        let seen = Seen { engine: engine.downgrade(), readers: HashMap::new(), looks: 0 };
+        Ok(Foreground { place: Here::new(place), others: Arc::clone(self), seen: Here::new(Leaf::new(seen)) })
+    }
+
+    fn places(&self) -> Vec<Arc<Place>> {
+        self.all.with(|all| {
+            all.retain(|place| place.strong_count() > 0);
+            all.iter().filter_map(Weak::upgrade).collect()
+        })
+    }
+
+    /// Something changed: whoever looks first passes it on.
+    fn ring(&self) {
+        for place in self.places() {
+            place.bell.ring();
+        }
+    }
+
+    fn pass_on(&self, changes: &[JobId], own: &Arc<Place>) {
+        for place in self.places() {
+            if place.changed.with(|changed| changed.add(changes)) && !Arc::ptr_eq(&place, own) {
+                place.bell.ring();
+            }
+        }
+    }
+}
+
+/// One foreground's view of an engine's jobs. Dropping it changes nothing for the others.
+#[pyclass(frozen, module = "towline._towline")]
+pub(crate) struct Foreground {
+    place: Here<Arc<Place>>,
+    others: Arc<Foregrounds>,
+    seen: Here<Leaf<Seen>>,
+}
+
+/// The places up to where a foreground has seen each job.
+struct Seen {
+    engine: WeakEngine,
+    readers: HashMap<JobId, Reader>,
+    looks: u64,
+}
+
+/// News of one job, before Python sees it.
+struct News {
+    core: towline::Job,
+    info: JobInfo,
+    text: String,
+    thinking: String,
+    others: Vec<Event>,
+    ended: bool,
+}
+
+#[pymethods]
+impl Foreground {
+    /// Readable when there is something to take, and at first.
+    fn fileno(&self) -> PyResult<i32> {
+        Ok(self.place.get()?.bell.fileno())
+    }
+
+    /// Makes `fileno()` readable.
+    fn wake(&self) -> PyResult<()> {
+        self.place.get()?.bell.ring();
+        Ok(())
+    }
+
+    /// What is new in up to `max_items` jobs, and looks for about `max_ms` milliseconds. `wrap` makes a job of a core.
+    fn drain(
+        &self,
+        py: Python<'_>,
+        max_items: usize,
+        max_ms: f64,
+        wrap: &Bound<'_, PyAny>,
+    ) -> PyResult<Vec<Update>> {
+        let time = seconds("max_ms", max_ms / 1e3)?;
+        let (place, seen) = (self.place.get()?, self.seen.get()?);
+        let news = py.detach(|| seen.with(|seen| seen.look(place, &self.others, max_items.max(1), time)));
+        news.into_iter().map(|news| news.into_update(py, wrap)).collect()
+    }
+}
+
+impl Seen {
+    /// Looks at up to `max_items` jobs for about `max_time`. What is left is for the next look, and wakes it.
+    fn look(
+        &mut self,
+        place: &Arc<Place>,
+        others: &Foregrounds,
+        max_items: usize,
+        max_time: Option<Duration>,
+    ) -> Vec<News> {
+        place.bell.quiet();
+        let Some(engine) = self.engine.upgrade() else { return Vec::new() };
+        let until = max_time.and_then(|time| Instant::now().checked_add(time));
+        let changes: Vec<JobId> = engine.changes().jobs.iter().map(|info| info.id).collect();
+        others.pass_on(&changes, place);
+        let mut news = Vec::new();
+        while news.len() < max_items && (news.is_empty() || until.is_none_or(|until| Instant::now() < until))
+        {
+            let Some(id) = place.changed.with(Changed::pop) else { break };
+            news.extend(self.look_at(&engine, id));
+        }
+        if place.changed.with(|changed| !changed.jobs.is_empty()) {
+            place.bell.ring();
+        }
+        self.looks += 1;
+        if self.looks % FORGET_EVERY == 0 {
+            self.readers.retain(|id, _| engine.job(*id).is_some());
+        }
+        news
+    }
+
+    fn look_at(&mut self, engine: &Engine, id: JobId) -> Option<News> {
+        let core = engine.job(id)?;
+        let reader = self.readers.entry(id).or_insert_with(|| core.reader(ReadFrom::Start));
+        if reader.is_ended() {
+            return None;
+        }
+        let (mut text, mut thinking, mut others) = (String::new(), String::new(), Vec::new());
+        while let Some(batch) = reader.try_read() {
+            for event in batch.events {
+                match event {
+                    Event::Text(piece) => text.push_str(&piece),
+                    Event::Thinking(piece) => thinking.push_str(&piece),
+                    other @ (Event::ToolCall(_)
+                    | Event::Image(_)
+                    | Event::Logprobs(_)
+                    | Event::Progress(_)
+                    | Event::Usage(_)) => others.push(other),
+                }
+            }
+        }
+        let ended = reader.is_ended();
+        let info = core.info();
+        Some(News { core, info, text, thinking, others, ended })
+    }
+}
+
+impl News {
+    /// `wrap` makes the `Job` that the user knows.
+    fn into_update(self, py: Python<'_>, wrap: &Bound<'_, PyAny>) -> PyResult<Update> {
+        let others = self.others.into_iter().map(|event| Py::new(py, PyEvent::from(event)));
+        Ok(Update {
+            job: wrap.call1((JobCore::from(self.core),))?.unbind(),
+            info: Py::new(py, job::JobInfo::from(self.info))?,
+            text: self.text,
+            thinking: self.thinking,
+            events: others.collect::<PyResult<_>>()?,
+            ended: self.ended,
+        })
+    }
+}

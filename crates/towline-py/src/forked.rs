@@ -1,0 +1,57 @@
+//! What belongs to the process that made it: threads, and locks that they hold, do not survive a fork.
+
+use std::mem;
+
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+
+/// Refuses what the process `started_in` made, where that is another one than this.
+///
+/// # Errors
+/// `RuntimeError` in a forked process.
+pub(crate) fn check(started_in: u32) -> PyResult<()> {
+    if started_in == std::process::id() {
+        return Ok(());
+    }
+    Err(PyRuntimeError::new_err(format!(
+        "this was started in process {started_in}, and in a forked process its threads do not exist: send the request \
+         again here, make a new Engine, or start processes by multiprocessing's \"spawn\""
+    )))
+}
+
+/// A value that only its own process may use. Another process neither touches nor drops it: it could wait for a lock
+/// that nobody holds any more, or end connections of the parent, with which it shares its descriptors.
+#[derive(Debug)]
+pub(crate) struct Here<T> {
+    process: u32,
+    value: Option<T>,
+}
+
+impl<T> Here<T> {
+    pub(crate) fn new(value: T) -> Self {
+        Self { process: std::process::id(), value: Some(value) }
+    }
+
+    /// # Errors
+    /// `RuntimeError` in a forked process.
+    pub(crate) fn get(&self) -> PyResult<&T> {
+        check(self.process)?;
+        self.value.as_ref().ok_or_else(|| PyRuntimeError::new_err("it has ended"))
+    }
+
+    /// The value, to be dropped by the caller; `None` in a forked process, and the second time.
+    pub(crate) fn take(&mut self) -> Option<T> {
+        let value = self.value.take();
+        if self.process == std::process::id() {
+            return value;
+        }
+        mem::forget(value);
+        None
+    }
+}
+
+impl<T> Drop for Here<T> {
+    fn drop(&mut self) {
+        drop(self.take());
+    }
+}
