@@ -3,10 +3,7 @@
 //! The safe way, calls of `object.__new__` and `object.__setattr__`, took a third of all the time that a record costs:
 //! the stable ABI of Python 3.9 has no fast calls. These functions are what those calls end in.
 
-#![expect(
-    unsafe_code,
-    reason = "the functions have no safe face, and the calls around them are what costs"
-)]
+#![expect(unsafe_code, reason = "the functions have no safe face, and the calls around them are what costs")]
 
 use pyo3::ffi;
 use pyo3::prelude::*;

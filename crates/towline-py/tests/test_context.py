@@ -112,6 +112,7 @@ def test_a_signal_handler_may_make_calls_of_its_own(fake, outer):
 import signal, sys, towline
 client = towline.Client({fake!r}); engine = towline.Engine({fake!r})
 handled = []
+client.chat("normal", []); list(client.chat("normal", [], stream=True))  # pydantic is imported now
 def handler(*_):
     client.chat("normal", []); list(client.chat("normal", [], stream=True)); engine.chat("normal", "x").result()
     handled.append(1)

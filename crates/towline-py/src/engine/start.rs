@@ -77,8 +77,7 @@ impl EngineCore {
         deadline: Option<f64>,
     ) -> PyResult<JobCore> {
         let Running { engine, client, .. } = self.running.get()?;
-        let prepared =
-            Prepared::operate(client, native::operation(operation)?, model, Bytes::from(body));
+        let prepared = Prepared::operate(client, native::operation(operation)?, model, Bytes::from(body));
         Ok(engine.submit(prepared, options(name, group, priority, deadline)?).into())
     }
 
