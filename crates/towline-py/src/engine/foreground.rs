@@ -190,7 +190,7 @@ impl Seen {
             place.bell.ring();
         }
         self.looks += 1;
-        if self.looks % FORGET_EVERY == 0 {
+        if self.looks.is_multiple_of(FORGET_EVERY) {
             self.readers.retain(|id, _| engine.job(*id).is_some());
         }
         news
