@@ -30,7 +30,6 @@ mod environment;
 mod exit;
 mod failure;
 mod hint;
-mod human;
 mod json;
 mod modelfile;
 mod models;
@@ -44,7 +43,6 @@ mod stats;
 mod stop;
 mod table;
 mod view;
-mod visible;
 
 use clap::Parser as _;
 

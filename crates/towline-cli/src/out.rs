@@ -16,7 +16,7 @@ use nix::{
 use tokio::sync::watch;
 
 use crate::failure::Complaint;
-use crate::visible::{self, Visible};
+use towline_app::text::safe::{self, Visible};
 
 /// Standard output could not be written.
 #[derive(Debug)]
@@ -157,7 +157,7 @@ impl Out {
 
     /// A line of our own making that may hold text from outside.
     pub fn line(&mut self, line: &str) -> Result<(), WriteError> {
-        let mut line = if self.terminal { visible::text(line).into_owned() } else { line.to_owned() };
+        let mut line = if self.terminal { safe::text(line).into_owned() } else { line.to_owned() };
         line.push('\n');
         self.write(&line)
     }
@@ -281,7 +281,7 @@ pub fn stderr_break() {
 
 /// A line on standard error.
 pub fn stderr_line(line: &str) {
-    stderr(&format!("{}\n", visible::text(line)));
+    stderr(&format!("{}\n", safe::text(line)));
 }
 
 /// What is worth knowing.
@@ -332,7 +332,7 @@ impl fmt::Display for Label {
 }
 
 fn labelled(label: Label, message: &str) {
-    let message = visible::text(message);
+    let message = safe::text(message);
     let text = if io::stderr().is_terminal() && colors() {
         let color = match label {
             Label::Note => "\u{1b}[1m",

@@ -1,7 +1,7 @@
 //! Columns of text.
 
 use crate::out::{Out, WriteError};
-use crate::visible;
+use towline_app::text::safe;
 
 /// Blanks between two columns.
 const GAP: usize = 4;
@@ -20,7 +20,7 @@ impl Table {
 
     /// Adds a row; cells may hold text from outside.
     pub fn row(&mut self, cells: impl IntoIterator<Item = String>) {
-        self.rows.push(cells.into_iter().map(|cell| visible::line(&cell).into_owned()).collect());
+        self.rows.push(cells.into_iter().map(|cell| safe::line(&cell).into_owned()).collect());
     }
 
     /// Prints it.

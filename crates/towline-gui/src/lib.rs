@@ -8,7 +8,6 @@
 //! |---|---|
 //! | [`window`] | owns the state; looks, draws, acts |
 //! | [`chats`] | the chats and the jobs that answer them |
-//! | [`transcript`] | an answer as blocks, without a screen |
 //! | [`ui`] | what is drawn |
 //! | [`store`] | what is kept on disk, on a thread of its own |
 //! | [`relay`] | the relay's jobs, and telling it what to do with them |
@@ -24,6 +23,5 @@ pub mod relay;
 pub mod server;
 pub mod shortcuts;
 pub mod store;
-pub mod transcript;
 pub mod ui;
 pub mod window;

@@ -4,8 +4,10 @@
 //! request carries holds only turns that were answered: wholly, or in part where the part was kept. Each turn stands where
 //! its question was asked, however late its answer comes.
 //!
-//! [`session`] writes a conversation as lines of JSON and reads it back, [`files`] keeps those lines on disk.
+//! [`session`] writes a conversation as lines of JSON and reads it back, [`files`] keeps those lines on disk,
+//! [`export`] shows it to people and programs.
 
+pub mod export;
 pub mod files;
 pub mod session;
 

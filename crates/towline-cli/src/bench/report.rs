@@ -4,7 +4,9 @@ use hdrhistogram::Histogram;
 use serde_json::{Value, json};
 
 use super::load::{Load, Result};
-use crate::{human, stats};
+use towline_app::text::units;
+
+use crate::stats;
 
 /// The widest bar, in characters.
 const BAR: f64 = 40.0;
@@ -142,7 +144,7 @@ impl Report<'_> {
         }
         let cpu = self.cpu_per_record().map(|micros| format!("{micros:.1} µs of processor time a record"));
         let memory =
-            self.memory_per_stream().map(|bytes| format!("{} of memory a stream", human::bytes(bytes)));
+            self.memory_per_stream().map(|bytes| format!("{} of memory a stream", units::bytes(bytes)));
         let parts: Vec<String> = cpu.into_iter().chain(memory).collect();
         format!("this program  {}", if parts.is_empty() { "unknown".to_owned() } else { parts.join(", ") })
     }

@@ -5,14 +5,16 @@ use std::time::Duration;
 use towline::ChatRequest;
 
 use super::{Context, answered};
+use towline_app::text::safe;
+
 use crate::args::BenchArgs;
 use crate::bench::{self, Load, Report, Subject, Tally};
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::json;
 use crate::models::{self, Choice};
 use crate::out::{self, Out};
 use crate::server::{Need, Place, Server};
-use crate::{json, visible};
 
 /// Requests for each stream, where nothing is said.
 const REQUESTS_PER_STREAM: usize = 4;
@@ -38,7 +40,7 @@ pub async fn run(args: &BenchArgs, mut context: Context) -> Result<Exit, Failure
     let live = out::stderr_is_terminal();
     let watch = |tally: &Tally, elapsed: Duration| {
         if live {
-            out::stderr(&format!("\r{}\u{1b}[K", visible::line(&progress(tally, requests, elapsed))));
+            out::stderr(&format!("\r{}\u{1b}[K", safe::line(&progress(tally, requests, elapsed))));
         }
     };
     let result = bench::put(&load, &server.client, &context.stopper, watch).await;

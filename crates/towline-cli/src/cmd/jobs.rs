@@ -6,13 +6,15 @@ use towline::Span;
 use towline::relay::{Change, Filter, Job, RelayConfig};
 
 use super::{Context, UNARY_CLOCKS, asked};
+use towline_app::text::{safe, units};
+
 use crate::args::JobsArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::json;
 use crate::out::Out;
 use crate::relayed::{Reached, reach, say_state};
 use crate::table::Table;
-use crate::{human, json, visible};
 
 /// So much of an id is shown where there is a short form.
 const SHORT_ID: usize = 8;
@@ -66,7 +68,7 @@ fn cells(job: &Job, long: bool, width: usize) -> Vec<String> {
         or_none(&job.model),
         or_none(&job.name),
         span(job.age_s).to_string(),
-        human::bytes(job.bytes),
+        units::bytes(job.bytes),
         rate,
     ];
     if long {
@@ -98,7 +100,7 @@ async fn watch(
     loop {
         let line = match asked(watch.next(), context).await? {
             Change::Job(job) if args.json => json::line(&*job),
-            Change::Job(job) => format!("{}\n", visible::line(&cells(&job, args.long, SHORT_ID).join("  "))),
+            Change::Job(job) => format!("{}\n", safe::line(&cells(&job, args.long, SHORT_ID).join("  "))),
             Change::Removed(id) if args.json => json::line(&serde_json::json!({ "removed": id })),
             Change::Removed(id) => format!("{}  removed\n", id.chars().take(SHORT_ID).collect::<String>()),
             Change::Anew => continue,

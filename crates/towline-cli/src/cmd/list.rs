@@ -5,13 +5,15 @@ use serde_json::Value;
 use towline::{Api, InstalledModel};
 
 use super::{Context, UNARY_CLOCKS, answered};
+use towline_app::text::units;
+
 use crate::args::ListArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::Out;
 use crate::server::{Need, Server};
 use crate::table::Table;
-use crate::{human, json, models};
+use crate::{json, models};
 
 /// The digits of a digest that are shown.
 const ID_DIGITS: usize = 12;
@@ -41,10 +43,10 @@ pub async fn run(args: &ListArgs, mut context: Context) -> Result<Exit, Failure>
 
 fn cells(model: &InstalledModel) -> [String; 4] {
     let unknown = || "-".to_owned();
-    let size = if model.size == 0 { unknown() } else { human::bytes(model.size) };
+    let size = if model.size == 0 { unknown() } else { units::bytes(model.size) };
     let modified = match model.modified_at.as_str() {
         "" => unknown(),
-        time => human::when(time, Timestamp::now()),
+        time => units::when(time, Timestamp::now()),
     };
     [model.name.clone(), short(&model.digest), size, modified]
 }

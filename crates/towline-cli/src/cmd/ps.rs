@@ -6,13 +6,15 @@ use towline::{Api, RunningModel};
 
 use super::list::short;
 use super::{Context, UNARY_CLOCKS, answered};
+use towline_app::text::units;
+
 use crate::args::PsArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
+use crate::json;
 use crate::out::Out;
 use crate::server::{Need, Server};
 use crate::table::Table;
-use crate::{human, json};
 
 /// A model that stays longer than this stays for ever, in seconds: a hundred years.
 const FOREVER_SECONDS: i64 = 100 * 365 * 86_400;
@@ -47,7 +49,7 @@ fn cells(model: &RunningModel, digest: &str, now: Timestamp) -> [String; 6] {
     [
         model.name.clone(),
         short(digest),
-        human::bytes(model.size),
+        units::bytes(model.size),
         processor(model.size, model.size_vram),
         context,
         until(&model.expires_at, now),
@@ -72,7 +74,7 @@ fn until(expires_at: &str, now: Timestamp) -> String {
     match time.as_second() - now.as_second() {
         FOREVER_SECONDS.. => "Forever".to_owned(),
         ..0 => "Stopping...".to_owned(),
-        _ => human::when(expires_at, now),
+        _ => units::when(expires_at, now),
     }
 }
 

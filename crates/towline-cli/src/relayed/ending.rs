@@ -2,10 +2,11 @@
 
 use towline::relay::{Job, JobState};
 use towline::{Ending, Outcome};
+use towline_app::text::safe;
 
 use crate::exit::Exit;
+use crate::out;
 use crate::stop::Stop;
-use crate::{out, visible};
 
 /// The status of a job that has ended; of one that runs, success.
 pub fn exit_of(state: &JobState) -> Exit {
@@ -27,7 +28,7 @@ pub fn exit_of(state: &JobState) -> Exit {
 /// A job's state with its cause: `failed: out of memory`.
 pub fn say_state(job: &Job) -> String {
     match job.cause.as_deref().filter(|cause| !cause.is_empty()) {
-        Some(cause) => format!("{}: {}", job.state, visible::line(cause)),
+        Some(cause) => format!("{}: {}", job.state, safe::line(cause)),
         None => job.state.to_string(),
     }
 }

@@ -193,7 +193,7 @@ impl Prompt<'_> {
         let width = sessions.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
         for (name, written) in sessions {
             let mark = if Some(name) == current.as_ref() { '*' } else { ' ' };
-            let age = crate::human::when(&written.to_string(), now);
+            let age = towline_app::text::units::when(&written.to_string(), now);
             self.say(Tone::Plain, &format!("{mark} {name:<width$}  {age}"));
         }
     }

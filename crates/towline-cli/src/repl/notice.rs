@@ -4,23 +4,16 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use towline::engine::JobInfo;
-use towline::{Ending, JobState, Outcome, Progress, Span};
+use towline::{Ending, JobState, Outcome, Progress};
+use towline_app::text::units;
 
 use super::item::{Item, Kind};
 use super::jobs::Entry;
-use crate::human;
 
 /// How much of a question a line shows, in characters.
 const WORDS: usize = 40;
 /// As wide as bash makes the state.
 const STATE: usize = 24;
-
-/// A time that goes on while it is shown: to a tenth of a second, from 10 s on to the second.
-pub fn time(time: Duration) -> Span {
-    let step_ms = if time < Duration::from_secs(10) { 100 } else { 1000 };
-    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
-    Span(Duration::from_millis(ms.saturating_add(step_ms / 2) / step_ms * step_ms))
-}
 
 /// The first words of a text, in quotes.
 pub fn first_words(text: &str) -> String {
@@ -84,8 +77,8 @@ pub fn listed(entry: &Entry<Item>, mark: char, long: bool) -> String {
         // One token has no rate.
         parts.extend((info.tokens > 1).then(|| format!("{:.1} tok/s", info.tokens_per_second)));
     }
-    parts.push(time(info.age).to_string());
-    parts.extend(info.deadline_in.map(|left| format!("deadline {}", time(left))));
+    parts.push(units::running(info.age).to_string());
+    parts.extend(info.deadline_in.map(|left| format!("deadline {}", units::running(left))));
     let behind = if item.is_over() || item.in_front { "" } else { " &" };
     let mut line =
         format!("[{}]{mark}  {state:<STATE$}{}{behind}  ({})", entry.number, title(entry), parts.join(", "));
@@ -94,12 +87,12 @@ pub fn listed(entry: &Entry<Item>, mark: char, long: bool) -> String {
             "\n      id {}, model {}, {} received in {} {}, log {}",
             info.id,
             info.model.as_deref().unwrap_or("-"),
-            human::bytes(info.received_bytes),
+            units::bytes(info.received_bytes),
             info.records,
             if info.records == 1 { "record" } else { "records" },
-            human::bytes(info.log_bytes as u64),
+            units::bytes(info.log_bytes as u64),
         ));
-        line.extend(info.since_last_event.map(|since| format!(", last event {} ago", time(since))));
+        line.extend(info.since_last_event.map(|since| format!(", last event {} ago", units::running(since))));
     }
     line
 }
@@ -130,7 +123,7 @@ pub fn as_json(entry: &Entry<Item>, mark: char) -> Value {
 pub fn progress_text(progress: &Progress) -> String {
     match (progress.completed, progress.total) {
         (Some(done), Some(all)) if all > 0 => {
-            format!("{} {}% of {}", progress.status, done.saturating_mul(100) / all, human::bytes(all))
+            format!("{} {}% of {}", progress.status, done.saturating_mul(100) / all, units::bytes(all))
         }
         (_, _) => progress.status.clone(),
     }
@@ -147,17 +140,17 @@ pub fn status(item: &Item, name: &str, stalled_after: Duration) -> (String, Stri
     if info.tokens > 0 {
         front.push_str(&format!(" {} tok {:.1} tok/s", info.tokens, info.tokens_per_second));
     } else if !info.state.is_ended() {
-        front.push_str(&format!(" {}", time(info.age)));
+        front.push_str(&format!(" {}", units::running(info.age)));
     }
     if let Some(since) = info.since_last_event.filter(|_| info.state == JobState::Streaming) {
         if since >= stalled_after {
             trouble = format!("stalled {} s", since.as_secs());
         } else if since >= Duration::from_secs(1) {
-            front.push_str(&format!(", last {} ago", time(since)));
+            front.push_str(&format!(", last {} ago", units::running(since)));
         }
     }
     if let Some(left) = info.deadline_in {
-        front.push_str(&format!(", deadline {}", time(left)));
+        front.push_str(&format!(", deadline {}", units::running(left)));
     }
     if item.job().is_some_and(towline::Job::is_away) {
         trouble = "the relay is out of reach".to_owned();

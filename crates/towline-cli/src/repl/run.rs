@@ -385,7 +385,7 @@ impl Prompt<'_> {
                 status.front = format!("waiting for {count} {}", if count == 1 { "job" } else { "jobs" });
                 if let Some(until) = wait.until {
                     let left = until.saturating_duration_since(Instant::now());
-                    status.front.push_str(&format!(", {} left", notice::time(left)));
+                    status.front.push_str(&format!(", {} left", towline_app::text::units::running(left)));
                 }
             }
         }

@@ -8,7 +8,7 @@ use towline::{Ending, Error, Event, Outcome, Phase, Progress};
 
 use super::spinner::Spinner;
 use crate::out::{self, Out, WriteError};
-use crate::{human, visible};
+use towline_app::text::{safe, units};
 
 /// The longest status beside a bar, in characters.
 const STATUS_CHARS: usize = 24;
@@ -167,7 +167,7 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 fn shortened(status: &str) -> String {
-    visible::line(status).chars().take(STATUS_CHARS).collect()
+    safe::line(status).chars().take(STATUS_CHARS).collect()
 }
 
 /// Lines on standard output.
@@ -186,7 +186,7 @@ impl Lines {
     }
 
     fn show(&mut self, progress: &Progress) -> Result<(), WriteError> {
-        let status = visible::line(&progress.status).into_owned();
+        let status = safe::line(&progress.status).into_owned();
         let (Some(digest), Some(total)) = (&progress.digest, progress.total) else {
             if self.step == status {
                 return Ok(());
@@ -201,6 +201,6 @@ impl Lines {
             return Ok(());
         }
         self.step.clear();
-        self.out.line(&format!("{status}  {} % of {}", tenth * 10, human::bytes(total)))
+        self.out.line(&format!("{status}  {} % of {}", tenth * 10, units::bytes(total)))
     }
 }

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use towline::Error;
+use towline_app::text::safe;
 
-use crate::{out, visible};
+use crate::out;
 
 const FRAMES: [&str; 10] = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"];
 /// A wait shorter than this is not shown.
@@ -38,12 +39,12 @@ impl Spinner {
         if !self.enabled || waited < SHOW_AFTER {
             return;
         }
-        let mut text = visible::line(awaited).into_owned();
+        let mut text = safe::line(awaited).into_owned();
         if waited >= Duration::from_secs(1) {
             text.push_str(&format!(", {} s", waited.as_secs()));
         }
         if let Some(error) = retried.last() {
-            let error = visible::line(&error.message).into_owned();
+            let error = safe::line(&error.message).into_owned();
             text.push_str(&format!(" (try {}: {error})", retried.len() + 1));
         }
         let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(WIDTH, |(w, _)| w.0.into());

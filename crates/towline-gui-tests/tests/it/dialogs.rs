@@ -119,7 +119,7 @@ fn models_are_used_pulled_and_deleted() {
     assert!(stage.shows("loaded"));
     stage.type_into("Model to pull", "gamma");
     stage.click("Pull");
-    stage.until_shown("500 B of 1 kB");
+    stage.until_shown("500 B of 1 KB");
     stage.server.open("pulled");
     stage.until("its end", |stage| !stage.can_click("Stop pull of gamma"));
     stage.click("Delete beta");

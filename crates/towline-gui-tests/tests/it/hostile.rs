@@ -61,5 +61,5 @@ fn brackets_and_stars_without_end() {
 #[test]
 fn controls_are_shown_as_such() {
     let stage = show("safe\u{202e}efas \u{1b}[2J");
-    assert!(stage.shows("safe◻efas ◻[2J"), "{:?}", stage.labels());
+    assert!(stage.shows("safe<U+202E>efas ^[[2J"), "{:?}", stage.labels());
 }

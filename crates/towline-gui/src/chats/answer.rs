@@ -3,7 +3,7 @@
 use towline::{Ending, Error, ErrorKind, Event, JobState, Outcome, Span};
 use towline_app::chat::Turn;
 
-use crate::transcript::Document;
+use towline_app::document::Document;
 
 /// The most pictures of one answer that are kept.
 const MAX_IMAGES: usize = 16;

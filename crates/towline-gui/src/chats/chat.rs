@@ -197,7 +197,7 @@ fn is_made_up(name: &str) -> bool {
 
 fn beginning(question: &str) -> String {
     let line = question.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or("(a picture)");
-    let line = crate::transcript::safe(line);
+    let line = towline_app::text::safe::text(line);
     let mut title: String = line.chars().take(MAX_TITLE).collect();
     if title.len() < line.len() {
         title.push('…');

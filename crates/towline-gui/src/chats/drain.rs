@@ -127,7 +127,9 @@ impl Chat {
 
     fn ended(&mut self, id: TurnId, outcome: &Outcome, is_relayed: bool) {
         let note = if is_relayed { Note::of_relayed(outcome) } else { Note::of(outcome) };
-        self.answers.entry(id).or_default().note = note;
+        let answer = self.answers.entry(id).or_default();
+        answer.text.finish();
+        answer.note = note;
         let is_nothing = self.conversation.turn(id).is_some_and(|turn| turn.is_empty());
         if is_nothing && !outcome.is_completed() {
             // It stays on screen, with why; it is no part of the conversation, and a file never asks for it again.

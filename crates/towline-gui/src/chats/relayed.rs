@@ -4,10 +4,10 @@ use towline::engine::{JobId, JobOptions};
 use towline::relay::Job;
 use towline::{Engine, Message};
 use towline_app::chat::{Turn, TurnId, session};
+use towline_app::text::safe;
 
 use super::{Chat, Note};
 use crate::relay::{Relay, short};
-use crate::transcript::safe;
 
 impl Chat {
     /// Leaves an answer on its way to the relay that runs it, where it goes on. `false` when no relay has it yet, or it
@@ -58,7 +58,7 @@ impl Chat {
     pub fn adopt(&mut self, engine: &Engine, relay: &Relay, job: &Job) {
         let model = job.model.clone().unwrap_or_default();
         let called = job.name.as_deref().filter(|name| !name.is_empty());
-        let called = called.map_or_else(|| short(&job.id).to_owned(), |name| safe(name).into_owned());
+        let called = called.map_or_else(|| short(&job.id).to_owned(), |name| safe::text(name).into_owned());
         let question =
             Message::user(format!("{model}: {called}\n\n(from the relay, which does not keep the question)"));
         self.remember_first(&question);

@@ -5,14 +5,11 @@
 //! | `disk` | the thread: takes orders, sends reports |
 //! | `sessions` | the chats' files, which the prompt reads and writes too |
 //! | `state` | size, theme, pins: what the window remembers of itself |
-//! | `export` | a chat as Markdown or JSON |
 
 mod disk;
-mod export;
 mod sessions;
 mod state;
 
 pub use disk::{Disk, MAX_ORDERS, Order, Report};
-pub use export::{json, markdown};
 pub use sessions::{Entry, Loaded, folder};
 pub use state::{State, Theme};

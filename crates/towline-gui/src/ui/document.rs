@@ -9,7 +9,7 @@ use super::links::words;
 use super::pieces::{self, Drawn};
 use super::strips::Strips;
 use super::theme::{CODE, Palette, TEXT};
-use crate::transcript::{Block, Document};
+use towline_app::document::{Block, Document, Shape};
 
 /// Blocks whose heights are added up together.
 const CHUNK: usize = 64;
@@ -17,6 +17,8 @@ const CHUNK: usize = 64;
 const KEPT: usize = 24;
 /// Between two blocks, in points.
 const GAP: f32 = 8.0;
+/// Between two items of a list, in points.
+const ITEM_GAP: f32 = 4.0;
 
 /// What is known of a document's blocks at one width.
 #[derive(Debug, Default)]
@@ -59,7 +61,7 @@ impl Layout {
             if index.is_multiple_of(CHUNK) {
                 self.chunks.push(0.0);
             }
-            self.chunks[index / CHUNK] += height + GAP;
+            self.chunks[index / CHUNK] += height + gap(document, index);
         }
     }
 
@@ -95,6 +97,12 @@ impl Layout {
         let old = std::mem::replace(&mut self.heights[index], height);
         self.chunks[index / CHUNK] += height - old;
     }
+}
+
+/// What stands below a closed block. It depends on the block alone, so that it never changes.
+fn gap(document: &Document, index: usize) -> f32 {
+    let is_item = document.blocks().get(index).is_some_and(|block| block.shape == Shape::Item);
+    if is_item { ITEM_GAP } else { GAP }
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a height on a screen")]
@@ -133,7 +141,7 @@ pub fn show(
                 continue;
             }
         }
-        let height = layout.heights[index] + GAP;
+        let height = layout.heights[index] + gap(document, index);
         if at + height < clip.top() || at > clip.bottom() {
             skipped += height;
             at += height;
@@ -144,7 +152,7 @@ pub fn show(
             ui.push_id(index, |ui| draw(ui, pieces, palette, &mut clicked));
             let measured = ui.cursor().top() - from;
             layout.measured(index, measured);
-            ui.add_space(GAP);
+            ui.add_space(gap(document, index));
             at = ui.cursor().top();
             visible = Some((visible.map_or(index, |(first, _)| first), index));
         }

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use egui::{Button, Grid, RichText, ScrollArea, Ui};
 use towline::engine::JobId;
+use towline_app::text::{safe, units};
 
-use super::format;
 use super::rows::{Reading, Row, Tone, Which};
 use super::theme::Palette;
 use crate::command::{Command, JobOrder};
 use crate::relay::{Relay, RelayOrder, Standing};
-use crate::transcript::safe;
 
 /// Room for a job's number, in points.
 const NUMBER_WIDTH: f32 = 82.0;
@@ -66,7 +65,7 @@ fn standing(ui: &mut Ui, relay: &Relay, out: &mut Vec<Command>) {
         Standing::Here => drop(ui.weak(relay.place.shown())),
         Standing::Nowhere(_) if relay.is_starting() => drop(ui.weak("the relay is being started…")),
         Standing::Nowhere(why) => {
-            ui.weak(safe(&why));
+            ui.weak(safe::text(&why));
             let starts =
                 "It runs answers on without the window; it ends when it had nothing to do for an hour";
             if relay.place.own.is_some() && ui.small_button("Start the relay").on_hover_text(starts).clicked()
@@ -103,12 +102,12 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
         Tone::Bad => palette.bad,
         Tone::Done => palette.strong,
     };
-    ui.colored_label(color, RichText::new(safe(&row.state.words)));
-    ui.label(safe(&row.name));
+    ui.colored_label(color, RichText::new(safe::text(&row.state.words)));
+    ui.label(safe::text(&row.name));
     match &row.chat {
         Some(title) => {
             let short: String = title.chars().take(24).collect();
-            if ui.link(safe(&short)).accessible_name(format!("Show {}", row.which.label())).clicked() {
+            if ui.link(safe::text(&short)).accessible_name(format!("Show {}", row.which.label())).clicked() {
                 out.push(match &row.which {
                     Which::Own(id, _) => Command::Job(*id, JobOrder::Show),
                     Which::Relay(id, _) => Command::RelayJob(id.clone(), RelayOrder::Show),
@@ -119,8 +118,8 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
     }
     ui.label(&row.received);
     ui.label(format!("{:.0}/s", row.rate));
-    ui.label(row.silent.map_or_else(|| "–".to_owned(), |time| format!("last {} ago", format::span(time))));
-    let left = |time| format!("{} left", format::span(time));
+    ui.label(row.silent.map_or_else(|| "–".to_owned(), |time| format!("last {} ago", units::running(time))));
+    let left = |time| format!("{} left", units::running(time));
     ui.label(row.deadline.map_or_else(|| "no deadline".to_owned(), left));
 }
 

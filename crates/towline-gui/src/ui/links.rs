@@ -9,9 +9,9 @@ use egui::{
     Stroke,
 };
 use egui::{StrokeKind, Ui, WidgetInfo, WidgetText};
+use towline_app::text::safe;
 
 use super::strips::Shown;
-use crate::transcript::safe;
 
 /// A link: its bytes in the text around it, and where it goes.
 type Link = (Range<usize>, String);
@@ -40,14 +40,15 @@ pub(super) fn words(ui: &mut Ui, shown: Shown, links: &[Link]) -> Option<String>
         let range = range.start.max(shown.from) - shown.from..range.end.min(end) - shown.from;
         outline(ui, place, &galley, &range);
         // Where it goes is shown before anybody follows it.
-        response.show_tooltip_text(safe(link).as_ref());
+        response.show_tooltip_text(safe::text(link).as_ref());
         if followed {
             return Some(link.clone());
         }
     }
     let link = under?;
-    let response =
-        response.on_hover_cursor(CursorIcon::PointingHand).on_hover_text_at_pointer(safe(&link).as_ref());
+    let response = response
+        .on_hover_cursor(CursorIcon::PointingHand)
+        .on_hover_text_at_pointer(safe::text(&link).as_ref());
     response.clicked_by(PointerButton::Primary).then_some(link)
 }
 

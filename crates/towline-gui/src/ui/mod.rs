@@ -16,12 +16,10 @@
 //! | `models`, `settings`, `help` | dialogs |
 //! | `image` | pictures that a model made |
 //! | `toasts` | short notices, and undo |
-//! | `format` | numbers for people |
 
 pub mod chat;
 pub mod composer;
 pub mod document;
-pub mod format;
 pub mod help;
 mod image;
 pub mod jobs;

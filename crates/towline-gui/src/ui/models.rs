@@ -1,12 +1,11 @@
 //! The server's models: which there are, pulling, deleting.
 
 use egui::{Grid, ProgressBar, RichText, ScrollArea, TextEdit, Ui};
+use towline_app::text::{safe, units};
 
-use super::format;
 use super::theme::Palette;
 use crate::catalog::{Catalog, Pull};
 use crate::command::{Command, Dialog};
-use crate::transcript::safe;
 use crate::window::Fields;
 
 /// Draws the models.
@@ -41,7 +40,7 @@ pub fn show(
                 let name = &model.name;
                 let words = if name == current { RichText::new(name).strong() } else { RichText::new(name) };
                 ui.label(words);
-                ui.label(format::bytes(model.size));
+                ui.label(units::bytes(model.size));
                 ui.label(&model.details.parameter_size);
                 ui.label(&model.details.quantization_level);
                 match catalog.is_loaded(name) {
@@ -79,17 +78,17 @@ pub fn show(
 fn fetching(ui: &mut Ui, pull: &Pull, palette: &Palette, out: &mut Vec<Command>) {
     let Pull { model, progress, failed, .. } = pull;
     ui.horizontal(|ui| {
-        ui.label(safe(model));
+        ui.label(safe::text(model));
         match (failed, progress.total, progress.completed) {
-            (Some(why), _, _) => drop(ui.colored_label(palette.bad, safe(why))),
+            (Some(why), _, _) => drop(ui.colored_label(palette.bad, safe::text(why))),
             (None, Some(total), done) if total > 0 => {
                 let done = done.unwrap_or(0);
                 #[expect(clippy::cast_precision_loss, reason = "a part of one")]
                 let part = (done as f64 / total as f64) as f32;
-                let words = format!("{} of {}", format::bytes(done), format::bytes(total));
+                let words = format!("{} of {}", units::bytes(done), units::bytes(total));
                 drop(ui.add(ProgressBar::new(part).desired_width(220.0).text(words)));
             }
-            (None, _, _) => drop(ui.weak(safe(&progress.status))),
+            (None, _, _) => drop(ui.weak(safe::text(&progress.status))),
         }
         let words = if failed.is_some() { "Dismiss" } else { "Stop" };
         if ui.small_button(words).accessible_name(format!("{words} pull of {model}")).clicked() {

@@ -6,10 +6,12 @@ use std::sync::Arc;
 use egui::text::{LayoutJob, TextFormat};
 use egui::{Color32, FontId, Stroke};
 
+use towline_app::document::code::Inside;
+use towline_app::document::{Block, Depth, Document, Piece, Rich, Shape};
+use towline_app::text::safe;
+
 use super::strips::Strips;
 use super::theme::{CODE, Palette, TEXT};
-use crate::transcript::markdown::{self, Piece, Rich};
-use crate::transcript::{Block, Document, Shape, safe};
 
 /// A piece that is ready to be laid out.
 #[derive(Debug)]
@@ -38,13 +40,12 @@ pub(super) struct Head {
 
 /// A block's pieces.
 pub(super) fn of(document: &Document, block: &Block, palette: &Palette) -> Vec<Drawn> {
-    let text = document.text().get(block.range.clone()).unwrap_or_default();
     match &block.shape {
-        Shape::Code { fence, .. } => code(document, block, *fence, text, palette).into_iter().collect(),
-        Shape::Prose => markdown::read(text).into_iter().map(|piece| drawn(piece, palette)).collect(),
-        Shape::Table { head } => {
-            let head = head.as_ref().and_then(|head| document.text().get(head.clone())).unwrap_or_default();
-            markdown::read(&format!("{head}{text}")).into_iter().map(|piece| drawn(piece, palette)).collect()
+        Shape::Code { fence, inside } => {
+            code(document, block, *fence, *inside, palette).into_iter().collect()
+        }
+        Shape::Prose | Shape::Item | Shape::Formula | Shape::Table { .. } => {
+            document.pieces(block).into_iter().map(|piece| drawn(piece, palette)).collect()
         }
     }
 }
@@ -62,16 +63,16 @@ pub(super) fn grown(pieces: &mut [Drawn], before: Vec<Drawn>) {
 
 fn drawn(piece: Piece, palette: &Palette) -> Drawn {
     match piece {
-        Piece::Text { rich, heading, indent, mark, is_quoted } => Drawn::Text {
-            text: Strips::of(rich_job(&rich, heading, is_quoted, palette)),
+        Piece::Text { rich, heading, mark, depth: Depth { lists, quotes, .. } } => Drawn::Text {
+            text: Strips::of(rich_job(&rich, heading, quotes > 0, palette)),
             links: rich.links,
-            indent,
+            indent: lists + quotes,
             mark,
-            is_quoted,
+            is_quoted: quotes > 0,
         },
-        Piece::Code(text) => Drawn::Code { text: Strips::of(plain_code(&text)), head: None },
+        Piece::Code { text, .. } => Drawn::Code { text: Strips::of(plain_code(&text)), head: None },
         Piece::Rule => Drawn::Rule,
-        Piece::Table(rows) => {
+        Piece::Table { rows, .. } => {
             let row = |(index, row): (usize, &Vec<Rich>)| {
                 let heading = if index == 0 { 7 } else { 0 };
                 row.iter().map(|cell| Arc::new(rich_job(cell, heading, false, palette))).collect()
@@ -83,7 +84,7 @@ fn drawn(piece: Piece, palette: &Palette) -> Drawn {
 
 /// Text that is drawn as it is, without Markdown.
 pub(super) fn plain(text: &str, color: Color32) -> LayoutJob {
-    LayoutJob::single_section(safe(text).into_owned(), format(FontId::proportional(TEXT), color))
+    LayoutJob::single_section(safe::text(text).into_owned(), format(FontId::proportional(TEXT), color))
 }
 
 fn rich_job(rich: &Rich, heading: u8, is_quoted: bool, palette: &Palette) -> LayoutJob {
@@ -95,7 +96,8 @@ fn rich_job(rich: &Rich, heading: u8, is_quoted: bool, palette: &Palette) -> Lay
     };
     let mut job = LayoutJob::default();
     for (range, style) in &rich.runs {
-        let font = if style.is_code { FontId::monospace(size - 1.0) } else { FontId::proportional(size) };
+        let is_mono = style.is_code || style.is_formula;
+        let font = if is_mono { FontId::monospace(size - 1.0) } else { FontId::proportional(size) };
         let mut format = format(font, Color32::PLACEHOLDER);
         if style.is_bold || heading > 0 {
             format.color = palette.strong;
@@ -126,35 +128,37 @@ fn code_format() -> TextFormat {
 }
 
 fn plain_code(text: &str) -> LayoutJob {
-    let mut job = LayoutJob::single_section(safe(text).into_owned(), code_format());
+    let mut job = LayoutJob::single_section(text.to_owned(), code_format());
     job.wrap.break_anywhere = true;
     job
 }
 
-fn code(document: &Document, block: &Block, fence: usize, text: &str, palette: &Palette) -> Option<Drawn> {
-    let shape = match &block.shape {
-        Shape::Code { inside, .. } => *inside,
-        Shape::Prose | Shape::Table { .. } => return None,
-    };
+fn code(
+    document: &Document,
+    block: &Block,
+    fence: usize,
+    mut inside: Inside,
+    palette: &Palette,
+) -> Option<Drawn> {
     let fenced = document.fence(fence)?;
     let is_first = fenced.code.start == block.range.start;
-    let (mut inside, mut job) = (shape, LayoutJob::default());
+    let mut job = LayoutJob::default();
+    let text = document.text().get(block.range.clone()).unwrap_or_default();
     let text = text.strip_suffix('\n').unwrap_or(text);
     for (number, line) in text.split('\n').enumerate() {
         if number > 0 {
             job.append("\n", 0.0, code_format());
         }
-        let line = crate::transcript::without_indent(line, fenced.indent);
-        fenced.language.scan(&mut inside, line, |text, kind| {
+        fenced.language.scan(&mut inside, fenced.line(line), |text, kind| {
             let mut format = code_format();
             if let Some(color) = palette.code(kind) {
                 format.color = color;
             }
-            job.append(&safe(text), 0.0, format);
+            job.append(&safe::text(text), 0.0, format);
         });
     }
     job.wrap.break_anywhere = true;
-    let head = is_first.then(|| Head { info: safe(&fenced.info).into_owned(), fence });
+    let head = is_first.then(|| Head { info: safe::text(&fenced.info).into_owned(), fence });
     if job.text.is_empty() && head.is_none() {
         return None;
     }

@@ -3,13 +3,13 @@
 use egui::{Align, Label, Layout, RichText, ScrollArea, TextEdit, Ui};
 use towline::JobState;
 use towline_app::chat::{Answered, Turn};
+use towline_app::text::{safe, units};
 
 use super::document::{self, Clicked};
+use super::pieces;
 use super::theme::Palette;
-use super::{format, pieces};
 use crate::chats::{Answer, Chat, Live, Note, Progressing, progressing};
 use crate::command::Command;
-use crate::transcript::safe;
 use crate::window::{Layouts, Window};
 
 /// A longer question is folded, in characters.
@@ -113,7 +113,7 @@ fn heading(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Comma
     let live = chat.live(turn.id);
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
-        ui.add(Label::new(RichText::new(safe(&turn.model)).strong()));
+        ui.add(Label::new(RichText::new(safe::text(&turn.model)).strong()));
         match live {
             Some(live) => running(ui, window, live, palette, out),
             None => ended(ui, chat, turn, is_compared, palette, out),
@@ -221,8 +221,8 @@ fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, palette: &Palette,
     for call in &turn.answer.tool_calls {
         let frame = egui::Frame::new().fill(palette.code_ground).inner_margin(8.0);
         frame.show(ui, |ui| {
-            ui.weak(format!("The model asks for {}", safe(&call.name)));
-            ui.add(Label::new(RichText::new(safe(&call.arguments.to_string())).monospace()).wrap());
+            ui.weak(format!("The model asks for {}", safe::text(&call.name)));
+            ui.add(Label::new(RichText::new(safe::text(&call.arguments.to_string())).monospace()).wrap());
         });
     }
     for (number, image) in answer.images.iter().enumerate() {
@@ -232,7 +232,7 @@ fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, palette: &Palette,
         ui.horizontal_wrapped(|ui| {
             let is_harmless = turn.answered == Answered::Cancelled || turn.left_at_relay().is_some();
             let color = if is_harmless { palette.warning } else { palette.bad };
-            ui.colored_label(color, safe(what));
+            ui.colored_label(color, safe::text(what));
             if let Some(hint) = hint {
                 ui.weak(*hint);
             }
@@ -254,7 +254,7 @@ fn thinking(
     }
     let is_first = is_live && answer.text.text().is_empty();
     let words = if is_first { "Thinking…" } else { "Thoughts" };
-    let size = format::bytes(length as u64);
+    let size = units::bytes(length as u64);
     let head = egui::CollapsingHeader::new(format!("{words} ({size})")).id_salt(("thinking", place.turn.id));
     head.show(ui, |ui| {
         ui.with_layout(Layout::top_down(Align::Min), |ui| {

@@ -208,8 +208,10 @@ impl Window {
             Purpose::Export(key, form) => {
                 let (Some(path), Some(chat)) = (paths.into_iter().next(), self.chat_mut(key)) else { return };
                 let text = match form {
-                    ExportForm::Markdown => store::markdown(&chat.title(), &chat.conversation),
-                    ExportForm::Json => store::json(&chat.title(), &chat.conversation),
+                    ExportForm::Markdown => {
+                        towline_app::chat::export::markdown(&chat.title(), &chat.conversation)
+                    }
+                    ExportForm::Json => towline_app::chat::export::json(&chat.title(), &chat.conversation),
                 };
                 self.disk.order(Order::Write { path, text, announce: true });
             }

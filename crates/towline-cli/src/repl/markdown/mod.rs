@@ -1,47 +1,48 @@
-//! Markdown while it streams: a line is rendered when it is complete, and shown plainly until then.
+//! An answer in lines, while it streams.
 //!
-//! The cut is the line, not the block: models write a paragraph as one line, so nothing is gained by waiting for more,
-//! and each line costs the same however long the answer is. Only a table waits for its end, for the widths of its
-//! columns. Emphasis that spans lines is therefore shown with its marks; nothing is ever left out.
+//! The document of [`towline_app`] says what the text is; here its pieces become lines. A block is written when it is
+//! closed, and shown plainly until then; lines of code are written as they come. Nothing is ever left out.
 
 mod code;
-mod inline;
+mod rich;
 mod table;
+
+use towline_app::document::{Block, Depth, Document, Piece, Rich, Shape};
 
 use crate::repl::term::text::{Color, Line, Style};
 use code::Code;
 use table::Table;
 
-/// An unfinished line of more bytes is rendered in parts.
-const LINE_BYTES: usize = 4 << 10;
-/// Of an unfinished line, this much of its end is shown.
+/// Of unfinished text, this much of its end is shown.
 const PENDING_BYTES: usize = 4 << 10;
-/// Deeper quotes are not told apart.
-const QUOTE_DEPTH: usize = 8;
+/// Lines of unfinished text that are shown.
+const PENDING_LINES: usize = 8;
 const RULE_COLUMNS: usize = 40;
-
-/// Where the next line stands.
-#[derive(Debug, Default)]
-enum Place {
-    #[default]
-    Text,
-    /// In a fence that a line of at least so many of these marks ends.
-    Fence { mark: char, count: usize, code: Code },
-    /// In what may be a table.
-    Table(Table),
-}
 
 /// Turns an answer into lines as it comes.
 #[derive(Debug)]
 pub struct Markdown {
-    line: String,
-    place: Place,
+    document: Document,
+    /// Closed blocks that were written.
+    written_blocks: usize,
+    /// Everything before this byte was written.
+    written: usize,
+    /// The fence whose lines come, and their colours.
+    code: Option<(usize, Code)>,
+    table: Table,
     columns: usize,
 }
 
 impl Default for Markdown {
     fn default() -> Self {
-        Self { line: String::new(), place: Place::Text, columns: 80 }
+        Self {
+            document: Document::default(),
+            written_blocks: 0,
+            written: 0,
+            code: None,
+            table: Table::default(),
+            columns: 80,
+        }
     }
 }
 
@@ -53,182 +54,169 @@ impl Markdown {
 
     /// Takes a piece of the answer, gives the lines that are complete.
     pub fn push(&mut self, text: &str, lines: &mut Vec<Line>) {
-        for piece in text.split_inclusive('\n') {
-            for part in parts(piece) {
-                self.line.push_str(part);
-                if let Some(rest) = self.line.strip_suffix('\n') {
-                    let length = rest.strip_suffix('\r').unwrap_or(rest).len();
-                    let mut line = std::mem::take(&mut self.line);
-                    line.truncate(length);
-                    self.complete(&line, lines);
-                } else if self.line.len() >= LINE_BYTES {
-                    let cut = self.line.rfind(' ').filter(|cut| *cut > LINE_BYTES / 2);
-                    let rest = self.line.split_off(cut.map_or(self.line.len(), |cut| cut + 1));
-                    let line = std::mem::replace(&mut self.line, rest);
-                    self.complete(&line, lines);
-                }
+        self.document.push(text);
+        self.closed(lines);
+        let open = self.document.open().filter(|block| matches!(block.shape, Shape::Code { .. }));
+        if let Some(mut block) = open {
+            let code = &self.document.text()[block.range.clone()];
+            block.range.end = block.range.start + code.rfind('\n').map_or(0, |at| at + 1);
+            if !block.range.is_empty() {
+                self.block(&block, lines);
             }
+        }
+    }
+
+    /// Writes the blocks that were closed.
+    fn closed(&mut self, lines: &mut Vec<Line>) {
+        while let Some(block) = self.document.blocks().get(self.written_blocks).cloned() {
+            self.written_blocks += 1;
+            self.block(&block, lines);
         }
     }
 
     /// The answer is over: what is unfinished is rendered as it is.
     pub fn finish(&mut self, lines: &mut Vec<Line>) {
-        let line = std::mem::take(&mut self.line);
-        if !line.is_empty() {
-            self.complete(line.strip_suffix('\r').unwrap_or(&line), lines);
+        self.document.finish();
+        self.closed(lines);
+        if let Some(block) = self.document.open() {
+            self.block(&block, lines);
         }
-        self.end_table(lines);
-        self.place = Place::Text;
+        self.fences(self.document.text().len(), lines);
+        *self = Self { columns: self.columns, ..Self::default() };
     }
 
     /// What is unfinished, plainly.
     pub fn pending(&self) -> Vec<Line> {
-        let mut lines = match &self.place {
-            Place::Table(table) => table.pending(),
-            Place::Text | Place::Fence { .. } => vec![],
-        };
-        if !self.line.is_empty() {
-            let start = self.line.ceil_char_boundary(self.line.len().saturating_sub(PENDING_BYTES));
-            let line = &self.line[start..];
-            lines.push(Line::styled(line.strip_suffix('\r').unwrap_or(line), Style::PLAIN));
-        }
-        lines
-    }
-
-    fn complete(&mut self, line: &str, lines: &mut Vec<Line>) {
-        match &mut self.place {
-            Place::Fence { mark, count, code } => {
-                let trimmed = line.trim();
-                if trimmed.len() >= *count && trimmed.chars().all(|c| c == *mark) {
-                    self.place = Place::Text;
-                    lines.push(Line::styled(line, Style::DIM));
-                } else {
-                    lines.push(code.line(line));
-                }
-                return;
-            }
-            Place::Table(table) => {
-                if table.takes(line) {
-                    table.push(line, self.columns, lines);
-                    return;
-                }
-                self.end_table(lines);
-            }
-            Place::Text => {}
-        }
-        if let Some((mark, count, info)) = fence(line) {
-            self.place = Place::Fence { mark, count, code: Code::new(info) };
-            lines.push(Line::styled(line, Style::DIM));
-        } else if table::may_begin(line) {
-            self.place = Place::Table(Table::new(line));
-        } else {
-            lines.push(text_line(line, self.columns));
-        }
-    }
-
-    fn end_table(&mut self, lines: &mut Vec<Line>) {
-        if let Place::Table(table) = &mut self.place {
-            for line in table.finish(self.columns) {
-                match line {
-                    table::Rendered::Row(line) => lines.push(line),
-                    table::Rendered::NoTable(line) => lines.push(text_line(&line, self.columns)),
-                }
-            }
-            self.place = Place::Text;
-        }
-    }
-}
-
-/// Pieces that are never much longer than a line may be.
-fn parts(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
+        let text = self.document.text();
+        let start = self.written.max(text.len().saturating_sub(PENDING_BYTES));
+        let rest = text[text.ceil_char_boundary(start)..].trim_matches('\n');
         if rest.is_empty() {
-            return None;
+            return vec![];
         }
-        let cut = rest.ceil_char_boundary(LINE_BYTES.min(rest.len()));
-        let (part, after) = rest.split_at(cut);
-        rest = after;
-        Some(part)
-    })
-}
+        let count = rest.split('\n').count();
+        let last = rest.split('\n').skip(count.saturating_sub(PENDING_LINES));
+        last.map(|line| Line::styled(line.strip_suffix('\r').unwrap_or(line), Style::PLAIN)).collect()
+    }
 
-/// The mark, its count and the words after it, if the line opens a fence.
-fn fence(line: &str) -> Option<(char, usize, &str)> {
-    let trimmed = line.trim_start();
-    let mark = trimmed.chars().next().filter(|c| matches!(c, '`' | '~'))?;
-    let info = trimmed.trim_start_matches(mark);
-    let count = trimmed.len() - info.len();
-    (count >= 3 && !(mark == '`' && info.contains('`'))).then_some((mark, count, info.trim()))
-}
-
-/// A line of text: quote, heading, rule, list item or paragraph.
-fn text_line(line: &str, columns: usize) -> Line {
-    let mut shown = Line::default();
-    let mut rest = line;
-    let mut depth = 0;
-    while depth < QUOTE_DEPTH
-        && let Some(quoted) = rest.trim_start_matches(' ').strip_prefix('>')
-    {
-        shown.push("│ ", Style::DIM);
-        rest = quoted.strip_prefix(' ').unwrap_or(quoted);
-        depth += 1;
-    }
-    let base = if depth > 0 { Style { italic: true, ..Style::PLAIN } } else { Style::PLAIN };
-    let text = rest.trim_start_matches([' ', '\t']);
-    let indent = &rest[..rest.len() - text.len()];
-    if let Some((level, title)) = heading(text) {
-        let style = Style { bold: true, underline: level == 1, ..Style::color(Color::Cyan) };
-        shown.append(inline::render(title, style));
-        return shown;
-    }
-    if is_rule(text) {
-        shown.push(&"─".repeat(columns.saturating_sub(1).min(RULE_COLUMNS)), Style::DIM);
-        return shown;
-    }
-    shown.push(indent, Style::PLAIN);
-    let text = match item(text) {
-        Some((marker, text)) => {
-            shown.push(marker, Style::color(Color::Cyan));
-            shown.push(" ", Style::PLAIN);
-            match text.get(..4) {
-                Some("[ ] ") => shown.push("☐ ", Style::PLAIN),
-                Some("[x] " | "[X] ") => shown.push("☑ ", Style::PLAIN),
-                Some(_) | None => {}
+    /// The lines that no block has: those that open and close code.
+    fn fences(&mut self, until: usize, lines: &mut Vec<Line>) {
+        let mut at = self.written;
+        for line in self.document.text().get(at..until).unwrap_or_default().split_inclusive('\n') {
+            if !line.trim().is_empty() {
+                lines.extend(self.blank_line(at));
+                lines.push(Line::styled(line.trim_end_matches(['\n', '\r']), Style::DIM));
             }
-            text.strip_prefix("[ ] ")
-                .or_else(|| text.strip_prefix("[x] "))
-                .or_else(|| text.strip_prefix("[X] "))
-                .unwrap_or(text)
+            at += line.len();
         }
-        None => text,
-    };
-    shown.append(inline::render(text, base));
-    shown
-}
-
-fn heading(text: &str) -> Option<(usize, &str)> {
-    let title = text.trim_start_matches('#');
-    let level = text.len() - title.len();
-    let title = title.strip_prefix(' ')?;
-    (1..=6).contains(&level).then(|| (level, title.trim().trim_end_matches(" #")))
-}
-
-fn is_rule(text: &str) -> bool {
-    let mut marks = text.chars().filter(|c| *c != ' ');
-    let Some(mark) = marks.next().filter(|c| matches!(c, '-' | '*' | '_')) else { return false };
-    marks.clone().count() >= 2 && marks.all(|c| c == mark)
-}
-
-/// The marker to show for a list item, and its text.
-fn item(text: &str) -> Option<(&str, &str)> {
-    if let Some(rest) = text.strip_prefix(['-', '*', '+']) {
-        return rest.strip_prefix(' ').map(|rest| ("•", rest));
+        self.written = self.written.max(until);
     }
-    let after = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let digits = text.len() - after.len();
-    let rest = after.strip_prefix(['.', ')'])?.strip_prefix(' ')?;
-    (1..=9).contains(&digits).then(|| (&text[..=digits], rest))
+
+    /// The blank line that stands before this place in the answer.
+    fn blank_line(&self, at: usize) -> Option<Line> {
+        let is_begun = !self.document.text().get(..at)?.trim_start().is_empty();
+        (is_begun && self.document.is_apart(at)).then(Line::default)
+    }
+
+    fn block(&mut self, block: &Block, lines: &mut Vec<Line>) {
+        if self.written <= block.range.start {
+            self.fences(block.range.start, lines);
+            if !matches!(block.shape, Shape::Code { .. }) {
+                lines.extend(self.blank_line(block.range.start));
+            }
+        }
+        let from = self.written;
+        self.written = block.range.end.max(from);
+        match &block.shape {
+            Shape::Code { fence, .. } => self.code(*fence, from, block.range.end, lines),
+            Shape::Table { head } => {
+                for piece in self.document.pieces(block) {
+                    match piece {
+                        Piece::Table { rows, align } => {
+                            self.table.push(&rows, &align, head.is_some(), self.columns, lines);
+                        }
+                        Piece::Text { .. } | Piece::Code { .. } | Piece::Rule => self.piece(piece, lines),
+                    }
+                }
+            }
+            Shape::Prose | Shape::Item | Shape::Formula => {
+                for (number, piece) in self.document.pieces(block).into_iter().enumerate() {
+                    if number > 0 && depth(&piece).is_apart {
+                        lines.push(Line::default());
+                    }
+                    self.piece(piece, lines);
+                }
+            }
+        }
+    }
+
+    /// Lines of a fence, in colours that each line leaves to the next.
+    fn code(&mut self, index: usize, from: usize, until: usize, lines: &mut Vec<Line>) {
+        let Some(fenced) = self.document.fence(index) else { return };
+        if self.code.as_ref().is_none_or(|(open, _)| *open != index) {
+            self.code = Some((index, Code::new(&fenced.info)));
+        }
+        if let Some((_, code)) = &mut self.code {
+            let text = self.document.text().get(from..until).unwrap_or_default();
+            lines.extend(text.lines().map(|line| {
+                let mut shown = quote(fenced.quotes());
+                shown.append(code.line(fenced.line(line)));
+                shown
+            }));
+        }
+    }
+
+    fn piece(&mut self, piece: Piece, lines: &mut Vec<Line>) {
+        match piece {
+            Piece::Text { rich, heading, mark, depth } => text(&rich, heading, mark.as_deref(), depth, lines),
+            Piece::Code { text, info, depth } => {
+                let mut code = Code::new(&info);
+                lines.extend(text.split('\n').map(|line| {
+                    let mut shown = quote(depth.quotes.into());
+                    shown.append(code.line(line));
+                    shown
+                }));
+            }
+            Piece::Rule => {
+                let rule = "─".repeat(self.columns.saturating_sub(1).min(RULE_COLUMNS));
+                lines.push(Line::styled(&rule, Style::DIM));
+            }
+            Piece::Table { rows, align } => self.table.push(&rows, &align, false, self.columns, lines),
+        }
+    }
+}
+
+fn depth(piece: &Piece) -> Depth {
+    match piece {
+        Piece::Text { depth, .. } | Piece::Code { depth, .. } => *depth,
+        Piece::Rule | Piece::Table { .. } => Depth::default(),
+    }
+}
+
+fn quote(depth: usize) -> Line {
+    Line::styled(&"│ ".repeat(depth), Style::DIM)
+}
+
+/// A paragraph, a heading or an item: the mark before its first line, the others as deep as that.
+fn text(rich: &Rich, heading: u8, mark: Option<&str>, depth: Depth, lines: &mut Vec<Line>) {
+    let base = match heading {
+        0 => Style { italic: depth.quotes > 0, ..Style::PLAIN },
+        level => Style { bold: true, underline: level == 1, ..Style::color(Color::Cyan) },
+    };
+    let indent = "  ".repeat(usize::from(depth.lists) - usize::from(mark.is_some() && depth.lists > 0));
+    for (number, line) in rich::lines(rich, base).into_iter().enumerate() {
+        let mut shown = quote(depth.quotes.into());
+        shown.push(&indent, Style::PLAIN);
+        match mark {
+            Some(mark) if number == 0 => {
+                shown.push(mark, Style::color(Color::Cyan));
+                shown.push(" ", Style::PLAIN);
+            }
+            Some(_) => shown.push("  ", Style::PLAIN),
+            None => {}
+        }
+        shown.append(line);
+        lines.push(shown);
+    }
 }
 
 #[cfg(test)]
@@ -244,42 +232,77 @@ mod tests {
     }
 
     #[test]
-    fn lines_are_rendered() {
+    fn pieces_become_lines() {
         for (given, shown) in [
-            ("# Title #", "Title"),
-            ("#hashtag", "#hashtag"),
-            ("- one", "• one"),
-            ("  * [x] done", "  • ☑ done"),
-            ("12) twelve", "12) twelve"),
-            ("> > said", "│ │ said"),
-            ("---", "────────────────────────────────────────"),
-            ("**bold** text", "bold text"),
-            ("-5 degrees", "-5 degrees"),
-            ("1986. was", "1986. was"),
+            ("# Title #", &["Title"][..]),
+            ("#hashtag", &["#hashtag"]),
+            ("- one\n- two\n  more\n  * [x] done", &["• one", "• two", "  more", "  ☑ done"]),
+            ("12) twelve\n13) next", &["12) twelve", "13) next"]),
+            ("> > said\n> > so", &["│ │ said", "│ │ so"]),
+            ("---", &["────────────────────────────────────────"]),
+            ("**bold** text\nsecond", &["bold text", "second"]),
+            ("a\n\n\nb\n\n- c\n\n  d\n", &["a", "", "b", "", "• c", "", "  d"]),
+            ("-5 degrees\n1986. was", &["-5 degrees", "1986. was"]),
+            (r"set \{1\} \( a*b*c \)", &[r"set \{1\} \( a*b*c \)"]),
+            ("\\[\nx_1 * y_1 * z\n\\]", &["\\[", "x_1 * y_1 * z", "\\]"]),
+            ("code:\n\n    rm *.tmp *.log", &["code:", "", "rm *.tmp *.log"]),
         ] {
-            assert_eq!(render(given), [shown], "{given}");
+            assert_eq!(render(given), shown, "{given}");
         }
     }
 
     #[test]
-    fn a_fence_is_left_as_it_is() {
+    fn code_is_left_as_it_is_wherever_it_stands() {
         let text = "```rust\nlet x = \"**a**\"; // y\n\n# no heading\n```\n# heading";
         assert_eq!(
             render(text),
             ["```rust", "let x = \"**a**\"; // y", "", "# no heading", "```", "heading"]
         );
+        let text = "> ```py\n> # a\n> ```\n1. b\n\n   ```sh\n   # c *d* *e*\n   ```\n\n````\n```\n````\n";
+        assert_eq!(
+            render(text),
+            [
+                "> ```py",
+                "│ # a",
+                "> ```",
+                "1. b",
+                "",
+                "   ```sh",
+                "# c *d* *e*",
+                "   ```",
+                "",
+                "````",
+                "```",
+                "````"
+            ]
+        );
+    }
+
+    #[test]
+    fn lines_of_code_come_as_they_end() {
+        let mut markdown = Markdown::default();
+        let mut lines = vec![];
+        markdown.push("```\none\ntw", &mut lines);
+        assert_eq!(lines.iter().map(Line::to_plain).collect::<Vec<_>>(), ["```", "one"]);
+        assert_eq!(markdown.pending().iter().map(Line::to_plain).collect::<Vec<_>>(), ["tw"]);
+        markdown.push("o\n```", &mut lines);
+        markdown.finish(&mut lines);
+        assert_eq!(lines.iter().map(Line::to_plain).collect::<Vec<_>>(), ["```", "one", "two", "```"]);
     }
 
     #[test]
     fn tables_are_aligned() {
         let text = "| name | 数 |\n|:--|--:|\n| a | 1 |\n| 你好 | 22 |\nafter";
-        assert_eq!(render(text), ["name │ 数", "─────┼───", "a    │  1", "你好 │ 22", "after",]);
+        assert_eq!(render(text), ["name │ 数", "─────┼───", "a    │  1", "你好 │ 22", "after"]);
         assert_eq!(render("a | b\nno table"), ["a | b", "no table"]);
+        let rows = format!("| n |\n|---|\n{}", "| x |\n".repeat(100));
+        let shown = render(&rows);
+        assert_eq!((shown.len(), shown.iter().filter(|line| line.trim() == "n").count()), (102, 1));
     }
 
     #[test]
     fn pieces_give_the_same_as_the_whole() {
-        let text = "# T\r\n\n| a | b |\n|--|--|\n| 1 | 2 |\n\n```py\nx = 'y'\n```\n- **é你**\nend";
+        let text = "# T\r\n\n| a | b |\n|--|--|\n| 1 | 2 |\n\n```py\nx = 'y'\n```\n- **é你**\n\\[\nx\n\\]\n> ```\n> q\nend";
         let whole = render(text);
         let mut markdown = Markdown::default();
         let mut lines = vec![];
@@ -302,7 +325,7 @@ mod tests {
 
     #[test]
     fn hostile_marks_stay_linear() {
-        for mark in ["`", "*", "_", "[", "![", "](", "**a_", "<", "|", "`a``b", "~~"] {
+        for mark in ["`", "*", "_", "[", "![", "](", "**a_", "<", "|", "`a``b", "~~", "\\(", "$", "- > "] {
             let text = mark.repeat((1 << 20) / mark.len());
             let start = std::time::Instant::now();
             render(&text);

@@ -1,8 +1,10 @@
 //! Where everything in the block stands. Pure: what is to be seen, and a size, give rows.
 
+use towline_app::text::safe;
+
 use super::editor::{Menu, View};
 use super::painter::Block;
-use super::text::{Color, Line, Row, Style, grapheme_width, graphemes, visible, width, wrap};
+use super::text::{Color, Line, Row, Style, grapheme_width, graphemes, width, wrap};
 use crate::repl::screen::Status;
 
 /// Rows of the completion menu.
@@ -88,8 +90,8 @@ fn input_rows(prompt: &str, view: &View<'_>, columns: usize) -> Block {
     let mut rows = Rows { columns, done: vec![], row: Row::default() };
     let mut at = None;
     match &view.search {
-        Some(search) => rows.put(&visible(search), Style::DIM),
-        None => rows.put(&visible(prompt), Style { bold: true, ..Style::color(Color::Cyan) }),
+        Some(search) => rows.put(&safe::row(search), Style::DIM),
+        None => rows.put(&safe::row(prompt), Style { bold: true, ..Style::color(Color::Cyan) }),
     }
     let mut start = 0;
     for (number, line) in text.split('\n').enumerate() {
@@ -99,11 +101,11 @@ fn input_rows(prompt: &str, view: &View<'_>, columns: usize) -> Block {
         }
         let end = start + line.len();
         if (start..=end).contains(&cursor) {
-            rows.put(&visible(&text[start..cursor]), Style::PLAIN);
+            rows.put(&safe::row(&text[start..cursor]), Style::PLAIN);
             at = Some(rows.here());
-            rows.put(&visible(&text[cursor..end]), Style::PLAIN);
+            rows.put(&safe::row(&text[cursor..end]), Style::PLAIN);
         } else {
-            rows.put(&visible(line), Style::PLAIN);
+            rows.put(&safe::row(line), Style::PLAIN);
         }
         start = end + 1;
     }
@@ -127,7 +129,7 @@ fn window(text: &str, cursor: usize) -> (&str, usize) {
 }
 
 fn menu_rows(menu: &Menu, columns: usize, room: usize) -> Vec<Row> {
-    let widest = menu.items.iter().map(|item| width(&visible(item))).max().unwrap_or(0);
+    let widest = menu.items.iter().map(|item| width(&safe::row(item))).max().unwrap_or(0);
     let cell = (widest + 2).min(columns);
     let across = (columns / cell.max(1)).max(1);
     let rows = menu.items.len().div_ceil(across);
@@ -139,7 +141,7 @@ fn menu_rows(menu: &Menu, columns: usize, room: usize) -> Vec<Row> {
         for at in row * across..((row + 1) * across).min(menu.items.len()) {
             let style = if menu.selected == Some(at) { Style::REVERSE } else { Style::DIM };
             line.push(&menu.items[at], style);
-            let gap = cell.saturating_sub(width(&visible(&menu.items[at])));
+            let gap = cell.saturating_sub(width(&safe::row(&menu.items[at])));
             line.push(&" ".repeat(gap), Style::PLAIN);
         }
         shown.push(Row::clipped(&line, columns));

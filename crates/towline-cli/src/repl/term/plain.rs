@@ -6,9 +6,9 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::time::Instant;
 
 use rustix::event::{PollFd, PollFlags};
+use towline_app::text::safe;
 
 use super::signals::Signals;
-use super::text::visible;
 use super::{external, terminal};
 use crate::repl::screen::{Input, Screen, Status, Tone};
 
@@ -129,7 +129,7 @@ impl Screen for PlainLines {
         match tone {
             Tone::Plain | Tone::Dim | Tone::Good | Tone::Bad => {
                 for line in text.split('\n') {
-                    self.write(&visible(line));
+                    self.write(&safe::row(line));
                     self.write("\n");
                 }
             }
@@ -163,7 +163,7 @@ impl Screen for PlainLines {
             }
             for (at, part) in line.split('\t').enumerate() {
                 shown.push_str(if at > 0 { "\t" } else { "" });
-                shown.push_str(&visible(part));
+                shown.push_str(&safe::row(part));
             }
         }
         self.write(&shown);

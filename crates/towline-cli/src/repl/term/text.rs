@@ -3,6 +3,7 @@
 //! A [`Span`] can only be made through [`Span::new`], which makes every control character visible. So nothing that a
 //! model or a person wrote can reach the terminal as a command.
 
+use towline_app::text::safe;
 use unicode_segmentation::UnicodeSegmentation as _;
 use unicode_width::UnicodeWidthStr as _;
 
@@ -110,7 +111,7 @@ pub struct Span {
 impl Span {
     /// The visible form of a text.
     pub fn new(text: &str, style: Style) -> Self {
-        Self { text: visible(text), style }
+        Self { text: safe::row(text).into_owned(), style }
     }
 
     pub fn text(&self) -> &str {
@@ -119,11 +120,6 @@ impl Span {
 
     pub fn style(&self) -> Style {
         self.style
-    }
-
-    /// The same text in another style.
-    pub fn restyled(self, style: Style) -> Self {
-        Self { text: self.text, style }
     }
 }
 
@@ -239,33 +235,6 @@ pub fn is_certain(grapheme: &str) -> bool {
     }
 }
 
-/// Makes control characters visible: `^[`, `<U+202E>`. A tab becomes four spaces.
-pub fn visible(text: &str) -> String {
-    if !text.contains(is_hidden) {
-        return text.to_owned();
-    }
-    let mut shown = String::with_capacity(text.len() + 16);
-    for c in text.chars() {
-        match c {
-            '\t' => shown.push_str("    "),
-            '\0'..='\u{1f}' => {
-                shown.push('^');
-                shown.push(char::from(c as u8 ^ 0x40));
-            }
-            '\u{7f}' => shown.push_str("^?"),
-            c if is_hidden(c) => shown.push_str(&format!("<U+{:04X}>", u32::from(c))),
-            c => shown.push(c),
-        }
-    }
-    shown
-}
-
-/// Control characters, line separators, and all that overrides the writing direction.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-}
-
 /// One row of the screen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Row {
@@ -311,19 +280,6 @@ pub fn wrap(line: &Line, columns: usize) -> Vec<Row> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn control_characters_are_shown() {
-        for (given, shown) in [
-            ("plain", "plain"),
-            ("a\tb", "a    b"),
-            ("\u{1b}[2J\u{7}\0\u{7f}", "^[[2J^G^@^?"),
-            ("\u{9b}31m\u{202e}x\u{2066}", "<U+009B>31m<U+202E>x<U+2066>"),
-            ("你好 👩‍👩‍👧 e\u{301}", "你好 👩‍👩‍👧 e\u{301}"),
-        ] {
-            assert_eq!(visible(given), shown, "{given:?}");
-        }
-    }
 
     #[test]
     fn widths_are_of_graphemes() {

@@ -251,7 +251,7 @@ fn without_a_person_lines_follow_each_other_and_the_status_is_the_first_failure(
         Scene { interactive: false, leaves: true, ..Scene::default() },
         [Step::Type("a"), Step::Type("b"), Step::Type("c"), Step::Type(":export md"), CTRL_D],
     );
-    assert!(played.shown.ends_with("*m*\n\nthree\n"), "{}", played.shown);
+    assert!(played.shown.ends_with("## m\n\nthree\n"), "{}", played.shown);
     assert_eq!(played.exit, Exit::Truncated);
     assert_eq!(messages(&server, 2).len(), 5, "{}", played.shown);
 }

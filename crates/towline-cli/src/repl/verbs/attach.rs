@@ -3,9 +3,9 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::human;
 use crate::repl::chore::Done;
 use crate::repl::state::{Attached, Prompt};
+use towline_app::text::units;
 
 /// The largest image, in bytes.
 const IMAGE_BYTES: u64 = 64 << 20;
@@ -52,7 +52,7 @@ fn is_image(bytes: &[u8]) -> bool {
 }
 
 fn said(path: &Path, size: usize) -> String {
-    format!("{} ({}) goes with the next question", path.display(), human::bytes(size as u64))
+    format!("{} ({}) goes with the next question", path.display(), units::bytes(size as u64))
 }
 
 /// Reads a file that is not too large. A pipe or device, which might never end, is no file.

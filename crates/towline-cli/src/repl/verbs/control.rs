@@ -2,6 +2,7 @@
 
 use towline::engine::From as ReadFrom;
 use towline::{Deadline, Event};
+use towline_app::text::units;
 
 use crate::repl::command::{Limit, Targets};
 use crate::repl::notice;
@@ -171,7 +172,7 @@ impl Prompt<'_> {
         }
         item.set_deadline(deadline);
         let said = match self.item(number).and_then(|item| item.deadline_in()) {
-            Some(left) => format!("[{number}] ends in {} at the latest", notice::time(left)),
+            Some(left) => format!("[{number}] ends in {} at the latest", units::running(left)),
             None => format!("[{number}] has no deadline"),
         };
         self.say(Tone::Plain, &said);

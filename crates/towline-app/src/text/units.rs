@@ -1,6 +1,9 @@
-//! Sizes and ages as people read them, written as `ollama list` writes them.
+//! Sizes, ages and lengths of time as people read them. Sizes and ages are written as `ollama list` writes them.
+
+use std::time::Duration;
 
 use jiff::Timestamp;
+use towline::Span;
 
 /// A size in decimal units: `4.7 GB`, `815 MB`, `12 B`.
 pub fn bytes(bytes: u64) -> String {
@@ -28,6 +31,13 @@ pub fn when(time: &str, now: Timestamp) -> String {
     }
     let seconds = now.duration_since(time).as_secs();
     if seconds >= 0 { format!("{} ago", span(seconds)) } else { format!("{} from now", span(-seconds)) }
+}
+
+/// A time that goes on while it is shown: to a tenth of a second, from 10 s on to the second.
+pub fn running(time: Duration) -> Span {
+    let step_ms = if time < Duration::from_secs(10) { 100 } else { 1000 };
+    let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Span(Duration::from_millis(ms.saturating_add(step_ms / 2) / step_ms * step_ms))
 }
 
 /// A span of time in its largest unit.

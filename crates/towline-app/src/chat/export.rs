@@ -1,16 +1,18 @@
-//! A chat as Markdown or JSON.
+//! A conversation as Markdown or JSON.
 
 use serde_json::{Value, json};
-use towline_app::chat::{Answered, Conversation, Turn};
 
-/// The conversation for people to read.
+use super::{Answered, Conversation, Turn};
+use crate::document::Document;
+
+/// The conversation for people to read. Code that an answer leaves open is closed.
 pub fn markdown(title: &str, chat: &Conversation) -> String {
     let mut text = format!("# {title}\n");
     if let Some(system) = &chat.settings.system {
         text.push_str(&format!("\n> System: {}\n", system.replace('\n', "\n> ")));
     }
     for turn in chat.turns() {
-        text.push_str(&format!("\n## You\n\n{}\n", turn.question.content.trim_end()));
+        text.push_str(&format!("\n## You\n\n{}\n", closed(&turn.question.content)));
         if !turn.question.images.is_empty() {
             text.push_str(&format!("\n*({} images)*\n", turn.question.images.len()));
         }
@@ -20,7 +22,7 @@ pub fn markdown(title: &str, chat: &Conversation) -> String {
             text.push_str(&format!("\n> {thinking}\n"));
         }
         if !turn.answer.content.is_empty() {
-            text.push_str(&format!("\n{}\n", turn.answer.content.trim_end()));
+            text.push_str(&format!("\n{}\n", closed(&turn.answer.content)));
         }
         for call in &turn.answer.tool_calls {
             text.push_str(&format!("\n```json\n{} {}\n```\n", call.name, call.arguments));
@@ -32,7 +34,14 @@ pub fn markdown(title: &str, chat: &Conversation) -> String {
     text
 }
 
-/// The conversation for programs: one object, whole.
+/// A text whose code is closed.
+fn closed(text: &str) -> String {
+    let text = text.trim_end();
+    let fence = Document::of(text).closing_fence();
+    fence.map_or_else(|| text.to_owned(), |fence| format!("{text}\n{fence}"))
+}
+
+/// The conversation for programs, described in `docs/prompt.md`: one object, whole.
 pub fn json(title: &str, chat: &Conversation) -> String {
     let turn = |turn: &Turn| {
         json!({
@@ -46,10 +55,15 @@ pub fn json(title: &str, chat: &Conversation) -> String {
     let turns: Vec<Value> = chat.turns().iter().map(turn).collect();
     let settings = &chat.settings;
     let whole = json!({
+        "version": 1,
         "title": title,
-        "model": settings.model,
-        "system": settings.system,
-        "options": settings.options,
+        "settings": {
+            "model": settings.model,
+            "system": settings.system,
+            "options": settings.options,
+            "think": settings.think,
+            "format": settings.format,
+        },
         "turns": turns,
     });
     format!("{whole:#}\n")
@@ -58,8 +72,8 @@ pub fn json(title: &str, chat: &Conversation) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Settings;
     use towline::{Event, Message};
-    use towline_app::chat::Settings;
 
     #[test]
     fn both_forms_say_everything() {
@@ -71,5 +85,10 @@ mod tests {
         let value: Value = serde_json::from_str(&json("T", &chat)).unwrap();
         assert_eq!(value["turns"][0]["answer"]["content"], "a!\n");
         assert_eq!(value["turns"][0]["question"]["role"], "user");
+        chat.receive(id, &Event::Text("```sh\nls".into()));
+        assert!(
+            markdown("T", &chat).contains("\na!\n```sh\nls\n```\n\n*(pending)*\n"),
+            "code that was cut is closed"
+        );
     }
 }

@@ -1,7 +1,8 @@
-//! Text from outside, made safe to show: control characters become visible and are never executed.
+//! Text from outside, made safe to show, by one rule wherever it is shown.
 //!
-//! Newline and tab stay. A carriage return before a newline is dropped. Other C0 characters are shown as `^[`, C1
-//! characters and the two characters that override the writing direction as `<U+009B>`.
+//! A control character would be executed by a terminal; a character that overrides the writing direction makes a line
+//! read as what it is not (<https://trojansource.codes>). Newline and tab stay. A carriage return before a newline is
+//! dropped. Other C0 characters are shown as `^[`, all else that is not shown as itself as `<U+202E>`.
 
 use std::borrow::Cow;
 
@@ -24,15 +25,8 @@ impl Visible {
                 shown.push_str("^M");
             }
             self.pending_return = c == '\r';
-            match c {
-                '\r' => {}
-                c if !is_hidden(c) => shown.push(c),
-                '\0'..='\u{1f}' => {
-                    shown.push('^');
-                    shown.push(char::from(c as u8 ^ 0x40));
-                }
-                '\u{7f}' => shown.push_str("^?"),
-                c => shown.push_str(&format!("<U+{:04X}>", u32::from(c))),
+            if c != '\r' {
+                show(c, &mut shown);
             }
         }
         Cow::Owned(shown)
@@ -63,8 +57,38 @@ pub fn line(line: &str) -> Cow<'_, str> {
     }
 }
 
+/// The visible form of what an editor's row or a cell of the screen holds: a tab is four blanks, a newline `^J`.
+pub fn row(row: &str) -> Cow<'_, str> {
+    if !row.contains(|c| is_hidden(c) || matches!(c, '\n' | '\t')) {
+        return Cow::Borrowed(row);
+    }
+    let mut shown = String::with_capacity(row.len() + 16);
+    for c in row.chars() {
+        match c {
+            '\t' => shown.push_str("    "),
+            '\n' => shown.push_str("^J"),
+            c => show(c, &mut shown),
+        }
+    }
+    Cow::Owned(shown)
+}
+
+fn show(c: char, shown: &mut String) {
+    match c {
+        c if !is_hidden(c) => shown.push(c),
+        '\0'..='\u{1f}' => {
+            shown.push('^');
+            shown.push(char::from(c as u8 ^ 0x40));
+        }
+        '\u{7f}' => shown.push_str("^?"),
+        c => shown.push_str(&format!("<U+{:04X}>", u32::from(c))),
+    }
+}
+
+/// Control characters, separators of lines, marks and overrides of the writing direction, and marks that nothing shows.
 fn is_hidden(c: char) -> bool {
-    (c.is_control() && c != '\n' && c != '\t') || matches!(c, '\u{202d}' | '\u{202e}')
+    (c.is_control() && c != '\n' && c != '\t')
+        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
 }
 
 #[cfg(test)]
@@ -78,7 +102,8 @@ mod tests {
             ("\u{1b}[2J", "^[[2J"),
             ("\u{7}\u{8}\u{7f}\0", "^G^H^?^@"),
             ("\u{9b}31m", "<U+009B>31m"),
-            ("a\u{202e}b", "a<U+202E>b"),
+            ("a\u{202e}b\u{202a}\u{2066}\u{2069}\u{200f}", "a<U+202E>b<U+202A><U+2066><U+2069><U+200F>"),
+            ("\u{feff}a\u{2028}", "<U+FEFF>a<U+2028>"),
             ("a\r\nb\rc\r", "a\nb^Mc^M"),
             ("\r\r\n", "^M\n"),
             ("مرحبا 👩‍👩‍👧 e\u{301}", "مرحبا 👩‍👩‍👧 e\u{301}"),
@@ -104,5 +129,6 @@ mod tests {
     #[test]
     fn a_line_stays_one() {
         assert_eq!(line("a\nb\tc\u{1b}"), "a b c^[");
+        assert_eq!(row("a\nb\tc\u{1b}\r"), "a^Jb    c^[^M");
     }
 }
