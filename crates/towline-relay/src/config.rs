@@ -1,21 +1,34 @@
-//! What a relay can be told.
+//! What a relay can be told, in a program or by a file: the same types are both.
+//!
+//! In a file lengths of time are texts as `30s`, `1m30s` or `none`, numbers of bytes as `512M` or `2G`. No error repeats a value:
+//! it may be a secret in a wrong place.
 
-use std::fmt;
-use std::net::SocketAddr;
-use std::path::PathBuf;
+mod places;
+mod units;
+mod upstream;
+
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use towline::{ApiKey, Clocks, Endpoint};
+use serde::Deserialize;
+use towline::Clocks;
 
+pub use self::places::{Listen, NotAPlace, Store};
+pub use self::units::bytes;
+pub(crate) use self::units::length;
+pub use self::upstream::{NotAServer, UpstreamApi, UpstreamConfig};
+use crate::error::Error;
 use crate::id::Owner;
 use crate::log::Fsync;
 
 /// Everything a relay can be told. Build it with `..Config::default()`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
 pub struct Config {
     /// Where it listens. An address beyond loopback needs tokens and TLS. Default: nowhere, which is refused.
     pub listen: Vec<Listen>,
-    /// Who may come over TCP. With none, whoever reaches a loopback address. Default: none.
+    /// Who may come over TCP. With none, anybody who reaches a loopback address. Default: none.
+    #[serde(rename = "token")]
     pub tokens: Vec<Token>,
     /// Certificate and key for TCP, PEM. With them every TCP address speaks TLS only. Default: none.
     pub tls: Option<TlsFiles>,
@@ -24,12 +37,16 @@ pub struct Config {
     /// Web origins, beside local ones, whose pages may use it, as `https://chat.example`. Default: none.
     pub origins: Vec<String>,
     /// The model servers. Default: none, which is refused.
+    #[serde(rename = "upstream")]
     pub upstreams: Vec<UpstreamConfig>,
     /// Where logs are kept.
+    #[serde(default = "StoreConfig::own")]
     pub store: StoreConfig,
     /// How long and how much is kept.
+    #[serde(rename = "keep")]
     pub retention: Retention,
     /// How long parts of an upstream's answer may take.
+    #[serde(deserialize_with = "units::clocks")]
     pub clocks: Clocks,
     /// The named bounds.
     pub limits: RelayLimits,
@@ -37,44 +54,44 @@ pub struct Config {
     pub times: Times,
 }
 
-/// Where a relay listens.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Listen {
-    /// A Unix socket that only its owner can open. Its folder must exist.
-    Unix(PathBuf),
-    /// A TCP address; port 0 takes any free one.
-    Tcp(SocketAddr),
-}
-
-impl fmt::Display for Listen {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-            Self::Tcp(address) => address.fmt(f),
-        }
-    }
-}
-
 /// A bearer token and whose it is.
-#[derive(Clone)]
+#[derive(Clone, Deserialize)]
+#[serde(expecting = "a table [[token]]")]
 pub struct Token {
     /// Who comes with it. Each owner sees the streams of that owner only.
     pub owner: Owner,
     /// The secret, 16 bytes or more.
-    pub secret: String,
+    pub secret: Option<String>,
+    /// A file that holds the secret alone, read at the start. Takes the place of `secret`.
+    pub secret_file: Option<PathBuf>,
 }
 
-impl fmt::Debug for Token {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Token({}, <hidden>)", self.owner.as_str())
     }
+}
+
+impl Token {
+    /// A token whose secret is given.
+    pub fn new(owner: &str, secret: &str) -> Self {
+        Self { owner: Owner::named(owner), secret: Some(secret.to_owned()), secret_file: None }
+    }
+}
+
+/// What a file holds that has one secret alone.
+pub(crate) fn secret_in(path: &Path) -> Result<String, Error> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| Error::File { path: path.to_owned(), source })?;
+    Ok(text.trim().to_owned())
 }
 
 /// The fewest bytes of a token's secret.
 pub const MIN_SECRET_BYTES: usize = 16;
 
 /// Files for TLS, PEM.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(expecting = "a table [tls]")]
 pub struct TlsFiles {
     /// The certificate, and those that vouch for it.
     pub certificate: PathBuf,
@@ -82,54 +99,35 @@ pub struct TlsFiles {
     pub key: PathBuf,
 }
 
-/// A model server.
-#[derive(Debug, Clone)]
-pub struct UpstreamConfig {
-    /// Its name in lists and metrics.
-    pub name: String,
-    /// Where it is.
-    pub endpoint: Endpoint,
-    /// Which API it speaks.
-    pub api: UpstreamApi,
-    /// Sent to it, and never what a client sent. Default: none.
-    pub api_key: Option<ApiKey>,
-    /// Certificates of further authorities, PEM. Default: none.
-    pub extra_roots_pem: Vec<Vec<u8>>,
+/// Where and how logs are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, expecting = "a table [store]")]
+pub struct StoreConfig {
+    /// Where. Default: in memory; in a file without the key, in the user's own folder.
+    #[serde(rename = "folder", default = "Store::own")]
+    pub place: Store,
+    /// When what was written is made to survive the end of the machine. Default: every second.
+    pub fsync: Fsync,
 }
 
-/// Which API a model server speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum UpstreamApi {
-    /// Ollama's, and OpenAI's under `/v1`.
-    #[default]
-    Ollama,
-    /// OpenAI's only.
-    OpenAi,
-}
-
-/// Where logs are kept.
-#[derive(Debug, Clone, Default)]
-pub enum StoreConfig {
-    /// In memory, gone with the process.
-    #[default]
-    Memory,
-    /// On disk.
-    Disk {
-        /// The folder, made if needed, for this relay alone.
-        folder: PathBuf,
-        /// When what was written is made to survive the end of the machine.
-        fsync: Fsync,
-    },
+impl StoreConfig {
+    fn own() -> Self {
+        Self { place: Store::Own, ..Self::default() }
+    }
 }
 
 /// How long and how much is kept. What runs is never removed by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, expecting = "a table [keep]")]
 pub struct Retention {
-    /// An answer goes this long after its end. Default: 24 h.
+    /// An answer is deleted this long after its end. Default: 24 h.
+    #[serde(deserialize_with = "units::time")]
     pub age: Duration,
-    /// All logs together, in bytes of content; beyond it the answers that ended first go first. Default: 1 GiB.
+    /// All logs together, in bytes of content; beyond it the answers that ended first are deleted first. Default: 1 GiB.
+    #[serde(deserialize_with = "units::size")]
     pub bytes: u64,
     /// No stream that a client made outlives this, however often its time to live is renewed. Default: 7 days.
+    #[serde(deserialize_with = "units::time")]
     pub longest: Duration,
 }
 
@@ -141,18 +139,24 @@ impl Default for Retention {
 }
 
 /// The named bounds of a relay.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, expecting = "a table [limits]")]
 pub struct RelayLimits {
     /// The longest body of a request that is read whole, in bytes. Uploads of model files are passed on as they come. Default:
     /// 64 MiB.
+    #[serde(rename = "body", deserialize_with = "units::size")]
     pub body_bytes: usize,
     /// The longest body of an append, in bytes. Default: 16 MiB.
+    #[serde(rename = "append", deserialize_with = "units::size")]
     pub append_bytes: usize,
     /// How long a request's body may take. Default: 60 s.
+    #[serde(deserialize_with = "units::time")]
     pub body_time: Duration,
     /// All headers of a request together, in bytes. Default: 32 KiB.
+    #[serde(rename = "headers", deserialize_with = "units::size")]
     pub header_bytes: u32,
     /// How long a request's head may take. Default: 30 s.
+    #[serde(deserialize_with = "units::time")]
     pub header_time: Duration,
     /// Connections at once. Default: 4,096.
     pub connections: usize,
@@ -167,9 +171,11 @@ pub struct RelayLimits {
     /// Readers of one stream at once. Default: 1,000.
     pub readers: usize,
     /// The longest log of one stream, in bytes. Default: 256 MiB.
+    #[serde(rename = "log", deserialize_with = "units::size")]
     pub log_bytes: u64,
     /// A reader that had caught up and is now so far behind is let go, in bytes; it can come back at its offset. Default:
     /// 64 MiB.
+    #[serde(rename = "lag", deserialize_with = "units::size")]
     pub lag_bytes: u64,
 }
 
@@ -194,22 +200,30 @@ impl Default for RelayLimits {
 }
 
 /// Times of the relay's own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, expecting = "a table [times]")]
 pub struct Times {
-    /// How long an answer that was not detached goes on without any reader. Default: 0.
+    /// How long an answer that was not detached runs without any reader. Default: 0.
+    #[serde(deserialize_with = "units::time")]
     pub grace: Duration,
     /// How long running answers may go on once the relay is told to end. Default: 30 s.
+    #[serde(deserialize_with = "units::time")]
     pub drain: Duration,
     /// A long poll is answered after this at the latest. Default: 20 s.
+    #[serde(deserialize_with = "units::time")]
     pub long_poll: Duration,
     /// A reader of server-sent events is let go after this, to come again. Default: 60 s.
+    #[serde(deserialize_with = "units::time")]
     pub sse: Duration,
     /// Silence after which a comment is sent to clients of OpenAI's dialect. Ollama's has nothing that could be sent. Default:
     /// 15 s.
+    #[serde(deserialize_with = "units::time")]
     pub heartbeat: Duration,
     /// Time between two looks at each model server. Default: 10 s.
+    #[serde(deserialize_with = "units::time")]
     pub health: Duration,
     /// The relay ends by itself when nothing ran and nobody was connected for so long. Default: never.
+    #[serde(rename = "exit_when_idle", deserialize_with = "units::optional_time")]
     pub idle_exit: Option<Duration>,
 }
 

@@ -39,6 +39,14 @@ pub enum Error {
     /// Another relay listens there.
     #[error("a relay listens at {0} already")]
     Running(PathBuf),
+    /// A file that the configuration names cannot be read.
+    #[error("{path} cannot be read")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// A certificate or its key cannot be used.
     #[error("the TLS file {path} cannot be used: {why}")]
     Tls {

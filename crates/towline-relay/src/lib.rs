@@ -8,13 +8,7 @@
 //! # async fn example() -> Result<(), towline_relay::Error> {
 //! use towline_relay::{Config, Listen, Server, UpstreamApi, UpstreamConfig};
 //!
-//! let upstream = UpstreamConfig {
-//!     name: "ollama".into(),
-//!     endpoint: towline::Endpoint::http("127.0.0.1", 11434),
-//!     api: UpstreamApi::Ollama,
-//!     api_key: None,
-//!     extra_roots_pem: Vec::new(),
-//! };
+//! let upstream = UpstreamConfig::new(towline::Endpoint::http("127.0.0.1", 11434), UpstreamApi::Ollama);
 //! let config = Config {
 //!     listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],
 //!     upstreams: vec![upstream],
@@ -62,11 +56,11 @@ pub mod testing;
 mod upstream;
 
 pub use config::{
-    Config, Listen, MIN_SECRET_BYTES, RelayLimits, Retention, StoreConfig, Times, TlsFiles, Token,
-    UpstreamApi, UpstreamConfig,
+    Config, Listen, MIN_SECRET_BYTES, NotAPlace, NotAServer, RelayLimits, Retention, Store, StoreConfig,
+    Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, bytes,
 };
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};
-pub use log::Fsync;
+pub use log::{Fsync, NotAFsync};
 pub use serve::{Report, Server};
 pub use store::StoreError;

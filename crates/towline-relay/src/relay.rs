@@ -1,5 +1,6 @@
 //! What all requests to a relay share.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -7,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 use towline::relay::JobState;
 
-use crate::config::{Config, StoreConfig};
+use crate::config::{Config, Store};
 use crate::error::Error;
 use crate::http::guard::Doors;
 use crate::id::Owner;
@@ -57,29 +58,29 @@ impl Relay {
     /// # Errors
     /// A store or certificate that cannot be used.
     pub(crate) fn open(config: Config, tasks: Tasks) -> Result<Arc<Self>, Error> {
-        let (store, fsync): (Arc<dyn LogStore>, Fsync) = match &config.store {
-            StoreConfig::Memory => (Arc::new(MemoryStore::new()), Fsync::Never),
-            StoreConfig::Disk { folder, fsync } => {
-                let open = DiskStore::open(folder);
-                let store = open.map_err(|source| Error::Store { folder: folder.clone(), source })?;
-                (Arc::new(store), *fsync)
+        let folder = match &config.store.place {
+            Store::Memory | Store::Own => PathBuf::new(),
+            Store::Folder(folder) => folder.clone(),
+        };
+        let failed = |source| Error::Store { folder: folder.clone(), source };
+        let (store, fsync): (Arc<dyn LogStore>, Fsync) = match &config.store.place {
+            Store::Memory => (Arc::new(MemoryStore::new()), Fsync::Never),
+            Store::Own => {
+                let message = "the user's own folder of the store is found by the program that starts the relay";
+                return Err(Error::Config(message.into()));
             }
+            Store::Folder(folder) => (Arc::new(DiskStore::open(folder).map_err(failed)?), config.store.fsync),
         };
-        let folder = || match &config.store {
-            StoreConfig::Memory => std::path::PathBuf::new(),
-            StoreConfig::Disk { folder, .. } => folder.clone(),
-        };
-        let recovery = store.recover().map_err(|source| Error::Store { folder: folder(), source })?;
+        let recovery = store.recover().map_err(failed)?;
         let writer = Writer::start(store, fsync).map_err(Error::Thread)?;
         let shelf =
             Shelf::new(Arc::clone(&writer), recovery.incarnation, recovery.next, config.limits.streams);
         for found in recovery.streams {
             put_back(&shelf, &writer, recovery.incarnation, found);
         }
-        let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>();
-        let upstreams = upstreams.map_err(Error::Upstream)?;
+        let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self {
-            doors: Doors::new(&config),
+            doors: Doors::new(&config)?,
             shelf,
             writer,
             upstreams: Upstreams::new(upstreams),

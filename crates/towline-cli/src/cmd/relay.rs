@@ -27,14 +27,8 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             builtin.insert(Builtin::start().await?).endpoint()
         };
         let name = if builtin.is_some() { "built-in" } else { "ollama" }.to_owned();
-        let api = UpstreamApi::Ollama;
-        config.upstreams.push(UpstreamConfig {
-            name,
-            endpoint,
-            api,
-            api_key: None,
-            extra_roots_pem: Vec::new(),
-        });
+        let upstream = UpstreamConfig { name, ..UpstreamConfig::new(endpoint, UpstreamApi::Ollama) };
+        config.upstreams.push(upstream);
     }
     let over_tls = config.tls.is_some();
     let upstreams: Vec<String> = config
@@ -62,9 +56,9 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
     if let Ok(listening) = listening.await {
         for listen in listening {
             let shown = match listen {
-                Listen::Unix(path) => format!("unix:{}", path.display()),
                 Listen::Tcp(address) if over_tls => format!("https://{address}"),
                 Listen::Tcp(address) => format!("http://{address}"),
+                Listen::Unix(_) | Listen::Own => listen.to_string(),
             };
             Out::new().line(&format!("listening on {shown}"))?;
         }
@@ -105,7 +99,7 @@ fn refused(error: &Error) -> Failure {
     }
     let complaint = Complaint::new(message);
     match error {
-        Error::Config(_) | Error::Upstream(_) | Error::Tls { .. } => Failure::Usage(complaint),
+        Error::Config(_) | Error::Upstream(_) | Error::Tls { .. } | Error::File { .. } => Failure::Usage(complaint),
         Error::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => Failure::Local(
             complaint.hint("something listens there already; --listen 127.0.0.1:0 takes any free port"),
         ),

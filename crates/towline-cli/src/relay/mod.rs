@@ -5,8 +5,6 @@ mod logs;
 pub mod place;
 #[cfg(feature = "relay")]
 mod settings;
-#[cfg(feature = "relay")]
-mod values;
 
 #[cfg(feature = "relay")]
 pub use logs::start as start_logs;

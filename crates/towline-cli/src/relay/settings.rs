@@ -1,15 +1,12 @@
-//! What a relay is told: by a TOML file, and by flags, which count more.
+//! What a relay is told: by a TOML file, and by flags, which take precedence.
 
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use towline::{ApiKey, Clocks};
-use towline_relay::{
-    Config, Listen, Owner, RelayLimits, Retention, StoreConfig, Times, TlsFiles, Token, UpstreamConfig,
-};
+use towline::ApiKey;
+use towline_relay::{Config, Listen, Store, UpstreamConfig, bytes};
 
-use super::{place, values};
+use super::place;
 use crate::args::{LogFormat, LogLevel, RelayArgs};
 use crate::duration::TimeLimit;
 
@@ -24,106 +21,16 @@ pub struct Settings {
     pub format: LogFormat,
 }
 
-/// The file. Every key may be left out; one that is not known is an error.
+/// The one part of the file that is this program's.
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct File {
-    listen: Vec<String>,
-    hosts: Vec<String>,
-    origins: Vec<String>,
-    upstream: Vec<FileUpstream>,
-    token: Vec<FileToken>,
-    tls: Option<FileTls>,
-    store: FileStore,
-    keep: FileKeep,
-    times: FileTimes,
-    clocks: FileClocks,
-    limits: FileLimits,
-    log: FileLog,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table [[upstream]]")]
-struct FileUpstream {
-    name: Option<String>,
-    url: String,
-    /// A file that holds the key alone.
-    key_file: Option<PathBuf>,
-    /// A file of further authorities, PEM.
-    roots: Option<PathBuf>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table [[token]]")]
-struct FileToken {
-    owner: String,
-    secret: Option<String>,
-    /// A file that holds the secret alone.
-    secret_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, expecting = "a table [tls]")]
-struct FileTls {
-    certificate: PathBuf,
-    key: PathBuf,
+#[serde(default)]
+struct OfProgram {
+    log: Log,
 }
 
 #[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table [store]")]
-struct FileStore {
-    folder: Option<String>,
-    fsync: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table [keep]")]
-struct FileKeep {
-    age: Option<String>,
-    bytes: Option<String>,
-    longest: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table [times]")]
-struct FileTimes {
-    grace: Option<String>,
-    drain: Option<String>,
-    long_poll: Option<String>,
-    sse: Option<String>,
-    heartbeat: Option<String>,
-    health: Option<String>,
-    exit_when_idle: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table [clocks]")]
-struct FileClocks {
-    connect: Option<String>,
-    first_event: Option<String>,
-    idle: Option<String>,
-    total: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table [limits]")]
-struct FileLimits {
-    body: Option<String>,
-    append: Option<String>,
-    headers: Option<u32>,
-    connections: Option<usize>,
-    streams_per_connection: Option<u32>,
-    running: Option<usize>,
-    queued: Option<usize>,
-    streams: Option<usize>,
-    readers: Option<usize>,
-    log: Option<String>,
-    lag: Option<String>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(deny_unknown_fields, default, expecting = "a table [log]")]
-struct FileLog {
+#[serde(default, expecting = "a table [log]")]
+struct Log {
     level: Option<LogLevel>,
     format: Option<LogFormat>,
 }
@@ -134,201 +41,163 @@ impl Settings {
     /// # Errors
     /// Which input is wrong, and what to write instead.
     pub fn read(args: &RelayArgs, api_key: Option<&str>) -> Result<Self, String> {
-        let file = match &args.config {
-            None => File::default(),
-            Some(path) => {
-                let shown = path.display();
-                let text = std::fs::read_to_string(path)
-                    .map_err(|error| format!("{shown} cannot be read: {error}"))?;
-                parse(&text).map_err(|error| format!("{shown}: {error}"))?
-            }
+        let text = match &args.config {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path)
+                .map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
         };
-        let (level, format) = (args.log.or(file.log.level), args.log_format.or(file.log.format));
+        let named = args.config.as_ref().map_or_else(String::new, |path| format!("{}: ", path.display()));
+        let (mut config, log) = parse(&text).map_err(|error| format!("{named}{error}"))?;
+        put_flags_over(&mut config, args, api_key)?;
+        put_own_places(&mut config)?;
         Ok(Self {
-            config: config(args, file, api_key)?,
-            level: level.unwrap_or(LogLevel::Info),
-            format: format.unwrap_or(LogFormat::Text),
+            config,
+            level: args.log.or(log.level).unwrap_or(LogLevel::Info),
+            format: args.log_format.or(log.format).unwrap_or(LogFormat::Text),
         })
     }
 }
 
-/// Without the lines around the mistake: one of them may hold a secret.
-fn parse(text: &str) -> Result<File, String> {
-    toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| text[..span.start.min(text.len())].matches('\n').count() + 1);
-        let place = line.map_or_else(String::new, |line| format!("line {line}: "));
-        format!("{place}{}", without_value(error.message()))
+/// Reads the file's text. No error shows a value, which may be a secret in a wrong place.
+fn parse(text: &str) -> Result<(Config, Log), String> {
+    let mut unknown = Vec::new();
+    let config: Config = section(text, |key| {
+        if key.split('.').next() != Some("log") {
+            unknown.push(key);
+        }
+    })?;
+    let program: OfProgram = section(text, |key| {
+        if key.starts_with("log.") {
+            unknown.push(key);
+        }
+    })?;
+    match unknown.first() {
+        None => Ok((config, program.log)),
+        Some(key) => {
+            let last = key.rsplit('.').next().unwrap_or(key);
+            let at = text.lines().position(|line| key_of(line) == Some(last));
+            Err(format!("{}the key {key} is not known", at.map_or_else(String::new, |at| line(at + 1))))
+        }
+    }
+}
+
+fn section<'a, T: Deserialize<'a>>(text: &'a str, mut ignored: impl FnMut(String)) -> Result<T, String> {
+    let parsed = toml::Deserializer::parse(text);
+    let read =
+        parsed.and_then(|parsed| serde_ignored::deserialize(parsed, |path| ignored(path.to_string())));
+    read.map_err(|error| {
+        let Some(span) = error.span() else { return without_value(error.message()) };
+        let at = text[..span.start.min(text.len())].matches('\n').count();
+        let key = text.lines().nth(at).and_then(key_of).map_or_else(String::new, |key| format!("{key}: "));
+        format!("{}{key}{}", line(at + 1), without_value(error.message()))
     })
 }
 
-/// What is said of a value of a wrong type, without the value: it may be a secret in a wrong place.
+fn line(number: usize) -> String {
+    format!("line {number}: ")
+}
+
+/// The key, or the header, that a line of the file begins with.
+fn key_of(line: &str) -> Option<&str> {
+    let line = line.trim();
+    let key = match line.strip_prefix('[') {
+        Some(header) => header.trim_start_matches('[').split(']').next()?.rsplit('.').next()?,
+        None => line.split_once('=')?.0,
+    };
+    let key = key.trim();
+    let is_bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    is_bare.then_some(key)
+}
+
+/// What is said of a value that is wrong, without the value.
 fn without_value(message: &str) -> String {
     match message.rsplit_once(", expected ") {
-        Some((said, expected)) if said.starts_with("invalid type") => format!("expected {expected} here"),
-        Some(_) | None => message.to_owned(),
-    }
-}
-
-fn config(args: &RelayArgs, file: File, api_key: Option<&str>) -> Result<Config, String> {
-    let listen = if args.listen.is_empty() { &file.listen } else { &args.listen };
-    let mut listen: Vec<Listen> = listen.iter().map(|text| values::listen(text)).collect::<Result<_, _>>()?;
-    if listen.is_empty() {
-        listen.push(values::own_socket()?);
-    }
-    let store = match args.store.clone().or(file.store.folder) {
-        Some(memory) if memory == "memory" => StoreConfig::Memory,
-        folder => {
-            let fsync = args.fsync.clone().or(file.store.fsync);
-            let fsync = fsync.map(|text| values::fsync(&text)).transpose()?.unwrap_or_default();
-            let folder = match folder {
-                Some(folder) => PathBuf::from(folder),
-                None => place::store_folder().map_err(|error| error.to_string())?,
-            };
-            StoreConfig::Disk { folder, fsync }
+        Some((said, expected)) if said.starts_with("invalid type") || said.starts_with("invalid value") => {
+            format!("expected {expected} here")
         }
-    };
-    Ok(Config {
-        listen,
-        tokens: file.token.into_iter().map(token).collect::<Result<_, _>>()?,
-        tls: file.tls.map(|tls| TlsFiles { certificate: tls.certificate, key: tls.key }),
-        hosts: file.hosts,
-        origins: file.origins,
-        upstreams: upstreams(args, file.upstream, api_key)?,
-        store,
-        retention: retention(args, file.keep)?,
-        clocks: clocks(file.clocks)?,
-        limits: limits(file.limits)?,
-        times: times(args, file.times)?,
-    })
+        Some((said, expected)) if said.starts_with("unknown variant") => format!("expected {expected}"),
+        Some(_) | None => message.lines().next().unwrap_or_default().to_owned(),
+    }
 }
 
-fn upstreams(
-    args: &RelayArgs,
-    file: Vec<FileUpstream>,
-    api_key: Option<&str>,
-) -> Result<Vec<UpstreamConfig>, String> {
+fn put_flags_over(config: &mut Config, args: &RelayArgs, api_key: Option<&str>) -> Result<(), String> {
+    if !args.listen.is_empty() {
+        let listen = args.listen.iter().map(|text| said("--listen", text, text.parse()));
+        config.listen = listen.collect::<Result<_, _>>()?;
+    }
+    if !args.upstream.is_empty() {
+        config.upstreams = args.upstream.iter().map(|text| upstream(text)).collect::<Result<_, _>>()?;
+    }
     let key_for_all = match (args.send_api_key, api_key) {
         (false, _) => None,
         (true, Some(key)) => Some(ApiKey::new(key)),
         (true, None) => return Err("--send-api-key sends the key in OLLAMA_API_KEY, which is not set".into()),
     };
-    let given: Vec<FileUpstream> = if args.upstream.is_empty() {
-        file
-    } else {
-        let of_flag =
-            |url: &String| FileUpstream { name: None, url: url.clone(), key_file: None, roots: None };
-        args.upstream.iter().map(of_flag).collect()
-    };
-    let mut all: Vec<UpstreamConfig> = Vec::new();
-    for upstream in given {
-        let (name, api, endpoint) = values::upstream(&upstream.url)?;
-        let name = upstream.name.or(name).unwrap_or_else(|| endpoint.to_string());
-        if all.iter().any(|known| known.name == name) {
+    for at in 0..config.upstreams.len() {
+        let (before, rest) = config.upstreams.split_at_mut(at);
+        let UpstreamConfig { name, api_key, .. } = &mut rest[0];
+        if before.iter().any(|known| known.name == *name) {
             return Err(format!("two model servers have the name {name}"));
         }
-        let own_key = upstream.key_file.as_deref().map(secret).transpose()?.map(ApiKey::new);
-        let api_key = own_key.or_else(|| key_for_all.clone());
-        let roots = upstream.roots.map(|path| {
-            std::fs::read(&path).map_err(|error| format!("{} cannot be read: {error}", path.display()))
-        });
-        let extra_roots_pem = roots.transpose()?.into_iter().collect();
-        all.push(UpstreamConfig { name, endpoint, api, api_key, extra_roots_pem });
+        *api_key = key_for_all.clone();
     }
-    Ok(all)
+    if let Some(store) = &args.store {
+        config.store.place = Store::from(store.clone());
+    }
+    if let Some(fsync) = &args.fsync {
+        config.store.fsync = said("--fsync", fsync, fsync.parse())?;
+    }
+    if let Some(text) = &args.keep_bytes {
+        let bytes = bytes(text).ok_or("expected a number of bytes such as 512M or 2G");
+        config.retention.bytes = said("--keep-bytes", text, bytes)?;
+    }
+    let put = |into: &mut Duration, flag: Option<TimeLimit>| match flag {
+        None => {}
+        Some(TimeLimit(time)) => *into = time.unwrap_or(Duration::MAX),
+    };
+    put(&mut config.retention.age, args.keep);
+    put(&mut config.times.grace, args.grace);
+    put(&mut config.times.drain, args.drain);
+    if let Some(TimeLimit(time)) = args.exit_when_idle {
+        config.times.idle_exit = time;
+    }
+    Ok(())
 }
 
-fn token(token: FileToken) -> Result<Token, String> {
-    let secret = match (token.secret, &token.secret_file) {
-        (Some(secret), None) => secret,
-        (None, Some(path)) => secret(path)?,
-        (Some(_), Some(_)) | (None, None) => {
-            return Err(format!("the token of {} takes either secret or secret_file", token.owner));
+/// A model server. `env:NAME` in place of its URL is what the variable says: others can read a program's arguments, but not its
+/// environment. The text may hold a password, so no message repeats it.
+fn upstream(text: &str) -> Result<UpstreamConfig, String> {
+    let named = text.split_once("env:").filter(|(before, _)| before.is_empty() || before.ends_with(['=', '+']));
+    let text = match named {
+        None => text.to_owned(),
+        Some((before, name)) => {
+            let missing = |_| format!("the variable {name}, which is to name a model server, is not set");
+            before.to_owned() + &std::env::var(name).map_err(missing)?
         }
     };
-    Ok(Token { owner: Owner::named(&token.owner), secret })
+    text.parse().map_err(|error| format!("--upstream: {error}"))
 }
 
-fn secret(path: &Path) -> Result<String, String> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-    Ok(text.trim().to_owned())
+fn said<T, E: std::fmt::Display>(flag: &str, text: &str, read: Result<T, E>) -> Result<T, String> {
+    read.map_err(|error| format!("{flag} {text:?}: {error}"))
 }
 
-fn time(key: &str, text: &str) -> Result<Option<Duration>, String> {
-    text.parse::<TimeLimit>().map(|limit| limit.0).map_err(|error| format!("{key} = {text:?}: {error}"))
-}
-
-/// A time that there must be; `none` is a very long one.
-fn bounded(key: &str, text: Option<String>, default: Duration) -> Result<Duration, String> {
-    const FOREVER: Duration = Duration::from_secs(10 * 365 * 86_400);
-    match text {
-        None => Ok(default),
-        Some(text) => Ok(time(key, &text)?.unwrap_or(FOREVER)),
+/// Finds this user's own socket and folder, where they are what is meant.
+fn put_own_places(config: &mut Config) -> Result<(), String> {
+    if config.listen.is_empty() {
+        config.listen.push(Listen::Own);
     }
-}
-
-fn flag(limit: Option<TimeLimit>) -> Option<String> {
-    limit.map(|limit| limit.0.map_or_else(|| "none".to_owned(), |time| format!("{}s", time.as_secs_f64())))
-}
-
-fn retention(args: &RelayArgs, file: FileKeep) -> Result<Retention, String> {
-    let default = Retention::default();
-    let bytes = args.keep_bytes.clone().or(file.bytes);
-    Ok(Retention {
-        age: bounded("age", flag(args.keep).or(file.age), default.age)?,
-        bytes: bytes.map(|text| values::bytes(&text)).transpose()?.unwrap_or(default.bytes),
-        longest: bounded("longest", file.longest, default.longest)?,
-    })
-}
-
-fn times(args: &RelayArgs, file: FileTimes) -> Result<Times, String> {
-    let default = Times::default();
-    let idle = flag(args.exit_when_idle).or(file.exit_when_idle);
-    Ok(Times {
-        grace: bounded("grace", flag(args.grace).or(file.grace), default.grace)?,
-        drain: bounded("drain", flag(args.drain).or(file.drain), default.drain)?,
-        long_poll: bounded("long_poll", file.long_poll, default.long_poll)?,
-        sse: bounded("sse", file.sse, default.sse)?,
-        heartbeat: bounded("heartbeat", file.heartbeat, default.heartbeat)?,
-        health: bounded("health", file.health, default.health)?.max(Duration::from_millis(100)),
-        idle_exit: idle.map(|text| time("exit_when_idle", &text)).transpose()?.flatten(),
-    })
-}
-
-fn clocks(file: FileClocks) -> Result<Clocks, String> {
-    let default = Clocks::default();
-    let clock = |key, text: Option<String>, default| match text {
-        None => Ok(default),
-        Some(text) => time(key, &text),
-    };
-    Ok(Clocks {
-        connect: clock("connect", file.connect, default.connect)?,
-        first_event: clock("first_event", file.first_event, default.first_event)?,
-        idle: clock("idle", file.idle, default.idle)?,
-        total: clock("total", file.total, default.total)?,
-    })
-}
-
-fn limits(file: FileLimits) -> Result<RelayLimits, String> {
-    let default = RelayLimits::default();
-    let bytes = |text: Option<String>, default: u64| text.map_or(Ok(default), |text| values::bytes(&text));
-    let size = |text: Option<String>, default: usize| {
-        bytes(text, default as u64).map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX))
-    };
-    Ok(RelayLimits {
-        body_bytes: size(file.body, default.body_bytes)?,
-        append_bytes: size(file.append, default.append_bytes)?,
-        header_bytes: file.headers.unwrap_or(default.header_bytes),
-        connections: file.connections.unwrap_or(default.connections),
-        streams_per_connection: file.streams_per_connection.unwrap_or(default.streams_per_connection),
-        running: file.running.unwrap_or(default.running),
-        queued: file.queued.unwrap_or(default.queued),
-        streams: file.streams.unwrap_or(default.streams),
-        readers: file.readers.unwrap_or(default.readers),
-        log_bytes: bytes(file.log, default.log_bytes)?,
-        lag_bytes: bytes(file.lag, default.lag_bytes)?,
-        ..default
-    })
+    for listen in &mut config.listen {
+        if *listen == Listen::Own {
+            let own = place::own().map_err(|error| format!("there is no place for the socket: {error}"))?;
+            *listen = Listen::Unix(own.socket());
+        }
+    }
+    if config.store.place == Store::Own {
+        let folder = place::store_folder().map_err(|error| error.to_string())?;
+        config.store.place = Store::Folder(folder);
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -339,18 +208,46 @@ mod tests {
     fn the_example_of_the_guide_is_understood() {
         let guide = include_str!("../../../../docs/guide/relay.md");
         let example = guide.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-        let file = parse(example).unwrap();
-        assert_eq!(file.upstream.len(), 2);
-        assert!(limits(file.limits).is_ok() && clocks(file.clocks).is_ok());
+        let (config, log) = parse(example).unwrap();
+        assert_eq!(config.upstreams.len(), 2);
+        assert_eq!(config.retention.bytes, 1 << 30);
+        assert_eq!(config.clocks.total, None);
+        assert_eq!(config.times.grace, Duration::ZERO);
+        assert_eq!(log.level, Some(LogLevel::Info));
+        assert_eq!(config.limits, towline_relay::RelayLimits::default());
     }
 
     #[test]
-    fn a_mistake_is_named_by_its_line_and_shows_no_secret() {
-        let error = parse("listen = []\n[[token]]\nowner = \"a\"\nsecret = 5 # hush\n").unwrap_err();
-        assert!(error.starts_with("line 4: ") && !error.contains("hush"), "{error}");
-        assert!(parse("lisen = []\n").unwrap_err().contains("lisen"));
-        assert_eq!(parse("token = \"hush\"").unwrap_err(), "line 1: expected a sequence here");
-        assert_eq!(parse("\nstore = \"memory\"").unwrap_err(), "line 2: expected a table [store] here");
-        assert_eq!(parse("[[token]]\nowner = 5").unwrap_err(), "line 2: expected a string here");
+    fn without_a_file_the_store_is_the_users_own() {
+        assert_eq!(parse("").unwrap().0.store.place, Store::Own);
+        assert_eq!(parse("[store]\nfsync = \"never\"").unwrap().0.store.place, Store::Own);
+        assert_eq!(parse("[store]\nfolder = \"memory\"").unwrap().0.store.place, Store::Memory);
+    }
+
+    #[test]
+    fn a_mistake_is_named_by_its_key_and_line_and_shows_no_value() {
+        for (text, error) in [
+            ("listen = []\n[[token]]\nowner = \"a\"\nsecret = 5 # hush\n", "line 4: secret: expected a string here"),
+            ("lisen = [\"hush\"]\n", "line 1: the key lisen is not known"),
+            ("[store]\nfolder = \"x\"\nfsink = \"hush\"", "line 3: the key store.fsink is not known"),
+            ("[log]\nlevel = \"info\"\nlevle = \"hush\"", "line 3: the key log.levle is not known"),
+            ("[[upstream]]\nurl = \"http://a\"\nkey = \"hush\"", "line 3: the key upstream.0.key is not known"),
+            ("token = \"hush\"", "line 1: token: expected a sequence here"),
+            ("\nstore = \"hush\"", "line 2: store: expected a table [store] here"),
+            ("[[token]]\nowner = 5", "line 2: owner: expected a string here"),
+            (
+                "[keep]\nage = \"hush\"",
+                "line 2: age: expected a length of time such as 30s, 1m30s, 500ms or none",
+            ),
+            ("[limits]\nbody = \"hush\"", "line 2: body: expected a number of bytes such as 4096, 512M or 2G"),
+            ("[store]\nfsync = \"hush\"", "line 2: fsync: expected always, never, or a time as 1s"),
+            ("[clocks]\nidle = \"0s\"", "line 2: idle: a limit of nothing never works; a clock that is off is none"),
+        ] {
+            assert_eq!(parse(text).unwrap_err(), error, "{text}");
+        }
+        for text in ["[log]\nlevel = \"hush\"", "listen = [\n\"hush\"]", "a = hush", "[[upstream]]\nurl = \"hush hush\""] {
+            let error = parse(text).unwrap_err();
+            assert!(error.starts_with("line ") && !error.contains("hush"), "{error}");
+        }
     }
 }

@@ -28,13 +28,8 @@ impl Relay {
     /// A relay in front of a model server.
     pub(crate) fn start(folder: &Path, model: &towline_testkit::Server) -> Self {
         let own = place(folder).own.expect("nobody named another");
-        let upstream = UpstreamConfig {
-            name: "model".into(),
-            endpoint: towline::host::parse(&model.url()).expect("an address"),
-            api: UpstreamApi::Ollama,
-            api_key: None,
-            extra_roots_pem: Vec::new(),
-        };
+        let endpoint = towline::host::parse(&model.url()).expect("an address");
+        let upstream = UpstreamConfig::new(endpoint, UpstreamApi::Ollama);
         let listen = vec![Listen::Unix(own.socket())];
         let settings = Settings { listen, upstreams: vec![upstream], ..Settings::default() };
         let runtime = Runtime::new().expect("threads");

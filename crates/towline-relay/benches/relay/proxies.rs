@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use towline_relay::{Config, Fsync, Listen, Server, StoreConfig, UpstreamApi, UpstreamConfig};
+use towline_relay::{Config, Fsync, Listen, Server, Store, StoreConfig, UpstreamApi, UpstreamConfig};
 
 /// A process between the readers and the model server.
 pub(crate) struct Proxy {
@@ -19,17 +19,11 @@ pub(crate) fn be_relay(upstream: &str, store: &str) {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let store = match store {
-            "memory" => StoreConfig::Memory,
-            folder => StoreConfig::Disk { folder: folder.into(), fsync: Fsync::default() },
+            "memory" => StoreConfig::default(),
+            folder => StoreConfig { place: Store::Folder(folder.into()), fsync: Fsync::default() },
         };
         let endpoint = towline::host::parse(upstream).unwrap();
-        let upstream = UpstreamConfig {
-            name: "bench".into(),
-            endpoint,
-            api: UpstreamApi::Ollama,
-            api_key: None,
-            extra_roots_pem: Vec::new(),
-        };
+        let upstream = UpstreamConfig::new(endpoint, UpstreamApi::Ollama);
         let config = Config {
             listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],
             upstreams: vec![upstream],

@@ -10,7 +10,7 @@ use subtle::ConstantTimeEq as _;
 use towline_core::guard::{is_local_origin, is_own_host, without_port};
 
 use super::answer::{Code, Refusal};
-use crate::config::{Config, Listen, MIN_SECRET_BYTES, Token};
+use crate::config::{Config, Listen, MIN_SECRET_BYTES, Token, secret_in};
 use crate::error::Error;
 use crate::id::Owner;
 use crate::relay::Caller;
@@ -25,7 +25,7 @@ pub(crate) enum Door {
 /// Who may come in, and how.
 #[derive(Debug)]
 pub(crate) struct Doors {
-    tokens: Vec<Token>,
+    keys: Vec<Key>,
     hosts: Vec<String>,
     origins: Vec<String>,
     /// This machine's own name.
@@ -55,16 +55,6 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
     if config.limits.running == 0 {
         return refuse("limits.running is 0, so every answer would wait for ever: give it 1 or more".into());
     }
-    for token in &config.tokens {
-        if token.secret.len() < MIN_SECRET_BYTES || !token.secret.bytes().all(|byte| byte.is_ascii_graphic())
-        {
-            let owner = token.owner.as_str();
-            return refuse(format!(
-                "the token of {owner} is too easy: it takes {MIN_SECRET_BYTES} printable characters or more, for example from \
-                 openssl rand -hex 24"
-            ));
-        }
-    }
     for listen in &config.listen {
         let Listen::Tcp(address) = listen else { continue };
         if address.ip().to_canonical().is_loopback() {
@@ -84,16 +74,54 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
     Ok(())
 }
 
+/// A token whose secret is known.
+#[derive(Debug)]
+struct Key {
+    owner: Owner,
+    secret: Secret,
+}
+
+struct Secret(String);
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("<hidden>")
+    }
+}
+
+impl Key {
+    fn of(token: &Token) -> Result<Self, Error> {
+        let owner = token.owner.as_str();
+        let secret = match (&token.secret, &token.secret_file) {
+            (Some(secret), None) => secret.clone(),
+            (None, Some(path)) => secret_in(path)?,
+            (Some(_), Some(_)) | (None, None) => {
+                let message = format!("the token of {owner} takes either secret or secret_file");
+                return Err(Error::Config(message));
+            }
+        };
+        if secret.len() < MIN_SECRET_BYTES || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(Error::Config(format!(
+                "the token of {owner} is too easy: it takes {MIN_SECRET_BYTES} printable characters or more, for example from \
+                 openssl rand -hex 24"
+            )));
+        }
+        Ok(Self { owner: token.owner.clone(), secret: Secret(secret) })
+    }
+}
+
 impl Doors {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// # Errors
+    /// A token without a secret, with one that is too easy, or whose file cannot be read.
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let lower = |texts: &[String]| texts.iter().map(|text| text.to_ascii_lowercase()).collect();
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Self {
-            tokens: config.tokens.clone(),
+        Ok(Self {
+            keys: config.tokens.iter().map(Key::of).collect::<Result<_, _>>()?,
             hosts: lower(&config.hosts),
             origins: lower(&config.origins),
             machine,
-        }
+        })
     }
 
     /// Lets a request in, or says why not. `open` is for what anybody may see who reaches the address.
@@ -122,7 +150,7 @@ impl Doors {
                 return Err(Refusal::new(Code::Forbidden, message));
             }
         };
-        if self.tokens.is_empty() || open {
+        if self.keys.is_empty() || open {
             return Ok(Welcome { caller: Caller { owner: Owner::local(), over_unix: false }, origin });
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -141,11 +169,16 @@ impl Doors {
 
     /// Compares with every token and to its end, so that time tells nothing.
     fn owner_of(&self, secret: &str) -> Option<Owner> {
+<<<<<<< HEAD
         let same = |token: &Token| bool::from(token.secret.as_bytes().ct_eq(secret.as_bytes()));
         self.tokens
             .iter()
             .fold(None, |found, token| if same(token) { Some(&token.owner) } else { found })
             .cloned()
+=======
+        let same = |key: &&Key| bool::from(key.secret.0.as_bytes().ct_eq(secret.as_bytes()));
+        self.keys.iter().filter(same).last().map(|key| key.owner.clone())
+>>>>>>> 80cbacb (relay: the configuration's types read themselves)
     }
 
     fn is_own(&self, host: &str) -> bool {
@@ -181,14 +214,16 @@ pub(super) fn host_of<B>(request: &Request<B>) -> Result<&str, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::{UpstreamApi, UpstreamConfig};
 
     fn doors(tokens: &[(&str, &str)]) -> Doors {
-        let tokens = tokens
-            .iter()
-            .map(|(owner, secret)| Token { owner: Owner::named(owner), secret: (*secret).into() })
-            .collect();
-        let (hosts, origins) = (vec!["relay.example".into()], vec!["https://chat.example".into()]);
-        Doors { tokens, hosts, origins, machine: "workshop".into() }
+        let config = Config {
+            tokens: tokens.iter().map(|(owner, secret)| Token::new(owner, secret)).collect(),
+            hosts: vec!["relay.example".into()],
+            origins: vec!["https://chat.example".into()],
+            ..Config::default()
+        };
+        Doors { machine: "workshop".into(), ..Doors::new(&config).unwrap() }
     }
 
     fn enter(doors: &Doors, headers: &[(&str, &str)]) -> Result<String, u16> {
@@ -218,6 +253,19 @@ mod tests {
         for origin in ["https://evil.example", "http://x.local", "null", "http://chat.example"] {
             assert_eq!(enter(&doors, &[("origin", origin)]), Err(403), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_token_has_one_secret_that_is_not_easy() {
+        let refused = |token: Token| {
+            let config = Config { tokens: vec![token], ..Config::default() };
+            Doors::new(&config).unwrap_err().to_string()
+        };
+        assert!(refused(Token::new("ann", "short")).contains("too easy"));
+        let none = Token { secret: None, ..Token::new("ann", "") };
+        assert!(refused(none).contains("either secret or secret_file"));
+        let missing = Token { secret: None, secret_file: Some("/nonexistent".into()), ..Token::new("ann", "") };
+        assert_eq!(refused(missing), "/nonexistent cannot be read");
     }
 
     #[test]
@@ -256,14 +304,9 @@ mod tests {
     }
 
     fn refused(listen: &str, with_token: bool, with_tls: bool) -> Option<String> {
-        let upstream = crate::config::UpstreamConfig {
-            name: "a".into(),
-            endpoint: towline::Endpoint::http("127.0.0.1", 1),
-            api: crate::config::UpstreamApi::Ollama,
-            api_key: None,
-            extra_roots_pem: Vec::new(),
-        };
-        let token = Token { owner: Owner::named("ann"), secret: "0123456789abcdef".into() };
+        let endpoint = towline::Endpoint::http("127.0.0.1", 1);
+        let upstream = UpstreamConfig::new(endpoint, UpstreamApi::Ollama);
+        let token = Token::new("ann", "0123456789abcdef");
         let tls = crate::config::TlsFiles { certificate: "c".into(), key: "k".into() };
         let config = Config {
             listen: vec![Listen::Tcp(listen.parse().unwrap())],

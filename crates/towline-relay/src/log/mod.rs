@@ -20,7 +20,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 
 pub(crate) use cursor::{Cursor, Got};
-pub use writer::Fsync;
+pub use writer::{Fsync, NotAFsync};
 pub(crate) use writer::Writer;
 
 use crate::meta::Meta;

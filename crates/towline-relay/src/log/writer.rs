@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::keeper::Keeper;
 use super::{Log, Taken};
+use crate::config::length;
 use crate::store::{LogStore, Write};
 
 /// Batches that an appender writes before the thread takes over. Measured: with 1 or 4 the hand-overs cost more than they
@@ -18,7 +19,10 @@ use crate::store::{LogStore, Write};
 const BATCHES_OF_AN_APPENDER: usize = 16;
 
 /// When what was written is made to survive the end of the machine. The end of the process loses nothing either way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Written as `always`, `never`, or a time as `1s`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(try_from = "String")]
 pub enum Fsync {
     /// Before readers see it.
     Always,
@@ -31,6 +35,34 @@ pub enum Fsync {
 impl Default for Fsync {
     fn default() -> Self {
         Self::Every(Duration::from_secs(1))
+    }
+}
+
+/// A text that names no time to sync.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected always, never, or a time as 1s")]
+pub struct NotAFsync;
+
+impl std::str::FromStr for Fsync {
+    type Err = NotAFsync;
+
+    fn from_str(text: &str) -> Result<Self, NotAFsync> {
+        match text {
+            "always" => Ok(Self::Always),
+            "never" => Ok(Self::Never),
+            _ => match length(text) {
+                Some(time) if !time.is_zero() => Ok(Self::Every(time)),
+                Some(_) | None => Err(NotAFsync),
+            },
+        }
+    }
+}
+
+impl TryFrom<String> for Fsync {
+    type Error = NotAFsync;
+
+    fn try_from(text: String) -> Result<Self, NotAFsync> {
+        text.parse()
     }
 }
 

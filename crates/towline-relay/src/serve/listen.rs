@@ -39,6 +39,10 @@ impl Listener {
                 Ok(Self::Tcp { socket, address })
             }
             Listen::Unix(path) => bind_unix(path).await,
+            Listen::Own => {
+                let message = "the user's own socket is found by the program that starts the relay";
+                Err(Error::Config(message.into()))
+            }
         }
     }
 

@@ -58,13 +58,7 @@ impl Relay {
     /// # Panics
     /// When there is no runtime to be had.
     pub fn new() -> Self {
-        let upstream = UpstreamConfig {
-            name: "none".into(),
-            endpoint: towline::Endpoint::unix("/nonexistent"),
-            api: UpstreamApi::Ollama,
-            api_key: None,
-            extra_roots_pem: Vec::new(),
-        };
+        let upstream = UpstreamConfig::new(towline::Endpoint::unix("/nonexistent"), UpstreamApi::Ollama);
         let config = Config {
             listen: vec![Listen::Tcp(([127, 0, 0, 1], 1).into())],
             upstreams: vec![upstream],

@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use towline::{Api, Client, Config, Error, TlsConfig, TransportConfig};
+use towline::{Api, ApiKey, Client, Config, TlsConfig, TransportConfig};
 
-use crate::config::{UpstreamApi, UpstreamConfig};
+use crate::config::{UpstreamApi, UpstreamConfig, secret_in};
+use crate::error::Error;
 
 /// One model server.
 #[derive(Debug)]
@@ -45,11 +46,15 @@ impl Lease {
 
 impl Upstream {
     /// # Errors
-    /// When a certificate cannot be used.
+    /// When its key cannot be read or a certificate cannot be used.
     pub(crate) fn new(config: &UpstreamConfig) -> Result<Arc<Self>, Error> {
-        let tls = TlsConfig { extra_roots_pem: config.extra_roots_pem.clone(), ..TlsConfig::default() };
+        let roots = config.roots.iter().map(|path| {
+            std::fs::read(path).map_err(|source| Error::File { path: path.clone(), source })
+        });
+        let tls = TlsConfig { extra_roots_pem: roots.collect::<Result<_, _>>()?, ..TlsConfig::default() };
+        let own_key = config.key_file.as_deref().map(secret_in).transpose()?.map(ApiKey::new);
         let client_config = Config {
-            api_key: config.api_key.clone(),
+            api_key: own_key.or_else(|| config.api_key.clone()),
             api: match config.api {
                 UpstreamApi::Ollama => Api::Ollama,
                 UpstreamApi::OpenAi => Api::OpenAi,
@@ -60,7 +65,7 @@ impl Upstream {
         Ok(Arc::new(Self {
             name: config.name.clone(),
             api: config.api,
-            client: Client::with_config(config.endpoint.clone(), client_config)?,
+            client: Client::with_config(config.endpoint.clone(), client_config).map_err(Error::Upstream)?,
             is_well: AtomicBool::new(true),
             running: AtomicUsize::new(0),
             served: AtomicU64::new(0),
@@ -185,10 +190,7 @@ mod tests {
     fn upstream(name: &str, api: UpstreamApi, models: &[&str]) -> Arc<Upstream> {
         let config = UpstreamConfig {
             name: name.into(),
-            endpoint: Endpoint::http("127.0.0.1", 1),
-            api,
-            api_key: None,
-            extra_roots_pem: Vec::new(),
+            ..UpstreamConfig::new(Endpoint::http("127.0.0.1", 1), api)
         };
         let upstream = Upstream::new(&config).unwrap();
         *upstream.models() = models.iter().map(|&model| model.to_owned()).collect();

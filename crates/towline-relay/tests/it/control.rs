@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::{Value, json};
 use towline::forward::{Body, Request};
 use towline_core::http1::{Headers, Method};
-use towline_relay::{Owner, Token};
+use towline_relay::Token;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
@@ -135,8 +135,7 @@ async fn jobs_are_listed_filtered_watched_and_deleted() {
 async fn each_owner_sees_own_streams_only() {
     let server = stalling();
     let mut config = config(&server.url());
-    let token = |owner: &str, secret: &str| Token { owner: Owner::named(owner), secret: secret.into() };
-    config.tokens = vec![token("ann", "ann's-long-secret"), token("bob", "bob's-long-secret")];
+    config.tokens = vec![Token::new("ann", "ann's-long-secret"), Token::new("bob", "bob's-long-secret")];
     let relay = Relay::start(config).await;
     let (ann, bob) =
         (("authorization", "Bearer ann's-long-secret"), ("authorization", "Bearer bob's-long-secret"));

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use towline::forward::{Body, Request, ResponseBytes};
 use towline::{Client, Endpoint, Http2Config, Http2Policy, TransportConfig};
 use towline_core::http1::{Headers, Method};
-use towline_relay::{Config, Fsync, Listen, Report, Server, StoreConfig, UpstreamApi, UpstreamConfig};
+use towline_relay::{Config, Fsync, Listen, Report, Server, Store, StoreConfig, UpstreamApi, UpstreamConfig};
 
 /// Long enough to mean "never" on a busy machine; no passing test waits for it.
 pub(crate) const SOON: Duration = Duration::from_secs(60);
@@ -30,8 +30,7 @@ pub(crate) struct Relay {
 
 pub(crate) fn upstream(name: &str, url: &str) -> UpstreamConfig {
     let endpoint = towline::host::parse(url).unwrap();
-    let api = UpstreamApi::Ollama;
-    UpstreamConfig { name: name.into(), endpoint, api, api_key: None, extra_roots_pem: Vec::new() }
+    UpstreamConfig { name: name.into(), ..UpstreamConfig::new(endpoint, UpstreamApi::Ollama) }
 }
 
 /// In memory, one model server.
@@ -44,7 +43,7 @@ pub(crate) fn config(url: &str) -> Config {
 }
 
 pub(crate) fn on_disk(mut config: Config, folder: &Path) -> Config {
-    config.store = StoreConfig::Disk { folder: folder.to_owned(), fsync: Fsync::Never };
+    config.store = StoreConfig { place: Store::Folder(folder.to_owned()), fsync: Fsync::Never };
     config
 }
 
@@ -54,6 +53,7 @@ impl Relay {
         let endpoint = match &server.listening()[0] {
             Listen::Tcp(address) => Endpoint::http(address.ip().to_string(), address.port()),
             Listen::Unix(path) => Endpoint::unix(path),
+            Listen::Own => unreachable!("a relay listens at a path"),
         };
         let (stop, stopped) = oneshot::channel();
         let running = tokio::spawn(server.run(async {

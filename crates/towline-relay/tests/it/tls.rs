@@ -2,7 +2,7 @@
 
 use towline::{Client, Endpoint, TlsConfig, TransportConfig};
 use towline_core::http1::Method;
-use towline_relay::{Config, Listen, Owner, TlsFiles, Token};
+use towline_relay::{Config, Listen, TlsFiles, Token};
 
 use crate::support::{Relay, ask, config};
 
@@ -16,7 +16,7 @@ async fn an_open_address_speaks_tls_and_takes_a_token() {
     let config = Config {
         listen: vec![Listen::Tcp(([0, 0, 0, 0], 0).into())],
         tls: Some(files),
-        tokens: vec![Token { owner: Owner::named("ann"), secret: "0123456789abcdef".into() }],
+        tokens: vec![Token::new("ann", "0123456789abcdef")],
         ..config("http://127.0.0.1:9")
     };
     let relay = Relay::start(config).await;

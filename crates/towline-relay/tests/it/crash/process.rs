@@ -8,7 +8,7 @@ use bytes::Bytes;
 use towline::forward::{Body, Request};
 use towline::{Client, Endpoint};
 use towline_core::http1::Method;
-use towline_relay::{Fsync, Server, StoreConfig};
+use towline_relay::{Fsync, Server, Store, StoreConfig};
 
 use crate::support::{Answer, config, soon};
 
@@ -23,7 +23,7 @@ fn relay_process() {
     let Some(folder) = std::env::var_os(STORE) else { return };
     let mut config = config(&std::env::var(UPSTREAM).unwrap());
     let fsync = if std::env::var_os(FSYNC_ALWAYS).is_some() { Fsync::Always } else { Fsync::default() };
-    config.store = StoreConfig::Disk { folder: folder.into(), fsync };
+    config.store = StoreConfig { place: Store::Folder(folder.into()), fsync };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = Server::bind(config).await.unwrap();

@@ -1,0 +1,96 @@
+//! Where a relay listens, and where it keeps its logs.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// Where a relay listens. Written as `unix:/path`, `address:port`, or `own`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Listen {
+    /// The user's own socket. The relay reads no environment, so the program that starts it puts a path in this place.
+    Own,
+    /// A Unix socket that only its owner can open. Its folder must exist.
+    Unix(PathBuf),
+    /// A TCP address; port 0 takes any free one.
+    Tcp(SocketAddr),
+}
+
+/// A text that names no place to listen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("expected unix:/path, 127.0.0.1:11435, [::1]:11435, or own for your own socket")]
+pub struct NotAPlace;
+
+impl FromStr for Listen {
+    type Err = NotAPlace;
+
+    fn from_str(text: &str) -> Result<Self, NotAPlace> {
+        if text == "own" {
+            return Ok(Self::Own);
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            return Ok(Self::Unix(PathBuf::from(path)));
+        }
+        let text = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")).unwrap_or(text);
+        text.replace("localhost:", "127.0.0.1:").parse().map(Self::Tcp).map_err(|_| NotAPlace)
+    }
+}
+
+impl TryFrom<String> for Listen {
+    type Error = NotAPlace;
+
+    fn try_from(text: String) -> Result<Self, NotAPlace> {
+        text.parse()
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Own => f.write_str("own"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+            Self::Tcp(address) => address.fmt(f),
+        }
+    }
+}
+
+/// Where logs are kept. Written as `memory` or the path of a folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(from = "String")]
+pub enum Store {
+    /// In memory, gone with the process.
+    #[default]
+    Memory,
+    /// In the user's own folder. The relay reads no environment, so the program that starts it puts a path in this place.
+    Own,
+    /// On disk, in a folder that is made if needed, for this relay alone.
+    Folder(PathBuf),
+}
+
+impl Store {
+    pub(super) fn own() -> Self {
+        Self::Own
+    }
+}
+
+impl From<String> for Store {
+    fn from(text: String) -> Self {
+        if text == "memory" { Self::Memory } else { Self::Folder(PathBuf::from(text)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn places_to_listen() {
+        assert_eq!("unix:/run/x.sock".parse(), Ok(Listen::Unix("/run/x.sock".into())));
+        assert_eq!("localhost:1".parse(), Ok(Listen::Tcp(([127, 0, 0, 1], 1).into())));
+        assert_eq!("own".parse(), Ok(Listen::Own));
+        assert_eq!("nowhere".parse::<Listen>(), Err(NotAPlace));
+    }
+}

@@ -1,0 +1,126 @@
+//! Lengths of time and numbers of bytes, as people write them in a file.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use serde::de::{Deserialize, Deserializer, Error};
+use towline::Clocks;
+
+/// The longest length of time, which `none` stands for where there must be one: ten years.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// A length of time, where there must be one: `none` is ten years.
+pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
+    Ok(optional_time(from)?.unwrap_or(LONGEST))
+}
+
+/// A length of time, or `none`.
+pub(super) fn optional_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    if matches!(text.trim(), "none" | "off" | "never") {
+        return Ok(None);
+    }
+    match length(&text) {
+        Some(time) => Ok(Some(time)),
+        None => Err(Error::custom("expected a length of time such as 30s, 1m30s, 500ms or none")),
+    }
+}
+
+/// A length of time up to ten years. A bare number is seconds, as for `sleep`.
+pub(crate) fn length(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let parsed = if is_bare { format!("{text}s").parse() } else { text.parse::<SignedDuration>() };
+    Duration::try_from(parsed.ok()?).ok().filter(|time| *time <= LONGEST)
+}
+
+/// A number of bytes in the type that counts them.
+pub(super) fn size<'de, D: Deserializer<'de>, N: TryFrom<u64>>(from: D) -> Result<N, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged, expecting = "a number of bytes such as 4096, 512M or 2G")]
+    enum Written {
+        Number(u64),
+        Text(String),
+    }
+    let number = match Written::deserialize(from)? {
+        Written::Number(number) => Some(number),
+        Written::Text(text) => bytes(&text),
+    };
+    let fits = number.and_then(|number| N::try_from(number).ok());
+    fits.ok_or_else(|| Error::custom("expected a number of bytes such as 4096, 512M or 2G"))
+}
+
+/// Reads a number of bytes: `1073741824`, `512M`, `2G`, `2GiB`; `None` for anything else.
+pub fn bytes(text: &str) -> Option<u64> {
+    let trimmed = text.trim().trim_end_matches("iB").trim_end_matches('B');
+    let (digits, unit) = match trimmed.char_indices().last() {
+        Some((at, 'K' | 'k')) => (&trimmed[..at], 10),
+        Some((at, 'M' | 'm')) => (&trimmed[..at], 20),
+        Some((at, 'G' | 'g')) => (&trimmed[..at], 30),
+        Some((at, 'T' | 't')) => (&trimmed[..at], 40),
+        _ => (trimmed, 0),
+    };
+    digits.trim().parse::<u64>().ok()?.checked_mul(1 << unit)
+}
+
+/// The clocks of an upstream's answer. Each may be `none`, and none may be nothing.
+pub(super) fn clocks<'de, D: Deserializer<'de>>(from: D) -> Result<Clocks, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(default, expecting = "a table [clocks]")]
+    struct Written {
+        #[serde(deserialize_with = "clock")]
+        connect: Option<Duration>,
+        #[serde(deserialize_with = "clock")]
+        first_event: Option<Duration>,
+        #[serde(deserialize_with = "clock")]
+        idle: Option<Duration>,
+        #[serde(deserialize_with = "clock")]
+        total: Option<Duration>,
+    }
+    impl Default for Written {
+        fn default() -> Self {
+            let Clocks { connect, first_event, idle, total } = Clocks::default();
+            Self { connect, first_event, idle, total }
+        }
+    }
+    let Written { connect, first_event, idle, total } = Written::deserialize(from)?;
+    Ok(Clocks { connect, first_event, idle, total })
+}
+
+fn clock<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    match optional_time(from)? {
+        Some(Duration::ZERO) => {
+            Err(Error::custom("a limit of nothing never works; a clock that is off is none"))
+        }
+        time => Ok(time),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_read_as_written() {
+        for (text, expected) in
+            [("0", 0), ("17", 17), ("1K", 1024), ("512M", 512 << 20), ("2GiB", 2 << 30), ("1 TB", 1 << 40)]
+        {
+            assert_eq!(bytes(text), Some(expected), "{text}");
+        }
+        for wrong in ["", "G", "1.5G", "-1", "99999999999T", "1X"] {
+            assert_eq!(bytes(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn times_are_read_as_written() {
+        for (text, ms) in
+            [("30s", 30_000), ("1m30s", 90_000), ("500ms", 500), ("1.5s", 1500), ("0s", 0), ("30", 30_000)]
+        {
+            assert_eq!(length(text), Some(Duration::from_millis(ms)), "{text}");
+        }
+        for wrong in ["", "s", "1x", "-1s", "1..5", "99999999h", "ten"] {
+            assert_eq!(length(wrong), None, "{wrong}");
+        }
+    }
+}

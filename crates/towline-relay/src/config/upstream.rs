@@ -1,0 +1,108 @@
+//! The model servers of a relay.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use serde::Deserialize;
+use towline::{ApiKey, Endpoint, host};
+
+/// A model server.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "Written")]
+pub struct UpstreamConfig {
+    /// Its name in lists and metrics.
+    pub name: String,
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Which API it speaks.
+    pub api: UpstreamApi,
+    /// Sent to it, and never what a client sent. Default: none.
+    pub api_key: Option<ApiKey>,
+    /// A file that holds the key alone, read at the start. Takes the place of `api_key`. Default: none.
+    pub key_file: Option<PathBuf>,
+    /// A file of certificates of further authorities, PEM, read at the start. Default: none.
+    pub roots: Option<PathBuf>,
+}
+
+/// Which API a model server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UpstreamApi {
+    /// Ollama's, and OpenAI's under `/v1`.
+    #[default]
+    Ollama,
+    /// OpenAI's only.
+    OpenAi,
+}
+
+/// A table [[upstream]].
+#[derive(Deserialize)]
+#[serde(expecting = "a table [[upstream]]")]
+struct Written {
+    name: Option<String>,
+    url: String,
+    key_file: Option<PathBuf>,
+    roots: Option<PathBuf>,
+}
+
+/// A text that names no model server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "expected http://HOST:PORT, https://HOST or unix:/path, with openai+ before it for a server that speaks OpenAI's API only"
+)]
+pub struct NotAServer;
+
+impl UpstreamConfig {
+    /// A server that needs no key, named by its address.
+    pub fn new(endpoint: Endpoint, api: UpstreamApi) -> Self {
+        Self { name: endpoint.to_string(), endpoint, api, api_key: None, key_file: None, roots: None }
+    }
+}
+
+impl TryFrom<Written> for UpstreamConfig {
+    type Error = NotAServer;
+
+    fn try_from(written: Written) -> Result<Self, NotAServer> {
+        let Written { name, url, key_file, roots } = written;
+        let known: Self = url.parse()?;
+        Ok(Self { name: name.unwrap_or(known.name), key_file, roots, ..known })
+    }
+}
+
+/// Reads `URL` or `NAME=URL`, with `openai+` before the URL of a server that speaks OpenAI's API only. Its base path may
+/// end in `/v1`, as OpenAI's clients write it.
+impl FromStr for UpstreamConfig {
+    type Err = NotAServer;
+
+    fn from_str(text: &str) -> Result<Self, NotAServer> {
+        let is_name = |name: &&str| {
+            !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        let named = text.split_once('=').filter(|(name, _)| is_name(name));
+        let (name, url) = named.map_or((None, text), |(name, url)| (Some(name.to_owned()), url));
+        let (api, url) = match url.strip_prefix("openai+") {
+            Some(url) => (UpstreamApi::OpenAi, url),
+            None => (UpstreamApi::Ollama, url),
+        };
+        let mut endpoint = host::parse(url).map_err(|_| NotAServer)?;
+        if let Some(base) = endpoint.base_path.strip_suffix("/v1").filter(|_| api == UpstreamApi::OpenAi) {
+            endpoint.base_path = base.to_owned();
+        }
+        let known = Self::new(endpoint, api);
+        Ok(Self { name: name.unwrap_or(known.name), ..known })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_model_server_has_a_name_and_an_api() {
+        let known: UpstreamConfig = "gpu1=openai+https://llm.example/x/v1/".parse().unwrap();
+        assert_eq!((known.name.as_str(), known.api), ("gpu1", UpstreamApi::OpenAi));
+        assert_eq!((known.endpoint.host.as_str(), known.endpoint.base_path.as_str()), ("llm.example", "/x"));
+        let known: UpstreamConfig = "10.0.0.5".parse().unwrap();
+        assert_eq!((known.name.as_str(), known.api), ("http://10.0.0.5:11434", UpstreamApi::Ollama));
+        assert!("http://exa mple".parse::<UpstreamConfig>().is_err());
+    }
+}
