@@ -34,10 +34,10 @@ pub struct Request {
 pub enum Body {
     /// All of it.
     Bytes(Bytes),
-    /// Exactly `len_bytes` bytes, read as they are sent.
+    /// What a reader has, read as it is sent.
     Reader {
-        /// How long it is, in bytes.
-        len_bytes: u64,
+        /// How long it is, in bytes: exactly so many are read. `None` sends all there is, in chunks where that is HTTP/1.1.
+        len_bytes: Option<u64>,
         /// Where it comes from.
         reader: Pin<Box<dyn AsyncRead + Send>>,
     },
@@ -47,7 +47,8 @@ impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
-            Self::Reader { len_bytes, .. } => write!(f, "Reader({len_bytes})"),
+            Self::Reader { len_bytes: Some(len_bytes), .. } => write!(f, "Reader({len_bytes})"),
+            Self::Reader { len_bytes: None, .. } => f.write_str("Reader"),
         }
     }
 }
@@ -104,7 +105,8 @@ impl Ready {
         let body = match request.body {
             Body::Bytes(bytes) if bytes.is_empty() => RequestBody::Empty,
             Body::Bytes(bytes) => RequestBody::Bytes(bytes),
-            Body::Reader { len_bytes, reader } => RequestBody::Stream { len_bytes, reader },
+            Body::Reader { len_bytes: Some(len_bytes), reader } => RequestBody::Stream { len_bytes, reader },
+            Body::Reader { len_bytes: None, reader } => RequestBody::StreamToEnd(reader),
         };
         let mut passed = self.client.request(request.method, &request.target, body, &[]);
         for (name, value) in request.headers.iter() {

@@ -48,6 +48,8 @@ pub enum RequestFraming {
     Empty,
     /// Exactly this many bytes follow.
     Length(u64),
+    /// Chunks follow, up to the one that is empty.
+    Chunked,
 }
 
 /// Why a request cannot be written. Nothing was sent. Values are never shown: they may be credentials.
@@ -123,6 +125,10 @@ pub fn encode_request(
     }
     let length = match (framing, method) {
         (RequestFraming::Length(length), _) => Some(length),
+        (RequestFraming::Chunked, _) => {
+            out.extend_from_slice(b"Transfer-Encoding: chunked\r\n");
+            None
+        }
         (RequestFraming::Empty, Method::Post | Method::Put) => Some(0),
         (RequestFraming::Empty, Method::Get | Method::Head | Method::Delete | Method::Connect) => None,
     };
@@ -179,6 +185,12 @@ mod tests {
         assert!(post.ends_with(b"Content-Length: 0\r\n\r\n"));
         let get = encode_request(Method::Get, "/", &headers, RequestFraming::Empty).unwrap();
         assert_eq!(get, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+    }
+
+    #[test]
+    fn a_body_of_unknown_length_is_announced_as_chunks() {
+        let head = encode_request(Method::Post, "/", &headers(&[("Host", "h")]), RequestFraming::Chunked);
+        assert_eq!(head.unwrap(), b"POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n");
     }
 
     #[test]

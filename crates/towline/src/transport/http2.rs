@@ -166,6 +166,7 @@ impl Http2 {
             RequestBody::Stream { len_bytes, reader } => {
                 Some(Upload { stream, body: BodyReader::new(len_bytes, reader) })
             }
+            RequestBody::StreamToEnd(reader) => Some(Upload { stream, body: BodyReader::to_end(reader) }),
         };
         let answered = std::future::poll_fn(|cx| poll_response(cx, &mut response, &mut upload, endpoint));
         let (head, stream) = answered.await?.into_parts();
@@ -205,7 +206,7 @@ fn head(endpoint: &Endpoint, request: Request) -> Result<(http::Request<()>, Req
         head = head.header(http::header::ACCEPT_ENCODING, "gzip");
     }
     match &request.body {
-        RequestBody::Empty => {}
+        RequestBody::Empty | RequestBody::StreamToEnd(_) => {}
         RequestBody::Bytes(bytes) => head = head.header(http::header::CONTENT_LENGTH, bytes.len()),
         RequestBody::Stream { len_bytes, .. } => head = head.header(http::header::CONTENT_LENGTH, *len_bytes),
     }
@@ -246,7 +247,7 @@ impl Upload {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Some(piece) = ready!(self.body.poll_piece(cx))? else {
-                // Only a body of no bytes at all ends without a last piece.
+                // Only a body of no bytes at all, or of unknown length, ends without a last piece.
                 drop(self.stream.send_data(Bytes::new(), true));
                 return Poll::Ready(Ok(()));
             };

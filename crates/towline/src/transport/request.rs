@@ -41,6 +41,7 @@ impl Request {
             RequestBody::Stream { len_bytes, .. } => {
                 RequestBody::Stream { len_bytes: *len_bytes, reader: Box::pin(tokio::io::empty()) }
             }
+            RequestBody::StreamToEnd(_) => RequestBody::StreamToEnd(Box::pin(tokio::io::empty())),
         };
         let Self { method, path, headers, accept_gzip, .. } = self;
         Self {
@@ -54,7 +55,7 @@ impl Request {
 
     /// Whether all of it is here, so that it can be sent once more.
     pub(super) fn is_whole(&self) -> bool {
-        !matches!(self.body, RequestBody::Stream { .. })
+        !matches!(self.body, RequestBody::Stream { .. } | RequestBody::StreamToEnd(_))
     }
 }
 
@@ -66,6 +67,8 @@ pub(crate) enum RequestBody {
         len_bytes: u64,
         reader: Pin<Box<dyn AsyncRead + Send>>,
     },
+    /// All that `reader` has, up to its end. Cannot be sent twice.
+    StreamToEnd(Pin<Box<dyn AsyncRead + Send>>),
 }
 
 impl RequestBody {
@@ -74,6 +77,7 @@ impl RequestBody {
             Self::Empty => RequestFraming::Empty,
             Self::Bytes(bytes) => RequestFraming::Length(bytes.len() as u64),
             Self::Stream { len_bytes, .. } => RequestFraming::Length(*len_bytes),
+            Self::StreamToEnd(_) => RequestFraming::Chunked,
         }
     }
 }
@@ -84,6 +88,7 @@ impl fmt::Debug for RequestBody {
             Self::Empty => f.write_str("Empty"),
             Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
             Self::Stream { len_bytes, .. } => write!(f, "Stream({len_bytes})"),
+            Self::StreamToEnd(_) => f.write_str("StreamToEnd"),
         }
     }
 }

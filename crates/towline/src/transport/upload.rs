@@ -40,6 +40,7 @@ impl Upload {
             RequestBody::Stream { len_bytes, reader } => {
                 UploadBody::Stream(BodyReader::new(len_bytes, reader))
             }
+            RequestBody::StreamToEnd(reader) => UploadBody::Stream(BodyReader::in_chunks(reader)),
         };
         Self { head: head.into(), body, written: false }
     }
@@ -82,48 +83,86 @@ impl Upload {
     }
 }
 
-/// Takes an announced number of bytes from a reader, piece by piece.
+/// The head of a chunk (RFC 9112, section 7.1), always with six digits: 8 bytes.
+const CHUNK_HEAD_BYTES: usize = "ffffff\r\n".len();
+
+/// Takes the bytes of a body from a reader, piece by piece.
 pub(super) struct BodyReader {
     reader: Pin<Box<dyn AsyncRead + Send>>,
-    unread_bytes: u64,
+    left: Left,
     len_bytes: u64,
     piece: Bytes,
 }
 
+/// What is still to be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// So many announced bytes.
+    Bytes(u64),
+    /// All there is; in HTTP/1.1's chunks, or as it is.
+    All { chunked: bool },
+}
+
 impl BodyReader {
+    /// An announced number of bytes.
     pub(super) fn new(len_bytes: u64, reader: Pin<Box<dyn AsyncRead + Send>>) -> Self {
-        Self { reader, unread_bytes: len_bytes, len_bytes, piece: Bytes::new() }
+        Self { reader, left: Left::Bytes(len_bytes), len_bytes, piece: Bytes::new() }
     }
 
-    /// What is left of the current piece, or the next one; `None` when all announced bytes were taken.
+    /// All that the reader has.
+    #[cfg(feature = "http2")]
+    pub(super) fn to_end(reader: Pin<Box<dyn AsyncRead + Send>>) -> Self {
+        Self { left: Left::All { chunked: false }, ..Self::new(0, reader) }
+    }
+
+    /// All that the reader has, in chunks, with the one that ends them.
+    pub(super) fn in_chunks(reader: Pin<Box<dyn AsyncRead + Send>>) -> Self {
+        Self { left: Left::All { chunked: true }, ..Self::new(0, reader) }
+    }
+
+    /// What is left of the current piece, or the next one; `None` when all was taken.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<&mut Bytes>>> {
         if self.piece.is_empty() {
-            if self.unread_bytes == 0 {
-                return Poll::Ready(Ok(None));
-            }
-            let room = usize::try_from(self.unread_bytes).unwrap_or(usize::MAX).min(UPLOAD_BUFFER_BYTES);
+            let (before, room) = match self.left {
+                Left::Bytes(0) => return Poll::Ready(Ok(None)),
+                Left::Bytes(left) => (0, usize::try_from(left).unwrap_or(usize::MAX).min(UPLOAD_BUFFER_BYTES)),
+                Left::All { chunked: true } => (CHUNK_HEAD_BYTES, UPLOAD_BUFFER_BYTES),
+                Left::All { chunked: false } => (0, UPLOAD_BUFFER_BYTES),
+            };
             // The piece before is gone, so this takes its allocation back.
             let mut buffer = Vec::from(std::mem::take(&mut self.piece));
-            buffer.resize(room, 0);
-            let mut read = ReadBuf::new(&mut buffer);
+            buffer.resize(before + room, 0);
+            let mut read = ReadBuf::new(&mut buffer[before..]);
             let polled = self.reader.as_mut().poll_read(cx, &mut read);
             let filled = read.filled().len();
             ready!(polled)?;
-            if filled == 0 {
-                let sent = self.len_bytes - self.unread_bytes;
-                let what = format!("the body ended after {sent} of {} announced bytes", self.len_bytes);
-                return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
+            buffer.truncate(before + filled);
+            match self.left {
+                Left::Bytes(left) if filled == 0 => {
+                    let sent = self.len_bytes - left;
+                    let what = format!("the body ended after {sent} of {} announced bytes", self.len_bytes);
+                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::UnexpectedEof, what)));
+                }
+                Left::Bytes(left) => self.left = Left::Bytes(left - filled as u64),
+                Left::All { chunked } => {
+                    if chunked {
+                        buffer[..CHUNK_HEAD_BYTES].copy_from_slice(format!("{filled:06x}\r\n").as_bytes());
+                        buffer.extend_from_slice(b"\r\n");
+                    }
+                    if filled == 0 {
+                        // The empty chunk is the last one.
+                        self.left = Left::Bytes(0);
+                    }
+                }
             }
-            buffer.truncate(filled);
-            self.unread_bytes -= filled as u64;
             self.piece = buffer.into();
         }
-        Poll::Ready(Ok(Some(&mut self.piece)))
+        Poll::Ready(Ok(Some(&mut self.piece).filter(|piece| !piece.is_empty())))
     }
 
-    /// Whether all announced bytes were taken.
+    /// Whether all bytes were taken.
     #[cfg(feature = "http2")]
     pub(super) fn is_done(&self) -> bool {
-        self.unread_bytes == 0 && self.piece.is_empty()
+        self.left == Left::Bytes(0) && self.piece.is_empty()
     }
 }

@@ -147,3 +147,28 @@ impl AsyncRead for Never {
         Poll::Pending
     }
 }
+
+#[tokio::test]
+async fn a_body_of_unknown_length_is_sent_in_chunks_to_its_end() {
+    let server = Server::start(|_, mut peer| {
+        while let Some(head) = peer.request_head() {
+            assert!(head.contains("Transfer-Encoding: chunked\r\n") && !head.contains("Content-Length"), "{head}");
+            let mut body = Vec::new();
+            while !body.ends_with(b"\r\n000000\r\n\r\n") {
+                let mut byte = [0];
+                peer.stream.read_exact(&mut byte).unwrap();
+                body.push(byte[0]);
+            }
+            assert_eq!(body, b"000005\r\nhello\r\n000006\r\n world\r\n000000\r\n\r\n");
+            peer.send(response(201, "", ""));
+        }
+    });
+    let transport = transport();
+    for _ in 0..2 {
+        let parts = tokio::io::AsyncReadExt::chain(&b"hello"[..], &b" world"[..]);
+        let body = RequestBody::StreamToEnd(Box::pin(parts));
+        let request = Request { body, ..Request::new(Method::Post, "/api/blobs/x") };
+        assert_eq!(fetch(&transport, &server.endpoint(), request).await.unwrap().0, 201);
+    }
+    assert_eq!(server.connections(), 1);
+}
