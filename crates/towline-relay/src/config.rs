@@ -158,7 +158,10 @@ pub struct RelayLimits {
     /// How long a request's head may take. Default: 30 s.
     #[serde(deserialize_with = "units::time")]
     pub header_time: Duration,
-    /// Connections at once. Default: 4,096.
+    /// How long a connection may stay open on which nothing is asked and answered. Default: 60 s.
+    #[serde(deserialize_with = "units::time")]
+    pub idle_time: Duration,
+    /// Connections at once, at each place where the relay listens. Default: 4,096.
     pub connections: usize,
     /// Requests at once on one HTTP/2 connection. Default: 4,096.
     pub streams_per_connection: u32,
@@ -187,6 +190,7 @@ impl Default for RelayLimits {
             body_time: Duration::from_secs(60),
             header_bytes: 32 << 10,
             header_time: Duration::from_secs(30),
+            idle_time: Duration::from_secs(60),
             connections: 4096,
             streams_per_connection: 4096,
             running: 20_000,
@@ -215,10 +219,14 @@ pub struct Times {
     /// A reader of server-sent events is let go after this, to come again. Default: 60 s.
     #[serde(deserialize_with = "units::time")]
     pub sse: Duration,
-    /// Silence after which a comment is sent to clients of OpenAI's dialect. Ollama's has nothing that could be sent. Default:
-    /// 15 s.
+    /// Silence after which clients that asked for server-sent events are sent a comment, before the head of the model
+    /// server's answer too. Default: 15 s.
     #[serde(deserialize_with = "units::time")]
     pub heartbeat: Duration,
+    /// The same for clients of Ollama's dialect, which are sent an empty line. Ollama's own client and its Python library take
+    /// it for a broken record. Default: none.
+    #[serde(deserialize_with = "units::optional_time")]
+    pub heartbeat_lines: Option<Duration>,
     /// Time between two looks at each model server. Default: 10 s.
     #[serde(deserialize_with = "units::time")]
     pub health: Duration,
@@ -235,6 +243,7 @@ impl Default for Times {
             long_poll: Duration::from_secs(20),
             sse: Duration::from_secs(60),
             heartbeat: Duration::from_secs(15),
+            heartbeat_lines: None,
             health: Duration::from_secs(10),
             idle_exit: None,
         }

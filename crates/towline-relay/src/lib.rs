@@ -29,6 +29,7 @@
 //! | `log` | one stream's log: appends, cursors, and the writer that commits for all |
 //! | `job` | a request to a model server, recorded; its orders and its terminal record |
 //! | `upstream` | model servers: which gets a request, which are well |
+//! | `recovery` | streams that a store had at the start, and their true ends |
 //! | `shelf` | all streams by owner and id |
 //! | `http` | what requests get: the front, streams, control |
 //! | `serve` | sockets, TLS, connections, an orderly end |
@@ -46,6 +47,7 @@ mod log;
 mod meta;
 mod metrics;
 mod offset;
+mod recovery;
 mod relay;
 mod serve;
 mod shelf;

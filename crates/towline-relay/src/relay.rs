@@ -12,14 +12,18 @@ use crate::config::{Config, Store};
 use crate::error::Error;
 use crate::http::guard::Doors;
 use crate::id::Owner;
-use crate::job::{self, Attached, Ended, Job, Place, Task, Turns, error_record};
-use crate::log::{Fsync, Log, Writer};
-use crate::meta::{Meta, now_ms};
+use crate::job::{self, Attached, Job, Place, Task, Turns};
+use crate::log::{Fsync, Writer};
+use crate::meta::Meta;
 use crate::metrics::Metrics;
+use crate::recovery;
 use crate::shelf::{Entry, Reading, Shelf};
-use crate::store::{DiskStore, LogStore, MemoryStore, Recovered};
+use crate::store::{DiskStore, LogStore, MemoryStore};
 use crate::tasks::Tasks;
 use crate::upstream::{Upstream, Upstreams};
+
+/// Incarnations that one process may use, from the store's own number of it.
+const INCARNATIONS: u64 = 1_000_000_000;
 
 /// Everything that requests share.
 #[derive(Debug)]
@@ -72,11 +76,12 @@ impl Relay {
             Store::Folder(folder) => (Arc::new(DiskStore::open(folder).map_err(failed)?), config.store.fsync),
         };
         let recovery = store.recover().map_err(failed)?;
+        let incarnation = recovery.incarnation * INCARNATIONS;
         let writer = Writer::start(store, fsync).map_err(Error::Thread)?;
         let shelf =
-            Shelf::new(Arc::clone(&writer), recovery.incarnation, recovery.next, config.limits.streams);
+            Shelf::new(Arc::clone(&writer), incarnation, recovery.next, config.limits.streams);
         for found in recovery.streams {
-            put_back(&shelf, &writer, recovery.incarnation, found);
+            recovery::put_back(&shelf, &writer, incarnation, found);
         }
         let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self {
@@ -158,53 +163,10 @@ pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<JobState>
     Some(record.ended.clone().or_else(|| job.map(|job| job.look().state)).unwrap_or(JobState::Interrupted))
 }
 
-/// Puts a stream back; one that was running when the process ended gets its terminal record now.
-fn put_back(shelf: &Shelf, writer: &Arc<Writer>, incarnation: u64, found: Recovered) {
-    let mut meta: Meta = match serde_json::from_slice(&found.meta) {
-        Ok(meta) => meta,
-        Err(error) => {
-            tracing::error!(stream = found.stream, %error, "a stream's description cannot be read; it is left alone");
-            return;
-        }
-    };
-    let is_cut = !meta.closed;
-    if is_cut {
-        meta.incarnations.resume(incarnation, found.end);
-    }
-    let log = Log::recovered(found.stream, Arc::clone(writer), meta.clone(), found.end);
-    shelf.put_back(&meta, Arc::clone(&log));
-    if meta.job.is_none() || !is_cut {
-        return;
-    }
-    let last = last_bytes(writer, found.stream, found.end);
-    let ended = Ended::interrupted();
-    let closed = log.change(|log| {
-        let record = error_record(&ended, &log.look().media_type(), &last);
-        log.append(&record);
-        log.close();
-        if let Some(job) = &mut log.meta().job {
-            job.ended = Some(ended.state);
-            job.ended_ms = Some(now_ms());
-            job.cause.clone_from(&ended.cause);
-        }
-    });
-    if closed.is_err() {
-        tracing::error!(stream = meta.id.as_str(), "an interrupted stream could not be closed");
-    }
-}
-
-fn last_bytes(writer: &Writer, stream: u64, end: u64) -> Vec<u8> {
-    let from = end.saturating_sub(4);
-    let chunks = writer.store().read(stream, from, usize::MAX).unwrap_or_default();
-    let mut last: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.bytes.iter().copied()).collect();
-    let surplus = last.len().saturating_sub(4);
-    last.drain(..surplus);
-    last
-}
-
 /// Who asks, and whether over the Unix socket.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) owner: Owner,
     pub(crate) over_unix: bool,
+    pub(crate) over_tls: bool,
 }

@@ -36,7 +36,9 @@ pub(crate) struct Change {
 #[derive(Debug)]
 pub(crate) struct Shelf {
     writer: Arc<Writer>,
-    incarnation: u64,
+    /// Of the streams made now. Another one for each stream that a client made and that is gone, so that a stream of the same id
+    /// has offsets of its own.
+    incarnation: AtomicU64,
     next: AtomicU64,
     most: usize,
     streams: Mutex<Streams>,
@@ -63,7 +65,7 @@ impl Shelf {
     pub(crate) fn new(writer: Arc<Writer>, incarnation: u64, next: StreamNo, most: usize) -> Self {
         Self {
             writer,
-            incarnation,
+            incarnation: AtomicU64::new(incarnation),
             next: AtomicU64::new(next),
             most,
             streams: Mutex::default(),
@@ -76,7 +78,7 @@ impl Shelf {
     }
 
     pub(crate) fn incarnation(&self) -> u64 {
-        self.incarnation
+        self.incarnation.load(Ordering::Relaxed)
     }
 
     pub(crate) fn count(&self) -> usize {
@@ -146,6 +148,9 @@ impl Shelf {
         }
         own.remove(&entry.id);
         streams.count -= 1;
+        if entry.job.is_none() {
+            self.incarnation.fetch_add(1, Ordering::Relaxed);
+        }
         let request_id = entry.log.look(|meta, _| meta.job.as_ref()?.request_id.clone());
         if let Some(request_id) = request_id {
             streams.by_request.remove(&(entry.owner.clone(), request_id));

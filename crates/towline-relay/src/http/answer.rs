@@ -26,6 +26,8 @@ pub(crate) enum Code {
     Unavailable,
     BadGateway,
     Timeout,
+    /// A request id that another request has.
+    RequestIdTaken,
 }
 
 impl Code {
@@ -43,6 +45,7 @@ impl Code {
             Self::Unavailable => "unavailable",
             Self::BadGateway => "bad_gateway",
             Self::Timeout => "timeout",
+            Self::RequestIdTaken => "request_id_taken",
         }
     }
 
@@ -61,6 +64,27 @@ impl Code {
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::RequestIdTaken => StatusCode::UNPROCESSABLE_ENTITY,
+        }
+    }
+}
+
+/// The words of the API that was asked: each has an `error` of its own shape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Words {
+    Relay,
+    Ollama,
+    OpenAi,
+    Anthropic,
+}
+
+impl Words {
+    /// `path` is one of the front's.
+    pub(crate) fn of_path(path: &str) -> Self {
+        match path {
+            "/v1/messages" | "/v1/messages/count_tokens" => Self::Anthropic,
+            _ if path.starts_with("/v1/") => Self::OpenAi,
+            _ => Self::Ollama,
         }
     }
 }
@@ -105,24 +129,17 @@ impl Refusal {
         self
     }
 
-    /// In the relay's own words.
-    pub(crate) fn answer(self) -> Answer {
-        let body = json!({"error": {"code": self.code.as_str(), "message": self.message}});
-        self.finish(&body)
-    }
-
-    /// In the words of the API that was asked: Ollama's `error` is a text, OpenAI's an object.
-    pub(crate) fn answer_in(self, is_openai: bool) -> Answer {
-        let body = if is_openai {
-            json!({"error": {"message": self.message, "type": "towline", "code": self.code.as_str()}})
-        } else {
-            json!({"error": self.message})
+    pub(crate) fn answer_in(self, words: Words) -> Answer {
+        let (code, message) = (self.code.as_str(), &self.message);
+        let body = match words {
+            Words::Relay => json!({"error": {"code": code, "message": message}}),
+            Words::Ollama => json!({"error": message}),
+            Words::OpenAi => json!({"error": {"message": message, "type": "towline", "code": code}}),
+            Words::Anthropic => {
+                json!({"type": "error", "error": {"type": "towline", "message": message, "code": code}})
+            }
         };
-        self.finish(&body)
-    }
-
-    fn finish(self, body: &serde_json::Value) -> Answer {
-        let mut answer = json_answer(self.code.status(), body);
+        let mut answer = json_answer(self.code.status(), &body);
         for (name, value) in self.headers {
             set(&mut answer, name, &value);
         }

@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, Sleep};
 use towline::forward::ResponseBytes;
 
+use crate::job::Framing;
 use crate::log::{Cursor, Got};
 use crate::shelf::Reading;
 
@@ -58,7 +59,8 @@ pub(crate) struct Live {
 struct Heartbeat {
     every: Duration,
     timer: Pin<Box<Sleep>>,
-    /// A record has just ended, so a comment harms nothing.
+    framing: Framing,
+    /// A record has just ended, so a sign of life harms nothing.
     at_boundary: bool,
 }
 
@@ -71,7 +73,24 @@ pub(crate) struct Passed {
     pub(crate) lease: Option<crate::upstream::Lease>,
 }
 
-const COMMENT: &[u8] = b": keep-alive\n\n";
+impl Heartbeat {
+    fn sign(&self) -> &'static [u8] {
+        match self.framing {
+            Framing::Events => b": keep-alive\n\n",
+            Framing::Lines => b"\n",
+            Framing::Whole => b"",
+        }
+    }
+
+    fn received(&mut self, bytes: &[u8]) {
+        self.at_boundary = match self.framing {
+            Framing::Events => bytes.ends_with(b"\n\n") || bytes.ends_with(b"\n\r\n"),
+            Framing::Lines => bytes.ends_with(b"\n"),
+            Framing::Whole => false,
+        };
+        self.timer.as_mut().reset(Instant::now() + self.every);
+    }
+}
 
 impl Body {
     pub(crate) fn empty() -> Self {
@@ -89,10 +108,10 @@ impl Body {
 }
 
 impl Live {
-    /// The same body, with a comment after so much silence.
-    pub(crate) fn with_heartbeat(mut self, every: Duration) -> Self {
-        let timer = Box::pin(tokio::time::sleep(every));
-        self.heartbeat = Some(Heartbeat { every, timer, at_boundary: true });
+    /// The same body, with a sign of life after so much silence, and at once where the silence began before the body.
+    pub(crate) fn with_heartbeat(mut self, every: Duration, framing: Framing, is_silent: bool) -> Self {
+        let timer = Box::pin(tokio::time::sleep(if is_silent { Duration::ZERO } else { every }));
+        self.heartbeat = Some(Heartbeat { every, timer, framing, at_boundary: true });
         self
     }
 
@@ -107,8 +126,7 @@ impl Live {
         match self.cursor.poll_read(cx) {
             Poll::Ready(Got::Bytes(bytes)) => {
                 if let Some(heartbeat) = &mut self.heartbeat {
-                    heartbeat.at_boundary = bytes.ends_with(b"\n\n") || bytes.ends_with(b"\n\r\n");
-                    heartbeat.timer.as_mut().reset(Instant::now() + heartbeat.every);
+                    heartbeat.received(&bytes);
                 }
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
@@ -125,7 +143,7 @@ impl Live {
                 // To be woken again.
                 let _pending = heartbeat.timer.as_mut().poll(cx);
                 if heartbeat.at_boundary {
-                    return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(COMMENT)))));
+                    return Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(heartbeat.sign())))));
                 }
                 Poll::Pending
             }

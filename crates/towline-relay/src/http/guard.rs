@@ -20,6 +20,7 @@ use crate::relay::Caller;
 pub(crate) enum Door {
     Unix,
     Tcp(SocketAddr),
+    Tls(SocketAddr),
 }
 
 /// Who may come in, and how.
@@ -130,13 +131,12 @@ impl Doors {
         let headers = request.headers();
         let listen = match door {
             Door::Unix => {
-                return Ok(Welcome {
-                    caller: Caller { owner: Owner::local(), over_unix: true },
-                    origin: None,
-                });
+                let caller = Caller { owner: Owner::local(), over_unix: true, over_tls: false };
+                return Ok(Welcome { caller, origin: None });
             }
-            Door::Tcp(listen) => listen,
+            Door::Tcp(listen) | Door::Tls(listen) => listen,
         };
+        let caller = |owner| Caller { owner, over_unix: false, over_tls: matches!(door, Door::Tls(_)) };
         if listen.ip().to_canonical().is_loopback() && !self.is_own(host) {
             let message = "the Host of the request is not this machine; a name for it goes into hosts in the configuration";
             return Err(Refusal::new(Code::Forbidden, message));
@@ -151,7 +151,7 @@ impl Doors {
             }
         };
         if self.keys.is_empty() || open {
-            return Ok(Welcome { caller: Caller { owner: Owner::local(), over_unix: false }, origin });
+            return Ok(Welcome { caller: caller(Owner::local()), origin });
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let secret = given.and_then(|given| {
@@ -164,21 +164,13 @@ impl Doors {
                 Refusal::new(Code::Unauthorized, "a token of this relay is needed: Authorization: Bearer …");
             return Err(refusal.with("www-authenticate", "Bearer"));
         };
-        Ok(Welcome { caller: Caller { owner, over_unix: false }, origin })
+        Ok(Welcome { caller: caller(owner), origin })
     }
 
     /// Compares with every token and to its end, so that time tells nothing.
     fn owner_of(&self, secret: &str) -> Option<Owner> {
-<<<<<<< HEAD
-        let same = |token: &Token| bool::from(token.secret.as_bytes().ct_eq(secret.as_bytes()));
-        self.tokens
-            .iter()
-            .fold(None, |found, token| if same(token) { Some(&token.owner) } else { found })
-            .cloned()
-=======
-        let same = |key: &&Key| bool::from(key.secret.0.as_bytes().ct_eq(secret.as_bytes()));
-        self.keys.iter().filter(same).last().map(|key| key.owner.clone())
->>>>>>> 80cbacb (relay: the configuration's types read themselves)
+        let same = |key: &Key| bool::from(key.secret.0.as_bytes().ct_eq(secret.as_bytes()));
+        self.keys.iter().fold(None, |found, key| if same(key) { Some(&key.owner) } else { found }).cloned()
     }
 
     fn is_own(&self, host: &str) -> bool {
@@ -195,7 +187,7 @@ impl Doors {
 ///
 /// # Errors
 /// HTTP/1.1 without a `Host`, or any request with two (RFC 9112, section 3.2).
-pub(super) fn host_of<B>(request: &Request<B>) -> Result<&str, Refusal> {
+pub(crate) fn host_of<B>(request: &Request<B>) -> Result<&str, Refusal> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let authority = request.uri().authority().map(|authority| authority.as_str());
     match (hosts.next(), hosts.next(), authority) {

@@ -6,10 +6,15 @@ mod control;
 mod front;
 pub(crate) mod guard;
 mod input;
+mod lists;
 mod ops;
 mod pass;
+mod route;
 mod service;
 mod streams;
 
+pub(crate) use answer::Answer;
+pub(crate) use body::{Body, Cut};
+pub(crate) use pass::for_client;
 pub(crate) use service::serve;
 pub(crate) use streams::{is_over, read_json_lines};

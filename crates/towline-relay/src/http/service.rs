@@ -7,21 +7,23 @@ use std::sync::atomic::Ordering;
 use hyper::body::Incoming;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_LENGTH, HeaderValue, VARY,
 };
 use hyper::{Method, Request, StatusCode};
 
-use super::answer::{Answer, Refusal, empty, set};
+use super::answer::{Answer, Refusal, Words, empty, set};
+use super::body::Body;
 use super::guard::{Door, Welcome};
+use super::route::Route;
 use super::{control, front, ops, pass, streams};
 use crate::job::Recorded;
 use crate::relay::Relay;
 
 /// Who answers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Place<'a> {
     Recorded(Recorded),
-    Passed,
+    Passed(Route),
     Stream(&'a str),
     Control(&'a str),
     Ops(&'a str),
@@ -30,35 +32,47 @@ enum Place<'a> {
 
 impl<'a> Place<'a> {
     fn of(method: &Method, path: &'a str) -> Self {
-        if let Some(recorded) = Recorded::of_path(path).filter(|_| method == Method::POST) {
-            return Self::Recorded(recorded);
-        }
         if let Some(id) = path.strip_prefix("/streams/") {
             return Self::Stream(id);
         }
         if let Some(rest) = path.strip_prefix("/towline/v1/") {
             return Self::Control(rest);
         }
-        match path {
-            "/healthz" | "/readyz" | "/metrics" => Self::Ops(path),
-            "/" => Self::Passed,
-            _ if path.starts_with("/api/") || path.starts_with("/v1/") => Self::Passed,
-            _ => Self::Nowhere,
+        if matches!(path, "/healthz" | "/readyz" | "/metrics") {
+            return Self::Ops(path);
         }
+        let Some(route) = Route::of(path) else { return Self::Nowhere };
+        if let Some(recorded) = Recorded::of_path(&route.name).filter(|_| method == Method::POST) {
+            return Self::Recorded(recorded);
+        }
+        let name = route.name.as_str();
+        if name == "/" || name.starts_with("/api/") || name.starts_with("/v1/") {
+            return Self::Passed(route);
+        }
+        Self::Nowhere
     }
 
     /// Whether anybody may see it who reaches the address.
-    fn is_open(self) -> bool {
+    fn is_open(&self) -> bool {
         match self {
-            Self::Ops(path) => path != "/metrics",
-            Self::Recorded(_) | Self::Passed | Self::Stream(_) | Self::Control(_) | Self::Nowhere => false,
+            Self::Ops(path) => *path != "/metrics",
+            Self::Recorded(_) | Self::Passed(_) | Self::Stream(_) | Self::Control(_) | Self::Nowhere => false,
         }
     }
 
-    fn name(self) -> &'static str {
+    /// In whose words it is refused.
+    fn words(&self) -> Words {
+        match self {
+            Self::Recorded(recorded) => Words::of_path(recorded.path()),
+            Self::Passed(route) => Words::of_path(&route.name),
+            Self::Stream(_) | Self::Control(_) | Self::Ops(_) | Self::Nowhere => Words::Relay,
+        }
+    }
+
+    fn name(&self) -> &'static str {
         match self {
             Self::Recorded(_) => "recorded",
-            Self::Passed => "passed",
+            Self::Passed(_) => "passed",
             Self::Stream(_) => "streams",
             Self::Control(_) => "control",
             Self::Ops(_) => "ops",
@@ -82,40 +96,45 @@ pub(crate) async fn serve(
     relay.metrics.requests.fetch_add(1, Ordering::Relaxed);
     let uri = request.uri().clone();
     let place = Place::of(request.method(), uri.path());
-    let is_openai = uri.path().starts_with("/v1/");
     tracing::debug!(method = request.method().as_str(), place = place.name(), "a request");
     if request.method() == Method::OPTIONS {
         return Ok(preflight(&relay, door, &request));
     }
+    let words = place.words();
     let welcome = match relay.doors.enter(door, &request, place.is_open()) {
         Ok(welcome) => welcome,
         Err(refusal) => {
             relay.metrics.refused.fetch_add(1, Ordering::Relaxed);
-            return Ok(secured(refusal.answer()));
+            return Ok(secured(refusal.answer_in(words)));
         }
     };
     let Welcome { caller, origin } = welcome;
-    let answer = match place {
-        Place::Recorded(kind) => front::recorded(&relay, kind, &caller, request)
-            .await
-            .unwrap_or_else(|refusal| refusal.answer_in(is_openai)),
-        Place::Passed => {
-            pass::passed(&relay, request).await.unwrap_or_else(|refusal| refusal.answer_in(is_openai))
-        }
-        Place::Stream(id) => {
-            streams::answer(&relay, &caller, id, request).await.unwrap_or_else(Refusal::answer)
-        }
-        Place::Control(rest) => {
-            control::answer(&relay, &caller, rest, request).await.unwrap_or_else(Refusal::answer)
-        }
-        Place::Ops(path) => ops::answer(&relay, path),
-        Place::Nowhere => Refusal::no_such_path(uri.path()).answer(),
+    let answered = match place {
+        Place::Recorded(kind) => front::recorded(&relay, kind, &caller, request).await,
+        Place::Passed(route) => pass::passed(&relay, &route, request).await,
+        Place::Stream(id) => streams::answer(&relay, &caller, id, request).await,
+        Place::Control(rest) => control::answer(&relay, &caller, rest, request).await,
+        Place::Ops(path) => Ok(ops::answer(&relay, path)),
+        Place::Nowhere => Err(Refusal::no_such_path(uri.path())),
     };
-    let mut answer = secured(answer);
+    let mut answer = secured(answered.unwrap_or_else(|refusal| refusal.answer_in(words)));
+    if is_stream(&answer) {
+        // nginx would gather it otherwise.
+        set(&mut answer, "x-accel-buffering", "no");
+    }
     if let Some(origin) = origin {
         allow(&mut answer, &origin);
     }
     Ok(answer)
+}
+
+/// Whether the body comes as it is made.
+fn is_stream(answer: &Answer) -> bool {
+    match answer.body() {
+        Body::Live(_) | Body::Pieces(_) => true,
+        Body::Passed(_) => !answer.headers().contains_key(CONTENT_LENGTH),
+        Body::Whole(_) => false,
+    }
 }
 
 /// Nothing here is a page.
@@ -129,25 +148,35 @@ fn allow(answer: &mut Answer, origin: &str) {
     let headers = answer.headers_mut();
     if let Ok(origin) = HeaderValue::from_str(origin) {
         headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(VARY, HeaderValue::from_static("Origin"));
+        headers.append(VARY, HeaderValue::from_static("Origin"));
         headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
     }
 }
 
+/// What Ollama allows (`GenerateRoutes` in its source), and what the streams and this relay take.
+const ALLOWED_HEADERS: &str = "authorization, content-type, user-agent, accept, x-requested-with, openai-beta, \
+     x-stainless-arch, x-stainless-async, x-stainless-custom-poll-interval, x-stainless-helper-method, x-stainless-lang, \
+     x-stainless-os, x-stainless-package-version, x-stainless-poll-helper, x-stainless-retry-count, x-stainless-runtime, \
+     x-stainless-runtime-version, x-stainless-timeout, anthropic-beta, anthropic-dangerous-direct-browser-access, \
+     anthropic-version, x-api-key, if-none-match, last-event-id, producer-epoch, producer-id, producer-seq, stream-closed, \
+     stream-expires-at, stream-seq, stream-ttl, te, towline-deadline, towline-detach, towline-name, towline-request-id";
+/// How long a browser may remember it, in seconds: as Ollama's 12 hours.
+const ALLOWED_FOR: &str = "43200";
+
 /// Says what may be sent across; a page that is not welcome is told so by the missing `Access-Control-Allow-Origin`.
 fn preflight(relay: &Relay, door: Door, request: &Request<Incoming>) -> Answer {
-    const HEADERS: &str = "accept, authorization, content-type, if-none-match, producer-epoch, producer-id, producer-seq, \
-                           stream-closed, stream-expires-at, stream-seq, stream-ttl, te, towline-deadline, towline-detach, \
-                           towline-name, towline-request-id";
     let mut answer = secured(empty(StatusCode::NO_CONTENT));
     let headers = answer.headers_mut();
-    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(HEADERS));
+    headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static(ALLOWED_FOR));
     headers.insert(
         ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, OPTIONS"),
+        HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
     );
     // A preflight never carries a token.
-    if let Ok(Welcome { origin: Some(origin), .. }) = relay.doors.enter(door, request, true) {
+    if let Ok(Welcome { origin: Some(origin), .. }) =
+        relay.doors.enter(door, request, true)
+    {
         allow(&mut answer, &origin);
     }
     answer
@@ -160,14 +189,18 @@ mod tests {
     #[test]
     fn every_path_has_its_place() {
         let place = |method: Method, path| Place::of(&method, path);
-        assert_eq!(place(Method::POST, "/api/chat"), Place::Recorded(Recorded::Chat));
-        assert_eq!(place(Method::GET, "/api/chat"), Place::Passed);
+        let passed = |path| Place::Passed(Route::of(path).unwrap());
+        for path in ["/api/chat", "/api/%63hat", "/api/chat/", "//api/chat"] {
+            assert_eq!(place(Method::POST, path), Place::Recorded(Recorded::Chat), "{path}");
+        }
+        assert_eq!(place(Method::GET, "/api/chat"), passed("/api/chat"));
         assert_eq!(place(Method::POST, "/v1/chat/completions"), Place::Recorded(Recorded::OpenAiChat));
-        assert_eq!(place(Method::GET, "/api/tags"), Place::Passed);
+        assert_eq!(place(Method::GET, "/api/tags"), passed("/api/tags"));
         assert_eq!(place(Method::GET, "/streams/a/b"), Place::Stream("a/b"));
         assert_eq!(place(Method::GET, "/towline/v1/jobs"), Place::Control("jobs"));
         assert_eq!(place(Method::GET, "/metrics"), Place::Ops("/metrics"));
-        assert_eq!(place(Method::GET, "/streams"), Place::Nowhere);
-        assert_eq!(place(Method::GET, "/apix"), Place::Nowhere);
+        for path in ["/streams", "/apix", "/api/../metrics", "/api/%2e%2e/%2e%2e/x"] {
+            assert_eq!(place(Method::GET, path), Place::Nowhere, "{path}");
+        }
     }
 }

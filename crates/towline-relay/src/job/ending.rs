@@ -2,8 +2,11 @@
 
 use serde_json::json;
 use towline::relay::JobState;
+use towline_core::dialect::Dialect;
 use towline_core::error::ErrorKind;
 use towline_core::outcome::Ending;
+
+use super::Recorded;
 
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,7 +48,7 @@ impl Ended {
 
 /// The record that tells readers how the stream ended, in their dialect and on a line of its own. `last` are the last bytes
 /// of the log. Empty where the server has said it.
-pub(crate) fn error_record(ended: &Ended, media_type: &str, last: &[u8]) -> Vec<u8> {
+pub(crate) fn error_record(ended: &Ended, kind: Recorded, media_type: &str, last: &[u8]) -> Vec<u8> {
     if ended.is_said {
         return Vec::new();
     }
@@ -76,7 +79,12 @@ pub(crate) fn error_record(ended: &Ended, media_type: &str, last: &[u8]) -> Vec<
     };
     if is_events {
         let error = with_status(json!({"message": message, "type": "towline", "code": code}));
-        record.extend_from_slice(format!("data: {}\n\n", json!({ "error": error })).as_bytes());
+        let event = match kind.dialect() {
+            Dialect::Ollama | Dialect::OllamaProgress | Dialect::OpenAi => {
+                format!("data: {}\n\n", json!({ "error": error }))
+            }
+        };
+        record.extend_from_slice(event.as_bytes());
     } else {
         let towline = with_status(json!({"outcome": code, "cause": cause}));
         record.extend_from_slice(format!("{}\n", json!({"error": message, "towline": towline})).as_bytes());
@@ -112,7 +120,7 @@ mod tests {
     #[test]
     fn the_record_stands_on_a_line_of_its_own() {
         let record = |media_type, last: &[u8]| {
-            String::from_utf8(error_record(&ended(None), media_type, last)).unwrap()
+            String::from_utf8(error_record(&ended(None), Recorded::OpenAiChat, media_type, last)).unwrap()
         };
         let ndjson = "{\"error\":\"why\",\"towline\":{\"outcome\":\"truncated\",\"cause\":\"why\"}}\n";
         assert_eq!(record("application/x-ndjson", b""), ndjson);
@@ -126,7 +134,7 @@ mod tests {
 
     #[test]
     fn a_refusal_has_its_status() {
-        let record = error_record(&ended(Some(404)), "application/x-ndjson", b"");
+        let record = error_record(&ended(Some(404)), Recorded::Chat, "application/x-ndjson", b"");
         assert!(String::from_utf8(record).unwrap().contains("\"status\":404"));
     }
 }

@@ -1,12 +1,14 @@
 //! A job: one request to a model server, whose answer is a stream.
 
 mod ending;
+mod framing;
 mod order;
 mod record;
 mod run;
 mod turns;
 
 pub(crate) use ending::{Ended, error_record};
+pub(crate) use framing::{Framing, OneValue};
 pub(crate) use order::{Attached, Head, Job};
 pub(crate) use record::JobRecord;
 pub(crate) use run::{Task, run};
@@ -65,15 +67,20 @@ impl Recorded {
     pub(crate) fn keeps_models(self) -> bool {
         match self {
             Self::Pull | Self::Push | Self::Create => true,
-            Self::Chat | Self::Generate | Self::OpenAiChat | Self::OpenAiCompletions => false,
+            Self::Chat
+            | Self::Generate
+            | Self::OpenAiChat
+            | Self::OpenAiCompletions => false,
         }
     }
 
-    /// The content type before the server has said it.
-    pub(crate) fn content_type(self) -> &'static str {
-        match self.dialect() {
-            Dialect::Ollama | Dialect::OllamaProgress => "application/x-ndjson",
-            Dialect::OpenAi => "text/event-stream",
-        }
+    /// The framing of its answer. `stream` is what the request's body says: Ollama's API streams unless it is told not to,
+    /// the others the other way round.
+    pub(crate) fn framing(self, stream: Option<bool>) -> Framing {
+        let (by_default, framing) = match self.dialect() {
+            Dialect::Ollama | Dialect::OllamaProgress => (true, Framing::Lines),
+            Dialect::OpenAi => (false, Framing::Events),
+        };
+        if stream.unwrap_or(by_default) { framing } else { Framing::Whole }
     }
 }

@@ -4,11 +4,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hyper::HeaderMap;
 use tokio::sync::{Notify, watch};
 use towline::relay::JobState;
 use towline_core::job::Deadline;
 
-use super::{JobRecord, Recorded};
+use super::{Framing, JobRecord, Recorded};
 use crate::log::Log;
 use crate::tasks::Tasks;
 
@@ -21,19 +22,19 @@ pub(crate) enum Head {
     Open {
         /// As the server said.
         status: u16,
-        /// As the server said.
-        content_type: String,
+        /// Those of the server's that are for the client.
+        headers: HeaderMap,
     },
     /// The server refused.
     Refused {
         /// Its status.
         status: u16,
-        /// Of the body.
-        content_type: String,
+        /// Those of the server's that are for the client.
+        headers: HeaderMap,
         /// What it said, up to the limit for error bodies.
         body: Bytes,
     },
-    /// No answer was had.
+    /// There is no answer, or none that is whole where the client wants it whole.
     None {
         /// 502, 504, or 499 for a request that was cancelled.
         status: u16,
@@ -47,6 +48,7 @@ pub(crate) enum Head {
 pub(crate) struct Job {
     pub(crate) log: Arc<Log>,
     pub(crate) kind: Recorded,
+    pub(crate) framing: Framing,
     pub(crate) began: Instant,
     state: Mutex<Shared>,
     /// There are new orders.
@@ -99,6 +101,7 @@ impl Job {
     pub(crate) fn new(
         log: Arc<Log>,
         kind: Recorded,
+        framing: Framing,
         detached: bool,
         deadline: Option<Duration>,
     ) -> Arc<Self> {
@@ -118,6 +121,7 @@ impl Job {
         Arc::new(Self {
             log,
             kind,
+            framing,
             began,
             state: Mutex::new(shared),
             ordered: Notify::new(),

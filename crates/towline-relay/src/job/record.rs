@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use towline::relay::JobState;
 
+use super::Framing;
+
 /// The part of a job that outlives the process, kept with its stream.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct JobRecord {
@@ -11,6 +13,12 @@ pub(crate) struct JobRecord {
     pub(crate) path: String,
     pub(crate) upstream: String,
     pub(crate) request_id: Option<String>,
+    /// Of its path and body, where it has an id.
+    #[serde(default)]
+    pub(crate) request_digest: Option<String>,
+    /// As the request wants the answer.
+    #[serde(default)]
+    pub(crate) framing: Framing,
     pub(crate) detached: bool,
     /// How it ended; `None` while it runs.
     pub(crate) ended: Option<JobState>,

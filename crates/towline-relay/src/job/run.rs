@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use hyper::HeaderMap;
 use tokio::time::Sleep;
 use towline::forward::{self, Ready, Response, ResponseBytes};
 use towline::relay::JobState;
@@ -17,7 +18,8 @@ use towline_core::http1::{Headers, Method};
 use towline_core::outcome::{Ending, Outcome};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 
-use super::{Ended, Head, Job, Place, error_record};
+use super::{Ended, Framing, Head, Job, OneValue, Place, error_record};
+use crate::http::for_client;
 use crate::log::Ticket;
 use crate::meta::{media_type, now_ms};
 use crate::upstream::{Lease, Upstream, least_busy_first};
@@ -67,9 +69,13 @@ struct Run {
     deadline: Option<Instant>,
     /// The log wants no more for now.
     is_full: bool,
-    /// The body of a refusal, with its status and content type.
-    refused: Option<(u16, String, Vec<u8>)>,
+    /// The status and headers of the answer, until somebody is told.
+    head: Option<(u16, HeaderMap)>,
+    /// The body of a refusal.
+    refused: Option<Vec<u8>>,
     opened: bool,
+    /// Where the client wants no stream, and gets none.
+    whole: Option<OneValue>,
     last: Vec<u8>,
     length: u64,
 }
@@ -132,8 +138,10 @@ impl Run {
             cancelled: false,
             deadline: None,
             is_full: false,
+            head: None,
             refused: None,
             opened: false,
+            whole: None,
             last: Vec::new(),
             length: 0,
         };
@@ -242,6 +250,9 @@ impl Run {
         if self.refused.is_none() {
             self.length += count as u64;
             note_last(&mut self.last, &input[before..]);
+            if let Some(whole) = &mut self.whole {
+                whole.received(&input[before..]);
+            }
         }
         match read {
             Poll::Pending => return Poll::Pending,
@@ -296,10 +307,11 @@ impl Run {
         let content_type = response.headers.get("content-type").unwrap_or_default().to_owned();
         let head = Opened { status: response.status, content_type: content_type.clone(), retry_after: None };
         self.life.opened(&head, Instant::now());
+        self.head = Some((response.status, for_client(&response.headers)));
         if (200..300).contains(&response.status) {
             self.opened = true;
             let content_type =
-                if content_type.is_empty() { self.job.kind.content_type().to_owned() } else { content_type };
+                if content_type.is_empty() { self.job.framing.content_type().to_owned() } else { content_type };
             let named = self.job.log.change(|log| {
                 if log.look().content_type != content_type {
                     log.meta().content_type.clone_from(&content_type);
@@ -309,9 +321,14 @@ impl Run {
                 self.fail(own(broken.to_string()));
                 return;
             }
-            self.job.has_head(Head::Open { status: response.status, content_type });
+            if self.job.framing == Framing::Whole && media_type(&content_type) == "application/json" {
+                // Its head waits for its end, which it tells of.
+                self.whole = Some(OneValue::default());
+            } else {
+                self.tell_open();
+            }
         } else {
-            self.refused = Some((response.status, content_type, Vec::new()));
+            self.refused = Some(Vec::new());
         }
         self.io = Io::Reading(response.body);
     }
@@ -347,13 +364,14 @@ impl Run {
     /// Ends the log, in one change with what is kept of the job.
     fn finish(mut self, outcome: Outcome) -> (JobState, Option<Ticket>) {
         drop(self.lease.take());
-        let ended = Ended::of(&outcome.ending, self.opened);
-        self.tell_head(&ended, &outcome.ending);
+        let mut ended = Ended::of(&outcome.ending, self.opened);
+        // Nothing may follow the one value that the client wants.
+        ended.is_said |= self.opened && self.is_one_value();
         let job = Arc::clone(&self.job);
-        let last = self.last;
+        let last = std::mem::take(&mut self.last);
         let closed = job.log.change(|log| {
             let media_type = media_type(&log.look().content_type);
-            log.append(&error_record(&ended, &media_type, &last));
+            log.append(&error_record(&ended, job.kind, &media_type, &last));
             log.close();
             if let Some(record) = &mut log.meta().job {
                 job.fill(record);
@@ -363,17 +381,28 @@ impl Run {
                 record.cause.clone_from(&ended.cause);
             }
         });
+        self.tell_head(&ended, &outcome.ending, closed.is_ok());
         (ended.state, closed.ok().map(|((), ticket)| ticket))
     }
 
-    /// Those who wait for the head of an answer that never had one.
-    fn tell_head(&mut self, ended: &Ended, ending: &Ending) {
-        if self.opened {
-            return;
+    fn is_one_value(&self) -> bool {
+        self.whole.as_ref().is_some_and(OneValue::is_whole)
+    }
+
+    fn tell_open(&mut self) {
+        if let Some((status, headers)) = self.head.take() {
+            self.job.has_head(Head::Open { status, headers });
         }
-        let head = match self.refused.take() {
-            Some((status, content_type, body)) => Head::Refused { status, content_type, body: body.into() },
-            None => {
+    }
+
+    /// Those who wait for the head, where they were not told yet.
+    fn tell_head(&mut self, ended: &Ended, ending: &Ending, is_closed: bool) {
+        if self.opened && is_closed && self.is_one_value() {
+            return self.tell_open();
+        }
+        let head = match (self.refused.take(), self.head.take()) {
+            (Some(body), Some((status, headers))) => Head::Refused { status, headers, body: body.into() },
+            (_, None) | (None, Some(_)) => {
                 let status = match ending {
                     Ending::Cancelled { .. } => 499,
                     Ending::TimedOut { .. } => 504,
@@ -388,13 +417,13 @@ impl Run {
 
 /// Bytes of an answer go to the log; those of a refusal are kept for the one who asked.
 fn keep(
-    refused: &mut Option<(u16, String, Vec<u8>)>,
+    refused: &mut Option<Vec<u8>>,
     job: &Arc<Job>,
     bytes: &[u8],
 ) -> Result<bool, crate::log::Broken> {
     match refused {
         _ if bytes.is_empty() => Ok(false),
-        Some((_, _, body)) => {
+        Some(body) => {
             body.extend_from_slice(bytes);
             Ok(false)
         }

@@ -5,15 +5,17 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::rt::{Read, Write};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
+use super::crowd::Crowd;
 use super::listen::Stream;
+use super::watched::{Activity, Watched};
 use crate::http::guard::Door;
 use crate::http::serve;
 use crate::relay::Relay;
@@ -28,8 +30,15 @@ const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// Time between two PINGs, and how long one may be unanswered.
 const PING: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// How long a client may take to close a connection that was let go.
+const GOODBYE: Duration = Duration::from_secs(5);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// While a door is crowded, a connection that asks nothing is let go after this.
+const CROWDED: Duration = Duration::from_secs(2);
+/// How often a connection that has asked nothing yet is looked at.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Serves a connection until it ends, or in good order once `stopped` says so.
 ///
@@ -39,18 +48,19 @@ pub(super) async fn connection(
     relay: Arc<Relay>,
     stream: Stream,
     tls: Option<TlsAcceptor>,
+    crowd: Crowd,
     stopped: watch::Receiver<bool>,
 ) {
     match stream {
-        Stream::Unix(stream) => talk(relay, Door::Unix, TokioIo::new(stream), stopped).await,
+        Stream::Unix(stream) => talk(relay, Door::Unix, stream, crowd, stopped).await,
         Stream::Tcp(stream, address) => match tls {
-            None => talk(relay, Door::Tcp(address), TokioIo::new(stream), stopped).await,
+            None => talk(relay, Door::Tcp(address), stream, crowd, stopped).await,
             Some(tls) => {
                 let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
                     tracing::debug!("a TLS handshake failed");
                     return;
                 };
-                talk(relay, Door::Tcp(address), TokioIo::new(stream), stopped).await;
+                talk(relay, Door::Tls(address), stream, crowd, stopped).await;
             }
         },
     }
@@ -66,20 +76,27 @@ pub(crate) async fn talk_over(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     stopped: watch::Receiver<bool>,
 ) {
-    talk(relay, door, TokioIo::new(io), stopped).await;
+    talk(relay, door, io, Crowd::new(usize::MAX), stopped).await;
 }
 
 fn talk<I>(
     relay: Arc<Relay>,
     door: Door,
     io: I,
+    crowd: Crowd,
     mut stopped: watch::Receiver<bool>,
 ) -> impl Future<Output = ()>
 where
-    I: Read + Write + Unpin + Send + 'static,
+    I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let limits = relay.config.limits;
-    let handler = service_fn(move |request| serve(Arc::clone(&relay), door, request));
+    let activity = Arc::new(Activity::default());
+    let io = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
+    let asked = Arc::clone(&activity);
+    let handler = service_fn(move |request| {
+        let (in_flight, answer) = (asked.begin(), serve(Arc::clone(&relay), door, request));
+        async move { answer.await.map(|answer| in_flight.with(answer)) }
+    });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -102,9 +119,33 @@ where
         tokio::select! {
             // A client that breaks off or speaks no HTTP ends its own connection only.
             _ = connection.as_mut() => return,
+            // It may be in the middle of a head, so there is nobody to say goodbye to.
+            () = never_asked(&activity, &crowd, limits.header_time) => {
+                tracing::debug!("a connection that asked nothing is closed");
+                return;
+            }
+            () = activity.idle_for(limits.idle_time) => {}
             _ = stopped.wait_for(|stopped| *stopped) => {}
         }
         connection.as_mut().graceful_shutdown();
-        drop(connection.await);
+        tokio::select! {
+            _ = connection.as_mut() => {}
+            // One that asked once more meanwhile is answered first.
+            () = activity.idle_for(GOODBYE) => {}
+        }
     }
+}
+
+/// Ready once a connection has asked nothing for the time of a head; pending for ever where it has.
+async fn never_asked(activity: &Activity, crowd: &Crowd, header_time: Duration) {
+    let began = Instant::now();
+    while !activity.has_begun() {
+        let patience = if crowd.is_dense() { CROWDED.min(header_time) } else { header_time };
+        let left = patience.saturating_sub(began.elapsed());
+        if left.is_zero() {
+            return;
+        }
+        tokio::time::sleep(left.min(LOOK)).await;
+    }
+    std::future::pending().await
 }

@@ -63,10 +63,21 @@ impl Listener {
                 let (stream, _) = socket.accept().await?;
                 // Each record is small and wanted now; where this fails they come a little later.
                 drop(stream.set_nodelay(true));
+                drop(keep_alive(&stream));
                 Ok(Stream::Tcp(stream, *address))
             }
         }
     }
+}
+
+/// A client whose machine is gone is found out after a minute and a half of silence.
+fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
+    use rustix::net::sockopt;
+    sockopt::set_socket_keepalive(stream, true)?;
+    sockopt::set_tcp_keepidle(stream, std::time::Duration::from_secs(45))?;
+    sockopt::set_tcp_keepintvl(stream, std::time::Duration::from_secs(15))?;
+    sockopt::set_tcp_keepcnt(stream, 3)?;
+    Ok(())
 }
 
 impl Drop for Listener {

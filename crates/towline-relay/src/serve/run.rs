@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::connection;
+use super::crowd::Crowd;
 use super::listen::{Listener, Stream};
 use super::tls;
 use crate::config::{Config, Listen};
@@ -169,18 +170,25 @@ async fn accept(
     connections: &Tasks,
     stopped: &watch::Receiver<bool>,
 ) {
+    let crowd = Crowd::new(relay.config.limits.connections);
+    let mut is_failing = false;
     loop {
-        if connections.running() >= relay.config.limits.connections {
+        if crowd.is_full() {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         }
         match listener.accept().await {
             Ok(stream) => {
+                is_failing = false;
                 relay.connections.fetch_add(1, Ordering::Relaxed);
-                connections.start(counted(Arc::clone(relay), stream, tls.clone(), stopped.clone()));
+                let (relay, tls, crowd) = (Arc::clone(relay), tls.clone(), crowd.clone());
+                connections.start(counted(relay, stream, tls, crowd, stopped.clone()));
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
+                // Once, however often it is tried.
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(%error, "connections are not accepted");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
@@ -191,8 +199,9 @@ async fn counted(
     relay: Arc<Relay>,
     stream: Stream,
     tls: Option<TlsAcceptor>,
+    crowd: Crowd,
     stopped: watch::Receiver<bool>,
 ) {
-    connection(Arc::clone(&relay), stream, tls, stopped).await;
+    connection(Arc::clone(&relay), stream, tls, crowd, stopped).await;
     relay.connections.fetch_sub(1, Ordering::Relaxed);
 }

@@ -1,7 +1,7 @@
 //! Logs on disk, in an LSM tree (fjall).
 //!
-//! Three key spaces: `about` (format, incarnation, whether the last process ended in good order), `meta` (stream number →
-//! description), `data` (stream number and position → bytes).
+//! Three key spaces: `about` (format, incarnation), `meta` (stream number → description), `data` (stream number and position →
+//! bytes).
 
 use std::collections::HashSet;
 use std::os::unix::fs::DirBuilderExt;
@@ -141,16 +141,9 @@ fn position(key: &[u8]) -> u64 {
 
 impl LogStore for DiskStore {
     fn recover(&self) -> Result<Recovery, StoreError> {
-        let last = self.about.get("incarnation")?.map(|bytes| number(&bytes));
-        let ended_well = self.about.get("ended_well")?.is_some();
-        let incarnation = match last {
-            None => 1,
-            Some(last) if ended_well => last,
-            Some(last) => last + 1,
-        };
+        let incarnation = self.about.get("incarnation")?.map_or(0, |bytes| number(&bytes)) + 1;
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&self.about, "incarnation", incarnation.to_be_bytes());
-        batch.remove(&self.about, "ended_well");
         batch.commit()?;
         let mut streams = Vec::new();
         for entry in self.meta.iter() {
@@ -215,7 +208,6 @@ impl LogStore for DiskStore {
     }
 
     fn close(&self) -> Result<(), StoreError> {
-        self.about.insert("ended_well", "1")?;
         Ok(self.db.persist(PersistMode::SyncAll)?)
     }
 

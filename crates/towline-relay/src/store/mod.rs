@@ -51,7 +51,7 @@ pub(crate) struct Chunk {
 /// What a store held when it was opened.
 #[derive(Debug)]
 pub(crate) struct Recovery {
-    /// The incarnation in which logs are written from now on: larger than any before where an end may have been lost.
+    /// The incarnation in which logs are written from now on: larger than any before.
     pub(crate) incarnation: u64,
     /// A number that no stream has, nor any larger.
     pub(crate) next: StreamNo,
@@ -124,7 +124,7 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// When the disk fails.
     fn clear(&self) -> Result<(), StoreError>;
 
-    /// Says that the process ends in good order after what was committed and flushed.
+    /// The last call, after what was committed: makes it survive the end of the machine.
     ///
     /// # Errors
     /// When the disk fails.

@@ -172,13 +172,26 @@ impl Upstreams {
     /// # Cancel safety
     /// Dropping the future leaves what is known of those that have not answered.
     pub(crate) async fn look(&self) {
-        let mut looks: Vec<_> = self.all.iter().map(|upstream| Box::pin(look::at(upstream))).collect();
-        std::future::poll_fn(|cx| {
-            looks.retain_mut(|look| look.as_mut().poll(cx).is_pending());
-            if looks.is_empty() { Poll::Ready(()) } else { Poll::Pending }
-        })
-        .await;
+        all(self.all.iter().map(|upstream| look::at(upstream)).collect()).await;
     }
+}
+
+/// Waits for all of them at once; their results in the same order.
+///
+/// # Cancel safety
+/// Dropping the future drops them all.
+pub(crate) async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
+    let mut futures: Vec<_> = futures.into_iter().map(|future| (Some(Box::pin(future)), None)).collect();
+    std::future::poll_fn(|cx| {
+        for (future, result) in &mut futures {
+            if let Some(Poll::Ready(ready)) = future.as_mut().map(|future| future.as_mut().poll(cx)) {
+                (*future, *result) = (None, Some(ready));
+            }
+        }
+        if futures.iter().all(|(future, _)| future.is_none()) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    futures.into_iter().filter_map(|(_, result)| result).collect()
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 mod control;
 mod crash;
 mod front;
+mod ollama;
 mod openapi;
 mod queue;
 mod streams;

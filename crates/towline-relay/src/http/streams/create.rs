@@ -4,11 +4,12 @@ use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, StatusCode};
 
 use super::super::answer::{Answer, Code, Refusal, empty, set};
+use super::super::guard::host_of;
 use super::super::input;
 use super::{broken, content_type, describe, is_over, json, next_offset, too_many};
-use crate::id::{Owner, StreamId};
+use crate::id::StreamId;
 use crate::meta::{Meta, media_type};
-use crate::relay::Relay;
+use crate::relay::{Caller, Relay};
 use crate::shelf::{Entry, NotMade};
 
 const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
@@ -17,10 +18,12 @@ const CONTENT_TYPE_BYTES: usize = 256;
 
 pub(super) async fn put(
     relay: &Relay,
-    owner: &Owner,
+    caller: &Caller,
     id: StreamId,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
+    let owner = &caller.owner;
+    let location = location(caller, &id, &request)?;
     let (parts, body) = request.into_parts();
     let headers = &parts.headers;
     for fork in ["stream-forked-from", "stream-fork-offset", "stream-fork-sub-offset"] {
@@ -48,11 +51,6 @@ pub(super) async fn put(
         Ok((entry, ticket)) => {
             entry.log.written(ticket).await.map_err(broken)?;
             let mut answer = described(&entry, StatusCode::CREATED);
-            let host = headers.get("host").and_then(|host| host.to_str().ok());
-            let location = match host {
-                Some(host) => format!("http://{host}/streams/{id}"),
-                None => format!("/streams/{id}"),
-            };
             set(&mut answer, "location", &location);
             Ok(answer)
         }
@@ -62,6 +60,16 @@ pub(super) async fn put(
         }
         Err(NotMade::Full) => Err(too_many(relay)),
     }
+}
+
+/// Where the client finds it: by the scheme and host that it used, also through a proxy that ends its TLS.
+fn location<B>(caller: &Caller, id: &StreamId, request: &Request<B>) -> Result<String, Refusal> {
+    let host = host_of(request)?;
+    if host.is_empty() {
+        return Ok(format!("/streams/{id}"));
+    }
+    let is_https = caller.over_tls || input::header(request.headers(), "x-forwarded-proto")? == Some("https");
+    Ok(format!("{}://{host}/streams/{id}", if is_https { "https" } else { "http" }))
 }
 
 fn described(entry: &Entry, status: StatusCode) -> Answer {

@@ -39,7 +39,7 @@ pub(super) async fn answer(
     match *request.method() {
         Method::GET => read::get(relay, find(relay, owner, &id)?, &request).await,
         Method::HEAD => Ok(head(&find(relay, owner, &id)?)),
-        Method::PUT => create::put(relay, owner, id, request).await,
+        Method::PUT => create::put(relay, caller, id, request).await,
         Method::POST => append::post(relay, find(relay, owner, &id)?, request).await,
         Method::DELETE => delete(relay, &find(relay, owner, &id)?).await,
         _ => Err(Refusal::wrong_method("GET, HEAD, PUT, POST, DELETE")),

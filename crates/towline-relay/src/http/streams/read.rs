@@ -42,7 +42,11 @@ pub(super) async fn get(
         Some("raw") => Live::Raw,
         Some(_) => return Err(Refusal::bad("live takes long-poll, sse or raw")),
     };
-    let offset = input::query(query, "offset")?;
+    let offset = match input::header(request.headers(), "last-event-id")? {
+        // A browser that reconnects asks for the same address, and says here where it was.
+        Some(last) if live == Live::Sse && Offset::parse(last).is_some() => Some(last.to_owned()),
+        Some(_) | None => input::query(query, "offset")?,
+    };
     if offset.is_none() && matches!(live, Live::LongPoll | Live::Sse) {
         return Err(Refusal::bad("a live read needs an offset; -1 is the beginning"));
     }
@@ -52,7 +56,14 @@ pub(super) async fn get(
     match live {
         Live::No => catch_up(&entry, position, offset.as_deref() == Some("now"), request).await,
         Live::LongPoll => live::long_poll(relay, entry, position, given_cursor.as_deref()).await,
-        Live::Sse => sse::answer(relay, entry, position, given_cursor),
+        Live::Sse => {
+            let seen = entry.log.seen();
+            if seen.closed && position >= seen.end.position && request.headers().contains_key("last-event-id") {
+                // The one answer after which a browser does not come again.
+                return Ok(empty(StatusCode::NO_CONTENT));
+            }
+            sse::answer(relay, entry, position, given_cursor)
+        }
         Live::Raw => live::raw(relay, entry, position, request),
     }
 }
@@ -128,7 +139,7 @@ async fn catch_up(
     let (at_end, closed) = cursor.is_at_end();
     let end = cursor.position();
     let mark = if closed { "-closed" } else { "" };
-    let etag = format!("\"{}-{position}-{end}{mark}\"", entry.log.no);
+    let etag = format!("\"{}-{position}-{}{mark}\"", entry.log.no, offset_text(entry, end));
     let matches = |given: &str| given.split(',').any(|tag| tag.trim() == etag || tag.trim() == "*");
     let given = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let mut answer = match given {

@@ -80,7 +80,7 @@ async fn tell(
         if !cursor.is_at_end().0 {
             // A reader whose stream is gone is let go, and finds out when it comes again.
             let Ok(bytes) = available(entry, &mut cursor).await else { return };
-            data(&mut piece, &bytes, encoding);
+            data(&mut piece, &bytes, encoding, &offset_text(entry, cursor.position()));
         }
         let (at_end, closed) = cursor.is_at_end();
         let own_cursor = next_cursor(given_cursor.as_deref());
@@ -94,7 +94,8 @@ async fn tell(
             control["upToDate"] = true.into();
         }
         given_cursor = Some(own_cursor).filter(|_| given_cursor.is_some());
-        piece.extend_from_slice(format!("event: control\ndata:{control}\n\n").as_bytes());
+        let id = offset_text(entry, cursor.position());
+        piece.extend_from_slice(format!("event: control\nid: {id}\ndata:{control}\n\n").as_bytes());
         if events.send(piece.into()).await.is_err() || closed {
             return;
         }
@@ -107,9 +108,10 @@ async fn tell(
     }
 }
 
-/// One data event. Every line end of the text begins a new line of the event, so that no text can end it.
-fn data(piece: &mut Vec<u8>, bytes: &[u8], encoding: Encoding) {
-    piece.extend_from_slice(b"event: data\n");
+/// One data event, whose id is the offset after it. Every line end of the text begins a new line of the event, so that no text
+/// can end it.
+fn data(piece: &mut Vec<u8>, bytes: &[u8], encoding: Encoding, id: &str) {
+    piece.extend_from_slice(format!("event: data\nid: {id}\n").as_bytes());
     match encoding {
         Encoding::Base64 => {
             piece.extend_from_slice(b"data:");

@@ -1,0 +1,101 @@
+//! Lists that are put together from all model servers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::StatusCode;
+use serde_json::{Value, json};
+
+use super::answer::{Answer, Code, Refusal, json_answer, set};
+use crate::relay::Relay;
+use crate::upstream::{Upstream, all, look};
+
+/// How long a list waits for a model server that says nothing.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A list that every model server has a part of.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum List {
+    Models,
+    Running,
+    OpenAiModels,
+}
+
+impl List {
+    pub(super) fn of_path(path: &str) -> Option<Self> {
+        match path {
+            "/api/tags" => Some(Self::Models),
+            "/api/ps" => Some(Self::Running),
+            "/v1/models" => Some(Self::OpenAiModels),
+            _ => None,
+        }
+    }
+
+    pub(super) fn path(self) -> &'static str {
+        match self {
+            Self::Models => "/api/tags",
+            Self::Running => "/api/ps",
+            Self::OpenAiModels => "/v1/models",
+        }
+    }
+
+    fn key(self) -> &'static str {
+        match self {
+            Self::Models | Self::Running => "models",
+            Self::OpenAiModels => "data",
+        }
+    }
+
+    /// What the model servers list, in the order in which they are configured. Those that do not answer in time are named by
+    /// `Towline-Missing`.
+    ///
+    /// # Errors
+    /// When none answers.
+    pub(super) async fn merged(self, relay: &Relay) -> Result<Answer, Refusal> {
+        let mut upstreams = relay.upstreams.for_request(self.path(), "");
+        let place = |upstream: &Arc<Upstream>| relay.upstreams.all().iter().position(|one| Arc::ptr_eq(one, upstream));
+        upstreams.sort_by_key(place);
+        let parts = all(upstreams.iter().map(|upstream| self.of(upstream)).collect()).await;
+        let mut listed: Vec<Value> = Vec::new();
+        let mut missing = Vec::new();
+        for (upstream, part) in upstreams.iter().zip(parts) {
+            let Some(items) = part else {
+                missing.push(upstream.name());
+                continue;
+            };
+            for item in items {
+                let name = |item: &Value| item.get("name").or_else(|| item.get("id")).cloned();
+                if !listed.iter().any(|known| name(known) == name(&item)) {
+                    listed.push(item);
+                }
+            }
+        }
+        if missing.len() == upstreams.len() {
+            let message = format!("no model server answers: {}", missing.join(", "));
+            return Err(Refusal::new(Code::BadGateway, message));
+        }
+        let body = match self {
+            Self::Models | Self::Running => json!({"models": listed}),
+            Self::OpenAiModels => json!({"object": "list", "data": listed}),
+        };
+        let mut answer = json_answer(StatusCode::OK, &body);
+        set(&mut answer, "content-type", "application/json; charset=utf-8");
+        if !missing.is_empty() {
+            set(&mut answer, "towline-missing", &missing.join(", "));
+        }
+        Ok(answer)
+    }
+
+    /// One server's part.
+    async fn of(self, upstream: &Upstream) -> Option<Vec<Value>> {
+        let answer = tokio::time::timeout(PATIENCE, look::get(upstream, self.path())).await;
+        let Ok(Some((200, body))) = answer else { return None };
+        let Ok(Value::Object(mut answer)) = serde_json::from_slice(&body) else { return None };
+        match answer.remove(self.key())? {
+            Value::Array(items) => Some(items),
+            // Go says so of an empty list.
+            Value::Null => Some(Vec::new()),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => None,
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! What is done with the streams that a store had when the process before this one ended.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use towline::relay::JobState;
+use towline_core::clocks::{Clocks, Limits};
+use towline_core::outcome::Ending;
+use towline_core::stream::{BodyEnd, Lifecycle, Opened};
+
+use crate::job::{Ended, Framing, OneValue, Recorded, error_record};
+use crate::log::{Log, Writer};
+use crate::meta::{Meta, now_ms};
+use crate::shelf::Shelf;
+use crate::store::{Recovered, StoreError};
+
+/// The end of a log in which its last record is looked for, in bytes.
+const END_BYTES: u64 = 256 << 10;
+
+/// Puts a stream back; one that was running when the process ended is closed now. Where the model server had said how it
+/// ended, that is its end; else it gets a terminal record.
+pub(crate) fn put_back(shelf: &Shelf, writer: &Arc<Writer>, incarnation: u64, found: Recovered) {
+    let mut meta: Meta = match serde_json::from_slice(&found.meta) {
+        Ok(meta) => meta,
+        Err(error) => {
+            tracing::error!(stream = found.stream, %error, "a stream's description cannot be read; it is left alone");
+            return;
+        }
+    };
+    let is_cut = !meta.closed;
+    if is_cut {
+        meta.incarnations.resume(incarnation, found.end);
+    }
+    let log = Log::recovered(found.stream, Arc::clone(writer), meta.clone(), found.end);
+    shelf.put_back(&meta, Arc::clone(&log));
+    let Some(job) = meta.job.as_ref().filter(|_| is_cut) else { return };
+    let kind = Recorded::of_path(&job.path).unwrap_or(Recorded::Chat);
+    let end = End::read(writer, found.stream, found.end).unwrap_or_else(|error| {
+        tracing::error!(stream = meta.id.as_str(), %error, "the end of an interrupted stream cannot be read");
+        End::default()
+    });
+    let ended = end.said(kind, &meta.media_type(), job.framing).unwrap_or_else(Ended::interrupted);
+    let closed = log.change(|log| {
+        let record = error_record(&ended, kind, &log.look().media_type(), &end.bytes);
+        log.append(&record);
+        log.close();
+        if let Some(job) = &mut log.meta().job {
+            job.ended = Some(ended.state.clone());
+            job.ended_ms = Some(now_ms());
+            job.cause.clone_from(&ended.cause);
+        }
+    });
+    if closed.is_err() {
+        tracing::error!(stream = meta.id.as_str(), "an interrupted stream could not be closed");
+    }
+}
+
+/// The last bytes of a log.
+#[derive(Debug, Default)]
+struct End {
+    bytes: Vec<u8>,
+    /// All the log has.
+    is_all: bool,
+}
+
+impl End {
+    fn read(writer: &Writer, stream: u64, end: u64) -> Result<Self, StoreError> {
+        let from = end.saturating_sub(END_BYTES);
+        let chunks = writer.store().read(stream, from, usize::MAX)?;
+        let start = chunks.first().map_or(end, |chunk| chunk.start);
+        let mut bytes: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.bytes.iter().copied()).collect();
+        bytes.drain(..usize::try_from(from.saturating_sub(start)).unwrap_or(0).min(bytes.len()));
+        Ok(Self { bytes, is_all: from == 0 })
+    }
+
+    /// How the model server said that the answer ended; `None` where it had not.
+    fn said(&self, kind: Recorded, media_type: &str, framing: Framing) -> Option<Ended> {
+        if framing == Framing::Whole && media_type == "application/json" {
+            let mut value = OneValue::default();
+            value.received(&self.bytes);
+            if !self.is_all || !value.is_whole() {
+                return None;
+            }
+        }
+        let mut ended = Ended::of(&self.ending(kind, media_type)?, true);
+        if framing == Framing::Whole {
+            ended.is_said = true;
+        }
+        ended.is_said.then_some(ended)
+    }
+
+    /// What the lifecycle makes of it. It begins after the first end of a record where it is not all.
+    fn ending(&self, kind: Recorded, media_type: &str) -> Option<Ending> {
+        let separator: &[u8] = if media_type == "text/event-stream" { b"\n\n" } else { b"\n" };
+        let begins = match self.is_all {
+            true => 0,
+            false => self.bytes.windows(separator.len()).position(|at| at == separator)? + separator.len(),
+        };
+        let now = Instant::now();
+        let limits = Limits { line_bytes: usize::MAX, ..Limits::default() };
+        let mut life = Lifecycle::new(kind.dialect(), Clocks::default(), limits, now).without_reply();
+        life.sent(now);
+        let head = Opened { status: 200, content_type: media_type.to_owned(), retry_after: None };
+        life.opened(&head, now);
+        life.bytes(&self.bytes[begins..], now);
+        while life.next_event().is_some() {}
+        life.ended(BodyEnd::Clean, now);
+        while life.next_event().is_some() {}
+        life.take_outcome().map(|outcome| outcome.ending)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(kind: Recorded, framing: Framing, log: &str) -> Option<JobState> {
+        let end = End { bytes: log.into(), is_all: true };
+        end.said(kind, framing.content_type(), framing).map(|ended| ended.state)
+    }
+
+    #[test]
+    fn what_the_server_said_before_the_process_died_is_the_end() {
+        let text = "{\"message\":{\"role\":\"assistant\",\"content\":\"a\"},\"done\":false}\n";
+        let done = "{\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}\n";
+        let chat = |log: &str| said(Recorded::Chat, Framing::Lines, log);
+        assert_eq!(chat(text), None);
+        assert_eq!(chat(""), None);
+        assert_eq!(chat(&format!("{text}{done}")), Some(JobState::Completed));
+        assert_eq!(chat(&format!("{text}{{\"error\":\"no\"}}\n")), Some(JobState::Failed));
+        let events = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
+        let openai = |log: &str| said(Recorded::OpenAiChat, Framing::Events, log);
+        assert_eq!(openai(events), None);
+        assert_eq!(openai(&format!("{events}data: [DONE]\n\n")), Some(JobState::Completed));
+        let whole = |log: &str| said(Recorded::Chat, Framing::Whole, log);
+        assert_eq!(whole(done), Some(JobState::Completed));
+        assert_eq!(whole(text), Some(JobState::Truncated));
+        assert_eq!(whole(&done[..20]), None);
+    }
+
+    #[test]
+    fn a_long_log_is_judged_by_its_end() {
+        let end = |bytes: &str| End { bytes: bytes.into(), is_all: false };
+        let cut = "tent\":\"a\"},\"done\":false}\n";
+        let done = "{\"message\":{\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}\n";
+        let media_type = "application/x-ndjson";
+        assert!(end(&format!("{cut}{done}")).said(Recorded::Chat, media_type, Framing::Lines).is_some());
+        assert!(end(cut).said(Recorded::Chat, media_type, Framing::Lines).is_none());
+        assert!(end("no end of a record").said(Recorded::Chat, media_type, Framing::Lines).is_none());
+    }
+}
