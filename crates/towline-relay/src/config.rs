@@ -19,6 +19,7 @@ pub(crate) use self::units::length;
 pub use self::upstream::{NotAServer, UpstreamApi, UpstreamConfig};
 use crate::error::Error;
 use crate::id::Owner;
+use crate::job::Places;
 use crate::log::Fsync;
 
 /// Everything a relay can be told. Build it with `..Config::default()`.
@@ -52,6 +53,26 @@ pub struct Config {
     pub limits: RelayLimits,
     /// Times of the relay's own.
     pub times: Times,
+}
+
+impl Config {
+    /// The part of a whole that one owner may take: at least 1, and all of it where there is no other.
+    pub(crate) fn share_of(&self, whole: u64) -> u64 {
+        let first = self.tokens.first().map(|token| &token.owner);
+        let is_alone = self.tokens.iter().all(|token| Some(&token.owner) == first);
+        if is_alone {
+            return whole;
+        }
+        let share = u128::from(whole) * self.limits.share.min(100) as u128 / 100;
+        u64::try_from(share).unwrap_or(whole).max(1)
+    }
+
+    /// How many answers may run and wait.
+    pub(crate) fn places(&self) -> Places {
+        let RelayLimits { running, queued, .. } = self.limits;
+        let share = |whole: usize| usize::try_from(self.share_of(whole as u64)).unwrap_or(whole).min(whole);
+        Places { running, queued, own_running: share(running), own_queued: share(queued) }
+    }
 }
 
 /// A bearer token and whose it is.
@@ -169,8 +190,11 @@ pub struct RelayLimits {
     pub running: usize,
     /// Answers waiting for their turn, in the order in which they came; beyond it requests are refused. Default: 1,000.
     pub queued: usize,
-    /// Streams kept. Default: 200,000.
+    /// Streams kept; for a new one the answers that ended first are deleted. Default: 200,000.
     pub streams: usize,
+    /// The share of `running`, `queued`, `streams` and of the bytes kept that one owner may take, in percent, where there are
+    /// several. Default: 50.
+    pub share: usize,
     /// Readers of one stream at once. Default: 1,000.
     pub readers: usize,
     /// The longest log of one stream, in bytes. Default: 256 MiB.
@@ -196,6 +220,7 @@ impl Default for RelayLimits {
             running: 20_000,
             queued: 1000,
             streams: 200_000,
+            share: 50,
             readers: 1000,
             log_bytes: 256 << 20,
             lag_bytes: 64 << 20,

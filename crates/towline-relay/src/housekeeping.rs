@@ -1,10 +1,12 @@
 //! What is done now and then: streams whose time is over go, and what is no longer needed in memory.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::http::is_over;
+use crate::id::Owner;
 use crate::meta::now_ms;
 use crate::relay::Relay;
 use crate::shelf::Entry;
@@ -35,43 +37,90 @@ pub(crate) async fn keep(relay: Arc<Relay>) {
     }
 }
 
+/// What one owner has.
+#[derive(Default)]
+struct Owned {
+    /// Answers that have ended, with when and how long they are.
+    ended: Vec<(u64, u64, Entry)>,
+    ended_bytes: u64,
+    /// Bytes of the streams that the owner's clients write.
+    written_bytes: u64,
+}
+
 /// One round over all streams.
 fn round(relay: &Relay) {
-    let retention = &relay.config.retention;
     let now = now_ms();
-    let age = u64::try_from(retention.age.as_millis()).unwrap_or(u64::MAX);
-    let mut ended: Vec<(u64, u64, Entry)> = Vec::new();
-    let mut together = 0;
+    let age = u64::try_from(relay.config.retention.age.as_millis()).unwrap_or(u64::MAX);
+    let mut owners: HashMap<Owner, Owned> = HashMap::new();
     for entry in relay.shelf.list(None) {
         if is_over(relay, &entry) {
             relay.shelf.expire(&entry);
             continue;
         }
-        let (bytes, ended_ms) =
-            entry.log.look(|meta, bytes| (bytes, meta.job.as_ref().and_then(|job| job.ended_ms)));
-        together += bytes;
-        let is_running = entry.job.as_ref().is_some_and(|job| !job.state().is_ended());
-        if !is_running {
+        if !is_running(&entry) {
             entry.log.forget_tail();
         }
-        let Some(ended_ms) = ended_ms else { continue };
-        if ended_ms.saturating_add(age) <= now {
-            together -= bytes;
-            relay.shelf.expire(&entry);
-        } else {
-            ended.push((ended_ms, bytes, entry));
+        let (bytes, job) = entry.log.look(|meta, bytes| (bytes, meta.job.as_ref().map(|job| job.ended_ms)));
+        match job {
+            Some(Some(ended_ms)) if ended_ms.saturating_add(age) <= now => relay.shelf.expire(&entry),
+            Some(Some(ended_ms)) => {
+                let own = owners.entry(entry.owner.clone()).or_default();
+                own.ended_bytes += bytes;
+                own.ended.push((ended_ms, bytes, entry));
+            }
+            // What runs is not kept yet.
+            Some(None) => {}
+            None => owners.entry(entry.owner.clone()).or_default().written_bytes += bytes,
         }
     }
-    if together <= retention.bytes {
+    let written = owners.iter().map(|(owner, own)| (owner.clone(), own.written_bytes)).collect();
+    relay.shelf.note_written(written);
+    evict(relay, owners);
+}
+
+/// Deletes the answers that ended first of the owner who has the most, until all have room: nobody's answers make way for
+/// those of another who has more.
+fn evict(relay: &Relay, mut owners: HashMap<Owner, Owned>) {
+    let mut together: u64 = owners.values().map(|own| own.ended_bytes).sum();
+    if together <= relay.config.retention.bytes {
         return;
     }
-    ended.sort_by_key(|(ended_ms, _, entry)| (*ended_ms, entry.log.no));
-    for (_, bytes, entry) in ended {
-        if together <= retention.bytes {
-            return;
-        }
+    for own in owners.values_mut() {
+        // The first to be deleted is the last.
+        own.ended.sort_by_key(|(ended_ms, _, entry)| std::cmp::Reverse((*ended_ms, entry.log.no)));
+    }
+    while together > relay.config.retention.bytes {
+        let Some(most) = owners.values_mut().max_by_key(|own| own.ended_bytes) else { return };
+        let Some((_, bytes, entry)) = most.ended.pop() else { return };
+        most.ended_bytes -= bytes;
         together -= bytes;
-        tracing::info!(stream = entry.id.as_str(), "an answer goes to make room");
+        tracing::info!(stream = entry.id.as_str(), "an answer is evicted");
         relay.shelf.expire(&entry);
     }
+}
+
+/// Makes place for further streams of `owner`, where there is none: deletes some of the answers that ended first, of that owner
+/// where the owner has the share of one, else of the owner who has the most streams.
+pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
+    let Some(whose) = relay.shelf.who_makes_place(owner) else { return };
+    let mut ended: Vec<(u64, Entry)> = relay
+        .shelf
+        .list(Some(&whose))
+        .into_iter()
+        .filter_map(|entry| {
+            let ended_ms = entry.log.look(|meta, _| meta.job.as_ref().and_then(|job| job.ended_ms));
+            ended_ms.map(|ended_ms| (ended_ms, entry))
+        })
+        .collect();
+    ended.sort_by_key(|(ended_ms, entry)| (*ended_ms, entry.log.no));
+    // Looking at all of them is dear, so it is done for many at once.
+    let count = relay.config.limits.streams / 100 + 1;
+    for (_, entry) in ended.into_iter().take(count) {
+        relay.shelf.expire(&entry);
+    }
+    tracing::info!(owner = whose.as_str(), "answers are evicted, since there are as many streams as may be");
+}
+
+fn is_running(entry: &Entry) -> bool {
+    entry.job.as_ref().is_some_and(|job| !job.state().is_ended())
 }

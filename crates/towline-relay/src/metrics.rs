@@ -70,7 +70,7 @@ pub(crate) fn render(relay: &Relay) -> String {
     say("answers_ended_total", "counter", "Answers ended, by outcome.", &ended);
     say("recorded_bytes_total", "counter", "Bytes of ended answers.", &[("", count(&metrics.bytes))]);
     let gauge = |value: usize| value as f64;
-    let (running, queued) = relay.turns.count();
+    let (running, queued) = relay.admission.count();
     say("running", "gauge", "Answers running.", &[("", gauge(running))]);
     say("queued", "gauge", "Answers waiting for their turn.", &[("", gauge(queued))]);
     say("connections", "gauge", "Connections.", &[("", gauge(relay.connections.load(Ordering::Relaxed)))]);

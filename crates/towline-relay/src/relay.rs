@@ -12,7 +12,7 @@ use crate::config::{Config, Store};
 use crate::error::Error;
 use crate::http::guard::Doors;
 use crate::id::Owner;
-use crate::job::{self, Attached, Job, Place, Task, Turns};
+use crate::job::{self, AdmissionQueue, Attached, Job, NoPlace, Permit, Task};
 use crate::log::{Fsync, Writer};
 use crate::meta::Meta;
 use crate::metrics::Metrics;
@@ -37,7 +37,7 @@ pub(crate) struct Relay {
     pub(crate) metrics: Metrics,
     pub(crate) began: Instant,
     /// Who may run, and who waits.
-    pub(crate) turns: Turns,
+    pub(crate) admission: AdmissionQueue,
     /// Answers begun and not ended.
     pub(crate) running: AtomicUsize,
     pub(crate) connections: AtomicUsize,
@@ -53,7 +53,7 @@ pub(crate) struct Relay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotBegun {
     Draining,
-    TooMany,
+    NoPlace(NoPlace),
 }
 
 impl Relay {
@@ -78,8 +78,10 @@ impl Relay {
         let recovery = store.recover().map_err(failed)?;
         let incarnation = recovery.incarnation * INCARNATIONS;
         let writer = Writer::start(store, fsync).map_err(Error::Thread)?;
+        let own_most = config.share_of(config.limits.streams as u64);
+        let own_most = usize::try_from(own_most).unwrap_or(usize::MAX);
         let shelf =
-            Shelf::new(Arc::clone(&writer), incarnation, recovery.next, config.limits.streams);
+            Shelf::new(Arc::clone(&writer), incarnation, recovery.next, config.limits.streams, own_most);
         for found in recovery.streams {
             recovery::put_back(&shelf, &writer, incarnation, found);
         }
@@ -92,7 +94,7 @@ impl Relay {
             tasks,
             metrics: Metrics::default(),
             began: Instant::now(),
-            turns: Turns::new(config.limits.running, config.limits.queued),
+            admission: AdmissionQueue::new(config.places()),
             running: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             is_draining: AtomicBool::new(false),
@@ -102,17 +104,17 @@ impl Relay {
         }))
     }
 
-    /// A place for another job.
-    pub(crate) fn may_begin(&self) -> Result<Place, NotBegun> {
+    /// A permit for another job of `owner`.
+    pub(crate) fn may_begin(&self, owner: &Owner) -> Result<Permit, NotBegun> {
         if self.is_draining.load(Ordering::Relaxed) {
             return Err(NotBegun::Draining);
         }
-        self.turns.take().ok_or(NotBegun::TooMany)
+        self.admission.take(owner).map_err(NotBegun::NoPlace)
     }
 
     /// Starts the job of `entry`, or lets it wait for its turn.
-    pub(crate) fn begin(self: &Arc<Self>, entry: Entry, mut task: Task) {
-        if task.place.may_run() {
+    pub(crate) fn begin(self: &Arc<Self>, entry: Entry, task: Task) {
+        if task.permit.may_run() {
             task.job.may_run();
         }
         self.running.fetch_add(1, Ordering::Relaxed);

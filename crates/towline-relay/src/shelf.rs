@@ -41,7 +41,11 @@ pub(crate) struct Shelf {
     incarnation: AtomicU64,
     next: AtomicU64,
     most: usize,
+    /// Of one owner.
+    own_most: usize,
     streams: Mutex<Streams>,
+    /// Bytes of the streams that clients write, by owner, as of the last look at all of them.
+    written: Mutex<HashMap<Owner, u64>>,
     changes: broadcast::Sender<Change>,
 }
 
@@ -62,13 +66,21 @@ pub(crate) enum NotMade {
 }
 
 impl Shelf {
-    pub(crate) fn new(writer: Arc<Writer>, incarnation: u64, next: StreamNo, most: usize) -> Self {
+    pub(crate) fn new(
+        writer: Arc<Writer>,
+        incarnation: u64,
+        next: StreamNo,
+        most: usize,
+        own_most: usize,
+    ) -> Self {
         Self {
             writer,
             incarnation: AtomicU64::new(incarnation),
             next: AtomicU64::new(next),
             most,
+            own_most,
             streams: Mutex::default(),
+            written: Mutex::default(),
             changes: broadcast::Sender::new(WATCHED_CHANGES),
         }
     }
@@ -111,7 +123,8 @@ impl Shelf {
         if let Some(entry) = streams.by_owner.get(&owner).and_then(|own| own.get(same)) {
             return Err(NotMade::Exists(entry.clone()));
         }
-        if streams.count >= self.most {
+        let own_count = streams.by_owner.get(&owner).map_or(0, HashMap::len);
+        if streams.count >= self.most || own_count >= self.own_most {
             return Err(NotMade::Full);
         }
         let no = self.next.fetch_add(1, Ordering::Relaxed);
@@ -159,6 +172,30 @@ impl Shelf {
         let ticket = entry.log.remove();
         self.changed(entry);
         Some(ticket)
+    }
+
+    /// Whose answers are to be deleted for a new stream of `owner`; `None` where there is a place.
+    pub(crate) fn who_makes_place(&self, owner: &Owner) -> Option<Owner> {
+        let streams = self.streams();
+        if streams.by_owner.get(owner).is_some_and(|own| own.len() >= self.own_most) {
+            return Some(owner.clone());
+        }
+        if streams.count < self.most {
+            return None;
+        }
+        streams.by_owner.iter().max_by_key(|(_, own)| own.len()).map(|(owner, _)| owner.clone())
+    }
+
+    pub(crate) fn note_written(&self, written: HashMap<Owner, u64>) {
+        *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
+    }
+
+    /// How many bytes the streams of the owner's clients have, as of the last look plus what was added since.
+    pub(crate) fn add_written(&self, owner: &Owner, bytes: u64) -> u64 {
+        let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = written.entry(owner.clone()).or_default();
+        *own += bytes;
+        *own
     }
 
     /// Takes a stream away whose time is over; another may have done so already.

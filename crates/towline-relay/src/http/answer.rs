@@ -26,6 +26,8 @@ pub(crate) enum Code {
     Unavailable,
     BadGateway,
     Timeout,
+    /// There is no room to record it.
+    Full,
     /// A request id that another request has.
     RequestIdTaken,
 }
@@ -45,6 +47,7 @@ impl Code {
             Self::Unavailable => "unavailable",
             Self::BadGateway => "bad_gateway",
             Self::Timeout => "timeout",
+            Self::Full => "full",
             Self::RequestIdTaken => "request_id_taken",
         }
     }
@@ -64,6 +67,7 @@ impl Code {
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Full => StatusCode::INSUFFICIENT_STORAGE,
             Self::RequestIdTaken => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }

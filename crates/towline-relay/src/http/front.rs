@@ -14,8 +14,9 @@ use super::answer::{Answer, Code, Refusal, Words, json_answer, plain, set};
 use super::body::Body;
 use super::pass::{NO_OLLAMA, request_headers};
 use super::{input, streams};
+use crate::housekeeping;
 use crate::id::StreamId;
-use crate::job::{Framing, Head, Job, JobRecord, Recorded, Task};
+use crate::job::{Framing, Head, Job, JobRecord, NoPlace, Recorded, Task};
 use crate::meta::Meta;
 use crate::relay::{Caller, NotBegun, Relay};
 use crate::shelf::{Entry, NotMade, Reading};
@@ -97,19 +98,7 @@ pub(super) async fn recorded(
     if let Some(entry) = known {
         return again(relay, entry, digest.as_deref(), asked.detach).await;
     }
-    let place = relay.may_begin().map_err(|why| match why {
-        NotBegun::Draining => {
-            Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests")
-        }
-        NotBegun::TooMany => {
-            let (running, queued) = (relay.config.limits.running, relay.config.limits.queued);
-            Refusal::new(
-                Code::Limit,
-                format!("{running} answers run and {queued} wait for their turn, which is this relay's limit; try again later"),
-            )
-            .with("retry-after", "1")
-        }
-    })?;
+    let permit = relay.may_begin(&caller.owner).map_err(|why| refused(relay, why))?;
     let read = RequestBody::read(&body);
     let model = read.model().to_owned();
     let framing = kind.framing(read.stream);
@@ -139,6 +128,7 @@ pub(super) async fn recorded(
         records: 0,
         tokens_per_second: None,
     });
+    housekeeping::make_place(relay, &caller.owner);
     let begun = |log: &Arc<crate::log::Log>| {
         Some(Job::new(Arc::clone(log), kind, framing, asked.detach, asked.deadline))
     };
@@ -150,7 +140,7 @@ pub(super) async fn recorded(
     let Some(job) = entry.job.clone() else { unreachable!("a recorded stream is made with its job") };
     let task = Task {
         job: Arc::clone(&job),
-        place,
+        permit,
         upstreams,
         headers: request_headers(&parts.headers, relay.config.tokens.is_empty()),
         body,
@@ -168,6 +158,25 @@ pub(super) async fn recorded(
         }
         Some(reading) => given(relay, reading, &job).await,
     }
+}
+
+fn refused(relay: &Relay, why: NotBegun) -> Refusal {
+    let places = relay.config.places();
+    let message = |running: usize, queued: usize, whose: &str| {
+        format!("{running} answers run and {queued} wait for their turn, which is {whose} limit; try again later")
+    };
+    let refusal = match why {
+        NotBegun::Draining => {
+            Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests")
+        }
+        NotBegun::NoPlace(NoPlace::InAll) => {
+            Refusal::new(Code::Limit, message(places.running, places.queued, "this relay's"))
+        }
+        NotBegun::NoPlace(NoPlace::OfOwner) => {
+            Refusal::new(Code::Limit, message(places.own_running, places.own_queued, "one owner's"))
+        }
+    };
+    refusal.with("retry-after", "1")
 }
 
 /// Tells requests apart: by their path and body.

@@ -1,18 +1,18 @@
 //! A job: one request to a model server, whose answer is a stream.
 
+mod admission;
 mod ending;
 mod framing;
 mod order;
 mod record;
 mod run;
-mod turns;
 
+pub(crate) use admission::{AdmissionQueue, NoPlace, Permit, Places};
 pub(crate) use ending::{Ended, error_record};
 pub(crate) use framing::{Framing, OneValue};
 pub(crate) use order::{Attached, Head, Job};
 pub(crate) use record::JobRecord;
 pub(crate) use run::{Task, run};
-pub(crate) use turns::{Place, Turns};
 
 use towline_core::dialect::Dialect;
 

@@ -18,7 +18,7 @@ use towline_core::http1::{Headers, Method};
 use towline_core::outcome::{Ending, Outcome};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 
-use super::{Ended, Framing, Head, Job, OneValue, Place, error_record};
+use super::{Ended, Framing, Head, Job, OneValue, Permit, error_record};
 use crate::http::for_client;
 use crate::log::Ticket;
 use crate::meta::{media_type, now_ms};
@@ -31,7 +31,7 @@ const LAST_BYTES: usize = 4;
 pub(crate) struct Task {
     pub(crate) job: Arc<Job>,
     /// Where it waits for its turn, and then runs.
-    pub(crate) place: Place,
+    pub(crate) permit: Permit,
     /// Those that may answer, best first.
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) headers: Headers,
@@ -54,7 +54,7 @@ enum Io {
 struct Run {
     job: Arc<Job>,
     /// Given to the next one with the end.
-    _place: Place,
+    _permit: Permit,
     upstreams: VecDeque<Arc<Upstream>>,
     headers: Headers,
     body: Bytes,
@@ -86,7 +86,7 @@ struct Run {
 /// Dropping the future closes the connection and leaves the log open: only the end of the process does that.
 pub(crate) async fn run(mut task: Task) -> JobState {
     let job = Arc::clone(&task.job);
-    if !task.place.may_run() && task.place.wait(&job).await {
+    if !task.permit.may_run() && task.permit.wait(&job).await {
         job.may_run();
         if !job.kind.keeps_models() {
             least_busy_first(&mut task.upstreams);
@@ -119,12 +119,12 @@ pub(crate) async fn run(mut task: Task) -> JobState {
 
 impl Run {
     fn new(task: Task) -> Self {
-        let Task { job, place, upstreams, headers, body, clocks, log_bytes } = task;
+        let Task { job, permit, upstreams, headers, body, clocks, log_bytes } = task;
         let now = Instant::now();
         let life = Lifecycle::new(job.kind.dialect(), clocks, Limits::default(), now).without_reply();
         let mut run = Self {
             job,
-            _place: place,
+            _permit: permit,
             upstreams: upstreams.into(),
             headers,
             body,

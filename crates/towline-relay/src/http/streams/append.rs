@@ -6,7 +6,7 @@ use hyper::{HeaderMap, Request, StatusCode};
 
 use super::super::answer::{Answer, Code, Refusal, empty, set};
 use super::super::input;
-use super::{broken, content_type, is_closed, json};
+use super::{broken, content_type, is_closed, json, room_for};
 use crate::log::Changing;
 use crate::meta::{Producer, media_type, now_ms};
 use crate::relay::Relay;
@@ -42,6 +42,7 @@ pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>
     let append = Append::read(&parts.headers, body, &entry)?;
     let producer = append.producer.clone();
     let brings_bytes = !append.bytes.is_empty();
+    room_for(relay, &entry.owner, append.bytes.len())?;
     let most = limits.log_bytes;
     let changed = entry.log.change(|log| {
         let done = append.apply(log, most)?;

@@ -6,7 +6,8 @@ use hyper::{HeaderMap, Request, StatusCode};
 use super::super::answer::{Answer, Code, Refusal, empty, set};
 use super::super::guard::host_of;
 use super::super::input;
-use super::{broken, content_type, describe, is_over, json, next_offset, too_many};
+use super::{broken, content_type, describe, is_over, json, next_offset, room_for, too_many};
+use crate::housekeeping;
 use crate::id::StreamId;
 use crate::meta::{Meta, media_type};
 use crate::relay::{Caller, Relay};
@@ -46,6 +47,8 @@ pub(super) async fn put(
     {
         relay.shelf.expire(&entry);
     }
+    room_for(relay, owner, bytes.len())?;
+    housekeeping::make_place(relay, owner);
     let wanted = meta.clone();
     match relay.shelf.make(meta, None, &bytes, |_| None) {
         Ok((entry, ticket)) => {

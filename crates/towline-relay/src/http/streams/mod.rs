@@ -121,6 +121,17 @@ pub(super) fn broken(broken: Broken) -> Refusal {
     }
 }
 
+/// Refuses bytes of an owner whose clients' streams have taken what they may: they are not evicted, so they would take the
+/// room of others.
+fn room_for(relay: &Relay, owner: &Owner, bytes: usize) -> Result<(), Refusal> {
+    let most = relay.config.share_of(relay.config.retention.bytes);
+    if relay.shelf.add_written(owner, bytes as u64) <= most {
+        return Ok(());
+    }
+    let message = format!("the streams of this owner have {most} bytes, which is the limit; delete some");
+    Err(Refusal::new(Code::Full, message))
+}
+
 pub(super) fn too_many(relay: &Relay) -> Refusal {
     let most = relay.config.limits.streams;
     Refusal::new(Code::Limit, format!("there are {most} streams, which is this relay's limit; delete some"))
