@@ -121,7 +121,7 @@ pub struct TlsFiles {
 }
 
 /// Where and how logs are kept.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, expecting = "a table [store]")]
 pub struct StoreConfig {
     /// Where. Default: in memory; in a file without the key, in the user's own folder.
@@ -129,6 +129,28 @@ pub struct StoreConfig {
     pub place: Store,
     /// When what was written is made to survive the end of the machine. Default: every second.
     pub fsync: Fsync,
+    /// Bytes of the file system that the store leaves free; with less it is full. Default: 48 MiB.
+    #[serde(deserialize_with = "units::size")]
+    pub reserve: u64,
+    /// What becomes of requests whose answers cannot be recorded, since the store is full. Default: they are refused.
+    pub full: WhenFull,
+}
+
+/// What becomes of a request while the store is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum WhenFull {
+    /// It is refused with 507.
+    #[default]
+    Refuse,
+    /// It is passed on, and its answer is not recorded. A detached one is refused.
+    Pass,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { place: Store::default(), fsync: Fsync::default(), reserve: 48 << 20, full: WhenFull::default() }
+    }
 }
 
 impl StoreConfig {

@@ -7,9 +7,12 @@ use std::time::{Duration, Instant};
 
 use crate::http::is_over;
 use crate::id::Owner;
+use crate::log::Broken;
 use crate::meta::now_ms;
+use crate::recovery;
 use crate::relay::Relay;
 use crate::shelf::Entry;
+use crate::store::Room;
 
 /// Time between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
@@ -23,6 +26,10 @@ pub(crate) async fn keep(relay: Arc<Relay>) {
     let mut busy = Instant::now();
     loop {
         rounds.tick().await;
+        let own = Arc::clone(&relay);
+        if tokio::task::spawn_blocking(move || mend(&own)).await.is_err() {
+            tracing::error!("the store could not be looked at");
+        }
         round(&relay);
         let is_idle =
             relay.running.load(Ordering::Relaxed) == 0 && relay.connections.load(Ordering::Relaxed) == 0;
@@ -34,6 +41,35 @@ pub(crate) async fn keep(relay: Arc<Relay>) {
             relay.ending.send_replace(true);
             return;
         }
+    }
+}
+
+/// Makes a store usable again that failed, once that is possible, and then the logs that it did not take. Blocks.
+fn mend(relay: &Relay) {
+    let writer = &relay.writer;
+    match writer.store().room() {
+        Room::Full => return,
+        Room::Failed => {
+            if let Err(error) = writer.store().mend() {
+                tracing::debug!(%error, "the store is not mended yet");
+                return;
+            }
+        }
+        Room::Enough => {}
+    }
+    if !writer.is_failing() {
+        return;
+    }
+    let is_broken = |entry: &Entry| matches!(entry.log.broken(), Some(Broken::Full | Broken::Store(_)));
+    let (running, ended): (Vec<Entry>, Vec<Entry>) =
+        relay.shelf.list(None).into_iter().filter(is_broken).partition(is_running);
+    for entry in &ended {
+        recovery::mend(&relay.shelf, writer, entry);
+    }
+    // Jobs whose log is broken end by themselves, and are mended in the next round.
+    if running.is_empty() {
+        writer.is_mended();
+        tracing::info!(streams = ended.len(), "the store takes what is written again");
     }
 }
 

@@ -59,7 +59,7 @@ mod upstream;
 
 pub use config::{
     Config, Listen, MIN_SECRET_BYTES, NotAPlace, NotAServer, RelayLimits, Retention, Store, StoreConfig,
-    Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, bytes,
+    Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, WhenFull, bytes,
 };
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use towline::relay::JobState;
 
 use crate::relay::Relay;
+use crate::store::Room;
 
 /// What is counted besides what others count.
 #[derive(Debug, Default)]
@@ -77,6 +78,8 @@ pub(crate) fn render(relay: &Relay) -> String {
     say("streams", "gauge", "Streams kept.", &[("", gauge(relay.shelf.count()))]);
     let writer = &relay.writer;
     say("store_bytes", "gauge", "Room the store takes.", &[("", writer.store().size_bytes() as f64)]);
+    let is_full = f64::from(u8::from(writer.store().room() != Room::Enough));
+    say("store_full", "gauge", "Whether the store takes nothing: its disk is full, or it failed.", &[("", is_full)]);
     say("store_batches_total", "counter", "Batches written.", &[("", count(&writer.batches))]);
     say("store_writes_total", "counter", "Changes written.", &[("", count(&writer.writes))]);
     say(

@@ -11,7 +11,7 @@ use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 use crate::job::{Ended, Framing, OneValue, Recorded, error_record};
 use crate::log::{Log, Writer};
 use crate::meta::{Meta, now_ms};
-use crate::shelf::Shelf;
+use crate::shelf::{Entry, Shelf};
 use crate::store::{Recovered, StoreError};
 
 /// The end of a log in which its last record is looked for, in bytes.
@@ -33,13 +33,37 @@ pub(crate) fn put_back(shelf: &Shelf, writer: &Arc<Writer>, incarnation: u64, fo
     }
     let log = Log::recovered(found.stream, Arc::clone(writer), meta.clone(), found.end);
     shelf.put_back(&meta, Arc::clone(&log));
-    let Some(job) = meta.job.as_ref().filter(|_| is_cut) else { return };
+    if is_cut {
+        close(writer, &log, &meta, found.end, Ended::interrupted);
+    }
+}
+
+/// Makes a log usable again that the store did not take, as it was last written; an answer is closed. One that was never
+/// written is gone.
+pub(crate) fn mend(shelf: &Shelf, writer: &Arc<Writer>, entry: &Entry) {
+    let meta = match writer.store().meta(entry.log.no) {
+        Ok(meta) => meta.and_then(|meta| serde_json::from_slice::<Meta>(&meta).ok()),
+        Err(error) => {
+            tracing::error!(%error, "a stream's description cannot be read");
+            return;
+        }
+    };
+    let Some(meta) = meta else { return shelf.expire(entry) };
+    if entry.log.mend(meta.clone()) && !meta.closed {
+        close(writer, &entry.log, &meta, entry.log.seen().end.position, Ended::not_written);
+        shelf.changed(entry);
+    }
+}
+
+/// Closes an answer whose job is gone.
+fn close(writer: &Writer, log: &Arc<Log>, meta: &Meta, end: u64, unsaid: fn() -> Ended) {
+    let Some(job) = &meta.job else { return };
     let kind = Recorded::of_path(&job.path).unwrap_or(Recorded::Chat);
-    let end = End::read(writer, found.stream, found.end).unwrap_or_else(|error| {
-        tracing::error!(stream = meta.id.as_str(), %error, "the end of an interrupted stream cannot be read");
+    let end = End::read(writer, log.no, end).unwrap_or_else(|error| {
+        tracing::error!(stream = meta.id.as_str(), %error, "the end of a stream cannot be read");
         End::default()
     });
-    let ended = end.said(kind, &meta.media_type(), job.framing).unwrap_or_else(Ended::interrupted);
+    let ended = end.said(kind, &meta.media_type(), job.framing).unwrap_or_else(unsaid);
     let closed = log.change(|log| {
         let record = error_record(&ended, kind, &log.look().media_type(), &end.bytes);
         log.append(&record);
@@ -51,7 +75,7 @@ pub(crate) fn put_back(shelf: &Shelf, writer: &Arc<Writer>, incarnation: u64, fo
         }
     });
     if closed.is_err() {
-        tracing::error!(stream = meta.id.as_str(), "an interrupted stream could not be closed");
+        tracing::error!(stream = meta.id.as_str(), "a stream without a job could not be closed");
     }
 }
 

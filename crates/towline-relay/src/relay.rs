@@ -18,7 +18,7 @@ use crate::meta::Meta;
 use crate::metrics::Metrics;
 use crate::recovery;
 use crate::shelf::{Entry, Reading, Shelf};
-use crate::store::{DiskStore, LogStore, MemoryStore};
+use crate::store::{DiskStore, LogStore, MemoryStore, Room};
 use crate::tasks::Tasks;
 use crate::upstream::{Upstream, Upstreams};
 
@@ -73,7 +73,10 @@ impl Relay {
                 let message = "the user's own folder of the store is found by the program that starts the relay";
                 return Err(Error::Config(message.into()));
             }
-            Store::Folder(folder) => (Arc::new(DiskStore::open(folder).map_err(failed)?), config.store.fsync),
+            Store::Folder(folder) => {
+                let store = DiskStore::open(folder, config.store.reserve).map_err(failed)?;
+                (Arc::new(store), config.store.fsync)
+            }
         };
         let recovery = store.recover().map_err(failed)?;
         let incarnation = recovery.incarnation * INCARNATIONS;
@@ -152,10 +155,18 @@ impl Relay {
         Some(Reading { _attached: attached, entry })
     }
 
-    /// Whether the store takes what is written.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.is_draining.load(Ordering::Relaxed)
-            && self.upstreams.all().iter().any(|upstream| upstream.is_well())
+    /// Why it should be asked nothing at the moment; `None` where it may.
+    pub(crate) fn not_ready(&self) -> Option<&'static str> {
+        if self.is_draining.load(Ordering::Relaxed) {
+            return Some("the relay is ending");
+        }
+        match self.writer.store().room() {
+            Room::Enough => {}
+            Room::Full => return Some("the disk of the store is full"),
+            Room::Failed => return Some("the store has failed"),
+        }
+        let is_any_well = self.upstreams.all().iter().any(|upstream| upstream.is_well());
+        (!is_any_well).then_some("no model server answers")
     }
 }
 

@@ -3,23 +3,29 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::CACHE_CONTROL;
 use hyper::{HeaderMap, Request, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use towline::forward;
+use towline_core::http1::Method;
 
 use super::answer::{Answer, Code, Refusal, Words, json_answer, plain, set};
 use super::body::Body;
-use super::pass::{NO_OLLAMA, request_headers};
+use super::pass::{NO_OLLAMA, exchange, request_headers};
 use super::{input, streams};
 use crate::housekeeping;
 use crate::id::StreamId;
 use crate::job::{Framing, Head, Job, JobRecord, NoPlace, Recorded, Task};
+use crate::config::WhenFull;
+use crate::log::Broken;
 use crate::meta::Meta;
 use crate::relay::{Caller, NotBegun, Relay};
 use crate::shelf::{Entry, NotMade, Reading};
+use crate::store::Room;
 
 /// The longest name of a job, in characters.
 const NAME_CHARS: usize = 200;
@@ -97,6 +103,10 @@ pub(super) async fn recorded(
     let known = asked.request_id.as_deref().and_then(|id| relay.shelf.of_request(&caller.owner, id));
     if let Some(entry) = known {
         return again(relay, entry, digest.as_deref(), asked.detach).await;
+    }
+    if relay.writer.store().room() != Room::Enough {
+        let pass = relay.config.store.full == WhenFull::Pass && !asked.detach;
+        return if pass { unrecorded(relay, kind, &parts.headers, body).await } else { Err(streams::broken(Broken::Full)) };
     }
     let permit = relay.may_begin(&caller.owner).map_err(|why| refused(relay, why))?;
     let read = RequestBody::read(&body);
@@ -177,6 +187,23 @@ fn refused(relay: &Relay, why: NotBegun) -> Refusal {
         }
     };
     refusal.with("retry-after", "1")
+}
+
+/// The answer as it comes, while nothing can be recorded.
+async fn unrecorded(
+    relay: &Relay,
+    kind: Recorded,
+    headers: &HeaderMap,
+    body: Bytes,
+) -> Result<Answer, Refusal> {
+    let upstreams = relay.upstreams.for_request(kind.path(), RequestBody::read(&body).model());
+    let request = forward::Request {
+        method: Method::Post,
+        target: kind.path().to_owned(),
+        headers: request_headers(headers, relay.config.tokens.is_empty()),
+        body: forward::Body::Bytes(body),
+    };
+    exchange(relay, &upstreams, request).await
 }
 
 /// Tells requests apart: by their path and body.

@@ -16,10 +16,11 @@ pub(super) fn answer(relay: &Relay, path: &str) -> Answer {
             typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Body::whole(text))
         }
         // The last of the three.
-        _ if relay.is_ready() => typed(StatusCode::OK, TEXT, Body::whole("ready\n")),
-        _ => {
-            let why = "not ready: the relay is ending, or no model server answers\n";
-            typed(StatusCode::SERVICE_UNAVAILABLE, TEXT, Body::whole(why))
-        }
+        _ => match relay.not_ready() {
+            None => typed(StatusCode::OK, TEXT, Body::whole("ready\n")),
+            Some(why) => {
+                typed(StatusCode::SERVICE_UNAVAILABLE, TEXT, Body::whole(format!("not ready: {why}\n")))
+            }
+        },
     }
 }

@@ -115,7 +115,7 @@ pub(super) async fn passed(
     exchange(relay, &candidates, forward::Request { method, target, headers, body }).await
 }
 
-async fn exchange(
+pub(super) async fn exchange(
     relay: &Relay,
     candidates: &[Arc<Upstream>],
     request: forward::Request,

@@ -39,6 +39,12 @@ impl Ended {
         Self { state, cause: Some(cause), status, is_said }
     }
 
+    /// The store did not take the rest.
+    pub(crate) fn not_written() -> Self {
+        let cause = "the rest of the answer could not be recorded; what had come before is kept".to_owned();
+        Self { state: JobState::Failed, cause: Some(cause), status: None, is_said: false }
+    }
+
     /// The relay ended before the job did.
     pub(crate) fn interrupted() -> Self {
         let cause = "the relay ended before the answer did; what had come is kept".to_owned();

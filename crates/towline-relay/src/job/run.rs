@@ -20,7 +20,7 @@ use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 
 use super::{Ended, Framing, Head, Job, OneValue, Permit, error_record};
 use crate::http::for_client;
-use crate::log::Ticket;
+use crate::log::{Broken, Ticket};
 use crate::meta::{media_type, now_ms};
 use crate::upstream::{Lease, Upstream, least_busy_first};
 
@@ -74,6 +74,8 @@ struct Run {
     /// The body of a refusal.
     refused: Option<Vec<u8>>,
     opened: bool,
+    /// The log cannot be written.
+    is_unwritable: bool,
     /// Where the client wants no stream, and gets none.
     whole: Option<OneValue>,
     last: Vec<u8>,
@@ -141,6 +143,7 @@ impl Run {
             head: None,
             refused: None,
             opened: false,
+            is_unwritable: false,
             whole: None,
             last: Vec::new(),
             length: 0,
@@ -272,7 +275,7 @@ impl Run {
         }
         match kept {
             Ok(full) => self.is_full = full,
-            Err(broken) => self.fail(own(broken.to_string())),
+            Err(broken) => self.cannot_write(&broken),
         }
         if self.length > self.log_bytes {
             let limit = self.log_bytes;
@@ -289,6 +292,11 @@ impl Run {
     fn fail(&mut self, error: Error) {
         self.io = Io::Closed;
         self.life.failed(error, Instant::now());
+    }
+
+    fn cannot_write(&mut self, broken: &Broken) {
+        self.is_unwritable = true;
+        self.fail(own(broken.to_string()));
     }
 
     fn send(&mut self, ready: Ready) {
@@ -318,7 +326,7 @@ impl Run {
                 }
             });
             if let Err(broken) = named {
-                self.fail(own(broken.to_string()));
+                self.cannot_write(&broken);
                 return;
             }
             if self.job.framing == Framing::Whole && media_type(&content_type) == "application/json" {
@@ -404,6 +412,7 @@ impl Run {
             (Some(body), Some((status, headers))) => Head::Refused { status, headers, body: body.into() },
             (_, None) | (None, Some(_)) => {
                 let status = match ending {
+                    _ if self.is_unwritable || !is_closed => 507,
                     Ending::Cancelled { .. } => 499,
                     Ending::TimedOut { .. } => 504,
                     Ending::Completed(_) | Ending::Truncated(_) | Ending::Failed(_) => 502,
@@ -420,7 +429,7 @@ fn keep(
     refused: &mut Option<Vec<u8>>,
     job: &Arc<Job>,
     bytes: &[u8],
-) -> Result<bool, crate::log::Broken> {
+) -> Result<bool, Broken> {
     match refused {
         _ if bytes.is_empty() => Ok(false),
         Some(body) => {

@@ -14,6 +14,7 @@ mod tests;
 mod writer;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -55,6 +56,8 @@ pub(crate) struct Ticket(u64);
 pub(crate) enum Broken {
     #[error("the stream was removed")]
     Removed,
+    #[error("the disk of the store is full")]
+    Full,
     #[error("the store failed: {0}")]
     Store(String),
 }
@@ -79,6 +82,8 @@ struct State {
     tail: VecDeque<(u64, Bytes)>,
     tail_bytes: usize,
     broken: Option<Broken>,
+    /// Changes that were made and never written, since the store did not take them.
+    lost: Range<u64>,
     waiting: Vec<Waker>,
 }
 
@@ -95,6 +100,7 @@ struct Taken {
     chunk: Option<(u64, Bytes)>,
     closed: bool,
     made: u64,
+    is_removal: bool,
 }
 
 /// What a change may do, under the log's lock.
@@ -147,6 +153,7 @@ impl Log {
             tail: VecDeque::new(),
             tail_bytes: 0,
             broken: None,
+            lost: 0..0,
             waiting: Vec::new(),
         };
         Self { no, writer, state: Mutex::new(state) }
@@ -233,6 +240,9 @@ impl Log {
     pub(crate) async fn written(&self, ticket: Ticket) -> Result<(), Broken> {
         std::future::poll_fn(|cx| {
             let mut state = self.state();
+            if state.lost.contains(&ticket.0) {
+                return Poll::Ready(Err(Broken::Full));
+            }
             if state.written >= ticket.0 {
                 return Poll::Ready(Ok(()));
             }
@@ -293,6 +303,20 @@ impl Log {
         self.state().broken.clone()
     }
 
+    /// Makes a log that the store did not take usable again, as it was last written. `false` where it is not one.
+    pub(crate) fn mend(&self, meta: Meta) -> bool {
+        let mut state = self.state();
+        match state.broken {
+            Some(Broken::Full | Broken::Store(_)) => {}
+            Some(Broken::Removed) | None => return false,
+        }
+        (state.meta, state.meta_is_dirty) = (meta, false);
+        (state.staged, state.end) = (BytesMut::new(), state.shown);
+        state.lost = state.written + 1..state.made + 1;
+        state.broken = None;
+        true
+    }
+
     /// Gives the memory for readers that keep up back, where there are none.
     pub(crate) fn forget_tail(&self) {
         let mut state = self.state();
@@ -309,7 +333,7 @@ impl Log {
             Removal::Asked(_) => {
                 state.removal = Removal::Written;
                 writes.push(Write::Remove { stream: self.no });
-                return Some(Taken { chunk: None, closed: false, made: state.made });
+                return Some(Taken { chunk: None, closed: false, made: state.made, is_removal: true });
             }
             Removal::Written => return None,
         }
@@ -327,11 +351,11 @@ impl Log {
         if let Some((start, bytes)) = &chunk {
             writes.push(Write::Chunk { stream: self.no, start: *start, bytes: bytes.clone() });
         }
-        Some(Taken { chunk, closed: state.meta.closed, made: state.made })
+        Some(Taken { chunk, closed: state.meta.closed, made: state.made, is_removal: false })
     }
 
     /// What was taken is written, or was not; `true` when there is more.
-    fn taken_is_written(&self, taken: Taken, result: Result<(), String>) -> bool {
+    fn taken_is_written(&self, taken: Taken, result: Result<(), Broken>) -> bool {
         let mut state = self.state();
         match result {
             Ok(()) => {
@@ -347,7 +371,7 @@ impl Log {
                 state.written = taken.made;
             }
             Err(why) => {
-                state.broken = Some(Broken::Store(why));
+                state.broken.get_or_insert(why);
             }
         }
         let more = state.made > taken.made && state.removal != Removal::Written;

@@ -4,15 +4,15 @@
 //! its own thread. What is staged meanwhile is the next batch. An appender has better things to do than to write for others,
 //! so after a few batches it leaves the turn to a thread that is there for that.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::keeper::Keeper;
-use super::{Log, Taken};
+use super::{Broken, Log, Taken};
 use crate::config::length;
-use crate::store::{LogStore, Write};
+use crate::store::{LogStore, StoreError, Write};
 
 /// Batches that an appender writes before the thread takes over. Measured: with 1 or 4 the hand-overs cost more than they
 /// save, and with no limit one answer in thousands waits long (`cargo bench -p towline-relay --bench relay -- records`).
@@ -78,6 +78,8 @@ pub(crate) struct Writer {
     pub(crate) batches: AtomicU64,
     pub(crate) writes: AtomicU64,
     pub(crate) failures: AtomicU64,
+    /// The last batch was not written.
+    is_failing: AtomicBool,
     /// Time spent in the store, in microseconds.
     pub(crate) busy_us: AtomicU64,
 }
@@ -131,6 +133,7 @@ impl Writer {
             batches: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            is_failing: AtomicBool::new(false),
             busy_us: AtomicU64::new(0),
         });
         let own = Arc::clone(&writer);
@@ -182,6 +185,30 @@ impl Writer {
         }
     }
 
+    /// Counts and tells of a batch that was not written, the first of several in a row only.
+    fn failed(&self, error: &StoreError) -> Broken {
+        self.failures.fetch_add(1, Ordering::Relaxed);
+        if !self.is_failing.swap(true, Ordering::Relaxed) {
+            tracing::error!(%error, "what was to be recorded could not be written");
+        }
+        match error {
+            StoreError::Full => Broken::Full,
+            StoreError::Failed | StoreError::Disk(_) | StoreError::Folder(_) | StoreError::Format { .. } => {
+                Broken::Store(error.to_string())
+            }
+        }
+    }
+
+    /// Whether something was not written since the store was last said to be mended.
+    pub(crate) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// All logs that the store did not take are usable again.
+    pub(crate) fn is_mended(&self) {
+        self.is_failing.store(false, Ordering::Relaxed);
+    }
+
     /// Batches that failed, and syncs.
     pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed) + self.keeper.failures()
@@ -223,18 +250,27 @@ impl Writer {
         let began = Instant::now();
         self.batches.fetch_add(1, Ordering::Relaxed);
         self.writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
-        let result = self.store.commit(writes, self.fsync == Fsync::Always);
+        let removals: Vec<Write> =
+            writes.iter().filter(|write| matches!(write, Write::Remove { .. })).cloned().collect();
+        let durable = self.fsync == Fsync::Always;
+        let result = self.store.commit(writes, durable);
+        // What takes room is refused by a full store, what gives room is not.
+        let removed = match &result {
+            Err(StoreError::Full) if !removals.is_empty() => self.store.commit(removals, durable),
+            Ok(()) | Err(_) => Ok(()),
+        };
         let busy = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
         self.busy_us.fetch_add(busy, Ordering::Relaxed);
         self.keeper.written();
-        let result = result.map_err(|error| {
-            self.failures.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(%error, "a batch could not be written");
-            error.to_string()
-        });
+        let result = result.map_err(|error| self.failed(&error));
+        let removed = match &result {
+            Err(Broken::Full) => removed.map_err(|error| self.failed(&error)),
+            Ok(()) | Err(_) => result.clone(),
+        };
         for (log, part) in taken {
+            let result = if part.is_removal { removed.clone() } else { result.clone() };
             // Who has more goes into the next batch.
-            if log.taken_is_written(part, result.clone()) {
+            if log.taken_is_written(part, result) {
                 self.waiting().logs.push(log);
             }
         }

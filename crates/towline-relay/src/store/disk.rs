@@ -6,12 +6,13 @@
 use std::collections::HashSet;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError, RwLock};
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::{Chunk, LogStore, Recovered, Recovery, StoreError, StreamNo, Write};
+use super::{Chunk, LogStore, Recovered, Recovery, Room, StoreError, StreamNo, Write};
 
 /// The format this version writes.
 pub(super) const FORMAT: &str = "1";
@@ -28,13 +29,22 @@ const JOURNAL_EXTENSION: &str = "jnl";
 
 /// Logs on disk.
 pub(crate) struct DiskStore {
+    folder: PathBuf,
+    /// Bytes of the file system that are left free: the database writes its tables there, and what is removed takes room first.
+    reserve: u64,
+    /// `None` where it could not be opened again after it had failed.
+    open: RwLock<Option<Open>>,
+    has_failed: AtomicBool,
+    /// Streams whose bytes are still to go.
+    removed: Mutex<Vec<StreamNo>>,
+}
+
+/// The database.
+struct Open {
     db: Database,
     about: Keyspace,
     meta: Keyspace,
     data: Keyspace,
-    folder: PathBuf,
-    /// Streams whose bytes are still to go.
-    removed: Mutex<Vec<StreamNo>>,
 }
 
 impl std::fmt::Debug for DiskStore {
@@ -48,8 +58,51 @@ impl DiskStore {
     ///
     /// # Errors
     /// When the folder cannot be used, another process uses it, or another version wrote it.
-    pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
+    pub(crate) fn open(folder: &Path, reserve: u64) -> Result<Self, StoreError> {
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            reserve,
+            open: RwLock::new(Some(Open::at(folder)?)),
+            has_failed: AtomicBool::new(false),
+            removed: Mutex::default(),
+        })
+    }
+
+    /// Does something with the database.
+    fn with<T>(&self, act: impl FnOnce(&Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
+        let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
+        act(open.as_ref().ok_or(StoreError::Failed)?)
+    }
+
+    fn free_bytes(&self) -> u64 {
+        // A file system that does not say is taken for one with room: its own error will say so.
+        rustix::fs::statvfs(&self.folder).map_or(u64::MAX, |about| about.f_bavail.saturating_mul(about.f_frsize))
+    }
+
+    /// Syncs the journals through descriptors of its own, for the database's own way holds up every commit until the disk is
+    /// done. Gives how many there are.
+    pub(crate) fn sync_journals(&self) -> Result<usize, StoreError> {
+        let mut journals = 0;
+        for entry in std::fs::read_dir(&self.folder)? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != JOURNAL_EXTENSION) {
+                continue;
+            }
+            match std::fs::File::open(&path) {
+                Ok(journal) => journal.sync_data()?,
+                // All of it is in tables meanwhile, which are synced before.
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+            journals += 1;
+        }
+        Ok(journals)
+    }
+}
+
+impl Open {
+    fn at(folder: &Path) -> Result<Self, StoreError> {
         let db = Database::builder(folder)
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
@@ -66,7 +119,7 @@ impl DiskStore {
                 return Err(StoreError::Format { path: folder.display().to_string(), found });
             }
         }
-        Ok(Self { db, about, meta, data, folder: folder.to_owned(), removed: Mutex::default() })
+        Ok(Self { db, about, meta, data })
     }
 
     fn end(&self, stream: StreamNo) -> Result<u64, StoreError> {
@@ -89,26 +142,6 @@ impl DiskStore {
         Ok(())
     }
 
-    /// Syncs the journals through descriptors of its own, for the database's own way holds up every commit until the disk is
-    /// done. Gives how many there are.
-    pub(crate) fn sync_journals(&self) -> Result<usize, StoreError> {
-        let mut journals = 0;
-        for entry in std::fs::read_dir(&self.folder)? {
-            let path = entry?.path();
-            if path.extension().is_none_or(|extension| extension != JOURNAL_EXTENSION) {
-                continue;
-            }
-            match std::fs::File::open(&path) {
-                Ok(journal) => journal.sync_data()?,
-                // All of it is in tables meanwhile, which are synced before.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error.into()),
-            }
-            journals += 1;
-        }
-        Ok(journals)
-    }
-
     /// Removes what is left of a stream; its description went with the batch.
     fn remove_data(&self, stream: StreamNo) -> Result<(), StoreError> {
         loop {
@@ -121,6 +154,59 @@ impl DiskStore {
             }
             batch.commit()?;
         }
+    }
+
+    fn recover(&self) -> Result<Recovery, StoreError> {
+        let incarnation = self.about.get("incarnation")?.map_or(0, |bytes| number(&bytes)) + 1;
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.about, "incarnation", incarnation.to_be_bytes());
+        batch.commit()?;
+        let mut streams = Vec::new();
+        for entry in self.meta.iter() {
+            let (key, meta) = entry.into_inner()?;
+            let stream = number(&key);
+            streams.push(Recovered { stream, meta: Bytes::copy_from_slice(&meta), end: self.end(stream)? });
+        }
+        let known: HashSet<StreamNo> = streams.iter().map(|found| found.stream).collect();
+        self.remove_unknown(&known)?;
+        let next = known.iter().max().map_or(0, |last| last + 1);
+        Ok(Recovery { incarnation, next, streams })
+    }
+
+    /// Gives the streams that are removed but for their bytes.
+    fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<Vec<StreamNo>, StoreError> {
+        let mode = if durable { PersistMode::SyncData } else { PersistMode::Buffer };
+        let mut batch = self.db.batch().durability(Some(mode));
+        let mut removed = Vec::new();
+        for write in writes {
+            match write {
+                Write::Meta { stream, meta } => batch.insert(&self.meta, stream.to_be_bytes(), &*meta),
+                Write::Chunk { stream, start, bytes } => {
+                    batch.insert(&self.data, key(stream, start), &*bytes);
+                }
+                Write::Remove { stream } => {
+                    batch.remove(&self.meta, stream.to_be_bytes());
+                    removed.push(stream);
+                }
+            }
+        }
+        batch.commit()?;
+        Ok(removed)
+    }
+
+    fn read(&self, stream: StreamNo, from: u64, max_bytes: usize) -> Result<Vec<Chunk>, StoreError> {
+        let first = self.data.range(key(stream, 0)..=key(stream, from)).next_back();
+        let first = first.map(|entry| entry.key()).transpose()?.map_or(from, |key| position(&key));
+        let (mut chunks, mut together) = (Vec::new(), 0);
+        for entry in self.data.range(key(stream, first)..=key(stream, u64::MAX)) {
+            if together >= max_bytes {
+                break;
+            }
+            let (key, bytes) = entry.into_inner()?;
+            together += bytes.len();
+            chunks.push(Chunk { start: position(&key), bytes: Bytes::copy_from_slice(&bytes) });
+        }
+        Ok(chunks)
     }
 }
 
@@ -141,78 +227,77 @@ fn position(key: &[u8]) -> u64 {
 
 impl LogStore for DiskStore {
     fn recover(&self) -> Result<Recovery, StoreError> {
-        let incarnation = self.about.get("incarnation")?.map_or(0, |bytes| number(&bytes)) + 1;
-        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
-        batch.insert(&self.about, "incarnation", incarnation.to_be_bytes());
-        batch.commit()?;
-        let mut streams = Vec::new();
-        for entry in self.meta.iter() {
-            let (key, meta) = entry.into_inner()?;
-            let stream = number(&key);
-            streams.push(Recovered { stream, meta: Bytes::copy_from_slice(&meta), end: self.end(stream)? });
-        }
-        let known: HashSet<StreamNo> = streams.iter().map(|found| found.stream).collect();
-        self.remove_unknown(&known)?;
-        let next = known.iter().max().map_or(0, |last| last + 1);
-        Ok(Recovery { incarnation, next, streams })
+        self.with(Open::recover)
     }
 
     fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<(), StoreError> {
-        let mode = if durable { PersistMode::SyncData } else { PersistMode::Buffer };
-        let mut batch = self.db.batch().durability(Some(mode));
-        let mut removed = Vec::new();
-        for write in writes {
-            match write {
-                Write::Meta { stream, meta } => batch.insert(&self.meta, stream.to_be_bytes(), &*meta),
-                Write::Chunk { stream, start, bytes } => {
-                    batch.insert(&self.data, key(stream, start), &*bytes);
-                }
-                Write::Remove { stream } => {
-                    batch.remove(&self.meta, stream.to_be_bytes());
-                    removed.push(stream);
-                }
+        let is_removal = |write: &Write| matches!(write, Write::Remove { .. });
+        if !writes.iter().all(is_removal) {
+            match self.room() {
+                Room::Enough => {}
+                Room::Full => return Err(StoreError::Full),
+                Room::Failed => return Err(StoreError::Failed),
             }
         }
-        batch.commit()?;
+        let removed = self.with(|open| open.commit(writes, durable));
+        let removed = removed.inspect_err(|_| self.has_failed.store(true, Ordering::Release))?;
         // A stream without a description is not found again, so its bytes may go later.
         self.removed.lock().unwrap_or_else(PoisonError::into_inner).extend(removed);
         Ok(())
     }
 
     fn read(&self, stream: StreamNo, from: u64, max_bytes: usize) -> Result<Vec<Chunk>, StoreError> {
-        let first = self.data.range(key(stream, 0)..=key(stream, from)).next_back();
-        let first = first.map(|entry| entry.key()).transpose()?.map_or(from, |key| position(&key));
-        let (mut chunks, mut together) = (Vec::new(), 0);
-        for entry in self.data.range(key(stream, first)..=key(stream, u64::MAX)) {
-            if together >= max_bytes {
-                break;
-            }
-            let (key, bytes) = entry.into_inner()?;
-            together += bytes.len();
-            chunks.push(Chunk { start: position(&key), bytes: Bytes::copy_from_slice(&bytes) });
-        }
-        Ok(chunks)
+        self.with(|open| open.read(stream, from, max_bytes))
     }
 
     fn flush(&self) -> Result<(), StoreError> {
         if self.sync_journals()? == 0 {
             // A database that keeps its journal elsewhere.
-            self.db.persist(PersistMode::SyncData)?;
+            self.with(|open| Ok(open.db.persist(PersistMode::SyncData)?))?;
         }
         Ok(())
     }
 
     fn clear(&self) -> Result<(), StoreError> {
         let removed = std::mem::take(&mut *self.removed.lock().unwrap_or_else(PoisonError::into_inner));
-        removed.into_iter().try_for_each(|stream| self.remove_data(stream))
+        self.with(|open| removed.into_iter().try_for_each(|stream| open.remove_data(stream)))
     }
 
     fn close(&self) -> Result<(), StoreError> {
-        Ok(self.db.persist(PersistMode::SyncAll)?)
+        self.with(|open| Ok(open.db.persist(PersistMode::SyncAll)?))
+    }
+
+    fn meta(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
+        self.with(|open| {
+            let meta = open.meta.get(stream.to_be_bytes())?;
+            Ok(meta.map(|meta| Bytes::copy_from_slice(&meta)))
+        })
+    }
+
+    fn room(&self) -> Room {
+        if self.has_failed.load(Ordering::Acquire) {
+            Room::Failed
+        } else if self.free_bytes() < self.reserve {
+            Room::Full
+        } else {
+            Room::Enough
+        }
+    }
+
+    fn mend(&self) -> Result<(), StoreError> {
+        if self.free_bytes() < self.reserve {
+            return Err(StoreError::Full);
+        }
+        let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
+        // A database that failed takes nothing more, and two cannot have one folder.
+        drop(open.take());
+        *open = Some(Open::at(&self.folder)?);
+        self.has_failed.store(false, Ordering::Release);
+        Ok(())
     }
 
     fn size_bytes(&self) -> u64 {
-        self.db.disk_space().unwrap_or(0)
+        self.with(|open| Ok(open.db.disk_space()?)).unwrap_or(0)
     }
 
     fn is_memory(&self) -> bool {

@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Chunk, LogStore, Recovered, Recovery, StoreError, StreamNo, Write};
+use super::{Chunk, LogStore, Recovered, Recovery, Room, StoreError, StreamNo, Write};
 
 /// Logs in memory.
 #[derive(Debug, Default)]
@@ -87,6 +87,18 @@ impl LogStore for MemoryStore {
     }
 
     fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn meta(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.streams().get(&stream).map(|kept| kept.meta.clone()))
+    }
+
+    fn room(&self) -> Room {
+        Room::Enough
+    }
+
+    fn mend(&self) -> Result<(), StoreError> {
         Ok(())
     }
 

@@ -70,9 +70,26 @@ pub(crate) struct Recovered {
     pub(crate) end: u64,
 }
 
+/// Whether a store takes what is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Room {
+    /// It does.
+    Enough,
+    /// It takes removals only.
+    Full,
+    /// It failed, and is to be [mended](LogStore::mend).
+    Failed,
+}
+
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
+    /// Too little is free on its file system.
+    #[error("the disk is full")]
+    Full,
+    /// It failed before.
+    #[error("the store failed and is not mended yet")]
+    Failed,
     /// The disk or what is on it.
     #[error("{0}")]
     Disk(#[from] fjall::Error),
@@ -102,7 +119,7 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// machine.
     ///
     /// # Errors
-    /// When they could not be written. The store may refuse every later change.
+    /// When they could not be written. [`room`](Self::room) then says whether the store is full or has failed.
     fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<(), StoreError>;
 
     /// The chunks from the one that holds the byte at `from` on: at least one where there is any, and no more once
@@ -129,6 +146,21 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When the disk fails.
     fn close(&self) -> Result<(), StoreError>;
+
+    /// The description of a stream; `None` where there is none.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn meta(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError>;
+
+    /// Whether it takes what is written. Cheap.
+    fn room(&self) -> Room;
+
+    /// Makes a store that failed usable again, with all that was committed.
+    ///
+    /// # Errors
+    /// When that is not possible yet.
+    fn mend(&self) -> Result<(), StoreError>;
 
     /// How much room it takes, in bytes.
     fn size_bytes(&self) -> u64;

@@ -117,7 +117,8 @@ pub(super) async fn remove(relay: &Relay, entry: &Entry) -> Result<(), Refusal> 
 pub(super) fn broken(broken: Broken) -> Refusal {
     match broken {
         Broken::Removed => Refusal::no_such_stream(),
-        Broken::Store(_) => Refusal::new(Code::Unavailable, broken.to_string()),
+        Broken::Full => Refusal::new(Code::Full, broken.to_string()).with("retry-after", "5"),
+        Broken::Store(_) => Refusal::new(Code::Unavailable, broken.to_string()).with("retry-after", "5"),
     }
 }
 
