@@ -20,7 +20,7 @@ use crate::duration::TimeLimit;
   towline relay --config /etc/towline/relay.toml
 ", help_template = super::TEMPLATE)]
 pub struct RelayArgs {
-    /// A file with any of this and more; flags count more
+    /// A file with any of this and more; flags take precedence
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// Where to listen: ADDRESS:PORT, unix:/path, or own, which is where towline jobs looks; can be repeated [default: own]
