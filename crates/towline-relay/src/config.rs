@@ -189,6 +189,10 @@ pub struct RelayLimits {
     /// 64 MiB.
     #[serde(rename = "body", deserialize_with = "units::size")]
     pub body_bytes: usize,
+    /// The bodies of all requests that are read whole and not sent on yet, in bytes; those that wait for their turn too. Default:
+    /// 512 MiB.
+    #[serde(rename = "bodies", deserialize_with = "units::size")]
+    pub bodies_bytes: usize,
     /// The longest body of an append, in bytes. Default: 16 MiB.
     #[serde(rename = "append", deserialize_with = "units::size")]
     pub append_bytes: usize,
@@ -232,6 +236,7 @@ impl Default for RelayLimits {
     fn default() -> Self {
         Self {
             body_bytes: 64 << 20,
+            bodies_bytes: 512 << 20,
             append_bytes: 16 << 20,
             body_time: Duration::from_secs(60),
             header_bytes: 32 << 10,

@@ -17,7 +17,10 @@ use crate::store::Room;
 /// Time between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Keeps house for ever.
+/// Streams that are looked at in one go.
+const BREATH: usize = 4096;
+
+/// Keeps house until the relay ends.
 ///
 /// # Cancel safety
 /// Dropping the future stops it between two rounds.
@@ -30,7 +33,7 @@ pub(crate) async fn keep(relay: Arc<Relay>) {
         if tokio::task::spawn_blocking(move || mend(&own)).await.is_err() {
             tracing::error!("the store could not be looked at");
         }
-        round(&relay);
+        round(&relay).await;
         let is_idle =
             relay.running.load(Ordering::Relaxed) == 0 && relay.connections.load(Ordering::Relaxed) == 0;
         if !is_idle {
@@ -61,8 +64,12 @@ fn mend(relay: &Relay) {
         return;
     }
     let is_broken = |entry: &Entry| matches!(entry.log.broken(), Some(Broken::Full | Broken::Store(_)));
-    let (running, ended): (Vec<Entry>, Vec<Entry>) =
-        relay.shelf.list(None).into_iter().filter(is_broken).partition(is_running);
+    let (mut running, mut ended) = (Vec::new(), Vec::new());
+    for owner in relay.shelf.owners() {
+        for entry in relay.shelf.each(&owner, None).filter(is_broken) {
+            if is_running(&entry) { running.push(entry) } else { ended.push(entry) }
+        }
+    }
     for entry in &ended {
         recovery::mend(&relay.shelf, writer, entry);
     }
@@ -83,15 +90,30 @@ struct Owned {
     written_bytes: u64,
 }
 
-/// One round over all streams.
-fn round(relay: &Relay) {
+/// One round over all streams. Others have their turn after each owner and every few thousand streams.
+async fn round(relay: &Relay) {
     let now = now_ms();
     let age = u64::try_from(relay.config.retention.age.as_millis()).unwrap_or(u64::MAX);
     let mut owners: HashMap<Owner, Owned> = HashMap::new();
-    for entry in relay.shelf.list(None) {
+    for owner in relay.shelf.owners() {
+        let mut own = Owned::default();
+        for (count, entry) in relay.shelf.each(&owner, None).enumerate() {
+            if count % BREATH == 0 {
+                tokio::task::yield_now().await;
+            }
+            own.look(relay, entry, now, age);
+        }
+        owners.insert(owner, own);
+    }
+    let written = owners.iter().map(|(owner, own)| (owner.clone(), own.written_bytes)).collect();
+    relay.shelf.note_written(written);
+    evict(relay, owners);
+}
+
+impl Owned {
+    fn look(&mut self, relay: &Relay, entry: Entry, now: u64, age: u64) {
         if is_over(relay, &entry) {
-            relay.shelf.expire(&entry);
-            continue;
+            return relay.shelf.expire(&entry);
         }
         if !is_running(&entry) {
             entry.log.forget_tail();
@@ -100,18 +122,14 @@ fn round(relay: &Relay) {
         match job {
             Some(Some(ended_ms)) if ended_ms.saturating_add(age) <= now => relay.shelf.expire(&entry),
             Some(Some(ended_ms)) => {
-                let own = owners.entry(entry.owner.clone()).or_default();
-                own.ended_bytes += bytes;
-                own.ended.push((ended_ms, bytes, entry));
+                self.ended_bytes += bytes;
+                self.ended.push((ended_ms, bytes, entry));
             }
             // What runs is not kept yet.
             Some(None) => {}
-            None => owners.entry(entry.owner.clone()).or_default().written_bytes += bytes,
+            None => self.written_bytes += bytes,
         }
     }
-    let written = owners.iter().map(|(owner, own)| (owner.clone(), own.written_bytes)).collect();
-    relay.shelf.note_written(written);
-    evict(relay, owners);
 }
 
 /// Deletes the answers that ended first of the owner who has the most, until all have room: nobody's answers make way for
@@ -141,8 +159,7 @@ pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
     let Some(whose) = relay.shelf.who_makes_place(owner) else { return };
     let mut ended: Vec<(u64, Entry)> = relay
         .shelf
-        .list(Some(&whose))
-        .into_iter()
+        .each(&whose, None)
         .filter_map(|entry| {
             let ended_ms = entry.log.look(|meta, _| meta.job.as_ref().and_then(|job| job.ended_ms));
             ended_ms.map(|ended_ms| (ended_ms, entry))

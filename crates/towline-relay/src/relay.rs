@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use towline::relay::JobState;
 
 use crate::config::{Config, Store};
@@ -38,6 +38,8 @@ pub(crate) struct Relay {
     pub(crate) began: Instant,
     /// Who may run, and who waits.
     pub(crate) admission: AdmissionQueue,
+    /// A permit for each byte of bodies that are read whole.
+    pub(crate) bodies: Arc<Semaphore>,
     /// Answers begun and not ended.
     pub(crate) running: AtomicUsize,
     pub(crate) connections: AtomicUsize,
@@ -98,6 +100,7 @@ impl Relay {
             metrics: Metrics::default(),
             began: Instant::now(),
             admission: AdmissionQueue::new(config.places()),
+            bodies: Arc::new(Semaphore::new(config.limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),
             running: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             is_draining: AtomicBool::new(false),

@@ -1,6 +1,7 @@
 //! All streams there are, by owner and id.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,6 +15,9 @@ use crate::store::StreamNo;
 
 /// Changes that a slow watcher may be behind; one that is further behind is told everything anew.
 const WATCHED_CHANGES: usize = 1024;
+
+/// Streams that are looked at under one lock.
+const PAGE: usize = 256;
 
 /// One stream.
 #[derive(Debug, Clone)]
@@ -30,6 +34,7 @@ pub(crate) struct Entry {
 pub(crate) struct Change {
     pub(crate) owner: Owner,
     pub(crate) id: StreamId,
+    pub(crate) no: StreamNo,
 }
 
 /// All streams.
@@ -49,9 +54,38 @@ pub(crate) struct Shelf {
     changes: broadcast::Sender<Change>,
 }
 
+/// The streams of one owner.
+#[derive(Debug, Default)]
+struct Own {
+    by_id: HashMap<StreamId, StreamNo>,
+    /// In the order in which they were made.
+    by_no: BTreeMap<StreamNo, Entry>,
+}
+
+impl Own {
+    fn get(&self, id: &StreamId) -> Option<&Entry> {
+        self.by_no.get(self.by_id.get(id)?)
+    }
+
+    fn insert(&mut self, entry: Entry) {
+        self.by_id.insert(entry.id.clone(), entry.log.no);
+        self.by_no.insert(entry.log.no, entry);
+    }
+
+    fn remove(&mut self, id: &StreamId) {
+        if let Some(no) = self.by_id.remove(id) {
+            self.by_no.remove(&no);
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.by_id.len()
+    }
+}
+
 #[derive(Debug, Default)]
 struct Streams {
-    by_owner: HashMap<Owner, HashMap<StreamId, Entry>>,
+    by_owner: HashMap<Owner, Own>,
     by_request: HashMap<(Owner, String), StreamId>,
     count: usize,
 }
@@ -104,7 +138,7 @@ impl Shelf {
             streams.by_request.insert((meta.owner.clone(), request_id), meta.id.clone());
         }
         let entry = Entry { id: meta.id.clone(), owner: meta.owner.clone(), log, job: None };
-        streams.by_owner.entry(meta.owner.clone()).or_default().insert(meta.id.clone(), entry);
+        streams.by_owner.entry(meta.owner.clone()).or_default().insert(entry);
         streams.count += 1;
     }
 
@@ -123,7 +157,7 @@ impl Shelf {
         if let Some(entry) = streams.by_owner.get(&owner).and_then(|own| own.get(same)) {
             return Err(NotMade::Exists(entry.clone()));
         }
-        let own_count = streams.by_owner.get(&owner).map_or(0, HashMap::len);
+        let own_count = streams.by_owner.get(&owner).map_or(0, Own::len);
         if streams.count >= self.most || own_count >= self.own_most {
             return Err(NotMade::Full);
         }
@@ -131,9 +165,9 @@ impl Shelf {
         let (log, ticket) = Log::create(no, Arc::clone(&self.writer), meta, bytes);
         let entry = Entry { id: id.clone(), owner: owner.clone(), job: job(&log), log };
         if let Some(request) = request {
-            streams.by_request.insert(request, id.clone());
+            streams.by_request.insert(request, id);
         }
-        streams.by_owner.entry(owner).or_default().insert(id, entry.clone());
+        streams.by_owner.entry(owner).or_default().insert(entry.clone());
         streams.count += 1;
         drop(streams);
         entry.log.begin();
@@ -203,20 +237,38 @@ impl Shelf {
         let _unwaited = self.remove(entry);
     }
 
-    /// The streams of an owner, or everybody's.
-    pub(crate) fn list(&self, owner: Option<&Owner>) -> Vec<Entry> {
+    /// The streams of an owner that were made after the one of this number, oldest first, as many as one page has.
+    pub(crate) fn page(&self, owner: &Owner, after: Option<StreamNo>) -> Vec<Entry> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let streams = self.streams();
-        match owner {
-            Some(owner) => {
-                streams.by_owner.get(owner).map(|own| own.values().cloned().collect()).unwrap_or_default()
-            }
-            None => streams.by_owner.values().flat_map(HashMap::values).cloned().collect(),
-        }
+        let Some(own) = streams.by_owner.get(owner) else { return Vec::new() };
+        own.by_no.range((from, Bound::Unbounded)).take(PAGE).map(|(_, entry)| entry.clone()).collect()
+    }
+
+    /// Everybody who has streams.
+    pub(crate) fn owners(&self) -> Vec<Owner> {
+        self.streams().by_owner.keys().cloned().collect()
+    }
+
+    /// The streams of an owner after one, oldest first, page by page, as they are when each is taken. No lock is held between
+    /// pages.
+    pub(crate) fn each(&self, owner: &Owner, mut after: Option<StreamNo>) -> impl Iterator<Item = Entry> {
+        let mut page = Vec::new().into_iter();
+        std::iter::from_fn(move || {
+            let next = page.next().or_else(|| {
+                page = self.page(owner, after).into_iter();
+                page.next()
+            });
+            let entry: Entry = next?;
+            after = Some(entry.log.no);
+            Some(entry)
+        })
     }
 
     pub(crate) fn changed(&self, entry: &Entry) {
+        let change = Change { owner: entry.owner.clone(), id: entry.id.clone(), no: entry.log.no };
         // Nobody may be watching.
-        drop(self.changes.send(Change { owner: entry.owner.clone(), id: entry.id.clone() }));
+        drop(self.changes.send(change));
     }
 
     pub(crate) fn watch(&self) -> broadcast::Receiver<Change> {

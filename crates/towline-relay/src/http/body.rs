@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::time::{Instant, Sleep};
 use towline::forward::ResponseBytes;
 
 use crate::job::Framing;
-use crate::log::{Cursor, Got};
+use crate::log::{Cursor, Got, Log};
 use crate::shelf::Reading;
 
 /// The body of a response.
@@ -27,6 +28,14 @@ pub(crate) enum Body {
     Passed(Box<Passed>),
     /// Pieces that a task makes.
     Pieces(mpsc::Receiver<Bytes>),
+    /// A part of a log that is there.
+    Part(Box<Part>),
+}
+
+/// A part of a log, read piece by piece.
+pub(crate) struct Part {
+    cursor: Cursor,
+    until: u64,
 }
 
 /// Why a body ends before its end: the connection is reset, so that nobody takes it for whole.
@@ -101,6 +110,11 @@ impl Body {
         Self::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty()))
     }
 
+    /// The bytes of a log from `position` to `until`, which are there.
+    pub(crate) fn part(log: Arc<Log>, position: u64, until: u64) -> Self {
+        Self::Part(Box::new(Part { cursor: Cursor::new(log, position), until }))
+    }
+
     pub(crate) fn live(reading: Reading, position: u64, trailers: bool, lag_bytes: u64) -> Live {
         let cursor = Cursor::new(reading.entry.log.clone(), position);
         Live { cursor, reading, heartbeat: None, trailers, lag_bytes, had_caught_up: false, ended: false }
@@ -161,6 +175,27 @@ impl Live {
     }
 }
 
+impl Part {
+    fn left(&self) -> u64 {
+        self.until.saturating_sub(self.cursor.position())
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+        let left = self.left();
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        match ready!(self.cursor.poll_read(cx)) {
+            Got::Bytes(mut bytes) => {
+                bytes.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+                Poll::Ready(Some(Ok(Frame::data(bytes))))
+            }
+            Got::Closed => Poll::Ready(None),
+            Got::Broken(broken) => Poll::Ready(Some(Err(Cut::Log(broken.to_string())))),
+        }
+    }
+}
+
 impl Passed {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         if self.is_cut {
@@ -187,6 +222,7 @@ impl HttpBody for Body {
             Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
             Self::Live(live) => live.poll(cx),
             Self::Passed(passed) => passed.poll(cx),
+            Self::Part(part) => part.poll(cx),
             Self::Pieces(pieces) => {
                 pieces.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
             }
@@ -197,6 +233,7 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Live(live) => live.ended,
+            Self::Part(part) => part.left() == 0,
             Self::Passed(_) | Self::Pieces(_) => false,
         }
     }
@@ -204,6 +241,7 @@ impl HttpBody for Body {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Self::Part(part) => SizeHint::with_exact(part.left()),
             Self::Live(_) | Self::Passed(_) | Self::Pieces(_) => SizeHint::default(),
         }
     }

@@ -1,22 +1,18 @@
-//! Control over jobs: list, watch, one, cancel, deadline, pause, delete.
+//! Control over a job: look, cancel, deadline, pause, delete.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
 use towline::relay::JobState;
 use towline_core::job::Deadline;
 
 use super::answer::{Answer, Code, Refusal, empty, json_answer, typed};
 use super::body::Body;
-use super::{input, streams};
+use super::{input, jobs, streams};
 use crate::id::StreamId;
 use crate::job::Job;
 use crate::meta::{now_ms, rfc3339};
@@ -27,10 +23,6 @@ use crate::shelf::Entry;
 const ORDER_BYTES: usize = 64 << 10;
 /// The longest wait for a job's end, in seconds.
 const WAIT_SECONDS: u64 = 300;
-/// Changes that wait for a slow watcher.
-const WATCHED: usize = 16;
-/// How often a watcher is told of what runs, besides changes.
-const WATCH_PAUSE: Duration = Duration::from_secs(1);
 /// The longest reason for a cancel, in characters.
 const REASON_CHARS: usize = 200;
 
@@ -38,16 +30,16 @@ const OPENAPI: &str = include_str!("../../../../docs/relay-openapi.yaml");
 
 /// A job as it is shown.
 #[derive(Debug, Clone, Serialize, PartialEq)]
-struct Shown {
+pub(super) struct Shown {
     id: String,
     name: String,
     model: String,
     path: String,
     upstream: String,
-    state: JobState,
+    pub(super) state: JobState,
     created_at: String,
     ended_at: Option<String>,
-    bytes: u64,
+    pub(super) bytes: u64,
     records: u64,
     tokens_per_second: Option<f64>,
     age_s: f64,
@@ -69,7 +61,7 @@ pub(super) async fn answer(
     let method = request.method().clone();
     let parts: Vec<&str> = rest.split('/').collect();
     match (&method, parts.as_slice()) {
-        (&Method::GET, ["jobs"]) => list(relay, caller, request.uri().query()),
+        (&Method::GET, ["jobs"]) => jobs::list(relay, caller, request.uri().query()),
         (&Method::GET, ["jobs", id]) => {
             let entry = find(relay, caller, id)?;
             one(&entry, request.uri().query()).await
@@ -95,7 +87,7 @@ pub(super) async fn answer(
 }
 
 /// The job; those of others are not there.
-fn find(relay: &Relay, caller: &Caller, id: &str) -> Result<Entry, Refusal> {
+pub(super) fn find(relay: &Relay, caller: &Caller, id: &str) -> Result<Entry, Refusal> {
     let missing = || Refusal::new(Code::NotFound, "there is no such job here");
     let id = StreamId::parse(id).ok_or_else(missing)?;
     let entry = relay.shelf.find(&caller.owner, &id).ok_or_else(missing)?;
@@ -103,7 +95,7 @@ fn find(relay: &Relay, caller: &Caller, id: &str) -> Result<Entry, Refusal> {
 }
 
 /// The job of an entry; `None` for a stream that is no answer.
-fn shown(entry: &Entry) -> Option<Shown> {
+pub(super) fn shown(entry: &Entry) -> Option<Shown> {
     let look = entry.job.as_ref().map(|job| job.look());
     let end = entry.log.seen().end;
     entry.log.look(|meta, bytes| {
@@ -142,152 +134,6 @@ fn shown(entry: &Entry) -> Option<Shown> {
 fn job_answer(entry: &Entry, status: StatusCode) -> Result<Answer, Refusal> {
     let shown = shown(entry).ok_or_else(|| Refusal::new(Code::NotFound, "there is no such job here"))?;
     Ok(json_answer(status, &shown))
-}
-
-/// Which jobs are wanted.
-#[derive(Debug, Clone, Default)]
-struct Filter {
-    running: Option<bool>,
-    model: Option<String>,
-    name: Option<String>,
-}
-
-impl Filter {
-    fn read(query: Option<&str>) -> Result<Self, Refusal> {
-        let running = match input::query(query, "state")?.as_deref() {
-            None | Some("all") => None,
-            Some("running") => Some(true),
-            Some("ended") => Some(false),
-            Some(_) => return Err(Refusal::bad("state takes running, ended or all")),
-        };
-        Ok(Self { running, model: input::query(query, "model")?, name: input::query(query, "name")? })
-    }
-
-    fn takes(&self, entry: &Entry) -> bool {
-        entry.log.look(|meta, _| {
-            let Some(record) = &meta.job else { return false };
-            let ended = job_state(entry.job.as_ref(), meta).is_some_and(|state| state.is_ended());
-            self.running.is_none_or(|running| running != ended)
-                && self.model.as_ref().is_none_or(|model| *model == record.model)
-                && self.name.as_ref().is_none_or(|name| *name == record.name)
-        })
-    }
-}
-
-fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> Result<Answer, Refusal> {
-    let filter = Filter::read(query)?;
-    match input::query(query, "watch")?.as_deref() {
-        None | Some("false") => {
-            let jobs: Vec<Shown> = wanted(relay, caller, &filter).iter().filter_map(shown).collect();
-            Ok(json_answer(StatusCode::OK, &json!({"jobs": jobs})))
-        }
-        Some("true" | "") => Ok(watch(relay, caller.clone(), filter)),
-        Some(_) => Err(Refusal::bad("watch takes true or false")),
-    }
-}
-
-/// Oldest first.
-fn wanted(relay: &Relay, caller: &Caller, filter: &Filter) -> Vec<Entry> {
-    let mut entries = relay.shelf.list(Some(&caller.owner));
-    entries.retain(|entry| filter.takes(entry));
-    entries.sort_by_key(|entry| entry.log.no);
-    entries
-}
-
-fn watch(relay: &Arc<Relay>, caller: Caller, filter: Filter) -> Answer {
-    let (lines, pieces) = mpsc::channel(WATCHED);
-    let own = Arc::clone(relay);
-    relay.tasks.start(async move {
-        let mut ending = own.ending.subscribe();
-        tokio::select! {
-            _ = tell(&own, &caller, &filter, &lines) => {}
-            () = lines.closed() => {}
-            _ = ending.wait_for(|ending| *ending) => {}
-        }
-    });
-    typed(StatusCode::OK, "application/x-ndjson", Body::Pieces(pieces))
-}
-
-/// Tells of every job as it is, then of each change.
-async fn tell(
-    relay: &Relay,
-    caller: &Caller,
-    filter: &Filter,
-    lines: &mpsc::Sender<Bytes>,
-) -> Result<(), mpsc::error::SendError<Bytes>> {
-    let mut changes = relay.shelf.watch();
-    let mut pause = tokio::time::interval(WATCH_PAUSE);
-    // What was told of, and how many bytes it had then.
-    let mut told: HashMap<StreamId, u64> = HashMap::new();
-    tell_all(relay, caller, filter, &mut told, lines).await?;
-    loop {
-        tokio::select! {
-            change = changes.recv() => match change {
-                Ok(change) if change.owner != caller.owner => {}
-                Ok(change) => match relay.shelf.find(&change.owner, &change.id) {
-                    // One that no longer is what was asked for is told of once more.
-                    Some(entry) if filter.takes(&entry) || told.remove(&change.id).is_some() => {
-                        if let Some(job) = shown(&entry) {
-                            if filter.takes(&entry) {
-                                told.insert(change.id, job.bytes);
-                            }
-                            lines.send(line(&job)).await?;
-                        }
-                    }
-                    Some(_) => {}
-                    None if told.remove(&change.id).is_some() => {
-                        lines.send(line(&json!({"removed": change.id.as_str()}))).await?;
-                    }
-                    None => {}
-                },
-                Err(RecvError::Lagged(_)) => tell_all(relay, caller, filter, &mut told, lines).await?,
-                Err(RecvError::Closed) => return Ok(()),
-            },
-            _ = pause.tick() => {
-                for entry in relay.shelf.list(Some(&caller.owner)) {
-                    let is_running = entry.job.as_ref().is_some_and(|job| !job.state().is_ended());
-                    if !is_running || !filter.takes(&entry) {
-                        continue;
-                    }
-                    let bytes = entry.log.seen().end.position;
-                    if told.insert(entry.id.clone(), bytes) != Some(bytes)
-                        && let Some(job) = shown(&entry)
-                    {
-                        lines.send(line(&job)).await?;
-                    }
-                }
-            }
-        }
-    }
-}
-
-/// Tells of every job as it is, and of those that are gone since it last did.
-async fn tell_all(
-    relay: &Relay,
-    caller: &Caller,
-    filter: &Filter,
-    told: &mut HashMap<StreamId, u64>,
-    lines: &mpsc::Sender<Bytes>,
-) -> Result<(), mpsc::error::SendError<Bytes>> {
-    let mut before = std::mem::take(told);
-    for entry in wanted(relay, caller, filter) {
-        if let Some(job) = shown(&entry) {
-            before.remove(&entry.id);
-            told.insert(entry.id.clone(), job.bytes);
-            lines.send(line(&job)).await?;
-        }
-    }
-    for gone in before.into_keys() {
-        lines.send(line(&json!({"removed": gone.as_str()}))).await?;
-    }
-    Ok(())
-}
-
-fn line(value: &impl Serialize) -> Bytes {
-    // Plain data can always be said in JSON.
-    let mut line = serde_json::to_vec(value).unwrap_or_default();
-    line.push(b'\n');
-    line.into()
 }
 
 async fn one(entry: &Entry, query: Option<&str>) -> Result<Answer, Refusal> {
@@ -329,7 +175,7 @@ async fn ordered(
     order: &str,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    let body = input::whole(request.into_body(), ORDER_BYTES, relay.config.limits.body_time).await?;
+    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let over = || {
         let message = "the job is over, so there is nothing left to order";
         Refusal::new(Code::Conflict, message)

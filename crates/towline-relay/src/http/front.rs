@@ -29,6 +29,8 @@ use crate::store::Room;
 
 /// The longest name of a job, in characters.
 const NAME_CHARS: usize = 200;
+/// The longest name of a model, in bytes.
+const MODEL_BYTES: usize = 1024;
 /// The longest request id, in bytes.
 const REQUEST_ID_BYTES: usize = 128;
 
@@ -98,7 +100,7 @@ pub(super) async fn recorded(
     let (parts, body) = request.into_parts();
     let asked = RequestHeaders::read(&parts.headers)?;
     let limits = &relay.config.limits;
-    let body = input::whole(body, limits.body_bytes, limits.body_time).await?;
+    let input::Held { bytes: body, room } = input::whole(relay, body, limits.body_bytes).await?;
     let digest = asked.request_id.is_some().then(|| digest(kind, &body));
     let known = asked.request_id.as_deref().and_then(|id| relay.shelf.of_request(&caller.owner, id));
     if let Some(entry) = known {
@@ -111,6 +113,9 @@ pub(super) async fn recorded(
     let permit = relay.may_begin(&caller.owner).map_err(|why| refused(relay, why))?;
     let read = RequestBody::read(&body);
     let model = read.model().to_owned();
+    if model.len() > MODEL_BYTES {
+        return Err(Refusal::bad(format!("the name of the model is longer than {MODEL_BYTES} bytes")));
+    }
     let framing = kind.framing(read.stream);
     let upstreams = if kind.keeps_models() {
         relay.upstreams.for_keeping(&model)
@@ -154,6 +159,7 @@ pub(super) async fn recorded(
         upstreams,
         headers: request_headers(&parts.headers, relay.config.tokens.is_empty()),
         body,
+        room,
         clocks: relay.config.clocks,
         log_bytes: limits.log_bytes,
     };

@@ -1,21 +1,31 @@
 //! What a request brings: its body within bounds, its query, its headers.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::HeaderMap;
 use hyper::body::{Body as _, Incoming};
+use tokio::sync::OwnedSemaphorePermit;
 use towline_core::span::Span;
 
 use super::answer::{Code, Refusal};
+use crate::relay::Relay;
 
-/// Reads a body of `most` bytes at the most, within `time`.
+/// The body of a request, and its part of the room that all bodies share.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pub(crate) bytes: Bytes,
+    pub(crate) room: Option<OwnedSemaphorePermit>,
+}
+
+/// Reads a body of `most` bytes at the most, within the time and the room that the limits give.
 ///
 /// # Cancel safety
 /// Dropping the future drops what has come.
-pub(crate) async fn whole(mut body: Incoming, most: usize, time: Duration) -> Result<Bytes, Refusal> {
+pub(crate) async fn whole(relay: &Relay, mut body: Incoming, most: usize) -> Result<Held, Refusal> {
     let too_large = || {
         let message = format!("the request's body is longer than the limit of {most} bytes");
         Refusal::new(Code::TooLarge, message)
@@ -24,13 +34,23 @@ pub(crate) async fn whole(mut body: Incoming, most: usize, time: Duration) -> Re
         return Err(too_large());
     }
     let reading = async {
-        let mut first: Option<Bytes> = None;
-        let mut whole = BytesMut::new();
+        let (mut first, mut whole, mut room): (Option<Bytes>, _, Option<OwnedSemaphorePermit>) =
+            (None, BytesMut::new(), None);
         while let Some(frame) = body.frame().await {
             let cut = |_| Refusal::bad("the request's body was cut");
             let Ok(data) = frame.map_err(cut)?.into_data() else { continue };
             if whole.len() + first.as_ref().map_or(0, Bytes::len) + data.len() > most {
                 return Err(too_large());
+            }
+            let more = u32::try_from(data.len()).ok();
+            let more = more.and_then(|more| Arc::clone(&relay.bodies).try_acquire_many_owned(more).ok());
+            let more = more.ok_or_else(|| {
+                let message = "the bodies of all requests together have reached this relay's limit; try again later";
+                Refusal::new(Code::Unavailable, message).with("retry-after", "1")
+            })?;
+            match &mut room {
+                None => room = Some(more),
+                Some(room) => room.merge(more),
             }
             match (&first, whole.is_empty()) {
                 (None, true) => first = Some(data),
@@ -42,8 +62,9 @@ pub(crate) async fn whole(mut body: Incoming, most: usize, time: Duration) -> Re
                 }
             }
         }
-        Ok(first.unwrap_or_else(|| whole.freeze()))
+        Ok(Held { bytes: first.unwrap_or_else(|| whole.freeze()), room })
     };
+    let time = relay.config.limits.body_time;
     match tokio::time::timeout(time, reading).await {
         Ok(read) => read,
         Err(_) => {

@@ -6,6 +6,7 @@ mod control;
 mod front;
 pub(crate) mod guard;
 mod input;
+mod jobs;
 mod lists;
 mod ops;
 mod pass;

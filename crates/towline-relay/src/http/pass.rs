@@ -3,12 +3,14 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::io::{AsyncRead, ReadBuf};
+use tokio::time::{Instant, Sleep};
 use towline::forward;
 use towline_core::http1::{self, Headers};
 use towline_core::span::Span;
@@ -96,13 +98,15 @@ pub(super) async fn passed(
         Method::DELETE => http1::Method::Delete,
         _ => return Err(Refusal::wrong_method("GET, HEAD, POST, PUT, DELETE")),
     };
+    let _room;
     let (body, candidates) = if path.starts_with("/api/blobs/") {
-        (upload(&parts.headers, body), relay.upstreams.for_keeping(""))
+        _room = None;
+        (upload(relay, &parts.headers, body), relay.upstreams.for_keeping(""))
     } else {
-        let limits = &relay.config.limits;
-        let bytes = input::whole(body, limits.body_bytes, limits.body_time).await?;
-        let candidates = relay.upstreams.for_request(path, RequestBody::read(&bytes).model());
-        (forward::Body::Bytes(bytes), candidates)
+        let held = input::whole(relay, body, relay.config.limits.body_bytes).await?;
+        let candidates = relay.upstreams.for_request(path, RequestBody::read(&held.bytes).model());
+        _room = held.room;
+        (forward::Body::Bytes(held.bytes), candidates)
     };
     if candidates.is_empty() {
         return Err(Refusal::new(Code::NotFound, NO_OLLAMA));
@@ -153,16 +157,20 @@ pub(super) async fn exchange(
     Err(Refusal::new(Code::BadGateway, why))
 }
 
-/// An upload is sent on as it comes, with its length where the client knows it.
-fn upload(headers: &HeaderMap, body: Incoming) -> forward::Body {
+/// An upload is sent on as it comes, with its length where the client knows it. It may pause for the time of a body.
+fn upload(relay: &Relay, headers: &HeaderMap, body: Incoming) -> forward::Body {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let len_bytes: Option<u64> = length.or_else(|| body.size_hint().exact());
-    forward::Body::Reader { len_bytes, reader: Box::pin(Upload { body, rest: Bytes::new() }) }
+    let patience = relay.config.limits.body_time;
+    let pause = Box::pin(tokio::time::sleep(patience));
+    forward::Body::Reader { len_bytes, reader: Box::pin(Upload { body, rest: Bytes::new(), patience, pause }) }
 }
 
 struct Upload {
     body: Incoming,
     rest: Bytes,
+    patience: Duration,
+    pause: Pin<Box<Sleep>>,
 }
 
 impl AsyncRead for Upload {
@@ -172,12 +180,18 @@ impl AsyncRead for Upload {
         out: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
         while self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-                None => return Poll::Ready(Ok(())),
-                Some(Err(error)) => return Poll::Ready(Err(std::io::Error::other(error))),
-                Some(Ok(frame)) => self.rest = frame.into_data().unwrap_or_default(),
+            match Pin::new(&mut self.body).poll_frame(cx) {
+                Poll::Ready(None) => return Poll::Ready(Ok(())),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(std::io::Error::other(error))),
+                Poll::Ready(Some(Ok(frame))) => self.rest = frame.into_data().unwrap_or_default(),
+                Poll::Pending => {
+                    ready!(self.pause.as_mut().poll(cx));
+                    return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
+                }
             }
         }
+        let next = Instant::now() + self.patience;
+        self.pause.as_mut().reset(next);
         let count = self.rest.len().min(out.remaining());
         out.put_slice(&self.rest[..count]);
         self.rest.advance(count);

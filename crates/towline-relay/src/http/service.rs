@@ -133,7 +133,7 @@ fn is_stream(answer: &Answer) -> bool {
     match answer.body() {
         Body::Live(_) | Body::Pieces(_) => true,
         Body::Passed(_) => !answer.headers().contains_key(CONTENT_LENGTH),
-        Body::Whole(_) => false,
+        Body::Whole(_) | Body::Part(_) => false,
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use hyper::HeaderMap;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use towline::forward::{self, Ready, Response, ResponseBytes};
 use towline::relay::JobState;
@@ -36,6 +37,8 @@ pub(crate) struct Task {
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) headers: Headers,
     pub(crate) body: Bytes,
+    /// What the body takes of the room for all bodies.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
     pub(crate) clocks: Clocks,
     /// The longest log, in bytes.
     pub(crate) log_bytes: u64,
@@ -58,6 +61,7 @@ struct Run {
     upstreams: VecDeque<Arc<Upstream>>,
     headers: Headers,
     body: Bytes,
+    room: Option<OwnedSemaphorePermit>,
     log_bytes: u64,
     life: Lifecycle,
     io: Io,
@@ -121,7 +125,7 @@ pub(crate) async fn run(mut task: Task) -> JobState {
 
 impl Run {
     fn new(task: Task) -> Self {
-        let Task { job, permit, upstreams, headers, body, clocks, log_bytes } = task;
+        let Task { job, permit, upstreams, headers, body, room, clocks, log_bytes } = task;
         let now = Instant::now();
         let life = Lifecycle::new(job.kind.dialect(), clocks, Limits::default(), now).without_reply();
         let mut run = Self {
@@ -130,6 +134,7 @@ impl Run {
             upstreams: upstreams.into(),
             headers,
             body,
+            room,
             log_bytes,
             life,
             io: Io::Closed,
@@ -312,6 +317,8 @@ impl Run {
     }
 
     fn open(&mut self, response: Response) {
+        // The body is on its way.
+        drop(self.room.take());
         let content_type = response.headers.get("content-type").unwrap_or_default().to_owned();
         let head = Opened { status: response.status, content_type: content_type.clone(), retry_after: None };
         self.life.opened(&head, Instant::now());

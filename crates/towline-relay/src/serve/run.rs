@@ -151,11 +151,11 @@ async fn drain(relay: &Arc<Relay>) -> usize {
         return 0;
     }
     let mut cut = 0;
-    for entry in relay.shelf.list(None) {
-        if let Some(job) = &entry.job
-            && job.cancel("the relay ends").is_ok()
-        {
-            cut += 1;
+    for owner in relay.shelf.owners() {
+        for entry in relay.shelf.each(&owner, None) {
+            if entry.job.is_some_and(|job| job.cancel("the relay ends").is_ok()) {
+                cut += 1;
+            }
         }
     }
     // They end at once: what was received is written, and no server is waited for.

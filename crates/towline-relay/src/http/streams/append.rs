@@ -38,7 +38,7 @@ pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>
     }
     let (parts, body) = request.into_parts();
     let limits = &relay.config.limits;
-    let body = input::whole(body, limits.append_bytes, limits.body_time).await?;
+    let input::Held { bytes: body, room: _room } = input::whole(relay, body, limits.append_bytes).await?;
     let append = Append::read(&parts.headers, body, &entry)?;
     let producer = append.producer.clone();
     let brings_bytes = !append.bytes.is_empty();

@@ -39,8 +39,8 @@ pub(super) async fn put(
     let mut meta = Meta::new(id.clone(), owner.clone(), content_type, relay.shelf.incarnation());
     (meta.ttl_s, meta.expires_at) = lifetime(headers)?;
     meta.closed = input::is_true(headers, "stream-closed");
-    let limits = &relay.config.limits;
-    let body = input::whole(body, limits.append_bytes, limits.body_time).await?;
+    let input::Held { bytes: body, room: _room } =
+        input::whole(relay, body, relay.config.limits.append_bytes).await?;
     let bytes = if meta.is_json() && !body.is_empty() { json::messages(&body, true)? } else { body };
     if let Some(entry) = relay.shelf.find(owner, &id)
         && is_over(relay, &entry)

@@ -9,7 +9,7 @@ use hyper::{Request, StatusCode};
 
 use super::super::answer::{Answer, Refusal, empty, plain, set};
 use super::super::body::Body;
-use super::read::{available, offset_text};
+use super::read::{Part, offset_text, part};
 use super::{cursor as next_cursor, describe, set_position, too_many_readers};
 use crate::log::Cursor;
 use crate::relay::Relay;
@@ -26,23 +26,21 @@ pub(super) async fn long_poll(
 ) -> Result<Answer, Refusal> {
     let reading = relay.attach(entry).ok_or_else(|| too_many_readers(relay))?;
     let entry = &reading.entry;
-    let mut cursor = Cursor::whole(Arc::clone(&entry.log), position);
+    let cursor = Cursor::new(Arc::clone(&entry.log), position);
     // Where it only waits, nothing is taken from the cursor.
     let something = wait(&cursor, entry);
     drop(tokio::time::timeout(relay.config.times.long_poll, something).await);
-    let (was_at_end, _) = cursor.is_at_end();
-    let mut answer = if was_at_end {
-        empty(StatusCode::NO_CONTENT)
+    let (was_at_end, closed) = cursor.is_at_end();
+    let (mut answer, end, at_end, closed) = if was_at_end {
+        // What comes after nothing was found is for the next poll.
+        (empty(StatusCode::NO_CONTENT), position, true, closed)
     } else {
-        let bytes = available(entry, &mut cursor).await?;
-        let mut answer = plain(StatusCode::OK, Body::whole(bytes));
+        let Part { body, end, at_end, closed } = part(entry, position).await?;
+        let mut answer = plain(StatusCode::OK, body);
         describe(&mut answer, entry);
-        answer
+        (answer, end, at_end, closed)
     };
-    let (at_end, closed) = cursor.is_at_end();
-    // What came after nothing was found is for the next poll.
-    let (at_end, closed) = if was_at_end { (true, closed && at_end) } else { (at_end, closed) };
-    set_position(&mut answer, &offset_text(entry, cursor.position()), at_end, closed);
+    set_position(&mut answer, &offset_text(entry, end), at_end, closed);
     set(&mut answer, "stream-cursor", &next_cursor(given_cursor));
     set(&mut answer, "cache-control", "no-store");
     Ok(answer)

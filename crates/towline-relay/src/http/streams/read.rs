@@ -128,23 +128,47 @@ pub(super) fn offset_text(entry: &Entry, position: u64) -> String {
     entry.log.look(|meta, _| meta.incarnations.offset(position)).to_string()
 }
 
+/// What is there from a position on, as a body.
+pub(super) struct Part {
+    pub(super) body: Body,
+    /// The position after it.
+    pub(super) end: u64,
+    pub(super) at_end: bool,
+    pub(super) closed: bool,
+}
+
+/// What is there from `position` on. Bytes are read as the body is; JSON values become an array first.
+pub(super) async fn part(entry: &Entry, position: u64) -> Result<Part, Refusal> {
+    if is_json(entry) {
+        let mut cursor = Cursor::whole(Arc::clone(&entry.log), position);
+        let body = Body::whole(available(entry, &mut cursor).await?);
+        let (at_end, closed) = cursor.is_at_end();
+        return Ok(Part { body, end: cursor.position(), at_end, closed });
+    }
+    if let Some(why) = entry.log.broken() {
+        return Err(broken(why));
+    }
+    let seen = entry.log.seen();
+    let end = seen.end.position.min(position.saturating_add(READ_BYTES as u64)).max(position);
+    let at_end = end >= seen.end.position;
+    let body = Body::part(Arc::clone(&entry.log), position, end);
+    Ok(Part { body, end, at_end, closed: at_end && seen.closed })
+}
+
 async fn catch_up(
     entry: &Entry,
     position: u64,
     from_now: bool,
     request: &Request<Incoming>,
 ) -> Result<Answer, Refusal> {
-    let mut cursor = Cursor::whole(Arc::clone(&entry.log), position);
-    let bytes = available(entry, &mut cursor).await?;
-    let (at_end, closed) = cursor.is_at_end();
-    let end = cursor.position();
+    let Part { body, end, at_end, closed } = part(entry, position).await?;
     let mark = if closed { "-closed" } else { "" };
     let etag = format!("\"{}-{position}-{}{mark}\"", entry.log.no, offset_text(entry, end));
     let matches = |given: &str| given.split(',').any(|tag| tag.trim() == etag || tag.trim() == "*");
     let given = request.headers().get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let mut answer = match given {
         Some(given) if !from_now && matches(given) => empty(StatusCode::NOT_MODIFIED),
-        Some(_) | None => plain(StatusCode::OK, Body::whole(bytes)),
+        Some(_) | None => plain(StatusCode::OK, body),
     };
     describe(&mut answer, entry);
     set_position(&mut answer, &offset_text(entry, end), at_end, closed);

@@ -1,0 +1,236 @@
+//! Lists of jobs, at once or as they change. Both are made as they are read: a list may be long, and its reader slow.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::StatusCode;
+use serde::Serialize;
+use serde_json::json;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc::{self, Sender, error::SendError};
+
+use super::answer::{Answer, Refusal, typed};
+use super::body::Body;
+use super::control::{find, shown};
+use super::input;
+use crate::id::StreamId;
+use crate::relay::{Caller, Relay, job_state};
+use crate::shelf::Entry;
+use crate::store::StreamNo;
+
+/// A piece of a list is sent when it is so long, in bytes.
+const PIECE_BYTES: usize = 16 << 10;
+/// Changes that wait for a slow watcher.
+const WATCHED: usize = 16;
+/// How often a watcher is told of what runs, besides changes.
+const WATCH_PAUSE: Duration = Duration::from_secs(1);
+
+/// Which jobs are wanted.
+#[derive(Debug, Clone, Default)]
+struct Filter {
+    running: Option<bool>,
+    model: Option<String>,
+    name: Option<String>,
+}
+
+impl Filter {
+    fn read(query: Option<&str>) -> Result<Self, Refusal> {
+        let running = match input::query(query, "state")?.as_deref() {
+            None | Some("all") => None,
+            Some("running") => Some(true),
+            Some("ended") => Some(false),
+            Some(_) => return Err(Refusal::bad("state takes running, ended or all")),
+        };
+        Ok(Self { running, model: input::query(query, "model")?, name: input::query(query, "name")? })
+    }
+
+    fn takes(&self, entry: &Entry) -> bool {
+        entry.log.look(|meta, _| {
+            let Some(record) = &meta.job else { return false };
+            let ended = job_state(entry.job.as_ref(), meta).is_some_and(|state| state.is_ended());
+            self.running.is_none_or(|running| running != ended)
+                && self.model.as_ref().is_none_or(|model| *model == record.model)
+                && self.name.as_ref().is_none_or(|name| *name == record.name)
+        })
+    }
+}
+
+pub(super) fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> Result<Answer, Refusal> {
+    let filter = Filter::read(query)?;
+    match input::query(query, "watch")?.as_deref() {
+        None | Some("false") => {}
+        Some("true" | "") => return Ok(watch(relay, caller.clone(), filter)),
+        Some(_) => return Err(Refusal::bad("watch takes true or false")),
+    }
+    let limit = match input::query(query, "limit")? {
+        None => u64::MAX,
+        Some(text) => input::digits(&text)
+            .filter(|limit| *limit > 0)
+            .ok_or_else(|| Refusal::bad("limit takes a whole number of jobs from 1 on"))?,
+    };
+    let after = input::query(query, "after")?.map(|id| find(relay, caller, &id)).transpose()?;
+    let after = after.map(|entry| entry.log.no);
+    let (pieces, body) = mpsc::channel(1);
+    let (own, caller) = (Arc::clone(relay), caller.clone());
+    relay.tasks.start(async move {
+        let chosen = own.shelf.each(&caller.owner, after).filter(|entry| filter.takes(entry));
+        // A reader that has left wants no more.
+        drop(send_all(chosen, limit, &pieces).await);
+    });
+    Ok(typed(StatusCode::OK, "application/json", Body::Pieces(body)))
+}
+
+async fn send_all(
+    entries: impl Iterator<Item = Entry>,
+    limit: u64,
+    pieces: &Sender<Bytes>,
+) -> Result<(), SendError<Bytes>> {
+    let mut piece = b"{\"jobs\":[".to_vec();
+    let mut count = 0;
+    for job in entries.filter_map(|entry| shown(&entry)) {
+        if count > 0 {
+            piece.push(b',');
+        }
+        piece.append(&mut said(&job));
+        if piece.len() >= PIECE_BYTES {
+            pieces.send(std::mem::take(&mut piece).into()).await?;
+        }
+        count += 1;
+        if count == limit {
+            break;
+        }
+    }
+    piece.extend_from_slice(b"]}");
+    pieces.send(piece.into()).await
+}
+
+fn watch(relay: &Arc<Relay>, caller: Caller, filter: Filter) -> Answer {
+    let (lines, pieces) = mpsc::channel(WATCHED);
+    let own = Arc::clone(relay);
+    relay.tasks.start(async move {
+        let mut ending = own.ending.subscribe();
+        let mut watcher = Watcher {
+            relay: &own,
+            caller: &caller,
+            filter: &filter,
+            lines: &lines,
+            told: BTreeMap::new(),
+            running: BTreeMap::new(),
+        };
+        tokio::select! {
+            _ = watcher.tell() => {}
+            () = lines.closed() => {}
+            _ = ending.wait_for(|ending| *ending) => {}
+        }
+    });
+    typed(StatusCode::OK, "application/x-ndjson", Body::Pieces(pieces))
+}
+
+/// One that is told of every job as it is, then of each change.
+struct Watcher<'a> {
+    relay: &'a Relay,
+    caller: &'a Caller,
+    filter: &'a Filter,
+    lines: &'a Sender<Bytes>,
+    /// What was told of and is not removed.
+    told: BTreeMap<StreamNo, StreamId>,
+    /// Of these, what ran then, and how many bytes it had.
+    running: BTreeMap<StreamNo, u64>,
+}
+
+impl Watcher<'_> {
+    async fn tell(&mut self) -> Result<(), SendError<Bytes>> {
+        let mut changes = self.relay.shelf.watch();
+        let mut pause = tokio::time::interval(WATCH_PAUSE);
+        self.tell_all().await?;
+        loop {
+            tokio::select! {
+                change = changes.recv() => match change {
+                    Ok(change) if change.owner != self.caller.owner => {}
+                    Ok(change) => self.tell_change(change.no, &change.id).await?,
+                    Err(RecvError::Lagged(_)) => self.tell_all().await?,
+                    Err(RecvError::Closed) => return Ok(()),
+                },
+                _ = pause.tick() => self.tell_running().await?,
+            }
+        }
+    }
+
+    /// Tells of every job as it is, and of those that are gone since it last did.
+    async fn tell_all(&mut self) -> Result<(), SendError<Bytes>> {
+        let mut gone = std::mem::take(&mut self.told);
+        self.running.clear();
+        let (relay, caller) = (self.relay, self.caller);
+        for entry in relay.shelf.each(&caller.owner, None) {
+            if self.filter.takes(&entry) {
+                gone.remove(&entry.log.no);
+                self.tell_one(&entry).await?;
+            }
+        }
+        for id in gone.into_values() {
+            self.tell_removed(&id).await?;
+        }
+        Ok(())
+    }
+
+    async fn tell_change(&mut self, no: StreamNo, id: &StreamId) -> Result<(), SendError<Bytes>> {
+        let entry = self.relay.shelf.find(&self.caller.owner, id).filter(|entry| entry.log.no == no);
+        match entry {
+            Some(entry) if self.filter.takes(&entry) => self.tell_one(&entry).await,
+            // One that no longer is what was asked for is told of once more.
+            Some(entry) if self.told.remove(&no).is_some() => {
+                self.running.remove(&no);
+                match shown(&entry) {
+                    Some(job) => self.send(&job).await,
+                    None => Ok(()),
+                }
+            }
+            None if self.told.remove(&no).is_some() => {
+                self.running.remove(&no);
+                self.tell_removed(id).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Tells of what runs and has grown.
+    async fn tell_running(&mut self) -> Result<(), SendError<Bytes>> {
+        let ran: Vec<(StreamNo, u64)> = self.running.iter().map(|(no, bytes)| (*no, *bytes)).collect();
+        for (no, bytes) in ran {
+            let Some(id) = self.told.get(&no) else { continue };
+            let Some(entry) = self.relay.shelf.find(&self.caller.owner, id) else { continue };
+            if entry.log.seen().end.position != bytes && self.filter.takes(&entry) {
+                self.tell_one(&entry).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn tell_one(&mut self, entry: &Entry) -> Result<(), SendError<Bytes>> {
+        let Some(job) = shown(entry) else { return Ok(()) };
+        self.told.insert(entry.log.no, entry.id.clone());
+        if job.state.is_ended() {
+            self.running.remove(&entry.log.no);
+        } else {
+            self.running.insert(entry.log.no, job.bytes);
+        }
+        self.send(&job).await
+    }
+
+    async fn tell_removed(&self, id: &StreamId) -> Result<(), SendError<Bytes>> {
+        self.send(&json!({"removed": id.as_str()})).await
+    }
+
+    async fn send(&self, value: &impl Serialize) -> Result<(), SendError<Bytes>> {
+        let mut line = said(value);
+        line.push(b'\n');
+        self.lines.send(line.into()).await
+    }
+}
+
+fn said(value: &impl Serialize) -> Vec<u8> {
+    // Plain data can always be said in JSON.
+    serde_json::to_vec(value).unwrap_or_default()
+}
