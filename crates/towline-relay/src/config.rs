@@ -102,8 +102,8 @@ impl Token {
 
 /// What a file holds that has one secret alone.
 pub(crate) fn secret_in(path: &Path) -> Result<String, Error> {
-    let text = std::fs::read_to_string(path)
-        .map_err(|source| Error::File { path: path.to_owned(), source })?;
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
     Ok(text.trim().to_owned())
 }
 
@@ -149,7 +149,12 @@ pub enum WhenFull {
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { place: Store::default(), fsync: Fsync::default(), reserve: 48 << 20, full: WhenFull::default() }
+        Self {
+            place: Store::default(),
+            fsync: Fsync::default(),
+            reserve: 48 << 20,
+            full: WhenFull::default(),
+        }
     }
 }
 

@@ -79,7 +79,12 @@ pub(crate) fn render(relay: &Relay) -> String {
     let writer = &relay.writer;
     say("store_bytes", "gauge", "Room the store takes.", &[("", writer.store().size_bytes() as f64)]);
     let is_full = f64::from(u8::from(writer.store().room() != Room::Enough));
-    say("store_full", "gauge", "Whether the store takes nothing: its disk is full, or it failed.", &[("", is_full)]);
+    say(
+        "store_full",
+        "gauge",
+        "Whether the store takes nothing: its disk is full, or it failed.",
+        &[("", is_full)],
+    );
     say("store_batches_total", "counter", "Batches written.", &[("", count(&writer.batches))]);
     say("store_writes_total", "counter", "Changes written.", &[("", count(&writer.writes))]);
     say(

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use towline::relay::JobState;
 use towline_core::clocks::{Clocks, Limits};
 use towline_core::outcome::Ending;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
@@ -136,6 +135,8 @@ impl End {
 
 #[cfg(test)]
 mod tests {
+    use towline::relay::JobState;
+
     use super::*;
 
     fn said(kind: Recorded, framing: Framing, log: &str) -> Option<JobState> {

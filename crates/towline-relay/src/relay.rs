@@ -22,9 +22,6 @@ use crate::store::{DiskStore, LogStore, MemoryStore, Room};
 use crate::tasks::Tasks;
 use crate::upstream::{Upstream, Upstreams};
 
-/// Incarnations that one process may use, from the store's own number of it.
-const INCARNATIONS: u64 = 1_000_000_000;
-
 /// Everything that requests share.
 #[derive(Debug)]
 pub(crate) struct Relay {
@@ -72,7 +69,8 @@ impl Relay {
         let (store, fsync): (Arc<dyn LogStore>, Fsync) = match &config.store.place {
             Store::Memory => (Arc::new(MemoryStore::new()), Fsync::Never),
             Store::Own => {
-                let message = "the user's own folder of the store is found by the program that starts the relay";
+                let message =
+                    "the user's own folder of the store is found by the program that starts the relay";
                 return Err(Error::Config(message.into()));
             }
             Store::Folder(folder) => {
@@ -81,14 +79,18 @@ impl Relay {
             }
         };
         let recovery = store.recover().map_err(failed)?;
-        let incarnation = recovery.incarnation * INCARNATIONS;
         let writer = Writer::start(store, fsync).map_err(Error::Thread)?;
         let own_most = config.share_of(config.limits.streams as u64);
         let own_most = usize::try_from(own_most).unwrap_or(usize::MAX);
-        let shelf =
-            Shelf::new(Arc::clone(&writer), incarnation, recovery.next, config.limits.streams, own_most);
+        let shelf = Shelf::new(
+            Arc::clone(&writer),
+            recovery.incarnation,
+            recovery.next,
+            config.limits.streams,
+            own_most,
+        );
         for found in recovery.streams {
-            recovery::put_back(&shelf, &writer, incarnation, found);
+            recovery::put_back(&shelf, &writer, recovery.incarnation, found);
         }
         let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self {

@@ -83,8 +83,7 @@ fn parse(text: &str) -> Result<(Config, Log), String> {
 
 fn section<'a, T: Deserialize<'a>>(text: &'a str, mut ignored: impl FnMut(String)) -> Result<T, String> {
     let parsed = toml::Deserializer::parse(text);
-    let read =
-        parsed.and_then(|parsed| serde_ignored::deserialize(parsed, |path| ignored(path.to_string())));
+    let read = parsed.and_then(|parsed| serde_ignored::deserialize(parsed, |path| ignored(path.to_string())));
     read.map_err(|error| {
         let Some(span) = error.span() else { return without_value(error.message()) };
         let at = text[..span.start.min(text.len())].matches('\n').count();
@@ -105,7 +104,8 @@ fn key_of(line: &str) -> Option<&str> {
         None => line.split_once('=')?.0,
     };
     let key = key.trim();
-    let is_bare = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let is_bare =
+        !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     is_bare.then_some(key)
 }
 
@@ -227,11 +227,17 @@ mod tests {
     #[test]
     fn a_mistake_is_named_by_its_key_and_line_and_shows_no_value() {
         for (text, error) in [
-            ("listen = []\n[[token]]\nowner = \"a\"\nsecret = 5 # hush\n", "line 4: secret: expected a string here"),
+            (
+                "listen = []\n[[token]]\nowner = \"a\"\nsecret = 5 # hush\n",
+                "line 4: secret: expected a string here",
+            ),
             ("lisen = [\"hush\"]\n", "line 1: the key lisen is not known"),
             ("[store]\nfolder = \"x\"\nfsink = \"hush\"", "line 3: the key store.fsink is not known"),
             ("[log]\nlevel = \"info\"\nlevle = \"hush\"", "line 3: the key log.levle is not known"),
-            ("[[upstream]]\nurl = \"http://a\"\nkey = \"hush\"", "line 3: the key upstream.0.key is not known"),
+            (
+                "[[upstream]]\nurl = \"http://a\"\nkey = \"hush\"",
+                "line 3: the key upstream.0.key is not known",
+            ),
             ("token = \"hush\"", "line 1: token: expected a sequence here"),
             ("\nstore = \"hush\"", "line 2: store: expected a table [store] here"),
             ("[[token]]\nowner = 5", "line 2: owner: expected a string here"),
@@ -239,13 +245,24 @@ mod tests {
                 "[keep]\nage = \"hush\"",
                 "line 2: age: expected a length of time such as 30s, 1m30s, 500ms or none",
             ),
-            ("[limits]\nbody = \"hush\"", "line 2: body: expected a number of bytes such as 4096, 512M or 2G"),
+            (
+                "[limits]\nbody = \"hush\"",
+                "line 2: body: expected a number of bytes such as 4096, 512M or 2G",
+            ),
             ("[store]\nfsync = \"hush\"", "line 2: fsync: expected always, never, or a time as 1s"),
-            ("[clocks]\nidle = \"0s\"", "line 2: idle: a limit of nothing never works; a clock that is off is none"),
+            (
+                "[clocks]\nidle = \"0s\"",
+                "line 2: idle: a limit of nothing never works; a clock that is off is none",
+            ),
         ] {
             assert_eq!(parse(text).unwrap_err(), error, "{text}");
         }
-        for text in ["[log]\nlevel = \"hush\"", "listen = [\n\"hush\"]", "a = hush", "[[upstream]]\nurl = \"hush hush\""] {
+        for text in [
+            "[log]\nlevel = \"hush\"",
+            "listen = [\n\"hush\"]",
+            "a = hush",
+            "[[upstream]]\nurl = \"hush hush\"",
+        ] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with("line ") && !error.contains("hush"), "{error}");
         }

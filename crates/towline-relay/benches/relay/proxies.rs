@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use towline_relay::{Config, Fsync, Listen, Server, Store, StoreConfig, UpstreamApi, UpstreamConfig};
+use towline_relay::{Config, Listen, Server, Store, StoreConfig, UpstreamApi, UpstreamConfig};
 
 /// A process between the readers and the model server.
 pub(crate) struct Proxy {
@@ -20,7 +20,7 @@ pub(crate) fn be_relay(upstream: &str, store: &str) {
     runtime.block_on(async {
         let store = match store {
             "memory" => StoreConfig::default(),
-            folder => StoreConfig { place: Store::Folder(folder.into()), fsync: Fsync::default() },
+            folder => StoreConfig { place: Store::Folder(folder.into()), ..StoreConfig::default() },
         };
         let endpoint = towline::host::parse(upstream).unwrap();
         let upstream = UpstreamConfig::new(endpoint, UpstreamApi::Ollama);

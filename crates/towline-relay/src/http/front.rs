@@ -17,10 +17,10 @@ use super::answer::{Answer, Code, Refusal, Words, json_answer, plain, set};
 use super::body::Body;
 use super::pass::{NO_OLLAMA, exchange, request_headers};
 use super::{input, streams};
+use crate::config::WhenFull;
 use crate::housekeeping;
 use crate::id::StreamId;
 use crate::job::{Framing, Head, Job, JobRecord, NoPlace, Recorded, Task};
-use crate::config::WhenFull;
 use crate::log::Broken;
 use crate::meta::Meta;
 use crate::relay::{Caller, NotBegun, Relay};
@@ -108,7 +108,11 @@ pub(super) async fn recorded(
     }
     if relay.writer.store().room() != Room::Enough {
         let pass = relay.config.store.full == WhenFull::Pass && !asked.detach;
-        return if pass { unrecorded(relay, kind, &parts.headers, body).await } else { Err(streams::broken(Broken::Full)) };
+        return if pass {
+            unrecorded(relay, kind, &parts.headers, body).await
+        } else {
+            Err(streams::broken(Broken::Full))
+        };
     }
     let permit = relay.may_begin(&caller.owner).map_err(|why| refused(relay, why))?;
     let read = RequestBody::read(&body);
@@ -126,8 +130,7 @@ pub(super) async fn recorded(
         return Err(Refusal::new(Code::NotFound, NO_OLLAMA));
     }
     let id = StreamId::random();
-    let mut meta =
-        Meta::new(id, caller.owner.clone(), framing.content_type(), relay.shelf.incarnation());
+    let mut meta = Meta::new(id, caller.owner.clone(), framing.content_type(), relay.shelf.incarnation());
     meta.job = Some(JobRecord {
         name: asked.name,
         model,
@@ -179,7 +182,9 @@ pub(super) async fn recorded(
 fn refused(relay: &Relay, why: NotBegun) -> Refusal {
     let places = relay.config.places();
     let message = |running: usize, queued: usize, whose: &str| {
-        format!("{running} answers run and {queued} wait for their turn, which is {whose} limit; try again later")
+        format!(
+            "{running} answers run and {queued} wait for their turn, which is {whose} limit; try again later"
+        )
     };
     let refusal = match why {
         NotBegun::Draining => {

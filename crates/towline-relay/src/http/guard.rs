@@ -256,7 +256,8 @@ mod tests {
         assert!(refused(Token::new("ann", "short")).contains("too easy"));
         let none = Token { secret: None, ..Token::new("ann", "") };
         assert!(refused(none).contains("either secret or secret_file"));
-        let missing = Token { secret: None, secret_file: Some("/nonexistent".into()), ..Token::new("ann", "") };
+        let missing =
+            Token { secret: None, secret_file: Some("/nonexistent".into()), ..Token::new("ann", "") };
         assert_eq!(refused(missing), "/nonexistent cannot be read");
     }
 

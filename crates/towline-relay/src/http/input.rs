@@ -45,7 +45,8 @@ pub(crate) async fn whole(relay: &Relay, mut body: Incoming, most: usize) -> Res
             let more = u32::try_from(data.len()).ok();
             let more = more.and_then(|more| Arc::clone(&relay.bodies).try_acquire_many_owned(more).ok());
             let more = more.ok_or_else(|| {
-                let message = "the bodies of all requests together have reached this relay's limit; try again later";
+                let message =
+                    "the bodies of all requests together have reached this relay's limit; try again later";
                 Refusal::new(Code::Unavailable, message).with("retry-after", "1")
             })?;
             match &mut room {

@@ -53,7 +53,9 @@ impl List {
     /// When none answers.
     pub(super) async fn merged(self, relay: &Relay) -> Result<Answer, Refusal> {
         let mut upstreams = relay.upstreams.for_request(self.path(), "");
-        let place = |upstream: &Arc<Upstream>| relay.upstreams.all().iter().position(|one| Arc::ptr_eq(one, upstream));
+        let place = |upstream: &Arc<Upstream>| {
+            relay.upstreams.all().iter().position(|one| Arc::ptr_eq(one, upstream))
+        };
         upstreams.sort_by_key(place);
         let parts = all(upstreams.iter().map(|upstream| self.of(upstream)).collect()).await;
         let mut listed: Vec<Value> = Vec::new();

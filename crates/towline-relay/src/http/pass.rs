@@ -70,7 +70,9 @@ pub(crate) fn for_client(headers: &Headers) -> HeaderMap {
         if is_kept_here {
             continue;
         }
-        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value)) {
+        if let (Ok(name), Ok(value)) =
+            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
+        {
             passed.append(name, value);
         }
     }
@@ -127,7 +129,7 @@ pub(super) async fn exchange(
     let mut why = String::new();
     for upstream in candidates {
         let lease = upstream.lease();
-        let connect = relay.config.clocks.connect.unwrap_or(std::time::Duration::MAX);
+        let connect = relay.config.clocks.connect.unwrap_or(Duration::MAX);
         let ready = match tokio::time::timeout(connect, upstream.client().ready()).await {
             Ok(Ok(ready)) => ready,
             Ok(Err(error)) => {
@@ -163,7 +165,10 @@ fn upload(relay: &Relay, headers: &HeaderMap, body: Incoming) -> forward::Body {
     let len_bytes: Option<u64> = length.or_else(|| body.size_hint().exact());
     let patience = relay.config.limits.body_time;
     let pause = Box::pin(tokio::time::sleep(patience));
-    forward::Body::Reader { len_bytes, reader: Box::pin(Upload { body, rest: Bytes::new(), patience, pause }) }
+    forward::Body::Reader {
+        len_bytes,
+        reader: Box::pin(Upload { body, rest: Bytes::new(), patience, pause }),
+    }
 }
 
 struct Upload {

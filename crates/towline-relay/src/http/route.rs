@@ -39,19 +39,25 @@ mod tests {
 
     #[test]
     fn a_route_is_the_same_however_it_is_written() {
-        for path in ["/api/chat", "/api/%63hat", "/api/chat/", "//api//chat", "/%61pi/chat//", "/api%2Fchat"] {
+        for path in ["/api/chat", "/api/%63hat", "/api/chat/", "//api//chat", "/%61pi/chat//", "/api%2Fchat"]
+        {
             assert_eq!(Route::of(path).unwrap().name, "/api/chat", "{path}");
         }
         for path in ["/", "//", ""] {
             assert_eq!(Route::of(path).unwrap().target, "/", "{path}");
         }
         let model = Route::of("/v1/models/a%2Fb%20c/").unwrap();
-        assert_eq!((model.name.as_str(), model.target.as_str()), ("/v1/models/a/b c", "/v1/models/a%2Fb%20c"));
+        assert_eq!(
+            (model.name.as_str(), model.target.as_str()),
+            ("/v1/models/a/b c", "/v1/models/a%2Fb%20c")
+        );
     }
 
     #[test]
     fn no_path_climbs() {
-        for path in ["/api/../x", "/api/%2e%2e/x", "/api/.%2E", "/api/..%2fx", "/api/..%5cx", "/./api", "/api/%ff"] {
+        for path in
+            ["/api/../x", "/api/%2e%2e/x", "/api/.%2E", "/api/..%2fx", "/api/..%5cx", "/./api", "/api/%ff"]
+        {
             assert_eq!(Route::of(path), None, "{path}");
         }
         assert!(Route::of("/api/...").is_some());

@@ -174,9 +174,7 @@ fn preflight(relay: &Relay, door: Door, request: &Request<Incoming>) -> Answer {
         HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
     );
     // A preflight never carries a token.
-    if let Ok(Welcome { origin: Some(origin), .. }) =
-        relay.doors.enter(door, request, true)
-    {
+    if let Ok(Welcome { origin: Some(origin), .. }) = relay.doors.enter(door, request, true) {
         allow(&mut answer, &origin);
     }
     answer

@@ -52,7 +52,9 @@ impl OneValue {
                 continue;
             }
             match byte {
-                b'{' | b'[' if self.open > 0 || !self.begun => (self.begun, self.open) = (true, self.open + 1),
+                b'{' | b'[' if self.open > 0 || !self.begun => {
+                    (self.begun, self.open) = (true, self.open + 1)
+                }
                 b'}' | b']' if self.open > 0 => self.open -= 1,
                 b'"' if self.open > 0 => self.in_text = true,
                 _ if self.open > 0 || byte.is_ascii_whitespace() => {}

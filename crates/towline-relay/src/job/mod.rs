@@ -67,10 +67,7 @@ impl Recorded {
     pub(crate) fn keeps_models(self) -> bool {
         match self {
             Self::Pull | Self::Push | Self::Create => true,
-            Self::Chat
-            | Self::Generate
-            | Self::OpenAiChat
-            | Self::OpenAiCompletions => false,
+            Self::Chat | Self::Generate | Self::OpenAiChat | Self::OpenAiCompletions => false,
         }
     }
 

@@ -325,8 +325,11 @@ impl Run {
         self.head = Some((response.status, for_client(&response.headers)));
         if (200..300).contains(&response.status) {
             self.opened = true;
-            let content_type =
-                if content_type.is_empty() { self.job.framing.content_type().to_owned() } else { content_type };
+            let content_type = if content_type.is_empty() {
+                self.job.framing.content_type().to_owned()
+            } else {
+                content_type
+            };
             let named = self.job.log.change(|log| {
                 if log.look().content_type != content_type {
                     log.meta().content_type.clone_from(&content_type);
@@ -432,11 +435,7 @@ impl Run {
 }
 
 /// Bytes of an answer go to the log; those of a refusal are kept for the one who asked.
-fn keep(
-    refused: &mut Option<Vec<u8>>,
-    job: &Arc<Job>,
-    bytes: &[u8],
-) -> Result<bool, Broken> {
+fn keep(refused: &mut Option<Vec<u8>>, job: &Arc<Job>, bytes: &[u8]) -> Result<bool, Broken> {
     match refused {
         _ if bytes.is_empty() => Ok(false),
         Some(body) => {

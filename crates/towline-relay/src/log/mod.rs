@@ -21,8 +21,8 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 
 pub(crate) use cursor::{Cursor, Got};
-pub use writer::{Fsync, NotAFsync};
 pub(crate) use writer::Writer;
+pub use writer::{Fsync, NotAFsync};
 
 use crate::meta::Meta;
 use crate::offset::Offset;

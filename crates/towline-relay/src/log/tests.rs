@@ -164,7 +164,7 @@ proptest! {
     #[test]
     fn on_disk_it_is_a_list_of_bytes(ops in ops()) {
         let folder = tempfile::tempdir().unwrap();
-        wait(play(ops, || Arc::new(DiskStore::open(folder.path()).unwrap()), true));
+        wait(play(ops, || Arc::new(DiskStore::open(folder.path(), 0).unwrap()), true));
     }
 }
 
@@ -233,7 +233,7 @@ fn a_crowd_loses_nothing() {
     crowd(Arc::new(MemoryStore::new()), Fsync::Never);
     for fsync in [Fsync::Always, Fsync::Every(Duration::from_millis(1)), Fsync::Never] {
         let folder = tempfile::tempdir().unwrap();
-        let open = || Arc::new(DiskStore::open(folder.path()).unwrap());
+        let open = || Arc::new(DiskStore::open(folder.path(), 0).unwrap());
         let ends = crowd(open(), fsync);
         let recovery = open().recover().unwrap();
         assert_eq!(recovery.streams.len(), ends.len());
@@ -247,7 +247,7 @@ fn a_crowd_loses_nothing() {
 #[test]
 fn what_was_removed_goes_from_the_disk() {
     let folder = tempfile::tempdir().unwrap();
-    let store = DiskStore::open(folder.path()).unwrap();
+    let store = DiskStore::open(folder.path(), 0).unwrap();
     let write = |stream, start, bytes: &'static [u8]| Write::Chunk { stream, start, bytes: bytes.into() };
     // More than go at once, and a neighbour that stays.
     let many = (0..1_200).map(|at| write(1, at, b"a"));
@@ -261,7 +261,7 @@ fn what_was_removed_goes_from_the_disk() {
 #[test]
 fn the_journal_is_where_it_is_synced() {
     let folder = tempfile::tempdir().unwrap();
-    let store = DiskStore::open(folder.path()).unwrap();
+    let store = DiskStore::open(folder.path(), 0).unwrap();
     store.commit(vec![Write::Chunk { stream: 1, start: 0, bytes: "a".into() }], false).unwrap();
     assert_eq!(store.sync_journals().unwrap(), 1);
 }

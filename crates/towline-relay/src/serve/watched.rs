@@ -121,7 +121,11 @@ impl<S> Watched<S> {
     }
 
     /// The socket took something, or did not.
-    fn wrote<T>(&mut self, cx: &mut Context<'_>, written: Poll<std::io::Result<T>>) -> Poll<std::io::Result<T>> {
+    fn wrote<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        written: Poll<std::io::Result<T>>,
+    ) -> Poll<std::io::Result<T>> {
         if written.is_ready() {
             self.stuck = None;
             if let Some(timer) = &mut self.half_closed {
@@ -151,13 +155,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
         if self.activity.is_idle() {
             return Poll::Ready(Ok(()));
         }
-        let timer = self.half_closed.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + HALF_CLOSED)));
+        let timer =
+            self.half_closed.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + HALF_CLOSED)));
         timer.as_mut().poll(cx).map(Ok)
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<std::io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
         let written = Pin::new(&mut self.socket).poll_write(cx, bytes);
         self.wrote(cx, written)
     }

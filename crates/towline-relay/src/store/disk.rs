@@ -24,6 +24,8 @@ const MEMTABLE_BYTES: u64 = 32 << 20;
 const CACHE_BYTES: u64 = 32 << 20;
 /// Entries removed in one batch; commits wait for it.
 const REMOVED_AT_ONCE: usize = 500;
+/// Incarnations that one process may use: one for each stream that is made again.
+const INCARNATIONS: u64 = 1_000_000_000;
 /// How the database's journals are named (fjall 3, `journal/writer.rs`).
 const JOURNAL_EXTENSION: &str = "jnl";
 
@@ -77,7 +79,8 @@ impl DiskStore {
 
     fn free_bytes(&self) -> u64 {
         // A file system that does not say is taken for one with room: its own error will say so.
-        rustix::fs::statvfs(&self.folder).map_or(u64::MAX, |about| about.f_bavail.saturating_mul(about.f_frsize))
+        rustix::fs::statvfs(&self.folder)
+            .map_or(u64::MAX, |about| about.f_bavail.saturating_mul(about.f_frsize))
     }
 
     /// Syncs the journals through descriptors of its own, for the database's own way holds up every commit until the disk is
@@ -157,7 +160,7 @@ impl Open {
     }
 
     fn recover(&self) -> Result<Recovery, StoreError> {
-        let incarnation = self.about.get("incarnation")?.map_or(0, |bytes| number(&bytes)) + 1;
+        let incarnation = self.about.get("incarnation")?.map_or(1, |last| number(&last) + INCARNATIONS);
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&self.about, "incarnation", incarnation.to_be_bytes());
         batch.commit()?;

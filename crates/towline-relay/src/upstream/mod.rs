@@ -201,10 +201,8 @@ mod tests {
     use super::*;
 
     fn upstream(name: &str, api: UpstreamApi, models: &[&str]) -> Arc<Upstream> {
-        let config = UpstreamConfig {
-            name: name.into(),
-            ..UpstreamConfig::new(Endpoint::http("127.0.0.1", 1), api)
-        };
+        let config =
+            UpstreamConfig { name: name.into(), ..UpstreamConfig::new(Endpoint::http("127.0.0.1", 1), api) };
         let upstream = Upstream::new(&config).unwrap();
         *upstream.models() = models.iter().map(|&model| model.to_owned()).collect();
         upstream

@@ -3,9 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::disallowed_methods, reason = "tests start what they test")]
 
+mod connections;
 mod control;
 mod crash;
 mod front;
+mod full;
 mod ollama;
 mod openapi;
 mod queue;

@@ -28,14 +28,16 @@ fn post(path: &str, body: &str) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upload_without_a_length_is_passed_through() {
-    let server = Server::start(Routes::new().path("/api/blobs/sha256:00", Script::respond(201, "text/plain", "")));
+    let server =
+        Server::start(Routes::new().path("/api/blobs/sha256:00", Script::respond(201, "text/plain", "")));
     let relay = Relay::start(config(&server.url())).await;
     let head = "POST /api/blobs/sha256:00 HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
     let piece = "x".repeat(0x1_0000);
     let body: String = (0..40).map(|_| format!("10000\r\n{piece}\r\n")).collect();
     let said = talk(&relay, format!("{head}{body}0\r\n\r\n").as_bytes());
     assert!(said.starts_with("HTTP/1.1 201 "), "{said}");
-    let uploaded = server.requests().into_iter().find(|request| request.path().starts_with("/api/blobs")).unwrap();
+    let uploaded =
+        server.requests().into_iter().find(|request| request.path().starts_with("/api/blobs")).unwrap();
     assert_eq!(uploaded.header("transfer-encoding"), Some("chunked"));
     assert_eq!(uploaded.body.len(), 40 * 0x1_0000);
     relay.stop().await;
@@ -44,7 +46,8 @@ async fn an_upload_without_a_length_is_passed_through() {
 #[tokio::test(flavor = "multi_thread")]
 async fn an_answer_that_is_not_streamed_is_one_json_value() {
     let not_done = r#"{"model":"","message":{"role":"","content":""},"done":false}"#;
-    let done = r#"{"model":"m","message":{"role":"assistant","content":"hi"},"done":true,"done_reason":"stop"}"#;
+    let done =
+        r#"{"model":"m","message":{"role":"assistant","content":"hi"},"done":true,"done_reason":"stop"}"#;
     let json = "application/json; charset=utf-8";
     let half = Script::request().head(200, json, Body::Chunked).chunk(&done[..30]).close();
     let routes = Routes::new()
@@ -133,7 +136,7 @@ async fn headers_of_the_model_server_reach_the_client() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nX-Request-Id: r1\r\nX-Hop: 1\r\nVary: Accept\r\n\
                 Connection: close, X-Hop\r\n\r\n";
     let records: String = ollama::chat(&["x"]).iter().map(|record| format!("{record}\n")).collect();
-    let busy = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 7\r\nContent-Length: 15\r\n\r\n\
+    let busy = "HTTP/1.1 429 Too Many Requests\r\nContent-Type: application/json\r\nRetry-After: 7\r\nContent-Length: 16\r\n\r\n\
                 {\"error\":\"busy\"}";
     let routes = Routes::new()
         .model("m", Script::request().send(head).send(&records).close())
@@ -145,7 +148,8 @@ async fn headers_of_the_model_server_reach_the_client() {
     assert_eq!(answer.status, 200);
     assert_eq!((answer.header("x-request-id"), answer.header("x-hop")), ("r1", ""));
     assert_eq!(answer.header("x-accel-buffering"), "no");
-    let vary: Vec<&[u8]> = answer.headers.iter().filter(|(name, _)| *name == "vary").map(|(_, value)| value).collect();
+    let vary: Vec<&[u8]> =
+        answer.headers.iter().filter(|(name, _)| *name == "vary").map(|(_, value)| value).collect();
     assert_eq!(vary, [&b"Accept"[..], b"Origin"]);
     assert_eq!(answer.text().await, records);
     let mut answer = relay.post("/api/chat", &[], &chat("busy")).await;
@@ -157,9 +161,11 @@ async fn headers_of_the_model_server_reach_the_client() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_asked_for_events_gets_signs_of_life_before_the_head() {
     let events = openai::chat(&["x"]);
-    let routes = Routes::new()
-        .model("slow", Script::request().wait("go").then(Script::sse(&events)))
-        .model("refused", Script::request().wait("go").then(Script::error(404, "no such model")));
+    let slow = Script::request().wait("go").head(200, "text/event-stream", Body::Chunked).events(&events);
+    let no_model = r#"{"error":"no such model"}"#;
+    let length = Body::Length(no_model.len() as u64);
+    let refused = Script::request().wait("go").head(404, "application/json", length).send(no_model);
+    let routes = Routes::new().model("slow", slow.end_chunks()).model("refused", refused);
     let server = Server::start(routes);
     let mut config = config(&server.url());
     config.times.heartbeat = std::time::Duration::from_millis(20);
@@ -219,7 +225,8 @@ async fn offsets_and_tags_of_a_stream_that_is_made_again_are_its_own() {
     let server = Server::start(Routes::new());
     let relay = Relay::start(config(&server.url())).await;
     let put = async || {
-        let made = ask(&relay.client, Method::Put, "/streams/x", &[("content-type", "text/plain")], "abc").await;
+        let made =
+            ask(&relay.client, Method::Put, "/streams/x", &[("content-type", "text/plain")], "abc").await;
         let tag = relay.get("/streams/x").await.header("etag").to_owned();
         (made.header("stream-next-offset").to_owned(), tag, made.header("location").to_owned())
     };
@@ -306,7 +313,8 @@ async fn requests_with_both_names_of_a_model_reach_the_server_that_has_it() {
     assert_eq!(copied.status, 200);
     assert_eq!(b.requests().iter().filter(|request| request.path() == "/api/copy").count(), 1);
     let mut listed: Value = relay.get("/api/tags").await.json().await;
-    let names: Vec<Value> = listed["models"].as_array_mut().unwrap().iter().map(|model| model["name"].clone()).collect();
+    let names: Vec<Value> =
+        listed["models"].as_array_mut().unwrap().iter().map(|model| model["name"].clone()).collect();
     assert_eq!(names, ["a:latest", "b:latest"]);
     relay.stop().await;
 }

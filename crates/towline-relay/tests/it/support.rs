@@ -43,7 +43,8 @@ pub(crate) fn config(url: &str) -> Config {
 }
 
 pub(crate) fn on_disk(mut config: Config, folder: &Path) -> Config {
-    config.store = StoreConfig { place: Store::Folder(folder.to_owned()), fsync: Fsync::Never };
+    let place = Store::Folder(folder.to_owned());
+    config.store = StoreConfig { place, fsync: Fsync::Never, ..StoreConfig::default() };
     config
 }
 

@@ -125,7 +125,9 @@ impl BodyReader {
         if self.piece.is_empty() {
             let (before, room) = match self.left {
                 Left::Bytes(0) => return Poll::Ready(Ok(None)),
-                Left::Bytes(left) => (0, usize::try_from(left).unwrap_or(usize::MAX).min(UPLOAD_BUFFER_BYTES)),
+                Left::Bytes(left) => {
+                    (0, usize::try_from(left).unwrap_or(usize::MAX).min(UPLOAD_BUFFER_BYTES))
+                }
                 Left::All { chunked: true } => (CHUNK_HEAD_BYTES, UPLOAD_BUFFER_BYTES),
                 Left::All { chunked: false } => (0, UPLOAD_BUFFER_BYTES),
             };

@@ -58,7 +58,8 @@ pub(super) async fn get(
         Live::LongPoll => live::long_poll(relay, entry, position, given_cursor.as_deref()).await,
         Live::Sse => {
             let seen = entry.log.seen();
-            if seen.closed && position >= seen.end.position && request.headers().contains_key("last-event-id") {
+            if seen.closed && position >= seen.end.position && request.headers().contains_key("last-event-id")
+            {
                 // The one answer after which a browser does not come again.
                 return Ok(empty(StatusCode::NO_CONTENT));
             }

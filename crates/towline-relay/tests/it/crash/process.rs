@@ -23,7 +23,7 @@ fn relay_process() {
     let Some(folder) = std::env::var_os(STORE) else { return };
     let mut config = config(&std::env::var(UPSTREAM).unwrap());
     let fsync = if std::env::var_os(FSYNC_ALWAYS).is_some() { Fsync::Always } else { Fsync::default() };
-    config.store = StoreConfig { place: Store::Folder(folder.into()), fsync };
+    config.store = StoreConfig { place: Store::Folder(folder.into()), fsync, ..StoreConfig::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let server = Server::bind(config).await.unwrap();

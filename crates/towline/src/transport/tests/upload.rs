@@ -152,7 +152,10 @@ impl AsyncRead for Never {
 async fn a_body_of_unknown_length_is_sent_in_chunks_to_its_end() {
     let server = Server::start(|_, mut peer| {
         while let Some(head) = peer.request_head() {
-            assert!(head.contains("Transfer-Encoding: chunked\r\n") && !head.contains("Content-Length"), "{head}");
+            assert!(
+                head.contains("Transfer-Encoding: chunked\r\n") && !head.contains("Content-Length"),
+                "{head}"
+            );
             let mut body = Vec::new();
             while !body.ends_with(b"\r\n000000\r\n\r\n") {
                 let mut byte = [0];
