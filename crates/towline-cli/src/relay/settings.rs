@@ -167,7 +167,8 @@ fn put_flags_over(config: &mut Config, args: &RelayArgs, api_key: Option<&str>) 
 /// A model server. `env:NAME` in place of its URL is what the variable says: others can read a program's arguments, but not its
 /// environment. The text may hold a password, so no message repeats it.
 fn upstream(text: &str) -> Result<UpstreamConfig, String> {
-    let named = text.split_once("env:").filter(|(before, _)| before.is_empty() || before.ends_with(['=', '+']));
+    let named =
+        text.split_once("env:").filter(|(before, _)| before.is_empty() || before.ends_with(['=', '+']));
     let text = match named {
         None => text.to_owned(),
         Some((before, name)) => {

@@ -48,9 +48,10 @@ impl Upstream {
     /// # Errors
     /// When its key cannot be read or a certificate cannot be used.
     pub(crate) fn new(config: &UpstreamConfig) -> Result<Arc<Self>, Error> {
-        let roots = config.roots.iter().map(|path| {
-            std::fs::read(path).map_err(|source| Error::File { path: path.clone(), source })
-        });
+        let roots = config
+            .roots
+            .iter()
+            .map(|path| std::fs::read(path).map_err(|source| Error::File { path: path.clone(), source }));
         let tls = TlsConfig { extra_roots_pem: roots.collect::<Result<_, _>>()?, ..TlsConfig::default() };
         let own_key = config.key_file.as_deref().map(secret_in).transpose()?.map(ApiKey::new);
         let client_config = Config {
