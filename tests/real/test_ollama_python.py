@@ -48,12 +48,6 @@ def test_generate_raw_system_and_template(client):
     assert client.generate("brook", "hello", system="Be brief.", options=GREEDY).response
 
 
-def test_logprobs(client):
-    answer = client.chat("brook", QUESTION, options=GREEDY, logprobs=True, top_logprobs=3)
-    assert "".join(entry.token for entry in answer.logprobs) == answer.message.content
-    assert all(len(entry.top_logprobs) == 3 for entry in answer.logprobs)
-
-
 def test_embed(client):
     answer = client.embed("brook", ["a river", "a pond"])
     assert [len(vector) for vector in answer.embeddings] == [192, 192]
@@ -82,12 +76,13 @@ def test_list_show_and_ps(client):
     [
         (lambda client: client.chat("nope", QUESTION), 404, "model 'nope' not found"),
         (lambda client: client.chat("brook", QUESTION, think=True), 400, "does not support thinking"),
+        (lambda client: client.chat("brook", QUESTION, logprobs=True), 400, "does not support logprobs"),
         (lambda client: client.chat("brook", QUESTION, format="json"), 400, "does not support format"),
         (lambda client: client.chat("brook", QUESTION, tools=[print_text]), 400, "does not support tools"),
         (lambda client: client.generate("brook", "x", suffix="y"), 400, "does not support insert"),
         (lambda client: client.generate("brook", "x", template="{{ .Prompt }}"), 400, "does not support template"),
         (lambda client: client.generate("brook", "x", images=[b"\x89PNG"]), 400, "does not support vision"),
-        (lambda client: client.pull("brook"), 501, "pulls no models"),
+        (lambda client: client.pull("brook"), 501, "one model, brook"),
         (lambda client: client.delete("brook"), 501, "one model, brook"),
     ],
 )

@@ -21,7 +21,8 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 11434)), limits: Limits::default(), rate: None }
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, 11434));
+        Self { listen, limits: Limits::default(), rate: None }
     }
 }
 
@@ -34,8 +35,12 @@ pub struct Limits {
     pub queue: usize,
     /// Connections at once. Default 1024. A further one waits until another closes.
     pub connections: usize,
-    /// Largest request body in bytes. Default 32 MiB. A larger one gets status 413.
+    /// Largest request body in bytes. Default 4 MiB, some 1,000 times what the context holds. A larger one gets status
+    /// 413.
     pub body_bytes: usize,
+    /// What all requests and their answers may take at once, in bytes; how much one takes is estimated, generously, from
+    /// its length and what it asks for. Default 128 MiB. A request that does not fit beside the others gets status 503.
+    pub memory_bytes: usize,
     /// How long the model stays loaded after its last request, where the request does not say. Default 5 minutes.
     pub keep_alive: KeepAlive,
     /// How long running answers may go on once the server is asked to stop. Default 3 seconds.
@@ -48,7 +53,8 @@ impl Default for Limits {
             parallel: 4,
             queue: 512,
             connections: 1024,
-            body_bytes: 32 * 1024 * 1024,
+            body_bytes: 4 << 20,
+            memory_bytes: 128 << 20,
             keep_alive: KeepAlive::For(Duration::from_secs(300)),
             shutdown_grace: Duration::from_secs(3),
         }

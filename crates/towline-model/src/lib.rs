@@ -22,8 +22,8 @@
 //! |---|---|
 //! | `brook` | the file, tokenizer, chat form, forward pass |
 //! | `engine` | sampling, and the loop that answers |
-//! | `slots`, `resident` | answers at once, their queue; loading and unloading |
-//! | `api` | Ollama's requests and records |
+//! | `resident` | loading and unloading; answers at once, and their queue |
+//! | `api` | requests and records of Ollama's API and of OpenAI's chat |
 //! | `serve` | sockets and routes |
 
 mod api;
@@ -33,7 +33,6 @@ mod engine;
 mod error;
 mod resident;
 mod serve;
-mod slots;
 
 pub use config::{Config, KeepAlive, Limits};
 pub use error::Error;

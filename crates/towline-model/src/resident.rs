@@ -1,83 +1,80 @@
-//! The model: loaded when it is asked for, kept for a while after its last request, then unloaded.
+//! The model: loaded when it is asked for, kept for a while after its last request, then unloaded. A thread for each
+//! answer that runs, up to a limit, and a queue in order of arrival.
 
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::sync::Notify;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::brook::Brook;
 use crate::config::{KeepAlive, Limits};
-use crate::slots::Slots;
+use crate::engine::answer::{Cancelled, Wanted};
+
+/// Parts that may wait for a reader before the answer's thread waits too.
+const PARTS_IN_FLIGHT: usize = 64;
 
 /// The model, whether it is loaded or not.
 #[derive(Debug)]
 pub(crate) struct Resident {
-    parallel: usize,
-    queue: usize,
+    /// A permit for each answer that may run or wait.
+    places: Arc<Semaphore>,
+    /// A permit for each answer that may run.
+    threads: Arc<Semaphore>,
     loaded: Mutex<Option<Loaded>>,
-    /// Told when an expiry may have changed.
-    changed: Notify,
 }
 
 #[derive(Debug)]
 struct Loaded {
-    slots: Arc<Slots>,
-    users: usize,
+    brook: Arc<Brook>,
     keep_alive: KeepAlive,
-    /// When it is unloaded; `None` while in use, or for good.
-    expires: Option<Instant>,
+    since: Instant,
 }
 
-/// The model in use. Its time to expiry begins when this is dropped.
+/// The model in use: it stays loaded until this is dropped, whatever its time.
 #[derive(Debug)]
 pub(crate) struct Lease {
     resident: Arc<Resident>,
-    pub(crate) slots: Arc<Slots>,
+    pub(crate) brook: Arc<Brook>,
 }
 
-impl Drop for Lease {
-    fn drop(&mut self) {
-        let mut guard = self.resident.loaded();
-        if let Some(loaded) = guard.as_mut().filter(|loaded| Arc::ptr_eq(&loaded.slots, &self.slots)) {
-            loaded.users -= 1;
-            if loaded.users == 0 {
-                match loaded.keep_alive {
-                    KeepAlive::Forever => {}
-                    KeepAlive::For(Duration::ZERO) => *guard = None,
-                    KeepAlive::For(time) => loaded.expires = Instant::now().checked_add(time),
-                }
-            }
-        }
-        drop(guard);
-        self.resident.changed.notify_one();
-    }
+/// The reading end of one request. Dropping it cancels the request between two tokens.
+#[derive(Debug)]
+pub(crate) struct Answering<P> {
+    /// Ends without a last part when the work panics.
+    pub(crate) parts: mpsc::Receiver<P>,
+    _here: SyncSender<()>,
 }
 
 impl Resident {
     pub(crate) fn new(limits: &Limits) -> Self {
+        let parallel = limits.parallel.max(1);
         Self {
-            parallel: limits.parallel,
-            queue: limits.queue,
+            places: Arc::new(Semaphore::new(
+                parallel.saturating_add(limits.queue).min(Semaphore::MAX_PERMITS),
+            )),
+            threads: Arc::new(Semaphore::new(parallel.min(Semaphore::MAX_PERMITS))),
             loaded: Mutex::default(),
-            changed: Notify::new(),
         }
     }
 
+    /// What is loaded, once a model whose time is over is unloaded: its 3 MB need no timer.
     fn loaded(&self) -> MutexGuard<'_, Option<Loaded>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+        // The state is valid after each statement, so a panic elsewhere does not spoil it.
+        let mut guard = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.take_if(|loaded| match loaded.keep_alive {
+            KeepAlive::For(time) => loaded.since.elapsed() >= time && Arc::strong_count(&loaded.brook) == 1,
+            KeepAlive::Forever => false,
+        });
+        guard
     }
 
     /// Takes the model into use. Where it is not loaded it is, which takes a few milliseconds; meanwhile others wait.
     pub(crate) fn lease(self: &Arc<Self>, keep_alive: KeepAlive) -> Lease {
         let mut guard = self.loaded();
-        let loaded = guard.get_or_insert_with(|| {
-            let slots = Slots::new(Arc::new(Brook::load()), self.parallel, self.queue);
-            Loaded { slots: Arc::new(slots), users: 0, keep_alive, expires: None }
-        });
-        loaded.users += 1;
-        loaded.keep_alive = keep_alive;
-        loaded.expires = None;
-        Lease { resident: Arc::clone(self), slots: Arc::clone(&loaded.slots) }
+        let brook = guard.take().map_or_else(|| Arc::new(Brook::load()), |loaded| loaded.brook);
+        *guard = Some(Loaded { brook: Arc::clone(&brook), keep_alive, since: Instant::now() });
+        Lease { resident: Arc::clone(self), brook }
     }
 
     /// Unloads the model; answers that run finish first.
@@ -87,29 +84,35 @@ impl Resident {
 
     /// How long the model stays if nobody asks for it again; `None` when it is not loaded.
     pub(crate) fn remaining(&self) -> Option<KeepAlive> {
-        let guard = self.loaded();
-        let loaded = guard.as_ref()?;
-        Some(match loaded.expires {
-            Some(expires) => KeepAlive::For(expires.saturating_duration_since(Instant::now())),
-            None => loaded.keep_alive,
+        self.loaded().as_ref().map(|loaded| match loaded.keep_alive {
+            KeepAlive::For(time) => KeepAlive::For(time.saturating_sub(loaded.since.elapsed())),
+            KeepAlive::Forever => KeepAlive::Forever,
         })
     }
+}
 
-    /// Unloads the model each time its time is over. Never ready.
+impl Lease {
+    /// Waits for a thread and begins the work there; what it returns is the last part.
     ///
-    /// Cancel safety: cancellation safe.
-    pub(crate) async fn keep_expiring(&self) {
-        loop {
-            let expires = self.loaded().as_ref().and_then(|loaded| loaded.expires);
-            match expires {
-                None => self.changed.notified().await,
-                Some(moment) => tokio::select! {
-                    () = self.changed.notified() => {}
-                    () = tokio::time::sleep_until(moment.into()) => {
-                        self.loaded().take_if(|loaded| loaded.expires.is_some_and(|at| at <= Instant::now()));
-                    }
-                },
-            }
-        }
+    /// Cancel safety: dropping the future leaves the queue.
+    /// `None` where the queue is full.
+    pub(crate) async fn begin<P, W>(self, work: W) -> Option<Answering<P>>
+    where
+        P: Send + 'static,
+        W: FnOnce(&Self, &Wanted, &mpsc::Sender<P>) -> Result<P, Cancelled> + Send + 'static,
+    {
+        let (places, threads) = (Arc::clone(&self.resident.places), Arc::clone(&self.resident.threads));
+        let place = places.try_acquire_owned().ok()?;
+        let thread = threads.acquire_owned().await.ok()?;
+        let (sender, parts) = mpsc::channel(PARTS_IN_FLIGHT);
+        let (here, gone) = std::sync::mpsc::sync_channel(0);
+        // Its end comes as a part; a panic costs no other request.
+        drop(tokio::task::spawn_blocking(move || {
+            let last = work(&self, &Wanted(gone), &sender);
+            drop((self, thread, place));
+            // A reader that left just before the end needs no answer any more.
+            drop(last.map(|last| sender.blocking_send(last)));
+        }));
+        Some(Answering { parts, _here: here })
     }
 }

@@ -1,76 +1,51 @@
-//! Refusals, as clients of Ollama expect them: a status and `{"error": "..."}`.
+//! Refusals, as clients of Ollama and OpenAI expect them.
 
 use hyper::{Response, StatusCode};
+use serde_json::json;
 
-use super::response::{Body, json};
+use super::response::{Body, json as respond};
 
-/// Why a request was refused. Closed; [`ApiError::status`] is the table.
+/// Why a request was refused: a status, and words for people.
 #[derive(Debug)]
-pub(crate) enum ApiError {
-    MissingBody,
-    BodyTooLarge(usize),
-    /// The body does not fit; in words.
-    Invalid(String),
-    ModelRequired,
-    ModelNotFound(String),
-    /// The model cannot do this: tools, thinking, vision, format, insert, template.
-    Unable {
-        model: String,
-        what: &'static str,
-    },
-    /// Lengths in tokens.
-    TooLong {
-        length: usize,
-        context: usize,
-    },
-    QueueFull,
-    /// The engine failed; in words.
-    Engine(String),
-    NoSuchPath(String),
-    MethodNotAllowed(&'static str),
-    /// A part of Ollama that has no meaning here; in words.
-    NotOffered(String),
+pub(crate) struct Refusal {
+    pub(crate) status: StatusCode,
+    pub(crate) text: String,
+    /// OpenAI's name for it, where there is one.
+    code: Option<&'static str>,
 }
 
-impl ApiError {
-    fn status(&self) -> StatusCode {
-        match self {
-            Self::MissingBody
-            | Self::Invalid(_)
-            | Self::ModelRequired
-            | Self::Unable { .. }
-            | Self::TooLong { .. } => StatusCode::BAD_REQUEST,
-            Self::BodyTooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::ModelNotFound(_) | Self::NoSuchPath(_) => StatusCode::NOT_FOUND,
-            Self::QueueFull => StatusCode::SERVICE_UNAVAILABLE,
-            Self::Engine(_) => StatusCode::INTERNAL_SERVER_ERROR,
-            Self::MethodNotAllowed(_) => StatusCode::METHOD_NOT_ALLOWED,
-            Self::NotOffered(_) => StatusCode::NOT_IMPLEMENTED,
-        }
+impl Refusal {
+    pub(crate) fn new(status: StatusCode, text: impl Into<String>) -> Self {
+        Self { status, text: text.into(), code: None }
     }
 
-    /// The text under `error`.
-    pub(crate) fn text(&self) -> String {
-        match self {
-            Self::MissingBody => "missing request body".into(),
-            Self::BodyTooLarge(limit) => format!("the request body is larger than {limit} bytes"),
-            Self::Invalid(text) | Self::Engine(text) | Self::NotOffered(text) => text.clone(),
-            Self::ModelRequired => "model is required".into(),
-            Self::ModelNotFound(model) => format!("model '{model}' not found"),
-            Self::Unable { model, what } => format!("{model:?} does not support {what}"),
-            Self::TooLong { length, context } => format!(
-                "the input length exceeds the context length: {length} tokens, but the context holds {context}"
-            ),
-            Self::QueueFull => "server busy, please try again.  maximum pending requests exceeded".into(),
-            Self::NoSuchPath(path) => format!(
-                "there is no {path} here; this server offers /api/chat, /api/generate, /api/embed, \
-                 /api/embeddings, /api/tags, /api/ps, /api/show and /api/version"
-            ),
-            Self::MethodNotAllowed(allowed) => format!("method not allowed; use {allowed}"),
-        }
+    /// The body does not fit.
+    pub(crate) fn bad(text: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, text)
     }
 
-    pub(crate) fn response(&self) -> Response<Body> {
-        json(self.status(), &serde_json::json!({"error": self.text()}))
+    /// A prompt or an input does not fit the context; lengths in tokens.
+    pub(crate) fn too_long(length: usize, context: usize) -> Self {
+        let text = "the input length exceeds the context length";
+        let text = format!("{text}: {length} tokens, but the context holds {context}");
+        Self { code: Some("context_length_exceeded"), ..Self::bad(text) }
+    }
+
+    /// More requests wait than may, or they take more memory than they may.
+    pub(crate) fn busy(why: &str) -> Self {
+        let text = format!("server busy, please try again.  {why}");
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, text)
+    }
+
+    /// In OpenAI's shape where the client is one of OpenAI's.
+    pub(crate) fn response(&self, openai: bool) -> Response<Body> {
+        let Self { status, text, code } = self;
+        let kind = match *status {
+            StatusCode::NOT_FOUND => "not_found_error",
+            status if status.is_client_error() => "invalid_request_error",
+            _ => "api_error",
+        };
+        let error = json!({"message": text, "type": kind, "param": null, "code": code});
+        respond(*status, &json!({"error": if openai { error } else { json!(text) }}))
     }
 }

@@ -1,30 +1,48 @@
-//! `/api/tags`, `/api/ps`, `/api/show`, `/api/version`.
+//! `/api/tags`, `/api/ps`, `/api/show`, `/api/version`, `/api/status` and `/v1/models`.
 
 use std::time::Duration;
 
 use hyper::{Response, StatusCode};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Model;
-use super::request::Named;
-use super::response::{Body, json as respond};
-use crate::brook::forward::CONTEXT;
+use super::error::Refusal;
+use super::request::Fields;
+use super::response::{Body, json as respond, whole};
+use crate::brook::forward::{CONTEXT, WIDTH};
 use crate::brook::gguf::{Gguf, Tensor};
 use crate::brook::{self, chat};
 use crate::config::KeepAlive;
 
 /// The version of Ollama's API that is spoken, then this crate's own.
 const VERSION: &str = concat!("0.33.0-towline.", env!("CARGO_PKG_VERSION"));
+/// What the model can do, in Ollama's words.
+const CAPABILITIES: [&str; 1] = ["completion"];
 
 /// What stands for no end where a moment is asked for: about as far ahead as Ollama's own.
 const FOREVER: Duration = Duration::from_secs(292 * 365 * 24 * 3600);
-/// Longest list that `/api/show` spells out where it is not asked to be verbose.
-const SHORT_LIST: usize = 5;
+
+pub(crate) fn root() -> Response<Body> {
+    let text = "Towline's built-in model is running (Ollama API)";
+    whole(StatusCode::OK, "text/plain; charset=utf-8", text)
+}
 
 pub(crate) fn version() -> Response<Body> {
     respond(StatusCode::OK, &json!({"version": VERSION}))
+}
+
+/// Nothing here reaches for a cloud.
+pub(crate) fn status() -> Response<Body> {
+    respond(StatusCode::OK, &json!({"cloud": {"disabled": true, "source": "none"}}))
+}
+
+/// As OpenAI's clients list models.
+pub(crate) fn models(model: &Model) -> Response<Body> {
+    let since = model.since.as_second();
+    let brook = json!({"id": brook::NAME, "object": "model", "created": since, "owned_by": "library"});
+    respond(StatusCode::OK, &json!({"object": "list", "data": [brook]}))
 }
 
 fn details() -> Value {
@@ -38,48 +56,49 @@ fn details() -> Value {
     })
 }
 
-/// The SHA-256 of the file, as hexadecimal digits.
-fn digest() -> String {
-    Sha256::digest(brook::FILE).iter().map(|byte| format!("{byte:02x}")).collect()
+/// What the lists of models and of loaded models have in common.
+fn entry() -> Value {
+    let digest: String = Sha256::digest(brook::FILE).iter().map(|byte| format!("{byte:02x}")).collect();
+    let (name, size) = (brook::NAME, brook::FILE.len());
+    json!({"name": name, "model": name, "size": size, "digest": digest, "details": details()})
 }
 
 pub(crate) fn tags(model: &Model) -> Response<Body> {
-    let brook = json!({
-        "name": brook::NAME,
-        "model": brook::NAME,
-        "modified_at": model.since.to_string(),
-        "size": brook::FILE.len(),
-        "digest": digest(),
-        "details": details(),
-    });
+    let mut brook = entry();
+    brook["modified_at"] = json!(model.since.to_string());
+    brook["details"]["context_length"] = json!(CONTEXT);
+    brook["details"]["embedding_length"] = json!(WIDTH);
+    brook["capabilities"] = json!(CAPABILITIES);
     respond(StatusCode::OK, &json!({"models": [brook]}))
 }
 
 pub(crate) fn ps(model: &Model) -> Response<Body> {
+    let running = |remaining| {
+        let left = match remaining {
+            KeepAlive::For(left) => left.min(FOREVER),
+            KeepAlive::Forever => FOREVER,
+        };
+        let expires_at = Timestamp::now().checked_add(left).unwrap_or(Timestamp::MAX);
+        let mut brook = entry();
+        brook["expires_at"] = json!(expires_at.to_string());
+        brook["size_vram"] = json!(0);
+        brook["context_length"] = json!(CONTEXT);
+        brook
+    };
     let running: Vec<Value> = model.resident.remaining().map(running).into_iter().collect();
     respond(StatusCode::OK, &json!({"models": running}))
 }
 
-fn running(remaining: KeepAlive) -> Value {
-    let left = match remaining {
-        KeepAlive::For(left) => left.min(FOREVER),
-        KeepAlive::Forever => FOREVER,
-    };
-    let expires_at = Timestamp::now().checked_add(left).unwrap_or(Timestamp::MAX);
-    json!({
-        "name": brook::NAME,
-        "model": brook::NAME,
-        "size": brook::FILE.len(),
-        "digest": digest(),
-        "details": details(),
-        "expires_at": expires_at.to_string(),
-        "size_vram": 0,
-        "context_length": CONTEXT,
-    })
-}
-
-pub(crate) fn show(model: &Model, request: &Named) -> Response<Body> {
+pub(crate) fn show(model: &Model, request: &Fields) -> Result<Response<Body>, Refusal> {
     let gguf = Gguf::read(brook::FILE);
+    let parameters: usize = gguf.tensors.iter().map(|tensor| tensor.shape.iter().product::<usize>()).sum();
+    let tensor = |t: &Tensor| json!({"name": t.name, "type": t.kind, "shape": t.shape});
+    let verbose = request.get("verbose")? == Some(true);
+    let mut keys = gguf.keys;
+    keys.retain(|key, _| key != "general.name" && key != "tokenizer.chat_template");
+    // Lists are left out where they are not asked for.
+    keys.values_mut().filter(|value| value.is_array() && !verbose).for_each(|list| *list = Value::Null);
+    keys.insert("general.parameter_count".into(), json!(parameters));
     let (temperature, penalty) = (brook::TEMPERATURE, brook::REPEAT_PENALTY);
     let modelfile = format!(
         "# {}\nFROM {}\nTEMPLATE \"\"\"{}\"\"\"\nPARAMETER temperature {temperature}\nPARAMETER repeat_penalty {penalty}\n",
@@ -88,38 +107,18 @@ pub(crate) fn show(model: &Model, request: &Named) -> Response<Body> {
         chat::TEMPLATE,
     );
     let mut answer = json!({
-        "license": gguf.keys.get("general.license"),
+        "license": keys.get("general.license"),
         "modelfile": modelfile,
         "parameters": format!("{:<30} {temperature}\n{:<30} {penalty}", "temperature", "repeat_penalty"),
         "template": chat::TEMPLATE,
-        "system": request.system,
         "details": details(),
         "tensors": gguf.tensors.iter().map(tensor).collect::<Value>(),
-        "capabilities": ["completion"],
+        "capabilities": CAPABILITIES,
         "modified_at": model.since.to_string(),
-        "model_info": keys(gguf, request.verbose),
+        "model_info": keys,
     });
-    if let Some(answer) = answer.as_object_mut() {
-        // Go leaves empty texts out.
-        answer.retain(|_, value| value.as_str() != Some(""));
+    if let Some(system) = request.text("system")? {
+        answer["system"] = json!(system);
     }
-    respond(StatusCode::OK, &answer)
-}
-
-/// The file's keys; long lists are left empty unless `verbose`.
-fn keys(gguf: Gguf, verbose: bool) -> Map<String, Value> {
-    let parameters = gguf.parameters();
-    let mut keys = gguf.keys;
-    keys.retain(|key, _| key != "general.name" && key != "tokenizer.chat_template");
-    for value in keys.values_mut().filter(|_| !verbose) {
-        if value.as_array().is_some_and(|list| list.len() > SHORT_LIST) {
-            *value = json!([]);
-        }
-    }
-    keys.insert("general.parameter_count".into(), json!(parameters));
-    keys
-}
-
-fn tensor(tensor: &Tensor) -> Value {
-    json!({"name": tensor.name, "type": tensor.kind.name(), "shape": tensor.shape})
+    Ok(respond(StatusCode::OK, &answer))
 }

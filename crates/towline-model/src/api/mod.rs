@@ -1,13 +1,13 @@
-//! Ollama's API: what requests say, what answers look like, and what each endpoint does.
+//! What requests say, what answers look like, and what each endpoint does: Ollama's API, and OpenAI's chat.
 
-pub(crate) mod answer;
+pub(crate) mod chat;
 pub(crate) mod embed;
 pub(crate) mod error;
-mod keep_alive;
 pub(crate) mod listing;
+pub(crate) mod memory;
 mod options;
 mod prompt;
-mod records;
+pub(crate) mod records;
 pub(crate) mod request;
 pub(crate) mod response;
 
@@ -31,33 +31,8 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new(config: &Config) -> Self {
-        Self {
-            resident: Arc::new(Resident::new(&config.limits)),
-            keep_alive: config.limits.keep_alive,
-            rate: config.rate,
-            since: Timestamp::now(),
-        }
-    }
-}
-
-/// Whether a name is Brook's: whatever its case, with or without `:latest` and what Ollama adds in front.
-pub(crate) fn is_brook(name: &str) -> bool {
-    let name = name.strip_prefix("registry.ollama.ai/").unwrap_or(name);
-    let name = name.strip_prefix("library/").unwrap_or(name);
-    ["brook", "brook:latest"].iter().any(|brook| name.eq_ignore_ascii_case(brook))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_are_found_in_every_form() {
-        for name in ["brook", "Brook:latest", "library/brook", "registry.ollama.ai/library/brook:latest"] {
-            assert!(is_brook(name), "{name}");
-        }
-        for name in ["", "brook:1", "other/brook", "brook2", ":latest"] {
-            assert!(!is_brook(name), "{name}");
-        }
+        let resident = Arc::new(Resident::new(&config.limits));
+        let (keep_alive, rate) = (config.limits.keep_alive, config.rate);
+        Self { resident, keep_alive, rate, since: Timestamp::now() }
     }
 }

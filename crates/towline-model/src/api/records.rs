@@ -1,254 +1,195 @@
-//! Answers on the wire: one JSON record per line, each in a chunk of its own, or all joined in one object.
+//! Answers on the wire: record by record, each in a chunk of its own, or all joined in one object.
 
-use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-use serde::Serialize;
+use hyper::{Response, StatusCode};
+use jiff::Timestamp;
+use serde_json::{Value, json};
 
-use super::error::ApiError;
-use super::response::{now, to_json};
-use crate::engine::answer::{Ending, Finish, Piece, TokenLogprob};
-use crate::resident::Lease;
-use crate::slots::{Answering, Event};
+use super::response::{Body, JSON, json as respond, to_json};
+use crate::engine::answer::{Ending, Finish};
 
 /// Which endpoint's records are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Shape {
     Chat,
     Generate,
+    /// OpenAI's chat completions.
+    Completions {
+        id: u64,
+    },
 }
 
 /// What records say besides text.
 #[derive(Debug)]
 pub(crate) struct About {
-    pub(crate) shape: Shape,
+    shape: Shape,
     /// The model's name as the request wrote it.
-    pub(crate) model: String,
+    model: String,
     pub(crate) began: Instant,
+    created: Timestamp,
     pub(crate) load_time: Duration,
     /// What the user should know of the prompt, for the last record.
     pub(crate) note: Option<String>,
-    /// The prompt's ids, where the last record reports a `context`.
-    pub(crate) context: Option<Vec<u32>>,
-}
-
-#[derive(Serialize)]
-struct Record<'a> {
-    model: &'a str,
-    created_at: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    message: Option<Message<'a>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<&'a str>,
-    done: bool,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    done_reason: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    note: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    _debug_info: Option<DebugInfo<'a>>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    context: Vec<u32>,
-    #[serde(skip_serializing_if = "is_zero")]
-    total_duration: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    load_duration: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    prompt_eval_count: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    prompt_eval_duration: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    eval_count: u64,
-    #[serde(skip_serializing_if = "is_zero")]
-    eval_duration: u64,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    logprobs: Vec<Logprob>,
-}
-
-#[derive(Serialize)]
-struct Message<'a> {
-    role: &'static str,
-    content: &'a str,
-}
-
-#[derive(Serialize)]
-struct DebugInfo<'a> {
-    rendered_template: &'a str,
-}
-
-#[derive(Serialize)]
-struct Logprob {
-    token: String,
-    logprob: f32,
-    bytes: Vec<u8>,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    top_logprobs: Vec<Logprob>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields by reference")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
-}
-
-impl Logprob {
-    fn new(bytes: Vec<u8>, logprob: f32, top: Vec<(Vec<u8>, f32)>) -> Self {
-        Self {
-            token: String::from_utf8_lossy(&bytes).into_owned(),
-            logprob,
-            bytes,
-            top_logprobs: top
-                .into_iter()
-                .map(|(bytes, logprob)| Self::new(bytes, logprob, Vec::new()))
-                .collect(),
-        }
-    }
-
-    fn all(logprobs: Vec<TokenLogprob>) -> Vec<Self> {
-        logprobs.into_iter().map(|entry| Self::new(entry.token, entry.logprob, entry.top)).collect()
-    }
-}
-
-fn nanoseconds(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
+    /// Whether a chunk with counts comes before OpenAI's end of a stream.
+    pub(crate) include_usage: bool,
+    /// Whether the last record has the tokens of prompt and answer.
+    pub(crate) reports_context: bool,
 }
 
 impl About {
-    fn record<'a>(&'a self, text: &'a str) -> Record<'a> {
-        let (message, response) = match self.shape {
-            Shape::Chat => (Some(Message { role: "assistant", content: text }), None),
-            Shape::Generate => (None, Some(text)),
-        };
-        Record {
-            model: &self.model,
-            created_at: now(),
-            message,
-            response,
-            done: false,
-            done_reason: None,
+    pub(crate) fn new(shape: Shape, model: String) -> Self {
+        let (began, created, load_time) = (Instant::now(), Timestamp::now(), Duration::ZERO);
+        Self {
+            shape,
+            model,
+            began,
+            created,
+            load_time,
             note: None,
-            _debug_info: None,
-            context: Vec::new(),
-            total_duration: 0,
-            load_duration: 0,
-            prompt_eval_count: 0,
-            prompt_eval_duration: 0,
-            eval_count: 0,
-            eval_duration: 0,
-            logprobs: Vec::new(),
+            include_usage: false,
+            reports_context: false,
         }
     }
 
-    fn piece(&self, piece: Piece) -> Vec<u8> {
-        let logprobs = Logprob::all(piece.logprobs);
-        to_json(&Record { logprobs, ..self.record(&piece.text) })
-    }
-
-    fn last(&mut self, text: &str, logprobs: Vec<TokenLogprob>, finish: &Finish) -> Vec<u8> {
-        let mut context = self.context.take().unwrap_or_default();
-        if !context.is_empty() {
-            context.extend(&finish.tokens);
+    /// The type of the content.
+    pub(crate) fn kind(&self, streams: bool) -> &'static str {
+        match self.shape {
+            _ if !streams => JSON,
+            Shape::Chat | Shape::Generate => "application/x-ndjson",
+            Shape::Completions { .. } => "text/event-stream",
         }
-        to_json(&Record {
-            done: true,
-            done_reason: Some(match finish.ending {
-                Ending::Stop => "stop",
-                Ending::Length => "length",
-            }),
-            note: self.note.as_deref(),
-            context,
-            total_duration: nanoseconds(self.began.elapsed()),
-            load_duration: nanoseconds(self.load_time),
-            prompt_eval_count: finish.prompt_tokens as u64,
-            prompt_eval_duration: nanoseconds(finish.prompt_time),
-            eval_count: finish.answer_tokens as u64,
-            eval_duration: nanoseconds(finish.answer_time),
-            logprobs: Logprob::all(logprobs),
-            ..self.record(text)
-        })
     }
 
     /// The answer to a request that only loads or unloads.
-    pub(crate) fn loaded(&self, done_reason: &'static str) -> Vec<u8> {
-        to_json(&Record { done: true, done_reason: Some(done_reason), ..self.record("") })
+    pub(crate) fn loaded(&self, done_reason: &str) -> Response<Body> {
+        let mut record = self.record("");
+        record["done"] = json!(true);
+        record["done_reason"] = json!(done_reason);
+        respond(StatusCode::OK, &record)
     }
 
     /// The answer to a request that only asks for the prompt.
     pub(crate) fn rendered(&self, prompt: &str) -> Vec<u8> {
-        let debug_info = DebugInfo { rendered_template: prompt };
-        to_json(&Record { _debug_info: Some(debug_info), ..self.record("") })
+        let mut record = self.record("");
+        record["_debug_info"] = json!({"rendered_template": prompt});
+        to_json(&record)
+    }
+
+    /// The bytes of a piece in a stream.
+    pub(crate) fn piece(&self, text: &str, is_first: bool) -> Vec<u8> {
+        match self.shape {
+            Shape::Chat | Shape::Generate => line(&self.record(text)),
+            Shape::Completions { id } if is_first => {
+                data(&self.completion(id, "delta", &message(text), None))
+            }
+            Shape::Completions { id } => data(&self.completion(id, "delta", &json!({"content": text}), None)),
+        }
+    }
+
+    /// The bytes that end a stream.
+    pub(crate) fn end(&self, prompt: &[u32], finish: &Finish) -> Vec<u8> {
+        let Shape::Completions { id } = self.shape else {
+            return line(&self.last("", prompt, finish));
+        };
+        let mut bytes = data(&self.completion(id, "delta", &json!({}), Some(finish)));
+        if self.include_usage {
+            let mut counts = self.completion(id, "delta", &json!({}), None);
+            counts["choices"] = json!([]);
+            counts["usage"] = usage(finish);
+            bytes.extend(data(&counts));
+        }
+        bytes.extend_from_slice(b"data: [DONE]\n\n");
+        bytes
+    }
+
+    /// The whole answer as one object.
+    pub(crate) fn whole(&self, text: &str, prompt: &[u32], finish: &Finish) -> Vec<u8> {
+        let Shape::Completions { id } = self.shape else {
+            return to_json(&self.last(text, prompt, finish));
+        };
+        let mut object = self.completion(id, "message", &message(text), Some(finish));
+        object["usage"] = usage(finish);
+        to_json(&object)
+    }
+
+    /// One of Ollama's records.
+    fn record(&self, text: &str) -> Value {
+        let mut record = json!({"model": self.model, "created_at": Timestamp::now().to_string()});
+        match self.shape {
+            Shape::Generate => record["response"] = json!(text),
+            Shape::Chat | Shape::Completions { .. } => record["message"] = message(text),
+        }
+        record["done"] = json!(false);
+        record
+    }
+
+    /// Ollama's last record.
+    fn last(&self, text: &str, prompt: &[u32], finish: &Finish) -> Value {
+        let mut record = self.record(text);
+        record["done"] = json!(true);
+        record["done_reason"] = json!(reason(finish));
+        if let Some(note) = &self.note {
+            record["note"] = json!(note);
+        }
+        if self.reports_context {
+            record["context"] = json!([prompt, &finish.tokens].concat());
+        }
+        let nanoseconds = |time: Duration| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        for (key, number) in [
+            ("total_duration", nanoseconds(self.began.elapsed())),
+            ("load_duration", nanoseconds(self.load_time)),
+            ("prompt_eval_count", finish.prompt_tokens as u64),
+            ("prompt_eval_duration", nanoseconds(finish.prompt_time)),
+            ("eval_count", finish.answer_tokens as u64),
+            ("eval_duration", nanoseconds(finish.answer_time)),
+        ] {
+            // Go leaves zeros out.
+            if number > 0 {
+                record[key] = json!(number);
+            }
+        }
+        record
+    }
+
+    /// One of OpenAI's objects: what the choice says is its `delta` or its `message`.
+    fn completion(&self, id: u64, part: &str, says: &Value, finish: Option<&Finish>) -> Value {
+        let object = if part == "delta" { "chat.completion.chunk" } else { "chat.completion" };
+        let mut completion = json!({
+            "id": format!("chatcmpl-{id:x}"),
+            "object": object,
+            "created": self.created.as_second(),
+            "model": self.model,
+            "system_fingerprint": "fp_towline",
+            "choices": [{"index": 0, part: says, "finish_reason": finish.map(reason)}],
+        });
+        if let Some(note) = self.note.as_ref().filter(|_| finish.is_some()) {
+            completion["note"] = json!(note);
+        }
+        completion
     }
 }
 
-/// An answer on its way. Dropping it cancels the request.
-#[derive(Debug)]
-pub(crate) struct Records {
-    about: About,
-    answering: Answering,
-    /// The event that was awaited before the headers were sent.
-    first: Option<Event>,
-    ended: bool,
-    _lease: Lease,
+fn message(text: &str) -> Value {
+    json!({"role": "assistant", "content": text})
 }
 
-const ENGINE_FAILED: &str = "the model stopped unexpectedly";
+fn line(record: &Value) -> Vec<u8> {
+    [to_json(record).as_slice(), b"\n"].concat()
+}
 
-impl Records {
-    /// Waits for the first event: nothing is sent before it, so a failure until then still has a status of its own.
-    ///
-    /// Cancel safety: dropping the future cancels the request.
-    pub(crate) async fn begin(
-        about: About,
-        mut answering: Answering,
-        lease: Lease,
-    ) -> Result<Self, ApiError> {
-        let first = answering.next().await.ok_or_else(|| ApiError::Engine(ENGINE_FAILED.into()))?;
-        Ok(Self { about, answering, first: Some(first), ended: false, _lease: lease })
-    }
+fn data(object: &Value) -> Vec<u8> {
+    [b"data: ", to_json(object).as_slice(), b"\n\n"].concat()
+}
 
-    pub(crate) fn poll_record(&mut self, context: &mut Context<'_>) -> Poll<Option<Bytes>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        let event = match self.first.take() {
-            Some(event) => Some(event),
-            None => match self.answering.poll_next(context) {
-                Poll::Pending => return Poll::Pending,
-                Poll::Ready(event) => event,
-            },
-        };
-        let mut line = match event {
-            Some(Event::Piece(piece)) => self.about.piece(piece),
-            Some(Event::Finished(finish)) => {
-                self.ended = true;
-                self.about.last("", Vec::new(), &finish)
-            }
-            Some(Event::Embedded(_)) | None => {
-                self.ended = true;
-                to_json(&serde_json::json!({"error": ENGINE_FAILED}))
-            }
-        };
-        line.push(b'\n');
-        Poll::Ready(Some(line.into()))
+fn reason(finish: &Finish) -> &'static str {
+    match finish.ending {
+        Ending::Stop => "stop",
+        Ending::Length => "length",
     }
+}
 
-    /// The whole answer in one object.
-    ///
-    /// Cancel safety: dropping the future cancels the request.
-    pub(crate) async fn join(mut self) -> Result<Vec<u8>, ApiError> {
-        let mut text = String::new();
-        let mut logprobs = Vec::new();
-        let mut event = self.first.take();
-        loop {
-            match event {
-                Some(Event::Piece(piece)) => {
-                    text.push_str(&piece.text);
-                    logprobs.extend(piece.logprobs);
-                }
-                Some(Event::Finished(finish)) => return Ok(self.about.last(&text, logprobs, &finish)),
-                Some(Event::Embedded(_)) | None => return Err(ApiError::Engine(ENGINE_FAILED.into())),
-            }
-            event = self.answering.next().await;
-        }
-    }
+fn usage(finish: &Finish) -> Value {
+    let (prompt, answer) = (finish.prompt_tokens, finish.answer_tokens);
+    json!({"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer})
 }

@@ -1,147 +1,97 @@
-//! What requests say. Unknown fields are ignored, and null counts as absent, as in Ollama.
+//! What all requests have in common.
 
-use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use std::collections::HashMap;
 
-use super::error::ApiError;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
-fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(input: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(input)?.unwrap_or_default())
-}
+use super::error::Refusal;
+use super::options::Options;
+use crate::brook::chat::Turn;
 
-/// The part of every request that names a model; also all of `/api/show`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Named {
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) model: String,
-    /// The old name of `model`.
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) name: String,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) verbose: bool,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) system: String,
-}
+/// Most turns of a chat; the context holds far fewer.
+const MAX_TURNS: usize = 4096;
 
-/// What `/api/chat` and `/api/generate` have in common.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Common {
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) model: String,
-    pub(crate) stream: Option<bool>,
-    pub(crate) format: Option<Value>,
-    pub(crate) keep_alive: Option<Value>,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) options: Map<String, Value>,
-    pub(crate) think: Option<Value>,
-    pub(crate) truncate: Option<bool>,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) logprobs: bool,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) top_logprobs: i64,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) tools: Vec<Value>,
-    #[serde(rename = "_debug_render_only", deserialize_with = "or_default")]
-    pub(crate) render_only: bool,
-}
+/// A request's fields, each read when it is asked for. Unknown ones are ignored, and null counts as absent, as in Ollama.
+#[derive(Debug, Default, serde::Deserialize)]
+pub(crate) struct Fields(HashMap<String, Box<RawValue>>);
 
-/// `/api/generate`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Generate {
-    #[serde(flatten)]
-    pub(crate) common: Common,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) prompt: String,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) suffix: String,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) system: String,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) template: String,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) context: Vec<u32>,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) raw: bool,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) images: Vec<Value>,
-}
-
-/// `/api/chat`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Chat {
-    #[serde(flatten)]
-    pub(crate) common: Common,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) messages: Vec<Message>,
-}
-
-/// One turn.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Message {
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) role: String,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) content: String,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) images: Vec<Value>,
-}
-
-/// `/api/embed`, and the older `/api/embeddings` with `prompt`.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-pub(crate) struct Embed {
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) model: String,
-    pub(crate) input: Option<Value>,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) prompt: String,
-    pub(crate) keep_alive: Option<Value>,
-    pub(crate) truncate: Option<bool>,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) dimensions: usize,
-    #[serde(deserialize_with = "or_default")]
-    pub(crate) options: Map<String, Value>,
-}
-
-pub(crate) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    if body.iter().all(u8::is_ascii_whitespace) {
-        return Err(ApiError::MissingBody);
-    }
-    serde_json::from_slice(body).map_err(|error| ApiError::Invalid(error.to_string()))
-}
-
-impl Common {
-    /// Whether the answer comes record by record; so by default.
-    pub(crate) fn streams(&self) -> bool {
-        self.stream.unwrap_or(true)
+impl Fields {
+    pub(crate) fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        if body.iter().all(u8::is_ascii_whitespace) {
+            return Err(Refusal::bad("missing request body"));
+        }
+        serde_json::from_slice(body).map_err(|error| Refusal::bad(error.to_string()))
     }
 
-    /// What the models here cannot do, whichever it is.
-    pub(crate) fn check_abilities(&self) -> Result<(), ApiError> {
-        let unable = |what| Err(ApiError::Unable { model: self.model.clone(), what });
-        match &self.think {
-            None | Some(Value::Null | Value::Bool(false)) => {}
-            Some(Value::Bool(true) | Value::String(_)) => return unable("thinking"),
-            Some(Value::Number(_) | Value::Array(_) | Value::Object(_)) => {
-                return Err(ApiError::Invalid("think must be a boolean or a string".into()));
+    /// The names and the JSON of all fields.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, json)| (name.as_str(), json.get())).filter(|(_, json)| *json != "null")
+    }
+
+    /// The field's JSON; `None` where it is absent.
+    pub(crate) fn raw(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(|json| json.get()).filter(|json| *json != "null")
+    }
+
+    pub(crate) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>, Refusal> {
+        let read = |json| serde_json::from_str(json).map_err(|e| Refusal::bad(format!("{name}: {e}")));
+        self.raw(name).map(read).transpose()
+    }
+
+    /// A text; `None` where it is absent or empty.
+    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Refusal> {
+        Ok(self.get(name)?.filter(|text: &String| !text.is_empty()))
+    }
+
+    /// Whether there is anything but an empty value or `false`.
+    pub(crate) fn is_given(&self, name: &str) -> bool {
+        self.raw(name).is_some_and(|json| !["false", "\"\"", "[]", "{}"].contains(&json))
+    }
+
+    /// # Errors
+    /// The field is given: the model cannot do `what`.
+    pub(crate) fn refuse(&self, field: &str, what: &str) -> Result<(), Refusal> {
+        if self.is_given(field) { Err(self.unable(what)) } else { Ok(()) }
+    }
+
+    pub(crate) fn unable(&self, what: &str) -> Refusal {
+        Refusal::bad(format!("{:?} does not support {what}", self.model()))
+    }
+
+    /// The model's name as it is written.
+    pub(crate) fn model(&self) -> String {
+        self.text("model").ok().flatten().unwrap_or_default()
+    }
+
+    /// Ollama's `options`.
+    pub(crate) fn options(&self, rate: Option<f32>) -> Result<Options, Refusal> {
+        Options::read(&self.get("options")?.unwrap_or_default(), rate)
+    }
+
+    /// The turns of `messages`; a content may be a text or OpenAI's list of parts.
+    pub(crate) fn turns(&self) -> Result<Vec<Turn>, Refusal> {
+        let messages: Vec<Fields> = self.get("messages")?.unwrap_or_default();
+        if messages.len() > MAX_TURNS {
+            return Err(Refusal::bad(format!("messages: more than {MAX_TURNS}")));
+        }
+        let turn = |message: Fields| {
+            if message.is_given("images") {
+                return Err(self.unable("vision"));
             }
-        }
-        if !self.tools.is_empty() {
-            return unable("tools");
-        }
-        match &self.format {
-            None | Some(Value::Null) => {}
-            Some(Value::String(text)) if text.is_empty() => {}
-            Some(_) => return unable("format"),
-        }
-        if !(0..=20).contains(&self.top_logprobs) {
-            return Err(ApiError::Invalid("top_logprobs must be between 0 and 20".into()));
-        }
-        Ok(())
+            let content = match message.raw("content") {
+                Some(json) if json.starts_with('[') => {
+                    let parts: Vec<Fields> = message.get("content")?.unwrap_or_default();
+                    let texts = parts.iter().map(|part| match part.text("type")?.as_deref() {
+                        None | Some("text") => Ok(part.text("text")?.unwrap_or_default()),
+                        Some(_) => Err(self.unable("vision")),
+                    });
+                    texts.collect::<Result<_, _>>()?
+                }
+                _ => message.text("content")?.unwrap_or_default(),
+            };
+            Ok(Turn { role: message.text("role")?.unwrap_or_default().to_lowercase(), content })
+        };
+        messages.into_iter().map(turn).collect()
     }
 }

@@ -1,98 +1,117 @@
-//! Bodies and headers of responses.
+//! Bodies and heads of responses.
 
-use std::convert::Infallible;
+use std::io::{Error, ErrorKind};
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Response, StatusCode};
-use jiff::Timestamp;
-use serde::Serialize;
+use serde_json::Value;
 
-use super::records::Records;
+use super::error::Refusal;
+use super::memory::Memory;
+use crate::resident::Answering;
 
-/// A response's body.
-pub(crate) enum Body {
-    Whole(Option<Bytes>),
-    /// An answer, record by record.
-    Records(Box<Records>),
+pub(crate) const JSON: &str = "application/json; charset=utf-8";
+
+/// A part of an answer.
+#[derive(Debug)]
+pub(crate) enum Part {
+    Piece(Vec<u8>),
+    Last(Vec<u8>),
+    /// Instead of an answer, before any piece.
+    Refused(Refusal),
+}
+
+/// A response's body. Dropping it cancels the answer.
+#[derive(Debug)]
+pub(crate) struct Body {
+    /// What can be sent.
+    ready: Option<Bytes>,
+    /// Where further parts come from.
+    answering: Option<Answering<Part>>,
+    _memory: Option<Memory>,
 }
 
 impl HttpBody for Body {
     type Data = Bytes;
-    type Error = Infallible;
+    type Error = Error;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let data = match &mut *self {
-            Self::Whole(bytes) => Poll::Ready(bytes.take()),
-            Self::Records(records) => records.poll_record(context),
+    ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        let bytes = match (self.ready.take(), &mut self.answering) {
+            (Some(bytes), _) => bytes,
+            (None, None) => return Poll::Ready(None),
+            (None, Some(answering)) => match ready!(answering.parts.poll_recv(context)) {
+                Some(Part::Piece(bytes)) => bytes.into(),
+                Some(Part::Last(bytes)) => {
+                    self.answering = None;
+                    bytes.into()
+                }
+                // The connection is cut: an end in good order would be taken for the end of the answer.
+                Some(Part::Refused(_)) | None => return Poll::Ready(Some(Err(ErrorKind::BrokenPipe.into()))),
+            },
         };
-        data.map(|bytes| bytes.map(|bytes| Ok(Frame::data(bytes))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        match self {
-            Self::Whole(bytes) => bytes.is_none(),
-            Self::Records(_) => false,
-        }
+        Poll::Ready(Some(Ok(Frame::data(bytes))))
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
-            Self::Records(_) => SizeHint::default(),
+        match self.answering {
+            None => SizeHint::with_exact(self.ready.as_ref().map_or(0, |bytes| bytes.len() as u64)),
+            Some(_) => SizeHint::default(),
         }
     }
 }
 
+/// The response to a request whose work has begun, or not where the queue is full. Nothing is sent before its first part, so a refusal until then has a
+/// status of its own.
+///
+/// Cancel safety: dropping the future cancels the request.
+pub(crate) async fn answered(
+    answering: Option<Answering<Part>>,
+    kind: &'static str,
+    memory: Memory,
+) -> Result<Response<Body>, Refusal> {
+    let mut answering = answering.ok_or_else(|| Refusal::busy("maximum pending requests exceeded"))?;
+    let (ready, answering) = match answering.parts.recv().await {
+        Some(Part::Piece(bytes)) => (bytes, Some(answering)),
+        Some(Part::Last(bytes)) => (bytes, None),
+        Some(Part::Refused(refusal)) => return Err(refusal),
+        None => {
+            let text = "the model stopped unexpectedly";
+            return Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, text));
+        }
+    };
+    let body = Body { ready: Some(ready.into()), answering, _memory: Some(memory) };
+    Ok(whole(StatusCode::OK, kind, "").map(|_| body))
+}
+
 pub(crate) fn whole(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Body> {
-    let body = body.into();
-    let mut response = Response::new(Body::Whole((!body.is_empty()).then_some(body)));
+    let ready = Some(body.into()).filter(|body| !body.is_empty());
+    let mut response = Response::new(Body { ready, answering: None, _memory: None });
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     response
 }
 
-pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Response<Body> {
-    whole(status, "application/json; charset=utf-8", to_json(value))
-}
-
-pub(crate) fn stream(body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
-    response
+pub(crate) fn json(status: StatusCode, value: &Value) -> Response<Body> {
+    whole(status, JSON, to_json(value))
 }
 
 /// JSON as Go's encoder writes it: `<`, `>`, `&`, U+2028 and U+2029 are escaped. Outside of strings JSON has none of
 /// these, so replacing them everywhere is right.
-pub(crate) fn to_json(value: &impl Serialize) -> Vec<u8> {
-    let plain = serde_json::to_string(value).unwrap_or_else(|error| {
-        // Only a map with keys that are not texts can fail, and none is ever sent.
-        serde_json::json!({"error": error.to_string()}).to_string()
-    });
-    let special = |character: char| matches!(character, '<' | '>' | '&' | '\u{2028}' | '\u{2029}');
-    if !plain.contains(special) {
-        return plain.into_bytes();
-    }
-    let mut escaped = String::with_capacity(plain.len() + 16);
-    for character in plain.chars() {
-        if special(character) {
-            escaped.push_str(&format!("\\u{:04x}", u32::from(character)));
-        } else {
-            escaped.push(character);
+pub(crate) fn to_json(value: &Value) -> Vec<u8> {
+    let mut json = value.to_string();
+    for special in ['<', '>', '&', '\u{2028}', '\u{2029}'] {
+        if json.contains(special) {
+            json = json.replace(special, &format!("\\u{:04x}", u32::from(special)));
         }
     }
-    escaped.into_bytes()
-}
-
-/// The current time as Go writes it: RFC 3339, up to nanoseconds, in UTC.
-pub(crate) fn now() -> String {
-    Timestamp::now().to_string()
+    json.into_bytes()
 }
 
 #[cfg(test)]

@@ -11,10 +11,6 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    pub(crate) fn new(role: impl Into<String>, content: impl Into<String>) -> Self {
-        Self { role: role.into(), content: content.into() }
-    }
-
     /// The turn in the chat form. The last turn of the assistant is left open, so that the model continues it.
     pub(crate) fn written(&self, is_last: bool) -> String {
         let Self { role, content } = self;

@@ -4,7 +4,7 @@
 //! brought into the same form first, as llama.cpp does, so products are sums of whole numbers that the compiler turns
 //! into vector instructions, and tokens equal llama.cpp's.
 
-use super::gguf::{Gguf, Kind};
+use super::gguf::Gguf;
 
 /// Numbers in the state of one token.
 pub(crate) const WIDTH: usize = 192;
@@ -29,26 +29,22 @@ const BLOCK: usize = 32;
 const WIDE: usize = WIDTH / BLOCK;
 const FORWARD: usize = FEED_FORWARD / BLOCK;
 
-/// A row of numbers in blocks, each number times its block's scale.
+/// Numbers, each times the scale.
 #[derive(Debug)]
-struct Row<T, const BLOCKS: usize> {
-    numbers: [[T; BLOCK]; BLOCKS],
-    scales: [f32; BLOCKS],
+struct Block<T> {
+    numbers: [T; BLOCK],
+    scale: f32,
 }
 
-/// As ggml rounds: 8 bits and a sign, scales of 16 bits.
-fn in_blocks<const BLOCKS: usize>(numbers: &[f32]) -> Row<i16, BLOCKS> {
-    let mut row = Row { numbers: [[0; BLOCK]; BLOCKS], scales: [0.0; BLOCKS] };
-    let blocks = row.numbers.iter_mut().zip(&mut row.scales);
-    for (numbers, (rounded, scale)) in numbers.as_chunks::<BLOCK>().0.iter().zip(blocks) {
+/// Numbers in blocks, as ggml rounds: 8 bits and a sign, scales of 16 bits.
+fn in_blocks<const BLOCKS: usize>(numbers: &[f32]) -> [Block<i16>; BLOCKS] {
+    std::array::from_fn(|at| {
+        let numbers = &numbers.as_chunks::<BLOCK>().0[at];
         let largest = numbers.iter().fold(0.0, |largest: f32, number| largest.max(number.abs()));
         let inverse = if largest > 0.0 { 127.0 / largest } else { 0.0 };
-        for (rounded, number) in rounded.iter_mut().zip(numbers) {
-            *rounded = (number * inverse).round_ties_even() as i16;
-        }
-        *scale = as_half(largest / 127.0);
-    }
-    row
+        let numbers = numbers.map(|number| (number * inverse).round_ties_even() as i16);
+        Block { numbers, scale: as_half(largest / 127.0) }
+    })
 }
 
 /// The nearest number of 16 bits, for numbers from zero up to 65,504.
@@ -73,40 +69,37 @@ fn widened(half: u16) -> f32 {
 
 /// A matrix, row by row.
 #[derive(Debug)]
-struct Matrix<const BLOCKS: usize>(Vec<Row<i8, BLOCKS>>);
+struct Matrix<const BLOCKS: usize>(Vec<[Block<i8>; BLOCKS]>);
 
 impl<const BLOCKS: usize> Matrix<BLOCKS> {
     fn load(gguf: &Gguf, name: &str, rows: usize) -> Self {
-        let data = gguf.tensor(name, Kind::Q8_0, &[BLOCKS * BLOCK, rows]);
-        let row = |blocks: &[[u8; BLOCK + 2]]| Row {
-            numbers: std::array::from_fn(|block| {
-                std::array::from_fn(|at| blocks[block][2 + at].cast_signed())
-            }),
-            scales: std::array::from_fn(|block| {
-                widened(u16::from_le_bytes([blocks[block][0], blocks[block][1]]))
-            }),
+        let data = gguf.tensor(name, "Q8_0", &[BLOCKS * BLOCK, rows]);
+        let block = |[low, high, numbers @ ..]: &[u8; BLOCK + 2]| Block {
+            numbers: numbers.map(u8::cast_signed),
+            scale: widened(u16::from_le_bytes([*low, *high])),
         };
-        Self(data.as_chunks().0.chunks_exact(BLOCKS).map(row).collect())
+        let rows = data.as_chunks().0.chunks_exact(BLOCKS).take(rows);
+        Self(rows.map(|row| std::array::from_fn(|at| block(&row[at]))).collect())
     }
 
-    fn times<const ROWS: usize>(&self, column: &Row<i16, BLOCKS>) -> [f32; ROWS] {
+    fn times<const ROWS: usize>(&self, column: &[Block<i16>; BLOCKS]) -> [f32; ROWS] {
         let mut product = [0.0; ROWS];
         for (product, row) in product.iter_mut().zip(&self.0) {
-            for block in 0..BLOCKS {
-                let whole: i32 = row.numbers[block]
-                    .iter()
-                    .zip(&column.numbers[block])
-                    .map(|(&a, &b)| i32::from(i16::from(a)) * i32::from(b))
-                    .sum();
-                *product += whole as f32 * (row.scales[block] * column.scales[block]);
+            for (a, b) in row.iter().zip(column) {
+                let pairs = a.numbers.iter().zip(&b.numbers);
+                let whole: i32 = pairs.map(|(&a, &b)| i32::from(i16::from(a)) * i32::from(b)).sum();
+                *product += whole as f32 * (a.scale * b.scale);
             }
         }
         product
     }
 
     fn row(&self, index: usize) -> [f32; WIDTH] {
-        let row = &self.0[index];
-        std::array::from_fn(|at| f32::from(row.numbers[at / BLOCK][at % BLOCK]) * row.scales[at / BLOCK])
+        let blocks = &self.0[index];
+        std::array::from_fn(|at| {
+            let block = &blocks[at / BLOCK];
+            f32::from(block.numbers[at % BLOCK]) * block.scale
+        })
     }
 }
 
@@ -134,13 +127,10 @@ pub(crate) struct Weights {
     turns: Vec<[(f32, f32); HEAD / 2]>,
 }
 
-/// The state of a token after the last layer, normalised.
-pub(crate) type State = [f32; WIDTH];
-
 impl Weights {
     pub(crate) fn load(gguf: &Gguf) -> Self {
         let norm = |name: &str| {
-            let data = gguf.tensor(name, Kind::F32, &[WIDTH]).as_chunks().0;
+            let data = gguf.tensor(name, "F32", &[WIDTH]).as_chunks().0;
             std::array::from_fn(|at| f32::from_le_bytes(data[at]))
         };
         let layer = |index: usize| {
@@ -170,10 +160,10 @@ impl Weights {
         }
     }
 
-    /// Runs the token that follows what `cache` holds, and leaves its keys and values there. The cache has room and
-    /// the token is one of the vocabulary.
-    pub(crate) fn forward(&self, cache: &mut Cache, token: u32) -> State {
-        let position = cache.tokens.len();
+    /// Runs the token that follows what `cache` holds, and leaves its keys and values there; its state after the last
+    /// layer. The cache has room and the token is one of the vocabulary.
+    pub(crate) fn forward(&self, cache: &mut Cache, token: u32) -> [f32; WIDTH] {
+        let position = cache.length;
         let turns = &self.turns[position];
         let mut state = self.embedding.row(token as usize);
         for (layer, cached) in self.layers.iter().zip(&mut cache.layers) {
@@ -202,21 +192,22 @@ impl Weights {
             }
             add(&mut state, &layer.down.times(&in_blocks(&gate)));
         }
-        cache.tokens.push(token);
+        cache.length += 1;
         normalised(&state, &self.output_norm)
     }
 
     /// How likely each token is to come next, as logits.
-    pub(crate) fn logits(&self, state: &State) -> [f32; VOCABULARY] {
+    pub(crate) fn logits(&self, state: &[f32; WIDTH]) -> [f32; VOCABULARY] {
         self.embedding.times(&in_blocks(state))
     }
 }
 
-/// The keys and values of the tokens that a slot has seen; 1.6 MB.
+/// The keys and values of the tokens of one answer; 1.6 MB.
 #[derive(Debug)]
 pub(crate) struct Cache {
     layers: Vec<[CachedHead; KEY_HEADS]>,
-    tokens: Vec<u32>,
+    /// How many tokens there are.
+    length: usize,
 }
 
 #[derive(Debug)]
@@ -230,15 +221,7 @@ impl Cache {
         let room = || vec![[0.0; HEAD]; CONTEXT];
         let head = |_| CachedHead { keys: room(), values: room() };
         let layers = (0..LAYERS).map(|_| std::array::from_fn(head)).collect();
-        Self { layers, tokens: Vec::with_capacity(CONTEXT) }
-    }
-
-    /// Keeps what the cache and `prompt` have in common from the start, and returns how many tokens that is. The last
-    /// token of the prompt is never kept, as the next token comes from its state.
-    pub(crate) fn keep_common(&mut self, prompt: &[u32]) -> usize {
-        let common = self.tokens.iter().zip(prompt).take_while(|(a, b)| a == b).count();
-        self.tokens.truncate(common.min(prompt.len().saturating_sub(1)));
-        self.tokens.len()
+        Self { layers, length: 0 }
     }
 }
 
@@ -332,12 +315,12 @@ mod tests {
     #[test]
     fn a_row_in_blocks_is_the_row_within_half_a_step() {
         let numbers: Vec<f32> = (0..WIDTH).map(|at| (at as f32 * 0.37).sin() * (at as f32)).collect();
-        let row: Row<i16, WIDE> = in_blocks(&numbers);
+        let row: [Block<i16>; WIDE] = in_blocks(&numbers);
         for (at, number) in numbers.iter().enumerate() {
-            let scale = row.scales[at / BLOCK];
-            let found = f32::from(row.numbers[at / BLOCK][at % BLOCK]) * scale;
+            let scale = row[at / BLOCK].scale;
+            let found = f32::from(row[at / BLOCK].numbers[at % BLOCK]) * scale;
             assert!((found - number).abs() <= scale * 0.6, "{found} for {number}");
         }
-        assert_eq!(in_blocks::<WIDE>(&[0.0; WIDTH]).scales, [0.0; WIDE]);
+        assert!(in_blocks::<WIDE>(&[0.0; WIDTH]).iter().all(|block| block.scale == 0.0));
     }
 }

@@ -14,6 +14,8 @@ pub(crate) struct Gguf {
     /// In the order of the file.
     pub(crate) keys: Map<String, Value>,
     pub(crate) tensors: Vec<Tensor>,
+    /// The numbers of all tensors.
+    data: &'static [u8],
 }
 
 /// A tensor in the file.
@@ -22,39 +24,10 @@ pub(crate) struct Tensor {
     pub(crate) name: String,
     /// The innermost dimension first, as in the file.
     pub(crate) shape: Vec<usize>,
-    pub(crate) kind: Kind,
-    pub(crate) data: &'static [u8],
-}
-
-/// How a tensor's numbers are written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    F32,
-    /// Blocks of 32: a scale of 16 bits, then 32 whole numbers of 8 bits.
-    Q8_0,
-}
-
-impl Kind {
-    /// GGUF's name.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::F32 => "F32",
-            Self::Q8_0 => "Q8_0",
-        }
-    }
-
-    fn bytes(self, numbers: usize) -> usize {
-        match self {
-            Self::F32 => numbers * 4,
-            Self::Q8_0 => numbers / 32 * 34,
-        }
-    }
-}
-
-impl Tensor {
-    pub(crate) fn numbers(&self) -> usize {
-        self.shape.iter().product()
-    }
+    /// `F32`, or `Q8_0`: blocks of 32, a scale of 16 bits and then 32 whole numbers of 8 bits.
+    pub(crate) kind: &'static str,
+    /// From the start of the data, in bytes.
+    start: usize,
 }
 
 impl Gguf {
@@ -63,33 +36,23 @@ impl Gguf {
         assert_eq!(reader.array(), *b"GGUF", "the first four bytes");
         assert_eq!(reader.u32(), 3, "the version");
         let (tensors, keys) = (reader.length(), reader.length());
-        let keys = (0..keys).map(|_| (reader.text(), reader.value())).collect();
-        let places: Vec<_> = (0..tensors).map(|_| reader.tensor()).collect();
-        let data = &bytes[reader.at.next_multiple_of(ALIGNMENT)..];
-        let tensor = |(name, shape, kind, at): (String, Vec<usize>, Kind, usize)| {
-            let bytes = kind.bytes(shape.iter().product());
-            Tensor { name, shape, kind, data: &data[at..at + bytes] }
-        };
-        Self { keys, tensors: places.into_iter().map(tensor).collect() }
+        let keys = (0..keys).map(|_| reader.key()).collect();
+        let tensors = (0..tensors).map(|_| reader.tensor()).collect();
+        Self { keys, tensors, data: &bytes[reader.at.next_multiple_of(ALIGNMENT)..] }
     }
 
-    /// The tensor of this name, which has this shape.
-    pub(crate) fn tensor(&self, name: &str, kind: Kind, shape: &[usize]) -> &'static [u8] {
+    /// The data of the tensor of this name, which has this type and shape, and whatever follows it.
+    pub(crate) fn tensor(&self, name: &str, kind: &str, shape: &[usize]) -> &'static [u8] {
         let found = self.tensors.iter().find(|tensor| tensor.name == name);
         let tensor = found.unwrap_or_else(|| panic!("the tensor {name} is missing"));
         assert_eq!((tensor.kind, tensor.shape.as_slice()), (kind, shape), "the tensor {name}");
-        tensor.data
+        &self.data[tensor.start..]
     }
 
     /// The list of texts under `key`.
     pub(crate) fn texts(&self, key: &str) -> impl Iterator<Item = &str> {
         let list = self.keys.get(key).and_then(Value::as_array);
         list.unwrap_or_else(|| panic!("the key {key} is missing")).iter().filter_map(Value::as_str)
-    }
-
-    /// How many numbers all tensors hold together.
-    pub(crate) fn parameters(&self) -> usize {
-        self.tensors.iter().map(Tensor::numbers).sum()
     }
 }
 
@@ -124,12 +87,12 @@ impl Reader {
         String::from_utf8_lossy(self.take(length)).into_owned()
     }
 
-    fn value(&mut self) -> Value {
-        let kind = self.u32();
-        self.value_of(kind)
+    fn key(&mut self) -> (String, Value) {
+        let (name, kind) = (self.text(), self.u32());
+        (name, self.value(kind))
     }
 
-    fn value_of(&mut self, kind: u32) -> Value {
+    fn value(&mut self, kind: u32) -> Value {
         match kind {
             4 => json!(self.u32()),
             5 => json!(i32::from_le_bytes(self.array())),
@@ -141,21 +104,20 @@ impl Reader {
             8 => json!(self.text()),
             9 => {
                 let (kind, length) = (self.u32(), self.length());
-                (0..length).map(|_| self.value_of(kind)).collect()
+                (0..length).map(|_| self.value(kind)).collect()
             }
             other => panic!("a key has the type {other}"),
         }
     }
 
-    fn tensor(&mut self) -> (String, Vec<usize>, Kind, usize) {
-        let name = self.text();
-        let dimensions = self.u32();
+    fn tensor(&mut self) -> Tensor {
+        let (name, dimensions) = (self.text(), self.u32());
         let shape = (0..dimensions).map(|_| self.length()).collect();
         let kind = match self.u32() {
-            0 => Kind::F32,
-            8 => Kind::Q8_0,
+            0 => "F32",
+            8 => "Q8_0",
             other => panic!("the tensor {name} has the type {other}"),
         };
-        (name, shape, kind, self.length())
+        Tensor { name, shape, kind, start: self.length() }
     }
 }

@@ -21,6 +21,13 @@ pub(crate) const TEMPERATURE: f32 = 0.6;
 /// A toy this small needs its few words; without a penalty it keeps to them.
 pub(crate) const REPEAT_PENALTY: f32 = 1.0;
 
+/// Whether a name is Brook's: whatever its case, with or without `:latest` and what Ollama adds in front.
+pub(crate) fn is_name(name: &str) -> bool {
+    let name = name.strip_prefix("registry.ollama.ai/").unwrap_or(name);
+    let name = name.strip_prefix("library/").unwrap_or(name);
+    ["brook", NAME].iter().any(|brook| name.eq_ignore_ascii_case(brook))
+}
+
 /// A loaded model, shared by all its slots.
 #[derive(Debug)]
 pub(crate) struct Brook {
@@ -33,5 +40,20 @@ impl Brook {
     pub(crate) fn load() -> Self {
         let gguf = Gguf::read(FILE);
         Self { weights: Weights::load(&gguf), tokenizer: Tokenizer::load(&gguf) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_found_in_every_form() {
+        for name in ["brook", "Brook:latest", "library/brook", "registry.ollama.ai/library/brook:latest"] {
+            assert!(is_name(name), "{name}");
+        }
+        for name in ["", "brook:1", "other/brook", "brook2", ":latest"] {
+            assert!(!is_name(name), "{name}");
+        }
     }
 }

@@ -14,7 +14,6 @@ const TURN_END: u32 = 2;
 /// Longest run of letters, signs or blanks that is merged as one, in bytes; a longer one fits no context and is cut,
 /// so that the memory it takes is bounded.
 const MAX_WORD_BYTES: usize = 64 * 1024;
-const NONE: usize = usize::MAX;
 
 /// From text to tokens and back.
 #[derive(Debug)]
@@ -23,7 +22,7 @@ pub(crate) struct Tokenizer {
     bytes: [u32; 256],
     /// For two neighbouring tokens: how early they are merged, and into which token.
     merges: HashMap<(u32, u32), (usize, u32)>,
-    /// What each token says.
+    /// What each token says; special ones say nothing.
     texts: Vec<Vec<u8>>,
 }
 
@@ -37,7 +36,7 @@ impl Tokenizer {
         }
         let letters: HashMap<char, u8> = byte_letters().collect();
         let text = |name: &&str| match SPECIAL.contains(name) {
-            true => name.as_bytes().to_vec(),
+            true => Vec::new(),
             false => name.chars().map(|letter| letters[&letter]).collect(),
         };
         let merge = |(rank, merge): (usize, &str)| {
@@ -52,9 +51,11 @@ impl Tokenizer {
     pub(crate) fn encode(&self, mut text: &str) -> Vec<u32> {
         let mut tokens = Vec::new();
         while !text.is_empty() {
-            let special = SPECIAL.iter().zip(0..).filter_map(|(name, id)| Some((text.find(name)?, name, id)));
-            let (end, skip, id) =
-                special.min().map_or((text.len(), 0, None), |(at, name, id)| (at, name.len(), Some(id)));
+            let special = text.match_indices("<|").find_map(|(at, _)| {
+                let id = SPECIAL.iter().position(|name| text[at..].starts_with(name))?;
+                Some((at, SPECIAL[id].len(), Some(id as u32)))
+            });
+            let (end, skip, id) = special.unwrap_or((text.len(), 0, None));
             for word in words(&text[..end]) {
                 for part in word.as_bytes().chunks(MAX_WORD_BYTES) {
                     self.merge(part, &mut tokens);
@@ -71,14 +72,9 @@ impl Tokenizer {
         token == END_OF_TEXT || token == TURN_END
     }
 
-    /// The token's own text, special tokens included.
+    /// What the token says in an answer; nothing for special tokens.
     pub(crate) fn text(&self, token: u32) -> &[u8] {
         self.texts.get(token as usize).map_or(&[], Vec::as_slice)
-    }
-
-    /// What the token adds to an answer; nothing for special tokens.
-    pub(crate) fn shown(&self, token: u32) -> &[u8] {
-        if (token as usize) < SPECIAL.len() { &[] } else { self.text(token) }
     }
 
     /// Merges neighbours, those first that were learned first, until no merge is left.
@@ -90,20 +86,14 @@ impl Tokenizer {
                 after: at + 1,
             })
             .collect();
-        if let Some(last) = parts.last_mut() {
-            last.after = NONE;
-        }
         let mut due = BinaryHeap::new();
-        let consider = |parts: &[Part], due: &mut BinaryHeap<_>, at: usize| {
-            let Some(next) = parts.get(at).and_then(|part| parts.get(part.after)) else { return };
-            let pair = (parts[at].token, next.token);
-            if let Some(&(rank, into)) = self.merges.get(&pair) {
-                due.push(Reverse((rank, at, pair, into)));
-            }
+        // The merge of a part with the one after it.
+        let merge = |parts: &[Part], at: usize| {
+            let part = parts.get(at)?;
+            let pair = (part.token, parts.get(part.after)?.token);
+            self.merges.get(&pair).map(|&(rank, into)| Reverse((rank, at, pair, into)))
         };
-        for at in 0..parts.len() {
-            consider(&parts, &mut due, at);
-        }
+        due.extend((0..parts.len()).filter_map(|at| merge(&parts, at)));
         while let Some(Reverse((_, at, pair, into))) = due.pop() {
             let Part { token, before, after } = parts[at];
             let Some(next) = parts.get(after) else { continue };
@@ -116,8 +106,7 @@ impl Tokenizer {
             if let Some(beyond) = parts.get_mut(beyond) {
                 beyond.before = at;
             }
-            consider(&parts, &mut due, before);
-            consider(&parts, &mut due, at);
+            due.extend([before, at].into_iter().filter_map(|at| merge(&parts, at)));
         }
         tokens.extend(parts.iter().map(|part| part.token).filter(|token| *token != u32::MAX));
     }
@@ -128,6 +117,7 @@ impl Tokenizer {
 struct Part {
     /// `u32::MAX` once it is merged into the one before.
     token: u32,
+    /// Where its neighbours are; nowhere at the ends.
     before: usize,
     after: usize,
 }

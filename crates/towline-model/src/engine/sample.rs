@@ -43,13 +43,6 @@ impl Default for Sampling {
     }
 }
 
-/// A candidate: its id and its logit or, later, its probability.
-#[derive(Debug, Clone, Copy)]
-struct Candidate {
-    id: u32,
-    logit: f32,
-}
-
 /// The state of one answer's sampling.
 #[derive(Debug)]
 pub(crate) struct Sampler {
@@ -65,32 +58,53 @@ impl Sampler {
 
     /// The next token. `history` is everything before it, prompt included.
     pub(crate) fn choose(&mut self, logits: &[f32], history: &[u32]) -> u32 {
-        let mut logits = logits.to_vec();
-        self.penalise(&mut logits, history);
-        if self.settings.temperature <= 0.0 {
-            return likeliest(&logits);
+        let mut ranked: Vec<(f32, u32)> = logits.iter().copied().zip(0..).collect();
+        self.penalise(&mut ranked, history);
+        let Sampling { temperature, top_k, top_p, min_p, .. } = self.settings;
+        // The likeliest first; of equals, the one that comes first.
+        let order = |a: &(f32, u32), b: &(f32, u32)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
+        let keep = match usize::try_from(top_k) {
+            _ if temperature <= 0.0 => 1,
+            Ok(keep @ 1..) => keep.min(ranked.len()),
+            Ok(0) | Err(_) => ranked.len(),
+        };
+        ranked.select_nth_unstable_by(keep - 1, order);
+        ranked.truncate(keep);
+        ranked.sort_unstable_by(order);
+        if top_p < 1.0 {
+            let mut sum = 0.0;
+            let enough = |weight: &f32| {
+                sum += weight;
+                sum >= top_p
+            };
+            let last = probabilities(&ranked, 1.0).iter().position(enough);
+            ranked.truncate(last.map_or(ranked.len(), |last| last + 1));
         }
-        let mut candidates = self.top_k(&logits);
-        self.top_p(&mut candidates);
-        self.min_p(&mut candidates);
-        self.draw(&candidates)
+        if min_p > 0.0 {
+            let least = ranked[0].0 + min_p.ln();
+            ranked.truncate(ranked.iter().take_while(|(logit, _)| *logit >= least).count().max(1));
+        }
+        let mut left = self.random.f32();
+        let beyond = |weight: &f32| {
+            left -= weight;
+            left < 0.0
+        };
+        let drawn = match ranked.len() {
+            1 => 0,
+            count => probabilities(&ranked, temperature).iter().position(beyond).unwrap_or(count - 1),
+        };
+        ranked[drawn].1
     }
 
-    fn penalise(&self, logits: &mut [f32], history: &[u32]) {
+    fn penalise(&self, logits: &mut [(f32, u32)], history: &[u32]) {
         let settings = &self.settings;
-        let neutral = settings.repeat_penalty == 1.0
-            && settings.presence_penalty == 0.0
-            && settings.frequency_penalty == 0.0;
-        if neutral {
-            return;
-        }
         let window = usize::try_from(settings.repeat_last_n).unwrap_or(history.len()).min(history.len());
         let mut counts: HashMap<u32, u32> = HashMap::new();
         for &token in &history[history.len() - window..] {
             *counts.entry(token).or_default() += 1;
         }
         for (token, count) in counts {
-            let Some(logit) = logits.get_mut(token as usize) else { continue };
+            let Some((logit, _)) = logits.get_mut(token as usize) else { continue };
             if *logit <= 0.0 {
                 *logit *= settings.repeat_penalty;
             } else {
@@ -99,90 +113,12 @@ impl Sampler {
             *logit -= count as f32 * settings.frequency_penalty + settings.presence_penalty;
         }
     }
-
-    /// The `top_k` likeliest, likeliest first.
-    fn top_k(&self, logits: &[f32]) -> Vec<Candidate> {
-        let mut candidates: Vec<Candidate> =
-            logits.iter().zip(0..).map(|(&logit, id)| Candidate { id, logit }).collect();
-        let order = |a: &Candidate, b: &Candidate| b.logit.total_cmp(&a.logit).then(a.id.cmp(&b.id));
-        if let Ok(keep @ 1..) = usize::try_from(self.settings.top_k)
-            && keep < candidates.len()
-        {
-            candidates.select_nth_unstable_by(keep - 1, order);
-            candidates.truncate(keep);
-        }
-        candidates.sort_unstable_by(order);
-        candidates
-    }
-
-    fn top_p(&self, candidates: &mut Vec<Candidate>) {
-        if self.settings.top_p >= 1.0 {
-            return;
-        }
-        let mut sum = 0.0;
-        let weights = probabilities(candidates, 1.0);
-        let enough = weights.iter().position(|weight| {
-            sum += weight;
-            sum >= self.settings.top_p
-        });
-        if let Some(last) = enough {
-            candidates.truncate(last + 1);
-        }
-    }
-
-    fn min_p(&self, candidates: &mut Vec<Candidate>) {
-        if self.settings.min_p <= 0.0 || candidates.is_empty() {
-            return;
-        }
-        let least = candidates[0].logit + self.settings.min_p.ln();
-        let kept = candidates.iter().take_while(|candidate| candidate.logit >= least).count();
-        candidates.truncate(kept.max(1));
-    }
-
-    fn draw(&mut self, candidates: &[Candidate]) -> u32 {
-        let weights = probabilities(candidates, self.settings.temperature);
-        let mut left = self.random.f32();
-        for (candidate, weight) in candidates.iter().zip(&weights) {
-            left -= weight;
-            if left < 0.0 {
-                return candidate.id;
-            }
-        }
-        candidates.last().map_or(0, |candidate| candidate.id)
-    }
 }
 
-fn probabilities(candidates: &[Candidate], temperature: f32) -> Vec<f32> {
-    let mut weights: Vec<f32> = candidates.iter().map(|candidate| candidate.logit / temperature).collect();
+fn probabilities(ranked: &[(f32, u32)], temperature: f32) -> Vec<f32> {
+    let mut weights: Vec<f32> = ranked.iter().map(|(logit, _)| logit / temperature).collect();
     softmax(&mut weights);
     weights
-}
-
-fn likeliest(logits: &[f32]) -> u32 {
-    let mut best = 0;
-    for (id, logit) in logits.iter().enumerate() {
-        if *logit > logits[best] {
-            best = id;
-        }
-    }
-    best as u32
-}
-
-/// The natural logarithm of the probability of `chosen`, and the `top` likeliest tokens with theirs.
-pub(crate) fn log_probabilities(logits: &[f32], chosen: u32, top: usize) -> (f32, Vec<(u32, f32)>) {
-    let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let sum: f64 = logits.iter().map(|logit| f64::from(logit - largest).exp()).sum();
-    let normal = largest + sum.ln() as f32;
-    let mut ranked: Vec<(u32, f32)> = Vec::new();
-    if top > 0 {
-        ranked = logits.iter().zip(0..).map(|(logit, id)| (id, logit - normal)).collect();
-        let keep = top.min(ranked.len());
-        ranked.select_nth_unstable_by(keep - 1, |a, b| b.1.total_cmp(&a.1));
-        ranked.truncate(keep);
-        ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
-    }
-    let chosen = logits.get(chosen as usize).copied().unwrap_or(f32::NEG_INFINITY);
-    (chosen - normal, ranked)
 }
 
 #[cfg(test)]
@@ -242,14 +178,5 @@ mod tests {
         };
         assert_eq!(run(1), run(1));
         assert_ne!(run(1), run(2));
-    }
-
-    #[test]
-    fn log_probabilities_add_up() {
-        let (chosen, top) = log_probabilities(&[1.0, 2.0, 3.0], 1, 2);
-        assert_eq!(top.iter().map(|entry| entry.0).collect::<Vec<_>>(), [2, 1]);
-        assert!((chosen - top[1].1).abs() < 1e-6);
-        let (_, all) = log_probabilities(&[1.0, 2.0, 3.0], 0, 20);
-        assert!((all.iter().map(|entry| entry.1.exp()).sum::<f32>() - 1.0).abs() < 1e-5);
     }
 }

@@ -1,6 +1,5 @@
 //! The server: a socket, its connections, and what each request gets.
 
-mod guard;
 mod run;
 mod service;
 

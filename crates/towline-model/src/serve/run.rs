@@ -61,12 +61,10 @@ impl Server {
         let (stop, stopped) = watch::channel(false);
         let mut connections = JoinSet::new();
         let mut shutdown = pin!(shutdown);
-        let mut expiring = pin!(service.model.resident.keep_expiring());
         loop {
             let has_room = connections.len() < limits.connections.max(1);
             tokio::select! {
                 () = &mut shutdown => break,
-                () = &mut expiring => {}
                 Some(_) = connections.join_next() => {}
                 accepted = listener.accept(), if has_room => match accepted {
                     Ok((stream, _)) => {

@@ -1,29 +1,40 @@
 //! From a request to its response: routing and limits on bodies.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::header::{
-    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue,
-    VARY,
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, HOST,
+    HeaderValue, ORIGIN, VARY,
 };
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::Semaphore;
+use towline_core::guard::{is_local_origin, is_own_host};
 
-use super::guard::{Caller, caller};
-use crate::api::error::ApiError;
-use crate::api::request::{Named, parse};
+use crate::api::error::Refusal;
+use crate::api::memory::{Memory, PER_BODY_BYTE, budget};
+use crate::api::records::Shape;
+use crate::api::request::Fields;
 use crate::api::response::{Body, whole};
-use crate::api::{Model, answer, embed, is_brook, listing};
+use crate::api::{Model, chat, embed, listing};
+use crate::brook;
 use crate::config::Config;
 use crate::error::Error;
+
+/// What asks for something, with a body.
+const ASKED: &str = "/api/chat /api/generate /api/embed /api/embeddings /api/show /v1/chat/completions";
+/// What Ollama has besides.
+const NOT_OFFERED: &str = "/api/pull /api/push /api/create /api/copy /api/delete /api/me /api/signout";
 
 /// Everything that requests share.
 #[derive(Debug)]
 pub(crate) struct Service {
     pub(crate) model: Model,
     body_bytes: usize,
+    memory: Arc<Semaphore>,
 }
 
 impl Service {
@@ -31,24 +42,23 @@ impl Service {
         if let Some(rate) = config.rate.filter(|rate| rate.is_nan() || *rate <= 0.0) {
             return Err(Error::Rate(rate));
         }
-        Ok(Self { model: Model::new(config), body_bytes: config.limits.body_bytes })
+        let limits = &config.limits;
+        let memory = budget(limits.memory_bytes);
+        Ok(Self { model: Model::new(config), body_bytes: limits.body_bytes, memory })
     }
 
     /// Answers a request that came to `listen`.
     ///
     /// Cancel safety: dropping the future, or the body of the response, cancels the request.
     pub(crate) async fn answer(&self, listen: SocketAddr, request: Request<Incoming>) -> Response<Body> {
-        let origin = match caller(listen, request.uri(), request.headers()) {
-            Caller::Refused => {
-                return whole(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", Bytes::new());
-            }
-            Caller::Program => None,
-            Caller::Page(origin) => HeaderValue::from_str(&origin).ok(),
+        let Ok(origin) = origin(listen, &request) else {
+            return whole(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", "");
         };
+        let openai = request.uri().path().starts_with("/v1/");
         let mut response = if request.method() == Method::OPTIONS {
             preflight()
         } else {
-            self.route(request).await.unwrap_or_else(|error| error.response())
+            self.route(request).await.unwrap_or_else(|refusal| refusal.response(openai))
         };
         if let Some(origin) = origin {
             let headers = response.headers_mut();
@@ -58,108 +68,88 @@ impl Service {
         response
     }
 
-    async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
+    async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let model = &self.model;
         let path = request.uri().path().to_owned();
-        let endpoint = Endpoint::find(&path)?;
-        let method = request.method();
-        if endpoint.reads() {
-            if *method != Method::GET && *method != Method::HEAD {
-                return Err(ApiError::MethodNotAllowed("GET"));
+        let is_read = *request.method() == Method::GET || *request.method() == Method::HEAD;
+        let told = match path.as_str() {
+            "/" => Some(listing::root()),
+            "/api/version" => Some(listing::version()),
+            "/api/status" => Some(listing::status()),
+            "/api/tags" => Some(listing::tags(model)),
+            "/api/ps" => Some(listing::ps(model)),
+            "/v1/models" => Some(listing::models(model)),
+            _ => None,
+        };
+        match told {
+            Some(told) if is_read => return Ok(told),
+            Some(_) => return Err(wrong_method("GET")),
+            None if NOT_OFFERED.split(' ').any(|name| name == path) => {
+                let text = "is not offered: this server has one model, brook; Ollama serves others";
+                return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, format!("{path} {text}")));
             }
-        } else if *method != Method::POST {
-            return Err(ApiError::MethodNotAllowed("POST"));
-        }
-        match endpoint {
-            Endpoint::Root => {
-                let text = "Towline's built-in model is running (Ollama API)";
-                return Ok(whole(StatusCode::OK, "text/plain; charset=utf-8", text));
+            None if ASKED.split(' ').all(|name| name != path) => {
+                let text =
+                    format!("there is no {path} here; this server offers {}", ASKED.replace(' ', ", "));
+                return Err(Refusal::new(StatusCode::NOT_FOUND, text));
             }
-            Endpoint::Version => return Ok(listing::version()),
-            Endpoint::Tags => return Ok(listing::tags(&self.model)),
-            Endpoint::Ps => return Ok(listing::ps(&self.model)),
-            Endpoint::Show | Endpoint::Chat | Endpoint::Generate | Endpoint::Embed | Endpoint::Embeddings => {
-            }
+            None if *request.method() != Method::POST => return Err(wrong_method("POST")),
+            None => {}
         }
-        let body = self.body(request.into_body()).await?;
-        let named: Named = parse(&body)?;
-        let old_name = endpoint == Endpoint::Show && named.model.is_empty();
-        let name = if old_name { &named.name } else { &named.model };
-        if name.is_empty() {
-            return Err(ApiError::ModelRequired);
+        let mut memory = Memory::new(&self.memory, 0)?;
+        let request = Fields::parse(&self.body(request.into_body(), &mut memory).await?)?;
+        let old_name = if path == "/api/show" { request.text("name")? } else { None };
+        let name = request.text("model")?.or(old_name);
+        let name = name.ok_or_else(|| Refusal::bad("model is required"))?;
+        if !brook::is_name(&name) {
+            return Err(Refusal::new(StatusCode::NOT_FOUND, format!("model '{name}' not found")));
         }
-        if !is_brook(name) {
-            return Err(ApiError::ModelNotFound(name.clone()));
-        }
-        match endpoint {
-            Endpoint::Show => Ok(listing::show(&self.model, &named)),
-            Endpoint::Chat => answer::chat(&self.model, &body).await,
-            Endpoint::Generate => answer::generate(&self.model, &body).await,
-            Endpoint::Embed => embed::embed(&self.model, &body).await,
-            Endpoint::Embeddings => embed::embeddings(&self.model, &body).await,
-            Endpoint::Root | Endpoint::Version | Endpoint::Tags | Endpoint::Ps => {
-                Err(ApiError::NoSuchPath(path))
-            }
-        }
+        let shape = match path.as_str() {
+            "/api/show" => return listing::show(model, &request),
+            "/api/embed" => return embed::embeddings(model, true, request, memory).await,
+            "/api/embeddings" => return embed::embeddings(model, false, request, memory).await,
+            "/api/generate" => Shape::Generate,
+            "/api/chat" => Shape::Chat,
+            _ => Shape::Completions { id: fastrand::u64(..) },
+        };
+        chat::answer(model, shape, request, memory).await
     }
 
-    async fn body(&self, mut incoming: Incoming) -> Result<Bytes, ApiError> {
+    async fn body(&self, mut incoming: Incoming, memory: &mut Memory) -> Result<Bytes, Refusal> {
         let mut body = BytesMut::new();
         while let Some(frame) = incoming.frame().await {
-            let frame = frame.map_err(|error| ApiError::Invalid(format!("the body broke off: {error}")))?;
+            let frame = frame.map_err(|error| Refusal::bad(format!("the body broke off: {error}")))?;
             let Ok(data) = frame.into_data() else { continue };
             if body.len() + data.len() > self.body_bytes {
-                return Err(ApiError::BodyTooLarge(self.body_bytes));
+                let text = format!("the request body is larger than {} bytes", self.body_bytes);
+                return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text));
             }
+            memory.take(data.len() * PER_BODY_BYTE)?;
             body.extend_from_slice(&data);
         }
         Ok(body.freeze())
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Endpoint {
-    Root,
-    Version,
-    Tags,
-    Ps,
-    Show,
-    Chat,
-    Generate,
-    Embed,
-    Embeddings,
+/// The origin of the page that asks, which its answer must name; `None` where a program asks.
+///
+/// # Errors
+/// A `Host` that is not this machine's on a loopback listener, or a page from elsewhere.
+fn origin<B>(listen: SocketAddr, request: &Request<B>) -> Result<Option<HeaderValue>, ()> {
+    let machine = rustix::system::uname();
+    let machine = machine.nodename().to_str().ok();
+    let authority = request.uri().authority().map_or("", |authority| authority.as_str());
+    let host = request.headers().get(HOST).map_or(Ok(authority), |host| host.to_str());
+    if listen.ip().is_loopback() && !host.is_ok_and(|host| is_own_host(host, machine)) {
+        return Err(());
+    }
+    let Some(origin) = request.headers().get(ORIGIN) else { return Ok(None) };
+    let is_local = origin.to_str().is_ok_and(is_local_origin);
+    if is_local { Ok(Some(origin.clone())) } else { Err(()) }
 }
 
-impl Endpoint {
-    fn find(path: &str) -> Result<Self, ApiError> {
-        match path {
-            "/" => Ok(Self::Root),
-            "/api/version" => Ok(Self::Version),
-            "/api/tags" => Ok(Self::Tags),
-            "/api/ps" => Ok(Self::Ps),
-            "/api/show" => Ok(Self::Show),
-            "/api/chat" => Ok(Self::Chat),
-            "/api/generate" => Ok(Self::Generate),
-            "/api/embed" => Ok(Self::Embed),
-            "/api/embeddings" => Ok(Self::Embeddings),
-            "/api/pull" => Err(ApiError::NotOffered(
-                "this server pulls no models: it has brook alone; Ollama and llama.cpp serve others".into(),
-            )),
-            "/api/push" | "/api/create" | "/api/copy" | "/api/delete" | "/api/me" | "/api/signout" => {
-                Err(ApiError::NotOffered(format!(
-                    "{path} is not offered: this server has one model, brook, which is built in"
-                )))
-            }
-            other => Err(ApiError::NoSuchPath(other.to_owned())),
-        }
-    }
-
-    /// Whether the endpoint only tells something.
-    fn reads(self) -> bool {
-        match self {
-            Self::Root | Self::Version | Self::Tags | Self::Ps => true,
-            Self::Show | Self::Chat | Self::Generate | Self::Embed | Self::Embeddings => false,
-        }
-    }
+fn wrong_method(allowed: &str) -> Refusal {
+    Refusal::new(StatusCode::METHOD_NOT_ALLOWED, format!("method not allowed; use {allowed}"))
 }
 
 fn preflight() -> Response<Body> {

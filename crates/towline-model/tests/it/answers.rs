@@ -197,21 +197,6 @@ fn options_steer_the_answer() {
 }
 
 #[test]
-fn probabilities_come_with_each_piece() {
-    let server = server();
-    let body = greedy(json!({"messages": river(), "logprobs": true, "top_logprobs": 2}));
-    let answer = ask(&server, "/api/chat", body);
-    let logprobs = answer["logprobs"].as_array().unwrap();
-    let text: String = logprobs.iter().map(|entry| entry["token"].as_str().unwrap()).collect();
-    assert_eq!(answer["message"]["content"], text.as_str());
-    for entry in logprobs {
-        assert_eq!(entry["top_logprobs"].as_array().unwrap().len(), 2);
-        assert_eq!(entry["top_logprobs"][0]["logprob"], entry["logprob"]);
-        assert!(entry["logprob"].as_f64().unwrap() <= 0.0);
-    }
-}
-
-#[test]
 fn an_answer_keeps_its_pace() {
     let server = Running::start(Config { rate: Some(100.0), ..Config::default() });
     let answer =

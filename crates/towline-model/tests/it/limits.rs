@@ -80,6 +80,41 @@ fn a_body_beyond_the_limit_is_refused() {
 }
 
 #[test]
+fn requests_share_one_budget_of_memory() {
+    // Room for one slow answer and a body of some 2 KB.
+    let limits = Limits { memory_bytes: 128 << 10, ..Limits::default() };
+    let server = Running::start(Config { rate: Some(20.0), limits, ..Config::default() });
+    let mut first = server.client();
+    assert!(first.post("/api/generate", ENDLESS).line().is_some());
+    let mut second = server.client();
+    let mut ask = |path: &str, body: &str| {
+        let answer = second.post(path, body);
+        (answer.status, answer.json()["error"].as_str().unwrap_or_default().to_owned())
+    };
+    let (status, error) = ask("/api/generate", SHORT);
+    assert!(status == 503 && error.contains("memory"), "{status} {error}");
+    // An answer gives its memory back with its end, or with its reader.
+    drop(first);
+    while ask("/api/generate", SHORT).0 == 503 {}
+    let inputs = |count| serde_json::json!({"model": "brook", "input": vec!["a"; count]}).to_string();
+    assert_eq!(ask("/api/embed", &inputs(40)).0, 503);
+    assert_eq!(ask("/api/embed", &inputs(2)).0, 200);
+}
+
+#[test]
+fn a_paste_of_any_length_is_cut_and_noted() {
+    let server = Running::start(Config::default());
+    let paste: String =
+        (0..10_000).map(|line| format!("{line}: rivers bend, and no line is like another\n")).collect();
+    let body = serde_json::json!({"model": "brook", "prompt": paste, "stream": false, "options": {"num_predict": 2}});
+    let answer = server.client().post("/api/generate", &body.to_string()).json();
+    assert_eq!(answer["prompt_eval_count"], 510);
+    assert!(
+        answer["note"].as_str().unwrap().ends_with(" was cut to 510: the context holds 512, answer included")
+    );
+}
+
+#[test]
 fn pages_from_elsewhere_are_refused() {
     let server = Running::start(Config::default());
     let check = |headers: &str, status: u16, origin: Option<&str>| {
@@ -90,6 +125,9 @@ fn pages_from_elsewhere_are_refused() {
     };
     check("Host: 127.0.0.1:11434\r\n", 200, None);
     check("Host: evil.example\r\n", 403, None);
+    check("Host: 192.168.1.5:11434\r\n", 403, None);
+    check("Host: box.internal\r\n", 200, None);
+    check("Host: localhost\r\nOrigin: http://page.local\r\n", 403, None);
     check("Host: localhost\r\nOrigin: https://evil.example\r\n", 403, None);
     let local = "Host: localhost\r\nOrigin: http://localhost:5173\r\n";
     check(local, 200, Some("http://localhost:5173"));

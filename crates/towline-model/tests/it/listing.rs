@@ -16,6 +16,12 @@ fn listings_describe_the_model_as_the_toy_it_is() {
     assert_eq!(model["details"]["quantization_level"], "Q8_0");
     assert_eq!(model["size"], 3_000_416);
     assert_eq!(model["digest"].as_str().unwrap().len(), 64);
+    assert_eq!(model["capabilities"], json!(["completion"]));
+    assert_eq!(
+        (&model["details"]["context_length"], &model["details"]["embedding_length"]),
+        (&json!(512), &json!(192))
+    );
+    assert_eq!(client.get("/api/status").json(), json!({"cloud": {"disabled": true, "source": "none"}}));
 
     for name in ["brook", "brook:latest", "BROOK", "library/brook"] {
         let show = client.post("/api/show", &json!({"model": name}).to_string()).json();
@@ -24,7 +30,8 @@ fn listings_describe_the_model_as_the_toy_it_is() {
         assert_eq!(show["capabilities"], json!(["completion"]));
         assert_eq!(show["model_info"]["general.architecture"], "llama");
         assert_eq!(show["model_info"]["llama.context_length"], 512);
-        assert_eq!(show["model_info"]["tokenizer.ggml.tokens"], json!([]));
+        assert_eq!(show["model_info"]["tokenizer.ggml.tokens"], Value::Null);
+        assert_eq!(show["model_info"]["llama.attention.layer_norm_rms_epsilon"], 0.00001);
     }
     let verbose = client.post("/api/show", r#"{"name":"brook","verbose":true}"#).json();
     assert_eq!(verbose["model_info"]["tokenizer.ggml.tokens"].as_array().unwrap().len(), 2048);
@@ -98,7 +105,7 @@ fn refusals_have_the_status_and_the_words_of_ollama() {
     chat(json!({"messages": [{"role": "user", "images": ["aGk="]}]}), "\"brook\" does not support vision");
     chat(json!({"options": {"temperature": "hot"}}), "option \"temperature\" must be of type float32");
     chat(json!({"keep_alive": "soon"}), "invalid duration");
-    chat(json!({"top_logprobs": 21}), "top_logprobs must be between 0 and 20");
+    chat(json!({"logprobs": true}), "\"brook\" does not support logprobs");
     for (extra, text) in [
         (json!({"suffix": "y"}), "\"brook\" does not support insert"),
         (json!({"images": ["aGk="]}), "\"brook\" does not support vision"),
@@ -111,9 +118,9 @@ fn refusals_have_the_status_and_the_words_of_ollama() {
     }
     check("/api/embed", r#"{"model":"brook","input":7}"#, 400, "invalid input type");
     check("/api/embed", r#"{"model":"brook","input":[7]}"#, 400, "invalid input type");
-    check("/api/pull", "{}", 501, "pulls no models");
+    check("/api/pull", "{}", 501, "one model, brook");
     check("/api/create", "{}", 501, "one model, brook");
-    check("/v1/chat/completions", "{}", 404, "this server offers /api/chat");
+    check("/api/nope", "{}", 404, "this server offers /api/chat");
     check("/api/tags", "{}", 405, "use GET");
     assert_eq!(client.get("/api/chat").status, 405);
 }

@@ -5,5 +5,6 @@ mod answers;
 mod client;
 mod limits;
 mod listing;
+mod openai;
 mod server;
 mod weights;
