@@ -8,11 +8,8 @@ use std::fs::File;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::sync::OnceLock;
 
-#[cfg(unix)]
-use nix::{
-    errno::Errno,
-    poll::{PollFd, PollFlags, PollTimeout, poll},
-};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
 use tokio::sync::watch;
 
 use crate::failure::Complaint;
@@ -54,6 +51,7 @@ impl Style {
 /// Standard output.
 #[derive(Debug)]
 pub struct Out {
+    /// Without a buffer; `None` where standard output is closed.
     file: Option<File>,
     terminal: bool,
     color: bool,
@@ -134,14 +132,9 @@ impl Out {
 
     fn write_now(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
         match &mut self.file {
-            Some(file) => write_all(file, bytes)?,
-            None => {
-                let mut stdout = io::stdout();
-                stdout.write_all(bytes)?;
-                stdout.flush()?;
-            }
+            Some(file) => Ok(write_all(file, bytes)?),
+            None => Err(WriteError::Closed),
         }
-        Ok(())
     }
 
     /// A style from here on, or the end of one; nothing where there are no colours.
@@ -175,16 +168,9 @@ impl Default for Out {
 }
 
 /// A second handle on standard output, without the buffer of the first.
-#[cfg(unix)]
 fn unbuffered() -> io::Result<File> {
     use std::os::fd::AsFd as _;
     Ok(File::from(io::stdout().as_fd().try_clone_to_owned()?))
-}
-
-#[cfg(not(unix))]
-fn unbuffered() -> io::Result<File> {
-    // A console needs the conversion that the standard library does.
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Writes everything. A standard output that another program has made non-blocking is waited for.
@@ -194,35 +180,22 @@ fn write_all(file: &mut File, mut bytes: &[u8]) -> io::Result<()> {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(count) => bytes = &bytes[count..],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_until_writable(file)?,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => wait_for(file, PollFlags::OUT)?,
             Err(error) => return Err(error),
         }
     }
     Ok(())
 }
 
-#[cfg(unix)]
-fn wait_until_writable(file: &File) -> io::Result<()> {
-    wait_for(file, PollFlags::POLLOUT)
-}
-
 /// Waits for events, and for errors in any case.
-#[cfg(unix)]
 fn wait_for(file: &File, events: PollFlags) -> io::Result<()> {
-    use std::os::fd::AsFd as _;
     loop {
-        match poll(&mut [PollFd::new(file.as_fd(), events)], PollTimeout::NONE) {
-            Ok(0) | Err(Errno::EINTR) => {}
+        match poll(&mut [PollFd::new(file, events)], None) {
+            Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(()),
             Err(error) => return Err(error.into()),
         }
     }
-}
-
-#[cfg(not(unix))]
-fn wait_until_writable(_file: &File) -> io::Result<()> {
-    std::thread::yield_now();
-    Ok(())
 }
 
 /// Waits until the reader of standard output closes it; for ever, where that cannot be told.
@@ -240,7 +213,6 @@ pub async fn closed() {
 /// Starts a thread that watches standard output. A terminal that goes away sends SIGHUP; a file has no reader.
 fn watch_closed() -> watch::Receiver<bool> {
     let (sender, receiver) = watch::channel(false);
-    #[cfg(unix)]
     if !io::stdout().is_terminal()
         && let Ok(file) = unbuffered()
     {

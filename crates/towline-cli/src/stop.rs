@@ -77,14 +77,12 @@ pub async fn watch(
 }
 
 /// The signals that end a command.
-#[cfg(unix)]
 #[derive(Debug)]
 pub struct Signals {
     interrupt: Option<tokio::signal::unix::Signal>,
     terminate: Option<tokio::signal::unix::Signal>,
 }
 
-#[cfg(unix)]
 impl Signals {
     /// Takes the signals over from here on; inside of a runtime. Where that fails a signal keeps its usual effect.
     pub fn new() -> Self {
@@ -106,25 +104,5 @@ impl Signals {
             () = one(&mut self.interrupt) => Stop::Interrupted,
             () = one(&mut self.terminate) => Stop::Terminated,
         }
-    }
-}
-
-/// The signals that end a command.
-#[cfg(not(unix))]
-#[derive(Debug)]
-pub struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    /// Takes the signals over.
-    pub fn new() -> Self {
-        Self
-    }
-
-    async fn next(&mut self) -> Stop {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-        Stop::Interrupted
     }
 }

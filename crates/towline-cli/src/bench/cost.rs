@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// What was spent up to a moment.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Cost {
@@ -18,21 +20,8 @@ impl Cost {
     }
 }
 
-#[cfg(unix)]
 fn cpu() -> Option<Duration> {
-    use nix::sys::resource::{UsageWho, getrusage};
-    use nix::sys::time::TimeVal;
-    let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
-    let time = |time: TimeVal| {
-        let seconds = u64::try_from(time.tv_sec()).ok()?;
-        Some(Duration::from_secs(seconds) + Duration::from_micros(u64::try_from(time.tv_usec()).ok()?))
-    };
-    Some(time(usage.user_time())? + time(usage.system_time())?)
-}
-
-#[cfg(not(unix))]
-fn cpu() -> Option<Duration> {
-    None
+    Duration::try_from(clock_gettime(ClockId::ProcessCPUTime)).ok()
 }
 
 /// Where the system says it (Linux).

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value};
 use towline::{Api, ShowRequest, ShowResponse};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::{Context, UNARY_CLOCKS, answered};
 use crate::args::{ShowArgs, ShowPart};
@@ -10,6 +11,7 @@ use crate::failure::Failure;
 use crate::json;
 use crate::out::{Out, WriteError};
 use crate::server::{Need, Server};
+use crate::table::padded;
 
 /// The lines of long texts that are shown in the overview.
 const LONG_TEXT_LINES: usize = 2;
@@ -53,10 +55,10 @@ fn print(out: &mut Out, shown: &ShowResponse, verbose: bool) -> Result<(), Write
         if rows.is_empty() {
             continue;
         }
-        let width = rows.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let width = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
         out.line(&format!("  {title}"))?;
         for (name, value) in rows {
-            out.line(format!("    {name:width$}    {value}").trim_end())?;
+            out.line(format!("    {}    {value}", padded(&name, width)).trim_end())?;
         }
         out.line("")?;
     }

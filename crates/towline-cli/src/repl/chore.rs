@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::path::PathBuf;
 
+use jiff::Timestamp;
 use serde_json::Value;
 use towline::Format;
 use towline::engine::Task;
 use towline_app::chat::{Conversation, session as format};
+use unicode_width::UnicodeWidthStr as _;
 
 use super::screen::Tone;
 use super::session;
@@ -14,7 +16,7 @@ use super::state::{Attached, Prompt};
 use crate::cmd::UNARY_CLOCKS;
 use crate::hint;
 use crate::models::{self, Choice};
-use jiff::Timestamp;
+use crate::table::padded;
 
 /// Something on its way.
 #[derive(Debug)]
@@ -190,11 +192,11 @@ impl Prompt<'_> {
         }
         let now = Timestamp::now();
         let current = self.session.name();
-        let width = sessions.iter().map(|(name, _)| name.chars().count()).max().unwrap_or(0);
+        let width = sessions.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
         for (name, written) in sessions {
             let mark = if Some(name) == current.as_ref() { '*' } else { ' ' };
             let age = towline_app::text::units::when(&written.to_string(), now);
-            self.say(Tone::Plain, &format!("{mark} {name:<width$}  {age}"));
+            self.say(Tone::Plain, &format!("{mark} {}  {age}", padded(name, width)));
         }
     }
 }

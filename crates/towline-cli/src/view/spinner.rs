@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use towline::Error;
 use towline_app::text::safe;
+use unicode_width::UnicodeWidthChar as _;
 
 use crate::out;
 
@@ -47,12 +48,14 @@ impl Spinner {
             let error = safe::line(&error.message).into_owned();
             text.push_str(&format!(" (try {}: {error})", retried.len() + 1));
         }
-        let width = terminal_size::terminal_size_of(std::io::stderr()).map_or(WIDTH, |(w, _)| w.0.into());
-        // A line that wraps cannot be erased; wide characters count twice at most.
+        let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr());
+        let width =
+            size.ok().map(|size| usize::from(size.ws_col)).filter(|width| *width > 0).unwrap_or(WIDTH);
+        // A line that wraps cannot be erased.
         let room = width.saturating_sub(4);
         let mut used = 0;
         let fitting = text.chars().take_while(|c| {
-            used += if c.is_ascii() { 1 } else { 2 };
+            used += c.width().unwrap_or(0);
             used <= room
         });
         let line: String = fitting.collect();

@@ -40,7 +40,6 @@ fn endings_are_told_apart() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_signal_ends_it_and_it_reports() {
     use crate::program::{Live, SOON};
     let scripts = [Script::ndjson(chat(&["a"])), Script::ndjson_open([chat_text("b")]).stall()];
@@ -48,7 +47,7 @@ fn a_signal_ends_it_and_it_reports() {
     let arguments = ["bench", "--host", &server.url(), "-m", "m", "--requests", "9", "--json"];
     let live = Live::start(&mut towline(arguments));
     assert!(server.wait_for_request(2, SOON).is_some());
-    live.signal(nix::sys::signal::Signal::SIGINT);
+    live.signal(rustix::process::Signal::INT);
     let ended = live.finish();
     let result = ended.lines().remove(0);
     assert_eq!((ended.code, &result["interrupted"], &result["ended"]), (Some(130), &json!(true), &json!(2)));

@@ -87,10 +87,7 @@ fn a_pipe_that_stays_open_does_not_keep_a_cancelled_program() {
     let mut command = run(&server.url(), &[]);
     let live = Live::start(command.stdin(Stdio::piped()));
     // It may not have its handler yet, and then dies of the signal: both are an end.
-    #[cfg(unix)]
-    live.signal(nix::sys::signal::Signal::SIGTERM);
-    #[cfg(not(unix))]
-    drop(live.child.stdin.as_ref());
+    live.signal(rustix::process::Signal::TERM);
     let mut live = live;
     let stdin = live.child.stdin.take();
     let ended = live.finish();

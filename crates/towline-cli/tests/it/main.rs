@@ -10,23 +10,15 @@ mod input;
 mod json;
 mod models;
 mod program;
-#[cfg(unix)]
 mod prompt;
-#[cfg(unix)]
 mod pty;
-#[cfg(unix)]
 mod relay;
-#[cfg(unix)]
 mod relay_cuts;
-#[cfg(unix)]
 mod relay_jobs;
 mod serve;
 mod servers;
-#[cfg(unix)]
 mod signals;
 #[cfg(target_os = "linux")]
 mod term;
-#[cfg(unix)]
 mod terminal;
-#[cfg(unix)]
 mod wire;

@@ -4,16 +4,14 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::num::NonZeroU16;
-use std::os::fd::AsFd as _;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::pty::{Winsize, openpty};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
-use rustix::termios::{LocalModes, tcgetattr, tcsetwinsize};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 
 /// What is waited for comes sooner, or the test fails.
 const SOON: Duration = Duration::from_secs(60);
@@ -80,16 +78,27 @@ fn size(value: u16) -> NonZeroU16 {
     NonZeroU16::new(value).unwrap()
 }
 
+fn winsize(columns: u16, rows: u16) -> Winsize {
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+fn wait(watched: &mut [PollFd<'_>], milliseconds: u16) {
+    let nanoseconds = i64::from(milliseconds % 1000) * 1_000_000;
+    let limit = Timespec { tv_sec: (milliseconds / 1000).into(), tv_nsec: nanoseconds };
+    let _interrupted = poll(watched, Some(&limit));
+}
+
 impl Pty {
     /// Runs a program whose standard streams are this terminal.
     pub fn start(command: &mut Command) -> Pty {
-        let winsize = Winsize { ws_row: ROWS, ws_col: COLUMNS, ws_xpixel: 0, ws_ypixel: 0 };
-        let pty = openpty(Some(&winsize), None).unwrap();
-        let (slave, master) = (File::from(pty.slave), File::from(pty.master));
-        for end in [&master, &slave] {
-            fcntl(end, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).unwrap();
-        }
-        fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let slave = rustix::fs::open(ptsname(&master, vec![]).unwrap(), flags, Mode::empty()).unwrap();
+        let (slave, master) = (File::from(slave), File::from(master));
+        tcsetwinsize(&master, winsize(COLUMNS, ROWS)).unwrap();
+        rustix::io::ioctl_fionbio(&master, true).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
         command.env("TERM", "xterm-256color").env("XTERM_VERSION", "the model of the screen does not reflow");
         let child = command.stdin(end()).stdout(end()).stderr(end()).spawn().unwrap();
@@ -148,8 +157,7 @@ impl Pty {
         self.columns = columns;
         self.rows = rows;
         self.screen.screen_mut().set_size(size(rows), size(columns));
-        let size = rustix::termios::Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&self.master, size).unwrap();
+        tcsetwinsize(&self.master, winsize(columns, rows)).unwrap();
     }
 
     /// Takes what the program writes; waits for it at most so long. `false` when nothing came.
@@ -164,11 +172,10 @@ impl Pty {
             }
         };
         if allowed == 0 {
-            let _interrupted = poll(&mut [], PollTimeout::from(1u8));
+            wait(&mut [], 1);
             return false;
         }
-        let mut watched = [PollFd::new(self.master.as_fd(), PollFlags::POLLIN)];
-        let _interrupted = poll(&mut watched, PollTimeout::from(milliseconds));
+        wait(&mut [PollFd::new(&self.master, PollFlags::IN)], milliseconds);
         let mut bytes = vec![0; allowed.min(1 << 16)];
         match (&self.master).read(&mut bytes) {
             Ok(read @ 1..) => {
@@ -255,7 +262,7 @@ impl Pty {
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.child.id()).unwrap()), signal).unwrap();
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Whether keys reach the program one by one; in a shell's terminal they do not.

@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use towline::relay::{Reconnect, RelayConfig, Start, Via};
 use towline::{ChatRequest, Client, Clocks, Config, host};
 use towline_testkit::{Server, fakemodel};
@@ -122,7 +122,7 @@ async fn no_byte_is_lost_or_doubled_between_the_real_relay_and_its_readers() {
     let mut kills = 0;
     while !reading.is_finished() && kills < (cuts / 20).max(2) {
         tokio::time::sleep(Duration::from_millis(300)).await;
-        running.signal(Signal::SIGKILL);
+        running.signal(Signal::KILL);
         drop(running);
         kills += 1;
         running = relay(folder.path(), &address.to_string(), &model.url()).0;

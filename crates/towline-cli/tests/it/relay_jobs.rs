@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use nix::sys::signal::Signal;
+use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
 use towline::relay::Control;
@@ -119,7 +119,7 @@ fn leaving_is_not_stopping_and_stopping_is() {
     let id = person.detached("slow:200:100000");
     let mut reader = Live::start(&mut person.types(&["attach", &id]));
     reader.expect(" ");
-    reader.signal(Signal::SIGINT);
+    reader.signal(Signal::INT);
     let left = reader.finish();
     assert_eq!(left.code, Some(130), "{left:?}");
     assert!(left.stderr.contains("detached; the job runs on"), "{left:?}");
@@ -221,7 +221,7 @@ fn a_relay_that_was_killed_keeps_what_it_said_and_says_that_it_was_interrupted()
     let mut reader = Live::start(&mut person.types(&["attach", &id]));
     reader.expect(" ");
     let pid = block(person.control().version()).unwrap().pid;
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid.cast_signed()), Signal::SIGKILL).unwrap();
+    rustix::process::kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
     // The next command starts it again, and the reader finds it.
     let jobs = person.jobs();
     let states: Vec<&Value> = jobs.iter().map(|job| &job["state"]).collect();
@@ -244,7 +244,7 @@ fn changes_are_watched() {
     watch.expect(&another);
     person.ended(&["rm", &id]);
     watch.expect(&format!("{{\"removed\":\"{id}\"}}"));
-    watch.signal(Signal::SIGINT);
+    watch.signal(Signal::INT);
     assert_eq!(watch.finish().code, Some(130));
 }
 
@@ -300,7 +300,7 @@ fn a_relay_listens_where_it_is_told() {
             assert!(person.jobs().is_empty());
             assert_eq!(block(person.control().version()).unwrap().pid, relay.child.id());
         }
-        relay.signal(Signal::SIGTERM);
+        relay.signal(Signal::TERM);
         let said = relay.finish().stdout;
         let own = format!("listening on unix:{}", person.folder.path().join("towline/relay.sock").display());
         assert_eq!(said.lines().any(|line| line == own), has_own, "{said}");

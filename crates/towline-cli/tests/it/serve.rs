@@ -3,10 +3,9 @@
 use crate::program::{Live, ended, run, towline};
 
 #[test]
-#[cfg(unix)]
 fn it_says_where_it_listens_serves_and_ends_in_good_order() {
-    use nix::sys::signal::Signal;
-    for signal in [Signal::SIGINT, Signal::SIGTERM] {
+    use rustix::process::Signal;
+    for signal in [Signal::INT, Signal::TERM] {
         let mut server = Live::start(&mut towline(["serve", "--listen", "127.0.0.1:0"]));
         server.expect("\n");
         server.expect_error("brook");
@@ -22,7 +21,6 @@ fn it_says_where_it_listens_serves_and_ends_in_good_order() {
     }
 }
 
-#[cfg(unix)]
 fn url(server: &Live) -> String {
     server.stdout_text().trim().strip_prefix("listening on ").unwrap().to_owned()
 }

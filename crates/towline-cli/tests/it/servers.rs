@@ -46,7 +46,6 @@ fn a_port_that_is_none_is_warned_of() {
 }
 
 #[test]
-#[cfg(unix)]
 fn a_unix_socket() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("s");

@@ -3,7 +3,7 @@
 use std::io::Read as _;
 use std::process::Stdio;
 
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use towline_testkit::records::ollama::{chat_text, status};
 use towline_testkit::{Body, Script, Server, http};
 
@@ -15,8 +15,7 @@ fn stalling() -> Server {
 
 #[test]
 fn a_signal_cancels_and_keeps_what_came() {
-    for (signal, code, reason) in [(Signal::SIGINT, 130, "interrupted"), (Signal::SIGTERM, 143, "terminated")]
-    {
+    for (signal, code, reason) in [(Signal::INT, 130, "interrupted"), (Signal::TERM, 143, "terminated")] {
         let server = stalling();
         let mut live = Live::start(&mut run(&server.url(), &[]));
         live.expect("Hello");
@@ -43,7 +42,7 @@ fn a_signal_before_the_first_token() {
     let server = Server::start(Script::request().stall());
     let live = Live::start(&mut run(&server.url(), &["--json"]));
     assert!(server.wait_for_request(1, SOON).is_some());
-    live.signal(Signal::SIGINT);
+    live.signal(Signal::INT);
     let ended = live.finish();
     assert_eq!((ended.code, ended.lines().len()), (Some(130), 2), "{ended:?}");
     assert!(server.wait_for_close(0, SOON).is_some());
@@ -54,7 +53,7 @@ fn a_signal_while_the_models_are_asked_for() {
     let server = Server::start(Script::request().stall());
     let live = Live::start(&mut towline(["run", "--host", &server.url(), "--json", "hi"]));
     assert!(server.wait_for_request(1, SOON).is_some());
-    live.signal(Signal::SIGTERM);
+    live.signal(Signal::TERM);
     let ended = live.finish();
     assert_eq!((ended.code, &ended.end()["outcome"]), (Some(143), &"cancelled".into()), "{ended:?}");
 }
@@ -69,8 +68,8 @@ fn a_signal_ends_a_program_whose_output_nobody_takes() {
     assert!(server.wait_for_request(1, SOON).is_some());
     let mut some = [0; 1];
     (&reader).read_exact(&mut some).unwrap();
-    live.signal(Signal::SIGINT);
-    live.signal(Signal::SIGTERM);
+    live.signal(Signal::INT);
+    live.signal(Signal::TERM);
     let ended = live.finish();
     // Of two signals at once either may be seen first.
     assert!(matches!(ended.code, Some(130 | 143)), "{ended:?}");
@@ -124,7 +123,7 @@ fn a_signal_stops_a_pull() {
     let server = Server::start(Script::ndjson_open([status("pulling manifest")]).stall());
     let mut live = Live::start(&mut towline(["pull", "--host", &server.url(), "a", "b"]));
     live.expect("pulling manifest\n");
-    live.signal(Signal::SIGINT);
+    live.signal(Signal::INT);
     let ended = live.finish();
     assert_eq!(ended.code, Some(130), "{ended:?}");
     assert!(ended.stderr.contains("the same pull goes on from there"), "{ended:?}");

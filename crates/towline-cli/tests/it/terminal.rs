@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use serde_json::json;
 use towline_testkit::records::ollama::{
     chat_done, chat_text, chat_thinking, chat_tool_call, progress, status,
@@ -112,7 +112,7 @@ fn a_signal_says_what_was_kept() {
     let server = Server::start(Script::ndjson_open([chat_text("Hello")]).stall());
     let mut pty = Pty::start(&mut run(&server.url(), &[]));
     pty.expect("Hello");
-    pty.signal(Signal::SIGINT);
+    pty.signal(Signal::INT);
     let (code, text) = (pty.end().code(), pty.text());
     assert_eq!(
         (code, text.as_str()),

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use towline::{Client, Engine, EngineConfig};
 use towline_app::chat::{Conversation, Settings};
 use towline_testkit::Server as FakeServer;
@@ -99,8 +99,8 @@ impl Screen for Stage<'_> {
             return Err(io::ErrorKind::TimedOut.into());
         }
         let left = until.map_or(late, |until| until.min(late)).saturating_duration_since(now);
-        let timeout = PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX);
-        poll(&mut [PollFd::new(wake, PollFlags::POLLIN)], timeout)?;
+        let limit = Timespec::try_from(left).ok();
+        poll(&mut [PollFd::from_borrowed_fd(wake, PollFlags::IN)], limit.as_ref())?;
         Ok(Vec::new())
     }
 

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::Stdio;
 
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
@@ -94,7 +94,7 @@ fn an_interrupt_ends_it_and_keeps_what_came() {
     let mut live = Live::start(command(&server, home.path()).stdin(Stdio::piped()));
     live.child.stdin.as_mut().unwrap().write_all(b"first\nsecond\n").unwrap();
     live.expect("some text");
-    live.signal(Signal::SIGINT);
+    live.signal(Signal::INT);
     let ended = live.finish();
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(130), "some text\n"), "{ended:?}");
     assert!(server.wait_for_close(0, SOON).is_some());

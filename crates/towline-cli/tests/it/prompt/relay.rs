@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use towline_testkit::{Routes, Script, Server, records::ollama};
 
 use super::{ended, stalled};
@@ -70,20 +70,20 @@ fn without_a_relay_nothing_can_be_disowned() {
 /// The terminal is closed, or everything in it is killed, while an answer streams.
 #[test]
 fn an_answer_survives_its_terminal() {
-    for (signal, code) in [(Signal::SIGKILL, None), (Signal::SIGHUP, Some(143))] {
+    for (signal, code) in [(Signal::KILL, None), (Signal::HUP, Some(143))] {
         let person = Person::with(stalled());
         let mut pty = on_own_relay(&person);
         pty.press("one\r");
         pty.expect("some text");
         pty.signal(signal);
-        assert_eq!(pty.end().code(), code, "{signal}");
+        assert_eq!(pty.end().code(), code, "{signal:?}");
         let id = only_job(&person);
         let mut reader = Pty::start(&mut person.types(&["attach", &id]));
         reader.expect("some text");
-        assert_eq!(person.jobs()[0]["state"], "streaming", "{signal}: it goes on");
+        assert_eq!(person.jobs()[0]["state"], "streaming", "{signal:?}: it goes on");
         person.model.open("go");
         assert_eq!(reader.end().code(), Some(0));
-        assert_eq!(reader.text(), "some text\nmore", "{signal}");
+        assert_eq!(reader.text(), "some text\nmore", "{signal:?}");
     }
 }
 

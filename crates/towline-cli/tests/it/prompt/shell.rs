@@ -1,6 +1,6 @@
 //! The prompt as a job of a shell.
 
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use towline_testkit::Server;
 
 use super::{chats, command, ended, prompt, stalled};
@@ -56,7 +56,7 @@ fn stopped_from_outside_it_comes_back() {
     pty.press("what?\r");
     pty.expect("some text");
     for signal in ["STOP", "TSTP"] {
-        let script = format!("kill -{signal} $(ps -o pid= --ppid {})", pty.pid());
+        let script = format!("kill -{signal:?} $(ps -o pid= --ppid {})", pty.pid());
         assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
         // What the terminal answered to a program that was stopped at once is typed into the shell, before its prompt
         // or behind it.
@@ -75,14 +75,14 @@ fn stopped_from_outside_it_comes_back() {
 
 #[test]
 fn a_signal_ends_it_and_the_shell_has_its_terminal() {
-    for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGHUP, 143)] {
+    for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 143)] {
         let server = stalled();
         let (mut pty, _home) = prompt(&server);
         pty.press("one\r");
         pty.expect("some text");
         pty.press("half typed");
         pty.signal(signal);
-        assert_eq!(ended(&mut pty), Some(code), "{signal}");
+        assert_eq!(ended(&mut pty), Some(code), "{signal:?}");
         assert!(server.wait_for_close(0, SOON).is_some());
     }
 }
@@ -95,7 +95,7 @@ fn a_session_survives_a_kill_in_the_middle_of_an_answer() {
     pty.expect_row("m>");
     pty.press("what?\r");
     pty.expect("some text");
-    pty.signal(Signal::SIGKILL);
+    pty.signal(Signal::KILL);
     assert_eq!(pty.end().code(), None);
 
     let mut pty = Pty::start(command(&server, home.path()).args(["--session", "work"]));

@@ -1,6 +1,6 @@
 //! The prompt on a real pseudoterminal.
 
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 use serde_json::json;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
@@ -63,10 +63,10 @@ fn an_interrupt_from_outside_is_as_the_key() {
     pty.expect("some text");
     pty.press("half typed");
     pty.expect_row("m> half typed");
-    pty.signal(Signal::SIGINT);
+    pty.signal(Signal::INT);
     pty.expect("Cancelled; 10 characters are kept");
     pty.expect_row("m> half typed");
-    pty.signal(Signal::SIGQUIT);
+    pty.signal(Signal::QUIT);
     assert_eq!(ended(&mut pty), Some(143));
 }
 

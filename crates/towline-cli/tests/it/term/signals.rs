@@ -1,6 +1,6 @@
 //! The terminal is always given back as it was.
 
-use nix::sys::signal::Signal;
+use rustix::process::Signal;
 
 use super::demo;
 use crate::pty::Pty;
@@ -27,7 +27,7 @@ fn a_panic_gives_it_back() {
 
 #[test]
 fn termination_gives_it_back() {
-    for signal in [Signal::SIGTERM, Signal::SIGHUP] {
+    for signal in [Signal::TERM, Signal::HUP] {
         let mut pty = demo::start("5000 1000");
         pty.press("go\r");
         pty.expect("line-0003");
