@@ -4,14 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use jiff::SignedDuration;
+
 /// A limit on a time; `none` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeLimit(pub Option<Duration>);
 
-const UNITS: [(&str, f64); 4] = [("ms", 0.001), ("s", 1.0), ("m", 60.0), ("h", 3600.0)];
-
 /// The longest that can be said: ten years.
-const MAX_SECONDS: f64 = 10.0 * 365.0 * 86_400.0;
+const MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// A text that is not a duration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,48 +33,27 @@ impl FromStr for TimeLimit {
         if matches!(text, "none" | "off" | "never") {
             return Ok(Self(None));
         }
-        // A bare number is seconds, as for `timeout` and `sleep`.
-        let seconds = if text.ends_with(|c: char| c.is_ascii_digit()) && text.chars().all(is_numeric) {
-            number(text)?
-        } else {
-            sum(text)?
-        };
-        if seconds == 0.0 {
+        let time = length(text)?;
+        if time.is_zero() {
             return Err(BadDuration("a limit of nothing never works; no limit is none"));
         }
-        if seconds > MAX_SECONDS {
+        if time > MAX {
             return Err(BadDuration("this is longer than ten years"));
         }
-        Ok(Self(Some(Duration::from_secs_f64(seconds))))
+        Ok(Self(Some(time)))
     }
 }
 
-/// The sum of numbers with units.
-fn sum(text: &str) -> Result<f64, BadDuration> {
-    let mut rest = text;
-    let mut seconds = 0.0;
-    if rest.is_empty() {
-        return Err(BadDuration("this is empty"));
-    }
-    while !rest.is_empty() {
-        let digits = rest.find(|c| !is_numeric(c)).ok_or(BadDuration("the last number has no unit"))?;
-        let amount = number(&rest[..digits])?;
-        rest = &rest[digits..];
-        let letters = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-        let unit = UNITS.iter().find(|(name, _)| *name == &rest[..letters]);
-        let (_, factor) = unit.ok_or(BadDuration("the units are ms, s, m and h"))?;
-        seconds += amount * factor;
-        rest = &rest[letters..];
-    }
-    Ok(seconds)
-}
-
-fn is_numeric(c: char) -> bool {
-    c.is_ascii_digit() || c == '.'
-}
-
-fn number(text: &str) -> Result<f64, BadDuration> {
-    text.parse().map_err(|_| BadDuration("this is not a duration"))
+/// A length of time, which may be zero. A bare number is seconds, as for `timeout` and `sleep`.
+///
+/// # Errors
+/// When the text is no length of time, or a negative one.
+pub fn length(text: &str) -> Result<Duration, BadDuration> {
+    let is_bare =
+        text.ends_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let parsed = if is_bare { format!("{text}s").parse() } else { text.parse::<SignedDuration>() };
+    let time = parsed.map_err(|_| BadDuration("this is not a duration"))?;
+    Duration::try_from(time).map_err(|_| BadDuration("this is less than nothing"))
 }
 
 #[cfg(test)]
@@ -90,6 +69,8 @@ mod tests {
             ("1.5s", 1500),
             ("2h", 7_200_000),
             ("30", 30_000),
+            ("0.5", 500),
+            ("1 hour 2 minutes", 3_720_000),
         ] {
             assert_eq!(text.parse(), Ok(TimeLimit(Some(Duration::from_millis(millis)))), "{text}");
         }
