@@ -4,14 +4,14 @@
 //! |---|---|
 //! | [`args`] | what can be typed |
 //! | [`cmd`] | one file per verb |
-//! | [`environment`], [`server`] | which server is meant, and how it is reached |
 //! | [`builtin`] | the model in this program |
+//! | [`environment`], [`folders`], [`server`] | whose folders and which server are meant, and how it is reached |
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
 //! | [`relayed`] | the relay that detached jobs run on |
 //! | [`repl`] | the prompt, when there is no verb |
 //! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
 //! | [`relay`] | what a relay is told, and where its things are |
-//! | [`models`], [`modelfile`], [`mod@bench`], [`stats`] | what the verbs know |
+//! | [`models`], [`options`], [`modelfile`], [`mod@bench`], [`stats`] | what the verbs know |
 //! | [`failure`], [`hint`], [`exit`] | what went wrong, what to do about it, what the shell is told |
 //! | [`stop`] | Ctrl-C and SIGTERM |
 //!
@@ -29,10 +29,12 @@ mod duration;
 mod environment;
 mod exit;
 mod failure;
+mod folders;
 mod hint;
 mod json;
 mod modelfile;
 mod models;
+mod options;
 mod out;
 mod prompt;
 mod relay;

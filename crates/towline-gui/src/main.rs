@@ -2,10 +2,10 @@
 
 mod stop;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use eframe::{CreationContext, NativeOptions, Renderer};
+use etcetera::base_strategy::{BaseStrategy as _, Xdg};
 use towline::{ApiKey, Engine, EngineConfig, NetworkVariables};
 use towline_gui::desktop;
 use towline_gui::relay::Place;
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     }
     let api_key = variable("OLLAMA_API_KEY").map(ApiKey::new);
     let token = variable("TOWLINE_RELAY_TOKEN").map(ApiKey::new);
-    let runtime = variable("XDG_RUNTIME_DIR").map(PathBuf::from);
+    let runtime = Xdg::new().ok().and_then(|folders| folders.runtime_dir());
     let network = NetworkVariables::read(variable);
     let named_relay = variable("TOWLINE_RELAY");
     let relay =

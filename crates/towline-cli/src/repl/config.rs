@@ -11,6 +11,8 @@ use towline::{Options, Think};
 
 use crate::args::ThinkArg;
 use crate::duration::TimeLimit;
+use crate::folders;
+use crate::options;
 
 /// The largest configuration file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -66,15 +68,7 @@ impl Default for Config {
 /// Where the file is: `TOWLINE_CONFIG`, else in the user's configuration folder.
 pub fn path() -> Option<PathBuf> {
     let named = std::env::var_os("TOWLINE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
-    named.or_else(|| Some(folder("XDG_CONFIG_HOME", ".config")?.join("config.toml")))
-}
-
-/// A folder of ours below one that the environment names, or below the home folder.
-pub fn folder(variable: &str, below_home: &str) -> Option<PathBuf> {
-    // The specification has relative paths ignored.
-    let named = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_absolute());
-    let base = named.or_else(|| Some(std::env::home_dir()?.join(below_home)))?;
-    Some(base.join("towline"))
+    named.or_else(|| Some(folders::config()?.join("config.toml")))
 }
 
 /// Reads the file, if there is one, and what to warn about.
@@ -173,6 +167,9 @@ impl Reading<'_> {
                 }
                 DeValue::Datetime(_) | DeValue::Table(_) => Vec::new(),
             };
+            if let Some(warning) = options::unknown(key.get_ref()) {
+                self.warn(&key.span(), &format!("{warning}; it is sent as it is"));
+            }
             for text in texts {
                 if let Err(error) = self.config.options.set_text(key.get_ref(), &text) {
                     self.warn(&key.span(), &error.to_string());
@@ -262,7 +259,7 @@ mod tests {
         for (text, warning) in [
             ("\nmodl = \"x\"", "line 2: there is no key modl; is it model?"),
             ("model = 3", "line 1: model takes a text in quotes"),
-            ("\n\n[options]\ntemperatur = 1", "line 4: there is no option \"temperatur\""),
+            ("\n\n[options]\ntemperatur = 1", "line 4: Ollama has no option \"temperatur\""),
             ("deadline = \"soon\"", "line 1: deadline: this is not a duration"),
             ("notices = \"never\"", "line 1: notices is"),
             ("limit = -1", "line 1: limit takes a whole number"),

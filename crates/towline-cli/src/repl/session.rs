@@ -8,11 +8,11 @@ use jiff::Timestamp;
 use towline_app::chat::Settings;
 use towline_app::chat::files::{self, SessionFileError};
 
-use super::config;
+use crate::folders;
 
 /// Where sessions are.
 pub fn folder() -> Option<PathBuf> {
-    Some(config::folder("XDG_DATA_HOME", ".local/share")?.join("sessions"))
+    Some(folders::data()?.join("sessions"))
 }
 
 /// The session that is written to.

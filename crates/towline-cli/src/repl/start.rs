@@ -22,6 +22,7 @@ use crate::cmd::Context;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
+use crate::folders;
 use crate::relayed::reach;
 use crate::server::{Named, Need, Place, Server};
 use crate::stop;
@@ -52,12 +53,11 @@ fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
     let interactive = is_interactive();
     let (conversation, session) = conversation(&args, &environment, &config, interactive)?;
 
-    let folder = config::folder("XDG_DATA_HOME", ".local/share");
     let known = Known { sessions: session::folder(), ..Known::default() };
     let known = Arc::new(Mutex::new(known));
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let terminal = term::Config {
-        history: folder.map(|folder| folder.join("history")),
+        history: folders::data().map(|folder| folder.join("history")),
         no_color: set("NO_COLOR"),
         ..term::Config::default()
     };

@@ -73,14 +73,26 @@ impl Options {
         self
     }
 
-    /// Sets an option from text, for example `temperature` and `0.2`. `stop` may be set repeatedly.
+    /// The options that Ollama knows.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().map(|(name, _)| *name)
+    }
+
+    /// Whether Ollama knows an option. It ignores any other; other servers may not.
+    pub fn is_known(name: &str) -> bool {
+        Self::names().any(|known| known == name)
+    }
+
+    /// Sets an option from text, for example `temperature` and `0.2`. `stop` may be set repeatedly. The value of an option
+    /// that Ollama does not know is a number, a truth or a list where the text is one as JSON, else the text.
     ///
     /// # Errors
-    /// A name Ollama does not know (it would be ignored), or a value of the wrong kind (it would be refused).
+    /// A value of the wrong kind, which Ollama would refuse.
     pub fn set_text(&mut self, name: &str, text: &str) -> Result<(), BadOption> {
         let Some((_, takes)) = KNOWN.iter().find(|(known, _)| *known == name) else {
-            let names: Vec<&str> = KNOWN.iter().map(|(known, _)| *known).collect();
-            return Err(BadOption(format!("there is no option {name:?}; known are {}", names.join(", "))));
+            let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+            self.0.insert(name.to_owned(), value);
+            return Ok(());
         };
         let wrong = |kind: &str| BadOption(format!("option {name} takes {kind}, not {text:?}"));
         let value = match takes {
@@ -91,7 +103,12 @@ impl Options {
                     .map(Value::Number)
                     .ok_or_else(|| wrong("a finite number"))?
             }
-            Takes::Bool => Value::from(text.parse::<bool>().map_err(|_| wrong("true or false"))?),
+            // As Go's `strconv.ParseBool` reads it.
+            Takes::Bool => match text {
+                "1" | "t" | "T" | "true" | "TRUE" | "True" => Value::Bool(true),
+                "0" | "f" | "F" | "false" | "FALSE" | "False" => Value::Bool(false),
+                _ => return Err(wrong("true or false")),
+            },
             Takes::Texts => {
                 let mut texts = self.0.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
                 texts.push(Value::from(text));
@@ -168,12 +185,14 @@ impl<'de> Deserialize<'de> for Format {
 }
 
 /// How long the server keeps the model loaded after the request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeepAlive {
     /// This long. Zero unloads it at once.
     For(Duration),
     /// Until the server ends.
     Forever,
+    /// As long as a text says that the server reads, for example `1h30m`.
+    Text(String),
 }
 
 impl Serialize for KeepAlive {
@@ -184,61 +203,28 @@ impl Serialize for KeepAlive {
                 to.serialize_str(&format!("{}ms", time.as_nanos().div_ceil(1_000_000)))
             }
             Self::For(_) | Self::Forever => to.serialize_i64(-1),
+            Self::Text(text) => to.serialize_str(text),
         }
     }
 }
 
 impl<'de> Deserialize<'de> for KeepAlive {
-    /// As Ollama reads it: a number of seconds, or a text such as `5m`, `1h30m` or `300ms`; negative is for ever.
+    /// A number of seconds, negative for ever; a text is left to the server, but for what [`For`](Self::For) writes.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Wire {
-            Seconds(f64),
-            Text(String),
+        match Value::deserialize(from)? {
+            Value::Number(seconds) => Ok(seconds
+                .as_f64()
+                .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+                .map_or(Self::Forever, Self::For)),
+            Value::String(text) => Ok(match text.strip_suffix("ms").and_then(|number| number.parse().ok()) {
+                Some(milliseconds) => Self::For(Duration::from_millis(milliseconds)),
+                None => Self::Text(text),
+            }),
+            Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => {
+                Err(D::Error::custom("keep_alive is a number of seconds or a text such as \"5m\""))
+            }
         }
-        let wrong = || D::Error::custom("keep_alive is a number of seconds or a text such as \"5m\"");
-        let seconds = match Wire::deserialize(from).map_err(|_| wrong())? {
-            Wire::Seconds(seconds) => seconds,
-            Wire::Text(text) => go_seconds(&text).ok_or_else(wrong)?,
-        };
-        if seconds < 0.0 {
-            return Ok(Self::Forever);
-        }
-        Ok(Duration::try_from_secs_f64(seconds).map_or(Self::Forever, Self::For))
     }
-}
-
-/// A duration as Go writes it (`time.ParseDuration`), in seconds.
-fn go_seconds(text: &str) -> Option<f64> {
-    let (sign, mut rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1.0, rest),
-        None => (1.0, text),
-    };
-    if rest == "0" {
-        return Some(0.0);
-    }
-    let mut seconds = 0.0;
-    let mut parts = 0;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
-        let number: f64 = rest[..digits].parse().ok()?;
-        let unit = &rest[digits..];
-        let end = unit.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(unit.len());
-        seconds += number
-            * match &unit[..end] {
-                "h" => 3600.0,
-                "m" => 60.0,
-                "s" => 1.0,
-                "ms" => 1e-3,
-                "us" | "µs" => 1e-6,
-                "ns" => 1e-9,
-                _ => return None,
-            };
-        rest = &unit[end..];
-        parts += 1;
-    }
-    (parts > 0).then_some(sign * seconds)
 }
 
 #[cfg(test)]
@@ -250,21 +236,17 @@ mod tests {
     }
 
     #[test]
-    fn keep_alive_reads_what_ollama_reads() {
+    fn keep_alive_is_a_number_or_what_the_server_reads() {
         let of = |seconds| Some(KeepAlive::For(Duration::from_secs_f64(seconds)));
+        let text = |text: &str| Some(KeepAlive::Text(text.to_owned()));
         let cases = [
             ("300", of(300.0)),
             ("0", of(0.0)),
             ("1.5", of(1.5)),
             ("-1", Some(KeepAlive::Forever)),
-            (r#""5m""#, of(300.0)),
-            (r#""1h30m""#, of(5400.0)),
             (r#""300ms""#, of(0.3)),
-            (r#""0""#, of(0.0)),
-            (r#""-1m""#, Some(KeepAlive::Forever)),
-            (r#""5""#, None),
-            (r#""five""#, None),
-            (r#""""#, None),
+            (r#""1h30m""#, text("1h30m")),
+            (r#""-1m""#, text("-1m")),
             ("true", None),
         ];
         for (json, expected) in cases {

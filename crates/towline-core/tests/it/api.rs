@@ -280,23 +280,27 @@ fn options_from_text() {
         ("temperature", "1"),
         ("num_ctx", "8192"),
         ("seed", "-1"),
-        ("use_mmap", "false"),
+        ("use_mmap", "False"),
+        ("top_a", "0.5"),
+        ("xtc", "true"),
+        ("mode", "fast"),
         ("stop", "a"),
         ("stop", "b"),
     ] {
         options.set_text(name, text).unwrap();
     }
-    let wanted =
-        json!({"temperature": 1.0, "num_ctx": 8192, "seed": -1, "use_mmap": false, "stop": ["a", "b"]});
+    let wanted = json!({
+        "temperature": 1.0, "num_ctx": 8192, "seed": -1, "use_mmap": false, "top_a": 0.5, "xtc": true, "mode": "fast",
+        "stop": ["a", "b"],
+    });
     assert_eq!(serde_json::to_value(&options).unwrap(), wanted);
     for (name, text, part) in [
-        ("temprature", "1", "there is no option \"temprature\"; known are num_keep,"),
         ("num_ctx", "1.5", "option num_ctx takes a whole number, not \"1.5\""),
         ("num_ctx", "", "a whole number"),
         ("temperature", "hot", "option temperature takes a number, not \"hot\""),
         ("temperature", "inf", "a finite number"),
         ("temperature", "NaN", "a finite number"),
-        ("use_mmap", "1", "true or false"),
+        ("use_mmap", "on", "true or false"),
     ] {
         let error = options.set_text(name, text).unwrap_err().to_string();
         assert!(error.contains(part), "{error}");

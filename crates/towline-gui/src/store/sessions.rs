@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use etcetera::base_strategy::{BaseStrategy as _, Xdg};
 use jiff::Timestamp;
 use towline_app::chat::files;
 use towline_app::chat::{Conversation, Settings, TurnId, session};
@@ -52,9 +53,7 @@ impl Loaded {
 
 /// Where chats are kept when nobody says otherwise: where the prompt keeps its sessions.
 pub fn folder() -> Option<PathBuf> {
-    let named = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let data = named.or_else(|| Some(std::env::home_dir()?.join(".local/share")))?;
-    Some(data.join("towline/sessions"))
+    Some(Xdg::new().ok()?.data_dir().join("towline/sessions"))
 }
 
 /// The folder and the files that are open.
