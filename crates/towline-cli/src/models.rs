@@ -22,27 +22,54 @@ const NAMED: usize = 12;
 #[derive(Debug)]
 pub enum Choice {
     /// This one.
-    Model(String),
+    Model(Chosen),
     /// None is named, and there is not exactly one.
     Unclear(Complaint),
 }
 
-/// The model: as typed, else as the environment says, else the only one the server has. A server is asked only when
-/// nothing else says.
+/// A model that was chosen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Chosen {
+    /// Its name.
+    pub model: String,
+    /// Whether the first word of the prompt is that name.
+    pub by_first_word: bool,
+}
+
+/// The model: as typed, else the first of several words where that is exactly an installed model's name, else as the
+/// environment says, else the only one the server has. A server is asked only when nothing else says.
 pub async fn choose(
     asked: Option<&str>,
+    words: &[String],
     environment: &Environment,
     server: &Server,
 ) -> Result<Choice, Error> {
-    if let Some(model) = asked.or(environment.model.as_deref()) {
-        return Ok(Choice::Model(model.to_owned()));
+    let model = |model: &str| Choice::Model(Chosen { model: model.to_owned(), by_first_word: false });
+    if let Some(asked) = asked {
+        return Ok(model(asked));
+    }
+    let first = match words {
+        [first, _, ..] if may_be_name(first) => Some(first.as_str()),
+        _ => None,
+    };
+    let names = match (&server.place, &environment.model, first) {
+        (Place::Builtin(builtin), ..) => Ok(vec![format!("{}:latest", builtin.model())]),
+        (_, Some(named), None) => return Ok(model(named)),
+        _ => names(server, UNARY_CLOCKS).await,
+    };
+    let is_first =
+        |name: &String| first.is_some_and(|first| *name == first || *name == format!("{first}:latest"));
+    if let Some(first) = first.filter(|_| names.iter().flatten().any(is_first)) {
+        return Ok(Choice::Model(Chosen { model: first.to_owned(), by_first_word: true }));
+    }
+    if let Some(named) = &environment.model {
+        return Ok(model(named));
     }
     if let Place::Builtin(builtin) = &server.place {
-        return Ok(Choice::Model(builtin.model().to_owned()));
+        return Ok(model(builtin.model()));
     }
-    let names = names(server, UNARY_CLOCKS).await?;
-    Ok(match names.as_slice() {
-        [only] => Choice::Model(only.clone()),
+    Ok(match names?.as_slice() {
+        [only] => model(only),
         [] => Choice::Unclear(
             Complaint::new(format!("{} has no models", server.shown()))
                 .hint("fetch one, for example: towline pull llama3.2"),
@@ -52,6 +79,12 @@ pub async fn choose(
                 .hint(format!("name one: -m {}, or TOWLINE_MODEL for all commands", several[0])),
         ),
     })
+}
+
+/// Whether a word could be a model's name.
+pub fn may_be_name(word: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '/');
+    word.chars().all(allowed) && word.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 /// The models a server has, as it describes them: Ollama's list, or OpenAI's where the server knows only that.

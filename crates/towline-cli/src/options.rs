@@ -2,15 +2,11 @@
 
 use towline::Options;
 
-/// How alike names must be to be named in a hint, 0 to 1.
-const ALIKE: f64 = 0.8;
+use crate::hint;
 
 /// The known option that a name may be meant for.
 pub fn alike(name: &str) -> Option<&'static str> {
-    let likeness = |known: &&'static str| strsim::jaro_winkler(known, name);
-    Options::names()
-        .filter(|known| likeness(known) >= ALIKE)
-        .max_by(|one, other| likeness(one).total_cmp(&likeness(other)))
+    hint::nearest(Options::names(), name)
 }
 
 /// What to say about an option that Ollama does not know. `None` for one that it knows.

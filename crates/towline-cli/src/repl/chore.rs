@@ -15,7 +15,7 @@ use super::session;
 use super::state::{Attached, Prompt};
 use crate::cmd::UNARY_CLOCKS;
 use crate::hint;
-use crate::models::{self, Choice};
+use crate::models::{self, Choice, Chosen};
 use crate::table::padded;
 
 /// Something on its way.
@@ -96,7 +96,7 @@ impl Prompt<'_> {
 
     fn take_up(&mut self, done: Done) {
         match done {
-            Done::Chosen(Choice::Model(model)) => {
+            Done::Chosen(Choice::Model(Chosen { model, .. })) => {
                 if self.chat.settings.model.is_empty() {
                     self.chat.settings.model = model;
                     self.write_settings();
@@ -138,7 +138,7 @@ impl Prompt<'_> {
         if self.chat.settings.model.is_empty() {
             let (server, environment) = (self.server.clone(), self.environment.clone());
             self.chore("model", true, async move {
-                let choice = models::choose(None, &environment, &server).await;
+                let choice = models::choose(None, &[], &environment, &server).await;
                 choice.map(Done::Chosen).map_err(|error| {
                     let advice = hint::for_error(&error, &server, &environment, None);
                     advice.into_iter().fold(error.message, |said, advice| format!("{said}\n{advice}"))

@@ -1,12 +1,17 @@
-//! What can be commanded, as data.
+//! What can be commanded: every verb of the prompt with what follows it. Reading, help and completion come from here.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 use std::time::Duration;
 
-use towline::{Deadline, Think};
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand, ValueEnum};
+use towline::{Options, Think};
 
 use super::spec::Spec;
-use super::verb::Verb;
+use crate::args::DeadlineArg;
+use crate::duration::{self, BadDuration, TimeLimit};
+use crate::folders::from_home;
 
 /// A line, understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,98 +37,295 @@ pub struct Ask {
     pub behind: bool,
 }
 
+/// All verbs.
+pub fn grammar() -> clap::Command {
+    let base = clap::Command::new("prompt")
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .disable_help_subcommand(true)
+        .subcommand_required(true);
+    Command::augment_subcommands(base)
+}
+
 /// A command.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum Command {
+    #[command(flatten)]
+    Bare(Bare),
+    #[command(flatten)]
+    Colon(Colon),
+}
+
+/// What counts as a command without a colon too, when nothing else stands on the line.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Bare {
+    /// list the jobs
+    #[command(override_usage = "jobs [-l] [-r] [-n] [--json]")]
     Jobs(Listing),
-    Fg(Option<Spec>),
-    Bg(Vec<Spec>),
-    Kill { hard: bool, targets: Targets },
-    Stop(Vec<Spec>),
-    Cont(Vec<Spec>),
+    /// show a job's end so far and follow it; %n alone does the same
+    Fg(OneJob),
+    /// resume a stopped job, behind
+    Bg(Jobs),
+    /// cancel jobs; says when they have ended
+    #[command(override_usage = "kill [-9] %n… | %*")]
+    Kill {
+        /// drop them without cleanup
+        #[arg(short = '9')]
+        hard: bool,
+        #[arg(value_name = "%n", required = true)]
+        targets: Vec<Target>,
+    },
+    /// stop reading a job's stream; its server may go on for a while
+    Stop(SomeJobs),
+    /// read on
+    Cont(SomeJobs),
+    /// wait for jobs, or with -n for the first
+    #[command(override_usage = "wait [-n] [-t 30s] [%n…]")]
     Wait(Waiting),
-    Timeout(Spec, Deadline),
+    /// move a job's deadline
+    #[command(override_usage = "timeout %n 30s | +10s | none")]
+    Timeout {
+        #[arg(value_name = "%n")]
+        job: Spec,
+        #[arg(value_name = "TIME")]
+        deadline: DeadlineArg,
+    },
+    /// print what a job has said, or with -f follow it
+    #[command(override_usage = "log [%n] [-f] [-n 20]")]
     Log(Reading),
-    Retry(Option<Spec>),
-    Continue(Option<Spec>),
-    Edit(Option<Spec>),
-    Keep(Option<Spec>),
-    Name(Spec, String),
-    Limit(Limit),
-    Pipe(Option<Spec>, Sink),
-    Notify(When),
-    Option { key: String, value: String },
-    Settings,
-    Disown(Option<Spec>),
+    /// print the end of what a job has said, and follow it
+    #[command(override_usage = "tail [%n] [-n 20]")]
+    Tail(Reading),
+    /// ask the same again
+    Retry(OneJob),
+    /// open a question in $EDITOR, then ask it
+    Edit(OneJob),
+    /// take a job's answer into the conversation
+    Keep(OneJob),
+    /// name a job
+    Name {
+        #[arg(value_name = "%n")]
+        job: Spec,
+        #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
+    /// how many jobs may run at once
+    #[command(override_usage = "limit [N | none]")]
+    Limit {
+        #[arg(value_name = "N")]
+        limit: Option<Limit>,
+    },
+    /// an answer into a command or file
+    #[command(override_usage = "pipe [%n] | COMMAND, or [%n] > FILE")]
+    Pipe {
+        #[arg(value_name = "| COMMAND or > FILE", allow_hyphen_values = true)]
+        piping: Piping,
+    },
+    /// notices at once or before the prompt; model options
+    #[command(override_usage = "set -b | +b | [KEY VALUE]")]
+    Set(SetArgs),
+    /// leave a job running on the relay, without the prompt
+    Disown(OneJob),
+    /// give the terminal back to the shell
     Suspend,
+    /// leave; with jobs running it takes two
+    #[command(visible_aliases = ["quit", "bye", "q"])]
     Exit,
-    Model(Option<String>),
+    /// this list, or more about keys, jobs, files or a command
+    #[command(visible_alias = "?")]
+    Help {
+        #[arg(value_name = "TOPIC")]
+        topic: Option<Topic>,
+    },
+}
+
+/// What is a command only behind a colon.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Colon {
+    /// have a partial answer gone on with
+    Continue(OneJob),
+    /// the model that is asked
+    Model {
+        #[arg(value_name = "MODEL")]
+        model: Option<String>,
+    },
+    /// the models the server has
     Models,
-    Pull { model: Option<String>, behind: bool },
-    System(Change<String>),
-    Think(Change<Think>),
-    Format(Change<FormatArg>),
-    Image(Vec<PathBuf>),
-    File(Vec<PathBuf>),
-    Unfold(Option<Spec>),
-    Copy(Option<Spec>),
+    /// fetch a model, as a job
+    #[command(override_usage = "pull [MODEL] [&]")]
+    Pull {
+        #[arg(value_name = "MODEL")]
+        model: Option<String>,
+        #[arg(long, hide = true)]
+        behind: bool,
+    },
+    /// instructions to the model
+    System {
+        #[arg(value_name = "TEXT | none", value_parser = system, allow_hyphen_values = true)]
+        text: Option<Change<String>>,
+    },
+    /// how hard to think
+    Think {
+        #[arg(value_name = "LEVEL", value_parser = levels())]
+        level: Option<Change<Think>>,
+    },
+    /// the answers' form
+    #[command(override_usage = "format [json | SCHEMA.json | none]")]
+    Format {
+        #[arg(value_name = "FILE", value_parser = format)]
+        format: Option<Change<FormatArg>>,
+    },
+    /// images to go with the next question
+    Image(Files),
+    /// text files to go with the next question
+    File(Files),
+    /// show the thinking behind an answer
+    Unfold(OneJob),
+    /// copy an answer to the clipboard
+    Copy(OneJob),
+    /// forget the conversation and the ended jobs
     Clear,
-    Save(Option<String>),
-    Load(String),
+    /// name this session
+    Save {
+        #[arg(value_name = "SESSION")]
+        name: Option<String>,
+    },
+    /// go on with a session
+    Load {
+        #[arg(value_name = "SESSION")]
+        name: String,
+    },
+    /// list the sessions
     Sessions,
-    Export(ExportKind, Option<PathBuf>),
-    Help(Option<Topic>),
+    /// write the conversation out
+    Export {
+        #[arg(value_name = "FORM")]
+        kind: ExportKind,
+        #[arg(value_name = "FILE", value_parser = path)]
+        path: Option<PathBuf>,
+    },
+}
+
+/// The job that is meant, or the one at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct OneJob {
+    #[arg(value_name = "%n")]
+    pub job: Option<Spec>,
+}
+
+/// The jobs that are meant, or the one at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct Jobs {
+    #[arg(value_name = "%n")]
+    pub jobs: Vec<Spec>,
+}
+
+/// The jobs that are meant; at least one.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct SomeJobs {
+    #[arg(value_name = "%n", required = true)]
+    pub jobs: Vec<Spec>,
+}
+
+/// Files on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Files {
+    #[arg(value_name = "FILE", required = true, value_parser = path)]
+    pub paths: Vec<PathBuf>,
 }
 
 /// How `jobs` lists.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
 pub struct Listing {
-    /// `-l`: more of each.
+    /// more of each
+    #[arg(short)]
     pub long: bool,
-    /// `-r`: only those that run.
+    /// only those that run
+    #[arg(short)]
     pub running: bool,
-    /// `-n`: only those that changed since they were last shown.
+    /// only those that changed since they were last shown
+    #[arg(short)]
     pub news: bool,
-    /// `--json`: a line of JSON each.
+    /// a line of JSON each
+    #[arg(long)]
     pub json: bool,
 }
 
-/// Which jobs are meant.
+/// A job that is to be cancelled, or all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Targets {
-    /// These.
-    Specs(Vec<Spec>),
-    /// `%*`: all.
+pub enum Target {
+    /// This one.
+    Job(Spec),
+    /// `%*`.
     All,
 }
 
-/// What `wait` waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Waiting {
-    /// `-n`: the first of them.
-    pub first: bool,
-    /// `-t`: no longer than this.
-    pub time: Option<Duration>,
-    /// These jobs; none is all.
-    pub specs: Vec<Spec>,
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "%*" { Ok(Self::All) } else { text.parse().map(Self::Job) }
+    }
 }
 
-/// How `log` reads.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// What `wait` waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct Waiting {
+    /// for the first of them
+    #[arg(short = 'n')]
+    pub first: bool,
+    /// no longer than this
+    #[arg(short, value_name = "TIME", value_parser = time)]
+    pub time: Option<Duration>,
+    #[arg(value_name = "%n")]
+    pub jobs: Vec<Spec>,
+}
+
+fn time(text: &str) -> Result<Duration, BadDuration> {
+    match text.parse()? {
+        TimeLimit(Some(time)) => Ok(time),
+        TimeLimit(None) => duration::length(text),
+    }
+}
+
+/// How `log` and `tail` read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct Reading {
-    pub spec: Option<Spec>,
-    /// Go on with what comes.
+    #[arg(value_name = "%n")]
+    pub job: Option<Spec>,
+    /// go on with what comes
+    #[arg(short)]
     pub follow: bool,
-    /// Only so many lines from the end.
+    /// only so many lines from the end
+    #[arg(short = 'n', value_name = "LINES")]
     pub lines: Option<usize>,
 }
 
 /// How many jobs may run at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    Show,
     To(usize),
     None,
+}
+
+impl FromStr for Limit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.parse()) {
+            ("none", _) => Ok(Self::None),
+            (_, Ok(0)) => Err("nothing would ever run; none takes the limit away"),
+            (_, Ok(count)) => Ok(Self::To(count)),
+            (_, Err(_)) => Err("this is no number"),
+        }
+    }
+}
+
+/// What of an answer goes where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piping {
+    pub job: Option<Spec>,
+    pub sink: Sink,
 }
 
 /// Where an answer goes.
@@ -135,6 +337,76 @@ pub enum Sink {
     File(PathBuf),
     /// To the end of a file.
     Append(PathBuf),
+}
+
+impl FromStr for Piping {
+    type Err = String;
+
+    /// `[%n] | command`, `[%n] > file`, `[%n] >> file`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let usage = "where to? | command, > file or >> file";
+        let (job, to) = text.split_at(text.find(['|', '>']).ok_or(usage)?);
+        let job = Some(job.trim()).filter(|job| !job.is_empty()).map(str::parse).transpose()?;
+        let sink = if let Some(command) = to.strip_prefix('|') {
+            match command.trim() {
+                "" => return Err(usage.to_owned()),
+                command => Sink::Command(command.to_owned()),
+            }
+        } else {
+            let (append, path) = to.strip_prefix(">>").map_or((false, &to[1..]), |path| (true, path));
+            let words = shell_words::split(path).map_err(|_| "a quote is not closed")?;
+            let [path] = words.as_slice() else { return Err("into one file".to_owned()) };
+            if append { Sink::Append(from_home(path)) } else { Sink::File(from_home(path)) }
+        };
+        Ok(Self { job, sink })
+    }
+}
+
+/// What follows `set`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct SetArgs {
+    /// tell a job's end at once; +b tells it before the next prompt
+    #[arg(short = 'b', conflicts_with = "key")]
+    pub at_once: bool,
+    #[arg(value_name = "KEY")]
+    pub key: Option<String>,
+    #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+    pub value: Option<String>,
+}
+
+/// What `set` sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting<'a> {
+    /// Nothing: all settings are shown.
+    Show,
+    Notices(When),
+    /// A model's option; `None` takes it away.
+    Option {
+        key: &'a str,
+        value: Option<&'a str>,
+    },
+}
+
+impl SetArgs {
+    /// What is to be set.
+    ///
+    /// # Errors
+    /// When a value is missing, or is none that the option takes.
+    pub fn setting(&self) -> Result<Setting<'_>, String> {
+        match (self.at_once, self.key.as_deref(), self.value.as_deref()) {
+            (true, ..) => Ok(Setting::Notices(When::AtOnce)),
+            (false, None, _) => Ok(Setting::Show),
+            (false, Some("+b"), None) => Ok(Setting::Notices(When::NextPrompt)),
+            (false, Some(key), Some("none")) => Ok(Setting::Option { key, value: None }),
+            (false, Some(key), Some(value)) => {
+                Options::default().set_text(key, value).map_err(|error| error.to_string())?;
+                Ok(Setting::Option { key, value: Some(value) })
+            }
+            (false, Some(_), None) => {
+                Err("an option and its value: temperature 0.2, or temperature none".to_owned())
+            }
+        }
+    }
 }
 
 /// When a job's end is told.
@@ -149,9 +421,33 @@ pub enum When {
 /// What a setting becomes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change<T> {
-    Show,
     To(T),
     Unset,
+}
+
+fn system(text: &str) -> Result<Change<String>, String> {
+    let inside = |quote: &str| text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote));
+    let text = match text {
+        "none" => return Ok(Change::Unset),
+        text => inside("\"\"\"").or_else(|| inside("\"")).or_else(|| inside("'")).unwrap_or(text),
+    };
+    Ok(Change::To(text.to_owned()))
+}
+
+fn levels() -> impl TypedValueParser<Value = Change<Think>> {
+    let [on, off, auto] = [
+        PossibleValue::new("on").aliases(["true", "yes"]),
+        PossibleValue::new("off").aliases(["false", "no"]),
+        PossibleValue::new("auto").alias("none"),
+    ];
+    let levels = ["low", "medium", "high", "max"].map(PossibleValue::new);
+    let known: Vec<PossibleValue> = [on, off].into_iter().chain(levels).chain([auto]).collect();
+    PossibleValuesParser::new(known).map(|text| match text.as_str() {
+        "on" | "true" | "yes" => Change::To(Think::On),
+        "off" | "false" | "no" => Change::To(Think::Off),
+        "auto" | "none" => Change::Unset,
+        _ => Change::To(Think::Level(text)),
+    })
 }
 
 /// `json`, or a schema's file.
@@ -161,18 +457,62 @@ pub enum FormatArg {
     Schema(PathBuf),
 }
 
+fn format(text: &str) -> Result<Change<FormatArg>, String> {
+    Ok(match text {
+        "none" => Change::Unset,
+        "json" => Change::To(FormatArg::Json),
+        path => Change::To(FormatArg::Schema(from_home(path))),
+    })
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(from_home(text))
+}
+
 /// How a conversation is written out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum ExportKind {
+    #[value(name = "md", alias = "markdown")]
     Markdown,
     Json,
 }
 
 /// What help is wanted about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Topic {
     Keys,
     Jobs,
     Files,
-    Verb(Verb),
+    /// The verb with this name.
+    Verb(String),
+}
+
+impl FromStr for Topic {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "keys" => Ok(Self::Keys),
+            "jobs" => Ok(Self::Jobs),
+            "files" => Ok(Self::Files),
+            _ => {
+                let grammar = grammar();
+                let verb = grammar.find_subcommand(text.strip_prefix(':').unwrap_or(text));
+                verb.map(|verb| Self::Verb(verb.get_name().to_owned())).ok_or("there is no such topic")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grammar;
+
+    #[test]
+    fn every_verb_has_names_of_its_own_and_says_what_it_does() {
+        grammar().debug_assert();
+        for verb in grammar().get_subcommands() {
+            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+        }
+    }
 }

@@ -3,9 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use clap::Subcommand as _;
+use towline::Options;
+
+use super::command::{Bare, grammar};
 use super::screen::Complete;
-use super::verb::{VERBS, Verb};
-use super::{session, words};
+use super::session;
+use crate::folders::from_home;
 
 /// The most proposals.
 const MOST: usize = 200;
@@ -40,7 +44,7 @@ impl Known {
 pub struct Completer(pub Arc<Mutex<Known>>);
 
 /// What can stand at a place.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Place {
     Verb,
     Job,
@@ -50,7 +54,7 @@ enum Place {
     Session,
     Option,
     Topic,
-    Words(&'static [&'static str]),
+    Words(Vec<String>),
     Nothing,
 }
 
@@ -94,12 +98,15 @@ fn place(before: &str) -> (usize, &str, Place) {
         };
         return (offset, command, place);
     };
-    let Some(verb) = Verb::parse(name).filter(|verb| forced || verb.about().bare) else {
+    let grammar = grammar();
+    let Some(verb) = grammar.find_subcommand(name).filter(|_| forced || Bare::has_subcommand(name)) else {
         return (before.len(), "", Place::Nothing);
     };
     let word_start = word_start(rest);
     let start = before.len() - rest.len() + word_start;
-    (start, &before[start..], argument(verb, &rest[..word_start]))
+    let word = &before[start..];
+    let place = if word.starts_with('-') { options(verb) } else { argument(verb, &rest[..word_start]) };
+    (start, word, place)
 }
 
 /// Where the last word begins; blanks inside of quotes do not end one.
@@ -118,33 +125,43 @@ fn word_start(text: &str) -> usize {
     start
 }
 
-fn argument(verb: Verb, before: &str) -> Place {
-    let first = before.trim().is_empty();
-    match verb {
-        Verb::Fg | Verb::Bg | Verb::Kill | Verb::Stop | Verb::Cont | Verb::Wait | Verb::Log | Verb::Tail => {
-            Place::Job
-        }
-        Verb::Retry | Verb::Continue | Verb::Edit | Verb::Keep | Verb::Disown | Verb::Unfold | Verb::Copy => {
-            Place::Job
-        }
-        Verb::Timeout if first => Place::Job,
-        Verb::Timeout => Place::Words(&["30s", "+30s", "none"]),
-        Verb::Name if first => Place::Job,
-        Verb::Pipe if before.contains('>') => Place::File,
-        Verb::Pipe => Place::Job,
-        Verb::Jobs => Place::Words(&["-l", "-r", "-n", "--json"]),
-        Verb::Set if first => Place::Option,
-        Verb::Model | Verb::Pull => Place::Model,
-        Verb::Think => Place::Words(&["on", "off", "low", "medium", "high", "max", "auto"]),
-        Verb::Format | Verb::Image | Verb::File => Place::File,
-        Verb::Load | Verb::Save => Place::Session,
-        Verb::Export if first => Place::Words(&["md", "json"]),
-        Verb::Export => Place::File,
-        Verb::Help => Place::Topic,
-        Verb::Limit => Place::Words(&["none"]),
-        Verb::Name | Verb::Set | Verb::Suspend | Verb::Exit | Verb::Models => Place::Nothing,
-        Verb::System | Verb::Clear | Verb::Sessions => Place::Nothing,
+fn options(verb: &clap::Command) -> Place {
+    let shorts = verb.get_arguments().filter_map(|argument| argument.get_short());
+    let longs = verb.get_arguments().filter(|argument| !argument.is_hide_set());
+    let longs = longs.filter_map(|argument| argument.get_long());
+    Place::Words(shorts.map(|c| format!("-{c}")).chain(longs.map(|long| format!("--{long}"))).collect())
+}
+
+/// What can stand behind a verb and these words.
+fn argument(verb: &clap::Command, before: &str) -> Place {
+    if verb.get_name() == "pipe" {
+        return if before.contains('>') { Place::File } else { Place::Job };
     }
+    let at = before.split_whitespace().filter(|word| !word.starts_with('-')).count();
+    let last = || verb.get_positionals().last().filter(|last| last.get_num_args().is_some_and(is_many));
+    let Some(argument) = verb.get_positionals().nth(at).or_else(last) else {
+        return if at == 0 { options(verb) } else { Place::Nothing };
+    };
+    let words = |words: &[&str]| Place::Words(words.iter().map(|&word| word.to_owned()).collect());
+    let values = argument.get_possible_values();
+    if !values.is_empty() {
+        return Place::Words(values.iter().map(|value| value.get_name().to_owned()).collect());
+    }
+    match argument.get_value_names().and_then(<[_]>::first).map(|name| name.as_str()) {
+        Some("%n") => Place::Job,
+        Some("MODEL") => Place::Model,
+        Some("FILE") => Place::File,
+        Some("SESSION") => Place::Session,
+        Some("KEY") => Place::Option,
+        Some("TOPIC") => Place::Topic,
+        Some("TIME") => words(&["30s", "+30s", "none"]),
+        Some("N") => words(&["none"]),
+        _ => Place::Nothing,
+    }
+}
+
+fn is_many(range: clap::builder::ValueRange) -> bool {
+    range.max_values() > 1
 }
 
 fn proposals(known: &Known, place: Place, word: &str) -> Vec<String> {
@@ -152,17 +169,15 @@ fn proposals(known: &Known, place: Place, word: &str) -> Vec<String> {
         names.filter(|name| name.starts_with(word)).map(str::to_owned).collect()
     };
     match place {
-        Place::Verb => beginning(&mut VERBS.iter().map(|about| about.name)),
+        Place::Verb => beginning(&mut grammar().get_subcommands().map(clap::Command::get_name)),
         Place::Job => beginning(&mut known.jobs.iter().map(String::as_str)),
         Place::Model | Place::AtModel => beginning(&mut known.models.iter().map(String::as_str)),
-        Place::Words(words) => beginning(&mut words.iter().copied()),
-        Place::Option => {
-            let mut names = vec!["-b", "+b"];
-            names.extend(OPTIONS);
-            beginning(&mut names.into_iter())
-        }
+        Place::Words(words) => beginning(&mut words.iter().map(String::as_str)),
+        Place::Option => beginning(&mut ["-b", "+b"].into_iter().chain(Options::names())),
         Place::Topic => {
-            beginning(&mut ["keys", "jobs", "files"].into_iter().chain(VERBS.iter().map(|about| about.name)))
+            let grammar = grammar();
+            let verbs = grammar.get_subcommands().map(clap::Command::get_name);
+            beginning(&mut ["keys", "files"].into_iter().chain(verbs))
         }
         Place::Session => {
             let sessions = known.sessions.as_deref().map(session::list).unwrap_or_default();
@@ -173,27 +188,11 @@ fn proposals(known: &Known, place: Place, word: &str) -> Vec<String> {
     }
 }
 
-/// The model options that are often set.
-pub const OPTIONS: [&str; 12] = [
-    "temperature",
-    "num_ctx",
-    "num_predict",
-    "seed",
-    "top_p",
-    "top_k",
-    "min_p",
-    "stop",
-    "repeat_penalty",
-    "num_gpu",
-    "presence_penalty",
-    "frequency_penalty",
-];
-
 fn files(word: &str) -> Vec<String> {
     // An open quote is closed for the look.
-    let plain = words::split(word)
-        .or_else(|_| words::split(&format!("{word}'")))
-        .or_else(|_| words::split(&format!("{word}\"")))
+    let plain = shell_words::split(word)
+        .or_else(|_| shell_words::split(&format!("{word}'")))
+        .or_else(|_| shell_words::split(&format!("{word}\"")))
         .unwrap_or_default()
         .concat();
     let (folder, start) =
@@ -202,7 +201,7 @@ fn files(word: &str) -> Vec<String> {
     let looked = match (folder, written) {
         ("", "/") => PathBuf::from("/"),
         ("", _) => PathBuf::from("."),
-        (folder, _) => super::arguments::home(&format!("{folder}/")),
+        (folder, _) => from_home(&format!("{folder}/")),
     };
     let mut found: Vec<String> = std::fs::read_dir(&looked)
         .into_iter()
@@ -222,8 +221,8 @@ fn shown(written: &str, name: &str, path: &Path) -> String {
     let slash = if path.is_dir() { "/" } else { "" };
     let whole = format!("{written}{name}{slash}");
     match whole.strip_prefix("~/") {
-        Some(rest) => format!("~/{}", words::quoted(rest)),
-        None => words::quoted(&whole),
+        Some(rest) => format!("~/{}", shell_words::quote(rest)),
+        None => shell_words::quote(&whole).into_owned(),
     }
 }
 

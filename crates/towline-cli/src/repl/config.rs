@@ -12,7 +12,7 @@ use towline::{Options, Think};
 use crate::args::ThinkArg;
 use crate::duration::TimeLimit;
 use crate::folders;
-use crate::options;
+use crate::{hint, options};
 
 /// The largest configuration file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -196,7 +196,7 @@ const KEYS: [&str; 12] = [
 ];
 
 fn unknown(key: &str) -> String {
-    match KEYS.iter().find(|known| strsim::jaro_winkler(known, key) >= 0.8) {
+    match hint::nearest(KEYS.into_iter(), key) {
         Some(known) => format!("there is no key {key}; is it {known}?"),
         None => format!("there is no key {key}; known are {}", KEYS.join(", ")),
     }

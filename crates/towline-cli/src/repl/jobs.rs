@@ -227,7 +227,7 @@ mod tests {
             ("%9", Err("%9: no such job")),
             ("%zz", Err("%zz: no such job")),
         ] {
-            let spec = Spec::parse(text).unwrap();
+            let spec: Spec = text.parse().unwrap();
             let resolved =
                 jobs.resolve(&spec, false).map(|entry| entry.number).map_err(|error| error.to_string());
             assert_eq!(resolved, found.map_err(str::to_owned), "{text}");

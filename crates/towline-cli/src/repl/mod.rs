@@ -2,7 +2,7 @@
 //!
 //! | module | its one job |
 //! |---|---|
-//! | [`parse`], [`arguments`], [`command`], [`verb`], [`words`] | what was typed, understood |
+//! | [`parse`], [`command`] | what was typed, understood |
 //! | [`spec`], [`jobs`] | jobspecs and the job table, as a shell has them |
 //! | [`item`], [`notice`] | what a job is here, and how it is told |
 //! | [`state`], [`run`] | the prompt's state and its loop |
@@ -14,7 +14,6 @@
 //! | [`term`], [`markdown`] | the terminal |
 //! | [`start`] | from the command line to a running prompt |
 
-mod arguments;
 mod asking;
 mod chore;
 mod command;
@@ -36,8 +35,6 @@ mod state;
 mod term;
 #[cfg(test)]
 mod tests;
-mod verb;
 mod verbs;
-mod words;
 
 pub use start::start;

@@ -9,13 +9,16 @@
 //! - `@model text` and `@a,@b text` name models; a last word `&` asks behind.
 //! - Everything else is a question.
 
-use super::command::{Ask, Command, Line};
-use super::complete::OPTIONS;
-use super::verb::{VERBS, Verb};
-use super::{arguments, spec::Spec};
+use std::error::Error as _;
 
-/// How alike a verb must be to be named in a hint, 0 to 1.
-const ALIKE: f64 = 0.8;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{FromArgMatches as _, Subcommand as _};
+use towline::Options;
+
+use super::command::{Ask, Bare, Command, Line, OneJob, grammar};
+use super::spec::Spec;
+use crate::models::may_be_name;
+use crate::{hint, options};
 
 /// Understands a line.
 pub fn line(typed: &str) -> Line {
@@ -38,28 +41,88 @@ pub fn line(typed: &str) -> Line {
 /// `:verb …`.
 fn forced(typed: &str) -> Line {
     let typed = typed.trim();
-    let (name, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
-    if let Some(spec) = Spec::parse(typed) {
-        return Line::Command(Command::Fg(Some(spec)));
+    if let Ok(job) = typed.parse() {
+        return Line::Command(followed(job));
     }
-    let Some(verb) = Verb::parse(name) else { return Line::Wrong(unknown(name)) };
-    match arguments::parse(verb, rest.trim()) {
+    let (name, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
+    match read(name, rest.trim()) {
         Ok(command) => Line::Command(command),
-        Err(what) => Line::Wrong(wrong(verb, &what)),
+        Err(what) => Line::Wrong(what),
     }
 }
 
-fn wrong(verb: Verb, what: &str) -> String {
-    let about = verb.about();
-    let usage = format!(":{} {}", about.name, about.usage);
-    format!("{}: {what}\nusage: {}", about.name, usage.trim_end())
+fn followed(job: Spec) -> Command {
+    Command::Bare(Bare::Fg(OneJob { job: Some(job) }))
+}
+
+/// The command that a verb makes of what follows it.
+fn read(name: &str, rest: &str) -> Result<Command, String> {
+    let wrong = |what: &str| {
+        let usage = grammar().find_subcommand_mut(name).map(|verb| verb.render_usage().to_string());
+        let usage = usage.unwrap_or_default().replacen("Usage: ", "usage: :", 1);
+        format!("{name}: {what}\n{usage}")
+    };
+    let words = words(name, rest).map_err(wrong)?;
+    let matches = grammar().try_get_matches_from(&words).map_err(|error| match error.kind() {
+        ErrorKind::InvalidSubcommand => unknown(name),
+        _ => wrong(&said(&error)),
+    })?;
+    let command = Command::from_arg_matches(&matches).map_err(|error| wrong(&said(&error)))?;
+    if let Command::Bare(Bare::Set(set)) = &command {
+        set.setting().map_err(|what| wrong(&what))?;
+    }
+    Ok(command)
+}
+
+/// The words of a command, with our options for what is typed in a shell.
+fn words(name: &str, rest: &str) -> Result<Vec<String>, &'static str> {
+    let mut words = vec![name.to_owned()];
+    match name {
+        // These take the line as it is.
+        "pipe" | "system" => words.extend((!rest.is_empty()).then(|| rest.to_owned())),
+        _ => words.extend(shell_words::split(rest).map_err(|_| "a quote is not closed")?),
+    }
+    match (name, words.get(1).map(String::as_str), words.last().map(String::as_str)) {
+        ("kill", Some("-KILL" | "-SIGKILL"), _) => "-9".clone_into(&mut words[1]),
+        ("kill", Some("-15" | "-TERM" | "-SIGTERM"), _) => drop(words.remove(1)),
+        ("pull", _, Some("&")) => *words.last_mut().unwrap_or(&mut String::new()) = "--behind".to_owned(),
+        _ => {}
+    }
+    Ok(words)
 }
 
 fn unknown(name: &str) -> String {
-    let alike = |about: &&super::verb::About| strsim::jaro_winkler(about.name, name) >= ALIKE;
-    match VERBS.iter().find(alike) {
-        Some(about) => format!(":{name}: command not found; is it :{}?", about.name),
+    match hint::nearest(grammar().get_subcommands().map(clap::Command::get_name), name) {
+        Some(verb) => format!(":{name}: command not found; is it :{verb}?"),
         None => format!(":{name}: command not found; :help lists them"),
+    }
+}
+
+/// What is wrong with the words behind a verb.
+fn said(error: &clap::Error) -> String {
+    let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
+    let argument = context(error, ContextKind::InvalidArg).unwrap_or_default().replace(['<', '>'], "");
+    let known = context(error, ContextKind::ValidValue);
+    match (error.kind(), error.source(), known) {
+        (ErrorKind::ValueValidation, Some(why), _) => format!("{value}: {why}"),
+        (ErrorKind::InvalidValue, _, Some(known)) if !value.is_empty() => {
+            format!("{value}: {known} are known")
+        }
+        (ErrorKind::InvalidValue, ..) => format!("{argument} needs a value"),
+        (ErrorKind::UnknownArgument, ..) if argument.starts_with('-') => {
+            format!("{argument}: invalid option")
+        }
+        (ErrorKind::UnknownArgument, ..) => format!("{argument}: too many arguments"),
+        (ErrorKind::MissingRequiredArgument, ..) => format!("{argument} is missing"),
+        (kind, ..) => kind.to_string(),
+    }
+}
+
+fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
+    match error.get(kind)? {
+        ContextValue::String(text) => Some(text.clone()),
+        ContextValue::Strings(texts) if !texts.is_empty() => Some(texts.join(", ")),
+        _ => None,
     }
 }
 
@@ -69,36 +132,51 @@ fn bare(typed: &str) -> Option<Command> {
         return None;
     }
     if typed.starts_with('%') && !typed.contains(char::is_whitespace) {
-        return Spec::parse(typed).map(|spec| Command::Fg(Some(spec)));
+        return typed.parse().ok().map(followed);
     }
     if typed.starts_with('>') {
-        return arguments::parse(Verb::Pipe, typed).ok();
+        return read("pipe", typed).ok();
     }
     let (verb, rest) = bare_verb(typed)?;
-    arguments::parse(verb, rest).ok()
+    read(verb, rest).ok().filter(|command| unknown_option(command).is_none())
 }
 
-fn bare_verb(typed: &str) -> Option<(Verb, &str)> {
+fn bare_verb(typed: &str) -> Option<(&str, &str)> {
     let (name, rest) = typed.split_once(' ').unwrap_or((typed, ""));
     // Other names than the first need the colon: `bye` may be meant for the model.
-    let verb = Verb::parse(name).filter(|verb| verb.about().bare && verb.name() == name)?;
-    Some((verb, rest.trim()))
+    Bare::has_subcommand(name).then(|| (name, rest.trim()))
+}
+
+/// The option that a command sets and that Ollama does not know. Behind a colon it is set all the same.
+fn unknown_option(command: &Command) -> Option<&str> {
+    match command {
+        Command::Bare(Bare::Set(set)) => {
+            set.key.as_deref().filter(|key| *key != "+b" && !Options::is_known(key))
+        }
+        Command::Bare(_) | Command::Colon(_) => None,
+    }
 }
 
 /// What is wrong with a line that can hardly be meant for a model: a verb, then only numbers, jobspecs and options
 /// (`kill 1`, `jobs -x`), or an option's name and a value (`set num_ctx big`).
 fn misspelt(typed: &str) -> Option<String> {
     let (verb, rest) = bare_verb(typed).filter(|_| !typed.contains('\n'))?;
-    let what = arguments::parse(verb, rest).err()?;
     let words: Vec<&str> = rest.split_whitespace().collect();
     let is_argument =
         |word: &&str| word.starts_with(|c: char| c.is_ascii_digit() || matches!(c, '%' | '-' | '+'));
     let is_meant = match (verb, words.as_slice()) {
         (_, []) => false,
-        (Verb::Set, [key, _]) => OPTIONS.iter().any(|option| strsim::jaro_winkler(option, key) >= ALIKE),
+        ("set", [key, _]) => options::alike(key).is_some(),
         (_, words) => words.iter().all(is_argument),
     };
-    is_meant.then(|| format!("{}\na line that begins with a blank is a question", wrong(verb, &what)))
+    let what = match read(verb, rest) {
+        Err(what) => what,
+        Ok(command) => {
+            let what = unknown_option(&command).and_then(options::unknown)?;
+            format!("set: {what}; :set {rest} sends it as it is")
+        }
+    };
+    is_meant.then(|| format!("{what}\na line that begins with a blank is a question"))
 }
 
 /// A question, perhaps to models it names.
@@ -106,7 +184,7 @@ fn at_models(typed: &str) -> Line {
     let Some(named) = typed.strip_prefix('@') else { return ask(typed) };
     let (names, text) = named.split_once(char::is_whitespace).unwrap_or((named, ""));
     let names: Vec<&str> = names.split(',').map(|name| name.strip_prefix('@').unwrap_or(name)).collect();
-    if !names.iter().all(|name| is_model_name(name)) {
+    if !names.iter().all(|name| may_be_name(name)) {
         return ask(typed);
     }
     match ask(text) {
@@ -115,11 +193,6 @@ fn at_models(typed: &str) -> Line {
             Line::Wrong(format!("{}: what should be asked?", typed.trim_end()))
         }
     }
-}
-
-fn is_model_name(name: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | ':' | '/');
-    name.chars().all(allowed) && name.starts_with(|c: char| c.is_ascii_alphanumeric())
 }
 
 fn ask(text: &str) -> Line {
@@ -140,10 +213,12 @@ fn ask(text: &str) -> Line {
 mod tests {
     use std::time::Duration;
 
-    use towline::Deadline;
+    use towline::{Deadline, Think};
 
-    use super::super::command::{Limit, Listing, Reading, Sink, Targets, Waiting, When};
+    use super::super::command::{Change, Colon, ExportKind, Jobs};
+    use super::super::command::{Limit, Listing, Piping, Reading, SetArgs, Sink, SomeJobs, Target, Waiting};
     use super::*;
+    use crate::args::DeadlineArg;
 
     fn asked(models: &[&str], text: &str, behind: bool) -> Line {
         let models = models.iter().map(|&model| model.to_owned()).collect();
@@ -207,11 +282,8 @@ mod tests {
             "tail of the dog",
             "keep going",
         ] {
-            let expected = if typed == "%" {
-                Line::Command(Command::Fg(Some(Spec::Current)))
-            } else {
-                asked(&[], typed, false)
-            };
+            let expected =
+                if typed == "%" { Line::Command(followed(Spec::Current)) } else { asked(&[], typed, false) };
             assert_eq!(line(typed), expected, "{typed}");
         }
     }
@@ -219,61 +291,78 @@ mod tests {
     #[test]
     fn commands() {
         let one = || Spec::Number(1);
+        let pipe = |job, sink| Bare::Pipe { piping: Piping { job, sink } };
+        let set = |key: &str, value: &str| {
+            Bare::Set(SetArgs { at_once: false, key: Some(key.into()), value: Some(value.into()) })
+        };
+        let timeout = |deadline| Bare::Timeout { job: one(), deadline: DeadlineArg(deadline) };
         for (typed, expected) in [
-            ("jobs", Command::Jobs(Listing::default())),
-            (
-                "jobs -lr --json",
-                Command::Jobs(Listing { long: true, running: true, news: false, json: true }),
-            ),
-            ("fg", Command::Fg(None)),
-            ("fg %1", Command::Fg(Some(one()))),
-            ("%1", Command::Fg(Some(one()))),
-            ("%?riv", Command::Fg(Some(Spec::Contains("riv".into())))),
-            ("bg", Command::Bg(vec![])),
+            ("jobs", Bare::Jobs(Listing::default())),
+            ("jobs -lr --json", Bare::Jobs(Listing { long: true, running: true, news: false, json: true })),
+            ("fg", Bare::Fg(OneJob::default())),
+            ("fg %1", Bare::Fg(OneJob { job: Some(one()) })),
+            ("%1", Bare::Fg(OneJob { job: Some(one()) })),
+            ("%?riv", Bare::Fg(OneJob { job: Some(Spec::Contains("riv".into())) })),
+            ("bg", Bare::Bg(Jobs::default())),
             (
                 "kill %1 %-",
-                Command::Kill { hard: false, targets: Targets::Specs(vec![one(), Spec::Previous]) },
+                Bare::Kill { hard: false, targets: vec![Target::Job(one()), Target::Job(Spec::Previous)] },
             ),
-            ("kill -9 %*", Command::Kill { hard: true, targets: Targets::All }),
-            ("stop %1", Command::Stop(vec![one()])),
-            ("cont %1", Command::Cont(vec![one()])),
-            ("wait", Command::Wait(Waiting::default())),
+            ("kill -9 %*", Bare::Kill { hard: true, targets: vec![Target::All] }),
+            ("kill -KILL %*", Bare::Kill { hard: true, targets: vec![Target::All] }),
+            ("kill -TERM %*", Bare::Kill { hard: false, targets: vec![Target::All] }),
+            ("stop %1", Bare::Stop(SomeJobs { jobs: vec![one()] })),
+            ("cont %1", Bare::Cont(SomeJobs { jobs: vec![one()] })),
+            ("wait", Bare::Wait(Waiting::default())),
             (
                 "wait -n -t 1m30s %1",
-                Command::Wait(Waiting {
-                    first: true,
-                    time: Some(Duration::from_secs(90)),
-                    specs: vec![one()],
-                }),
+                Bare::Wait(Waiting { first: true, time: Some(Duration::from_secs(90)), jobs: vec![one()] }),
             ),
-            ("timeout %1 30s", Command::Timeout(one(), Deadline::In(Duration::from_secs(30)))),
-            ("timeout %1 +10s", Command::Timeout(one(), Deadline::ExtendBy(Duration::from_secs(10)))),
-            ("timeout %1 none", Command::Timeout(one(), Deadline::Never)),
-            ("log %1 -f -n 5", Command::Log(Reading { spec: Some(one()), follow: true, lines: Some(5) })),
-            ("tail", Command::Log(Reading { spec: None, follow: true, lines: Some(10) })),
-            ("retry", Command::Retry(None)),
-            ("name %1 'first draft'", Command::Name(one(), "first draft".into())),
-            ("limit 2", Command::Limit(Limit::To(2))),
-            ("pipe %1 | wc -l | cat", Command::Pipe(Some(one()), Sink::Command("wc -l | cat".into()))),
-            ("pipe > out.md", Command::Pipe(None, Sink::File("out.md".into()))),
-            ("> out.md", Command::Pipe(None, Sink::File("out.md".into()))),
-            (">> 'a b'", Command::Pipe(None, Sink::Append("a b".into()))),
-            ("set -b", Command::Notify(When::AtOnce)),
-            ("set temperature 0.2", Command::Option { key: "temperature".into(), value: "0.2".into() }),
-            ("exit", Command::Exit),
-            ("suspend", Command::Suspend),
+            ("timeout %1 30s", timeout(Deadline::In(Duration::from_secs(30)))),
+            ("timeout %1 +10s", timeout(Deadline::ExtendBy(Duration::from_secs(10)))),
+            ("timeout %1 none", timeout(Deadline::Never)),
+            ("log %1 -f -n 5", Bare::Log(Reading { job: Some(one()), follow: true, lines: Some(5) })),
+            ("tail", Bare::Tail(Reading::default())),
+            ("retry", Bare::Retry(OneJob::default())),
+            ("name %1 'first draft'", Bare::Name { job: one(), name: "first draft".into() }),
+            ("limit 2", Bare::Limit { limit: Some(Limit::To(2)) }),
+            ("pipe %1 | wc -l | cat", pipe(Some(one()), Sink::Command("wc -l | cat".into()))),
+            ("pipe > out.md", pipe(None, Sink::File("out.md".into()))),
+            ("> out.md", pipe(None, Sink::File("out.md".into()))),
+            (">> 'a b'", pipe(None, Sink::Append("a b".into()))),
+            ("set -b", Bare::Set(SetArgs { at_once: true, ..SetArgs::default() })),
+            ("set +b", Bare::Set(SetArgs { key: Some("+b".into()), ..SetArgs::default() })),
+            ("set temperature 0.2", set("temperature", "0.2")),
+            ("set num_predict -1", set("num_predict", "-1")),
+            ("exit", Bare::Exit),
+            ("suspend", Bare::Suspend),
         ] {
-            assert_eq!(line(typed), Line::Command(expected.clone()), "{typed}");
+            let expected = Line::Command(Command::Bare(expected));
+            assert_eq!(line(typed), expected, "{typed}");
             let forced = if typed.starts_with('>') { format!(":pipe {typed}") } else { format!(":{typed}") };
-            assert_eq!(line(&forced), Line::Command(expected), "{forced}");
+            assert_eq!(line(&forced), expected, "{forced}");
         }
+        let system = |text: &str| Colon::System { text: Some(Change::To(text.into())) };
+        for (typed, expected) in [
+            (":pull m &", Colon::Pull { model: Some("m".into()), behind: true }),
+            (":pull", Colon::Pull { model: None, behind: false }),
+            (":system \"it's brief\"", system("it's brief")),
+            (":system - it's", system("- it's")),
+            (":system none", Colon::System { text: Some(Change::Unset) }),
+            (":think high", Colon::Think { level: Some(Change::To(Think::Level("high".into()))) }),
+            (":think auto", Colon::Think { level: Some(Change::Unset) }),
+            (":export markdown", Colon::Export { kind: ExportKind::Markdown, path: None }),
+        ] {
+            assert_eq!(line(typed), Line::Command(Command::Colon(expected)), "{typed}");
+        }
+        assert_eq!(line(":set top_a 1"), Line::Command(Command::Bare(set("top_a", "1"))));
     }
 
     #[test]
     fn a_wrong_command_says_what_is_wrong() {
         for (typed, expected) in [
             (":kill 1", "kill: 1: this is no jobspec"),
-            (":kill", "kill: which job?"),
+            (":kill", "kill: %n... is missing\nusage: :kill [-9]"),
             (":jobs -x", "jobs: -x: invalid option"),
             (":job", ":job: command not found; is it :jobs?"),
             (":frobnicate", ":frobnicate: command not found; :help lists them"),
@@ -281,15 +370,15 @@ mod tests {
             (":limit 0", "limit: 0: nothing would ever run"),
             (":set temperature warm", "set: option temperature takes a number"),
             (":think hard", "think: hard: on, off"),
-            (":name %1 'x", "name: the quote ' is not closed"),
-            (":clear all", "clear: all: it takes no argument"),
+            (":name %1 'x", "name: a quote is not closed"),
+            (":clear all", "clear: all: too many arguments"),
             ("kill 1", "kill: 1: this is no jobspec"),
             ("fg 1", "fg: 1: this is no jobspec"),
-            ("timeout 5", "timeout: a job and a time"),
+            ("timeout 5", "timeout: "),
             ("jobs -x", "jobs: -x: invalid option"),
             ("limit 0", "limit: 0: nothing would ever run"),
             ("set num_ctx big", "set: option num_ctx takes a whole number"),
-            ("set temperatur 1", "set: there is no option \"temperatur\""),
+            ("set temperatur 1", "set: Ollama has no option \"temperatur\" (is temperature meant?)"),
         ] {
             match line(typed) {
                 Line::Wrong(what) => assert!(what.starts_with(expected), "{typed}: {what}"),

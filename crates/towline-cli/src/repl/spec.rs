@@ -1,6 +1,7 @@
 //! Jobspecs, as bash reads them: `%1`, `%+`, `%%`, `%-`, `%name`, `%?text`.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// Which job is meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +18,17 @@ pub enum Spec {
     Contains(String),
 }
 
-impl Spec {
-    /// Reads a jobspec; `None` for what is none.
-    pub fn parse(text: &str) -> Option<Self> {
-        let rest = text.strip_prefix('%')?;
-        Some(match rest {
+impl FromStr for Spec {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let none = || "this is no jobspec; %1, %+, %-, %name and %?text are".to_owned();
+        let rest = text.strip_prefix('%').ok_or_else(none)?;
+        Ok(match rest {
             "" | "%" | "+" => Self::Current,
             "-" => Self::Previous,
             _ => match (rest.strip_prefix('?'), rest.parse()) {
-                (Some(""), _) => return None,
+                (Some(""), _) => return Err(none()),
                 (Some(part), _) => Self::Contains(part.to_owned()),
                 (None, Ok(number)) => Self::Number(number),
                 (None, Err(_)) => Self::Begins(rest.to_owned()),
@@ -90,7 +93,7 @@ mod tests {
             ("1", None),
             ("", None),
         ] {
-            assert_eq!(Spec::parse(text), spec, "{text}");
+            assert_eq!(text.parse().ok(), spec, "{text}");
         }
     }
 }

@@ -1,14 +1,13 @@
 //! `:image`, `:file`: what goes with the next question.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::repl::chore::Done;
-use crate::repl::state::{Attached, Prompt};
 use towline_app::text::units;
 
-/// The largest image, in bytes.
-const IMAGE_BYTES: u64 = 64 << 20;
+use crate::input;
+use crate::repl::chore::Done;
+use crate::repl::state::{Attached, Prompt};
+
 /// The largest text file, in bytes.
 const TEXT_BYTES: u64 = 16 << 20;
 
@@ -16,12 +15,10 @@ impl Prompt<'_> {
     pub(super) fn attach_images(&mut self, paths: Vec<PathBuf>) {
         for path in paths {
             self.blocking_chore("image", move || {
-                let bytes = read(&path, IMAGE_BYTES)?;
-                if bytes.is_empty() {
-                    return Err(format!("{} is empty", path.display()));
-                }
+                check_is_file(&path)?;
+                let bytes = input::image(&path)?;
                 if !is_image(&bytes) {
-                    let shown = path.display();
+                    let shown = input::image_name(&path);
                     return Err(format!("{shown} is no PNG, JPEG, WebP or GIF image; :file takes text"));
                 }
                 let said = said(&path, bytes.len());
@@ -36,9 +33,12 @@ impl Prompt<'_> {
                 let bytes = read(&path, TEXT_BYTES)?;
                 let said = said(&path, bytes.len());
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let text = String::from_utf8(bytes)
-                    .map_err(|_| format!("{} is not UTF-8 text; :image takes images", path.display()))?;
-                Ok(Done::Attached(Attached::Text { name, text }, said))
+                let text = input::text(&bytes, None)
+                    .ok_or_else(|| format!("{} is no text; :image takes images", path.display()))?;
+                let said = text
+                    .warning(&path.display().to_string())
+                    .map_or_else(|| said.clone(), |warning| format!("{said}; {warning}"));
+                Ok(Done::Attached(Attached::Text { name, text: text.text }, said))
             });
         }
     }
@@ -52,22 +52,20 @@ fn is_image(bytes: &[u8]) -> bool {
 }
 
 fn said(path: &Path, size: usize) -> String {
-    format!("{} ({}) goes with the next question", path.display(), units::bytes(size as u64))
+    format!("{} ({}) goes with the next question", input::image_name(path), units::bytes(size as u64))
 }
 
-/// Reads a file that is not too large. A pipe or device, which might never end, is no file.
+/// Reads a file that is not too large.
 pub(super) fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, String> {
-    let shown = path.display();
-    let unreadable = |error: std::io::Error| format!("{shown} cannot be read: {error}");
-    let metadata = std::fs::metadata(path).map_err(unreadable)?;
-    if !metadata.is_file() {
-        return Err(format!("{shown} is no file"));
+    check_is_file(path)?;
+    input::bytes(path, limit_bytes)
+}
+
+/// A pipe or device, which might never end, is no file.
+fn check_is_file(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err(format!("{} is no file", path.display())),
+        // What cannot be looked at is told when it is opened.
+        Ok(_) | Err(_) => Ok(()),
     }
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > limit_bytes {
-        return Err(format!("{shown} is larger than {} MiB", limit_bytes >> 20));
-    }
-    Ok(bytes)
 }

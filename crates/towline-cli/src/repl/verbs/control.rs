@@ -4,7 +4,7 @@ use towline::engine::From as ReadFrom;
 use towline::{Deadline, Event};
 use towline_app::text::units;
 
-use crate::repl::command::{Limit, Targets};
+use crate::repl::command::{Limit, Target};
 use crate::repl::notice;
 use crate::repl::screen::Tone;
 use crate::repl::spec::Spec;
@@ -103,13 +103,15 @@ impl Prompt<'_> {
         }
     }
 
-    pub(super) fn kill(&mut self, hard: bool, targets: &Targets) {
-        let numbers = match targets {
-            Targets::All => self.live(),
-            Targets::Specs(specs) => {
-                specs.iter().filter_map(|spec| self.listed("kill", Some(spec))).collect()
+    pub(super) fn kill(&mut self, hard: bool, targets: &[Target]) {
+        let mut numbers = Vec::new();
+        for target in targets {
+            match target {
+                Target::All => numbers.extend(self.live()),
+                Target::Job(spec) => numbers.extend(self.listed("kill", Some(spec))),
             }
-        };
+        }
+        numbers.dedup();
         for number in numbers {
             let Some(item) = self.item_mut(number) else { continue };
             if item.is_over() {
@@ -188,11 +190,11 @@ impl Prompt<'_> {
         }
     }
 
-    pub(super) fn limit_to(&mut self, limit: Limit) {
+    pub(super) fn limit_to(&mut self, limit: Option<Limit>) {
         match limit {
-            Limit::Show => {}
-            Limit::To(count) => self.limit = Some(count),
-            Limit::None => self.limit = None,
+            None => {}
+            Some(Limit::To(count)) => self.limit = Some(count),
+            Some(Limit::None) => self.limit = None,
         }
         let said = match self.limit {
             Some(1) => "one job at once; one in front does not wait".to_owned(),

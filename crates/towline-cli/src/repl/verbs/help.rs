@@ -1,9 +1,10 @@
 //! `:help`.
 
-use crate::repl::command::Topic;
+use clap::Subcommand as _;
+
+use crate::repl::command::{Bare, Topic, grammar};
 use crate::repl::screen::Tone;
 use crate::repl::state::Prompt;
-use crate::repl::verb::{VERBS, Verb};
 
 const START: &str = "\
 Type a question and press Enter. While the answer streams, type the next one: Enter queues it,
@@ -39,31 +40,32 @@ impl Prompt<'_> {
             Some(Topic::Keys) => KEYS.to_owned(),
             Some(Topic::Jobs) => JOBS.to_owned(),
             Some(Topic::Files) => FILES.to_owned(),
-            Some(Topic::Verb(verb)) => about(verb),
+            Some(Topic::Verb(verb)) => about(&verb),
         };
         self.say(Tone::Plain, &text);
     }
 }
 
 fn overview() -> String {
-    let width = VERBS.iter().map(|about| about.name.len()).max().unwrap_or(0) + 1;
     let mut text = START.to_owned();
-    for about in VERBS {
-        let colon = if about.bare { "" } else { ":" };
-        let name = format!("{colon}{}", about.name);
-        text.push_str(&format!("\n{name:<width$}  {}", about.does));
+    for verb in grammar().get_subcommands() {
+        let does = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        text.push_str(&format!("\n{:<10}  {does}", typed(verb.get_name())));
     }
     text.push_str("\n\n:help VERB, :help keys, :help jobs and :help files say more");
     text
 }
 
-fn about(verb: Verb) -> String {
-    let about = verb.about();
-    let colon = if about.bare { "" } else { ":" };
-    let mut text = format!("{colon}{} {}", about.name, about.usage).trim_end().to_owned();
-    text.push_str(&format!("\n{}", about.does));
-    if !about.also.is_empty() {
-        text.push_str(&format!("\nalso: {}", about.also.join(", ")));
-    }
-    text
+/// A verb as it is typed: with its colon where it needs one.
+fn typed(name: &str) -> String {
+    if Bare::has_subcommand(name) { name.to_owned() } else { format!(":{name}") }
+}
+
+fn about(name: &str) -> String {
+    let mut grammar = grammar();
+    let Some(verb) = grammar.find_subcommand_mut(name) else { return String::new() };
+    let also: Vec<&str> = verb.get_visible_aliases().collect();
+    let also = if also.is_empty() { String::new() } else { format!("\nalso: {}", also.join(", ")) };
+    let help = verb.clone().help_template("{usage}\n{about}\n\n{options}").render_help().to_string();
+    format!("{}{also}", help.trim_end().replacen(name, &typed(name), 1))
 }

@@ -13,52 +13,69 @@ mod settings;
 mod sink;
 mod wait;
 
-use super::command::Command;
+use super::command::{Bare, Colon, Command, Files, Jobs, OneJob, Reading, SomeJobs};
 use super::screen::Tone;
 use super::state::Prompt;
+use crate::args::DeadlineArg;
+
+/// The lines that `tail` shows first.
+const TAIL_LINES: usize = 10;
 
 impl Prompt<'_> {
     /// Does what a command says.
     pub fn command(&mut self, command: Command) {
         match command {
-            Command::Jobs(listing) => self.list_jobs(listing),
-            Command::Fg(spec) => self.fg(spec.as_ref()),
-            Command::Bg(specs) => self.bg(&specs),
-            Command::Kill { hard, targets } => self.kill(hard, &targets),
-            Command::Stop(specs) => self.stop(&specs),
-            Command::Cont(specs) => self.cont(&specs),
-            Command::Wait(waiting) => self.wait_for(&waiting),
-            Command::Timeout(spec, deadline) => self.timeout(&spec, deadline),
-            Command::Log(reading) => self.log(&reading),
-            Command::Retry(spec) => self.retry(spec.as_ref()),
-            Command::Continue(spec) => self.go_on(spec.as_ref()),
-            Command::Edit(spec) => self.edit(spec.as_ref()),
-            Command::Keep(spec) => self.keep(spec.as_ref()),
-            Command::Name(spec, name) => self.name(&spec, &name),
-            Command::Limit(limit) => self.limit_to(limit),
-            Command::Pipe(spec, sink) => self.pipe(spec.as_ref(), &sink),
-            Command::Notify(when) => self.notices = when,
-            Command::Option { key, value } => self.set_option(&key, &value),
-            Command::Settings => self.show_settings(),
-            Command::Disown(spec) => self.disown(spec.as_ref()),
-            Command::Suspend => self.suspend(),
-            Command::Exit => self.exit_asked(),
-            Command::Model(model) => self.set_model(model),
-            Command::Models => self.list_models(),
-            Command::Pull { model, behind } => self.pull_model(model, behind),
-            Command::System(change) => self.set_system(change),
-            Command::Think(change) => self.set_think(change),
-            Command::Format(change) => self.set_format(change),
-            Command::Image(paths) => self.attach_images(paths),
-            Command::File(paths) => self.attach_files(paths),
-            Command::Unfold(spec) => self.unfold(spec.as_ref()),
-            Command::Copy(spec) => self.copy_answer(spec.as_ref()),
-            Command::Clear => self.clear(),
-            Command::Save(name) => self.save(name),
-            Command::Load(name) => self.load(&name),
-            Command::Sessions => self.sessions(),
-            Command::Export(kind, path) => self.export(kind, path),
-            Command::Help(topic) => self.help(topic),
+            Command::Bare(bare) => self.bare(bare),
+            Command::Colon(colon) => self.colon(colon),
+        }
+    }
+
+    fn bare(&mut self, command: Bare) {
+        match command {
+            Bare::Jobs(listing) => self.list_jobs(listing),
+            Bare::Fg(OneJob { job }) => self.fg(job.as_ref()),
+            Bare::Bg(Jobs { jobs }) => self.bg(&jobs),
+            Bare::Kill { hard, targets } => self.kill(hard, &targets),
+            Bare::Stop(SomeJobs { jobs }) => self.stop(&jobs),
+            Bare::Cont(SomeJobs { jobs }) => self.cont(&jobs),
+            Bare::Wait(waiting) => self.wait_for(&waiting),
+            Bare::Timeout { job, deadline: DeadlineArg(deadline) } => self.timeout(&job, deadline),
+            Bare::Log(reading) => self.log(&reading),
+            Bare::Tail(reading) => {
+                self.log(&Reading { follow: true, lines: reading.lines.or(Some(TAIL_LINES)), ..reading });
+            }
+            Bare::Retry(OneJob { job }) => self.retry(job.as_ref()),
+            Bare::Edit(OneJob { job }) => self.edit(job.as_ref()),
+            Bare::Keep(OneJob { job }) => self.keep(job.as_ref()),
+            Bare::Name { job, name } => self.name(&job, &name),
+            Bare::Limit { limit } => self.limit_to(limit),
+            Bare::Pipe { piping } => self.pipe(piping.job.as_ref(), &piping.sink),
+            Bare::Set(set) => self.set(&set),
+            Bare::Disown(OneJob { job }) => self.disown(job.as_ref()),
+            Bare::Suspend => self.suspend(),
+            Bare::Exit => self.exit_asked(),
+            Bare::Help { topic } => self.help(topic),
+        }
+    }
+
+    fn colon(&mut self, command: Colon) {
+        match command {
+            Colon::Continue(OneJob { job }) => self.go_on(job.as_ref()),
+            Colon::Model { model } => self.set_model(model),
+            Colon::Models => self.list_models(),
+            Colon::Pull { model, behind } => self.pull_model(model, behind),
+            Colon::System { text } => self.set_system(text),
+            Colon::Think { level } => self.set_think(level),
+            Colon::Format { format } => self.set_format(format),
+            Colon::Image(Files { paths }) => self.attach_images(paths),
+            Colon::File(Files { paths }) => self.attach_files(paths),
+            Colon::Unfold(OneJob { job }) => self.unfold(job.as_ref()),
+            Colon::Copy(OneJob { job }) => self.copy_answer(job.as_ref()),
+            Colon::Clear => self.clear(),
+            Colon::Save { name } => self.save(name),
+            Colon::Load { name } => self.load(&name),
+            Colon::Sessions => self.sessions(),
+            Colon::Export { kind, path } => self.export(kind, path),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::repl::state::{Front, Prompt};
 
 impl Prompt<'_> {
     pub(super) fn log(&mut self, reading: &Reading) {
-        let Some(key) = self.any("log", reading.spec.as_ref()) else { return };
+        let Some(key) = self.any("log", reading.job.as_ref()) else { return };
         let Some(entry) = self.entry(key) else { return };
         let (number, is_answer) = (entry.number, entry.item.is_answer());
         let Some(job) = entry.item.job().cloned() else {

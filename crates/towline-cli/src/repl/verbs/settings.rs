@@ -5,8 +5,9 @@ use towline::{Format, Think};
 
 use crate::cmd::UNARY_CLOCKS;
 use crate::models;
+use crate::options;
 use crate::repl::chore::Done;
-use crate::repl::command::{Change, FormatArg, When};
+use crate::repl::command::{Change, FormatArg, SetArgs, Setting, When};
 use crate::repl::screen::Tone;
 use crate::repl::state::Prompt;
 
@@ -46,33 +47,43 @@ impl Prompt<'_> {
         }
     }
 
-    pub(super) fn set_system(&mut self, change: Change<String>) {
+    pub(super) fn set_system(&mut self, change: Option<Change<String>>) {
         match change {
-            Change::Show => {
+            None => {
                 let said = self.chat.settings.system.clone().unwrap_or_else(|| "no instructions".to_owned());
                 return self.say(Tone::Plain, &said);
             }
-            Change::To(text) => self.chat.settings.system = Some(text),
-            Change::Unset => self.chat.settings.system = None,
+            Some(Change::To(text)) => self.chat.settings.system = Some(text),
+            Some(Change::Unset) => self.chat.settings.system = None,
         }
         self.write_settings();
     }
 
-    pub(super) fn set_option(&mut self, key: &str, value: &str) {
-        let options = &mut self.chat.settings.options;
-        let set = if value == "none" {
-            options.0.remove(key);
-            Ok(())
-        } else {
-            options.set_text(key, value)
-        };
-        match set {
-            Ok(()) => self.write_settings(),
+    pub(super) fn set(&mut self, set: &SetArgs) {
+        match set.setting() {
+            Ok(Setting::Show) => self.show_settings(),
+            Ok(Setting::Notices(when)) => self.notices = when,
+            Ok(Setting::Option { key, value }) => self.set_option(key, value),
             Err(error) => self.wrong(&format!("set: {error}")),
         }
     }
 
-    pub(super) fn show_settings(&mut self) {
+    fn set_option(&mut self, key: &str, value: Option<&str>) {
+        let chosen = &mut self.chat.settings.options;
+        let set = match value {
+            Some(value) => chosen.set_text(key, value),
+            None => Ok(drop(chosen.0.remove(key))),
+        };
+        if let Err(error) = set {
+            return self.wrong(&format!("set: {error}"));
+        }
+        if let Some(note) = value.and_then(|_| options::unknown(key)) {
+            self.say(Tone::Dim, &format!("{note}; it is sent as it is"));
+        }
+        self.write_settings();
+    }
+
+    fn show_settings(&mut self) {
         let settings = &self.chat.settings;
         let mut lines = vec![format!("model        {}", settings.model)];
         lines.extend(settings.system.as_ref().map(|system| format!("system       {system}")));
@@ -92,27 +103,27 @@ impl Prompt<'_> {
         self.say(Tone::Plain, &lines.join("\n"));
     }
 
-    pub(super) fn set_think(&mut self, change: Change<Think>) {
+    pub(super) fn set_think(&mut self, change: Option<Change<Think>>) {
         match change {
-            Change::Show => {
+            None => {
                 let said = think_text(self.chat.settings.think.as_ref()).to_owned();
                 return self.say(Tone::Plain, &said);
             }
-            Change::To(think) => self.chat.settings.think = Some(think),
-            Change::Unset => self.chat.settings.think = None,
+            Some(Change::To(think)) => self.chat.settings.think = Some(think),
+            Some(Change::Unset) => self.chat.settings.think = None,
         }
         self.write_settings();
     }
 
-    pub(super) fn set_format(&mut self, change: Change<FormatArg>) {
+    pub(super) fn set_format(&mut self, change: Option<Change<FormatArg>>) {
         match change {
-            Change::Show => {
+            None => {
                 let said = format_text(self.chat.settings.format.as_ref());
                 return self.say(Tone::Plain, &said);
             }
-            Change::Unset => self.chat.settings.format = None,
-            Change::To(FormatArg::Json) => self.chat.settings.format = Some(Format::Json),
-            Change::To(FormatArg::Schema(path)) => {
+            Some(Change::Unset) => self.chat.settings.format = None,
+            Some(Change::To(FormatArg::Json)) => self.chat.settings.format = Some(Format::Json),
+            Some(Change::To(FormatArg::Schema(path))) => {
                 return self.blocking_chore("format", move || {
                     let shown = path.display().to_string();
                     let bytes = super::attach::read(&path, SCHEMA_BYTES)?;

@@ -7,10 +7,10 @@ use crate::repl::state::{Front, Prompt, Wait};
 
 impl Prompt<'_> {
     pub(super) fn wait_for(&mut self, waiting: &Waiting) {
-        let numbers: Option<Vec<u32>> = if waiting.specs.is_empty() {
+        let numbers: Option<Vec<u32>> = if waiting.jobs.is_empty() {
             Some(self.jobs.listed().filter(|entry| !entry.item.in_front).map(|entry| entry.number).collect())
         } else {
-            waiting.specs.iter().map(|spec| self.listed("wait", Some(spec))).collect()
+            waiting.jobs.iter().map(|spec| self.listed("wait", Some(spec))).collect()
         };
         let Some(numbers) = numbers else { return };
         let keys: Vec<u64> =
