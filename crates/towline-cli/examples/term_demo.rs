@@ -138,13 +138,13 @@ fn run(screen: &mut dyn Screen, long: &str, per_second: f64) -> io::Result<()> {
                     }
                     screen.begin_answer(None);
                 }
-                Input::Interrupt { had_text } => {
+                Input::Interrupt | Input::Escape => {
                     if player.take().is_some() {
                         screen.end_answer();
                         screen.status(None);
                         screen.print(Tone::Bad, "Cancelled");
                     } else {
-                        screen.print(Tone::Dim, if had_text { "cleared" } else { "interrupt" });
+                        screen.print(Tone::Dim, "interrupt");
                     }
                 }
                 Input::Background => screen.print(Tone::Plain, "[1]+  Running"),

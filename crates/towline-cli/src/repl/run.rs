@@ -5,7 +5,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use super::command::{Line, When};
+use super::command::{Bare, Command, Line, When};
 use super::screen::{Input, Status, Tone};
 use super::state::{Front, Leaving, Prompt, Queued};
 use super::{notice, parse};
@@ -109,7 +109,10 @@ impl Prompt<'_> {
     fn input(&mut self, input: Input) {
         match input {
             Input::Submit(typed) => self.submitted(typed),
-            Input::Interrupt { had_text } => self.interrupt(had_text),
+            Input::Interrupt => self.interrupt(),
+            // As in other chats it stops the answer, and nothing else.
+            Input::Escape if matches!(self.front, Front::Job(_)) => self.interrupt(),
+            Input::Escape => {}
             Input::Background => self.background(),
             Input::Eof => self.end_of_input(),
             Input::Terminate => {
@@ -129,7 +132,7 @@ impl Prompt<'_> {
             self.known().submitted(&typed);
         }
         let line = parse::line(&typed);
-        if self.leaving == Leaving::Warned && line != Line::Command(super::command::Command::Exit) {
+        if self.leaving == Leaving::Warned && line != Line::Command(Command::Bare(Bare::Exit)) {
             self.leaving = Leaving::Not;
         }
         if self.must_wait(&line) {
@@ -240,7 +243,7 @@ impl Prompt<'_> {
         self.tell_ends(self.notices == When::NextPrompt);
     }
 
-    fn interrupt(&mut self, _had_text: bool) {
+    fn interrupt(&mut self) {
         if !self.interactive {
             self.exit = Exit::Interrupted;
             return self.end_all("interrupted");

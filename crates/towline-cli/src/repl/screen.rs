@@ -9,8 +9,10 @@ use std::time::Instant;
 pub enum Input {
     /// A line (or several, when written as several) was submitted.
     Submit(String),
-    /// Ctrl-C or SIGINT. The line is cleared by the screen when it was not empty; `had_text` says so.
-    Interrupt { had_text: bool },
+    /// Ctrl-C or SIGINT. The line is cleared by the screen.
+    Interrupt,
+    /// Escape, by itself. The line stays.
+    Escape,
     /// Ctrl-Z. The half-typed line stays.
     Background,
     /// Ctrl-D at an empty line.

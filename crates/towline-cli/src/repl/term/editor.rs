@@ -16,9 +16,9 @@ pub enum Edit {
     /// The line may look different now.
     Changed,
     Submit(String),
-    Interrupt {
-        had_text: bool,
-    },
+    Interrupt,
+    /// Escape, with nothing open that it closes.
+    Escape,
     Background,
     Eof,
     /// Ctrl-L.
@@ -154,12 +154,13 @@ impl Editor {
             Key::BackTab => self.tab(menu, false),
             Key::Enter if menu.as_ref().is_some_and(|menu| menu.selected.is_some()) => {}
             Key::Enter => return self.enter(),
+            Key::Escape if menu.is_none() => return Edit::Escape,
             Key::Escape => {}
             Key::Up | Key::Ctrl('p') => self.older(walk),
             Key::Down | Key::Ctrl('n') => self.newer(walk),
             Key::Ctrl('c') => {
-                let had_text = !self.buffer.take().is_empty();
-                return Edit::Interrupt { had_text };
+                self.buffer.take();
+                return Edit::Interrupt;
             }
             Key::Ctrl('d') if self.buffer.is_empty() => return Edit::Eof,
             Key::Ctrl('z') => {

@@ -116,7 +116,7 @@ impl Screen for PlainLines {
             return Ok(vec![Input::Terminate]);
         }
         if came.interrupt {
-            return Ok(vec![Input::Interrupt { had_text: false }]);
+            return Ok(vec![Input::Interrupt]);
         }
         if is_ready {
             self.read();

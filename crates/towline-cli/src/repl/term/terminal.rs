@@ -197,7 +197,8 @@ impl Terminal {
         match self.editor.press(key) {
             Edit::Changed => {}
             Edit::Submit(line) => inputs.push(Input::Submit(line)),
-            Edit::Interrupt { had_text } => inputs.push(Input::Interrupt { had_text }),
+            Edit::Interrupt => inputs.push(Input::Interrupt),
+            Edit::Escape => inputs.push(Input::Escape),
             Edit::Background => inputs.push(Input::Background),
             Edit::Eof => inputs.push(Input::Eof),
             Edit::ClearScreen => {
@@ -265,7 +266,7 @@ impl Terminal {
     fn take_signals(&mut self, inputs: &mut Vec<Input>) -> io::Result<()> {
         let came = self.signals.take();
         if came.interrupt {
-            inputs.push(Input::Interrupt { had_text: false });
+            inputs.push(Input::Interrupt);
         }
         if came.terminate {
             inputs.push(Input::Terminate);
@@ -423,7 +424,7 @@ impl Screen for Terminal {
                 poll(&mut watched, Some(until))?;
                 self.read(Instant::now(), &mut inputs);
                 // Whoever does not want to see the rest says so.
-                if inputs.iter().any(|input| matches!(input, Input::Interrupt { .. } | Input::Terminate)) {
+                if inputs.iter().any(|input| matches!(input, Input::Interrupt | Input::Terminate)) {
                     self.leave();
                     return Ok(());
                 }

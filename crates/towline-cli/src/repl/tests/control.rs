@@ -7,6 +7,7 @@ use towline_testkit::{Routes, Script, Server};
 
 use super::stage::{CTRL_C, CTRL_D, CTRL_Z, Scene, Step, play};
 use crate::exit::Exit;
+use crate::repl::screen::Input;
 
 /// Every chat says `text`, then stays silent until the gate `go` opens.
 fn stalled() -> Server {
@@ -129,6 +130,25 @@ fn ctrl_c_cancels_the_front_stream_only() {
         ],
     );
     assert!(!played.shown.contains("[1]+  Cancelled   m \"front\""), "{}", played.shown);
+}
+
+#[test]
+fn escape_stops_the_front_stream_and_nothing_else() {
+    let server = stalled();
+    play(
+        &server,
+        Scene::default(),
+        [
+            Step::Press(Input::Escape),
+            Step::Type("behind &"),
+            Step::Type("front"),
+            Step::See("some text"),
+            Step::Press(Input::Escape),
+            Step::See("Cancelled; 9 characters are kept"),
+            Step::Press(Input::Escape),
+            Step::Status("1 running"),
+        ],
+    );
 }
 
 #[test]

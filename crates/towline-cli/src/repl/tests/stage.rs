@@ -38,7 +38,7 @@ pub(super) enum Step<'a> {
     Do(Box<dyn FnOnce() + 'a>),
 }
 
-pub(super) const CTRL_C: Step<'static> = Step::Press(Input::Interrupt { had_text: false });
+pub(super) const CTRL_C: Step<'static> = Step::Press(Input::Interrupt);
 pub(super) const CTRL_Z: Step<'static> = Step::Press(Input::Background);
 pub(super) const CTRL_D: Step<'static> = Step::Press(Input::Eof);
 

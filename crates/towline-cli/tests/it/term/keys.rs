@@ -74,10 +74,11 @@ fn text_of_several_lines() {
 #[test]
 fn control_c_z_and_d() {
     let mut pty = demo::start("50 1000");
-    pty.press("abc\x03");
-    pty.expect("cleared");
+    pty.press("abc");
+    pty.expect_row("demo> abc");
     pty.press("\x03");
     pty.expect("interrupt");
+    pty.expect_row("demo>");
     pty.press("go\r");
     pty.expect("line-0003");
     pty.press("half \u{4f60}\x1a");
