@@ -22,8 +22,9 @@ use std::sync::Arc;
 
 use towline_core::api::{
     ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse, EmbeddingsRequest,
-    EmbeddingsResponse, GenerateRequest, ListResponse, PsResponse, PullRequest, PushRequest, ShowRequest,
-    ShowResponse, VersionResponse, WebFetchRequest, WebFetchResponse, WebSearchRequest, WebSearchResponse,
+    EmbeddingsResponse, GenerateRequest, ListResponse, MeResponse, PsResponse, PullRequest, PushRequest,
+    ShowRequest, ShowResponse, StatusResponse, VersionResponse, WebFetchRequest, WebFetchResponse,
+    WebSearchRequest, WebSearchResponse,
 };
 use towline_core::error::{Error, ErrorKind, Origin};
 use towline_core::event::Event;
@@ -180,6 +181,24 @@ impl Client {
     pub fn delete(&self, request: DeleteRequest) -> Result<(), Error> {
         let client = self.client.clone();
         self.block(async move { client.delete(request).await })
+    }
+
+    /// What the server says of itself.
+    ///
+    /// # Errors
+    /// As [`crate::Client::status`].
+    pub fn status(&self) -> Result<StatusResponse, Error> {
+        let client = self.client.clone();
+        self.block(async move { client.status().await })
+    }
+
+    /// Who is signed in at the server.
+    ///
+    /// # Errors
+    /// As [`crate::Client::me`].
+    pub fn me(&self) -> Result<MeResponse, Error> {
+        let client = self.client.clone();
+        self.block(async move { client.me().await })
     }
 
     /// The server's version.

@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use towline_core::api::{
     ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse, EmbeddingsRequest,
-    EmbeddingsResponse, GenerateRequest, ListResponse, PsResponse, PullRequest, PushRequest, ShowRequest,
-    ShowResponse, VersionResponse, WebFetchRequest, WebFetchResponse, WebSearchRequest, WebSearchResponse,
+    EmbeddingsResponse, GenerateRequest, ListResponse, MeResponse, PsResponse, PullRequest, PushRequest,
+    ShowRequest, ShowResponse, StatusResponse, VersionResponse, WebFetchRequest, WebFetchResponse,
+    WebSearchRequest, WebSearchResponse,
 };
 use towline_core::dialect::Dialect;
 use towline_core::error::Error;
@@ -182,6 +183,16 @@ impl Client {
     /// The server's version.
     pub async fn version(&self) -> Result<VersionResponse, Error> {
         self.call(Method::Get, "/api/version", None::<&()>).await
+    }
+
+    /// What the server says of itself: whether it can ask models of the cloud.
+    pub async fn status(&self) -> Result<StatusResponse, Error> {
+        self.call(Method::Get, "/api/status", None::<&()>).await
+    }
+
+    /// Who is signed in at the server. Nobody is an error of the kind `Unauthorized`.
+    pub async fn me(&self) -> Result<MeResponse, Error> {
+        self.call(Method::Post, "/api/me", Some(&serde_json::json!({}))).await
     }
 
     /// Searches the web through the server: ollama.com itself, or a local Ollama that is signed in.

@@ -51,11 +51,11 @@ pub use transport::{
 };
 
 pub use towline_core::api::{
-    BadOption, ChatRequest, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbedResponse,
-    EmbeddingsRequest, EmbeddingsResponse, Format, GenerateRequest, InstalledModel, KeepAlive, ListResponse,
-    Message, ModelDetails, Options, PsResponse, PullRequest, PushRequest, Role, RunningModel, ShowRequest,
-    ShowResponse, Think, Tool, VersionResponse, WebFetchRequest, WebFetchResponse, WebResult,
-    WebSearchRequest, WebSearchResponse,
+    BadOption, ChatRequest, CloudStatus, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest,
+    EmbedResponse, EmbeddingsRequest, EmbeddingsResponse, Format, GenerateRequest, InstalledModel, KeepAlive,
+    ListResponse, MeResponse, Message, ModelDetails, Options, PsResponse, PullRequest, PushRequest, Role,
+    RunningModel, ShowRequest, ShowResponse, StatusResponse, Think, Tool, VersionResponse, WebFetchRequest,
+    WebFetchResponse, WebResult, WebSearchRequest, WebSearchResponse,
 };
 pub use towline_core::clocks::{Clocks, Limits};
 pub use towline_core::endpoint::{Credentials, Endpoint, Scheme};

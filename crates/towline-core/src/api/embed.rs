@@ -42,6 +42,9 @@ pub struct EmbedResponse {
     /// Time the server spent in all, in nanoseconds.
     #[serde(default, deserialize_with = "null_as_default")]
     pub total_duration: u64,
+    /// Of that to load the model, in nanoseconds.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub load_duration: u64,
 }
 
 impl EmbedResponse {

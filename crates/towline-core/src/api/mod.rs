@@ -17,8 +17,9 @@ pub use embed::{EmbedRequest, EmbedResponse, EmbeddingsRequest, EmbeddingsRespon
 pub use generate::GenerateRequest;
 pub use message::{Message, Role, Tool};
 pub use models::{
-    CopyRequest, CreateRequest, DeleteRequest, InstalledModel, ListResponse, ModelDetails, PsResponse,
-    PullRequest, PushRequest, RunningModel, ShowRequest, ShowResponse, VersionResponse,
+    CloudStatus, CopyRequest, CreateRequest, DeleteRequest, InstalledModel, ListResponse, MeResponse,
+    ModelDetails, PsResponse, PullRequest, PushRequest, RunningModel, ShowRequest, ShowResponse,
+    StatusResponse, VersionResponse,
 };
 pub use options::{BadOption, Format, KeepAlive, Options, Think};
 pub use web::{WebFetchRequest, WebFetchResponse, WebResult, WebSearchRequest, WebSearchResponse};

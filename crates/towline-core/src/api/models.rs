@@ -173,6 +173,9 @@ pub struct CreateRequest {
     /// Uploaded adapters: name and digest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub adapters: BTreeMap<String, String>,
+    /// Uploaded files of a draft model, which guesses ahead: name and digest.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub draft_files: BTreeMap<String, String>,
     /// The prompt template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
@@ -216,6 +219,42 @@ pub struct CopyRequest {
 pub struct DeleteRequest {
     /// The model's name.
     pub model: String,
+}
+
+/// What a server says of itself.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct StatusResponse {
+    /// Whether, and by whom, models of the cloud are switched off.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub cloud: CloudStatus,
+    /// Whatever else the server says.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Whether models of the cloud can be asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct CloudStatus {
+    /// Whether they are switched off.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub disabled: bool,
+    /// By what, for example `env`.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub source: String,
+}
+
+/// Who is signed in at the server.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct MeResponse {
+    /// The account's id.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub id: String,
+    /// The account's name.
+    #[serde(default, deserialize_with = "null_as_default")]
+    pub name: String,
+    /// Whatever else the server says.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
 }
 
 /// The server's version.

@@ -468,6 +468,8 @@ fn responses_bear_nulls_and_what_is_missing() {
         "modified_at",
     ]);
     tolerant::<VersionResponse>(&["version"]);
+    tolerant::<StatusResponse>(&["cloud"]);
+    tolerant::<MeResponse>(&["id", "name"]);
     tolerant::<EmbedResponse>(&["model", "embeddings", "prompt_eval_count", "total_duration"]);
     tolerant::<EmbeddingsResponse>(&["embedding"]);
     tolerant::<WebSearchResponse>(&["results"]);

@@ -263,6 +263,11 @@ async fn version_and_other_paths_are_plain_json() {
     let requests = server.requests();
     assert_eq!((requests[1].method.as_str(), requests[1].path()), ("GET", "/v1/models"));
     assert_eq!(requests[2].json().unwrap(), json!({ "a": 1 }));
+    assert_eq!(client.status().await.unwrap().extra["more"], true);
+    assert_eq!(client.me().await.unwrap().extra["more"], true);
+    let requests = server.requests();
+    assert_eq!((requests[3].method.as_str(), requests[3].path()), ("GET", "/api/status"));
+    assert_eq!((requests[4].method.as_str(), requests[4].path()), ("POST", "/api/me"));
 }
 
 #[tokio::test]
