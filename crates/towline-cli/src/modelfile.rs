@@ -1,21 +1,46 @@
-//! Modelfiles: how a model is made, as Ollama writes it down.
+//! Modelfiles: how a model is made, read as Ollama reads them (its `parser/parser.go`).
 //!
-//! A command stands at the beginning of a line, in any case. Its value ends with the line, or is between `"` and `"`, or
-//! between `"""` and `"""` over several lines. `#` at the beginning of a line begins a comment.
+//! A command stands at the beginning of a line, in any case. Its value ends with the first line at whose end it is whole:
+//! what begins with `"` or `"""` ends with the same, perhaps lines later. `#` at the beginning of a line begins a comment.
 
 use std::path::{Path, PathBuf};
 
 use towline::{CreateRequest, Message};
+
+use crate::folders::from_home;
+use crate::options;
 
 /// What a Modelfile asks for.
 #[derive(Debug, Default, PartialEq)]
 pub struct Modelfile {
     /// The request, but for the new model's name and for files.
     pub request: CreateRequest,
-    /// Model files on this machine, to be sent.
-    pub files: Vec<PathBuf>,
-    /// Adapter files on this machine, to be sent.
-    pub adapters: Vec<PathBuf>,
+    /// The model's files.
+    pub files: Vec<Part>,
+    /// Files of adapters.
+    pub adapters: Vec<Part>,
+    /// Files of a draft model.
+    pub drafts: Vec<Part>,
+    /// What is worth knowing about it.
+    pub notes: Vec<String>,
+}
+
+/// A file that the server is to have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// Its name in the request.
+    pub name: String,
+    /// Where it is.
+    pub place: Place,
+}
+
+/// Where a file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// On this machine.
+    File(PathBuf),
+    /// At the server, if anywhere: the digest of one of its own blobs, as `show --modelfile` names them.
+    Blob(String),
 }
 
 /// What is wrong with a Modelfile, and where.
@@ -27,7 +52,7 @@ pub struct BadModelfile {
     pub message: String,
 }
 
-const COMMANDS: [&str; 10] = [
+const COMMANDS: [&str; 11] = [
     "FROM",
     "PARAMETER",
     "TEMPLATE",
@@ -35,6 +60,7 @@ const COMMANDS: [&str; 10] = [
     "LICENSE",
     "MESSAGE",
     "ADAPTER",
+    "DRAFT",
     "RENDERER",
     "PARSER",
     "REQUIRES",
@@ -43,30 +69,22 @@ const COMMANDS: [&str; 10] = [
 /// Reads a Modelfile. Files are looked for from `folder` on.
 pub fn parse(text: &str, folder: &Path) -> Result<Modelfile, BadModelfile> {
     let mut modelfile = Modelfile::default();
-    let mut lines = Lines { rest: text.trim_start_matches('\u{feff}'), number: 0 };
-    while let Some(line) = lines.next() {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let number = lines.number;
-        let (command, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    let mut rest = Rest { text, line: 1 };
+    while let Some((line, command)) = rest.command() {
         let command = command.to_ascii_uppercase();
-        if !COMMANDS.contains(&command.as_str()) {
-            let known = COMMANDS.join(", ");
-            let message = format!("{command:?} is not a command; they are {known}");
-            return Err(BadModelfile { line: number, message });
-        }
         let result = match command.as_str() {
-            "PARAMETER" => modelfile.parameter(value, &mut lines),
-            "MESSAGE" => modelfile.message(value, &mut lines),
-            other => lines.value(value).and_then(|value| modelfile.command(other, value, folder)),
+            "PARAMETER" => modelfile.parameter(&mut rest),
+            "MESSAGE" => modelfile.message(&mut rest),
+            known if COMMANDS.contains(&known) => {
+                rest.value().and_then(|value| modelfile.command(known, value, folder))
+            }
+            unknown => Err(format!("{unknown:?} is not a command; they are {}", COMMANDS.join(", "))),
         };
-        result.map_err(|message| BadModelfile { line: number, message })?;
+        result.map_err(|message| BadModelfile { line, message })?;
     }
     if modelfile.request.from.is_none() && modelfile.files.is_empty() {
-        let message = "there is no FROM line, which names a model or a GGUF file to start from".to_owned();
-        return Err(BadModelfile { line: lines.number.max(1), message });
+        let message = "there is no FROM line, which names a model or files to start from".to_owned();
+        return Err(BadModelfile { line: rest.line, message });
     }
     Ok(modelfile)
 }
@@ -78,17 +96,15 @@ impl Modelfile {
         }
         let request = &mut self.request;
         match command {
-            "FROM" => match file(&value, folder)? {
-                Some(path) => self.files.push(path),
+            "FROM" => match parts(&value, folder)? {
+                Some(parts) => self.files.extend(parts),
                 None if request.from.is_some() => {
                     return Err("there is a FROM with a model already".to_owned());
                 }
                 None => request.from = Some(value),
             },
-            "ADAPTER" => match file(&value, folder)? {
-                Some(path) => self.adapters.push(path),
-                None => return Err(format!("there is no file {value}")),
-            },
+            "ADAPTER" => self.adapters.extend(parts(&value, folder)?.ok_or_else(|| missing(&value))?),
+            "DRAFT" => self.drafts.extend(parts(&value, folder)?.ok_or_else(|| missing(&value))?),
             "TEMPLATE" => request.template = Some(value),
             "SYSTEM" => request.system = Some(value),
             "LICENSE" => request.license.push(value),
@@ -99,19 +115,16 @@ impl Modelfile {
         Ok(())
     }
 
-    fn parameter(&mut self, rest: &str, lines: &mut Lines<'_>) -> Result<(), String> {
+    fn parameter(&mut self, rest: &mut Rest<'_>) -> Result<(), String> {
         let (name, value) =
-            two_words(rest, "PARAMETER takes a name and a value, as in PARAMETER temperature 0.2")?;
-        let value = lines.value(value)?;
-        self.request
-            .parameters
-            .set_text(&name.to_ascii_lowercase(), &value)
-            .map_err(|error| error.to_string())
+            rest.named("PARAMETER takes a name and a value, as in PARAMETER temperature 0.2")?;
+        let name = name.to_ascii_lowercase();
+        self.notes.extend(options::unknown(&name).map(|unknown| format!("{unknown}; it is sent as it is")));
+        self.request.parameters.set_text(&name, &value).map_err(|error| error.to_string())
     }
 
-    fn message(&mut self, rest: &str, lines: &mut Lines<'_>) -> Result<(), String> {
-        let (role, value) = two_words(rest, "MESSAGE takes a role and a text, as in MESSAGE user Hello")?;
-        let value = lines.value(value)?;
+    fn message(&mut self, rest: &mut Rest<'_>) -> Result<(), String> {
+        let (role, value) = rest.named("MESSAGE takes a role and a text, as in MESSAGE user Hello")?;
         self.request.messages.push(match role.to_ascii_lowercase().as_str() {
             "system" => Message::system(value),
             "user" => Message::user(value),
@@ -122,25 +135,71 @@ impl Modelfile {
     }
 }
 
-fn two_words<'a>(text: &'a str, message: &str) -> Result<(&'a str, &'a str), String> {
-    let (first, rest) = text.trim_start().split_once(char::is_whitespace).ok_or(message)?;
-    if rest.trim().is_empty() { Err(message.to_owned()) } else { Ok((first, rest)) }
+fn missing(text: &str) -> String {
+    format!("there is no file {text}")
 }
 
-/// The file a text names, or `None` when it names a model.
-fn file(text: &str, folder: &Path) -> Result<Option<PathBuf>, String> {
-    let home = || std::env::var_os("HOME").map(PathBuf::from);
-    let path = match (text.strip_prefix("~/"), home()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => folder.join(text),
-    };
+/// The files a text names, or `None` when it names a model.
+fn parts(text: &str, folder: &Path) -> Result<Option<Vec<Part>>, String> {
+    let path = folder.join(from_home(text));
+    let name = || path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
     if path.is_file() {
-        return Ok(Some(path));
+        return Ok(Some(vec![Part { name: name(), place: Place::File(path) }]));
     }
-    if path.is_dir() && is_path(text) {
-        return Err(format!("{text} is a folder; name a GGUF file in it"));
+    if path.is_dir() {
+        let parts = folder_parts(&path).map_err(|error| format!("{text} cannot be read: {error}"))?;
+        if !parts.is_empty() {
+            return Ok(Some(parts));
+        }
+        if is_path(text) {
+            return Err(format!(
+                "{text} is a folder without model files (*.safetensors, *.gguf and the like)"
+            ));
+        }
     }
-    if is_path(text) { Err(format!("there is no file {}", path.display())) } else { Ok(None) }
+    if let Some(hex) = name().strip_prefix("sha256-").filter(|hex| is_digest(hex)) {
+        return Ok(Some(vec![Part { name: name(), place: Place::Blob(format!("sha256:{hex}")) }]));
+    }
+    if is_path(text) { Err(missing(&path.display().to_string())) } else { Ok(None) }
+}
+
+/// The files of a model in a folder: its weights in the first of these forms that is there, what describes them, and
+/// the tokenizer. Names are relative to the folder; folders in it are looked into, one deep.
+fn folder_parts(folder: &Path) -> std::io::Result<Vec<Part>> {
+    type Fits = fn(&str) -> bool;
+    const WEIGHTS: [Fits; 5] = [
+        |name| name.ends_with(".safetensors"),
+        |name| name.starts_with("pytorch_model") && name.ends_with(".bin"),
+        |name| name.starts_with("consolidated") && name.ends_with(".pth"),
+        |name| name.ends_with(".gguf"),
+        |name| name.ends_with(".bin"),
+    ];
+    let top = names(folder)?;
+    let Some(is_weight) = WEIGHTS.iter().find(|fits| top.iter().any(|name| fits(name))) else {
+        return Ok(Vec::new());
+    };
+    let describes = |name: &str| name.ends_with(".json") || name == "tokenizer.model";
+    let mut found: Vec<String> =
+        top.iter().filter(|name| is_weight(name) || describes(name)).cloned().collect();
+    for inner in top.iter().filter(|name| folder.join(name).is_dir()) {
+        let names = names(&folder.join(inner))?;
+        found.extend(names.iter().filter(|name| describes(name)).map(|name| format!("{inner}/{name}")));
+    }
+    found.retain(|name| folder.join(name).is_file());
+    Ok(found.into_iter().map(|name| Part { place: Place::File(folder.join(&name)), name }).collect())
+}
+
+fn names(folder: &Path) -> std::io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        names.extend(entry?.file_name().into_string());
+    }
+    names.sort();
+    Ok(names)
+}
+
+fn is_digest(hex: &str) -> bool {
+    hex.len() == 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Whether a text can only be meant as a file.
@@ -149,57 +208,72 @@ fn is_path(text: &str) -> bool {
     is_file_name || ["./", "../", "/", "~/"].iter().any(|start| text.starts_with(start)) || text == "."
 }
 
-/// The lines that are left, with the number of the last one taken.
-struct Lines<'a> {
-    rest: &'a str,
-    number: usize,
+/// What of the text is left, and the number of its first line.
+struct Rest<'a> {
+    text: &'a str,
+    line: usize,
 }
 
-impl<'a> Lines<'a> {
-    fn next(&mut self) -> Option<&'a str> {
-        if self.rest.is_empty() {
-            return None;
-        }
-        let (line, rest) = self.rest.split_once('\n').unwrap_or((self.rest, ""));
-        self.rest = rest;
-        self.number += 1;
-        Some(line.strip_suffix('\r').unwrap_or(line))
+impl<'a> Rest<'a> {
+    fn take(&mut self, bytes: usize) -> &'a str {
+        let (taken, rest) = self.text.split_at(bytes);
+        self.text = rest;
+        self.line += taken.matches('\n').count();
+        taken
     }
 
-    /// The value that begins with `text`, on this line and perhaps the next ones.
-    fn value(&mut self, text: &str) -> Result<String, String> {
-        let text = text.trim();
-        if let Some(first) = text.strip_prefix("\"\"\"") {
-            return self.long_value(first);
-        }
-        match text.strip_prefix('"') {
-            Some(inner) => {
-                match inner.strip_suffix('"') {
-                    Some(value) => Ok(value.to_owned()),
-                    None => Err("the text has no closing quote; over several lines it stands between \"\"\""
-                        .to_owned()),
-                }
-            }
-            None => Ok(text.to_owned()),
-        }
-    }
-
-    fn long_value(&mut self, first: &str) -> Result<String, String> {
-        let mut value = String::new();
-        let mut line = first;
+    /// The next command, and its line.
+    fn command(&mut self) -> Option<(usize, &'a str)> {
         loop {
-            if let Some((last, after)) = line.split_once("\"\"\"") {
-                if !after.trim().is_empty() {
-                    return Err(format!("after the closing \"\"\" there is {:?}", after.trim()));
-                }
-                value.push_str(last);
-                return Ok(value);
+            let blank = self.text.len() - self.text.trim_start().len();
+            self.take(blank);
+            if !self.text.starts_with('#') {
+                break;
             }
-            value.push_str(line);
-            value.push('\n');
-            line = self.next().ok_or("the text that begins with \"\"\" has no end")?;
+            self.take(self.text.find('\n').unwrap_or(self.text.len()));
+        }
+        let line = self.line;
+        Some(self.word()).filter(|word| !word.is_empty()).map(|word| (line, word))
+    }
+
+    fn word(&mut self) -> &'a str {
+        self.take(self.text.find(char::is_whitespace).unwrap_or(self.text.len()))
+    }
+
+    /// The value that begins here.
+    fn value(&mut self) -> Result<String, String> {
+        let ends = self.text.match_indices(['\n', '\r']).map(|(at, _)| at).chain([self.text.len()]);
+        let begins = self.text.len() - self.text.trim_start_matches([' ', '\t']).len();
+        let mut wholes =
+            ends.map(|at| (at, unquoted(self.text[begins.min(at)..at].trim_end_matches([' ', '\t']))));
+        let Some((at, value)) = wholes.find_map(|(at, value)| Some((at, value?.to_owned()))) else {
+            let quote = if self.text.trim_start().starts_with("\"\"\"") { "\"\"\"" } else { "\"" };
+            return Err(format!(
+                "the text that begins with {quote} has no end: a line that ends with {quote}"
+            ));
+        };
+        self.take(at);
+        Ok(value)
+    }
+
+    /// A name, and the value behind it.
+    fn named(&mut self, usage: &str) -> Result<(&'a str, String), String> {
+        let blank = self.text.len() - self.text.trim_start_matches([' ', '\t']).len();
+        self.take(blank);
+        let name = self.word();
+        match self.value()? {
+            value if name.is_empty() || value.is_empty() => Err(usage.to_owned()),
+            value => Ok((name, value)),
         }
     }
+}
+
+/// A whole value without its quotes; `None` for one that goes on.
+fn unquoted(text: &str) -> Option<&str> {
+    ["\"\"\"", "\""]
+        .iter()
+        .find(|quote| text.starts_with(**quote))
+        .map_or(Some(text), |quote| text.strip_prefix(quote)?.strip_suffix(quote))
 }
 
 #[cfg(test)]
@@ -216,20 +290,60 @@ mod tests {
     fn every_command_finds_its_place() {
         let text = "# a comment\nfrom llama3.2\r\n\nPARAMETER temperature 0.2\nPARAMETER stop \"<|end|>\"\n\
                     PARAMETER stop user:\nSYSTEM \"\"\"You are\nterse.\n\"\"\"\nTEMPLATE {{ .Prompt }}\n\
-                    LICENSE \"MIT\"\nMESSAGE user Hello there\nMESSAGE assistant \"\"\"Hi.\"\"\"\nREQUIRES 0.14.0";
-        let request = parsed(text).unwrap().request;
+                    LICENSE \"MIT\"\nMESSAGE user Hello there\nMESSAGE assistant \"\"\"Hi.\"\"\"\nREQUIRES 0.14.0\n\
+                    PARAMETER use_mmap True\nPARAMETER top_a 0.5\nrenderer qwen3\nPARSER qwen3\n   SYSTEM   ";
+        let modelfile = parsed(text).unwrap();
         assert_eq!(
-            serde_json::to_value(request).unwrap(),
+            modelfile.notes,
+            ["Ollama has no option \"top_a\" (is top_p meant?); it is sent as it is"]
+        );
+        assert_eq!(
+            serde_json::to_value(modelfile.request).unwrap(),
             json!({
-                "model": "", "from": "llama3.2", "template": "{{ .Prompt }}", "license": ["MIT"],
-                "system": "You are\nterse.\n",
-                "parameters": { "temperature": 0.2, "stop": ["<|end|>", "user:"] },
+                "model": "", "from": "llama3.2", "template": "{{ .Prompt }}", "license": ["MIT"], "system": "",
+                "parameters": { "temperature": 0.2, "stop": ["<|end|>", "user:"], "use_mmap": true, "top_a": 0.5 },
                 "messages": [
                     { "role": "user", "content": "Hello there" }, { "role": "assistant", "content": "Hi." },
                 ],
-                "requires": "0.14.0",
+                "requires": "0.14.0", "renderer": "qwen3", "parser": "qwen3",
             })
         );
+    }
+
+    #[test]
+    fn a_value_ends_where_its_quotes_do() {
+        for (text, value) in [
+            ("\"one\ntwo\"", "one\ntwo"),
+            ("\"{{- if .System }}a\n{{ end }}b\n\"\nPARAMETER seed 1", "{{- if .System }}a\n{{ end }}b\n"),
+            ("\"say \"hi\" to\nme\" \t\n", "say \"hi\" to\nme"),
+            ("\"\"\"one \"two\"\nthree\"\"\"", "one \"two\"\nthree"),
+            ("\"\"\"a\"\"\" b\nc\"\"\"", "a\"\"\" b\nc"),
+            ("a \"b\" c \n", "a \"b\" c"),
+            ("\"a\r\nb\"\r\n", "a\r\nb"),
+        ] {
+            let modelfile = parsed(&format!("FROM m\nTEMPLATE {text}")).unwrap();
+            assert_eq!(modelfile.request.template.as_deref(), Some(value), "{text:?}");
+        }
+        let blank = format!("FROM m\nSYSTEM \"{}\"", "\n".repeat(1 << 20));
+        assert_eq!(parsed(&blank).unwrap().request.system.map(|text| text.len()), Some(1 << 20));
+    }
+
+    /// What Ollama 0.33 wrote of a model, byte for byte.
+    #[test]
+    fn what_a_server_shows_can_be_created() {
+        let digest = "d6989976b8e8f97e03cf68da1f8012c26cb162801e3c33b9e9170a614990d751";
+        let template = "{{- if .System }}<|im_start|>system\n{{ .System }}<|im_end|>\n{{ end }}{{- range .Messages }}\
+                        <|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n";
+        let text = format!(
+            "# Modelfile generated by \"ollama show\"\n# To build a new Modelfile based on this, replace FROM with:\n\
+             # FROM think:latest\n\nFROM /srv/none/blobs/sha256-{digest}\nTEMPLATE \"{template}\"\n\
+             PARAMETER stop <|im_start|>\nPARAMETER stop <|im_end|>\n"
+        );
+        let modelfile = parsed(&text).unwrap();
+        let blob = Part { name: format!("sha256-{digest}"), place: Place::Blob(format!("sha256:{digest}")) };
+        assert_eq!((modelfile.files.as_slice(), modelfile.request.from), (&[blob][..], None));
+        assert_eq!(modelfile.request.template.as_deref(), Some(template));
+        assert_eq!(modelfile.request.parameters.0["stop"], json!(["<|im_start|>", "<|im_end|>"]));
     }
 
     #[test]
@@ -238,14 +352,14 @@ mod tests {
             ("", 1, "no FROM"),
             ("FROM a\nFORM b", 2, "\"FORM\" is not a command"),
             ("FROM a\n\nPARAMETER temperature hot", 3, "takes a number"),
-            ("FROM a\nPARAMETER heat 1", 2, "no option \"heat\""),
             ("FROM a\nPARAMETER seed", 2, "a name and a value"),
             ("FROM a\nSYSTEM \"\"\"open\nand on", 2, "has no end"),
-            ("FROM a\nSYSTEM \"open", 2, "closing quote"),
-            ("FROM a\nSYSTEM \"\"\"x\"\"\" y", 2, "after the closing"),
+            ("FROM a\nSYSTEM \"open", 2, "has no end"),
+            ("FROM a\nSYSTEM \"\"\"x\"\"\" y", 2, "has no end"),
             ("FROM a\nMESSAGE robot Hi", 2, "not a role"),
             ("FROM ./missing.gguf", 1, "no file"),
             ("FROM a\nADAPTER lora.bin", 2, "no file"),
+            ("FROM a\nDRAFT small", 2, "no file"),
             ("FROM a\nFROM b", 2, "already"),
             ("FROM", 1, "needs a value"),
         ] {
@@ -255,11 +369,32 @@ mod tests {
     }
 
     #[test]
-    fn a_file_beside_the_modelfile_is_a_file() {
+    fn files_beside_the_modelfile_are_files() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("m.gguf"), "x").unwrap();
-        let modelfile = parse("FROM m.gguf", folder.path()).unwrap();
-        assert_eq!(modelfile.files, [folder.path().join("m.gguf")]);
+        let write = |name: &str| std::fs::write(folder.path().join(name), "x").unwrap();
+        write("m.gguf");
+        let named = |parts: &[Part]| parts.iter().map(|part| part.name.clone()).collect::<Vec<_>>();
+        let modelfile = parse("FROM m.gguf\nDRAFT ./m.gguf", folder.path()).unwrap();
+        assert_eq!(
+            (named(&modelfile.files), named(&modelfile.drafts)),
+            (vec!["m.gguf".into()], vec!["m.gguf".into()])
+        );
         assert_eq!(modelfile.request.from, None);
+        std::fs::create_dir_all(folder.path().join("hf/1_Pooling")).unwrap();
+        for name in [
+            "model-2.safetensors",
+            "model-1.safetensors",
+            "config.json",
+            "README.md",
+            "1_Pooling/config.json",
+        ] {
+            write(&format!("hf/{name}"));
+        }
+        let modelfile = parse("FROM hf", folder.path()).unwrap();
+        let expected = ["config.json", "model-1.safetensors", "model-2.safetensors", "1_Pooling/config.json"];
+        assert_eq!(named(&modelfile.files), expected);
+        std::fs::create_dir(folder.path().join("empty")).unwrap();
+        assert_eq!(parse("FROM empty", folder.path()).unwrap().request.from.as_deref(), Some("empty"));
+        assert!(parse("FROM ./empty", folder.path()).is_err());
     }
 }

@@ -1,32 +1,42 @@
 //! `towline create`.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
 use towline::{Api, Clock, Clocks, CreateRequest, Ending, Error, Progress, Upload};
 
-use super::Context;
 use super::transfer::{Transfer, Verb};
+use super::{Context, unless_stopped};
 use crate::args::CreateArgs;
 use crate::exit::Exit;
-use crate::failure::{Complaint, Failure};
-use crate::modelfile::{self, Modelfile};
+use crate::failure::Failure;
+use crate::input;
+use crate::modelfile::{self, Modelfile, Part, Place};
+use crate::out;
 use crate::server::{Need, Server};
 
 /// Steps of an upload that may wait to be shown; more are skipped.
 const STEPS: usize = 16;
+/// The longest Modelfile, in bytes; licences stand in it.
+const MODELFILE_BYTES: u64 = 16 << 20;
 
 /// Makes a model.
 pub async fn run(args: &CreateArgs, mut context: Context) -> Result<Exit, Failure> {
-    let Modelfile { mut request, files, adapters } = recipe(args)?;
+    let Modelfile { mut request, files, adapters, drafts, notes } = recipe(args)?;
+    for note in &notes {
+        out::note(note);
+    }
     request.model.clone_from(&args.name);
     request.quantize.clone_from(&args.quantize);
     let clocks = args.clocks.clocks();
     let server = Server::find(&args.server, &context.environment, clocks, Api::Ollama, Need::Keeper).await?;
     let mut transfer = Transfer::begin(Verb::Create, &server, &args.name, args.json)?;
-    for (paths, digests) in [(files, &mut request.files), (adapters, &mut request.adapters)] {
-        match send_all(&paths, &server, clocks, &mut transfer, &mut context).await? {
+    for (parts, digests) in
+        [(files, &mut request.files), (adapters, &mut request.adapters), (drafts, &mut request.draft_files)]
+    {
+        match send_all(&parts, &server, clocks, &mut transfer, &mut context).await? {
             Ok(sent) => *digests = sent,
             Err(ending) => return transfer.end(ending, &mut context).await,
         }
@@ -41,20 +51,20 @@ fn recipe(args: &CreateArgs) -> Result<Modelfile, Failure> {
         return Ok(Modelfile { request, ..Modelfile::default() });
     }
     let path = args.file.clone().unwrap_or_else(|| PathBuf::from("Modelfile"));
-    let (text, folder) = if path.as_os_str() == "-" {
-        let text = std::io::read_to_string(std::io::stdin())
-            .map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
-        (text, PathBuf::new())
+    let (bytes, folder) = if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        let read = std::io::stdin().take(MODELFILE_BYTES).read_to_end(&mut bytes);
+        read.map_err(|error| Failure::usage(format!("standard input cannot be read: {error}")))?;
+        (bytes, PathBuf::new())
     } else {
-        let text = std::fs::read_to_string(&path).map_err(|error| {
-            let complaint = Complaint::new(format!("{} cannot be read: {error}", path.display()));
-            Failure::Usage(match &args.file {
-                Some(_) => complaint,
-                None => complaint.hint("-f names another Modelfile, --from a model to start from"),
-            })
+        let bytes = input::bytes(&path, MODELFILE_BYTES).map_err(|error| match &args.file {
+            Some(_) => Failure::usage(error),
+            None => Failure::usage_with(error, "-f names another Modelfile, --from a model to start from"),
         })?;
-        (text, path.parent().unwrap_or(Path::new("")).to_owned())
+        (bytes, path.parent().unwrap_or(Path::new("")).to_owned())
     };
+    let text = input::text(&bytes, None).filter(|text| text.replaced == 0);
+    let text = text.ok_or_else(|| Failure::usage(format!("{} is not UTF-8 text", path.display())))?.text;
     modelfile::parse(&text, &folder).map_err(|error| {
         Failure::usage(format!("{}, line {}: {}", path.display(), error.line, error.message))
     })
@@ -62,21 +72,40 @@ fn recipe(args: &CreateArgs) -> Result<Modelfile, Failure> {
 
 /// Sends files that the server does not have. The outer error is one of ours, the inner one ends the transfer.
 async fn send_all(
-    paths: &[PathBuf],
+    parts: &[Part],
     server: &Server,
     clocks: Clocks,
     transfer: &mut Transfer<'_>,
     context: &mut Context,
 ) -> Result<Result<BTreeMap<String, String>, Ending>, Failure> {
     let mut digests = BTreeMap::new();
-    for path in paths {
-        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        match send(path, &name, server, clocks, transfer, context).await? {
-            Ok(digest) => digests.insert(name, digest),
+    for Part { name, place } in parts {
+        let sent = match place {
+            Place::File(path) => send(path, name, server, clocks, transfer, context).await?,
+            Place::Blob(digest) => there(digest, server, context).await?,
+        };
+        match sent {
+            Ok(digest) => digests.insert(name.clone(), digest),
             Err(ending) => return Ok(Err(ending)),
         };
     }
     Ok(Ok(digests))
+}
+
+/// A blob that the server must have already.
+async fn there(
+    digest: &str,
+    server: &Server,
+    context: &mut Context,
+) -> Result<Result<String, Ending>, Failure> {
+    match unless_stopped(server.client.blob_exists(digest), &mut context.stopper).await? {
+        Ok(true) => Ok(Ok(digest.to_owned())),
+        Ok(false) => Err(Failure::usage_with(
+            format!("neither this machine nor the server has the file {digest}, which FROM names"),
+            "copy the model's file here, or name the model: FROM llama3.2",
+        )),
+        Err(error) => Ok(Err(Ending::Failed(error))),
+    }
 }
 
 /// Sends one file. The clock for the first event runs from the last step of the upload, whose length nobody knows.
