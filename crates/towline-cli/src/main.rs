@@ -9,6 +9,7 @@
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
 //! | [`relayed`] | the relay that detached jobs run on |
 //! | [`repl`] | the prompt, when there is no verb |
+//! | [`input`] | the only way from files and standard input to texts and images |
 //! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
 //! | [`relay`] | what a relay is told, and where its things are |
 //! | [`models`], [`options`], [`modelfile`], [`mod@bench`], [`stats`] | what the verbs know |
@@ -31,6 +32,7 @@ mod exit;
 mod failure;
 mod folders;
 mod hint;
+mod input;
 mod json;
 mod modelfile;
 mod models;

@@ -8,39 +8,80 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use towline::{ChatRequest, Format, Message};
 
-use crate::args::RunArgs;
+use crate::args::{KeepAliveArg, RunArgs};
 use crate::failure::{Complaint, Failure};
+use crate::input::{self, Encoding};
+use crate::models::Chosen;
 use crate::out;
 use crate::stop::Stopper;
 
 /// The most that is read from standard input, in bytes.
 const STDIN_BYTES: u64 = 32 << 20;
-/// The largest image, in bytes.
-const IMAGE_BYTES: u64 = 64 << 20;
+/// The largest schema, in bytes.
+const SCHEMA_BYTES: u64 = 16 << 20;
 /// After this long without the end of standard input a person is told what is waited for.
 const STDIN_NOTICE: Duration = Duration::from_secs(2);
 
-/// The request, but for its model, which takes the server to know.
-pub async fn request(args: &RunArgs, stopper: &mut Stopper) -> Result<ChatRequest, Failure> {
-    let mut request = ChatRequest::default();
-    for option in &args.options {
-        option.add_to(&mut request.options).map_err(|error| Failure::usage(error.to_string()))?;
+/// What is asked, but for the model, which takes the server to know.
+#[derive(Debug)]
+pub struct Asked {
+    request: ChatRequest,
+    words: Vec<String>,
+    piped: Option<String>,
+    images: Vec<Vec<u8>>,
+}
+
+impl Asked {
+    /// What the arguments and standard input say.
+    pub async fn read(args: &RunArgs, stopper: &mut Stopper) -> Result<Self, Failure> {
+        let mut request = ChatRequest::default();
+        for option in &args.options {
+            if let Some(note) = option.note() {
+                out::note(&note);
+            }
+            option.add_to(&mut request.options).map_err(|error| Failure::usage(error.to_string()))?;
+        }
+        request.format = args.format.as_deref().map(format).transpose()?;
+        request.think = args.think.as_ref().map(|think| think.0.clone());
+        request.keep_alive = args.more.keep_alive.clone().map(|KeepAliveArg(keep_alive)| keep_alive);
+        if let Some(system) = &args.system {
+            request = request.system(system.clone());
+        }
+        let images = args.images.iter().map(|named| input::image(named)).collect::<Result<Vec<_>, _>>();
+        let images = images.map_err(Failure::usage)?;
+        let piped = stdin(args.more.encoding, stopper).await?;
+        let asked = Self { request, words: args.prompt.clone(), piped, images };
+        if asked.prompt().is_empty() && asked.images.is_empty() {
+            return Err(Failure::usage_with(
+                "there is no prompt",
+                "towline run \"What is a river?\", or pipe it in: echo \"What is a river?\" | towline run",
+            ));
+        }
+        Ok(asked)
     }
-    request.format = args.format.as_deref().map(format).transpose()?;
-    request.think = args.think.as_ref().map(|think| think.0.clone());
-    let images = args.images.iter().map(|path| image(path)).collect::<Result<Vec<_>, _>>()?;
-    let prompt = joined(&args.prompt.join(" "), stdin(stopper).await?.as_deref());
-    if prompt.is_empty() && images.is_empty() {
-        return Err(Failure::usage_with(
-            "there is no prompt",
-            "towline run \"What is a river?\", or pipe it in: echo \"What is a river?\" | towline run",
-        ));
+
+    /// The words of the prompt as they were typed.
+    pub fn words(&self) -> &[String] {
+        &self.words
     }
-    if let Some(system) = &args.system {
-        request = request.system(system.clone());
+
+    /// The request to this model. Where the first word named it, that is no part of the prompt.
+    pub fn request(mut self, chosen: &Chosen) -> ChatRequest {
+        if chosen.by_first_word {
+            out::note(&format!(
+                "{:?} is an installed model, so it is asked the rest of the words",
+                self.words[0]
+            ));
+            self.words.remove(0);
+        }
+        let question = Message::user(self.prompt());
+        let question = self.images.iter().fold(question, |question, image| question.with_image(image));
+        ChatRequest { model: chosen.model.clone(), ..self.request }.message(question)
     }
-    let message = images.iter().fold(Message::user(prompt), |message, image| message.with_image(image));
-    Ok(request.message(message))
+
+    fn prompt(&self) -> String {
+        joined(&self.words.join(" "), self.piped.as_deref())
+    }
 }
 
 /// Words and standard input with an empty line between them; the last line end of the input is not part of it.
@@ -55,19 +96,10 @@ fn joined(words: &str, stdin: Option<&str>) -> String {
 }
 
 /// What is piped in; `None` on a terminal.
-async fn stdin(stopper: &mut Stopper) -> Result<Option<String>, Failure> {
+pub async fn stdin(encoding: Option<Encoding>, stopper: &mut Stopper) -> Result<Option<String>, Failure> {
     if std::io::stdin().is_terminal() {
         return Ok(None);
     }
-    // A thread that nobody waits for: a pipe that stays open must not keep the process.
-    let (sender, mut receiver) = oneshot::channel();
-    let read = move || {
-        let mut bytes = Vec::new();
-        let result = std::io::stdin().lock().take(STDIN_BYTES + 1).read_to_end(&mut bytes).map(|_| bytes);
-        let _nobody_waits = sender.send(result);
-    };
-    let spawned = std::thread::Builder::new().name("towline-stdin".into()).spawn(read);
-    spawned.map_err(|error| local(&format!("a thread cannot be started: {error}")))?;
     let notice = async {
         tokio::time::sleep(STDIN_NOTICE).await;
         if out::stderr_is_terminal() {
@@ -75,35 +107,58 @@ async fn stdin(stopper: &mut Stopper) -> Result<Option<String>, Failure> {
         }
         std::future::pending::<()>().await;
     };
+    let read = on_a_thread(stopper, || {
+        let mut bytes = Vec::new();
+        std::io::stdin().lock().take(STDIN_BYTES + 1).read_to_end(&mut bytes).map(|_| bytes)
+    });
     let bytes = tokio::select! {
-        stop = stopper.stopped() => return Err(Failure::Stopped(stop)),
-        read = &mut receiver => read,
+        read = read => read?,
         () = notice => unreachable!("it never ends"),
-    };
-    let bytes = match bytes {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(error)) => return Err(local(&format!("standard input cannot be read: {error}"))),
-        Err(_) => return Err(local("standard input cannot be read")),
     };
     if bytes.len() as u64 > STDIN_BYTES {
         return Err(Failure::usage(format!("standard input is longer than {} MiB", STDIN_BYTES >> 20)));
     }
-    let text = String::from_utf8(bytes).map_err(|error| {
-        let place = error.utf8_error().valid_up_to();
+    let text = input::text(&bytes, encoding).ok_or_else(|| {
         Failure::usage_with(
-            format!("standard input is not UTF-8 text (byte {place})"),
-            "an image goes behind --image",
+            "standard input is no text: it holds NUL bytes, and others that are not UTF-8",
+            "an image goes behind --image; --encoding names the encoding of other text",
         )
     })?;
-    Ok(Some(text))
+    if let Some(warning) = text.warning("standard input") {
+        out::warning(&warning);
+        out::hint("--encoding latin-1 reads old Western text, --encoding utf-16 what Windows writes");
+    }
+    Ok(Some(text.text))
 }
 
-fn image(path: &Path) -> Result<Vec<u8>, Failure> {
-    let bytes = read_file(path, IMAGE_BYTES)?;
-    if bytes.is_empty() {
-        return Err(Failure::usage(format!("the image {} is empty", path.display())));
+/// A line that a person types.
+pub async fn typed_line(stopper: &mut Stopper) -> Result<String, Failure> {
+    on_a_thread(stopper, || {
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line).map(|_| line)
+    })
+    .await
+}
+
+/// Reads standard input on a thread that nobody waits for: a pipe that stays open must not keep the process.
+async fn on_a_thread<T: Send + 'static>(
+    stopper: &mut Stopper,
+    read: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, Failure> {
+    let (sender, receiver) = oneshot::channel();
+    let read = move || {
+        let _nobody_waits = sender.send(read());
+    };
+    let spawned = std::thread::Builder::new().name("towline-stdin".into()).spawn(read);
+    spawned.map_err(|error| local(&format!("a thread cannot be started: {error}")))?;
+    tokio::select! {
+        stop = stopper.stopped() => Err(Failure::Stopped(stop)),
+        read = receiver => match read {
+            Ok(Ok(read)) => Ok(read),
+            Ok(Err(error)) => Err(local(&format!("standard input cannot be read: {error}"))),
+            Err(_) => Err(local("standard input cannot be read")),
+        },
     }
-    Ok(bytes)
 }
 
 /// `json`, a schema, or the file of one.
@@ -114,9 +169,10 @@ fn format(text: &str) -> Result<Format, Failure> {
     let (name, bytes) = if text.trim_start().starts_with('{') {
         ("the schema".to_owned(), text.as_bytes().to_vec())
     } else {
-        (text.to_owned(), read_file(Path::new(text), IMAGE_BYTES)?)
+        (text.to_owned(), input::bytes(Path::new(text), SCHEMA_BYTES).map_err(Failure::usage)?)
     };
-    let schema: Value = serde_json::from_slice(&bytes)
+    let schema = input::text(&bytes, None).map_or_else(String::new, |text| text.text);
+    let schema: Value = serde_json::from_str(&schema)
         .map_err(|error| Failure::usage(format!("{name} is not JSON: {error}")))?;
     if !schema.is_object() {
         return Err(Failure::usage_with(
@@ -125,18 +181,6 @@ fn format(text: &str) -> Result<Format, Failure> {
         ));
     }
     Ok(Format::Schema(schema))
-}
-
-fn read_file(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, Failure> {
-    let unreadable =
-        |error: std::io::Error| Failure::usage(format!("{} cannot be read: {error}", path.display()));
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(unreadable)?;
-    file.take(limit_bytes + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    if bytes.len() as u64 > limit_bytes {
-        return Err(Failure::usage(format!("{} is larger than {} MiB", path.display(), limit_bytes >> 20)));
-    }
-    Ok(bytes)
 }
 
 fn local(message: &str) -> Failure {

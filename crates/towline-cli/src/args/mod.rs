@@ -24,7 +24,8 @@ pub use jobs::{
     AtRelay, AttachArgs, DeadlineArg, JobsArgs, KillArgs, LogArgs, SessionArgs, TimeoutArgs, WaitArgs,
 };
 pub use models::{
-    CopyArgs, CreateArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
+    CopyArgs, CreateArgs, EmbedArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
+    UnloadArgs,
 };
 pub use other::{CompletionsArgs, GuiArgs};
 pub use prompt::PromptArgs;
@@ -33,7 +34,7 @@ pub use relay::{LogFormat, LogLevel, RelayArgs};
 pub use run::{RunArgs, ThinkArg};
 #[cfg(feature = "model")]
 pub use serve::ServeArgs;
-pub use shared::ServerArgs;
+pub use shared::{ApiChoice, KeepAliveArg, ServerArgs};
 
 use crate::exit::Exit;
 use crate::out;
@@ -107,6 +108,9 @@ pub enum Command {
     List(ListArgs),
     Show(ShowArgs),
     Ps(PsArgs),
+    #[command(visible_alias = "stop")]
+    Unload(UnloadArgs),
+    Embed(Box<EmbedArgs>),
     Pull(PullArgs),
     Push(PushArgs),
     Create(CreateArgs),
@@ -142,6 +146,8 @@ impl Command {
             | Self::List(_)
             | Self::Show(_)
             | Self::Ps(_)
+            | Self::Unload(_)
+            | Self::Embed(_)
             | Self::Pull(_)
             | Self::Push(_)
             | Self::Create(_)

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 
 use super::jobs::AtRelay;
-use super::shared::{ClockArgs, ServerArgs};
+use super::run::OptionArg;
+use super::shared::{ClockArgs, InputArgs, ServerArgs};
 
 /// List the installed models
 #[derive(Debug, Args)]
@@ -163,6 +164,60 @@ pub struct CreateArgs {
     #[arg(short, long, value_name = "KIND", help_heading = "Request")]
     pub quantize: Option<String>,
     /// Print one JSON object a line for each record
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+    #[command(flatten)]
+    pub server: ServerArgs,
+    #[command(flatten)]
+    pub clocks: ClockArgs,
+}
+
+/// Take models out of memory
+///
+/// A model is loaded again by the next request to it.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline unload llama3.2
+  towline stop llama3.2                  Ollama's word for it
+", help_template = super::TEMPLATE)]
+pub struct UnloadArgs {
+    /// The models
+    #[arg(value_name = "MODEL", required = true)]
+    pub models: Vec<String>,
+    #[command(flatten)]
+    pub server: ServerArgs,
+}
+
+/// Turn texts into vectors
+///
+/// A line of JSON for each text: its vector. Texts that are compared are made by the same model.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline embed -m nomic-embed-text \"a river\" \"a lake\"
+  towline embed -m nomic-embed-text --lines < sentences.txt > vectors.ndjson
+", help_template = super::TEMPLATE)]
+pub struct EmbedArgs {
+    /// The texts; without any, standard input is the text
+    #[arg(value_name = "TEXT")]
+    pub texts: Vec<String>,
+    /// The model [default: $TOWLINE_MODEL, else the only one there is]
+    #[arg(short, long, value_name = "MODEL", help_heading = "Request")]
+    pub model: Option<String>,
+    /// Each line of standard input is a text
+    #[arg(long, conflicts_with = "texts", help_heading = "Request")]
+    pub lines: bool,
+    /// How many numbers a vector has, for models that can choose
+    #[arg(long, value_name = "COUNT", help_heading = "Request")]
+    pub dimensions: Option<u32>,
+    /// Refuse a text that is too long for the model, rather than cut it
+    #[arg(long, help_heading = "Request")]
+    pub no_truncate: bool,
+    /// An option by Ollama's name, for example num_ctx=8192
+    #[arg(short, long = "option", value_name = "KEY=VALUE", help_heading = "Request")]
+    pub options: Vec<OptionArg>,
+    #[command(flatten)]
+    pub more: InputArgs,
+    /// Print the server's own JSON object
     #[arg(long, help_heading = "Output")]
     pub json: bool,
     #[command(flatten)]

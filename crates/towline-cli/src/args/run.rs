@@ -7,7 +7,8 @@ use clap::Args;
 use towline::{Options, Think};
 
 use super::jobs::AtRelay;
-use super::shared::{ApiChoice, ClockArgs, ServerArgs};
+use super::shared::{ApiChoice, ClockArgs, InputArgs, ServerArgs};
+use crate::options;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,7 +35,8 @@ Exit status:
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES, after_help = AFTER, help_template = super::TEMPLATE)]
 pub struct RunArgs {
-    /// The prompt; piped standard input is the prompt or is appended to it
+    /// The prompt; piped standard input is the prompt or is appended to it. Without -m the first of several words may
+    /// be an installed model
     #[arg(value_name = "PROMPT")]
     pub prompt: Vec<String>,
 
@@ -44,10 +46,10 @@ pub struct RunArgs {
     /// Instructions to the model
     #[arg(long, value_name = "TEXT", help_heading = "Request")]
     pub system: Option<String>,
-    /// An option by Ollama's name: temperature=0.2, num_ctx=8192, seed=1 …
+    /// An option by Ollama's name: temperature=0.2, num_ctx=8192, seed=1 …; others are sent too
     #[arg(short, long = "option", value_name = "KEY=VALUE", help_heading = "Request")]
     pub options: Vec<OptionArg>,
-    /// An image for the model to look at
+    /// An image for the model to look at: a file, or a data URL
     #[arg(long = "image", value_name = "FILE", help_heading = "Request")]
     pub images: Vec<PathBuf>,
     /// The answer's form: json, or a file with a JSON schema
@@ -63,6 +65,9 @@ pub struct RunArgs {
         help_heading = "Request"
     )]
     pub think: Option<ThinkArg>,
+
+    #[command(flatten)]
+    pub more: InputArgs,
 
     /// Print one JSON object a line for each record (docs/json-output.md)
     #[arg(long, help_heading = "Output")]
@@ -98,6 +103,11 @@ pub struct OptionArg {
 }
 
 impl OptionArg {
+    /// What to say about it, if it is one that Ollama does not know.
+    pub fn note(&self) -> Option<String> {
+        options::unknown(&self.name).map(|unknown| format!("{unknown}; it is sent as it is"))
+    }
+
     /// Adds the option to others; it was checked when it was read.
     pub fn add_to(&self, options: &mut Options) -> Result<(), towline::BadOption> {
         options.set_text(&self.name, &self.value)
@@ -111,6 +121,9 @@ impl FromStr for OptionArg {
         let (name, value) =
             text.split_once('=').ok_or("write it as key=value, for example temperature=0.2")?;
         let option = Self { name: name.trim().to_owned(), value: value.to_owned() };
+        if option.name.is_empty() {
+            return Err("the name of the option is missing".to_owned());
+        }
         option.add_to(&mut Options::default()).map_err(|error| error.to_string())?;
         Ok(option)
     }

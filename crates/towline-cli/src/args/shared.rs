@@ -1,9 +1,12 @@
 //! Arguments that several verbs share.
 
-use clap::{Args, ValueEnum};
-use towline::{Api, Clocks};
+use std::str::FromStr;
 
-use crate::duration::TimeLimit;
+use clap::{Args, ValueEnum};
+use towline::{Api, Clocks, KeepAlive};
+
+use crate::duration::{self, BadDuration, TimeLimit};
+use crate::input::Encoding;
 
 /// Which server.
 #[derive(Debug, Clone, Args)]
@@ -31,6 +34,35 @@ impl From<ApiChoice> for Api {
             ApiChoice::Ollama => Self::Ollama,
             ApiChoice::OpenAi => Self::OpenAi,
         }
+    }
+}
+
+/// How standard input is read, and how long the model stays.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Request")]
+pub struct InputArgs {
+    /// How standard input is encoded [default: as its byte order mark says, else utf-8]
+    #[arg(long, value_enum, value_name = "ENCODING")]
+    pub encoding: Option<Encoding>,
+    /// How long the server keeps the model in memory afterwards: 5m, 0, forever [default: the server's]
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub keep_alive: Option<KeepAliveArg>,
+}
+
+/// `5m`, `0`, `forever`; as for Ollama, what is negative is for ever.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeepAliveArg(pub KeepAlive);
+
+impl FromStr for KeepAliveArg {
+    type Err = BadDuration;
+
+    fn from_str(text: &str) -> Result<Self, BadDuration> {
+        let negative = text.strip_prefix('-').map(duration::length).transpose()?;
+        Ok(Self(match text {
+            "forever" | "none" => KeepAlive::Forever,
+            _ if negative.is_some() => KeepAlive::Forever,
+            text => KeepAlive::For(duration::length(text)?),
+        }))
     }
 }
 
@@ -63,5 +95,27 @@ impl ClockArgs {
             idle: or(self.idle_timeout, defaults.idle),
             total: or(self.timeout, defaults.total),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_model_stays_as_long_as_ollama_would_keep_it() {
+        for (text, keep_alive) in [
+            ("5m", KeepAlive::For(Duration::from_secs(300))),
+            ("30", KeepAlive::For(Duration::from_secs(30))),
+            ("0", KeepAlive::For(Duration::ZERO)),
+            ("-1", KeepAlive::Forever),
+            ("-1m", KeepAlive::Forever),
+            ("forever", KeepAlive::Forever),
+        ] {
+            assert_eq!(text.parse(), Ok(KeepAliveArg(keep_alive)), "{text}");
+        }
+        assert!("soon".parse::<KeepAliveArg>().is_err() && "-".parse::<KeepAliveArg>().is_err());
     }
 }

@@ -24,9 +24,9 @@ pub async fn run(args: &BenchArgs, mut context: Context) -> Result<Exit, Failure
     let clocks = args.clocks.clocks();
     let server = Server::find(&args.server, &context.environment, clocks, args.api.into(), Need::Any).await?;
     let environment = context.environment.clone();
-    let choosing = models::choose(args.model.as_deref(), &environment, &server);
+    let choosing = models::choose(args.model.as_deref(), &[], &environment, &server);
     let model = match answered(choosing, &server, &mut context, None).await? {
-        Choice::Model(model) => model,
+        Choice::Model(chosen) => chosen.model,
         Choice::Unclear(complaint) => return Err(Failure::Usage(complaint)),
     };
     let mut request = ChatRequest::new(&model).user(&args.prompt);

@@ -1,7 +1,7 @@
 //! `towline run -d`: an answer that runs on the relay.
 
+use towline::Ending;
 use towline::relay::RelayConfig;
-use towline::{ChatRequest, Ending};
 
 use super::{Context, unless_stopped};
 use crate::args::RunArgs;
@@ -10,11 +10,12 @@ use crate::failure::{Complaint, Failure};
 use crate::hint;
 use crate::models::{self, Choice};
 use crate::out::Out;
+use crate::prompt::Asked;
 use crate::relayed::reach;
 use crate::server::{Named, Place, Server};
 
 /// Hands the request over and prints the job's id.
-pub async fn run(args: &RunArgs, mut request: ChatRequest, mut context: Context) -> Result<Exit, Failure> {
+pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<Exit, Failure> {
     if let Some(host) = &args.server.host {
         return Err(Failure::usage_with(
             "-d takes no --host: a relay asks the model servers that it was started with, and no others",
@@ -28,13 +29,13 @@ pub async fn run(args: &RunArgs, mut request: ChatRequest, mut context: Context)
     let reached = reach(&args.relay, &mut context, args.clocks.clocks(), config).await?;
     // Which models there are, it knows as a server does.
     let server = Server { client: reached.client.clone(), place: Place::Named(Named::Relay) };
-    let choosing = models::choose(args.model.as_deref(), &context.environment, &server);
-    request.model = match unless_stopped(choosing, &mut context.stopper.clone()).await? {
-        Ok(Choice::Model(model)) => model,
+    let choosing = models::choose(args.model.as_deref(), asked.words(), &context.environment, &server);
+    let chosen = match unless_stopped(choosing, &mut context.stopper.clone()).await? {
+        Ok(Choice::Model(chosen)) => chosen,
         Ok(Choice::Unclear(complaint)) => return Err(Failure::Usage(complaint)),
         Err(error) => return Err(failed(&error)),
     };
-    let detaching = async { Ok(reached.client.chat(request).detach().await) };
+    let detaching = async { Ok(reached.client.chat(asked.request(&chosen)).detach().await) };
     match unless_stopped(detaching, &mut context.stopper.clone()).await? {
         Ok(Ok(id)) => {
             Out::new().line(&id)?;

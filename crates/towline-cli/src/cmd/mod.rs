@@ -6,6 +6,7 @@ mod completions;
 mod cp;
 mod create;
 mod detach;
+mod embed;
 mod gui;
 mod jobs;
 mod kill;
@@ -21,8 +22,10 @@ mod run;
 pub mod serve;
 mod show;
 mod transfer;
+mod unload;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 use towline::{Clocks, Error};
@@ -47,32 +50,38 @@ pub struct Context {
 /// Does what was typed, and says what went wrong.
 pub async fn run(command: Command, stopper: Stopper) -> Exit {
     let context = Context { environment: Environment::read(), stopper };
-    let result = match command {
-        Command::Run(args) => run::run(&args, context).await,
-        Command::Jobs(args) => jobs::run(&args, context).await,
-        Command::Attach(args) => attach::attach(&args, context).await,
-        Command::Log(args) => attach::log(&args, context).await,
-        Command::Kill(args) => kill::kill(&args, context).await,
-        Command::Wait(args) => kill::wait(&args, context).await,
-        Command::Timeout(args) => kill::timeout(&args, context).await,
-        Command::BeginSession(args) => crate::relayed::begin_session(&args.arguments),
-        Command::List(args) => list::run(&args, context).await,
-        Command::Show(args) => show::run(&args, context).await,
-        Command::Ps(args) => ps::run(&args, context).await,
-        Command::Pull(args) => pull::run(&args, context).await,
-        Command::Push(args) => push::run(&args, context).await,
-        Command::Create(args) => create::run(&args, context).await,
-        Command::Cp(args) => cp::run(&args, context).await,
-        Command::Rm(args) => rm::run(&args, context).await,
+    begun(&command, context).await.unwrap_or_else(|failure| failure.report())
+}
+
+/// A command at work. Each has a box of its own, so that none takes the room of the largest, which is much.
+fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>> + '_>> {
+    match command {
+        Command::Run(args) => Box::pin(run::run(args, context)),
+        Command::Jobs(args) => Box::pin(jobs::run(args, context)),
+        Command::Attach(args) => Box::pin(attach::attach(args, context)),
+        Command::Log(args) => Box::pin(attach::log(args, context)),
+        Command::Kill(args) => Box::pin(kill::kill(args, context)),
+        Command::Wait(args) => Box::pin(kill::wait(args, context)),
+        Command::Timeout(args) => Box::pin(kill::timeout(args, context)),
+        Command::List(args) => Box::pin(list::run(args, context)),
+        Command::Show(args) => Box::pin(show::run(args, context)),
+        Command::Ps(args) => Box::pin(ps::run(args, context)),
+        Command::Unload(args) => Box::pin(unload::run(args, context)),
+        Command::Embed(args) => Box::pin(embed::run(args, context)),
+        Command::Pull(args) => Box::pin(pull::run(args, context)),
+        Command::Push(args) => Box::pin(push::run(args, context)),
+        Command::Create(args) => Box::pin(create::run(args, context)),
+        Command::Cp(args) => Box::pin(cp::run(args, context)),
+        Command::Rm(args) => Box::pin(rm::run(args, context)),
         #[cfg(feature = "model")]
-        Command::Serve(args) => serve::run(&args, context).await,
+        Command::Serve(args) => Box::pin(serve::run(args, context)),
         #[cfg(feature = "relay")]
-        Command::Relay(args) => relay::run(&args, context).await,
-        Command::Gui(args) => Err(gui::run(&args)),
-        Command::Completions(args) => completions::run(&args),
-        Command::Bench(args) => bench::run(&args, context).await,
-    };
-    result.unwrap_or_else(|failure| failure.report())
+        Command::Relay(args) => Box::pin(relay::run(args, context)),
+        Command::Bench(args) => Box::pin(bench::run(args, context)),
+        Command::BeginSession(args) => Box::pin(async { crate::relayed::begin_session(&args.arguments) }),
+        Command::Gui(args) => Box::pin(async { Err(gui::run(args)) }),
+        Command::Completions(args) => Box::pin(async { completions::run(args) }),
+    }
 }
 
 /// The clocks of a request with a single answer: it needs no model in memory.

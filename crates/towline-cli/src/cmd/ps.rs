@@ -71,9 +71,12 @@ fn processor(size: u64, on_gpu: u64) -> String {
 
 fn until(expires_at: &str, now: Timestamp) -> String {
     let Ok(time) = expires_at.parse::<Timestamp>() else { return "-".to_owned() };
+    // One whose time is up leaves memory once its last answer has ended.
+    if time <= now {
+        return "Stopping...".to_owned();
+    }
     match time.as_second() - now.as_second() {
         FOREVER_SECONDS.. => "Forever".to_owned(),
-        ..0 => "Stopping...".to_owned(),
         _ => units::when(expires_at, now),
     }
 }
@@ -101,6 +104,7 @@ mod tests {
         for (expires_at, shown) in [
             ("2026-11-21T12:04:59Z", "4 minutes from now"),
             ("2026-11-21T11:59:59Z", "Stopping..."),
+            ("2026-11-21T12:00:00Z", "Stopping..."),
             ("2318-01-01T00:00:00Z", "Forever"),
             ("", "-"),
         ] {

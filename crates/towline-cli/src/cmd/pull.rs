@@ -15,12 +15,28 @@ pub async fn run(args: &PullArgs, mut context: Context) -> Result<Exit, Failure>
     let server = Server::find(&args.server, &context.environment, clocks, Api::Ollama, Need::Keeper).await?;
     let mut exit = Exit::Completed;
     for model in &args.models {
-        let mut transfer = Transfer::begin(Verb::Pull, &server, model, args.json)?;
-        let stream = server.client.pull(PullRequest { model: model.clone(), insecure: args.insecure });
-        exit = exit.or(transfer.follow(stream, &mut context).await?);
+        let request = PullRequest { model: model.clone(), insecure: args.insecure };
+        exit = exit.or(follow(request, &server, args.json, &mut context).await?);
         if context.stopper.stop().is_some() {
             break;
         }
     }
     Ok(exit)
+}
+
+/// Fetches a model that another command needs.
+pub(super) async fn fetch(model: &str, server: &Server, context: &mut Context) -> Result<Exit, Failure> {
+    let request = PullRequest { model: model.to_owned(), insecure: false };
+    follow(request, server, false, context).await
+}
+
+async fn follow(
+    request: PullRequest,
+    server: &Server,
+    json: bool,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let model = request.model.clone();
+    let mut transfer = Transfer::begin(Verb::Pull, server, &model, json)?;
+    transfer.follow(server.client.pull(request), context).await
 }

@@ -1,61 +1,113 @@
 //! `towline run`.
 
-use towline::{Ending, FinishReason, Outcome, Reply, Stats};
+use std::io::IsTerminal as _;
+
+use towline::{ChatRequest, Ending, ErrorKind, FinishReason, Outcome, Reply, Stats};
 
 use super::{Context, unless_stopped};
-use crate::args::RunArgs;
+use crate::args::{ApiChoice, RunArgs};
 use crate::drive::drive;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::models::{self, Choice};
-use crate::server::{Need, Server};
+use crate::prompt::{self, Asked};
+use crate::server::{Need, Place, Server};
 use crate::view::{AnswerView, View};
-use crate::{hint, out, prompt, stats};
+use crate::{hint, out, stats};
 
 /// Streams an answer.
 pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> {
-    let mut request = prompt::request(args, &mut context.stopper).await?;
+    let asked = Asked::read(args, &mut context.stopper).await?;
     if args.detach {
-        return super::detach::run(args, request, context).await;
+        return super::detach::run(args, asked, context).await;
     }
     let clocks = args.clocks.clocks();
     let server = Server::find(&args.server, &context.environment, clocks, args.api.into(), Need::Any).await?;
 
-    let asked = args.model.as_deref();
-    let choosing = models::choose(asked, &context.environment, &server);
-    let chosen = match unless_stopped(choosing, &mut context.stopper.clone()).await {
-        Ok(Ok(Choice::Model(model))) => Ok(model),
+    let choosing = models::choose(args.model.as_deref(), asked.words(), &context.environment, &server);
+    let ending = match unless_stopped(choosing, &mut context.stopper.clone()).await {
+        Ok(Ok(Choice::Model(chosen))) => {
+            return answer(args, asked.request(&chosen), &server, &mut context).await;
+        }
         Ok(Ok(Choice::Unclear(complaint))) => return Err(Failure::Usage(complaint)),
-        Ok(Err(error)) => Err(Ending::Failed(error)),
+        Ok(Err(error)) => Ending::Failed(error),
         Err(Failure::Stopped(stop)) => {
-            Err(Ending::Cancelled { reason: stop.reason().to_owned(), may_have_had_effect: false })
+            Ending::Cancelled { reason: stop.reason().to_owned(), may_have_had_effect: false }
         }
         Err(failure) => return Err(failure),
     };
-    let model = chosen.as_deref().ok();
-    let mut view = if args.json {
-        View::json(model, &server.shown())?
-    } else {
-        View::Answer(AnswerView::new(model.unwrap_or("the model"), &server.shown()))
-    };
-    let outcome = match &chosen {
-        Ok(model) => {
-            request.model.clone_from(model);
-            drive(server.client.chat(request), &mut view, &mut context.stopper).await?
+    let outcome = before_the_request(ending);
+    view(args, None, &server)?.end(&outcome)?;
+    told(args, &outcome, None, &server, &context).await
+}
+
+/// Asks, and where the model is missing and a person wants it, fetches it and asks again.
+async fn answer(
+    args: &RunArgs,
+    request: ChatRequest,
+    server: &Server,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let mut may_offer = !args.json && args.api != ApiChoice::OpenAi && is_person();
+    loop {
+        let mut view = view(args, Some(&request.model), server)?;
+        let outcome = drive(server.client.chat(request.clone()), &mut view, &mut context.stopper).await?;
+        drop(view);
+        may_offer &= is_missing(&outcome, server);
+        if may_offer && offer(&request.model, server, context).await? {
+            may_offer = false;
+            match super::pull::fetch(&request.model, server, context).await? {
+                Exit::Completed => continue,
+                failed => return Ok(failed),
+            }
         }
-        Err(ending) => {
-            let outcome = before_the_request(ending.clone());
-            view.end(&outcome)?;
-            outcome
-        }
-    };
+        return told(args, &outcome, Some(&request.model), server, context).await;
+    }
+}
+
+fn view(args: &RunArgs, model: Option<&str>, server: &Server) -> Result<View, Failure> {
+    if args.json {
+        return Ok(View::json(model, &server.shown())?);
+    }
+    Ok(View::Answer(AnswerView::new(model.unwrap_or("the model"), &server.shown())))
+}
+
+async fn told(
+    args: &RunArgs,
+    outcome: &Outcome,
+    model: Option<&str>,
+    server: &Server,
+    context: &Context,
+) -> Result<Exit, Failure> {
     if !args.json {
-        explain(&outcome, &server, &context, model).await;
+        explain(outcome, server, context, model).await;
     }
     if args.stats {
-        stats::print(&outcome);
+        stats::print(outcome);
     }
     Ok(exit::of_ending(&outcome.ending, context.stopper.stop()))
+}
+
+fn is_person() -> bool {
+    std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+}
+
+/// Whether the server could fetch the model that it does not have.
+fn is_missing(outcome: &Outcome, server: &Server) -> bool {
+    match (&outcome.ending, &server.place) {
+        (Ending::Failed(error), Place::Named(_) | Place::Local) => error.kind == ErrorKind::NotFound,
+        (Ending::Failed(_), Place::Builtin(_)) => false,
+        (
+            Ending::Completed(_) | Ending::Truncated(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. },
+            _,
+        ) => false,
+    }
+}
+
+async fn offer(model: &str, server: &Server, context: &mut Context) -> Result<bool, Failure> {
+    out::stderr(&format!("{} has no model {model}. Fetch it? [y/N] ", server.shown()));
+    let line = prompt::typed_line(&mut context.stopper).await?;
+    Ok(matches!(line.trim(), "y" | "Y" | "yes" | "Yes"))
 }
 
 /// The outcome of a stream that was never begun.

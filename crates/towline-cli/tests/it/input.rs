@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use serde_json::{Value, json};
 use towline_testkit::records::ollama::chat;
-use towline_testkit::{Script, Server};
+use towline_testkit::{Routes, Script, Server, http};
 
 use crate::program::{Live, SOON, ended, ended_with_input, run, towline};
 
@@ -107,7 +107,9 @@ fn wrong_use_says_what_is_wrong_and_what_to_do() {
     let missing = folder.path().join("missing.png").to_str().unwrap().to_owned();
     let cases: &[(&[&str], &[&str])] = &[
         (&["run"], &["there is no prompt", "hint: towline run \"What is a river?\""]),
-        (&["run", "-o", "heat=1", "x"], &["no option \"heat\"", "temperature"]),
+        (&["run", "-o", "=1", "x"], &["the name of the option is missing"]),
+        (&["run", "--keep-alive", "soon", "x"], &["this is not a duration"]),
+        (&["run", "--encoding", "ebcdic", "x"], &["utf-8, utf-16, latin-1"]),
         (&["run", "-o", "seed=many", "x"], &["takes a whole number"]),
         (&["run", "-o", "seed", "x"], &["key=value"]),
         (&["run", "--image", &missing, "x"], &[&missing, "cannot be read"]),
@@ -137,8 +139,91 @@ fn wrong_use_says_what_is_wrong_and_what_to_do() {
 
 #[test]
 fn input_that_is_no_text_is_refused() {
-    let ended = ended_with_input(&mut towline(["run", "-m", "m", "--host", "127.0.0.1:1"]), b"abc\xff");
+    let ended = ended_with_input(&mut towline(["run", "-m", "m", "--host", "127.0.0.1:1"]), b"abc\xff\0");
     assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("not UTF-8 text (byte 3)"), "{ended:?}");
+    assert!(ended.stderr.contains("standard input is no text"), "{ended:?}");
     assert!(ended.stderr.contains("--image"), "{ended:?}");
+}
+
+#[test]
+fn text_in_other_encodings_is_taken() {
+    for (arguments, bytes, content, warned) in [
+        (&[][..], &b"\xef\xbb\xbfmarked"[..], "marked", None),
+        (&[], b"\xff\xfeh\0i\0", "hi", None),
+        (&["--encoding", "latin-1"], b"caf\xe9 \x96", "café –", None),
+        (&["--encoding", "utf-16"], b"h\0i\0", "hi", None),
+        (&[], b"caf\xe9 \x96", "caf\u{fffd} \u{fffd}", Some("U+FFFD stands in 2 places")),
+    ] {
+        let server = server();
+        let url = server.url();
+        let arguments = ["run", "--host", &url, "-m", "m"].into_iter().chain(arguments.iter().copied());
+        let ended = ended_with_input(&mut towline(arguments), bytes);
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "ok"), "{ended:?}");
+        assert_eq!(body(&server)["messages"][0]["content"], content);
+        match warned {
+            Some(warned) => {
+                assert!(ended.stderr.contains(warned) && ended.stderr.contains("--encoding latin-1"))
+            }
+            None => assert_eq!(ended.stderr, ""),
+        }
+    }
+}
+
+#[test]
+fn an_image_is_a_file_or_a_data_url() {
+    let server = server();
+    let url = "data:image/png;base64,iVBORw==";
+    let sent = ended(&mut run(&server.url(), &["--image", url]));
+    assert_eq!((sent.code, sent.stderr.as_str()), (Some(0), ""), "{sent:?}");
+    assert_eq!(body(&server)["messages"][0]["images"], json!(["iVBORw=="]));
+    for (image, why) in [
+        ("missing.png", "missing.png cannot be read: No such file"),
+        ("data:image/png;base64,iVB?", "the data URL (data:image/png) is damaged"),
+        ("data:image/svg+xml,<svg/>", "holds no base64 text"),
+    ] {
+        let refused = ended(&mut run(&server.url(), &["--image", image]));
+        assert!(refused.code == Some(2) && refused.stderr.contains(why), "{why}: {refused:?}");
+    }
+    assert_eq!(server.requests().len(), 1);
+}
+
+#[test]
+fn an_option_of_any_name_and_a_time_to_stay_are_sent() {
+    let server = server();
+    let ended =
+        ended(&mut run(&server.url(), &["-o", "top_a=0.5", "-o", "mode=fast", "--keep-alive", "1m30s"]));
+    assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "ok"), "{ended:?}");
+    assert!(ended.stderr.starts_with("note: Ollama has no option \"top_a\""), "{ended:?}");
+    let body = body(&server);
+    assert_eq!(body["options"], json!({ "top_a": 0.5, "mode": "fast" }));
+    assert_eq!(body["keep_alive"], "90000ms");
+}
+
+#[test]
+fn the_first_word_may_be_the_model() {
+    let models = json!({ "models": [{ "name": "llama3.2:latest" }, { "name": "qwen3:8b" }] });
+    for (words, model, content, listed) in [
+        (&["llama3.2", "why", "so?"][..], "llama3.2", "why so?", true),
+        (&["qwen3:8b", "why?"], "qwen3:8b", "why?", true),
+        (&["qwen3", "why?"], "other", "qwen3 why?", true),
+        (&["llama3.2 why?"], "other", "llama3.2 why?", false),
+        (&["Why?", "so?"], "other", "Why? so?", false),
+        (&["-m", "m", "llama3.2", "why?"], "m", "llama3.2 why?", false),
+    ] {
+        let server = Server::start(
+            Routes::new()
+                .path("/api/tags", Script::respond(200, http::JSON, models.to_string()))
+                .otherwise(Script::ndjson(chat(&["ok"]))),
+        );
+        let url = server.url();
+        let mut command = towline(["run", "--host", &url].into_iter().chain(words.iter().copied()));
+        let ended = ended(command.env("TOWLINE_MODEL", "other"));
+        assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "ok"), "{ended:?}");
+        let requests = server.requests();
+        assert_eq!(requests.len(), 1 + usize::from(listed), "{words:?}");
+        let body = requests.last().unwrap().json().unwrap();
+        assert_eq!((&body["model"], &body["messages"][0]["content"]), (&json!(model), &json!(content)));
+        let said = format!("note: {model:?} is an installed model, so it is asked the rest of the words\n");
+        assert_eq!(ended.stderr, if words[0] == model { said } else { String::new() });
+    }
 }

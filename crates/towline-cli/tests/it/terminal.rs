@@ -5,9 +5,9 @@ use std::process::Command;
 use rustix::process::Signal;
 use serde_json::json;
 use towline_testkit::records::ollama::{
-    chat_done, chat_text, chat_thinking, chat_tool_call, progress, status,
+    chat, chat_done, chat_text, chat_thinking, chat_tool_call, progress, status,
 };
-use towline_testkit::{Script, Server};
+use towline_testkit::{Routes, Script, Server, http};
 
 use crate::program::{SOON, run, towline};
 use crate::pty::Pty;
@@ -153,4 +153,32 @@ fn a_pull_has_bars() {
     );
     assert!(lines[2].starts_with("pulling bbbb") && lines[2].contains("100 %"), "{text}");
     assert_eq!(lines[4].trim_end(), "success");
+}
+
+#[test]
+fn a_missing_model_can_be_fetched_at_once() {
+    let server = || {
+        Server::start(
+            Routes::new()
+                .path("/api/tags", Script::respond(200, http::JSON, json!({ "models": [] }).to_string()))
+                .path("/api/pull", Script::ndjson([status("pulling manifest"), status("success")]))
+                .path_each(
+                    "/api/chat",
+                    [Script::error(404, "model 'm' not found"), Script::ndjson(chat(&["Hello"]))],
+                ),
+        )
+    };
+    let yes = server();
+    let mut pty = Pty::start(&mut run(&yes.url(), &[]));
+    pty.expect("has no model m. Fetch it? [y/N]");
+    pty.press("y\r");
+    assert_eq!(pty.end().code(), Some(0), "{}", pty.text());
+    assert!(pty.text().ends_with("Hello"), "{}", pty.text());
+    assert_eq!(yes.requests()[1].json().unwrap(), json!({ "model": "m", "stream": true }));
+    let no = server();
+    let mut pty = Pty::start(&mut run(&no.url(), &[]));
+    pty.expect("[y/N]");
+    pty.press("\r");
+    assert_eq!(pty.end().code(), Some(1), "{}", pty.text());
+    assert!(pty.text().contains("model 'm' not found"), "{}", pty.text());
 }
