@@ -56,10 +56,11 @@ async fn answer(
         may_offer &= is_missing(&outcome, server);
         if may_offer && offer(&request.model, server, context).await? {
             may_offer = false;
-            match super::pull::fetch(&request.model, server, context).await? {
-                Exit::Completed => continue,
-                failed => return Ok(failed),
+            let fetched = super::pull::fetch(&request.model, server, context).await?;
+            if fetched != Exit::Completed {
+                return Ok(fetched);
             }
+            continue;
         }
         return told(args, &outcome, Some(&request.model), server, context).await;
     }

@@ -63,9 +63,8 @@ fn read(name: &str, rest: &str) -> Result<Command, String> {
         format!("{name}: {what}\n{usage}")
     };
     let words = words(name, rest).map_err(wrong)?;
-    let matches = grammar().try_get_matches_from(&words).map_err(|error| match error.kind() {
-        ErrorKind::InvalidSubcommand => unknown(name),
-        _ => wrong(&said(&error)),
+    let matches = grammar().try_get_matches_from(&words).map_err(|error| {
+        if error.kind() == ErrorKind::InvalidSubcommand { unknown(name) } else { wrong(&said(&error)) }
     })?;
     let command = Command::from_arg_matches(&matches).map_err(|error| wrong(&said(&error)))?;
     if let Command::Bare(Bare::Set(set)) = &command {
@@ -119,11 +118,14 @@ fn said(error: &clap::Error) -> String {
 }
 
 fn context(error: &clap::Error, kind: ContextKind) -> Option<String> {
-    match error.get(kind)? {
-        ContextValue::String(text) => Some(text.clone()),
-        ContextValue::Strings(texts) if !texts.is_empty() => Some(texts.join(", ")),
-        _ => None,
+    let context = error.get(kind)?;
+    if let ContextValue::String(text) = context {
+        return Some(text.clone());
     }
+    if let ContextValue::Strings(texts) = context {
+        return Some(texts.join(", ")).filter(|text| !text.is_empty());
+    }
+    None
 }
 
 /// A verb without its colon.

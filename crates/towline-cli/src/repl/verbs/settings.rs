@@ -72,7 +72,10 @@ impl Prompt<'_> {
         let chosen = &mut self.chat.settings.options;
         let set = match value {
             Some(value) => chosen.set_text(key, value),
-            None => Ok(drop(chosen.0.remove(key))),
+            None => {
+                chosen.0.remove(key);
+                Ok(())
+            }
         };
         if let Err(error) = set {
             return self.wrong(&format!("set: {error}"));
