@@ -10,7 +10,7 @@ use gguf::Gguf;
 use tokenizer::Tokenizer;
 
 /// The file: 2.8 million parameters, made for this project by `models/train.py`.
-pub(crate) const FILE: &[u8] = include_bytes!("../../../../models/brook-q8_0.gguf");
+pub(crate) static FILE: &[u8] = include_bytes!("../../../../models/brook-q8_0.gguf");
 /// The model's name with its tag.
 pub(crate) const NAME: &str = "brook:latest";
 /// What `/api/show` says about it.
