@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -28,6 +28,8 @@ pub enum SessionFileError {
     InUse,
     /// It is larger than [`MAX_BYTES`].
     TooLarge,
+    /// A line, counted from 1, is not UTF-8 text.
+    NotText(usize),
     /// The system says no.
     Io(io::Error),
 }
@@ -39,6 +41,7 @@ impl fmt::Display for SessionFileError {
             Self::Missing => f.write_str("there is no such session"),
             Self::InUse => f.write_str("it is open in another program"),
             Self::TooLarge => write!(f, "it is larger than {} MiB", MAX_BYTES >> 20),
+            Self::NotText(line) => write!(f, "line {line} is not UTF-8 text; the file is left as it is"),
             Self::Io(error) => error.fmt(f),
         }
     }
@@ -103,8 +106,8 @@ pub fn named(folder: &Path, name: &str) -> Result<PathBuf, SessionFileError> {
 /// Opens a file to go on with it, with its text. A last line that a crash has cut is dropped from the file.
 ///
 /// # Errors
-/// [`SessionFileError::Missing`], [`InUse`](SessionFileError::InUse), [`TooLarge`](SessionFileError::TooLarge), and
-/// those of the file system.
+/// [`SessionFileError::Missing`], [`InUse`](SessionFileError::InUse), [`TooLarge`](SessionFileError::TooLarge),
+/// [`NotText`](SessionFileError::NotText), and those of the file system. The file is as it was then.
 pub fn open(path: &Path) -> Result<(File, String), SessionFileError> {
     let file = OpenOptions::new().read(true).append(true).open(path).map_err(|error| {
         if error.kind() == io::ErrorKind::NotFound {
@@ -120,7 +123,12 @@ pub fn open(path: &Path) -> Result<(File, String), SessionFileError> {
     if file.metadata()?.len() > MAX_BYTES {
         return Err(SessionFileError::TooLarge);
     }
-    let text = io::read_to_string(&file)?;
+    let mut bytes = Vec::new();
+    (&file).read_to_end(&mut bytes)?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let whole = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        SessionFileError::NotText(1 + whole.iter().filter(|byte| **byte == b'\n').count())
+    })?;
     if !text.is_empty() && !text.ends_with('\n') {
         let whole = text.rfind('\n').map_or(0, |at| at + 1);
         file.set_len(whole as u64)?;

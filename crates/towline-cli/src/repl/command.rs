@@ -64,7 +64,7 @@ pub enum Bare {
     Jobs(Listing),
     /// show a job's end so far and follow it; %n alone does the same
     Fg(OneJob),
-    /// resume a stopped job, behind
+    /// resume a paused job, behind
     Bg(Jobs),
     /// cancel jobs; says when they have ended
     #[command(override_usage = "kill [-9] %n… | %*")]
@@ -75,9 +75,9 @@ pub enum Bare {
         #[arg(value_name = "%n", required = true)]
         targets: Vec<Target>,
     },
-    /// stop reading a job's stream; its server may go on for a while
+    /// pause a job's stream; its server may continue for a while
     Stop(SomeJobs),
-    /// read on
+    /// resume a paused job's stream
     Cont(SomeJobs),
     /// wait for jobs, or with -n for the first
     #[command(override_usage = "wait [-n] [-t 30s] [%n…]")]
@@ -142,7 +142,7 @@ pub enum Bare {
 /// What is a command only behind a colon.
 #[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum Colon {
-    /// have a partial answer gone on with
+    /// let the model continue a partial answer
     Continue(OneJob),
     /// the model that is asked
     Model {
@@ -190,7 +190,7 @@ pub enum Colon {
         #[arg(value_name = "SESSION")]
         name: Option<String>,
     },
-    /// go on with a session
+    /// continue a session
     Load {
         #[arg(value_name = "SESSION")]
         name: String,
@@ -293,7 +293,7 @@ fn time(text: &str) -> Result<Duration, BadDuration> {
 pub struct Reading {
     #[arg(value_name = "%n")]
     pub job: Option<Spec>,
-    /// go on with what comes
+    /// follow what comes
     #[arg(short)]
     pub follow: bool,
     /// only so many lines from the end

@@ -73,7 +73,8 @@ impl Session {
             SessionFileError::BadName(_)
             | SessionFileError::Missing
             | SessionFileError::InUse
-            | SessionFileError::TooLarge => io::Error::other(error.to_string()),
+            | SessionFileError::TooLarge
+            | SessionFileError::NotText(_) => io::Error::other(error.to_string()),
         })?;
         (self.path, self.file) = (Some(path), Some(file));
         Ok(())
@@ -115,6 +116,7 @@ pub fn open(path: &Path) -> Result<(File, String), String> {
         SessionFileError::Missing => format!("there is no session {name}; :sessions lists them"),
         SessionFileError::InUse
         | SessionFileError::TooLarge
+        | SessionFileError::NotText(_)
         | SessionFileError::BadName(_)
         | SessionFileError::Io(_) => format!("{name}: {error}"),
     })

@@ -66,6 +66,11 @@ fn about(name: &str) -> String {
     let Some(verb) = grammar.find_subcommand_mut(name) else { return String::new() };
     let also: Vec<&str> = verb.get_visible_aliases().collect();
     let also = if also.is_empty() { String::new() } else { format!("\nalso: {}", also.join(", ")) };
-    let help = verb.clone().help_template("{usage}\n{about}\n\n{options}").render_help().to_string();
+    let help = verb
+        .clone()
+        .disable_help_flag(true)
+        .help_template("{usage}\n{about}\n\n{options}")
+        .render_help()
+        .to_string();
     format!("{}{also}", help.trim_end().replacen(name, &typed(name), 1))
 }

@@ -100,3 +100,18 @@ fn an_interrupt_ends_it_and_keeps_what_came() {
     assert!(server.wait_for_close(0, SOON).is_some());
     assert_eq!(chats(&server).len(), 1, "the second question is not asked");
 }
+
+#[test]
+fn a_session_that_is_no_text_is_named_and_left_alone() {
+    let server = stalled();
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".local/share/towline/sessions");
+    std::fs::create_dir_all(&folder).unwrap();
+    let damaged =
+        b"{\"record\":\"session\",\"version\":1}\n{\"record\":\"text\",\"text\":\"caf\xe9\"}\n{\"rec";
+    std::fs::write(folder.join("s.jsonl"), damaged).unwrap();
+    let ended = ended_with_input(command(&server, home.path()).args(["--session", "s"]), b"hello\n");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("s: line 2 is not UTF-8 text"), "{ended:?}");
+    assert_eq!(std::fs::read(folder.join("s.jsonl")).unwrap(), damaged);
+}
