@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 use crate::http::is_over;
 use crate::id::Owner;
 use crate::log::Broken;
-use crate::meta::now_ms;
+use crate::meta::steady_now_ms;
 use crate::recovery;
 use crate::relay::Relay;
 use crate::shelf::Entry;
 use crate::store::Room;
 
+/// Rounds so far apart say that the whole process stood still.
+const STOPPED: Duration = Duration::from_secs(10);
 /// Time between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
 
@@ -26,9 +28,13 @@ const BREATH: usize = 4096;
 /// Dropping the future stops it between two rounds.
 pub(crate) async fn keep(relay: Arc<Relay>) {
     let mut rounds = tokio::time::interval(ROUND);
-    let mut busy = Instant::now();
+    let (mut busy, mut last) = (Instant::now(), Instant::now());
     loop {
         rounds.tick().await;
+        if std::mem::replace(&mut last, Instant::now()).elapsed() > STOPPED {
+            // The process stood still, which is not idleness.
+            busy = last;
+        }
         let own = Arc::clone(&relay);
         if tokio::task::spawn_blocking(move || mend(&own)).await.is_err() {
             tracing::error!("the store could not be looked at");
@@ -92,7 +98,7 @@ struct Owned {
 
 /// One round over all streams. Others have their turn after each owner and every few thousand streams.
 async fn round(relay: &Relay) {
-    let now = now_ms();
+    let now = steady_now_ms();
     let age = u64::try_from(relay.config.retention.age.as_millis()).unwrap_or(u64::MAX);
     let mut owners: HashMap<Owner, Owned> = HashMap::new();
     for owner in relay.shelf.owners() {

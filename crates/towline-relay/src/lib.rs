@@ -64,5 +64,5 @@ pub use config::{
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};
 pub use log::{Fsync, NotAFsync};
-pub use serve::{Report, Server};
+pub use serve::{Reloader, Report, Server};
 pub use store::StoreError;

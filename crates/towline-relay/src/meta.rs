@@ -1,6 +1,8 @@
 //! What is kept of a stream besides its bytes.
 
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
@@ -84,6 +86,14 @@ pub(crate) fn media_type(content_type: &str) -> String {
 /// Unix time in milliseconds.
 pub(crate) fn now_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
+}
+
+/// Unix time in milliseconds, counted on from the start of the process: ages are measured by it, so that a clock that is set
+/// a day ahead deletes nothing.
+pub(crate) fn steady_now_ms() -> u64 {
+    static START: OnceLock<(Instant, u64)> = OnceLock::new();
+    let (began, then) = START.get_or_init(|| (Instant::now(), now_ms()));
+    then.saturating_add(u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Unix milliseconds as RFC 3339.

@@ -1,8 +1,8 @@
 //! What all requests to a relay share.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
@@ -26,7 +26,7 @@ use crate::upstream::{Upstream, Upstreams};
 #[derive(Debug)]
 pub(crate) struct Relay {
     pub(crate) config: Config,
-    pub(crate) doors: Doors,
+    doors: RwLock<Arc<Doors>>,
     pub(crate) shelf: Shelf,
     pub(crate) writer: Arc<Writer>,
     pub(crate) upstreams: Upstreams,
@@ -94,7 +94,7 @@ impl Relay {
         }
         let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self {
-            doors: Doors::new(&config)?,
+            doors: RwLock::new(Arc::new(Doors::new(&config)?)),
             shelf,
             writer,
             upstreams: Upstreams::new(upstreams),
@@ -110,6 +110,15 @@ impl Relay {
             listening: std::sync::OnceLock::new(),
             config,
         }))
+    }
+
+    /// Who may come in.
+    pub(crate) fn doors(&self) -> Arc<Doors> {
+        Arc::clone(&self.doors.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_doors(&self, doors: Doors) {
+        *self.doors.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(doors);
     }
 
     /// A permit for another job of `owner`.
@@ -151,12 +160,11 @@ impl Relay {
 
     /// A reader of the stream; `None` when it has too many.
     pub(crate) fn attach(&self, entry: Entry) -> Option<Reading> {
-        let attached = match &entry.job {
-            Some(job) => {
-                Some(Attached::new(job, self.config.limits.readers, self.config.times.grace, &self.tasks)?)
-            }
-            None => None,
-        };
+        let most = self.config.limits.readers;
+        let more = |readers: usize| (readers < most).then_some(readers + 1);
+        entry.log.readers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, more).ok()?;
+        let job = entry.job.as_ref();
+        let attached = job.map(|job| Attached::new(job, self.config.times.grace, &self.tasks));
         Some(Reading { _attached: attached, entry })
     }
 

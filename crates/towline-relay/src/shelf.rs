@@ -224,12 +224,16 @@ impl Shelf {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 
-    /// How many bytes the streams of the owner's clients have, as of the last look plus what was added since.
-    pub(crate) fn add_written(&self, owner: &Owner, bytes: u64) -> u64 {
+    /// Counts bytes that the owner's clients add to their streams, as of the last look plus what was added since; `false`
+    /// where there would be more than `most`.
+    pub(crate) fn add_written(&self, owner: &Owner, bytes: u64, most: u64) -> bool {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let own = written.entry(owner.clone()).or_default();
-        *own += bytes;
-        *own
+        let fits = own.saturating_add(bytes) <= most;
+        if fits {
+            *own += bytes;
+        }
+        fits
     }
 
     /// Takes a stream away whose time is over; another may have done so already.
@@ -282,4 +286,10 @@ pub(crate) struct Reading {
     /// Held, and let go with the reader.
     pub(crate) _attached: Option<Attached>,
     pub(crate) entry: Entry,
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.entry.log.readers.fetch_sub(1, Ordering::Relaxed);
+    }
 }

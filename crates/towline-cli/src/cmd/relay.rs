@@ -2,15 +2,15 @@
 
 use std::error::Error as _;
 
-use towline_relay::{Error, Listen, Report, Server, UpstreamApi, UpstreamConfig};
+use towline_relay::{Config, Error, Listen, Reloader, Report, Server, UpstreamApi, UpstreamConfig};
 
 use super::Context;
-use crate::args::RelayArgs;
+use crate::args::{LogFormat, RelayArgs};
 use crate::builtin::Builtin;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
-use crate::out::{self, Out};
-use crate::relay::{self, Settings};
+use crate::out::Out;
+use crate::relay::{self, Asked, Settings};
 use crate::server;
 
 /// Relays until a signal comes, or somebody tells it to end.
@@ -18,6 +18,8 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
     let Settings { mut config, level, format } = Settings::read(args, context.environment.api_key.as_deref())
         .map_err(|message| Failure::Usage(Complaint::new(message)))?;
     relay::start_logs(level, format);
+    let mut signals =
+        relay::Signals::new().map_err(|error| Failure::Local(Complaint::new(error.to_string())))?;
     // The built-in model runs as long as this lives.
     let mut builtin = None;
     if config.upstreams.is_empty() {
@@ -44,7 +46,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(Error::Thread)?;
         runtime.block_on(async move {
             let server = Server::bind(config).await?;
-            drop(started.send(server.listening()));
+            drop(started.send((server.listening(), server.reloader())));
             let ended = async {
                 // Whoever holds the other end has gone, or says so.
                 drop(stopped.await);
@@ -53,7 +55,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
         })
     });
     let relaying = relaying.map_err(|error| refused(&Error::Thread(error)))?;
-    if let Ok(listening) = listening.await {
+    if let Ok((listening, reloader)) = listening.await {
         for listen in listening {
             let shown = match listen {
                 Listen::Tcp(address) if over_tls => format!("https://{address}"),
@@ -62,30 +64,42 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             };
             Out::new().line(&format!("listening on {shown}"))?;
         }
-        out::stderr_line(&format!("relaying to {}", upstreams.join(", ")));
+        relay::say(format, &format!("relaying to {}", upstreams.join(", ")));
         let mut ended = tokio::task::spawn_blocking(move || relaying.join());
-        let result = tokio::select! {
-            result = &mut ended => result,
-            _signal = context.stopper.stopped() => {
-                drop(stop);
-                ended.await
+        let result = loop {
+            tokio::select! {
+                result = &mut ended => break result,
+                _signal = context.stopper.stopped() => {}
+                asked = signals.next() => if asked == Asked::Reload {
+                    let read = Settings::read(args, context.environment.api_key.as_deref());
+                    if let Err(message) = read.and_then(|settings| reload(&reloader, &settings.config)) {
+                        relay::say(format, &format!("SIGHUP changed nothing: {message}"));
+                    }
+                    continue;
+                }
             }
+            drop(stop);
+            break ended.await;
         };
         return match result {
-            Ok(Ok(result)) => told(result),
+            Ok(Ok(result)) => told(format, result),
             Ok(Err(_)) | Err(_) => Err(Failure::Local(Complaint::new("the relay has panicked"))),
         };
     }
     match relaying.join() {
-        Ok(result) => told(result),
+        Ok(result) => told(format, result),
         Err(_) => Err(Failure::Local(Complaint::new("the relay has panicked"))),
     }
 }
 
-fn told(result: Result<Report, Error>) -> Result<Exit, Failure> {
+fn reload(reloader: &Reloader, config: &Config) -> Result<(), String> {
+    reloader.reload(config).map_err(|error| error.to_string())
+}
+
+fn told(format: LogFormat, result: Result<Report, Error>) -> Result<Exit, Failure> {
     let Report { running, cut } = result.map_err(|error| refused(&error))?;
     if running > 0 {
-        out::stderr_line(&format!("{running} answers were running; {cut} of them were cut"));
+        relay::say(format, &format!("{running} answers were running; {cut} of them were cut"));
     }
     Ok(Exit::Completed)
 }

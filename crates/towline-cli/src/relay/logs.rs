@@ -24,3 +24,16 @@ pub fn start(level: LogLevel, format: LogFormat) {
         LogFormat::Json => subscriber.json().flatten_event(true).init(),
     }
 }
+
+/// Says something of the command's own, as the log is written.
+pub fn say(format: LogFormat, message: &str) {
+    match format {
+        LogFormat::Text => out::stderr_line(message),
+        LogFormat::Json => {
+            let now = jiff::Timestamp::now().to_string();
+            out::stderr_line(
+                &serde_json::json!({"timestamp": now, "level": "INFO", "message": message}).to_string(),
+            );
+        }
+    }
+}

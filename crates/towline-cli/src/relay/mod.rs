@@ -5,8 +5,12 @@ mod logs;
 pub mod place;
 #[cfg(feature = "relay")]
 mod settings;
+#[cfg(feature = "relay")]
+mod signals;
 
 #[cfg(feature = "relay")]
-pub use logs::start as start_logs;
+pub use logs::{say, start as start_logs};
 #[cfg(feature = "relay")]
 pub use settings::Settings;
+#[cfg(feature = "relay")]
+pub use signals::{Asked, Signals};

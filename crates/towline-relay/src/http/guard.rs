@@ -56,7 +56,15 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
     if config.limits.running == 0 {
         return refuse("limits.running is 0, so every answer would wait for ever: give it 1 or more".into());
     }
-    for listen in &config.listen {
+    check_open(&config.listen, config)
+}
+
+/// Refuses tokens and TLS that are too little for where the relay listens.
+///
+/// # Errors
+/// As [`check`].
+pub(crate) fn check_open(listen: &[Listen], config: &Config) -> Result<(), Error> {
+    for listen in listen {
         let Listen::Tcp(address) = listen else { continue };
         if address.ip().to_canonical().is_loopback() {
             continue;
@@ -67,10 +75,10 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
             (true, false) => "a token",
             (false, true) => "TLS",
         };
-        return refuse(format!(
+        return Err(Error::Config(format!(
             "{address} can be reached from other machines, which takes {missing}: give [[token]] entries and [tls] \
              certificate and key in the configuration, or listen on 127.0.0.1 or a Unix socket"
-        ));
+        )));
     }
     Ok(())
 }

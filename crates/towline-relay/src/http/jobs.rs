@@ -15,7 +15,7 @@ use super::answer::{Answer, Refusal, typed};
 use super::body::Body;
 use super::control::{find, shown};
 use super::input;
-use crate::id::StreamId;
+use crate::id::{Owner, StreamId};
 use crate::relay::{Caller, Relay, job_state};
 use crate::shelf::Entry;
 use crate::store::StreamNo;
@@ -72,38 +72,58 @@ pub(super) fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> 
     };
     let after = input::query(query, "after")?.map(|id| find(relay, caller, &id)).transpose()?;
     let after = after.map(|entry| entry.log.no);
+    let mut jobs =
+        Jobs { relay: Arc::clone(relay), owner: caller.owner.clone(), filter, after, limit, count: 0 };
+    let (first, is_all) = jobs.next();
+    if is_all {
+        return Ok(typed(StatusCode::OK, "application/json", Body::whole(first)));
+    }
     let (pieces, body) = mpsc::channel(1);
-    let (own, caller) = (Arc::clone(relay), caller.clone());
     relay.tasks.start(async move {
-        let chosen = own.shelf.each(&caller.owner, after).filter(|entry| filter.takes(entry));
+        let (mut piece, mut is_all) = (first, false);
         // A reader that has left wants no more.
-        drop(send_all(chosen, limit, &pieces).await);
+        while pieces.send(piece.into()).await.is_ok() && !is_all {
+            (piece, is_all) = jobs.next();
+        }
     });
     Ok(typed(StatusCode::OK, "application/json", Body::Pieces(body)))
 }
 
-async fn send_all(
-    entries: impl Iterator<Item = Entry>,
+/// A list of jobs, piece by piece.
+struct Jobs {
+    relay: Arc<Relay>,
+    owner: Owner,
+    filter: Filter,
+    after: Option<StreamNo>,
     limit: u64,
-    pieces: &Sender<Bytes>,
-) -> Result<(), SendError<Bytes>> {
-    let mut piece = b"{\"jobs\":[".to_vec();
-    let mut count = 0;
-    for job in entries.filter_map(|entry| shown(&entry)) {
-        if count > 0 {
-            piece.push(b',');
+    count: u64,
+}
+
+impl Jobs {
+    /// The next piece, and whether it is the last.
+    fn next(&mut self) -> (Vec<u8>, bool) {
+        let mut piece = if self.count == 0 { b"{\"jobs\":[".to_vec() } else { Vec::new() };
+        for entry in self.relay.shelf.each(&self.owner, self.after) {
+            self.after = Some(entry.log.no);
+            let Some(job) = Some(entry).filter(|entry| self.filter.takes(entry)).as_ref().and_then(shown)
+            else {
+                continue;
+            };
+            if self.count > 0 {
+                piece.push(b',');
+            }
+            piece.append(&mut said(&job));
+            self.count += 1;
+            if self.count == self.limit {
+                break;
+            }
+            if piece.len() >= PIECE_BYTES {
+                return (piece, false);
+            }
         }
-        piece.append(&mut said(&job));
-        if piece.len() >= PIECE_BYTES {
-            pieces.send(std::mem::take(&mut piece).into()).await?;
-        }
-        count += 1;
-        if count == limit {
-            break;
-        }
+        piece.extend_from_slice(b"]}");
+        (piece, true)
     }
-    piece.extend_from_slice(b"]}");
-    pieces.send(piece.into()).await
 }
 
 fn watch(relay: &Arc<Relay>, caller: Caller, filter: Filter) -> Answer {

@@ -42,8 +42,9 @@ const NOT_PASSED: [&str; 14] = [
     "expect",
 ];
 
+/// Without the word `model`: clients that try Ollama's API first tell a missing endpoint from a missing model by it.
 pub(super) const NO_OLLAMA: &str =
-    "no model server of this relay speaks Ollama's API; they speak OpenAI's, under /v1";
+    "no server behind this relay speaks Ollama's API; they speak OpenAI's, under /v1";
 
 /// What a model server is told of a client's headers. A token for the relay stays here.
 pub(super) fn request_headers(headers: &HeaderMap, with_authorization: bool) -> Headers {

@@ -101,7 +101,7 @@ pub(crate) async fn serve(
         return Ok(preflight(&relay, door, &request));
     }
     let words = place.words();
-    let welcome = match relay.doors.enter(door, &request, place.is_open()) {
+    let welcome = match relay.doors().enter(door, &request, place.is_open()) {
         Ok(welcome) => welcome,
         Err(refusal) => {
             relay.metrics.refused.fetch_add(1, Ordering::Relaxed);
@@ -174,7 +174,7 @@ fn preflight(relay: &Relay, door: Door, request: &Request<Incoming>) -> Answer {
         HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
     );
     // A preflight never carries a token.
-    if let Ok(Welcome { origin: Some(origin), .. }) = relay.doors.enter(door, request, true) {
+    if let Ok(Welcome { origin: Some(origin), .. }) = relay.doors().enter(door, request, true) {
         allow(&mut answer, &origin);
     }
     answer

@@ -291,14 +291,9 @@ pub(crate) struct Attached {
 }
 
 impl Attached {
-    /// `None` when there are `most` already.
-    pub(crate) fn new(job: &Arc<Job>, most: usize, grace: Duration, tasks: &Tasks) -> Option<Self> {
-        let mut shared = job.shared();
-        if shared.readers >= most {
-            return None;
-        }
-        shared.readers += 1;
-        Some(Self { job: Arc::clone(job), grace, tasks: tasks.clone() })
+    pub(crate) fn new(job: &Arc<Job>, grace: Duration, tasks: &Tasks) -> Self {
+        job.shared().readers += 1;
+        Self { job: Arc::clone(job), grace, tasks: tasks.clone() }
     }
 }
 

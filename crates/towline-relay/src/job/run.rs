@@ -25,6 +25,8 @@ use crate::log::{Broken, Ticket};
 use crate::meta::{media_type, now_ms};
 use crate::upstream::{Lease, Upstream, least_busy_first};
 
+/// A timer that fires so late says that the whole process stood still.
+const STOPPED: Duration = Duration::from_secs(5);
 /// Last bytes of a log that are looked at to see where its last record ends.
 const LAST_BYTES: usize = 4;
 
@@ -68,6 +70,8 @@ struct Run {
     lease: Option<Lease>,
     timer: Pin<Box<Sleep>>,
     armed: Instant,
+    /// The timer has fired too late the last time.
+    was_late: bool,
     is_paused: bool,
     cancelled: bool,
     deadline: Option<Instant>,
@@ -141,6 +145,7 @@ impl Run {
             lease: None,
             timer: Box::pin(tokio::time::sleep_until(now.into())),
             armed: now,
+            was_late: false,
             is_paused: false,
             cancelled: false,
             deadline: None,
@@ -369,7 +374,12 @@ impl Run {
     /// The timer has fired.
     fn tick(&mut self) {
         let now = Instant::now();
-        if self.deadline.is_some_and(|deadline| deadline <= now) {
+        let is_late = now.saturating_duration_since(self.armed) > STOPPED;
+        let was_late = std::mem::replace(&mut self.was_late, is_late);
+        if is_late && !was_late {
+            // This process stood still, not the model server: what that sent meanwhile is still to be read.
+            self.life.unpaused(now);
+        } else if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.life.expire(now - self.job.began, now);
             self.io = Io::Closed;
         } else if !self.is_paused {

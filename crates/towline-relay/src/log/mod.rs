@@ -15,6 +15,7 @@ mod writer;
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -36,6 +37,8 @@ const STAGED_BYTES: usize = 1 << 20;
 /// One stream.
 pub(crate) struct Log {
     pub(crate) no: StreamNo,
+    /// Who reads it live.
+    pub(crate) readers: AtomicUsize,
     writer: Arc<Writer>,
     state: Mutex<State>,
 }
@@ -156,7 +159,7 @@ impl Log {
             lost: 0..0,
             waiting: Vec::new(),
         };
-        Self { no, writer, state: Mutex::new(state) }
+        Self { no, readers: AtomicUsize::new(0), writer, state: Mutex::new(state) }
     }
 
     /// A new stream with its first bytes, closed with them where `meta` says so. It is written once it has

@@ -8,4 +8,4 @@ mod tls;
 mod watched;
 
 pub(crate) use connection::talk_over;
-pub use run::{Report, Server};
+pub use run::{Reloader, Report, Server};

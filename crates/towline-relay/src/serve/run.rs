@@ -1,13 +1,16 @@
 //! The relay as a server: from its configuration to its orderly end.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
+use towline::Endpoint;
+use towline_core::endpoint::Scheme;
 
 use super::connection::connection;
 use super::crowd::Crowd;
@@ -16,7 +19,7 @@ use super::tls;
 use crate::config::{Config, Listen};
 use crate::error::Error;
 use crate::housekeeping;
-use crate::http::guard;
+use crate::http::guard::{self, Doors};
 use crate::relay::Relay;
 use crate::tasks::Tasks;
 
@@ -31,7 +34,45 @@ const CLOSE_TIME: Duration = Duration::from_secs(2);
 pub struct Server {
     relay: Arc<Relay>,
     listeners: Vec<Listener>,
-    tls: Option<TlsAcceptor>,
+    tls: Tls,
+}
+
+/// What new connections are taken with; none where TCP is not encrypted.
+type Tls = Arc<RwLock<Option<TlsAcceptor>>>;
+
+/// Gives a relay that runs a configuration in place of parts of its own.
+#[derive(Clone)]
+pub struct Reloader {
+    relay: Arc<Relay>,
+    tls: Tls,
+}
+
+impl std::fmt::Debug for Reloader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reloader").finish_non_exhaustive()
+    }
+}
+
+impl Reloader {
+    /// Takes the tokens, hosts, origins and certificates of this configuration from the next request and connection on. The
+    /// rest takes a restart.
+    ///
+    /// # Errors
+    /// What cannot be used; then nothing is changed.
+    pub fn reload(&self, config: &Config) -> Result<(), Error> {
+        guard::check_open(&self.relay.config.listen, config)?;
+        let doors = Doors::new(config)?;
+        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        let mut own = self.tls.write().unwrap_or_else(PoisonError::into_inner);
+        if own.is_some() != tls.is_some() {
+            return Err(Error::Config("to begin or end with TLS the relay takes a restart".into()));
+        }
+        *own = tls;
+        drop(own);
+        self.relay.set_doors(doors);
+        tracing::info!("tokens, hosts, origins and certificates were read again");
+        Ok(())
+    }
 }
 
 impl std::fmt::Debug for Server {
@@ -65,20 +106,34 @@ impl Server {
         for listen in &config.listen {
             listeners.push(Listener::bind(listen).await?);
         }
+        let shown: Vec<Listen> = listeners.iter().map(Listener::shown).collect();
+        for upstream in &config.upstreams {
+            if shown.iter().any(|listen| is_at(&upstream.endpoint, listen)) {
+                let message = format!(
+                    "the model server {} is this relay itself: give it the address of a model server",
+                    upstream.name
+                );
+                return Err(Error::Config(message));
+            }
+        }
         let tasks = Tasks::new();
         let relay = tokio::task::spawn_blocking(move || Relay::open(config, tasks)).await;
         let relay = match relay {
             Ok(opened) => opened?,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
-        let shown = listeners.iter().map(|listener| listener.shown().to_string()).collect();
-        relay.listening.get_or_init(|| shown);
-        Ok(Self { relay, listeners, tls })
+        relay.listening.get_or_init(|| shown.iter().map(Listen::to_string).collect());
+        Ok(Self { relay, listeners, tls: Arc::new(RwLock::new(tls)) })
     }
 
     /// Where it listens; with the real port where 0 was asked for.
     pub fn listening(&self) -> Vec<Listen> {
         self.listeners.iter().map(Listener::shown).collect()
+    }
+
+    /// For configurations that come while it runs.
+    pub fn reloader(&self) -> Reloader {
+        Reloader { relay: Arc::clone(&self.relay), tls: Arc::clone(&self.tls) }
     }
 
     /// Answers requests until `shutdown` is ready or somebody asks it to end; then takes no new ones, lets answers run on for
@@ -97,7 +152,7 @@ impl Server {
             let accepting = async {
                 let mut accepts: Vec<_> = listeners
                     .iter()
-                    .map(|listener| Box::pin(accept(&relay, listener, tls.clone(), &connections, &stopped)))
+                    .map(|listener| Box::pin(accept(&relay, listener, &tls, &connections, &stopped)))
                     .collect();
                 std::future::poll_fn(|cx| {
                     for accept in &mut accepts {
@@ -138,6 +193,26 @@ impl Server {
     }
 }
 
+/// Whether a model server's address is one at which the relay listens.
+fn is_at(endpoint: &Endpoint, listen: &Listen) -> bool {
+    match (&endpoint.scheme, listen) {
+        (Scheme::Unix(path), Listen::Unix(own)) => path == own,
+        (Scheme::Http | Scheme::Https, Listen::Tcp(own)) => {
+            let is_same = |ip: IpAddr| ip == own.ip() || (ip.is_loopback() && own.ip().is_unspecified());
+            let is_here = match endpoint.host.parse::<IpAddr>() {
+                Ok(ip) => is_same(ip),
+                Err(_) => {
+                    endpoint.host.eq_ignore_ascii_case("localhost")
+                        && (own.ip().is_loopback() || own.ip().is_unspecified())
+                }
+            };
+            endpoint.port == own.port() && is_here
+        }
+        (Scheme::Unix(_), Listen::Tcp(_) | Listen::Own)
+        | (Scheme::Http | Scheme::Https, Listen::Unix(_) | Listen::Own) => false,
+    }
+}
+
 /// Lets answers end for the drain time, then cancels the rest. Returns how many were.
 async fn drain(relay: &Arc<Relay>) -> usize {
     let ended = async {
@@ -166,7 +241,7 @@ async fn drain(relay: &Arc<Relay>) -> usize {
 async fn accept(
     relay: &Arc<Relay>,
     listener: &Listener,
-    tls: Option<TlsAcceptor>,
+    tls: &Tls,
     connections: &Tasks,
     stopped: &watch::Receiver<bool>,
 ) {
@@ -181,7 +256,8 @@ async fn accept(
             Ok(stream) => {
                 is_failing = false;
                 relay.connections.fetch_add(1, Ordering::Relaxed);
-                let (relay, tls, crowd) = (Arc::clone(relay), tls.clone(), crowd.clone());
+                let tls = tls.read().unwrap_or_else(PoisonError::into_inner).clone();
+                let (relay, crowd) = (Arc::clone(relay), crowd.clone());
                 connections.start(counted(relay, stream, tls, crowd, stopped.clone()));
             }
             Err(error) => {

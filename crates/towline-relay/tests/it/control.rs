@@ -218,3 +218,55 @@ async fn it_can_only_be_told_to_end_over_its_own_socket() {
     assert_eq!(relay.post("/towline/v1/shutdown", &[], "").await.status, 202);
     relay.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_are_read_again_while_it_runs() {
+    let server = stalling();
+    let mut config = config(&server.url());
+    config.tokens = vec![Token::new("ann", "ann's-long-secret")];
+    let bound = towline_relay::Server::bind(config.clone()).await.unwrap();
+    let reloader = bound.reloader();
+    let relay = Relay::run(bound);
+    let status = async |secret: &str| {
+        let bearer = format!("Bearer {secret}");
+        ask(&relay.client, Method::Get, "/towline/v1/jobs", &[("authorization", &bearer)], "").await.status
+    };
+    assert_eq!(status("ann's-long-secret").await, 200);
+    config.tokens = vec![Token::new("ann", "ann's-other-secret")];
+    reloader.reload(&config).unwrap();
+    assert_eq!((status("ann's-long-secret").await, status("ann's-other-secret").await), (401, 200));
+    config.tokens.push(Token::new("bob", "short"));
+    assert!(reloader.reload(&config).unwrap_err().to_string().contains("bob"));
+    assert_eq!(status("ann's-other-secret").await, 200, "a mistake changes nothing");
+    relay.stop().await;
+}
+
+#[tokio::test]
+async fn a_relay_does_not_relay_to_itself() {
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for url in [format!("http://{free}"), format!("http://localhost:{}", free.port())] {
+        let mut config = config(&url);
+        config.listen = vec![towline_relay::Listen::Tcp(free)];
+        let error = towline_relay::Server::bind(config).await.unwrap_err().to_string();
+        assert!(error.contains("is this relay itself"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_stream_has_so_many_readers_at_most() {
+    let server = stalling();
+    let mut config = config(&server.url());
+    config.limits.readers = 2;
+    let relay = Relay::start(config).await;
+    let put = ask(&relay.client, Method::Put, "/streams/x", &[("content-type", "text/plain")], "abc").await;
+    assert_eq!(put.status, 201);
+    let answer = relay.detached("m").await;
+    for target in ["/streams/x?live=raw".to_owned(), format!("/streams/{answer}?live=raw")] {
+        let (first, second) = (relay.get(&target).await, relay.get(&target).await);
+        assert_eq!((first.status, second.status), (200, 200));
+        assert_eq!(relay.get(&target).await.status, 429, "{target}");
+        drop(first);
+        soon(async { while relay.get(&target).await.status != 200 {} }).await;
+    }
+    relay.stop().await;
+}

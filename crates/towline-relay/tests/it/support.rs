@@ -50,7 +50,10 @@ pub(crate) fn on_disk(mut config: Config, folder: &Path) -> Config {
 
 impl Relay {
     pub(crate) async fn start(config: Config) -> Self {
-        let server = Server::bind(config).await.unwrap();
+        Self::run(Server::bind(config).await.unwrap())
+    }
+
+    pub(crate) fn run(server: Server) -> Self {
         let endpoint = match &server.listening()[0] {
             Listen::Tcp(address) => Endpoint::http(address.ip().to_string(), address.port()),
             Listen::Unix(path) => Endpoint::unix(path),

@@ -20,7 +20,7 @@ use super::answer::{Answer, Code, Refusal, empty, set};
 use super::input;
 use crate::id::{Owner, StreamId};
 use crate::log::{Broken, Seen};
-use crate::meta::now_ms;
+use crate::meta::{now_ms, steady_now_ms};
 use crate::relay::{Caller, Relay};
 use crate::shelf::Entry;
 
@@ -59,11 +59,11 @@ fn find(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
 /// Whether the stream's own time is over. The longest there is counts for those with a sliding time only: whoever keeps
 /// reading would else keep them for ever.
 pub(crate) fn is_over(relay: &Relay, entry: &Entry) -> bool {
-    let now = now_ms();
+    let (now, steady) = (now_ms(), steady_now_ms());
     let longest = u64::try_from(relay.config.retention.longest.as_millis()).unwrap_or(u64::MAX);
     entry.log.look(|meta, _| {
         let own = meta.expires_ms().is_some_and(|at| at <= now);
-        let longest = meta.job.is_none() && meta.created_ms.saturating_add(longest) <= now;
+        let longest = meta.job.is_none() && meta.created_ms.saturating_add(longest) <= steady;
         own || longest
     })
 }
@@ -126,7 +126,7 @@ pub(super) fn broken(broken: Broken) -> Refusal {
 /// room of others.
 fn room_for(relay: &Relay, owner: &Owner, bytes: usize) -> Result<(), Refusal> {
     let most = relay.config.share_of(relay.config.retention.bytes);
-    if relay.shelf.add_written(owner, bytes as u64) <= most {
+    if relay.shelf.add_written(owner, bytes as u64, most) {
         return Ok(());
     }
     let message = format!("the streams of this owner have {most} bytes, which is the limit; delete some");
