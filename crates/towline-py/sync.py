@@ -1,28 +1,30 @@
-"""Makes the client without async, ``towline/_sync.py``, of the one with it, ``towline/_async.py``.
+"""Makes the clients without async, ``towline/_sync.py`` and ``_relay.py``, of those with it, ``_async.py`` and ``_arelay.py``.
 
     python crates/towline-py/sync.py
 
-The result is kept in the repository, so that it can be read; a test sees that it is what this makes.
+The results are kept in the repository, so that they can be read; a test sees that they are what this makes.
 """
 
 import re
 from pathlib import Path
+from typing import Dict
 
 PACKAGE = Path(__file__).parent / "python" / "towline"
+FILES = {"_async.py": "_sync.py", "_arelay.py": "_relay.py"}
 
-HEAD = '"""The client for programs without async. Made of ``_async.py`` by ``sync.py``: change that file."""'
-
-# In this order. What `unasync` replaces token by token, and what only these files have.
+# In this order.
 REPLACEMENTS = (
-    (r"\A\"\"\".*?\"\"\"", HEAD),
+    (r"\A\"\"\".*?\"\"\"", '"""Without async. Made of ``{source}`` by ``sync.py``: change that file."""'),
     (r"    It is usable from any number of event loops.*?are closed\.\n", "    It is usable from any thread.\n"),
     (r"\basync def\b", "def"),
     (r"\basync (with|for)\b", r"\1"),
     (r"\(await ([a-z_.]+\((?:[^()]|\([^()]*\))*\))\)", r"\1"),
     (r"\bawait ", ""),
-    (r"AsyncStream\((native\.stream\(.*\))\)", r"\1"),
+    (r"AsyncStream\(((?:native|self\._relay_client\(\))\.[a-z]+\(.*\))\)", r"\1"),
     (r"\bAsyncStream\b", "Stream"),
     (r"from \._astream import Stream", "from ._towline import Stream"),
+    (r"from \._arelay import AsyncRelay", "from ._relay import Relay"),
+    (r"\bAsyncRelay\b", "Relay"),
     (r"\bAsyncClient\b", "Client"),
     (r"\b(request|stream)_async\b", r"\1"),
     (r"\b__a(enter|exit)__\b", r"__\1__"),
@@ -33,13 +35,19 @@ REPLACEMENTS = (
 )
 
 
-def made() -> str:
-    text = (PACKAGE / "_async.py").read_text()
+def made() -> Dict[str, str]:
+    """The texts of the files without async, by their names."""
+    texts = {result: (PACKAGE / source).read_text() for source, result in FILES.items()}
     for pattern, replacement in REPLACEMENTS:
-        text, count = re.subn(pattern, replacement, text, flags=re.DOTALL if "\\A" in pattern or ".*?" in pattern else 0)
-        assert count, f"nothing is replaced by {pattern!r}"
-    return text
+        replaced = 0
+        for source, result in FILES.items():
+            flags = re.DOTALL if ".*?" in pattern else 0
+            text, count = re.subn(pattern, replacement.replace("{source}", source), texts[result], flags=flags)
+            texts[result], replaced = text, replaced + count
+        assert replaced, f"nothing is replaced by {pattern!r}"
+    return texts
 
 
 if __name__ == "__main__":
-    (PACKAGE / "_sync.py").write_text(made())
+    for name, text in made().items():
+        (PACKAGE / name).write_text(text)

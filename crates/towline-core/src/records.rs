@@ -80,8 +80,9 @@ impl Records {
         }));
     }
 
+    /// Adds a record behind these. `texts` are the pieces of the answer in it.
     #[inline]
-    pub(crate) fn push<'a>(&mut self, json: &[u8], texts: impl Iterator<Item = &'a str>, likeness: Likeness) {
+    pub fn push<'a>(&mut self, json: &[u8], texts: impl Iterator<Item = &'a str>, likeness: Likeness) {
         self.json.extend_from_slice(json);
         self.texts.extend(texts);
         self.marks.push(Mark { json_end: self.json.len(), text_end: self.texts.len(), likeness });

@@ -27,16 +27,63 @@ def measure(work, count):
     print(json.dumps((time.process_time() - before) / count))
 """
 
+# What a loop over a stream does with each record. Every attribute is really read, and most records lack most of them.
+READS = {
+    "text": "len(record.message.content)",
+    "three attributes": "len(record.message.content); record.message.thinking; record.message.tool_calls; record.done_reason",
+    "six attributes": (
+        "len(record.message.content); record.message.role; record.message.thinking; record.message.tool_calls; "
+        "record.done; record.done_reason"
+    ),
+    "`model_dump()`": "record.model_dump()",
+}
+
 ITERATE = """
 client = package.Client(host)
 def records(n):
     count = 0
     for record in client.chat(f"flat:{n}", messages, stream=True):
-        len(record.message.content)
+        READ
         count += 1
     return count
 records(100)
 measure(lambda: records(RECORDS), RECORDS + 1)
+"""
+
+# A server that answers with the records of the fake one in pieces of 60 KB, as one does that buffers.
+SERVER_OF_BLOCKS = r"""
+import json, socket, sys, threading
+record = json.dumps({"model": "m", "created_at": "2026-01-01T00:00:00.000000Z", "message": {"role": "assistant", "content": " a"}, "done": False}, separators=(",", ":"))
+last = json.dumps({"model": "m", "created_at": "2026-01-01T00:00:00.000000Z", "message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop", "eval_count": 1}, separators=(",", ":"))
+block = (record + "\n") * (60_000 // (len(record) + 1))
+def serve(opened):
+    while True:
+        head = b""
+        while b"\r\n\r\n" not in head:
+            more = opened.recv(65536)
+            if not more:
+                return
+            head += more
+        head, _, body = head.partition(b"\r\n\r\n")
+        length = next(int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length"))
+        while len(body) < length:
+            body += opened.recv(65536)
+        count = int(json.loads(body)["model"].partition(":")[2])
+        opened.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n")
+        try:
+            while count > 0:
+                some = min(count, block.count("\n"))
+                data = ((record + "\n") * some).encode()
+                opened.sendall(b"%x\r\n%s\r\n" % (len(data), data))
+                count -= some
+            data = (last + "\n").encode()
+            opened.sendall(b"%x\r\n%s\r\n0\r\n\r\n" % (len(data), data))
+        except OSError:
+            return
+listener = socket.create_server(("127.0.0.1", 0))
+print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
+while True:
+    threading.Thread(target=serve, args=(listener.accept()[0],), daemon=True).start()
 """
 
 TEXTS = """
@@ -68,6 +115,26 @@ async def one():
 async def all():
     return sum(await asyncio.gather(*[one() for _ in range(1000)]))
 measure(lambda: asyncio.run(all()), 51000)
+"""
+
+LAG = """
+client = package.AsyncClient(host, **options)
+late = []
+async def beat():
+    while True:
+        due = time.perf_counter() + 0.005
+        await asyncio.sleep(0.005)
+        late.append(time.perf_counter() - due)
+async def one():
+    async for record in await client.chat("paced:5:50", messages, stream=True):
+        len(record.message.content)
+async def all():
+    beating = asyncio.create_task(beat())
+    await asyncio.sleep(0.1)
+    await asyncio.gather(*[one() for _ in range(1000)])
+    beating.cancel()
+asyncio.run(all())
+print(json.dumps(max(late)))
 """
 
 IMPORT = """
@@ -117,11 +184,20 @@ def main():
         [program, "--paced", "--until-stdin-closes"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     host = server.stdout.readline().split()[-1]
+    blocks = subprocess.Popen([sys.executable, "-c", SERVER_OF_BLOCKS], stdout=subprocess.PIPE, text=True)
+    of_blocks = blocks.stdout.readline().strip()
     print("| what | towline | ollama-python | ratio |\n|---|---|---|---|")
-    row("CPU µs a record, `for` over `chat`, text read", 1e6, host, ITERATE, ITERATE, (300_000, 20_000))
-    row("CPU µs a record, text only (`.texts()`)", 1e6, host, TEXTS, ITERATE, (300_000, 20_000))
+    for how, address in (("", host), (", in blocks of 60 KB", of_blocks)):
+        for what, read in READS.items():
+            loop = ITERATE.replace("READ", read, 1)
+            row(f"CPU µs a record, {what} read{how}", 1e6, address, loop, loop, (200_000, 20_000))
+    blocks.kill()
+    blocks.wait()
+    text = ITERATE.replace("READ", READS["text"], 1)
+    row("CPU µs a record, text only (`.texts()`)", 1e6, host, TEXTS, text, (300_000, 20_000))
     row("CPU µs a record, `async for` over `chat`", 1e6, host, ASYNC, ASYNC, (200_000, 20_000))
     row("CPU µs a record, 1,000 streams at 5 a second", 1e6, host, MANY, MANY, rounds=1)
+    row("worst lag of the loop with them, ms", 1e3, host, LAG, LAG, rounds=1)
     row("import of the package, CPU ms", 1e3, host, IMPORT, IMPORT)
     row("`from … import Client, chat`, CPU ms", 1e3, host, IMPORT_NAMES, IMPORT_NAMES)
     server.stdin.close()

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream as _;
-use towline::{Error, ErrorKind, Item, Origin, Records, Stream};
+use towline::{Error, ErrorKind, Event, Item, Operation, Origin, Outcome, Records, Stream};
 
+use crate::made::Made;
 use crate::mailbox::{End, Mailbox, UNREAD_BYTES};
 
 /// Drives one stream into its mailbox until its end.
@@ -15,19 +16,55 @@ pub(crate) struct DriveStream {
     stream: Stream,
     mailbox: Arc<Mailbox>,
     cancelled: bool,
+    named: bool,
+    /// The records, where they do not come in Ollama's form.
+    made: Made,
+    /// They did not since this record. What came before was delivered: between two requests a stream waits.
+    making: bool,
 }
 
 impl DriveStream {
-    /// `stream` keeps its records.
-    pub(crate) fn new(stream: Stream, mailbox: Arc<Mailbox>) -> Self {
-        Self { stream, mailbox, cancelled: false }
+    pub(crate) fn new(stream: Stream, mailbox: Arc<Mailbox>, operation: Operation) -> Self {
+        let made = Made::new(operation);
+        Self { stream: stream.with_records(), mailbox, cancelled: false, named: false, made, making: false }
+    }
+
+    /// Whether records are made: of an answer in another dialect, and of one whose rest was fetched by another request.
+    fn makes_records(&mut self) -> bool {
+        self.making = self.making || self.stream.is_openai() || self.stream.stats().stitches > 0;
+        self.making
+    }
+
+    fn records(&mut self) -> Records {
+        let came = self.stream.take_records();
+        if self.making { self.made.take() } else { came }
     }
 
     fn deliver(&mut self) {
-        let records = self.stream.take_records();
+        if !self.named
+            && let Some(id) = self.stream.relay_id()
+        {
+            self.mailbox.relayed(id);
+            self.named = true;
+        }
+        let records = self.records();
         if !records.is_empty() {
             self.mailbox.deliver(records, None);
         }
+    }
+
+    fn take(&mut self, event: &Event) {
+        if self.makes_records() {
+            self.made.event(event, self.stream.reply().model.as_deref());
+        }
+    }
+
+    fn end(&mut self, outcome: Box<Outcome>) {
+        if self.makes_records() {
+            self.made.end(&outcome);
+        }
+        let records = self.records();
+        self.mailbox.deliver(records, Some(End::Stream(outcome)));
     }
 }
 
@@ -41,6 +78,10 @@ impl Future for DriveStream {
             if let Some(reason) = order.cancelled
                 && !this.cancelled
             {
+                if order.left {
+                    this.mailbox.deliver(Records::default(), Some(End::Answer(Err(cancelled(reason)))));
+                    return Poll::Ready(());
+                }
                 this.stream.cancel(reason);
                 this.cancelled = true;
             }
@@ -49,10 +90,9 @@ impl Future for DriveStream {
             }
             while this.stream.kept_bytes() < UNREAD_BYTES || this.cancelled {
                 match Pin::new(&mut this.stream).poll_next(cx) {
-                    Poll::Ready(Some(Item::Event(_))) => {}
+                    Poll::Ready(Some(Item::Event(event))) => this.take(&event),
                     Poll::Ready(Some(Item::End(outcome))) => {
-                        let records = this.stream.take_records();
-                        this.mailbox.deliver(records, Some(End::Stream(outcome)));
+                        this.end(outcome);
                         return Poll::Ready(());
                     }
                     Poll::Ready(None) => return Poll::Ready(()),
@@ -67,6 +107,10 @@ impl Future for DriveStream {
     }
 }
 
+fn cancelled(reason: &str) -> Error {
+    Error::new(ErrorKind::Cancelled, Origin::Caller, format!("cancelled: {reason}")).with_effect(true)
+}
+
 /// Drives one call into its mailbox, or drops it when its reader wants no more of it.
 pub(crate) async fn drive_call(
     call: impl Future<Output = Result<Vec<u8>, Error>> + Send,
@@ -75,8 +119,7 @@ pub(crate) async fn drive_call(
     let mut call = std::pin::pin!(call);
     let answer = std::future::poll_fn(|cx| {
         if let Some(reason) = mailbox.order(cx).cancelled {
-            let error = Error::new(ErrorKind::Cancelled, Origin::Caller, format!("cancelled: {reason}"));
-            return Poll::Ready(Err(error.with_effect(true)));
+            return Poll::Ready(Err(cancelled(reason)));
         }
         call.as_mut().poll(cx)
     });

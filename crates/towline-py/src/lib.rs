@@ -8,7 +8,9 @@
 //! | `native` | the client that Python's clients hold |
 //! | `stream`, `call` | a streamed and a single answer, for threads and for event loops |
 //! | `shape` | from records to instances of Python's models |
+//! | `made` | records of Ollama's form where the answer came in another |
 //! | `instance` | instances without their constructors |
+//! | `relay` | telling a relay what to do |
 //! | `driver`, `mailbox` | the tasks that drive answers, and where they leave what came |
 //! | `parker`, `hub`, `descriptor` | waking a thread, an event loop |
 //! | `forked` | what must not be used after a fork |
@@ -26,9 +28,11 @@ mod forked;
 mod hub;
 mod instance;
 mod leaf;
+mod made;
 mod mailbox;
 mod native;
 mod parker;
+mod relay;
 mod runtime;
 mod shape;
 mod stream;
@@ -43,5 +47,6 @@ fn _towline(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<stream::Stream>()?;
     module.add_class::<call::Call>()?;
     module.add_class::<hub::Hub>()?;
+    module.add_function(wrap_pyfunction!(native::own_relay, module)?)?;
     engine::register(module)
 }

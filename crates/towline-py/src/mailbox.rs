@@ -58,6 +58,9 @@ struct State {
     end: Option<End>,
     /// Why the reader wants no more.
     cancelled: Option<&'static str>,
+    /// What was cancelled is left to the relay that runs it.
+    left: bool,
+    relay_id: Option<String>,
     driver: Option<Waker>,
     reader: Option<Reader>,
 }
@@ -79,6 +82,8 @@ impl Default for Mailbox {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Order {
     pub(crate) cancelled: Option<&'static str>,
+    /// The stream is left to the relay that runs it.
+    pub(crate) left: bool,
     pub(crate) has_room: bool,
 }
 
@@ -90,7 +95,11 @@ impl Mailbox {
             if !state.driver.as_ref().is_some_and(|driver| driver.will_wake(waker)) {
                 state.driver = Some(waker.clone());
             }
-            Order { cancelled: state.cancelled, has_room: state.records.size_bytes() < UNREAD_BYTES }
+            Order {
+                cancelled: state.cancelled,
+                left: state.left,
+                has_room: state.records.size_bytes() < UNREAD_BYTES,
+            }
         })
     }
 
@@ -130,6 +139,15 @@ impl Mailbox {
         news
     }
 
+    /// A relay has accepted the stream under this id.
+    pub(crate) fn relayed(&self, id: &str) {
+        self.state.with(|state| state.relay_id.get_or_insert_with(|| id.to_owned()).len());
+    }
+
+    pub(crate) fn relay_id(&self) -> Option<String> {
+        self.state.with(|state| state.relay_id.clone())
+    }
+
     /// The end, with everything before it passed over, if it comes within `time`.
     pub(crate) fn end_within(&self, time: Duration) -> Option<End> {
         let parker = Parker::for_one_wait();
@@ -150,11 +168,22 @@ impl Mailbox {
 
     /// The reader wants no more. What came before is still there. Without effect in a fork, where nothing drives it.
     pub(crate) fn cancel(&self, reason: &'static str) {
+        self.end(reason, false);
+    }
+
+    /// The same, but what a relay runs goes on there.
+    pub(crate) fn leave(&self, reason: &'static str) {
+        self.end(reason, true);
+    }
+
+    fn end(&self, reason: &'static str, left: bool) {
         if self.process != std::process::id() {
             return;
         }
         let driver = self.state.with(|state| {
-            state.cancelled.get_or_insert(reason);
+            if state.cancelled.is_none() {
+                (state.cancelled, state.left) = (Some(reason), left);
+            }
             state.driver.clone()
         });
         if let Some(driver) = driver {

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
+use towline::relay::{RelayConfig, Via};
 use towline::{
-    Client, Clocks, Config, Error, ErrorKind, Http2Policy, Method, NetworkVariables, Operation, Origin,
-    ProxyConfig, RedirectPolicy, RetryPolicy, TlsConfig,
+    Api, Client, Clocks, Config, Error, ErrorKind, Http2Policy, Method, NetworkVariables, Operation, Origin,
+    ProxyConfig, RedirectPolicy, Resume, RetryPolicy, TlsConfig,
 };
 
 use crate::call::Call;
@@ -19,6 +20,7 @@ use crate::failure;
 use crate::forked::Here;
 use crate::leaf::Leaf;
 use crate::mailbox::Mailbox;
+use crate::relay;
 use crate::runtime;
 use crate::stream::Stream;
 
@@ -68,12 +70,18 @@ impl Registry {
 pub(crate) struct NativeClient {
     client: Here<Client>,
     registry: Arc<Registry>,
+    resume: Resume,
 }
 
 impl NativeClient {
     /// The client itself, for the engine.
     pub(crate) fn client(&self) -> PyResult<&Client> {
         self.client.get()
+    }
+
+    /// What becomes of its streams when they are cut.
+    pub(crate) fn resume(&self) -> Resume {
+        self.resume
     }
 }
 
@@ -83,7 +91,7 @@ impl NativeClient {
     /// trusted authorities, unless `proxy` and `roots_pem` do.
     #[new]
     #[pyo3(signature = (host, headers, *, connect, first_event, idle, total, redirects, http2, proxy, trust_env,
-                        roots_pem))]
+                        roots_pem, retries, resume, api, through_relay))]
     #[expect(clippy::too_many_arguments, reason = "by keyword, from one place")]
     fn new(
         py: Python<'_>,
@@ -98,6 +106,10 @@ impl NativeClient {
         proxy: Option<String>,
         trust_env: bool,
         roots_pem: Vec<Vec<u8>>,
+        retries: u32,
+        resume: u32,
+        api: &str,
+        through_relay: bool,
     ) -> PyResult<Self> {
         let endpoint =
             towline::host::parse(host).map_err(|error| PyValueError::new_err(error.to_string()))?;
@@ -110,8 +122,21 @@ impl NativeClient {
                 idle: seconds(idle)?,
                 total: seconds(total)?,
             },
-            // The package that this one stands in for sends everything once.
-            retry: RetryPolicy::NEVER,
+            retry: match retries {
+                0 => RetryPolicy::NEVER,
+                retries => RetryPolicy { max_tries: retries.saturating_add(1), ..RetryPolicy::default() },
+            },
+            api: match api {
+                "ollama" => Api::Ollama,
+                "openai" => Api::OpenAi,
+                "auto" => Api::Auto,
+                other => {
+                    return Err(PyValueError::new_err(format!(
+                        "{other:?} is no dialect that is spoken here"
+                    )));
+                }
+            },
+            via: if through_relay { Via::Relay(RelayConfig::default()) } else { Via::Server },
             transport: NetworkVariables::read(variable).transport(&endpoint),
             ..Config::default()
         };
@@ -127,7 +152,8 @@ impl NativeClient {
             config.transport.tls = TlsConfig { extra_roots_pem, only_extra_roots, ..TlsConfig::default() };
         }
         let client = Client::with_config(endpoint, config).map_err(|error| failure::of_error(py, &error))?;
-        Ok(Self { client: Here::new(client), registry: Arc::default() })
+        let resume = if resume == 0 { Resume::Never } else { Resume::Continue { max: resume } };
+        Ok(Self { client: Here::new(client), registry: Arc::default(), resume })
     }
 
     /// A stream of `chat`, `generate`, `pull`, `push` or `create`, whose records become instances of `model`, which are
@@ -141,8 +167,48 @@ impl NativeClient {
         on_record: Option<Py<PyAny>>,
     ) -> PyResult<Stream> {
         let operation = self::operation(operation)?;
+        let (client, resume) = (self.client.get()?.clone(), self.resume);
+        let is_relayed = matches!(client.config().via, Via::Relay(_));
+        let make = move || client.operate(operation, Bytes::from(body)).with_resume(resume);
+        Ok(Stream::new(Box::new(make), Arc::clone(&self.registry), operation, is_relayed, model, on_record))
+    }
+
+    /// A stream that a relay runs or has run, read from `start` on, as `stream` gives it.
+    #[pyo3(signature = (id, operation, start, model, on_record=None))]
+    fn attach(
+        &self,
+        id: String,
+        operation: &str,
+        start: &str,
+        model: Py<PyType>,
+        on_record: Option<Py<PyAny>>,
+    ) -> PyResult<Stream> {
+        let (operation, start) = (self::operation(operation)?, relay::start(start)?);
         let client = self.client.get()?.clone();
-        Ok(Stream::new(client, Arc::clone(&self.registry), operation, Bytes::from(body), model, on_record))
+        let make = move || client.attach(&id, start);
+        Ok(Stream::new(Box::new(make), Arc::clone(&self.registry), operation, true, model, on_record))
+    }
+
+    /// Tells the relay what `order`, an object in JSON, says.
+    fn relay(&self, py: Python<'_>, order: &str) -> PyResult<Call> {
+        let order: relay::Order =
+            serde_json::from_str(order).map_err(|error| PyValueError::new_err(error.to_string()))?;
+        let control = self.client.get()?.relay();
+        self.start(py, relay::obey(control, order))
+    }
+
+    /// Sees to it that this user's own relay, at which this client is, runs.
+    fn ensure_own_relay(
+        &self,
+        py: Python<'_>,
+        runtime: Option<PathBuf>,
+        temporary: PathBuf,
+        program: PathBuf,
+        upstream: Option<String>,
+    ) -> PyResult<Call> {
+        let own =
+            relay::own(runtime.as_deref(), &temporary).map_err(|error| failure::of_error(py, &error))?;
+        self.start(py, relay::ensure_own(own, program, upstream))
     }
 
     /// A request with a single answer, sent now.
@@ -204,6 +270,13 @@ impl NativeClient {
         runtime::spawn(drive_call(call, Arc::clone(&mailbox)))?;
         Ok(Call { mailbox, started_in: std::process::id() })
     }
+}
+
+/// Where this user's own relay is: its address. `runtime` is what `XDG_RUNTIME_DIR` says.
+#[pyfunction]
+pub(crate) fn own_relay(py: Python<'_>, runtime: Option<PathBuf>, temporary: PathBuf) -> PyResult<String> {
+    let own = relay::own(runtime.as_deref(), &temporary).map_err(|error| failure::of_error(py, &error))?;
+    Ok(format!("unix:{}", own.socket().display()))
 }
 
 /// The streamed operation of this name.

@@ -4,11 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::time::Duration;
 
-use bytes::Bytes;
-use pyo3::exceptions::{PyStopAsyncIteration, PyStopIteration, PyValueError};
+use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
-use towline::{Client, Ending, Likeness, Operation, Origin, Outcome, Record, Records};
+use towline::{Ending, Likeness, Operation, Origin, Outcome, Record, Records};
 
 use crate::driver::DriveStream;
 use crate::failure;
@@ -24,9 +23,17 @@ use crate::shape::Shaper;
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 /// One streamed answer. Nothing is sent before it is first read. Dropping it closes its connection.
+///
+/// ::
+///
+///    with client.chat("llama3.2", messages, stream=True) as stream:
+///        for record in stream:
+///            print(record.message.content, end="")
 #[pyclass(module = "towline", frozen, weakref)]
 pub(crate) struct Stream {
     operation: Operation,
+    /// A relay runs it, also without its reader.
+    is_relayed: bool,
     mailbox: Arc<Mailbox>,
     started_in: u32,
     closed: AtomicBool,
@@ -46,10 +53,12 @@ struct Reading {
 
 /// What is to be sent at the first read.
 struct Request {
-    client: Client,
+    make: Make,
     registry: Arc<Registry>,
-    body: Bytes,
 }
+
+/// Makes the stream when it is first read.
+pub(crate) type Make = Box<dyn FnOnce() -> towline::Stream + Send>;
 
 /// What a look found.
 enum Found<T> {
@@ -61,15 +70,15 @@ enum Found<T> {
 
 impl Stream {
     pub(crate) fn new(
-        client: Client,
+        make: Make,
         registry: Arc<Registry>,
         operation: Operation,
-        body: Bytes,
+        is_relayed: bool,
         model: Py<PyType>,
         on_record: Option<Py<PyAny>>,
     ) -> Self {
         let reading = Reading {
-            request: Some(Here::new(Request { client, registry, body })),
+            request: Some(Here::new(Request { make, registry })),
             records: Records::default(),
             next: 0,
             over: false,
@@ -78,6 +87,7 @@ impl Stream {
         };
         Self {
             operation,
+            is_relayed,
             mailbox: Arc::default(),
             started_in: std::process::id(),
             closed: AtomicBool::new(false),
@@ -163,7 +173,11 @@ impl Stream {
                     }
                     return failure::of_outcome(py, &outcome).map_or(Ok(Found::Over), Err);
                 }
-                News::End(End::Answer(_)) => unreachable!("a stream ends in an outcome"),
+                News::End(End::Answer(answer)) => {
+                    reading.over = true;
+                    return answer
+                        .map_or_else(|error| Err(failure::of_error(py, &error)), |_| Ok(Found::Over));
+                }
                 News::None => return Ok(Found::Nothing),
             }
         }
@@ -201,8 +215,18 @@ impl Stream {
 
     fn start(&self, py: Python<'_>, request: Request) -> PyResult<()> {
         request.registry.add(py, &self.mailbox)?;
-        let stream = request.client.operate(self.operation, request.body).with_records();
-        runtime::spawn(DriveStream::new(stream, Arc::clone(&self.mailbox)))
+        let (make, mailbox, operation) = (request.make, Arc::clone(&self.mailbox), self.operation);
+        // On the runtime: an attached stream looks for it.
+        runtime::spawn(async move { DriveStream::new(make(), mailbox, operation).await })
+    }
+
+    /// The reader wants no more of it.
+    fn let_go(&self, reason: &'static str) {
+        if self.is_relayed {
+            self.mailbox.leave(reason);
+        } else {
+            self.mailbox.cancel(reason);
+        }
     }
 }
 
@@ -222,10 +246,28 @@ impl Stream {
     }
 
     /// Stops the answer, from any thread: its connection is closed now. A thread that waits for its next record gets a
-    /// `CancelledError`; iteration from then on is over.
+    /// `CancelledError`; iteration from then on is over. What a relay runs is left to it.
     fn close(&self) {
         self.closed.store(true, Ordering::Relaxed);
-        self.mailbox.cancel("the stream was closed");
+        self.let_go("the stream was closed");
+    }
+
+    /// What a relay calls the stream; `None` where none runs it, and before it was accepted.
+    #[getter]
+    fn relay_id(&self) -> Option<String> {
+        self.mailbox.relay_id()
+    }
+
+    /// Leaves the answer to the relay that runs it: its id there, for `attach`. Iteration is over.
+    ///
+    /// Raises `RuntimeError` where no relay runs it, and before it was first read.
+    fn detach(&self) -> PyResult<String> {
+        let id = self.mailbox.relay_id();
+        let id = id.ok_or_else(|| {
+            PyRuntimeError::new_err("no relay runs this stream, or it has not been read yet")
+        })?;
+        self.close();
+        Ok(id)
     }
 
     /// Stops the answer, from any thread. What came before is still yielded; then `CancelledError` is raised.
@@ -295,7 +337,7 @@ fn says_whether_done(record: Record<'_>) -> bool {
 
 impl Drop for Stream {
     fn drop(&mut self) {
-        self.mailbox.cancel("the stream was dropped");
+        self.let_go("the stream was dropped");
     }
 }
 

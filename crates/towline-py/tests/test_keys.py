@@ -71,7 +71,15 @@ def test_keys_do_not_show(monkeypatch):
 
 
 def test_an_address_that_is_none_is_a_value_error():
-    for host in ("http://user:password@host", "gopher://host", "http://bad host"):
+    for host in ("http://user:pass word@host:1:2", "gopher://host", "http://bad host"):
         with pytest.raises(ValueError) as caught:
             towline.Client(host)
-        assert "password" not in str(caught.value)
+        assert "pass word" not in str(caught.value)
+
+
+def test_a_user_and_a_password_in_an_address_go_to_that_server_and_do_not_show(player):
+    server = player('{"models":[]}')
+    client = towline.Client(server.host.replace("//", "//user:password@"))
+    client.list()
+    assert server.connections[0].header("authorization").startswith("Basic ")
+    assert "password" not in repr(client) + repr(client._client.base_url)

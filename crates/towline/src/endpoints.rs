@@ -52,10 +52,26 @@ impl Client {
         self.stream("/api/create", Dialect::OllamaProgress, &request)
     }
 
-    /// A streamed operation whose request was written by the caller, who asks for a stream in it. Chat is Ollama's here.
+    /// A streamed operation whose request was written by the caller in Ollama's form, who asks for a stream in it. It is
+    /// sent as it is, but for a chat with a server that speaks [OpenAI's dialect](Stream::is_openai).
     pub fn operate(&self, operation: Operation, body: bytes::Bytes) -> Stream {
+        let asks = match (operation, self.config().api) {
+            (Operation::Chat, Api::Auto | Api::OpenAi) => serde_json::from_slice::<ChatRequest>(&body).ok(),
+            (_, Api::Auto | Api::Ollama | Api::OpenAi) => None,
+        };
+        let openai = asks.and_then(|request| json_body(&request.openai_body()).ok());
         let (path, dialect) = operation.at();
-        Stream::new(self.clone(), Call { path, dialect, body: Ok(body), openai: None, attach: None })
+        let call = match openai {
+            Some(body) if self.chats_by_openai() => Call {
+                path: OPENAI_CHAT,
+                dialect: Dialect::OpenAi,
+                body: Ok(body),
+                openai: None,
+                attach: None,
+            },
+            openai => Call { path, dialect, body: Ok(body), openai, attach: None },
+        };
+        Stream::new(self.clone(), call)
     }
 
     /// Reads a stream that runs, or ran, on the relay that this is a client of. Cancelling it stops it there for

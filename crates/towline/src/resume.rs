@@ -67,11 +67,21 @@ pub(crate) fn resumable(call: &Call, outcome: &Outcome, max: u32) -> Result<Map<
         return Err(cannot("none of its text had come"));
     }
     let messages = request.get("messages").and_then(Value::as_array).into_iter().flatten();
-    let has_images = messages.filter_map(|message| message.get("images")).next().is_some();
-    let unfit = ["tools", "format", "images", "suffix"].into_iter().find(|key| request.contains_key(*key));
+    let has_images = messages.filter_map(Value::as_object).any(|message| asks_for(message, "images"));
+    let unfit = ["tools", "format", "images", "suffix"].into_iter().find(|key| asks_for(&request, key));
     match unfit.or(has_images.then_some("images")) {
         Some(what) => Err(cannot(&format!("its request has {what}"))),
         None => Ok(request),
+    }
+}
+
+/// Whether the request says something of this kind; some clients send what is empty.
+fn asks_for(request: &Map<String, Value>, key: &str) -> bool {
+    match request.get(key) {
+        None | Some(Value::Null) => false,
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(Value::Bool(_) | Value::Number(_) | Value::Object(_)) => true,
     }
 }
 

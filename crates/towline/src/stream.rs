@@ -194,6 +194,11 @@ impl Stream {
         self.armed = None;
     }
 
+    /// Whether it is asked for in OpenAI's dialect, which a client with [`Api::Auto`](crate::Api::Auto) finds out.
+    pub fn is_openai(&self) -> bool {
+        self.call.dialect == Dialect::OpenAi
+    }
+
     /// Where the stream stands.
     pub fn phase(&self) -> Phase {
         self.life.phase()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from ._default import systemone as systemone
     from ._default import web_fetch as web_fetch
     from ._default import web_search as web_search
+    from ._arelay import AsyncRelay as AsyncRelay
     from ._errors import CancelledError as CancelledError
     from ._errors import ClosedError as ClosedError
     from ._errors import ConnectError as ConnectError
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from ._errors import TowlineError as TowlineError
     from ._errors import TruncatedError as TruncatedError
     from ._errors import UnmarkedEndWarning as UnmarkedEndWarning
+    from ._relay import Relay as Relay
+    from ._relayed import RelayJob as RelayJob
+    from ._relayed import RelayVersion as RelayVersion
     from ._systemone import SystemOneAnswer as SystemOneAnswer
     from ._systemone import SystemOneChoiceAnswer as SystemOneChoiceAnswer
     from ._systemone import SystemOneChoiceQuestion as SystemOneChoiceQuestion
@@ -59,6 +63,7 @@ if TYPE_CHECKING:
     from ._types import ListResponse as ListResponse
     from ._types import Message as Message
     from ._types import Options as Options
+    from ._types import Parsed as Parsed
     from ._types import ProcessResponse as ProcessResponse
     from ._types import ProgressResponse as ProgressResponse
     from ._types import ShowResponse as ShowResponse
@@ -87,6 +92,7 @@ if TYPE_CHECKING:
 
 # Which names live in which module of the package.
 _DROP_IN = {
+    "._arelay": ["AsyncRelay"],
     "._astream": ["AsyncStream"],
     "._async": ["AsyncClient"],
     "._sync": ["Client"],
@@ -98,6 +104,8 @@ _DROP_IN = {
         "CancelledError", "ClosedError", "ConnectError", "ConnectionLostError", "ProtocolError", "RequestError",
         "ResponseError", "TimedOutError", "TowlineError", "TruncatedError", "UnmarkedEndWarning",
     ],
+    "._relay": ["Relay"],
+    "._relayed": ["RelayJob", "RelayVersion"],
     "._systemone": [
         "SystemOneAnswer", "SystemOneChoiceAnswer", "SystemOneChoiceQuestion", "SystemOneContent",
         "SystemOneNoulAnswer", "SystemOneNoulQuestion", "SystemOneQuestion", "SystemOneRequest", "SystemOneResponse",
@@ -106,7 +114,7 @@ _DROP_IN = {
     "._towline": ["Stream", "__version__"],
     "._types": [
         "ChatResponse", "EmbedResponse", "EmbeddingsResponse", "GenerateResponse", "Image", "ListResponse", "Message",
-        "Options", "ProcessResponse", "ProgressResponse", "ShowResponse", "StatusResponse", "Tool",
+        "Options", "Parsed", "ProcessResponse", "ProgressResponse", "ShowResponse", "StatusResponse", "Tool",
         "WebFetchResponse", "WebSearchResponse",
     ],
 }  # fmt: skip

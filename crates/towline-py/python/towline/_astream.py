@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, AsyncIterator, Generic, TypeVar
+from typing import Any, AsyncIterator, Generic, Optional, TypeVar
 
 from ._towline import Stream
 from ._waiting import found
@@ -18,7 +18,14 @@ def text_of(record: Any) -> str:
 
 
 class AsyncStream(Generic[T]):
-    """One streamed answer. Nothing is sent before it is first read; dropping it closes its connection."""
+    """One streamed answer. Nothing is sent before it is first read; dropping it closes its connection.
+
+    ::
+
+        async with await client.chat("llama3.2", messages, stream=True) as stream:
+            async for record in stream:
+                print(record.message.content, end="")
+    """
 
     def __init__(self, stream: "Stream[T]"):
         self._stream = stream
@@ -61,13 +68,27 @@ class AsyncStream(Generic[T]):
                 yield text
 
     def close(self) -> None:
-        """Stops the answer, from any thread: its connection is closed now."""
+        """Stops the answer, from any thread: its connection is closed now. What a relay runs is left to it."""
         self._closed = True
         self._stream.close()
 
     def cancel(self) -> None:
         """Stops the answer, from any thread. What came before is still yielded; then `CancelledError` is raised."""
         self._stream.cancel()
+
+    @property
+    def relay_id(self) -> Optional[str]:
+        """What a relay calls the stream; ``None`` where none runs it, and before it was accepted."""
+        return self._stream.relay_id
+
+    def detach(self) -> str:
+        """Leaves the answer to the relay that runs it: its id there, for `attach`. Iteration is over.
+
+        Raises ``RuntimeError`` where no relay runs it, and before it was first read.
+        """
+        relay_id = self._stream.detach()
+        self._closed = True
+        return relay_id
 
     async def aclose(self) -> None:
         """As `close`."""

@@ -11,6 +11,7 @@ from typing_extensions import Self, Unpack
 from . import _foreign as foreign
 from . import _options as options_of
 from . import _requests as requests
+from ._arelay import AsyncRelay
 from ._astream import AsyncStream
 from ._base import BaseClient, ClientOptions
 from ._options import ChatOptions, CreateOptions, GenerateOptions, Messages, ParsedOptions
@@ -212,8 +213,11 @@ class AsyncClient(BaseClient):
                 print(record.message.content, end="")
         """
         options_of.check("chat", ChatOptions, options)
-        json = requests.chat(model=model, messages=messages, stream=stream, **options)
-        answer = await self._request(ChatResponse, "POST", "/api/chat", json=json, stream=stream)
+        is_joined = not stream and self._is_sent_as_stream()
+        json = requests.chat(model=model, messages=messages, stream=stream or is_joined, **options)
+        answer = await self._request(ChatResponse, "POST", "/api/chat", json=json, stream=stream or is_joined)
+        if is_joined:
+            answer = requests.joined(ChatResponse, [record async for record in answer])
         model_of = options.get("format")
         return answer if stream or not isinstance(model_of, type) else Parsed.of(answer, model_of)
 
@@ -405,6 +409,28 @@ class AsyncClient(BaseClient):
         await self._request_raw("POST", "/api/copy", json)
         return StatusResponse(status="success")
 
+    def attach(self, id: str, *, start: Union[Literal["beginning", "tail"], int] = "beginning", of: str = "chat") -> AsyncStream[Any]:
+        """Reads a stream that this client's relay runs, or has run: from its beginning, from the next record, or from a
+        byte of its log on. ``of`` is what was asked for: ``"chat"``, ``"generate"``, ``"pull"``, ``"push"``, ``"create"``.
+
+        ``cancel()`` of it stops it on the relay for everybody; closing or dropping it does not.
+
+        ::
+
+            async for record in client.attach(relay_id):
+                print(record.message.content, end="")
+        """
+        cls = {"chat": ChatResponse, "generate": GenerateResponse}.get(of, ProgressResponse)
+        return AsyncStream(self._relay_client().attach(id, of, str(start), cls, self._on_record))
+
+    @property
+    def relay(self) -> AsyncRelay:
+        """The relay that runs this client's streams: what it runs, and telling it what to do with that.
+
+        Raises ``RequestError`` for a client that was made without ``relay``.
+        """
+        return AsyncRelay(self._relay_client())
+
     # The two below are given to models as tools: what is described is what a model is told.
 
     async def web_search(self, query: str, max_results: int = 3) -> WebSearchResponse:
@@ -417,6 +443,10 @@ class AsyncClient(BaseClient):
         Returns:
             The results. The search is made at ollama.com and needs its key in ``OLLAMA_API_KEY``; without one it raises
             ``ValueError``.
+
+        Example::
+
+            print([result.url for result in (await client.web_search("rivers")).results])
         """
         self._check_web_key("web search")
         json = requests.json_of(WebSearchRequest, query=query, max_results=max_results)
@@ -431,6 +461,10 @@ class AsyncClient(BaseClient):
         Returns:
             The page. It is fetched by ollama.com, which needs its key in ``OLLAMA_API_KEY``; without one it raises
             ``ValueError``.
+
+        Example::
+
+            print((await client.web_fetch("https://example.org")).content)
         """
         self._check_web_key("web fetch")
         json = requests.json_of(WebFetchRequest, url=url)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Dict, Mapping, Optional, Tuple, Type, TypeVar
+from typing import Any, Callable, Dict, Literal, Mapping, Optional, Tuple, Type, TypeVar, Union
 
 from typing_extensions import Self, TypedDict
 
 from . import _foreign as foreign
+from ._errors import RequestError
+from ._towline import NativeClient
 from ._transport import Transport
 
 
@@ -15,7 +17,27 @@ class TransportOptions(TypedDict, total=False):
 
     timeout: Any
     """As of httpx: for the connection, the first record and between records at once; a pair for the connection and the
-    others; an ``httpx.Timeout``. Default: 10 s, 20 min and 5 min."""
+    others; an ``httpx.Timeout``. The four below take precedence."""
+    connect: Optional[float]
+    """How long a connection may take. Default: 10."""
+    first_event: Optional[float]
+    """From the request to the first record: queueing, loading, the prompt. Default: 1,200."""
+    idle: Optional[float]
+    """Between records. Default: 300."""
+    total: Optional[float]
+    """From the start to the end. Default: none."""
+    retries: int
+    """How often a request is sent again where that cannot do a thing twice: no connection could be made, or the server
+    was busy and said when to come back. Default: 0 for clients, 2 for engines."""
+    resume: Union[Literal["never", "continue"], int]
+    """``"continue"``: an answer that is cut is continued by a further request, up to 3 times, where the server can; or how
+    often. Default: ``"never"``."""
+    api: Literal["auto", "ollama", "openai"]
+    """The dialect of chat: ``"ollama"``; ``"openai"``; ``"auto"``: Ollama's, and OpenAI's where the server does not know it.
+    Default: ``"ollama"`` for clients, ``"auto"`` for engines."""
+    relay: Optional[str]
+    """The relay that runs the streams: its address, or ``"own"`` for this user's, which is started if needed by the program
+    ``towline``; ``host`` is then the model server that a relay which is started is for. Default: none."""
     headers: Optional[Mapping[str, Any]]
     """Further headers of every request."""
     follow_redirects: bool
@@ -80,6 +102,15 @@ class BaseClient:
                 f"Authorization header with Bearer token is required for {what}: "
                 "set OLLAMA_API_KEY to a key of ollama.com"
             )
+
+    def _is_sent_as_stream(self) -> bool:
+        """Whether a whole answer is put together of a stream, since the server may not speak Ollama's dialect."""
+        return isinstance(self._client, Transport) and self._client.api != "ollama"
+
+    def _relay_client(self) -> NativeClient:
+        if not isinstance(self._client, Transport) or not self._client.relay:
+            raise RequestError("this client speaks to no relay: make it with relay=\"own\", or a relay's address")
+        return self._client.native()
 
     def _sends(self, method: str, path: str, json: Any) -> None:
         if self._on_request is not None:

@@ -26,6 +26,13 @@ class TowlineError(Exception):
     ``may_have_had_effect`` whether the server may have acted on the request. ``text`` and ``thinking`` hold what was
     received of a stream before it failed. ``job`` and ``outcome`` are those of an engine's job that raised it; a pickled
     copy has neither.
+
+    ::
+
+        try:
+            client.chat("llama3.2", messages)
+        except towline.TowlineError as error:
+            print(error.kind, error.origin, error.text)
     """
 
     kind: str = "invalid_request"
@@ -43,7 +50,15 @@ class TowlineError(Exception):
 
 
 class RequestError(TowlineError, ValueError):
-    """The caller's own input cannot be sent."""
+    """The caller's own input cannot be sent.
+
+    ::
+
+        try:
+            client.generate("llava", "What is it?", images=["missing.png"])
+        except towline.RequestError as error:
+            print(error)
+    """
 
     def __init__(self, error: str):
         super().__init__(error)
@@ -51,7 +66,15 @@ class RequestError(TowlineError, ValueError):
 
 
 class ResponseError(TowlineError):
-    """The server said no, by status or in the stream. ``status_code`` is -1 where there was none."""
+    """The server said no, by status or in the stream. ``status_code`` is -1 where there was none.
+
+    ::
+
+        try:
+            client.chat("llama3.2", messages)
+        except towline.ResponseError as error:
+            print(error.status_code, error.error)
+    """
 
     def __init__(self, error: str, status_code: int = -1):
         try:
@@ -69,33 +92,92 @@ class ResponseError(TowlineError):
 
 
 class TruncatedError(TowlineError, EOFError):
-    """The stream ended before its terminal record. ``text`` holds what came."""
+    """The stream ended before its terminal record. ``text`` holds what came.
+
+    ::
+
+        try:
+            for record in client.chat("llama3.2", messages, stream=True):
+                print(record.message.content, end="")
+        except towline.TruncatedError as error:
+            save(error.text)
+    """
 
 
 class ConnectError(TowlineError, builtins.ConnectionError):
-    """No connection could be made; nothing was sent. The cause is in ``reason``."""
+    """No connection could be made; nothing was sent. The cause is in ``reason``.
+
+    ::
+
+        try:
+            client.chat("llama3.2", messages)
+        except towline.ConnectError as error:
+            print(error.reason)
+    """
 
     reason: str = ""
 
 
 class ConnectionLostError(TowlineError, builtins.ConnectionError):
-    """The connection broke. ``text`` holds what came before."""
+    """The connection broke. ``text`` holds what came before.
+
+    ::
+
+        try:
+            client.chat("llama3.2", messages)
+        except towline.ConnectionLostError as error:
+            save(error.text)
+    """
 
 
 class TimedOutError(TowlineError, builtins.TimeoutError):
-    """A clock ran out."""
+    """A clock ran out.
+
+    ::
+
+        try:
+            client.chat("llama3.2", messages)
+        except towline.TimedOutError as error:
+            save(error.text)
+    """
 
 
 class CancelledError(TowlineError):
-    """Somebody stopped the answer: `close`, `cancel` or `Client.close`, from any thread."""
+    """Somebody stopped the answer: `close`, `cancel` or `Client.close`, from any thread.
+
+    ::
+
+        try:
+            for record in stream:  # another thread calls stream.cancel()
+                print(record.message.content, end="")
+        except towline.CancelledError as error:
+            save(error.text)
+    """
 
 
 class ProtocolError(TowlineError, ValueError):
-    """The server sent what is not of its protocol, or more than a named limit."""
+    """The server sent what is not of its protocol, or more than a named limit.
+
+    ::
+
+        try:
+            client.chat("llama3.2", messages)
+        except towline.ProtocolError as error:
+            print(error, error.text)
+    """
 
 
 class ClosedError(TowlineError, RuntimeError):
-    """The client is closed."""
+    """The client is closed.
+
+    ::
+
+        client.close()
+        try:
+            client.list()
+        except towline.ClosedError:
+            client = towline.Client()
+    """
 
     def __init__(self, message: str = "the client is closed; make a new one"):
         super().__init__(message)
@@ -104,6 +186,10 @@ class ClosedError(TowlineError, RuntimeError):
 class UnmarkedEndWarning(UserWarning):
     """The server ended its stream in good order, but none of its records had the field ``done``: whether the answer is
     whole cannot be known. Ollama and what is compatible with it always send it.
+
+    ::
+
+        warnings.simplefilter("error", towline.UnmarkedEndWarning)
     """
 
 

@@ -19,7 +19,10 @@ from ._requests import text_in
 
 # What `Transport` takes; with any other option the client is httpx's.
 OWN_OPTIONS = frozenset(
-    ("follow_redirects", "timeout", "headers", "verify", "proxy", "trust_env", "http2")
+    (
+        "follow_redirects", "timeout", "headers", "verify", "proxy", "trust_env", "http2",
+        "connect", "first_event", "idle", "total", "retries", "resume", "api", "relay",
+    )
 )
 
 

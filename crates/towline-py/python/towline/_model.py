@@ -6,6 +6,7 @@ from typing import Any, ClassVar, Dict, Mapping, Optional, Tuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+_set = object.__setattr__
 _OWN = __name__.rpartition(".")[0] + "."
 
 
@@ -56,21 +57,24 @@ class Model(Lazy):
     """
 
     _towline_fills_in: ClassVar[bool] = True
-    _towline_keeps_extra: ClassVar[bool] = False
 
     def __getattr__(self, name: str) -> Any:
-        value: Any
-        if name == "__pydantic_extra__":
-            value = {} if self._towline_keeps_extra else None
-        elif name == "__pydantic_fields_set__":
+        if name == "__pydantic_extra__" or name == "__pydantic_private__":
+            _set(self, name, None)
+            return None
+        if name == "__pydantic_fields_set__":
             # A field that was sent as null counts as one that was not sent.
-            value = {field for field, held in vars(self).items() if held is not None}
-        elif name == "__pydantic_private__":
-            value = None
-        else:
-            return super().__getattr__(name)  # type: ignore[misc]
-        object.__setattr__(self, name, value)
-        return value
+            given = {field for field, held in vars(self).items() if held is not None}
+            _set(self, name, given)
+            return given
+        return super().__getattr__(name)  # type: ignore[misc]
+
+    def model_dump(self, **how: Any) -> Dict[str, Any]:
+        """As pydantic's own, which tells the serializer all its defaults."""
+        if how:
+            return super().model_dump(**how)
+        dumped: Dict[str, Any] = self.__pydantic_serializer__.to_python(self)
+        return dumped
 
     def __getitem__(self, key: str) -> Any:
         value = self.__dict__.get(key)
@@ -100,7 +104,13 @@ class Answer(Model):
     """What a server sends. Fields that the model does not know are kept."""
 
     model_config = ConfigDict(extra="allow")
-    _towline_keeps_extra: ClassVar[bool] = True
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "__pydantic_extra__":
+            extra: Dict[str, Any] = {}
+            _set(self, name, extra)
+            return extra
+        return super().__getattr__(name)
 
 
 JsonObject = Dict[str, Any]

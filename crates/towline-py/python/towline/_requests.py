@@ -85,6 +85,27 @@ def text_in(record: Any) -> str:
     return text if isinstance(text, str) else ""
 
 
+def joined(cls: Type[T], records: Sequence[T]) -> T:
+    """The whole answer of a stream's records, as a server would have sent it."""
+    last: Any = records[-1]
+    whole: Dict[str, Any] = last.model_dump(exclude_unset=True)
+    parts = [record.model_dump(exclude_none=True) for record in records]
+    messages = [part["message"] for part in parts]
+    message = whole["message"]
+    for name in ("content", "thinking"):
+        text = "".join(one.get(name, "") for one in messages)
+        if text:
+            message[name] = text
+    for name in ("tool_calls", "images"):
+        values = [value for one in messages for value in one.get(name, ())]
+        if values:
+            message[name] = values
+    logprobs = [value for part in parts for value in part.get("logprobs", ())]
+    if logprobs:
+        whole["logprobs"] = logprobs
+    return cls.model_validate(whole)
+
+
 def copy_images(images: Optional[Sequence[Any]]) -> Iterator[Image]:
     for image in images or ():
         yield image if isinstance(image, Image) else Image(value=image)

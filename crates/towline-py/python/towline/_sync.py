@@ -1,4 +1,4 @@
-"""The client for programs without async. Made of ``_async.py`` by ``sync.py``: change that file."""
+"""Without async. Made of ``_async.py`` by ``sync.py``: change that file."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing_extensions import Self, Unpack
 from . import _foreign as foreign
 from . import _options as options_of
 from . import _requests as requests
+from ._relay import Relay
 from ._towline import Stream
 from ._base import BaseClient, ClientOptions
 from ._options import ChatOptions, CreateOptions, GenerateOptions, Messages, ParsedOptions
@@ -210,8 +211,11 @@ class Client(BaseClient):
                 print(record.message.content, end="")
         """
         options_of.check("chat", ChatOptions, options)
-        json = requests.chat(model=model, messages=messages, stream=stream, **options)
-        answer = self._request(ChatResponse, "POST", "/api/chat", json=json, stream=stream)
+        is_joined = not stream and self._is_sent_as_stream()
+        json = requests.chat(model=model, messages=messages, stream=stream or is_joined, **options)
+        answer = self._request(ChatResponse, "POST", "/api/chat", json=json, stream=stream or is_joined)
+        if is_joined:
+            answer = requests.joined(ChatResponse, [record for record in answer])
         model_of = options.get("format")
         return answer if stream or not isinstance(model_of, type) else Parsed.of(answer, model_of)
 
@@ -403,6 +407,28 @@ class Client(BaseClient):
         self._request_raw("POST", "/api/copy", json)
         return StatusResponse(status="success")
 
+    def attach(self, id: str, *, start: Union[Literal["beginning", "tail"], int] = "beginning", of: str = "chat") -> Stream[Any]:
+        """Reads a stream that this client's relay runs, or has run: from its beginning, from the next record, or from a
+        byte of its log on. ``of`` is what was asked for: ``"chat"``, ``"generate"``, ``"pull"``, ``"push"``, ``"create"``.
+
+        ``cancel()`` of it stops it on the relay for everybody; closing or dropping it does not.
+
+        ::
+
+            for record in client.attach(relay_id):
+                print(record.message.content, end="")
+        """
+        cls = {"chat": ChatResponse, "generate": GenerateResponse}.get(of, ProgressResponse)
+        return self._relay_client().attach(id, of, str(start), cls, self._on_record)
+
+    @property
+    def relay(self) -> Relay:
+        """The relay that runs this client's streams: what it runs, and telling it what to do with that.
+
+        Raises ``RequestError`` for a client that was made without ``relay``.
+        """
+        return Relay(self._relay_client())
+
     # The two below are given to models as tools: what is described is what a model is told.
 
     def web_search(self, query: str, max_results: int = 3) -> WebSearchResponse:
@@ -415,6 +441,10 @@ class Client(BaseClient):
         Returns:
             The results. The search is made at ollama.com and needs its key in ``OLLAMA_API_KEY``; without one it raises
             ``ValueError``.
+
+        Example::
+
+            print([result.url for result in client.web_search("rivers").results])
         """
         self._check_web_key("web search")
         json = requests.json_of(WebSearchRequest, query=query, max_results=max_results)
@@ -429,6 +459,10 @@ class Client(BaseClient):
         Returns:
             The page. It is fetched by ollama.com, which needs its key in ``OLLAMA_API_KEY``; without one it raises
             ``ValueError``.
+
+        Example::
+
+            print(client.web_fetch("https://example.org").content)
         """
         self._check_web_key("web fetch")
         json = requests.json_of(WebFetchRequest, url=url)

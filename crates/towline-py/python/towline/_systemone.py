@@ -12,7 +12,12 @@ SystemOneContent = Union[str, Dict[str, Any], List[Any]]
 
 
 class SystemOneChoiceQuestion(Model):
-    """One of several; a criterion without words stands for itself."""
+    """One of several; a criterion without words stands for itself.
+
+    ::
+
+        question = towline.SystemOneChoiceQuestion(instructions="Which?", criteria={"river": None, "lake": None})
+    """
 
     type: Literal["choice"] = "choice"
     instructions: SystemOneContent
@@ -20,7 +25,12 @@ class SystemOneChoiceQuestion(Model):
 
 
 class SystemOneNoulQuestion(Model):
-    """True or false."""
+    """True or false.
+
+    ::
+
+        question = towline.SystemOneNoulQuestion(instructions="Is it about rivers?")
+    """
 
     type: Literal["noul"] = "noul"
     instructions: SystemOneContent
@@ -28,7 +38,12 @@ class SystemOneNoulQuestion(Model):
 
 
 class SystemOneScoreQuestion(Model):
-    """A place on a scale, lowest first."""
+    """A place on a scale, lowest first.
+
+    ::
+
+        question = towline.SystemOneScoreQuestion(instructions="How good?", criteria=["bad", "good"])
+    """
 
     type: Literal["score"] = "score"
     instructions: SystemOneContent
@@ -41,6 +56,13 @@ SystemOneQuestion = Annotated[
 
 
 class SystemOneRequest(Model):
+    """What ``systemone`` sends.
+
+    ::
+
+        request = towline.SystemOneRequest(model="m", state="The Rhine bends.", questions={"q": question})
+    """
+
     model: str
     state: SystemOneContent
     questions: Dict[str, SystemOneQuestion]
@@ -48,11 +70,25 @@ class SystemOneRequest(Model):
 
 
 class SystemOneNoulAnswer(Answer):
+    """How true it is, from 0 to 1.
+
+    ::
+
+        print(answers["q"].noul)
+    """
+
     type: Literal["noul"]
     noul: float
 
 
 class SystemOneChoiceAnswer(Answer):
+    """What was chosen, and how likely each was.
+
+    ::
+
+        print(answers["q"].choice, answers["q"].confidence)
+    """
+
     type: Literal["choice"]
     choice: str
     probabilities: Dict[str, float]
@@ -60,6 +96,13 @@ class SystemOneChoiceAnswer(Answer):
 
 
 class SystemOneScoreAnswer(Answer):
+    """The place on the scale, and how likely each was.
+
+    ::
+
+        print(answers["q"].score, answers["q"].legend)
+    """
+
     type: Literal["score"]
     score: float
     legend: Dict[str, str]
@@ -73,11 +116,25 @@ SystemOneAnswer = Annotated[
 
 
 class SystemOneUsage(Answer):
+    """The tokens that the questions took.
+
+    ::
+
+        print(response.usage.input_tokens)
+    """
+
     input_tokens: int
     output_tokens: int
 
 
 class SystemOneResponse(Answer):
+    """The answers, by the names of the questions.
+
+    ::
+
+        print(client.systemone("m", "The Rhine bends.", {"q": question}).answers["q"])
+    """
+
     model: str
     answers: Dict[str, SystemOneAnswer]
     usage: SystemOneUsage

@@ -25,9 +25,12 @@ __all__ = [
     "Work",
     "__version__",
     "jobs_ended",
+    "own_relay",
 ]
 
 __version__: str
+
+def own_relay(runtime: Optional[str | PathLike[str]], temporary: str | PathLike[str]) -> str: ...
 
 @final
 class Stream(Generic[_T]):
@@ -38,6 +41,9 @@ class Stream(Generic[_T]):
     def texts(self) -> Iterator[str]: ...
     def close(self) -> None: ...
     def cancel(self) -> None: ...
+    @property
+    def relay_id(self) -> Optional[str]: ...
+    def detach(self) -> str: ...
     def __enter__(self) -> Stream[_T]: ...
     def __exit__(self, _kind: Any, _error: Any, _trace: Any, /) -> None: ...
     def ready(self) -> Optional[_T]: ...
@@ -79,10 +85,30 @@ class NativeClient:
         proxy: Optional[str],
         trust_env: bool,
         roots_pem: List[bytes],
+        retries: int,
+        resume: int,
+        api: str,
+        through_relay: bool,
     ) -> NativeClient: ...
     def stream(
         self, operation: str, body: bytes, model: Type[_T], on_record: Optional[Callable[[_T], object]] = None
     ) -> Stream[_T]: ...
+    def attach(
+        self,
+        id: str,
+        operation: str,
+        start: str,
+        model: Type[_T],
+        on_record: Optional[Callable[[_T], object]] = None,
+    ) -> Stream[_T]: ...
+    def relay(self, order: str) -> Call: ...
+    def ensure_own_relay(
+        self,
+        runtime: Optional[str | PathLike[str]],
+        temporary: str | PathLike[str],
+        program: str | PathLike[str],
+        upstream: Optional[str],
+    ) -> Call: ...
     def call(self, method: str, path: str, body: Optional[bytes]) -> Call: ...
     def upload(self, path: str | PathLike[str], digest: str) -> Call: ...
     def close(self) -> None: ...
@@ -272,6 +298,15 @@ class EngineCore:
         operation: str,
         model: str,
         body: bytes,
+        name: Optional[str],
+        group: Optional[str],
+        priority: int,
+        deadline: Optional[float],
+    ) -> JobCore: ...
+    def attach(
+        self,
+        id: str,
+        start: str,
         name: Optional[str],
         group: Optional[str],
         priority: int,

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
+import tempfile
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ._errors import RequestError
-from ._towline import NativeClient, __version__
+from ._towline import NativeClient, __version__, own_relay
 
 # The clocks in seconds, in the order connect, first record, between records. A cold model of 70 billion parameters
 # fits into them.
@@ -17,6 +19,9 @@ DEFAULT_CLOCKS: Tuple[Optional[float], Optional[float], Optional[float]] = (10.0
 _SPEAKS = "ollama-python/0.6.3"
 
 WEB = "https://ollama.com"
+
+# How often ``resume="continue"`` continues one answer.
+STITCHES = 3
 
 
 class _Default:
@@ -65,9 +70,23 @@ class Transport:
         proxy: Optional[str] = None,
         trust_env: bool = True,
         http2: bool = False,
+        connect: Any = DEFAULT,
+        first_event: Any = DEFAULT,
+        idle: Any = DEFAULT,
+        total: Optional[float] = None,
+        retries: int = 0,
+        resume: Any = "never",
+        api: str = "ollama",
+        relay: Optional[str] = None,
     ):
         host = host or os.environ.get("OLLAMA_HOST") or ""
-        self.timeout = timeout
+        self.timeout, self.api, self.relay = timeout, api, relay
+        named = {"connect": connect, "first_event": first_event, "idle": idle}
+        own_relay_for = None
+        if relay:
+            # Whoever reads what a relay runs may wait; a connection is made again by itself.
+            timeout = (DEFAULT_CLOCKS[0], None) if isinstance(timeout, _Default) else timeout
+            own_relay_for, host = (host, own_relay(*_places())) if relay == "own" else (None, relay)
         given = {str(name): str(value) for name, value in (headers or {}).items() if value is not None}
         own = {
             "Content-Type": "application/json",
@@ -88,6 +107,12 @@ class Transport:
             "roots_pem": _roots(verify),
             "proxy": None if proxy is None else str(proxy),
             "trust_env": trust_env,
+            **{name: clock for name, clock in named.items() if not isinstance(clock, _Default)},
+            "total": total,
+            "retries": retries,
+            "resume": _stitches(resume),
+            "api": api,
+            "through_relay": bool(relay),
             "redirects": follow_redirects,
             "http2": http2,
         }
@@ -95,6 +120,8 @@ class Transport:
         self._natives: Dict[str, NativeClient] = {}
         self._process = os.getpid()
         self.base_url = self.native().base_url
+        if relay == "own":
+            self.native().ensure_own_relay(*_places(), _program(), own_relay_for or None).wait()
 
     @property
     def is_closed(self) -> bool:
@@ -108,7 +135,8 @@ class Transport:
         native = self._natives.get(origin)
         if native is None:
             headers = self._headers_for(origin)
-            native = NativeClient(origin or self._host, headers, **self._options)
+            options = {**self._options, "through_relay": False} if origin else self._options
+            native = NativeClient(origin or self._host, headers, **options)
             if self._closed:
                 native.close()
             self._natives[origin] = native
@@ -166,6 +194,27 @@ class Transport:
         return name in ("ollama.com", "www.ollama.com")
 
 
+def _places() -> Tuple[Optional[str], str]:
+    """Where programs of this user keep sockets."""
+    return os.environ.get("XDG_RUNTIME_DIR") or None, tempfile.gettempdir()
+
+
+def _program() -> str:
+    """The program that can start a relay."""
+    return shutil.which("towline") or "towline"
+
+
+def _stitches(resume: Any) -> int:
+    """How often a cut answer is continued."""
+    if resume == "continue":
+        return STITCHES
+    if resume == "never":
+        return 0
+    if isinstance(resume, int) and resume >= 0:
+        return resume
+    raise RequestError(f"resume is \"never\", \"continue\" or how often, not {resume!r}")
+
+
 def clocks(timeout: Any) -> Dict[str, Optional[float]]:
     """The native clocks for a timeout as httpx takes it: seconds, ``None`` for no limit, or an ``httpx.Timeout``."""
     if isinstance(timeout, _Default):
@@ -178,7 +227,7 @@ def clocks(timeout: Any) -> Dict[str, Optional[float]]:
     else:
         connect, first_event = timeout.connect, timeout.read
         idle = first_event
-    return {"connect": connect, "first_event": first_event, "idle": idle, "total": None}
+    return {"connect": connect, "first_event": first_event, "idle": idle}
 
 
 def _roots(verify: Any) -> List[bytes]:

@@ -55,7 +55,12 @@ SubscriptableBaseModel = Model
 
 
 class Options(Model):
-    """How a model is loaded and how it samples. What is left out is the server's choice."""
+    """How a model is loaded and how it samples. What is left out is the server's choice.
+
+    ::
+
+        client.chat("llama3.2", messages, options=towline.Options(temperature=0.2))
+    """
 
     numa: Optional[bool] = None
     num_ctx: Optional[int] = None
@@ -91,7 +96,12 @@ class Options(Model):
 
 
 class Image(Lazy):
-    """An image: a path to a file, its bytes, its base64 text, or a data URL of it. It is sent as base64."""
+    """An image: a path to a file, its bytes, its base64 text, or a data URL of it. It is sent as base64.
+
+    ::
+
+        client.generate("llava", "What is it?", images=[towline.Image(value="river.png")])
+    """
 
     value: Union[str, bytes, Path]
 
@@ -124,7 +134,12 @@ def _as_base64(text: str) -> str:
 
 
 class Message(Answer):
-    """One message of a conversation, given or received."""
+    """One message of a conversation, given or received.
+
+    ::
+
+        messages.append(towline.Message(role="user", content="What is a river?"))
+    """
 
     class ToolCall(Answer):
         """A function the model asks to be run."""
@@ -146,7 +161,12 @@ class Message(Answer):
 
 
 class Tool(Model):
-    """A function that a model may ask for."""
+    """A function that a model may ask for.
+
+    ::
+
+        tool = towline.Tool(function=towline.Tool.Function(name="add", description="Adds two numbers."))
+    """
 
     class Function(Model):
         """Its name, what it is for, what it takes."""
@@ -318,7 +338,12 @@ class Logprob(TokenLogprob):
 
 
 class GenerateResponse(BaseGenerateResponse):
-    """An answer of ``generate``, or one record of it."""
+    """An answer of ``generate``, or one record of it.
+
+    ::
+
+        print(client.generate("llama3.2", "Rivers bend because").response)
+    """
 
     response: Optional[str] = None
     thinking: Optional[str] = None
@@ -330,7 +355,13 @@ class GenerateResponse(BaseGenerateResponse):
 
 
 class ChatResponse(BaseGenerateResponse):
-    """An answer of ``chat``, or one record of it."""
+    """An answer of ``chat``, or one record of it.
+
+    ::
+
+        answer = client.chat("llama3.2", messages)
+        print(answer.message.content, answer.eval_count)
+    """
 
     message: Annotated[Message, BeforeValidator(_message_of_model)]
     logprobs: Optional[Sequence[Logprob]] = None
@@ -340,7 +371,12 @@ M = TypeVar("M", bound=BaseModel)
 
 
 class Parsed(ChatResponse, Generic[M]):
-    """An answer of ``chat`` that was to follow a pydantic model."""
+    """An answer of ``chat`` that was to follow a pydantic model.
+
+    ::
+
+        print(client.chat("llama3.2", messages, format=River).parsed)
+    """
 
     _parsed: M = PrivateAttr()
 
@@ -363,19 +399,46 @@ class Parsed(ChatResponse, Generic[M]):
 
 
 class EmbedResponse(BaseGenerateResponse):
+    """An answer of ``embed``: one vector for each text.
+
+    ::
+
+        vectors = client.embed("all-minilm", ["river", "lake"]).embeddings
+    """
+
     embeddings: Sequence[Sequence[float]]
 
 
 class EmbeddingsResponse(Answer):
+    """An answer of ``embeddings``: one vector.
+
+    ::
+
+        vector = client.embeddings("all-minilm", "river").embedding
+    """
+
     embedding: Sequence[float]
 
 
 class StatusResponse(Answer):
+    """What a server says of something that it did.
+
+    ::
+
+        print(client.copy("llama3.2", "rivers").status)
+    """
+
     status: Optional[str] = None
 
 
 class ProgressResponse(StatusResponse):
-    """Where a pull, push or create stands; the numbers are bytes of one layer."""
+    """Where a pull, push or create stands; the numbers are bytes of one layer.
+
+    ::
+
+        for progress in client.pull("llama3.2", stream=True):
+            print(progress.status, progress.completed, progress.total)
+    """
 
     completed: Optional[int] = None
     total: Optional[int] = None
@@ -392,6 +455,14 @@ class ModelDetails(Answer):
 
 
 class ListResponse(Answer):
+    """The models a server has.
+
+    ::
+
+        for model in client.list().models:
+            print(model.model, model.size)
+    """
+
     class Model(Answer):
         model: Optional[str] = None
         modified_at: Date = None
@@ -403,6 +474,14 @@ class ListResponse(Answer):
 
 
 class ProcessResponse(Answer):
+    """The models a server has in memory.
+
+    ::
+
+        for model in client.ps().models:
+            print(model.model, model.size_vram)
+    """
+
     class Model(Answer):
         model: Optional[str] = None
         name: Optional[str] = None
@@ -417,6 +496,13 @@ class ProcessResponse(Answer):
 
 
 class ShowResponse(Answer):
+    """A model's description.
+
+    ::
+
+        print(client.show("llama3.2").capabilities)
+    """
+
     modified_at: Date = None
     template: Optional[str] = None
     modelfile: Optional[str] = None
@@ -434,10 +520,25 @@ class WebSearchResult(Answer):
 
 
 class WebSearchResponse(Answer):
+    """What a web search found.
+
+    ::
+
+        for result in client.web_search("rivers").results:
+            print(result.title, result.url)
+    """
+
     results: Sequence[WebSearchResult]
 
 
 class WebFetchResponse(Answer):
+    """A web page, as text.
+
+    ::
+
+        print(client.web_fetch("https://example.org").content)
+    """
+
     title: Optional[str] = None
     content: Optional[str] = None
     links: Optional[Sequence[str]] = None

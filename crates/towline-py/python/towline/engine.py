@@ -11,7 +11,7 @@ import threading
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional, TypeVar, Union, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional, TypeVar, Union, overload
 
 from typing_extensions import ParamSpec, Unpack
 
@@ -40,7 +40,13 @@ _ABORT = 1.0
 
 
 class Shutdown(NamedTuple):
-    """What an engine's end did, by the numbers of the jobs."""
+    """What an engine's end did, by the numbers of the jobs.
+
+    ::
+
+        report = engine.close(grace=5)
+        print(report.cut, report.unseen)
+    """
 
     finished: list[int]
     """They ended by themselves in time."""
@@ -86,7 +92,9 @@ class Engine:
         log_bytes: int = 256 << 20,
         **client: Unpack[TransportOptions],
     ) -> None:
-        self._transport = Transport(host, **client)
+        # Unlike the drop-in client, which sends everything once, and to Ollama, as the package does that it stands in for.
+        told: TransportOptions = {"retries": 2, "api": "auto", **client}
+        self._transport = Transport(host, **told)
         core = EngineCore(
             self._transport.native(),
             threads=threads,
@@ -222,6 +230,25 @@ class Engine:
         asked = self._client.embed(model, input, truncate, options, keep_alive, dimensions)
         named: JobOptions = {"name": model, **job}
         return self.submit(asked, **named)
+
+    def attach(
+        self,
+        id: str,
+        *,
+        start: Union[Literal["beginning", "tail"], int] = "beginning",
+        **job: Unpack[JobOptions],
+    ) -> Job[Reply]:
+        """Reads a stream that this engine's relay runs, or has run, as a job that controls it: from its beginning, from
+        the next record, or from a byte of its log on. Needs ``Engine(relay=…)``.
+
+        ::
+
+            relay_id = engine.chat("llama3.2", "A long story.").detach()
+            print(engine.attach(relay_id).result().text)
+        """
+        options.check("attach", JobOptions, job)
+        name, group = job.get("name"), job.get("group")
+        return Job(self._core.attach(id, str(start), name, group, job.get("priority", 0), job.get("deadline")), self)
 
     def _transfer(self, kind: str, model: str, insecure: bool, job: JobOptions) -> Job[Reply]:
         options.check(kind, JobOptions, job)

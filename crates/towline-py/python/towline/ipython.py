@@ -20,7 +20,14 @@ from .job import Job, JobTable
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """What ``%load_ext towline`` calls."""
+    """What ``%load_ext towline`` calls: it adds ``%bg``, ``%jobs``, ``%fg``, ``%kill`` and ``%timeout``.
+
+    ::
+
+        %load_ext towline
+        %bg fetch(url)
+        %jobs
+    """
     shell.register_magics(JobMagics(shell))
     if not isinstance(shell.user_ns.get("engine"), Engine):
         shell.push({"engine": default_engine()})

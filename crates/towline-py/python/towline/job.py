@@ -43,7 +43,15 @@ STATES: tuple[State, ...] = State.__args__  # type: ignore[attr-defined]
 
 
 class StillRunning(_errors.TowlineError, TimeoutError):
-    """The time one wanted to wait is up. The job goes on."""
+    """The time one wanted to wait is up. The job goes on.
+
+    ::
+
+        try:
+            job.result(timeout=1)
+        except towline.StillRunning:
+            print(job.state)
+    """
 
     kind = "timed_out"
 

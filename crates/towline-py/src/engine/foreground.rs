@@ -21,6 +21,11 @@ use crate::leaf::Leaf;
 const FORGET_EVERY: u64 = 1_000;
 
 /// What is new of one job since the last look.
+///
+/// ::
+///
+///    for update in engine.drain():
+///        print(update.job.id, update.text, update.ended)
 #[pyclass(frozen, get_all, module = "towline")]
 pub(crate) struct Update {
     /// The job.

@@ -36,6 +36,10 @@ impl JobCore {
 }
 
 /// A job at one moment.
+///
+/// ::
+///
+///    print(job.info.state, job.info.tokens, job.info.log_full)
 #[pyclass(frozen, get_all, module = "towline")]
 pub(crate) struct JobInfo {
     /// The job's number, unique in its engine.

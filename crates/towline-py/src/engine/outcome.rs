@@ -20,6 +20,11 @@ fn converted(py: Python<'_>, value: &impl serde::Serialize) -> PyResult<Py<PyAny
 }
 
 /// One thing a job yielded.
+///
+/// ::
+///
+///    for event in job:
+///        print(event.kind, event.text)
 #[pyclass(frozen, name = "Event", module = "towline")]
 pub(crate) struct PyEvent {
     /// ``text``, ``thinking``, ``tool_call``, ``image``, ``logprobs``, ``progress`` or ``usage``.
@@ -82,6 +87,11 @@ impl PyEvent {
 }
 
 /// Everything a job received, whole or not.
+///
+/// ::
+///
+///    reply = job.result()
+///    print(reply.text, reply.usage)
 #[pyclass(frozen, module = "towline")]
 pub(crate) struct Reply {
     outcome: Arc<Outcome>,
@@ -155,6 +165,11 @@ impl Reply {
 }
 
 /// The one true ending of a job, with everything it received.
+///
+/// ::
+///
+///    if job.done:
+///        print(job.outcome.ending, job.outcome.reply.text)
 #[pyclass(frozen, name = "Outcome", module = "towline")]
 pub(crate) struct PyOutcome {
     outcome: Arc<Outcome>,

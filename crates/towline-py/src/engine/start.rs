@@ -8,7 +8,7 @@ use bytes::Bytes;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 use towline::engine::{EngineConfig, JobId, JobOptions, OnShutdown, Prepared};
-use towline::{Client, Engine, RetryPolicy};
+use towline::{Client, Engine, Resume};
 
 use super::bell::{Wait, seconds};
 use super::external::{Orders, Work};
@@ -16,10 +16,12 @@ use super::foreground::{Foreground, Foregrounds};
 use super::job::JobCore;
 use crate::forked::Here;
 use crate::native::{self, NativeClient};
+use crate::relay;
 
 struct Running {
     engine: Engine,
     client: Client,
+    resume: Resume,
     orders: Arc<Orders>,
     foregrounds: Arc<Foregrounds>,
 }
@@ -47,8 +49,7 @@ impl EngineCore {
         job_log_bytes: usize,
         log_bytes: usize,
     ) -> PyResult<Self> {
-        // The drop-in client sends everything once, as its model does; a job tries again where nothing can happen twice.
-        let client = client.client()?.with_request_config(|config| config.retry = RetryPolicy::default());
+        let (client, resume) = (client.client()?.clone(), client.resume());
         let config = EngineConfig {
             threads,
             max_running,
@@ -59,7 +60,7 @@ impl EngineCore {
         };
         let engine = Engine::start(config).map_err(failed)?;
         let (orders, foregrounds) = (Arc::new(Orders::new()?), Arc::default());
-        let running = Running { engine, client, orders, foregrounds };
+        let running = Running { engine, client, resume, orders, foregrounds };
         Ok(Self { running: Here::new(running), next_work: AtomicU64::new(1) })
     }
 
@@ -76,8 +77,26 @@ impl EngineCore {
         priority: i32,
         deadline: Option<f64>,
     ) -> PyResult<JobCore> {
-        let Running { engine, client, .. } = self.running.get()?;
+        let Running { engine, client, resume, .. } = self.running.get()?;
+        let resume = *resume;
         let prepared = Prepared::operate(client, native::operation(operation)?, model, Bytes::from(body));
+        let prepared = prepared.map(move |stream| stream.with_resume(resume));
+        Ok(engine.submit(prepared, options(name, group, priority, deadline)?).into())
+    }
+
+    /// Reads a stream that a relay runs or has run, as a job.
+    #[pyo3(signature = (id, start, name, group, priority, deadline))]
+    fn attach(
+        &self,
+        id: &str,
+        start: &str,
+        name: Option<String>,
+        group: Option<String>,
+        priority: i32,
+        deadline: Option<f64>,
+    ) -> PyResult<JobCore> {
+        let Running { engine, client, .. } = self.running.get()?;
+        let prepared = Prepared::attach(client, id, relay::start(start)?);
         Ok(engine.submit(prepared, options(name, group, priority, deadline)?).into())
     }
 

@@ -1,0 +1,82 @@
+"""The relay of a client for asyncio and trio. The one without async is made of this file, see ``sync.py``."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Dict, List, Optional
+
+from . import _requests as requests
+from ._relayed import RelayJob, RelayVersion, Running
+from ._towline import NativeClient
+from ._waiting import wait_for
+
+
+class AsyncRelay:
+    """A relay: what it runs, and telling it what to do with that. ``client.relay`` gives it.
+
+    Each call raises ``ResponseError`` for an id that the relay does not have, or not for this owner, and ``ConnectError``
+    where no relay answers. An id may be shortened to its beginning.
+
+    ::
+
+        for job in await client.relay.jobs(state="running"):
+            await client.relay.cancel(job.id)
+    """
+
+    def __init__(self, native: NativeClient) -> None:
+        self._native = native
+
+    async def jobs(
+        self, *, state: Running = "all", model: Optional[str] = None, name: Optional[str] = None
+    ) -> List[RelayJob]:
+        """The jobs that run, that have ended, or all; of one model, or of one name."""
+        running = {"all": None, "running": True, "ended": False}[state]
+        answer = await self._tell("list", running=running, model=model, name=name)
+        return [RelayJob.model_validate(job) for job in json.loads(answer)]
+
+    async def job(self, id: str) -> RelayJob:
+        """The job whose id is this, or begins so."""
+        return await self._job("find", id=id)
+
+    async def wait(self, id: str, timeout: float) -> RelayJob:
+        """The job once it has ended, or as it is after ``timeout`` seconds."""
+        return await self._job("wait", id=await self._whole(id), seconds=timeout)
+
+    async def cancel(self, id: str, reason: str = "the program cancelled it") -> RelayJob:
+        """Tells a job to stop, for everybody who reads it. It may be ``cancelling`` for a while."""
+        return await self._job("cancel", id=await self._whole(id), reason=reason)
+
+    async def set_deadline(self, id: str, seconds: Optional[float]) -> RelayJob:
+        """Moves a job's deadline to so many seconds from now; ``None`` for never."""
+        return await self._job("deadline", id=await self._whole(id), seconds=seconds)
+
+    async def extend(self, id: str, seconds: float) -> RelayJob:
+        """Moves a job's deadline by so many seconds; without one, sets it so far from now."""
+        return await self._job("extend", id=await self._whole(id), seconds=seconds)
+
+    async def pause(self, id: str) -> RelayJob:
+        """The relay stops reading from the job's server."""
+        return await self._job("pause", id=await self._whole(id))
+
+    async def unpause(self, id: str) -> RelayJob:
+        """Ends ``pause()``."""
+        return await self._job("unpause", id=await self._whole(id))
+
+    async def forget(self, id: str) -> None:
+        """Deletes an answer and its record. One that runs is cancelled first."""
+        await self._tell("forget", id=await self._whole(id))
+
+    async def version(self) -> RelayVersion:
+        """Which relay it is."""
+        return requests.answer(RelayVersion, await self._tell("version"))
+
+    async def _whole(self, id: str) -> str:
+        return (await self.job(id)).id
+
+    async def _job(self, order: str, **fields: Any) -> RelayJob:
+        return requests.answer(RelayJob, await self._tell(order, **fields))
+
+    async def _tell(self, order: str, **fields: Any) -> bytes:
+        told: Dict[str, Any] = {order: fields}
+        call = self._native.relay(json.dumps(told))
+        return await wait_for(call)

@@ -1,0 +1,108 @@
+//! The relay, for Python: finding this user's own, and telling one what to do with the streams that it runs.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use serde::Deserialize;
+use towline::relay::{Control, Filter, OwnRelay, RelayConfig, Start, Via};
+use towline::{Client, Config, Deadline, Error, ErrorKind, Origin};
+
+/// What a relay is told. Its fields are the arguments of Python's `Relay`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Order {
+    List { running: Option<bool>, model: Option<String>, name: Option<String> },
+    Find { id: String },
+    Wait { id: String, seconds: f64 },
+    Cancel { id: String, reason: String },
+    Deadline { id: String, seconds: Option<f64> },
+    Extend { id: String, seconds: f64 },
+    Pause { id: String },
+    Unpause { id: String },
+    Forget { id: String },
+    Version {},
+}
+
+/// Does what a relay is told: the job as it then is, in JSON.
+pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Error> {
+    let job = match order {
+        Order::List { running, model, name } => {
+            return json(&control.list(&Filter { running, model, name }).await?);
+        }
+        Order::Find { id } => control.find(&id).await?,
+        Order::Wait { id, seconds } => control.wait(&id, time(seconds)?).await?,
+        Order::Cancel { id, reason } => control.cancel(&id, &reason).await?,
+        Order::Deadline { id, seconds: None } => control.set_deadline(&id, Deadline::Never).await?,
+        Order::Deadline { id, seconds: Some(seconds) } => {
+            control.set_deadline(&id, Deadline::In(time(seconds)?)).await?
+        }
+        Order::Extend { id, seconds } => {
+            control.set_deadline(&id, Deadline::ExtendBy(time(seconds)?)).await?
+        }
+        Order::Pause { id } => control.pause(&id).await?,
+        Order::Unpause { id } => control.unpause(&id).await?,
+        Order::Forget { id } => {
+            control.delete(&id).await?;
+            return Ok(b"{}".to_vec());
+        }
+        Order::Version {} => {
+            let found = control.version().await?;
+            let version = serde_json::json!({
+                "version": found.version, "pid": found.pid, "uptime_s": found.uptime_s, "listen": found.listen,
+            });
+            return json(&version);
+        }
+    };
+    json(&job)
+}
+
+/// Sees to it that this user's own relay runs. `runtime` is what `XDG_RUNTIME_DIR` says, `program` is `towline`, `upstream`
+/// the model server it is started for.
+pub(crate) async fn ensure_own(
+    own: OwnRelay,
+    program: PathBuf,
+    upstream: Option<String>,
+) -> Result<Vec<u8>, Error> {
+    let config = Config { via: Via::Relay(RelayConfig::default()), ..Config::default() };
+    let control = Control::new(Client::with_config(own.endpoint(), config)?);
+    let launch = own.launch(program, upstream.as_deref());
+    let failed = |error: towline::relay::LaunchError| {
+        Error::new(ErrorKind::Connect, Origin::Transport, error.to_string())
+    };
+    own.ensure(&launch, &control).await.map(|()| Vec::new()).map_err(failed)
+}
+
+/// Where this user's own relay is.
+pub(crate) fn own(runtime: Option<&Path>, temporary: &Path) -> Result<OwnRelay, Error> {
+    OwnRelay::find(runtime, temporary)
+        .map_err(|error| Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string()))
+}
+
+/// Where a reader begins: `beginning`, `tail`, or a byte.
+///
+/// # Errors
+/// `ValueError` for anything else.
+pub(crate) fn start(start: &str) -> PyResult<Start> {
+    match (start, start.parse()) {
+        ("beginning", _) => Ok(Start::Beginning),
+        ("tail", _) => Ok(Start::Tail),
+        (_, Ok(byte)) => Ok(Start::Byte(byte)),
+        (other, Err(_)) => Err(PyValueError::new_err(format!(
+            "a reader starts at \"beginning\", \"tail\" or a byte, not {other:?}"
+        ))),
+    }
+}
+
+fn time(seconds: f64) -> Result<Duration, Error> {
+    Duration::try_from_secs_f64(seconds).map_err(|_| {
+        let message = format!("{seconds} is no time in seconds from 0 on");
+        Error::new(ErrorKind::InvalidRequest, Origin::Caller, message)
+    })
+}
+
+fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
+    serde_json::to_vec(value)
+        .map_err(|error| Error::new(ErrorKind::Protocol, Origin::Protocol, error.to_string()))
+}

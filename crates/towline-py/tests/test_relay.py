@@ -1,0 +1,105 @@
+"""Streams that a relay runs: they outlive their readers, and every face controls them."""
+
+import asyncio
+import os
+import signal
+import subprocess
+
+import pytest
+from conftest import PATIENCE, REPOSITORY
+from engine_fixtures import until_state
+
+import towline
+
+
+@pytest.fixture(scope="module")
+def program():
+    """The program that starts a relay."""
+    program = REPOSITORY / "target/debug/towline"
+    if not program.exists():
+        subprocess.run(["cargo", "build", "--quiet", "-p", "towline-cli"], check=True, cwd=REPOSITORY)
+    return program
+
+
+@pytest.fixture
+def relayed(fake, program, tmp_path, monkeypatch):
+    """What a client is told to use a relay of its own, which relays to the fake server."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    yield {"host": fake, "relay": "own"}
+    with towline.Client(**relayed_options(fake)) as client:
+        os.kill(client.relay.version().pid, signal.SIGTERM)
+
+
+def relayed_options(fake):
+    return {"host": fake, "relay": "own"}
+
+
+def test_a_stream_outlives_its_reader_and_is_attached_to(relayed):
+    with towline.Client(**relayed) as client:
+        stream = client.chat("slow:1000:300", [], stream=True)
+        first = next(stream)
+        relay_id = stream.relay_id
+        assert stream.detach() == relay_id and list(stream) == []
+        assert client.relay.job(relay_id).model == "slow:1000:300"
+        whole = list(client.attach(relay_id))
+        assert whole[0].message.content == first.message.content and whole[-1].done and len(whole) > 300
+        assert [job.id for job in client.relay.jobs(state="ended")] == [relay_id]
+        client.relay.forget(relay_id[:8])
+        with pytest.raises(towline.ResponseError):
+            client.relay.job(relay_id)
+        with pytest.raises(RuntimeError):
+            client.chat("normal", [], stream=True).detach()
+
+
+def test_dropping_leaves_and_cancelling_stops(relayed):
+    with towline.Client(**relayed) as client:
+        dropped, cancelled = (client.chat("slow:1000:1000000", [], stream=True) for _ in range(2))
+        ids = [(next(stream), stream.relay_id)[1] for stream in (dropped, cancelled)]
+        del dropped
+        cancelled.cancel()
+        with pytest.raises(towline.CancelledError):
+            list(cancelled)
+        assert client.relay.wait(ids[1], PATIENCE).state == "cancelled"
+        assert client.relay.job(ids[0]).state == "streaming"
+        assert client.relay.pause(ids[0]).state == "paused"
+        client.relay.unpause(ids[0])
+        assert 3590 < client.relay.set_deadline(ids[0], 3600).deadline_s <= 3600
+        assert client.relay.extend(ids[0], 60).deadline_s > 3600
+        assert client.relay.set_deadline(ids[0], None).deadline_s is None
+        assert [job.id for job in client.relay.jobs(state="running", model="slow:1000:1000000")] == [ids[0]]
+        client.relay.cancel(ids[0], "enough")
+        assert client.relay.wait(ids[0], PATIENCE).state == "cancelled"
+
+
+def test_jobs_detach_and_attach(relayed):
+    with towline.Engine(**relayed) as engine:
+        job = engine.chat("slow:1000:300", "x")
+        until_state(engine, job, "streaming")
+        relay_id = job.relay_id
+        assert job.detach() == relay_id and job.wait(PATIENCE) and job.state == "cancelled"
+        again = engine.attach(relay_id, name="again")
+        assert again.name == "again" and len(again.result(PATIENCE).text.split()) >= 300
+        with pytest.raises(RuntimeError, match="no relay runs it"):
+            again.detach()
+
+
+def test_the_same_without_blocking(relayed):
+    async def main():
+        async with towline.AsyncClient(**relayed) as client:
+            stream = await client.chat("slow:1000:300", [], stream=True)
+            await stream.__anext__()
+            relay_id = stream.detach()
+            assert (await client.relay.job(relay_id)).id == relay_id
+            return [record async for record in client.attach(relay_id)]
+
+    assert asyncio.run(main())[-1].done
+
+
+def test_without_a_relay_that_is_said(fake):
+    with towline.Client(fake) as client:
+        with pytest.raises(towline.RequestError, match="no relay"):
+            client.relay
+        with pytest.raises(towline.RequestError, match="no relay"):
+            client.attach("x")
