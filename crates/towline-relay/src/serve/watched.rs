@@ -16,7 +16,7 @@ use crate::http::{Answer, Body, Cut};
 
 /// A client that has shut its sending side down may still want its answer. Nothing tells it from one that is gone but what
 /// becomes of the bytes it is sent; this long after the last of them it counts as gone.
-const HALF_CLOSED: Duration = Duration::from_millis(500);
+const HALF_CLOSED: Duration = Duration::from_millis(200);
 /// How long a client may take nothing of what is sent to it.
 const STUCK: Duration = Duration::from_secs(300);
 
