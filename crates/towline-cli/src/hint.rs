@@ -87,6 +87,7 @@ pub fn for_clock(clock: Clock) -> &'static str {
             "a big model may still be loading, or others may be first; --first-timeout allows more time"
         }
         Clock::Idle => "the server has stopped sending; --idle-timeout allows more time",
+        Clock::Record => "the server sends bytes and no whole record; --record-timeout allows more time",
         Clock::Total => "--timeout allows more time",
     }
 }

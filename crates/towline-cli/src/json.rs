@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use towline::{Clock, Ending, Event, FinishReason, Outcome};
+use towline::{Clock, Ending, Event, FinishReason, NotUnderstood, Outcome};
 
 /// The first line, printed before the request is sent.
 pub fn start(model: Option<&str>, server: &str) -> String {
@@ -47,12 +47,20 @@ pub fn end(outcome: &Outcome) -> String {
         "error": error(&outcome.ending),
         "records": outcome.stats.records,
         "text_bytes": outcome.reply.text.len(),
+        "not_understood": not_understood(&outcome.not_understood),
         "usage": outcome.reply.usage,
         "timing": {
             "first_event_ms": outcome.stats.first_event.map(milliseconds),
             "total_ms": milliseconds(outcome.stats.total),
         },
     }))
+}
+
+fn not_understood(frames: &NotUnderstood) -> Value {
+    if frames.count == 0 {
+        return Value::Null;
+    }
+    json!({ "count": frames.count, "first": frames.first })
 }
 
 fn error(ending: &Ending) -> Value {
@@ -62,6 +70,7 @@ fn error(ending: &Ending) -> Value {
         "message": error.message,
         "origin": error.origin.as_str(),
         "status": error.status,
+        "retry_after": error.retry_after.map(|wait| wait.as_secs_f64()),
         "may_have_had_effect": error.may_have_had_effect,
     });
     if let Some(clock) = clock(ending) {

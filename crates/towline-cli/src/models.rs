@@ -92,7 +92,7 @@ pub async fn installed(server: &Server, clocks: Clocks) -> Result<Vec<Value>, Er
     let client = server.client.with_request_config(|config| config.clocks = clocks);
     let (mut answer, key): (Value, _) = match client.get_json("/api/tags").await {
         Ok(answer) => (answer, "models"),
-        Err(error) if matches!(error.status, Some(404 | 405 | 501)) => {
+        Err(error) if error.is_missing_endpoint() => {
             match client.get_json("/v1/models").await {
                 Ok(answer) => (answer, "data"),
                 // What the first answer says is nearer to the matter.

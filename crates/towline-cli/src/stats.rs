@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use towline::{Outcome, Usage};
+use towline_app::text::safe;
 
 use crate::out;
 
@@ -47,6 +48,12 @@ fn lines(outcome: &Outcome) -> Vec<String> {
         say("load", seconds(load));
     }
     say("total", total(stats.total, &usage));
+    if outcome.not_understood.count > 0 {
+        say("not understood", format!("{} of the server's records", outcome.not_understood.count));
+        for frame in &outcome.not_understood.first {
+            lines.push(format!("  {}", safe::line(frame)));
+        }
+    }
     lines
 }
 

@@ -1,4 +1,4 @@
-//! The four clocks and the named limits of a stream.
+//! The five clocks and the named limits of a stream.
 
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,12 @@ pub struct Clocks {
     /// From the request to the first record, which servers send only after queueing, loading the model and evaluating
     /// the prompt. Default 20 min.
     pub first_event: Option<Duration>,
-    /// Between signs of life. Any byte is one, keep-alive comments too; but without a whole record for as long as
-    /// `first_event` (or `idle`, if that is longer) the stream counts as idle whatever trickles in. Default 5 min.
+    /// Between bytes of the answer, whatever they are: parts of a long record and keep-alive comments count too. It
+    /// never runs out while bytes flow. Default 5 min.
     pub idle: Option<Duration>,
+    /// Between whole records, however many bytes flow: the bound of a server that only keeps the connection alive, or
+    /// sends a record without an end. Default 20 min.
+    pub record: Option<Duration>,
     /// From the start to the end. Default none.
     pub total: Option<Duration>,
 }
@@ -28,6 +31,7 @@ impl Default for Clocks {
             connect: Some(Duration::from_secs(10)),
             first_event: Some(Duration::from_secs(20 * 60)),
             idle: Some(Duration::from_secs(5 * 60)),
+            record: Some(Duration::from_secs(20 * 60)),
             total: None,
         }
     }
@@ -45,9 +49,12 @@ pub struct Limits {
     pub error_body_bytes: usize,
     /// How long an error response's body may take. Default 5 s.
     pub error_body_time: Duration,
-    /// How long the server may take to end the response after its terminal record, for usage that follows it and so
-    /// that the connection can be used again. The answer is complete whether or not it does. Default 250 ms.
+    /// How long the server may take to end the response after its terminal record, so that the connection can be used
+    /// again. The answer is complete whether or not it does. Default 250 ms.
     pub finish_time: Duration,
+    /// How long the server may take to send the usage after it said why the model stopped, where its dialect sends the
+    /// usage in a record of its own and none came before. Default 2 s.
+    pub usage_time: Duration,
 }
 
 impl Default for Limits {
@@ -58,6 +65,7 @@ impl Default for Limits {
             error_body_bytes: 64 << 10,
             error_body_time: Duration::from_secs(5),
             finish_time: Duration::from_millis(250),
+            usage_time: Duration::from_secs(2),
         }
     }
 }
@@ -115,13 +123,11 @@ impl Clocks {
         Due::after(marks.sent, self.first_event, Clock::FirstEvent)
     }
 
-    pub(crate) fn idle_due(&self, marks: &Marks) -> Option<Due> {
-        let silence = Due::after(marks.alive, self.idle, Clock::Idle);
-        let no_record = self.idle.and_then(|idle| {
-            let longest = self.first_event.map_or(idle, |first| first.max(idle));
-            Due::after(marks.record, Some(longest), Clock::Idle)
-        });
-        Due::earlier(silence, no_record)
+    pub(crate) fn streaming_due(&self, marks: &Marks) -> Option<Due> {
+        Due::earlier(
+            Due::after(marks.alive, self.idle, Clock::Idle),
+            Due::after(marks.record, self.record, Clock::Record),
+        )
     }
 
     pub(crate) fn total_due(&self, marks: &Marks) -> Option<Due> {

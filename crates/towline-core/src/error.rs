@@ -45,10 +45,45 @@ impl Error {
         self
     }
 
+    /// Whether the server says that it has no such endpoint, rather than no such model. LM Studio says so under a status
+    /// of success.
+    pub fn is_missing_endpoint(&self) -> bool {
+        match self.status {
+            Some(404) => !self.message.to_ascii_lowercase().contains("model"),
+            Some(405 | 501) => true,
+            Some(_) => false,
+            None => self.kind == ErrorKind::Server && self.message.starts_with("Unexpected endpoint"),
+        }
+    }
+
     /// The message without the status that [`from_status`](Self::from_status) puts behind the server's own words.
     pub fn words(&self) -> &str {
         let Some(status) = self.status else { return &self.message };
         self.message.strip_suffix(&format!(" (status {status})")).unwrap_or(&self.message)
+    }
+
+    /// What a web page means that comes where an answer of the protocol should: with status 200 that of a gateway, a
+    /// login or another kind of server.
+    pub fn page(status: u16, body: &[u8]) -> Self {
+        let title = crate::page::line(body);
+        let title = if title.is_empty() { "without a title" } else { &title };
+        let message = format!("the server answered with a web page, not with its protocol: {title}");
+        let error = Self::new(ErrorKind::Protocol, Origin::Protocol, message).with_effect(true);
+        Self { status: Some(status), ..error }
+    }
+
+    /// The failure that an answer tells under a status that says success: an error of a server that has no other way, or
+    /// a web page. `None` for any other answer.
+    pub fn in_answer(body: &[u8]) -> Option<Self> {
+        if crate::page::is_page(body) {
+            return Some(Self::page(200, body));
+        }
+        // No error is long, and a long answer need not be read twice.
+        let body = Some(body).filter(|body| body.len() <= MAX_ERROR_BYTES)?;
+        let value = serde_json::from_slice::<Json<'_>>(body).ok()?;
+        let error = value.get("error").filter(|error| !error.is_null())?;
+        let message = message_in_error(error, &value);
+        Some(Self::new(ErrorKind::Server, Origin::Server, message).with_effect(true))
     }
 
     /// What a response with the error status `status` and the body `body` means.
@@ -175,30 +210,64 @@ impl Origin {
 /// The longest piece of a server's own words that is repeated in a message, in characters.
 const QUOTE_CHARS: usize = 300;
 
-/// The server's words in an error body: the `error` of a JSON object, else the start of the text.
+/// The server's words in an error body: the `error` of a JSON object, the title of a page, else the start of the text.
 fn message_in_body(body: &[u8]) -> String {
     if let Ok(value) = serde_json::from_slice::<Json<'_>>(body) {
         if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
             return message_in_error(error, &value);
         }
-        if let Some(text) = value.get("message").or_else(|| value.get("detail")).and_then(|m| m.as_str()) {
-            return quote(text.as_bytes());
+        if let Some(words) = words(&value, MAX_DEPTH) {
+            return words;
         }
     }
-    quote(body)
+    match std::str::from_utf8(body) {
+        _ if crate::page::is_page(body) => crate::page::line(body),
+        // An encoding that is not read here.
+        Err(_) if body.iter().any(|byte| matches!(byte, 0..=8 | 14..=26)) => String::new(),
+        Ok(_) | Err(_) => quote(body),
+    }
 }
 
-/// The words of an `error` value, which servers send as a string or as an object with a `message`, and where to sign in
-/// if the object around it says that.
+/// The longest error that is looked for in an answer, in bytes.
+const MAX_ERROR_BYTES: usize = 64 << 10;
+
+/// How deep the words of an error are looked for: servers wrap each other's.
+const MAX_DEPTH: usize = 5;
+
+/// The words of an `error` value, which servers send as a text, also one that is JSON again, or as an object with a
+/// `message`, and where to sign in if the object around it says that.
 pub(crate) fn message_in_error(error: &Json<'_>, around: &Json<'_>) -> String {
-    let text = error.as_str().or_else(|| error.get("message").and_then(|m| m.as_str()));
-    let message = match text {
-        Some(text) => quote(text.as_bytes()),
-        None => quote(error.to_value().to_string().as_bytes()),
-    };
+    let told = words(error, MAX_DEPTH).or_else(|| words(around.get("message")?, MAX_DEPTH));
+    let message = told.unwrap_or_else(|| quote(error.to_value().to_string().as_bytes()));
     match around.get("signin_url").and_then(|url| url.as_str()) {
         Some(url) => format!("{message} (sign in at {})", quote(url.as_bytes())),
         None => message,
+    }
+}
+
+fn words(value: &Json<'_>, depth: usize) -> Option<String> {
+    let depth = depth.checked_sub(1)?;
+    match value {
+        Json::String(text) => {
+            let inner =
+                text.trim_start().starts_with('{').then(|| serde_json::from_str::<Json<'_>>(text).ok());
+            let inner = inner.flatten().and_then(|inner| words(&inner, depth));
+            inner.or_else(|| {
+                Some(if crate::page::is_page(text.as_bytes()) {
+                    crate::page::line(text.as_bytes())
+                } else {
+                    quote(text.as_bytes())
+                })
+            })
+        }
+        Json::Object(_) => ["message", "error", "detail", "msg", "text"]
+            .iter()
+            .filter_map(|key| value.get(key))
+            .find_map(|inner| words(inner, depth)),
+        Json::Array(values) => {
+            values.iter().filter(|inner| inner.is_object()).find_map(|inner| words(inner, depth))
+        }
+        Json::Null | Json::Bool(_) | Json::Integer(_) | Json::Number(_) => None,
     }
 }
 

@@ -1,19 +1,25 @@
 //! A JSON document that borrows its text from the bytes it was read from.
 //!
 //! Records are read once and thrown away, and have few keys: a list of them that is searched from its end is several
-//! times cheaper than the maps of `serde_json`. Of a key that occurs twice the last value counts, as there.
+//! times cheaper than the maps of `serde_json`. Of a key that occurs twice the last value counts, as there. Numbers stay
+//! as they are written: a server's ids may be longer than any machine number.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
-use serde_json::Number;
+
+/// The key under which `serde_json` hands out a number as it is written.
+const NUMBER: &str = "$serde_json::private::Number";
 
 #[derive(Debug, PartialEq)]
 pub(crate) enum Json<'a> {
     Null,
     Bool(bool),
-    Number(Number),
+    /// A whole number of 64 bits, with or without a sign.
+    Integer(i128),
+    /// Any other number, as it is written.
+    Number(Cow<'a, str>),
     String(Cow<'a, str>),
     Array(Vec<Self>),
     Object(Vec<(Cow<'a, str>, Self)>),
@@ -38,8 +44,16 @@ impl<'a> Json<'a> {
         if let Self::Bool(value) = self { Some(*value) } else { None }
     }
 
-    pub(crate) fn as_number(&self) -> Option<&Number> {
-        if let Self::Number(number) = self { Some(number) } else { None }
+    pub(crate) fn as_integer(&self) -> Option<i128> {
+        if let Self::Integer(value) = self { Some(*value) } else { None }
+    }
+
+    pub(crate) fn as_f64(&self) -> Option<f64> {
+        match self {
+            Self::Integer(value) => Some(*value as f64),
+            Self::Number(digits) => digits.parse().ok().filter(|number: &f64| number.is_finite()),
+            Self::Null | Self::Bool(_) | Self::String(_) | Self::Array(_) | Self::Object(_) => None,
+        }
     }
 
     pub(crate) fn is_object(&self) -> bool {
@@ -55,7 +69,8 @@ impl<'a> Json<'a> {
         match self {
             Self::Null => serde_json::Value::Null,
             Self::Bool(value) => (*value).into(),
-            Self::Number(number) => number.clone().into(),
+            Self::Integer(value) => number(&value.to_string()),
+            Self::Number(digits) => number(digits),
             Self::String(text) => text.as_ref().into(),
             Self::Array(values) => values.iter().map(Self::to_value).collect(),
             Self::Object(fields) => {
@@ -63,6 +78,11 @@ impl<'a> Json<'a> {
             }
         }
     }
+}
+
+/// A number that was read as one before.
+fn number(digits: &str) -> serde_json::Value {
+    digits.parse().map_or(serde_json::Value::Null, serde_json::Value::Number)
 }
 
 impl<'de> Deserialize<'de> for Json<'de> {
@@ -89,15 +109,11 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
+        Ok(Json::Integer(value.into()))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<Json<'de>, E> {
-        Ok(Json::Number(value.into()))
-    }
-
-    fn visit_f64<E>(self, value: f64) -> Result<Json<'de>, E> {
-        Ok(Number::from_f64(value).map_or(Json::Null, Json::Number))
+        Ok(Json::Integer(value.into()))
     }
 
     fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Json<'de>, E> {
@@ -106,6 +122,10 @@ impl<'de> Visitor<'de> for JsonVisitor {
 
     fn visit_str<E>(self, text: &str) -> Result<Json<'de>, E> {
         Ok(Json::String(Cow::Owned(text.to_owned())))
+    }
+
+    fn visit_string<E>(self, text: String) -> Result<Json<'de>, E> {
+        Ok(Json::String(Cow::Owned(text)))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut from: A) -> Result<Json<'de>, A::Error> {
@@ -117,8 +137,14 @@ impl<'de> Visitor<'de> for JsonVisitor {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut from: A) -> Result<Json<'de>, A::Error> {
-        let mut fields = Vec::with_capacity(8);
+        let mut fields = Vec::new();
         while let Some(Json::String(key)) = from.next_key()? {
+            if fields.is_empty() {
+                if key == NUMBER {
+                    return from.next_value().map(Json::Number);
+                }
+                fields.reserve(8);
+            }
             fields.push((key, from.next_value()?));
         }
         Ok(Json::Object(fields))
@@ -151,7 +177,7 @@ mod tests {
     #[test]
     fn the_last_of_equal_keys_counts() {
         let json: Json<'_> = serde_json::from_str(r#"{"a":1,"b":2,"a":{"a":3}}"#).unwrap();
-        assert_eq!(json.get("a").unwrap().get("a"), Some(&Json::Number(3.into())));
+        assert_eq!(json.get("a").unwrap().get("a"), Some(&Json::Integer(3)));
         assert_eq!(json.get("c"), None);
         assert_eq!(Json::Null.get("a"), None);
         check(br#"{"a":1,"b":2,"a":{"a":3}}"#);

@@ -30,6 +30,7 @@ pub mod job;
 mod json;
 pub mod log;
 pub mod outcome;
+mod page;
 pub mod records;
 pub mod retry;
 pub mod span;

@@ -17,9 +17,44 @@ pub struct Outcome {
     pub reply: Reply,
     /// Counts and times.
     pub stats: Stats,
+    /// What came that is no record of the protocol. Usually nothing; it never makes an answer whole.
+    pub not_understood: NotUnderstood,
     /// Why earlier tries of the same request failed, in order, and why a cut answer could not be gone on with. Usually
     /// empty.
     pub retried: Vec<Error>,
+}
+
+/// Frames that are no known record of a stream's dialect: JSON without any field that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NotUnderstood {
+    /// How many came.
+    pub count: u64,
+    /// The first [`MAX_KEPT`](Self::MAX_KEPT) of them as they came, each up to
+    /// [`MAX_KEPT_BYTES`](Self::MAX_KEPT_BYTES); U+FFFD stands for what is no text.
+    pub first: Vec<String>,
+}
+
+impl NotUnderstood {
+    /// How many are kept: 3.
+    pub const MAX_KEPT: usize = 3;
+    /// How much of each is kept, in bytes: 4 KiB.
+    pub const MAX_KEPT_BYTES: usize = 4 << 10;
+
+    pub(crate) fn add(&mut self, frame: &[u8]) {
+        self.count += 1;
+        if self.first.len() < Self::MAX_KEPT {
+            let mut text =
+                String::from_utf8_lossy(&frame[..frame.len().min(Self::MAX_KEPT_BYTES)]).into_owned();
+            text.truncate(text.floor_char_boundary(Self::MAX_KEPT_BYTES));
+            self.first.push(text);
+        }
+    }
+
+    pub(crate) fn append(&mut self, later: Self) {
+        self.count += later.count;
+        self.first.extend(later.first);
+        self.first.truncate(Self::MAX_KEPT);
+    }
 }
 
 /// The five ways a stream can end.
@@ -103,6 +138,17 @@ impl fmt::Display for Ending {
 }
 
 impl Outcome {
+    /// The ending of a stream of which nothing was received.
+    pub fn new(ending: Ending) -> Self {
+        Self {
+            ending,
+            reply: Reply::default(),
+            stats: Stats::default(),
+            not_understood: NotUnderstood::default(),
+            retried: Vec::new(),
+        }
+    }
+
     /// Whether the answer is whole.
     pub fn is_completed(&self) -> bool {
         matches!(self.ending, Ending::Completed(_))
@@ -175,15 +221,17 @@ impl FinishReason {
     }
 }
 
-/// The four clocks that bound a stream.
+/// The five clocks that bound a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Clock {
     /// From the start to a connection ready for the request.
     Connect,
     /// From the request to the first record.
     FirstEvent,
-    /// Between signs of life.
+    /// Between bytes.
     Idle,
+    /// Between whole records, however many bytes flow.
+    Record,
     /// From the start to the end.
     Total,
 }
@@ -195,6 +243,7 @@ impl Clock {
             Self::Connect => "connect",
             Self::FirstEvent => "first_event",
             Self::Idle => "idle",
+            Self::Record => "record",
             Self::Total => "total",
         }
     }
@@ -203,7 +252,8 @@ impl Clock {
         match self {
             Self::Connect => "no connection",
             Self::FirstEvent => "no first record",
-            Self::Idle => "no further record",
+            Self::Idle => "nothing further received",
+            Self::Record => "no further whole record",
             Self::Total => "not finished",
         }
     }
@@ -211,7 +261,7 @@ impl Clock {
     fn origin(self) -> Origin {
         match self {
             Self::Connect => Origin::Transport,
-            Self::FirstEvent | Self::Idle => Origin::Server,
+            Self::FirstEvent | Self::Idle | Self::Record => Origin::Server,
             Self::Total => Origin::Caller,
         }
     }

@@ -1,5 +1,10 @@
 //! The records of a stream as the server sent them, for callers that hand them on in a shape of their own.
 
+use std::collections::VecDeque;
+
+use crate::dialect::repair::repair_text;
+use crate::event::Event;
+
 /// What a record is to the ones around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Likeness {
@@ -78,6 +83,43 @@ impl Records {
             text_end: texts + mark.text_end,
             likeness: mark.likeness,
         }));
+    }
+
+    /// Adds a record that is like the last pattern, and means `event`.
+    #[inline]
+    pub(crate) fn keep_alike(&mut self, frame: &[u8], event: &Event) {
+        let (text, likeness) = match event {
+            Event::Text(text) => (text.as_str(), Likeness::Text),
+            Event::Thinking(text) => (text.as_str(), Likeness::Thinking),
+            Event::ToolCall(_)
+            | Event::Image(_)
+            | Event::Logprobs(_)
+            | Event::Progress(_)
+            | Event::Usage(_) => ("", Likeness::None),
+        };
+        self.push(frame, std::iter::once(text), likeness);
+    }
+
+    /// Adds a record that means `events`.
+    pub(crate) fn keep(
+        &mut self,
+        frame: &[u8],
+        events: &VecDeque<Event>,
+        is_pattern: bool,
+        was_repaired: bool,
+    ) {
+        let repaired = if was_repaired { repair_text(frame) } else { None };
+        let json = repaired.as_ref().map_or(frame, |(text, _)| text.as_bytes());
+        let texts = events.iter().filter_map(|event| match event {
+            Event::Text(text) => Some(text.as_str()),
+            Event::Thinking(_)
+            | Event::ToolCall(_)
+            | Event::Image(_)
+            | Event::Logprobs(_)
+            | Event::Progress(_)
+            | Event::Usage(_) => None,
+        });
+        self.push(json, texts, if is_pattern { Likeness::Pattern } else { Likeness::None });
     }
 
     /// Adds a record behind these. `texts` are the pieces of the answer in it.

@@ -16,8 +16,11 @@
 //! | Opening | first event, total | – | failed | cancelled |
 //! | Refused | error body | failed | failed, with the status | failed, with the status |
 //! | Waiting | first event, total | truncated, empty | failed | cancelled |
-//! | Streaming | idle, total | truncated, partial | failed, partial | cancelled, partial |
+//! | Streaming | idle, record, total | truncated, partial | failed, partial | cancelled, partial |
 //! | Finishing | finish | completed | completed | completed |
+//!
+//! A web page where an answer should be, under status 200, is a refusal too. Frames that are not understood are counted,
+//! and no state changes by them.
 //!
 //! The driver feeds it what happened, with the time, and polls events, then the one outcome. What was received before
 //! the end is decoded before the end counts, so no received token is lost and a terminal record always wins.
@@ -26,12 +29,11 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::clocks::{Clocks, Due, Limits, Marks};
-use crate::dialect::repair::repair_text;
-use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, Verdict};
+use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, ThinkTags, Verdict};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::event::Event;
-use crate::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
-use crate::records::{Likeness, Records};
+use crate::outcome::{Clock, Ending, FinishReason, NotUnderstood, Outcome, Reply, Stats};
+use crate::records::Records;
 use crate::wire::Framer;
 
 /// The state of a stream, for people who watch it.
@@ -68,6 +70,8 @@ enum State {
         due: Instant,
         /// Nothing that may still come counts, not even usage.
         closed: bool,
+        /// The usage may come in a record of its own.
+        awaits_usage: bool,
     },
     /// The outcome waits to be taken, or was.
     Ended(Option<Box<Outcome>>),
@@ -109,7 +113,7 @@ pub struct Opened {
     pub status: u16,
     /// The value of `Content-Type`; empty if there was none.
     pub content_type: String,
-    /// The value of `Retry-After`, when it was a number of seconds.
+    /// How long `Retry-After` asks to wait.
     pub retry_after: Option<Duration>,
 }
 
@@ -121,6 +125,7 @@ pub struct Opened {
 pub struct Lifecycle {
     state: State,
     dialect: Dialect,
+    tags: ThinkTags,
     clocks: Clocks,
     limits: Limits,
     marks: Marks,
@@ -131,12 +136,18 @@ pub struct Lifecycle {
     /// Events of the record decoded last.
     events: VecDeque<Event>,
     stop: Option<Stop>,
+    /// Nothing but white space was received so far.
+    is_blank: bool,
     reply: Reply,
     /// Whether `reply` is collected.
     keeps_reply: bool,
     /// What `reply` counts against its limit.
     reply_bytes: usize,
+    /// Whether the server counted tokens.
+    has_usage: bool,
     stats: Stats,
+    /// What was not understood of the pieces before this one.
+    not_understood: NotUnderstood,
     retried: Vec<Error>,
     /// See [`lost`](Lifecycle::lost).
     away: bool,
@@ -150,18 +161,22 @@ impl Lifecycle {
         Self {
             state: State::Connecting,
             dialect,
+            tags: ThinkTags::Split,
             clocks,
             limits,
             marks: Marks::at(now),
             now,
             framer: Framer::new(dialect.framing(""), limits.line_bytes),
-            decoder: Decoder::new(dialect),
+            decoder: Decoder::new(dialect, ThinkTags::Split),
             events: VecDeque::new(),
             stop: None,
+            is_blank: true,
             reply: Reply::default(),
             keeps_reply: true,
             reply_bytes: 0,
+            has_usage: false,
             stats: Stats::default(),
+            not_understood: NotUnderstood::default(),
             retried: Vec::new(),
             away: false,
             records: None,
@@ -172,6 +187,13 @@ impl Lifecycle {
     #[must_use]
     pub fn without_reply(mut self) -> Self {
         self.keeps_reply = false;
+        self
+    }
+
+    /// The same stream, not yet begun, with another treatment of thinking inside the text. Default: it is told apart.
+    #[must_use]
+    pub fn with_think_tags(mut self, tags: ThinkTags) -> Self {
+        (self.tags, self.decoder) = (tags, Decoder::new(self.dialect, tags));
         self
     }
 
@@ -194,7 +216,7 @@ impl Lifecycle {
     /// The same stream, not yet begun, as if it were begun at `now`.
     #[must_use]
     pub fn restarted(&self, now: Instant) -> Self {
-        let next = Self::new(self.dialect, self.clocks, self.limits, now);
+        let next = Self::new(self.dialect, self.clocks, self.limits, now).with_think_tags(self.tags);
         Self { records: self.records.clone(), keeps_reply: self.keeps_reply, ..next }
     }
 
@@ -202,7 +224,7 @@ impl Lifecycle {
     /// The total clock goes on; the other clocks start again. `dialect` may be another one.
     #[must_use]
     pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
-        let mut next = Self::new(dialect, self.clocks, self.limits, now);
+        let mut next = Self::new(dialect, self.clocks, self.limits, now).with_think_tags(self.tags);
         next.marks.started = self.marks.started;
         (next.records, next.keeps_reply) = (self.records.clone(), self.keeps_reply);
         next.retried = outcome.retried;
@@ -214,8 +236,11 @@ impl Lifecycle {
     /// will say that the text is stitched.
     #[must_use]
     pub fn continued(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
-        let (reply, stats) = (outcome.reply.clone(), outcome.stats);
-        let mut next = self.again(dialect, outcome, now);
+        let (reply, stats, not_understood) =
+            (outcome.reply.clone(), outcome.stats, outcome.not_understood.clone());
+        // What goes on is inside the answer's text, where tags mean nothing.
+        let mut next = self.again(dialect, outcome, now).with_think_tags(ThinkTags::Keep);
+        next.not_understood = not_understood;
         (next.reply, next.reply_bytes) = (reply, self.reply_bytes);
         next.stats = Stats { stitches: stats.stitches + 1, ..stats };
         next
@@ -275,6 +300,9 @@ impl Lifecycle {
         if self.reads_body() {
             self.marks.alive = now;
             self.stats.received_bytes += count as u64;
+            if self.is_blank {
+                self.look_for_page(count);
+            }
         } else {
             let input = self.input();
             input.truncate(input.len().saturating_sub(count));
@@ -339,7 +367,7 @@ impl Lifecycle {
     /// The dialect turned out to be this one. Only before the response.
     pub fn set_dialect(&mut self, dialect: Dialect) {
         if matches!(self.state, State::Connecting | State::Opening) {
-            (self.dialect, self.decoder) = (dialect, Decoder::new(dialect));
+            (self.dialect, self.decoder) = (dialect, Decoder::new(dialect, self.tags));
         }
     }
 
@@ -393,6 +421,13 @@ impl Lifecycle {
         &self.reply
     }
 
+    /// What was not understood so far.
+    pub fn not_understood(&self) -> NotUnderstood {
+        let mut all = self.not_understood.clone();
+        all.append(self.decoder.not_understood.clone());
+        all
+    }
+
     /// The next event, in order. `None` when more input is needed, or when the outcome is next.
     #[inline]
     pub fn next_event(&mut self) -> Option<Event> {
@@ -405,7 +440,8 @@ impl Lifecycle {
                     match self.decode_frame() {
                         Step::Alike(event) => return Some(event),
                         Step::Record => {}
-                        Step::None => return None,
+                        // The end may have given out what was held back.
+                        Step::None => return self.events.pop_front(),
                     }
                 }
                 State::Refused { .. } => {
@@ -440,7 +476,7 @@ impl Lifecycle {
         let own = match &self.state {
             State::Connecting => self.clocks.connect_due(&self.marks),
             State::Opening | State::Waiting => self.clocks.first_event_due(&self.marks),
-            State::Streaming => self.clocks.idle_due(&self.marks),
+            State::Streaming => self.clocks.streaming_due(&self.marks),
             State::Refused { due, .. } => {
                 Some(Due { at: *due, clock: Clock::Idle, limit: self.limits.error_body_time })
             }
@@ -450,6 +486,17 @@ impl Lifecycle {
             State::Ended(_) => return None,
         };
         Due::earlier(own.filter(|_| !self.away), total)
+    }
+
+    /// A body that begins like a web page is one, whatever its content type.
+    fn look_for_page(&mut self, count: usize) {
+        let Some(first) = self.framer.first_of(count) else { return };
+        self.is_blank = false;
+        if first == b'<' && matches!(self.state, State::Waiting) {
+            let body = std::mem::take(self.framer.input());
+            let due = later(self.now, self.limits.error_body_time);
+            self.state = State::Refused { status: 200, body, retry_after: None, due };
+        }
     }
 
     fn reads_body(&self) -> bool {
@@ -486,7 +533,7 @@ impl Lifecycle {
             && let Some(event) = self.decoder.decode_alike(frame)
         {
             if let Some(records) = &mut self.records {
-                keep_alike(records, frame, &event);
+                records.keep_alike(frame, &event);
             }
             self.count_record();
             self.take_in(&event, frame_bytes);
@@ -495,12 +542,14 @@ impl Lifecycle {
         }
         let before = (self.decoder.patterns(), self.decoder.replaced_text);
         let decoded = self.decoder.decode(frame, &mut self.events);
-        if let (Some(records), Ok(Verdict::More | Verdict::Finished(_) | Verdict::Closed(_))) =
-            (&mut self.records, &decoded)
+        if let (
+            Some(records),
+            Ok(Verdict::More | Verdict::NotUnderstood | Verdict::Finished(_) | Verdict::Closed(_)),
+        ) = (&mut self.records, &decoded)
         {
             let is_pattern = self.decoder.patterns() != before.0;
             let was_repaired = self.decoder.replaced_text != before.1;
-            keep(records, frame, &self.events, is_pattern, was_repaired);
+            records.keep(frame, &self.events, is_pattern, was_repaired);
         }
         self.on_decoded(decoded, frame_bytes)
     }
@@ -508,6 +557,7 @@ impl Lifecycle {
     fn on_decoded(&mut self, decoded: Result<Verdict, NotARecord>, frame_bytes: usize) -> Step {
         match decoded {
             Ok(Verdict::More) => self.on_record(frame_bytes),
+            Ok(Verdict::Nothing | Verdict::NotUnderstood) => {}
             Ok(Verdict::Finished(reason)) => {
                 self.on_record(frame_bytes);
                 self.on_finished(reason, false);
@@ -525,7 +575,9 @@ impl Lifecycle {
                 self.on_relayed(how, error);
             }
             Err(not_a_record) if self.is_cut_off(&not_a_record) => {
-                self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
+                if !matches!(self.state, State::Finishing { .. }) {
+                    self.stats.undecoded_bytes += self.framer.cut_tail_bytes() as u64;
+                }
                 self.settle_stop();
                 return Step::None;
             }
@@ -540,8 +592,12 @@ impl Lifecycle {
         if matches!(self.state, State::Finishing { .. }) {
             // The answer is complete; only its usage may still follow.
             events.retain(|event| matches!(event, Event::Usage(_)));
+            if !events.is_empty() {
+                self.usage_came();
+            }
         }
         for event in &events {
+            self.has_usage |= matches!(event, Event::Usage(_));
             self.take_in(event, frame_bytes);
         }
         self.events = events;
@@ -589,12 +645,26 @@ impl Lifecycle {
                     *known = reason;
                 }
                 *already = closed;
+                if closed {
+                    self.usage_came();
+                }
             }
             State::Waiting | State::Streaming => {
-                let due = later(self.now, self.limits.finish_time);
-                self.state = State::Finishing { reason, due, closed };
+                let awaits_usage = !closed && !self.has_usage;
+                let time = if awaits_usage { self.limits.usage_time } else { self.limits.finish_time };
+                let due = later(self.now, time.max(self.limits.finish_time));
+                self.state = State::Finishing { reason, due, closed, awaits_usage };
             }
             State::Connecting | State::Opening | State::Refused { .. } | State::Ended(_) => {}
+        }
+    }
+
+    /// The usage came after all: what is still to come is the end.
+    fn usage_came(&mut self) {
+        if let State::Finishing { due, awaits_usage, .. } = &mut self.state
+            && std::mem::take(awaits_usage)
+        {
+            *due = (*due).min(later(self.now, self.limits.finish_time));
         }
     }
 
@@ -642,6 +712,15 @@ impl Lifecycle {
             return self.end(Ending::Completed(reason));
         }
         let ending = match stop {
+            Stop::Body(BodyEnd::Clean) if self.decoder.gave_up => Ending::Failed(
+                Error::new(
+                    ErrorKind::Server,
+                    Origin::Server,
+                    "the server gave the answer up without saying why: its model runner was killed or failed, \
+                     see the server's log",
+                )
+                .with_effect(sent),
+            ),
             Stop::Body(BodyEnd::Clean) => self.truncated(Origin::Server, "ended in good order", sent),
             Stop::Body(BodyEnd::Cut) => self.truncated(Origin::Transport, "was closed", sent),
             Stop::Body(BodyEnd::Broken(error)) => {
@@ -673,7 +752,10 @@ impl Lifecycle {
         let full = body.len() >= self.limits.error_body_bytes;
         if full || self.stop.take().is_some() {
             let body = &body[..body.len().min(self.limits.error_body_bytes)];
-            let error = Error::from_status(*status, body, *retry_after);
+            let error = match *status {
+                200 => Error::page(200, body),
+                status => Error::from_status(status, body, *retry_after),
+            };
             self.end(Ending::Failed(error));
         }
     }
@@ -685,6 +767,14 @@ impl Lifecycle {
     }
 
     fn end(&mut self, ending: Ending) {
+        let before = self.events.len();
+        self.decoder.settle(&mut self.events);
+        for nth in before..self.events.len() {
+            if self.keeps_reply {
+                self.reply.absorb(&self.events[nth]);
+            }
+        }
+        let not_understood = self.not_understood();
         let mut stats = self.stats;
         stats.replaced_text += self.decoder.replaced_text;
         stats.total = self.now.saturating_duration_since(self.marks.started);
@@ -697,36 +787,10 @@ impl Lifecycle {
             ending,
             reply,
             stats,
+            not_understood,
             retried: std::mem::take(&mut self.retried),
         })));
     }
-}
-
-#[inline]
-fn keep_alike(records: &mut Records, frame: &[u8], event: &Event) {
-    let (text, likeness) = match event {
-        Event::Text(text) => (text.as_str(), Likeness::Text),
-        Event::Thinking(text) => (text.as_str(), Likeness::Thinking),
-        Event::ToolCall(_) | Event::Image(_) | Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => {
-            ("", Likeness::None)
-        }
-    };
-    records.push(frame, std::iter::once(text), likeness);
-}
-
-fn keep(records: &mut Records, frame: &[u8], events: &VecDeque<Event>, is_pattern: bool, was_repaired: bool) {
-    let repaired = if was_repaired { repair_text(frame) } else { None };
-    let json = repaired.as_ref().map_or(frame, |(text, _)| text.as_bytes());
-    let texts = events.iter().filter_map(|event| match event {
-        Event::Text(text) => Some(text.as_str()),
-        Event::Thinking(_)
-        | Event::ToolCall(_)
-        | Event::Image(_)
-        | Event::Logprobs(_)
-        | Event::Progress(_)
-        | Event::Usage(_) => None,
-    });
-    records.push(json, texts, if is_pattern { Likeness::Pattern } else { Likeness::None });
 }
 
 fn limit_passed(message: String) -> Error {

@@ -2,7 +2,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use towline::{Clock, Ending, Error, Outcome, Reply};
+use towline::{Ending, Error, Outcome, Reply};
 
 /// The exception for an error without an answer.
 pub(crate) fn of_error(py: Python<'_>, error: &Error) -> PyErr {
@@ -35,12 +35,7 @@ pub(crate) fn odd_record(py: Python<'_>, error: PyErr, reply: Option<&Reply>) ->
 /// The clock that ran out, if that was the end.
 pub(crate) fn clock(outcome: &Outcome) -> Option<&'static str> {
     match &outcome.ending {
-        Ending::TimedOut { clock, .. } => Some(match clock {
-            Clock::Connect => "connect",
-            Clock::FirstEvent => "first_event",
-            Clock::Idle => "idle",
-            Clock::Total => "total",
-        }),
+        Ending::TimedOut { clock, .. } => Some(clock.as_str()),
         Ending::Completed(_) | Ending::Truncated(_) | Ending::Cancelled { .. } | Ending::Failed(_) => None,
     }
 }

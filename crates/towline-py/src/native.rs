@@ -90,8 +90,8 @@ impl NativeClient {
     /// Times are in seconds; `None` switches a clock off. With `trust_env`, the usual variables name the proxy and the
     /// trusted authorities, unless `proxy` and `roots_pem` do.
     #[new]
-    #[pyo3(signature = (host, headers, *, connect, first_event, idle, total, redirects, http2, proxy, trust_env,
-                        roots_pem, retries, resume, api, through_relay))]
+    #[pyo3(signature = (host, headers, *, connect, first_event, idle, record, total, redirects, http2, proxy,
+                        trust_env, roots_pem, retries, resume, api, through_relay))]
     #[expect(clippy::too_many_arguments, reason = "by keyword, from one place")]
     fn new(
         py: Python<'_>,
@@ -100,6 +100,7 @@ impl NativeClient {
         connect: Option<f64>,
         first_event: Option<f64>,
         idle: Option<f64>,
+        record: Option<f64>,
         total: Option<f64>,
         redirects: bool,
         http2: bool,
@@ -120,6 +121,7 @@ impl NativeClient {
                 connect: seconds(connect)?,
                 first_event: seconds(first_event)?,
                 idle: seconds(idle)?,
+                record: seconds(record)?,
                 total: seconds(total)?,
             },
             retry: match retries {

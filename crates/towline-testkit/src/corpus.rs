@@ -66,6 +66,9 @@ pub struct Expected {
     pub error_contains: Option<String>,
     /// Records that could be read, the terminal one and an error included.
     pub records: usize,
+    /// Frames that mean nothing to the dialect.
+    #[serde(default)]
+    pub not_understood: u64,
     /// Invalid UTF-8 sequences replaced by U+FFFD.
     #[serde(default)]
     pub replaced_utf8: usize,
@@ -189,6 +192,7 @@ pub fn long_line(text_bytes: usize) -> Case {
         reason: Some("stop".to_owned()),
         error_contains: None,
         records: 2,
+        not_understood: 0,
         replaced_utf8: 0,
     };
     Case {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use towline_core::clocks::{Clocks, Limits};
+use towline_core::dialect::ThinkTags;
 use towline_core::retry::RetryPolicy;
 
 use crate::relay::Via;
@@ -23,6 +24,9 @@ pub struct Config {
     pub clocks: Clocks,
     /// The bounds of each response.
     pub limits: Limits,
+    /// What is done about thinking that a server leaves inside the text, between `<think>` and `</think>`. Default: it
+    /// is told apart.
+    pub think_tags: ThinkTags,
     /// When a request is sent again by itself.
     pub retry: RetryPolicy,
     /// Connections, TLS, proxies, HTTP/2, redirects.
@@ -34,7 +38,7 @@ pub struct Config {
 /// Without the values of headers, which may be secrets.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { api_key, headers, api, clocks, limits, retry, transport, via } = self;
+        let Self { api_key, headers, api, clocks, limits, think_tags, retry, transport, via } = self;
         let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Config")
             .field("api_key", api_key)
@@ -42,6 +46,7 @@ impl fmt::Debug for Config {
             .field("api", api)
             .field("clocks", clocks)
             .field("limits", limits)
+            .field("think_tags", think_tags)
             .field("retry", retry)
             .field("transport", transport)
             .field("via", via)

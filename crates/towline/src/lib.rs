@@ -58,6 +58,7 @@ pub use towline_core::api::{
     WebFetchResponse, WebResult, WebSearchRequest, WebSearchResponse,
 };
 pub use towline_core::clocks::{Clocks, Limits};
+pub use towline_core::dialect::ThinkTags;
 pub use towline_core::endpoint::{Credentials, Endpoint, Scheme};
 pub use towline_core::error::{Error, ErrorKind, Origin};
 pub use towline_core::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
@@ -65,7 +66,7 @@ pub use towline_core::host::{self, HostError};
 pub use towline_core::http1::Method;
 pub use towline_core::job::{Deadline, JobState};
 pub use towline_core::log::Offset;
-pub use towline_core::outcome::{Clock, Ending, FinishReason, Outcome, Reply, Stats};
+pub use towline_core::outcome::{Clock, Ending, FinishReason, NotUnderstood, Outcome, Reply, Stats};
 pub use towline_core::records::{Likeness, Record, Records};
 pub use towline_core::retry::RetryPolicy;
 pub use towline_core::span::Span;

@@ -6,16 +6,16 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use tokio::time::Sleep;
 use towline_core::clocks::Clocks;
 use towline_core::dialect::Dialect;
-use towline_core::error::{Error, ErrorKind};
+use towline_core::error::Error;
 use towline_core::event::Event;
 use towline_core::http1::{Headers, Method};
-use towline_core::outcome::{Ending, Outcome, Reply, Stats};
+use towline_core::outcome::{Ending, NotUnderstood, Outcome, Reply, Stats};
 use towline_core::records::Records;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
 
@@ -101,7 +101,8 @@ enum Io {
 impl Stream {
     pub(crate) fn new(client: Client, call: Call) -> Self {
         let config = client.config();
-        let life = Lifecycle::new(call.dialect, config.clocks, config.limits, now());
+        let life = Lifecycle::new(call.dialect, config.clocks, config.limits, now())
+            .with_think_tags(config.think_tags);
         let relayed = match (&config.via, &call.attach) {
             (Via::Server, None) => None,
             (Via::Relay(_), _) | (Via::Server, Some(_)) => Some(Box::default()),
@@ -212,6 +213,11 @@ impl Stream {
     /// What was received so far. After the end it is in the outcome.
     pub fn reply(&self) -> &Reply {
         self.life.reply()
+    }
+
+    /// What came so far that is no record of the protocol. After the end it is in the outcome.
+    pub fn not_understood(&self) -> NotUnderstood {
+        self.life.not_understood()
     }
 
     /// Why earlier tries failed.
@@ -396,7 +402,7 @@ impl Stream {
         }
         let outcome = self.resume_cut(outcome)?;
         let Ending::Failed(error) = &outcome.ending else { return Some(outcome) };
-        if speaks_only_openai(error)
+        if error.is_missing_endpoint()
             && let Some(body) = self.call.openai.take()
         {
             self.fell_back = true;
@@ -508,17 +514,11 @@ fn also_because(mut outcome: Outcome, why: Error) -> Outcome {
 
 pub(crate) const OPENAI_CHAT: &str = "/v1/chat/completions";
 
-/// Whether a failure says that the server has no such endpoint, rather than no such model.
-fn speaks_only_openai(error: &Error) -> bool {
-    let no_endpoint = matches!(error.status, Some(404 | 405 | 501));
-    no_endpoint
-        && (error.kind != ErrorKind::NotFound || !error.message.to_ascii_lowercase().contains("model"))
-}
-
 pub(crate) fn accept(dialect: Dialect) -> &'static str {
-    match dialect {
-        Dialect::Ollama | Dialect::OllamaProgress => "application/x-ndjson, application/json",
-        Dialect::OpenAi => "text/event-stream, application/json",
+    if dialect.is_sse() {
+        "text/event-stream, application/json"
+    } else {
+        "application/x-ndjson, application/json"
     }
 }
 
@@ -530,9 +530,16 @@ fn opened(status: u16, headers: &Headers) -> Opened {
     }
 }
 
-/// `Retry-After` in seconds; the form with a date is not read.
+/// How long `Retry-After` asks to wait: a number of seconds, or a date, which counts from the answer's own `Date`, so
+/// that no clock here has to be right.
 pub(crate) fn retry_after(headers: &Headers) -> Option<Duration> {
-    headers.get("retry-after")?.trim().parse().ok().map(Duration::from_secs)
+    let text = headers.get("retry-after")?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Duration::try_from_secs_f64(seconds).ok();
+    }
+    let at = httpdate::parse_http_date(text).ok()?;
+    let sent = headers.get("date").and_then(|date| httpdate::parse_http_date(date).ok());
+    Some(at.duration_since(sent.unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }
 
 /// The runtime's time, which tests can stop.

@@ -108,7 +108,9 @@ impl Client {
         let mut response = sending.await?;
         if (200..300).contains(&response.status) {
             let reading = self.read_body(&mut response.body, clocks);
-            return within(longest_body(&clocks), Clock::Idle, true, reading).await;
+            // The whole of the answer is one record.
+            let body = within(clocks.record, Clock::Record, true, reading).await?;
+            return Error::in_answer(&body).map_or(Ok(body), Err);
         }
         let body = self.read_error_body(&mut response.body).await;
         Err(Error::from_status(response.status, &body, retry_after(&response.headers)))
@@ -143,12 +145,6 @@ impl Client {
         bytes.truncate(limits.error_body_bytes);
         bytes
     }
-}
-
-/// How long an answer may take from its head to its end: what a stream may take from record to record.
-fn longest_body(clocks: &Clocks) -> Option<Duration> {
-    let idle = clocks.idle?;
-    Some(clocks.first_event.map_or(idle, |first| first.max(idle)))
 }
 
 /// The error of the last of several tries.

@@ -392,10 +392,10 @@ impl Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use towline::{Error, ErrorKind, FinishReason, Origin, Reply, Role, Stats};
+    use towline::{Error, ErrorKind, FinishReason, Origin, Role};
 
     fn outcome(ending: Ending) -> Outcome {
-        Outcome { ending, reply: Reply::default(), stats: Stats::default(), retried: Vec::new() }
+        Outcome::new(ending)
     }
 
     fn whole() -> Outcome {

@@ -367,11 +367,11 @@ fn line(record: Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use towline::{Ending, Outcome, Reply, Stats};
+    use towline::{Ending, Outcome};
 
     fn completed() -> Outcome {
         let ending = Ending::Completed(None);
-        Outcome { ending, reply: Reply::default(), stats: Stats::default(), retried: Vec::new() }
+        Outcome::new(ending)
     }
 
     fn chat() -> Conversation {

@@ -65,6 +65,9 @@ pub struct RunArgs {
         help_heading = "Request"
     )]
     pub think: Option<ThinkArg>,
+    /// Leave thinking that the server sends inside the text, between <think> and </think>, as it is
+    #[arg(long, help_heading = "Request", conflicts_with = "detach")]
+    pub keep_think_tags: bool,
 
     #[command(flatten)]
     pub more: InputArgs,

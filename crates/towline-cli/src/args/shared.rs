@@ -79,9 +79,12 @@ pub struct ClockArgs {
     /// To the first token; a model may have to be loaded [default: 20m]
     #[arg(long, value_name = "TIME")]
     pub first_timeout: Option<TimeLimit>,
-    /// Between two tokens [default: 5m]
+    /// Between bytes of the answer, whatever they are [default: 5m]
     #[arg(long, value_name = "TIME")]
     pub idle_timeout: Option<TimeLimit>,
+    /// Between whole records of the answer, however many bytes flow [default: 20m]
+    #[arg(long, value_name = "TIME")]
+    pub record_timeout: Option<TimeLimit>,
 }
 
 impl ClockArgs {
@@ -93,6 +96,7 @@ impl ClockArgs {
             connect: or(self.connect_timeout, defaults.connect),
             first_event: or(self.first_timeout, defaults.first_event),
             idle: or(self.idle_timeout, defaults.idle),
+            record: or(self.record_timeout, defaults.record),
             total: or(self.timeout, defaults.total),
         }
     }

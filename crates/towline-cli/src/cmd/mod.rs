@@ -89,6 +89,7 @@ pub const UNARY_CLOCKS: Clocks = Clocks {
     connect: Some(Duration::from_secs(10)),
     first_event: Some(Duration::from_secs(60)),
     idle: Some(Duration::from_secs(60)),
+    record: Some(Duration::from_secs(300)),
     total: None,
 };
 

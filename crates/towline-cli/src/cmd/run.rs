@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use towline::{ChatRequest, Ending, ErrorKind, FinishReason, Outcome, Reply, Stats};
+use towline::{ChatRequest, Client, Ending, ErrorKind, FinishReason, Outcome, ThinkTags};
 
 use super::{Context, unless_stopped};
 use crate::args::{ApiChoice, RunArgs};
@@ -48,10 +48,11 @@ async fn answer(
     server: &Server,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
+    let client = client(args, server);
     let mut may_offer = !args.json && args.api != ApiChoice::OpenAi && is_person();
     loop {
         let mut view = view(args, Some(&request.model), server)?;
-        let outcome = drive(server.client.chat(request.clone()), &mut view, &mut context.stopper).await?;
+        let outcome = drive(client.chat(request.clone()), &mut view, &mut context.stopper).await?;
         drop(view);
         may_offer &= is_missing(&outcome, server);
         if may_offer && offer(&request.model, server, context).await? {
@@ -64,6 +65,14 @@ async fn answer(
         }
         return told(args, &outcome, Some(&request.model), server, context).await;
     }
+}
+
+fn client(args: &RunArgs, server: &Server) -> Client {
+    server.client.with_request_config(|config| {
+        if args.keep_think_tags {
+            config.think_tags = ThinkTags::Keep;
+        }
+    })
 }
 
 fn view(args: &RunArgs, model: Option<&str>, server: &Server) -> Result<View, Failure> {
@@ -113,7 +122,7 @@ async fn offer(model: &str, server: &Server, context: &mut Context) -> Result<bo
 
 /// The outcome of a stream that was never begun.
 fn before_the_request(ending: Ending) -> Outcome {
-    Outcome { ending, reply: Reply::default(), stats: Stats::default(), retried: Vec::new() }
+    Outcome::new(ending)
 }
 
 /// Says, on standard error, whatever a person must know about the ending.

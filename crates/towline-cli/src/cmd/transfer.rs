@@ -1,6 +1,6 @@
 //! What pull, push and create have in common: a stream of progress, shown to its end.
 
-use towline::{Ending, Error, Event, Outcome, Progress, Reply, Stats, Stream};
+use towline::{Ending, Error, Event, Outcome, Progress, Stream};
 
 use super::Context;
 use crate::drive::drive;
@@ -52,8 +52,7 @@ impl<'a> Transfer<'a> {
 
     /// Ends before there is a stream.
     pub async fn end(&mut self, ending: Ending, context: &mut Context) -> Result<Exit, Failure> {
-        let outcome =
-            Outcome { ending, reply: Reply::default(), stats: Stats::default(), retried: Vec::new() };
+        let outcome = Outcome::new(ending);
         self.view.end(&outcome)?;
         Ok(self.explain(&outcome, context).await)
     }

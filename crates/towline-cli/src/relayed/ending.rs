@@ -27,10 +27,14 @@ pub fn exit_of(state: &JobState) -> Exit {
 
 /// A job's state with its cause: `failed: out of memory`.
 pub fn say_state(job: &Job) -> String {
-    match job.cause.as_deref().filter(|cause| !cause.is_empty()) {
+    let mut said = match job.cause.as_deref().filter(|cause| !cause.is_empty()) {
         Some(cause) => format!("{}: {}", job.state, safe::line(cause)),
         None => job.state.to_string(),
+    };
+    if job.not_understood > 0 {
+        said += &format!(" ({} records not understood)", job.not_understood);
     }
+    said
 }
 
 /// Says, on standard error, how a stream of the relay ended that was read to its end. Reconnects may have been told as

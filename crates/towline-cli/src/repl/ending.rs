@@ -1,6 +1,6 @@
 //! How an answer in front ended, in words, and what can be done about it.
 
-use towline::{Clock, Ending, Error, ErrorKind, Outcome, Reply, Stats};
+use towline::{Clock, Ending, Error, ErrorKind, Outcome};
 
 use super::following::is_cut_by_length;
 use super::item::Kind;
@@ -15,7 +15,7 @@ use crate::{hint, stats};
 pub fn never_began() -> Outcome {
     let ending =
         Ending::Cancelled { reason: "cancelled before it began".to_owned(), may_have_had_effect: false };
-    Outcome { ending, reply: Reply::default(), stats: Stats::default(), retried: Vec::new() }
+    Outcome::new(ending)
 }
 
 impl Prompt<'_> {
@@ -151,6 +151,7 @@ fn for_clock(clock: Clock) -> Option<&'static str> {
         Clock::Connect => Some("see whether the address is right"),
         Clock::FirstEvent => Some("a big model may still be loading, or others may be first"),
         Clock::Idle => Some("the server has stopped sending"),
+        Clock::Record => Some("the server sends bytes and no whole record"),
         Clock::Total => None,
     }
 }

@@ -37,7 +37,13 @@ fn relay(folder: &Path, listen: &str, upstream: &str) -> (Live, SocketAddr) {
 fn client(url: &str) -> Client {
     let reconnect = Reconnect { first_wait: Duration::from_millis(5), ..Reconnect::default() };
     let relay = RelayConfig { reconnect, silence: Duration::from_millis(500), ..RelayConfig::default() };
-    let clocks = Clocks { connect: Some(Duration::from_secs(5)), first_event: None, idle: None, total: None };
+    let clocks = Clocks {
+        connect: Some(Duration::from_secs(5)),
+        first_event: None,
+        idle: None,
+        record: None,
+        total: None,
+    };
     let config = Config { via: Via::Relay(relay), clocks, ..Config::default() };
     Client::with_config(host::parse(url).unwrap(), config).unwrap()
 }

@@ -36,7 +36,12 @@ impl ChatRequest {
                 body.insert("reasoning_effort".into(), json!(level));
             }
             Some(think @ (Think::On | Think::Off)) => {
+                // llama.cpp, vLLM and SGLang hand these to the model's template; Ollama's `/v1`, and OpenAI itself, read
+                // the effort, which has no word for "on".
                 body.insert("chat_template_kwargs".into(), json!({ "enable_thinking": *think == Think::On }));
+                if *think == Think::Off {
+                    body.insert("reasoning_effort".into(), json!("none"));
+                }
             }
             None => {}
         }

@@ -6,32 +6,41 @@
 //! |---|---|
 //! | known | its events, in order |
 //! | JSON with unknown fields | the known ones count, the others are ignored |
-//! | an object with an `error` | the stream failed by the server's own word; what came before is kept |
+//! | JSON without any known field | it is counted as not understood and kept, and completes nothing |
+//! | content that is neither text nor thinking | a protocol error that names it; what came before is kept |
+//! | an error, in any shape that servers use | the stream failed by the server's own word; what came before is kept |
 //! | not JSON | a protocol error; what came before is kept |
 //! | text with invalid UTF-8 or lone surrogates | U+FFFD stands in and is counted; nothing else is lost |
 //!
 //! Most records of a stream are alike but for their text. The template of such a record is matched first; whatever
 //! it does not know goes to the general parser.
 
+mod content;
+mod failure;
+mod messages;
 mod ollama;
 mod openai;
 mod relayed;
 pub(crate) mod repair;
+mod responses;
 mod template;
 #[doc(hidden)]
 pub mod testing;
+mod think;
 mod tool_calls;
 
 use std::collections::VecDeque;
 
-use crate::error::{Error, ErrorKind, Origin, message_in_error, quote};
-use crate::event::{Event, PartialToolCall};
+use crate::error::{Error, ErrorKind, Origin, quote};
+use crate::event::{Event, PartialToolCall, Usage};
 use crate::json::Json;
-use crate::outcome::FinishReason;
-use crate::wire::Framing;
+use crate::outcome::{FinishReason, NotUnderstood};
+use crate::wire::{ERROR_EVENT, Framing};
 
 pub(crate) use relayed::Relayed;
 use template::Templates;
+use think::Tags;
+pub use think::ThinkTags;
 use tool_calls::ToolCalls;
 
 /// What a stream's records mean.
@@ -41,19 +50,43 @@ pub enum Dialect {
     Ollama,
     /// Ollama's `pull`, `push` and `create`: complete at `status:"success"`.
     OllamaProgress,
-    /// OpenAI's chat completions: complete at a `finish_reason` or at `[DONE]`.
+    /// OpenAI's chat completions and completions: complete at a `finish_reason` or at `[DONE]`.
     OpenAi,
+    /// OpenAI's responses: complete at `response.completed` or `response.incomplete`, failed at `response.failed`.
+    Responses,
+    /// Anthropic's messages: complete at `message_stop`.
+    Messages,
 }
 
 impl Dialect {
+    /// The dialect of the streams that a `POST` to this path brings; `None` where it brings none.
+    pub fn of_path(path: &str) -> Option<Self> {
+        match path {
+            "/api/chat" | "/api/generate" => Some(Self::Ollama),
+            "/api/pull" | "/api/push" | "/api/create" => Some(Self::OllamaProgress),
+            "/v1/chat/completions" | "/v1/completions" => Some(Self::OpenAi),
+            "/v1/responses" => Some(Self::Responses),
+            "/v1/messages" => Some(Self::Messages),
+            _ => None,
+        }
+    }
+
+    /// Whether its streams are server-sent events; the others are lines of JSON.
+    pub fn is_sse(self) -> bool {
+        match self {
+            Self::Ollama | Self::OllamaProgress => false,
+            Self::OpenAi | Self::Responses | Self::Messages => true,
+        }
+    }
+
     /// The framing of a streamed response. `content_type` is the response's, in lower case.
     ///
-    /// Ollama's dialect is newline-delimited whatever the header says: compatible servers mislabel it.
+    /// Ollama's dialects are newline-delimited whatever the header says: compatible servers mislabel it.
     pub fn framing(self, content_type: &str) -> Framing {
-        match self {
-            Self::Ollama | Self::OllamaProgress => Framing::Ndjson,
-            Self::OpenAi if content_type.starts_with("application/json") => Framing::Whole,
-            Self::OpenAi => Framing::Sse,
+        match self.is_sse() {
+            false => Framing::Ndjson,
+            true if content_type.starts_with("application/json") => Framing::Whole,
+            true => Framing::Sse,
         }
     }
 }
@@ -63,6 +96,10 @@ impl Dialect {
 pub(crate) enum Verdict {
     /// The stream goes on.
     More,
+    /// It means nothing, and was sent only to keep the connection alive.
+    Nothing,
+    /// It is no record that is known.
+    NotUnderstood,
     /// The answer is complete; only its usage may still follow.
     Finished(Option<FinishReason>),
     /// The answer is complete, and whatever may still follow does not count.
@@ -88,17 +125,39 @@ pub(crate) struct Decoder {
     dialect: Dialect,
     templates: Templates,
     tool_calls: ToolCalls,
+    tags: Tags,
+    /// Why the model stopped, where that comes before the terminal record.
+    reason: Option<FinishReason>,
+    /// Whether a part of the answer came, and whether tools are called.
+    answered: Answered,
+    /// Whether a record was understood.
+    understood: bool,
+    pub(crate) not_understood: NotUnderstood,
+    /// The server lets go of the answer, by a record that says so only by what it lacks.
+    pub(crate) gave_up: bool,
     pub(crate) replaced_text: u64,
     pub(crate) model: Option<String>,
     pub(crate) context: Vec<i64>,
 }
 
+#[derive(Debug, Clone, Copy, Default)]
+struct Answered {
+    any: bool,
+    calls: bool,
+}
+
 impl Decoder {
-    pub(crate) fn new(dialect: Dialect) -> Self {
+    pub(crate) fn new(dialect: Dialect, tags: ThinkTags) -> Self {
         Self {
             dialect,
             templates: Templates::new(dialect),
             tool_calls: ToolCalls::default(),
+            tags: Tags::new(tags),
+            reason: None,
+            answered: Answered::default(),
+            understood: false,
+            not_understood: NotUnderstood::default(),
+            gave_up: false,
             replaced_text: 0,
             model: None,
             context: Vec::new(),
@@ -119,7 +178,11 @@ impl Decoder {
     ) -> Result<Verdict, NotARecord> {
         let (before, replaced) = (events.len(), self.replaced_text);
         let verdict = self.decode_any(frame, events)?;
-        if verdict == Verdict::More && events.len() == before + 1 && self.replaced_text == replaced {
+        if verdict == Verdict::More
+            && events.len() == before + 1
+            && self.replaced_text == replaced
+            && self.tags.is_settled()
+        {
             self.templates.learn(frame, &events[before]);
         }
         Ok(verdict)
@@ -132,7 +195,7 @@ impl Decoder {
 
     /// The one event that a frame means, if it means nothing else.
     fn event_of(dialect: Dialect, frame: &[u8]) -> Option<Event> {
-        let (mut decoder, mut events) = (Self::new(dialect), VecDeque::new());
+        let (mut decoder, mut events) = (Self::new(dialect, ThinkTags::Keep), VecDeque::new());
         let verdict = decoder.decode_any(frame, &mut events);
         let is_all =
             events.len() == 1 && verdict == Ok(Verdict::More) && decoder.take_partial_tool_calls().is_empty();
@@ -146,37 +209,93 @@ impl Decoder {
         events: &mut VecDeque<Event>,
     ) -> Result<Verdict, NotARecord> {
         if self.dialect == Dialect::OpenAi && frame.trim_ascii() == DONE {
+            if !self.understood {
+                return Ok(Verdict::Failed(self.nothing_before("[DONE]")));
+            }
+            self.tags.settle(events);
             self.tool_calls.finish(events);
             return Ok(Verdict::Closed(None));
         }
-        match self.parse(frame) {
-            Ok(record) => Ok(self.record(&record, events)),
+        if let Some(words) = frame.strip_prefix(ERROR_EVENT) {
+            return self.decode_error_event(words.trim_ascii());
+        }
+        let verdict = match self.parse(frame) {
+            Ok(record) => self.record(&record, events),
             Err(error) => {
                 let Some((repaired, replaced)) = repair::repair_text(frame) else { return Err(error) };
                 let record = self.parse(repaired.as_bytes())?;
                 self.replaced_text += replaced;
-                Ok(self.record(&record, events))
+                self.record(&record, events)
             }
+        };
+        match verdict {
+            Verdict::NotUnderstood => self.not_understood.add(frame),
+            Verdict::Nothing => {}
+            Verdict::More
+            | Verdict::Finished(_)
+            | Verdict::Closed(_)
+            | Verdict::Failed(_)
+            | Verdict::Relayed(..) => self.understood = true,
+        }
+        Ok(verdict)
+    }
+
+    /// An error event's data is JSON, or words for people.
+    fn decode_error_event(&self, words: &[u8]) -> Result<Verdict, NotARecord> {
+        match self.parse(words) {
+            Ok(record) => Ok(failure::of_event(&record)),
+            Err(error) if error.ends_early && !words.is_empty() => Err(error),
+            Err(_) => Err(NotARecord { error: failure::of_words(words), ends_early: false }),
         }
     }
 
     fn record(&mut self, record: &Json<'_>, events: &mut VecDeque<Event>) -> Verdict {
-        if let Some(error) = record.get("error").filter(|error| !error.is_null()) {
-            return server_error(error, record);
+        if let Some(failed) = failure::told(record) {
+            return failed;
         }
         if self.model.is_none() {
-            self.model = record.get("model").and_then(Json::as_str).map(str::to_owned);
+            // The dialects with typed events have it in what the first of them describes.
+            let places = [Some(record), record.get("response"), record.get("message")];
+            let mut models = places.into_iter().flatten().filter_map(|place| text(place, "model"));
+            self.model = models.next().map(str::to_owned);
         }
-        match self.dialect {
+        let before = events.len();
+        let verdict = match self.dialect {
             Dialect::Ollama => self.ollama_record(record, events),
             Dialect::OllamaProgress => self.progress_record(record, events),
             Dialect::OpenAi => self.openai_record(record, events),
+            Dialect::Responses => self.responses_record(record, events),
+            Dialect::Messages => self.messages_record(record, events),
+        };
+        let verdict = match verdict {
+            // What goes wrong with the content of a record; the events before it count.
+            Err(error) => Verdict::Failed(error),
+            Ok(Verdict::NotUnderstood) => failure::bare(record).unwrap_or(Verdict::NotUnderstood),
+            Ok(verdict) => verdict,
+        };
+        let is_end = matches!(verdict, Verdict::Finished(_) | Verdict::Closed(_));
+        self.tags.split(events, before, is_end);
+        verdict
+    }
+
+    /// A terminal marker that nothing understood came before.
+    fn nothing_before(&self, marker: &str) -> Error {
+        let mut message =
+            format!("the server ended its answer ({marker}) without a single record of its protocol");
+        if let Some(first) = self.not_understood.first.first() {
+            message += &format!("; it sent {}", quote(&first.as_bytes()[..first.len().min(200)]));
         }
+        Error::new(ErrorKind::Protocol, Origin::Protocol, message).with_effect(true)
     }
 
     /// How much text it holds back until it is complete.
     pub(crate) fn held_bytes(&self) -> usize {
-        self.tool_calls.bytes()
+        self.tool_calls.bytes() + self.tags.held_bytes()
+    }
+
+    /// Gives out the text that is held back, at the end of the stream.
+    pub(crate) fn settle(&mut self, events: &mut VecDeque<Event>) {
+        self.tags.settle(events);
     }
 
     /// The tool calls that are not complete yet.
@@ -193,6 +312,9 @@ impl Decoder {
         match parsed {
             Ok(record) if record.is_object() => Ok(record),
             Ok(_) => Err(NotARecord::new(frame, "it is not an object", false)),
+            Err(_) if frame.starts_with(b"<") => {
+                Err(NotARecord { error: Error::page(200, frame), ends_early: false })
+            }
             Err(error) => {
                 let ends_early = error.is_eof()
                     || (self.dialect == Dialect::OpenAi && DONE.starts_with(frame.trim_ascii()));
@@ -225,40 +347,25 @@ fn error_without_place(error: &serde_json::Error) -> String {
     }
 }
 
-/// An `{"error":…}` record, whatever its other fields.
-fn server_error(error: &Json<'_>, record: &Json<'_>) -> Verdict {
-    let status =
-        [record.get("StatusCode"), record.get("status_code"), error.get("code"), error.get("status")]
-            .into_iter()
-            .flatten()
-            .filter_map(|status| status.as_number()?.as_u64())
-            .find(|status| (400..600).contains(status));
-    let mut message = message_in_error(error, record);
-    if message.is_empty() {
-        "the server reported an error without saying which".clone_into(&mut message);
-    }
-    let mut failure = Error::new(ErrorKind::Server, Origin::Server, message).with_effect(true);
-    failure.status = status.and_then(|status| u16::try_from(status).ok());
-    let Some(ended) = Relayed::of(error, record) else { return Verdict::Failed(failure) };
-    match ended {
-        Relayed::Failed => relayed::classify(&mut failure, record, error),
-        Relayed::Truncated => relayed::truncated(&mut failure),
-        Relayed::Cancelled | Relayed::TimedOut => {
-            if let Some(cause) = relayed::cause(record) {
-                failure.message = cause;
-            }
-        }
-    }
-    Verdict::Relayed(ended, failure)
-}
-
 /// A count that servers send as an integer or as a float. The cast saturates.
 fn count(value: &Json<'_>) -> Option<u64> {
-    let number = value.as_number()?;
-    number.as_u64().or_else(|| number.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64))
+    match value.as_integer() {
+        Some(value) => u64::try_from(value).ok(),
+        None => value.as_f64().filter(|f| *f >= 0.0).map(|f| f as u64),
+    }
 }
 
 /// A string field that is present and not empty.
 fn text<'a>(object: &'a Json<'_>, key: &str) -> Option<&'a str> {
     object.get(key).and_then(Json::as_str).filter(|text| !text.is_empty())
+}
+
+/// The usage of the dialects that count input and output tokens.
+fn token_usage(usage: Option<&Json<'_>>, cached: impl Fn(&Json<'_>) -> Option<u64>) -> Option<Event> {
+    let usage = usage.filter(|usage| usage.is_object())?;
+    let prompt_tokens = usage.get("input_tokens").and_then(count);
+    let completion_tokens = usage.get("output_tokens").and_then(count);
+    let cached_prompt_tokens = cached(usage);
+    let usage = Usage { prompt_tokens, cached_prompt_tokens, completion_tokens, ..Usage::default() };
+    (usage != Usage::default()).then(|| Event::Usage(Box::new(usage)))
 }

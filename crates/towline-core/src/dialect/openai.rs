@@ -1,63 +1,128 @@
-//! OpenAI's chat completion chunks, as llama.cpp, vLLM, Ollama's `/v1` and others send them.
+//! OpenAI's chunks of chat completions and completions, as llama.cpp, vLLM, Ollama's `/v1` and others send them.
 //!
 //! Only the first choice is read: the client never asks for more than one.
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::ollama::{logprobs, thinking};
-use super::{Decoder, Verdict, count, text};
+use super::ollama::{image, logprobs, thinking};
+use super::{Decoder, Verdict, content, count, text};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::event::{Event, Usage};
 use crate::json::Json;
 use crate::outcome::FinishReason;
 
+/// The fields of a choice's parts that are known, whether or not they are read.
+const PARTS: [&str; 14] = [
+    "role",
+    "content",
+    "text",
+    "refusal",
+    "thinking",
+    "reasoning_content",
+    "reasoning",
+    "reasoning_details",
+    "thinking_blocks",
+    "tool_calls",
+    "function_call",
+    "images",
+    "annotations",
+    "provider_specific_fields",
+];
+
 impl Decoder {
-    pub(super) fn openai_record(&mut self, record: &Json<'_>, events: &mut VecDeque<Event>) -> Verdict {
+    pub(super) fn openai_record(
+        &mut self,
+        record: &Json<'_>,
+        events: &mut VecDeque<Event>,
+    ) -> Result<Verdict, Error> {
+        let before = events.len();
         let choice = record.get("choices").and_then(|choices| choices.as_array()?.first());
         let finish = choice.and_then(|choice| text(choice, "finish_reason"));
         if let Some(choice) = choice {
-            self.openai_choice(choice, events);
+            self.openai_choice(choice, events)?;
         }
         if finish.is_some() {
             self.tool_calls.finish(events);
         }
+        // Ollama's `/v1` goes on without a word when its runner was killed: an empty chunk of a model without a name.
+        let is_nameless = record.get("model").and_then(Json::as_str) == Some("");
+        self.gave_up = is_nameless
+            && self.model.is_some()
+            && finish.is_none()
+            && events.len() == before
+            && text(record, "system_fingerprint") == Some("fp_ollama");
         if let Some(usage) = usage(record) {
             events.push_back(Event::Usage(Box::new(usage)));
         }
         match finish {
-            None => Verdict::More,
-            Some("error") => Verdict::Failed(
-                Error::new(
-                    ErrorKind::Server,
-                    Origin::Server,
-                    "the server finished with an error it did not explain",
-                )
-                .with_effect(true),
-            ),
-            Some(reason) => Verdict::Finished(Some(FinishReason::parse(reason))),
+            None if is_known(record, choice) || events.len() > before => Ok(Verdict::More),
+            None if text(record, "type") == Some("ping") => Ok(Verdict::Nothing),
+            None => Ok(Verdict::NotUnderstood),
+            Some("error") => Err(Error::new(
+                ErrorKind::Server,
+                Origin::Server,
+                "the server finished with an error it did not explain",
+            )
+            .with_effect(true)),
+            Some(reason) => Ok(Verdict::Finished(Some(FinishReason::parse(reason)))),
         }
     }
 
-    fn openai_choice(&mut self, choice: &Json<'_>, events: &mut VecDeque<Event>) {
-        // A streamed chunk has a `delta`, an answer that was not streamed a `message`, a text completion neither.
-        let parts = choice.get("delta").or_else(|| choice.get("message")).unwrap_or(choice);
-        if let Some(thinking) = thinking(parts) {
-            events.push_back(Event::Thinking(thinking.to_owned()));
-        }
-        if let Some(text) =
-            text(parts, "content").or_else(|| text(choice, "text")).or_else(|| text(parts, "refusal"))
+    fn openai_choice(&mut self, choice: &Json<'_>, events: &mut VecDeque<Event>) -> Result<(), Error> {
+        let parts = parts(choice);
+        thinking(parts, events)?;
+        let before = events.len();
+        for content in [parts.get("content"), choice.get("text"), parts.get("refusal")].into_iter().flatten()
         {
-            events.push_back(Event::Text(text.to_owned()));
+            content::read(content, events)?;
+            if events.len() > before {
+                break;
+            }
         }
-        let calls = parts.get("tool_calls").and_then(Json::as_array);
-        for (place, call) in calls.into_iter().flatten().enumerate() {
-            self.tool_calls.fragment(call, place, events);
+        if parts.get("audio").is_some_and(Json::is_object) {
+            return Err(content::unreadable("audio"));
+        }
+        let calls = parts.get("tool_calls").and_then(Json::as_array).unwrap_or_default();
+        for (place, call) in calls.iter().enumerate() {
+            self.tool_calls.fragment(call, place, calls.len(), events);
+        }
+        if let Some(call) = parts.get("function_call").filter(|call| call.is_object()) {
+            self.tool_calls.fragment(call, 0, 1, events);
+        }
+        for url in parts.get("images").and_then(Json::as_array).into_iter().flatten() {
+            if let Some(url) = url.get("image_url").and_then(|image| image.get("url")).and_then(Json::as_str)
+            {
+                image(url, events);
+            }
         }
         if let Some(logprobs) = choice.get("logprobs").and_then(|l| l.get("content")).and_then(logprobs) {
             events.push_back(Event::Logprobs(logprobs));
         }
+        Ok(())
     }
+}
+
+/// A streamed chunk has a `delta`, an answer that was not streamed a `message`, a text completion neither.
+fn parts<'a>(choice: &'a Json<'a>) -> &'a Json<'a> {
+    let nested = choice.get("delta").or_else(|| choice.get("message"));
+    nested.filter(|parts| !parts.is_null()).unwrap_or(choice)
+}
+
+/// Whether a chunk that yields nothing is one: it has a choice with known parts or none, or only counts and names.
+fn is_known(record: &Json<'_>, choice: Option<&Json<'_>>) -> bool {
+    let Some(choice) = choice else {
+        let has_no_choice =
+            record.get("choices").is_some_and(|choices| choices.is_null() || choices.as_array().is_some());
+        return has_no_choice
+            || record.get("usage").is_some_and(Json::is_object)
+            || text(record, "object").is_some_and(|object| object.contains("completion"));
+    };
+    let Json::Object(fields) = parts(choice) else { return false };
+    let mut said =
+        fields.iter().filter(|(_, value)| !value.is_null()).map(|(name, _)| name.as_ref()).peekable();
+    said.peek().is_none()
+        || said.any(|name| PARTS.contains(&name) || name == "index" || name == "finish_reason")
 }
 
 /// The `usage` of a chunk, with llama.cpp's `timings` where they come along.
@@ -65,7 +130,7 @@ fn usage(record: &Json<'_>) -> Option<Usage> {
     let usage = record.get("usage").filter(|usage| usage.is_object())?;
     let timings = record.get("timings");
     let milliseconds = |key| {
-        let ms = timings.and_then(|t| t.get(key)).and_then(Json::as_number)?.as_f64()?;
+        let ms = timings.and_then(|t| t.get(key)).and_then(Json::as_f64)?;
         Duration::try_from_secs_f64(ms / 1000.0).ok()
     };
     Some(Usage {

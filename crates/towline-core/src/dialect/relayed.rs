@@ -44,9 +44,9 @@ pub(super) fn cause(record: &Json<'_>) -> Option<String> {
 /// An upstream's refusal is the same kind of failure as without a relay.
 pub(super) fn classify(error: &mut Error, record: &Json<'_>, inner: &Json<'_>) {
     let status = [record.get("status"), inner.get("status")].into_iter().flatten();
-    let status = status.filter_map(|status| status.as_number()?.as_u64());
-    let status = status.filter_map(|status| u16::try_from(status).ok()).find(|s| (400..600).contains(s));
-    if let Some(status) = status.or(error.status) {
+    let status = status.filter_map(|status| u16::try_from(status.as_integer()?).ok());
+    let mut status = status.filter(|status| (400..600).contains(status));
+    if let Some(status) = status.next().or(error.status) {
         let refused = Error::from_status(status, b"", None);
         error.kind = refused.kind;
         error.status = Some(status);

@@ -338,7 +338,18 @@ impl<'a> Places<'a> {
             (Dialect::OpenAi, [b"choices", b"0", b"delta", b"reasoning_content" | b"reasoning"]) => {
                 Kind::Thinking
             }
-            (Dialect::Ollama | Dialect::OllamaProgress | Dialect::OpenAi, _) => return Some(()),
+            // The event's type, which stands in the record, says whose text it is; the check before use knows.
+            (Dialect::Responses, [b"delta"]) => Kind::Text,
+            (Dialect::Messages, [b"delta", b"text"]) => Kind::Text,
+            (Dialect::Messages, [b"delta", b"thinking"]) => Kind::Thinking,
+            (
+                Dialect::Ollama
+                | Dialect::OllamaProgress
+                | Dialect::OpenAi
+                | Dialect::Responses
+                | Dialect::Messages,
+                _,
+            ) => return Some(()),
         };
         if inside.is_empty() {
             return Some(());
@@ -352,7 +363,12 @@ impl<'a> Places<'a> {
 
     fn number(&mut self, place: Range<usize>) {
         let whole = self.json[place.clone()].iter().all(u8::is_ascii_digit);
-        if self.dialect == Dialect::OpenAi && whole && self.path == [b"created"] {
+        let is_hole = match self.dialect {
+            Dialect::OpenAi => self.path == [b"created"],
+            Dialect::Responses => self.path == [b"sequence_number"],
+            Dialect::Ollama | Dialect::OllamaProgress | Dialect::Messages => false,
+        };
+        if is_hole && whole {
             self.holes.push((place, Hole::Number));
         }
     }

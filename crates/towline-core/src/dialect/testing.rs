@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Decoder, Dialect, NotARecord, Verdict};
+use super::{Decoder, Dialect, NotARecord, ThinkTags, Verdict};
 use crate::event::Event;
 
 /// The decoder of one stream.
@@ -16,7 +16,7 @@ pub struct Meaning(Result<Verdict, NotARecord>);
 impl Reader {
     /// A decoder that has seen nothing.
     pub fn new(dialect: Dialect) -> Self {
-        Self(Decoder::new(dialect))
+        Self(Decoder::new(dialect, ThinkTags::Split))
     }
 
     /// Decodes a frame as streams do: by the template where it fits.

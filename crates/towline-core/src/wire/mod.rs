@@ -29,6 +29,10 @@ pub const DEFAULT_LINE_LIMIT_BYTES: usize = 32 << 20;
 /// A buffer this large is given back once it is empty, so that one long line does not cost memory for ever.
 const KEEP_CAPACITY_BYTES: usize = 128 << 10;
 
+/// How the frame of an error event begins, so that it is no JSON: an SSE event of the name `error`, or the field `error`
+/// that llama.cpp sent until 2025. What follows is the event's data.
+pub const ERROR_EVENT: &[u8] = b"error:";
+
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Splits a body into frames.
@@ -146,6 +150,12 @@ impl Framer {
     /// The length of the last frame if it may be cut off: the end of the body stood in for its line end. Else 0.
     pub fn cut_tail_bytes(&self) -> usize {
         self.cut_tail
+    }
+
+    /// The first of the last `count` bytes of the input that is neither white space nor of a byte order mark.
+    pub(crate) fn first_of(&self, count: usize) -> Option<u8> {
+        let new = &self.buffer[self.buffer.len().saturating_sub(count)..];
+        new.iter().copied().find(|byte| !byte.is_ascii_whitespace() && !BOM.contains(byte))
     }
 
     /// Skips a byte order mark; `false` while it is not certain whether one stands there.

@@ -1,13 +1,15 @@
 //! Server-sent events after the WHATWG HTML standard, section 9.2: lines end at CR, LF or CRLF; `data` lines of one
-//! event are joined by `\n`; comments and other fields are skipped. Two departures: an event that the end of the body
-//! cuts off before its blank line is dispatched, since servers forget that line; and an event whose data is blank is not.
+//! event are joined by `\n`; comments and other fields are skipped. Departures, after what servers send: an event that
+//! the end of the body cuts off before its blank line is dispatched; an event whose data is blank is not; an event of
+//! the name `error`, and a field `error`, are marked as [`ERROR_EVENT`]; and a line that begins with `{` is data, though
+//! it does not say so.
 
-use super::{Framer, LineTooLong, find_line_end, is_blank};
+use super::{ERROR_EVENT, Framer, LineTooLong, find_line_end, is_blank};
 
 /// The event being collected.
 #[derive(Debug, Default)]
 pub(super) struct Event {
-    /// Joined data of the event's lines so far; `Some` once a `data` line was seen.
+    /// Joined data of the event's lines so far, marked where it is an error; `Some` once a line counted.
     data: Option<Vec<u8>>,
     /// The previous line ended with CR, so an LF that follows belongs to it.
     after_cr: bool,
@@ -29,6 +31,10 @@ enum Line {
     Blank,
     /// A `data` line; where its value stands.
     Data(std::ops::Range<usize>),
+    /// A whole record without a field name.
+    Record,
+    /// The event is an error; where its words stand, if they are on this line.
+    Error(std::ops::Range<usize>),
     /// A comment or a field without meaning here.
     Other,
 }
@@ -36,8 +42,24 @@ enum Line {
 impl Framer {
     pub(super) fn next_sse(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
         while let Some(line) = self.next_line()? {
-            match self.classify(line) {
+            match self.classify(line.clone()) {
                 Line::Other => {}
+                Line::Record if self.sse.data.is_none() => {
+                    // At the end of the body it may be cut off.
+                    self.cut_tail =
+                        if self.finished && line.end == self.buffer.len() { line.len() } else { 0 };
+                    return Ok(Some(&self.buffer[line]));
+                }
+                Line::Record => self.add_data(line)?,
+                Line::Error(words) => {
+                    let data = self.sse.data.get_or_insert_default();
+                    if !data.starts_with(ERROR_EVENT) {
+                        data.splice(0..0, ERROR_EVENT.iter().copied());
+                    }
+                    if !words.is_empty() {
+                        self.add_data(words)?;
+                    }
+                }
                 Line::Data(value) => {
                     // The common event is one data line followed by a blank one: it needs no copy.
                     if self.sse.data.is_none() && self.skip_blank_line() {
@@ -46,15 +68,7 @@ impl Framer {
                         }
                         return Ok(Some(&self.buffer[value]));
                     }
-                    let longer = self.sse.pending_bytes() + value.len() + 1;
-                    self.check_limit(longer)?;
-                    match &mut self.sse.data {
-                        Some(data) => {
-                            data.push(b'\n');
-                            data.extend_from_slice(&self.buffer[value]);
-                        }
-                        None => self.sse.data = Some(self.buffer[value].to_vec()),
-                    }
+                    self.add_data(value)?;
                 }
                 Line::Blank => {
                     if let Some(data) = self.sse.take() {
@@ -70,6 +84,19 @@ impl Framer {
             return Ok(Some(self.hold(data)));
         }
         Ok(None)
+    }
+
+    fn add_data(&mut self, value: std::ops::Range<usize>) -> Result<(), LineTooLong> {
+        let longer = self.sse.pending_bytes() + value.len() + 1;
+        self.check_limit(longer)?;
+        match &mut self.sse.data {
+            Some(data) => {
+                data.push(b'\n');
+                data.extend_from_slice(&self.buffer[value]);
+            }
+            None => self.sse.data = Some(self.buffer[value].to_vec()),
+        }
+        Ok(())
     }
 
     /// Keeps an event's joined data so that it can be lent out.
@@ -134,7 +161,20 @@ impl Framer {
             Some([]) => Line::Data(line.end..line.end),
             Some([b':', b' ', ..]) => Line::Data(line.start + 6..line.end),
             Some([b':', ..]) => Line::Data(line.start + 5..line.end),
-            Some(_) | None => Line::Other,
+            Some(_) | None => self.classify_rare(bytes, line),
+        }
+    }
+
+    fn classify_rare(&self, bytes: &[u8], line: std::ops::Range<usize>) -> Line {
+        if bytes[0] == b'{' {
+            return Line::Record;
+        }
+        if bytes.strip_prefix(b"event:").is_some_and(|name| name.trim_ascii() == b"error") {
+            return Line::Error(line.end..line.end);
+        }
+        match bytes.strip_prefix(ERROR_EVENT) {
+            Some(words) => Line::Error(line.end - words.len()..line.end),
+            None => Line::Other,
         }
     }
 }

@@ -362,6 +362,7 @@ fn openai() {
     for (think, enabled) in [(Think::On, true), (Think::Off, false)] {
         let body = ChatRequest { think: Some(think), ..request.clone() }.openai_body();
         assert_eq!(body["chat_template_kwargs"], json!({"enable_thinking": enabled}));
+        assert_eq!(body.get("reasoning_effort"), (!enabled).then(|| json!("none")).as_ref());
     }
 }
 

@@ -46,8 +46,8 @@ fn an_endless_line_is_cut_off_at_the_line_limit() {
         (Dialect::Ollama, "", "{\"message\":{\"content\":\"a\"}}\n{\"message\":{\"content\":\""),
         (Dialect::Ollama, "", "{\"message\":{\"content\":\"a\"}}\n   "),
         (Dialect::OllamaProgress, "", "{\"status\":\"a\"}\n{\"status\":\""),
-        (Dialect::OpenAi, "", "data: {}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\""),
-        (Dialect::OpenAi, "", "data: {}\n\n: ping"),
+        (Dialect::OpenAi, "", "data: {\"choices\":[]}\n\ndata: {\"choices\":[{\"delta\":{\"content\":\""),
+        (Dialect::OpenAi, "", "data: {\"choices\":[]}\n\n: ping"),
         (Dialect::OpenAi, "application/json", "{"),
     ] {
         for piece in [&[b' '; 16 << 10][..], &[b'x'; 1000], &[0xff; 1 << 10]] {

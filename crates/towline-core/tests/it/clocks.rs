@@ -19,9 +19,14 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Four clocks that cannot be mistaken for each other.
-const CLOCKS: Clocks =
-    Clocks { connect: Some(secs(3)), first_event: Some(secs(40)), idle: Some(secs(7)), total: None };
+/// Five clocks that cannot be mistaken for each other.
+const CLOCKS: Clocks = Clocks {
+    connect: Some(secs(3)),
+    first_event: Some(secs(40)),
+    idle: Some(secs(7)),
+    record: Some(secs(31)),
+    total: None,
+};
 
 fn clocked(clocks: Clocks, now: Instant) -> Lifecycle {
     Lifecycle::new(Dialect::Ollama, clocks, Limits::default(), now)
@@ -57,10 +62,12 @@ fn the_defaults() {
     assert_eq!(clocks.connect, Some(secs(10)));
     assert_eq!(clocks.first_event, Some(secs(20 * 60)));
     assert_eq!(clocks.idle, Some(secs(5 * 60)));
+    assert_eq!(clocks.record, Some(secs(20 * 60)));
     assert_eq!(clocks.total, None);
     let limits = Limits::default();
     assert_eq!(limits.error_body_time, secs(5));
     assert_eq!(limits.finish_time, Duration::from_millis(250));
+    assert_eq!(limits.usage_time, secs(2));
     assert_eq!(limits.line_bytes, 32 << 20);
     assert_eq!(limits.error_body_bytes, 64 << 10);
 }
@@ -104,7 +111,7 @@ fn first_event_runs_from_the_request_to_the_first_record() {
 }
 
 #[test]
-fn idle_runs_between_signs_of_life() {
+fn idle_runs_between_bytes() {
     let start = Instant::now();
     let mut life = open(Dialect::Ollama, Limits::default(), start);
     life.set_clocks(CLOCKS);
@@ -120,57 +127,97 @@ fn idle_runs_between_signs_of_life() {
     assert_eq!(outcome.stats.total, secs(607));
 }
 
-#[test]
-fn keep_alive_comments_are_signs_of_life_but_not_for_ever() {
+/// A stream of which only `pieces` come, every five seconds, until a clock runs out.
+fn trickle(dialect: Dialect, clocks: Clocks, record: &[u8], piece: &[u8]) -> (Duration, Outcome) {
     let start = Instant::now();
-    let mut life = open(Dialect::OpenAi, Limits::default(), start);
-    life.set_clocks(CLOCKS);
-    life.bytes(EVENT, start);
-    assert_eq!(drain(&mut life, &mut Vec::new()), None);
+    let mut life = open(dialect, Limits::default(), start);
+    life.set_clocks(clocks);
+    life.bytes(record, start);
     let mut now = start;
-    while life.deadline().is_some_and(|due| due > now + secs(5)) {
-        now += secs(5);
-        life.bytes(b": ping\n\n", now);
-        assert_eq!(drain(&mut life, &mut Vec::new()), None);
-    }
-    // No record for as long as the first one may take.
-    assert_eq!(life.deadline(), Some(start + secs(40)));
-    assert_timed_out(&runs_out(&mut life), Clock::Idle, secs(40), true);
-}
-
-#[test]
-fn a_line_that_trickles_without_end_is_no_sign_of_life_for_ever() {
-    let start = Instant::now();
-    let mut life = open(Dialect::Ollama, Limits::default(), start);
-    life.bytes(RECORD, start);
-    let mut now = start;
-    let outcome = loop {
+    loop {
         if let Some(outcome) = drain(&mut life, &mut Vec::new()) {
-            break outcome;
+            return (now - start, outcome);
         }
         now += secs(1);
-        life.bytes(b" ", now);
         life.tick(now);
-    };
-    assert_eq!(now, start + secs(20 * 60));
-    assert_timed_out(&outcome, Clock::Idle, secs(20 * 60), true);
+        if (now - start).as_secs().is_multiple_of(5) {
+            life.bytes(piece, now);
+        }
+    }
 }
 
 #[test]
-fn without_a_record_idle_waits_the_longer_of_idle_and_first_event() {
+fn the_record_clock_runs_between_whole_records_and_idle_never_while_bytes_flow() {
+    let ping = br#"data: {"type":"unheard"}"#;
+    for (dialect, record, piece) in [
+        (Dialect::OpenAi, EVENT, &b": ping\n\n"[..]),
+        (Dialect::OpenAi, EVENT, &[&ping[..], b"\n\n"].concat()),
+        (Dialect::Ollama, RECORD, b" "),
+        (Dialect::Ollama, RECORD, b"{}\n"),
+    ] {
+        let (after, outcome) = trickle(dialect, CLOCKS, record, piece);
+        assert_eq!(after, secs(31));
+        assert_timed_out(&outcome, Clock::Record, secs(31), true);
+        // However short the bytes' own clock is, and however long that of the first record.
+        let clocks = Clocks { first_event: None, idle: Some(secs(6)), record: Some(secs(3600)), ..CLOCKS };
+        let (after, outcome) = trickle(dialect, clocks, record, piece);
+        assert_eq!(after, secs(3600));
+        assert_timed_out(&outcome, Clock::Record, secs(3600), true);
+    }
+    let clocks = Clocks { record: None, total: Some(secs(5000)), ..CLOCKS };
+    let (after, outcome) = trickle(Dialect::Ollama, clocks, RECORD, b" ");
+    assert_eq!(after, secs(5000));
+    assert_timed_out(&outcome, Clock::Total, secs(5000), true);
+}
+
+#[test]
+fn the_clocks_of_bytes_and_of_records_know_nothing_of_each_other() {
     let start = Instant::now();
-    for (first_event, idle, due) in [
-        (Some(secs(40)), Some(secs(7)), Some(secs(7))),
-        (Some(secs(2)), Some(secs(7)), Some(secs(7))),
-        (None, Some(secs(7)), Some(secs(7))),
-        (Some(secs(40)), None, None),
+    for (idle, record, due) in [
+        (Some(secs(7)), Some(secs(31)), Some(secs(7))),
+        (Some(secs(7)), Some(secs(2)), Some(secs(2))),
+        (Some(secs(7)), None, Some(secs(7))),
+        (None, Some(secs(31)), Some(secs(31))),
+        (None, None, None),
     ] {
         let mut life = open(Dialect::Ollama, Limits::default(), start);
-        life.set_clocks(Clocks { first_event, idle, ..CLOCKS });
+        life.set_clocks(Clocks { idle, record, ..CLOCKS });
         life.bytes(RECORD, start);
         assert_eq!(drain(&mut life, &mut Vec::new()), None);
-        assert_eq!(life.deadline(), due.map(|due| start + due), "{first_event:?} {idle:?}");
+        assert_eq!(life.deadline(), due.map(|due| start + due), "{idle:?} {record:?}");
     }
+}
+
+#[test]
+fn usage_that_comes_after_the_reason_is_waited_for() {
+    let start = Instant::now();
+    let finish = b"data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+    let usage = b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7}}\n\n";
+    let limits = Limits { finish_time: secs(1), usage_time: secs(5), ..Limits::default() };
+    let mut life = open(Dialect::OpenAi, limits, start);
+    life.bytes(EVENT, start);
+    life.bytes(finish, start);
+    assert_eq!(drain(&mut life, &mut Vec::new()), None);
+    assert_eq!((life.phase(), life.deadline()), (Phase::Finishing, Some(start + secs(5))));
+    life.bytes(usage, start + secs(3));
+    assert_eq!(drain(&mut life, &mut Vec::new()), None);
+    assert_eq!(life.deadline(), Some(start + secs(4)), "only the end is still to come");
+    let outcome = runs_out(&mut life);
+    assert_eq!(outcome.reply.usage.and_then(|usage| usage.prompt_tokens), Some(7));
+
+    // What counted before has nothing more to wait for.
+    let mut life = open(Dialect::OpenAi, limits, start);
+    life.bytes(usage, start);
+    life.bytes(finish, start);
+    assert_eq!(drain(&mut life, &mut Vec::new()), None);
+    assert_eq!(life.deadline(), Some(start + secs(1)));
+    // The end mark says that none comes.
+    let mut life = open(Dialect::OpenAi, limits, start);
+    life.bytes(finish, start);
+    assert_eq!(drain(&mut life, &mut Vec::new()), None);
+    life.bytes(b"data: [DONE]\n\n", start + secs(2));
+    assert_eq!(drain(&mut life, &mut Vec::new()), None);
+    assert_eq!(life.deadline(), Some(start + secs(3)));
 }
 
 #[test]
@@ -310,7 +357,7 @@ fn clocks_change_while_the_stream_runs_and_count_from_where_they_were_started() 
 fn a_limit_too_long_to_be_told_never_comes() {
     let start = Instant::now();
     let never = Some(Duration::MAX);
-    let clocks = Clocks { connect: never, first_event: never, idle: never, total: never };
+    let clocks = Clocks { connect: never, first_event: never, idle: never, record: never, total: never };
     let limits = Limits { error_body_time: Duration::MAX, finish_time: Duration::MAX, ..Limits::default() };
     let mut life = Lifecycle::new(Dialect::Ollama, clocks, limits, start);
     assert_eq!(life.deadline(), None);

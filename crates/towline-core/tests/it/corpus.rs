@@ -28,6 +28,7 @@ fn difference(case: &Case) -> Option<String> {
     let same_end = outcome.ending.as_str() == format!("{:?}", wanted.ending).to_lowercase()
         && reason == wanted.reason.as_deref()
         && outcome.stats.records == wanted.records as u64
+        && outcome.not_understood.count == wanted.not_understood
         && outcome.stats.replaced_text == replaced(case);
     if same_events && same_error && same_end {
         return None;

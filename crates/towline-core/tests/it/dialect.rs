@@ -26,7 +26,7 @@ fn call(id: Option<&str>, name: &str, arguments: Value) -> Event {
 /// The events of one record, and of the same record read again when it is known.
 fn events(dialect: Dialect, record: &Value) -> Vec<Event> {
     let body = match dialect {
-        Dialect::OpenAi => format!("data: {record}\n\n"),
+        Dialect::OpenAi | Dialect::Responses | Dialect::Messages => format!("data: {record}\n\n"),
         Dialect::Ollama | Dialect::OllamaProgress => format!("{record}\n"),
     };
     let Run { events, .. } = run(dialect, [body.as_bytes()], End::Clean);
@@ -58,8 +58,10 @@ fn ollama_parts() {
         ),
         (json!({"message": null, "done": false}), vec![]),
         (json!({"message": "a"}), vec![]),
-        (json!({"message": {"content": 7}}), vec![]),
-        (json!({"message": {"content": ["a"]}}), vec![]),
+        (
+            json!({"message": {"content": ["a", {"type": "thinking", "thinking": "t"}]}}),
+            vec![text("a"), thinking("t")],
+        ),
         // Images, under either name.
         (
             json!({"message": {"images": ["aGk=", "", 7]}}),
@@ -243,7 +245,7 @@ fn an_openai_answer_goes_on_for_its_usage_up_to_its_end_mark() {
     let body = [finish, &finish.replace("stop", "length")].concat();
     let ending = run(Dialect::OpenAi, [body.as_bytes()], End::Clean).outcome.ending;
     assert_eq!(ending, Ending::Completed(Some(FinishReason::Stop)));
-    let body = ["data: [DONE]\n\n", finish].concat();
+    let body = [text, "data: [DONE]\n\n", finish].concat();
     let ending = run(Dialect::OpenAi, [body.as_bytes()], End::Clean).outcome.ending;
     assert_eq!(ending, Ending::Completed(None));
 }

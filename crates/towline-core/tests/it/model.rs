@@ -165,14 +165,11 @@ impl Model {
 
     /// The clock that runs out first.
     fn due(&self) -> Option<(Instant, &'static str, Duration)> {
-        let Clocks { connect, first_event, idle, total } = self.clocks;
+        let Clocks { connect, first_event, idle, record, total } = self.clocks;
         let own = match self.place {
             Place::Connecting => vec![(self.connecting, connect, "connect")],
             Place::Opening | Place::Waiting => vec![(self.sent, first_event, "first_event")],
-            Place::Streaming => {
-                let without_record = idle.map(|idle| idle.max(first_event.unwrap_or(idle)));
-                vec![(self.alive, idle, "idle"), (self.record, without_record, "idle")]
-            }
+            Place::Streaming => vec![(self.alive, idle, "idle"), (self.record, record, "record")],
             Place::Refused { due, .. } | Place::Finishing { due, .. } => {
                 vec![(due, Some(Duration::ZERO), "own")]
             }
@@ -240,6 +237,10 @@ impl Model {
     }
 
     fn take_record(&mut self, record: &Value) {
+        let is_known = record["message"].is_object() || record["done"].is_boolean();
+        if !is_known && record["error"].is_null() {
+            return;
+        }
         self.records += 1;
         self.record = self.now;
         self.place = Place::Streaming;

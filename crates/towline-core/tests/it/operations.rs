@@ -60,10 +60,11 @@ fn chat_bytes() -> impl Strategy<Value = Vec<u8>> {
 
 fn clocks() -> impl Strategy<Value = Clocks> {
     let time = || prop::option::weighted(0.8, (1..5000_u64).prop_map(Duration::from_millis));
-    (time(), time(), time(), time()).prop_map(|(connect, first_event, idle, total)| Clocks {
+    (time(), time(), time(), time(), time()).prop_map(|(connect, first_event, idle, record, total)| Clocks {
         connect,
         first_event,
         idle,
+        record,
         total,
     })
 }
@@ -194,12 +195,14 @@ const LIMITS: Limits = Limits {
     error_body_bytes: 300,
     error_body_time: Duration::from_millis(1500),
     finish_time: Duration::from_millis(250),
+    usage_time: Duration::from_millis(700),
 };
 
 const CLOCKS: Clocks = Clocks {
     connect: Some(Duration::from_secs(3)),
     first_event: Some(Duration::from_secs(20)),
     idle: Some(Duration::from_secs(7)),
+    record: Some(Duration::from_secs(20)),
     total: None,
 };
 

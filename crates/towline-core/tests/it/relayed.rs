@@ -83,8 +83,7 @@ fn a_complete_answer_stays_complete() {
 fn only_the_total_clock_runs_while_the_relay_is_away() {
     let now = Instant::now();
     let second = Duration::from_secs(1);
-    let clocks =
-        Clocks { idle: Some(second), first_event: Some(second), total: Some(100 * second), connect: None };
+    let clocks = Clocks { idle: Some(second), total: Some(100 * second), connect: None, ..Clocks::default() };
     let mut life = open(Dialect::Ollama, Limits::default(), now);
     life.set_clocks(clocks);
     life.bytes(TEXT.as_bytes(), now);

@@ -93,6 +93,12 @@ fn server_sent_events() {
     check("data: 1\ndata: 2", &["1\n2"]);
     check("data: 1\n\n\n\n", &["1"]);
     check("\u{feff}data: 1\n\n", &["1"]);
+    // An error by its event's name, before or behind its data, or by its field; with words of one or several lines.
+    check("event: error\ndata: 1\n\nevent:error\n\n", &["error:\n1", "error:"]);
+    check("data: 1\nevent: error \n\ndata: 2\n\n", &["error:1", "2"]);
+    check("error: {1}\nerror: {2}\n\nerror\n\nerror:x", &["error:\n {1}\n {2}", "error:\nx"]);
+    // A record that does not say that it is data.
+    check("{1}\n{2}\n\ndata: 3\n{4}\n\n{5}", &["{1}", "{2}", "3\n{4}", "{5}"]);
     check("data: 1\n\n\u{feff}data: 2\n\n", &["1"]);
     check("data: a\u{85}\u{2028}b\u{b}\n\n", &["a\u{85}\u{2028}b\u{b}"]);
 }
@@ -127,6 +133,20 @@ fn plain_events(body: &str) -> Vec<String> {
             }
         } else if name == "data" {
             data.push(value.strip_prefix(' ').unwrap_or(value).to_owned());
+        } else if line.starts_with('{') {
+            // A record without a field name is an event of its own, or part of the one that has begun.
+            if data.is_empty() { events.push(line) } else { data.push(line) }
+        } else if line.starts_with("error:") || name == "event" && value.trim_ascii() == "error" {
+            if data.first().is_none_or(|first| !first.starts_with("error:")) {
+                data.insert(0, "error:".to_owned());
+                if data.len() > 1 {
+                    let first = data.remove(1);
+                    data[0].push_str(&first);
+                }
+            }
+            if name == "error" && !value.is_empty() {
+                data.push(value.to_owned());
+            }
         }
     }
     events
@@ -143,8 +163,28 @@ fn plain_ndjson(body: &str) -> Vec<String> {
 
 fn body() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(vec![
-        "\n", "\r", "\r\n", "\n\n", "data", "data:", "data: ", ":", ": ", " ", "{", "}", "é", "\u{2028}",
-        "\u{feff}", "event: x", "id", "x", "[DONE]",
+        "\n",
+        "\r",
+        "\r\n",
+        "\n\n",
+        "data",
+        "data:",
+        "data: ",
+        ":",
+        ": ",
+        " ",
+        "{",
+        "}",
+        "é",
+        "\u{2028}",
+        "\u{feff}",
+        "event: x",
+        "event: error",
+        "error: ",
+        "error",
+        "id",
+        "x",
+        "[DONE]",
     ]);
     prop::collection::vec(piece, 0..40).prop_map(|pieces| pieces.concat())
 }

@@ -16,14 +16,16 @@ class TransportOptions(TypedDict, total=False):
     """What a client or an engine can be told besides its host. Times are in seconds; ``None`` switches a clock off."""
 
     timeout: Any
-    """As of httpx: for the connection, the first record and between records at once; a pair for the connection and the
-    others; an ``httpx.Timeout``. The four below take precedence."""
+    """As of httpx: for the connection, the first record and between bytes at once; a pair for the connection and the
+    others; an ``httpx.Timeout``. The five below take precedence."""
     connect: Optional[float]
     """How long a connection may take. Default: 10."""
     first_event: Optional[float]
     """From the request to the first record: queueing, loading, the prompt. Default: 1,200."""
     idle: Optional[float]
-    """Between records. Default: 300."""
+    """Between bytes of any kind. Default: 300."""
+    record: Optional[float]
+    """Between whole records. Default: 1,200."""
     total: Optional[float]
     """From the start to the end. Default: none."""
     retries: int

@@ -21,7 +21,7 @@ from ._requests import text_in
 OWN_OPTIONS = frozenset(
     (
         "follow_redirects", "timeout", "headers", "verify", "proxy", "trust_env", "http2",
-        "connect", "first_event", "idle", "total", "retries", "resume", "api", "relay",
+        "connect", "first_event", "idle", "record", "total", "retries", "resume", "api", "relay",
     )
 )
 

@@ -13,7 +13,7 @@ from ._towline import NativeClient, __version__, own_relay
 
 # The clocks in seconds, in the order connect, first record, between records. A cold model of 70 billion parameters
 # fits into them.
-DEFAULT_CLOCKS: Tuple[Optional[float], Optional[float], Optional[float]] = (10.0, 1200.0, 300.0)
+DEFAULT_CLOCKS: Tuple[Optional[float], Optional[float], Optional[float], Optional[float]] = (10.0, 1200.0, 300.0, 1200.0)
 
 # The API that is spoken, under the name that servers know it by.
 _SPEAKS = "ollama-python/0.6.3"
@@ -73,6 +73,7 @@ class Transport:
         connect: Any = DEFAULT,
         first_event: Any = DEFAULT,
         idle: Any = DEFAULT,
+        record: Any = DEFAULT,
         total: Optional[float] = None,
         retries: int = 0,
         resume: Any = "never",
@@ -81,7 +82,7 @@ class Transport:
     ):
         host = host or os.environ.get("OLLAMA_HOST") or ""
         self.timeout, self.api, self.relay = timeout, api, relay
-        named = {"connect": connect, "first_event": first_event, "idle": idle}
+        named = {"connect": connect, "first_event": first_event, "idle": idle, "record": record}
         own_relay_for = None
         if relay:
             # Whoever reads what a relay runs may wait; a connection is made again by itself.
@@ -217,8 +218,9 @@ def _stitches(resume: Any) -> int:
 
 def clocks(timeout: Any) -> Dict[str, Optional[float]]:
     """The native clocks for a timeout as httpx takes it: seconds, ``None`` for no limit, or an ``httpx.Timeout``."""
+    record: Optional[float] = None
     if isinstance(timeout, _Default):
-        connect, first_event, idle = DEFAULT_CLOCKS
+        connect, first_event, idle, record = DEFAULT_CLOCKS
     elif timeout is None or isinstance(timeout, (int, float)):
         connect = first_event = idle = timeout
     elif isinstance(timeout, tuple):
@@ -227,7 +229,7 @@ def clocks(timeout: Any) -> Dict[str, Optional[float]]:
     else:
         connect, first_event = timeout.connect, timeout.read
         idle = first_event
-    return {"connect": connect, "first_event": first_event, "idle": idle}
+    return {"connect": connect, "first_event": first_event, "idle": idle, "record": record}
 
 
 def _roots(verify: Any) -> List[bytes]:

@@ -256,6 +256,13 @@ impl PyOutcome {
         self.outcome.stats.records
     }
 
+    /// How many frames came that are no record of the protocol, and the first three of them, each up to 4 KiB.
+    #[getter]
+    fn not_understood(&self) -> (u64, Vec<String>) {
+        let frames = &self.outcome.not_understood;
+        (frames.count, frames.first.clone())
+    }
+
     /// Seconds from the start to the first record.
     #[getter]
     fn first_event(&self) -> Option<f64> {

@@ -75,16 +75,18 @@ pub(super) fn clocks<'de, D: Deserializer<'de>>(from: D) -> Result<Clocks, D::Er
         #[serde(deserialize_with = "clock")]
         idle: Option<Duration>,
         #[serde(deserialize_with = "clock")]
+        record: Option<Duration>,
+        #[serde(deserialize_with = "clock")]
         total: Option<Duration>,
     }
     impl Default for Written {
         fn default() -> Self {
-            let Clocks { connect, first_event, idle, total } = Clocks::default();
-            Self { connect, first_event, idle, total }
+            let Clocks { connect, first_event, idle, record, total } = Clocks::default();
+            Self { connect, first_event, idle, record, total }
         }
     }
-    let Written { connect, first_event, idle, total } = Written::deserialize(from)?;
-    Ok(Clocks { connect, first_event, idle, total })
+    let Written { connect, first_event, idle, record, total } = Written::deserialize(from)?;
+    Ok(Clocks { connect, first_event, idle, record, total })
 }
 
 fn clock<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {

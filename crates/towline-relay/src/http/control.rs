@@ -41,6 +41,7 @@ pub(super) struct Shown {
     ended_at: Option<String>,
     pub(super) bytes: u64,
     records: u64,
+    not_understood: u64,
     tokens_per_second: Option<f64>,
     age_s: f64,
     since_last_s: Option<f64>,
@@ -115,6 +116,7 @@ pub(super) fn shown(entry: &Entry) -> Option<Shown> {
             ended_at: record.ended_ms.map(rfc3339),
             bytes,
             records: running.as_ref().map_or(record.records, |look| look.records),
+            not_understood: record.not_understood,
             tokens_per_second: running
                 .as_ref()
                 .map_or(record.tokens_per_second, |look| look.tokens_per_second)

@@ -144,6 +144,7 @@ pub(super) async fn recorded(
         ended_ms: None,
         cause: None,
         records: 0,
+        not_understood: 0,
         tokens_per_second: None,
     });
     housekeeping::make_place(relay, &caller.owner);

@@ -89,6 +89,10 @@ pub(crate) fn error_record(ended: &Ended, kind: Recorded, media_type: &str, last
             Dialect::Ollama | Dialect::OllamaProgress | Dialect::OpenAi => {
                 format!("data: {}\n\n", json!({ "error": error }))
             }
+            // The error events of these dialects name their type.
+            Dialect::Responses | Dialect::Messages => {
+                format!("event: error\ndata: {}\n\n", json!({ "type": "error", "error": error }))
+            }
         };
         record.extend_from_slice(event.as_bytes());
     } else {

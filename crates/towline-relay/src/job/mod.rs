@@ -76,7 +76,7 @@ impl Recorded {
     pub(crate) fn framing(self, stream: Option<bool>) -> Framing {
         let (by_default, framing) = match self.dialect() {
             Dialect::Ollama | Dialect::OllamaProgress => (true, Framing::Lines),
-            Dialect::OpenAi => (false, Framing::Events),
+            Dialect::OpenAi | Dialect::Responses | Dialect::Messages => (false, Framing::Events),
         };
         if stream.unwrap_or(by_default) { framing } else { Framing::Whole }
     }

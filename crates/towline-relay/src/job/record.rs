@@ -26,5 +26,8 @@ pub(crate) struct JobRecord {
     pub(crate) ended_ms: Option<u64>,
     pub(crate) cause: Option<String>,
     pub(crate) records: u64,
+    /// What came that is no record of the dialect.
+    #[serde(default)]
+    pub(crate) not_understood: u64,
     pub(crate) tokens_per_second: Option<f64>,
 }

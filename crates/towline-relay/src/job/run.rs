@@ -404,6 +404,7 @@ impl Run {
             if let Some(record) = &mut log.meta().job {
                 job.fill(record);
                 record.records = outcome.stats.records;
+                record.not_understood = outcome.not_understood.count;
                 record.ended = Some(ended.state.clone());
                 record.ended_ms = Some(now_ms());
                 record.cause.clone_from(&ended.cause);

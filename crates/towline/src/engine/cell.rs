@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use towline_core::event::Event;
 use towline_core::job::{Deadline, JobState};
 use towline_core::log::{Log, Offset};
-use towline_core::outcome::{Ending, Outcome, Reply, Stats};
+use towline_core::outcome::{Ending, Outcome, Stats};
 use towline_core::stream::Phase;
 
 use super::submit::Prepared;
@@ -482,5 +482,5 @@ impl Inner {
 /// The outcome of a job that is no stream, or that ended before its stream began.
 pub(super) fn plain_outcome(ending: Ending, started: Instant) -> Outcome {
     let stats = Stats { total: started.elapsed(), ..Stats::default() };
-    Outcome { ending, reply: Reply::default(), stats, retried: Vec::new() }
+    Outcome { stats, ..Outcome::new(ending) }
 }

@@ -215,6 +215,7 @@ impl StreamTask {
         let outcome = Outcome {
             reply: self.stream.reply().clone(),
             stats: Stats { total: self.cell.created.elapsed(), ..*self.stream.stats() },
+            not_understood: self.stream.not_understood(),
             retried: self.stream.retried().to_vec(),
             ending,
         };

@@ -65,8 +65,13 @@ impl Default for Reconnect {
 }
 
 /// Clocks for reading what a relay runs: the job's own clocks are the relay's, and whoever reads may wait.
-pub const READER_CLOCKS: Clocks =
-    Clocks { connect: Some(Duration::from_secs(10)), first_event: None, idle: None, total: None };
+pub const READER_CLOCKS: Clocks = Clocks {
+    connect: Some(Duration::from_secs(10)),
+    first_event: None,
+    idle: None,
+    record: None,
+    total: None,
+};
 
 impl RelayConfig {
     /// The transport for it: many streams on few connections, and a dead peer is noticed.

@@ -37,6 +37,9 @@ pub struct Job {
     /// Records in its log.
     #[serde(default)]
     pub records: u64,
+    /// Frames of its upstream that are no record of the dialect; known once it has ended.
+    #[serde(default)]
+    pub not_understood: u64,
     /// How fast it is, where that is known.
     #[serde(default)]
     pub tokens_per_second: Option<f64>,

@@ -135,7 +135,7 @@ fn patient(client: &Client) -> Client {
     client.with_request_config(|config| {
         config.clocks.connect = Some(ORDER_TIME);
         config.clocks.first_event = Some(ORDER_TIME);
-        config.clocks.idle = Some(ORDER_TIME);
+        (config.clocks.idle, config.clocks.record) = (Some(ORDER_TIME), Some(ORDER_TIME));
         config.clocks.total = Some(ORDER_TIME);
     })
 }

@@ -178,15 +178,8 @@ pub(crate) async fn attach(client: Client, config: RelayConfig, attach: Attach) 
     let job = look_up(&client, &config, &id).await?;
     let tail =
         Position::parse(&job.offset).ok_or_else(|| odd("the relay does not say how long the stream is"))?;
-    let dialect = match job.path.as_str() {
-        "/api/pull" | "/api/push" | "/api/create" => Dialect::OllamaProgress,
-        path if path.starts_with("/v1/") => Dialect::OpenAi,
-        _ => Dialect::Ollama,
-    };
-    let record_end: &[u8] = match dialect {
-        Dialect::Ollama | Dialect::OllamaProgress => b"\n",
-        Dialect::OpenAi => b"\n\n",
-    };
+    let dialect = Dialect::of_path(&job.path).unwrap_or(Dialect::Ollama);
+    let record_end: &[u8] = if dialect.is_sse() { b"\n\n" } else { b"\n" };
     let wanted = match attach.start {
         Start::Beginning => 0,
         Start::Byte(byte) => byte,

@@ -271,6 +271,8 @@ impl Connection {
         let inflate = match Coding::of(headers.get("content-encoding")) {
             Coding::Identity => None,
             Coding::Compressed(inflate) => Some(inflate),
+            // Of a refusal the status says enough.
+            Coding::Unknown if !(200..300).contains(&status) => None,
             Coding::Unknown => {
                 let kind =
                     ErrorKind::Protocol("the body has a content encoding that was not asked for".into());

@@ -143,16 +143,16 @@ async fn the_total_clock_ends_what_moves_on_for_ever() {
 }
 
 #[tokio::test]
-async fn bytes_without_records_are_no_life() {
-    let clocks = Clocks { first_event: Some(SHORT), idle: Some(SHORT), ..NO_CLOCKS };
+async fn bytes_without_records_run_out_of_another_clock_than_silence() {
+    let clocks = Clocks { first_event: Some(SHORT), idle: Some(SHORT), record: Some(SHORT), ..NO_CLOCKS };
     let comments = || Script::request().head(200, http::SSE, Body::Chunked);
     let ever: Vec<&str> = vec![": ping\n\n"; 3000];
     let slowly = Pace::Every(10 * MILLISECOND);
     for (script, clock) in [
         (comments().pieces(&ever, Framing::Chunked, slowly.clone()), Clock::FirstEvent),
         (comments().forever(http::chunk(": ping\n\n".repeat(500))), Clock::FirstEvent),
-        (comments().event(openai::text("x")).pieces(&ever, Framing::Chunked, slowly.clone()), Clock::Idle),
-        (comments().event(openai::text("x")).forever(http::chunk(": ping\n\n".repeat(500))), Clock::Idle),
+        (comments().event(openai::text("x")).pieces(&ever, Framing::Chunked, slowly.clone()), Clock::Record),
+        (comments().event(openai::text("x")).forever(http::chunk(": ping\n\n".repeat(500))), Clock::Record),
         // A line that grows and grows.
         (
             comments().event(openai::text("x")).chunk("data: ").trickle(
@@ -160,7 +160,7 @@ async fn bytes_without_records_are_no_life() {
                 Framing::Chunked,
                 slowly,
             ),
-            Clock::Idle,
+            Clock::Record,
         ),
     ] {
         let server = Server::start(script);
@@ -243,8 +243,12 @@ async fn single_answers_have_deadlines_too() {
     let open = || Script::request().head(200, http::JSON, Body::Chunked);
     let scripts = [
         (Script::request().stall(), ErrorKind::TimedOut, "no first record"),
-        (open().stall(), ErrorKind::TimedOut, "no further record"),
-        (open().trickle([b' '; 3000], Framing::Chunked, piece), ErrorKind::TimedOut, "no further record"),
+        (open().stall(), ErrorKind::TimedOut, "nothing further received"),
+        (
+            open().trickle([b' '; 3000], Framing::Chunked, piece),
+            ErrorKind::TimedOut,
+            "no further whole record",
+        ),
         (Script::request().head(500, http::JSON, Body::Chunked).chunk("oh").stall(), ErrorKind::Server, "oh"),
         (Script::endless_error_body(500), ErrorKind::Server, "eee"),
         (open().forever(http::chunk([b' '; 4096])), ErrorKind::Limit, "reply limit of 100000 bytes"),
@@ -252,7 +256,8 @@ async fn single_answers_have_deadlines_too() {
     for (script, kind, message) in scripts {
         let server = Server::start(script);
         let client = client_with(&server, |config| {
-            config.clocks = Clocks { first_event: Some(SHORT), idle: Some(SHORT), ..NO_CLOCKS };
+            let record = Some(4 * SHORT);
+            config.clocks = Clocks { first_event: Some(SHORT), idle: Some(SHORT), record, ..NO_CLOCKS };
             config.limits = Limits { reply_bytes: 100_000, error_body_time: SHORT, ..Limits::default() };
         });
         let error = soon(client.list()).await.unwrap_err();

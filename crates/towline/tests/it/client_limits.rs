@@ -87,7 +87,10 @@ async fn what_is_not_http_or_not_the_protocol_fails_as_such() {
         (Script::request().send(head("Content-Encoding: br\r\n")).stall(), "content encoding"),
         (answered().send("zz\r\n").stall(), "chunk"),
         (answered().send("3\r\nabcd\r\n").stall(), "chunk"),
-        (Script::respond(200, "text/html", "<!DOCTYPE html>\n<html>log in</html>"), "<!DOCTYPE html>"),
+        (
+            Script::respond(200, "text/html", "<!DOCTYPE html>\n<html>log in</html>"),
+            "a web page, not with its protocol: log in",
+        ),
         (Script::ndjson(["[1]"]), "not an object"),
     ] {
         let server = Server::start(script);

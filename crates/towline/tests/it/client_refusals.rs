@@ -20,7 +20,7 @@ fn refusals() -> Vec<(u16, &'static str, ErrorKind, bool, &'static str)> {
         (429, r#"{"error":"slow down"}"#, ErrorKind::Busy, false, "slow down"),
         (500, r#"{"error":"out of memory"}"#, ErrorKind::Server, true, "out of memory"),
         (500, r#"{"detail":"broken"}"#, ErrorKind::Server, true, "broken"),
-        (502, HTML, ErrorKind::Server, true, "<html> <body>502 Bad Gateway</body></html> (status 502)"),
+        (502, HTML, ErrorKind::Server, true, "502 Bad Gateway (status 502)"),
         (503, r#"{"error":"server busy"}"#, ErrorKind::Busy, false, "server busy"),
         (304, "", ErrorKind::Redirect, false, "status 304"),
         (599, "\u{0}\u{1b}[31mred", ErrorKind::Server, true, "\u{fffd}[31mred"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use towline::{Clock, Clocks, Ending, Error, ErrorKind, Origin, RetryPolicy};
 use towline_testkit::ports::Refusing;
-use towline_testkit::records::ollama;
+use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Body, Plan, Routes, Script, Server, http};
 
 use crate::client_support::{
@@ -96,7 +96,8 @@ async fn nothing_else_is_tried_again() {
     for script in [
         Script::error(503, "no Retry-After"),
         Script::error(429, "no Retry-After"),
-        busy(503, "Fri, 21 Nov 2026 00:00:00 GMT"),
+        busy(503, "Sun, 06 Nov 2044 08:49:37 GMT"),
+        busy(503, "tomorrow"),
         busy(503, "31"),
         busy(500, "0"),
         busy(408, "0"),
@@ -130,6 +131,42 @@ async fn the_server_is_given_the_time_it_asked_for() {
     let first = stream.next().await.unwrap();
     assert_eq!(first, towline::Item::Event(text("Hi")));
     assert!(before.elapsed() >= Duration::from_secs(7), "{:?}", before.elapsed());
+}
+
+#[tokio::test]
+async fn a_date_to_come_back_at_counts_from_the_answers_own_date() {
+    let dates = [("Date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Retry-After", "Sun, 06 Nov 1994 08:49:44 GMT")];
+    let head = http::response_head(503, &dates, Body::Length(0));
+    let server = Server::start(Script::request().send(head));
+    let mut stream = client(&server).chat(chat("m")).with_clocks(NO_CLOCKS);
+    read_until(&mut stream, |stream| stream.retried().len() == 1).await;
+    assert_eq!(stream.retried()[0].retry_after, Some(Duration::from_secs(7)));
+}
+
+/// A gateway's page in an encoding that nobody asked for is still a refusal with its status.
+#[tokio::test]
+async fn an_error_page_that_cannot_be_read_keeps_its_status() {
+    let headers = [("Content-Encoding", "br"), ("Content-Type", "text/html")];
+    let head = http::response_head(502, &headers, Body::Length(6));
+    let server = Server::start(Script::request().send(head).send(b"\x8b\x02\x80\xff\x00\x03"));
+    let (_, outcome) = read(client(&server).chat(chat("m"))).await;
+    let error = outcome.ending.error().unwrap();
+    assert_eq!((error.kind, error.status), (ErrorKind::Server, Some(502)), "{error:?}");
+    assert_eq!(error.message, "the server answered with status 502 and no explanation");
+}
+
+/// LM Studio knows no other endpoints than OpenAI's, and says so under status 200.
+#[tokio::test]
+async fn a_server_that_says_under_status_200_that_it_has_no_such_endpoint_is_asked_by_openais() {
+    let unexpected = r#"{"error":"Unexpected endpoint or method. (POST /api/chat)"}"#;
+    let server = Server::start(
+        Routes::new()
+            .path("/api/chat", Script::respond(200, http::JSON, unexpected))
+            .path("/v1/chat/completions", Script::sse([openai::text("Hi"), openai::finish("stop")])),
+    );
+    let (_, outcome) = read(client(&server).chat(chat("m"))).await;
+    assert!(outcome.is_completed(), "{outcome:?}");
+    assert_eq!(outcome.reply.text, "Hi");
 }
 
 #[tokio::test]

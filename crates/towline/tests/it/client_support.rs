@@ -37,7 +37,8 @@ pub(crate) fn chat(model: &str) -> ChatRequest {
 }
 
 /// Clocks that are all off but for what the caller sets.
-pub(crate) const NO_CLOCKS: Clocks = Clocks { connect: None, first_event: None, idle: None, total: None };
+pub(crate) const NO_CLOCKS: Clocks =
+    Clocks { connect: None, first_event: None, idle: None, record: None, total: None };
 
 /// The result of a future that must not hang.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {

@@ -94,7 +94,8 @@ async fn what_others_did_to_the_job_is_the_end_here() {
 #[tokio::test]
 async fn the_clocks_between_records_wait_while_the_relay_is_away() {
     let relay = writing();
-    let clocks = Clocks { idle: Some(SHORT), first_event: Some(SHORT), connect: None, total: None };
+    let clocks =
+        Clocks { idle: Some(SHORT), first_event: Some(SHORT), record: None, connect: None, total: None };
     let mut stream = client(&relay.url).chat(chat("m")).with_clocks(clocks);
     let begun = async {
         until("the job", || relay.count("POST") == 1).await;

@@ -1,0 +1,257 @@
+//! Thinking that a server leaves inside the text, between `<think>` and `</think>` at its beginning.
+//!
+//! It is told apart as the model's reasoning, wherever the tags are cut between records. White space around the tags
+//! is not part of either; without tags the text stays as it came, record by record.
+
+use std::collections::VecDeque;
+
+use crate::event::Event;
+
+const OPEN: &str = "<think>";
+const CLOSE: &str = "</think>";
+
+/// How long white space before the text is waited for to be followed by a tag, in bytes and in events.
+const MAX_HELD: usize = 64;
+
+/// What is done about thinking that a server leaves inside the text, between `<think>` and `</think>` at its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ThinkTags {
+    /// It is told apart: what stands between the tags is thinking, and the tags are gone.
+    #[default]
+    Split,
+    /// The text stays as the server sent it.
+    Keep,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Nothing of the text came but white space and the beginning of a tag.
+    Start,
+    /// Between the tags; `true` while nothing but white space came there.
+    Inside(bool),
+    /// After the closing tag, and nothing but white space came since.
+    Behind,
+    /// In the answer: nothing is looked for any more.
+    Answer,
+}
+
+/// Where the text of one stream stands.
+#[derive(Debug)]
+pub(super) struct Tags {
+    place: Place,
+    /// Text that may belong to a tag, and what came after it.
+    held: Vec<Event>,
+}
+
+impl Tags {
+    pub(super) fn new(tags: ThinkTags) -> Self {
+        let place = match tags {
+            ThinkTags::Split => Place::Start,
+            ThinkTags::Keep => Place::Answer,
+        };
+        Self { place, held: Vec::new() }
+    }
+
+    /// Whether text is text from now on.
+    pub(super) fn is_settled(&self) -> bool {
+        self.place == Place::Answer
+    }
+
+    /// How much text is held back.
+    pub(super) fn held_bytes(&self) -> usize {
+        self.held.iter().filter_map(text_of).map(str::len).sum()
+    }
+
+    /// Tells the texts apart among the events from `from` on. `is_end`: there is no text after them.
+    pub(super) fn split(&mut self, events: &mut VecDeque<Event>, from: usize, is_end: bool) {
+        if self.is_settled() {
+            return;
+        }
+        for event in events.split_off(from) {
+            match event {
+                Event::Text(text) => self.text(text, events),
+                Event::Thinking(_) => {
+                    // This server tells it apart itself.
+                    self.settle(events);
+                    events.push_back(event);
+                }
+                Event::ToolCall(_)
+                | Event::Image(_)
+                | Event::Logprobs(_)
+                | Event::Progress(_)
+                | Event::Usage(_) => {
+                    if self.held.len() > MAX_HELD {
+                        self.settle(events);
+                    }
+                    // Nothing overtakes the text.
+                    if self.held.is_empty() { events.push_back(event) } else { self.held.push(event) }
+                }
+            }
+        }
+        if is_end {
+            self.settle(events);
+        }
+    }
+
+    /// Gives out what is held back: it belongs to no tag, or the stream has ended.
+    pub(super) fn settle(&mut self, events: &mut VecDeque<Event>) {
+        let was = std::mem::replace(&mut self.place, Place::Answer);
+        let is_thinking = matches!(was, Place::Inside(_));
+        events.extend(self.held.drain(..).map(|event| match text_of(&event) {
+            Some(text) if is_thinking => Event::Thinking(text.to_owned()),
+            Some(_) | None => event,
+        }));
+    }
+
+    fn text(&mut self, text: String, events: &mut VecDeque<Event>) {
+        match self.place {
+            Place::Start => {
+                let all = self.with_held(&text);
+                let seen = all.trim_start();
+                if let Some(rest) = seen.strip_prefix(OPEN) {
+                    self.inside(rest, true, events);
+                } else if OPEN.starts_with(seen) && all.len() <= MAX_HELD {
+                    self.held.push(Event::Text(text));
+                } else {
+                    self.settle(events);
+                    events.push_back(Event::Text(text));
+                }
+            }
+            Place::Inside(is_blank) => {
+                let all = self.with_held(&text);
+                self.inside(&all, is_blank, events);
+            }
+            Place::Behind => self.behind(&text, events),
+            Place::Answer => events.push_back(Event::Text(text)),
+        }
+    }
+
+    /// The text that is held back with this text behind it.
+    fn with_held(&self, text: &str) -> String {
+        self.held.iter().filter_map(text_of).chain([text]).collect()
+    }
+
+    /// `text` and all that was held back stand between the tags, as far as the tag that ends them.
+    fn inside(&mut self, text: &str, is_blank: bool, events: &mut VecDeque<Event>) {
+        let seen = if is_blank { text.trim_start() } else { text };
+        let (thought, rest) = match seen.find(CLOSE) {
+            Some(at) => (&seen[..at], Some(&seen[at + CLOSE.len()..])),
+            None => {
+                let tag = (1..CLOSE.len()).rev().find(|length| seen.ends_with(&CLOSE[..*length]));
+                (&seen[..seen.len() - tag.unwrap_or(0)], None)
+            }
+        };
+        if !thought.is_empty() {
+            events.push_back(Event::Thinking(thought.to_owned()));
+        }
+        events.extend(self.held.drain(..).filter(|event| text_of(event).is_none()));
+        match rest {
+            Some(rest) => self.behind(rest, events),
+            None => {
+                self.place = Place::Inside(is_blank && thought.is_empty());
+                let tag = &seen[thought.len()..];
+                self.held.extend((!tag.is_empty()).then(|| Event::Text(tag.to_owned())));
+            }
+        }
+    }
+
+    fn behind(&mut self, text: &str, events: &mut VecDeque<Event>) {
+        self.place = Place::Behind;
+        let text = text.trim_start();
+        if !text.is_empty() {
+            self.place = Place::Answer;
+            events.push_back(Event::Text(text.to_owned()));
+        }
+    }
+}
+
+fn text_of(event: &Event) -> Option<&str> {
+    match event {
+        Event::Text(text) => Some(text),
+        Event::Thinking(_)
+        | Event::ToolCall(_)
+        | Event::Image(_)
+        | Event::Logprobs(_)
+        | Event::Progress(_)
+        | Event::Usage(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What becomes of pieces of text, thinking in brackets; pieces of one kind are joined.
+    fn split(pieces: &[&str]) -> String {
+        let (mut tags, mut events) = (Tags::new(ThinkTags::Split), VecDeque::new());
+        for piece in pieces {
+            let from = events.len();
+            events.push_back(Event::Text((*piece).to_owned()));
+            tags.split(&mut events, from, false);
+        }
+        let from = events.len();
+        tags.split(&mut events, from, true);
+        let (mut text, mut thinking) = (String::new(), String::new());
+        for event in events {
+            match event {
+                Event::Text(piece) => text.push_str(&piece),
+                Event::Thinking(piece) => {
+                    assert!(text.is_empty(), "thinking comes first");
+                    thinking.push_str(&piece);
+                }
+                other @ (Event::ToolCall(_)
+                | Event::Image(_)
+                | Event::Logprobs(_)
+                | Event::Progress(_)
+                | Event::Usage(_)) => panic!("{other:?}"),
+            }
+        }
+        if thinking.is_empty() { text } else { format!("[{thinking}]{text}") }
+    }
+
+    #[test]
+    fn thinking_is_told_apart_wherever_its_tags_are_cut() {
+        let body = " \n<think>\na < b </thin\n</think>\n\nGood <think>day</think>";
+        let wanted = "[a < b </thin\n]Good <think>day</think>";
+        for first in 0..=body.len() {
+            for second in first..=body.len() {
+                assert_eq!(split(&[&body[..first], &body[first..second], &body[second..]]), wanted);
+            }
+        }
+        let bytes: Vec<String> = body.chars().map(String::from).collect();
+        assert_eq!(split(&bytes.iter().map(String::as_str).collect::<Vec<_>>()), wanted);
+    }
+
+    #[test]
+    fn text_without_tags_stays_as_it_came() {
+        for text in
+            ["", " ", "\n\nHello", "<", "<thin", "<thinking>no</thinking>", "a<think>b</think>", "</think>"]
+        {
+            assert_eq!(split(&[text]), text);
+            assert_eq!(split(&text.split_inclusive(|_| true).collect::<Vec<_>>()), text);
+        }
+        let blank = " ".repeat(1000);
+        assert_eq!(split(&[&blank, "<think>late"]), format!("{blank}<think>late"));
+    }
+
+    #[test]
+    fn an_end_inside_the_tags_loses_nothing() {
+        assert_eq!(split(&["<think>"]), "");
+        assert_eq!(split(&["<think>so", "</thi"]), "[so</thi]");
+        assert_eq!(split(&["<think>\n\n</think>\n\n", "yes"]), "yes");
+        assert_eq!(split(&["<think>so</think>"]), "[so]");
+    }
+
+    #[test]
+    fn a_server_that_tells_thinking_apart_is_left_alone() {
+        let (mut tags, mut events) = (Tags::new(ThinkTags::Split), VecDeque::new());
+        events.extend([Event::Thinking("t".into()), Event::Text("<think>x</think>".into())]);
+        let wanted = events.clone();
+        tags.split(&mut events, 0, false);
+        assert_eq!(events, wanted);
+        let mut tags = Tags::new(ThinkTags::Keep);
+        events.pop_front();
+        tags.split(&mut events, 0, true);
+        assert_eq!(events, [Event::Text("<think>x</think>".into())]);
+    }
+}
