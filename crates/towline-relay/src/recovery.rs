@@ -157,6 +157,11 @@ mod tests {
         let openai = |log: &str| said(Recorded::OpenAiChat, Framing::Events, log);
         assert_eq!(openai(events), None);
         assert_eq!(openai(&format!("{events}data: [DONE]\n\n")), Some(JobState::Completed));
+        let messages = |log: &str| said(Recorded::Messages, Framing::Events, log);
+        let begun = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"content\":[]}}\n\n";
+        assert_eq!(messages(begun), None);
+        let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
+        assert_eq!(messages(&format!("{begun}{stop}")), Some(JobState::Completed));
         let whole = |log: &str| said(Recorded::Chat, Framing::Whole, log);
         assert_eq!(whole(done), Some(JobState::Completed));
         assert_eq!(whole(text), Some(JobState::Truncated));

@@ -193,6 +193,7 @@ mod tests {
         }
         assert_eq!(place(Method::GET, "/api/chat"), passed("/api/chat"));
         assert_eq!(place(Method::POST, "/v1/chat/completions"), Place::Recorded(Recorded::OpenAiChat));
+        assert_eq!(place(Method::POST, "/v1/messages"), Place::Recorded(Recorded::Messages));
         assert_eq!(place(Method::GET, "/api/tags"), passed("/api/tags"));
         assert_eq!(place(Method::GET, "/streams/a/b"), Place::Stream("a/b"));
         assert_eq!(place(Method::GET, "/towline/v1/jobs"), Place::Control("jobs"));

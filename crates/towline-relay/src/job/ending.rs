@@ -89,9 +89,10 @@ pub(crate) fn error_record(ended: &Ended, kind: Recorded, media_type: &str, last
             Dialect::Ollama | Dialect::OllamaProgress | Dialect::OpenAi => {
                 format!("data: {}\n\n", json!({ "error": error }))
             }
-            // The error events of these dialects name their type.
+            // Their clients look for an event of this name and type.
             Dialect::Responses | Dialect::Messages => {
-                format!("event: error\ndata: {}\n\n", json!({ "type": "error", "error": error }))
+                let data = json!({"type": "error", "code": code, "message": message, "error": error});
+                format!("event: error\ndata: {data}\n\n")
             }
         };
         record.extend_from_slice(event.as_bytes());
@@ -146,5 +147,14 @@ mod tests {
     fn a_refusal_has_its_status() {
         let record = error_record(&ended(Some(404)), Recorded::Chat, "application/x-ndjson", b"");
         assert!(String::from_utf8(record).unwrap().contains("\"status\":404"));
+    }
+
+    #[test]
+    fn apis_of_named_events_have_an_event_of_their_own() {
+        for kind in [Recorded::Responses, Recorded::Messages] {
+            let record = error_record(&ended(None), kind, "text/event-stream", b"x\n\n");
+            let record = String::from_utf8(record).unwrap();
+            assert!(record.starts_with("event: error\ndata: {\"type\":\"error\","), "{record}");
+        }
     }
 }

@@ -26,10 +26,12 @@ pub(crate) enum Recorded {
     Create,
     OpenAiChat,
     OpenAiCompletions,
+    Responses,
+    Messages,
 }
 
 impl Recorded {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 9] = [
         Self::Chat,
         Self::Generate,
         Self::Pull,
@@ -37,6 +39,8 @@ impl Recorded {
         Self::Create,
         Self::OpenAiChat,
         Self::OpenAiCompletions,
+        Self::Responses,
+        Self::Messages,
     ];
 
     pub(crate) fn of_path(path: &str) -> Option<Self> {
@@ -52,6 +56,8 @@ impl Recorded {
             Self::Create => "/api/create",
             Self::OpenAiChat => "/v1/chat/completions",
             Self::OpenAiCompletions => "/v1/completions",
+            Self::Responses => "/v1/responses",
+            Self::Messages => "/v1/messages",
         }
     }
 
@@ -60,6 +66,8 @@ impl Recorded {
             Self::Chat | Self::Generate => Dialect::Ollama,
             Self::Pull | Self::Push | Self::Create => Dialect::OllamaProgress,
             Self::OpenAiChat | Self::OpenAiCompletions => Dialect::OpenAi,
+            Self::Responses => Dialect::Responses,
+            Self::Messages => Dialect::Messages,
         }
     }
 
@@ -67,7 +75,12 @@ impl Recorded {
     pub(crate) fn keeps_models(self) -> bool {
         match self {
             Self::Pull | Self::Push | Self::Create => true,
-            Self::Chat | Self::Generate | Self::OpenAiChat | Self::OpenAiCompletions => false,
+            Self::Chat
+            | Self::Generate
+            | Self::OpenAiChat
+            | Self::OpenAiCompletions
+            | Self::Responses
+            | Self::Messages => false,
         }
     }
 

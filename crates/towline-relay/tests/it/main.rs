@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::disallowed_methods, reason = "tests start what they test")]
 
+mod agents;
 mod connections;
 mod control;
 mod crash;
