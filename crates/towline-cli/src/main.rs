@@ -82,7 +82,7 @@ fn run() -> Exit {
                 return;
             }
         };
-        let exit = runtime.block_on(cmd::run(command, stopper));
+        let exit = runtime.block_on(Box::pin(cmd::run(command, stopper)));
         // The other side only goes away when the process does.
         let _gone = done.send(exit);
     };

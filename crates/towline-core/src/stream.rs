@@ -535,6 +535,7 @@ impl Lifecycle {
             if let Some(records) = &mut self.records {
                 records.keep_alike(frame, &event);
             }
+            self.framer.release();
             self.count_record();
             self.take_in(&event, frame_bytes);
             self.check_reply_limit();
@@ -551,6 +552,7 @@ impl Lifecycle {
             let was_repaired = self.decoder.replaced_text != before.1;
             records.keep(frame, &self.events, is_pattern, was_repaired);
         }
+        self.framer.release();
         self.on_decoded(decoded, frame_bytes)
     }
 

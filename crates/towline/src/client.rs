@@ -13,6 +13,7 @@ use towline_core::http1::Method;
 use crate::config::{Api, ApiKey, Config};
 use crate::failure;
 use crate::relay::Via;
+use crate::timer::Timers;
 use crate::transport::{Request, RequestBody, Transport};
 
 /// A client of one server. Cloning is cheap; clones share connections.
@@ -29,6 +30,7 @@ struct Shared {
     endpoint: Endpoint,
     config: Config,
     transport: Transport,
+    timers: Arc<Timers>,
     /// `Api::Auto` found that the server speaks only OpenAI's dialect.
     only_openai: AtomicBool,
 }
@@ -58,7 +60,8 @@ impl Client {
         };
         let transport = Transport::new(settings);
         transport.check(&endpoint).map_err(|error| failure::error(&error))?;
-        let shared = Shared { endpoint, config, transport, only_openai: AtomicBool::new(false) };
+        let (timers, only_openai) = (Arc::default(), AtomicBool::new(false));
+        let shared = Shared { endpoint, config, transport, timers, only_openai };
         Ok(Self { shared: Arc::new(shared) })
     }
 
@@ -81,6 +84,7 @@ impl Client {
             endpoint: self.shared.endpoint.clone(),
             config,
             transport: self.shared.transport.clone(),
+            timers: Arc::clone(&self.shared.timers),
             only_openai: AtomicBool::new(self.shared.only_openai.load(Ordering::Relaxed)),
         };
         Self { shared: Arc::new(shared) }
@@ -88,6 +92,10 @@ impl Client {
 
     pub(crate) fn transport(&self) -> &Transport {
         &self.shared.transport
+    }
+
+    pub(crate) fn timers(&self) -> &Arc<Timers> {
+        &self.shared.timers
     }
 
     /// Whether chat goes to the OpenAI endpoint.

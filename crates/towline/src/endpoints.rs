@@ -21,13 +21,13 @@ use crate::stream::{Call, OPENAI_CHAT, Stream};
 impl Client {
     /// Goes on with a conversation.
     pub fn chat(&self, request: ChatRequest) -> Stream {
-        let openai = || json_body(&request.openai_body());
         let call = if self.chats_by_openai() {
-            Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body: openai(), openai: None, attach: None }
+            let body = json_body(&request.openai_body());
+            Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body, openai: None, attach: None }
         } else {
-            let other = if self.config().api == Api::Auto { openai().ok() } else { None };
-            let (path, dialect) = ("/api/chat", Dialect::Ollama);
-            Call { path, dialect, body: streamed(&request), openai: other, attach: None }
+            let (path, dialect, body) = ("/api/chat", Dialect::Ollama, streamed(&request));
+            let openai = (self.config().api == Api::Auto).then(|| Box::new(request));
+            Call { path, dialect, body, openai, attach: None }
         };
         Stream::new(self.clone(), call)
     }

@@ -34,6 +34,7 @@ pub mod relay;
 mod resume;
 mod schema;
 mod stream;
+mod timer;
 mod transport;
 mod unary;
 

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use tokio::time::Sleep;
+use towline_core::api::ChatRequest;
 use towline_core::clocks::Clocks;
 use towline_core::dialect::Dialect;
 use towline_core::error::Error;
@@ -24,7 +24,8 @@ use crate::client::{Client, json_body};
 use crate::failure;
 use crate::relay::{self, Answer, Submitting, Tail, Via};
 use crate::resume::{self, Resume};
-use crate::transport::{Connection, Read, RequestBody, ResponseBody, TransportError};
+use crate::timer::Timer;
+use crate::transport::{Connection, Read, RequestBody, Response, ResponseBody, TransportError};
 
 /// One thing a stream yields.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,9 +49,7 @@ pub struct Stream {
     life: Lifecycle,
     io: Io,
     call: Call,
-    /// Wakes the stream at `armed`; made when first needed.
-    timer: Option<Pin<Box<Sleep>>>,
-    armed: Option<Instant>,
+    timer: Timer,
     tries: u32,
     resume: Resume,
     /// The answer as it was cut, until the request that goes on with it has brought a record.
@@ -74,8 +73,8 @@ pub(crate) struct Call {
     pub(crate) path: &'static str,
     pub(crate) dialect: Dialect,
     pub(crate) body: Result<Bytes, Error>,
-    /// The same request in OpenAI's dialect, to try where the server does not know Ollama's.
-    pub(crate) openai: Option<Bytes>,
+    /// The request, to ask it in OpenAI's dialect where the server does not know Ollama's.
+    pub(crate) openai: Option<Box<ChatRequest>>,
     /// Nothing is asked: a relay's stream is read.
     pub(crate) attach: Option<relay::Attach>,
 }
@@ -107,13 +106,13 @@ impl Stream {
             (Via::Server, None) => None,
             (Via::Relay(_), _) | (Via::Server, Some(_)) => Some(Box::default()),
         };
+        let timer = Timer::new(client.timers());
         Self {
             client,
             life,
             io: Io::Start,
             call,
-            timer: None,
-            armed: None,
+            timer,
             tries: 1,
             resume: Resume::Never,
             cut: None,
@@ -162,7 +161,7 @@ impl Stream {
         let before = self.total_deadline();
         self.life.set_clocks(clocks);
         // The armed time may now be too late.
-        self.armed = None;
+        self.timer.rearm();
         if self.total_deadline() != before {
             self.tell_deadline();
         }
@@ -192,7 +191,7 @@ impl Stream {
     /// The stream is polled again after a pause.
     pub(crate) fn unpaused(&mut self) {
         self.life.unpaused(now());
-        self.armed = None;
+        self.timer.rearm();
     }
 
     /// Whether it is asked for in OpenAI's dialect, which a client with [`Api::Auto`](crate::Api::Auto) finds out.
@@ -383,10 +382,7 @@ impl Stream {
         }
         let headers = [("Content-Type", "application/json"), ("Accept", accept(dialect))];
         let request = client.request(Method::Post, path, RequestBody::Bytes(body), &headers);
-        let sending = connection.send(request);
-        Ok(Box::pin(
-            async move { sending.await.map(Answer::Response).map_err(|error| failure::error(&error)) },
-        ))
+        Ok(Box::pin(Sending { response: connection.send(request) }))
     }
 
     fn fail(&mut self, error: Error) {
@@ -403,12 +399,12 @@ impl Stream {
         let outcome = self.resume_cut(outcome)?;
         let Ending::Failed(error) = &outcome.ending else { return Some(outcome) };
         if error.is_missing_endpoint()
-            && let Some(body) = self.call.openai.take()
+            && let Some(request) = self.call.openai.take()
         {
             self.fell_back = true;
             self.another_request();
-            let dialect = Dialect::OpenAi;
-            self.call = Call { path: OPENAI_CHAT, dialect, body: Ok(body), openai: None, attach: None };
+            let (dialect, body) = (Dialect::OpenAi, json_body(&request.openai_body()));
+            self.call = Call { path: OPENAI_CHAT, dialect, body, openai: None, attach: None };
             return self.try_again(outcome, Duration::ZERO);
         }
         match self.client.config().retry.wait_after(error, self.tries, fastrand::f64()) {
@@ -455,7 +451,7 @@ impl Stream {
             let rendered = client.rendered_prompt(path, &request).await?;
             json_body(&resume::continuation(&request, &rendered, &text, tokens)?)
         }));
-        self.armed = None;
+        self.timer.rearm();
         None
     }
 
@@ -476,7 +472,7 @@ impl Stream {
         let at = now() + wait;
         self.life = self.life.again(self.call.dialect, outcome, at);
         self.io = Io::Waiting(at);
-        self.armed = None;
+        self.timer.rearm();
         None
     }
 
@@ -485,24 +481,26 @@ impl Stream {
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let waiting = if let Io::Waiting(until) = self.io { Some(until) } else { None };
         let Some(due) = waiting.into_iter().chain(self.life.deadline()).min() else { return Poll::Pending };
-        // Deadlines mostly move on. A timer that fires early costs one look at the clock; one that is moved costs that
-        // for every record.
-        let timer = match (&mut self.timer, self.armed) {
-            (Some(timer), Some(armed)) if armed <= due => timer,
-            (Some(timer), _) => {
-                timer.as_mut().reset(due.into());
-                self.armed = Some(due);
-                timer
-            }
-            (empty @ None, _) => {
-                self.armed = Some(due);
-                empty.insert(Box::pin(tokio::time::sleep_until(due.into())))
-            }
-        };
-        ready!(timer.as_mut().poll(cx));
-        self.armed = None;
+        ready!(self.timer.poll(due, cx));
         self.life.tick(now());
         Poll::Ready(())
+    }
+}
+
+pin_project_lite::pin_project! {
+    /// A request on its way. An async block would hold the future of the response twice.
+    struct Sending<F> {
+        #[pin]
+        response: F,
+    }
+}
+
+impl<F: Future<Output = Result<Response, TransportError>>> Future for Sending<F> {
+    type Output = Result<Answer, Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = ready!(self.project().response.poll(cx));
+        Poll::Ready(response.map(Answer::Response).map_err(|error| failure::error(&error)))
     }
 }
 

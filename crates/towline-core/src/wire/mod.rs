@@ -96,11 +96,9 @@ impl Framer {
 
     /// The buffer to append body bytes to. Nothing else may be done to it.
     pub fn input(&mut self) -> &mut Vec<u8> {
+        self.release();
         if self.start == self.buffer.len() {
             self.buffer.clear();
-            if self.buffer.capacity() > KEEP_CAPACITY_BYTES {
-                self.buffer = Vec::new();
-            }
             (self.start, self.searched) = (0, 0);
         } else if self.start >= self.buffer.len() / 2 {
             // Moves at most as many bytes as were consumed since the last move: linear over the body.
@@ -113,6 +111,15 @@ impl Framer {
             self.start = 0;
         }
         &mut self.buffer
+    }
+
+    /// Gives the memory of long input back once all of it was taken, so that what came of it does not stand beside it.
+    #[inline]
+    pub fn release(&mut self) {
+        if self.buffer.capacity() > KEEP_CAPACITY_BYTES && self.start == self.buffer.len() {
+            self.buffer = Vec::new();
+            (self.start, self.searched) = (0, 0);
+        }
     }
 
     /// Drops all input, and the memory for it.

@@ -37,3 +37,20 @@ fn a_line_of_32_megabytes_in_small_pieces() {
         assert_eq!(work, body.len(), "{framing:?}: each byte is looked at once");
     }
 }
+
+#[test]
+fn the_memory_of_a_long_line_is_given_back_once_it_was_taken() {
+    let long = [vec![b'x'; 4 * KEEP_CAPACITY_BYTES], b"\n".to_vec()].concat();
+    let mut framer = Framer::new(Framing::Ndjson, DEFAULT_LINE_LIMIT_BYTES);
+    framer.input().extend_from_slice(&long);
+    assert_eq!(framer.next_frame().unwrap().map(<[u8]>::len), Some(4 * KEEP_CAPACITY_BYTES));
+    framer.release();
+    assert_eq!(framer.buffer.capacity(), 0);
+    // What is not taken yet stays.
+    framer.input().extend_from_slice(&[&long[..], b"next\n"].concat());
+    assert!(framer.next_frame().unwrap().is_some());
+    framer.release();
+    assert_eq!(framer.next_frame().unwrap(), Some(&b"next"[..]));
+    framer.release();
+    assert_eq!((framer.buffer.capacity(), framer.next_frame().unwrap()), (0, None));
+}

@@ -238,7 +238,7 @@ impl Stream {
                 let now = now();
                 self.life.lost(now);
                 self.life.regained(now);
-                self.armed = None;
+                self.timer.rearm();
             }
             Ok(Tailed::End) => {
                 self.over_at_relay();

@@ -128,7 +128,8 @@ impl Transport {
         let reused = found.is_some();
         let link = match found {
             Some(link) => link,
-            None => self.open(endpoint, &origin).await?,
+            // Boxed, as it is large and mostly not needed.
+            None => Box::pin(self.open(endpoint, &origin)).await?,
         };
         Ok(Connection { endpoint: endpoint.clone(), origin, reused, link, transport: self.clone() })
     }
@@ -200,6 +201,56 @@ pub(crate) struct Connection {
     transport: Transport,
 }
 
+/// What was asked, to ask it again or elsewhere.
+#[derive(Debug)]
+struct Asked {
+    endpoint: Endpoint,
+    origin: Arc<Origin>,
+    reused: bool,
+    transport: Transport,
+    request: Request,
+}
+
+impl Asked {
+    /// The response, or where it sends us, or that of another connection where this one was being closed.
+    async fn follow(mut self, mut response: Response, mut closes: bool) -> Result<Response, TransportError> {
+        let policy = self.transport.shared.config.redirects;
+        let mut hops = 0;
+        loop {
+            if response.status == REQUEST_TIMEOUT && self.reused && closes && self.request.is_whole() {
+                drop(response);
+                self.reused = false;
+                let link = self.transport.open(&self.endpoint, &self.origin).await?;
+                (response, closes) = self.connection(link).exchange(self.request.again()).await?;
+                continue;
+            }
+            if policy == RedirectPolicy::Never || !redirect::is_redirect(response.status) {
+                return Ok(response);
+            }
+            let Some(location) = response.headers.get("location") else { return Ok(response) };
+            if hops == MAX_REDIRECTS {
+                let why = format!("more than {MAX_REDIRECTS} times");
+                return Err(TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &self.endpoint));
+            }
+            hops += 1;
+            let (path, status) = (self.endpoint.target(&self.request.path), response.status);
+            let hop = redirect::follow(policy, &self.endpoint, &path, &self.request, status, location)
+                .map_err(|why| TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &self.endpoint))?;
+            drop(response);
+            let connection = self.transport.connect(&hop.endpoint).await?;
+            self.request = hop.request(self.request);
+            (self.endpoint, self.origin) = (connection.endpoint.clone(), Arc::clone(&connection.origin));
+            self.reused = connection.reused;
+            (response, closes) = connection.exchange(self.request.again()).await?;
+        }
+    }
+
+    fn connection(&self, link: Exclusive) -> Connection {
+        let (endpoint, origin) = (self.endpoint.clone(), Arc::clone(&self.origin));
+        Connection { endpoint, origin, reused: self.reused, link, transport: self.transport.clone() }
+    }
+}
+
 /// RFC 9110, section 15.5.9.
 const REQUEST_TIMEOUT: u16 = 408;
 
@@ -216,34 +267,19 @@ impl Connection {
     ///
     /// [`TransportError`]; [`TransportError::sent`] says whether the request can be repeated.
     pub(crate) async fn send(self, request: Request) -> Result<Response, TransportError> {
-        let transport = self.transport.clone();
-        let policy = transport.shared.config.redirects;
-        let (mut connection, mut request) = (self, request);
-        for _ in 0..=MAX_REDIRECTS {
-            let (endpoint, again) = (connection.endpoint.clone(), request.again());
-            let (origin, reused) = (Arc::clone(&connection.origin), connection.reused);
-            let (response, closes) = connection.exchange(request).await?;
-            if response.status == REQUEST_TIMEOUT && reused && closes && again.is_whole() {
-                drop(response);
-                let link = transport.open(&endpoint, &origin).await?;
-                let transport = transport.clone();
-                connection = Connection { endpoint, origin, reused: false, link, transport };
-                request = again;
-                continue;
-            }
-            if policy == RedirectPolicy::Never || !redirect::is_redirect(response.status) {
-                return Ok(response);
-            }
-            let Some(location) = response.headers.get("location") else { return Ok(response) };
-            let path = endpoint.target(&again.path);
-            let hop = redirect::follow(policy, &endpoint, &path, &again, response.status, location)
-                .map_err(|why| TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &endpoint))?;
-            drop(response);
-            request = hop.request(again);
-            connection = transport.connect(&hop.endpoint).await?;
+        let asked = Asked {
+            endpoint: self.endpoint.clone(),
+            origin: Arc::clone(&self.origin),
+            reused: self.reused,
+            transport: self.transport.clone(),
+            request: request.again(),
+        };
+        let (response, closes) = self.exchange(request).await?;
+        if response.status != REQUEST_TIMEOUT && !redirect::is_redirect(response.status) {
+            return Ok(response);
         }
-        let why = format!("more than {MAX_REDIRECTS} times");
-        Err(TransportError::new(ErrorKind::Redirect(why), Sent::Maybe, &connection.endpoint))
+        // Boxed, so that what is rare takes no room beside what is not.
+        Box::pin(asked.follow(response, closes)).await
     }
 
     /// The response, and whether the server closes the connection behind it.

@@ -72,3 +72,16 @@ async fn fetch(
     let (body, end) = read_all(&mut response.body).await;
     end.map(|()| (response.status, body))
 }
+
+/// A stream holds it from the request to the head of the response: for thousands of streams that begin together, it is
+/// most of what they take.
+#[tokio::test]
+async fn what_waits_for_a_head_is_small() {
+    let server = server::Server::answering(server::response(200, "", "x"));
+    let (transport, endpoint) = (transport(), server.endpoint());
+    let connecting = transport.connect(&endpoint);
+    assert!(size_of_val(&connecting) <= 512, "{}", size_of_val(&connecting));
+    let connection = within(connecting).await.unwrap();
+    let sending = connection.send(post("{}"));
+    assert!(size_of_val(&sending) <= 2560, "{}", size_of_val(&sending));
+}
