@@ -311,11 +311,7 @@ impl Http2Body {
             match self.stream.poll_data(cx) {
                 Poll::Pending if out.len() == before => return Poll::Pending,
                 Poll::Pending => break,
-                Poll::Ready(Some(Ok(data))) => {
-                    out.extend_from_slice(&data);
-                    // Fails only on a stream that is gone, which the next poll says.
-                    drop(self.stream.flow_control().release_capacity(data.len()));
-                }
+                Poll::Ready(Some(Ok(data))) => out.extend_from_slice(&data),
                 // Kept by the stream: the next poll reports it again.
                 Poll::Ready(Some(Err(_)) | None) if out.len() > before => break,
                 Poll::Ready(None) => {
@@ -333,7 +329,10 @@ impl Http2Body {
                 }
             }
         }
-        Poll::Ready(Ok(Read::Bytes(out.len() - before)))
+        let count = out.len() - before;
+        // Once for all frames, as it locks the connection. It fails only on a stream that is gone, which the next poll says.
+        drop(self.stream.flow_control().release_capacity(count));
+        Poll::Ready(Ok(Read::Bytes(count)))
     }
 }
 
