@@ -4,10 +4,12 @@
 //! |---|---|
 //! | [`chat`] | a conversation: its turns and settings, what the next question sends, its form on disk |
 //! | [`document`] | what an answer's text is made of |
+//! | [`history`] | one searchable memory of every conversation |
 //! | [`text`] | text that is safe to show; sizes and times as people read them |
 //!
 //! Nothing here draws, prints or parses arguments.
 
 pub mod chat;
 pub mod document;
+pub mod history;
 pub mod text;

@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
-use towline::{Item, Outcome, Stream};
+use towline::{Event, Item, Outcome, Stream};
 
 use crate::failure::Failure;
 use crate::out::{self, WriteError};
@@ -44,13 +44,18 @@ pub enum OnStop {
     Leave,
 }
 
-/// Reads a stream to its end. A signal cancels it; standard output that is gone drops it, which closes the connection
+/// Reads a stream to its end; `heard` is told each event before it is shown. A signal cancels it; standard output that is gone drops it, which closes the connection
 /// at once.
 ///
 /// # Errors
 /// Only when standard output is gone: every failure of the stream is its outcome.
-pub async fn drive(stream: Stream, view: &mut View, stopper: &mut Stopper) -> Result<Outcome, Failure> {
-    match drive_until(stream, view, stopper, OnStop::Cancel).await? {
+pub async fn drive(
+    stream: Stream,
+    view: &mut View,
+    stopper: &mut Stopper,
+    heard: &mut dyn FnMut(&Event),
+) -> Result<Outcome, Failure> {
+    match drive_until(stream, view, stopper, OnStop::Cancel, heard).await? {
         Driven::Ended(outcome) => Ok(*outcome),
         Driven::Left(_) => unreachable!("a signal cancels it"),
     }
@@ -65,6 +70,7 @@ pub async fn drive_until(
     view: &mut View,
     stopper: &mut Stopper,
     on_stop: OnStop,
+    heard: &mut dyn FnMut(&Event),
 ) -> Result<Driven, Failure> {
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -110,7 +116,10 @@ pub async fn drive_until(
             tell(&mut link, stats.reconnects, stream.is_away(), view)?;
         }
         match item {
-            Some(Item::Event(event)) => view.event(&event)?,
+            Some(Item::Event(event)) => {
+                heard(&event);
+                view.event(&event)?;
+            }
             Some(Item::End(outcome)) => {
                 view.end(&outcome)?;
                 return Ok(Driven::Ended(outcome));

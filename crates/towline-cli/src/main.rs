@@ -34,6 +34,7 @@ mod folders;
 mod hint;
 mod input;
 mod json;
+mod memory;
 mod modelfile;
 mod models;
 mod options;

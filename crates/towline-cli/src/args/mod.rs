@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod bench;
+mod history;
 mod jobs;
 mod models;
 mod other;
@@ -20,6 +21,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Parser, Subcommand};
 
 pub use bench::BenchArgs;
+pub use history::{HistoryArgs, HistoryVerb, ListingArgs};
 pub use jobs::{
     AtRelay, AttachArgs, DeadlineArg, JobsArgs, KillArgs, LogArgs, SessionArgs, TimeoutArgs, WaitArgs,
 };
@@ -98,6 +100,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(Box<RunArgs>),
+    History(HistoryArgs),
     Jobs(JobsArgs),
     Attach(AttachArgs),
     Log(LogArgs),
@@ -143,6 +146,7 @@ impl Command {
             | Self::Wait(_)
             | Self::Timeout(_)
             | Self::BeginSession(_)
+            | Self::History(_)
             | Self::List(_)
             | Self::Show(_)
             | Self::Ps(_)

@@ -16,6 +16,7 @@ Examples:
   towline run -m llama3.2 --system \"One sentence.\" -o temperature=0.2 Why is the sky blue
   git diff | towline run -m qwen3 --think \"Write a commit message for this:\"
   towline run -m llava --image photo.jpg \"What is on it?\"
+  towline run -c \"And in winter?\"
   id=$(towline run -d \"Tell me a long story.\"); towline attach $id
   towline run --format schema.json --json \"Name a river.\" | jq -r 'select(.event==\"text\").text'
 ";
@@ -78,6 +79,21 @@ pub struct RunArgs {
     /// Print token counts and times at the end, on standard error
     #[arg(long, help_heading = "Output")]
     pub stats: bool,
+
+    /// Continue the last conversation, or the one that -c=NAME names (towline history)
+    #[arg(
+        short = 'c',
+        long = "continue",
+        value_name = "NAME",
+        num_args = 0..=1,
+        require_equals = true,
+        conflicts_with = "detach",
+        help_heading = "History"
+    )]
+    pub resume: Option<Option<String>>,
+    /// Keep this answer out of the history, which has what is shown on a terminal
+    #[arg(long, help_heading = "History")]
+    pub no_history: bool,
 
     /// Leave the answer running on the relay and print its id; towline attach reads it
     #[arg(short, long, help_heading = "Relay", conflicts_with_all = ["json", "stats", "api"])]

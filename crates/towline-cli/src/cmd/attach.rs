@@ -35,7 +35,7 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
     }
     let stream = reached.client.attach_snapshot(&job.id, Start::Beginning);
     let mut view = view(&job, args.json, &reached)?;
-    match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave).await? {
+    match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
         Driven::Left(stop) => Ok(stop.into()),
         // What it has said was printed; how it ended is what wait and jobs tell.
         Driven::Ended(outcome) => match outcome.ending {
@@ -69,14 +69,15 @@ async fn follow(
     context: &mut Context,
 ) -> Result<Exit, Failure> {
     let mut view = view(job, json, reached)?;
-    let outcome = match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave).await? {
-        Driven::Ended(outcome) => outcome,
-        Driven::Left(stop) => {
-            out::stderr_break();
-            out::note(&left(&job.id, stop));
-            return Ok(stop.into());
-        }
-    };
+    let outcome =
+        match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
+            Driven::Ended(outcome) => outcome,
+            Driven::Left(stop) => {
+                out::stderr_break();
+                out::note(&left(&job.id, stop));
+                return Ok(stop.into());
+            }
+        };
     if !json {
         explain(&outcome, &kept(&outcome), view.tells_links());
     }

@@ -8,6 +8,7 @@ mod create;
 mod detach;
 mod embed;
 mod gui;
+mod history;
 mod jobs;
 mod kill;
 mod list;
@@ -80,6 +81,7 @@ fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Res
         Command::Bench(args) => Box::pin(bench::run(args, context)),
         Command::BeginSession(args) => Box::pin(async { crate::relayed::begin_session(&args.arguments) }),
         Command::Gui(args) => Box::pin(async { Err(gui::run(args)) }),
+        Command::History(args) => Box::pin(async { history::run(args) }),
         Command::Completions(args) => Box::pin(async { completions::run(args) }),
     }
 }

@@ -9,6 +9,7 @@ use crate::args::{ApiChoice, RunArgs};
 use crate::drive::drive;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
+use crate::memory::Memory;
 use crate::models::{self, Choice};
 use crate::prompt::{self, Asked};
 use crate::server::{Need, Place, Server};
@@ -21,13 +22,17 @@ pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> 
     if args.detach {
         return super::detach::run(args, asked, context).await;
     }
+    let mut memory = Memory::of(args)?;
     let clocks = args.clocks.clocks();
     let server = Server::find(&args.server, &context.environment, clocks, args.api.into(), Need::Any).await?;
 
-    let choosing = models::choose(args.model.as_deref(), asked.words(), &context.environment, &server);
+    let model = args.model.clone().or_else(|| memory.model().map(str::to_owned));
+    let choosing = models::choose(model.as_deref(), asked.words(), &context.environment, &server);
     let ending = match unless_stopped(choosing, &mut context.stopper.clone()).await {
         Ok(Ok(Choice::Model(chosen))) => {
-            return answer(args, asked.request(&chosen), &server, &mut context).await;
+            let request = asked.request(&chosen);
+            let request = memory.ask(&request.model.clone(), request);
+            return answer(args, request, memory, &server, &mut context).await;
         }
         Ok(Ok(Choice::Unclear(complaint))) => return Err(Failure::Usage(complaint)),
         Ok(Err(error)) => Ending::Failed(error),
@@ -45,6 +50,7 @@ pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> 
 async fn answer(
     args: &RunArgs,
     request: ChatRequest,
+    mut memory: Memory,
     server: &Server,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
@@ -52,7 +58,9 @@ async fn answer(
     let mut may_offer = !args.json && args.api != ApiChoice::OpenAi && is_person();
     loop {
         let mut view = view(args, Some(&request.model), server)?;
-        let outcome = drive(client.chat(request.clone()), &mut view, &mut context.stopper).await?;
+        let stream = client.chat(request.clone());
+        let heard = &mut |event: &_| memory.hear(event);
+        let outcome = drive(stream, &mut view, &mut context.stopper, heard).await?;
         drop(view);
         may_offer &= is_missing(&outcome, server);
         if may_offer && offer(&request.model, server, context).await? {
@@ -63,6 +71,7 @@ async fn answer(
             }
             continue;
         }
+        memory.end(&outcome);
         return told(args, &outcome, Some(&request.model), server, context).await;
     }
 }

@@ -46,7 +46,7 @@ impl<'a> Transfer<'a> {
 
     /// Shows a stream to its end.
     pub async fn follow(&mut self, stream: Stream, context: &mut Context) -> Result<Exit, Failure> {
-        let outcome = drive(stream, &mut self.view, &mut context.stopper).await?;
+        let outcome = drive(stream, &mut self.view, &mut context.stopper, &mut |_| {}).await?;
         Ok(self.explain(&outcome, context).await)
     }
 

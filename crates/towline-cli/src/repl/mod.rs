@@ -37,4 +37,5 @@ mod term;
 mod tests;
 mod verbs;
 
+pub use session::folder as sessions_folder;
 pub use start::start;

@@ -20,6 +20,7 @@ fn help_has_examples_first() {
 fn every_verb_has_help() {
     for verb in [
         "run",
+        "history",
         "list",
         "show",
         "ps",

@@ -6,6 +6,8 @@
 mod bench;
 mod endings;
 mod help;
+#[cfg(unix)]
+mod history;
 mod input;
 mod json;
 mod models;

@@ -14,7 +14,8 @@ pub const SOON: Duration = Duration::from_secs(30);
 pub fn towline<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
     command.args(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
-    command.env_clear().stdin(Stdio::null());
+    // No test writes to the home folder of whoever runs it.
+    command.env_clear().env("HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/home")).stdin(Stdio::null());
     command
 }
 

@@ -1,0 +1,192 @@
+//! The tables as records again, and as a conversation.
+
+use rusqlite::{Row, Transaction, params};
+use serde_json::{Map, Value, json};
+
+use super::record::Target;
+use super::{ChatId, History, HistoryError};
+use crate::chat::{Conversation, session};
+
+/// A variant as it stands in the tables.
+struct Variant {
+    id: i64,
+    model: String,
+    text: String,
+    thinking: String,
+    calls: String,
+    relay: Option<String>,
+    held: Option<String>,
+    ending: Option<String>,
+    usage: Option<String>,
+    extra: String,
+}
+
+impl History {
+    /// Takes in a whole session, as [`History::export`] gives it. `name` is the conversation's, where it is free.
+    ///
+    /// # Errors
+    /// [`HistoryError::Session`] for a text that is none, and those of the database. Then nothing is taken in.
+    pub fn import(&mut self, text: &str, name: Option<&str>) -> Result<ChatId, HistoryError> {
+        let change = self.database.transaction()?;
+        let chat = take_in(&change, text, Target::new(name))?;
+        change.commit()?;
+        Ok(chat)
+    }
+
+    /// A conversation as the lines of a session, with all variants: a later `retry` record begins each.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`], and those of the database.
+    pub fn export(&mut self, chat: ChatId) -> Result<String, HistoryError> {
+        self.lines(chat, true)
+    }
+
+    /// A conversation, with the variants that are shown.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`], and those of the database.
+    pub fn load(&mut self, chat: ChatId) -> Result<Conversation, HistoryError> {
+        Ok(session::read(&self.lines(chat, false)?)?)
+    }
+
+    fn lines(&mut self, chat: ChatId, all: bool) -> Result<String, HistoryError> {
+        let title = self.summary(chat)?.title;
+        let view = self.database.transaction()?;
+        let (created, settings, extra, unknown): (i64, String, String, String) = view.query_row(
+            "SELECT created, settings, extra, unknown FROM chat WHERE id = ?1",
+            [chat.0],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
+        )?;
+        let created = jiff::Timestamp::from_millisecond(created).unwrap_or_default().to_string();
+        let mut lines = String::new();
+        let first = json!({ "record": "session", "version": session::VERSION, "created": created });
+        push(&mut lines, with(first, &extra));
+        push(&mut lines, with(json!({ "record": "settings" }), &settings));
+        if all && !title.is_empty() {
+            push(&mut lines, json!({ "record": "title", "title": title }));
+        }
+        lines.push_str(&unknown);
+        let mut turns = view.prepare(
+            "SELECT id, number, question, images, extra, shown FROM turn WHERE chat = ?1 ORDER BY number",
+        )?;
+        let mut rows = turns.query([chat.0])?;
+        while let Some(row) = rows.next()? {
+            let (turn, number, shown): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(5)?);
+            let mut variants = view.prepare_cached(
+                "SELECT id, model, text, thinking, calls, relay, relay_held, ending, usage, extra FROM variant
+                 WHERE turn = ?1 AND (?2 OR number = ?3) ORDER BY number",
+            )?;
+            let variants =
+                variants.query_map(params![turn, all, shown], variant)?.collect::<Result<Vec<_>, _>>()?;
+            let model = variants.first().map(|variant| variant.model.clone()).unwrap_or_default();
+            let mut question = json!({ "record": "question", "turn": number, "model": model });
+            question["content"] = json!(row.get::<_, String>(2)?);
+            let images: String = row.get(3)?;
+            if let Ok(images) = serde_json::from_str::<Value>(&images) {
+                question["images"] = images;
+            }
+            push(&mut lines, with(question, &row.get::<_, String>(4)?));
+            let count = variants.len();
+            for (index, mut variant) in variants.into_iter().enumerate() {
+                if index > 0 {
+                    push(&mut lines, json!({ "record": "retry", "turn": number, "model": variant.model }));
+                }
+                add_pieces(&view, &mut variant)?;
+                variant_lines(&mut lines, number, &variant);
+            }
+            if all && usize::try_from(shown).is_ok_and(|shown| shown != count) {
+                push(&mut lines, json!({ "record": "shown", "turn": number, "variant": shown }));
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// Takes in a whole session. A last line that a crash has cut is dropped, an answer without an end is truncated.
+pub(super) fn take_in(
+    change: &Transaction<'_>,
+    text: &str,
+    mut target: Target,
+) -> Result<ChatId, HistoryError> {
+    // Refused as a whole before anything is written.
+    session::read(text)?;
+    target.lines(change, text.rfind('\n').map_or("", |end| &text[..=end]))?;
+    target.chat.ok_or_else(|| session::SessionError::NoSession.into())
+}
+
+fn variant(row: &Row<'_>) -> Result<Variant, rusqlite::Error> {
+    Ok(Variant {
+        id: row.get(0)?,
+        model: row.get(1)?,
+        text: row.get(2)?,
+        thinking: row.get(3)?,
+        calls: row.get(4)?,
+        relay: row.get(5)?,
+        held: row.get(6)?,
+        ending: row.get(7)?,
+        usage: row.get(8)?,
+        extra: row.get(9)?,
+    })
+}
+
+fn add_pieces(view: &rusqlite::Connection, variant: &mut Variant) -> Result<(), rusqlite::Error> {
+    let mut pieces =
+        view.prepare_cached("SELECT thinking, text FROM piece WHERE variant = ?1 ORDER BY id")?;
+    let mut rows = pieces.query([variant.id])?;
+    while let Some(row) = rows.next()? {
+        let text = if row.get(0)? { &mut variant.thinking } else { &mut variant.text };
+        text.push_str(row.get_ref(1)?.as_str()?);
+    }
+    Ok(())
+}
+
+fn variant_lines(lines: &mut String, turn: i64, variant: &Variant) {
+    let held: Option<(usize, usize, usize)> =
+        variant.held.as_deref().and_then(|held| serde_json::from_str(held).ok());
+    let (text, thinking, calls) = held.filter(|_| variant.relay.is_some()).unwrap_or_default();
+    let parts = |from: usize, to: usize, whole: &str| {
+        whole.get(from..to.min(whole.len())).unwrap_or_default().to_owned()
+    };
+    let part = |lines: &mut String, (text, thinking, calls): (&str, &str, &[&str])| {
+        if !thinking.is_empty() {
+            push(lines, json!({ "record": "thinking", "turn": turn, "text": thinking }));
+        }
+        if !text.is_empty() {
+            push(lines, json!({ "record": "text", "turn": turn, "text": text }));
+        }
+        for call in calls {
+            push(lines, with(json!({ "record": "tool_call", "turn": turn }), call));
+        }
+    };
+    let all: Vec<&str> = variant.calls.lines().collect();
+    let (before, after) = all.split_at(calls.min(all.len()));
+    if let Some(relay) = &variant.relay {
+        let (first, second) = (parts(0, text, &variant.text), parts(0, thinking, &variant.thinking));
+        part(lines, (&first, &second, before));
+        push(lines, json!({ "record": "relay", "turn": turn, "id": relay }));
+    }
+    let rest = parts(text, variant.text.len(), &variant.text);
+    part(lines, (&rest, &parts(thinking, variant.thinking.len(), &variant.thinking), after));
+    if let Some(ending) = &variant.ending {
+        let mut end = json!({ "record": "end", "turn": turn, "ending": ending });
+        if let Some(usage) = variant.usage.as_deref().and_then(|usage| serde_json::from_str(usage).ok()) {
+            end["usage"] = usage;
+        }
+        push(lines, with(end, &variant.extra));
+    }
+}
+
+fn push(lines: &mut String, record: Value) {
+    lines.push_str(&record.to_string());
+    lines.push('\n');
+}
+
+/// A record with the fields of an object.
+fn with(mut record: Value, fields: &str) -> Value {
+    if let Ok(fields) = serde_json::from_str::<Map<String, Value>>(fields) {
+        for (key, value) in fields {
+            record[key] = value;
+        }
+    }
+    record
+}

@@ -1,0 +1,280 @@
+//! Lists, searches and names.
+
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
+
+use super::{ChatId, History, HistoryError};
+
+/// A conversation's name has at most this many characters.
+pub(super) const NAME_CHARS: usize = 60;
+/// A name that is made of a question has at most this many characters.
+const MADE_CHARS: usize = 32;
+/// A title that is made of a question has at most this many characters.
+const TITLE_CHARS: usize = 80;
+/// The name until the first question.
+pub(super) const UNNAMED: &str = "chat";
+/// Around what was found, so many characters are shown.
+const AROUND_CHARS: usize = 60;
+/// The shortest text that the index knows, in characters.
+const INDEXED_CHARS: usize = 3;
+/// Names that an ambiguous one is answered with.
+const MAX_NAMED: i64 = 5;
+
+/// A conversation in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Summary {
+    /// Its number.
+    pub id: ChatId,
+    /// The name that it is called by.
+    pub name: String,
+    /// Its first question, shortened, or what it was titled.
+    pub title: String,
+    /// The model that was asked last; empty before the first question.
+    pub model: String,
+    /// How many questions it has.
+    pub turns: u64,
+    /// Whether it is kept whatever its age.
+    pub is_pinned: bool,
+    /// When it began, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// When it was written to last, in milliseconds since 1970.
+    pub updated_ms: i64,
+}
+
+/// A conversation that has what was searched for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The conversation.
+    pub chat: Summary,
+    /// Words around the first place.
+    pub around: String,
+}
+
+const SUMMARY: &str = "SELECT chat.id, chat.name, chat.title, chat.pinned, chat.created, chat.updated,
+    (SELECT count(*) FROM turn WHERE turn.chat = chat.id),
+    coalesce((SELECT variant.model FROM turn JOIN variant ON variant.turn = turn.id WHERE turn.chat = chat.id
+              ORDER BY turn.number DESC, variant.number DESC LIMIT 1), '')
+    FROM chat";
+
+fn summary(row: &Row<'_>) -> Result<Summary, rusqlite::Error> {
+    Ok(Summary {
+        id: ChatId(row.get(0)?),
+        name: row.get(1)?,
+        title: row.get(2)?,
+        is_pinned: row.get(3)?,
+        created_ms: row.get(4)?,
+        updated_ms: row.get(5)?,
+        turns: row.get::<_, i64>(6)?.unsigned_abs(),
+        model: row.get(7)?,
+    })
+}
+
+impl History {
+    /// The conversations, pinned ones first, then the last written first; at most `limit`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn list(&self, limit: usize) -> Result<Vec<Summary>, HistoryError> {
+        let sql = format!("{SUMMARY} ORDER BY chat.pinned DESC, chat.updated DESC, chat.id DESC LIMIT ?1");
+        let mut chats = self.database.prepare_cached(&sql)?;
+        let rows = chats.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], summary)?;
+        Ok(rows.collect::<Result<_, _>>()?)
+    }
+
+    /// One conversation.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`], and those of the database.
+    pub fn summary(&self, id: ChatId) -> Result<Summary, HistoryError> {
+        let found = self.database.query_row(&format!("{SUMMARY} WHERE chat.id = ?1"), [id.0], summary);
+        found.optional()?.ok_or_else(|| HistoryError::Missing(id.0.to_string()))
+    }
+
+    /// The conversation that was written to last.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn last(&self) -> Result<Option<ChatId>, HistoryError> {
+        let sql = "SELECT id FROM chat ORDER BY updated DESC, id DESC LIMIT 1";
+        Ok(self.database.query_row(sql, [], |row| row.get(0).map(ChatId)).optional()?)
+    }
+
+    /// The conversation that a person means by a name, by the beginning of one, or by a number.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`], [`HistoryError::Ambiguous`], and those of the database.
+    pub fn find(&self, name: &str) -> Result<ChatId, HistoryError> {
+        let exact = "SELECT id FROM chat WHERE name = ?1 OR id = CAST(?1 AS INTEGER) AND ?1 NOT GLOB '*[^0-9]*' AND ?1 != ''";
+        let found = self.database.query_row(exact, [name], |row| row.get(0).map(ChatId)).optional()?;
+        if let Some(found) = found {
+            return Ok(found);
+        }
+        let begins = "SELECT id, name FROM chat WHERE substr(name, 1, length(?1)) = ?1 AND ?1 != ''
+                      ORDER BY updated DESC LIMIT ?2";
+        let mut named = self.database.prepare(begins)?;
+        let named =
+            named.query_map(params![name, MAX_NAMED], |row| Ok((ChatId(row.get(0)?), row.get(1)?)))?;
+        let mut named = named.collect::<Result<Vec<(ChatId, String)>, _>>()?;
+        match (named.pop(), named.is_empty()) {
+            (Some((id, _)), true) => Ok(id),
+            (None, _) => Err(HistoryError::Missing(name.to_owned())),
+            (Some(last), false) => {
+                named.push(last);
+                Err(HistoryError::Ambiguous(
+                    name.to_owned(),
+                    named.into_iter().map(|(_, name)| name).collect(),
+                ))
+            }
+        }
+    }
+
+    /// The conversations that have a text in a question, an answer or their title, whatever its case; the last written
+    /// first, at most `limit`.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn search(&self, text: &str, limit: usize) -> Result<Vec<Found>, HistoryError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Ok(Vec::new());
+        }
+        // A place is twice a question's number, or an answer's and one; below zero an answer that is on its way, zero the title.
+        let indexed = "
+            SELECT turn.chat AS chat, 2 * turn.id AS place FROM question_words
+                JOIN turn ON turn.id = question_words.rowid WHERE question_words MATCH ?1
+            UNION ALL
+            SELECT turn.chat, 2 * variant.id + 1 FROM answer_words
+                JOIN variant ON variant.id = answer_words.rowid JOIN turn ON turn.id = variant.turn
+                WHERE answer_words MATCH ?1";
+        // The index knows nothing shorter.
+        let scanned = "
+            SELECT chat, 2 * id AS place FROM turn WHERE question LIKE ?2 ESCAPE '\\'
+            UNION ALL
+            SELECT turn.chat, 2 * variant.id + 1 FROM variant JOIN turn ON turn.id = variant.turn
+                WHERE variant.text LIKE ?2 ESCAPE '\\'";
+        let sql = format!(
+            "WITH found AS ({words}
+                UNION ALL
+                SELECT turn.chat, -variant.id FROM variant JOIN turn ON turn.id = variant.turn
+                    WHERE variant.ending IS NULL AND {PIECES} LIKE ?2 ESCAPE '\\'
+                UNION ALL
+                SELECT id, 0 FROM chat WHERE title LIKE ?2 ESCAPE '\\' OR name LIKE ?2 ESCAPE '\\')
+             SELECT found.chat, max(place) FROM found JOIN chat ON chat.id = found.chat
+             WHERE ?1 IS NOT NULL GROUP BY found.chat ORDER BY chat.updated DESC LIMIT ?3",
+            words = if text.chars().count() >= INDEXED_CHARS { indexed } else { scanned },
+        );
+        let phrase = format!("\"{}\"", text.replace('"', "\"\""));
+        let like = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
+        let mut places = self.database.prepare_cached(&sql)?;
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let places =
+            places.query_map(params![phrase, like, limit], |row| Ok((ChatId(row.get(0)?), row.get(1)?)))?;
+        let mut found = Vec::new();
+        for place in places {
+            let (id, place) = place?;
+            let chat = self.summary(id)?;
+            let words = self.words_at(place, &chat)?;
+            found.push(Found { around: around(&words, text), chat });
+        }
+        Ok(found)
+    }
+
+    fn words_at(&self, place: i64, chat: &Summary) -> Result<String, rusqlite::Error> {
+        let (sql, id) = match place {
+            0 => return Ok(chat.title.clone()),
+            ..0 => (format!("SELECT {PIECES} FROM variant WHERE id = ?1"), -place),
+            place if place % 2 == 0 => ("SELECT question FROM turn WHERE id = ?1".to_owned(), place / 2),
+            place => ("SELECT text FROM variant WHERE id = ?1".to_owned(), place / 2),
+        };
+        self.database.prepare_cached(&sql)?.query_row([id], |row| row.get(0))
+    }
+}
+
+/// What came of the text of a variant whose answer has not ended.
+const PIECES: &str =
+    "variant.text || coalesce((SELECT group_concat(piece.text, '' ORDER BY piece.id) FROM piece
+    WHERE piece.variant = variant.id AND NOT piece.thinking), '')";
+
+/// The characters around a text in another, on one line.
+fn around(words: &str, text: &str) -> String {
+    let place = words.find(text).unwrap_or_else(|| {
+        let lower = text.to_lowercase();
+        // Of another case, and so perhaps of other lengths: the place need not be exact.
+        let place = words.to_lowercase().find(&lower).unwrap_or(0).min(words.len());
+        words.floor_char_boundary(place)
+    });
+    let before: String = words[..place].chars().rev().take(AROUND_CHARS / 3).collect();
+    let is_cut = words[..place].chars().nth(AROUND_CHARS / 3).is_some();
+    let after: String = words[place..].chars().take(AROUND_CHARS).collect();
+    let mut shown = before.chars().rev().collect::<String>() + &after;
+    if is_cut {
+        shown.insert(0, '…');
+    }
+    if words[place..].chars().nth(AROUND_CHARS).is_some() {
+        shown.push('…');
+    }
+    shown.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A name that no conversation has: this one, or with a number behind it.
+pub(super) fn free_name(database: &Connection, name: &str) -> Result<String, rusqlite::Error> {
+    let mut taken = database.prepare_cached("SELECT EXISTS (SELECT 1 FROM chat WHERE name = ?1)")?;
+    let mut candidate = name.to_owned();
+    let mut number = 1;
+    while taken.query_row([&candidate], |row| row.get(0))? {
+        number += 1;
+        candidate = format!("{name}-{number}");
+    }
+    Ok(candidate)
+}
+
+/// Gives a conversation the title, and where it has none the name, that its first question makes.
+pub(super) fn name_after(
+    database: &Connection,
+    chat: ChatId,
+    question: &str,
+    is_unnamed: bool,
+) -> Result<(), rusqlite::Error> {
+    let title = "UPDATE chat SET title = ?2 WHERE id = ?1 AND title = ''";
+    database.execute(title, params![chat.0, shortened(question)])?;
+    if is_unnamed {
+        let name = free_name(database, &handle(question))?;
+        database.execute("UPDATE chat SET name = ?2 WHERE id = ?1", params![chat.0, name])?;
+    }
+    Ok(())
+}
+
+/// The first words of a question, on one line.
+fn shortened(question: &str) -> String {
+    let words = question.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(TITLE_CHARS) {
+        Some((cut, _)) => format!("{}…", words[..cut].trim_end()),
+        None => words,
+    }
+}
+
+/// A name of a question's first words: `tell-a-long-story`.
+fn handle(question: &str) -> String {
+    let mut handle = String::new();
+    let mut chars = 0;
+    let words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    for word in words {
+        let length = word.chars().count();
+        if chars > 0 && chars + 1 + length > MADE_CHARS {
+            break;
+        }
+        if chars > 0 {
+            handle.push('-');
+        }
+        handle.extend(word.chars().take(MADE_CHARS).flat_map(char::to_lowercase));
+        chars += 1 + length;
+    }
+    let is_number = handle.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number { format!("{UNNAMED}-{handle}").trim_end_matches('-').to_owned() } else { handle }
+}
+
+/// Whether a person can give a conversation this name.
+pub(super) fn is_name(name: &str) -> bool {
+    let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
+    let is_plain = !name.contains(|c: char| c.is_whitespace() || c.is_control());
+    !is_number && is_plain && name.chars().count() <= NAME_CHARS && !name.starts_with('-')
+}

@@ -1,0 +1,116 @@
+//! Names, titles and pins; what is deleted, and when by itself.
+
+use std::time::Duration;
+
+use rusqlite::{OptionalExtension as _, params};
+
+use super::record::now;
+use super::{ChatId, History, HistoryError, find};
+
+/// How much the history keeps. Pinned conversations are kept whatever it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest time since a conversation was written to. Default: none.
+    pub age: Option<Duration>,
+    /// The most that all texts may take, in bytes. Default: 1 GiB.
+    pub bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { age: None, bytes: 1 << 30 }
+    }
+}
+
+impl History {
+    /// Calls a conversation by another name.
+    ///
+    /// # Errors
+    /// [`HistoryError::BadName`], [`HistoryError::Taken`], [`HistoryError::Missing`], and those of the database.
+    pub fn rename(&mut self, chat: ChatId, name: &str) -> Result<(), HistoryError> {
+        if !find::is_name(name) {
+            return Err(HistoryError::BadName(name.to_owned()));
+        }
+        let change = self.database.transaction()?;
+        let holder: Option<i64> =
+            change.query_row("SELECT id FROM chat WHERE name = ?1", [name], |row| row.get(0)).optional()?;
+        if holder.is_some_and(|holder| holder != chat.0) {
+            return Err(HistoryError::Taken(name.to_owned()));
+        }
+        let changed = change.execute("UPDATE chat SET name = ?2 WHERE id = ?1", params![chat.0, name])?;
+        change.commit()?;
+        found(changed, chat)
+    }
+
+    /// Gives a conversation a title.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`], and those of the database.
+    pub fn set_title(&mut self, chat: ChatId, title: &str) -> Result<(), HistoryError> {
+        let sql = "UPDATE chat SET title = ?2 WHERE id = ?1";
+        found(self.database.execute(sql, params![chat.0, title])?, chat)
+    }
+
+    /// Keeps a conversation whatever its age and size, or no longer.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`], and those of the database.
+    pub fn pin(&mut self, chat: ChatId, is_pinned: bool) -> Result<(), HistoryError> {
+        let sql = "UPDATE chat SET pinned = ?2 WHERE id = ?1";
+        found(self.database.execute(sql, params![chat.0, is_pinned])?, chat)
+    }
+
+    /// Deletes a conversation.
+    ///
+    /// # Errors
+    /// [`HistoryError::Missing`], and those of the database.
+    pub fn remove(&mut self, chat: ChatId) -> Result<(), HistoryError> {
+        // A session file that it came from is not taken in again.
+        let change = self.database.transaction()?;
+        change.execute(
+            "INSERT OR REPLACE INTO removed_file (file, stamp) SELECT file, stamp FROM chat
+             WHERE id = ?1 AND file IS NOT NULL",
+            [chat.0],
+        )?;
+        let removed = change.execute("DELETE FROM chat WHERE id = ?1", [chat.0])?;
+        change.commit()?;
+        found(removed, chat)
+    }
+
+    /// Deletes what is beyond the limits, the oldest first. How many conversations that were.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn prune(&mut self, limits: Limits) -> Result<usize, HistoryError> {
+        let oldest = limits
+            .age
+            .map_or(i64::MIN, |age| now().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)));
+        let sizes = "SELECT chat.id, chat.pinned, chat.updated,
+            coalesce((SELECT sum(length(question) + length(images)) FROM turn WHERE turn.chat = chat.id), 0) +
+            coalesce((SELECT sum(length(text) + length(thinking) + length(calls)) FROM variant
+                      JOIN turn ON turn.id = variant.turn WHERE turn.chat = chat.id), 0)
+            FROM chat ORDER BY chat.pinned DESC, chat.updated DESC";
+        let mut over = Vec::new();
+        let mut kept = 0u64;
+        let mut chats = self.database.prepare(sizes)?;
+        let mut rows = chats.query([])?;
+        while let Some(row) = rows.next()? {
+            let (id, is_pinned, updated, size): (i64, bool, i64, i64) =
+                (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+            kept = kept.saturating_add(size.unsigned_abs());
+            if !is_pinned && (updated < oldest || kept > limits.bytes) {
+                over.push(ChatId(id));
+            }
+        }
+        drop(rows);
+        drop(chats);
+        for chat in &over {
+            self.remove(*chat)?;
+        }
+        Ok(over.len())
+    }
+}
+
+fn found(changed: usize, chat: ChatId) -> Result<(), HistoryError> {
+    if changed == 0 { Err(HistoryError::Missing(chat.0.to_string())) } else { Ok(()) }
+}

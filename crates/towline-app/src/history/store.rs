@@ -1,0 +1,148 @@
+//! The database: where it is, and its tables.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::Connection;
+
+use super::HistoryError;
+
+/// How long one program waits for another that writes.
+const BUSY: Duration = Duration::from_secs(5);
+/// The version of the tables.
+const VERSION: i64 = 1;
+
+/// Times are milliseconds since 1970. A text that grows is kept in pieces until its answer ends, so that a long answer
+/// is not written again with each of them.
+const TABLES: &str = "
+CREATE TABLE chat (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL DEFAULT '',
+    created INTEGER NOT NULL,
+    updated INTEGER NOT NULL,
+    pinned INTEGER NOT NULL DEFAULT 0,
+    settings TEXT NOT NULL DEFAULT '{}',
+    extra TEXT NOT NULL DEFAULT '{}',
+    unknown TEXT NOT NULL DEFAULT '',
+    file TEXT UNIQUE,
+    stamp TEXT
+);
+CREATE INDEX chat_order ON chat (pinned DESC, updated DESC, id DESC);
+CREATE INDEX chat_updated ON chat (updated);
+CREATE TABLE turn (
+    id INTEGER PRIMARY KEY,
+    chat INTEGER NOT NULL REFERENCES chat ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    question TEXT NOT NULL,
+    images TEXT NOT NULL DEFAULT '',
+    extra TEXT NOT NULL DEFAULT '{}',
+    shown INTEGER NOT NULL,
+    UNIQUE (chat, number)
+);
+CREATE TABLE variant (
+    id INTEGER PRIMARY KEY,
+    turn INTEGER NOT NULL REFERENCES turn ON DELETE CASCADE,
+    number INTEGER NOT NULL,
+    model TEXT NOT NULL,
+    text TEXT NOT NULL DEFAULT '',
+    thinking TEXT NOT NULL DEFAULT '',
+    calls TEXT NOT NULL DEFAULT '',
+    relay TEXT,
+    relay_held TEXT,
+    ending TEXT,
+    usage TEXT,
+    extra TEXT NOT NULL DEFAULT '{}',
+    created INTEGER NOT NULL,
+    ended INTEGER,
+    UNIQUE (turn, number)
+);
+CREATE INDEX variant_open ON variant (turn) WHERE ending IS NULL;
+CREATE TABLE piece (
+    id INTEGER PRIMARY KEY,
+    variant INTEGER NOT NULL REFERENCES variant ON DELETE CASCADE,
+    thinking INTEGER NOT NULL,
+    text TEXT NOT NULL
+);
+CREATE INDEX piece_variant ON piece (variant);
+CREATE TABLE removed_file (file TEXT PRIMARY KEY, stamp TEXT NOT NULL);
+CREATE VIRTUAL TABLE question_words USING fts5(question, content='turn', content_rowid='id', tokenize='trigram');
+CREATE TRIGGER turn_added AFTER INSERT ON turn BEGIN
+    INSERT INTO question_words(rowid, question) VALUES (new.id, new.question);
+END;
+CREATE TRIGGER turn_removed AFTER DELETE ON turn BEGIN
+    INSERT INTO question_words(question_words, rowid, question) VALUES ('delete', old.id, old.question);
+END;
+CREATE VIRTUAL TABLE answer_words USING fts5(text, content='variant', content_rowid='id', tokenize='trigram');
+CREATE TRIGGER variant_added AFTER INSERT ON variant WHEN new.text != '' BEGIN
+    INSERT INTO answer_words(rowid, text) VALUES (new.id, new.text);
+END;
+CREATE TRIGGER variant_changed AFTER UPDATE OF text ON variant BEGIN
+    INSERT INTO answer_words(answer_words, rowid, text) SELECT 'delete', old.id, old.text WHERE old.text != '';
+    INSERT INTO answer_words(rowid, text) SELECT new.id, new.text WHERE new.text != '';
+END;
+CREATE TRIGGER variant_removed AFTER DELETE ON variant WHEN old.text != '' BEGIN
+    INSERT INTO answer_words(answer_words, rowid, text) VALUES ('delete', old.id, old.text);
+END;
+";
+
+/// The history, open for reading and for changes. Every call waits for the disk; a foreground uses a
+/// [`Writer`](super::Writer).
+#[derive(Debug)]
+pub struct History {
+    pub(super) database: Connection,
+}
+
+impl History {
+    /// Opens the history, or makes one. Its file, and a folder that is made for it, are its owner's alone.
+    ///
+    /// # Errors
+    /// Those of the file system, and of a file that is no history or of a later version.
+    pub fn open(path: &Path) -> Result<Self, HistoryError> {
+        if let Some(folder) = path.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        // SQLite gives the files beside it the rights of this one.
+        OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        Self::over(Connection::open(path)?)
+    }
+
+    /// A history that is forgotten when it is dropped.
+    ///
+    /// # Errors
+    /// Only where there is no memory.
+    pub fn in_memory() -> Result<Self, HistoryError> {
+        Self::over(Connection::open_in_memory()?)
+    }
+
+    fn over(database: Connection) -> Result<Self, HistoryError> {
+        database.busy_timeout(BUSY)?;
+        database.execute_batch(
+            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
+             PRAGMA recursive_triggers = ON; PRAGMA secure_delete = ON;",
+        )?;
+        let mut history = Self { database };
+        if history.version()? == 0 {
+            // Another program may be about to do the same.
+            let tables =
+                history.database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+            if tables.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? == 0 {
+                tables.execute_batch(TABLES)?;
+                tables.execute_batch(&format!("PRAGMA user_version = {VERSION}"))?;
+            }
+            tables.commit()?;
+        }
+        match history.version()? {
+            VERSION => Ok(history),
+            version => Err(HistoryError::Record(format!(
+                "the history has version {version}; this program reads version {VERSION}"
+            ))),
+        }
+    }
+
+    fn version(&self) -> Result<i64, rusqlite::Error> {
+        self.database.query_row("PRAGMA user_version", [], |row| row.get(0))
+    }
+}

@@ -1,0 +1,236 @@
+//! The history, in memory and in files that several write to.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+
+use towline::{Ending, Event, FinishReason, Message, Outcome, Reply, Stats};
+
+use super::*;
+use crate::chat::{Answered, Conversation, Settings, session};
+
+fn outcome(ending: Ending) -> Outcome {
+    Outcome { ending, reply: Reply::default(), stats: Stats::default(), retried: Vec::new() }
+}
+
+/// A conversation of questions and answers.
+fn conversation(turns: &[(&str, &str)]) -> Conversation {
+    let mut chat = Conversation::new(Settings {
+        model: "m".into(),
+        system: Some("be brief".into()),
+        ..Settings::default()
+    });
+    for (question, answer) in turns {
+        let id = chat.ask("m", Message::user(*question));
+        chat.receive(id, &Event::Thinking("hm".into()));
+        chat.receive(id, &Event::Text((*answer).into()));
+        chat.end(id, &outcome(Ending::Completed(Some(FinishReason::Stop))));
+    }
+    chat
+}
+
+fn lines(turns: &[(&str, &str)]) -> String {
+    session::write(&conversation(turns), "2026-01-02T03:04:05Z")
+}
+
+fn names(found: &[Found]) -> Vec<&str> {
+    found.iter().map(|found| found.chat.name.as_str()).collect()
+}
+
+#[test]
+fn what_is_imported_is_exported() {
+    let mut history = History::in_memory().unwrap();
+    let usage =
+        serde_json::to_string(&towline::Usage { prompt_tokens: Some(1), ..Default::default() }).unwrap();
+    let text = concat!(
+        "{\"record\":\"session\",\"version\":1,\"created\":\"2026-01-02T03:04:05Z\",\"later\":1}\n",
+        "{\"record\":\"settings\",\"model\":\"m\",\"system\":\"s\",\"options\":{\"seed\":1},\"format\":\"json\"}\n",
+        "{\"record\":\"title\",\"title\":\"Hello there\"}\n",
+        "{\"record\":\"unheard\",\"of\":[1,2]}\n",
+        "{\"record\":\"question\",\"turn\":3,\"model\":\"m\",\"content\":\"Hello there\",\"images\":[\"aGk=\"],\"x\":null}\n",
+        "{\"record\":\"thinking\",\"turn\":3,\"text\":\"hm\"}\n",
+        "{\"record\":\"text\",\"turn\":3,\"text\":\"one 你好\"}\n",
+        "{\"record\":\"end\",\"turn\":3,\"ending\":\"truncated\",\"usage\":USAGE,\"y\":2}\n",
+        "{\"record\":\"retry\",\"turn\":3,\"model\":\"n\"}\n",
+        "{\"record\":\"text\",\"turn\":3,\"text\":\"be\"}\n",
+        "{\"record\":\"relay\",\"turn\":3,\"id\":\"r1\"}\n",
+        "{\"record\":\"text\",\"turn\":3,\"text\":\"fore\"}\n",
+        "{\"record\":\"tool_call\",\"turn\":3,\"id\":null,\"name\":\"f\",\"arguments\":{\"a\":1}}\n",
+        "{\"record\":\"shown\",\"turn\":3,\"variant\":1}\n",
+    );
+    let text = &text.replace("USAGE", &usage);
+    let chat = history.import(text, None).unwrap();
+    assert_eq!(&history.export(chat).unwrap(), text);
+    let shown = history.load(chat).unwrap();
+    assert_eq!(shown.turns()[0].answer.content, "one 你好");
+    assert_eq!(shown.turns()[0].answered, Answered::Truncated);
+    let exported = history.export(chat).unwrap();
+    let again = history.import(&exported, None).unwrap();
+    assert_eq!(&history.export(again).unwrap(), text);
+    assert_eq!(history.summary(again).unwrap().name, "hello-there-2");
+}
+
+#[test]
+fn what_is_no_session_changes_nothing() {
+    let mut history = History::in_memory().unwrap();
+    for text in [
+        "",
+        "hello\n",
+        "{\"record\":\"session\",\"version\":9}\n",
+        &(lines(&[("a", "b")]) + "{\"record\":\n"),
+    ] {
+        assert!(history.import(text, None).is_err(), "{text}");
+    }
+    assert_eq!(history.list(9).unwrap(), []);
+}
+
+#[test]
+fn words_are_found_in_part_and_in_any_script() {
+    let mut history = History::in_memory().unwrap();
+    history
+        .import(&lines(&[("Tell a long story about rivers, please, and hurry", "Once upon a time")]), None)
+        .unwrap();
+    history.import(&lines(&[("翻译", "长江是一条河流")]), None).unwrap();
+    history.import(&lines(&[("50% of \"what\"?", "ein Donaudampfschiff")]), Some("ship")).unwrap();
+    for (text, expected) in [
+        ("UPON a", &["tell-a-long-story-about-rivers"][..]),
+        ("dampf", &["ship"]),
+        ("一条河", &["翻译"]),
+        ("河流", &["翻译"]),
+        ("0% of \"w", &["ship"]),
+        ("hip", &["ship"]),
+        ("absent", &[]),
+        (" ", &[]),
+    ] {
+        assert_eq!(names(&history.search(text, 9).unwrap()), expected, "{text}");
+    }
+    let found = history.search("story", 9).unwrap();
+    assert_eq!(found[0].around, "Tell a long story about rivers, please, and hurry");
+    assert_eq!(found[0].chat.title, "Tell a long story about rivers, please, and hurry");
+}
+
+#[test]
+fn what_is_removed_is_found_no_more() {
+    let mut history = History::in_memory().unwrap();
+    let chat = history.import(&lines(&[("secret question", "secret answer")]), None).unwrap();
+    history.remove(chat).unwrap();
+    assert_eq!(history.search("secret", 9).unwrap(), []);
+    assert!(matches!(history.remove(chat), Err(HistoryError::Missing(_))));
+}
+
+#[test]
+fn names_are_found_by_their_beginning() {
+    let mut history = History::in_memory().unwrap();
+    let one = history.import(&lines(&[("what is a river?", "w")]), None).unwrap();
+    let two = history.import(&lines(&[("what is a lake", "w")]), None).unwrap();
+    assert_eq!(history.find("what-is-a-r").unwrap(), one);
+    assert_eq!(history.find(&two.0.to_string()).unwrap(), two);
+    assert!(matches!(history.find("what"), Err(HistoryError::Ambiguous(_, names)) if names.len() == 2));
+    assert!(matches!(history.find("who"), Err(HistoryError::Missing(_))));
+    assert!(matches!(history.rename(one, "what-is-a-lake"), Err(HistoryError::Taken(_))));
+    for bad in ["", "12", "a b", "-x", &"x".repeat(61)] {
+        assert!(matches!(history.rename(one, bad), Err(HistoryError::BadName(_))), "{bad}");
+    }
+    history.rename(one, "river").unwrap();
+    history.set_title(one, "Rivers").unwrap();
+    assert_eq!(history.find("river").unwrap(), one);
+    assert_eq!(history.summary(one).unwrap().title, "Rivers");
+}
+
+#[test]
+fn limits_spare_what_is_pinned() {
+    let mut history = History::in_memory().unwrap();
+    let old = history.import(&lines(&[("old", "x")]), None).unwrap();
+    let new = history.import(&lines(&[("new", &"y".repeat(1_000))]), None).unwrap();
+    history.database.execute("UPDATE chat SET updated = 1 WHERE id = ?1", [old.0]).unwrap();
+    history.pin(old, true).unwrap();
+    assert_eq!(history.prune(Limits { age: Some(Duration::from_secs(60)), bytes: 100 }).unwrap(), 1);
+    assert!(history.summary(new).is_err() && history.summary(old).is_ok());
+    history.pin(old, false).unwrap();
+    assert_eq!(history.prune(Limits { age: Some(Duration::from_secs(60)), bytes: 1 << 20 }).unwrap(), 1);
+    assert_eq!(history.list(9).unwrap(), []);
+}
+
+#[test]
+fn session_files_are_taken_in_and_left() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("2026-01-02T03-04-05.jsonl");
+    std::fs::write(&path, lines(&[("first", "a")])).unwrap();
+    std::fs::write(folder.path().join("named.jsonl"), lines(&[("second", "b")])).unwrap();
+    std::fs::write(folder.path().join("bad.jsonl"), "no session").unwrap();
+    let mut history = History::in_memory().unwrap();
+    let taken = history.take_in(folder.path()).unwrap();
+    assert_eq!((taken.files, taken.failed.len(), taken.failed[0].0.as_str()), (2, 1, "bad"));
+    assert_eq!(history.take_in(folder.path()).unwrap().files, 0);
+    let first = history.find("first").unwrap();
+    history.rename(first, "mine").unwrap();
+    history.remove(history.find("named").unwrap()).unwrap();
+    std::fs::write(&path, lines(&[("first", "a"), ("more", "c")])).unwrap();
+    assert_eq!(history.take_in(folder.path()).unwrap().files, 1, "what changed, and not what was removed");
+    assert_eq!(history.find("mine").unwrap(), first);
+    assert_eq!(history.load(first).unwrap().turns().len(), 2);
+    assert_eq!(names(&history.search("more", 9).unwrap()), ["mine"]);
+    assert!(path.exists());
+}
+
+#[test]
+fn several_write_to_one_conversation() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("new").join("history.db");
+    let mut one = Writer::start(&path).unwrap();
+    let chat = one.begin(None);
+    let mut said = conversation(&[("hello there", "first")]);
+    one.append(chat, session::write(&said, "2026-01-02T03:04:05Z"));
+    one.finish(Duration::from_secs(60)).unwrap();
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(std::fs::metadata(path.parent().unwrap()).unwrap().permissions().mode() & 0o777, 0o700);
+
+    // Both know of one turn, and both ask a second.
+    let mut history = History::open(&path).unwrap();
+    let id = history.find("hello-there").unwrap();
+    let mut both = vec![];
+    for question in ["from one", "from two"] {
+        let mut writer = Writer::start(&path).unwrap();
+        let chat = writer.resume(id);
+        let mut said = said.clone();
+        let turn = said.ask("m", Message::user(question));
+        writer.append(chat, session::question(said.turn(turn).unwrap()));
+        both.push((writer, chat, turn, said));
+    }
+    for (number, (writer, chat, turn, _)) in both.iter().enumerate() {
+        for word in ["a", "b", "c"] {
+            let event = Event::Text(format!("{word}{number}"));
+            writer.append(*chat, session::piece(*turn, &event).unwrap());
+        }
+    }
+    for (writer, ..) in both {
+        writer.finish(Duration::from_secs(60)).unwrap();
+    }
+    let found = history.load(id).unwrap();
+    let mut answers: Vec<_> = found.turns()[1..]
+        .iter()
+        .map(|turn| (turn.question.content.as_str(), turn.answer.content.as_str()))
+        .collect();
+    answers.sort_unstable();
+    assert_eq!(answers, [("from one", "a0b0c0"), ("from two", "a1b1c1")]);
+    assert_eq!(
+        names(&history.search("b1c1", 9).unwrap()),
+        ["hello-there"],
+        "an answer without its end is found"
+    );
+    said.clear();
+}
+
+#[test]
+fn what_waits_is_written_when_it_can_be() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let history = History::open(&path).unwrap();
+    history.database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let mut writer = Writer::start(&path).unwrap();
+    let chat = writer.begin(Some("kept"));
+    writer.append(chat, lines(&[("q", "a")]));
+    assert!(writer.lag().is_some());
+    history.database.execute_batch("COMMIT").unwrap();
+    writer.finish(Duration::from_secs(60)).unwrap();
+    assert_eq!(history.list(9).unwrap()[0].name, "kept");
+}

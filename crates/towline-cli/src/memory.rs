@@ -1,0 +1,141 @@
+//! What `towline run` remembers: the conversation that it resumes, and the history that hears of its answer.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use towline::{ChatRequest, Event, Outcome, Role};
+use towline_app::chat::{Conversation, TurnId, session};
+use towline_app::history::{Chat, ChatId, History, HistoryError, Writer};
+
+use crate::args::RunArgs;
+use crate::failure::{Complaint, Failure};
+use crate::out;
+
+/// How long the end of a command waits for the disk.
+const LAST_WRITE: Duration = Duration::from_secs(3);
+
+/// Where the history is.
+pub fn path() -> Option<PathBuf> {
+    Some(crate::repl::sessions_folder()?.with_file_name("history.db"))
+}
+
+/// A failure of the history, in its words.
+pub fn failed(error: HistoryError) -> Failure {
+    let complaint = Complaint::new(error.to_string());
+    match error {
+        HistoryError::Missing(_) => Failure::Usage(complaint.hint("towline history lists the conversations")),
+        HistoryError::Ambiguous(..) | HistoryError::BadName(_) | HistoryError::Taken(_) => {
+            Failure::Usage(complaint)
+        }
+        HistoryError::Session(_)
+        | HistoryError::Record(_)
+        | HistoryError::Database(_)
+        | HistoryError::Io(_) => Failure::Local(complaint),
+    }
+}
+
+/// The conversation of one `towline run`.
+#[derive(Debug, Default)]
+pub struct Memory {
+    conversation: Conversation,
+    /// The conversation in the history that is resumed.
+    resumed: Option<ChatId>,
+    is_written: bool,
+    turn: Option<TurnId>,
+    writer: Option<(Writer, Chat)>,
+}
+
+impl Memory {
+    /// The conversation that `-c` names, or a new one. It is written to the history unless the answer goes to a program.
+    ///
+    /// # Errors
+    /// When there is no conversation to resume.
+    pub fn of(args: &RunArgs) -> Result<Self, Failure> {
+        let is_for_people = out::stdout_is_terminal() && !args.json;
+        let is_written = !args.no_history && (args.resume.is_some() || is_for_people);
+        let Some(name) = &args.resume else { return Ok(Self { is_written, ..Self::default() }) };
+        let none =
+            || Failure::usage_with("there is no conversation to continue", "leave out -c to begin one");
+        let mut history = History::open(&path().ok_or_else(none)?).map_err(failed)?;
+        let chat = match name {
+            Some(name) => history.find(name).map_err(failed)?,
+            None => history.last().map_err(failed)?.ok_or_else(none)?,
+        };
+        let conversation = history.load(chat).map_err(failed)?;
+        Ok(Self { conversation, resumed: Some(chat), is_written, ..Self::default() })
+    }
+
+    /// The model that the conversation asked last, if any.
+    pub fn model(&self) -> Option<&str> {
+        self.conversation.last().map(|turn| turn.model.as_str())
+    }
+
+    /// Adds a request's question to the conversation: what is sent.
+    pub fn ask(&mut self, model: &str, request: ChatRequest) -> ChatRequest {
+        let Some(question) = request.messages.iter().rfind(|message| message.role == Role::User) else {
+            return request;
+        };
+        let settings = &mut self.conversation.settings;
+        model.clone_into(&mut settings.model);
+        settings.options.0.extend(request.options.0.clone());
+        settings.think = request.think.clone().or(settings.think.take());
+        settings.format = request.format.clone().or(settings.format.take());
+        let system = request.messages.iter().find(|message| message.role == Role::System);
+        settings.system = system.map(|message| message.content.clone()).or(settings.system.take());
+        let turn = self.conversation.ask(model, question.clone());
+        self.turn = Some(turn);
+        if self.is_written {
+            self.begin(turn);
+        }
+        match self.conversation.request(turn) {
+            Some(ChatRequest { messages, options, think, format, .. }) => {
+                ChatRequest { messages, options, think, format, ..request }
+            }
+            None => request,
+        }
+    }
+
+    fn begin(&mut self, turn: TurnId) {
+        let started = path().ok_or_else(|| "there is no home folder".to_owned());
+        let started = started.and_then(|path| Writer::start(&path).map_err(|error| error.to_string()));
+        let mut writer = match started {
+            Ok(writer) => writer,
+            Err(why) => return out::warning(&format!("the history does not have this answer: {why}")),
+        };
+        let mut lines = String::new();
+        let chat = match self.resumed {
+            Some(chat) => writer.resume(chat),
+            None => {
+                lines.push_str(&session::header(&Timestamp::now().to_string()));
+                writer.begin(None)
+            }
+        };
+        lines.push_str(&session::settings(&self.conversation.settings));
+        lines.extend(self.conversation.turn(turn).map(session::question));
+        writer.append(chat, lines);
+        self.writer = Some((writer, chat));
+    }
+
+    /// A piece of the answer came.
+    pub fn hear(&mut self, event: &Event) {
+        let Some(turn) = self.turn else { return };
+        self.conversation.receive(turn, event);
+        if let Some((writer, chat)) = &self.writer
+            && let Some(line) = session::piece(turn, event)
+        {
+            writer.append(*chat, line);
+        }
+    }
+
+    /// The answer ended. Waits a moment for the disk, and says what is not written.
+    pub fn end(mut self, outcome: &Outcome) {
+        let (Some(turn), Some((writer, chat))) = (self.turn, self.writer) else { return };
+        let is_kept = self.conversation.end(turn, outcome);
+        let end = self.conversation.turn(turn).filter(|_| is_kept).map(session::end);
+        writer.append(chat, end.unwrap_or_else(|| session::remove(turn)));
+        if let Err(why) = writer.finish(LAST_WRITE) {
+            out::warning(&format!("the history does not have all of this answer: {why}"));
+        }
+    }
+}
