@@ -207,7 +207,6 @@ impl Server {
     }
 
     /// Listens on a Unix socket; the file is removed on drop.
-    #[cfg(unix)]
     pub fn listen_unix(path: impl AsRef<Path>, plan: impl Into<Plan>) -> io::Result<Server> {
         Ok(Server::serve(Listener::unix(path.as_ref().to_owned())?, plan.into()))
     }
@@ -228,7 +227,6 @@ impl Server {
     pub fn addr(&self) -> SocketAddr {
         match &*self.listener {
             Listener::Tcp(_, addr) => *addr,
-            #[cfg(unix)]
             Listener::Unix(..) => panic!("a Unix socket has no IP address"),
         }
     }
@@ -317,7 +315,6 @@ impl Drop for Server {
         // Wakes the accepting thread, which then sees that the server stops.
         match &*self.listener {
             Listener::Tcp(_, addr) => drop(TcpStream::connect(addr)),
-            #[cfg(unix)]
             Listener::Unix(_, path) => {
                 drop(std::os::unix::net::UnixStream::connect(path));
                 drop(std::fs::remove_file(path));

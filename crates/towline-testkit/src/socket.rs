@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-#[cfg(unix)]
 use std::os::unix::net::{UnixListener, UnixStream};
 
 use socket2::SockRef;
@@ -16,7 +15,6 @@ use socket2::SockRef;
 #[derive(Debug)]
 pub(crate) enum Listener {
     Tcp(TcpListener, SocketAddr),
-    #[cfg(unix)]
     Unix(UnixListener, PathBuf),
 }
 
@@ -27,7 +25,6 @@ impl Listener {
         Ok(Listener::Tcp(listener, addr))
     }
 
-    #[cfg(unix)]
     pub(crate) fn unix(path: PathBuf) -> io::Result<Listener> {
         Ok(Listener::Unix(UnixListener::bind(&path)?, path))
     }
@@ -39,7 +36,6 @@ impl Listener {
                 stream.set_nodelay(true)?;
                 Ok(Socket::Tcp(stream))
             }
-            #[cfg(unix)]
             Listener::Unix(listener, _) => Ok(Socket::Unix(listener.accept()?.0)),
         }
     }
@@ -49,7 +45,6 @@ impl Listener {
 #[derive(Debug)]
 pub(crate) enum Socket {
     Tcp(TcpStream),
-    #[cfg(unix)]
     Unix(UnixStream),
 }
 
@@ -57,7 +52,6 @@ impl Socket {
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Socket::Tcp(stream) => { stream }.read(buffer),
-            #[cfg(unix)]
             Socket::Unix(stream) => { stream }.read(buffer),
         }
     }
@@ -65,7 +59,6 @@ impl Socket {
     pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Socket::Tcp(stream) => { stream }.write(bytes),
-            #[cfg(unix)]
             Socket::Unix(stream) => { stream }.write(bytes),
         }
     }
@@ -74,7 +67,6 @@ impl Socket {
     pub(crate) fn shutdown(&self, how: Shutdown) {
         let _already_gone = match self {
             Socket::Tcp(stream) => stream.shutdown(how),
-            #[cfg(unix)]
             Socket::Unix(stream) => stream.shutdown(how),
         };
     }
@@ -85,7 +77,6 @@ impl Socket {
             Socket::Tcp(stream) => {
                 let _already_gone = SockRef::from(stream).set_linger(Some(Duration::ZERO));
             }
-            #[cfg(unix)]
             Socket::Unix(_) => {}
         }
     }
