@@ -59,17 +59,13 @@ impl Client {
             (Operation::Chat, Api::Auto | Api::OpenAi) => serde_json::from_slice::<ChatRequest>(&body).ok(),
             (_, Api::Auto | Api::Ollama | Api::OpenAi) => None,
         };
-        let openai = asks.and_then(|request| json_body(&request.openai_body()).ok());
         let (path, dialect) = operation.at();
-        let call = match openai {
-            Some(body) if self.chats_by_openai() => Call {
-                path: OPENAI_CHAT,
-                dialect: Dialect::OpenAi,
-                body: Ok(body),
-                openai: None,
-                attach: None,
-            },
-            openai => Call { path, dialect, body: Ok(body), openai, attach: None },
+        let call = match asks {
+            Some(request) if self.chats_by_openai() => {
+                let body = json_body(&request.openai_body());
+                Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body, openai: None, attach: None }
+            }
+            asks => Call { path, dialect, body: Ok(body), openai: asks.map(Box::new), attach: None },
         };
         Stream::new(self.clone(), call)
     }

@@ -3,13 +3,13 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
-use towline::{Ending, Event, FinishReason, Message, Outcome, Reply, Stats};
+use towline::{Ending, Event, FinishReason, Message, Outcome};
 
 use super::*;
 use crate::chat::{Answered, Conversation, Settings, session};
 
 fn outcome(ending: Ending) -> Outcome {
-    Outcome { ending, reply: Reply::default(), stats: Stats::default(), retried: Vec::new() }
+    Outcome::new(ending)
 }
 
 /// A conversation of questions and answers.

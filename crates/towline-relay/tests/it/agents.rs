@@ -68,13 +68,17 @@ async fn their_answers_are_recorded_and_end_truly() {
         assert_eq!(answer.text().await, whole, "{path}");
         assert_eq!(relay.log(&id).await, whole);
         let job = relay.ended(&id).await;
-        assert_eq!((&job["state"], &job["model"], &job["path"]), (&"completed".into(), &"whole".into(), &path.into()));
+        assert_eq!(
+            (&job["state"], &job["model"], &job["path"]),
+            (&"completed".into(), &"whole".into(), &path.into())
+        );
 
         let mut answer = relay.post(path, &[], &streamed("cut")).await;
         let id = answer.header("towline-stream").to_owned();
         let said = answer.text().await;
         let error = said.strip_prefix(&text(events)).unwrap();
-        let error: Value = serde_json::from_str(error.trim_end().strip_prefix("event: error\ndata: ").unwrap()).unwrap();
+        let error: Value =
+            serde_json::from_str(error.trim_end().strip_prefix("event: error\ndata: ").unwrap()).unwrap();
         assert_eq!((&error["type"], &error["code"]), (&"error".into(), &"truncated".into()), "{path}");
         assert!(error["error"]["message"].is_string(), "{path}");
         assert_eq!(relay.ended(&id).await["state"], "truncated");
@@ -99,7 +103,8 @@ async fn an_answer_of_theirs_that_is_not_streamed_is_one_json_value() {
     for (path, body) in [("/v1/responses", response), ("/v1/messages", message)] {
         let server = Server::start(Routes::new().model("m", Script::respond(200, "application/json", body)));
         let relay = Relay::start(config(&server.url())).await;
-        let mut answer = relay.post(path, &[], r#"{"model":"m","input":"x","messages":[],"max_tokens":8}"#).await;
+        let mut answer =
+            relay.post(path, &[], r#"{"model":"m","input":"x","messages":[],"max_tokens":8}"#).await;
         assert_eq!((answer.status, answer.header("towline-outcome")), (200, "completed"), "{path}");
         assert_eq!(answer.text().await, body, "{path}");
         relay.stop().await;
