@@ -53,20 +53,23 @@ impl Client {
         self.exchange_bytes(method, path, body.map(json_body).transpose()?).await
     }
 
-    pub(crate) async fn exchange_bytes(
-        &self,
+    /// In a box: compiled once and here, not for each kind of answer in each program.
+    pub(crate) fn exchange_bytes<'a>(
+        &'a self,
         method: Method,
-        path: &str,
+        path: &'a str,
         body: Option<Bytes>,
-    ) -> Result<Vec<u8>, Error> {
-        let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
-        let headers = if body.is_some() { &headers[..] } else { &headers[..1] };
-        self.exchange(|| {
-            let bytes = body.clone().map_or(RequestBody::Empty, RequestBody::Bytes);
-            let request = self.request(method, path, bytes, headers);
-            Request { accept_gzip: true, ..request }
+    ) -> Pin<Box<dyn Future<Output = Result<Vec<u8>, Error>> + Send + 'a>> {
+        Box::pin(async move {
+            let headers = [("Accept", "application/json"), ("Content-Type", "application/json")];
+            let headers = if body.is_some() { &headers[..] } else { &headers[..1] };
+            self.exchange(|| {
+                let bytes = body.clone().map_or(RequestBody::Empty, RequestBody::Bytes);
+                let request = self.request(method, path, bytes, headers);
+                Request { accept_gzip: true, ..request }
+            })
+            .await
         })
-        .await
     }
 
     /// One request and the whole of its answer, under the client's clocks, tried again where that is safe.

@@ -119,7 +119,6 @@ fn wrong_use_says_what_is_wrong_and_what_to_do() {
         (&["run", "--timeout", "soon", "x"], &["30s, 1m30s, 500ms or none"]),
         (&["run", "--idle-timeout", "0s", "x"], &["no limit is none"]),
         (&["run", "--host", "ftp://x", "x"], &["--host does not name a server", "unix:/"]),
-        (&["run", "--host", "u:secret@x", "x"], &["credentials", "OLLAMA_API_KEY"]),
         (&["run", "--frobnicate", "x"], &["unexpected argument '--frobnicate'"]),
         (&["run", "--time", "1s", "x"], &["--timeout"]),
         (&["rnu", "x"], &["unrecognized subcommand 'rnu'", "run"]),

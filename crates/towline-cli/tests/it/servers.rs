@@ -40,9 +40,10 @@ fn ollama_host_is_read_as_ollama_reads_it() {
 }
 
 #[test]
-fn a_port_that_is_none_is_warned_of() {
+fn a_port_that_is_none_is_refused() {
     let ended = ended(towline(["list"]).env("OLLAMA_HOST", "http://127.0.0.1:port"));
-    assert!(ended.stderr.contains("warning: OLLAMA_HOST: \"port\" is not a port; using 80"), "{ended:?}");
+    assert_eq!(ended.code, Some(2), "{ended:?}");
+    assert!(ended.stderr.contains("OLLAMA_HOST does not name a server: \"port\" is no port"), "{ended:?}");
 }
 
 #[test]
@@ -167,12 +168,13 @@ fn the_proxy_of_the_environment_is_used() {
 fn a_certificate_file_that_is_missing_is_named() {
     let ended = ended(run("https://model.invalid", &[]).env("SSL_CERT_FILE", "/nonexistent/ca.pem"));
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("SSL_CERT_FILE names /nonexistent/ca.pem"), "{ended:?}");
+    assert!(ended.stderr.contains("the root certificates in /nonexistent/ca.pem: No such file"), "{ended:?}");
     let empty = tempfile::NamedTempFile::new().unwrap();
     let ended = crate::program::ended(run("https://model.invalid", &[]).env("SSL_CERT_FILE", empty.path()));
     assert_eq!(ended.code, Some(2), "{ended:?}");
     assert!(
-        ended.stderr.contains("hint: the certificates are from the file that SSL_CERT_FILE names"),
+        ended.stderr.contains("no PEM certificate in it")
+            && ended.stderr.contains("SSL_CERT_FILE the certificates"),
         "{ended:?}"
     );
 }

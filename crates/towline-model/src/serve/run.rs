@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::service::Service;
-use crate::config::{Config, Limits};
+use crate::api::Model;
+use crate::config::Config;
 use crate::error::Error;
 
 /// How long to wait before accepting again after the system refused to (out of file descriptors, mostly).
@@ -28,8 +28,7 @@ const READ_BUFFER_BYTES: usize = 64 * 1024;
 pub struct Server {
     listener: TcpListener,
     local_addr: SocketAddr,
-    service: Arc<Service>,
-    limits: Limits,
+    model: Arc<Model>,
 }
 
 impl Server {
@@ -40,11 +39,11 @@ impl Server {
     /// # Errors
     /// A rate that is no number above zero, or an address that cannot be taken.
     pub async fn bind(config: Config) -> Result<Self, Error> {
-        let service = Arc::new(Service::new(&config)?);
+        let model = Arc::new(Model::new(&config)?);
         let failed = |source| Error::Bind { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
         let local_addr = listener.local_addr().map_err(failed)?;
-        Ok(Self { listener, local_addr, service, limits: config.limits })
+        Ok(Self { listener, local_addr, model })
     }
 
     /// The address that was taken; with the real port where 0 was asked for.
@@ -56,32 +55,42 @@ impl Server {
     /// [`Limits::shutdown_grace`], and cuts what is left. Returns how many connections were cut.
     ///
     /// Cancel safety: dropping the future cuts every connection, which cancels every answer.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> usize {
-        let Self { listener, local_addr, service, limits } = self;
-        let (stop, stopped) = watch::channel(false);
-        let mut connections = JoinSet::new();
-        let mut shutdown = pin!(shutdown);
-        loop {
-            let has_room = connections.len() < limits.connections.max(1);
-            tokio::select! {
-                () = &mut shutdown => break,
-                Some(_) = connections.join_next() => {}
-                accepted = listener.accept(), if has_room => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(connection(stream, local_addr, Arc::clone(&service), stopped.clone()));
-                    }
-                    Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
-                },
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> usize {
+        self.run_until(Box::pin(shutdown)).await
+    }
+
+    /// What [`run`](Self::run) does, compiled once and here rather than in every program that serves the model.
+    fn run_until<'a>(
+        self,
+        mut shutdown: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    ) -> Pin<Box<dyn Future<Output = usize> + Send + 'a>> {
+        Box::pin(async move {
+            let Self { listener, local_addr, model } = self;
+            let limits = &model.limits;
+            let (stop, stopped) = watch::channel(false);
+            let mut connections = JoinSet::new();
+            loop {
+                let has_room = connections.len() < limits.connections.max(1);
+                tokio::select! {
+                    () = &mut shutdown => break,
+                    Some(_) = connections.join_next() => {}
+                    accepted = listener.accept(), if has_room => match accepted {
+                        Ok((stream, _)) => {
+                            connections.spawn(connection(stream, local_addr, Arc::clone(&model), stopped.clone()));
+                        }
+                        Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
+                    },
+                }
             }
-        }
-        drop(listener);
-        stop.send_replace(true);
-        let all_closed = async { while connections.join_next().await.is_some() {} };
-        // What is left after the grace is counted and cut below.
-        drop(tokio::time::timeout(limits.shutdown_grace, all_closed).await);
-        let cut = connections.len();
-        connections.shutdown().await;
-        cut
+            drop(listener);
+            stop.send_replace(true);
+            let all_closed = async { while connections.join_next().await.is_some() {} };
+            // What is left after the grace is counted and cut below.
+            drop(tokio::time::timeout(limits.shutdown_grace, all_closed).await);
+            let cut = connections.len();
+            connections.shutdown().await;
+            cut
+        })
     }
 }
 
@@ -89,14 +98,14 @@ impl Server {
 async fn connection(
     stream: TcpStream,
     listen: SocketAddr,
-    service: Arc<Service>,
+    model: Arc<Model>,
     mut stopped: watch::Receiver<bool>,
 ) {
     // Each record is small and wanted now; where this fails they come a little later.
     drop(stream.set_nodelay(true));
     let handler = service_fn(move |request| {
-        let service = Arc::clone(&service);
-        async move { Ok::<_, Infallible>(service.answer(listen, request).await) }
+        let model = Arc::clone(&model);
+        async move { Ok::<_, Infallible>(model.respond(listen, request).await) }
     });
     let mut builder = http1::Builder::new();
     builder.max_buf_size(READ_BUFFER_BYTES);

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -142,54 +142,64 @@ impl Server {
     /// # Cancel safety
     /// Dropping the future ends it as the death of the process would: what is written stays, running answers are closed at
     /// the next start.
-    pub async fn run(self, shutdown: impl Future<Output = ()>) -> Report {
-        let Self { relay, listeners, tls } = self;
-        let (stop, stopped) = watch::channel(false);
-        let connections = Tasks::new();
-        // So that the first requests find who has their model; the rest is found out later.
-        drop(tokio::time::timeout(FIRST_LOOK, relay.upstreams.look()).await);
-        {
-            let accepting = async {
-                let mut accepts: Vec<_> = listeners
-                    .iter()
-                    .map(|listener| Box::pin(accept(&relay, listener, &tls, &connections, &stopped)))
-                    .collect();
-                std::future::poll_fn(|cx| {
-                    for accept in &mut accepts {
-                        // None of them ends.
-                        let _never = accept.as_mut().poll(cx);
-                    }
-                    std::task::Poll::<()>::Pending
-                })
-                .await;
-            };
-            let mut ending = relay.ending.subscribe();
-            tokio::select! {
-                () = accepting => {}
-                () = relay.upstreams.keep_looking(relay.config.times.health) => {}
-                () = housekeeping::keep(Arc::clone(&relay)) => {}
-                () = shutdown => {}
-                // The relay holds the sender.
-                _ = ending.wait_for(|ending| *ending) => {}
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Report {
+        self.run_until(Box::pin(shutdown)).await
+    }
+
+    /// What [`run`](Self::run) does, compiled once and here rather than in every program that runs a relay.
+    fn run_until<'a>(
+        self,
+        shutdown: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
+    ) -> Pin<Box<dyn Future<Output = Report> + Send + 'a>> {
+        Box::pin(async move {
+            let Self { relay, listeners, tls } = self;
+            let (stop, stopped) = watch::channel(false);
+            let connections = Tasks::new();
+            // So that the first requests find who has their model; the rest is found out later.
+            drop(tokio::time::timeout(FIRST_LOOK, relay.upstreams.look()).await);
+            {
+                let accepting = async {
+                    let mut accepts: Vec<_> = listeners
+                        .iter()
+                        .map(|listener| Box::pin(accept(&relay, listener, &tls, &connections, &stopped)))
+                        .collect();
+                    std::future::poll_fn(|cx| {
+                        for accept in &mut accepts {
+                            // None of them ends.
+                            let _never = accept.as_mut().poll(cx);
+                        }
+                        std::task::Poll::<()>::Pending
+                    })
+                    .await;
+                };
+                let mut ending = relay.ending.subscribe();
+                tokio::select! {
+                    () = accepting => {}
+                    () = relay.upstreams.keep_looking(relay.config.times.health) => {}
+                    () = housekeeping::keep(Arc::clone(&relay)) => {}
+                    () = shutdown => {}
+                    // The relay holds the sender.
+                    _ = ending.wait_for(|ending| *ending) => {}
+                }
             }
-        }
-        relay.is_draining.store(true, Ordering::Relaxed);
-        relay.ending.send_replace(true);
-        let running = relay.running.load(Ordering::Relaxed);
-        tracing::info!(running, "the relay ends");
-        // Taken no more, but readers of what runs may stay.
-        drop(listeners);
-        let cut = drain(&relay).await;
-        stop.send_replace(true);
-        if tokio::time::timeout(CLOSE_TIME, connections.all_ended()).await.is_err() {
-            tracing::info!(connections = connections.running(), "connections are cut");
-        }
-        let closing = Arc::clone(&relay);
-        if tokio::task::spawn_blocking(move || closing.writer.end()).await.is_err() {
-            tracing::error!("the store could not be closed");
-        }
-        tracing::info!(running, cut, "the relay has ended");
-        Report { running, cut }
+            relay.is_draining.store(true, Ordering::Relaxed);
+            relay.ending.send_replace(true);
+            let running = relay.running.load(Ordering::Relaxed);
+            tracing::info!(running, "the relay ends");
+            // Taken no more, but readers of what runs may stay.
+            drop(listeners);
+            let cut = drain(&relay).await;
+            stop.send_replace(true);
+            if tokio::time::timeout(CLOSE_TIME, connections.all_ended()).await.is_err() {
+                tracing::info!(connections = connections.running(), "connections are cut");
+            }
+            let closing = Arc::clone(&relay);
+            if tokio::task::spawn_blocking(move || closing.writer.end()).await.is_err() {
+                tracing::error!("the store could not be closed");
+            }
+            tracing::info!(running, cut, "the relay has ended");
+            Report { running, cut }
+        })
     }
 }
 
