@@ -107,6 +107,9 @@ pub struct Usage {
     /// Time the server spent generating.
     #[serde(with = "nanoseconds", rename = "completion_ns")]
     pub completion: Option<Duration>,
+    /// What the server notes for people, usually nothing: that it cut the prompt to its context, and both lengths.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl Usage {
@@ -124,6 +127,9 @@ impl Usage {
         take(&mut self.load, later.load);
         take(&mut self.prompt, later.prompt);
         take(&mut self.completion, later.completion);
+        if later.note.is_some() {
+            self.note.clone_from(&later.note);
+        }
     }
 }
 

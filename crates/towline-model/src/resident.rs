@@ -32,14 +32,12 @@ struct Loaded {
 }
 
 /// The model in use: it stays loaded until this is dropped, whatever its time.
-#[derive(Debug)]
 pub(crate) struct Lease {
     resident: Arc<Resident>,
     pub(crate) brook: Arc<Brook>,
 }
 
 /// The reading end of one request. Dropping it cancels the request between two tokens.
-#[derive(Debug)]
 pub(crate) struct Answering<P> {
     /// Ends without a last part when the work panics.
     pub(crate) parts: mpsc::Receiver<P>,
@@ -48,14 +46,10 @@ pub(crate) struct Answering<P> {
 
 impl Resident {
     pub(crate) fn new(limits: &Limits) -> Self {
+        let permits = |count: usize| Arc::new(Semaphore::new(count.min(Semaphore::MAX_PERMITS)));
         let parallel = limits.parallel.max(1);
-        Self {
-            places: Arc::new(Semaphore::new(
-                parallel.saturating_add(limits.queue).min(Semaphore::MAX_PERMITS),
-            )),
-            threads: Arc::new(Semaphore::new(parallel.min(Semaphore::MAX_PERMITS))),
-            loaded: Mutex::default(),
-        }
+        let places = permits(parallel.saturating_add(limits.queue));
+        Self { places, threads: permits(parallel), loaded: Mutex::default() }
     }
 
     /// What is loaded, once a model whose time is over is unloaded: its 3 MB need no timer.

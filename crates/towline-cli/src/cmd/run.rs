@@ -183,6 +183,9 @@ fn explain_completed(outcome: &Outcome, reason: Option<&FinishReason>) {
             }
         }
     }
+    if let Some(note) = outcome.reply.usage.as_ref().and_then(|usage| usage.note.as_ref()) {
+        out::note(note);
+    }
     if outcome.stats.replaced_text > 0 {
         let count = outcome.stats.replaced_text;
         out::warning(&format!("invalid text from the server was replaced in {count} places"));

@@ -14,6 +14,12 @@ fn it_says_where_it_listens_serves_and_ends_in_good_order() {
         assert_eq!(missing.code, Some(1), "{missing:?}");
         let answer = ended(&mut towline(["run", "--host", &url, "What is a river?"]));
         assert!(answer.code == Some(0) && answer.stdout.len() > 20, "{answer:?}");
+        for api in ["ollama", "openai"] {
+            let paste = "river ".repeat(600);
+            let cut = ended(&mut towline(["run", "--host", &url, "-m", "brook", "--api", api, &paste]));
+            let note = "note: the prompt of 610 tokens was cut to 384: the context holds 512";
+            assert!(cut.code == Some(0) && cut.stderr.contains(note), "{cut:?}");
+        }
         let list = ended(&mut towline(["list", "--host", &url]));
         assert!(list.stdout.contains("brook:latest"), "{list:?}");
         server.signal(signal);

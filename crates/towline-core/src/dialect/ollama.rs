@@ -131,5 +131,6 @@ fn usage(record: &Json<'_>) -> Usage {
         load: duration("load_duration"),
         prompt: duration("prompt_eval_duration"),
         completion: duration("eval_duration"),
+        note: text(record, "note").map(str::to_owned),
     }
 }

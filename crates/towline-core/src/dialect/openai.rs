@@ -55,6 +55,10 @@ impl Decoder {
         if let Some(usage) = usage(record) {
             events.push_back(Event::Usage(Box::new(usage)));
         }
+        if let Some(note) = finish.and_then(|_| text(record, "note")) {
+            let usage = Usage { note: Some(note.to_owned()), ..Usage::default() };
+            events.push_back(Event::Usage(Box::new(usage)));
+        }
         match finish {
             None if is_known(record, choice) || events.len() > before => Ok(Verdict::More),
             None if text(record, "type") == Some("ping") => Ok(Verdict::Nothing),
@@ -144,5 +148,6 @@ fn usage(record: &Json<'_>) -> Option<Usage> {
         load: None,
         prompt: milliseconds("prompt_ms"),
         completion: milliseconds("predicted_ms"),
+        note: None,
     })
 }

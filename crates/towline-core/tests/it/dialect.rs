@@ -119,7 +119,13 @@ fn openai_parts() {
                 load: None,
                 prompt: Some(Duration::from_micros(1500)),
                 completion: Some(Duration::from_millis(250)),
+                note: None,
             }))],
+        ),
+        // What a server notes beside the finish.
+        (
+            json!({"choices": [{"delta": {}, "finish_reason": "stop"}], "note": "cut"}),
+            vec![Event::Usage(Box::new(Usage { note: Some("cut".to_owned()), ..Usage::default() }))],
         ),
         (
             json!({"usage": {"prompt_tokens": -1, "completion_tokens": "7"}, "timings": {"prompt_ms": -1, "predicted_ms": 1e300}}),

@@ -19,7 +19,6 @@ use crate::engine::answer::{Cancelled, Settings, Wanted, answer as run};
 use crate::resident::Lease;
 
 /// What is to be answered.
-#[derive(Debug)]
 enum Input {
     Raw(String),
     /// Turns, after the `context` of an earlier answer.
@@ -39,14 +38,14 @@ pub(crate) async fn answer(
         Shape::Chat => (chat(&request)?, request.options(model.rate)?),
         Shape::Generate => (generate(&request)?, request.options(model.rate)?),
         // OpenAI's clients write options beside the rest.
-        Shape::Completions { .. } => (Some(completions(&request)?), Options::read(&request, model.rate)?),
+        Shape::Completions(_) => (Some(completions(&request)?), Options::read(&request, model.rate)?),
     };
     for what in ["tools", "format", "logprobs"] {
         request.refuse(what, what)?;
     }
     request.refuse("think", "thinking")?;
     memory.take(PER_ANSWER)?;
-    let keep_alive = keep_alive(&request)?.unwrap_or(model.keep_alive);
+    let keep_alive = keep_alive(&request)?.unwrap_or(model.limits.keep_alive);
     let mut about = About::new(shape, request.model());
     let Some(input) = input else {
         if keep_alive == KeepAlive::For(Duration::ZERO) {
@@ -60,7 +59,7 @@ pub(crate) async fn answer(
     let include_usage = stream_options.map(|options| options.get("include_usage")).transpose()?;
     about.include_usage = include_usage.flatten() == Some(true);
     about.reports_context = shape == Shape::Generate && matches!(input, Input::Chat(..));
-    let streams = request.get("stream")?.unwrap_or(!matches!(shape, Shape::Completions { .. }));
+    let streams = request.get("stream")?.unwrap_or(!matches!(shape, Shape::Completions(_)));
     let truncate = request.get("truncate")?.unwrap_or(true);
     let render_only = request.get("_debug_render_only")? == Some(true);
     drop(request);

@@ -25,20 +25,16 @@ pub(crate) async fn embeddings(
     mut memory: Memory,
 ) -> Result<Response<Body>, Refusal> {
     let began = Instant::now();
-    let inputs = match request.raw("input") {
-        _ if !many => request.text("prompt")?.into_iter().collect(),
-        None => Vec::new(),
-        Some(text) if text.starts_with('"') => request.text("input")?.into_iter().collect(),
-        Some(_) => match request.get("input") {
-            Ok(texts) => texts.unwrap_or_default(),
-            Err(_) => return Err(Refusal::bad("invalid input type")),
-        },
+    let field = if many { "input" } else { "prompt" };
+    let inputs: Vec<String> = match request.raw(field) {
+        Some(list) if many && !list.starts_with('"') => request.get(field)?.unwrap_or_default(),
+        Some(_) | None => request.text(field)?.into_iter().collect(),
     };
     memory.take(inputs.len() * PER_EMBEDDING)?;
     let context = request.options(None)?.settings.context;
     let truncate = request.get("truncate")?.unwrap_or(true);
     let dimensions = request.get("dimensions")?.filter(|dimensions| *dimensions > 0).unwrap_or(usize::MAX);
-    let lease = model.resident.lease(keep_alive(&request)?.unwrap_or(model.keep_alive));
+    let lease = model.resident.lease(keep_alive(&request)?.unwrap_or(model.limits.keep_alive));
     let load_time = began.elapsed();
     let name = request.model();
     drop(request);

@@ -16,7 +16,6 @@ pub(crate) const PER_EMBEDDING: usize = 4 << 10;
 const UNIT_BYTES: usize = 1 << 10;
 
 /// What one request has taken of the budget; given back when it is dropped.
-#[derive(Debug)]
 pub(crate) struct Memory(OwnedSemaphorePermit);
 
 /// All that there is to take, in bytes.

@@ -14,15 +14,18 @@ pub(crate) mod response;
 use std::sync::Arc;
 
 use jiff::Timestamp;
+use tokio::sync::Semaphore;
 
-use crate::config::{Config, KeepAlive};
+use crate::config::{Config, Limits};
+use crate::error::Error;
 use crate::resident::Resident;
 
-/// The model on offer, and what its requests get where they do not say.
+/// What requests share: the model, and what they get where they do not say.
 #[derive(Debug)]
 pub(crate) struct Model {
-    pub(crate) resident: Arc<Resident>,
-    keep_alive: KeepAlive,
+    resident: Arc<Resident>,
+    pub(crate) limits: Limits,
+    pub(crate) memory: Arc<Semaphore>,
     /// Tokens per second at most.
     rate: Option<f32>,
     /// When the server started.
@@ -30,9 +33,12 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(config: &Config) -> Self {
-        let resident = Arc::new(Resident::new(&config.limits));
-        let (keep_alive, rate) = (config.limits.keep_alive, config.rate);
-        Self { resident, keep_alive, rate, since: Timestamp::now() }
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        if let Some(rate) = config.rate.filter(|rate| rate.is_nan() || *rate <= 0.0) {
+            return Err(Error::Rate(rate));
+        }
+        let limits = config.limits.clone();
+        let (resident, memory) = (Arc::new(Resident::new(&limits)), memory::budget(limits.memory_bytes));
+        Ok(Self { resident, limits, memory, rate: config.rate, since: Timestamp::now() })
     }
 }

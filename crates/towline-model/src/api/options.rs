@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 use super::error::Refusal;
 use super::request::Fields;
 use crate::brook::forward::CONTEXT;
-use crate::brook::{REPEAT_PENALTY, TEMPERATURE};
 use crate::config::KeepAlive;
 use crate::engine::answer::Settings;
 use crate::engine::sample::Sampling;
@@ -25,15 +24,13 @@ pub(crate) struct Options {
 }
 
 impl Options {
-    /// What these fields set, over Ollama's defaults and Brook's own sampling. Other fields are ignored, as in Ollama.
+    /// What these fields set, over the defaults. Other fields are ignored, as in Ollama.
     ///
     /// # Errors
     /// A value of the wrong type.
     pub(crate) fn read(fields: &Fields, rate: Option<f32>) -> Result<Self, Refusal> {
-        let sampling =
-            Sampling { temperature: TEMPERATURE, repeat_penalty: REPEAT_PENALTY, ..Sampling::default() };
-        let settings =
-            Settings { sampling, stop: Vec::new(), max_tokens: usize::MAX, context: CONTEXT, rate };
+        let (sampling, stop) = (Sampling::default(), Vec::new());
+        let settings = Settings { sampling, stop, max_tokens: usize::MAX, context: CONTEXT, rate };
         let mut options = Self { settings, num_keep: 4 };
         fields.all().try_for_each(|(name, value)| options.set(name, value))?;
         Ok(options)
@@ -89,7 +86,9 @@ fn read<T: DeserializeOwned>(name: &str, value: &str, kind: &str) -> Result<T, R
 /// `keep_alive`: a number of seconds, or a length of time as Go writes it; below zero for good. `None` where the request
 /// does not say.
 pub(crate) fn keep_alive(request: &Fields) -> Result<Option<KeepAlive>, Refusal> {
-    let Some(value) = request.raw("keep_alive") else { return Ok(None) };
+    let Some(value) = request.raw("keep_alive") else {
+        return Ok(None);
+    };
     let invalid = || {
         let why = "keep_alive is a number of seconds, or a text like \"5m\"";
         Refusal::bad(format!("invalid duration {value}: {why}"))

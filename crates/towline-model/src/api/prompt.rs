@@ -7,7 +7,6 @@ use crate::brook::forward::VOCABULARY;
 use crate::brook::tokenizer::Tokenizer;
 
 /// A prompt as text and as tokens.
-#[derive(Debug)]
 pub(crate) struct Prompt {
     pub(crate) text: String,
     /// At least one, and fewer than the context holds.

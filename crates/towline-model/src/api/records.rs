@@ -14,14 +14,11 @@ use crate::engine::answer::{Ending, Finish};
 pub(crate) enum Shape {
     Chat,
     Generate,
-    /// OpenAI's chat completions.
-    Completions {
-        id: u64,
-    },
+    /// OpenAI's chat completions, and the id of this one.
+    Completions(u64),
 }
 
 /// What records say besides text.
-#[derive(Debug)]
 pub(crate) struct About {
     shape: Shape,
     /// The model's name as the request wrote it.
@@ -57,7 +54,7 @@ impl About {
         match self.shape {
             _ if !streams => JSON,
             Shape::Chat | Shape::Generate => "application/x-ndjson",
-            Shape::Completions { .. } => "text/event-stream",
+            Shape::Completions(_) => "text/event-stream",
         }
     }
 
@@ -80,23 +77,21 @@ impl About {
     pub(crate) fn piece(&self, text: &str, is_first: bool) -> Vec<u8> {
         match self.shape {
             Shape::Chat | Shape::Generate => line(&self.record(text)),
-            Shape::Completions { id } if is_first => {
-                data(&self.completion(id, "delta", &message(text), None))
-            }
-            Shape::Completions { id } => data(&self.completion(id, "delta", &json!({"content": text}), None)),
+            Shape::Completions(id) if is_first => data(&self.completion(id, "delta", &message(text), None)),
+            Shape::Completions(id) => data(&self.completion(id, "delta", &json!({"content": text}), None)),
         }
     }
 
     /// The bytes that end a stream.
     pub(crate) fn end(&self, prompt: &[u32], finish: &Finish) -> Vec<u8> {
-        let Shape::Completions { id } = self.shape else {
+        let Shape::Completions(id) = self.shape else {
             return line(&self.last("", prompt, finish));
         };
         let mut bytes = data(&self.completion(id, "delta", &json!({}), Some(finish)));
         if self.include_usage {
             let mut counts = self.completion(id, "delta", &json!({}), None);
             counts["choices"] = json!([]);
-            counts["usage"] = usage(finish);
+            counts["usage"] = usage(prompt, finish);
             bytes.extend(data(&counts));
         }
         bytes.extend_from_slice(b"data: [DONE]\n\n");
@@ -105,11 +100,11 @@ impl About {
 
     /// The whole answer as one object.
     pub(crate) fn whole(&self, text: &str, prompt: &[u32], finish: &Finish) -> Vec<u8> {
-        let Shape::Completions { id } = self.shape else {
+        let Shape::Completions(id) = self.shape else {
             return to_json(&self.last(text, prompt, finish));
         };
         let mut object = self.completion(id, "message", &message(text), Some(finish));
-        object["usage"] = usage(finish);
+        object["usage"] = usage(prompt, finish);
         to_json(&object)
     }
 
@@ -118,7 +113,7 @@ impl About {
         let mut record = json!({"model": self.model, "created_at": Timestamp::now().to_string()});
         match self.shape {
             Shape::Generate => record["response"] = json!(text),
-            Shape::Chat | Shape::Completions { .. } => record["message"] = message(text),
+            Shape::Chat | Shape::Completions(_) => record["message"] = message(text),
         }
         record["done"] = json!(false);
         record
@@ -139,7 +134,7 @@ impl About {
         for (key, number) in [
             ("total_duration", nanoseconds(self.began.elapsed())),
             ("load_duration", nanoseconds(self.load_time)),
-            ("prompt_eval_count", finish.prompt_tokens as u64),
+            ("prompt_eval_count", prompt.len() as u64),
             ("prompt_eval_duration", nanoseconds(finish.prompt_time)),
             ("eval_count", finish.answer_tokens as u64),
             ("eval_duration", nanoseconds(finish.answer_time)),
@@ -189,7 +184,7 @@ fn reason(finish: &Finish) -> &'static str {
     }
 }
 
-fn usage(finish: &Finish) -> Value {
-    let (prompt, answer) = (finish.prompt_tokens, finish.answer_tokens);
+fn usage(prompt: &[u32], finish: &Finish) -> Value {
+    let (prompt, answer) = (prompt.len(), finish.answer_tokens);
     json!({"prompt_tokens": prompt, "completion_tokens": answer, "total_tokens": prompt + answer})
 }

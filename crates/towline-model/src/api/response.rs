@@ -17,7 +17,6 @@ use crate::resident::Answering;
 pub(crate) const JSON: &str = "application/json; charset=utf-8";
 
 /// A part of an answer.
-#[derive(Debug)]
 pub(crate) enum Part {
     Piece(Vec<u8>),
     Last(Vec<u8>),
@@ -26,7 +25,6 @@ pub(crate) enum Part {
 }
 
 /// A response's body. Dropping it cancels the answer.
-#[derive(Debug)]
 pub(crate) struct Body {
     /// What can be sent.
     ready: Option<Bytes>,
@@ -53,7 +51,9 @@ impl HttpBody for Body {
                     bytes.into()
                 }
                 // The connection is cut: an end in good order would be taken for the end of the answer.
-                Some(Part::Refused(_)) | None => return Poll::Ready(Some(Err(ErrorKind::BrokenPipe.into()))),
+                Some(Part::Refused(_)) | None => {
+                    return Poll::Ready(Some(Err(ErrorKind::BrokenPipe.into())));
+                }
             },
         };
         Poll::Ready(Some(Ok(Frame::data(bytes))))

@@ -4,7 +4,6 @@
 pub(crate) const TEMPLATE: &str = "{{ range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}<|im_start|>assistant\n";
 
 /// One turn of a chat.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Turn {
     pub(crate) role: String,
     pub(crate) content: String,
@@ -16,7 +15,9 @@ impl Turn {
         let Self { role, content } = self;
         match (is_last, role.as_str()) {
             (true, "assistant") => format!("<|im_start|>assistant\n{content}"),
-            (true, _) => format!("<|im_start|>{role}\n{content}<|im_end|>\n<|im_start|>assistant\n"),
+            (true, _) => {
+                format!("<|im_start|>{role}\n{content}<|im_end|>\n<|im_start|>assistant\n")
+            }
             (false, _) => format!("<|im_start|>{role}\n{content}<|im_end|>\n"),
         }
     }

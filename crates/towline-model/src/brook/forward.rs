@@ -203,14 +203,12 @@ impl Weights {
 }
 
 /// The keys and values of the tokens of one answer; 1.6 MB.
-#[derive(Debug)]
 pub(crate) struct Cache {
     layers: Vec<[CachedHead; KEY_HEADS]>,
     /// How many tokens there are.
     length: usize,
 }
 
-#[derive(Debug)]
 struct CachedHead {
     keys: Vec<[f32; HEAD]>,
     values: Vec<[f32; HEAD]>,

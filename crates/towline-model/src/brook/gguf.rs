@@ -9,7 +9,6 @@ use serde_json::{Map, Value, json};
 const ALIGNMENT: usize = 32;
 
 /// The file: its keys, and where its tensors are.
-#[derive(Debug)]
 pub(crate) struct Gguf {
     /// In the order of the file.
     pub(crate) keys: Map<String, Value>,
@@ -19,7 +18,6 @@ pub(crate) struct Gguf {
 }
 
 /// A tensor in the file.
-#[derive(Debug)]
 pub(crate) struct Tensor {
     pub(crate) name: String,
     /// The innermost dimension first, as in the file.

@@ -96,7 +96,9 @@ impl Tokenizer {
         due.extend((0..parts.len()).filter_map(|at| merge(&parts, at)));
         while let Some(Reverse((_, at, pair, into))) = due.pop() {
             let Part { token, before, after } = parts[at];
-            let Some(next) = parts.get(after) else { continue };
+            let Some(next) = parts.get(after) else {
+                continue;
+            };
             if (token, next.token) != pair {
                 continue;
             }
@@ -251,7 +253,9 @@ mod tests {
             let found = pairs.filter_map(|(at, pair)| {
                 tokenizer.merges.get(&(pair[0], pair[1])).map(|&(rank, into)| (rank, at, into))
             });
-            let Some((_, at, into)) = found.min() else { return tokens };
+            let Some((_, at, into)) = found.min() else {
+                return tokens;
+            };
             tokens.splice(at..at + 2, [into]);
         }
     }

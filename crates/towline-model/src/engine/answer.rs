@@ -39,7 +39,6 @@ pub(crate) struct Finish {
     pub(crate) ending: Ending,
     /// The answer's tokens, without the one that ended it.
     pub(crate) tokens: Vec<u32>,
-    pub(crate) prompt_tokens: usize,
     pub(crate) prompt_time: Duration,
     /// Tokens drawn, the one that ended the answer included.
     pub(crate) answer_tokens: usize,
@@ -51,7 +50,6 @@ pub(crate) struct Finish {
 pub(crate) struct Cancelled;
 
 /// Whether a request is still wanted: its other end is dropped with the reader.
-#[derive(Debug)]
 pub(crate) struct Wanted(pub(crate) Receiver<()>);
 
 impl Wanted {
@@ -89,17 +87,17 @@ pub(crate) fn answer(
     let began = Instant::now();
     let mut sampler = Sampler::new(settings.sampling.clone());
     let mut text = Text::new(&settings.stop);
-    let (mut tokens, mut history) = (Vec::new(), prompt.to_vec());
-    let mut drawn = 0;
+    let (mut history, mut drawn) = (prompt.to_vec(), 0);
     let ending = loop {
-        if tokens.len() >= settings.max_tokens || history.len() >= settings.context {
+        let answer = &history[prompt.len()..];
+        if answer.len() >= settings.max_tokens || history.len() >= settings.context {
             break Ending::Length;
         }
         let due = settings.rate.map_or(Duration::ZERO, |rate| {
             Duration::try_from_secs_f32(drawn as f32 / rate).unwrap_or(Duration::MAX)
         });
         wanted.wait(due.saturating_sub(began.elapsed()).min(LONGEST_PAUSE))?;
-        if let Some(&latest) = tokens.last() {
+        if let Some(&latest) = answer.last() {
             state = brook.weights.forward(&mut cache, latest);
         }
         let logits = brook.weights.logits(&state);
@@ -108,7 +106,6 @@ pub(crate) fn answer(
         if brook.tokenizer.is_end(token) {
             break Ending::Stop;
         }
-        tokens.push(token);
         history.push(token);
         let (shown, stopped) = text.push(brook.tokenizer.text(token));
         if !shown.is_empty() {
@@ -122,8 +119,8 @@ pub(crate) fn answer(
     if !rest.is_empty() {
         show(&rest)?;
     }
-    let (prompt_tokens, answer_time) = (prompt.len(), began.elapsed());
-    Ok(Finish { ending, tokens, prompt_tokens, prompt_time, answer_tokens: drawn, answer_time })
+    let (tokens, answer_time) = (history.split_off(prompt.len()), began.elapsed());
+    Ok(Finish { ending, tokens, prompt_time, answer_tokens: drawn, answer_time })
 }
 
 /// The mean of the last states of `tokens`, scaled to length one. `tokens` is not empty and fits the context.

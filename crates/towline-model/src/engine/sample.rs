@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 
 use crate::brook::forward::softmax;
+use crate::brook::{REPEAT_PENALTY, TEMPERATURE};
 
-/// How the next token is chosen. The defaults are Ollama's.
+/// How the next token is chosen. The defaults are Ollama's, but for two that suit Brook better.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Sampling {
-    /// 0 and below always takes the likeliest token. Default 0.8.
+    /// 0 and below always takes the likeliest token. Default 0.6.
     pub(crate) temperature: f32,
     /// Only the likeliest this many; 0 and below for all. Default 40.
     pub(crate) top_k: i64,
@@ -17,7 +18,7 @@ pub(crate) struct Sampling {
     pub(crate) min_p: f32,
     /// How many of the latest tokens are penalised; below 0 for all. Default 64.
     pub(crate) repeat_last_n: i64,
-    /// Logits of repeated tokens are divided by this. Default 1.1; 1 is off.
+    /// Logits of repeated tokens are divided by this. Default 1: off.
     pub(crate) repeat_penalty: f32,
     /// Taken off once from each repeated token. Default 0.
     pub(crate) presence_penalty: f32,
@@ -30,12 +31,12 @@ pub(crate) struct Sampling {
 impl Default for Sampling {
     fn default() -> Self {
         Self {
-            temperature: 0.8,
+            temperature: TEMPERATURE,
             top_k: 40,
             top_p: 0.9,
             min_p: 0.0,
             repeat_last_n: 64,
-            repeat_penalty: 1.1,
+            repeat_penalty: REPEAT_PENALTY,
             presence_penalty: 0.0,
             frequency_penalty: 0.0,
             seed: None,
@@ -44,7 +45,6 @@ impl Default for Sampling {
 }
 
 /// The state of one answer's sampling.
-#[derive(Debug)]
 pub(crate) struct Sampler {
     settings: Sampling,
     random: fastrand::Rng,
@@ -104,7 +104,9 @@ impl Sampler {
             *counts.entry(token).or_default() += 1;
         }
         for (token, count) in counts {
-            let Some((logit, _)) = logits.get_mut(token as usize) else { continue };
+            let Some((logit, _)) = logits.get_mut(token as usize) else {
+                continue;
+            };
             if *logit <= 0.0 {
                 *logit *= settings.repeat_penalty;
             } else {

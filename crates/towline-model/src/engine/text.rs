@@ -1,7 +1,6 @@
 //! From the bytes of single tokens to text that may be shown: whole characters, and nothing from a stop string on.
 
 /// Text on its way.
-#[derive(Debug)]
 pub(crate) struct Text {
     /// The beginning of a character; at most three bytes between calls.
     bytes: Vec<u8>,

@@ -1,7 +1,6 @@
-//! From a request to its response: routing and limits on bodies.
+//! From a request to its response: who may ask, routing, and limits on bodies.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -11,46 +10,26 @@ use hyper::header::{
     HeaderValue, ORIGIN, VARY,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::sync::Semaphore;
 use towline_core::guard::{is_local_origin, is_own_host};
 
 use crate::api::error::Refusal;
-use crate::api::memory::{Memory, PER_BODY_BYTE, budget};
+use crate::api::memory::{Memory, PER_BODY_BYTE};
 use crate::api::records::Shape;
 use crate::api::request::Fields;
 use crate::api::response::{Body, whole};
 use crate::api::{Model, chat, embed, listing};
 use crate::brook;
-use crate::config::Config;
-use crate::error::Error;
 
 /// What asks for something, with a body.
 const ASKED: &str = "/api/chat /api/generate /api/embed /api/embeddings /api/show /v1/chat/completions";
 /// What Ollama has besides.
 const NOT_OFFERED: &str = "/api/pull /api/push /api/create /api/copy /api/delete /api/me /api/signout";
 
-/// Everything that requests share.
-#[derive(Debug)]
-pub(crate) struct Service {
-    pub(crate) model: Model,
-    body_bytes: usize,
-    memory: Arc<Semaphore>,
-}
-
-impl Service {
-    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        if let Some(rate) = config.rate.filter(|rate| rate.is_nan() || *rate <= 0.0) {
-            return Err(Error::Rate(rate));
-        }
-        let limits = &config.limits;
-        let memory = budget(limits.memory_bytes);
-        Ok(Self { model: Model::new(config), body_bytes: limits.body_bytes, memory })
-    }
-
+impl Model {
     /// Answers a request that came to `listen`.
     ///
     /// Cancel safety: dropping the future, or the body of the response, cancels the request.
-    pub(crate) async fn answer(&self, listen: SocketAddr, request: Request<Incoming>) -> Response<Body> {
+    pub(crate) async fn respond(&self, listen: SocketAddr, request: Request<Incoming>) -> Response<Body> {
         let Ok(origin) = origin(listen, &request) else {
             return whole(StatusCode::FORBIDDEN, "text/plain; charset=utf-8", "");
         };
@@ -69,29 +48,27 @@ impl Service {
     }
 
     async fn route(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
-        let model = &self.model;
         let path = request.uri().path().to_owned();
         let is_read = *request.method() == Method::GET || *request.method() == Method::HEAD;
         let told = match path.as_str() {
             "/" => Some(listing::root()),
             "/api/version" => Some(listing::version()),
             "/api/status" => Some(listing::status()),
-            "/api/tags" => Some(listing::tags(model)),
-            "/api/ps" => Some(listing::ps(model)),
-            "/v1/models" => Some(listing::models(model)),
+            "/api/tags" => Some(listing::tags(self)),
+            "/api/ps" => Some(listing::ps(self)),
+            "/v1/models" => Some(listing::models(self)),
             _ => None,
         };
         match told {
             Some(told) if is_read => return Ok(told),
             Some(_) => return Err(wrong_method("GET")),
-            None if NOT_OFFERED.split(' ').any(|name| name == path) => {
-                let text = "is not offered: this server has one model, brook; Ollama serves others";
-                return Err(Refusal::new(StatusCode::NOT_IMPLEMENTED, format!("{path} {text}")));
-            }
             None if ASKED.split(' ').all(|name| name != path) => {
+                let is_known = NOT_OFFERED.split(' ').any(|name| name == path);
+                let status = if is_known { StatusCode::NOT_IMPLEMENTED } else { StatusCode::NOT_FOUND };
+                let offered = ASKED.replace(' ', ", ");
                 let text =
-                    format!("there is no {path} here; this server offers {}", ASKED.replace(' ', ", "));
-                return Err(Refusal::new(StatusCode::NOT_FOUND, text));
+                    format!("{path} is not offered: this server has one model, brook, behind {offered}");
+                return Err(Refusal::new(status, text));
             }
             None if *request.method() != Method::POST => return Err(wrong_method("POST")),
             None => {}
@@ -105,23 +82,25 @@ impl Service {
             return Err(Refusal::new(StatusCode::NOT_FOUND, format!("model '{name}' not found")));
         }
         let shape = match path.as_str() {
-            "/api/show" => return listing::show(model, &request),
-            "/api/embed" => return embed::embeddings(model, true, request, memory).await,
-            "/api/embeddings" => return embed::embeddings(model, false, request, memory).await,
+            "/api/show" => return listing::show(self, &request),
+            "/api/embed" => return embed::embeddings(self, true, request, memory).await,
+            "/api/embeddings" => return embed::embeddings(self, false, request, memory).await,
             "/api/generate" => Shape::Generate,
             "/api/chat" => Shape::Chat,
-            _ => Shape::Completions { id: fastrand::u64(..) },
+            _ => Shape::Completions(fastrand::u64(..)),
         };
-        chat::answer(model, shape, request, memory).await
+        chat::answer(self, shape, request, memory).await
     }
 
     async fn body(&self, mut incoming: Incoming, memory: &mut Memory) -> Result<Bytes, Refusal> {
         let mut body = BytesMut::new();
         while let Some(frame) = incoming.frame().await {
             let frame = frame.map_err(|error| Refusal::bad(format!("the body broke off: {error}")))?;
-            let Ok(data) = frame.into_data() else { continue };
-            if body.len() + data.len() > self.body_bytes {
-                let text = format!("the request body is larger than {} bytes", self.body_bytes);
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            if body.len() + data.len() > self.limits.body_bytes {
+                let text = format!("the request body is larger than {} bytes", self.limits.body_bytes);
                 return Err(Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, text));
             }
             memory.take(data.len() * PER_BODY_BYTE)?;
@@ -143,7 +122,9 @@ fn origin<B>(listen: SocketAddr, request: &Request<B>) -> Result<Option<HeaderVa
     if listen.ip().is_loopback() && !host.is_ok_and(|host| is_own_host(host, machine)) {
         return Err(());
     }
-    let Some(origin) = request.headers().get(ORIGIN) else { return Ok(None) };
+    let Some(origin) = request.headers().get(ORIGIN) else {
+        return Ok(None);
+    };
     let is_local = origin.to_str().is_ok_and(is_local_origin);
     if is_local { Ok(Some(origin.clone())) } else { Err(()) }
 }

@@ -116,11 +116,11 @@ fn refusals_have_the_status_and_the_words_of_ollama() {
         body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
         check("/api/generate", &body.to_string(), 400, text);
     }
-    check("/api/embed", r#"{"model":"brook","input":7}"#, 400, "invalid input type");
-    check("/api/embed", r#"{"model":"brook","input":[7]}"#, 400, "invalid input type");
+    check("/api/embed", r#"{"model":"brook","input":7}"#, 400, "input: invalid type");
+    check("/api/embed", r#"{"model":"brook","input":[7]}"#, 400, "input: invalid type");
     check("/api/pull", "{}", 501, "one model, brook");
     check("/api/create", "{}", 501, "one model, brook");
-    check("/api/nope", "{}", 404, "this server offers /api/chat");
+    check("/api/nope", "{}", 404, "one model, brook, behind /api/chat");
     check("/api/tags", "{}", 405, "use GET");
     assert_eq!(client.get("/api/chat").status, 405);
 }
