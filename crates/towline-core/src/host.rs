@@ -7,7 +7,8 @@
 //! (RFC 6874), a user and a password may stand before the host, and a port that is none is an error.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
+use std::net::Ipv6Addr;
 
 use crate::endpoint::{Credentials, Endpoint, Scheme};
 

@@ -25,6 +25,8 @@
 //! The driver feeds it what happened, with the time, and polls events, then the one outcome. What was received before
 //! the end is decoded before the end counts, so no received token is lost and a terminal record always wins.
 
+mod phase;
+
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
@@ -36,22 +38,7 @@ use crate::outcome::{Clock, Ending, FinishReason, NotUnderstood, Outcome, Reply,
 use crate::records::Records;
 use crate::wire::Framer;
 
-/// The state of a stream, for people who watch it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// No connection yet; nothing was sent.
-    Connecting,
-    /// The request is on its way; no response yet.
-    Opening,
-    /// The server accepted the request; no record yet.
-    Waiting,
-    /// Records are coming.
-    Streaming,
-    /// The answer is complete; the response is being drained.
-    Finishing,
-    /// The outcome is known.
-    Ended,
-}
+pub use phase::Phase;
 
 #[derive(Debug)]
 enum State {

@@ -32,9 +32,6 @@ const NOT_IN_CORE: &[&str] = &[
 /// Parsing an address asks nobody.
 const BUT_IN_CORE: &[&str] = &["std::net::IpAddr", "std::net::Ipv4Addr", "std::net::Ipv6Addr"];
 
-/// Most crates that a package may need on Linux, itself and ours included; with further arguments for `cargo tree`.
-const MOST_CRATES: &[(&str, &[&str], usize)] = &[("towline", &[], 85)];
-
 /// What the libraries of streams may not name: chats belong to the programs for people.
 const NOT_IN_STREAMS: &[&str] = &["Conversation", "TurnId", "Markdown", "pulldown_cmark", "towline_app"];
 
@@ -164,37 +161,14 @@ fn the_testkit_is_for_tests_only_and_knows_none_of_ours() {
     }
 }
 
-#[test]
-fn no_package_needs_more_crates_than_it_may() {
-    for (package, arguments, most) in MOST_CRATES {
-        let listed = Command::new(env!("CARGO"))
-            .args([
-                "tree",
-                "--locked",
-                "--offline",
-                "--edges",
-                "normal",
-                "--prefix",
-                "none",
-                "--format",
-                "{p}",
-            ])
-            .args(["--target", "x86_64-unknown-linux-gnu", "--package", package])
-            .args(*arguments)
-            .current_dir(root())
-            .output()
-            .unwrap();
-        assert!(listed.status.success(), "{}", String::from_utf8_lossy(&listed.stderr));
-        let listed = String::from_utf8(listed.stdout).unwrap();
-        let crates: BTreeSet<_> = listed.lines().map(|line| line.trim_end_matches(" (*)")).collect();
-        assert!(crates.len() <= *most, "{package} {arguments:?} needs {} crates", crates.len());
-    }
-}
-
 /// The most crates, our own included, that a package may be made of on Linux. Each is compiled by everybody who builds
 /// it: a higher number needs its reason here.
-const BUDGETS: &[(&str, &[&str], usize)] =
-    &[("towline", &[], 85), ("towline-cli", &[], 165), ("towline-cli", &["--no-default-features"], 125)];
+const BUDGETS: &[(&str, &[&str], usize)] = &[
+    ("towline", &[], 85),
+    // 165, and SQLite with what it needs: the history (decision 8).
+    ("towline-cli", &[], 175),
+    ("towline-cli", &["--no-default-features"], 125),
+];
 
 #[test]
 fn no_package_has_more_crates_than_its_budget() {
