@@ -228,7 +228,7 @@ async fn a_server_that_cannot_help_leaves_the_answer_as_it_was_cut() {
         (rendered(), Script::error(400, "raw is not allowed"), 3, "raw is not allowed"),
         (rendered(), Script::request().close(), 3, "before it answered"),
         (rendered(), Script::ndjson::<&str>([]), 3, "before its terminal record"),
-        (rendered(), Script::ndjson(["<html>"]), 3, "<html>"),
+        (rendered(), Script::ndjson(["<html>"]), 3, "a web page"),
     ];
     for (render, go_on, requests, why) in cases {
         let server = Server::start(Plan::by_request(move |request| {

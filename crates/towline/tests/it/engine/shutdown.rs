@@ -120,6 +120,7 @@ fn a_second_shutdown_waits_for_the_first_and_has_its_report() {
     let engine = engine();
     let (end, ended) = tokio::sync::oneshot::channel::<()>();
     let task = engine.spawn("ends late", ended);
+    eventually("it runs", || task.job.state() == JobState::Running);
     let first = {
         let engine = engine.clone();
         std::thread::spawn(move || engine.shutdown(OnShutdown::Finish, PATIENCE).unwrap())
