@@ -2,14 +2,18 @@
 """An independent decoder of the corpus: what a correct reader makes of each stream.
 
     make_expected.py FILE.stream ...   write FILE.expected.json next to each
+    make_expected.py --captured        write captured/meaning.json
     make_expected.py --check           compare every case in the corpus; exit 1 on a difference
 
 It shares no code with the Rust reader, so the two check each other. README.md says what the rules are.
 """
 
+import io
 import json
 import re
 import sys
+from bisect import bisect_left
+from http.client import HTTPResponse, IncompleteRead
 from pathlib import Path
 
 CORPUS = Path(__file__).parent
@@ -26,6 +30,9 @@ OLLAMA_USAGE = {
 PROGRESS = ("status", "digest", "completed", "total")
 
 
+TITLE = re.compile("<(title|h1)[^>]*>(.*?)</", re.DOTALL | re.IGNORECASE)
+
+
 class Failed(Exception):
     """The stream ends as failed."""
 
@@ -37,6 +44,8 @@ class Incomplete(Exception):
 def parse(raw, last):
     """One record. Of the last bytes without a line end, what could still become a record is incomplete."""
     text = raw.decode("utf-8", "replace")
+    if text.startswith("<"):
+        raise Failed(page(text))
     try:
         record = json.loads(text)
     except json.JSONDecodeError as error:
@@ -46,6 +55,12 @@ def parse(raw, last):
     if not isinstance(record, dict):
         raise Failed
     return record, text.count("\ufffd") - raw.count("\ufffd".encode())
+
+
+def page(text):
+    """A web page is told by its title."""
+    title = TITLE.search(text)
+    return title[2].strip() if title else re.sub("<[^>]*>", " ", text).strip()
 
 
 def could_go_on(text, error):
@@ -110,12 +125,17 @@ class Reading:
 
     def __init__(self):
         self.events, self.records, self.replaced = [], 0, 0
+        self.not_understood = 0
         self.complete, self.reason = False, None
 
-    def record(self, raw, last):
+    def record(self, raw, last, known):
+        """The next record; `known` are the fields of which it must have one, unless it is an error."""
         record, replaced = parse(raw, last)
-        self.records += 1
         self.replaced += replaced
+        if any(key in record for key in (*known, "error")):
+            self.records += 1
+        else:
+            self.not_understood += 1
         return record
 
     def end(self, reason):
@@ -125,7 +145,7 @@ class Reading:
 def ollama(body, field, reading):
     add = reading.events.append
     for raw, last in lines_of(body):
-        record = reading.record(raw, last)
+        record = reading.record(raw, last, ("message", "response", "done"))
         raise_error_of(record)
         part = record if field == "response" else record.get("message") or {}
         if part.get("thinking"):
@@ -145,7 +165,7 @@ def ollama(body, field, reading):
 
 def progress(body, reading):
     for raw, last in lines_of(body):
-        record = reading.record(raw, last)
+        record = reading.record(raw, last, PROGRESS)
         raise_error_of(record)
         known = {key: whole(record[key]) for key in PROGRESS if record.get(key) is not None}
         reading.events.append({"progress": known})
@@ -154,23 +174,30 @@ def progress(body, reading):
 
 
 def openai(body, reading):
-    add, calls = reading.events.append, {}
-    for raw, last in events_of(body):
+    add, calls, gave_up = reading.events.append, {}, False
+    # An answer that was not streamed is one record.
+    whole_body = body.startswith(b"{")
+    for raw, last in [(body, True)] if whole_body else events_of(body):
         if raw.strip() == b"[DONE]":
             reading.records += 1
+            if reading.records == 1:
+                raise Failed("without a single record")
             reading.events += finished(calls)
             return reading.end(reading.reason)
         if last and b"[DONE]".startswith(raw.strip()):
             raise Incomplete
-        record = reading.record(raw, last)
+        record = reading.record(raw, last, ("choices", "usage", "object"))
         raise_error_of(record)
+        # Ollama lets go of an answer whose model runner was killed by a chunk of a model without a name.
+        gave_up = record.get("model") == "" and record.get("system_fingerprint") == "fp_ollama"
         for choice in record.get("choices") or []:
-            delta = choice.get("delta") or {}
+            delta = choice.get("delta") or choice.get("message") or choice
             thinking = delta.get("reasoning_content") or delta.get("reasoning")
             if thinking:
                 add({"thinking": clean(thinking)})
-            if delta.get("content"):
-                add({"text": clean(delta["content"])})
+            text = delta.get("content") or delta.get("text")
+            if text:
+                add({"text": clean(text)})
             for piece in delta.get("tool_calls") or []:
                 call = calls.setdefault(piece.get("index", 0), {"id": None, "name": "", "arguments": ""})
                 function = piece.get("function") or {}
@@ -187,6 +214,8 @@ def openai(body, reading):
             counts = {key: whole(usage[key]) for key in ("prompt_tokens", "completion_tokens") if key in usage}
             cached = (usage.get("prompt_tokens_details") or {}).get("cached_tokens")
             add({"usage": counts | ({} if cached is None else {"cached_tokens": cached})})
+    if gave_up and not reading.complete:
+        raise Failed("gave the answer up")
 
 
 def finished(calls):
@@ -202,6 +231,37 @@ def finished(calls):
     return done
 
 
+def token_counts(usage):
+    counts = {"prompt_tokens": usage["input_tokens"], "completion_tokens": usage["output_tokens"]}
+    cached = usage.get("input_tokens_details", {}).get("cached_tokens")
+    return {"usage": counts | ({} if cached is None else {"cached_tokens": cached})}
+
+
+def responses(body, reading):
+    """Of OpenAI's responses, what the captures have."""
+    for raw, last in events_of(body):
+        record = reading.record(raw, last, ("type",))
+        if record["type"] == "response.output_text.delta":
+            reading.events.append({"text": record["delta"]})
+        if record["type"] == "response.completed":
+            reading.events.append(token_counts(record["response"]["usage"]))
+            return reading.end("stop")
+
+
+def messages(body, reading):
+    """Of Anthropic's messages, what the captures have."""
+    reason = None
+    for raw, last in events_of(body):
+        record = reading.record(raw, last, ("type",))
+        if record["type"] == "content_block_delta":
+            reading.events.append({"text": record["delta"]["text"]})
+        if record["type"] == "message_delta":
+            reason = {"max_tokens": "length", "end_turn": "stop"}[record["delta"]["stop_reason"]]
+            reading.events.append(token_counts(record["usage"]))
+        if record["type"] == "message_stop":
+            return reading.end(reason)
+
+
 DECODERS = {
     "ollama-chat": lambda body, reading: ollama(body, "content", reading),
     "ollama-generate": lambda body, reading: ollama(body, "response", reading),
@@ -209,12 +269,28 @@ DECODERS = {
     "ollama-push": progress,
     "ollama-create": progress,
     "openai-chat": openai,
+    "openai-responses": responses,
+    "anthropic-messages": messages,
+}
+# What a POST to each path asks for.
+DIALECTS = {
+    "/api/chat": "ollama-chat",
+    "/api/generate": "ollama-generate",
+    "/api/pull": "ollama-pull",
+    "/api/push": "ollama-push",
+    "/api/create": "ollama-create",
+    "/v1/chat/completions": "openai-chat",
+    "/v1/completions": "openai-chat",
+    "/v1/responses": "openai-responses",
+    "/v1/messages": "anthropic-messages",
 }
 
 
 def expected(dialect, body):
     reading, error = Reading(), None
     try:
+        if body.lstrip().startswith(b"<"):
+            raise Failed(page(body.decode("utf-8", "replace")))
         DECODERS[dialect](body, reading)
     except Incomplete:
         pass
@@ -226,7 +302,8 @@ def expected(dialect, body):
     if error and not reading.complete:
         end["error_contains"] = error
     result = {"events": reading.events} | end | {"records": reading.records}
-    return result | ({"replaced_utf8": reading.replaced} if reading.replaced else {})
+    rare = {"not_understood": reading.not_understood, "replaced_utf8": reading.replaced}
+    return result | {key: count for key, count in rare.items() if count}
 
 
 def show(value):
@@ -238,7 +315,72 @@ def show(value):
     return f'{{\n  "events": {listed},\n  {tail}\n}}\n'
 
 
+class Socket:
+    """Recorded bytes, for http.client."""
+
+    def __init__(self, recorded):
+        self.recorded = recorded
+
+    def makefile(self, _mode):
+        return io.BytesIO(self.recorded)
+
+
+def words_of(error):
+    """A server's words in the body of an error response, which may be JSON in JSON."""
+    try:
+        error = json.loads(error)
+    except (json.JSONDecodeError, TypeError):
+        pass
+    if isinstance(error, dict):
+        return words_of(error.get("error") or error["message"])
+    return error.strip()
+
+
+def meaning(request):
+    """What a captured exchange means: of a stream the whole of each kind of event, of an error its words."""
+    method, path, _ = request.read_bytes().split(b"\r\n")[0].decode().split()
+    response = HTTPResponse(Socket(request.with_suffix(".response").read_bytes()), method=method)
+    response.begin()
+    try:
+        body = response.read()
+    except IncompleteRead as cut:
+        body = cut.partial
+    said = {"status": response.status}
+    if response.status >= 400:
+        return said | {"error": words_of(body.decode())}
+    dialect = DIALECTS.get(path) if method == "POST" else None
+    if dialect is None:
+        return said
+    read = lambda length: expected(dialect, body[:length])
+    whole = read(len(body))
+    said |= {"ending": whole["ending"], "reason": whole["reason"], "records": whole["records"]}
+    if whole["ending"] == "completed":
+        is_complete = lambda length: read(length)["ending"] == "completed"
+        said["complete_at"] = bisect_left(range(len(body) + 1), True, key=is_complete)
+    if "error_contains" in whole:
+        said["error"] = words_of(whole["error_contains"])
+    of_kind = lambda kind: [event[kind] for event in whole["events"] if kind in event]
+    for kind in ("text", "thinking"):
+        said |= {kind: "".join(of_kind(kind))} if of_kind(kind) else {}
+    for kind in ("tool_call", "usage"):
+        said |= {kind: of_kind(kind)[-1]} if of_kind(kind) else {}
+    if of_kind("progress"):
+        said["progress"] = [of_kind("progress")[0], of_kind("progress")[-1]]
+    return said
+
+
+def show_meanings():
+    """One exchange a line."""
+    requests = sorted((CORPUS / "captured").glob("*/*.request"))
+    lines = [f"{json.dumps(f'{file.parent.name}/{file.stem}')}: {json.dumps(meaning(file), ensure_ascii=False)}" for file in requests]
+    return "{\n" + ",\n".join(lines) + "\n}\n"
+
+
 def main():
+    meanings = CORPUS / "captured" / "meaning.json"
+    if sys.argv[1:] == ["--captured"]:
+        meanings.write_text(show_meanings(), encoding="utf-8")
+        return 0
     checking = sys.argv[1:] == ["--check"]
     streams = sorted(CORPUS.glob("*/*.stream")) if checking else [Path(name) for name in sys.argv[1:]]
     wrong = 0
@@ -255,6 +397,9 @@ def main():
         if found != wanted:
             wrong += 1
             print(f"{stream}\n  wanted {json.dumps(wanted)}\n  found  {json.dumps(found)}")
+    if checking and show_meanings() != meanings.read_text(encoding="utf-8"):
+        wrong += 1
+        print(f"{meanings} differs")
     print(f"{len(streams)} streams, {wrong} differ")
     return 1 if wrong else 0
 

@@ -7,6 +7,7 @@
 //! - [`Server`] plays a [`Script`] on each connection and remembers what it saw.
 //! - [`chunk`] cuts bytes into every interesting sequence of pieces.
 //! - [`corpus`] reads the streams under `/corpus` with what a correct reader makes of them.
+//! - [`captured`] reads the exchanges with real servers under `/corpus/captured`.
 //! - [`records`] writes the usual Ollama and OpenAI records.
 //! - [`fakemodel`] is a whole fake server, where the model's name chooses what happens; [`paced`] is one for
 //!   benches with thousands of streams; [`stepped`] has streams that go on only when the test says so.
@@ -27,6 +28,7 @@
 //! # let _: std::time::Instant = close.at;
 //! ```
 
+pub mod captured;
 pub mod chunk;
 mod connection;
 pub mod corpus;

@@ -5,6 +5,7 @@
 mod after_the_end;
 mod api;
 mod bounds;
+mod captured;
 mod chunks;
 mod clocks;
 mod corpus;
