@@ -177,7 +177,7 @@ fn failed() {
             options: &[],
             code: 1,
             outcome: "failed",
-            error: json!(["protocol", "protocol", null, true]),
+            error: json!(["protocol", "protocol", 200, true]),
             text: "Hel",
             says: &["hint:"],
         },
@@ -261,7 +261,7 @@ fn timed_out() {
             outcome: "timed_out",
             error: json!(["timed_out", "server", null, true]),
             text: "Hel",
-            says: &["no further record within 60 ms; kept 3 characters", "--idle-timeout"],
+            says: &["nothing further received within 60 ms; kept 3 characters", "--idle-timeout"],
         },
     );
     check(

@@ -37,7 +37,7 @@ fn every_record_is_a_line() {
                 "arguments": { "city": "Ulm", "days": [1, 2] }, "id": "call_1",
             }),
             json!({
-                "event": "end", "outcome": "completed", "reason": "stop", "error": null, "records": 5,
+                "event": "end", "outcome": "completed", "reason": "stop", "error": null, "records": 5, "not_understood": null,
                 "text_bytes": "Hello \u{1b}[31m\u{2028}é".len(),
                 "usage": {
                     "prompt_tokens": 12, "cached_prompt_tokens": null, "completion_tokens": 4,
