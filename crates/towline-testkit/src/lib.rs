@@ -11,6 +11,7 @@
 //! - [`records`] writes the usual Ollama and OpenAI records.
 //! - [`fakemodel`] is a whole fake server, where the model's name chooses what happens; [`paced`] is one for
 //!   benches with thousands of streams; [`stepped`] has streams that go on only when the test says so.
+//! - [`plain`] makes random streams and reads them the plain way.
 //! - [`ports`] has addresses that refuse, or that never answer.
 //!
 //! A stalled stream takes three lines:
@@ -36,6 +37,7 @@ pub mod fakemodel;
 pub mod http;
 mod ledger;
 pub mod paced;
+pub mod plain;
 pub mod ports;
 mod proxy;
 pub mod records;

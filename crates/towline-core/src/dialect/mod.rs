@@ -185,6 +185,10 @@ impl Decoder {
         {
             self.templates.learn(frame, &events[before]);
         }
+        if self.gave_up {
+            // What comes after all is looked at, and not matched.
+            self.templates.forget();
+        }
         Ok(verdict)
     }
 

@@ -61,6 +61,11 @@ impl Templates {
         self.current = learnt.map(|(template, _)| template);
         self.learnt += u64::from(self.current.is_some());
     }
+
+    /// The next record is left to the general parser.
+    pub(super) fn forget(&mut self) {
+        self.current = None;
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
