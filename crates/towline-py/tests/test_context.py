@@ -157,7 +157,7 @@ def test_dropping_ends_without_the_collector(fake):
 import asyncio, gc, weakref, towline
 gc.disable()
 def stream_is_gone():
-    stream = towline.Client({fake!r}).chat("slow:1000:1000000", [], stream=True)
+    stream = towline.Client({fake!r}).chat("slow:100:10000", [], stream=True)
     next(stream)
     weak = weakref.ref(stream)
     del stream
@@ -166,7 +166,7 @@ async def quick(): return 1
 def engine_is_gone():
     engine = towline.Engine({fake!r})
     engine.submit(quick()).result(); engine.submit_blocking(int).result(); engine.drain()
-    job = engine.chat("slow:1000:1000000", "x")
+    job = engine.chat("slow:100:10000", "x")
     ended = job._core.ended()
     weak = weakref.ref(engine)
     del engine, job

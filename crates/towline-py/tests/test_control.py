@@ -177,7 +177,7 @@ def test_a_forked_process_is_told_so_and_can_begin_anew(fake):
     script = f"""
 import os, towline
 client = towline.Client({fake!r})
-stream = client.chat("slow:1000:100000", [], stream=True)
+stream = client.chat("slow:100:10000", [], stream=True)
 next(stream)
 child = os.fork()
 if child == 0:

@@ -33,4 +33,4 @@ def test_the_migrated_program_says_when_an_answer_was_cut(fake):
 
 
 def test_stopping_from_another_thread(fake):
-    assert run(EXAMPLES / "stop_from_anywhere.py", fake, "slow:50:100000").splitlines()[-1].startswith("stopped; ")
+    assert run(EXAMPLES / "stop_from_anywhere.py", fake, "slow:50:5000").splitlines()[-1].startswith("stopped; ")

@@ -53,7 +53,7 @@ with multiprocessing.get_context("fork").Pool(4) as pool:
 def test_a_child_has_engines_of_its_own_and_is_refused_its_parents(fake):
     code = """
 engine = towline.Engine(host)
-running = engine.chat("slow:1000:1000000", "x")
+running = engine.chat("slow:100:10000", "x")
 default = towline.default_engine()
 next(iter(running))
 threading.Thread(target=lambda: list(running), daemon=True).start()
@@ -78,7 +78,7 @@ def test_what_a_child_drops_or_closes_leaves_the_parents_connections_alone(fake)
     code = """
 client = towline.Client(host)
 list(client.chat("normal", [], stream=True))
-stream = client.chat("slow:1000:1000000", [], stream=True)
+stream = client.chat("slow:100:10000", [], stream=True)
 next(stream)
 def work():
     global client, stream
@@ -87,9 +87,9 @@ def work():
     import gc; gc.collect()
     return read(2) > 10
 print(children(work))
-print(len([next(stream) for _ in range(1000)]))
+print(len([next(stream) for _ in range(100)]))
 """
-    assert output(fake, code) == ["[0, 0, 0, 0]", "1000"]
+    assert output(fake, code) == ["[0, 0, 0, 0]", "100"]
 
 
 def test_a_prefork_server_answers_from_every_worker(fake):

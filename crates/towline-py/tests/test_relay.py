@@ -55,7 +55,7 @@ def test_a_stream_outlives_its_reader_and_is_attached_to(relayed):
 
 def test_dropping_leaves_and_cancelling_stops(relayed):
     with towline.Client(**relayed) as client:
-        dropped, cancelled = (client.chat("slow:1000:1000000", [], stream=True) for _ in range(2))
+        dropped, cancelled = (client.chat("slow:100:10000", [], stream=True) for _ in range(2))
         ids = [(next(stream), stream.relay_id)[1] for stream in (dropped, cancelled)]
         del dropped
         cancelled.cancel()
@@ -68,7 +68,7 @@ def test_dropping_leaves_and_cancelling_stops(relayed):
         assert 3590 < client.relay.set_deadline(ids[0], 3600).deadline_s <= 3600
         assert client.relay.extend(ids[0], 60).deadline_s > 3600
         assert client.relay.set_deadline(ids[0], None).deadline_s is None
-        assert [job.id for job in client.relay.jobs(state="running", model="slow:1000:1000000")] == [ids[0]]
+        assert [job.id for job in client.relay.jobs(state="running", model="slow:100:10000")] == [ids[0]]
         client.relay.cancel(ids[0], "enough")
         assert client.relay.wait(ids[0], PATIENCE).state == "cancelled"
 
