@@ -187,6 +187,13 @@ def test_a_shut_down_engine_refuses_and_still_shows(server):
     assert engine.close() == report, "a second close is no error"
 
 
+def test_a_close_reports_each_job_that_ran_once(server):
+    for _ in range(20):
+        engine = towline.Engine(server)
+        jobs = [engine.chat("never-answers", "x") for _ in range(3)]
+        assert engine.close() == ([], [job.id for job in jobs], [], [])
+
+
 def test_any_thread_may_control_a_job_that_another_waits_for(engine):
     job = engine.chat("never-answers", "x")
     raised = []

@@ -108,6 +108,8 @@ class Engine:
         self._kept = _Kept(core, max_ended)
         self._foreground: Optional[Foreground] = None
         self._client: Optional[AsyncClient] = None
+        # What ran when the end began.
+        self._at_end: Optional[list[JobCore]] = None
         self._end = weakref.finalize(self, _dropped, core, self._loop, self._kept, os.getpid())
         self._end.atexit = False
         _engines.add(self)
@@ -265,7 +267,9 @@ class Engine:
         deadline: Optional[float] = None,
     ) -> Job[Reply]:
         body = requests.body(request)
-        return Job(self._core.stream(kind, request["model"], body, name, group, priority, deadline), self)
+        job = Job[Reply](self._core.stream(kind, request["model"], body, name, group, priority, deadline), self)
+        log.debug("job %s: %s of %s at %s", job.id, kind, request["model"], self._transport.base_url)
+        return job
 
     # --- Python's own work -----------------------------------------------------------------------------------------
 
@@ -440,18 +444,19 @@ class Engine:
         Interrupted by Ctrl-C, the end continues in the background; a further call with ``cancel`` hurries it.
         """
         self._refuse_to_block()
+        if self._at_end is None:
+            self._at_end = [core for core in self._core.jobs() if not core.has_ended()]
         is_over = _end(self._core, self._loop, cancel, grace)
         self._end.detach()
-        finished, cut, stuck = self._core.report() if is_over else ([], [], [])
-        for core in self._core.jobs():
+        stuck = self._core.stuck() if is_over else []
+        report = Shutdown([], [], [], self._kept.tell_unseen())
+        for core in self._at_end:
             outcome = core.outcome()
-            if outcome is None and core.id not in stuck:
-                stuck.append(core.id)
-            elif outcome is not None and outcome.ending == "cancelled" and core.id in finished:
-                # A first close let it finish, and a second one did not.
-                finished.remove(core.id)
-                cut.append(core.id)
-        return Shutdown(finished, cut, stuck, self._kept.tell_unseen())
+            if outcome is None or core.id in stuck:
+                report.stuck.append(core.id)
+            else:
+                (report.cut if outcome.ending == "cancelled" else report.finished).append(core.id)
+        return report
 
     def __enter__(self) -> Engine:
         return self

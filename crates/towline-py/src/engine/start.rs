@@ -156,12 +156,11 @@ impl EngineCore {
         Ok(Wait::on(async move { drop(engine.shutdown_async(how, grace).await) }))
     }
 
-    /// What the end of the engine did: the numbers of the jobs that finished, were cut, and are stuck. Waits for it.
-    fn report(&self, py: Python<'_>) -> PyResult<[Vec<u64>; 3]> {
+    /// The numbers of the jobs that the end of the engine could not stop. Waits for it.
+    fn stuck(&self, py: Python<'_>) -> PyResult<Vec<u64>> {
         let engine = &self.running.get()?.engine;
         let report = py.detach(|| engine.shutdown(OnShutdown::Cancel, Duration::ZERO)).map_err(failed)?;
-        let numbers = |jobs: Vec<towline::engine::JobInfo>| jobs.iter().map(|job| job.id.0).collect();
-        Ok([numbers(report.finished), numbers(report.cut), numbers(report.stuck)])
+        Ok(report.stuck.iter().map(|job| job.id.0).collect())
     }
 }
 
