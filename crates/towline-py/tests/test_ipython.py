@@ -98,3 +98,29 @@ def test_the_notebook_runs(server, tmp_path, monkeypatch):
     assert any("A river is a stream" in output for output in outputs)
     assert any("Job 3 wait_for_ever() cancelled" in output for output in outputs)
     assert "([], [])" in outputs[-1]
+
+
+def test_a_table_in_a_notebook_follows_the_jobs(server, tmp_path, monkeypatch):
+    manager = pytest.importorskip("jupyter_client.manager")
+    for name, value in {"OLLAMA_HOST": server, "IPYTHONDIR": str(tmp_path)}.items():
+        monkeypatch.setenv(name, value)
+    running, client = manager.start_new_kernel()
+
+    def shown(kind, *parts):
+        """Waits for a table with these parts: its place on the page."""
+        while True:
+            message = client.get_iopub_msg(timeout=PATIENCE)
+            assert message["msg_type"] != "error", message
+            content = message["content"]
+            if message["msg_type"] == kind and all(part in content["data"].get("text/html", "") for part in parts):
+                return content["transient"]["display_id"]
+
+    try:
+        client.execute("%load_ext towline\nfirst = engine.chat('stall-after:5', 'x', name='first')")
+        client.execute("%jobs")
+        place = shown("display_data", "first")
+        client.execute("later = engine.chat('normal', 'x', name='later'); first.cancel()")
+        assert shown("update_display_data", "first", "cancelled", "later", "completed") == place
+    finally:
+        client.stop_channels()
+        running.shutdown_kernel(now=True)

@@ -14,10 +14,14 @@ from typing import Any, Optional
 
 from IPython.core.error import UsageError
 from IPython.core.magic import Magics, line_cell_magic, line_magic, magics_class
+from IPython.display import DisplayHandle
 
+from ._waiting import pause, readable
 from .engine import Engine, default_engine
 from .job import Job, JobTable
 
+# How often a table in a notebook is drawn at most, in seconds.
+_TABLE_FRAME = 0.25
 
 def load_ipython_extension(shell: Any) -> None:
     """What ``%load_ext towline`` calls: it adds ``%bg``, ``%jobs``, ``%fg``, ``%kill`` and ``%timeout``.
@@ -100,9 +104,15 @@ class JobMagics(Magics):
         return self._engine.run_blocking(functools.partial(exec, code, self._names), name=name)
 
     @line_magic
-    def jobs(self, line: str) -> JobTable:
-        """The jobs of the engine."""
-        return self._engine.jobs()
+    def jobs(self, line: str) -> Optional[JobTable]:
+        """The jobs of the engine. In a notebook the table follows them until none of them runs."""
+        table = self._engine.jobs()
+        if getattr(self._shell, "kernel", None) is None or all(job.done for job in table):
+            return table
+        shown: Any = DisplayHandle()  # type: ignore[no-untyped-call]
+        shown.display(table)
+        self._engine._loop.call(lambda: _follow(self._engine, shown))
+        return None
 
     @line_magic
     def fg(self, line: str) -> Any:
@@ -163,6 +173,19 @@ class JobMagics(Magics):
             raise UsageError(f"{word or 'nothing'} is no job: give its number, as %jobs shows it") from None
         except KeyError as error:
             raise UsageError(str(error.args[0])) from None
+
+
+async def _follow(engine: Engine, shown: Any) -> None:
+    """Keeps a table true until no job runs, at most once per frame."""
+    foreground = engine._core.foreground()
+    while True:
+        table = engine.jobs()
+        shown.update(table)
+        if all(job.done for job in table):
+            return
+        await readable(foreground.fileno())
+        engine._drain(foreground, len(table), 4.0)
+        await pause(_TABLE_FRAME)
 
 
 async def _awaited(code: CodeType, names: dict[str, Any]) -> None:
