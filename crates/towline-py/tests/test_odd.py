@@ -50,6 +50,18 @@ def test_hooks_see_requests_and_records(player):
     assert seen == [("POST", "/api/chat", "m"), "a", "b", ""]
 
 
+def test_the_log_names_what_is_sent_and_repeats_nothing_of_it(player, caplog):
+    caplog.set_level("DEBUG", "towline")
+    host = player(lines(chat("a", "1"))).host
+    with towline.Client(host) as client, towline.Engine(host) as engine:
+        list(client.chat("m", [{"role": "user", "content": "secret"}], stream=True))
+        engine.chat("m", "secret").result(PATIENCE)
+    assert [record.getMessage() for record in caplog.records if record.name == "towline"] == [
+        f"POST /api/chat at {host}",
+        f"job 1: chat of m at {host}",
+    ]
+
+
 def answers(player, body):
     return towline.Client(player(json.dumps(body)).host)
 

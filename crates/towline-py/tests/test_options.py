@@ -2,13 +2,16 @@
 
 import asyncio
 import http.server
+import itertools
 import json
 import threading
+from types import SimpleNamespace
 
 import pytest
 from conftest import PATIENCE
 
 import towline
+from towline import _transport
 
 MESSAGES = [{"role": "user", "content": "Count."}]
 
@@ -127,7 +130,7 @@ def test_a_resume_that_means_nothing_is_refused(bad):
     [
         ("never-answers", {"first_event": 0.1}),
         ("stall-after:3", {"idle": 0.1}),
-        ("slow:1000:1000000", {"total": 0.2}),
+        ("slow:100:10000", {"total": 0.2}),
         ("never-answers", {"timeout": None, "first_event": 0.1}),
     ],
 )
@@ -137,6 +140,39 @@ def test_each_clock_ends_a_stream(fake, model, clocks):
     with towline.Engine(fake, **clocks) as engine:
         job = engine.chat(model, "x")
         assert job.wait(PATIENCE) and job.state == "timed_out" and job.outcome.clock in clocks
+
+
+class OneAndBlanks:
+    """A record, and then blank lines without end, which are no records."""
+
+    def __iter__(self):
+        return itertools.chain([line("one").encode()], itertools.repeat(b"\n"))
+
+
+def test_bytes_that_make_no_record_run_out_of_the_records_clock(player):
+    server = player()
+    server.pieces = OneAndBlanks()
+    with towline.Client(server.host, idle=PATIENCE, record=0.2) as client, pytest.raises(towline.TimedOutError) as raised:
+        list(client.chat("m", MESSAGES, stream=True))
+    assert raised.value.text == "one"
+    with towline.Engine(server.host, idle=PATIENCE, record=0.2) as engine:
+        job = engine.chat("m", "x")
+        assert job.wait(PATIENCE) and job.outcome.clock == "record" and job.text == "one"
+
+
+@pytest.mark.parametrize(
+    ("timeout", "clocks"),
+    [
+        (_transport.DEFAULT, (10.0, 1200.0, 300.0, 1200.0)),
+        (30, (30, 30, 30, 1200.0)),
+        ((5, 60), (5, 60, 60, 1200.0)),
+        (SimpleNamespace(connect=1, read=5), (1, 5, 5, 1200.0)),
+        ((5, None), (5, None, None, None)),
+        (None, (None, None, None, None)),
+    ],
+)
+def test_what_a_timeout_says_of_each_clock(timeout, clocks):
+    assert _transport.clocks(timeout) == dict(zip(("connect", "first_event", "idle", "record"), clocks))
 
 
 def openai_only(path, body, before):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Callable, Dict, Literal, Mapping, Optional, Tuple, Type, TypeVar, Union
 
 from typing_extensions import Self, TypedDict
@@ -11,13 +12,15 @@ from ._errors import RequestError
 from ._towline import NativeClient
 from ._transport import Transport
 
+log = logging.getLogger("towline")
+
 
 class TransportOptions(TypedDict, total=False):
     """What a client or an engine can be told besides its host. Times are in seconds; ``None`` switches a clock off."""
 
     timeout: Any
     """As of httpx: for the connection, the first record and between bytes at once; a pair for the connection and the
-    others; an ``httpx.Timeout``. The five below take precedence."""
+    next two; an ``httpx.Timeout``. The five below take precedence."""
     connect: Optional[float]
     """How long a connection may take. Default: 10."""
     first_event: Optional[float]
@@ -25,7 +28,8 @@ class TransportOptions(TypedDict, total=False):
     idle: Optional[float]
     """Between bytes of any kind. Default: 300."""
     record: Optional[float]
-    """Between whole records. Default: 1,200."""
+    """Between whole records, for a server that sends bytes and no record. Default: 1,200; none where ``timeout`` sets no
+    limit between bytes."""
     total: Optional[float]
     """From the start to the end. Default: none."""
     retries: int
@@ -115,6 +119,7 @@ class BaseClient:
         return self._client.native()
 
     def _sends(self, method: str, path: str, json: Any) -> None:
+        log.debug("%s %s at %s", method, path, self._client.base_url)
         if self._on_request is not None:
             self._on_request(method, path, json)
 

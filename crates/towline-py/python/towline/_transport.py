@@ -11,9 +11,9 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 from ._errors import RequestError
 from ._towline import NativeClient, __version__, own_relay
 
-# The clocks in seconds, in the order connect, first record, between records. A cold model of 70 billion parameters
-# fits into them.
-DEFAULT_CLOCKS: Tuple[Optional[float], Optional[float], Optional[float], Optional[float]] = (10.0, 1200.0, 300.0, 1200.0)
+# The clocks in seconds, in the order connect, first record, between bytes, between whole records. A cold model of 70
+# billion parameters fits into them.
+DEFAULT_CLOCKS = (10.0, 1200.0, 300.0, 1200.0)
 
 # The API that is spoken, under the name that servers know it by.
 _SPEAKS = "ollama-python/0.6.3"
@@ -218,18 +218,20 @@ def _stitches(resume: Any) -> int:
 
 def clocks(timeout: Any) -> Dict[str, Optional[float]]:
     """The native clocks for a timeout as httpx takes it: seconds, ``None`` for no limit, or an ``httpx.Timeout``."""
-    record: Optional[float] = None
-    if isinstance(timeout, _Default):
-        connect, first_event, idle, record = DEFAULT_CLOCKS
-    elif timeout is None or isinstance(timeout, (int, float)):
+    connect: Optional[float]
+    first_event: Optional[float]
+    idle: Optional[float]
+    connect, first_event, idle, record = DEFAULT_CLOCKS
+    if timeout is None or isinstance(timeout, (int, float)):
         connect = first_event = idle = timeout
     elif isinstance(timeout, tuple):
         connect, first_event = timeout[0], timeout[1]
         idle = first_event
-    else:
+    elif not isinstance(timeout, _Default):
         connect, first_event = timeout.connect, timeout.read
         idle = first_event
-    return {"connect": connect, "first_event": first_event, "idle": idle, "record": record}
+    # A server that sends bytes and no record is as silent as one that sends nothing.
+    return {"connect": connect, "first_event": first_event, "idle": idle, "record": None if idle is None else record}
 
 
 def _roots(verify: Any) -> List[bytes]:

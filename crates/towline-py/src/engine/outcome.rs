@@ -221,7 +221,7 @@ impl PyOutcome {
         self.error.as_ref().and_then(|error| error.status)
     }
 
-    /// Which clock ran out: ``connect``, ``first_event``, ``idle`` or ``total``.
+    /// Which clock ran out: ``connect``, ``first_event``, ``idle``, ``record`` or ``total``.
     #[getter]
     fn clock(&self) -> Option<&'static str> {
         clock(&self.outcome)
