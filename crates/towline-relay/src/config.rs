@@ -177,12 +177,14 @@ pub struct Retention {
     /// No stream that a client made outlives this, however often its time to live is renewed. Default: 7 days.
     #[serde(deserialize_with = "units::time")]
     pub longest: Duration,
+    /// Whether each answer's request is kept as long as the answer, so that it can be asked again. Default: true.
+    pub requests: bool,
 }
 
 impl Default for Retention {
     fn default() -> Self {
         let hour = Duration::from_secs(3600);
-        Self { age: 24 * hour, bytes: 1 << 30, longest: 7 * 24 * hour }
+        Self { age: 24 * hour, bytes: 1 << 30, longest: 7 * 24 * hour, requests: true }
     }
 }
 
@@ -198,6 +200,9 @@ pub struct RelayLimits {
     /// 512 MiB.
     #[serde(rename = "bodies", deserialize_with = "units::size")]
     pub bodies_bytes: usize,
+    /// The longest request that is kept with its answer, in bytes; it counts to what is kept. Default: 1 MiB.
+    #[serde(rename = "request", deserialize_with = "units::size")]
+    pub request_bytes: usize,
     /// The longest body of an append, in bytes. Default: 16 MiB.
     #[serde(rename = "append", deserialize_with = "units::size")]
     pub append_bytes: usize,
@@ -242,6 +247,7 @@ impl Default for RelayLimits {
         Self {
             body_bytes: 64 << 20,
             bodies_bytes: 512 << 20,
+            request_bytes: 1 << 20,
             append_bytes: 16 << 20,
             body_time: Duration::from_secs(60),
             header_bytes: 32 << 10,

@@ -124,7 +124,10 @@ impl Owned {
         if !is_running(&entry) {
             entry.log.forget_tail();
         }
-        let (bytes, job) = entry.log.look(|meta, bytes| (bytes, meta.job.as_ref().map(|job| job.ended_ms)));
+        let (bytes, job) = entry.log.look(|meta, bytes| {
+            let request = meta.job.as_ref().and_then(|job| job.request_bytes).unwrap_or(0);
+            (bytes + request, meta.job.as_ref().map(|job| job.ended_ms))
+        });
         match job {
             Some(Some(ended_ms)) if ended_ms.saturating_add(age) <= now => relay.shelf.expire(&entry),
             Some(Some(ended_ms)) => {

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, watch};
 use towline::relay::JobState;
 
-use crate::config::{Config, Store};
+use crate::config::{Config, Listen, Store};
 use crate::error::Error;
 use crate::http::guard::Doors;
 use crate::id::Owner;
@@ -45,7 +45,7 @@ pub(crate) struct Relay {
     /// Somebody asked it to end.
     pub(crate) ending: watch::Sender<bool>,
     /// Where it listens, as it is shown.
-    pub(crate) listening: std::sync::OnceLock<Vec<String>>,
+    pub(crate) listening: std::sync::OnceLock<Vec<Listen>>,
 }
 
 /// Why a job was not begun.
@@ -189,10 +189,12 @@ pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<JobState>
     Some(record.ended.clone().or_else(|| job.map(|job| job.look().state)).unwrap_or(JobState::Interrupted))
 }
 
-/// Who asks, and whether over the Unix socket.
+/// Who asks, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     pub(crate) owner: Owner,
     pub(crate) over_unix: bool,
     pub(crate) over_tls: bool,
+    /// It may send requests to model servers that the relay was not configured with.
+    pub(crate) names_servers: bool,
 }

@@ -5,17 +5,20 @@ use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use crate::id::{Owner, StreamId};
-use crate::job::{Attached, Job};
-use crate::log::{Log, Writer};
+use crate::job::{Attached, Job, name};
+use crate::log::{Broken, Log, Writer};
 use crate::meta::Meta;
 use crate::store::StreamNo;
 
 /// Changes that a slow watcher may be behind; one that is further behind is told everything anew.
 const WATCHED_CHANGES: usize = 1024;
 
+/// The shortest beginning of an id that stands for it, in characters.
+const SHORTEST_ID: usize = 4;
 /// Streams that are looked at under one lock.
 const PAGE: usize = 256;
 
@@ -57,7 +60,9 @@ pub(crate) struct Shelf {
 /// The streams of one owner.
 #[derive(Debug, Default)]
 struct Own {
-    by_id: HashMap<StreamId, StreamNo>,
+    by_id: BTreeMap<StreamId, StreamNo>,
+    /// The names of its jobs.
+    by_name: HashMap<String, StreamNo>,
     /// In the order in which they were made.
     by_no: BTreeMap<StreamNo, Entry>,
 }
@@ -68,13 +73,40 @@ impl Own {
     }
 
     fn insert(&mut self, entry: Entry) {
+        if let Some(name) = name_of(&entry).filter(|name| !name.is_empty()) {
+            // One that has it already keeps it.
+            self.by_name.entry(name).or_insert(entry.log.no);
+        }
         self.by_id.insert(entry.id.clone(), entry.log.no);
         self.by_no.insert(entry.log.no, entry);
     }
 
     fn remove(&mut self, id: &StreamId) {
-        if let Some(no) = self.by_id.remove(id) {
-            self.by_no.remove(&no);
+        let Some(no) = self.by_id.remove(id) else { return };
+        let Some(entry) = self.by_no.remove(&no) else { return };
+        if let Some(name) = name_of(&entry)
+            && self.by_name.get(&name) == Some(&no)
+        {
+            self.by_name.remove(&name);
+        }
+    }
+
+    /// The job that `handle` stands for: an id, a name, or the beginning of one id.
+    fn resolve(&self, handle: &str) -> Result<Entry, NotFound> {
+        let by_id = StreamId::parse(handle).and_then(|id| self.get(&id));
+        if let Some(entry) = by_id.or_else(|| self.by_no.get(self.by_name.get(handle)?)) {
+            return Ok(entry.clone());
+        }
+        let Some(from) = StreamId::parse(handle).filter(|_| handle.len() >= SHORTEST_ID) else {
+            return Err(NotFound::None);
+        };
+        let found = self.by_id.range(from..).take_while(|(id, _)| id.as_str().starts_with(handle));
+        let mut jobs =
+            found.filter_map(|(_, no)| self.by_no.get(no)).filter(|entry| name_of(entry).is_some());
+        match (jobs.next(), jobs.count()) {
+            (None, _) => Err(NotFound::None),
+            (Some(entry), 0) => Ok(entry.clone()),
+            (Some(_), more) => Err(NotFound::Several(more + 1)),
         }
     }
 
@@ -83,11 +115,31 @@ impl Own {
     }
 }
 
+/// The name of an entry's job; `None` for a stream that a client writes.
+fn name_of(entry: &Entry) -> Option<String> {
+    entry.log.look(|meta, _| meta.job.as_ref().map(|job| job.name.clone()))
+}
+
 #[derive(Debug, Default)]
 struct Streams {
     by_owner: HashMap<Owner, Own>,
     by_request: HashMap<(Owner, String), StreamId>,
     count: usize,
+}
+
+/// Why no job was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotFound {
+    None,
+    /// So many have an id that begins so.
+    Several(usize),
+}
+
+/// Why a job was not given a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotNamed {
+    Taken,
+    Broken(Broken),
 }
 
 /// Why a stream was not made.
@@ -142,18 +194,20 @@ impl Shelf {
         streams.count += 1;
     }
 
-    /// Makes a stream unless there is one of its id or, with a request id, one of that request.
+    /// Makes a stream unless there is one of its id or, with a request id, one of that request. Its job's name gets a number
+    /// where it is taken. `request` is kept with it.
     pub(crate) fn make(
         &self,
-        meta: Meta,
-        request_id: Option<&str>,
+        mut meta: Meta,
         bytes: &[u8],
+        request: Option<Bytes>,
         job: impl FnOnce(&Arc<Log>) -> Option<Arc<Job>>,
     ) -> Result<(Entry, crate::log::Ticket), NotMade> {
         let (id, owner) = (meta.id.clone(), meta.owner.clone());
         let mut streams = self.streams();
-        let request = request_id.map(|request_id| (owner.clone(), request_id.to_owned()));
-        let same = request.as_ref().and_then(|request| streams.by_request.get(request)).unwrap_or(&id);
+        let request_id = meta.job.as_ref().and_then(|job| job.request_id.clone());
+        let of_request = request_id.map(|request_id| (owner.clone(), request_id));
+        let same = of_request.as_ref().and_then(|request| streams.by_request.get(request)).unwrap_or(&id);
         if let Some(entry) = streams.by_owner.get(&owner).and_then(|own| own.get(same)) {
             return Err(NotMade::Exists(entry.clone()));
         }
@@ -162,9 +216,14 @@ impl Shelf {
             return Err(NotMade::Full);
         }
         let no = self.next.fetch_add(1, Ordering::Relaxed);
-        let (log, ticket) = Log::create(no, Arc::clone(&self.writer), meta, bytes);
+        if let Some(job) = &mut meta.job {
+            let own = streams.by_owner.get(&owner);
+            let is_taken = |name: &str| own.is_some_and(|own| own.by_name.contains_key(name));
+            job.name = name::free(&job.name, no, is_taken);
+        }
+        let (log, ticket) = Log::create(no, Arc::clone(&self.writer), meta, bytes, request);
         let entry = Entry { id: id.clone(), owner: owner.clone(), job: job(&log), log };
-        if let Some(request) = request {
+        if let Some(request) = of_request {
             streams.by_request.insert(request, id);
         }
         streams.by_owner.entry(owner).or_default().insert(entry.clone());
@@ -177,6 +236,37 @@ impl Shelf {
 
     pub(crate) fn find(&self, owner: &Owner, id: &StreamId) -> Option<Entry> {
         self.streams().by_owner.get(owner)?.get(id).cloned()
+    }
+
+    /// The job that `handle` stands for: its id, its name, or what its id alone begins with.
+    pub(crate) fn resolve(&self, owner: &Owner, handle: &str) -> Result<Entry, NotFound> {
+        self.streams().by_owner.get(owner).ok_or(NotFound::None)?.resolve(handle)
+    }
+
+    /// Gives a job a name that no other of its owner has.
+    pub(crate) fn rename(&self, entry: &Entry, name: &str) -> Result<(), NotNamed> {
+        let mut streams = self.streams();
+        let own = streams.by_owner.entry(entry.owner.clone()).or_default();
+        let no = entry.log.no;
+        if own.by_name.get(name).is_some_and(|known| *known != no) {
+            return Err(NotNamed::Taken);
+        }
+        let before = name_of(entry);
+        own.by_name.insert(name.to_owned(), no);
+        if let Some(before) = before.filter(|before| before != name)
+            && own.by_name.get(&before) == Some(&no)
+        {
+            own.by_name.remove(&before);
+        }
+        drop(streams);
+        let named = entry.log.change(|log| {
+            if let Some(job) = &mut log.meta().job {
+                name.clone_into(&mut job.name);
+            }
+        });
+        named.map_err(NotNamed::Broken)?;
+        self.changed(entry);
+        Ok(())
     }
 
     /// The stream of an earlier request with this id.

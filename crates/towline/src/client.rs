@@ -12,7 +12,7 @@ use towline_core::http1::Method;
 
 use crate::config::{Api, ApiKey, Config};
 use crate::failure;
-use crate::relay::Via;
+use crate::relay::{SERVER, Via};
 use crate::timer::Timers;
 use crate::transport::{Request, RequestBody, Transport};
 
@@ -128,7 +128,11 @@ impl Client {
         let authorization = self.endpoint().credentials.as_ref().map(Credentials::basic).or(key);
         let own = [("User-Agent", concat!("towline/", env!("CARGO_PKG_VERSION")))];
         let key = authorization.iter().map(|value| ("Authorization", value.as_str()));
-        for (name, value) in own.into_iter().chain(key).chain(headers.iter().copied()) {
+        let server = match &config.via {
+            Via::Server => None,
+            Via::Relay(relay) => relay.server.as_deref().map(|server| (SERVER, server)),
+        };
+        for (name, value) in own.into_iter().chain(key).chain(server).chain(headers.iter().copied()) {
             if !config.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
                 request.headers.push(name, value);
             }

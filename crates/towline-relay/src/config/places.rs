@@ -1,11 +1,13 @@
 //! Where a relay listens, and where it keeps its logs.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Deserialize;
+use towline::Endpoint;
+use towline_core::endpoint::Scheme;
 
 /// Where a relay listens. Written as `unix:/path`, `address:port`, or `own`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -17,6 +19,28 @@ pub enum Listen {
     Unix(PathBuf),
     /// A TCP address; port 0 takes any free one.
     Tcp(SocketAddr),
+}
+
+impl Listen {
+    /// Whether a model server's address is this one.
+    pub(crate) fn is_at(&self, endpoint: &Endpoint) -> bool {
+        match (&endpoint.scheme, self) {
+            (Scheme::Unix(path), Self::Unix(own)) => path == own,
+            (Scheme::Http | Scheme::Https, Self::Tcp(own)) => {
+                let is_same = |ip: IpAddr| ip == own.ip() || (ip.is_loopback() && own.ip().is_unspecified());
+                let is_here = match endpoint.host.parse::<IpAddr>() {
+                    Ok(ip) => is_same(ip),
+                    Err(_) => {
+                        endpoint.host.eq_ignore_ascii_case("localhost")
+                            && (own.ip().is_loopback() || own.ip().is_unspecified())
+                    }
+                };
+                endpoint.port == own.port() && is_here
+            }
+            (Scheme::Unix(_), Self::Tcp(_) | Self::Own)
+            | (Scheme::Http | Scheme::Https, Self::Unix(_) | Self::Own) => false,
+        }
+    }
 }
 
 /// A text that names no place to listen.

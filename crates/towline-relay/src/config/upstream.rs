@@ -22,6 +22,8 @@ pub struct UpstreamConfig {
     pub key_file: Option<PathBuf>,
     /// A file of certificates of further authorities, PEM, read at the start. Default: none.
     pub roots: Option<PathBuf>,
+    /// It is asked only by requests that choose it, and where no other model server is well. Default: `false`.
+    pub is_spare: bool,
 }
 
 /// Which API a model server speaks.
@@ -54,7 +56,15 @@ pub struct NotAServer;
 impl UpstreamConfig {
     /// A server that needs no key, named by its address.
     pub fn new(endpoint: Endpoint, api: UpstreamApi) -> Self {
-        Self { name: endpoint.to_string(), endpoint, api, api_key: None, key_file: None, roots: None }
+        Self {
+            name: endpoint.to_string(),
+            endpoint,
+            api,
+            api_key: None,
+            key_file: None,
+            roots: None,
+            is_spare: false,
+        }
     }
 }
 

@@ -1,23 +1,30 @@
 //! Control over a job: look, cancel, deadline, pause, delete.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use bytes::Bytes;
 use hyper::body::Incoming;
-use hyper::{Method, Request, StatusCode};
-use serde::{Deserialize, Serialize};
+use hyper::header::AUTHORIZATION;
+use hyper::{HeaderMap, Method, Request, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
 use serde_json::json;
-use towline::relay::JobState;
+use towline::relay;
+use towline_core::http1::Headers;
 use towline_core::job::Deadline;
 
 use super::answer::{Answer, Code, Refusal, empty, json_answer, typed};
+use super::ask::{self, Ask, Begun, RequestHeaders};
 use super::body::Body;
-use super::{input, jobs, streams};
-use crate::id::StreamId;
-use crate::job::Job;
+use super::{front, input, jobs, streams};
+use crate::job::{Job, Recorded, name};
 use crate::meta::{now_ms, rfc3339};
 use crate::relay::{Caller, Relay, job_state};
-use crate::shelf::Entry;
+use crate::shelf::{Entry, NotFound, NotNamed};
+use crate::store::StoreError;
+use crate::upstream::Choice;
 
 /// The longest body of an order, in bytes.
 const ORDER_BYTES: usize = 64 << 10;
@@ -27,31 +34,6 @@ const WAIT_SECONDS: u64 = 300;
 const REASON_CHARS: usize = 200;
 
 const OPENAPI: &str = include_str!("../../../../docs/relay-openapi.yaml");
-
-/// A job as it is shown.
-#[derive(Debug, Clone, Serialize, PartialEq)]
-pub(super) struct Shown {
-    id: String,
-    name: String,
-    model: String,
-    path: String,
-    upstream: String,
-    pub(super) state: JobState,
-    created_at: String,
-    ended_at: Option<String>,
-    pub(super) bytes: u64,
-    records: u64,
-    not_understood: u64,
-    tokens_per_second: Option<f64>,
-    age_s: f64,
-    since_last_s: Option<f64>,
-    deadline_s: Option<f64>,
-    readers: usize,
-    detached: bool,
-    offset: String,
-    content_type: String,
-    cause: Option<String>,
-}
 
 pub(super) async fn answer(
     relay: &Arc<Relay>,
@@ -71,6 +53,14 @@ pub(super) async fn answer(
             streams::remove(relay, &find(relay, caller, id)?).await?;
             Ok(empty(StatusCode::NO_CONTENT))
         }
+        (&Method::GET, ["jobs", id, "request"]) => {
+            let request = kept_request(relay, &find(relay, caller, id)?).await?;
+            Ok(typed(StatusCode::OK, "application/json", Body::whole(request)))
+        }
+        (&Method::POST, ["jobs", id, "retry"]) => {
+            let entry = find(relay, caller, id)?;
+            retry(relay, caller, &entry, request.headers()).await
+        }
         (&Method::POST, ["jobs", id, order]) => {
             let entry = find(relay, caller, id)?;
             ordered(relay, &entry, order, request).await
@@ -79,24 +69,31 @@ pub(super) async fn answer(
         (&Method::GET, ["openapi.yaml"]) => {
             Ok(typed(StatusCode::OK, "application/yaml", Body::whole(OPENAPI)))
         }
-        (&Method::POST, ["shutdown"]) => shutdown(relay, caller),
+        (&Method::POST, ["shutdown"]) => shutdown(relay, caller, request).await,
         (_, ["jobs" | "version" | "openapi.yaml"]) => Err(Refusal::wrong_method("GET")),
         (_, ["jobs", _]) => Err(Refusal::wrong_method("GET, DELETE")),
+        (_, ["jobs", _, "request"]) => Err(Refusal::wrong_method("GET")),
         (_, ["jobs", _, _] | ["shutdown"]) => Err(Refusal::wrong_method("POST")),
         _ => Err(Refusal::no_such_path(request.uri().path())),
     }
 }
 
-/// The job; those of others are not there.
-pub(super) fn find(relay: &Relay, caller: &Caller, id: &str) -> Result<Entry, Refusal> {
-    let missing = || Refusal::new(Code::NotFound, "there is no such job here");
-    let id = StreamId::parse(id).ok_or_else(missing)?;
-    let entry = relay.shelf.find(&caller.owner, &id).ok_or_else(missing)?;
-    entry.log.look(|meta, _| meta.job.is_some()).then_some(entry).ok_or_else(missing)
+/// The job that a handle stands for: its id, its name, or what its id alone begins with. Those of others are not there.
+pub(super) fn find(relay: &Relay, caller: &Caller, handle: &str) -> Result<Entry, Refusal> {
+    let handle = percent_decode_str(handle).decode_utf8_lossy();
+    let shown: String = handle.chars().filter(|c| !c.is_control()).take(100).collect();
+    let missing = || Refusal::new(Code::NotFound, format!("there is no job {shown} here"));
+    match relay.shelf.resolve(&caller.owner, &handle) {
+        Ok(entry) => entry.log.look(|meta, _| meta.job.is_some()).then_some(entry).ok_or_else(missing),
+        Err(NotFound::None) => Err(missing()),
+        Err(NotFound::Several(count)) => Err(Refusal::bad(format!(
+            "{count} jobs have an id that begins with {shown}: give more of it, or a name"
+        ))),
+    }
 }
 
-/// The job of an entry; `None` for a stream that is no answer.
-pub(super) fn shown(entry: &Entry) -> Option<Shown> {
+/// The job of an entry, as it is shown; `None` for a stream that is no answer.
+pub(super) fn shown(entry: &Entry) -> Option<relay::Job> {
     let look = entry.job.as_ref().map(|job| job.look());
     let end = entry.log.seen().end;
     entry.log.look(|meta, bytes| {
@@ -105,37 +102,126 @@ pub(super) fn shown(entry: &Entry) -> Option<Shown> {
         let running = look.filter(|_| !state.is_ended());
         let seconds = |time: Duration| (time.as_secs_f64() * 1000.0).round() / 1000.0;
         let until = record.ended_ms.unwrap_or_else(now_ms);
-        Some(Shown {
-            id: entry.id.as_str().to_owned(),
-            name: record.name.clone(),
-            model: record.model.clone(),
-            path: record.path.clone(),
-            upstream: running.as_ref().map_or_else(|| record.upstream.clone(), |look| look.upstream.clone()),
-            state,
-            created_at: rfc3339(meta.created_ms),
-            ended_at: record.ended_ms.map(rfc3339),
-            bytes,
-            records: running.as_ref().map_or(record.records, |look| look.records),
-            not_understood: record.not_understood,
-            tokens_per_second: running
-                .as_ref()
-                .map_or(record.tokens_per_second, |look| look.tokens_per_second)
-                .map(|rate| (rate * 10.0).round() / 10.0),
-            age_s: until.saturating_sub(meta.created_ms) as f64 / 1000.0,
-            since_last_s: running.as_ref().and_then(|look| look.since_last).map(seconds),
-            deadline_s: running.as_ref().and_then(|look| look.deadline).map(seconds),
-            readers: running.as_ref().map_or(0, |look| look.readers),
-            detached: running.as_ref().map_or(record.detached, |look| look.detached),
-            offset: end.to_string(),
-            content_type: meta.content_type.clone(),
-            cause: record.cause.clone(),
-        })
+        let mut job = relay::Job::new(entry.id.as_str(), state);
+        job.name = Some(record.name.clone());
+        job.question.clone_from(&record.question);
+        job.questions_before = record.questions_before;
+        job.conversation.clone_from(&record.conversation);
+        job.turn.clone_from(&record.turn);
+        job.asked_by.clone_from(&record.asked_by);
+        job.retry_of = record.retry_of.as_ref().map(|id| id.as_str().to_owned());
+        job.model = Some(record.model.clone());
+        job.path.clone_from(&record.path);
+        job.upstream = Some(running.as_ref().map_or(&record.upstream, |look| &look.upstream).clone());
+        job.created_at = rfc3339(meta.created_ms);
+        job.ended_at = record.ended_ms.map(rfc3339);
+        job.bytes = bytes;
+        job.records = running.as_ref().map_or(record.records, |look| look.records);
+        job.not_understood = record.not_understood;
+        job.tokens = running.as_ref().map_or(record.tokens, |look| look.tokens);
+        let rate = running.as_ref().map_or(record.tokens_per_second, |look| look.tokens_per_second);
+        job.tokens_per_second = rate.map(|rate| (rate * 10.0).round() / 10.0);
+        job.age_s = until.saturating_sub(meta.created_ms) as f64 / 1000.0;
+        job.since_last_s = running.as_ref().and_then(|look| look.since_last).map(seconds);
+        job.deadline_s = running.as_ref().and_then(|look| look.deadline).map(seconds);
+        job.readers = running.as_ref().map_or(0, |look| look.readers as u64);
+        job.has_request = record.request_bytes.is_some();
+        job.detached = running.as_ref().map_or(record.detached, |look| look.detached);
+        job.offset = end.to_string();
+        job.content_type = Some(meta.content_type.clone());
+        job.cause.clone_from(&record.cause);
+        Some(job)
     })
 }
 
 fn job_answer(entry: &Entry, status: StatusCode) -> Result<Answer, Refusal> {
     let shown = shown(entry).ok_or_else(|| Refusal::new(Code::NotFound, "there is no such job here"))?;
     Ok(json_answer(status, &shown))
+}
+
+/// Asks the same again, in a job of its own. The model server is the same too; a key for it goes with the order.
+async fn retry(
+    relay: &Arc<Relay>,
+    caller: &Caller,
+    entry: &Entry,
+    headers: &HeaderMap,
+) -> Result<Answer, Refusal> {
+    let body = kept_request(relay, entry).await?;
+    let Some(record) = entry.log.look(|meta, _| meta.job.clone()) else {
+        return Err(Refusal::new(Code::NotFound, "there is no such job here"));
+    };
+    let named = ask::choice(relay, caller, headers)?;
+    let is_same = named.kept() == record.server;
+    let choice = match &record.server {
+        Some(_) if is_same => named,
+        Some(server) => ask::chosen(relay, caller, server)?,
+        None => Choice::Any,
+    };
+    let with_key = is_same && relay.config.tokens.is_empty();
+    let mut sent: Headers = [("content-type", "application/json")].into_iter().collect();
+    if let Some(key) = headers.get(AUTHORIZATION).and_then(|key| key.to_str().ok()).filter(|_| with_key) {
+        sent.push("authorization", key);
+    }
+    let Some(kind) = Recorded::of_path(&record.path) else {
+        return Err(Refusal::new(
+            Code::Conflict,
+            "an earlier version made this job; it cannot be asked again",
+        ));
+    };
+    let wishes = RequestHeaders {
+        detach: true,
+        // Without the number that it may have.
+        name: record.name,
+        conversation: record.conversation,
+        turn: record.turn,
+        asked_by: record.asked_by,
+        keeps_request: true,
+        ..RequestHeaders::default()
+    };
+    let retry_of = Some(entry.id.clone());
+    let ask = Ask { kind, wishes, choice, headers: sent, body, room: None, digest: None, retry_of };
+    match ask::begin(relay, caller, ask)? {
+        Begun::New { entry, ticket, .. } => front::accepted(&entry, ticket).await,
+        Begun::Known(_) => unreachable!("a job without a request id is new"),
+    }
+}
+
+/// The request that is kept with an answer.
+async fn kept_request(relay: &Relay, entry: &Entry) -> Result<Bytes, Refusal> {
+    let store = Arc::clone(relay.writer.store());
+    let no = entry.log.no;
+    let read = if store.is_memory() {
+        store.request(no)
+    } else {
+        match tokio::task::spawn_blocking(move || store.request(no)).await {
+            Ok(read) => read,
+            Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+        }
+    };
+    let failed = |error: StoreError| Refusal::new(Code::Unavailable, format!("the store failed: {error}"));
+    read.map_err(failed)?.ok_or_else(|| {
+        Refusal::new(Code::Conflict, "the request of this job was not kept, so it cannot be asked again")
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RenameOrder {
+    name: String,
+}
+
+fn rename(relay: &Relay, entry: &Entry, order: &RenameOrder) -> Result<Answer, Refusal> {
+    let name = name::given(&order.name);
+    if name.is_empty() {
+        return Err(Refusal::bad("a name takes letters and digits, with -, _ and . between them"));
+    }
+    match relay.shelf.rename(entry, &name) {
+        Ok(()) => job_answer(entry, StatusCode::OK),
+        Err(NotNamed::Taken) => {
+            Err(Refusal::new(Code::Conflict, format!("another job has the name {name}; give it another one")))
+        }
+        Err(NotNamed::Broken(broken)) => Err(streams::broken(broken)),
+    }
 }
 
 async fn one(entry: &Entry, query: Option<&str>) -> Result<Answer, Refusal> {
@@ -208,7 +294,10 @@ async fn ordered(
             job.ok_or_else(over)?.set_paused(order == "pause").map_err(|_| over())?;
             job_answer(entry, StatusCode::OK)
         }
-        _ => Err(Refusal::new(Code::NotFound, "there are cancel, deadline, pause and unpause")),
+        "rename" => rename(relay, entry, &parsed(&body)?),
+        _ => {
+            Err(Refusal::new(Code::NotFound, "there are cancel, deadline, pause, unpause, rename and retry"))
+        }
     }
 }
 
@@ -235,19 +324,44 @@ fn deadline(order: DeadlineOrder) -> Result<Deadline, Refusal> {
 }
 
 fn version(relay: &Relay) -> Answer {
-    let listening = relay.listening.get().cloned().unwrap_or_default();
+    let listening: Vec<String> =
+        relay.listening.get().into_iter().flatten().map(ToString::to_string).collect();
+    let (running, queued) = relay.admission.count();
+    let servers: Vec<_> = relay
+        .upstreams
+        .all()
+        .iter()
+        .map(|upstream| json!({"name": upstream.name(), "up": upstream.is_well()}))
+        .collect();
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "pid": std::process::id(),
         "uptime_s": relay.began.elapsed().as_secs(),
         "listen": listening,
+        "running": running + queued,
+        "queued": queued,
+        "streams": relay.shelf.count(),
+        "servers": servers,
     });
     json_answer(StatusCode::OK, &body)
 }
 
-fn shutdown(relay: &Relay, caller: &Caller) -> Result<Answer, Refusal> {
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShutdownOrder {
+    #[serde(default)]
+    if_idle: bool,
+}
+
+async fn shutdown(relay: &Relay, caller: &Caller, request: Request<Incoming>) -> Result<Answer, Refusal> {
     if !caller.over_unix {
         return Err(Refusal::new(Code::Forbidden, "only over the Unix socket can the relay be told to end"));
+    }
+    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let order: ShutdownOrder = if body.is_empty() { ShutdownOrder::default() } else { parsed(&body)? };
+    let running = relay.running.load(Ordering::Relaxed);
+    if order.if_idle && running > 0 {
+        return Err(Refusal::new(Code::Conflict, format!("{running} answers run or wait for their turn")));
     }
     relay.ending.send_replace(true);
     Ok(json_answer(StatusCode::ACCEPTED, &json!({"ending": true})))

@@ -1,94 +1,28 @@
 //! The front: requests for streamed answers, as the clients of Ollama, OpenAI and Anthropic make them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::CACHE_CONTROL;
 use hyper::{HeaderMap, Request, StatusCode};
-use serde::Deserialize;
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use towline::forward;
-use towline_core::http1::Method;
+use towline_core::http1::{Headers, Method};
 
 use super::answer::{Answer, Code, Refusal, Words, json_answer, plain, set};
+use super::ask::{Ask, Begun, RequestBody, RequestHeaders, begin, choice};
 use super::body::Body;
-use super::pass::{NO_OLLAMA, exchange, request_headers};
+use super::pass::{exchange, request_headers};
 use super::{input, streams};
 use crate::config::WhenFull;
-use crate::housekeeping;
-use crate::id::StreamId;
-use crate::job::{Framing, Head, Job, JobRecord, NoPlace, Recorded, Task};
-use crate::log::Broken;
-use crate::meta::Meta;
-use crate::relay::{Caller, NotBegun, Relay};
-use crate::shelf::{Entry, NotMade, Reading};
+use crate::job::{Framing, Head, Job, Recorded};
+use crate::log::{Broken, Ticket};
+use crate::relay::{Caller, Relay};
+use crate::shelf::{Entry, Reading};
 use crate::store::Room;
-
-/// The longest name of a job, in characters.
-const NAME_CHARS: usize = 200;
-/// The longest name of a model, in bytes.
-const MODEL_BYTES: usize = 1024;
-/// The longest request id, in bytes.
-const REQUEST_ID_BYTES: usize = 128;
-
-/// What our own headers ask for.
-struct RequestHeaders {
-    detach: bool,
-    request_id: Option<String>,
-    name: String,
-    deadline: Option<Duration>,
-}
-
-impl RequestHeaders {
-    fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
-        let request_id = input::header(headers, "towline-request-id")?.map(str::to_owned);
-        let is_id = |id: &String| {
-            let fits = (1..=REQUEST_ID_BYTES).contains(&id.len());
-            fits && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
-        };
-        if request_id.as_ref().is_some_and(|id| !is_id(id)) {
-            return Err(Refusal::bad("Towline-Request-Id takes 1 to 128 letters, digits, - and _"));
-        }
-        let deadline = match input::header(headers, "towline-deadline")? {
-            None => None,
-            Some(text) => Some(input::seconds(text).ok_or_else(|| {
-                Refusal::bad("Towline-Deadline takes a number of seconds, for example 30 or 2.5")
-            })?),
-        };
-        let name =
-            headers.get("towline-name").map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
-        let name: String =
-            name.unwrap_or_default().chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect();
-        Ok(Self { detach: input::is_true(headers, "towline-detach"), request_id, name, deadline })
-    }
-}
-
-/// The parts of a request's body that decide where it goes and how it is answered.
-#[derive(Debug, Default, Deserialize)]
-pub(super) struct RequestBody {
-    model: Option<String>,
-    /// The older name of `model`. Ollama's own client sends both, one of them empty.
-    name: Option<String>,
-    /// Of a copy.
-    source: Option<String>,
-    stream: Option<bool>,
-}
-
-impl RequestBody {
-    /// What a body that is no JSON object of this kind says is nothing.
-    pub(super) fn read(body: &[u8]) -> Self {
-        serde_json::from_slice(body).unwrap_or_default()
-    }
-
-    /// The model that it is about; empty when it names none.
-    pub(super) fn model(&self) -> &str {
-        let named = [&self.model, &self.name, &self.source].into_iter().flatten();
-        named.map(String::as_str).find(|name| !name.is_empty()).unwrap_or_default()
-    }
-}
+use crate::upstream::Choice;
 
 /// Records the answer to a request, and gives it to the client as it comes.
 pub(super) async fn recorded(
@@ -98,121 +32,51 @@ pub(super) async fn recorded(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let (parts, body) = request.into_parts();
-    let asked = RequestHeaders::read(&parts.headers)?;
-    let limits = &relay.config.limits;
-    let input::Held { bytes: body, room } = input::whole(relay, body, limits.body_bytes).await?;
-    let digest = asked.request_id.is_some().then(|| digest(kind, &body));
-    let known = asked.request_id.as_deref().and_then(|id| relay.shelf.of_request(&caller.owner, id));
+    let wishes = RequestHeaders::read(&parts.headers)?;
+    let choice = choice(relay, caller, &parts.headers)?;
+    let input::Held { bytes: body, room } = input::whole(relay, body, relay.config.limits.body_bytes).await?;
+    let digest = wishes.request_id.is_some().then(|| digest(kind, &body));
+    let known = wishes.request_id.as_deref().and_then(|id| relay.shelf.of_request(&caller.owner, id));
+    let detach = wishes.detach;
     if let Some(entry) = known {
-        return again(relay, entry, digest.as_deref(), asked.detach).await;
+        return again(relay, entry, digest.as_deref(), detach).await;
     }
+    let headers = request_headers(&parts.headers, relay.config.tokens.is_empty());
     if relay.writer.store().room() != Room::Enough {
-        let pass = relay.config.store.full == WhenFull::Pass && !asked.detach;
+        let pass = relay.config.store.full == WhenFull::Pass && !detach;
         return if pass {
-            unrecorded(relay, kind, &parts.headers, body).await
+            unrecorded(relay, kind, &choice, headers, body).await
         } else {
             Err(streams::broken(Broken::Full))
         };
     }
-    let permit = relay.may_begin(&caller.owner).map_err(|why| refused(relay, why))?;
-    let read = RequestBody::read(&body);
-    let model = read.model().to_owned();
-    if model.len() > MODEL_BYTES {
-        return Err(Refusal::bad(format!("the name of the model is longer than {MODEL_BYTES} bytes")));
-    }
-    let framing = kind.framing(read.stream);
-    let upstreams = if kind.keeps_models() {
-        relay.upstreams.for_keeping(&model)
-    } else {
-        relay.upstreams.for_request(kind.path(), &model)
-    };
-    if upstreams.is_empty() {
-        return Err(Refusal::new(Code::NotFound, NO_OLLAMA));
-    }
-    let id = StreamId::random();
-    let mut meta = Meta::new(id, caller.owner.clone(), framing.content_type(), relay.shelf.incarnation());
-    meta.job = Some(JobRecord {
-        name: asked.name,
-        model,
-        path: kind.path().to_owned(),
-        upstream: upstreams.first().map(|upstream| upstream.name().to_owned()).unwrap_or_default(),
-        request_id: asked.request_id.clone(),
-        request_digest: digest.clone(),
-        framing,
-        detached: asked.detach,
-        ended: None,
-        ended_ms: None,
-        cause: None,
-        records: 0,
-        not_understood: 0,
-        tokens_per_second: None,
-    });
-    housekeeping::make_place(relay, &caller.owner);
-    let begun = |log: &Arc<crate::log::Log>| {
-        Some(Job::new(Arc::clone(log), kind, framing, asked.detach, asked.deadline))
-    };
-    let (entry, ticket) = match relay.shelf.make(meta, asked.request_id.as_deref(), b"", begun) {
-        Ok(made) => made,
-        Err(NotMade::Exists(entry)) => return again(relay, entry, digest.as_deref(), asked.detach).await,
-        Err(NotMade::Full) => return Err(streams::too_many(relay)),
-    };
-    let Some(job) = entry.job.clone() else { unreachable!("a recorded stream is made with its job") };
-    let task = Task {
-        job: Arc::clone(&job),
-        permit,
-        upstreams,
-        headers: request_headers(&parts.headers, relay.config.tokens.is_empty()),
-        body,
-        room,
-        clocks: relay.config.clocks,
-        log_bytes: limits.log_bytes,
-    };
-    // Before it begins, so that it is not without a reader.
-    let reading = if asked.detach { None } else { relay.attach(entry.clone()) };
-    relay.begin(entry.clone(), task);
-    match reading {
-        None => {
-            // Accepted is what survives.
-            entry.log.written(ticket).await.map_err(streams::broken)?;
-            Ok(detached(&entry, StatusCode::ACCEPTED))
-        }
-        Some(reading) => given(relay, reading, &job).await,
+    let ask = Ask { kind, wishes, choice, headers, body, room, digest: digest.clone(), retry_of: None };
+    match begin(relay, caller, ask)? {
+        Begun::Known(entry) => again(relay, entry, digest.as_deref(), detach).await,
+        Begun::New { entry, ticket, reading: None, .. } => accepted(&entry, ticket).await,
+        Begun::New { job, reading: Some(reading), .. } => given(relay, reading, &job).await,
     }
 }
 
-fn refused(relay: &Relay, why: NotBegun) -> Refusal {
-    let places = relay.config.places();
-    let message = |running: usize, queued: usize, whose: &str| {
-        format!(
-            "{running} answers run and {queued} wait for their turn, which is {whose} limit; try again later"
-        )
-    };
-    let refusal = match why {
-        NotBegun::Draining => {
-            Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests")
-        }
-        NotBegun::NoPlace(NoPlace::InAll) => {
-            Refusal::new(Code::Limit, message(places.running, places.queued, "this relay's"))
-        }
-        NotBegun::NoPlace(NoPlace::OfOwner) => {
-            Refusal::new(Code::Limit, message(places.own_running, places.own_queued, "one owner's"))
-        }
-    };
-    refusal.with("retry-after", "1")
+/// A job that was begun and runs by itself: it is accepted once it would survive.
+pub(super) async fn accepted(entry: &Entry, ticket: Ticket) -> Result<Answer, Refusal> {
+    entry.log.written(ticket).await.map_err(streams::broken)?;
+    Ok(detached(entry, StatusCode::ACCEPTED))
 }
 
 /// The answer as it comes, while nothing can be recorded.
 async fn unrecorded(
     relay: &Relay,
     kind: Recorded,
-    headers: &HeaderMap,
+    choice: &Choice,
+    headers: Headers,
     body: Bytes,
 ) -> Result<Answer, Refusal> {
-    let upstreams = relay.upstreams.for_request(kind.path(), RequestBody::read(&body).model());
+    let upstreams = relay.upstreams.for_request(kind.path(), RequestBody::read(&body).model(), choice);
     let request = forward::Request {
         method: Method::Post,
         target: kind.path().to_owned(),
-        headers: request_headers(headers, relay.config.tokens.is_empty()),
+        headers,
         body: forward::Body::Bytes(body),
     };
     exchange(relay, &upstreams, request).await
@@ -330,26 +194,11 @@ fn status_of(status: u16) -> StatusCode {
 
 fn detached(entry: &Entry, status: StatusCode) -> Answer {
     let stream = format!("/streams/{}", entry.id);
-    let mut answer = json_answer(status, &json!({"id": entry.id.as_str(), "stream": stream}));
+    let name = entry.log.look(|meta, _| meta.job.as_ref().map(|job| job.name.clone()));
+    let body = json!({"id": entry.id.as_str(), "name": name, "stream": stream});
+    let mut answer = json_answer(status, &body);
     // Relative to what the client asked, whatever it calls this relay.
     set(&mut answer, "location", &stream);
     set(&mut answer, "towline-stream", entry.id.as_str());
     answer
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_body_is_about_the_first_model_that_it_names() {
-        let model = |body: &str| RequestBody::read(body.as_bytes()).model().to_owned();
-        assert_eq!(model(r#"{"model":"a"}"#), "a");
-        assert_eq!(model(r#"{"name":"a"}"#), "a");
-        assert_eq!(model(r#"{"model":"","name":"a"}"#), "a");
-        assert_eq!(model(r#"{"model":"a","name":"b"}"#), "a");
-        assert_eq!(model(r#"{"model":null,"source":"a","destination":"b"}"#), "a");
-        assert_eq!(model(r#"{"stream":false}"#), "");
-        assert_eq!(model("not JSON"), "");
-    }
 }

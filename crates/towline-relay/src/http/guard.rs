@@ -18,7 +18,10 @@ use crate::relay::Caller;
 /// Where a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
-    Unix,
+    Unix {
+        /// The client is the user that the relay runs as.
+        is_own: bool,
+    },
     Tcp(SocketAddr),
     Tls(SocketAddr),
 }
@@ -138,13 +141,19 @@ impl Doors {
         let host = host_of(request)?;
         let headers = request.headers();
         let listen = match door {
-            Door::Unix => {
-                let caller = Caller { owner: Owner::local(), over_unix: true, over_tls: false };
+            Door::Unix { is_own } => {
+                let caller = Caller {
+                    owner: Owner::local(),
+                    over_unix: true,
+                    over_tls: false,
+                    names_servers: is_own && self.keys.is_empty(),
+                };
                 return Ok(Welcome { caller, origin: None });
             }
             Door::Tcp(listen) | Door::Tls(listen) => listen,
         };
-        let caller = |owner| Caller { owner, over_unix: false, over_tls: matches!(door, Door::Tls(_)) };
+        let over_tls = matches!(door, Door::Tls(_));
+        let caller = |owner| Caller { owner, over_unix: false, over_tls, names_servers: false };
         if listen.ip().to_canonical().is_loopback() && !self.is_own(host) {
             let message = "the Host of the request is not this machine; a name for it goes into hosts in the configuration";
             return Err(Refusal::new(Code::Forbidden, message));

@@ -10,12 +10,14 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{self, Sender, error::SendError};
+use towline::relay::JobState;
 
 use super::answer::{Answer, Refusal, typed};
 use super::body::Body;
 use super::control::{find, shown};
 use super::input;
 use crate::id::{Owner, StreamId};
+use crate::meta::now_ms;
 use crate::relay::{Caller, Relay, job_state};
 use crate::shelf::Entry;
 use crate::store::StreamNo;
@@ -31,28 +33,65 @@ const WATCH_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default)]
 struct Filter {
     running: Option<bool>,
+    state: Option<JobState>,
     model: Option<String>,
     name: Option<String>,
+    conversation: Option<String>,
+    /// In small letters.
+    text: Option<String>,
+    /// Unix milliseconds.
+    since_ms: u64,
 }
 
 impl Filter {
     fn read(query: Option<&str>) -> Result<Self, Refusal> {
-        let running = match input::query(query, "state")?.as_deref() {
-            None | Some("all") => None,
-            Some("running") => Some(true),
-            Some("ended") => Some(false),
-            Some(_) => return Err(Refusal::bad("state takes running, ended or all")),
+        let (running, state) = match input::query(query, "state")?.as_deref() {
+            None | Some("all") => (None, None),
+            Some("running") => (Some(true), None),
+            Some("ended") => (Some(false), None),
+            Some(one) => match serde_json::from_value(one.into()) {
+                Ok(JobState::Other(_)) | Err(_) => {
+                    return Err(Refusal::bad("state takes running, ended, all, or one of a job's states"));
+                }
+                Ok(state) => (None, Some(state)),
+            },
         };
-        Ok(Self { running, model: input::query(query, "model")?, name: input::query(query, "name")? })
+        let since_ms = match input::query(query, "since_s")? {
+            None => 0,
+            Some(text) => {
+                let since = input::seconds(&text)
+                    .ok_or_else(|| Refusal::bad("since_s takes a number of seconds until now"))?;
+                now_ms().saturating_sub(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+            }
+        };
+        Ok(Self {
+            running,
+            state,
+            model: input::query(query, "model")?,
+            name: input::query(query, "name")?,
+            conversation: input::query(query, "conversation")?,
+            text: input::query(query, "text")?.map(|text| text.to_lowercase()),
+            since_ms,
+        })
     }
 
     fn takes(&self, entry: &Entry) -> bool {
         entry.log.look(|meta, _| {
             let Some(record) = &meta.job else { return false };
-            let ended = job_state(entry.job.as_ref(), meta).is_some_and(|state| state.is_ended());
-            self.running.is_none_or(|running| running != ended)
+            let Some(state) = job_state(entry.job.as_ref(), meta) else { return false };
+            let has = |text: &String| {
+                let question = record.question.as_deref().unwrap_or_default();
+                [record.name.as_str(), question, record.model.as_str()]
+                    .iter()
+                    .any(|own| own.to_lowercase().contains(text.as_str()))
+            };
+            self.running.is_none_or(|running| running != state.is_ended())
+                && self.state.as_ref().is_none_or(|wanted| *wanted == state)
                 && self.model.as_ref().is_none_or(|model| *model == record.model)
                 && self.name.as_ref().is_none_or(|name| *name == record.name)
+                && (self.conversation.is_none() || self.conversation == record.conversation)
+                && meta.created_ms >= self.since_ms
+                && self.text.as_ref().is_none_or(has)
         })
     }
 }
@@ -70,8 +109,7 @@ pub(super) fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> 
             .filter(|limit| *limit > 0)
             .ok_or_else(|| Refusal::bad("limit takes a whole number of jobs from 1 on"))?,
     };
-    let after = input::query(query, "after")?.map(|id| find(relay, caller, &id)).transpose()?;
-    let after = after.map(|entry| entry.log.no);
+    let after = input::query(query, "after")?.map(|after| from(relay, caller, &after)).transpose()?;
     let mut jobs =
         Jobs { relay: Arc::clone(relay), owner: caller.owner.clone(), filter, after, limit, count: 0 };
     let (first, is_all) = jobs.next();
@@ -89,6 +127,14 @@ pub(super) fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> 
     Ok(typed(StatusCode::OK, "application/json", Body::Pieces(body)))
 }
 
+/// The number of the stream that a page begins behind: as the page before it says, which may be gone meanwhile, or a job.
+fn from(relay: &Relay, caller: &Caller, after: &str) -> Result<StreamNo, Refusal> {
+    match input::digits(after) {
+        Some(no) => Ok(no),
+        None => Ok(find(relay, caller, after)?.log.no),
+    }
+}
+
 /// A list of jobs, piece by piece.
 struct Jobs {
     relay: Arc<Relay>,
@@ -102,6 +148,7 @@ struct Jobs {
 impl Jobs {
     /// The next piece, and whether it is the last.
     fn next(&mut self) -> (Vec<u8>, bool) {
+        let mut is_page = false;
         let mut piece = if self.count == 0 { b"{\"jobs\":[".to_vec() } else { Vec::new() };
         for entry in self.relay.shelf.each(&self.owner, self.after) {
             self.after = Some(entry.log.no);
@@ -115,13 +162,17 @@ impl Jobs {
             piece.append(&mut said(&job));
             self.count += 1;
             if self.count == self.limit {
+                is_page = true;
                 break;
             }
             if piece.len() >= PIECE_BYTES {
                 return (piece, false);
             }
         }
-        piece.extend_from_slice(b"]}");
+        let next = self.after.filter(|_| is_page).map(|no| no.to_string());
+        piece.extend_from_slice(b"],\"next\":");
+        piece.append(&mut said(&next));
+        piece.push(b'}');
         (piece, true)
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::answer::{Answer, Code, Refusal, json_answer, set};
 use crate::relay::Relay;
-use crate::upstream::{Upstream, all, look};
+use crate::upstream::{Choice, Upstream, all, look};
 
 /// How long a list waits for a model server that says nothing.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -51,8 +51,8 @@ impl List {
     ///
     /// # Errors
     /// When none answers.
-    pub(super) async fn merged(self, relay: &Relay) -> Result<Answer, Refusal> {
-        let mut upstreams = relay.upstreams.for_request(self.path(), "");
+    pub(super) async fn merged(self, relay: &Relay, choice: &Choice) -> Result<Answer, Refusal> {
+        let mut upstreams = relay.upstreams.for_request(self.path(), "", choice);
         let place = |upstream: &Arc<Upstream>| {
             relay.upstreams.all().iter().position(|one| Arc::ptr_eq(one, upstream))
         };

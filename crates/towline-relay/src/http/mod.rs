@@ -1,6 +1,7 @@
 //! What a request gets.
 
 mod answer;
+mod ask;
 mod body;
 mod control;
 mod front;

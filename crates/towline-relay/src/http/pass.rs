@@ -16,12 +16,12 @@ use towline_core::http1::{self, Headers};
 use towline_core::span::Span;
 
 use super::answer::{Answer, Code, Refusal, plain, set};
+use super::ask::{RequestBody, choice};
 use super::body::{Body, Passed};
-use super::front::RequestBody;
 use super::input;
 use super::lists::List;
 use super::route::Route;
-use crate::relay::Relay;
+use crate::relay::{Caller, Relay};
 use crate::upstream::Upstream;
 
 /// Headers about one connection, or that the next request has of its own.
@@ -82,16 +82,18 @@ pub(crate) fn for_client(headers: &Headers) -> HeaderMap {
 
 pub(super) async fn passed(
     relay: &Arc<Relay>,
+    caller: &Caller,
     route: &Route,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let (parts, body) = request.into_parts();
+    let choice = choice(relay, caller, &parts.headers)?;
     let path = route.name.as_str();
     if parts.method == Method::GET
         && let Some(list) = List::of_path(path)
-        && relay.upstreams.for_request(list.path(), "").len() > 1
+        && relay.upstreams.for_request(list.path(), "", &choice).len() > 1
     {
-        return list.merged(relay).await;
+        return list.merged(relay, &choice).await;
     }
     let method = match parts.method {
         Method::GET => http1::Method::Get,
@@ -104,10 +106,10 @@ pub(super) async fn passed(
     let _room;
     let (body, candidates) = if path.starts_with("/api/blobs/") {
         _room = None;
-        (upload(relay, &parts.headers, body), relay.upstreams.for_keeping(""))
+        (upload(relay, &parts.headers, body), relay.upstreams.for_keeping("", &choice))
     } else {
         let held = input::whole(relay, body, relay.config.limits.body_bytes).await?;
-        let candidates = relay.upstreams.for_request(path, RequestBody::read(&held.bytes).model());
+        let candidates = relay.upstreams.for_request(path, RequestBody::read(&held.bytes).model(), &choice);
         _room = held.room;
         (forward::Body::Bytes(held.bytes), candidates)
     };

@@ -111,7 +111,7 @@ pub(crate) async fn serve(
     let Welcome { caller, origin } = welcome;
     let answered = match place {
         Place::Recorded(kind) => front::recorded(&relay, kind, &caller, request).await,
-        Place::Passed(route) => pass::passed(&relay, &route, request).await,
+        Place::Passed(route) => pass::passed(&relay, &caller, &route, request).await,
         Place::Stream(id) => streams::answer(&relay, &caller, id, request).await,
         Place::Control(rest) => control::answer(&relay, &caller, rest, request).await,
         Place::Ops(path) => Ok(ops::answer(&relay, path)),
@@ -159,7 +159,8 @@ const ALLOWED_HEADERS: &str = "authorization, content-type, user-agent, accept, 
      x-stainless-os, x-stainless-package-version, x-stainless-poll-helper, x-stainless-retry-count, x-stainless-runtime, \
      x-stainless-runtime-version, x-stainless-timeout, anthropic-beta, anthropic-dangerous-direct-browser-access, \
      anthropic-version, x-api-key, if-none-match, last-event-id, producer-epoch, producer-id, producer-seq, stream-closed, \
-     stream-expires-at, stream-seq, stream-ttl, te, towline-deadline, towline-detach, towline-name, towline-request-id";
+     stream-expires-at, stream-seq, stream-ttl, te, towline-asked-by, towline-conversation, towline-deadline, towline-detach, \
+     towline-keep, towline-name, towline-request-id, towline-server, towline-turn";
 /// How long a browser may remember it, in seconds: as Ollama's 12 hours.
 const ALLOWED_FOR: &str = "43200";
 

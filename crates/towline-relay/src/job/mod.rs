@@ -3,7 +3,9 @@
 mod admission;
 mod ending;
 mod framing;
+pub(crate) mod name;
 mod order;
+mod question;
 mod record;
 mod run;
 
@@ -11,6 +13,7 @@ pub(crate) use admission::{AdmissionQueue, NoPlace, Permit, Places};
 pub(crate) use ending::{Ended, error_record};
 pub(crate) use framing::{Framing, OneValue};
 pub(crate) use order::{Attached, Head, Job};
+pub(crate) use question::Question;
 pub(crate) use record::JobRecord;
 pub(crate) use run::{Task, run};
 

@@ -68,6 +68,8 @@ struct Shared {
     readers: usize,
     upstream: String,
     records: u64,
+    /// As the server has counted them.
+    tokens: Option<u64>,
     first_record: Option<Instant>,
     last_received: Option<Instant>,
 }
@@ -86,6 +88,7 @@ pub(crate) struct Look {
     pub(crate) state: JobState,
     pub(crate) upstream: String,
     pub(crate) records: u64,
+    pub(crate) tokens: Option<u64>,
     pub(crate) tokens_per_second: Option<f64>,
     pub(crate) since_last: Option<Duration>,
     pub(crate) deadline: Option<Duration>,
@@ -115,6 +118,7 @@ impl Job {
             readers: 0,
             upstream: String::new(),
             records: 0,
+            tokens: None,
             first_record: None,
             last_received: None,
         };
@@ -207,6 +211,7 @@ impl Job {
             state,
             upstream: shared.upstream.clone(),
             records: shared.records,
+            tokens: shared.tokens(self.kind),
             tokens_per_second: shared.tokens_per_second(now),
             since_last: shared.last_received.map(|at| now - at),
             deadline: shared.deadline.map(|at| at.saturating_duration_since(now)),
@@ -254,6 +259,11 @@ impl Job {
         }
     }
 
+    /// The server has said how many tokens the answer has.
+    pub(super) fn counted(&self, tokens: u64) {
+        self.shared().tokens = Some(tokens);
+    }
+
     pub(super) fn has_head(&self, head: Head) {
         self.head.send_if_modified(|current| {
             let first = matches!(current, Head::Pending);
@@ -270,11 +280,17 @@ impl Job {
         record.upstream.clone_from(&shared.upstream);
         record.records = shared.records;
         record.detached = shared.detached;
+        record.tokens = shared.tokens(self.kind);
         record.tokens_per_second = shared.tokens_per_second(shared.last_received.unwrap_or(self.began));
     }
 }
 
 impl Shared {
+    /// Until the server has counted them each record counts as one.
+    fn tokens(&self, kind: Recorded) -> Option<u64> {
+        self.tokens.or_else(|| (!kind.keeps_models()).then_some(self.records))
+    }
+
     fn tokens_per_second(&self, now: Instant) -> Option<f64> {
         let seconds = (now - self.first_record?).as_secs_f64();
         // The first record begins the time that the others take.

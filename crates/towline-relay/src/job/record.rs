@@ -4,14 +4,37 @@ use serde::{Deserialize, Serialize};
 use towline::relay::JobState;
 
 use super::Framing;
+use crate::id::StreamId;
 
 /// The part of a job that outlives the process, kept with its stream.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct JobRecord {
+    /// A handle of its owner's, as the id; empty only in a store that an earlier version wrote.
     pub(crate) name: String,
+    /// What was asked, and how many questions came before.
+    #[serde(default)]
+    pub(crate) question: Option<String>,
+    #[serde(default)]
+    pub(crate) questions_before: u64,
+    /// What the client says that it belongs to.
+    #[serde(default)]
+    pub(crate) conversation: Option<String>,
+    #[serde(default)]
+    pub(crate) turn: Option<String>,
+    #[serde(default)]
+    pub(crate) asked_by: Option<String>,
+    /// The job whose request it asks again.
+    #[serde(default)]
+    pub(crate) retry_of: Option<StreamId>,
     pub(crate) model: String,
     pub(crate) path: String,
     pub(crate) upstream: String,
+    /// The model server that the request chose: the name of a configured one, or where it is, without user and password.
+    #[serde(default)]
+    pub(crate) server: Option<String>,
+    /// How long the request is that is kept with it, in bytes; `None` where none is.
+    #[serde(default)]
+    pub(crate) request_bytes: Option<u64>,
     pub(crate) request_id: Option<String>,
     /// Of its path and body, where it has an id.
     #[serde(default)]
@@ -29,5 +52,7 @@ pub(crate) struct JobRecord {
     /// What came that is no record of the dialect.
     #[serde(default)]
     pub(crate) not_understood: u64,
+    #[serde(default)]
+    pub(crate) tokens: Option<u64>,
     pub(crate) tokens_per_second: Option<f64>,
 }

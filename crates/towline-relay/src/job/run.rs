@@ -15,6 +15,7 @@ use towline::forward::{self, Ready, Response, ResponseBytes};
 use towline::relay::JobState;
 use towline_core::clocks::{Clocks, Limits};
 use towline_core::error::Error;
+use towline_core::event::Event;
 use towline_core::http1::{Headers, Method};
 use towline_core::outcome::{Ending, Outcome};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
@@ -197,7 +198,13 @@ impl Run {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Outcome> {
         loop {
             let before = self.life.stats().records;
-            while self.life.next_event().is_some() {}
+            while let Some(event) = self.life.next_event() {
+                if let Event::Usage(usage) = event
+                    && let Some(tokens) = usage.completion_tokens
+                {
+                    self.job.counted(tokens);
+                }
+            }
             let records = self.life.stats().records;
             if records != before {
                 self.job.received(records, Instant::now());

@@ -31,6 +31,8 @@ use crate::store::{StreamNo, Write};
 
 /// Bytes at the end of a log that are kept in memory for readers that keep up.
 const TAIL_BYTES: usize = 256 << 10;
+/// The longest chunk that is written, in bytes: a reader holds one in memory, however long the append was.
+const CHUNK_BYTES: usize = 128 << 10;
 /// Bytes appended and not yet written from which on the appender waits.
 const STAGED_BYTES: usize = 1 << 20;
 
@@ -70,6 +72,8 @@ struct State {
     /// As it will be once all is written.
     meta: Meta,
     meta_is_dirty: bool,
+    /// The request whose answer it is, until it is written.
+    request: Option<Bytes>,
     /// Where the staged bytes will end.
     end: u64,
     staged: BytesMut,
@@ -145,6 +149,7 @@ impl Log {
         let state = State {
             meta,
             meta_is_dirty: false,
+            request: None,
             end,
             staged: BytesMut::new(),
             removal: Removal::No,
@@ -162,16 +167,18 @@ impl Log {
         Self { no, readers: AtomicUsize::new(0), writer, state: Mutex::new(state) }
     }
 
-    /// A new stream with its first bytes, closed with them where `meta` says so. It is written once it has
-    /// [begun](Self::begin).
+    /// A new stream with its first bytes, closed with them where `meta` says so, and with the request that is kept with it. It
+    /// is written once it has [begun](Self::begin).
     pub(crate) fn create(
         no: StreamNo,
         writer: Arc<Writer>,
         mut meta: Meta,
         bytes: &[u8],
+        request: Option<Bytes>,
     ) -> (Arc<Self>, Ticket) {
         let closed = std::mem::take(&mut meta.closed);
         let log = Arc::new(Self::new(no, writer, meta, 0));
+        log.state().request = request;
         let created = log.state().stage(|log| {
             log.meta().closed = closed;
             log.append(bytes);
@@ -348,11 +355,19 @@ impl Log {
             let meta = serde_json::to_vec(&state.meta).unwrap_or_default().into();
             writes.push(Write::Meta { stream: self.no, meta });
         }
+        if let Some(request) = state.request.take() {
+            writes.push(Write::Request { stream: self.no, request });
+        }
         let bytes = state.staged.split().freeze();
         let start = state.end - bytes.len() as u64;
         let chunk = (!bytes.is_empty()).then_some((start, bytes));
         if let Some((start, bytes)) = &chunk {
-            writes.push(Write::Chunk { stream: self.no, start: *start, bytes: bytes.clone() });
+            // An append of JSON values is read whole, so it is kept whole.
+            let piece = if state.meta.is_json() { bytes.len() } else { CHUNK_BYTES };
+            for at in (0..bytes.len()).step_by(piece) {
+                let bytes = bytes.slice(at..bytes.len().min(at + piece));
+                writes.push(Write::Chunk { stream: self.no, start: start + at as u64, bytes });
+            }
         }
         Some(Taken { chunk, closed: state.meta.closed, made: state.made, is_removal: false })
     }

@@ -55,7 +55,7 @@ async fn play(ops: Vec<Op>, open: impl Fn() -> Arc<dyn LogStore>, survives: bool
     let mut writer = Writer::start(open(), Fsync::Never).unwrap();
     writer.store().recover().unwrap();
     let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
-    let (mut log, ticket) = Log::create(7, Arc::clone(&writer), meta, b"");
+    let (mut log, ticket) = Log::create(7, Arc::clone(&writer), meta, b"", None);
     log.begin();
     log.written(ticket).await.unwrap();
     let mut model = Model::default();
@@ -174,7 +174,7 @@ fn a_reader_that_waits_is_woken_by_every_end() {
         let writer = Writer::start(Arc::new(MemoryStore::new()), Fsync::Never).unwrap();
         for close in [true, false] {
             let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
-            let (log, _) = Log::create(u64::from(close), Arc::clone(&writer), meta, b"");
+            let (log, _) = Log::create(u64::from(close), Arc::clone(&writer), meta, b"", None);
             log.begin();
             let mut cursor = Cursor::new(Arc::clone(&log), 0);
             let (got, ()) = tokio::join!(cursor.read(), async {
@@ -197,7 +197,7 @@ fn crowd(store: Arc<dyn LogStore>, fsync: Fsync) -> Vec<u64> {
     let logs: Vec<Arc<Log>> = (0..=APPENDERS)
         .map(|no| {
             let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
-            let (log, _) = Log::create(no, Arc::clone(&writer), meta, b"");
+            let (log, _) = Log::create(no, Arc::clone(&writer), meta, b"", None);
             log.begin();
             log
         })
@@ -264,4 +264,20 @@ fn the_journal_is_where_it_is_synced() {
     let store = DiskStore::open(folder.path(), 0).unwrap();
     store.commit(vec![Write::Chunk { stream: 1, start: 0, bytes: "a".into() }], false).unwrap();
     assert_eq!(store.sync_journals().unwrap(), 1);
+}
+
+/// A reader holds a chunk in memory, so none is as long as the append.
+#[tokio::test]
+async fn a_long_append_is_kept_in_short_chunks_unless_it_is_json() {
+    for (content_type, longest) in [("text/plain", super::CHUNK_BYTES), ("application/json", 1 << 20)] {
+        let writer = Writer::start(Arc::new(MemoryStore::new()), Fsync::Never).unwrap();
+        let meta = Meta::new(StreamId::random(), Owner::local(), content_type, 1);
+        let (log, ticket) = Log::create(7, Arc::clone(&writer), meta, &piece(0, 1 << 20), None);
+        log.begin();
+        log.written(ticket).await.unwrap();
+        let chunks = writer.store().read(7, 0, usize::MAX).unwrap();
+        assert_eq!(chunks.iter().map(|chunk| chunk.bytes.len()).max(), Some(longest), "{content_type}");
+        let whole: Vec<u8> = chunks.iter().flat_map(|chunk| chunk.bytes.iter().copied()).collect();
+        assert_eq!(whole, piece(0, 1 << 20));
+    }
 }

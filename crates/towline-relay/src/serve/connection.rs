@@ -52,7 +52,7 @@ pub(super) async fn connection(
     stopped: watch::Receiver<bool>,
 ) {
     match stream {
-        Stream::Unix(stream) => talk(relay, Door::Unix, stream, crowd, stopped).await,
+        Stream::Unix(stream, is_own) => talk(relay, Door::Unix { is_own }, stream, crowd, stopped).await,
         Stream::Tcp(stream, address) => match tls {
             None => talk(relay, Door::Tcp(address), stream, crowd, stopped).await,
             Some(tls) => {

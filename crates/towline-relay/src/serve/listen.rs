@@ -18,7 +18,8 @@ pub(super) enum Listener {
 
 /// A connection.
 pub(super) enum Stream {
-    Unix(UnixStream),
+    /// With whether its client is the user that the relay runs as.
+    Unix(UnixStream, bool),
     Tcp(TcpStream, SocketAddr),
 }
 
@@ -58,7 +59,12 @@ impl Listener {
     /// Dropping the future loses no connection.
     pub(super) async fn accept(&self) -> std::io::Result<Stream> {
         match self {
-            Self::Unix { socket, .. } => Ok(Stream::Unix(socket.accept().await?.0)),
+            Self::Unix { socket, .. } => {
+                let (stream, _) = socket.accept().await?;
+                let own = rustix::process::geteuid().as_raw();
+                let is_own = stream.peer_cred().is_ok_and(|peer| peer.uid() == own);
+                Ok(Stream::Unix(stream, is_own))
+            }
             Self::Tcp { socket, address } => {
                 let (stream, _) = socket.accept().await?;
                 // Each record is small and wanted now; where this fails they come a little later.

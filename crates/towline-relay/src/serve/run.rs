@@ -1,7 +1,6 @@
 //! The relay as a server: from its configuration to its orderly end.
 
 use std::future::Future;
-use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
@@ -9,8 +8,6 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
-use towline::Endpoint;
-use towline_core::endpoint::Scheme;
 
 use super::connection::connection;
 use super::crowd::Crowd;
@@ -108,7 +105,7 @@ impl Server {
         }
         let shown: Vec<Listen> = listeners.iter().map(Listener::shown).collect();
         for upstream in &config.upstreams {
-            if shown.iter().any(|listen| is_at(&upstream.endpoint, listen)) {
+            if shown.iter().any(|listen| listen.is_at(&upstream.endpoint)) {
                 let message = format!(
                     "the model server {} is this relay itself: give it the address of a model server",
                     upstream.name
@@ -122,7 +119,7 @@ impl Server {
             Ok(opened) => opened?,
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
-        relay.listening.get_or_init(|| shown.iter().map(Listen::to_string).collect());
+        relay.listening.get_or_init(|| shown);
         Ok(Self { relay, listeners, tls: Arc::new(RwLock::new(tls)) })
     }
 
@@ -156,7 +153,7 @@ impl Server {
             let (stop, stopped) = watch::channel(false);
             let connections = Tasks::new();
             // So that the first requests find who has their model; the rest is found out later.
-            drop(tokio::time::timeout(FIRST_LOOK, relay.upstreams.look()).await);
+            relay.upstreams.look_first(FIRST_LOOK).await;
             {
                 let accepting = async {
                     let mut accepts: Vec<_> = listeners
@@ -200,26 +197,6 @@ impl Server {
             tracing::info!(running, cut, "the relay has ended");
             Report { running, cut }
         })
-    }
-}
-
-/// Whether a model server's address is one at which the relay listens.
-fn is_at(endpoint: &Endpoint, listen: &Listen) -> bool {
-    match (&endpoint.scheme, listen) {
-        (Scheme::Unix(path), Listen::Unix(own)) => path == own,
-        (Scheme::Http | Scheme::Https, Listen::Tcp(own)) => {
-            let is_same = |ip: IpAddr| ip == own.ip() || (ip.is_loopback() && own.ip().is_unspecified());
-            let is_here = match endpoint.host.parse::<IpAddr>() {
-                Ok(ip) => is_same(ip),
-                Err(_) => {
-                    endpoint.host.eq_ignore_ascii_case("localhost")
-                        && (own.ip().is_loopback() || own.ip().is_unspecified())
-                }
-            };
-            endpoint.port == own.port() && is_here
-        }
-        (Scheme::Unix(_), Listen::Tcp(_) | Listen::Own)
-        | (Scheme::Http | Scheme::Https, Listen::Unix(_) | Listen::Own) => false,
     }
 }
 

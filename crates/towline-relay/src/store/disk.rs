@@ -1,7 +1,7 @@
 //! Logs on disk, in an LSM tree (fjall).
 //!
-//! Three key spaces: `about` (format, incarnation), `meta` (stream number → description), `data` (stream number and position →
-//! bytes).
+//! Four key spaces: `about` (format, incarnation), `meta` (stream number → description), `request` (stream number → the request
+//! whose answer it is), `data` (stream number and position → bytes).
 
 use std::collections::HashSet;
 use std::os::unix::fs::DirBuilderExt;
@@ -14,8 +14,10 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::{Chunk, LogStore, Recovered, Recovery, Room, StoreError, StreamNo, Write};
 
-/// The format this version writes.
-pub(super) const FORMAT: &str = "1";
+/// The format this version writes. Format 1 had no requests, and is otherwise the same.
+pub(super) const FORMAT: &str = "2";
+/// The formats that are upgraded in place, when the store is opened.
+const UPGRADED: [&str; 1] = ["1"];
 
 /// The journal is read whole at start, so it stays small. 64 MiB is the least fjall takes.
 const JOURNAL_BYTES: u64 = 64 << 20;
@@ -46,6 +48,7 @@ struct Open {
     db: Database,
     about: Keyspace,
     meta: Keyspace,
+    request: Keyspace,
     data: Keyspace,
 }
 
@@ -113,16 +116,20 @@ impl Open {
             .open()?;
         let keyspace =
             |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES));
-        let (about, meta, data) = (keyspace("about")?, keyspace("meta")?, keyspace("data")?);
+        let about = keyspace("about")?;
         match about.get("format")? {
             None => about.insert("format", FORMAT)?,
             Some(format) if &*format == FORMAT.as_bytes() => {}
+            Some(format) if UPGRADED.iter().any(|known| &*format == known.as_bytes()) => {
+                about.insert("format", FORMAT)?;
+            }
             Some(format) => {
                 let found = String::from_utf8_lossy(&format).into_owned();
                 return Err(StoreError::Format { path: folder.display().to_string(), found });
             }
         }
-        Ok(Self { db, about, meta, data })
+        let (meta, request, data) = (keyspace("meta")?, keyspace("request")?, keyspace("data")?);
+        Ok(Self { db, about, meta, request, data })
     }
 
     fn end(&self, stream: StreamNo) -> Result<u64, StoreError> {
@@ -184,11 +191,15 @@ impl Open {
         for write in writes {
             match write {
                 Write::Meta { stream, meta } => batch.insert(&self.meta, stream.to_be_bytes(), &*meta),
+                Write::Request { stream, request } => {
+                    batch.insert(&self.request, stream.to_be_bytes(), &*request);
+                }
                 Write::Chunk { stream, start, bytes } => {
                     batch.insert(&self.data, key(stream, start), &*bytes);
                 }
                 Write::Remove { stream } => {
                     batch.remove(&self.meta, stream.to_be_bytes());
+                    batch.remove(&self.request, stream.to_be_bytes());
                     removed.push(stream);
                 }
             }
@@ -277,6 +288,13 @@ impl LogStore for DiskStore {
         })
     }
 
+    fn request(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
+        self.with(|open| {
+            let request = open.request.get(stream.to_be_bytes())?;
+            Ok(request.map(|request| Bytes::copy_from_slice(&request)))
+        })
+    }
+
     fn room(&self) -> Room {
         if self.has_failed.load(Ordering::Acquire) {
             Room::Failed
@@ -305,5 +323,37 @@ impl LogStore for DiskStore {
 
     fn is_memory(&self) -> bool {
         false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn format(store: &DiskStore) -> String {
+        let format = store.with(|open| Ok(open.about.get("format")?)).unwrap().unwrap();
+        String::from_utf8_lossy(&format).into_owned()
+    }
+
+    #[test]
+    fn a_store_of_an_earlier_version_is_upgraded_and_one_of_a_later_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path(), 0).unwrap();
+        let meta = Write::Meta { stream: 7, meta: "{}".into() };
+        store.commit(vec![meta], true).unwrap();
+        store.with(|open| Ok(open.about.insert("format", "1")?)).unwrap();
+        drop(store);
+        let store = DiskStore::open(folder.path(), 0).unwrap();
+        assert_eq!(format(&store), FORMAT);
+        assert_eq!(store.meta(7).unwrap().as_deref(), Some(&b"{}"[..]));
+        let request = Write::Request { stream: 7, request: "asked".into() };
+        store.commit(vec![request], true).unwrap();
+        assert_eq!(store.request(7).unwrap().as_deref(), Some(&b"asked"[..]));
+        store.commit(vec![Write::Remove { stream: 7 }], true).unwrap();
+        assert_eq!(store.request(7).unwrap(), None);
+        store.with(|open| Ok(open.about.insert("format", "99")?)).unwrap();
+        drop(store);
+        let refused = DiskStore::open(folder.path(), 0).unwrap_err();
+        assert!(refused.to_string().contains("has the format 99"), "{refused}");
     }
 }

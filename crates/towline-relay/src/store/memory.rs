@@ -18,6 +18,7 @@ pub(crate) struct MemoryStore {
 #[derive(Debug, Default)]
 struct Kept {
     meta: Bytes,
+    request: Option<Bytes>,
     chunks: BTreeMap<u64, Bytes>,
     end: u64,
 }
@@ -50,6 +51,10 @@ impl LogStore for MemoryStore {
         for write in writes {
             match write {
                 Write::Meta { stream, meta } => streams.entry(stream).or_default().meta = meta,
+                Write::Request { stream, request } => {
+                    self.bytes.fetch_add(request.len() as u64, Ordering::Relaxed);
+                    streams.entry(stream).or_default().request = Some(request);
+                }
                 Write::Chunk { stream, start, bytes } => {
                     self.bytes.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                     let kept = streams.entry(stream).or_default();
@@ -57,7 +62,9 @@ impl LogStore for MemoryStore {
                     kept.chunks.insert(start, bytes);
                 }
                 Write::Remove { stream } => {
-                    let gone = streams.remove(&stream).map_or(0, |kept| kept.end);
+                    let gone = streams
+                        .remove(&stream)
+                        .map_or(0, |kept| kept.end + kept.request.map_or(0, |request| request.len() as u64));
                     self.bytes.fetch_sub(gone, Ordering::Relaxed);
                 }
             }
@@ -92,6 +99,10 @@ impl LogStore for MemoryStore {
 
     fn meta(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
         Ok(self.streams().get(&stream).map(|kept| kept.meta.clone()))
+    }
+
+    fn request(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
+        Ok(self.streams().get(&stream).and_then(|kept| kept.request.clone()))
     }
 
     fn room(&self) -> Room {

@@ -32,6 +32,13 @@ pub(crate) enum Write {
         /// The bytes; never empty.
         bytes: Bytes,
     },
+    /// The request whose answer the stream is.
+    Request {
+        /// Which stream.
+        stream: StreamNo,
+        /// As it came.
+        request: Bytes,
+    },
     /// The stream and all its bytes go.
     Remove {
         /// Which stream.
@@ -152,6 +159,12 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// # Errors
     /// When the disk fails.
     fn meta(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError>;
+
+    /// The request that is kept with a stream; `None` where none is.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn request(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError>;
 
     /// Whether it takes what is written. Cheap.
     fn room(&self) -> Room;

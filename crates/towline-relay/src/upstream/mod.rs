@@ -2,14 +2,14 @@
 
 pub(crate) mod look;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use towline::{Api, ApiKey, Client, Config, TlsConfig, TransportConfig};
+use towline::{Api, ApiKey, Client, Config, Endpoint, TlsConfig, TransportConfig};
 
-use crate::config::{UpstreamApi, UpstreamConfig, secret_in};
+use crate::config::{NotAServer, UpstreamApi, UpstreamConfig, secret_in};
 use crate::error::Error;
 
 /// One model server.
@@ -20,11 +20,38 @@ pub(crate) struct Upstream {
     client: Client,
     /// It answered when it was last looked at, or has not been looked at yet.
     is_well: AtomicBool,
+    was_seen: AtomicBool,
     running: AtomicUsize,
     pub(crate) served: AtomicU64,
     pub(crate) failures: AtomicU64,
     models: Mutex<HashSet<String>>,
+    /// Asked only where it is chosen, or no other is well.
+    is_spare: bool,
+    /// What a request says that chooses it, without user and password.
+    chosen_by: String,
 }
+
+/// Which model servers may answer a request.
+#[derive(Debug, Clone)]
+pub(crate) enum Choice {
+    /// The one of the configured ones that fits best.
+    Any,
+    /// The one that the request chose.
+    One(Arc<Upstream>),
+}
+
+impl Choice {
+    /// As it is kept, to be chosen again.
+    pub(crate) fn kept(&self) -> Option<String> {
+        match self {
+            Self::Any => None,
+            Self::One(upstream) => Some(upstream.chosen_by.clone()),
+        }
+    }
+}
+
+/// So many model servers that requests named are known at once. Beyond it those are forgotten that nothing runs on.
+const NAMED: usize = 64;
 
 /// A request that a server works on. Dropping it says that it is done.
 #[derive(Debug)]
@@ -48,6 +75,10 @@ impl Upstream {
     /// # Errors
     /// When its key cannot be read or a certificate cannot be used.
     pub(crate) fn new(config: &UpstreamConfig) -> Result<Arc<Self>, Error> {
+        Self::with(config, config.name.clone())
+    }
+
+    fn with(config: &UpstreamConfig, chosen_by: String) -> Result<Arc<Self>, Error> {
         let roots = config
             .roots
             .iter()
@@ -68,15 +99,23 @@ impl Upstream {
             api: config.api,
             client: Client::with_config(config.endpoint.clone(), client_config).map_err(Error::Upstream)?,
             is_well: AtomicBool::new(true),
+            was_seen: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             served: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             models: Mutex::default(),
+            is_spare: config.is_spare,
+            chosen_by,
         }))
     }
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where it is.
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        self.client.endpoint()
     }
 
     pub(crate) fn client(&self) -> &Client {
@@ -98,6 +137,7 @@ impl Upstream {
     }
 
     fn set_well(&self, well: bool) {
+        self.was_seen.store(true, Ordering::Relaxed);
         if self.is_well.swap(well, Ordering::Relaxed) != well {
             tracing::info!(upstream = self.name, well, "a model server has changed");
         }
@@ -122,25 +162,62 @@ pub(crate) fn least_busy_first(upstreams: &mut [Arc<Upstream>]) {
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     all: Vec<Arc<Upstream>>,
+    /// Those that requests named, by what they said.
+    named: Mutex<HashMap<String, Arc<Upstream>>>,
 }
 
 impl Upstreams {
     pub(crate) fn new(all: Vec<Arc<Upstream>>) -> Self {
-        Self { all }
+        Self { all, named: Mutex::default() }
     }
 
     pub(crate) fn all(&self) -> &[Arc<Upstream>] {
         &self.all
     }
 
+    /// The configured one of this name.
+    pub(crate) fn configured(&self, name: &str) -> Option<&Arc<Upstream>> {
+        self.all.iter().find(|upstream| upstream.name == name)
+    }
+
+    /// The one at an address that a request names, as a configuration would. Connections to it are used again.
+    ///
+    /// # Errors
+    /// What names no model server.
+    pub(crate) fn at(&self, text: &str) -> Result<Arc<Upstream>, Error> {
+        let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = named.get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let wrong = |error: NotAServer| Error::Config(error.to_string());
+        let config: UpstreamConfig = text.parse().map_err(wrong)?;
+        let prefix = match config.api {
+            UpstreamApi::Ollama => "",
+            UpstreamApi::OpenAi => "openai+",
+        };
+        let chosen_by = format!("{prefix}{}{}", config.endpoint, config.endpoint.base_path);
+        let upstream = Upstream::with(&config, chosen_by)?;
+        if named.len() >= NAMED {
+            named.retain(|_, upstream| upstream.running() > 0);
+        }
+        named.insert(text.to_owned(), Arc::clone(&upstream));
+        Ok(upstream)
+    }
+
     /// Those that may answer a request to `path` for `model`, best first: that speak the API, are well, have the model, and
     /// are the least busy. The configured order decides between equals.
-    pub(crate) fn for_request(&self, path: &str, model: &str) -> Vec<Arc<Upstream>> {
+    pub(crate) fn for_request(&self, path: &str, model: &str, choice: &Choice) -> Vec<Arc<Upstream>> {
         let speaks = |upstream: &&Arc<Upstream>| match upstream.api {
             UpstreamApi::Ollama => true,
             UpstreamApi::OpenAi => path.starts_with("/v1/"),
         };
+        if let Choice::One(upstream) = choice {
+            return Some(upstream).into_iter().filter(speaks).cloned().collect();
+        }
         let mut fit: Vec<Arc<Upstream>> = self.all.iter().filter(speaks).cloned().collect();
+        if fit.iter().any(|upstream| upstream.is_well() && !upstream.is_spare) {
+            fit.retain(|upstream| !upstream.is_spare);
+        }
         let any_has = fit.iter().any(|upstream| upstream.has(model));
         if any_has {
             fit.retain(|upstream| upstream.has(model));
@@ -150,8 +227,12 @@ impl Upstreams {
     }
 
     /// Those that may change the models they keep, best first: that have it already, else as configured.
-    pub(crate) fn for_keeping(&self, model: &str) -> Vec<Arc<Upstream>> {
+    pub(crate) fn for_keeping(&self, model: &str, choice: &Choice) -> Vec<Arc<Upstream>> {
         let keeps = |upstream: &&Arc<Upstream>| upstream.api == UpstreamApi::Ollama;
+        if let Choice::One(upstream) = choice {
+            return Some(upstream).into_iter().filter(keeps).cloned().collect();
+        }
+        let keeps = |upstream: &&Arc<Upstream>| keeps(upstream) && !upstream.is_spare;
         let mut fit: Vec<Arc<Upstream>> = self.all.iter().filter(keeps).cloned().collect();
         fit.sort_by_key(|upstream| (!upstream.is_well(), !upstream.has(model)));
         fit
@@ -165,6 +246,21 @@ impl Upstreams {
         loop {
             tokio::time::sleep(pause).await;
             self.look().await;
+        }
+    }
+
+    /// Looks at each of them for the first time, and no longer than `time`: one that has not answered by then is asked after
+    /// those that have.
+    ///
+    /// # Cancel safety
+    /// As [`look`](Self::look).
+    pub(crate) async fn look_first(&self, time: std::time::Duration) {
+        let is_all = tokio::time::timeout(time, self.look()).await.is_ok();
+        let was_seen = |upstream: &Arc<Upstream>| upstream.was_seen.load(Ordering::Relaxed);
+        if !is_all && self.all.iter().any(|upstream| was_seen(upstream) && upstream.is_well()) {
+            for upstream in self.all.iter().filter(|upstream| !was_seen(upstream)) {
+                upstream.set_well(false);
+            }
         }
     }
 
@@ -210,7 +306,44 @@ mod tests {
     }
 
     fn order(upstreams: &Upstreams, path: &str, model: &str) -> Vec<String> {
-        upstreams.for_request(path, model).iter().map(|upstream| upstream.name().to_owned()).collect()
+        upstreams
+            .for_request(path, model, &Choice::Any)
+            .iter()
+            .map(|upstream| upstream.name().to_owned())
+            .collect()
+    }
+
+    #[test]
+    fn a_spare_is_asked_where_nobody_else_is_well_or_it_is_chosen() {
+        let config = |name: &str, is_spare| UpstreamConfig {
+            name: name.into(),
+            is_spare,
+            ..UpstreamConfig::new(Endpoint::http("127.0.0.1", 1), UpstreamApi::Ollama)
+        };
+        let (own, spare) = (config("own", false), config("spare", true));
+        let [own, spare] = [own, spare].map(|config| Upstream::new(&config).unwrap());
+        let all = Upstreams::new(vec![Arc::clone(&own), Arc::clone(&spare)]);
+        assert_eq!(order(&all, "/api/chat", ""), ["own"]);
+        let chosen = Choice::One(Arc::clone(all.configured("spare").unwrap()));
+        assert!(Arc::ptr_eq(&all.for_request("/api/chat", "", &chosen)[0], &spare));
+        own.lease().failed();
+        assert_eq!(order(&all, "/api/chat", ""), ["spare", "own"]);
+    }
+
+    #[test]
+    fn a_server_that_is_named_is_known_again_and_its_password_is_not_kept() {
+        let all = Upstreams::new(Vec::new());
+        let text = "openai+https://ann:hush@llm.example/x/v1";
+        let named = all.at(text).unwrap();
+        assert!(Arc::ptr_eq(&named, &all.at(text).unwrap()));
+        assert!(!named.name().contains("hush"), "{}", named.name());
+        let kept = Choice::One(named).kept().unwrap();
+        assert_eq!(kept, "openai+https://llm.example:443/x");
+        assert!(all.at("exa mple").is_err());
+        for port in 1..=200 {
+            all.at(&format!("127.0.0.1:{port}")).unwrap();
+        }
+        assert!(all.named.lock().unwrap().len() <= NAMED);
     }
 
     #[test]

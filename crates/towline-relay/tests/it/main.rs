@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start what they test")]
 
 mod agents;
+mod choose;
 mod connections;
 mod control;
 mod crash;
@@ -12,6 +13,7 @@ mod full;
 mod ollama;
 mod openapi;
 mod queue;
+mod record;
 mod streams;
 mod support;
 mod tls;

@@ -55,7 +55,11 @@ async fn every_described_request_exists_and_a_job_is_as_described() {
             if target.ends_with("/shutdown") {
                 continue;
             }
-            let body = if target.ends_with("/deadline") { "{\"none\":true}" } else { "{}" };
+            let body = match target.rsplit('/').next() {
+                Some("deadline") => "{\"none\":true}",
+                Some("rename") => "{\"name\":\"another\"}",
+                _ => "{}",
+            };
             let mut answer = ask(&relay.client, method, &target, &[], body).await;
             assert!(matches!(answer.status, 200..=299 | 409), "{method} {target}: {}", answer.status);
             if answer.header("content-type") == "application/json" {

@@ -20,8 +20,21 @@ pub enum Via {
 /// How streams are read through a relay. Build it with `..RelayConfig::default()`.
 #[derive(Debug, Clone)]
 pub struct RelayConfig {
-    /// The name of each stream in the relay's lists. Default: none.
+    /// The name of each stream, by which its job is found; where it is taken the relay adds a number. Default: one that the
+    /// relay makes from the question.
     pub name: Option<String>,
+    /// The conversation that each stream belongs to, up to 128 ASCII characters. Default: none.
+    pub conversation: Option<String>,
+    /// The place of each stream in its conversation, up to 128 ASCII characters. Default: none.
+    pub turn: Option<String>,
+    /// Who asks, as the relay's lists show it: `prompt`, `window`. Default: none.
+    pub asked_by: Option<String>,
+    /// Whether the relay keeps the request with its answer, so that it can be asked again. Default: `true`.
+    pub keeps_request: bool,
+    /// The model server that is asked: one that the relay is configured with, by its name; or, on the own relay's Unix socket,
+    /// any, as `OLLAMA_HOST` names one, with `openai+` before the URL of one that speaks OpenAI's API only. The client's key
+    /// is sent to that server then. Default: the one that the relay chooses.
+    pub server: Option<String>,
     /// How much of a stream is kept for a reader that does not read, in bytes. Beyond that the stream is no longer
     /// received, and what is missing is fetched from the relay once there is room. Default: 256 KiB.
     pub queue_bytes: usize,
@@ -36,6 +49,11 @@ impl Default for RelayConfig {
     fn default() -> Self {
         Self {
             name: None,
+            conversation: None,
+            turn: None,
+            asked_by: None,
+            keeps_request: true,
+            server: None,
             queue_bytes: 256 << 10,
             silence: Duration::from_secs(10),
             reconnect: Reconnect::default(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::Error;
 use towline_core::http1::Method;
 use towline_core::job::Deadline;
 
@@ -23,8 +23,8 @@ use crate::client::Client;
 /// Dropping the future of a call closes its connection; the relay may have done what it was told.
 ///
 /// # Errors
-/// Every call returns an [`Error`]: [`ErrorKind::NotFound`] for an id that the relay does not have, or not for this
-/// owner, [`ErrorKind::Connect`] where no relay answers.
+/// Every call returns an [`Error`]: [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an id that the relay does not have, or not for this
+/// owner, [`ErrorKind::Connect`](crate::ErrorKind::Connect) where no relay answers.
 #[derive(Debug, Clone)]
 pub struct Control {
     client: Client,
@@ -37,8 +37,14 @@ pub struct Filter {
     pub running: Option<bool>,
     /// Only those of this model. Default: all.
     pub model: Option<String>,
-    /// Only those of this name. Default: all.
+    /// Only the one of this name. Default: all.
     pub name: Option<String>,
+    /// Only those with this text in their name, question or model, whatever its case. Default: all.
+    pub text: Option<String>,
+    /// Only those of this conversation. Default: all.
+    pub conversation: Option<String>,
+    /// Only those that were made within this time until now. Default: all.
+    pub since: Option<Duration>,
 }
 
 /// Which relay it is.
@@ -53,9 +59,31 @@ pub struct RelayVersion {
     /// How long it runs, in seconds.
     #[serde(default)]
     pub uptime_s: f64,
+    /// Answers that run, those included that wait for their turn.
+    #[serde(default)]
+    pub running: u64,
+    /// Of these, those that wait.
+    #[serde(default)]
+    pub queued: u64,
+    /// Streams that are kept, running or not.
+    #[serde(default)]
+    pub streams: u64,
+    /// The model servers that it was configured with.
+    #[serde(default)]
+    pub servers: Vec<RelayServer>,
     /// Where it listens.
     #[serde(default)]
     pub listen: Vec<String>,
+}
+
+/// A model server that a relay was configured with.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct RelayServer {
+    /// Its name, by which a request can choose it.
+    pub name: String,
+    /// It answered when the relay last looked.
+    pub up: bool,
 }
 
 impl Filter {
@@ -66,10 +94,19 @@ impl Filter {
             Some(false) => "ended",
         };
         let mut query = format!("?state={state}");
-        for (name, value) in [("model", &self.model), ("name", &self.name)] {
+        let texts = [
+            ("model", &self.model),
+            ("name", &self.name),
+            ("text", &self.text),
+            ("conversation", &self.conversation),
+        ];
+        for (name, value) in texts {
             if let Some(value) = value {
                 query.push_str(&format!("&{name}={}", encoded(value)));
             }
+        }
+        if let Some(since) = self.since {
+            query.push_str(&format!("&since_s={}", since.as_secs_f64()));
         }
         query
     }
@@ -81,14 +118,24 @@ impl Control {
         Self { client }
     }
 
-    /// The jobs as they are now.
+    /// The jobs as they are now, those that were made first, first.
     pub async fn list(&self, filter: &Filter) -> Result<Vec<Job>, Error> {
         #[derive(Deserialize)]
-        struct Jobs {
+        struct Page {
             jobs: Vec<Job>,
+            next: Option<String>,
         }
-        let path = format!("{JOBS}{}", filter.query());
-        self.client.call::<Jobs>(Method::Get, &path, None::<&()>).await.map(|answer| answer.jobs)
+        let mut jobs = Vec::new();
+        let mut after = String::new();
+        loop {
+            let path = format!("{JOBS}{}&limit={PAGE}{after}", filter.query());
+            let mut page: Page = self.client.call(Method::Get, &path, None::<&()>).await?;
+            jobs.append(&mut page.jobs);
+            match page.next {
+                Some(next) => after = format!("&after={}", encoded(&next)),
+                None => return Ok(jobs),
+            }
+        }
     }
 
     /// The jobs as they are, and every change from then on.
@@ -163,30 +210,37 @@ impl Control {
         Ok(Log { tail: Tail::start(&self.client, &self.config(), id, at, follow) })
     }
 
-    /// The one job whose id is `prefix` or begins with it.
+    /// The job that `handle` stands for: its name, its id, or what its id alone begins with, from 4 characters on. Every call
+    /// that takes an id takes a handle.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] where there is none, [`ErrorKind::InvalidRequest`] where there are several.
-    pub async fn find(&self, prefix: &str) -> Result<Job, Error> {
-        let id = StreamId::parse(prefix)?;
-        let mut found = self.list(&Filter::default()).await?;
-        if let Some(exact) = found.iter().position(|job| job.id == id.as_str()) {
-            return Ok(found.swap_remove(exact));
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is none, [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) where there are several.
+    pub async fn find(&self, handle: &str) -> Result<Job, Error> {
+        self.job(handle).await
+    }
+
+    /// Asks the same again: a new job, which belongs to the same conversation and turn.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) where the request was not kept.
+    pub async fn retry(&self, id: &str) -> Result<Job, Error> {
+        #[derive(Deserialize)]
+        struct Accepted {
+            id: String,
         }
-        found.retain(|job| job.id.starts_with(id.as_str()));
-        let several = found.len();
-        match found.pop() {
-            Some(job) if several == 1 => Ok(job),
-            Some(_) => {
-                let message =
-                    format!("{several} jobs have an id that begins with {prefix:?}; type more of it");
-                Err(Error::new(ErrorKind::InvalidRequest, Origin::Caller, message))
-            }
-            None => {
-                let message = format!("the relay has no job with the id {prefix:?}");
-                Err(Error::new(ErrorKind::NotFound, Origin::Server, message))
-            }
-        }
+        let accepted: Accepted =
+            self.client.call(Method::Post, &path(id, "/retry")?, Some(&json!({}))).await?;
+        self.job(&accepted.id).await
+    }
+
+    /// Gives a job another name, which no other job of this owner may have.
+    pub async fn rename(&self, id: &str, name: &str) -> Result<Job, Error> {
+        self.post(id, "/rename", &json!({ "name": name })).await
+    }
+
+    /// The request that a job was begun with, where the relay kept it.
+    pub async fn request(&self, id: &str) -> Result<Value, Error> {
+        self.client.call(Method::Get, &path(id, "/request")?, None::<&()>).await
     }
 
     /// Which relay it is.
@@ -196,7 +250,15 @@ impl Control {
 
     /// Ends the relay, once what it runs has had its time to drain. Only over a Unix socket.
     pub async fn shutdown(&self) -> Result<(), Error> {
-        self.client.call_for_status(Method::Post, "/towline/v1/shutdown", Some(&json!({}))).await
+        self.client.call_for_status(Method::Post, SHUTDOWN, Some(&json!({}))).await
+    }
+
+    /// Ends the relay if nothing runs there. Only over a Unix socket.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) where something runs.
+    pub async fn shutdown_if_idle(&self) -> Result<(), Error> {
+        self.client.call_for_status(Method::Post, SHUTDOWN, Some(&json!({ "if_idle": true }))).await
     }
 
     async fn post(&self, id: &str, what: &str, body: &Value) -> Result<Job, Error> {
@@ -212,12 +274,16 @@ impl Control {
 }
 
 pub(super) const JOBS: &str = "/towline/v1/jobs";
+const SHUTDOWN: &str = "/towline/v1/shutdown";
+
+/// Jobs that are fetched at once.
+const PAGE: usize = 1000;
 
 /// The longest that one call waits for a job's end.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 fn path(id: &str, rest: &str) -> Result<String, Error> {
-    Ok(format!("{JOBS}/{}{rest}", StreamId::parse(id)?.as_str()))
+    Ok(format!("{JOBS}/{}{rest}", encoded(StreamId::parse(id)?.as_str())))
 }
 
 /// A text in a query.
@@ -258,7 +324,7 @@ mod tests {
 
     #[test]
     fn filters_are_queries() {
-        let filter = Filter { running: Some(true), model: Some("a:b c&d".into()), name: None };
+        let filter = Filter { running: Some(true), model: Some("a:b c&d".into()), ..Filter::default() };
         assert_eq!(filter.query(), "?state=running&model=a%3Ab%20c%26d");
         assert_eq!(Filter::default().query(), "?state=all");
     }

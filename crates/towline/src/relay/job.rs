@@ -11,9 +11,27 @@ use towline_core::outcome::Ending;
 pub struct Job {
     /// Its id, which is also its stream's.
     pub id: String,
-    /// The name it was given.
+    /// Its name, which works wherever its id does; of this owner no other job has it.
     #[serde(default)]
     pub name: Option<String>,
+    /// What was asked: the user's last message, up to 1,000 characters.
+    #[serde(default)]
+    pub question: Option<String>,
+    /// How many messages of the user came before it.
+    #[serde(default)]
+    pub questions_before: u64,
+    /// The conversation that it belongs to, as whoever asked names it.
+    #[serde(default)]
+    pub conversation: Option<String>,
+    /// Its place in that conversation, as whoever asked names it.
+    #[serde(default)]
+    pub turn: Option<String>,
+    /// Who asked: `command`, `prompt`, `window`, `python`, `page`, or what a client calls itself.
+    #[serde(default)]
+    pub asked_by: Option<String>,
+    /// The id of the job whose request this one asks again.
+    #[serde(default)]
+    pub retry_of: Option<String>,
     /// The model that was asked.
     #[serde(default)]
     pub model: Option<String>,
@@ -40,6 +58,10 @@ pub struct Job {
     /// Frames of its upstream that are no record of the dialect; known once it has ended.
     #[serde(default)]
     pub not_understood: u64,
+    /// Tokens of the answer: as the server counts them once it has said so, else one for each record. None where the answer
+    /// has none, as of a pull.
+    #[serde(default)]
+    pub tokens: Option<u64>,
     /// How fast it is, where that is known.
     #[serde(default)]
     pub tokens_per_second: Option<f64>,
@@ -55,6 +77,9 @@ pub struct Job {
     /// How many read it now.
     #[serde(default)]
     pub readers: u64,
+    /// Its request is kept, so it can be asked again.
+    #[serde(default)]
+    pub has_request: bool,
     /// It runs without a reader too.
     #[serde(default)]
     pub detached: bool,
@@ -67,6 +92,42 @@ pub struct Job {
     /// Why it ended, where it did not complete.
     #[serde(default)]
     pub cause: Option<String>,
+}
+
+impl Job {
+    /// A job of which nothing else is known.
+    pub fn new(id: impl Into<String>, state: JobState) -> Self {
+        Self {
+            id: id.into(),
+            name: None,
+            question: None,
+            questions_before: 0,
+            conversation: None,
+            turn: None,
+            asked_by: None,
+            retry_of: None,
+            model: None,
+            path: String::new(),
+            upstream: None,
+            state,
+            created_at: String::new(),
+            ended_at: None,
+            bytes: 0,
+            records: 0,
+            not_understood: 0,
+            tokens: None,
+            tokens_per_second: None,
+            age_s: 0.0,
+            since_last_s: None,
+            deadline_s: None,
+            readers: 0,
+            has_request: false,
+            detached: false,
+            offset: String::new(),
+            content_type: None,
+            cause: None,
+        }
+    }
 }
 
 /// What a relay's job is doing, or how it ended.

@@ -15,7 +15,10 @@ use super::control::Control;
 use super::job::Job;
 use super::skip::Skip;
 use super::tail::{Follow, Tail};
-use super::wire::{DEADLINE, DETACH, NAME, Position, REQUEST_ID, STREAM, StreamId, odd, request_id};
+use super::wire::{
+    ASKED_BY, CONVERSATION, DEADLINE, DETACH, KEEP, NAME, Position, REQUEST_ID, STREAM, StreamId, TURN, odd,
+    request_id,
+};
 use crate::client::Client;
 use crate::failure;
 use crate::stream::accept;
@@ -127,7 +130,16 @@ async fn post(
         (DETACH, "true"),
         (REQUEST_ID, &submission.request_id),
     ];
-    headers.extend(config.name.as_deref().map(|name| (NAME, name)));
+    let own = [
+        (NAME, &config.name),
+        (CONVERSATION, &config.conversation),
+        (TURN, &config.turn),
+        (ASKED_BY, &config.asked_by),
+    ];
+    headers.extend(own.into_iter().filter_map(|(header, value)| Some((header, value.as_deref()?))));
+    if !config.keeps_request {
+        headers.push((KEEP, "answer"));
+    }
     headers.extend(deadline.as_deref().map(|deadline| (DEADLINE, deadline)));
     let body = RequestBody::Bytes(submission.body.clone());
     let request = client.request(Method::Post, submission.path, body, &headers);
@@ -174,8 +186,8 @@ async fn look_up(client: &Client, config: &RelayConfig, id: &StreamId) -> Result
 /// # Errors
 /// No such stream, or the relay cannot be asked.
 pub(crate) async fn attach(client: Client, config: RelayConfig, attach: Attach) -> Result<Answer, Error> {
-    let id = attach.id?;
-    let job = look_up(&client, &config, &id).await?;
+    let job = look_up(&client, &config, &attach.id?).await?;
+    let id = StreamId::parse(&job.id)?;
     let tail =
         Position::parse(&job.offset).ok_or_else(|| odd("the relay does not say how long the stream is"))?;
     let dialect = Dialect::of_path(&job.path).unwrap_or(Dialect::Ollama);

@@ -6,8 +6,17 @@ use towline_core::error::{Error, ErrorKind, Origin};
 pub(super) const DETACH: &str = "Towline-Detach";
 /// Makes a request one that can be sent again without being run again.
 pub(super) const REQUEST_ID: &str = "Towline-Request-Id";
-/// The job's name in lists.
+/// The name that the job is to have.
 pub(super) const NAME: &str = "Towline-Name";
+/// The conversation that the job belongs to, and its place there.
+pub(super) const CONVERSATION: &str = "Towline-Conversation";
+pub(super) const TURN: &str = "Towline-Turn";
+/// Who asks.
+pub(super) const ASKED_BY: &str = "Towline-Asked-By";
+/// `answer`: the request is not kept with it.
+pub(super) const KEEP: &str = "Towline-Keep";
+/// Which model server is asked.
+pub(crate) const SERVER: &str = "Towline-Server";
 /// Seconds from the request to the job's end.
 pub(super) const DEADLINE: &str = "Towline-Deadline";
 /// The id of the stream that a response belongs to.
@@ -24,20 +33,23 @@ pub(super) const LAGGED: &str = "towline-lagged";
 /// The longest id.
 const ID_BYTES: usize = 128;
 
-/// An id that was checked to be one, so it can stand in a path.
+/// The id of a stream, or what stands for the id of a job: its name, or what its id alone begins with. Checked to be one, so
+/// that it cannot leave its place in a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StreamId(String);
 
 impl StreamId {
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] for a text that no id can be.
+    /// [`ErrorKind::InvalidRequest`] for a text that neither an id nor a name can be.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let is_id = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
-        if (1..=ID_BYTES).contains(&text.len()) && text.bytes().all(is_id) {
+        let is_named = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
+        if (1..=ID_BYTES).contains(&text.len()) && text.chars().all(is_named) && !text.starts_with('.') {
             return Ok(Self(text.to_owned()));
         }
         let shown: String = text.chars().take(40).filter(|c| !c.is_control()).collect();
-        let message = format!("{shown:?} is not the id of a stream: ids are letters, digits, - and _");
+        let message = format!(
+            "{shown:?} is neither an id nor a name of an answer: they are letters, digits, -, _ and ."
+        );
         Err(Error::new(ErrorKind::InvalidRequest, Origin::Caller, message))
     }
 
@@ -107,10 +119,12 @@ mod tests {
 
     #[test]
     fn an_id_cannot_leave_its_place_in_a_path() {
-        for text in ["", "a/b", "..", "a?x", "a b", "é", &"a".repeat(129)] {
+        for text in ["", "a/b", "..", ".a", "a?x", "a b", "a%2fb", &"a".repeat(129)] {
             assert_eq!(StreamId::parse(text).unwrap_err().kind, ErrorKind::InvalidRequest, "{text:?}");
         }
-        assert_eq!(StreamId::parse("Az_-09").unwrap().as_str(), "Az_-09");
+        for text in ["Az_-09", "a.b-2", "été-3"] {
+            assert_eq!(StreamId::parse(text).unwrap().as_str(), text);
+        }
     }
 
     #[test]

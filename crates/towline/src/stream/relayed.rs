@@ -202,8 +202,11 @@ impl Stream {
             self.call.dialect = dialect;
         }
         let relayed = self.relayed.get_or_insert_default();
-        if self.call.attach.is_none() {
+        // What it was attached by may be its name.
+        if relayed.orders.as_ref().is_none_or(|orders| orders.id() != id.as_str()) {
             relayed.orders = Some(Orders::of(self.client.clone(), id));
+        }
+        if self.call.attach.is_none() {
             relayed.over = false;
         }
         relayed.skip = skip;

@@ -50,7 +50,7 @@ pub(super) async fn put(
     room_for(relay, owner, bytes.len())?;
     housekeeping::make_place(relay, owner);
     let wanted = meta.clone();
-    match relay.shelf.make(meta, None, &bytes, |_| None) {
+    match relay.shelf.make(meta, &bytes, None, |_| None) {
         Ok((entry, ticket)) => {
             entry.log.written(ticket).await.map_err(broken)?;
             let mut answer = described(&entry, StatusCode::CREATED);

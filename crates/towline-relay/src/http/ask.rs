@@ -1,0 +1,304 @@
+//! A request whose answer is recorded: what it asks for, and beginning its job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::HeaderMap;
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+use towline_core::http1::Headers;
+
+use super::answer::{Code, Refusal};
+use super::pass::NO_OLLAMA;
+use super::{input, streams};
+use crate::housekeeping;
+use crate::id::StreamId;
+use crate::job::{Job, JobRecord, NoPlace, Question, Recorded, Task, name};
+use crate::log::{Log, Ticket};
+use crate::meta::Meta;
+use crate::relay::{Caller, NotBegun, Relay};
+use crate::shelf::{Entry, NotMade, Reading};
+use crate::upstream::Choice;
+
+/// The longest name of a job that is read, in characters.
+const NAME_CHARS: usize = 200;
+/// The longest name of a model, in bytes.
+const MODEL_BYTES: usize = 1024;
+/// The longest request id, conversation or turn, in bytes.
+const LABEL_BYTES: usize = 128;
+
+/// What our own headers ask for.
+#[derive(Debug, Default)]
+pub(super) struct RequestHeaders {
+    pub(super) detach: bool,
+    pub(super) request_id: Option<String>,
+    pub(super) name: String,
+    pub(super) conversation: Option<String>,
+    pub(super) turn: Option<String>,
+    pub(super) asked_by: Option<String>,
+    pub(super) keeps_request: bool,
+    pub(super) deadline: Option<Duration>,
+}
+
+impl RequestHeaders {
+    pub(super) fn read(headers: &HeaderMap) -> Result<Self, Refusal> {
+        let request_id = input::header(headers, "towline-request-id")?.map(str::to_owned);
+        let is_id = |id: &String| {
+            let fits = (1..=LABEL_BYTES).contains(&id.len());
+            fits && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+        };
+        if request_id.as_ref().is_some_and(|id| !is_id(id)) {
+            return Err(Refusal::bad("Towline-Request-Id takes 1 to 128 letters, digits, - and _"));
+        }
+        let deadline = match input::header(headers, "towline-deadline")? {
+            None => None,
+            Some(text) => Some(input::seconds(text).ok_or_else(|| {
+                Refusal::bad("Towline-Deadline takes a number of seconds, for example 30 or 2.5")
+            })?),
+        };
+        let keeps_request = match input::header(headers, "towline-keep")? {
+            None | Some("all") => true,
+            Some("answer") => false,
+            Some(_) => return Err(Refusal::bad("Towline-Keep takes all or answer")),
+        };
+        let name =
+            headers.get("towline-name").map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
+        let name: String = name.unwrap_or_default().chars().take(NAME_CHARS).collect();
+        Ok(Self {
+            detach: input::is_true(headers, "towline-detach"),
+            request_id,
+            name: name::given(&name),
+            conversation: label(headers, "towline-conversation")?,
+            turn: label(headers, "towline-turn")?,
+            asked_by: label(headers, "towline-asked-by")?,
+            keeps_request,
+            deadline,
+        })
+    }
+}
+
+/// A short text that only the client understands.
+fn label(headers: &HeaderMap, name: &str) -> Result<Option<String>, Refusal> {
+    match input::header(headers, name)?.map(str::trim) {
+        None | Some("") => Ok(None),
+        Some(text) if text.len() <= LABEL_BYTES => Ok(Some(text.to_owned())),
+        Some(_) => Err(Refusal::bad(format!("{name} takes up to {LABEL_BYTES} characters"))),
+    }
+}
+
+/// The parts of a request's body that decide where it goes and how it is answered.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct RequestBody {
+    model: Option<String>,
+    /// The older name of `model`. Ollama's own client sends both, one of them empty.
+    name: Option<String>,
+    /// Of a copy.
+    source: Option<String>,
+    stream: Option<bool>,
+}
+
+impl RequestBody {
+    /// What a body that is no JSON object of this kind says is nothing.
+    pub(super) fn read(body: &[u8]) -> Self {
+        serde_json::from_slice(body).unwrap_or_default()
+    }
+
+    /// The model that it is about; empty when it names none.
+    pub(super) fn model(&self) -> &str {
+        let named = [&self.model, &self.name, &self.source].into_iter().flatten();
+        named.map(String::as_str).find(|name| !name.is_empty()).unwrap_or_default()
+    }
+}
+
+/// The model servers that a request is for: `Towline-Server` chooses a configured one by its name. Over the Unix socket the
+/// relay's own user may name any, as long as the relay has no tokens.
+pub(super) fn choice(relay: &Relay, caller: &Caller, headers: &HeaderMap) -> Result<Choice, Refusal> {
+    match input::header(headers, "towline-server")?.map(str::trim) {
+        None | Some("") => Ok(Choice::Any),
+        Some(text) => chosen(relay, caller, text),
+    }
+}
+
+/// The model server that `text` names.
+pub(super) fn chosen(relay: &Relay, caller: &Caller, text: &str) -> Result<Choice, Refusal> {
+    if let Some(upstream) = relay.upstreams.configured(text) {
+        return Ok(Choice::One(Arc::clone(upstream)));
+    }
+    if !caller.names_servers {
+        let names: Vec<&str> = relay.upstreams.all().iter().map(|upstream| upstream.name()).collect();
+        let message = format!(
+            "Towline-Server names no model server of this relay; there are {}. Others can be named over the Unix socket of \
+             one's own relay only",
+            names.join(", ")
+        );
+        return Err(Refusal::new(Code::Forbidden, message));
+    }
+    let upstream =
+        relay.upstreams.at(text).map_err(|error| Refusal::bad(format!("Towline-Server: {error}")))?;
+    let listening = relay.listening.get().map(Vec::as_slice).unwrap_or_default();
+    if listening.iter().any(|listen| listen.is_at(upstream.endpoint())) {
+        return Err(Refusal::bad(
+            "Towline-Server names this relay itself: give it the address of a model server",
+        ));
+    }
+    Ok(Choice::One(upstream))
+}
+
+/// A request, ready to begin.
+pub(super) struct Ask {
+    pub(super) kind: Recorded,
+    pub(super) wishes: RequestHeaders,
+    pub(super) choice: Choice,
+    /// For the model server.
+    pub(super) headers: Headers,
+    pub(super) body: Bytes,
+    /// What the body takes of the room for all bodies.
+    pub(super) room: Option<OwnedSemaphorePermit>,
+    /// Of its path and body, where it has an id.
+    pub(super) digest: Option<String>,
+    /// The job whose request it asks again.
+    pub(super) retry_of: Option<StreamId>,
+}
+
+/// What became of it.
+pub(super) enum Begun {
+    /// Its job runs or waits. A request that is not detached reads it.
+    New { entry: Entry, job: Arc<Job>, ticket: Ticket, reading: Option<Reading> },
+    /// The same request was made before.
+    Known(Entry),
+}
+
+/// Begins the job of a request.
+pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Begun, Refusal> {
+    let Ask { kind, wishes, choice, headers, body, room, digest, retry_of } = ask;
+    let limits = &relay.config.limits;
+    let permit = relay.may_begin(&caller.owner).map_err(|why| refused(relay, why))?;
+    let read = RequestBody::read(&body);
+    let model = read.model().to_owned();
+    if model.len() > MODEL_BYTES {
+        return Err(Refusal::bad(format!("the name of the model is longer than {MODEL_BYTES} bytes")));
+    }
+    let framing = kind.framing(read.stream);
+    let upstreams = if kind.keeps_models() {
+        relay.upstreams.for_keeping(&model, &choice)
+    } else {
+        relay.upstreams.for_request(kind.path(), &model, &choice)
+    };
+    if upstreams.is_empty() {
+        return Err(Refusal::new(Code::NotFound, NO_OLLAMA));
+    }
+    let question = Question::of(&body);
+    let keeps_request =
+        relay.config.retention.requests && wishes.keeps_request && body.len() <= limits.request_bytes;
+    let request = keeps_request.then(|| body.clone());
+    let id = StreamId::random();
+    let mut meta = Meta::new(id, caller.owner.clone(), framing.content_type(), relay.shelf.incarnation());
+    meta.job = Some(JobRecord {
+        name: name_of(&wishes, kind, &question, &model),
+        question: question.text,
+        questions_before: question.before,
+        conversation: wishes.conversation,
+        turn: wishes.turn,
+        asked_by: wishes.asked_by,
+        retry_of,
+        model,
+        path: kind.path().to_owned(),
+        upstream: upstreams.first().map(|upstream| upstream.name().to_owned()).unwrap_or_default(),
+        server: choice.kept(),
+        request_bytes: request.as_ref().map(|request| request.len() as u64),
+        request_id: wishes.request_id,
+        request_digest: digest,
+        framing,
+        detached: wishes.detach,
+        ended: None,
+        ended_ms: None,
+        cause: None,
+        records: 0,
+        not_understood: 0,
+        tokens: None,
+        tokens_per_second: None,
+    });
+    housekeeping::make_place(relay, &caller.owner);
+    let job = |log: &Arc<Log>| Some(Job::new(Arc::clone(log), kind, framing, wishes.detach, wishes.deadline));
+    let (entry, ticket) = match relay.shelf.make(meta, b"", request, job) {
+        Ok(made) => made,
+        Err(NotMade::Exists(entry)) => return Ok(Begun::Known(entry)),
+        Err(NotMade::Full) => return Err(streams::too_many(relay)),
+    };
+    let Some(job) = entry.job.clone() else { unreachable!("a recorded stream is made with its job") };
+    let task = Task {
+        job: Arc::clone(&job),
+        permit,
+        upstreams,
+        headers,
+        body,
+        room,
+        clocks: relay.config.clocks,
+        log_bytes: limits.log_bytes,
+    };
+    // Before it begins, so that it is not without a reader.
+    let reading = if wishes.detach { None } else { relay.attach(entry.clone()) };
+    relay.begin(entry.clone(), task);
+    Ok(Begun::New { entry, job, ticket, reading })
+}
+
+/// The name that the client gives, else one of its question, else one of what it does.
+fn name_of(wishes: &RequestHeaders, kind: Recorded, question: &Question, model: &str) -> String {
+    let verb = kind.path().rsplit('/').next().unwrap_or_default();
+    let made =
+        [name::made(question.text.as_deref().unwrap_or_default()), name::made(&format!("{verb} {model}"))];
+    let named = std::iter::once(wishes.name.clone()).chain(made);
+    named.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
+}
+
+fn refused(relay: &Relay, why: NotBegun) -> Refusal {
+    let places = relay.config.places();
+    let message = |running: usize, queued: usize, whose: &str| {
+        format!(
+            "{running} answers run and {queued} wait for their turn, which is {whose} limit; try again later"
+        )
+    };
+    let refusal = match why {
+        NotBegun::Draining => {
+            Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests")
+        }
+        NotBegun::NoPlace(NoPlace::InAll) => {
+            Refusal::new(Code::Limit, message(places.running, places.queued, "this relay's"))
+        }
+        NotBegun::NoPlace(NoPlace::OfOwner) => {
+            Refusal::new(Code::Limit, message(places.own_running, places.own_queued, "one owner's"))
+        }
+    };
+    refusal.with("retry-after", "1")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_is_about_the_first_model_that_it_names() {
+        let model = |body: &str| RequestBody::read(body.as_bytes()).model().to_owned();
+        assert_eq!(model(r#"{"model":"a"}"#), "a");
+        assert_eq!(model(r#"{"name":"a"}"#), "a");
+        assert_eq!(model(r#"{"model":"","name":"a"}"#), "a");
+        assert_eq!(model(r#"{"model":"a","name":"b"}"#), "a");
+        assert_eq!(model(r#"{"model":null,"source":"a","destination":"b"}"#), "a");
+        assert_eq!(model(r#"{"stream":false}"#), "");
+        assert_eq!(model("not JSON"), "");
+    }
+
+    #[test]
+    fn a_job_is_named_by_its_client_its_question_or_what_it_does() {
+        let name = |given: &str, kind, question: Option<&str>| {
+            let wishes = RequestHeaders { name: given.into(), ..RequestHeaders::default() };
+            let question = Question { text: question.map(str::to_owned), before: 0 };
+            name_of(&wishes, kind, &question, "llama3:8b")
+        };
+        assert_eq!(name("mine", Recorded::Chat, Some("why?")), "mine");
+        assert_eq!(name("", Recorded::Chat, Some("Why so?")), "why-so");
+        assert_eq!(name("", Recorded::Pull, None), "pull-llama3-8b");
+        assert_eq!(name("", Recorded::Chat, Some("?!")), "chat-llama3-8b");
+    }
+}
