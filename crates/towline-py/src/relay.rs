@@ -29,7 +29,7 @@ pub(crate) enum Order {
 pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Error> {
     let job = match order {
         Order::List { running, model, name } => {
-            return json(&control.list(&Filter { running, model, name }).await?);
+            return json(&control.list(&Filter { running, model, name, ..Filter::default() }).await?);
         }
         Order::Find { id } => control.find(&id).await?,
         Order::Wait { id, seconds } => control.wait(&id, time(seconds)?).await?,
