@@ -49,7 +49,8 @@ fn lines(outcome: &Outcome) -> Vec<String> {
     }
     say("total", total(stats.total, &usage));
     if outcome.not_understood.count > 0 {
-        say("not understood", format!("{} of the server's records", outcome.not_understood.count));
+        let count = outcome.not_understood.count;
+        say("unknown", format!("{count} of the server's records were not understood"));
         for frame in &outcome.not_understood.first {
             lines.push(format!("  {}", safe::line(frame)));
         }

@@ -219,6 +219,14 @@ impl Lifecycle {
         next
     }
 
+    /// The same request in another dialect, because the server has no endpoint for this one: no other try.
+    #[must_use]
+    pub fn in_dialect(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
+        let mut next = self.again(dialect, outcome, now);
+        next.retried.pop();
+        next
+    }
+
     /// The stream that goes on where `outcome` was cut, by a further request. What was received stays, and the outcome
     /// will say that the text is stitched.
     #[must_use]

@@ -405,12 +405,14 @@ impl Stream {
             self.another_request();
             let (dialect, body) = (Dialect::OpenAi, json_body(&request.openai_body()));
             self.call = Call { path: OPENAI_CHAT, dialect, body, openai: None, attach: None };
-            return self.try_again(outcome, Duration::ZERO);
+            let at = now();
+            return self.begin_again(self.life.in_dialect(dialect, outcome, at), at);
         }
         match self.client.config().retry.wait_after(error, self.tries, fastrand::f64()) {
             Some(wait) if outcome.stats.records == 0 => {
                 self.tries += 1;
-                self.try_again(outcome, wait)
+                let at = now() + wait;
+                self.begin_again(self.life.again(self.call.dialect, outcome, at), at)
             }
             Some(_) | None => Some(outcome),
         }
@@ -468,9 +470,8 @@ impl Stream {
         }
     }
 
-    fn try_again(&mut self, outcome: Outcome, wait: Duration) -> Option<Outcome> {
-        let at = now() + wait;
-        self.life = self.life.again(self.call.dialect, outcome, at);
+    fn begin_again(&mut self, life: Lifecycle, at: Instant) -> Option<Outcome> {
+        self.life = life;
         self.io = Io::Waiting(at);
         self.timer.rearm();
         None

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod blocking;
+mod captured;
 mod client_clocks;
 mod client_descriptors;
 mod client_dialects;
