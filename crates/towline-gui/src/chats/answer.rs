@@ -65,9 +65,20 @@ impl Answer {
 }
 
 impl Note {
-    /// What there is to say about an ending; `None` when the answer is whole.
+    /// What there is to say about an ending; `None` when the answer is whole and all that came is in it.
     pub fn of(outcome: &Outcome) -> Option<Self> {
-        match &outcome.ending {
+        let ended = Self::of_ending(&outcome.ending);
+        let unknown = match outcome.not_understood.count {
+            0 => return ended,
+            1 => "One record of the server was not understood.".to_owned(),
+            count => format!("{count} records of the server were not understood."),
+        };
+        let (what, hint) = ended.map_or((String::new(), None), |note| (note.what + " ", note.hint));
+        Some(Self { what: what + &unknown, hint })
+    }
+
+    fn of_ending(ending: &Ending) -> Option<Self> {
+        match ending {
             Ending::Completed(reason) => reason.as_ref().and_then(|reason| {
                 let is_cut = reason.as_str() == "length";
                 is_cut.then(|| Self {
@@ -155,5 +166,28 @@ pub fn progressing(state: JobState, silent_seconds: u64, is_loaded: Option<bool>
         | JobState::Cancelled
         | JobState::TimedOut
         | JobState::Failed => plain("ending…"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use towline::{FinishReason, NotUnderstood};
+
+    use super::*;
+
+    #[test]
+    fn what_was_not_understood_is_said_whatever_the_ending() {
+        let said = |ending: Ending, count: u64| {
+            let outcome =
+                Outcome { not_understood: NotUnderstood { count, first: vec![] }, ..Outcome::new(ending) };
+            Note::of(&outcome).map(|note| note.what)
+        };
+        let (whole, cut) = (FinishReason::Stop, FinishReason::Length);
+        assert_eq!(said(Ending::Completed(Some(whole.clone())), 0), None);
+        let note = said(Ending::Completed(Some(whole)), 1);
+        assert_eq!(note.as_deref(), Some("One record of the server was not understood."));
+        let note = said(Ending::Completed(Some(cut)), 2);
+        let wanted = "Stopped at the limit of tokens. 2 records of the server were not understood.";
+        assert_eq!(note.as_deref(), Some(wanted));
     }
 }

@@ -131,6 +131,27 @@ async fn jobs_are_listed_filtered_watched_and_deleted() {
     relay.stop().await;
 }
 
+/// The end is the relay's verdict too: what it does not understand is counted, and an end mark alone completes nothing.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_understood_is_in_the_list() {
+    let odd = r#"{"odd":1}"#;
+    let counted = Script::ndjson([&*ollama::chat_text("a"), odd, odd, &ollama::chat_done("stop", 1)]);
+    let server = Server::start(
+        Routes::new().model("m", counted).path("/v1/chat/completions", Script::sse([odd, "[DONE]"])),
+    );
+    let relay = Relay::start(config(&server.url())).await;
+    let whole = relay.ended(&relay.detached("m").await).await;
+    assert_eq!((&whole["state"], &whole["not_understood"]), (&json!("completed"), &json!(2)));
+
+    let headers = [("towline-detach", "true")];
+    let asks = json!({"model": "v", "stream": true, "messages": []}).to_string();
+    let made = relay.post("/v1/chat/completions", &headers, &asks).await.json().await;
+    let failed = relay.ended(made["id"].as_str().unwrap()).await;
+    assert_eq!((&failed["state"], &failed["not_understood"]), (&json!("failed"), &json!(1)));
+    assert!(failed["cause"].as_str().unwrap().contains("without a single record"), "{failed}");
+    relay.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_owner_sees_own_streams_only() {
     let server = stalling();
