@@ -28,6 +28,16 @@ mod served {
     impl Builtin {
         /// Starts it on a free port of the loopback interface, and says so.
         pub async fn start() -> Result<Self, Failure> {
+            let builtin = Self::start_silently().await?;
+            out::note(&format!(
+                "no server at {}; using the built-in toy model {MODEL}",
+                towline::host::local().host_port()
+            ));
+            Ok(builtin)
+        }
+
+        /// Starts it on a free port of the loopback interface.
+        pub async fn start_silently() -> Result<Self, Failure> {
             let failed = |message: String| Failure::Local(Complaint::new(message));
             let (sender, receiver) = oneshot::channel();
             let serve = move || {
@@ -55,10 +65,6 @@ mod served {
                 }
                 Err(_) => return Err(failed("the built-in model cannot be started".to_owned())),
             };
-            out::note(&format!(
-                "no server at {}; using the built-in toy model {MODEL}",
-                towline::host::local().host_port()
-            ));
             Ok(Self { address })
         }
 
@@ -95,6 +101,11 @@ mod absent {
             ));
             let hint = "start Ollama (ollama serve), or name another server with --host";
             Err(Failure::Request(complaint.hint(hint), Exit::Failed))
+        }
+
+        /// As [`start`](Self::start).
+        pub async fn start_silently() -> Result<Self, Failure> {
+            Self::start().await
         }
 
         /// Where it listens.

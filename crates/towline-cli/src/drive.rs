@@ -31,8 +31,13 @@ async fn at_once<T>(future: impl Future<Output = T>) -> Option<T> {
 pub enum Driven {
     /// To its end.
     Ended(Box<Outcome>),
-    /// Until this signal; it runs on elsewhere.
-    Left(Stop),
+    /// Until this signal.
+    Left {
+        /// The signal.
+        stop: Stop,
+        /// The relay that runs it was out of reach.
+        is_away: bool,
+    },
 }
 
 /// What a signal does to a stream.
@@ -57,7 +62,7 @@ pub async fn drive(
 ) -> Result<Outcome, Failure> {
     match drive_until(stream, view, stopper, OnStop::Cancel, heard).await? {
         Driven::Ended(outcome) => Ok(*outcome),
-        Driven::Left(_) => unreachable!("a signal cancels it"),
+        Driven::Left { .. } => unreachable!("a signal cancels it"),
     }
 }
 
@@ -82,7 +87,7 @@ pub async fn drive_until(
             match on_stop {
                 OnStop::Leave => {
                     view.flush()?;
-                    return Ok(Driven::Left(stop));
+                    return Ok(Driven::Left { stop, is_away: stream.is_away() });
                 }
                 OnStop::Cancel => {
                     cancelled = true;

@@ -1,12 +1,13 @@
 //! Columns of text.
 
-use unicode_width::UnicodeWidthStr as _;
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
-use crate::out::{Out, WriteError};
+use crate::out::{self, Out, WriteError};
 use towline_app::text::safe;
 
-/// Blanks between two columns.
+/// Blanks between two columns, and where the table is to fit a terminal.
 const GAP: usize = 4;
+const NARROW_GAP: usize = 2;
 
 /// A table: a head and rows of as many cells.
 #[derive(Debug)]
@@ -27,13 +28,38 @@ impl Table {
 
     /// Prints it.
     pub fn print(&self, out: &mut Out) -> Result<(), WriteError> {
-        for line in self.lines() {
+        for line in self.lines(GAP) {
             out.line(&line)?;
         }
         Ok(())
     }
 
-    fn lines(&self) -> Vec<String> {
+    /// Prints it so that it fits the terminal, where it is printed on one. What does not fit is cut from these columns, each
+    /// down to the width that stands with it, one after the other.
+    pub fn print_fitting(mut self, elastic: &[(usize, usize)], out: &mut Out) -> Result<(), WriteError> {
+        if let Some(width) = out::width() {
+            self.fit(width, elastic);
+        }
+        for line in self.lines(NARROW_GAP) {
+            out.line(&line)?;
+        }
+        Ok(())
+    }
+
+    fn fit(&mut self, width: usize, elastic: &[(usize, usize)]) {
+        for (column, least) in elastic {
+            let whole = self.lines(NARROW_GAP).iter().map(|line| line.width()).max().unwrap_or(0);
+            let surplus = whole.saturating_sub(width);
+            if surplus == 0 {
+                return;
+            }
+            let widest = self.rows.iter().filter_map(|row| row.get(*column)).map(|cell| cell.width()).max();
+            let room = widest.unwrap_or(0).saturating_sub(surplus).max(*least);
+            self.rows.iter_mut().filter_map(|row| row.get_mut(*column)).for_each(|cell| cut(cell, room));
+        }
+    }
+
+    fn lines(&self, gap: usize) -> Vec<String> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |column: usize| {
             self.rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.width()).max().unwrap_or(0)
@@ -41,10 +67,23 @@ impl Table {
         let widths: Vec<usize> = (0..columns).map(width).collect();
         let line = |row: &Vec<String>| {
             let cells = row.iter().zip(&widths).map(|(cell, width)| padded(cell, *width));
-            cells.collect::<Vec<_>>().join(&" ".repeat(GAP)).trim_end().to_owned()
+            cells.collect::<Vec<_>>().join(&" ".repeat(gap)).trim_end().to_owned()
         };
         self.rows.iter().map(line).collect()
     }
+}
+
+/// Cuts a text to so many columns of a terminal, the last of which says so.
+fn cut(text: &mut String, width: usize) {
+    if text.width() <= width {
+        return;
+    }
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used < width
+    };
+    *text = text.chars().take_while(fits).chain(['…']).collect();
 }
 
 /// A text with blanks behind it, until it takes so many columns of a terminal.
@@ -54,7 +93,22 @@ pub fn padded(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::Table;
+    use super::*;
+
+    #[test]
+    fn what_does_not_fit_is_cut_from_elastic_columns() {
+        let table = |width| {
+            let mut table = Table::new(&["NAME", "QUESTION", "AGE"]);
+            table.row(["a-long-name".to_owned(), "東京はどこですか".to_owned(), "1 s".to_owned()]);
+            table.fit(width, &[(1, 5), (0, 4)]);
+            table.lines(NARROW_GAP)
+        };
+        assert_eq!(table(80)[1], "a-long-name  東京はどこですか  1 s");
+        assert_eq!(table(30)[1], "a-long-name  東京はどこ…  1 s");
+        for width in 19..40 {
+            assert!(table(width).iter().all(|line| line.width() <= width), "{width}: {:?}", table(width));
+        }
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_widest_cell() {
@@ -62,6 +116,9 @@ mod tests {
         table.row(["é\u{1b}[1mx".to_owned(), "1 B".to_owned()]);
         table.row(["longer".to_owned(), "2 B".to_owned()]);
         table.row(["東京".to_owned(), "3 B".to_owned()]);
-        assert_eq!(table.lines(), ["NAME       SIZE", "é^[[1mx    1 B", "longer     2 B", "東京       3 B"]);
+        assert_eq!(
+            table.lines(GAP),
+            ["NAME       SIZE", "é^[[1mx    1 B", "longer     2 B", "東京       3 B"]
+        );
     }
 }

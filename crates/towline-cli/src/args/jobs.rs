@@ -17,20 +17,38 @@ pub struct AtRelay {
     pub relay: Option<String>,
 }
 
-/// List the relay's jobs
+/// Answers: each by its name, its id, or what its id alone begins with.
+#[derive(Debug, Clone, Default, Args)]
+pub struct Which {
+    /// The answers, by name or id
+    #[arg(value_name = "NAME", required_unless_present = "all")]
+    pub handles: Vec<String>,
+    /// Every answer that the verb can be for
+    #[arg(short, long, conflicts_with = "handles")]
+    pub all: bool,
+}
+
+/// List answers on the relay
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline jobs
+  towline jobs river                      those with river in their name, question or model
   towline jobs -r --json | jq -r .id      those that run
   towline jobs --watch                    a line for each change
 ", help_template = super::TEMPLATE)]
 pub struct JobsArgs {
-    /// More of each: the whole id, deadline, readers, cause
+    /// Only those with this text in their name, question or model
+    #[arg(value_name = "TEXT")]
+    pub text: Option<String>,
+    /// More of each: the id, why it ended, when it last received something, readers, who asked
     #[arg(short, long, help_heading = "Output")]
     pub long: bool,
     /// Only those that run
     #[arg(short, long, help_heading = "Output")]
     pub running: bool,
+    /// Only those that were asked within this time until now
+    #[arg(long, value_name = "TIME", help_heading = "Output")]
+    pub since: Option<TimeLimit>,
     /// Print the relay's own JSON, one object a line
     #[arg(long, help_heading = "Output")]
     pub json: bool,
@@ -41,18 +59,18 @@ pub struct JobsArgs {
     pub relay: AtRelay,
 }
 
-/// Read a job's answer from its beginning, and follow it to its end
+/// Read an answer from its beginning, and follow it to its end
 ///
-/// Ctrl-C leaves it running. An id may be shortened to what no other begins with.
+/// Ctrl-C leaves it running.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  id=$(towline run -d \"Tell me a long story.\")
-  towline attach $id
-  towline attach --tail $id              only what is still to come
+  towline run -d --name story \"Tell me a long story.\"
+  towline attach story
+  towline attach --tail story            only what is still to come
 ", help_template = super::TEMPLATE)]
 pub struct AttachArgs {
-    /// The job
-    #[arg(value_name = "ID")]
+    /// The answer, by name or id
+    #[arg(value_name = "NAME")]
     pub id: String,
     /// Only what is still to come
     #[arg(long, help_heading = "Output")]
@@ -64,16 +82,16 @@ pub struct AttachArgs {
     pub relay: AtRelay,
 }
 
-/// Print what a job has said so far
+/// Print what an answer has said so far
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  towline log 7k2m
-  towline log -f 7k2m                    and what is still to come
-  towline log --raw 7k2m > answer.ndjson
+  towline log story
+  towline log -f story                   and what is still to come
+  towline log --raw story > answer.ndjson
 ", help_template = super::TEMPLATE)]
 pub struct LogArgs {
-    /// The job
-    #[arg(value_name = "ID")]
+    /// The answer, by name or id
+    #[arg(value_name = "NAME")]
     pub id: String,
     /// Go on with what comes
     #[arg(short, long, help_heading = "Output")]
@@ -88,13 +106,12 @@ pub struct LogArgs {
     pub relay: AtRelay,
 }
 
-/// Stop jobs, and say when they have ended
+/// Stop answers, and say when they have ended
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct KillArgs {
-    /// The jobs
-    #[arg(value_name = "ID", required = true)]
-    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub which: Which,
     /// Why, for whoever reads the answer
     #[arg(long, value_name = "TEXT", default_value = "stopped by towline kill")]
     pub reason: String,
@@ -102,15 +119,14 @@ pub struct KillArgs {
     pub relay: AtRelay,
 }
 
-/// Wait until jobs have ended
+/// Wait until answers have ended
 ///
 /// The status is that of the first that did not complete.
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct WaitArgs {
-    /// The jobs
-    #[arg(value_name = "ID", required = true)]
-    pub ids: Vec<String>,
+    #[command(flatten)]
+    pub which: Which,
     /// No longer than this
     #[arg(short, long, value_name = "TIME", default_value = "none")]
     pub timeout: TimeLimit,
@@ -118,22 +134,70 @@ pub struct WaitArgs {
     pub relay: AtRelay,
 }
 
-/// Move a job's deadline
+/// What a verb for answers is given that takes nothing more.
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:
-  towline timeout 7k2m 30s               30 seconds from now
-  towline timeout 7k2m +10s              10 seconds later than it stands
-  towline timeout 7k2m none
-", help_template = super::TEMPLATE)]
-pub struct TimeoutArgs {
-    /// The job
-    #[arg(value_name = "ID")]
-    pub id: String,
-    /// From now, later than it stands (+10s), or none
-    #[arg(value_name = "TIME")]
-    pub deadline: DeadlineArg,
+#[command(help_template = super::TEMPLATE)]
+pub struct VerbArgs {
+    #[command(flatten)]
+    pub which: Which,
     #[command(flatten)]
     pub relay: AtRelay,
+}
+
+/// Give an answer another name
+#[derive(Debug, Args)]
+#[command(help_template = super::TEMPLATE)]
+pub struct RenameArgs {
+    /// The answer, by name or id
+    #[arg(value_name = "NAME")]
+    pub handle: String,
+    /// The name that it is to have
+    #[arg(value_name = "NEW")]
+    pub name: String,
+    #[command(flatten)]
+    pub relay: AtRelay,
+}
+
+/// Forget all answers that have ended
+#[derive(Debug, Args)]
+#[command(help_template = super::TEMPLATE)]
+pub struct CleanArgs {
+    #[command(flatten)]
+    pub relay: AtRelay,
+}
+
+/// Move an answer's deadline
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline timeout story 30s              30 seconds from now
+  towline timeout story +10s             10 seconds later than it stands
+  towline timeout --all none
+", help_template = super::TEMPLATE)]
+pub struct TimeoutArgs {
+    /// The answers, by name or id, and the time: from now, later than it stands (+10s), or none
+    #[arg(value_names = ["NAME", "TIME"], required = true)]
+    pub words: Vec<String>,
+    /// Every answer that runs; only the time is given then
+    #[arg(short, long)]
+    pub all: bool,
+    #[command(flatten)]
+    pub relay: AtRelay,
+}
+
+impl TimeoutArgs {
+    /// The answers, and their deadline.
+    ///
+    /// # Errors
+    /// What is wrong, and what to write instead.
+    pub fn read(&self) -> Result<(Vec<String>, Deadline), String> {
+        let (time, handles) = self.words.split_last().ok_or("timeout takes a time")?;
+        let DeadlineArg(deadline) = time.parse().map_err(|error| format!("{time}: {error}"))?;
+        match (handles.is_empty(), self.all) {
+            (true, false) => Err("timeout takes an answer's name and a time, or --all and a time".to_owned()),
+            (false, true) => Err("--all stands for the answers' names".to_owned()),
+            (true, true) | (false, false) => Ok((handles.to_vec(), deadline)),
+        }
+    }
 }
 
 /// This program with other arguments.
@@ -166,6 +230,19 @@ impl FromStr for DeadlineArg {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_deadline_is_for_named_answers_or_for_all() {
+        let read = |words: &[&str], all| {
+            let words = words.iter().map(|&word| word.to_owned()).collect();
+            TimeoutArgs { words, all, relay: AtRelay::default() }.read()
+        };
+        assert_eq!(read(&["a", "b", "none"], false), Ok((vec!["a".into(), "b".into()], Deadline::Never)));
+        assert_eq!(read(&["none"], true), Ok((Vec::new(), Deadline::Never)));
+        for (words, all) in [(&["none"][..], false), (&["a", "none"], true), (&["a", "soon"], false)] {
+            assert!(read(words, all).is_err(), "{words:?}");
+        }
+    }
 
     #[test]
     fn deadlines_are_read_as_they_are_typed() {

@@ -23,7 +23,8 @@ use clap::{Parser, Subcommand};
 pub use bench::BenchArgs;
 pub use history::{HistoryArgs, HistoryVerb, ListingArgs};
 pub use jobs::{
-    AtRelay, AttachArgs, DeadlineArg, JobsArgs, KillArgs, LogArgs, SessionArgs, TimeoutArgs, WaitArgs,
+    AtRelay, AttachArgs, CleanArgs, DeadlineArg, JobsArgs, KillArgs, LogArgs, RenameArgs, SessionArgs,
+    TimeoutArgs, VerbArgs, WaitArgs, Which,
 };
 pub use models::{
     CopyArgs, CreateArgs, EmbedArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
@@ -32,7 +33,7 @@ pub use models::{
 pub use other::{CompletionsArgs, GuiArgs};
 pub use prompt::PromptArgs;
 #[cfg(feature = "relay")]
-pub use relay::{LogFormat, LogLevel, RelayArgs};
+pub use relay::{LogFormat, LogLevel, RelayArgs, RelayVerb, StatusArgs};
 pub use run::{RunArgs, ThinkArg};
 #[cfg(feature = "model")]
 pub use serve::ServeArgs;
@@ -102,11 +103,22 @@ pub enum Command {
     Run(Box<RunArgs>),
     History(HistoryArgs),
     Jobs(JobsArgs),
+    #[command(visible_alias = "fg")]
     Attach(AttachArgs),
     Log(LogArgs),
+    /// Stop reading answers from their model servers, until unpaused
+    Pause(VerbArgs),
+    /// Go on with paused answers
+    Unpause(VerbArgs),
+    Timeout(TimeoutArgs),
     Kill(KillArgs),
     Wait(WaitArgs),
-    Timeout(TimeoutArgs),
+    /// Ask the same again, and print the new answer's id
+    Retry(VerbArgs),
+    Rename(RenameArgs),
+    /// Delete answers that have ended, with their records
+    Forget(VerbArgs),
+    Clean(CleanArgs),
     #[command(visible_alias = "ls")]
     List(ListArgs),
     Show(ShowArgs),
@@ -145,6 +157,12 @@ impl Command {
             | Self::Kill(_)
             | Self::Wait(_)
             | Self::Timeout(_)
+            | Self::Pause(_)
+            | Self::Unpause(_)
+            | Self::Retry(_)
+            | Self::Rename(_)
+            | Self::Forget(_)
+            | Self::Clean(_)
             | Self::BeginSession(_)
             | Self::History(_)
             | Self::List(_)

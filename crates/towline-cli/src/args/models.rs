@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args};
 
-use super::jobs::AtRelay;
 use super::run::OptionArg;
 use super::shared::{ClockArgs, InputArgs, ServerArgs};
 
@@ -240,21 +239,15 @@ pub struct CopyArgs {
     pub server: ServerArgs,
 }
 
-/// Delete models, or jobs of the relay
+/// Delete models
 ///
-/// A name that is, or begins, the id of a job of a running relay is that job; anything else is a model. A job that runs is
-/// stopped first.
+/// Answers on the relay are deleted by towline forget.
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct RemoveArgs {
-    /// The models and jobs
-    #[arg(value_name = "MODEL|ID", required = true)]
+    /// The models
+    #[arg(value_name = "MODEL", required = true)]
     pub names: Vec<String>,
-    /// Only models
-    #[arg(long)]
-    pub model: bool,
-    #[command(flatten)]
-    pub relay: AtRelay,
     #[command(flatten)]
     pub server: ServerArgs,
 }

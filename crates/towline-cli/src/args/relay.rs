@@ -2,9 +2,31 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum};
 
+use super::AtRelay;
 use crate::duration::TimeLimit;
+
+/// What is done with your own relay, or with a store.
+#[derive(Debug, Subcommand)]
+pub enum RelayVerb {
+    /// Say what your own relay is and does; nothing is started
+    Status(StatusArgs),
+    /// End your own relay; answers that run may end within its drain time
+    Stop,
+    /// End your own relay and start it again
+    Restart,
+}
+
+/// What `towline relay status` is given.
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// Print the relay's own JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub relay: AtRelay,
+}
 
 /// Stand in front of model servers and record every answer, so that it survives its readers
 ///
@@ -18,8 +40,12 @@ use crate::duration::TimeLimit;
   towline relay --upstream gpu1=http://10.0.0.5:11434 --upstream gpu2=http://10.0.0.6:11434
   towline relay --upstream openai+https://llm.example  a server of OpenAI's dialect
   towline relay --config /etc/towline/relay.toml
-", help_template = super::TEMPLATE)]
+  towline relay status                                 your own relay, which towline run -d starts
+", help_template = super::TEMPLATE, args_conflicts_with_subcommands = true)]
 pub struct RelayArgs {
+    /// What to do with a relay that is there; without it, relay.
+    #[command(subcommand)]
+    pub verb: Option<RelayVerb>,
     /// A file with any of this and more; flags take precedence
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,

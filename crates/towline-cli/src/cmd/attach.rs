@@ -10,7 +10,7 @@ use crate::drive::{Driven, OnStop, drive_until};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::out::{self, Out};
-use crate::relayed::{Reached, explain, left, reach};
+use crate::relayed::{Reached, explain, handle, left, reach};
 use crate::view::{AnswerView, ProgressView, View};
 
 /// Follows a job to its end.
@@ -36,7 +36,7 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
     let stream = reached.client.attach_snapshot(&job.id, Start::Beginning);
     let mut view = view(&job, args.json, &reached)?;
     match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
-        Driven::Left(stop) => Ok(stop.into()),
+        Driven::Left { stop, .. } => Ok(stop.into()),
         // What it has said was printed; how it ended is what wait and jobs tell.
         Driven::Ended(outcome) => match outcome.ending {
             Ending::Failed(error) if outcome.stats.records == 0 => {
@@ -69,15 +69,19 @@ async fn follow(
     context: &mut Context,
 ) -> Result<Exit, Failure> {
     let mut view = view(job, json, reached)?;
-    let outcome =
-        match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
-            Driven::Ended(outcome) => outcome,
-            Driven::Left(stop) => {
-                out::stderr_break();
-                out::note(&left(&job.id, stop));
-                return Ok(stop.into());
-            }
-        };
+    let mut heard = |_: &_| {};
+    let driven = tokio::select! {
+        driven = drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut heard) => driven?,
+        () = reached.keep() => unreachable!("it is kept for ever"),
+    };
+    let outcome = match driven {
+        Driven::Ended(outcome) => outcome,
+        Driven::Left { stop, is_away } => {
+            out::stderr_break();
+            out::note(&left(handle(job), stop, is_away));
+            return Ok(stop.into());
+        }
+    };
     if !json {
         explain(&outcome, &kept(&outcome), view.tells_links());
     }

@@ -16,16 +16,12 @@ use crate::server::{Named, Place, Server};
 
 /// Hands the request over and prints the job's id.
 pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<Exit, Failure> {
-    if let Some(host) = &args.server.host {
-        return Err(Failure::usage_with(
-            "-d takes no --host: a relay asks the model servers that it was started with, and no others",
-            format!(
-                "OLLAMA_HOST={host} towline run -d … starts your relay for that server where none runs; \
-                 towline relay --upstream {host} is one that you start"
-            ),
-        ));
-    }
-    let config = RelayConfig { name: args.name.clone(), ..RelayConfig::default() };
+    let config = RelayConfig {
+        name: args.name.clone(),
+        asked_by: Some("command".to_owned()),
+        server: args.server.host.clone(),
+        ..RelayConfig::default()
+    };
     let reached = reach(&args.relay, &mut context, args.clocks.clocks(), config).await?;
     // Which models there are, it knows as a server does.
     let server = Server { client: reached.client.clone(), place: Place::Named(Named::Relay) };

@@ -9,20 +9,23 @@ use super::{Context, UNARY_CLOCKS, asked};
 use towline_app::text::{safe, units};
 
 use crate::args::JobsArgs;
+use crate::duration::TimeLimit;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json;
 use crate::out::Out;
-use crate::relayed::{Reached, reach, say_state};
+use crate::relayed::{Reached, handle, reach, say_state};
 use crate::table::Table;
 
-/// So much of an id is shown where there is a short form.
-const SHORT_ID: usize = 8;
-
-/// Lists the relay's jobs.
+/// Lists the answers on the relay.
 pub async fn run(args: &JobsArgs, mut context: Context) -> Result<Exit, Failure> {
     let reached = reach(&args.relay, &mut context, UNARY_CLOCKS, RelayConfig::default()).await?;
-    let filter = Filter { running: args.running.then_some(true), ..Filter::default() };
+    let filter = Filter {
+        running: args.running.then_some(true),
+        text: args.text.clone(),
+        since: args.since.and_then(|TimeLimit(time)| time),
+        ..Filter::default()
+    };
     if args.watch {
         return watch(args, &filter, &reached, &mut context).await;
     }
@@ -35,53 +38,73 @@ pub async fn run(args: &JobsArgs, mut context: Context) -> Result<Exit, Failure>
         return Ok(Exit::Completed);
     }
     let mut table = Table::new(if args.long { &LONG } else { &SHORT });
-    let width = unique(&jobs);
     for job in &jobs {
-        table.row(cells(job, args.long, width));
+        table.row(cells(job, args.long));
     }
-    table.print(&mut out)?;
+    table.print_fitting(if args.long { &[] } else { &ELASTIC }, &mut out)?;
     Ok(Exit::Completed)
 }
 
-const SHORT: [&str; 7] = ["ID", "STATE", "MODEL", "NAME", "AGE", "SIZE", "RATE"];
-const LONG: [&str; 12] = [
-    "ID", "STATE", "MODEL", "NAME", "AGE", "SIZE", "RATE", "LAST", "DEADLINE", "READERS", "UPSTREAM", "PATH",
+const SHORT: [&str; 8] = ["NAME", "STATE", "QUESTION", "MODEL@SERVER", "TOKENS", "TOK/S", "AGE", "LEFT"];
+const LONG: [&str; 14] = [
+    "NAME",
+    "STATE",
+    "QUESTION",
+    "MODEL@SERVER",
+    "TOKENS",
+    "TOK/S",
+    "AGE",
+    "LEFT",
+    "ID",
+    "LAST",
+    "READERS",
+    "ASKED BY",
+    "SIZE",
+    "PATH",
 ];
+/// The columns of the short form that are cut where the terminal is narrow, and to how much: first the question, then the model's
+/// server, then the name.
+const ELASTIC: [(usize, usize); 3] = [(2, 8), (3, 10), (0, 10)];
 
-/// How much of each id it takes to tell them apart.
-fn unique(jobs: &[Job]) -> usize {
-    let mut ids: Vec<&str> = jobs.iter().map(|job| job.id.as_str()).collect();
-    ids.sort_unstable();
-    let common = |pair: &[&str]| pair[0].bytes().zip(pair[1].bytes()).take_while(|(a, b)| a == b).count();
-    ids.windows(2).map(|pair| common(pair) + 1).max().unwrap_or(0).max(SHORT_ID)
-}
-
-fn cells(job: &Job, long: bool, width: usize) -> Vec<String> {
+fn cells(job: &Job, long: bool) -> Vec<String> {
     let or_none = |text: &Option<String>| text.clone().filter(|t| !t.is_empty()).unwrap_or("-".to_owned());
     let time = |seconds: Option<f64>| seconds.map_or("-".to_owned(), |seconds| span(seconds).to_string());
-    let id = if long { job.id.clone() } else { job.id.chars().take(width).collect() };
-    let state = if long { say_state(job) } else { job.state.to_string() };
-    let rate = job.tokens_per_second.map_or("-".to_owned(), |rate| format!("{rate:.1}/s"));
+    let is_running = !job.state.is_ended();
     let mut cells = vec![
-        id,
-        state,
-        or_none(&job.model),
-        or_none(&job.name),
-        span(job.age_s).to_string(),
-        units::bytes(job.bytes),
-        rate,
+        handle(job).to_owned(),
+        if long { say_state(job) } else { job.state.to_string() },
+        // On one line, whatever it has.
+        or_none(&job.question).split_whitespace().collect::<Vec<_>>().join(" "),
+        format!("{}@{}", or_none(&job.model), server(job)),
+        job.tokens.map_or("-".to_owned(), |tokens| tokens.to_string()),
+        job.tokens_per_second.map_or("-".to_owned(), |rate| format!("{rate:.1}")),
+        age(job),
+        time(job.deadline_s.filter(|_| is_running)),
     ];
     if long {
-        let since = if job.state.is_ended() { None } else { job.since_last_s };
         cells.extend([
-            time(since),
-            time(job.deadline_s),
+            job.id.clone(),
+            time(job.since_last_s.filter(|_| is_running)),
             job.readers.to_string(),
-            or_none(&job.upstream),
+            or_none(&job.asked_by),
+            units::bytes(job.bytes),
             job.path.clone(),
         ]);
     }
     cells
+}
+
+/// The model server's name, or where it is.
+fn server(job: &Job) -> &str {
+    let server = job.upstream.as_deref().unwrap_or("-");
+    server.strip_prefix("http://").unwrap_or(server)
+}
+
+/// How long ago it was asked, whether it still runs or not.
+fn age(job: &Job) -> String {
+    let created: Option<jiff::Timestamp> = job.created_at.parse().ok();
+    let ago = created.map(|created| jiff::Timestamp::now().duration_since(created).as_secs_f64());
+    ago.map_or("-".to_owned(), |seconds| span(seconds.max(0.0).floor()).to_string())
 }
 
 /// A time of the relay's, for people.
@@ -100,9 +123,9 @@ async fn watch(
     loop {
         let line = match asked(watch.next(), context).await? {
             Change::Job(job) if args.json => json::line(&*job),
-            Change::Job(job) => format!("{}\n", safe::line(&cells(&job, args.long, SHORT_ID).join("  "))),
+            Change::Job(job) => format!("{}\n", safe::line(&cells(&job, args.long).join("  "))),
             Change::Removed(id) if args.json => json::line(&serde_json::json!({ "removed": id })),
-            Change::Removed(id) => format!("{}  removed\n", id.chars().take(SHORT_ID).collect::<String>()),
+            Change::Removed(id) => format!("{id}  removed\n"),
             Change::Anew => continue,
         };
         out.write(&line)?;
@@ -119,16 +142,21 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_as_long_as_it_takes() {
-        assert_eq!(unique(&[]), SHORT_ID);
-        assert_eq!(unique(&[job("aaaaaaaaaaaaa")]), SHORT_ID);
-        assert_eq!(unique(&[job("aaaaaaaaaab"), job("b"), job("aaaaaaaaaac")]), 11);
+    fn what_is_missing_is_a_dash() {
+        let shown = cells(&job("abcdefghijk"), true);
+        assert_eq!(shown[..5], ["abcdefghijk", "failed: no^[[1m", "-", "-@-", "-"]);
+        assert_eq!((shown.len(), cells(&job("a"), false).len()), (LONG.len(), SHORT.len()));
     }
 
     #[test]
-    fn what_is_missing_is_a_dash() {
-        let cells = cells(&job("abcdefghijk"), true, SHORT_ID);
-        assert_eq!(cells[..4], ["abcdefghijk", "failed: no^[[1m", "-", "-"]);
-        assert_eq!(cells.len(), LONG.len());
+    fn a_job_is_told_by_its_name_question_model_and_server() {
+        let job: Job = serde_json::from_value(serde_json::json!({
+            "id": "a1", "state": "streaming", "name": "why-so", "question": "why\n so?", "model": "m:1b",
+            "upstream": "http://10.0.0.5:11434", "tokens": 12, "tokens_per_second": 3.25, "deadline_s": 61.0,
+        }))
+        .unwrap();
+        let shown = cells(&job, false);
+        assert_eq!(shown[..6], ["why-so", "streaming", "why so?", "m:1b@10.0.0.5:11434", "12", "3.2"]);
+        assert_eq!(shown[7], "61 s");
     }
 }

@@ -3,6 +3,7 @@
 mod attach;
 mod bench;
 mod completions;
+mod control;
 mod cp;
 mod create;
 mod detach;
@@ -10,8 +11,9 @@ mod embed;
 mod gui;
 mod history;
 mod jobs;
-mod kill;
 mod list;
+#[cfg(feature = "relay")]
+mod own;
 mod ps;
 mod pull;
 mod push;
@@ -61,9 +63,15 @@ fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Res
         Command::Jobs(args) => Box::pin(jobs::run(args, context)),
         Command::Attach(args) => Box::pin(attach::attach(args, context)),
         Command::Log(args) => Box::pin(attach::log(args, context)),
-        Command::Kill(args) => Box::pin(kill::kill(args, context)),
-        Command::Wait(args) => Box::pin(kill::wait(args, context)),
-        Command::Timeout(args) => Box::pin(kill::timeout(args, context)),
+        Command::Kill(args) => Box::pin(control::kill(args, context)),
+        Command::Wait(args) => Box::pin(control::wait(args, context)),
+        Command::Timeout(args) => Box::pin(control::timeout(args, context)),
+        Command::Pause(args) => Box::pin(control::pause(args, true, context)),
+        Command::Unpause(args) => Box::pin(control::pause(args, false, context)),
+        Command::Retry(args) => Box::pin(control::retry(args, context)),
+        Command::Rename(args) => Box::pin(control::rename(args, context)),
+        Command::Forget(args) => Box::pin(control::forget(args, context)),
+        Command::Clean(args) => Box::pin(control::clean(args, context)),
         Command::List(args) => Box::pin(list::run(args, context)),
         Command::Show(args) => Box::pin(show::run(args, context)),
         Command::Ps(args) => Box::pin(ps::run(args, context)),

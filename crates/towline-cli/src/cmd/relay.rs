@@ -11,27 +11,19 @@ use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::out::Out;
 use crate::relay::{self, Asked, Settings};
-use crate::server;
 
 /// Relays until a signal comes, or somebody tells it to end.
 pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure> {
+    if let Some(verb) = &args.verb {
+        return super::own::run(verb, context).await;
+    }
     let Settings { mut config, level, format } = Settings::read(args, context.environment.api_key.as_deref())
         .map_err(|message| Failure::Usage(Complaint::new(message)))?;
     relay::start_logs(level, format);
     let mut signals =
         relay::Signals::new().map_err(|error| Failure::Local(Complaint::new(error.to_string())))?;
     // The built-in model runs as long as this lives.
-    let mut builtin = None;
-    if config.upstreams.is_empty() {
-        let endpoint = if server::answers(towline::host::DEFAULT_PORT).await {
-            towline::host::local()
-        } else {
-            builtin.insert(Builtin::start().await?).endpoint()
-        };
-        let name = if builtin.is_some() { "built-in" } else { "ollama" }.to_owned();
-        let upstream = UpstreamConfig { name, ..UpstreamConfig::new(endpoint, UpstreamApi::Ollama) };
-        config.upstreams.push(upstream);
-    }
+    let _builtin = if config.upstreams.is_empty() { default_servers(&mut config).await? } else { None };
     let over_tls = config.tls.is_some();
     let upstreams: Vec<String> = config
         .upstreams
@@ -90,6 +82,22 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
         Ok(result) => told(format, result),
         Err(_) => Err(Failure::Local(Complaint::new("the relay has panicked"))),
     }
+}
+
+/// The Ollama on this machine, whether it runs yet or not, and the built-in model for as long as it does not.
+async fn default_servers(config: &mut Config) -> Result<Option<Builtin>, Failure> {
+    let named = |name: &str, endpoint, is_spare| UpstreamConfig {
+        name: name.to_owned(),
+        is_spare,
+        ..UpstreamConfig::new(endpoint, UpstreamApi::Ollama)
+    };
+    config.upstreams.push(named("ollama", towline::host::local(), false));
+    if !cfg!(feature = "model") {
+        return Ok(None);
+    }
+    let builtin = Builtin::start_silently().await?;
+    config.upstreams.push(named("built-in", builtin.endpoint(), true));
+    Ok(Some(builtin))
 }
 
 fn reload(reloader: &Reloader, config: &Config) -> Result<(), String> {

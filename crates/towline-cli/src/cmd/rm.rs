@@ -1,30 +1,29 @@
-//! `towline rm`: models, and jobs of the relay.
+//! `towline rm`: models.
 
 use towline::relay::Job;
 use towline::{Api, DeleteRequest};
 
-use super::kill::reported;
-use super::{Context, UNARY_CLOCKS, answered, asked};
-use crate::args::RemoveArgs;
+use super::control::reported;
+use super::{Context, UNARY_CLOCKS, answered, unless_stopped};
+use crate::args::{AtRelay, RemoveArgs};
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Complaint, Failure};
 use crate::out::Out;
 use crate::relayed::{Reached, reach_running};
 use crate::server::{Need, Server};
 
-/// A shorter text is a model's name, whatever jobs there are.
-const SHORTEST_ID: usize = 4;
-
-/// Deletes models and jobs. One that fails does not keep the others.
+/// Deletes models. One that fails does not keep the others.
 pub async fn run(args: &RemoveArgs, mut context: Context) -> Result<Exit, Failure> {
-    let relay = if args.model { None } else { reach_running(&args.relay, &context, UNARY_CLOCKS).await? };
+    let relay = reach_running(&AtRelay::default(), &context, UNARY_CLOCKS).await?;
     let mut server = None;
     let mut exit = Exit::Completed;
     for name in &args.names {
         if let Some(relay) = &relay
-            && let Some(job) = job(name, relay, &mut context).await?
+            && is_answer(name, relay, &mut context).await?
         {
-            exit = exit.or(reported(remove_job(&job, relay, &mut context).await)?);
+            let refused = Complaint::new(format!("{name} is an answer on the relay, and rm deletes models"));
+            let hint = format!("towline forget {name} deletes it; a model of that name is {name}:latest");
+            exit = exit.or(reported(Err(Failure::Request(refused.hint(hint), Exit::Usage)))?);
             continue;
         }
         let server = match &mut server {
@@ -39,26 +38,10 @@ pub async fn run(args: &RemoveArgs, mut context: Context) -> Result<Exit, Failur
     Ok(exit)
 }
 
-/// The job that is meant, if one is: what looks like an id, and is one.
-async fn job(name: &str, relay: &Reached, context: &mut Context) -> Result<Option<Job>, Failure> {
-    let is_id =
-        name.len() >= SHORTEST_ID && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
-    if !is_id {
-        return Ok(None);
-    }
-    match asked(relay.control.find(name), context).await {
-        Ok(job) => Ok(Some(job)),
-        Err(failure @ Failure::Request(_, Exit::Usage)) => Err(failure),
-        // A relay that does not know it, or is not there, keeps nobody from removing a model.
-        Err(Failure::Request(..)) => Ok(None),
-        Err(failure) => Err(failure),
-    }
-}
-
-async fn remove_job(job: &Job, relay: &Reached, context: &mut Context) -> Result<Exit, Failure> {
-    asked(relay.control.delete(&job.id), context).await?;
-    Out::new().line(&format!("removed the job {}", job.id))?;
-    Ok(Exit::Completed)
+/// Whether it is exactly the name or the id of an answer. A relay that cannot be asked keeps nobody from removing a model.
+async fn is_answer(name: &str, relay: &Reached, context: &mut Context) -> Result<bool, Failure> {
+    let found = unless_stopped(relay.control.find(name), &mut context.stopper).await?;
+    Ok(found.is_ok_and(|Job { id, name: known, .. }| id == name || known.as_deref() == Some(name)))
 }
 
 async fn remove_model(model: &str, server: &Server, context: &mut Context) -> Result<Exit, Failure> {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use towline::Api;
 
-use super::kill::reported;
+use super::control::reported;
 use super::{Context, UNARY_CLOCKS, answered};
 use crate::args::UnloadArgs;
 use crate::exit::Exit;

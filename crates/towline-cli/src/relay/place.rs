@@ -16,6 +16,13 @@ pub fn own() -> io::Result<OwnRelay> {
 }
 
 #[cfg(feature = "relay")]
+/// The settings of a user's own relay, where there are any: `relay.toml` beside the prompt's configuration.
+pub fn settings() -> Option<PathBuf> {
+    let file = folders::config()?.join("relay.toml");
+    file.is_file().then_some(file)
+}
+
+#[cfg(feature = "relay")]
 /// The folder of the store: `towline/relay` in `XDG_STATE_HOME`, else in `~/.local/state`.
 ///
 /// # Errors

@@ -41,12 +41,13 @@ impl Settings {
     /// # Errors
     /// Which input is wrong, and what to write instead.
     pub fn read(args: &RelayArgs, api_key: Option<&str>) -> Result<Self, String> {
-        let text = match &args.config {
+        let file = args.config.clone().or_else(|| place::settings().filter(|_| args.listen.is_empty()));
+        let text = match &file {
             None => String::new(),
             Some(path) => std::fs::read_to_string(path)
                 .map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
         };
-        let named = args.config.as_ref().map_or_else(String::new, |path| format!("{}: ", path.display()));
+        let named = file.as_ref().map_or_else(String::new, |path| format!("{}: ", path.display()));
         let (mut config, log) = parse(&text).map_err(|error| format!("{named}{error}"))?;
         put_flags_over(&mut config, args, api_key)?;
         put_own_places(&mut config)?;

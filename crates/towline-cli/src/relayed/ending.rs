@@ -25,6 +25,11 @@ pub fn exit_of(state: &JobState) -> Exit {
     }
 }
 
+/// What a person types for a job: its name, else its id.
+pub fn handle(job: &Job) -> &str {
+    job.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&job.id)
+}
+
 /// A job's state with its cause: `failed: out of memory`.
 pub fn say_state(job: &Job) -> String {
     let mut said = match job.cause.as_deref().filter(|cause| !cause.is_empty()) {
@@ -52,10 +57,15 @@ pub fn explain(outcome: &Outcome, kept: &str, told_links: bool) {
     }
 }
 
-/// What is said when a reader leaves a job that runs on.
-pub fn left(id: &str, stop: Stop) -> String {
+/// What is said when a reader leaves a job; `is_away` where the relay was out of reach then.
+pub fn left(name: &str, stop: Stop, is_away: bool) -> String {
+    let reason = stop.reason();
+    if is_away {
+        return format!(
+            "{reason}: detached; the relay is out of reach, so whether the job still runs is not known. towline jobs tells"
+        );
+    }
     format!(
-        "{}: detached; the job runs on. towline attach {id} reads on, towline kill {id} stops it",
-        stop.reason()
+        "{reason}: detached; the job runs on. towline attach {name} resumes it, towline kill {name} stops it"
     )
 }

@@ -5,6 +5,6 @@ mod place;
 mod session;
 mod start;
 
-pub use ending::{exit_of, explain, left, say_state};
+pub use ending::{exit_of, explain, handle, left, say_state};
 pub use session::begin_session;
 pub use start::{Reached, reach, reach_running};

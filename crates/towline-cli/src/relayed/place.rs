@@ -45,9 +45,19 @@ pub fn client(
     place: &Place,
     environment: &Environment,
     clocks: Clocks,
-    relay: RelayConfig,
+    mut relay: RelayConfig,
 ) -> Result<Client, Failure> {
-    let api_key = environment.relay_token.as_deref().filter(|_| place.own.is_none()).map(ApiKey::new);
+    let key = match &place.own {
+        None => &environment.relay_token,
+        // Each request names its model server there, and brings the key.
+        Some(own) => {
+            let is_relay = |text: &&str| host::parse(text).is_ok_and(|named| named == own.endpoint());
+            let host = environment.host.as_deref().filter(|text| !is_relay(text)).map(str::to_owned);
+            relay.server = relay.server.or(host);
+            if relay.server.is_some() { &environment.api_key } else { &None }
+        }
+    };
+    let api_key = key.as_deref().map(ApiKey::new);
     let transport = environment.network.transport(&place.endpoint);
     let config = Config { via: Via::Relay(relay), clocks, api_key, transport, ..Config::default() };
     server::client(place.endpoint.clone(), config)

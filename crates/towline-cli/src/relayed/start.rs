@@ -1,12 +1,17 @@
 //! A relay that is there when it is needed.
 
+use std::time::Duration;
+
+use towline::Clocks;
 use towline::relay::{Control, OwnRelay, RelayConfig};
-use towline::{ApiKey, Clocks};
 
 use super::place::{Place, client};
 use crate::args::AtRelay;
 use crate::cmd::Context;
 use crate::failure::{Complaint, Failure};
+
+/// How often a reader looks whether the own relay listens.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// A relay, and a client of it.
 #[derive(Debug)]
@@ -34,8 +39,7 @@ pub async fn reach(
     }
     let program = std::env::current_exe()
         .map_err(|error| cannot(format!("the relay cannot be started: {error}"), None))?;
-    let api_key = context.environment.api_key.as_deref().map(ApiKey::new);
-    let launch = own.launch(program, context.environment.host.as_deref()).with_api_key(api_key);
+    let launch = own.launch(program, None);
     tokio::select! {
         ensured = own.ensure(&launch, &reached.control) => {
             ensured.map_err(|error| cannot(error.message, error.last_words))?;
@@ -43,6 +47,25 @@ pub async fn reach(
         stop = context.stopper.stopped() => return Err(Failure::Stopped(stop)),
     }
     Ok(reached)
+}
+
+impl Reached {
+    /// Starts the own relay again whenever it does not listen, for ever: a reader of what runs there needs it.
+    pub async fn keep(&self) {
+        let (Some(own), Ok(program), true) =
+            (&self.place.own, std::env::current_exe(), cfg!(feature = "relay"))
+        else {
+            return std::future::pending().await;
+        };
+        let launch = own.launch(program, None);
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !own.listens().await {
+                // What cannot be started is tried again; the reader says that it is out of reach.
+                drop(own.ensure(&launch, &self.control).await);
+            }
+        }
+    }
 }
 
 /// A program that is built without the feature `relay` cannot start one.

@@ -96,19 +96,34 @@ fn a_detached_job_is_read_listed_and_forgotten() {
     assert_eq!((jobs.len(), &jobs[0]["id"], &jobs[0]["name"]), (1, &Value::from(&*id), &Value::from("mine")));
     assert_eq!(jobs[0]["state"], "completed");
     let table = person.ended(&["jobs"]);
-    assert!(table.stdout.starts_with("ID") && table.stdout.contains(&id[..8]), "{table:?}");
-    assert!(table.stdout.contains("unicode") && table.stdout.contains("completed"), "{table:?}");
+    let (head, row) = table.stdout.split_once('\n').unwrap();
+    let columns: Vec<&str> = head.split_whitespace().collect();
+    assert_eq!(
+        columns,
+        ["NAME", "STATE", "QUESTION", "MODEL@SERVER", "TOKENS", "TOK/S", "AGE", "LEFT"],
+        "{table:?}"
+    );
+    assert!(row.starts_with("mine ") && row.contains("completed") && row.contains("hi"), "{table:?}");
+    assert!(row.contains(&person.model.url().replace("http://", "unicode@")), "{table:?}");
+    assert!(person.ended(&["jobs", "-l"]).stdout.contains(&id));
+    assert_eq!(person.ended(&["jobs", "MIN"]).stdout.lines().count(), 2);
+    assert_eq!(person.ended(&["jobs", "absent"]).stdout.lines().count(), 1);
+    assert_eq!(person.ended(&["fg", "mine"]).stdout, direct.stdout, "its name is as good as its id");
     assert!(person.ended(&["jobs", "-r"]).stdout.lines().count() == 1);
 
     let waited = person.ended(&["wait", &id]);
     assert_eq!((waited.code, waited.stdout.trim()), (Some(0), &*format!("{id}  completed")), "{waited:?}");
     let killed = person.ended(&["kill", &id]);
     assert!(killed.code == Some(0) && killed.stderr.contains("already ended: completed"), "{killed:?}");
-    let removed = person.ended(&["rm", short]);
+    let refused = person.ended(&["rm", "mine"]);
+    assert!(refused.code == Some(2) && refused.stderr.contains("towline forget mine"), "{refused:?}");
+    let renamed = person.ended(&["rename", "mine", "yours"]);
+    assert_eq!((renamed.code, renamed.stdout.trim()), (Some(0), &*format!("{id}  yours")), "{renamed:?}");
+    let forgotten = person.ended(&["forget", short]);
     assert_eq!(
-        (removed.code, removed.stdout.trim()),
-        (Some(0), &*format!("removed the job {id}")),
-        "{removed:?}"
+        (forgotten.code, forgotten.stdout.trim()),
+        (Some(0), &*format!("forgot {id}")),
+        "{forgotten:?}"
     );
     assert!(person.jobs().is_empty());
 }
@@ -123,7 +138,16 @@ fn leaving_is_not_stopping_and_stopping_is() {
     let left = reader.finish();
     assert_eq!(left.code, Some(130), "{left:?}");
     assert!(left.stderr.contains("detached; the job runs on"), "{left:?}");
-    assert!(left.stderr.contains(&format!("towline kill {id}")), "{left:?}");
+    assert!(left.stderr.contains("towline kill mine"), "{left:?}");
+    let refused = person.ended(&["forget", "mine"]);
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains("towline kill mine stops it first"),
+        "{refused:?}"
+    );
+    let paused = person.ended(&["pause", "--all"]);
+    assert_eq!((paused.code, paused.stdout.trim()), (Some(0), &*format!("{id}  paused")), "{paused:?}");
+    let unpaused = person.ended(&["unpause", "mine"]);
+    assert!(unpaused.stdout.contains("streaming"), "{unpaused:?}");
     assert_eq!(person.jobs()[0]["state"], "streaming");
 
     // What it has said so far, and no more.
@@ -189,9 +213,6 @@ fn wrong_ids_and_wrong_words_are_named() {
     let both = person.ended(&["wait", "zzzznone", &one]);
     assert!(both.code == Some(1) && both.stdout.contains(&one), "{both:?}");
     assert_eq!(person.ended(&["timeout", &one, "soon"]).code, Some(2));
-    let hosted = person.ended(&["run", "-d", "--host", "127.0.0.1:1", "hi"]);
-    assert!(hosted.code == Some(2) && hosted.stderr.contains("-d takes no --host"), "{hosted:?}");
-    assert!(hosted.stderr.contains("OLLAMA_HOST=127.0.0.1:1 towline run -d"), "{hosted:?}");
     let nowhere = person.ended(&["jobs", "--relay", "unix:/nowhere/relay.sock"]);
     assert!(nowhere.code == Some(1) && nowhere.stderr.contains("unix:/nowhere/relay.sock"), "{nowhere:?}");
 }
@@ -242,7 +263,7 @@ fn changes_are_watched() {
     watch.expect(&id);
     let another = person.detached("words:3");
     watch.expect(&another);
-    person.ended(&["rm", &id]);
+    person.ended(&["forget", &id]);
     watch.expect(&format!("{{\"removed\":\"{id}\"}}"));
     watch.signal(Signal::INT);
     assert_eq!(watch.finish().code, Some(130));
@@ -267,7 +288,7 @@ fn what_runs_beside_restarts_is_read_whole_when_the_relay_drains() {
 
 /// The key goes to the server that `OLLAMA_HOST` names, and is nowhere to be read on this machine.
 #[test]
-fn the_relay_that_is_started_has_the_key_of_its_server() {
+fn the_key_of_a_server_goes_to_it_and_nowhere_else() {
     let person = Person::new();
     let key = "sk-very-secret-indeed";
     let run = ended(person.types(&["run", "-d", "-m", "normal", "hi"]).env("OLLAMA_API_KEY", key));
@@ -277,13 +298,92 @@ fn the_relay_that_is_started_has_the_key_of_its_server() {
     let asked = requests.iter().find(|request| request.path() == "/api/chat").unwrap();
     assert_eq!(asked.header("authorization"), Some(&*format!("Bearer {key}")));
     let pid = block(person.control().version()).unwrap().pid;
-    let arguments = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
-    let arguments = String::from_utf8(arguments).unwrap();
-    assert!(arguments.contains("--send-api-key") && !arguments.contains(key), "{arguments:?}");
+    for file in ["cmdline", "environ"] {
+        let said = std::fs::read(format!("/proc/{pid}/{file}")).unwrap();
+        let said = String::from_utf8_lossy(&said).into_owned();
+        assert!(!said.is_empty() && !said.contains(key), "{file}: {said:?}");
+    }
     let log = std::fs::read_to_string(person.folder.path().join("towline/relay.log")).unwrap();
     assert!(log.contains("listening on") && !log.contains(key), "{log}");
     let unset = ended(&mut towline(["relay", "--upstream", "box", "--send-api-key", "--store", "memory"]));
     assert!(unset.code == Some(2) && unset.stderr.contains("OLLAMA_API_KEY, which is not set"), "{unset:?}");
+}
+
+/// The relay that was started for one server carries any other that its owner names.
+#[test]
+fn the_own_relay_asks_the_server_that_each_request_names() {
+    let person = Person::new();
+    let first = person.detached("normal");
+    assert_eq!(person.ended(&["wait", &first]).code, Some(0));
+    let other = Server::start(fakemodel::plan());
+    let run = ended(person.types(&["run", "-d", "-m", "unicode", "hi"]).env("OLLAMA_HOST", other.url()));
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let hosted = person.ended(&["run", "-d", "--host", &other.url(), "-m", "words:3", "hi"]);
+    assert_eq!(hosted.code, Some(0), "{hosted:?}");
+    let waited = person.ended(&["wait", run.stdout.trim(), hosted.stdout.trim()]);
+    assert_eq!(waited.code, Some(0), "{waited:?}");
+    let asked = other.requests().iter().filter(|request| request.path() == "/api/chat").count();
+    assert_eq!(asked, 2);
+    // Asked again it goes where it went, whatever the environment names now.
+    let again = person.ended(&["retry", run.stdout.trim()]);
+    assert_eq!(again.code, Some(0), "{again:?}");
+    assert_eq!(person.ended(&["wait", again.stdout.trim()]).code, Some(0));
+    let asked = other.requests().iter().filter(|request| request.path() == "/api/chat").count();
+    assert_eq!(asked, 3);
+    let cleaned = person.ended(&["clean"]);
+    assert_eq!((cleaned.code, cleaned.stdout.trim()), (Some(0), "forgot 4 answers"), "{cleaned:?}");
+    assert!(person.jobs().is_empty());
+}
+
+#[test]
+fn the_own_relay_is_looked_at_stopped_and_started_again() {
+    let person = Person::new();
+    let none = person.ended(&["relay", "status"]);
+    assert!(none.code == Some(1) && none.stderr.contains("no relay of yours runs"), "{none:?}");
+    assert!(person.ended(&["relay", "stop"]).stderr.contains("no relay of yours runs"));
+    let id = person.detached("slow:100:100000");
+    let status = person.ended(&["relay", "status"]);
+    assert!(status.code == Some(0) && status.stdout.contains("1 answers run, 0 wait"), "{status:?}");
+    let json: Vec<Value> = person.ended(&["relay", "status", "--json"]).lines();
+    assert_eq!(json[0]["version"], env!("CARGO_PKG_VERSION"));
+    assert_eq!(person.ended(&["kill", &id]).code, Some(0));
+    let restarted = person.ended(&["relay", "restart"]);
+    assert_eq!(restarted.code, Some(0), "{restarted:?}");
+    let pid = block(person.control().version()).unwrap().pid;
+    assert_ne!(json[0]["pid"], pid);
+    assert!(restarted.stdout.contains(&format!("in process {pid}")), "{restarted:?}");
+    assert_eq!(person.jobs()[0]["id"], *id);
+    let stopped = person.ended(&["relay", "stop"]);
+    assert_eq!(stopped.stdout.trim(), format!("stopped the relay of process {pid}"), "{stopped:?}");
+    assert_eq!(person.ended(&["relay", "status"]).code, Some(1));
+}
+
+/// A reader starts the relay again that it reads from, and settings of one's own bound it.
+#[test]
+fn who_needs_a_relay_that_died_starts_it_again_with_the_settings_of_its_owner() {
+    let person = Person::new();
+    let config = person.folder.path().join("config/towline");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("relay.toml"), "[limits]\nrunning = 1\n").unwrap();
+    let ended = |arguments: &[&str]| {
+        let mut command = person.types(arguments);
+        ended(command.env("XDG_CONFIG_HOME", person.folder.path().join("config")))
+    };
+    let first = ended(&["run", "-d", "-m", "slow:100:100000", "hi"]).stdout.trim().to_owned();
+    let second = ended(&["run", "-d", "-m", "normal", "hi"]).stdout.trim().to_owned();
+    let states: Vec<Value> = person.jobs().iter().map(|job| job["state"].clone()).collect();
+    assert_eq!(states[1], "queued", "{states:?}");
+    let mut reader = Live::start(&mut person.types(&["attach", &first]));
+    reader.expect(" ");
+    let pid = block(person.control().version()).unwrap().pid;
+    rustix::process::kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    let read = reader.finish();
+    assert_eq!(read.code, Some(3), "{read:?}");
+    assert!(read.stderr.contains("the relay ended"), "{read:?}");
+    for id in [&first, &second] {
+        let waited = ended(&["wait", id]);
+        assert!(waited.stdout.contains("interrupted: the relay ended"), "{waited:?}");
+    }
 }
 
 /// What is named with `--listen` is where it listens, and nothing else is; `own` is where `towline jobs` looks.

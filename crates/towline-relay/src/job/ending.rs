@@ -47,7 +47,7 @@ impl Ended {
 
     /// The relay ended before the job did.
     pub(crate) fn interrupted() -> Self {
-        let cause = "the relay ended before the answer did; what had come is kept".to_owned();
+        let cause = "the relay ended".to_owned();
         Self { state: JobState::Interrupted, cause: Some(cause), status: None, is_said: false }
     }
 }

@@ -63,6 +63,8 @@ struct Shared {
     state: JobState,
     is_paused: bool,
     cancel: Option<String>,
+    /// What cancels it is the end of the relay.
+    is_interrupted: bool,
     deadline: Option<Instant>,
     detached: bool,
     readers: usize,
@@ -113,6 +115,7 @@ impl Job {
             state: JobState::Queued,
             is_paused: false,
             cancel: None,
+            is_interrupted: false,
             deadline: deadline.and_then(|time| began.checked_add(time)),
             detached,
             readers: 0,
@@ -171,6 +174,19 @@ impl Job {
             return Err(IsOver);
         }
         shared.cancel.get_or_insert_with(|| reason.to_owned());
+        shared.state = JobState::Cancelling;
+        self.order(shared);
+        Ok(())
+    }
+
+    /// Stops it, since the relay ends. One that somebody has cancelled stays cancelled.
+    pub(crate) fn interrupt(&self) -> Result<(), IsOver> {
+        let mut shared = self.shared();
+        if shared.state.is_ended() {
+            return Err(IsOver);
+        }
+        shared.is_interrupted = shared.cancel.is_none();
+        shared.cancel.get_or_insert_with(|| "the relay ended".to_owned());
         shared.state = JobState::Cancelling;
         self.order(shared);
         Ok(())
@@ -272,6 +288,10 @@ impl Job {
             }
             first
         });
+    }
+
+    pub(super) fn is_interrupted(&self) -> bool {
+        self.shared().is_interrupted
     }
 
     /// What is kept once it has ended.

@@ -399,7 +399,14 @@ impl Run {
     /// Ends the log, in one change with what is kept of the job.
     fn finish(mut self, outcome: Outcome) -> (JobState, Option<Ticket>) {
         drop(self.lease.take());
-        let mut ended = Ended::of(&outcome.ending, self.opened);
+        let mut ended = match outcome.ending {
+            Ending::Cancelled { .. } if self.job.is_interrupted() => Ended::interrupted(),
+            Ending::Completed(_)
+            | Ending::Truncated(_)
+            | Ending::Cancelled { .. }
+            | Ending::TimedOut { .. }
+            | Ending::Failed(_) => Ended::of(&outcome.ending, self.opened),
+        };
         // Nothing may follow the one value that the client wants.
         ended.is_said |= self.opened && self.is_one_value();
         let job = Arc::clone(&self.job);

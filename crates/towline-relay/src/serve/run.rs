@@ -200,7 +200,7 @@ impl Server {
     }
 }
 
-/// Lets answers end for the drain time, then cancels the rest. Returns how many were.
+/// Lets answers end for the drain time, then interrupts the rest. Returns how many were.
 async fn drain(relay: &Arc<Relay>) -> usize {
     let ended = async {
         let mut looks = tokio::time::interval(Duration::from_millis(20));
@@ -215,7 +215,7 @@ async fn drain(relay: &Arc<Relay>) -> usize {
     let mut cut = 0;
     for owner in relay.shelf.owners() {
         for entry in relay.shelf.each(&owner, None) {
-            if entry.job.is_some_and(|job| job.cancel("the relay ends").is_ok()) {
+            if entry.job.is_some_and(|job| job.interrupt().is_ok()) {
                 cut += 1;
             }
         }

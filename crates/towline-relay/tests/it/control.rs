@@ -201,7 +201,7 @@ async fn the_end_waits_for_answers_and_cuts_those_that_take_too_long() {
     let report = relay.stop().await;
     assert_eq!((report.running, report.cut), (1, 1));
     let relay = start(crate::support::SOON).await;
-    assert!(relay.log(&id).await.contains("the relay ends"));
+    assert!(relay.log(&id).await.contains("\"outcome\":\"interrupted\",\"cause\":\"the relay ended\""));
     let id = relay.detached("p").await;
     let mut reader = relay.get(&format!("/streams/{id}?live=raw")).await;
     reader.until(10).await;

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use towline_core::error::Error;
 use towline_core::http1::Method;
@@ -48,7 +48,7 @@ pub struct Filter {
 }
 
 /// Which relay it is.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct RelayVersion {
     /// Its version.
@@ -77,7 +77,7 @@ pub struct RelayVersion {
 }
 
 /// A model server that a relay was configured with.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct RelayServer {
     /// Its name, by which a request can choose it.

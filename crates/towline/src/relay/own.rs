@@ -25,6 +25,12 @@ const SOCKET: &str = "relay.sock";
 /// A relay that was started by itself ends when nothing ran and nobody came for so long.
 const IDLE: &str = "1h";
 
+/// What a relay that we start is.
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// How long a relay may take to end: its drain time and a little more.
+const END_TIME: Duration = Duration::from_secs(40);
+
 /// How long the relay may take to listen.
 const START_TIME: Duration = Duration::from_secs(20);
 
@@ -140,7 +146,8 @@ impl OwnRelay {
         tokio::net::UnixStream::connect(self.socket()).await.is_ok()
     }
 
-    /// Sees to it that a relay answers there: starts one unless one does. `control` speaks to this place.
+    /// Sees to it that a relay answers there: starts one unless one does. One of another version is replaced, unless
+    /// something runs there. `control` speaks to this place.
     ///
     /// # Cancel safety
     /// Dropping the future leaves open whether a relay was started.
@@ -157,10 +164,31 @@ impl OwnRelay {
                 }
                 // One that is just ending still takes connections.
                 (Err(ErrorKind::Connect | ErrorKind::ConnectionLost), None) => {}
+                (Ok(known), None) if known.version != VERSION => {
+                    // Where something runs it is left alone until it is idle.
+                    if control.shutdown_if_idle().await.is_err() || !self.is_gone().await {
+                        break;
+                    }
+                }
                 (Ok(_) | Err(_), _) => break,
             }
         }
         Ok(())
+    }
+
+    /// Waits until no relay listens there, for as long as one may take to end; `false` where one still does.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn is_gone(&self) -> bool {
+        let until = Instant::now() + END_TIME;
+        while self.listens().await {
+            if Instant::now() > until {
+                return false;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        true
     }
 
     /// Why a relay that was started does not answer.
@@ -232,9 +260,11 @@ fn spawn(log: &Path, launch: &Launch) -> io::Result<Child> {
             command.args(["--upstream", url]);
         }
     }
-    if let Some(key) = &launch.api_key {
-        command.arg("--send-api-key").env("OLLAMA_API_KEY", key.secret());
-    }
+    match &launch.api_key {
+        Some(key) => command.arg("--send-api-key").env("OLLAMA_API_KEY", key.secret()),
+        // Requests bring the keys of their servers.
+        None => command.env_remove("OLLAMA_API_KEY"),
+    };
     command
         // It must not keep a folder from being removed.
         .current_dir("/")

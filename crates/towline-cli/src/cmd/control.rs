@@ -1,0 +1,213 @@
+//! The verbs that control answers on the relay: `kill`, `wait`, `timeout`, `pause`, `unpause`, `retry`, `rename`, `forget`, `clean`.
+
+use std::time::Duration;
+
+use towline::Deadline;
+use towline::relay::{Filter, Job, RelayConfig};
+
+use super::jobs::span;
+use super::{Context, UNARY_CLOCKS, asked};
+use crate::args::{AtRelay, CleanArgs, KillArgs, RenameArgs, TimeoutArgs, VerbArgs, WaitArgs, Which};
+use crate::exit::Exit;
+use crate::failure::{Complaint, Failure};
+use crate::out::{self, Out};
+use crate::relayed::{Reached, exit_of, handle, reach, say_state};
+
+/// How long a job may take to end once it was told to.
+const END_TIME: Duration = Duration::from_secs(10);
+
+/// As long as it takes.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
+
+/// Which of the answers that there are `--all` means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum All {
+    Running,
+    Ended,
+}
+
+/// The relay, and the answers that are meant: their handles.
+async fn meant(
+    which: &Which,
+    all: All,
+    relay: &AtRelay,
+    context: &mut Context,
+) -> Result<(Reached, Vec<String>), Failure> {
+    let reached = reach(relay, context, UNARY_CLOCKS, RelayConfig::default()).await?;
+    if !which.all {
+        return Ok((reached, which.handles.clone()));
+    }
+    let filter = Filter { running: Some(all == All::Running), ..Filter::default() };
+    let jobs = asked(reached.control.list(&filter), context).await?;
+    Ok((reached, jobs.into_iter().map(|job| job.id).collect()))
+}
+
+/// Stops answers. One that fails does not keep the others.
+pub async fn kill(args: &KillArgs, mut context: Context) -> Result<Exit, Failure> {
+    let (reached, handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
+    let mut exit = Exit::Completed;
+    for handle in &handles {
+        exit = exit.or(reported(kill_one(handle, &args.reason, &reached, &mut context).await)?);
+    }
+    Ok(exit)
+}
+
+async fn kill_one(id: &str, reason: &str, reached: &Reached, context: &mut Context) -> Result<Exit, Failure> {
+    let control = &reached.control;
+    let job = asked(control.find(id), context).await?;
+    if job.state.is_ended() {
+        out::note(&format!("{} has already ended: {}", job.id, say_state(&job)));
+        return Ok(Exit::Completed);
+    }
+    asked(control.cancel(&job.id, reason), context).await?;
+    let job = asked(control.wait(&job.id, END_TIME), context).await?;
+    if !job.state.is_ended() {
+        out::error(&format!("{} was told to stop and is still {}", job.id, job.state));
+        return Ok(Exit::Failed);
+    }
+    line(&job)?;
+    Ok(Exit::Completed)
+}
+
+/// Waits for answers to end.
+pub async fn wait(args: &WaitArgs, mut context: Context) -> Result<Exit, Failure> {
+    let (reached, handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
+    let until = tokio::time::Instant::now() + args.timeout.0.unwrap_or(FOREVER);
+    let mut exit = Exit::Completed;
+    for handle in &handles {
+        exit = exit.or(reported(wait_one(handle, until, &reached, &mut context).await)?);
+    }
+    Ok(exit)
+}
+
+async fn wait_one(
+    id: &str,
+    until: tokio::time::Instant,
+    reached: &Reached,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let job = asked(reached.control.find(id), context).await?;
+    let waiting = async { tokio::time::timeout_at(until, reached.control.wait(&job.id, FOREVER)).await };
+    let job =
+        match asked(async { waiting.await.map_or_else(|_| Ok(None), |job| job.map(Some)) }, context).await? {
+            Some(job) => job,
+            None => {
+                out::error(&format!("{} has not ended in time", job.id));
+                return Ok(Exit::TimedOut);
+            }
+        };
+    line(&job)?;
+    Ok(exit_of(&job.state))
+}
+
+/// Moves deadlines.
+pub async fn timeout(args: &TimeoutArgs, mut context: Context) -> Result<Exit, Failure> {
+    let (handles, deadline) = args.read().map_err(Failure::usage)?;
+    let which = Which { handles, all: args.all };
+    let (reached, handles) = meant(&which, All::Running, &args.relay, &mut context).await?;
+    let mut exit = Exit::Completed;
+    for handle in &handles {
+        exit = exit.or(reported(move_one(handle, deadline, &reached, &mut context).await)?);
+    }
+    Ok(exit)
+}
+
+async fn move_one(
+    id: &str,
+    deadline: Deadline,
+    reached: &Reached,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let job = asked(reached.control.set_deadline(id, deadline), context).await?;
+    let mut out = Out::new();
+    match (deadline, job.deadline_s) {
+        (Deadline::Never, _) | (_, None) => out.line(&format!("{}  no deadline", job.id))?,
+        (Deadline::In(_) | Deadline::ExtendBy(_), Some(left)) => {
+            out.line(&format!("{}  ends in {} at the latest", job.id, span(left.ceil())))?;
+        }
+    }
+    Ok(Exit::Completed)
+}
+
+/// Stops reading from the model server, or goes on.
+pub async fn pause(args: &VerbArgs, paused: bool, mut context: Context) -> Result<Exit, Failure> {
+    let (reached, handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
+    let mut exit = Exit::Completed;
+    for handle in &handles {
+        let control = &reached.control;
+        let told = match paused {
+            true => asked(control.pause(handle), &mut context).await,
+            false => asked(control.unpause(handle), &mut context).await,
+        };
+        exit = exit.or(reported(told.and_then(|job| line(&job).map(|()| Exit::Completed)))?);
+    }
+    Ok(exit)
+}
+
+/// Asks the same again and prints the ids of the new answers.
+pub async fn retry(args: &VerbArgs, mut context: Context) -> Result<Exit, Failure> {
+    let (reached, handles) = meant(&args.which, All::Ended, &args.relay, &mut context).await?;
+    let mut exit = Exit::Completed;
+    for handle in &handles {
+        let again = asked(reached.control.retry(handle), &mut context).await;
+        exit = exit.or(reported(again.and_then(|job| {
+            Out::new().line(&job.id)?;
+            Ok(Exit::Completed)
+        }))?);
+    }
+    Ok(exit)
+}
+
+/// Gives an answer another name.
+pub async fn rename(args: &RenameArgs, mut context: Context) -> Result<Exit, Failure> {
+    let reached = reach(&args.relay, &mut context, UNARY_CLOCKS, RelayConfig::default()).await?;
+    let job = asked(reached.control.rename(&args.handle, &args.name), &mut context).await?;
+    Out::new().line(&format!("{}  {}", job.id, handle(&job)))?;
+    Ok(Exit::Completed)
+}
+
+/// Deletes answers that have ended, with their records.
+pub async fn forget(args: &VerbArgs, mut context: Context) -> Result<Exit, Failure> {
+    let (reached, handles) = meant(&args.which, All::Ended, &args.relay, &mut context).await?;
+    let mut exit = Exit::Completed;
+    for handle in &handles {
+        exit = exit.or(reported(forget_one(handle, &reached, &mut context).await)?);
+    }
+    Ok(exit)
+}
+
+async fn forget_one(id: &str, reached: &Reached, context: &mut Context) -> Result<Exit, Failure> {
+    let job = asked(reached.control.find(id), context).await?;
+    if !job.state.is_ended() {
+        let refused = Complaint::new(format!("{} is {}", handle(&job), job.state));
+        let hint = format!("towline kill {} stops it first", handle(&job));
+        return Err(Failure::Request(refused.hint(hint), Exit::Failed));
+    }
+    asked(reached.control.delete(&job.id), context).await?;
+    Out::new().line(&format!("forgot {}", job.id))?;
+    Ok(Exit::Completed)
+}
+
+/// Deletes all answers that have ended.
+pub async fn clean(args: &CleanArgs, mut context: Context) -> Result<Exit, Failure> {
+    let which = Which { handles: Vec::new(), all: true };
+    let (reached, handles) = meant(&which, All::Ended, &args.relay, &mut context).await?;
+    for handle in &handles {
+        asked(reached.control.delete(handle), &mut context).await?;
+    }
+    let count = handles.len();
+    Out::new().line(&format!("forgot {count} {}", if count == 1 { "answer" } else { "answers" }))?;
+    Ok(Exit::Completed)
+}
+
+fn line(job: &Job) -> Result<(), Failure> {
+    Ok(Out::new().line(&format!("{}  {}", job.id, say_state(job)))?)
+}
+
+/// A request that failed is told, and the others go on.
+pub fn reported(result: Result<Exit, Failure>) -> Result<Exit, Failure> {
+    match result {
+        Err(failure @ Failure::Request(..)) => Ok(failure.report()),
+        result => result,
+    }
+}

@@ -1,0 +1,88 @@
+//! `towline relay status | stop | restart`: this user's own relay.
+
+use towline::Error;
+use towline::relay::{RelayConfig, RelayVersion};
+
+use super::jobs::span;
+use super::{Context, UNARY_CLOCKS, asked};
+use crate::args::{AtRelay, RelayVerb, StatusArgs};
+use crate::exit::Exit;
+use crate::failure::{Complaint, Failure};
+use crate::json;
+use crate::out::{self, Out};
+use crate::relayed::{Reached, reach, reach_running};
+
+/// Does what is asked of a relay that is there.
+pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure> {
+    match verb {
+        RelayVerb::Status(args) => status(args, &mut context).await,
+        RelayVerb::Stop => stop(&mut context).await,
+        RelayVerb::Restart => {
+            stop(&mut context).await?;
+            let relay = AtRelay::default();
+            let reached = reach(&relay, &mut context, UNARY_CLOCKS, RelayConfig::default()).await?;
+            say(&asked(reached.control.version(), &mut context).await?)?;
+            Ok(Exit::Completed)
+        }
+    }
+}
+
+async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let Some(reached) = reach_running(&args.relay, context, UNARY_CLOCKS).await? else {
+        out::note("no relay of yours runs; the first command that needs one starts it");
+        return Ok(Exit::Failed);
+    };
+    let known = asked(reached.control.version(), context).await?;
+    if args.json {
+        Out::new().write(&json::line(&known))?;
+    } else {
+        say(&known)?;
+    }
+    Ok(Exit::Completed)
+}
+
+async fn stop(context: &mut Context) -> Result<Exit, Failure> {
+    let relay = AtRelay::default();
+    let Some(Reached { control, place, .. }) = reach_running(&relay, context, UNARY_CLOCKS).await? else {
+        out::note("no relay of yours runs");
+        return Ok(Exit::Completed);
+    };
+    let Some(own) = &place.own else {
+        let refused = Complaint::new(format!("the relay at {} is not your own", place.endpoint));
+        return Err(Failure::Usage(refused.hint("TOWLINE_RELAY names it; whoever runs it ends it")));
+    };
+    let known = asked(control.version(), context).await?;
+    if known.running > 0 {
+        let answers = if known.running == 1 { "answer runs" } else { "answers run" };
+        out::note(&format!(
+            "{} {answers}: the relay ends once they have ended, or after its drain time",
+            known.running
+        ));
+    }
+    asked(control.shutdown(), context).await?;
+    let gone = async { Ok::<bool, Error>(own.is_gone().await) };
+    if !asked(gone, context).await? {
+        return Err(Failure::Local(Complaint::new("the relay was told to end and still listens")));
+    }
+    Out::new().line(&format!("stopped the relay of process {}", known.pid))?;
+    Ok(Exit::Completed)
+}
+
+fn say(known: &RelayVersion) -> Result<(), Failure> {
+    let mut out = Out::new();
+    let up = span(known.uptime_s);
+    out.line(&format!("towline {} in process {}, since {up}", known.version, known.pid))?;
+    for listen in &known.listen {
+        out.line(&format!("listening on {listen}"))?;
+    }
+    for server in &known.servers {
+        out.line(&format!(
+            "relaying to {}, which {}",
+            server.name,
+            if server.up { "answers" } else { "does not answer" }
+        ))?;
+    }
+    let running = known.running.saturating_sub(known.queued);
+    out.line(&format!("{running} answers run, {} wait, {} streams are kept", known.queued, known.streams))?;
+    Ok(())
+}
