@@ -36,13 +36,11 @@ pub(super) fn bare(record: &Json<'_>) -> Option<Verdict> {
         || is(record, "status", "error")
         || is(record, "status", "failed")
         || record.get("success").and_then(Json::as_bool) == Some(false)
-        || ["type", "code"].iter().any(|key| {
-            record
-                .get(key)
-                .and_then(Json::as_str)
-                .is_some_and(|word| word.to_ascii_lowercase().contains("error"))
+        || ["type", "code", "__type"].iter().any(|key| {
+            let word = record.get(key).and_then(Json::as_str).unwrap_or_default().to_ascii_lowercase();
+            word.contains("error") || word.contains("exception")
         });
-    let says_why = record.get("message").and_then(Json::as_str).is_some();
+    let says_why = ["message", "msg"].iter().any(|key| record.get(key).and_then(Json::as_str).is_some());
     (is_failure && says_why).then(|| of_error(record, record))
 }
 

@@ -315,6 +315,10 @@ impl Decoder {
         };
         match parsed {
             Ok(record) if record.is_object() => Ok(record),
+            // Google's way to tell an error.
+            Ok(Json::Array(mut list)) if list.first().is_some_and(|first| first.get("error").is_some()) => {
+                Ok(list.swap_remove(0))
+            }
             Ok(_) => Err(NotARecord::new(frame, "it is not an object", false)),
             Err(_) if frame.starts_with(b"<") => {
                 Err(NotARecord { error: Error::page(200, frame), ends_early: false })

@@ -72,7 +72,8 @@ impl Decoder {
     }
 }
 
-/// Appends reasoning under any of its three names; never two of them for one record.
+/// Appends reasoning under any of its three names, never two of them for one record; without any, what OpenRouter's
+/// details of it have in words.
 pub(super) fn thinking(parts: &Json<'_>, events: &mut VecDeque<Event>) -> Result<(), Error> {
     for name in ["thinking", "reasoning_content", "reasoning"] {
         match parts.get(name) {
@@ -94,6 +95,11 @@ pub(super) fn thinking(parts: &Json<'_>, events: &mut VecDeque<Event>) -> Result
             )
             | None => {}
         }
+    }
+    let details = parts.get("reasoning_details").and_then(Json::as_array).unwrap_or_default();
+    for detail in details {
+        let written = text(detail, "text").or_else(|| text(detail, "summary"));
+        events.extend(written.map(|written| Event::Thinking(written.to_owned())));
     }
     Ok(())
 }

@@ -169,7 +169,8 @@ impl Framer {
         if bytes[0] == b'{' {
             return Line::Record;
         }
-        if bytes.strip_prefix(b"event:").is_some_and(|name| name.trim_ascii() == b"error") {
+        if bytes.strip_prefix(b"event:").is_some_and(|name| name.trim_ascii().eq_ignore_ascii_case(b"error"))
+        {
             return Line::Error(line.end..line.end);
         }
         match bytes.strip_prefix(ERROR_EVENT) {

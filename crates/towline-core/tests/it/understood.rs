@@ -61,6 +61,11 @@ fn an_error_in_any_shape_before_the_end_mark_is_a_failure_in_the_servers_words()
             "boom",
             None,
         ),
+        // AWS, Google, and others.
+        ("data: {\"__type\":\"ThrottlingException\",\"message\":\"boom\"}\n\n", "boom", None),
+        ("data: [{\"error\":{\"code\":429,\"message\":\"boom\"}}]\n\n", "boom", Some(429)),
+        ("data: {\"code\":503,\"msg\":\"boom\"}\n\n", "boom", Some(503)),
+        ("event: ERROR\ndata: {\"message\":\"boom\"}\n\n", "boom", None),
         // Records that lack the name of their field.
         ("{\"error\":{\"message\":\"boom\"}}\n\n", "boom", None),
         // JSON as text, as Ollama 0.33 passes on what its runner says.
@@ -326,4 +331,18 @@ fn a_failure_of_responses_and_messages_is_one() {
     let outcome = outcome(Dialect::Messages, "event: error\ndata: {\"type\":\"error\"}\n\n");
     let Ending::Failed(error) = outcome.ending else { panic!("{outcome:?}") };
     assert_eq!(error.origin, Origin::Server);
+}
+
+#[test]
+fn reasoning_that_is_only_in_details_is_read() {
+    let details = r#"[{"type":"reasoning.summary","summary":"s"},{"type":"reasoning.text","text":"t"},
+        {"type":"reasoning.encrypted","data":"AAAA"}]"#
+        .replace('\n', "");
+    for (delta, thinking) in [
+        (format!("{{\"reasoning_details\":{details}}}"), "st"),
+        (format!("{{\"reasoning\":\"r\",\"reasoning_details\":{details}}}"), "r"),
+    ] {
+        let body = format!("data: {{\"choices\":[{{\"delta\":{delta}}}]}}\n\n{DONE}");
+        assert_eq!(outcome(Dialect::OpenAi, &body).reply.thinking, thinking, "{delta}");
+    }
 }
