@@ -71,15 +71,21 @@ class Connection:
 
 
 def read_request(opened):
+    def more():
+        came = opened.recv(65536)
+        if not came:
+            raise ConnectionResetError("the client left before it had sent its request")
+        return came
+
     data = b""
     while b"\r\n\r\n" not in data:
-        data += opened.recv(65536)
+        data += more()
     head, _, body = data.partition(b"\r\n\r\n")
     length = next(
         (int(line.split(b":")[1]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), 0
     )
     while len(body) < length:
-        body += opened.recv(65536)
+        body += more()
     return head + b"\r\n\r\n" + body
 
 

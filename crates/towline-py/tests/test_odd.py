@@ -8,6 +8,7 @@ import pickle
 import ssl
 import subprocess
 import sys
+from typing import Optional
 
 import pytest
 from ask import read
@@ -179,7 +180,7 @@ def test_exceptions_and_clients_can_be_copied_and_pickled(fake):
         assert isinstance(again, type(error)) and str(again) == str(error) and vars(again) == vars(error)
 
 
-def add(a: int, b: "int | None" = None) -> int:
+def add(a: int, b: "Optional[int]" = None) -> int:
     """Adds.
 
     Args:
