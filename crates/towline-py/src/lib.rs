@@ -39,8 +39,9 @@ mod stream;
 
 use pyo3::prelude::*;
 
-/// Each part adds its own names.
-#[pymodule]
+/// Each part adds its own names. It wants the interpreter's lock: the stable ABI has no wheel for a free-threaded
+/// interpreter, which has therefore never run the tests, and one that builds this from source takes its lock back.
+#[pymodule(gil_used = true)]
 fn _towline(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_class::<native::NativeClient>()?;
