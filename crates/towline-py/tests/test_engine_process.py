@@ -50,6 +50,68 @@ engine.chat("never-answers", "x")
     assert output(server, code) == ["cleaned"]
 
 
+ENDS = {
+    "sys.exit": ("engine.chat('slow:100:10000', 'x'); sys.exit(5)", 5),
+    "an exception": ("engine.chat('slow:100:10000', 'x'); raise RuntimeError('the end')", 1),
+    "a thread that reads": (
+        "job = engine.chat('slow:100:10000', 'x'); next(iter(job))\n"
+        "threading.Thread(target=lambda: list(job), daemon=True).start()",
+        0,
+    ),
+    "a client's stream half read": (
+        "stream = iter(towline.Client(sys.argv[1]).chat('slow:100:10000', [], stream=True)); next(stream)",
+        0,
+    ),
+    "an atexit that asks": (
+        "import atexit; job = engine.chat('never-answers', 'x'); atexit.register(lambda: print(job.done))",
+        0,
+    ),
+    "a generator left open": (
+        """
+async def numbers():
+    try:
+        yield 1
+        await for_ever()
+    finally:
+        await asyncio.sleep(0)
+        print("closed", flush=True)
+async def read():
+    async for _ in numbers():
+        began.set()
+        await for_ever()
+began = threading.Event()
+engine.submit(read()); began.wait()
+""",
+        0,
+    ),
+    "a coroutine that does not want to end": (
+        """
+async def stays():
+    while True:
+        try:
+            began.set()
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            pass
+began = threading.Event()
+engine.submit(stays()); began.wait()
+""",
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ENDS)
+def test_a_program_ends_when_its_main_thread_does(server, how):
+    code, status = ENDS[how]
+    done = run(server, code)
+    assert done.returncode == status
+    complaints = ("Fatal", "never retrieved", "never awaited", "ResourceWarning", "Exception ignored", "cannot schedule")
+    # Of the one that does not want to end asyncio itself speaks.
+    assert how.startswith("a coroutine") or not any(complaint in done.stderr for complaint in complaints), done.stderr
+    assert done.stdout == {"an atexit that asks": "False\n", "a generator left open": "closed\n"}.get(how, "")
+
+
 def test_an_engine_that_is_dropped_ends_its_jobs(server):
     code = """
 import gc, weakref

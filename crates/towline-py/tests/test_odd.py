@@ -88,6 +88,22 @@ def test_an_answer_that_does_not_fit_is_a_protocol_error(player, body):
 LONE = "caf\udce9 \ud83d\ude00 \ud83d"
 
 
+@pytest.mark.parametrize("body", [{"model": "m", "embeddings": [[None, 0.5]]}, {"embeddings": None}, {"embedding": None}])
+def test_vectors_of_nulls_are_a_protocol_error(player, body):
+    client = answers(player, body)
+    with pytest.raises(towline.ProtocolError):
+        client.embed("m", "x") if "embeddings" in body else client.embeddings("m", "x")
+
+
+def test_records_can_be_copied_pickled_and_dumped(fake):
+    with towline.Client(fake) as client:
+        whole, parts = client.chat("normal", []), list(client.chat("tools", [], stream=True))
+    for thing in (whole, whole.message, *parts, parts[-1].message):
+        assert copy.deepcopy(thing) == copy.copy(thing) == pickle.loads(pickle.dumps(thing)) == thing
+        assert json.loads(thing.model_dump_json(exclude_none=True)) == thing.model_dump(mode="json", exclude_none=True)
+        assert dict(thing) and thing.model_copy(update={"extra": 1}).extra == 1
+
+
 def test_text_that_is_no_unicode_is_sent_repaired(player):
     server = player(lines(chat("a", "1")))
     client, message = towline.Client(server.host), {"role": "user", "content": LONE}

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 from engine_fixtures import PATIENCE, engine, server  # noqa: F401
-from PySide6.QtCore import QCoreApplication, QTimer
+from PySide6.QtCore import QCoreApplication, QEventLoop, QTimer
 
 import towline.qt
 
@@ -77,4 +77,23 @@ def test_a_button_runs_a_coroutine_and_a_destroyed_one_cancels_it(application, e
     other.deleteLater()
     run_until(application, lambda: job.done)
     assert job.state == "cancelled" and len(errors) == 1
+    foreground.detach()
+
+
+def test_a_dialog_in_a_callback_does_not_stop_the_other_answers(application, engine):
+    dialog, texts, closed = QEventLoop(), [], []
+
+    def show(update):
+        if update.job == short and update.ended:
+            dialog.exec()
+            closed.append(long.done)
+        elif update.job == long:
+            texts.append(update.text)
+            if update.ended:
+                dialog.quit()
+
+    foreground = towline.qt.attach(engine, show)
+    short, long = engine.chat("echo", "x"), engine.chat("slow:200:100", "x")
+    run_until(application, lambda: closed)
+    assert closed == [True] and "".join(texts) == long.text
     foreground.detach()

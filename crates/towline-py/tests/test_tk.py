@@ -176,6 +176,76 @@ def test_a_destroyed_window_detaches_and_leaves_the_jobs(root, engine):
         foreground.call_soon(print)
 
 
+def test_a_dialog_in_a_callback_does_not_stop_the_other_answers(root, engine):
+    """What a message box does: a window that is waited for in a loop within the callback."""
+    dialogs, texts, closed = [], [], []
+
+    def show(update):
+        if update.job == short and update.ended:
+            dialog = tkinter.Toplevel(root)
+            dialog.after(PATIENCE * 1000, dialog.destroy)
+            dialogs.append(dialog)
+            root.wait_window(dialog)
+            closed.append(long.done)
+        elif update.job == long:
+            texts.append(update.text)
+            if update.ended:
+                dialogs[0].destroy()
+                root.after(0, root.quit)
+
+    towline.tk.attach(root, engine, show)
+    long, short = engine.chat("slow:200:200", "x"), engine.chat("echo", "x")
+    root.mainloop()
+    assert closed == [True] and "".join(texts) == long.text and root.errors == []
+
+
+def test_windows_come_and_go(display, server):
+    """One after the other, left by `destroy` or `quit`, each collected on another thread; then two at once."""
+    code = """
+import gc, sys, threading, tkinter, towline, towline.tk
+engine = towline.Engine(sys.argv[1])
+def window(leave):
+    root, text = tkinter.Tk(), []
+    label = tkinter.Label(root, textvariable=tkinter.StringVar(root), image=tkinter.PhotoImage(master=root, width=2, height=2))
+    def show(update):
+        if update.job == job:
+            text.append(update.text)
+            if update.ended:
+                getattr(root, leave)()
+    job = engine.chat("slow:1000:100", "x")
+    towline.tk.attach(root, engine, show)
+    root.mainloop()
+    if leave == "quit":
+        root.destroy()
+    return "".join(text) == job.text
+def collect():
+    thread = threading.Thread(target=gc.collect)
+    thread.start()
+    thread.join()
+for leave in ("destroy", "quit", "destroy"):
+    print(window(leave))
+    collect()
+one, other, texts = tkinter.Tk(), tkinter.Tk(), ["", ""]
+def shower(number):
+    def show(update):
+        if update.job == job:
+            texts[number] += update.text
+            if texts == [job.text] * 2 and job.done:
+                one.quit()
+    return show
+towline.tk.attach(one, engine, shower(0))
+towline.tk.attach(other, engine, shower(1))
+job = engine.chat("slow:1000:100", "x")
+one.mainloop()
+print(texts == [job.text] * 2)
+other.destroy(); one.destroy()
+collect()
+"""
+    env = {**os.environ, "DISPLAY": display}
+    done = subprocess.run([sys.executable, "-c", code, server], env=env, capture_output=True, text=True, timeout=PATIENCE)
+    assert (done.stdout.split(), done.stderr, done.returncode) == (["True"] * 4, "", 0)
+
+
 def test_an_unattached_window_is_refused(root, engine):
     with pytest.raises(RuntimeError, match="attach the window first"):
         towline.tk.bind_async(tkinter.Button(root), asyncio.sleep)

@@ -276,6 +276,11 @@ class Threads:
             work = self._waiting.get()
 
 
+def _closes_a_generator(task: asyncio.Task[Any]) -> bool:
+    """Whether the loop itself made it, for an async generator that nobody will read to its end."""
+    return type(task.get_coro()).__name__ == "async_generator_athrow"
+
+
 class LoopThread:
     """The asyncio loop of an engine, on a thread of its own, and the orders that it obeys."""
 
@@ -359,11 +364,16 @@ class LoopThread:
             loop.run_forever()
             if self._callbacks:
                 loop.run_until_complete(asyncio.wait(set(self._callbacks), timeout=_LAST_WAIT))
-            left = asyncio.all_tasks(loop)
+            left = {task for task in asyncio.all_tasks(loop) if not _closes_a_generator(task)}
             for task in left:
                 task.cancel()
             if left:
                 loop.run_until_complete(asyncio.wait(left, timeout=_LAST_WAIT))
+            # A generator that a coroutine left open is closed by a task, which the loop makes at its next turn.
+            loop.run_until_complete(asyncio.sleep(0))
+            closing = asyncio.all_tasks(loop) - left
+            if closing:
+                loop.run_until_complete(asyncio.wait(closing, timeout=_LAST_WAIT))
             loop.run_until_complete(loop.shutdown_asyncgens())
         finally:
             loop.remove_reader(self._core.orders_fileno())
