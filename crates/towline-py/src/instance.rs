@@ -1,10 +1,11 @@
-//! Instances of Python classes without their constructors, twice for every record of a stream.
+//! Instances of Python classes without their constructors, twice for every record of a stream, and their slots.
 //!
 //! The safe way, calls of `object.__new__` and `object.__setattr__`, took a third of all the time that a record costs:
 //! the stable ABI of Python 3.9 has no fast calls. These functions are what those calls end in.
 
 #![expect(unsafe_code, reason = "the functions have no safe face, and the calls around them are what costs")]
 
+use pyo3::exceptions::PyAttributeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
@@ -39,4 +40,25 @@ pub(crate) fn set_slot(
     // exception.
     let set = unsafe { ffi::PyObject_GenericSetAttr(object.as_ptr(), name.as_ptr(), value.as_ptr()) };
     if set == 0 { Ok(()) } else { Err(PyErr::fetch(object.py())) }
+}
+
+/// What is in a slot of the object; a `__getattr__` of the class is not asked.
+///
+/// # Errors
+/// What reading it raises, but for `AttributeError`: the slot is empty.
+pub(crate) fn slot<'py>(
+    object: &Bound<'py, PyAny>,
+    name: &Bound<'py, PyString>,
+) -> PyResult<Option<Bound<'py, PyAny>>> {
+    let py = object.py();
+    // SAFETY: both are live objects. The function returns a new reference, or null with an exception set.
+    let found = unsafe {
+        let found = ffi::PyObject_GenericGetAttr(object.as_ptr(), name.as_ptr());
+        Bound::from_owned_ptr_or_err(py, found)
+    };
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.is_instance_of::<PyAttributeError>(py) => Ok(None),
+        Err(error) => Err(error),
+    }
 }

@@ -10,6 +10,7 @@
 //! | `shape` | from records to instances of Python's models |
 //! | `made` | records of Ollama's form where the answer came in another |
 //! | `instance` | instances without their constructors |
+//! | `dump` | dictionaries of records |
 //! | `relay` | telling a relay what to do |
 //! | `driver`, `mailbox` | the tasks that drive answers, and where they leave what came |
 //! | `parker`, `hub`, `descriptor` | waking a thread, an event loop |
@@ -22,6 +23,7 @@
 mod call;
 mod descriptor;
 mod driver;
+mod dump;
 mod engine;
 mod failure;
 mod forked;
@@ -49,5 +51,6 @@ fn _towline(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::Call>()?;
     module.add_class::<hub::Hub>()?;
     module.add_function(wrap_pyfunction!(native::own_relay, module)?)?;
+    module.add_function(wrap_pyfunction!(dump::plain_dump, module)?)?;
     engine::register(module)
 }

@@ -125,3 +125,46 @@ def test_generate_and_pull_have_their_own_records(fake):
     records = list(client.generate("normal", "Why?", stream=True))
     assert all(type(record) is towline.GenerateResponse for record in records) and records[-1].done
     assert "".join(record.response for record in records) == client.generate("normal", "Why?").response
+
+
+def by_the_serializer(record):
+    return type(record).__pydantic_serializer__.to_python(record)
+
+
+@pytest.mark.parametrize("model", ["normal", "thinking", "tools", "unicode"])
+def test_a_record_is_dumped_as_the_serializer_does_it(fake, model):
+    with towline.Client(fake) as client:
+        records = [*client.chat(model, MESSAGES, stream=True), *client.generate(model, "x", stream=True)]
+        records += [client.chat(model, MESSAGES), client.chat(model, MESSAGES).message, towline.Message(role="user")]
+    assert len(records) > 10
+    for record in records:
+        dumped, expected = record.model_dump(), by_the_serializer(record)
+        assert dumped == expected and list(dumped) == list(expected)
+        assert list(dumped.get("message", ())) == list(expected.get("message", ()))
+
+
+@pytest.mark.parametrize("unknown", [{"a": 1}, {"a": None, "b": "c"}, {"a": {"b": [1]}}, {"message": {"d": 0.5}}])
+def test_a_dump_has_what_no_field_is_for_and_is_the_callers_own(player, unknown):
+    server = player(lines(*[chat("a", f"t{n}", **copy.deepcopy(unknown)) for n in range(3)]))
+    for record in towline.Client(server.host).chat("m", MESSAGES, stream=True):
+        dumped = record.model_dump()
+        assert dumped == by_the_serializer(record)
+        dumped["message"]["content"] = dumped["model"] = "changed"
+        if "a" in dumped:
+            dumped["a"] = "changed"
+        assert "changed" not in str(record)
+        record.message.content, record.done_reason = "mine", "stop"
+        assert record.model_dump() == by_the_serializer(record) and record.model_dump()["message"]["content"] == "mine"
+
+
+def test_a_class_that_says_how_it_is_dumped_is_asked():
+    from pydantic import field_serializer
+
+    class Loud(towline.Message):
+        @field_serializer("content")
+        def louder(self, content):
+            return content.upper()
+
+    loud = Loud(role="assistant", content="a")
+    assert loud.model_dump()["content"] == "A"
+    assert towline.ChatResponse(message=loud).model_dump() == by_the_serializer(towline.ChatResponse(message=loud))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Dict, Mapping, Optional, Tuple
+from typing import Any, ClassVar, Dict, FrozenSet, Mapping, Optional, Tuple, Type
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ._towline import plain_dump
 
 _set = object.__setattr__
 _OWN = __name__.rpartition(".")[0] + "."
@@ -100,10 +102,25 @@ class Model(Lazy):
         return getattr(self, key, default)
 
 
+# The models of records, which are dumped the most. None of them says how.
+_records: FrozenSet[Type[BaseModel]] = frozenset()
+
+
+def records(*models: Type[BaseModel]) -> None:
+    """Names the models of records."""
+    global _records
+    _records = frozenset(models)
+
+
 class Answer(Model):
     """What a server sends. Fields that the model does not know are kept."""
 
     model_config = ConfigDict(extra="allow")
+
+    def model_dump(self, **how: Any) -> Dict[str, Any]:
+        """As pydantic's own."""
+        dumped = plain_dump(self, _records) if not how and type(self) in _records else None
+        return super().model_dump(**how) if dumped is None else dumped
 
     def __getattr__(self, name: str) -> Any:
         if name == "__pydantic_extra__":

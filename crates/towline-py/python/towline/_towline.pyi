@@ -1,7 +1,7 @@
 """The native half of the package."""
 
 from os import PathLike
-from typing import Any, Callable, Generic, Iterator, List, Literal, Optional, Tuple, Type, TypeVar, final
+from typing import Any, Callable, Dict, FrozenSet, Generic, Iterator, List, Literal, Optional, Tuple, Type, TypeVar, final
 
 from .job import Job, State
 
@@ -26,11 +26,13 @@ __all__ = [
     "__version__",
     "jobs_ended",
     "own_relay",
+    "plain_dump",
 ]
 
 __version__: str
 
 def own_relay(runtime: Optional[str | PathLike[str]], temporary: str | PathLike[str]) -> str: ...
+def plain_dump(record: Any, known: FrozenSet[Type[Any]]) -> Optional[Dict[str, Any]]: ...
 
 @final
 class Stream(Generic[_T]):

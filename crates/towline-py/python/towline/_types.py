@@ -19,7 +19,7 @@ from pydantic import (
 from typing_extensions import Annotated, Literal
 
 from ._errors import odd_record
-from ._model import Answer, JsonObject, Lazy, Model
+from ._model import Answer, JsonObject, Lazy, Model, records
 
 Format = Union[Literal["", "json"], JsonObject]
 KeepAlive = Union[float, str]
@@ -542,3 +542,6 @@ class WebFetchResponse(Answer):
     title: Optional[str] = None
     content: Optional[str] = None
     links: Optional[Sequence[str]] = None
+
+
+records(ChatResponse, GenerateResponse, Message, ProgressResponse)

@@ -1,0 +1,57 @@
+//! `model_dump()` of a record without asking the serializer, which looks at each field's type again.
+
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyFrozenSet, PyInt, PyString};
+
+use crate::instance::slot;
+
+/// What the serializer makes of `record`, an instance of one of the classes `known`, none of which has anything to say
+/// about how it is dumped. `None` where some value is neither plain nor, one level deep, such an instance: then the
+/// serializer has to be asked.
+#[pyfunction]
+pub(crate) fn plain_dump<'py>(
+    record: &Bound<'py, PyAny>,
+    known: &Bound<'py, PyFrozenSet>,
+) -> PyResult<Option<Bound<'py, PyDict>>> {
+    dump(record, Some(known))
+}
+
+fn dump<'py>(
+    record: &Bound<'py, PyAny>,
+    known: Option<&Bound<'py, PyFrozenSet>>,
+) -> PyResult<Option<Bound<'py, PyDict>>> {
+    let py = record.py();
+    let fields = record.getattr(intern!(py, "__dict__"))?.cast_into::<PyDict>()?;
+    let dumped = fields.copy()?;
+    for (name, value) in &fields {
+        if is_plain(&value) {
+            continue;
+        }
+        let inner = match known {
+            Some(known) if known.contains(value.get_type())? => dump(&value, None)?,
+            Some(_) | None => None,
+        };
+        let Some(inner) = inner else { return Ok(None) };
+        dumped.set_item(name, inner)?;
+    }
+    let extra = slot(record, intern!(py, "__pydantic_extra__"))?;
+    if let Some(extra) = extra.filter(|extra| !extra.is_none()) {
+        for (name, value) in &extra.cast_into::<PyDict>()? {
+            if !is_plain(&value) {
+                return Ok(None);
+            }
+            dumped.set_item(name, value)?;
+        }
+    }
+    Ok(Some(dumped))
+}
+
+/// Whether a value is dumped as it is.
+fn is_plain(value: &Bound<'_, PyAny>) -> bool {
+    value.is_none()
+        || value.is_exact_instance_of::<PyString>()
+        || value.is_exact_instance_of::<PyBool>()
+        || value.is_exact_instance_of::<PyInt>()
+        || value.is_exact_instance_of::<PyFloat>()
+}
