@@ -3,21 +3,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use towline::{ChatRequest, Event, Outcome, Role};
-use towline_app::chat::{Conversation, TurnId, session};
-use towline_app::history::{Chat, ChatId, History, HistoryError, Writer};
+use towline_app::chat::{AnswerId, Conversation, session};
+use towline_app::history::{Chat, ChatId, History, HistoryError, Limits, Writer};
 
 use crate::args::RunArgs;
 use crate::failure::{Complaint, Failure};
 use crate::out;
+use crate::repl::config::{self, Remember};
 
 /// How long the end of a command waits for the disk.
 const LAST_WRITE: Duration = Duration::from_secs(3);
 
 /// Where the history is.
 pub fn path() -> Option<PathBuf> {
-    Some(crate::repl::sessions_folder()?.with_file_name("history.db"))
+    Some(crate::folders::data()?.join("history.db"))
 }
 
 /// A failure of the history, in its words.
@@ -42,7 +42,8 @@ pub struct Memory {
     /// The conversation in the history that is resumed.
     resumed: Option<ChatId>,
     is_written: bool,
-    turn: Option<TurnId>,
+    limits: Limits,
+    answer: Option<AnswerId>,
     writer: Option<(Writer, Chat)>,
 }
 
@@ -53,8 +54,16 @@ impl Memory {
     /// When there is no conversation to resume.
     pub fn of(args: &RunArgs) -> Result<Self, Failure> {
         let is_for_people = out::stdout_is_terminal() && !args.json;
-        let is_written = !args.no_history && (args.resume.is_some() || is_for_people);
-        let Some(name) = &args.resume else { return Ok(Self { is_written, ..Self::default() }) };
+        // What is wrong in the file, the prompt says.
+        let config = config::path().map(|path| config::read(&path).0).unwrap_or_default();
+        let is_wished = match config.history {
+            Remember::Nothing => false,
+            Remember::People => args.resume.is_some() || is_for_people,
+            Remember::All => true,
+        };
+        let is_written = is_wished && !args.no_history;
+        let limits = config.history_limits;
+        let Some(name) = &args.resume else { return Ok(Self { is_written, limits, ..Self::default() }) };
         let none =
             || Failure::usage_with("there is no conversation to continue", "leave out -c to begin one");
         let mut history = History::open(&path().ok_or_else(none)?).map_err(failed)?;
@@ -63,12 +72,12 @@ impl Memory {
             None => history.last().map_err(failed)?.ok_or_else(none)?,
         };
         let conversation = history.load(chat).map_err(failed)?;
-        Ok(Self { conversation, resumed: Some(chat), is_written, ..Self::default() })
+        Ok(Self { conversation, resumed: Some(chat), is_written, limits, ..Self::default() })
     }
 
     /// The model that the conversation asked last, if any.
     pub fn model(&self) -> Option<&str> {
-        self.conversation.last().map(|turn| turn.model.as_str())
+        self.conversation.last().map(|turn| turn.answer().model.as_str())
     }
 
     /// Adds a request's question to the conversation: what is sent.
@@ -83,12 +92,12 @@ impl Memory {
         settings.format = request.format.clone().or(settings.format.take());
         let system = request.messages.iter().find(|message| message.role == Role::System);
         settings.system = system.map(|message| message.content.clone()).or(settings.system.take());
-        let turn = self.conversation.ask(model, question.clone());
-        self.turn = Some(turn);
+        let answer = self.conversation.ask(model, question.clone());
+        self.answer = Some(answer);
         if self.is_written {
-            self.begin(turn);
+            self.begin(answer);
         }
-        match self.conversation.request(turn) {
+        match self.conversation.request(answer) {
             Some(ChatRequest { messages, options, think, format, .. }) => {
                 ChatRequest { messages, options, think, format, ..request }
             }
@@ -96,33 +105,30 @@ impl Memory {
         }
     }
 
-    fn begin(&mut self, turn: TurnId) {
+    fn begin(&mut self, answer: AnswerId) {
         let started = path().ok_or_else(|| "there is no home folder".to_owned());
-        let started = started.and_then(|path| Writer::start(&path).map_err(|error| error.to_string()));
+        let started =
+            started.and_then(|path| Writer::start(&path, self.limits).map_err(|error| error.to_string()));
         let mut writer = match started {
             Ok(writer) => writer,
             Err(why) => return out::warning(&format!("the history does not have this answer: {why}")),
         };
-        let mut lines = String::new();
         let chat = match self.resumed {
             Some(chat) => writer.resume(chat),
-            None => {
-                lines.push_str(&session::header(&Timestamp::now().to_string()));
-                writer.begin(None)
-            }
+            None => writer.begin(None),
         };
-        lines.push_str(&session::settings(&self.conversation.settings));
-        lines.extend(self.conversation.turn(turn).map(session::question));
+        let mut lines = session::settings(&self.conversation.settings);
+        lines.extend(self.conversation.turn(answer.turn).map(session::question));
         writer.append(chat, lines);
         self.writer = Some((writer, chat));
     }
 
     /// A piece of the answer came.
     pub fn hear(&mut self, event: &Event) {
-        let Some(turn) = self.turn else { return };
-        self.conversation.receive(turn, event);
+        let Some(answer) = self.answer else { return };
+        self.conversation.receive(answer, event);
         if let Some((writer, chat)) = &self.writer
-            && let Some(line) = session::piece(turn, event)
+            && let Some(line) = session::piece(answer, event)
         {
             writer.append(*chat, line);
         }
@@ -130,10 +136,10 @@ impl Memory {
 
     /// The answer ended. Waits a moment for the disk, and says what is not written.
     pub fn end(mut self, outcome: &Outcome) {
-        let (Some(turn), Some((writer, chat))) = (self.turn, self.writer) else { return };
-        let is_kept = self.conversation.end(turn, outcome);
-        let end = self.conversation.turn(turn).filter(|_| is_kept).map(session::end);
-        writer.append(chat, end.unwrap_or_else(|| session::remove(turn)));
+        let (Some(answer), Some((writer, chat))) = (self.answer, self.writer) else { return };
+        let is_kept = self.conversation.end(answer, outcome);
+        let end = self.conversation.answer(answer).filter(|_| is_kept).map(session::end);
+        writer.append(chat, end.unwrap_or_else(|| session::take_out(answer)));
         if let Err(why) = writer.finish(LAST_WRITE) {
             out::warning(&format!("the history does not have all of this answer: {why}"));
         }

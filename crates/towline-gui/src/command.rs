@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use towline::engine::JobId;
-use towline_app::chat::{Settings, TurnId};
+use towline_app::chat::{AnswerId, Settings, Shown, TurnId};
 
 use crate::chats::ChatKey;
 use crate::relay::RelayOrder;
@@ -80,23 +80,23 @@ pub enum Command {
     /// Ask what is being typed.
     Send,
     /// Stop one answer.
-    Stop(TurnId),
+    Stop(AnswerId),
     /// Stop all answers of the chat that is shown.
     StopAll,
     /// Pause or unpause one answer.
-    Pause(TurnId, bool),
+    Pause(AnswerId, bool),
     /// Ask again.
-    Regenerate(TurnId),
+    Regenerate(AnswerId),
     /// Ask the last question again.
     RegenerateLast,
     /// Go on with an answer.
-    Continue(TurnId),
-    /// Keep this of several answers.
-    KeepOnly(TurnId),
+    Continue(AnswerId),
+    /// Choose what a turn shows.
+    Choose(TurnId, Shown),
     /// Take a turn out.
     Remove(TurnId),
     /// Change a question.
-    Edit(TurnId),
+    Edit(AnswerId),
     /// Change the last question.
     EditLast,
     /// The changed question says this now.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answered, Conversation, Turn};
+use super::{Answered, Conversation, Turn, Variant};
 use crate::document::Document;
 
 /// The conversation for people to read. Code that an answer leaves open is closed.
@@ -12,26 +12,33 @@ pub fn markdown(title: &str, chat: &Conversation) -> String {
         text.push_str(&format!("\n> System: {}\n", system.replace('\n', "\n> ")));
     }
     for turn in chat.turns() {
-        text.push_str(&format!("\n## You\n\n{}\n", closed(&turn.question.content)));
+        let shown = turn.side_by_side();
+        let words = turn.question_of(turn.answer()).content;
+        text.push_str(&format!("\n## You\n\n{}\n", closed(&words)));
         if !turn.question.images.is_empty() {
             text.push_str(&format!("\n*({} images)*\n", turn.question.images.len()));
         }
-        text.push_str(&format!("\n## {}\n", turn.model));
-        if !turn.answer.thinking.is_empty() {
-            let thinking = turn.answer.thinking.trim_end().replace('\n', "\n> ");
-            text.push_str(&format!("\n> {thinking}\n"));
-        }
-        if !turn.answer.content.is_empty() {
-            text.push_str(&format!("\n{}\n", closed(&turn.answer.content)));
-        }
-        for call in &turn.answer.tool_calls {
-            text.push_str(&format!("\n```json\n{} {}\n```\n", call.name, call.arguments));
-        }
-        if turn.answered != Answered::Whole {
-            text.push_str(&format!("\n*({})*\n", turn.answered.as_str().replace('_', " ")));
-        }
+        shown.into_iter().for_each(|variant| answer(&mut text, variant));
     }
     text
+}
+
+fn answer(text: &mut String, variant: &Variant) {
+    let Variant { model, answer, answered, .. } = variant;
+    text.push_str(&format!("\n## {model}\n"));
+    if !answer.thinking.is_empty() {
+        let thinking = answer.thinking.trim_end().replace('\n', "\n> ");
+        text.push_str(&format!("\n> {thinking}\n"));
+    }
+    if !answer.content.is_empty() {
+        text.push_str(&format!("\n{}\n", closed(&answer.content)));
+    }
+    for call in &answer.tool_calls {
+        text.push_str(&format!("\n```json\n{} {}\n```\n", call.name, call.arguments));
+    }
+    if *answered != Answered::Whole {
+        text.push_str(&format!("\n*({})*\n", answered.as_str().replace('_', " ")));
+    }
 }
 
 /// A text whose code is closed.
@@ -43,16 +50,19 @@ fn closed(text: &str) -> String {
 
 /// The conversation for programs, described in `docs/prompt.md`: one object, whole.
 pub fn json(title: &str, chat: &Conversation) -> String {
-    let turn = |turn: &Turn| {
+    let answer = |turn: &Turn, variant: &Variant| {
         json!({
-            "question": turn.question,
-            "model": turn.model,
-            "answer": turn.answer,
-            "ending": turn.answered.as_str(),
-            "usage": turn.usage,
+            "question": turn.question_of(variant),
+            "model": variant.model,
+            "answer": variant.answer,
+            "ending": variant.answered.as_str(),
+            "usage": variant.usage,
         })
     };
-    let turns: Vec<Value> = chat.turns().iter().map(turn).collect();
+    let shown = |turn: &Turn| -> Vec<Value> {
+        turn.side_by_side().into_iter().map(|variant| answer(turn, variant)).collect()
+    };
+    let turns: Vec<Value> = chat.turns().iter().flat_map(shown).collect();
     let settings = &chat.settings;
     let whole = json!({
         "version": 1,

@@ -2,9 +2,10 @@
 //!
 //! It is pure: a foreground asks it for a request, runs that wherever it likes, and tells it what came. The history a
 //! request carries holds only turns that were answered: wholly, or in part where the part was kept. Each turn stands where
-//! its question was asked, however late its answer comes.
+//! its question was asked, however late its answer comes. A turn keeps every answer that was given to it, as a
+//! [`Variant`]: a retry, a changed question and another model each add one, and nothing is replaced.
 //!
-//! [`session`] writes a conversation as lines of JSON and reads it back, [`files`] keeps those lines on disk,
+//! [`session`] writes a conversation as lines of JSON and reads it back, [`files`] finds such lines on disk,
 //! [`export`] shows it to people and programs.
 
 pub mod export;
@@ -137,15 +138,24 @@ impl Held {
     }
 }
 
-/// A question and its answer.
+/// An answer's place in its conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct AnswerId {
+    /// The turn that it answers.
+    pub turn: TurnId,
+    /// Its number in the turn, from 1. A number stays when an earlier variant is taken out.
+    pub variant: u32,
+}
+
+/// One answer of a turn.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Turn {
-    /// Its number.
-    pub id: TurnId,
+pub struct Variant {
+    /// Its place.
+    pub id: AnswerId,
     /// The model that was asked.
     pub model: String,
-    /// What was asked.
-    pub question: Message,
+    /// The question's words, where they are not the turn's.
+    pub words: Option<String>,
     /// What was answered so far.
     pub answer: Message,
     /// How far the answer is.
@@ -154,21 +164,21 @@ pub struct Turn {
     pub usage: Option<Usage>,
     /// The relay that runs the answer or ran it, if one does.
     pub at_relay: Option<AtRelay>,
-    /// Fields of the session's records that this version does not know: of the question, and of the end.
-    extra: [Map<String, Value>; 2],
+    /// Fields of the `end` record that this version does not know.
+    extra: Map<String, Value>,
 }
 
-impl Turn {
-    fn new(id: TurnId, model: &str, question: Message) -> Self {
+impl Variant {
+    fn new(id: AnswerId, model: &str, words: Option<String>) -> Self {
         Self {
             id,
             model: model.to_owned(),
-            question,
+            words,
             answer: Message::assistant(""),
             answered: Answered::Pending,
             usage: None,
             at_relay: None,
-            extra: [Map::new(), Map::new()],
+            extra: Map::new(),
         }
     }
 
@@ -188,10 +198,128 @@ impl Turn {
         self.at_relay.as_ref().filter(|at| !at.is_over)
     }
 
-    /// Whether requests carry the turn as history. Thinking alone is no answer.
+    /// Whether requests carry the answer as history. Thinking alone is no answer.
     fn is_history(&self) -> bool {
         let says_something = !self.answer.content.is_empty() || !self.answer.tool_calls.is_empty();
         self.answered != Answered::Pending && (says_something || self.answered == Answered::Whole)
+    }
+
+    /// Whether there is nothing of the answer, and nothing will come.
+    fn is_nothing(&self) -> bool {
+        self.is_empty() && self.answered != Answered::Whole && self.left_at_relay().is_none()
+    }
+}
+
+/// Which of its variants a turn shows, and what later questions go with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shown {
+    /// This one.
+    One(u32),
+    /// The last of each model, side by side. A later question goes with the answer of the model that it asks.
+    SideBySide,
+}
+
+/// A question and its answers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Turn {
+    /// Its number.
+    pub id: TurnId,
+    /// What was asked.
+    pub question: Message,
+    /// What is shown.
+    pub shown: Shown,
+    /// Never empty.
+    variants: Vec<Variant>,
+    /// Fields of the `question` record that this version does not know.
+    extra: Map<String, Value>,
+}
+
+impl Turn {
+    fn new(id: TurnId, models: &[impl AsRef<str>], question: Message) -> Self {
+        let variant = |(number, model)| Variant::new(AnswerId { turn: id, variant: number }, model, None);
+        let variants: Vec<Variant> = (1..).zip(models.iter().map(AsRef::as_ref)).map(variant).collect();
+        let shown = if variants.len() > 1 { Shown::SideBySide } else { Shown::One(1) };
+        Self { id, question, shown, variants, extra: Map::new() }
+    }
+
+    /// Its answers, in the order in which they were asked for. There is one at least.
+    pub fn variants(&self) -> &[Variant] {
+        &self.variants
+    }
+
+    /// One of its answers.
+    pub fn variant(&self, number: u32) -> Option<&Variant> {
+        self.variants.iter().find(|variant| variant.id.variant == number)
+    }
+
+    /// The answer that is shown; side by side, the last.
+    pub fn answer(&self) -> &Variant {
+        let last = self.variants.len() - 1;
+        let shown = match self.shown {
+            Shown::One(number) => self.variants.iter().position(|variant| variant.id.variant == number),
+            Shown::SideBySide => None,
+        };
+        &self.variants[shown.unwrap_or(last)]
+    }
+
+    /// The answers that are shown: one, or the last of each model.
+    pub fn side_by_side(&self) -> Vec<&Variant> {
+        if self.shown != Shown::SideBySide {
+            return vec![self.answer()];
+        }
+        let is_last =
+            |at: usize, one: &Variant| self.variants[at + 1..].iter().all(|later| later.model != one.model);
+        self.variants.iter().enumerate().filter(|(at, one)| is_last(*at, one)).map(|(_, one)| one).collect()
+    }
+
+    /// The question as an answer's model was asked it.
+    pub fn question_of(&self, variant: &Variant) -> Message {
+        let mut question = self.question.clone();
+        if let Some(words) = &variant.words {
+            question.content.clone_from(words);
+        }
+        question
+    }
+
+    /// The number that the next answer gets.
+    fn next(&self) -> u32 {
+        self.variants.iter().map(|variant| variant.id.variant).max().unwrap_or(0) + 1
+    }
+
+    /// Adds an answer, which is shown where not all are.
+    fn add(&mut self, model: &str, words: Option<String>) -> AnswerId {
+        self.add_as(self.next(), model, words)
+    }
+
+    fn add_as(&mut self, number: u32, model: &str, words: Option<String>) -> AnswerId {
+        let id = AnswerId { turn: self.id, variant: number };
+        self.variants.push(Variant::new(id, model, words));
+        if self.shown != Shown::SideBySide {
+            self.shown = Shown::One(id.variant);
+        }
+        id
+    }
+
+    /// Takes an answer out, if it is not the only one.
+    fn take_out(&mut self, number: u32) {
+        if self.variants.len() > 1 {
+            self.variants.retain(|variant| variant.id.variant != number);
+        }
+        if self.shown == Shown::One(number)
+            && let Some(last) = self.variants.last()
+        {
+            self.shown = Shown::One(last.id.variant);
+        }
+    }
+
+    /// The answer that a question to `model` goes with.
+    fn history_for(&self, model: &str) -> Option<&Variant> {
+        match self.shown {
+            Shown::One(_) => Some(self.answer()).filter(|variant| variant.is_history()),
+            Shown::SideBySide => {
+                self.variants.iter().rfind(|variant| variant.model == model && variant.is_history())
+            }
+        }
     }
 }
 
@@ -228,134 +356,143 @@ impl Conversation {
         self.turns.iter_mut().find(|turn| turn.id == id)
     }
 
+    /// The answer with this number.
+    pub fn answer(&self, id: AnswerId) -> Option<&Variant> {
+        self.turn(id.turn)?.variant(id.variant)
+    }
+
+    fn answer_mut(&mut self, id: AnswerId) -> Option<&mut Variant> {
+        self.turn_mut(id.turn)?.variants.iter_mut().find(|variant| variant.id == id)
+    }
+
+    /// Every answer of every turn.
+    pub fn answers(&self) -> impl Iterator<Item = &Variant> {
+        self.turns.iter().flat_map(|turn| &turn.variants)
+    }
+
     /// The last turn.
     pub fn last(&self) -> Option<&Turn> {
         self.turns.last()
     }
 
     /// Adds a question to `model`. Its answer is pending.
-    pub fn ask(&mut self, model: &str, question: Message) -> TurnId {
+    pub fn ask(&mut self, model: &str, question: Message) -> AnswerId {
+        AnswerId { turn: self.ask_all(&[model], question), variant: 1 }
+    }
+
+    /// Adds a question to several models, at least one. Their answers are pending, and shown side by side.
+    pub fn ask_all(&mut self, models: &[impl AsRef<str>], question: Message) -> TurnId {
         let id = TurnId(self.next);
         self.next += 1;
-        self.turns.push(Turn::new(id, model, question));
+        self.turns.push(Turn::new(id, models, question));
         id
     }
 
-    /// What is sent for a turn: the settings, the answered turns before it, its question, and what is already there of
-    /// its answer, for the model to go on with.
-    pub fn request(&self, id: TurnId) -> Option<ChatRequest> {
-        let turn = self.turn(id)?;
-        let mut request = self.request_to(&turn.model, turn.question.clone(), Some(id));
-        if !turn.answer.content.is_empty() {
-            request = request.message(Message::assistant(turn.answer.content.clone()));
-        }
-        Some(request)
-    }
-
-    /// What is sent for a question beside the conversation, which is not added to it.
-    pub fn aside(&self, model: &str, question: Message) -> ChatRequest {
-        self.request_to(model, question, None)
-    }
-
-    fn request_to(&self, model: &str, question: Message, before: Option<TurnId>) -> ChatRequest {
+    /// What is sent for an answer: the settings, the answered turns before it, its question, and what is already there of
+    /// it, for the model to go on with.
+    pub fn request(&self, id: AnswerId) -> Option<ChatRequest> {
+        let turn = self.turn(id.turn)?;
+        let variant = turn.variant(id.variant)?;
         let settings = &self.settings;
-        let mut request = ChatRequest::new(model);
+        let mut request = ChatRequest::new(&variant.model);
         request.options = settings.options.clone();
         request.think.clone_from(&settings.think);
         request.format.clone_from(&settings.format);
         request.messages.extend(settings.system.as_deref().map(Message::system));
-        let earlier = self.turns.iter().take_while(|turn| Some(turn.id) != before);
-        for turn in earlier.filter(|turn| turn.is_history()) {
-            request.messages.push(turn.question.clone());
+        for earlier in self.turns.iter().take_while(|earlier| earlier.id != id.turn) {
+            let Some(answer) = earlier.history_for(&variant.model) else { continue };
+            request.messages.push(earlier.question_of(answer));
             // Models are not shown their own earlier reasoning.
-            request.messages.push(Message { thinking: String::new(), ..turn.answer.clone() });
+            request.messages.push(Message { thinking: String::new(), ..answer.answer.clone() });
         }
-        request.message(question)
+        request.messages.push(turn.question_of(variant));
+        if !variant.answer.content.is_empty() {
+            request = request.message(Message::assistant(variant.answer.content.clone()));
+        }
+        Some(request)
     }
 
-    /// A piece of a turn's answer came.
-    pub fn receive(&mut self, id: TurnId, event: &Event) {
-        let Some(turn) = self.turn_mut(id) else { return };
+    /// A piece of an answer came.
+    pub fn receive(&mut self, id: AnswerId, event: &Event) {
+        let Some(variant) = self.answer_mut(id) else { return };
         match event {
-            Event::Text(text) => turn.answer.content.push_str(text),
-            Event::Thinking(text) => turn.answer.thinking.push_str(text),
-            Event::ToolCall(call) => turn.answer.tool_calls.push(ToolCall::clone(call)),
-            Event::Usage(usage) => turn.usage.get_or_insert_default().absorb(usage),
+            Event::Text(text) => variant.answer.content.push_str(text),
+            Event::Thinking(text) => variant.answer.thinking.push_str(text),
+            Event::ToolCall(call) => variant.answer.tool_calls.push(ToolCall::clone(call)),
+            Event::Usage(usage) => variant.usage.get_or_insert_default().absorb(usage),
             Event::Image(_) | Event::Logprobs(_) | Event::Progress(_) => {}
         }
     }
 
-    /// A turn's stream has ended. A turn that was not answered at all leaves the conversation: `false`.
-    pub fn end(&mut self, id: TurnId, outcome: &Outcome) -> bool {
+    /// An answer's stream has ended. One of which nothing came leaves the conversation, and its turn with it where that
+    /// has no other: `false`.
+    pub fn end(&mut self, id: AnswerId, outcome: &Outcome) -> bool {
         let answered = Answered::of(&outcome.ending);
         self.over_at_relay(id);
-        let Some(turn) = self.turn_mut(id) else { return false };
-        if turn.is_empty() && answered != Answered::Whole {
-            self.remove(id);
+        let Some(variant) = self.answer_mut(id) else { return false };
+        if variant.is_empty() && answered != Answered::Whole {
+            self.take_out(id);
             return false;
         }
-        turn.answered = answered;
+        variant.answered = answered;
         true
     }
 
-    /// Adds a turn that was asked elsewhere, with what came of its answer.
-    pub fn keep(&mut self, model: &str, question: Message, outcome: &Outcome) -> TurnId {
-        let id = self.ask(model, question);
-        if let Some(turn) = self.turn_mut(id) {
-            turn.answer.content.clone_from(&outcome.reply.text);
-            turn.answer.thinking.clone_from(&outcome.reply.thinking);
-            turn.answer.tool_calls.clone_from(&outcome.reply.tool_calls);
-            turn.usage.clone_from(&outcome.reply.usage);
-            turn.answered = Answered::of(&outcome.ending);
-        }
-        id
+    /// Adds an answer to a turn: of `model` or the model of the answer that is shown, to other words where there are any.
+    pub fn retry(&mut self, id: TurnId, model: Option<&str>, words: Option<String>) -> Option<AnswerId> {
+        let turn = self.turn_mut(id)?;
+        let shown = turn.answer();
+        let (model, words) =
+            (model.unwrap_or(&shown.model).to_owned(), words.or_else(|| shown.words.clone()));
+        let words = words.filter(|words| *words != turn.question.content);
+        Some(turn.add(&model, words))
     }
 
-    /// Drops a turn's answer: it is pending again.
-    pub fn retry(&mut self, id: TurnId) {
-        if let Some(turn) = self.turn_mut(id) {
-            turn.answer = Message::assistant("");
-            turn.usage = None;
-            turn.at_relay = None;
-            turn.answered = Answered::Pending;
-        }
-    }
-
-    /// A relay runs a turn's answer, under this name: what comes from now on is also there. Without effect when that is
-    /// known.
-    pub fn relayed(&mut self, id: TurnId, name: &str) {
-        let Some(turn) = self.turn_mut(id) else { return };
-        if turn.left_at_relay().is_none_or(|at| at.id != name) {
-            turn.at_relay = Some(AtRelay { id: name.to_owned(), before: turn.held(), is_over: false });
+    /// Chooses what a turn shows.
+    pub fn show(&mut self, id: TurnId, shown: Shown) {
+        if let Some(turn) = self.turn_mut(id)
+            && match shown {
+                Shown::One(number) => turn.variant(number).is_some(),
+                Shown::SideBySide => true,
+            }
+        {
+            turn.shown = shown;
         }
     }
 
-    /// No relay has more of a turn's answer.
-    pub fn over_at_relay(&mut self, id: TurnId) {
-        if let Some(at) = self.turn_mut(id).and_then(|turn| turn.at_relay.as_mut()) {
+    /// A relay runs an answer, under this name: what comes from now on is also there. Without effect when that is known.
+    pub fn relayed(&mut self, id: AnswerId, name: &str) {
+        let Some(variant) = self.answer_mut(id) else { return };
+        if variant.left_at_relay().is_none_or(|at| at.id != name) {
+            variant.at_relay = Some(AtRelay { id: name.to_owned(), before: variant.held(), is_over: false });
+        }
+    }
+
+    /// No relay has more of an answer.
+    pub fn over_at_relay(&mut self, id: AnswerId) {
+        if let Some(at) = self.answer_mut(id).and_then(|variant| variant.at_relay.as_mut()) {
             at.is_over = true;
         }
     }
 
-    /// A turn's answer is left to the relay that runs it: what came is kept, the rest is there. `false` where no relay
-    /// runs it.
-    pub fn leave(&mut self, id: TurnId) -> bool {
-        match self.turn_mut(id) {
-            Some(turn) if turn.left_at_relay().is_some() => {
-                turn.answered = Answered::Truncated;
+    /// An answer is left to the relay that runs it: what came is kept, the rest is there. `false` where no relay runs it.
+    pub fn leave(&mut self, id: AnswerId) -> bool {
+        match self.answer_mut(id) {
+            Some(variant) if variant.left_at_relay().is_some() => {
+                variant.answered = Answered::Truncated;
                 true
             }
             Some(_) | None => false,
         }
     }
 
-    /// A turn's answer is read on from the relay that runs it: it is pending again. How much of what the relay tells is
-    /// there already, and the relay's name for it; `None` where no relay has the rest.
-    pub fn rejoin(&mut self, id: TurnId) -> Option<(String, Held)> {
-        let turn = self.turn_mut(id)?;
-        let AtRelay { id, before, .. } = turn.left_at_relay()?.clone();
-        turn.answered = Answered::Pending;
-        let held = turn.held();
+    /// An answer is resumed from the relay that runs it: it is pending again. How much of what the relay tells is there
+    /// already, and the relay's name for it; `None` where no relay has the rest.
+    pub fn rejoin(&mut self, id: AnswerId) -> Option<(String, Held)> {
+        let variant = self.answer_mut(id)?;
+        let AtRelay { id, before, .. } = variant.left_at_relay()?.clone();
+        variant.answered = Answered::Pending;
+        let held = variant.held();
         let known = Held {
             text: held.text.saturating_sub(before.text),
             thinking: held.thinking.saturating_sub(before.thinking),
@@ -364,17 +501,25 @@ impl Conversation {
         Some((id, known))
     }
 
-    /// Has a turn's partial answer gone on with: it is pending, and keeps what it has. `false` when there is nothing to go
-    /// on from.
-    pub fn resume(&mut self, id: TurnId) -> bool {
-        match self.turn_mut(id) {
-            Some(turn) if turn.answered.is_partial() && !turn.answer.content.is_empty() => {
-                turn.answered = Answered::Pending;
+    /// Has a partial answer gone on with: it is pending, and keeps what it has. `false` when there is nothing to go on
+    /// from.
+    pub fn resume(&mut self, id: AnswerId) -> bool {
+        match self.answer_mut(id) {
+            Some(variant) if variant.answered.is_partial() && !variant.answer.content.is_empty() => {
+                variant.answered = Answered::Pending;
                 // What is gone on with is no longer what the relay has.
-                turn.at_relay = None;
+                variant.at_relay = None;
                 true
             }
             Some(_) | None => false,
+        }
+    }
+
+    /// Takes an answer out, and its turn with it where that has no other.
+    pub fn take_out(&mut self, id: AnswerId) {
+        match self.turn_mut(id.turn) {
+            Some(turn) if turn.variants.len() > 1 => turn.take_out(id.variant),
+            Some(_) | None => self.remove(id.turn),
         }
     }
 
@@ -422,7 +567,7 @@ mod tests {
             .collect()
     }
 
-    fn say(chat: &mut Conversation, id: TurnId, text: &str, outcome: &Outcome) {
+    fn say(chat: &mut Conversation, id: AnswerId, text: &str, outcome: &Outcome) {
         chat.receive(id, &Event::Text(text.to_owned()));
         chat.end(id, outcome);
     }
@@ -441,7 +586,6 @@ mod tests {
         let request = chat.request(three).unwrap();
         assert_eq!(request.model, "n");
         assert_eq!(sent(Some(request)), ["s:be brief", "u:one", "a:1", "u:two", "a:2", "u:three"]);
-        assert_eq!(sent(Some(chat.aside("x", Message::user("y")))).len(), 6);
     }
 
     #[test]
@@ -464,12 +608,12 @@ mod tests {
         chat.receive(one, &Event::Thinking("hm".into()));
         say(&mut chat, one, "1", &whole());
         let two = chat.ask("m", Message::user("two"));
-        assert_eq!(chat.turn(one).unwrap().answer.thinking, "hm");
+        assert_eq!(chat.answer(one).unwrap().answer.thinking, "hm");
         assert_eq!(chat.request(two).unwrap().messages[1].thinking, "");
     }
 
     #[test]
-    fn a_partial_answer_is_gone_on_with_and_a_retry_forgets_it() {
+    fn a_partial_answer_is_gone_on_with_and_a_retry_asks_anew() {
         let mut chat = Conversation::default();
         let one = chat.ask("m", Message::user("one"));
         assert!(!chat.resume(one));
@@ -477,10 +621,11 @@ mod tests {
         assert!(chat.resume(one));
         assert_eq!(sent(chat.request(one)), ["u:one", "a:half"]);
         say(&mut chat, one, " and half", &whole());
-        assert_eq!(chat.turn(one).unwrap().answer.content, "half and half");
+        assert_eq!(chat.answer(one).unwrap().answer.content, "half and half");
         assert!(!chat.resume(one), "it is whole");
-        chat.retry(one);
-        assert_eq!(sent(chat.request(one)), ["u:one"]);
+        let again = chat.retry(one.turn, None, None).unwrap();
+        assert_eq!(sent(chat.request(again)), ["u:one"]);
+        assert_eq!(chat.answer(one).unwrap().answer.content, "half and half", "nothing is replaced");
     }
 
     #[test]
@@ -496,7 +641,7 @@ mod tests {
         chat.receive(one, &log[1]);
         chat.relayed(one, "r1");
         assert!(chat.leave(one));
-        assert_eq!(chat.turn(one).unwrap().answered, Answered::Truncated);
+        assert_eq!(chat.answer(one).unwrap().answered, Answered::Truncated);
         let (name, mut known) = chat.rejoin(one).unwrap();
         assert_eq!((name.as_str(), known.text), ("r1", 6), "what stood there before is not the relay's");
         // As a reader that is behind gets it.
@@ -506,21 +651,49 @@ mod tests {
                 chat.receive(one, &event);
             }
         }
-        assert_eq!(chat.turn(one).unwrap().answer.content, "beforé and after!");
+        assert_eq!(chat.answer(one).unwrap().answer.content, "beforé and after!");
         chat.end(one, &whole());
         assert!(chat.rejoin(one).is_none() && !chat.leave(one), "it is over");
-        chat.retry(one);
-        assert_eq!(chat.turn(one).unwrap().at_relay, None);
     }
 
     #[test]
-    fn an_answer_from_elsewhere_can_be_kept() {
+    fn a_turn_keeps_every_answer_and_the_shown_one_is_history() {
         let mut chat = Conversation::default();
-        let mut other = truncated();
-        other.reply.text = "b says".into();
-        let kept = chat.keep("b", Message::user("q"), &other);
-        assert_eq!(chat.turn(kept).unwrap().answered, Answered::Truncated);
+        let first = chat.ask("m", Message::user("one"));
+        say(&mut chat, first, "1", &whole());
+        let other = chat.retry(first.turn, Some("n"), Some("uno".into())).unwrap();
+        say(&mut chat, other, "2", &whole());
         let next = chat.ask("m", Message::user("next"));
-        assert_eq!(sent(chat.request(next)), ["u:q", "a:b says", "u:next"]);
+        assert_eq!(sent(chat.request(next)), ["u:uno", "a:2", "u:next"]);
+        chat.show(first.turn, Shown::One(first.variant));
+        assert_eq!(sent(chat.request(next)), ["u:one", "a:1", "u:next"]);
+        chat.show(first.turn, Shown::One(9));
+        assert_eq!(chat.turn(first.turn).unwrap().answer().id, first, "there is no such variant");
+
+        let failed = chat.retry(first.turn, None, None).unwrap();
+        assert!(!chat.end(failed, &truncated()), "nothing came of it");
+        assert_eq!(chat.turn(first.turn).unwrap().answer().id, other);
+        assert_eq!(chat.retry(first.turn, None, None), Some(failed), "its number is free again");
+    }
+
+    #[test]
+    fn side_by_side_each_model_is_sent_its_own_thread() {
+        let mut chat = Conversation::default();
+        let turn = chat.ask_all(&["a", "b"], Message::user("one"));
+        let [a, b] = [1, 2].map(|variant| AnswerId { turn, variant });
+        say(&mut chat, a, "of a", &whole());
+        say(&mut chat, b, "of b", &whole());
+        let again = chat.retry(turn, Some("a"), None).unwrap();
+        say(&mut chat, again, "of a again", &whole());
+        let shown: Vec<AnswerId> =
+            chat.turn(turn).unwrap().side_by_side().iter().map(|variant| variant.id).collect();
+        assert_eq!(shown, [b, again]);
+        let next = chat.ask_all(&["a", "b", "c"], Message::user("two"));
+        let of = |chat: &Conversation, variant| sent(chat.request(AnswerId { turn: next, variant }));
+        assert_eq!(of(&chat, 1), ["u:one", "a:of a again", "u:two"]);
+        assert_eq!(of(&chat, 2), ["u:one", "a:of b", "u:two"]);
+        assert_eq!(of(&chat, 3), ["u:two"], "it was not asked");
+        chat.show(turn, Shown::One(b.variant));
+        assert_eq!(of(&chat, 3), ["u:one", "a:of b", "u:two"], "one was chosen");
     }
 }

@@ -7,23 +7,25 @@
 //! | `session` | `version`, `created` | the beginning |
 //! | `settings` | `model`, `system`, `options`, `think`, `format` | the settings from here on, all of them |
 //! | `question` | `turn`, `model`, `content`, `images` | a question to a model |
-//! | `text`, `thinking` | `turn`, `text` | a piece of its answer |
-//! | `tool_call` | `turn`, `id`, `name`, `arguments` | a function the model asks for |
-//! | `relay` | `turn`, `id` | a relay runs the answer, under this id; what comes from here on is also there |
-//! | `end` | `turn`, `ending`, `usage` | how the answer ended: `completed`, `truncated`, `cancelled`, `timed_out`, `failed` |
-//! | `retry` | `turn` | the answer is dropped, another follows |
-//! | `continue` | `turn` | the rest of the answer follows |
-//! | `remove` | `turn` | the turn is taken out |
+//! | `text`, `thinking` | `turn`, `variant`, `text` | a piece of an answer |
+//! | `tool_call` | `turn`, `variant`, `id`, `name`, `arguments` | a function the model asks for |
+//! | `relay` | `turn`, `variant`, `id` | a relay runs the answer, under this id; what comes from here on is also there |
+//! | `end` | `turn`, `variant`, `ending`, `usage` | how the answer ended: `completed`, `truncated`, `cancelled`, `timed_out`, `failed` |
+//! | `retry` | `turn`, `variant`, `model`, `content`, `beside` | another answer to the turn follows: of this model, to these words; shown `beside` the others, or instead of them |
+//! | `shown` | `turn`, `variant` | the answer that is shown; 0 are those of all models, side by side |
+//! | `continue` | `turn`, `variant` | the rest of the answer follows |
+//! | `remove` | `turn`, `variant` | the answer is taken out; without a `variant`, the turn |
 //! | `clear` | | all turns are taken out |
 //!
-//! A reader ignores fields and records it does not know, and keeps them when it writes the conversation anew. A turn
-//! without an `end` was interrupted: what came of it is kept, and a relay that runs it has the rest. A last line without its end is dropped.
+//! A turn's first answer is its variant 1. A record without a `variant` is of the turn's last one. A reader ignores fields
+//! and records it does not know, and keeps them when it writes the conversation anew. An answer without an `end` was
+//! interrupted: what came of it is kept, and a relay that runs it has the rest. A last line without its end is dropped.
 
 use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-use super::{Answered, Conversation, Held, Settings, Turn, TurnId};
+use super::{AnswerId, Answered, Conversation, Held, Settings, Shown, Turn, TurnId, Variant};
 use towline::{Event, Format, Message, Options, Role, Think, ToolCall};
 
 /// The version of the format that is written. Readers refuse a higher one.
@@ -64,51 +66,93 @@ pub fn settings(settings: &Settings) -> String {
     line(settings_value(settings))
 }
 
-/// The line of a question.
+/// The lines of a question, with a place for each answer that was asked for.
 pub fn question(turn: &Turn) -> String {
-    let mut record = json!({ "record": "question", "turn": turn.id.0, "model": turn.model });
+    let mut lines = first_question(turn);
+    lines.extend(turn.variants().iter().skip(1).map(|variant| retry(turn, variant)));
+    lines
+}
+
+fn first_question(turn: &Turn) -> String {
+    let first = &turn.variants()[0];
+    let mut record = json!({ "record": "question", "turn": turn.id.0, "model": first.model });
+    if first.id.variant != 1 {
+        record["variant"] = json!(first.id.variant);
+    }
     record["content"] = json!(turn.question.content);
+    if let Some(words) = &first.words {
+        record["words"] = json!(words);
+    }
     if !turn.question.images.is_empty() {
         record["images"] = json!(turn.question.images);
     }
-    line(with(record, &turn.extra[0]))
+    line(with(record, &turn.extra))
 }
 
 /// The line of a piece of an answer; `None` for what is not part of one.
-pub fn piece(id: TurnId, event: &Event) -> Option<String> {
-    let record = match event {
-        Event::Text(text) => json!({ "record": "text", "turn": id.0, "text": text }),
-        Event::Thinking(text) => json!({ "record": "thinking", "turn": id.0, "text": text }),
-        Event::ToolCall(call) => json!({
-            "record": "tool_call", "turn": id.0, "id": call.id, "name": call.name, "arguments": call.arguments,
-        }),
+pub fn piece(id: AnswerId, event: &Event) -> Option<String> {
+    let (kind, fields) = match event {
+        Event::Text(text) => ("text", json!({ "text": text })),
+        Event::Thinking(text) => ("thinking", json!({ "text": text })),
+        Event::ToolCall(call) => {
+            ("tool_call", json!({ "id": call.id, "name": call.name, "arguments": call.arguments }))
+        }
         Event::Image(_) | Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => return None,
     };
-    Some(line(record))
+    Some(of_answer(kind, id, fields))
 }
 
-/// The line of an answer that a relay runs. What the turn has of it already stands before the line.
-pub fn relay(id: TurnId, name: &str) -> String {
-    line(json!({ "record": "relay", "turn": id.0, "id": name }))
+fn of_answer(kind: &str, id: AnswerId, fields: Value) -> String {
+    let mut record = json!({ "record": kind, "turn": id.turn.0, "variant": id.variant });
+    if let (Value::Object(record), Value::Object(fields)) = (&mut record, fields) {
+        record.extend(fields);
+    }
+    line(record)
+}
+
+/// The line of an answer that a relay runs. What the conversation has of it already stands before the line.
+pub fn relay(id: AnswerId, name: &str) -> String {
+    of_answer("relay", id, json!({ "id": name }))
 }
 
 /// The line of an answer's end.
-pub fn end(turn: &Turn) -> String {
-    let mut record = json!({ "record": "end", "turn": turn.id.0, "ending": turn.answered.as_str() });
-    if let Some(usage) = &turn.usage {
-        record["usage"] = json!(usage);
+pub fn end(variant: &Variant) -> String {
+    let mut fields = json!({ "ending": variant.answered.as_str() });
+    if let Some(usage) = &variant.usage {
+        fields["usage"] = json!(usage);
     }
-    line(with(record, &turn.extra[1]))
+    of_answer("end", variant.id, with(fields, &variant.extra))
 }
 
-/// The line that drops an answer.
-pub fn retry(id: TurnId) -> String {
-    line(json!({ "record": "retry", "turn": id.0 }))
+/// The line of another answer to a turn.
+pub fn retry(turn: &Turn, variant: &Variant) -> String {
+    let mut fields = json!({ "model": variant.model });
+    if let Some(words) = &variant.words {
+        fields["content"] = json!(words);
+    }
+    if turn.shown == Shown::SideBySide {
+        fields["beside"] = json!(true);
+    }
+    of_answer("retry", variant.id, fields)
+}
+
+/// The line of what a turn shows.
+pub fn shown(turn: TurnId, shown: Shown) -> String {
+    let variant = match shown {
+        Shown::One(number) => number,
+        Shown::SideBySide => 0,
+    };
+    of_answer("shown", AnswerId { turn, variant }, Value::Null)
 }
 
 /// The line that goes on with an answer.
-pub fn resume(id: TurnId) -> String {
-    line(json!({ "record": "continue", "turn": id.0 }))
+pub fn resume(id: AnswerId) -> String {
+    of_answer("continue", id, Value::Null)
+}
+
+/// The line that takes an answer out, and its turn where that has no other.
+pub fn take_out(id: AnswerId) -> String {
+    of_answer("remove", id, Value::Null)
 }
 
 /// The line that takes a turn out.
@@ -123,32 +167,41 @@ pub fn clear() -> String {
 
 /// A whole turn.
 pub fn turn(turn: &Turn) -> String {
-    let mut text = question(turn);
-    let left = turn.left_at_relay();
-    match left {
-        None => text.push_str(&pieces(turn, Held::default(), turn.held())),
-        Some(at) => {
-            text.push_str(&pieces(turn, Held::default(), at.before));
-            text.push_str(&relay(turn.id, &at.id));
-            text.push_str(&pieces(turn, at.before, turn.held()));
+    let mut text = first_question(turn);
+    for (index, variant) in turn.variants().iter().enumerate() {
+        if index > 0 {
+            text.push_str(&retry(turn, variant));
+        }
+        let left = variant.left_at_relay();
+        match left {
+            None => text.push_str(&pieces(variant, Held::default(), variant.held())),
+            Some(at) => {
+                text.push_str(&pieces(variant, Held::default(), at.before));
+                text.push_str(&relay(variant.id, &at.id));
+                text.push_str(&pieces(variant, at.before, variant.held()));
+            }
+        }
+        if variant.answered != Answered::Pending && left.is_none() {
+            text.push_str(&end(variant));
         }
     }
-    if turn.answered != Answered::Pending && left.is_none() {
-        text.push_str(&end(turn));
+    let last = turn.variants().last().map(|variant| Shown::One(variant.id.variant));
+    if Some(turn.shown) != last {
+        text.push_str(&shown(turn.id, turn.shown));
     }
     text
 }
 
 /// The lines of a part of an answer.
-fn pieces(turn: &Turn, from: Held, to: Held) -> String {
-    let answer = &turn.answer;
+fn pieces(variant: &Variant, from: Held, to: Held) -> String {
+    let answer = &variant.answer;
     let part = |text: &str, from: usize, to: usize| text.get(from..to).unwrap_or_default().to_owned();
     let thinking = Event::Thinking(part(&answer.thinking, from.thinking, to.thinking));
     let content = Event::Text(part(&answer.content, from.text, to.text));
     let calls = answer.tool_calls.iter().take(to.calls).skip(from.calls);
     let calls = calls.map(|call| Event::ToolCall(Box::new(call.clone())));
     let events = [thinking, content].into_iter().chain(calls);
-    events.filter(|event| !is_nothing(event)).filter_map(|event| piece(turn.id, &event)).collect()
+    events.filter(|event| !is_nothing(event)).filter_map(|event| piece(variant.id, &event)).collect()
 }
 
 fn is_nothing(event: &Event) -> bool {
@@ -197,22 +250,25 @@ pub fn read(text: &str) -> Result<Conversation, SessionError> {
         return Err(SessionError::NoSession);
     }
     for turn in &mut chat.turns {
-        if turn.answered == Answered::Pending {
-            turn.answered = Answered::Truncated;
+        for variant in &mut turn.variants {
+            if variant.answered == Answered::Pending {
+                variant.answered = Answered::Truncated;
+            }
         }
+        let nothing: Vec<u32> =
+            turn.variants.iter().filter(|one| one.is_nothing()).map(|one| one.id.variant).collect();
+        nothing.into_iter().for_each(|number| turn.take_out(number));
     }
-    chat.turns.retain(|turn| {
-        !turn.is_empty() || turn.answered == Answered::Whole || turn.left_at_relay().is_some()
-    });
+    chat.turns.retain(|turn| !turn.answer().is_nothing());
     Ok(chat)
 }
 
 fn first(mut record: Map<String, Value>) -> Result<Map<String, Value>, SessionError> {
-    let kind = record.remove("record");
-    let version = record.remove("version").and_then(|version| version.as_u64());
+    let kind = take(&mut record, "record");
+    let version = take(&mut record, "version").and_then(|version| version.as_u64());
     match (kind.as_ref().and_then(Value::as_str), version) {
         (Some("session"), Some(version)) if version <= VERSION => {
-            record.remove("created");
+            take(&mut record, "created");
             Ok(record)
         }
         (Some("session"), Some(version)) => Err(SessionError::Version(version)),
@@ -223,42 +279,49 @@ fn first(mut record: Map<String, Value>) -> Result<Map<String, Value>, SessionEr
 impl Conversation {
     /// Does what a record says.
     fn replay(&mut self, mut record: Map<String, Value>) -> Result<(), String> {
-        let kind = record.remove("record");
+        let kind = take(&mut record, "record");
         let kind = kind.as_ref().and_then(Value::as_str).ok_or("there is no record")?.to_owned();
-        let id = |record: &Map<String, Value>| {
-            record
-                .get("turn")
-                .and_then(Value::as_u64)
-                .map(TurnId)
-                .ok_or_else(|| "there is no turn".to_owned())
+        let number = |record: &Map<String, Value>, key| record.get(key).and_then(Value::as_u64);
+        let turn = number(&record, "turn").map(TurnId).ok_or_else(|| "there is no turn".to_owned());
+        let named = number(&record, "variant").map(|number| u32::try_from(number).unwrap_or(u32::MAX));
+        let id = |chat: &Self| {
+            let last = || chat.turn(turn.clone().ok()?)?.variants.last().map(|last| last.id.variant);
+            turn.clone().map(|turn| AnswerId { turn, variant: named.or_else(last).unwrap_or(1) })
         };
         match kind.as_str() {
             "settings" => self.settings = read_settings(record)?,
-            "question" => self.replay_question(id(&record)?, record)?,
+            "question" => self.replay_question(turn?, named.unwrap_or(1), record)?,
             "text" => {
                 let event = Event::Text(text_of(&mut record, "text"));
-                self.receive(id(&record)?, &event);
+                self.receive(id(self)?, &event);
             }
             "thinking" => {
                 let event = Event::Thinking(text_of(&mut record, "text"));
-                self.receive(id(&record)?, &event);
+                self.receive(id(self)?, &event);
             }
             "tool_call" => {
-                let turn = id(&record)?;
                 let call: ToolCall =
                     serde_json::from_value(Value::Object(record)).map_err(|error| error.to_string())?;
-                self.receive(turn, &Event::ToolCall(Box::new(call)));
+                self.receive(id(self)?, &Event::ToolCall(Box::new(call)));
             }
             "relay" => {
                 let name = text_of(&mut record, "id");
-                self.relayed(id(&record)?, &name);
+                self.relayed(id(self)?, &name);
             }
-            "end" => self.replay_end(id(&record)?, record)?,
-            "retry" => self.retry(id(&record)?),
+            "end" => self.replay_end(id(self)?, record)?,
+            "retry" => self.replay_retry(turn?, named, record),
+            "shown" => {
+                let shown = match named {
+                    Some(0) | None => Shown::SideBySide,
+                    Some(number) => Shown::One(number),
+                };
+                self.show(turn?, shown);
+            }
             "continue" => {
-                self.resume(id(&record)?);
+                self.resume(id(self)?);
             }
-            "remove" => self.remove(id(&record)?),
+            "remove" if named.is_some() => self.take_out(id(self)?),
+            "remove" => self.remove(turn?),
             "clear" => self.clear(),
             _ => {
                 let mut whole = Map::from_iter([("record".to_owned(), Value::String(kind))]);
@@ -269,38 +332,61 @@ impl Conversation {
         Ok(())
     }
 
-    fn replay_question(&mut self, id: TurnId, mut record: Map<String, Value>) -> Result<(), String> {
+    fn replay_retry(&mut self, id: TurnId, number: Option<u32>, mut record: Map<String, Value>) {
+        let model = Some(text_of(&mut record, "model")).filter(|model| !model.is_empty());
+        let words = take(&mut record, "content").and_then(|words| words.as_str().map(str::to_owned));
+        let Some(turn) = self.turn_mut(id) else { return };
+        if take(&mut record, "beside") == Some(Value::Bool(true)) {
+            turn.shown = Shown::SideBySide;
+        }
+        let number = number.filter(|number| turn.variant(*number).is_none()).unwrap_or_else(|| turn.next());
+        let model = model.unwrap_or_else(|| turn.answer().model.clone());
+        turn.add_as(number, &model, words);
+    }
+
+    fn replay_question(
+        &mut self,
+        id: TurnId,
+        number: u32,
+        mut record: Map<String, Value>,
+    ) -> Result<(), String> {
         if id.0 < self.next {
             return Err(format!("turn {} was there before", id.0));
         }
-        record.remove("turn");
-        let images = record.remove("images").map_or(Ok(Vec::new()), serde_json::from_value);
+        take(&mut record, "turn");
+        take(&mut record, "variant");
+        let images = take(&mut record, "images").map_or(Ok(Vec::new()), serde_json::from_value);
         let question = Message {
             role: Role::User,
             content: text_of(&mut record, "content"),
             images: images.map_err(|error| error.to_string())?,
             ..Message::default()
         };
-        let mut turn = Turn::new(id, &text_of(&mut record, "model"), question);
-        turn.extra[0] = record;
+        let mut turn = Turn::new(id, &[text_of(&mut record, "model")], question);
+        turn.variants[0].id.variant = number;
+        turn.variants[0].words =
+            take(&mut record, "words").and_then(|words| words.as_str().map(str::to_owned));
+        turn.shown = Shown::One(number);
+        turn.extra = record;
         self.next = id.0 + 1;
         self.turns.push(turn);
         Ok(())
     }
 
-    fn replay_end(&mut self, id: TurnId, mut record: Map<String, Value>) -> Result<(), String> {
-        record.remove("turn");
+    fn replay_end(&mut self, id: AnswerId, mut record: Map<String, Value>) -> Result<(), String> {
+        take(&mut record, "turn");
+        take(&mut record, "variant");
         let ending = text_of(&mut record, "ending");
         let answered = Answered::parse(&ending).ok_or_else(|| format!("there is no ending {ending:?}"))?;
-        let usage = record.remove("usage").map(serde_json::from_value).transpose();
+        let usage = take(&mut record, "usage").map(serde_json::from_value).transpose();
         let usage = usage.map_err(|error| error.to_string())?;
-        if let Some(turn) = self.turn_mut(id) {
-            turn.answered = answered;
-            if let Some(at) = &mut turn.at_relay {
+        if let Some(variant) = self.answer_mut(id) {
+            variant.answered = answered;
+            if let Some(at) = &mut variant.at_relay {
                 at.is_over = true;
             }
-            turn.usage = usage;
-            turn.extra[1] = record;
+            variant.usage = usage;
+            variant.extra = record;
         }
         Ok(())
     }
@@ -324,28 +410,35 @@ fn settings_value(settings: &Settings) -> Value {
 }
 
 fn read_settings(mut record: Map<String, Value>) -> Result<Settings, String> {
-    let options = match record.remove("options") {
+    let options = match take(&mut record, "options") {
         Some(Value::Object(options)) => Options(options),
         Some(Value::Null) | None => Options::default(),
         Some(_) => return Err("options are no object".to_owned()),
     };
-    let think = record.remove("think").and_then(|think| match think {
+    let think = take(&mut record, "think").and_then(|think| match think {
         Value::Bool(true) => Some(Think::On),
         Value::Bool(false) => Some(Think::Off),
         Value::String(level) => Some(Think::Level(level)),
         Value::Null | Value::Number(_) | Value::Array(_) | Value::Object(_) => None,
     });
-    let format = record.remove("format").and_then(|format| match format {
+    let format = take(&mut record, "format").and_then(|format| match format {
         Value::String(_) => Some(Format::Json),
         Value::Object(_) => Some(Format::Schema(format)),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
     });
-    let system = record.remove("system").and_then(|system| system.as_str().map(str::to_owned));
+    let system = take(&mut record, "system").and_then(|system| system.as_str().map(str::to_owned));
     Ok(Settings { model: text_of(&mut record, "model"), system, options, think, format })
 }
 
+/// Takes a field out; the others stay in their order.
+pub(crate) fn take(record: &mut Map<String, Value>, key: &str) -> Option<Value> {
+    let value = record.get_mut(key).map(Value::take);
+    record.retain(|other, _| other != key);
+    value
+}
+
 fn text_of(record: &mut Map<String, Value>, key: &str) -> String {
-    match record.remove(key) {
+    match take(record, key) {
         Some(Value::String(text)) => text,
         Some(_) | None => String::new(),
     }
@@ -404,6 +497,44 @@ mod tests {
     }
 
     #[test]
+    fn every_answer_of_a_turn_comes_back() {
+        let mut chat = chat();
+        let turn = chat.ask_all(&["a", "b"], Message::user("two"));
+        let answers: Vec<AnswerId> = chat.turn(turn).unwrap().variants().iter().map(|one| one.id).collect();
+        // As it is written: the answers come at the same time.
+        let mut lines = write(&chat, "x");
+        lines.truncate(lines.find("{\"record\":\"question\",\"turn\":1").unwrap());
+        lines.push_str(&question(chat.turn(turn).unwrap()));
+        for (id, text) in [(answers[0], "of a"), (answers[1], "of b"), (answers[0], ", more")] {
+            let event = Event::Text(text.into());
+            lines.push_str(&piece(id, &event).unwrap());
+            chat.receive(id, &event);
+        }
+        for id in answers {
+            chat.end(id, &completed());
+            lines.push_str(&end(chat.answer(id).unwrap()));
+        }
+        assert_eq!(read(&lines).unwrap(), chat);
+        let edited = chat.retry(turn, Some("b"), Some("deux".into())).unwrap();
+        lines.push_str(&retry(chat.turn(turn).unwrap(), chat.answer(edited).unwrap()));
+        chat.receive(edited, &Event::Text("c".into()));
+        lines.push_str(&piece(edited, &Event::Text("c".into())).unwrap());
+        chat.end(edited, &completed());
+        lines.push_str(&end(chat.answer(edited).unwrap()));
+        for what in [Shown::SideBySide, Shown::One(2)] {
+            chat.show(turn, what);
+            lines.push_str(&shown(turn, what));
+            assert_eq!(read(&lines).unwrap(), chat);
+            assert_eq!(read(&write(&chat, "x")).unwrap(), chat);
+        }
+        let first = AnswerId { turn, variant: 1 };
+        chat.take_out(first);
+        lines.push_str(&take_out(first));
+        assert_eq!(read(&lines).unwrap(), chat);
+        assert_eq!(read(&write(&chat, "x")).unwrap(), chat);
+    }
+
+    #[test]
     fn what_a_later_version_wrote_is_kept() {
         let text = concat!(
             r#"{"record":"session","version":1,"created":"x","colour":"blue"}"#,
@@ -422,7 +553,7 @@ mod tests {
         for kept in [r#""colour":"blue""#, r#""good":true"#, r#""stars":5"#, r#""cost":1.5"#] {
             assert!(again.contains(kept), "{kept} in {again}");
         }
-        assert_eq!(chat.ask("m", Message::user("next")), TurnId(5));
+        assert_eq!(chat.ask("m", Message::user("next")).turn, TurnId(5));
     }
 
     #[test]
@@ -430,10 +561,14 @@ mod tests {
         let mut chat = chat();
         let mut text = write(&chat, "x");
         let two = chat.ask("m", Message::user("two"));
-        text.push_str(&question(chat.turn(two).unwrap()));
+        text.push_str(&question(chat.turn(two.turn).unwrap()));
         text.push_str(&relay(two, "r2"));
         let none = read(&text).unwrap();
-        assert_eq!(none.last().unwrap().left_at_relay().unwrap().id, "r2", "though nothing of it came");
+        assert_eq!(
+            none.last().unwrap().answer().left_at_relay().unwrap().id,
+            "r2",
+            "though nothing of it came"
+        );
         text.push_str(&piece(two, &Event::Text("so f".into())).unwrap());
         text.push_str(&relay(two, "r2"));
         let mut part = read(&text).unwrap();
@@ -443,8 +578,8 @@ mod tests {
         part.receive(two, &Event::Text("ar".into()));
         part.end(two, &completed());
         text.push_str(&piece(two, &Event::Text("ar".into())).unwrap());
-        text.push_str(&end(part.turn(two).unwrap()));
-        assert_eq!(read(&text).unwrap().last().unwrap().left_at_relay(), None);
+        text.push_str(&end(part.answer(two).unwrap()));
+        assert_eq!(read(&text).unwrap().last().unwrap().answer().left_at_relay(), None);
     }
 
     #[test]
@@ -454,9 +589,9 @@ mod tests {
         let ends: Vec<usize> = whole.char_indices().map(|(at, _)| at).filter(|at| *at >= first).collect();
         for at in ends {
             let chat = read(&whole[..at]).unwrap();
-            let text = chat.last().map(|turn| turn.answer.content.clone()).unwrap_or_default();
+            let text = chat.last().map(|turn| turn.answer().answer.content.clone()).unwrap_or_default();
             assert!("1\n".starts_with(&text), "{at}: {text:?}");
-            assert!(chat.turns().iter().all(|turn| turn.answered != Answered::Pending));
+            assert!(chat.answers().all(|variant| variant.answered != Answered::Pending));
         }
     }
 

@@ -1,6 +1,6 @@
 //! The tables as records again, and as a conversation.
 
-use rusqlite::{Row, Transaction, params};
+use rusqlite::{Row, Transaction};
 use serde_json::{Map, Value, json};
 
 use super::record::Target;
@@ -10,6 +10,8 @@ use crate::chat::{Conversation, session};
 /// A variant as it stands in the tables.
 struct Variant {
     id: i64,
+    number: i64,
+    words: Option<String>,
     model: String,
     text: String,
     thinking: String,
@@ -33,7 +35,7 @@ impl History {
         Ok(chat)
     }
 
-    /// A conversation as the lines of a session, with all variants: a later `retry` record begins each.
+    /// A conversation as the lines of a session.
     ///
     /// # Errors
     /// [`HistoryError::Missing`], and those of the database.
@@ -41,7 +43,7 @@ impl History {
         self.lines(chat, true)
     }
 
-    /// A conversation, with the variants that are shown.
+    /// A conversation.
     ///
     /// # Errors
     /// [`HistoryError::Missing`], and those of the database.
@@ -49,7 +51,8 @@ impl History {
         Ok(session::read(&self.lines(chat, false)?)?)
     }
 
-    fn lines(&mut self, chat: ChatId, all: bool) -> Result<String, HistoryError> {
+    /// With what only an export says, or without.
+    fn lines(&mut self, chat: ChatId, is_export: bool) -> Result<String, HistoryError> {
         let title = self.summary(chat)?.title;
         let view = self.database.transaction()?;
         let (created, settings, extra, unknown): (i64, String, String, String) = view.query_row(
@@ -62,7 +65,7 @@ impl History {
         let first = json!({ "record": "session", "version": session::VERSION, "created": created });
         push(&mut lines, with(first, &extra));
         push(&mut lines, with(json!({ "record": "settings" }), &settings));
-        if all && !title.is_empty() {
+        if is_export && !title.is_empty() {
             push(&mut lines, json!({ "record": "title", "title": title }));
         }
         lines.push_str(&unknown);
@@ -73,28 +76,50 @@ impl History {
         while let Some(row) = rows.next()? {
             let (turn, number, shown): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(5)?);
             let mut variants = view.prepare_cached(
-                "SELECT id, model, text, thinking, calls, relay, relay_held, ending, usage, extra FROM variant
-                 WHERE turn = ?1 AND (?2 OR number = ?3) ORDER BY number",
+                "SELECT id, model, text, thinking, calls, relay, relay_held, ending, usage, extra, number, words
+                 FROM variant WHERE turn = ?1 ORDER BY number",
             )?;
-            let variants =
-                variants.query_map(params![turn, all, shown], variant)?.collect::<Result<Vec<_>, _>>()?;
-            let model = variants.first().map(|variant| variant.model.clone()).unwrap_or_default();
+            let variants = variants.query_map([turn], variant)?.collect::<Result<Vec<_>, _>>()?;
+            let first = variants.first();
+            let model = first.map(|variant| variant.model.clone()).unwrap_or_default();
             let mut question = json!({ "record": "question", "turn": number, "model": model });
             question["content"] = json!(row.get::<_, String>(2)?);
             let images: String = row.get(3)?;
             if let Ok(images) = serde_json::from_str::<Value>(&images) {
                 question["images"] = images;
             }
+            if let Some(words) = first.and_then(|first| first.words.as_ref()) {
+                question["words"] = json!(words);
+            }
+            let mut expected = 1;
+            let mut numbered = |mut record: Value, variant: &Variant| {
+                if variant.number != expected {
+                    record["variant"] = json!(variant.number);
+                }
+                expected = variant.number + 1;
+                record
+            };
+            if let Some(first) = first {
+                question = numbered(question, first);
+            }
             push(&mut lines, with(question, &row.get::<_, String>(4)?));
-            let count = variants.len();
+            let last = variants.last().map(|last| last.number);
+            let is_beside = shown == 0 && variants.len() > 1;
             for (index, mut variant) in variants.into_iter().enumerate() {
                 if index > 0 {
-                    push(&mut lines, json!({ "record": "retry", "turn": number, "model": variant.model }));
+                    let mut retry = json!({ "record": "retry", "turn": number, "model": variant.model });
+                    if let Some(words) = &variant.words {
+                        retry["content"] = json!(words);
+                    }
+                    if is_beside {
+                        retry["beside"] = json!(true);
+                    }
+                    push(&mut lines, numbered(retry, &variant));
                 }
                 add_pieces(&view, &mut variant)?;
                 variant_lines(&mut lines, number, &variant);
             }
-            if all && usize::try_from(shown).is_ok_and(|shown| shown != count) {
+            if Some(shown) != last && !is_beside {
                 push(&mut lines, json!({ "record": "shown", "turn": number, "variant": shown }));
             }
         }
@@ -126,6 +151,8 @@ fn variant(row: &Row<'_>) -> Result<Variant, rusqlite::Error> {
         ending: row.get(7)?,
         usage: row.get(8)?,
         extra: row.get(9)?,
+        number: row.get(10)?,
+        words: row.get(11)?,
     })
 }
 

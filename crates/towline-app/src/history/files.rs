@@ -18,9 +18,25 @@ pub struct Taken {
     pub failed: Vec<(String, HistoryError)>,
 }
 
+impl Taken {
+    /// What kept files from being taken in, for people.
+    pub fn complaints(&self) -> Vec<String> {
+        let said =
+            |(name, why): &(String, HistoryError)| format!("the session {name} is not in the history: {why}");
+        self.failed.iter().map(said).collect()
+    }
+
+    /// What kept the file of this name from being taken in.
+    pub fn complaint(&self, name: &str) -> Option<String> {
+        let (name, why) = self.failed.iter().find(|(failed, _)| failed == name)?;
+        Some(format!("{name}: {why}"))
+    }
+}
+
 impl History {
-    /// Takes in the session files of a folder that are new or have changed. One whose conversation was deleted here comes
-    /// back only when it has changed since.
+    /// Takes in the session files of a folder that are new or have changed. One whose conversation was deleted here, and
+    /// one that could not be taken in, is looked at again only when it has changed since. Where a conversation was
+    /// written to here, a changed file becomes another one.
     ///
     /// # Errors
     /// Those of the database. A file that cannot be read is named in [`Taken::failed`], and the others are taken in.
@@ -32,17 +48,20 @@ impl History {
                 Ok(true) => taken.files += 1,
                 Ok(false) => {}
                 Err(HistoryError::Database(error)) => return Err(error.into()),
-                Err(error) => taken.failed.push((name, error)),
+                Err(error) => {
+                    if let Ok((stamp, _)) = stamp(&path) {
+                        let sql = "INSERT OR REPLACE INTO removed_file (file, stamp) VALUES (?1, ?2)";
+                        self.database.execute(sql, params![path.to_string_lossy(), stamp])?;
+                    }
+                    taken.failed.push((name, error));
+                }
             }
         }
         Ok(taken)
     }
 
     fn take_in_file(&mut self, path: &Path, name: &str) -> Result<bool, HistoryError> {
-        let metadata = path.metadata()?;
-        let written = metadata.modified()?;
-        let since = written.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let stamp = format!("{} {}", metadata.len(), since.as_nanos());
+        let (stamp, written) = stamp(path)?;
         let file = path.to_string_lossy();
         let known =
             "SELECT stamp FROM chat WHERE file = ?1 UNION ALL SELECT stamp FROM removed_file WHERE file = ?1";
@@ -50,18 +69,24 @@ impl History {
         if known.as_ref() == Some(&stamp) {
             return Ok(false);
         }
-        if metadata.len() > files::MAX_BYTES {
-            return Err(HistoryError::Record(format!("it is larger than {} MiB", files::MAX_BYTES >> 20)));
-        }
-        let text = std::fs::read_to_string(path)?;
+        let text = files::read(path).map_err(|error| HistoryError::Record(error.to_string()))?;
         let change = self.database.transaction()?;
         // A conversation that was taken in before keeps its name, its title and its pin.
-        let before: Option<i64> =
-            change.query_row("SELECT id FROM chat WHERE file = ?1", [&file], |row| row.get(0)).optional()?;
-        let target = match before.map(ChatId) {
+        let before: Option<(i64, i64, String)> = change
+            .query_row("SELECT id, updated, stamp FROM chat WHERE file = ?1", [&file], |row| {
+                Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+            })
+            .optional()?;
+        change.execute("UPDATE chat SET file = NULL, stamp = NULL WHERE file = ?1", [&file])?;
+        let is_as_taken_in = |updated: i64, stamp: &str| {
+            let nanos = stamp.split_once(' ').and_then(|(_, nanos)| nanos.parse::<i128>().ok());
+            nanos.is_some_and(|nanos| nanos / 1_000_000 == i128::from(updated))
+        };
+        let before = before.filter(|(_, updated, stamp)| is_as_taken_in(*updated, stamp));
+        let target = match before.map(|(id, ..)| ChatId(id)) {
             Some(chat) => {
                 change.execute("DELETE FROM turn WHERE chat = ?1", [chat.0])?;
-                change.execute("UPDATE chat SET unknown = '' WHERE id = ?1", [chat.0])?;
+                change.execute("UPDATE chat SET unknown = '', bytes = 0 WHERE id = ?1", [chat.0])?;
                 Target::of(chat)
             }
             // Files are named after the time at which they began: no name that a person would know.
@@ -71,13 +96,20 @@ impl History {
             }
         };
         let chat = export::take_in(&change, &text, target)?;
-        let updated = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
         change.execute(
             "UPDATE chat SET file = ?2, stamp = ?3, updated = ?4 WHERE id = ?1",
-            params![chat.0, file, stamp, updated],
+            params![chat.0, file, stamp, written],
         )?;
         change.execute("DELETE FROM removed_file WHERE file = ?1", [&file])?;
         change.commit()?;
         Ok(true)
     }
+}
+
+/// What tells a file from what it was: its size and when it was written; and that time in milliseconds.
+fn stamp(path: &Path) -> Result<(String, i64), std::io::Error> {
+    let metadata = path.metadata()?;
+    let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let written = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
+    Ok((format!("{} {}", metadata.len(), since.as_nanos()), written))
 }

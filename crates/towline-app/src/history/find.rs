@@ -2,7 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{ChatId, History, HistoryError};
+use super::{ChatId, History, HistoryError, WriterId};
 
 /// A conversation's name has at most this many characters.
 pub(super) const NAME_CHARS: usize = 60;
@@ -38,6 +38,8 @@ pub struct Summary {
     pub created_ms: i64,
     /// When it was written to last, in milliseconds since 1970.
     pub updated_ms: i64,
+    /// Who wrote to it last.
+    pub writer: WriterId,
 }
 
 /// A conversation that has what was searched for.
@@ -49,7 +51,8 @@ pub struct Found {
     pub around: String,
 }
 
-const SUMMARY: &str = "SELECT chat.id, chat.name, chat.title, chat.pinned, chat.created, chat.updated,
+const SUMMARY: &str =
+    "SELECT chat.id, chat.name, chat.title, chat.pinned, chat.created, chat.updated, chat.writer,
     (SELECT count(*) FROM turn WHERE turn.chat = chat.id),
     coalesce((SELECT variant.model FROM turn JOIN variant ON variant.turn = turn.id WHERE turn.chat = chat.id
               ORDER BY turn.number DESC, variant.number DESC LIMIT 1), '')
@@ -63,8 +66,9 @@ fn summary(row: &Row<'_>) -> Result<Summary, rusqlite::Error> {
         is_pinned: row.get(3)?,
         created_ms: row.get(4)?,
         updated_ms: row.get(5)?,
-        turns: row.get::<_, i64>(6)?.unsigned_abs(),
-        model: row.get(7)?,
+        writer: WriterId(row.get(6)?),
+        turns: row.get::<_, i64>(7)?.unsigned_abs(),
+        model: row.get(8)?,
     })
 }
 
@@ -96,6 +100,18 @@ impl History {
     pub fn last(&self) -> Result<Option<ChatId>, HistoryError> {
         let sql = "SELECT id FROM chat ORDER BY updated DESC, id DESC LIMIT 1";
         Ok(self.database.query_row(sql, [], |row| row.get(0).map(ChatId)).optional()?)
+    }
+
+    /// The answers whose end is not known and that a relay runs: their conversations, and the relay's names for them.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn left_at_relay(&self) -> Result<Vec<(ChatId, String)>, HistoryError> {
+        let sql = "SELECT turn.chat, variant.relay FROM variant JOIN turn ON turn.id = variant.turn
+                   WHERE variant.ending IS NULL AND variant.relay IS NOT NULL";
+        let mut left = self.database.prepare_cached(sql)?;
+        let left = left.query_map([], |row| Ok((ChatId(row.get(0)?), row.get(1)?)))?;
+        Ok(left.collect::<Result<_, _>>()?)
     }
 
     /// The conversation that a person means by a name, by the beginning of one, or by a number.
@@ -137,20 +153,28 @@ impl History {
         if text.is_empty() {
             return Ok(Vec::new());
         }
-        // A place is twice a question's number, or an answer's and one; below zero an answer that is on its way, zero the title.
+        // A place is three times a number: a question's, or with one more an answer's, with two that of an answer's own
+        // question; below zero an answer that is on its way, zero the title.
         let indexed = "
-            SELECT turn.chat AS chat, 2 * turn.id AS place FROM question_words
+            SELECT turn.chat AS chat, 3 * turn.id AS place FROM question_words
                 JOIN turn ON turn.id = question_words.rowid WHERE question_words MATCH ?1
             UNION ALL
-            SELECT turn.chat, 2 * variant.id + 1 FROM answer_words
+            SELECT turn.chat, 3 * variant.id + 1 FROM answer_words
                 JOIN variant ON variant.id = answer_words.rowid JOIN turn ON turn.id = variant.turn
-                WHERE answer_words MATCH ?1";
+                WHERE answer_words MATCH ?1
+            UNION ALL
+            SELECT turn.chat, 3 * variant.id + 2 FROM variant_words
+                JOIN variant ON variant.id = variant_words.rowid JOIN turn ON turn.id = variant.turn
+                WHERE variant_words MATCH ?1";
         // The index knows nothing shorter.
         let scanned = "
-            SELECT chat, 2 * id AS place FROM turn WHERE question LIKE ?2 ESCAPE '\\'
+            SELECT chat, 3 * id AS place FROM turn WHERE question LIKE ?2 ESCAPE '\\'
             UNION ALL
-            SELECT turn.chat, 2 * variant.id + 1 FROM variant JOIN turn ON turn.id = variant.turn
-                WHERE variant.text LIKE ?2 ESCAPE '\\'";
+            SELECT turn.chat, 3 * variant.id + 1 FROM variant JOIN turn ON turn.id = variant.turn
+                WHERE variant.text LIKE ?2 ESCAPE '\\'
+            UNION ALL
+            SELECT turn.chat, 3 * variant.id + 2 FROM variant JOIN turn ON turn.id = variant.turn
+                WHERE variant.words LIKE ?2 ESCAPE '\\'";
         let sql = format!(
             "WITH found AS ({words}
                 UNION ALL
@@ -182,8 +206,9 @@ impl History {
         let (sql, id) = match place {
             0 => return Ok(chat.title.clone()),
             ..0 => (format!("SELECT {PIECES} FROM variant WHERE id = ?1"), -place),
-            place if place % 2 == 0 => ("SELECT question FROM turn WHERE id = ?1".to_owned(), place / 2),
-            place => ("SELECT text FROM variant WHERE id = ?1".to_owned(), place / 2),
+            place if place % 3 == 0 => ("SELECT question FROM turn WHERE id = ?1".to_owned(), place / 3),
+            place if place % 3 == 1 => ("SELECT text FROM variant WHERE id = ?1".to_owned(), place / 3),
+            place => ("SELECT words FROM variant WHERE id = ?1".to_owned(), place / 3),
         };
         self.database.prepare_cached(&sql)?.query_row([id], |row| row.get(0))
     }
@@ -273,7 +298,7 @@ fn handle(question: &str) -> String {
 }
 
 /// Whether a person can give a conversation this name.
-pub(super) fn is_name(name: &str) -> bool {
+pub fn is_name(name: &str) -> bool {
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
     let is_plain = !name.contains(|c: char| c.is_whitespace() || c.is_control());
     !is_number && is_plain && name.chars().count() <= NAME_CHARS && !name.starts_with('-')

@@ -12,7 +12,7 @@ use super::{ChatId, History, HistoryError, find};
 pub struct Limits {
     /// The longest time since a conversation was written to. Default: none.
     pub age: Option<Duration>,
-    /// The most that all texts may take, in bytes. Default: 1 GiB.
+    /// The most that all conversations may take as they are written, in bytes. Default: 1 GiB.
     pub bytes: u64,
 }
 
@@ -85,11 +85,8 @@ impl History {
         let oldest = limits
             .age
             .map_or(i64::MIN, |age| now().saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)));
-        let sizes = "SELECT chat.id, chat.pinned, chat.updated,
-            coalesce((SELECT sum(length(question) + length(images)) FROM turn WHERE turn.chat = chat.id), 0) +
-            coalesce((SELECT sum(length(text) + length(thinking) + length(calls)) FROM variant
-                      JOIN turn ON turn.id = variant.turn WHERE turn.chat = chat.id), 0)
-            FROM chat ORDER BY chat.pinned DESC, chat.updated DESC";
+        let sizes = "SELECT id, pinned, updated, bytes FROM chat INDEXED BY chat_order
+            ORDER BY pinned DESC, updated DESC, id DESC";
         let mut over = Vec::new();
         let mut kept = 0u64;
         let mut chats = self.database.prepare(sizes)?;

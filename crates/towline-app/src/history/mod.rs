@@ -27,16 +27,20 @@ mod writer;
 use std::fmt;
 
 pub use files::Taken;
-pub use find::{Found, Summary};
+pub use find::{Found, Summary, is_name};
 pub use keep::Limits;
 pub use store::History;
-pub use writer::{Chat, Writer};
+pub use writer::{Chat, Writer, Written};
 
 use crate::chat::session::SessionError;
 
 /// A conversation's number in the history.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChatId(pub i64);
+
+/// Tells one [`Writer`] from every other. Zero is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct WriterId(i64);
 
 /// Why the history cannot do something.
 #[derive(Debug)]

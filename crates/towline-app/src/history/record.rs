@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
-use super::{ChatId, HistoryError, find};
-use crate::chat::session::{SessionError, VERSION};
+use super::{ChatId, HistoryError, WriterId, find};
+use crate::chat::session::{SessionError, VERSION, take};
 
 /// Where records of one conversation go.
 #[derive(Debug, Clone, Default)]
@@ -20,6 +20,10 @@ pub(super) struct Target {
     is_new: bool,
     /// Numbers of turns as they are written and as they stand in the tables: another program may have asked meanwhile.
     turns: HashMap<i64, i64>,
+    /// The same for answers of a turn: of the turn and the answer as they are written.
+    variants: HashMap<(i64, i64), i64>,
+    /// Who writes.
+    writer: WriterId,
 }
 
 type Record = Map<String, Value>;
@@ -40,8 +44,27 @@ impl Target {
         Self { chat: Some(chat), ..Self::default() }
     }
 
+    pub(super) fn by(self, writer: WriterId) -> Self {
+        Self { writer, ..self }
+    }
+
+    /// The name it is to have, unless it has one.
+    pub(super) fn call(&mut self, name: &str) {
+        self.name = Some(name.to_owned());
+    }
+
     /// Does what each line says. The connection has a transaction open.
     pub(super) fn lines(&mut self, database: &Connection, lines: &str) -> Result<(), HistoryError> {
+        self.each(database, lines)?;
+        if let Some(chat) = self.chat {
+            let sql = "UPDATE chat SET updated = ?2, bytes = bytes + ?3, writer = ?4 WHERE id = ?1";
+            let bytes = i64::try_from(lines.len()).unwrap_or(i64::MAX);
+            database.prepare_cached(sql)?.execute(params![chat.0, now(), bytes, self.writer.0])?;
+        }
+        Ok(())
+    }
+
+    fn each(&mut self, database: &Connection, lines: &str) -> Result<(), HistoryError> {
         for (number, line) in lines.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
             let wrong = |what: String| HistoryError::Session(SessionError::Line(number + 1, what));
             let record: Record = serde_json::from_str(line).map_err(|error| wrong(error.to_string()))?;
@@ -59,7 +82,6 @@ impl Target {
             return self.session(database, record);
         }
         let chat = self.chat(database)?;
-        database.execute("UPDATE chat SET updated = ?2 WHERE id = ?1", params![chat.0, now()])?;
         match kind.as_str() {
             "settings" => {
                 let settings = Value::Object(record).to_string();
@@ -71,23 +93,20 @@ impl Target {
             }
             "clear" => {
                 database.execute("DELETE FROM turn WHERE chat = ?1", [chat.0])?;
+                database.execute("UPDATE chat SET bytes = 0 WHERE id = ?1", [chat.0])?;
             }
             "question" => self.question(database, chat, record)?,
             "text" | "thinking" | "tool_call" | "relay" | "end" | "retry" | "continue" | "remove"
             | "shown" => {
-                let number = record.remove("turn").and_then(|turn| turn.as_i64());
-                let number = number.ok_or_else(|| HistoryError::Record("there is no turn".into()))?;
-                let number = self.turns.get(&number).copied().unwrap_or(number);
-                let turn: Option<i64> = database
-                    .query_row(
-                        "SELECT id FROM turn WHERE chat = ?1 AND number = ?2",
-                        [chat.0, number],
-                        |row| row.get(0),
-                    )
-                    .optional()?;
+                let written = number(&mut record, "turn");
+                let written = written.ok_or_else(|| HistoryError::Record("there is no turn".into()))?;
+                let actual = self.turns.get(&written).copied().unwrap_or(written);
+                let mut turns =
+                    database.prepare_cached("SELECT id FROM turn WHERE chat = ?1 AND number = ?2")?;
+                let turn: Option<i64> = turns.query_row([chat.0, actual], |row| row.get(0)).optional()?;
                 // Another program may have taken the turn out meanwhile.
                 if let Some(turn) = turn {
-                    of_turn(database, turn, &kind, record)?;
+                    self.of_turn(database, (turn, written), &kind, record)?;
                 }
             }
             _ => {
@@ -120,7 +139,7 @@ impl Target {
     }
 
     fn session(&mut self, database: &Connection, mut record: Record) -> Result<(), HistoryError> {
-        match record.remove("version").and_then(|version| version.as_u64()) {
+        match take(&mut record, "version").and_then(|version| version.as_u64()) {
             Some(version) if version <= VERSION => {}
             Some(version) => return Err(SessionError::Version(version).into()),
             None => return Err(SessionError::NoSession.into()),
@@ -143,45 +162,133 @@ impl Target {
         chat: ChatId,
         mut record: Record,
     ) -> Result<(), HistoryError> {
-        let written = record.remove("turn").and_then(|turn| turn.as_i64());
+        let written = number(&mut record, "turn");
         let written = written.ok_or_else(|| HistoryError::Record("there is no turn".into()))?;
+        let first = number(&mut record, "variant").unwrap_or(1);
         let last: Option<i64> =
             database.query_row("SELECT max(number) FROM turn WHERE chat = ?1", [chat.0], |row| row.get(0))?;
-        let number = last.map_or(written, |last| written.max(last + 1));
-        self.turns.insert(written, number);
+        let actual = last.map_or(written, |last| written.max(last + 1));
+        self.turns.insert(written, actual);
+        self.variants.retain(|(turn, _), _| *turn != written);
         let (model, question) = (text(&mut record, "model"), text(&mut record, "content"));
-        let images = record.remove("images").map(|images| images.to_string()).unwrap_or_default();
+        let words = take(&mut record, "words").and_then(|words| words.as_str().map(str::to_owned));
+        let images = take(&mut record, "images").map(|images| images.to_string()).unwrap_or_default();
         let extra = Value::Object(record).to_string();
         database.execute(
-            "INSERT INTO turn (chat, number, question, images, extra, shown) VALUES (?1, ?2, ?3, ?4, ?5, 1)",
-            params![chat.0, number, question, images, extra],
+            "INSERT INTO turn (chat, number, question, images, extra, shown) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+            params![chat.0, actual, question, images, extra, first],
         )?;
         let turn = database.last_insert_rowid();
-        add_variant(database, turn, 1, &model)?;
+        add_variant(database, turn, first, &model, words.as_deref())?;
         if last.is_none() {
             let is_unnamed = std::mem::take(&mut self.is_new) && self.name.is_none();
             find::name_after(database, chat, &question, is_unnamed)?;
         }
         Ok(())
     }
+
+    fn of_turn(
+        &mut self,
+        database: &Connection,
+        (turn, written_turn): (i64, i64),
+        kind: &str,
+        mut record: Record,
+    ) -> Result<(), HistoryError> {
+        let written = number(&mut record, "variant");
+        let actual = written.map(|number| *self.variants.get(&(written_turn, number)).unwrap_or(&number));
+        match (kind, actual) {
+            ("retry", _) => return self.retry(database, (turn, written_turn), written, record),
+            ("shown", shown) => {
+                let sql = "UPDATE turn SET shown = ?2 WHERE id = ?1
+                           AND (?2 = 0 OR EXISTS (SELECT 1 FROM variant WHERE turn = ?1 AND number = ?2))";
+                database.execute(sql, [turn, shown.unwrap_or(0)])?;
+                return Ok(());
+            }
+            ("remove", None) => {
+                database.execute("DELETE FROM turn WHERE id = ?1", [turn])?;
+                return Ok(());
+            }
+            (_, _) => {}
+        }
+        let mut variants = database.prepare_cached(
+            "SELECT id FROM variant WHERE turn = ?1 AND (?2 IS NULL OR number = ?2) ORDER BY number DESC LIMIT 1",
+        )?;
+        let variant: Option<i64> = variants.query_row(params![turn, actual], |row| row.get(0)).optional()?;
+        match variant {
+            Some(variant) if kind == "remove" => remove_variant(database, turn, variant),
+            Some(variant) => of_variant(database, variant, kind, record),
+            // Another program may have taken it out meanwhile.
+            None => Ok(()),
+        }
+    }
+
+    fn retry(
+        &mut self,
+        database: &Connection,
+        (turn, written_turn): (i64, i64),
+        written: Option<i64>,
+        mut record: Record,
+    ) -> Result<(), HistoryError> {
+        let (last, model): (i64, String) = database.query_row(
+            "SELECT number, model FROM variant WHERE turn = ?1 ORDER BY number DESC LIMIT 1",
+            [turn],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )?;
+        let actual = written.map_or(last + 1, |written| written.max(last + 1));
+        if let Some(written) = written {
+            self.variants.insert((written_turn, written), actual);
+        }
+        let asked = text(&mut record, "model");
+        let words = take(&mut record, "content").and_then(|words| words.as_str().map(str::to_owned));
+        let model = if asked.is_empty() { &model } else { &asked };
+        add_variant(database, turn, actual, model, words.as_deref())?;
+        let is_beside = take(&mut record, "beside") == Some(Value::Bool(true));
+        let sql = "UPDATE turn SET shown = CASE WHEN ?3 OR shown = 0 THEN 0 ELSE ?2 END WHERE id = ?1";
+        database.execute(sql, params![turn, actual, is_beside])?;
+        Ok(())
+    }
 }
 
-fn add_variant(database: &Connection, turn: i64, number: i64, model: &str) -> Result<(), HistoryError> {
-    let sql = "INSERT INTO variant (turn, number, model, created) VALUES (?1, ?2, ?3, ?4)";
-    database.execute(sql, params![turn, number, model, now()])?;
+fn add_variant(
+    database: &Connection,
+    turn: i64,
+    number: i64,
+    model: &str,
+    words: Option<&str>,
+) -> Result<(), HistoryError> {
+    let sql = "INSERT INTO variant (turn, number, model, words, created) VALUES (?1, ?2, ?3, ?4, ?5)";
+    database.execute(sql, params![turn, number, model, words, now()])?;
     Ok(())
 }
 
-fn of_turn(database: &Connection, turn: i64, kind: &str, mut record: Record) -> Result<(), HistoryError> {
-    let (variant, number, model): (i64, i64, String) = database.query_row(
-        "SELECT id, number, model FROM variant WHERE turn = ?1 ORDER BY number DESC LIMIT 1",
-        [turn],
-        |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
-    )?;
+/// Takes a variant out, and its turn where that has no other.
+fn remove_variant(database: &Connection, turn: i64, variant: i64) -> Result<(), HistoryError> {
+    database.execute("DELETE FROM variant WHERE id = ?1", [variant])?;
+    let last: Option<i64> =
+        database.query_row("SELECT max(number) FROM variant WHERE turn = ?1", [turn], |row| row.get(0))?;
+    let (sql, last) = match last {
+        None => ("DELETE FROM turn WHERE id = ?1 AND ?2 IS NULL", None),
+        Some(last) => (
+            "UPDATE turn SET shown = ?2 WHERE id = ?1 AND shown != 0
+             AND NOT EXISTS (SELECT 1 FROM variant WHERE turn = ?1 AND number = shown)",
+            Some(last),
+        ),
+    };
+    database.execute(sql, params![turn, last])?;
+    Ok(())
+}
+
+fn of_variant(
+    database: &Connection,
+    variant: i64,
+    kind: &str,
+    mut record: Record,
+) -> Result<(), HistoryError> {
     match kind {
         "text" | "thinking" => {
             let sql = "INSERT INTO piece (variant, thinking, text) VALUES (?1, ?2, ?3)";
-            database.execute(sql, params![variant, kind == "thinking", text(&mut record, "text")])?;
+            let mut piece = database.prepare_cached(sql)?;
+            piece.execute(params![variant, kind == "thinking", text(&mut record, "text")])?;
         }
         "tool_call" => {
             let call = format!("{}\n", Value::Object(record));
@@ -201,32 +308,17 @@ fn of_turn(database: &Connection, turn: i64, kind: &str, mut record: Record) -> 
         "end" => {
             join(database, variant)?;
             let ending = text(&mut record, "ending");
-            let usage = record.remove("usage").map(|usage| usage.to_string());
+            let usage = take(&mut record, "usage").map(|usage| usage.to_string());
             let extra = Value::Object(record).to_string();
             database.execute(
                 "UPDATE variant SET ending = ?2, usage = ?3, extra = ?4, ended = ?5 WHERE id = ?1",
                 params![variant, ending, usage, extra, now()],
             )?;
         }
-        "retry" => {
-            join(database, variant)?;
-            let asked = text(&mut record, "model");
-            add_variant(database, turn, number + 1, if asked.is_empty() { &model } else { &asked })?;
-            database.execute("UPDATE turn SET shown = ?2 WHERE id = ?1", [turn, number + 1])?;
-        }
-        "continue" => {
+        // "continue"
+        _ => {
             let sql = "UPDATE variant SET ending = NULL, ended = NULL, relay = NULL WHERE id = ?1";
             database.execute(sql, [variant])?;
-        }
-        "shown" => {
-            let shown = record.remove("variant").and_then(|shown| shown.as_i64()).unwrap_or(number);
-            let sql = "UPDATE turn SET shown = ?2 WHERE id = ?1
-                       AND EXISTS (SELECT 1 FROM variant WHERE turn = ?1 AND number = ?2)";
-            database.execute(sql, [turn, shown])?;
-        }
-        // "remove"
-        _ => {
-            database.execute("DELETE FROM turn WHERE id = ?1", [turn])?;
         }
     }
     Ok(())
@@ -256,8 +348,12 @@ pub(super) fn join(database: &Connection, variant: i64) -> Result<(), rusqlite::
     Ok(())
 }
 
-pub(super) fn text(record: &mut Record, key: &str) -> String {
-    match record.remove(key) {
+fn number(record: &mut Record, key: &str) -> Option<i64> {
+    take(record, key).and_then(|number| number.as_i64())
+}
+
+fn text(record: &mut Record, key: &str) -> String {
+    match take(record, key) {
         Some(Value::String(text)) => text,
         Some(_) | None => String::new(),
     }

@@ -3,20 +3,20 @@
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 
 use super::HistoryError;
 
 /// How long one program waits for another that writes.
 const BUSY: Duration = Duration::from_secs(5);
-/// The version of the tables.
-const VERSION: i64 = 1;
-
+/// What makes each version of the tables out of the one before it.
+///
 /// Times are milliseconds since 1970. A text that grows is kept in pieces until its answer ends, so that a long answer
 /// is not written again with each of them.
-const TABLES: &str = "
+const VERSIONS: [&str; 2] = [
+    "
 CREATE TABLE chat (
     id INTEGER PRIMARY KEY,
     name TEXT NOT NULL UNIQUE,
@@ -86,7 +86,26 @@ END;
 CREATE TRIGGER variant_removed AFTER DELETE ON variant WHEN old.text != '' BEGIN
     INSERT INTO answer_words(answer_words, rowid, text) VALUES ('delete', old.id, old.text);
 END;
-";
+",
+    // The question of one answer alone. How many bytes were written to a conversation, for the limit.
+    // Who wrote to it last.
+    "
+ALTER TABLE variant ADD COLUMN words TEXT;
+CREATE VIRTUAL TABLE variant_words USING fts5(words, content='variant', content_rowid='id', tokenize='trigram');
+CREATE TRIGGER words_added AFTER INSERT ON variant WHEN new.words IS NOT NULL BEGIN
+    INSERT INTO variant_words(rowid, words) VALUES (new.id, new.words);
+END;
+CREATE TRIGGER words_removed AFTER DELETE ON variant WHEN old.words IS NOT NULL BEGIN
+    INSERT INTO variant_words(variant_words, rowid, words) VALUES ('delete', old.id, old.words);
+END;
+ALTER TABLE chat ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE chat SET bytes = coalesce((SELECT sum(length(text) + length(thinking)) FROM variant
+    JOIN turn ON turn.id = variant.turn WHERE turn.chat = chat.id), 0);
+DROP INDEX chat_order;
+CREATE INDEX chat_order ON chat (pinned DESC, updated DESC, id DESC, bytes);
+ALTER TABLE chat ADD COLUMN writer INTEGER NOT NULL DEFAULT 0;
+",
+];
 
 /// The history, open for reading and for changes. Every call waits for the disk; a foreground uses a
 /// [`Writer`](super::Writer).
@@ -119,30 +138,51 @@ impl History {
 
     fn over(database: Connection) -> Result<Self, HistoryError> {
         database.busy_timeout(BUSY)?;
+        // SQLite does not wait by itself where two programs open a new file at once.
+        let until = Instant::now() + BUSY;
+        while let Err(error) = database.execute_batch("PRAGMA journal_mode = WAL") {
+            if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) || Instant::now() > until {
+                return Err(error.into());
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
         database.execute_batch(
-            "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON;
-             PRAGMA recursive_triggers = ON; PRAGMA secure_delete = ON;",
+            "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON;
+             PRAGMA secure_delete = ON;",
         )?;
         let mut history = Self { database };
-        if history.version()? == 0 {
+        if history.version()? < VERSIONS.len() {
             // Another program may be about to do the same.
             let tables =
                 history.database.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-            if tables.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))? == 0 {
-                tables.execute_batch(TABLES)?;
-                tables.execute_batch(&format!("PRAGMA user_version = {VERSION}"))?;
+            for (version, change) in (1..).zip(VERSIONS).skip(version(&tables)?) {
+                tables.execute_batch(&format!("{change}; PRAGMA user_version = {version}"))?;
             }
             tables.commit()?;
         }
         match history.version()? {
-            VERSION => Ok(history),
+            version if version == VERSIONS.len() => Ok(history),
             version => Err(HistoryError::Record(format!(
-                "the history has version {version}; this program reads version {VERSION}"
+                "the history has version {version}; this program reads version {}",
+                VERSIONS.len()
             ))),
         }
     }
 
-    fn version(&self) -> Result<i64, rusqlite::Error> {
-        self.database.query_row("PRAGMA user_version", [], |row| row.get(0))
+    /// A number that changes when another program, or another part of this one, has changed the history.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn edition(&self) -> Result<i64, HistoryError> {
+        Ok(self.database.query_row("PRAGMA data_version", [], |row| row.get(0))?)
     }
+
+    fn version(&self) -> Result<usize, rusqlite::Error> {
+        version(&self.database)
+    }
+}
+
+fn version(database: &Connection) -> Result<usize, rusqlite::Error> {
+    let version: i64 = database.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    Ok(usize::try_from(version).unwrap_or(usize::MAX))
 }

@@ -61,8 +61,8 @@ fn what_is_imported_is_exported() {
     let chat = history.import(text, None).unwrap();
     assert_eq!(&history.export(chat).unwrap(), text);
     let shown = history.load(chat).unwrap();
-    assert_eq!(shown.turns()[0].answer.content, "one 你好");
-    assert_eq!(shown.turns()[0].answered, Answered::Truncated);
+    assert_eq!(shown.turns()[0].answer().answer.content, "one 你好");
+    assert_eq!(shown.turns()[0].answer().answered, Answered::Truncated);
     let exported = history.export(chat).unwrap();
     let again = history.import(&exported, None).unwrap();
     assert_eq!(&history.export(again).unwrap(), text);
@@ -176,7 +176,7 @@ fn session_files_are_taken_in_and_left() {
 fn several_write_to_one_conversation() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("new").join("history.db");
-    let mut one = Writer::start(&path).unwrap();
+    let mut one = Writer::start(&path, Limits::default()).unwrap();
     let chat = one.begin(None);
     let mut said = conversation(&[("hello there", "first")]);
     one.append(chat, session::write(&said, "2026-01-02T03:04:05Z"));
@@ -189,11 +189,11 @@ fn several_write_to_one_conversation() {
     let id = history.find("hello-there").unwrap();
     let mut both = vec![];
     for question in ["from one", "from two"] {
-        let mut writer = Writer::start(&path).unwrap();
+        let mut writer = Writer::start(&path, Limits::default()).unwrap();
         let chat = writer.resume(id);
         let mut said = said.clone();
         let turn = said.ask("m", Message::user(question));
-        writer.append(chat, session::question(said.turn(turn).unwrap()));
+        writer.append(chat, session::question(said.turn(turn.turn).unwrap()));
         both.push((writer, chat, turn, said));
     }
     for (number, (writer, chat, turn, _)) in both.iter().enumerate() {
@@ -208,7 +208,7 @@ fn several_write_to_one_conversation() {
     let found = history.load(id).unwrap();
     let mut answers: Vec<_> = found.turns()[1..]
         .iter()
-        .map(|turn| (turn.question.content.as_str(), turn.answer.content.as_str()))
+        .map(|turn| (turn.question.content.as_str(), turn.answer().answer.content.as_str()))
         .collect();
     answers.sort_unstable();
     assert_eq!(answers, [("from one", "a0b0c0"), ("from two", "a1b1c1")]);
@@ -226,7 +226,7 @@ fn what_waits_is_written_when_it_can_be() {
     let path = folder.path().join("history.db");
     let history = History::open(&path).unwrap();
     history.database.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let mut writer = Writer::start(&path).unwrap();
+    let mut writer = Writer::start(&path, Limits::default()).unwrap();
     let chat = writer.begin(Some("kept"));
     writer.append(chat, lines(&[("q", "a")]));
     assert!(writer.lag().is_some());

@@ -1,6 +1,7 @@
 //! A thread that writes, so that nobody else waits for the disk.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -9,13 +10,13 @@ use std::time::{Duration, Instant};
 use rusqlite::TransactionBehavior;
 
 use super::record::Target;
-use super::{ChatId, History, HistoryError, Limits};
+use super::{ChatId, History, HistoryError, Limits, WriterId};
 
 /// What comes within this time is written at once: a frame of a screen.
 const FRAME: Duration = Duration::from_millis(16);
 /// How long to wait before a write that failed is tried again.
 const AGAIN: Duration = Duration::from_millis(500);
-/// The most that waits for the disk, in bytes; what comes beyond it is not written.
+/// The most that waits for the disk, in bytes. What comes beyond it is not written.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// A conversation that a program writes to.
@@ -31,6 +32,29 @@ pub struct Writer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     next: u64,
+    id: WriterId,
+}
+
+/// A conversation that the history is about to have.
+#[derive(Debug)]
+pub struct Written {
+    shared: Arc<Shared>,
+    chat: Chat,
+}
+
+impl Written {
+    /// Waits until the history has it, for at most so long.
+    pub fn wait(self, at_most: Duration) -> Option<ChatId> {
+        let until = Instant::now() + at_most;
+        let mut state = self.shared.state();
+        loop {
+            if let Some(id) = state.ids.get(&self.chat) {
+                return Some(*id);
+            }
+            let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+            state = self.shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +69,8 @@ struct State {
     waiting_bytes: usize,
     since: Option<Instant>,
     trouble: Option<String>,
+    /// The conversations that are in the history.
+    ids: HashMap<Chat, ChatId>,
     is_ending: bool,
     is_over: bool,
 }
@@ -52,6 +78,7 @@ struct State {
 #[derive(Debug)]
 enum Order {
     Begin(Box<Target>),
+    Call(String),
     Lines(String),
 }
 
@@ -63,16 +90,20 @@ impl Shared {
 }
 
 impl Writer {
-    /// Writes to the history at `path`, which is made when there is something to write.
+    /// Writes to the history at `path`, which is made where there is none; what is beyond the limits is deleted first.
     ///
     /// # Errors
     /// When the system has no thread to give.
-    pub fn start(path: &Path) -> Result<Self, HistoryError> {
+    pub fn start(path: &Path, limits: Limits) -> Result<Self, HistoryError> {
         let shared = Arc::new(Shared::default());
         let (there, path) = (shared.clone(), path.to_owned());
-        let thread =
-            std::thread::Builder::new().name("towline-history".into()).spawn(move || write(&there, &path))?;
-        Ok(Self { shared, thread: Some(thread), next: 0 })
+        let thread = std::thread::Builder::new()
+            .name("towline-history".into())
+            .spawn(move || write(&there, &path, limits))?;
+        // Of programs of one user at one time, that is random enough.
+        let random = RandomState::new().hash_one(std::process::id()) >> 1;
+        let id = WriterId(i64::try_from(random).unwrap_or(i64::MAX));
+        Ok(Self { shared, thread: Some(thread), next: 0, id })
     }
 
     /// A new conversation, named after its first question where `name` is `None`. It is made with its first line.
@@ -85,10 +116,34 @@ impl Writer {
         self.target(Target::of(chat))
     }
 
+    /// The name that a conversation gets which has no line yet.
+    pub fn call(&mut self, chat: Chat, name: &str) {
+        self.shared.state().waiting.push((chat, Order::Call(name.to_owned())));
+    }
+
+    /// The conversation's number, once the history has it.
+    pub fn id(&self, chat: Chat) -> Option<ChatId> {
+        self.shared.state().ids.get(&chat).copied()
+    }
+
+    /// The conversation's number, for somebody who waits for it.
+    pub fn when_written(&self, chat: Chat) -> Written {
+        Written { shared: self.shared.clone(), chat }
+    }
+
+    /// What the history says of what this writer has written.
+    pub fn writer_id(&self) -> WriterId {
+        self.id
+    }
+
     fn target(&mut self, target: Target) -> Chat {
+        let target = target.by(self.id);
+        let known = target.chat;
         let chat = Chat(self.next);
         self.next += 1;
-        self.shared.state().waiting.push((chat, Order::Begin(Box::new(target))));
+        let mut state = self.shared.state();
+        state.ids.extend(known.map(|known| (chat, known)));
+        state.waiting.push((chat, Order::Begin(Box::new(target))));
         chat
     }
 
@@ -150,8 +205,10 @@ impl Drop for Writer {
 }
 
 /// Writes until told to end, and then what there is.
-fn write(shared: &Shared, path: &Path) {
-    let mut disk = Disk { path, history: None, targets: HashMap::new() };
+fn write(shared: &Shared, path: &Path, limits: Limits) {
+    let mut disk = Disk { path, limits, history: None, targets: HashMap::new() };
+    // What keeps it from being opened is told when there is something to write.
+    drop(disk.history());
     let mut batch = Vec::new();
     let mut last: Option<Instant> = None;
     while wait(shared, &mut batch, last) {
@@ -162,6 +219,10 @@ fn write(shared: &Shared, path: &Path) {
             Ok(refused) => {
                 batch.clear();
                 state.trouble = refused;
+                state
+                    .ids
+                    .extend(disk.targets.iter().filter_map(|(chat, target)| Some((*chat, target.chat?))));
+                shared.changed.notify_all();
                 if state.waiting.is_empty() {
                     state.since = None;
                 }
@@ -202,27 +263,33 @@ fn wait(shared: &Shared, batch: &mut Vec<(Chat, Order)>, last: Option<Instant>) 
 #[derive(Debug)]
 struct Disk<'a> {
     path: &'a Path,
+    limits: Limits,
     history: Option<History>,
     targets: HashMap<Chat, Target>,
 }
 
 impl Disk<'_> {
-    /// Writes a batch in one transaction, wholly or not at all. What the history refused of it, which is not tried again.
-    fn write(&mut self, batch: &[(Chat, Order)]) -> Result<Option<String>, HistoryError> {
-        let history = match &mut self.history {
+    fn history(&mut self) -> Result<&mut History, HistoryError> {
+        Ok(match &mut self.history {
             Some(history) => history,
             none => {
                 let mut history = History::open(self.path)?;
-                history.prune(Limits::default())?;
+                history.prune(self.limits)?;
                 none.insert(history)
             }
-        };
-        let change = history.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        })
+    }
+
+    /// Writes a batch in one transaction, wholly or not at all. What the history refused of it, which is not tried again.
+    fn write(&mut self, batch: &[(Chat, Order)]) -> Result<Option<String>, HistoryError> {
         let mut targets = self.targets.clone();
+        let history = self.history()?;
+        let change = history.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let mut refused = None;
         for (chat, order) in batch {
             match order {
                 Order::Begin(target) => drop(targets.insert(*chat, target.as_ref().clone())),
+                Order::Call(name) => targets.entry(*chat).or_default().call(name),
                 Order::Lines(lines) => match targets.entry(*chat).or_default().lines(&change, lines) {
                     Err(HistoryError::Database(error)) => return Err(error.into()),
                     Err(error) => refused = Some(error.to_string()),

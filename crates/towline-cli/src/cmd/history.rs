@@ -78,9 +78,7 @@ fn open() -> Result<History, Failure> {
     let mut history = History::open(&path).map_err(failed)?;
     if let Some(folder) = path.parent() {
         let taken = history.take_in(&folder.join("sessions")).map_err(failed)?;
-        for (name, why) in taken.failed {
-            out::warning(&format!("the session {name} is not in the history: {why}"));
-        }
+        taken.complaints().iter().for_each(|complaint| out::warning(complaint));
     }
     Ok(history)
 }
@@ -109,11 +107,7 @@ fn markdown(history: &mut History, chat: ChatId) -> Result<String, Failure> {
 
 fn import(history: &mut History, file: &Path) -> Result<String, Failure> {
     let unreadable = |why: String| Failure::usage(format!("{} cannot be imported: {why}", file.display()));
-    let size = file.metadata().map_err(|error| unreadable(error.to_string()))?.len();
-    if size > files::MAX_BYTES {
-        return Err(unreadable(format!("it is larger than {} MiB", files::MAX_BYTES >> 20)));
-    }
-    let text = std::fs::read_to_string(file).map_err(|error| unreadable(error.to_string()))?;
+    let text = files::read(file).map_err(|error| unreadable(error.to_string()))?;
     let chat = history.import(&text, None).map_err(|error| unreadable(error.to_string()))?;
     Ok(history.summary(chat).map_err(failed)?.name)
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use towline::engine::{From as ReadFrom, JobOptions, Prepared};
 use towline::{ChatRequest, Message, PullRequest, Resume};
-use towline_app::chat::{TurnId, session};
+use towline_app::chat::{AnswerId, session};
 
 use super::command::Ask;
 use super::item::{Item, Kind};
@@ -38,12 +38,14 @@ impl Prompt<'_> {
             return;
         }
         let question = self.with_attached(&ask.text);
-        match models.as_slice() {
-            [model] => {
-                let turn = self.chat.ask(model, question);
-                self.ask_turn(turn, &ask.text, ask.behind);
-            }
-            several => self.ask_group(several, &question, &ask.text, ask.behind),
+        let turn = self.chat.ask_all(&models, question);
+        let Some(turn) = self.chat.turn(turn) else { return };
+        let answers: Vec<AnswerId> = turn.variants().iter().map(|answer| answer.id).collect();
+        let line = session::question(turn);
+        self.write(&line);
+        let group = (answers.len() > 1).then(|| format!("group {}", self.next_key));
+        for answer in answers {
+            self.ask_for(answer, &ask.text, ask.behind, group.clone());
         }
     }
 
@@ -67,39 +69,22 @@ impl Prompt<'_> {
         images.iter().fold(Message::user(content), |message, image| message.with_image(image))
     }
 
-    /// Starts, or starts anew, the answer of a turn of the conversation.
-    pub fn ask_turn(&mut self, id: TurnId, text: &str, behind: bool) {
-        let (Some(request), Some(turn)) = (self.chat.request(id), self.chat.turn(id)) else { return };
-        let (model, question) = (turn.model.clone(), turn.question.clone());
-        if turn.is_empty() {
-            let line = session::question(turn);
-            self.write(&line);
-        }
+    /// Has a model answer: what the conversation has of the answer is what it goes on from.
+    pub fn ask_for(&mut self, id: AnswerId, text: &str, behind: bool, group: Option<String>) {
+        let (Some(request), Some(answer)) = (self.chat.request(id), self.chat.answer(id)) else { return };
+        let (model, is_one_of_several) = (answer.model.clone(), group.is_some());
+        let question = self.chat.turn(id.turn).map(|turn| turn.question_of(answer)).unwrap_or_default();
         let prepared = self.chat_stream(request);
-        let kind = Kind::Turn(id);
-        self.launch(Launch { kind, model, question, text: text.to_owned(), prepared, behind, group: None });
-    }
-
-    fn ask_group(&mut self, models: &[String], question: &Message, text: &str, behind: bool) {
-        let group = format!("group {}", self.next_key);
-        for model in models {
-            let request = self.chat.aside(model, question.clone());
-            let prepared = self.chat_stream(request);
-            let number = self.launch(Launch {
-                kind: Kind::Aside(question.clone()),
-                model: model.clone(),
-                question: question.clone(),
-                text: text.to_owned(),
-                prepared,
-                behind,
-                group: Some(group.clone()),
-            });
-            // In front they are shown one after the other, though they run at once.
-            if !behind && let Some(item) = self.item_mut(number).filter(|item| !item.in_front) {
-                item.in_front = true;
-                let key = item.key;
-                self.next_fronts.push_back(key);
-            }
+        let (kind, text) = (Kind::Answer(id), text.to_owned());
+        let number = self.launch(Launch { kind, model, question, text, prepared, behind, group });
+        // In front they are shown one after the other, though they run at once.
+        if is_one_of_several
+            && !behind
+            && let Some(item) = self.item_mut(number).filter(|item| !item.in_front)
+        {
+            item.in_front = true;
+            let key = item.key;
+            self.next_fronts.push_back(key);
         }
     }
 
@@ -123,9 +108,10 @@ impl Prompt<'_> {
     /// Makes a job. In front it is followed; behind it is announced as a shell does it.
     pub fn launch(&mut self, launch: Launch) -> u32 {
         let deadline = match &launch.kind {
-            Kind::Turn(_) | Kind::Aside(_) => self.config.deadline,
+            Kind::Answer(_) => self.config.deadline,
             Kind::Pull | Kind::Sink { .. } => None,
         };
+        let labelled = launch.group.is_some() || launch.model != self.chat.settings.model;
         let options = JobOptions {
             name: Some(launch.model.clone()),
             group: launch.group,
@@ -133,7 +119,6 @@ impl Prompt<'_> {
             ..JobOptions::default()
         };
         let key = self.key();
-        let labelled = matches!(launch.kind, Kind::Aside(_)) || launch.model != self.chat.settings.model;
         let item = Item::held(key, launch.kind, &launch.model, launch.question, launch.prepared, options);
         let number = self.jobs.add(&launch.model, &launch.text, item);
         self.start_held();

@@ -1,22 +1,20 @@
 //! What would make the prompt wait (files, the server's lists) is done on the engine and taken up when it is there.
 
-use std::future::Future;
-use std::path::PathBuf;
-
-use jiff::Timestamp;
 use serde_json::Value;
+use std::future::Future;
 use towline::Format;
 use towline::engine::Task;
-use towline_app::chat::{Conversation, session as format};
-use unicode_width::UnicodeWidthStr as _;
+use towline_app::history::{Found, History};
 
 use super::screen::Tone;
-use super::session;
+use super::session::Opened;
 use super::state::{Attached, Prompt};
 use crate::cmd::UNARY_CLOCKS;
 use crate::hint;
 use crate::models::{self, Choice, Chosen};
-use crate::table::padded;
+
+/// The most conversations whose names are completed.
+const NAMES: usize = 500;
 
 /// Something on its way.
 #[derive(Debug)]
@@ -40,12 +38,12 @@ pub enum Done {
     },
     Attached(Attached, String),
     Schema(Value, String),
-    Loaded {
-        path: PathBuf,
-        file: std::fs::File,
-        conversation: Box<Conversation>,
-    },
-    Sessions(Vec<(String, Timestamp)>),
+    /// A conversation, to be continued.
+    Loaded(Opened),
+    /// Conversations, to be listed.
+    Found(Vec<Found>),
+    /// The names of the last conversations, and what is wrong with session files.
+    Remembered(Vec<String>, Vec<String>),
     /// A line for each of the relay's jobs.
     RelayJobs(Vec<String>),
     /// Nothing but something to say.
@@ -126,8 +124,12 @@ impl Prompt<'_> {
                 self.write_settings();
                 self.say(Tone::Dim, &said);
             }
-            Done::Loaded { path, file, conversation } => self.loaded(path, file, *conversation),
-            Done::Sessions(sessions) => self.list_sessions(&sessions),
+            Done::Loaded(opened) => self.loaded(opened),
+            Done::Found(found) => self.list_found(found),
+            Done::Remembered(names, wrong) => {
+                self.known().conversations = names;
+                wrong.iter().for_each(|wrong| self.say(Tone::Bad, wrong));
+            }
             Done::RelayJobs(lines) => lines.iter().for_each(|line| self.say(Tone::Plain, line)),
             Done::Said(text) => self.say(Tone::Dim, &text),
         }
@@ -159,15 +161,32 @@ impl Prompt<'_> {
         });
     }
 
-    fn loaded(&mut self, path: PathBuf, file: std::fs::File, conversation: Conversation) {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    /// Takes in session files of earlier versions, and finds out which conversations there are.
+    pub fn remember(&mut self) {
+        let Some(path) = self.session.path().map(ToOwned::to_owned).filter(|_| self.interactive) else {
+            return;
+        };
+        self.chore("history", false, async move {
+            let looking = move || {
+                let mut history = History::open(&path)?;
+                let taken = history.take_in(&path.with_file_name("sessions"))?;
+                let names = history.list(NAMES)?.into_iter().map(|chat| chat.name).collect();
+                Ok::<_, towline_app::history::HistoryError>((names, taken.complaints()))
+            };
+            // What keeps it from being read is said when it cannot be written.
+            let (names, wrong) =
+                tokio::task::spawn_blocking(looking).await.ok().and_then(Result::ok).unwrap_or_default();
+            Ok(Done::Remembered(names, wrong))
+        });
+    }
+
+    fn loaded(&mut self, opened: Opened) {
+        let name = opened.name.clone();
         let model = std::mem::take(&mut self.chat.settings.model);
-        self.chat = conversation;
+        self.chat = self.session.adopt(opened);
         if self.chat.settings.model.is_empty() {
             self.chat.settings.model = model;
         }
-        self.session = session::Session::new(path.parent().map(PathBuf::from));
-        self.session.adopt(path, file);
         self.show_last_turn();
         let count = turns(self.chat.turns().len());
         self.say(Tone::Dim, &format!("{name}: {count}"));
@@ -177,26 +196,16 @@ impl Prompt<'_> {
     /// Reminds a person of where the conversation was.
     pub fn show_last_turn(&mut self) {
         let Some(last) = self.chat.turns().last().filter(|_| self.interactive).cloned() else { return };
-        self.say(Tone::Echo, &format!("{}> {}", last.model, last.question.content));
-        self.screen.begin_answer(None);
-        self.screen.answer(&last.answer.content);
-        self.screen.end_answer();
-        if last.answered.is_partial() {
+        let shown = last.side_by_side();
+        for answer in &shown {
+            let echoed = format!("{}> {}", answer.model, last.question_of(answer).content);
+            self.say(Tone::Echo, &echoed);
+            self.screen.begin_answer(None);
+            self.screen.answer(&answer.answer.content);
+            self.screen.end_answer();
+        }
+        if shown.iter().any(|answer| answer.answered.is_partial()) {
             self.say(Tone::Bad, "this answer is not whole; :continue goes on with it, retry asks again");
-        }
-    }
-
-    fn list_sessions(&mut self, sessions: &[(String, Timestamp)]) {
-        if sessions.is_empty() {
-            return self.say(Tone::Plain, "there are no sessions yet");
-        }
-        let now = Timestamp::now();
-        let current = self.session.name();
-        let width = sessions.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
-        for (name, written) in sessions {
-            let mark = if Some(name) == current.as_ref() { '*' } else { ' ' };
-            let age = towline_app::text::units::when(&written.to_string(), now);
-            self.say(Tone::Plain, &format!("{mark} {}  {age}", padded(name, width)));
         }
     }
 }
@@ -204,11 +213,4 @@ impl Prompt<'_> {
 /// So many turns, in words.
 pub fn turns(count: usize) -> String {
     format!("{count} {}", if count == 1 { "turn" } else { "turns" })
-}
-
-/// Reads a session.
-pub fn load(path: PathBuf) -> Result<Done, String> {
-    let (file, text) = session::open(&path)?;
-    let conversation = format::read(&text).map_err(|error| error.to_string())?;
-    Ok(Done::Loaded { path, file, conversation: Box::new(conversation) })
 }

@@ -185,18 +185,22 @@ pub enum Colon {
     Copy(OneJob),
     /// forget the conversation and the ended jobs
     Clear,
-    /// name this session
+    /// name this conversation
     Save {
-        #[arg(value_name = "SESSION")]
+        #[arg(value_name = "CONVERSATION")]
         name: Option<String>,
     },
-    /// continue a session
+    /// continue a conversation
     Load {
-        #[arg(value_name = "SESSION")]
+        #[arg(value_name = "CONVERSATION")]
         name: String,
     },
-    /// list the sessions
-    Sessions,
+    /// find conversations by a text in them, or list the last ones
+    #[command(visible_alias = "sessions")]
+    History {
+        #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
     /// write the conversation out
     Export {
         #[arg(value_name = "FORM")]

@@ -1,4 +1,4 @@
-//! Completion: commands, models, jobspecs, files, sessions, options; and hints from history.
+//! Completion: commands, models, jobspecs, files, conversations, options; and hints from history.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,7 +8,6 @@ use towline::Options;
 
 use super::command::{Bare, grammar};
 use super::screen::Complete;
-use super::session;
 use crate::folders::from_home;
 
 /// The most proposals.
@@ -22,7 +21,8 @@ pub struct Known {
     pub models: Vec<String>,
     /// `%1`, `%gemma3`.
     pub jobs: Vec<String>,
-    pub sessions: Option<PathBuf>,
+    /// Names of conversations, the last written first.
+    pub conversations: Vec<String>,
     /// What was submitted, the last last.
     pub lines: Vec<String>,
 }
@@ -51,7 +51,7 @@ enum Place {
     Model,
     AtModel,
     File,
-    Session,
+    Conversation,
     Option,
     Topic,
     Words(Vec<String>),
@@ -151,7 +151,7 @@ fn argument(verb: &clap::Command, before: &str) -> Place {
         Some("%n") => Place::Job,
         Some("MODEL") => Place::Model,
         Some("FILE") => Place::File,
-        Some("SESSION") => Place::Session,
+        Some("CONVERSATION") => Place::Conversation,
         Some("KEY") => Place::Option,
         Some("TOPIC") => Place::Topic,
         Some("TIME") => words(&["30s", "+30s", "none"]),
@@ -179,10 +179,7 @@ fn proposals(known: &Known, place: Place, word: &str) -> Vec<String> {
             let verbs = grammar.get_subcommands().map(clap::Command::get_name);
             beginning(&mut ["keys", "files"].into_iter().chain(verbs))
         }
-        Place::Session => {
-            let sessions = known.sessions.as_deref().map(session::list).unwrap_or_default();
-            beginning(&mut sessions.iter().map(|(name, _)| name.as_str()))
-        }
+        Place::Conversation => beginning(&mut known.conversations.iter().map(String::as_str)),
         Place::File => files(word),
         Place::Nothing => Vec::new(),
     }
@@ -234,7 +231,7 @@ mod tests {
         let known = Known {
             models: vec!["gemma3".into(), "qwen3:8b".into()],
             jobs: vec!["%1".into(), "%2".into(), "%gemma3".into()],
-            sessions: None,
+            conversations: vec!["rivers".into()],
             lines: vec!["what is a river?".into(), "what is a lake?".into()],
         };
         Completer(Arc::new(Mutex::new(known)))
@@ -254,6 +251,7 @@ mod tests {
             (":think hi", 7, vec!["high"]),
             ("timeout %1 n", 11, vec!["none"]),
             (":export m", 8, vec!["md"]),
+            (":load r", 6, vec!["rivers"]),
             ("set temp", 4, vec!["temperature"]),
             ("what is", 7, vec![]),
             ("Jo", 0, vec![]),

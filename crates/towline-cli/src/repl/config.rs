@@ -8,6 +8,7 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use towline::{Options, Think};
+use towline_app::history::Limits;
 
 use crate::args::ThinkArg;
 use crate::duration::TimeLimit;
@@ -38,12 +39,25 @@ pub struct Config {
     pub deadline: Option<Duration>,
     /// `stalled_after`: silence that is called stalled. Default 5 s.
     pub stalled_after: Duration,
-    /// `sessions`: whether conversations are written down. Default true.
-    pub sessions: bool,
+    /// `history`: which conversations are written down.
+    pub history: Remember,
+    /// `history_days` and `history_mb`: how much of the history is kept.
+    pub history_limits: Limits,
     /// `stats`: whether each answer ends with its counts. Default false.
     pub stats: bool,
     /// `resume`: how often an answer that was cut is gone on with by itself. Default 0.
     pub resume: u32,
+}
+
+/// Which conversations are written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remember {
+    /// None.
+    Nothing,
+    /// Those that a person sees: of the prompt, and of `run` on a terminal.
+    People,
+    /// Those of `run` into a file or another program too.
+    All,
 }
 
 impl Default for Config {
@@ -58,7 +72,8 @@ impl Default for Config {
             limit: None,
             deadline: None,
             stalled_after: Duration::from_secs(5),
-            sessions: true,
+            history: Remember::People,
+            history_limits: Limits::default(),
             stats: false,
             resume: 0,
         }
@@ -138,7 +153,15 @@ impl Reading<'_> {
             "limit" => config.limit = Some(count(key, value)?).filter(|limit| *limit > 0),
             "deadline" => config.deadline = limit(key, value)?,
             "stalled_after" => config.stalled_after = limit(key, value)?.unwrap_or(Duration::MAX),
-            "sessions" => config.sessions = truth(key, value)?,
+            "history" | "sessions" => config.history = remember(key, value)?,
+            "history_days" => {
+                let days = u64::try_from(count(key, value)?).unwrap_or(u64::MAX);
+                config.history_limits.age = Some(Duration::from_secs(days.saturating_mul(86_400)));
+            }
+            "history_mb" => {
+                let mb = u64::try_from(count(key, value)?).unwrap_or(u64::MAX);
+                config.history_limits.bytes = mb.saturating_mul(1_000_000);
+            }
             "stats" => config.stats = truth(key, value)?,
             "resume" => config.resume = u32::try_from(count(key, value)?).unwrap_or(u32::MAX),
             "notices" => {
@@ -180,7 +203,7 @@ impl Reading<'_> {
     }
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 14] = [
     "host",
     "model",
     "system",
@@ -190,7 +213,9 @@ const KEYS: [&str; 12] = [
     "limit",
     "deadline",
     "stalled_after",
-    "sessions",
+    "history",
+    "history_days",
+    "history_mb",
     "stats",
     "resume",
 ];
@@ -218,6 +243,15 @@ fn count(key: &str, value: &DeValue<'_>) -> Result<usize, String> {
 fn limit(key: &str, value: &DeValue<'_>) -> Result<Option<Duration>, String> {
     let TimeLimit(limit) = text(key, value)?.parse().map_err(|error| format!("{key}: {error}"))?;
     Ok(limit)
+}
+
+fn remember(key: &str, value: &DeValue<'_>) -> Result<Remember, String> {
+    match (value.as_bool(), value.as_str()) {
+        (Some(false), _) => Ok(Remember::Nothing),
+        (Some(true), _) => Ok(Remember::People),
+        (None, Some("all")) => Ok(Remember::All),
+        (None, _) => Err(format!("{key} takes true, false or \"all\"")),
+    }
 }
 
 fn think(key: &str, value: &DeValue<'_>) -> Result<Think, String> {

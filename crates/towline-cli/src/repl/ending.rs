@@ -86,7 +86,7 @@ impl Prompt<'_> {
                 }
                 self.learn_models();
             }
-            Kind::Turn(_) | Kind::Aside(_) | Kind::Sink { .. } => {}
+            Kind::Answer(_) | Kind::Sink { .. } => {}
         }
     }
 

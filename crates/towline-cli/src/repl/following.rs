@@ -53,17 +53,17 @@ impl Prompt<'_> {
         {
             item.progress = Some((**progress).clone());
         }
-        let Some(turn) = self.item(number).and_then(|item| self.turn_of(item)) else { return };
+        let Some(answer) = self.item(number).and_then(|item| self.answer_of(item)) else { return };
         let mut lines = String::new();
         for event in &batch.events {
-            self.chat.receive(turn, event);
-            lines.extend(session::piece(turn, event));
+            self.chat.receive(answer, event);
+            lines.extend(session::piece(answer, event));
         }
         if let Some(outcome) = &batch.outcome {
-            if self.chat.end(turn, outcome) {
-                lines.extend(self.chat.turn(turn).map(session::end));
+            if self.chat.end(answer, outcome) {
+                lines.extend(self.chat.answer(answer).map(session::end));
             } else {
-                lines.push_str(&session::remove(turn));
+                lines.push_str(&session::take_out(answer));
             }
         }
         self.write(&lines);
@@ -165,7 +165,7 @@ impl Prompt<'_> {
     fn is_plain(&self, key: u64) -> bool {
         self.entry(key).is_some_and(|entry| match entry.item.kind {
             Kind::Sink { .. } => true,
-            Kind::Turn(_) | Kind::Aside(_) | Kind::Pull => false,
+            Kind::Answer(_) | Kind::Pull => false,
         })
     }
 

@@ -5,15 +5,13 @@ use std::time::{Duration, Instant};
 
 use towline::engine::{From as ReadFrom, JobInfo, JobOptions, Prepared, Reader, Task};
 use towline::{Deadline, Engine, Job, JobState, Message, Outcome, Progress};
-use towline_app::chat::TurnId;
+use towline_app::chat::AnswerId;
 
 /// What a job is for.
 #[derive(Debug)]
 pub enum Kind {
-    /// A turn of the conversation.
-    Turn(TurnId),
-    /// A question beside the conversation, which can be kept.
-    Aside(Message),
+    /// An answer of the conversation.
+    Answer(AnswerId),
     /// A model that is fetched.
     Pull,
     /// A command or file that an answer goes into, and its exit status or what went wrong, once it has ended.
@@ -117,8 +115,8 @@ impl Item {
         options.deadline = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let job = engine.submit(prepared.clone(), options);
         self.reader = match self.kind {
-            Kind::Turn(_) | Kind::Pull => Some(job.reader(ReadFrom::Start)),
-            Kind::Aside(_) | Kind::Sink { .. } => None,
+            Kind::Answer(_) | Kind::Pull => Some(job.reader(ReadFrom::Start)),
+            Kind::Sink { .. } => None,
         };
         self.slot = Slot::Started(job);
     }
@@ -192,7 +190,7 @@ impl Item {
     /// Whether it is a model's answer.
     pub fn is_answer(&self) -> bool {
         match self.kind {
-            Kind::Turn(_) | Kind::Aside(_) => true,
+            Kind::Answer(_) => true,
             Kind::Pull | Kind::Sink { .. } => false,
         }
     }
@@ -235,7 +233,7 @@ impl Item {
     pub fn exit_status(&self) -> Option<&Result<i32, String>> {
         match &self.kind {
             Kind::Sink { status, .. } => status.as_ref(),
-            Kind::Turn(_) | Kind::Aside(_) | Kind::Pull => None,
+            Kind::Answer(_) | Kind::Pull => None,
         }
     }
 }

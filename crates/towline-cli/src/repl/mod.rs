@@ -18,7 +18,7 @@ mod asking;
 mod chore;
 mod command;
 mod complete;
-mod config;
+pub mod config;
 mod ending;
 mod following;
 mod item;
@@ -37,5 +37,4 @@ mod term;
 mod tests;
 mod verbs;
 
-pub use session::folder as sessions_folder;
 pub use start::start;

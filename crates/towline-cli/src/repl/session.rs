@@ -1,164 +1,176 @@
-//! The session's file: appended to as text arrives, before it is shown.
+//! What the history has of this prompt: written as text arrives, by a thread that the prompt does not wait for.
 
 use std::fs::File;
-use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use jiff::Timestamp;
-use towline_app::chat::Settings;
-use towline_app::chat::files::{self, SessionFileError};
+use towline_app::chat::{Conversation, Settings, session};
+use towline_app::history::{self, Chat, ChatId, History, HistoryError, Limits, Writer};
 
-use crate::folders;
+/// How long the disk may be behind before that is said.
+const LAG: Duration = Duration::from_secs(2);
+/// How long the end of the prompt, and what needs the conversation's number, wait for the disk.
+const AT_MOST: Duration = Duration::from_secs(3);
 
-/// Where sessions are.
-pub fn folder() -> Option<PathBuf> {
-    Some(folders::data()?.join("sessions"))
-}
-
-/// The session that is written to.
+/// The conversation that is written to.
 #[derive(Debug, Default)]
 pub struct Session {
-    folder: Option<PathBuf>,
     path: Option<PathBuf>,
-    /// The name it will have, when it was named before there was anything to write.
+    limits: Limits,
+    writer: Option<Writer>,
+    chat: Option<Chat>,
+    /// What a person calls it.
     name: Option<String>,
-    file: Option<File>,
+    /// Tells other prompts that it is open here.
+    open: Option<Open>,
+    is_behind: bool,
 }
 
 impl Session {
-    /// A session below `folder`; with `None` nothing is written. The file is made with the first line.
-    pub fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, ..Self::default() }
+    /// A conversation in the history at `path`, which is written with its first line; with `None` nothing is.
+    pub fn new(path: Option<PathBuf>, limits: Limits) -> Self {
+        // Where there is no thread now, there may be one when there is something to write.
+        let writer = path.as_deref().and_then(|path| Writer::start(path, limits).ok());
+        Self { path, limits, writer, ..Self::default() }
     }
 
-    /// Whether anything is written.
-    pub fn is_written(&self) -> bool {
-        self.folder.is_some()
-    }
-
-    /// Whether there is a file.
-    pub fn has_file(&self) -> bool {
-        self.file.is_some()
-    }
-
-    /// The session's name.
-    pub fn name(&self) -> Option<String> {
-        let path = self.path.as_ref().and_then(|path| path.file_stem());
-        path.map(|stem| stem.to_string_lossy().into_owned()).or_else(|| self.name.clone())
-    }
-
-    /// Where it is.
+    /// Where the history is, if anything is written.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 
-    /// Appends lines; the first ones come after a header and the settings.
-    pub fn append(&mut self, lines: &str, settings: &Settings) -> io::Result<()> {
-        if self.file.is_none() {
-            self.create(settings)?;
-        }
-        match &mut self.file {
-            Some(file) => file.write_all(lines.as_bytes()),
-            None => Ok(()),
-        }
+    /// Whether something was written.
+    pub fn has_begun(&self) -> bool {
+        self.chat.is_some()
     }
 
-    fn create(&mut self, settings: &Settings) -> io::Result<()> {
-        let Some(folder) = &self.folder else { return Ok(()) };
-        let now = Timestamp::now();
-        let base = self.name.clone().unwrap_or_else(|| now.strftime("%Y-%m-%dT%H-%M-%S").to_string());
-        let made = files::create(folder, &base, &now.to_string(), settings);
-        let (path, file) = made.map_err(|error| match error {
-            SessionFileError::Io(error) => error,
-            SessionFileError::BadName(_)
-            | SessionFileError::Missing
-            | SessionFileError::InUse
-            | SessionFileError::TooLarge
-            | SessionFileError::NotText(_) => io::Error::other(error.to_string()),
-        })?;
-        (self.path, self.file) = (Some(path), Some(file));
-        Ok(())
+    /// What the conversation is called, where somebody named it.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
     }
 
-    /// Gives the session a name.
-    pub fn rename(&mut self, name: &str) -> Result<(), String> {
-        let to = named(self.folder.as_deref(), name)?;
-        if to.exists() {
-            return Err(format!("there is a session {name} already"));
-        }
-        match &self.path {
-            Some(from) => {
-                std::fs::rename(from, &to).map_err(|error| format!("it cannot be renamed: {error}"))?;
-                self.path = Some(to);
+    /// Writes lines; the first ones come after the settings. Never waits. The first trouble with the disk, in words.
+    pub fn append(&mut self, lines: &str, settings: &Settings) -> Option<String> {
+        let path = self.path.as_deref()?;
+        if self.writer.is_none() {
+            match Writer::start(path, self.limits) {
+                Ok(writer) => self.writer = Some(writer),
+                Err(error) => return self.complain(error.to_string()),
             }
-            None => self.name = Some(name.to_owned()),
         }
-        Ok(())
-    }
-
-    /// Goes on with the file at `path`.
-    pub fn adopt(&mut self, path: PathBuf, file: File) {
-        (self.path, self.file, self.name) = (Some(path), Some(file), None);
-    }
-}
-
-/// The file of the session with this name.
-pub fn named(folder: Option<&Path>, name: &str) -> Result<PathBuf, String> {
-    let folder =
-        folder.ok_or("sessions are not written: the configuration says so, or there is no home folder")?;
-    files::named(folder, name).map_err(|error| error.to_string())
-}
-
-/// Opens a session's file to go on with it, with its text.
-pub fn open(path: &Path) -> Result<(File, String), String> {
-    let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-    files::open(path).map_err(|error| match error {
-        SessionFileError::Missing => format!("there is no session {name}; :sessions lists them"),
-        SessionFileError::InUse
-        | SessionFileError::TooLarge
-        | SessionFileError::NotText(_)
-        | SessionFileError::BadName(_)
-        | SessionFileError::Io(_) => format!("{name}: {error}"),
-    })
-}
-
-/// The names of the sessions, the last written first, with when that was.
-pub fn list(folder: &Path) -> Vec<(String, Timestamp)> {
-    let sessions = files::list(folder).into_iter();
-    sessions.filter_map(|(name, written)| Some((name, Timestamp::try_from(written).ok()?))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use towline_app::chat::session;
-
-    use super::*;
-
-    #[test]
-    fn a_cut_last_line_is_dropped_and_the_file_goes_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let mut one = Session::new(Some(folder.path().to_owned()));
-        let settings = Settings { model: "m".into(), ..Settings::default() };
-        one.append("{\"record\":\"clear\"}\n{\"reco", &settings).unwrap();
-        let path = one.path().unwrap().to_owned();
-        assert!(open(&path).unwrap_err().contains("open in another program"));
-        drop(one);
-        let (file, text) = open(&path).unwrap();
-        assert_eq!(session::read(&text).unwrap().settings, settings);
-        let mut again = Session::new(Some(folder.path().to_owned()));
-        again.adopt(path.clone(), file);
-        again.append("{\"record\":\"clear\"}\n", &settings).unwrap();
-        let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(text.lines().count(), 4, "{text}");
-        session::read(&text).unwrap();
-    }
-
-    #[test]
-    fn names_stay_inside_the_folder() {
-        let folder = Path::new("/x");
-        assert_eq!(named(Some(folder), "a b").unwrap(), Path::new("/x/a b.jsonl"));
-        for name in ["", "../a", ".hidden", "a/b", "a\0"] {
-            assert!(named(Some(folder), name).is_err(), "{name:?}");
+        let writer = self.writer.as_mut()?;
+        let chat = match self.chat {
+            Some(chat) => {
+                writer.append(chat, lines.to_owned());
+                chat
+            }
+            None => {
+                let chat = writer.begin(self.name.as_deref());
+                writer.append(chat, session::settings(settings) + lines);
+                *self.chat.insert(chat)
+            }
+        };
+        if self.open.is_none()
+            && let Some(id) = writer.id(chat)
+        {
+            // It began here: nobody else can have it open.
+            self.open = Open::mark(path, id).ok();
         }
+        let (since, trouble) = writer.lag()?;
+        let why = trouble.or_else(|| (since > LAG).then(|| "the disk is slow".to_owned()))?;
+        self.complain(why)
+    }
+
+    fn complain(&mut self, why: String) -> Option<String> {
+        let is_new = !std::mem::replace(&mut self.is_behind, true);
+        is_new.then(|| format!("the history is behind: {why}. What is missing is written when it can be"))
+    }
+
+    /// Calls the conversation something. What is left to be done where it has begun, which waits for the disk.
+    pub fn rename(
+        &mut self,
+        name: &str,
+    ) -> Result<Option<impl FnOnce() -> Result<(), HistoryError> + Send + use<>>, HistoryError> {
+        if !history::is_name(name) {
+            return Err(HistoryError::BadName(name.to_owned()));
+        }
+        self.name = Some(name.to_owned());
+        let (Some(writer), Some(chat), Some(path)) = (&self.writer, self.chat, self.path.clone()) else {
+            return Ok(None);
+        };
+        let (written, name) = (writer.when_written(chat), name.to_owned());
+        Ok(Some(move || match written.wait(AT_MOST) {
+            Some(chat) => History::open(&path)?.rename(chat, &name),
+            None => Err(HistoryError::Record("the disk is slow".to_owned())),
+        }))
+    }
+
+    /// Continues a conversation that was opened.
+    pub fn adopt(&mut self, opened: Opened) -> Conversation {
+        let Opened { id, name, conversation, open } = opened;
+        self.chat = self.writer.as_mut().map(|writer| writer.resume(id));
+        (self.name, self.open) = (Some(name), Some(open));
+        *conversation
+    }
+
+    /// Waits a moment for the disk. What is not written, in words, unless that was said.
+    pub fn finish(&mut self) -> Option<String> {
+        let why = self.writer.take()?.finish(AT_MOST).err()?;
+        (!self.is_behind).then(|| format!("the history does not have all of this conversation: {why}"))
+    }
+}
+
+/// A conversation that was read to be continued.
+#[derive(Debug)]
+pub struct Opened {
+    id: ChatId,
+    pub name: String,
+    pub conversation: Box<Conversation>,
+    open: Open,
+}
+
+/// Reads the conversation that a person means. Waits for the disk.
+pub fn open(path: &Path, name: &str) -> Result<Opened, String> {
+    let mut history = History::open(path).map_err(|error| error.to_string())?;
+    let said = |error: HistoryError| match error {
+        HistoryError::Missing(name) => format!("there is no conversation {name}; :history lists them"),
+        error @ (HistoryError::Ambiguous(..)
+        | HistoryError::BadName(_)
+        | HistoryError::Taken(_)
+        | HistoryError::Session(_)
+        | HistoryError::Record(_)
+        | HistoryError::Database(_)
+        | HistoryError::Io(_)) => error.to_string(),
+    };
+    let id = history.find(name).map_err(said)?;
+    let open = Open::mark(path, id).map_err(|why| format!("{name}: {why}"))?;
+    let conversation = Box::new(history.load(id).map_err(said)?);
+    Ok(Opened { id, name: history.summary(id).map_err(said)?.name, conversation, open })
+}
+
+/// A file that is locked while a prompt has a conversation open: two prompts would not see each other's turns.
+#[derive(Debug)]
+struct Open {
+    path: PathBuf,
+    _file: File,
+}
+
+impl Open {
+    fn mark(history: &Path, id: ChatId) -> Result<Self, String> {
+        let folder = history.with_extension("open");
+        let path = folder.join(id.0.to_string());
+        let made = std::fs::create_dir_all(&folder).and_then(|()| File::create(&path));
+        let file = made.map_err(|error| format!("{}: {error}", path.display()))?;
+        match file.try_lock() {
+            Ok(()) | Err(std::fs::TryLockError::Error(_)) => Ok(Self { path, _file: file }),
+            Err(std::fs::TryLockError::WouldBlock) => Err("it is open in another prompt".to_owned()),
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        // One that stays is not locked, and so in nobody's way.
+        drop(std::fs::remove_file(&self.path));
     }
 }

@@ -1,18 +1,18 @@
 //! From the command line to a running prompt, and its end.
 
 use std::io::{self, IsTerminal as _};
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use towline::engine::OnShutdown;
 use towline::relay::RelayConfig;
 use towline::{Api, Clocks, Engine, EngineConfig};
-use towline_app::chat::{Conversation, Settings, session as format};
+use towline_app::chat::{Conversation, Settings};
+use towline_app::history::{History, HistoryError};
 
 use super::chore::turns;
 use super::complete::{Completer, Known};
-use super::config::{self, Config};
+use super::config::{self, Config, Remember};
 use super::screen::{Screen, Tone};
 use super::session::{self, Session};
 use super::state::{Prompt, Setup};
@@ -23,6 +23,8 @@ use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::folders;
+use crate::memory;
+use crate::out;
 use crate::relayed::reach;
 use crate::server::{Named, Need, Place, Server};
 use crate::stop;
@@ -53,8 +55,7 @@ fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
     let interactive = is_interactive();
     let (conversation, session) = conversation(&args, &environment, &config, interactive)?;
 
-    let known = Known { sessions: session::folder(), ..Known::default() };
-    let known = Arc::new(Mutex::new(known));
+    let known = Arc::new(Mutex::new(Known::default()));
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     let terminal = term::Config {
         history: folders::data().map(|folder| folder.join("history")),
@@ -88,7 +89,11 @@ fn converse(screen: &mut dyn Screen, setup: Setup, warnings: &[String]) -> io::R
         prompt.say(Tone::Bad, &format!("warning: {warning}"));
     }
     prompt.greet();
-    prompt.run()
+    let ended = prompt.run();
+    if let Some(wrong) = prompt.session.finish() {
+        out::warning(&wrong);
+    }
+    ended
 }
 
 fn is_interactive() -> bool {
@@ -129,27 +134,36 @@ fn conversation(
         think: config.think.clone(),
         format: None,
     };
-    // A script leaves no session behind unless it names one.
-    let folder = session::folder().filter(|_| config.sessions && (interactive || args.session.is_some()));
-    let mut file = Session::new(folder.clone());
-    let Some(name) = &args.session else { return Ok((Conversation::new(settings), file)) };
-    let path = session::named(folder.as_deref(), name).map_err(Failure::usage)?;
-    if !path.exists() {
-        file.rename(name).map_err(Failure::usage)?;
-        return Ok((Conversation::new(settings), file));
+    // A script leaves nothing behind unless it names a conversation.
+    let is_written = config.history != Remember::Nothing && (interactive || args.session.is_some());
+    let mut session = Session::new(memory::path().filter(|_| is_written), config.history_limits);
+    let Some(name) = &args.session else { return Ok((Conversation::new(settings), session)) };
+    let Some(path) = session.path() else {
+        return Err(Failure::usage(
+            "conversations are not written: the configuration says so, or there is no home folder",
+        ));
+    };
+    let mut history = History::open(path).map_err(memory::failed)?;
+    let taken = history.take_in(&path.with_file_name("sessions")).map_err(memory::failed)?;
+    match history.find(name) {
+        Ok(_) => {}
+        Err(HistoryError::Missing(_)) => {
+            if let Some(wrong) = taken.complaint(name) {
+                return Err(Failure::usage(wrong));
+            }
+            return match session.rename(name) {
+                Ok(_) => Ok((Conversation::new(settings), session)),
+                Err(error) => Err(memory::failed(error)),
+            };
+        }
+        Err(error) => return Err(memory::failed(error)),
     }
-    let mut chat = adopt(&path, &mut file).map_err(Failure::usage)?;
+    let opened = session::open(path, name).map_err(Failure::usage)?;
+    let mut chat = session.adopt(opened);
     if let Some(model) = args.model.clone().or_else(|| model.filter(|_| chat.settings.model.is_empty())) {
         chat.settings.model = model;
     }
-    Ok((chat, file))
-}
-
-fn adopt(path: &Path, file: &mut Session) -> Result<Conversation, String> {
-    let (opened, text) = session::open(path)?;
-    let chat = format::read(&text).map_err(|error| format!("{}: {error}", path.display()))?;
-    file.adopt(path.to_owned(), opened);
-    Ok(chat)
+    Ok((chat, session))
 }
 
 impl Prompt<'_> {
@@ -166,5 +180,6 @@ impl Prompt<'_> {
             self.show_last_turn();
         }
         self.learn_models();
+        self.remember();
     }
 }

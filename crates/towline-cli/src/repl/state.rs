@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use towline::Engine;
 use towline::engine::Reader;
-use towline_app::chat::{Conversation, TurnId};
+use towline_app::chat::{AnswerId, Conversation};
 
 use super::chore::Chore;
 use super::command::{Line, When};
@@ -67,8 +67,6 @@ pub struct Prompt<'s> {
     pub leaving: Leaving,
     /// What the shell is told: the first that was not success.
     pub exit: Exit,
-    /// Writing the session failed, and that was said.
-    pub session_failed: bool,
     pub shown_prompt: String,
 }
 
@@ -164,7 +162,6 @@ impl<'s> Prompt<'s> {
             next_key: 1,
             leaving: Leaving::Not,
             exit: Exit::Completed,
-            session_failed: false,
             shown_prompt: String::new(),
         }
     }
@@ -242,21 +239,18 @@ impl<'s> Prompt<'s> {
         }
     }
 
-    /// Writes lines to the session. The first failure is said.
+    /// Writes lines to the history. The first trouble is said.
     pub fn write(&mut self, lines: &str) {
-        if !self.session.is_written() || lines.is_empty() {
-            return;
-        }
-        if let Err(error) = self.session.append(lines, &self.chat.settings)
-            && !std::mem::replace(&mut self.session_failed, true)
+        if !lines.is_empty()
+            && let Some(trouble) = self.session.append(lines, &self.chat.settings)
         {
-            self.say(Tone::Bad, &format!("the session cannot be written: {error}"));
+            self.say(Tone::Bad, &trouble);
         }
     }
 
-    /// Writes the settings to the session, if there is one yet.
+    /// Writes the settings to the history, if the conversation has begun.
     pub fn write_settings(&mut self) {
-        if self.session.has_file() {
+        if self.session.has_begun() {
             let line = towline_app::chat::session::settings(&self.chat.settings);
             self.write(&line);
         }
@@ -277,18 +271,18 @@ impl<'s> Prompt<'s> {
         self.jobs.listed().filter(|entry| !entry.item.is_over()).map(|entry| entry.number).collect()
     }
 
-    /// The turn that a job answers, if it is still in the conversation.
-    pub fn turn_of(&self, item: &Item) -> Option<TurnId> {
+    /// The answer that a job brings, if it is still in the conversation.
+    pub fn answer_of(&self, item: &Item) -> Option<AnswerId> {
         match item.kind {
-            Kind::Turn(id) => self.chat.turn(id).map(|turn| turn.id),
-            Kind::Aside(_) | Kind::Pull | Kind::Sink { .. } => None,
+            Kind::Answer(id) => self.chat.answer(id).map(|answer| answer.id),
+            Kind::Pull | Kind::Sink { .. } => None,
         }
     }
 
     /// A job's end was told: it leaves the list. Answers and pulls stay within reach.
     pub fn report(&mut self, number: u32) {
         let stays = self.item(number).is_some_and(|item| match item.kind {
-            Kind::Turn(_) | Kind::Aside(_) | Kind::Pull => true,
+            Kind::Answer(_) | Kind::Pull => true,
             Kind::Sink { .. } => false,
         });
         if stays {

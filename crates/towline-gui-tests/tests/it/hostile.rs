@@ -21,7 +21,7 @@ fn show(answer: &str) -> Stage {
 fn check(answer: &str) {
     let stage = show(answer);
     let kept = stage.window(|window| {
-        window.chat().and_then(|chat| chat.conversation.last()).map(|turn| turn.answer.content.len())
+        window.chat().and_then(|chat| chat.conversation.last()).map(|turn| turn.answer().answer.content.len())
     });
     assert_eq!(kept, Some(answer.len()), "nothing is lost");
     let labels = stage.labels();

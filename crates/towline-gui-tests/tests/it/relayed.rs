@@ -1,11 +1,11 @@
 //! Jobs of a relay in the window: seen, ordered about, left, read on, adopted.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use egui::{Key, Modifiers};
 use tempfile::TempDir;
 use towline::relay::JobState;
+use towline_app::history::History;
 use towline_gui::command::{Command, JobOrder};
 use towline_gui::relay::{RelayOrder, short};
 use towline_gui::store::State;
@@ -46,7 +46,7 @@ impl User {
 
     /// Opens a window, with its panel of jobs.
     fn window(&self, via_relay: bool) -> Stage {
-        let folder = Some(self.folder.path().join("sessions"));
+        let folder = Some(self.folder.path().join("towline"));
         let relay = Some(place(self.folder.path()));
         let size = [1_300.0, 700.0];
         let mut stage =
@@ -62,8 +62,8 @@ impl User {
         let mut stage = self.window(true);
         ask(&mut stage);
         let job = self.relay.jobs().pop().expect("it runs there");
-        stage.until("its name in the state", |stage| {
-            stage.window(|window| window.state.at_relay.contains_key(&job.id))
+        stage.until("its name", |stage| {
+            stage.window(|window| window.chat().is_some_and(|chat| chat.answer_at_relay(&job.id).is_some()))
         });
         (stage, job.id)
     }
@@ -79,17 +79,17 @@ fn ask(stage: &mut Stage) {
     stage.until_shown("first half");
 }
 
-/// Waits until the chat has a file.
+/// Waits until the history has the chat.
 fn until_filed(stage: &mut Stage) {
-    stage.until("its file", |stage| {
-        stage.window(|window| window.chat().is_some_and(|chat| chat.name.is_some()))
+    stage.until("its number", |stage| {
+        stage.window(|window| window.chat().is_some_and(|chat| chat.id.is_some()))
     });
 }
 
 fn content(stage: &Stage) -> String {
     stage.window(|window| {
         let chat = window.chat().expect("a chat");
-        chat.conversation.last().map(|turn| turn.answer.content.clone()).unwrap_or_default()
+        chat.conversation.last().map(|turn| turn.answer().answer.content.clone()).unwrap_or_default()
     })
 }
 
@@ -151,15 +151,14 @@ fn a_closed_window_finds_its_answer_again() {
     let mut stage = user.window(true);
     stage.until("the end", |stage| stage.can_click("Regenerate answer"));
     assert_eq!(content(&stage), WHOLE);
-    let name = stage.window(|window| window.chat().and_then(|chat| chat.name.clone())).expect("a file");
-    assert!(stage.window(|window| window.state.at_relay.is_empty()));
     drop(stage);
-    let path = user.folder.path().join(format!("sessions/{name}.jsonl"));
-    let file = std::fs::read_to_string(path).expect("the chat's file");
+    let mut history = History::open(&user.folder.path().join("towline/history.db")).expect("a history");
+    let id = history.last().expect("a history").expect("a chat");
+    let file = history.export(id).expect("the chat");
     assert_eq!(file.matches("first half").count(), 1, "{file}");
-    let read = towline_app::chat::session::read(&file).expect("a session");
-    assert_eq!(read.last().map(|turn| turn.answer.content.as_str()), Some(WHOLE));
-    assert_eq!(read.last().and_then(|turn| turn.left_at_relay()), None);
+    let read = history.load(id).expect("the chat");
+    assert_eq!(read.last().map(|turn| turn.answer().answer.content.as_str()), Some(WHOLE));
+    assert_eq!(history.left_at_relay().expect("a history"), []);
 }
 
 #[test]
@@ -254,16 +253,14 @@ fn a_killed_window_finds_its_answer_though_it_had_no_time_to_note_it() {
     until_filed(&mut stage);
     drop(stage);
     // As it was before the question.
-    let state = user.folder.path().join("window.json");
+    let state = user.folder.path().join("towline/window.json");
     std::fs::write(&state, State { via_relay: true, ..State::default() }.text()).expect("written");
-    let before = SystemTime::now() - Duration::from_secs(60);
-    std::fs::File::options().write(true).open(&state).unwrap().set_modified(before).expect("a time");
     user.server.open("rest");
     let mut stage = user.window(true);
     stage.until("the whole answer", |stage| {
         stage.window(|window| {
             let mut turns = window.chats.iter().filter_map(|chat| chat.conversation.last());
-            turns.any(|turn| turn.answer.content == WHOLE)
+            turns.any(|turn| turn.answer().answer.content == WHOLE)
         })
     });
     assert!(user.ended(&id));

@@ -45,10 +45,9 @@ fn until_received(stage: &Stage, tokens: impl Fn(&str) -> u64) {
 /// What is drawn of each answer, and what the conversation has of it, by its model.
 fn answers(stage: &Stage) -> Vec<(String, String, String)> {
     stage.window(|window| {
-        let turns = window
-            .chats
-            .iter()
-            .flat_map(|chat| chat.conversation.turns().iter().map(|turn| (turn, chat.answers.get(&turn.id))));
+        let turns = window.chats.iter().flat_map(|chat| {
+            chat.conversation.answers().map(|answer| (answer, chat.answers.get(&answer.id)))
+        });
         turns
             .map(|(turn, answer)| {
                 let drawn = answer.map(|answer| answer.text.text().to_owned()).unwrap_or_default();

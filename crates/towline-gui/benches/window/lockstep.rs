@@ -95,10 +95,11 @@ impl Lockstep {
         }
         let mut same = 0;
         for chat in &self.screen.window.chats {
-            for turn in chat.conversation.turns() {
-                let drawn = chat.answers.get(&turn.id).map(|answer| answer.text.text());
-                let sent = said.get(&turn.model);
-                same += usize::from(drawn == sent.map(String::as_str) && Some(&turn.answer.content) == sent);
+            for answer in chat.conversation.answers() {
+                let drawn = chat.answers.get(&answer.id).map(|drawn| drawn.text.text());
+                let sent = said.get(&answer.model);
+                same +=
+                    usize::from(drawn == sent.map(String::as_str) && Some(&answer.answer.content) == sent);
             }
         }
         (tokens, said.len() - same)

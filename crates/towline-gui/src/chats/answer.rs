@@ -1,7 +1,7 @@
 //! One answer as it is drawn, and how it ended.
 
 use towline::{Ending, Error, ErrorKind, Event, JobState, Outcome, Span};
-use towline_app::chat::Turn;
+use towline_app::chat::Variant;
 
 use towline_app::document::Document;
 
@@ -40,11 +40,11 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// The answer of a turn that is there already.
-    pub fn of(turn: &Turn) -> Self {
+    /// An answer that is there already.
+    pub fn of(variant: &Variant) -> Self {
         Self {
-            text: Document::of(&turn.answer.content),
-            thinking: Document::of(&turn.answer.thinking),
+            text: Document::of(&variant.answer.content),
+            thinking: Document::of(&variant.answer.thinking),
             ..Self::default()
         }
     }

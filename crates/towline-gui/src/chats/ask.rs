@@ -2,7 +2,7 @@
 
 use towline::engine::{From as ReadFrom, JobOptions, Prepared};
 use towline::{Client, Engine, Job, Message};
-use towline_app::chat::{Answered, Held, TurnId, session};
+use towline_app::chat::{AnswerId, Answered, Held, Shown, TurnId, Variant, session};
 
 use super::attachment::question;
 use super::{Chat, Live};
@@ -44,36 +44,49 @@ impl Chat {
         let models: Vec<String> = std::iter::once(own.clone()).chain(others).take(MAX_COMPARED).collect();
         self.remember_first(question);
         let group = (models.len() > 1).then(|| self.title());
-        // Side by side, none of them sees the others' answers: all are asked before the first is answered.
-        let turns: Vec<TurnId> =
-            models.iter().map(|model| self.conversation.ask(model, question.clone())).collect();
-        for turn in turns {
-            self.write_question(turn);
-            self.start(asking, turn, group.clone());
+        let turn = self.conversation.ask_all(&models, question.clone());
+        self.write_question(turn);
+        let turn = self.conversation.turn(turn);
+        let answers: Vec<AnswerId> =
+            turn.into_iter().flat_map(|turn| turn.variants()).map(|answer| answer.id).collect();
+        for answer in answers {
+            self.start(asking, answer, group.clone());
         }
         Ok(())
     }
 
-    /// Asks a turn's question again; its answer is dropped.
-    pub fn regenerate(&mut self, asking: Asking<'_>, id: TurnId) {
+    /// Asks for another answer, of the same model to the same words.
+    pub fn regenerate(&mut self, asking: Asking<'_>, id: AnswerId) {
         self.forget_live(id);
+        let Some(answer) = self.conversation.answer(id) else { return };
+        let (model, words) = (answer.model.clone(), answer.words.clone());
+        if is_lost(answer) && self.conversation.turn(id.turn).is_some_and(|turn| turn.variants().len() > 1) {
+            self.answers.remove(&id);
+            self.conversation.take_out(id);
+        }
+        self.add_answer(asking, id.turn, &model, words);
+    }
+
+    fn add_answer(&mut self, asking: Asking<'_>, id: TurnId, model: &str, words: Option<String>) {
         let Some(turn) = self.conversation.turn(id) else { return };
-        if turn.answered == Answered::Pending {
-            // Nothing was kept of it, not even the question: it is asked anew.
-            let (model, question) = (turn.model.clone(), turn.question.clone());
-            self.remove(id);
-            let next = self.conversation.ask(&model, question);
-            self.write_question(next);
+        if turn.variants().iter().all(|answer| self.live(answer.id).is_none() && is_lost(answer)) {
+            // The history does not have the turn: it is asked anew.
+            let mut question = turn.question.clone();
+            question.content = words.unwrap_or(question.content);
+            self.conversation.remove(id);
+            let next = self.conversation.ask(model, question);
+            self.write_question(next.turn);
             return self.start(asking, next, None);
         }
-        self.conversation.retry(id);
-        self.lines.push_str(&session::retry(id));
-        self.answers.remove(&id);
-        self.start(asking, id, None);
+        let Some(answer) = self.conversation.retry(id, Some(model), words) else { return };
+        if let (Some(turn), Some(answer)) = (self.conversation.turn(id), self.conversation.answer(answer)) {
+            self.lines.push_str(&session::retry(turn, answer));
+        }
+        self.start(asking, answer, None);
     }
 
     /// Goes on with an answer that was stopped or cut. `false` when there is nothing to go on from.
-    pub fn go_on(&mut self, asking: Asking<'_>, id: TurnId) -> bool {
+    pub fn go_on(&mut self, asking: Asking<'_>, id: AnswerId) -> bool {
         if self.live(id).is_some() || !self.conversation.resume(id) {
             return false;
         }
@@ -85,51 +98,34 @@ impl Chat {
         true
     }
 
-    /// Takes a turn and those after it out, and asks other words in their place.
+    /// Asks for another answer of a turn, to other words.
     ///
     /// # Errors
     /// As [`ask_draft`](Self::ask_draft).
-    pub fn resend(&mut self, asking: Asking<'_>, id: TurnId, words: &str) -> Result<(), &'static str> {
+    pub fn resend(&mut self, asking: Asking<'_>, id: AnswerId, words: &str) -> Result<(), &'static str> {
         if words.trim().is_empty() {
             return Err("there is nothing to ask");
         }
-        let Some(turn) = self.conversation.turn(id) else { return Ok(()) };
-        let question = Message { content: words.trim_end().to_owned(), ..turn.question.clone() };
-        let later: Vec<TurnId> =
-            self.conversation.turns().iter().map(|turn| turn.id).filter(|later| *later >= id).collect();
-        for turn in later {
-            self.forget_live(turn);
-            self.remove(turn);
-        }
-        self.ask(asking, &question)
+        let model = self.conversation.settings.model.clone();
+        self.add_answer(asking, id.turn, &model, Some(words.trim_end().to_owned()));
+        Ok(())
     }
 
-    /// Of answers side by side, keeps one; the others are taken out.
-    pub fn keep_only(&mut self, id: TurnId) {
-        let others: Vec<TurnId> = self
-            .groups()
-            .into_iter()
-            .find(|group| group.iter().any(|turn| turn.id == id))
-            .into_iter()
-            .flatten()
-            .map(|turn| turn.id)
-            .filter(|other| *other != id)
-            .collect();
-        for other in others {
-            self.forget_live(other);
-            self.remove(other);
-        }
+    /// Chooses what a turn shows.
+    pub fn choose(&mut self, turn: TurnId, shown: Shown) {
+        self.conversation.show(turn, shown);
+        self.lines.push_str(&session::shown(turn, shown));
     }
 
     /// Takes a turn out.
     pub fn remove(&mut self, id: TurnId) {
         self.conversation.remove(id);
-        self.answers.remove(&id);
+        self.answers.retain(|answer, _| answer.turn != id);
         self.lines.push_str(&session::remove(id));
     }
 
     /// Stops an answer; what came is kept.
-    pub fn stop(&self, id: TurnId) {
+    pub fn stop(&self, id: AnswerId) {
         if let Some(live) = self.live(id) {
             live.job.cancel("stopped in the window");
         }
@@ -142,13 +138,13 @@ impl Chat {
         }
     }
 
-    /// Stops an answer whose turn is going to be dropped or asked again.
-    fn forget_live(&mut self, id: TurnId) {
+    /// Stops an answer that is asked again.
+    fn forget_live(&mut self, id: AnswerId) {
         self.live.retain(|live| {
-            if live.turn == id {
+            if live.answer == id {
                 live.job.cancel("asked anew in the window");
             }
-            live.turn != id
+            live.answer != id
         });
     }
 
@@ -158,21 +154,27 @@ impl Chat {
         }
     }
 
-    fn start(&mut self, asking: Asking<'_>, id: TurnId, group: Option<String>) {
-        let (Some(request), Some(turn)) = (self.conversation.request(id), self.conversation.turn(id)) else {
+    fn start(&mut self, asking: Asking<'_>, id: AnswerId, group: Option<String>) {
+        let (Some(request), Some(answer)) = (self.conversation.request(id), self.conversation.answer(id))
+        else {
             return;
         };
-        let options = JobOptions { name: Some(turn.model.clone()), group, ..JobOptions::default() };
+        let options = JobOptions { name: Some(answer.model.clone()), group, ..JobOptions::default() };
         let job = asking.engine.submit(Prepared::chat(asking.client, request), options);
         self.read(id, job, Held::default(), false);
     }
 
-    /// Has what a job yields come into a turn, but for what the turn has already.
-    pub(super) fn read(&mut self, id: TurnId, job: Job, known: Held, is_noted: bool) {
+    /// Has what a job yields come into an answer, but for what that has already.
+    pub(super) fn read(&mut self, id: AnswerId, job: Job, known: Held, is_noted: bool) {
         let (info, reader) = (job.info(), job.reader(ReadFrom::Start));
-        self.live.push(Live { turn: id, job, info, reader, known, is_noted, is_left: false });
+        self.live.push(Live { answer: id, job, info, reader, known, is_noted, is_left: false });
         self.left.remove(&id);
         self.answers.entry(id).or_default();
-        self.written = std::time::SystemTime::now();
+        self.touch();
     }
+}
+
+/// Whether nothing came of an answer, which the history does not keep.
+fn is_lost(answer: &Variant) -> bool {
+    answer.answered == Answered::Pending && answer.is_empty()
 }

@@ -1,14 +1,15 @@
 //! One chat: what was said, its answers, what is being typed.
 
 use std::collections::{HashMap, HashSet};
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use towline::engine::{JobInfo, Reader};
 use towline::{Job, Message};
-use towline_app::chat::{Conversation, Held, Settings, Turn, TurnId};
+use towline_app::chat::{AnswerId, Conversation, Held, Settings};
+use towline_app::history::{self, ChatId, Summary};
 
 use super::{Answer, Attachment, Note};
-use crate::store::{Entry, Loaded};
+use crate::store::Loaded;
 
 /// Silence that is called stalled, in seconds.
 pub const STALLED_SECONDS: u64 = 5;
@@ -22,16 +23,16 @@ pub struct ChatKey(pub u64);
 /// An answer on its way.
 #[derive(Debug)]
 pub struct Live {
-    /// The turn it answers.
-    pub turn: TurnId,
+    /// Which answer it is.
+    pub answer: AnswerId,
     /// What runs.
     pub job: Job,
     /// What it was doing at the last look.
     pub info: JobInfo,
     pub(super) reader: Reader,
-    /// What of the stream the turn has already.
+    /// What of the stream the answer has already.
     pub(super) known: Held,
-    /// The relay's name for it stands in the chat's file.
+    /// The relay's name for it stands in the history.
     pub(super) is_noted: bool,
     /// It is left to the relay: its end here is not the answer's.
     pub(super) is_left: bool,
@@ -40,7 +41,7 @@ pub struct Live {
 /// What is there of a chat.
 #[derive(Debug)]
 pub enum Contents {
-    /// Only its name: it is on disk.
+    /// Only its title: it is on disk.
     OnDisk,
     /// It is being read.
     Loading,
@@ -55,14 +56,14 @@ pub enum Contents {
 pub struct Chat {
     /// Its number.
     pub key: ChatKey,
-    /// Its file's name, once there is one.
-    pub name: Option<String>,
-    /// Whether somebody gave it that name.
-    pub is_named: bool,
-    /// Its first question.
-    pub first: String,
-    /// When it was last written.
-    pub written: SystemTime,
+    /// Its number in the history, once that is known.
+    pub id: Option<ChatId>,
+    /// Where its lines go, once there are some.
+    pub(crate) written_to: Option<history::Chat>,
+    /// Its first question, or what it was titled; may be empty.
+    pub titled: String,
+    /// When it was last written, in milliseconds since 1970.
+    pub written_ms: i64,
     /// Whether it stays on top of the list.
     pub is_pinned: bool,
     /// Whether an answer ended that nobody has seen.
@@ -72,20 +73,22 @@ pub struct Chat {
     /// What was said.
     pub conversation: Conversation,
     /// The answers of its turns.
-    pub answers: HashMap<TurnId, Answer>,
+    pub answers: HashMap<AnswerId, Answer>,
     /// Answers on their way.
     pub live: Vec<Live>,
-    /// The turns whose answers somebody left to the relay; they are not read on by themselves.
-    pub left: HashSet<TurnId>,
+    /// The answers that somebody left to the relay; they are not resumed by themselves.
+    pub left: HashSet<AnswerId>,
     /// What is being typed.
     pub draft: String,
     /// What goes with it.
     pub attached: Vec<Attachment>,
     /// The models that are asked beside the chat's own.
     pub compared: Vec<String>,
-    /// The turn whose question is being changed, with its new words.
-    pub editing: Option<(TurnId, String)>,
-    /// Lines for the file that the disk has not been given.
+    /// The answer whose question is being changed, with its new words.
+    pub editing: Option<(AnswerId, String)>,
+    /// Another program has written to it since it was read.
+    pub(crate) is_stale: bool,
+    /// Lines that the history has not been given.
     pub(super) lines: String,
 }
 
@@ -94,10 +97,10 @@ impl Chat {
     pub fn new(key: ChatKey, settings: Settings) -> Self {
         Self {
             key,
-            name: None,
-            is_named: false,
-            first: String::new(),
-            written: SystemTime::now(),
+            id: None,
+            written_to: None,
+            titled: String::new(),
+            written_ms: now_ms(),
             is_pinned: false,
             is_unread: false,
             contents: Contents::Here,
@@ -109,21 +112,36 @@ impl Chat {
             attached: Vec::new(),
             compared: Vec::new(),
             editing: None,
+            is_stale: false,
             lines: String::new(),
         }
     }
 
-    /// A chat that is on disk.
-    pub fn on_disk(key: ChatKey, entry: Entry, is_pinned: bool) -> Self {
-        Self {
-            is_named: !is_made_up(&entry.name),
-            name: Some(entry.name),
-            first: entry.first,
-            written: entry.written,
-            is_pinned,
-            contents: Contents::OnDisk,
-            ..Self::new(key, Settings::default())
-        }
+    /// A chat of the history.
+    pub fn on_disk(key: ChatKey, summary: Summary) -> Self {
+        let mut chat = Self { contents: Contents::OnDisk, ..Self::new(key, Settings::default()) };
+        chat.listed(summary);
+        chat
+    }
+
+    /// The history says this of it.
+    pub fn listed(&mut self, summary: Summary) {
+        self.id = Some(summary.id);
+        self.titled = beginning(&summary.title);
+        (self.written_ms, self.is_pinned) = (summary.updated_ms, summary.is_pinned);
+    }
+
+    /// Whether nothing is lost when it is read from the history again.
+    pub(crate) fn can_be_read_again(&self) -> bool {
+        matches!(self.contents, Contents::Here)
+            && self.live.is_empty()
+            && self.lines.is_empty()
+            && self.editing.is_none()
+    }
+
+    /// It is written to just now.
+    pub(super) fn touch(&mut self) {
+        self.written_ms = now_ms();
     }
 
     /// It was read.
@@ -131,44 +149,33 @@ impl Chat {
         self.conversation = loaded.conversation;
         self.answers = loaded.answers;
         self.contents = Contents::Here;
-        for turn in self.conversation.turns().iter().filter(|turn| turn.left_at_relay().is_some()) {
-            self.answers.entry(turn.id).or_default().note = Some(Note::at_relay());
+        for answer in self.conversation.answers().filter(|answer| answer.left_at_relay().is_some()) {
+            self.answers.entry(answer.id).or_default().note = Some(Note::at_relay());
         }
-        if let Some(turn) = self.conversation.turns().first() {
-            self.first = beginning(&turn.question.content);
+        if let Some(question) = self.conversation.turns().first().map(|turn| turn.question.clone()) {
+            self.remember_first(&question);
         }
     }
 
-    /// It was read from elsewhere: it gets a file of its own.
+    /// It was read from elsewhere: the history gets it.
     pub fn import(&mut self, loaded: Loaded) {
         self.fill(loaded);
         self.lines.extend(self.conversation.turns().iter().map(towline_app::chat::session::turn));
     }
 
-    /// What it is called: its name, else the beginning of its first question.
+    /// What it is called.
     pub fn title(&self) -> String {
-        match (&self.name, self.is_named) {
-            (Some(name), true) => name.clone(),
-            (Some(_) | None, _) if !self.first.is_empty() => beginning(&self.first),
-            (Some(name), false) => name.clone(),
-            (None, _) => "New chat".to_owned(),
-        }
+        if self.titled.is_empty() { "New chat".to_owned() } else { self.titled.clone() }
     }
 
     /// Whether nothing was said in it yet.
     pub fn is_empty(&self) -> bool {
-        self.conversation.turns().is_empty() && self.name.is_none()
+        self.conversation.turns().is_empty() && self.id.is_none()
     }
 
-    /// The answer on its way to a turn.
-    pub fn live(&self, turn: TurnId) -> Option<&Live> {
-        self.live.iter().find(|live| live.turn == turn)
-    }
-
-    /// The turns in groups that stand side by side: one after the other with the same question to different models.
-    pub fn groups(&self) -> Vec<&[Turn]> {
-        let same = |one: &Turn, other: &Turn| one.question == other.question && one.model != other.model;
-        self.conversation.turns().chunk_by(same).collect()
+    /// What brings an answer that is on its way.
+    pub fn live(&self, answer: AnswerId) -> Option<&Live> {
+        self.live.iter().find(|live| live.answer == answer)
     }
 
     /// Lines that wait for the disk, which takes them.
@@ -184,15 +191,15 @@ impl Chat {
     }
 
     pub(super) fn remember_first(&mut self, question: &Message) {
-        if self.first.is_empty() {
-            self.first = beginning(&question.content);
+        if self.titled.is_empty() {
+            self.titled = beginning(&question.content);
         }
     }
 }
 
-/// Whether a file's name is the time that a chat without a name gets.
-fn is_made_up(name: &str) -> bool {
-    name.len() >= 19 && name.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'-' | b'T'))
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 fn beginning(question: &str) -> String {
@@ -210,26 +217,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_title_is_the_name_or_the_first_question() {
-        let entry = |name: &str, first: &str| Entry {
-            name: name.into(),
-            first: first.into(),
-            written: SystemTime::UNIX_EPOCH,
-        };
-        let title = |entry| Chat::on_disk(ChatKey(1), entry, false).title();
-        assert_eq!(title(entry("rivers", "q")), "rivers");
-        assert_eq!(title(entry("2026-11-21T01-02-03-2", "\n what is a weir?\nmore")), "what is a weir?");
-        assert_eq!(title(entry("2026-11-21T01-02-03", "")), "2026-11-21T01-02-03");
-        assert_eq!(Chat::new(ChatKey(1), Settings::default()).title(), "New chat");
-    }
-
-    #[test]
-    fn the_same_question_to_several_models_stands_side_by_side() {
+    fn a_title_is_the_beginning_of_the_first_question() {
         let mut chat = Chat::new(ChatKey(1), Settings::default());
-        for (model, question) in [("a", "1"), ("a", "2"), ("b", "2"), ("b", "2"), ("a", "3")] {
-            chat.conversation.ask(model, Message::user(question));
-        }
-        let sizes: Vec<usize> = chat.groups().iter().map(|group| group.len()).collect();
-        assert_eq!(sizes, [1, 2, 1, 1]);
+        assert_eq!(chat.title(), "New chat");
+        chat.remember_first(&Message::user("\n what is a \u{202e}weir?\nmore"));
+        assert_eq!(chat.title(), "what is a \u{fffd}weir?");
     }
 }

@@ -2,7 +2,7 @@
 
 use towline::engine::{Batch, JobId};
 use towline::{Ending, Error, ErrorKind, JobState, Origin, Outcome};
-use towline_app::chat::{Held, TurnId, session};
+use towline_app::chat::{AnswerId, Held, session};
 
 use super::{Chat, ChatKey, Live, Note};
 
@@ -16,8 +16,8 @@ const MIN_SHARE_BYTES: usize = 4 << 10;
 pub struct Drained {
     /// Its chat.
     pub chat: ChatKey,
-    /// Its turn.
-    pub turn: TurnId,
+    /// Which it is.
+    pub answer: AnswerId,
     /// How its job ended.
     pub state: JobState,
 }
@@ -52,7 +52,7 @@ pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> Looked {
             {
                 // Before its first piece, so that the file says what of the answer is the relay's.
                 looked.is_relay_changed |= chat.note(one);
-                taken += chat.receive(one.turn, &mut one.known, &batch);
+                taken += chat.receive(one.answer, &mut one.known, &batch);
                 if let Some(outcome) = &batch.outcome {
                     chat.over(one, outcome, &mut looked);
                 }
@@ -73,13 +73,13 @@ impl Chat {
             return false;
         }
         let Some(name) = live.job.relay_id() else { return false };
-        self.note_relay(live.turn, &name);
+        self.note_relay(live.answer, &name);
         live.is_noted = true;
         true
     }
 
     /// Takes a batch; its size in bytes.
-    fn receive(&mut self, id: TurnId, known: &mut Held, batch: &Batch) -> usize {
+    fn receive(&mut self, id: AnswerId, known: &mut Held, batch: &Batch) -> usize {
         let mut bytes = 0;
         let answer = self.answers.entry(id).or_default();
         for event in &batch.events {
@@ -108,7 +108,7 @@ impl Chat {
     /// A job is over: the answer with it, unless it goes on at the relay.
     fn over(&mut self, live: &Live, outcome: &Outcome, looked: &mut Looked) {
         looked.is_relay_changed |= live.is_noted;
-        let id = live.turn;
+        let id = live.answer;
         let is_left = live.is_left && matches!(outcome.ending, Ending::Cancelled { .. });
         if is_left {
             self.left.insert(id);
@@ -122,25 +122,25 @@ impl Chat {
             self.ended(id, outcome, live.is_noted);
         }
         let state = JobState::of_ending(&outcome.ending);
-        looked.ended.push(Drained { chat: self.key, turn: id, state });
+        looked.ended.push(Drained { chat: self.key, answer: id, state });
     }
 
-    fn ended(&mut self, id: TurnId, outcome: &Outcome, is_relayed: bool) {
+    fn ended(&mut self, id: AnswerId, outcome: &Outcome, is_relayed: bool) {
         let note = if is_relayed { Note::of_relayed(outcome) } else { Note::of(outcome) };
         let answer = self.answers.entry(id).or_default();
         answer.text.finish();
         answer.note = note;
-        let is_nothing = self.conversation.turn(id).is_some_and(|turn| turn.is_empty());
+        let is_nothing = self.conversation.answer(id).is_some_and(|answer| answer.is_empty());
         if is_nothing && !outcome.is_completed() {
-            // It stays on screen, with why; it is no part of the conversation, and a file never asks for it again.
+            // It stays on screen, with why; it is no part of the conversation, and the history does not keep it.
             self.conversation.over_at_relay(id);
-            self.lines.push_str(&session::remove(id));
+            self.lines.push_str(&session::take_out(id));
         } else if self.conversation.end(id, outcome)
-            && let Some(turn) = self.conversation.turn(id)
+            && let Some(answer) = self.conversation.answer(id)
         {
-            self.lines.push_str(&session::end(turn));
+            self.lines.push_str(&session::end(answer));
         }
-        self.written = std::time::SystemTime::now();
+        self.touch();
     }
 }
 

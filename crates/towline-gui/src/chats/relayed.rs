@@ -3,7 +3,7 @@
 use towline::engine::{JobId, JobOptions};
 use towline::relay::Job;
 use towline::{Engine, Message};
-use towline_app::chat::{Turn, TurnId, session};
+use towline_app::chat::{AnswerId, Variant, session};
 use towline_app::text::safe;
 
 use super::{Chat, Note};
@@ -26,12 +26,12 @@ impl Chat {
     }
 
     /// Reads an answer on that was left to the relay. `false` when none has the rest of it, or it is being read.
-    pub fn rejoin(&mut self, engine: &Engine, relay: &Relay, id: TurnId) -> bool {
+    pub fn rejoin(&mut self, engine: &Engine, relay: &Relay, id: AnswerId) -> bool {
         if self.live(id).is_some() {
             return false;
         }
         let Some((name, known)) = self.conversation.rejoin(id) else { return false };
-        let model = self.conversation.turn(id).map(|turn| turn.model.clone());
+        let model = self.conversation.answer(id).map(|answer| answer.model.clone());
         let answer = self.answers.entry(id).or_default();
         answer.note = None;
         // They come again.
@@ -42,16 +42,18 @@ impl Chat {
         true
     }
 
-    /// The turns whose answers the relay has, which nobody left there on purpose and nobody reads.
-    pub fn to_rejoin(&self) -> Vec<TurnId> {
-        let lost = self.conversation.turns().iter().filter(|turn| turn.left_at_relay().is_some());
-        lost.map(|turn| turn.id).filter(|id| !self.left.contains(id) && self.live(*id).is_none()).collect()
+    /// The answers that the relay has, which nobody left there on purpose and nobody reads.
+    pub fn to_rejoin(&self) -> Vec<AnswerId> {
+        let lost = self.conversation.answers().filter(|answer| answer.left_at_relay().is_some());
+        lost.map(|answer| answer.id)
+            .filter(|id| !self.left.contains(id) && self.live(*id).is_none())
+            .collect()
     }
 
-    /// The turn that one of the relay's jobs answers.
-    pub fn turn_at_relay(&self, name: &str) -> Option<TurnId> {
-        let is_its = |turn: &&Turn| turn.at_relay.as_ref().is_some_and(|at| at.id == name);
-        self.conversation.turns().iter().find(is_its).map(|turn| turn.id)
+    /// The answer that one of the relay's jobs brings.
+    pub fn answer_at_relay(&self, name: &str) -> Option<AnswerId> {
+        let is_its = |answer: &&Variant| answer.at_relay.as_ref().is_some_and(|at| at.id == name);
+        self.conversation.answers().find(is_its).map(|answer| answer.id)
     }
 
     /// Takes in a job of the relay that was asked elsewhere; its question is not known.
@@ -63,19 +65,19 @@ impl Chat {
             Message::user(format!("{model}: {called}\n\n(from the relay, which does not keep the question)"));
         self.remember_first(&question);
         let id = self.conversation.ask(&model, question);
-        self.write_question(id);
+        self.write_question(id.turn);
         self.note_relay(id, &job.id);
         self.rejoin(engine, relay, id);
     }
 
-    /// A relay runs a turn's answer; the chat's file remembers under which name.
-    pub(super) fn note_relay(&mut self, id: TurnId, name: &str) {
+    /// A relay runs an answer; the history remembers under which name.
+    pub(super) fn note_relay(&mut self, id: AnswerId, name: &str) {
         self.conversation.relayed(id, name);
         self.lines.push_str(&session::relay(id, name));
     }
 
     /// An answer was left to the relay: it has not ended.
-    pub(super) fn has_left(&mut self, id: TurnId, note: Note) {
+    pub(super) fn has_left(&mut self, id: AnswerId, note: Note) {
         self.conversation.leave(id);
         self.answers.entry(id).or_default().note = Some(note);
     }

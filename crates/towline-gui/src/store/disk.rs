@@ -1,16 +1,19 @@
 //! The thread that waits for the disk, so that the window never does.
 
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
-use towline_app::chat::Settings;
+use towline_app::history::ChatId;
 
-use super::sessions::{Entry, Files, Loaded};
+use super::shelf::{Listed, Loaded, Shelf, Which};
 use crate::chats::ChatKey;
 
-/// Orders that may wait for the disk; more wait in the window, where pieces of one chat are joined.
+/// How often it is looked whether another program has written to the history.
+const WATCH: Duration = Duration::from_millis(500);
+/// Orders that may wait for the disk; more wait in the window.
 pub const MAX_ORDERS: usize = 256;
 
 /// What the disk is to do.
@@ -18,17 +21,17 @@ pub const MAX_ORDERS: usize = 256;
 pub enum Order {
     /// List the chats.
     List,
-    /// Read the chat of this name.
-    Load { key: ChatKey, name: String },
+    /// Read a chat.
+    Load { key: ChatKey, id: ChatId },
     /// Read a session file from anywhere, into a new chat.
     Import { path: PathBuf },
-    /// Add lines to a chat's file, which is made when there is none.
-    Append { key: ChatKey, settings: Box<Settings>, lines: String },
-    /// Give a chat's file another name.
-    Rename { key: ChatKey, from: Option<String>, to: String },
-    /// Delete a chat's file.
-    Delete { key: ChatKey, name: Option<String> },
-    /// Find the chats whose files hold this text.
+    /// Give a chat a title.
+    Title { which: Which, title: String },
+    /// Keep a chat at the head of the list, or no longer.
+    Pin { which: Which, is_pinned: bool },
+    /// Delete a chat.
+    Delete { which: Which },
+    /// Find the chats that hold this text.
     Search { text: String },
     /// Write a file.
     Write { path: PathBuf, text: String, announce: bool },
@@ -39,16 +42,14 @@ pub enum Order {
 /// What the disk did.
 #[derive(Debug)]
 pub enum Report {
-    /// The chats, the last written first.
-    Listed(Vec<Entry>),
+    /// What the history has, at the first look and whenever that has changed.
+    Listed(Listed),
     /// A chat, or why it cannot be read.
     Loaded { key: ChatKey, result: Result<Box<Loaded>, String> },
     /// A chat from elsewhere.
     Imported(Result<Box<Loaded>, String>),
-    /// A chat's file has this name now.
-    Named { key: ChatKey, name: String },
-    /// The names of the chats that hold a text.
-    Found { text: String, names: Vec<String> },
+    /// The chats that hold a text.
+    Found { text: String, ids: HashSet<ChatId> },
     /// A file was written.
     Written(PathBuf),
     /// Files that go with a question: their names and bytes.
@@ -67,7 +68,7 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Starts the thread. `folder` is where chats are; with `None` none are kept. `wake` is called after each report.
+    /// Starts the thread. `folder` is where the history is; with `None` there is none. `wake` is called after each report.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -76,9 +77,14 @@ impl Disk {
         // A report answers an order; the window takes them all at every look.
         let (done, reports) = sync_channel(MAX_ORDERS);
         let thread = std::thread::Builder::new().name("towline-disk".into()).spawn(move || {
-            let mut files = Files::new(folder);
-            for order in todo {
-                for report in files.obey(order) {
+            let mut shelf = Shelf::new(folder);
+            loop {
+                let reports = match todo.recv_timeout(WATCH) {
+                    Ok(order) => shelf.obey(order),
+                    Err(RecvTimeoutError::Timeout) => shelf.news().into_iter().collect(),
+                    Err(RecvTimeoutError::Disconnected) => break,
+                };
+                for report in reports {
                     if done.send(report).is_err() {
                         // The window is gone; what it ordered is done all the same.
                         continue;
@@ -92,13 +98,6 @@ impl Disk {
 
     /// Orders something. Never waits.
     pub fn order(&mut self, order: Order) {
-        if let (Some(Order::Append { key: last, lines: earlier, .. }), Order::Append { key, lines, .. }) =
-            (self.waiting.back_mut(), &order)
-            && last == key
-        {
-            earlier.push_str(lines);
-            return;
-        }
         self.waiting.push_back(order);
         self.flush();
     }

@@ -3,13 +3,13 @@
 //! | file | its one job |
 //! |---|---|
 //! | `disk` | the thread: takes orders, sends reports |
-//! | `sessions` | the chats' files, which the prompt reads and writes too |
-//! | `state` | size, theme, pins: what the window remembers of itself |
+//! | `shelf` | the history, which the prompt reads and writes too; files |
+//! | `state` | size, theme: what the window remembers of itself |
 
 mod disk;
-mod sessions;
+mod shelf;
 mod state;
 
 pub use disk::{Disk, MAX_ORDERS, Order, Report};
-pub use sessions::{Entry, Loaded, folder};
+pub use shelf::{Listed, Loaded, MAX_LISTED, Which, folder, path};
 pub use state::{State, Theme};

@@ -1,6 +1,5 @@
 //! What the window remembers of itself: size, theme, pins. Not what was said.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -41,14 +40,10 @@ pub struct State {
     pub notifies: bool,
     /// Whether answers go through the relay.
     pub via_relay: bool,
-    /// Answers that the relay has the rest of: its names for them, and the chats they belong to.
-    pub at_relay: BTreeMap<String, String>,
     /// The model that new chats ask.
     pub model: String,
-    /// The chat that was shown last.
-    pub current: Option<String>,
-    /// Pinned chats.
-    pub pinned: BTreeSet<String>,
+    /// The number of the chat that was shown last, in the history.
+    pub chat: Option<i64>,
 }
 
 impl Default for State {
@@ -62,18 +57,16 @@ impl Default for State {
             shows_chats: true,
             notifies: true,
             via_relay: false,
-            at_relay: BTreeMap::new(),
             model: String::new(),
-            current: None,
-            pinned: BTreeSet::new(),
+            chat: None,
         }
     }
 }
 
 impl State {
-    /// Where the state of a window with this folder of chats is.
-    pub fn path(sessions: &Path) -> PathBuf {
-        sessions.with_file_name("window.json")
+    /// Where the state of a window with this folder is.
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join("window.json")
     }
 
     /// Reads it. What cannot be read is as if it were not there: a window opens all the same.
@@ -101,8 +94,7 @@ mod tests {
     fn a_state_comes_back_and_a_damaged_one_is_the_default() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("window.json");
-        let mut state = State { theme: Theme::Light, zoom: 1.25, ..State::default() };
-        state.pinned.insert("a".into());
+        let state = State { theme: Theme::Light, zoom: 1.25, chat: Some(7), ..State::default() };
         std::fs::write(&path, state.text()).unwrap();
         assert_eq!(State::read(&path), state);
         std::fs::write(&path, "{\"zoom\": 0, \"later\": 1}").unwrap();

@@ -1,7 +1,7 @@
 //! The chat in the middle: its head, and its turns.
 
 use egui::{Align, ComboBox, Layout, ScrollArea, Ui, vec2};
-use towline_app::chat::Turn;
+use towline_app::chat::{Turn, Variant};
 
 use super::theme::{MAX_TEXT_WIDTH, Palette};
 use super::turn::{self, Place};
@@ -113,10 +113,10 @@ pub fn turns(ui: &mut Ui, window: &Window, layouts: &mut Layouts, palette: &Pale
         let clip = ui.clip_rect();
         let full = ui.available_width();
         let height = clip.height();
-        for group in chat.groups() {
-            let Some(first) = group.first() else { continue };
-            let width = if group.len() > 1 { full } else { full.min(MAX_TEXT_WIDTH) };
-            let key = (chat.key, first.id);
+        for turn in chat.conversation.turns() {
+            let shown = turn.side_by_side();
+            let width = if shown.len() > 1 { full } else { full.min(MAX_TEXT_WIDTH) };
+            let key = (chat.key, turn.id);
             let top = ui.cursor().top();
             if let Some((known, known_width)) = layouts.groups.get(&key)
                 && (*known_width - width).abs() < 0.5
@@ -125,10 +125,10 @@ pub fn turns(ui: &mut Ui, window: &Window, layouts: &mut Layouts, palette: &Pale
                 ui.add_space(*known);
                 continue;
             }
-            ui.push_id(first.id, |ui| {
+            ui.push_id(turn.id, |ui| {
                 ui.vertical(|ui| {
                     ui.set_max_width(width);
-                    draw_group(ui, window, chat, group, height, layouts, palette, out);
+                    draw_turn(ui, window, chat, (turn, &shown), height, layouts, palette, out);
                 });
             });
             layouts.groups.insert(key, (ui.cursor().top() - top, width));
@@ -137,33 +137,32 @@ pub fn turns(ui: &mut Ui, window: &Window, layouts: &mut Layouts, palette: &Pale
 }
 
 #[expect(clippy::too_many_arguments, reason = "what one frame is drawn from")]
-fn draw_group(
+fn draw_turn(
     ui: &mut Ui,
     window: &Window,
     chat: &Chat,
-    group: &[Turn],
+    (turn, shown): (&Turn, &[&Variant]),
     height: f32,
     layouts: &mut Layouts,
     palette: &Palette,
     out: &mut Vec<Command>,
 ) {
-    let Some(first) = group.first() else { return };
-    turn::question(ui, chat, first, palette, out);
-    if let [only] = group {
-        let place = Place { window, chat, turn: only, is_compared: false };
+    turn::question(ui, chat, turn, palette, out);
+    if let [only] = shown {
+        let place = Place { window, chat, turn, answer: only, is_compared: false };
         return turn::answer(ui, place, layouts, palette, out);
     }
     let gap = 10.0;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a small number of columns")]
     let fitting = (ui.available_width() / (MIN_COLUMN + gap)).max(1.0) as usize;
-    let columns = balanced(group.len(), fitting);
-    let rows = group.len().div_ceil(columns);
+    let columns = balanced(shown.len(), fitting);
+    let rows = shown.len().div_ceil(columns);
     #[expect(clippy::cast_precision_loss, reason = "a small number of columns and rows")]
     let (width, pane) = (
         (ui.available_width() - gap * (columns as f32 - 1.0)) / columns as f32,
         ((height - 60.0) / rows as f32 - gap).clamp(140.0, 520.0),
     );
-    for row in group.chunks(columns) {
+    for row in shown.chunks(columns) {
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = gap;
             for one in row {
@@ -172,7 +171,7 @@ fn draw_group(
                         ui.set_min_size(vec2(width, pane));
                         let frame = egui::Frame::group(ui.style()).inner_margin(6.0);
                         frame.show(ui, |ui| {
-                            let place = Place { window, chat, turn: one, is_compared: true };
+                            let place = Place { window, chat, turn, answer: one, is_compared: true };
                             ui.set_width(width - 14.0);
                             turn::pane(ui, place, pane - 14.0, layouts, palette, out);
                         });

@@ -3,7 +3,7 @@
 use egui::{ColorImage, Ui, load::SizedTexture};
 
 use crate::chats::ChatKey;
-use towline_app::chat::TurnId;
+use towline_app::chat::AnswerId;
 
 /// The widest and highest picture that is decoded, in pixels.
 const MAX_SIDE: u32 = 4_096;
@@ -11,7 +11,7 @@ const MAX_SIDE: u32 = 4_096;
 const MAX_BYTES: u64 = 128 << 20;
 
 /// Draws a picture that came in base64.
-pub(super) fn show(ui: &mut Ui, key: (ChatKey, TurnId, usize), base64: &str) {
+pub(super) fn show(ui: &mut Ui, key: (ChatKey, AnswerId, usize), base64: &str) {
     let id = egui::Id::unique(("image", key));
     let known: Option<Result<egui::TextureHandle, String>> = ui.data(|data| data.get_temp(id));
     let texture = known.unwrap_or_else(|| {

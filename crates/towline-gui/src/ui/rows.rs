@@ -1,6 +1,6 @@
 //! The jobs as rows: the window's own, then those of the relay that nobody reads here.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use towline::engine::{JobId, JobInfo};
@@ -101,7 +101,7 @@ pub fn rows(window: &Window) -> Vec<Row> {
     if let Some(list) = &list {
         let read: HashSet<String> =
             jobs.iter().filter_map(|job| job.relay_id()).map(|id| id.to_string()).collect();
-        let owners = owners(window);
+        let owners = window.titles_at_relay();
         let mut others: Vec<&Known> =
             list.jobs.values().filter(|known| !read.contains(&known.job.id)).collect();
         others.sort_by(|one, other| other.job.created_at.cmp(&one.job.created_at));
@@ -109,23 +109,6 @@ pub fn rows(window: &Window) -> Vec<Row> {
     }
     rows.sort_by_key(|row| row.state.is_ended);
     rows
-}
-
-/// The chats' titles by the relay's names for their answers, and whether the relay has the rest of them.
-fn owners(window: &Window) -> HashMap<&str, (String, bool)> {
-    let mut owners = HashMap::new();
-    for (id, name) in &window.state.at_relay {
-        let chat = window.chats.iter().find(|chat| chat.name.as_ref() == Some(name));
-        owners.insert(id.as_str(), (chat.map_or_else(|| name.clone(), Chat::title), true));
-    }
-    for chat in &window.chats {
-        for turn in chat.conversation.turns() {
-            if let Some(at) = &turn.at_relay {
-                owners.insert(at.id.as_str(), (chat.title(), !at.is_over));
-            }
-        }
-    }
-    owners
 }
 
 /// One of the window's own.

@@ -3,7 +3,7 @@
 use egui::OpenUrl;
 use towline::engine::JobId;
 use towline::{Deadline, Job, NetworkVariables};
-use towline_app::chat::{Answered, TurnId};
+use towline_app::chat::{AnswerId, Answered};
 
 use super::{FileDialog, Focus, Purpose, Target, Window, find_server};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};
@@ -26,12 +26,7 @@ impl Window {
             Command::OpenNext(places) => self.open_next(places),
             Command::Search(text) => self.look_for(text),
             Command::Rename(key, to) => self.rename(key, to),
-            Command::Pin(key, is_pinned) => {
-                if let Some(chat) = self.chat_mut(key) {
-                    chat.is_pinned = is_pinned;
-                }
-                self.remember_pins();
-            }
+            Command::Pin(key, is_pinned) => self.pin(key, is_pinned),
             Command::Delete(key) => self.delete(key),
             Command::Undelete(key) => {
                 self.deleted.remove(&key);
@@ -40,26 +35,26 @@ impl Window {
             }
             Command::Send => self.send(),
             Command::Resend => self.resend(),
-            Command::Regenerate(turn) => self.regenerate(turn),
+            Command::Regenerate(answer) => self.regenerate(answer),
             Command::RegenerateLast => {
-                if let Some(turn) = self.last_turn() {
-                    self.regenerate(turn);
+                if let Some(answer) = self.last_answer() {
+                    self.regenerate(answer);
                 }
             }
-            Command::Continue(turn) => self.go_on(turn),
-            Command::Stop(turn) => self.with_chat(|chat| chat.stop(turn)),
+            Command::Continue(answer) => self.go_on(answer),
+            Command::Stop(answer) => self.with_chat(|chat| chat.stop(answer)),
             Command::StopAll => self.with_chat(|chat| chat.stop_all()),
-            Command::Pause(turn, pauses) => self.with_chat(|chat| {
-                if let Some(live) = chat.live(turn) {
+            Command::Pause(answer, pauses) => self.with_chat(|chat| {
+                if let Some(live) = chat.live(answer) {
                     if pauses { live.job.pause() } else { live.job.unpause() }
                 }
             }),
-            Command::KeepOnly(turn) => self.with_chat(|chat| chat.keep_only(turn)),
+            Command::Choose(turn, shown) => self.with_chat(|chat| chat.choose(turn, shown)),
             Command::Remove(turn) => self.with_chat(|chat| chat.remove(turn)),
-            Command::Edit(turn) => self.edit(turn),
+            Command::Edit(answer) => self.edit(answer),
             Command::EditLast => {
-                if let Some(turn) = self.last_turn() {
-                    self.edit(turn);
+                if let Some(answer) = self.last_answer() {
+                    self.edit(answer);
                 }
             }
             Command::EditText(text) => self.with_chat(|chat| {
@@ -75,7 +70,7 @@ impl Window {
             Command::Copy(text) => self.context.copy_text(text),
             Command::CopyLast => {
                 let last = self.chat().and_then(|chat| chat.conversation.last());
-                if let Some(text) = last.map(|turn| turn.answer.content.clone()) {
+                if let Some(text) = last.map(|turn| turn.answer().answer.content.clone()) {
                     self.context.copy_text(text);
                 }
             }
@@ -226,13 +221,13 @@ impl Window {
         });
     }
 
-    fn go_on(&mut self, turn: TurnId) {
+    fn go_on(&mut self, answer: AnswerId) {
         // The relay has the very rest; a model could only guess it.
-        if self.reads_on(turn) {
+        if self.reads_on(answer) {
             return;
         }
         self.asking(|chat, asking| {
-            let goes_on = chat.go_on(asking, turn);
+            let goes_on = chat.go_on(asking, answer);
             if goes_on { Ok(()) } else { Err("there is nothing to go on from") }
         });
     }
@@ -240,42 +235,43 @@ impl Window {
     /// Remembers which jobs answer a chat.
     pub(super) fn own_jobs(&mut self, key: ChatKey) {
         let Some(chat) = self.chats.iter().find(|chat| chat.key == key) else { return };
-        let owned = chat.live.iter().map(|live| (live.job.id(), (key, live.turn)));
+        let owned = chat.live.iter().map(|live| (live.job.id(), (key, live.answer)));
         self.owners.extend(owned);
     }
 
-    fn regenerate(&mut self, turn: TurnId) {
-        self.forget_layout(turn);
+    fn regenerate(&mut self, answer: AnswerId) {
+        self.forget_layout(answer);
         self.asking(|chat, asking| {
-            chat.regenerate(asking, turn);
+            chat.regenerate(asking, answer);
             Ok(())
         });
     }
 
-    fn edit(&mut self, turn: TurnId) {
+    fn edit(&mut self, answer: AnswerId) {
         self.with_chat(|chat| {
-            let words = chat.conversation.turn(turn).map(|turn| turn.question.content.clone());
-            chat.editing = words.map(|words| (turn, words));
+            let turn = chat.conversation.turn(answer.turn);
+            let words = turn.and_then(|turn| Some(turn.question_of(turn.variant(answer.variant)?).content));
+            chat.editing = words.map(|words| (answer, words));
         });
     }
 
     fn resend(&mut self) {
-        let Some((turn, words)) = self.chat().and_then(|chat| chat.editing.clone()) else { return };
+        let Some((answer, words)) = self.chat().and_then(|chat| chat.editing.clone()) else { return };
         self.asking(|chat, asking| {
-            chat.resend(asking, turn, &words)?;
+            chat.resend(asking, answer, &words)?;
             chat.editing = None;
             Ok(())
         });
     }
 
-    fn last_turn(&self) -> Option<TurnId> {
-        self.chat()?.conversation.last().map(|turn| turn.id)
+    fn last_answer(&self) -> Option<AnswerId> {
+        self.chat()?.conversation.last().map(|turn| turn.answer().id)
     }
 
-    fn forget_layout(&mut self, turn: TurnId) {
+    fn forget_layout(&mut self, answer: AnswerId) {
         let key = self.current;
         for thinking in [false, true] {
-            self.layouts.documents.remove(&(key, turn, thinking));
+            self.layouts.documents.remove(&(key, answer, thinking));
         }
     }
 

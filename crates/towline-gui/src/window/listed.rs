@@ -1,11 +1,17 @@
 //! The list of chats: opening, finding, renaming, deleting.
 
+use std::collections::{HashMap, HashSet};
+
 use towline_app::chat::Settings;
+use towline_app::history::{ChatId, WriterId};
 
 use super::Window;
 use crate::chats::{Chat, ChatKey, Contents};
 use crate::command::Dialog;
-use crate::store::Order;
+use crate::store::{Listed, Loaded, MAX_LISTED, Order, Which};
+
+/// The most chats that are read when the window opens, for the sake of answers that a relay runs.
+const MAX_READ_ON: usize = 32;
 
 impl Window {
     /// The chats as they are listed: pinned first, then the last written first; without deleted ones, empty ones that
@@ -15,7 +21,7 @@ impl Window {
         let is_wanted = |chat: &Chat| {
             wanted.is_empty()
                 || chat.title().to_lowercase().contains(&wanted)
-                || matches!((&self.found, &chat.name), (Some(found), Some(name)) if found.contains(name))
+                || matches!((&self.found, chat.id), (Some(found), Some(id)) if found.contains(&id))
         };
         let mut chats: Vec<&Chat> = self
             .chats
@@ -24,7 +30,7 @@ impl Window {
             .filter(|chat| !chat.is_empty() || chat.key == self.current || !chat.draft.is_empty())
             .filter(|chat| is_wanted(chat))
             .collect();
-        chats.sort_by_key(|chat| (!chat.is_pinned, std::cmp::Reverse((chat.written, chat.key))));
+        chats.sort_by_key(|chat| (!chat.is_pinned, std::cmp::Reverse((chat.written_ms, chat.key))));
         chats
     }
 
@@ -45,17 +51,27 @@ impl Window {
         self.current = key;
         let Some(chat) = self.chat_mut(key) else { return };
         chat.is_unread = false;
+        if let (true, Some(id)) = (chat.is_stale, chat.id) {
+            self.disk.order(Order::Load { key, id });
+        }
         self.load(key);
     }
 
     /// Reads a chat from disk, unless it is here.
     pub(super) fn load(&mut self, key: ChatKey) {
         let Some(chat) = self.chat_mut(key) else { return };
-        if let (Contents::OnDisk | Contents::Unreadable(_), Some(name)) = (&chat.contents, chat.name.clone())
-        {
+        if let (Contents::OnDisk | Contents::Unreadable(_), Some(id)) = (&chat.contents, chat.id) {
             chat.contents = Contents::Loading;
-            self.disk.order(Order::Load { key, name });
+            self.disk.order(Order::Load { key, id });
         }
+    }
+
+    /// The chat as the disk finds it; `None` where nothing of it was written.
+    fn which(&self, key: ChatKey) -> Option<Which> {
+        let chat = self.chats.iter().find(|chat| chat.key == key)?;
+        let soon = self.writer.as_ref().zip(chat.written_to);
+        let soon = soon.map(|(writer, chat)| Which::Soon(writer.when_written(chat)));
+        chat.id.map(Which::There).or(soon)
     }
 
     pub(super) fn open_next(&mut self, places: isize) {
@@ -78,13 +94,111 @@ impl Window {
 
     pub(super) fn rename(&mut self, key: ChatKey, to: String) {
         self.dialog = Dialog::None;
-        let to = to.trim().to_owned();
-        let Some(chat) = self.chat_mut(key).filter(|_| !to.is_empty()) else { return };
-        chat.is_named = true;
-        match chat.name.clone() {
-            Some(from) => self.disk.order(Order::Rename { key, from: Some(from), to }),
-            None => self.say("a chat has a name once something was said in it", None),
+        let title = to.trim().to_owned();
+        if title.is_empty() {
+            return;
         }
+        let Some(which) = self.which(key) else {
+            return self.say("a chat has a title once something was said in it", None);
+        };
+        if let Some(chat) = self.chat_mut(key) {
+            chat.titled.clone_from(&title);
+        }
+        self.disk.order(Order::Title { which, title });
+    }
+
+    pub(super) fn pin(&mut self, key: ChatKey, is_pinned: bool) {
+        let Some(which) = self.which(key) else { return };
+        if let Some(chat) = self.chat_mut(key) {
+            chat.is_pinned = is_pinned;
+        }
+        self.disk.order(Order::Pin { which, is_pinned });
+    }
+
+    pub(super) fn delete_for_good(&mut self, key: ChatKey) {
+        let which = self.which(key);
+        let Some(at) = self.chats.iter().position(|chat| chat.key == key) else { return };
+        let chat = self.chats.remove(at);
+        chat.stop_all();
+        self.layouts.documents.retain(|(owner, _, _), _| *owner != key);
+        self.layouts.groups.retain(|(owner, _), _| *owner != key);
+        if let Some(which) = which {
+            self.disk.order(Order::Delete { which });
+        }
+    }
+
+    /// Takes in what the history has.
+    pub(super) fn listed_by_disk(&mut self, listed: Listed) {
+        let (mine, ids) = match &self.writer {
+            Some(writer) => {
+                let ids = self.chats.iter().filter_map(|chat| Some((writer.id(chat.written_to?)?, chat.key)));
+                (writer.writer_id(), ids.collect())
+            }
+            None => (WriterId::default(), HashMap::new()),
+        };
+        let known = self.chats.iter().filter_map(|chat| Some((chat.id?, chat.key)));
+        let known: HashMap<ChatId, ChatKey> = known.chain(ids).collect();
+        let there: HashSet<ChatId> = listed.chats.iter().map(|summary| summary.id).collect();
+        let is_first = !std::mem::replace(&mut self.is_listed, true);
+        let last = self.state.chat.filter(|_| is_first).map(ChatId);
+        for summary in listed.chats {
+            let Some(chat) = known.get(&summary.id).and_then(|key| self.chat_mut(*key)) else {
+                let (key, id) = (self.key(), summary.id);
+                self.chats.push(Chat::on_disk(key, summary));
+                if last == Some(id)
+                    && self.chat().is_some_and(|chat| chat.is_empty() && chat.draft.is_empty())
+                {
+                    self.open(key);
+                }
+                continue;
+            };
+            let is_news = summary.writer != mine && summary.updated_ms > chat.written_ms;
+            chat.listed(summary);
+            if is_news && chat.can_be_read_again() {
+                let (key, id) = (chat.key, chat.id);
+                chat.is_stale = true;
+                if let Some(id) = id.filter(|_| key == self.current) {
+                    self.disk.order(Order::Load { key, id });
+                }
+            }
+        }
+        // Deleted elsewhere, unless the list is too long to say.
+        if there.len() < MAX_LISTED {
+            let current = self.current;
+            self.chats.retain(|chat| {
+                chat.key == current || !chat.live.is_empty() || chat.id.is_none_or(|id| there.contains(&id))
+            });
+        }
+        self.at_relay = listed.at_relay.into_iter().map(|(id, name)| (name, id)).collect();
+        if is_first {
+            // Their answers are read on though nobody looks at them.
+            let left: HashSet<ChatId> = self.at_relay.values().copied().collect();
+            let left = self.chats.iter().filter(|chat| chat.id.is_some_and(|id| left.contains(&id)));
+            let left: Vec<ChatKey> = left.map(|chat| chat.key).take(MAX_READ_ON).collect();
+            left.into_iter().for_each(|key| self.load(key));
+        }
+    }
+
+    /// A chat was read.
+    pub(super) fn loaded(&mut self, key: ChatKey, result: Result<Box<Loaded>, String>) {
+        let Some(chat) = self.chats.iter_mut().find(|chat| chat.key == key) else { return };
+        let is_again = matches!(chat.contents, Contents::Here);
+        match result {
+            // Something was said in it meanwhile.
+            Ok(_) | Err(_) if is_again && !(chat.is_stale && chat.can_be_read_again()) => return,
+            Ok(loaded) => {
+                chat.fill(*loaded);
+                chat.is_stale = false;
+                if is_again {
+                    self.layouts.documents.retain(|(owner, _, _), _| *owner != key);
+                }
+                // Turns that another program has added have their numbers from the history.
+                chat.written_to = chat.id.and_then(|id| Some(self.writer.as_mut()?.resume(id)));
+            }
+            Err(_) if is_again => {}
+            Err(why) => chat.contents = Contents::Unreadable(why),
+        }
+        self.rejoins = true;
     }
 
     pub(super) fn delete(&mut self, key: ChatKey) {

@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use towline::JobState;
+use towline_app::chat::session;
+use towline_app::history::ChatId;
 
 use super::{Purpose, Window};
-use crate::chats::{Attachment, Chat, ChatKey, Contents, drain};
+use crate::chats::{Attachment, Chat, drain};
 use crate::command::ExportForm;
 use crate::store::{self, Order, Report};
 
@@ -17,11 +19,8 @@ pub(super) const UNDO_TIME: Duration = Duration::from_secs(10);
 const CLOCK: Duration = Duration::from_millis(500);
 /// How soon the disk is tried again when it is busy.
 const DISK: Duration = Duration::from_millis(50);
-/// The most chats that are read when the window opens, for the sake of answers that went on at the relay.
-const MAX_READ_ON: usize = 32;
-/// A chat that was written so shortly before the window's state, or after it, may have an answer at the relay of which the
-/// state knows nothing: the window was killed.
-const UNSURE: Duration = Duration::from_secs(10);
+/// How long the disk may be behind before that is said.
+const LAG: Duration = Duration::from_secs(2);
 
 impl Window {
     /// Brings the window up to date; also while it is hidden. Once before each frame.
@@ -74,7 +73,6 @@ impl Window {
         }
         if looked.is_relay_changed {
             self.rejoins = true;
-            self.remember_at_relay();
         }
         for one in looked.ended {
             let is_seen = one.chat == self.current && self.is_focused;
@@ -123,51 +121,13 @@ impl Window {
 
     fn reported(&mut self, report: Report) {
         match report {
-            Report::Listed(entries) => {
-                let last = self.state.current.clone();
-                let mut to_read_on = Vec::new();
-                for entry in entries {
-                    let key = self.key();
-                    let is_pinned = self.state.pinned.contains(&entry.name);
-                    let is_last = last.as_ref() == Some(&entry.name);
-                    let is_known = self.state.at_relay.values().any(|name| *name == entry.name);
-                    if is_known || self.state_written.is_some_and(|at| entry.written + UNSURE >= at) {
-                        to_read_on.push((is_known, key));
-                    }
-                    self.chats.push(Chat::on_disk(key, entry, is_pinned));
-                    if is_last && self.chat().is_some_and(|chat| chat.is_empty() && chat.draft.is_empty()) {
-                        self.open(key);
-                    }
-                }
-                self.is_listed = true;
-                // Their answers are read on though nobody looks at them.
-                to_read_on.sort_by_key(|(is_known, _)| !is_known);
-                for (_, key) in to_read_on.into_iter().take(MAX_READ_ON) {
-                    self.load(key);
-                }
-            }
-            Report::Loaded { key, result } => {
-                if let Some(chat) = self.chat_mut(key) {
-                    match result {
-                        Ok(loaded) => chat.fill(*loaded),
-                        Err(why) => chat.contents = Contents::Unreadable(why),
-                    }
-                    self.rejoins = true;
-                    self.remember_at_relay();
-                }
-            }
+            Report::Listed(listed) => self.listed_by_disk(listed),
+            Report::Loaded { key, result } => self.loaded(key, result),
             Report::Imported(Ok(loaded)) => self.imported(*loaded),
             Report::Imported(Err(why)) => self.say(format!("It cannot be read: {why}"), None),
-            Report::Named { key, name } => {
-                if let Some(chat) = self.chat_mut(key) {
-                    chat.name = Some(name);
-                }
-                self.remember_pins();
-                self.remember_at_relay();
-            }
-            Report::Found { text, names } => {
+            Report::Found { text, ids } => {
                 if text == self.search.trim() {
-                    self.found = Some(names.into_iter().collect());
+                    self.found = Some(ids);
                 }
             }
             Report::Written(path) => self.say(format!("Written: {}", path.display()), None),
@@ -234,19 +194,39 @@ impl Window {
         }
     }
 
-    /// Gives the disk what the chats have for it.
+    /// Gives the history what the chats have for it.
     pub(super) fn hand_over(&mut self) {
+        let Some(writer) = &mut self.writer else { return };
         for chat in &mut self.chats {
-            if let Some(lines) = chat.take_lines() {
-                let settings = Box::new(chat.conversation.settings.clone());
-                self.disk.order(Order::Append { key: chat.key, settings, lines });
+            let Some(mut lines) = chat.take_lines() else { continue };
+            let to = chat.written_to.unwrap_or_else(|| {
+                lines.insert_str(0, &session::settings(&chat.conversation.settings));
+                *chat.written_to.insert(writer.begin(None))
+            });
+            writer.append(to, lines);
+        }
+        let trouble = match writer.lag() {
+            Some((_, Some(why))) => Some(why),
+            Some((since, None)) if since > LAG => Some("the disk is slow".to_owned()),
+            Some((_, None)) => None,
+            None => {
+                self.is_behind = false;
+                None
             }
+        };
+        if let Some(why) = trouble
+            && !std::mem::replace(&mut self.is_behind, true)
+        {
+            self.say(
+                format!("The history is behind: {why}. What is missing is written when it can be."),
+                None,
+            );
         }
     }
 
     pub(super) fn save_state(&mut self) {
         if self.is_listed {
-            self.state.current = self.chat().and_then(|chat| chat.name.clone());
+            self.state.chat = self.chat().and_then(|chat| self.id_of(chat)).map(|id| id.0);
         }
         if self.state == self.saved {
             return;
@@ -258,19 +238,8 @@ impl Window {
         }
     }
 
-    pub(super) fn remember_pins(&mut self) {
-        let pinned = self.chats.iter().filter(|chat| chat.is_pinned).filter_map(|chat| chat.name.clone());
-        self.state.pinned = pinned.collect();
-    }
-
-    pub(super) fn delete_for_good(&mut self, key: ChatKey) {
-        let Some(at) = self.chats.iter().position(|chat| chat.key == key) else { return };
-        let chat = self.chats.remove(at);
-        chat.stop_all();
-        self.layouts.documents.retain(|(owner, _, _), _| *owner != key);
-        self.layouts.groups.retain(|(owner, _), _| *owner != key);
-        self.disk.order(Order::Delete { key, name: chat.name });
-        self.remember_pins();
-        self.remember_at_relay();
+    /// The chat's number in the history, once it is there.
+    fn id_of(&self, chat: &Chat) -> Option<ChatId> {
+        chat.id.or_else(|| self.writer.as_ref()?.id(chat.written_to?))
     }
 }

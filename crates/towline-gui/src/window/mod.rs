@@ -16,15 +16,16 @@ mod look;
 mod relay;
 mod waker;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use towline::engine::JobId;
 use towline::{Client, Engine};
-use towline_app::chat::TurnId;
+use towline_app::chat::{AnswerId, TurnId};
+use towline_app::history::{ChatId, Limits, Writer};
 
 pub use waker::Counts;
 
@@ -33,9 +34,12 @@ use crate::chats::{Chat, ChatKey};
 use crate::command::{Dialog, ExportForm};
 use crate::relay::Relay;
 use crate::server::{Builtin, Found, How, Named, Seek, Server};
-use crate::store::{Disk, Order, State, Theme};
+use crate::store::{self, Disk, Order, State, Theme};
 use crate::ui::document::Layout;
 use crate::ui::theme;
+
+/// How long the window's end waits for the disk.
+const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// A file dialog, which is shown by whoever owns the desktop.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +100,7 @@ pub struct Setup {
     pub engine: Engine,
     /// The server.
     pub target: Target,
-    /// Where chats are kept; `None` keeps none.
+    /// Where the history is, and what the window remembers; `None` keeps nothing.
     pub folder: Option<PathBuf>,
     /// What an earlier window remembered.
     pub state: State,
@@ -146,14 +150,14 @@ pub struct Window {
     pub dialog: Dialog,
     /// What chats are looked for with.
     pub search: String,
-    /// The names of the chats that hold it.
-    pub found: Option<HashSet<String>>,
+    /// The chats that hold it.
+    pub found: Option<HashSet<ChatId>>,
     /// Notices.
     pub toasts: Vec<Toast>,
     /// The chats that are deleted unless somebody wants them back.
     pub deleted: HashSet<ChatKey>,
     /// Which chat a job belongs to.
-    pub owners: HashMap<JobId, (ChatKey, TurnId)>,
+    pub owners: HashMap<JobId, (ChatKey, AnswerId)>,
     /// Text in the fields of dialogs.
     pub fields: Fields,
     /// Where the cursor goes with the next frame.
@@ -173,9 +177,12 @@ pub struct Window {
     layouts: Layouts,
     desktop: Desktop,
     disk: Disk,
+    writer: Option<Writer>,
+    /// Answers that a relay has the rest of, as the history says: the relay's names for them, and their chats.
+    at_relay: BTreeMap<String, ChatId>,
+    /// The disk is behind, and that was said.
+    is_behind: bool,
     state_path: Option<PathBuf>,
-    /// When the window before this one wrote its state last.
-    state_written: Option<SystemTime>,
     saved: State,
     chosen: (SyncSender<Chosen>, Receiver<Chosen>),
     next_key: u64,
@@ -188,7 +195,7 @@ pub struct Window {
 #[derive(Debug, Default)]
 pub struct Layouts {
     /// Of answers and reasoning.
-    pub documents: HashMap<(ChatKey, TurnId, bool), Layout>,
+    pub documents: HashMap<(ChatKey, AnswerId, bool), Layout>,
     /// Heights of whole groups of turns, with the width they are for.
     pub groups: HashMap<(ChatKey, TurnId), (f32, f32)>,
 }
@@ -226,6 +233,9 @@ impl Window {
         waker::install(&setup.engine, context, &counts)?;
         let wake = context.clone();
         let state_path = setup.folder.as_deref().map(State::path);
+        let history = setup.folder.as_deref().map(store::path);
+        let writer = history.map(|path| Writer::start(&path, Limits::default())).transpose();
+        let writer = writer.map_err(|error| error.to_string())?;
         let disk = Disk::start(setup.folder, move || wake.request_repaint())
             .map_err(|error| format!("a thread cannot be started: {error}"))?;
         let (relay, complaint) = match relay::meet(context, &setup.target) {
@@ -257,7 +267,9 @@ impl Window {
             layouts: Layouts::default(),
             desktop: setup.desktop,
             disk,
-            state_written: state_path.as_ref().and_then(|path| path.metadata().ok()?.modified().ok()),
+            writer,
+            at_relay: BTreeMap::new(),
+            is_behind: false,
             state_path,
             saved: setup.state.clone(),
             state: setup.state,
@@ -328,12 +340,16 @@ impl Window {
     /// Writes what is not written yet, and deletes what nobody wanted back. For the window's end; waits for the disk.
     pub fn finish(&mut self) {
         self.drain();
+        self.leave_to_relay();
+        self.hand_over();
         for key in std::mem::take(&mut self.deleted) {
             self.delete_for_good(key);
         }
-        self.leave_to_relay();
-        self.hand_over();
         self.save_state();
+        if let Some(writer) = self.writer.take() {
+            // Nobody is there any more who could be told.
+            drop(writer.finish(LAST_WRITE));
+        }
         self.disk.finish();
     }
 }

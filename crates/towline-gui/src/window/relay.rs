@@ -1,11 +1,12 @@
 //! What the window has of a relay: its jobs, answers that go through it, answers that are left to it.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
 use towline::Job;
-use towline_app::chat::{Settings, TurnId};
+use towline_app::chat::{AnswerId, Settings};
+use towline_app::history::ChatId;
 
 use super::{Target, Window};
 use crate::chats::{Chat, ChatKey, Contents};
@@ -31,7 +32,7 @@ impl Window {
     /// Takes what is new of the relay.
     pub(super) fn look_at_relay(&mut self) {
         // Only while somebody sees it, or waits for it.
-        let listens = self.state.shows_jobs || self.state.via_relay || !self.state.at_relay.is_empty();
+        let listens = self.state.shows_jobs || self.state.via_relay || self.has_answers_at_relay();
         let Some(relay) = &mut self.relay else { return };
         relay.listen(&self.engine, listens);
         let mut said = Vec::new();
@@ -59,8 +60,9 @@ impl Window {
         self.rejoins = false;
         let mut joined = Vec::new();
         for chat in self.chats.iter_mut().filter(|chat| matches!(chat.contents, Contents::Here)) {
-            let turns = chat.to_rejoin();
-            let count = turns.into_iter().filter(|turn| chat.rejoin(&self.engine, relay, *turn)).count();
+            let answers = chat.to_rejoin();
+            let count =
+                answers.into_iter().filter(|answer| chat.rejoin(&self.engine, relay, *answer)).count();
             if count > 0 {
                 joined.push(chat.key);
             }
@@ -105,9 +107,9 @@ impl Window {
         }
     }
 
-    /// The chat and turn that one of the relay's jobs answers.
-    fn owner_at_relay(&self, id: &str) -> Option<(ChatKey, TurnId)> {
-        self.chats.iter().find_map(|chat| Some((chat.key, chat.turn_at_relay(id)?)))
+    /// The chat and the answer that one of the relay's jobs brings.
+    fn owner_at_relay(&self, id: &str) -> Option<(ChatKey, AnswerId)> {
+        self.chats.iter().find_map(|chat| Some((chat.key, chat.answer_at_relay(id)?)))
     }
 
     /// Reads one of the relay's jobs: in the chat that left it, else in a chat of its own.
@@ -116,16 +118,16 @@ impl Window {
         let Some(job) = relay.list().jobs.get(id).map(|known| known.job.clone()) else {
             return self.say(format!("the relay no longer has job {}", short(id)), None);
         };
-        if let Some((key, turn)) = self.owner_at_relay(id) {
+        if let Some((key, answer)) = self.owner_at_relay(id) {
             if let Some(chat) = self.chats.iter_mut().find(|chat| chat.key == key) {
-                chat.rejoin(&self.engine, relay, turn);
+                chat.rejoin(&self.engine, relay, answer);
             }
             self.own_jobs(key);
             return self.open(key);
         }
         // A chat that nobody has opened yet reads its own answer when it is there.
-        let name = self.state.at_relay.get(id).cloned();
-        if let Some(key) = name.and_then(|name| self.chat_named(&name)) {
+        let chat = self.at_relay.get(id).and_then(|id| self.chats.iter().find(|chat| chat.id == Some(*id)));
+        if let Some(key) = chat.map(|chat| chat.key) {
             return self.open(key);
         }
         let key = self.key();
@@ -136,20 +138,15 @@ impl Window {
         }
         self.chats.push(chat);
         self.own_jobs(key);
-        self.remember_at_relay();
         self.open(key);
     }
 
-    fn chat_named(&self, name: &str) -> Option<ChatKey> {
-        self.chats.iter().find(|chat| chat.name.as_deref() == Some(name)).map(|chat| chat.key)
-    }
-
-    /// Whether a turn of the chat that is shown is read on from the relay, rather than asked to be gone on with.
-    pub(super) fn reads_on(&mut self, turn: TurnId) -> bool {
+    /// Whether an answer of the chat that is shown is resumed from the relay, rather than asked to be gone on with.
+    pub(super) fn reads_on(&mut self, answer: AnswerId) -> bool {
         let current = self.current;
         let Some(relay) = self.relay.as_ref().filter(|relay| relay.is_here()) else { return false };
         let Some(chat) = self.chats.iter_mut().find(|chat| chat.key == current) else { return false };
-        let reads_on = chat.rejoin(&self.engine, relay, turn);
+        let reads_on = chat.rejoin(&self.engine, relay, answer);
         self.own_jobs(current);
         reads_on
     }
@@ -167,23 +164,22 @@ impl Window {
         self.change_server();
     }
 
-    /// Remembers which answers the relay has the rest of, so that another window finds them.
-    pub(super) fn remember_at_relay(&mut self) {
-        let mut at_relay: BTreeMap<String, String> = BTreeMap::new();
+    fn has_answers_at_relay(&self) -> bool {
+        let here = |chat: &Chat| chat.conversation.answers().any(|answer| answer.left_at_relay().is_some());
+        !self.at_relay.is_empty() || self.chats.iter().any(here)
+    }
+
+    /// The chats of the answers that the relay has, by its names for them, with their titles and whether it has the rest.
+    pub(crate) fn titles_at_relay(&self) -> HashMap<&str, (String, bool)> {
+        let titled = |id: &ChatId| self.chats.iter().find(|chat| chat.id == Some(*id)).map(Chat::title);
+        let known = self.at_relay.iter().filter_map(|(name, id)| Some((name.as_str(), (titled(id)?, true))));
+        let mut titles: HashMap<&str, (String, bool)> = known.collect();
         for chat in &self.chats {
-            let Some(name) = &chat.name else { continue };
-            match &chat.contents {
-                Contents::Here => {
-                    let left = chat.conversation.turns().iter().filter_map(|turn| turn.left_at_relay());
-                    at_relay.extend(left.map(|at| (at.id.clone(), name.clone())));
-                }
-                Contents::OnDisk | Contents::Loading | Contents::Unreadable(_) => {
-                    let known = self.state.at_relay.iter().filter(|(_, chat)| *chat == name);
-                    at_relay.extend(known.map(|(id, chat)| (id.clone(), chat.clone())));
-                }
+            for at in chat.conversation.answers().filter_map(|answer| answer.at_relay.as_ref()) {
+                titles.insert(at.id.as_str(), (chat.title(), !at.is_over));
             }
         }
-        self.state.at_relay = at_relay;
+        titles
     }
 
     /// Leaves to the relay what it runs, and says so. For the window's end.

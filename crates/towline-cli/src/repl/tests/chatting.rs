@@ -1,14 +1,14 @@
 //! Questions, answers, history, errors, sessions.
 
 use serde_json::Value;
-use towline_app::chat::session as format;
+use towline_app::chat::Conversation;
+use towline_app::history::History;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
 use super::stage::{CTRL_C, CTRL_D, CTRL_Z, Scene, Step, play};
 use crate::exit::Exit;
 use crate::repl::config::Config;
-use crate::repl::session;
 
 fn answers(texts: &[&str]) -> Server {
     let scripts: Vec<Script> = texts.iter().map(|text| Script::ndjson(ollama::chat(&[text]))).collect();
@@ -25,6 +25,13 @@ fn messages(server: &Server, nth: usize) -> Vec<String> {
             format!("{}:{}", message["role"].as_str().unwrap(), message["content"].as_str().unwrap())
         })
         .collect()
+}
+
+/// The conversation of a history that was written to last.
+fn written(folder: &std::path::Path) -> Conversation {
+    let mut history = History::open(&folder.join("history.db")).unwrap();
+    let last = history.last().unwrap();
+    last.map(|last| history.load(last).unwrap()).unwrap_or_default()
 }
 
 #[test]
@@ -97,14 +104,12 @@ fn a_cut_answer_is_kept_marked_and_gone_on_with() {
         ],
     );
     assert_eq!(messages(&server, 1), ["user:q", "assistant:half"], "{}", played.shown);
-    let (name, _) = session::list(folder.path())[0].clone();
-    let text = std::fs::read_to_string(folder.path().join(format!("{name}.jsonl"))).unwrap();
-    let chat = format::read(&text).unwrap();
-    assert_eq!(chat.last().unwrap().answer.content, "half and half");
+    let chat = written(folder.path());
+    assert_eq!(chat.last().unwrap().answer().answer.content, "half and half");
 }
 
 #[test]
-fn what_is_shown_is_written_before() {
+fn what_is_shown_is_written_within_a_frame() {
     let folder = tempfile::tempdir().unwrap();
     let script = Script::ndjson_open([ollama::chat_thinking("hm"), ollama::chat_text("partial")]).stall();
     let server = Server::start(Routes::new().path("/api/chat", script));
@@ -116,12 +121,14 @@ fn what_is_shown_is_written_before() {
             Step::Type("q"),
             Step::See("partial"),
             Step::Do(Box::new(move || {
-                let (name, _) = session::list(&path)[0].clone();
-                let text = std::fs::read_to_string(path.join(format!("{name}.jsonl"))).unwrap();
-                let chat = format::read(&text).unwrap();
-                let turn = chat.last().unwrap();
-                assert_eq!((turn.answer.content.as_str(), turn.answer.thinking.as_str()), ("partial", "hm"));
-                assert!(turn.answered.is_partial(), "a crash now leaves a partial answer");
+                let whole = |chat: &Conversation| {
+                    let answer = &chat.last()?.answer().answer;
+                    (answer.content == "partial" && answer.thinking == "hm").then_some(())
+                };
+                let chat =
+                    std::iter::repeat_with(|| written(&path)).find(|chat| whole(chat).is_some()).unwrap();
+                let answered = chat.last().unwrap().answer().answered;
+                assert!(answered.is_partial(), "a crash now leaves a partial answer");
             })),
             CTRL_C,
             Step::See("Cancelled; 7 characters are kept"),
@@ -257,7 +264,7 @@ fn without_a_person_lines_follow_each_other_and_the_status_is_the_first_failure(
 }
 
 #[test]
-fn sessions_are_named_listed_and_loaded() {
+fn conversations_are_named_found_and_continued() {
     let folder = tempfile::tempdir().unwrap();
     let scene = || Scene { folder: Some(folder.path().to_owned()), ..Scene::default() };
     let server = answers(&["one", "two"]);
@@ -265,12 +272,14 @@ fn sessions_are_named_listed_and_loaded() {
         &server,
         scene(),
         [
-            Step::Type("first"),
+            Step::Type("first 長江"),
             Step::See("one\n</>"),
             Step::Type(":set temperature 0.5"),
+            Step::Type(":save 12"),
+            Step::See("! save: \"12\" cannot be"),
             Step::Type(":save mine"),
-            Step::See("mine.jsonl as it comes"),
-            Step::Type(":sessions"),
+            Step::See("everything is in mine as it comes"),
+            Step::Type(":history"),
             Step::See("* mine"),
         ],
     );
@@ -279,15 +288,55 @@ fn sessions_are_named_listed_and_loaded() {
         scene(),
         [
             Step::Type(":load other"),
-            Step::See("! load: there is no session other"),
+            Step::See("! load: there is no conversation other"),
+            Step::Type(":history absent"),
+            Step::See("there is no such conversation"),
+            Step::Type(":history 長江"),
+            Step::See("mine"),
+            Step::See("first 長江"),
+            Step::See("~ Tab goes through them"),
             Step::Type(":load mine"),
             Step::See("one\n</>\n~ mine: 1 turn"),
             Step::Type("second"),
             Step::See("two\n</>"),
         ],
     );
-    assert_eq!(messages(&server, 1), ["user:first", "assistant:one", "user:second"]);
+    assert_eq!(messages(&server, 1), ["user:first 長江", "assistant:one", "user:second"]);
     assert_eq!(server.requests()[1].json().unwrap()["options"]["temperature"], Value::from(0.5));
+    assert_eq!(written(folder.path()).turns().len(), 2);
+}
+
+#[test]
+fn a_retry_adds_an_answer_and_models_stand_side_by_side() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(Routes::new().path_each(
+        "/api/chat",
+        ["one", "two", "of a", "of a"].map(|text| Script::ndjson(ollama::chat(&[text]))),
+    ));
+    play(
+        &server,
+        Scene { folder: Some(folder.path().to_owned()), ..Scene::default() },
+        [
+            Step::Type("first"),
+            Step::See("one\n</>"),
+            Step::Type("retry"),
+            Step::See("two\n</>"),
+            Step::Type("@a,@b second"),
+            Step::See("<a>\nof a\n</>"),
+            Step::See("<b>\nof a\n</>"),
+        ],
+    );
+    let chat = written(folder.path());
+    let answers = |turn: usize| -> Vec<(String, String)> {
+        let answers = chat.turns()[turn].variants().iter();
+        answers.map(|answer| (answer.model.clone(), answer.answer.content.clone())).collect()
+    };
+    let told = |model: &str, text: &str| (model.to_owned(), text.to_owned());
+    assert_eq!(answers(0), [told("m", "one"), told("m", "two")]);
+    assert_eq!(chat.turns()[0].answer().answer.content, "two");
+    assert_eq!(answers(1), [told("a", "of a"), told("b", "of a")]);
+    assert_eq!(messages(&server, 1), ["user:first"]);
+    assert_eq!(messages(&server, 2), ["user:first", "assistant:two", "user:second"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use towline::{Client, Engine, EngineConfig};
 use towline_app::chat::{Conversation, Settings};
+use towline_app::history::Limits;
 use towline_testkit::Server as FakeServer;
 
 use crate::environment::Environment;
@@ -217,7 +218,7 @@ pub(super) fn play<'a>(
         failed: None,
     };
     let client = Client::new(&server.url()).unwrap();
-    let known = Known { sessions: scene.folder.clone(), ..Known::default() };
+    let known = Known::default();
     let settings = Settings { model: "m".into(), ..Settings::default() };
     let setup = Setup {
         engine: Engine::start(EngineConfig::default()).unwrap(),
@@ -225,12 +226,13 @@ pub(super) fn play<'a>(
         environment: Environment::default(),
         config: scene.config,
         conversation: Conversation::new(settings),
-        session: Session::new(scene.folder),
+        session: Session::new(scene.folder.map(|folder| folder.join("history.db")), Limits::default()),
         known: Arc::new(Mutex::new(known)),
         interactive: scene.interactive,
     };
     let mut prompt = Prompt::new(&mut stage, setup);
     let ended = prompt.run();
+    assert_eq!(prompt.session.finish(), None, "everything is written");
     drop(prompt);
     if std::env::var_os("SHOW").is_some() {
         println!("{}", stage.shown);

@@ -11,7 +11,7 @@ use crate::repl::state::Prompt;
 
 impl Prompt<'_> {
     pub(super) fn export(&mut self, kind: ExportKind, path: Option<PathBuf>) {
-        let title = self.session.name().unwrap_or_else(|| "Conversation".to_owned());
+        let title = self.session.name().unwrap_or("Conversation").to_owned();
         let text = match kind {
             ExportKind::Markdown => export::markdown(&title, &self.chat),
             ExportKind::Json => export::json(&title, &self.chat),

@@ -30,7 +30,7 @@ arguments it takes. A line that begins with a blank or a backslash is always tex
 
 const FILES: &str = "\
 ~/.config/towline/config.toml        the configuration; TOWLINE_CONFIG names another
-~/.local/share/towline/sessions      conversations, one file each, written as text arrives
+~/.local/share/towline/history.db    conversations, written as text arrives
 ~/.local/share/towline/history       what was typed";
 
 impl Prompt<'_> {

@@ -5,10 +5,10 @@ mod attach;
 mod control;
 mod export;
 mod help;
+mod history;
 mod listing;
 mod reading;
 mod relay;
-mod sessions;
 mod settings;
 mod sink;
 mod wait;
@@ -74,7 +74,7 @@ impl Prompt<'_> {
             Colon::Clear => self.clear(),
             Colon::Save { name } => self.save(name),
             Colon::Load { name } => self.load(&name),
-            Colon::Sessions => self.sessions(),
+            Colon::History { text } => self.history(text),
             Colon::Export { kind, path } => self.export(kind, path),
         }
     }
@@ -84,7 +84,7 @@ impl Prompt<'_> {
         self.attached.clear();
         self.jobs.forget_reported();
         self.last = None;
-        if self.session.has_file() {
+        if self.session.has_begun() {
             self.write(&towline_app::chat::session::clear());
         }
         self.say(Tone::Dim, "the conversation begins anew; its settings stay");

@@ -65,7 +65,7 @@ impl Prompt<'_> {
 
     pub(super) fn unfold(&mut self, spec: Option<&Spec>) {
         let thinking = match (spec, self.last) {
-            (None, None) => self.chat.last().map(|turn| turn.answer.thinking.clone()),
+            (None, None) => self.chat.last().map(|turn| turn.answer().answer.thinking.clone()),
             (spec, _) => {
                 let Some(key) = self.any("unfold", spec) else { return };
                 self.thinking_of(key)
@@ -82,15 +82,15 @@ impl Prompt<'_> {
         match item.job().and_then(towline::Job::outcome) {
             Some(outcome) => Some(outcome.reply.thinking.clone()),
             None => {
-                let turn = self.turn_of(item)?;
-                Some(self.chat.turn(turn)?.answer.thinking.clone())
+                let answer = self.answer_of(item)?;
+                Some(self.chat.answer(answer)?.answer.thinking.clone())
             }
         }
     }
 
     pub(super) fn copy_answer(&mut self, spec: Option<&Spec>) {
         let text = match (spec, self.last) {
-            (None, None) => self.chat.last().map(|turn| turn.answer.content.clone()),
+            (None, None) => self.chat.last().map(|turn| turn.answer().answer.content.clone()),
             (spec, _) => {
                 let Some(key) = self.any("copy", spec) else { return };
                 self.entry(key).and_then(|entry| entry.item.job()).map(towline::Job::text_so_far)

@@ -96,7 +96,7 @@ impl Prompt<'_> {
             settings.options.0.iter().map(|(key, value)| format!("{key:<12} {}", option_text(value))),
         );
         lines.push(format!("server       {}", self.server.shown()));
-        lines.push(format!("session      {}", self.session.name().unwrap_or_else(|| "none yet".to_owned())));
+        lines.push(format!("conversation {}", self.session.name().unwrap_or("has no name")));
         let notices = match self.notices {
             When::AtOnce => "at once (set +b: before the prompt)",
             When::NextPrompt => "before the prompt (set -b: at once)",

@@ -8,7 +8,7 @@ use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
 use super::{chats, command, stalled};
-use crate::program::{Ended, Live, SOON, ended_with_input};
+use crate::program::{Ended, Live, SOON, ended_with_input, towline};
 
 fn played(answers: impl IntoIterator<Item = Script>, input: &str) -> Ended {
     let home = tempfile::tempdir().unwrap();
@@ -69,9 +69,8 @@ fn a_session_that_is_named_is_written_and_gone_on_with() {
     }
     let sent = server.requests()[1].json().unwrap();
     assert_eq!(sent["messages"].as_array().map(Vec::len), Some(3));
-    let file = home.path().join(".local/share/towline/sessions/s.jsonl");
-    let text = std::fs::read_to_string(file).unwrap();
-    assert!(text.starts_with("{\"record\":\"session\",\"version\":1,"), "{text}");
+    let shown = ended_with_input(towline(["history", "show", "s"]).env("HOME", home.path()), b"").stdout;
+    assert_eq!(shown, "# first\n\n## You\n\nfirst\n\n## m\n\none\n\n## You\n\nsecond\n\n## m\n\ntwo\n");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use rustix::process::Signal;
 use towline_testkit::Server;
 
 use super::{chats, command, ended, prompt, stalled};
-use crate::program::SOON;
+use crate::program::{SOON, ended_with_input, towline};
 use crate::pty::Pty;
 
 /// A shell in which the prompt is started; its home is the folder.
@@ -95,6 +95,10 @@ fn a_session_survives_a_kill_in_the_middle_of_an_answer() {
     pty.expect_row("m>");
     pty.press("what?\r");
     pty.expect("some text");
+    // It is written with the next frame.
+    let search =
+        || ended_with_input(towline(["history", "search", "some text"]).env("HOME", home.path()), b"");
+    assert!(std::iter::repeat_with(search).take(200).any(|found| found.code == Some(0)));
     pty.signal(Signal::KILL);
     assert_eq!(pty.end().code(), None);
 

@@ -1,0 +1,265 @@
+//! The history, as the window reads and changes it; and files.
+
+use std::collections::{HashMap, HashSet};
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use etcetera::base_strategy::{BaseStrategy as _, Xdg};
+use towline_app::chat::{AnswerId, Conversation, files, session};
+use towline_app::history::{ChatId, History, HistoryError, Summary, Written};
+
+use super::disk::{Order, Report};
+use crate::chats::{Answer, ChatKey};
+
+/// Chats that are listed; older ones stay in the history and are found by `towline history`.
+pub const MAX_LISTED: usize = 2_000;
+/// The largest file that goes with a question, in bytes.
+const MAX_ATTACHED_BYTES: u64 = 32 << 20;
+/// How long something waits for a chat that is about to be written.
+const SOON: Duration = Duration::from_secs(5);
+
+/// What the history has.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Listed {
+    /// The chats, pinned ones first, then the last written first.
+    pub chats: Vec<Summary>,
+    /// The answers that a relay has the rest of: the relay's names for them, and their chats.
+    pub at_relay: Vec<(ChatId, String)>,
+}
+
+/// A chat that was read, with its answers ready to be drawn.
+#[derive(Debug)]
+pub struct Loaded {
+    /// What was said.
+    pub conversation: Conversation,
+    /// The answers.
+    pub answers: HashMap<AnswerId, Answer>,
+}
+
+impl Loaded {
+    fn of(conversation: Conversation) -> Box<Self> {
+        let answers = conversation.answers().map(|answer| (answer.id, Answer::of(answer))).collect();
+        Box::new(Self { conversation, answers })
+    }
+}
+
+/// A chat of the history.
+#[derive(Debug)]
+pub enum Which {
+    /// It is there.
+    There(ChatId),
+    /// It is about to be.
+    Soon(Written),
+}
+
+impl Which {
+    fn id(self) -> Result<ChatId, String> {
+        match self {
+            Self::There(id) => Ok(id),
+            Self::Soon(written) => written.wait(SOON).ok_or_else(|| "the disk is slow".to_owned()),
+        }
+    }
+}
+
+/// Where everything is kept when nobody says otherwise.
+pub fn folder() -> Option<PathBuf> {
+    Some(Xdg::new().ok()?.data_dir().join("towline"))
+}
+
+/// The history in a folder.
+#[derive(Debug)]
+pub(super) struct Shelf {
+    folder: Option<PathBuf>,
+    history: Option<History>,
+    edition: Option<i64>,
+    listed: Option<Listed>,
+}
+
+impl Shelf {
+    pub(super) fn new(folder: Option<PathBuf>) -> Self {
+        Self { folder, history: None, edition: None, listed: None }
+    }
+
+    pub(super) fn obey(&mut self, order: Order) -> Vec<Report> {
+        match order {
+            Order::List => self.first_list(),
+            Order::Load { key, id } => vec![Report::Loaded { key, result: self.load(id) }],
+            Order::Import { path } => vec![Report::Imported(import(&path))],
+            Order::Title { which, title } => {
+                self.change("renamed", which, |history, id| history.set_title(id, &title))
+            }
+            Order::Pin { which, is_pinned } => {
+                self.change("pinned", which, |history, id| history.pin(id, is_pinned))
+            }
+            Order::Delete { which } => self.change("deleted", which, History::remove),
+            Order::Search { text } => self.search(text),
+            Order::Write { path, text, announce } => write(path, &text, announce),
+            Order::Attach { key, paths } => attach(key, &paths),
+        }
+    }
+
+    /// The history; `None` where nothing is kept.
+    fn history(&mut self) -> Result<Option<&mut History>, HistoryError> {
+        let Some(folder) = &self.folder else { return Ok(None) };
+        Ok(Some(match &mut self.history {
+            Some(history) => history,
+            none => none.insert(History::open(&path(folder))?),
+        }))
+    }
+
+    /// The chats, with session files of earlier versions among them.
+    fn first_list(&mut self) -> Vec<Report> {
+        let sessions = self.folder.as_ref().map(|folder| folder.join("sessions"));
+        let taken = match (self.history(), sessions) {
+            (Ok(Some(history)), Some(sessions)) => history.take_in(&sessions).map(|taken| taken.complaints()),
+            (Ok(_), _) => Ok(Vec::new()),
+            (Err(error), _) => Err(error),
+        };
+        let mut reports: Vec<Report> = match taken {
+            Ok(complaints) => complaints.into_iter().map(Report::Failed).collect(),
+            Err(error) => vec![Report::Failed(format!("chats are not kept: {error}"))],
+        };
+        reports.push(Report::Listed(self.list().unwrap_or_default()));
+        reports
+    }
+
+    /// What the history has now, if it is not what was last reported.
+    pub(super) fn news(&mut self) -> Option<Report> {
+        self.listed.as_ref()?;
+        let edition = self.history().ok()??.edition().ok()?;
+        if self.edition == Some(edition) {
+            return None;
+        }
+        let before = self.listed.clone();
+        let listed = self.list().ok()?;
+        (before.as_ref() != Some(&listed)).then_some(Report::Listed(listed))
+    }
+
+    fn list(&mut self) -> Result<Listed, HistoryError> {
+        let Some(history) = self.history()? else { return Ok(Listed::default()) };
+        let edition = history.edition()?;
+        let listed = Listed { chats: history.list(MAX_LISTED)?, at_relay: history.left_at_relay()? };
+        self.edition = Some(edition);
+        self.listed = Some(listed.clone());
+        Ok(listed)
+    }
+
+    fn load(&mut self, id: ChatId) -> Result<Box<Loaded>, String> {
+        let history = self.history().map_err(|error| error.to_string())?.ok_or("chats are not kept")?;
+        history.load(id).map(Loaded::of).map_err(|error| error.to_string())
+    }
+
+    /// Changes something of a chat.
+    fn change(
+        &mut self,
+        done: &str,
+        which: Which,
+        change: impl FnOnce(&mut History, ChatId) -> Result<(), HistoryError>,
+    ) -> Vec<Report> {
+        let changed = which.id().and_then(|id| match self.history() {
+            Ok(Some(history)) => change(history, id).map_err(|error| error.to_string()),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        });
+        let failed = changed.err().map(|why| Report::Failed(format!("the chat cannot be {done}: {why}")));
+        failed.into_iter().collect()
+    }
+
+    fn search(&mut self, text: String) -> Vec<Report> {
+        let found = match self.history() {
+            Ok(Some(history)) => history.search(&text, MAX_LISTED),
+            Ok(None) => Ok(Vec::new()),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(found) => {
+                let ids: HashSet<ChatId> = found.iter().map(|found| found.chat.id).collect();
+                vec![Report::Found { text, ids }]
+            }
+            Err(error) => vec![Report::Failed(format!("the chats cannot be searched: {error}"))],
+        }
+    }
+}
+
+/// Where the history of a folder is.
+pub fn path(folder: &Path) -> PathBuf {
+    folder.join("history.db")
+}
+
+fn import(path: &Path) -> Result<Box<Loaded>, String> {
+    let said = |error: String| format!("{}: {error}", path.display());
+    let text = files::read(path).map_err(|error| said(error.to_string()))?;
+    session::read(&text).map(Loaded::of).map_err(|error| said(error.to_string()))
+}
+
+fn write(path: PathBuf, text: &str, announce: bool) -> Vec<Report> {
+    let folder_made = path.parent().map_or(Ok(()), std::fs::create_dir_all);
+    let written = folder_made.and_then(|()| {
+        let beside = path.with_extension("part");
+        let mut options = std::fs::OpenOptions::new();
+        let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        file.write_all(text.as_bytes())?;
+        std::fs::rename(&beside, &path)
+    });
+    match written {
+        Ok(()) if announce => vec![Report::Written(path)],
+        Ok(()) => Vec::new(),
+        Err(error) => vec![Report::Failed(format!("{} cannot be written: {error}", path.display()))],
+    }
+}
+
+fn attach(key: ChatKey, paths: &[PathBuf]) -> Vec<Report> {
+    let mut reports = Vec::new();
+    let mut files = Vec::new();
+    for path in paths {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let size = path.metadata().map(|metadata| metadata.len());
+        match size {
+            Ok(size) if size > MAX_ATTACHED_BYTES => {
+                let limit = MAX_ATTACHED_BYTES >> 20;
+                reports.push(Report::Failed(format!("{name} is larger than {limit} MiB")));
+            }
+            Ok(_) | Err(_) => match std::fs::read(path) {
+                Ok(bytes) => files.push((name, bytes)),
+                Err(error) => reports.push(Report::Failed(format!("{name} cannot be read: {error}"))),
+            },
+        }
+    }
+    reports.push(Report::Attached { key, files });
+    reports
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use towline::Message;
+    use towline_app::history::{Limits, Writer};
+
+    #[test]
+    fn what_another_program_writes_is_news_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut shelf = Shelf::new(Some(folder.path().to_owned()));
+        assert!(matches!(&shelf.obey(Order::List)[..], [Report::Listed(listed)] if listed.chats.is_empty()));
+        assert!(shelf.news().is_none());
+        let mut chat = Conversation::default();
+        let id = chat.ask("m", Message::user("What is a Weir?"));
+        let mut writer = Writer::start(&path(folder.path()), Limits::default()).unwrap();
+        let written = writer.begin(None);
+        writer.append(written, chat.turn(id.turn).map(session::question).unwrap_or_default());
+        let id = writer.when_written(written).wait(SOON).unwrap();
+        let Some(Report::Listed(listed)) = shelf.news() else { panic!("it is news") };
+        assert_eq!((listed.chats[0].id, listed.chats[0].title.as_str()), (id, "What is a Weir?"));
+        assert_eq!(listed.chats[0].writer, writer.writer_id());
+        assert!(shelf.news().is_none());
+        for (text, found) in [("weir", 1), ("river", 0)] {
+            let reports = shelf.obey(Order::Search { text: text.into() });
+            assert!(matches!(&reports[..], [Report::Found { ids, .. }] if ids.len() == found), "{reports:?}");
+        }
+        let which = || Which::There(id);
+        assert!(shelf.obey(Order::Title { which: which(), title: "Weirs".into() }).is_empty());
+        assert!(shelf.obey(Order::Delete { which: which() }).is_empty());
+        assert!(matches!(&shelf.obey(Order::Delete { which: which() })[..], [Report::Failed(_)]));
+    }
+}
