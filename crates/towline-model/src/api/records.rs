@@ -37,16 +37,8 @@ pub(crate) struct About {
 impl About {
     pub(crate) fn new(shape: Shape, model: String) -> Self {
         let (began, created, load_time) = (Instant::now(), Timestamp::now(), Duration::ZERO);
-        Self {
-            shape,
-            model,
-            began,
-            created,
-            load_time,
-            note: None,
-            include_usage: false,
-            reports_context: false,
-        }
+        let (note, include_usage, reports_context) = (None, false, false);
+        Self { shape, model, began, created, load_time, note, include_usage, reports_context }
     }
 
     /// The type of the content.

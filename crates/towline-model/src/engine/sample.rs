@@ -107,11 +107,8 @@ impl Sampler {
             let Some((logit, _)) = logits.get_mut(token as usize) else {
                 continue;
             };
-            if *logit <= 0.0 {
-                *logit *= settings.repeat_penalty;
-            } else {
-                *logit /= settings.repeat_penalty;
-            }
+            let penalty = settings.repeat_penalty;
+            *logit = if *logit <= 0.0 { *logit * penalty } else { *logit / penalty };
             *logit -= count as f32 * settings.frequency_penalty + settings.presence_penalty;
         }
     }
