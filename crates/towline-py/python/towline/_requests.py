@@ -26,10 +26,13 @@ if TYPE_CHECKING:
     from ._options import Tools
 
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def body(content: Any) -> bytes:
     """A request's JSON. Text that is no valid Unicode is sent with U+FFFD."""
     try:
-        text = json.dumps(content, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text = _JSON.encode(content)
     except (TypeError, ValueError, RecursionError) as error:
         raise bad_request(error) from None
     try:

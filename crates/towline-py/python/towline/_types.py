@@ -234,8 +234,9 @@ class GenerateRequest(BaseGenerateRequest):
 
 
 class ChatRequest(BaseGenerateRequest):
-    messages: Optional[Sequence[Union[Mapping[str, Any], Message]]] = None
-    tools: Optional[Sequence[Tool]] = None
+    # Lists: pydantic checks and dumps other sequences in Python.
+    messages: Optional[List[Union[Mapping[str, Any], Message]]] = None
+    tools: Optional[List[Tool]] = None
 
     @model_serializer(mode="wrap")
     def serialize_model(self, serialize: Any) -> Dict[str, Any]:
