@@ -129,6 +129,7 @@ async def one():
     async for record in await client.chat("paced:5:50", messages, stream=True):
         len(record.message.content)
 async def all():
+    await one()  # pydantic builds its models at the first use
     beating = asyncio.create_task(beat())
     await asyncio.sleep(0.1)
     await asyncio.gather(*[one() for _ in range(1000)])
