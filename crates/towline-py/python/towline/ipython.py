@@ -180,8 +180,10 @@ async def _follow(engine: Engine, shown: Any) -> None:
     foreground = engine._core.foreground()
     while True:
         table = engine.jobs()
+        # Before they are drawn: one may end meanwhile.
+        are_over = all(job.done for job in table)
         shown.update(table)
-        if all(job.done for job in table):
+        if are_over:
             return
         await readable(foreground.fileno())
         engine._drain(foreground, len(table), 4.0)
