@@ -65,4 +65,4 @@ pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};
 pub use log::{Fsync, NotAFsync};
 pub use serve::{Reloader, Report, Server};
-pub use store::StoreError;
+pub use store::{Checked, StoreError, check as check_store};

@@ -33,7 +33,7 @@ pub use models::{
 pub use other::{CompletionsArgs, GuiArgs};
 pub use prompt::PromptArgs;
 #[cfg(feature = "relay")]
-pub use relay::{LogFormat, LogLevel, RelayArgs, RelayVerb, StatusArgs};
+pub use relay::{CheckArgs, LogFormat, LogLevel, RelayArgs, RelayVerb, StatusArgs};
 pub use run::{RunArgs, ThinkArg};
 #[cfg(feature = "model")]
 pub use serve::ServeArgs;

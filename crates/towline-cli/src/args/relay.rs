@@ -16,6 +16,19 @@ pub enum RelayVerb {
     Stop,
     /// End your own relay and start it again
     Restart,
+    /// Read all of a store that no relay uses, and say what is damaged
+    Check(CheckArgs),
+}
+
+/// What `towline relay check` is given.
+#[derive(Debug, Args)]
+pub struct CheckArgs {
+    /// The folder of the store [default: your own relay's]
+    #[arg(long, value_name = "FOLDER")]
+    pub store: Option<PathBuf>,
+    /// Take out what is damaged, so that a relay can go on with the rest
+    #[arg(long)]
+    pub repair: bool,
 }
 
 /// What `towline relay status` is given.

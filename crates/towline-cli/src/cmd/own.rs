@@ -2,20 +2,23 @@
 
 use towline::Error;
 use towline::relay::{RelayConfig, RelayVersion};
+use towline_relay::Checked;
 
 use super::jobs::span;
 use super::{Context, UNARY_CLOCKS, asked};
-use crate::args::{AtRelay, RelayVerb, StatusArgs};
+use crate::args::{AtRelay, CheckArgs, RelayVerb, StatusArgs};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::json;
 use crate::out::{self, Out};
+use crate::relay::place;
 use crate::relayed::{Reached, reach, reach_running};
 
 /// Does what is asked of a relay that is there.
 pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure> {
     match verb {
         RelayVerb::Status(args) => status(args, &mut context).await,
+        RelayVerb::Check(args) => check(args).await,
         RelayVerb::Stop => stop(&mut context).await,
         RelayVerb::Restart => {
             stop(&mut context).await?;
@@ -25,6 +28,31 @@ pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure
             Ok(Exit::Completed)
         }
     }
+}
+
+/// Gives 1 where something is damaged that was not repaired.
+async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
+    let local = |message: String| Failure::Local(Complaint::new(message));
+    let folder = match &args.store {
+        Some(folder) => folder.clone(),
+        None => place::store_folder().map_err(|error| local(error.to_string()))?,
+    };
+    let repair = args.repair;
+    let checking = tokio::task::spawn_blocking(move || towline_relay::check_store(&folder, repair)).await;
+    let checked = checking.map_err(|error| local(error.to_string()))?;
+    let Checked { streams, damage } = checked.map_err(|error| local(error.to_string()))?;
+    let mut out = Out::new();
+    for damaged in &damage {
+        out.line(damaged)?;
+    }
+    out.line(&format!("{streams} streams are whole"))?;
+    if damage.is_empty() || repair {
+        return Ok(Exit::Completed);
+    }
+    out::hint(
+        "towline relay check --repair takes out what is damaged, so that a relay can go on with the rest",
+    );
+    Ok(Exit::Failed)
 }
 
 async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failure> {

@@ -126,7 +126,9 @@ fn refused(error: &Error) -> Failure {
             complaint.hint("something listens there already; --listen 127.0.0.1:0 takes any free port"),
         ),
         Error::Store { .. } => Failure::Local(
-            complaint.hint("only one relay uses a store: --relay or TOWLINE_RELAY names the one that runs, --store another folder, or memory"),
+            complaint
+                .hint("only one relay uses a store: --relay or TOWLINE_RELAY names the one that runs, --store another folder, or memory")
+                .hint("where no relay uses it, towline relay check says what is damaged, and --repair goes on with the rest"),
         ),
         Error::Running(_) => {
             Failure::Local(complaint.hint("--listen unix:/another/path starts a second one"))

@@ -358,6 +358,31 @@ fn the_own_relay_is_looked_at_stopped_and_started_again() {
     assert_eq!(person.ended(&["relay", "status"]).code, Some(1));
 }
 
+/// The store of a relay that has ended is read whole; a bit that flipped in its journal is told, and taken out.
+#[test]
+fn a_damaged_store_is_told_and_repaired() {
+    let person = Person::new();
+    let id = person.detached("normal");
+    assert_eq!(person.ended(&["wait", &id]).code, Some(0));
+    let used = person.ended(&["relay", "check"]);
+    assert!(used.code == Some(1) && used.stderr.contains("a relay uses the store"), "{used:?}");
+    assert_eq!(person.ended(&["relay", "stop"]).code, Some(0));
+    let fine = person.ended(&["relay", "check"]);
+    assert_eq!((fine.code, fine.stdout.trim()), (Some(0), "1 streams are whole"), "{fine:?}");
+    let journal = person.folder.path().join("state/towline/relay/0.jnl");
+    let mut bytes = std::fs::read(&journal).unwrap();
+    let last = bytes.windows(4).rposition(|at| at == b"done").unwrap();
+    bytes[last] ^= 1;
+    std::fs::write(&journal, bytes).unwrap();
+    let damaged = person.ended(&["relay", "check"]);
+    assert!(damaged.code == Some(1) && damaged.stderr.contains("--repair"), "{damaged:?}");
+    let repaired = person.ended(&["relay", "check", "--repair"]);
+    assert!(repaired.code == Some(0) && repaired.stdout.contains("is damaged behind byte"), "{repaired:?}");
+    assert_eq!(person.ended(&["relay", "check"]).code, Some(0));
+    // What was written before is there.
+    assert_eq!(person.jobs().len(), 1);
+}
+
 /// A reader starts the relay again that it reads from, and settings of one's own bound it.
 #[test]
 fn who_needs_a_relay_that_died_starts_it_again_with_the_settings_of_its_owner() {

@@ -193,9 +193,11 @@ impl Writer {
         }
         match error {
             StoreError::Full => Broken::Full,
-            StoreError::Failed | StoreError::Disk(_) | StoreError::Folder(_) | StoreError::Format { .. } => {
-                Broken::Store(error.to_string())
-            }
+            StoreError::Failed
+            | StoreError::InUse
+            | StoreError::Disk(_)
+            | StoreError::Folder(_)
+            | StoreError::Format { .. } => Broken::Store(error.to_string()),
         }
     }
 

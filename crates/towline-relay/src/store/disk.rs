@@ -29,7 +29,7 @@ const REMOVED_AT_ONCE: usize = 500;
 /// Incarnations that one process may use: one for each stream that is made again.
 const INCARNATIONS: u64 = 1_000_000_000;
 /// How the database's journals are named (fjall 3, `journal/writer.rs`).
-const JOURNAL_EXTENSION: &str = "jnl";
+pub(super) const JOURNAL_EXTENSION: &str = "jnl";
 
 /// Logs on disk.
 pub(crate) struct DiskStore {
@@ -44,7 +44,7 @@ pub(crate) struct DiskStore {
 }
 
 /// The database.
-struct Open {
+pub(super) struct Open {
     db: Database,
     about: Keyspace,
     meta: Keyspace,
@@ -107,8 +107,15 @@ impl DiskStore {
     }
 }
 
+/// How far the bytes of a stream go without a gap, and what comes there where it is not the end.
+#[derive(Debug)]
+pub(super) struct Chunks {
+    pub(super) end: u64,
+    pub(super) damage: Option<String>,
+}
+
 impl Open {
-    fn at(folder: &Path) -> Result<Self, StoreError> {
+    pub(super) fn at(folder: &Path) -> Result<Self, StoreError> {
         let db = Database::builder(folder)
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
@@ -130,6 +137,49 @@ impl Open {
         }
         let (meta, request, data) = (keyspace("meta")?, keyspace("request")?, keyspace("data")?);
         Ok(Self { db, about, meta, request, data })
+    }
+
+    /// Every stream with its description.
+    pub(super) fn streams(&self) -> impl Iterator<Item = Result<(StreamNo, Vec<u8>), StoreError>> {
+        self.meta.iter().map(|entry| {
+            let (key, meta) = entry.into_inner()?;
+            Ok((number(&key), meta.to_vec()))
+        })
+    }
+
+    /// Reads all bytes of a stream.
+    pub(super) fn chunks(&self, stream: StreamNo) -> Chunks {
+        let mut end = 0;
+        for entry in self.data.prefix(stream.to_be_bytes()) {
+            let (key, bytes) = match entry.into_inner() {
+                Ok(entry) => entry,
+                Err(error) => {
+                    return Chunks { end, damage: Some(format!("what follows cannot be read: {error}")) };
+                }
+            };
+            let start = position(&key);
+            if start != end {
+                return Chunks { end, damage: Some(format!("the bytes from {end} to {start} are missing")) };
+            }
+            end += bytes.len() as u64;
+        }
+        Chunks { end, damage: None }
+    }
+
+    /// Ends a stream at a position, and describes it anew.
+    pub(super) fn cut(&self, stream: StreamNo, end: u64, meta: &[u8]) -> Result<(), StoreError> {
+        let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
+        batch.insert(&self.meta, stream.to_be_bytes(), meta);
+        for entry in self.data.range(key(stream, end)..=key(stream, u64::MAX)) {
+            batch.remove(&self.data, entry.key()?);
+        }
+        Ok(batch.commit()?)
+    }
+
+    /// Removes a stream.
+    pub(super) fn remove(&self, stream: StreamNo) -> Result<(), StoreError> {
+        self.commit(vec![Write::Remove { stream }], true)?;
+        self.remove_data(stream)
     }
 
     fn end(&self, stream: StreamNo) -> Result<u64, StoreError> {

@@ -1,5 +1,6 @@
 //! Where logs are kept.
 
+mod check;
 mod disk;
 mod memory;
 
@@ -7,6 +8,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
+pub use check::{Checked, check};
 pub(crate) use disk::DiskStore;
 pub(crate) use memory::MemoryStore;
 
@@ -97,6 +99,9 @@ pub enum StoreError {
     /// It failed before.
     #[error("the store failed and is not mended yet")]
     Failed,
+    /// A relay uses it.
+    #[error("a relay uses the store; stop it first")]
+    InUse,
     /// The disk or what is on it.
     #[error("{0}")]
     Disk(#[from] fjall::Error),

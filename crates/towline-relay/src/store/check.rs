@@ -1,0 +1,233 @@
+//! A store that no relay uses: what of it is damaged, and going on with the rest.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::disk::{Chunks, JOURNAL_EXTENSION, Open};
+use super::{StoreError, StreamNo};
+use crate::meta::Meta;
+
+/// What was found in a store.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Checked {
+    /// Streams that are whole, or were made so.
+    pub streams: u64,
+    /// What is damaged, one sentence each. Empty where nothing is.
+    pub damage: Vec<String>,
+}
+
+/// Reads all of the store in `folder`, which no relay may use meanwhile. With `repair` what is damaged is taken out, so that a
+/// relay can go on with the rest: a journal is cut before its damage, and kept beside it with the ending `damaged`; an answer
+/// ends before the part that is missing, as interrupted; a stream whose description cannot be read is removed. Blocks.
+///
+/// # Errors
+/// A store that is not there, is in use, or cannot be written; and without `repair` one whose journal is damaged is told of in
+/// [`Checked::damage`] without the streams, which cannot be read then.
+pub fn check(folder: &Path, repair: bool) -> Result<Checked, StoreError> {
+    if !folder.is_dir() {
+        let message = format!("there is no store at {}", folder.display());
+        return Err(io::Error::new(io::ErrorKind::NotFound, message).into());
+    }
+    let mut checked = Checked::default();
+    let open = match Open::at(folder) {
+        Ok(open) => open,
+        Err(StoreError::Disk(fjall::Error::Locked)) => return Err(StoreError::InUse),
+        Err(StoreError::Disk(error)) => {
+            checked.damage.push(format!("the store cannot be opened: {error}"));
+            if !repair {
+                return Ok(checked);
+            }
+            for cut in cut_journals(folder)? {
+                checked.damage.push(cut);
+            }
+            Open::at(folder)?
+        }
+        Err(error) => return Err(error),
+    };
+    for stream in open.streams() {
+        match stream {
+            Ok((stream, meta)) => check_stream(&open, stream, &meta, repair, &mut checked)?,
+            Err(error) => checked.damage.push(format!("descriptions of streams cannot be read: {error}")),
+        }
+    }
+    Ok(checked)
+}
+
+fn check_stream(
+    open: &Open,
+    stream: StreamNo,
+    meta: &[u8],
+    repair: bool,
+    checked: &mut Checked,
+) -> Result<(), StoreError> {
+    let Ok(mut meta) = serde_json::from_slice::<Meta>(meta) else {
+        checked.damage.push(format!("the description of stream number {stream} cannot be read"));
+        return if repair { open.remove(stream) } else { Ok(()) };
+    };
+    let Chunks { end, damage } = open.chunks(stream);
+    let Some(why) = damage else {
+        checked.streams += 1;
+        return Ok(());
+    };
+    checked.damage.push(format!("stream {} is whole up to byte {end} only: {why}", meta.id));
+    if !repair {
+        return Ok(());
+    }
+    // The next start closes it with a record that says so.
+    if let Some(job) = &mut meta.job {
+        meta.closed = false;
+        (job.ended, job.ended_ms, job.cause) = (None, None, None);
+    }
+    let meta = serde_json::to_vec(&meta).unwrap_or_default();
+    open.cut(stream, end, &meta)?;
+    checked.streams += 1;
+    Ok(())
+}
+
+/// Cuts each journal before its damage, and says what was cut.
+fn cut_journals(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let mut journals: Vec<PathBuf> = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == JOURNAL_EXTENSION) {
+            journals.push(path);
+        }
+    }
+    let number = |path: &PathBuf| path.file_stem().and_then(|stem| stem.to_str()?.parse::<u64>().ok());
+    journals.sort_by_key(number);
+    let trial = folder.with_extension(format!("check-{}", std::process::id()));
+    let mut cuts = Vec::new();
+    for at in 0..journals.len() {
+        let (journal, later) = (&journals[at], &journals[at + 1..]);
+        let length = std::fs::metadata(journal)?.len();
+        let opens = |bytes: u64| -> Result<bool, StoreError> {
+            copy(folder, &trial, journal, bytes, later)?;
+            let is_open = Open::at(&trial).is_ok();
+            std::fs::remove_dir_all(&trial)?;
+            Ok(is_open)
+        };
+        if opens(length)? {
+            continue;
+        }
+        // What is cut off within a batch is no damage, so every length up to the damage opens and none beyond it.
+        let (mut whole, mut damaged) = (0, length);
+        while whole + 1 < damaged {
+            let middle = whole.midpoint(damaged);
+            if opens(middle)? {
+                whole = middle;
+            } else {
+                damaged = middle;
+            }
+        }
+        std::fs::copy(journal, journal.with_extension("damaged"))?;
+        std::fs::File::options().write(true).open(journal)?.set_len(whole)?;
+        let name = journal.file_name().unwrap_or_default().display();
+        cuts.push(format!("the journal {name} is damaged behind byte {whole} of {length}"));
+    }
+    Ok(cuts)
+}
+
+/// Puts a store into the folder `to`, with the first bytes of one journal and without some others. Tables never change, so they
+/// are linked.
+fn copy(from: &Path, to: &Path, journal: &Path, bytes: u64, without: &[PathBuf]) -> io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let path = entry?.path();
+        let target = to.join(path.file_name().unwrap_or_default());
+        if path.is_dir() {
+            copy(&path, &target, journal, bytes, without)?;
+        } else if from.ends_with("tables") {
+            std::fs::hard_link(&path, &target)?;
+        } else if !without.contains(&path) && path.extension().is_none_or(|extension| extension != "damaged")
+        {
+            std::fs::copy(&path, &target)?;
+            if path == journal {
+                std::fs::File::options().write(true).open(&target)?.set_len(bytes)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::{DiskStore, LogStore as _, Write};
+    use super::*;
+    use crate::id::{Owner, StreamId};
+
+    fn meta(id: &str) -> Bytes {
+        let id = StreamId::parse(id).unwrap();
+        serde_json::to_vec(&Meta::new(id, Owner::local(), "text/plain", 1)).unwrap().into()
+    }
+
+    /// A store of two streams, each with two appends, written one after the other.
+    fn store(folder: &Path) {
+        let store = DiskStore::open(folder, 0).unwrap();
+        for (stream, id) in [(1, "a"), (2, "b")] {
+            let chunk = |start| Write::Chunk { stream, start, bytes: Bytes::from(vec![b'x'; 1000]) };
+            store.commit(vec![Write::Meta { stream, meta: meta(id) }, chunk(0)], true).unwrap();
+            store.commit(vec![chunk(1000)], true).unwrap();
+        }
+    }
+
+    fn read(folder: &Path, stream: StreamNo) -> usize {
+        let store = DiskStore::open(folder, 0).unwrap();
+        store.recover().unwrap();
+        store.read(stream, 0, usize::MAX).unwrap().iter().map(|chunk| chunk.bytes.len()).sum()
+    }
+
+    #[test]
+    fn a_store_without_damage_is_told_as_that() {
+        let folder = tempfile::tempdir().unwrap();
+        store(folder.path());
+        let fine = Checked { streams: 2, damage: Vec::new() };
+        assert_eq!(check(folder.path(), false).unwrap(), fine);
+        assert_eq!(check(folder.path(), true).unwrap(), fine);
+        assert!(check(&folder.path().join("absent"), false).unwrap_err().to_string().contains("no store at"));
+        let _used = DiskStore::open(folder.path(), 0).unwrap();
+        assert!(matches!(check(folder.path(), true), Err(StoreError::InUse)));
+    }
+
+    #[test]
+    fn a_flipped_bit_in_the_journal_costs_what_stands_behind_it() {
+        let folder = tempfile::tempdir().unwrap();
+        store(folder.path());
+        let journal = folder.path().join("0.jnl");
+        let mut bytes = std::fs::read(&journal).unwrap();
+        // In the second append of the second stream, which is the last that was written.
+        let last = bytes.windows(8).rposition(|at| at == b"xxxxxxxx").unwrap();
+        bytes[last - 100] ^= 1;
+        std::fs::write(&journal, &bytes).unwrap();
+        assert!(DiskStore::open(folder.path(), 0).is_err());
+        let told = check(folder.path(), false).unwrap();
+        assert!(told.damage[0].contains("cannot be opened") && told.streams == 0, "{told:?}");
+        let repaired = check(folder.path(), true).unwrap();
+        assert_eq!(repaired.streams, 2);
+        assert!(repaired.damage[1].contains("the journal 0.jnl is damaged behind byte"), "{repaired:?}");
+        assert_eq!(std::fs::read(folder.path().join("0.damaged")).unwrap(), bytes);
+        assert_eq!((read(folder.path(), 1), read(folder.path(), 2)), (2000, 1000));
+        assert_eq!(check(folder.path(), false).unwrap(), Checked { streams: 2, damage: Vec::new() });
+    }
+
+    #[test]
+    fn a_stream_with_a_part_that_is_missing_ends_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = DiskStore::open(folder.path(), 0).unwrap();
+        let chunk = |start| Write::Chunk { stream: 1, start, bytes: Bytes::from(vec![b'x'; 1000]) };
+        let described = Write::Meta { stream: 1, meta: meta("a") };
+        store.commit(vec![described, chunk(0), chunk(2000)], true).unwrap();
+        let unreadable = Write::Meta { stream: 2, meta: "not a description".into() };
+        store.commit(vec![unreadable], true).unwrap();
+        drop(store);
+        let damage = vec![
+            "stream a is whole up to byte 1000 only: the bytes from 1000 to 2000 are missing".to_owned(),
+            "the description of stream number 2 cannot be read".to_owned(),
+        ];
+        assert_eq!(check(folder.path(), false).unwrap(), Checked { streams: 0, damage: damage.clone() });
+        assert_eq!(check(folder.path(), true).unwrap(), Checked { streams: 1, damage });
+        assert_eq!(check(folder.path(), false).unwrap(), Checked { streams: 1, damage: Vec::new() });
+        assert_eq!(read(folder.path(), 1), 1000);
+    }
+}
