@@ -8,6 +8,7 @@ mod endings;
 mod engine;
 mod fake;
 mod many;
+mod own;
 mod submit;
 
 use std::time::Duration;
