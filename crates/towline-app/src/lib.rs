@@ -5,6 +5,7 @@
 //! | [`chat`] | a conversation: its turns and settings, what the next question sends, its form on disk |
 //! | [`document`] | what an answer's text is made of |
 //! | [`history`] | one searchable memory of every conversation |
+//! | [`settings`] | what a user has set, and the user's folders |
 //! | [`text`] | text that is safe to show; sizes and times as people read them |
 //!
 //! Nothing here draws, prints or parses arguments.
@@ -12,4 +13,5 @@
 pub mod chat;
 pub mod document;
 pub mod history;
+pub mod settings;
 pub mod text;

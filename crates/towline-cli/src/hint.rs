@@ -5,18 +5,6 @@ use towline::{Clock, Error, ErrorKind};
 use crate::environment::Environment;
 use crate::server::{Named, Place, Server};
 
-/// How alike names must be for one to be taken for the other, 0 to 1.
-const ALIKE: f64 = 0.8;
-
-/// The name that one which is not known may be meant for.
-pub fn nearest<'a>(names: impl Iterator<Item = &'a str>, typed: &str) -> Option<&'a str> {
-    let rated = names.map(|name| (strsim::jaro_winkler(name, typed), name));
-    rated
-        .filter(|(likeness, _)| *likeness >= ALIKE)
-        .max_by(|one, other| one.0.total_cmp(&other.0))
-        .map(|(_, name)| name)
-}
-
 /// What to do about an error of a request to `server`, about `model` where there is one.
 pub fn for_error(
     error: &Error,

@@ -6,18 +6,18 @@ use std::time::Duration;
 use towline::{ChatRequest, Event, Outcome, Role};
 use towline_app::chat::{AnswerId, Conversation, session};
 use towline_app::history::{Chat, ChatId, History, HistoryError, Limits, Writer};
+use towline_app::settings::{self, Remember, folders};
 
 use crate::args::RunArgs;
 use crate::failure::{Complaint, Failure};
 use crate::out;
-use crate::repl::config::{self, Remember};
 
 /// How long the end of a command waits for the disk.
 const LAST_WRITE: Duration = Duration::from_secs(3);
 
 /// Where the history is.
 pub fn path() -> Option<PathBuf> {
-    Some(crate::folders::data()?.join("history.db"))
+    Some(folders::data()?.join("history.db"))
 }
 
 /// A failure of the history, in its words.
@@ -55,7 +55,7 @@ impl Memory {
     pub fn of(args: &RunArgs) -> Result<Self, Failure> {
         let is_for_people = out::stdout_is_terminal() && !args.json;
         // What is wrong in the file, the prompt says.
-        let config = config::path().map(|path| config::read(&path).0).unwrap_or_default();
+        let config = settings::path().map(|path| settings::read(&path).0).unwrap_or_default();
         let is_wished = match config.history {
             Remember::Nothing => false,
             Remember::People => args.resume.is_some() || is_for_people,

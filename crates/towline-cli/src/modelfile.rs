@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use towline::{CreateRequest, Message};
 
-use crate::folders::from_home;
-use crate::options;
+use towline_app::settings::folders::from_home;
+use towline_app::settings::options;
 
 /// What a Modelfile asks for.
 #[derive(Debug, Default, PartialEq)]

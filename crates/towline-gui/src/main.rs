@@ -5,12 +5,12 @@ mod stop;
 use std::process::ExitCode;
 
 use eframe::{CreationContext, NativeOptions, Renderer};
-use etcetera::base_strategy::{BaseStrategy as _, Xdg};
 use towline::{ApiKey, Engine, EngineConfig, NetworkVariables};
+use towline_app::settings::{self, Config, Remember, folders};
 use towline_gui::desktop;
 use towline_gui::relay::Place;
 use towline_gui::server::{self, Named, Seek};
-use towline_gui::store::{self, State};
+use towline_gui::store::State;
 use towline_gui::window::{Setup, Target, Window};
 
 use stop::Stop;
@@ -21,7 +21,8 @@ Chats with language models, several at once, in a window.
 Usage: towline-gui [--host HOST]
 
   --host HOST    the server: 127.0.0.1:11434, https://ollama.example, unix:/run/x.sock
-                 default: OLLAMA_HOST, else Ollama on this machine, else the built-in model
+                 default: OLLAMA_HOST, else `host` of the configuration, else Ollama on this machine, else the
+                 built-in model
   --version      print the version
   --help         print this
 
@@ -81,7 +82,11 @@ fn main() -> ExitCode {
     }
     let api_key = variable("OLLAMA_API_KEY").map(ApiKey::new);
     let token = variable("TOWLINE_RELAY_TOKEN").map(ApiKey::new);
-    let runtime = Xdg::new().ok().and_then(|folders| folders.runtime_dir());
+    let (config, warnings) = settings::path().map(|path| settings::read(&path)).unwrap_or_default();
+    for warning in warnings {
+        eprintln!("warning: {warning}");
+    }
+    let runtime = folders::runtime();
     let network = NetworkVariables::read(variable);
     let named_relay = variable("TOWLINE_RELAY");
     let relay =
@@ -95,8 +100,8 @@ fn main() -> ExitCode {
         }
     };
     let stop = Stop::default();
-    let named = host.map(|host| Named { host, api_key });
-    match run(Seek { named, network, program: None, relay }, stop.clone()) {
+    let named = host.or_else(|| config.host.clone()).map(|host| Named { host, api_key });
+    match run(&config, Seek { named, network, program: None, relay }, stop.clone()) {
         Ok(()) => stop.signal().map_or(ExitCode::SUCCESS, stop::exit),
         Err(why) => {
             eprintln!("error: {why}");
@@ -110,8 +115,9 @@ fn variable(name: &str) -> Option<String> {
     (!value.is_empty()).then_some(value)
 }
 
-fn run(seek: Seek, stop: Stop) -> Result<(), String> {
-    let folder = store::folder();
+fn run(config: &Config, seek: Seek, stop: Stop) -> Result<(), String> {
+    let folder = folders::data();
+    let history = (config.history != Remember::Nothing).then_some(config.history_limits);
     let state = folder.as_deref().map(|folder| State::read(&State::path(folder))).unwrap_or_default();
     let mut viewport = egui::ViewportBuilder::default()
         .with_title("Towline")
@@ -126,7 +132,7 @@ fn run(seek: Seek, stop: Stop) -> Result<(), String> {
     let make = move |creation: &CreationContext<'_>| {
         let engine = Engine::start(EngineConfig::default())?;
         let desktop = desktop::real();
-        let setup = Setup { engine, target: Target::Seek(Box::new(seek)), folder, state, desktop };
+        let setup = Setup { engine, target: Target::Seek(Box::new(seek)), folder, history, state, desktop };
         let window = Window::new(&creation.egui_ctx, setup)?;
         stop.watch(&creation.egui_ctx)?;
         Ok(Box::new(App { window, stop }) as Box<dyn eframe::App>)

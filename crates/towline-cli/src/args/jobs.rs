@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use towline::Deadline;
 
-use crate::duration::TimeLimit;
+use towline_app::text::duration::TimeLimit;
 
 /// Which relay.
 #[derive(Debug, Clone, Default, Args)]

@@ -34,7 +34,7 @@ pub use other::{CompletionsArgs, GuiArgs};
 pub use prompt::PromptArgs;
 #[cfg(feature = "relay")]
 pub use relay::{CheckArgs, LogFormat, LogLevel, RelayArgs, RelayVerb, StatusArgs};
-pub use run::{RunArgs, ThinkArg};
+pub use run::RunArgs;
 #[cfg(feature = "model")]
 pub use serve::ServeArgs;
 pub use shared::{ApiChoice, KeepAliveArg, ServerArgs};
@@ -195,7 +195,7 @@ pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     for arg in args {
         only_prompt |= arg == "--";
         let after_think = !only_prompt && joined.last().is_some_and(|last| last == "--think");
-        match (joined.last_mut(), arg.to_str().filter(|text| run::is_think_level(text))) {
+        match (joined.last_mut(), arg.to_str().filter(|text| towline_app::settings::is_think_level(text))) {
             (Some(last), Some(level)) if after_think => last.push(format!("={level}")),
             _ => joined.push(arg),
         }

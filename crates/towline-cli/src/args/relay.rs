@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::AtRelay;
-use crate::duration::TimeLimit;
+use towline_app::text::duration::TimeLimit;
 
 /// What is done with your own relay, or with a store.
 #[derive(Debug, Subcommand)]

@@ -8,7 +8,7 @@ use towline::{Options, Think};
 
 use super::jobs::AtRelay;
 use super::shared::{ApiChoice, ClockArgs, InputArgs, ServerArgs};
-use crate::options;
+use towline_app::settings::{self, options};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -152,27 +152,10 @@ impl FromStr for OptionArg {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ThinkArg(pub Think);
 
-const LEVELS: [&str; 4] = ["low", "medium", "high", "max"];
-const ON: [&str; 3] = ["on", "true", "yes"];
-const OFF: [&str; 3] = ["off", "false", "no"];
-
-/// Whether a text is something `--think` takes.
-pub fn is_think_level(text: &str) -> bool {
-    LEVELS.iter().chain(&ON[..2]).chain(&OFF[..2]).any(|level| *level == text)
-}
-
 impl FromStr for ThinkArg {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if ON.contains(&text) {
-            Ok(Self(Think::On))
-        } else if OFF.contains(&text) {
-            Ok(Self(Think::Off))
-        } else if LEVELS.contains(&text) {
-            Ok(Self(Think::Level(text.to_owned())))
-        } else {
-            Err("the levels are low, medium, high and max; on and off leave it to the model".to_owned())
-        }
+        settings::think_level(text).map(Self)
     }
 }

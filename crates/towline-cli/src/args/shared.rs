@@ -5,8 +5,8 @@ use std::str::FromStr;
 use clap::{Args, ValueEnum};
 use towline::{Api, Clocks, KeepAlive};
 
-use crate::duration::{self, BadDuration, TimeLimit};
 use crate::input::Encoding;
+use towline_app::text::duration::{self, BadDuration, TimeLimit};
 
 /// Which server.
 #[derive(Debug, Clone, Args)]

@@ -9,13 +9,13 @@ use super::{Context, UNARY_CLOCKS, asked};
 use towline_app::text::{safe, units};
 
 use crate::args::JobsArgs;
-use crate::duration::TimeLimit;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json;
 use crate::out::Out;
 use crate::relayed::{Reached, handle, reach, say_state};
 use crate::table::Table;
+use towline_app::text::duration::TimeLimit;
 
 /// Lists the answers on the relay.
 pub async fn run(args: &JobsArgs, mut context: Context) -> Result<Exit, Failure> {

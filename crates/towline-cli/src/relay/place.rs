@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use towline::relay::OwnRelay;
 
-use crate::folders;
+use towline_app::settings::folders;
 
 /// The place of this user's own relay: in `XDG_RUNTIME_DIR`, else in the folder for temporary files.
 ///

@@ -8,7 +8,7 @@ use towline_relay::{Config, Listen, Store, UpstreamConfig, bytes};
 
 use super::place;
 use crate::args::{LogFormat, LogLevel, RelayArgs};
-use crate::duration::TimeLimit;
+use towline_app::text::duration::TimeLimit;
 
 /// Everything a relay is told.
 #[derive(Debug)]

@@ -10,8 +10,8 @@ use towline::{Options, Think};
 
 use super::spec::Spec;
 use crate::args::DeadlineArg;
-use crate::duration::{self, BadDuration, TimeLimit};
-use crate::folders::from_home;
+use towline_app::settings::folders::from_home;
+use towline_app::text::duration::{self, BadDuration, TimeLimit};
 
 /// A line, understood.
 #[derive(Debug, Clone, PartialEq)]

@@ -8,7 +8,7 @@ use towline::Options;
 
 use super::command::{Bare, grammar};
 use super::screen::Complete;
-use crate::folders::from_home;
+use towline_app::settings::folders::from_home;
 
 /// The most proposals.
 const MOST: usize = 200;

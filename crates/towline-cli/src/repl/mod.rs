@@ -9,7 +9,7 @@
 //! | [`asking`], [`following`], [`ending`] | questions become jobs, what comes of them is written down and shown, how it ended |
 //! | [`verbs`] | what each verb does |
 //! | [`chore`] | what would make the prompt wait, done elsewhere |
-//! | [`session`], [`config`], [`complete`] | files and completion |
+//! | [`session`], [`complete`] | files and completion |
 //! | [`screen`] | what the prompt and its terminal say to each other |
 //! | [`term`], [`markdown`] | the terminal |
 //! | [`start`] | from the command line to a running prompt |
@@ -18,7 +18,6 @@ mod asking;
 mod chore;
 mod command;
 mod complete;
-pub mod config;
 mod ending;
 mod following;
 mod item;

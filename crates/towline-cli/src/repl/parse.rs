@@ -18,7 +18,8 @@ use towline::Options;
 use super::command::{Ask, Bare, Command, Line, OneJob, grammar};
 use super::spec::Spec;
 use crate::models::may_be_name;
-use crate::{hint, options};
+use towline_app::settings::options;
+use towline_app::text::nearest::nearest;
 
 /// Understands a line.
 pub fn line(typed: &str) -> Line {
@@ -91,7 +92,7 @@ fn words(name: &str, rest: &str) -> Result<Vec<String>, &'static str> {
 }
 
 fn unknown(name: &str) -> String {
-    match hint::nearest(grammar().get_subcommands().map(clap::Command::get_name), name) {
+    match nearest(grammar().get_subcommands().map(clap::Command::get_name), name) {
         Some(verb) => format!(":{name}: command not found; is it :{verb}?"),
         None => format!(":{name}: command not found; :help lists them"),
     }

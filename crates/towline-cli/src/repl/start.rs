@@ -12,7 +12,6 @@ use towline_app::history::{History, HistoryError};
 
 use super::chore::turns;
 use super::complete::{Completer, Known};
-use super::config::{self, Config, Remember};
 use super::screen::{Screen, Tone};
 use super::session::{self, Session};
 use super::state::{Prompt, Setup};
@@ -22,12 +21,12 @@ use crate::cmd::Context;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
-use crate::folders;
 use crate::memory;
 use crate::out;
 use crate::relayed::reach;
 use crate::server::{Named, Need, Place, Server};
 use crate::stop;
+use towline_app::settings::{self, Config, Remember, folders};
 
 /// How long the engine may take to end what is left when the prompt has ended.
 const SHUTDOWN: Duration = Duration::from_millis(500);
@@ -43,8 +42,8 @@ fn local(error: impl std::fmt::Display) -> Failure {
 
 fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
     let environment = Environment::read();
-    let (config, warnings) = match args.config.clone().or_else(config::path) {
-        Some(path) => config::read(&path),
+    let (config, warnings) = match args.config.clone().or_else(settings::path) {
+        Some(path) => settings::read(&path),
         None => (Config::default(), Vec::new()),
     };
     if args.server.host.is_none() && environment.host.is_none() {

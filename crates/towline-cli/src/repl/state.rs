@@ -7,11 +7,11 @@ use std::time::Instant;
 use towline::Engine;
 use towline::engine::Reader;
 use towline_app::chat::{AnswerId, Conversation};
+use towline_app::settings::Config;
 
 use super::chore::Chore;
 use super::command::{Line, When};
 use super::complete::Known;
-use super::config::Config;
 use super::item::{Item, Kind};
 use super::jobs::{Entry, Jobs};
 use super::notice;

@@ -10,6 +10,7 @@ use egui::{FontData, Key, Modifiers, Theme};
 use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _, by};
 use egui_kittest::{Harness, SnapshotOptions};
 use towline::{Client, Engine, EngineConfig};
+use towline_app::history::Limits;
 use towline_gui::relay::Place;
 use towline_gui::server::{Named, Seek};
 use towline_gui::store::State;
@@ -95,7 +96,8 @@ impl Stage {
         };
         let state = State { model: begin.model.into(), theme, via_relay: begin.via_relay, ..kept };
         let engine = Engine::start(EngineConfig::default()).expect("threads");
-        let setup = Setup { engine, target, folder: begin.folder, state, desktop };
+        let setup =
+            Setup { engine, target, folder: begin.folder, history: Some(Limits::default()), state, desktop };
         let (ring, news) = sync_channel(1);
         // The harness makes the context, and the window is made in it before its first frame.
         let shared: Shared = Shared::default();

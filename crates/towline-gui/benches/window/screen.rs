@@ -99,6 +99,7 @@ pub(crate) fn setup(url: &str, folder: &Path) -> Setup {
         engine: Engine::start(EngineConfig::default()).expect("threads"),
         target: Target::Client(Client::new(url).expect("the server's own address")),
         folder: Some(folder.to_owned()),
+        history: Some(towline_app::history::Limits::default()),
         state: State::default(),
         desktop: nothing,
     }

@@ -56,13 +56,14 @@ impl Chat {
         self.conversation.answers().find(is_its).map(|answer| answer.id)
     }
 
-    /// Takes in a job of the relay that was asked elsewhere; its question is not known.
+    /// Takes in a job of the relay that was asked elsewhere.
     pub fn adopt(&mut self, engine: &Engine, relay: &Relay, job: &Job) {
         let model = job.model.clone().unwrap_or_default();
-        let called = job.name.as_deref().filter(|name| !name.is_empty());
-        let called = called.map_or_else(|| short(&job.id).to_owned(), |name| safe::text(name).into_owned());
-        let question =
-            Message::user(format!("{model}: {called}\n\n(from the relay, which does not keep the question)"));
+        let question = Message::user(job.question.clone().unwrap_or_else(|| {
+            // A relay of an earlier version does not say what was asked.
+            let called = job.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(short(&job.id));
+            format!("{model}: {}", safe::text(called))
+        }));
         self.remember_first(&question);
         let id = self.conversation.ask(&model, question);
         self.write_question(id.turn);

@@ -6,7 +6,6 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use etcetera::base_strategy::{BaseStrategy as _, Xdg};
 use towline_app::chat::{AnswerId, Conversation, files, session};
 use towline_app::history::{ChatId, History, HistoryError, Summary, Written};
 
@@ -61,11 +60,6 @@ impl Which {
             Self::Soon(written) => written.wait(SOON).ok_or_else(|| "the disk is slow".to_owned()),
         }
     }
-}
-
-/// Where everything is kept when nobody says otherwise.
-pub fn folder() -> Option<PathBuf> {
-    Some(Xdg::new().ok()?.data_dir().join("towline"))
 }
 
 /// The history in a folder.

@@ -102,6 +102,8 @@ pub struct Setup {
     pub target: Target,
     /// Where the history is, and what the window remembers; `None` keeps nothing.
     pub folder: Option<PathBuf>,
+    /// How much of the history is kept; `None` reads and writes none.
+    pub history: Option<Limits>,
     /// What an earlier window remembered.
     pub state: State,
     /// The surroundings.
@@ -233,10 +235,11 @@ impl Window {
         waker::install(&setup.engine, context, &counts)?;
         let wake = context.clone();
         let state_path = setup.folder.as_deref().map(State::path);
-        let history = setup.folder.as_deref().map(store::path);
-        let writer = history.map(|path| Writer::start(&path, Limits::default())).transpose();
+        let folder = setup.folder.filter(|_| setup.history.is_some());
+        let history = folder.as_deref().map(store::path).zip(setup.history);
+        let writer = history.map(|(path, limits)| Writer::start(&path, limits)).transpose();
         let writer = writer.map_err(|error| error.to_string())?;
-        let disk = Disk::start(setup.folder, move || wake.request_repaint())
+        let disk = Disk::start(folder, move || wake.request_repaint())
             .map_err(|error| format!("a thread cannot be started: {error}"))?;
         let (relay, complaint) = match relay::meet(context, &setup.target) {
             Ok(relay) => (relay, None),

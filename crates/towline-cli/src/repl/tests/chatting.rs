@@ -8,7 +8,7 @@ use towline_testkit::{Routes, Script, Server};
 
 use super::stage::{CTRL_C, CTRL_D, CTRL_Z, Scene, Step, play};
 use crate::exit::Exit;
-use crate::repl::config::Config;
+use towline_app::settings::Config;
 
 fn answers(texts: &[&str]) -> Server {
     let scripts: Vec<Script> = texts.iter().map(|text| Script::ndjson(ollama::chat(&[text]))).collect();

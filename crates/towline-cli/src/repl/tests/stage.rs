@@ -16,11 +16,11 @@ use towline_testkit::Server as FakeServer;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::repl::complete::Known;
-use crate::repl::config::Config;
 use crate::repl::screen::{Input, Screen, Status, Tone};
 use crate::repl::session::Session;
 use crate::repl::state::{Prompt, Setup};
 use crate::server::{Named, Place, Server};
+use towline_app::settings::Config;
 
 /// A test that takes longer has failed.
 const LIMIT: Duration = Duration::from_secs(20);

@@ -13,7 +13,7 @@ use crate::table::padded;
 /// How many conversations are listed.
 const LISTED: usize = 15;
 /// The most of a title or of what was found that is shown, in characters.
-const WORDS_CHARS: usize = 60;
+const WORDS_CHARS: usize = 36;
 const NONE: &str = "conversations are not written: the configuration says so, or there is no home folder";
 
 impl Prompt<'_> {

@@ -5,11 +5,11 @@ use towline::{Format, Think};
 
 use crate::cmd::UNARY_CLOCKS;
 use crate::models;
-use crate::options;
 use crate::repl::chore::Done;
 use crate::repl::command::{Change, FormatArg, SetArgs, Setting, When};
 use crate::repl::screen::Tone;
 use crate::repl::state::Prompt;
+use towline_app::settings::options;
 
 /// The largest schema, in bytes.
 const SCHEMA_BYTES: u64 = 16 << 20;

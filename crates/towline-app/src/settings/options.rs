@@ -2,11 +2,11 @@
 
 use towline::Options;
 
-use crate::hint;
+use crate::text::nearest::nearest;
 
 /// The known option that a name may be meant for.
 pub fn alike(name: &str) -> Option<&'static str> {
-    hint::nearest(Options::names(), name)
+    nearest(Options::names(), name)
 }
 
 /// What to say about an option that Ollama does not know. `None` for one that it knows.

@@ -1,5 +1,10 @@
-//! The configuration file: TOML, every key optional. What is unknown or wrong in it is a warning with its line, never an
+//! What a user has set, once for the command, the prompt and the window; and the user's folders.
+//!
+//! The configuration file is TOML, every key optional. What is unknown or wrong in it is a warning with its line, never an
 //! error: the prompt opens all the same.
+
+pub mod folders;
+pub mod options;
 
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -8,12 +13,10 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use towline::{Options, Think};
-use towline_app::history::Limits;
 
-use crate::args::ThinkArg;
-use crate::duration::TimeLimit;
-use crate::folders;
-use crate::{hint, options};
+use crate::history::Limits;
+use crate::text::duration::TimeLimit;
+use crate::text::nearest::nearest;
 
 /// The largest configuration file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
@@ -221,7 +224,7 @@ const KEYS: [&str; 14] = [
 ];
 
 fn unknown(key: &str) -> String {
-    match hint::nearest(KEYS.into_iter(), key) {
+    match nearest(KEYS.into_iter(), key) {
         Some(known) => format!("there is no key {key}; is it {known}?"),
         None => format!("there is no key {key}; known are {}", KEYS.join(", ")),
     }
@@ -245,6 +248,31 @@ fn limit(key: &str, value: &DeValue<'_>) -> Result<Option<Duration>, String> {
     Ok(limit)
 }
 
+const LEVELS: [&str; 4] = ["low", "medium", "high", "max"];
+const ON: [&str; 3] = ["on", "true", "yes"];
+const OFF: [&str; 3] = ["off", "false", "no"];
+
+/// Whether a text is something `--think` takes.
+pub fn is_think_level(text: &str) -> bool {
+    LEVELS.iter().chain(&ON[..2]).chain(&OFF[..2]).any(|level| *level == text)
+}
+
+/// Whether, and how hard, to think, as people type it.
+///
+/// # Errors
+/// For a text that is no level; the levels there are.
+pub fn think_level(text: &str) -> Result<Think, String> {
+    if ON.contains(&text) {
+        Ok(Think::On)
+    } else if OFF.contains(&text) {
+        Ok(Think::Off)
+    } else if LEVELS.contains(&text) {
+        Ok(Think::Level(text.to_owned()))
+    } else {
+        Err("the levels are low, medium, high and max; on and off leave it to the model".to_owned())
+    }
+}
+
 fn remember(key: &str, value: &DeValue<'_>) -> Result<Remember, String> {
     match (value.as_bool(), value.as_str()) {
         (Some(false), _) => Ok(Remember::Nothing),
@@ -258,10 +286,7 @@ fn think(key: &str, value: &DeValue<'_>) -> Result<Think, String> {
     match value.as_bool() {
         Some(true) => Ok(Think::On),
         Some(false) => Ok(Think::Off),
-        None => text(key, value)?
-            .parse::<ThinkArg>()
-            .map(|think| think.0)
-            .map_err(|error| format!("{key}: {error}")),
+        None => think_level(&text(key, value)?).map_err(|error| format!("{key}: {error}")),
     }
 }
 
