@@ -55,7 +55,9 @@ impl Memory {
     pub fn of(args: &RunArgs) -> Result<Self, Failure> {
         let is_for_people = out::stdout_is_terminal() && !args.json;
         // What is wrong in the file, the prompt says.
-        let config = settings::path().map(|path| settings::read(&path).0).unwrap_or_default();
+        let config = settings::path(std::env::var_os("TOWLINE_CONFIG"))
+            .map(|path| settings::read(&path).0)
+            .unwrap_or_default();
         let is_wished = match config.history {
             Remember::Nothing => false,
             Remember::People => args.resume.is_some() || is_for_people,

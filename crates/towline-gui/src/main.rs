@@ -82,7 +82,9 @@ fn main() -> ExitCode {
     }
     let api_key = variable("OLLAMA_API_KEY").map(ApiKey::new);
     let token = variable("TOWLINE_RELAY_TOKEN").map(ApiKey::new);
-    let (config, warnings) = settings::path().map(|path| settings::read(&path)).unwrap_or_default();
+    let (config, warnings) = settings::path(std::env::var_os("TOWLINE_CONFIG"))
+        .map(|path| settings::read(&path))
+        .unwrap_or_default();
     for warning in warnings {
         eprintln!("warning: {warning}");
     }

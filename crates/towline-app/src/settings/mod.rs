@@ -6,6 +6,7 @@
 pub mod folders;
 pub mod options;
 
+use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -83,9 +84,9 @@ impl Default for Config {
     }
 }
 
-/// Where the file is: `TOWLINE_CONFIG`, else in the user's configuration folder.
-pub fn path() -> Option<PathBuf> {
-    let named = std::env::var_os("TOWLINE_CONFIG").filter(|path| !path.is_empty()).map(PathBuf::from);
+/// Where the file is: what `TOWLINE_CONFIG` names, else in the user's configuration folder.
+pub fn path(named: Option<OsString>) -> Option<PathBuf> {
+    let named = named.filter(|path| !path.is_empty()).map(PathBuf::from);
     named.or_else(|| Some(folders::config()?.join("config.toml")))
 }
 

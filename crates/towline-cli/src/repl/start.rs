@@ -42,10 +42,11 @@ fn local(error: impl std::fmt::Display) -> Failure {
 
 fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
     let environment = Environment::read();
-    let (config, warnings) = match args.config.clone().or_else(settings::path) {
-        Some(path) => settings::read(&path),
-        None => (Config::default(), Vec::new()),
-    };
+    let (config, warnings) =
+        match args.config.clone().or_else(|| settings::path(std::env::var_os("TOWLINE_CONFIG"))) {
+            Some(path) => settings::read(&path),
+            None => (Config::default(), Vec::new()),
+        };
     if args.server.host.is_none() && environment.host.is_none() {
         args.server.host.clone_from(&config.host);
     }
