@@ -114,6 +114,9 @@ fn for_missing_model(server: &Server, model: &str) -> String {
         Place::Builtin(builtin) => {
             format!("the built-in model is {}; other models need a server such as Ollama", builtin.model())
         }
+        Place::Named(_) | Place::Local if server.client.is_openai() => {
+            format!("the server has the models that it was started with; {} shows them", list_command(server))
+        }
         Place::Named(_) | Place::Local => {
             format!(
                 "towline pull{} {model} fetches it; {} shows what there is",

@@ -32,7 +32,7 @@ struct Shared {
     transport: Transport,
     timers: Arc<Timers>,
     /// `Api::Auto` found that the server speaks only OpenAI's dialect.
-    only_openai: AtomicBool,
+    only_openai: Arc<AtomicBool>,
 }
 
 impl Client {
@@ -60,7 +60,7 @@ impl Client {
         };
         let transport = Transport::new(settings);
         transport.check(&endpoint).map_err(|error| failure::error(&error))?;
-        let (timers, only_openai) = (Arc::default(), AtomicBool::new(false));
+        let (timers, only_openai) = (Arc::default(), Arc::default());
         let shared = Shared { endpoint, config, transport, timers, only_openai };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -85,7 +85,7 @@ impl Client {
             config,
             transport: self.shared.transport.clone(),
             timers: Arc::clone(&self.shared.timers),
-            only_openai: AtomicBool::new(self.shared.only_openai.load(Ordering::Relaxed)),
+            only_openai: Arc::clone(&self.shared.only_openai),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -98,8 +98,8 @@ impl Client {
         &self.shared.timers
     }
 
-    /// Whether chat goes to the OpenAI endpoint.
-    pub(crate) fn chats_by_openai(&self) -> bool {
+    /// Whether chats go to OpenAI's endpoint: the client was told so, or has found that the server knows no other.
+    pub fn is_openai(&self) -> bool {
         match self.shared.config.api {
             Api::Auto => self.shared.only_openai.load(Ordering::Relaxed),
             Api::Ollama => false,

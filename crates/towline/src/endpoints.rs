@@ -21,7 +21,7 @@ use crate::stream::{Call, OPENAI_CHAT, Stream};
 impl Client {
     /// Goes on with a conversation.
     pub fn chat(&self, request: ChatRequest) -> Stream {
-        let call = if self.chats_by_openai() {
+        let call = if self.is_openai() {
             let body = json_body(&request.openai_body());
             Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body, openai: None, attach: None }
         } else {
@@ -61,7 +61,7 @@ impl Client {
         };
         let (path, dialect) = operation.at();
         let call = match asks {
-            Some(request) if self.chats_by_openai() => {
+            Some(request) if self.is_openai() => {
                 let body = json_body(&request.openai_body());
                 Call { path: OPENAI_CHAT, dialect: Dialect::OpenAi, body, openai: None, attach: None }
             }

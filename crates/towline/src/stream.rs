@@ -408,6 +408,9 @@ impl Stream {
             let at = now();
             return self.begin_again(self.life.in_dialect(dialect, outcome, at), at);
         }
+        if self.fell_back && error.status.is_some() && !error.is_missing_endpoint() {
+            self.client.remember_only_openai();
+        }
         match self.client.config().retry.wait_after(error, self.tries, fastrand::f64()) {
             Some(wait) if outcome.stats.records == 0 => {
                 self.tries += 1;

@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use towline::{ChatRequest, Client, Ending, ErrorKind, FinishReason, Outcome, ThinkTags};
 
 use super::{Context, unless_stopped};
-use crate::args::{ApiChoice, RunArgs};
+use crate::args::RunArgs;
 use crate::drive::drive;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
@@ -55,14 +55,15 @@ async fn answer(
     context: &mut Context,
 ) -> Result<Exit, Failure> {
     let client = client(args, server);
-    let mut may_offer = !args.json && args.api != ApiChoice::OpenAi && is_person();
+    let mut may_offer = !args.json && is_person();
     loop {
         let mut view = view(args, Some(&request.model), server)?;
         let stream = client.chat(request.clone());
         let heard = &mut |event: &_| memory.hear(event);
         let outcome = drive(stream, &mut view, &mut context.stopper, heard).await?;
         drop(view);
-        may_offer &= is_missing(&outcome, server);
+        // A server of OpenAI's dialect fetches nothing.
+        may_offer &= is_missing(&outcome, server) && !client.is_openai();
         if may_offer && offer(&request.model, server, context).await? {
             may_offer = false;
             let fetched = super::pull::fetch(&request.model, server, context).await?;

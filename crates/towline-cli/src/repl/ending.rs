@@ -112,9 +112,13 @@ impl Prompt<'_> {
                 if !alike.is_empty() {
                     self.say(Tone::Dim, &format!("installed with a similar name: {}", alike.join(", ")));
                 }
-                let advice = format!(":pull fetches {model}, as a job; retry then asks again");
-                self.missing = Some(model);
-                Some(advice)
+                if self.server.client.is_openai() {
+                    Some(":models shows the models that the server was started with".to_owned())
+                } else {
+                    let advice = format!(":pull fetches {model}, as a job; retry then asks again");
+                    self.missing = Some(model);
+                    Some(advice)
+                }
             }
             ErrorKind::Rejected if error.message.contains("does not support thinking") => {
                 Some(":think auto leaves it to the model".to_owned())

@@ -79,6 +79,19 @@ fn a_server_that_speaks_only_openai() {
 }
 
 #[test]
+fn a_model_that_a_server_of_openai_s_dialect_lacks_is_not_to_be_pulled() {
+    let server = Server::start(
+        Routes::new()
+            .path("/api/chat", Script::respond(404, "text/plain", "404 page not found"))
+            .path("/v1/chat/completions", Script::error(404, "model 'm' not found")),
+    );
+    let ended = ended(&mut run(&server.url(), &[]));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(ended.stderr.contains("hint: the server has the models that it was started with"), "{ended:?}");
+    assert!(!ended.stderr.contains("towline pull"), "{ended:?}");
+}
+
+#[test]
 fn the_only_model_is_taken() {
     let one = Routes::new()
         .path("/api/tags", Script::respond(200, http::JSON, r#"{"models":[{"name":"only:1b"}]}"#))
