@@ -6,7 +6,6 @@
 mod bench;
 mod endings;
 mod help;
-#[cfg(unix)]
 mod history;
 mod input;
 mod json;

@@ -160,7 +160,6 @@ fn a_trickle_is_chunked_byte_by_byte() {
     assert_eq!(body, "1\r\n{\r\n1\r\n}\r\n1\r\n\n\r\n0\r\n\r\n");
 }
 
-#[cfg(unix)]
 #[test]
 fn a_unix_socket_plays_scripts_too() {
     use std::{io::Write, os::unix::net::UnixStream};
