@@ -46,7 +46,7 @@ class Window:
 
     def __init__(self, name, process, data):
         self.process = process
-        self.sessions = data / "towline" / "sessions"
+        self.data = data
         self._display = Display(name)
         self._root = self._display.screen().root
 
@@ -109,13 +109,16 @@ class Window:
         return tuple(sum(place) / len(near) for place in zip(*near))
 
     def session(self):
-        """The lines of the newest chat's file, as objects."""
-        files = sorted(self.sessions.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
-        if not files:
+        """The records of the newest conversation, as objects."""
+        listed = self._history("list", "--json", "-n", "1")
+        if not listed:
             return []
-        # The last line may be on its way.
-        lines = files[-1].read_text().split("\n")[:-1]
-        return [json.loads(line) for line in lines]
+        return [json.loads(line) for line in self._history("export", json.loads(listed)["name"]).splitlines()]
+
+    def _history(self, *arguments):
+        surroundings = {"HOME": str(self.data.parent), "XDG_DATA_HOME": str(self.data)}
+        command = [os.environ["TOWLINE_BIN"], "history", *arguments]
+        return subprocess.run(command, env=surroundings, check=True, capture_output=True, text=True).stdout
 
     def close(self):
         """Closes it as a window manager does; gives its exit status."""

@@ -1,4 +1,4 @@
-"""The real window on a display without a screen: a newcomer types, reads, stops; the chat's file says what happened."""
+"""The real window on a display without a screen: a newcomer types, reads, stops; the history says what happened."""
 
 import os
 import socket
@@ -42,10 +42,10 @@ def test_stop_keeps_what_came(tmp_path, fake_model, theme, stop):
     with desktop.window(gui, tmp_path, "--host", fake_model, model=model, theme=theme) as window:
         window.type("what is a river")
         window.key("Return")
-        desktop.until(lambda: records(window, "text"), "the first token is in the chat's file")
+        desktop.until(lambda: records(window, "text"), "the first token is in the history")
         place = desktop.until(lambda: window.find(stop, BESIDE_COMPOSER), "there is a button that stops")
         window.click(*place)
-        end = desktop.until(lambda: records(window, "end"), "the end is in the chat's file")
+        end = desktop.until(lambda: records(window, "end"), "the end is in the history")
         assert end[0]["ending"] == "cancelled"
         desktop.until(lambda: not window.find(stop, BESIDE_COMPOSER), "the button is gone")
         text = "".join(record["text"] for record in records(window, "text"))
@@ -80,14 +80,14 @@ def test_an_answer_outlives_the_window(tmp_path, fake_model, command, is_killed)
         desktop.until((tmp_path / "towline" / "relay.sock").exists, "the relay runs")
         window.type("what is a river")
         window.key("Return")
-        desktop.until(lambda: records(window, "text"), "the first token is in the chat's file")
+        desktop.until(lambda: records(window, "text"), "the first token is in the history")
         if not is_killed:
             assert window.close() == 0
     [identifier] = [record["id"] for record in records(window, "relay")]
     assert not records(window, "end")
     assert identifier in command("jobs", "--json")
     with desktop.window(gui, tmp_path, "--host", fake_model) as window:
-        end = desktop.until(lambda: records(window, "end"), "the end is in the chat's file")
+        end = desktop.until(lambda: records(window, "end"), "the end is in the history")
         assert end[0]["ending"] == "completed"
         assert "".join(record["text"] for record in records(window, "text")) == command("log", identifier).rstrip("\n")
         assert window.close() == 0
@@ -98,7 +98,7 @@ def test_a_signal_closes_it_as_its_button_does(tmp_path, fake_model):
     with desktop.window(gui, tmp_path, "--host", fake_model, model="slow:50:100000") as window:
         window.type("what is a river")
         window.key("Return")
-        desktop.until(lambda: records(window, "text"), "the first token is in the chat's file")
+        desktop.until(lambda: records(window, "text"), "the first token is in the history")
         window.process.terminate()
         assert window.process.wait(timeout=desktop.LONGEST_WAIT_SECONDS) == 143
     assert records(window, "question")[0]["content"] == "what is a river"

@@ -52,7 +52,7 @@ impl Server {
     }
 
     /// Answers requests until `shutdown` is ready; then takes no more, lets running answers go on for
-    /// [`Limits::shutdown_grace`], and cuts what is left. Returns how many connections were cut.
+    /// [`Limits::shutdown_grace`](crate::Limits::shutdown_grace), and cuts what is left. Returns how many connections were cut.
     ///
     /// Cancel safety: dropping the future cuts every connection, which cancels every answer.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> usize {
