@@ -104,6 +104,7 @@ mod absent {
         }
 
         /// As [`start`](Self::start).
+        #[cfg(feature = "relay")]
         pub async fn start_silently() -> Result<Self, Failure> {
             Self::start().await
         }

@@ -1,6 +1,7 @@
 //! Where a user's own relay has its socket and its store.
 
 use std::io;
+#[cfg(feature = "relay")]
 use std::path::PathBuf;
 
 use towline::relay::OwnRelay;
