@@ -35,7 +35,7 @@ enum Op<'a> {
     Wait(u16),
     Tick,
     TickWhenDue,
-    SetClocks([Option<u16>; 4]),
+    SetClocks([Option<u16>; 5]),
     PollOnce,
     Poll,
 }
@@ -80,6 +80,7 @@ const CLOCKS: Clocks = Clocks {
     connect: Some(Duration::from_secs(3)),
     first_event: Some(Duration::from_secs(20)),
     idle: Some(Duration::from_secs(7)),
+    record: Some(Duration::from_secs(11)),
     total: None,
 };
 
@@ -121,9 +122,9 @@ impl Watched {
                 }
             }
             Op::SetClocks(times) => {
-                let [connect, first_event, idle, total] =
+                let [connect, first_event, idle, record, total] =
                     times.map(|time| time.map(|time| Duration::from_millis(time.into())));
-                life.set_clocks(Clocks { connect, first_event, idle, total });
+                life.set_clocks(Clocks { connect, first_event, idle, record, total });
             }
             Op::PollOnce => drop(self.poll()),
             Op::Poll => while self.poll() {},
