@@ -20,6 +20,11 @@ pub fn for_error(
                 .to_owned(),
         ),
         ErrorKind::Unauthorized => Some(for_unauthorized(server, environment)),
+        ErrorKind::NotFound | ErrorKind::Rejected | ErrorKind::Server if error.is_missing_endpoint() => Some(
+            "the server does not have this part of Ollama's API. A server of OpenAI's dialect, such as llama.cpp's, \
+             can be asked (run, run -d, the prompt) and listed; the models that it has are those it was started with"
+                .to_owned(),
+        ),
         ErrorKind::NotFound => model.map(|model| for_missing_model(server, model)),
         ErrorKind::Busy => Some("the server has too much to do; try again later".to_owned()),
         ErrorKind::Truncated => {

@@ -129,7 +129,8 @@ pub async fn similar(
     missing: Option<&str>,
     stopper: &mut Stopper,
 ) -> Option<String> {
-    let missing = missing.filter(|_| error.kind == ErrorKind::NotFound)?;
+    let is_model = error.kind == ErrorKind::NotFound && !error.is_missing_endpoint();
+    let missing = missing.filter(|_| is_model)?;
     let mut clocks = UNARY_CLOCKS;
     clocks.total = Some(HINT_TIME);
     let impatient = Server {

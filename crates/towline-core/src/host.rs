@@ -2,7 +2,8 @@
 //!
 //! The rules are those of `envconfig.Host` and `ConnectableHost` in Ollama's source: blanks and quotes around the text
 //! are dropped; without a scheme it is plain HTTP on port 11434, with one the scheme's own port; a bare `ollama.com`
-//! is HTTPS; an empty host is 127.0.0.1; IPv6 stands with or without brackets; a path is kept; 0.0.0.0 and `::`, where
+//! is HTTPS; an empty host is 127.0.0.1; IPv6 stands with or without brackets; a path is kept, but for
+//! OpenAI's `/v1` at its end, which belongs to the paths of requests; 0.0.0.0 and `::`, where
 //! servers listen, become this machine. Ours in addition: `unix:/path` names a Unix socket, an IPv6 address may have a zone
 //! (RFC 6874), a user and a password may stand before the host, and a port that is none is an error.
 
@@ -70,6 +71,7 @@ pub fn parse(text: &str) -> Result<Endpoint, HostError> {
     let read = authority(before_path).map_err(|error| if path.contains('@') { misplaced() } else { error });
     let Authority { credentials, host, port } = read?;
     check_path(path)?;
+    let path = if path == "v1" { "" } else { path.strip_suffix("/v1").unwrap_or(path) };
     let base_path = if path.is_empty() { String::new() } else { format!("/{path}") };
     let port = port.unwrap_or(default_port);
     Ok(Endpoint { scheme, host: connectable(host), port, base_path, credentials })

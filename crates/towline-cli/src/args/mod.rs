@@ -37,7 +37,7 @@ pub use relay::{CheckArgs, LogFormat, LogLevel, RelayArgs, RelayVerb, StatusArgs
 pub use run::RunArgs;
 #[cfg(feature = "model")]
 pub use serve::ServeArgs;
-pub use shared::{KeepAliveArg, ServerArgs};
+pub use shared::{ApiChoice, KeepAliveArg, ServerArgs};
 
 use crate::exit::Exit;
 use crate::out;

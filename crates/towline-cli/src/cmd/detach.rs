@@ -1,10 +1,10 @@
 //! `towline run -d`: an answer that runs on the relay.
 
-use towline::Ending;
 use towline::relay::RelayConfig;
+use towline::{Ending, RetryPolicy};
 
-use super::{Context, unless_stopped};
-use crate::args::RunArgs;
+use super::{Context, UNARY_CLOCKS, unless_stopped};
+use crate::args::{ApiChoice, RunArgs};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::hint;
@@ -12,14 +12,15 @@ use crate::models::{self, Choice};
 use crate::out::Out;
 use crate::prompt::Asked;
 use crate::relayed::reach;
-use crate::server::{Named, Place, Server};
+use crate::server::{Named, Need, Place, Server};
 
 /// Hands the request over and prints the job's id.
 pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<Exit, Failure> {
+    let server = named_server(args, &context).await?;
     let config = RelayConfig {
         name: args.name.clone(),
         asked_by: Some("command".to_owned()),
-        server: args.server.host.clone(),
+        server,
         ..RelayConfig::default()
     };
     let reached = reach(&args.relay, &mut context, args.clocks.clocks(), config).await?;
@@ -49,6 +50,27 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
         }),
         Err(error) => Err(failed(&error)),
     }
+}
+
+/// The model server that the relay is to ask, where one is named: as a relay names one of OpenAI's dialect, if it is one.
+async fn named_server(args: &RunArgs, context: &Context) -> Result<Option<String>, Failure> {
+    let Some(host) = args.server.host.as_ref().or(context.environment.host.as_ref()) else {
+        return Ok(None);
+    };
+    let is_openai = match args.api {
+        ApiChoice::OpenAi => true,
+        ApiChoice::Ollama => false,
+        // Who cannot be asked now may answer the relay later.
+        ApiChoice::Auto => {
+            let (clocks, api) = (UNARY_CLOCKS, args.api.into());
+            let server = Server::find(&args.server, &context.environment, clocks, api, Need::Any).await?;
+            let client = server.client.with_request_config(|config| config.retry = RetryPolicy::NEVER);
+            let version = unless_stopped(client.version(), &mut context.stopper.clone()).await?;
+            version.is_err_and(|error| error.is_missing_endpoint())
+        }
+    };
+    let named = args.server.host.clone();
+    Ok(if is_openai { Some(format!("openai+{host}")) } else { named })
 }
 
 fn failed(error: &towline::Error) -> Failure {

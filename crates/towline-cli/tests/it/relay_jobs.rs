@@ -7,7 +7,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use towline::relay::Control;
 use towline::{Client, Endpoint};
-use towline_testkit::{Server, fakemodel};
+use towline_testkit::records::openai;
+use towline_testkit::{Routes, Script, Server, fakemodel, http};
 
 use crate::program::{Ended, Live, SOON, ended, towline};
 
@@ -333,6 +334,25 @@ fn the_own_relay_asks_the_server_that_each_request_names() {
     let cleaned = person.ended(&["clean"]);
     assert_eq!((cleaned.code, cleaned.stdout.trim()), (Some(0), "forgot 4 answers"), "{cleaned:?}");
     assert!(person.jobs().is_empty());
+}
+
+#[test]
+fn the_own_relay_asks_a_server_of_openai_s_dialect() {
+    let person = Person::new();
+    let other = Server::start(
+        Routes::new()
+            .path("/v1/models", Script::respond(200, http::JSON, r#"{"object":"list","data":[{"id":"q"}]}"#))
+            .path("/v1/chat/completions", Script::sse(openai::chat(&["Hel", "lo"])))
+            .otherwise(Script::respond(404, "text/plain", "404 page not found")),
+    );
+    for host in [other.url(), format!("{}/v1", other.url())] {
+        let run = person.ended(&["run", "-d", "--host", &host, "-m", "q", "hi"]);
+        assert_eq!(run.code, Some(0), "{run:?}");
+        assert_eq!(person.ended(&["wait", run.stdout.trim()]).code, Some(0), "{host}");
+        assert_eq!(person.ended(&["log", run.stdout.trim()]).stdout.trim(), "Hello");
+    }
+    let lacks = person.ended(&["show", "--host", &other.url(), "q"]);
+    assert!(lacks.code == Some(1) && lacks.stderr.contains("part of Ollama's API"), "{lacks:?}");
 }
 
 #[test]

@@ -93,10 +93,7 @@ impl FromStr for UpstreamConfig {
             Some(url) => (UpstreamApi::OpenAi, url),
             None => (UpstreamApi::Ollama, url),
         };
-        let mut endpoint = host::parse(url).map_err(|_| NotAServer)?;
-        if let Some(base) = endpoint.base_path.strip_suffix("/v1").filter(|_| api == UpstreamApi::OpenAi) {
-            endpoint.base_path = base.to_owned();
-        }
+        let endpoint = host::parse(url).map_err(|_| NotAServer)?;
         let known = Self::new(endpoint, api);
         Ok(Self { name: name.unwrap_or(known.name), ..known })
     }
