@@ -221,6 +221,6 @@ mod tests {
         let mut chat = Chat::new(ChatKey(1), Settings::default());
         assert_eq!(chat.title(), "New chat");
         chat.remember_first(&Message::user("\n what is a \u{202e}weir?\nmore"));
-        assert_eq!(chat.title(), "what is a \u{fffd}weir?");
+        assert_eq!(chat.title(), "what is a <U+202E>weir?");
     }
 }
