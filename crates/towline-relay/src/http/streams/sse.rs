@@ -95,7 +95,7 @@ async fn tell(
         }
         given_cursor = Some(own_cursor).filter(|_| given_cursor.is_some());
         let id = offset_text(entry, cursor.position());
-        piece.extend_from_slice(format!("event: control\nid: {id}\ndata:{control}\n\n").as_bytes());
+        piece.extend_from_slice(format!("id: {id}\nevent: control\ndata:{control}\n\n").as_bytes());
         if events.send(piece.into()).await.is_err() || closed {
             return;
         }
