@@ -27,6 +27,21 @@ pub enum Event {
     Usage(Box<Usage>),
 }
 
+impl Event {
+    /// The piece of the answer, where that is what it is.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Thinking(_)
+            | Self::ToolCall(_)
+            | Self::Image(_)
+            | Self::Logprobs(_)
+            | Self::Progress(_)
+            | Self::Usage(_) => None,
+        }
+    }
+}
+
 /// A function the model asks the caller to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {

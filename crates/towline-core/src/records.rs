@@ -110,15 +110,7 @@ impl Records {
     ) {
         let repaired = if was_repaired { repair_text(frame) } else { None };
         let json = repaired.as_ref().map_or(frame, |(text, _)| text.as_bytes());
-        let texts = events.iter().filter_map(|event| match event {
-            Event::Text(text) => Some(text.as_str()),
-            Event::Thinking(_)
-            | Event::ToolCall(_)
-            | Event::Image(_)
-            | Event::Logprobs(_)
-            | Event::Progress(_)
-            | Event::Usage(_) => None,
-        });
+        let texts = events.iter().filter_map(Event::text);
         self.push(json, texts, if is_pattern { Likeness::Pattern } else { Likeness::None });
     }
 

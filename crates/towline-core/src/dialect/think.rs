@@ -59,7 +59,7 @@ impl Tags {
 
     /// How much text is held back.
     pub(super) fn held_bytes(&self) -> usize {
-        self.held.iter().filter_map(text_of).map(str::len).sum()
+        self.held.iter().filter_map(Event::text).map(str::len).sum()
     }
 
     /// Tells the texts apart among the events from `from` on. `is_end`: there is no text after them.
@@ -97,7 +97,7 @@ impl Tags {
     pub(super) fn settle(&mut self, events: &mut VecDeque<Event>) {
         let was = std::mem::replace(&mut self.place, Place::Answer);
         let is_thinking = matches!(was, Place::Inside(_));
-        events.extend(self.held.drain(..).map(|event| match text_of(&event) {
+        events.extend(self.held.drain(..).map(|event| match event.text() {
             Some(text) if is_thinking => Event::Thinking(text.to_owned()),
             Some(_) | None => event,
         }));
@@ -128,7 +128,7 @@ impl Tags {
 
     /// The text that is held back with this text behind it.
     fn with_held(&self, text: &str) -> String {
-        self.held.iter().filter_map(text_of).chain([text]).collect()
+        self.held.iter().filter_map(Event::text).chain([text]).collect()
     }
 
     /// `text` and all that was held back stand between the tags, as far as the tag that ends them.
@@ -144,7 +144,7 @@ impl Tags {
         if !thought.is_empty() {
             events.push_back(Event::Thinking(thought.to_owned()));
         }
-        events.extend(self.held.drain(..).filter(|event| text_of(event).is_none()));
+        events.extend(self.held.drain(..).filter(|event| event.text().is_none()));
         match rest {
             Some(rest) => self.behind(rest, events),
             None => {
@@ -162,18 +162,6 @@ impl Tags {
             self.place = Place::Answer;
             events.push_back(Event::Text(text.to_owned()));
         }
-    }
-}
-
-fn text_of(event: &Event) -> Option<&str> {
-    match event {
-        Event::Text(text) => Some(text),
-        Event::Thinking(_)
-        | Event::ToolCall(_)
-        | Event::Image(_)
-        | Event::Logprobs(_)
-        | Event::Progress(_)
-        | Event::Usage(_) => None,
     }
 }
 

@@ -134,16 +134,5 @@ async fn write(path: &std::path::Path, append: bool, mut reader: Reader) -> Resu
 }
 
 fn text(events: &[Event]) -> String {
-    events
-        .iter()
-        .filter_map(|event| match event {
-            Event::Text(text) => Some(text.as_str()),
-            Event::Thinking(_)
-            | Event::ToolCall(_)
-            | Event::Image(_)
-            | Event::Logprobs(_)
-            | Event::Progress(_)
-            | Event::Usage(_) => None,
-        })
-        .collect()
+    events.iter().filter_map(Event::text).collect()
 }
