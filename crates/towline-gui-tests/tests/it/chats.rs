@@ -30,11 +30,8 @@ fn turns(stage: &Stage) -> usize {
 fn chats_come_back_in_another_window() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut stage = Stage::new(fakemodel::plan(), kept(&folder));
-    stage.ask("what is a weir?");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
-    stage.until("its number", |stage| {
-        stage.window(|window| window.chat().is_some_and(|chat| chat.id.is_some()))
-    });
+    stage.ask_to_end("what is a weir?");
+    stage.until_filed();
     drop(stage);
     let mut stage = Stage::new(fakemodel::plan(), kept(&folder));
     // The chat that was shown last is shown again.
@@ -48,11 +45,9 @@ fn chats_come_back_in_another_window() {
 fn a_chat_is_renamed_pinned_searched_deleted_and_had_back() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut stage = Stage::new(fakemodel::plan(), kept(&folder));
-    stage.ask("about rivers");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.ask_to_end("about rivers");
     stage.click("New chat");
-    stage.ask("about hills");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.ask_to_end("about hills");
 
     stage.click("Menu of about rivers");
     stage.click("Rename");
@@ -134,8 +129,7 @@ fn a_chat_is_exported_and_a_session_imported() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("out.md");
     let mut stage = Stage::new(fakemodel::plan(), Begin { files: vec![path.clone()], ..Begin::default() });
-    stage.ask("about rivers");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.ask_to_end("about rivers");
     stage.click("Menu of about rivers");
     stage.click("Export as Markdown");
     stage.until_shown("Written:");
@@ -162,11 +156,8 @@ fn a_chat_is_exported_and_a_session_imported() {
 fn what_another_program_says_in_an_open_chat_is_shown_within_a_second() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut stage = Stage::new(fakemodel::plan(), kept(&folder));
-    stage.ask("what is a weir?");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
-    stage.until("its number", |stage| {
-        stage.window(|window| window.chat().is_some_and(|chat| chat.id.is_some()))
-    });
+    stage.ask_to_end("what is a weir?");
+    stage.until_filed();
     let id = history(&folder).last().expect("a history").expect("a chat");
     let mut said: Conversation = history(&folder).load(id).expect("a chat");
     let answer = said.ask("m", Message::user("and a lock?"));
@@ -189,8 +180,7 @@ fn what_another_program_says_in_an_open_chat_is_shown_within_a_second() {
 fn a_retry_and_a_changed_question_add_an_answer() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut stage = Stage::new(fakemodel::plan(), kept(&folder));
-    stage.ask("about rivers");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.ask_to_end("about rivers");
     stage.click("Regenerate answer");
     stage.until("the second", |stage| stage.shows("2 of 2") && stage.can_click("Regenerate answer"));
     stage.click("Edit question");

@@ -225,8 +225,7 @@ fn links_are_followed_by_keys() {
     let answer = "See [one](https://one.example/) and [two](https://two.example/).";
     let script = Script::ndjson([ollama::chat_text(answer), ollama::chat_done("stop", 1)]);
     let mut stage = Stage::new(Routes::new().path("/api/chat", script), Begin::default());
-    stage.ask("where?");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.ask_to_end("where?");
     stage.focus_link("See one");
     assert!(stage.shows("https://one.example/"), "{:?}", stage.labels());
     stage.press(Modifiers::NONE, Key::ArrowRight);

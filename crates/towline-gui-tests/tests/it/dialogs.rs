@@ -86,8 +86,7 @@ fn a_chat_has_settings_of_its_own() {
     stage.type_into("temperature", "0.5");
     stage.click("Answers in JSON");
     stage.click("Save");
-    stage.ask("hello");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.ask_to_end("hello");
     let requests = stage.server.requests();
     let chat = requests.iter().find(|request| request.path() == "/api/chat").expect("a request");
     let body = String::from_utf8_lossy(&chat.body);

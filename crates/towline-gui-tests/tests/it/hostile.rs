@@ -12,8 +12,7 @@ fn show(answer: &str) -> Stage {
         answer.as_bytes().chunks(64 << 10).map(|piece| ollama::chat_text(&String::from_utf8_lossy(piece)));
     let script = Script::ndjson(pieces.chain([ollama::chat_done("stop", 1)]));
     let mut stage = Stage::new(Routes::new().path("/api/chat", script), Begin::default());
-    stage.ask("be evil");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.ask_to_end("be evil");
     stage.harness.run_steps(2);
     stage
 }

@@ -33,8 +33,7 @@ fn answered(text: &str, begin: Begin) -> Stage {
         .path("/api/tags", Script::respond(200, "application/json", tags))
         .path("/api/ps", Script::respond(200, "application/json", r#"{"models":[]}"#));
     let mut stage = Stage::new(routes, begin);
-    stage.ask("What is a river?");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.ask_to_end("What is a river?");
     stage
 }
 

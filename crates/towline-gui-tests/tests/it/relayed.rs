@@ -79,13 +79,6 @@ fn ask(stage: &mut Stage) {
     stage.until_shown("first half");
 }
 
-/// Waits until the history has the chat.
-fn until_filed(stage: &mut Stage) {
-    stage.until("its number", |stage| {
-        stage.window(|window| window.chat().is_some_and(|chat| chat.id.is_some()))
-    });
-}
-
 fn content(stage: &Stage) -> String {
     stage.window(|window| {
         let chat = window.chat().expect("a chat");
@@ -140,7 +133,7 @@ fn continue_reads_on_what_the_relay_has() {
 fn a_closed_window_finds_its_answer_again() {
     let user = User::new();
     let (mut stage, id) = user.half_way();
-    until_filed(&mut stage);
+    stage.until_filed();
     let notified = Arc::clone(&stage.notified);
     drop(stage);
     let (title, text) = notified.lock().expect("no panic").pop().expect("the desktop was told");
@@ -250,7 +243,7 @@ fn a_relay_that_dies_takes_nothing_with_it() {
 fn a_killed_window_finds_its_answer_though_it_had_no_time_to_note_it() {
     let user = User::new();
     let (mut stage, id) = user.half_way();
-    until_filed(&mut stage);
+    stage.until_filed();
     drop(stage);
     // As it was before the question.
     let state = user.folder.path().join("towline/window.json");
@@ -270,7 +263,7 @@ fn a_killed_window_finds_its_answer_though_it_had_no_time_to_note_it() {
 fn an_answer_that_the_relay_has_forgotten_keeps_what_came() {
     let user = User::new();
     let (mut stage, id) = user.half_way();
-    until_filed(&mut stage);
+    stage.until_filed();
     drop(stage);
     user.relay.forget(&id);
     let mut stage = user.window(true);

@@ -252,6 +252,21 @@ impl Stage {
         self.click("Send");
     }
 
+    /// Asks something, and waits until it is answered.
+    #[track_caller]
+    pub(crate) fn ask_to_end(&mut self, question: &str) {
+        self.ask(question);
+        self.until("the end", |stage| stage.can_click("Regenerate answer"));
+    }
+
+    /// Waits until the history has the chat.
+    #[track_caller]
+    pub(crate) fn until_filed(&mut self) {
+        self.until("its number", |stage| {
+            stage.window(|window| window.chat().is_some_and(|chat| chat.id.is_some()))
+        });
+    }
+
     /// Presses a key.
     pub(crate) fn press(&mut self, modifiers: Modifiers, key: Key) {
         self.harness.key_press_modifiers(modifiers, key);

@@ -72,8 +72,7 @@ fn wakes(stage: &Stage) -> u64 {
 #[test]
 fn an_idle_window_asks_for_no_frame() {
     let mut stage = Stage::new(fakemodel::plan(), Begin::default());
-    stage.ask("hello");
-    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.ask_to_end("hello");
     // Frames that somebody else wants, such as the desktop, cause no other ones. The engine's last word may still be on its
     // way to the first of them.
     let quiet = Cell::new(0);
