@@ -111,7 +111,7 @@ async fn tell(
 /// One data event, whose id is the offset after it. Every line end of the text begins a new line of the event, so that no text
 /// can end it.
 fn data(piece: &mut Vec<u8>, bytes: &[u8], encoding: Encoding, id: &str) {
-    piece.extend_from_slice(format!("event: data\nid: {id}\n").as_bytes());
+    piece.extend_from_slice(format!("id: {id}\nevent: data\n").as_bytes());
     match encoding {
         Encoding::Base64 => {
             piece.extend_from_slice(b"data:");
