@@ -11,19 +11,23 @@ use crate::hint;
 use crate::models::{self, Choice};
 use crate::out::Out;
 use crate::prompt::Asked;
-use crate::relayed::reach;
+use crate::relayed::{Place as RelayPlace, reach_at};
 use crate::server::{Named, Need, Place, Server};
+
+/// What stands before the address of a server of OpenAI's dialect.
+const OPENAI: &str = "openai+";
 
 /// Hands the request over and prints the job's id.
 pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<Exit, Failure> {
-    let server = named_server(args, &context).await?;
+    let place = RelayPlace::find(&args.relay, &context.environment)?;
+    let server = named_server(args, &place, &context).await?;
     let config = RelayConfig {
         name: args.name.clone(),
         asked_by: Some("command".to_owned()),
         server,
         ..RelayConfig::default()
     };
-    let reached = reach(&args.relay, &mut context, args.clocks.clocks(), config).await?;
+    let reached = reach_at(place, &mut context, args.clocks.clocks(), config).await?;
     // Which models there are, it knows as a server does.
     let server = Server { client: reached.client.clone(), place: Place::Named(Named::Relay) };
     let choosing = models::choose(args.model.as_deref(), asked.words(), &context.environment, &server);
@@ -52,12 +56,19 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
     }
 }
 
-/// The model server that the relay is to ask, where one is named: as a relay names one of OpenAI's dialect, if it is one.
-async fn named_server(args: &RunArgs, context: &Context) -> Result<Option<String>, Failure> {
-    let Some(host) = args.server.host.as_ref().or(context.environment.host.as_ref()) else {
+/// The model server that the relay is to ask, where one is named. Only the own relay asks an address, which is named to it as
+/// what it is; another relay knows its servers by name.
+async fn named_server(
+    args: &RunArgs,
+    relay: &RelayPlace,
+    context: &Context,
+) -> Result<Option<String>, Failure> {
+    let Some(host) = args.server.host.as_deref().or_else(|| relay.server(&context.environment)) else {
         return Ok(None);
     };
+    let is_settled = relay.own.is_none() || host.starts_with(OPENAI);
     let is_openai = match args.api {
+        _ if is_settled => false,
         ApiChoice::OpenAi => true,
         ApiChoice::Ollama => false,
         // Who cannot be asked now may answer the relay later.
@@ -69,8 +80,7 @@ async fn named_server(args: &RunArgs, context: &Context) -> Result<Option<String
             version.is_err_and(|error| error.is_missing_endpoint())
         }
     };
-    let named = args.server.host.clone();
-    Ok(if is_openai { Some(format!("openai+{host}")) } else { named })
+    Ok(Some(if is_openai { format!("{OPENAI}{host}") } else { host.to_owned() }))
 }
 
 fn failed(error: &towline::Error) -> Failure {

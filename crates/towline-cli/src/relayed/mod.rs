@@ -6,5 +6,6 @@ mod session;
 mod start;
 
 pub use ending::{exit_of, explain, handle, left, say_state};
+pub use place::Place;
 pub use session::begin_session;
-pub use start::{Reached, reach, reach_running};
+pub use start::{Reached, reach, reach_at, reach_running};

@@ -38,6 +38,14 @@ impl Place {
         })?;
         Ok(Self { endpoint: own.endpoint(), own: Some(own) })
     }
+
+    /// The model server that the environment names, where the relay may be told one: the own relay asks any, and another
+    /// chooses among its own.
+    pub fn server<'a>(&self, environment: &'a Environment) -> Option<&'a str> {
+        let own = self.own.as_ref()?;
+        let is_relay = |text: &&str| host::parse(text).is_ok_and(|named| named == own.endpoint());
+        environment.host.as_deref().filter(|text| !is_relay(text))
+    }
 }
 
 /// A client of the relay.
@@ -50,10 +58,8 @@ pub fn client(
     let key = match &place.own {
         None => &environment.relay_token,
         // Each request names its model server there, and brings the key.
-        Some(own) => {
-            let is_relay = |text: &&str| host::parse(text).is_ok_and(|named| named == own.endpoint());
-            let host = environment.host.as_deref().filter(|text| !is_relay(text)).map(str::to_owned);
-            relay.server = relay.server.or(host);
+        Some(_) => {
+            relay.server = relay.server.or_else(|| place.server(environment).map(str::to_owned));
             if relay.server.is_some() { &environment.api_key } else { &None }
         }
     };

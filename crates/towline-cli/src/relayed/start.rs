@@ -31,7 +31,16 @@ pub async fn reach(
     clocks: Clocks,
     relay: RelayConfig,
 ) -> Result<Reached, Failure> {
-    let place = Place::find(args, &context.environment)?;
+    reach_at(Place::find(args, &context.environment)?, context, clocks, relay).await
+}
+
+/// The relay at this place; the own one is started where it is not there.
+pub async fn reach_at(
+    place: Place,
+    context: &mut Context,
+    clocks: Clocks,
+    relay: RelayConfig,
+) -> Result<Reached, Failure> {
     let reached = reached(place, context, clocks, relay)?;
     let Some(own) = &reached.place.own else { return Ok(reached) };
     if !cfg!(feature = "relay") {

@@ -351,6 +351,12 @@ fn the_own_relay_asks_a_server_of_openai_s_dialect() {
         assert_eq!(person.ended(&["wait", run.stdout.trim()]).code, Some(0), "{host}");
         assert_eq!(person.ended(&["log", run.stdout.trim()]).stdout.trim(), "Hello");
     }
+    let asked = other.requests().len();
+    let elsewhere = ["run", "-d", "--relay", "unix:/nonexistent/relay.sock", "-m", "q", "hi"];
+    let refused = ended(person.types(&elsewhere).env("OLLAMA_HOST", other.url()));
+    let by_name = person.ended(&[&elsewhere[..], &["--host", &other.url()]].concat());
+    assert!(refused.code == Some(1) && by_name.code == Some(1), "{refused:?} {by_name:?}");
+    assert_eq!(other.requests().len(), asked, "only the relay would ask");
     let lacks = person.ended(&["show", "--host", &other.url(), "q"]);
     assert!(lacks.code == Some(1) && lacks.stderr.contains("part of Ollama's API"), "{lacks:?}");
 }
