@@ -2,6 +2,7 @@
 //!
 //! | module | its one job |
 //! |---|---|
+//! | [`answers`] | the answers that a relay runs, and what can be done with them |
 //! | [`chat`] | a conversation: its turns and settings, what the next question sends, its form on disk |
 //! | [`document`] | what an answer's text is made of |
 //! | [`history`] | one searchable memory of every conversation |
@@ -10,6 +11,7 @@
 //!
 //! Nothing here draws, prints or parses arguments.
 
+pub mod answers;
 pub mod chat;
 pub mod document;
 pub mod history;

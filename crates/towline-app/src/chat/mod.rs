@@ -6,11 +6,14 @@
 //! [`Variant`]: a retry, a changed question and another model each add one, and nothing is replaced.
 //!
 //! [`session`] writes a conversation as lines of JSON and reads it back, [`files`] finds such lines on disk,
-//! [`export`] shows it to people and programs.
+//! [`export`] shows it to people and programs, a [`Reading`] brings an answer into it.
 
 pub mod export;
 pub mod files;
+mod reading;
 pub mod session;
+
+pub use reading::{Ended, Reading};
 
 use serde_json::{Map, Value};
 

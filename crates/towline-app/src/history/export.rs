@@ -1,6 +1,6 @@
 //! The tables as records again, and as a conversation.
 
-use rusqlite::{Row, Transaction};
+use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use serde_json::{Map, Value, json};
 
 use super::record::Target;
@@ -51,80 +51,88 @@ impl History {
         Ok(session::read(&self.lines(chat, false)?)?)
     }
 
-    /// With what only an export says, or without.
     fn lines(&mut self, chat: ChatId, is_export: bool) -> Result<String, HistoryError> {
-        let title = self.summary(chat)?.title;
         let view = self.database.transaction()?;
-        let (created, settings, extra, unknown): (i64, String, String, String) = view.query_row(
-            "SELECT created, settings, extra, unknown FROM chat WHERE id = ?1",
-            [chat.0],
-            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)),
-        )?;
-        let created = jiff::Timestamp::from_millisecond(created).unwrap_or_default().to_string();
-        let mut lines = String::new();
-        let first = json!({ "record": "session", "version": session::VERSION, "created": created });
-        push(&mut lines, with(first, &extra));
-        push(&mut lines, with(json!({ "record": "settings" }), &settings));
-        if is_export && !title.is_empty() {
-            push(&mut lines, json!({ "record": "title", "title": title }));
-        }
-        lines.push_str(&unknown);
-        let mut turns = view.prepare(
-            "SELECT id, number, question, images, extra, shown FROM turn WHERE chat = ?1 ORDER BY number",
-        )?;
-        let mut rows = turns.query([chat.0])?;
-        while let Some(row) = rows.next()? {
-            let (turn, number, shown): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(5)?);
-            let mut variants = view.prepare_cached(
-                "SELECT id, model, text, thinking, calls, relay, relay_held, ending, usage, extra, number, words
-                 FROM variant WHERE turn = ?1 ORDER BY number",
-            )?;
-            let variants = variants.query_map([turn], variant)?.collect::<Result<Vec<_>, _>>()?;
-            let first = variants.first();
-            let model = first.map(|variant| variant.model.clone()).unwrap_or_default();
-            let mut question = json!({ "record": "question", "turn": number, "model": model });
-            question["content"] = json!(row.get::<_, String>(2)?);
-            let images: String = row.get(3)?;
-            if let Ok(images) = serde_json::from_str::<Value>(&images) {
-                question["images"] = images;
-            }
-            if let Some(words) = first.and_then(|first| first.words.as_ref()) {
-                question["words"] = json!(words);
-            }
-            let mut expected = 1;
-            let mut numbered = |mut record: Value, variant: &Variant| {
-                if variant.number != expected {
-                    record["variant"] = json!(variant.number);
-                }
-                expected = variant.number + 1;
-                record
-            };
-            if let Some(first) = first {
-                question = numbered(question, first);
-            }
-            push(&mut lines, with(question, &row.get::<_, String>(4)?));
-            let last = variants.last().map(|last| last.number);
-            let is_beside = shown == 0 && variants.len() > 1;
-            for (index, mut variant) in variants.into_iter().enumerate() {
-                if index > 0 {
-                    let mut retry = json!({ "record": "retry", "turn": number, "model": variant.model });
-                    if let Some(words) = &variant.words {
-                        retry["content"] = json!(words);
-                    }
-                    if is_beside {
-                        retry["beside"] = json!(true);
-                    }
-                    push(&mut lines, numbered(retry, &variant));
-                }
-                add_pieces(&view, &mut variant)?;
-                variant_lines(&mut lines, number, &variant);
-            }
-            if Some(shown) != last && !is_beside {
-                push(&mut lines, json!({ "record": "shown", "turn": number, "variant": shown }));
-            }
-        }
-        Ok(lines)
+        lines(&view, chat, is_export)
     }
+}
+
+/// With what only an export says, or without. The connection has a transaction open.
+pub(super) fn lines(view: &Connection, chat: ChatId, is_export: bool) -> Result<String, HistoryError> {
+    let found = view
+        .query_row(
+            "SELECT created, settings, extra, unknown, title FROM chat WHERE id = ?1",
+            [chat.0],
+            |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)),
+        )
+        .optional()?;
+    let missing = || HistoryError::Missing(chat.0.to_string());
+    let (created, settings, extra, unknown, title): (i64, String, String, String, String) =
+        found.ok_or_else(missing)?;
+    let created = jiff::Timestamp::from_millisecond(created).unwrap_or_default().to_string();
+    let mut lines = String::new();
+    let first = json!({ "record": "session", "version": session::VERSION, "created": created });
+    push(&mut lines, with(first, &extra));
+    push(&mut lines, with(json!({ "record": "settings" }), &settings));
+    if is_export && !title.is_empty() {
+        push(&mut lines, json!({ "record": "title", "title": title }));
+    }
+    lines.push_str(&unknown);
+    let mut turns = view.prepare(
+        "SELECT id, number, question, images, extra, shown FROM turn WHERE chat = ?1 ORDER BY number",
+    )?;
+    let mut rows = turns.query([chat.0])?;
+    while let Some(row) = rows.next()? {
+        let (turn, number, shown): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(5)?);
+        let mut variants = view.prepare_cached(
+            "SELECT id, model, text, thinking, calls, relay, relay_held, ending, usage, extra, number, words
+                 FROM variant WHERE turn = ?1 ORDER BY number",
+        )?;
+        let variants = variants.query_map([turn], variant)?.collect::<Result<Vec<_>, _>>()?;
+        let first = variants.first();
+        let model = first.map(|variant| variant.model.clone()).unwrap_or_default();
+        let mut question = json!({ "record": "question", "turn": number, "model": model });
+        question["content"] = json!(row.get::<_, String>(2)?);
+        let images: String = row.get(3)?;
+        if let Ok(images) = serde_json::from_str::<Value>(&images) {
+            question["images"] = images;
+        }
+        if let Some(words) = first.and_then(|first| first.words.as_ref()) {
+            question["words"] = json!(words);
+        }
+        let mut expected = 1;
+        let mut numbered = |mut record: Value, variant: &Variant| {
+            if variant.number != expected {
+                record["variant"] = json!(variant.number);
+            }
+            expected = variant.number + 1;
+            record
+        };
+        if let Some(first) = first {
+            question = numbered(question, first);
+        }
+        push(&mut lines, with(question, &row.get::<_, String>(4)?));
+        let last = variants.last().map(|last| last.number);
+        let is_beside = shown == 0 && variants.len() > 1;
+        for (index, mut variant) in variants.into_iter().enumerate() {
+            if index > 0 {
+                let mut retry = json!({ "record": "retry", "turn": number, "model": variant.model });
+                if let Some(words) = &variant.words {
+                    retry["content"] = json!(words);
+                }
+                if is_beside {
+                    retry["beside"] = json!(true);
+                }
+                push(&mut lines, numbered(retry, &variant));
+            }
+            add_pieces(view, &mut variant)?;
+            variant_lines(&mut lines, number, &variant);
+        }
+        if Some(shown) != last && !is_beside {
+            push(&mut lines, json!({ "record": "shown", "turn": number, "variant": shown }));
+        }
+    }
+    Ok(lines)
 }
 
 /// Takes in a whole session. A last line that a crash has cut is dropped, an answer without an end is truncated.
@@ -156,7 +164,7 @@ fn variant(row: &Row<'_>) -> Result<Variant, rusqlite::Error> {
     })
 }
 
-fn add_pieces(view: &rusqlite::Connection, variant: &mut Variant) -> Result<(), rusqlite::Error> {
+fn add_pieces(view: &Connection, variant: &mut Variant) -> Result<(), rusqlite::Error> {
     let mut pieces =
         view.prepare_cached("SELECT thinking, text FROM piece WHERE variant = ?1 ORDER BY id")?;
     let mut rows = pieces.query([variant.id])?;

@@ -12,12 +12,14 @@
 //! | `find` | lists, searches, names |
 //! | `keep` | titles, pins, what is deleted, and when by itself |
 //! | `files` | session files of earlier versions are taken in |
+//! | `lease` | who writes an answer that a relay runs, and what becomes of it when that program is gone |
 //! | `writer` | a thread that writes, so that nobody else waits for the disk |
 
 mod export;
 mod files;
 mod find;
 mod keep;
+mod lease;
 mod record;
 mod store;
 #[cfg(test)]
@@ -29,6 +31,7 @@ use std::fmt;
 pub use files::Taken;
 pub use find::{Found, Summary, is_name};
 pub use keep::Limits;
+pub use lease::Rest;
 pub use store::History;
 pub use writer::{Chat, Writer, Written};
 

@@ -7,6 +7,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use serde_json::{Map, Value, json};
 
 use super::{ChatId, HistoryError, WriterId, find};
+use crate::chat::AnswerId;
 use crate::chat::session::{SessionError, VERSION, take};
 
 /// Where records of one conversation go.
@@ -51,6 +52,18 @@ impl Target {
     /// The name it is to have, unless it has one.
     pub(super) fn call(&mut self, name: &str) {
         self.name = Some(name.to_owned());
+    }
+
+    /// An answer that a relay runs is written here no longer.
+    pub(super) fn leave(&self, database: &Connection, id: AnswerId) -> Result<(), HistoryError> {
+        let Some(chat) = self.chat else { return Ok(()) };
+        let written = (i64::try_from(id.turn.0).unwrap_or(i64::MAX), i64::from(id.variant));
+        let turn = self.turns.get(&written.0).copied().unwrap_or(written.0);
+        let variant = self.variants.get(&written).copied().unwrap_or(written.1);
+        let sql = "UPDATE variant SET writer = 0 WHERE number = ?3 AND writer = ?4
+                   AND turn = (SELECT id FROM turn WHERE chat = ?1 AND number = ?2)";
+        database.execute(sql, params![chat.0, turn, variant, self.writer.0])?;
+        Ok(())
     }
 
     /// Does what each line says. The connection has a transaction open.
@@ -216,7 +229,7 @@ impl Target {
         let variant: Option<i64> = variants.query_row(params![turn, actual], |row| row.get(0)).optional()?;
         match variant {
             Some(variant) if kind == "remove" => remove_variant(database, turn, variant),
-            Some(variant) => of_variant(database, variant, kind, record),
+            Some(variant) => of_variant(database, variant, kind, record, self.writer),
             // Another program may have taken it out meanwhile.
             None => Ok(()),
         }
@@ -283,6 +296,7 @@ fn of_variant(
     variant: i64,
     kind: &str,
     mut record: Record,
+    writer: WriterId,
 ) -> Result<(), HistoryError> {
     match kind {
         "text" | "thinking" => {
@@ -304,6 +318,8 @@ fn of_variant(
                  WHERE id = ?1 AND (relay IS NOT ?2 OR ending IS NOT NULL)",
                 params![variant, text(&mut record, "id")],
             )?;
+            let sql = "UPDATE variant SET writer = ?2 WHERE id = ?1";
+            database.execute(sql, [variant, writer.0])?;
         }
         "end" => {
             join(database, variant)?;

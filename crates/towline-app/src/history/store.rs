@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, ErrorCode};
@@ -15,7 +15,7 @@ const BUSY: Duration = Duration::from_secs(5);
 ///
 /// Times are milliseconds since 1970. A text that grows is kept in pieces until its answer ends, so that a long answer
 /// is not written again with each of them.
-const VERSIONS: [&str; 2] = [
+const VERSIONS: [&str; 3] = [
     "
 CREATE TABLE chat (
     id INTEGER PRIMARY KEY,
@@ -105,6 +105,10 @@ DROP INDEX chat_order;
 CREATE INDEX chat_order ON chat (pinned DESC, updated DESC, id DESC, bytes);
 ALTER TABLE chat ADD COLUMN writer INTEGER NOT NULL DEFAULT 0;
 ",
+    // Who writes an answer that a relay runs.
+    "
+ALTER TABLE variant ADD COLUMN writer INTEGER NOT NULL DEFAULT 0;
+",
 ];
 
 /// The history, open for reading and for changes. Every call waits for the disk; a foreground uses a
@@ -112,6 +116,8 @@ ALTER TABLE chat ADD COLUMN writer INTEGER NOT NULL DEFAULT 0;
 #[derive(Debug)]
 pub struct History {
     pub(super) database: Connection,
+    /// Where it is, unless it is in memory.
+    pub(super) path: Option<PathBuf>,
 }
 
 impl History {
@@ -125,7 +131,7 @@ impl History {
         }
         // SQLite gives the files beside it the rights of this one.
         OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-        Self::over(Connection::open(path)?)
+        Self::over(Connection::open(path)?, Some(path.to_owned()))
     }
 
     /// A history that is forgotten when it is dropped.
@@ -133,10 +139,10 @@ impl History {
     /// # Errors
     /// Only where there is no memory.
     pub fn in_memory() -> Result<Self, HistoryError> {
-        Self::over(Connection::open_in_memory()?)
+        Self::over(Connection::open_in_memory()?, None)
     }
 
-    fn over(database: Connection) -> Result<Self, HistoryError> {
+    fn over(database: Connection, path: Option<PathBuf>) -> Result<Self, HistoryError> {
         database.busy_timeout(BUSY)?;
         // SQLite does not wait by itself where two programs open a new file at once.
         let until = Instant::now() + BUSY;
@@ -150,7 +156,7 @@ impl History {
             "PRAGMA synchronous = NORMAL; PRAGMA foreign_keys = ON; PRAGMA recursive_triggers = ON;
              PRAGMA secure_delete = ON;",
         )?;
-        let mut history = Self { database };
+        let mut history = Self { database, path };
         if history.version()? < VERSIONS.len() {
             // Another program may be about to do the same.
             let tables =

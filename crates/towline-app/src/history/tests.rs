@@ -1,12 +1,13 @@
 //! The history, in memory and in files that several write to.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::time::Duration;
 
 use towline::{Ending, Event, FinishReason, Message, Outcome};
 
 use super::*;
-use crate::chat::{Answered, Conversation, Settings, session};
+use crate::chat::{AnswerId, Answered, Conversation, Reading, Settings, session};
 
 fn outcome(ending: Ending) -> Outcome {
     Outcome::new(ending)
@@ -233,4 +234,90 @@ fn what_waits_is_written_when_it_can_be() {
     history.database.execute_batch("COMMIT").unwrap();
     writer.finish(Duration::from_secs(60)).unwrap();
     assert_eq!(history.list(9).unwrap()[0].name, "kept");
+}
+
+/// An answer that a relay runs, as far as one program wrote it.
+fn at_relay(path: &Path, text: &str) -> (Writer, Chat, AnswerId) {
+    let mut writer = Writer::start(path, Limits::default()).unwrap();
+    let chat = writer.begin(Some("river"));
+    let mut said = conversation(&[]);
+    let id = said.ask("m", Message::user("what is a river?"));
+    let mut lines = session::settings(&said.settings) + &session::question(said.turn(id.turn).unwrap());
+    let mut reading = Reading::new(id);
+    reading.runs_at(&mut said, "r1", &mut lines);
+    reading.receive(&mut said, &Event::Text(text.into()), &mut lines);
+    writer.append(chat, lines);
+    writer.when_written(chat).wait(Duration::from_secs(60)).unwrap();
+    (writer, chat, id)
+}
+
+const WHOLE: &str = "water, \u{6cb3}, that runs";
+
+fn told() -> Vec<Event> {
+    WHOLE.split_inclusive(' ').map(|word| Event::Text(word.into())).collect()
+}
+
+fn whole() -> Outcome {
+    outcome(Ending::Completed(Some(FinishReason::Stop)))
+}
+
+fn said(history: &mut History) -> (String, Answered) {
+    let chat = history.find("river").unwrap();
+    let found = history.load(chat).unwrap();
+    let answer = found.last().unwrap().answer();
+    (answer.answer.content.clone(), answer.answered)
+}
+
+#[test]
+fn the_rest_of_an_answer_is_written_once_its_writer_is_gone() {
+    for held in (0..=WHOLE.len()).filter(|held| WHOLE.is_char_boundary(*held)) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("history.db");
+        let (writer, ..) = at_relay(&path, &WHOLE[..held]);
+        let mut history = History::open(&path).unwrap();
+        assert_eq!(history.without_writer().unwrap(), []);
+        assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Held, "its writer lives");
+        writer.finish(Duration::from_secs(60)).unwrap();
+        assert_eq!(history.without_writer().unwrap().len(), 1);
+        assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Written);
+        assert_eq!(said(&mut history), (WHOLE.to_owned(), Answered::Whole), "{held}");
+        assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Unknown, "once");
+        assert_eq!(said(&mut history).0, WHOLE);
+    }
+}
+
+#[test]
+fn an_answer_has_one_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let (first, chat, id) = at_relay(&path, "water");
+    let mut history = History::open(&path).unwrap();
+    let of = history.find("river").unwrap();
+    let second = Writer::start(&path, Limits::default()).unwrap();
+    let third = Writer::start(&path, Limits::default()).unwrap();
+    let none = Vec::<String>::new();
+    assert_eq!(history.take_over(of, second.writer_id()).unwrap(), none, "the first lives");
+    first.leave(chat, id);
+    first.finish(Duration::from_secs(60)).unwrap();
+    assert_eq!(history.take_over(of, second.writer_id()).unwrap(), ["r1"]);
+    assert_eq!(history.take_over(of, third.writer_id()).unwrap(), none, "the second lives");
+    assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Held);
+    second.finish(Duration::from_secs(60)).unwrap();
+    assert_eq!(history.take_over(of, third.writer_id()).unwrap(), ["r1"], "though it never said so");
+}
+
+#[test]
+fn an_answer_that_is_left_has_no_writer_though_the_program_lives() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let (mut writer, chat, id) = at_relay(&path, "water");
+    writer.leave(chat, id);
+    let mut history = History::open(&path).unwrap();
+    // The writer writes in order, so what comes after says that it was done.
+    let later = writer.begin(Some("later"));
+    writer.append(later, lines(&[("q", "a")]));
+    writer.when_written(later).wait(Duration::from_secs(60)).unwrap();
+    assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Written);
+    assert_eq!(said(&mut history), (WHOLE.to_owned(), Answered::Whole));
+    writer.finish(Duration::from_secs(60)).unwrap();
 }

@@ -9,8 +9,10 @@ use std::time::{Duration, Instant};
 
 use rusqlite::TransactionBehavior;
 
+use super::lease::Alive;
 use super::record::Target;
 use super::{ChatId, History, HistoryError, Limits, WriterId};
+use crate::chat::AnswerId;
 
 /// What comes within this time is written at once: a frame of a screen.
 const FRAME: Duration = Duration::from_millis(16);
@@ -80,6 +82,7 @@ enum Order {
     Begin(Box<Target>),
     Call(String),
     Lines(String),
+    Leave(AnswerId),
 }
 
 impl Shared {
@@ -95,14 +98,14 @@ impl Writer {
     /// # Errors
     /// When the system has no thread to give.
     pub fn start(path: &Path, limits: Limits) -> Result<Self, HistoryError> {
+        // Of programs of one user at one time, that is random enough.
+        let random = RandomState::new().hash_one(std::process::id()) >> 1;
+        let id = WriterId(i64::try_from(random).unwrap_or(i64::MAX));
         let shared = Arc::new(Shared::default());
         let (there, path) = (shared.clone(), path.to_owned());
         let thread = std::thread::Builder::new()
             .name("towline-history".into())
-            .spawn(move || write(&there, &path, limits))?;
-        // Of programs of one user at one time, that is random enough.
-        let random = RandomState::new().hash_one(std::process::id()) >> 1;
-        let id = WriterId(i64::try_from(random).unwrap_or(i64::MAX));
+            .spawn(move || write(&there, &path, limits, id))?;
         Ok(Self { shared, thread: Some(thread), next: 0, id })
     }
 
@@ -163,6 +166,14 @@ impl Writer {
         self.shared.changed.notify_all();
     }
 
+    /// Leaves an answer to the relay that runs it: once it has ended, whoever looks first writes the rest of it.
+    pub fn leave(&self, chat: Chat, id: AnswerId) {
+        let mut state = self.shared.state();
+        state.since.get_or_insert_with(Instant::now);
+        state.waiting.push((chat, Order::Leave(id)));
+        self.shared.changed.notify_all();
+    }
+
     /// For how long something has waited for the disk, and what is wrong with it, if that is known.
     pub fn lag(&self) -> Option<(Duration, Option<String>)> {
         let state = self.shared.state();
@@ -205,8 +216,8 @@ impl Drop for Writer {
 }
 
 /// Writes until told to end, and then what there is.
-fn write(shared: &Shared, path: &Path, limits: Limits) {
-    let mut disk = Disk { path, limits, history: None, targets: HashMap::new() };
+fn write(shared: &Shared, path: &Path, limits: Limits, id: WriterId) {
+    let mut disk = Disk { path, limits, id, alive: None, history: None, targets: HashMap::new() };
     // What keeps it from being opened is told when there is something to write.
     drop(disk.history());
     let mut batch = Vec::new();
@@ -256,7 +267,7 @@ fn wait(shared: &Shared, batch: &mut Vec<(Chat, Order)>, last: Option<Instant>) 
     }
     state.waiting_bytes = 0;
     batch.append(&mut state.waiting);
-    let has_lines = batch.iter().any(|(_, order)| matches!(order, Order::Lines(_)));
+    let has_lines = batch.iter().any(|(_, order)| matches!(order, Order::Lines(_) | Order::Leave(_)));
     has_lines || !state.is_ending
 }
 
@@ -264,6 +275,9 @@ fn wait(shared: &Shared, batch: &mut Vec<(Chat, Order)>, last: Option<Instant>) 
 struct Disk<'a> {
     path: &'a Path,
     limits: Limits,
+    id: WriterId,
+    /// Says that what is left open is written here.
+    alive: Option<Alive>,
     history: Option<History>,
     targets: HashMap<Chat, Target>,
 }
@@ -275,6 +289,7 @@ impl Disk<'_> {
             none => {
                 let mut history = History::open(self.path)?;
                 history.prune(self.limits)?;
+                self.alive = Some(Alive::begin(self.path, self.id)?);
                 none.insert(history)
             }
         })
@@ -289,6 +304,7 @@ impl Disk<'_> {
         for (chat, order) in batch {
             match order {
                 Order::Begin(target) => drop(targets.insert(*chat, target.as_ref().clone())),
+                Order::Leave(id) => targets.entry(*chat).or_default().leave(&change, *id)?,
                 Order::Call(name) => targets.entry(*chat).or_default().call(name),
                 Order::Lines(lines) => match targets.entry(*chat).or_default().lines(&change, lines) {
                     Err(HistoryError::Database(error)) => return Err(error.into()),

@@ -47,10 +47,25 @@ pub struct Config {
     pub history: Remember,
     /// `history_days` and `history_mb`: how much of the history is kept.
     pub history_limits: Limits,
+    /// `relay`: where the answers of the prompt and the window run.
+    pub relay: Through,
+    /// `running`: how many answers the user's own relay runs at once; the others wait. Default 4.
+    pub running: usize,
     /// `stats`: whether each answer ends with its counts. Default false.
     pub stats: bool,
     /// `resume`: how often an answer that was cut is gone on with by itself. Default 0.
     pub resume: u32,
+}
+
+/// Where answers run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Through {
+    /// On the user's own relay, which is started where it does not run.
+    Own,
+    /// In the program that asks.
+    Off,
+    /// On the relay at this address.
+    At(String),
 }
 
 /// Which conversations are written down.
@@ -78,6 +93,8 @@ impl Default for Config {
             stalled_after: Duration::from_secs(5),
             history: Remember::People,
             history_limits: Limits::default(),
+            relay: Through::Own,
+            running: 4,
             stats: false,
             resume: 0,
         }
@@ -166,6 +183,14 @@ impl Reading<'_> {
                 let mb = u64::try_from(count(key, value)?).unwrap_or(u64::MAX);
                 config.history_limits.bytes = mb.saturating_mul(1_000_000);
             }
+            "relay" => config.relay = through(key, value)?,
+            "running" => {
+                config.running = count(key, value)?;
+                if config.running == 0 {
+                    config.running = Config::default().running;
+                    return Err("running = 0 runs nothing, ever; it takes 1 or more".to_owned());
+                }
+            }
             "stats" => config.stats = truth(key, value)?,
             "resume" => config.resume = u32::try_from(count(key, value)?).unwrap_or(u32::MAX),
             "notices" => {
@@ -207,7 +232,7 @@ impl Reading<'_> {
     }
 }
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "host",
     "model",
     "system",
@@ -220,6 +245,8 @@ const KEYS: [&str; 14] = [
     "history",
     "history_days",
     "history_mb",
+    "relay",
+    "running",
     "stats",
     "resume",
 ];
@@ -283,6 +310,18 @@ fn remember(key: &str, value: &DeValue<'_>) -> Result<Remember, String> {
     }
 }
 
+fn through(key: &str, value: &DeValue<'_>) -> Result<Through, String> {
+    match (value.as_bool(), value.as_str()) {
+        (Some(true), _) | (None, Some("own")) => Ok(Through::Own),
+        (Some(false), _) | (None, Some("off")) => Ok(Through::Off),
+        (None, Some(address)) => {
+            towline::host::parse(address).map_err(|error| format!("{key}: {error}"))?;
+            Ok(Through::At(address.to_owned()))
+        }
+        (None, None) => Err(format!("{key} takes \"own\", \"off\" or a relay's address")),
+    }
+}
+
 fn think(key: &str, value: &DeValue<'_>) -> Result<Think, String> {
     match value.as_bool() {
         Some(true) => Ok(Think::On),
@@ -312,6 +351,7 @@ mod tests {
         }
         assert_ne!(config, Config::default());
         assert_eq!(config.limit, Some(4));
+        assert_eq!(config.relay, Through::Off);
     }
 
     #[test]
@@ -322,6 +362,8 @@ mod tests {
             ("\n\n[options]\ntemperatur = 1", "line 4: Ollama has no option \"temperatur\""),
             ("deadline = \"soon\"", "line 1: deadline: this is not a duration"),
             ("notices = \"never\"", "line 1: notices is"),
+            ("relay = 3", "line 1: relay takes \"own\", \"off\" or a relay's address"),
+            ("running = 0", "line 1: running = 0 runs nothing"),
             ("limit = -1", "line 1: limit takes a whole number"),
             ("a = \n", "line 1: "),
         ] {

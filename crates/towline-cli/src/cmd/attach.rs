@@ -2,6 +2,7 @@
 
 use towline::relay::{Job, READER_CLOCKS, RelayConfig, Start};
 use towline::{Ending, Stream};
+use towline_app::answers::handle;
 
 use super::run::kept;
 use super::{Context, asked};
@@ -10,7 +11,7 @@ use crate::drive::{Driven, OnStop, drive_until};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::out::{self, Out};
-use crate::relayed::{Reached, explain, handle, left, reach};
+use crate::relayed::{Reached, explain, left, reach};
 use crate::view::{AnswerView, ProgressView, View};
 
 /// Follows a job to its end.

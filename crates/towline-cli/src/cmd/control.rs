@@ -4,17 +4,15 @@ use std::time::Duration;
 
 use towline::Deadline;
 use towline::relay::{Filter, Job, RelayConfig};
+use towline_app::answers::{Verb, handle, said};
 
 use super::jobs::span;
 use super::{Context, UNARY_CLOCKS, asked};
 use crate::args::{AtRelay, CleanArgs, KillArgs, RenameArgs, TimeoutArgs, VerbArgs, WaitArgs, Which};
 use crate::exit::Exit;
-use crate::failure::{Complaint, Failure};
+use crate::failure::Failure;
 use crate::out::{self, Out};
-use crate::relayed::{Reached, exit_of, handle, reach, say_state};
-
-/// How long a job may take to end once it was told to.
-const END_TIME: Duration = Duration::from_secs(10);
+use crate::relayed::{Reached, exit_of, reach};
 
 /// As long as it takes.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);
@@ -54,13 +52,12 @@ pub async fn kill(args: &KillArgs, mut context: Context) -> Result<Exit, Failure
 
 async fn kill_one(id: &str, reason: &str, reached: &Reached, context: &mut Context) -> Result<Exit, Failure> {
     let control = &reached.control;
-    let job = asked(control.find(id), context).await?;
-    if job.state.is_ended() {
-        out::note(&format!("{} has already ended: {}", job.id, say_state(&job)));
+    let before = asked(control.find(id), context).await?;
+    if before.state.is_ended() {
+        out::note(&format!("{} has already ended: {}", before.id, said(&before)));
         return Ok(Exit::Completed);
     }
-    asked(control.cancel(&job.id, reason), context).await?;
-    let job = asked(control.wait(&job.id, END_TIME), context).await?;
+    let job = asked(Verb::Kill(reason.to_owned()).apply(control, &before.id), context).await?;
     if !job.state.is_ended() {
         out::error(&format!("{} was told to stop and is still {}", job.id, job.state));
         return Ok(Exit::Failed);
@@ -101,91 +98,63 @@ async fn wait_one(
 }
 
 /// Moves deadlines.
-pub async fn timeout(args: &TimeoutArgs, mut context: Context) -> Result<Exit, Failure> {
+pub async fn timeout(args: &TimeoutArgs, context: Context) -> Result<Exit, Failure> {
     let (handles, deadline) = args.read().map_err(Failure::usage)?;
     let which = Which { handles, all: args.all };
-    let (reached, handles) = meant(&which, All::Running, &args.relay, &mut context).await?;
-    let mut exit = Exit::Completed;
-    for handle in &handles {
-        exit = exit.or(reported(move_one(handle, deadline, &reached, &mut context).await)?);
-    }
-    Ok(exit)
-}
-
-async fn move_one(
-    id: &str,
-    deadline: Deadline,
-    reached: &Reached,
-    context: &mut Context,
-) -> Result<Exit, Failure> {
-    let job = asked(reached.control.set_deadline(id, deadline), context).await?;
-    let mut out = Out::new();
-    match (deadline, job.deadline_s) {
-        (Deadline::Never, _) | (_, None) => out.line(&format!("{}  no deadline", job.id))?,
-        (Deadline::In(_) | Deadline::ExtendBy(_), Some(left)) => {
-            out.line(&format!("{}  ends in {} at the latest", job.id, span(left.ceil())))?;
+    each(&which, All::Running, &args.relay, context, &Verb::Deadline(deadline), |job| {
+        match (deadline, job.deadline_s) {
+            (Deadline::Never, _) | (_, None) => format!("{}  no deadline", job.id),
+            (Deadline::In(_) | Deadline::ExtendBy(_), Some(left)) => {
+                format!("{}  ends in {} at the latest", job.id, span(left.ceil()))
+            }
         }
-    }
-    Ok(Exit::Completed)
+    })
+    .await
 }
 
 /// Stops reading from the model server, or goes on.
-pub async fn pause(args: &VerbArgs, paused: bool, mut context: Context) -> Result<Exit, Failure> {
-    let (reached, handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
-    let mut exit = Exit::Completed;
-    for handle in &handles {
-        let control = &reached.control;
-        let told = match paused {
-            true => asked(control.pause(handle), &mut context).await,
-            false => asked(control.unpause(handle), &mut context).await,
-        };
-        exit = exit.or(reported(told.and_then(|job| line(&job).map(|()| Exit::Completed)))?);
-    }
-    Ok(exit)
+pub async fn pause(args: &VerbArgs, paused: bool, context: Context) -> Result<Exit, Failure> {
+    let verb = if paused { Verb::Pause } else { Verb::Unpause };
+    each(&args.which, All::Running, &args.relay, context, &verb, shown).await
 }
 
 /// Asks the same again and prints the ids of the new answers.
-pub async fn retry(args: &VerbArgs, mut context: Context) -> Result<Exit, Failure> {
-    let (reached, handles) = meant(&args.which, All::Ended, &args.relay, &mut context).await?;
+pub async fn retry(args: &VerbArgs, context: Context) -> Result<Exit, Failure> {
+    each(&args.which, All::Ended, &args.relay, context, &Verb::Retry, |job| job.id.clone()).await
+}
+
+/// Gives an answer another name.
+pub async fn rename(args: &RenameArgs, context: Context) -> Result<Exit, Failure> {
+    let which = Which { handles: vec![args.handle.clone()], all: false };
+    let verb = Verb::Rename(args.name.clone());
+    each(&which, All::Ended, &args.relay, context, &verb, |job| format!("{}  {}", job.id, handle(job))).await
+}
+
+/// Deletes answers that have ended, with their records.
+pub async fn forget(args: &VerbArgs, context: Context) -> Result<Exit, Failure> {
+    let said = |job: &Job| format!("forgot {}", job.id);
+    each(&args.which, All::Ended, &args.relay, context, &Verb::Forget, said).await
+}
+
+/// Does one thing with each answer, and says how it is then. One that fails does not keep the others.
+async fn each(
+    which: &Which,
+    all: All,
+    relay: &AtRelay,
+    mut context: Context,
+    verb: &Verb,
+    told: impl Fn(&Job) -> String,
+) -> Result<Exit, Failure> {
+    let (reached, handles) = meant(which, all, relay, &mut context).await?;
     let mut exit = Exit::Completed;
     for handle in &handles {
-        let again = asked(reached.control.retry(handle), &mut context).await;
-        exit = exit.or(reported(again.and_then(|job| {
-            Out::new().line(&job.id)?;
+        let done = asked(verb.apply(&reached.control, handle), &mut context).await;
+        exit = exit.or(reported(done.and_then(|job| {
+            Out::new().line(&told(&job))?;
             Ok(Exit::Completed)
         }))?);
     }
     Ok(exit)
-}
-
-/// Gives an answer another name.
-pub async fn rename(args: &RenameArgs, mut context: Context) -> Result<Exit, Failure> {
-    let reached = reach(&args.relay, &mut context, UNARY_CLOCKS, RelayConfig::default()).await?;
-    let job = asked(reached.control.rename(&args.handle, &args.name), &mut context).await?;
-    Out::new().line(&format!("{}  {}", job.id, handle(&job)))?;
-    Ok(Exit::Completed)
-}
-
-/// Deletes answers that have ended, with their records.
-pub async fn forget(args: &VerbArgs, mut context: Context) -> Result<Exit, Failure> {
-    let (reached, handles) = meant(&args.which, All::Ended, &args.relay, &mut context).await?;
-    let mut exit = Exit::Completed;
-    for handle in &handles {
-        exit = exit.or(reported(forget_one(handle, &reached, &mut context).await)?);
-    }
-    Ok(exit)
-}
-
-async fn forget_one(id: &str, reached: &Reached, context: &mut Context) -> Result<Exit, Failure> {
-    let job = asked(reached.control.find(id), context).await?;
-    if !job.state.is_ended() {
-        let refused = Complaint::new(format!("{} is {}", handle(&job), job.state));
-        let hint = format!("towline kill {} stops it first", handle(&job));
-        return Err(Failure::Request(refused.hint(hint), Exit::Failed));
-    }
-    asked(reached.control.delete(&job.id), context).await?;
-    Out::new().line(&format!("forgot {}", job.id))?;
-    Ok(Exit::Completed)
 }
 
 /// Deletes all answers that have ended.
@@ -201,7 +170,11 @@ pub async fn clean(args: &CleanArgs, mut context: Context) -> Result<Exit, Failu
 }
 
 fn line(job: &Job) -> Result<(), Failure> {
-    Ok(Out::new().line(&format!("{}  {}", job.id, say_state(job)))?)
+    Ok(Out::new().line(&shown(job))?)
+}
+
+fn shown(job: &Job) -> String {
+    format!("{}  {}", job.id, said(job))
 }
 
 /// A request that failed is told, and the others go on.

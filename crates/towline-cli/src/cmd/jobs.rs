@@ -6,6 +6,7 @@ use towline::Span;
 use towline::relay::{Change, Filter, Job, RelayConfig};
 
 use super::{Context, UNARY_CLOCKS, asked};
+use towline_app::answers::{handle, said};
 use towline_app::text::{safe, units};
 
 use crate::args::JobsArgs;
@@ -13,7 +14,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json;
 use crate::out::Out;
-use crate::relayed::{Reached, handle, reach, say_state};
+use crate::relayed::{Reached, reach};
 use crate::table::Table;
 use towline_app::text::duration::TimeLimit;
 
@@ -72,7 +73,7 @@ fn cells(job: &Job, long: bool) -> Vec<String> {
     let is_running = !job.state.is_ended();
     let mut cells = vec![
         handle(job).to_owned(),
-        if long { say_state(job) } else { job.state.to_string() },
+        if long { said(job) } else { job.state.to_string() },
         // On one line, whatever it has.
         or_none(&job.question).split_whitespace().collect::<Vec<_>>().join(" "),
         format!("{}@{}", or_none(&job.model), server(job)),

@@ -21,11 +21,19 @@ pub struct Settings {
     pub format: LogFormat,
 }
 
-/// The one part of the file that is this program's.
+/// The parts of the file that are this program's, or that it has to know.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct OfProgram {
     log: Log,
+    limits: Given,
+}
+
+/// What the file says itself, rather than the default.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, expecting = "a table [limits]")]
+struct Given {
+    running: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -48,8 +56,12 @@ impl Settings {
                 .map_err(|error| format!("{} cannot be read: {error}", path.display()))?,
         };
         let named = file.as_ref().map_or_else(String::new, |path| format!("{}: ", path.display()));
-        let (mut config, log) = parse(&text).map_err(|error| format!("{named}{error}"))?;
+        let (mut config, OfProgram { log, limits }) =
+            parse(&text).map_err(|error| format!("{named}{error}"))?;
         put_flags_over(&mut config, args, api_key)?;
+        if config.listen.is_empty() && limits.running.is_none() {
+            config.limits.running = of_user().running;
+        }
         put_own_places(&mut config)?;
         Ok(Self {
             config,
@@ -59,8 +71,14 @@ impl Settings {
     }
 }
 
+/// The user's own settings, which are for a relay that serves nobody else. What is wrong in them, the prompt says.
+fn of_user() -> towline_app::settings::Config {
+    let path = towline_app::settings::path(std::env::var_os("TOWLINE_CONFIG"));
+    path.map(|path| towline_app::settings::read(&path).0).unwrap_or_default()
+}
+
 /// Reads the file's text. No error shows a value, which may be a secret in a wrong place.
-fn parse(text: &str) -> Result<(Config, Log), String> {
+fn parse(text: &str) -> Result<(Config, OfProgram), String> {
     let mut unknown = Vec::new();
     let config: Config = section(text, |key| {
         if key.split('.').next() != Some("log") {
@@ -73,7 +91,7 @@ fn parse(text: &str) -> Result<(Config, Log), String> {
         }
     })?;
     match unknown.first() {
-        None => Ok((config, program.log)),
+        None => Ok((config, program)),
         Some(key) => {
             let last = key.rsplit('.').next().unwrap_or(key);
             let at = text.lines().position(|line| key_of(line) == Some(last));
@@ -210,7 +228,7 @@ mod tests {
     fn the_example_of_the_guide_is_understood() {
         let guide = include_str!("../../../../docs/guide/relay.md");
         let example = guide.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
-        let (config, log) = parse(example).unwrap();
+        let (config, OfProgram { log, .. }) = parse(example).unwrap();
         assert_eq!(config.upstreams.len(), 2);
         assert_eq!(config.retention.bytes, 1 << 30);
         assert_eq!(config.clocks.total, None);

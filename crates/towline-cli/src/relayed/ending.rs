@@ -1,8 +1,7 @@
 //! How a relay's jobs ended, in words and as a status.
 
-use towline::relay::{Job, JobState};
+use towline::relay::JobState;
 use towline::{Ending, Outcome};
-use towline_app::text::safe;
 
 use crate::exit::Exit;
 use crate::out;
@@ -23,23 +22,6 @@ pub fn exit_of(state: &JobState) -> Exit {
         JobState::TimedOut => Exit::TimedOut,
         JobState::Failed | JobState::Other(_) => Exit::Failed,
     }
-}
-
-/// What a person types for a job: its name, else its id.
-pub fn handle(job: &Job) -> &str {
-    job.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(&job.id)
-}
-
-/// A job's state with its cause: `failed: out of memory`.
-pub fn say_state(job: &Job) -> String {
-    let mut said = match job.cause.as_deref().filter(|cause| !cause.is_empty()) {
-        Some(cause) => format!("{}: {}", job.state, safe::line(cause)),
-        None => job.state.to_string(),
-    };
-    if job.not_understood > 0 {
-        said += &format!(" ({} records not understood)", job.not_understood);
-    }
-    said
 }
 
 /// Says, on standard error, how a stream of the relay ended that was read to its end. Reconnects may have been told as

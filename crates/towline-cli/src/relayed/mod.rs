@@ -5,7 +5,7 @@ mod place;
 mod session;
 mod start;
 
-pub use ending::{exit_of, explain, handle, left, say_state};
+pub use ending::{exit_of, explain, left};
 pub use place::Place;
 pub use session::begin_session;
 pub use start::{Reached, reach, reach_at, reach_running};

@@ -6,13 +6,13 @@ use towline::relay::{Filter, Job};
 
 use crate::cmd::UNARY_CLOCKS;
 use crate::json;
-use crate::relayed::say_state;
 use crate::repl::chore::Done;
 use crate::repl::command::Listing;
 use crate::repl::screen::Tone;
 use crate::repl::spec::Spec;
 use crate::repl::state::Prompt;
 use crate::server::{Named, Place};
+use towline_app::answers::said;
 
 impl Prompt<'_> {
     /// Whether answers run on a relay.
@@ -71,5 +71,5 @@ fn relay_line(job: &Job, listing: Listing) -> String {
     }
     let name = job.name.as_deref().filter(|name| !name.is_empty()).map(|name| format!("  {name}"));
     let model = job.model.as_deref().unwrap_or("-");
-    format!("relay  {}  {}  {model}{}", job.id, say_state(job), name.unwrap_or_default())
+    format!("relay  {}  {}  {model}{}", job.id, said(job), name.unwrap_or_default())
 }

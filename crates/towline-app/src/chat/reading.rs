@@ -1,0 +1,178 @@
+//! One answer on its way into its conversation, and into the records that are written down of it.
+
+use std::borrow::Cow;
+
+use towline::{ErrorKind, Event, Origin, Outcome};
+
+use super::{AnswerId, Conversation, Held, session};
+
+/// An answer that is being read. What it says goes into the conversation, and as records into `lines`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reading {
+    id: AnswerId,
+    /// What the conversation has of what the relay is about to tell again.
+    known: Held,
+    /// The relay's id of it, once that was written down.
+    relay: Option<String>,
+    is_left: bool,
+}
+
+/// What became of an answer whose stream has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It is in the conversation, with its end.
+    Kept,
+    /// Nothing came, so it left the conversation.
+    Nothing,
+    /// A relay has the rest.
+    Left,
+}
+
+impl Reading {
+    /// An answer that was just asked for, or is asked to continue.
+    pub fn new(id: AnswerId) -> Self {
+        Self { id, known: Held::default(), relay: None, is_left: false }
+    }
+
+    /// An answer that a relay has the rest of, read from its beginning: the relay's id of it, and the reading. `None` where no
+    /// relay has the rest.
+    pub fn resumed(chat: &mut Conversation, id: AnswerId) -> Option<(String, Self)> {
+        let (relay, known) = chat.rejoin(id)?;
+        Some((relay.clone(), Self { id, known, relay: Some(relay), is_left: false }))
+    }
+
+    /// Which answer it is.
+    pub fn id(&self) -> AnswerId {
+        self.id
+    }
+
+    /// The relay's id of it, if a relay runs it.
+    pub fn relay(&self) -> Option<&str> {
+        self.relay.as_deref()
+    }
+
+    /// A relay runs it, under this id. To be told before the first event that comes from there.
+    pub fn runs_at(&mut self, chat: &mut Conversation, relay: &str, lines: &mut String) {
+        if self.relay.as_deref() != Some(relay) {
+            chat.relayed(self.id, relay);
+            lines.push_str(&session::relay(self.id, relay));
+            self.relay = Some(relay.to_owned());
+        }
+    }
+
+    /// Something came. The part of it that is new; `None` where the conversation had it.
+    pub fn receive<'e>(
+        &mut self,
+        chat: &mut Conversation,
+        event: &'e Event,
+        lines: &mut String,
+    ) -> Option<Cow<'e, Event>> {
+        let event = match self.known == Held::default() {
+            true => Cow::Borrowed(event),
+            false => Cow::Owned(self.known.skip(event.clone())?),
+        };
+        chat.receive(self.id, &event);
+        lines.extend(session::piece(self.id, &event));
+        Some(event)
+    }
+
+    /// It is left to the relay on purpose: the end of the stream here is not its end.
+    pub fn leave(&mut self) {
+        self.is_left = self.relay.is_some();
+    }
+
+    /// The stream has ended.
+    pub fn end(&self, chat: &mut Conversation, outcome: &Outcome, lines: &mut String) -> Ended {
+        let is_there = self.relay.is_some() && (self.is_left || is_out_of_reach(outcome));
+        if is_there && chat.leave(self.id) {
+            return Ended::Left;
+        }
+        if chat.end(self.id, outcome) {
+            lines.extend(chat.answer(self.id).map(session::end));
+            Ended::Kept
+        } else {
+            lines.push_str(&session::take_out(self.id));
+            Ended::Nothing
+        }
+    }
+}
+
+/// Whether the outcome says only that the relay is not there: what it runs continues, or ends when it comes back.
+fn is_out_of_reach(outcome: &Outcome) -> bool {
+    outcome.ending.error().is_some_and(|error| {
+        let is_lost = error.kind == ErrorKind::Connect || error.kind == ErrorKind::ConnectionLost;
+        is_lost && error.origin == Origin::Transport
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use towline::{Ending, Error, Message};
+
+    use super::*;
+
+    fn asked() -> (Conversation, AnswerId) {
+        let mut chat = Conversation::default();
+        let id = chat.ask("m", Message::user("why?"));
+        (chat, id)
+    }
+
+    fn text(text: &str) -> Event {
+        Event::Text(text.to_owned())
+    }
+
+    fn content(chat: &Conversation, id: AnswerId) -> &str {
+        &chat.answer(id).unwrap().answer.content
+    }
+
+    #[test]
+    fn what_is_told_again_is_passed_over_to_the_byte() {
+        let whole = ["so ", "is ", "it, ", "naïvely"];
+        let told = whole.concat();
+        for cut in (0..=told.len()).filter(|cut| told.is_char_boundary(*cut)) {
+            let (mut chat, id) = asked();
+            let mut lines = session::header("x") + &session::question(chat.turn(id.turn).unwrap());
+            let mut first = Reading::new(id);
+            first.runs_at(&mut chat, "r1", &mut lines);
+            first.receive(&mut chat, &text(&told[..cut]), &mut lines);
+            // The program is gone. Another one reads what it wrote.
+            let mut again = session::read(&lines).unwrap();
+            let (relay, mut second) = Reading::resumed(&mut again, id).unwrap();
+            assert_eq!(relay, "r1");
+            for piece in whole {
+                second.receive(&mut again, &text(piece), &mut lines);
+            }
+            let ended = second.end(&mut again, &Outcome::new(Ending::Completed(None)), &mut lines);
+            assert_eq!((ended, content(&again, id)), (Ended::Kept, told.as_str()), "{cut}");
+            assert_eq!(content(&session::read(&lines).unwrap(), id), told, "{cut}: as it is written");
+        }
+    }
+
+    #[test]
+    fn an_answer_that_is_left_or_out_of_reach_has_no_end() {
+        let cancelled = Ending::Cancelled { reason: "left".into(), may_have_had_effect: true };
+        let lost = Ending::Failed(Error::new(ErrorKind::ConnectionLost, Origin::Transport, "gone"));
+        for (ending, leaves, at_relay, expected) in [
+            (cancelled.clone(), true, true, Ended::Left),
+            (lost.clone(), false, true, Ended::Left),
+            (cancelled.clone(), false, true, Ended::Kept),
+            (cancelled, true, false, Ended::Kept),
+            (lost, false, false, Ended::Kept),
+        ] {
+            let (mut chat, id) = asked();
+            let mut lines = String::new();
+            let mut reading = Reading::new(id);
+            if at_relay {
+                reading.runs_at(&mut chat, "r1", &mut lines);
+            }
+            reading.receive(&mut chat, &text("a part"), &mut lines);
+            if leaves {
+                reading.leave();
+            }
+            let ended = reading.end(&mut chat, &Outcome::new(ending.clone()), &mut lines);
+            assert_eq!(ended, expected, "{ending:?}");
+            assert_eq!(lines.contains("\"record\":\"end\""), ended == Ended::Kept, "{lines}");
+            assert_eq!(chat.answer(id).unwrap().left_at_relay().is_some(), ended == Ended::Left);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Who writes an answer that a relay runs: one program at a time.
+//!
+//! The answer names its writer, and each writer has a file that it locks for as long as it lives; the system gives the lock
+//! free when the program ends, however it ends. So the rest of an answer is written by its writer, or, once that is gone, by the
+//! program that takes its place, from the very byte where the history stops.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use towline::{Event, Outcome};
+
+use super::record::Target;
+use super::{ChatId, History, HistoryError, WriterId, export};
+use crate::chat::{Reading, session};
+
+/// How long a writer may take to begin, and how often that is looked at.
+const BEGIN: Duration = Duration::from_secs(3);
+const LOOK: Duration = Duration::from_millis(2);
+
+/// What became of the rest of an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// The history has it now.
+    Written,
+    /// A program that lives writes it.
+    Held,
+    /// The history has no such answer, or has its end.
+    Unknown,
+}
+
+/// A writer that lives. Dropping it says that it does no longer.
+#[derive(Debug)]
+pub(super) struct Alive {
+    path: PathBuf,
+    _locked: File,
+}
+
+impl Alive {
+    /// The writer of the history at `path` begins.
+    pub(super) fn begin(path: &Path, writer: WriterId) -> Result<Self, HistoryError> {
+        DirBuilder::new().recursive(true).mode(0o700).create(folder(path))?;
+        let path = file(path, writer);
+        let locked = File::create(&path)?;
+        locked.lock()?;
+        Ok(Self { path, _locked: locked })
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        // One that stays is not locked, and so in nobody's way.
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+fn folder(history: &Path) -> PathBuf {
+    history.with_extension("writers")
+}
+
+fn file(history: &Path, writer: WriterId) -> PathBuf {
+    folder(history).join(writer.0.to_string())
+}
+
+impl History {
+    fn is_alive(&self, writer: WriterId) -> bool {
+        let Some(path) = self.path.as_deref().filter(|_| writer != WriterId::default()) else { return false };
+        let Ok(file) = File::open(file(path, writer)) else { return false };
+        matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+    }
+
+    /// The answers of all conversations whose end is not known, that a relay runs or ran, and whose writer is gone: their
+    /// conversations, and the relay's ids of them; the last that was written to first.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn without_writer(&self) -> Result<Vec<(ChatId, String)>, HistoryError> {
+        let sql = "SELECT turn.chat, variant.relay, variant.writer FROM variant
+                   JOIN turn ON turn.id = variant.turn JOIN chat ON chat.id = turn.chat
+                   WHERE variant.ending IS NULL AND variant.relay IS NOT NULL ORDER BY chat.updated DESC, variant.id DESC";
+        let mut left = self.database.prepare_cached(sql)?;
+        let left = left.query_map([], |row| {
+            Ok((ChatId(row.get(0)?), row.get::<_, String>(1)?, WriterId(row.get(2)?)))
+        })?;
+        let left = left.collect::<Result<Vec<_>, _>>()?.into_iter();
+        Ok(left
+            .filter(|(.., writer)| !self.is_alive(*writer))
+            .map(|(chat, relay, _)| (chat, relay))
+            .collect())
+    }
+
+    /// `writer` writes from now on the answers of a conversation that a relay runs and whose writer is gone: the relay's ids
+    /// of them. To be told before the conversation is [loaded](Self::load), so that nothing is written in between.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn take_over(&mut self, chat: ChatId, writer: WriterId) -> Result<Vec<String>, HistoryError> {
+        // It begins on a thread of its own.
+        let until = Instant::now() + BEGIN;
+        while !self.is_alive(writer) && Instant::now() < until {
+            std::thread::sleep(LOOK);
+        }
+        let left = self.without_writer()?.into_iter().filter(|(of, _)| *of == chat);
+        let mut taken = Vec::new();
+        for (_, relay) in left {
+            let held = holder(&self.database, &relay)?.filter(|(_, held)| !self.is_alive(*held));
+            let Some((_, held)) = held else { continue };
+            // Only from the one that is gone.
+            let sql = "UPDATE variant SET writer = ?3 WHERE relay = ?1 AND ending IS NULL AND writer = ?2";
+            if self.database.execute(sql, params![relay, held.0, writer.0])? > 0 {
+                taken.push(relay);
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Writes the rest and the end of an answer whose writer is gone, of all that its relay has of it, in one transaction.
+    ///
+    /// # Errors
+    /// Those of the database. Then nothing is written.
+    pub fn complete(
+        &mut self,
+        relay: &str,
+        events: &[Event],
+        outcome: &Outcome,
+    ) -> Result<Rest, HistoryError> {
+        let Some((_, writer)) = holder(&self.database, relay)? else { return Ok(Rest::Unknown) };
+        if self.is_alive(writer) {
+            return Ok(Rest::Held);
+        }
+        let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        match holder(&change, relay)? {
+            None => return Ok(Rest::Unknown),
+            // Another one has taken its place meanwhile.
+            Some((_, other)) if other != writer => return Ok(Rest::Held),
+            Some((chat, _)) => {
+                let mut conversation = session::read(&export::lines(&change, chat, false)?)?;
+                let of_relay = conversation
+                    .answers()
+                    .find_map(|answer| answer.left_at_relay().filter(|at| at.id == relay).map(|_| answer.id));
+                let resumed = of_relay.and_then(|id| Reading::resumed(&mut conversation, id));
+                let Some((_, mut reading)) = resumed else { return Ok(Rest::Unknown) };
+                let mut lines = String::new();
+                for event in events {
+                    reading.receive(&mut conversation, event, &mut lines);
+                }
+                reading.end(&mut conversation, outcome, &mut lines);
+                Target::of(chat).lines(&change, &lines)?;
+            }
+        }
+        change.commit()?;
+        Ok(Rest::Written)
+    }
+}
+
+/// The conversation of an answer whose end is not known, and its writer.
+fn holder(database: &Connection, relay: &str) -> Result<Option<(ChatId, WriterId)>, HistoryError> {
+    let sql = "SELECT turn.chat, variant.writer FROM variant JOIN turn ON turn.id = variant.turn
+               WHERE variant.ending IS NULL AND variant.relay = ?1";
+    let mut found = database.prepare_cached(sql)?;
+    let found = found.query_row([relay], |row| Ok((ChatId(row.get(0)?), WriterId(row.get(1)?))));
+    Ok(found.optional()?)
+}
