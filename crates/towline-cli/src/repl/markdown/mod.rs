@@ -3,13 +3,15 @@
 //! The document of [`towline_app`] says what the text is; here its pieces become lines. A block is written when it is
 //! closed, and shown plainly until then; lines of code are written as they come. Nothing is ever left out.
 
+#[cfg(test)]
+mod answers;
 mod code;
 mod rich;
 mod table;
 
 use towline_app::document::{Block, Depth, Document, Piece, Rich, Shape};
 
-use crate::repl::term::text::{Color, Line, Style};
+use crate::repl::term::text::{Color, Line, Style, width};
 use code::Code;
 use table::Table;
 
@@ -93,9 +95,14 @@ impl Markdown {
         if rest.is_empty() {
             return vec![];
         }
+        let is_code = self.document.open().is_some_and(|block| matches!(block.shape, Shape::Code { .. }));
         let count = rest.split('\n').count();
         let last = rest.split('\n').skip(count.saturating_sub(PENDING_LINES));
-        last.map(|line| Line::styled(line.strip_suffix('\r').unwrap_or(line), Style::PLAIN)).collect()
+        let one = |line: &str| {
+            let line = Line::styled(line.strip_suffix('\r').unwrap_or(line), Style::PLAIN);
+            if is_code { line } else { line.in_words(Line::default()) }
+        };
+        last.map(one).collect()
     }
 
     /// The lines that no block has: those that open and close code.
@@ -203,19 +210,18 @@ fn text(rich: &Rich, heading: u8, mark: Option<&str>, depth: Depth, lines: &mut 
         level => Style { bold: true, underline: level == 1, ..Style::color(Color::Cyan) },
     };
     let indent = "  ".repeat(usize::from(depth.lists) - usize::from(mark.is_some() && depth.lists > 0));
+    let mut first = quote(depth.quotes.into());
+    first.push(&indent, Style::PLAIN);
+    let mut hanging = first.clone();
+    if let Some(mark) = mark {
+        first.push(mark, Style::color(Color::Cyan));
+        first.push(" ", Style::PLAIN);
+        hanging.push(&" ".repeat(width(mark) + 1), Style::PLAIN);
+    }
     for (number, line) in rich::lines(rich, base).into_iter().enumerate() {
-        let mut shown = quote(depth.quotes.into());
-        shown.push(&indent, Style::PLAIN);
-        match mark {
-            Some(mark) if number == 0 => {
-                shown.push(mark, Style::color(Color::Cyan));
-                shown.push(" ", Style::PLAIN);
-            }
-            Some(_) => shown.push("  ", Style::PLAIN),
-            None => {}
-        }
+        let mut shown = if number == 0 { first.clone() } else { hanging.clone() };
         shown.append(line);
-        lines.push(shown);
+        lines.push(shown.in_words(hanging.clone()));
     }
 }
 
@@ -228,7 +234,7 @@ mod tests {
         let mut lines = vec![];
         markdown.push(text, &mut lines);
         markdown.finish(&mut lines);
-        lines.iter().map(Line::to_plain).collect()
+        lines.iter().map(Line::text).collect()
     }
 
     #[test]
@@ -283,11 +289,11 @@ mod tests {
         let mut markdown = Markdown::default();
         let mut lines = vec![];
         markdown.push("```\none\ntw", &mut lines);
-        assert_eq!(lines.iter().map(Line::to_plain).collect::<Vec<_>>(), ["```", "one"]);
-        assert_eq!(markdown.pending().iter().map(Line::to_plain).collect::<Vec<_>>(), ["tw"]);
+        assert_eq!(lines.iter().map(Line::text).collect::<Vec<_>>(), ["```", "one"]);
+        assert_eq!(markdown.pending().iter().map(Line::text).collect::<Vec<_>>(), ["tw"]);
         markdown.push("o\n```", &mut lines);
         markdown.finish(&mut lines);
-        assert_eq!(lines.iter().map(Line::to_plain).collect::<Vec<_>>(), ["```", "one", "two", "```"]);
+        assert_eq!(lines.iter().map(Line::text).collect::<Vec<_>>(), ["```", "one", "two", "```"]);
     }
 
     #[test]
@@ -310,7 +316,7 @@ mod tests {
             markdown.push(c.encode_utf8(&mut [0; 4]), &mut lines);
         }
         markdown.finish(&mut lines);
-        assert_eq!(lines.iter().map(Line::to_plain).collect::<Vec<_>>(), whole);
+        assert_eq!(lines.iter().map(Line::text).collect::<Vec<_>>(), whole);
     }
 
     #[test]

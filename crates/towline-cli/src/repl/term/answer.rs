@@ -75,7 +75,7 @@ impl Answer {
         let last: Vec<_> = last.take(THINKING_LINES).collect();
         shown.extend(last.into_iter().rev().map(|line| {
             let end = &line[line.ceil_char_boundary(line.len().saturating_sub(THINKING_BYTES))..];
-            Line::styled(end, Style::DIM)
+            Line::styled(end, Style::DIM).in_words(Line::default())
         }));
         shown
     }
@@ -106,5 +106,7 @@ fn thought_lines(text: &str) -> Vec<Line> {
     if text.is_empty() {
         return vec![];
     }
-    text.split('\n').map(|line| Line::styled(&format!("│ {line}"), Style::DIM)).collect()
+    let bar = || Line::styled("│ ", Style::DIM);
+    let one = |line| Line::styled(&format!("│ {line}"), Style::DIM).in_words(bar());
+    text.split('\n').map(one).collect()
 }

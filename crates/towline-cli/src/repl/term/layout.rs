@@ -4,7 +4,8 @@ use towline_app::text::safe;
 
 use super::editor::{Menu, View};
 use super::painter::Block;
-use super::text::{Color, Line, Row, Style, grapheme_width, graphemes, width, wrap};
+use super::rows::{Row, wrap};
+use super::text::{Color, Line, Style, grapheme_width, graphemes, width};
 use crate::repl::screen::Status;
 
 /// Rows of the completion menu.
@@ -67,8 +68,7 @@ impl Rows {
             if self.row.width + width > self.columns {
                 self.next();
             }
-            self.row.line.push(grapheme, style);
-            self.row.width += width;
+            self.row.push(grapheme, style);
         }
     }
 
@@ -176,7 +176,7 @@ mod tests {
     fn check(text: &str, columns: usize, rows: &[&str], cursor: (usize, usize)) {
         let at = text.find('|').unwrap();
         let block = input("> ", &view(&text.replace('|', ""), at), Size { columns, rows: 24 }, 10);
-        let shown: Vec<_> = block.rows.iter().map(|row| row.line.to_plain()).collect();
+        let shown: Vec<_> = block.rows.iter().map(|row| row.line.text()).collect();
         assert_eq!(shown, rows, "{text}");
         assert_eq!((block.cursor_row, block.cursor_column), cursor, "{text}");
     }
@@ -195,7 +195,7 @@ mod tests {
         let text = "1\n2\n3\n4\n5";
         let block = input("> ", &view(text, text.len()), Size { columns: 10, rows: 5 }, 2);
         assert_eq!(block.rows.len(), 2);
-        assert_eq!(block.rows[1].line.to_plain(), "  5");
+        assert_eq!(block.rows[1].line.text(), "  5");
         assert_eq!(block.cursor_row, 1);
     }
 
@@ -203,7 +203,7 @@ mod tests {
     fn pending_text_shows_its_end() {
         let pending = [Line::styled("first", Style::PLAIN), Line::styled("abcdefgh", Style::PLAIN)];
         let rows = upper(&pending, None, Size { columns: 4, rows: 5 }, 1);
-        let shown: Vec<_> = rows.iter().map(|row| row.line.to_plain()).collect();
+        let shown: Vec<_> = rows.iter().map(|row| row.line.text()).collect();
         assert_eq!(shown, ["t", "abcd", "efgh"]);
     }
 }

@@ -7,6 +7,7 @@
 //! | [`editor`], [`buffer`], [`history`] | keys become a line |
 //! | [`text`] | styled text that is safe to show, measured in columns |
 //! | [`answer`] | what a model says becomes lines |
+//! | [`rows`] | lines cut into rows, where the terminal would or between words |
 //! | [`transcript`] | lines on their way, handed out row by row |
 //! | [`layout`] | what is to be seen becomes rows |
 //! | [`painter`] | rows become the fewest bytes |
@@ -24,6 +25,7 @@ mod keys;
 mod layout;
 mod painter;
 mod plain;
+pub mod rows;
 mod signals;
 mod terminal;
 pub mod text;

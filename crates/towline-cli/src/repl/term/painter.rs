@@ -3,7 +3,8 @@
 //! The block stands below the transcript, and only distances inside it are known: never an absolute row. It is lower
 //! than the screen by at least one row, so moving to its top, or to the row above it, never meets the screen's edge.
 
-use super::text::{Line, Palette, Row, Style, grapheme_width, is_certain};
+use super::rows::{Row, wrap};
+use super::text::{Line, Palette, Style, grapheme_width, is_certain};
 use super::transcript::{End, Part};
 
 /// Rows with a cursor.
@@ -94,11 +95,11 @@ impl Painter {
             return;
         }
         self.paused = None;
-        let rows_of = |width: usize| if self.reflows { width.div_ceil(columns).max(1) } else { 1 };
-        let above: usize = self.shown.rows[..self.row].iter().map(|row| rows_of(row.width)).sum();
+        let rows_of = |row: &Row| if self.reflows { wrap(&row.line, columns).len() } else { 1 };
+        let above: usize = self.shown.rows[..self.row].iter().map(rows_of).sum();
         let column = self.column.unwrap_or(0);
         let own = if self.reflows { column / columns } else { 0 };
-        let all: usize = self.shown.rows.iter().map(|row| rows_of(row.width)).sum();
+        let all: usize = self.shown.rows.iter().map(rows_of).sum();
         out.push(b'\r');
         up(above + own, out);
         for row in 0..all {

@@ -14,8 +14,9 @@ use super::history::History;
 use super::keys::{Decoder, Key};
 use super::layout::{self, Size};
 use super::painter::{Block, Painter};
+use super::rows::Row;
 use super::signals::Signals;
-use super::text::{Color, Line, Palette, Row, Style};
+use super::text::{Color, Line, Palette, Style};
 use super::transcript::Transcript;
 use super::tty::Tty;
 use super::{Config, external};
@@ -329,7 +330,14 @@ impl Screen for Terminal {
             Tone::Bad => Style::color(Color::Red),
             Tone::Echo => Style::BOLD,
         };
-        self.lines(text.split('\n').map(|line| Line::styled(line, style)).collect());
+        // What was typed is copied as it was; what the program says is read.
+        let shown = |line| match tone {
+            Tone::Echo => Line::styled(line, style),
+            Tone::Plain | Tone::Dim | Tone::Good | Tone::Bad => {
+                Line::styled(line, style).in_words(Line::default())
+            }
+        };
+        self.lines(text.split('\n').map(shown).collect());
     }
 
     fn begin_answer(&mut self, label: Option<&str>) {

@@ -123,10 +123,13 @@ impl Span {
     }
 }
 
-/// A line of styled text; the terminal wraps it.
+/// A line of styled text. The terminal wraps it where it is full, so that it is copied as one; a line
+/// [in words](Self::in_words) is broken between them.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Line {
     spans: Vec<Span>,
+    /// What stands before each further row of a line in words.
+    hanging: Option<Vec<Span>>,
 }
 
 impl Line {
@@ -135,6 +138,12 @@ impl Line {
         let mut line = Self::default();
         line.push(text, style);
         line
+    }
+
+    /// The same, broken between words, with this before each row but the first.
+    pub fn in_words(mut self, hanging: Self) -> Self {
+        self.hanging = Some(hanging.spans);
+        self
     }
 
     /// Adds text at the end.
@@ -182,14 +191,23 @@ impl Line {
     }
 
     /// The text without its style.
-    #[cfg(test)]
-    pub fn to_plain(&self) -> String {
+    pub fn text(&self) -> String {
         self.spans.iter().map(|span| span.text.as_str()).collect()
+    }
+
+    /// What stands before the further rows of a line in words; `None` for a line that the terminal wraps.
+    pub fn hanging(&self) -> Option<Self> {
+        self.hanging.clone().map(|spans| Self { spans, hanging: None })
+    }
+
+    /// Adds what is safe to show already.
+    pub(super) fn push_grapheme(&mut self, grapheme: &str, style: Style) {
+        self.push_span(Span { text: grapheme.to_owned(), style });
     }
 }
 
 /// A grapheme of more bytes than this is cut: a heap of combining marks must not become one endless cell.
-const GRAPHEME_BYTES: usize = 64;
+pub(super) const GRAPHEME_BYTES: usize = 64;
 
 /// The graphemes of a text, none longer than 64 bytes.
 pub fn graphemes(text: &str) -> impl Iterator<Item = &str> {
@@ -235,48 +253,6 @@ pub fn is_certain(grapheme: &str) -> bool {
     }
 }
 
-/// One row of the screen.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Row {
-    pub line: Line,
-    pub width: usize,
-}
-
-impl Row {
-    /// As much of a line as fits.
-    pub fn clipped(line: &Line, columns: usize) -> Self {
-        let mut row = Self::default();
-        for (grapheme, style) in line.graphemes() {
-            let width = grapheme_width(grapheme);
-            if row.width + width > columns {
-                break;
-            }
-            row.push(grapheme, style, width);
-        }
-        row
-    }
-
-    fn push(&mut self, grapheme: &str, style: Style, width: usize) {
-        self.line.push_span(Span { text: grapheme.to_owned(), style });
-        self.width += width;
-    }
-}
-
-/// Cuts a line where the terminal would. An empty line is one row.
-pub fn wrap(line: &Line, columns: usize) -> Vec<Row> {
-    let mut rows = vec![];
-    let mut row = Row::default();
-    for (grapheme, style) in line.graphemes() {
-        let width = grapheme_width(grapheme);
-        if row.width + width > columns || row.line.len() > columns * 16 + GRAPHEME_BYTES {
-            rows.push(std::mem::take(&mut row));
-        }
-        row.push(grapheme, style, width);
-    }
-    rows.push(row);
-    rows
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -287,18 +263,5 @@ mod tests {
         {
             assert_eq!(width(text), columns, "{text}");
         }
-    }
-
-    #[test]
-    fn a_wide_character_never_straddles_rows() {
-        let rows = wrap(&Line::styled("a你好b", Style::PLAIN), 4);
-        let texts: Vec<_> = rows.iter().map(|row| (row.line.to_plain(), row.width)).collect();
-        assert_eq!(texts, [("a你".to_owned(), 3), ("好b".to_owned(), 3)]);
-    }
-
-    #[test]
-    fn a_heap_of_marks_is_cut() {
-        let line = Line::styled(&format!("a{}", "\u{301}".repeat(100_000)), Style::PLAIN);
-        assert!(wrap(&line, 80).iter().all(|row| row.line.len() < 2048));
     }
 }

@@ -1,11 +1,13 @@
 //! Lines on their way to the terminal, handed out row by row.
 //!
-//! A line is written raw and wrapped by the terminal, so that it reflows and is copied as one. It may still be handed
-//! out in parts: where a row is exactly full, writing can stop and go on later (see [`Painter`](super::painter)).
+//! A line in cells is written raw and wrapped by the terminal, so that it reflows and is copied as one. It may still be
+//! handed out in parts: where a row is exactly full, writing can stop and resume later (see
+//! [`Painter`](super::painter)). A line in words is broken for the width that the window has when it is written.
 
 use std::collections::VecDeque;
 
-use super::text::{Line, Row, Style, is_certain, wrap};
+use super::rows::{Break, Row, bodies, hanging};
+use super::text::{Line, Style, is_certain};
 
 /// A line of more bytes is written in one part only if its width is uncertain; beyond that it is cut.
 const UNCERTAIN_BYTES: usize = 8 << 10;
@@ -32,6 +34,12 @@ pub enum End {
 #[derive(Debug)]
 struct Open {
     rows: VecDeque<Row>,
+    /// What stands before a row that begins with a word, but for the first.
+    hanging: Line,
+    /// The row before ended between words.
+    after_word: bool,
+    /// The line is in words.
+    in_words: bool,
     columns: usize,
     is_certain: bool,
     written_bytes: usize,
@@ -79,41 +87,69 @@ impl Transcript {
         self.rewrap(columns);
         if self.open.is_none() {
             let line = self.lines.pop_front()?;
-            let is_certain = line.graphemes().all(|(grapheme, _)| is_certain(grapheme));
-            self.open =
-                Some(Open { rows: wrap(&line, columns).into(), columns, is_certain, written_bytes: 0 });
+            self.open = Some(Open::new(&line, columns, false));
         }
         let open = self.open.as_mut()?;
-        let row = open.rows.pop_front()?;
+        let mut row = open.rows.pop_front()?;
         let bytes = row.line.len();
         self.bytes = self.bytes.saturating_sub(bytes);
         open.written_bytes += bytes;
-        let end = if open.rows.is_empty() {
-            self.open = None;
-            self.bytes = self.bytes.saturating_sub(1);
-            End::Line
-        } else if open.is_certain {
-            match row.line.graphemes().last() {
+        if std::mem::take(&mut open.after_word) {
+            row = row.behind(&open.hanging);
+        }
+        let end = match &row.end {
+            Break::End => {
+                self.open = None;
+                self.bytes = self.bytes.saturating_sub(1);
+                End::Line
+            }
+            Break::Words(gap) => {
+                self.bytes = self.bytes.saturating_sub(gap.len());
+                open.after_word = true;
+                open.written_bytes = 0;
+                End::Line
+            }
+            Break::Cells if open.is_certain => match row.line.graphemes().last() {
                 Some((grapheme, style)) => End::Pause(grapheme.to_owned(), style),
                 None => End::Wrap,
+            },
+            Break::Cells if open.written_bytes >= UNCERTAIN_BYTES => {
+                open.written_bytes = 0;
+                End::Line
             }
-        } else if open.written_bytes >= UNCERTAIN_BYTES {
-            open.written_bytes = 0;
-            End::Line
-        } else {
-            End::Wrap
+            Break::Cells => End::Wrap,
         };
         Some(Part { row, end })
     }
 
-    /// What is left of the open line is cut anew when the window has another width.
+    /// What is left of the open line is cut again when the window has another width.
     fn rewrap(&mut self, columns: usize) {
         let Some(open) = self.open.take_if(|open| open.columns != columns) else { return };
         let mut line = Line::default();
         for row in open.rows {
             line.append(row.line);
+            if let Break::Words(gap) = row.end {
+                line.append(gap);
+            }
         }
-        self.lines.push_front(line);
+        if open.in_words {
+            line = line.in_words(open.hanging);
+        }
+        self.open = Some(Open::new(&line, columns, open.after_word));
+    }
+}
+
+impl Open {
+    fn new(line: &Line, columns: usize, after_word: bool) -> Self {
+        Self {
+            rows: bodies(line, columns).into(),
+            hanging: hanging(line, columns),
+            after_word,
+            in_words: line.hanging().is_some(),
+            columns,
+            is_certain: line.graphemes().all(|(grapheme, _)| is_certain(grapheme)),
+            written_bytes: 0,
+        }
     }
 }
 
@@ -122,7 +158,7 @@ mod tests {
     use super::*;
 
     fn texts(parts: &[Part]) -> Vec<String> {
-        parts.iter().map(|part| part.row.line.to_plain()).collect()
+        parts.iter().map(|part| part.row.line.text()).collect()
     }
 
     #[test]
@@ -133,6 +169,17 @@ mod tests {
         assert_eq!(texts(&parts), ["abcd"]);
         assert_eq!(parts[0].end, End::Pause("d".into(), Style::PLAIN));
         assert_eq!(texts(&transcript.take(3, 100)), ["efg", "hij"], "cut anew at another width");
+        assert!(transcript.is_empty());
+        assert_eq!(transcript.bytes(), 0);
+    }
+
+    #[test]
+    fn what_is_left_of_a_line_in_words_is_broken_for_the_new_width() {
+        let mut transcript = Transcript::default();
+        let hanging = Line::styled("  ", Style::PLAIN);
+        transcript.push(Line::styled("- one two three four", Style::PLAIN).in_words(hanging));
+        assert_eq!(texts(&transcript.take(9, 1)), ["- one two"]);
+        assert_eq!(texts(&transcript.take(80, 100)), ["  three four"]);
         assert!(transcript.is_empty());
         assert_eq!(transcript.bytes(), 0);
     }

@@ -63,12 +63,12 @@ fn a_terminal_that_never_answers_gets_everything() {
 }
 
 #[test]
-fn long_lines_are_one_line_of_the_terminal() {
+fn long_lines_of_code_are_one_line_of_the_terminal() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("answer");
     let words = |word: &str| (0..400).map(|at| format!("{word}{at}")).collect::<Vec<_>>().join(" ");
     let (narrow, wide) = (words("word"), words("你好"));
-    std::fs::write(&path, format!("{narrow}\n\n{wide}\n")).unwrap();
+    std::fs::write(&path, format!("```\n{narrow}\n{wide}\n```\n")).unwrap();
     let mut pty = demo::start(&format!("2000 0 {}", path.display()));
     pty.throttle(40_000.0);
     pty.press("go\r");
