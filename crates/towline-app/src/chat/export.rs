@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Answered, Conversation, Turn, Variant};
+use super::{Answered, Conversation, Turn, Variant, session};
 use crate::document::Document;
 
 /// The conversation for people to read. Code that an answer leaves open is closed.
@@ -79,6 +79,48 @@ pub fn json(title: &str, chat: &Conversation) -> String {
     format!("{whole:#}\n")
 }
 
+/// Reads a conversation that [`json`] wrote. Answers that stood side by side follow one another.
+///
+/// # Errors
+/// What is missing in the text, for people.
+pub fn read_json(text: &str) -> Result<Conversation, String> {
+    let mut whole: Value = serde_json::from_str(text).map_err(|error| format!("this is no JSON: {error}"))?;
+    let turns = whole["turns"].as_array().cloned().filter(|_| whole["version"] == json!(1));
+    let turns = turns.ok_or("this is neither a session nor a chat that was exported as JSON")?;
+    let mut settings = whole["settings"].take();
+    settings["record"] = json!("settings");
+    let mut lines = session::header("") + &format!("{settings}\n");
+    for (number, turn) in turns.iter().enumerate() {
+        let (question, answer) = (&turn["question"], &turn["answer"]);
+        let mut asked =
+            json!({ "record": "question", "model": turn["model"], "content": question["content"] });
+        if question["images"].is_array() {
+            asked["images"] = question["images"].clone();
+        }
+        let mut records = vec![asked];
+        for (kind, text) in [("thinking", &answer["thinking"]), ("text", &answer["content"])] {
+            records.extend(text.is_string().then(|| json!({ "record": kind, "text": text })));
+        }
+        for call in answer["tool_calls"].as_array().into_iter().flatten() {
+            let (name, arguments) = (&call["function"]["name"], &call["function"]["arguments"]);
+            records.push(
+                json!({ "record": "tool_call", "id": call["id"], "name": name, "arguments": arguments }),
+            );
+        }
+        let mut end = json!({ "record": "end", "ending": turn["ending"] });
+        if !turn["usage"].is_null() {
+            end["usage"] = turn["usage"].clone();
+        }
+        // What is on its way has no end yet.
+        records.extend((turn["ending"] != json!("pending")).then_some(end));
+        for mut record in records {
+            record["turn"] = json!(number);
+            lines.push_str(&format!("{record}\n"));
+        }
+    }
+    session::read(&lines).map_err(|error| error.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -100,5 +142,28 @@ mod tests {
             markdown("T", &chat).contains("\na!\n```sh\nls\n```\n\n*(pending)*\n"),
             "code that was cut is closed"
         );
+    }
+
+    #[test]
+    fn what_is_exported_is_read() {
+        let settings = Settings { model: "m".into(), system: Some("be brief".into()), ..Settings::default() };
+        let mut chat = Conversation::new(settings);
+        let id = chat.ask("m", Message::user("q?").with_image(b"png"));
+        let call = towline::ToolCall {
+            id: Some("c".into()),
+            name: "weather".into(),
+            arguments: serde_json::json!({ "place": "sea" }),
+        };
+        for event in [Event::Thinking("hm".into()), Event::Text("a!".into()), Event::ToolCall(Box::new(call))]
+        {
+            chat.receive(id, &event);
+        }
+        chat.end(id, &towline::Outcome::new(towline::Ending::Completed(None)));
+        let two = chat.ask("m", Message::user("and?"));
+        chat.receive(two, &Event::Text("more".into()));
+        chat.end(two, &towline::Outcome::new(towline::Ending::Completed(None)));
+        assert_eq!(read_json(&json("T", &chat)).unwrap(), chat);
+        assert!(read_json("{\"turns\": []}").unwrap_err().contains("neither"));
+        assert!(read_json("[1").unwrap_err().contains("no JSON"));
     }
 }

@@ -17,7 +17,12 @@ pub use reading::{Ended, Reading};
 
 use serde_json::{Map, Value};
 
-use towline::{ChatRequest, Ending, Event, Format, Message, Options, Outcome, Think, ToolCall, Usage};
+use towline::{
+    ChatRequest, Ending, Event, FinishReason, Format, Message, Options, Outcome, Think, ToolCall, Usage,
+};
+
+/// Why the model ended an answer, in the `end` record.
+const REASON: &str = "reason";
 
 /// What every question of a conversation goes with.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -32,6 +37,23 @@ pub struct Settings {
     pub think: Option<Think>,
     /// What form answers must have.
     pub format: Option<Format>,
+}
+
+/// What a person wrote of a question: without the files before it, each of which is its name, a colon and a fence on lines
+/// of their own. Of a question that is files alone, the first one's name.
+pub fn own_words(question: &str) -> &str {
+    let (mut rest, mut first) = (question, None);
+    while let Some((name, file)) = rest.split_once(":\n") {
+        let fence = &file[..file.bytes().take_while(|byte| *byte == b'`').count()];
+        let end = format!("\n{fence}\n\n");
+        if fence.len() < 3 || name.contains('\n') {
+            break;
+        }
+        let Some(at) = file[fence.len()..].find(&end) else { break };
+        rest = &file[fence.len() + at + end.len()..];
+        first = first.or(Some(name));
+    }
+    first.filter(|_| rest.trim().is_empty()).unwrap_or(rest)
 }
 
 /// A turn's number, unique in its conversation.
@@ -205,6 +227,17 @@ impl Variant {
     fn is_history(&self) -> bool {
         let says_something = !self.answer.content.is_empty() || !self.answer.tool_calls.is_empty();
         self.answered != Answered::Pending && (says_something || self.answered == Answered::Whole)
+    }
+
+    /// Whether the model ended the answer at a limit of tokens, so that there may be more to say.
+    pub fn is_cut(&self) -> bool {
+        let reason = self.extra.get(REASON).and_then(Value::as_str);
+        self.answered == Answered::Whole && reason == Some(FinishReason::Length.as_str())
+    }
+
+    /// Whether the model can be asked to continue the answer.
+    pub fn can_continue(&self) -> bool {
+        (self.answered.is_partial() || self.is_cut()) && !self.answer.content.is_empty()
     }
 
     /// Whether there is nothing of the answer, and nothing will come.
@@ -438,6 +471,16 @@ impl Conversation {
             return false;
         }
         variant.answered = answered;
+        match &outcome.ending {
+            Ending::Completed(Some(reason @ FinishReason::Length)) => {
+                variant.extra.insert(REASON.to_owned(), Value::from(reason.as_str()));
+            }
+            Ending::Completed(_)
+            | Ending::Truncated(_)
+            | Ending::Cancelled { .. }
+            | Ending::TimedOut { .. }
+            | Ending::Failed(_) => drop(variant.extra.remove(REASON)),
+        }
         true
     }
 
@@ -508,7 +551,7 @@ impl Conversation {
     /// from.
     pub fn resume(&mut self, id: AnswerId) -> bool {
         match self.answer_mut(id) {
-            Some(variant) if variant.answered.is_partial() && !variant.answer.content.is_empty() => {
+            Some(variant) if variant.can_continue() => {
                 variant.answered = Answered::Pending;
                 // What is gone on with is no longer what the relay has.
                 variant.at_relay = None;
@@ -531,6 +574,12 @@ impl Conversation {
         self.turns.retain(|turn| turn.id != id);
     }
 
+    /// Puts a turn back that was taken out.
+    pub fn put_back(&mut self, turn: Turn) {
+        let at = self.turns.partition_point(|other| other.id < turn.id);
+        self.turns.insert(at, turn);
+    }
+
     /// Forgets every turn; the settings stay.
     pub fn clear(&mut self) {
         self.turns.clear();
@@ -540,7 +589,7 @@ impl Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use towline::{Error, ErrorKind, FinishReason, Origin, Role};
+    use towline::{Error, ErrorKind, Origin, Role};
 
     fn outcome(ending: Ending) -> Outcome {
         Outcome::new(ending)
@@ -629,6 +678,35 @@ mod tests {
         let again = chat.retry(one.turn, None, None).unwrap();
         assert_eq!(sent(chat.request(again)), ["u:one"]);
         assert_eq!(chat.answer(one).unwrap().answer.content, "half and half", "nothing is replaced");
+    }
+
+    #[test]
+    fn an_answer_that_a_limit_cut_can_be_continued_also_when_it_was_read_again() {
+        let mut chat = Conversation::default();
+        let one = chat.ask("m", Message::user("one"));
+        say(&mut chat, one, "half", &outcome(Ending::Completed(Some(FinishReason::Length))));
+        let mut chat = session::read(&session::write(&chat, "2026-01-01T00:00:00Z")).unwrap();
+        assert!(chat.answer(one).unwrap().is_cut() && chat.resume(one));
+        say(&mut chat, one, " and half", &whole());
+        assert!(!chat.answer(one).unwrap().can_continue());
+    }
+
+    #[test]
+    fn a_turn_that_was_taken_out_is_put_back_where_it_stood() {
+        let mut chat = Conversation::default();
+        let [one, two] = ["one", "two"].map(|words| chat.ask("m", Message::user(words)));
+        let turn = chat.turn(one.turn).unwrap().clone();
+        chat.remove(one.turn);
+        chat.put_back(turn);
+        assert_eq!(chat.turns().iter().map(|turn| turn.id).collect::<Vec<_>>(), [one.turn, two.turn]);
+    }
+
+    #[test]
+    fn a_question_has_words_of_its_own_beside_its_files() {
+        let files = "a.rs:\n````\nx ``` y\n````\n\nb:\n```\n```\n\n";
+        assert_eq!(own_words(&format!("{files}why:\nbecause")), "why:\nbecause");
+        assert_eq!(own_words(files), "a.rs");
+        assert_eq!(own_words("see:\n```\nopen"), "see:\n```\nopen");
     }
 
     #[test]

@@ -10,7 +10,7 @@
 //! | `text`, `thinking` | `turn`, `variant`, `text` | a piece of an answer |
 //! | `tool_call` | `turn`, `variant`, `id`, `name`, `arguments` | a function the model asks for |
 //! | `relay` | `turn`, `variant`, `id` | a relay runs the answer, under this id; what comes from here on is also there |
-//! | `end` | `turn`, `variant`, `ending`, `usage` | how the answer ended: `completed`, `truncated`, `cancelled`, `timed_out`, `failed` |
+//! | `end` | `turn`, `variant`, `ending`, `usage`, `reason` | how the answer ended: `completed`, `truncated`, `cancelled`, `timed_out`, `failed`; `reason` is `length` where a limit of tokens ended it |
 //! | `retry` | `turn`, `variant`, `model`, `content`, `beside` | another answer to the turn follows: of this model, to these words; shown `beside` the others, or instead of them |
 //! | `shown` | `turn`, `variant` | the answer that is shown; 0 are those of all models, side by side |
 //! | `continue` | `turn`, `variant` | the rest of the answer follows |

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
 use super::{ChatId, History, HistoryError, WriterId};
+use crate::chat::own_words;
 
 /// A conversation's name has at most this many characters.
 pub(super) const NAME_CHARS: usize = 60;
@@ -259,6 +260,7 @@ pub(super) fn name_after(
     question: &str,
     is_unnamed: bool,
 ) -> Result<(), rusqlite::Error> {
+    let question = own_words(question);
     let title = "UPDATE chat SET title = ?2 WHERE id = ?1 AND title = ''";
     database.execute(title, params![chat.0, shortened(question)])?;
     if is_unnamed {
