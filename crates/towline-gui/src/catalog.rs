@@ -40,6 +40,11 @@ pub struct Catalog {
     deleting: Option<(String, Task<Result<(), Error>>)>,
 }
 
+/// Whether two names are of one model.
+fn is_same(one: &str, other: &str) -> bool {
+    one.trim_end_matches(":latest") == other.trim_end_matches(":latest")
+}
+
 impl Catalog {
     /// Asks the server for its lists.
     pub fn refresh(&mut self, engine: &Engine, client: &Client) {
@@ -59,11 +64,17 @@ impl Catalog {
     /// Whether a model is in memory, as far as the server said.
     pub fn is_loaded(&self, model: &str) -> Option<bool> {
         let loaded = self.loaded.as_ref()?;
-        Some(
-            loaded
-                .iter()
-                .any(|one| one.name.trim_end_matches(":latest") == model.trim_end_matches(":latest")),
-        )
+        Some(loaded.iter().any(|one| is_same(&one.name, model)))
+    }
+
+    /// Whether the server is known to have a model.
+    pub fn has(&self, model: &str) -> bool {
+        self.installed.iter().any(|one| is_same(&one.name, model))
+    }
+
+    /// Whether the server is known not to have a model.
+    pub fn lacks(&self, model: &str) -> bool {
+        !model.is_empty() && !self.installed.is_empty() && self.error.is_none() && !self.has(model)
     }
 
     /// Fetches a model.

@@ -1,14 +1,25 @@
 //! What can be done in the window. Views name it, shortcuts name it; the window does it after the frame.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
+use towline::Deadline;
 use towline::engine::JobId;
 use towline_app::chat::{AnswerId, Settings, Shown, TurnId};
 
 use crate::chats::ChatKey;
 use crate::relay::RelayOrder;
 use crate::store::Theme;
+
+/// What files are chosen for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Purpose {
+    /// They go with a chat's question.
+    Attach(ChatKey),
+    /// A chat is read from each.
+    Import,
+    /// A chat is written to it.
+    Export(ChatKey, ExportForm),
+}
 
 /// Which dialog is open.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -28,6 +39,8 @@ pub enum Dialog {
     Rename(ChatKey, String),
     /// Whether a model is to be deleted.
     DeleteModel(String),
+    /// The path of a file, and why the desktop cannot be asked for it.
+    Path(Purpose, String),
 }
 
 /// What is to be done to a job.
@@ -39,10 +52,8 @@ pub enum JobOrder {
     Pause,
     /// Read on.
     Unpause,
-    /// Move the deadline, or set one.
-    Extend(Duration),
-    /// No deadline.
-    NoDeadline,
+    /// Set, move or remove the deadline.
+    Deadline(Deadline),
     /// Leave it to the relay that runs it.
     Detach,
     /// Show its chat.
@@ -75,8 +86,8 @@ pub enum Command {
     Pin(ChatKey, bool),
     /// Delete a chat; for a while it can be had back.
     Delete(ChatKey),
-    /// Have a deleted chat back.
-    Undelete(ChatKey),
+    /// Undo what this notice says.
+    Undo(u64),
     /// Ask what is being typed.
     Send,
     /// Stop one answer.
@@ -127,6 +138,8 @@ pub enum Command {
     Export(ChatKey, ExportForm),
     /// Read a chat from a file.
     Import,
+    /// Files were named where the desktop shows no dialog.
+    Chosen(Purpose, Vec<PathBuf>),
     /// Ask this model from now on.
     Model(String),
     /// Ask this model too, or not.

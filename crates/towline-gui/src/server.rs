@@ -139,6 +139,11 @@ impl Server {
         }
     }
 
+    /// Whether answers come from the built-in model.
+    pub fn is_builtin(&self) -> bool {
+        matches!(self, Self::Here(Found { how: How::Builtin(_), .. }))
+    }
+
     /// Where it is, for people: no path, no credentials.
     pub fn shown(&self) -> String {
         match self {

@@ -1,6 +1,7 @@
 //! Questions and answers.
 
 use egui::{Key, Modifiers};
+use towline_gui::command::Command;
 use towline_testkit::{Routes, Script, fakemodel, records::ollama};
 
 use crate::stage::{Begin, Stage};
@@ -170,7 +171,7 @@ fn thinking_is_folded_and_tools_are_shown() {
     stage.ask("hello");
     stage.until_shown("Thoughts (");
     stage.click("New chat");
-    stage.window(|window| window.act(towline_gui::command::Command::Model("tools".into())));
+    stage.window(|window| window.act(Command::Model("tools".into())));
     stage.ask("hello");
     stage.until_shown("The model asks for");
 }
@@ -247,4 +248,129 @@ fn links_are_followed_by_keys() {
         }));
     }
     assert_eq!(opened, ["https://two.example/"]);
+}
+
+#[test]
+fn an_answer_that_is_asked_again_and_stopped_at_once_is_still_there() {
+    let whole = Script::ndjson([ollama::chat_text("the whole answer"), ollama::chat_done("stop", 1)]);
+    let silent = Script::ndjson_open([""; 0]).stall();
+    let routes = Routes::new().path_each("/api/chat", [whole, silent]);
+    let mut stage = Stage::new(routes, Begin::default());
+    stage.ask_to_end("hello");
+    stage.press(Modifiers::COMMAND, Key::R);
+    stage.until("the second", |stage| stage.can_click("Stop answer"));
+    stage.press(Modifiers::COMMAND, Key::L);
+    stage.press(Modifiers::NONE, Key::Escape);
+    stage
+        .until("the first again", |stage| stage.shows("the whole answer") && !stage.can_click("Stop answer"));
+    assert_eq!(content(&stage), "the whole answer");
+}
+
+#[test]
+fn a_question_that_was_deleted_is_had_back() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin::default());
+    stage.ask_to_end("about rivers");
+    stage.click("Remove question and answer");
+    stage.until("nothing", |stage| content(stage).is_empty());
+    stage.click("Undo");
+    stage.until("both", |stage| content(stage).trim() == "about rivers");
+    assert!(stage.can_click("Regenerate answer") && !stage.can_click("Undo"));
+}
+
+#[test]
+fn several_models_are_ticked_at_once_and_the_kept_one_is_asked_from_then_on() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin::default());
+    stage.until("the models", |stage| stage.window(|window| !window.catalog.installed.is_empty()));
+    stage.click("Compare models");
+    for model in ["normal", "thinking"] {
+        stage.click(model);
+    }
+    stage.press(Modifiers::NONE, Key::Escape);
+    stage.ask("the same question");
+    stage.click("Keep normal");
+    let settings = stage.window(|window| {
+        window.chat().map(|chat| (chat.conversation.settings.model.clone(), chat.compared.clone()))
+    });
+    assert_eq!(settings, Some(("normal".to_owned(), vec![])));
+}
+
+#[test]
+fn retry_asks_the_model_that_is_chosen_now() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin::default());
+    stage.ask_to_end("hello");
+    stage.window(|window| window.act(Command::Model("normal".into())));
+    stage.click("Regenerate answer");
+    stage.until("the other model", |stage| {
+        stage.window(|window| {
+            window
+                .chat()
+                .and_then(|chat| chat.conversation.last())
+                .is_some_and(|turn| turn.answer().model == "normal")
+        })
+    });
+}
+
+#[test]
+fn an_answer_that_a_limit_cut_is_continued() {
+    let cut = Script::ndjson([ollama::chat_text("first half"), ollama::chat_done("length", 2)]);
+    let rest = Script::ndjson([ollama::chat_text(", second half"), ollama::chat_done("stop", 2)]);
+    let routes = Routes::new().path_each("/api/chat", [cut, rest]);
+    let mut stage = Stage::new(routes, Begin::default());
+    stage.ask("hello");
+    stage.click("Continue answer");
+    stage.until("the rest", |stage| content(stage) == "first half, second half");
+    stage.until("its end", |stage| !stage.can_click("Stop answer"));
+    assert!(!stage.can_click("Continue answer"));
+}
+
+#[test]
+fn what_shift_was_held_for_counts_and_not_whether_it_is_held_at_the_frames_end() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin::default());
+    let enter = |modifiers: Modifiers| egui::Event::Key {
+        key: Key::Enter,
+        physical_key: None,
+        pressed: true,
+        repeat: false,
+        modifiers,
+    };
+    stage.type_into("Question", "one");
+    stage.harness.event(enter(Modifiers::SHIFT));
+    stage.harness.event(egui::Event::Text("two".into()));
+    stage.harness.run_steps(2);
+    assert_eq!(stage.typed("Question"), "one\ntwo");
+    stage.harness.event(egui::Event::Text("!".into()));
+    stage.harness.event(enter(Modifiers::NONE));
+    stage.until("the answer", |stage| content(stage).contains("two!"));
+}
+
+#[test]
+fn a_desktop_without_dialogs_is_said_so_and_a_path_is_typed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("a/notes.txt");
+    std::fs::create_dir(folder.path().join("a")).expect("a folder");
+    std::fs::write(&path, "weirs and locks\n").expect("a file");
+    let mut stage = Stage::new(fakemodel::plan(), Begin { has_dialogs: false, ..Begin::default() });
+    stage.click("Add files");
+    stage.until_shown("no dialogs");
+    stage.type_into("Path of the file", &path.to_string_lossy());
+    stage.click("Add file");
+    stage.until("the file", |stage| stage.can_click("Remove notes.txt"));
+    stage.ask_to_end("what is this?");
+    // The chat is called after the words, not after the file.
+    let title = "what is this?";
+    stage.click(&format!("Menu of {title}"));
+    stage.click("Export as JSON");
+    stage.until("the name that is offered", |stage| {
+        stage.typed("Path of the file").ends_with("what is this_.json")
+    });
+    let exported = folder.path().join("out.json");
+    stage.press(Modifiers::COMMAND, Key::A);
+    stage.type_into("Path of the file", &exported.to_string_lossy());
+    stage.press(Modifiers::NONE, Key::Enter);
+    stage.until("the file", |_| exported.is_file());
+    stage.click("Import a chat");
+    stage.type_into("Path of the file", &exported.to_string_lossy());
+    stage.click("Import file");
+    stage.until("a second chat", |stage| stage.window(|window| window.listed().len()) == 2);
+    assert!(content(&stage).contains("weirs and locks"));
 }

@@ -143,3 +143,19 @@ fn a_server_that_is_not_there_is_said_so() {
     stage.until_shown("Failed:");
     stage.until_shown("is the server running?");
 }
+
+#[test]
+fn a_chat_whose_model_is_gone_offers_those_that_are_there() {
+    let tags = r#"{"models":[{"name":"alpha","size":700},{"name":"beta","size":700}]}"#;
+    let routes = Routes::new().path("/api/tags", Script::respond(200, "application/json", tags));
+    let mut stage = Stage::new(routes, Begin { model: "gone", ..Begin::default() });
+    stage.until_shown("The server does not have gone.");
+    stage.click("Use beta");
+    stage.until("no complaint", |stage| !stage.shows("The server does not have"));
+    // What asked the built-in model asks a real one once there is one; that it was the toy is not remembered.
+    stage.window(|window| window.act(Command::Model("brook".into())));
+    stage.window(|window| window.state.model.clear());
+    stage.until("a model that is there", |stage| {
+        stage.window(|window| window.chat().is_some_and(|chat| chat.conversation.settings.model == "alpha"))
+    });
+}

@@ -19,9 +19,25 @@ fn a_job_is_paused_moved_stopped_and_forgotten() {
     stage.until_shown("paused");
     stage.click(&format!("Unpause job {id}"));
     stage.until("streaming", |stage| stage.can_click(&format!("Pause job {id}")));
-    stage.click(&format!("Move the deadline of job {id}"));
+    let menu = format!("Deadline of job {id}");
+    let deadline = |stage: &Stage| {
+        stage
+            .window(|window| window.engine.job(id).and_then(|job| job.info().deadline_in))
+            .map(|time| time.as_secs())
+    };
+    stage.click(&menu);
+    assert!(!stage.can_click("1 min more"), "without a deadline there is none to move");
+    stage.click("5 min from now");
     stage.until_shown(" left");
-    stage.click(&format!("No deadline for job {id}"));
+    stage.click(&menu);
+    stage.click("1 min more");
+    stage.until("six minutes", |stage| deadline(stage).is_some_and(|left| left > 300));
+    stage.click(&menu);
+    stage.type_into("Another deadline", "1h30m");
+    stage.press(Modifiers::NONE, Key::Enter);
+    stage.until("ninety minutes", |stage| deadline(stage).is_some_and(|left| left > 5_000));
+    stage.click(&menu);
+    stage.click("No deadline");
     stage.until_shown("no deadline");
     stage.press(Modifiers::COMMAND, Key::N);
     stage.click(&format!("Show job {id}"));

@@ -41,6 +41,8 @@ pub(crate) struct Begin {
     pub(crate) size: [f32; 2],
     /// What file dialogs answer.
     pub(crate) files: Vec<PathBuf>,
+    /// Whether the desktop shows any.
+    pub(crate) has_dialogs: bool,
     /// The relay there may be.
     pub(crate) relay: Option<Place>,
     /// Whether answers go through it.
@@ -57,6 +59,7 @@ impl Default for Begin {
             theme: Theme::Dark,
             size: [1_000.0, 640.0],
             files: Vec::new(),
+            has_dialogs: true,
             relay: None,
             via_relay: false,
             url: None,
@@ -81,9 +84,11 @@ impl Stage {
             None => Target::Client(Client::new(&url).expect("an address")),
         };
         let notified = Arc::new(Mutex::new(Vec::new()));
-        let (told, files) = (Arc::clone(&notified), begin.files);
+        let (told, files, has_dialogs) = (Arc::clone(&notified), begin.files, begin.has_dialogs);
         let desktop = Desktop {
-            files: Arc::new(move |_: FileDialog| files.clone()),
+            files: Arc::new(
+                move |_: FileDialog| if has_dialogs { Ok(files.clone()) } else { Err("no dialogs".into()) },
+            ),
             notify: Arc::new(move |title: &str, text: &str| {
                 told.lock().expect("no panic").push((title.to_owned(), text.to_owned()));
             }),

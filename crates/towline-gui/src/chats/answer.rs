@@ -83,7 +83,7 @@ impl Note {
                 let is_cut = reason.as_str() == "length";
                 is_cut.then(|| Self {
                     what: "Stopped at the limit of tokens.".into(),
-                    hint: Some("raise num_predict or num_ctx in the chat's settings"),
+                    hint: Some("Continue goes on; the limit is in the chat's settings (Ctrl+I)"),
                 })
             }),
             Ending::Cancelled { .. } => Some(Self { what: "Stopped by you.".into(), hint: None }),

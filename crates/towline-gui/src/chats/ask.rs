@@ -2,10 +2,10 @@
 
 use towline::engine::{From as ReadFrom, JobOptions, Prepared};
 use towline::{Client, Engine, Job, Message};
-use towline_app::chat::{AnswerId, Answered, Held, Shown, TurnId, Variant, session};
+use towline_app::chat::{AnswerId, Answered, Held, Shown, Turn, TurnId, Variant, session};
 
 use super::attachment::question;
-use super::{Chat, Live};
+use super::{Answer, Chat, Live};
 
 /// The most models that one question goes to.
 pub const MAX_COMPARED: usize = 16;
@@ -55,12 +55,19 @@ impl Chat {
         Ok(())
     }
 
-    /// Asks for another answer, of the same model to the same words.
+    /// Asks for another answer to the same words: of the model that is chosen now; side by side, of the same. One that is
+    /// on its way is stopped and keeps what came.
     pub fn regenerate(&mut self, asking: Asking<'_>, id: AnswerId) {
-        self.forget_live(id);
-        let Some(answer) = self.conversation.answer(id) else { return };
-        let (model, words) = (answer.model.clone(), answer.words.clone());
-        if is_lost(answer) && self.conversation.turn(id.turn).is_some_and(|turn| turn.variants().len() > 1) {
+        self.stop(id);
+        let (Some(turn), Some(answer)) = (self.conversation.turn(id.turn), self.conversation.answer(id))
+        else {
+            return;
+        };
+        let chosen = &self.conversation.settings.model;
+        let is_same = turn.shown == Shown::SideBySide || chosen.is_empty();
+        let model = if is_same { answer.model.clone() } else { chosen.clone() };
+        let words = answer.words.clone();
+        if self.live(id).is_none() && is_lost(answer) && turn.variants().len() > 1 {
             self.answers.remove(&id);
             self.conversation.take_out(id);
         }
@@ -117,11 +124,20 @@ impl Chat {
         self.lines.push_str(&session::shown(turn, shown));
     }
 
-    /// Takes a turn out.
-    pub fn remove(&mut self, id: TurnId) {
+    /// Takes a turn out, which can be put back.
+    pub fn remove(&mut self, id: TurnId) -> Option<Turn> {
+        let turn = self.conversation.turn(id)?.clone();
         self.conversation.remove(id);
         self.answers.retain(|answer, _| answer.turn != id);
         self.lines.push_str(&session::remove(id));
+        Some(turn)
+    }
+
+    /// Puts a turn back that was taken out.
+    pub fn put_back(&mut self, turn: Turn) {
+        self.answers.extend(turn.variants().iter().map(|answer| (answer.id, Answer::of(answer))));
+        self.lines.push_str(&session::turn(&turn));
+        self.conversation.put_back(turn);
     }
 
     /// Stops an answer; what came is kept.
@@ -136,16 +152,6 @@ impl Chat {
         for live in &self.live {
             live.job.cancel("stopped in the window");
         }
-    }
-
-    /// Stops an answer that is asked again.
-    fn forget_live(&mut self, id: AnswerId) {
-        self.live.retain(|live| {
-            if live.answer == id {
-                live.job.cancel("asked anew in the window");
-            }
-            live.answer != id
-        });
     }
 
     pub(super) fn write_question(&mut self, id: TurnId) {

@@ -5,10 +5,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use towline::engine::{JobInfo, Reader};
 use towline::{Job, Message};
-use towline_app::chat::{AnswerId, Conversation, Held, Settings};
+use towline_app::chat::{AnswerId, Conversation, Held, Settings, own_words};
 use towline_app::history::{self, ChatId, Summary};
 
 use super::{Answer, Attachment, Note};
+use crate::command::ExportForm;
 use crate::store::Loaded;
 
 /// Silence that is called stalled, in seconds.
@@ -168,6 +169,18 @@ impl Chat {
         if self.titled.is_empty() { "New chat".to_owned() } else { self.titled.clone() }
     }
 
+    /// The name of the file that it is exported to.
+    pub fn file_name(&self, form: ExportForm) -> String {
+        let title = self.title();
+        let known = |c: char| if c.is_alphanumeric() || c == ' ' || c == '-' { c } else { '_' };
+        let name: String = title.chars().map(known).collect();
+        let ending = match form {
+            ExportForm::Markdown => "md",
+            ExportForm::Json => "json",
+        };
+        format!("{}.{ending}", name.trim())
+    }
+
     /// Whether nothing was said in it yet.
     pub fn is_empty(&self) -> bool {
         self.conversation.turns().is_empty() && self.id.is_none()
@@ -192,7 +205,7 @@ impl Chat {
 
     pub(super) fn remember_first(&mut self, question: &Message) {
         if self.titled.is_empty() {
-            self.titled = beginning(&question.content);
+            self.titled = beginning(own_words(&question.content));
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use towline::engine::{Batch, JobId};
 use towline::{Ending, Error, ErrorKind, JobState, Origin, Outcome};
-use towline_app::chat::{AnswerId, Held, session};
+use towline_app::chat::{AnswerId, Held, Shown, session};
 
 use super::{Chat, ChatKey, Live, Note};
 
@@ -135,6 +135,14 @@ impl Chat {
             // It stays on screen, with why; it is no part of the conversation, and the history does not keep it.
             self.conversation.over_at_relay(id);
             self.lines.push_str(&session::take_out(id));
+            let turn = self.conversation.turn(id.turn);
+            let has_others =
+                turn.is_some_and(|turn| turn.variants().len() > 1 && turn.shown != Shown::SideBySide);
+            if has_others && matches!(outcome.ending, Ending::Cancelled { .. }) {
+                // Stopped before its first word: the answer before it is shown again.
+                self.conversation.take_out(id);
+                self.answers.remove(&id);
+            }
         } else if self.conversation.end(id, outcome)
             && let Some(answer) = self.conversation.answer(id)
         {

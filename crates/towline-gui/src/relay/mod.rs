@@ -36,10 +36,8 @@ pub enum RelayOrder {
     Pause,
     /// It reads on.
     Unpause,
-    /// Move the deadline, or set one.
-    Extend(Duration),
-    /// No deadline.
-    NoDeadline,
+    /// Set, move or remove the deadline.
+    Deadline(Deadline),
     /// Delete the job and its text there.
     Forget,
     /// Show its chat.
@@ -178,7 +176,7 @@ impl Relay {
             RelayOrder::Stop => "stopped",
             RelayOrder::Pause => "paused",
             RelayOrder::Unpause => "unpaused",
-            RelayOrder::Extend(_) | RelayOrder::NoDeadline => "given another deadline",
+            RelayOrder::Deadline(_) => "given another deadline",
             RelayOrder::Forget => "forgotten",
             // These are the window's to do.
             RelayOrder::Show | RelayOrder::Read => return,
@@ -188,10 +186,7 @@ impl Relay {
                 RelayOrder::Stop => control.cancel(&job, "stopped in the window").await.map(drop),
                 RelayOrder::Pause => control.pause(&job).await.map(drop),
                 RelayOrder::Unpause => control.unpause(&job).await.map(drop),
-                RelayOrder::Extend(time) => {
-                    control.set_deadline(&job, Deadline::ExtendBy(time)).await.map(drop)
-                }
-                RelayOrder::NoDeadline => control.set_deadline(&job, Deadline::Never).await.map(drop),
+                RelayOrder::Deadline(deadline) => control.set_deadline(&job, deadline).await.map(drop),
                 RelayOrder::Forget => control.delete(&job).await,
                 RelayOrder::Show | RelayOrder::Read => Ok(()),
             };

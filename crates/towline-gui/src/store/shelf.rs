@@ -6,7 +6,8 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use towline_app::chat::{AnswerId, Conversation, files, session};
+use towline_app::chat::session::SessionError;
+use towline_app::chat::{AnswerId, Conversation, export, files, session};
 use towline_app::history::{ChatId, History, HistoryError, Summary, Written};
 
 use super::disk::{Order, Report};
@@ -185,7 +186,12 @@ pub fn path(folder: &Path) -> PathBuf {
 fn import(path: &Path) -> Result<Box<Loaded>, String> {
     let said = |error: String| format!("{}: {error}", path.display());
     let text = files::read(path).map_err(|error| said(error.to_string()))?;
-    session::read(&text).map(Loaded::of).map_err(|error| said(error.to_string()))
+    let read = match session::read(&text) {
+        // A chat that was exported is JSON too.
+        Err(SessionError::NoSession) => export::read_json(&text),
+        read => read.map_err(|error| error.to_string()),
+    };
+    read.map(Loaded::of).map_err(said)
 }
 
 fn write(path: PathBuf, text: &str, announce: bool) -> Vec<Report> {

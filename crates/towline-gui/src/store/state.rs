@@ -77,6 +77,10 @@ impl State {
         if !(0.2..=5.0).contains(&state.zoom) {
             state.zoom = 1.0;
         }
+        if state.model == crate::server::BUILTIN_MODEL {
+            // It is for whoever has no other.
+            state.model.clear();
+        }
         state
     }
 
@@ -94,9 +98,12 @@ mod tests {
     fn a_state_comes_back_and_a_damaged_one_is_the_default() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("window.json");
-        let state = State { theme: Theme::Light, zoom: 1.25, chat: Some(7), ..State::default() };
+        let mut state = State { theme: Theme::Light, zoom: 1.25, chat: Some(7), ..State::default() };
         std::fs::write(&path, state.text()).unwrap();
         assert_eq!(State::read(&path), state);
+        state.model = "brook".into();
+        std::fs::write(&path, state.text()).unwrap();
+        assert_eq!(State::read(&path).model, "", "the built-in model is not remembered");
         std::fs::write(&path, "{\"zoom\": 0, \"later\": 1}").unwrap();
         assert_eq!(State::read(&path), State::default());
         std::fs::write(&path, "{").unwrap();

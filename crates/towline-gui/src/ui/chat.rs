@@ -1,6 +1,7 @@
 //! The chat in the middle: its head, and its turns.
 
-use egui::{Align, ComboBox, Layout, ScrollArea, Ui, vec2};
+use egui::containers::menu::{MenuButton, MenuConfig};
+use egui::{Align, ComboBox, Layout, PopupCloseBehavior, ScrollArea, Ui, vec2};
 use towline_app::chat::{Turn, Variant};
 
 use super::theme::{MAX_TEXT_WIDTH, Palette};
@@ -75,7 +76,9 @@ fn compare(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) 
         0 => "Compare".to_owned(),
         more => format!("Compare (+{more})"),
     };
-    let menu = ui.menu_button(words, |ui| {
+    // Several are ticked at once.
+    let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    let (response, _) = MenuButton::new(words).config(config).ui(ui, |ui| {
         ui.weak("Ask these too, side by side:");
         for model in catalog.installed.iter().filter(|model| model.name != chat.conversation.settings.model) {
             let mut is_asked = chat.compared.contains(&model.name);
@@ -85,7 +88,7 @@ fn compare(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) 
             }
         }
     });
-    drop(menu.response.accessible_name("Compare models"));
+    drop(response.accessible_name("Compare models"));
 }
 
 /// Draws the turns.

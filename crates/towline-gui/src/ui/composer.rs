@@ -1,14 +1,18 @@
 //! Where questions are typed.
 
-use egui::{Event, EventFilter, Key, Modifiers, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Event, EventFilter, InputState, Key, Modifiers, RichText, ScrollArea, TextEdit, Ui};
+
+use towline_app::text::safe;
 
 use super::theme::Palette;
 use crate::chats::Attachment;
-use crate::command::Command;
+use crate::command::{Command, Dialog};
 use crate::window::{Focus, Window};
 
 /// Pasted text that is longer goes with the question as a file, in bytes: a field of that size would be slow to type in.
 pub const MAX_PASTED: usize = 16 << 10;
+/// Models that are offered in place of one that is not there.
+const MAX_OFFERED: usize = 3;
 
 /// Draws the field, and what goes with the question.
 pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>) {
@@ -30,12 +34,14 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
             }
         });
     }
+    if window.catalog.lacks(&chat.conversation.settings.model) {
+        missing(ui, window, &chat.conversation.settings.model, palette, out);
+    }
     let mut draft = chat.draft.clone();
     let id = egui::Id::unique("composer");
     let has_focus = ui.memory(|memory| memory.has_focus(id));
     // Enter sends; with Shift it begins a line, which the field does by itself.
-    let sends = has_focus
-        && ui.input_mut(|input| !input.modifiers.shift && input.consume_key(Modifiers::NONE, Key::Enter));
+    let sends = has_focus && ui.input_mut(take_enter);
     let stops = has_focus && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
     ui.horizontal_top(|ui| {
         if ui.button("📎").accessible_name("Add files").on_hover_text("Add files (Ctrl+O)").clicked() {
@@ -61,7 +67,8 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
             response.request_focus();
         }
         if has_focus {
-            let filter = EventFilter { escape: true, ..EventFilter::default() };
+            let filter =
+                EventFilter { escape: true, horizontal_arrows: true, vertical_arrows: true, tab: false };
             ui.memory_mut(|memory| memory.set_focus_lock_filter(id, filter));
         }
         // Of the text with this frame's letters: a whole line and its Enter may come in one.
@@ -81,6 +88,28 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
         }
     });
     ui.add_space(6.0);
+}
+
+/// Says that the server does not have the chat's model, and offers those it has.
+fn missing(ui: &mut Ui, window: &Window, model: &str, palette: &Palette, out: &mut Vec<Command>) {
+    ui.horizontal_wrapped(|ui| {
+        ui.colored_label(palette.warning, format!("The server does not have {}.", safe::text(model)));
+        for other in window.catalog.installed.iter().take(MAX_OFFERED) {
+            if ui.small_button(format!("Use {}", other.name)).clicked() {
+                out.push(Command::Model(other.name.clone()));
+            }
+        }
+        if ui.small_button("More models…").clicked() {
+            out.push(Command::Show(Dialog::Models));
+        }
+    });
+}
+
+/// Takes an Enter that was pressed alone, whatever else was pressed in the same frame.
+fn take_enter(input: &mut InputState) -> bool {
+    let is_it = |event: &Event| matches!(event, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if modifiers.is_none());
+    let at = input.events.iter().position(is_it);
+    at.map(|at| input.events.remove(at)).is_some()
 }
 
 fn draft_lines(draft: &str) -> usize {

@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use egui::{Button, Grid, RichText, ScrollArea, Ui};
+use egui::containers::menu::{MenuButton, MenuConfig};
+use egui::{Button, Grid, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui};
+use towline::Deadline;
 use towline::engine::JobId;
+use towline_app::text::duration::TimeLimit;
 use towline_app::text::{safe, units};
 
 use super::rows::{Reading, Row, Tone, Which};
@@ -15,6 +18,13 @@ use crate::relay::{Relay, RelayOrder, Standing};
 const NUMBER_WIDTH: f32 = 82.0;
 /// Room for where it runs, in points.
 const PLACE_WIDTH: f32 = 72.0;
+/// The deadlines that one click sets.
+const LIMITS: [(&str, Duration); 4] = [
+    ("30 s", Duration::from_secs(30)),
+    ("5 min", Duration::from_secs(300)),
+    ("1 h", Duration::from_secs(3_600)),
+    ("8 h", Duration::from_secs(8 * 3_600)),
+];
 /// How far one click moves a deadline.
 const STEP: Duration = Duration::from_secs(60);
 
@@ -145,8 +155,7 @@ enum Told {
     Stop,
     Pause,
     Unpause,
-    Extend,
-    NoDeadline,
+    Deadline(Deadline),
 }
 
 impl Buttons<'_> {
@@ -158,12 +167,52 @@ impl Buttons<'_> {
         } else {
             self.add("⏸", "Pause", tell(Told::Pause));
         }
-        self.add("+1 min", "Move the deadline of", tell(Told::Extend));
-        last(self);
-        if row.deadline.is_some() {
-            self.add("∞", "No deadline for", tell(Told::NoDeadline));
+        if let Some(deadline) = self.deadline(row) {
+            self.out.push(tell(Told::Deadline(deadline)));
         }
+        last(self);
     }
+
+    /// The menu of deadlines; the one that was chosen.
+    fn deadline(&mut self, row: &Row) -> Option<Deadline> {
+        let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+        let name = format!("Deadline of {}", self.label);
+        let button = MenuButton::from_button(Button::new("⏱").small()).config(config);
+        let (response, chosen) = button.ui(self.ui, |ui| {
+            let mut chosen = row
+                .deadline
+                .is_some()
+                .then_some(Deadline::Never)
+                .filter(|_| ui.button("No deadline").clicked());
+            if row.deadline.is_some() && ui.button("1 min more").clicked() {
+                chosen = Some(Deadline::ExtendBy(STEP));
+            }
+            for (words, time) in LIMITS {
+                if ui.button(format!("{words} from now")).clicked() {
+                    chosen = Some(Deadline::In(time));
+                }
+            }
+            chosen.or_else(|| typed_limit(ui)).inspect(|_| ui.close())
+        });
+        drop(response.on_hover_text("Deadline").accessible_name(name));
+        chosen?.inner
+    }
+}
+
+/// A deadline that somebody types.
+fn typed_limit(ui: &mut Ui) -> Option<Deadline> {
+    let id = ui.scope_id().with("typed");
+    let mut text: String = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+    let field = TextEdit::singleline(&mut text).hint_text("90s, 1h30m, none").desired_width(110.0);
+    let field = ui.add(field).accessible_name("Another deadline");
+    let limit: Result<TimeLimit, _> = text.parse();
+    if let (Err(why), false) = (&limit, text.is_empty()) {
+        ui.weak(why.to_string());
+    }
+    let is_entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+    ui.data_mut(|data| data.insert_temp(id, text));
+    let TimeLimit(limit) = limit.ok().filter(|_| is_entered)?;
+    Some(limit.map_or(Deadline::Never, Deadline::In))
 }
 
 fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Vec<Command>) {
@@ -175,8 +224,7 @@ fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Vec<Comma
             Told::Stop => JobOrder::Stop,
             Told::Pause => JobOrder::Pause,
             Told::Unpause => JobOrder::Unpause,
-            Told::Extend => JobOrder::Extend(STEP),
-            Told::NoDeadline => JobOrder::NoDeadline,
+            Told::Deadline(deadline) => JobOrder::Deadline(deadline),
         };
         Command::Job(id, order)
     };
@@ -201,8 +249,7 @@ fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Reading, out: &mut Vec<Co
             Told::Stop => RelayOrder::Stop,
             Told::Pause => RelayOrder::Pause,
             Told::Unpause => RelayOrder::Unpause,
-            Told::Extend => RelayOrder::Extend(STEP),
-            Told::NoDeadline => RelayOrder::NoDeadline,
+            Told::Deadline(deadline) => RelayOrder::Deadline(deadline),
         })
     };
     let read = |buttons: &mut Buttons<'_>| match reading {

@@ -13,13 +13,14 @@
 //! | `sidebar` | the list of chats |
 //! | `jobs` | the panel of jobs |
 //! | `rows` | the jobs as rows of it |
-//! | `models`, `settings`, `help` | dialogs |
+//! | `models`, `settings`, `help`, `files` | dialogs |
 //! | `image` | pictures that a model made |
 //! | `toasts` | short notices, and undo |
 
 pub mod chat;
 pub mod composer;
 pub mod document;
+pub mod files;
 pub mod help;
 mod image;
 pub mod jobs;

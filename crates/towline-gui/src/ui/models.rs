@@ -62,6 +62,7 @@ pub fn show(
     });
     ui.separator();
     ui.horizontal(|ui| {
+        palette.outline_fields(ui);
         let field = TextEdit::singleline(&mut fields.pull).hint_text("llama3.2, gemma3:4b, …");
         let response = ui.add(field).accessible_name("Model to pull");
         let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));

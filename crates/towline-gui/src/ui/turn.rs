@@ -171,9 +171,7 @@ fn ended(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command
     if !answer.answer.content.is_empty() && ui.small_button("Copy").accessible_name("Copy answer").clicked() {
         out.push(Command::Copy(answer.answer.content.clone()));
     }
-    if Window::can_continue(answer.answered, !answer.answer.content.is_empty())
-        && ui.small_button("Continue").accessible_name("Continue answer").clicked()
-    {
+    if answer.can_continue() && ui.small_button("Continue").accessible_name("Continue answer").clicked() {
         out.push(Command::Continue(answer.id));
     }
     let again = if answer.answered == Answered::Whole { "Regenerate" } else { "Retry" };
@@ -183,6 +181,9 @@ fn ended(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command
     if is_compared && ui.small_button("Keep this").accessible_name(format!("Keep {}", answer.model)).clicked()
     {
         out.push(Command::Choose(turn.id, Shown::One(answer.id.variant)));
+        // The chat goes on with it alone.
+        out.extend(chat.compared.iter().map(|model| Command::Compare(model.clone(), false)));
+        out.push(Command::Model(answer.model.clone()));
     }
     if chat.conversation.last().is_some_and(|last| last.id == turn.id)
         && ui.small_button("🗑").accessible_name("Remove question and answer").clicked()

@@ -2,12 +2,12 @@
 
 use egui::OpenUrl;
 use towline::engine::JobId;
-use towline::{Deadline, Job, NetworkVariables};
-use towline_app::chat::{AnswerId, Answered};
+use towline::{Job, NetworkVariables};
+use towline_app::chat::{AnswerId, TurnId};
 
-use super::{FileDialog, Focus, Purpose, Target, Window, find_server};
+use super::{FileDialog, Focus, Target, Undo, Window, find_server};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};
-use crate::command::{Command, Dialog, ExportForm, JobOrder};
+use crate::command::{Command, Dialog, ExportForm, JobOrder, Purpose};
 use crate::server::{Found, How, Named, Seek, Server};
 use crate::store::Order;
 
@@ -28,11 +28,7 @@ impl Window {
             Command::Rename(key, to) => self.rename(key, to),
             Command::Pin(key, is_pinned) => self.pin(key, is_pinned),
             Command::Delete(key) => self.delete(key),
-            Command::Undelete(key) => {
-                self.deleted.remove(&key);
-                self.toasts.retain(|toast| toast.undo != Some(key));
-                self.open(key);
-            }
+            Command::Undo(id) => self.undo(id),
             Command::Send => self.send(),
             Command::Resend => self.resend(),
             Command::Regenerate(answer) => self.regenerate(answer),
@@ -50,7 +46,7 @@ impl Window {
                 }
             }),
             Command::Choose(turn, shown) => self.with_chat(|chat| chat.choose(turn, shown)),
-            Command::Remove(turn) => self.with_chat(|chat| chat.remove(turn)),
+            Command::Remove(turn) => self.remove(turn),
             Command::Edit(answer) => self.edit(answer),
             Command::EditLast => {
                 if let Some(answer) = self.last_answer() {
@@ -92,8 +88,14 @@ impl Window {
             }),
             Command::Export(key, form) => self.export(key, form),
             Command::Import => self.choose(Purpose::Import, FileDialog::OpenSession),
+            Command::Chosen(purpose, paths) => {
+                self.dialog = Dialog::None;
+                self.files_chosen(purpose, paths);
+            }
             Command::Model(model) => {
-                self.state.model.clone_from(&model);
+                if !self.server.is_builtin() {
+                    self.state.model.clone_from(&model);
+                }
                 self.with_chat(|chat| {
                     chat.compared.retain(|other| *other != model);
                     chat.conversation.settings.model = model;
@@ -209,7 +211,7 @@ impl Window {
             let engine = window.engine.clone();
             let Some(chat) = window.chat_mut(key) else { return };
             if !matches!(chat.contents, Contents::Here) {
-                return;
+                return window.say("the chat is still being read; ask again when it is there", None);
             }
             let asked = ask(chat, Asking { engine: &engine, client: &client });
             window.own_jobs(key);
@@ -240,7 +242,6 @@ impl Window {
     }
 
     fn regenerate(&mut self, answer: AnswerId) {
-        self.forget_layout(answer);
         self.asking(|chat, asking| {
             chat.regenerate(asking, answer);
             Ok(())
@@ -268,10 +269,24 @@ impl Window {
         self.chat()?.conversation.last().map(|turn| turn.answer().id)
     }
 
-    fn forget_layout(&mut self, answer: AnswerId) {
+    fn remove(&mut self, id: TurnId) {
         let key = self.current;
-        for thinking in [false, true] {
-            self.layouts.documents.remove(&(key, answer, thinking));
+        let Some(turn) = self.chat_mut(key).and_then(|chat| chat.remove(id)) else { return };
+        self.say("The question and its answers are deleted.", Some(Undo::Turn(key, Box::new(turn))));
+    }
+
+    fn undo(&mut self, id: u64) {
+        let Some(at) = self.toasts.iter().position(|toast| toast.id == id) else { return };
+        match self.toasts.remove(at).undo {
+            Some(Undo::Chat(key)) => {
+                self.deleted.remove(&key);
+                self.open(key);
+            }
+            Some(Undo::Turn(key, turn)) => {
+                self.open(key);
+                self.with_chat(|chat| chat.put_back(*turn));
+            }
+            None => {}
         }
     }
 
@@ -288,7 +303,7 @@ impl Window {
         let (files, sender, context) =
             (self.desktop.files.clone(), self.chosen.0.clone(), self.context.clone());
         let asked = std::thread::Builder::new().name("towline-files".into()).spawn(move || {
-            // The window may be gone when somebody has chosen.
+            // The window may be gone by then.
             drop(sender.send((purpose, files(dialog))));
             context.request_repaint();
         });
@@ -303,16 +318,8 @@ impl Window {
             self.open(key);
             return self.say("open the chat first; it is being read", None);
         }
-        let title: String = chat
-            .title()
-            .chars()
-            .map(|c| if c.is_alphanumeric() || c == ' ' || c == '-' { c } else { '_' })
-            .collect();
-        let ending = match form {
-            ExportForm::Markdown => "md",
-            ExportForm::Json => "json",
-        };
-        self.choose(Purpose::Export(key, form), FileDialog::Save(format!("{}.{ending}", title.trim())));
+        let name = chat.file_name(form);
+        self.choose(Purpose::Export(key, form), FileDialog::Save(name));
     }
 
     fn show(&mut self, dialog: Dialog) {
@@ -332,8 +339,7 @@ impl Window {
             JobOrder::Stop => job.cancel("stopped in the window"),
             JobOrder::Pause => job.pause(),
             JobOrder::Unpause => job.unpause(),
-            JobOrder::Extend(time) => job.set_deadline(Deadline::ExtendBy(time)),
-            JobOrder::NoDeadline => job.set_deadline(Deadline::Never),
+            JobOrder::Deadline(deadline) => job.set_deadline(deadline),
             JobOrder::Detach => self.detach(&job),
             JobOrder::Show => self.show_job(&job),
         }
@@ -368,10 +374,5 @@ impl Window {
         }
         self.catalog = crate::catalog::Catalog::default();
         self.found_server();
-    }
-
-    /// Whether a turn was answered in part and can be gone on with.
-    pub fn can_continue(answered: Answered, has_text: bool) -> bool {
-        answered.is_partial() && has_text
     }
 }

@@ -8,7 +8,7 @@ use super::Window;
 use crate::command::{Command, Dialog};
 use crate::shortcuts;
 use crate::ui::theme::Palette;
-use crate::ui::{chat, composer, help, jobs, models, rows, settings, sidebar, toasts};
+use crate::ui::{chat, composer, files, help, jobs, models, rows, settings, sidebar, toasts};
 
 impl Window {
     /// Draws one frame, and does what was asked for in it.
@@ -89,6 +89,7 @@ impl Window {
                         out.push(Command::Show(Dialog::None));
                     }
                 }
+                Dialog::Path(purpose, why) => files::path(ui, purpose, why, &mut self.fields.path, out),
                 Dialog::DeleteModel(model) => models::confirm_delete(ui, model, palette, out),
                 Dialog::Settings => {
                     let server = self.server.shown();

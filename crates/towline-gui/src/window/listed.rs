@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use towline_app::chat::Settings;
 use towline_app::history::{ChatId, WriterId};
 
-use super::Window;
+use super::{Undo, Window};
 use crate::chats::{Chat, ChatKey, Contents};
 use crate::command::Dialog;
 use crate::store::{Listed, Loaded, MAX_LISTED, Order, Which};
@@ -211,6 +211,6 @@ impl Window {
                 None => drop(self.new_chat()),
             }
         }
-        self.say(format!("Deleted: {title}"), Some(key));
+        self.say(format!("Deleted: {title}"), Some(Undo::Chat(key)));
     }
 }

@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use towline::JobState;
-use towline_app::chat::session;
+use towline_app::chat::{Settings, session};
 use towline_app::history::ChatId;
 
-use super::{Purpose, Window};
+use super::{Undo, Window};
 use crate::chats::{Attachment, Chat, drain};
-use crate::command::ExportForm;
+use crate::command::{Dialog, ExportForm, Purpose};
+use crate::server::BUILTIN_MODEL;
 use crate::store::{self, Order, Report};
 
 /// How long a notice stays.
@@ -45,8 +46,14 @@ impl Window {
         for report in self.disk.reports() {
             self.reported(report);
         }
-        while let Ok((purpose, paths)) = self.chosen.1.try_recv() {
-            self.files_chosen(purpose, paths);
+        while let Ok((purpose, chosen)) = self.chosen.1.try_recv() {
+            match chosen {
+                Ok(paths) => self.files_chosen(purpose, paths),
+                Err(why) => {
+                    self.fields.path = self.offered(&purpose);
+                    self.dialog = Dialog::Path(purpose, why);
+                }
+            }
         }
         self.expire();
         self.hand_over();
@@ -107,15 +114,17 @@ impl Window {
         drop(shown);
     }
 
-    /// A chat without a model gets the first there is.
+    /// A chat without a model gets the one that was chosen last, else the first there is; so does one that asked the
+    /// built-in model, when there is a server now.
     fn default_model(&mut self) {
         let Some(first) = self.catalog.installed.first().map(|model| model.name.clone()) else { return };
-        let known = self.catalog.installed.iter().any(|model| model.name == self.state.model);
-        let model = if known { self.state.model.clone() } else { first };
-        if let Some(chat) =
-            self.chat_mut(self.current).filter(|chat| chat.conversation.settings.model.is_empty())
+        let model = if self.catalog.has(&self.state.model) { self.state.model.clone() } else { first };
+        let has_toy = self.catalog.has(BUILTIN_MODEL);
+        if let Some(Settings { model: own, .. }) =
+            self.chat_mut(self.current).map(|chat| &mut chat.conversation.settings)
+            && (own.is_empty() || (own == BUILTIN_MODEL && !has_toy))
         {
-            chat.conversation.settings.model = model;
+            *own = model;
         }
     }
 
@@ -156,7 +165,7 @@ impl Window {
         self.open(key);
     }
 
-    fn files_chosen(&mut self, purpose: Purpose, paths: Vec<std::path::PathBuf>) {
+    pub(super) fn files_chosen(&mut self, purpose: Purpose, paths: Vec<std::path::PathBuf>) {
         match purpose {
             Purpose::Attach(key) if !paths.is_empty() => self.disk.order(Order::Attach { key, paths }),
             Purpose::Attach(_) => {}
@@ -178,13 +187,22 @@ impl Window {
         }
     }
 
+    /// The path that is offered for an export.
+    fn offered(&self, purpose: &Purpose) -> String {
+        let Purpose::Export(key, form) = purpose else { return String::new() };
+        let chat = self.chats.iter().find(|chat| chat.key == *key);
+        chat.map_or_else(String::new, |chat| format!("~/{}", chat.file_name(*form)))
+    }
+
     fn expire(&mut self) {
         let now = Instant::now();
         let (gone, kept): (Vec<_>, Vec<_>) =
             std::mem::take(&mut self.toasts).into_iter().partition(|toast| toast.until <= now);
         self.toasts = kept;
-        for key in gone.into_iter().filter_map(|toast| toast.undo) {
-            if self.deleted.remove(&key) {
+        for toast in gone {
+            if let Some(Undo::Chat(key)) = toast.undo
+                && self.deleted.remove(&key)
+            {
                 self.delete_for_good(key);
             }
         }

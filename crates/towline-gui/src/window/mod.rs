@@ -24,14 +24,14 @@ use std::time::{Duration, Instant};
 
 use towline::engine::JobId;
 use towline::{Client, Engine};
-use towline_app::chat::{AnswerId, TurnId};
+use towline_app::chat::{AnswerId, Turn, TurnId};
 use towline_app::history::{ChatId, Limits, Writer};
 
 pub use waker::Counts;
 
 use crate::catalog::Catalog;
 use crate::chats::{Chat, ChatKey};
-use crate::command::{Dialog, ExportForm};
+use crate::command::{Dialog, Purpose};
 use crate::relay::Relay;
 use crate::server::{Builtin, Found, How, Named, Seek, Server};
 use crate::store::{self, Disk, Order, State, Theme};
@@ -52,12 +52,12 @@ pub enum FileDialog {
     Save(String),
 }
 
-/// Asks for files.
-pub type ChooseFiles = dyn Fn(FileDialog) -> Vec<PathBuf> + Send + Sync;
+/// Asks for files; or why it cannot ask, for people.
+pub type ChooseFiles = dyn Fn(FileDialog) -> Result<Vec<PathBuf>, String> + Send + Sync;
 /// Shows a notification.
 pub type Notify = dyn Fn(&str, &str) + Send + Sync;
 /// Files that somebody chose, and what for.
-type Chosen = (Purpose, Vec<PathBuf>);
+type Chosen = (Purpose, Result<Vec<PathBuf>, String>);
 
 /// Where the window's surroundings are reached. Each may wait: it is called on a thread of its own.
 #[derive(Clone)]
@@ -110,12 +110,13 @@ pub struct Setup {
     pub desktop: Desktop,
 }
 
-/// What a file dialog is for.
-#[derive(Debug)]
-enum Purpose {
-    Attach(ChatKey),
-    Import,
-    Export(ChatKey, ExportForm),
+/// What was deleted and can be had back.
+#[derive(Debug, Clone)]
+pub enum Undo {
+    /// A chat, which is gone when the notice is.
+    Chat(ChatKey),
+    /// A turn of a chat.
+    Turn(ChatKey, Box<Turn>),
 }
 
 /// A short notice.
@@ -125,8 +126,8 @@ pub struct Toast {
     pub id: u64,
     /// What it says.
     pub text: String,
-    /// The chat that can be had back.
-    pub undo: Option<ChatKey>,
+    /// What can be had back.
+    pub undo: Option<Undo>,
     /// When it goes by itself.
     pub until: Instant,
 }
@@ -213,6 +214,8 @@ pub struct Fields {
     pub chat: Option<crate::ui::settings::Form>,
     /// What is looked for among the models.
     pub models: String,
+    /// A file's path.
+    pub path: String,
 }
 
 /// Where the cursor goes.
@@ -305,9 +308,8 @@ impl Window {
     fn found_server(&mut self) {
         let Server::Here(found) = &self.server else { return };
         self.catalog.refresh(&self.engine, &found.client);
-        if matches!(found.how, How::Builtin(_)) {
+        if self.server.is_builtin() {
             let model = crate::server::BUILTIN_MODEL;
-            model.clone_into(&mut self.state.model);
             if let Some(chat) = self.chat_mut(self.current).filter(|chat| chat.is_empty()) {
                 model.clone_into(&mut chat.conversation.settings.model);
             }
@@ -329,7 +331,7 @@ impl Window {
     }
 
     /// Says something for a while.
-    pub fn say(&mut self, text: impl Into<String>, undo: Option<ChatKey>) {
+    pub fn say(&mut self, text: impl Into<String>, undo: Option<Undo>) {
         self.next_toast += 1;
         let time = if undo.is_some() { look::UNDO_TIME } else { look::TOAST_TIME };
         self.toasts.push(Toast {

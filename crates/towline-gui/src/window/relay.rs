@@ -91,8 +91,7 @@ impl Window {
             RelayOrder::Stop
             | RelayOrder::Pause
             | RelayOrder::Unpause
-            | RelayOrder::Extend(_)
-            | RelayOrder::NoDeadline
+            | RelayOrder::Deadline(_)
             | RelayOrder::Forget => {
                 if let Some(relay) = &mut self.relay {
                     relay.order(&self.engine, id, order);
