@@ -183,9 +183,11 @@ fn the_relays_jobs_obey_the_panel() {
     stage.until("pausing", |_| user.relay.job(&id).state == JobState::Paused);
     stage.click(&format!("Unpause {name}"));
     stage.until("going on", |_| user.relay.job(&id).state == JobState::Streaming);
-    stage.click(&format!("Move the deadline of {name}"));
+    stage.click(&format!("Deadline of {name}"));
+    stage.click("5 min from now");
     stage.until("the deadline", |_| user.relay.job(&id).deadline_s.is_some_and(|left| left > 30.0));
-    stage.click(&format!("No deadline for {name}"));
+    stage.click(&format!("Deadline of {name}"));
+    stage.click("No deadline");
     stage.until("none", |_| user.relay.job(&id).deadline_s.is_none());
     stage.click(&format!("Stop {name}"));
     stage.until("its end", |_| user.relay.job(&id).state == JobState::Cancelled);
