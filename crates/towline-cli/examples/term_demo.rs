@@ -4,7 +4,7 @@
 //! Lines typed: `go` plays, `table`, `hostile`, `think` play other answers, `panic` panics, `suspend` stops, `quit`
 //! leaves; anything else is repeated.
 
-#![allow(dead_code, unreachable_pub, reason = "the prompt uses all of it")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "the prompt uses all of it")]
 
 #[path = "../src/repl"]
 mod repl {

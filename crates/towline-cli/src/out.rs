@@ -121,6 +121,11 @@ impl Out {
         if held.len() > HELD_BYTES { self.flush() } else { Ok(()) }
     }
 
+    /// What is drawn on a terminal, at once.
+    pub fn control(&mut self, bytes: &[u8]) -> Result<(), WriteError> {
+        if bytes.is_empty() { Ok(()) } else { self.write_now(bytes) }
+    }
+
     /// Writes what is held.
     pub fn flush(&mut self) -> Result<(), WriteError> {
         let Some(mut held) = self.held.take_if(|held| !held.is_empty()) else { return Ok(()) };
@@ -228,7 +233,7 @@ fn watch_closed() -> watch::Receiver<bool> {
 }
 
 /// Whether colours are wanted: not with `NO_COLOR`, not on a dumb terminal.
-fn colors() -> bool {
+pub fn colors() -> bool {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     !set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
@@ -242,6 +247,19 @@ pub fn stdout_is_terminal() -> bool {
 pub fn width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|width| *width > 0)
+}
+
+/// The columns and rows of the terminal that standard output is; 80 × 24 where it does not say.
+pub fn size() -> (usize, usize) {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok();
+    let size = size.map(|size| (usize::from(size.ws_col), usize::from(size.ws_row)));
+    size.filter(|(columns, rows)| *columns > 0 && *rows > 0).unwrap_or((80, 24))
+}
+
+/// Whether standard output is a terminal that can move its cursor.
+pub fn stdout_can_be_drawn_on() -> bool {
+    let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
+    stdout_is_terminal() && !is_dumb
 }
 
 /// Whether a person looks at standard error, on a terminal that can rewrite a line.

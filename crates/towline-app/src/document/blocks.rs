@@ -179,6 +179,11 @@ impl Document {
         }
     }
 
+    /// How many fences were opened.
+    pub fn fences(&self) -> usize {
+        self.fences.len()
+    }
+
     /// A fence of a block.
     pub fn fence(&self, index: usize) -> Option<&Fenced> {
         self.fences.get(index)

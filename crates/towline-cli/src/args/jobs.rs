@@ -75,6 +75,9 @@ pub struct AttachArgs {
     /// Only what is still to come
     #[arg(long, help_heading = "Output")]
     pub tail: bool,
+    /// On a terminal too, print the answer as it came instead of rendering its Markdown
+    #[arg(long, help_heading = "Output")]
+    pub plain: bool,
     /// Print one JSON object a line for each record (docs/json-output.md)
     #[arg(long, help_heading = "Output")]
     pub json: bool,
@@ -99,6 +102,9 @@ pub struct LogArgs {
     /// The server's own bytes
     #[arg(long, help_heading = "Output", conflicts_with = "json")]
     pub raw: bool,
+    /// On a terminal too, print the answer as it came instead of rendering its Markdown
+    #[arg(long, help_heading = "Output")]
+    pub plain: bool,
     /// Print one JSON object a line for each record (docs/json-output.md)
     #[arg(long, help_heading = "Output")]
     pub json: bool,

@@ -34,7 +34,7 @@ pub use other::{CompletionsArgs, GuiArgs};
 pub use prompt::PromptArgs;
 #[cfg(feature = "relay")]
 pub use relay::{CheckArgs, LogFormat, LogLevel, RelayArgs, RelayVerb, StatusArgs};
-pub use run::RunArgs;
+pub use run::{CodeArg, RunArgs};
 #[cfg(feature = "model")]
 pub use serve::ServeArgs;
 pub use shared::{ApiChoice, KeepAliveArg, ServerArgs};
@@ -188,15 +188,23 @@ impl Command {
     }
 }
 
-/// The arguments with `--think LEVEL` written as `--think=LEVEL`, so that `--think PROMPT` needs no `--`.
+/// The arguments with `--think LEVEL` written as `--think=LEVEL`, and `--code N` as `--code=N`, so that a prompt behind
+/// them needs no `--`.
 pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
     let mut joined: Vec<OsString> = Vec::new();
     let mut only_prompt = false;
     for arg in args {
         only_prompt |= arg == "--";
-        let after_think = !only_prompt && joined.last().is_some_and(|last| last == "--think");
-        match (joined.last_mut(), arg.to_str().filter(|text| towline_app::settings::is_think_level(text))) {
-            (Some(last), Some(level)) if after_think => last.push(format!("={level}")),
+        let is_number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        match (joined.last_mut().filter(|_| !only_prompt), arg.to_str()) {
+            (Some(last), Some(level))
+                if last == "--think" && towline_app::settings::is_think_level(level) =>
+            {
+                last.push(format!("={level}"));
+            }
+            (Some(last), Some(number)) if last == "--code" && !number.is_empty() && is_number(number) => {
+                last.push(format!("={number}"));
+            }
             _ => joined.push(arg),
         }
     }
@@ -242,6 +250,8 @@ mod tests {
             (vec!["run", "--think", "why"], vec!["run", "--think", "why"]),
             (vec!["run", "--think", "--", "high"], vec!["run", "--think", "--", "high"]),
             (vec!["run", "--", "--think", "high"], vec!["run", "--", "--think", "high"]),
+            (vec!["run", "--code", "2", "why"], vec!["run", "--code=2", "why"]),
+            (vec!["run", "--code", "2 + 2"], vec!["run", "--code", "2 + 2"]),
         ] {
             let given = given.into_iter().map(OsString::from);
             let expected: Vec<OsString> = expected.into_iter().map(OsString::from).collect();

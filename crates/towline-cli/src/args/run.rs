@@ -22,7 +22,7 @@ Examples:
 ";
 
 const AFTER: &str = "\
-On a terminal tokens appear as they come, thinking is dimmed, and Ctrl-C stops the answer and
+On a terminal the answer is rendered as it comes, its thinking is folded, and Ctrl-C stops it and
 keeps what came. Into a pipe goes the text alone, exactly as received; everything else is on
 standard error.
 
@@ -76,6 +76,20 @@ pub struct RunArgs {
     /// Print one JSON object a line for each record (docs/json-output.md)
     #[arg(long, help_heading = "Output")]
     pub json: bool,
+    /// On a terminal too, print the answer as it came instead of rendering its Markdown
+    #[arg(long, help_heading = "Output")]
+    pub plain: bool,
+    /// Print only the answer's code blocks, or the Nth of them; fails where there is none
+    #[arg(
+        long,
+        value_name = "N",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "all",
+        conflicts_with_all = ["json", "plain", "detach"],
+        help_heading = "Output"
+    )]
+    pub code: Option<CodeArg>,
     /// Print token counts and times at the end, on standard error
     #[arg(long, help_heading = "Output")]
     pub stats: bool,
@@ -112,6 +126,36 @@ pub struct RunArgs {
 
     #[command(flatten)]
     pub clocks: ClockArgs,
+}
+
+/// Which of an answer's code blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeArg {
+    All,
+    /// Counted from 1.
+    Only(usize),
+}
+
+impl CodeArg {
+    /// The one that is meant, unless all are.
+    pub fn number(self) -> Option<usize> {
+        match self {
+            Self::All => None,
+            Self::Only(number) => Some(number),
+        }
+    }
+}
+
+impl FromStr for CodeArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match (text, text.parse()) {
+            ("all", _) => Ok(Self::All),
+            (_, Ok(0)) | (_, Err(_)) => Err("code blocks are counted from 1".to_owned()),
+            (_, Ok(number)) => Ok(Self::Only(number)),
+        }
+    }
 }
 
 /// `key=value`.

@@ -12,7 +12,7 @@ use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::out::{self, Out};
 use crate::relayed::{Reached, explain, left, reach};
-use crate::view::{AnswerView, ProgressView, View};
+use crate::view::{ProgressView, View};
 
 /// Follows a job to its end.
 pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Failure> {
@@ -20,7 +20,7 @@ pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Fai
     let job = asked(reached.control.find(&args.id), &mut context).await?;
     let start = if args.tail { Start::Tail } else { Start::Beginning };
     let stream = reached.client.attach(&job.id, start);
-    follow(stream, &job, args.json, &reached, &mut context).await
+    follow(stream, &job, (args.json, args.plain), &reached, &mut context).await
 }
 
 /// Prints what a job has said, and with `-f` what it says.
@@ -32,10 +32,10 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
     }
     if args.follow {
         let stream = reached.client.attach(&job.id, Start::Beginning);
-        return follow(stream, &job, args.json, &reached, &mut context).await;
+        return follow(stream, &job, (args.json, args.plain), &reached, &mut context).await;
     }
     let stream = reached.client.attach_snapshot(&job.id, Start::Beginning);
-    let mut view = view(&job, args.json, &reached)?;
+    let mut view = view(&job, (args.json, args.plain), &reached)?;
     match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
         Driven::Left { stop, .. } => Ok(stop.into()),
         // What it has said was printed; how it ended is what wait and jobs tell.
@@ -53,23 +53,23 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
     }
 }
 
-fn view(job: &Job, json: bool, reached: &Reached) -> Result<View, Failure> {
+fn view(job: &Job, (json, plain): (bool, bool), reached: &Reached) -> Result<View, Failure> {
     let (model, server) = (job.model.as_deref().unwrap_or("the model"), reached.place.endpoint.to_string());
     Ok(match job.path.as_str() {
         _ if json => View::json(Some(model), &server)?,
         "/api/pull" | "/api/push" | "/api/create" => View::Progress(ProgressView::new(model, &server)),
-        _ => View::Answer(AnswerView::new(model, &server)),
+        _ => View::answer(plain, model, &server),
     })
 }
 
 async fn follow(
     stream: Stream,
     job: &Job,
-    json: bool,
+    (json, plain): (bool, bool),
     reached: &Reached,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
-    let mut view = view(job, json, reached)?;
+    let mut view = view(job, (json, plain), reached)?;
     let mut heard = |_: &_| {};
     let driven = tokio::select! {
         driven = drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut heard) => driven?,

@@ -4,8 +4,10 @@ use std::io::IsTerminal as _;
 
 use towline::{ChatRequest, Client, Ending, ErrorKind, FinishReason, Outcome, ThinkTags};
 
+use towline_app::document::Document;
+
 use super::{Context, unless_stopped};
-use crate::args::RunArgs;
+use crate::args::{CodeArg, RunArgs};
 use crate::drive::drive;
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
@@ -13,7 +15,7 @@ use crate::memory::Memory;
 use crate::models::{self, Choice};
 use crate::prompt::{self, Asked};
 use crate::server::{Need, Place, Server};
-use crate::view::{AnswerView, View};
+use crate::view::{CodeView, View};
 use crate::{hint, out, stats};
 
 /// Streams an answer.
@@ -89,7 +91,11 @@ fn view(args: &RunArgs, model: Option<&str>, server: &Server) -> Result<View, Fa
     if args.json {
         return Ok(View::json(model, &server.shown())?);
     }
-    Ok(View::Answer(AnswerView::new(model.unwrap_or("the model"), &server.shown())))
+    let model = model.unwrap_or("the model");
+    Ok(match args.code {
+        Some(only) => View::Code(CodeView::new(only.number(), model, &server.shown())),
+        None => View::answer(args.plain, model, &server.shown()),
+    })
 }
 
 async fn told(
@@ -105,7 +111,25 @@ async fn told(
     if args.stats {
         stats::print(outcome);
     }
-    Ok(exit::of_ending(&outcome.ending, context.stopper.stop()))
+    let exit = exit::of_ending(&outcome.ending, context.stopper.stop());
+    match args.code.and_then(|only| missing_code(&outcome.reply.text, only)) {
+        Some(missing) if exit == Exit::Completed => {
+            out::error(&missing);
+            Ok(Exit::Failed)
+        }
+        Some(_) | None => Ok(exit),
+    }
+}
+
+/// What to say when the code that was wanted is not in the answer.
+fn missing_code(answer: &str, only: CodeArg) -> Option<String> {
+    let count = Document::of(answer).fences();
+    match (count, only.number()) {
+        (0, _) => Some("there is no code block in the answer".to_owned()),
+        (1, Some(2..)) => Some("there is 1 code block in the answer".to_owned()),
+        (_, Some(number)) if number > count => Some(format!("there are {count} code blocks in the answer")),
+        (_, Some(_) | None) => None,
+    }
 }
 
 fn is_person() -> bool {

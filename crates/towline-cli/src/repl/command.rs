@@ -181,8 +181,12 @@ pub enum Colon {
     File(Files),
     /// show the thinking behind an answer
     Unfold(OneJob),
-    /// copy an answer to the clipboard
-    Copy(OneJob),
+    /// copy an answer to the clipboard, or its code
+    #[command(override_usage = "copy [%n] [code [N]]")]
+    Copy {
+        #[arg(value_name = "WHAT", default_value = "")]
+        copying: Copying,
+    },
     /// forget the conversation and the ended jobs
     Clear,
     /// name this conversation
@@ -330,6 +334,37 @@ impl FromStr for Limit {
 pub struct Piping {
     pub job: Option<Spec>,
     pub sink: Sink,
+}
+
+/// What of an answer is copied.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Copying {
+    pub job: Option<Spec>,
+    /// Its code: all blocks, or the one of this number, counted from 1.
+    pub code: Option<Option<usize>>,
+}
+
+impl FromStr for Copying {
+    type Err = String;
+
+    /// `[%n] [code [N]]`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words = text.split_whitespace().peekable();
+        let job = words.next_if(|word| word.starts_with('%')).map(str::parse).transpose()?;
+        let code = match (words.next(), words.next()) {
+            (None, _) => None,
+            (Some("code"), None) => Some(None),
+            (Some("code"), Some(number)) => match number.parse() {
+                Ok(0) | Err(_) => return Err("code blocks are counted from 1".to_owned()),
+                Ok(number) => Some(Some(number)),
+            },
+            (Some(_), _) => return Err("a job, then code and a number, are known".to_owned()),
+        };
+        match words.next() {
+            None => Ok(Self { job, code }),
+            Some(_) => Err("too many arguments".to_owned()),
+        }
+    }
 }
 
 /// Where an answer goes.

@@ -31,7 +31,7 @@ mod session;
 mod spec;
 mod start;
 mod state;
-mod term;
+pub mod term;
 #[cfg(test)]
 mod tests;
 mod verbs;

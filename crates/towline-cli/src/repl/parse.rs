@@ -79,7 +79,7 @@ fn words(name: &str, rest: &str) -> Result<Vec<String>, &'static str> {
     let mut words = vec![name.to_owned()];
     match name {
         // These take the line as it is.
-        "pipe" | "system" => words.extend((!rest.is_empty()).then(|| rest.to_owned())),
+        "pipe" | "system" | "copy" => words.extend((!rest.is_empty()).then(|| rest.to_owned())),
         _ => words.extend(shell_words::split(rest).map_err(|_| "a quote is not closed")?),
     }
     match (name, words.get(1).map(String::as_str), words.last().map(String::as_str)) {

@@ -39,13 +39,11 @@ impl AnswerView {
         match event {
             Event::Text(text) => self.text(text),
             Event::Thinking(text) => self.thinking(text),
-            Event::ToolCall(call) => self.aside(&format!("tool call: {} {}", call.name, call.arguments)),
-            Event::Image(image) => {
-                let message =
-                    format!("an image came, {} bytes of base64; --json prints it", image.base64.len());
-                self.aside(&message)
-            }
-            Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => Ok(()),
+            Event::ToolCall(_)
+            | Event::Image(_)
+            | Event::Logprobs(_)
+            | Event::Progress(_)
+            | Event::Usage(_) => aside(event).map_or(Ok(()), |message| self.aside(&message)),
         }
     }
 
@@ -140,13 +138,33 @@ impl AnswerView {
     }
 
     pub(super) fn tick(&mut self, phase: Phase, retried: &[Error]) {
-        let awaited = match (self.section, phase) {
-            (Section::Thinking, _) => format!("{} is thinking", self.model),
-            (_, Phase::Connecting) => format!("connecting to {}", self.server),
-            (_, Phase::Opening | Phase::Waiting | Phase::Streaming | Phase::Finishing | Phase::Ended) => {
-                format!("waiting for the first token of {}", self.model)
-            }
+        let awaited = match self.section {
+            Section::Thinking => format!("{} is thinking", self.model),
+            Section::Nothing | Section::Answer => awaited(phase, &self.model, &self.server),
         };
         self.spinner.draw(&awaited, retried);
+    }
+}
+
+/// What is waited for before anything came.
+pub(super) fn awaited(phase: Phase, model: &str, server: &str) -> String {
+    match phase {
+        Phase::Connecting => format!("connecting to {server}"),
+        Phase::Opening | Phase::Waiting | Phase::Streaming | Phase::Finishing | Phase::Ended => {
+            format!("waiting for the first token of {model}")
+        }
+    }
+}
+
+/// What is said of an event that is no part of the answer's text, if anything.
+pub(super) fn aside(event: &Event) -> Option<String> {
+    match event {
+        Event::ToolCall(call) => Some(format!("tool call: {} {}", call.name, call.arguments)),
+        Event::Image(image) => {
+            Some(format!("an image came, {} bytes of base64; --json prints it", image.base64.len()))
+        }
+        Event::Text(_) | Event::Thinking(_) | Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => {
+            None
+        }
     }
 }

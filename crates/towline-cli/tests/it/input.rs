@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use serde_json::{Value, json};
-use towline_testkit::records::ollama::chat;
+use towline_testkit::records::ollama::{chat, chat_done, chat_text};
 use towline_testkit::{Routes, Script, Server, http};
 
 use crate::program::{Live, SOON, ended, ended_with_input, run, towline};
@@ -14,6 +14,29 @@ fn server() -> Server {
 
 fn body(server: &Server) -> Value {
     server.wait_for_request(1, SOON).unwrap().json().unwrap()
+}
+
+#[test]
+fn only_the_code_of_an_answer_is_printed_and_only_when_it_is_whole() {
+    let text = "First:\n```sh\necho one\n```\nor\n> ```py\n> print(2)\n> ```\nand\n```\nthree\n";
+    let whole = Server::start(Script::ndjson([chat_text(text), chat_done("stop", 1)]));
+    for (arguments, expected, code) in [
+        (&["--code"][..], "echo one\nprint(2)\nthree\n", 0),
+        (&["--code", "2"], "print(2)\n", 0),
+        (&["--code=3"], "three\n", 0),
+        (&["--code=4"], "", 1),
+    ] {
+        let ended = ended(&mut run(&whole.url(), arguments));
+        assert_eq!((ended.stdout.as_str(), ended.code), (expected, Some(code)), "{arguments:?}");
+    }
+    let cut = Server::start(Script::ndjson([chat_text(text)]));
+    let cut_off = ended(&mut run(&cut.url(), &["--code"]));
+    assert_eq!((cut_off.stdout.as_str(), cut_off.code), ("echo one\nprint(2)\n", Some(3)));
+    assert!(cut_off.stderr.contains("the last code block is not whole"), "{}", cut_off.stderr);
+    let none = Server::start(Script::ndjson([chat_text("No code."), chat_done("stop", 1)]));
+    let without = ended(&mut run(&none.url(), &["--code"]));
+    assert_eq!((without.stdout.as_str(), without.code), ("", Some(1)));
+    assert!(without.stderr.contains("no code block in the answer"), "{}", without.stderr);
 }
 
 #[test]

@@ -40,15 +40,47 @@ fn tokens_are_seen_as_they_come() {
 }
 
 #[test]
-fn thinking_is_dim_and_set_apart() {
+fn an_answer_is_rendered_as_the_prompt_does_it() {
+    let words = "word ".repeat(29);
+    let answer = format!("# Title\n\n- **bold** {words}\n\n```sh\nls *.log\n```\n");
+    let records: Vec<String> = answer.split_inclusive(' ').map(chat_text).collect();
+    let server = Server::start(Script::ndjson(records.into_iter().chain([chat_done("stop", 2)])));
+    let (code, text, pty) = ended(&mut run(&server.url(), &[]));
+    let shown = format!(
+        "Title\n\n• bold{}\n  {}\n\n```sh\nls *.log\n```",
+        " word".repeat(14),
+        "word ".repeat(14) + "word"
+    );
+    assert_eq!((code, text.as_str()), (Some(0), shown.as_str()));
+    assert!(pty.screen.screen().cell(2, 2).unwrap().bold());
+    let (_, text, _) = ended(&mut run(&server.url(), &["--plain"]));
+    assert!(text.starts_with("# Title\n\n- **bold** word"), "{text}");
+}
+
+#[test]
+fn thinking_is_folded_and_plainly_shown() {
+    let records = [chat_thinking("Hm, a river."), chat_text("Water."), chat_done("stop", 2)];
+    let server = Server::start(
+        Script::ndjson_open([records[0].clone()]).wait("go").lines(records[1..].to_vec()).end_chunks(),
+    );
+    let mut pty = Pty::start(&mut run(&server.url(), &[]));
+    pty.expect("thinking…\nHm, a river.");
+    server.open("go");
+    pty.end();
+    let text = pty.text();
+    assert!(text.starts_with("thought for ") && text.ends_with("(--plain shows it)\n\nWater."), "{text}");
+}
+
+#[test]
+fn plain_thinking_is_dim_and_set_apart() {
     let records =
         [chat_thinking("Hm, a "), chat_thinking("river."), chat_text("Water."), chat_done("stop", 2)];
     let server = Server::start(Script::ndjson(records.clone()));
-    let (_, text, pty) = ended(&mut run(&server.url(), &[]));
+    let (_, text, pty) = ended(&mut run(&server.url(), &["--plain"]));
     assert_eq!(text, "thinking…\nHm, a river.\n… done thinking\n\nWater.");
     assert!(pty.screen.screen().cell(1, 0).unwrap().dim());
     assert!(!pty.screen.screen().cell(4, 0).unwrap().dim());
-    let (_, text, pty) = ended(run(&server.url(), &[]).env("NO_COLOR", "1"));
+    let (_, text, pty) = ended(run(&server.url(), &["--plain"]).env("NO_COLOR", "1"));
     assert_eq!(text, "thinking…\nHm, a river.\n… done thinking\n\nWater.");
     assert!(!pty.screen.screen().cell(1, 0).unwrap().dim());
 }
@@ -66,7 +98,9 @@ fn hostile_text_is_shown_and_not_obeyed() {
     let hostile = "a\u{1b}[2Jb\u{1b}]0;owned\u{7}c\u{9b}31md\re\u{8}\u{1b}[1;1Hf";
     let shown = "a^[[2Jb^[]0;owned^Gc<U+009B>31md^Me^H^[[1;1Hf";
     let server = Server::start(Script::ndjson([chat_text(hostile), chat_done("stop", 1)]));
-    let (_, text, pty) = ended(&mut run(&server.url(), &[]));
+    let (_, text, _) = ended(&mut run(&server.url(), &[]));
+    assert_eq!(text, shown.replace("^M", "\n"), "a lone return ends a line of Markdown");
+    let (_, text, pty) = ended(&mut run(&server.url(), &["--plain"]));
     assert_eq!(text, shown);
     assert!(pty.screen.screen().cell(0, 30).is_some_and(|cell| cell.fgcolor() == vt100::Color::Default));
 

@@ -25,12 +25,19 @@ pub struct Answer {
     thinking: Option<Thinking>,
     thought: String,
     unfold: bool,
+    /// How thinking that was folded can be seen.
+    folded: &'static str,
 }
 
 impl Answer {
     /// Whether thinking is kept on the screen when it is done.
     pub fn unfold(&mut self, unfold: bool) {
         self.unfold = unfold;
+    }
+
+    /// How thinking that was folded can be seen.
+    pub fn folded(&mut self, how: &'static str) {
+        self.folded = how;
     }
 
     /// The columns that a table may take.
@@ -91,7 +98,7 @@ impl Answer {
             lines.extend(thought_lines(&thinking.text));
         }
         let seconds = thinking.since.elapsed().as_secs_f64();
-        let how = if self.unfold { "" } else { "  (Ctrl-O shows it)" };
+        let how = if self.unfold { String::new() } else { format!("  ({})", self.folded) };
         lines.push(Line::styled(
             &format!("thought for {seconds:.1} s{how}"),
             Style { italic: true, ..Style::DIM },

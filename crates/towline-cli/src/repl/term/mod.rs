@@ -13,6 +13,7 @@
 //! | [`painter`] | rows become the fewest bytes |
 //! | [`flow`] | when the terminal may be given more |
 //! | [`terminal`], [`plain`] | the two screens |
+//! | [`live`] | an answer without a prompt below it |
 //! | [`external`] | the person's own editor |
 
 mod answer;
@@ -23,6 +24,7 @@ mod flow;
 mod history;
 mod keys;
 mod layout;
+pub mod live;
 mod painter;
 mod plain;
 pub mod rows;
@@ -35,6 +37,7 @@ mod tty;
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 
+pub use layout::Size;
 pub use plain::PlainLines;
 pub use terminal::Terminal;
 pub use tty::restore;

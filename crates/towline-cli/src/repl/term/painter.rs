@@ -37,6 +37,8 @@ pub struct Painter {
     palette: Palette,
     /// The terminal moves the words of a long row to the next when the window becomes narrower.
     reflows: bool,
+    /// A line end brings the cursor to the row's beginning.
+    is_cooked: bool,
     shown: Block,
     /// Where the cursor is, inside the block.
     row: usize,
@@ -49,7 +51,21 @@ pub struct Painter {
 
 impl Painter {
     pub fn new(palette: Palette, reflows: bool, columns: usize) -> Self {
-        Self { palette, reflows, shown: Block::default(), row: 0, column: Some(0), columns, paused: None }
+        Self {
+            palette,
+            reflows,
+            is_cooked: false,
+            shown: Block::default(),
+            row: 0,
+            column: Some(0),
+            columns,
+            paused: None,
+        }
+    }
+
+    /// The same for a terminal that is not in raw mode.
+    pub fn cooked(self) -> Self {
+        Self { is_cooked: true, ..self }
     }
 
     /// Writes the rows of the transcript above the block and shows the block.
@@ -225,6 +241,9 @@ impl Painter {
             out.extend_from_slice(&b"\n\n\n\n"[..down.min(4)]);
             if down > 4 {
                 out.extend_from_slice(format!("\x1b[{}B", down - 4).as_bytes());
+            }
+            if self.is_cooked {
+                self.column = Some(0);
             }
         }
         self.row = to_row;

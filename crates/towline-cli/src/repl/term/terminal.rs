@@ -66,6 +66,7 @@ impl Terminal {
         let palette = if config.no_color { Palette::Attributes } else { Palette::Color };
         let mut answer = Answer::default();
         answer.unfold(config.unfold_thinking);
+        answer.folded("Ctrl-O shows it");
         answer.columns(columns);
         Ok(Self {
             tty,
@@ -452,7 +453,7 @@ fn below(upper: &[Row], input: Block) -> Block {
 }
 
 /// Whether this terminal moves the words of a long row when the window becomes narrower. Most do.
-fn reflows() -> bool {
+pub(super) fn reflows() -> bool {
     let is = |name: &str, value: &str| std::env::var_os(name).is_some_and(|is| is == *value);
     let is_xterm = std::env::var_os("XTERM_VERSION").is_some() && std::env::var_os("TMUX").is_none();
     !is_xterm && !is("TERM", "linux")

@@ -375,6 +375,24 @@ fn a_deadline_of_the_configuration_ends_a_question() {
 }
 
 #[test]
+fn code_is_copied_alone() {
+    let server = answers(&["Do:\n```sh\nls\n```\nor\n```sh\npwd\n```\n"]);
+    for (typed, copied) in [(":copy code", "ls\npwd\n"), (":copy code 2", "pwd\n")] {
+        let steps = [Step::Type("how?"), Step::See("</>"), Step::Type(typed), Step::See("characters copied")];
+        assert_eq!(play(&server, Scene::default(), steps).copied.as_deref(), Some(copied));
+    }
+    let steps = [
+        Step::Type("how?"),
+        Step::See("</>"),
+        Step::Type(":copy code 3"),
+        Step::See("! copy: the answer has 2 of them"),
+        Step::Type(":copy all"),
+        Step::See("! copy: all: a job, then code and a number, are known"),
+    ];
+    play(&server, Scene::default(), steps);
+}
+
+#[test]
 fn clear_and_export_and_copy() {
     let server = answers(&["one", "two"]);
     let played = play(

@@ -70,7 +70,7 @@ impl Prompt<'_> {
             Colon::Image(Files { paths }) => self.attach_images(paths),
             Colon::File(Files { paths }) => self.attach_files(paths),
             Colon::Unfold(OneJob { job }) => self.unfold(job.as_ref()),
-            Colon::Copy(OneJob { job }) => self.copy_answer(job.as_ref()),
+            Colon::Copy { copying } => self.copy_answer(&copying),
             Colon::Clear => self.clear(),
             Colon::Save { name } => self.save(name),
             Colon::Load { name } => self.load(&name),

@@ -3,8 +3,10 @@
 use towline::Event;
 use towline::engine::From as ReadFrom;
 
+use towline_app::document::Document;
+
 use super::control::{following, last_lines};
-use crate::repl::command::Reading;
+use crate::repl::command::{Copying, Reading};
 use crate::repl::notice;
 use crate::repl::screen::Tone;
 use crate::repl::spec::Spec;
@@ -88,21 +90,37 @@ impl Prompt<'_> {
         }
     }
 
-    pub(super) fn copy_answer(&mut self, spec: Option<&Spec>) {
-        let text = match (spec, self.last) {
+    pub(super) fn copy_answer(&mut self, copying: &Copying) {
+        let text = match (&copying.job, self.last) {
             (None, None) => self.chat.last().map(|turn| turn.answer().answer.content.clone()),
             (spec, _) => {
-                let Some(key) = self.any("copy", spec) else { return };
+                let Some(key) = self.any("copy", spec.as_ref()) else { return };
                 self.entry(key).and_then(|entry| entry.item.job()).map(towline::Job::text_so_far)
             }
         };
-        match text.filter(|text| !text.is_empty()) {
-            Some(text) => {
-                self.screen.copy(&text);
-                let count = text.chars().count();
-                self.say(Tone::Dim, &format!("{count} characters copied, if the terminal allows it"));
-            }
-            None => self.wrong("copy: there is no answer yet"),
-        }
+        let Some(text) = text.filter(|text| !text.is_empty()) else {
+            return self.wrong("copy: there is no answer yet");
+        };
+        let text = match copying.code {
+            None => text,
+            Some(number) => match code_of(&text, number) {
+                Ok(code) => code,
+                Err(wrong) => return self.wrong(&format!("copy: {wrong}")),
+            },
+        };
+        self.screen.copy(&text);
+        let count = text.chars().count();
+        self.say(Tone::Dim, &format!("{count} characters copied, if the terminal allows it"));
+    }
+}
+
+/// The code of an answer: all blocks, or one.
+fn code_of(answer: &str, number: Option<usize>) -> Result<String, String> {
+    let document = Document::of(answer);
+    match (document.fences(), number) {
+        (0, _) => Err("there is no code block in the answer".to_owned()),
+        (_, None) => Ok((0..document.fences()).map(|at| document.code(at)).collect()),
+        (count, Some(number)) if number > count => Err(format!("the answer has {count} of them")),
+        (_, Some(number)) => Ok(document.code(number - 1)),
     }
 }

@@ -1,0 +1,74 @@
+//! An answer on a terminal without a prompt: its lines go above, what is unfinished stands below them.
+
+use super::answer::Answer;
+use super::layout::{self, Size};
+use super::painter::{Block, Painter};
+use super::terminal::reflows;
+use super::text::{Line, Palette};
+use super::transcript::Transcript;
+
+/// Draws an answer. The terminal belongs to the shell: it echoes what is typed, and a line end returns the cursor.
+#[derive(Debug)]
+pub struct Live {
+    answer: Answer,
+    transcript: Transcript,
+    painter: Painter,
+    size: Size,
+}
+
+impl Live {
+    /// For a terminal of this size. `thoughts` says how thinking that was folded can be seen.
+    pub fn new(palette: Palette, size: Size, thoughts: &'static str) -> Self {
+        let mut answer = Answer::default();
+        answer.columns(size.columns);
+        answer.folded(thoughts);
+        let painter = Painter::new(palette, reflows(), size.columns).cooked();
+        Self { answer, transcript: Transcript::default(), painter, size }
+    }
+
+    /// A piece of the answer, as it came.
+    pub fn text(&mut self, text: &str) {
+        self.add(|answer, lines| answer.text(text, lines));
+    }
+
+    /// A piece of the model's thinking, as it came.
+    pub fn think(&mut self, text: &str) {
+        self.answer.think(text);
+    }
+
+    /// What is unfinished is shown as it is.
+    pub fn end(&mut self) {
+        self.add(Answer::end);
+    }
+
+    fn add(&mut self, make: impl FnOnce(&mut Answer, &mut Vec<Line>)) {
+        let mut lines = vec![];
+        make(&mut self.answer, &mut lines);
+        for line in lines {
+            self.transcript.push(line);
+        }
+    }
+
+    /// The bytes that bring the terminal up to date, whose size is this now.
+    pub fn draw(&mut self, size: Size) -> Vec<u8> {
+        let mut out = vec![];
+        if size != self.size {
+            self.size = size;
+            self.answer.columns(size.columns);
+            self.painter.resized(size.columns, &mut out);
+        }
+        let parts = self.transcript.take(size.columns, usize::MAX);
+        let rows = layout::upper(&self.answer.pending(), None, size, 0);
+        let cursor_column = rows.last().map_or(0, |row| row.width.min(size.columns.saturating_sub(1)));
+        let block = Block { cursor_row: rows.len().saturating_sub(1), cursor_column, rows };
+        self.painter.paint(&parts, &block, &mut out);
+        out
+    }
+
+    /// The bytes that take what is unfinished off the terminal, for something else to be written there.
+    pub fn erase(&mut self) -> Vec<u8> {
+        let mut out = vec![];
+        self.painter.erase(&mut out);
+        out
+    }
+}

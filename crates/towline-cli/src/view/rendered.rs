@@ -1,0 +1,105 @@
+//! An answer on a terminal: Markdown rendered as the prompt renders it, thinking folded.
+
+use towline::{Error, Event, Phase};
+
+use super::answer::{aside, awaited};
+use super::spinner::Spinner;
+use crate::out::{self, Out, WriteError};
+use crate::repl::term::Size;
+use crate::repl::term::live::Live;
+use crate::repl::term::text::Palette;
+
+/// An answer that is rendered.
+#[derive(Debug)]
+pub struct RenderedView {
+    out: Out,
+    live: Live,
+    spinner: Spinner,
+    /// Something of the answer was shown.
+    begun: bool,
+    model: String,
+    server: String,
+}
+
+impl RenderedView {
+    /// A view that waits for the first token.
+    pub fn new(model: &str, server: &str) -> Self {
+        let palette = if out::colors() { Palette::Color } else { Palette::Attributes };
+        Self {
+            out: Out::new(),
+            live: Live::new(palette, size(), "--plain shows it"),
+            spinner: Spinner::new(),
+            begun: false,
+            model: model.to_owned(),
+            server: server.to_owned(),
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &Event) -> Result<(), WriteError> {
+        match event {
+            Event::Text(text) => {
+                self.begin();
+                self.live.text(text);
+                Ok(())
+            }
+            Event::Thinking(text) => {
+                self.begin();
+                self.live.think(text);
+                Ok(())
+            }
+            Event::ToolCall(_)
+            | Event::Image(_)
+            | Event::Logprobs(_)
+            | Event::Progress(_)
+            | Event::Usage(_) => match aside(event) {
+                Some(message) => {
+                    self.end()?;
+                    out::stderr_line(&message);
+                    Ok(())
+                }
+                None => Ok(()),
+            },
+        }
+    }
+
+    fn begin(&mut self) {
+        self.spinner.erase();
+        self.begun = true;
+    }
+
+    /// A note; the answer goes on below it.
+    pub(super) fn note(&mut self, message: &str) -> Result<(), WriteError> {
+        self.begin();
+        let erased = self.live.erase();
+        self.out.control(&erased)?;
+        out::note(message);
+        Ok(())
+    }
+
+    pub(super) fn end(&mut self) -> Result<(), WriteError> {
+        self.begin();
+        self.live.end();
+        self.flush()
+    }
+
+    pub(super) fn flush(&mut self) -> Result<(), WriteError> {
+        if !self.begun {
+            return Ok(());
+        }
+        let drawn = self.live.draw(size());
+        self.out.control(&drawn)
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.spinner.is_enabled() && !self.begun
+    }
+
+    pub(super) fn tick(&mut self, phase: Phase, retried: &[Error]) {
+        self.spinner.draw(&awaited(phase, &self.model, &self.server), retried);
+    }
+}
+
+fn size() -> Size {
+    let (columns, rows) = out::size();
+    Size { columns, rows }
+}
