@@ -41,7 +41,10 @@ fn lines(outcome: &Outcome) -> Vec<String> {
             };
             say("answer", format!("{tokens} tokens{}", speed(Some(tokens.saturating_sub(from)), time)));
         }
-        None => say("answer", format!("{} records; the server counted no tokens", stats.records)),
+        None => {
+            let s = if stats.records == 1 { "" } else { "s" };
+            say("answer", format!("{} record{s}; the server counted no tokens", stats.records));
+        }
     }
     say("first token", stats.first_event.map_or("none".to_owned(), seconds));
     if let Some(load) = usage.load {
