@@ -21,7 +21,7 @@ while not all(job.text or job.done for job in group):
 print(engine.jobs())
 print("so far:", rivers.text[:20])
 
-# Cancel one. It is cancelling until it has in truth ended.
+# Cancel one. It is cancelling until its work has ended.
 unwanted.cancel("a better idea came up")
 
 # Change your mind about how long another may take, while it runs. (How long you wait for it is another matter.)

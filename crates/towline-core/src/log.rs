@@ -63,7 +63,7 @@ pub struct Read {
     pub events: Vec<Event>,
     /// How many bytes of text (or events without text) were dropped before they were read here.
     pub missed: u64,
-    /// Where to read on.
+    /// The offset of the next read.
     pub next: Offset,
 }
 

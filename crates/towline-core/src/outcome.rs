@@ -321,7 +321,7 @@ pub struct Stats {
     /// How often the stream was cut and gone on with by a further request: the text is stitched from that many more
     /// pieces than one.
     pub stitches: u32,
-    /// How often the connection to a relay was lost and the stream read on at the byte where it had been.
+    /// How often the connection to a relay was lost and the stream resumed at the same byte.
     pub reconnects: u32,
     /// From the start to the first record.
     pub first_event: Option<Duration>,

@@ -351,7 +351,7 @@ impl Lifecycle {
         self.away
     }
 
-    /// The stream is read on at the byte where it was [`lost`](Self::lost).
+    /// The stream resumes at the byte where it was [`lost`](Self::lost).
     pub fn regained(&mut self, now: Instant) {
         if std::mem::take(&mut self.away) {
             self.stats.reconnects += 1;
@@ -665,7 +665,7 @@ impl Lifecycle {
         }
     }
 
-    /// The body cannot be read on. Before the terminal record that is a failure; after it, it does not matter.
+    /// The body cannot be read further. Before the terminal record that is a failure; after it, it does not matter.
     fn on_corrupt(&mut self, error: Error) {
         match &mut self.state {
             State::Finishing { reason, .. } => {

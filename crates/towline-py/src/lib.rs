@@ -1,7 +1,7 @@
 //! The native half of the Python package `towline`.
 //!
 //! It has no logic of its own: it hands Python what the crate `towline` does. It never calls Python from a thread that
-//! Python did not start; whoever waits is woken by a descriptor.
+//! Python did not start; a descriptor wakes those that wait.
 //!
 //! | file | its one job |
 //! |---|---|

@@ -23,7 +23,7 @@ pub(crate) enum End {
     Answer(Result<Vec<u8>, Error>),
 }
 
-/// Whoever waits for news.
+/// A thread or task that waits for news.
 #[derive(Debug, Clone)]
 pub(crate) enum Reader {
     /// A thread.

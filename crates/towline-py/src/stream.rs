@@ -37,7 +37,7 @@ pub(crate) struct Stream {
     mailbox: Arc<Mailbox>,
     started_in: u32,
     closed: AtomicBool,
-    /// Held by whoever reads, while it reads, and by nobody waited for.
+    /// Held by a reader while it reads; nobody waits for it.
     reading: Mutex<Reading>,
 }
 

@@ -1,4 +1,4 @@
-"""The context of whoever submits, and what handlers, dialogs and locks may do meanwhile."""
+"""The context of the submitter, and what handlers, dialogs and locks may do meanwhile."""
 
 import asyncio
 import contextvars

@@ -55,7 +55,7 @@ impl fmt::Display for StreamId {
 pub struct Owner(Arc<str>);
 
 impl Owner {
-    /// Whoever reaches the relay without a token: over its Unix socket, or on loopback when there are no tokens.
+    /// A client without a token: over its Unix socket, or on loopback when there are no tokens.
     pub fn local() -> Self {
         Self("local".into())
     }

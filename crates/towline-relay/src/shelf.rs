@@ -14,7 +14,7 @@ use crate::log::{Broken, Log, Writer};
 use crate::meta::Meta;
 use crate::store::StreamNo;
 
-/// Changes that a slow watcher may be behind; one that is further behind is told everything anew.
+/// Changes that a slow watcher may be behind; one that is further behind is told everything again.
 const WATCHED_CHANGES: usize = 1024;
 
 /// The shortest beginning of an id that stands for it, in characters.
@@ -370,7 +370,7 @@ impl Shelf {
     }
 }
 
-/// A reader of a stream, whoever writes it.
+/// A reader of a stream, whether a job or a client writes it.
 #[derive(Debug)]
 pub(crate) struct Reading {
     /// Held, and let go with the reader.

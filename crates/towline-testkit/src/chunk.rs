@@ -26,7 +26,7 @@ pub fn sized(bytes: &[u8], piece_bytes: usize) -> Vec<&[u8]> {
     bytes.chunks(piece_bytes.max(1)).collect()
 }
 
-/// `count` chunkings with random cuts. The same seed gives the same chunkings for ever.
+/// `count` chunkings with random cuts. The same seed always gives the same chunkings.
 pub fn random_cuts(bytes: &[u8], seed: u64, count: usize) -> impl Iterator<Item = Vec<&[u8]>> {
     let mut random = SplitMix64(seed);
     (0..count).map(move |_| {
@@ -45,7 +45,7 @@ pub fn random_cuts(bytes: &[u8], seed: u64, count: usize) -> impl Iterator<Item 
     })
 }
 
-/// Steele, Lea and Flood's generator: enough for choosing cuts, and fixed for ever.
+/// Steele, Lea and Flood's generator: enough for choosing cuts, and fixed.
 struct SplitMix64(u64);
 
 impl SplitMix64 {

@@ -48,7 +48,7 @@ impl PacedServer {
     /// Listens on a free loopback port.
     ///
     /// # Panics
-    /// If no port can be had.
+    /// If no port is free.
     pub fn start() -> PacedServer {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         PacedServer::listen(addr).unwrap_or_else(|error| panic!("cannot listen on {addr}: {error}"))

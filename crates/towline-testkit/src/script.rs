@@ -38,7 +38,7 @@ pub enum Step {
     Reset,
     /// Answer `200` to the CONNECT just read and copy bytes to and from this address. Ends the script.
     Tunnel(SocketAddr),
-    /// Pass the request just read on to this address in origin form, and copy the answer back. Ends the
+    /// Forward the request just read to this address in origin form, and copy the answer back. Ends the
     /// script.
     Forward(SocketAddr),
 }
@@ -112,7 +112,7 @@ impl Script {
         Script::ndjson_open(lines).end_chunks()
     }
 
-    /// As [`Script::ndjson`], with the body still open: go on with what should happen.
+    /// As [`Script::ndjson`], with the body still open: continue with what should happen.
     pub fn ndjson_open<L: AsRef<[u8]>>(lines: impl IntoIterator<Item = L>) -> Script {
         Script::request().head(200, http::NDJSON, Body::Chunked).lines(lines)
     }

@@ -195,7 +195,7 @@ impl Server {
     /// Listens on a free loopback port.
     ///
     /// # Panics
-    /// If no port can be had.
+    /// If no port is free.
     pub fn start(plan: impl Into<Plan>) -> Server {
         let addr = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         Server::listen(addr, plan).unwrap_or_else(|error| panic!("cannot listen on {addr}: {error}"))
@@ -302,7 +302,7 @@ impl Server {
         self.ledger.wait(within, |state| state.connections.get(connection)?.closed)
     }
 
-    /// Waits until a connection's script is over and its socket closed, whoever ended it.
+    /// Waits until a connection's script is over and its socket closed, by either side.
     #[must_use]
     pub fn wait_until_over(&self, connection: usize, within: Duration) -> bool {
         self.ledger.wait(within, |state| state.connections.get(connection)?.over.then_some(())).is_some()

@@ -51,7 +51,7 @@ impl SteppedServer {
     /// Listens on a free loopback port.
     ///
     /// # Panics
-    /// If no port can be had.
+    /// If no port is free.
     pub fn start() -> SteppedServer {
         let listener =
             TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap_or_else(|error| panic!("no port: {error}"));

@@ -35,7 +35,7 @@ const BUT_IN_CORE: &[&str] = &["std::net::IpAddr", "std::net::Ipv4Addr", "std::n
 /// What the libraries of streams may not name: chats belong to the programs for people.
 const NOT_IN_STREAMS: &[&str] = &["Conversation", "TurnId", "Markdown", "pulldown_cmark", "towline_app"];
 
-/// What the programs for people share may not name: whoever draws, prints or parses arguments.
+/// What the programs for people share may not name: crates that draw, print or parse arguments.
 const NOT_IN_APP: &[&str] = &["clap", "egui", "println!", "print!", "std::env", "stdout", "stderr"];
 
 fn root() -> PathBuf {

@@ -18,7 +18,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let streams = setting.models.iter().map(|model| Prepared::chat(&setting.client, prompt(model)));
     let group = engine.submit_group("comparison", streams);
 
-    // A table that is drawn anew as long as somebody is at work.
+    // Draws the table again while a job runs.
     while group.wait_all_timeout(Duration::from_millis(100))?.is_none() {
         let states = group.jobs().iter().map(|job| format!("{}: {}", job.name(), job.state()));
         println!("{}", states.collect::<Vec<_>>().join("   "));

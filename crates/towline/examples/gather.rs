@@ -1,4 +1,4 @@
-//! Several prompts at once: whoever is first, then all answers in the order of the questions.
+//! Several prompts at once: the first answer, then all answers in the order of the questions.
 //!
 //! `cargo run --example gather [HOST [MODEL]]`
 #![expect(clippy::print_stdout, reason = "an example talks to people")]

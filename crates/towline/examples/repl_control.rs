@@ -1,4 +1,4 @@
-//! A prompt that starts three streams, goes on with its own work, and stays in control of each of them.
+//! A prompt that starts three streams, continues its own work, and stays in control of each of them.
 //!
 //! `cargo run --example repl_control [HOST [MODEL MODEL MODEL]]`
 #![expect(clippy::print_stdout, reason = "an example talks to people")]

@@ -19,7 +19,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! The library never prints and never reads the environment or the home folder: whoever calls it says where the server
+//! The library never prints and never reads the environment or the home folder: its caller says where the server
 //! is. It sends nothing to any other host.
 
 mod blob;

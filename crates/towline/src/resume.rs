@@ -6,7 +6,7 @@
 //!
 //! What it does not do: promise the words the uncut answer would have had, which no sampling can; or go on inside
 //! thinking, tool calls or a required format, whose form only the server's own parser knows. Options stay as they were:
-//! a changed load-time option or `shift` would make the server load the model anew.
+//! a changed load-time option or `shift` would make the server reload the model.
 
 use serde_json::{Map, Value, json};
 use towline_core::error::{Error, ErrorKind, Origin};
@@ -85,7 +85,7 @@ fn asks_for(request: &Map<String, Value>, key: &str) -> bool {
     }
 }
 
-/// The body of the request that goes on with an answer.
+/// The body of the request that continues an answer.
 ///
 /// `rendered` is the prompt that led to the answer, `text` what came of the answer since, in `tokens` records.
 ///

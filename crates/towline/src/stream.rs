@@ -52,7 +52,7 @@ pub struct Stream {
     timer: Timer,
     tries: u32,
     resume: Resume,
-    /// The answer as it was cut, until the request that goes on with it has brought a record.
+    /// The answer as it was cut, until the request that continues it has brought a record.
     cut: Option<Box<Outcome>>,
     /// How much of the reply's text, and of its records, the request under way has in its prompt.
     in_prompt: usize,
@@ -92,7 +92,7 @@ enum Io {
     Tailing(Tail),
     /// Waiting until it is time for another try.
     Waiting(Instant),
-    /// Preparing the request that goes on with the answer that was cut.
+    /// Preparing the request that continues the cut answer.
     Rendering(Rendering),
     Closed,
 }
@@ -434,7 +434,7 @@ impl Stream {
         }
     }
 
-    /// Begins to go on with an answer that was cut; gives the outcome back where that is not wanted or not possible.
+    /// Begins to continue a cut answer; gives the outcome back where that is not wanted or not possible.
     fn resume_cut(&mut self, outcome: Outcome) -> Option<Outcome> {
         let Resume::Continue { max } = self.resume else { return Some(outcome) };
         if !resume::was_cut(&outcome) {

@@ -122,7 +122,7 @@ pub struct AtRelay {
     pub id: String,
     /// How much of the answer stood there before.
     pub before: Held,
-    /// It has ended, so there is nothing more to be had of it.
+    /// It has ended, so nothing more comes of it.
     pub is_over: bool,
 }
 
@@ -425,7 +425,7 @@ impl Conversation {
     }
 
     /// What is sent for an answer: the settings, the answered turns before it, its question, and what is already there of
-    /// it, for the model to go on with.
+    /// it, for the model to continue.
     pub fn request(&self, id: AnswerId) -> Option<ChatRequest> {
         let turn = self.turn(id.turn)?;
         let variant = turn.variant(id.variant)?;

@@ -18,7 +18,7 @@
 //! | `clear` | | all turns are taken out |
 //!
 //! A turn's first answer is its variant 1. A record without a `variant` is of the turn's last one. A reader ignores fields
-//! and records it does not know, and keeps them when it writes the conversation anew. An answer without an `end` was
+//! and records it does not know, and keeps them when it writes the conversation again. An answer without an `end` was
 //! interrupted: what came of it is kept, and a relay that runs it has the rest. A last line without its end is dropped.
 
 use std::fmt;
@@ -145,7 +145,7 @@ pub fn shown(turn: TurnId, shown: Shown) -> String {
     of_answer("shown", AnswerId { turn, variant }, Value::Null)
 }
 
-/// The line that goes on with an answer.
+/// The line that continues an answer.
 pub fn resume(id: AnswerId) -> String {
     of_answer("continue", id, Value::Null)
 }

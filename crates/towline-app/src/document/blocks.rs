@@ -27,7 +27,7 @@ pub enum Shape {
     Item,
     /// A formula between marks that stand on lines of their own.
     Formula,
-    /// Rows of a table; where its two head lines are, for a block that goes on with a table.
+    /// Rows of a table; where its two head lines are, for a block that continues a table.
     Table {
         /// The head lines' bytes, when the block does not begin with them.
         head: Option<Range<usize>>,

@@ -166,7 +166,7 @@ impl Writer {
         self.shared.changed.notify_all();
     }
 
-    /// Leaves an answer to the relay that runs it: once it has ended, whoever looks first writes the rest of it.
+    /// Leaves an answer to the relay that runs it: once it has ended, the first program that looks writes the rest of it.
     pub fn leave(&self, chat: Chat, id: AnswerId) {
         let mut state = self.shared.state();
         state.since.get_or_insert_with(Instant::now);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Format, KeepAlive, Message, Options, Think, Tool};
 
-/// A conversation to go on with.
+/// A conversation that the model continues.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ChatRequest {
@@ -30,7 +30,7 @@ pub struct ChatRequest {
     /// Whether to drop the oldest messages when the conversation does not fit. Server default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncate: Option<bool>,
-    /// Whether to move the context on when it is full. A change makes the server load the model anew.
+    /// Whether to shift the context when it is full. A change makes the server reload the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shift: Option<bool>,
     /// Whether to send the log probabilities of the answer's tokens.

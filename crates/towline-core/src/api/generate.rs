@@ -45,7 +45,7 @@ pub struct GenerateRequest {
     /// Whether to cut a prompt that does not fit. Server default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncate: Option<bool>,
-    /// Whether to move the context on when it is full. A change makes the server load the model anew.
+    /// Whether to shift the context when it is full. A change makes the server reload the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shift: Option<bool>,
     /// Whether to send the log probabilities of the answer's tokens.

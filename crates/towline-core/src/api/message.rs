@@ -61,7 +61,7 @@ impl Message {
         Self::new(Role::User, content)
     }
 
-    /// Something the model said. As the last message it is a text for the model to go on with.
+    /// Something the model said. As the last message it is a text that the model continues.
     pub fn assistant(content: impl Into<String>) -> Self {
         Self::new(Role::Assistant, content)
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 /// Model options by Ollama's names, for example `temperature` or `num_ctx`.
 ///
 /// A load-time option (`num_ctx`, `num_gpu`, `num_batch`, `main_gpu`, `use_mmap`, `num_thread`) that differs from the
-/// one the model was loaded with makes the server load the model anew.
+/// one the model was loaded with makes the server reload the model.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Options(pub Map<String, Value>);
@@ -209,7 +209,7 @@ impl Serialize for KeepAlive {
 }
 
 impl<'de> Deserialize<'de> for KeepAlive {
-    /// A number of seconds, negative for ever; a text is left to the server, but for what [`For`](Self::For) writes.
+    /// A number of seconds, negative for no limit; a text is left to the server, but for what [`For`](Self::For) writes.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         match Value::deserialize(from)? {
             Value::Number(seconds) => Ok(seconds

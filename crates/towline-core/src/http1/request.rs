@@ -83,7 +83,7 @@ pub enum InvalidRequest {
     },
 }
 
-/// Headers that delimit messages or rule the connection: whoever could set them could smuggle a request.
+/// Headers that delimit messages or rule the connection: a caller that could set them could smuggle a request.
 const RESERVED: [&str; 5] = ["content-length", "transfer-encoding", "connection", "upgrade", "te"];
 
 /// The bytes of a request head, up to and including its empty line.

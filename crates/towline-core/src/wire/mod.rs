@@ -26,7 +26,7 @@ pub enum Framing {
 /// The default longest line or event: 32 MiB.
 pub const DEFAULT_LINE_LIMIT_BYTES: usize = 32 << 20;
 
-/// A buffer this large is given back once it is empty, so that one long line does not cost memory for ever.
+/// A buffer this large is freed once it is empty, so that one long line does not hold its memory.
 const KEEP_CAPACITY_BYTES: usize = 128 << 10;
 
 /// How the frame of an error event begins, so that it is no JSON: an SSE event of the name `error`, or the field `error`
@@ -138,7 +138,7 @@ impl Framer {
     /// The next whole frame; `None` when more input is needed, or at the end.
     ///
     /// # Errors
-    /// [`LineTooLong`], again at every call: such a body cannot be read on.
+    /// [`LineTooLong`], again at every call: such a body cannot be read further.
     #[inline]
     pub fn next_frame(&mut self) -> Result<Option<&[u8]>, LineTooLong> {
         if self.too_long {

@@ -238,7 +238,7 @@ fn models() {
     check(WebFetchRequest { url: "u".into() }, r#"{"url":"u"}"#, r#"{"url":"u"}"#);
 }
 
-/// Ollama reads a number as seconds and a text as a Go duration, at most about 292 years; below zero is for ever.
+/// Ollama reads a number as seconds and a text as a Go duration, at most about 292 years; below zero is no limit.
 #[test]
 fn keep_alive() {
     for (keep_alive, json) in [

@@ -11,7 +11,7 @@ use towline_testkit::corpus;
 
 use crate::support::{End, drain, open, run, same};
 
-/// Feeds `piece` for ever, and says how it ended and how large the buffer became.
+/// Feeds `piece` without end, and says how it ended and how large the buffer became.
 fn endless(
     dialect: Dialect,
     content_type: &str,

@@ -14,7 +14,7 @@ enum Op {
     Append(Event),
     /// A reader reads at most this many bytes on from where it is.
     Read(usize, usize),
-    /// A reader begins anew at a place of the log, given in thousandths.
+    /// A new reader starts at a place of the log, given in thousandths.
     Seek(usize, u64),
     /// What all readers have read is dropped, up to this many bytes.
     Drop(usize),

@@ -93,7 +93,7 @@ fn only_the_total_clock_runs_while_the_relay_is_away() {
     assert_eq!(life.deadline(), Some(now + 100 * second));
     life.tick(now + 50 * second);
     assert!(drain(&mut life, &mut Vec::new()).is_none());
-    // Its silence counts from where it is read on.
+    // Its silence counts from where it resumes.
     life.regained(now + 50 * second);
     assert_eq!(life.deadline(), Some(now + 51 * second));
     life.regained(now + 50 * second);

@@ -72,7 +72,7 @@ class AsyncClient(BaseClient):
         super().__init__("AsyncClient", host, dict(options))
 
     async def close(self) -> None:
-        """Stops everything under way, from any thread: whoever reads gets this package's ``CancelledError`` at once."""
+        """Stops everything under way, from any thread: each reader gets this package's ``CancelledError`` at once."""
         if isinstance(self._client, Transport):
             self._client.close()
         else:

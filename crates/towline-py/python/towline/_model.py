@@ -15,7 +15,7 @@ _OWN = __name__.rpartition(".")[0] + "."
 class Lazy(BaseModel):
     """A model that is built when it is first used.
 
-    To build it, pydantic looks for names in the frame of whoever uses it, and up to Python 3.12 that keeps the frame's
+    To build it, pydantic looks for names in the frame of its user, and up to Python 3.12 that keeps the frame's
     variables alive: a stream that the caller drops would stay. The models of this package need no such names.
     """
 

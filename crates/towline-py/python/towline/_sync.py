@@ -70,7 +70,7 @@ class Client(BaseClient):
         super().__init__("Client", host, dict(options))
 
     def close(self) -> None:
-        """Stops everything under way, from any thread: whoever reads gets this package's ``CancelledError`` at once."""
+        """Stops everything under way, from any thread: each reader gets this package's ``CancelledError`` at once."""
         if isinstance(self._client, Transport):
             self._client.close()
         else:

@@ -85,7 +85,7 @@ class Transport:
         named = {"connect": connect, "first_event": first_event, "idle": idle, "record": record}
         own_relay_for = None
         if relay:
-            # Whoever reads what a relay runs may wait; a connection is made again by itself.
+            # A reader of a relay's answer may wait; a lost connection is made again automatically.
             timeout = (DEFAULT_CLOCKS[0], None) if isinstance(timeout, _Default) else timeout
             own_relay_for, host = (host, own_relay(*_places())) if relay == "own" else (None, relay)
         given = {str(name): str(value) for name, value in (headers or {}).items() if value is not None}

@@ -52,7 +52,7 @@ impl Bell {
         }
     }
 
-    /// Whoever calls this looks at what there is afterwards.
+    /// The caller looks at what there is afterwards.
     pub(crate) fn quiet(&self) {
         self.descriptor.lower();
         self.rung.store(false, Ordering::SeqCst);

@@ -102,7 +102,7 @@ impl Foregrounds {
         })
     }
 
-    /// Something changed: whoever looks first passes it on.
+    /// Something changed: the first foreground that looks passes it on.
     fn ring(&self) {
         for place in self.places() {
             place.bell.ring();

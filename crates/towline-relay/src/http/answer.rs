@@ -1,4 +1,4 @@
-//! Short answers, and errors in the words of whoever asked.
+//! Short answers, and errors in the words of the client's API.
 
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};

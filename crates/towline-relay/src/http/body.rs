@@ -41,7 +41,7 @@ pub(crate) struct Part {
 /// Why a body ends before its end: the connection is reset, so that nobody takes it for whole.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Cut {
-    #[error("the stream cannot be read on: {0}")]
+    #[error("the stream cannot be read further: {0}")]
     Log(String),
     #[error("the model server's answer was cut")]
     Upstream,

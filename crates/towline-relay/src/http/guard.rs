@@ -36,7 +36,7 @@ pub(crate) struct Doors {
     machine: String,
 }
 
-/// Whoever came in.
+/// The client of a request.
 #[derive(Debug)]
 pub(crate) struct Welcome {
     pub(crate) caller: Caller,
@@ -57,7 +57,7 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
         return refuse("the relay has no model server: give it an upstream".into());
     }
     if config.limits.running == 0 {
-        return refuse("limits.running is 0, so every answer would wait for ever: give it 1 or more".into());
+        return refuse("limits.running is 0, so no answer could ever run: give it 1 or more".into());
     }
     check_open(&config.listen, config)
 }

@@ -189,7 +189,7 @@ fn a_reader_that_waits_is_woken_by_every_end() {
     });
 }
 
-/// Many append at once: to logs of their own and to one that they share, whoever has the turn to write. Gives how long each log is.
+/// Many append at once: to logs of their own and to one that they share, on the thread whose turn it is to write. Gives how long each log is.
 fn crowd(store: Arc<dyn LogStore>, fsync: Fsync) -> Vec<u64> {
     const APPENDERS: u64 = 8;
     const APPENDS: usize = 200;

@@ -136,7 +136,7 @@ where
     }
 }
 
-/// Ready once a connection has asked nothing for the time of a head; pending for ever where it has.
+/// Ready once a connection has asked nothing for the time of a head; never ready where it has.
 async fn never_asked(activity: &Activity, crowd: &Crowd, header_time: Duration) {
     let began = Instant::now();
     while !activity.has_begun() {

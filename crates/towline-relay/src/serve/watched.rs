@@ -107,7 +107,7 @@ impl HttpBody for Answering {
     }
 }
 
-/// A socket whose end is told a little late while a request is in flight, and whose writes may not be stuck for ever.
+/// A socket whose end is told a little late while a request is in flight, and whose writes have a time limit.
 pub(super) struct Watched<S> {
     socket: S,
     activity: Arc<Activity>,

@@ -1,4 +1,4 @@
-//! A store that no relay uses: what of it is damaged, and going on with the rest.
+//! A store that no relay uses: what of it is damaged, and how the rest is kept.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ pub struct Checked {
 }
 
 /// Reads all of the store in `folder`, which no relay may use meanwhile. With `repair` what is damaged is taken out, so that a
-/// relay can go on with the rest: a journal is cut before its damage, and kept beside it with the ending `damaged`; an answer
+/// relay can use the rest: a journal is cut before its damage, and kept beside it with the ending `damaged`; an answer
 /// ends before the part that is missing, as interrupted; a stream whose description cannot be read is removed. Blocks.
 ///
 /// # Errors

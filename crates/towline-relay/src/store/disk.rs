@@ -166,7 +166,7 @@ impl Open {
         Chunks { end, damage: None }
     }
 
-    /// Ends a stream at a position, and describes it anew.
+    /// Ends a stream at a position, and describes it again.
     pub(super) fn cut(&self, stream: StreamNo, end: u64, meta: &[u8]) -> Result<(), StoreError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&self.meta, stream.to_be_bytes(), meta);

@@ -56,7 +56,7 @@ impl Relay {
     /// A new one.
     ///
     /// # Panics
-    /// When there is no runtime to be had.
+    /// When no runtime can be started.
     pub fn new() -> Self {
         let upstream = UpstreamConfig::new(towline::Endpoint::unix("/nonexistent"), UpstreamApi::Ollama);
         let config = Config {

@@ -238,7 +238,7 @@ impl Upstreams {
         fit
     }
 
-    /// Looks at each of them now and then, for ever.
+    /// Checks each of them from time to time, without end.
     ///
     /// # Cancel safety
     /// Dropping the future stops looking.

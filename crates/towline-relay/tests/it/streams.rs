@@ -139,7 +139,7 @@ async fn a_stalled_reader_holds_up_nobody() {
     }
     let mut reader = ask(&client, Method::Get, &target, &[], "").await;
     assert!(reader.text().await == whole);
-    // And those read on where they stood.
+    // And those resume where they stood.
     for mut reader in stalled {
         assert!(reader.text().await == whole);
     }

@@ -28,7 +28,7 @@ async fn an_open_address_speaks_tls_and_takes_a_token() {
     let token = ("authorization", "Bearer 0123456789abcdef");
     assert_eq!(ask(&client, Method::Get, "/towline/v1/jobs", &[token], "").await.status, 200);
     assert_eq!(ask(&client, Method::Get, "/towline/v1/jobs", &[], "").await.status, 401);
-    // Whoever speaks plain HTTP there gets nothing.
+    // A client that speaks plain HTTP there gets nothing.
     let plain = Client::with_config(relay.endpoint.clone(), towline::Config::default()).unwrap();
     let request = towline::forward::Request {
         method: Method::Get,

@@ -59,7 +59,7 @@ impl Budget {
         self.used.load(Ordering::Relaxed).saturating_sub(self.limit)
     }
 
-    /// The job is paused until there is room again. It calls [`resume`](Self::resume) afterwards: whoever makes room finds
+    /// The job is paused until there is room again. It calls [`resume`](Self::resume) afterwards: a reader that makes room finds
     /// it here, or it finds the room itself.
     pub(super) fn hold_up(&self, cell: &Arc<Cell>) {
         lock(&self.held_up).insert(cell.id, Arc::clone(cell));

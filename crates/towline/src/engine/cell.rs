@@ -318,7 +318,7 @@ impl Cell {
         inner.task = None;
         inner.settle();
         drop(inner);
-        // Whoever is told of the end finds the job among the ended, and its place free.
+        // A waiter that is told of the end finds the job among the ended, and its place free.
         if let Some(shared) = self.shared.upgrade() {
             shared.table.ended(self);
         }
@@ -418,13 +418,13 @@ impl Cell {
         inner.log.drop_before(read_to, bytes)
     }
 
-    /// Wakes the job's task, and then whoever waits for its news.
+    /// Wakes the job's task, and then those that wait for its news.
     fn tell_task_too(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
         let task = inner.task.take();
         self.tell_all(inner, task);
     }
 
-    /// Wakes whoever waits for news of this job, and the foreground.
+    /// Wakes those that wait for news of this job, and the foreground.
     fn tell(self: &Arc<Self>, inner: MutexGuard<'_, Inner>) {
         self.tell_all(inner, None);
     }

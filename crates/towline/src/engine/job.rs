@@ -62,7 +62,7 @@ impl Job {
         self.cell.state()
     }
 
-    /// Tells the job to stop. It is *cancelling* until it has in truth ended. A stream closes its connection; a task
+    /// Cancels the job. It is *cancelling* until its work has ended. A stream closes its connection; a task
     /// made with [`spawn_with`](super::Engine::spawn_with) may clean up first. `reason` is for people. Without effect
     /// on a job that has ended.
     pub fn cancel(&self, reason: &str) {

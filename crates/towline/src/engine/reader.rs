@@ -30,7 +30,7 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// How many bytes of text (or events without text) were dropped from the log before this reader came to them.
     pub missed: u64,
-    /// Where to read on, for [`From::Offset`].
+    /// The offset of the next read, for [`From::Offset`].
     pub next: Offset,
     /// How the job ended, in the last batch.
     pub outcome: Option<Arc<Outcome>>,

@@ -175,7 +175,7 @@ impl Engine {
     /// The jobs that changed since the last call: a new job, new state, new text, new orders, a new name. The first look
     /// finds all jobs.
     ///
-    /// There is one such list, for one foreground. A call also arms the wake-up anew, so a foreground calls it once each time it is woken, and draws.
+    /// There is one such list, for one foreground. A call also rearms the wake-up, so a foreground calls it once each time it is woken, and draws.
     pub fn changes(&self) -> Changes {
         let shared = self.shared();
         shared.table.watch();

@@ -82,7 +82,7 @@ impl Default for Reconnect {
     }
 }
 
-/// Clocks for reading what a relay runs: the job's own clocks are the relay's, and whoever reads may wait.
+/// Clocks for reading what a relay runs: the job's own clocks are the relay's, and a reader may wait.
 pub const READER_CLOCKS: Clocks = Clocks {
     connect: Some(Duration::from_secs(10)),
     first_event: None,

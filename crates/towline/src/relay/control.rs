@@ -183,7 +183,7 @@ impl Control {
         self.post(id, "/pause", &json!({})).await
     }
 
-    /// The relay reads on.
+    /// The relay reads again.
     pub async fn unpause(&self, id: &str) -> Result<Job, Error> {
         self.post(id, "/unpause", &json!({})).await
     }

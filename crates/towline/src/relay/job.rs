@@ -20,10 +20,10 @@ pub struct Job {
     /// How many messages of the user came before it.
     #[serde(default)]
     pub questions_before: u64,
-    /// The conversation that it belongs to, as whoever asked names it.
+    /// The conversation that it belongs to, as its client names it.
     #[serde(default)]
     pub conversation: Option<String>,
-    /// Its place in that conversation, as whoever asked names it.
+    /// Its place in that conversation, as its client names it.
     #[serde(default)]
     pub turn: Option<String>,
     /// Who asked: `command`, `prompt`, `window`, `python`, `page`, or what a client calls itself.

@@ -1,8 +1,8 @@
 //! Streams that survive their readers: through a relay.
 //!
 //! A client whose [`Config::via`](crate::Config::via) is [`Via::Relay`] hands each stream to a relay (`towline relay`),
-//! which runs it and records it, and reads the record. A connection that is cut is made again, and the stream is read on
-//! at the very byte where it was; [`Stats::reconnects`](crate::Stats::reconnects) says how often. Dropping a stream leaves
+//! which runs it and records it, and reads the record. After a cut it reconnects and resumes the stream at the same
+//! byte; [`Stats::reconnects`](crate::Stats::reconnects) says how often. Dropping a stream leaves
 //! it running on the relay; [`Stream::cancel`](crate::Stream::cancel) and the clocks stop it there.
 //! [`Client::attach`](crate::Client::attach) reads a stream that another program, or this one in an earlier life, has
 //! started. [`Control`] lists and controls what the relay runs.

@@ -114,7 +114,7 @@ fn confirming(
     let (done, confirmed) = oneshot::channel();
     let work = async move {
         let result = tokio::time::timeout(ORDER_TIME, work).await.unwrap_or_else(|_| Err(too_slow()));
-        // Whoever no longer waits has no use for it.
+        // A caller that no longer waits has no use for it.
         drop(done.send(result));
     };
     #[expect(
@@ -171,8 +171,8 @@ async fn cancel(client: &Client, id: &StreamId, reason: &str) -> Result<(), Erro
     }
 }
 
-/// Does what is wanted until nobody can want anything more. An order that fails is not given again: the next one says
-/// anew how things are to be.
+/// Sends the orders to the relay until no handle can give another. An order that fails is not repeated: the next one has
+/// the whole of what is wanted.
 async fn obey(control: Control, id: StreamId, mut orders: watch::Receiver<Wanted>) {
     let mut done = Wanted::default();
     loop {

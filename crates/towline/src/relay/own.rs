@@ -132,7 +132,7 @@ impl OwnRelay {
 
     /// What a relay there is started with: `program` is `towline`, `host` the model server that was named, if one was.
     pub fn launch(&self, program: PathBuf, host: Option<&str>) -> Launch {
-        // Whoever points Ollama's clients at the relay does not mean that it relays to itself.
+        // A user who points Ollama's clients at the relay does not mean that it relays to itself.
         let is_itself = |text: &&str| host::parse(text).is_ok_and(|named| named == self.endpoint());
         let upstream = host.filter(|text| !is_itself(text)).map(str::to_owned);
         Launch { program, upstream, api_key: None }
@@ -222,7 +222,7 @@ impl OwnRelay {
             lock.lock()?;
             Ok::<File, io::Error>(lock)
         });
-        // Held until the relay listens, so that whoever waits for it finds that.
+        // Held until the relay listens, so that a process that waits for it finds that.
         let _lock = locking.await.map_err(LaunchError::new)?.map_err(LaunchError::new)?;
         if self.listens().await {
             return Ok(None);

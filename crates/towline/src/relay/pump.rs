@@ -17,7 +17,7 @@ use crate::failure;
 use crate::stream::retry_after;
 use crate::transport::{Read, RequestBody, Response};
 
-/// How long the relay may take to connect, and to answer, where the client's clocks allow for ever.
+/// How long the relay may take to connect, and to answer, where the client's clocks have no limit.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
 pub(super) struct Pump {

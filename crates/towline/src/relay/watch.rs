@@ -24,7 +24,7 @@ pub enum Change {
     Job(Box<Job>),
     /// The job with this id is gone.
     Removed(String),
-    /// What was known may be out of date: every job follows anew.
+    /// What was known may be out of date: every job follows again.
     Anew,
 }
 

@@ -170,7 +170,7 @@ impl Stream {
         if let Ok(id) = &attach.id {
             relayed.orders = Some(Orders::of(client.clone(), id.clone()));
         }
-        // Whoever looks at what is there stops nothing.
+        // A reader stops nothing.
         relayed.over = attach.snapshot;
         let config = match &client.config().via {
             Via::Relay(config) => config.clone(),

@@ -1,4 +1,4 @@
-//! Nothing a server does makes the client wait for ever: each of its deadlines, and that the defaults have it.
+//! Nothing a server does makes the client wait without end: each of its deadlines, and that the defaults have it.
 //!
 //! Where the server is certain to do nothing more, the runtime's time is stopped and jumps to the next deadline.
 

@@ -218,7 +218,7 @@ async fn a_cancel_keeps_what_came_unless_the_answer_is_whole() {
         let mut events = read_until(&mut stream, has_received(place.body().len())).await;
         stream.cancel("enough");
         stream.cancel("twice changes nothing");
-        assert!(server.wait_for_close(0, SOON).is_some(), "closed before anyone reads on");
+        assert!(server.wait_for_close(0, SOON).is_some(), "closed before the next read");
         let (rest, outcome) = read(stream).await;
         events.extend(rest);
         let cancelled = Ending::Cancelled { reason: "enough".into(), may_have_had_effect: true };

@@ -56,8 +56,8 @@ fn find(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
     Ok(entry)
 }
 
-/// Whether the stream's own time is over. The longest there is counts for those with a sliding time only: whoever keeps
-/// reading would else keep them for ever.
+/// Whether the stream has expired. The longest time counts only for a sliding TTL: otherwise a reader that keeps reading
+/// would keep the stream without limit.
 pub(crate) fn is_over(relay: &Relay, entry: &Entry) -> bool {
     let (now, steady) = (now_ms(), steady_now_ms());
     let longest = u64::try_from(relay.config.retention.longest.as_millis()).unwrap_or(u64::MAX);

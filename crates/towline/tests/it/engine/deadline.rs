@@ -1,4 +1,4 @@
-//! Deadlines that are moved: a job ends at its last one, whoever moves it and whenever.
+//! Deadlines that change: a job ends at its last one, from whichever thread and whenever it was set.
 
 use towline::engine::{From, JobOptions};
 use towline::{Clock, Deadline, Ending, EngineConfig, JobState};

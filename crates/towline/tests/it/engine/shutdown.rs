@@ -46,7 +46,7 @@ fn what_has_not_finished_when_the_grace_time_is_up_is_cut() {
     assert!(!job.outcome().unwrap().reply.text.is_empty(), "what was received is kept");
 }
 
-/// Holds up whoever cancels the first job until the next one has had time to begin in its place.
+/// Holds up the caller that cancels the first job until the next one has had time to begin in its place.
 struct HoldsUp {
     next: Job,
 }

@@ -72,7 +72,7 @@ async fn a_snapshot_ends_with_what_there_is() {
     let (_, outcome) = read(client.attach_snapshot("job0", Start::Beginning)).await;
     assert_eq!(outcome.reply.text, format!("{long}end"));
     assert_eq!(outcome.ending.as_str(), "truncated");
-    assert_eq!(relay.count("POST /towline"), 0, "whoever looks stops nothing");
+    assert_eq!(relay.count("POST /towline"), 0, "a reader stops nothing");
     let mut bytes = Vec::new();
     let mut log = soon(client.relay().log("job0", Start::Byte(3), false)).await.unwrap();
     while soon(log.read(&mut bytes)).await.unwrap().is_some() {}
