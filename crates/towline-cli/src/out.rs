@@ -61,6 +61,8 @@ pub struct Out {
     held: Option<String>,
 }
 
+/// On a terminal of fewer columns nothing is drawn.
+const DRAWN_COLUMNS: usize = 10;
 /// So much is held at most, in bytes.
 const HELD_BYTES: usize = 64 << 10;
 
@@ -259,7 +261,7 @@ pub fn size() -> (usize, usize) {
 /// Whether standard output is a terminal that can move its cursor.
 pub fn stdout_can_be_drawn_on() -> bool {
     let is_dumb = std::env::var_os("TERM").is_none_or(|term| term.is_empty() || term == "dumb");
-    stdout_is_terminal() && !is_dumb
+    stdout_is_terminal() && !is_dumb && size().0 >= DRAWN_COLUMNS
 }
 
 /// Whether a person looks at standard error, on a terminal that can rewrite a line.

@@ -13,7 +13,7 @@ pub(crate) fn run() {
     let (mut cancels, mut behind) = (Times::default(), Times::default());
     let (mut pty, _home) = prompt(&server, "fast");
     for _ in 0..ROUNDS {
-        pty.press("q\r");
+        pty.press("ask\r");
         pty.expect("line-0010");
         let pressed = Instant::now();
         pty.press("\x03");
@@ -21,7 +21,7 @@ pub(crate) fn run() {
         cancels.push(pressed.elapsed());
         clear(&mut pty);
 
-        pty.press("q\r");
+        pty.press("ask\r");
         pty.expect("line-0010");
         let pressed = Instant::now();
         pty.press("\x1a");

@@ -44,7 +44,7 @@ pub(crate) fn run() {
         if let Some(bytes) = bytes {
             pty.throttle(f64::from(bytes));
         }
-        pty.press("q\r");
+        pty.press("ask\r");
         pty.expect("line-0010");
         typed(&mut pty, "fast>", keys).print(&what, held_to);
         // The stream has not ended before the measurement did.

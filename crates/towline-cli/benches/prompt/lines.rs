@@ -16,7 +16,7 @@ pub(crate) fn run() {
         let answer = answers::numbered(LINES);
         let server = Server::start(Routes::new().model("fast", answers::paced(&answer, 5_000)));
         let (mut pty, _home) = prompt(&server, "fast");
-        pty.press("q\r");
+        pty.press("ask\r");
         let mut typed = 0;
         pty.until("the end of the answer", |pty| {
             if typed < KEYS {

@@ -23,7 +23,7 @@ mod rm;
 mod run;
 #[cfg(feature = "model")]
 pub mod serve;
-mod show;
+pub mod show;
 mod transfer;
 mod unload;
 

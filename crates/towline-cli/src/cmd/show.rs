@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json;
 use crate::out::{Out, WriteError};
+use crate::repl::command::Shown;
 use crate::server::{Need, Server};
 use crate::table::padded;
 
@@ -37,6 +38,19 @@ pub async fn run(args: &ShowArgs, mut context: Context) -> Result<Exit, Failure>
     Ok(Exit::Completed)
 }
 
+/// A part of a description as the prompt shows it, or all of it.
+pub fn text(shown: &ShowResponse, part: Option<Shown>) -> String {
+    let of = |text: &str| if text.is_empty() { "the model has none".to_owned() } else { text.to_owned() };
+    match part {
+        None | Some(Shown::Info) => lines(shown, false).join("\n"),
+        Some(Shown::Modelfile) => of(&shown.modelfile),
+        Some(Shown::Parameters) => of(&shown.parameters),
+        Some(Shown::Template) => of(&shown.template),
+        Some(Shown::System) => of(&shown.system),
+        Some(Shown::License) => of(&shown.license),
+    }
+}
+
 fn print_part(out: &mut Out, shown: &ShowResponse, part: ShowPart) -> Result<(), WriteError> {
     let text = match part {
         ShowPart::Modelfile => &shown.modelfile,
@@ -51,18 +65,23 @@ fn print_part(out: &mut Out, shown: &ShowResponse, part: ShowPart) -> Result<(),
 }
 
 fn print(out: &mut Out, shown: &ShowResponse, verbose: bool) -> Result<(), WriteError> {
+    lines(shown, verbose).iter().try_for_each(|line| out.line(line))
+}
+
+fn lines(shown: &ShowResponse, verbose: bool) -> Vec<String> {
+    let mut lines = vec![];
     for (title, rows) in sections(shown, verbose) {
         if rows.is_empty() {
             continue;
         }
         let width = rows.iter().map(|(name, _)| name.width()).max().unwrap_or(0);
-        out.line(&format!("  {title}"))?;
+        lines.push(format!("  {title}"));
         for (name, value) in rows {
-            out.line(format!("    {}    {value}", padded(&name, width)).trim_end())?;
+            lines.push(format!("    {}    {value}", padded(&name, width)).trim_end().to_owned());
         }
-        out.line("")?;
+        lines.push(String::new());
     }
-    Ok(())
+    lines
 }
 
 type Rows = Vec<(String, String)>;
@@ -85,8 +104,8 @@ fn sections(shown: &ShowResponse, verbose: bool) -> Vec<(&'static str, Rows)> {
 fn model(shown: &ShowResponse) -> Rows {
     let info = &shown.model_info;
     let family = if shown.details.family.is_empty() { None } else { Some(shown.details.family.clone()) };
-    let architecture = text(info, "general.architecture").or(family);
-    let own = |key: &str| architecture.as_deref().and_then(|name| text(info, &format!("{name}.{key}")));
+    let architecture = field(info, "general.architecture").or(family);
+    let own = |key: &str| architecture.as_deref().and_then(|name| field(info, &format!("{name}.{key}")));
     let given = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     [
         ("architecture", architecture.clone()),
@@ -100,7 +119,7 @@ fn model(shown: &ShowResponse) -> Rows {
     .collect()
 }
 
-fn text(info: &Map<String, Value>, key: &str) -> Option<String> {
+fn field(info: &Map<String, Value>, key: &str) -> Option<String> {
     info.get(key).map(value)
 }
 

@@ -46,6 +46,8 @@ pub enum Done {
     Remembered(Vec<String>, Vec<String>),
     /// A line for each of the relay's jobs.
     RelayJobs(Vec<String>),
+    /// A description of a model.
+    Shown(String),
     /// Nothing but something to say.
     Said(String),
 }
@@ -131,6 +133,7 @@ impl Prompt<'_> {
                 wrong.iter().for_each(|wrong| self.say(Tone::Bad, wrong));
             }
             Done::RelayJobs(lines) => lines.iter().for_each(|line| self.say(Tone::Plain, line)),
+            Done::Shown(text) => self.say(Tone::Plain, text.trim_end()),
             Done::Said(text) => self.say(Tone::Dim, &text),
         }
     }

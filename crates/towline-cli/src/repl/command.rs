@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
@@ -116,13 +117,13 @@ pub enum Bare {
         limit: Option<Limit>,
     },
     /// an answer into a command or file
-    #[command(override_usage = "pipe [%n] | COMMAND, or [%n] > FILE")]
+    #[command(override_usage = "pipe [%n] | COMMAND [&], or [%n] > FILE")]
     Pipe {
         #[arg(value_name = "| COMMAND or > FILE", allow_hyphen_values = true)]
         piping: Piping,
     },
     /// notices at once or before the prompt; model options
-    #[command(override_usage = "set -b | +b | [KEY VALUE]")]
+    #[command(override_usage = "set -b | +b | stats on|off | [KEY VALUE]")]
     Set(SetArgs),
     /// leave a job running on the relay, without the prompt
     Disown(OneJob),
@@ -139,6 +140,18 @@ pub enum Bare {
     },
 }
 
+impl Bare {
+    /// The verbs' names.
+    pub fn names() -> &'static [&'static str] {
+        static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
+        NAMES.get_or_init(|| {
+            let verbs = Self::augment_subcommands(clap::Command::new("bare"));
+            let names = verbs.get_subcommands().map(|verb| &*verb.get_name().to_owned().leak());
+            names.collect()
+        })
+    }
+}
+
 /// What is a command only behind a colon.
 #[derive(Debug, Clone, PartialEq, Subcommand)]
 pub enum Colon {
@@ -151,6 +164,11 @@ pub enum Colon {
     },
     /// the models the server has
     Models,
+    /// describe the model
+    Show {
+        #[arg(value_name = "PART")]
+        part: Option<Shown>,
+    },
     /// fetch a model, as a job
     #[command(override_usage = "pull [MODEL] [&]")]
     Pull {
@@ -212,6 +230,17 @@ pub enum Colon {
         #[arg(value_name = "FILE", value_parser = path)]
         path: Option<PathBuf>,
     },
+}
+
+/// What of a model is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Shown {
+    Info,
+    License,
+    Modelfile,
+    Parameters,
+    System,
+    Template,
 }
 
 /// The job that is meant, or the one at hand.
@@ -334,6 +363,8 @@ impl FromStr for Limit {
 pub struct Piping {
     pub job: Option<Spec>,
     pub sink: Sink,
+    /// `&` at the end: a command's output stays in its log.
+    pub behind: bool,
 }
 
 /// What of an answer is copied.
@@ -381,8 +412,11 @@ pub enum Sink {
 impl FromStr for Piping {
     type Err = String;
 
-    /// `[%n] | command`, `[%n] > file`, `[%n] >> file`.
+    /// `[%n] | command [&]`, `[%n] > file`, `[%n] >> file`.
     fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim_end();
+        let before = text.strip_suffix('&').filter(|before| !before.ends_with('&'));
+        let (text, behind) = before.map_or((text, false), |before| (before, true));
         let usage = "where to? | command, > file or >> file";
         let (job, to) = text.split_at(text.find(['|', '>']).ok_or(usage)?);
         let job = Some(job.trim()).filter(|job| !job.is_empty()).map(str::parse).transpose()?;
@@ -397,7 +431,7 @@ impl FromStr for Piping {
             let [path] = words.as_slice() else { return Err("into one file".to_owned()) };
             if append { Sink::Append(from_home(path)) } else { Sink::File(from_home(path)) }
         };
-        Ok(Self { job, sink })
+        Ok(Self { job, sink, behind })
     }
 }
 
@@ -419,6 +453,8 @@ pub enum Setting<'a> {
     /// Nothing: all settings are shown.
     Show,
     Notices(When),
+    /// Whether answers end with their counts.
+    Stats(bool),
     /// A model's option; `None` takes it away.
     Option {
         key: &'a str,
@@ -436,6 +472,11 @@ impl SetArgs {
             (true, ..) => Ok(Setting::Notices(When::AtOnce)),
             (false, None, _) => Ok(Setting::Show),
             (false, Some("+b"), None) => Ok(Setting::Notices(When::NextPrompt)),
+            (false, Some("stats"), value) => match value {
+                Some("on") => Ok(Setting::Stats(true)),
+                Some("off") => Ok(Setting::Stats(false)),
+                Some(_) | None => Err("stats is on or off".to_owned()),
+            },
             (false, Some(key), Some("none")) => Ok(Setting::Option { key, value: None }),
             (false, Some(key), Some(value)) => {
                 Options::default().set_text(key, value).map_err(|error| error.to_string())?;

@@ -16,7 +16,7 @@
 
 mod asking;
 mod chore;
-mod command;
+pub mod command;
 mod complete;
 mod ending;
 mod following;
@@ -28,6 +28,7 @@ mod parse;
 mod run;
 mod screen;
 mod session;
+mod slash;
 mod spec;
 mod start;
 mod state;

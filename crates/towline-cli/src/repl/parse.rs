@@ -7,7 +7,8 @@
 //! - A verb with nothing but numbers, jobspecs and options that it does not take is wrong, rather than text: `kill 1`.
 //! - `%2` alone is `fg %2`; `> file` alone is `pipe > file`.
 //! - `@model text` and `@a,@b text` name models; a last word `&` asks behind.
-//! - Everything else is a question.
+//! - `/set …` and the like are what users of `ollama run` type (see [`slash`]).
+//! - Everything else is a question. One that is nearly a command is asked about first (see [`near_miss`]).
 
 use std::error::Error as _;
 
@@ -16,10 +17,25 @@ use clap::{FromArgMatches as _, Subcommand as _};
 use towline::Options;
 
 use super::command::{Ask, Bare, Command, Line, OneJob, grammar};
+use super::slash;
 use super::spec::Spec;
 use crate::models::may_be_name;
 use towline_app::settings::options;
 use towline_app::text::nearest::nearest;
+
+const NO_SHELL: &str = "! runs nothing here: Ctrl-Z gives you the shell, where fg brings the prompt back; \
+                        pipe | COMMAND sends an answer into one\na line that begins with a blank is a question";
+/// The shortest word that may be a misspelt verb, and the shortest verb that it may be, in characters.
+const MISSPELT_CHARS: (usize, usize) = (3, 4);
+
+/// Understands what a person typed: a lone `?`, `q` or `quit` is no question.
+pub fn of_person(typed: &str) -> Line {
+    match typed.trim_end() {
+        "?" => Line::Command(Command::Bare(Bare::Help { topic: None })),
+        "quit" | "q" => Line::Command(Command::Bare(Bare::Exit)),
+        _ => line(typed),
+    }
+}
 
 /// Understands a line.
 pub fn line(typed: &str) -> Line {
@@ -32,7 +48,13 @@ pub fn line(typed: &str) -> Line {
     if let Some(command) = typed.strip_prefix(':') {
         return forced(command);
     }
+    if let Some(line) = slash::line(typed) {
+        return line;
+    }
     let trimmed = typed.trim_end();
+    if trimmed.starts_with('!') && trimmed[1..].starts_with(|c: char| c.is_ascii_lowercase()) {
+        return Line::Wrong(NO_SHELL.to_owned());
+    }
     match bare(trimmed) {
         Some(command) => Line::Command(command),
         None => misspelt(trimmed).map_or_else(|| at_models(typed), Line::Wrong),
@@ -154,7 +176,7 @@ fn bare_verb(typed: &str) -> Option<(&str, &str)> {
 fn unknown_option(command: &Command) -> Option<&str> {
     match command {
         Command::Bare(Bare::Set(set)) => {
-            set.key.as_deref().filter(|key| *key != "+b" && !Options::is_known(key))
+            set.key.as_deref().filter(|key| !matches!(*key, "+b" | "stats") && !Options::is_known(key))
         }
         Command::Bare(_) | Command::Colon(_) => None,
     }
@@ -180,6 +202,18 @@ fn misspelt(typed: &str) -> Option<String> {
         }
     };
     is_meant.then(|| format!("{what}\na line that begins with a blank is a question"))
+}
+
+/// The verb that a question nearly is: all of it would be a command, were one letter of its first word another.
+pub fn near_miss(typed: &str) -> Option<&'static str> {
+    let typed = typed.trim_end();
+    let (word, rest) = typed.split_once(' ').unwrap_or((typed, ""));
+    if typed.contains('\n') || word.chars().count() < MISSPELT_CHARS.0 {
+        return None;
+    }
+    let verbs = Bare::names().iter().copied().filter(|verb| verb.len() >= MISSPELT_CHARS.1);
+    let mut near = verbs.filter(|verb| strsim::damerau_levenshtein(verb, word) == 1);
+    near.find(|verb| bare(&format!("{verb} {rest}")).is_some())
 }
 
 /// A question, perhaps to models it names.
@@ -292,9 +326,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_nearly_a_command_is_noticed() {
+        for (typed, verb) in [
+            ("jbos", Some("jobs")),
+            ("job", Some("jobs")),
+            ("hlep", Some("help")),
+            ("exti", Some("exit")),
+            ("kil %1", Some("kill")),
+            ("timeuot %1 30s", Some("timeout")),
+            ("kil the lights", None),
+            ("hello", None),
+            ("fog", None),
+            ("a", None),
+            ("nane\nof", None),
+        ] {
+            assert_eq!(near_miss(typed), verb, "{typed}");
+        }
+        assert!(matches!(line("!ls -l"), Line::Wrong(_)));
+        assert_eq!(line("!!!"), asked(&[], "!!!", false));
+        assert_eq!(of_person("q"), line(":exit"));
+        assert_eq!(of_person("?"), line(":help"));
+        assert_eq!(of_person("question"), asked(&[], "question", false));
+    }
+
+    #[test]
     fn commands() {
         let one = || Spec::Number(1);
-        let pipe = |job, sink| Bare::Pipe { piping: Piping { job, sink } };
+        let pipe = |job, sink| Bare::Pipe { piping: Piping { job, sink, behind: false } };
         let set = |key: &str, value: &str| {
             Bare::Set(SetArgs { at_once: false, key: Some(key.into()), value: Some(value.into()) })
         };
@@ -330,6 +388,12 @@ mod tests {
             ("name %1 'first draft'", Bare::Name { job: one(), name: "first draft".into() }),
             ("limit 2", Bare::Limit { limit: Some(Limit::To(2)) }),
             ("pipe %1 | wc -l | cat", pipe(Some(one()), Sink::Command("wc -l | cat".into()))),
+            (
+                "pipe %1 | cat > f &",
+                Bare::Pipe {
+                    piping: Piping { job: Some(one()), sink: Sink::Command("cat > f".into()), behind: true },
+                },
+            ),
             ("pipe > out.md", pipe(None, Sink::File("out.md".into()))),
             ("> out.md", pipe(None, Sink::File("out.md".into()))),
             (">> 'a b'", pipe(None, Sink::Append("a b".into()))),

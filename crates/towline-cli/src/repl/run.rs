@@ -131,7 +131,7 @@ impl Prompt<'_> {
         if !typed.trim().is_empty() {
             self.known().submitted(&typed);
         }
-        let line = parse::line(&typed);
+        let line = if self.interactive { parse::of_person(&typed) } else { parse::line(&typed) };
         if self.leaving == Leaving::Warned && line != Line::Command(Command::Bare(Bare::Exit)) {
             self.leaving = Leaving::Not;
         }
@@ -190,6 +190,10 @@ impl Prompt<'_> {
             Line::Empty => {}
             Line::Ask(ask) => {
                 self.echo(typed);
+                if let Some(verb) = parse::near_miss(typed).filter(|_| self.interactive) {
+                    self.say(Tone::Dim, &format!("is {verb} meant? Enter asks the model what was typed"));
+                    return self.screen.prefill(&format!(" {typed}"));
+                }
                 self.ask(ask);
             }
             Line::Command(command) => {

@@ -9,7 +9,7 @@ use std::time::Instant;
 pub enum Input {
     /// A line (or several, when written as several) was submitted.
     Submit(String),
-    /// Ctrl-C or SIGINT. The line is cleared by the screen.
+    /// Ctrl-C or SIGINT. The screen clears the line, unless something is in front that it is for.
     Interrupt,
     /// Escape, by itself. The line stays.
     Escape,

@@ -167,9 +167,31 @@ fn conversation(
 }
 
 impl Prompt<'_> {
+    /// What is said at the very first start.
+    fn hello(&self) -> String {
+        let who = match &self.server.place {
+            Place::Builtin(builtin) => format!(
+                "{}, a toy that is built in: it shows how this works and knows nothing",
+                builtin.model()
+            ),
+            Place::Named(_) | Place::Local => self.server.shown(),
+        };
+        format!(
+            "towline {}; answers come from {who}\n\
+             Type a question and press Enter; with & at its end it is answered behind while you type on.\n\
+             Ctrl-C stops an answer, Ctrl-Z sends it behind, jobs lists them; exit or Ctrl-D leaves.\n\
+             help says what else can be typed.",
+            env!("CARGO_PKG_VERSION")
+        )
+    }
+
     /// What is said first, and what is found out meanwhile.
     fn greet(&mut self) {
-        if self.interactive {
+        let is_first = self.session.path().is_some_and(|path| !path.exists());
+        if self.interactive && is_first {
+            let hello = self.hello();
+            self.say(Tone::Dim, &hello);
+        } else if self.interactive {
             let count = self.chat.turns().len();
             let mut text = format!("towline {}, {}", env!("CARGO_PKG_VERSION"), self.server.shown());
             if count > 0 {

@@ -217,6 +217,17 @@ impl Pty {
         self.until(row, |pty| pty.cursor_row() == row);
     }
 
+    /// Types lines at a prompt, each when the one before was taken: what comes at once is a paste.
+    pub fn enter(&mut self, prompt: &str, lines: &[&str]) {
+        for line in lines {
+            self.press(&format!("{line}\r"));
+            let echoed = format!("{prompt} {line}");
+            self.until(&echoed, |pty| {
+                pty.cursor_row() == prompt && pty.lines().iter().any(|line| line.contains(&echoed))
+            });
+        }
+    }
+
     /// The row of the cursor.
     pub fn cursor_row(&self) -> String {
         let (row, _) = self.screen.screen().cursor_position();

@@ -80,6 +80,10 @@ pub struct Editor {
     search: Option<Search>,
     walk: Option<Walk>,
     after_control_x: bool,
+    /// Something is in front that Ctrl-C is for.
+    keeps_line: bool,
+    /// The last key was a Ctrl-C that left the line.
+    interrupted: bool,
 }
 
 impl std::fmt::Debug for Editor {
@@ -101,7 +105,14 @@ impl Editor {
             search: None,
             walk: None,
             after_control_x: false,
+            keeps_line: false,
+            interrupted: false,
         }
+    }
+
+    /// Whether Ctrl-C leaves the line: it ends what is in front, and only the next one clears the line.
+    pub fn keep_line(&mut self, keep: bool) {
+        self.keeps_line = keep;
     }
 
     pub fn view(&self) -> View<'_> {
@@ -149,6 +160,7 @@ impl Editor {
         }
         let menu = self.menu.take();
         let walk = self.walk.take();
+        let interrupted = std::mem::take(&mut self.interrupted);
         match key {
             Key::Tab => self.tab(menu, true),
             Key::BackTab => self.tab(menu, false),
@@ -159,7 +171,10 @@ impl Editor {
             Key::Up | Key::Ctrl('p') => self.older(walk),
             Key::Down | Key::Ctrl('n') => self.newer(walk),
             Key::Ctrl('c') => {
-                self.buffer.take();
+                self.interrupted = self.keeps_line && !interrupted && !self.buffer.is_empty();
+                if !self.interrupted {
+                    self.buffer.take();
+                }
                 return Edit::Interrupt;
             }
             Key::Ctrl('d') if self.buffer.is_empty() => return Edit::Eof,
@@ -217,6 +232,11 @@ impl Editor {
                     return Edit::Changed;
                 }
             },
+            // `/set system """` goes on until it is closed too.
+            None if text.starts_with(['/', ':']) && text.matches(FENCE).count() % 2 == 1 => {
+                self.buffer.insert_char('\n');
+                return Edit::Changed;
+            }
             None => text.to_owned(),
         };
         let typed = self.buffer.take();

@@ -62,7 +62,8 @@ impl Live {
         let cursor_column = rows.last().map_or(0, |row| row.width.min(size.columns.saturating_sub(1)));
         let block = Block { cursor_row: rows.len().saturating_sub(1), cursor_column, rows };
         self.painter.paint(&parts, &block, &mut out);
-        out
+        // The terminal adds the return itself.
+        String::from_utf8_lossy(&out).replace("\r\n", "\n").into_bytes()
     }
 
     /// The bytes that take what is unfinished off the terminal, for something else to be written there.

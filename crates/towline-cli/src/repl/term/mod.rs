@@ -3,7 +3,7 @@
 //! | module | its one job |
 //! |---|---|
 //! | [`tty`], [`signals`] | the device: raw mode that is always undone, signals that can be waited for |
-//! | [`keys`] | bytes become keys |
+//! | [`keys`], [`burst`] | bytes become keys; those of a paste that is not marked send nothing |
 //! | [`editor`], [`buffer`], [`history`] | keys become a line |
 //! | [`text`] | styled text that is safe to show, measured in columns |
 //! | [`answer`] | what a model says becomes lines |
@@ -18,6 +18,7 @@
 
 mod answer;
 mod buffer;
+mod burst;
 mod editor;
 mod external;
 mod flow;

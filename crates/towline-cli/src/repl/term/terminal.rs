@@ -8,6 +8,7 @@ use base64::Engine as _;
 use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::answer::Answer;
+use super::burst::Burst;
 use super::editor::{Edit, Editor};
 use super::flow::Flow;
 use super::history::History;
@@ -39,6 +40,7 @@ pub struct Terminal {
     signals: Signals,
     decoder: Decoder,
     escape_ends: Option<Instant>,
+    burst: Burst,
     editor: Editor,
     answer: Answer,
     transcript: Transcript,
@@ -73,6 +75,7 @@ impl Terminal {
             signals,
             decoder: Decoder::default(),
             escape_ends: None,
+            burst: Burst::default(),
             editor: Editor::new(History::open(config.history), complete),
             answer,
             transcript: Transcript::default(),
@@ -156,7 +159,7 @@ impl Terminal {
     fn next_deadline(&self) -> Option<Instant> {
         let wants = self.text_is_due || self.echo_is_due || !self.transcript.is_empty();
         let frame = if wants { self.flow.next_change() } else { None };
-        [frame, self.escape_ends].into_iter().flatten().min()
+        [frame, self.escape_ends, self.burst.deadline()].into_iter().flatten().min()
     }
 
     /// Reads keys and does what they mean.
@@ -185,7 +188,11 @@ impl Terminal {
             self.decoder.expire(&mut keys);
             self.escape_ends = None;
         }
+        let mut pressed: Vec<Key> = self.burst.expire(now).into_iter().collect();
         for key in keys {
+            self.burst.take(key, now, &mut pressed);
+        }
+        for key in pressed {
             self.press(key, now, inputs);
         }
     }
@@ -366,6 +373,7 @@ impl Screen for Terminal {
 
     fn status(&mut self, status: Option<Status>) {
         if self.status != status {
+            self.editor.keep_line(status.as_ref().is_some_and(|status| !status.front.is_empty()));
             self.status = status;
             self.text_is_due = true;
         }

@@ -93,7 +93,7 @@ fn a_cut_answer_is_kept_marked_and_gone_on_with() {
         &server,
         Scene { folder: Some(folder.path().to_owned()), ..Scene::default() },
         [
-            Step::Type("q"),
+            Step::Type("ask"),
             Step::See("! Truncated: "),
             Step::See("4 characters are kept"),
             Step::See("~ :continue goes on with it, retry asks again"),
@@ -103,7 +103,7 @@ fn a_cut_answer_is_kept_marked_and_gone_on_with() {
             Step::See("! continue: the answer is whole"),
         ],
     );
-    assert_eq!(messages(&server, 1), ["user:q", "assistant:half"], "{}", played.shown);
+    assert_eq!(messages(&server, 1), ["user:ask", "assistant:half"], "{}", played.shown);
     let chat = written(folder.path());
     assert_eq!(chat.last().unwrap().answer().answer.content, "half and half");
 }
@@ -118,7 +118,7 @@ fn what_is_shown_is_written_within_a_frame() {
         &server,
         Scene { folder: Some(path.clone()), ..Scene::default() },
         [
-            Step::Type("q"),
+            Step::Type("ask"),
             Step::See("partial"),
             Step::Do(Box::new(move || {
                 let whole = |chat: &Conversation| {
@@ -153,7 +153,7 @@ fn a_missing_model_is_pulled_and_asked_again() {
         &server,
         Scene::default(),
         [
-            Step::Type("q"),
+            Step::Type("ask"),
             Step::See("! Failed: model \"m\" not found"),
             Step::See("~ :pull fetches m, as a job; retry then asks again"),
             Step::Type(":pull"),
@@ -212,7 +212,7 @@ fn thinking_is_shown_apart_and_unfolded() {
     play(
         &server,
         Scene::default(),
-        [Step::Type("q"), Step::See("(hm)yes"), Step::See("</>"), Step::Type(":unfold"), Step::See("~ hm")],
+        [Step::Type("ask"), Step::See("(hm)yes"), Step::See("</>"), Step::Type(":unfold"), Step::See("~ hm")],
     );
 }
 
@@ -371,7 +371,7 @@ fn a_deadline_of_the_configuration_ends_a_question() {
     let server =
         Server::start(Routes::new().path("/api/chat", Script::ndjson_open([ollama::chat_text("x")]).stall()));
     let config = Config { deadline: Some(std::time::Duration::from_millis(50)), ..Config::default() };
-    play(&server, Scene { config, ..Scene::default() }, [Step::Type("q"), Step::See("! Timed out: ")]);
+    play(&server, Scene { config, ..Scene::default() }, [Step::Type("ask"), Step::See("! Timed out: ")]);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `retry`, `edit`, `pipe`, settings, help.
 
+use serde_json::json;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
@@ -20,12 +21,12 @@ fn retry_and_edit_replace_the_last_turn() {
         &server,
         Scene { editor: Some("better\n"), ..Scene::default() },
         [
-            Step::Type("q"),
+            Step::Type("ask"),
             Step::See("one\n</>"),
             Step::Type("retry"),
             Step::See("again\n</>"),
             Step::Type("edit"),
-            Step::See("editor q"),
+            Step::See("editor ask"),
             Step::See("$ m> better"),
             Step::See("edited\n</>"),
         ],
@@ -45,7 +46,7 @@ fn an_answer_goes_into_commands_and_files() {
         &server,
         Scene::default(),
         [
-            Step::Type("q"),
+            Step::Type("ask"),
             Step::See("three\n</>"),
             Step::Type("pipe | sort -r; printf end; exit 7"),
             Step::See("two\nthree\none"),
@@ -72,7 +73,7 @@ fn a_live_answer_goes_into_a_command_and_ctrl_c_ends_the_command_only() {
         &server,
         Scene::default(),
         [
-            Step::Type("q &"),
+            Step::Type("ask &"),
             Step::Status("1 running"),
             Step::Type("pipe %1 | head -n 1"),
             Step::See("line\n"),
@@ -86,6 +87,45 @@ fn a_live_answer_goes_into_a_command_and_ctrl_c_ends_the_command_only() {
             Step::Status("1 running"),
         ],
     );
+}
+
+#[test]
+fn what_is_nearly_a_command_is_asked_about_and_a_model_is_shown() {
+    let show = json!({ "license": "MIT", "details": { "family": "llama", "parameter_size": "1B" } });
+    let server = Server::start(
+        Routes::new()
+            .path("/api/chat", Script::ndjson(ollama::chat(&["An answer."])))
+            .path("/api/show", Script::respond(200, "application/json", show.to_string())),
+    );
+    play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type("jbos"),
+            Step::See("~ is jobs meant? Enter asks the model what was typed"),
+            Step::See("prefill  jbos"),
+            Step::Type(" jbos"),
+            Step::See("An answer.\n</>"),
+            Step::Type("/show"),
+            Step::See("architecture    llama"),
+            Step::Type("/show license"),
+            Step::See("MIT"),
+            Step::Type("/set verbose"),
+            Step::Type("/set"),
+            Step::See("stats        on"),
+            Step::Type("/set nothink"),
+            Step::Type("/set"),
+            Step::See("think        off"),
+            Step::Type("/bogus"),
+            Step::See("! :bogus: command not found"),
+            Step::Type("!ls"),
+            Step::See("! ! runs nothing here: Ctrl-Z gives you the shell"),
+            Step::Type("pipe | cat >/dev/null &"),
+            Step::See("[1]+  "),
+            Step::See("Done"),
+        ],
+    );
+    assert_eq!(server.requests().iter().filter(|request| request.path() == "/api/chat").count(), 1);
 }
 
 #[test]
@@ -104,7 +144,7 @@ fn settings_are_set_shown_and_sent() {
             Step::Type("set"),
             Step::See("model        other"),
             Step::See("num_ctx      4096"),
-            Step::Type("q"),
+            Step::Type("ask"),
             Step::See("one\n</>"),
             Step::Type(":models"),
             Step::See("m:latest\nother:1b"),

@@ -5,6 +5,7 @@ use towline_app::history::{Found, History};
 use towline_app::text::{safe, units};
 
 use crate::repl::chore::Done;
+use crate::repl::complete::Known;
 use crate::repl::screen::Tone;
 use crate::repl::session;
 use crate::repl::state::{Front, Prompt};
@@ -51,6 +52,14 @@ impl Prompt<'_> {
         }
         if self.session.name() == Some(name) && self.session.has_begun() {
             return self.say(Tone::Dim, "this is the conversation");
+        }
+        // Ollama's own `/load` takes a model as well.
+        let is_model = |known: &Known| {
+            !known.conversations.iter().any(|known| known == name)
+                && known.models.iter().any(|known| known == name)
+        };
+        if is_model(&self.known()) {
+            return self.set_model(Some(name.to_owned()));
         }
         let (Some(path), name) = (self.session.path().map(ToOwned::to_owned), name.to_owned()) else {
             return self.wrong(&format!("load: {NONE}"));

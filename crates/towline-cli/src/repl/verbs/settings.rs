@@ -1,12 +1,12 @@
 //! `:model`, `:models`, `:pull`, `:system`, `set`, `:think`, `:format`.
 
 use serde_json::Value;
-use towline::{Format, Think};
+use towline::{Format, ShowRequest, Think};
 
-use crate::cmd::UNARY_CLOCKS;
+use crate::cmd::{self, UNARY_CLOCKS};
 use crate::models;
 use crate::repl::chore::Done;
-use crate::repl::command::{Change, FormatArg, SetArgs, Setting, When};
+use crate::repl::command::{Change, FormatArg, SetArgs, Setting, Shown, When};
 use crate::repl::screen::Tone;
 use crate::repl::state::Prompt;
 use towline_app::settings::options;
@@ -40,6 +40,21 @@ impl Prompt<'_> {
         });
     }
 
+    /// Describes the conversation's model.
+    pub(super) fn show_model(&mut self, part: Option<Shown>) {
+        let model = self.chat.settings.model.clone();
+        if model.is_empty() {
+            return self.wrong("show: no model is chosen; :model NAME chooses one");
+        }
+        let server = self.server.clone();
+        self.chore("show", true, async move {
+            let client = server.client.with_request_config(|config| config.clocks = UNARY_CLOCKS);
+            let request = ShowRequest { model, verbose: false };
+            let shown = client.show(request).await.map_err(|error| error.message)?;
+            Ok(Done::Shown(cmd::show::text(&shown, part)))
+        });
+    }
+
     pub(super) fn pull_model(&mut self, model: Option<String>, behind: bool) {
         match model.or_else(|| self.missing.clone()) {
             Some(model) => self.pull(&model, behind),
@@ -63,6 +78,7 @@ impl Prompt<'_> {
         match set.setting() {
             Ok(Setting::Show) => self.show_settings(),
             Ok(Setting::Notices(when)) => self.notices = when,
+            Ok(Setting::Stats(on)) => self.config.stats = on,
             Ok(Setting::Option { key, value }) => self.set_option(key, value),
             Err(error) => self.wrong(&format!("set: {error}")),
         }
@@ -102,6 +118,7 @@ impl Prompt<'_> {
             When::NextPrompt => "before the prompt (set -b: at once)",
         };
         lines.push(format!("notices      {notices}"));
+        lines.push(format!("stats        {}", if self.config.stats { "on" } else { "off" }));
         lines.extend(self.limit.map(|limit| format!("limit        {limit}")));
         self.say(Tone::Plain, &lines.join("\n"));
     }

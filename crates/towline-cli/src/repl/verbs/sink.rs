@@ -6,17 +6,17 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use towline::engine::{From as ReadFrom, JobOptions, Reader, TaskControl};
 use towline::{Event, Message};
 
-use crate::repl::command::Sink;
+use crate::repl::command::{Piping, Sink};
 use crate::repl::item::{Item, Kind};
-use crate::repl::spec::Spec;
 use crate::repl::state::Prompt;
 
 /// How much of a command's output is read at once.
 const READ_BYTES: usize = 16 << 10;
 
 impl Prompt<'_> {
-    pub(super) fn pipe(&mut self, spec: Option<&Spec>, sink: &Sink) {
-        let Some(key) = self.any("pipe", spec) else { return };
+    pub(super) fn pipe(&mut self, piping: &Piping) {
+        let Piping { job: spec, sink, behind } = piping;
+        let Some(key) = self.any("pipe", spec.as_ref()) else { return };
         let Some(entry) = self.entry(key) else { return };
         let number = entry.number;
         let Some(job) = entry.item.job() else {
@@ -41,9 +41,13 @@ impl Prompt<'_> {
         let kind = Kind::Sink { task, status: None };
         let key = self.key();
         let mut item = Item::started(key, kind, "pipe", Message::default(), job);
+        let in_front = is_command && !behind;
         // A file takes no watching: its end is told when it is written.
-        item.announce = !is_command;
-        self.launch_started(item, &text, is_command);
+        item.announce = !in_front;
+        let number = self.launch_started(item, &text, in_front);
+        if is_command && *behind {
+            self.tell(number);
+        }
     }
 }
 

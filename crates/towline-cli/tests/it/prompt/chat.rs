@@ -68,7 +68,7 @@ fn a_refused_key_and_a_cut_answer_say_what_to_do() {
             .path_each("/api/chat", [Script::error(401, "unauthorized"), cut, says("and the other.")]),
     );
     let (mut pty, _home) = prompt(&server);
-    pty.press("q\r");
+    pty.press("ask\r");
     pty.expect("put the server's key into OLLAMA_API_KEY; it is read when towline starts");
     pty.press("retry\r");
     pty.expect(":continue goes on with it, retry asks again");
@@ -114,7 +114,7 @@ fn without_colours() {
         let home = tempfile::tempdir().unwrap();
         let mut pty = Pty::start(command(&server, home.path()).env("NO_COLOR", value));
         pty.expect_row("m>");
-        pty.press("q\r");
+        pty.press("ask\r");
         pty.expect("fn main");
         let screen = pty.screen.screen();
         let cells = (0..24).flat_map(|row| (0..80).filter_map(move |column| screen.cell(row, column)));

@@ -40,11 +40,11 @@ fn a_hostile_answer_cannot_act() {
     ]);
     let server = Server::start(Routes::new().path_each("/api/chat", [answer, Script::error(500, HOSTILE)]));
     let (mut pty, _home) = prompt(&server);
-    pty.press("q\r");
+    pty.press("ask\r");
     pty.expect("the model asks for");
     pty.press("\x0f");
     pty.expect("│ a^[[2J^[[1;1Hb^[]0;title^G");
-    pty.press(":export md\r:unfold\rjobs -l\rq &\r");
+    pty.enter("m>", &[":export md", ":unfold", "jobs -l", "ask &"]);
     pty.expect("1 ended");
     pty.press("\r");
     pty.expect("Failed");
@@ -64,14 +64,15 @@ fn a_line_of_a_megabyte_leaves_the_prompt_alive() {
     let answer = Script::ndjson([ollama::chat_text(&"x".repeat(BYTES)), ollama::chat_done("stop", 2)]);
     let server = Server::start(Routes::new().path("/api/chat", answer));
     let (mut pty, _home) = prompt(&server);
-    pty.press("q\r");
+    pty.press("ask\r");
     pty.press("typed");
     pty.expect_row("m> typed");
     pty.until("all of it", |pty| !pty.text().contains("streaming") && pty.text().contains("xxx"));
     pty.press("\x15exit\r");
     assert_eq!(ended(&mut pty), Some(0));
-    let shown: usize = pty.lines().iter().map(|line| line.matches('x').count()).sum();
-    assert_eq!(shown, BYTES + "exit".matches('x').count());
+    let lines = pty.lines();
+    let answer = lines.iter().filter(|line| !line.contains("exit"));
+    assert_eq!(answer.map(|line| line.matches('x').count()).sum::<usize>(), BYTES);
 }
 
 #[test]
@@ -86,7 +87,7 @@ fn what_a_server_calls_itself_is_shown_and_not_obeyed() {
     pty.press(":models\r");
     pty.expect("^[[2J");
     pty.press(":model \t\t");
-    pty.press("\x15q\r");
+    pty.press("\x15ask\r");
     pty.expect("Failed: ");
     pty.press("exit\r");
     assert_eq!(ended(&mut pty), Some(0));

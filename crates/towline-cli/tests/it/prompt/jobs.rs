@@ -54,7 +54,7 @@ fn says_left(text: &str, mut minutes: std::ops::RangeInclusive<u64>) -> bool {
 fn waiting_for_the_first_with_a_limit() {
     let server = models();
     let (mut pty, _home) = prompt(&server);
-    pty.press("@a one &\r@b two &\r");
+    pty.enter("m>", &["@a one &", "@b two &"]);
     pty.expect("2 running");
     pty.press("wait -n -t 1ms\r");
     pty.expect("wait: ");
@@ -73,7 +73,7 @@ fn waiting_for_the_first_with_a_limit() {
     pty.until("a deadline", |pty| says_left(&pty.text(), 59..=60));
     pty.press("timeout %1 +30m\r");
     pty.until("a later deadline", |pty| says_left(&pty.text(), 89..=90));
-    pty.press("timeout %1 none\rtimeout %1 1ms\rwait\r");
+    pty.enter("m>", &["timeout %1 none", "timeout %1 1ms", "wait"]);
     pty.expect("[1]+  Timed out               a  \"one\"");
     pty.press("exit\r");
     assert_eq!(ended(&mut pty), Some(0));
@@ -106,7 +106,7 @@ fn into_commands_and_files() {
 fn notices_at_once_and_logs_that_are_followed() {
     let server = models();
     let (mut pty, _home) = prompt(&server);
-    pty.press("set -b\r@a one &\r@b two &\r");
+    pty.enter("m>", &["set -b", "@a one &", "@b two &"]);
     pty.expect("2 running");
     pty.press("half typed");
     server.open("a");
@@ -117,7 +117,7 @@ fn notices_at_once_and_logs_that_are_followed() {
     pty.expect("following %2");
     pty.press("\x03");
     pty.expect("the log is no longer followed; the job goes on");
-    pty.press("name %2 second\rtail %second\r");
+    pty.enter("m>", &["name %2 second", "tail %second"]);
     pty.expect("m> tail %second\nb begins\n");
     pty.expect("following %2");
     server.open("b");

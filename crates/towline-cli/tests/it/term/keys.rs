@@ -72,6 +72,13 @@ fn text_of_several_lines() {
 }
 
 #[test]
+fn a_paste_that_is_not_marked_is_one_text() {
+    let mut pty = demo::start("50");
+    pty.press("def f(x):\r\treturn x\r\rprint(f(1))\r");
+    pty.expect("said \"def f(x):\\n\\treturn x\\n\\nprint(f(1))\"");
+}
+
+#[test]
 fn control_c_z_and_d() {
     let mut pty = demo::start("50 1000");
     pty.press("abc");
@@ -86,6 +93,9 @@ fn control_c_z_and_d() {
     pty.expect_row("demo> half \u{4f60}");
     pty.press("\x03");
     pty.expect("Cancelled");
+    pty.expect_row("demo> half \u{4f60}");
+    pty.press("\x03");
+    pty.expect_row("demo>");
     pty.press("\x04");
     pty.expect("bye");
     assert!(pty.end().success());
