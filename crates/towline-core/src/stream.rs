@@ -31,7 +31,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::clocks::{Clocks, Due, Limits, Marks};
-use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, ThinkTags, Verdict};
+use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, ThinkTags, ThinkTagsFound, Verdict};
 use crate::error::{Error, ErrorKind, Origin};
 use crate::event::Event;
 use crate::outcome::{Clock, Ending, FinishReason, NotUnderstood, Outcome, Reply, Stats};
@@ -182,6 +182,12 @@ impl Lifecycle {
     pub fn with_think_tags(mut self, tags: ThinkTags) -> Self {
         (self.tags, self.decoder) = (tags, Decoder::new(self.dialect, tags));
         self
+    }
+
+    /// Whether the text so far had thinking inside.
+    #[must_use]
+    pub fn think_tags_found(&self) -> ThinkTagsFound {
+        self.decoder.think_tags_found()
     }
 
     /// Keeps every record as the server sent it, until it is [taken](Self::take_records).

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream as _;
-use towline::{Error, ErrorKind, Event, Item, Operation, Origin, Outcome, Records, Stream};
+use towline::{Error, ErrorKind, Event, Item, Operation, Origin, Outcome, Records, Stream, ThinkTagsFound};
 
 use crate::made::Made;
 use crate::mailbox::{End, Mailbox, UNREAD_BYTES};
@@ -29,13 +29,20 @@ impl DriveStream {
         Self { stream: stream.with_records(), mailbox, cancelled: false, named: false, made, making: false }
     }
 
-    /// Whether records are made: of an answer in another dialect, and of one whose rest was fetched by another request.
+    /// Whether records are made: of an answer in another dialect, of one with thinking inside its text, and of one whose rest
+    /// was fetched by another request.
     fn makes_records(&mut self) -> bool {
-        self.making = self.making || self.stream.is_openai() || self.stream.stats().stitches > 0;
+        self.making = self.making
+            || self.stream.is_openai()
+            || self.stream.think_tags_found() == ThinkTagsFound::Yes
+            || self.stream.stats().stitches > 0;
         self.making
     }
 
     fn records(&mut self) -> Records {
+        if self.stream.think_tags_found() == ThinkTagsFound::Perhaps {
+            return Records::default();
+        }
         let came = self.stream.take_records();
         if self.making { self.made.take() } else { came }
     }

@@ -51,6 +51,7 @@ fn _towline(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<call::Call>()?;
     module.add_class::<hub::Hub>()?;
     module.add_function(wrap_pyfunction!(native::own_relay, module)?)?;
+    module.add_function(wrap_pyfunction!(native::split_thinking, module)?)?;
     module.add_function(wrap_pyfunction!(dump::plain_dump, module)?)?;
     engine::register(module)
 }

@@ -11,7 +11,7 @@ use pyo3::types::PyType;
 use towline::relay::{RelayConfig, Via};
 use towline::{
     Api, Client, Clocks, Config, Error, ErrorKind, Http2Policy, Method, NetworkVariables, Operation, Origin,
-    ProxyConfig, RedirectPolicy, Resume, RetryPolicy, TlsConfig,
+    ProxyConfig, RedirectPolicy, Resume, RetryPolicy, ThinkTags, TlsConfig,
 };
 
 use crate::call::Call;
@@ -85,13 +85,19 @@ impl NativeClient {
     }
 }
 
+/// The thinking and the text of a whole answer's text.
+#[pyfunction]
+pub(crate) fn split_thinking(text: String) -> (String, String) {
+    ThinkTags::Split.split(text)
+}
+
 #[pymethods]
 impl NativeClient {
     /// Times are in seconds; `None` switches a clock off. With `trust_env`, the usual variables name the proxy and the
     /// trusted authorities, unless `proxy` and `roots_pem` do.
     #[new]
     #[pyo3(signature = (host, headers, *, connect, first_event, idle, record, total, redirects, http2, proxy,
-                        trust_env, roots_pem, retries, resume, api, through_relay))]
+                        trust_env, roots_pem, retries, resume, api, through_relay, keep_think_tags))]
     #[expect(clippy::too_many_arguments, reason = "by keyword, from one place")]
     fn new(
         py: Python<'_>,
@@ -111,6 +117,7 @@ impl NativeClient {
         resume: u32,
         api: &str,
         through_relay: bool,
+        keep_think_tags: bool,
     ) -> PyResult<Self> {
         let endpoint =
             towline::host::parse(host).map_err(|error| PyValueError::new_err(error.to_string()))?;
@@ -139,6 +146,7 @@ impl NativeClient {
                 }
             },
             via: if through_relay { Via::Relay(RelayConfig::default()) } else { Via::Server },
+            think_tags: if keep_think_tags { ThinkTags::Keep } else { ThinkTags::Split },
             transport: NetworkVariables::read(variable).transport(&endpoint),
             ..Config::default()
         };

@@ -207,3 +207,42 @@ def test_the_drop_in_speaks_ollamas_dialect_alone(script):
     assert raised.value.status_code == 404
     with pytest.raises(ValueError, match="no dialect"):
         towline.Client("x", api="gemini")
+
+
+def thinks_in_its_text(path, body, before):
+    texts = ["<think>", "hm", "</think>", "yes"]
+    if path == "/api/chat":
+        return 200, {}, [*map(line, texts), line("", done=True)] if body["stream"] else [line("".join(texts), done=True)]
+    chunks = [{"model": "m", "choices": [{"index": 0, "delta": {"content": text}}]} for text in texts]
+    return 200, {"Content-Type": "text/event-stream"}, [*(f"data: {json.dumps(c)}\n\n" for c in chunks), "data: [DONE]\n\n"]
+
+
+@both
+@pytest.mark.parametrize("api", ["ollama", "openai"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_thinking_inside_the_text_is_told_apart_unless_it_is_kept(script, how, api, keep):
+    server = script(thinks_in_its_text)
+    wanted = ("<think>hm</think>yes", "") if keep else ("yes", "hm")
+    records, whole = read(server.host, how, api=api, keep_think_tags=keep)
+    for answer in (records, [whole]):
+        found = "".join(r.message.content or "" for r in answer), "".join(r.message.thinking or "" for r in answer)
+        assert found == wanted
+    with towline.Engine(server.host, api=api, keep_think_tags=keep) as engine:
+        reply = engine.chat("m", "x").result(PATIENCE)
+        assert (reply.text, reply.thinking) == wanted
+
+
+def test_whole_answers_without_a_thought_at_their_start_stay(script):
+    texts = {"open": "<think>hm", "later": "a <think>b</think>", "told": "<think>a</think>"}
+
+    def answer(path, body, before):
+        told = {"thinking": "t"} if body["model"] == "told" else {}
+        return 200, {}, [json.dumps({"model": "m", "response": texts[body["model"]], "done": True, **told})]
+
+    with towline.Client(script(answer).host) as client:
+        found = {model: client.generate(model, "x") for model in texts}
+    assert {model: (each.thinking, each.response) for model, each in found.items()} == {
+        "open": ("hm", ""),
+        "later": (None, texts["later"]),
+        "told": ("t", texts["told"]),
+    }

@@ -59,7 +59,7 @@ pub use towline_core::api::{
     WebFetchResponse, WebResult, WebSearchRequest, WebSearchResponse,
 };
 pub use towline_core::clocks::{Clocks, Limits};
-pub use towline_core::dialect::ThinkTags;
+pub use towline_core::dialect::{ThinkTags, ThinkTagsFound};
 pub use towline_core::endpoint::{Credentials, Endpoint, Scheme};
 pub use towline_core::error::{Error, ErrorKind, Origin};
 pub use towline_core::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};

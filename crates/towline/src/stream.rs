@@ -11,7 +11,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use towline_core::api::ChatRequest;
 use towline_core::clocks::Clocks;
-use towline_core::dialect::Dialect;
+use towline_core::dialect::{Dialect, ThinkTagsFound};
 use towline_core::error::Error;
 use towline_core::event::Event;
 use towline_core::http1::{Headers, Method};
@@ -148,6 +148,12 @@ impl Stream {
     /// unless they are [kept](Self::with_records).
     pub fn take_records(&mut self) -> Records {
         self.life.take_records()
+    }
+
+    /// Whether the text so far had thinking inside, which the records still have and the events do not.
+    #[must_use]
+    pub fn think_tags_found(&self) -> ThinkTagsFound {
+        self.life.think_tags_found()
     }
 
     /// How much the records hold that were not taken yet, in bytes.

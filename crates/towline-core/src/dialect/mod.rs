@@ -40,7 +40,7 @@ use crate::wire::{ERROR_EVENT, Framing};
 pub(crate) use relayed::Relayed;
 use template::Templates;
 use think::Tags;
-pub use think::ThinkTags;
+pub use think::{ThinkTags, ThinkTagsFound};
 use tool_calls::ToolCalls;
 
 /// What a stream's records mean.
@@ -295,6 +295,11 @@ impl Decoder {
     /// How much text it holds back until it is complete.
     pub(crate) fn held_bytes(&self) -> usize {
         self.tool_calls.bytes() + self.tags.held_bytes()
+    }
+
+    /// Whether the text had thinking inside.
+    pub(crate) fn think_tags_found(&self) -> ThinkTagsFound {
+        self.tags.found()
     }
 
     /// Gives out the text that is held back, at the end of the stream.

@@ -23,6 +23,39 @@ pub enum ThinkTags {
     Keep,
 }
 
+impl ThinkTags {
+    /// The thinking and the text of a whole answer's text. A tag that is not closed makes thinking of all of it.
+    #[must_use]
+    pub fn split(self, text: String) -> (String, String) {
+        let mut events = VecDeque::from([Event::Text(text)]);
+        Tags::new(self).split(&mut events, 0, true);
+        let (mut thinking, mut text) = (String::new(), String::new());
+        for event in events {
+            match event {
+                Event::Text(part) => text += &part,
+                Event::Thinking(part) => thinking += &part,
+                Event::ToolCall(_)
+                | Event::Image(_)
+                | Event::Logprobs(_)
+                | Event::Progress(_)
+                | Event::Usage(_) => {}
+            }
+        }
+        (thinking, text)
+    }
+}
+
+/// Whether a stream's text has thinking inside, as far as it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ThinkTagsFound {
+    /// It has none: it is text, or nothing came.
+    No,
+    /// What came may be the beginning of a tag; it is held back.
+    Perhaps,
+    /// It had a tag, which is gone.
+    Yes,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Nothing of the text came but white space and the beginning of a tag.
@@ -41,6 +74,7 @@ pub(super) struct Tags {
     place: Place,
     /// Text that may belong to a tag, and what came after it.
     held: Vec<Event>,
+    has_found: bool,
 }
 
 impl Tags {
@@ -49,12 +83,20 @@ impl Tags {
             ThinkTags::Split => Place::Start,
             ThinkTags::Keep => Place::Answer,
         };
-        Self { place, held: Vec::new() }
+        Self { place, held: Vec::new(), has_found: false }
     }
 
     /// Whether text is text from now on.
     pub(super) fn is_settled(&self) -> bool {
         self.place == Place::Answer
+    }
+
+    pub(super) fn found(&self) -> ThinkTagsFound {
+        match (self.has_found, self.held.is_empty()) {
+            (true, _) => ThinkTagsFound::Yes,
+            (false, true) => ThinkTagsFound::No,
+            (false, false) => ThinkTagsFound::Perhaps,
+        }
     }
 
     /// How much text is held back.
@@ -109,6 +151,7 @@ impl Tags {
                 let all = self.with_held(&text);
                 let seen = all.trim_start();
                 if let Some(rest) = seen.strip_prefix(OPEN) {
+                    self.has_found = true;
                     self.inside(rest, true, events);
                 } else if OPEN.starts_with(seen) && all.len() <= MAX_HELD {
                     self.held.push(Event::Text(text));

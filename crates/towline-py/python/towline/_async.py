@@ -96,7 +96,8 @@ class AsyncClient(BaseClient):
 
     async def _request(self, cls: Type[Any], method: str, url: str, json: Any = None, stream: bool = False) -> Any:
         if not stream:
-            return self._took(requests.answer(cls, await self._request_raw(method, url, json)))
+            content = await self._request_raw(method, url, json)
+            return self._took(requests.answer(cls, content, self._splits_thinking()))
         self._sends(method, url, json)
         if not isinstance(self._client, Transport):
             return foreign.stream_async(self._client, cls, method, url, json)

@@ -41,6 +41,9 @@ class TransportOptions(TypedDict, total=False):
     api: Literal["auto", "ollama", "openai"]
     """The dialect of chat: ``"ollama"``; ``"openai"``; ``"auto"``: Ollama's, and OpenAI's where the server does not know it.
     Default: ``"ollama"`` for clients, ``"auto"`` for engines."""
+    keep_think_tags: bool
+    """Whether thinking that a server sends inside the text stays there, between ``<think>`` and ``</think>``. Default: false,
+    the client moves it to ``thinking``."""
     relay: Optional[str]
     """The relay that runs the streams: its address, or ``"own"`` for this user's, which is started if needed by the program
     ``towline``; ``host`` is then the model server that a relay which is started is for. Default: none."""
@@ -112,6 +115,9 @@ class BaseClient:
     def _is_sent_as_stream(self) -> bool:
         """Whether a whole answer is put together of a stream, since the server may not speak Ollama's dialect."""
         return isinstance(self._client, Transport) and self._client.api != "ollama"
+
+    def _splits_thinking(self) -> bool:
+        return isinstance(self._client, Transport) and not self._client.keep_think_tags
 
     def _relay_client(self) -> NativeClient:
         if not isinstance(self._client, Transport) or not self._client.relay:

@@ -22,6 +22,7 @@ OWN_OPTIONS = frozenset(
     (
         "follow_redirects", "timeout", "headers", "verify", "proxy", "trust_env", "http2",
         "connect", "first_event", "idle", "record", "total", "retries", "resume", "api", "relay",
+        "keep_think_tags",
     )
 )
 

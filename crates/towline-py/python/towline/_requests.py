@@ -10,6 +10,7 @@ from pydantic_core import PydanticSerializationError
 
 from ._errors import ProtocolError, bad_request, odd_record, response_error
 from ._model import is_about_surrogates, without_surrogates
+from ._towline import split_thinking
 from ._types import ChatRequest, CreateRequest, GenerateRequest, Image, Message, PullRequest, PushRequest, Tool
 
 T = TypeVar("T", bound=BaseModel)
@@ -61,9 +62,9 @@ def json_of(cls: Type[BaseModel], /, **fields: Any) -> Dict[str, Any]:
     return made
 
 
-def answer(cls: Type[T], content: bytes) -> T:
+def answer(cls: Type[T], content: bytes, splits_thinking: bool = False) -> T:
     """The model of a whole answer. Text that is not valid UTF-8 is repaired; what is not JSON, or does not fit the model,
-    is a `ProtocolError`."""
+    is a `ProtocolError`. With ``splits_thinking``, thinking between tags at the start of the text moves to ``thinking``."""
     try:
         parsed = json.loads(content.decode("utf-8", "replace"))
     except ValueError:
@@ -73,10 +74,22 @@ def answer(cls: Type[T], content: bytes) -> T:
         raise error from None
     if isinstance(parsed, dict) and isinstance(parsed.get("error"), str):
         raise response_error(parsed["error"], -1)
+    if splits_thinking and "<think>" in text_in(parsed):
+        split_thinking_in(parsed)
     try:
         return cls.model_validate(parsed)
     except ValidationError as error:
         raise odd_record(error, text_in(parsed)) from None
+
+
+def split_thinking_in(record: Dict[str, Any]) -> None:
+    """Moves the thinking at the start of a record's text to its ``thinking``, unless the server told it apart itself."""
+    message = record.get("message")
+    part, name = (message, "content") if isinstance(message, dict) else (record, "response")
+    if not part.get("thinking"):
+        thinking, part[name] = split_thinking(part[name])
+        if thinking:
+            part["thinking"] = thinking
 
 
 def text_in(record: Any) -> str:

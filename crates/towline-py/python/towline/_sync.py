@@ -94,7 +94,8 @@ class Client(BaseClient):
 
     def _request(self, cls: Type[Any], method: str, url: str, json: Any = None, stream: bool = False) -> Any:
         if not stream:
-            return self._took(requests.answer(cls, self._request_raw(method, url, json)))
+            content = self._request_raw(method, url, json)
+            return self._took(requests.answer(cls, content, self._splits_thinking()))
         self._sends(method, url, json)
         if not isinstance(self._client, Transport):
             return foreign.stream(self._client, cls, method, url, json)

@@ -32,6 +32,7 @@ __all__ = [
 __version__: str
 
 def own_relay(runtime: Optional[str | PathLike[str]], temporary: str | PathLike[str]) -> str: ...
+def split_thinking(text: str) -> Tuple[str, str]: ...
 def plain_dump(record: Any, known: FrozenSet[Type[Any]]) -> Optional[Dict[str, Any]]: ...
 
 @final
@@ -92,6 +93,7 @@ class NativeClient:
         resume: int,
         api: str,
         through_relay: bool,
+        keep_think_tags: bool,
     ) -> NativeClient: ...
     def stream(
         self, operation: str, body: bytes, model: Type[_T], on_record: Optional[Callable[[_T], object]] = None

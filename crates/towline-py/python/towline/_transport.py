@@ -79,9 +79,10 @@ class Transport:
         resume: Any = "never",
         api: str = "ollama",
         relay: Optional[str] = None,
+        keep_think_tags: bool = False,
     ):
         host = host or os.environ.get("OLLAMA_HOST") or ""
-        self.timeout, self.api, self.relay = timeout, api, relay
+        self.timeout, self.api, self.relay, self.keep_think_tags = timeout, api, relay, keep_think_tags
         named = {"connect": connect, "first_event": first_event, "idle": idle, "record": record}
         own_relay_for = None
         if relay:
@@ -114,6 +115,7 @@ class Transport:
             "resume": _stitches(resume),
             "api": api,
             "through_relay": bool(relay),
+            "keep_think_tags": keep_think_tags,
             "redirects": follow_redirects,
             "http2": http2,
         }
