@@ -3,6 +3,7 @@
 //! In a file lengths of time are texts as `30s`, `1m30s` or `none`, numbers of bytes as `512M` or `2G`. No error repeats a value:
 //! it may be a secret in a wrong place.
 
+mod hook;
 mod places;
 mod units;
 mod upstream;
@@ -13,6 +14,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use towline::Clocks;
 
+pub use self::hook::OnEnd;
 pub use self::places::{Listen, NotAPlace, Store};
 pub use self::units::bytes;
 pub(crate) use self::units::length;
@@ -53,6 +55,9 @@ pub struct Config {
     pub limits: RelayLimits,
     /// Times of the relay's own.
     pub times: Times,
+    /// Who is told of each answer's end. Default: nobody.
+    #[serde(skip)]
+    pub on_end: Option<OnEnd>,
 }
 
 impl Config {

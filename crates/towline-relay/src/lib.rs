@@ -58,8 +58,8 @@ pub mod testing;
 mod upstream;
 
 pub use config::{
-    Config, Listen, MIN_SECRET_BYTES, NotAPlace, NotAServer, RelayLimits, Retention, Store, StoreConfig,
-    Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, WhenFull, bytes,
+    Config, Listen, MIN_SECRET_BYTES, NotAPlace, NotAServer, OnEnd, RelayLimits, Retention, Store,
+    StoreConfig, Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, WhenFull, bytes,
 };
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};

@@ -149,6 +149,9 @@ impl Relay {
             relay.running.fetch_sub(1, Ordering::Relaxed);
             relay.metrics.ended(&state, entry.log.seen().end.position);
             relay.shelf.changed(&entry);
+            if let Some(on_end) = &relay.config.on_end {
+                on_end.tell(&entry.id);
+            }
             tracing::info!(
                 stream = entry.id.as_str(),
                 state = state.as_str(),

@@ -73,6 +73,8 @@ struct State {
     trouble: Option<String>,
     /// The conversations that are in the history.
     ids: HashMap<Chat, ChatId>,
+    /// The next batch does not wait for its frame.
+    is_urgent: bool,
     is_ending: bool,
     is_over: bool,
 }
@@ -163,6 +165,12 @@ impl Writer {
         state.waiting_bytes += lines.len();
         state.since.get_or_insert_with(Instant::now);
         state.waiting.push((chat, Order::Lines(lines)));
+        self.shared.changed.notify_all();
+    }
+
+    /// Has what waits written at once, rather than with the next frame.
+    pub fn hurry(&self) {
+        self.shared.state().is_urgent = true;
         self.shared.changed.notify_all();
     }
 
@@ -260,12 +268,13 @@ fn wait(shared: &Shared, batch: &mut Vec<(Chat, Order)>, last: Option<Instant>) 
     }
     let frame = last.map(|last| last + FRAME);
     while !state.is_ending
+        && !state.is_urgent
         && let Some(left) = frame.and_then(|frame| frame.checked_duration_since(Instant::now()))
         && !left.is_zero()
     {
         state = shared.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
     }
-    state.waiting_bytes = 0;
+    (state.waiting_bytes, state.is_urgent) = (0, false);
     batch.append(&mut state.waiting);
     let has_lines = batch.iter().any(|(_, order)| matches!(order, Order::Lines(_) | Order::Leave(_)));
     has_lines || !state.is_ending

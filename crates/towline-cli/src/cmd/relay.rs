@@ -1,7 +1,9 @@
 //! `towline relay`: a relay in this process.
 
 use std::error::Error as _;
+use std::pin::pin;
 
+use towline::relay::OwnRelay;
 use towline_relay::{Config, Error, Listen, Reloader, Report, Server, UpstreamApi, UpstreamConfig};
 
 use super::Context;
@@ -9,8 +11,9 @@ use crate::args::{LogFormat, RelayArgs};
 use crate::builtin::Builtin;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
+use crate::memory;
 use crate::out::Out;
-use crate::relay::{self, Asked, Settings};
+use crate::relay::{self, Asked, Settings, place};
 
 /// Relays until a signal comes, or somebody tells it to end.
 pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure> {
@@ -24,6 +27,13 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
         relay::Signals::new().map_err(|error| Failure::Local(Complaint::new(error.to_string())))?;
     // The built-in model runs as long as this lives.
     let _builtin = if config.upstreams.is_empty() { default_servers(&mut config).await? } else { None };
+    // The rest of its owner's answers gets into the history; of a relay that serves others, those are not ours to write.
+    let is_own =
+        |own: &OwnRelay| config.tokens.is_empty() && config.listen.contains(&Listen::Unix(own.socket()));
+    let own = place::own().ok().filter(is_own);
+    let keeper = own.zip(memory::path()).and_then(|(own, path)| relay::keeper(own.endpoint(), path));
+    let (on_end, keeping) = keeper.unzip();
+    config.on_end = on_end;
     let over_tls = config.tls.is_some();
     let upstreams: Vec<String> = config
         .upstreams
@@ -58,8 +68,15 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
         }
         relay::say(format, &format!("relaying to {}", upstreams.join(", ")));
         let mut ended = tokio::task::spawn_blocking(move || relaying.join());
+        let mut keeping = pin!(async {
+            match keeping {
+                Some(keeping) => keeping.await,
+                None => std::future::pending().await,
+            }
+        });
         let result = loop {
             tokio::select! {
+                () = &mut keeping => unreachable!("it does not end"),
                 result = &mut ended => break result,
                 _signal = context.stopper.stopped() => {}
                 asked = signals.next() => if asked == Asked::Reload {
@@ -71,7 +88,11 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
                 }
             }
             drop(stop);
-            break ended.await;
+            // What ends within the drain time is written too.
+            break tokio::select! {
+                () = &mut keeping => unreachable!("it does not end"),
+                result = &mut ended => result,
+            };
         };
         return match result {
             Ok(Ok(result)) => told(format, result),

@@ -4,12 +4,16 @@
 mod logs;
 pub mod place;
 #[cfg(feature = "relay")]
+mod rest;
+#[cfg(feature = "relay")]
 mod settings;
 #[cfg(feature = "relay")]
 mod signals;
 
 #[cfg(feature = "relay")]
 pub use logs::{say, start as start_logs};
+#[cfg(feature = "relay")]
+pub use rest::keeper;
 #[cfg(feature = "relay")]
 pub use settings::Settings;
 #[cfg(feature = "relay")]

@@ -62,6 +62,7 @@ pub(crate) fn error_record(ended: &Ended, kind: Recorded, media_type: &str, last
     let code = ended.state.as_str();
     let message = match ended.state {
         JobState::Cancelled => format!("cancelled: {cause}"),
+        JobState::Interrupted => format!("interrupted: {cause}"),
         JobState::Queued
         | JobState::Connecting
         | JobState::Waiting
@@ -72,7 +73,6 @@ pub(crate) fn error_record(ended: &Ended, kind: Recorded, media_type: &str, last
         | JobState::Truncated
         | JobState::TimedOut
         | JobState::Failed
-        | JobState::Interrupted
         | JobState::Other(_) => cause.to_owned(),
     };
     let is_events = media_type == "text/event-stream";
