@@ -101,14 +101,19 @@ fn for_connect(server: &Server) -> String {
         }
         Place::Local => "start Ollama (ollama serve), or name another server with --host".to_owned(),
         Place::Builtin(_) => "this should not happen; please report it".to_owned(),
+        Place::Own(_) => "the next question starts the relay again".to_owned(),
     }
 }
 
 fn for_unauthorized(server: &Server, environment: &Environment) -> String {
     match (&server.place, &environment.api_key) {
-        (Place::Named(_), Some(_)) => "the key in OLLAMA_API_KEY was sent and not accepted".to_owned(),
-        (Place::Named(_), None) => "put the server's key into OLLAMA_API_KEY".to_owned(),
-        (Place::Local | Place::Builtin(_), _) => {
+        (Place::Named(_) | Place::Own(Some(_)), Some(_)) => {
+            "the key in OLLAMA_API_KEY was sent and not accepted".to_owned()
+        }
+        (Place::Named(_) | Place::Own(Some(_)), None) => {
+            "put the server's key into OLLAMA_API_KEY".to_owned()
+        }
+        (Place::Local | Place::Builtin(_) | Place::Own(None), _) => {
             "a key is only sent to a server that --host or OLLAMA_HOST names".to_owned()
         }
     }
@@ -119,10 +124,10 @@ fn for_missing_model(server: &Server, model: &str) -> String {
         Place::Builtin(builtin) => {
             format!("the built-in model is {}; other models need a server such as Ollama", builtin.model())
         }
-        Place::Named(_) | Place::Local if server.client.is_openai() => {
+        Place::Named(_) | Place::Local | Place::Own(_) if server.client.is_openai() => {
             format!("the server has the models that it was started with; {} shows them", list_command(server))
         }
-        Place::Named(_) | Place::Local => {
+        Place::Named(_) | Place::Local | Place::Own(_) => {
             format!(
                 "towline pull{} {model} fetches it; {} shows what there is",
                 host_option(server),
@@ -139,6 +144,10 @@ fn list_command(server: &Server) -> String {
 fn host_option(server: &Server) -> String {
     match &server.place {
         Place::Named(Named::Argument) => format!(" --host {}", server.client.endpoint()),
-        Place::Named(Named::Environment | Named::Relay) | Place::Local | Place::Builtin(_) => String::new(),
+        Place::Own(Some(named)) => format!(" --host {named}"),
+        Place::Named(Named::Environment | Named::Relay)
+        | Place::Local
+        | Place::Builtin(_)
+        | Place::Own(None) => String::new(),
     }
 }

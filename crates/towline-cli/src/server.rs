@@ -30,6 +30,9 @@ pub enum Place {
     Local,
     /// None answers there: the built-in model, in this process.
     Builtin(Builtin),
+    /// Behind the user's own relay, which was told which one: the server that was named, as it is shown, else one that the relay
+    /// finds.
+    Own(Option<String>),
 }
 
 /// Who named a server.
@@ -107,6 +110,7 @@ impl Server {
         match &self.place {
             Place::Named(_) | Place::Local => self.client.endpoint().to_string(),
             Place::Builtin(_) => "built-in".to_owned(),
+            Place::Own(named) => named.clone().unwrap_or_else(|| "your own relay".to_owned()),
         }
     }
 }

@@ -37,7 +37,7 @@ fn main() {
 fn prompt(server: &Server, model: &str) -> (Pty, tempfile::TempDir) {
     let home = tempfile::tempdir().unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
-    command.args(["--host", &server.url(), "-m", model]).env_clear().env("HOME", home.path());
+    command.args(["--direct", "--host", &server.url(), "-m", model]).env_clear().env("HOME", home.path());
     let mut pty = Pty::start(&mut command);
     pty.expect_row(&format!("{model}>"));
     (pty, home)

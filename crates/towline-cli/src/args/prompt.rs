@@ -7,7 +7,7 @@ use clap::Args;
 use super::shared::ServerArgs;
 
 /// What the prompt is told.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Prompt")]
 pub struct PromptArgs {
     /// The model [default: $TOWLINE_MODEL, the configuration's, else the only one there is]
@@ -19,9 +19,13 @@ pub struct PromptArgs {
     /// The configuration file [default: $TOWLINE_CONFIG, else ~/.config/towline/config.toml]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Run answers on a relay: disown leaves them there, and they survive a crash [default: your own, which is started]
-    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true, conflicts_with = "host")]
+    /// Run answers on this relay, so that they survive the prompt [default: the configuration's, $TOWLINE_RELAY, else your own,
+    /// which is started]
+    #[arg(long, value_name = "URL", num_args = 0..=1, require_equals = true)]
     pub relay: Option<Option<String>>,
+    /// Run answers in this process: they end with it
+    #[arg(long, conflicts_with = "relay")]
+    pub direct: bool,
     #[command(flatten)]
     pub server: ServerArgs,
 }

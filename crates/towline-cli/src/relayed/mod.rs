@@ -2,10 +2,12 @@
 
 mod ending;
 mod place;
+mod server;
 mod session;
 mod start;
 
 pub use ending::{exit_of, explain, left};
 pub use place::Place;
+pub use server::named_server;
 pub use session::begin_session;
 pub use start::{Reached, reach, reach_at, reach_running};

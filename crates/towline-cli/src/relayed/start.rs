@@ -1,9 +1,10 @@
 //! A relay that is there when it is needed.
 
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use towline::Clocks;
-use towline::relay::{Control, OwnRelay, RelayConfig};
+use towline::relay::{Control, LaunchError, OwnRelay, RelayConfig};
 
 use super::place::{Place, client};
 use crate::args::AtRelay;
@@ -46,11 +47,8 @@ pub async fn reach_at(
     if !cfg!(feature = "relay") {
         return missing(own, context).await.map(|()| reached);
     }
-    let program = std::env::current_exe()
-        .map_err(|error| cannot(format!("the relay cannot be started: {error}"), None))?;
-    let launch = own.launch(program, None);
     tokio::select! {
-        ensured = own.ensure(&launch, &reached.control) => {
+        ensured = reached.ensure() => {
             ensured.map_err(|error| cannot(error.message, error.last_words))?;
         }
         stop = context.stopper.stopped() => return Err(Failure::Stopped(stop)),
@@ -61,19 +59,34 @@ pub async fn reach_at(
 impl Reached {
     /// Starts the own relay again whenever it does not listen, for ever: a reader of what runs there needs it.
     pub async fn keep(&self) {
-        let (Some(own), Ok(program), true) =
-            (&self.place.own, std::env::current_exe(), cfg!(feature = "relay"))
-        else {
+        let (Some(own), true) = (&self.place.own, cfg!(feature = "relay")) else {
             return std::future::pending().await;
         };
-        let launch = own.launch(program, None);
         loop {
             tokio::time::sleep(LOOK).await;
             if !own.listens().await {
                 // What cannot be started is tried again; the reader says that it is out of reach.
-                drop(own.ensure(&launch, &self.control).await);
+                drop(self.ensure().await);
             }
         }
+    }
+
+    /// Starts the own relay where it does not run. A relay elsewhere is somebody else's to start.
+    ///
+    /// # Errors
+    /// None can be started.
+    pub async fn ensure(&self) -> Result<(), LaunchError> {
+        let Some(own) = &self.place.own else { return Ok(()) };
+        let program = std::env::current_exe().map_err(|error| LaunchError {
+            message: format!("the relay cannot be started: {error}"),
+            last_words: None,
+        })?;
+        own.ensure(&own.launch(program, None), &self.control).await
+    }
+
+    /// Whether the own relay does not listen. Never waits: a socket of this machine takes a connection or does not.
+    pub fn is_gone(&self) -> bool {
+        self.place.own.as_ref().is_some_and(|own| UnixStream::connect(own.socket()).is_err())
     }
 }
 

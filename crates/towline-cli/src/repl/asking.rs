@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use towline::engine::{From as ReadFrom, JobOptions, Prepared};
 use towline::{ChatRequest, Message, PullRequest, Resume};
+use towline_app::answers;
 use towline_app::chat::{AnswerId, session};
 
 use super::command::Ask;
@@ -74,7 +75,7 @@ impl Prompt<'_> {
         let (Some(request), Some(answer)) = (self.chat.request(id), self.chat.answer(id)) else { return };
         let (model, is_one_of_several) = (answer.model.clone(), group.is_some());
         let question = self.chat.turn(id.turn).map(|turn| turn.question_of(answer)).unwrap_or_default();
-        let prepared = self.chat_stream(request);
+        let prepared = self.chat_stream(request, id);
         let (kind, text) = (Kind::Answer(id), text.to_owned());
         let number = self.launch(Launch { kind, model, question, text, prepared, behind, group });
         // In front they are shown one after the other, though they run at once.
@@ -88,8 +89,9 @@ impl Prompt<'_> {
         }
     }
 
-    pub fn chat_stream(&self, request: ChatRequest) -> Prepared {
-        let prepared = Prepared::chat(&self.server.client, request);
+    pub fn chat_stream(&self, request: ChatRequest, id: AnswerId) -> Prepared {
+        let client = answers::for_answer(&self.server.client, self.session.id(), id);
+        let prepared = Prepared::chat(&client, request);
         match self.config.resume {
             0 => prepared,
             max => prepared.map(move |stream| stream.with_resume(Resume::Continue { max })),
@@ -109,7 +111,7 @@ impl Prompt<'_> {
     pub fn launch(&mut self, launch: Launch) -> u32 {
         let deadline = match &launch.kind {
             Kind::Answer(_) => self.config.deadline,
-            Kind::Pull | Kind::Sink { .. } => None,
+            Kind::Elsewhere | Kind::Pull | Kind::Sink { .. } => None,
         };
         let labelled = launch.group.is_some() || launch.model != self.chat.settings.model;
         let options = JobOptions {

@@ -4,8 +4,11 @@ use serde_json::Value;
 use std::future::Future;
 use towline::Format;
 use towline::engine::Task;
+use towline::relay::Job;
+use towline_app::chat::Answered;
 use towline_app::history::{Found, History};
 
+use super::relay::Asked;
 use super::screen::Tone;
 use super::session::Opened;
 use super::state::{Attached, Prompt};
@@ -44,12 +47,17 @@ pub enum Done {
     Found(Vec<Found>),
     /// The names of the last conversations, and what is wrong with session files.
     Remembered(Vec<String>, Vec<String>),
-    /// A line for each of the relay's jobs.
-    RelayJobs(Vec<String>),
+    /// A line for each of the relay's jobs that is to be shown, and the names of all.
+    RelayJobs(Vec<String>, Vec<String>),
+    /// Where answers run from now on.
+    Asked(Box<Asked>),
+    /// An answer that a relay runs, to be read.
+    ToRead(Box<Job>),
     /// A description of a model.
     Shown(String),
     /// Nothing but something to say.
     Said(String),
+    Nothing,
 }
 
 impl Prompt<'_> {
@@ -78,6 +86,11 @@ impl Prompt<'_> {
     /// Whether lines wait for a chore.
     pub fn is_held_up(&self) -> bool {
         self.chores.iter().any(|chore| chore.holds_up)
+    }
+
+    /// Whether a chore of this verb is on its way.
+    pub fn is_doing(&self, verb: &str) -> bool {
+        self.chores.iter().any(|chore| chore.verb == verb)
     }
 
     /// Takes up what is done.
@@ -132,7 +145,13 @@ impl Prompt<'_> {
                 self.known().conversations = names;
                 wrong.iter().for_each(|wrong| self.say(Tone::Bad, wrong));
             }
-            Done::RelayJobs(lines) => lines.iter().for_each(|line| self.say(Tone::Plain, line)),
+            Done::RelayJobs(lines, names) => {
+                lines.iter().for_each(|line| self.say(Tone::Plain, line));
+                self.known().answers = names;
+            }
+            Done::Asked(asked) => self.ask_at(*asked),
+            Done::ToRead(job) => self.read_elsewhere(&job),
+            Done::Nothing => {}
             Done::Shown(text) => self.say(Tone::Plain, text.trim_end()),
             Done::Said(text) => self.say(Tone::Dim, &text),
         }
@@ -184,25 +203,30 @@ impl Prompt<'_> {
     }
 
     fn loaded(&mut self, opened: Opened) {
-        let name = opened.name.clone();
+        let (name, left) = (opened.name.clone(), opened.left.clone());
         let model = std::mem::take(&mut self.chat.settings.model);
         self.chat = self.session.adopt(opened);
         if self.chat.settings.model.is_empty() {
             self.chat.settings.model = model;
         }
-        self.show_last_turn();
+        self.show_last_turn(&left);
         let count = turns(self.chat.turns().len());
         self.say(Tone::Dim, &format!("{name}: {count}"));
         self.show_prompt();
     }
 
-    /// Reminds a person of where the conversation was.
-    pub fn show_last_turn(&mut self) {
+    /// Reminds a person of where the conversation was; `left` are the relay's ids of answers that are read from there.
+    pub fn show_last_turn(&mut self, left: &[String]) {
+        self.resume_answers(left);
         let Some(last) = self.chat.turns().last().filter(|_| self.interactive).cloned() else { return };
         let shown = last.side_by_side();
         for answer in &shown {
             let echoed = format!("{}> {}", answer.model, last.question_of(answer).content);
             self.say(Tone::Echo, &echoed);
+            // What is read is shown as it is told.
+            if answer.answered == Answered::Pending {
+                continue;
+            }
             self.screen.begin_answer(None);
             self.screen.answer(&answer.answer.content);
             self.screen.end_answer();

@@ -64,11 +64,12 @@ pub enum Bare {
     #[command(override_usage = "jobs [-l] [-r] [-n] [--json]")]
     Jobs(Listing),
     /// show a job's end so far and follow it; %n alone does the same
+    #[command(visible_alias = "attach")]
     Fg(OneJob),
     /// resume a paused job, behind
     Bg(Jobs),
     /// cancel jobs; says when they have ended
-    #[command(override_usage = "kill [-9] %n… | %*")]
+    #[command(override_usage = "kill [-9] %n… | %* | --all")]
     Kill {
         /// drop them without cleanup
         #[arg(short = '9')]
@@ -76,10 +77,12 @@ pub enum Bare {
         #[arg(value_name = "%n", required = true)]
         targets: Vec<Target>,
     },
-    /// pause a job's stream; its server may continue for a while
-    Stop(SomeJobs),
-    /// resume a paused job's stream
-    Cont(SomeJobs),
+    /// stop reading a job's stream; its server may continue for a while
+    #[command(visible_alias = "stop")]
+    Pause(SomeJobs),
+    /// read a paused job's stream again
+    #[command(visible_alias = "cont")]
+    Unpause(SomeJobs),
     /// wait for jobs, or with -n for the first
     #[command(override_usage = "wait [-n] [-t 30s] [%n…]")]
     Wait(Waiting),
@@ -103,8 +106,9 @@ pub enum Bare {
     Edit(OneJob),
     /// take a job's answer into the conversation
     Keep(OneJob),
-    /// name a job
-    Name {
+    /// give a job another name
+    #[command(visible_alias = "name")]
+    Rename {
         #[arg(value_name = "%n")]
         job: Spec,
         #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
@@ -129,7 +133,7 @@ pub enum Bare {
     Disown(OneJob),
     /// give the terminal back to the shell
     Suspend,
-    /// leave; with jobs running it takes two
+    /// leave; with answers running it takes two, and the relay's continue
     #[command(visible_aliases = ["quit", "bye", "q"])]
     Exit,
     /// this list, or more about keys, jobs, files or a command
@@ -288,6 +292,9 @@ pub struct Listing {
     pub json: bool,
 }
 
+/// What stands for `--all` among targets.
+pub const EVERYWHERE: &str = "%**";
+
 /// A job that is to be cancelled, or all.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
@@ -295,13 +302,19 @@ pub enum Target {
     Job(Spec),
     /// `%*`.
     All,
+    /// `--all`: those of the relay too, whoever asked for them.
+    Everywhere,
 }
 
 impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        if text == "%*" { Ok(Self::All) } else { text.parse().map(Self::Job) }
+        match text {
+            "%*" => Ok(Self::All),
+            EVERYWHERE => Ok(Self::Everywhere),
+            text => text.parse().map(Self::Job),
+        }
     }
 }
 

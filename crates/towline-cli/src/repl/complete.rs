@@ -21,6 +21,8 @@ pub struct Known {
     pub models: Vec<String>,
     /// `%1`, `%gemma3`.
     pub jobs: Vec<String>,
+    /// Names of the answers that the relay has.
+    pub answers: Vec<String>,
     /// Names of conversations, the last written first.
     pub conversations: Vec<String>,
     /// What was submitted, the last last.
@@ -231,6 +233,7 @@ mod tests {
         let known = Known {
             models: vec!["gemma3".into(), "qwen3:8b".into()],
             jobs: vec!["%1".into(), "%2".into(), "%gemma3".into()],
+            answers: Vec::new(),
             conversations: vec!["rivers".into()],
             lines: vec!["what is a river?".into(), "what is a lake?".into()],
         };

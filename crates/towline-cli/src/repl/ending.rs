@@ -59,7 +59,11 @@ impl Prompt<'_> {
                 self.offer(outcome, is_answer);
             }
             Ending::Truncated(error) => {
-                self.say(Tone::Bad, &format!("Truncated: {}; {}", error.message, notice::kept(outcome)));
+                let why = match error.message.strip_prefix("interrupted: ") {
+                    Some(why) => format!("Interrupted: {why}"),
+                    None => format!("Truncated: {}", error.message),
+                };
+                self.say(Tone::Bad, &format!("{why}; {}", notice::kept(outcome)));
                 self.offer(outcome, is_answer);
             }
             Ending::Failed(error) => {
@@ -86,7 +90,7 @@ impl Prompt<'_> {
                 }
                 self.learn_models();
             }
-            Kind::Answer(_) | Kind::Sink { .. } => {}
+            Kind::Answer(_) | Kind::Elsewhere | Kind::Sink { .. } => {}
         }
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use towline::engine::{Batch, From as ReadFrom};
 use towline::{Event, FinishReason, Outcome};
-use towline_app::chat::session;
+use towline_app::chat::{AnswerId, Ended, Reading};
 
 use super::ending;
 use super::item::Kind;
@@ -28,6 +28,7 @@ impl Prompt<'_> {
             .map(|entry| entry.number)
             .collect();
         for number in numbers {
+            self.note_relay(number);
             while let Some(batch) = self.item_mut(number).and_then(|item| item.reader.as_mut()?.try_read()) {
                 self.take_batch(number, &batch);
             }
@@ -53,20 +54,41 @@ impl Prompt<'_> {
         {
             item.progress = Some((**progress).clone());
         }
-        let Some(answer) = self.item(number).and_then(|item| self.answer_of(item)) else { return };
+        // Before what comes from there.
+        self.note_relay(number);
+        let Some((mut reading, id)) = self.reading(number) else { return };
         let mut lines = String::new();
         for event in &batch.events {
-            self.chat.receive(answer, event);
-            lines.extend(session::piece(answer, event));
+            reading.receive(&mut self.chat, event, &mut lines);
         }
-        if let Some(outcome) = &batch.outcome {
-            if self.chat.end(answer, outcome) {
-                lines.extend(self.chat.answer(answer).map(session::end));
-            } else {
-                lines.push_str(&session::take_out(answer));
-            }
-        }
+        let ended = batch.outcome.as_ref().map(|outcome| reading.end(&mut self.chat, outcome, &mut lines));
         self.write(&lines);
+        if ended == Some(Ended::Left) {
+            self.session.leave(id);
+        }
+        if let Some(item) = self.item_mut(number) {
+            item.reading = Some(reading);
+        }
+    }
+
+    /// Writes down which relay runs a job, once that is known.
+    fn note_relay(&mut self, number: u32) {
+        let Some(relay) = self.item(number).and_then(|item| item.job()?.relay_id()) else { return };
+        let Some((mut reading, _)) = self.reading(number) else { return };
+        let mut lines = String::new();
+        reading.runs_at(&mut self.chat, &relay, &mut lines);
+        if let Some(item) = self.item_mut(number).filter(|_| !lines.is_empty()) {
+            item.reading = Some(reading);
+            self.write(&lines);
+            // Whatever happens to the prompt from here on, its answer is found again.
+            self.session.hurry();
+        }
+    }
+
+    /// How a job's answer gets into the conversation, if it is in there.
+    fn reading(&self, number: u32) -> Option<(Reading, AnswerId)> {
+        let item = self.item(number)?;
+        Some((item.reading.clone()?, self.answer_of(item)?))
     }
 
     /// Shows what came of the job in front, or of the log that is followed.
@@ -165,7 +187,7 @@ impl Prompt<'_> {
     fn is_plain(&self, key: u64) -> bool {
         self.entry(key).is_some_and(|entry| match entry.item.kind {
             Kind::Sink { .. } => true,
-            Kind::Answer(_) | Kind::Pull => false,
+            Kind::Answer(_) | Kind::Elsewhere | Kind::Pull => false,
         })
     }
 

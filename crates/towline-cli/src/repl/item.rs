@@ -5,13 +5,15 @@ use std::time::{Duration, Instant};
 
 use towline::engine::{From as ReadFrom, JobInfo, JobOptions, Prepared, Reader, Task};
 use towline::{Deadline, Engine, Job, JobState, Message, Outcome, Progress};
-use towline_app::chat::AnswerId;
+use towline_app::chat::{AnswerId, Reading};
 
 /// What a job is for.
 #[derive(Debug)]
 pub enum Kind {
     /// An answer of the conversation.
     Answer(AnswerId),
+    /// An answer that a relay runs and that somebody else asked for.
+    Elsewhere,
     /// A model that is fetched.
     Pull,
     /// A command or file that an answer goes into, and its exit status or what went wrong, once it has ended.
@@ -31,6 +33,8 @@ pub struct Item {
     /// To ask the same again.
     pub prepared: Option<Prepared>,
     slot: Slot,
+    /// How what comes gets into the conversation.
+    pub reading: Option<Reading>,
     /// Reads what must be written down or summed up as it comes.
     pub reader: Option<Reader>,
     /// The last progress of a pull.
@@ -89,6 +93,10 @@ impl Item {
         prepared: Option<Prepared>,
         slot: Slot,
     ) -> Self {
+        let reading = match kind {
+            Kind::Answer(id) => Some(Reading::new(id)),
+            Kind::Elsewhere | Kind::Pull | Kind::Sink { .. } => None,
+        };
         Self {
             key,
             kind,
@@ -96,6 +104,7 @@ impl Item {
             question,
             prepared,
             slot,
+            reading,
             reader: None,
             progress: None,
             outcome: None,
@@ -104,6 +113,31 @@ impl Item {
             disowned: false,
             shown: None,
         }
+    }
+
+    /// An answer that a relay has the rest of, read from its beginning.
+    pub fn resumed(key: u64, reading: Reading, model: &str, question: Message, job: Job) -> Self {
+        let mut item = Self::started(key, Kind::Answer(reading.id()), model, question, job.clone());
+        (item.reading, item.reader) = (Some(reading), Some(job.reader(ReadFrom::Start)));
+        item
+    }
+
+    /// Whether somebody else asked for it.
+    pub fn is_elsewhere(&self) -> bool {
+        match self.kind {
+            Kind::Elsewhere => true,
+            Kind::Answer(_) | Kind::Pull | Kind::Sink { .. } => false,
+        }
+    }
+
+    /// Leaves it to the relay that runs it: the relay's id of it. `None` where none does, or it has ended.
+    pub fn leave(&mut self) -> Option<Arc<str>> {
+        let id = self.job()?.detach()?;
+        if let Some(reading) = &mut self.reading {
+            reading.leave();
+        }
+        self.disowned = true;
+        Some(id)
     }
 
     /// Lets it run.
@@ -116,7 +150,7 @@ impl Item {
         let job = engine.submit(prepared.clone(), options);
         self.reader = match self.kind {
             Kind::Answer(_) | Kind::Pull => Some(job.reader(ReadFrom::Start)),
-            Kind::Sink { .. } => None,
+            Kind::Elsewhere | Kind::Sink { .. } => None,
         };
         self.slot = Slot::Started(job);
     }
@@ -190,7 +224,7 @@ impl Item {
     /// Whether it is a model's answer.
     pub fn is_answer(&self) -> bool {
         match self.kind {
-            Kind::Answer(_) => true,
+            Kind::Answer(_) | Kind::Elsewhere => true,
             Kind::Pull | Kind::Sink { .. } => false,
         }
     }
@@ -233,7 +267,7 @@ impl Item {
     pub fn exit_status(&self) -> Option<&Result<i32, String>> {
         match &self.kind {
             Kind::Sink { status, .. } => status.as_ref(),
-            Kind::Answer(_) | Kind::Pull => None,
+            Kind::Answer(_) | Kind::Elsewhere | Kind::Pull => None,
         }
     }
 }

@@ -139,6 +139,7 @@ impl<T> Jobs<T> {
             Spec::Previous => self.previous().and_then(numbered).ok_or_else(missing),
             Spec::Begins(start) => self.only(spec, ended, |entry| entry.begins(start)),
             Spec::Contains(part) => self.only(spec, ended, |entry| entry.contains(part)),
+            Spec::Named(name) => self.only(spec, ended, |entry| entry.name == *name),
         }
     }
 

@@ -7,6 +7,7 @@
 //! | [`item`], [`notice`] | what a job is here, and how it is told |
 //! | [`state`], [`run`] | the prompt's state and its loop |
 //! | [`asking`], [`following`], [`ending`] | questions become jobs, what comes of them is written down and shown, how it ended |
+//! | [`relay`] | the relay that answers run on, and what it has the rest of |
 //! | [`verbs`] | what each verb does |
 //! | [`chore`] | what would make the prompt wait, done elsewhere |
 //! | [`session`], [`complete`] | files and completion |
@@ -25,6 +26,7 @@ mod jobs;
 mod markdown;
 mod notice;
 mod parse;
+mod relay;
 mod run;
 mod screen;
 mod session;

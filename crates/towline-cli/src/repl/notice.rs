@@ -27,7 +27,7 @@ pub fn first_words(text: &str) -> String {
 /// A job as it was typed: `gemma3  "what is a river?"`, `pull gemma3`, `pipe %1 | wc`.
 pub fn title(entry: &Entry<Item>) -> String {
     match &entry.item.kind {
-        Kind::Answer(_) => format!("{}  {}", entry.name, first_words(&entry.text)),
+        Kind::Answer(_) | Kind::Elsewhere => format!("{}  {}", entry.name, first_words(&entry.text)),
         Kind::Pull | Kind::Sink { .. } if entry.name == entry.item.model => entry.text.clone(),
         Kind::Pull | Kind::Sink { .. } => format!("{}  {}", entry.name, entry.text),
     }

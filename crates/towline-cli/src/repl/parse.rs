@@ -16,7 +16,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{FromArgMatches as _, Subcommand as _};
 use towline::Options;
 
-use super::command::{Ask, Bare, Command, Line, OneJob, grammar};
+use super::command::{Ask, Bare, Command, EVERYWHERE, Line, OneJob, grammar};
 use super::slash;
 use super::spec::Spec;
 use crate::models::may_be_name;
@@ -36,6 +36,9 @@ pub fn of_person(typed: &str) -> Line {
         _ => line(typed),
     }
 }
+
+/// The verbs' other names that are a command before a jobspec.
+const OTHERS: [&str; 4] = ["attach", "stop", "cont", "name"];
 
 /// Understands a line.
 pub fn line(typed: &str) -> Line {
@@ -68,10 +71,24 @@ fn forced(typed: &str) -> Line {
         return Line::Command(followed(job));
     }
     let (name, rest) = typed.split_once(char::is_whitespace).unwrap_or((typed, ""));
-    match read(name, rest.trim()) {
+    match read(name, &by_name(name, rest.trim())) {
         Ok(command) => Line::Command(command),
         Err(what) => Line::Wrong(what),
     }
+}
+
+/// What follows a verb for jobs, with a name where one stands for a jobspec: `:kill story`.
+fn by_name(verb: &str, rest: &str) -> String {
+    let most = match verb {
+        "kill" | "pause" | "stop" | "unpause" | "cont" => usize::MAX,
+        "fg" | "attach" | "timeout" | "rename" | "name" | "retry" | "log" => 1,
+        _ => return rest.to_owned(),
+    };
+    let is_name = |word: &str| {
+        word.starts_with(char::is_alphanumeric) && !word.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    let named = |(at, word)| if at < most && is_name(word) { format!("%={word}") } else { word.to_owned() };
+    rest.split_whitespace().enumerate().map(named).collect::<Vec<_>>().join(" ")
 }
 
 fn followed(job: Spec) -> Command {
@@ -107,6 +124,7 @@ fn words(name: &str, rest: &str) -> Result<Vec<String>, &'static str> {
     match (name, words.get(1).map(String::as_str), words.last().map(String::as_str)) {
         ("kill", Some("-KILL" | "-SIGKILL"), _) => "-9".clone_into(&mut words[1]),
         ("kill", Some("-15" | "-TERM" | "-SIGTERM"), _) => drop(words.remove(1)),
+        ("kill", Some("--all" | "-a"), _) if words.len() == 2 => EVERYWHERE.clone_into(&mut words[1]),
         ("pull", _, Some("&")) => *words.last_mut().unwrap_or(&mut String::new()) = "--behind".to_owned(),
         _ => {}
     }
@@ -168,8 +186,9 @@ fn bare(typed: &str) -> Option<Command> {
 
 fn bare_verb(typed: &str) -> Option<(&str, &str)> {
     let (name, rest) = typed.split_once(' ').unwrap_or((typed, ""));
-    // Other names than the first need the colon: `bye` may be meant for the model.
-    Bare::has_subcommand(name).then(|| (name, rest.trim()))
+    // Other names than the first need the colon or a jobspec: `bye` may be meant for the model.
+    let is_other = || OTHERS.contains(&name) && rest.trim_start().starts_with('%');
+    (Bare::has_subcommand(name) || is_other()).then(|| (name, rest.trim()))
 }
 
 /// The option that a command sets and that Ollama does not know. Behind a colon it is set all the same.
@@ -260,6 +279,21 @@ mod tests {
     fn asked(models: &[&str], text: &str, behind: bool) -> Line {
         let models = models.iter().map(|&model| model.to_owned()).collect();
         Line::Ask(Ask { models, text: text.to_owned(), behind })
+    }
+
+    #[test]
+    fn behind_a_colon_a_name_stands_for_a_job() {
+        let (one, story) = (|| Spec::Number(1), || Spec::Named("story".into()));
+        let targets = vec![Target::Job(story()), Target::Job(one())];
+        for (typed, command) in [
+            (":kill story %1", Bare::Kill { hard: false, targets }),
+            (":attach story", Bare::Fg(OneJob { job: Some(story()) })),
+            (":rename story tale", Bare::Rename { job: story(), name: "tale".into() }),
+            (":pause story %1", Bare::Pause(SomeJobs { jobs: vec![story(), one()] })),
+        ] {
+            assert_eq!(line(typed), Line::Command(Command::Bare(command)), "{typed}");
+            assert_eq!(line(&typed[1..]), asked(&[], &typed[1..], false), "without it, it is text");
+        }
     }
 
     #[test]
@@ -372,8 +406,12 @@ mod tests {
             ("kill -9 %*", Bare::Kill { hard: true, targets: vec![Target::All] }),
             ("kill -KILL %*", Bare::Kill { hard: true, targets: vec![Target::All] }),
             ("kill -TERM %*", Bare::Kill { hard: false, targets: vec![Target::All] }),
-            ("stop %1", Bare::Stop(SomeJobs { jobs: vec![one()] })),
-            ("cont %1", Bare::Cont(SomeJobs { jobs: vec![one()] })),
+            ("pause %1", Bare::Pause(SomeJobs { jobs: vec![one()] })),
+            ("unpause %1", Bare::Unpause(SomeJobs { jobs: vec![one()] })),
+            ("stop %1", Bare::Pause(SomeJobs { jobs: vec![one()] })),
+            ("cont %1", Bare::Unpause(SomeJobs { jobs: vec![one()] })),
+            ("kill --all", Bare::Kill { hard: false, targets: vec![Target::Everywhere] }),
+            ("attach %1", Bare::Fg(OneJob { job: Some(one()) })),
             ("wait", Bare::Wait(Waiting::default())),
             (
                 "wait -n -t 1m30s %1",
@@ -385,7 +423,7 @@ mod tests {
             ("log %1 -f -n 5", Bare::Log(Reading { job: Some(one()), follow: true, lines: Some(5) })),
             ("tail", Bare::Tail(Reading::default())),
             ("retry", Bare::Retry(OneJob::default())),
-            ("name %1 'first draft'", Bare::Name { job: one(), name: "first draft".into() }),
+            ("name %1 'first draft'", Bare::Rename { job: one(), name: "first draft".into() }),
             ("limit 2", Bare::Limit { limit: Some(Limit::To(2)) }),
             ("pipe %1 | wc -l | cat", pipe(Some(one()), Sink::Command("wc -l | cat".into()))),
             (

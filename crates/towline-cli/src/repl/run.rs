@@ -66,6 +66,7 @@ impl Prompt<'_> {
         }
         drop(self.engine.changes());
         self.take_chores();
+        self.keep_relay();
         self.record();
         self.show_front();
         self.notice_ends();
@@ -118,9 +119,7 @@ impl Prompt<'_> {
             Input::Terminate => {
                 self.exit = Exit::Terminated;
                 // The terminal is gone, nobody has said stop: what a relay runs goes on there.
-                for number in self.live() {
-                    self.leave_behind(number);
-                }
+                self.leave_all();
                 self.end_all("terminated");
             }
             Input::Redraw => {}
@@ -131,7 +130,7 @@ impl Prompt<'_> {
         if !typed.trim().is_empty() {
             self.known().submitted(&typed);
         }
-        let line = if self.interactive { parse::of_person(&typed) } else { parse::line(&typed) };
+        let line = self.understood(&typed);
         if self.leaving == Leaving::Warned && line != Line::Command(Command::Bare(Bare::Exit)) {
             self.leaving = Leaving::Not;
         }
@@ -145,19 +144,20 @@ impl Prompt<'_> {
     }
 
     /// Whether a line comes after others. Questions follow the front stream; without a person, every line does.
-    fn must_wait(&self, line: &Line) -> bool {
+    fn must_wait(&mut self, line: &Line) -> bool {
         let busy = match &self.front {
             Front::Idle | Front::Log(_) => false,
             Front::Job(_) | Front::Wait(_) => true,
         };
         let waits = busy || self.is_held_up() || !self.queue.is_empty() || !self.next_fronts.is_empty();
         if !self.interactive || self.is_held_up() {
-            return waits && *line != Line::Empty;
+            return (waits && *line != Line::Empty) || self.waits_for_relay(line);
         }
-        match line {
+        let waits = match line {
             Line::Ask(ask) => !ask.behind && waits,
             Line::Empty | Line::Command(_) | Line::Wrong(_) => false,
-        }
+        };
+        waits || self.waits_for_relay(line)
     }
 
     fn front_key(&self) -> Option<u64> {
@@ -180,6 +180,10 @@ impl Prompt<'_> {
             return false;
         }
         let Some(queued) = self.queue.pop_front() else { return false };
+        if self.waits_for_relay(&queued.line) {
+            self.queue.push_front(queued);
+            return false;
+        }
         self.execute(&queued.typed, queued.line);
         self.before_prompt();
         true
@@ -320,18 +324,30 @@ impl Prompt<'_> {
         }
     }
 
-    /// `exit`: with live jobs it takes two.
+    /// `exit`: with live jobs it takes two. Those of the relay continue.
     pub fn exit_asked(&mut self) {
-        let live = self.live().len();
+        let (at_relay, here) = self.running();
         match self.leaving {
-            Leaving::Not | Leaving::WhenDone if live > 0 && self.interactive => {
-                self.say(Tone::Plain, "There are running jobs.");
-                self.say(Tone::Dim, "exit (or Ctrl-D) again cancels them");
+            Leaving::Not | Leaving::WhenDone if at_relay + here > 0 && self.interactive => {
+                let (said, advice) = match (at_relay, here) {
+                    (_, 0) => (
+                        "There are running answers.",
+                        "exit again leaves them running, kill --all stops them",
+                    ),
+                    (0, _) => ("There are running jobs.", "exit (or Ctrl-D) again cancels them"),
+                    (..) => (
+                        "There are running answers and jobs.",
+                        "exit again leaves those of the relay running, and cancels the others",
+                    ),
+                };
+                self.say(Tone::Plain, said);
+                self.say(Tone::Dim, advice);
                 self.leaving = Leaving::Warned;
             }
             Leaving::Ending(_) => self.leaving = Leaving::Now,
             Leaving::Not | Leaving::WhenDone | Leaving::Warned | Leaving::Now => {
-                self.end_all("the prompt was left")
+                self.leave_all();
+                self.end_all("the prompt was left");
             }
         }
     }

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use towline_app::chat::{Conversation, Settings, session};
-use towline_app::history::{self, Chat, ChatId, History, HistoryError, Limits, Writer};
+use towline_app::chat::{AnswerId, Conversation, Settings, session};
+use towline_app::history::{self, Chat, ChatId, History, HistoryError, Limits, Writer, WriterId};
 
 /// How long the disk may be behind before that is said.
 const LAG: Duration = Duration::from_secs(2);
@@ -19,6 +19,8 @@ pub struct Session {
     limits: Limits,
     writer: Option<Writer>,
     chat: Option<Chat>,
+    /// Its number, where it was there.
+    id: Option<ChatId>,
     /// What a person calls it.
     name: Option<String>,
     /// Tells other prompts that it is open here.
@@ -42,6 +44,30 @@ impl Session {
     /// Whether something was written.
     pub fn has_begun(&self) -> bool {
         self.chat.is_some()
+    }
+
+    /// Who writes here, as the history names it.
+    pub fn writer(&self) -> Option<WriterId> {
+        self.writer.as_ref().map(Writer::writer_id)
+    }
+
+    /// The conversation's number, once the history has it.
+    pub fn id(&self) -> Option<ChatId> {
+        self.id.or_else(|| self.writer.as_ref()?.id(self.chat?))
+    }
+
+    /// What was written is not to wait for more.
+    pub fn hurry(&self) {
+        if let Some(writer) = &self.writer {
+            writer.hurry();
+        }
+    }
+
+    /// An answer is left to the relay that runs it: the rest is no longer written here.
+    pub fn leave(&self, id: AnswerId) {
+        if let (Some(writer), Some(chat)) = (&self.writer, self.chat) {
+            writer.leave(chat, id);
+        }
     }
 
     /// What the conversation is called, where somebody named it.
@@ -107,9 +133,9 @@ impl Session {
 
     /// Continues a conversation that was opened.
     pub fn adopt(&mut self, opened: Opened) -> Conversation {
-        let Opened { id, name, conversation, open } = opened;
+        let Opened { id, name, conversation, open, .. } = opened;
         self.chat = self.writer.as_mut().map(|writer| writer.resume(id));
-        (self.name, self.open) = (Some(name), Some(open));
+        (self.id, self.name, self.open) = (Some(id), Some(name), Some(open));
         *conversation
     }
 
@@ -125,12 +151,15 @@ impl Session {
 pub struct Opened {
     id: ChatId,
     pub name: String,
+    /// The answers that a relay has the rest of and that are written here from now on: its ids of them.
+    pub left: Vec<String>,
     pub conversation: Box<Conversation>,
     open: Open,
 }
 
-/// Reads the conversation that a person means. Waits for the disk.
-pub fn open(path: &Path, name: &str) -> Result<Opened, String> {
+/// Reads the conversation that a person means. What a relay has the rest of is `writer`'s to write then, where it is nobody
+/// else's. Waits for the disk.
+pub fn open(path: &Path, name: &str, writer: Option<WriterId>) -> Result<Opened, String> {
     let mut history = History::open(path).map_err(|error| error.to_string())?;
     let said = |error: HistoryError| match error {
         HistoryError::Missing(name) => format!("there is no conversation {name}; :history lists them"),
@@ -144,8 +173,10 @@ pub fn open(path: &Path, name: &str) -> Result<Opened, String> {
     };
     let id = history.find(name).map_err(said)?;
     let open = Open::mark(path, id).map_err(|why| format!("{name}: {why}"))?;
+    let left = writer.map(|writer| history.take_over(id, writer)).transpose().map_err(said)?;
     let conversation = Box::new(history.load(id).map_err(said)?);
-    Ok(Opened { id, name: history.summary(id).map_err(said)?.name, conversation, open })
+    let name = history.summary(id).map_err(said)?.name;
+    Ok(Opened { id, name, left: left.unwrap_or_default(), conversation, open })
 }
 
 /// A file that is locked while a prompt has a conversation open: two prompts would not see each other's turns.

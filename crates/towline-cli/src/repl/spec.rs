@@ -16,6 +16,8 @@ pub enum Spec {
     Begins(String),
     /// `%?text`: the one whose name or text contains this.
     Contains(String),
+    /// `%=name`, or a name alone behind a verb with its colon: the one of this name, here or on the relay.
+    Named(String),
 }
 
 impl FromStr for Spec {
@@ -27,6 +29,10 @@ impl FromStr for Spec {
         Ok(match rest {
             "" | "%" | "+" => Self::Current,
             "-" => Self::Previous,
+            _ if let Some(name) = rest.strip_prefix('=') => match name {
+                "" => return Err(none()),
+                name => Self::Named(name.to_owned()),
+            },
             _ => match (rest.strip_prefix('?'), rest.parse()) {
                 (Some(""), _) => return Err(none()),
                 (Some(part), _) => Self::Contains(part.to_owned()),
@@ -45,6 +51,7 @@ impl fmt::Display for Spec {
             Self::Previous => f.write_str("%-"),
             Self::Begins(text) => write!(f, "%{text}"),
             Self::Contains(text) => write!(f, "%?{text}"),
+            Self::Named(name) => f.write_str(name),
         }
     }
 }
@@ -64,7 +71,7 @@ impl fmt::Display for SpecError {
             Self::NoSuchJob(Spec::Current) => f.write_str("current: no such job"),
             Self::NoSuchJob(spec) => write!(f, "{spec}: no such job"),
             // bash names what was looked for without its `%`, and then adds that there is no such job.
-            Self::Ambiguous(Spec::Begins(text) | Spec::Contains(text)) => {
+            Self::Ambiguous(Spec::Begins(text) | Spec::Contains(text) | Spec::Named(text)) => {
                 write!(f, "{text}: ambiguous job spec")
             }
             Self::Ambiguous(spec @ (Spec::Number(_) | Spec::Current | Spec::Previous)) => {
@@ -90,6 +97,8 @@ mod tests {
             ("%gem", Some(Spec::Begins("gem".into()))),
             ("%?river", Some(Spec::Contains("river".into()))),
             ("%?", None),
+            ("%=tell-me", Some(Spec::Named("tell-me".into()))),
+            ("%=", None),
             ("1", None),
             ("", None),
         ] {

@@ -5,27 +5,25 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use towline::engine::OnShutdown;
-use towline::relay::RelayConfig;
-use towline::{Api, Clocks, Engine, EngineConfig};
+use towline::{Engine, EngineConfig};
 use towline_app::chat::{Conversation, Settings};
-use towline_app::history::{History, HistoryError};
+use towline_app::history::{ChatId, History, HistoryError};
 
 use super::chore::turns;
 use super::complete::{Completer, Known};
+use super::relay::{self, Asked};
 use super::screen::{Screen, Tone};
-use super::session::{self, Session};
+use super::session::{self, Opened, Session};
 use super::state::{Prompt, Setup};
 use super::term;
-use crate::args::{AtRelay, PromptArgs};
-use crate::cmd::Context;
+use crate::args::PromptArgs;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::memory;
 use crate::out;
-use crate::relayed::reach;
-use crate::server::{Named, Need, Place, Server};
-use crate::stop;
+use crate::relayed::Reached;
+use crate::server::Place;
 use towline_app::settings::{self, Config, Remember, folders};
 
 /// How long the engine may take to end what is left when the prompt has ended.
@@ -47,13 +45,18 @@ fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
             Some(path) => settings::read(&path),
             None => (Config::default(), Vec::new()),
         };
+    let engine = Engine::start(EngineConfig::default()).map_err(local)?;
+    let interactive = is_interactive();
+    let finding = Asked::find(args.clone(), config.clone(), environment.clone(), interactive);
+    let asked = match engine.spawn("server", finding).wait().map_err(local)? {
+        Ok(found) => found?,
+        Err(outcome) => return Err(local(outcome)),
+    };
     if args.server.host.is_none() && environment.host.is_none() {
         args.server.host.clone_from(&config.host);
     }
-    let engine = Engine::start(EngineConfig::default()).map_err(local)?;
-    let server = find(&engine, &args, &environment)?;
-    let interactive = is_interactive();
-    let (conversation, session) = conversation(&args, &environment, &config, interactive)?;
+    let (conversation, session, left) =
+        conversation(&args, &environment, &config, interactive, (&engine, asked.relay.as_deref()))?;
 
     let known = Arc::new(Mutex::new(Known::default()));
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
@@ -65,7 +68,9 @@ fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
     let mut screen = term::open(terminal, Box::new(Completer(Arc::clone(&known)))).map_err(local)?;
     let setup = Setup {
         engine: engine.clone(),
-        server: Arc::new(server),
+        server: Arc::new(asked.server),
+        relay: asked.relay,
+        server_args: args.server,
         environment,
         config,
         conversation,
@@ -73,7 +78,9 @@ fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
         known,
         interactive,
     };
-    let ended = converse(&mut *screen, setup, &warnings);
+    let warnings = warnings.into_iter().map(|warning| format!("warning: {warning}"));
+    let warnings: Vec<String> = warnings.chain(asked.said).collect();
+    let ended = converse(&mut *screen, setup, &warnings, &left);
     let closed = screen.close();
     drop(screen);
     // Every job has ended, or had its grace time.
@@ -83,12 +90,12 @@ fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn converse(screen: &mut dyn Screen, setup: Setup, warnings: &[String]) -> io::Result<Exit> {
+fn converse(screen: &mut dyn Screen, setup: Setup, warnings: &[String], left: &[String]) -> io::Result<Exit> {
     let mut prompt = Prompt::new(screen, setup);
     for warning in warnings {
-        prompt.say(Tone::Bad, &format!("warning: {warning}"));
+        prompt.say(Tone::Bad, warning);
     }
-    prompt.greet();
+    prompt.greet(left);
     let ended = prompt.run();
     if let Some(wrong) = prompt.session.finish() {
         out::warning(&wrong);
@@ -101,31 +108,15 @@ fn is_interactive() -> bool {
     io::stdin().is_terminal() && io::stdout().is_terminal() && !is_dumb
 }
 
-fn find(engine: &Engine, args: &PromptArgs, environment: &Environment) -> Result<Server, Failure> {
-    let (server, relay, environment) = (args.server.clone(), args.relay.clone(), environment.clone());
-    let finding = engine.spawn("server", async move {
-        if let Some(relay) = relay {
-            let (_never, stopper) = stop::channel();
-            let mut context = Context { environment, stopper };
-            let args = AtRelay { relay };
-            let reached = reach(&args, &mut context, Clocks::default(), RelayConfig::default()).await?;
-            return Ok(Server { client: reached.client, place: Place::Named(Named::Relay) });
-        }
-        Server::find(&server, &environment, Clocks::default(), Api::Auto, Need::Any).await
-    });
-    match finding.wait().map_err(local)? {
-        Ok(found) => found,
-        Err(outcome) => Err(local(outcome)),
-    }
-}
-
-/// The session that is gone on with, or a new one.
+/// The conversation that is continued, or a new one; and the relay's ids of what it has the rest of. Where none is named, one
+/// is continued whose answers a relay still runs though their program is gone.
 fn conversation(
     args: &PromptArgs,
     environment: &Environment,
     config: &Config,
     interactive: bool,
-) -> Result<(Conversation, Session), Failure> {
+    (engine, relay): (&Engine, Option<&Reached>),
+) -> Result<(Conversation, Session, Vec<String>), Failure> {
     let model = args.model.clone().or_else(|| environment.model.clone()).or_else(|| config.model.clone());
     let settings = Settings {
         model: model.clone().unwrap_or_default(),
@@ -137,7 +128,32 @@ fn conversation(
     // A script leaves nothing behind unless it names a conversation.
     let is_written = config.history != Remember::Nothing && (interactive || args.session.is_some());
     let mut session = Session::new(memory::path().filter(|_| is_written), config.history_limits);
-    let Some(name) = &args.session else { return Ok((Conversation::new(settings), session)) };
+    let writer = session.writer().filter(|_| relay.is_some());
+    let adopted = |session: &mut Session, opened: Opened| {
+        let left = opened.left.clone();
+        let mut chat = session.adopt(opened);
+        let named = args.model.clone();
+        if let Some(model) = named.or_else(|| model.clone().filter(|_| chat.settings.model.is_empty())) {
+            chat.settings.model = model;
+        }
+        (chat, left)
+    };
+    let Some(name) = &args.session else {
+        let found = relay.zip(session.path()).and_then(|(relay, path)| {
+            let left = History::open(path).and_then(|history| history.without_writer()).ok()?;
+            let chats = relay::left_behind(engine, relay, left).into_iter();
+            // One that another prompt has open, or has just taken over, is not this one's.
+            let mut opened = chats.filter_map(|ChatId(id)| session::open(path, &id.to_string(), writer).ok());
+            opened.find(|opened| !opened.left.is_empty())
+        });
+        return Ok(match found {
+            None => (Conversation::new(settings), session, Vec::new()),
+            Some(opened) => {
+                let (chat, left) = adopted(&mut session, opened);
+                (chat, session, left)
+            }
+        });
+    };
     let Some(path) = session.path() else {
         return Err(Failure::usage(
             "conversations are not written: the configuration says so, or there is no home folder",
@@ -152,18 +168,15 @@ fn conversation(
                 return Err(Failure::usage(wrong));
             }
             return match session.rename(name) {
-                Ok(_) => Ok((Conversation::new(settings), session)),
+                Ok(_) => Ok((Conversation::new(settings), session, Vec::new())),
                 Err(error) => Err(memory::failed(error)),
             };
         }
         Err(error) => return Err(memory::failed(error)),
     }
-    let opened = session::open(path, name).map_err(Failure::usage)?;
-    let mut chat = session.adopt(opened);
-    if let Some(model) = args.model.clone().or_else(|| model.filter(|_| chat.settings.model.is_empty())) {
-        chat.settings.model = model;
-    }
-    Ok((chat, session))
+    let opened = session::open(path, name, writer).map_err(Failure::usage)?;
+    let (chat, left) = adopted(&mut session, opened);
+    Ok((chat, session, left))
 }
 
 impl Prompt<'_> {
@@ -174,7 +187,10 @@ impl Prompt<'_> {
                 "{}, a toy that is built in: it shows how this works and knows nothing",
                 builtin.model()
             ),
-            Place::Named(_) | Place::Local => self.server.shown(),
+            Place::Own(Some(shown)) if shown == relay::BUILTIN => {
+                "a toy that is built in: it shows how this works and knows nothing".to_owned()
+            }
+            Place::Named(_) | Place::Local | Place::Own(_) => self.server.shown(),
         };
         format!(
             "towline {}; answers come from {who}\n\
@@ -186,7 +202,7 @@ impl Prompt<'_> {
     }
 
     /// What is said first, and what is found out meanwhile.
-    fn greet(&mut self) {
+    fn greet(&mut self, left: &[String]) {
         let is_first = self.session.path().is_some_and(|path| !path.exists());
         if self.interactive && is_first {
             let hello = self.hello();
@@ -199,9 +215,10 @@ impl Prompt<'_> {
                 text.push_str(&format!(", {name} with {}", turns(count)));
             }
             self.say(Tone::Dim, &format!("{text}; help says what can be typed"));
-            self.show_last_turn();
+            self.show_last_turn(left);
         }
         self.learn_models();
+        self.learn_answers();
         self.remember();
     }
 }

@@ -18,9 +18,11 @@ use super::notice;
 use super::screen::{Screen, Tone};
 use super::session::Session;
 use super::spec::Spec;
+use crate::args::ServerArgs;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::out;
+use crate::relayed::Reached;
 use crate::server::Server;
 
 /// What the prompt is given.
@@ -28,6 +30,9 @@ use crate::server::Server;
 pub struct Setup {
     pub engine: Engine,
     pub server: Arc<Server>,
+    pub relay: Option<Arc<Reached>>,
+    /// What was said of the server, for a time without the relay.
+    pub server_args: ServerArgs,
     pub environment: Environment,
     pub config: Config,
     pub conversation: Conversation,
@@ -42,6 +47,9 @@ pub struct Prompt<'s> {
     pub screen: &'s mut dyn Screen,
     pub engine: Engine,
     pub server: Arc<Server>,
+    /// The relay that runs the answers; `None` where they run in this process.
+    pub relay: Option<Arc<Reached>>,
+    pub server_args: ServerArgs,
     pub environment: Environment,
     pub config: Config,
     pub chat: Conversation,
@@ -143,6 +151,8 @@ impl<'s> Prompt<'s> {
             screen,
             engine: setup.engine,
             server: setup.server,
+            relay: setup.relay,
+            server_args: setup.server_args,
             environment: setup.environment,
             limit: setup.config.limit,
             config: setup.config,
@@ -275,14 +285,14 @@ impl<'s> Prompt<'s> {
     pub fn answer_of(&self, item: &Item) -> Option<AnswerId> {
         match item.kind {
             Kind::Answer(id) => self.chat.answer(id).map(|answer| answer.id),
-            Kind::Pull | Kind::Sink { .. } => None,
+            Kind::Elsewhere | Kind::Pull | Kind::Sink { .. } => None,
         }
     }
 
     /// A job's end was told: it leaves the list. Answers and pulls stay within reach.
     pub fn report(&mut self, number: u32) {
         let stays = self.item(number).is_some_and(|item| match item.kind {
-            Kind::Answer(_) | Kind::Pull => true,
+            Kind::Answer(_) | Kind::Elsewhere | Kind::Pull => true,
             Kind::Sink { .. } => false,
         });
         if stays {

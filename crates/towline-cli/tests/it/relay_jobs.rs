@@ -54,6 +54,17 @@ impl Person {
         Client::with_config(Endpoint::unix(socket), towline::Config::default()).unwrap().relay()
     }
 
+    /// Ends the relay's process at once.
+    pub fn kill_relay(&self) {
+        let control = self.control();
+        let pid = block(async move { control.version().await.unwrap().pid });
+        rustix::process::kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
+        let socket = self.folder.path().join("towline/relay.sock");
+        while std::os::unix::net::UnixStream::connect(&socket).is_ok() {
+            std::thread::yield_now();
+        }
+    }
+
     pub fn jobs(&self) -> Vec<Value> {
         let jobs = self.ended(&["jobs", "--json"]);
         assert_eq!(jobs.code, Some(0), "{jobs:?}");

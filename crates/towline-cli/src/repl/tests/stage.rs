@@ -13,6 +13,7 @@ use towline_app::chat::{Conversation, Settings};
 use towline_app::history::Limits;
 use towline_testkit::Server as FakeServer;
 
+use crate::args::ServerArgs;
 use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::repl::complete::Known;
@@ -223,6 +224,8 @@ pub(super) fn play<'a>(
     let setup = Setup {
         engine: Engine::start(EngineConfig::default()).unwrap(),
         server: Arc::new(Server { client, place: Place::Named(Named::Argument) }),
+        relay: None,
+        server_args: ServerArgs { host: None },
         environment: Environment::default(),
         config: scene.config,
         conversation: Conversation::new(settings),

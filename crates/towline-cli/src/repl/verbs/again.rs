@@ -1,6 +1,7 @@
 //! `retry`, `:continue`, `edit`, `keep`.
 
 use towline::engine::Prepared;
+use towline_app::answers::Verb;
 use towline_app::chat::{AnswerId, Shown, session};
 
 use crate::repl::asking::Launch;
@@ -27,6 +28,9 @@ impl Prompt<'_> {
                 None => self.wrong("retry: nothing was asked yet"),
             };
         }
+        if let Some(handle) = spec.and_then(|spec| self.named_elsewhere(spec)) {
+            return self.elsewhere("retry", Verb::Retry, &handle);
+        }
         let Some(key) = self.any("retry", spec) else { return };
         let Some(entry) = self.entry(key) else { return };
         let (item, number) = (&entry.item, entry.number);
@@ -37,6 +41,13 @@ impl Prompt<'_> {
             (Kind::Answer(id), _) if self.chat.answer(*id).is_some() => Again::Answer(*id),
             (Kind::Answer(_), _) => Again::Lost,
             (Kind::Pull, Some(prepared)) => Again::Pull(prepared.clone()),
+            (Kind::Elsewhere, _) => {
+                let relay = item.job().and_then(towline::Job::relay_id);
+                return match relay {
+                    Some(relay) => self.elsewhere("retry", Verb::Retry, &relay),
+                    None => self.wrong("retry: no relay has it"),
+                };
+            }
             (Kind::Pull | Kind::Sink { .. }, _) => {
                 return self.wrong("retry: only questions and pulls can be repeated");
             }

@@ -1,7 +1,8 @@
-//! `fg`, `bg`, `kill`, `stop`, `cont`, `timeout`, `name`, `limit`.
+//! `fg`, `bg`, `kill`, `pause`, `unpause`, `timeout`, `rename`, `limit`.
 
 use towline::engine::From as ReadFrom;
 use towline::{Deadline, Event};
+use towline_app::answers::Verb;
 use towline_app::text::units;
 
 use crate::repl::command::{Limit, Target};
@@ -15,6 +16,9 @@ const TAIL_LINES: usize = 20;
 
 impl Prompt<'_> {
     pub(super) fn fg(&mut self, spec: Option<&Spec>) {
+        if let Some(handle) = spec.and_then(|spec| self.named_elsewhere(spec)) {
+            return self.attach_named(&handle);
+        }
         let Some(number) = self.listed("fg", spec) else { return };
         if let Front::Job(followed) = &self.front
             && followed.number == number
@@ -108,6 +112,13 @@ impl Prompt<'_> {
         for target in targets {
             match target {
                 Target::All => numbers.extend(self.live()),
+                Target::Everywhere => {
+                    numbers.extend(self.live());
+                    self.kill_elsewhere();
+                }
+                Target::Job(spec) if let Some(handle) = self.named_elsewhere(spec) => {
+                    self.elsewhere("kill", Verb::Kill("killed".to_owned()), &handle);
+                }
                 Target::Job(spec) => numbers.extend(self.listed("kill", Some(spec))),
             }
         }
@@ -124,9 +135,13 @@ impl Prompt<'_> {
         }
     }
 
-    pub(super) fn stop(&mut self, specs: &[Spec]) {
+    pub(super) fn pause(&mut self, specs: &[Spec]) {
         for spec in specs {
-            let Some(number) = self.listed("stop", Some(spec)) else { continue };
+            if let Some(handle) = self.named_elsewhere(spec) {
+                self.elsewhere("pause", Verb::Pause, &handle);
+                continue;
+            }
+            let Some(number) = self.listed("pause", Some(spec)) else { continue };
             let Some(item) = self.item(number) else { continue };
             match item.job().filter(|job| !job.state().is_ended()) {
                 Some(job) => {
@@ -142,7 +157,7 @@ impl Prompt<'_> {
                         "nothing more is read; the server may go on until the network's buffers are full",
                     );
                 }
-                None => self.wrong(&format!("stop: %{number}: the job does not run")),
+                None => self.wrong(&format!("pause: %{number}: the job does not run")),
             }
         }
     }
@@ -155,9 +170,13 @@ impl Prompt<'_> {
         }
     }
 
-    pub(super) fn cont(&mut self, specs: &[Spec]) {
+    pub(super) fn unpause(&mut self, specs: &[Spec]) {
         for spec in specs {
-            let Some(number) = self.listed("cont", Some(spec)) else { continue };
+            if let Some(handle) = self.named_elsewhere(spec) {
+                self.elsewhere("unpause", Verb::Unpause, &handle);
+                continue;
+            }
+            let Some(number) = self.listed("unpause", Some(spec)) else { continue };
             if let Some(job) = self.item(number).and_then(|item| item.job()) {
                 job.unpause();
             }
@@ -167,6 +186,9 @@ impl Prompt<'_> {
     }
 
     pub(super) fn timeout(&mut self, spec: &Spec, deadline: Deadline) {
+        if let Some(handle) = self.named_elsewhere(spec) {
+            return self.elsewhere("timeout", Verb::Deadline(deadline), &handle);
+        }
         let Some(number) = self.listed("timeout", Some(spec)) else { return };
         let Some(item) = self.item_mut(number) else { return };
         if item.is_over() {
@@ -180,8 +202,11 @@ impl Prompt<'_> {
         self.say(Tone::Plain, &said);
     }
 
-    pub(super) fn name(&mut self, spec: &Spec, name: &str) {
-        let Some(number) = self.listed("name", Some(spec)) else { return };
+    pub(super) fn rename(&mut self, spec: &Spec, name: &str) {
+        if let Some(handle) = self.named_elsewhere(spec) {
+            return self.elsewhere("rename", Verb::Rename(name.to_owned()), &handle);
+        }
+        let Some(number) = self.listed("rename", Some(spec)) else { return };
         if let Some(entry) = self.jobs.get_mut(number) {
             name.clone_into(&mut entry.name);
             if let Some(job) = entry.item.job() {

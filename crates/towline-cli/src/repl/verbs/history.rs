@@ -64,7 +64,8 @@ impl Prompt<'_> {
         let (Some(path), name) = (self.session.path().map(ToOwned::to_owned), name.to_owned()) else {
             return self.wrong(&format!("load: {NONE}"));
         };
-        self.blocking_chore("load", move || Ok(Done::Loaded(session::open(&path, &name)?)));
+        let writer = self.session.writer().filter(|_| self.relay.is_some());
+        self.blocking_chore("load", move || Ok(Done::Loaded(session::open(&path, &name, writer)?)));
     }
 
     pub(super) fn history(&mut self, text: Vec<String>) {

@@ -14,6 +14,9 @@ use crate::repl::state::{Front, Prompt};
 
 impl Prompt<'_> {
     pub(super) fn log(&mut self, reading: &Reading) {
+        if let Some(handle) = reading.job.as_ref().and_then(|spec| self.named_elsewhere(spec)) {
+            return self.attach_named(&handle);
+        }
         let Some(key) = self.any("log", reading.job.as_ref()) else { return };
         let Some(entry) = self.entry(key) else { return };
         let (number, is_answer) = (entry.number, entry.item.is_answer());

@@ -1,35 +1,140 @@
-//! What the prompt has of a relay: `disown`, and the relay's other jobs in `jobs`.
+//! What the prompt has of a relay: its other answers in `jobs`, the verbs for them, and leaving answers to it.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
-use towline::relay::{Filter, Job};
+use towline::Message;
+use towline::engine::From as ReadFrom;
+use towline::relay::{Control, Filter, Job};
+use towline_app::answers::{self, Verb, said};
+use towline_app::text::{safe, units};
 
+use super::control::following;
 use crate::cmd::UNARY_CLOCKS;
 use crate::json;
 use crate::repl::chore::Done;
-use crate::repl::command::Listing;
+use crate::repl::command::{Line, Listing};
+use crate::repl::item::{Item, Kind};
 use crate::repl::screen::Tone;
 use crate::repl::spec::Spec;
-use crate::repl::state::Prompt;
-use crate::server::{Named, Place};
-use towline_app::answers::said;
+use crate::repl::state::{Front, Prompt};
+use crate::repl::{notice, parse};
+
+/// Verbs that take the name of an answer of the relay without a colon, where there is one of that name.
+const VERBS: [&str; 12] =
+    ["fg", "attach", "kill", "pause", "stop", "unpause", "cont", "timeout", "rename", "name", "retry", "log"];
 
 impl Prompt<'_> {
-    /// Whether answers run on a relay.
-    fn has_relay(&self) -> bool {
-        match &self.server.place {
-            Place::Named(Named::Relay) => true,
-            Place::Named(Named::Argument | Named::Environment) | Place::Local | Place::Builtin(_) => false,
+    /// Understands a line. `kill story` is a command where the relay has an answer of this name.
+    pub fn understood(&self, typed: &str) -> Line {
+        let mut words = typed.split_whitespace();
+        let is_named = words.next().is_some_and(|verb| VERBS.contains(&verb))
+            && words.next().is_some_and(|name| self.known().answers.iter().any(|known| known == name))
+            && words.count() <= 1;
+        let line = if self.interactive { parse::of_person(typed) } else { parse::line(typed) };
+        match line {
+            Line::Ask(_) if is_named => parse::line(&format!(":{}", typed.trim())),
+            line @ (Line::Empty | Line::Ask(_) | Line::Command(_) | Line::Wrong(_)) => line,
         }
+    }
+
+    /// The answer of the relay that a jobspec names, where none of the table has that name.
+    pub(super) fn named_elsewhere(&self, spec: &Spec) -> Option<String> {
+        match spec {
+            Spec::Named(name) if self.jobs.resolve(spec, false).is_err() => Some(name.clone()),
+            Spec::Named(_)
+            | Spec::Number(_)
+            | Spec::Current
+            | Spec::Previous
+            | Spec::Begins(_)
+            | Spec::Contains(_) => None,
+        }
+    }
+
+    fn control(&self) -> Option<Control> {
+        let relay = self.relay.as_ref()?;
+        Some(relay.client.with_request_config(|config| config.clocks = UNARY_CLOCKS).relay())
+    }
+
+    /// The relay's control; says so where there is none.
+    fn controlled(&mut self, name: &str, handle: &str) -> Option<Control> {
+        let control = self.control();
+        if control.is_none() {
+            self.wrong(&format!("{name}: {handle}: no such job, and there is no relay that could have it"));
+        }
+        control
+    }
+
+    /// Does something with an answer of the relay that the table does not have.
+    pub(super) fn elsewhere(&mut self, name: &'static str, verb: Verb, handle: &str) {
+        let Some(control) = self.controlled(name, handle) else { return };
+        let handle = handle.to_owned();
+        self.chore(name, true, async move {
+            let job = verb.apply(&control, &handle).await.map_err(|error| error.message)?;
+            Ok(Done::Said(told(&verb, &job)))
+        });
+    }
+
+    /// Stops what else the relay runs.
+    pub(super) fn kill_elsewhere(&mut self) {
+        let Some(control) = self.control() else { return };
+        let own = self.own_at_relay();
+        self.chore("kill", true, async move {
+            let filter = Filter { running: Some(true), ..Filter::default() };
+            let jobs = control.list(&filter).await.map_err(|error| error.message)?;
+            let verb = Verb::Kill("killed".to_owned());
+            let mut lines = Vec::new();
+            for job in jobs.into_iter().filter(|job| !own.contains(&job.id)) {
+                let job = verb.apply(&control, &job.id).await.map_err(|error| error.message)?;
+                lines.push(told(&verb, &job));
+            }
+            Ok(if lines.is_empty() { Done::Nothing } else { Done::Said(lines.join("\n")) })
+        });
+    }
+
+    /// Reads an answer of the relay by its name or id, from its beginning.
+    pub(super) fn attach_named(&mut self, handle: &str) {
+        let Some(control) = self.controlled("fg", handle) else { return };
+        let handle = handle.to_owned();
+        self.chore("fg", true, async move {
+            let job = control.find(&handle).await.map_err(|error| error.message)?;
+            Ok(Done::ToRead(Box::new(job)))
+        });
+    }
+
+    /// Brings an answer of the relay to the front. Of one that was asked elsewhere, Ctrl-C ends the reading alone.
+    pub fn read_elsewhere(&mut self, job: &Job) {
+        let is_its = |item: &Item| {
+            !item.disowned && item.job().and_then(towline::Job::relay_id).as_deref() == Some(job.id.as_str())
+        };
+        let own = self.jobs.listed().find(|entry| is_its(&entry.item)).map(|entry| entry.number);
+        if let Some(number) = own {
+            return self.fg(Some(&Spec::Number(number)));
+        }
+        if matches!(self.front, Front::Job(_)) {
+            self.front_behind();
+        }
+        let handle = answers::handle(job).to_owned();
+        let question = job.question.clone().unwrap_or_default();
+        let read = self.attach(&job.id, &handle);
+        let reader = read.reader(ReadFrom::Start);
+        let key = self.key();
+        let model = job.model.clone().unwrap_or_default();
+        let item = Item::started(key, Kind::Elsewhere, &model, Message::user(question.clone()), read);
+        let number = self.jobs.add(&handle, &question, item);
+        self.jobs.touch(number);
+        if let Some(title) = self.jobs.get(number).map(notice::title) {
+            self.say(Tone::Plain, &format!("[{number}] {title}"));
+        }
+        self.front = Front::Log(following(key, number, reader));
     }
 
     /// Leaves a job to the relay, to survive the exit.
     pub(super) fn disown(&mut self, spec: Option<&Spec>) {
         let Some(number) = self.listed("disown", spec) else { return };
-        if !self.has_relay() {
+        if self.relay.is_none() {
             return self.wrong(&format!(
-                "disown: %{number} cannot be handed over: there is no relay to take it (towline --relay uses one); \
-                 it ends with towline"
+                "disown: %{number} cannot be handed over: there is no relay to take it; it ends with towline"
             ));
         }
         if !self.leave_behind(number) {
@@ -38,30 +143,81 @@ impl Prompt<'_> {
     }
 
     /// Leaves a job to the relay that runs it; `false` where none does.
-    pub fn leave_behind(&mut self, number: u32) -> bool {
+    fn leave_behind(&mut self, number: u32) -> bool {
         let Some(item) = self.item_mut(number) else { return false };
-        let Some(id) = item.job().and_then(towline::Job::detach) else { return false };
-        item.disowned = true;
-        self.say(Tone::Plain, &format!("%{number} runs on without the prompt; towline attach {id} reads it"));
+        let is_elsewhere = item.is_elsewhere();
+        let Some(id) = item.leave() else { return false };
+        if !is_elsewhere {
+            self.say(
+                Tone::Plain,
+                &format!("%{number} runs on without the prompt; towline attach {id} reads it"),
+            );
+        }
         true
     }
 
-    /// Asks for the relay's jobs that are not the prompt's own.
-    pub(super) fn list_relay_jobs(&mut self, listing: Listing) {
-        if !self.has_relay() {
-            return;
+    /// Leaves everything that a relay runs to it.
+    pub fn leave_all(&mut self) {
+        for number in self.live() {
+            self.leave_behind(number);
         }
+    }
+
+    /// How many jobs of this prompt run: on the relay, and in this process.
+    pub fn running(&self) -> (usize, usize) {
+        let live = self.jobs.listed().filter(|entry| !entry.item.is_over() && !entry.item.is_elsewhere());
+        let is_there = |item: &Item| item.job().and_then(towline::Job::relay_id).is_some();
+        let there: Vec<bool> = live.map(|entry| is_there(&entry.item)).collect();
+        let at_relay = there.iter().filter(|is_there| **is_there).count();
+        (at_relay, there.len() - at_relay)
+    }
+
+    /// The relay's ids of what the table has.
+    fn own_at_relay(&self) -> HashSet<String> {
         let own = self.jobs.listed().chain(self.jobs.reported());
         let own = own.filter(|entry| !entry.item.disowned);
-        let own: HashSet<String> =
-            own.filter_map(|entry| Some(entry.item.job()?.relay_id()?.to_string())).collect();
-        let control = self.server.client.with_request_config(|config| config.clocks = UNARY_CLOCKS).relay();
+        own.filter_map(|entry| entry.item.job()?.relay_id()).map(|id: Arc<str>| id.to_string()).collect()
+    }
+
+    /// Asks for the relay's answers that the table does not have: those that run are listed, the names of all are known.
+    pub(super) fn list_relay_jobs(&mut self, listing: Listing) {
+        let Some(control) = self.control() else { return };
+        let own = self.own_at_relay();
         self.chore("jobs", true, async move {
-            let filter = Filter { running: Some(true), ..Filter::default() };
-            let jobs = control.list(&filter).await.map_err(|error| error.message)?;
-            let others = jobs.into_iter().filter(|job| !own.contains(&job.id));
-            Ok(Done::RelayJobs(others.map(|job| relay_line(&job, listing)).collect()))
+            let jobs = control.list(&Filter::default()).await.map_err(|error| error.message)?;
+            let others = jobs.iter().filter(|job| !job.state.is_ended() && !own.contains(&job.id));
+            let lines = others.map(|job| relay_line(job, listing)).collect();
+            Ok(Done::RelayJobs(lines, names(&jobs)))
         });
+    }
+
+    /// Finds out which answers the relay has, by their names.
+    pub fn learn_answers(&mut self) {
+        let Some(control) = self.control() else { return };
+        self.chore("answers", false, async move {
+            // A line that names one is a question where the relay does not say.
+            let jobs = control.list(&Filter::default()).await.unwrap_or_default();
+            Ok(Done::RelayJobs(Vec::new(), names(&jobs)))
+        });
+    }
+}
+
+fn names(jobs: &[Job]) -> Vec<String> {
+    jobs.iter().filter_map(|job| job.name.clone()).filter(|name| !name.is_empty()).collect()
+}
+
+/// What was done with an answer.
+fn told(verb: &Verb, job: &Job) -> String {
+    let handle = answers::handle(job);
+    match (verb, job.deadline_s) {
+        (Verb::Deadline(_), Some(left)) => {
+            let left = std::time::Duration::try_from_secs_f64(left.max(0.0)).unwrap_or_default();
+            format!("{handle}  ends in {} at the latest", units::running(left))
+        }
+        (Verb::Deadline(_), None) => format!("{handle}  has no deadline"),
+        (Verb::Rename(_), _) => format!("{handle}  is its name now"),
+        (Verb::Forget, _) => format!("{handle}  is forgotten"),
+        (Verb::Kill(_) | Verb::Pause | Verb::Unpause | Verb::Retry, _) => format!("{handle}  {}", said(job)),
     }
 }
 
@@ -69,7 +225,8 @@ fn relay_line(job: &Job, listing: Listing) -> String {
     if listing.json {
         return json::line(job).trim_end().to_owned();
     }
-    let name = job.name.as_deref().filter(|name| !name.is_empty()).map(|name| format!("  {name}"));
     let model = job.model.as_deref().unwrap_or("-");
-    format!("relay  {}  {}  {model}{}", job.id, said(job), name.unwrap_or_default())
+    let question = notice::first_words(&safe::text(job.question.as_deref().unwrap_or_default()));
+    let id = if listing.long { format!("  {}", job.id) } else { String::new() };
+    format!("relay  {}  {}  {model}  {question}{id}", answers::handle(job), said(job))
 }

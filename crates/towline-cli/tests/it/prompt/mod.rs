@@ -3,6 +3,7 @@
 mod chat;
 mod hostile;
 mod jobs;
+mod own;
 mod plain;
 mod relay;
 #[cfg(target_os = "linux")]
@@ -21,7 +22,7 @@ use crate::pty::Pty;
 
 /// `towline` with the model `m` of a server.
 fn command(server: &Server, home: &Path) -> Command {
-    let mut command = towline(["--host", &server.url(), "-m", "m"]);
+    let mut command = towline(["--direct", "--host", &server.url(), "-m", "m"]);
     command.env("HOME", home).env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
 }

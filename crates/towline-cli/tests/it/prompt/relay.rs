@@ -43,7 +43,7 @@ fn what_is_disowned_runs_on_and_is_read_later() {
     let id = only_job(&person);
     assert!(pty.text().replace('\n', "").contains(&id), "{}", pty.text());
     pty.press("jobs\r");
-    pty.expect(&format!("relay  {id}  "));
+    pty.expect("relay  one  streaming  m  \"one\"");
     pty.press("exit\r");
     assert_eq!(ended(&mut pty), Some(0));
     let mut reader = Pty::start(&mut person.types(&["attach", &id]));

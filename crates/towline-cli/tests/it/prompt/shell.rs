@@ -15,7 +15,7 @@ fn in_shell(server: &Server) -> (Pty, tempfile::TempDir) {
         home.path().display()
     ));
     pty.expect_row("shell$");
-    pty.press(&format!("{} --host {} -m m\r", env!("CARGO_BIN_EXE_towline"), server.url()));
+    pty.press(&format!("{} --direct --host {} -m m\r", env!("CARGO_BIN_EXE_towline"), server.url()));
     pty.expect_row("m>");
     (pty, home)
 }

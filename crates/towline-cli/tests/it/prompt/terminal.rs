@@ -74,7 +74,7 @@ fn an_interrupt_from_outside_is_as_the_key() {
 fn a_server_that_comes_later_is_found_and_the_question_is_at_hand() {
     let home = tempfile::tempdir().unwrap();
     let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let mut program = towline(["--host", &format!("http://{address}")]);
+    let mut program = towline(["--direct", "--host", &format!("http://{address}")]);
     let mut pty = Pty::start(program.env("HOME", home.path()));
     pty.expect("see whether the server runs");
     pty.expect_row(">");

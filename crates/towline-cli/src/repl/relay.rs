@@ -1,0 +1,269 @@
+//! The relay that the prompt's answers run on: it is there when it is needed, and what it has the rest of is read.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use towline::engine::{JobOptions, Prepared};
+use towline::relay::{READER_CLOCKS, RelayConfig, Start};
+use towline::{Api, Clocks, Engine, host};
+use towline_app::chat::{AnswerId, Reading};
+use towline_app::history::ChatId;
+use towline_app::settings::{Config, Through};
+
+use super::chore::Done;
+use super::command::{Bare, Colon, Command, Line};
+use super::item::Item;
+use super::state::{Front, Prompt};
+use crate::args::{ApiChoice, AtRelay, PromptArgs, ServerArgs};
+use crate::cmd::{Context, UNARY_CLOCKS};
+use crate::environment::Environment;
+use crate::failure::Failure;
+use crate::relayed::{Place as RelayPlace, Reached, named_server, reach_at};
+use crate::server::{Named, Need, Place, Server, answers};
+use crate::stop;
+
+/// What the own relay calls the model in its process.
+pub const BUILTIN: &str = "built-in";
+/// How long the prompt waits to hear which dialect its server speaks, before it takes it for Ollama's.
+const DIALECT: Duration = Duration::from_secs(1);
+/// How long to wait before a relay that could not be started is started again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Where answers are to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Wanted {
+    /// In this process.
+    Here,
+    /// On the user's own relay.
+    Own {
+        /// It was asked for: without it there is no prompt.
+        is_named: bool,
+    },
+    /// On the relay at this address.
+    At(String),
+}
+
+impl Wanted {
+    fn of(args: &PromptArgs, config: &Config, environment: &Environment, interactive: bool) -> Self {
+        let names_server = args.server.host.is_some();
+        let environment = environment.relay.clone();
+        match (&args.relay, &config.relay) {
+            _ if args.direct => Self::Here,
+            (Some(Some(named)), _) => Self::At(named.clone()),
+            (Some(None), _) => environment.map_or(Self::Own { is_named: true }, Self::At),
+            // A script leaves nothing behind.
+            (None, _) if !interactive => Self::Here,
+            (None, Through::Off) => Self::Here,
+            // What another relay asks is not ours to say.
+            (None, Through::At(_)) if names_server => Self::Here,
+            (None, Through::At(named)) => Self::At(named.clone()),
+            (None, Through::Own) => match environment {
+                None => Self::Own { is_named: false },
+                Some(_) if names_server => Self::Here,
+                Some(named) => Self::At(named),
+            },
+        }
+    }
+}
+
+/// The server that answers, and the relay that they run on.
+#[derive(Debug)]
+pub struct Asked {
+    pub server: Server,
+    pub relay: Option<Arc<Reached>>,
+    /// Why they run in this process, where they should not.
+    pub said: Option<String>,
+}
+
+impl Asked {
+    /// Finds what the arguments, the configuration and the environment say.
+    pub async fn find(
+        mut args: PromptArgs,
+        config: Config,
+        environment: Environment,
+        interactive: bool,
+    ) -> Result<Self, Failure> {
+        let wanted = Wanted::of(&args, &config, &environment, interactive);
+        if args.server.host.is_none() && environment.host.is_none() {
+            args.server.host.clone_from(&config.host);
+        }
+        let (_never, stopper) = stop::channel();
+        let mut context = Context { environment, stopper };
+        let (relay, is_needed) = match wanted {
+            Wanted::Here => return Self::here(&args.server, &context.environment, None).await,
+            Wanted::Own { is_named } => (None, is_named),
+            Wanted::At(named) => (Some(named), true),
+        };
+        match Self::at(&AtRelay { relay }, &args.server, &mut context).await {
+            Ok(asked) => Ok(asked),
+            Err(failure) if is_needed => Err(failure),
+            Err(failure) => Self::here(&args.server, &context.environment, Some(said(failure))).await,
+        }
+    }
+
+    async fn at(args: &AtRelay, server: &ServerArgs, context: &mut Context) -> Result<Self, Failure> {
+        let place = RelayPlace::find(args, &context.environment)?;
+        let named = async { named_server(server, ApiChoice::Auto, &place, context).await };
+        let asked = match tokio::time::timeout(DIALECT, named).await {
+            Ok(named) => named?,
+            Err(_) => server.host.clone().or_else(|| place.server(&context.environment).map(str::to_owned)),
+        };
+        let mut shown = asked.as_deref().and_then(shown);
+        let is_own = place.own.is_some();
+        let config =
+            RelayConfig { server: asked, asked_by: Some("prompt".to_owned()), ..RelayConfig::default() };
+        let reached = reach_at(place, context, READER_CLOCKS, config).await?;
+        if is_own && shown.is_none() {
+            shown = found(&reached).await;
+        }
+        let place = if is_own { Place::Own(shown) } else { Place::Named(Named::Relay) };
+        let server = Server { client: reached.client.clone(), place };
+        Ok(Self { server, relay: Some(Arc::new(reached)), said: None })
+    }
+
+    async fn here(
+        server: &ServerArgs,
+        environment: &Environment,
+        why: Option<String>,
+    ) -> Result<Self, Failure> {
+        let server = Server::find(server, environment, Clocks::default(), Api::Auto, Need::Any).await?;
+        let said = why.map(|why| format!("answers run in this process, and end with it: {why}"));
+        Ok(Self { server, relay: None, said })
+    }
+}
+
+/// The model servers that the own relay finds where none is named.
+async fn found(relay: &Reached) -> Option<String> {
+    let known = relay.control.version().await.ok()?;
+    let names: Vec<&str> = known.servers.iter().map(|server| server.name.as_str()).collect();
+    Some(match names.as_slice() {
+        ["ollama", BUILTIN] if answers(host::DEFAULT_PORT).await => host::local().to_string(),
+        ["ollama", BUILTIN] => BUILTIN.to_owned(),
+        names => names.join(", "),
+    })
+}
+
+/// A model server's address without what is secret in it.
+fn shown(server: &str) -> Option<String> {
+    let address = server.strip_prefix("openai+").unwrap_or(server);
+    host::parse(address).ok().map(|endpoint| endpoint.to_string())
+}
+
+/// A failure on one line.
+fn said(failure: Failure) -> String {
+    match failure {
+        Failure::Usage(complaint) | Failure::Request(complaint, _) | Failure::Local(complaint) => {
+            complaint.hints.into_iter().fold(complaint.message, |said, hint| format!("{said}; {hint}"))
+        }
+        failure @ (Failure::Output(_) | Failure::Stopped(_)) => failure.to_string(),
+    }
+}
+
+impl Prompt<'_> {
+    /// Whether the relay has to be started before this line. Then it is about to be, and the line waits.
+    pub fn waits_for_relay(&mut self, line: &Line) -> bool {
+        let Some(relay) = self.relay.clone().filter(|relay| asks(line) && relay.is_gone()) else {
+            return false;
+        };
+        let (server, environment) = (self.server_args.clone(), self.environment.clone());
+        self.chore("relay", true, async move {
+            let Err(error) = relay.ensure().await else { return Ok(Done::Nothing) };
+            let here = Asked::here(&server, &environment, Some(error.to_string())).await;
+            here.map(|asked| Done::Asked(Box::new(asked))).map_err(said)
+        });
+        true
+    }
+
+    /// Starts the own relay again where it ended while it ran answers of ours: it says how they ended.
+    pub fn keep_relay(&mut self) {
+        let is_away = |item: &Item| item.job().is_some_and(towline::Job::is_away);
+        if self.is_doing("relay") || !self.jobs.listed().any(|entry| is_away(&entry.item)) {
+            return;
+        }
+        let Some(relay) = self.relay.clone().filter(|relay| relay.is_gone()) else { return };
+        self.chore("relay", false, async move {
+            while relay.ensure().await.is_err() {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Ok(Done::Nothing)
+        });
+    }
+
+    /// Answers run elsewhere from now on.
+    pub fn ask_at(&mut self, asked: Asked) {
+        let Asked { server, relay, said } = asked;
+        (self.server, self.relay) = (Arc::new(server), relay);
+        if let Some(said) = said {
+            self.wrong(&said);
+        }
+    }
+
+    /// Reads what a relay has the rest of, of the answers that are the prompt's to write. Those of the last turn come to the
+    /// front, one after the other.
+    pub fn resume_answers(&mut self, taken: &[String]) {
+        if self.relay.is_none() {
+            return;
+        }
+        let last = self.chat.last().map(|turn| turn.id);
+        let is_taken = |id: &String| taken.contains(id);
+        let answers =
+            self.chat.answers().filter(|answer| answer.left_at_relay().is_some_and(|at| is_taken(&at.id)));
+        let answers: Vec<AnswerId> = answers.map(|answer| answer.id).collect();
+        for id in answers {
+            let in_front = Some(id.turn) == last;
+            let Some((relay, reading)) = Reading::resumed(&mut self.chat, id) else { continue };
+            let Some((turn, answer)) = self.chat.turn(id.turn).zip(self.chat.answer(id)) else { continue };
+            let (model, question) = (answer.model.clone(), turn.question_of(answer));
+            let (job, text) = (self.attach(&relay, &model), question.content.clone());
+            let key = self.key();
+            let item = Item::resumed(key, reading, &model, question, job);
+            let number = self.jobs.add(&model, &text, item);
+            if in_front && !matches!(self.front, Front::Job(_)) {
+                self.follow(number, None);
+            } else if in_front {
+                if let Some(item) = self.item_mut(number) {
+                    item.in_front = true;
+                }
+                self.next_fronts.push_back(key);
+            } else {
+                self.jobs.touch(number);
+                self.tell(number);
+            }
+        }
+    }
+
+    /// A job that reads what the relay runs under this id.
+    pub fn attach(&self, id: &str, name: &str) -> towline::Job {
+        let prepared = Prepared::attach(&self.server.client, id, Start::Beginning);
+        self.engine.submit(prepared, JobOptions { name: Some(name.to_owned()), ..JobOptions::default() })
+    }
+}
+
+/// Whether a line has a model asked.
+fn asks(line: &Line) -> bool {
+    match line {
+        Line::Ask(_)
+        | Line::Command(
+            Command::Bare(Bare::Retry(_) | Bare::Edit(_))
+            | Command::Colon(Colon::Continue(_) | Colon::Pull { .. }),
+        ) => true,
+        Line::Empty | Line::Wrong(_) | Line::Command(_) => false,
+    }
+}
+
+/// The conversation of answers that a relay still runs though the program that asked for them is gone; none where the relay
+/// cannot be asked.
+pub fn left_behind(engine: &Engine, relay: &Reached, left: Vec<(ChatId, String)>) -> Vec<ChatId> {
+    let control = relay.client.with_request_config(|config| config.clocks = UNARY_CLOCKS).relay();
+    let looking = engine.spawn("left", async move {
+        let mut chats = Vec::new();
+        for (chat, id) in left {
+            let job = control.job(&id).await;
+            if job.is_ok_and(|job| !job.state.is_ended()) && !chats.contains(&chat) {
+                chats.push(chat);
+            }
+        }
+        chats
+    });
+    looking.wait().ok().and_then(Result::ok).unwrap_or_default()
+}
