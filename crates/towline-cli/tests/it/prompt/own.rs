@@ -107,7 +107,7 @@ fn what_the_shell_asks_is_seen_and_controlled_from_the_prompt() {
     pty.press(":pause tell-a-story\r");
     pty.expect("tell-a-story  paused");
     pty.press(":unpause tell-a-story\r");
-    pty.expect("tell-a-story  streaming");
+    pty.expect("\ntell-a-story  streaming\n");
     pty.press(":timeout tell-a-story none\r");
     pty.expect("tell-a-story  has no deadline");
     pty.press(":rename tell-a-story tale\r");
