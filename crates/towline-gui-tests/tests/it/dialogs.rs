@@ -76,14 +76,14 @@ fn another_server_is_used() {
 
 #[test]
 fn a_chat_has_settings_of_its_own() {
-    let mut stage = Stage::new(fakemodel::plan(), Begin::default());
+    let mut stage = Stage::new(fakemodel::plan(), Begin { size: [1_000.0, 900.0], ..Begin::default() });
     stage.click("Settings of this chat");
     stage.type_into("Instructions to the model", "be brief");
-    stage.type_into("temperature", "hot");
+    stage.type_into("Temperature", "hot");
     stage.until_shown("option temperature takes a number");
     assert!(!stage.can_click("Save"));
     stage.press(Modifiers::COMMAND, Key::A);
-    stage.type_into("temperature", "0.5");
+    stage.type_into("Temperature", "0.5");
     stage.click("Answers in JSON");
     stage.click("Save");
     stage.ask_to_end("hello");

@@ -12,6 +12,7 @@ mod chatting;
 mod dialogs;
 mod hostile;
 mod jobs;
+mod layout;
 mod paint;
 mod pictures;
 mod relay;

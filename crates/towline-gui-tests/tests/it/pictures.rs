@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use egui::{Key, Modifiers, Theme};
-use egui_kittest::{Harness, SnapshotOptions};
+use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
 use towline::JobState;
 use towline::engine::{JobId, JobInfo};
 use towline_gui::relay::Known;
@@ -38,6 +38,10 @@ fn answered(text: &str, begin: Begin) -> Stage {
 }
 
 fn picture(mut stage: Stage, name: &str) {
+    take(&mut stage, name);
+}
+
+fn take(stage: &mut Stage, name: &str) {
     stage.until("quiet", |stage| stage.window(|window| !window.catalog.is_listing()));
     stage.harness.remove_cursor();
     stage.harness.run_steps(4);
@@ -63,7 +67,7 @@ fn light() {
 fn east_asian_letters() {
     picture(
         answered(
-            "川は自然に流れる水の道です。\n\n- 雨や泉から始まり、\n- 海へ注ぎます。\n\n河流是什么？ 강은 물이다",
+            "川は自然に流れる水の道です。\n\n- 雨や泉から始まり、\n- 海へ注ぎます！\n\n河流是什么？ 강은 물이다 🟢🔴",
             Begin::default(),
         ),
         "cjk",
@@ -99,6 +103,85 @@ fn the_keys() {
     let mut stage = answered("Short.", Begin::default());
     stage.press(Modifiers::NONE, Key::F1);
     picture(stage, "keys");
+}
+
+/// The themes, with what the names of their pictures end in.
+const BOTH: [(Theme, &str); 2] = [(Theme::Dark, "dark"), (Theme::Light, "light")];
+
+/// A picture in both themes.
+fn in_both(name: &str, make: impl Fn(Begin) -> Stage) {
+    let mut results = SnapshotResults::new();
+    for (theme, end) in BOTH {
+        let mut stage = make(Begin { theme, ..Begin::default() });
+        take(&mut stage, &format!("{name}-{end}"));
+        results.extend_harness(&mut stage.harness);
+    }
+}
+
+fn models() -> Routes {
+    let tags = r#"{"models":[{"name":"gemma3:4b","size":3300000000,"details":{"parameter_size":"4.3B","quantization_level":"Q4_K_M"}},
+        {"name":"llama3.2","size":2000000000,"details":{"parameter_size":"3.2B","quantization_level":"Q4_K_M"}}]}"#;
+    let say = |text: &str| {
+        let done =
+            r#"{"model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop"}"#;
+        Script::ndjson([ollama::chat_text(text), done.to_owned()])
+    };
+    Routes::new()
+        .path("/api/chat", say("A **weir** is a low dam across a river."))
+        .path("/api/tags", Script::respond(200, "application/json", tags))
+        .path("/api/ps", Script::respond(200, "application/json", r#"{"models":[{"name":"llama3.2"}]}"#))
+}
+
+#[test]
+fn an_empty_chat() {
+    in_both("empty", |begin| {
+        let mut stage = Stage::new(models(), Begin { model: "", ..begin });
+        stage.until("the models", |stage| stage.can_click("Models") && stage.shows("Models here"));
+        stage
+    });
+}
+
+#[test]
+fn the_settings() {
+    in_both("settings", |begin| {
+        let mut stage = Stage::new(models(), Begin { model: "", ..begin });
+        stage.until("the models", |stage| stage.shows("Models here"));
+        stage.press(Modifiers::COMMAND, Key::I);
+        stage
+    });
+}
+
+#[test]
+fn the_models() {
+    in_both("models", |begin| {
+        let mut stage = Stage::new(models(), Begin { model: "llama3.2", ..begin });
+        stage.until("the models", |stage| stage.shows("Models here"));
+        stage.press(Modifiers::COMMAND, Key::M);
+        stage
+    });
+}
+
+#[test]
+fn two_models_side_by_side() {
+    in_both("compare", |begin| {
+        let mut stage = Stage::new(models(), Begin { model: "llama3.2", ..begin });
+        stage.until("the models", |stage| stage.shows("Models here"));
+        stage.click("Compare models");
+        stage.click("gemma3:4b");
+        stage.press(Modifiers::NONE, Key::Escape);
+        stage.ask("What is a weir?");
+        stage.until("both", |stage| stage.can_click("Keep llama3.2") && stage.can_click("Keep gemma3:4b"));
+        stage
+    });
+}
+
+#[test]
+fn a_small_window_at_twice_the_pixels() {
+    let begin = Begin { size: [480.0, 360.0], scale: 2.0, ..Begin::default() };
+    let mut stage = answered("A river is a *natural* stream of **water**: `flow`.\n\n1. One\n2. Two", begin);
+    stage.harness.remove_cursor();
+    stage.harness.run_steps(4);
+    stage.harness.snapshot("small");
 }
 
 #[test]
@@ -148,8 +231,8 @@ fn the_jobs() {
         .with_options(SnapshotOptions::new().threshold(1.5).max_failed_pixels(60))
         .renderer(Painter::default())
         .with_context_setup(|context| {
-            fonts(context);
             theme::apply(context);
+            fonts(context);
         })
         .build_ui(move |ui| {
             egui::CentralPanel::default().show(ui, |ui| {

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use egui::accesskit::Role;
-use egui::{FontData, Key, Modifiers, Theme};
+use egui::epaint::text::{FontInsert, FontPriority, InsertFontFamily};
+use egui::{FontData, FontFamily, Key, Modifiers, Theme};
 use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _, by};
 use egui_kittest::{Harness, SnapshotOptions};
 use towline::{Client, Engine, EngineConfig};
@@ -39,6 +40,8 @@ pub(crate) struct Begin {
     pub(crate) model: &'static str,
     pub(crate) theme: Theme,
     pub(crate) size: [f32; 2],
+    /// Pixels per point.
+    pub(crate) scale: f32,
     /// What file dialogs answer.
     pub(crate) files: Vec<PathBuf>,
     /// Whether the desktop shows any.
@@ -58,6 +61,7 @@ impl Default for Begin {
             model: "echo",
             theme: Theme::Dark,
             size: [1_000.0, 640.0],
+            scale: 1.0,
             files: Vec::new(),
             has_dialogs: true,
             relay: None,
@@ -108,7 +112,6 @@ impl Stage {
         let shared: Shared = Shared::default();
         let made = Arc::clone(&shared);
         let prepare = move |context: &egui::Context| {
-            fonts(context);
             context.set_request_repaint_callback(move |info| {
                 if info.delay < SOON {
                     // News that waits already is enough, and a stage that is gone waits for none.
@@ -116,9 +119,11 @@ impl Stage {
                 }
             });
             *made.lock().expect("no panic") = Some(Window::new(context, setup).expect("threads"));
+            fonts(context);
         };
         let harness = Harness::builder()
             .with_size(begin.size)
+            .with_pixels_per_point(begin.scale)
             .with_theme(begin.theme)
             .with_render_cursor(false)
             .with_options(SnapshotOptions::new().threshold(1.5).max_failed_pixels(60))
@@ -218,6 +223,14 @@ impl Stage {
         self.harness.query_all(is_it).next().map_or(egui::Rect::ZERO, |node| node.rect())
     }
 
+    /// Where something that can be clicked is on screen.
+    pub(crate) fn button_rect(&self, label: &str) -> egui::Rect {
+        self.harness
+            .query_all(by().predicate(matching(label)))
+            .next()
+            .map_or(egui::Rect::ZERO, |node| node.rect())
+    }
+
     fn clickable(&self, label: &str) -> usize {
         self.harness.query_all(by().predicate(matching(label))).count()
     }
@@ -303,11 +316,10 @@ fn frame(ui: &mut egui::Ui, window: &mut Shared) {
 
 /// Letters of East Asia that every machine has.
 pub(crate) fn fonts(context: &egui::Context) {
-    let mut fonts = egui::FontDefinitions::default();
     let data = FontData::from_static(include_bytes!("../fonts/cjk-subset.otf"));
-    fonts.font_data.insert("cjk".into(), Arc::new(data));
-    for family in fonts.families.values_mut() {
-        family.push("cjk".into());
-    }
-    context.set_fonts(fonts);
+    let faces = ["Inter Medium", "Inter SemiBold", "Inter Italic", "JetBrains Mono Bold"];
+    let named = faces.map(|face| FontFamily::Name(face.into()));
+    let families = named.into_iter().chain([FontFamily::Proportional, FontFamily::Monospace]);
+    let families = families.map(|family| InsertFontFamily { family, priority: FontPriority::Lowest });
+    context.add_font(FontInsert::new("cjk", data, families.collect()));
 }

@@ -1,10 +1,17 @@
 //! The chat in the middle: its head, and its turns.
 
-use egui::containers::menu::{MenuButton, MenuConfig};
-use egui::{Align, ComboBox, Layout, PopupCloseBehavior, ScrollArea, Ui, vec2};
-use towline_app::chat::{Turn, Variant};
+use std::time::Duration;
 
-use super::theme::{MAX_TEXT_WIDTH, Palette};
+use egui::containers::menu::{MenuButton, MenuConfig};
+use egui::{
+    Align, Align2, Area, Button, Label, Layout, Order, PopupCloseBehavior, Rect, RichText, ScrollArea,
+    TextEdit, Ui, UiBuilder, pos2, vec2,
+};
+use towline_app::chat::{Turn, Variant};
+use towline_app::text::units;
+
+use super::icons;
+use super::theme::{COLUMN, Face, Palette};
 use super::turn::{self, Place};
 use crate::catalog::Catalog;
 use crate::chats::{Chat, Contents, MAX_COMPARED};
@@ -13,81 +20,124 @@ use crate::window::{Layouts, Window};
 
 /// Below this width answers side by side do not get narrower; they go into further rows.
 const MIN_COLUMN: f32 = 250.0;
+/// Room for the question above answers side by side, in points.
+const QUESTION_ROOM: f32 = 130.0;
+/// How soon what was not there to be shown is shown.
+const FRAME: Duration = Duration::from_millis(16);
+/// From so many models on the menu has a field to find one.
+const MANY_MODELS: usize = 8;
+/// Questions to begin with.
+const TRY: [&str; 3] = [
+    "Explain how a tide mill works, in three short paragraphs",
+    "Write a Python function that merges overlapping intervals, with tests",
+    "Plan a weekend for two in a town by the sea, as a table",
+];
+
+/// Draws in a column in the middle.
+pub fn column<R>(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui) -> R) -> R {
+    let all = ui.available_rect_before_wrap();
+    let width = width.min(all.width());
+    let left = (all.center().x - width / 2.0).round();
+    let place = Rect::from_min_max(pos2(left, all.top()), pos2(left + width, all.bottom()));
+    ui.scope_builder(UiBuilder::new().max_rect(place).layout(Layout::top_down(Align::Min)), add).inner
+}
 
 /// Draws what is above the chat.
-pub fn head(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>) {
+pub fn head(ui: &mut Ui, window: &Window, has_chats: bool, out: &mut Vec<Command>) {
     let Some(chat) = window.chat() else { return };
     ui.horizontal(|ui| {
-        let chats = ui.button("☰").accessible_name("Show or hide the chats");
-        if chats.clicked() {
+        if !has_chats && icons::button(ui, "☰", "Show or hide the chats").clicked() {
             out.push(Command::ToggleChats);
         }
-        model(ui, chat, &window.catalog, out);
-        compare(ui, chat, &window.catalog, out);
-        if ui
-            .button("⚙")
-            .accessible_name("Settings of this chat")
-            .on_hover_text("Settings of this chat")
-            .clicked()
-        {
-            out.push(Command::Show(Dialog::Chat));
-        }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let running = window
-                .engine
-                .jobs()
-                .iter()
-                .filter(|job| !job.state().is_ended() && job.info().model.is_some())
-                .count();
+            if icons::button(ui, "⚙", "Settings of this chat").clicked() {
+                out.push(Command::Show(Dialog::Chat));
+            }
+            let jobs = window.engine.jobs();
+            let running =
+                jobs.iter().filter(|job| !job.state().is_ended() && job.info().model.is_some()).count();
             let words = if running == 0 { "Jobs".to_owned() } else { format!("Jobs ({running})") };
-            let button = ui.selectable_label(window.state.shows_jobs, words).accessible_name("Jobs");
-            if button.clicked() {
+            let button = Button::selectable(window.state.shows_jobs, words);
+            if ui
+                .add(button)
+                .accessible_name("Jobs")
+                .on_hover_text("Every answer, and what can be done (Ctrl+J)")
+                .clicked()
+            {
                 out.push(Command::ToggleJobs);
             }
-            if chat.live.len() > 1 && ui.button(egui::RichText::new("Stop all").color(palette.bad)).clicked()
-            {
-                out.push(Command::StopAll);
-            }
+            let title = if chat.is_empty() { String::new() } else { chat.title() };
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.add(Label::new(RichText::new(title).font(Face::Medium.font(14.0))).truncate());
+            });
         });
     });
 }
 
-fn model(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) {
+/// The menu of models.
+pub(super) fn model(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) {
     let own = &chat.conversation.settings.model;
     let shown = if own.is_empty() { "no model" } else { own.as_str() };
-    let combo = ComboBox::from_id_salt("model").selected_text(shown).width(180.0).show_ui(ui, |ui| {
-        for model in &catalog.installed {
-            let loaded = if catalog.is_loaded(&model.name) == Some(true) { " •" } else { "" };
-            let words = format!("{}{loaded}", model.name);
-            if ui.selectable_label(*own == model.name, words).accessible_name(&model.name).clicked() {
-                out.push(Command::Model(model.name.clone()));
-            }
+    let short: String = shown.chars().take(28).collect();
+    let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
+    let button = Button::new(format!("{short} ⏷")).frame_when_inactive(false);
+    let (response, _) = MenuButton::from_button(button).config(config).ui(ui, |ui| {
+        ui.set_min_width(280.0);
+        let id = ui.scope_id().with("wanted");
+        let mut wanted: String = ui.data(|data| data.get_temp(id)).unwrap_or_default();
+        if catalog.installed.len() > MANY_MODELS {
+            let field =
+                TextEdit::singleline(&mut wanted).hint_text("Find a model").desired_width(f32::INFINITY);
+            drop(ui.add(field).accessible_name("Find a model"));
+            ui.data_mut(|data| data.insert_temp(id, wanted.clone()));
         }
+        let wanted = wanted.to_lowercase();
+        ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
+            let models = catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted));
+            for model in models {
+                let loaded = if catalog.is_loaded(&model.name) == Some(true) { "in memory, " } else { "" };
+                let size = format!("{loaded}{} {}", model.details.parameter_size, units::bytes(model.size));
+                let button = Button::selectable(*own == model.name, &model.name)
+                    .right_text(RichText::new(size).weak());
+                if ui
+                    .add(button.min_size(vec2(ui.available_width(), 28.0)))
+                    .accessible_name(&model.name)
+                    .clicked()
+                {
+                    out.push(Command::Model(model.name.clone()));
+                    ui.close();
+                }
+            }
+        });
         ui.separator();
         if ui.button("More models…").clicked() {
             out.push(Command::Show(Dialog::Models));
+            ui.close();
         }
     });
-    drop(combo.response.accessible_name("Model"));
+    drop(response.accessible_name("Model").on_hover_text(shown));
 }
 
-fn compare(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) {
+pub(super) fn compare(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) {
     let words = match chat.compared.len() {
         0 => "Compare".to_owned(),
-        more => format!("Compare (+{more})"),
+        more => format!("+{more}"),
     };
     // Several are ticked at once.
     let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
-    let (response, _) = MenuButton::new(words).config(config).ui(ui, |ui| {
-        ui.weak("Ask these too, side by side:");
-        for model in catalog.installed.iter().filter(|model| model.name != chat.conversation.settings.model) {
-            let mut is_asked = chat.compared.contains(&model.name);
-            let may = is_asked || chat.compared.len() + 1 < MAX_COMPARED;
-            if ui.add_enabled(may, egui::Checkbox::new(&mut is_asked, model.name.as_str())).changed() {
-                out.push(Command::Compare(model.name.clone(), is_asked));
+    let (response, _) =
+        MenuButton::from_button(Button::new(words).frame_when_inactive(false)).config(config).ui(ui, |ui| {
+            ui.weak("Ask these too, side by side:");
+            for model in
+                catalog.installed.iter().filter(|model| model.name != chat.conversation.settings.model)
+            {
+                let mut is_asked = chat.compared.contains(&model.name);
+                let may = is_asked || chat.compared.len() + 1 < MAX_COMPARED;
+                if ui.add_enabled(may, egui::Checkbox::new(&mut is_asked, model.name.as_str())).changed() {
+                    out.push(Command::Compare(model.name.clone(), is_asked));
+                }
             }
-        }
-    });
+        });
     drop(response.accessible_name("Compare models"));
 }
 
@@ -108,17 +158,22 @@ pub fn turns(ui: &mut Ui, window: &Window, layouts: &mut Layouts, palette: &Pale
         }
     }
     if chat.conversation.turns().is_empty() {
-        empty(ui, window, palette);
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            column(ui, COLUMN, |ui| empty(ui, window, palette, out));
+        });
         return;
     }
-    let area = ScrollArea::vertical().id_salt(chat.key).auto_shrink(false).stick_to_bottom(true);
-    area.show(ui, |ui| {
+    let scroll = layouts.scrolls.entry(chat.key).or_default();
+    let mut area = ScrollArea::vertical().id_salt(chat.key).auto_shrink(false);
+    if let Some(offset) = scroll.offset() {
+        area = area.vertical_scroll_offset(offset);
+    }
+    let shown = area.show(ui, |ui| {
         let clip = ui.clip_rect();
-        let full = ui.available_width();
-        let height = clip.height();
+        let (full, height) = (ui.available_width(), clip.height());
         for turn in chat.conversation.turns() {
             let shown = turn.side_by_side();
-            let width = if shown.len() > 1 { full } else { full.min(MAX_TEXT_WIDTH) };
+            let width = if shown.len() > 1 { full } else { full.min(COLUMN) };
             let key = (chat.key, turn.id);
             let top = ui.cursor().top();
             if let Some((known, known_width)) = layouts.groups.get(&key)
@@ -129,14 +184,35 @@ pub fn turns(ui: &mut Ui, window: &Window, layouts: &mut Layouts, palette: &Pale
                 continue;
             }
             ui.push_id(turn.id, |ui| {
-                ui.vertical(|ui| {
-                    ui.set_max_width(width);
+                column(ui, width, |ui| {
                     draw_turn(ui, window, chat, (turn, &shown), height, layouts, palette, out);
                 });
             });
             layouts.groups.insert(key, (ui.cursor().top() - top, width));
         }
+        ui.add_space(16.0);
     });
+    let (seen, length) = (shown.inner_rect, shown.content_size.y);
+    let scroll = layouts.scrolls.entry(chat.key).or_default();
+    if scroll.stood(shown.state.clamped_offset().y, length - seen.height()) {
+        ui.ctx().request_repaint_after(FRAME);
+    }
+    layouts.page = seen.height();
+    if !scroll.follows() && newest(ui, seen, palette) {
+        scroll.to_end();
+        ui.ctx().request_repaint();
+    }
+}
+
+/// A button over the transcript that goes to the newest words. Whether it was clicked.
+fn newest(ui: &Ui, seen: Rect, palette: &Palette) -> bool {
+    let area = Area::new(egui::Id::unique("newest")).order(Order::Middle).pivot(Align2::CENTER_BOTTOM);
+    let area = area.fixed_pos(pos2(seen.center().x, seen.bottom() - 10.0));
+    let button = Button::new("↓ Newest")
+        .fill(palette.raised)
+        .stroke(egui::Stroke::new(1.0, palette.edge))
+        .corner_radius(14);
+    area.show(ui.ctx(), |ui| ui.add(button).accessible_name("Go to the newest").clicked()).inner
 }
 
 #[expect(clippy::too_many_arguments, reason = "what one frame is drawn from")]
@@ -163,7 +239,7 @@ fn draw_turn(
     #[expect(clippy::cast_precision_loss, reason = "a small number of columns and rows")]
     let (width, pane) = (
         (ui.available_width() - gap * (columns as f32 - 1.0)) / columns as f32,
-        ((height - 60.0) / rows as f32 - gap).clamp(140.0, 520.0),
+        ((height - QUESTION_ROOM) / rows as f32 - gap).clamp(140.0, 520.0),
     );
     for row in shown.chunks(columns) {
         ui.horizontal_top(|ui| {
@@ -192,19 +268,53 @@ fn balanced(panes: usize, fitting: usize) -> usize {
     panes.div_ceil(rows.max(1)).max(1)
 }
 
-fn empty(ui: &mut Ui, window: &Window, palette: &Palette) {
-    ui.add_space(ui.available_height() * 0.35);
+fn empty(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>) {
+    ui.add_space((ui.clip_rect().height() * 0.16).max(8.0));
     ui.vertical_centered(|ui| {
-        ui.heading("Ask something");
+        ui.label(RichText::new("Ask something").font(Face::SemiBold.font(26.0)).color(palette.strong));
+        ui.add_space(4.0);
         ui.weak("Every answer runs in the background: switching or hiding a chat never stops it.");
-        if window.catalog.installed.is_empty()
-            && window.server.client().is_some()
-            && !window.catalog.is_listing()
-        {
-            ui.colored_label(palette.warning, "The server has no models; Ctrl+M fetches one.");
-        }
         ui.weak("F1 lists the keys.");
     });
+    ui.add_space(18.0);
+    let model = window.chat().map_or("", |chat| chat.conversation.settings.model.as_str());
+    let there = &window.catalog.installed;
+    if window.server.is_builtin() {
+        let frame = egui::Frame::new()
+            .stroke(egui::Stroke::new(1.0, palette.warning))
+            .corner_radius(10)
+            .inner_margin(14);
+        frame.show(ui, |ui| {
+            ui.set_width(ui.available_width());
+            ui.colored_label(palette.warning, RichText::new("Brook is a toy").font(Face::SemiBold.font(15.0)));
+            ui.add(Label::new(
+                "No model server was found, so a tiny built-in model answers: its words look like sentences, and it knows \
+                 nothing. For real answers install Ollama (ollama.com), run “ollama pull llama3.2”, and look again.",
+            ).wrap());
+            if ui.button("Look again").clicked() {
+                out.push(Command::Connect(String::new()));
+            }
+        });
+    } else if there.is_empty() && window.server.client().is_some() && !window.catalog.is_listing() {
+        ui.vertical_centered(|ui| {
+            ui.colored_label(palette.warning, "The server has no models; Ctrl+M fetches one.")
+        });
+    }
+    ui.add_space(10.0);
+    for question in TRY {
+        let button =
+            Button::new(question).wrap().corner_radius(10).stroke(egui::Stroke::new(1.0, palette.edge));
+        let button = button.fill(palette.ground).min_size(vec2(ui.available_width(), 40.0));
+        if ui.add_enabled(!model.is_empty(), button).clicked() {
+            out.extend([Command::Draft(question.to_owned()), Command::Send]);
+        }
+    }
+    if there.len() > 1 {
+        ui.add_space(10.0);
+        let names: Vec<&str> = there.iter().take(6).map(|model| model.name.as_str()).collect();
+        let more = if there.len() > names.len() { " …" } else { "" };
+        ui.vertical_centered(|ui| ui.weak(format!("Models here: {}{more}", names.join(", "))));
+    }
 }
 
 #[cfg(test)]

@@ -1,14 +1,19 @@
 //! Where questions are typed.
 
-use egui::{Event, EventFilter, InputState, Key, Modifiers, RichText, ScrollArea, TextEdit, Ui};
+use egui::{
+    Align, Button, Event, EventFilter, FontId, Frame, InputState, Key, Layout, Margin, Modifiers, RichText,
+    ScrollArea, Stroke, TextEdit, Ui, vec2,
+};
+use towline_app::text::{safe, units};
 
-use towline_app::text::safe;
-
-use super::theme::Palette;
+use super::icons;
+use super::theme::{Palette, TEXT};
 use crate::chats::Attachment;
 use crate::command::{Command, Dialog};
 use crate::window::{Focus, Window};
 
+/// The field is at most so high, in rows.
+const MAX_ROWS: f32 = 8.0;
 /// Pasted text that is longer goes with the question as a file, in bytes: a field of that size would be slow to type in.
 pub const MAX_PASTED: usize = 16 << 10;
 /// Models that are offered in place of one that is not there.
@@ -17,77 +22,109 @@ const MAX_OFFERED: usize = 3;
 /// Draws the field, and what goes with the question.
 pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>) {
     let Some(chat) = window.chat() else { return };
-    ui.add_space(6.0);
-    if !chat.attached.is_empty() {
-        ui.horizontal_wrapped(|ui| {
-            for (index, attachment) in chat.attached.iter().enumerate() {
-                let mark = match attachment {
-                    Attachment::Image { .. } => "🖼",
-                    Attachment::Text { .. } => "📄",
-                };
-                let name = attachment.name();
-                let button =
-                    ui.small_button(format!("{mark} {name} ✖")).accessible_name(format!("Remove {name}"));
-                if button.on_hover_text("Goes with the question; a click takes it away").clicked() {
-                    out.push(Command::Detach(index));
-                }
-            }
-        });
-    }
     if window.catalog.lacks(&chat.conversation.settings.model) {
         missing(ui, window, &chat.conversation.settings.model, palette, out);
     }
-    let mut draft = chat.draft.clone();
-    let id = egui::Id::unique("composer");
-    let has_focus = ui.memory(|memory| memory.has_focus(id));
-    // Enter sends; with Shift it begins a line, which the field does by itself.
-    let sends = has_focus && ui.input_mut(take_enter);
-    let stops = has_focus && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
-    ui.horizontal_top(|ui| {
-        if ui.button("📎").accessible_name("Add files").on_hover_text("Add files (Ctrl+O)").clicked() {
-            out.push(Command::ChooseFiles);
+    let has_focus = ui.memory(|memory| memory.has_focus(field_id()));
+    let edge = if has_focus { palette.link } else { palette.edge };
+    let frame = Frame::new().fill(palette.raised).stroke(Stroke::new(1.0, edge)).corner_radius(18);
+    frame.inner_margin(Margin { left: 14, right: 8, top: 10, bottom: 8 }).show(ui, |ui| {
+        if !chat.attached.is_empty() {
+            ui.horizontal_wrapped(|ui| {
+                for (index, attachment) in chat.attached.iter().enumerate() {
+                    chip(ui, index, attachment, palette, out);
+                }
+            });
         }
-        let buttons = if chat.live.is_empty() { 70.0 } else { 136.0 };
-        let width = (ui.available_width() - buttons).max(80.0);
-        let response = ScrollArea::vertical()
-            .id_salt("draft")
-            .max_height(180.0)
-            .max_width(width)
-            .show(ui, |ui| {
-                palette.outline_fields(ui);
-                let field = TextEdit::multiline(&mut draft)
-                    .id(id)
-                    .desired_width(width)
-                    .desired_rows(if draft_lines(&chat.draft) > 1 { 3 } else { 1 })
-                    .hint_text("Ask…  (Enter sends, Shift+Enter begins a line)");
-                ui.add(field).accessible_name("Question")
-            })
-            .inner;
+        let mut draft = chat.draft.clone();
+        // Enter sends; with Shift it begins a line, which the field does by itself.
+        let sends = has_focus && ui.input_mut(take_enter);
+        let stops = has_focus && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
+        let response = field(ui, &mut draft);
         if window.focus == Some(Focus::Composer) {
             response.request_focus();
         }
         if has_focus {
             let filter =
                 EventFilter { escape: true, horizontal_arrows: true, vertical_arrows: true, tab: false };
-            ui.memory_mut(|memory| memory.set_focus_lock_filter(id, filter));
+            ui.memory_mut(|memory| memory.set_focus_lock_filter(field_id(), filter));
         }
         // Of the text with this frame's letters: a whole line and its Enter may come in one.
         let can_send = !draft.trim().is_empty() || !chat.attached.is_empty();
         if response.changed() {
             out.push(Command::Draft(draft));
         }
-        let send = ui.add_enabled(can_send && window.server.client().is_some(), egui::Button::new("Send"));
-        if send.clicked() || (sends && can_send) {
-            out.push(Command::Send);
-        }
-        if !chat.live.is_empty() {
-            let stop = egui::Button::new(RichText::new("⏹ Stop").color(palette.bad));
-            if ui.add(stop).accessible_name("Stop").clicked() || stops {
-                out.push(Command::StopAll);
+        ui.horizontal(|ui| {
+            ui.spacing_mut().item_spacing.x = 2.0;
+            if icons::button(ui, "📎", "Add files").clicked() {
+                out.push(Command::ChooseFiles);
             }
-        }
+            super::chat::model(ui, chat, &window.catalog, out);
+            super::chat::compare(ui, chat, &window.catalog, out);
+            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                let is_stop = !chat.live.is_empty() && !can_send;
+                let (sign, name, fill) =
+                    if is_stop { ("■", "Stop", palette.bad) } else { ("↑", "Send", palette.link) };
+                let may = is_stop || (can_send && window.server.client().is_some());
+                let sign = RichText::new(sign).size(17.0).color(palette.on_color);
+                let button = Button::new(sign).fill(if may { fill } else { palette.edge }).corner_radius(17);
+                let button = ui.add_enabled(may, button.min_size(vec2(34.0, 34.0))).accessible_name(name);
+                let is_clicked = button.on_hover_text(name).clicked();
+                if (is_clicked && !is_stop) || (sends && can_send) {
+                    out.push(Command::Send);
+                }
+                if (is_clicked && is_stop) || (stops && !chat.live.is_empty()) {
+                    out.push(Command::StopAll);
+                }
+            });
+        });
     });
     ui.add_space(6.0);
+}
+
+/// The field's identity.
+pub fn field_id() -> egui::Id {
+    egui::Id::unique("composer")
+}
+
+/// The field, which grows with its lines.
+fn field(ui: &mut Ui, draft: &mut String) -> egui::Response {
+    let font = FontId::proportional(TEXT);
+    let row = ui.fonts_mut(|fonts| fonts.row_height(&font));
+    let area = ScrollArea::vertical().id_salt("draft").max_height(row * MAX_ROWS).auto_shrink([false, true]);
+    area.show(ui, |ui| {
+        let field = TextEdit::multiline(draft).id(field_id()).font(font).frame(Frame::NONE);
+        let field = field.desired_width(f32::INFINITY).desired_rows(1).margin(Margin::ZERO);
+        ui.add(field.hint_text("Ask anything")).accessible_name("Question")
+    })
+    .inner
+}
+
+/// A file that goes with the question.
+fn chip(ui: &mut Ui, index: usize, attachment: &Attachment, palette: &Palette, out: &mut Vec<Command>) {
+    let frame = Frame::new().stroke(Stroke::new(1.0, palette.edge)).corner_radius(8);
+    frame.inner_margin(Margin::symmetric(8, 4)).show(ui, |ui| {
+        ui.horizontal(|ui| {
+            let name = attachment.name();
+            let size = match attachment {
+                Attachment::Image { bytes, .. } => {
+                    super::image::thumbnail(ui, name, bytes);
+                    bytes.len()
+                }
+                Attachment::Text { text, .. } => {
+                    ui.label("📄");
+                    text.len()
+                }
+            };
+            let short: String = name.chars().take(32).collect();
+            ui.label(safe::text(&short));
+            ui.weak(units::bytes(size as u64));
+            let button = Button::new("✖").small().frame_when_inactive(false);
+            if ui.add(button).accessible_name(format!("Remove {name}")).clicked() {
+                out.push(Command::Detach(index));
+            }
+        });
+    });
 }
 
 /// Says that the server does not have the chat's model, and offers those it has.
@@ -110,10 +147,6 @@ fn take_enter(input: &mut InputState) -> bool {
     let is_it = |event: &Event| matches!(event, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if modifiers.is_none());
     let at = input.events.iter().position(is_it);
     at.map(|at| input.events.remove(at)).is_some()
-}
-
-fn draft_lines(draft: &str) -> usize {
-    draft.split('\n').take(2).count()
 }
 
 /// Takes what was dropped on the window, and pasted pictures and long texts, as files for the question.

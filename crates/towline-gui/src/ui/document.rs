@@ -2,23 +2,30 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::sync::Arc;
 
-use egui::{Label, Rect, Ui, WidgetText};
+use egui::text::LayoutJob;
+use egui::{Galley, Label, Rect, Stroke, Ui, WidgetText};
 
+use super::icons;
 use super::links::words;
 use super::pieces::{self, Drawn};
 use super::strips::Strips;
-use super::theme::{CODE, Palette, TEXT};
-use towline_app::document::{Block, Document, Shape};
+use super::theme::{CODE, Palette, ROUND, ROW, TEXT};
+use towline_app::document::{Align, Block, Document, Shape};
 
 /// Blocks whose heights are added up together.
 const CHUNK: usize = 64;
 /// Drawn pieces of this many blocks around the visible ones are kept.
 const KEPT: usize = 24;
 /// Between two blocks, in points.
-const GAP: f32 = 8.0;
+const GAP: f32 = 12.0;
+/// How far a list or a quote is moved to the right, in points.
+const INDENT: f32 = 26.0;
+/// Between the mark of an item and its words, in points.
+const MARK_GAP: f32 = 7.0;
 /// Between two items of a list, in points.
-const ITEM_GAP: f32 = 4.0;
+const ITEM_GAP: f32 = 6.0;
 
 /// What is known of a document's blocks at one width.
 #[derive(Debug, Default)]
@@ -109,7 +116,7 @@ fn gap(document: &Document, index: usize) -> f32 {
 fn estimate(text: &str, width: f32) -> f32 {
     let per_line = (width / (TEXT * 0.5)).max(10.0);
     let lines = text.lines().count() as f32 + (text.len() as f32 / per_line) * 0.5;
-    lines * CODE * 1.4
+    lines * CODE * ROW
 }
 
 /// Draws a document from the top of `ui` down.
@@ -189,12 +196,17 @@ fn draw(ui: &mut Ui, pieces: &mut [Drawn], palette: &Palette, clicked: &mut Opti
                 let found = if *indent == 0 && mark.is_none() {
                     link(ui)
                 } else {
-                    let before = f32::from(*indent) * 18.0;
+                    let before = f32::from(*indent) * INDENT;
                     ui.horizontal_top(|ui| {
-                        ui.spacing_mut().item_spacing.x = 6.0;
-                        ui.add_space(if mark.is_some() { before - 18.0 } else { before });
+                        ui.spacing_mut().item_spacing.x = 0.0;
                         if let Some(mark) = mark {
-                            ui.add(Label::new(mark.as_str()).extend().selectable(false));
+                            let mark = pieces::plain(mark, palette.weak);
+                            let mark = ui.fonts_mut(|fonts| fonts.layout_job(mark));
+                            ui.add_space((before - mark.size().x - MARK_GAP).max(0.0));
+                            ui.spacing_mut().item_spacing.x = MARK_GAP;
+                            ui.add(Label::new(mark).selectable(false));
+                        } else {
+                            ui.add_space(before);
                         }
                         let left = ui.cursor().left() - 8.0;
                         let from = ui.cursor().top();
@@ -219,26 +231,27 @@ fn draw(ui: &mut Ui, pieces: &mut [Drawn], palette: &Palette, clicked: &mut Opti
             Drawn::Rule => {
                 ui.separator();
             }
-            Drawn::Table(rows) => table(ui, rows, number),
+            Drawn::Table(rows, align) => table(ui, rows, align, number, palette),
         }
     }
 }
 
 fn code(ui: &mut Ui, text: &mut Strips, head: Option<&pieces::Head>, palette: &Palette) -> Option<usize> {
     let mut copied = None;
-    let frame = egui::Frame::new().fill(palette.code_ground).inner_margin(egui::Margin::symmetric(10, 6));
+    let frame = egui::Frame::new().fill(palette.code_ground).stroke(Stroke::new(1.0, palette.edge));
+    let frame = frame.corner_radius(ROUND).inner_margin(egui::Margin::symmetric(14, 8));
     frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         if let Some(head) = head {
             ui.horizontal(|ui| {
                 ui.weak(if head.info.is_empty() { "code" } else { &head.info });
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    let button = ui.small_button("Copy").accessible_name("Copy code");
-                    if button.clicked() {
+                    if icons::copy(ui, "Copy code") {
                         copied = Some(head.fence);
                     }
                 });
             });
+            ui.add_space(4.0);
         }
         if !text.is_empty() {
             text.show(ui, |ui, shown| drop(ui.add(Label::new(WidgetText::LayoutJob(shown.job)).wrap())));
@@ -247,21 +260,46 @@ fn code(ui: &mut Ui, text: &mut Strips, head: Option<&pieces::Head>, palette: &P
     copied
 }
 
-fn table(ui: &mut Ui, rows: &[Vec<std::sync::Arc<egui::text::LayoutJob>>], number: usize) {
+/// Around what is in a cell of a table, in points.
+const CELL: egui::Vec2 = egui::vec2(10.0, 5.0);
+
+fn table(ui: &mut Ui, rows: &[Vec<Arc<LayoutJob>>], align: &[Align], number: usize, palette: &Palette) {
     let columns = rows.first().map_or(1, Vec::len).max(1);
     #[expect(clippy::cast_precision_loss, reason = "a width on a screen")]
-    let widest = (ui.available_width() / columns as f32 - 14.0).max(60.0);
+    let widest = (ui.available_width() / columns as f32 - 2.0 * CELL.x).max(90.0);
+    let lay_out = |cell: &Arc<LayoutJob>| {
+        let mut job = LayoutJob::clone(cell);
+        job.wrap.max_width = widest;
+        ui.fonts_mut(|fonts| fonts.layout_job(job))
+    };
+    let rows: Vec<Vec<Arc<Galley>>> = rows.iter().map(|row| row.iter().map(lay_out).collect()).collect();
+    let width = |column: usize| {
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| cell.size().x).fold(0.0, f32::max) + 2.0 * CELL.x
+    };
+    let height =
+        |row: &Vec<Arc<Galley>>| row.iter().map(|cell| cell.size().y).fold(0.0, f32::max) + 2.0 * CELL.y;
+    let widths: Vec<f32> = (0..columns).map(width).collect();
+    let size = egui::vec2(widths.iter().sum(), rows.iter().map(height).sum());
     egui::ScrollArea::horizontal().id_salt(("table", number)).show(ui, |ui| {
-        egui::Grid::new(("grid", number)).striped(true).spacing([14.0, 4.0]).max_col_width(widest).show(
-            ui,
-            |ui| {
-                for row in rows {
-                    for cell in row {
-                        ui.add(Label::new(WidgetText::LayoutJob(cell.clone())).wrap());
-                    }
-                    ui.end_row();
-                }
-            },
-        );
+        let (place, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+        let mut top = place.top();
+        for (index, row) in rows.iter().enumerate() {
+            let (mut left, bottom) = (place.left(), top + height(row));
+            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                let free = width - 2.0 * CELL.x - cell.size().x;
+                let before = match align.get(column).copied().unwrap_or_default() {
+                    Align::Left => 0.0,
+                    Align::Center => free / 2.0,
+                    Align::Right => free,
+                };
+                let at = egui::pos2(left + CELL.x + before, top + CELL.y);
+                ui.put(Rect::from_min_size(at, cell.size()), Label::new(Arc::clone(cell)));
+                left += width;
+            }
+            let weight = if index == 0 { 2.0 } else { 1.0 };
+            ui.painter().hline(place.x_range(), bottom, Stroke::new(weight, palette.edge));
+            top = bottom;
+        }
     });
 }

@@ -1,24 +1,28 @@
 //! The keys.
 
-use egui::{Grid, ScrollArea, Ui};
+use egui::{Grid, Ui};
 
-use crate::command::{Command, Dialog};
+use super::dialog;
+use crate::command::Command;
 use crate::shortcuts::{SHORTCUTS, Shortcut};
 
 /// Keys that belong to what has the cursor.
-const OTHERS: [(&str, &str); 5] = [
+const OTHERS: [(&str, &str); 7] = [
     ("Enter", "Send the question"),
     ("Shift+Enter", "Begin a line"),
     ("Escape", "Stop the answers of this chat, or close a dialog"),
     ("Ctrl and +, −, 0", "Larger, smaller, usual size"),
+    ("PageUp, PageDown", "Scroll by a page"),
+    ("↑ ↓, Home, End, Space", "Scroll, while nothing is typed"),
     ("Tab", "To the next button or field"),
 ];
 
 /// Draws the keys.
 pub fn show(ui: &mut Ui, out: &mut Vec<Command>) {
     ui.heading("Keys");
-    ScrollArea::vertical().max_height(440.0).show(ui, |ui| {
-        Grid::new("keys").striped(true).spacing([24.0, 4.0]).show(ui, |ui| {
+    let widest = ui.available_width() * 0.55;
+    dialog::body(ui, |ui| {
+        Grid::new("keys").striped(true).spacing([24.0, 4.0]).max_col_width(widest).show(ui, |ui| {
             for shortcut in SHORTCUTS {
                 ui.monospace(keys(ui, shortcut));
                 ui.label(shortcut.what);
@@ -31,9 +35,7 @@ pub fn show(ui: &mut Ui, out: &mut Vec<Command>) {
             }
         });
     });
-    if ui.button("Close").clicked() {
-        out.push(Command::Show(Dialog::None));
-    }
+    dialog::close(ui, out);
 }
 
 /// A key as it is printed on keyboards.

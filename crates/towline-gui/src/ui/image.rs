@@ -10,18 +10,35 @@ const MAX_SIDE: u32 = 4_096;
 /// The most that decoding may take, in bytes.
 const MAX_BYTES: u64 = 128 << 20;
 
-/// Draws a picture that came in base64.
-pub(super) fn show(ui: &mut Ui, key: (ChatKey, AnswerId, usize), base64: &str) {
-    let id = egui::Id::unique(("image", key));
+/// Draws a small picture of a file that goes with a question.
+pub(super) fn thumbnail(ui: &mut Ui, name: &str, bytes: &[u8]) {
+    match texture(ui, egui::Id::unique(("thumbnail", name, bytes.len())), || decode(bytes)) {
+        Ok(texture) => {
+            let image = egui::Image::new(SizedTexture::from_handle(&texture));
+            ui.add(image.fit_to_exact_size(egui::vec2(32.0, 32.0)).alt_text(name));
+        }
+        Err(_) => drop(ui.label("🖼")),
+    }
+}
+
+/// A picture on the graphics card; it is decoded once.
+fn texture(
+    ui: &Ui,
+    id: egui::Id,
+    decode: impl FnOnce() -> Result<ColorImage, String>,
+) -> Result<egui::TextureHandle, String> {
     let known: Option<Result<egui::TextureHandle, String>> = ui.data(|data| data.get_temp(id));
-    let texture = known.unwrap_or_else(|| {
-        let decoded = decode(base64).map(|image| {
-            ui.ctx().load_texture(format!("image {key:?}"), image, egui::TextureOptions::LINEAR)
-        });
+    known.unwrap_or_else(|| {
+        let load = |image| ui.ctx().load_texture(format!("{id:?}"), image, egui::TextureOptions::LINEAR);
+        let decoded = decode().map(load);
         ui.data_mut(|data| data.insert_temp(id, decoded.clone()));
         decoded
-    });
-    match texture {
+    })
+}
+
+/// Draws a picture that came in base64.
+pub(super) fn show(ui: &mut Ui, key: (ChatKey, AnswerId, usize), base64: &str) {
+    match texture(ui, egui::Id::unique(("image", key)), || decode_base64(base64)) {
         Ok(texture) => {
             let image = egui::Image::new(SizedTexture::from_handle(&texture))
                 .max_width(ui.available_width().min(512.0));
@@ -31,10 +48,14 @@ pub(super) fn show(ui: &mut Ui, key: (ChatKey, AnswerId, usize), base64: &str) {
     }
 }
 
-fn decode(base64: &str) -> Result<ColorImage, String> {
+fn decode_base64(base64: &str) -> Result<ColorImage, String> {
     use base64::Engine as _;
     let bytes =
         base64::engine::general_purpose::STANDARD.decode(base64).map_err(|error| error.to_string())?;
+    decode(&bytes)
+}
+
+fn decode(bytes: &[u8]) -> Result<ColorImage, String> {
     let mut reader = image::ImageReader::new(std::io::Cursor::new(bytes))
         .with_guessed_format()
         .map_err(|error| error.to_string())?;

@@ -9,25 +9,31 @@
 //! | `document` | an answer's blocks: those that are visible |
 //! | `turn` | a question and its answer, with their buttons |
 //! | `chat` | the chat in the middle |
+//! | `scroll` | where its transcript stands |
+//! | `icons` | buttons that show a sign |
 //! | `composer` | where questions are typed |
 //! | `sidebar` | the list of chats |
 //! | `jobs` | the panel of jobs |
 //! | `rows` | the jobs as rows of it |
 //! | `models`, `settings`, `help`, `files` | dialogs |
+//! | `dialog` | what dialogs have in common |
 //! | `image` | pictures that a model made |
 //! | `toasts` | short notices, and undo |
 
 pub mod chat;
 pub mod composer;
+mod dialog;
 pub mod document;
 pub mod files;
 pub mod help;
+mod icons;
 mod image;
 pub mod jobs;
 mod links;
 pub mod models;
 mod pieces;
 pub mod rows;
+pub mod scroll;
 pub mod settings;
 pub mod sidebar;
 mod strips;

@@ -1,8 +1,9 @@
 //! The server's models: which there are, pulling, deleting.
 
-use egui::{Grid, ProgressBar, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Grid, ProgressBar, RichText, TextEdit, Ui};
 use towline_app::text::{safe, units};
 
+use super::dialog;
 use super::theme::Palette;
 use crate::catalog::{Catalog, Pull};
 use crate::command::{Command, Dialog};
@@ -26,13 +27,13 @@ pub fn show(
             ui.weak("asking the server…");
         }
     });
-    if let Some(error) = &catalog.error {
-        ui.colored_label(palette.bad, format!("The server gives no list: {error}."));
-    }
-    let field =
-        TextEdit::singleline(&mut fields.models).hint_text("Find a model").desired_width(f32::INFINITY);
-    drop(ui.add(field).accessible_name("Find a model"));
-    ScrollArea::vertical().max_height(300.0).show(ui, |ui| {
+    dialog::body(ui, |ui| {
+        if let Some(error) = &catalog.error {
+            ui.colored_label(palette.bad, format!("The server gives no list: {error}."));
+        }
+        let field =
+            TextEdit::singleline(&mut fields.models).hint_text("Find a model").desired_width(f32::INFINITY);
+        drop(ui.add(field).accessible_name("Find a model"));
         Grid::new("models").striped(true).spacing([14.0, 6.0]).show(ui, |ui| {
             let wanted = fields.models.trim().to_lowercase();
             for model in catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted))
@@ -59,21 +60,22 @@ pub fn show(
                 ui.end_row();
             }
         });
-    });
-    ui.separator();
-    ui.horizontal(|ui| {
-        palette.outline_fields(ui);
-        let field = TextEdit::singleline(&mut fields.pull).hint_text("llama3.2, gemma3:4b, …");
-        let response = ui.add(field).accessible_name("Model to pull");
-        let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-        let may = !fields.pull.trim().is_empty();
-        if (ui.add_enabled(may, egui::Button::new("Pull")).clicked() || entered) && may {
-            out.push(Command::Pull(std::mem::take(&mut fields.pull)));
+        ui.separator();
+        ui.horizontal(|ui| {
+            palette.outline_fields(ui);
+            let field = TextEdit::singleline(&mut fields.pull).hint_text("llama3.2, gemma3:4b, …");
+            let response = ui.add(field).accessible_name("Model to pull");
+            let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
+            let may = !fields.pull.trim().is_empty();
+            if (ui.add_enabled(may, egui::Button::new("Pull")).clicked() || entered) && may {
+                out.push(Command::Pull(std::mem::take(&mut fields.pull)));
+            }
+        });
+        for pull in &catalog.pulls {
+            fetching(ui, pull, palette, out);
         }
     });
-    for pull in &catalog.pulls {
-        fetching(ui, pull, palette, out);
-    }
+    dialog::close(ui, out);
 }
 
 fn fetching(ui: &mut Ui, pull: &Pull, palette: &Palette, out: &mut Vec<Command>) {

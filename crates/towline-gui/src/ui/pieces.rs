@@ -7,11 +7,11 @@ use egui::text::{LayoutJob, TextFormat};
 use egui::{Color32, FontId, Stroke};
 
 use towline_app::document::code::Inside;
-use towline_app::document::{Block, Depth, Document, Piece, Rich, Shape};
+use towline_app::document::{Align, Block, Depth, Document, Piece, Rich, Shape};
 use towline_app::text::safe;
 
 use super::strips::Strips;
-use super::theme::{CODE, Palette, TEXT};
+use super::theme::{CODE, Face, Palette, ROW, TEXT};
 
 /// A piece that is ready to be laid out.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ pub(super) enum Drawn {
         head: Option<Head>,
     },
     Rule,
-    Table(Vec<Vec<Arc<LayoutJob>>>),
+    Table(Vec<Vec<Arc<LayoutJob>>>, Vec<Align>),
 }
 
 /// What is above the first lines of code.
@@ -56,7 +56,7 @@ pub(super) fn grown(pieces: &mut [Drawn], before: Vec<Drawn>) {
         match (piece, before) {
             (Drawn::Text { text, .. }, Drawn::Text { text: before, .. })
             | (Drawn::Code { text, .. }, Drawn::Code { text: before, .. }) => text.grown_from(before),
-            (Drawn::Text { .. } | Drawn::Code { .. } | Drawn::Rule | Drawn::Table(_), _) => {}
+            (Drawn::Text { .. } | Drawn::Code { .. } | Drawn::Rule | Drawn::Table(..), _) => {}
         }
     }
 }
@@ -72,12 +72,12 @@ fn drawn(piece: Piece, palette: &Palette) -> Drawn {
         },
         Piece::Code { text, .. } => Drawn::Code { text: Strips::of(plain_code(&text)), head: None },
         Piece::Rule => Drawn::Rule,
-        Piece::Table { rows, .. } => {
+        Piece::Table { rows, align } => {
             let row = |(index, row): (usize, &Vec<Rich>)| {
                 let heading = if index == 0 { 7 } else { 0 };
                 row.iter().map(|cell| Arc::new(rich_job(cell, heading, false, palette))).collect()
             };
-            Drawn::Table(rows.iter().enumerate().map(row).collect())
+            Drawn::Table(rows.iter().enumerate().map(row).collect(), align)
         }
     }
 }
@@ -89,17 +89,25 @@ pub(super) fn plain(text: &str, color: Color32) -> LayoutJob {
 
 fn rich_job(rich: &Rich, heading: u8, is_quoted: bool, palette: &Palette) -> LayoutJob {
     let size = match heading {
-        1 => 22.0,
-        2 => 19.0,
-        3 => 17.0,
+        1 => 24.0,
+        2 => 20.0,
+        3 => 18.0,
         0 | 4.. => TEXT,
     };
     let mut job = LayoutJob::default();
     for (range, style) in &rich.runs {
         let is_mono = style.is_code || style.is_formula;
-        let font = if is_mono { FontId::monospace(size - 1.0) } else { FontId::proportional(size) };
+        let is_strong = style.is_bold || heading > 0;
+        let is_italic = style.is_italic || is_quoted;
+        let font = match (is_mono, is_strong) {
+            (true, false) => FontId::monospace(size - 2.0),
+            (true, true) => Face::MonoBold.font(size - 2.0),
+            (false, true) => Face::SemiBold.font(size),
+            (false, false) if is_italic => Face::Italic.font(size),
+            (false, false) => FontId::proportional(size),
+        };
         let mut format = format(font, Color32::PLACEHOLDER);
-        if style.is_bold || heading > 0 {
+        if is_strong {
             format.color = palette.strong;
         }
         if style.is_code {
@@ -112,14 +120,50 @@ fn rich_job(rich: &Rich, heading: u8, is_quoted: bool, palette: &Palette) -> Lay
             format.color = palette.link;
             format.underline = Stroke::new(1.0, palette.link);
         }
-        format.italics = style.is_italic || is_quoted;
-        job.append(&rich.text[range.clone()], 0.0, format);
+        // Only the regular face has a slanted one of its own.
+        format.italics = is_italic && (is_mono || is_strong);
+        coloured(&mut job, &rich.text[range.clone()], format);
     }
     job
 }
 
+/// Signs that differ by their colour, which letters of one colour do not show: each is painted in its own. Circles and
+/// squares are drawn as such, of as many bytes as they have, so that links stay where they are.
+const SIGNS: [(&str, [u8; 3]); 7] = [
+    ("🔴🟥❤❌", [224, 60, 60]),
+    ("🟠🟧🧡", [230, 130, 30]),
+    ("🟡🟨💛", [214, 170, 20]),
+    ("🟢🟩💚✅", [40, 160, 80]),
+    ("🔵🟦💙", [50, 120, 220]),
+    ("🟣🟪💜", [150, 80, 200]),
+    ("🟤🟫", [140, 90, 50]),
+];
+
+fn coloured(job: &mut LayoutJob, text: &str, format: TextFormat) {
+    let mut from = 0;
+    for (at, c) in text.char_indices().filter(|(_, c)| !c.is_ascii()) {
+        let Some((_, [red, green, blue])) = SIGNS.iter().find(|(signs, _)| signs.contains(c)) else {
+            continue;
+        };
+        if from < at {
+            job.append(&text[from..at], 0.0, format.clone());
+        }
+        from = at + c.len_utf8();
+        let sign = match c {
+            '🔴' | '🔵' | '🟠'..='🟤' => "● ",
+            '🟥'..='🟫' => "■ ",
+            _ => &text[at..from],
+        };
+        let color = Color32::from_rgb(*red, *green, *blue);
+        job.append(sign, 0.0, TextFormat { color, ..format.clone() });
+    }
+    if from < text.len() {
+        job.append(&text[from..], 0.0, format);
+    }
+}
+
 fn format(font_id: FontId, color: Color32) -> TextFormat {
-    let line_height = Some(font_id.size * 1.4);
+    let line_height = Some(font_id.size * ROW);
     TextFormat { font_id, color, line_height, ..TextFormat::default() }
 }
 
@@ -163,4 +207,20 @@ fn code(
         return None;
     }
     Some(Drawn::Code { text: Strips::of(job), head })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signs_of_one_shape_differ_by_their_colour_and_move_nothing() {
+        let mut job = LayoutJob::default();
+        let text = "ok 🟢, no 🔴 ✅ end";
+        coloured(&mut job, text, format(FontId::proportional(TEXT), Color32::PLACEHOLDER));
+        assert_eq!((job.text.as_str(), job.text.len()), ("ok ● , no ●  ✅ end", text.len()));
+        let colors: Vec<Color32> = job.sections.iter().map(|section| section.format.color).collect();
+        assert_eq!(colors.len(), 7);
+        assert!(colors[1] != colors[3] && colors[1] == colors[5] && colors[0] == Color32::PLACEHOLDER);
+    }
 }

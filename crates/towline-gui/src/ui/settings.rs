@@ -1,25 +1,49 @@
 //! The window's settings, and those of one chat.
 
-use egui::{ComboBox, Grid, TextEdit, Ui};
+use egui::{ComboBox, RichText, Slider, TextEdit, Ui};
 use towline::{Format, Options, Think};
 use towline_app::chat::Settings;
 
+use super::dialog;
 use super::theme::Palette;
 use crate::command::{Command, Dialog};
 use crate::store::{State, Theme};
 use crate::window::Fields;
 
-/// The options that have a field, with what they do.
-const OPTIONS: [(&str, &str); 8] = [
-    ("temperature", "how freely words are chosen; 0 is not at all"),
-    ("top_p", "only the likeliest words up to this sum"),
-    ("top_k", "only this many of the likeliest words"),
-    ("min_p", "no word less likely than this part of the likeliest"),
-    ("repeat_penalty", "against repetition; 1 is none"),
-    ("num_ctx", "tokens of context; another number loads the model anew"),
-    ("num_predict", "the most tokens of an answer; -1 has no limit"),
-    ("seed", "the same number gives the same answer"),
+/// An option that has a field.
+struct Field {
+    /// Its name in requests.
+    name: &'static str,
+    /// Its name for people.
+    label: &'static str,
+    /// What it does.
+    help: &'static str,
+    /// What its slider reaches from and to; without one, any number is typed.
+    slider: Option<(f64, f64)>,
+}
+
+const fn field(
+    name: &'static str,
+    label: &'static str,
+    help: &'static str,
+    slider: Option<(f64, f64)>,
+) -> Field {
+    Field { name, label, help, slider }
+}
+
+/// The options that have a field: the first five say how words are chosen, the others how much and which.
+const OPTIONS: [Field; 8] = [
+    field("temperature", "Temperature", "How freely words are chosen; 0 is not at all.", Some((0.0, 2.0))),
+    field("top_p", "Top P", "Only the likeliest words up to this sum.", Some((0.0, 1.0))),
+    field("top_k", "Top K", "Only this many of the likeliest words.", Some((1.0, 200.0))),
+    field("min_p", "Min P", "No word less likely than this part of the likeliest.", Some((0.0, 1.0))),
+    field("repeat_penalty", "Repetition", "Against repetition; 1 is nothing.", Some((0.5, 2.0))),
+    field("num_ctx", "Context", "Tokens the model sees; another number loads it anew.", None),
+    field("num_predict", "Longest answer", "The most tokens of an answer; −1 has no limit.", None),
+    field("seed", "Seed", "The same number gives the same answer.", None),
 ];
+/// So many of them say how words are chosen.
+const CHOICE: usize = 5;
 
 /// A chat's settings as they are typed.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -84,7 +108,7 @@ impl Form {
         Self {
             base: settings.clone(),
             system: settings.system.clone().unwrap_or_default(),
-            options: OPTIONS.map(|(name, _)| text(name)),
+            options: OPTIONS.map(|field| text(field.name)),
             think: Thinking::of(settings.think.as_ref()),
             as_json: settings.format.is_some(),
         }
@@ -96,7 +120,7 @@ impl Form {
     /// What is wrong, for people.
     pub fn settings(&self) -> Result<Settings, String> {
         let mut options: Options = self.base.options.clone();
-        for ((name, _), text) in OPTIONS.iter().zip(&self.options) {
+        for (Field { name, .. }, text) in OPTIONS.iter().zip(&self.options) {
             options.0.remove(*name);
             if !text.trim().is_empty() {
                 options.set_text(name, text.trim()).map_err(|error| error.to_string())?;
@@ -114,31 +138,36 @@ impl Form {
 
 /// Draws a chat's settings.
 pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Command>) {
+    palette.outline_fields(ui);
     ui.heading("Settings of this chat");
-    ui.label("Instructions to the model");
-    let system = TextEdit::multiline(&mut form.system).desired_rows(3).desired_width(460.0);
-    drop(ui.add(system.hint_text("You are …")).accessible_name("Instructions to the model"));
-    ui.add_space(6.0);
-    Grid::new("options").num_columns(3).spacing([12.0, 6.0]).show(ui, |ui| {
-        for ((name, what), text) in OPTIONS.iter().zip(&mut form.options) {
-            ui.label(*name);
-            let field = TextEdit::singleline(text).desired_width(90.0).hint_text("default");
-            drop(ui.add(field).accessible_name(*name));
-            ui.weak(*what);
+    dialog::body(ui, |ui| {
+        dialog::section(ui, "Instructions", 1, palette, |ui| {
+            let system =
+                TextEdit::multiline(&mut form.system).desired_rows(3).desired_width(ui.available_width());
+            drop(ui.add(system.hint_text("You are …")).accessible_name("Instructions to the model"));
             ui.end_row();
-        }
-        ui.label("thinking");
-        let shown =
-            Thinking::ALL.iter().find(|(think, _)| *think == form.think).map_or("", |(_, words)| words);
-        let combo = ComboBox::from_id_salt("think").selected_text(shown).show_ui(ui, |ui| {
-            for (think, words) in Thinking::ALL {
-                ui.selectable_value(&mut form.think, think, words);
-            }
         });
-        drop(combo.response.accessible_name("Thinking"));
-        ui.end_row();
+        let (choice, others) = form.options.split_at_mut(CHOICE);
+        dialog::section(ui, "How words are chosen", 2, palette, |ui| {
+            OPTIONS.iter().zip(choice).for_each(|(field, text)| option(ui, field, text));
+        });
+        dialog::section(ui, "Answers", 2, palette, |ui| {
+            OPTIONS.iter().skip(CHOICE).zip(others).for_each(|(field, text)| option(ui, field, text));
+            ui.label("Thinking");
+            let shown =
+                Thinking::ALL.iter().find(|(think, _)| *think == form.think).map_or("", |(_, words)| words);
+            let combo = ComboBox::from_id_salt("think").selected_text(shown).show_ui(ui, |ui| {
+                for (think, words) in Thinking::ALL {
+                    ui.selectable_value(&mut form.think, think, words);
+                }
+            });
+            drop(combo.response.accessible_name("Thinking"));
+            ui.end_row();
+            ui.label("Form");
+            ui.checkbox(&mut form.as_json, "Answers in JSON");
+            ui.end_row();
+        });
     });
-    ui.checkbox(&mut form.as_json, "Answers in JSON");
     let settings = form.settings();
     if let Err(why) = &settings {
         ui.colored_label(palette.bad, why);
@@ -156,52 +185,51 @@ pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Comma
     });
 }
 
+/// A row of the form: the option's name; its slider, its number and what it does.
+fn option(ui: &mut Ui, field: &Field, text: &mut String) {
+    ui.label(field.label);
+    ui.vertical(|ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
+        ui.horizontal(|ui| {
+            if let Some((from, to)) = field.slider {
+                let mut value = text.trim().parse().unwrap_or(from);
+                let slider = Slider::new(&mut value, from..=to).show_value(false);
+                let slider = if to > 2.0 { slider.integer() } else { slider.step_by(0.01) };
+                if ui.add(slider).accessible_name(format!("Slider of {}", field.label)).changed() {
+                    *text = if to > 2.0 { format!("{value:.0}") } else { format!("{value:.2}") };
+                }
+            }
+            let number = TextEdit::singleline(text).desired_width(80.0).hint_text("default");
+            drop(ui.add(number).accessible_name(field.label));
+        });
+        ui.label(RichText::new(field.help).small().weak());
+    });
+    ui.end_row();
+}
+
 /// Draws the window's settings.
 pub fn window(
     ui: &mut Ui,
     state: &State,
     server: &str,
     relay: Option<&str>,
-    fields: &mut Fields,
+    (fields, palette): (&mut Fields, &Palette),
     out: &mut Vec<Command>,
 ) {
+    palette.outline_fields(ui);
     ui.heading("Settings");
-    Grid::new("settings").num_columns(2).spacing([16.0, 8.0]).show(ui, |ui| {
-        ui.label("Colours");
-        ui.horizontal(|ui| {
-            for (theme, words) in [(Theme::System, "System"), (Theme::Dark, "Dark"), (Theme::Light, "Light")]
-            {
-                if ui.selectable_label(state.theme == theme, words).clicked() {
-                    out.push(Command::Theme(theme));
-                }
+    dialog::body(ui, |ui| {
+        dialog::section(ui, "Look", 2, palette, |ui| look(ui, state, out));
+        dialog::section(ui, "Notifications", 1, palette, |ui| {
+            let mut notifies = state.notifies;
+            if ui.checkbox(&mut notifies, "when an answer ends in the background").changed() {
+                out.push(Command::Notify(notifies));
             }
+            ui.end_row();
         });
-        ui.end_row();
-        ui.label("Size");
-        ui.horizontal(|ui| {
-            let zoom = state.zoom;
-            for (words, name, zoom) in
-                [("−", "Smaller", zoom - 0.1), ("+", "Larger", zoom + 0.1), ("100 %", "Usual size", 1.0)]
-            {
-                if ui.button(words).accessible_name(name).clicked() {
-                    out.push(Command::Zoom(zoom));
-                }
-            }
-            ui.weak(format!("{:.0} %  (Ctrl and +, −, 0)", zoom * 100.0));
-        });
-        ui.end_row();
-        ui.label("Notifications");
-        let mut notifies = state.notifies;
-        if ui.checkbox(&mut notifies, "when an answer ends in the background").changed() {
-            out.push(Command::Notify(notifies));
-        }
-        ui.end_row();
-        ui.label("Relay");
-        ui.vertical(|ui| via_relay(ui, state, relay, out));
-        ui.end_row();
-        ui.label("Server");
-        ui.vertical(|ui| {
-            ui.weak(server);
+        dialog::section(ui, "Server", 1, palette, |ui| {
+            ui.add(egui::Label::new(RichText::new(server).weak()).wrap());
+            ui.end_row();
             if state.via_relay {
                 ui.weak("The relay has model servers of its own; turn it off to name one.");
                 return;
@@ -213,12 +241,39 @@ pub fn window(
                     out.push(Command::Connect(fields.host.clone()));
                 }
             });
+            ui.end_row();
         });
-        ui.end_row();
+        dialog::section(ui, "Relay", 1, palette, |ui| {
+            ui.vertical(|ui| via_relay(ui, state, relay, out));
+            ui.end_row();
+        });
     });
-    if ui.button("Close").clicked() {
-        out.push(Command::Show(Dialog::None));
-    }
+    dialog::close(ui, out);
+}
+
+fn look(ui: &mut Ui, state: &State, out: &mut Vec<Command>) {
+    ui.label("Colours");
+    ui.horizontal(|ui| {
+        for (theme, words) in [(Theme::System, "System"), (Theme::Dark, "Dark"), (Theme::Light, "Light")] {
+            if ui.selectable_label(state.theme == theme, words).clicked() {
+                out.push(Command::Theme(theme));
+            }
+        }
+    });
+    ui.end_row();
+    ui.label("Size");
+    ui.horizontal(|ui| {
+        let zoom = state.zoom;
+        for (words, name, zoom) in
+            [("−", "Smaller", zoom - 0.1), ("+", "Larger", zoom + 0.1), ("100 %", "Usual size", 1.0)]
+        {
+            if ui.button(words).accessible_name(name).clicked() {
+                out.push(Command::Zoom(zoom));
+            }
+        }
+        ui.weak(format!("{:.0} %  (Ctrl and +, −, 0)", zoom * 100.0));
+    });
+    ui.end_row();
 }
 
 /// Whether answers go through the relay.

@@ -1,24 +1,40 @@
 //! The list of chats.
 
-use egui::{Align, Button, Layout, RichText, ScrollArea, TextEdit, Ui};
+use egui::containers::menu::MenuButton;
+use egui::{Align, Button, Layout, RichText, ScrollArea, TextEdit, Ui, UiBuilder};
+use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _, Zoned};
 
-use super::theme::Palette;
+use super::icons;
+use super::theme::{Face, Palette};
 use crate::chats::Chat;
 use crate::command::{Command, Dialog, ExportForm};
 use crate::server::Server;
 use crate::window::{Focus, Window};
 
+/// How high an entry is, in points.
+const ENTRY: f32 = 30.0;
+/// What moves beside a chat with an answer on its way.
+const MARKS: [&str; 2] = ["● ", "○ "];
+
+/// One row of the list.
+enum Line<'a> {
+    Heading(String),
+    Chat(&'a Chat),
+}
+
 /// Draws the list.
 pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>) {
-    ui.add_space(6.0);
+    ui.add_space(8.0);
     ui.horizontal(|ui| {
-        if ui.button("➕ New chat").accessible_name("New chat").clicked() {
-            out.push(Command::NewChat);
+        if icons::button(ui, "☰", "Show or hide the chats").clicked() {
+            out.push(Command::ToggleChats);
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            let import = ui.button("Import").accessible_name("Import a chat");
-            if import.on_hover_text("Read a chat from a session file").clicked() {
-                out.push(Command::Import);
+            let button =
+                ui.button("✏ New chat").accessible_name("New chat").on_hover_text("New chat (Ctrl+N)");
+            if button.clicked() {
+                out.push(Command::NewChat);
             }
         });
     });
@@ -26,7 +42,7 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
     let field = TextEdit::singleline(&mut search).hint_text("Search chats").desired_width(f32::INFINITY);
     let response = ui.scope(|ui| {
         palette.outline_fields(ui);
-        ui.add(field)
+        ui.add(field.margin(egui::Margin::symmetric(10, 5)))
     });
     let response = response.inner.accessible_name("Search chats");
     if window.focus == Some(Focus::Search) {
@@ -35,44 +51,104 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
     if response.changed() {
         out.push(Command::Search(search));
     }
-    egui::Panel::bottom("server").show_separator_line(false).show(ui, |ui| server(ui, window, palette, out));
-    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        let listed = window.listed();
-        if listed.is_empty() {
-            ui.weak("no chat holds this");
-        }
-        for chat in listed {
-            ui.push_id(chat.key, |ui| entry(ui, chat, chat.key == window.current, palette, out));
+    let frame = egui::Frame::new();
+    let bottom = egui::Panel::bottom("server").show_separator_line(false).frame(frame);
+    bottom.show(ui, |ui| server(ui, window, palette, out));
+    let lines = lines(window.listed());
+    if lines.is_empty() {
+        ui.weak("no chat holds this");
+    }
+    ui.spacing_mut().item_spacing.y = 2.0;
+    ScrollArea::vertical().auto_shrink(false).show_rows(ui, ENTRY, lines.len(), |ui, visible| {
+        for line in lines.get(visible).unwrap_or_default() {
+            match line {
+                Line::Heading(words) => {
+                    let size = egui::vec2(ui.available_width(), ENTRY);
+                    ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Max), |ui| {
+                        ui.add_space(8.0);
+                        ui.label(RichText::new(words).font(Face::Medium.font(12.0)).color(palette.weak));
+                        ui.allocate_space(ui.available_size());
+                    });
+                }
+                Line::Chat(chat) => {
+                    let is_current = chat.key == window.current;
+                    ui.push_id(chat.key, |ui| entry(ui, chat, is_current, palette, out));
+                }
+            }
         }
     });
 }
 
+/// The chats with a heading for those that are pinned, and one for each day and month.
+fn lines(listed: Vec<&Chat>) -> Vec<Line<'_>> {
+    let (now, mut lines, mut is_pinned) = (Zoned::now(), Vec::with_capacity(listed.len() + 8), false);
+    // When what stands under the last heading begins.
+    let mut begins = i64::MAX;
+    for chat in listed {
+        if chat.is_pinned && !std::mem::replace(&mut is_pinned, true) {
+            lines.push(Line::Heading("Pinned".to_owned()));
+        }
+        if !chat.is_pinned && chat.written_ms < begins {
+            let (heading, from) = day(chat.written_ms, &now);
+            lines.push(Line::Heading(heading));
+            begins = from;
+        }
+        lines.push(Line::Chat(chat));
+    }
+    lines
+}
+
+/// The day of a time, in words, as far as that helps, else its month; and when that begins.
+fn day(written_ms: i64, now: &Zoned) -> (String, i64) {
+    let zone = now.time_zone();
+    let begin =
+        |date: Date| date.to_zoned(zone.clone()).map_or(i64::MIN, |at| at.timestamp().as_millisecond());
+    let today = now.date();
+    for (words, days) in [("Today", 0), ("Yesterday", 1), ("The last seven days", 7)] {
+        let from = today.checked_sub(days.days()).map_or(i64::MIN, begin);
+        if written_ms >= from {
+            return (words.to_owned(), from);
+        }
+    }
+    let Ok(written) = Timestamp::from_millisecond(written_ms) else {
+        return ("Earlier".to_owned(), i64::MIN);
+    };
+    let written = written.to_zoned(zone.clone()).date();
+    (written.strftime("%B %Y").to_string(), begin(written.first_of_month()))
+}
+
 fn entry(ui: &mut Ui, chat: &Chat, is_current: bool, palette: &Palette, out: &mut Vec<Command>) {
     let title = chat.title();
-    let height = ui.spacing().interact_size.y;
-    let size = egui::vec2(ui.available_width(), height);
-    ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
-        ui.spacing_mut().item_spacing.x = 2.0;
-        let button = ui.menu_button("…", |ui| menu(ui, chat, &title, out)).response;
+    let (place, _) = ui.allocate_exact_size(egui::vec2(ui.available_width(), ENTRY), egui::Sense::hover());
+    let is_near = ui.rect_contains_pointer(place);
+    // The menu keeps its place, and the title does not reach under it.
+    let (name, menu_place) = place.split_left_right_at_x(place.right() - 30.0);
+    let layout = Layout::left_to_right(Align::Center).with_main_align(Align::Min).with_main_justify(true);
+    let whole = UiBuilder::new().max_rect(name).layout(layout);
+    let mut text = RichText::new(&title);
+    if is_current || chat.is_unread {
+        text = text.font(Face::Medium.font(14.0));
+    }
+    let mark = match (chat.live.is_empty(), chat.is_unread) {
+        // It moves with the frames that the answer brings; it asks for none.
+        (false, _) => MARKS[(ui.input(|input| input.time * 2.0) as usize) % MARKS.len()],
+        (true, true) => "● ",
+        (true, false) => "",
+    };
+    let mark = RichText::new(mark).color(if chat.live.is_empty() { palette.link } else { palette.good });
+    // Neither of the two makes the list wider.
+    let response = ui.new_child(whole).add(Button::selectable(is_current, (mark, text)).truncate());
+    let response = response.accessible_name(&title);
+    if response.clicked() {
+        out.push(Command::Open(chat.key));
+    }
+    response.context_menu(|ui| menu(ui, chat, &title, out));
+    let place = UiBuilder::new().max_rect(menu_place).layout(Layout::left_to_right(Align::Center));
+    icons::revealed(&mut ui.new_child(place), is_near || is_current, |ui| {
+        ui.spacing_mut().button_padding.x = 6.0;
+        let button = Button::new("…").frame_when_inactive(false);
+        let (button, _) = MenuButton::from_button(button).ui(ui, |ui| menu(ui, chat, &title, out));
         drop(button.accessible_name(format!("Menu of {title}")));
-        let mut text = RichText::new(&title);
-        if chat.is_unread {
-            text = text.color(palette.link);
-        }
-        let mark = match (chat.live.is_empty(), chat.is_unread, chat.is_pinned) {
-            (false, _, _) => "• ",
-            (true, true, _) => "✉ ",
-            (true, false, true) => "📌 ",
-            (true, false, false) => "",
-        };
-        let mark = RichText::new(mark).color(palette.good);
-        let layout = Layout::left_to_right(Align::Center).with_main_align(Align::Min).with_main_justify(true);
-        let title_button = |ui: &mut Ui| ui.add(Button::selectable(is_current, (mark, text)).truncate());
-        let response = ui.with_layout(layout, title_button).inner.accessible_name(&title);
-        if response.clicked() {
-            out.push(Command::Open(chat.key));
-        }
-        response.context_menu(|ui| menu(ui, chat, &title, out));
     });
 }
 
@@ -94,13 +170,19 @@ fn menu(ui: &mut Ui, chat: &Chat, title: &str, out: &mut Vec<Command>) {
 
 fn server(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>) {
     ui.add_space(4.0);
+    ui.separator();
     let shown = window.server.shown();
     let color = match &window.server {
+        Server::Here(_) if window.server.is_builtin() => palette.warning,
         Server::Here(_) => palette.good,
         Server::Looking(_) => palette.warning,
         Server::Nowhere(_) => palette.bad,
     };
-    ui.add(egui::Label::new(RichText::new(shown).small().color(color)).wrap());
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 4.0;
+        ui.label(RichText::new("●").small().color(color));
+        ui.add(egui::Label::new(RichText::new(shown).small()).wrap());
+    });
     if let (Server::Here(_), Some(error)) = (&window.server, &window.catalog.error) {
         ui.add(egui::Label::new(RichText::new(error).small().color(palette.bad)).wrap());
     }
@@ -110,13 +192,40 @@ fn server(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command
         out.push(Command::Connect(String::new()));
     }
     ui.horizontal_wrapped(|ui| {
-        for (words, dialog) in
-            [("Models", Dialog::Models), ("Settings", Dialog::Settings), ("Keys", Dialog::Help)]
-        {
-            if ui.small_button(words).clicked() {
-                out.push(Command::Show(dialog));
+        ui.spacing_mut().item_spacing.x = 0.0;
+        let import = Command::Import;
+        for (words, name, command) in [
+            ("Models", "Models", Command::Show(Dialog::Models)),
+            ("Settings", "Settings", Command::Show(Dialog::Settings)),
+            ("Import", "Import a chat", import),
+            ("Keys", "Keys", Command::Show(Dialog::Help)),
+        ] {
+            let button = Button::new(RichText::new(words).small()).frame_when_inactive(false);
+            if ui.add(button).accessible_name(name).clicked() {
+                out.push(command);
             }
         }
     });
     ui.add_space(4.0);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_have_names_while_they_are_near() {
+        let now: Zoned = "2026-11-28T12:00:00+01:00[+01:00]".parse().unwrap();
+        let said = |time: &str| day(time.parse::<Timestamp>().unwrap().as_millisecond(), &now).0;
+        for (time, words) in [
+            ("2026-11-28T11:00:00Z", "Today"),
+            ("2026-11-27T23:30:00Z", "Today"),
+            ("2026-11-27T22:30:00Z", "Yesterday"),
+            ("2026-11-21T12:00:00Z", "The last seven days"),
+            ("2026-10-02T12:00:00Z", "October 2026"),
+            ("2026-11-29T12:00:00Z", "Today"),
+        ] {
+            assert_eq!(said(time), words, "{time}");
+        }
+    }
 }

@@ -1,27 +1,108 @@
-//! Colours and sizes.
+//! Type, colours and sizes.
 
-use egui::{Color32, FontId, Stroke, TextStyle, Theme, Ui};
+use std::sync::{Arc, LazyLock};
+
+use egui::{Color32, FontData, FontDefinitions, FontFamily, FontId, Stroke, TextStyle, Theme, Ui};
 
 use towline_app::document::code::Kind;
 
-/// The size of text, in points.
-pub const TEXT: f32 = 14.5;
+/// The size of what is said, in points.
+pub const TEXT: f32 = 16.0;
 /// The size of code, in points.
-pub const CODE: f32 = 13.0;
-/// The widest an answer is drawn, in points: longer lines are hard to read.
-pub const MAX_TEXT_WIDTH: f32 = 860.0;
+pub const CODE: f32 = 14.0;
+/// How high a row of text is, in sizes of its letters.
+pub const ROW: f32 = 1.5;
+/// The widest the transcript and the composer are, in points: longer lines are hard to read.
+pub const COLUMN: f32 = 760.0;
+/// The size of the words of buttons and lists, in points.
+const WORDS: f32 = 14.0;
+/// How round buttons and fields are, in points.
+pub const ROUND: u8 = 8;
 
-/// Colours beyond those of egui.
+/// A face of the bundled family that is not the regular one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// Between regular and bold: names.
+    Medium,
+    /// Bold: headings, and what stands out.
+    SemiBold,
+    /// What is emphasised.
+    Italic,
+    /// Code that stands out.
+    MonoBold,
+}
+
+/// The faces, with the names and the bytes of their fonts.
+static FACES: LazyLock<[(Face, FontFamily, &[u8]); 4]> = LazyLock::new(|| {
+    let named = |name: &str| FontFamily::Name(name.into());
+    [
+        (Face::Medium, named("Inter Medium"), include_bytes!("../../fonts/Inter-Medium.otf")),
+        (Face::SemiBold, named("Inter SemiBold"), include_bytes!("../../fonts/Inter-SemiBold.otf")),
+        (Face::Italic, named("Inter Italic"), include_bytes!("../../fonts/Inter-Italic.otf")),
+        (Face::MonoBold, named("JetBrains Mono Bold"), include_bytes!("../../fonts/JetBrainsMono-Bold.ttf")),
+    ]
+});
+
+impl Face {
+    /// A font of this face.
+    pub fn font(self, size: f32) -> FontId {
+        let family = FACES.iter().find(|(face, ..)| *face == self).map(|(_, family, _)| family.clone());
+        FontId::new(size, family.unwrap_or_default())
+    }
+}
+
+/// The bundled family in front of what egui has for other letters.
+fn fonts() -> FontDefinitions {
+    let mut fonts = FontDefinitions::default();
+    let add = |fonts: &mut FontDefinitions,
+               name: &str,
+               bytes: &'static [u8],
+               family: FontFamily,
+               like: FontFamily| {
+        fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(bytes)));
+        let mut names = fonts.families.get(&like).cloned().unwrap_or_default();
+        names.insert(0, name.to_owned());
+        fonts.families.insert(family, names);
+    };
+    for (face, family, bytes) in &*FACES {
+        let like = if *face == Face::MonoBold { FontFamily::Monospace } else { FontFamily::Proportional };
+        add(&mut fonts, &family.to_string(), bytes, family.clone(), like);
+    }
+    let (inter, mono) = (FontFamily::Proportional, FontFamily::Monospace);
+    add(&mut fonts, "Inter", include_bytes!("../../fonts/Inter-Regular.otf"), inter.clone(), inter);
+    add(
+        &mut fonts,
+        "JetBrains Mono",
+        include_bytes!("../../fonts/JetBrainsMono-Regular.ttf"),
+        mono.clone(),
+        mono,
+    );
+    fonts
+}
+
+/// Colours by what they are for. Text on each ground has a contrast of 4.5 : 1 at least.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Palette {
+    /// Behind the transcript.
+    pub ground: Color32,
+    /// Behind the list of chats.
+    pub side: Color32,
+    /// Behind what stands out from the ground: questions, the composer, dialogs.
+    pub raised: Color32,
+    /// Around it.
+    pub edge: Color32,
+    /// Text.
+    pub text: Color32,
+    /// Text that only helps.
+    pub weak: Color32,
     /// What stands out: bold text, headings.
     pub strong: Color32,
-    /// Links.
+    /// Links, and what is done with one click above all.
     pub link: Color32,
+    /// Text on the colour of links, and on that of what went wrong.
+    pub on_color: Color32,
     /// Behind code.
     pub code_ground: Color32,
-    /// Behind questions.
-    pub question_ground: Color32,
     /// What went well.
     pub good: Color32,
     /// What wants attention.
@@ -38,10 +119,16 @@ impl Palette {
     pub fn of(is_dark: bool) -> Self {
         if is_dark {
             Self {
+                ground: Color32::from_rgb(25, 26, 30),
+                side: Color32::from_rgb(19, 20, 23),
+                raised: Color32::from_rgb(40, 42, 48),
+                edge: Color32::from_rgb(62, 65, 73),
+                text: Color32::from_rgb(222, 225, 230),
+                weak: Color32::from_rgb(160, 165, 175),
                 strong: Color32::from_gray(250),
                 link: Color32::from_rgb(122, 178, 255),
-                code_ground: Color32::from_rgb(20, 22, 27),
-                question_ground: Color32::from_rgb(42, 50, 64),
+                on_color: Color32::from_rgb(16, 18, 22),
+                code_ground: Color32::from_rgb(17, 18, 21),
                 good: Color32::from_rgb(120, 200, 130),
                 warning: Color32::from_rgb(232, 184, 90),
                 bad: Color32::from_rgb(244, 128, 120),
@@ -50,12 +137,18 @@ impl Palette {
             }
         } else {
             Self {
+                ground: Color32::WHITE,
+                side: Color32::from_rgb(245, 246, 248),
+                raised: Color32::from_rgb(238, 240, 244),
+                edge: Color32::from_rgb(212, 216, 223),
+                text: Color32::from_rgb(32, 35, 41),
+                weak: Color32::from_rgb(90, 96, 106),
                 strong: Color32::from_gray(5),
                 link: Color32::from_rgb(10, 88, 190),
-                code_ground: Color32::from_rgb(240, 241, 244),
-                question_ground: Color32::from_rgb(226, 235, 248),
-                good: Color32::from_rgb(20, 120, 50),
-                warning: Color32::from_rgb(150, 95, 0),
+                on_color: Color32::WHITE,
+                code_ground: Color32::from_rgb(246, 247, 249),
+                good: Color32::from_rgb(20, 112, 46),
+                warning: Color32::from_rgb(138, 84, 0),
                 bad: Color32::from_rgb(184, 30, 30),
                 field_edge: Color32::from_gray(140),
                 is_dark,
@@ -86,28 +179,53 @@ impl Palette {
     }
 }
 
-/// Sets sizes and colours. Once, before the first frame.
+/// Sets type, sizes and colours. Once, before the first frame.
 pub fn apply(context: &egui::Context) {
+    context.set_fonts(fonts());
     context.all_styles_mut(|style| {
-        style.text_styles.insert(TextStyle::Body, FontId::proportional(TEXT));
-        style.text_styles.insert(TextStyle::Button, FontId::proportional(13.5));
+        style.text_styles.insert(TextStyle::Body, FontId::proportional(WORDS));
+        style.text_styles.insert(TextStyle::Button, FontId::proportional(WORDS));
         style.text_styles.insert(TextStyle::Monospace, FontId::monospace(CODE));
-        style.text_styles.insert(TextStyle::Small, FontId::proportional(11.5));
-        style.text_styles.insert(TextStyle::Heading, FontId::proportional(20.0));
+        style.text_styles.insert(TextStyle::Small, FontId::proportional(12.0));
+        style.text_styles.insert(TextStyle::Heading, Face::SemiBold.font(20.0));
         // A cursor that blinks would draw an idle window again and again.
         style.visuals.text_cursor.blink = false;
-        style.spacing.button_padding = egui::vec2(8.0, 4.0);
+        style.spacing.button_padding = egui::vec2(10.0, 5.0);
         style.spacing.item_spacing = egui::vec2(8.0, 6.0);
+        style.spacing.interact_size.y = 26.0;
+        style.spacing.menu_margin = egui::Margin::same(8);
     });
-    context.style_mut_of(Theme::Dark, |style| {
-        style.visuals.panel_fill = Color32::from_rgb(27, 29, 34);
-        style.visuals.window_fill = Color32::from_rgb(32, 35, 41);
-        style.visuals.extreme_bg_color = Color32::from_rgb(18, 19, 23);
-        style.visuals.override_text_color = Some(Color32::from_rgb(216, 219, 225));
-    });
-    context.style_mut_of(Theme::Light, |style| {
-        style.visuals.panel_fill = Color32::from_rgb(250, 250, 251);
-        style.visuals.window_fill = Color32::WHITE;
-        style.visuals.override_text_color = Some(Color32::from_rgb(32, 35, 41));
-    });
+    for (theme, is_dark) in [(Theme::Dark, true), (Theme::Light, false)] {
+        let palette = Palette::of(is_dark);
+        context.style_mut_of(theme, |style| colours(&mut style.visuals, &palette));
+    }
+}
+
+fn colours(visuals: &mut egui::Visuals, palette: &Palette) {
+    (visuals.panel_fill, visuals.extreme_bg_color) = (palette.ground, palette.code_ground);
+    visuals.window_fill = if palette.is_dark { Color32::from_rgb(33, 35, 40) } else { palette.ground };
+    visuals.window_stroke = Stroke::new(1.0, palette.edge);
+    visuals.override_text_color = Some(palette.text);
+    visuals.weak_text_color = Some(palette.weak);
+    visuals.hyperlink_color = palette.link;
+    let selected = if palette.is_dark { [48, 62, 88] } else { [214, 228, 250] };
+    visuals.slider_trailing_fill = true;
+    visuals.selection.bg_fill = Color32::from_rgb(selected[0], selected[1], selected[2]);
+    visuals.selection.stroke = Stroke::new(1.0, palette.link);
+    visuals.window_corner_radius = 14.into();
+    visuals.menu_corner_radius = 10.into();
+    let widgets = &mut visuals.widgets;
+    widgets.noninteractive.bg_stroke = Stroke::new(1.0, palette.edge);
+    for widget in [&mut widgets.inactive, &mut widgets.hovered, &mut widgets.active, &mut widgets.open] {
+        widget.corner_radius = ROUND.into();
+        widget.expansion = 0.0;
+    }
+    // Also what is on a raised ground has a shape.
+    let [red, green, blue] = if palette.is_dark { [52, 55, 62] } else { [226, 229, 235] };
+    let quiet = Color32::from_rgb(red, green, blue);
+    (widgets.inactive.weak_bg_fill, widgets.inactive.bg_fill) = (quiet, quiet);
+    for widget in [&mut widgets.hovered, &mut widgets.open] {
+        (widget.weak_bg_fill, widget.bg_fill) = (palette.edge, palette.edge);
+        widget.bg_stroke = Stroke::NONE;
+    }
 }

@@ -1,19 +1,22 @@
 //! A question and its answer, with their buttons.
 
-use egui::{Align, Label, Layout, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Align, Label, Layout, Margin, Rect, RichText, ScrollArea, TextEdit, Ui, vec2};
 use towline::JobState;
 use towline_app::chat::{Answered, Shown, Turn, Variant};
 use towline_app::text::{safe, units};
 
 use super::document::{self, Clicked};
+use super::icons;
 use super::pieces;
-use super::theme::Palette;
+use super::theme::{Face, Palette};
 use crate::chats::{Answer, Chat, Live, Note, Progressing, progressing};
 use crate::command::Command;
 use crate::window::{Layouts, Window};
 
 /// A longer question is folded, in characters.
 const LONG_QUESTION: usize = 4_000;
+/// Around the words of a question, in points.
+const BUBBLE: Margin = Margin { left: 16, right: 16, top: 8, bottom: 8 };
 
 /// Which answer is drawn.
 #[derive(Debug, Clone, Copy)]
@@ -25,44 +28,58 @@ pub(super) struct Place<'a> {
     pub(super) is_compared: bool,
 }
 
-/// Draws a question.
+/// Draws a question: a bubble at the right.
 pub(super) fn question(ui: &mut Ui, chat: &Chat, turn: &Turn, palette: &Palette, out: &mut Vec<Command>) {
-    ui.add_space(10.0);
-    let frame = egui::Frame::new()
-        .fill(palette.question_ground)
-        .corner_radius(8.0)
-        .inner_margin(egui::Margin::symmetric(12, 8));
-    frame.show(ui, |ui| {
-        ui.set_width(ui.available_width());
-        if let Some((editing, _)) = &chat.editing
-            && editing.turn == turn.id
-        {
-            return edited(ui, chat, out);
-        }
-        let shown = turn.answer();
-        let content = &turn.question_of(shown).content;
-        let cut = content.char_indices().nth(LONG_QUESTION).map(|(at, _)| at);
-        let words = cut.map_or(content.as_str(), |at| &content[..at]);
-        ui.add(Label::new(pieces::plain(words, ui.visuals().text_color())).wrap());
+    ui.add_space(14.0);
+    let all = ui.available_width();
+    let frame = egui::Frame::new().fill(palette.raised).corner_radius(16).inner_margin(BUBBLE);
+    if let Some((editing, _)) = &chat.editing
+        && editing.turn == turn.id
+    {
+        frame.show(ui, |ui| edited(ui, chat, palette, out));
+        return ui.add_space(6.0);
+    }
+    let shown = turn.answer();
+    let content = shown.words.as_deref().unwrap_or(&turn.question.content);
+    let cut = content.char_indices().nth(LONG_QUESTION).map(|(at, _)| at);
+    let mut words = pieces::plain(cut.map_or(content, |at| &content[..at]), palette.text);
+    words.wrap.max_width =
+        (all * 0.82 - 2.0 * f32::from(BUBBLE.left)).max(120.0).min(all - 2.0 * f32::from(BUBBLE.left));
+    let words = ui.fonts_mut(|fonts| fonts.layout_job(words));
+    let free = (all - words.size().x - 2.0 * f32::from(BUBBLE.left)).max(0.0);
+    let top = ui.cursor().top();
+    ui.horizontal_top(|ui| {
+        ui.spacing_mut().item_spacing.x = 0.0;
+        ui.add_space(free);
+        frame.show(ui, |ui| ui.add(Label::new(words)));
+    });
+    ui.with_layout(Layout::top_down(Align::Max), |ui| {
+        ui.spacing_mut().item_spacing.y = 2.0;
         if cut.is_some() {
             ui.weak(format!("… {} characters in all; Copy has them", content.chars().count()));
         }
         if !turn.question.images.is_empty() {
             ui.weak(format!("🖼 {} with the question", turn.question.images.len()));
         }
-        ui.horizontal(|ui| {
-            if ui.small_button("Copy").accessible_name("Copy question").clicked() {
-                out.push(Command::Copy(content.clone()));
-            }
-            if ui.small_button("Edit").accessible_name("Edit question").clicked() {
-                out.push(Command::Edit(shown.id));
-            }
+        let bottom = ui.cursor().top() + 30.0;
+        let is_near = ui.rect_contains_pointer(Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=bottom));
+        let size = vec2(ui.available_width(), 26.0);
+        ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
+            icons::revealed(ui, is_near, |ui| {
+                ui.spacing_mut().item_spacing.x = 0.0;
+                if icons::button(ui, "✏", "Edit question").clicked() {
+                    out.push(Command::Edit(shown.id));
+                }
+                if icons::copy(ui, "Copy question") {
+                    out.push(Command::Copy(content.to_owned()));
+                }
+            });
         });
     });
-    ui.add_space(6.0);
 }
 
-fn edited(ui: &mut Ui, chat: &Chat, out: &mut Vec<Command>) {
+fn edited(ui: &mut Ui, chat: &Chat, palette: &Palette, out: &mut Vec<Command>) {
+    palette.outline_fields(ui);
     let Some((_, words)) = &chat.editing else { return };
     let mut text = words.clone();
     let field = TextEdit::multiline(&mut text).desired_width(f32::INFINITY).desired_rows(2);
@@ -89,9 +106,14 @@ pub(super) fn answer(
     palette: &Palette,
     out: &mut Vec<Command>,
 ) {
+    let top = ui.cursor().top();
     heading(ui, place, palette, out);
     body(ui, place, layouts, palette, out);
-    ui.add_space(8.0);
+    let is_last = place.chat.conversation.last().is_some_and(|last| last.id == place.turn.id);
+    let reach = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=ui.cursor().top() + 34.0);
+    let is_near = is_last || ui.rect_contains_pointer(reach);
+    ui.push_id("actions", |ui| icons::revealed(ui, is_near, |ui| actions(ui, place, palette, out)));
+    ui.add_space(10.0);
 }
 
 /// Draws an answer in a pane of its own.
@@ -104,24 +126,26 @@ pub(super) fn pane(
     out: &mut Vec<Command>,
 ) {
     heading(ui, place, palette, out);
+    actions(ui, place, palette, out);
     let area =
         ScrollArea::vertical().id_salt(("pane", place.answer.id)).auto_shrink(false).stick_to_bottom(true);
-    area.max_height(height - 34.0).show(ui, |ui| body(ui, place, layouts, palette, out));
+    area.max_height(height - 70.0).show(ui, |ui| body(ui, place, layouts, palette, out));
 }
 
-/// What is above an answer: who, what it is doing, and what can be done.
+/// What is above an answer: who, and what it is doing or how it ended.
 fn heading(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command>) {
     let Place { window, chat, answer, .. } = place;
-    let live = chat.live(answer.id);
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
-        ui.add(Label::new(RichText::new(safe::text(&answer.model)).strong()));
-        match live {
+        let name =
+            RichText::new(safe::text(&answer.model)).font(Face::SemiBold.font(13.0)).color(palette.weak);
+        ui.add(Label::new(name));
+        match chat.live(answer.id) {
             Some(live) => running(ui, window, live, palette, out),
-            None => ended(ui, place, palette, out),
+            None => ended(ui, answer, palette),
         }
-        variants(ui, place, out);
     });
+    ui.add_space(2.0);
 }
 
 fn running(ui: &mut Ui, window: &Window, live: &Live, palette: &Palette, out: &mut Vec<Command>) {
@@ -136,7 +160,7 @@ fn running(ui: &mut Ui, window: &Window, live: &Live, palette: &Palette, out: &m
     }
     let answer = live.answer;
     if info.state == JobState::Paused {
-        if ui.small_button("▶ Go on").accessible_name("Unpause answer").clicked() {
+        if ui.small_button("▶ Unpause").accessible_name("Unpause answer").clicked() {
             out.push(Command::Pause(answer, false));
         }
     } else if ui.small_button("⏸ Pause").accessible_name("Pause answer").clicked() {
@@ -148,8 +172,7 @@ fn running(ui: &mut Ui, window: &Window, live: &Live, palette: &Palette, out: &m
     }
 }
 
-fn ended(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command>) {
-    let Place { chat, turn, answer, is_compared, .. } = place;
+fn ended(ui: &mut Ui, answer: &Variant, palette: &Palette) {
     let state = match answer.answered {
         Answered::Whole => None,
         Answered::Pending | Answered::Failed => Some(("failed", palette.bad)),
@@ -161,35 +184,50 @@ fn ended(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command
     if let Some((words, color)) = state {
         ui.colored_label(color, words);
     }
-    if let Some(usage) = &answer.usage
-        && let (Some(tokens), Some(time)) = (usage.completion_tokens, usage.completion)
-    {
-        #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
-        let rate = tokens as f64 / time.as_secs_f64().max(0.001);
-        ui.weak(format!("{tokens} tokens, {rate:.0}/s")).on_hover_text(usage_words(usage));
-    }
-    if !answer.answer.content.is_empty() && ui.small_button("Copy").accessible_name("Copy answer").clicked() {
-        out.push(Command::Copy(answer.answer.content.clone()));
-    }
-    if answer.can_continue() && ui.small_button("Continue").accessible_name("Continue answer").clicked() {
-        out.push(Command::Continue(answer.id));
-    }
-    let again = if answer.answered == Answered::Whole { "Regenerate" } else { "Retry" };
-    if ui.small_button(again).accessible_name(format!("{again} answer")).clicked() {
-        out.push(Command::Regenerate(answer.id));
-    }
-    if is_compared && ui.small_button("Keep this").accessible_name(format!("Keep {}", answer.model)).clicked()
-    {
-        out.push(Command::Choose(turn.id, Shown::One(answer.id.variant)));
-        // The chat goes on with it alone.
-        out.extend(chat.compared.iter().map(|model| Command::Compare(model.clone(), false)));
-        out.push(Command::Model(answer.model.clone()));
-    }
-    if chat.conversation.last().is_some_and(|last| last.id == turn.id)
-        && ui.small_button("🗑").accessible_name("Remove question and answer").clicked()
-    {
-        out.push(Command::Remove(turn.id));
-    }
+}
+
+/// What can be done with an answer that has ended, and how long it took.
+fn actions(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command>) {
+    let Place { chat, turn, answer, is_compared, .. } = place;
+    ui.horizontal(|ui| {
+        ui.spacing_mut().item_spacing.x = 2.0;
+        // Other answers can be seen while this one comes.
+        variants(ui, place, out);
+        if chat.live(answer.id).is_some() {
+            return;
+        }
+        if answer.can_continue() && ui.small_button("Continue").accessible_name("Continue answer").clicked() {
+            out.push(Command::Continue(answer.id));
+        }
+        if !answer.answer.content.is_empty() && icons::copy(ui, "Copy answer") {
+            out.push(Command::Copy(answer.answer.content.clone()));
+        }
+        let again = if answer.answered == Answered::Whole { "Regenerate answer" } else { "Retry answer" };
+        if icons::button(ui, "🔄", again).clicked() {
+            out.push(Command::Regenerate(answer.id));
+        }
+        if is_compared
+            && ui.small_button("Keep this").accessible_name(format!("Keep {}", answer.model)).clicked()
+        {
+            out.push(Command::Choose(turn.id, Shown::One(answer.id.variant)));
+            // The chat goes on with it alone.
+            out.extend(chat.compared.iter().map(|model| Command::Compare(model.clone(), false)));
+            out.push(Command::Model(answer.model.clone()));
+        }
+        if chat.conversation.last().is_some_and(|last| last.id == turn.id)
+            && icons::button(ui, "🗑", "Remove question and answer").clicked()
+        {
+            out.push(Command::Remove(turn.id));
+        }
+        if let Some(usage) = &answer.usage
+            && let (Some(tokens), Some(time)) = (usage.completion_tokens, usage.completion)
+        {
+            #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
+            let rate = tokens as f64 / time.as_secs_f64().max(0.001);
+            let words = RichText::new(format!("{tokens} tokens, {rate:.0}/s")).small().color(palette.weak);
+            ui.label(words).on_hover_text(usage_words(usage));
+        }
+    });
 }
 
 /// What chooses among the answers of a turn.
@@ -207,7 +245,8 @@ fn variants(ui: &mut Ui, place: Place<'_>, out: &mut Vec<Command>) {
         if words == "›" {
             ui.weak(format!("{} of {}", at + 1, all.len()));
         }
-        let button = ui.add_enabled(other.is_some(), egui::Button::new(words).small()).accessible_name(name);
+        let button = egui::Button::new(words).frame_when_inactive(false);
+        let button = ui.add_enabled(other.is_some(), button).accessible_name(name);
         if let (true, Some(other)) = (button.clicked(), other) {
             out.push(Command::Choose(turn.id, Shown::One(other.id.variant)));
         }

@@ -16,10 +16,12 @@ impl Window {
     pub fn act(&mut self, command: Command) {
         match command {
             Command::NewChat => {
+                self.shows_narrow_chats = false;
                 self.new_chat();
                 self.focus = Some(Focus::Composer);
             }
             Command::Open(key) => {
+                self.shows_narrow_chats = false;
                 self.open(key);
                 self.focus = Some(Focus::Composer);
             }
@@ -150,12 +152,13 @@ impl Window {
                 self.apply_look();
             }
             Command::ToggleJobs => self.state.shows_jobs = !self.state.shows_jobs,
+            Command::ToggleChats if self.is_narrow => self.shows_narrow_chats = !self.shows_narrow_chats,
             Command::ToggleChats => self.state.shows_chats = !self.state.shows_chats,
             Command::Notify(notifies) => self.state.notifies = notifies,
             Command::Connect(host) => self.connect(&host),
             Command::FocusComposer => self.focus = Some(Focus::Composer),
             Command::FocusSearch => {
-                self.state.shows_chats = true;
+                (self.state.shows_chats, self.shows_narrow_chats) = (true, true);
                 self.focus = Some(Focus::Search);
             }
             Command::Dismiss(id) => {
@@ -215,6 +218,7 @@ impl Window {
             }
             let asked = ask(chat, Asking { engine: &engine, client: &client });
             window.own_jobs(key);
+            window.layouts.scrolls.entry(key).or_default().to_end();
             // Which models are loaded says whether the first token waits for one.
             window.catalog.refresh(&engine, &client);
             if let Err(why) = asked {

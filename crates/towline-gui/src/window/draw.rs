@@ -1,14 +1,20 @@
 //! The frame: panels, dialogs.
 
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use egui::{CentralPanel, Frame, Id, Margin, Modal, Panel, TextEdit, Ui};
 
 use super::Window;
 use crate::command::{Command, Dialog};
 use crate::shortcuts;
-use crate::ui::theme::Palette;
-use crate::ui::{chat, composer, files, help, jobs, models, rows, settings, sidebar, toasts};
+use crate::ui::theme::{COLUMN, Palette};
+use crate::ui::{chat, composer, files, help, jobs, models, rows, scroll, settings, sidebar, toasts};
+
+/// In a narrower window the list of chats and the chat are not shown beside one another, in points.
+const NARROW: f32 = 620.0;
+/// How soon a dialog is drawn where it belongs.
+const FRAME: Duration = Duration::from_millis(16);
 
 impl Window {
     /// Draws one frame, and does what was asked for in it.
@@ -17,30 +23,61 @@ impl Window {
         let palette = Palette::of(ui.visuals().dark_mode);
         let mut out = shortcuts::pressed(ui.ctx());
         self.watch(ui);
+        self.scroll(ui);
         composer::take_files(ui, &mut out);
-        if self.state.shows_chats {
-            let panel = Panel::left("chats").default_size(230.0).size_range(170.0..=420.0);
+        let size = ui.available_size();
+        self.is_narrow = size.x < NARROW;
+        let shows_chats = if self.is_narrow { self.shows_narrow_chats } else { self.state.shows_chats };
+        let side = Frame::new().fill(palette.side).inner_margin(Margin::symmetric(10, 0));
+        if shows_chats && !self.is_narrow {
+            let panel = Panel::left("chats").default_size(260.0).size_range(200.0..=400.0).frame(side);
             panel.show(ui, |ui| sidebar::show(ui, self, &palette, &mut out));
         }
         if self.state.shows_jobs {
             let rows = rows::rows(self);
-            let panel = Panel::bottom("jobs").resizable(true).default_size(170.0).size_range(90.0..=500.0);
+            let highest = (size.y * 0.6).max(90.0);
+            let panel = Panel::bottom("jobs").resizable(true).default_size(170.0).size_range(90.0..=highest);
             panel.show(ui, |ui| jobs::show(ui, &rows, self.relay.as_ref(), &palette, &mut out));
         }
-        let margin = Margin::symmetric(12, 6);
-        let frame = Frame::central_panel(ui.style()).inner_margin(margin);
-        Panel::top("head").frame(frame).show(ui, |ui| chat::head(ui, self, &palette, &mut out));
-        Panel::bottom("composer").frame(frame).show(ui, |ui| composer::show(ui, self, &palette, &mut out));
-        let mut layouts = std::mem::take(&mut self.layouts);
-        CentralPanel::default().frame(frame.inner_margin(Margin::symmetric(16, 4))).show(ui, |ui| {
-            chat::turns(ui, self, &mut layouts, &palette, &mut out);
-        });
-        self.layouts = layouts;
+        if shows_chats && self.is_narrow {
+            CentralPanel::default().frame(side).show(ui, |ui| sidebar::show(ui, self, &palette, &mut out));
+        } else {
+            self.show_chat(ui, shows_chats, &palette, &mut out);
+        }
         toasts::show(ui, &self.toasts, &mut out);
         self.focus = None;
         self.dialogs(ui, &palette, &mut out);
         for command in out {
             self.act(command);
+        }
+    }
+
+    fn show_chat(&mut self, ui: &mut Ui, has_chats: bool, palette: &Palette, out: &mut Vec<Command>) {
+        let frame = Frame::new().fill(palette.ground);
+        let top = Panel::top("head").frame(frame.inner_margin(Margin::symmetric(12, 6)));
+        top.show_separator_line(false).show(ui, |ui| chat::head(ui, self, has_chats, out));
+        let bottom = Panel::bottom("composer").frame(frame.inner_margin(Margin::symmetric(16, 4)));
+        bottom.show_separator_line(false).show(ui, |ui| {
+            chat::column(ui, COLUMN + 24.0, |ui| composer::show(ui, self, palette, out));
+        });
+        let mut layouts = std::mem::take(&mut self.layouts);
+        CentralPanel::default().frame(frame.inner_margin(Margin::symmetric(16, 0))).show(ui, |ui| {
+            chat::turns(ui, self, &mut layouts, palette, out);
+        });
+        self.layouts = layouts;
+    }
+
+    /// Scrolls by keys.
+    fn scroll(&mut self, ui: &Ui) {
+        if self.dialog != Dialog::None {
+            return;
+        }
+        let has_words = self.chat().is_some_and(|chat| !chat.draft.is_empty());
+        let focused = ui.memory(egui::Memory::focused);
+        let is_typing = focused.is_some_and(|id| id != composer::field_id() || has_words);
+        if let Some(to) = scroll::key(ui.ctx(), is_typing) {
+            let page = self.layouts.page;
+            self.layouts.scrolls.entry(self.current).or_default().go(to, page);
         }
     }
 
@@ -70,10 +107,13 @@ impl Window {
 
     fn dialogs(&mut self, ui: &mut Ui, palette: &Palette, out: &mut Vec<Command>) {
         if self.dialog == Dialog::None {
+            self.dialog_size = egui::Vec2::ZERO;
             return;
         }
-        let shown = Modal::new(Id::unique("dialog")).show(ui.ctx(), |ui| {
-            ui.set_max_width(640.0);
+        let frame = Frame::popup(ui.style()).inner_margin(20);
+        let shown = Modal::new(Id::unique("dialog")).frame(frame).show(ui.ctx(), |ui| {
+            let screen = ui.ctx().content_rect().size();
+            ui.set_max_width((screen.x - 72.0).clamp(200.0, 600.0));
             match &mut self.dialog {
                 Dialog::None => {}
                 Dialog::Help => help::show(ui, out),
@@ -85,16 +125,20 @@ impl Window {
                         .map(|chat| chat.conversation.settings.model.clone());
                     let current = current.unwrap_or_default();
                     models::show(ui, &self.catalog, &current, &mut self.fields, palette, out);
-                    if ui.button("Close").clicked() {
-                        out.push(Command::Show(Dialog::None));
-                    }
                 }
                 Dialog::Path(purpose, why) => files::path(ui, purpose, why, &mut self.fields.path, out),
                 Dialog::DeleteModel(model) => models::confirm_delete(ui, model, palette, out),
                 Dialog::Settings => {
                     let server = self.server.shown();
                     let relay = self.relay.as_ref().map(|relay| relay.place.shown());
-                    settings::window(ui, &self.state, &server, relay.as_deref(), &mut self.fields, out);
+                    settings::window(
+                        ui,
+                        &self.state,
+                        &server,
+                        relay.as_deref(),
+                        (&mut self.fields, palette),
+                        out,
+                    );
                 }
                 Dialog::Chat => {
                     if let Some(form) = &mut self.fields.chat {
@@ -120,6 +164,12 @@ impl Window {
                 }
             }
         });
+        let size = shown.response.rect.size();
+        if (size - self.dialog_size).length() > 0.5 {
+            // It is placed by the size it had before.
+            self.dialog_size = size;
+            ui.ctx().request_repaint_after(FRAME);
+        }
         if shown.should_close() {
             out.push(Command::Show(Dialog::None));
         }

@@ -122,6 +122,7 @@ impl Window {
         chat.stop_all();
         self.layouts.documents.retain(|(owner, _, _), _| *owner != key);
         self.layouts.groups.retain(|(owner, _), _| *owner != key);
+        self.layouts.scrolls.remove(&key);
         if let Some(which) = which {
             self.disk.order(Order::Delete { which });
         }

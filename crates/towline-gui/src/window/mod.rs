@@ -36,6 +36,7 @@ use crate::relay::Relay;
 use crate::server::{Builtin, Found, How, Named, Seek, Server};
 use crate::store::{self, Disk, Order, State, Theme};
 use crate::ui::document::Layout;
+use crate::ui::scroll::Scroll;
 use crate::ui::theme;
 
 /// How long the window's end waits for the disk.
@@ -177,6 +178,12 @@ pub struct Window {
     to_send: Option<ChatKey>,
     /// Answers may be there to be read on, once the relay is.
     rejoins: bool,
+    /// The window is too narrow for the list of chats beside the chat: one of them is shown.
+    is_narrow: bool,
+    /// In a narrow window, the list.
+    shows_narrow_chats: bool,
+    /// How large the dialog was.
+    dialog_size: egui::Vec2,
     layouts: Layouts,
     desktop: Desktop,
     disk: Disk,
@@ -201,6 +208,10 @@ pub struct Layouts {
     pub documents: HashMap<(ChatKey, AnswerId, bool), Layout>,
     /// Heights of whole groups of turns, with the width they are for.
     pub groups: HashMap<(ChatKey, TurnId), (f32, f32)>,
+    /// Where each transcript stands.
+    pub scrolls: HashMap<ChatKey, Scroll>,
+    /// How much of the transcript is seen, in points.
+    pub page: f32,
 }
 
 /// Text in the fields of dialogs.
@@ -270,6 +281,9 @@ impl Window {
             former: Vec::new(),
             to_send: None,
             rejoins: true,
+            is_narrow: false,
+            shows_narrow_chats: false,
+            dialog_size: egui::Vec2::ZERO,
             layouts: Layouts::default(),
             desktop: setup.desktop,
             disk,

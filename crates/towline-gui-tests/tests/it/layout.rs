@@ -1,0 +1,133 @@
+//! Where things are: what has to be in sight is, at every size, and what is drawn last is right.
+
+use egui::{Key, Modifiers, Rect, Vec2};
+use towline_gui::command::{Command, Dialog};
+use towline_testkit::{Routes, Script, fakemodel, records::ollama};
+
+use crate::stage::{Begin, Stage};
+
+const LONG: &str = "Please tell me all there is to know about weirs, locks and sluices, now?";
+
+fn lines(count: usize) -> String {
+    (1..=count).map(|line| format!("Line {line} of the answer.\n\n")).collect()
+}
+
+fn answered(text: &str, begin: Begin) -> Stage {
+    let script = Script::ndjson([ollama::chat_text(text), ollama::chat_done("stop", 2)]);
+    let mut stage = Stage::new(Routes::new().path("/api/chat", script), begin);
+    stage.ask("begin");
+    stage.until("the end", |stage| {
+        !stage.window(|window| window.chat().is_some_and(|chat| !chat.live.is_empty()))
+    });
+    stage.until("quiet", |stage| stage.wanted_next().is_none());
+    stage
+}
+
+fn has_newest(stage: &Stage) -> bool {
+    stage.can_click("Go to the newest")
+}
+
+#[test]
+fn a_long_title_leaves_the_list_and_its_menus_where_they_are() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin::default());
+    stage.ask_to_end(LONG);
+    stage.harness.run_steps(20);
+    let title = stage.window(|window| window.chat().map(|chat| chat.title())).expect("a title");
+    let menu = stage.button_rect(&format!("Menu of {title}"));
+    assert!(menu.right() <= 262.0 && menu.width() > 10.0, "{menu:?}");
+    assert!(stage.button_rect("Add files").left() >= 262.0, "the chat begins beside the list");
+}
+
+#[test]
+fn in_a_narrow_window_the_list_and_the_chat_take_turns() {
+    let mut stage = Stage::new(fakemodel::plan(), Begin { size: [480.0, 320.0], ..Begin::default() });
+    stage.ask_to_end(LONG);
+    assert!(!stage.can_click("New chat"));
+    stage.click("Show or hide the chats");
+    stage.until("the list", |stage| stage.can_click("New chat") && !stage.can_click("Send"));
+    stage.click("New chat");
+    stage.until_shown("Ask something");
+    for name in ["Add files", "Model", "Compare models", "Jobs", "Settings of this chat"] {
+        let place = stage.button_rect(name);
+        assert!(place.right() <= 480.0 && place.bottom() <= 320.0 && place.area() > 0.0, "{name}: {place:?}");
+    }
+}
+
+#[test]
+fn every_dialog_ends_in_sight() {
+    for (size, scale) in [([480.0, 320.0], 1.0), ([640.0, 400.0], 1.5), ([500.0, 330.0], 2.0)] {
+        for (dialog, button) in [
+            (Dialog::Models, "Close"),
+            (Dialog::Settings, "Close"),
+            (Dialog::Help, "Close"),
+            (Dialog::Chat, "Save"),
+        ] {
+            let mut stage = Stage::new(fakemodel::plan(), Begin { size, scale, ..Begin::default() });
+            stage.window(|window| window.act(Command::Show(dialog.clone())));
+            stage.until("the dialog", |stage| stage.can_click(button));
+            stage.until("quiet", |stage| stage.wanted_next().is_none());
+            let (place, screen) =
+                (stage.button_rect(button), Rect::from_min_size(egui::Pos2::ZERO, Vec2::from(size)));
+            assert!(screen.contains_rect(place), "{dialog:?} at {size:?}: {place:?}");
+            stage.click(button);
+            stage.until("its end", |stage| stage.window(|window| window.dialog == Dialog::None));
+        }
+    }
+}
+
+#[test]
+fn what_is_drawn_last_stands_where_it_belongs() {
+    let mut stage = answered(&lines(60), Begin::default());
+    let last = stage.button_rect("Regenerate answer");
+    assert!(last.bottom() <= stage.button_rect("Add files").top() && last.area() > 0.0, "{last:?}");
+    stage.harness.run_steps(3);
+    assert_eq!(stage.button_rect("Regenerate answer"), last, "a later frame would move it");
+    stage.press(Modifiers::COMMAND, Key::Comma);
+    stage.until("quiet", |stage| stage.wanted_next().is_none());
+    let close = stage.button_rect("Close");
+    stage.harness.run_steps(3);
+    assert_eq!(stage.button_rect("Close"), close, "a later frame would move the dialog");
+}
+
+#[test]
+fn the_transcript_follows_until_somebody_scrolls_up_and_again_from_the_end_on() {
+    let begin = Script::ndjson_open([ollama::chat_text(&lines(80))])
+        .wait("more")
+        .lines([ollama::chat_text(&lines(40)), ollama::chat_text("the very end")])
+        .wait("rest")
+        .lines([ollama::chat_done("stop", 2)])
+        .end_chunks();
+    let other = Script::ndjson([ollama::chat_text("another answer"), ollama::chat_done("stop", 1)]);
+    let mut stage = Stage::new(Routes::new().path_each("/api/chat", [begin, other]), Begin::default());
+    stage.ask("begin");
+    stage.until_shown("Line 80 of");
+    assert!(!has_newest(&stage));
+    stage.press(Modifiers::NONE, Key::PageUp);
+    stage.until("a way back", has_newest);
+    assert!(!stage.shows("Line 80 of"));
+    stage.server.open("more");
+    stage.until("what came", |stage| {
+        stage.window(|window| {
+            let answer = window.chat().and_then(|chat| chat.conversation.last()).map(|turn| turn.answer());
+            answer.is_some_and(|answer| answer.answer.content.ends_with("the very end"))
+        })
+    });
+    stage.harness.run_steps(3);
+    assert!(has_newest(&stage) && !stage.shows("the very end"), "it stays where somebody reads");
+    stage.click("Go to the newest");
+    stage.until_shown("the very end");
+    stage.until("no button", |stage| !has_newest(stage));
+    stage.server.open("rest");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    // Nothing is typed, so the keys of the cursor scroll.
+    stage.press(Modifiers::NONE, Key::Home);
+    stage.until("the beginning", |stage| stage.shows("Line 1 of") && has_newest(stage));
+    stage.press(Modifiers::NONE, Key::ArrowDown);
+    stage.press(Modifiers::NONE, Key::End);
+    stage.until("the end", |stage| stage.shows("the very end") && !has_newest(stage));
+    // Who asks while scrolled up sees the question and its answer.
+    stage.press(Modifiers::NONE, Key::Home);
+    stage.until("the beginning", has_newest);
+    stage.ask("and?");
+    stage.until_shown("another answer");
+}

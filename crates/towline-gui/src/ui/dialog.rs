@@ -1,0 +1,37 @@
+//! What dialogs have in common: what is too high is scrolled, the buttons below it stay in sight.
+
+use egui::{Grid, RichText, ScrollArea, Ui};
+
+use super::theme::{Face, Palette};
+use crate::command::{Command, Dialog};
+
+/// What a dialog has around what is scrolled, in points: its edges, its heading and its buttons.
+const AROUND: f32 = 170.0;
+
+/// Draws what may be higher than the window.
+pub(super) fn body<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
+    let height = (ui.ctx().content_rect().height() - AROUND).max(70.0);
+    let shown = ScrollArea::vertical().max_height(height).show(ui, add).inner;
+    ui.add_space(8.0);
+    shown
+}
+
+/// Draws a section: its heading, and rows of a name and what belongs to it.
+pub(super) fn section(
+    ui: &mut Ui,
+    title: &str,
+    columns: usize,
+    palette: &Palette,
+    add: impl FnOnce(&mut Ui),
+) {
+    ui.add_space(8.0);
+    ui.label(RichText::new(title).font(Face::SemiBold.font(15.0)).color(palette.strong));
+    Grid::new(title).num_columns(columns).spacing([16.0, 8.0]).show(ui, add);
+}
+
+/// The button that closes a dialog.
+pub(super) fn close(ui: &mut Ui, out: &mut Vec<Command>) {
+    if ui.button("Close").clicked() {
+        out.push(Command::Show(Dialog::None));
+    }
+}

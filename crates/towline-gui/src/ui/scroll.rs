@@ -1,0 +1,146 @@
+//! Where a transcript stands: it follows the newest words until somebody scrolls up, and again from the end on.
+
+use egui::{Context, Key, Modifiers};
+
+/// How near the end counts as there for whoever scrolls down, in points.
+const NEAR: f32 = 24.0;
+/// How far a key for rows scrolls, in points.
+const STEP: f32 = 60.0;
+
+/// Where a transcript stands.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Scroll {
+    /// How far down, in points.
+    offset: f32,
+    /// How far down it can go.
+    end: f32,
+    /// Whether it goes down with what comes.
+    follows: bool,
+    /// Where it is to stand in the next frame.
+    wanted: Option<f32>,
+}
+
+impl Default for Scroll {
+    fn default() -> Self {
+        Self { offset: 0.0, end: 0.0, follows: true, wanted: None }
+    }
+}
+
+/// Where a key scrolls.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Move {
+    /// By points.
+    By(f32),
+    /// By heights of what is seen.
+    Pages(f32),
+    /// To the first word.
+    Start,
+    /// To the last.
+    End,
+}
+
+impl Scroll {
+    /// Goes to the newest words, and on with them.
+    pub fn to_end(&mut self) {
+        (self.follows, self.wanted) = (true, None);
+    }
+
+    /// Whether the newest words are in sight, or will be.
+    pub fn follows(&self) -> bool {
+        self.follows
+    }
+
+    /// Scrolls by a key, where `page` points are seen.
+    pub fn go(&mut self, to: Move, page: f32) {
+        let offset = match to {
+            Move::By(points) => self.offset + points,
+            Move::Pages(pages) => self.offset + pages * (page - STEP).max(STEP),
+            Move::Start => 0.0,
+            Move::End => return self.to_end(),
+        };
+        self.wanted = Some(offset.clamp(0.0, self.end));
+    }
+
+    /// Where it is to stand in this frame, if not where it stood.
+    pub(super) fn offset(&mut self) -> Option<f32> {
+        self.wanted.take().or_else(|| self.follows.then_some(self.end))
+    }
+
+    /// It stood here, and could have gone as far as `end`. Whether there is more to show than was shown.
+    pub(super) fn stood(&mut self, offset: f32, end: f32) -> bool {
+        let end = end.max(0.0);
+        // What came in this very frame was not there to be scrolled to.
+        let reachable = end.min(self.end);
+        if offset < self.offset - 0.5 {
+            self.follows &= offset >= reachable - 1.0;
+        } else if offset > self.offset + 0.5 {
+            self.follows |= offset >= reachable - NEAR;
+        }
+        self.follows |= end == 0.0;
+        let is_new = (end - self.end).abs() > 0.5;
+        (self.offset, self.end) = (offset, end);
+        is_new || (self.follows && (end - offset).abs() > 0.5)
+    }
+}
+
+/// The key of this frame that scrolls. Those that also move a cursor do so only where there is no text to move in.
+pub fn key(context: &Context, is_typing: bool) -> Option<Move> {
+    let always = [(Key::PageUp, Move::Pages(-1.0)), (Key::PageDown, Move::Pages(1.0))];
+    let others = [
+        (Key::ArrowUp, Move::By(-STEP)),
+        (Key::ArrowDown, Move::By(STEP)),
+        (Key::Home, Move::Start),
+        (Key::End, Move::End),
+    ];
+    let is_free = context.memory(|memory| memory.focused().is_none());
+    let space = is_free.then_some((Key::Space, Move::Pages(1.0)));
+    let others = others.into_iter().filter(|_| !is_typing).chain(space);
+    context.input_mut(|input| {
+        always
+            .into_iter()
+            .chain(others)
+            .find_map(|(key, to)| input.consume_key(Modifiers::NONE, key).then_some(to))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_follows_until_somebody_scrolls_up_and_again_from_the_end_on() {
+        let mut scroll = Scroll::default();
+        assert!(scroll.stood(0.0, 500.0), "there is more than was shown");
+        assert_eq!(scroll.offset(), Some(500.0));
+        assert!(!scroll.stood(500.0, 500.0));
+        // What comes is gone along with.
+        assert!(scroll.stood(500.0, 518.0) && scroll.follows());
+        scroll.stood(518.0, 518.0);
+        // A little up is enough, also while text comes.
+        scroll.stood(515.0, 540.0);
+        assert!(!scroll.follows() && scroll.offset().is_none());
+        // Back at the end as it was seen, though more came meanwhile.
+        scroll.stood(540.0, 580.0);
+        assert!(scroll.follows());
+        // An answer that gets shorter takes it along.
+        scroll.stood(580.0, 580.0);
+        scroll.stood(200.0, 200.0);
+        assert!(scroll.follows());
+    }
+
+    #[test]
+    fn keys_stay_inside() {
+        let mut scroll = Scroll::default();
+        scroll.stood(0.0, 500.0);
+        scroll.stood(500.0, 500.0);
+        scroll.go(Move::Pages(1.0), 300.0);
+        assert_eq!(scroll.offset(), Some(500.0));
+        scroll.go(Move::Pages(-1.0), 300.0);
+        assert_eq!(scroll.offset(), Some(260.0));
+        scroll.stood(260.0, 500.0);
+        scroll.go(Move::Start, 300.0);
+        assert_eq!(scroll.offset(), Some(0.0));
+        scroll.go(Move::End, 300.0);
+        assert!(scroll.follows());
+    }
+}
