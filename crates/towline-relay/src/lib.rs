@@ -31,13 +31,15 @@
 //! | `upstream` | model servers: which gets a request, which are well |
 //! | `recovery` | streams that a store had at the start, and their true ends |
 //! | `shelf` | all streams by owner and id |
-//! | `http` | what requests get: the front, streams, control |
+//! | `devices` | browsers that came in by a link |
+//! | `http` | what requests get: the front, streams, control, the page |
 //! | `serve` | sockets, TLS, connections, an orderly end |
 //!
 //! The server is plain hyper with a match over paths: the routes are few and fixed, bodies are polled straight from the log,
 //! and HTTP/2 needs settings that frameworks hide.
 
 mod config;
+mod devices;
 mod error;
 mod housekeeping;
 mod http;

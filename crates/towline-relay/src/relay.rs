@@ -9,6 +9,7 @@ use tokio::sync::{Semaphore, watch};
 use towline::relay::JobState;
 
 use crate::config::{Config, Listen, Store};
+use crate::devices::Devices;
 use crate::error::Error;
 use crate::http::guard::Doors;
 use crate::id::Owner;
@@ -17,6 +18,7 @@ use crate::log::{Fsync, Writer};
 use crate::meta::Meta;
 use crate::metrics::Metrics;
 use crate::recovery;
+use crate::serve::PageDoor;
 use crate::shelf::{Entry, Reading, Shelf};
 use crate::store::{DiskStore, LogStore, MemoryStore, Room};
 use crate::tasks::Tasks;
@@ -27,6 +29,9 @@ use crate::upstream::{Upstream, Upstreams};
 pub(crate) struct Relay {
     pub(crate) config: Config,
     doors: RwLock<Arc<Doors>>,
+    pub(crate) devices: Devices,
+    /// The door for the page on this machine, once the relay runs.
+    pub(crate) page_door: std::sync::OnceLock<PageDoor>,
     pub(crate) shelf: Shelf,
     pub(crate) writer: Arc<Writer>,
     pub(crate) upstreams: Upstreams,
@@ -95,6 +100,8 @@ impl Relay {
         let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self {
             doors: RwLock::new(Arc::new(Doors::new(&config)?)),
+            devices: Devices::open((!folder.as_os_str().is_empty()).then_some(folder.as_path()))?,
+            page_door: std::sync::OnceLock::new(),
             shelf,
             writer,
             upstreams: Upstreams::new(upstreams),

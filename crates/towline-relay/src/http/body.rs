@@ -1,6 +1,7 @@
 //! The bodies of responses.
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -10,7 +11,7 @@ use bytes::Bytes;
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use hyper::header::HeaderValue;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use towline::forward::ResponseBytes;
 
@@ -30,6 +31,14 @@ pub(crate) enum Body {
     Pieces(mpsc::Receiver<Bytes>),
     /// A part of a log that is there.
     Part(Box<Part>),
+    /// A body that ends at once when its device is revoked.
+    Revocable(Box<Revocable>),
+}
+
+/// A body, and what says that nobody may read it any more.
+pub(crate) struct Revocable {
+    body: Body,
+    revoked: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 /// A part of a log, read piece by piece.
@@ -45,6 +54,8 @@ pub(crate) enum Cut {
     Log(String),
     #[error("the model server's answer was cut")]
     Upstream,
+    #[error("the device was revoked")]
+    Revoked,
 }
 
 impl From<Infallible> for Cut {
@@ -113,6 +124,18 @@ impl Body {
     /// The bytes of a log from `position` to `until`, which are there.
     pub(crate) fn part(log: Arc<Log>, position: u64, until: u64) -> Self {
         Self::Part(Box::new(Part { cursor: Cursor::new(log, position), until }))
+    }
+
+    /// The same body, until `revoked` says otherwise. What is there as a whole is not watched over.
+    pub(crate) fn until(self, mut revoked: watch::Receiver<bool>) -> Self {
+        if matches!(self, Self::Whole(_)) {
+            return self;
+        }
+        let revoked = Box::pin(async move {
+            // A device whose sender is gone was forgotten, which is the same.
+            drop(revoked.wait_for(|revoked| *revoked).await);
+        });
+        Self::Revocable(Box::new(Revocable { body: self, revoked }))
     }
 
     pub(crate) fn live(reading: Reading, position: u64, trailers: bool, lag_bytes: u64) -> Live {
@@ -223,6 +246,10 @@ impl HttpBody for Body {
             Self::Live(live) => live.poll(cx),
             Self::Passed(passed) => passed.poll(cx),
             Self::Part(part) => part.poll(cx),
+            Self::Revocable(revocable) => match revocable.revoked.as_mut().poll(cx) {
+                Poll::Ready(()) => Poll::Ready(Some(Err(Cut::Revoked))),
+                Poll::Pending => Pin::new(&mut revocable.body).poll_frame(cx),
+            },
             Self::Pieces(pieces) => {
                 pieces.poll_recv(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece))))
             }
@@ -234,6 +261,7 @@ impl HttpBody for Body {
             Self::Whole(bytes) => bytes.is_none(),
             Self::Live(live) => live.ended,
             Self::Part(part) => part.left() == 0,
+            Self::Revocable(revocable) => revocable.body.is_end_stream(),
             Self::Passed(_) | Self::Pieces(_) => false,
         }
     }
@@ -242,6 +270,7 @@ impl HttpBody for Body {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, |bytes| bytes.len() as u64)),
             Self::Part(part) => SizeHint::with_exact(part.left()),
+            Self::Revocable(revocable) => revocable.body.size_hint(),
             Self::Live(_) | Self::Passed(_) | Self::Pieces(_) => SizeHint::default(),
         }
     }

@@ -18,7 +18,7 @@ use towline_core::job::Deadline;
 use super::answer::{Answer, Code, Refusal, empty, json_answer, typed};
 use super::ask::{self, Ask, Begun, RequestHeaders};
 use super::body::Body;
-use super::{front, input, jobs, streams};
+use super::{devices, front, input, jobs, streams};
 use crate::job::{Job, Recorded, name};
 use crate::meta::{now_ms, rfc3339};
 use crate::relay::{Caller, Relay, job_state};
@@ -27,7 +27,7 @@ use crate::store::StoreError;
 use crate::upstream::Choice;
 
 /// The longest body of an order, in bytes.
-const ORDER_BYTES: usize = 64 << 10;
+pub(super) const ORDER_BYTES: usize = 64 << 10;
 /// The longest wait for a job's end, in seconds.
 const WAIT_SECONDS: u64 = 300;
 /// The longest reason for a cancel, in characters.
@@ -70,10 +70,16 @@ pub(super) async fn answer(
             Ok(typed(StatusCode::OK, "application/yaml", Body::whole(OPENAPI)))
         }
         (&Method::POST, ["shutdown"]) => shutdown(relay, caller, request).await,
+        (&Method::POST, ["page"]) => devices::page(relay, caller).await,
+        (&Method::GET, ["devices"]) => Ok(devices::list(relay, caller)),
+        (&Method::POST, ["devices"]) => devices::link(relay, caller, request).await,
+        (&Method::DELETE, ["devices", name]) => devices::revoke(relay, caller, name),
         (_, ["jobs" | "version" | "openapi.yaml"]) => Err(Refusal::wrong_method("GET")),
         (_, ["jobs", _]) => Err(Refusal::wrong_method("GET, DELETE")),
         (_, ["jobs", _, "request"]) => Err(Refusal::wrong_method("GET")),
-        (_, ["jobs", _, _] | ["shutdown"]) => Err(Refusal::wrong_method("POST")),
+        (_, ["jobs", _, _] | ["shutdown" | "page"]) => Err(Refusal::wrong_method("POST")),
+        (_, ["devices"]) => Err(Refusal::wrong_method("GET, POST")),
+        (_, ["devices", _]) => Err(Refusal::wrong_method("DELETE")),
         _ => Err(Refusal::no_such_path(request.uri().path())),
     }
 }
@@ -301,7 +307,7 @@ async fn ordered(
     }
 }
 
-fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
+pub(super) fn parsed<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
     serde_json::from_slice(body)
         .map_err(|error| Refusal::bad(format!("the body is not what is expected: {error}")))
 }

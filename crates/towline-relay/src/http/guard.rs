@@ -4,13 +4,15 @@
 
 use std::net::SocketAddr;
 
-use hyper::header::{AUTHORIZATION, HOST, ORIGIN};
-use hyper::{Request, Version};
+use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, ORIGIN};
+use hyper::{Method, Request, Version};
 use subtle::ConstantTimeEq as _;
 use towline_core::guard::{is_local_origin, is_own_host, without_port};
 
 use super::answer::{Code, Refusal};
+use super::input;
 use crate::config::{Config, Listen, MIN_SECRET_BYTES, Token, secret_in};
+use crate::devices::{DEVICE_DAYS, Devices, Entered};
 use crate::error::Error;
 use crate::id::Owner;
 use crate::relay::Caller;
@@ -24,6 +26,35 @@ pub(crate) enum Door {
     },
     Tcp(SocketAddr),
     Tls(SocketAddr),
+    /// On loopback, opened for the page: only devices come in.
+    Page(SocketAddr),
+}
+
+impl Door {
+    /// Where a browser comes in.
+    fn address(self) -> Option<SocketAddr> {
+        match self {
+            Self::Unix { .. } => None,
+            Self::Tcp(address) | Self::Tls(address) | Self::Page(address) => Some(address),
+        }
+    }
+
+    /// The cookie of a device. Cookies know no ports, so that its name has the port; and with TLS no other host can set it.
+    fn cookie(self) -> Option<String> {
+        let port = self.address()?.port();
+        Some(match self {
+            Self::Tls(_) => format!("__Host-towline-{port}"),
+            Self::Unix { .. } | Self::Tcp(_) | Self::Page(_) => format!("towline-{port}"),
+        })
+    }
+
+    /// What a browser is told to keep.
+    pub(super) fn set_cookie(self, secret: &str) -> Option<String> {
+        let seconds = DEVICE_DAYS * 24 * 3600;
+        let secure = if matches!(self, Self::Tls(_)) { "; Secure" } else { "" };
+        let name = self.cookie()?;
+        Some(format!("{name}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"))
+    }
 }
 
 /// Who may come in, and how.
@@ -40,8 +71,10 @@ pub(crate) struct Doors {
 #[derive(Debug)]
 pub(crate) struct Welcome {
     pub(crate) caller: Caller,
-    /// The page whose program asks.
+    /// The page of another host whose program asks.
     pub(crate) origin: Option<String>,
+    /// The device that asks, and its secret.
+    pub(crate) device: Option<(Entered, String)>,
 }
 
 /// Refuses what would let strangers in.
@@ -137,7 +170,13 @@ impl Doors {
     }
 
     /// Lets a request in, or says why not. `open` is for what anybody may see who reaches the address.
-    pub(crate) fn enter<B>(&self, door: Door, request: &Request<B>, open: bool) -> Result<Welcome, Refusal> {
+    pub(crate) fn enter<B>(
+        &self,
+        door: Door,
+        request: &Request<B>,
+        open: bool,
+        devices: &Devices,
+    ) -> Result<Welcome, Refusal> {
         let host = host_of(request)?;
         let headers = request.headers();
         let listen = match door {
@@ -148,9 +187,9 @@ impl Doors {
                     over_tls: false,
                     names_servers: is_own && self.keys.is_empty(),
                 };
-                return Ok(Welcome { caller, origin: None });
+                return Ok(Welcome { caller, origin: None, device: None });
             }
-            Door::Tcp(listen) | Door::Tls(listen) => listen,
+            Door::Tcp(listen) | Door::Tls(listen) | Door::Page(listen) => listen,
         };
         let over_tls = matches!(door, Door::Tls(_));
         let caller = |owner| Caller { owner, over_unix: false, over_tls, names_servers: false };
@@ -158,8 +197,10 @@ impl Doors {
             let message = "the Host of the request is not this machine; a name for it goes into hosts in the configuration";
             return Err(Refusal::new(Code::Forbidden, message));
         }
+        let own = format!("{}://{host}", if over_tls { "https" } else { "http" });
         let origin = match headers.get(ORIGIN).map(|origin| origin.to_str()) {
             None => None,
+            Some(Ok(origin)) if origin.eq_ignore_ascii_case(&own) => None,
             Some(Ok(origin)) if self.is_welcome_page(origin) => Some(origin.to_owned()),
             Some(_) => {
                 let message =
@@ -167,8 +208,19 @@ impl Doors {
                 return Err(Refusal::new(Code::Forbidden, message));
             }
         };
-        if self.keys.is_empty() || open {
-            return Ok(Welcome { caller: caller(Owner::local()), origin });
+        let is_page = matches!(door, Door::Page(_));
+        if open || (self.keys.is_empty() && !is_page) {
+            return Ok(Welcome { caller: caller(Owner::local()), origin, device: None });
+        }
+        if let Some((entered, secret)) = device(door, headers, devices) {
+            if origin.is_some() || !is_from_its_page(request) {
+                let message = "a device's cookie is for the relay's own page only; a program takes a token";
+                return Err(Refusal::new(Code::Forbidden, message));
+            }
+            let grant = &entered.grant;
+            let names_servers = grant.names_servers;
+            let caller = Caller { names_servers, ..caller(grant.owner.clone()) };
+            return Ok(Welcome { caller, origin, device: Some((entered, secret)) });
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let secret = given.and_then(|given| {
@@ -181,11 +233,11 @@ impl Doors {
                 Refusal::new(Code::Unauthorized, "a token of this relay is needed: Authorization: Bearer …");
             return Err(refusal.with("www-authenticate", "Bearer"));
         };
-        Ok(Welcome { caller: caller(owner), origin })
+        Ok(Welcome { caller: caller(owner), origin, device: None })
     }
 
     /// Compares with every token and to its end, so that time tells nothing.
-    fn owner_of(&self, secret: &str) -> Option<Owner> {
+    pub(crate) fn owner_of(&self, secret: &str) -> Option<Owner> {
         let same = |key: &Key| bool::from(key.secret.0.as_bytes().ct_eq(secret.as_bytes()));
         self.keys.iter().fold(None, |found, key| if same(key) { Some(&key.owner) } else { found }).cloned()
     }
@@ -198,6 +250,26 @@ impl Doors {
     fn is_welcome_page(&self, origin: &str) -> bool {
         is_local_origin(origin) || self.origins.contains(&origin.to_ascii_lowercase())
     }
+}
+
+/// The device whose cookie a request has.
+fn device(door: Door, headers: &HeaderMap, devices: &Devices) -> Option<(Entered, String)> {
+    let name = door.cookie()?;
+    let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
+    cookies.flat_map(|value| value.split(';')).find_map(|cookie| {
+        let (named, secret) = cookie.trim().split_once('=')?;
+        let entered = (named == name).then(|| devices.enter(secret))??;
+        Some((entered, secret.to_owned()))
+    })
+}
+
+/// Whether a request is one that only the page makes. A browser sends cookies whoever makes it ask, so that a change takes a
+/// header that other pages cannot send.
+pub(super) fn is_from_its_page<B>(request: &Request<B>) -> bool {
+    let site = request.headers().get("sec-fetch-site").map(|site| site.as_bytes());
+    let changes_nothing = matches!(*request.method(), Method::GET | Method::HEAD);
+    matches!(site, None | Some(b"same-origin" | b"none"))
+        && (changes_nothing || input::is_true(request.headers(), "towline-page"))
 }
 
 /// The host that a request is for; empty where HTTP/1.0 names none.
@@ -224,6 +296,7 @@ pub(crate) fn host_of<B>(request: &Request<B>) -> Result<&str, Refusal> {
 mod tests {
     use super::*;
     use crate::config::{UpstreamApi, UpstreamConfig};
+    use crate::devices::Grant;
 
     fn doors(tokens: &[(&str, &str)]) -> Doors {
         let config = Config {
@@ -241,7 +314,8 @@ mod tests {
             request = request.header(*name, *value);
         }
         let door = Door::Tcp(([127, 0, 0, 1], 11434).into());
-        let entered = doors.enter(door, &request.body(()).unwrap(), false);
+        let devices = Devices::open(None).unwrap();
+        let entered = doors.enter(door, &request.body(()).unwrap(), false, &devices);
         entered
             .map(|welcome| welcome.caller.owner.as_str().to_owned())
             .map_err(|refusal| refusal.code.status().as_u16())
@@ -262,6 +336,38 @@ mod tests {
         for origin in ["https://evil.example", "http://x.local", "null", "http://chat.example"] {
             assert_eq!(enter(&doors, &[("origin", origin)]), Err(403), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_device_comes_in_by_its_cookie_from_its_own_page_only() {
+        let devices = Devices::open(None).unwrap();
+        let owner = Owner::named("ann");
+        let grant = Grant { name: "phone".into(), owner, names_servers: false, is_kept: false };
+        let cookie = format!("other=1; towline-11434={}", devices.add(grant));
+        let door = Door::Page(([127, 0, 0, 1], 11434).into());
+        let doors = doors(&[]);
+        let enter = |method: Method, headers: &[(&str, &str)]| {
+            let mut request = Request::builder().method(method).header("host", "towline.localhost:11434");
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let entered = doors.enter(door, &request.body(()).unwrap(), false, &devices);
+            entered
+                .map(|welcome| welcome.caller.owner.as_str().to_owned())
+                .map_err(|refusal| refusal.code.status().as_u16())
+        };
+        let cookie = ("cookie", cookie.as_str());
+        let page = ("towline-page", "true");
+        let own = ("origin", "http://towline.localhost:11434");
+        assert_eq!(enter(Method::GET, &[]), Err(401));
+        assert_eq!(enter(Method::GET, &[("cookie", "towline-11434=guess")]), Err(401));
+        assert_eq!(enter(Method::GET, &[cookie]), Ok("ann".into()));
+        assert_eq!(enter(Method::POST, &[cookie, page, own]), Ok("ann".into()));
+        // A form of another page, a page of another port, and one of another site.
+        assert_eq!(enter(Method::POST, &[cookie, own]), Err(403));
+        assert_eq!(enter(Method::GET, &[cookie, ("origin", "http://localhost:3000")]), Err(403));
+        assert_eq!(enter(Method::POST, &[cookie, page, ("origin", "https://evil.example")]), Err(403));
+        assert_eq!(enter(Method::GET, &[cookie, ("sec-fetch-site", "same-site")]), Err(403));
     }
 
     #[test]

@@ -9,13 +9,13 @@ use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_LENGTH, HeaderValue, VARY,
 };
-use hyper::{Method, Request, StatusCode};
+use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::answer::{Answer, Refusal, Words, empty, set};
 use super::body::Body;
 use super::guard::{Door, Welcome};
 use super::route::Route;
-use super::{control, front, ops, pass, streams};
+use super::{control, devices, front, ops, page, pass, streams};
 use crate::job::Recorded;
 use crate::relay::Relay;
 
@@ -26,12 +26,21 @@ enum Place<'a> {
     Passed(Route),
     Stream(&'a str),
     Control(&'a str),
+    /// A token becomes a device's cookie.
+    Session,
+    Page(&'static page::File),
     Ops(&'a str),
     Nowhere,
 }
 
 impl<'a> Place<'a> {
-    fn of(method: &Method, path: &'a str) -> Self {
+    fn of(method: &Method, path: &'a str, headers: &HeaderMap) -> Self {
+        if let Some(file) = page::File::of(method, path, headers) {
+            return Self::Page(file);
+        }
+        if path == "/towline/v1/session" {
+            return Self::Session;
+        }
         if let Some(id) = path.strip_prefix("/streams/") {
             return Self::Stream(id);
         }
@@ -56,6 +65,7 @@ impl<'a> Place<'a> {
     fn is_open(&self) -> bool {
         match self {
             Self::Ops(path) => *path != "/metrics",
+            Self::Page(_) | Self::Session => true,
             Self::Recorded(_) | Self::Passed(_) | Self::Stream(_) | Self::Control(_) | Self::Nowhere => false,
         }
     }
@@ -65,7 +75,12 @@ impl<'a> Place<'a> {
         match self {
             Self::Recorded(recorded) => Words::of_path(recorded.path()),
             Self::Passed(route) => Words::of_path(&route.name),
-            Self::Stream(_) | Self::Control(_) | Self::Ops(_) | Self::Nowhere => Words::Relay,
+            Self::Stream(_)
+            | Self::Control(_)
+            | Self::Session
+            | Self::Page(_)
+            | Self::Ops(_)
+            | Self::Nowhere => Words::Relay,
         }
     }
 
@@ -75,6 +90,8 @@ impl<'a> Place<'a> {
             Self::Passed(_) => "passed",
             Self::Stream(_) => "streams",
             Self::Control(_) => "control",
+            Self::Session => "session",
+            Self::Page(_) => "page",
             Self::Ops(_) => "ops",
             Self::Nowhere => "nowhere",
         }
@@ -95,25 +112,28 @@ pub(crate) async fn serve(
 ) -> Result<Answer, Infallible> {
     relay.metrics.requests.fetch_add(1, Ordering::Relaxed);
     let uri = request.uri().clone();
-    let place = Place::of(request.method(), uri.path());
+    let place = Place::of(request.method(), uri.path(), request.headers());
     tracing::debug!(method = request.method().as_str(), place = place.name(), "a request");
     if request.method() == Method::OPTIONS {
         return Ok(preflight(&relay, door, &request));
     }
     let words = place.words();
-    let welcome = match relay.doors().enter(door, &request, place.is_open()) {
+    let welcome = match relay.doors().enter(door, &request, place.is_open(), &relay.devices) {
         Ok(welcome) => welcome,
         Err(refusal) => {
             relay.metrics.refused.fetch_add(1, Ordering::Relaxed);
             return Ok(secured(refusal.answer_in(words)));
         }
     };
-    let Welcome { caller, origin } = welcome;
+    let Welcome { caller, origin, device } = welcome;
     let answered = match place {
         Place::Recorded(kind) => front::recorded(&relay, kind, &caller, request).await,
         Place::Passed(route) => pass::passed(&relay, &caller, &route, request).await,
         Place::Stream(id) => streams::answer(&relay, &caller, id, request).await,
         Place::Control(rest) => control::answer(&relay, &caller, rest, request).await,
+        Place::Session => devices::session(&relay, door, request).await,
+        // It has its own headers.
+        Place::Page(file) => return Ok(file.answer(request.headers())),
         Place::Ops(path) => Ok(ops::answer(&relay, path)),
         Place::Nowhere => Err(Refusal::no_such_path(uri.path())),
     };
@@ -125,20 +145,27 @@ pub(crate) async fn serve(
     if let Some(origin) = origin {
         allow(&mut answer, &origin);
     }
+    if let Some((entered, secret)) = device {
+        if let Some(cookie) = door.set_cookie(&secret).filter(|_| entered.is_renewed) {
+            set(&mut answer, "set-cookie", &cookie);
+        }
+        answer = answer.map(|body| body.until(entered.revoked));
+    }
     Ok(answer)
 }
 
 /// Whether the body comes as it is made.
 fn is_stream(answer: &Answer) -> bool {
     match answer.body() {
-        Body::Live(_) | Body::Pieces(_) => true,
+        Body::Live(_) | Body::Pieces(_) | Body::Revocable(_) => true,
         Body::Passed(_) => !answer.headers().contains_key(CONTENT_LENGTH),
         Body::Whole(_) | Body::Part(_) => false,
     }
 }
 
-/// Nothing here is a page.
+/// Nothing here is a page, whatever a model server or a client calls it: a browser that is led here runs nothing of it.
 fn secured(mut answer: Answer) -> Answer {
+    set(&mut answer, "content-security-policy", "default-src 'none'; sandbox");
     set(&mut answer, "x-content-type-options", "nosniff");
     set(&mut answer, "cross-origin-resource-policy", "cross-origin");
     answer
@@ -175,7 +202,8 @@ fn preflight(relay: &Relay, door: Door, request: &Request<Incoming>) -> Answer {
         HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
     );
     // A preflight never carries a token.
-    if let Ok(Welcome { origin: Some(origin), .. }) = relay.doors().enter(door, request, true) {
+    if let Ok(Welcome { origin: Some(origin), .. }) = relay.doors().enter(door, request, true, &relay.devices)
+    {
         allow(&mut answer, &origin);
     }
     answer
@@ -187,7 +215,7 @@ mod tests {
 
     #[test]
     fn every_path_has_its_place() {
-        let place = |method: Method, path| Place::of(&method, path);
+        let place = |method: Method, path| Place::of(&method, path, &HeaderMap::new());
         let passed = |path| Place::Passed(Route::of(path).unwrap());
         for path in ["/api/chat", "/api/%63hat", "/api/chat/", "//api/chat"] {
             assert_eq!(place(Method::POST, path), Place::Recorded(Recorded::Chat), "{path}");

@@ -53,6 +53,7 @@ pub(super) async fn connection(
 ) {
     match stream {
         Stream::Unix(stream, is_own) => talk(relay, Door::Unix { is_own }, stream, crowd, stopped).await,
+        Stream::Page(stream, address) => talk(relay, Door::Page(address), stream, crowd, stopped).await,
         Stream::Tcp(stream, address) => match tls {
             None => talk(relay, Door::Tcp(address), stream, crowd, stopped).await,
             Some(tls) => {

@@ -12,8 +12,19 @@ use crate::error::Error;
 /// A socket that takes connections. A Unix socket's file goes with it.
 #[derive(Debug)]
 pub(super) enum Listener {
-    Unix { socket: UnixListener, path: PathBuf },
-    Tcp { socket: TcpListener, address: SocketAddr },
+    Unix {
+        socket: UnixListener,
+        path: PathBuf,
+    },
+    Tcp {
+        socket: TcpListener,
+        address: SocketAddr,
+    },
+    /// On loopback, for the page.
+    Page {
+        socket: TcpListener,
+        address: SocketAddr,
+    },
 }
 
 /// A connection.
@@ -21,6 +32,7 @@ pub(super) enum Stream {
     /// With whether its client is the user that the relay runs as.
     Unix(UnixStream, bool),
     Tcp(TcpStream, SocketAddr),
+    Page(TcpStream, SocketAddr),
 }
 
 impl Listener {
@@ -47,11 +59,24 @@ impl Listener {
         }
     }
 
+    /// Takes a free port on loopback.
+    ///
+    /// # Cancel safety
+    /// Dropping the future frees it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(super) async fn bind_page() -> std::io::Result<Self> {
+        let socket = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = socket.local_addr()?;
+        Ok(Self::Page { socket, address })
+    }
+
     /// The address, as it is shown; with the real port where 0 was asked for.
     pub(super) fn shown(&self) -> Listen {
         match self {
             Self::Unix { path, .. } => Listen::Unix(path.clone()),
-            Self::Tcp { address, .. } => Listen::Tcp(*address),
+            Self::Tcp { address, .. } | Self::Page { address, .. } => Listen::Tcp(*address),
         }
     }
 
@@ -65,15 +90,18 @@ impl Listener {
                 let is_own = stream.peer_cred().is_ok_and(|peer| peer.uid() == own);
                 Ok(Stream::Unix(stream, is_own))
             }
-            Self::Tcp { socket, address } => {
-                let (stream, _) = socket.accept().await?;
-                // Each record is small and wanted now; where this fails they come a little later.
-                drop(stream.set_nodelay(true));
-                drop(keep_alive(&stream));
-                Ok(Stream::Tcp(stream, *address))
-            }
+            Self::Tcp { socket, address } => Ok(Stream::Tcp(accepted(socket).await?, *address)),
+            Self::Page { socket, address } => Ok(Stream::Page(accepted(socket).await?, *address)),
         }
     }
+}
+
+async fn accepted(socket: &TcpListener) -> std::io::Result<TcpStream> {
+    let (stream, _) = socket.accept().await?;
+    // Each record is small and wanted now; where this fails they come a little later.
+    drop(stream.set_nodelay(true));
+    drop(keep_alive(&stream));
+    Ok(stream)
 }
 
 /// A client whose machine is gone is found out after a minute and a half of silence.

@@ -3,9 +3,11 @@
 mod connection;
 mod crowd;
 mod listen;
+mod page_door;
 mod run;
 mod tls;
 mod watched;
 
 pub(crate) use connection::talk_over;
+pub(crate) use page_door::PageDoor;
 pub use run::{Reloader, Report, Server};

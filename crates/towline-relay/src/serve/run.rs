@@ -12,6 +12,7 @@ use tokio_rustls::TlsAcceptor;
 use super::connection::connection;
 use super::crowd::Crowd;
 use super::listen::{Listener, Stream};
+use super::page_door::PageDoor;
 use super::tls;
 use crate::config::{Config, Listen};
 use crate::error::Error;
@@ -152,6 +153,8 @@ impl Server {
             let Self { relay, listeners, tls } = self;
             let (stop, stopped) = watch::channel(false);
             let connections = Tasks::new();
+            let (page_door, mut opened) = PageDoor::new();
+            drop(relay.page_door.set(page_door));
             // So that the first requests find who has their model; the rest is found out later.
             relay.upstreams.look_first(FIRST_LOOK).await;
             {
@@ -169,9 +172,15 @@ impl Server {
                     })
                     .await;
                 };
+                let of_page = async {
+                    let Some(listener) = opened.recv().await else { return std::future::pending().await };
+                    let no_tls = Tls::default();
+                    accept(&relay, &listener, &no_tls, &connections, &stopped).await;
+                };
                 let mut ending = relay.ending.subscribe();
                 tokio::select! {
                     () = accepting => {}
+                    () = of_page => {}
                     () = relay.upstreams.keep_looking(relay.config.times.health) => {}
                     () = housekeeping::keep(Arc::clone(&relay)) => {}
                     () = shutdown => {}

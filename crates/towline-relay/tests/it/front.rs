@@ -262,3 +262,28 @@ async fn a_second_relay_does_not_take_the_first_one_s_socket() {
     assert!(towline_relay::Server::bind(config).await.is_err());
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "mine");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_root_is_the_page_to_browsers_and_the_model_servers_to_others() {
+    let server = Server::start(Script::respond(200, "text/plain", "Ollama is running"));
+    let relay = Relay::start(config(&server.url())).await;
+    let root = |accept: &'static str| {
+        let client = relay.client.clone();
+        async move { ask(&client, Method::Get, "/", &[("accept", accept)], "").await }
+    };
+    let mut page = root("text/html,application/xhtml+xml;q=0.9").await;
+    assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"));
+    assert!(page.header("content-security-policy").starts_with("default-src 'none'; script-src 'self';"));
+    let tag = page.header("etag").to_owned();
+    assert!(page.text().await.contains("<title>Towline</title>"));
+    let known = [("accept", "text/html"), ("if-none-match", tag.as_str())];
+    assert_eq!(ask(&relay.client, Method::Get, "/", &known, "").await.status, 304);
+    for accept in ["*/*", "application/json"] {
+        let mut other = root(accept).await;
+        assert_eq!(other.header("content-security-policy"), "default-src 'none'; sandbox");
+        assert_eq!(other.text().await, "Ollama is running");
+    }
+    assert_eq!(relay.get("/page/app.js").await.header("content-type"), "text/javascript; charset=utf-8");
+    assert_eq!(relay.get("/page/nothing").await.status, 404);
+    relay.stop().await;
+}

@@ -1,0 +1,287 @@
+// An answer's Markdown as it comes. Lines are taken one by one, and a block that has ended never changes again: a frame costs what
+// is new, not what is there. A block that grows without end is split, so that the last one is always short.
+
+import { inline } from "./inline.js"
+import { copy, el } from "./words.js"
+
+/** A block is split once it is so long, in characters. */
+const LONGEST = 8192
+/** Lists and quotes inside each other. */
+const DEEPEST = 12
+/** How long one frame may take lines, in milliseconds. */
+const FRAME = 8
+
+const FENCE = /^ {0,3}(`{3,}|~{3,})(.*)$/
+const QUOTE = /^ {0,3}> ?/
+const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])( {1,4}(?! )|(?= {5})|$)/
+const RULE = /^ {0,3}(?:(?:\* *){3,}|(?:- *){3,}|(?:_ *){3,})$/
+const CELLS = /^ {0,3}\|? *:?-+:? *(?:\| *:?-+:? *)*\|? *$/
+const FORMULA = /^ {0,3}(\$\$|\\\[)/
+const HEADING = /^ {0,3}(#{1,6})(?= |$)/
+
+export class Paper {
+	/** Lines that were not taken yet, and the one that has not ended. */
+	#waiting = ""
+	/** @type {Block | undefined} */
+	#open
+	/** The line that has not ended, where it is no part of the open block. @type {ChildNode | undefined} */
+	#glimpse
+
+	constructor(root, depth = 0) {
+		this.root = root
+		this.depth = depth
+	}
+
+	add(text) {
+		this.#waiting += text
+	}
+
+	/** Shows what has come; `false` where there is more than a frame can take. */
+	paint() {
+		const until = performance.now() + FRAME
+		this.#glimpse?.remove()
+		this.#glimpse = undefined
+		let at = 0
+		for (let count = 1; ; count++) {
+			const end = this.#waiting.indexOf("\n", at)
+			if (end < 0) break
+			this.#line(this.#waiting.slice(at, end).replace(/\r$/, ""))
+			at = end + 1
+			if (count % 32 === 0 && performance.now() > until) break
+		}
+		this.#waiting = this.#waiting.slice(at)
+		let isAll = !this.#waiting.includes("\n")
+		// A line without end is cut where there is room.
+		if (isAll && this.#waiting.length > 2 * LONGEST && this.#open?.kind !== "code") {
+			const cut = this.#waiting.lastIndexOf(" ", LONGEST) + 1 || LONGEST
+			this.#line(this.#waiting.slice(0, cut))
+			this.#waiting = this.#waiting.slice(cut)
+			isAll = false
+		}
+		if (isAll && this.#waiting.trim() !== "") this.#show(this.#waiting)
+		else this.#draw()
+		return isAll
+	}
+
+	/** Shows all that is left: no more comes. */
+	end() {
+		if (this.#waiting !== "" && !this.#waiting.endsWith("\n")) this.#waiting += "\n"
+		while (!this.paint());
+		this.#close()
+	}
+
+	/** Shows the last line, of which more may come. */
+	#show(tail) {
+		const open = this.#open
+		if (open?.kind === "code") {
+			this.#draw()
+			// The marks of its end are not shown while they come.
+			if (/^ {0,3}[`~]+$/.test(tail)) return
+			this.#glimpse = document.createTextNode(tail)
+			const code = codeOf(open)
+			return (code.lastElementChild ?? code).append(this.#glimpse)
+		}
+		if (open && open.kind !== "table" && this.#continues(open, tail) && !CELLS.test(tail)) {
+			open.lines.push(tail)
+			this.#draw()
+			open.lines.pop()
+			return
+		}
+		this.#draw()
+		if (FENCE.test(tail) || RULE.test(tail) || open?.kind === "table") return
+		const glimpse = this.root.appendChild(el("div"))
+		const paper = new Paper(glimpse, this.depth)
+		paper.#line(tail)
+		paper.#draw()
+		this.#glimpse = glimpse
+	}
+
+	/** Takes a line that has ended. */
+	#line(line) {
+		const open = this.#open
+		if (open?.kind === "code") {
+			const [, marks, rest] = FENCE.exec(line) ?? []
+			if (marks?.startsWith(open.begins) && rest?.trim() === "") return this.#close()
+			open.lines.push(line.slice(Math.min(indentOf(line), open.indent)))
+			return
+		}
+		if (open?.kind === "paragraph" && this.#turns(open, line)) return
+		if (!open || !this.#continues(open, line)) {
+			this.#close()
+			return this.#begin(line)
+		}
+		if (open.kind === "table") return row(open, line)
+		open.lines.push(line)
+		open.size += line.length + 1
+		if (open.kind === "formula" && line.includes(open.begins)) this.#close()
+	}
+
+	/** Whether the line makes a table of the paragraph. */
+	#turns(open, line) {
+		const first = open.lines[0]
+		const isTable = open.lines.length === 1 && first.includes("|") && CELLS.test(line) && cells(first).length === cells(line).length
+		if (!isTable) return false
+		const table = el("table", {}, el("thead", {}, filled("th", first, [])), el("tbody"))
+		const shown = el("div", { class: "table", tabindex: "0" }, table)
+		open.shown.replaceWith(shown)
+		Object.assign(open, { kind: "table", shown, lines: [line] })
+		return true
+	}
+
+	#heading(level, text) {
+		const made = el(/** @type {"h3"} */ (`h${Math.min(level + 2, 6)}`), { dir: "auto" })
+		inline(made, text)
+		this.root.append(made)
+	}
+
+	/** Whether the line is one more of the open block. @param {Block} open @param {string} line */
+	#continues(open, line) {
+		const isBlank = line.trim() === ""
+		const isLazy = !isBlank && open.lines.at(-1)?.replace(QUOTE, "").trim() !== "" && !interrupts(line)
+		switch (open.kind) {
+			case "table":
+				return line.includes("|")
+			case "paragraph":
+				return isLazy && open.size < LONGEST
+			case "quote":
+				return (QUOTE.test(line) || isLazy) && open.size < LONGEST
+			case "item":
+				return (isBlank || indentOf(line) >= open.indent || (isLazy && !ITEM.test(line))) && open.size < LONGEST
+			case "formula":
+			case "code":
+				return open.size < LONGEST
+		}
+	}
+
+	/** Begins a block. */
+	#begin(line) {
+		if (line.trim() === "") return
+		const heading = HEADING.exec(line)
+		if (heading) return this.#heading(heading[1]?.length, line.slice(heading[0].length).trim().replace(/(^| )#{1,9}$/, ""))
+		if (RULE.test(line)) return this.root.append(el("hr"))
+		const [, fence = "", language = ""] = FENCE.exec(line) ?? []
+		if (fence && !(fence.startsWith("`") && language.includes("`"))) {
+			return this.#opened({ kind: "code", shown: codeBlock(language.trim().split(/\s/)[0]), lines: [], begins: fence, indent: indentOf(line) })
+		}
+		const lines = [line]
+		const item = this.depth < DEEPEST ? ITEM.exec(line) : null
+		if (item) {
+			const [, before = "", begins = "", behind = ""] = item
+			const indent = before.length + begins.length + Math.max(behind.length, 1)
+			return this.#opened({ kind: "item", shown: el("li"), lines, begins, indent }, this.#list(begins))
+		}
+		if (this.depth < DEEPEST && QUOTE.test(line)) return this.#opened({ kind: "quote", shown: el("blockquote"), lines })
+		const formula = FORMULA.exec(line)?.[1]
+		if (!formula) return this.#opened({ kind: "paragraph", shown: el("p", { dir: "auto" }), lines })
+		const begins = formula === "$$" ? "$$" : "\\]"
+		this.#opened({ kind: "formula", shown: el("pre", { class: "formula", tabindex: "0" }), lines, begins })
+		if (line.indexOf(begins, line.indexOf(formula) + 2) >= 0) this.#close()
+	}
+
+	/** The list that an item with this mark belongs to. */
+	#list(mark) {
+		const last = this.root.lastElementChild
+		const kind = mark.slice(-1)
+		if (last?.getAttribute("data-mark") === kind) return last
+		const list = el(/\d/.test(mark) ? "ol" : "ul", { "data-mark": kind, dir: "auto" })
+		if (list instanceof HTMLOListElement) list.start = Number.parseInt(mark, 10)
+		this.root.append(list)
+		return list
+	}
+
+	/** @param {Partial<Block>} block @param {Element} [parent] */
+	#opened(block, parent = this.root) {
+		const open = /** @type {Block} */ ({ begins: "", indent: 0, size: 0, ...block })
+		this.#open = open
+		parent.append(open.shown)
+	}
+
+	/** Shows the open block as it is now. */
+	#draw() {
+		const open = this.#open
+		switch (open?.kind) {
+			case "paragraph":
+				open.shown.textContent = ""
+				inline(open.shown, open.lines.map((line) => line.trimStart()).join("\n"))
+				break
+			case "code":
+				written(codeOf(open), open.lines)
+				open.lines = []
+				break
+			case "formula":
+				open.shown.textContent = open.lines.join("\n")
+				break
+			case "quote":
+				this.#inside(open, open.lines.map((line) => line.replace(QUOTE, "")))
+				break
+			case "item": {
+				const lines = open.lines.map((line, at) => line.slice(at === 0 ? open.indent : Math.min(indentOf(line), open.indent)))
+				lines[0] = lines[0]?.replace(/^\[ \] /, "☐ ").replace(/^\[[xX]\] /, "☑ ") ?? ""
+				this.#inside(open, lines)
+				const first = open.shown.firstElementChild
+				if (first?.tagName === "P" && !/\n\s*\n./.test(lines.join("\n"))) first.replaceWith(...first.childNodes)
+			}
+		}
+	}
+
+	#inside(open, lines) {
+		open.shown.textContent = ""
+		const paper = new Paper(open.shown, this.depth + 1)
+		for (const line of lines) paper.#line(line)
+		paper.#close()
+	}
+
+	#close() {
+		this.#draw()
+		this.#open = undefined
+	}
+}
+
+/** Whether the line ends a paragraph. */
+function interrupts(line) {
+	const item = ITEM.exec(line)
+	const isItem = item && item[0].length < line.length && /^([^\d]|1.$)/.test(item[2] ?? "")
+	return isItem || [FENCE, QUOTE, RULE, FORMULA, HEADING].some((kind) => kind.test(line))
+}
+
+const indentOf = (line) => line.length - line.trimStart().length
+
+function codeBlock(language) {
+	const code = el("code", { dir: "ltr" })
+	const button = el("button", { type: "button", class: "small", click: () => copy(code.textContent ?? "", button) }, "Copy")
+	return el("div", { class: "code" }, el("div", { class: "bar" }, el("span", {}, language), button), el("pre", { tabindex: "0" }, code))
+}
+
+/** @param {Block} block */
+const codeOf = (block) => /** @type {HTMLElement} */ (block.shown.querySelector("code"))
+
+/** In pieces that the browser lays out one by one. */
+function written(code, lines) {
+	for (let at = 0; at < lines.length; at += 100) {
+		let piece = code.lastElementChild
+		if (!piece || (piece.textContent?.length ?? 0) > LONGEST) piece = code.appendChild(el("span", { class: "piece" }))
+		piece.append(lines.slice(at, at + 100).join("\n") + "\n")
+	}
+}
+
+/** The cells of a table's line. */
+function cells(line) {
+	const inside = line.trim().replace(/^\|/, "").replace(/\|$/, "")
+	return inside.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"))
+}
+
+/** @param {"td" | "th"} tag @param {string} line @param {string[]} aligns */
+function filled(tag, line, aligns) {
+	const made = cells(line).map((text, at) => {
+		const cell = el(tag, { dir: "auto", class: aligns[at] ?? "" })
+		inline(cell, text)
+		return cell
+	})
+	return el("tr", {}, ...made)
+}
+
+/** @param {Block} table @param {string} line */
+function row(table, line) {
+	const aligns = cells(table.lines[0] ?? "").map((cell) => (cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "end") : ""))
+	table.shown.querySelector("tbody")?.append(filled("td", line, aligns))
+}

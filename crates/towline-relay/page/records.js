@@ -1,0 +1,83 @@
+// From the bytes of a model server to what it said: Ollama's lines, server-sent events of OpenAI's and Anthropic's APIs, and
+// answers that are one JSON value.
+
+export class Records {
+	#decoder = new TextDecoder()
+	/** The line that has not ended, in the pieces in which it came. @type {string[]} */
+	#line = []
+	#isWhole
+
+	constructor(contentType) {
+		this.#isWhole = contentType.startsWith("application/json")
+	}
+
+	/** What these bytes bring. @param {Uint8Array} bytes @returns {Part[]} */
+	push(bytes) {
+		return this.#take(this.#decoder.decode(bytes, { stream: true }))
+	}
+
+	/** What was left at the end. @returns {Part[]} */
+	end() {
+		const parts = this.#take(this.#decoder.decode())
+		const rest = this.#line.join("")
+		this.#line = []
+		if (!this.#isWhole) return parts.concat(record(rest))
+		const all = record(rest)
+		if (all.length > 0 || rest === "") return all
+		// An answer that was cut has the relay's record on a line of its own behind it.
+		return record(rest.slice(rest.trimEnd().lastIndexOf("\n") + 1))
+	}
+
+	#take(text) {
+		if (this.#isWhole || !text.includes("\n")) {
+			this.#line.push(text)
+			return []
+		}
+		const lines = text.split("\n")
+		lines[0] = this.#line.join("") + lines[0]
+		this.#line = [lines.pop() ?? ""]
+		return lines.flatMap(record)
+	}
+}
+
+/** What a line says. @param {string} line @returns {Part[]} */
+function record(line) {
+	const text = line.replace(/^data:/, "").trim()
+	if (!text.startsWith("{")) return []
+	try {
+		return parts(JSON.parse(text))
+	} catch {
+		return []
+	}
+}
+
+const list = (value) => (Array.isArray(value) ? value : [])
+
+/** @param {any} value @returns {Part[]} */
+function parts(value) {
+	/** @type {Part[]} */
+	const found = []
+	/** @type {(kind: Part["kind"], text: unknown) => void} */
+	const add = (kind, text) => {
+		if (typeof text === "string" && text !== "") found.push({ kind, text })
+	}
+	if (value.error) add("error", value.error.message ?? value.error)
+	const { delta, type } = value
+	if (type === "response.output_text.delta") add("text", delta)
+	if (/^response\.reasoning.*\.delta$/.test(type)) add("thinking", delta)
+	const choices = list(value.choices).map((choice) => choice.delta ?? choice.message ?? choice)
+	const pieces = [...list(value.content), ...list(value.output).flatMap((item) => list(item.content))]
+	for (const said of [value, value.message, delta, ...choices, ...pieces]) {
+		add("thinking", said?.thinking ?? said?.reasoning_content ?? said?.reasoning)
+		add("text", said?.content)
+		add("text", said?.text ?? said?.response)
+		for (const { function: called } of list(said?.tool_calls)) {
+			add("tool", called?.name)
+			add("tool", typeof called?.arguments === "object" ? `(${JSON.stringify(called.arguments)})\n` : called?.arguments)
+		}
+	}
+	if (value.status && value.model === undefined && !type) {
+		add("progress", value.status + (value.total ? ` ${Math.floor((100 * (value.completed ?? 0)) / value.total)} %` : ""))
+	}
+	return found
+}

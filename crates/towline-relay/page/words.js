@@ -1,0 +1,112 @@
+// What the page says: states, times, numbers; and the elements that it says it with.
+
+/** The states in which an answer has ended, and what they mean. */
+const ENDINGS = {
+	completed: "The answer is complete.",
+	truncated: "The model server stopped before the answer was complete.",
+	cancelled: "The answer was cancelled.",
+	timed_out: "The answer ran into its time limit.",
+	failed: "The answer failed.",
+	interrupted: "The relay ended while the answer ran.",
+}
+
+/** @param {Answer} answer */
+export const isEnded = ({ state }) => state in ENDINGS
+
+/** How it ended, with the cause where there is one. @param {Answer} answer */
+export const ending = ({ state, cause }) => ENDINGS[state] + (cause ? ` (${cause})` : "")
+
+function span(seconds) {
+	const s = Math.round(seconds)
+	if (s < 60) return `${s} s`
+	if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
+	return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
+}
+
+/** What is known of an answer besides its name, in one line. @param {Answer} answer */
+export function facts(answer) {
+	const over = isEnded(answer)
+	const silent = answer.since_last_s ?? 0
+	return [
+		answer.upstream ? `${answer.model}@${answer.upstream}` : answer.model,
+		answer.tokens != null && `${answer.tokens} tokens`,
+		answer.tokens_per_second != null && `${answer.tokens_per_second} tokens/s`,
+		!over && answer.deadline_s != null && `${span(answer.deadline_s)} left`,
+		answer.state === "streaming" && silent > 10 && `stalled for ${span(silent)}`,
+		over && span(answer.age_s),
+	].filter(Boolean).join(" · ")
+}
+
+/** Says the state in a word, and for the colour. @param {HTMLElement} shown @param {Answer} answer */
+export function sayState(shown, { state }) {
+	say(shown, state.replace("_", " "))
+	if (shown.dataset.state !== state) shown.dataset.state = state
+}
+
+/**
+ * An element. Texts become text, never markup; functions become listeners.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag @param {Record<string, string | boolean | EventListener>} [attributes] @param {(Node | string)[]} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function el(tag, attributes = {}, ...children) {
+	const made = document.createElement(tag)
+	for (const [name, value] of Object.entries(attributes)) {
+		if (typeof value === "function") made.addEventListener(name, value)
+		else if (value !== false) made.setAttribute(name, value === true ? "" : value)
+	}
+	made.append(...children)
+	return made
+}
+
+/** The element of the page with this id. @param {string} id @returns {any} */
+export const byId = (id) => document.getElementById(id)
+
+/** Sets a text only where it changed. @param {Node} node @param {string} text */
+export function say(node, text) {
+	if (node.textContent !== text) node.textContent = text
+}
+
+let hiding = 0
+
+/** Tells of something that went wrong. */
+export function notice(what) {
+	const shown = byId("notice")
+	shown.textContent = what.message ?? what
+	shown.hidden = false
+	clearTimeout(hiding)
+	hiding = setTimeout(() => (shown.hidden = true), 6000)
+}
+
+/**
+ * Asks before something is lost, or for a name: with `value` there is a field. Gives `null` where it was cancelled.
+ * @param {{title: string, text?: string, yes: string, value?: string}} question
+ * @returns {Promise<string | null>}
+ */
+export function ask({ title, text = "", yes, value }) {
+	const dialog = byId("dialog")
+	const input = dialog.querySelector("input")
+	say(byId("dialog-title"), title)
+	say(byId("dialog-text"), text)
+	say(byId("dialog-yes"), yes)
+	input.required = value !== undefined
+	input.parentElement.hidden = !input.required
+	input.value = value ?? ""
+	dialog.returnValue = "no"
+	dialog.showModal()
+	input.select()
+	return new Promise((resolve) => {
+		dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? input.value : null), { once: true })
+	})
+}
+
+/** Puts a text on the clipboard and says so on the button. */
+export async function copy(text, button) {
+	try {
+		await navigator.clipboard.writeText(text)
+	} catch {
+		return notice("The browser does not let this page use the clipboard.")
+	}
+	button.textContent = "Copied"
+	setTimeout(() => (button.textContent = "Copy"), 1500)
+}

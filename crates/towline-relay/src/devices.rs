@@ -1,0 +1,319 @@
+//! Devices: browsers that came in by a link, each with a cookie of its own.
+//!
+//! A link holds a secret that works once, for a short time. A device exchanges it for a secret of its own, which it keeps as a
+//! cookie. Only digests of secrets are kept here. A device can be revoked, which cuts what it reads.
+
+use std::io::Write as _;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::watch;
+
+use crate::error::Error;
+use crate::id::Owner;
+use crate::meta::now_ms;
+
+const MINUTE_MS: u64 = 60_000;
+const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
+
+/// How long a link works, in milliseconds.
+const LINK_MS: u64 = 10 * MINUTE_MS;
+/// A device that does not come for so long is forgotten, in days.
+pub(crate) const DEVICE_DAYS: u64 = 90;
+/// The most links, and the most devices, that are known at once. For a new one the oldest goes.
+const MOST: usize = 1000;
+/// The longest name of a device, in characters.
+const NAME_CHARS: usize = 100;
+/// The file in the folder of the store.
+const FILE: &str = "devices.json";
+
+/// All that came in by a link.
+#[derive(Debug)]
+pub(crate) struct Devices {
+    /// Where those are kept that survive the relay; `None` where nothing does.
+    file: Option<PathBuf>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug, Default)]
+struct Known {
+    links: Vec<Link>,
+    devices: Vec<Device>,
+}
+
+/// What a device may do once it came in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Grant {
+    /// What it is called.
+    pub(crate) name: String,
+    pub(crate) owner: Owner,
+    /// It may name model servers that the relay was not configured with.
+    #[serde(default)]
+    pub(crate) names_servers: bool,
+    /// It is known to a relay that starts again.
+    #[serde(skip)]
+    pub(crate) is_kept: bool,
+}
+
+#[derive(Debug)]
+struct Link {
+    digest: String,
+    until_ms: u64,
+    grant: Grant,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Device {
+    digest: String,
+    #[serde(flatten)]
+    grant: Grant,
+    created_ms: u64,
+    /// To the day.
+    seen_ms: u64,
+    #[serde(skip)]
+    revoked: watch::Sender<bool>,
+}
+
+/// A device that asks.
+#[derive(Debug)]
+pub(crate) struct Entered {
+    pub(crate) grant: Grant,
+    /// Says when it may no longer.
+    pub(crate) revoked: watch::Receiver<bool>,
+    /// A day has passed, so its cookie is to last longer.
+    pub(crate) is_renewed: bool,
+}
+
+/// A device, as it is shown.
+#[derive(Debug, Serialize)]
+pub(crate) struct Shown {
+    pub(crate) name: String,
+    pub(crate) owner: String,
+    pub(crate) created_at: String,
+    pub(crate) seen_at: String,
+}
+
+impl Devices {
+    /// Those that `folder` keeps; none that last without one. Blocks.
+    ///
+    /// # Errors
+    /// The file is there and cannot be read.
+    pub(crate) fn open(folder: Option<&Path>) -> Result<Self, Error> {
+        let file = folder.map(|folder| folder.join(FILE));
+        let mut devices: Vec<Device> = Vec::new();
+        if let Some(path) = &file {
+            let failed = |source| Error::File { path: path.clone(), source };
+            match std::fs::read(path) {
+                Ok(bytes) => {
+                    devices = serde_json::from_slice(&bytes).map_err(|error| failed(error.into()))?;
+                }
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(failed(error)),
+            }
+        }
+        for device in &mut devices {
+            device.grant.is_kept = true;
+        }
+        Ok(Self { file, known: Mutex::new(Known { links: Vec::new(), devices }) })
+    }
+
+    /// The secret of a new link.
+    pub(crate) fn link(&self, mut grant: Grant) -> String {
+        grant.name = grant.name.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect();
+        let secret = secret();
+        let now = now_ms();
+        let mut known = self.lock();
+        known.links.retain(|link| link.until_ms > now);
+        if known.links.len() >= MOST {
+            known.links.remove(0);
+        }
+        known.links.push(Link { digest: digest(&secret), until_ms: now + LINK_MS, grant });
+        secret
+    }
+
+    /// The secret of a new device for that of a link, which then works no more; `None` where it does not work.
+    pub(crate) fn exchange(&self, link: &str) -> Option<String> {
+        let (digest, now) = (digest(link), now_ms());
+        let mut known = self.lock();
+        let at = known.links.iter().position(|link| link.digest == digest && link.until_ms > now)?;
+        let grant = known.links.remove(at).grant;
+        drop(known);
+        Some(self.add(grant))
+    }
+
+    /// The secret of a new device. A name that is taken gets a number.
+    pub(crate) fn add(&self, mut grant: Grant) -> String {
+        let (secret, now) = (secret(), now_ms());
+        let mut known = self.lock();
+        known.forget_absent(now);
+        let name = if grant.name.is_empty() { "device".to_owned() } else { grant.name };
+        let mut numbered = (2_u64..).map(|number| format!("{name}-{number}"));
+        grant.name = name.clone();
+        while known.devices.iter().any(|device| device.grant.name == grant.name) {
+            grant.name = numbered.next().unwrap_or_default();
+        }
+        if known.devices.len() >= MOST {
+            known.devices.remove(0).revoked.send_replace(true);
+        }
+        let digest = digest(&secret);
+        known.devices.push(Device {
+            digest,
+            grant,
+            created_ms: now,
+            seen_ms: now,
+            revoked: watch::Sender::default(),
+        });
+        self.keep(&known);
+        secret
+    }
+
+    /// The device of this secret.
+    pub(crate) fn enter(&self, secret: &str) -> Option<Entered> {
+        let (digest, now) = (digest(secret), now_ms());
+        let mut known = self.lock();
+        known.forget_absent(now);
+        let device = known.devices.iter_mut().find(|device| device.digest == digest)?;
+        let is_renewed = now.saturating_sub(device.seen_ms) > DAY_MS;
+        if is_renewed {
+            device.seen_ms = now;
+        }
+        let entered =
+            Entered { grant: device.grant.clone(), revoked: device.revoked.subscribe(), is_renewed };
+        if is_renewed {
+            self.keep(&known);
+        }
+        Some(entered)
+    }
+
+    /// Those of one owner, or all.
+    pub(crate) fn list(&self, owner: Option<&Owner>) -> Vec<Shown> {
+        let mut known = self.lock();
+        known.forget_absent(now_ms());
+        let devices =
+            known.devices.iter().filter(|device| owner.is_none_or(|owner| *owner == device.grant.owner));
+        devices
+            .map(|device| Shown {
+                name: device.grant.name.clone(),
+                owner: device.grant.owner.as_str().to_owned(),
+                created_at: crate::meta::rfc3339(device.created_ms),
+                seen_at: crate::meta::rfc3339(device.seen_ms),
+            })
+            .collect()
+    }
+
+    /// Lets the device of this name come no more, and cuts what it reads; `false` where there is none.
+    pub(crate) fn revoke(&self, owner: Option<&Owner>, name: &str) -> bool {
+        let mut known = self.lock();
+        let is_meant = |device: &Device| {
+            device.grant.name == name && owner.is_none_or(|owner| *owner == device.grant.owner)
+        };
+        let Some(at) = known.devices.iter().position(is_meant) else { return false };
+        known.devices.remove(at).revoked.send_replace(true);
+        self.keep(&known);
+        true
+    }
+
+    /// Writes those that last. What cannot be written lasts as long as this process.
+    fn keep(&self, known: &Known) {
+        let Some(path) = &self.file else { return };
+        let kept: Vec<&Device> = known.devices.iter().filter(|device| device.grant.is_kept).collect();
+        let new = path.with_extension("new");
+        let written = serde_json::to_vec(&kept).map_err(std::io::Error::from).and_then(|bytes| {
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&new, path)
+        });
+        if let Err(error) = written {
+            tracing::error!(%error, "the list of devices cannot be written");
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Known {
+    fn forget_absent(&mut self, now_ms: u64) {
+        self.devices.retain(|device| now_ms.saturating_sub(device.seen_ms) <= DEVICE_DAYS * DAY_MS);
+    }
+}
+
+/// 256 random bits.
+fn secret() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// What is kept of a secret. It has 256 random bits, so that comparing digests tells nothing about it.
+fn digest(secret: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(secret))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(name: &str) -> Grant {
+        Grant { name: name.into(), owner: Owner::named("ann"), names_servers: false, is_kept: true }
+    }
+
+    #[test]
+    fn a_link_works_once_and_brings_a_device() {
+        let devices = Devices::open(None).unwrap();
+        let link = devices.link(grant("phone"));
+        let secret = devices.exchange(&link).unwrap();
+        assert_ne!(secret, link);
+        assert_eq!(devices.exchange(&link), None);
+        assert!(devices.enter(&link).is_none());
+        let entered = devices.enter(&secret).unwrap();
+        assert_eq!(entered.grant.owner.as_str(), "ann");
+        assert!(!*entered.revoked.borrow());
+    }
+
+    #[test]
+    fn a_revoked_device_is_out_and_is_told() {
+        let devices = Devices::open(None).unwrap();
+        let secret = devices.add(grant("phone"));
+        let revoked = devices.enter(&secret).unwrap().revoked;
+        assert!(!devices.revoke(Some(&Owner::named("bob")), "phone"));
+        assert!(devices.revoke(Some(&Owner::named("ann")), "phone"));
+        assert!(*revoked.borrow());
+        assert!(devices.enter(&secret).is_none());
+        assert!(!devices.revoke(None, "phone"));
+    }
+
+    #[test]
+    fn those_that_last_are_known_to_the_next_relay_and_the_file_holds_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        let devices = Devices::open(Some(folder.path())).unwrap();
+        let kept = devices.add(grant("phone"));
+        let also = devices.add(grant("phone"));
+        let passing = devices.add(Grant { is_kept: false, ..grant("page") });
+        let text = std::fs::read_to_string(folder.path().join(FILE)).unwrap();
+        assert!(!text.contains(&kept) && !text.contains("page"), "{text}");
+        let again = Devices::open(Some(folder.path())).unwrap();
+        assert_eq!(again.enter(&kept).unwrap().grant.name, "phone");
+        assert_eq!(again.enter(&also).unwrap().grant.name, "phone-2");
+        assert!(again.enter(&passing).is_none());
+    }
+
+    #[test]
+    fn one_that_does_not_come_for_long_is_forgotten() {
+        let devices = Devices::open(None).unwrap();
+        let secret = devices.add(grant("phone"));
+        devices.lock().devices[0].seen_ms -= 2 * DAY_MS;
+        assert!(devices.enter(&secret).unwrap().is_renewed);
+        assert!(!devices.enter(&secret).unwrap().is_renewed);
+        devices.lock().devices[0].seen_ms -= (DEVICE_DAYS + 1) * DAY_MS;
+        assert!(devices.enter(&secret).is_none());
+    }
+}

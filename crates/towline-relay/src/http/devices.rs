@@ -1,0 +1,126 @@
+//! Links, and the devices that come in by them.
+
+use std::sync::Arc;
+
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::answer::{Answer, Code, Refusal, empty, json_answer, set};
+use super::control::{ORDER_BYTES, parsed};
+use super::guard::{Door, is_from_its_page};
+use super::input;
+use crate::devices::Grant;
+use crate::id::Owner;
+use crate::relay::{Caller, Relay};
+
+/// Opens the door for the page on this machine and makes a link to it. What comes in by it lasts as long as the relay.
+pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, Refusal> {
+    if !caller.over_unix {
+        let message = "only over the Unix socket is the page's door opened; here POST devices makes a link";
+        return Err(Refusal::new(Code::Forbidden, message));
+    }
+    let not_open =
+        || Refusal::new(Code::Unavailable, "the page's door cannot be opened: the relay does not run yet");
+    let opened = relay.page_door.get().ok_or_else(not_open)?.open().await;
+    let address = opened.map_err(|error| {
+        Refusal::new(Code::Unavailable, format!("the page's door cannot be opened: {error}"))
+    })?;
+    let grant = Grant {
+        name: "page".into(),
+        owner: caller.owner.clone(),
+        names_servers: caller.names_servers,
+        is_kept: false,
+    };
+    // A name of its own: cookies know hosts, not ports, and other servers of this machine are not to be sent this one.
+    let url = format!("http://towline.localhost:{}/#{}", address.port(), relay.devices.link(grant));
+    Ok(json_answer(StatusCode::OK, &json!({ "url": url })))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkOrder {
+    name: Option<String>,
+    owner: Option<String>,
+}
+
+/// Makes a link for a device that is to last.
+pub(super) async fn link(
+    relay: &Relay,
+    caller: &Caller,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let LinkOrder { name, owner } = parsed(&body)?;
+    let owner = match owner {
+        None => caller.owner.clone(),
+        Some(owner) if caller.over_unix || owner == caller.owner.as_str() => Owner::named(&owner),
+        Some(_) => {
+            let message = "a link for another owner is made over the relay's Unix socket only";
+            return Err(Refusal::new(Code::Forbidden, message));
+        }
+    };
+    let name = name.unwrap_or_default();
+    let grant = Grant { name, owner, names_servers: caller.names_servers, is_kept: true };
+    let token = relay.devices.link(grant);
+    Ok(json_answer(StatusCode::CREATED, &json!({ "token": token })))
+}
+
+/// Those of the caller; over the Unix socket all.
+pub(super) fn list(relay: &Relay, caller: &Caller) -> Answer {
+    let devices = relay.devices.list(whose(caller));
+    json_answer(StatusCode::OK, &json!({ "devices": devices }))
+}
+
+pub(super) fn revoke(relay: &Relay, caller: &Caller, name: &str) -> Result<Answer, Refusal> {
+    let name = percent_decode_str(name).decode_utf8_lossy();
+    if relay.devices.revoke(whose(caller), &name) {
+        return Ok(empty(StatusCode::NO_CONTENT));
+    }
+    let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
+    Err(Refusal::new(Code::NotFound, format!("there is no device {shown} here")))
+}
+
+fn whose(caller: &Caller) -> Option<&Owner> {
+    (!caller.over_unix).then_some(&caller.owner)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SessionOrder {
+    token: String,
+}
+
+/// Makes a device of whoever has the secret of a link, or a token of an owner.
+pub(super) async fn session(
+    relay: &Relay,
+    door: Door,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    if request.method() != Method::POST {
+        return Err(Refusal::wrong_method("POST"));
+    }
+    if !is_from_its_page(&request) {
+        return Err(Refusal::new(Code::Forbidden, "only the relay's own page makes a device of itself"));
+    }
+    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let SessionOrder { token } = parsed(&body)?;
+    let token = token.trim();
+    let secret = relay.devices.exchange(token).or_else(|| {
+        let owner = relay.doors().owner_of(token)?;
+        let grant = Grant { name: "browser".into(), owner, names_servers: false, is_kept: true };
+        Some(relay.devices.add(grant))
+    });
+    let Some(secret) = secret else {
+        let message = "this token is not known, or its link was used before or is too old: towline page opens another, and \
+                       towline relay pair shows one for a phone";
+        return Err(Refusal::new(Code::Unauthorized, message));
+    };
+    let mut answer = empty(StatusCode::NO_CONTENT);
+    if let Some(cookie) = door.set_cookie(&secret) {
+        set(&mut answer, "set-cookie", &cookie);
+    }
+    Ok(answer)
+}

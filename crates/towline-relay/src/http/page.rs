@@ -1,0 +1,135 @@
+//! The page: its files, which anybody may see who reaches the address. They hold nothing of anybody's.
+
+use std::sync::LazyLock;
+
+use hyper::header::{ACCEPT, HeaderMap, IF_NONE_MATCH};
+use hyper::{Method, StatusCode};
+use sha2::{Digest as _, Sha256};
+
+use super::answer::{Answer, empty, set, typed};
+use super::body::Body;
+
+/// A file of the page.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct File {
+    name: &'static str,
+    content_type: &'static str,
+    bytes: &'static [u8],
+}
+
+const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+
+macro_rules! files {
+    ($($name:literal: $content_type:expr),* $(,)?) => {
+        [$(File { name: $name, content_type: $content_type, bytes: include_bytes!(concat!("../../page/", $name)) }),*]
+    };
+}
+
+static FILES: [File; 12] = files! {
+    "index.html": HTML,
+    "style.css": CSS,
+    "app.js": SCRIPT,
+    "ask.js": SCRIPT,
+    "inline.js": SCRIPT,
+    "list.js": SCRIPT,
+    "paper.js": SCRIPT,
+    "reader.js": SCRIPT,
+    "records.js": SCRIPT,
+    "relay.js": SCRIPT,
+    "words.js": SCRIPT,
+    "manifest.json": "application/manifest+json",
+};
+
+static ICON: File =
+    File { name: "icon.svg", content_type: "image/svg+xml", bytes: include_bytes!("../../page/icon.svg") };
+
+/// Scripts, styles and pictures of its own, and nothing else; no text becomes markup or code.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+     manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
+     trusted-types 'none'";
+
+/// Says of each version of the files what it is.
+static TAG: LazyLock<String> = LazyLock::new(|| {
+    let mut digest = Sha256::new();
+    for file in FILES.iter().chain([&ICON]) {
+        digest.update(file.bytes);
+    }
+    let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{digest}\"")
+});
+
+impl File {
+    /// The one that a request is for. `/` is the page to whoever takes HTML; to Ollama's clients it is Ollama's.
+    pub(super) fn of(method: &Method, path: &str, headers: &HeaderMap) -> Option<&'static Self> {
+        if !matches!(*method, Method::GET | Method::HEAD) {
+            return None;
+        }
+        let name = match path.strip_prefix("/page/") {
+            Some(name) => name,
+            None if path == "/" && takes_html(headers) => "index.html",
+            None => return None,
+        };
+        FILES.iter().chain([&ICON]).find(|file| file.name == name)
+    }
+
+    pub(super) fn answer(&self, headers: &HeaderMap) -> Answer {
+        let given = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
+        let mut answer = match given {
+            Some(given) if given == *TAG => empty(StatusCode::NOT_MODIFIED),
+            Some(_) | None => typed(StatusCode::OK, self.content_type, Body::whole(self.bytes)),
+        };
+        for (name, value) in [
+            ("etag", TAG.as_str()),
+            ("cache-control", "no-cache"),
+            ("vary", "Accept"),
+            ("content-security-policy", POLICY),
+            ("cross-origin-opener-policy", "same-origin"),
+            ("cross-origin-resource-policy", "same-origin"),
+            ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+            ("referrer-policy", "no-referrer"),
+            ("x-content-type-options", "nosniff"),
+        ] {
+            set(&mut answer, name, value);
+        }
+        answer
+    }
+}
+
+fn takes_html(headers: &HeaderMap) -> bool {
+    let accepts = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let mut types = accepts.flat_map(|value| value.split(','));
+    types.any(|one| one.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("text/html"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_root_is_the_page_to_those_that_take_html() {
+        let file = |method: Method, path, accept: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for one in accept {
+                headers.append(ACCEPT, one.parse().unwrap());
+            }
+            File::of(&method, path, &headers).map(|file| file.name)
+        };
+        assert_eq!(file(Method::GET, "/", &["application/xml, text/HTML;q=0.9"]), Some("index.html"));
+        assert_eq!(file(Method::HEAD, "/", &["image/png", "text/html"]), Some("index.html"));
+        for accept in [&[][..], &["*/*"], &["application/json"], &["text/htmlx"]] {
+            assert_eq!(file(Method::GET, "/", accept), None, "{accept:?}");
+        }
+        assert_eq!(file(Method::POST, "/", &["text/html"]), None);
+        assert_eq!(file(Method::GET, "/page/app.js", &[]), Some("app.js"));
+        assert_eq!(file(Method::GET, "/page/../app.js", &[]), None);
+        assert_eq!(file(Method::GET, "/page/nothing.js", &[]), None);
+    }
+
+    #[test]
+    fn it_is_small() {
+        let all: usize = FILES.iter().chain([&ICON]).map(|file| file.bytes.len()).sum();
+        assert!(all <= 60 << 10, "{all} bytes");
+    }
+}
