@@ -17,6 +17,8 @@ pub struct Environment {
     pub relay_token: Option<String>,
     /// `TOWLINE_MODEL`.
     pub model: Option<String>,
+    /// There is a screen: `DISPLAY` or `WAYLAND_DISPLAY`, which macOS needs not.
+    pub has_screen: bool,
     /// Proxies and certificates.
     pub network: NetworkVariables,
 }
@@ -35,6 +37,8 @@ impl Environment {
             relay: read("TOWLINE_RELAY"),
             relay_token: read("TOWLINE_RELAY_TOKEN"),
             model: read("TOWLINE_MODEL"),
+            has_screen: cfg!(target_os = "macos")
+                || read("DISPLAY").or_else(|| read("WAYLAND_DISPLAY")).is_some(),
             network: NetworkVariables::read(read),
         }
     }

@@ -30,7 +30,7 @@ pub use models::{
     CopyArgs, CreateArgs, EmbedArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
     UnloadArgs,
 };
-pub use other::{CompletionsArgs, GuiArgs};
+pub use other::{CompletionsArgs, GuiArgs, PageArgs};
 pub use prompt::PromptArgs;
 #[cfg(feature = "relay")]
 pub use relay::{CheckArgs, LogFormat, LogLevel, RelayArgs, RelayVerb, StatusArgs};
@@ -138,6 +138,7 @@ pub enum Command {
     #[cfg(feature = "relay")]
     Relay(Box<RelayArgs>),
     Gui(GuiArgs),
+    Page(PageArgs),
     Bench(Box<BenchArgs>),
     Completions(CompletionsArgs),
     /// Run this program again in a session of its own
@@ -176,6 +177,7 @@ impl Command {
             | Self::Cp(_)
             | Self::Rm(_)
             | Self::Gui(_)
+            | Self::Page(_)
             | Self::Bench(_)
             | Self::Completions(_) => 2,
             // Running answers may end.

@@ -3,6 +3,8 @@
 use clap::Args;
 use clap_complete::Shell;
 
+use super::AtRelay;
+
 /// Print the completion script of a shell
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
@@ -28,4 +30,20 @@ pub struct GuiArgs {
     /// The server; else OLLAMA_HOST, else Ollama on this machine, else the built-in model
     #[arg(long, value_name = "HOST")]
     pub host: Option<String>,
+}
+
+/// Open the page: your answers in a browser, read live, controlled and asked
+///
+/// The relay serves it. Your own relay opens a port on this machine for it, and the link works once.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline page                                  in the browser
+  towline page --print                          the link, for a browser of your choice; it works once, for 10 minutes
+", help_template = super::TEMPLATE)]
+pub struct PageArgs {
+    /// Print the link instead of opening it
+    #[arg(long)]
+    pub print: bool,
+    #[command(flatten)]
+    pub relay: AtRelay,
 }

@@ -14,6 +14,7 @@ mod jobs;
 mod list;
 #[cfg(feature = "relay")]
 mod own;
+mod page;
 mod ps;
 mod pull;
 mod push;
@@ -88,6 +89,7 @@ fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Res
         Command::Relay(args) => Box::pin(relay::run(args, context)),
         Command::Bench(args) => Box::pin(bench::run(args, context)),
         Command::BeginSession(args) => Box::pin(async { crate::relayed::begin_session(&args.arguments) }),
+        Command::Page(args) => Box::pin(page::run(args, context)),
         Command::Gui(args) => Box::pin(async { Err(gui::run(args)) }),
         Command::History(args) => Box::pin(async { history::run(args) }),
         Command::Completions(args) => Box::pin(async { completions::run(args) }),

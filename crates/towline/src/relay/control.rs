@@ -261,6 +261,29 @@ impl Control {
         self.client.call_for_status(Method::Post, SHUTDOWN, Some(&json!({ "if_idle": true }))).await
     }
 
+    /// A link to the relay's page for a browser on this machine. It works once, for 10 minutes; what comes in by it lasts as long
+    /// as the relay. Only over a Unix socket.
+    pub async fn page(&self) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        struct Opened {
+            url: String,
+        }
+        let opened: Opened = self.client.call(Method::Post, "/towline/v1/page", Some(&json!({}))).await?;
+        Ok(opened.url)
+    }
+
+    /// The secret of a link for a device of this owner, which works once, for 10 minutes: the relay's address with it behind `#`
+    /// is the link. `name` is what the device is called.
+    pub async fn link(&self, name: &str) -> Result<String, Error> {
+        #[derive(Deserialize)]
+        struct Made {
+            token: String,
+        }
+        let order = json!({ "name": name });
+        let made: Made = self.client.call(Method::Post, "/towline/v1/devices", Some(&order)).await?;
+        Ok(made.token)
+    }
+
     async fn post(&self, id: &str, what: &str, body: &Value) -> Result<Job, Error> {
         self.client.call(Method::Post, &path(id, what)?, Some(body)).await
     }
