@@ -1,0 +1,80 @@
+// The types of the page: what the relay says of an answer (docs/relay-api.md), and what its modules say to each other.
+
+interface Answer {
+  id: string
+  name: string
+  state: string
+  question?: string | null
+  questions_before?: number
+  conversation?: string | null
+  model?: string
+  upstream?: string
+  path?: string
+  created_at: string
+  ended_at?: string | null
+  bytes: number
+  tokens?: number | null
+  tokens_per_second?: number | null
+  age_s: number
+  since_last_s?: number | null
+  deadline_s?: number | null
+  has_request: boolean
+  content_type?: string
+  cause?: string | null
+}
+
+/** What a model server's records say. */
+interface Part {
+  kind: "text" | "thinking" | "tool" | "progress" | "error"
+  text: string
+}
+
+/** Who is told of the list of answers. */
+interface Watcher {
+  tell(answer: Answer): void
+  removed(id: string): void
+  /** All others are gone. */
+  only(ids: Set<string>): void
+  connected(is: boolean): void
+}
+
+/** Who is told of a stream's bytes. */
+interface StreamReader {
+  bytes(piece: Uint8Array): void
+  /** What was read is the stream's no more: it is read from its beginning. */
+  again(): void
+  end(): void
+  gone(why: string): void
+  connected(is: boolean): void
+}
+
+/** A run of marks of emphasis that may find its other half. */
+interface Run {
+  char: string
+  count: number
+  at: number
+  text: Text
+}
+
+/** The beginning of a link. */
+interface Bracket {
+  at: number
+  runs: number
+}
+
+/** A block of Markdown that has not ended. */
+interface Block {
+  kind: "paragraph" | "code" | "item" | "quote" | "table" | "formula"
+  lines: string[]
+  size: number
+  shown: HTMLElement
+  /** The marks that it began with. */
+  begins: string
+  indent: number
+}
+
+/** The answer whose conversation is continued, and what it says. */
+interface Before {
+  answer?: Answer
+  text?: () => string
+}
