@@ -13,10 +13,10 @@ use crate::devices::Devices;
 use crate::error::Error;
 use crate::http::guard::Doors;
 use crate::id::Owner;
-use crate::job::{self, AdmissionQueue, Attached, Job, NoPlace, Permit, Task};
+use crate::job::{self, AdmissionQueue, Attached, Finished, Job, JobRecord, NoPlace, Permit, Task};
 use crate::log::{Fsync, Writer};
 use crate::meta::Meta;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Series};
 use crate::recovery;
 use crate::serve::PageDoor;
 use crate::shelf::{Entry, Reading, Shelf};
@@ -147,24 +147,20 @@ impl Relay {
         let mut changes = task.job.watch();
         self.tasks.start(async move {
             let mut running = std::pin::pin!(job::run(task));
-            let state = loop {
+            let Finished { state, measured } = loop {
                 tokio::select! {
-                    state = &mut running => break state,
+                    finished = &mut running => break finished,
                     Ok(()) = changes.changed() => relay.shelf.changed(&entry),
                 }
             };
             relay.running.fetch_sub(1, Ordering::Relaxed);
-            relay.metrics.ended(&state, entry.log.seen().end.position);
+            let bytes = entry.log.seen().end.position;
+            relay.metrics.ended(series(&entry), &state, bytes, &measured);
             relay.shelf.changed(&entry);
             if let Some(on_end) = &relay.config.on_end {
                 on_end.tell(&entry.id);
             }
-            tracing::info!(
-                stream = entry.id.as_str(),
-                state = state.as_str(),
-                bytes = entry.log.seen().end.position,
-                "an answer has ended"
-            );
+            tracing::info!(stream = entry.id.as_str(), state = state.as_str(), bytes, "an answer has ended");
         });
     }
 
@@ -191,6 +187,13 @@ impl Relay {
         let is_any_well = self.upstreams.all().iter().any(|upstream| upstream.is_well());
         (!is_any_well).then_some("no model server answers")
     }
+}
+
+/// What an answer is counted with.
+fn series(entry: &Entry) -> Series {
+    let of = |record: &JobRecord| (record.model.clone(), record.upstream.clone());
+    let (model, server) = entry.log.look(|meta, _| meta.job.as_ref().map(of)).unwrap_or_default();
+    Series { model, server, owner: entry.owner.as_str().to_owned() }
 }
 
 /// How a job looks, running or not.

@@ -15,7 +15,7 @@ pub(crate) use framing::{Framing, OneValue};
 pub(crate) use order::{Attached, Head, Job};
 pub(crate) use question::Question;
 pub(crate) use record::JobRecord;
-pub(crate) use run::{Task, run};
+pub(crate) use run::{Finished, Task, run};
 
 use towline_core::dialect::Dialect;
 

@@ -24,6 +24,7 @@ use super::{Ended, Framing, Head, Job, OneValue, Permit, error_record};
 use crate::http::for_client;
 use crate::log::{Broken, Ticket};
 use crate::meta::{media_type, now_ms};
+use crate::metrics::Measured;
 use crate::upstream::{Lease, Upstream, least_busy_first};
 
 /// A timer that fires so late says that the whole process stood still.
@@ -89,13 +90,21 @@ struct Run {
     whole: Option<OneValue>,
     last: Vec<u8>,
     length: u64,
+    measured: Measured,
+}
+
+/// How a job ended, and what was measured of it.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) state: JobState,
+    pub(crate) measured: Measured,
 }
 
 /// Runs the job to its end, once it is its turn. Every way out leaves the log closed with a terminal record.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection and leaves the log open: only the end of the process does that.
-pub(crate) async fn run(mut task: Task) -> JobState {
+pub(crate) async fn run(mut task: Task) -> Finished {
     let job = Arc::clone(&task.job);
     if !task.permit.may_run() && task.permit.wait(&job).await {
         job.may_run();
@@ -119,13 +128,13 @@ pub(crate) async fn run(mut task: Task) -> JobState {
         };
         run.finish(outcome)
     };
-    let (state, ticket) = outcome;
+    let (state, ticket, measured) = outcome;
     if let Some(ticket) = ticket {
         // A log that cannot be written has told its readers.
         drop(job.log.written(ticket).await);
     }
     job.is_now(state.clone());
-    state
+    Finished { state, measured }
 }
 
 impl Run {
@@ -158,6 +167,7 @@ impl Run {
             whole: None,
             last: Vec::new(),
             length: 0,
+            measured: Measured::new(),
         };
         run.obey();
         // A deadline that has passed while it waited ends it before anybody is asked.
@@ -199,15 +209,18 @@ impl Run {
         loop {
             let before = self.life.stats().records;
             while let Some(event) = self.life.next_event() {
-                if let Event::Usage(usage) = event
-                    && let Some(tokens) = usage.completion_tokens
-                {
-                    self.job.counted(tokens);
+                if let Event::Usage(usage) = event {
+                    self.measured.usage(&usage);
+                    if let Some(tokens) = usage.completion_tokens {
+                        self.job.counted(tokens);
+                    }
                 }
             }
             let records = self.life.stats().records;
             if records != before {
-                self.job.received(records, Instant::now());
+                let now = Instant::now();
+                self.measured.chunks(records - before, now);
+                self.job.received(records, now);
             }
             if let Some(outcome) = self.life.take_outcome() {
                 self.io = Io::Closed;
@@ -397,7 +410,7 @@ impl Run {
     }
 
     /// Ends the log, in one change with what is kept of the job.
-    fn finish(mut self, outcome: Outcome) -> (JobState, Option<Ticket>) {
+    fn finish(mut self, outcome: Outcome) -> (JobState, Option<Ticket>, Measured) {
         drop(self.lease.take());
         let mut ended = match outcome.ending {
             Ending::Cancelled { .. } if self.job.is_interrupted() => Ended::interrupted(),
@@ -425,7 +438,9 @@ impl Run {
             }
         });
         self.tell_head(&ended, &outcome.ending, closed.is_ok());
-        (ended.state, closed.ok().map(|((), ticket)| ticket))
+        self.measured.first_chunk = outcome.stats.first_event;
+        self.measured.duration = outcome.stats.total;
+        (ended.state, closed.ok().map(|((), ticket)| ticket), self.measured)
     }
 
     fn is_one_value(&self) -> bool {

@@ -12,11 +12,15 @@ use std::time::{Duration, Instant};
 use super::keeper::Keeper;
 use super::{Broken, Log, Taken};
 use crate::config::length;
+use crate::metrics::Histogram;
 use crate::store::{LogStore, StoreError, Write};
 
 /// Batches that an appender writes before the thread takes over. Measured: with 1 or 4 the hand-overs cost more than they
 /// save, and with no limit one answer in thousands waits long (`cargo bench -p towline-relay --bench relay -- records`).
 const BATCHES_OF_AN_APPENDER: usize = 16;
+
+/// Bounds of the time that the store takes for a batch, in seconds: from memory to a disk that stalls.
+const BATCH_S: &[f64] = &[0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// When what was written is made to survive the end of the machine. The end of the process loses nothing either way.
 ///
@@ -75,13 +79,11 @@ pub(crate) struct Writer {
     handed_over: Condvar,
     thread: Mutex<Option<JoinHandle<()>>>,
     keeper: Keeper,
-    pub(crate) batches: AtomicU64,
     pub(crate) writes: AtomicU64,
     pub(crate) failures: AtomicU64,
     /// The last batch was not written.
     is_failing: AtomicBool,
-    /// Time spent in the store, in microseconds.
-    pub(crate) busy_us: AtomicU64,
+    batch_times: Mutex<Histogram>,
 }
 
 #[derive(Debug)]
@@ -130,11 +132,10 @@ impl Writer {
             queue: Mutex::new(Queue { logs: Vec::new(), turn: Holder::Nobody, is_ending: false }),
             handed_over: Condvar::new(),
             thread: Mutex::new(None),
-            batches: AtomicU64::new(0),
             writes: AtomicU64::new(0),
             failures: AtomicU64::new(0),
             is_failing: AtomicBool::new(false),
-            busy_us: AtomicU64::new(0),
+            batch_times: Mutex::new(Histogram::new(BATCH_S)),
         });
         let own = Arc::clone(&writer);
         let thread = std::thread::Builder::new().name("towline-log".into()).spawn(move || own.run())?;
@@ -235,6 +236,11 @@ impl Writer {
         }
     }
 
+    /// How long the store took for each batch, in seconds.
+    pub(crate) fn batch_times(&self) -> MutexGuard<'_, Histogram> {
+        self.batch_times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes what is staged everywhere; `false` when nothing was. For who has the turn.
     fn write_batch(&self) -> bool {
         let logs = std::mem::take(&mut self.waiting().logs);
@@ -250,7 +256,6 @@ impl Writer {
             }
         }
         let began = Instant::now();
-        self.batches.fetch_add(1, Ordering::Relaxed);
         self.writes.fetch_add(writes.len() as u64, Ordering::Relaxed);
         let removals: Vec<Write> =
             writes.iter().filter(|write| matches!(write, Write::Remove { .. })).cloned().collect();
@@ -261,8 +266,7 @@ impl Writer {
             Err(StoreError::Full) if !removals.is_empty() => self.store.commit(removals, durable),
             Ok(()) | Err(_) => Ok(()),
         };
-        let busy = u64::try_from(began.elapsed().as_micros()).unwrap_or(u64::MAX);
-        self.busy_us.fetch_add(busy, Ordering::Relaxed);
+        self.batch_times().add(began.elapsed().as_secs_f64());
         self.keeper.written();
         let result = result.map_err(|error| self.failed(&error));
         let removed = match &result {

@@ -10,6 +10,7 @@ mod control;
 mod crash;
 mod front;
 mod full;
+mod metrics;
 mod ollama;
 mod openapi;
 mod queue;

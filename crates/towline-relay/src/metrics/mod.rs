@@ -1,5 +1,11 @@
 //! Counts, in Prometheus' text format. A dozen of lines need no library.
 
+mod answers;
+mod histogram;
+
+pub(crate) use answers::{Measured, Series};
+pub(crate) use histogram::Histogram;
+
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -20,6 +26,7 @@ pub(crate) struct Metrics {
     timed_out: AtomicU64,
     failed: AtomicU64,
     bytes: AtomicU64,
+    answers: answers::Answers,
 }
 
 impl Metrics {
@@ -27,7 +34,8 @@ impl Metrics {
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn ended(&self, state: &JobState, bytes: u64) {
+    pub(crate) fn ended(&self, series: Series, state: &JobState, bytes: u64, measured: &Measured) {
+        self.answers.ended(series, state, bytes, measured);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
         let count = match state {
             JobState::Completed => &self.completed,
@@ -71,6 +79,9 @@ pub(crate) fn render(relay: &Relay) -> String {
     say("answers_ended_total", "counter", "Answers ended, by outcome.", &ended);
     say("recorded_bytes_total", "counter", "Bytes of ended answers.", &[("", count(&metrics.bytes))]);
     let gauge = |value: usize| value as f64;
+    let version = concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}");
+    say("build_info", "gauge", "The version, as a label.", &[(version, 1.0)]);
+    say("uptime_seconds", "gauge", "Time since the start.", &[("", relay.began.elapsed().as_secs_f64())]);
     let (running, queued) = relay.admission.count();
     say("running", "gauge", "Answers running.", &[("", gauge(running))]);
     say("queued", "gauge", "Answers waiting for their turn.", &[("", gauge(queued))]);
@@ -85,7 +96,6 @@ pub(crate) fn render(relay: &Relay) -> String {
         "Whether the store takes nothing: its disk is full, or it failed.",
         &[("", is_full)],
     );
-    say("store_batches_total", "counter", "Batches written.", &[("", count(&writer.batches))]);
     say("store_writes_total", "counter", "Changes written.", &[("", count(&writer.writes))]);
     say(
         "store_failures_total",
@@ -93,8 +103,6 @@ pub(crate) fn render(relay: &Relay) -> String {
         "Batches and syncs that failed.",
         &[("", writer.failures() as f64)],
     );
-    let busy = count(&writer.busy_us) / 1e6;
-    say("store_busy_seconds_total", "counter", "Time spent writing.", &[("", busy)]);
     let upstreams = relay.upstreams.all();
     let labels: Vec<String> =
         upstreams.iter().map(|upstream| format!("{{upstream=\"{}\"}}", label(upstream.name()))).collect();
@@ -113,6 +121,13 @@ pub(crate) fn render(relay: &Relay) -> String {
     each("upstream_failures_total", "counter", "Connections that a model server refused.", &|at| {
         count(&upstreams[at].failures)
     });
+    let name = "towline_relay_store_batch_seconds";
+    let _never_fails = writeln!(
+        text,
+        "# HELP {name} Time that the store took for a batch of writes.\n# TYPE {name} histogram"
+    );
+    writer.batch_times().write(&mut text, name, "");
+    metrics.answers.write(&mut text);
     text
 }
 
