@@ -55,6 +55,8 @@ fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
     if args.server.host.is_none() && environment.host.is_none() {
         args.server.host.clone_from(&config.host);
     }
+    // Before the history is opened, which makes it.
+    let is_first = memory::path().is_some_and(|path| !path.exists());
     let (conversation, session, left) =
         conversation(&args, &environment, &config, interactive, (&engine, asked.relay.as_deref()))?;
 
@@ -80,7 +82,7 @@ fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
     };
     let warnings = warnings.into_iter().map(|warning| format!("warning: {warning}"));
     let warnings: Vec<String> = warnings.chain(asked.said).collect();
-    let ended = converse(&mut *screen, setup, &warnings, &left);
+    let ended = converse(&mut *screen, setup, &warnings, (&left, is_first));
     let closed = screen.close();
     drop(screen);
     // Every job has ended, or had its grace time.
@@ -90,12 +92,17 @@ fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
     Ok(exit)
 }
 
-fn converse(screen: &mut dyn Screen, setup: Setup, warnings: &[String], left: &[String]) -> io::Result<Exit> {
+fn converse(
+    screen: &mut dyn Screen,
+    setup: Setup,
+    warnings: &[String],
+    (left, is_first): (&[String], bool),
+) -> io::Result<Exit> {
     let mut prompt = Prompt::new(screen, setup);
     for warning in warnings {
         prompt.say(Tone::Bad, warning);
     }
-    prompt.greet(left);
+    prompt.greet(left, is_first);
     let ended = prompt.run();
     if let Some(wrong) = prompt.session.finish() {
         out::warning(&wrong);
@@ -202,8 +209,7 @@ impl Prompt<'_> {
     }
 
     /// What is said first, and what is found out meanwhile.
-    fn greet(&mut self, left: &[String]) {
-        let is_first = self.session.path().is_some_and(|path| !path.exists());
+    fn greet(&mut self, left: &[String], is_first: bool) {
         if self.interactive && is_first {
             let hello = self.hello();
             self.say(Tone::Dim, &hello);

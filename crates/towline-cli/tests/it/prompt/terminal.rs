@@ -5,7 +5,7 @@ use serde_json::json;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use super::{ended, prompt, stalled};
+use super::{command, ended, prompt, stalled};
 use crate::program::{SOON, towline};
 use crate::pty::Pty;
 
@@ -29,6 +29,21 @@ fn a_stream_goes_behind_and_comes_back_and_is_cancelled() {
     pty.expect("Cancelled; 10 characters are kept");
     pty.press("exit\r");
     assert_eq!(ended(&mut pty), Some(0));
+}
+
+#[test]
+fn the_first_start_says_hello_and_later_ones_do_not() {
+    let server = stalled();
+    let (mut pty, home) = prompt(&server);
+    let text = pty.text();
+    for said in ["answers come from http", "with & at its end", "exit or Ctrl-D leaves", "help says what else"] {
+        assert!(text.contains(said), "{text}");
+    }
+    pty.press("\x04");
+    assert_eq!(ended(&mut pty), Some(0));
+    let mut again = Pty::start(&mut command(&server, home.path()));
+    again.expect("; help says what can be typed");
+    assert!(!again.text().contains("with & at its end"), "{}", again.text());
 }
 
 #[test]
