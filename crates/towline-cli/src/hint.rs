@@ -92,6 +92,9 @@ fn for_connect(server: &Server) -> String {
              this machine or the built-in model is used"
                 .to_owned()
         }
+        Place::Named(Named::Server | Named::Configuration) => {
+            "see whether the server runs, and whether the configuration has its address right".to_owned()
+        }
         Place::Named(Named::Environment) => {
             "the address is from OLLAMA_HOST; see whether the server runs there, or name another with --host"
                 .to_owned()
@@ -145,7 +148,8 @@ fn host_option(server: &Server) -> String {
     match &server.place {
         Place::Named(Named::Argument) => format!(" --host {}", server.client.endpoint()),
         Place::Own(Some(named)) => format!(" --host {named}"),
-        Place::Named(Named::Environment | Named::Relay)
+        Place::Named(Named::Server) => format!(" --host {}", server.client.endpoint()),
+        Place::Named(Named::Environment | Named::Configuration | Named::Relay)
         | Place::Local
         | Place::Builtin(_)
         | Place::Own(None) => String::new(),

@@ -46,8 +46,6 @@ mod stop;
 mod table;
 mod view;
 
-use clap::Parser as _;
-
 use crate::exit::Exit;
 
 fn main() {
@@ -55,7 +53,7 @@ fn main() {
 }
 
 fn run() -> Exit {
-    let cli = match args::Cli::try_parse_from(args::joined(std::env::args_os())) {
+    let cli = match args::parse(args::joined(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return args::explain(&error),
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use towline::{ChatRequest, Event, Outcome, Role};
 use towline_app::chat::{AnswerId, Conversation, session};
 use towline_app::history::{Chat, ChatId, History, HistoryError, Limits, Writer};
-use towline_app::settings::{self, Remember, folders};
+use towline_app::settings::{Config, Remember, folders};
 
 use crate::args::RunArgs;
 use crate::failure::{Complaint, Failure};
@@ -52,12 +52,8 @@ impl Memory {
     ///
     /// # Errors
     /// When there is no conversation to resume.
-    pub fn of(args: &RunArgs) -> Result<Self, Failure> {
+    pub fn of(args: &RunArgs, config: &Config) -> Result<Self, Failure> {
         let is_for_people = out::stdout_is_terminal() && !args.json;
-        // What is wrong in the file, the prompt says.
-        let config = settings::path(std::env::var_os("TOWLINE_CONFIG"))
-            .map(|path| settings::read(&path).0)
-            .unwrap_or_default();
         let is_wished = match config.history {
             Remember::Nothing => false,
             Remember::People => args.resume.is_some() || is_for_people,

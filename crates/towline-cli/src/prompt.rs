@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use towline::{ChatRequest, Format, Message};
+use towline_app::settings::Config;
 
 use crate::args::{KeepAliveArg, RunArgs};
 use crate::failure::{Complaint, Failure};
@@ -33,8 +34,12 @@ pub struct Asked {
 
 impl Asked {
     /// What the arguments and standard input say.
-    pub async fn read(args: &RunArgs, stopper: &mut Stopper) -> Result<Self, Failure> {
-        let mut request = ChatRequest::default();
+    ///
+    /// What the configuration says counts where they say nothing, but not in a conversation that is resumed: that has
+    /// settings of its own.
+    pub async fn read(args: &RunArgs, config: &Config, stopper: &mut Stopper) -> Result<Self, Failure> {
+        let config = if args.resume.is_none() { config.clone() } else { Config::default() };
+        let mut request = ChatRequest { options: config.options, ..ChatRequest::default() };
         for option in &args.options {
             if let Some(note) = option.note() {
                 out::note(&note);
@@ -42,10 +47,10 @@ impl Asked {
             option.add_to(&mut request.options).map_err(|error| Failure::usage(error.to_string()))?;
         }
         request.format = args.format.as_deref().map(format).transpose()?;
-        request.think = args.think.as_ref().map(|think| think.0.clone());
+        request.think = args.think.as_ref().map(|think| think.0.clone()).or(config.think);
         request.keep_alive = args.more.keep_alive.clone().map(|KeepAliveArg(keep_alive)| keep_alive);
-        if let Some(system) = &args.system {
-            request = request.system(system.clone());
+        if let Some(system) = args.system.clone().or(config.system) {
+            request = request.system(system);
         }
         let images = args.images.iter().map(|named| input::image(named)).collect::<Result<Vec<_>, _>>();
         let images = images.map_err(Failure::usage)?;

@@ -1,8 +1,10 @@
 //! Which server is meant, and a client of it.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use towline::{Api, ApiKey, Client, Clocks, Config, Endpoint, host};
+use towline_app::settings::KeySource;
 
 use crate::args::ServerArgs;
 use crate::builtin::Builtin;
@@ -40,8 +42,12 @@ pub enum Place {
 pub enum Named {
     /// `--host`.
     Argument,
+    /// `--server`.
+    Server,
     /// `OLLAMA_HOST`.
     Environment,
+    /// `host` in the configuration.
+    Configuration,
     /// It is the relay.
     Relay,
 }
@@ -51,7 +57,9 @@ impl Named {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Argument => "--host",
+            Self::Server => "--server",
             Self::Environment => "OLLAMA_HOST",
+            Self::Configuration => "host in the configuration",
             Self::Relay => "--relay",
         }
     }
@@ -75,7 +83,8 @@ impl Server {
         api: Api,
         need: Need,
     ) -> Result<Self, Failure> {
-        if let Some((named, text)) = named(args, environment) {
+        let (args, environment) = args.resolved(environment).await?;
+        if let Some((named, text)) = args.named(&environment) {
             let endpoint = host::parse(text).map_err(|error| {
                 Failure::usage_with(
                     format!("{} does not name a server: {error}", named.as_str()),
@@ -115,9 +124,61 @@ impl Server {
     }
 }
 
-fn named<'a>(args: &'a ServerArgs, environment: &'a Environment) -> Option<(Named, &'a str)> {
-    let by_argument = args.host.as_deref().map(|host| (Named::Argument, host));
-    by_argument.or_else(|| Some((Named::Environment, environment.host.as_deref()?)))
+impl ServerArgs {
+    /// The same with the address of the server that the configuration calls so, and an environment with its key.
+    ///
+    /// # Errors
+    /// When the configuration has no server of that name, or the file or command that has its key does not give it.
+    pub async fn resolved(&self, environment: &Environment) -> Result<(Self, Environment), Failure> {
+        let (mut args, mut environment) = (self.clone(), environment.clone());
+        let Some(name) = self.server.as_ref().filter(|_| self.host.is_none()) else {
+            return Ok((args, environment));
+        };
+        let Some(server) = environment.servers.get(name) else {
+            let names: Vec<&str> = environment.servers.keys().map(String::as_str).collect();
+            let known = match names.as_slice() {
+                [] => "the configuration names none; write them under [servers]".to_owned(),
+                [_, ..] => format!("those there are: {}", names.join(", ")),
+            };
+            return Err(Failure::usage_with(format!("there is no server called {name}"), known));
+        };
+        args.host = Some(server.host.clone());
+        if let Some(source) = &server.key {
+            let key = key(source).await.map_err(|why| {
+                Failure::usage(format!("the key of the server {name} cannot be read: {why}"))
+            })?;
+            environment.api_key = Some(key);
+        }
+        Ok((args, environment))
+    }
+
+    fn named<'a>(&'a self, environment: &'a Environment) -> Option<(Named, &'a str)> {
+        let by_argument = if self.server.is_some() { Named::Server } else { Named::Argument };
+        let by_default =
+            if environment.is_host_configured { Named::Configuration } else { Named::Environment };
+        let argument = self.host.as_deref().map(|host| (by_argument, host));
+        argument.or_else(|| Some((by_default, environment.host.as_deref()?)))
+    }
+}
+
+/// The first line of what a file holds or a command prints.
+async fn key(source: &KeySource) -> Result<String, String> {
+    let text = match source {
+        KeySource::File(path) => {
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
+        }
+        KeySource::Command(command) => {
+            let mut shell = tokio::process::Command::new("sh");
+            let shell = shell.args(["-c", command]).stdin(Stdio::inherit()).stderr(Stdio::inherit());
+            let output = shell.output().await.map_err(|error| error.to_string())?;
+            if !output.status.success() {
+                return Err(format!("{command}: {}", output.status));
+            }
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        }
+    };
+    let line = text.lines().next().map(str::trim).filter(|key| !key.is_empty());
+    line.map(str::to_owned).ok_or_else(|| "there is none".to_owned())
 }
 
 /// Whether something accepts connections on a port of this machine.

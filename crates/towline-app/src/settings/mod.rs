@@ -5,7 +5,9 @@
 
 pub mod folders;
 pub mod options;
+mod servers;
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -14,6 +16,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use towline::{Options, Think};
+
+pub use servers::{KeySource, NamedServer};
 
 use crate::history::Limits;
 use crate::text::duration::TimeLimit;
@@ -35,6 +39,8 @@ pub struct Config {
     pub think: Option<Think>,
     /// `[options]`: model options.
     pub options: Options,
+    /// `[servers]`: model servers by name.
+    pub servers: BTreeMap<String, NamedServer>,
     /// `notices`: `"prompt"` or `"at-once"`.
     pub notices_at_once: bool,
     /// `limit`: jobs at once.
@@ -87,6 +93,7 @@ impl Default for Config {
             system: None,
             think: None,
             options: Options::default(),
+            servers: BTreeMap::new(),
             notices_at_once: false,
             limit: None,
             deadline: None,
@@ -201,7 +208,19 @@ impl Reading<'_> {
                 }
             }
             "options" => self.options(value)?,
+            "servers" => self.servers(value)?,
             _ => return Err(unknown(key)),
+        }
+        Ok(())
+    }
+
+    fn servers(&mut self, value: &DeValue<'_>) -> Result<(), String> {
+        let DeValue::Table(table) = value else { return Err("servers is a table: [servers]".to_owned()) };
+        for (name, value) in table {
+            match servers::server(name.get_ref(), value) {
+                Ok(server) => drop(self.config.servers.insert(name.get_ref().to_string(), server)),
+                Err(what) => self.warn(&name.span(), &what),
+            }
         }
         Ok(())
     }
@@ -232,12 +251,13 @@ impl Reading<'_> {
     }
 }
 
-const KEYS: [&str; 16] = [
+const KEYS: [&str; 17] = [
     "host",
     "model",
     "system",
     "think",
     "options",
+    "servers",
     "notices",
     "limit",
     "deadline",
@@ -364,6 +384,9 @@ mod tests {
             ("notices = \"never\"", "line 1: notices is"),
             ("relay = 3", "line 1: relay takes \"own\", \"off\" or a relay's address"),
             ("running = 0", "line 1: running = 0 runs nothing"),
+            ("[servers]\ngpu = 1", "line 2: the server gpu takes an address"),
+            ("[servers.gpu]\nkey = \"x\"", "line 1: a server has no key"),
+            ("[servers]\ngpu = { key_file = \"x\" }", "line 2: the server gpu has no host"),
             ("limit = -1", "line 1: limit takes a whole number"),
             ("a = \n", "line 1: "),
         ] {

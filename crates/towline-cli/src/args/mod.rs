@@ -14,11 +14,12 @@ mod serve;
 mod shared;
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 pub use bench::BenchArgs;
 pub use history::{HistoryArgs, HistoryVerb, ListingArgs};
@@ -190,6 +191,32 @@ impl Command {
     }
 }
 
+/// All that can be typed. At the prompt -s is a session, for the verbs it is a server.
+pub fn command() -> clap::Command {
+    Cli::command().mut_subcommands(|verb| {
+        let takes_server = verb.get_arguments().any(|arg| arg.get_id() == "named");
+        let is_free = verb.get_arguments().all(|arg| arg.get_short() != Some('s'));
+        if takes_server && is_free { verb.mut_arg("named", |arg| arg.short('s')) } else { verb }
+    })
+}
+
+/// Reads what was typed.
+pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    Cli::from_arg_matches(&command().try_get_matches_from(args)?)
+}
+
+impl Command {
+    /// The configuration file that is named.
+    pub fn config(&self) -> Option<&Path> {
+        if let Self::Run(args) = self { args.config.as_deref() } else { None }
+    }
+
+    /// Whether all of the configuration counts, and not only where the servers are.
+    pub fn is_configured(&self) -> bool {
+        matches!(self, Self::Run(_))
+    }
+}
+
 /// The arguments with `--think LEVEL` written as `--think=LEVEL`, and `--code N` as `--code=N`, so that a prompt behind
 /// them needs no `--`.
 pub fn joined(args: impl IntoIterator<Item = OsString>) -> Vec<OsString> {
@@ -236,13 +263,11 @@ fn unknown_command(error: &clap::Error) -> Option<&str> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Cli::command().debug_assert();
+        command().debug_assert();
     }
 
     #[test]

@@ -118,6 +118,11 @@ pub struct RunArgs {
     #[command(flatten)]
     pub relay: AtRelay,
 
+    /// The configuration file, which has a model, instructions and options [default: $TOWLINE_CONFIG, else
+    /// ~/.config/towline/config.toml]
+    #[arg(long, value_name = "FILE", help_heading = "Request")]
+    pub config: Option<PathBuf>,
+
     #[command(flatten)]
     pub server: ServerArgs,
     /// Which dialect the server speaks

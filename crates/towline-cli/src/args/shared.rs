@@ -9,9 +9,12 @@ use crate::input::Encoding;
 use towline_app::text::duration::{self, BadDuration, TimeLimit};
 
 /// Which server.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
+    /// The server that the configuration calls so, under [servers]
+    #[arg(id = "named", long = "server", value_name = "NAME", conflicts_with = "host")]
+    pub server: Option<String>,
     /// Where the server is, as in OLLAMA_HOST; also unix:/run/x.sock
     #[arg(long, value_name = "URL")]
     pub host: Option<String>,

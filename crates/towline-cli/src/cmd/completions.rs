@@ -1,8 +1,6 @@
 //! `towline completions`.
 
-use clap::CommandFactory as _;
-
-use crate::args::{Cli, CompletionsArgs};
+use crate::args::CompletionsArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::Out;
@@ -10,7 +8,7 @@ use crate::out::Out;
 /// Prints the script.
 pub fn run(args: &CompletionsArgs) -> Result<Exit, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "towline", &mut script);
+    clap_complete::generate(args.shell, &mut crate::args::command(), "towline", &mut script);
     Out::new().write(&String::from_utf8_lossy(&script))?;
     Ok(Exit::Completed)
 }

@@ -17,7 +17,9 @@ use crate::server::{Named, Place, Server};
 /// Hands the request over and prints the job's id.
 pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<Exit, Failure> {
     let place = RelayPlace::find(&args.relay, &context.environment)?;
-    let server = named_server(&args.server, args.api, &place, &mut context).await?;
+    let (server, environment) = args.server.resolved(&context.environment).await?;
+    context.environment = environment;
+    let server = named_server(&server, args.api, &place, &mut context).await?;
     let config = RelayConfig {
         name: args.name.clone(),
         asked_by: Some("command".to_owned()),

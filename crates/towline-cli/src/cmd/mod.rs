@@ -33,27 +33,37 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use towline::{Clocks, Error};
+use towline_app::settings::Config;
 
 use crate::args::Command;
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::server::Server;
 use crate::stop::Stopper;
-use crate::{hint, models};
+use crate::{hint, models, out};
 
 /// What every command is given.
 #[derive(Debug)]
 pub struct Context {
     /// What the environment says.
     pub environment: Environment,
+    /// What the configuration says.
+    pub config: Config,
     /// Whether the command is to end.
     pub stopper: Stopper,
 }
 
 /// Does what was typed, and says what went wrong.
 pub async fn run(command: Command, stopper: Stopper) -> Exit {
-    let context = Context { environment: Environment::read(), stopper };
+    let (config, warnings) = match environment::config(command.config()) {
+        Ok(read) => read,
+        Err(failure) => return failure.report(),
+    };
+    if command.is_configured() {
+        warnings.iter().for_each(|warning| out::warning(warning));
+    }
+    let context = Context { environment: Environment::read().with(&config), config, stopper };
     begun(&command, context).await.unwrap_or_else(|failure| failure.report())
 }
 

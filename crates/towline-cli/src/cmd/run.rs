@@ -20,11 +20,11 @@ use crate::{hint, out, stats};
 
 /// Streams an answer.
 pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> {
-    let asked = Asked::read(args, &mut context.stopper).await?;
+    let asked = Asked::read(args, &context.config, &mut context.stopper).await?;
     if args.detach {
         return super::detach::run(args, asked, context).await;
     }
-    let mut memory = Memory::of(args)?;
+    let mut memory = Memory::of(args, &context.config)?;
     let clocks = args.clocks.clocks();
     let server = Server::find(&args.server, &context.environment, clocks, args.api.into(), Need::Any).await?;
 

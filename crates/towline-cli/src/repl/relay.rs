@@ -83,12 +83,11 @@ impl Asked {
         environment: Environment,
         interactive: bool,
     ) -> Result<Self, Failure> {
+        let (server, environment) = args.server.resolved(&environment).await?;
+        args.server = server;
         let wanted = Wanted::of(&args, &config, &environment, interactive);
-        if args.server.host.is_none() && environment.host.is_none() {
-            args.server.host.clone_from(&config.host);
-        }
         let (_never, stopper) = stop::channel();
-        let mut context = Context { environment, stopper };
+        let mut context = Context { environment, config, stopper };
         let (relay, is_needed) = match wanted {
             Wanted::Here => return Self::here(&args.server, &context.environment, None).await,
             Wanted::Own { is_named } => (None, is_named),

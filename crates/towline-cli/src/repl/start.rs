@@ -17,14 +17,14 @@ use super::session::{self, Opened, Session};
 use super::state::{Prompt, Setup};
 use super::term;
 use crate::args::PromptArgs;
-use crate::environment::Environment;
+use crate::environment::{self, Environment};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::memory;
 use crate::out;
 use crate::relayed::Reached;
 use crate::server::Place;
-use towline_app::settings::{self, Config, Remember, folders};
+use towline_app::settings::{Config, Remember, folders};
 
 /// How long the engine may take to end what is left when the prompt has ended.
 const SHUTDOWN: Duration = Duration::from_millis(500);
@@ -38,13 +38,9 @@ fn local(error: impl std::fmt::Display) -> Failure {
     Failure::Local(Complaint::new(format!("the prompt cannot start: {error}")))
 }
 
-fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
-    let environment = Environment::read();
-    let (config, warnings) =
-        match args.config.clone().or_else(|| settings::path(std::env::var_os("TOWLINE_CONFIG"))) {
-            Some(path) => settings::read(&path),
-            None => (Config::default(), Vec::new()),
-        };
+fn begin(args: PromptArgs) -> Result<Exit, Failure> {
+    let (config, warnings) = environment::config(args.config.as_deref())?;
+    let environment = Environment::read().with(&config);
     let engine = Engine::start(EngineConfig::default()).map_err(local)?;
     let interactive = is_interactive();
     let finding = Asked::find(args.clone(), config.clone(), environment.clone(), interactive);
@@ -52,9 +48,6 @@ fn begin(mut args: PromptArgs) -> Result<Exit, Failure> {
         Ok(found) => found?,
         Err(outcome) => return Err(local(outcome)),
     };
-    if args.server.host.is_none() && environment.host.is_none() {
-        args.server.host.clone_from(&config.host);
-    }
     // Before the history is opened, which makes it.
     let is_first = memory::path().is_some_and(|path| !path.exists());
     let (conversation, session, left) =

@@ -16,6 +16,89 @@ fn body(server: &Server) -> Value {
     server.wait_for_request(1, SOON).unwrap().json().unwrap()
 }
 
+/// A configuration file in a folder of its own.
+fn configured(text: &str) -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("config.toml");
+    std::fs::write(&path, text).unwrap();
+    let path = path.to_str().unwrap().to_owned();
+    (folder, path)
+}
+
+#[test]
+fn the_configuration_says_what_the_arguments_do_not() {
+    let server = server();
+    let (_folder, path) = configured(&format!(
+        "host = {:?}\nmodel = \"configured\"\nsystem = \"Be brief.\"\nthink = \"low\"\nmodl = 1\n\
+         [options]\ntemperature = 0.5\nseed = 1\n",
+        server.url()
+    ));
+    let asked = ended(towline(["run", "--config", &path, "hi"]).env_remove("OLLAMA_HOST"));
+    assert_eq!((asked.stdout.as_str(), asked.code), ("ok", Some(0)), "{}", asked.stderr);
+    assert!(asked.stderr.contains("there is no key modl; is it model?"), "{}", asked.stderr);
+    let arguments = ["run", "-m", "other", "--system", "Be long.", "-o", "seed=2", "hi"];
+    let asked = ended(towline(arguments).env_remove("OLLAMA_HOST").env("TOWLINE_CONFIG", &path));
+    assert_eq!(asked.code, Some(0), "{}", asked.stderr);
+    let bodies: Vec<Value> = server.requests().iter().map(|request| request.json().unwrap()).collect();
+    let message = |text: &str| json!({ "role": "system", "content": text });
+    assert_eq!(
+        (&bodies[0]["model"], &bodies[0]["messages"][0]),
+        (&json!("configured"), &message("Be brief."))
+    );
+    assert_eq!(bodies[0]["options"], json!({ "temperature": 0.5, "seed": 1 }));
+    assert_eq!(bodies[0]["think"], "low");
+    assert_eq!((&bodies[1]["model"], &bodies[1]["messages"][0]), (&json!("other"), &message("Be long.")));
+    assert_eq!(bodies[1]["options"], json!({ "temperature": 0.5, "seed": 2 }));
+}
+
+#[test]
+fn a_configuration_that_is_named_and_not_there_is_an_error() {
+    for arguments in
+        [&["run", "--config", "/nonexistent/x.toml", "hi"][..], &["--config", "/nonexistent/x.toml"]]
+    {
+        let ended = ended(&mut towline(arguments.iter().copied()));
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stderr.contains("no configuration file /nonexistent/x.toml"), "{}", ended.stderr);
+    }
+}
+
+#[test]
+fn servers_have_names_and_keys() {
+    let server = server();
+    let (folder, path) = configured(&format!(
+        "[servers]\nplain = {0:?}\nfile = {{ host = {0:?}, key_file = \"KEY\" }}\n\
+         command = {{ host = {0:?}, key_command = \"echo from-command\" }}\n\
+         broken = {{ host = {0:?}, key_command = \"exit 3\" }}\n",
+        server.url()
+    ));
+    let key = folder.path().join("key");
+    std::fs::write(&key, "from-file\n").unwrap();
+    let text = std::fs::read_to_string(&path).unwrap().replace("KEY", key.to_str().unwrap());
+    std::fs::write(&path, text).unwrap();
+    let ask = |name: &str| {
+        let mut command = towline(["run", "-s", name, "-m", "m", "hi"]);
+        ended(command.env("TOWLINE_CONFIG", &path).env("OLLAMA_API_KEY", "from-environment"))
+    };
+    for name in ["plain", "file", "command"] {
+        let asked = ask(name);
+        assert_eq!(asked.code, Some(0), "{name}: {}", asked.stderr);
+    }
+    let keys: Vec<_> =
+        server.requests().iter().map(|asked| asked.header("authorization").map(str::to_owned)).collect();
+    let bearer = |key: &str| Some(format!("Bearer {key}"));
+    assert_eq!(keys, [bearer("from-environment"), bearer("from-file"), bearer("from-command")]);
+    let broken = ask("broken");
+    assert_eq!(broken.code, Some(2), "{}", broken.stderr);
+    assert!(
+        broken.stderr.contains("the key of the server broken cannot be read: exit 3"),
+        "{}",
+        broken.stderr
+    );
+    let missing = ask("gpu9");
+    assert_eq!(missing.code, Some(2), "{}", missing.stderr);
+    assert!(missing.stderr.contains("those there are: broken, command, file, plain"), "{}", missing.stderr);
+}
+
 #[test]
 fn only_the_code_of_an_answer_is_printed_and_only_when_it_is_whole() {
     let text = "First:\n```sh\necho one\n```\nor\n> ```py\n> print(2)\n> ```\nand\n```\nthree\n";

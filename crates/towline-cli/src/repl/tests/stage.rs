@@ -225,7 +225,7 @@ pub(super) fn play<'a>(
         engine: Engine::start(EngineConfig::default()).unwrap(),
         server: Arc::new(Server { client, place: Place::Named(Named::Argument) }),
         relay: None,
-        server_args: ServerArgs { host: None },
+        server_args: ServerArgs::default(),
         environment: Environment::default(),
         config: scene.config,
         conversation: Conversation::new(settings),

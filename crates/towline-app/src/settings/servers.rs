@@ -1,0 +1,63 @@
+//! `[servers]`: model servers by name.
+
+use std::path::PathBuf;
+
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::folders::from_home;
+use crate::text::nearest::nearest;
+
+/// A model server that has a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedServer {
+    /// `host`: where it is, as in `OLLAMA_HOST`.
+    pub host: String,
+    /// `key_file` or `key_command`: where its key is, if it wants one.
+    pub key: Option<KeySource>,
+}
+
+/// Where a server's key is read from. It never stands in the configuration itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// The first line of a file.
+    File(PathBuf),
+    /// The first line that a shell command prints.
+    Command(String),
+}
+
+const KEYS: [&str; 3] = ["host", "key_file", "key_command"];
+
+/// The server that a value describes: an address, or a table.
+pub(super) fn server(name: &str, value: &Spanned<DeValue<'_>>) -> Result<NamedServer, String> {
+    let table = match value.get_ref() {
+        DeValue::String(host) => return Ok(NamedServer { host: host.to_string(), key: None }),
+        DeValue::Table(table) => table,
+        DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_)
+        | DeValue::Array(_) => {
+            return Err(format!("the server {name} takes an address in quotes, or a table with host"));
+        }
+    };
+    let (mut host, mut key) = (None, None);
+    for (field, value) in table {
+        let field = field.get_ref();
+        let text =
+            value.get_ref().as_str().ok_or_else(|| format!("{field} of {name} takes a text in quotes"));
+        match &**field {
+            "host" => host = Some(text?.to_owned()),
+            "key_file" => key = Some(KeySource::File(from_home(text?))),
+            "key_command" => key = Some(KeySource::Command(text?.to_owned())),
+            other => {
+                return Err(match nearest(KEYS.into_iter(), other) {
+                    Some(known) => format!("a server has no {other}; is it {known}?"),
+                    None => format!("a server has no {other}; known are {}", KEYS.join(", ")),
+                });
+            }
+        }
+    }
+    let host = host.ok_or_else(|| format!("the server {name} has no host"))?;
+    Ok(NamedServer { host, key })
+}
