@@ -197,6 +197,21 @@ fn code_is_copied_without_its_fences() {
 }
 
 #[test]
+fn a_formula_is_shown_as_it_was_written_and_copied() {
+    let answer = "Then:\n\n\\[ \\frac{a}{b}_1 \\]\n\nand \\(x_2\\) too.";
+    let script = Script::ndjson([ollama::chat_text(answer), ollama::chat_done("stop", 1)]);
+    let mut stage = Stage::new(Routes::new().path("/api/chat", script), Begin::default());
+    stage.ask_to_end("a formula, please");
+    assert!(stage.shows("\\[ \\frac{a}{b}_1 \\]") && stage.shows("\\(x_2\\)"), "{:?}", stage.labels());
+    let found = std::cell::Cell::new(false);
+    stage.click_and("Copy formula", |output| {
+        let is_copy = |command: &egui::OutputCommand| matches!(command, egui::OutputCommand::CopyText(text) if text == "\\[ \\frac{a}{b}_1 \\]");
+        found.set(found.get() || output.platform_output.commands.iter().any(is_copy));
+    });
+    assert!(found.get());
+}
+
+#[test]
 fn files_go_with_the_question() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("notes.txt");

@@ -35,6 +35,8 @@ fn a_long_title_leaves_the_list_and_its_menus_where_they_are() {
     let title = stage.window(|window| window.chat().map(|chat| chat.title())).expect("a title");
     let menu = stage.button_rect(&format!("Menu of {title}"));
     assert!(menu.right() <= 262.0 && menu.width() > 10.0, "{menu:?}");
+    let name = stage.button_rect(&title);
+    assert!(name.right() <= menu.left() && name.width() > 150.0, "{name:?} and its menu {menu:?}");
     assert!(stage.button_rect("Add files").left() >= 262.0, "the chat begins beside the list");
 }
 

@@ -50,6 +50,8 @@ struct Open {
 pub enum Clicked {
     /// The copy button of this fence.
     Copy(usize),
+    /// The copy button of this text.
+    CopyText(String),
     /// A link.
     Link(String),
 }
@@ -224,9 +226,7 @@ fn draw(ui: &mut Ui, pieces: &mut [Drawn], palette: &Palette, clicked: &mut Opti
                 }
             }
             Drawn::Code { text, head } => {
-                if let Some(fence) = code(ui, text, head.as_ref(), palette) {
-                    *clicked = Some(Clicked::Copy(fence));
-                }
+                *clicked = clicked.take().or(code(ui, text, head.as_ref(), palette));
             }
             Drawn::Rule => {
                 ui.separator();
@@ -236,7 +236,7 @@ fn draw(ui: &mut Ui, pieces: &mut [Drawn], palette: &Palette, clicked: &mut Opti
     }
 }
 
-fn code(ui: &mut Ui, text: &mut Strips, head: Option<&pieces::Head>, palette: &Palette) -> Option<usize> {
+fn code(ui: &mut Ui, text: &mut Strips, head: Option<&pieces::Head>, palette: &Palette) -> Option<Clicked> {
     let mut copied = None;
     let frame = egui::Frame::new().fill(palette.code_ground).stroke(Stroke::new(1.0, palette.edge));
     let frame = frame.corner_radius(ROUND).inner_margin(egui::Margin::symmetric(14, 8));
@@ -246,8 +246,8 @@ fn code(ui: &mut Ui, text: &mut Strips, head: Option<&pieces::Head>, palette: &P
             ui.horizontal(|ui| {
                 ui.weak(if head.info.is_empty() { "code" } else { &head.info });
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
-                    if icons::copy(ui, "Copy code") {
-                        copied = Some(head.fence);
+                    if icons::copy(ui, if head.info == "formula" { "Copy formula" } else { "Copy code" }) {
+                        copied = Some(head.copies.clone());
                     }
                 });
             });

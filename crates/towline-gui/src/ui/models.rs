@@ -33,7 +33,7 @@ pub fn show(
         }
         let field =
             TextEdit::singleline(&mut fields.models).hint_text("Find a model").desired_width(f32::INFINITY);
-        drop(ui.add(field).accessible_name("Find a model"));
+        drop(palette.field(ui, field).accessible_name("Find a model"));
         Grid::new("models").striped(true).spacing([14.0, 6.0]).show(ui, |ui| {
             let wanted = fields.models.trim().to_lowercase();
             for model in catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted))
@@ -62,9 +62,8 @@ pub fn show(
         });
         ui.separator();
         ui.horizontal(|ui| {
-            palette.outline_fields(ui);
             let field = TextEdit::singleline(&mut fields.pull).hint_text("llama3.2, gemma3:4b, …");
-            let response = ui.add(field).accessible_name("Model to pull");
+            let response = palette.field(ui, field).accessible_name("Model to pull");
             let entered = response.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
             let may = !fields.pull.trim().is_empty();
             if (ui.add_enabled(may, egui::Button::new("Pull")).clicked() || entered) && may {

@@ -10,6 +10,7 @@ use towline_app::document::code::Inside;
 use towline_app::document::{Align, Block, Depth, Document, Piece, Rich, Shape};
 use towline_app::text::safe;
 
+use super::document::Clicked;
 use super::strips::Strips;
 use super::theme::{CODE, Face, Palette, ROW, TEXT};
 
@@ -35,7 +36,8 @@ pub(super) enum Drawn {
 #[derive(Debug, Clone)]
 pub(super) struct Head {
     pub(super) info: String,
-    pub(super) fence: usize,
+    /// What its button does.
+    pub(super) copies: Clicked,
 }
 
 /// A block's pieces.
@@ -50,6 +52,20 @@ pub(super) fn of(document: &Document, block: &Block, palette: &Palette) -> Vec<D
     }
 }
 
+/// Whether a paragraph is a formula alone, that stands on lines of its own.
+fn is_formula(piece: &Piece) -> bool {
+    let Piece::Text { rich, .. } = piece else { return false };
+    let is_alone = !rich.runs.is_empty() && rich.runs.iter().all(|(_, style)| style.is_formula);
+    is_alone && ["\\[", "$$", "\\begin"].iter().any(|begin| rich.text.trim_start().starts_with(begin))
+}
+
+/// A formula as it was written, with a button that copies it.
+fn formula(text: String) -> Drawn {
+    let job = plain_code(&text);
+    let head = Head { info: "formula".to_owned(), copies: Clicked::CopyText(text) };
+    Drawn::Code { text: Strips::of(job), head: Some(head) }
+}
+
 /// Gives the pieces of a block what was laid out of them when there was less of it.
 pub(super) fn grown(pieces: &mut [Drawn], before: Vec<Drawn>) {
     for (piece, before) in pieces.iter_mut().zip(before) {
@@ -62,7 +78,9 @@ pub(super) fn grown(pieces: &mut [Drawn], before: Vec<Drawn>) {
 }
 
 fn drawn(piece: Piece, palette: &Palette) -> Drawn {
+    let is_formula = is_formula(&piece);
     match piece {
+        Piece::Text { rich, .. } if is_formula => formula(rich.text),
         Piece::Text { rich, heading, mark, depth: Depth { lists, quotes, .. } } => Drawn::Text {
             text: Strips::of(rich_job(&rich, heading, quotes > 0, palette)),
             links: rich.links,
@@ -202,7 +220,8 @@ fn code(
         });
     }
     job.wrap.break_anywhere = true;
-    let head = is_first.then(|| Head { info: safe::text(&fenced.info).into_owned(), fence });
+    let head =
+        is_first.then(|| Head { info: safe::text(&fenced.info).into_owned(), copies: Clicked::Copy(fence) });
     if job.text.is_empty() && head.is_none() {
         return None;
     }

@@ -138,21 +138,26 @@ impl Form {
 
 /// Draws a chat's settings.
 pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Command>) {
-    palette.outline_fields(ui);
     ui.heading("Settings of this chat");
     dialog::body(ui, |ui| {
         dialog::section(ui, "Instructions", 1, palette, |ui| {
             let system =
                 TextEdit::multiline(&mut form.system).desired_rows(3).desired_width(ui.available_width());
-            drop(ui.add(system.hint_text("You are …")).accessible_name("Instructions to the model"));
+            drop(
+                palette.field(ui, system.hint_text("You are …")).accessible_name("Instructions to the model"),
+            );
             ui.end_row();
         });
         let (choice, others) = form.options.split_at_mut(CHOICE);
         dialog::section(ui, "How words are chosen", 2, palette, |ui| {
-            OPTIONS.iter().zip(choice).for_each(|(field, text)| option(ui, field, text));
+            OPTIONS.iter().zip(choice).for_each(|(field, text)| option(ui, field, text, palette));
         });
         dialog::section(ui, "Answers", 2, palette, |ui| {
-            OPTIONS.iter().skip(CHOICE).zip(others).for_each(|(field, text)| option(ui, field, text));
+            OPTIONS
+                .iter()
+                .skip(CHOICE)
+                .zip(others)
+                .for_each(|(field, text)| option(ui, field, text, palette));
             ui.label("Thinking");
             let shown =
                 Thinking::ALL.iter().find(|(think, _)| *think == form.think).map_or("", |(_, words)| words);
@@ -186,7 +191,7 @@ pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Comma
 }
 
 /// A row of the form: the option's name; its slider, its number and what it does.
-fn option(ui: &mut Ui, field: &Field, text: &mut String) {
+fn option(ui: &mut Ui, field: &Field, text: &mut String, palette: &Palette) {
     ui.label(field.label);
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
@@ -200,7 +205,7 @@ fn option(ui: &mut Ui, field: &Field, text: &mut String) {
                 }
             }
             let number = TextEdit::singleline(text).desired_width(80.0).hint_text("default");
-            drop(ui.add(number).accessible_name(field.label));
+            drop(palette.field(ui, number).accessible_name(field.label));
         });
         ui.label(RichText::new(field.help).small().weak());
     });
@@ -216,7 +221,6 @@ pub fn window(
     (fields, palette): (&mut Fields, &Palette),
     out: &mut Vec<Command>,
 ) {
-    palette.outline_fields(ui);
     ui.heading("Settings");
     dialog::body(ui, |ui| {
         dialog::section(ui, "Look", 2, palette, |ui| look(ui, state, out));
@@ -236,7 +240,7 @@ pub fn window(
             }
             ui.horizontal(|ui| {
                 let field = TextEdit::singleline(&mut fields.host).hint_text("the usual one");
-                drop(ui.add(field).accessible_name("Server address"));
+                drop(palette.field(ui, field).accessible_name("Server address"));
                 if ui.button("Connect").clicked() {
                     out.push(Command::Connect(fields.host.clone()));
                 }

@@ -1,7 +1,7 @@
 //! The list of chats.
 
 use egui::containers::menu::MenuButton;
-use egui::{Align, Button, Layout, RichText, ScrollArea, TextEdit, Ui, UiBuilder};
+use egui::{Align, AtomExt as _, Button, Layout, RichText, ScrollArea, TextEdit, Ui, UiBuilder};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
@@ -40,11 +40,8 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
     });
     let mut search = window.search.clone();
     let field = TextEdit::singleline(&mut search).hint_text("Search chats").desired_width(f32::INFINITY);
-    let response = ui.scope(|ui| {
-        palette.outline_fields(ui);
-        ui.add(field.margin(egui::Margin::symmetric(10, 5)))
-    });
-    let response = response.inner.accessible_name("Search chats");
+    let field = field.margin(egui::Margin::symmetric(10, 5));
+    let response = palette.field(ui, field).accessible_name("Search chats");
     if window.focus == Some(Focus::Search) {
         response.request_focus();
     }
@@ -137,7 +134,8 @@ fn entry(ui: &mut Ui, chat: &Chat, is_current: bool, palette: &Palette, out: &mu
     };
     let mark = RichText::new(mark).color(if chat.live.is_empty() { palette.link } else { palette.good });
     // Neither of the two makes the list wider.
-    let response = ui.new_child(whole).add(Button::selectable(is_current, (mark, text)).truncate());
+    let response =
+        ui.new_child(whole).add(Button::selectable(is_current, (mark, text.atom_shrink(true))).truncate());
     let response = response.accessible_name(&title);
     if response.clicked() {
         out.push(Command::Open(chat.key));

@@ -2,7 +2,9 @@
 
 use std::sync::{Arc, LazyLock};
 
-use egui::{Color32, FontData, FontDefinitions, FontFamily, FontId, Stroke, TextStyle, Theme, Ui};
+use egui::{
+    Color32, FontData, FontDefinitions, FontFamily, FontId, Response, Stroke, TextEdit, TextStyle, Theme, Ui,
+};
 
 use towline_app::document::code::Kind;
 
@@ -156,9 +158,13 @@ impl Palette {
         }
     }
 
-    /// Gives the fields that are drawn in this part of the window an edge.
-    pub fn outline_fields(&self, ui: &mut Ui) {
-        ui.visuals_mut().widgets.inactive.bg_stroke = Stroke::new(1.0, self.field_edge);
+    /// Draws a field, with an edge while nothing is typed in it.
+    pub fn field(&self, ui: &mut Ui, field: TextEdit<'_>) -> Response {
+        ui.scope(|ui| {
+            ui.visuals_mut().widgets.inactive.bg_stroke = Stroke::new(1.0, self.field_edge);
+            ui.add(field)
+        })
+        .inner
     }
 
     /// The colour of a part of code; `None` for that of the text around it.

@@ -79,11 +79,10 @@ pub(super) fn question(ui: &mut Ui, chat: &Chat, turn: &Turn, palette: &Palette,
 }
 
 fn edited(ui: &mut Ui, chat: &Chat, palette: &Palette, out: &mut Vec<Command>) {
-    palette.outline_fields(ui);
     let Some((_, words)) = &chat.editing else { return };
     let mut text = words.clone();
     let field = TextEdit::multiline(&mut text).desired_width(f32::INFINITY).desired_rows(2);
-    let response = ui.add(field).accessible_name("Changed question");
+    let response = palette.field(ui, field).accessible_name("Changed question");
     if response.changed() {
         out.push(Command::EditText(text));
     }
@@ -280,6 +279,7 @@ fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, palette: &Palette,
     let layout = layouts.documents.entry((chat.key, variant.id, false)).or_default();
     match document::show(ui, &answer.text, layout, palette, is_live) {
         Some(Clicked::Copy(fence)) => out.push(Command::Copy(answer.text.code(fence))),
+        Some(Clicked::CopyText(text)) => out.push(Command::Copy(text)),
         Some(Clicked::Link(link)) => out.push(Command::Follow(link)),
         None => {}
     }
