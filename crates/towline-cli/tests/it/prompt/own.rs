@@ -77,6 +77,7 @@ fn until(person: &Person, enough: impl Fn(&[Value]) -> bool) -> Vec<Value> {
 fn what_the_prompt_asks_is_seen_and_controlled_from_the_shell() {
     let person = Person::with(story());
     let mut pty = prompt(&person, &[]);
+    pty.expect(&format!("answers come from {}", person.model.url()));
     pty.press("tell a story\r");
     pty.expect("Once upon");
     let jobs = person.jobs();
