@@ -12,6 +12,7 @@ use crate::id::{Owner, StreamId};
 use crate::job::{Attached, Job, name};
 use crate::log::{Broken, Log, Writer};
 use crate::meta::Meta;
+use crate::relay::job_state;
 use crate::store::StreamNo;
 
 /// Changes that a slow watcher may be behind; one that is further behind is told everything again.
@@ -19,6 +20,8 @@ const WATCHED_CHANGES: usize = 1024;
 
 /// The shortest beginning of an id that stands for it, in characters.
 const SHORTEST_ID: usize = 4;
+/// So many jobs of an owner that run have a number: more than people tell apart, and few enough to look through.
+const MOST_NUMBERED: u32 = 99;
 /// Streams that are looked at under one lock.
 const PAGE: usize = 256;
 
@@ -63,6 +66,8 @@ struct Own {
     by_id: BTreeMap<StreamId, StreamNo>,
     /// The names of its jobs.
     by_name: HashMap<String, StreamNo>,
+    /// The numbers of its jobs; of those that had the same one, the last.
+    by_number: BTreeMap<u32, StreamNo>,
     /// In the order in which they were made.
     by_no: BTreeMap<StreamNo, Entry>,
 }
@@ -77,6 +82,10 @@ impl Own {
             // One that has it already keeps it.
             self.by_name.entry(name).or_insert(entry.log.no);
         }
+        if let Some(number) = number_of(&entry) {
+            let last = self.by_number.entry(number).or_insert(entry.log.no);
+            *last = entry.log.no.max(*last);
+        }
         self.by_id.insert(entry.id.clone(), entry.log.no);
         self.by_no.insert(entry.log.no, entry);
     }
@@ -89,10 +98,32 @@ impl Own {
         {
             self.by_name.remove(&name);
         }
+        if let Some(number) = number_of(&entry)
+            && self.by_number.get(&number) == Some(&no)
+        {
+            self.by_number.remove(&number);
+        }
     }
 
-    /// The job that `handle` stands for: an id, a name, or the beginning of one id.
+    /// The smallest number that no job has that runs.
+    fn free_number(&self) -> Option<u32> {
+        let runs = |no: &StreamNo| {
+            let entry = self.by_no.get(no);
+            entry.is_some_and(|entry| {
+                entry.log.look(|meta, _| {
+                    job_state(entry.job.as_ref(), meta).is_some_and(|state| !state.is_ended())
+                })
+            })
+        };
+        (1..=MOST_NUMBERED).find(|number| !self.by_number.get(number).is_some_and(runs))
+    }
+
+    /// The job that `handle` stands for: an id, a name, a number, or the beginning of one id.
     fn resolve(&self, handle: &str) -> Result<Entry, NotFound> {
+        if let Some(number) = handle.strip_prefix('%') {
+            let no = number.parse().ok().and_then(|number: u32| self.by_number.get(&number));
+            return no.and_then(|no| self.by_no.get(no)).cloned().ok_or(NotFound::None);
+        }
         let by_id = StreamId::parse(handle).and_then(|id| self.get(&id));
         if let Some(entry) = by_id.or_else(|| self.by_no.get(self.by_name.get(handle)?)) {
             return Ok(entry.clone());
@@ -118,6 +149,10 @@ impl Own {
 /// The name of an entry's job; `None` for a stream that a client writes.
 fn name_of(entry: &Entry) -> Option<String> {
     entry.log.look(|meta, _| meta.job.as_ref().map(|job| job.name.clone()))
+}
+
+fn number_of(entry: &Entry) -> Option<u32> {
+    entry.log.look(|meta, _| meta.job.as_ref().and_then(|job| job.number))
 }
 
 #[derive(Debug, Default)]
@@ -220,6 +255,7 @@ impl Shelf {
             let own = streams.by_owner.get(&owner);
             let is_taken = |name: &str| own.is_some_and(|own| own.by_name.contains_key(name));
             job.name = name::free(&job.name, no, is_taken);
+            job.number = own.map_or(Some(1), Own::free_number);
         }
         let (log, ticket) = Log::create(no, Arc::clone(&self.writer), meta, bytes, request);
         let entry = Entry { id: id.clone(), owner: owner.clone(), job: job(&log), log };
@@ -238,7 +274,7 @@ impl Shelf {
         self.streams().by_owner.get(owner)?.get(id).cloned()
     }
 
-    /// The job that `handle` stands for: its id, its name, or what its id alone begins with.
+    /// The job that `handle` stands for: its id, its name, its number, or what its id alone begins with.
     pub(crate) fn resolve(&self, owner: &Owner, handle: &str) -> Result<Entry, NotFound> {
         self.streams().by_owner.get(owner).ok_or(NotFound::None)?.resolve(handle)
     }

@@ -17,10 +17,10 @@ pub struct AtRelay {
     pub relay: Option<String>,
 }
 
-/// Answers: each by its name, its id, or what its id alone begins with.
+/// Answers: each by its name, its number (`%3`), its id, or what its id alone begins with.
 #[derive(Debug, Clone, Default, Args)]
 pub struct Which {
-    /// The answers, by name or id
+    /// The answers, by name, number (%3) or id
     #[arg(value_name = "NAME", required_unless_present = "all")]
     pub handles: Vec<String>,
     /// Every answer that the verb can be for
@@ -69,7 +69,7 @@ pub struct JobsArgs {
   towline attach --tail story            only what is still to come
 ", help_template = super::TEMPLATE)]
 pub struct AttachArgs {
-    /// The answer, by name or id
+    /// The answer, by name, number (%3) or id
     #[arg(value_name = "NAME")]
     pub id: String,
     /// Only what is still to come
@@ -93,7 +93,7 @@ pub struct AttachArgs {
   towline log --raw story > answer.ndjson
 ", help_template = super::TEMPLATE)]
 pub struct LogArgs {
-    /// The answer, by name or id
+    /// The answer, by name, number (%3) or id
     #[arg(value_name = "NAME")]
     pub id: String,
     /// Go on with what comes
@@ -154,7 +154,7 @@ pub struct VerbArgs {
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct RenameArgs {
-    /// The answer, by name or id
+    /// The answer, by name, number (%3) or id
     #[arg(value_name = "NAME")]
     pub handle: String,
     /// The name that it is to have
@@ -180,7 +180,7 @@ pub struct CleanArgs {
   towline timeout --all none
 ", help_template = super::TEMPLATE)]
 pub struct TimeoutArgs {
-    /// The answers, by name or id, and the time: from now, later than it stands (+10s), or none
+    /// The answers, by name, number (%3) or id, and the time: from now, later than it stands (+10s), or none
     #[arg(value_names = ["NAME", "TIME"], required = true)]
     pub words: Vec<String>,
     /// Every answer that runs; only the time is given then

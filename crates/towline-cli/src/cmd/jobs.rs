@@ -1,5 +1,6 @@
 //! `towline jobs`.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use towline::Span;
@@ -39,15 +40,21 @@ pub async fn run(args: &JobsArgs, mut context: Context) -> Result<Exit, Failure>
         return Ok(Exit::Completed);
     }
     let mut table = Table::new(if args.long { &LONG } else { &SHORT });
+    // A number is the last one's that got it.
+    let last: HashMap<u32, &str> =
+        jobs.iter().filter_map(|job| Some((job.number?, job.id.as_str()))).collect();
     for job in &jobs {
-        table.row(cells(job, args.long));
+        let has_number = job.number.is_some_and(|number| last.get(&number) == Some(&job.id.as_str()));
+        table.row(cells(job, has_number, args.long));
     }
     table.print_fitting(if args.long { &[] } else { &ELASTIC }, &mut out)?;
     Ok(Exit::Completed)
 }
 
-const SHORT: [&str; 8] = ["NAME", "STATE", "QUESTION", "MODEL@SERVER", "TOKENS", "TOK/S", "AGE", "LEFT"];
-const LONG: [&str; 14] = [
+const SHORT: [&str; 9] =
+    ["JOB", "NAME", "STATE", "QUESTION", "MODEL@SERVER", "TOKENS", "TOK/S", "AGE", "LEFT"];
+const LONG: [&str; 15] = [
+    "JOB",
     "NAME",
     "STATE",
     "QUESTION",
@@ -65,13 +72,14 @@ const LONG: [&str; 14] = [
 ];
 /// The columns of the short form that are cut where the terminal is narrow, and to how much: first the question, then the model's
 /// server, then the name.
-const ELASTIC: [(usize, usize); 3] = [(2, 8), (3, 10), (0, 10)];
+const ELASTIC: [(usize, usize); 3] = [(3, 8), (4, 10), (1, 10)];
 
-fn cells(job: &Job, long: bool) -> Vec<String> {
+fn cells(job: &Job, has_number: bool, long: bool) -> Vec<String> {
     let or_none = |text: &Option<String>| text.clone().filter(|t| !t.is_empty()).unwrap_or("-".to_owned());
     let time = |seconds: Option<f64>| seconds.map_or("-".to_owned(), |seconds| span(seconds).to_string());
     let is_running = !job.state.is_ended();
     let mut cells = vec![
+        job.number.filter(|_| has_number).map_or("-".to_owned(), |number| format!("%{number}")),
         handle(job).to_owned(),
         if long { said(job) } else { job.state.to_string() },
         // On one line, whatever it has.
@@ -124,7 +132,7 @@ async fn watch(
     loop {
         let line = match asked(watch.next(), context).await? {
             Change::Job(job) if args.json => json::line(&*job),
-            Change::Job(job) => format!("{}\n", safe::line(&cells(&job, args.long).join("  "))),
+            Change::Job(job) => format!("{}\n", safe::line(&cells(&job, true, args.long).join("  "))),
             Change::Removed(id) if args.json => json::line(&serde_json::json!({ "removed": id })),
             Change::Removed(id) => format!("{id}  removed\n"),
             Change::Anew => continue,
@@ -144,20 +152,21 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_a_dash() {
-        let shown = cells(&job("abcdefghijk"), true);
-        assert_eq!(shown[..5], ["abcdefghijk", "failed: no^[[1m", "-", "-@-", "-"]);
-        assert_eq!((shown.len(), cells(&job("a"), false).len()), (LONG.len(), SHORT.len()));
+        let shown = cells(&job("abcdefghijk"), true, true);
+        assert_eq!(shown[..6], ["-", "abcdefghijk", "failed: no^[[1m", "-", "-@-", "-"]);
+        assert_eq!((shown.len(), cells(&job("a"), true, false).len()), (LONG.len(), SHORT.len()));
     }
 
     #[test]
     fn a_job_is_told_by_its_name_question_model_and_server() {
         let job: Job = serde_json::from_value(serde_json::json!({
-            "id": "a1", "state": "streaming", "name": "why-so", "question": "why\n so?", "model": "m:1b",
+            "id": "a1", "state": "streaming", "name": "why-so", "number": 2, "question": "why\n so?", "model": "m:1b",
             "upstream": "http://10.0.0.5:11434", "tokens": 12, "tokens_per_second": 3.25, "deadline_s": 61.0,
         }))
         .unwrap();
-        let shown = cells(&job, false);
-        assert_eq!(shown[..6], ["why-so", "streaming", "why so?", "m:1b@10.0.0.5:11434", "12", "3.2"]);
-        assert_eq!(shown[7], "61 s");
+        let shown = cells(&job, true, false);
+        assert_eq!(shown[..7], ["%2", "why-so", "streaming", "why so?", "m:1b@10.0.0.5:11434", "12", "3.2"]);
+        assert_eq!(shown[8], "61 s");
+        assert_eq!(cells(&job, false, false)[0], "-", "another one has its number");
     }
 }

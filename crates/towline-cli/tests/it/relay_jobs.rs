@@ -112,15 +112,19 @@ fn a_detached_job_is_read_listed_and_forgotten() {
     let columns: Vec<&str> = head.split_whitespace().collect();
     assert_eq!(
         columns,
-        ["NAME", "STATE", "QUESTION", "MODEL@SERVER", "TOKENS", "TOK/S", "AGE", "LEFT"],
+        ["JOB", "NAME", "STATE", "QUESTION", "MODEL@SERVER", "TOKENS", "TOK/S", "AGE", "LEFT"],
         "{table:?}"
     );
-    assert!(row.starts_with("mine ") && row.contains("completed") && row.contains("hi"), "{table:?}");
+    assert!(
+        row.starts_with("%1 ") && row.contains(" mine ") && row.contains("completed") && row.contains("hi"),
+        "{table:?}"
+    );
     assert!(row.contains(&person.model.url().replace("http://", "unicode@")), "{table:?}");
     assert!(person.ended(&["jobs", "-l"]).stdout.contains(&id));
     assert_eq!(person.ended(&["jobs", "MIN"]).stdout.lines().count(), 2);
     assert_eq!(person.ended(&["jobs", "absent"]).stdout.lines().count(), 1);
     assert_eq!(person.ended(&["fg", "mine"]).stdout, direct.stdout, "its name is as good as its id");
+    assert_eq!(person.ended(&["log", "%1"]).stdout, direct.stdout, "and so is its number");
     assert!(person.ended(&["jobs", "-r"]).stdout.lines().count() == 1);
 
     let waited = person.ended(&["wait", &id]);

@@ -196,6 +196,8 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
     let mut meta = Meta::new(id, caller.owner.clone(), framing.content_type(), relay.shelf.incarnation());
     meta.job = Some(JobRecord {
         name: name_of(&wishes, kind, &question, &model),
+        // Given with its place on the shelf.
+        number: None,
         question: question.text,
         questions_before: question.before,
         conversation: wishes.conversation,

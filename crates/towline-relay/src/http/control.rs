@@ -110,6 +110,7 @@ pub(super) fn shown(entry: &Entry) -> Option<relay::Job> {
         let until = record.ended_ms.unwrap_or_else(now_ms);
         let mut job = relay::Job::new(entry.id.as_str(), state);
         job.name = Some(record.name.clone());
+        job.number = record.number;
         job.question.clone_from(&record.question);
         job.questions_before = record.questions_before;
         job.conversation.clone_from(&record.conversation);

@@ -11,6 +11,9 @@ use crate::id::StreamId;
 pub(crate) struct JobRecord {
     /// A handle of its owner's, as the id; empty only in a store that an earlier version wrote.
     pub(crate) name: String,
+    /// The smallest that no job of its owner had that ran when it was made; `None` where too many ran.
+    #[serde(default)]
+    pub(crate) number: Option<u32>,
     /// What was asked, and how many questions came before.
     #[serde(default)]
     pub(crate) question: Option<String>,

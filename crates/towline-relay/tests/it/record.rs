@@ -56,6 +56,8 @@ async fn an_answer_keeps_what_it_belongs_to_and_its_name_finds_it() {
     ] {
         assert_eq!(shown[key], value, "{key} of {shown}");
     }
+    // The number of the one that had it last.
+    assert_eq!((&shown["number"], &job(&relay, "%251").await["id"]), (&1.into(), &first["id"]));
     // A name that is taken gets a number; so does one that is given, which becomes a handle.
     assert_eq!(detached(&relay, "tell a LONG story?", &[]).await["name"], "tell-a-long-story-2");
     assert_eq!(detached(&relay, "x", &[("towline-name", "My Story/é")]).await["name"], "My-Story-é");
@@ -73,6 +75,43 @@ async fn an_answer_keeps_what_it_belongs_to_and_its_name_finds_it() {
 fn ollama_tokens() -> u64 {
     let last: Value = serde_json::from_str(ollama::chat(&["one", " two"]).last().unwrap().as_ref()).unwrap();
     last["eval_count"].as_u64().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn those_that_run_have_numbers_of_their_own() {
+    let server = Server::start(
+        Routes::new()
+            .path_each(
+                "/api/chat",
+                ["a", "b", "c", "d"].map(|gate| {
+                    Script::ndjson_open([ollama::chat_text("x")])
+                        .wait(gate)
+                        .lines([ollama::chat_done("stop", 1)])
+                        .end_chunks()
+                }),
+            )
+            .path("/api/tags", Script::error(404, "none")),
+    );
+    let relay = Relay::start(config(&server.url())).await;
+    let number = async |question| {
+        let asked = detached(&relay, question, &[]).await;
+        (relay.get(&format!("/towline/v1/jobs/{}", asked["id"].as_str().unwrap())).await.json().await)["number"].as_u64().unwrap()
+    };
+    assert_eq!([number("one").await, number("two").await, number("three").await], [1, 2, 3]);
+    for gate in ["a", "b", "c"] {
+        server.open(gate);
+    }
+    for name in ["one", "two", "three"] {
+        assert_eq!(job(&relay, name).await["state"], "completed");
+    }
+    assert_eq!(job(&relay, "%252").await["name"], "two", "though it has ended");
+    assert_eq!(number("four").await, 1);
+    assert_eq!((relay.get("/towline/v1/jobs/%251").await.json().await)["name"], "four");
+    for nobody in ["%254", "%25", "%25x", "%250"] {
+        assert_eq!(relay.get(&format!("/towline/v1/jobs/{nobody}")).await.status, 404, "{nobody}");
+    }
+    server.open("d");
+    relay.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -210,7 +210,8 @@ impl Control {
         Ok(Log { tail: Tail::start(&self.client, &self.config(), id, at, follow) })
     }
 
-    /// The job that `handle` stands for: its name, its id, or what its id alone begins with, from 4 characters on. Every call
+    /// The job that `handle` stands for: its name, its id, its number (`%3`), or what its id alone begins with, from 4
+    /// characters on. Every call
     /// that takes an id takes a handle.
     ///
     /// # Errors

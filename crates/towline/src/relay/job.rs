@@ -14,6 +14,10 @@ pub struct Job {
     /// Its name, which works wherever its id does; of this owner no other job has it.
     #[serde(default)]
     pub name: Option<String>,
+    /// Its number: `%3` works wherever its id does, until another job has the number. Those that run have different ones. None
+    /// where more than 99 run.
+    #[serde(default)]
+    pub number: Option<u32>,
     /// What was asked: the user's last message, up to 1,000 characters.
     #[serde(default)]
     pub question: Option<String>,
@@ -100,6 +104,7 @@ impl Job {
         Self {
             id: id.into(),
             name: None,
+            number: None,
             question: None,
             questions_before: 0,
             conversation: None,

@@ -33,7 +33,7 @@ pub(super) const LAGGED: &str = "towline-lagged";
 /// The longest id.
 const ID_BYTES: usize = 128;
 
-/// The id of a stream, or what stands for the id of a job: its name, or what its id alone begins with. Checked to be one, so
+/// The id of a stream, or what stands for the id of a job: its name, its number (`%3`), or what its id alone begins with. Checked to be one, so
 /// that it cannot leave its place in a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StreamId(String);
@@ -43,12 +43,17 @@ impl StreamId {
     /// [`ErrorKind::InvalidRequest`] for a text that neither an id nor a name can be.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let is_named = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
-        if (1..=ID_BYTES).contains(&text.len()) && text.chars().all(is_named) && !text.starts_with('.') {
+        let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+        let is_handle = text.strip_prefix('%').map_or_else(
+            || !text.is_empty() && text.chars().all(is_named) && !text.starts_with('.'),
+            is_number,
+        );
+        if text.len() <= ID_BYTES && is_handle {
             return Ok(Self(text.to_owned()));
         }
         let shown: String = text.chars().take(40).filter(|c| !c.is_control()).collect();
         let message = format!(
-            "{shown:?} is neither an id nor a name of an answer: they are letters, digits, -, _ and ."
+            "{shown:?} is neither an id nor a name of an answer: they are letters, digits, -, _ and .; a number is %3"
         );
         Err(Error::new(ErrorKind::InvalidRequest, Origin::Caller, message))
     }
@@ -119,10 +124,10 @@ mod tests {
 
     #[test]
     fn an_id_cannot_leave_its_place_in_a_path() {
-        for text in ["", "a/b", "..", ".a", "a?x", "a b", "a%2fb", &"a".repeat(129)] {
+        for text in ["", "a/b", "..", ".a", "a?x", "a b", "a%2fb", "%", "%x", "%2f", &"a".repeat(129)] {
             assert_eq!(StreamId::parse(text).unwrap_err().kind, ErrorKind::InvalidRequest, "{text:?}");
         }
-        for text in ["Az_-09", "a.b-2", "été-3"] {
+        for text in ["Az_-09", "a.b-2", "été-3", "%12"] {
             assert_eq!(StreamId::parse(text).unwrap().as_str(), text);
         }
     }
