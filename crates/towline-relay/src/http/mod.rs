@@ -16,6 +16,7 @@ mod pass;
 mod route;
 mod service;
 mod streams;
+mod trail;
 
 pub(crate) use answer::Answer;
 pub(crate) use body::{Body, Cut};

@@ -1,20 +1,22 @@
 //! From a request to who answers it.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use hyper::body::Incoming;
 use hyper::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
-    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, CONTENT_LENGTH, HeaderValue, VARY,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, AUTHORIZATION, CONTENT_LENGTH, HeaderValue, VARY,
 };
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
-use super::answer::{Answer, Refusal, Words, empty, set};
+use super::answer::{Answer, Code, Refusal, Words, empty, set};
 use super::body::Body;
 use super::guard::{Door, Welcome};
 use super::route::Route;
+use super::trail::{Trail, WRONG_TOKEN_PAUSE};
 use super::{control, devices, front, ops, page, pass, streams};
 use crate::job::Recorded;
 use crate::relay::Relay;
@@ -83,19 +85,6 @@ impl<'a> Place<'a> {
             | Self::Nowhere => Words::Relay,
         }
     }
-
-    fn name(&self) -> &'static str {
-        match self {
-            Self::Recorded(_) => "recorded",
-            Self::Passed(_) => "passed",
-            Self::Stream(_) => "streams",
-            Self::Control(_) => "control",
-            Self::Session => "session",
-            Self::Page(_) => "page",
-            Self::Ops(_) => "ops",
-            Self::Nowhere => "nowhere",
-        }
-    }
 }
 
 /// Answers one request that came in through `door`.
@@ -108,33 +97,45 @@ impl<'a> Place<'a> {
 pub(crate) async fn serve(
     relay: Arc<Relay>,
     door: Door,
+    peer: Option<IpAddr>,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     relay.metrics.requests.fetch_add(1, Ordering::Relaxed);
+    let mut trail = Trail::of(&request, peer);
+    let answer = answered(&relay, door, request, &mut trail).await;
+    trail.tell(&answer);
+    Ok(answer)
+}
+
+async fn answered(relay: &Arc<Relay>, door: Door, request: Request<Incoming>, trail: &mut Trail) -> Answer {
     let uri = request.uri().clone();
     let place = Place::of(request.method(), uri.path(), request.headers());
-    tracing::debug!(method = request.method().as_str(), place = place.name(), "a request");
     if request.method() == Method::OPTIONS {
-        return Ok(preflight(&relay, door, &request));
+        return preflight(relay, door, &request);
     }
     let words = place.words();
     let welcome = match relay.doors().enter(door, &request, place.is_open(), &relay.devices) {
         Ok(welcome) => welcome,
         Err(refusal) => {
             relay.metrics.refused.fetch_add(1, Ordering::Relaxed);
-            return Ok(secured(refusal.answer_in(words)));
+            if refusal.code == Code::Unauthorized && request.headers().contains_key(AUTHORIZATION) {
+                trail.has_wrong_token();
+                tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
+            }
+            return secured(refusal.answer_in(words));
         }
     };
     let Welcome { caller, origin, device } = welcome;
+    trail.belongs_to(&caller.owner, relay, uri.path());
     let answered = match place {
-        Place::Recorded(kind) => front::recorded(&relay, kind, &caller, request).await,
-        Place::Passed(route) => pass::passed(&relay, &caller, &route, request).await,
-        Place::Stream(id) => streams::answer(&relay, &caller, id, request).await,
-        Place::Control(rest) => control::answer(&relay, &caller, rest, request).await,
-        Place::Session => devices::session(&relay, door, request).await,
+        Place::Recorded(kind) => front::recorded(relay, kind, &caller, request).await,
+        Place::Passed(route) => pass::passed(relay, &caller, &route, request).await,
+        Place::Stream(id) => streams::answer(relay, &caller, id, request).await,
+        Place::Control(rest) => control::answer(relay, &caller, rest, request).await,
+        Place::Session => devices::session(relay, door, request).await,
         // It has its own headers.
-        Place::Page(file) => return Ok(file.answer(request.headers())),
-        Place::Ops(path) => Ok(ops::answer(&relay, path)),
+        Place::Page(file) => return file.answer(request.headers()),
+        Place::Ops(path) => Ok(ops::answer(relay, path)),
         Place::Nowhere => Err(Refusal::no_such_path(uri.path())),
     };
     let mut answer = secured(answered.unwrap_or_else(|refusal| refusal.answer_in(words)));
@@ -151,7 +152,7 @@ pub(crate) async fn serve(
         }
         answer = answer.map(|body| body.until(entered.revoked));
     }
-    Ok(answer)
+    answer
 }
 
 /// Whether the body comes as it is made.

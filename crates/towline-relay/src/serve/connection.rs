@@ -1,6 +1,7 @@
 //! One connection's life: HTTP/1.1 or HTTP/2, as the client begins it.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
@@ -52,16 +54,21 @@ pub(super) async fn connection(
     stopped: watch::Receiver<bool>,
 ) {
     match stream {
-        Stream::Unix(stream, is_own) => talk(relay, Door::Unix { is_own }, stream, crowd, stopped).await,
-        Stream::Page(stream, address) => talk(relay, Door::Page(address), stream, crowd, stopped).await,
+        Stream::Unix(stream, is_own) => {
+            talk(relay, Door::Unix { is_own }, None, stream, crowd, stopped).await
+        }
+        Stream::Page(stream, address) => {
+            talk(relay, Door::Page(address), peer(&stream), stream, crowd, stopped).await
+        }
         Stream::Tcp(stream, address) => match tls {
-            None => talk(relay, Door::Tcp(address), stream, crowd, stopped).await,
+            None => talk(relay, Door::Tcp(address), peer(&stream), stream, crowd, stopped).await,
             Some(tls) => {
+                let peer = peer(&stream);
                 let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
                     tracing::debug!("a TLS handshake failed");
                     return;
                 };
-                talk(relay, Door::Tls(address), stream, crowd, stopped).await;
+                talk(relay, Door::Tls(address), peer, stream, crowd, stopped).await;
             }
         },
     }
@@ -77,12 +84,18 @@ pub(crate) async fn talk_over(
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     stopped: watch::Receiver<bool>,
 ) {
-    talk(relay, door, io, Crowd::new(usize::MAX), stopped).await;
+    talk(relay, door, None, io, Crowd::new(usize::MAX), stopped).await;
+}
+
+/// Where a client is, for the log.
+fn peer(stream: &TcpStream) -> Option<IpAddr> {
+    stream.peer_addr().ok().map(|address| address.ip().to_canonical())
 }
 
 fn talk<I>(
     relay: Arc<Relay>,
     door: Door,
+    peer: Option<IpAddr>,
     io: I,
     crowd: Crowd,
     mut stopped: watch::Receiver<bool>,
@@ -95,7 +108,7 @@ where
     let io = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
     let asked = Arc::clone(&activity);
     let handler = service_fn(move |request| {
-        let (in_flight, answer) = (asked.begin(), serve(Arc::clone(&relay), door, request));
+        let (in_flight, answer) = (asked.begin(), serve(Arc::clone(&relay), door, peer, request));
         async move { answer.await.map(|answer| in_flight.with(answer)) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

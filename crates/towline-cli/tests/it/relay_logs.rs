@@ -1,0 +1,90 @@
+//! What a relay logs of requests: who asked, cancelled and deleted, and no word of what was asked.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+
+use serde_json::Value;
+use towline_testkit::paced::PacedServer;
+
+use crate::program::{SOON, towline};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// The status of a request with this token.
+fn ask(address: &str, token: &str, method: &str, target: &str, headers: &str, body: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket.set_read_timeout(Some(SOON)).unwrap();
+    let length = body.len();
+    let request = format!(
+        "{method} {target} HTTP/1.0\r\nHost: localhost\r\nAuthorization: Bearer {token}\r\n{headers}\
+         Content-Length: {length}\r\n\r\n{body}"
+    );
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+fn started(config: &str, folder: &std::path::Path) -> (Child, String) {
+    let file = folder.join("relay.toml");
+    std::fs::write(&file, config).unwrap();
+    let mut command = towline(["relay", "--config", file.to_str().unwrap()]);
+    command.env("XDG_RUNTIME_DIR", folder).stdout(Stdio::piped());
+    let mut child = command.stderr(File::create(folder.join("log")).unwrap()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address =
+        lines.find_map(|line| line.unwrap().strip_prefix("listening on http://").map(str::to_owned));
+    (child, address.unwrap())
+}
+
+#[test]
+fn requests_are_audited_without_what_they_say() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = PacedServer::start();
+    let config = format!(
+        "listen = [\"127.0.0.1:0\"]\n[[upstream]]\nurl = \"{}\"\n[[token]]\nowner = \"ann\"\nsecret = \"{TOKEN}\"\n\
+         [store]\nfolder = \"memory\"\n[log]\nlevel = \"debug\"\nformat = \"json\"\n",
+        server.url()
+    );
+    let (mut child, address) = started(&config, folder.path());
+    let body = r#"{"model":"paced:50:1000000","messages":[{"role":"user","content":"a secret hush"}]}"#;
+    let detached = ask(&address, TOKEN, "POST", "/api/chat", "Towline-Detach: true\r\n", body);
+    let id = detached.rsplit("/streams/").next().unwrap().trim_end_matches(['"', '}', '\n']).to_owned();
+    ask(&address, TOKEN, "POST", "/towline/v1/jobs/a-secret-hush/cancel", "", "");
+    ask(&address, TOKEN, "GET", "/towline/v1/jobs?text=hush", "", "");
+    ask(&address, TOKEN, "DELETE", "/towline/v1/jobs/a-secret-hush", "", "");
+    assert!(
+        ask(&address, "hush-of-somebody-else", "POST", "/api/chat", "", body).starts_with("HTTP/1.0 401")
+    );
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    child.wait().unwrap();
+
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(!log.contains("hush"), "{log}");
+    let lines: Vec<Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told = |log: &str| -> Vec<String> {
+        let of = lines.iter().filter(|line| line["log"] == log);
+        of.map(|line| {
+            let text = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
+            assert_eq!(line["peer"], "127.0.0.1", "{line}");
+            // 202 while it is cancelled, 200 once it is.
+            let status = line["status"].to_string().replace("202", "200");
+            format!("{} {} {} {status}", text("owner"), text("method"), text("path"))
+        })
+        .collect()
+    };
+    assert_eq!(
+        told("audit"),
+        [
+            "ann POST /api/chat 200".to_owned(),
+            format!("ann POST /towline/v1/jobs/{id}/cancel 200"),
+            format!("ann DELETE /towline/v1/jobs/{id} 204"),
+            "- POST /api/chat null".to_owned(),
+        ],
+        "{log}"
+    );
+    assert_eq!(told("access"), ["ann GET /towline/v1/jobs 200", "- POST /api/chat 401"]);
+}
