@@ -47,21 +47,46 @@ fn has_dialogs() -> bool {
     true
 }
 
-/// Shows a notification by the desktop's own service. Without one, nothing is shown.
+/// Notifications that are waited for at most; of more, nobody hears the clicks.
 #[cfg(target_os = "linux")]
-fn notify(title: &str, text: &str) {
-    let show = || -> zbus::Result<()> {
-        let bus = zbus::blocking::Connection::session()?;
-        let hints = std::collections::HashMap::<&str, zbus::zvariant::Value<'_>>::new();
-        let actions: [&str; 0] = [];
+const MAX_WAITED: usize = 8;
+
+/// Shows a notification by the desktop's own service, and waits until it is gone. Whether it was clicked. Without a
+/// service, nothing is shown.
+#[cfg(target_os = "linux")]
+fn notify(title: &str, text: &str) -> bool {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    static WAITED: AtomicUsize = AtomicUsize::new(0);
+    let show = |waits: bool| -> zbus::Result<bool> {
         let service = "org.freedesktop.Notifications";
+        let bus = zbus::blocking::Connection::session()?;
+        let notifications =
+            zbus::blocking::Proxy::new(&bus, service, "/org/freedesktop/Notifications", service)?;
+        // Before it is shown, so that no click comes too early.
+        let signals = notifications.receive_all_signals()?;
+        let hints = std::collections::HashMap::<&str, zbus::zvariant::Value<'_>>::new();
+        let actions = ["default", "Open the chat"];
         let call = ("Towline", 0_u32, "", title, text, actions.as_slice(), hints, -1_i32);
-        bus.call_method(Some(service), "/org/freedesktop/Notifications", Some(service), "Notify", &call)?;
-        Ok(())
+        let id: u32 = notifications.call("Notify", &call)?;
+        for signal in signals.take_while(|_| waits) {
+            let header = signal.header();
+            let body = signal.body();
+            match header.member().map_or("", |member| member.as_str()) {
+                "ActionInvoked" if body.deserialize::<(u32, &str)>()?.0 == id => return Ok(true),
+                "NotificationClosed" if body.deserialize::<(u32, u32)>()?.0 == id => return Ok(false),
+                _ => {}
+            }
+        }
+        Ok(false)
     };
+    let waits = WAITED.fetch_add(1, Ordering::Relaxed) < MAX_WAITED;
+    let is_clicked = show(waits);
+    WAITED.fetch_sub(1, Ordering::Relaxed);
     // A desktop without the service is no reason to bother anybody.
-    drop(show());
+    is_clicked.unwrap_or(false)
 }
 
 #[cfg(not(target_os = "linux"))]
-fn notify(_title: &str, _text: &str) {}
+fn notify(_title: &str, _text: &str) -> bool {
+    false
+}

@@ -30,14 +30,22 @@ Exit status: 0 when the window was closed, 1 when it cannot be opened, 2 for wro
 closed it, which saves what closing it saves. A second one ends it at once.
 ";
 
+/// So much of a window's upper edge has to be on a screen to get hold of it, in pixels.
+const HELD: (i64, i64) = (120, 40);
+
 /// The window inside of the desktop's event loop.
 struct App {
     window: Window,
     stop: Stop,
+    /// The window was looked for on the screens.
+    is_placed: bool,
 }
 
 impl eframe::App for App {
-    fn logic(&mut self, context: &egui::Context, _frame: &mut eframe::Frame) {
+    fn logic(&mut self, context: &egui::Context, frame: &mut eframe::Frame) {
+        if !std::mem::replace(&mut self.is_placed, true) {
+            onto_a_screen(context, frame);
+        }
         if self.stop.signal().is_some() {
             context.send_viewport_cmd(egui::ViewportCommand::Close);
         }
@@ -47,6 +55,42 @@ impl eframe::App for App {
     fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
         self.window.draw(ui);
     }
+}
+
+/// Left, top, right and bottom, in pixels.
+type Edges = [i64; 4];
+
+/// Moves a window that no screen shows, such as one that was closed on a screen that is gone, to where it can be seen.
+fn onto_a_screen(context: &egui::Context, frame: &eframe::Frame) {
+    let Some(window) = frame.winit_window() else { return };
+    // Wayland says nothing of places, and takes none.
+    let Ok(place) = window.outer_position() else { return };
+    let edges = |left: i32, top: i32, width: u32, height: u32| -> Edges {
+        let (left, top) = (i64::from(left), i64::from(top));
+        [left, top, left + i64::from(width), top + i64::from(height)]
+    };
+    let screen = |(at, size): ((i32, i32), (u32, u32))| edges(at.0, at.1, size.0, size.1);
+    let screens: Vec<Edges> = window
+        .available_monitors()
+        .map(|monitor| screen((monitor.position().into(), monitor.size().into())))
+        .collect();
+    let size = window.outer_size();
+    let Some([left, top, ..]) = better_place(edges(place.x, place.y, size.width, size.height), &screens)
+    else {
+        return;
+    };
+    #[expect(clippy::cast_precision_loss, reason = "a place on a screen")]
+    let at = egui::pos2(left as f32, top as f32) / context.pixels_per_point();
+    context.send_viewport_cmd(egui::ViewportCommand::OuterPosition(at));
+}
+
+/// The screen that a window belongs on of which no screen shows enough to get hold of.
+fn better_place(window: Edges, screens: &[Edges]) -> Option<Edges> {
+    let is_held = |screen: &Edges| {
+        let width = window[2].min(screen[2]) - window[0].max(screen[0]);
+        width >= HELD.0 && window[1] >= screen[1] && window[1] + HELD.1 <= screen[3]
+    };
+    screens.first().copied().filter(|_| !screens.iter().any(is_held))
 }
 
 #[expect(
@@ -137,9 +181,26 @@ fn run(config: &Config, seek: Seek, stop: Stop) -> Result<(), String> {
         let setup = Setup { engine, target: Target::Seek(Box::new(seek)), folder, history, state, desktop };
         let window = Window::new(&creation.egui_ctx, setup)?;
         stop.watch(&creation.egui_ctx)?;
-        Ok(Box::new(App { window, stop }) as Box<dyn eframe::App>)
+        Ok(Box::new(App { window, stop, is_placed: false }) as Box<dyn eframe::App>)
     };
     eframe::run_native("towline", options, Box::new(make)).map_err(|error| {
         format!("the window cannot be opened: {error}. It needs a display (X11 or Wayland) and OpenGL")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_that_no_screen_shows_gets_another_place() {
+        let (one, two) = ([0, 0, 1_920, 1_080], [1_920, 0, 3_840, 1_080]);
+        let window = [2_000, 100, 2_800, 700];
+        assert_eq!(better_place(window, &[one, two]), None);
+        assert_eq!(better_place(window, &[one]), Some(one), "the second screen is gone");
+        assert_eq!(better_place([1_850, 100, 2_650, 700], &[one]), Some(one));
+        assert_eq!(better_place([100, 1_060, 900, 1_600], &[one]), Some(one));
+        assert_eq!(better_place([-300, 100, 500, 700], &[one]), None);
+        assert_eq!(better_place(window, &[]), None, "nothing is known of screens");
+    }
 }

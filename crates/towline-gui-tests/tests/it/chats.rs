@@ -103,6 +103,22 @@ fn switching_away_stops_nothing_and_the_end_is_announced() {
 }
 
 #[test]
+fn a_notification_that_is_clicked_opens_its_chat() {
+    let script = Script::ndjson_open([ollama::chat_text("half")])
+        .wait("rest")
+        .lines([ollama::chat_done("stop", 2)])
+        .end_chunks();
+    let routes = Routes::new().path("/api/chat", script);
+    let mut stage = Stage::new(routes, Begin { clicks_notices: true, ..Begin::default() });
+    stage.ask("a long story");
+    stage.until_shown("half");
+    stage.press(Modifiers::COMMAND, Key::N);
+    stage.until("the empty chat", |stage| stage.shows("Ask something"));
+    stage.server.open("rest");
+    stage.until("its chat", |stage| stage.shows("half") && !stage.shows("Ask something"));
+}
+
+#[test]
 fn several_chats_answer_at_once_and_every_word_comes_in_order() {
     let mut stage = Stage::new(fakemodel::plan(), Begin { model: "words:400", ..Begin::default() });
     for number in 0..8 {

@@ -40,6 +40,8 @@ pub(crate) struct Begin {
     pub(crate) model: &'static str,
     pub(crate) theme: Theme,
     pub(crate) size: [f32; 2],
+    /// Whether somebody clicks each notification.
+    pub(crate) clicks_notices: bool,
     /// Pixels per point.
     pub(crate) scale: f32,
     /// What file dialogs answer.
@@ -61,6 +63,7 @@ impl Default for Begin {
             model: "echo",
             theme: Theme::Dark,
             size: [1_000.0, 640.0],
+            clicks_notices: false,
             scale: 1.0,
             files: Vec::new(),
             has_dialogs: true,
@@ -95,6 +98,7 @@ impl Stage {
             ),
             notify: Arc::new(move |title: &str, text: &str| {
                 told.lock().expect("no panic").push((title.to_owned(), text.to_owned()));
+                begin.clicks_notices
             }),
         };
         let kept =

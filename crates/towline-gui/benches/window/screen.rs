@@ -94,7 +94,7 @@ impl Screen {
 
 /// What a window on this server begins with.
 pub(crate) fn setup(url: &str, folder: &Path) -> Setup {
-    let nothing = Desktop { files: Arc::new(|_| Ok(Vec::new())), notify: Arc::new(|_, _| {}) };
+    let nothing = Desktop { files: Arc::new(|_| Ok(Vec::new())), notify: Arc::new(|_, _| false) };
     Setup {
         engine: Engine::start(EngineConfig::default()).expect("threads"),
         target: Target::Client(Client::new(url).expect("the server's own address")),

@@ -10,7 +10,7 @@ use towline_app::text::duration::TimeLimit;
 use towline_app::text::{safe, units};
 
 use super::rows::{Reading, Row, Tone, Which};
-use super::theme::Palette;
+use super::theme::{Face, Palette};
 use crate::command::{Command, JobOrder};
 use crate::relay::{Relay, RelayOrder, Standing};
 
@@ -27,6 +27,9 @@ const LIMITS: [(&str, Duration); 4] = [
 ];
 /// How far one click moves a deadline.
 const STEP: Duration = Duration::from_secs(60);
+
+/// What stands in the columns.
+const HEADS: [&str; 8] = ["", "State", "Model", "Question", "Progress", "Tokens/s", "Last", "Time left"];
 
 /// Why an answer cannot be left to the relay.
 const NOT_AT_RELAY: &str = "It is not with the relay, so it ends with the window. What is asked while “Answers go through \
@@ -56,8 +59,16 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette,
         ui.weak("Every answer and every pull is listed here while it runs, and after.");
     }
     let height = ui.text_style_height(&egui::TextStyle::Body) + 8.0;
-    ScrollArea::both().auto_shrink(false).show_rows(ui, height, rows.len(), |ui, visible| {
-        Grid::new("jobs").striped(true).spacing([12.0, 4.0]).min_col_width(34.0).show(ui, |ui| {
+    ScrollArea::both().auto_shrink(false).show_rows(ui, height, rows.len() + 1, |ui, visible| {
+        Grid::new("jobs").striped(true).spacing([14.0, 4.0]).min_col_width(34.0).show(ui, |ui| {
+            // The heads are the first row.
+            if visible.start == 0 && !rows.is_empty() {
+                for head in HEADS {
+                    ui.label(RichText::new(head).font(Face::Medium.font(12.0)).color(palette.weak));
+                }
+                ui.end_row();
+            }
+            let visible = visible.start.saturating_sub(1)..visible.end.saturating_sub(1);
             for row in rows.get(visible).unwrap_or_default() {
                 job(ui, row, palette, out);
                 ui.end_row();
@@ -127,8 +138,8 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
         None => drop(ui.weak("–")),
     }
     ui.label(&row.received);
-    ui.label(format!("{:.0}/s", row.rate));
-    ui.label(row.silent.map_or_else(|| "–".to_owned(), |time| format!("last {} ago", units::running(time))));
+    ui.label(format!("{:.0}", row.rate));
+    ui.label(row.silent.map_or_else(|| "–".to_owned(), |time| format!("{} ago", units::running(time))));
     let left = |time| format!("{} left", units::running(time));
     ui.label(row.deadline.map_or_else(|| "no deadline".to_owned(), left));
 }

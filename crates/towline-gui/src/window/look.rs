@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use egui::ViewportCommand;
 use towline::JobState;
 use towline_app::chat::{Settings, session};
 use towline_app::history::ChatId;
 
 use super::{Undo, Window};
-use crate::chats::{Attachment, Chat, drain};
+use crate::chats::{Attachment, Chat, ChatKey, drain};
 use crate::command::{Dialog, ExportForm, Purpose};
 use crate::server::BUILTIN_MODEL;
 use crate::store::{self, Order, Report};
@@ -55,6 +56,11 @@ impl Window {
                 }
             }
         }
+        if let Some(chat) = self.clicked.1.try_iter().last() {
+            self.open(chat);
+            self.context.send_viewport_cmd(ViewportCommand::Minimized(false));
+            self.context.send_viewport_cmd(ViewportCommand::Focus);
+        }
         self.expire();
         self.hand_over();
         self.save_state();
@@ -101,16 +107,21 @@ impl Window {
                 | JobState::Cancelling => continue,
             };
             if !is_seen && self.state.notifies {
-                self.notify(title, text);
+                self.notify(one.chat, title, text);
             }
         }
     }
 
-    fn notify(&self, title: String, text: &'static str) {
-        let notify = self.desktop.notify.clone();
+    fn notify(&self, chat: ChatKey, title: String, text: &'static str) {
+        let (notify, context) = (self.desktop.notify.clone(), self.context.clone());
+        let clicked = self.clicked.0.clone();
         // The session bus may be slow or not there at all.
-        let shown =
-            std::thread::Builder::new().name("towline-notify".into()).spawn(move || notify(&title, text));
+        let shown = std::thread::Builder::new().name("towline-notify".into()).spawn(move || {
+            // Of many clicks that the window had no time for, the first ones count.
+            if notify(&title, text) && clicked.try_send(chat).is_ok() {
+                context.request_repaint();
+            }
+        });
         drop(shown);
     }
 

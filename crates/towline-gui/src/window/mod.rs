@@ -55,8 +55,8 @@ pub enum FileDialog {
 
 /// Asks for files; or why it cannot ask, for people.
 pub type ChooseFiles = dyn Fn(FileDialog) -> Result<Vec<PathBuf>, String> + Send + Sync;
-/// Shows a notification.
-pub type Notify = dyn Fn(&str, &str) + Send + Sync;
+/// Shows a notification, and waits until it is gone. Whether somebody clicked it.
+pub type Notify = dyn Fn(&str, &str) -> bool + Send + Sync;
 /// Files that somebody chose, and what for.
 type Chosen = (Purpose, Result<Vec<PathBuf>, String>);
 
@@ -195,6 +195,8 @@ pub struct Window {
     state_path: Option<PathBuf>,
     saved: State,
     chosen: (SyncSender<Chosen>, Receiver<Chosen>),
+    /// Chats whose notification was clicked.
+    clicked: (SyncSender<ChatKey>, Receiver<ChatKey>),
     next_key: u64,
     next_toast: u64,
     context: egui::Context,
@@ -294,6 +296,7 @@ impl Window {
             saved: setup.state.clone(),
             state: setup.state,
             chosen: sync_channel(8),
+            clicked: sync_channel(8),
             next_key: 0,
             next_toast: 0,
             context: context.clone(),
