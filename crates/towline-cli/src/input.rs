@@ -143,6 +143,42 @@ pub fn image(named: &Path) -> Result<Vec<u8>, String> {
     if bytes.is_empty() { Err(format!("the image {} is empty", image_name(named))) } else { Ok(bytes) }
 }
 
+/// Whether the bytes begin as those images do that servers take.
+pub fn is_image(bytes: &[u8]) -> bool {
+    let begins: [&[u8]; 3] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8"];
+    begins.iter().any(|begin| bytes.starts_with(begin))
+        || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"))
+}
+
+/// A file that goes with a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FileInput {
+    Image(Vec<u8>),
+    Text(Text),
+}
+
+/// A text or an image.
+///
+/// # Errors
+/// For what is neither, or cannot be read; says which, and what to do.
+pub fn file(path: &Path, encoding: Option<Encoding>) -> Result<FileInput, String> {
+    let shown = path.display();
+    let text_of_path = path.to_string_lossy();
+    if text_of_path.starts_with("http://") || text_of_path.starts_with("https://") {
+        return Err(format!("{shown} is no file; a page is piped in: curl -sL {shown} | towline run …"));
+    }
+    let bytes = bytes(path, IMAGE_BYTES)?;
+    if is_image(&bytes) {
+        return Ok(FileInput::Image(bytes));
+    }
+    if bytes.starts_with(b"%PDF-") {
+        return Err(format!("{shown} is a PDF; its text is piped in: pdftotext {shown} - | towline run …"));
+    }
+    let text = text(&bytes, encoding);
+    text.map(FileInput::Text)
+        .ok_or_else(|| format!("{shown} is no text, and no PNG, JPEG, WebP or GIF image"))
+}
+
 /// How an image is called in messages: a data URL without its data.
 pub fn image_name(named: &Path) -> String {
     let shown = named.display().to_string();

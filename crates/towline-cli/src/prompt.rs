@@ -1,5 +1,6 @@
 //! The prompt and what goes with it: words, standard input, images, the answer's format.
 
+use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Read as _};
 use std::path::Path;
 use std::time::Duration;
@@ -7,11 +8,13 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use towline::{ChatRequest, Format, Message};
+use towline_app::document;
 use towline_app::settings::Config;
+use towline_app::settings::templates::{self, Template};
 
 use crate::args::{KeepAliveArg, RunArgs};
 use crate::failure::{Complaint, Failure};
-use crate::input::{self, Encoding};
+use crate::input::{self, Encoding, FileInput};
 use crate::models::Chosen;
 use crate::out;
 use crate::stop::Stopper;
@@ -30,6 +33,10 @@ pub struct Asked {
     words: Vec<String>,
     piped: Option<String>,
     images: Vec<Vec<u8>>,
+    /// The files' texts, as they stand before the question.
+    attached: String,
+    template: Option<Template>,
+    fields: BTreeMap<String, String>,
 }
 
 impl Asked {
@@ -39,30 +46,64 @@ impl Asked {
     /// settings of its own.
     pub async fn read(args: &RunArgs, config: &Config, stopper: &mut Stopper) -> Result<Self, Failure> {
         let config = if args.resume.is_none() { config.clone() } else { Config::default() };
+        let template = args.template.as_deref().map(template).transpose()?;
+        let said = template.clone().unwrap_or_default();
         let mut request = ChatRequest { options: config.options, ..ChatRequest::default() };
+        request.options.0.extend(said.options.0);
         for option in &args.options {
             if let Some(note) = option.note() {
                 out::note(&note);
             }
             option.add_to(&mut request.options).map_err(|error| Failure::usage(error.to_string()))?;
         }
-        request.format = args.format.as_deref().map(format).transpose()?;
-        request.think = args.think.as_ref().map(|think| think.0.clone()).or(config.think);
+        request.format = args.format.as_deref().or(said.format.as_deref()).map(format).transpose()?;
+        request.think = args.think.as_ref().map(|think| think.0.clone()).or(said.think).or(config.think);
         request.keep_alive = args.more.keep_alive.clone().map(|KeepAliveArg(keep_alive)| keep_alive);
-        if let Some(system) = args.system.clone().or(config.system) {
+        if let Some(system) = args.system.clone().or(said.system).or(config.system) {
             request = request.system(system);
         }
         let images = args.images.iter().map(|named| input::image(named)).collect::<Result<Vec<_>, _>>();
-        let images = images.map_err(Failure::usage)?;
+        let mut images = images.map_err(Failure::usage)?;
+        let attached = files(args, &mut images)?;
         let piped = stdin(args.more.encoding, stopper).await?;
-        let asked = Self { request, words: args.prompt.clone(), piped, images };
-        if asked.prompt().is_empty() && asked.images.is_empty() {
+        let fields = args.fields.iter().map(|field| (field.name.clone(), field.value.clone())).collect();
+        let asked = Self { request, words: args.prompt.clone(), piped, images, attached, template, fields };
+        asked.check_fields(args.template.as_deref().unwrap_or_default())?;
+        if asked.prompt().is_empty() && asked.images.is_empty() && asked.template.is_none() {
             return Err(Failure::usage_with(
                 "there is no prompt",
                 "towline run \"What is a river?\", or pipe it in: echo \"What is a river?\" | towline run",
             ));
         }
         Ok(asked)
+    }
+
+    /// The model that the template names.
+    pub fn model(&self) -> Option<&str> {
+        self.template.as_ref()?.model.as_deref()
+    }
+
+    /// Every field of the template is known.
+    fn check_fields(&self, name: &str) -> Result<(), Failure> {
+        let Some(template) = &self.template else { return Ok(()) };
+        let lacks_input = self.prompt().is_empty() && self.images.is_empty();
+        let is_known = |field: &&str| match *field {
+            "input" => !lacks_input,
+            "date" => true,
+            field => self.fields.contains_key(field),
+        };
+        let fields = template.fields();
+        match fields.iter().find(|field| !is_known(field)) {
+            None => Ok(()),
+            Some(&"input") => Err(Failure::usage_with(
+                format!("the template {name} wants a prompt"),
+                format!("git diff | towline run -t {name}, or towline run -t {name} \"…\""),
+            )),
+            Some(field) => Err(Failure::usage_with(
+                format!("the template {name} has a field {field}"),
+                format!("say what it is: --field {field}=…"),
+            )),
+        }
     }
 
     /// The words of the prompt as they were typed.
@@ -79,14 +120,46 @@ impl Asked {
             ));
             self.words.remove(0);
         }
-        let question = Message::user(self.prompt());
+        let question = Message::user(self.question());
         let question = self.images.iter().fold(question, |question, image| question.with_image(image));
         ChatRequest { model: chosen.model.clone(), ..self.request }.message(question)
     }
 
-    fn prompt(&self) -> String {
-        joined(&self.words.join(" "), self.piped.as_deref())
+    /// What is asked: the prompt, in the template, with the files before it.
+    fn question(&self) -> String {
+        let Some(template) = &self.template else { return self.prompt() };
+        let mut known = self.fields.clone();
+        known.insert("input".to_owned(), self.prompt());
+        known.entry("date".to_owned()).or_insert_with(|| jiff::Zoned::now().date().to_string());
+        template.fill(&known)
     }
+
+    fn prompt(&self) -> String {
+        format!("{}{}", self.attached, joined(&self.words.join(" "), self.piped.as_deref()))
+    }
+}
+
+fn template(name: &str) -> Result<Template, Failure> {
+    let folder = crate::cmd::template::folder()?;
+    templates::read(&folder, name).map_err(|wrong| Failure::usage_with(wrong, "towline template lists them"))
+}
+
+/// The texts of files as they stand before the question; images go to the others.
+fn files(args: &RunArgs, images: &mut Vec<Vec<u8>>) -> Result<String, Failure> {
+    let mut attached = String::new();
+    for path in &args.files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        match input::file(path, args.more.encoding).map_err(Failure::usage)? {
+            FileInput::Image(bytes) => images.push(bytes),
+            FileInput::Text(text) => {
+                if let Some(warning) = text.warning(&path.display().to_string()) {
+                    out::warning(&warning);
+                }
+                attached.push_str(&document::attached(&name, &text.text));
+            }
+        }
+    }
+    Ok(attached)
 }
 
 /// Words and standard input with an empty line between them; the last line end of the input is not part of it.

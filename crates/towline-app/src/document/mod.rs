@@ -18,3 +18,11 @@ mod protect;
 
 pub use blocks::{Block, Document, Fenced, MAX_BLOCK_BYTES, MAX_BLOCK_LINES, MAX_LINE_BYTES, Shape};
 pub use markdown::{Align, Depth, MAX_COLUMNS, MAX_INDENT, Piece, Rich, Style};
+
+/// A file's text as it stands before a question: its name, and a fence that the text cannot close.
+pub fn attached(name: &str, text: &str) -> String {
+    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0).max(2);
+    let fence = "`".repeat(longest + 1);
+    let end = if text.ends_with('\n') { "" } else { "\n" };
+    format!("{name}:\n{fence}\n{text}{end}{fence}\n\n")
+}

@@ -6,6 +6,7 @@
 pub mod folders;
 pub mod options;
 mod servers;
+pub mod templates;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -136,7 +137,7 @@ pub fn read(path: &Path) -> (Config, Vec<String>) {
 
 /// Reads the text of a file.
 pub fn parse(text: &str) -> (Config, Vec<String>) {
-    let mut reading = Reading { text, config: Config::default(), warnings: Vec::new() };
+    let mut reading = Reading::of(text);
     match DeTable::parse(text) {
         Ok(table) => reading.table(table.get_ref()),
         Err(error) => {
@@ -154,6 +155,12 @@ struct Reading<'a> {
     text: &'a str,
     config: Config,
     warnings: Vec<String>,
+}
+
+impl<'a> Reading<'a> {
+    fn of(text: &'a str) -> Self {
+        Self { text, config: Config::default(), warnings: Vec::new() }
+    }
 }
 
 impl Reading<'_> {

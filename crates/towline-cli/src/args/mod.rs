@@ -12,6 +12,7 @@ mod run;
 #[cfg(feature = "model")]
 mod serve;
 mod shared;
+mod template;
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -39,6 +40,7 @@ pub use run::{CodeArg, RunArgs};
 #[cfg(feature = "model")]
 pub use serve::ServeArgs;
 pub use shared::{ApiChoice, KeepAliveArg, ServerArgs};
+pub use template::{TemplateArgs, TemplateVerb};
 
 use crate::exit::Exit;
 use crate::out;
@@ -103,6 +105,7 @@ pub struct Cli {
 pub enum Command {
     Run(Box<RunArgs>),
     History(HistoryArgs),
+    Template(TemplateArgs),
     Jobs(JobsArgs),
     #[command(visible_alias = "fg")]
     Attach(AttachArgs),
@@ -167,6 +170,7 @@ impl Command {
             | Self::Clean(_)
             | Self::BeginSession(_)
             | Self::History(_)
+            | Self::Template(_)
             | Self::List(_)
             | Self::Show(_)
             | Self::Ps(_)

@@ -14,6 +14,8 @@ const EXAMPLES: &str = "\
 Examples:
   towline run \"What is a river?\"
   towline run -m llama3.2 --system \"One sentence.\" -o temperature=0.2 Why is the sky blue
+  towline run -f notes.md -f plan.png \"What is missing in them?\"
+  git diff | towline run -t review
   git diff | towline run -m qwen3 --think \"Write a commit message for this:\"
   towline run -m llava --image photo.jpg \"What is on it?\"
   towline run -c \"And in winter?\"
@@ -50,6 +52,15 @@ pub struct RunArgs {
     /// An option by Ollama's name: temperature=0.2, num_ctx=8192, seed=1 …; others are sent too
     #[arg(short, long = "option", value_name = "KEY=VALUE", help_heading = "Request")]
     pub options: Vec<OptionArg>,
+    /// A template of yours to ask with (towline template)
+    #[arg(short = 't', long, value_name = "NAME", help_heading = "Request")]
+    pub template: Option<String>,
+    /// What a field of the template is
+    #[arg(long = "field", value_name = "NAME=VALUE", requires = "template", help_heading = "Request")]
+    pub fields: Vec<FieldArg>,
+    /// A file to go with the prompt: text or an image
+    #[arg(short, long = "file", value_name = "FILE", help_heading = "Request")]
+    pub files: Vec<PathBuf>,
     /// An image for the model to look at: a file, or a data URL
     #[arg(long = "image", value_name = "FILE", help_heading = "Request")]
     pub images: Vec<PathBuf>,
@@ -160,6 +171,22 @@ impl FromStr for CodeArg {
             (_, Ok(0)) | (_, Err(_)) => Err("code blocks are counted from 1".to_owned()),
             (_, Ok(number)) => Ok(Self::Only(number)),
         }
+    }
+}
+
+/// `name=value`, for a template.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldArg {
+    pub name: String,
+    pub value: String,
+}
+
+impl FromStr for FieldArg {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let (name, value) = text.split_once('=').ok_or("write it as name=value, for example topic=safety")?;
+        Ok(Self { name: name.trim().to_owned(), value: value.to_owned() })
     }
 }
 

@@ -29,7 +29,8 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
     let reached = reach_at(place, &mut context, args.clocks.clocks(), config).await?;
     // Which models there are, it knows as a server does.
     let server = Server { client: reached.client.clone(), place: Place::Named(Named::Relay) };
-    let choosing = models::choose(args.model.as_deref(), asked.words(), &context.environment, &server);
+    let named = args.model.as_deref().or_else(|| asked.model());
+    let choosing = models::choose(named, asked.words(), &context.environment, &server);
     let chosen = match unless_stopped(choosing, &mut context.stopper.clone()).await? {
         Ok(Choice::Model(chosen)) => chosen,
         Ok(Choice::Unclear(complaint)) => return Err(Failure::Usage(complaint)),

@@ -25,6 +25,7 @@ mod run;
 #[cfg(feature = "model")]
 pub mod serve;
 pub mod show;
+pub mod template;
 mod transfer;
 mod unload;
 
@@ -102,6 +103,7 @@ fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Res
         Command::Page(args) => Box::pin(page::run(args, context)),
         Command::Gui(args) => Box::pin(async { Err(gui::run(args)) }),
         Command::History(args) => Box::pin(async { history::run(args) }),
+        Command::Template(args) => Box::pin(async { template::run(args) }),
         Command::Completions(args) => Box::pin(async { completions::run(args) }),
     }
 }

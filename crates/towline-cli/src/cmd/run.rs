@@ -28,7 +28,7 @@ pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> 
     let clocks = args.clocks.clocks();
     let server = Server::find(&args.server, &context.environment, clocks, args.api.into(), Need::Any).await?;
 
-    let model = args.model.clone().or_else(|| memory.model().map(str::to_owned));
+    let model = args.model.as_deref().or_else(|| asked.model()).or_else(|| memory.model()).map(str::to_owned);
     let choosing = models::choose(model.as_deref(), asked.words(), &context.environment, &server);
     let ending = match unless_stopped(choosing, &mut context.stopper.clone()).await {
         Ok(Ok(Choice::Model(chosen))) => {

@@ -6,6 +6,7 @@ use towline::engine::{From as ReadFrom, JobOptions, Prepared};
 use towline::{ChatRequest, Message, PullRequest, Resume};
 use towline_app::answers;
 use towline_app::chat::{AnswerId, session};
+use towline_app::document;
 
 use super::command::Ask;
 use super::item::{Item, Kind};
@@ -57,13 +58,7 @@ impl Prompt<'_> {
         for attached in std::mem::take(&mut self.attached) {
             match attached {
                 Attached::Image { bytes } => images.push(bytes),
-                Attached::Text { name, text } => {
-                    // A fence that the text cannot close.
-                    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0).max(2);
-                    let fence = "`".repeat(longest + 1);
-                    let end = if text.ends_with('\n') { "" } else { "\n" };
-                    content.push_str(&format!("{name}:\n{fence}\n{text}{end}{fence}\n\n"));
-                }
+                Attached::Text { name, text } => content.push_str(&document::attached(&name, &text)),
             }
         }
         content.push_str(text);

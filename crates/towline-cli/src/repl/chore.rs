@@ -7,6 +7,7 @@ use towline::engine::Task;
 use towline::relay::Job;
 use towline_app::chat::Answered;
 use towline_app::history::{Found, History};
+use towline_app::settings::templates::Template;
 
 use super::relay::Asked;
 use super::screen::Tone;
@@ -53,6 +54,8 @@ pub enum Done {
     Asked(Box<Asked>),
     /// An answer that a relay runs, to be read.
     ToRead(Box<Job>),
+    /// A template, and what was typed behind its name.
+    Template(Box<Template>, String),
     /// A description of a model.
     Shown(String),
     /// Nothing but something to say.
@@ -152,6 +155,7 @@ impl Prompt<'_> {
             Done::Asked(asked) => self.ask_at(*asked),
             Done::ToRead(job) => self.read_elsewhere(&job),
             Done::Nothing => {}
+            Done::Template(template, text) => self.use_template(*template, text),
             Done::Shown(text) => self.say(Tone::Plain, text.trim_end()),
             Done::Said(text) => self.say(Tone::Dim, &text),
         }

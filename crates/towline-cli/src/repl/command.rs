@@ -201,6 +201,14 @@ pub enum Colon {
     Image(Files),
     /// text files to go with the next question
     File(Files),
+    /// begin a question with a template, or list them
+    #[command(override_usage = "template [NAME [TEXT…]]")]
+    Template {
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+        #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
     /// show the thinking behind an answer
     Unfold(OneJob),
     /// copy an answer to the clipboard, or its code

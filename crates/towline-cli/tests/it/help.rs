@@ -21,6 +21,7 @@ fn every_verb_has_help() {
     for verb in [
         "run",
         "history",
+        "template",
         "list",
         "show",
         "ps",

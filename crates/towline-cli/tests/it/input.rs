@@ -99,6 +99,83 @@ fn servers_have_names_and_keys() {
     assert!(missing.stderr.contains("those there are: broken, command, file, plain"), "{}", missing.stderr);
 }
 
+/// A home with a template.
+fn home(name: &str, text: &str) -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".config/towline/templates");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join(format!("{name}.md")), text).unwrap();
+    home
+}
+
+#[test]
+fn a_question_is_asked_with_a_template() {
+    let text = "---\nmodel = \"qwen3\"\nsystem = \"You review.\"\nformat = \"json\"\noptions = { seed = 1 }\n---\n\
+                Review for {{topic}}:\n\n{{input}}\n";
+    let (server, home) = (server(), home("review", text));
+    let url = server.url();
+    let ask = |arguments: &[&str]| {
+        let arguments = ["run", "--host", &url, "-t", "review"].into_iter().chain(arguments.iter().copied());
+        ended_with_input(towline(arguments).env("HOME", home.path()), b"let x;\n")
+    };
+    let asked = ask(&["--field", "topic=style", "-o", "seed=2"]);
+    assert_eq!((asked.stdout.as_str(), asked.code), ("ok", Some(0)), "{}", asked.stderr);
+    let body = body(&server);
+    assert_eq!((&body["model"], &body["format"]), (&json!("qwen3"), &json!("json")));
+    assert_eq!(body["options"], json!({ "seed": 2 }));
+    assert_eq!(body["messages"][0]["content"], "You review.");
+    assert_eq!(body["messages"][1]["content"], "Review for style:\n\nlet x;");
+    let lacks = ask(&[]);
+    assert_eq!(lacks.code, Some(2), "{}", lacks.stderr);
+    assert!(lacks.stderr.contains("has a field topic") && lacks.stderr.contains("--field topic=…"));
+    let missing = ended(towline(["run", "-t", "revew", "hi"]).env("HOME", home.path()));
+    assert!(missing.stderr.contains("there is no template revew; is it review?"), "{}", missing.stderr);
+    assert_eq!(missing.code, Some(2));
+}
+
+#[test]
+fn templates_are_listed_shown_and_edited() {
+    let home = home("review", "Review {{input}} for {{topic}}.");
+    let template = |arguments: &[&str]| {
+        let mut command = towline(["template"].into_iter().chain(arguments.iter().copied()));
+        ended(command.env("HOME", home.path()).env_remove("VISUAL").env("EDITOR", "printf 'Do {{it}}.' >"))
+    };
+    assert_eq!(template(&[]).stdout, "review  {{input}} {{topic}}\n");
+    assert_eq!(template(&["show", "review"]).stdout, "Review {{input}} for {{topic}}.\n");
+    assert_eq!(template(&["edit", "new"]).code, Some(0));
+    assert_eq!(template(&["list"]).stdout, "new     {{it}}\nreview  {{input}} {{topic}}\n");
+    let none = template(&["show", "none"]);
+    assert_eq!(none.code, Some(2), "{}", none.stderr);
+}
+
+#[test]
+fn files_go_with_a_prompt() {
+    let (server, folder) = (server(), tempfile::tempdir().unwrap());
+    let file = |name: &str, bytes: &[u8]| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, bytes).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (notes, image) = (file("notes.md", b"one\n```\ntwo"), file("a.png", b"\x89PNG\r\n\x1a\nrest"));
+    let asked = ended(&mut run(&server.url(), &["-f", &notes, "-f", &image, "Sum it up."]));
+    assert_eq!(asked.code, Some(0), "{}", asked.stderr);
+    let message = &body(&server)["messages"][0];
+    let text = message["content"].as_str().unwrap();
+    assert!(text.starts_with("notes.md:\n````\none\n```\ntwo\n````\n\n"), "{text}");
+    assert!(text.ends_with("\n\nSum it up.") || text.contains("Sum it up."), "{text}");
+    assert_eq!(message["images"].as_array().map(Vec::len), Some(1));
+    for (name, bytes, wrong) in [
+        ("a.pdf", &b"%PDF-1.7"[..], "is a PDF; its text is piped in: pdftotext"),
+        ("a.bin", b"\0\xff\0", "is no text, and no PNG, JPEG, WebP or GIF image"),
+    ] {
+        let refused = ended(&mut run(&server.url(), &["-f", &file(name, bytes), "hi"]));
+        assert_eq!(refused.code, Some(2));
+        assert!(refused.stderr.contains(wrong), "{}", refused.stderr);
+    }
+    let page = ended(&mut run(&server.url(), &["-f", "https://example.org/", "hi"]));
+    assert!(page.stderr.contains("curl -sL https://example.org/ | towline run"), "{}", page.stderr);
+}
+
 #[test]
 fn only_the_code_of_an_answer_is_printed_and_only_when_it_is_whole() {
     let text = "First:\n```sh\necho one\n```\nor\n> ```py\n> print(2)\n> ```\nand\n```\nthree\n";

@@ -3,13 +3,12 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::Path;
 use std::process::Command;
 
 /// Opens `$VISUAL`, `$EDITOR` or `vi` on the text and returns what was saved, without the newline at its end. The
 /// terminal must have been given back.
 pub fn edit(text: &str) -> io::Result<String> {
-    let editor = ["VISUAL", "EDITOR"].into_iter().filter_map(std::env::var_os).find(|name| !name.is_empty());
-    let editor = editor.unwrap_or_else(|| "vi".into());
     let path = std::env::temp_dir().join(format!("towline-{}.md", std::process::id()));
     // Left by a process of the same number that was killed.
     let _not_there = fs::remove_file(&path);
@@ -17,15 +16,21 @@ pub fn edit(text: &str) -> io::Result<String> {
     file.write_all(text.as_bytes())?;
     file.write_all(b"\n")?;
     drop(file);
-    // The variable may hold arguments, as in `code --wait`.
-    let status = Command::new("sh").args(["-c", "eval \"$0 \\\"\\$1\\\"\""]).arg(&editor).arg(&path).status();
-    let saved = status.and_then(|status| {
-        if status.success() {
-            fs::read_to_string(&path)
-        } else {
-            Err(io::Error::other(format!("{} ended with {status}", editor.display())))
-        }
-    });
+    let saved = open(&path).and_then(|()| fs::read_to_string(&path));
     let _left_behind = fs::remove_file(&path);
     saved.map(|text| text.trim_end_matches('\n').to_owned())
+}
+
+/// Opens `$VISUAL`, `$EDITOR` or `vi` on a file, and waits for its end.
+pub fn open(path: &Path) -> io::Result<()> {
+    let editor = ["VISUAL", "EDITOR"].into_iter().filter_map(std::env::var_os).find(|name| !name.is_empty());
+    let editor = editor.unwrap_or_else(|| "vi".into());
+    // The variable may hold arguments, as in `code --wait`.
+    let status =
+        Command::new("sh").args(["-c", "eval \"$0 \\\"\\$1\\\"\""]).arg(&editor).arg(path).status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("{} ended with {status}", editor.display())))
+    }
 }

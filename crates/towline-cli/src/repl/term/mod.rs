@@ -20,7 +20,7 @@ mod answer;
 mod buffer;
 mod burst;
 mod editor;
-mod external;
+pub mod external;
 mod flow;
 mod history;
 mod keys;

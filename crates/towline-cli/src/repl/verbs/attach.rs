@@ -17,7 +17,7 @@ impl Prompt<'_> {
             self.blocking_chore("image", move || {
                 check_is_file(&path)?;
                 let bytes = input::image(&path)?;
-                if !is_image(&bytes) {
+                if !input::is_image(&bytes) {
                     let shown = input::image_name(&path);
                     return Err(format!("{shown} is no PNG, JPEG, WebP or GIF image; :file takes text"));
                 }
@@ -42,13 +42,6 @@ impl Prompt<'_> {
             });
         }
     }
-}
-
-/// Whether the bytes begin as those images do that servers take.
-fn is_image(bytes: &[u8]) -> bool {
-    let begins: [&[u8]; 3] = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF8"];
-    begins.iter().any(|begin| bytes.starts_with(begin))
-        || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"))
 }
 
 fn said(path: &Path, size: usize) -> String {

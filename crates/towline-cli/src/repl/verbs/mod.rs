@@ -11,6 +11,7 @@ mod reading;
 mod relay;
 mod settings;
 mod sink;
+mod template;
 mod wait;
 
 use super::command::{Bare, Colon, Command, Files, Jobs, OneJob, Reading, SomeJobs};
@@ -70,6 +71,7 @@ impl Prompt<'_> {
             Colon::Format { format } => self.set_format(format),
             Colon::Image(Files { paths }) => self.attach_images(paths),
             Colon::File(Files { paths }) => self.attach_files(paths),
+            Colon::Template { name, text } => self.template(name, text.join(" ")),
             Colon::Unfold(OneJob { job }) => self.unfold(job.as_ref()),
             Colon::Copy { copying } => self.copy_answer(&copying),
             Colon::Clear => self.clear(),

@@ -1,0 +1,39 @@
+//! `towline template`.
+
+use clap::{Args, Subcommand};
+
+/// List, show and edit templates of questions, for run -t
+///
+/// Each is a Markdown file in ~/.config/towline/templates. A head between lines of --- may say, as TOML, what it is asked with:
+/// model, system, think, format, options. In the text {{input}} is the prompt, {{date}} the day; others are --field's.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline template edit review
+  git diff | towline run -t review --field topic=safety
+", help_template = super::TEMPLATE)]
+pub struct TemplateArgs {
+    #[command(subcommand)]
+    pub verb: Option<TemplateVerb>,
+}
+
+/// What is done with templates.
+#[derive(Debug, Subcommand)]
+pub enum TemplateVerb {
+    /// List the templates with their fields [default]
+    #[command(visible_alias = "ls", help_template = super::TEMPLATE)]
+    List,
+    /// Print a template
+    #[command(help_template = super::TEMPLATE)]
+    Show {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Open a template in $VISUAL or $EDITOR, or begin one
+    #[command(help_template = super::TEMPLATE)]
+    Edit {
+        /// Its name
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+}
