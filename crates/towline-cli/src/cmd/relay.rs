@@ -13,7 +13,7 @@ use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::memory;
 use crate::out::Out;
-use crate::relay::{self, Asked, Settings, place};
+use crate::relay::{self, Asked, Settings, place, systemd};
 
 /// Relays until a signal comes, or somebody tells it to end.
 pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure> {
@@ -34,7 +34,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
     let keeper = own.zip(memory::path()).and_then(|(own, path)| relay::keeper(own.endpoint(), path));
     let (on_end, keeping) = keeper.unzip();
     config.on_end = on_end;
-    let over_tls = config.tls.is_some();
+    let (over_tls, drain) = (config.tls.is_some(), config.times.drain);
     let upstreams: Vec<String> = config
         .upstreams
         .iter()
@@ -53,7 +53,10 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
                 // Whoever holds the other end has gone, or says so.
                 drop(stopped.await);
             };
-            Ok(server.run(ended).await)
+            tokio::select! {
+                report = server.run(ended) => Ok(report),
+                () = systemd::watchdog() => unreachable!("it does not end"),
+            }
         })
     });
     let relaying = relaying.map_err(|error| refused(&Error::Thread(error)))?;
@@ -67,6 +70,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             Out::new().line(&format!("listening on {shown}"))?;
         }
         relay::say(format, &format!("relaying to {}", upstreams.join(", ")));
+        systemd::is_ready();
         let mut ended = tokio::task::spawn_blocking(move || relaying.join());
         let mut keeping = pin!(async {
             match keeping {
@@ -80,14 +84,17 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
                 result = &mut ended => break result,
                 _signal = context.stopper.stopped() => {}
                 asked = signals.next() => if asked == Asked::Reload {
+                    systemd::reloads();
                     let read = Settings::read(args, context.environment.api_key.as_deref());
                     if let Err(message) = read.and_then(|settings| reload(&reloader, &settings.config)) {
                         relay::say(format, &format!("SIGHUP changed nothing: {message}"));
                     }
+                    systemd::is_ready();
                     continue;
                 }
             }
             drop(stop);
+            systemd::is_stopping(drain);
             // What ends within the drain time is written too.
             break tokio::select! {
                 () = &mut keeping => unreachable!("it does not end"),

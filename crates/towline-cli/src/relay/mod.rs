@@ -9,6 +9,8 @@ mod rest;
 mod settings;
 #[cfg(feature = "relay")]
 mod signals;
+#[cfg(feature = "relay")]
+pub mod systemd;
 
 #[cfg(feature = "relay")]
 pub use logs::{say, start as start_logs};

@@ -16,7 +16,7 @@ mod pty;
 mod relay;
 mod relay_cuts;
 mod relay_jobs;
-mod relay_logs;
+mod relay_operations;
 mod serve;
 mod servers;
 mod signals;

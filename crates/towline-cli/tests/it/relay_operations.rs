@@ -1,8 +1,9 @@
-//! What a relay logs of requests: who asked, cancelled and deleted, and no word of what was asked.
+//! What a relay tells those who operate it: the log of its requests, without a word of what was asked, and systemd.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
 
 use serde_json::Value;
@@ -31,7 +32,11 @@ fn started(config: &str, folder: &std::path::Path) -> (Child, String) {
     let file = folder.join("relay.toml");
     std::fs::write(&file, config).unwrap();
     let mut command = towline(["relay", "--config", file.to_str().unwrap()]);
-    command.env("XDG_RUNTIME_DIR", folder).stdout(Stdio::piped());
+    command
+        .env("XDG_RUNTIME_DIR", folder)
+        .env("NOTIFY_SOCKET", folder.join("notify"))
+        .env("WATCHDOG_USEC", "100000");
+    command.stdout(Stdio::piped());
     let mut child = command.stderr(File::create(folder.join("log")).unwrap()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let address =
@@ -87,4 +92,30 @@ fn requests_are_audited_without_what_they_say() {
         "{log}"
     );
     assert_eq!(told("access"), ["ann GET /towline/v1/jobs 200", "- POST /api/chat 401"]);
+}
+
+#[test]
+fn systemd_hears_that_it_is_ready_alive_reloading_and_stopping() {
+    let folder = tempfile::tempdir().unwrap();
+    let systemd = UnixDatagram::bind(folder.path().join("notify")).unwrap();
+    systemd.set_read_timeout(Some(SOON)).unwrap();
+    // Waits for one that begins so; those of the watchdog come between all others.
+    let hears = |start: &str| {
+        let mut message = [0; 200];
+        while {
+            let length = systemd.recv(&mut message).unwrap();
+            !message[..length].starts_with(start.as_bytes())
+        } {}
+    };
+    let config = "listen = [\"127.0.0.1:0\"]\n[[upstream]]\nurl = \"http://127.0.0.1:9\"\n[store]\nfolder = \"memory\"\n";
+    let (mut child, _address) = started(config, folder.path());
+    let pid = rustix::process::Pid::from_child(&child);
+    hears("READY=1");
+    hears("WATCHDOG=1");
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+    hears("RELOADING=1");
+    hears("READY=1");
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    hears("STOPPING=1");
+    assert!(child.wait().unwrap().success());
 }
