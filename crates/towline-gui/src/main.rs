@@ -156,6 +156,11 @@ fn main() -> ExitCode {
     }
 }
 
+/// The window's icon; none is no reason not to open.
+fn icon() -> egui::IconData {
+    eframe::icon_data::from_png_bytes(include_bytes!("../icon.png")).unwrap_or_default()
+}
+
 fn variable(name: &str) -> Option<String> {
     let value = std::env::var_os(name)?.to_string_lossy().trim().to_owned();
     (!value.is_empty()).then_some(value)
@@ -168,6 +173,7 @@ fn run(config: &Config, seek: Seek, stop: Stop) -> Result<(), String> {
     let mut viewport = egui::ViewportBuilder::default()
         .with_title("Towline")
         .with_app_id("towline")
+        .with_icon(icon())
         .with_inner_size(state.size.unwrap_or([1_100.0, 760.0]))
         .with_min_inner_size([480.0, 320.0]);
     if let Some(place) = state.place {

@@ -14,10 +14,8 @@ use super::theme::{Face, Palette};
 use crate::command::{Command, JobOrder};
 use crate::relay::{Relay, RelayOrder, Standing};
 
-/// Room for a job's number, in points.
-const NUMBER_WIDTH: f32 = 82.0;
-/// Room for where it runs, in points.
-const PLACE_WIDTH: f32 = 72.0;
+/// Room for a job's number and the mark of the relay, in points.
+const NUMBER_WIDTH: f32 = 86.0;
 /// The deadlines that one click sets.
 const LIMITS: [(&str, Duration); 4] = [
     ("30 s", Duration::from_secs(30)),
@@ -98,20 +96,20 @@ fn standing(ui: &mut Ui, relay: &Relay, out: &mut Vec<Command>) {
 }
 
 fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
-    let (number, place) = match &row.which {
-        Which::Own(id, true) => (id.to_string(), "relay, here"),
-        Which::Own(id, false) => (id.to_string(), "here"),
-        Which::Relay(id, _) => (crate::relay::short(id).to_owned(), "relay"),
+    let (number, mark, place) = match &row.which {
+        Which::Own(id, true) => (id.to_string(), "◆", "The relay runs it, and it is read here."),
+        Which::Own(id, false) => (id.to_string(), "", "It runs here."),
+        Which::Relay(id, _) => {
+            (crate::relay::short(id).to_owned(), "◇", "The relay runs it; it is not read here.")
+        }
     };
     // One cell, whose buttons stay where they are whatever else changes while somebody aims at them.
     ui.horizontal(|ui| {
-        for (words, width) in [(number, NUMBER_WIDTH), (place.to_owned(), PLACE_WIDTH)] {
-            let size = egui::vec2(width, ui.spacing().interact_size.y);
-            ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
-                ui.set_min_width(width);
-                ui.weak(words);
-            });
-        }
+        let size = egui::vec2(NUMBER_WIDTH, ui.spacing().interact_size.y);
+        ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
+            ui.set_min_width(NUMBER_WIDTH);
+            ui.weak(format!("{number} {mark}")).on_hover_text(place);
+        });
         match &row.which {
             Which::Own(id, is_at_relay) => own(ui, row, *id, *is_at_relay, out),
             Which::Relay(id, reading) => of_relay(ui, row, id, *reading, out),
