@@ -35,8 +35,6 @@ pub enum Driven {
     Left {
         /// The signal.
         stop: Stop,
-        /// The relay that runs it was out of reach.
-        is_away: bool,
     },
 }
 
@@ -87,7 +85,7 @@ pub async fn drive_until(
             match on_stop {
                 OnStop::Leave => {
                     view.flush()?;
-                    return Ok(Driven::Left { stop, is_away: stream.is_away() });
+                    return Ok(Driven::Left { stop });
                 }
                 OnStop::Cancel => {
                     cancelled = true;

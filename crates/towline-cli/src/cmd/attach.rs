@@ -1,5 +1,7 @@
 //! `towline attach` and `towline log`: reading what a job has said and says.
 
+use std::time::Duration;
+
 use towline::relay::{Job, READER_CLOCKS, RelayConfig, Start};
 use towline::{Ending, Stream};
 use towline_app::answers::handle;
@@ -13,6 +15,9 @@ use crate::failure::Failure;
 use crate::out::{self, Out};
 use crate::relayed::{Reached, explain, left, reach};
 use crate::view::{ProgressView, View};
+
+/// How long a reader that leaves a job waits to hear how it is.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Follows a job to its end.
 pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Failure> {
@@ -37,7 +42,7 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
     let stream = reached.client.attach_snapshot(&job.id, Start::Beginning);
     let mut view = view(&job, (args.json, args.plain), &reached)?;
     match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
-        Driven::Left { stop, .. } => Ok(stop.into()),
+        Driven::Left { stop } => Ok(stop.into()),
         // What it has said was printed; how it ended is what wait and jobs tell.
         Driven::Ended(outcome) => match outcome.ending {
             Ending::Failed(error) if outcome.stats.records == 0 => {
@@ -77,9 +82,11 @@ async fn follow(
     };
     let outcome = match driven {
         Driven::Ended(outcome) => outcome,
-        Driven::Left { stop, is_away } => {
+        Driven::Left { stop } => {
+            // It may have ended, or the relay with it, a moment ago.
+            let looked = tokio::time::timeout(LOOK, reached.control.job(&job.id)).await;
             out::stderr_break();
-            out::note(&left(handle(job), stop, is_away));
+            out::note(&left(handle(job), stop, looked.ok().and_then(Result::ok).as_ref()));
             return Ok(stop.into());
         }
     };

@@ -1,7 +1,8 @@
 //! How a relay's jobs ended, in words and as a status.
 
-use towline::relay::JobState;
+use towline::relay::{Job, JobState};
 use towline::{Ending, Outcome};
+use towline_app::answers::said;
 
 use crate::exit::Exit;
 use crate::out;
@@ -39,15 +40,32 @@ pub fn explain(outcome: &Outcome, kept: &str, told_links: bool) {
     }
 }
 
-/// What is said when a reader leaves a job; `is_away` where the relay was out of reach then.
-pub fn left(name: &str, stop: Stop, is_away: bool) -> String {
+/// What is said when a reader leaves a job: how the job is, if the relay says so.
+pub fn left(name: &str, stop: Stop, job: Option<&Job>) -> String {
     let reason = stop.reason();
-    if is_away {
-        return format!(
+    match job {
+        None => format!(
             "{reason}: detached; the relay is out of reach, so whether the job still runs is not known. towline jobs tells"
-        );
+        ),
+        Some(job) if job.state.is_ended() => {
+            format!("{reason}: detached; the job has ended: {}. towline attach {name} reads it", said(job))
+        }
+        Some(_) => format!(
+            "{reason}: detached; the job runs on. towline attach {name} resumes it, towline kill {name} stops it"
+        ),
     }
-    format!(
-        "{reason}: detached; the job runs on. towline attach {name} resumes it, towline kill {name} stops it"
-    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_job_runs_on_is_said_only_where_the_relay_says_so() {
+        let job = |state| Job::new("a1", state);
+        let said = |job: Option<&Job>| left("river", Stop::Interrupted, job);
+        assert!(said(Some(&job(JobState::Streaming))).contains("the job runs on. towline attach river"));
+        assert!(said(Some(&job(JobState::Completed))).contains("the job has ended: completed"));
+        assert!(said(None).contains("whether the job still runs is not known"));
+    }
 }

@@ -144,14 +144,19 @@ impl Prompt<'_> {
 
     /// Leaves a job to the relay that runs it; `false` where none does.
     fn leave_behind(&mut self, number: u32) -> bool {
+        let is_gone = self.relay.as_ref().is_some_and(|relay| relay.is_gone());
         let Some(item) = self.item_mut(number) else { return false };
+        let is_lost = is_gone || item.job().is_some_and(towline::Job::is_away);
         let is_elsewhere = item.is_elsewhere();
         let Some(id) = item.leave() else { return false };
         if !is_elsewhere {
-            self.say(
-                Tone::Plain,
-                &format!("%{number} runs on without the prompt; towline attach {id} reads it"),
-            );
+            let said = match is_lost {
+                false => format!("%{number} runs on without the prompt; towline attach {id} reads it"),
+                true => format!(
+                    "%{number} is left; the relay is out of reach, so whether it still runs is not known. towline attach {id} tells"
+                ),
+            };
+            self.say(Tone::Plain, &said);
         }
         true
     }
