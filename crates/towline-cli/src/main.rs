@@ -37,6 +37,8 @@ mod modelfile;
 mod models;
 mod out;
 mod prompt;
+#[cfg(feature = "relay")]
+mod qr;
 mod relay;
 mod relayed;
 mod repl;

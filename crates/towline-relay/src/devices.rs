@@ -206,6 +206,11 @@ impl Devices {
             .collect()
     }
 
+    /// Whether there are any that a relay that starts again knows.
+    pub(crate) fn are_kept(&self) -> bool {
+        self.lock().devices.iter().any(|device| device.grant.is_kept)
+    }
+
     /// Lets the device of this name come no more, and cuts what it reads; `false` where there is none.
     pub(crate) fn revoke(&self, owner: Option<&Owner>, name: &str) -> bool {
         let mut known = self.lock();

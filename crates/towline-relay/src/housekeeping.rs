@@ -11,6 +11,7 @@ use crate::log::Broken;
 use crate::meta::steady_now_ms;
 use crate::recovery;
 use crate::relay::Relay;
+use crate::serve::LateDoor;
 use crate::shelf::Entry;
 use crate::store::Room;
 
@@ -40,8 +41,11 @@ pub(crate) async fn keep(relay: Arc<Relay>) {
             tracing::error!("the store could not be looked at");
         }
         round(&relay).await;
-        let is_idle =
-            relay.running.load(Ordering::Relaxed) == 0 && relay.connections.load(Ordering::Relaxed) == 0;
+        // A phone that was paired finds the relay whenever it comes.
+        let is_awaited = relay.phone_door.get().is_some_and(LateDoor::is_open) && relay.devices.are_kept();
+        let is_idle = relay.running.load(Ordering::Relaxed) == 0
+            && relay.connections.load(Ordering::Relaxed) == 0
+            && !is_awaited;
         if !is_idle {
             busy = Instant::now();
         }

@@ -18,7 +18,7 @@ use crate::log::{Fsync, Writer};
 use crate::meta::Meta;
 use crate::metrics::{Metrics, Series};
 use crate::recovery;
-use crate::serve::PageDoor;
+use crate::serve::LateDoor;
 use crate::shelf::{Entry, Reading, Shelf};
 use crate::store::{DiskStore, LogStore, MemoryStore, Room};
 use crate::tasks::Tasks;
@@ -31,7 +31,9 @@ pub(crate) struct Relay {
     doors: RwLock<Arc<Doors>>,
     pub(crate) devices: Devices,
     /// The door for the page on this machine, once the relay runs.
-    pub(crate) page_door: std::sync::OnceLock<PageDoor>,
+    pub(crate) page_door: std::sync::OnceLock<LateDoor>,
+    /// The door for phones, once the relay runs.
+    pub(crate) phone_door: std::sync::OnceLock<LateDoor>,
     pub(crate) shelf: Shelf,
     pub(crate) writer: Arc<Writer>,
     pub(crate) upstreams: Upstreams,
@@ -102,6 +104,7 @@ impl Relay {
             doors: RwLock::new(Arc::new(Doors::new(&config)?)),
             devices: Devices::open((!folder.as_os_str().is_empty()).then_some(folder.as_path()))?,
             page_door: std::sync::OnceLock::new(),
+            phone_door: std::sync::OnceLock::new(),
             shelf,
             writer,
             upstreams: Upstreams::new(upstreams),

@@ -16,8 +16,67 @@ pub enum RelayVerb {
     Stop,
     /// End your own relay and start it again
     Restart,
+    /// Let a phone's browser in: a code for its camera, and a link that works once
+    Pair(PairArgs),
+    /// The devices that were paired
+    #[command(subcommand)]
+    Token(TokenVerb),
     /// Read all of a store that no relay uses, and say what is damaged
     Check(CheckArgs),
+}
+
+/// What `towline relay pair` is given.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline relay pair                        a code, for a phone in the same network
+  towline relay pair tablet --png code.png  the code as a picture, too
+  towline relay token list                  what was paired
+  towline relay token revoke phone          lets it in no more
+", help_template = super::TEMPLATE)]
+pub struct PairArgs {
+    /// What the device is called
+    #[arg(value_name = "NAME", default_value = "phone")]
+    pub name: String,
+    /// The name or address under which the phone reaches this machine [default: its address in the network]
+    #[arg(long, value_name = "HOST")]
+    pub host: Option<String>,
+    /// Where your relay listens for phones, where it has no address with TLS [default: 0.0.0.0:11437]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<std::net::SocketAddr>,
+    /// Whose answers the phone sees, of a relay with tokens [default: yours]
+    #[arg(long, value_name = "OWNER")]
+    pub owner: Option<String>,
+    /// Write the code as a picture
+    #[arg(long, value_name = "FILE")]
+    pub png: Option<PathBuf>,
+    #[command(flatten)]
+    pub relay: AtRelay,
+}
+
+/// What is done with paired devices.
+#[derive(Debug, Subcommand)]
+pub enum TokenVerb {
+    /// List the devices, and when they came last
+    List(TokenListArgs),
+    /// Let devices in no more; what they read is cut at once
+    Revoke(RevokeArgs),
+}
+
+/// What `towline relay token list` is given.
+#[derive(Debug, Args)]
+pub struct TokenListArgs {
+    #[command(flatten)]
+    pub relay: AtRelay,
+}
+
+/// What `towline relay token revoke` is given.
+#[derive(Debug, Args)]
+pub struct RevokeArgs {
+    /// The devices, by name
+    #[arg(value_name = "NAME", required = true)]
+    pub names: Vec<String>,
+    #[command(flatten)]
+    pub relay: AtRelay,
 }
 
 /// What `towline relay check` is given.

@@ -15,6 +15,8 @@ mod list;
 #[cfg(feature = "relay")]
 mod own;
 mod page;
+#[cfg(feature = "relay")]
+mod pair;
 mod ps;
 mod pull;
 mod push;

@@ -5,7 +5,7 @@ use towline::relay::{RelayConfig, RelayVersion};
 use towline_relay::Checked;
 
 use super::jobs::span;
-use super::{Context, UNARY_CLOCKS, asked};
+use super::{Context, UNARY_CLOCKS, asked, pair};
 use crate::args::{AtRelay, CheckArgs, RelayVerb, StatusArgs};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
@@ -19,6 +19,8 @@ pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure
     match verb {
         RelayVerb::Status(args) => status(args, &mut context).await,
         RelayVerb::Check(args) => check(args).await,
+        RelayVerb::Pair(args) => pair::pair(args, &mut context).await,
+        RelayVerb::Token(verb) => pair::token(verb, &mut context).await,
         RelayVerb::Stop => stop(&mut context).await,
         RelayVerb::Restart => {
             stop(&mut context).await?;

@@ -1,5 +1,6 @@
 //! Links, and the devices that come in by them.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use hyper::body::Incoming;
@@ -12,9 +13,11 @@ use super::answer::{Answer, Code, Refusal, empty, json_answer, set};
 use super::control::{ORDER_BYTES, parsed};
 use super::guard::{Door, is_from_its_page};
 use super::input;
+use crate::config::Listen;
 use crate::devices::Grant;
 use crate::id::Owner;
 use crate::relay::{Caller, Relay};
+use crate::serve::open_phone_door;
 
 /// Opens the door for the page on this machine and makes a link to it. What comes in by it lasts as long as the relay.
 pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, Refusal> {
@@ -24,7 +27,7 @@ pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, 
     }
     let not_open =
         || Refusal::new(Code::Unavailable, "the page's door cannot be opened: the relay does not run yet");
-    let opened = relay.page_door.get().ok_or_else(not_open)?.open().await;
+    let opened = relay.page_door.get().ok_or_else(not_open)?.open_page().await;
     let address = opened.map_err(|error| {
         Refusal::new(Code::Unavailable, format!("the page's door cannot be opened: {error}"))
     })?;
@@ -66,6 +69,58 @@ pub(super) async fn link(
     let grant = Grant { name, owner, names_servers: caller.names_servers, is_kept: true };
     let token = relay.devices.link(grant);
     Ok(json_answer(StatusCode::CREATED, &json!({ "token": token })))
+}
+
+/// Where the door for phones is opened, where nobody says: at every address of this machine.
+const PHONES: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 11437);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PairOrder {
+    name: Option<String>,
+    owner: Option<String>,
+    listen: Option<SocketAddr>,
+    #[serde(default)]
+    hosts: Vec<String>,
+}
+
+/// Makes a link for a phone, and opens the door for phones where the relay has no address with TLS.
+pub(super) async fn pair(
+    relay: &Relay,
+    caller: &Caller,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    if !caller.over_unix {
+        let message =
+            "only over the Unix socket is the door for phones opened; here POST devices makes a link";
+        return Err(Refusal::new(Code::Forbidden, message));
+    }
+    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let PairOrder { name, owner, listen, hosts } = parsed(&body)?;
+    let with_tls = relay.listening.get().into_iter().flatten().find_map(|listen| match listen {
+        Listen::Tcp(address) if relay.config.tls.is_some() => Some(*address),
+        Listen::Tcp(_) | Listen::Unix(_) | Listen::Own => None,
+    });
+    let (address, fingerprint) = match with_tls {
+        Some(address) => (address, None),
+        None => {
+            let opened = open_phone_door(relay, listen.unwrap_or(PHONES), hosts).await;
+            let opened = opened.map_err(|error| {
+                let message = format!("the door for phones cannot be opened: {error}");
+                Refusal::new(Code::Unavailable, message)
+            })?;
+            (opened.address, Some(opened.fingerprint))
+        }
+    };
+    let grant = Grant {
+        name: name.unwrap_or_default(),
+        owner: owner.as_deref().map_or_else(|| caller.owner.clone(), Owner::named),
+        names_servers: caller.names_servers,
+        is_kept: true,
+    };
+    let token = relay.devices.link(grant);
+    let body = json!({ "token": token, "listen": address.to_string(), "fingerprint": fingerprint });
+    Ok(json_answer(StatusCode::CREATED, &body))
 }
 
 /// Those of the caller; over the Unix socket all.

@@ -28,6 +28,8 @@ pub(crate) enum Door {
     Tls(SocketAddr),
     /// On loopback, opened for the page: only devices come in.
     Page(SocketAddr),
+    /// With TLS, opened for phones: only devices come in.
+    Phone(SocketAddr),
 }
 
 impl Door {
@@ -35,15 +37,21 @@ impl Door {
     fn address(self) -> Option<SocketAddr> {
         match self {
             Self::Unix { .. } => None,
-            Self::Tcp(address) | Self::Tls(address) | Self::Page(address) => Some(address),
+            Self::Tcp(address) | Self::Tls(address) | Self::Page(address) | Self::Phone(address) => {
+                Some(address)
+            }
         }
+    }
+
+    fn is_over_tls(self) -> bool {
+        matches!(self, Self::Tls(_) | Self::Phone(_))
     }
 
     /// The cookie of a device. Cookies know no ports, so that its name has the port; and with TLS no other host can set it.
     fn cookie(self) -> Option<String> {
         let port = self.address()?.port();
         Some(match self {
-            Self::Tls(_) => format!("__Host-towline-{port}"),
+            Self::Tls(_) | Self::Phone(_) => format!("__Host-towline-{port}"),
             Self::Unix { .. } | Self::Tcp(_) | Self::Page(_) => format!("towline-{port}"),
         })
     }
@@ -51,7 +59,7 @@ impl Door {
     /// What a browser is told to keep.
     pub(super) fn set_cookie(self, secret: &str) -> Option<String> {
         let seconds = DEVICE_DAYS * 24 * 3600;
-        let secure = if matches!(self, Self::Tls(_)) { "; Secure" } else { "" };
+        let secure = if self.is_over_tls() { "; Secure" } else { "" };
         let name = self.cookie()?;
         Some(format!("{name}={secret}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"))
     }
@@ -189,9 +197,9 @@ impl Doors {
                 };
                 return Ok(Welcome { caller, origin: None, device: None });
             }
-            Door::Tcp(listen) | Door::Tls(listen) | Door::Page(listen) => listen,
+            Door::Tcp(listen) | Door::Tls(listen) | Door::Page(listen) | Door::Phone(listen) => listen,
         };
-        let over_tls = matches!(door, Door::Tls(_));
+        let over_tls = door.is_over_tls();
         let caller = |owner| Caller { owner, over_unix: false, over_tls, names_servers: false };
         if listen.ip().to_canonical().is_loopback() && !self.is_own(host) {
             let message = "the Host of the request is not this machine; a name for it goes into hosts in the configuration";
@@ -208,7 +216,7 @@ impl Doors {
                 return Err(Refusal::new(Code::Forbidden, message));
             }
         };
-        let is_page = matches!(door, Door::Page(_));
+        let is_page = matches!(door, Door::Page(_) | Door::Phone(_));
         if open || (self.keys.is_empty() && !is_page) {
             return Ok(Welcome { caller: caller(Owner::local()), origin, device: None });
         }

@@ -62,16 +62,30 @@ pub(super) async fn connection(
         }
         Stream::Tcp(stream, address) => match tls {
             None => talk(relay, Door::Tcp(address), peer(&stream), stream, crowd, stopped).await,
-            Some(tls) => {
-                let peer = peer(&stream);
-                let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
-                    tracing::debug!("a TLS handshake failed");
-                    return;
-                };
-                talk(relay, Door::Tls(address), peer, stream, crowd, stopped).await;
-            }
+            Some(tls) => encrypted(relay, Door::Tls(address), stream, &tls, crowd, stopped).await,
         },
+        Stream::Phone(stream, address) => {
+            if let Some(tls) = tls {
+                encrypted(relay, Door::Phone(address), stream, &tls, crowd, stopped).await;
+            }
+        }
     }
+}
+
+async fn encrypted(
+    relay: Arc<Relay>,
+    door: Door,
+    stream: TcpStream,
+    tls: &TlsAcceptor,
+    crowd: Crowd,
+    stopped: watch::Receiver<bool>,
+) {
+    let peer = peer(&stream);
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
+        tracing::debug!("a TLS handshake failed");
+        return;
+    };
+    talk(relay, door, peer, stream, crowd, stopped).await;
 }
 
 /// A conversation over anything that reads and writes.

@@ -25,6 +25,11 @@ pub(super) enum Listener {
         socket: TcpListener,
         address: SocketAddr,
     },
+    /// For phones, with TLS.
+    Phone {
+        socket: TcpListener,
+        address: SocketAddr,
+    },
 }
 
 /// A connection.
@@ -33,6 +38,7 @@ pub(super) enum Stream {
     Unix(UnixStream, bool),
     Tcp(TcpStream, SocketAddr),
     Page(TcpStream, SocketAddr),
+    Phone(TcpStream, SocketAddr),
 }
 
 impl Listener {
@@ -72,11 +78,26 @@ impl Listener {
         Ok(Self::Page { socket, address })
     }
 
+    /// Takes an address for phones.
+    ///
+    /// # Cancel safety
+    /// Dropping the future frees it.
+    ///
+    /// # Errors
+    /// When it cannot be taken.
+    pub(super) async fn bind_phone(address: SocketAddr) -> std::io::Result<Self> {
+        let socket = TcpListener::bind(address).await?;
+        let address = socket.local_addr()?;
+        Ok(Self::Phone { socket, address })
+    }
+
     /// The address, as it is shown; with the real port where 0 was asked for.
     pub(super) fn shown(&self) -> Listen {
         match self {
             Self::Unix { path, .. } => Listen::Unix(path.clone()),
-            Self::Tcp { address, .. } | Self::Page { address, .. } => Listen::Tcp(*address),
+            Self::Tcp { address, .. } | Self::Page { address, .. } | Self::Phone { address, .. } => {
+                Listen::Tcp(*address)
+            }
         }
     }
 
@@ -92,6 +113,7 @@ impl Listener {
             }
             Self::Tcp { socket, address } => Ok(Stream::Tcp(accepted(socket).await?, *address)),
             Self::Page { socket, address } => Ok(Stream::Page(accepted(socket).await?, *address)),
+            Self::Phone { socket, address } => Ok(Stream::Phone(accepted(socket).await?, *address)),
         }
     }
 }

@@ -2,12 +2,14 @@
 
 mod connection;
 mod crowd;
+mod late_door;
 mod listen;
-mod page_door;
+mod phone;
 mod run;
 mod tls;
 mod watched;
 
 pub(crate) use connection::talk_over;
-pub(crate) use page_door::PageDoor;
+pub(crate) use late_door::LateDoor;
+pub(crate) use phone::open as open_phone_door;
 pub use run::{Reloader, Report, Server};

@@ -6,14 +6,14 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::connection::connection;
 use super::crowd::Crowd;
+use super::late_door::LateDoor;
 use super::listen::{Listener, Stream};
-use super::page_door::PageDoor;
-use super::tls;
+use super::{phone, tls};
 use crate::config::{Config, Listen};
 use crate::error::Error;
 use crate::housekeeping;
@@ -36,7 +36,7 @@ pub struct Server {
 }
 
 /// What new connections are taken with; none where TCP is not encrypted.
-type Tls = Arc<RwLock<Option<TlsAcceptor>>>;
+pub(super) type Tls = Arc<RwLock<Option<TlsAcceptor>>>;
 
 /// Gives a relay that runs a configuration in place of parts of its own.
 #[derive(Clone)]
@@ -153,8 +153,11 @@ impl Server {
             let Self { relay, listeners, tls } = self;
             let (stop, stopped) = watch::channel(false);
             let connections = Tasks::new();
-            let (page_door, mut opened) = PageDoor::new();
+            let (page_door, mut page) = LateDoor::new();
+            let (phone_door, mut phone) = LateDoor::new();
             drop(relay.page_door.set(page_door));
+            drop(relay.phone_door.set(phone_door));
+            phone::open_again(&relay).await;
             // So that the first requests find who has their model; the rest is found out later.
             relay.upstreams.look_first(FIRST_LOOK).await;
             {
@@ -172,15 +175,17 @@ impl Server {
                     })
                     .await;
                 };
-                let of_page = async {
-                    let Some(listener) = opened.recv().await else { return std::future::pending().await };
-                    let no_tls = Tls::default();
-                    accept(&relay, &listener, &no_tls, &connections, &stopped).await;
+                let late = async |opened: &mut mpsc::Receiver<(Listener, Tls)>| {
+                    let Some((listener, tls)) = opened.recv().await else {
+                        return std::future::pending().await;
+                    };
+                    accept(&relay, &listener, &tls, &connections, &stopped).await;
                 };
                 let mut ending = relay.ending.subscribe();
                 tokio::select! {
                     () = accepting => {}
-                    () = of_page => {}
+                    () = late(&mut page) => {}
+                    () = late(&mut phone) => {}
                     () = relay.upstreams.keep_looking(relay.config.times.health) => {}
                     () = housekeeping::keep(Arc::clone(&relay)) => {}
                     () = shutdown => {}

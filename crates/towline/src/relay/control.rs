@@ -86,6 +86,47 @@ pub struct RelayServer {
     pub up: bool,
 }
 
+/// What a phone is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Pairing {
+    /// What it is called. Default: `device`, with a number where that is taken.
+    pub name: String,
+    /// Whose answers it sees. Default: those of whoever asks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// Where the relay listens for phones, where it has no address with TLS. Default: `0.0.0.0:11437`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<String>,
+    /// Names and addresses for the certificate, where the relay makes one. Default: this machine's name alone.
+    pub hosts: Vec<String>,
+}
+
+/// A link for a phone.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Paired {
+    /// The secret of the link, which stands behind `#` in its address. It works once, for 10 minutes.
+    pub token: String,
+    /// Where the phone comes in, as the relay listens.
+    pub listen: String,
+    /// The SHA-256 fingerprint of the certificate, where the relay made it itself.
+    pub fingerprint: Option<String>,
+}
+
+/// A browser that came in by a link.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[non_exhaustive]
+pub struct Device {
+    /// Its name.
+    pub name: String,
+    /// Whose answers it sees.
+    pub owner: String,
+    /// When it came first, as RFC 3339 has it.
+    pub created_at: String,
+    /// When it came last, to the day.
+    pub seen_at: String,
+}
+
 impl Filter {
     pub(super) fn query(&self) -> String {
         let state = match self.running {
@@ -281,8 +322,29 @@ impl Control {
             token: String,
         }
         let order = json!({ "name": name });
-        let made: Made = self.client.call(Method::Post, "/towline/v1/devices", Some(&order)).await?;
+        let made: Made = self.client.call(Method::Post, DEVICES, Some(&order)).await?;
         Ok(made.token)
+    }
+
+    /// A link for a phone, and an address with TLS where it can come in: the relay opens one where it has none. Only over a Unix socket.
+    pub async fn pair(&self, pairing: &Pairing) -> Result<Paired, Error> {
+        self.client.call(Method::Post, "/towline/v1/pair", Some(pairing)).await
+    }
+
+    /// The browsers that came in by a link: those of this owner, or over a Unix socket all.
+    pub async fn devices(&self) -> Result<Vec<Device>, Error> {
+        #[derive(Deserialize)]
+        struct Listed {
+            devices: Vec<Device>,
+        }
+        let listed: Listed = self.client.call(Method::Get, DEVICES, None::<&()>).await?;
+        Ok(listed.devices)
+    }
+
+    /// Revokes the device of this name; what it reads is cut at once.
+    pub async fn revoke(&self, name: &str) -> Result<(), Error> {
+        let path = format!("{DEVICES}/{}", encoded(name));
+        self.client.call_for_status(Method::Delete, &path, None::<&()>).await
     }
 
     async fn post(&self, id: &str, what: &str, body: &Value) -> Result<Job, Error> {
@@ -298,6 +360,7 @@ impl Control {
 }
 
 pub(super) const JOBS: &str = "/towline/v1/jobs";
+const DEVICES: &str = "/towline/v1/devices";
 const SHUTDOWN: &str = "/towline/v1/shutdown";
 
 /// Jobs that are fetched at once.

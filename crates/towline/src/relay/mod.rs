@@ -51,7 +51,7 @@ mod watch;
 mod wire;
 
 pub use config::{READER_CLOCKS, Reconnect, RelayConfig, Via};
-pub use control::{Control, Filter, Log, RelayServer, RelayVersion};
+pub use control::{Control, Device, Filter, Log, Paired, Pairing, RelayServer, RelayVersion};
 pub use job::{Job, JobState};
 pub use own::{Launch, LaunchError, OwnRelay};
 pub use submit::Start;

@@ -1,0 +1,94 @@
+//! `towline relay pair` and `towline relay token`: browsers that are let in.
+
+use std::net::{SocketAddr, UdpSocket};
+
+use towline::Scheme;
+use towline::relay::{Pairing, RelayConfig};
+
+use super::{Context, UNARY_CLOCKS, asked};
+use crate::args::{PairArgs, TokenVerb};
+use crate::exit::Exit;
+use crate::failure::{Complaint, Failure};
+use crate::out::{self, Out};
+use crate::qr::Code;
+use crate::relayed::{Reached, reach};
+
+/// Shows a code with a link for one phone.
+pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let Reached { control, place, client: _client } =
+        reach(&args.relay, context, UNARY_CLOCKS, RelayConfig::default()).await?;
+    let (link, fingerprint) = if matches!(place.endpoint.scheme, Scheme::Unix(_)) {
+        let host = args.host.clone().or_else(own_address).ok_or_else(|| {
+            let complaint = Complaint::new("this machine has no address in a network".to_owned());
+            Failure::Local(complaint.hint("--host names what the phone reaches it by"))
+        })?;
+        let pairing = Pairing {
+            name: args.name.clone(),
+            owner: args.owner.clone(),
+            listen: args.listen.map(|listen| listen.to_string()),
+            hosts: vec![host.clone()],
+        };
+        let paired = asked(control.pair(&pairing), context).await?;
+        let port = paired.listen.parse::<SocketAddr>().map_or(443, |listen| listen.port());
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        (format!("https://{host}:{port}/#{}", paired.token), paired.fingerprint)
+    } else {
+        let token = asked(control.link(&args.name), context).await?;
+        (format!("{}/#{token}", place.endpoint), None)
+    };
+    let code = Code::of(&link)
+        .ok_or_else(|| Failure::Local(Complaint::new("the link is too long for a code".to_owned())))?;
+    if let Some(path) = &args.png {
+        std::fs::write(path, code.png()).map_err(|error| {
+            Failure::Local(Complaint::new(format!("{} cannot be written: {error}", path.display())))
+        })?;
+    }
+    let mut out = Out::new();
+    for line in code.lines() {
+        out.line(&line)?;
+    }
+    out.line(&link)?;
+    out::note("scan the code with the phone's camera, or open the link there; it works once, for 10 minutes");
+    if let Some(fingerprint) = fingerprint {
+        out.line(&fingerprint)?;
+        out::note(
+            "the browser warns of a certificate that it does not know: go on only where its SHA-256 fingerprint is this one",
+        );
+    }
+    Ok(Exit::Completed)
+}
+
+/// Lists devices, or lets them in no more.
+pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Failure> {
+    let relay = match verb {
+        TokenVerb::List(args) => &args.relay,
+        TokenVerb::Revoke(args) => &args.relay,
+    };
+    let Reached { control, place: _place, client: _client } =
+        reach(relay, context, UNARY_CLOCKS, RelayConfig::default()).await?;
+    let mut out = Out::new();
+    match verb {
+        TokenVerb::List(_) => {
+            for device in asked(control.devices(), context).await? {
+                let seen = device.seen_at.split('T').next().unwrap_or_default();
+                out.line(&format!("{} of {}, last here on {seen}", device.name, device.owner))?;
+            }
+        }
+        TokenVerb::Revoke(args) => {
+            for name in &args.names {
+                asked(control.revoke(name), context).await?;
+                out.line(&format!("revoked {name}"))?;
+            }
+        }
+    }
+    Ok(Exit::Completed)
+}
+
+/// This machine's address in the network that leads elsewhere. Nothing is sent.
+fn own_address() -> Option<String> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // An address of documentation: where packets to it would leave from.
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_unspecified()).then(|| address.to_string())
+}
