@@ -1,6 +1,6 @@
 // A model server that says what a test tells it to, relays, a network that can be cut, and a browser.
 import { spawn } from "node:child_process"
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs"
 import http from "node:http"
 import net from "node:net"
 import { tmpdir } from "node:os"
@@ -134,7 +134,9 @@ level = "error"
 /** The user's own relay, in a place of its own, and the program's output for these arguments. */
 export function ownPlace(model) {
   const place = mkdtempSync(join(folder, "own-"))
-  const env = { HOME: place, PATH: process.env.PATH, XDG_RUNTIME_DIR: place, XDG_STATE_HOME: place, OLLAMA_HOST: model.url }
+  const env = { HOME: place, PATH: process.env.PATH, XDG_CONFIG_HOME: place, XDG_RUNTIME_DIR: place, XDG_STATE_HOME: place }
+  mkdirSync(join(place, "towline"), { mode: 0o700 })
+  writeFileSync(join(place, "towline", "relay.toml"), `[[upstream]]\nname = "box"\nurl = "${model.url}"\n`)
   const run = (...words) =>
     new Promise((resolve, reject) => {
       const child = spawn(TOWLINE, words, { env, stdio: ["ignore", "pipe", "inherit"] })
@@ -143,7 +145,7 @@ export function ownPlace(model) {
       child.on("exit", (code) => (code === 0 ? resolve(said.trim()) : reject(new Error(`${words.join(" ")}: ${code}`))))
     })
   stops.push(() => run("relay", "stop"))
-  return { run }
+  return { run, folder: place }
 }
 
 /** A way to a relay that can be cut and mended. */

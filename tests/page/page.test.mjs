@@ -1,5 +1,9 @@
 import assert from "node:assert/strict"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { after, before, test } from "node:test"
+import tls from "node:tls"
+import jsqr from "jsqr"
 import { ownPlace, PHONE, SMALL_PHONE, startBrowser, startModel, startNetwork, startRelay, stopAll } from "./harness.mjs"
 
 let browser, model, relay
@@ -165,6 +169,53 @@ test("the link of towline page works once, and its cookie is the page's alone", 
   await page.locator(".none", { hasText: "There are no answers yet." }).waitFor()
   const other = await open(t, link)
   await other.locator("#sign-in").waitFor()
+})
+
+test("a phone is paired by a code, comes back to a relay that started again, and is revoked at once", async (t) => {
+  const place = ownPlace(model)
+  const png = join(place.folder, "code.png")
+  const shown = (await place.run("relay", "pair", "phone", "--host", "127.0.0.1", "--listen", "127.0.0.1:0", "--png", png)).split("\n")
+  const [link, fingerprint] = shown.slice(-2)
+  const page = await open(t, "about:blank", { ...PHONE, ignoreHTTPSErrors: true })
+  // The code says the link.
+  const code = await page.evaluate(async (url) => {
+    const image = new Image()
+    image.src = url
+    await image.decode()
+    const canvas = Object.assign(document.createElement("canvas"), { width: image.width, height: image.height })
+    const context = canvas.getContext("2d")
+    context.drawImage(image, 0, 0)
+    return { side: image.width, pixels: [...context.getImageData(0, 0, image.width, image.height).data] }
+  }, `data:image/png;base64,${readFileSync(png, "base64")}`)
+  assert.equal(jsqr(Uint8ClampedArray.from(code.pixels), code.side, code.side)?.data, link)
+  assert.equal(shown[0].length, code.side / 8)
+  // The certificate is the one whose fingerprint is shown, and cannot sign another.
+  const { hostname, port, origin } = new URL(link)
+  const certificate = await new Promise((resolve, reject) => {
+    const socket = tls.connect({ host: hostname, port, rejectUnauthorized: false }, () => {
+      resolve(socket.getPeerX509Certificate())
+      socket.destroy()
+    })
+    socket.on("error", reject)
+  })
+  assert.deepEqual([certificate.fingerprint256, certificate.ca], [fingerprint, false])
+  await page.goto(link)
+  await page.locator(".none", { hasText: "There are no answers yet." }).waitFor()
+  const [cookie] = await page.context().cookies(origin)
+  assert.deepEqual([cookie.name, cookie.secure, cookie.httpOnly, cookie.sameSite], [`__Host-towline-${port}`, true, true, "Strict"])
+  await place.run("relay", "restart")
+  await page.reload()
+  await page.getByRole("link", { name: "Ask" }).click()
+  await page.locator("textarea[name=question]").fill("Still there?")
+  await page.locator(".composer option[value=small]").waitFor({ state: "attached" })
+  await page.getByRole("button", { name: "Send" }).click()
+  const answering = await model.asked.next()
+  answering.say("Yes")
+  await reads(page, "Yes")
+  assert.equal(await place.run("relay", "token", "revoke", "phone"), "revoked phone")
+  await page.locator("#sign-in").waitFor()
+  assert.equal(await place.run("relay", "token", "list"), "")
+  answering.finish()
 })
 
 test("a question is asked and its conversation continued, and a draft survives a reload", async (t) => {
