@@ -97,7 +97,7 @@ fn main() -> io::Result<()> {
     let config = repl::term::Config {
         history: std::env::var_os("TERM_DEMO_HISTORY").map(Into::into),
         no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-        unfold_thinking: false,
+        ..repl::term::Config::default()
     };
     let mut screen = repl::term::open(config, Box::new(Words))?;
     let result = run(screen.as_mut(), &long, per_second);

@@ -3,6 +3,7 @@
 //! The configuration file is TOML, every key optional. What is unknown or wrong in it is a warning with its line, never an
 //! error: the prompt opens all the same.
 
+mod colors;
 pub mod folders;
 pub mod options;
 mod servers;
@@ -18,6 +19,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use towline::{Options, Think};
 
+pub use colors::{Color, SLOTS, Shades, Theme};
 pub use servers::{KeySource, NamedServer};
 
 use crate::history::Limits;
@@ -40,6 +42,10 @@ pub struct Config {
     pub think: Option<Think>,
     /// `[options]`: model options.
     pub options: Options,
+    /// `theme`: for which background colours are chosen.
+    pub theme: Theme,
+    /// `[colors]`: other shades of them.
+    pub colors: Shades,
     /// `[servers]`: model servers by name.
     pub servers: BTreeMap<String, NamedServer>,
     /// `notices`: `"prompt"` or `"at-once"`.
@@ -94,6 +100,8 @@ impl Default for Config {
             system: None,
             think: None,
             options: Options::default(),
+            theme: Theme::Auto,
+            colors: Shades::default(),
             servers: BTreeMap::new(),
             notices_at_once: false,
             limit: None,
@@ -216,6 +224,8 @@ impl Reading<'_> {
             }
             "options" => self.options(value)?,
             "servers" => self.servers(value)?,
+            "theme" => config.theme = colors::theme(value)?,
+            "colors" => self.colors(value)?,
             _ => return Err(unknown(key)),
         }
         Ok(())
@@ -227,6 +237,16 @@ impl Reading<'_> {
             match servers::server(name.get_ref(), value) {
                 Ok(server) => drop(self.config.servers.insert(name.get_ref().to_string(), server)),
                 Err(what) => self.warn(&name.span(), &what),
+            }
+        }
+        Ok(())
+    }
+
+    fn colors(&mut self, value: &DeValue<'_>) -> Result<(), String> {
+        let DeValue::Table(table) = value else { return Err("colors is a table: [colors]".to_owned()) };
+        for (name, value) in table {
+            if let Err(what) = colors::shade(&mut self.config.colors, name.get_ref(), value.get_ref()) {
+                self.warn(&name.span(), &what);
             }
         }
         Ok(())
@@ -258,13 +278,15 @@ impl Reading<'_> {
     }
 }
 
-const KEYS: [&str; 17] = [
+const KEYS: [&str; 19] = [
     "host",
     "model",
     "system",
     "think",
     "options",
     "servers",
+    "theme",
+    "colors",
     "notices",
     "limit",
     "deadline",
@@ -394,6 +416,9 @@ mod tests {
             ("[servers]\ngpu = 1", "line 2: the server gpu takes an address"),
             ("[servers.gpu]\nkey = \"x\"", "line 1: a server has no key"),
             ("[servers]\ngpu = { key_file = \"x\" }", "line 2: the server gpu has no host"),
+            ("theme = \"blue\"", "line 1: theme is \"auto\""),
+            ("[colors]\ngren = 1", "line 2: there is no colour gren; is it green?"),
+            ("[colors]\nred = 256", "line 2: the colour red is a name"),
             ("limit = -1", "line 1: limit takes a whole number"),
             ("a = \n", "line 1: "),
         ] {

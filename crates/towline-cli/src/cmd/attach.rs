@@ -5,6 +5,7 @@ use std::time::Duration;
 use towline::relay::{Job, READER_CLOCKS, RelayConfig, Start};
 use towline::{Ending, Stream};
 use towline_app::answers::handle;
+use towline_app::settings::Config;
 
 use super::run::kept;
 use super::{Context, asked};
@@ -40,7 +41,7 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
         return follow(stream, &job, (args.json, args.plain), &reached, &mut context).await;
     }
     let stream = reached.client.attach_snapshot(&job.id, Start::Beginning);
-    let mut view = view(&job, (args.json, args.plain), &reached)?;
+    let mut view = view(&job, (args.json, args.plain), &context.config, &reached)?;
     match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
         Driven::Left { stop } => Ok(stop.into()),
         // What it has said was printed; how it ended is what wait and jobs tell.
@@ -58,12 +59,12 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
     }
 }
 
-fn view(job: &Job, (json, plain): (bool, bool), reached: &Reached) -> Result<View, Failure> {
+fn view(job: &Job, (json, plain): (bool, bool), config: &Config, reached: &Reached) -> Result<View, Failure> {
     let (model, server) = (job.model.as_deref().unwrap_or("the model"), reached.place.endpoint.to_string());
     Ok(match job.path.as_str() {
         _ if json => View::json(Some(model), &server)?,
         "/api/pull" | "/api/push" | "/api/create" => View::Progress(ProgressView::new(model, &server)),
-        _ => View::answer(plain, model, &server),
+        _ => View::answer(plain, config, model, &server),
     })
 }
 
@@ -74,7 +75,7 @@ async fn follow(
     reached: &Reached,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
-    let mut view = view(job, (json, plain), reached)?;
+    let mut view = view(job, (json, plain), &context.config, reached)?;
     let mut heard = |_: &_| {};
     let driven = tokio::select! {
         driven = drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut heard) => driven?,

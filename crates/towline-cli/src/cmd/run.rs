@@ -5,6 +5,7 @@ use std::io::IsTerminal as _;
 use towline::{ChatRequest, Client, Ending, ErrorKind, FinishReason, Outcome, ThinkTags};
 
 use towline_app::document::Document;
+use towline_app::settings::Config;
 
 use super::{Context, unless_stopped};
 use crate::args::{CodeArg, RunArgs};
@@ -44,7 +45,7 @@ pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> 
         Err(failure) => return Err(failure),
     };
     let outcome = before_the_request(ending);
-    view(args, None, &server)?.end(&outcome)?;
+    view(args, &context.config, None, &server)?.end(&outcome)?;
     told(args, &outcome, None, &server, &context).await
 }
 
@@ -59,7 +60,7 @@ async fn answer(
     let client = client(args, server);
     let mut may_offer = !args.json && is_person();
     loop {
-        let mut view = view(args, Some(&request.model), server)?;
+        let mut view = view(args, &context.config, Some(&request.model), server)?;
         let stream = client.chat(request.clone());
         let heard = &mut |event: &_| memory.hear(event);
         let outcome = drive(stream, &mut view, &mut context.stopper, heard).await?;
@@ -87,14 +88,14 @@ fn client(args: &RunArgs, server: &Server) -> Client {
     })
 }
 
-fn view(args: &RunArgs, model: Option<&str>, server: &Server) -> Result<View, Failure> {
+fn view(args: &RunArgs, config: &Config, model: Option<&str>, server: &Server) -> Result<View, Failure> {
     if args.json {
         return Ok(View::json(model, &server.shown())?);
     }
     let model = model.unwrap_or("the model");
     Ok(match args.code {
         Some(only) => View::Code(CodeView::new(only.number(), model, &server.shown())),
-        None => View::answer(args.plain, model, &server.shown()),
+        None => View::answer(args.plain, config, model, &server.shown()),
     })
 }
 

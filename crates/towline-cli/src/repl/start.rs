@@ -58,6 +58,8 @@ fn begin(args: PromptArgs) -> Result<Exit, Failure> {
     let terminal = term::Config {
         history: folders::data().map(|folder| folder.join("history")),
         no_color: set("NO_COLOR"),
+        theme: config.theme,
+        shades: config.colors,
         ..term::Config::default()
     };
     let mut screen = term::open(terminal, Box::new(Completer(Arc::clone(&known)))).map_err(local)?;

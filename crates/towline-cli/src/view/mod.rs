@@ -8,6 +8,7 @@ mod rendered;
 mod spinner;
 
 use towline::{Error, Event, Outcome, Phase};
+use towline_app::settings::Config;
 
 use answer::AnswerView;
 pub use code::CodeView;
@@ -35,11 +36,11 @@ pub enum View {
 
 impl View {
     /// An answer, rendered where a person looks at it, unless it is to be plain.
-    pub fn answer(plain: bool, model: &str, server: &str) -> Self {
+    pub fn answer(plain: bool, config: &Config, model: &str, server: &str) -> Self {
         if plain || !out::stdout_can_be_drawn_on() {
             Self::Answer(AnswerView::new(model, server))
         } else {
-            Self::Rendered(Box::new(RenderedView::new(model, server)))
+            Self::Rendered(Box::new(RenderedView::new(config, model, server)))
         }
     }
 

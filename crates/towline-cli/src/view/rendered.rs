@@ -7,7 +7,8 @@ use super::spinner::Spinner;
 use crate::out::{self, Out, WriteError};
 use crate::repl::term::Size;
 use crate::repl::term::live::Live;
-use crate::repl::term::text::Palette;
+use crate::repl::term::palette::{self, Palette};
+use towline_app::settings::{Config, Theme};
 
 /// An answer that is rendered.
 #[derive(Debug)]
@@ -23,8 +24,10 @@ pub struct RenderedView {
 
 impl RenderedView {
     /// A view that waits for the first token.
-    pub fn new(model: &str, server: &str) -> Self {
-        let palette = if out::colors() { Palette::Color } else { Palette::Attributes };
+    pub fn new(config: &Config, model: &str, server: &str) -> Self {
+        let theme = if out::colors() { config.theme } else { Theme::None };
+        let is_light = std::env::var("COLORFGBG").is_ok_and(|set| palette::is_light_by(&set));
+        let palette = Palette::of(theme, is_light, &config.colors);
         Self {
             out: Out::new(),
             live: Live::new(palette, size(), "--plain shows it"),

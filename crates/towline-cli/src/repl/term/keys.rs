@@ -4,7 +4,7 @@
 //! Enter and with Backspace, pasted text left as it is, the terminal's reply to a status request, and a lone Escape.
 
 /// Something the terminal sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Key {
     Char(char),
     /// Ctrl with a letter or one of `\ ] ^ _`, in lower case.
@@ -29,6 +29,8 @@ pub enum Key {
     End,
     /// Text pasted as a whole.
     Paste(String),
+    /// The terminal says what colour its background is: red, green and blue from 0 to 1.
+    Background([f64; 3]),
     /// The terminal has eaten all that came before the status request.
     Acknowledged,
     /// Something without meaning here.
@@ -96,7 +98,8 @@ impl Decoder {
 
     /// Nothing followed: what waits was a key by itself.
     pub fn expire(&mut self, keys: &mut Vec<Key>) {
-        if self.is_waiting() {
+        // A reply that has begun comes to its end, however slow the line is.
+        if self.is_waiting() && !is_reply(&self.bytes) {
             keys.push(if self.bytes == b"\x1b" { Key::Escape } else { Key::Unknown });
             self.bytes.clear();
         }
@@ -158,6 +161,7 @@ fn escape(bytes: &[u8]) -> Front {
     match bytes.get(1) {
         None => Front::Incomplete,
         Some(b'[') => sequence(bytes),
+        Some(b']') => reply(bytes),
         Some(b'O') => match bytes.get(2) {
             None => Front::Incomplete,
             Some(&last) => Front::Key(letter(last, 1), 3),
@@ -171,6 +175,46 @@ fn escape(bytes: &[u8]) -> Front {
             None => Front::Incomplete,
         },
     }
+}
+
+/// What the terminal answers to the question for its background begins so.
+const BACKGROUND: &[u8] = b"\x1b]11;";
+
+/// Whether these bytes can only be the beginning of such an answer.
+fn is_reply(bytes: &[u8]) -> bool {
+    let common = bytes.iter().zip(BACKGROUND).take_while(|(one, other)| one == other).count();
+    common > 2 && common == bytes.len().min(BACKGROUND.len())
+}
+
+/// `ESC ] 11 ; rgb:RRRR/GGGG/BBBB`, and BEL or `ESC \\`; else Alt with the bracket.
+fn reply(bytes: &[u8]) -> Front {
+    if bytes.len() > 2 && !is_reply(bytes) {
+        return Front::Key(Key::Alt(']'), 2);
+    }
+    let end = bytes.iter().position(|&byte| byte == 0x07).map(|at| (at, at + 1));
+    let end = end.or_else(|| bytes.windows(2).position(|pair| pair == b"\x1b\\").map(|at| (at, at + 2)));
+    match end {
+        Some((end, used)) => {
+            let color = bytes.get(BACKGROUND.len()..end).and_then(color);
+            Front::Key(color.map_or(Key::Unknown, Key::Background), used)
+        }
+        None if bytes.len() > SEQUENCE_BYTES => Front::Key(Key::Unknown, bytes.len()),
+        None => Front::Incomplete,
+    }
+}
+
+/// `rgb:R/G/B`, each of one to four hexadecimal digits.
+fn color(bytes: &[u8]) -> Option<[f64; 3]> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    let parts = text.strip_prefix("rgb:").or_else(|| text.strip_prefix("rgba:"))?;
+    let mut color = [0.0; 3];
+    let mut parts = parts.split('/');
+    for value in &mut color {
+        let part = parts.next().filter(|part| (1..=4).contains(&part.len()))?;
+        let most = (1u32 << (4 * part.len())) - 1;
+        *value = f64::from(u32::from_str_radix(part, 16).ok()?) / f64::from(most);
+    }
+    Some(color)
 }
 
 /// A control sequence: `ESC [`, parameters, one final byte.
@@ -285,6 +329,26 @@ mod tests {
                 assert_eq!(keys, expected, "{bytes:?} cut at {cut}");
             }
         }
+    }
+
+    #[test]
+    fn the_terminal_says_its_background() {
+        let mut decoder = Decoder::default();
+        let mut keys = vec![];
+        for byte in b"\x1b]11;rgb:ffff/8080/00\x07x\x1b]11;rgb:f/f/f\x1b\\\x1b]y" {
+            decoder.feed(&[*byte], &mut keys);
+            if decoder.bytes.len() > 2 {
+                decoder.expire(&mut keys);
+            }
+        }
+        let (Key::Background([red, green, blue]), [char, Key::Background(white), alt, typed]) =
+            (&keys[0], &keys[1..])
+        else {
+            panic!("{keys:?}")
+        };
+        assert_eq!((*red, *blue, *white), (1.0, 0.0, [1.0; 3]));
+        assert!((0.5..0.51).contains(green));
+        assert_eq!([char, alt, typed], [&Key::Char('x'), &Key::Alt(']'), &Key::Char('y')]);
     }
 
     #[test]

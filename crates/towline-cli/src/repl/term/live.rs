@@ -3,8 +3,9 @@
 use super::answer::Answer;
 use super::layout::{self, Size};
 use super::painter::{Block, Painter};
+use super::palette::Palette;
 use super::terminal::reflows;
-use super::text::{Line, Palette};
+use super::text::Line;
 use super::transcript::Transcript;
 
 /// Draws an answer. The terminal belongs to the shell: it echoes what is typed, and a line end returns the cursor.

@@ -10,6 +10,7 @@
 //! | [`rows`] | lines cut into rows, where the terminal would or between words |
 //! | [`transcript`] | lines on their way, handed out row by row |
 //! | [`layout`] | what is to be seen becomes rows |
+//! | [`palette`] | the colours of a theme, for a dark or a light background |
 //! | [`painter`] | rows become the fewest bytes |
 //! | [`flow`] | when the terminal may be given more |
 //! | [`terminal`], [`plain`] | the two screens |
@@ -27,6 +28,7 @@ mod keys;
 mod layout;
 pub mod live;
 mod painter;
+pub mod palette;
 mod plain;
 pub mod rows;
 mod signals;
@@ -44,6 +46,7 @@ pub use terminal::Terminal;
 pub use tty::restore;
 
 use crate::repl::screen::{Complete, Screen};
+use towline_app::settings::{Shades, Theme};
 
 /// How the prompt behaves.
 #[derive(Debug, Clone, Default)]
@@ -52,6 +55,10 @@ pub struct Config {
     pub history: Option<PathBuf>,
     /// Whether colours are left out, as `NO_COLOR` asks.
     pub no_color: bool,
+    /// For which background colours are chosen.
+    pub theme: Theme,
+    /// Other shades of them.
+    pub shades: Shades,
     /// Whether thinking stays on the screen when it is done.
     pub unfold_thinking: bool,
 }

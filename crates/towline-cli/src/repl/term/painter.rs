@@ -3,8 +3,9 @@
 //! The block stands below the transcript, and only distances inside it are known: never an absolute row. It is lower
 //! than the screen by at least one row, so moving to its top, or to the row above it, never meets the screen's edge.
 
+use super::palette::Palette;
 use super::rows::{Row, wrap};
-use super::text::{Line, Palette, Style, grapheme_width, is_certain};
+use super::text::{Line, Style, grapheme_width, is_certain};
 use super::transcript::{End, Part};
 
 /// Rows with a cursor.
@@ -61,6 +62,11 @@ impl Painter {
             columns,
             paused: None,
         }
+    }
+
+    /// Other colours from now on.
+    pub fn repaint(&mut self, palette: Palette) {
+        self.palette = palette;
     }
 
     /// The same for a terminal that is not in raw mode.

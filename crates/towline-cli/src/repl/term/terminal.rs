@@ -15,18 +15,22 @@ use super::history::History;
 use super::keys::{Decoder, Key};
 use super::layout::{self, Size};
 use super::painter::{Block, Painter};
+use super::palette::{self, Palette};
 use super::rows::Row;
 use super::signals::Signals;
-use super::text::{Color, Line, Palette, Style};
+use super::text::{Color, Line, Style};
 use super::transcript::Transcript;
 use super::tty::Tty;
 use super::{Config, external};
 use crate::repl::screen::{Complete, Input, Screen, Status, Tone};
+use towline_app::settings::{Shades, Theme};
 
 /// What follows an Escape within this time belongs to it.
 const ESCAPE_TIMEOUT: Duration = Duration::from_millis(50);
 /// The terminal may take so long over what is left before it is given back all the same.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// What colour the background is.
+const BACKGROUND_REQUEST: &[u8] = b"\x1b]11;?\x1b\\";
 const STATUS_REQUEST: &[u8] = b"\x1b[5n";
 /// Terminals limit what a program may put into the clipboard.
 const CLIPBOARD_BYTES: usize = 512 << 10;
@@ -48,6 +52,7 @@ pub struct Terminal {
     prompt: String,
     upper: Vec<Row>,
     painter: Painter,
+    shades: Shades,
     flow: Flow,
     size: Size,
     /// Bytes that the terminal has not taken yet.
@@ -65,7 +70,9 @@ impl Terminal {
         let signals = Signals::new()?;
         let tty = Tty::open()?;
         let (columns, rows) = tty.size();
-        let palette = if config.no_color { Palette::Attributes } else { Palette::Color };
+        let theme = if config.no_color { Theme::None } else { config.theme };
+        let is_light = std::env::var("COLORFGBG").is_ok_and(|set| palette::is_light_by(&set));
+        let palette = Palette::of(theme, is_light, &config.shades);
         let mut answer = Answer::default();
         answer.unfold(config.unfold_thinking);
         answer.folded("Ctrl-O shows it");
@@ -83,9 +90,11 @@ impl Terminal {
             prompt: String::new(),
             upper: vec![],
             painter: Painter::new(palette, reflows(), columns),
+            shades: config.shades,
             flow: Flow::new(),
             size: Size { columns, rows },
-            out: vec![],
+            // The answer comes as a key would, before that to the first frame's request.
+            out: if theme == Theme::Auto && !is_console() { BACKGROUND_REQUEST.to_vec() } else { vec![] },
             text_is_due: true,
             echo_is_due: true,
             is_gone: false,
@@ -200,6 +209,10 @@ impl Terminal {
     fn press(&mut self, key: Key, now: Instant, inputs: &mut Vec<Input>) {
         if key == Key::Acknowledged {
             self.flow.acknowledge(now);
+            return;
+        }
+        if let Key::Background(parts) = key {
+            self.painter.repaint(Palette::of(Theme::Auto, palette::is_light(parts), &self.shades));
             return;
         }
         self.echo_is_due = true;
@@ -462,9 +475,13 @@ fn below(upper: &[Row], input: Block) -> Block {
 
 /// Whether this terminal moves the words of a long row when the window becomes narrower. Most do.
 pub(super) fn reflows() -> bool {
-    let is = |name: &str, value: &str| std::env::var_os(name).is_some_and(|is| is == *value);
     let is_xterm = std::env::var_os("XTERM_VERSION").is_some() && std::env::var_os("TMUX").is_none();
-    !is_xterm && !is("TERM", "linux")
+    !is_xterm && !is_console()
+}
+
+/// Whether this is the console of Linux, which knows neither reflow nor questions.
+fn is_console() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "linux")
 }
 
 /// Waits for one of these, or the time.

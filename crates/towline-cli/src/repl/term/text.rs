@@ -53,54 +53,6 @@ impl Style {
     }
 }
 
-/// What the terminal may be told about looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Palette {
-    /// Colours and attributes.
-    Color,
-    /// Attributes only, as `NO_COLOR` asks.
-    Attributes,
-}
-
-impl Palette {
-    /// Writes the change from one style to another.
-    pub fn change(self, from: Style, to: Style, out: &mut Vec<u8>) {
-        let to_color = match self {
-            Self::Color => to.color,
-            Self::Attributes => Color::Default,
-        };
-        if from == to {
-            return;
-        }
-        out.extend_from_slice(b"\x1b[0");
-        for (on, code) in [
-            (to.bold, "1"),
-            (to.dim, "2"),
-            (to.italic, "3"),
-            (to.underline, "4"),
-            (to.reverse, "7"),
-            (to.strike, "9"),
-        ] {
-            if on {
-                out.push(b';');
-                out.extend_from_slice(code.as_bytes());
-            }
-        }
-        let color: &[u8] = match to_color {
-            Color::Default => b"",
-            Color::Red => b";31",
-            Color::Green => b";32",
-            Color::Yellow => b";33",
-            Color::Blue => b";34",
-            Color::Magenta => b";35",
-            Color::Cyan => b";36",
-            Color::Grey => b";90",
-        };
-        out.extend_from_slice(color);
-        out.push(b'm');
-    }
-}
-
 /// A piece of text in one style.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Span {

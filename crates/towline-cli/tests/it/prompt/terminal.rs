@@ -49,6 +49,34 @@ fn the_first_start_says_hello_and_later_ones_do_not() {
 }
 
 #[test]
+fn colours_are_for_the_background_there_is() {
+    let answer = Script::ndjson(ollama::chat(&["# Title\n\nText.\n"]));
+    let server = Server::start(Routes::new().path("/api/chat", answer));
+    let heading = |pty: &mut Pty| {
+        pty.press("what?\r");
+        pty.expect("Text.\nm>");
+        let row = pty.text().lines().position(|row| row == "Title").unwrap();
+        pty.screen.screen().cell(u16::try_from(row).unwrap(), 0).unwrap().fgcolor()
+    };
+    let (mut pty, home) = prompt(&server);
+    assert_eq!(heading(&mut pty), vt100::Color::Idx(6), "dark, where the terminal does not say");
+    pty.press("\x1b]11;rgb:ffff/ffff/e0e0\x1b\\");
+    pty.press("\x0c");
+    pty.until("a clear screen", |pty| !pty.text().contains("Text.") && pty.cursor_row() == "m>");
+    assert_eq!(heading(&mut pty), vt100::Color::Idx(30), "light, where it says so");
+    let config = home.path().join("config.toml");
+    for (text, color) in [
+        ("theme = \"none\"", vt100::Color::Default),
+        ("theme = \"dark\"\ncolors = { cyan = \"#010203\" }", vt100::Color::Rgb(1, 2, 3)),
+    ] {
+        std::fs::write(&config, text).unwrap();
+        let mut pty = Pty::start(command(&server, home.path()).env("TOWLINE_CONFIG", &config));
+        pty.expect_row("m>");
+        assert_eq!(heading(&mut pty), color, "{text}");
+    }
+}
+
+#[test]
 fn notices_come_before_the_next_prompt_and_exit_takes_two() {
     let server = stalled();
     let (mut pty, _home) = prompt(&server);
