@@ -26,6 +26,7 @@
 //! the end is decoded before the end counts, so no received token is lost and a terminal record always wins.
 
 mod phase;
+mod response;
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -39,6 +40,7 @@ use crate::records::Records;
 use crate::wire::Framer;
 
 pub use phase::Phase;
+pub use response::{BodyEnd, Opened};
 
 #[derive(Debug)]
 enum State {
@@ -64,17 +66,6 @@ enum State {
     Ended(Option<Box<Outcome>>),
 }
 
-/// How the response body ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum BodyEnd {
-    /// In good order.
-    Clean,
-    /// The peer closed before the body was whole, as a server does that is killed.
-    Cut,
-    /// The connection broke.
-    Broken(Error),
-}
-
 /// What stops a stream once all that was received is decoded.
 #[derive(Debug)]
 enum Stop {
@@ -91,17 +82,6 @@ enum Step {
     Record,
     /// There is nothing more for now.
     None,
-}
-
-/// The head of a response, as far as a stream needs it.
-#[derive(Debug, Clone, Default)]
-pub struct Opened {
-    /// The HTTP status.
-    pub status: u16,
-    /// The value of `Content-Type`; empty if there was none.
-    pub content_type: String,
-    /// How long `Retry-After` asks to wait.
-    pub retry_after: Option<Duration>,
 }
 
 /// One stream, as a value without I/O or clock of its own.
