@@ -40,6 +40,9 @@ impl Prompt<'_> {
             return;
         }
         let question = self.with_attached(&ask.text);
+        if models.contains(&self.chat.settings.model) {
+            self.warn_of_context(&question.content);
+        }
         let turn = self.chat.ask_all(&models, question);
         let Some(turn) = self.chat.turn(turn) else { return };
         let answers: Vec<AnswerId> = turn.variants().iter().map(|answer| answer.id).collect();

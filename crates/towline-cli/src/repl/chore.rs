@@ -56,6 +56,8 @@ pub enum Done {
     ToRead(Box<Job>),
     /// A template, and what was typed behind its name.
     Template(Box<Template>, String),
+    /// How many tokens a model looks back on.
+    Context(String, u64),
     /// A description of a model.
     Shown(String),
     /// Nothing but something to say.
@@ -156,6 +158,7 @@ impl Prompt<'_> {
             Done::ToRead(job) => self.read_elsewhere(&job),
             Done::Nothing => {}
             Done::Template(template, text) => self.use_template(*template, text),
+            Done::Context(model, tokens) => self.context_told(model, tokens),
             Done::Shown(text) => self.say(Tone::Plain, text.trim_end()),
             Done::Said(text) => self.say(Tone::Dim, &text),
         }
@@ -210,6 +213,7 @@ impl Prompt<'_> {
         let (name, left) = (opened.name.clone(), opened.left.clone());
         let model = std::mem::take(&mut self.chat.settings.model);
         self.chat = self.session.adopt(opened);
+        self.forget_context();
         if self.chat.settings.model.is_empty() {
             self.chat.settings.model = model;
         }

@@ -19,6 +19,7 @@ mod asking;
 mod chore;
 pub mod command;
 mod complete;
+mod context;
 mod ending;
 mod following;
 mod item;

@@ -398,6 +398,10 @@ impl Prompt<'_> {
                 if let Some(entry) = self.jobs.get(followed.number) {
                     (status.front, status.trouble) =
                         notice::status(&entry.item, &entry.name, self.config.stalled_after);
+                    let tokens = entry.item.info().map_or(0, |info| info.tokens);
+                    if let Some(context) = self.context_text(tokens).filter(|_| entry.item.is_answer()) {
+                        status.front.push_str(&format!(", {context}"));
+                    }
                 }
             }
             Front::Log(followed) => {

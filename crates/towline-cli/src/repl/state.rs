@@ -12,6 +12,7 @@ use towline_app::settings::Config;
 use super::chore::Chore;
 use super::command::{Line, When};
 use super::complete::Known;
+use super::context::Context;
 use super::item::{Item, Kind};
 use super::jobs::{Entry, Jobs};
 use super::notice;
@@ -65,6 +66,8 @@ pub struct Prompt<'s> {
     pub chores: Vec<Chore>,
     /// What goes with the next question.
     pub attached: Vec<Attached>,
+    /// How full the model's context is.
+    pub context: Context,
     pub notices: When,
     pub limit: Option<usize>,
     /// The model that was missing last.
@@ -166,6 +169,7 @@ impl<'s> Prompt<'s> {
             queue: VecDeque::new(),
             chores: Vec::new(),
             attached: Vec::new(),
+            context: Context::default(),
             notices,
             missing: None,
             last: None,

@@ -1,12 +1,12 @@
 //! Questions, answers, history, errors, sessions.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use towline_app::chat::Conversation;
 use towline_app::history::History;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use super::stage::{CTRL_C, CTRL_D, CTRL_Z, Scene, Step, play};
+use super::stage::{CTRL_C, CTRL_D, CTRL_Z, Played, Scene, Step, play};
 use crate::exit::Exit;
 use towline_app::settings::Config;
 
@@ -372,6 +372,48 @@ fn a_deadline_of_the_configuration_ends_a_question() {
         Server::start(Routes::new().path("/api/chat", Script::ndjson_open([ollama::chat_text("x")]).stall()));
     let config = Config { deadline: Some(std::time::Duration::from_millis(50)), ..Config::default() };
     play(&server, Scene { config, ..Scene::default() }, [Step::Type("ask"), Step::See("! Timed out: ")]);
+}
+
+#[test]
+fn a_question_that_does_not_fit_is_said_before_it_is_sent() {
+    let record = |text: &str, done: bool| {
+        json!({
+            "model": "m", "message": { "role": "assistant", "content": text }, "done": done,
+            "done_reason": if done { json!("stop") } else { json!(null) },
+            "prompt_eval_count": if done { json!(300) } else { json!(null) },
+            "eval_count": if done { json!(100) } else { json!(null) },
+        })
+        .to_string()
+    };
+    let answer = |text: &str| Script::ndjson([record(text, false), record("", true)]);
+    let first = answer("one");
+    let second = Script::ndjson_open([record("two", false)]).wait("go").line(record("", true)).end_chunks();
+    let ps = json!({ "models": [{ "name": "m:latest", "model": "m:latest", "context_length": 512 }] });
+    let server = Server::start(
+        Routes::new()
+            .path_each("/api/chat", [first, second, answer("three"), answer("four")])
+            .path("/api/ps", Script::respond(200, "application/json", ps.to_string())),
+    );
+    let long = "word ".repeat(200);
+    let Played { shown, .. } = play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type("first"),
+            Step::See("one\n</>"),
+            Step::Type("second"),
+            Step::Status(", context 78 % of 512"),
+            Step::Do(Box::new(|| server.open("go"))),
+            Step::See("two\n</>"),
+            Step::Type(&long),
+            Step::See("~ about 649 tokens go to a context of 512: the model will not see the oldest"),
+            Step::See("three\n</>"),
+            Step::Type("set num_ctx 4096"),
+            Step::Type(&long),
+            Step::See("four\n</>"),
+        ],
+    );
+    assert_eq!(shown.matches("go to a context").count(), 1);
 }
 
 #[test]
