@@ -43,9 +43,9 @@ pub enum Dialog {
     Path(Purpose, String),
 }
 
-/// What is to be done to a job.
+/// What every job can be told, wherever it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum JobOrder {
+pub enum Control {
     /// Stop; what came is kept.
     Stop,
     /// Stop reading.
@@ -54,6 +54,13 @@ pub enum JobOrder {
     Unpause,
     /// Set, move or remove the deadline.
     Deadline(Deadline),
+}
+
+/// What is to be done to a job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JobOrder {
+    /// What every job can be told.
+    Control(Control),
     /// Leave it to the relay that runs it.
     Detach,
     /// Show its chat.

@@ -164,7 +164,7 @@ fn a_chat_is_exported_and_a_session_imported() {
     ];
     std::fs::write(&session, lines.join("\n") + "\n").expect("a file");
     let mut stage = Stage::new(fakemodel::plan(), Begin { files: vec![session], ..Begin::default() });
-    stage.click("Import a chat");
+    stage.click("Import");
     stage.until_shown("an old answer");
 }
 

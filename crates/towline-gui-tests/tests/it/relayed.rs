@@ -6,7 +6,7 @@ use egui::{Key, Modifiers};
 use tempfile::TempDir;
 use towline::relay::JobState;
 use towline_app::history::History;
-use towline_gui::command::{Command, JobOrder};
+use towline_gui::command::{Command, Control, JobOrder};
 use towline_gui::relay::{RelayOrder, short};
 use towline_gui::store::State;
 use towline_testkit::{Routes, Script, Server, records::ollama};
@@ -232,9 +232,9 @@ fn a_relay_that_dies_takes_nothing_with_it() {
     // What can no longer be done is said.
     stage.window(|window| window.act(Command::RelayJob(id.clone(), RelayOrder::Read)));
     stage.until_shown(&format!("no longer has job {}", short(&id)));
-    stage.window(|window| window.act(Command::RelayJob(id.clone(), RelayOrder::Stop)));
+    stage.window(|window| window.act(Command::RelayJob(id.clone(), RelayOrder::Control(Control::Stop))));
     stage.until_shown("cannot be stopped");
-    stage.window(|window| window.act(Command::Job(job, JobOrder::Stop)));
+    stage.window(|window| window.act(Command::Job(job, JobOrder::Control(Control::Stop))));
     stage.until("the end", |stage| {
         stage.window(|window| window.chat().is_some_and(|chat| chat.live.is_empty()))
     });

@@ -1,7 +1,7 @@
 //! What jobs have yielded comes into the chats.
 
 use towline::engine::{Batch, JobId};
-use towline::{Ending, Error, ErrorKind, JobState, Origin, Outcome};
+use towline::{Ending, Error, ErrorKind, Origin, Outcome};
 use towline_app::chat::{AnswerId, Held, Shown, session};
 
 use super::{Chat, ChatKey, Live, Note};
@@ -18,8 +18,8 @@ pub struct Drained {
     pub chat: ChatKey,
     /// Which it is.
     pub answer: AnswerId,
-    /// How its job ended.
-    pub state: JobState,
+    /// What is announced of its end, if anything.
+    pub text: Option<&'static str>,
 }
 
 /// What one look brought.
@@ -121,8 +121,14 @@ impl Chat {
         } else {
             self.ended(id, outcome, live.is_noted);
         }
-        let state = JobState::of_ending(&outcome.ending);
-        looked.ended.push(Drained { chat: self.key, answer: id, state });
+        let text = match outcome.ending {
+            Ending::Completed(_) => Some("The answer is complete."),
+            Ending::Cancelled { .. } => None,
+            Ending::Truncated(_) => Some("The answer was cut off."),
+            Ending::TimedOut { .. } => Some("The answer timed out."),
+            Ending::Failed(_) => Some("There is no answer: it failed."),
+        };
+        looked.ended.push(Drained { chat: self.key, answer: id, text });
     }
 
     fn ended(&mut self, id: AnswerId, outcome: &Outcome, is_relayed: bool) {

@@ -17,8 +17,9 @@ use std::time::{Duration, Instant};
 
 use towline::engine::{Prepared, Task};
 use towline::relay::{Control, LaunchError, Start};
-use towline::{Client, Deadline, Engine, Error, ErrorKind};
+use towline::{Client, Engine, Error, ErrorKind};
 
+use crate::command::Control as Tell;
 use crate::server::Named;
 
 pub use list::{Known, List, MAX_LISTED, Standing};
@@ -30,14 +31,8 @@ const START_AGAIN: Duration = Duration::from_secs(10);
 /// What is to be done to one of the relay's jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RelayOrder {
-    /// Stop; what came is kept there.
-    Stop,
-    /// The relay stops reading from its server.
-    Pause,
-    /// It reads on.
-    Unpause,
-    /// Set, move or remove the deadline.
-    Deadline(Deadline),
+    /// What every job can be told.
+    Control(Tell),
     /// Delete the job and its text there.
     Forget,
     /// Show its chat.
@@ -173,20 +168,24 @@ impl Relay {
         let control = self.control.clone();
         let (job, wake) = (id.to_owned(), Arc::clone(&self.wake));
         let what = match order {
-            RelayOrder::Stop => "stopped",
-            RelayOrder::Pause => "paused",
-            RelayOrder::Unpause => "unpaused",
-            RelayOrder::Deadline(_) => "given another deadline",
+            RelayOrder::Control(Tell::Stop) => "stopped",
+            RelayOrder::Control(Tell::Pause) => "paused",
+            RelayOrder::Control(Tell::Unpause) => "unpaused",
+            RelayOrder::Control(Tell::Deadline(_)) => "given another deadline",
             RelayOrder::Forget => "forgotten",
             // These are the window's to do.
             RelayOrder::Show | RelayOrder::Read => return,
         };
         let task = engine.spawn("order", async move {
             let done = match order {
-                RelayOrder::Stop => control.cancel(&job, "stopped in the window").await.map(drop),
-                RelayOrder::Pause => control.pause(&job).await.map(drop),
-                RelayOrder::Unpause => control.unpause(&job).await.map(drop),
-                RelayOrder::Deadline(deadline) => control.set_deadline(&job, deadline).await.map(drop),
+                RelayOrder::Control(Tell::Stop) => {
+                    control.cancel(&job, "stopped in the window").await.map(drop)
+                }
+                RelayOrder::Control(Tell::Pause) => control.pause(&job).await.map(drop),
+                RelayOrder::Control(Tell::Unpause) => control.unpause(&job).await.map(drop),
+                RelayOrder::Control(Tell::Deadline(deadline)) => {
+                    control.set_deadline(&job, deadline).await.map(drop)
+                }
                 RelayOrder::Forget => control.delete(&job).await,
                 RelayOrder::Show | RelayOrder::Read => Ok(()),
             };

@@ -24,8 +24,6 @@ const MIN_COLUMN: f32 = 250.0;
 const QUESTION_ROOM: f32 = 130.0;
 /// How soon what was not there to be shown is shown.
 const FRAME: Duration = Duration::from_millis(16);
-/// From so many models on the menu has a field to find one.
-const MANY_MODELS: usize = 8;
 /// Questions to begin with.
 const TRY: [&str; 3] = [
     "Explain how a tide mill works, in three short paragraphs",
@@ -85,12 +83,9 @@ pub(super) fn model(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<C
         ui.set_min_width(280.0);
         let id = ui.scope_id().with("wanted");
         let mut wanted: String = ui.data(|data| data.get_temp(id)).unwrap_or_default();
-        if catalog.installed.len() > MANY_MODELS {
-            let field =
-                TextEdit::singleline(&mut wanted).hint_text("Find a model").desired_width(f32::INFINITY);
-            drop(ui.add(field).accessible_name("Find a model"));
-            ui.data_mut(|data| data.insert_temp(id, wanted.clone()));
-        }
+        let field = TextEdit::singleline(&mut wanted).hint_text("Find a model").desired_width(f32::INFINITY);
+        drop(ui.add(field).accessible_name("Find a model"));
+        ui.data_mut(|data| data.insert_temp(id, wanted.clone()));
         let wanted = wanted.to_lowercase();
         ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
             let models = catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted));

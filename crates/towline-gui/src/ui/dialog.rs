@@ -1,6 +1,6 @@
 //! What dialogs have in common: what is too high is scrolled, the buttons below it stay in sight.
 
-use egui::{Grid, RichText, ScrollArea, Ui};
+use egui::{Button, Grid, Key, RichText, ScrollArea, TextEdit, Ui};
 
 use super::theme::{Face, Palette};
 use crate::command::{Command, Dialog};
@@ -34,4 +34,30 @@ pub(super) fn close(ui: &mut Ui, out: &mut Vec<Command>) {
     if ui.button("Close").clicked() {
         out.push(Command::Show(Dialog::None));
     }
+}
+
+/// Asks for a text: a field with its name and an example, a button that does something with the text, and one that does not.
+pub fn ask(
+    ui: &mut Ui,
+    (name, example): (&str, &str),
+    text: &mut String,
+    words: &str,
+    (palette, command): (&Palette, impl Fn(&str) -> Command),
+    out: &mut Vec<Command>,
+) {
+    let field = TextEdit::singleline(text).hint_text(example).desired_width(f32::INFINITY);
+    let field = palette.field(ui, field).accessible_name(name);
+    let is_entered = field.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
+    if !field.has_focus() && !is_entered {
+        field.request_focus();
+    }
+    ui.horizontal(|ui| {
+        let may = !text.trim().is_empty();
+        if (ui.add_enabled(may, Button::new(words)).clicked() || is_entered) && may {
+            out.push(command(text.trim()));
+        }
+        if ui.button("Cancel").clicked() {
+            out.push(Command::Show(Dialog::None));
+        }
+    });
 }

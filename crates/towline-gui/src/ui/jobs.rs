@@ -11,7 +11,7 @@ use towline_app::text::{safe, units};
 
 use super::rows::{Reading, Row, Tone, Which};
 use super::theme::{Face, Palette};
-use crate::command::{Command, JobOrder};
+use crate::command::{Command, Control, JobOrder};
 use crate::relay::{Relay, RelayOrder, Standing};
 
 /// Room for a job's number and the mark of the relay, in points.
@@ -158,26 +158,17 @@ impl Buttons<'_> {
     }
 }
 
-/// What both kinds of jobs can be told.
-#[derive(Clone, Copy)]
-enum Told {
-    Stop,
-    Pause,
-    Unpause,
-    Deadline(Deadline),
-}
-
 impl Buttons<'_> {
     /// The buttons of a job that runs; `last` stands in front of the one that comes and goes.
-    fn control(&mut self, row: &Row, tell: impl Fn(Told) -> Command, last: impl FnOnce(&mut Self)) {
-        self.add("⏹", "Stop", tell(Told::Stop));
+    fn control(&mut self, row: &Row, tell: impl Fn(Control) -> Command, last: impl FnOnce(&mut Self)) {
+        self.add("⏹", "Stop", tell(Control::Stop));
         if row.state.is_paused {
-            self.add("▶", "Unpause", tell(Told::Unpause));
+            self.add("▶", "Unpause", tell(Control::Unpause));
         } else {
-            self.add("⏸", "Pause", tell(Told::Pause));
+            self.add("⏸", "Pause", tell(Control::Pause));
         }
         if let Some(deadline) = self.deadline(row) {
-            self.out.push(tell(Told::Deadline(deadline)));
+            self.out.push(tell(Control::Deadline(deadline)));
         }
         last(self);
     }
@@ -188,13 +179,13 @@ impl Buttons<'_> {
         let name = format!("Deadline of {}", self.label);
         let button = MenuButton::from_button(Button::new("⏱").small()).config(config);
         let (response, chosen) = button.ui(self.ui, |ui| {
-            let mut chosen = row
-                .deadline
-                .is_some()
-                .then_some(Deadline::Never)
-                .filter(|_| ui.button("No deadline").clicked());
-            if row.deadline.is_some() && ui.button("1 min more").clicked() {
-                chosen = Some(Deadline::ExtendBy(STEP));
+            let mut chosen = None;
+            for (words, deadline) in
+                [("No deadline", Deadline::Never), ("1 min more", Deadline::ExtendBy(STEP))]
+            {
+                if row.deadline.is_some() && ui.button(words).clicked() {
+                    chosen = Some(deadline);
+                }
             }
             for (words, time) in LIMITS {
                 if ui.button(format!("{words} from now")).clicked() {
@@ -228,15 +219,7 @@ fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Vec<Comma
     if row.state.is_ended {
         return;
     }
-    let tell = |told| {
-        let order = match told {
-            Told::Stop => JobOrder::Stop,
-            Told::Pause => JobOrder::Pause,
-            Told::Unpause => JobOrder::Unpause,
-            Told::Deadline(deadline) => JobOrder::Deadline(deadline),
-        };
-        Command::Job(id, order)
-    };
+    let tell = |told| Command::Job(id, JobOrder::Control(told));
     let detach = |buttons: &mut Buttons<'_>| {
         let detach = buttons
             .ui
@@ -251,20 +234,12 @@ fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Vec<Comma
     Buttons { ui, label: row.which.label(), out }.control(row, tell, detach);
 }
 
-fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Reading, out: &mut Vec<Command>) {
+fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Option<Reading>, out: &mut Vec<Command>) {
     let order = |order| Command::RelayJob(id.to_owned(), order);
-    let tell = |told| {
-        order(match told {
-            Told::Stop => RelayOrder::Stop,
-            Told::Pause => RelayOrder::Pause,
-            Told::Unpause => RelayOrder::Unpause,
-            Told::Deadline(deadline) => RelayOrder::Deadline(deadline),
-        })
-    };
-    let read = |buttons: &mut Buttons<'_>| match reading {
-        Reading::Rejoin => buttons.add("Reattach", "Reattach", order(RelayOrder::Read)),
-        Reading::Adopt => buttons.add("Adopt", "Adopt", order(RelayOrder::Read)),
-        Reading::Whole | Reading::Never => {}
+    let tell = |told| order(RelayOrder::Control(told));
+    let read = |buttons: &mut Buttons<'_>| {
+        let words = reading.map(|reading| if reading == Reading::Rejoin { "Reattach" } else { "Adopt" });
+        words.into_iter().for_each(|words| buttons.add(words, words, order(RelayOrder::Read)));
     };
     let mut buttons = Buttons { ui, label: row.which.label(), out };
     if row.state.is_ended {

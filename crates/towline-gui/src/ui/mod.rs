@@ -22,7 +22,7 @@
 
 pub mod chat;
 pub mod composer;
-mod dialog;
+pub mod dialog;
 pub mod document;
 pub mod files;
 pub mod help;

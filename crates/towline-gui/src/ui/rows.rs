@@ -37,8 +37,8 @@ pub struct Row {
 pub enum Which {
     /// One of the window's engine. Whether a relay runs its stream, so that it can be left there.
     Own(JobId, bool),
-    /// One of the relay's, and what reading it would do.
-    Relay(String, Reading),
+    /// One of the relay's, and what reading it would do: nothing where its chat has all of it, or it is no answer.
+    Relay(String, Option<Reading>),
 }
 
 /// What reading one of the relay's jobs does.
@@ -48,10 +48,6 @@ pub enum Reading {
     Rejoin,
     /// It gets a chat of its own.
     Adopt,
-    /// Its chat has all of it.
-    Whole,
-    /// It is no answer.
-    Never,
 }
 
 /// A state as it is shown.
@@ -137,10 +133,8 @@ pub fn of_relay(known: &Known, owner: Option<&(String, bool)>) -> Row {
     };
     let is_answer = !matches!(job.path.as_str(), "/api/pull" | "/api/push" | "/api/create");
     let reading = match owner {
-        Some((_, true)) => Reading::Rejoin,
-        Some((_, false)) => Reading::Whole,
-        None if is_answer => Reading::Adopt,
-        None => Reading::Never,
+        Some((_, has_rest)) => has_rest.then_some(Reading::Rejoin),
+        None => is_answer.then_some(Reading::Adopt),
     };
     let state = shown_at_relay(job);
     let runs = !state.is_ended;
@@ -216,15 +210,15 @@ mod tests {
         let row = of_relay(&job("/api/chat", "streaming"), None);
         assert_eq!((row.name.as_str(), row.received.as_str(), row.rate), ("m: n", "3 records", 2.5));
         assert!(row.deadline.is_some_and(|left| left <= Duration::from_secs(60)));
-        assert_eq!(row.which, Which::Relay("abcdefghij".into(), Reading::Adopt));
+        assert_eq!(row.which, Which::Relay("abcdefghij".into(), Some(Reading::Adopt)));
         assert_eq!(row.which.label(), "relay job abcdefgh");
         let reading =
             |path, owner: Option<(String, bool)>| match of_relay(&job(path, "completed"), owner.as_ref()) {
                 Row { which: Which::Relay(_, reading), silent: None, deadline: None, .. } => reading,
                 row => panic!("{row:?}"),
             };
-        assert_eq!(reading("/api/pull", None), Reading::Never);
-        assert_eq!(reading("/api/chat", Some(("t".into(), true))), Reading::Rejoin);
-        assert_eq!(reading("/api/chat", Some(("t".into(), false))), Reading::Whole);
+        assert_eq!(reading("/api/pull", None), None);
+        assert_eq!(reading("/api/chat", Some(("t".into(), true))), Some(Reading::Rejoin));
+        assert_eq!(reading("/api/chat", Some(("t".into(), false))), None);
     }
 }

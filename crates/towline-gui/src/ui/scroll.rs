@@ -26,18 +26,8 @@ impl Default for Scroll {
     }
 }
 
-/// Where a key scrolls.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Move {
-    /// By points.
-    By(f32),
-    /// By heights of what is seen.
-    Pages(f32),
-    /// To the first word.
-    Start,
-    /// To the last.
-    End,
-}
+/// How far a key scrolls: by points, and by heights of what is seen.
+type Move = (f32, f32);
 
 impl Scroll {
     /// Goes to the newest words, and on with them.
@@ -51,14 +41,12 @@ impl Scroll {
     }
 
     /// Scrolls by a key, where `page` points are seen.
-    pub fn go(&mut self, to: Move, page: f32) {
-        let offset = match to {
-            Move::By(points) => self.offset + points,
-            Move::Pages(pages) => self.offset + pages * (page - STEP).max(STEP),
-            Move::Start => 0.0,
-            Move::End => return self.to_end(),
-        };
-        self.wanted = Some(offset.clamp(0.0, self.end));
+    pub fn go(&mut self, (points, pages): Move, page: f32) {
+        let to = self.offset + points + pages * (page - STEP).max(STEP);
+        if to >= self.end {
+            return self.to_end();
+        }
+        self.wanted = Some(to.max(0.0));
     }
 
     /// Where it is to stand in this frame, if not where it stood.
@@ -85,15 +73,15 @@ impl Scroll {
 
 /// The key of this frame that scrolls. Those that also move a cursor do so only where there is no text to move in.
 pub fn key(context: &Context, is_typing: bool) -> Option<Move> {
-    let always = [(Key::PageUp, Move::Pages(-1.0)), (Key::PageDown, Move::Pages(1.0))];
+    let always = [(Key::PageUp, (0.0, -1.0)), (Key::PageDown, (0.0, 1.0))];
     let others = [
-        (Key::ArrowUp, Move::By(-STEP)),
-        (Key::ArrowDown, Move::By(STEP)),
-        (Key::Home, Move::Start),
-        (Key::End, Move::End),
+        (Key::ArrowUp, (-STEP, 0.0)),
+        (Key::ArrowDown, (STEP, 0.0)),
+        (Key::Home, (f32::NEG_INFINITY, 0.0)),
+        (Key::End, (f32::INFINITY, 0.0)),
     ];
     let is_free = context.memory(|memory| memory.focused().is_none());
-    let space = is_free.then_some((Key::Space, Move::Pages(1.0)));
+    let space = is_free.then_some((Key::Space, (0.0, 1.0)));
     let others = others.into_iter().filter(|_| !is_typing).chain(space);
     context.input_mut(|input| {
         always
@@ -133,14 +121,14 @@ mod tests {
         let mut scroll = Scroll::default();
         scroll.stood(0.0, 500.0);
         scroll.stood(500.0, 500.0);
-        scroll.go(Move::Pages(1.0), 300.0);
-        assert_eq!(scroll.offset(), Some(500.0));
-        scroll.go(Move::Pages(-1.0), 300.0);
+        scroll.go((0.0, 1.0), 300.0);
+        assert!(scroll.follows() && scroll.offset() == Some(500.0));
+        scroll.go((0.0, -1.0), 300.0);
         assert_eq!(scroll.offset(), Some(260.0));
         scroll.stood(260.0, 500.0);
-        scroll.go(Move::Start, 300.0);
+        scroll.go((f32::NEG_INFINITY, 0.0), 300.0);
         assert_eq!(scroll.offset(), Some(0.0));
-        scroll.go(Move::End, 300.0);
+        scroll.go((f32::INFINITY, 0.0), 300.0);
         assert!(scroll.follows());
     }
 }

@@ -10,37 +10,20 @@ use crate::command::{Command, Dialog};
 use crate::store::{State, Theme};
 use crate::window::Fields;
 
-/// An option that has a field.
-struct Field {
-    /// Its name in requests.
-    name: &'static str,
-    /// Its name for people.
-    label: &'static str,
-    /// What it does.
-    help: &'static str,
-    /// What its slider reaches from and to; without one, any number is typed.
-    slider: Option<(f64, f64)>,
-}
-
-const fn field(
-    name: &'static str,
-    label: &'static str,
-    help: &'static str,
-    slider: Option<(f64, f64)>,
-) -> Field {
-    Field { name, label, help, slider }
-}
+/// An option that has a field: its name in requests and for people, what it does, and from where to where its slider
+/// reaches; without one, any number is typed.
+type Field = (&'static str, &'static str, &'static str, Option<(f64, f64)>);
 
 /// The options that have a field: the first five say how words are chosen, the others how much and which.
 const OPTIONS: [Field; 8] = [
-    field("temperature", "Temperature", "How freely words are chosen; 0 is not at all.", Some((0.0, 2.0))),
-    field("top_p", "Top P", "Only the likeliest words up to this sum.", Some((0.0, 1.0))),
-    field("top_k", "Top K", "Only this many of the likeliest words.", Some((1.0, 200.0))),
-    field("min_p", "Min P", "No word less likely than this part of the likeliest.", Some((0.0, 1.0))),
-    field("repeat_penalty", "Repetition", "Against repetition; 1 is nothing.", Some((0.5, 2.0))),
-    field("num_ctx", "Context", "Tokens the model sees; another number loads it anew.", None),
-    field("num_predict", "Longest answer", "The most tokens of an answer; −1 has no limit.", None),
-    field("seed", "Seed", "The same number gives the same answer.", None),
+    ("temperature", "Temperature", "How freely words are chosen; 0 is not at all.", Some((0.0, 2.0))),
+    ("top_p", "Top P", "Only the likeliest words up to this sum.", Some((0.0, 1.0))),
+    ("top_k", "Top K", "Only this many of the likeliest words.", Some((1.0, 200.0))),
+    ("min_p", "Min P", "No word less likely than this part of the likeliest.", Some((0.0, 1.0))),
+    ("repeat_penalty", "Repetition", "Against repetition; 1 is nothing.", Some((0.5, 2.0))),
+    ("num_ctx", "Context", "Tokens the model sees; another number loads it anew.", None),
+    ("num_predict", "Longest answer", "The most tokens of an answer; −1 has no limit.", None),
+    ("seed", "Seed", "The same number gives the same answer.", None),
 ];
 /// So many of them say how words are chosen.
 const CHOICE: usize = 5;
@@ -51,54 +34,21 @@ pub struct Form {
     base: Settings,
     system: String,
     options: [String; OPTIONS.len()],
-    think: Thinking,
+    think: Option<Think>,
     as_json: bool,
 }
 
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-enum Thinking {
-    #[default]
-    Server,
-    On,
-    Off,
-    Low,
-    Medium,
-    High,
-}
-
-impl Thinking {
-    const ALL: [(Self, &'static str); 6] = [
-        (Self::Server, "as the model does by itself"),
-        (Self::On, "think"),
-        (Self::Off, "do not think"),
-        (Self::Low, "think a little"),
-        (Self::Medium, "think"),
-        (Self::High, "think hard"),
-    ];
-
-    fn of(think: Option<&Think>) -> Self {
-        match think {
-            None => Self::Server,
-            Some(Think::On) => Self::On,
-            Some(Think::Off) => Self::Off,
-            Some(Think::Level(level)) => match level.as_str() {
-                "low" => Self::Low,
-                "medium" => Self::Medium,
-                _ => Self::High,
-            },
-        }
-    }
-
-    fn think(self) -> Option<Think> {
-        match self {
-            Self::Server => None,
-            Self::On => Some(Think::On),
-            Self::Off => Some(Think::Off),
-            Self::Low => Some(Think::Level("low".into())),
-            Self::Medium => Some(Think::Level("medium".into())),
-            Self::High => Some(Think::Level("high".into())),
-        }
-    }
+/// How a model can think, in words.
+fn thinking() -> [(&'static str, Option<Think>); 6] {
+    let level = |level: &str| Some(Think::Level(level.into()));
+    [
+        ("as the model does by itself", None),
+        ("think", Some(Think::On)),
+        ("do not think", Some(Think::Off)),
+        ("think a little", level("low")),
+        ("think more", level("medium")),
+        ("think hard", level("high")),
+    ]
 }
 
 impl Form {
@@ -108,8 +58,8 @@ impl Form {
         Self {
             base: settings.clone(),
             system: settings.system.clone().unwrap_or_default(),
-            options: OPTIONS.map(|field| text(field.name)),
-            think: Thinking::of(settings.think.as_ref()),
+            options: OPTIONS.map(|(name, ..)| text(name)),
+            think: settings.think.clone(),
             as_json: settings.format.is_some(),
         }
     }
@@ -120,7 +70,7 @@ impl Form {
     /// What is wrong, for people.
     pub fn settings(&self) -> Result<Settings, String> {
         let mut options: Options = self.base.options.clone();
-        for (Field { name, .. }, text) in OPTIONS.iter().zip(&self.options) {
+        for ((name, ..), text) in OPTIONS.iter().zip(&self.options) {
             options.0.remove(*name);
             if !text.trim().is_empty() {
                 options.set_text(name, text.trim()).map_err(|error| error.to_string())?;
@@ -132,7 +82,7 @@ impl Form {
             (_, false) => None,
         };
         let system = Some(self.system.trim_end().to_owned()).filter(|system| !system.is_empty());
-        Ok(Settings { system, options, think: self.think.think(), format, ..self.base.clone() })
+        Ok(Settings { system, options, think: self.think.clone(), format, ..self.base.clone() })
     }
 }
 
@@ -159,10 +109,10 @@ pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Comma
                 .zip(others)
                 .for_each(|(field, text)| option(ui, field, text, palette));
             ui.label("Thinking");
-            let shown =
-                Thinking::ALL.iter().find(|(think, _)| *think == form.think).map_or("", |(_, words)| words);
-            let combo = ComboBox::from_id_salt("think").selected_text(shown).show_ui(ui, |ui| {
-                for (think, words) in Thinking::ALL {
+            let shown = thinking().into_iter().find(|(_, think)| *think == form.think);
+            let combo = ComboBox::from_id_salt("think").selected_text(shown.map_or("", |(words, _)| words));
+            let combo = combo.show_ui(ui, |ui| {
+                for (words, think) in thinking() {
                     ui.selectable_value(&mut form.think, think, words);
                 }
             });
@@ -191,23 +141,23 @@ pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Comma
 }
 
 /// A row of the form: the option's name; its slider, its number and what it does.
-fn option(ui: &mut Ui, field: &Field, text: &mut String, palette: &Palette) {
-    ui.label(field.label);
+fn option(ui: &mut Ui, (_, label, help, slider): &Field, text: &mut String, palette: &Palette) {
+    ui.label(*label);
     ui.vertical(|ui| {
         ui.spacing_mut().item_spacing.y = 2.0;
         ui.horizontal(|ui| {
-            if let Some((from, to)) = field.slider {
+            if let Some((from, to)) = *slider {
                 let mut value = text.trim().parse().unwrap_or(from);
                 let slider = Slider::new(&mut value, from..=to).show_value(false);
                 let slider = if to > 2.0 { slider.integer() } else { slider.step_by(0.01) };
-                if ui.add(slider).accessible_name(format!("Slider of {}", field.label)).changed() {
+                if ui.add(slider).accessible_name(format!("Slider of {label}")).changed() {
                     *text = if to > 2.0 { format!("{value:.0}") } else { format!("{value:.2}") };
                 }
             }
             let number = TextEdit::singleline(text).desired_width(80.0).hint_text("default");
-            drop(palette.field(ui, number).accessible_name(field.label));
+            drop(palette.field(ui, number).accessible_name(*label));
         });
-        ui.label(RichText::new(field.help).small().weak());
+        ui.label(RichText::new(*help).small().weak());
     });
     ui.end_row();
 }

@@ -191,15 +191,13 @@ fn server(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command
     }
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;
-        let import = Command::Import;
-        for (words, name, command) in [
-            ("Models", "Models", Command::Show(Dialog::Models)),
-            ("Settings", "Settings", Command::Show(Dialog::Settings)),
-            ("Import", "Import a chat", import),
-            ("Keys", "Keys", Command::Show(Dialog::Help)),
+        for (words, command) in [
+            ("Models", Command::Show(Dialog::Models)),
+            ("Settings", Command::Show(Dialog::Settings)),
+            ("Import", Command::Import),
+            ("Keys", Command::Show(Dialog::Help)),
         ] {
-            let button = Button::new(RichText::new(words).small()).frame_when_inactive(false);
-            if ui.add(button).accessible_name(name).clicked() {
+            if ui.add(Button::new(RichText::new(words).small()).frame_when_inactive(false)).clicked() {
                 out.push(command);
             }
         }

@@ -34,51 +34,43 @@ pub enum Face {
     MonoBold,
 }
 
-/// The faces, with the names and the bytes of their fonts.
-static FACES: LazyLock<[(Face, FontFamily, &[u8]); 4]> = LazyLock::new(|| {
-    let named = |name: &str| FontFamily::Name(name.into());
-    [
-        (Face::Medium, named("Inter Medium"), include_bytes!("../../fonts/Inter-Medium.otf")),
-        (Face::SemiBold, named("Inter SemiBold"), include_bytes!("../../fonts/Inter-SemiBold.otf")),
-        (Face::Italic, named("Inter Italic"), include_bytes!("../../fonts/Inter-Italic.otf")),
-        (Face::MonoBold, named("JetBrains Mono Bold"), include_bytes!("../../fonts/JetBrainsMono-Bold.ttf")),
-    ]
-});
+/// The faces' names and fonts, in their order.
+const FACES: [(&str, &[u8]); 4] = [
+    ("Inter Medium", include_bytes!("../../fonts/Inter-Medium.otf")),
+    ("Inter SemiBold", include_bytes!("../../fonts/Inter-SemiBold.otf")),
+    ("Inter Italic", include_bytes!("../../fonts/Inter-Italic.otf")),
+    ("JetBrains Mono Bold", include_bytes!("../../fonts/JetBrainsMono-Bold.ttf")),
+];
+static FAMILIES: LazyLock<[FontFamily; 4]> =
+    LazyLock::new(|| FACES.map(|(name, _)| FontFamily::Name(name.into())));
 
 impl Face {
     /// A font of this face.
     pub fn font(self, size: f32) -> FontId {
-        let family = FACES.iter().find(|(face, ..)| *face == self).map(|(_, family, _)| family.clone());
-        FontId::new(size, family.unwrap_or_default())
+        FontId::new(size, FAMILIES[self as usize].clone())
     }
 }
 
 /// The bundled family in front of what egui has for other letters.
 fn fonts() -> FontDefinitions {
     let mut fonts = FontDefinitions::default();
-    let add = |fonts: &mut FontDefinitions,
-               name: &str,
-               bytes: &'static [u8],
-               family: FontFamily,
-               like: FontFamily| {
+    let mut add = |name: &str, bytes: &'static [u8], family: FontFamily, like: FontFamily| {
         fonts.font_data.insert(name.to_owned(), Arc::new(FontData::from_static(bytes)));
         let mut names = fonts.families.get(&like).cloned().unwrap_or_default();
         names.insert(0, name.to_owned());
         fonts.families.insert(family, names);
     };
-    for (face, family, bytes) in &*FACES {
-        let like = if *face == Face::MonoBold { FontFamily::Monospace } else { FontFamily::Proportional };
-        add(&mut fonts, &family.to_string(), bytes, family.clone(), like);
-    }
     let (inter, mono) = (FontFamily::Proportional, FontFamily::Monospace);
-    add(&mut fonts, "Inter", include_bytes!("../../fonts/Inter-Regular.otf"), inter.clone(), inter);
-    add(
-        &mut fonts,
-        "JetBrains Mono",
-        include_bytes!("../../fonts/JetBrainsMono-Regular.ttf"),
-        mono.clone(),
-        mono,
-    );
+    for ((name, bytes), family) in FACES.iter().zip(&*FAMILIES) {
+        add(
+            name,
+            bytes,
+            family.clone(),
+            if name.starts_with("Inter") { inter.clone() } else { mono.clone() },
+        );
+    }
+    add("Inter", include_bytes!("../../fonts/Inter-Regular.otf"), inter.clone(), inter);
+    add("JetBrains Mono", include_bytes!("../../fonts/JetBrainsMono-Regular.ttf"), mono.clone(), mono);
     fonts
 }
 
@@ -91,7 +83,13 @@ pub struct Palette {
     pub side: Color32,
     /// Behind what stands out from the ground: questions, the composer, dialogs.
     pub raised: Color32,
-    /// Around it.
+    /// Behind dialogs.
+    dialog: Color32,
+    /// Behind buttons.
+    button: Color32,
+    /// Behind what is selected.
+    selected: Color32,
+    /// Around what stands out.
     pub edge: Color32,
     /// Text.
     pub text: Color32,
@@ -119,42 +117,29 @@ pub struct Palette {
 impl Palette {
     /// The colours of a theme.
     pub fn of(is_dark: bool) -> Self {
-        if is_dark {
-            Self {
-                ground: Color32::from_rgb(25, 26, 30),
-                side: Color32::from_rgb(19, 20, 23),
-                raised: Color32::from_rgb(40, 42, 48),
-                edge: Color32::from_rgb(62, 65, 73),
-                text: Color32::from_rgb(222, 225, 230),
-                weak: Color32::from_rgb(160, 165, 175),
-                strong: Color32::from_gray(250),
-                link: Color32::from_rgb(122, 178, 255),
-                on_color: Color32::from_rgb(16, 18, 22),
-                code_ground: Color32::from_rgb(17, 18, 21),
-                good: Color32::from_rgb(120, 200, 130),
-                warning: Color32::from_rgb(232, 184, 90),
-                bad: Color32::from_rgb(244, 128, 120),
-                field_edge: Color32::from_gray(112),
-                is_dark,
-            }
-        } else {
-            Self {
-                ground: Color32::WHITE,
-                side: Color32::from_rgb(245, 246, 248),
-                raised: Color32::from_rgb(238, 240, 244),
-                edge: Color32::from_rgb(212, 216, 223),
-                text: Color32::from_rgb(32, 35, 41),
-                weak: Color32::from_rgb(90, 96, 106),
-                strong: Color32::from_gray(5),
-                link: Color32::from_rgb(10, 88, 190),
-                on_color: Color32::WHITE,
-                code_ground: Color32::from_rgb(246, 247, 249),
-                good: Color32::from_rgb(20, 112, 46),
-                warning: Color32::from_rgb(138, 84, 0),
-                bad: Color32::from_rgb(184, 30, 30),
-                field_edge: Color32::from_gray(140),
-                is_dark,
-            }
+        let pick = |dark: [u8; 3], light: [u8; 3]| {
+            let [red, green, blue] = if is_dark { dark } else { light };
+            Color32::from_rgb(red, green, blue)
+        };
+        Self {
+            ground: pick([25, 26, 30], [255; 3]),
+            side: pick([19, 20, 23], [245, 246, 248]),
+            raised: pick([40, 42, 48], [238, 240, 244]),
+            dialog: pick([33, 35, 40], [255; 3]),
+            button: pick([52, 55, 62], [226, 229, 235]),
+            selected: pick([48, 62, 88], [214, 228, 250]),
+            edge: pick([62, 65, 73], [212, 216, 223]),
+            text: pick([222, 225, 230], [32, 35, 41]),
+            weak: pick([160, 165, 175], [90, 96, 106]),
+            strong: pick([250; 3], [5; 3]),
+            link: pick([122, 178, 255], [10, 88, 190]),
+            on_color: pick([16, 18, 22], [255; 3]),
+            code_ground: pick([17, 18, 21], [246, 247, 249]),
+            good: pick([120, 200, 130], [20, 112, 46]),
+            warning: pick([232, 184, 90], [138, 84, 0]),
+            bad: pick([244, 128, 120], [184, 30, 30]),
+            field_edge: pick([112; 3], [140; 3]),
+            is_dark,
         }
     }
 
@@ -209,14 +194,13 @@ pub fn apply(context: &egui::Context) {
 
 fn colours(visuals: &mut egui::Visuals, palette: &Palette) {
     (visuals.panel_fill, visuals.extreme_bg_color) = (palette.ground, palette.code_ground);
-    visuals.window_fill = if palette.is_dark { Color32::from_rgb(33, 35, 40) } else { palette.ground };
+    visuals.window_fill = palette.dialog;
     visuals.window_stroke = Stroke::new(1.0, palette.edge);
     visuals.override_text_color = Some(palette.text);
     visuals.weak_text_color = Some(palette.weak);
     visuals.hyperlink_color = palette.link;
-    let selected = if palette.is_dark { [48, 62, 88] } else { [214, 228, 250] };
     visuals.slider_trailing_fill = true;
-    visuals.selection.bg_fill = Color32::from_rgb(selected[0], selected[1], selected[2]);
+    visuals.selection.bg_fill = palette.selected;
     visuals.selection.stroke = Stroke::new(1.0, palette.link);
     visuals.window_corner_radius = 14.into();
     visuals.menu_corner_radius = 10.into();
@@ -226,10 +210,7 @@ fn colours(visuals: &mut egui::Visuals, palette: &Palette) {
         widget.corner_radius = ROUND.into();
         widget.expansion = 0.0;
     }
-    // Also what is on a raised ground has a shape.
-    let [red, green, blue] = if palette.is_dark { [52, 55, 62] } else { [226, 229, 235] };
-    let quiet = Color32::from_rgb(red, green, blue);
-    (widgets.inactive.weak_bg_fill, widgets.inactive.bg_fill) = (quiet, quiet);
+    (widgets.inactive.weak_bg_fill, widgets.inactive.bg_fill) = (palette.button, palette.button);
     for widget in [&mut widgets.hovered, &mut widgets.open] {
         (widget.weak_bg_fill, widget.bg_fill) = (palette.edge, palette.edge);
         widget.bg_stroke = Stroke::NONE;

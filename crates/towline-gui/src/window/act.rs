@@ -7,7 +7,7 @@ use towline_app::chat::{AnswerId, TurnId};
 
 use super::{FileDialog, Focus, Target, Undo, Window, find_server};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};
-use crate::command::{Command, Dialog, ExportForm, JobOrder, Purpose};
+use crate::command::{Command, Control, Dialog, ExportForm, JobOrder, Purpose};
 use crate::server::{Found, How, Named, Seek, Server};
 use crate::store::Order;
 
@@ -340,10 +340,10 @@ impl Window {
     fn order_job(&mut self, id: JobId, order: JobOrder) {
         let Some(job) = self.engine.job(id) else { return };
         match order {
-            JobOrder::Stop => job.cancel("stopped in the window"),
-            JobOrder::Pause => job.pause(),
-            JobOrder::Unpause => job.unpause(),
-            JobOrder::Deadline(deadline) => job.set_deadline(deadline),
+            JobOrder::Control(Control::Stop) => job.cancel("stopped in the window"),
+            JobOrder::Control(Control::Pause) => job.pause(),
+            JobOrder::Control(Control::Unpause) => job.unpause(),
+            JobOrder::Control(Control::Deadline(deadline)) => job.set_deadline(deadline),
             JobOrder::Detach => self.detach(&job),
             JobOrder::Show => self.show_job(&job),
         }

@@ -3,13 +3,13 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use egui::{CentralPanel, Frame, Id, Margin, Modal, Panel, TextEdit, Ui};
+use egui::{CentralPanel, Frame, Id, Margin, Modal, Panel, Ui};
 
 use super::Window;
 use crate::command::{Command, Dialog};
 use crate::shortcuts;
 use crate::ui::theme::{COLUMN, Palette};
-use crate::ui::{chat, composer, files, help, jobs, models, rows, scroll, settings, sidebar, toasts};
+use crate::ui::{chat, composer, dialog, files, help, jobs, models, rows, scroll, settings, sidebar, toasts};
 
 /// In a narrower window the list of chats and the chat are not shown beside one another, in points.
 const NARROW: f32 = 620.0;
@@ -110,6 +110,7 @@ impl Window {
             self.dialog_size = egui::Vec2::ZERO;
             return;
         }
+        let current = self.chat().map(|chat| chat.conversation.settings.model.clone()).unwrap_or_default();
         let frame = Frame::popup(ui.style()).inner_margin(20);
         let shown = Modal::new(Id::unique("dialog")).frame(frame).show(ui.ctx(), |ui| {
             let screen = ui.ctx().content_rect().size();
@@ -118,15 +119,11 @@ impl Window {
                 Dialog::None => {}
                 Dialog::Help => help::show(ui, out),
                 Dialog::Models => {
-                    let current = self
-                        .chats
-                        .iter()
-                        .find(|chat| chat.key == self.current)
-                        .map(|chat| chat.conversation.settings.model.clone());
-                    let current = current.unwrap_or_default();
                     models::show(ui, &self.catalog, &current, &mut self.fields, palette, out);
                 }
-                Dialog::Path(purpose, why) => files::path(ui, purpose, why, &mut self.fields.path, out),
+                Dialog::Path(purpose, why) => {
+                    files::path(ui, purpose, why, &mut self.fields.path, palette, out)
+                }
                 Dialog::DeleteModel(model) => models::confirm_delete(ui, model, palette, out),
                 Dialog::Settings => {
                     let server = self.server.shown();
@@ -147,20 +144,8 @@ impl Window {
                 }
                 Dialog::Rename(key, to) => {
                     ui.heading("Rename chat");
-                    let field =
-                        ui.add(TextEdit::singleline(to).desired_width(320.0)).accessible_name("Chat name");
-                    let entered = field.lost_focus() && ui.input(|input| input.key_pressed(egui::Key::Enter));
-                    if !field.has_focus() && !entered {
-                        field.request_focus();
-                    }
-                    ui.horizontal(|ui| {
-                        if ui.button("Rename").clicked() || entered {
-                            out.push(Command::Rename(*key, to.clone()));
-                        }
-                        if ui.button("Cancel").clicked() {
-                            out.push(Command::Show(Dialog::None));
-                        }
-                    });
+                    let command = |to: &str| Command::Rename(*key, to.to_owned());
+                    dialog::ask(ui, ("Chat name", ""), to, "Rename", (palette, command), out);
                 }
             }
         });

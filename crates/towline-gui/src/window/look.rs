@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use egui::ViewportCommand;
-use towline::JobState;
 use towline_app::chat::{Settings, session};
 use towline_app::history::ChatId;
 
@@ -51,7 +50,11 @@ impl Window {
             match chosen {
                 Ok(paths) => self.files_chosen(purpose, paths),
                 Err(why) => {
-                    self.fields.path = self.offered(&purpose);
+                    let named = |key, form| {
+                        self.chats.iter().find(|chat| chat.key == key).map(|chat| chat.file_name(form))
+                    };
+                    let name = if let Purpose::Export(key, form) = purpose { named(key, form) } else { None };
+                    self.fields.path = name.map_or_else(String::new, |name| format!("~/{name}"));
                     self.dialog = Dialog::Path(purpose, why);
                 }
             }
@@ -92,21 +95,7 @@ impl Window {
             let Some(chat) = self.chat_mut(one.chat) else { continue };
             chat.is_unread |= !is_seen;
             let title = chat.title();
-            let text = match one.state {
-                JobState::Completed => "The answer is complete.",
-                JobState::Cancelled => continue,
-                JobState::Truncated => "The answer was cut off.",
-                JobState::TimedOut => "The answer timed out.",
-                JobState::Failed => "There is no answer: it failed.",
-                JobState::Queued
-                | JobState::Connecting
-                | JobState::Waiting
-                | JobState::Streaming
-                | JobState::Running
-                | JobState::Paused
-                | JobState::Cancelling => continue,
-            };
-            if !is_seen && self.state.notifies {
+            if let Some(text) = one.text.filter(|_| !is_seen && self.state.notifies) {
                 self.notify(one.chat, title, text);
             }
         }
@@ -196,13 +185,6 @@ impl Window {
                 self.disk.order(Order::Write { path, text, announce: true });
             }
         }
-    }
-
-    /// The path that is offered for an export.
-    fn offered(&self, purpose: &Purpose) -> String {
-        let Purpose::Export(key, form) = purpose else { return String::new() };
-        let chat = self.chats.iter().find(|chat| chat.key == *key);
-        chat.map_or_else(String::new, |chat| format!("~/{}", chat.file_name(*form)))
     }
 
     fn expire(&mut self) {

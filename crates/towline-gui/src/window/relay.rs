@@ -88,11 +88,7 @@ impl Window {
     /// Does what was ordered to one of the relay's jobs.
     pub(super) fn order_relay(&mut self, id: &str, order: RelayOrder) {
         match order {
-            RelayOrder::Stop
-            | RelayOrder::Pause
-            | RelayOrder::Unpause
-            | RelayOrder::Deadline(_)
-            | RelayOrder::Forget => {
+            RelayOrder::Control(_) | RelayOrder::Forget => {
                 if let Some(relay) = &mut self.relay {
                     relay.order(&self.engine, id, order);
                 }
