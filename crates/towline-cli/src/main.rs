@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`args`] | what can be typed |
 //! | [`cmd`] | one file per verb |
+//! | [`complete`] | what the shell completes |
 //! | [`builtin`] | the model in this program |
 //! | [`environment`], [`folders`], [`server`] | whose folders and which server are meant, and how it is reached |
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
@@ -25,6 +26,7 @@ mod args;
 mod bench;
 mod builtin;
 mod cmd;
+mod complete;
 mod drive;
 mod environment;
 mod exit;
@@ -55,6 +57,7 @@ fn main() {
 }
 
 fn run() -> Exit {
+    complete::answer_shell();
     let cli = match args::parse(args::joined(std::env::args_os())) {
         Ok(cli) => cli,
         Err(error) => return args::explain(&error),

@@ -8,6 +8,7 @@ use super::AtRelay;
 /// Print the completion script of a shell
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
+  source <(TOWLINE_COMPLETE=bash towline)     also completes models, answers, templates; zsh and fish too
   towline completions bash > ~/.local/share/bash-completion/completions/towline
   towline completions zsh > ~/.zfunc/_towline          with fpath+=~/.zfunc in .zshrc
   towline completions fish > ~/.config/fish/completions/towline.fish

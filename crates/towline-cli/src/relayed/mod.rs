@@ -7,7 +7,7 @@ mod session;
 mod start;
 
 pub use ending::{exit_of, explain, left};
-pub use place::Place;
+pub use place::{Place, client};
 pub use server::named_server;
 pub use session::begin_session;
 pub use start::{Reached, reach, reach_at, reach_running};

@@ -1,5 +1,8 @@
 //! Help, version, completions.
 
+use serde_json::json;
+use towline_testkit::{Script, Server};
+
 use crate::program::{ended, towline};
 
 #[test]
@@ -45,6 +48,42 @@ fn every_verb_has_help() {
 #[test]
 fn version() {
     assert_eq!(ended(&mut towline(["--version"])).stdout, format!("towline {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+/// What a shell proposes for the last of these words.
+fn proposed(home: &std::path::Path, words: &[&str]) -> Vec<String> {
+    let mut command = towline(["--"].into_iter().chain(words.iter().copied()));
+    let at = words.len() - 1;
+    let command = command.env("HOME", home).env("TOWLINE_COMPLETE", "bash");
+    let ended = ended(command.env("_CLAP_COMPLETE_INDEX", at.to_string()).env("_CLAP_IFS", "\n"));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.stdout.lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn the_shell_completes_what_servers_and_folders_know() {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".config/towline");
+    std::fs::create_dir_all(folder.join("templates")).unwrap();
+    std::fs::write(folder.join("templates/review.md"), "Review.").unwrap();
+    let tags = json!({ "models": [{ "name": "gemma3:4b" }, { "name": "qwen3:8b" }] }).to_string();
+    let server = Server::start(Script::respond(200, "application/json", tags));
+    let config = format!("host = {:?}\n[servers]\ngpu1 = \"x\"\n", server.url());
+    std::fs::write(folder.join("config.toml"), config).unwrap();
+    for (words, expected) in [
+        (&["towline", "run", "-m", "qw"][..], "qwen3:8b"),
+        (&["towline", "show", "g"], "gemma3:4b"),
+        (&["towline", "run", "-t", "re"], "review"),
+        (&["towline", "template", "show", "r"], "review"),
+        (&["towline", "run", "-s", "g"], "gpu1"),
+        (&["towline", "atta"], "attach"),
+    ] {
+        assert_eq!(proposed(home.path(), words), [expected], "{words:?}");
+    }
+    for shell in ["bash", "zsh", "fish"] {
+        let script = ended(towline([""; 0]).env("TOWLINE_COMPLETE", shell));
+        assert!(script.stdout.contains("TOWLINE_COMPLETE"), "{shell}: {}", script.stdout);
+    }
 }
 
 #[test]

@@ -1,0 +1,134 @@
+//! What the shell completes that only a running server, a relay or a folder knows.
+//!
+//! The shell runs this program for it (`TOWLINE_COMPLETE`). Whoever does not answer soon has nothing to propose.
+
+use std::ffi::OsStr;
+use std::future::Future;
+use std::time::Duration;
+
+use clap::Command;
+use clap_complete::CompleteEnv;
+use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use towline::relay::{Filter, RelayConfig};
+use towline::{Client, host};
+use towline_app::answers::handle;
+use towline_app::history::History;
+use towline_app::settings::templates;
+
+use crate::args::AtRelay;
+use crate::cmd::UNARY_CLOCKS;
+use crate::environment::{self, Environment};
+use crate::memory;
+use crate::relayed::{self, Place};
+
+/// The variable that asks for completions; its value is the shell.
+const VARIABLE: &str = "TOWLINE_COMPLETE";
+/// Nobody waits longer for a proposal.
+const PATIENCE: Duration = Duration::from_millis(700);
+/// The most conversations that are proposed.
+const CONVERSATIONS: usize = 200;
+
+/// Where a shell asks for completions, or for the script that will, answers it and ends the process.
+pub fn answer_shell() {
+    CompleteEnv::with_factory(|| completed(crate::args::command())).var(VARIABLE).complete();
+}
+
+type Proposing = fn(&OsStr) -> Vec<CompletionCandidate>;
+
+/// The command line with what completes its values.
+fn completed(command: Command) -> Command {
+    command.mut_subcommands(|verb| {
+        let is_of_history = verb.get_name() == "history";
+        let is_of_templates = verb.get_name() == "template";
+        let is_of_answers = verb.get_arguments().any(|arg| arg.get_id() == "relay");
+        let with = move |command: Command| {
+            command.mut_args(move |arg| {
+                let value = arg
+                    .get_value_names()
+                    .and_then(|names| names.first())
+                    .map(|name| name.as_str().to_owned());
+                let propose: Option<Proposing> = match (arg.get_id().as_str(), value.as_deref()) {
+                    ("template", _) => Some(of_templates),
+                    ("named", _) => Some(of_servers),
+                    ("resume", _) => Some(of_conversations),
+                    (_, Some("MODEL")) => Some(of_models),
+                    ("handles" | "handle" | "id", Some("NAME")) if is_of_answers => Some(of_answers),
+                    ("name" | "names", Some("NAME")) if is_of_history => Some(of_conversations),
+                    ("name", Some("NAME")) if is_of_templates => Some(of_templates),
+                    _ => None,
+                };
+                match propose {
+                    Some(propose) => arg.add(ArgValueCompleter::new(propose)),
+                    None => arg,
+                }
+            })
+        };
+        with(verb).mut_subcommands(with)
+    })
+}
+
+/// Those that begin as what was typed.
+fn begun(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<CompletionCandidate> {
+    let typed = typed.to_string_lossy();
+    names.into_iter().filter(|name| name.starts_with(&*typed)).map(CompletionCandidate::new).collect()
+}
+
+fn environment() -> Environment {
+    let (config, _) = environment::config(None).unwrap_or_default();
+    Environment::read().with(&config)
+}
+
+/// What is known soon.
+fn soon<T: Default>(asking: impl Future<Output = Option<T>>) -> T {
+    let Ok(runtime) = crate::runtime() else { return T::default() };
+    let answered = runtime.block_on(async { tokio::time::timeout(PATIENCE, asking).await.ok().flatten() });
+    // A name that is still looked up is not waited for.
+    runtime.shutdown_background();
+    answered.unwrap_or_default()
+}
+
+fn of_models(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let environment = environment();
+    let asking = async {
+        let endpoint = match &environment.host {
+            Some(named) => host::parse(named).ok()?,
+            None => host::local(),
+        };
+        let config = towline::Config {
+            clocks: UNARY_CLOCKS,
+            api_key: environment.api_key.as_deref().map(towline::ApiKey::new),
+            transport: environment.network.transport(&endpoint),
+            ..towline::Config::default()
+        };
+        let models = Client::with_config(endpoint, config).ok()?.list().await.ok()?.models;
+        Some(models.into_iter().map(|model| model.name).collect::<Vec<_>>())
+    };
+    begun(typed, soon(asking))
+}
+
+fn of_answers(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let environment = environment();
+    let asking = async {
+        let place = Place::find(&AtRelay::default(), &environment).ok()?;
+        let client = relayed::client(&place, &environment, UNARY_CLOCKS, RelayConfig::default()).ok()?;
+        let jobs = client.relay().list(&Filter::default()).await.ok()?;
+        Some(jobs.iter().map(|job| handle(job).to_owned()).collect::<Vec<_>>())
+    };
+    begun(typed, soon(asking))
+}
+
+fn of_templates(typed: &OsStr) -> Vec<CompletionCandidate> {
+    begun(typed, templates::folder().map(|folder| templates::names(&folder)).unwrap_or_default())
+}
+
+fn of_servers(typed: &OsStr) -> Vec<CompletionCandidate> {
+    begun(typed, environment().servers.into_keys())
+}
+
+fn of_conversations(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let listed = memory::path().filter(|path| path.exists()).and_then(|path| {
+        let history = History::open(&path).ok()?;
+        history.list(CONVERSATIONS).ok()
+    });
+    begun(typed, listed.unwrap_or_default().into_iter().map(|chat| chat.name))
+}
