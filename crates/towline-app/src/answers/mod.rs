@@ -5,30 +5,15 @@
 //! conversation is [`chat::Reading`](crate::chat::Reading)'s; who writes it is the
 //! [history's](crate::history::History::take_over) to say.
 
+mod place;
 mod verb;
 
-use towline::Client;
-use towline::relay::{Job, Via};
+use towline::relay::Job;
 
+pub use place::{InHistory, for_answer, place_of};
 pub use verb::Verb;
 
-use crate::chat::AnswerId;
-use crate::history::ChatId;
 use crate::text::safe;
-
-/// The client of a relay, for one answer: the relay's record of it says where in which conversation it belongs. A conversation
-/// that the history does not have yet has no number.
-pub fn for_answer(client: &Client, chat: Option<ChatId>, id: AnswerId) -> Client {
-    client.with_request_config(|config| {
-        if let Via::Relay(relay) = &mut config.via {
-            relay.conversation = chat.map(|ChatId(number)| number.to_string());
-            relay.turn = Some(match id.variant {
-                0 | 1 => id.turn.0.to_string(),
-                variant => format!("{}.{variant}", id.turn.0),
-            });
-        }
-    })
-}
 
 /// What a person types for an answer: its name, else its id.
 pub fn handle(job: &Job) -> &str {

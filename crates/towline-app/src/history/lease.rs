@@ -10,10 +10,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
+use towline::relay::Job;
 use towline::{Event, Outcome};
 
 use super::record::Target;
 use super::{ChatId, History, HistoryError, WriterId, export};
+use crate::answers::{InHistory, place_of};
 use crate::chat::{Reading, session};
 
 /// How long a writer may take to begin, and how often that is looked at.
@@ -64,11 +66,15 @@ fn file(history: &Path, writer: WriterId) -> PathBuf {
     folder(history).join(writer.0.to_string())
 }
 
+fn is_alive(history: Option<&Path>, writer: WriterId) -> bool {
+    let Some(path) = history.filter(|_| writer != WriterId::default()) else { return false };
+    let Ok(file) = File::open(file(path, writer)) else { return false };
+    matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+}
+
 impl History {
     fn is_alive(&self, writer: WriterId) -> bool {
-        let Some(path) = self.path.as_deref().filter(|_| writer != WriterId::default()) else { return false };
-        let Ok(file) = File::open(file(path, writer)) else { return false };
-        matches!(file.try_lock(), Err(TryLockError::WouldBlock))
+        is_alive(self.path.as_deref(), writer)
     }
 
     /// The answers of all conversations whose end is not known, that a relay runs or ran, and whose writer is gone: their
@@ -89,6 +95,37 @@ impl History {
             .filter(|(.., writer)| !self.is_alive(*writer))
             .map(|(chat, relay, _)| (chat, relay))
             .collect())
+    }
+
+    /// Takes note of which answer one of a relay's jobs brings, where the program that asked for it was gone before it could:
+    /// what the relay's record says of it is looked for. Whether that was so.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn link(&mut self, job: &Job) -> Result<bool, HistoryError> {
+        let Some((history, id)) = place_of(job) else { return Ok(false) };
+        let (chat, writer) = match history {
+            InHistory::Chat(ChatId(chat)) => (Some(chat), None),
+            InHistory::LastOf(WriterId(writer)) => (None, Some(writer)),
+        };
+        let sql = "SELECT chat.id, chat.writer, coalesce(variant.words, turn.question) FROM chat
+                   JOIN turn ON turn.chat = chat.id JOIN variant ON variant.turn = turn.id
+                   WHERE turn.number = ?1 AND variant.number = ?2 AND variant.ending IS NULL AND variant.relay IS NULL
+                   AND chat.id = coalesce(?3, (SELECT id FROM chat WHERE writer = ?4 ORDER BY updated DESC LIMIT 1))";
+        let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let turn = i64::try_from(id.turn.0).unwrap_or(i64::MAX);
+        let found = change.query_row(sql, params![turn, id.variant, chat, writer], |row| {
+            Ok((ChatId(row.get(0)?), WriterId(row.get(1)?), row.get::<_, String>(2)?))
+        });
+        let Some((chat, writer, question)) = found.optional()? else { return Ok(false) };
+        // The relay keeps the beginning of a long question.
+        let is_asked = job.question.as_deref().is_some_and(|asked| question.starts_with(asked));
+        if !is_asked || is_alive(self.path.as_deref(), writer) {
+            return Ok(false);
+        }
+        Target::of(chat).lines(&change, &session::relay(id, &job.id))?;
+        change.commit()?;
+        Ok(true)
     }
 
     /// `writer` writes from now on the answers of a conversation that a relay runs and whose writer is gone: the relay's ids

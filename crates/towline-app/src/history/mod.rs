@@ -45,6 +45,16 @@ pub struct ChatId(pub i64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WriterId(i64);
 
+impl WriterId {
+    pub(crate) fn of(number: i64) -> Self {
+        Self(number)
+    }
+
+    pub(crate) fn number(self) -> i64 {
+        self.0
+    }
+}
+
 /// Why the history cannot do something.
 #[derive(Debug)]
 pub enum HistoryError {

@@ -321,3 +321,44 @@ fn an_answer_that_is_left_has_no_writer_though_the_program_lives() {
     assert_eq!(said(&mut history), (WHOLE.to_owned(), Answered::Whole));
     writer.finish(Duration::from_secs(60)).unwrap();
 }
+
+#[test]
+fn an_answer_whose_program_was_gone_before_it_could_say_which_is_found_by_its_place() {
+    use towline::relay::{Job, JobState};
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("history.db");
+    let mut writer = Writer::start(&path, Limits::default()).unwrap();
+    let id = writer.writer_id();
+    let chat = writer.begin(Some("river"));
+    let mut asked = conversation(&[]);
+    let turn = asked.ask("m", Message::user("what is a river?")).turn;
+    writer.append(chat, session::question(asked.turn(turn).unwrap()));
+    writer.when_written(chat).wait(Duration::from_secs(60)).unwrap();
+    let mut history = History::open(&path).unwrap();
+    let job = |conversation: String, question: &str| {
+        let mut job = Job::new("r1", JobState::Completed);
+        (job.conversation, job.turn) = (Some(conversation), Some("0".into()));
+        job.question = Some(question.into());
+        job
+    };
+    let its = job(format!("w{}", id.number()), "what is a river?");
+    assert!(!history.link(&its).unwrap(), "its writer lives, and will say so itself");
+    writer.finish(Duration::from_secs(60)).unwrap();
+    assert!(!history.link(&job(format!("w{}", id.number()), "another question")).unwrap());
+    assert!(!history.link(&job("w1".into(), "what is a river?")).unwrap());
+    assert!(history.link(&its).unwrap());
+    assert!(!history.link(&its).unwrap(), "once");
+    assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Written);
+    assert_eq!(said(&mut history), (WHOLE.to_owned(), Answered::Whole));
+    // A question to a conversation that has a number.
+    let number = history.find("river").unwrap();
+    let mut again = Writer::start(&path, Limits::default()).unwrap();
+    let chat = again.resume(number);
+    let next = asked.ask("m", Message::user("and a lake?"));
+    again.append(chat, session::question(asked.turn(next.turn).unwrap()));
+    again.finish(Duration::from_secs(60)).unwrap();
+    let mut lake = job(number.0.to_string(), "and a lake?");
+    lake.turn = Some(next.turn.0.to_string());
+    assert!(history.link(&lake).unwrap());
+}

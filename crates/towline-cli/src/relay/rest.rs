@@ -10,9 +10,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use towline::relay::{READER_CLOCKS, RelayConfig, Start, Via};
 use towline::{Client, Endpoint, Event, Item, Outcome};
+use towline_app::answers::place_of;
 use towline_app::history::{History, Rest};
 use towline_relay::OnEnd;
 
+/// Ends that are remembered while one is looked at.
+const ENDS: usize = 256;
 /// How long an answer that has ended is left to its writer, which lives, before that is looked at again.
 const AGAIN: Duration = Duration::from_secs(20);
 
@@ -24,10 +27,10 @@ pub fn keeper(own: Endpoint, path: PathBuf) -> Option<(OnEnd, impl Future<Output
         ..towline::Config::default()
     };
     let client = Client::with_config(own, config).ok()?;
-    let (tell, mut told) = mpsc::channel(1);
-    let on_end = OnEnd::new(move |_| {
-        // One that waits already stands for all.
-        let _waits = tell.try_send(());
+    let (tell, mut told) = mpsc::channel(ENDS);
+    let on_end = OnEnd::new(move |id| {
+        // Of more at once, only those are lost whose program was gone before it could say which they are.
+        let _full = tell.try_send(id.as_str().to_owned());
     });
     Some((on_end, async move {
         loop {
@@ -39,11 +42,22 @@ pub fn keeper(own: Endpoint, path: PathBuf) -> Option<(OnEnd, impl Future<Output
                 }
             };
             tokio::select! {
-                told = told.recv() => if told.is_none() { pending::<()>().await },
+                told = told.recv() => match told {
+                    Some(id) => link(&client, &path, &id).await,
+                    None => pending().await,
+                },
                 () = again => {}
             }
         }
     }))
+}
+
+/// Where the program that asked for an answer was gone before it could say which, its place in the history is found.
+async fn link(client: &Client, path: &Path, id: &str) {
+    let job = client.relay().job(id).await.ok();
+    let Some(job) = job.filter(|job| place_of(job).is_some()) else { return };
+    // What cannot be found now is found by nobody: the answer is the relay's alone.
+    let _found = with(path, move |history| history.link(&job)).await;
 }
 
 /// Writes what can be written. Whether something has ended that cannot be yet.

@@ -88,7 +88,7 @@ impl Prompt<'_> {
     }
 
     pub fn chat_stream(&self, request: ChatRequest, id: AnswerId) -> Prepared {
-        let client = answers::for_answer(&self.server.client, self.session.id(), id);
+        let client = answers::for_answer(&self.server.client, self.session.place(), id);
         let prepared = Prepared::chat(&client, request);
         match self.config.resume {
             0 => prepared,

@@ -1,13 +1,14 @@
 //! The relay that the prompt's answers run on: it is there when it is needed, and what it has the rest of is read.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use towline::engine::{JobOptions, Prepared};
-use towline::relay::{READER_CLOCKS, RelayConfig, Start};
+use towline::relay::{Filter, READER_CLOCKS, RelayConfig, Start};
 use towline::{Api, Clocks, Engine, host};
 use towline_app::chat::{AnswerId, Reading};
-use towline_app::history::ChatId;
+use towline_app::history::{ChatId, History};
 use towline_app::settings::{Config, Through};
 
 use super::chore::Done;
@@ -250,19 +251,26 @@ fn asks(line: &Line) -> bool {
     }
 }
 
-/// The conversation of answers that a relay still runs though the program that asked for them is gone; none where the relay
-/// cannot be asked.
-pub fn left_behind(engine: &Engine, relay: &Reached, left: Vec<(ChatId, String)>) -> Vec<ChatId> {
+/// The conversations of answers that a relay still runs though the program that asked for them is gone, the last that was written
+/// to first; none where the relay or the history cannot be asked.
+pub fn left_behind(engine: &Engine, relay: &Reached, path: &Path) -> Vec<ChatId> {
     let control = relay.client.with_request_config(|config| config.clocks = UNARY_CLOCKS).relay();
-    let looking = engine.spawn("left", async move {
-        let mut chats = Vec::new();
-        for (chat, id) in left {
-            let job = control.job(&id).await;
-            if job.is_ok_and(|job| !job.state.is_ended()) && !chats.contains(&chat) {
-                chats.push(chat);
-            }
+    let filter = Filter { running: Some(true), ..Filter::default() };
+    let looking = engine.spawn("left", async move { control.list(&filter).await });
+    let Some(running) = looking.wait().ok().and_then(Result::ok).and_then(Result::ok) else {
+        return Vec::new();
+    };
+    let found = History::open(path).and_then(|mut history| {
+        for job in &running {
+            history.link(job)?;
         }
-        chats
+        history.without_writer()
     });
-    looking.wait().ok().and_then(Result::ok).unwrap_or_default()
+    let mut chats = Vec::new();
+    for (chat, id) in found.unwrap_or_default() {
+        if running.iter().any(|job| job.id == id) && !chats.contains(&chat) {
+            chats.push(chat);
+        }
+    }
+    chats
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use towline_app::answers::InHistory;
 use towline_app::chat::{AnswerId, Conversation, Settings, session};
 use towline_app::history::{self, Chat, ChatId, History, HistoryError, Limits, Writer, WriterId};
 
@@ -51,9 +52,11 @@ impl Session {
         self.writer.as_ref().map(Writer::writer_id)
     }
 
-    /// The conversation's number, once the history has it.
-    pub fn id(&self) -> Option<ChatId> {
-        self.id.or_else(|| self.writer.as_ref()?.id(self.chat?))
+    /// Where the conversation is in the history, or will be.
+    pub fn place(&self) -> Option<InHistory> {
+        let writer = self.writer.as_ref()?;
+        let id = self.id.or_else(|| writer.id(self.chat?));
+        Some(id.map_or(InHistory::LastOf(writer.writer_id()), InHistory::Chat))
     }
 
     /// What was written is not to wait for more.

@@ -142,8 +142,7 @@ fn conversation(
     };
     let Some(name) = &args.session else {
         let found = relay.zip(session.path()).and_then(|(relay, path)| {
-            let left = History::open(path).and_then(|history| history.without_writer()).ok()?;
-            let chats = relay::left_behind(engine, relay, left).into_iter();
+            let chats = relay::left_behind(engine, relay, path).into_iter();
             // One that another prompt has open, or has just taken over, is not this one's.
             let mut opened = chats.filter_map(|ChatId(id)| session::open(path, &id.to_string(), writer).ok());
             opened.find(|opened| !opened.left.is_empty())

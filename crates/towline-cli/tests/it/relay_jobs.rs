@@ -191,6 +191,21 @@ fn leaving_is_not_stopping_and_stopping_is() {
 }
 
 #[test]
+fn the_own_relay_runs_as_many_answers_at_once_as_its_owner_has_set() {
+    let person = Person::new();
+    let config = person.folder.path().join("config.toml");
+    std::fs::write(&config, "running = 2\n").unwrap();
+    let asks = || {
+        let mut command = person.types(&["run", "-d", "-m", "stall-after:1", "hi"]);
+        assert_eq!(ended(command.env("TOWLINE_CONFIG", &config)).code, Some(0));
+    };
+    (0..3).for_each(|_| asks());
+    let jobs = person.jobs();
+    let waits = jobs.iter().filter(|job| job["state"] == "queued").count();
+    assert_eq!((jobs.len(), waits, &jobs[2]["state"]), (3, 1, &Value::from("queued")), "{jobs:?}");
+}
+
+#[test]
 fn every_ending_has_its_status() {
     let person = Person::new();
     for (scenario, code) in

@@ -238,3 +238,20 @@ fn where_no_relay_can_be_started_answers_run_in_the_process() {
     let records = remembered(&person);
     assert_eq!((text_of(&records), endings(&records)), (PARTS.concat(), vec!["completed"]));
 }
+
+#[test]
+fn kill_all_stops_what_was_asked_here_and_elsewhere() {
+    let person = Person::with(story());
+    let run = types(&person, &["run", "-d", "-m", "m", "from the shell"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let mut pty = prompt(&person, &[]);
+    pty.press("tell a story &\r");
+    pty.expect("1 running");
+    pty.press("kill --all\r");
+    pty.expect("from-the-shell  cancelled: killed");
+    pty.expect("[1]+  Cancelled               m  \"tell a story\"");
+    pty.press("exit\r");
+    assert_eq!(ended(&mut pty), Some(0));
+    let states: Vec<String> = person.jobs().iter().map(|job| job["state"].to_string()).collect();
+    assert_eq!(states, ["\"cancelled\"", "\"cancelled\""]);
+}
