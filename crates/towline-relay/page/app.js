@@ -92,7 +92,6 @@ function begin() {
 		removed: list.removed.bind(list),
 		only: list.only.bind(list),
 		connected(is) {
-			// Where there is no answer, nothing else is told.
 			if (is && list.answers.size === 0) list.search(search.value)
 			line.hidden = is
 			say(line, is ? "" : "The relay is out of reach. The answers run on there.")

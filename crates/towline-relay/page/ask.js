@@ -19,7 +19,7 @@ async function models(server) {
 			const listed = await (await call("GET", path, { headers: server ? { "Towline-Server": server } : {} })).json()
 			for (const model of listed[key] ?? []) if (!found.has(model[name])) found.set(model[name], api)
 		} catch {
-			// A server that speaks the other API only.
+			// It speaks the other API.
 		}
 	}
 	return found

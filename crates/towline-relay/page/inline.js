@@ -32,7 +32,6 @@ export function inline(parent, text) {
 		if (node) parts.push(node)
 	}
 
-	/** Takes a text as it is; gives where it ends. */
 	function take(from, to) {
 		plain += text.slice(from, to)
 		return to
@@ -149,7 +148,6 @@ export function inline(parent, text) {
 		return end + 1
 	}
 
-	/** An address that stands in the text. */
 	function address(at) {
 		ADDRESS.lastIndex = at
 		let found = /\w/.test(text[at - 1] ?? " ") ? undefined : ADDRESS.exec(text)?.[0].replace(/[.,;:!?*_~'\]]+$/, "")

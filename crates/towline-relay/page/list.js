@@ -5,7 +5,6 @@ import { byId, el, facts, isEnded, say, sayState } from "./words.js"
 /** The moment that an answer is listed by. @param {Answer} answer */
 const moment = (answer) => (isEnded(answer) ? (answer.ended_at ?? answer.created_at) : answer.created_at)
 
-/** The day of a moment, for people. */
 function day(moment) {
 	const date = new Date(moment)
 	const midnight = new Date().setHours(0, 0, 0, 0)
@@ -47,7 +46,6 @@ export class List {
 		this.#ask(id)
 	}
 
-	/** Forgets all others. */
 	only(ids) {
 		for (const id of [...this.answers.keys()]) if (!ids.has(id)) this.removed(id)
 	}
@@ -59,7 +57,6 @@ export class List {
 		this.#ask()
 	}
 
-	/** Marks the one that is read. */
 	select(id) {
 		this.#rows.get(this.#current)?.firstElementChild?.removeAttribute("aria-current")
 		this.#rows.get(id)?.firstElementChild?.setAttribute("aria-current", "page")

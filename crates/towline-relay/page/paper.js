@@ -6,8 +6,9 @@ import { copy, el } from "./words.js"
 
 /** A block is split once it is so long, in characters. */
 const LONGEST = 8192
-/** Lists and quotes inside each other. */
 const DEEPEST = 12
+/** So many blocks, and four times as many rows, are laid out together. */
+const TOGETHER = 50
 /** How long one frame may take lines, in milliseconds. */
 const FRAME = 8
 
@@ -28,7 +29,8 @@ export class Paper {
 	#glimpse
 
 	constructor(root, depth = 0) {
-		this.root = root
+		this.home = this.root = root
+		this.size = 0
 		this.depth = depth
 	}
 
@@ -42,22 +44,20 @@ export class Paper {
 		this.#glimpse?.remove()
 		this.#glimpse = undefined
 		let at = 0
-		for (let count = 1; ; count++) {
-			const end = this.#waiting.indexOf("\n", at)
-			if (end < 0) break
+		let isAll = true
+		for (let count = 1; isAll; count++) {
+			const found = this.#waiting.indexOf("\n", at)
+			let end = found < 0 ? this.#waiting.length : found
+			// A line without end is cut where there is room.
+			const isLong = end - at > 2 * LONGEST && this.#open?.kind !== "code"
+			if (isLong) end = Math.max(this.#waiting.lastIndexOf(" ", at + LONGEST), at + LONGEST / 2)
+			else if (found < 0) break
+			if (isLong && /[\ud800-\udbff]/.test(this.#waiting[end - 1] ?? "")) end--
 			this.#line(this.#waiting.slice(at, end).replace(/\r$/, ""))
-			at = end + 1
-			if (count % 32 === 0 && performance.now() > until) break
+			at = isLong ? end : end + 1
+			isAll = (count % 32 > 0 && !isLong) || performance.now() < until
 		}
 		this.#waiting = this.#waiting.slice(at)
-		let isAll = !this.#waiting.includes("\n")
-		// A line without end is cut where there is room.
-		if (isAll && this.#waiting.length > 2 * LONGEST && this.#open?.kind !== "code") {
-			const cut = this.#waiting.lastIndexOf(" ", LONGEST) + 1 || LONGEST
-			this.#line(this.#waiting.slice(0, cut))
-			this.#waiting = this.#waiting.slice(cut)
-			isAll = false
-		}
 		if (isAll && this.#waiting.trim() !== "") this.#show(this.#waiting)
 		else this.#draw()
 		return isAll
@@ -90,14 +90,14 @@ export class Paper {
 		this.#draw()
 		if (FENCE.test(tail) || RULE.test(tail) || open?.kind === "table") return
 		const glimpse = this.root.appendChild(el("div"))
-		const paper = new Paper(glimpse, this.depth)
+		const paper = new Paper(glimpse, this.depth + 1)
 		paper.#line(tail)
 		paper.#draw()
 		this.#glimpse = glimpse
 	}
 
-	/** Takes a line that has ended. */
 	#line(line) {
+		this.size += line.length
 		const open = this.#open
 		if (open?.kind === "code") {
 			const [, marks, rest] = FENCE.exec(line) ?? []
@@ -110,7 +110,7 @@ export class Paper {
 			this.#close()
 			return this.#begin(line)
 		}
-		if (open.kind === "table") return row(open, line)
+		if (open.kind === "table") return this.#row(open, line)
 		open.lines.push(line)
 		open.size += line.length + 1
 		if (open.kind === "formula" && line.includes(open.begins)) this.#close()
@@ -121,8 +121,7 @@ export class Paper {
 		const first = open.lines[0]
 		const isTable = open.lines.length === 1 && first.includes("|") && CELLS.test(line) && cells(first).length === cells(line).length
 		if (!isTable) return false
-		const table = el("table", {}, el("thead", {}, filled("th", first, [])), el("tbody"))
-		const shown = el("div", { class: "table", tabindex: "0" }, table)
+		const shown = tableBlock(el("thead", {}, filled("th", first, [])))
 		open.shown.replaceWith(shown)
 		Object.assign(open, { kind: "table", shown, lines: [line] })
 		return true
@@ -156,6 +155,7 @@ export class Paper {
 	/** Begins a block. */
 	#begin(line) {
 		if (line.trim() === "") return
+		this.#part()
 		const heading = HEADING.exec(line)
 		if (heading) return this.#heading(heading[1]?.length, line.slice(heading[0].length).trim().replace(/(^| )#{1,9}$/, ""))
 		if (RULE.test(line)) return this.root.append(el("hr"))
@@ -178,7 +178,6 @@ export class Paper {
 		if (line.indexOf(begins, line.indexOf(formula) + 2) >= 0) this.#close()
 	}
 
-	/** The list that an item with this mark belongs to. */
 	#list(mark) {
 		const last = this.root.lastElementChild
 		const kind = mark.slice(-1)
@@ -194,6 +193,23 @@ export class Paper {
 		const open = /** @type {Block} */ ({ begins: "", indent: 0, size: 0, ...block })
 		this.#open = open
 		parent.append(open.shown)
+	}
+
+	/** Begins a part where the last one is full. */
+	#part() {
+		const isFull = this.root === this.home || this.root.childElementCount >= TOGETHER || this.size > 2 * LONGEST
+		if (this.depth > 0 || !isFull) return
+		this.root = this.home.appendChild(el("div", { class: "part" }))
+		this.size = 0
+	}
+
+	#row(open, line) {
+		if (open.shown.querySelectorAll("tr").length > 4 * TOGETHER) {
+			this.#part()
+			this.root.append((open.shown = tableBlock()))
+		}
+		const aligns = cells(open.lines[0]).map((cell) => (cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "end") : ""))
+		open.shown.querySelector("tbody").append(filled("td", line, aligns))
 	}
 
 	/** Shows the open block as it is now. */
@@ -255,7 +271,6 @@ function codeBlock(language) {
 /** @param {Block} block */
 const codeOf = (block) => /** @type {HTMLElement} */ (block.shown.querySelector("code"))
 
-/** In pieces that the browser lays out one by one. */
 function written(code, lines) {
 	for (let at = 0; at < lines.length; at += 100) {
 		let piece = code.lastElementChild
@@ -264,7 +279,6 @@ function written(code, lines) {
 	}
 }
 
-/** The cells of a table's line. */
 function cells(line) {
 	const inside = line.trim().replace(/^\|/, "").replace(/\|$/, "")
 	return inside.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"))
@@ -280,8 +294,5 @@ function filled(tag, line, aligns) {
 	return el("tr", {}, ...made)
 }
 
-/** @param {Block} table @param {string} line */
-function row(table, line) {
-	const aligns = cells(table.lines[0] ?? "").map((cell) => (cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "end") : ""))
-	table.shown.querySelector("tbody")?.append(filled("td", line, aligns))
-}
+/** @param {Node[]} head */
+const tableBlock = (...head) => el("div", { class: "table", tabindex: "0" }, el("table", {}, ...head, el("tbody")))

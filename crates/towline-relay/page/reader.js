@@ -8,6 +8,8 @@ import { ask, copy, el, ending, facts, isEnded, notice, say, sayState } from "./
 
 /** So near to its end a reader follows the answer, in pixels. */
 const NEAR = 48
+/** So much is taken of a stream in one frame. */
+const FRAME_BYTES = 1 << 17
 
 /** What the page shows beside the list. @param {string} title @param {Node[]} inside */
 export function article(title, ...inside) {
@@ -16,11 +18,11 @@ export function article(title, ...inside) {
 }
 
 export class Reader {
-	/** What the model said so far. */
 	text = ""
 	#stop = new AbortController()
 	#isAsked = false
 	#isFollowing = true
+	#top = 0
 	#isRead = false
 	#isOver = false
 	#state = el("span", { class: "state" })
@@ -35,6 +37,8 @@ export class Reader {
 	#more = el("div")
 	#newest = el("button", { type: "button", class: "newest", hidden: true, click: () => this.#follow() }, "↓ Newest")
 	#waiting = { thinking: "", note: "" }
+	/** Bytes that came since the last frame. @type {Uint8Array[]} */
+	#pieces = []
 
 	/** `root` is what scrolls, too. @param {HTMLElement} root @param {Answer} answer @param {() => Answer[]} thread */
 	constructor(root, answer, thread) {
@@ -46,6 +50,7 @@ export class Reader {
 		root.replaceChildren(shown, this.#newest)
 		root.scrollTop = 0
 		root.addEventListener("scroll", () => this.#scrolled(), { passive: true, signal: this.#stop.signal })
+		new ResizeObserver(() => this.#isFollowing && !this.#isOver && this.#follow()).observe(shown)
 		this.#makeButtons()
 		this.again()
 		this.update(answer)
@@ -57,19 +62,20 @@ export class Reader {
 	}
 
 	again() {
+		this.#body.textContent = this.#thought.textContent = this.text = ""
+		this.#pieces = []
 		this.records = new Records(this.answer.content_type ?? "")
 		this.paper = new Paper(this.#body)
-		this.#body.textContent = this.#thought.textContent = this.text = ""
 	}
 
 	bytes(piece) {
-		this.#take(this.records?.push(piece))
+		for (let at = 0; at < piece.length; at += FRAME_BYTES) this.#pieces.push(piece.subarray(at, at + FRAME_BYTES))
+		this.#ask()
 	}
 
 	async end() {
-		this.#take(this.records?.end())
 		this.#isRead = true
-		// The list tells it too, maybe later.
+		this.#ask()
 		if (!this.#isOver) await get(`/towline/v1/jobs/${this.answer.id}`).then((answer) => this.update(answer), () => {})
 	}
 
@@ -89,6 +95,9 @@ export class Reader {
 			} else if (kind === "thinking" || kind === "tool") this.#waiting.thinking += text
 			else this.#waiting.note = text
 		}
+	}
+
+	#ask() {
 		if (!this.#isAsked) requestAnimationFrame(() => this.#paint())
 		this.#isAsked = true
 	}
@@ -96,21 +105,25 @@ export class Reader {
 	#paint() {
 		this.#isAsked = false
 		if (this.#stop.signal.aborted) return
+		for (let bytes = 0, piece; bytes < FRAME_BYTES && (piece = this.#pieces.shift()); bytes += piece.length) this.#take(this.records?.push(piece))
+		const isLast = this.#isRead && this.#pieces.length === 0
+		if (isLast) this.#take(this.records?.end())
 		const { thinking, note } = this.#waiting
 		this.#waiting = { thinking: "", note: "" }
 		if (thinking) this.#thought.append(thinking)
 		if (thinking) this.#thinking.hidden = false
 		if (note) say(this.#line, note)
 		const isAll = this.paper?.paint()
-		if (!isAll) this.#take([])
-		else if (this.#isRead) this.paper?.end()
-		if (this.#isFollowing && !this.#isOver) this.root.scrollTop = this.root.scrollHeight
-		this.#scrolled()
+		if (!isAll || this.#pieces.length > 0) this.#ask()
+		else if (isLast) this.paper?.end()
 	}
 
 	#scrolled() {
 		const { scrollHeight, clientHeight, scrollTop } = this.root
-		this.#isFollowing = scrollHeight - clientHeight - scrollTop < NEAR
+		// Only its reader scrolls back; what grows does not.
+		if (scrollHeight - clientHeight - scrollTop < NEAR) this.#isFollowing = true
+		else if (scrollTop < this.#top) this.#isFollowing = false
+		this.#top = scrollTop
 		this.#newest.hidden = this.#isFollowing || this.#isOver
 	}
 
@@ -131,6 +144,7 @@ export class Reader {
 		const states = ["always", this.#isOver ? "ended" : "running", answer.state === "paused" ? "paused" : this.#isOver ? "" : "reading", answer.has_request && "kept"]
 		for (const button of this.#buttons.querySelectorAll("button")) button.hidden = !states.includes(button.dataset.when ?? "")
 		if (!this.#isOver) return
+		this.#newest.hidden = true
 		say(this.#ending, ending(answer))
 		this.#ending.dataset.state = answer.state
 		if (!wasOver) this.#offerMore()

@@ -8,7 +8,6 @@ export class Refused extends Error {
 	}
 }
 
-/** Told once the relay no longer knows this device. */
 export const on = { signedOut() {} }
 
 /**
@@ -31,7 +30,6 @@ export async function call(method, path, { body, headers, signal } = {}) {
 	throw new Refused(response.status, error?.message ?? error ?? `the relay answered ${response.status}`)
 }
 
-/** What the relay answers. */
 export const get = async (path, signal) => (await call("GET", path, { signal })).json()
 
 export const order = async (id, order, body) => (await call("POST", `/towline/v1/jobs/${id}/${order}`, { body })).json()
@@ -86,7 +84,7 @@ async function keep(signal, connected, once) {
 	}
 }
 
-/** The pieces of a body. @param {Response} response @returns {AsyncGenerator<Uint8Array>} */
+/** @param {Response} response @returns {AsyncGenerator<Uint8Array>} */
 async function* pieces(response) {
 	const reader = response.body?.getReader()
 	for (;;) {
@@ -125,7 +123,7 @@ export async function watch(watcher, signal) {
 	})
 }
 
-/** Reads an answer's stream from its beginning until it is closed, byte for byte. @param {string} id @param {StreamReader} reader @param {AbortSignal} signal */
+/** Reads an answer's stream from its beginning until it is closed, byte for byte. @param {string} id @param {StreamReader} reader */
 export async function read(id, reader, signal) {
 	let incarnation = ""
 	let position = 0
@@ -140,7 +138,6 @@ export async function read(id, reader, signal) {
 				reader.gone(error.message)
 				return true
 			}
-			// What was read is the stream's no more.
 			if (error.status === 410) {
 				incarnation = ""
 				position = 0

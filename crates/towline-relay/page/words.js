@@ -1,4 +1,4 @@
-// What the page says: states, times, numbers; and the elements that it says it with.
+// What the page says, and the elements that it says it with.
 
 /** The states in which an answer has ended, and what they mean. */
 const ENDINGS = {
@@ -10,10 +10,9 @@ const ENDINGS = {
 	interrupted: "The relay ended while the answer ran.",
 }
 
-/** @param {Answer} answer */
 export const isEnded = ({ state }) => state in ENDINGS
 
-/** How it ended, with the cause where there is one. @param {Answer} answer */
+/** @param {Answer} answer */
 export const ending = ({ state, cause }) => ENDINGS[state] + (cause ? ` (${cause})` : "")
 
 function span(seconds) {
@@ -23,7 +22,7 @@ function span(seconds) {
 	return `${Math.floor(s / 3600)} h ${Math.floor((s % 3600) / 60)} min`
 }
 
-/** What is known of an answer besides its name, in one line. @param {Answer} answer */
+/** What is known besides the name, in one line. @param {Answer} answer */
 export function facts(answer) {
 	const over = isEnded(answer)
 	const silent = answer.since_last_s ?? 0
@@ -59,17 +58,16 @@ export function el(tag, attributes = {}, ...children) {
 	return made
 }
 
-/** The element of the page with this id. @param {string} id @returns {any} */
+/** @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id)
 
-/** Sets a text only where it changed. @param {Node} node @param {string} text */
+/** Where it changed. @param {Node} node @param {string} text */
 export function say(node, text) {
 	if (node.textContent !== text) node.textContent = text
 }
 
 let hiding = 0
 
-/** Tells of something that went wrong. */
 export function notice(what) {
 	const shown = byId("notice")
 	shown.textContent = what.message ?? what
@@ -100,7 +98,6 @@ export function ask({ title, text = "", yes, value }) {
 	})
 }
 
-/** Puts a text on the clipboard and says so on the button. */
 export async function copy(text, button) {
 	try {
 		await navigator.clipboard.writeText(text)
