@@ -58,7 +58,7 @@ async function picture(name, options, hash, before = async () => {}) {
 
 const read = async (page) => page.locator(".paper blockquote").waitFor()
 await picture("page-desktop-dark", { viewport: { width: 1200, height: 800 }, colorScheme: "dark" }, `#/answer/${id}`, read)
-await picture("page-phone-light", { ...PHONE, colorScheme: "light" }, `#/answer/${id}`, read)
+await picture("page-phone-light", { ...PHONE, deviceScaleFactor: 1.5, colorScheme: "light" }, `#/answer/${id}`, read)
 if (process.argv[3] === "all") {
   await picture("phone-list", { ...PHONE, colorScheme: "light" }, "")
   await picture("phone-ask", { ...SMALL_PHONE, colorScheme: "dark" }, "#/new", (page) => page.locator("summary").click())
