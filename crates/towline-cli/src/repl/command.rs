@@ -217,6 +217,13 @@ pub enum Colon {
         #[arg(value_name = "WHAT", default_value = "")]
         copying: Copying,
     },
+    /// delete answers of the relay that have ended, with their records
+    Forget {
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
+    /// delete all answers of the relay that have ended
+    Clean,
     /// forget the conversation and the ended jobs
     Clear,
     /// name this conversation

@@ -14,6 +14,8 @@ mod sink;
 mod template;
 mod wait;
 
+use towline_app::answers::Verb;
+
 use super::command::{Bare, Colon, Command, Files, Jobs, OneJob, Reading, SomeJobs};
 use super::screen::Tone;
 use super::state::Prompt;
@@ -74,6 +76,10 @@ impl Prompt<'_> {
             Colon::Template { name, text } => self.template(name, text.join(" ")),
             Colon::Unfold(OneJob { job }) => self.unfold(job.as_ref()),
             Colon::Copy { copying } => self.copy_answer(&copying),
+            Colon::Forget { names } => {
+                names.iter().for_each(|name| self.elsewhere("forget", Verb::Forget, name));
+            }
+            Colon::Clean => self.clean(),
             Colon::Clear => self.clear(),
             Colon::Save { name } => self.save(name),
             Colon::Load { name } => self.load(&name),

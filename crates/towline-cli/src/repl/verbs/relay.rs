@@ -92,6 +92,20 @@ impl Prompt<'_> {
         });
     }
 
+    /// Deletes what the relay has of answers that have ended.
+    pub(super) fn clean(&mut self) {
+        let Some(control) = self.controlled("clean", "answers") else { return };
+        self.chore("clean", true, async move {
+            let filter = Filter { running: Some(false), ..Filter::default() };
+            let jobs = control.list(&filter).await.map_err(|error| error.message)?;
+            for job in &jobs {
+                control.delete(&job.id).await.map_err(|error| error.message)?;
+            }
+            let count = jobs.len();
+            Ok(Done::Said(format!("forgot {count} {}", if count == 1 { "answer" } else { "answers" })))
+        });
+    }
+
     /// Reads an answer of the relay by its name or id, from its beginning.
     pub(super) fn attach_named(&mut self, handle: &str) {
         let Some(control) = self.controlled("fg", handle) else { return };

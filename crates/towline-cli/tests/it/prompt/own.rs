@@ -124,6 +124,10 @@ fn what_the_shell_asks_is_seen_and_controlled_from_the_prompt() {
     let mut pty = prompt(&person, &[]);
     pty.press(":kill tale\r");
     pty.expect("tale  cancelled: killed");
+    pty.press(":forget tale\r");
+    pty.expect("tale  is forgotten");
+    pty.press(":clean\r");
+    pty.expect("forgot 0 answers");
     pty.press("exit\r");
     assert_eq!(ended(&mut pty), Some(0));
 }
