@@ -251,6 +251,12 @@ pub fn width() -> Option<usize> {
     Some(usize::from(size.ws_col)).filter(|width| *width > 0)
 }
 
+/// The columns of the terminal that standard error is; 80 where it does not say.
+pub fn stderr_width() -> usize {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stderr()).ok();
+    size.map(|size| usize::from(size.ws_col)).filter(|columns| *columns > 0).unwrap_or(80)
+}
+
 /// The columns and rows of the terminal that standard output is; 80 × 24 where it does not say.
 pub fn size() -> (usize, usize) {
     let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok();

@@ -12,6 +12,9 @@ use towline_app::text::{safe, units};
 
 /// The longest status beside a bar, in characters.
 const STATUS_CHARS: usize = 24;
+/// A terminal of fewer columns has a line without counts, and one of still fewer a line without a bar.
+const WHOLE_COLUMNS: usize = 76;
+const BAR_COLUMNS: usize = 46;
 /// How often a running step is drawn.
 const STEP_TICK: Duration = Duration::from_millis(120);
 
@@ -100,6 +103,33 @@ struct Bars {
     layers: HashMap<String, ProgressBar>,
     /// The step that is under way.
     step: Option<(String, ProgressBar)>,
+    /// The terminal's width that the bars are laid out for.
+    columns: usize,
+}
+
+/// A line of a layer that is under way, narrower than the terminal.
+fn under_way(columns: usize) -> String {
+    let bar = |beside: usize| columns.saturating_sub(beside + 1);
+    match columns {
+        WHOLE_COLUMNS.. => format!(
+            "{{msg:24}} {{bar:{}.cyan/dim}} {{percent:>3}} % {{decimal_bytes:>9}}/{{decimal_total_bytes:<9}} \
+             {{decimal_bytes_per_sec:>11}} {{eta:>4}}",
+            bar(68)
+        ),
+        BAR_COLUMNS.. => format!("{{msg:24}} {{bar:{}.cyan/dim}} {{percent:>3}} %", bar(31)),
+        _ => format!("{{msg:{}!}} {{percent:>3}} %", bar(6).max(1)),
+    }
+}
+
+/// A line of a layer that is there.
+fn finished(columns: usize) -> String {
+    match columns {
+        BAR_COLUMNS.. => format!(
+            "{{msg:24}} {{bar:{}.cyan/dim}} {{percent:>3}} % {{decimal_total_bytes:>9}}",
+            columns.saturating_sub(42)
+        ),
+        narrow => under_way(narrow),
+    }
 }
 
 impl Bars {
@@ -109,21 +139,30 @@ impl Bars {
             return self.show_step(status);
         };
         self.end_step();
-        let multi = &self.multi;
+        self.fit(out::stderr_width());
+        let (multi, columns) = (&self.multi, self.columns);
         let bar = self.layers.entry(digest.clone()).or_insert_with(|| {
             let bar = multi.add(ProgressBar::new(total));
-            bar.set_style(style(
-                "{msg:24} {wide_bar:.cyan/dim} {percent:>3} % {decimal_bytes:>9}/{decimal_total_bytes:<9} \
-                 {decimal_bytes_per_sec:>11} {eta:>4}",
-            ));
+            bar.set_style(style(&under_way(columns)));
             bar
         });
         bar.set_message(status);
         bar.set_length(total);
         bar.set_position(progress.completed.unwrap_or(0));
         if progress.completed == Some(total) && !bar.is_finished() {
-            bar.set_style(style("{msg:24} {wide_bar:.cyan/dim} {percent:>3} % {decimal_total_bytes:>9}"));
+            bar.set_style(style(&finished(columns)));
             bar.finish();
+        }
+    }
+
+    /// Lays the bars out for a terminal of this width.
+    fn fit(&mut self, columns: usize) {
+        if std::mem::replace(&mut self.columns, columns) == columns {
+            return;
+        }
+        for bar in self.layers.values() {
+            let of = if bar.is_finished() { finished(columns) } else { under_way(columns) };
+            bar.set_style(style(&of));
         }
     }
 

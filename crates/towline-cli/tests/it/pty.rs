@@ -91,13 +91,18 @@ fn wait(watched: &mut [PollFd<'_>], milliseconds: u16) {
 impl Pty {
     /// Runs a program whose standard streams are this terminal.
     pub fn start(command: &mut Command) -> Pty {
+        Pty::sized(command, COLUMNS, ROWS)
+    }
+
+    /// The same on a terminal of another size.
+    pub fn sized(command: &mut Command, columns: u16, rows: u16) -> Pty {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let slave = rustix::fs::open(ptsname(&master, vec![]).unwrap(), flags, Mode::empty()).unwrap();
         let (slave, master) = (File::from(slave), File::from(master));
-        tcsetwinsize(&master, winsize(COLUMNS, ROWS)).unwrap();
+        tcsetwinsize(&master, winsize(columns, rows)).unwrap();
         rustix::io::ioctl_fionbio(&master, true).unwrap();
         let end = || Stdio::from(slave.try_clone().unwrap());
         command.env("TERM", "xterm-256color").env("XTERM_VERSION", "the model of the screen does not reflow");
@@ -108,15 +113,15 @@ impl Pty {
             master,
             child,
             screen: vt100::Parser::new_with_callbacks(
-                size(ROWS),
-                size(COLUMNS),
+                size(rows),
+                size(columns),
                 SCROLLBACK_ROWS,
                 Asked::default(),
             ),
             answers: true,
             answered: 0,
-            columns: COLUMNS,
-            rows: ROWS,
+            columns,
+            rows,
             rate: None,
             rate_since: Instant::now(),
             taken: 0.0,

@@ -190,6 +190,26 @@ fn a_pull_has_bars() {
 }
 
 #[test]
+fn progress_is_narrower_than_the_terminal() {
+    let digest = format!("sha256:{}", "a".repeat(64));
+    let part = |done: u64| progress(&digest, done, 4_000_000_000);
+    for columns in [60, 40, 20] {
+        let server = Server::start(
+            Script::ndjson_open([status("pulling manifest"), part(2_000_000_000)])
+                .wait("go")
+                .lines([part(4_000_000_000), status("success")]),
+        );
+        let mut pty = Pty::sized(&mut towline(["pull", "--host", &server.url(), "m"]), columns, 24);
+        pty.expect("50 %");
+        server.open("go");
+        assert_eq!(pty.end().code(), Some(0), "{}", pty.text());
+        let text = pty.text();
+        assert!(text.lines().all(|row| row.chars().count() < columns.into()), "at {columns}: {text}");
+        assert_eq!(text.lines().count(), 3, "at {columns}: {text}");
+    }
+}
+
+#[test]
 fn a_missing_model_can_be_fetched_at_once() {
     let server = || {
         Server::start(
