@@ -145,7 +145,7 @@ export function ownPlace(model) {
       child.on("exit", (code) => (code === 0 ? resolve(said.trim()) : reject(new Error(`${words.join(" ")}: ${code}`))))
     })
   stops.push(() => run("relay", "stop"))
-  return { run, folder: place }
+  return { run, folder: place, env }
 }
 
 /** A way to a relay that can be cut and mended. */

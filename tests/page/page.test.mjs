@@ -1,5 +1,5 @@
 import assert from "node:assert/strict"
-import { readFileSync } from "node:fs"
+import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { after, before, test } from "node:test"
 import tls from "node:tls"
@@ -171,6 +171,20 @@ test("the link of towline page works once, and its cookie is the page's alone", 
   await other.locator("#sign-in").waitFor()
 })
 
+test("towline page hands its link to the browser in a file that nobody else can read", async (t) => {
+  const place = ownPlace(model)
+  // The desktop's opener, which notes what it is told to open.
+  const told = join(place.folder, "told")
+  writeFileSync(join(place.folder, "xdg-open"), `#!/bin/sh\necho "$@" > ${told}\n`, { mode: 0o755 })
+  Object.assign(place.env, { DISPLAY: ":9", PATH: `${place.folder}:${place.env.PATH}` })
+  assert.equal(await place.run("page"), "")
+  const file = readFileSync(told, "utf8").trim()
+  assert.equal(statSync(file).mode & 0o777, 0o600)
+  const page = await open(t, `file://${file}`)
+  await page.locator(".none", { hasText: "There are no answers yet." }).waitFor()
+  assert.equal(new URL(page.url()).hostname, "towline.localhost")
+})
+
 test("a phone is paired by a code, comes back to a relay that started again, and is revoked at once", async (t) => {
   const place = ownPlace(model)
   const png = join(place.folder, "code.png")
@@ -215,6 +229,7 @@ test("a phone is paired by a code, comes back to a relay that started again, and
   assert.equal(await place.run("relay", "token", "revoke", "phone"), "revoked phone")
   await page.locator("#sign-in").waitFor()
   assert.equal(await place.run("relay", "token", "list"), "")
+  await assert.rejects(place.run("relay", "token", "revoke", "phone"))
   answering.finish()
 })
 

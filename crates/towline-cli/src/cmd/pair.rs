@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use towline::Scheme;
 use towline::relay::{Pairing, RelayConfig};
 
-use super::{Context, UNARY_CLOCKS, asked};
+use super::{Context, UNARY_CLOCKS, asked, unless_stopped};
 use crate::args::{PairArgs, TokenVerb};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
@@ -76,7 +76,11 @@ pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Fail
         }
         TokenVerb::Revoke(args) => {
             for name in &args.names {
-                asked(control.revoke(name), context).await?;
+                if let Err(error) = unless_stopped(control.revoke(name), &mut context.stopper).await? {
+                    let complaint = Complaint::new(error.message.clone());
+                    let complaint = complaint.hint("towline relay token list shows the devices");
+                    return Err(Failure::Request(complaint, Exit::from(&error)));
+                }
                 out.line(&format!("revoked {name}"))?;
             }
         }
