@@ -5,10 +5,11 @@
 
 mod hook;
 mod places;
+mod token;
 mod units;
 mod upstream;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -16,11 +17,11 @@ use towline::Clocks;
 
 pub use self::hook::OnEnd;
 pub use self::places::{Listen, NotAPlace, Store};
+pub(crate) use self::token::secret_in;
+pub use self::token::{MIN_SECRET_BYTES, NewSecret, Role, Token};
 pub use self::units::bytes;
 pub(crate) use self::units::length;
 pub use self::upstream::{NotAServer, UpstreamApi, UpstreamConfig};
-use crate::error::Error;
-use crate::id::Owner;
 use crate::job::Places;
 use crate::log::Fsync;
 
@@ -79,41 +80,6 @@ impl Config {
         Places { running, queued, own_running: share(running), own_queued: share(queued) }
     }
 }
-
-/// A bearer token and whose it is.
-#[derive(Clone, Deserialize)]
-#[serde(expecting = "a table [[token]]")]
-pub struct Token {
-    /// Who comes with it. Each owner sees the streams of that owner only.
-    pub owner: Owner,
-    /// The secret, 16 bytes or more.
-    pub secret: Option<String>,
-    /// A file that holds the secret alone, read at the start. Takes the place of `secret`.
-    pub secret_file: Option<PathBuf>,
-}
-
-impl std::fmt::Debug for Token {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Token({}, <hidden>)", self.owner.as_str())
-    }
-}
-
-impl Token {
-    /// A token whose secret is given.
-    pub fn new(owner: &str, secret: &str) -> Self {
-        Self { owner: Owner::named(owner), secret: Some(secret.to_owned()), secret_file: None }
-    }
-}
-
-/// What a file holds that has one secret alone.
-pub(crate) fn secret_in(path: &Path) -> Result<String, Error> {
-    let text =
-        std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
-    Ok(text.trim().to_owned())
-}
-
-/// The fewest bytes of a token's secret.
-pub const MIN_SECRET_BYTES: usize = 16;
 
 /// Files for TLS, PEM.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -15,6 +15,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
 use crate::error::Error;
+use crate::http::Roles;
 use crate::id::Owner;
 use crate::meta::now_ms;
 
@@ -55,6 +56,9 @@ pub(crate) struct Grant {
     /// It may name model servers that the relay was not configured with.
     #[serde(default)]
     pub(crate) names_servers: bool,
+    /// What it may do.
+    #[serde(default)]
+    pub(crate) roles: Roles,
     /// It is known to a relay that starts again.
     #[serde(skip)]
     pub(crate) is_kept: bool,
@@ -268,7 +272,13 @@ mod tests {
     use super::*;
 
     fn grant(name: &str) -> Grant {
-        Grant { name: name.into(), owner: Owner::named("ann"), names_servers: false, is_kept: true }
+        Grant {
+            name: name.into(),
+            owner: Owner::named("ann"),
+            names_servers: false,
+            roles: Roles::PLAIN,
+            is_kept: true,
+        }
     }
 
     #[test]

@@ -49,6 +49,7 @@ mod log;
 mod meta;
 mod metrics;
 mod offset;
+mod quota;
 mod recovery;
 mod relay;
 mod serve;
@@ -60,8 +61,8 @@ pub mod testing;
 mod upstream;
 
 pub use config::{
-    Config, Listen, MIN_SECRET_BYTES, NotAPlace, NotAServer, OnEnd, RelayLimits, Retention, Store,
-    StoreConfig, Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, WhenFull, bytes,
+    Config, Listen, MIN_SECRET_BYTES, NewSecret, NotAPlace, NotAServer, OnEnd, RelayLimits, Retention, Role,
+    Store, StoreConfig, Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, WhenFull, bytes,
 };
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};

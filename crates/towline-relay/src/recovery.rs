@@ -7,9 +7,10 @@ use towline_core::clocks::{Clocks, Limits};
 use towline_core::outcome::Ending;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 
-use crate::job::{Ended, Framing, OneValue, Recorded, error_record};
+use crate::job::{Ended, Framing, JobRecord, OneValue, Recorded, error_record};
 use crate::log::{Log, Writer};
 use crate::meta::{Meta, now_ms};
+use crate::quota::Usage;
 use crate::shelf::{Entry, Shelf};
 use crate::store::{Recovered, StoreError};
 
@@ -18,7 +19,13 @@ const END_BYTES: u64 = 256 << 10;
 
 /// Puts a stream back; one that was running when the process ended is closed now. Where the model server had said how it
 /// ended, that is its end; else it gets a terminal record.
-pub(crate) fn put_back(shelf: &Shelf, writer: &Arc<Writer>, incarnation: u64, found: Recovered) {
+pub(crate) fn put_back(
+    shelf: &Shelf,
+    writer: &Arc<Writer>,
+    usage: &Usage,
+    incarnation: u64,
+    found: Recovered,
+) {
     let mut meta: Meta = match serde_json::from_slice(&found.meta) {
         Ok(meta) => meta,
         Err(error) => {
@@ -26,6 +33,9 @@ pub(crate) fn put_back(shelf: &Shelf, writer: &Arc<Writer>, incarnation: u64, fo
             return;
         }
     };
+    if let Some(JobRecord { tokens: Some(tokens), ended_ms: Some(ended_ms), .. }) = &meta.job {
+        usage.spend(&meta.owner, *tokens, *ended_ms);
+    }
     let is_cut = !meta.closed;
     if is_cut {
         meta.incarnations.resume(incarnation, found.end);

@@ -11,12 +11,14 @@ use towline::relay::JobState;
 use crate::config::{Config, Listen, Store};
 use crate::devices::Devices;
 use crate::error::Error;
+use crate::http::Roles;
 use crate::http::guard::Doors;
 use crate::id::Owner;
 use crate::job::{self, AdmissionQueue, Attached, Finished, Job, JobRecord, NoPlace, Permit, Task};
 use crate::log::{Fsync, Writer};
-use crate::meta::Meta;
+use crate::meta::{Meta, now_ms};
 use crate::metrics::{Metrics, Series};
+use crate::quota::Usage;
 use crate::recovery;
 use crate::serve::LateDoor;
 use crate::shelf::{Entry, Reading, Shelf};
@@ -39,6 +41,8 @@ pub(crate) struct Relay {
     pub(crate) upstreams: Upstreams,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
+    /// What owners have asked.
+    pub(crate) usage: Usage,
     pub(crate) began: Instant,
     /// Who may run, and who waits.
     pub(crate) admission: AdmissionQueue,
@@ -96,8 +100,9 @@ impl Relay {
             config.limits.streams,
             own_most,
         );
+        let usage = Usage::default();
         for found in recovery.streams {
-            recovery::put_back(&shelf, &writer, recovery.incarnation, found);
+            recovery::put_back(&shelf, &writer, &usage, recovery.incarnation, found);
         }
         let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self {
@@ -110,6 +115,7 @@ impl Relay {
             upstreams: Upstreams::new(upstreams),
             tasks,
             metrics: Metrics::default(),
+            usage,
             began: Instant::now(),
             admission: AdmissionQueue::new(config.places()),
             bodies: Arc::new(Semaphore::new(config.limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),
@@ -159,6 +165,9 @@ impl Relay {
             relay.running.fetch_sub(1, Ordering::Relaxed);
             let bytes = entry.log.seen().end.position;
             relay.metrics.ended(series(&entry), &state, bytes, &measured);
+            if let Some(tokens) = measured.output_tokens {
+                relay.usage.spend(&entry.owner, tokens, now_ms());
+            }
             relay.shelf.changed(&entry);
             if let Some(on_end) = &relay.config.on_end {
                 on_end.tell(&entry.id);
@@ -213,4 +222,5 @@ pub(crate) struct Caller {
     pub(crate) over_tls: bool,
     /// It may send requests to model servers that the relay was not configured with.
     pub(crate) names_servers: bool,
+    pub(crate) roles: Roles,
 }

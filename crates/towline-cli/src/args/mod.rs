@@ -35,7 +35,9 @@ pub use models::{
 pub use other::{CompletionsArgs, GuiArgs, PageArgs};
 pub use prompt::PromptArgs;
 #[cfg(feature = "relay")]
-pub use relay::{CheckArgs, LogFormat, LogLevel, PairArgs, RelayArgs, RelayVerb, StatusArgs, TokenVerb};
+pub use relay::{
+    CheckArgs, LogFormat, LogLevel, PairArgs, RelayArgs, RelayVerb, StatusArgs, TokenNewArgs, TokenVerb,
+};
 pub use run::{CodeArg, RunArgs};
 #[cfg(feature = "model")]
 pub use serve::ServeArgs;

@@ -18,7 +18,7 @@ pub enum RelayVerb {
     Restart,
     /// Let a phone's browser in: a code for its camera, and a link that works once
     Pair(PairArgs),
-    /// The devices that were paired
+    /// Make tokens of a shared relay; list and revoke paired devices
     #[command(subcommand)]
     Token(TokenVerb),
     /// Read all of a store that no relay uses, and say what is damaged
@@ -56,10 +56,30 @@ pub struct PairArgs {
 /// What is done with paired devices.
 #[derive(Debug, Subcommand)]
 pub enum TokenVerb {
+    /// Make a token: print its part of the configuration, and the secret on standard error
+    New(TokenNewArgs),
     /// List the devices, and when they came last
     List(TokenListArgs),
     /// Let devices in no more; what they read is cut at once
     Revoke(RevokeArgs),
+}
+
+/// What `towline relay token new` is given.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline relay token new ann >> /etc/towline/relay.toml     then SIGHUP, or systemctl reload towline-relay
+  towline relay token new grafana --role metrics --expires 2027-12-31
+", help_template = super::TEMPLATE)]
+pub struct TokenNewArgs {
+    /// Who comes with it; each owner sees own answers only
+    #[arg(value_name = "OWNER")]
+    pub owner: String,
+    /// What it may do; can be repeated [default: read, ask, models, metrics]
+    #[arg(long = "role", value_name = "ROLE", value_parser = ["read", "ask", "models", "metrics", "admin"])]
+    pub roles: Vec<String>,
+    /// When it expires: a date (UTC) or a time as 2027-01-31T12:00:00Z [default: never]
+    #[arg(long, value_name = "DATE")]
+    pub expires: Option<String>,
 }
 
 /// What `towline relay token list` is given.

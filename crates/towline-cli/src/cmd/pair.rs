@@ -2,11 +2,13 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
+use serde_json::json;
 use towline::Scheme;
 use towline::relay::{Pairing, RelayConfig};
+use towline_relay::NewSecret;
 
 use super::{Context, UNARY_CLOCKS, asked, unless_stopped};
-use crate::args::{PairArgs, TokenVerb};
+use crate::args::{PairArgs, TokenNewArgs, TokenVerb};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::out::{self, Out};
@@ -58,9 +60,10 @@ pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failur
     Ok(Exit::Completed)
 }
 
-/// Lists devices, or lets them in no more.
+/// Makes a token, lists devices, or lets them in no more.
 pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Failure> {
     let relay = match verb {
+        TokenVerb::New(args) => return new_token(args),
         TokenVerb::List(args) => &args.relay,
         TokenVerb::Revoke(args) => &args.relay,
     };
@@ -68,6 +71,7 @@ pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Fail
         reach(relay, context, UNARY_CLOCKS, RelayConfig::default()).await?;
     let mut out = Out::new();
     match verb {
+        TokenVerb::New(_) => {}
         TokenVerb::List(_) => {
             for device in asked(control.devices(), context).await? {
                 let seen = device.seen_at.split('T').next().unwrap_or_default();
@@ -85,6 +89,33 @@ pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Fail
             }
         }
     }
+    Ok(Exit::Completed)
+}
+
+/// The part of the configuration goes to standard output, so that it can be appended to a file; the secret does not.
+fn new_token(args: &TokenNewArgs) -> Result<Exit, Failure> {
+    let usage = |message: &str| Failure::Usage(Complaint::new(message.to_owned()));
+    if args.owner.is_empty() || args.owner.chars().any(char::is_control) {
+        return Err(usage("the owner of a token is a name without control characters"));
+    }
+    let is_moment =
+        |text: &String| text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::Date>().is_ok();
+    if args.expires.as_ref().is_some_and(|text| !is_moment(text)) {
+        return Err(usage("--expires takes a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z"));
+    }
+    let NewSecret { secret, sha256 } = NewSecret::random();
+    // Strings and lists are written in TOML as in JSON.
+    let mut token = vec![("owner", json!(args.owner)), ("secret_sha256", json!(sha256))];
+    if !args.roles.is_empty() {
+        token.push(("roles", json!(args.roles)));
+    }
+    token.extend(args.expires.as_ref().map(|expires| ("expires", json!(expires))));
+    let mut out = Out::new();
+    out.line("\n[[token]]")?;
+    for (key, value) in token {
+        out.line(&format!("{key} = {value}"))?;
+    }
+    out::note(&format!("the secret of {}, which is shown once: {secret}", args.owner));
     Ok(Exit::Completed)
 }
 

@@ -9,7 +9,7 @@ use std::process::{Child, Stdio};
 use serde_json::Value;
 use towline_testkit::paced::PacedServer;
 
-use crate::program::{SOON, towline};
+use crate::program::{SOON, ended, towline};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
 
@@ -118,4 +118,32 @@ fn systemd_hears_that_it_is_ready_alive_reloading_and_stopping() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     hears("STOPPING=1");
     assert!(child.wait().unwrap().success());
+}
+
+#[test]
+fn a_token_that_is_made_lets_its_owner_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = ended(&mut towline([
+        "relay",
+        "token",
+        "new",
+        "ann \"b\"",
+        "--role",
+        "read",
+        "--expires",
+        "2999-12-31",
+    ]));
+    assert_eq!(made.code, Some(0), "{made:?}");
+    let secret = made.stderr.trim().rsplit(' ').next().unwrap();
+    assert!(!made.stdout.contains(secret) && made.stdout.contains("secret_sha256 = \""), "{made:?}");
+    let config = "listen = [\"127.0.0.1:0\"]\n[[upstream]]\nurl = \"http://127.0.0.1:9\"\n[store]\nfolder = \"memory\"\n";
+    let (mut child, address) = started(&format!("{config}{}", made.stdout), folder.path());
+    assert!(ask(&address, secret, "GET", "/towline/v1/jobs", "", "").starts_with("HTTP/1.0 200"));
+    assert!(ask(&address, secret, "POST", "/api/chat", "", "{}").starts_with("HTTP/1.0 403"));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for wrong in [&["--role", "reed"][..], &["--expires", "tomorrow"]] {
+        let refused = ended(&mut towline(["relay", "token", "new", "ann"].iter().chain(wrong)));
+        assert!(refused.code == Some(2) && refused.stdout.is_empty(), "{refused:?}");
+    }
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
 use serde::de::{Deserialize, Deserializer, Error};
 use towline::Clocks;
 
@@ -24,6 +26,16 @@ pub(super) fn optional_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option
         Some(time) => Ok(Some(time)),
         None => Err(Error::custom("expected a length of time such as 30s, 1m30s, 500ms or none")),
     }
+}
+
+/// A moment: a date, which begins at midnight UTC, or a time with its zone.
+pub(super) fn moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let text = String::deserialize(from)?;
+    let midnight = |date: Date| date.to_zoned(TimeZone::UTC).map(|time| time.timestamp());
+    let moment = text.parse::<Timestamp>().or_else(|_| text.parse::<Date>().and_then(midnight));
+    moment
+        .map(Some)
+        .map_err(|_| Error::custom("expected a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z"))
 }
 
 /// A length of time up to ten years. A bare number is seconds, as for `sleep`.

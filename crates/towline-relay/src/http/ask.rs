@@ -13,10 +13,11 @@ use super::answer::{Code, Refusal};
 use super::pass::NO_OLLAMA;
 use super::{input, streams};
 use crate::housekeeping;
-use crate::id::StreamId;
+use crate::id::{Owner, StreamId};
 use crate::job::{Job, JobRecord, NoPlace, Question, Recorded, Task, name};
 use crate::log::{Log, Ticket};
-use crate::meta::Meta;
+use crate::meta::{Meta, now_ms};
+use crate::quota::Reached;
 use crate::relay::{Caller, NotBegun, Relay};
 use crate::shelf::{Entry, NotMade, Reading};
 use crate::upstream::Choice;
@@ -173,6 +174,8 @@ pub(super) enum Begun {
 pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Begun, Refusal> {
     let Ask { kind, wishes, choice, headers, body, room, digest, retry_of } = ask;
     let limits = &relay.config.limits;
+    let quota = relay.doors().quota(&caller.owner);
+    relay.usage.ask(&caller.owner, quota, now_ms()).map_err(|reached| over_quota(&caller.owner, reached))?;
     let permit = relay.may_begin(&caller.owner).map_err(|why| refused(relay, why))?;
     let read = RequestBody::read(&body);
     let model = read.model().to_owned();
@@ -252,6 +255,15 @@ fn name_of(wishes: &RequestHeaders, kind: Recorded, question: &Question, model: 
         [name::made(question.text.as_deref().unwrap_or_default()), name::made(&format!("{verb} {model}"))];
     let named = std::iter::once(wishes.name.clone()).chain(made);
     named.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
+}
+
+fn over_quota(owner: &Owner, reached: Reached) -> Refusal {
+    let Reached { limit, most, retry_after_s } = reached;
+    let message = format!(
+        "{limit} of {} is {most}, which is reached; there is room in {retry_after_s} s",
+        owner.as_str()
+    );
+    Refusal::new(Code::Limit, message).with("retry-after", retry_after_s.to_string())
 }
 
 fn refused(relay: &Relay, why: NotBegun) -> Refusal {

@@ -19,6 +19,7 @@ use super::answer::{Answer, Code, Refusal, empty, json_answer, typed};
 use super::ask::{self, Ask, Begun, RequestHeaders};
 use super::body::Body;
 use super::{devices, front, input, jobs, streams};
+use crate::config::Role;
 use crate::job::{Job, Recorded, name};
 use crate::meta::{now_ms, rfc3339};
 use crate::relay::{Caller, Relay, job_state};
@@ -362,8 +363,10 @@ struct ShutdownOrder {
 }
 
 async fn shutdown(relay: &Relay, caller: &Caller, request: Request<Incoming>) -> Result<Answer, Refusal> {
-    if !caller.over_unix {
-        return Err(Refusal::new(Code::Forbidden, "only over the Unix socket can the relay be told to end"));
+    if !caller.roles.allow(Role::Admin) {
+        let message =
+            "the relay is told to end over its Unix socket, or with a token that has the role admin";
+        return Err(Refusal::new(Code::Forbidden, message));
     }
     let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let order: ShutdownOrder = if body.is_empty() { ShutdownOrder::default() } else { parsed(&body)? };

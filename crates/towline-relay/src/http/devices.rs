@@ -13,7 +13,7 @@ use super::answer::{Answer, Code, Refusal, empty, json_answer, set};
 use super::control::{ORDER_BYTES, parsed};
 use super::guard::{Door, is_from_its_page};
 use super::input;
-use crate::config::Listen;
+use crate::config::{Listen, Role};
 use crate::devices::Grant;
 use crate::id::Owner;
 use crate::relay::{Caller, Relay};
@@ -35,6 +35,7 @@ pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, 
         name: "page".into(),
         owner: caller.owner.clone(),
         names_servers: caller.names_servers,
+        roles: caller.roles.plain(),
         is_kept: false,
     };
     // A name of its own: cookies know hosts, not ports, and other servers of this machine are not to be sent this one.
@@ -59,14 +60,21 @@ pub(super) async fn link(
     let LinkOrder { name, owner } = parsed(&body)?;
     let owner = match owner {
         None => caller.owner.clone(),
-        Some(owner) if caller.over_unix || owner == caller.owner.as_str() => Owner::named(&owner),
+        Some(owner) if is_admin(caller) || owner == caller.owner.as_str() => Owner::named(&owner),
         Some(_) => {
-            let message = "a link for another owner is made over the relay's Unix socket only";
+            let message =
+                "a link for another owner takes the relay's Unix socket, or a token with the role admin";
             return Err(Refusal::new(Code::Forbidden, message));
         }
     };
     let name = name.unwrap_or_default();
-    let grant = Grant { name, owner, names_servers: caller.names_servers, is_kept: true };
+    let grant = Grant {
+        name,
+        owner,
+        names_servers: caller.names_servers,
+        roles: caller.roles.plain(),
+        is_kept: true,
+    };
     let token = relay.devices.link(grant);
     Ok(json_answer(StatusCode::CREATED, &json!({ "token": token })))
 }
@@ -116,6 +124,7 @@ pub(super) async fn pair(
         name: name.unwrap_or_default(),
         owner: owner.as_deref().map_or_else(|| caller.owner.clone(), Owner::named),
         names_servers: caller.names_servers,
+        roles: caller.roles.plain(),
         is_kept: true,
     };
     let token = relay.devices.link(grant);
@@ -123,7 +132,7 @@ pub(super) async fn pair(
     Ok(json_answer(StatusCode::CREATED, &body))
 }
 
-/// Those of the caller; over the Unix socket all.
+/// Those of the caller; for an admin all.
 pub(super) fn list(relay: &Relay, caller: &Caller) -> Answer {
     let devices = relay.devices.list(whose(caller));
     json_answer(StatusCode::OK, &json!({ "devices": devices }))
@@ -139,7 +148,12 @@ pub(super) fn revoke(relay: &Relay, caller: &Caller, name: &str) -> Result<Answe
 }
 
 fn whose(caller: &Caller) -> Option<&Owner> {
-    (!caller.over_unix).then_some(&caller.owner)
+    (!is_admin(caller)).then_some(&caller.owner)
+}
+
+/// Whether the caller sees to the devices of all owners.
+fn is_admin(caller: &Caller) -> bool {
+    caller.roles.allow(Role::Admin)
 }
 
 #[derive(Deserialize)]
@@ -164,8 +178,14 @@ pub(super) async fn session(
     let SessionOrder { token } = parsed(&body)?;
     let token = token.trim();
     let secret = relay.devices.exchange(token).or_else(|| {
-        let owner = relay.doors().owner_of(token)?;
-        let grant = Grant { name: "browser".into(), owner, names_servers: false, is_kept: true };
+        let (owner, roles) = relay.doors().owner_of(token)?;
+        let grant = Grant {
+            name: "browser".into(),
+            owner,
+            names_servers: false,
+            roles: roles.plain(),
+            is_kept: true,
+        };
         Some(relay.devices.add(grant))
     });
     let Some(secret) = secret else {

@@ -6,15 +6,16 @@ use std::net::SocketAddr;
 
 use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, ORIGIN};
 use hyper::{Method, Request, Version};
-use subtle::ConstantTimeEq as _;
 use towline_core::guard::{is_local_origin, is_own_host, without_port};
 
 use super::answer::{Code, Refusal};
 use super::input;
-use crate::config::{Config, Listen, MIN_SECRET_BYTES, Token, secret_in};
+use super::key::{Key, NoKey, Roles};
+use crate::config::{Config, Listen};
 use crate::devices::{DEVICE_DAYS, Devices, Entered};
 use crate::error::Error;
 use crate::id::Owner;
+use crate::quota::Quota;
 use crate::relay::Caller;
 
 /// Where a request came in.
@@ -127,42 +128,6 @@ pub(crate) fn check_open(listen: &[Listen], config: &Config) -> Result<(), Error
     Ok(())
 }
 
-/// A token whose secret is known.
-#[derive(Debug)]
-struct Key {
-    owner: Owner,
-    secret: Secret,
-}
-
-struct Secret(String);
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("<hidden>")
-    }
-}
-
-impl Key {
-    fn of(token: &Token) -> Result<Self, Error> {
-        let owner = token.owner.as_str();
-        let secret = match (&token.secret, &token.secret_file) {
-            (Some(secret), None) => secret.clone(),
-            (None, Some(path)) => secret_in(path)?,
-            (Some(_), Some(_)) | (None, None) => {
-                let message = format!("the token of {owner} takes either secret or secret_file");
-                return Err(Error::Config(message));
-            }
-        };
-        if secret.len() < MIN_SECRET_BYTES || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(Error::Config(format!(
-                "the token of {owner} is too easy: it takes {MIN_SECRET_BYTES} printable characters or more, for example from \
-                 openssl rand -hex 24"
-            )));
-        }
-        Ok(Self { owner: token.owner.clone(), secret: Secret(secret) })
-    }
-}
-
 impl Doors {
     /// # Errors
     /// A token without a secret, with one that is too easy, or whose file cannot be read.
@@ -194,13 +159,15 @@ impl Doors {
                     over_unix: true,
                     over_tls: false,
                     names_servers: is_own && self.keys.is_empty(),
+                    roles: Roles::ALL,
                 };
                 return Ok(Welcome { caller, origin: None, device: None });
             }
             Door::Tcp(listen) | Door::Tls(listen) | Door::Page(listen) | Door::Phone(listen) => listen,
         };
         let over_tls = door.is_over_tls();
-        let caller = |owner| Caller { owner, over_unix: false, over_tls, names_servers: false };
+        let roles = Roles::PLAIN;
+        let caller = |owner| Caller { owner, over_unix: false, over_tls, names_servers: false, roles };
         if listen.ip().to_canonical().is_loopback() && !self.is_own(host) {
             let message = "the Host of the request is not this machine; a name for it goes into hosts in the configuration";
             return Err(Refusal::new(Code::Forbidden, message));
@@ -226,8 +193,8 @@ impl Doors {
                 return Err(Refusal::new(Code::Forbidden, message));
             }
             let grant = &entered.grant;
-            let names_servers = grant.names_servers;
-            let caller = Caller { names_servers, ..caller(grant.owner.clone()) };
+            let (names_servers, roles) = (grant.names_servers, grant.roles);
+            let caller = Caller { names_servers, roles, ..caller(grant.owner.clone()) };
             return Ok(Welcome { caller, origin, device: Some((entered, secret)) });
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -235,19 +202,26 @@ impl Doors {
             let (scheme, secret) = given.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
         });
-        let owner = secret.and_then(|secret| self.owner_of(secret));
-        let Some(owner) = owner else {
-            let refusal =
-                Refusal::new(Code::Unauthorized, "a token of this relay is needed: Authorization: Bearer …");
-            return Err(refusal.with("www-authenticate", "Bearer"));
+        let message = match secret.map(|secret| Key::find(&self.keys, secret)) {
+            Some(Ok(key)) => {
+                let caller = Caller { roles: key.roles, ..caller(key.owner.clone()) };
+                return Ok(Welcome { caller, origin, device: None });
+            }
+            Some(Err(NoKey::Expired)) => "this token has expired: ask who operates the relay for another",
+            Some(Err(NoKey::Unknown)) | None => "a token of this relay is needed: Authorization: Bearer …",
         };
-        Ok(Welcome { caller: caller(owner), origin, device: None })
+        Err(Refusal::new(Code::Unauthorized, message).with("www-authenticate", "Bearer"))
     }
 
-    /// Compares with every token and to its end, so that time tells nothing.
-    pub(crate) fn owner_of(&self, secret: &str) -> Option<Owner> {
-        let same = |key: &Key| bool::from(key.secret.0.as_bytes().ct_eq(secret.as_bytes()));
-        self.keys.iter().fold(None, |found, key| if same(key) { Some(&key.owner) } else { found }).cloned()
+    /// Whose a token is, and what it may do.
+    pub(crate) fn owner_of(&self, secret: &str) -> Option<(Owner, Roles)> {
+        Key::find(&self.keys, secret).ok().map(|key| (key.owner.clone(), key.roles))
+    }
+
+    /// How much an owner may ask: the tightest limits of the owner's tokens.
+    pub(crate) fn quota(&self, owner: &Owner) -> Quota {
+        let of_owner = self.keys.iter().filter(|key| key.owner == *owner);
+        of_owner.fold(Quota::default(), |quota, key| quota.and(key.quota))
     }
 
     fn is_own(&self, host: &str) -> bool {
@@ -303,6 +277,7 @@ pub(crate) fn host_of<B>(request: &Request<B>) -> Result<&str, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Token;
     use crate::config::{UpstreamApi, UpstreamConfig};
     use crate::devices::Grant;
 
@@ -350,7 +325,8 @@ mod tests {
     fn a_device_comes_in_by_its_cookie_from_its_own_page_only() {
         let devices = Devices::open(None).unwrap();
         let owner = Owner::named("ann");
-        let grant = Grant { name: "phone".into(), owner, names_servers: false, is_kept: false };
+        let grant =
+            Grant { name: "phone".into(), owner, names_servers: false, roles: Roles::PLAIN, is_kept: false };
         let cookie = format!("other=1; towline-11434={}", devices.add(grant));
         let door = Door::Page(([127, 0, 0, 1], 11434).into());
         let doors = doors(&[]);
@@ -386,7 +362,7 @@ mod tests {
         };
         assert!(refused(Token::new("ann", "short")).contains("too easy"));
         let none = Token { secret: None, ..Token::new("ann", "") };
-        assert!(refused(none).contains("either secret or secret_file"));
+        assert!(refused(none).contains("takes one of secret, secret_file and secret_sha256"));
         let missing =
             Token { secret: None, secret_file: Some("/nonexistent".into()), ..Token::new("ann", "") };
         assert_eq!(refused(missing), "/nonexistent cannot be read");

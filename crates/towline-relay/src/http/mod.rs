@@ -9,6 +9,7 @@ mod front;
 pub(crate) mod guard;
 mod input;
 mod jobs;
+mod key;
 mod lists;
 mod ops;
 mod page;
@@ -20,6 +21,7 @@ mod trail;
 
 pub(crate) use answer::Answer;
 pub(crate) use body::{Body, Cut};
+pub(crate) use key::Roles;
 pub(crate) use pass::for_client;
 pub(crate) use service::serve;
 pub(crate) use streams::{is_over, read_json_lines};

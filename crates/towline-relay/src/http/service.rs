@@ -18,6 +18,7 @@ use super::guard::{Door, Welcome};
 use super::route::Route;
 use super::trail::{Trail, WRONG_TOKEN_PAUSE};
 use super::{control, devices, front, ops, page, pass, streams};
+use crate::config::Role;
 use crate::job::Recorded;
 use crate::relay::Relay;
 
@@ -69,6 +70,21 @@ impl<'a> Place<'a> {
             Self::Ops(path) => *path != "/metrics",
             Self::Page(_) | Self::Session => true,
             Self::Recorded(_) | Self::Passed(_) | Self::Stream(_) | Self::Control(_) | Self::Nowhere => false,
+        }
+    }
+
+    /// What a token must allow.
+    fn role(&self, method: &Method) -> Option<Role> {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        match self {
+            Self::Recorded(kind) if kind.keeps_models() => Some(Role::Models),
+            Self::Recorded(_) => Some(Role::Ask),
+            Self::Passed(route) if is_read || route.name == "/api/show" => Some(Role::Read),
+            Self::Passed(route) if keeps_models(&route.name) => Some(Role::Models),
+            Self::Passed(_) => Some(Role::Ask),
+            Self::Stream(_) | Self::Control(_) => Some(if is_read { Role::Read } else { Role::Ask }),
+            Self::Ops("/metrics") => Some(Role::Metrics),
+            Self::Session | Self::Page(_) | Self::Ops(_) | Self::Nowhere => None,
         }
     }
 
@@ -127,6 +143,10 @@ async fn answered(relay: &Arc<Relay>, door: Door, request: Request<Incoming>, tr
     };
     let Welcome { caller, origin, device } = welcome;
     trail.belongs_to(&caller.owner, relay, uri.path());
+    if let Some(role) = place.role(request.method()).filter(|role| !caller.roles.allow(*role)) {
+        let message = format!("this token may not do that: it lacks the role {role}");
+        return secured(Refusal::new(Code::Forbidden, message).answer_in(words));
+    }
     let answered = match place {
         Place::Recorded(kind) => front::recorded(relay, kind, &caller, request).await,
         Place::Passed(route) => pass::passed(relay, &caller, &route, request).await,
@@ -153,6 +173,11 @@ async fn answered(relay: &Arc<Relay>, door: Door, request: Request<Incoming>, tr
         answer = answer.map(|body| body.until(entered.revoked));
     }
     answer
+}
+
+/// Whether a route that is passed through changes the models that a server keeps.
+fn keeps_models(route: &str) -> bool {
+    matches!(route, "/api/delete" | "/api/copy") || route.starts_with("/api/blobs/")
 }
 
 /// Whether the body comes as it is made.

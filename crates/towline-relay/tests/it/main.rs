@@ -18,3 +18,4 @@ mod record;
 mod streams;
 mod support;
 mod tls;
+mod tokens;

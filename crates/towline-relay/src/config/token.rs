@@ -1,0 +1,126 @@
+//! Tokens: who comes with one, what it may do, and how much.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
+use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
+
+use super::units;
+use crate::error::Error;
+use crate::id::Owner;
+
+/// The fewest bytes of a token's secret.
+pub const MIN_SECRET_BYTES: usize = 16;
+
+/// A bearer token and whose it is. One of `secret`, `secret_file` and `secret_sha256` is set.
+#[derive(Clone, Deserialize)]
+#[serde(expecting = "a table [[token]]")]
+pub struct Token {
+    /// Who comes with it. Each owner sees the streams of that owner only.
+    pub owner: Owner,
+    /// The secret, 16 bytes or more.
+    pub secret: Option<String>,
+    /// A file that holds the secret alone, read at the start.
+    pub secret_file: Option<PathBuf>,
+    /// The SHA-256 of the secret, in hexadecimal: the configuration then holds nothing that lets anybody in.
+    pub secret_sha256: Option<String>,
+    /// From this time on it is refused: a date (UTC) or a time as 2027-01-31T12:00:00Z. Default: never.
+    #[serde(default, deserialize_with = "units::moment")]
+    pub expires: Option<Timestamp>,
+    /// What it may do. Default: everything but `admin`.
+    pub roles: Option<Vec<Role>>,
+    /// The most requests for answers a minute, of all tokens of the owner. Default: no limit.
+    pub requests_per_minute: Option<u32>,
+    /// The most tokens of answers a day (UTC), of all tokens of the owner, as model servers count them. Default: no limit.
+    pub tokens_per_day: Option<u64>,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Token({}, <hidden>)", self.owner.as_str())
+    }
+}
+
+impl Token {
+    /// A token whose secret is given.
+    pub fn new(owner: &str, secret: &str) -> Self {
+        Self {
+            owner: Owner::named(owner),
+            secret: Some(secret.to_owned()),
+            secret_file: None,
+            secret_sha256: None,
+            expires: None,
+            roles: None,
+            requests_per_minute: None,
+            tokens_per_day: None,
+        }
+    }
+}
+
+/// What a token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// List and read the owner's streams; ask model servers what they have.
+    Read,
+    /// Ask for answers and control them; write streams.
+    Ask,
+    /// Pull, push, create, copy and delete models.
+    Models,
+    /// Read `/metrics`.
+    Metrics,
+    /// All of these, and what else the relay's own user may do from this machine: see and revoke every owner's devices, end it.
+    Admin,
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Ask => "ask",
+            Self::Models => "models",
+            Self::Metrics => "metrics",
+            Self::Admin => "admin",
+        })
+    }
+}
+
+/// A new secret, and what a configuration keeps of it.
+#[derive(Clone)]
+pub struct NewSecret {
+    /// For the one who comes with it: 43 letters, digits, `-` and `_`.
+    pub secret: String,
+    /// For [`Token::secret_sha256`].
+    pub sha256: String,
+}
+
+impl fmt::Debug for NewSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewSecret(<hidden>)")
+    }
+}
+
+impl NewSecret {
+    /// One of 256 random bits.
+    ///
+    /// # Panics
+    /// When the system gives no randomness.
+    pub fn random() -> Self {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes).expect("the system gives random bytes");
+        let secret = URL_SAFE_NO_PAD.encode(bytes);
+        let sha256 = Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        Self { secret, sha256 }
+    }
+}
+
+/// What a file holds that has one secret alone.
+pub(crate) fn secret_in(path: &Path) -> Result<String, Error> {
+    let text =
+        std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;
+    Ok(text.trim().to_owned())
+}

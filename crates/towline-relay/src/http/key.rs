@@ -1,0 +1,193 @@
+//! Tokens at the door: whose they are and what they may do. Only digests of secrets are kept.
+
+use jiff::Timestamp;
+use sha2::{Digest as _, Sha256};
+use subtle::ConstantTimeEq as _;
+
+use crate::config::{MIN_SECRET_BYTES, Role, Token, secret_in};
+use crate::error::Error;
+use crate::id::Owner;
+use crate::quota::Quota;
+
+/// What a caller may do. Default: everything but what is the operator's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Roles(u8);
+
+impl Default for Roles {
+    fn default() -> Self {
+        Self::PLAIN
+    }
+}
+
+impl Roles {
+    /// Everything.
+    pub(crate) const ALL: Self = Self(31);
+    /// Everything but what is the operator's.
+    pub(crate) const PLAIN: Self = Self(15);
+
+    /// These without the operator's.
+    #[must_use]
+    pub(crate) fn plain(self) -> Self {
+        Self(self.0 & Self::PLAIN.0)
+    }
+
+    fn of(roles: &[Role]) -> Self {
+        Self(roles.iter().fold(0, |all, role| all | Self::bit(*role)))
+    }
+
+    fn bit(role: Role) -> u8 {
+        match role {
+            Role::Read => 1,
+            Role::Ask => 2,
+            Role::Models => 4,
+            Role::Metrics => 8,
+            Role::Admin => Self::ALL.0,
+        }
+    }
+
+    /// Whether these allow what takes `role`.
+    pub(crate) fn allow(self, role: Role) -> bool {
+        self.0 & Self::bit(role) == Self::bit(role)
+    }
+}
+
+/// A token whose secret is known by its digest.
+#[derive(Debug)]
+pub(super) struct Key {
+    pub(super) owner: Owner,
+    pub(super) roles: Roles,
+    pub(super) quota: Quota,
+    digest: [u8; 32],
+    expires: Option<Timestamp>,
+}
+
+/// Why a secret lets nobody in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NoKey {
+    Unknown,
+    Expired,
+}
+
+impl Key {
+    /// # Errors
+    /// No secret or several, one that is too easy, a file that cannot be read, a digest that is none.
+    pub(super) fn of(token: &Token) -> Result<Self, Error> {
+        let owner = token.owner.as_str();
+        let refused = |what: String| Err(Error::Config(format!("the token of {owner} {what}")));
+        let secret = match (&token.secret, &token.secret_file, &token.secret_sha256) {
+            (Some(secret), None, None) => secret.clone(),
+            (None, Some(path), None) => secret_in(path)?,
+            (None, None, Some(digest)) => {
+                return match digest_of_hex(digest) {
+                    Some(digest) => Ok(Self::with(token, digest)),
+                    None => refused("has a secret_sha256 that is not 64 hexadecimal digits".into()),
+                };
+            }
+            _ => return refused("takes one of secret, secret_file and secret_sha256".into()),
+        };
+        if secret.len() < MIN_SECRET_BYTES || !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return refused(format!(
+                "is too easy: it takes {MIN_SECRET_BYTES} printable characters or more, for example from \
+                 openssl rand -hex 24"
+            ));
+        }
+        Ok(Self::with(token, digest(&secret)))
+    }
+
+    fn with(token: &Token, digest: [u8; 32]) -> Self {
+        Self {
+            owner: token.owner.clone(),
+            roles: token.roles.as_deref().map_or(Roles::PLAIN, Roles::of),
+            quota: Quota {
+                requests_per_minute: token.requests_per_minute,
+                tokens_per_day: token.tokens_per_day,
+            },
+            digest,
+            expires: token.expires,
+        }
+    }
+
+    /// The key of a secret. Compares with every key and to its end, so that time tells nothing.
+    pub(super) fn find<'a>(keys: &'a [Self], secret: &str) -> Result<&'a Self, NoKey> {
+        let digest = digest(secret);
+        let same = |key: &Self| bool::from(key.digest.ct_eq(&digest));
+        let found = keys.iter().fold(None, |found, key| if same(key) { Some(key) } else { found });
+        let key = found.ok_or(NoKey::Unknown)?;
+        match key.expires {
+            Some(expires) if expires <= Timestamp::now() => Err(NoKey::Expired),
+            Some(_) | None => Ok(key),
+        }
+    }
+}
+
+fn digest(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+fn digest_of_hex(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if text.len() != 2 * digest.len() || !text.is_ascii() {
+        return None;
+    }
+    for (at, byte) in digest.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(&text[2 * at..2 * at + 2], 16).ok()?;
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef";
+    /// Of that secret, by `printf %s 0123456789abcdef | sha256sum`.
+    const DIGEST: &str = "9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f";
+
+    #[test]
+    fn a_secret_is_known_by_its_digest() {
+        let plain = Token::new("ann", SECRET);
+        let hashed = Token { secret: None, secret_sha256: Some(DIGEST.into()), ..Token::new("bob", "") };
+        for (token, owner) in [(plain, "ann"), (hashed, "bob")] {
+            let keys = [Key::of(&token).unwrap()];
+            assert_eq!(Key::find(&keys, SECRET).unwrap().owner.as_str(), owner);
+            assert_eq!(Key::find(&keys, "0123456789abcdeg").unwrap_err(), NoKey::Unknown);
+        }
+        let both = Token { secret_sha256: Some(DIGEST.into()), ..Token::new("ann", SECRET) };
+        let odd = Token { secret: None, secret_sha256: Some("9f".into()), ..Token::new("ann", "") };
+        for (token, said) in [(both, "takes one of"), (odd, "64 hexadecimal digits")] {
+            let error = Key::of(&token).unwrap_err().to_string();
+            assert!(error.contains(said) && !error.contains(SECRET), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_token_expires() {
+        let at = |expires: &str| {
+            [Key::of(&Token { expires: Some(expires.parse().unwrap()), ..Token::new("ann", SECRET) })
+                .unwrap()]
+        };
+        assert_eq!(Key::find(&at("2020-01-01T00:00:00Z"), SECRET).unwrap_err(), NoKey::Expired);
+        assert!(Key::find(&at("9999-01-01T00:00:00Z"), SECRET).is_ok());
+    }
+
+    #[test]
+    fn roles_allow_what_they_name() {
+        let roles = |roles: &[Role]| {
+            Key::of(&Token { roles: Some(roles.to_vec()), ..Token::new("a", SECRET) }).unwrap().roles
+        };
+        let reads = roles(&[Role::Read]);
+        assert!(reads.allow(Role::Read) && !reads.allow(Role::Ask) && !reads.allow(Role::Admin));
+        let all = roles(&[Role::Admin]);
+        assert!(
+            [Role::Read, Role::Ask, Role::Models, Role::Metrics, Role::Admin]
+                .iter()
+                .all(|role| all.allow(*role))
+        );
+        let by_default = Key::of(&Token::new("a", SECRET)).unwrap().roles;
+        assert!(
+            by_default.allow(Role::Models)
+                && by_default.allow(Role::Metrics)
+                && !by_default.allow(Role::Admin)
+        );
+    }
+}
