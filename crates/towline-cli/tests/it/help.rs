@@ -35,6 +35,7 @@ fn every_verb_has_help() {
         "rm",
         "serve",
         "gui",
+        "page",
         "bench",
         "completions",
     ] {
