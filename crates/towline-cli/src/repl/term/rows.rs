@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::text::{GRAPHEME_BYTES, Line, Style, grapheme_width, graphemes};
+use super::text::{GRAPHEME_BYTES, Line, Style, grapheme_width, graphemes, width};
 
 /// One row of the screen.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -207,6 +207,20 @@ fn is_hangul(c: char) -> bool {
     matches!(c, '\u{1100}'..='\u{11ff}' | '\u{3130}'..='\u{318f}' | '\u{ac00}'..='\u{d7ff}')
 }
 
+/// The most columns before the text of a line in a list.
+const LIST_COLUMNS: usize = 20;
+
+/// The columns that the further rows of a line begin after: where its text does, behind blanks or a word and a gap.
+pub fn text_column(line: &str) -> usize {
+    let text = line.trim_start_matches(' ');
+    let before = line.len() - text.len();
+    let gap = text.find("  ").map(|at| text.len() - text[at..].trim_start_matches(' ').len());
+    match gap.filter(|gap| before == 0 && *gap < text.len()) {
+        Some(gap) if gap <= LIST_COLUMNS => width(&text[..gap]),
+        Some(_) | None => before,
+    }
+}
+
 /// The columns of the widest word of a line.
 pub fn widest_word(line: &Line) -> usize {
     let text = line.text();
@@ -264,6 +278,21 @@ mod tests {
             ("", "", 4, &[""]),
         ] {
             assert_eq!(words(text, hanging, columns), shown, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn further_rows_of_a_list_begin_where_its_text_does() {
+        for (line, column) in [
+            (":file       text files", 12),
+            ("  indented text", 2),
+            ("plain text", 0),
+            ("你好  text", 6),
+            ("a sentence. Two blanks  are no list", 0),
+            ("word  ", 0),
+            ("", 0),
+        ] {
+            assert_eq!(text_column(line), column, "{line:?}");
         }
     }
 

@@ -16,7 +16,7 @@ use super::keys::{Decoder, Key};
 use super::layout::{self, Size};
 use super::painter::{Block, Painter};
 use super::palette::{self, Palette};
-use super::rows::Row;
+use super::rows::{Row, text_column};
 use super::signals::Signals;
 use super::text::{Color, Line, Style};
 use super::transcript::Transcript;
@@ -355,7 +355,8 @@ impl Screen for Terminal {
         let shown = |line| match tone {
             Tone::Echo => Line::styled(line, style),
             Tone::Plain | Tone::Dim | Tone::Good | Tone::Bad => {
-                Line::styled(line, style).in_words(Line::default())
+                let hanging = " ".repeat(text_column(line));
+                Line::styled(line, style).in_words(Line::styled(&hanging, Style::PLAIN))
             }
         };
         self.lines(text.split('\n').map(shown).collect());
