@@ -16,7 +16,7 @@ const LISTED: usize = 20;
   towline history search \"tokio select\"
   towline history show tell-a-long-story
   towline history export river > river.jsonl; towline history import river.jsonl
-  towline run -c \"And in winter?\"       goes on with the last one
+  towline run -c \"And in winter?\"       continues the last conversation
 ", help_template = super::TEMPLATE, args_conflicts_with_subcommands = true)]
 pub struct HistoryArgs {
     #[command(subcommand)]

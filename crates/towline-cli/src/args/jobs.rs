@@ -12,7 +12,7 @@ use towline_app::text::duration::TimeLimit;
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Relay")]
 pub struct AtRelay {
-    /// Where the relay is [default: $TOWLINE_RELAY, else one of your own, which is started]
+    /// The address of the relay [default: $TOWLINE_RELAY, else your own, which is started if needed]
     #[arg(long, value_name = "URL")]
     pub relay: Option<String>,
 }
@@ -23,7 +23,7 @@ pub struct Which {
     /// The answers, by name, number (%3) or id
     #[arg(value_name = "NAME", required_unless_present = "all")]
     pub handles: Vec<String>,
-    /// Every answer that the verb can be for
+    /// All answers that the command can act on
     #[arg(short, long, conflicts_with = "handles")]
     pub all: bool,
 }
@@ -37,45 +37,45 @@ pub struct Which {
   towline jobs --watch                    a line for each change
 ", help_template = super::TEMPLATE)]
 pub struct JobsArgs {
-    /// Only those with this text in their name, question or model
+    /// Only answers with this text in the name, question or model
     #[arg(value_name = "TEXT")]
     pub text: Option<String>,
-    /// More of each: the id, why it ended, when it last received something, readers, who asked
+    /// Show more: id, cause of the end, time of the last record, readers, client
     #[arg(short, long, help_heading = "Output")]
     pub long: bool,
-    /// Only those that run
+    /// Only running answers
     #[arg(short, long, help_heading = "Output")]
     pub running: bool,
-    /// Only those that were asked within this time until now
+    /// Only answers asked within this time
     #[arg(long, value_name = "TIME", help_heading = "Output")]
     pub since: Option<TimeLimit>,
     /// Print the relay's own JSON, one object a line
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// Go on: a line for each change
+    /// Follow: print a line for each change
     #[arg(long, help_heading = "Output")]
     pub watch: bool,
     #[command(flatten)]
     pub relay: AtRelay,
 }
 
-/// Read an answer from its beginning, and follow it to its end
+/// Read an answer from the start and follow it to the end
 ///
-/// Ctrl-C leaves it running.
+/// Ctrl-C detaches: the answer continues.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline run -d --name story \"Tell me a long story.\"
   towline attach story
-  towline attach --tail story            only what is still to come
+  towline attach --tail story            only new text
 ", help_template = super::TEMPLATE)]
 pub struct AttachArgs {
     /// The answer, by name, number (%3) or id
     #[arg(value_name = "NAME")]
     pub id: String,
-    /// Only what is still to come
+    /// Only new text
     #[arg(long, help_heading = "Output")]
     pub tail: bool,
-    /// On a terminal too, print the answer as it came instead of rendering its Markdown
+    /// Print the answer as it came, without rendering Markdown
     #[arg(long, help_heading = "Output")]
     pub plain: bool,
     /// Print one JSON object a line for each record (docs/json-output.md)
@@ -85,24 +85,24 @@ pub struct AttachArgs {
     pub relay: AtRelay,
 }
 
-/// Print what an answer has said so far
+/// Print the text of an answer so far
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline log story
-  towline log -f story                   and what is still to come
+  towline log -f story                   and follow it
   towline log --raw story > answer.ndjson
 ", help_template = super::TEMPLATE)]
 pub struct LogArgs {
     /// The answer, by name, number (%3) or id
     #[arg(value_name = "NAME")]
     pub id: String,
-    /// Go on with what comes
+    /// Follow: print new text as it comes
     #[arg(short, long, help_heading = "Output")]
     pub follow: bool,
-    /// The server's own bytes
+    /// Print the bytes of the server
     #[arg(long, help_heading = "Output", conflicts_with = "json")]
     pub raw: bool,
-    /// On a terminal too, print the answer as it came instead of rendering its Markdown
+    /// Print the answer as it came, without rendering Markdown
     #[arg(long, help_heading = "Output")]
     pub plain: bool,
     /// Print one JSON object a line for each record (docs/json-output.md)
@@ -112,13 +112,13 @@ pub struct LogArgs {
     pub relay: AtRelay,
 }
 
-/// Stop answers, and say when they have ended
+/// Cancel answers and wait until they have ended
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct KillArgs {
     #[command(flatten)]
     pub which: Which,
-    /// Why, for whoever reads the answer
+    /// The reason, which readers of the answer see
     #[arg(long, value_name = "TEXT", default_value = "stopped by towline kill")]
     pub reason: String,
     #[command(flatten)]
@@ -127,13 +127,13 @@ pub struct KillArgs {
 
 /// Wait until answers have ended
 ///
-/// The status is that of the first that did not complete.
+/// The exit status is that of the first answer that did not complete.
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct WaitArgs {
     #[command(flatten)]
     pub which: Which,
-    /// No longer than this
+    /// Wait at most this long
     #[arg(short, long, value_name = "TIME", default_value = "none")]
     pub timeout: TimeLimit,
     #[command(flatten)]
@@ -150,21 +150,21 @@ pub struct VerbArgs {
     pub relay: AtRelay,
 }
 
-/// Give an answer another name
+/// Rename an answer
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct RenameArgs {
     /// The answer, by name, number (%3) or id
     #[arg(value_name = "NAME")]
     pub handle: String,
-    /// The name that it is to have
+    /// The new name
     #[arg(value_name = "NEW")]
     pub name: String,
     #[command(flatten)]
     pub relay: AtRelay,
 }
 
-/// Forget all answers that have ended
+/// Delete all ended answers and their records
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct CleanArgs {
@@ -172,18 +172,18 @@ pub struct CleanArgs {
     pub relay: AtRelay,
 }
 
-/// Move an answer's deadline
+/// Change the deadline of an answer
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline timeout story 30s              30 seconds from now
-  towline timeout story +10s             10 seconds later than it stands
+  towline timeout story +10s             10 seconds later
   towline timeout --all none
 ", help_template = super::TEMPLATE)]
 pub struct TimeoutArgs {
-    /// The answers, by name, number (%3) or id, and the time: from now, later than it stands (+10s), or none
+    /// The answers, by name, number (%3) or id, and the time: from now, an extension (+10s), or none
     #[arg(value_names = ["NAME", "TIME"], required = true)]
     pub words: Vec<String>,
-    /// Every answer that runs; only the time is given then
+    /// All running answers; give only the time then
     #[arg(short, long)]
     pub all: bool,
     #[command(flatten)]

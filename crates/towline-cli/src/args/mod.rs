@@ -57,8 +57,8 @@ const STYLES: Styles = Styles::styled()
 
 const EXAMPLES: &str = "\
 Examples:
-  towline                                   chat, with the shell's own job control
-  towline run \"What is a river?\"            stream an answer; without a server, a toy's
+  towline                                   open a prompt with job control
+  towline run \"What is a river?\"            stream an answer; without a server, from the toy model
   towline run -m llama3.2 \"Why is it so?\"   from the Ollama on this machine
   git diff | towline run \"Sum this up:\"     standard input is appended to the prompt
   id=$(towline run -d \"Tell me a story.\")   leave it running; towline attach $id reads it
@@ -112,17 +112,17 @@ pub enum Command {
     #[command(visible_alias = "fg")]
     Attach(AttachArgs),
     Log(LogArgs),
-    /// Stop reading answers from their model servers, until unpaused
+    /// Stop reading answers from their model servers until unpause
     Pause(VerbArgs),
-    /// Go on with paused answers
+    /// Resume reading paused answers
     Unpause(VerbArgs),
     Timeout(TimeoutArgs),
     Kill(KillArgs),
     Wait(WaitArgs),
-    /// Ask the same again, and print the new answer's id
+    /// Repeat the request of an answer, and print the new id
     Retry(VerbArgs),
     Rename(RenameArgs),
-    /// Delete answers that have ended, with their records
+    /// Delete ended answers and their records
     Forget(VerbArgs),
     Clean(CleanArgs),
     #[command(visible_alias = "ls")]

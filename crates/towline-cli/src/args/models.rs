@@ -99,7 +99,7 @@ impl ShowArgs {
 
 /// Fetch models from a registry
 ///
-/// A pull that was stopped goes on where it was when it is asked for again.
+/// A repeated pull continues where the last one stopped.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline pull llama3.2

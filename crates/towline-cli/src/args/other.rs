@@ -21,7 +21,7 @@ pub struct CompletionsArgs {
 
 /// Open the window: a desktop chat over many streams
 ///
-/// It is a program of its own, towline-gui, that is looked for beside this one and then on the path.
+/// The window is the program towline-gui, which must be beside this one or on the path.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline gui

@@ -34,37 +34,37 @@ Exit status:
 
 /// Stream an answer
 ///
-/// From an Ollama or OpenAI-compatible server, or from the built-in toy model where there is none.
+/// The answer comes from an Ollama or OpenAI-compatible server, or from the built-in toy model if none is found.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES, after_help = AFTER, help_template = super::TEMPLATE)]
 pub struct RunArgs {
     /// The prompt; piped standard input is the prompt or is appended to it. Without -m the first of several words may
-    /// be an installed model
+    /// name an installed model
     #[arg(value_name = "PROMPT")]
     pub prompt: Vec<String>,
 
-    /// The model [default: $TOWLINE_MODEL, else the only one there is]
+    /// The model [default: $TOWLINE_MODEL, else the only installed one]
     #[arg(short, long, value_name = "MODEL", help_heading = "Request")]
     pub model: Option<String>,
-    /// Instructions to the model
+    /// Instructions for the model (system prompt)
     #[arg(long, value_name = "TEXT", help_heading = "Request")]
     pub system: Option<String>,
     /// An option by Ollama's name: temperature=0.2, num_ctx=8192, seed=1 …; others are sent too
     #[arg(short, long = "option", value_name = "KEY=VALUE", help_heading = "Request")]
     pub options: Vec<OptionArg>,
-    /// A template of yours to ask with (towline template)
+    /// A template for the prompt (towline template)
     #[arg(short = 't', long, value_name = "NAME", help_heading = "Request")]
     pub template: Option<String>,
-    /// What a field of the template is
+    /// The value of a template field
     #[arg(long = "field", value_name = "NAME=VALUE", requires = "template", help_heading = "Request")]
     pub fields: Vec<FieldArg>,
-    /// A file to go with the prompt: text or an image
+    /// A file to send with the prompt: text or an image
     #[arg(short, long = "file", value_name = "FILE", help_heading = "Request")]
     pub files: Vec<PathBuf>,
-    /// An image for the model to look at: a file, or a data URL
+    /// An image to send with the prompt: a file or a data URL
     #[arg(long = "image", value_name = "FILE", help_heading = "Request")]
     pub images: Vec<PathBuf>,
-    /// The answer's form: json, or a file with a JSON schema
+    /// The format of the answer: json, or a file with a JSON schema
     #[arg(long, value_name = "json|SCHEMA.json", help_heading = "Request")]
     pub format: Option<String>,
     /// Whether, and how hard, to think: low, medium, high, max, on, off
@@ -77,7 +77,7 @@ pub struct RunArgs {
         help_heading = "Request"
     )]
     pub think: Option<ThinkArg>,
-    /// Leave thinking that the server sends inside the text, between <think> and </think>, as it is
+    /// Keep thinking between <think> and </think> in the text
     #[arg(long, help_heading = "Request", conflicts_with = "detach")]
     pub keep_think_tags: bool,
 
@@ -87,10 +87,10 @@ pub struct RunArgs {
     /// Print one JSON object a line for each record (docs/json-output.md)
     #[arg(long, help_heading = "Output")]
     pub json: bool,
-    /// On a terminal too, print the answer as it came instead of rendering its Markdown
+    /// Print the answer as it came, without rendering Markdown
     #[arg(long, help_heading = "Output")]
     pub plain: bool,
-    /// Print only the answer's code blocks, or the Nth of them; fails where there is none
+    /// Print only the code blocks of the answer, or block N; fails if there is none
     #[arg(
         long,
         value_name = "N",
@@ -116,20 +116,20 @@ pub struct RunArgs {
         help_heading = "History"
     )]
     pub resume: Option<Option<String>>,
-    /// Keep this answer out of the history, which has what is shown on a terminal
+    /// Do not write this answer to the history
     #[arg(long, help_heading = "History")]
     pub no_history: bool,
 
-    /// Leave the answer running on the relay and print its id; towline attach reads it
+    /// Detach: run the answer on the relay and print its id; towline attach reads it
     #[arg(short, long, help_heading = "Relay", conflicts_with_all = ["json", "stats", "api"])]
     pub detach: bool,
-    /// With -d: the job's name in lists
+    /// With -d: the name of the answer
     #[arg(long, value_name = "NAME", help_heading = "Relay", requires = "detach")]
     pub name: Option<String>,
     #[command(flatten)]
     pub relay: AtRelay,
 
-    /// The configuration file, which has a model, instructions and options [default: $TOWLINE_CONFIG, else
+    /// The configuration file with model, instructions and options [default: $TOWLINE_CONFIG, else
     /// ~/.config/towline/config.toml]
     #[arg(long, value_name = "FILE", help_heading = "Request")]
     pub config: Option<PathBuf>,

@@ -12,10 +12,10 @@ use towline_app::text::duration::{self, BadDuration, TimeLimit};
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Server")]
 pub struct ServerArgs {
-    /// The server that the configuration calls so, under [servers]
+    /// A server by its name under [servers] in the configuration
     #[arg(id = "named", long = "server", value_name = "NAME", conflicts_with = "host")]
     pub server: Option<String>,
-    /// Where the server is, as in OLLAMA_HOST; also unix:/run/x.sock
+    /// The address of the server, as in OLLAMA_HOST; also unix:/run/x.sock
     #[arg(long, value_name = "URL")]
     pub host: Option<String>,
 }
@@ -44,7 +44,7 @@ impl From<ApiChoice> for Api {
 #[derive(Debug, Clone, Default, Args)]
 #[command(next_help_heading = "Request")]
 pub struct InputArgs {
-    /// How standard input is encoded [default: as its byte order mark says, else utf-8]
+    /// The encoding of standard input [default: by its byte order mark, else utf-8]
     #[arg(long, value_enum, value_name = "ENCODING")]
     pub encoding: Option<Encoding>,
     /// How long the server keeps the model in memory afterwards: 5m, 0, forever [default: the server's]
@@ -52,7 +52,7 @@ pub struct InputArgs {
     pub keep_alive: Option<KeepAliveArg>,
 }
 
-/// `5m`, `0`, `forever`; as for Ollama, what is negative is for ever.
+/// `5m`, `0`, `forever`; as for Ollama, a negative value is forever.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeepAliveArg(pub KeepAlive);
 
@@ -73,19 +73,19 @@ impl FromStr for KeepAliveArg {
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[command(next_help_heading = "Time limits (30s, 1m30s, 500ms, none)")]
 pub struct ClockArgs {
-    /// For the whole [default: none]
+    /// Limit the whole answer [default: none]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<TimeLimit>,
-    /// To make the connection [default: 10s]
+    /// Limit the connect [default: 10s]
     #[arg(long, value_name = "TIME")]
     pub connect_timeout: Option<TimeLimit>,
-    /// To the first token; a model may have to be loaded [default: 20m]
+    /// Limit the time to the first token, with the load of the model [default: 20m]
     #[arg(long, value_name = "TIME")]
     pub first_timeout: Option<TimeLimit>,
-    /// Between bytes of the answer, whatever they are [default: 5m]
+    /// Limit the time between any bytes of the answer [default: 5m]
     #[arg(long, value_name = "TIME")]
     pub idle_timeout: Option<TimeLimit>,
-    /// Between whole records of the answer, however many bytes flow [default: 20m]
+    /// Limit the time between whole records of the answer [default: 20m]
     #[arg(long, value_name = "TIME")]
     pub record_timeout: Option<TimeLimit>,
 }

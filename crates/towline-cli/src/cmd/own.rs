@@ -51,9 +51,7 @@ async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     if damage.is_empty() || repair {
         return Ok(Exit::Completed);
     }
-    out::hint(
-        "towline relay check --repair takes out what is damaged, so that a relay can go on with the rest",
-    );
+    out::hint("towline relay check --repair removes what is damaged, so that a relay can use the rest");
     Ok(Exit::Failed)
 }
 
@@ -79,7 +77,7 @@ async fn stop(context: &mut Context) -> Result<Exit, Failure> {
     };
     let Some(own) = &place.own else {
         let refused = Complaint::new(format!("the relay at {} is not your own", place.endpoint));
-        return Err(Failure::Usage(refused.hint("TOWLINE_RELAY names it; whoever runs it ends it")));
+        return Err(Failure::Usage(refused.hint("TOWLINE_RELAY names it; only its operator can stop it")));
     };
     let known = asked(control.version(), context).await?;
     if known.running > 0 {

@@ -54,7 +54,7 @@ pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failur
     if let Some(fingerprint) = fingerprint {
         out.line(&fingerprint)?;
         out::note(
-            "the browser warns of a certificate that it does not know: go on only where its SHA-256 fingerprint is this one",
+            "the browser warns about an unknown certificate: continue only if its SHA-256 fingerprint is this one",
         );
     }
     Ok(Exit::Completed)

@@ -156,7 +156,7 @@ fn refused(error: &Error) -> Failure {
         Error::Store { .. } => Failure::Local(
             complaint
                 .hint("only one relay uses a store: --relay or TOWLINE_RELAY names the one that runs, --store another folder, or memory")
-                .hint("where no relay uses it, towline relay check says what is damaged, and --repair goes on with the rest"),
+                .hint("if no relay uses it, towline relay check reports the damage, and --repair keeps the rest"),
         ),
         Error::Running(_) => {
             Failure::Local(complaint.hint("--listen unix:/another/path starts a second one"))

@@ -106,8 +106,8 @@ impl<'a> Transfer<'a> {
     /// What a transfer that was stopped leaves behind.
     fn left(&self) -> &'static str {
         match self.verb {
-            Verb::Pull => "what came is kept by the server; the same pull goes on from there",
-            Verb::Push => "the same push goes on from there",
+            Verb::Pull => "the server keeps what it has received; the same pull continues there",
+            Verb::Push => "the same push continues there",
             Verb::Create => "the model was not made",
         }
     }

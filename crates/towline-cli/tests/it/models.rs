@@ -192,7 +192,7 @@ fn a_pull_that_fails_does_not_keep_the_next() {
     assert!(pulled.stderr.contains("hint: see whether the name is right"), "{pulled:?}");
     let cut = ended(&mut towline(["pull", "cut", "--host", &server.url()]));
     assert_eq!(cut.code, Some(3), "{cut:?}");
-    assert!(cut.stderr.contains("the same pull goes on from there"), "{cut:?}");
+    assert!(cut.stderr.contains("the same pull continues there"), "{cut:?}");
     let pushed = ended(&mut towline(["push", "me/m", "--host", &server.url()]));
     assert_eq!((pushed.code, pushed.stdout.as_str()), (Some(0), "success\n"));
 }

@@ -126,6 +126,6 @@ fn a_signal_stops_a_pull() {
     live.signal(Signal::INT);
     let ended = live.finish();
     assert_eq!(ended.code, Some(130), "{ended:?}");
-    assert!(ended.stderr.contains("the same pull goes on from there"), "{ended:?}");
+    assert!(ended.stderr.contains("the same pull continues there"), "{ended:?}");
     assert_eq!(server.requests().len(), 1);
 }
