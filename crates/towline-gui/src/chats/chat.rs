@@ -150,7 +150,12 @@ impl Chat {
         self.conversation = loaded.conversation;
         self.answers = loaded.answers;
         self.contents = Contents::Here;
-        for answer in self.conversation.answers().filter(|answer| answer.left_at_relay().is_some()) {
+        for answer in self.conversation.answers() {
+            let Some(at) = answer.left_at_relay() else { continue };
+            if !loaded.taken.contains(&at.id) {
+                // Another program writes it, or will.
+                self.left.insert(answer.id);
+            }
             self.answers.entry(answer.id).or_default().note = Some(Note::at_relay());
         }
         if let Some(question) = self.conversation.turns().first().map(|turn| turn.question.clone()) {

@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use towline_app::history::ChatId;
+use towline_app::history::{ChatId, WriterId};
 
 use super::shelf::{Listed, Loaded, Shelf, Which};
 use crate::chats::ChatKey;
@@ -72,12 +72,16 @@ impl Disk {
     ///
     /// # Errors
     /// When the system gives no thread.
-    pub fn start(folder: Option<PathBuf>, wake: impl Fn() + Send + 'static) -> std::io::Result<Self> {
+    pub fn start(
+        folder: Option<PathBuf>,
+        writer: Option<WriterId>,
+        wake: impl Fn() + Send + 'static,
+    ) -> std::io::Result<Self> {
         let (orders, todo) = sync_channel::<Order>(MAX_ORDERS);
         // A report answers an order; the window takes them all at every look.
         let (done, reports) = sync_channel(MAX_ORDERS);
         let thread = std::thread::Builder::new().name("towline-disk".into()).spawn(move || {
-            let mut shelf = Shelf::new(folder);
+            let mut shelf = Shelf::new(folder, writer);
             loop {
                 let reports = match todo.recv_timeout(WATCH) {
                     Ok(order) => shelf.obey(order),

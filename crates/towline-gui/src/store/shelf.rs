@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use towline_app::chat::session::SessionError;
 use towline_app::chat::{AnswerId, Conversation, export, files, session};
-use towline_app::history::{ChatId, History, HistoryError, Summary, Written};
+use towline_app::history::{ChatId, History, HistoryError, Summary, WriterId, Written};
 
 use super::disk::{Order, Report};
 use crate::chats::{Answer, ChatKey};
@@ -36,12 +36,14 @@ pub struct Loaded {
     pub conversation: Conversation,
     /// The answers.
     pub answers: HashMap<AnswerId, Answer>,
+    /// The answers at the relay that the window writes from now on, by the relay's names for them.
+    pub taken: Vec<String>,
 }
 
 impl Loaded {
     fn of(conversation: Conversation) -> Box<Self> {
         let answers = conversation.answers().map(|answer| (answer.id, Answer::of(answer))).collect();
-        Box::new(Self { conversation, answers })
+        Box::new(Self { conversation, answers, taken: Vec::new() })
     }
 }
 
@@ -67,14 +69,16 @@ impl Which {
 #[derive(Debug)]
 pub(super) struct Shelf {
     folder: Option<PathBuf>,
+    /// What the window writes as.
+    writer: Option<WriterId>,
     history: Option<History>,
     edition: Option<i64>,
     listed: Option<Listed>,
 }
 
 impl Shelf {
-    pub(super) fn new(folder: Option<PathBuf>) -> Self {
-        Self { folder, history: None, edition: None, listed: None }
+    pub(super) fn new(folder: Option<PathBuf>, writer: Option<WriterId>) -> Self {
+        Self { folder, writer, history: None, edition: None, listed: None }
     }
 
     pub(super) fn obey(&mut self, order: Order) -> Vec<Report> {
@@ -142,8 +146,12 @@ impl Shelf {
     }
 
     fn load(&mut self, id: ChatId) -> Result<Box<Loaded>, String> {
+        let writer = self.writer;
         let history = self.history().map_err(|error| error.to_string())?.ok_or("chats are not kept")?;
-        history.load(id).map(Loaded::of).map_err(|error| error.to_string())
+        // Before it is read: the window goes on with what nobody writes any more, and with nothing else.
+        let taken = writer.map_or_else(|| Ok(Vec::new()), |writer| history.take_over(id, writer));
+        let loaded = taken.and_then(|taken| Ok(Box::new(Loaded { taken, ..*Loaded::of(history.load(id)?) })));
+        loaded.map_err(|error| error.to_string())
     }
 
     /// Changes something of a chat.
@@ -240,7 +248,7 @@ mod tests {
     #[test]
     fn what_another_program_writes_is_news_once() {
         let folder = tempfile::tempdir().unwrap();
-        let mut shelf = Shelf::new(Some(folder.path().to_owned()));
+        let mut shelf = Shelf::new(Some(folder.path().to_owned()), None);
         assert!(matches!(&shelf.obey(Order::List)[..], [Report::Listed(listed)] if listed.chats.is_empty()));
         assert!(shelf.news().is_none());
         let mut chat = Conversation::default();
@@ -261,5 +269,23 @@ mod tests {
         assert!(shelf.obey(Order::Title { which: which(), title: "Weirs".into() }).is_empty());
         assert!(shelf.obey(Order::Delete { which: which() }).is_empty());
         assert!(matches!(&shelf.obey(Order::Delete { which: which() })[..], [Report::Failed(_)]));
+    }
+
+    #[test]
+    fn the_window_goes_on_with_what_nobody_writes_any_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = path(folder.path());
+        let mut other = Writer::start(&at, Limits::default()).unwrap();
+        let mut chat = Conversation::default();
+        let answer = chat.ask("m", Message::user("What is a weir?"));
+        let written = other.begin(None);
+        let question = chat.turn(answer.turn).map(session::question).unwrap_or_default();
+        other.append(written, question + &session::relay(answer, "r1"));
+        let id = other.when_written(written).wait(SOON).unwrap();
+        let mine = Writer::start(&at, Limits::default()).unwrap();
+        let mut shelf = Shelf::new(Some(folder.path().to_owned()), Some(mine.writer_id()));
+        assert!(shelf.load(id).unwrap().taken.is_empty(), "the other program writes it");
+        drop(other.finish(SOON));
+        assert_eq!(shelf.load(id).unwrap().taken, ["r1"]);
     }
 }

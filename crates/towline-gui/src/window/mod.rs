@@ -255,7 +255,8 @@ impl Window {
         let history = folder.as_deref().map(store::path).zip(setup.history);
         let writer = history.map(|(path, limits)| Writer::start(&path, limits)).transpose();
         let writer = writer.map_err(|error| error.to_string())?;
-        let disk = Disk::start(folder, move || wake.request_repaint())
+        let writes_as = writer.as_ref().map(Writer::writer_id);
+        let disk = Disk::start(folder, writes_as, move || wake.request_repaint())
             .map_err(|error| format!("a thread cannot be started: {error}"))?;
         let (relay, complaint) = match relay::meet(context, &setup.target) {
             Ok(relay) => (relay, None),
