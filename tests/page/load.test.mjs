@@ -12,8 +12,10 @@ before(async () => {
 })
 after(stopAll)
 
-/** The longest task of the page, in milliseconds of its main thread. */
+/** The longest task of the page, in milliseconds of its main thread's processor time. */
 const LONGEST = 100
+/** Times depend on the machine: they are told always, and held by `./test full` only. */
+const IS_TIMED = process.env.TOWLINE_TIMED === "1"
 
 test("fifty answers at a hundred tokens a second leave the page its frames", async (t) => {
   const context = await browser.newContext({ viewport: { width: 1200, height: 800 } })
@@ -39,9 +41,9 @@ test("fifty answers at a hundred tokens a second leave the page its frames", asy
   })
   for (const one of answering) one.finish()
   t.diagnostic(`${JSON.stringify(seen)}`)
-  assert.ok(seen.longest <= LONGEST, `the longest task took ${seen.longest} ms`)
+  assert.ok(!IS_TIMED || seen.longest <= LONGEST, `the longest task took ${seen.longest} ms`)
   // The tokens of three seconds: where half of that time is left, no frame of 20 ms is missed.
-  assert.ok(seen.busy <= (ROUNDS / 100) * 1000 * 0.5, `${seen.busy} ms of work for ${ROUNDS} tokens of each answer`)
+  assert.ok(!IS_TIMED || seen.busy <= (ROUNDS / 100) * 1000 * 0.5, `${seen.busy} ms of work for ${ROUNDS} tokens of each answer`)
 })
 
 test("an answer of a megabyte is shown in short tasks, and is copied byte for byte", async (t) => {
@@ -65,7 +67,7 @@ test("an answer of a megabyte is shown in short tasks, and is copied byte for by
     await page.waitForFunction(() => document.querySelector(".part:last-child > p:last-child")?.textContent === "The last line.")
   })
   t.diagnostic(`${JSON.stringify(seen)}`)
-  assert.ok(seen.longest <= LONGEST, `the longest task took ${seen.longest} ms`)
+  assert.ok(!IS_TIMED || seen.longest <= LONGEST, `the longest task took ${seen.longest} ms`)
   assert.equal(await page.evaluate(() => document.querySelector(".paper").textContent.match(/😀/gu).length), 50_000)
   await page.locator("article .buttons").getByRole("button", { name: "Copy" }).click()
   assert.equal(await page.evaluate(() => navigator.clipboard.readText()), text)
