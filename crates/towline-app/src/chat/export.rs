@@ -79,7 +79,7 @@ pub fn json(title: &str, chat: &Conversation) -> String {
     format!("{whole:#}\n")
 }
 
-/// Reads a conversation that [`json`] wrote. Answers that stood side by side follow one another.
+/// Reads a conversation that [`json()`] wrote. Answers that stood side by side follow one another.
 ///
 /// # Errors
 /// What is missing in the text, for people.
