@@ -1,6 +1,6 @@
 //! What the shell completes that only a running server, a relay or a folder knows.
 //!
-//! The shell runs this program for it (`TOWLINE_COMPLETE`). Whoever does not answer soon has nothing to propose.
+//! The shell runs this program for it (`TOWLINE_COMPLETE`). A server that does not answer soon is skipped.
 
 use std::ffi::OsStr;
 use std::future::Future;

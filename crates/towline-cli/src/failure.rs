@@ -70,7 +70,7 @@ impl Failure {
                 out::complain(complaint);
                 Exit::Failed
             }
-            // Whoever read it has seen enough: not an error.
+            // The reader has seen enough: not an error.
             Self::Output(WriteError::Closed) => Exit::Completed,
             Self::Output(WriteError::Failed(error)) => {
                 out::error(&format!("standard output cannot be written: {error}"));

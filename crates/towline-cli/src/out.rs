@@ -205,7 +205,7 @@ fn wait_for(file: &File, events: PollFlags) -> io::Result<()> {
     }
 }
 
-/// Waits until the reader of standard output closes it; for ever, where that cannot be told.
+/// Waits until the reader of standard output closes it; without end, where that cannot be told.
 ///
 /// # Cancel safety
 /// Safe: nothing is lost.

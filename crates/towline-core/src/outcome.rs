@@ -19,7 +19,7 @@ pub struct Outcome {
     pub stats: Stats,
     /// What came that is no record of the protocol. Usually nothing; it never makes an answer whole.
     pub not_understood: NotUnderstood,
-    /// Why earlier tries of the same request failed, in order, and why a cut answer could not be gone on with. Usually
+    /// Why earlier tries of the same request failed, in order, and why a cut answer could not be continued. Usually
     /// empty.
     pub retried: Vec<Error>,
 }
@@ -318,7 +318,7 @@ pub struct Stats {
     pub undecoded_bytes: u64,
     /// Places where invalid text was replaced by U+FFFD.
     pub replaced_text: u64,
-    /// How often the stream was cut and gone on with by a further request: the text is stitched from that many more
+    /// How often the stream was cut and continued by a further request: the text is stitched from that many more
     /// pieces than one.
     pub stitches: u32,
     /// How often the connection to a relay was lost and the stream resumed at the same byte.

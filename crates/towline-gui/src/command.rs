@@ -91,7 +91,7 @@ pub enum Command {
     Rename(ChatKey, String),
     /// Keep a chat on top of the list, or not.
     Pin(ChatKey, bool),
-    /// Delete a chat; for a while it can be had back.
+    /// Delete a chat; for a while that can be undone.
     Delete(ChatKey),
     /// Undo what this notice says.
     Undo(u64),

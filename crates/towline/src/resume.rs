@@ -22,7 +22,7 @@ pub enum Resume {
     /// It ends as truncated or failed, with what came.
     #[default]
     Never,
-    /// It is gone on with by a further request to the same server, at most this many times, where that is possible:
+    /// It is continued by a further request to the same server, at most this many times, where that is possible:
     /// Ollama's dialect, an answer of text only, no tools, images or format. The outcome's `stats.stitches` says how
     /// often. Where it is not possible the stream ends as it would have, and the last of the outcome's `retried` says
     /// why.
@@ -41,7 +41,7 @@ pub(crate) fn was_cut(outcome: &Outcome) -> bool {
     }
 }
 
-/// The request whose answer was cut in `outcome`, if the answer can be gone on with.
+/// The request whose answer was cut in `outcome`, if the answer can be continued.
 ///
 /// # Errors
 /// Why it cannot.

@@ -59,7 +59,7 @@ pub struct Stream {
     records_in_prompt: u64,
     /// The request under way asks in OpenAI's dialect because the server did not know Ollama's.
     fell_back: bool,
-    /// Somebody stopped the stream: nothing is tried again or gone on with.
+    /// Somebody stopped the stream: nothing is retried or continued.
     stopped: bool,
     done: bool,
     /// What there is to a stream through a relay.
@@ -132,7 +132,7 @@ impl Stream {
         self
     }
 
-    /// The same stream, to be gone on with when it is cut.
+    /// The same stream, to be continued when it is cut.
     pub fn with_resume(mut self, resume: Resume) -> Self {
         self.resume = resume;
         self

@@ -1,7 +1,7 @@
 //! The answers that a relay runs, as every face shows and controls them.
 //!
 //! Where a relay runs answers, it knows each by its id, its name, and what it belongs to ([`for_answer`]). A face does to any of
-//! them, whoever asked for it, what a [`Verb`] says, and tells it in the words of [`said`]. How an answer gets into its
+//! them, whichever program asked, what a [`Verb`] says, and tells it in the words of [`said`]. How an answer gets into its
 //! conversation is [`chat::Reading`](crate::chat::Reading)'s; who writes it is the
 //! [history's](crate::history::History::take_over) to say.
 

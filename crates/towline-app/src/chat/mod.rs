@@ -547,13 +547,13 @@ impl Conversation {
         Some((id, known))
     }
 
-    /// Has a partial answer gone on with: it is pending, and keeps what it has. `false` when there is nothing to go on
+    /// Continues a partial answer: it is pending, and keeps what it has. `false` when there is nothing to go on
     /// from.
     pub fn resume(&mut self, id: AnswerId) -> bool {
         match self.answer_mut(id) {
             Some(variant) if variant.can_continue() => {
                 variant.answered = Answered::Pending;
-                // What is gone on with is no longer what the relay has.
+                // What is continued is no longer what the relay has.
                 variant.at_relay = None;
                 true
             }

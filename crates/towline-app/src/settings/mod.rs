@@ -66,7 +66,7 @@ pub struct Config {
     pub running: usize,
     /// `stats`: whether each answer ends with its counts. Default false.
     pub stats: bool,
-    /// `resume`: how often an answer that was cut is gone on with by itself. Default 0.
+    /// `resume`: how often a cut answer is continued automatically. Default 0.
     pub resume: u32,
 }
 

@@ -16,7 +16,7 @@ use crate::out::Out;
 use crate::server::{Need, Server};
 use crate::table::Table;
 
-/// A model that stays longer than this stays for ever, in seconds: a hundred years.
+/// A model that stays longer than this stays forever, in seconds: a hundred years.
 const FOREVER_SECONDS: i64 = 100 * 365 * 86_400;
 
 /// Lists the models in memory.

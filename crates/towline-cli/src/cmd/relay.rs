@@ -50,7 +50,7 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
             let server = Server::bind(config).await?;
             drop(started.send((server.listening(), server.reloader())));
             let ended = async {
-                // Whoever holds the other end has gone, or says so.
+                // The holder of the other end has gone, or says so.
                 drop(stopped.await);
             };
             tokio::select! {

@@ -57,7 +57,7 @@ pub async fn reach_at(
 }
 
 impl Reached {
-    /// Starts the own relay again whenever it does not listen, for ever: a reader of what runs there needs it.
+    /// Starts the own relay again whenever it does not listen, without end: a reader of what runs there needs it.
     pub async fn keep(&self) {
         let (Some(own), true) = (&self.place.own, cfg!(feature = "relay")) else {
             return std::future::pending().await;

@@ -317,7 +317,7 @@ pub enum Target {
     Job(Spec),
     /// `%*`.
     All,
-    /// `--all`: those of the relay too, whoever asked for them.
+    /// `--all`: all answers of the relay too.
     Everywhere,
 }
 

@@ -13,7 +13,7 @@ use crate::exit::Exit;
 
 /// The engine's news are looked at no more often than this; what is typed is seen at once.
 const FRAME: Duration = Duration::from_millis(8);
-/// While something is in front, its times are drawn anew this often.
+/// While something is in front, its times are drawn again this often.
 const TICK: Duration = Duration::from_millis(250);
 /// How long cancelled jobs may clean up when the prompt ends.
 const GRACE: Duration = Duration::from_secs(2);

@@ -19,7 +19,7 @@ pub enum Input {
     Eof,
     /// SIGTERM, SIGHUP or SIGQUIT, or the terminal is gone.
     Terminate,
-    /// The process was stopped and continued, or the window changed: draw anew.
+    /// The process was stopped and continued, or the window changed: draw everything again.
     Redraw,
 }
 

@@ -14,7 +14,7 @@ pub const SOON: Duration = Duration::from_secs(30);
 pub fn towline<S: AsRef<str>>(arguments: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_towline"));
     command.args(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
-    // No test writes to the home folder of whoever runs it.
+    // No test writes to the home folder of its user.
     command.env_clear().env("HOME", concat!(env!("CARGO_TARGET_TMPDIR"), "/home")).stdin(Stdio::null());
     command
 }

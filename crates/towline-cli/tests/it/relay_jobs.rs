@@ -309,12 +309,12 @@ fn what_runs_beside_restarts_is_read_whole_when_the_relay_drains() {
     reader.expect("\n");
     block(person.control().shutdown()).unwrap();
     assert!(SOON.as_secs() > 10);
-    // Whoever comes next starts it again; the reader goes on where it was.
+    // The next command starts it again; the reader resumes.
     assert_eq!(person.jobs().len(), 1);
     assert_eq!(reader.finish().stdout, first.stdout);
 }
 
-/// The key goes to the server that `OLLAMA_HOST` names, and is nowhere to be read on this machine.
+/// The key goes to the server that `OLLAMA_HOST` names, and nothing on this machine shows it.
 #[test]
 fn the_key_of_a_server_goes_to_it_and_nowhere_else() {
     let person = Person::new();
@@ -486,7 +486,7 @@ fn a_relay_listens_where_it_is_told() {
     }
 }
 
-/// A relay on TCP alone has the store that the own one would use: whoever asks is told where to ask.
+/// A relay on TCP alone has the store that the own one would use: a client is told where to ask.
 #[test]
 fn a_store_that_another_relay_has_is_named() {
     let person = Person::new();

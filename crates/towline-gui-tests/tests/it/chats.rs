@@ -186,7 +186,7 @@ fn what_another_program_says_in_an_open_chat_is_shown_within_a_second() {
     writer.append(chat, lines);
     stage.until_shown("A chamber with gates.");
     assert!(began.elapsed() < Duration::from_secs(5), "a second, on a machine that has nothing else to do");
-    // And the window goes on with what the other has said.
+    // And the window continues what the other has said.
     stage.ask("and a sluice?");
     stage.until("the answer", |stage| turns(stage) == 3 && !stage.can_click("Stop answer"));
     stage.until("all of it", |_| history(&folder).load(id).is_ok_and(|chat| chat.turns().len() == 3));

@@ -1,4 +1,4 @@
-//! Jobs of a relay in the window: seen, ordered about, left, read on, adopted.
+//! Jobs of a relay in the window: seen, controlled, detached, resumed, adopted.
 
 use std::sync::Arc;
 

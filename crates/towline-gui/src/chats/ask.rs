@@ -77,7 +77,7 @@ impl Chat {
     fn add_answer(&mut self, asking: Asking<'_>, id: TurnId, model: &str, words: Option<String>) {
         let Some(turn) = self.conversation.turn(id) else { return };
         if turn.variants().iter().all(|answer| self.live(answer.id).is_none() && is_lost(answer)) {
-            // The history does not have the turn: it is asked anew.
+            // The history does not have the turn: it is asked again.
             let mut question = turn.question.clone();
             question.content = words.unwrap_or(question.content);
             self.conversation.remove(id);

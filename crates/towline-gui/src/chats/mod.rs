@@ -6,7 +6,7 @@
 //! | `answer` | one answer as it is drawn, and how it ended |
 //! | `ask` | questions become jobs |
 //! | `drain` | what jobs have yielded comes into the chats |
-//! | `relayed` | answers that a relay runs: left to it, read on, adopted |
+//! | `relayed` | answers that a relay runs: detached, resumed, adopted |
 //! | `attachment` | files that go with a question |
 
 mod answer;

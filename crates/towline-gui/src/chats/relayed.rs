@@ -1,4 +1,4 @@
-//! Answers that a relay runs: left to it, read on, adopted.
+//! Answers that a relay runs: detached, resumed, adopted.
 
 use towline::engine::{JobId, JobOptions};
 use towline::relay::Job;

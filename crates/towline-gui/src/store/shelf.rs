@@ -148,7 +148,7 @@ impl Shelf {
     fn load(&mut self, id: ChatId) -> Result<Box<Loaded>, String> {
         let writer = self.writer;
         let history = self.history().map_err(|error| error.to_string())?.ok_or("chats are not kept")?;
-        // Before it is read: the window goes on with what nobody writes any more, and with nothing else.
+        // Before it is read: the window continues what nobody writes any more, and nothing else.
         let taken = writer.map_or_else(|| Ok(Vec::new()), |writer| history.take_over(id, writer));
         let loaded = taken.and_then(|taken| Ok(Box::new(Loaded { taken, ..*Loaded::of(history.load(id)?) })));
         loaded.map_err(|error| error.to_string())

@@ -78,7 +78,7 @@ impl State {
             state.zoom = 1.0;
         }
         if state.model == crate::server::BUILTIN_MODEL {
-            // It is for whoever has no other.
+            // It is for users who have no other.
             state.model.clear();
         }
         state

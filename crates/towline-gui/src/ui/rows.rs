@@ -44,7 +44,7 @@ pub enum Which {
 /// What reading one of the relay's jobs does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
-    /// Its chat goes on with it.
+    /// Its chat continues with it.
     Rejoin,
     /// It gets a chat of its own.
     Adopt,

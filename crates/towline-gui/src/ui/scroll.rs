@@ -2,7 +2,7 @@
 
 use egui::{Context, Key, Modifiers};
 
-/// How near the end counts as there for whoever scrolls down, in points.
+/// How near the end counts as reached when the user scrolls down, in points.
 const NEAR: f32 = 24.0;
 /// How far a key for rows scrolls, in points.
 const STEP: f32 = 60.0;

@@ -209,7 +209,7 @@ fn actions(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Comma
             && ui.small_button("Keep this").accessible_name(format!("Keep {}", answer.model)).clicked()
         {
             out.push(Command::Choose(turn.id, Shown::One(answer.id.variant)));
-            // The chat goes on with it alone.
+            // The chat continues with it alone.
             out.extend(chat.compared.iter().map(|model| Command::Compare(model.clone(), false)));
             out.push(Command::Model(answer.model.clone()));
         }

@@ -172,7 +172,7 @@ impl Window {
         }
         self.at_relay = listed.at_relay.into_iter().map(|(id, name)| (name, id)).collect();
         if is_first {
-            // Their answers are read on though nobody looks at them.
+            // Their answers are read though nobody looks at them.
             let left: HashSet<ChatId> = self.at_relay.values().copied().collect();
             let left = self.chats.iter().filter(|chat| chat.id.is_some_and(|id| left.contains(&id)));
             let left: Vec<ChatKey> = left.map(|chat| chat.key).take(MAX_READ_ON).collect();

@@ -14,7 +14,7 @@ use crate::store::{self, Order, Report};
 
 /// How long a notice stays.
 pub(super) const TOAST_TIME: Duration = Duration::from_secs(6);
-/// How long a deleted chat can be had back.
+/// How long a deleted chat can be restored.
 pub(super) const UNDO_TIME: Duration = Duration::from_secs(10);
 /// How often times on screen are brought up to date while something runs.
 const CLOCK: Duration = Duration::from_millis(500);

@@ -42,7 +42,7 @@ use crate::ui::theme;
 /// How long the window's end waits for the disk.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
-/// A file dialog, which is shown by whoever owns the desktop.
+/// A file dialog, which the desktop shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileDialog {
     /// Files to read.
@@ -111,7 +111,7 @@ pub struct Setup {
     pub desktop: Desktop,
 }
 
-/// What was deleted and can be had back.
+/// What was deleted and can be restored.
 #[derive(Debug, Clone)]
 pub enum Undo {
     /// A chat, which is gone when the notice is.
@@ -127,7 +127,7 @@ pub struct Toast {
     pub id: u64,
     /// What it says.
     pub text: String,
-    /// What can be had back.
+    /// What can be restored.
     pub undo: Option<Undo>,
     /// When it goes by itself.
     pub until: Instant,
@@ -176,7 +176,7 @@ pub struct Window {
     former: Vec<Builtin>,
     /// The chat whose question is asked once there is a server.
     to_send: Option<ChatKey>,
-    /// Answers may be there to be read on, once the relay is.
+    /// Answers may be there to resume, once the relay is.
     rejoins: bool,
     /// The window is too narrow for the list of chats beside the chat: one of them is shown.
     is_narrow: bool,

@@ -136,7 +136,7 @@ impl Window {
         self.open(key);
     }
 
-    /// Whether an answer of the chat that is shown is resumed from the relay, rather than asked to be gone on with.
+    /// Whether an answer of the chat that is shown is resumed from the relay, rather than continued by the model.
     pub(super) fn reads_on(&mut self, answer: AnswerId) -> bool {
         let current = self.current;
         let Some(relay) = self.relay.as_ref().filter(|relay| relay.is_here()) else { return false };

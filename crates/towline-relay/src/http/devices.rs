@@ -162,7 +162,7 @@ struct SessionOrder {
     token: String,
 }
 
-/// Makes a device of whoever has the secret of a link, or a token of an owner.
+/// Makes a device of a browser that has the secret of a link, or a token of an owner.
 pub(super) async fn session(
     relay: &Relay,
     door: Door,

@@ -245,7 +245,7 @@ fn device(door: Door, headers: &HeaderMap, devices: &Devices) -> Option<(Entered
     })
 }
 
-/// Whether a request is one that only the page makes. A browser sends cookies whoever makes it ask, so that a change takes a
+/// Whether a request is one that only the page makes. A browser sends cookies whichever page makes it ask, so that a change takes a
 /// header that other pages cannot send.
 pub(super) fn is_from_its_page<B>(request: &Request<B>) -> bool {
     let site = request.headers().get("sec-fetch-site").map(|site| site.as_bytes());

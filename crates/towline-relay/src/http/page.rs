@@ -61,7 +61,7 @@ static TAG: LazyLock<String> = LazyLock::new(|| {
 });
 
 impl File {
-    /// The one that a request is for. `/` is the page to whoever takes HTML; to Ollama's clients it is Ollama's.
+    /// The one that a request is for. `/` is the page for clients that accept HTML; for Ollama's clients it is Ollama's.
     pub(super) fn of(method: &Method, path: &str, headers: &HeaderMap) -> Option<&'static Self> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return None;

@@ -91,7 +91,7 @@ pub struct RelayServer {
 pub struct Pairing {
     /// What it is called. Default: `device`, with a number where that is taken.
     pub name: String,
-    /// Whose answers it sees. Default: those of whoever asks.
+    /// Whose answers it sees. Default: the caller's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
     /// Where the relay listens for phones, where it has no address with TLS. Default: `0.0.0.0:11437`.

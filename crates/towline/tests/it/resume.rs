@@ -173,7 +173,7 @@ async fn by_default_nothing_is_gone_on_with() {
     }
 }
 
-/// Checks that a stream ended as it was cut, and why it was not gone on with.
+/// Checks that a stream ended as it was cut, and why it was not continued.
 fn check_refused(outcome: &Outcome, server: &Server, requests: usize, why: &str) {
     assert_eq!(outcome.ending.as_str(), "truncated", "{outcome:?}");
     assert_eq!((outcome.stats.stitches, outcome.retried.len()), (0, 1), "{outcome:?}");

@@ -1,7 +1,7 @@
 //! Forty answers at four widths, as they are seen, and against a reference renderer: nothing is left out, nothing is
 //! moved, no word that fits is broken.
 //!
-//! The screens stand in `tests/answers/`; `UPDATE_SCREENS=1` writes them anew, to be looked at before they are kept.
+//! The screens stand in `tests/answers/`; `UPDATE_SCREENS=1` renews them, to be looked at before they are kept.
 
 use std::path::PathBuf;
 

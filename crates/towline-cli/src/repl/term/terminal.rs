@@ -454,7 +454,7 @@ impl Screen for Terminal {
                 let until = self.flow.next_change().map_or(progress_ends, |change| change.min(progress_ends));
                 poll(&mut watched, Some(until))?;
                 self.read(Instant::now(), &mut inputs);
-                // Whoever does not want to see the rest says so.
+                // A user who does not want to see the rest says so.
                 if inputs.iter().any(|input| matches!(input, Input::Interrupt | Input::Terminate)) {
                     self.leave();
                     return Ok(());

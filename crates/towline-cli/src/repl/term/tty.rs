@@ -50,7 +50,7 @@ pub struct Tty {
 impl Tty {
     /// Opens the terminal that standard input is, and puts it into raw mode.
     ///
-    /// It is opened anew, because not blocking is a property of the open file, which standard input shares with the
+    /// It is opened again, because not blocking is a property of the open file, which standard input shares with the
     /// shell.
     pub fn open() -> io::Result<Self> {
         let name = termios::ttyname(rustix::stdio::stdin(), vec![])?;

@@ -129,7 +129,7 @@ impl Prompt<'_> {
                 self.wrong(&format!("kill: %{number}: the job has ended"));
                 continue;
             }
-            // It is told when it has in truth ended.
+            // It is told when its work has ended.
             item.announce = true;
             item.cancel("killed", hard);
         }
