@@ -27,6 +27,7 @@ __all__ = [
     "jobs_ended",
     "own_relay",
     "plain_dump",
+    "split_thinking",
 ]
 
 __version__: str
