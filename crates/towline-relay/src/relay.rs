@@ -164,7 +164,7 @@ impl Relay {
             };
             relay.running.fetch_sub(1, Ordering::Relaxed);
             let bytes = entry.log.seen().end.position;
-            relay.metrics.ended(series(&entry), &state, bytes, &measured);
+            relay.metrics.answers.ended(series(&entry), &state, bytes, &measured);
             if let Some(tokens) = measured.output_tokens {
                 relay.usage.spend(&entry.owner, tokens, now_ms());
             }

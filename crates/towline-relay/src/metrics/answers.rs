@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use towline::relay::JobState;
@@ -114,7 +114,7 @@ pub(crate) struct Answers(Mutex<BTreeMap<Series, Histograms>>);
 
 impl Answers {
     pub(crate) fn ended(&self, series: Series, state: &JobState, bytes: u64, measured: &Measured) {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.lock();
         let is_known = all.contains_key(&series) || all.len() < MAX_SERIES;
         let histograms =
             all.entry(if is_known { series } else { Series::other() }).or_insert_with(|| Histograms {
@@ -140,9 +140,24 @@ impl Answers {
         histograms.bytes.add(bytes as f64);
     }
 
+    /// How many have ended in this state.
+    pub(crate) fn count(&self, state: &JobState) -> u64 {
+        let all = self.lock();
+        all.values().filter_map(|each| each.durations.get(state.as_str())).map(Histogram::count).sum()
+    }
+
+    /// Bytes of all of them.
+    pub(crate) fn bytes(&self) -> f64 {
+        self.lock().values().map(|each| each.bytes.sum()).sum()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<Series, Histograms>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// All of them, as text.
     pub(crate) fn write(&self, text: &mut String) {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.lock();
         let all: Vec<(String, &Histograms)> =
             all.iter().map(|(series, each)| (series.labels(), each)).collect();
         let head = |text: &mut String, name: &str, help: &str| {

@@ -35,6 +35,16 @@ impl Histogram {
         self.sum += other.sum;
     }
 
+    /// How many values there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// All values together.
+    pub(crate) fn sum(&self) -> f64 {
+        self.sum
+    }
+
     /// Writes its samples. `labels` are without braces, and may be empty.
     pub(crate) fn write(&self, text: &mut String, name: &str, labels: &str) {
         let comma = if labels.is_empty() { "" } else { "," };

@@ -3,6 +3,7 @@
 mod answers;
 mod histogram;
 
+use answers::Answers;
 pub(crate) use answers::{Measured, Series};
 pub(crate) use histogram::Histogram;
 
@@ -20,37 +21,13 @@ pub(crate) struct Metrics {
     pub(crate) requests: AtomicU64,
     pub(crate) refused: AtomicU64,
     begun: AtomicU64,
-    completed: AtomicU64,
-    truncated: AtomicU64,
-    cancelled: AtomicU64,
-    timed_out: AtomicU64,
-    failed: AtomicU64,
-    bytes: AtomicU64,
-    answers: answers::Answers,
+    /// Those that have ended.
+    pub(crate) answers: Answers,
 }
 
 impl Metrics {
     pub(crate) fn begun(&self) {
         self.begun.fetch_add(1, Ordering::Relaxed);
-    }
-
-    pub(crate) fn ended(&self, series: Series, state: &JobState, bytes: u64, measured: &Measured) {
-        self.answers.ended(series, state, bytes, measured);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        let count = match state {
-            JobState::Completed => &self.completed,
-            JobState::Truncated => &self.truncated,
-            JobState::Cancelled => &self.cancelled,
-            JobState::TimedOut => &self.timed_out,
-            JobState::Failed | JobState::Interrupted | JobState::Other(_) => &self.failed,
-            JobState::Queued
-            | JobState::Connecting
-            | JobState::Waiting
-            | JobState::Streaming
-            | JobState::Paused
-            | JobState::Cancelling => return,
-        };
-        count.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -69,15 +46,17 @@ pub(crate) fn render(relay: &Relay) -> String {
     say("requests_total", "counter", "Requests taken.", &[("", count(&metrics.requests))]);
     say("refused_total", "counter", "Requests refused at the door.", &[("", count(&metrics.refused))]);
     say("answers_begun_total", "counter", "Answers begun.", &[("", count(&metrics.begun))]);
+    let answers = &metrics.answers;
+    let ended = |states: &[JobState]| states.iter().map(|state| answers.count(state)).sum::<u64>() as f64;
     let ended = [
-        ("{outcome=\"completed\"}", count(&metrics.completed)),
-        ("{outcome=\"truncated\"}", count(&metrics.truncated)),
-        ("{outcome=\"cancelled\"}", count(&metrics.cancelled)),
-        ("{outcome=\"timed_out\"}", count(&metrics.timed_out)),
-        ("{outcome=\"failed\"}", count(&metrics.failed)),
+        ("{outcome=\"completed\"}", ended(&[JobState::Completed])),
+        ("{outcome=\"truncated\"}", ended(&[JobState::Truncated])),
+        ("{outcome=\"cancelled\"}", ended(&[JobState::Cancelled])),
+        ("{outcome=\"timed_out\"}", ended(&[JobState::TimedOut])),
+        ("{outcome=\"failed\"}", ended(&[JobState::Failed, JobState::Interrupted])),
     ];
     say("answers_ended_total", "counter", "Answers ended, by outcome.", &ended);
-    say("recorded_bytes_total", "counter", "Bytes of ended answers.", &[("", count(&metrics.bytes))]);
+    say("recorded_bytes_total", "counter", "Bytes of ended answers.", &[("", answers.bytes())]);
     let gauge = |value: usize| value as f64;
     let version = concat!("{version=\"", env!("CARGO_PKG_VERSION"), "\"}");
     say("build_info", "gauge", "The version, as a label.", &[(version, 1.0)]);
@@ -127,7 +106,7 @@ pub(crate) fn render(relay: &Relay) -> String {
         "# HELP {name} Time that the store took for a batch of writes.\n# TYPE {name} histogram"
     );
     writer.batch_times().write(&mut text, name, "");
-    metrics.answers.write(&mut text);
+    answers.write(&mut text);
     text
 }
 
