@@ -18,6 +18,7 @@ use crate::error::Error;
 use crate::http::Roles;
 use crate::id::Owner;
 use crate::meta::now_ms;
+use crate::secret;
 
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
@@ -129,7 +130,7 @@ impl Devices {
     /// The secret of a new link.
     pub(crate) fn link(&self, mut grant: Grant) -> String {
         grant.name = grant.name.chars().filter(|c| !c.is_control()).take(NAME_CHARS).collect();
-        let secret = secret();
+        let secret = secret::random();
         let now = now_ms();
         let mut known = self.lock();
         known.links.retain(|link| link.until_ms > now);
@@ -152,7 +153,7 @@ impl Devices {
 
     /// The secret of a new device. A name that is taken gets a number.
     pub(crate) fn add(&self, mut grant: Grant) -> String {
-        let (secret, now) = (secret(), now_ms());
+        let (secret, now) = (secret::random(), now_ms());
         let mut known = self.lock();
         known.forget_absent(now);
         let name = if grant.name.is_empty() { "device".to_owned() } else { grant.name };
@@ -253,13 +254,6 @@ impl Known {
     fn forget_absent(&mut self, now_ms: u64) {
         self.devices.retain(|device| now_ms.saturating_sub(device.seen_ms) <= DEVICE_DAYS * DAY_MS);
     }
-}
-
-/// 256 random bits.
-fn secret() -> String {
-    let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes).expect("the system gives random bytes");
-    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// What is kept of a secret. It has 256 random bits, so that comparing digests tells nothing about it.

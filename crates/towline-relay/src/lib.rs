@@ -52,6 +52,7 @@ mod offset;
 mod quota;
 mod recovery;
 mod relay;
+mod secret;
 mod serve;
 mod shelf;
 mod store;

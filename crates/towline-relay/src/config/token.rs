@@ -3,8 +3,6 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jiff::Timestamp;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
@@ -12,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use super::units;
 use crate::error::Error;
 use crate::id::Owner;
+use crate::secret;
 
 /// The fewest bytes of a token's secret.
 pub const MIN_SECRET_BYTES: usize = 16;
@@ -110,10 +109,8 @@ impl NewSecret {
     /// # Panics
     /// When the system gives no randomness.
     pub fn random() -> Self {
-        let mut bytes = [0; 32];
-        getrandom::fill(&mut bytes).expect("the system gives random bytes");
-        let secret = URL_SAFE_NO_PAD.encode(bytes);
-        let sha256 = Sha256::digest(secret.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = secret::random();
+        let sha256 = secret::hex(&Sha256::digest(&secret));
         Self { secret, sha256 }
     }
 }

@@ -20,6 +20,7 @@ use crate::config::WhenFull;
 use crate::job::{Framing, Head, Job, Recorded};
 use crate::log::{Broken, Ticket};
 use crate::relay::{Caller, Relay};
+use crate::secret::hex;
 use crate::shelf::{Entry, Reading};
 use crate::store::Room;
 use crate::upstream::Choice;
@@ -88,7 +89,7 @@ fn digest(kind: Recorded, body: &[u8]) -> String {
     digest.update(kind.path().as_bytes());
     digest.update(b"\n");
     digest.update(body);
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest.finalize())
 }
 
 /// The answer to a request that was made before.

@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::answer::{Answer, empty, set, typed};
 use super::body::Body;
+use crate::secret::hex;
 
 /// A file of the page.
 #[derive(Debug, PartialEq, Eq)]
@@ -56,8 +57,7 @@ static TAG: LazyLock<String> = LazyLock::new(|| {
     for file in FILES.iter().chain([&ICON]) {
         digest.update(file.bytes);
     }
-    let digest: String = digest.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    format!("\"{digest}\"")
+    format!("\"{}\"", hex(&digest.finalize()[..8]))
 });
 
 impl File {

@@ -1,0 +1,19 @@
+//! Secrets that the relay makes, and digests as text.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+/// 256 random bits: 43 letters, digits, `-` and `_`.
+///
+/// # Panics
+/// When the system gives no randomness: secrets that can be guessed would let strangers in.
+pub(crate) fn random() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
