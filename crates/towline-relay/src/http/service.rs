@@ -142,7 +142,7 @@ async fn answered(relay: &Arc<Relay>, door: Door, request: Request<Incoming>, tr
         }
     };
     let Welcome { caller, origin, device } = welcome;
-    trail.belongs_to(&caller.owner, relay, uri.path());
+    trail.belongs_to(&caller.owner, relay);
     if let Some(role) = place.role(request.method()).filter(|role| !caller.roles.allow(*role)) {
         let message = format!("this token may not do that: it lacks the role {role}");
         return secured(Refusal::new(Code::Forbidden, message).answer_in(words));

@@ -1,93 +1,86 @@
 //! The access log and the audit log: who asked for what, and with what result. Never a query, a name, a prompt, an answer
 //! or a token.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
-use hyper::{Method, Request, StatusCode};
+use hyper::{Method, Request, StatusCode, Uri};
 use percent_encoding::percent_decode_str;
 
 use super::answer::Answer;
-use crate::id::Owner;
+use crate::id::{Owner, StreamId};
 use crate::relay::Relay;
 
 /// How long the response to a wrong token waits, so that tokens are not guessed.
 pub(super) const WRONG_TOKEN_PAUSE: Duration = Duration::from_secs(1);
 
-/// What is noted of a request until its response begins.
+/// What is noted of a request until its response begins. A line is made only where the log wants it.
 #[derive(Debug)]
 pub(super) struct Trail {
     peer: Option<IpAddr>,
     method: Method,
-    path: String,
+    uri: Uri,
     owner: Option<Owner>,
+    /// The job that it names: names are made from questions, so that the log has the id.
+    job: Option<StreamId>,
     began: Instant,
 }
 
 impl Trail {
     pub(super) fn of<B>(request: &Request<B>, peer: Option<IpAddr>) -> Self {
-        Self {
-            peer,
-            method: request.method().clone(),
-            path: without_names(request.uri().path()),
-            owner: None,
-            began: Instant::now(),
-        }
+        let (method, uri) = (request.method().clone(), request.uri().clone());
+        Self { peer, method, uri, owner: None, job: None, began: Instant::now() }
     }
 
-    /// The request belongs to this owner. A job that it names is noted by its id: names are made from questions.
-    pub(super) fn belongs_to(&mut self, owner: &Owner, relay: &Relay, path: &str) {
+    /// The request belongs to this owner.
+    pub(super) fn belongs_to(&mut self, owner: &Owner, relay: &Relay) {
         self.owner = Some(owner.clone());
-        if let Some((before, handle, after)) = split_handle(path)
-            && let Ok(entry) = relay.shelf.resolve(owner, &percent_decode_str(handle).decode_utf8_lossy())
-        {
-            self.path = format!("{before}{}{after}", entry.id);
-        }
+        self.job = split_handle(self.uri.path()).and_then(|(_, handle, _)| {
+            let handle = percent_decode_str(handle).decode_utf8_lossy();
+            relay.shelf.resolve(owner, &handle).ok().map(|entry| entry.id)
+        });
     }
 
     /// A token was given, and is none of the relay's.
     pub(super) fn has_wrong_token(&self) {
-        let Self { method, path, .. } = self;
-        tracing::warn!(log = "audit", peer = self.peer(), method = method.as_str(), path, "a token is wrong");
+        let (peer, method, path) = (self.peer(), self.method.as_str(), self.path());
+        tracing::warn!(log = "audit", peer, method, path, "a token is wrong");
     }
 
     /// The response begins. Requests that ask or change something are audited; the others are in the access log.
     pub(super) fn tell(&self, answer: &Answer) {
-        let Self { method, path, owner, began, .. } = self;
-        let (method, owner) = (method.as_str(), owner.as_ref().map(Owner::as_str));
-        let (status, ms) = (answer.status().as_u16(), began.elapsed().as_millis() as u64);
-        let stream = answer.headers().get("towline-stream").and_then(|id| id.to_str().ok());
+        // The level of a line is part of the code.
+        macro_rules! line {
+            ($level:ident, $log:literal) => {
+                tracing::$level!(
+                    log = $log,
+                    peer = self.peer(),
+                    owner = self.owner.as_ref().map(Owner::as_str),
+                    method = self.method.as_str(),
+                    path = self.path(),
+                    stream = answer.headers().get("towline-stream").and_then(|id| id.to_str().ok()),
+                    status = answer.status().as_u16(),
+                    ms = self.began.elapsed().as_millis() as u64,
+                    "a request"
+                )
+            };
+        }
         if self.changes() && answer.status() != StatusCode::UNAUTHORIZED {
-            tracing::info!(
-                log = "audit",
-                peer = self.peer(),
-                owner,
-                method,
-                path,
-                stream,
-                status,
-                ms,
-                "a request"
-            );
+            line!(info, "audit");
         } else {
-            tracing::debug!(
-                log = "access",
-                peer = self.peer(),
-                owner,
-                method,
-                path,
-                stream,
-                status,
-                ms,
-                "a request"
-            );
+            line!(debug, "access");
         }
     }
 
     /// Whether it asks or changes something. Appends to a client's own stream are its data: there may be thousands a second.
     fn changes(&self) -> bool {
-        let is_append = self.method == Method::POST && self.path.starts_with("/streams/");
+        let is_append = self.method == Method::POST && self.uri.path().starts_with("/streams/");
         !is_append && !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
+    }
+
+    fn path(&self) -> String {
+        shown(self.uri.path(), self.job.as_ref().map_or("{name}", StreamId::as_str))
     }
 
     fn peer(&self) -> Option<String> {
@@ -105,14 +98,14 @@ fn split_handle(path: &str) -> Option<(&str, &str, &str)> {
     Some((&path[..at], &path[at..end], &path[end..]))
 }
 
-/// The path, with a placeholder for a handle, and of a length that fits a line.
-fn without_names(path: &str) -> String {
+/// The path with `id` in place of a handle, and of a length that fits a line.
+fn shown(path: &str, id: &str) -> String {
     const LONGEST: usize = 200;
-    let shown = match split_handle(path) {
-        Some((before, _, after)) => format!("{before}{{name}}{after}"),
-        None => path.to_owned(),
+    let path = match split_handle(path) {
+        Some((before, _, after)) => Cow::Owned(format!("{before}{id}{after}")),
+        None => Cow::Borrowed(path),
     };
-    shown.chars().filter(char::is_ascii_graphic).take(LONGEST).collect()
+    path.chars().filter(char::is_ascii_graphic).take(LONGEST).collect()
 }
 
 #[cfg(test)]
@@ -129,7 +122,7 @@ mod tests {
             ("/api/chat", "/api/chat"),
             ("/a\u{7}b", "/ab"),
         ] {
-            assert_eq!(without_names(path), told);
+            assert_eq!(shown(path, "{name}"), told);
         }
     }
 }
