@@ -13,7 +13,7 @@ pub mod files;
 mod reading;
 pub mod session;
 
-pub use reading::{Ended, Reading};
+pub use reading::{Ended, Reading, is_out_of_reach};
 
 use serde_json::{Map, Value};
 

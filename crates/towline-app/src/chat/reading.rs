@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use towline::{ErrorKind, Event, Origin, Outcome};
+use towline::{Error, ErrorKind, Event, Origin, Outcome};
 
 use super::{AnswerId, Conversation, Held, session};
 
@@ -83,7 +83,8 @@ impl Reading {
 
     /// The stream has ended.
     pub fn end(&self, chat: &mut Conversation, outcome: &Outcome, lines: &mut String) -> Ended {
-        let is_there = self.relay.is_some() && (self.is_left || is_out_of_reach(outcome));
+        let is_there = self.relay.is_some()
+            && (self.is_left || outcome.ending.error().is_some_and(|error| is_out_of_reach(&error)));
         if is_there && chat.leave(self.id) {
             return Ended::Left;
         }
@@ -97,17 +98,15 @@ impl Reading {
     }
 }
 
-/// Whether the outcome says only that the relay is not there: what it runs continues, or ends when it comes back.
-fn is_out_of_reach(outcome: &Outcome) -> bool {
-    outcome.ending.error().is_some_and(|error| {
-        let is_lost = error.kind == ErrorKind::Connect || error.kind == ErrorKind::ConnectionLost;
-        is_lost && error.origin == Origin::Transport
-    })
+/// Whether an error says only that the relay is not there: what it runs continues, or ends when it comes back.
+pub fn is_out_of_reach(error: &Error) -> bool {
+    let is_lost = error.kind == ErrorKind::Connect || error.kind == ErrorKind::ConnectionLost;
+    is_lost && error.origin == Origin::Transport
 }
 
 #[cfg(test)]
 mod tests {
-    use towline::{Ending, Error, Message};
+    use towline::{Ending, Message};
 
     use super::*;
 

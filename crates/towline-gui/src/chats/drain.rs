@@ -1,8 +1,8 @@
 //! What jobs have yielded comes into the chats.
 
 use towline::engine::{Batch, JobId};
-use towline::{Ending, Error, ErrorKind, Origin, Outcome};
-use towline_app::chat::{AnswerId, Held, Shown, session};
+use towline::{Ending, Outcome};
+use towline_app::chat::{AnswerId, Held, Shown, is_out_of_reach, session};
 
 use super::{Chat, ChatKey, Live, Note};
 
@@ -156,10 +156,4 @@ impl Chat {
         }
         self.touch();
     }
-}
-
-/// Whether an error says only that the relay is not there: what it runs goes on, or ends when it comes back.
-fn is_out_of_reach(error: &Error) -> bool {
-    let is_lost = error.kind == ErrorKind::Connect || error.kind == ErrorKind::ConnectionLost;
-    is_lost && error.origin == Origin::Transport
 }
