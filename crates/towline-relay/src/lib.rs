@@ -63,7 +63,7 @@ mod upstream;
 
 pub use config::{
     Config, Listen, MIN_SECRET_BYTES, NewSecret, NotAPlace, NotAServer, OnEnd, RelayLimits, Retention, Role,
-    Store, StoreConfig, Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, WhenFull, bytes,
+    Store, StoreConfig, Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, WhenFull, bytes, moment,
 };
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};

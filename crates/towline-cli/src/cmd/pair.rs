@@ -5,7 +5,7 @@ use std::net::{SocketAddr, UdpSocket};
 use serde_json::json;
 use towline::Scheme;
 use towline::relay::{Pairing, RelayConfig};
-use towline_relay::NewSecret;
+use towline_relay::{NewSecret, moment};
 
 use super::{Context, UNARY_CLOCKS, asked, unless_stopped};
 use crate::args::{PairArgs, TokenNewArgs, TokenVerb};
@@ -98,9 +98,7 @@ fn new_token(args: &TokenNewArgs) -> Result<Exit, Failure> {
     if args.owner.is_empty() || args.owner.chars().any(char::is_control) {
         return Err(usage("the owner of a token is a name without control characters"));
     }
-    let is_moment =
-        |text: &String| text.parse::<jiff::Timestamp>().is_ok() || text.parse::<jiff::civil::Date>().is_ok();
-    if args.expires.as_ref().is_some_and(|text| !is_moment(text)) {
+    if args.expires.as_ref().is_some_and(|text| moment(text).is_none()) {
         return Err(usage("--expires takes a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z"));
     }
     let NewSecret { secret, sha256 } = NewSecret::random();

@@ -28,7 +28,7 @@ pub struct Token {
     /// The SHA-256 of the secret, in hexadecimal: the configuration then holds nothing that lets anybody in.
     pub secret_sha256: Option<String>,
     /// From this time on it is refused: a date (UTC) or a time as 2027-01-31T12:00:00Z. Default: never.
-    #[serde(default, deserialize_with = "units::moment")]
+    #[serde(default, deserialize_with = "units::written_moment")]
     pub expires: Option<Timestamp>,
     /// What it may do. Default: everything but `admin`.
     pub roles: Option<Vec<Role>>,

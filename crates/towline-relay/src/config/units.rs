@@ -28,14 +28,17 @@ pub(super) fn optional_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option
     }
 }
 
-/// A moment: a date, which begins at midnight UTC, or a time with its zone.
-pub(super) fn moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
-    let text = String::deserialize(from)?;
+/// Reads a moment: a date as `2027-01-31`, which begins at midnight UTC, or a time as `2027-01-31T12:00:00Z`; `None` for
+/// anything else.
+pub fn moment(text: &str) -> Option<Timestamp> {
     let midnight = |date: Date| date.to_zoned(TimeZone::UTC).map(|time| time.timestamp());
-    let moment = text.parse::<Timestamp>().or_else(|_| text.parse::<Date>().and_then(midnight));
-    moment
-        .map(Some)
-        .map_err(|_| Error::custom("expected a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z"))
+    text.parse::<Timestamp>().or_else(|_| text.parse::<Date>().and_then(midnight)).ok()
+}
+
+/// A moment in a file.
+pub(super) fn written_moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let expected = || Error::custom("expected a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z");
+    moment(&String::deserialize(from)?).map(Some).ok_or_else(expected)
 }
 
 /// A length of time up to ten years. A bare number is seconds, as for `sleep`.
