@@ -64,7 +64,10 @@ pub(super) fn shade(shades: &mut Shades, name: &str, value: &DeValue<'_>) -> Res
 
 fn named(text: &str) -> Option<Color> {
     const NAMES: [&str; 8] = ["black", "red", "green", "yellow", "blue", "magenta", "cyan", "white"];
-    if let Some(hex) = text.strip_prefix('#').filter(|hex| hex.len() == 6 && hex.is_ascii()) {
+    if let Some(hex) = text
+        .strip_prefix('#')
+        .filter(|hex| hex.len() == 6 && hex.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
         let part = |at: usize| u8::from_str_radix(&hex[at..at + 2], 16).ok();
         return Some(Color::Rgb(part(0)?, part(2)?, part(4)?));
     }
@@ -84,6 +87,7 @@ mod tests {
             ("bright-blue", Some(Color::Index(12))),
             ("#ff8000", Some(Color::Rgb(255, 128, 0))),
             ("#ff80", None),
+            ("#+f+8+0", None),
             ("#fé8000", None),
             ("bluish", None),
         ] {

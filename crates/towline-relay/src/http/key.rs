@@ -126,7 +126,7 @@ fn digest(secret: &str) -> [u8; 32] {
 
 fn digest_of_hex(text: &str) -> Option<[u8; 32]> {
     let mut digest = [0; 32];
-    if text.len() != 2 * digest.len() || !text.is_ascii() {
+    if text.len() != 2 * digest.len() || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
     for (at, byte) in digest.iter_mut().enumerate() {
@@ -154,7 +154,9 @@ mod tests {
         }
         let both = Token { secret_sha256: Some(DIGEST.into()), ..Token::new("ann", SECRET) };
         let odd = Token { secret: None, secret_sha256: Some("9f".into()), ..Token::new("ann", "") };
-        for (token, said) in [(both, "takes one of"), (odd, "64 hexadecimal digits")] {
+        let signed = Token { secret: None, secret_sha256: Some("+f".repeat(32)), ..Token::new("ann", "") };
+        let digits = "64 hexadecimal digits";
+        for (token, said) in [(both, "takes one of"), (odd, digits), (signed, digits)] {
             let error = Key::of(&token).unwrap_err().to_string();
             assert!(error.contains(said) && !error.contains(SECRET), "{error}");
         }
