@@ -39,8 +39,7 @@ impl CodeView {
         match event {
             Event::Text(text) => {
                 self.document.push(text);
-                let closed = self.document.fences() - usize::from(self.document.closing_fence().is_some());
-                self.print(closed)
+                self.print(self.closed())
             }
             Event::Thinking(_)
             | Event::ToolCall(_)
@@ -49,6 +48,11 @@ impl CodeView {
             | Event::Progress(_)
             | Event::Usage(_) => Ok(()),
         }
+    }
+
+    /// Blocks whose fence is closed.
+    fn closed(&self) -> usize {
+        self.document.fences() - usize::from(self.document.closing_fence().is_some())
     }
 
     fn print(&mut self, until: usize) -> Result<(), WriteError> {
@@ -76,9 +80,8 @@ impl CodeView {
         match &outcome.ending {
             Ending::Completed(_) => self.print(self.document.fences()),
             Ending::Truncated(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. } | Ending::Failed(_) => {
-                let closed = self.document.fences() - usize::from(self.document.closing_fence().is_some());
-                self.print(closed)?;
-                if closed < self.document.fences() {
+                self.print(self.closed())?;
+                if self.closed() < self.document.fences() {
                     out::note("the last code block is not whole; it is left out");
                 }
                 Ok(())
