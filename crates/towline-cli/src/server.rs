@@ -10,6 +10,7 @@ use crate::args::ServerArgs;
 use crate::builtin::Builtin;
 use crate::environment::Environment;
 use crate::failure::{Complaint, Failure};
+use crate::relayed::BUILTIN;
 
 /// How long the server on this machine may take to accept a connection before it counts as not there.
 const LOCAL_CONNECT: Duration = Duration::from_millis(300);
@@ -118,7 +119,7 @@ impl Server {
     pub fn shown(&self) -> String {
         match &self.place {
             Place::Named(_) | Place::Local => self.client.endpoint().to_string(),
-            Place::Builtin(_) => "built-in".to_owned(),
+            Place::Builtin(_) => BUILTIN.to_owned(),
             Place::Own(named) => named.clone().unwrap_or_else(|| "your own relay".to_owned()),
         }
     }

@@ -14,6 +14,7 @@ use crate::failure::{Complaint, Failure};
 use crate::memory;
 use crate::out::Out;
 use crate::relay::{self, Asked, Settings, place, systemd};
+use crate::relayed::{BUILTIN, OLLAMA};
 
 /// Relays until a signal comes, or somebody tells it to end.
 pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure> {
@@ -119,12 +120,12 @@ async fn default_servers(config: &mut Config) -> Result<Option<Builtin>, Failure
         is_spare,
         ..UpstreamConfig::new(endpoint, UpstreamApi::Ollama)
     };
-    config.upstreams.push(named("ollama", towline::host::local(), false));
+    config.upstreams.push(named(OLLAMA, towline::host::local(), false));
     if !cfg!(feature = "model") {
         return Ok(None);
     }
     let builtin = Builtin::start_silently().await?;
-    config.upstreams.push(named("built-in", builtin.endpoint(), true));
+    config.upstreams.push(named(BUILTIN, builtin.endpoint(), true));
     Ok(Some(builtin))
 }
 

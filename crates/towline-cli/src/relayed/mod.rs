@@ -6,6 +6,11 @@ mod server;
 mod session;
 mod start;
 
+/// What a relay calls the Ollama on its machine, where no model server is named.
+pub const OLLAMA: &str = "ollama";
+/// What a relay calls the model in its process then; it is shown by this name everywhere.
+pub const BUILTIN: &str = "built-in";
+
 pub use ending::{exit_of, explain, left};
 pub use place::{Place, client};
 pub use server::named_server;

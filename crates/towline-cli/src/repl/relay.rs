@@ -19,12 +19,10 @@ use crate::args::{ApiChoice, AtRelay, PromptArgs, ServerArgs};
 use crate::cmd::{Context, UNARY_CLOCKS};
 use crate::environment::Environment;
 use crate::failure::Failure;
-use crate::relayed::{Place as RelayPlace, Reached, named_server, reach_at};
+use crate::relayed::{BUILTIN, OLLAMA, Place as RelayPlace, Reached, named_server, reach_at};
 use crate::server::{Named, Need, Place, Server, answers};
 use crate::stop;
 
-/// What the own relay calls the model in its process.
-pub const BUILTIN: &str = "built-in";
 /// How long the prompt waits to hear which dialect its server speaks, before it takes it for Ollama's.
 const DIALECT: Duration = Duration::from_secs(1);
 /// How long to wait before a relay that could not be started is started again.
@@ -137,8 +135,8 @@ async fn found(relay: &Reached) -> Option<String> {
     let known = relay.control.version().await.ok()?;
     let names: Vec<&str> = known.servers.iter().map(|server| server.name.as_str()).collect();
     Some(match names.as_slice() {
-        ["ollama", BUILTIN] if answers(host::DEFAULT_PORT).await => host::local().to_string(),
-        ["ollama", BUILTIN] => BUILTIN.to_owned(),
+        [OLLAMA, BUILTIN] if answers(host::DEFAULT_PORT).await => host::local().to_string(),
+        [OLLAMA, BUILTIN] => BUILTIN.to_owned(),
         names => names.join(", "),
     })
 }

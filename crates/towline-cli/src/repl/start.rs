@@ -22,7 +22,7 @@ use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::memory;
 use crate::out;
-use crate::relayed::Reached;
+use crate::relayed::{BUILTIN, Reached};
 use crate::server::Place;
 use towline_app::settings::{Config, Remember, folders};
 
@@ -188,7 +188,7 @@ impl Prompt<'_> {
                 "{}, a toy that is built in: it shows how this works and knows nothing",
                 builtin.model()
             ),
-            Place::Own(Some(shown)) if shown == relay::BUILTIN => {
+            Place::Own(Some(shown)) if shown == BUILTIN => {
                 "a toy that is built in: it shows how this works and knows nothing".to_owned()
             }
             Place::Named(_) | Place::Local | Place::Own(_) => self.server.shown(),
