@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use towline_core::clocks::{Clocks, Limits};
+use towline_core::timeouts::{Timeouts, Limits};
 use towline_core::dialect::Dialect;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::event::Event;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
 
@@ -35,7 +35,7 @@ enum Op<'a> {
     Wait(u16),
     Tick,
     TickWhenDue,
-    SetClocks([Option<u16>; 5]),
+    SetTimeouts([Option<u16>; 5]),
     PollOnce,
     Poll,
 }
@@ -76,7 +76,7 @@ impl Record<'_> {
     }
 }
 
-const CLOCKS: Clocks = Clocks {
+const CLOCKS: Timeouts = Timeouts {
     connect: Some(Duration::from_secs(3)),
     first_event: Some(Duration::from_secs(20)),
     idle: Some(Duration::from_secs(7)),
@@ -111,7 +111,7 @@ impl Watched {
             Op::Record(record) => life.bytes(record.text().as_bytes(), now),
             Op::Clean => life.ended(BodyEnd::Clean, now),
             Op::Cut => life.ended(BodyEnd::Cut, now),
-            Op::Broken => life.failed(Error::new(ErrorKind::ConnectionLost, Origin::Transport, "reset"), now),
+            Op::Broken => life.failed(Error::new(ErrorKind::ConnectionLost, Fault::Transport, "reset"), now),
             Op::Cancel => life.cancel("enough", now),
             Op::Wait(milliseconds) => self.now += Duration::from_millis((*milliseconds).into()),
             Op::Tick => life.tick(now),
@@ -121,10 +121,10 @@ impl Watched {
                     life.tick(self.now);
                 }
             }
-            Op::SetClocks(times) => {
+            Op::SetTimeouts(times) => {
                 let [connect, first_event, idle, record, total] =
                     times.map(|time| time.map(|time| Duration::from_millis(time.into())));
-                life.set_clocks(Clocks { connect, first_event, idle, record, total });
+                life.set_timeouts(Timeouts { connect, first_event, idle, record, total });
             }
             Op::PollOnce => drop(self.poll()),
             Op::Poll => while self.poll() {},
@@ -167,7 +167,7 @@ impl Watched {
         };
         assert!(rank >= self.rank);
         self.rank = rank;
-        let Clocks { connect, first_event, idle, .. } = self.life.clocks();
+        let Timeouts { connect, first_event, idle, .. } = self.life.timeouts();
         if rank == 5 {
             assert_eq!(self.life.deadline(), None);
         } else if connect.is_some() && first_event.is_some() && idle.is_some() {
@@ -188,7 +188,7 @@ fuzz_target!(|input: Input<'_>| {
         watched.apply(op);
         watched.check();
     }
-    watched.life.set_clocks(CLOCKS);
+    watched.life.set_timeouts(CLOCKS);
     for _ in 0..5 {
         watched.apply(&Op::Poll);
         watched.apply(&Op::TickWhenDue);

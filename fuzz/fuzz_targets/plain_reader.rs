@@ -5,7 +5,7 @@
 use std::time::Instant;
 
 use libfuzzer_sys::fuzz_target;
-use towline_core::clocks::{Clocks, Limits};
+use towline_core::timeouts::{Timeouts, Limits};
 use towline_core::dialect::Dialect;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 use towline_testkit::plain::{self, Kind};
@@ -18,7 +18,7 @@ fuzz_target!(|data: &[u8]| {
     };
     let body = plain::stream(kind, choices);
     let now = Instant::now();
-    let mut life = Lifecycle::new(dialect, Clocks::default(), Limits::default(), now);
+    let mut life = Lifecycle::new(dialect, Timeouts::default(), Limits::default(), now);
     life.sent(now);
     life.opened(&Opened { status: 200, ..Opened::default() }, now);
     for piece in body.chunks(usize::from(size).max(1)) {

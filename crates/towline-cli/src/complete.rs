@@ -16,7 +16,7 @@ use towline_app::history::History;
 use towline_app::settings::templates;
 
 use crate::args::AtRelay;
-use crate::cmd::UNARY_CLOCKS;
+use crate::cmd::UNARY_TIMEOUTS;
 use crate::environment::{self, Environment};
 use crate::memory;
 use crate::relayed::{self, Place};
@@ -95,7 +95,7 @@ fn of_models(typed: &OsStr) -> Vec<CompletionCandidate> {
             None => host::local(),
         };
         let config = towline::Config {
-            clocks: UNARY_CLOCKS,
+            timeouts: UNARY_TIMEOUTS,
             api_key: environment.api_key.as_deref().map(towline::ApiKey::new),
             transport: environment.network.transport(&endpoint),
             ..towline::Config::default()
@@ -110,7 +110,7 @@ fn of_answers(typed: &OsStr) -> Vec<CompletionCandidate> {
     let environment = environment();
     let asking = async {
         let place = Place::find(&AtRelay::default(), &environment).ok()?;
-        let client = relayed::client(&place, &environment, UNARY_CLOCKS, RelayConfig::default()).ok()?;
+        let client = relayed::client(&place, &environment, UNARY_TIMEOUTS, RelayConfig::default()).ok()?;
         let jobs = client.relay().list(&Filter::default()).await.ok()?;
         Some(jobs.iter().map(|job| handle(job).to_owned()).collect::<Vec<_>>())
     };

@@ -68,7 +68,7 @@ fn error(ending: &Ending) -> Value {
     let mut value = json!({
         "kind": error.kind.as_str(),
         "message": error.message,
-        "origin": error.origin.as_str(),
+        "fault": error.fault.as_str(),
         "status": error.status,
         "retry_after": error.retry_after.map(|wait| wait.as_secs_f64()),
         "may_have_had_effect": error.may_have_had_effect,

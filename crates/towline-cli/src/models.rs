@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use towline::{Clocks, Error, ErrorKind, InstalledModel, RetryPolicy};
+use towline::{Error, ErrorKind, InstalledModel, RetryPolicy, Timeouts};
 
-use crate::cmd::{UNARY_CLOCKS, unless_stopped};
+use crate::cmd::{UNARY_TIMEOUTS, unless_stopped};
 use crate::environment::Environment;
 use crate::failure::Complaint;
 use crate::server::{Place, Server};
@@ -55,7 +55,7 @@ pub async fn choose(
     let names = match (&server.place, &environment.model, first) {
         (Place::Builtin(builtin), ..) => Ok(vec![format!("{}:latest", builtin.model())]),
         (_, Some(named), None) => return Ok(model(named)),
-        _ => names(server, UNARY_CLOCKS).await,
+        _ => names(server, UNARY_TIMEOUTS).await,
     };
     let is_first =
         |name: &String| first.is_some_and(|first| *name == first || *name == format!("{first}:latest"));
@@ -88,8 +88,8 @@ pub fn may_be_name(word: &str) -> bool {
 }
 
 /// The models a server has, as it describes them: Ollama's list, or OpenAI's where the server knows only that.
-pub async fn installed(server: &Server, clocks: Clocks) -> Result<Vec<Value>, Error> {
-    let client = server.client.with_request_config(|config| config.clocks = clocks);
+pub async fn installed(server: &Server, timeouts: Timeouts) -> Result<Vec<Value>, Error> {
+    let client = server.client.with_request_config(|config| config.timeouts = timeouts);
     let (mut answer, key): (Value, _) = match client.get_json("/api/tags").await {
         Ok(answer) => (answer, "models"),
         Err(error) if error.is_missing_endpoint() => {
@@ -117,8 +117,8 @@ pub fn typed(model: &Value) -> InstalledModel {
     typed
 }
 
-async fn names(server: &Server, clocks: Clocks) -> Result<Vec<String>, Error> {
-    let models = installed(server, clocks).await?;
+async fn names(server: &Server, timeouts: Timeouts) -> Result<Vec<String>, Error> {
+    let models = installed(server, timeouts).await?;
     Ok(models.iter().map(|model| typed(model).name).filter(|name| !name.is_empty()).collect())
 }
 
@@ -131,13 +131,13 @@ pub async fn similar(
 ) -> Option<String> {
     let is_model = error.kind == ErrorKind::NotFound && !error.is_missing_endpoint();
     let missing = missing.filter(|_| is_model)?;
-    let mut clocks = UNARY_CLOCKS;
-    clocks.total = Some(HINT_TIME);
+    let mut timeouts = UNARY_TIMEOUTS;
+    timeouts.total = Some(HINT_TIME);
     let impatient = Server {
         client: server.client.with_request_config(|config| config.retry = RetryPolicy::NEVER),
         place: Place::Local,
     };
-    let names = unless_stopped(names(&impatient, clocks), stopper).await.ok()?.ok()?;
+    let names = unless_stopped(names(&impatient, timeouts), stopper).await.ok()?.ok()?;
     let alike: Vec<String> = names.into_iter().filter(|name| is_alike(name, missing)).collect();
     (!alike.is_empty()).then(|| format!("installed with a similar name: {}", enumerated(&alike)))
 }

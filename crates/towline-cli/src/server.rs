@@ -3,7 +3,7 @@
 use std::process::Stdio;
 use std::time::Duration;
 
-use towline::{Api, ApiKey, Client, Clocks, Config, Endpoint, host};
+use towline::{Api, ApiKey, Client, Config, Endpoint, Timeouts, host};
 use towline_app::settings::KeySource;
 
 use crate::args::ServerArgs;
@@ -80,7 +80,7 @@ impl Server {
     pub async fn find(
         args: &ServerArgs,
         environment: &Environment,
-        clocks: Clocks,
+        timeouts: Timeouts,
         api: Api,
         need: Need,
     ) -> Result<Self, Failure> {
@@ -94,10 +94,10 @@ impl Server {
             })?;
             let api_key = environment.api_key.as_deref().map(ApiKey::new);
             let transport = environment.network.transport(&endpoint);
-            let config = Config { clocks, api, api_key, transport, ..Config::default() };
+            let config = Config { timeouts, api, api_key, transport, ..Config::default() };
             return Ok(Self { client: client(endpoint, config)?, place: Place::Named(named) });
         }
-        let config = Config { clocks, api, ..Config::default() };
+        let config = Config { timeouts, api, ..Config::default() };
         if answers(host::DEFAULT_PORT).await {
             return Ok(Self { client: client(host::local(), config)?, place: Place::Local });
         }

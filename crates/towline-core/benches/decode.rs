@@ -7,10 +7,10 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
 use towline_core::dialect::testing::Reader;
 use towline_core::stream::{Lifecycle, Opened};
+use towline_core::timeouts::{Limits, Timeouts};
 use towline_core::wire::{DEFAULT_LINE_LIMIT_BYTES, Framer, Framing};
 
 const RECORDS: usize = 1000;
@@ -109,7 +109,7 @@ fn stream(c: &mut Criterion) {
         group.bench_function(name, |b| {
             b.iter(|| {
                 let now = Instant::now();
-                let mut life = Lifecycle::new(dialect, Clocks::default(), Limits::default(), now);
+                let mut life = Lifecycle::new(dialect, Timeouts::default(), Limits::default(), now);
                 life.opened(&Opened { status: 200, ..Opened::default() }, now);
                 for piece in body.chunks(READ_BYTES) {
                     life.bytes(piece, now);

@@ -11,9 +11,9 @@
 
 use std::time::Instant;
 
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
 use towline_core::stream::{Lifecycle, Opened};
+use towline_core::timeouts::{Limits, Timeouts};
 
 /// How much is read at a time.
 const READ_BYTES: usize = 16 << 10;
@@ -25,7 +25,7 @@ fn main() {
     let dialect = if kind == "openai" { Dialect::OpenAi } else { Dialect::Ollama };
     let body = body(&kind, 1000);
     let now = Instant::now();
-    let mut life = Lifecycle::new(dialect, Clocks::default(), Limits::default(), now);
+    let mut life = Lifecycle::new(dialect, Timeouts::default(), Limits::default(), now);
     life.opened(&Opened { status: 200, ..Opened::default() }, now);
     let (mut events, mut text_bytes) = (0_u64, 0);
     while life.stats().records < count {

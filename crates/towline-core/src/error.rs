@@ -13,7 +13,7 @@ pub struct Error {
     /// What kind of failure, to branch on.
     pub kind: ErrorKind,
     /// Whose doing it was.
-    pub origin: Origin,
+    pub fault: Fault,
     /// For people: what was wrong and, where there is something to do, what to do.
     pub message: String,
     /// The HTTP status, where one was received.
@@ -27,10 +27,10 @@ pub struct Error {
 
 impl Error {
     /// An error with no status and no wish to wait.
-    pub fn new(kind: ErrorKind, origin: Origin, message: impl Into<String>) -> Self {
+    pub fn new(kind: ErrorKind, fault: Fault, message: impl Into<String>) -> Self {
         Self {
             kind,
-            origin,
+            fault,
             message: message.into(),
             status: None,
             may_have_had_effect: false,
@@ -68,7 +68,7 @@ impl Error {
         let title = crate::page::line(body);
         let title = if title.is_empty() { "without a title" } else { &title };
         let message = format!("the server answered with a web page, not with its protocol: {title}");
-        let error = Self::new(ErrorKind::Protocol, Origin::Protocol, message).with_effect(true);
+        let error = Self::new(ErrorKind::Protocol, Fault::Protocol, message).with_effect(true);
         Self { status: Some(status), ..error }
     }
 
@@ -83,7 +83,7 @@ impl Error {
         let value = serde_json::from_slice::<Json<'_>>(body).ok()?;
         let error = value.get("error").filter(|error| !error.is_null())?;
         let message = message_in_error(error, &value);
-        Some(Self::new(ErrorKind::Server, Origin::Server, message).with_effect(true))
+        Some(Self::new(ErrorKind::Server, Fault::Server, message).with_effect(true))
     }
 
     /// What a response with the error status `status` and the body `body` means.
@@ -104,7 +104,7 @@ impl Error {
         };
         Self {
             kind,
-            origin: Origin::Server,
+            fault: Fault::Server,
             message,
             status: Some(status),
             may_have_had_effect: !matches!(status, 300..=499 | 503),
@@ -184,7 +184,7 @@ impl ErrorKind {
 
 /// Whose doing a failure was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Origin {
+pub enum Fault {
     /// The program that made the request.
     Caller,
     /// The model server, by its own words or by ending early in good order.
@@ -195,8 +195,8 @@ pub enum Origin {
     Protocol,
 }
 
-impl Origin {
-    /// The origin's name in machine-readable output. Stable.
+impl Fault {
+    /// The fault's name in machine-readable output. Stable.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Caller => "caller",

@@ -10,7 +10,7 @@
 //! | [`guard`] | which `Host` and which `Origin` belong to this machine |
 //! | [`job`], [`log`] | what a background job is doing, and what it has received |
 //! | [`retry`] | when a request may be sent again |
-//! | [`clocks`], [`span`] | deadlines and limits; lengths of time as people read them |
+//! | [`timeouts`], [`span`] | deadlines and limits; lengths of time as people read them |
 //! | [`records`] | the records of a stream as the server sent them |
 //! | [`event`], [`outcome`], [`error`] | what a stream yields, how it ended, what went wrong |
 //!
@@ -18,7 +18,6 @@
 //! by feeding bytes and time.
 
 pub mod api;
-pub mod clocks;
 pub mod dialect;
 pub mod endpoint;
 pub mod error;
@@ -35,4 +34,5 @@ pub mod records;
 pub mod retry;
 pub mod span;
 pub mod stream;
+pub mod timeouts;
 pub mod wire;

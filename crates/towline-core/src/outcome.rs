@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Fault};
 use crate::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
 use crate::span::Span;
 
@@ -71,7 +71,7 @@ pub enum Ending {
         /// Whether the server may have acted on the request.
         may_have_had_effect: bool,
     },
-    /// One of the clocks ran out.
+    /// One of the timeouts ran out.
     TimedOut {
         /// Which one.
         clock: Clock,
@@ -102,13 +102,13 @@ impl Ending {
             Self::Completed(_) => None,
             Self::Truncated(error) | Self::Failed(error) => Some(error.clone()),
             Self::Cancelled { reason, may_have_had_effect } => Some(
-                Error::new(ErrorKind::Cancelled, Origin::Caller, format!("cancelled: {reason}"))
+                Error::new(ErrorKind::Cancelled, Fault::Caller, format!("cancelled: {reason}"))
                     .with_effect(*may_have_had_effect),
             ),
             Self::TimedOut { clock, limit, may_have_had_effect } => Some(
                 Error::new(
                     ErrorKind::TimedOut,
-                    clock.origin(),
+                    clock.fault(),
                     format!("timed out: {} within {}", clock.awaited(), Span(*limit)),
                 )
                 .with_effect(*may_have_had_effect),
@@ -221,7 +221,7 @@ impl FinishReason {
     }
 }
 
-/// The five clocks that bound a stream.
+/// The five timeouts that bound a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Clock {
     /// From the start to a connection ready for the request.
@@ -258,11 +258,11 @@ impl Clock {
         }
     }
 
-    fn origin(self) -> Origin {
+    fn fault(self) -> Fault {
         match self {
-            Self::Connect => Origin::Transport,
-            Self::FirstEvent | Self::Idle | Self::Record => Origin::Server,
-            Self::Total => Origin::Caller,
+            Self::Connect => Fault::Transport,
+            Self::FirstEvent | Self::Idle | Self::Record => Fault::Server,
+            Self::Total => Fault::Caller,
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::event::Event;
 
 /// What a record is to the ones around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Likeness {
+pub enum RecordKind {
     /// A record on its own.
     None,
     /// The alike ones after it differ from it in their text and their timestamp only, until the next pattern.
@@ -23,10 +23,10 @@ pub enum Likeness {
 pub struct Record<'a> {
     /// The record: a JSON object, in valid UTF-8. Where the server's text was not valid, U+FFFD stands in.
     pub json: &'a [u8],
-    /// The piece of the answer in it; of the reasoning, where the likeness is [`Likeness::Thinking`]. Often empty.
+    /// The piece of the answer in it; of the reasoning, where the kind is [`RecordKind::Thinking`]. Often empty.
     pub text: &'a str,
     /// What it is to the ones around it.
-    pub likeness: Likeness,
+    pub kind: RecordKind,
 }
 
 /// Records in the order they came, packed: three allocations however many there are.
@@ -41,7 +41,7 @@ pub struct Records {
 struct Mark {
     json_end: usize,
     text_end: usize,
-    likeness: Likeness,
+    kind: RecordKind,
 }
 
 impl Records {
@@ -69,7 +69,7 @@ impl Records {
         Some(Record {
             json: &self.json[json_start..mark.json_end],
             text: &self.texts[text_start..mark.text_end],
-            likeness: mark.likeness,
+            kind: mark.kind,
         })
     }
 
@@ -81,23 +81,23 @@ impl Records {
         self.marks.extend(later.marks.iter().map(|mark| Mark {
             json_end: json + mark.json_end,
             text_end: texts + mark.text_end,
-            likeness: mark.likeness,
+            kind: mark.kind,
         }));
     }
 
     /// Adds a record that is like the last pattern, and means `event`.
     #[inline]
     pub(crate) fn keep_alike(&mut self, frame: &[u8], event: &Event) {
-        let (text, likeness) = match event {
-            Event::Text(text) => (text.as_str(), Likeness::Text),
-            Event::Thinking(text) => (text.as_str(), Likeness::Thinking),
+        let (text, kind) = match event {
+            Event::Text(text) => (text.as_str(), RecordKind::Text),
+            Event::Thinking(text) => (text.as_str(), RecordKind::Thinking),
             Event::ToolCall(_)
             | Event::Image(_)
             | Event::Logprobs(_)
             | Event::Progress(_)
-            | Event::Usage(_) => ("", Likeness::None),
+            | Event::Usage(_) => ("", RecordKind::None),
         };
-        self.push(frame, std::iter::once(text), likeness);
+        self.push(frame, std::iter::once(text), kind);
     }
 
     /// Adds a record that means `events`.
@@ -111,14 +111,14 @@ impl Records {
         let repaired = if was_repaired { repair_text(frame) } else { None };
         let json = repaired.as_ref().map_or(frame, |(text, _)| text.as_bytes());
         let texts = events.iter().filter_map(Event::text);
-        self.push(json, texts, if is_pattern { Likeness::Pattern } else { Likeness::None });
+        self.push(json, texts, if is_pattern { RecordKind::Pattern } else { RecordKind::None });
     }
 
     /// Adds a record behind these. `texts` are the pieces of the answer in it.
     #[inline]
-    pub fn push<'a>(&mut self, json: &[u8], texts: impl Iterator<Item = &'a str>, likeness: Likeness) {
+    pub fn push<'a>(&mut self, json: &[u8], texts: impl Iterator<Item = &'a str>, kind: RecordKind) {
         self.json.extend_from_slice(json);
         self.texts.extend(texts);
-        self.marks.push(Mark { json_end: self.json.len(), text_end: self.texts.len(), likeness });
+        self.marks.push(Mark { json_end: self.json.len(), text_end: self.texts.len(), kind });
     }
 }

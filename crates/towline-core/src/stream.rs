@@ -31,12 +31,12 @@ mod response;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::clocks::{Clocks, Due, Limits, Marks};
 use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, ThinkTags, ThinkTagsFound, Verdict};
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Fault};
 use crate::event::Event;
 use crate::outcome::{Clock, Ending, FinishReason, NotUnderstood, Outcome, Reply, Stats};
 use crate::records::Records;
+use crate::timeouts::{Due, Limits, Timeouts, Timestamps};
 use crate::wire::Framer;
 
 pub use phase::Phase;
@@ -93,9 +93,9 @@ pub struct Lifecycle {
     state: State,
     dialect: Dialect,
     tags: ThinkTags,
-    clocks: Clocks,
+    timeouts: Timeouts,
     limits: Limits,
-    marks: Marks,
+    marks: Timestamps,
     /// When the driver last said what time it is.
     now: Instant,
     framer: Framer,
@@ -124,14 +124,14 @@ pub struct Lifecycle {
 
 impl Lifecycle {
     /// A stream that begins to connect at `now`.
-    pub fn new(dialect: Dialect, clocks: Clocks, limits: Limits, now: Instant) -> Self {
+    pub fn new(dialect: Dialect, timeouts: Timeouts, limits: Limits, now: Instant) -> Self {
         Self {
             state: State::Connecting,
             dialect,
             tags: ThinkTags::Split,
-            clocks,
+            timeouts,
             limits,
-            marks: Marks::at(now),
+            marks: Timestamps::at(now),
             now,
             framer: Framer::new(dialect.framing(""), limits.line_bytes),
             decoder: Decoder::new(dialect, ThinkTags::Split),
@@ -189,15 +189,15 @@ impl Lifecycle {
     /// The same stream, not yet begun, as if it were begun at `now`.
     #[must_use]
     pub fn restarted(&self, now: Instant) -> Self {
-        let next = Self::new(self.dialect, self.clocks, self.limits, now).with_think_tags(self.tags);
+        let next = Self::new(self.dialect, self.timeouts, self.limits, now).with_think_tags(self.tags);
         Self { records: self.records.clone(), keeps_reply: self.keeps_reply, ..next }
     }
 
     /// The same stream from its beginning, for another try after `outcome`, which must be a failure without events.
-    /// The total clock goes on; the other clocks start again. `dialect` may be another one.
+    /// The total clock goes on; the other timeouts start again. `dialect` may be another one.
     #[must_use]
     pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
-        let mut next = Self::new(dialect, self.clocks, self.limits, now).with_think_tags(self.tags);
+        let mut next = Self::new(dialect, self.timeouts, self.limits, now).with_think_tags(self.tags);
         next.marks.started = self.marks.started;
         (next.records, next.keeps_reply) = (self.records.clone(), self.keeps_reply);
         next.retried = outcome.retried;
@@ -319,10 +319,10 @@ impl Lifecycle {
         self.stop_by(Stop::Clock(Due { at: now, clock: Clock::Total, limit }));
     }
 
-    /// The stream is driven on after a pause that was not the server's: all its clocks but the total start again.
+    /// The stream is driven on after a pause that was not the server's: all its timeouts but the total start again.
     pub fn unpaused(&mut self, now: Instant) {
         self.now = now;
-        self.marks = Marks { started: self.marks.started, ..Marks::at(now) };
+        self.marks = Timestamps { started: self.marks.started, ..Timestamps::at(now) };
     }
 
     /// The way to the server is gone, and the stream is there still: only its total clock runs until
@@ -360,14 +360,14 @@ impl Lifecycle {
         }
     }
 
-    /// Changes the clocks of a stream that is running. They count from where they were started.
-    pub fn set_clocks(&mut self, clocks: Clocks) {
-        self.clocks = clocks;
+    /// Changes the timeouts of a stream that is running. They count from where they were started.
+    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
+        self.timeouts = timeouts;
     }
 
-    /// The clocks in force.
-    pub fn clocks(&self) -> Clocks {
-        self.clocks
+    /// The timeouts in force.
+    pub fn timeouts(&self) -> Timeouts {
+        self.timeouts
     }
 
     /// When [`tick`](Self::tick) must be called next. It moves with every call that takes the time.
@@ -377,7 +377,7 @@ impl Lifecycle {
 
     /// When the total clock runs out.
     pub fn total_deadline(&self) -> Option<Instant> {
-        self.clocks.total_due(&self.marks).map(|due| due.at)
+        self.timeouts.total_due(&self.marks).map(|due| due.at)
     }
 
     /// Where the stream stands.
@@ -453,11 +453,11 @@ impl Lifecycle {
     }
 
     fn due(&self) -> Option<Due> {
-        let total = self.clocks.total_due(&self.marks);
+        let total = self.timeouts.total_due(&self.marks);
         let own = match &self.state {
-            State::Connecting => self.clocks.connect_due(&self.marks),
-            State::Opening | State::Waiting => self.clocks.first_event_due(&self.marks),
-            State::Streaming => self.clocks.streaming_due(&self.marks),
+            State::Connecting => self.timeouts.connect_due(&self.marks),
+            State::Opening | State::Waiting => self.timeouts.first_event_due(&self.marks),
+            State::Streaming => self.timeouts.streaming_due(&self.marks),
             State::Refused { due, .. } => {
                 Some(Due { at: *due, clock: Clock::Idle, limit: self.limits.error_body_time })
             }
@@ -679,7 +679,7 @@ impl Lifecycle {
             Relayed::Cancelled => Ending::Cancelled { reason: error.message, may_have_had_effect: true },
             Relayed::TimedOut => Ending::TimedOut {
                 clock: Clock::Total,
-                limit: self.clocks.total.unwrap_or(ran),
+                limit: self.timeouts.total.unwrap_or(ran),
                 may_have_had_effect: true,
             },
             Relayed::Failed => Ending::Failed(error),
@@ -698,14 +698,14 @@ impl Lifecycle {
             Stop::Body(BodyEnd::Clean) if self.decoder.gave_up => Ending::Failed(
                 Error::new(
                     ErrorKind::Server,
-                    Origin::Server,
+                    Fault::Server,
                     "the server gave the answer up without saying why: its model runner was killed or failed, \
                      see the server's log",
                 )
                 .with_effect(sent),
             ),
-            Stop::Body(BodyEnd::Clean) => self.truncated(Origin::Server, "ended in good order", sent),
-            Stop::Body(BodyEnd::Cut) => self.truncated(Origin::Transport, "was closed", sent),
+            Stop::Body(BodyEnd::Clean) => self.truncated(Fault::Server, "ended in good order", sent),
+            Stop::Body(BodyEnd::Cut) => self.truncated(Fault::Transport, "was closed", sent),
             Stop::Body(BodyEnd::Broken(error)) => {
                 // Whatever the transport knows: an answer proves that the request arrived.
                 let answered = matches!(self.state, State::Waiting | State::Streaming);
@@ -720,11 +720,11 @@ impl Lifecycle {
         self.end(ending);
     }
 
-    fn truncated(&self, origin: Origin, how: &str, sent: bool) -> Ending {
+    fn truncated(&self, fault: Fault, how: &str, sent: bool) -> Ending {
         let what =
             if self.stats.records == 0 { "before its first record" } else { "before its terminal record" };
         let message = format!("the answer is not whole: the response {how} {what}");
-        Ending::Truncated(Error::new(ErrorKind::Truncated, origin, message).with_effect(sent))
+        Ending::Truncated(Error::new(ErrorKind::Truncated, fault, message).with_effect(sent))
     }
 
     /// An error response is read to its end, its limit or its clock, whichever comes first.
@@ -777,7 +777,7 @@ impl Lifecycle {
 }
 
 fn limit_passed(message: String) -> Error {
-    Error::new(ErrorKind::Limit, Origin::Protocol, message).with_effect(true)
+    Error::new(ErrorKind::Limit, Fault::Protocol, message).with_effect(true)
 }
 
 /// `now + wait`, or a time far away where that cannot be said.

@@ -1,6 +1,6 @@
 //! The server's models: which there are, which are loaded, which are being fetched.
 
-use towline::engine::{From as ReadFrom, Prepared, Reader, Task};
+use towline::engine::{Reader, StartAt, StreamSpec, Task};
 use towline::{
     Client, DeleteRequest, Engine, Error, Event, InstalledModel, Job, Progress, PullRequest, RunningModel,
 };
@@ -84,9 +84,9 @@ impl Catalog {
             return;
         }
         let request = PullRequest { model: model.to_owned(), insecure: false };
-        let job = engine.submit(Prepared::pull(client, request), towline::engine::JobOptions::default());
+        let job = engine.submit(StreamSpec::pull(client, request), towline::engine::JobOptions::default());
         job.rename(&format!("pull {model}"));
-        let reader = job.reader(ReadFrom::Start);
+        let reader = job.reader(StartAt::Beginning);
         let progress = Progress::default();
         self.pulls.push(Pull { model: model.to_owned(), job, progress, failed: None, reader });
     }

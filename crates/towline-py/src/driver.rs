@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream as _;
-use towline::{Error, ErrorKind, Event, Item, Operation, Origin, Outcome, Records, Stream, ThinkTagsFound};
+use towline::{Error, ErrorKind, Event, Fault, Item, Operation, Outcome, Records, Stream, ThinkTagsFound};
 
 use crate::made::Made;
 use crate::mailbox::{End, Mailbox, UNREAD_BYTES};
@@ -115,7 +115,7 @@ impl Future for DriveStream {
 }
 
 fn cancelled(reason: &str) -> Error {
-    Error::new(ErrorKind::Cancelled, Origin::Caller, format!("cancelled: {reason}")).with_effect(true)
+    Error::new(ErrorKind::Cancelled, Fault::Caller, format!("cancelled: {reason}")).with_effect(true)
 }
 
 /// Drives one call into its mailbox, or drops it when its reader wants no more of it.

@@ -55,7 +55,7 @@ fn raise(py: Python<'_>, error: &Error, outcome: Option<&Outcome>) -> PyErr {
 fn exception<'py>(py: Python<'py>, error: &Error, outcome: Option<&Outcome>) -> PyResult<Bound<'py, PyAny>> {
     let facts = PyDict::new(py);
     facts.set_item("kind", error.kind.as_str())?;
-    facts.set_item("origin", error.origin.as_str())?;
+    facts.set_item("fault", error.fault.as_str())?;
     facts.set_item("message", &error.message)?;
     facts.set_item("words", error.words())?;
     facts.set_item("status", error.status)?;

@@ -2,7 +2,7 @@
 //! another request.
 
 use serde_json::{Map, Value, json};
-use towline::{Event, Likeness, Operation, Outcome, Records, ToolCall};
+use towline::{Event, Operation, Outcome, RecordKind, Records, ToolCall};
 
 /// The records of one stream of `chat` or `generate`.
 #[derive(Debug)]
@@ -36,14 +36,14 @@ impl Made {
             (Event::Progress(_) | Event::Usage(_), _) => return,
         };
         let text = if let Event::Text(text) = event { Some(text.as_str()) } else { None };
-        let likeness = match text {
-            Some(_) if self.in_a_row => Likeness::Text,
-            Some(_) => Likeness::Pattern,
-            None => Likeness::None,
+        let kind = match text {
+            Some(_) if self.in_a_row => RecordKind::Text,
+            Some(_) => RecordKind::Pattern,
+            None => RecordKind::None,
         };
         self.in_a_row = text.is_some();
         let record = self.record(fields, model, Map::new());
-        self.push(&record, text, likeness);
+        self.push(&record, text, kind);
     }
 
     /// The terminal record, if the answer is whole.
@@ -77,7 +77,7 @@ impl Made {
             }
         }
         let record = self.record(json!({}), outcome.reply.model.as_deref(), end);
-        self.push(&record, None, Likeness::None);
+        self.push(&record, None, RecordKind::None);
     }
 
     fn record(&self, fields: Value, model: Option<&str>, end: Map<String, Value>) -> Value {
@@ -104,8 +104,8 @@ impl Made {
         Value::Object(record)
     }
 
-    fn push(&mut self, record: &Value, text: Option<&str>, likeness: Likeness) {
-        self.records.push(record.to_string().as_bytes(), text.into_iter(), likeness);
+    fn push(&mut self, record: &Value, text: Option<&str>, kind: RecordKind) {
+        self.records.push(record.to_string().as_bytes(), text.into_iter(), kind);
     }
 }
 

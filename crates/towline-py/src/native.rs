@@ -10,8 +10,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyType;
 use towline::relay::{RelayConfig, Via};
 use towline::{
-    Api, Client, Clocks, Config, Error, ErrorKind, Http2Policy, Method, NetworkVariables, Operation, Origin,
-    ProxyConfig, RedirectPolicy, Resume, RetryPolicy, ThinkTags, TlsConfig,
+    Api, Client, Config, Error, ErrorKind, Fault, Http2Policy, Method, NetworkVariables, Operation,
+    ProxyConfig, RedirectPolicy, Resume, RetryPolicy, ThinkTags, Timeouts, TlsConfig,
 };
 
 use crate::call::Call;
@@ -124,7 +124,7 @@ impl NativeClient {
         let variable = |name: &str| std::env::var(name).ok().filter(|_| trust_env);
         let mut config = Config {
             headers,
-            clocks: Clocks {
+            timeouts: Timeouts {
                 connect: seconds(connect)?,
                 first_event: seconds(first_event)?,
                 idle: seconds(idle)?,
@@ -243,7 +243,7 @@ impl NativeClient {
         self.start(py, async move {
             let unreadable = |error: std::io::Error| {
                 let message = format!("{} cannot be read: {error}", path.display());
-                Error::new(ErrorKind::InvalidRequest, Origin::Caller, message)
+                Error::new(ErrorKind::InvalidRequest, Fault::Caller, message)
             };
             let file = tokio::fs::File::open(&path).await.map_err(unreadable)?;
             let len_bytes = file.metadata().await.map_err(unreadable)?.len();

@@ -7,7 +7,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Deserialize;
 use towline::relay::{Control, Filter, OwnRelay, RelayConfig, Start, Via};
-use towline::{Client, Config, Deadline, Error, ErrorKind, Origin};
+use towline::{Client, Config, Deadline, Error, ErrorKind, Fault};
 
 /// What a relay is told. Its fields are the arguments of Python's `Relay`.
 #[derive(Debug, Deserialize)]
@@ -69,7 +69,7 @@ pub(crate) async fn ensure_own(
     let control = Control::new(Client::with_config(own.endpoint(), config)?);
     let launch = own.launch(program, upstream.as_deref());
     let failed = |error: towline::relay::LaunchError| {
-        Error::new(ErrorKind::Connect, Origin::Transport, error.to_string())
+        Error::new(ErrorKind::Connect, Fault::Transport, error.to_string())
     };
     own.ensure(&launch, &control).await.map(|()| Vec::new()).map_err(failed)
 }
@@ -77,7 +77,7 @@ pub(crate) async fn ensure_own(
 /// Where this user's own relay is.
 pub(crate) fn own(runtime: Option<&Path>, temporary: &Path) -> Result<OwnRelay, Error> {
     OwnRelay::find(runtime, temporary)
-        .map_err(|error| Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string()))
+        .map_err(|error| Error::new(ErrorKind::InvalidRequest, Fault::Caller, error.to_string()))
 }
 
 /// Where a reader begins: `beginning`, `tail`, or a byte.
@@ -98,11 +98,11 @@ pub(crate) fn start(start: &str) -> PyResult<Start> {
 fn time(seconds: f64) -> Result<Duration, Error> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
         let message = format!("{seconds} is no time in seconds from 0 on");
-        Error::new(ErrorKind::InvalidRequest, Origin::Caller, message)
+        Error::new(ErrorKind::InvalidRequest, Fault::Caller, message)
     })
 }
 
 fn json(value: &impl serde::Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(value)
-        .map_err(|error| Error::new(ErrorKind::Protocol, Origin::Protocol, error.to_string()))
+        .map_err(|error| Error::new(ErrorKind::Protocol, Fault::Protocol, error.to_string()))
 }

@@ -6,7 +6,7 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
-use towline::{Likeness, Operation, Record};
+use towline::{Operation, Record, RecordKind};
 
 use crate::instance::{instance, set_slot};
 
@@ -59,12 +59,12 @@ impl Shaper {
 
     #[inline]
     fn object<'py>(&mut self, py: Python<'py>, record: Record<'_>) -> PyResult<Bound<'py, PyAny>> {
-        let name = match (record.likeness, self.operation) {
-            (Likeness::Text, Operation::Chat) => intern!(py, "content"),
-            (Likeness::Text, _) => intern!(py, "response"),
-            (Likeness::Thinking, _) => intern!(py, "thinking"),
-            (Likeness::None, _) => return self.validate(py, record),
-            (Likeness::Pattern, _) => {
+        let name = match (record.kind, self.operation) {
+            (RecordKind::Text, Operation::Chat) => intern!(py, "content"),
+            (RecordKind::Text, _) => intern!(py, "response"),
+            (RecordKind::Thinking, _) => intern!(py, "thinking"),
+            (RecordKind::None, _) => return self.validate(py, record),
+            (RecordKind::Pattern, _) => {
                 let object = self.validate(py, record)?;
                 self.pattern = Pattern::of(&object, record, self.operation)?;
                 return Ok(object);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
-use towline::{Ending, Likeness, Operation, Origin, Outcome, Record, Records};
+use towline::{Ending, Fault, Operation, Outcome, Record, RecordKind, Records};
 
 use crate::driver::DriveStream;
 use crate::failure;
@@ -204,7 +204,7 @@ impl Stream {
     fn has_no_end_to_miss(&self, reading: &Reading, outcome: &Outcome) -> bool {
         let answers = matches!(self.operation, Operation::Chat | Operation::Generate);
         let in_good_order = match &outcome.ending {
-            Ending::Truncated(error) => error.origin == Origin::Server,
+            Ending::Truncated(error) => error.fault == Fault::Server,
             Ending::Completed(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. } | Ending::Failed(_) => {
                 false
             }
@@ -328,10 +328,10 @@ impl Stream {
 /// Whether a record has the field `done`. Inside a string its quotes would be escaped.
 fn says_whether_done(record: Record<'_>) -> bool {
     const DONE: &[u8] = b"\"done\":";
-    match record.likeness {
-        Likeness::None | Likeness::Pattern => record.json.windows(DONE.len()).any(|bytes| bytes == DONE),
+    match record.kind {
+        RecordKind::None | RecordKind::Pattern => record.json.windows(DONE.len()).any(|bytes| bytes == DONE),
         // As the pattern before it.
-        Likeness::Text | Likeness::Thinking => false,
+        RecordKind::Text | RecordKind::Thinking => false,
     }
 }
 
@@ -357,7 +357,7 @@ impl Texts {
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         loop {
             let found = self.stream.get().next(py, |_, record| {
-                let is_answer = record.likeness != Likeness::Thinking && !record.text.is_empty();
+                let is_answer = record.kind != RecordKind::Thinking && !record.text.is_empty();
                 Ok(is_answer.then(|| PyString::new(py, record.text).into_any()))
             })?;
             match found {

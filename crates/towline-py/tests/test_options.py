@@ -1,4 +1,4 @@
-"""What a client can be told beyond the package that it stands in for: retries, resuming, clocks, dialects."""
+"""What a client can be told beyond the package that it stands in for: retries, resuming, timeouts, dialects."""
 
 import asyncio
 import http.server
@@ -126,7 +126,7 @@ def test_a_resume_that_means_nothing_is_refused(bad):
 
 
 @pytest.mark.parametrize(
-    ("model", "clocks"),
+    ("model", "timeouts"),
     [
         ("never-answers", {"first_event": 0.1}),
         ("stall-after:3", {"idle": 0.1}),
@@ -134,12 +134,12 @@ def test_a_resume_that_means_nothing_is_refused(bad):
         ("never-answers", {"timeout": None, "first_event": 0.1}),
     ],
 )
-def test_each_clock_ends_a_stream(fake, model, clocks):
-    with towline.Client(fake, **clocks) as client, pytest.raises(towline.TimedOutError):
+def test_each_clock_ends_a_stream(fake, model, timeouts):
+    with towline.Client(fake, **timeouts) as client, pytest.raises(towline.TimedOutError):
         list(client.chat(model, [], stream=True))
-    with towline.Engine(fake, **clocks) as engine:
+    with towline.Engine(fake, **timeouts) as engine:
         job = engine.chat(model, "x")
-        assert job.wait(PATIENCE) and job.state == "timed_out" and job.outcome.clock in clocks
+        assert job.wait(PATIENCE) and job.state == "timed_out" and job.outcome.clock in timeouts
 
 
 class OneAndBlanks:
@@ -161,7 +161,7 @@ def test_bytes_that_make_no_record_run_out_of_the_records_clock(player):
 
 
 @pytest.mark.parametrize(
-    ("timeout", "clocks"),
+    ("timeout", "timeouts"),
     [
         (_transport.DEFAULT, (10.0, 1200.0, 300.0, 1200.0)),
         (30, (30, 30, 30, 1200.0)),
@@ -171,8 +171,8 @@ def test_bytes_that_make_no_record_run_out_of_the_records_clock(player):
         (None, (None, None, None, None)),
     ],
 )
-def test_what_a_timeout_says_of_each_clock(timeout, clocks):
-    assert _transport.clocks(timeout) == dict(zip(("connect", "first_event", "idle", "record"), clocks))
+def test_what_a_timeout_says_of_each_clock(timeout, timeouts):
+    assert _transport.timeouts(timeout) == dict(zip(("connect", "first_event", "idle", "record"), timeouts))
 
 
 def openai_only(path, body, before):

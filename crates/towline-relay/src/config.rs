@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use towline::Clocks;
+use towline::Timeouts;
 
 pub use self::hook::OnEnd;
 pub use self::places::{Listen, NotAPlace, Store};
@@ -50,8 +50,8 @@ pub struct Config {
     #[serde(rename = "keep")]
     pub retention: Retention,
     /// How long parts of an upstream's answer may take.
-    #[serde(deserialize_with = "units::clocks")]
-    pub clocks: Clocks,
+    #[serde(deserialize_with = "units::timeouts")]
+    pub timeouts: Timeouts,
     /// The named bounds.
     pub limits: RelayLimits,
     /// Times of the relay's own.

@@ -10,9 +10,9 @@ use crate::id::Owner;
 use crate::log::Broken;
 use crate::meta::steady_now_ms;
 use crate::recovery;
+use crate::registry::Entry;
 use crate::relay::Relay;
 use crate::serve::LateDoor;
-use crate::shelf::Entry;
 use crate::store::Room;
 
 /// Rounds so far apart say that the whole process stood still.
@@ -75,13 +75,13 @@ fn mend(relay: &Relay) {
     }
     let is_broken = |entry: &Entry| matches!(entry.log.broken(), Some(Broken::Full | Broken::Store(_)));
     let (mut running, mut ended) = (Vec::new(), Vec::new());
-    for owner in relay.shelf.owners() {
-        for entry in relay.shelf.each(&owner, None).filter(is_broken) {
+    for owner in relay.registry.owners() {
+        for entry in relay.registry.each(&owner, None).filter(is_broken) {
             if is_running(&entry) { running.push(entry) } else { ended.push(entry) }
         }
     }
     for entry in &ended {
-        recovery::mend(&relay.shelf, writer, entry);
+        recovery::mend(&relay.registry, writer, entry);
     }
     // Jobs whose log is broken end by themselves, and are mended in the next round.
     if running.is_empty() {
@@ -105,9 +105,9 @@ async fn round(relay: &Relay) {
     let now = steady_now_ms();
     let age = u64::try_from(relay.config.retention.age.as_millis()).unwrap_or(u64::MAX);
     let mut owners: HashMap<Owner, Owned> = HashMap::new();
-    for owner in relay.shelf.owners() {
+    for owner in relay.registry.owners() {
         let mut own = Owned::default();
-        for (count, entry) in relay.shelf.each(&owner, None).enumerate() {
+        for (count, entry) in relay.registry.each(&owner, None).enumerate() {
             if count % BREATH == 0 {
                 tokio::task::yield_now().await;
             }
@@ -116,14 +116,14 @@ async fn round(relay: &Relay) {
         owners.insert(owner, own);
     }
     let written = owners.iter().map(|(owner, own)| (owner.clone(), own.written_bytes)).collect();
-    relay.shelf.note_written(written);
+    relay.registry.note_written(written);
     evict(relay, owners);
 }
 
 impl Owned {
     fn look(&mut self, relay: &Relay, entry: Entry, now: u64, age: u64) {
         if is_over(relay, &entry) {
-            return relay.shelf.expire(&entry);
+            return relay.registry.expire(&entry);
         }
         if !is_running(&entry) {
             entry.log.forget_tail();
@@ -133,7 +133,7 @@ impl Owned {
             (bytes + request, meta.job.as_ref().map(|job| job.ended_ms))
         });
         match job {
-            Some(Some(ended_ms)) if ended_ms.saturating_add(age) <= now => relay.shelf.expire(&entry),
+            Some(Some(ended_ms)) if ended_ms.saturating_add(age) <= now => relay.registry.expire(&entry),
             Some(Some(ended_ms)) => {
                 self.ended_bytes += bytes;
                 self.ended.push((ended_ms, bytes, entry));
@@ -162,16 +162,16 @@ fn evict(relay: &Relay, mut owners: HashMap<Owner, Owned>) {
         most.ended_bytes -= bytes;
         together -= bytes;
         tracing::info!(stream = entry.id.as_str(), "an answer is evicted");
-        relay.shelf.expire(&entry);
+        relay.registry.expire(&entry);
     }
 }
 
 /// Makes place for further streams of `owner`, where there is none: deletes some of the answers that ended first, of that owner
 /// where the owner has the share of one, else of the owner who has the most streams.
 pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
-    let Some(whose) = relay.shelf.who_makes_place(owner) else { return };
+    let Some(whose) = relay.registry.who_makes_place(owner) else { return };
     let mut ended: Vec<(u64, Entry)> = relay
-        .shelf
+        .registry
         .each(&whose, None)
         .filter_map(|entry| {
             let ended_ms = entry.log.look(|meta, _| meta.job.as_ref().and_then(|job| job.ended_ms));
@@ -182,7 +182,7 @@ pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
     // Looking at all of them is dear, so it is done for many at once.
     let count = relay.config.limits.streams / 100 + 1;
     for (_, entry) in ended.into_iter().take(count) {
-        relay.shelf.expire(&entry);
+        relay.registry.expire(&entry);
     }
     tracing::info!(owner = whose.as_str(), "answers are evicted, since there are as many streams as may be");
 }

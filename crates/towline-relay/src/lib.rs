@@ -30,7 +30,7 @@
 //! | `job` | a request to a model server, recorded; its orders and its terminal record |
 //! | `upstream` | model servers: which gets a request, which are well |
 //! | `recovery` | streams that a store had at the start, and their true ends |
-//! | `shelf` | all streams by owner and id |
+//! | `registry` | all streams by owner and id |
 //! | `devices` | browsers that came in by a link |
 //! | `http` | what requests get: the front, streams, control, the page |
 //! | `serve` | sockets, TLS, connections, an orderly end |
@@ -51,10 +51,10 @@ mod metrics;
 mod offset;
 mod quota;
 mod recovery;
+mod registry;
 mod relay;
 mod secret;
 mod serve;
-mod shelf;
 mod store;
 mod tasks;
 #[doc(hidden)]

@@ -3,15 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::outcome::Ending;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
+use towline_core::timeouts::{Limits, Timeouts};
 
 use crate::job::{Ended, Framing, JobRecord, OneValue, Recorded, error_record};
-use crate::log::{Log, Writer};
+use crate::log::{StreamLog, Writer};
 use crate::meta::{Meta, now_ms};
 use crate::quota::Usage;
-use crate::shelf::{Entry, Shelf};
+use crate::registry::{Entry, StreamRegistry};
 use crate::store::{Recovered, StoreError};
 
 /// The end of a log in which its last record is looked for, in bytes.
@@ -20,7 +20,7 @@ const END_BYTES: u64 = 256 << 10;
 /// Puts a stream back; one that was running when the process ended is closed now. Where the model server had said how it
 /// ended, that is its end; else it gets a terminal record.
 pub(crate) fn put_back(
-    shelf: &Shelf,
+    registry: &StreamRegistry,
     writer: &Arc<Writer>,
     usage: &Usage,
     incarnation: u64,
@@ -40,8 +40,8 @@ pub(crate) fn put_back(
     if is_cut {
         meta.incarnations.resume(incarnation, found.end);
     }
-    let log = Log::recovered(found.stream, Arc::clone(writer), meta.clone(), found.end);
-    shelf.put_back(&meta, Arc::clone(&log));
+    let log = StreamLog::recovered(found.stream, Arc::clone(writer), meta.clone(), found.end);
+    registry.put_back(&meta, Arc::clone(&log));
     if is_cut {
         close(writer, &log, &meta, found.end, Ended::interrupted);
     }
@@ -49,7 +49,7 @@ pub(crate) fn put_back(
 
 /// Makes a log usable again that the store did not take, as it was last written; an answer is closed. One that was never
 /// written is gone.
-pub(crate) fn mend(shelf: &Shelf, writer: &Arc<Writer>, entry: &Entry) {
+pub(crate) fn mend(registry: &StreamRegistry, writer: &Arc<Writer>, entry: &Entry) {
     let meta = match writer.store().meta(entry.log.no) {
         Ok(meta) => meta.and_then(|meta| serde_json::from_slice::<Meta>(&meta).ok()),
         Err(error) => {
@@ -57,15 +57,15 @@ pub(crate) fn mend(shelf: &Shelf, writer: &Arc<Writer>, entry: &Entry) {
             return;
         }
     };
-    let Some(meta) = meta else { return shelf.expire(entry) };
+    let Some(meta) = meta else { return registry.expire(entry) };
     if entry.log.mend(meta.clone()) && !meta.closed {
         close(writer, &entry.log, &meta, entry.log.seen().end.position, Ended::not_written);
-        shelf.changed(entry);
+        registry.changed(entry);
     }
 }
 
 /// Closes an answer whose job is gone.
-fn close(writer: &Writer, log: &Arc<Log>, meta: &Meta, end: u64, unsaid: fn() -> Ended) {
+fn close(writer: &Writer, log: &Arc<StreamLog>, meta: &Meta, end: u64, unsaid: fn() -> Ended) {
     let Some(job) = &meta.job else { return };
     let kind = Recorded::of_path(&job.path).unwrap_or(Recorded::Chat);
     let end = End::read(writer, log.no, end).unwrap_or_else(|error| {
@@ -131,7 +131,7 @@ impl End {
         };
         let now = Instant::now();
         let limits = Limits { line_bytes: usize::MAX, ..Limits::default() };
-        let mut life = Lifecycle::new(kind.dialect(), Clocks::default(), limits, now).without_reply();
+        let mut life = Lifecycle::new(kind.dialect(), Timeouts::default(), limits, now).without_reply();
         life.sent(now);
         let head = Opened { status: 200, content_type: media_type.to_owned(), retry_after: None };
         life.opened(&head, now);
@@ -145,11 +145,11 @@ impl End {
 
 #[cfg(test)]
 mod tests {
-    use towline::relay::JobState;
+    use towline::relay::AnswerState;
 
     use super::*;
 
-    fn said(kind: Recorded, framing: Framing, log: &str) -> Option<JobState> {
+    fn said(kind: Recorded, framing: Framing, log: &str) -> Option<AnswerState> {
         let end = End { bytes: log.into(), is_all: true };
         end.said(kind, framing.content_type(), framing).map(|ended| ended.state)
     }
@@ -161,20 +161,20 @@ mod tests {
         let chat = |log: &str| said(Recorded::Chat, Framing::Lines, log);
         assert_eq!(chat(text), None);
         assert_eq!(chat(""), None);
-        assert_eq!(chat(&format!("{text}{done}")), Some(JobState::Completed));
-        assert_eq!(chat(&format!("{text}{{\"error\":\"no\"}}\n")), Some(JobState::Failed));
+        assert_eq!(chat(&format!("{text}{done}")), Some(AnswerState::Completed));
+        assert_eq!(chat(&format!("{text}{{\"error\":\"no\"}}\n")), Some(AnswerState::Failed));
         let events = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":null}]}\n\n";
         let openai = |log: &str| said(Recorded::OpenAiChat, Framing::Events, log);
         assert_eq!(openai(events), None);
-        assert_eq!(openai(&format!("{events}data: [DONE]\n\n")), Some(JobState::Completed));
+        assert_eq!(openai(&format!("{events}data: [DONE]\n\n")), Some(AnswerState::Completed));
         let messages = |log: &str| said(Recorded::Messages, Framing::Events, log);
         let begun = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"model\":\"m\",\"content\":[]}}\n\n";
         assert_eq!(messages(begun), None);
         let stop = "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
-        assert_eq!(messages(&format!("{begun}{stop}")), Some(JobState::Completed));
+        assert_eq!(messages(&format!("{begun}{stop}")), Some(AnswerState::Completed));
         let whole = |log: &str| said(Recorded::Chat, Framing::Whole, log);
-        assert_eq!(whole(done), Some(JobState::Completed));
-        assert_eq!(whole(text), Some(JobState::Truncated));
+        assert_eq!(whole(done), Some(AnswerState::Completed));
+        assert_eq!(whole(text), Some(AnswerState::Truncated));
         assert_eq!(whole(&done[..20]), None);
     }
 

@@ -6,13 +6,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
-use towline::relay::JobState;
+use towline::relay::AnswerState;
 
 use crate::config::{Config, Listen, Store};
 use crate::devices::Devices;
 use crate::error::Error;
 use crate::http::Roles;
-use crate::http::guard::Doors;
+use crate::http::guard::AccessControl;
 use crate::id::Owner;
 use crate::job::{self, AdmissionQueue, Attached, Finished, Job, JobRecord, NoPlace, Permit, Task};
 use crate::log::{Fsync, Writer};
@@ -20,8 +20,8 @@ use crate::meta::{Meta, now_ms};
 use crate::metrics::{Metrics, Series};
 use crate::quota::Usage;
 use crate::recovery;
+use crate::registry::{Entry, Reading, StreamRegistry};
 use crate::serve::LateDoor;
-use crate::shelf::{Entry, Reading, Shelf};
 use crate::store::{DiskStore, LogStore, MemoryStore, Room};
 use crate::tasks::Tasks;
 use crate::upstream::{Upstream, Upstreams};
@@ -30,13 +30,13 @@ use crate::upstream::{Upstream, Upstreams};
 #[derive(Debug)]
 pub(crate) struct Relay {
     pub(crate) config: Config,
-    doors: RwLock<Arc<Doors>>,
+    access: RwLock<Arc<AccessControl>>,
     pub(crate) devices: Devices,
-    /// The door for the page on this machine, once the relay runs.
+    /// The listener for the page on this machine, once the relay runs.
     pub(crate) page_door: std::sync::OnceLock<LateDoor>,
-    /// The door for phones, once the relay runs.
+    /// The listener for phones, once the relay runs.
     pub(crate) phone_door: std::sync::OnceLock<LateDoor>,
-    pub(crate) shelf: Shelf,
+    pub(crate) registry: StreamRegistry,
     pub(crate) writer: Arc<Writer>,
     pub(crate) upstreams: Upstreams,
     pub(crate) tasks: Tasks,
@@ -93,7 +93,7 @@ impl Relay {
         let writer = Writer::start(store, fsync).map_err(Error::Thread)?;
         let own_most = config.share_of(config.limits.streams as u64);
         let own_most = usize::try_from(own_most).unwrap_or(usize::MAX);
-        let shelf = Shelf::new(
+        let registry = StreamRegistry::new(
             Arc::clone(&writer),
             recovery.incarnation,
             recovery.next,
@@ -102,15 +102,15 @@ impl Relay {
         );
         let usage = Usage::default();
         for found in recovery.streams {
-            recovery::put_back(&shelf, &writer, &usage, recovery.incarnation, found);
+            recovery::put_back(&registry, &writer, &usage, recovery.incarnation, found);
         }
         let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self {
-            doors: RwLock::new(Arc::new(Doors::new(&config)?)),
+            access: RwLock::new(Arc::new(AccessControl::new(&config)?)),
             devices: Devices::open((!folder.as_os_str().is_empty()).then_some(folder.as_path()))?,
             page_door: std::sync::OnceLock::new(),
             phone_door: std::sync::OnceLock::new(),
-            shelf,
+            registry,
             writer,
             upstreams: Upstreams::new(upstreams),
             tasks,
@@ -129,12 +129,12 @@ impl Relay {
     }
 
     /// Who may come in.
-    pub(crate) fn doors(&self) -> Arc<Doors> {
-        Arc::clone(&self.doors.read().unwrap_or_else(PoisonError::into_inner))
+    pub(crate) fn access(&self) -> Arc<AccessControl> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn set_doors(&self, doors: Doors) {
-        *self.doors.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(doors);
+    pub(crate) fn set_doors(&self, access: AccessControl) {
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 
     /// A permit for another job of `owner`.
@@ -159,7 +159,7 @@ impl Relay {
             let Finished { state, measured } = loop {
                 tokio::select! {
                     finished = &mut running => break finished,
-                    Ok(()) = changes.changed() => relay.shelf.changed(&entry),
+                    Ok(()) = changes.changed() => relay.registry.changed(&entry),
                 }
             };
             relay.running.fetch_sub(1, Ordering::Relaxed);
@@ -168,7 +168,7 @@ impl Relay {
             if let Some(tokens) = measured.output_tokens {
                 relay.usage.spend(&entry.owner, tokens, now_ms());
             }
-            relay.shelf.changed(&entry);
+            relay.registry.changed(&entry);
             if let Some(on_end) = &relay.config.on_end {
                 on_end.tell(&entry.id);
             }
@@ -209,9 +209,9 @@ fn series(entry: &Entry) -> Series {
 }
 
 /// How a job looks, running or not.
-pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<JobState> {
+pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<AnswerState> {
     let record = meta.job.as_ref()?;
-    Some(record.ended.clone().or_else(|| job.map(|job| job.look().state)).unwrap_or(JobState::Interrupted))
+    Some(record.ended.clone().or_else(|| job.map(|job| job.look().state)).unwrap_or(AnswerState::Interrupted))
 }
 
 /// Who asks, and how.

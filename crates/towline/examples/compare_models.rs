@@ -7,7 +7,7 @@ mod shared;
 
 use std::time::Duration;
 
-use towline::engine::{EngineConfig, JobInfo, Prepared};
+use towline::engine::{EngineConfig, JobInfo, StreamSpec};
 use towline::{ChatRequest, Engine};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::start(EngineConfig::default())?;
 
     let prompt = |model: &String| ChatRequest::new(model).user("What is a river?");
-    let streams = setting.models.iter().map(|model| Prepared::chat(&setting.client, prompt(model)));
+    let streams = setting.models.iter().map(|model| StreamSpec::chat(&setting.client, prompt(model)));
     let group = engine.submit_group("comparison", streams);
 
     // Draws the table again while a job runs.

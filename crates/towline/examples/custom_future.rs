@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use towline::engine::{EngineConfig, From, JobOptions, OnShutdown};
+use towline::engine::{EngineConfig, JobOptions, OnShutdown, StartAt};
 use towline::{Engine, Event};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +46,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{}: {outcome}", broken.job.state());
     }
 
-    let mut reader = watch.job.reader(From::Start);
+    let mut reader = watch.job.reader(StartAt::Beginning);
     while watch.job.text_so_far().lines().count() < 3 {
         reader.read()?;
     }

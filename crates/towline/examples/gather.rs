@@ -5,7 +5,7 @@
 
 mod shared;
 
-use towline::engine::{EngineConfig, Prepared};
+use towline::engine::{EngineConfig, StreamSpec};
 use towline::{ChatRequest, Engine};
 
 const QUESTIONS: [&str; 3] = ["What is a river?", "What is a lake?", "What is the sea?"];
@@ -16,8 +16,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::start(EngineConfig::default())?;
 
     let chats = QUESTIONS.map(|question| ChatRequest::new(model).user(question));
-    let group =
-        engine.submit_group("questions", chats.into_iter().map(|chat| Prepared::chat(&setting.client, chat)));
+    let group = engine
+        .submit_group("questions", chats.into_iter().map(|chat| StreamSpec::chat(&setting.client, chat)));
 
     if let Some((job, _)) = group.wait_first()? {
         println!("first to answer: job {}", job.id());

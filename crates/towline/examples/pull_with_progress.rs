@@ -5,7 +5,7 @@
 
 mod shared;
 
-use towline::engine::{EngineConfig, From};
+use towline::engine::{EngineConfig, StartAt};
 use towline::{Engine, Event, Progress, PullRequest};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,7 +15,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let job = engine.pull(&setting.client, request);
 
     // However slowly this draws, it never falls behind: of each layer the last progress is what counts.
-    let mut reader = job.reader(From::Start);
+    let mut reader = job.reader(StartAt::Beginning);
     while let Some(batch) = reader.read()? {
         for event in batch.events {
             if let Event::Progress(progress) = event {

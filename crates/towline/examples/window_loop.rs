@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use towline::engine::{EngineConfig, From, Reader};
+use towline::engine::{EngineConfig, Reader, StartAt};
 use towline::{ChatRequest, Engine, Event};
 
 const STREAMS: usize = 64;
@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     for n in 0..STREAMS {
         let request = ChatRequest::new(&setting.models[0]).user(format!("Write text number {n}."));
         let job = engine.chat(&setting.client, request);
-        panes.insert(job.id(), Pane { reader: job.reader(From::Start), text: String::new() });
+        panes.insert(job.id(), Pane { reader: job.reader(StartAt::Beginning), text: String::new() });
     }
 
     let (mut frames, mut wakes, mut longest) = (0, 0, Duration::ZERO);

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use sha2::{Digest, Sha256};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadBuf};
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::http1::Method;
 
 use crate::client::Client;
@@ -130,7 +130,7 @@ impl Client {
         let path = path.as_ref();
         let unreadable = |error: std::io::Error| {
             let message = format!("{} cannot be read: {error}", path.display());
-            Error::new(ErrorKind::InvalidRequest, Origin::Caller, message)
+            Error::new(ErrorKind::InvalidRequest, Fault::Caller, message)
         };
         let (digest, len_bytes) = digest_of(path, &mut watch).await.map_err(unreadable)?;
         if !self.blob_exists(&digest).await? {
@@ -168,6 +168,6 @@ fn blob_path(digest: &str) -> Result<String, Error> {
         Ok(format!("/api/blobs/{digest}"))
     } else {
         let message = format!("{digest:?} is not a digest: it is written sha256: and 64 hex digits");
-        Err(Error::new(ErrorKind::InvalidRequest, Origin::Caller, message))
+        Err(Error::new(ErrorKind::InvalidRequest, Fault::Caller, message))
     }
 }

@@ -26,11 +26,11 @@ use towline_core::api::{
     ShowRequest, ShowResponse, StatusResponse, VersionResponse, WebFetchRequest, WebFetchResponse,
     WebSearchRequest, WebSearchResponse,
 };
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::event::Event;
 use towline_core::outcome::Outcome;
 
-use crate::engine::{Engine, EngineConfig, From, Job, JobOptions, Prepared, Reader};
+use crate::engine::{Engine, EngineConfig, Job, JobOptions, Reader, StartAt, StreamSpec};
 use crate::stream::Item;
 
 /// A client whose calls block. Clones share one background thread.
@@ -58,39 +58,44 @@ impl Client {
     pub fn of(client: crate::Client) -> Result<Self, Error> {
         let config = EngineConfig { threads: 1, max_ended: 0, ..EngineConfig::default() };
         let engine = Engine::start(config)
-            .map_err(|error| Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string()))?;
+            .map_err(|error| Error::new(ErrorKind::InvalidRequest, Fault::Caller, error.to_string()))?;
         Ok(Self { client, engine })
     }
 
     /// Goes on with a conversation.
     pub fn chat(&self, request: ChatRequest) -> Stream {
-        self.stream(Prepared::chat(&self.client, request))
+        self.stream(StreamSpec::chat(&self.client, request))
     }
 
     /// Completes a text.
     pub fn generate(&self, request: GenerateRequest) -> Stream {
-        self.stream(Prepared::generate(&self.client, request))
+        self.stream(StreamSpec::generate(&self.client, request))
     }
 
     /// Fetches a model from a registry.
     pub fn pull(&self, request: PullRequest) -> Stream {
-        self.stream(Prepared::pull(&self.client, request))
+        self.stream(StreamSpec::pull(&self.client, request))
     }
 
     /// Sends a model to a registry.
     pub fn push(&self, request: PushRequest) -> Stream {
-        self.stream(Prepared::push(&self.client, request))
+        self.stream(StreamSpec::push(&self.client, request))
     }
 
     /// Makes a model.
     pub fn create(&self, request: CreateRequest) -> Stream {
-        self.stream(Prepared::create(&self.client, request))
+        self.stream(StreamSpec::create(&self.client, request))
     }
 
     /// Starts a prepared stream.
-    pub fn stream(&self, prepared: Prepared) -> Stream {
+    pub fn stream(&self, prepared: StreamSpec) -> Stream {
         let job = self.engine.submit(prepared, JobOptions::default());
-        Stream { reader: job.reader(From::Start), job, ready: VecDeque::new(), engine: self.engine.clone() }
+        Stream {
+            reader: job.reader(StartAt::Beginning),
+            job,
+            ready: VecDeque::new(),
+            engine: self.engine.clone(),
+        }
     }
 
     /// Turns texts into vectors.
@@ -216,12 +221,11 @@ impl Client {
     ) -> Result<T, Error> {
         let task = self.engine.spawn("call", work);
         let refused = |error: crate::engine::EngineError| {
-            Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string())
+            Error::new(ErrorKind::InvalidRequest, Fault::Caller, error.to_string())
         };
         task.wait().map_err(refused)?.unwrap_or_else(|outcome| {
-            let cut = || {
-                Error::new(ErrorKind::Cancelled, Origin::Caller, "the client was closed").with_effect(true)
-            };
+            let cut =
+                || Error::new(ErrorKind::Cancelled, Fault::Caller, "the client was closed").with_effect(true);
             Err(outcome.ending.error().unwrap_or_else(cut))
         })
     }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use bytes::Bytes;
 use serde::Serialize;
 use towline_core::endpoint::{Credentials, Endpoint};
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::host;
 use towline_core::http1::Method;
 
@@ -44,7 +44,7 @@ impl Client {
     /// [`ErrorKind::InvalidRequest`] when the text names no server.
     pub fn new(host: &str) -> Result<Self, Error> {
         let parsed = host::parse(host)
-            .map_err(|error| Error::new(ErrorKind::InvalidRequest, Origin::Caller, error.to_string()))?;
+            .map_err(|error| Error::new(ErrorKind::InvalidRequest, Fault::Caller, error.to_string()))?;
         Self::with_config(parsed, Config::default())
     }
 
@@ -147,7 +147,7 @@ pub(crate) fn json_body(body: &impl Serialize) -> Result<Bytes, Error> {
     let bytes = serde_json::to_vec(body).map_err(|error| {
         Error::new(
             ErrorKind::InvalidRequest,
-            Origin::Caller,
+            Fault::Caller,
             format!("the request cannot be written as JSON: {error}"),
         )
     })?;

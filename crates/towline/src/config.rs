@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::ThinkTags;
 use towline_core::retry::RetryPolicy;
+use towline_core::timeouts::{Limits, Timeouts};
 
 use crate::relay::Via;
 use crate::transport::TransportConfig;
@@ -21,7 +21,7 @@ pub struct Config {
     /// Which dialect `chat` speaks. Default: [`Api::Auto`].
     pub api: Api,
     /// How long each part of a request may take. Each request can have its own.
-    pub clocks: Clocks,
+    pub timeouts: Timeouts,
     /// The bounds of each response.
     pub limits: Limits,
     /// What is done about thinking that a server leaves inside the text, between `<think>` and `</think>`. Default: it
@@ -38,13 +38,13 @@ pub struct Config {
 /// Without the values of headers, which may be secrets.
 impl fmt::Debug for Config {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { api_key, headers, api, clocks, limits, think_tags, retry, transport, via } = self;
+        let Self { api_key, headers, api, timeouts, limits, think_tags, retry, transport, via } = self;
         let names: Vec<&str> = headers.iter().map(|(name, _)| name.as_str()).collect();
         f.debug_struct("Config")
             .field("api_key", api_key)
             .field("headers", &names)
             .field("api", api)
-            .field("clocks", clocks)
+            .field("timeouts", timeouts)
             .field("limits", limits)
             .field("think_tags", think_tags)
             .field("retry", retry)

@@ -2,28 +2,28 @@
 
 use std::error::Error as _;
 
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::stream::BodyEnd;
 
 use crate::transport::{self, Sent, TransportError};
 
 /// The error for people and for branching on.
 pub(crate) fn error(error: &TransportError) -> Error {
-    let (kind, origin) = match error.kind() {
+    let (kind, fault) = match error.kind() {
         transport::ErrorKind::Resolve
         | transport::ErrorKind::Refused
         | transport::ErrorKind::ConnectFailed
-        | transport::ErrorKind::Proxy(_) => (ErrorKind::Connect, Origin::Transport),
-        transport::ErrorKind::Tls(_) => (ErrorKind::Tls, Origin::Transport),
+        | transport::ErrorKind::Proxy(_) => (ErrorKind::Connect, Fault::Transport),
+        transport::ErrorKind::Tls(_) => (ErrorKind::Tls, Fault::Transport),
         transport::ErrorKind::Reset
         | transport::ErrorKind::Closed
         | transport::ErrorKind::Incomplete
-        | transport::ErrorKind::Io => (ErrorKind::ConnectionLost, Origin::Transport),
-        transport::ErrorKind::Protocol(_) => (ErrorKind::Protocol, Origin::Protocol),
-        transport::ErrorKind::Limit { .. } => (ErrorKind::Limit, Origin::Protocol),
-        transport::ErrorKind::Redirect(_) => (ErrorKind::Redirect, Origin::Server),
+        | transport::ErrorKind::Io => (ErrorKind::ConnectionLost, Fault::Transport),
+        transport::ErrorKind::Protocol(_) => (ErrorKind::Protocol, Fault::Protocol),
+        transport::ErrorKind::Limit { .. } => (ErrorKind::Limit, Fault::Protocol),
+        transport::ErrorKind::Redirect(_) => (ErrorKind::Redirect, Fault::Server),
         transport::ErrorKind::InvalidRequest(_) | transport::ErrorKind::Config(_) => {
-            (ErrorKind::InvalidRequest, Origin::Caller)
+            (ErrorKind::InvalidRequest, Fault::Caller)
         }
     };
     let mut message = error.to_string();
@@ -33,7 +33,7 @@ pub(crate) fn error(error: &TransportError) -> Error {
             message = format!("{message}: {cause}");
         }
     }
-    Error::new(kind, origin, message).with_effect(error.sent() == Sent::Maybe)
+    Error::new(kind, fault, message).with_effect(error.sent() == Sent::Maybe)
 }
 
 /// How a body ended that ended in `failure`.

@@ -58,20 +58,20 @@ pub use towline_core::api::{
     RunningModel, ShowRequest, ShowResponse, StatusResponse, Think, Tool, VersionResponse, WebFetchRequest,
     WebFetchResponse, WebResult, WebSearchRequest, WebSearchResponse,
 };
-pub use towline_core::clocks::{Clocks, Limits};
 pub use towline_core::dialect::{ThinkTags, ThinkTagsFound};
 pub use towline_core::endpoint::{Credentials, Endpoint, Scheme};
-pub use towline_core::error::{Error, ErrorKind, Origin};
+pub use towline_core::error::{Error, ErrorKind, Fault};
 pub use towline_core::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
 pub use towline_core::host::{self, HostError};
 pub use towline_core::http1::Method;
 pub use towline_core::job::{Deadline, JobState};
 pub use towline_core::log::Offset;
 pub use towline_core::outcome::{Clock, Ending, FinishReason, NotUnderstood, Outcome, Reply, Stats};
-pub use towline_core::records::{Likeness, Record, Records};
+pub use towline_core::records::{Record, RecordKind, Records};
 pub use towline_core::retry::RetryPolicy;
 pub use towline_core::span::Span;
 pub use towline_core::stream::Phase;
+pub use towline_core::timeouts::{Limits, Timeouts};
 
 /// The examples of the README compile.
 #[cfg(doctest)]

@@ -9,7 +9,7 @@
 //! a changed load-time option or `shift` would make the server reload the model.
 
 use serde_json::{Map, Value, json};
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::http1::Method;
 use towline_core::outcome::{Ending, Outcome};
 
@@ -140,6 +140,6 @@ impl Client {
 }
 
 fn cannot(why: &str) -> Error {
-    Error::new(ErrorKind::Rejected, Origin::Server, format!("the answer cannot be gone on with: {why}"))
+    Error::new(ErrorKind::Rejected, Fault::Server, format!("the answer cannot be gone on with: {why}"))
         .with_effect(true)
 }

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use towline_core::api::ChatRequest;
-use towline_core::clocks::Clocks;
 use towline_core::dialect::{Dialect, ThinkTagsFound};
 use towline_core::error::Error;
 use towline_core::event::Event;
@@ -18,6 +17,7 @@ use towline_core::http1::{Headers, Method};
 use towline_core::outcome::{Ending, NotUnderstood, Outcome, Reply, Stats};
 use towline_core::records::Records;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
+use towline_core::timeouts::Timeouts;
 
 use self::relayed::{DEADLINE_PASSED, Relayed};
 use crate::client::{Client, json_body};
@@ -100,7 +100,7 @@ enum Io {
 impl Stream {
     pub(crate) fn new(client: Client, call: Call) -> Self {
         let config = client.config();
-        let life = Lifecycle::new(call.dialect, config.clocks, config.limits, now())
+        let life = Lifecycle::new(call.dialect, config.timeouts, config.limits, now())
             .with_think_tags(config.think_tags);
         let relayed = match (&config.via, &call.attach) {
             (Via::Server, None) => None,
@@ -126,9 +126,9 @@ impl Stream {
         }
     }
 
-    /// The same stream with clocks of its own. They run from the first poll.
-    pub fn with_clocks(mut self, clocks: Clocks) -> Self {
-        self.life.set_clocks(clocks);
+    /// The same stream with timeouts of its own. They run from the first poll.
+    pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
+        self.life.set_timeouts(timeouts);
         self
     }
 
@@ -161,11 +161,11 @@ impl Stream {
         self.life.kept_bytes()
     }
 
-    /// Changes the clocks while the stream runs. They count from where they were started: a total of 30 s is 30 s from
+    /// Changes the timeouts while the stream runs. They count from where they were started: a total of 30 s is 30 s from
     /// the stream's beginning.
-    pub fn set_clocks(&mut self, clocks: Clocks) {
+    pub fn set_timeouts(&mut self, timeouts: Timeouts) {
         let before = self.total_deadline();
-        self.life.set_clocks(clocks);
+        self.life.set_timeouts(timeouts);
         // The armed time may now be too late.
         self.timer.rearm();
         if self.total_deadline() != before {
@@ -312,7 +312,7 @@ impl Stream {
                     Poll::Ready(Ok(Read::Bytes(_))) => {
                         let now = now();
                         self.life.received(count, now);
-                        // A server that never pauses must not outrun the clocks.
+                        // A server that never pauses must not outrun the timeouts.
                         self.life.tick(now);
                     }
                     Poll::Ready(Ok(Read::End)) => {

@@ -11,10 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::Instant;
-use towline_core::clocks::Clocks;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::http1::Method;
 use towline_core::outcome::{Clock, Ending};
+use towline_core::timeouts::Timeouts;
 
 use crate::client::{Client, json_body};
 use crate::failure;
@@ -31,7 +31,7 @@ impl Client {
         let answer = self.exchange_json(method, path, body).await?;
         serde_json::from_slice(&answer).map_err(|error| {
             let message = format!("the server's answer to {path} is not what it should be: {error}");
-            Error::new(ErrorKind::Protocol, Origin::Protocol, message).with_effect(method != Method::Get)
+            Error::new(ErrorKind::Protocol, Fault::Protocol, message).with_effect(method != Method::Get)
         })
     }
 
@@ -72,7 +72,7 @@ impl Client {
         })
     }
 
-    /// One request and the whole of its answer, under the client's clocks, tried again where that is safe.
+    /// One request and the whole of its answer, under the client's timeouts, tried again where that is safe.
     pub(crate) async fn exchange(&self, request: impl Fn() -> Request) -> Result<Vec<u8>, Error> {
         let trying = async {
             let mut tries = 1;
@@ -86,10 +86,10 @@ impl Client {
                 tries += 1;
             }
         };
-        within(self.config().clocks.total, Clock::Total, true, trying).await
+        within(self.config().timeouts.total, Clock::Total, true, trying).await
     }
 
-    /// One request whose body comes from a reader, and the whole of its answer, under the client's clocks. As long as
+    /// One request whose body comes from a reader, and the whole of its answer, under the client's timeouts. As long as
     /// the body moves on, the answer is not yet waited for.
     pub(crate) async fn upload(&self, mut request: Request) -> Result<Vec<u8>, Error> {
         let progress = Progress::new();
@@ -97,38 +97,38 @@ impl Client {
             let reader = Box::pin(Watched { reader, progress: progress.clone() });
             request.body = RequestBody::Stream { len_bytes, reader };
         }
-        within(self.config().clocks.total, Clock::Total, true, self.exchange_once(request, &progress)).await
+        within(self.config().timeouts.total, Clock::Total, true, self.exchange_once(request, &progress)).await
     }
 
     async fn exchange_once(&self, request: Request, progress: &Progress) -> Result<Vec<u8>, Error> {
-        let clocks = self.config().clocks;
+        let timeouts = self.config().timeouts;
         let connecting =
             async { self.transport().connect(self.endpoint()).await.map_err(|e| failure::error(&e)) };
-        let connection = within(clocks.connect, Clock::Connect, false, connecting).await?;
+        let connection = within(timeouts.connect, Clock::Connect, false, connecting).await?;
         progress.made();
         let sending = async { connection.send(request).await.map_err(|e| failure::error(&e)) };
-        let sending = within_progress(clocks.first_event, Clock::FirstEvent, progress, sending);
+        let sending = within_progress(timeouts.first_event, Clock::FirstEvent, progress, sending);
         let mut response = sending.await?;
         if (200..300).contains(&response.status) {
-            let reading = self.read_body(&mut response.body, clocks);
+            let reading = self.read_body(&mut response.body, timeouts);
             // The whole of the answer is one record.
-            let body = within(clocks.record, Clock::Record, true, reading).await?;
+            let body = within(timeouts.record, Clock::Record, true, reading).await?;
             return Error::in_answer(&body).map_or(Ok(body), Err);
         }
         let body = self.read_error_body(&mut response.body).await;
         Err(Error::from_status(response.status, &body, retry_after(&response.headers)))
     }
 
-    async fn read_body(&self, body: &mut ResponseBody, clocks: Clocks) -> Result<Vec<u8>, Error> {
+    async fn read_body(&self, body: &mut ResponseBody, timeouts: Timeouts) -> Result<Vec<u8>, Error> {
         let limit = self.config().limits.reply_bytes;
         let mut bytes = Vec::new();
         loop {
             let reading = async { body.read(&mut bytes).await.map_err(|e| failure::error(&e)) };
-            match within(clocks.idle, Clock::Idle, true, reading).await? {
+            match within(timeouts.idle, Clock::Idle, true, reading).await? {
                 Read::End => return Ok(bytes),
                 Read::Bytes(_) if bytes.len() > limit => {
                     let message = format!("the answer is longer than the reply limit of {limit} bytes");
-                    return Err(Error::new(ErrorKind::Limit, Origin::Protocol, message).with_effect(true));
+                    return Err(Error::new(ErrorKind::Limit, Fault::Protocol, message).with_effect(true));
                 }
                 Read::Bytes(_) => {}
             }

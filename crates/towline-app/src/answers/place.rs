@@ -47,7 +47,7 @@ pub fn place_of(job: &Job) -> Option<(InHistory, AnswerId)> {
 #[cfg(test)]
 mod tests {
     use towline::Endpoint;
-    use towline::relay::{JobState, RelayConfig};
+    use towline::relay::{AnswerState, RelayConfig};
 
     use super::*;
 
@@ -61,13 +61,13 @@ mod tests {
                 let id = AnswerId { turn: TurnId(4), variant };
                 let told = for_answer(&client, Some(history), id);
                 let Via::Relay(told) = &told.config().via else { panic!("a relay's client") };
-                let mut job = Job::new("a", JobState::Streaming);
+                let mut job = Job::new("a", AnswerState::Streaming);
                 (job.conversation, job.turn) = (told.conversation.clone(), told.turn.clone());
                 assert_eq!(place_of(&job), Some((history, id)));
             }
         }
         for (conversation, turn) in [("w", "1"), ("mine", "1"), ("7", "first"), ("7", "1.x"), ("wx", "1")] {
-            let mut job = Job::new("a", JobState::Streaming);
+            let mut job = Job::new("a", AnswerState::Streaming);
             (job.conversation, job.turn) = (Some(conversation.to_owned()), Some(turn.to_owned()));
             assert_eq!(place_of(&job), None, "another program's own: {conversation} {turn}");
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use towline::relay::{Control, Job};
-use towline::{Deadline, Error, ErrorKind, Origin};
+use towline::{Deadline, Error, ErrorKind, Fault};
 
 use super::handle;
 
@@ -66,7 +66,7 @@ async fn forget(control: &Control, named: &str) -> Result<Job, Error> {
     let job = control.find(named).await?;
     if !job.state.is_ended() {
         let message = format!("{} is {}; kill stops it first", handle(&job), job.state);
-        return Err(Error::new(ErrorKind::Rejected, Origin::Caller, message));
+        return Err(Error::new(ErrorKind::Rejected, Fault::Caller, message));
     }
     control.delete(&job.id).await?;
     Ok(job)

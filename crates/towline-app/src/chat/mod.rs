@@ -589,7 +589,7 @@ impl Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use towline::{Error, ErrorKind, Origin, Role};
+    use towline::{Error, ErrorKind, Fault, Role};
 
     fn outcome(ending: Ending) -> Outcome {
         Outcome::new(ending)
@@ -600,7 +600,7 @@ mod tests {
     }
 
     fn truncated() -> Outcome {
-        outcome(Ending::Truncated(Error::new(ErrorKind::Truncated, Origin::Server, "cut")))
+        outcome(Ending::Truncated(Error::new(ErrorKind::Truncated, Fault::Server, "cut")))
     }
 
     fn sent(request: Option<ChatRequest>) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use towline::{Error, ErrorKind, Event, Origin, Outcome};
+use towline::{Error, ErrorKind, Event, Fault, Outcome};
 
 use super::{AnswerId, Conversation, Held, session};
 
@@ -101,7 +101,7 @@ impl Reading {
 /// Whether an error says only that the relay is not there: what it runs continues, or ends when it comes back.
 pub fn is_out_of_reach(error: &Error) -> bool {
     let is_lost = error.kind == ErrorKind::Connect || error.kind == ErrorKind::ConnectionLost;
-    is_lost && error.origin == Origin::Transport
+    is_lost && error.fault == Fault::Transport
 }
 
 #[cfg(test)]
@@ -150,7 +150,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_left_or_out_of_reach_has_no_end() {
         let cancelled = Ending::Cancelled { reason: "left".into(), may_have_had_effect: true };
-        let lost = Ending::Failed(Error::new(ErrorKind::ConnectionLost, Origin::Transport, "gone"));
+        let lost = Ending::Failed(Error::new(ErrorKind::ConnectionLost, Fault::Transport, "gone"));
         for (ending, leaves, at_relay, expected) in [
             (cancelled.clone(), true, true, Ended::Left),
             (lost.clone(), false, true, Ended::Left),

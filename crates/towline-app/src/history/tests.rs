@@ -324,7 +324,7 @@ fn an_answer_that_is_left_has_no_writer_though_the_program_lives() {
 
 #[test]
 fn an_answer_whose_program_was_gone_before_it_could_say_which_is_found_by_its_place() {
-    use towline::relay::{Job, JobState};
+    use towline::relay::{AnswerState, Job};
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("history.db");
@@ -337,7 +337,7 @@ fn an_answer_whose_program_was_gone_before_it_could_say_which_is_found_by_its_pl
     writer.when_written(chat).wait(Duration::from_secs(60)).unwrap();
     let mut history = History::open(&path).unwrap();
     let job = |conversation: String, question: &str| {
-        let mut job = Job::new("r1", JobState::Completed);
+        let mut job = Job::new("r1", AnswerState::Completed);
         (job.conversation, job.turn) = (Some(conversation), Some("0".into()));
         job.question = Some(question.into());
         job

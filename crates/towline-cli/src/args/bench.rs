@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 
 use super::run::OptionArg;
-use super::shared::{ApiChoice, ClockArgs, ServerArgs};
+use super::shared::{ApiChoice, ServerArgs, TimeoutArgs};
 
 /// Measure a server as its users feel it
 ///
@@ -50,5 +50,5 @@ pub struct BenchArgs {
     pub api: ApiChoice,
 
     #[command(flatten)]
-    pub clocks: ClockArgs,
+    pub timeouts: TimeoutArgs,
 }

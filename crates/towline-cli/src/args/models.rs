@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgGroup, Args};
 
 use super::run::OptionArg;
-use super::shared::{ClockArgs, InputArgs, ServerArgs};
+use super::shared::{InputArgs, ServerArgs, TimeoutArgs};
 
 /// List the installed models
 #[derive(Debug, Args)]
@@ -118,7 +118,7 @@ pub struct PullArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
-    pub clocks: ClockArgs,
+    pub timeouts: TimeoutArgs,
 }
 
 /// Send models to a registry
@@ -139,7 +139,7 @@ pub struct PushArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
-    pub clocks: ClockArgs,
+    pub timeouts: TimeoutArgs,
 }
 
 /// Make a model from a Modelfile or from another model
@@ -168,7 +168,7 @@ pub struct CreateArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
-    pub clocks: ClockArgs,
+    pub timeouts: TimeoutArgs,
 }
 
 /// Take models out of memory
@@ -222,7 +222,7 @@ pub struct EmbedArgs {
     #[command(flatten)]
     pub server: ServerArgs,
     #[command(flatten)]
-    pub clocks: ClockArgs,
+    pub timeouts: TimeoutArgs,
 }
 
 /// Copy a model to another name

@@ -7,7 +7,7 @@ use clap::Args;
 use towline::{Options, Think};
 
 use super::jobs::AtRelay;
-use super::shared::{ApiChoice, ClockArgs, InputArgs, ServerArgs};
+use super::shared::{ApiChoice, InputArgs, ServerArgs, TimeoutArgs};
 use towline_app::settings::{self, options};
 
 const EXAMPLES: &str = "\
@@ -141,7 +141,7 @@ pub struct RunArgs {
     pub api: ApiChoice,
 
     #[command(flatten)]
-    pub clocks: ClockArgs,
+    pub timeouts: TimeoutArgs,
 }
 
 /// Which of an answer's code blocks.

@@ -3,7 +3,7 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use towline::{Api, Clocks, KeepAlive};
+use towline::{Api, KeepAlive, Timeouts};
 
 use crate::input::Encoding;
 use towline_app::text::duration::{self, BadDuration, TimeLimit};
@@ -72,7 +72,7 @@ impl FromStr for KeepAliveArg {
 /// How long things may take.
 #[derive(Debug, Clone, Copy, Default, Args)]
 #[command(next_help_heading = "Time limits (30s, 1m30s, 500ms, none)")]
-pub struct ClockArgs {
+pub struct TimeoutArgs {
     /// Limit the whole answer [default: none]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<TimeLimit>,
@@ -90,12 +90,12 @@ pub struct ClockArgs {
     pub record_timeout: Option<TimeLimit>,
 }
 
-impl ClockArgs {
+impl TimeoutArgs {
     /// These limits, and the library's where none is given.
-    pub fn clocks(&self) -> Clocks {
+    pub fn timeouts(&self) -> Timeouts {
         let or = |given: Option<TimeLimit>, default| given.map_or(default, |TimeLimit(limit)| limit);
-        let defaults = Clocks::default();
-        Clocks {
+        let defaults = Timeouts::default();
+        Timeouts {
             connect: or(self.connect_timeout, defaults.connect),
             first_event: or(self.first_timeout, defaults.first_event),
             idle: or(self.idle_timeout, defaults.idle),

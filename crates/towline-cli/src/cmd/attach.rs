@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towline::relay::{Job, READER_CLOCKS, RelayConfig, Start};
+use towline::relay::{Job, READER_TIMEOUTS, RelayConfig, Start};
 use towline::{Ending, Stream};
 use towline_app::answers::handle;
 use towline_app::settings::Config;
@@ -22,7 +22,7 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Follows a job to its end.
 pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Failure> {
-    let reached = reach(&args.relay, &mut context, READER_CLOCKS, RelayConfig::default()).await?;
+    let reached = reach(&args.relay, &mut context, READER_TIMEOUTS, RelayConfig::default()).await?;
     let job = asked(reached.control.find(&args.id), &mut context).await?;
     let start = if args.tail { Start::Tail } else { Start::Beginning };
     let stream = reached.client.attach(&job.id, start);
@@ -31,7 +31,7 @@ pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Fai
 
 /// Prints what a job has said, and with `-f` what it says.
 pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> {
-    let reached = reach(&args.relay, &mut context, READER_CLOCKS, RelayConfig::default()).await?;
+    let reached = reach(&args.relay, &mut context, READER_TIMEOUTS, RelayConfig::default()).await?;
     let job = asked(reached.control.find(&args.id), &mut context).await?;
     if args.raw {
         return raw(&job.id, args.follow, &reached, &mut context).await;

@@ -21,8 +21,9 @@ const REQUESTS_PER_STREAM: usize = 4;
 
 /// Measures a server.
 pub async fn run(args: &BenchArgs, mut context: Context) -> Result<Exit, Failure> {
-    let clocks = args.clocks.clocks();
-    let server = Server::find(&args.server, &context.environment, clocks, args.api.into(), Need::Any).await?;
+    let timeouts = args.timeouts.timeouts();
+    let server =
+        Server::find(&args.server, &context.environment, timeouts, args.api.into(), Need::Any).await?;
     let environment = context.environment.clone();
     let choosing = models::choose(args.model.as_deref(), &[], &environment, &server);
     let model = match answered(choosing, &server, &mut context, None).await? {

@@ -7,7 +7,7 @@ use towline::relay::{Filter, Job, RelayConfig};
 use towline_app::answers::{Verb, handle, said};
 
 use super::jobs::span;
-use super::{Context, UNARY_CLOCKS, asked};
+use super::{Context, UNARY_TIMEOUTS, asked};
 use crate::args::{AtRelay, CleanArgs, KillArgs, RenameArgs, TimeoutArgs, VerbArgs, WaitArgs, Which};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -31,7 +31,7 @@ async fn meant(
     relay: &AtRelay,
     context: &mut Context,
 ) -> Result<(Reached, Vec<String>), Failure> {
-    let reached = reach(relay, context, UNARY_CLOCKS, RelayConfig::default()).await?;
+    let reached = reach(relay, context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
     if !which.all {
         return Ok((reached, which.handles.clone()));
     }

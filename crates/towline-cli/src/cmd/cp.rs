@@ -2,7 +2,7 @@
 
 use towline::{Api, CopyRequest};
 
-use super::{Context, UNARY_CLOCKS, answered};
+use super::{Context, UNARY_TIMEOUTS, answered};
 use crate::args::CopyArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -12,7 +12,7 @@ use crate::server::{Need, Server};
 /// Copies a model to another name.
 pub async fn run(args: &CopyArgs, mut context: Context) -> Result<Exit, Failure> {
     let server =
-        Server::find(&args.server, &context.environment, UNARY_CLOCKS, Api::Auto, Need::Keeper).await?;
+        Server::find(&args.server, &context.environment, UNARY_TIMEOUTS, Api::Auto, Need::Keeper).await?;
     let request = CopyRequest { source: args.source.clone(), destination: args.destination.clone() };
     answered(server.client.copy(request), &server, &mut context, Some(&args.source)).await?;
     Out::new().line(&format!("copied {} to {}", args.source, args.destination))?;

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
-use towline::{Api, Clock, Clocks, CreateRequest, Ending, Error, Progress, Upload};
+use towline::{Api, Clock, CreateRequest, Ending, Error, Progress, Timeouts, Upload};
 
 use super::transfer::{Transfer, Verb};
 use super::{Context, unless_stopped};
@@ -30,13 +30,14 @@ pub async fn run(args: &CreateArgs, mut context: Context) -> Result<Exit, Failur
     }
     request.model.clone_from(&args.name);
     request.quantize.clone_from(&args.quantize);
-    let clocks = args.clocks.clocks();
-    let server = Server::find(&args.server, &context.environment, clocks, Api::Ollama, Need::Keeper).await?;
+    let timeouts = args.timeouts.timeouts();
+    let server =
+        Server::find(&args.server, &context.environment, timeouts, Api::Ollama, Need::Keeper).await?;
     let mut transfer = Transfer::begin(Verb::Create, &server, &args.name, args.json)?;
     for (parts, digests) in
         [(files, &mut request.files), (adapters, &mut request.adapters), (drafts, &mut request.draft_files)]
     {
-        match send_all(&parts, &server, clocks, &mut transfer, &mut context).await? {
+        match send_all(&parts, &server, timeouts, &mut transfer, &mut context).await? {
             Ok(sent) => *digests = sent,
             Err(ending) => return transfer.end(ending, &mut context).await,
         }
@@ -74,14 +75,14 @@ fn recipe(args: &CreateArgs) -> Result<Modelfile, Failure> {
 async fn send_all(
     parts: &[Part],
     server: &Server,
-    clocks: Clocks,
+    timeouts: Timeouts,
     transfer: &mut Transfer<'_>,
     context: &mut Context,
 ) -> Result<Result<BTreeMap<String, String>, Ending>, Failure> {
     let mut digests = BTreeMap::new();
     for Part { name, place } in parts {
         let sent = match place {
-            Place::File(path) => send(path, name, server, clocks, transfer, context).await?,
+            Place::File(path) => send(path, name, server, timeouts, transfer, context).await?,
             Place::Blob(digest) => there(digest, server, context).await?,
         };
         match sent {
@@ -113,11 +114,11 @@ async fn send(
     path: &Path,
     name: &str,
     server: &Server,
-    clocks: Clocks,
+    timeouts: Timeouts,
     transfer: &mut Transfer<'_>,
     context: &mut Context,
 ) -> Result<Result<String, Ending>, Failure> {
-    let client = server.client.with_request_config(|config| config.clocks.first_event = None);
+    let client = server.client.with_request_config(|config| config.timeouts.first_event = None);
     let (steps, mut step) = mpsc::channel(STEPS);
     // Skipping steps that nobody has time for is the point of a bounded queue.
     let watch = move |upload| {
@@ -126,7 +127,7 @@ async fn send(
     let mut sending = std::pin::pin!(client.upload_file_watched(path.to_owned(), watch));
     loop {
         let patience = async {
-            match clocks.first_event {
+            match timeouts.first_event {
                 Some(limit) => tokio::time::sleep(limit).await,
                 None => std::future::pending().await,
             }
@@ -140,7 +141,7 @@ async fn send(
             Some(upload) = step.recv() => transfer.progress(progress(name, upload))?,
             sent = &mut sending => return Ok(sent.map_err(ending)),
             () = patience => {
-                let limit = clocks.first_event.unwrap_or_default();
+                let limit = timeouts.first_event.unwrap_or_default();
                 return Ok(Err(Ending::TimedOut { clock: Clock::FirstEvent, limit, may_have_had_effect: false }));
             }
         }

@@ -26,7 +26,7 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
         server,
         ..RelayConfig::default()
     };
-    let reached = reach_at(place, &mut context, args.clocks.clocks(), config).await?;
+    let reached = reach_at(place, &mut context, args.timeouts.timeouts(), config).await?;
     // Which models there are, it knows as a server does.
     let server = Server { client: reached.client.clone(), place: Place::Named(Named::Relay) };
     let named = args.model.as_deref().or_else(|| asked.model());

@@ -15,8 +15,9 @@ use crate::{json, prompt};
 /// Prints the vectors of texts.
 pub async fn run(args: &EmbedArgs, mut context: Context) -> Result<Exit, Failure> {
     let input = texts(args, &mut context).await?;
-    let clocks = args.clocks.clocks();
-    let server = Server::find(&args.server, &context.environment, clocks, Api::Ollama, Need::Keeper).await?;
+    let timeouts = args.timeouts.timeouts();
+    let server =
+        Server::find(&args.server, &context.environment, timeouts, Api::Ollama, Need::Keeper).await?;
     let choosing = models::choose(args.model.as_deref(), &[], &context.environment, &server);
     let model = match unless_stopped(choosing, &mut context.stopper.clone()).await? {
         Ok(Choice::Model(chosen)) => chosen.model,

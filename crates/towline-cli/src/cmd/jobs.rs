@@ -6,7 +6,7 @@ use std::time::Duration;
 use towline::Span;
 use towline::relay::{Change, Filter, Job, RelayConfig};
 
-use super::{Context, UNARY_CLOCKS, asked};
+use super::{Context, UNARY_TIMEOUTS, asked};
 use towline_app::answers::{handle, said};
 use towline_app::text::{safe, units};
 
@@ -21,7 +21,7 @@ use towline_app::text::duration::TimeLimit;
 
 /// Lists the answers on the relay.
 pub async fn run(args: &JobsArgs, mut context: Context) -> Result<Exit, Failure> {
-    let reached = reach(&args.relay, &mut context, UNARY_CLOCKS, RelayConfig::default()).await?;
+    let reached = reach(&args.relay, &mut context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
     let filter = Filter {
         running: args.running.then_some(true),
         text: args.text.clone(),

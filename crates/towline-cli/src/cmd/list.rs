@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 use towline::{Api, InstalledModel};
 
-use super::{Context, UNARY_CLOCKS, answered};
+use super::{Context, UNARY_TIMEOUTS, answered};
 use towline_app::text::units;
 
 use crate::args::ListArgs;
@@ -20,8 +20,9 @@ const ID_DIGITS: usize = 12;
 
 /// Lists the installed models.
 pub async fn run(args: &ListArgs, mut context: Context) -> Result<Exit, Failure> {
-    let server = Server::find(&args.server, &context.environment, UNARY_CLOCKS, Api::Auto, Need::Any).await?;
-    let all = answered(models::installed(&server, UNARY_CLOCKS), &server, &mut context, None).await?;
+    let server =
+        Server::find(&args.server, &context.environment, UNARY_TIMEOUTS, Api::Auto, Need::Any).await?;
+    let all = answered(models::installed(&server, UNARY_TIMEOUTS), &server, &mut context, None).await?;
     let wanted = |model: &&Value| match &args.name {
         Some(name) => models::typed(model).name.to_lowercase().starts_with(&name.to_lowercase()),
         None => true,

@@ -35,7 +35,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use towline::{Clocks, Error};
+use towline::{Error, Timeouts};
 use towline_app::settings::Config;
 
 use crate::args::Command;
@@ -110,8 +110,8 @@ fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Res
     }
 }
 
-/// The clocks of a request with a single answer: it needs no model in memory.
-pub const UNARY_CLOCKS: Clocks = Clocks {
+/// The timeouts of a request with a single answer: it needs no model in memory.
+pub const UNARY_TIMEOUTS: Timeouts = Timeouts {
     connect: Some(Duration::from_secs(10)),
     first_event: Some(Duration::from_secs(60)),
     idle: Some(Duration::from_secs(60)),

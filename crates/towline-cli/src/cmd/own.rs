@@ -5,7 +5,7 @@ use towline::relay::{RelayConfig, RelayVersion};
 use towline_relay::Checked;
 
 use super::jobs::span;
-use super::{Context, UNARY_CLOCKS, asked, pair};
+use super::{Context, UNARY_TIMEOUTS, asked, pair};
 use crate::args::{AtRelay, CheckArgs, RelayVerb, StatusArgs};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
@@ -25,7 +25,7 @@ pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure
         RelayVerb::Restart => {
             stop(&mut context).await?;
             let relay = AtRelay::default();
-            let reached = reach(&relay, &mut context, UNARY_CLOCKS, RelayConfig::default()).await?;
+            let reached = reach(&relay, &mut context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
             say(&asked(reached.control.version(), &mut context).await?)?;
             Ok(Exit::Completed)
         }
@@ -56,7 +56,7 @@ async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
 }
 
 async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failure> {
-    let Some(reached) = reach_running(&args.relay, context, UNARY_CLOCKS).await? else {
+    let Some(reached) = reach_running(&args.relay, context, UNARY_TIMEOUTS).await? else {
         out::note("no relay of yours runs; the first command that needs one starts it");
         return Ok(Exit::Failed);
     };
@@ -71,7 +71,7 @@ async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failur
 
 async fn stop(context: &mut Context) -> Result<Exit, Failure> {
     let relay = AtRelay::default();
-    let Some(Reached { control, place, .. }) = reach_running(&relay, context, UNARY_CLOCKS).await? else {
+    let Some(Reached { control, place, .. }) = reach_running(&relay, context, UNARY_TIMEOUTS).await? else {
         out::note("no relay of yours runs");
         return Ok(Exit::Completed);
     };

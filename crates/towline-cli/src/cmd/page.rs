@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use towline::Scheme;
 use towline::relay::RelayConfig;
 
-use super::{Context, UNARY_CLOCKS, asked};
+use super::{Context, UNARY_TIMEOUTS, asked};
 use crate::args::PageArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -21,7 +21,7 @@ const OPENER: &str = if cfg!(target_os = "macos") { "open" } else { "xdg-open" }
 
 /// Opens the page, or prints its link where that is wanted or nothing opens it.
 pub async fn run(args: &PageArgs, mut context: Context) -> Result<Exit, Failure> {
-    let reached = reach(&args.relay, &mut context, UNARY_CLOCKS, RelayConfig::default()).await?;
+    let reached = reach(&args.relay, &mut context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
     let endpoint = &reached.place.endpoint;
     let link = if matches!(endpoint.scheme, Scheme::Unix(_)) {
         asked(reached.control.page(), &mut context).await?

@@ -7,7 +7,7 @@ use towline::Scheme;
 use towline::relay::{Pairing, RelayConfig};
 use towline_relay::{NewSecret, moment};
 
-use super::{Context, UNARY_CLOCKS, asked, unless_stopped};
+use super::{Context, UNARY_TIMEOUTS, asked, unless_stopped};
 use crate::args::{PairArgs, TokenNewArgs, TokenVerb};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
@@ -18,7 +18,7 @@ use crate::relayed::{Reached, reach};
 /// Shows a code with a link for one phone.
 pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failure> {
     let Reached { control, place, client: _client } =
-        reach(&args.relay, context, UNARY_CLOCKS, RelayConfig::default()).await?;
+        reach(&args.relay, context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
     let (link, fingerprint) = if matches!(place.endpoint.scheme, Scheme::Unix(_)) {
         let host = args.host.clone().or_else(own_address).ok_or_else(|| {
             let complaint = Complaint::new("this machine has no address in a network".to_owned());
@@ -68,7 +68,7 @@ pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Fail
         TokenVerb::Revoke(args) => &args.relay,
     };
     let Reached { control, place: _place, client: _client } =
-        reach(relay, context, UNARY_CLOCKS, RelayConfig::default()).await?;
+        reach(relay, context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
     let mut out = Out::new();
     match verb {
         TokenVerb::New(_) => {}

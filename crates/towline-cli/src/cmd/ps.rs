@@ -5,7 +5,7 @@ use serde_json::Value;
 use towline::{Api, RunningModel};
 
 use super::list::short;
-use super::{Context, UNARY_CLOCKS, answered};
+use super::{Context, UNARY_TIMEOUTS, answered};
 use towline_app::text::units;
 
 use crate::args::PsArgs;
@@ -21,7 +21,8 @@ const FOREVER_SECONDS: i64 = 100 * 365 * 86_400;
 
 /// Lists the models in memory.
 pub async fn run(args: &PsArgs, mut context: Context) -> Result<Exit, Failure> {
-    let server = Server::find(&args.server, &context.environment, UNARY_CLOCKS, Api::Auto, Need::Any).await?;
+    let server =
+        Server::find(&args.server, &context.environment, UNARY_TIMEOUTS, Api::Auto, Need::Any).await?;
     let mut answer: Value = answered(server.client.get_json("/api/ps"), &server, &mut context, None).await?;
     let models = match answer["models"].take() {
         Value::Array(models) => models,

@@ -11,8 +11,9 @@ use crate::server::{Need, Server};
 
 /// Fetches models, one after the other. One that fails does not keep the others.
 pub async fn run(args: &PullArgs, mut context: Context) -> Result<Exit, Failure> {
-    let clocks = args.clocks.clocks();
-    let server = Server::find(&args.server, &context.environment, clocks, Api::Ollama, Need::Keeper).await?;
+    let timeouts = args.timeouts.timeouts();
+    let server =
+        Server::find(&args.server, &context.environment, timeouts, Api::Ollama, Need::Keeper).await?;
     let mut exit = Exit::Completed;
     for model in &args.models {
         let request = PullRequest { model: model.clone(), insecure: args.insecure };

@@ -11,8 +11,9 @@ use crate::server::{Need, Server};
 
 /// Sends models, one after the other. One that fails does not keep the others.
 pub async fn run(args: &PushArgs, mut context: Context) -> Result<Exit, Failure> {
-    let clocks = args.clocks.clocks();
-    let server = Server::find(&args.server, &context.environment, clocks, Api::Ollama, Need::Keeper).await?;
+    let timeouts = args.timeouts.timeouts();
+    let server =
+        Server::find(&args.server, &context.environment, timeouts, Api::Ollama, Need::Keeper).await?;
     let mut exit = Exit::Completed;
     for model in &args.models {
         let mut transfer = Transfer::begin(Verb::Push, &server, model, args.json)?;

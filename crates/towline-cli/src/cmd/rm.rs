@@ -4,7 +4,7 @@ use towline::relay::Job;
 use towline::{Api, DeleteRequest};
 
 use super::control::reported;
-use super::{Context, UNARY_CLOCKS, answered, unless_stopped};
+use super::{Context, UNARY_TIMEOUTS, answered, unless_stopped};
 use crate::args::{AtRelay, RemoveArgs};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
@@ -14,7 +14,7 @@ use crate::server::{Need, Server};
 
 /// Deletes models. One that fails does not keep the others.
 pub async fn run(args: &RemoveArgs, mut context: Context) -> Result<Exit, Failure> {
-    let relay = reach_running(&AtRelay::default(), &context, UNARY_CLOCKS).await?;
+    let relay = reach_running(&AtRelay::default(), &context, UNARY_TIMEOUTS).await?;
     let mut server = None;
     let mut exit = Exit::Completed;
     for name in &args.names {
@@ -29,7 +29,7 @@ pub async fn run(args: &RemoveArgs, mut context: Context) -> Result<Exit, Failur
         let server = match &mut server {
             Some(server) => server,
             empty @ None => empty.insert(
-                Server::find(&args.server, &context.environment, UNARY_CLOCKS, Api::Auto, Need::Keeper)
+                Server::find(&args.server, &context.environment, UNARY_TIMEOUTS, Api::Auto, Need::Keeper)
                     .await?,
             ),
         };

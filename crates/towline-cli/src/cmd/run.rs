@@ -26,8 +26,9 @@ pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> 
         return super::detach::run(args, asked, context).await;
     }
     let mut memory = Memory::of(args, &context.config)?;
-    let clocks = args.clocks.clocks();
-    let server = Server::find(&args.server, &context.environment, clocks, args.api.into(), Need::Any).await?;
+    let timeouts = args.timeouts.timeouts();
+    let server =
+        Server::find(&args.server, &context.environment, timeouts, args.api.into(), Need::Any).await?;
 
     let model = args.model.as_deref().or_else(|| asked.model()).or_else(|| memory.model()).map(str::to_owned);
     let choosing = models::choose(model.as_deref(), asked.words(), &context.environment, &server);

@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use towline::{Api, ShowRequest, ShowResponse};
 use unicode_width::UnicodeWidthStr as _;
 
-use super::{Context, UNARY_CLOCKS, answered};
+use super::{Context, UNARY_TIMEOUTS, answered};
 use crate::args::{ShowArgs, ShowPart};
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -21,7 +21,8 @@ const LIST_ELEMENTS: usize = 3;
 
 /// Describes a model.
 pub async fn run(args: &ShowArgs, mut context: Context) -> Result<Exit, Failure> {
-    let server = Server::find(&args.server, &context.environment, UNARY_CLOCKS, Api::Auto, Need::Any).await?;
+    let server =
+        Server::find(&args.server, &context.environment, UNARY_TIMEOUTS, Api::Auto, Need::Any).await?;
     let request = ShowRequest { model: args.model.clone(), verbose: args.verbose };
     let asking = server.client.post_json("/api/show", &request);
     let answer: Value = answered(asking, &server, &mut context, Some(&args.model)).await?;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use towline::Api;
 
 use super::control::reported;
-use super::{Context, UNARY_CLOCKS, answered};
+use super::{Context, UNARY_TIMEOUTS, answered};
 use crate::args::UnloadArgs;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -14,7 +14,7 @@ use crate::server::{Need, Server};
 /// Takes models out of memory. One that fails does not keep the others.
 pub async fn run(args: &UnloadArgs, mut context: Context) -> Result<Exit, Failure> {
     let environment = &context.environment;
-    let server = Server::find(&args.server, environment, UNARY_CLOCKS, Api::Ollama, Need::Keeper).await?;
+    let server = Server::find(&args.server, environment, UNARY_TIMEOUTS, Api::Ollama, Need::Keeper).await?;
     let mut exit = Exit::Completed;
     for model in &args.models {
         exit = exit.or(reported(unload(model, &server, &mut context).await)?);

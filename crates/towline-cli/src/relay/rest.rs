@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use towline::relay::{READER_CLOCKS, RelayConfig, Start, Via};
+use towline::relay::{READER_TIMEOUTS, RelayConfig, Start, Via};
 use towline::{Client, Endpoint, Event, Item, Outcome};
 use towline_app::answers::place_of;
 use towline_app::history::{History, Rest};
@@ -23,7 +23,7 @@ const AGAIN: Duration = Duration::from_secs(20);
 pub fn keeper(own: Endpoint, path: PathBuf) -> Option<(OnEnd, impl Future<Output = ()>)> {
     let config = towline::Config {
         via: Via::Relay(RelayConfig::default()),
-        clocks: READER_CLOCKS,
+        timeouts: READER_TIMEOUTS,
         ..towline::Config::default()
     };
     let client = Client::with_config(own, config).ok()?;

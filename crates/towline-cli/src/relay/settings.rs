@@ -25,7 +25,7 @@ pub struct Settings {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct OfProgram {
-    log: Log,
+    log: LogSettings,
     limits: Given,
 }
 
@@ -38,7 +38,7 @@ struct Given {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, expecting = "a table [log]")]
-struct Log {
+struct LogSettings {
     level: Option<LogLevel>,
     format: Option<LogFormat>,
 }
@@ -231,7 +231,7 @@ mod tests {
         let (config, OfProgram { log, .. }) = parse(example).unwrap();
         assert_eq!(config.upstreams.len(), 2);
         assert_eq!(config.retention.bytes, 1 << 30);
-        assert_eq!(config.clocks.total, None);
+        assert_eq!(config.timeouts.total, None);
         assert_eq!(config.times.grace, Duration::ZERO);
         assert_eq!(log.level, Some(LogLevel::Info));
         assert_eq!(config.limits, towline_relay::RelayLimits::default());
@@ -271,7 +271,7 @@ mod tests {
             ),
             ("[store]\nfsync = \"hush\"", "line 2: fsync: expected always, never, or a time as 1s"),
             (
-                "[clocks]\nidle = \"0s\"",
+                "[timeouts]\nidle = \"0s\"",
                 "line 2: idle: a limit of nothing never works; a clock that is off is none",
             ),
         ] {

@@ -1,6 +1,6 @@
 //! How a relay's jobs ended, in words and as a status.
 
-use towline::relay::{Job, JobState};
+use towline::relay::{AnswerState, Job};
 use towline::{Ending, Outcome};
 use towline_app::answers::said;
 
@@ -9,19 +9,19 @@ use crate::out;
 use crate::stop::Stop;
 
 /// The status of a job that has ended; of one that runs, success.
-pub fn exit_of(state: &JobState) -> Exit {
+pub fn exit_of(state: &AnswerState) -> Exit {
     match state {
-        JobState::Queued
-        | JobState::Connecting
-        | JobState::Waiting
-        | JobState::Streaming
-        | JobState::Paused
-        | JobState::Cancelling
-        | JobState::Completed => Exit::Completed,
-        JobState::Truncated | JobState::Interrupted => Exit::Truncated,
-        JobState::Cancelled => Exit::Interrupted,
-        JobState::TimedOut => Exit::TimedOut,
-        JobState::Failed | JobState::Other(_) => Exit::Failed,
+        AnswerState::Queued
+        | AnswerState::Connecting
+        | AnswerState::Waiting
+        | AnswerState::Streaming
+        | AnswerState::Paused
+        | AnswerState::Cancelling
+        | AnswerState::Completed => Exit::Completed,
+        AnswerState::Truncated | AnswerState::Interrupted => Exit::Truncated,
+        AnswerState::Cancelled => Exit::Interrupted,
+        AnswerState::TimedOut => Exit::TimedOut,
+        AnswerState::Failed | AnswerState::Other(_) => Exit::Failed,
     }
 }
 
@@ -64,8 +64,8 @@ mod tests {
     fn that_a_job_runs_on_is_said_only_where_the_relay_says_so() {
         let job = |state| Job::new("a1", state);
         let said = |job: Option<&Job>| left("river", Stop::Interrupted, job);
-        assert!(said(Some(&job(JobState::Streaming))).contains("the job runs on. towline attach river"));
-        assert!(said(Some(&job(JobState::Completed))).contains("the job has ended: completed"));
+        assert!(said(Some(&job(AnswerState::Streaming))).contains("the job runs on. towline attach river"));
+        assert!(said(Some(&job(AnswerState::Completed))).contains("the job has ended: completed"));
         assert!(said(None).contains("whether the job still runs is not known"));
     }
 }

@@ -1,7 +1,7 @@
 //! Where the relay is.
 
 use towline::relay::{OwnRelay, RelayConfig, Via};
-use towline::{ApiKey, Client, Clocks, Config, Endpoint, host};
+use towline::{ApiKey, Client, Config, Endpoint, Timeouts, host};
 
 use crate::args::AtRelay;
 use crate::environment::Environment;
@@ -52,7 +52,7 @@ impl Place {
 pub fn client(
     place: &Place,
     environment: &Environment,
-    clocks: Clocks,
+    timeouts: Timeouts,
     mut relay: RelayConfig,
 ) -> Result<Client, Failure> {
     let key = match &place.own {
@@ -65,6 +65,6 @@ pub fn client(
     };
     let api_key = key.as_deref().map(ApiKey::new);
     let transport = environment.network.transport(&place.endpoint);
-    let config = Config { via: Via::Relay(relay), clocks, api_key, transport, ..Config::default() };
+    let config = Config { via: Via::Relay(relay), timeouts, api_key, transport, ..Config::default() };
     server::client(place.endpoint.clone(), config)
 }

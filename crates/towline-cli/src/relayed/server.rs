@@ -4,7 +4,7 @@ use towline::RetryPolicy;
 
 use super::Place;
 use crate::args::{ApiChoice, ServerArgs};
-use crate::cmd::{Context, UNARY_CLOCKS, unless_stopped};
+use crate::cmd::{Context, UNARY_TIMEOUTS, unless_stopped};
 use crate::failure::Failure;
 use crate::server::{Need, Server};
 
@@ -29,8 +29,8 @@ pub async fn named_server(
         ApiChoice::Ollama => false,
         // Who cannot be asked now may answer the relay later.
         ApiChoice::Auto => {
-            let (clocks, api) = (UNARY_CLOCKS, api.into());
-            let server = Server::find(args, &context.environment, clocks, api, Need::Any).await?;
+            let (timeouts, api) = (UNARY_TIMEOUTS, api.into());
+            let server = Server::find(args, &context.environment, timeouts, api, Need::Any).await?;
             let client = server.client.with_request_config(|config| config.retry = RetryPolicy::NEVER);
             let version = unless_stopped(client.version(), &mut context.stopper.clone()).await?;
             // Something on the way may let only a part of Ollama's API through.

@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use towline::Clocks;
+use towline::Timeouts;
 use towline::relay::{Control, LaunchError, OwnRelay, RelayConfig};
 
 use super::place::{Place, client};
@@ -29,20 +29,20 @@ pub struct Reached {
 pub async fn reach(
     args: &AtRelay,
     context: &mut Context,
-    clocks: Clocks,
+    timeouts: Timeouts,
     relay: RelayConfig,
 ) -> Result<Reached, Failure> {
-    reach_at(Place::find(args, &context.environment)?, context, clocks, relay).await
+    reach_at(Place::find(args, &context.environment)?, context, timeouts, relay).await
 }
 
 /// The relay at this place; the own one is started where it is not there.
 pub async fn reach_at(
     place: Place,
     context: &mut Context,
-    clocks: Clocks,
+    timeouts: Timeouts,
     relay: RelayConfig,
 ) -> Result<Reached, Failure> {
-    let reached = reached(place, context, clocks, relay)?;
+    let reached = reached(place, context, timeouts, relay)?;
     let Some(own) = &reached.place.own else { return Ok(reached) };
     if !cfg!(feature = "relay") {
         return missing(own, context).await.map(|()| reached);
@@ -112,7 +112,7 @@ fn cannot(message: String, last_words: Option<String>) -> Failure {
 pub async fn reach_running(
     args: &AtRelay,
     context: &Context,
-    clocks: Clocks,
+    timeouts: Timeouts,
 ) -> Result<Option<Reached>, Failure> {
     let place = Place::find(args, &context.environment)?;
     if let Some(own) = &place.own
@@ -120,11 +120,16 @@ pub async fn reach_running(
     {
         return Ok(None);
     }
-    reached(place, context, clocks, RelayConfig::default()).map(Some)
+    reached(place, context, timeouts, RelayConfig::default()).map(Some)
 }
 
-fn reached(place: Place, context: &Context, clocks: Clocks, relay: RelayConfig) -> Result<Reached, Failure> {
-    let client = client(&place, &context.environment, clocks, relay)?;
+fn reached(
+    place: Place,
+    context: &Context,
+    timeouts: Timeouts,
+    relay: RelayConfig,
+) -> Result<Reached, Failure> {
+    let client = client(&place, &context.environment, timeouts, relay)?;
     let control = client.relay();
     Ok(Reached { client, control, place })
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towline::engine::{From as ReadFrom, JobOptions, Prepared};
+use towline::engine::{JobOptions, StartAt, StreamSpec};
 use towline::{ChatRequest, Message, PullRequest, Resume};
 use towline_app::answers;
 use towline_app::chat::{AnswerId, session};
@@ -21,7 +21,7 @@ pub struct Launch {
     pub question: Message,
     /// What was typed.
     pub text: String,
-    pub prepared: Prepared,
+    pub prepared: StreamSpec,
     pub behind: bool,
     pub group: Option<String>,
 }
@@ -87,9 +87,9 @@ impl Prompt<'_> {
         }
     }
 
-    pub fn chat_stream(&self, request: ChatRequest, id: AnswerId) -> Prepared {
+    pub fn chat_stream(&self, request: ChatRequest, id: AnswerId) -> StreamSpec {
         let client = answers::for_answer(&self.server.client, self.session.place(), id);
-        let prepared = Prepared::chat(&client, request);
+        let prepared = StreamSpec::chat(&client, request);
         match self.config.resume {
             0 => prepared,
             max => prepared.map(move |stream| stream.with_resume(Resume::Continue { max })),
@@ -99,7 +99,7 @@ impl Prompt<'_> {
     /// Fetches a model.
     pub fn pull(&mut self, model: &str, behind: bool) {
         let request = PullRequest { model: model.to_owned(), insecure: false };
-        let prepared = Prepared::pull(&self.server.client, request);
+        let prepared = StreamSpec::pull(&self.server.client, request);
         let text = format!("pull {model}");
         let (kind, question, model) = (Kind::Pull, Message::default(), text.clone());
         self.launch(Launch { kind, model, question, text, prepared, behind, group: None });
@@ -162,7 +162,7 @@ impl Prompt<'_> {
         item.in_front = true;
         let is_answer = item.is_answer();
         let key = item.key;
-        let reader = item.job().map(|job| job.reader(ReadFrom::Start));
+        let reader = item.job().map(|job| job.reader(StartAt::Beginning));
         if is_answer {
             self.last = Some(key);
         }

@@ -3,10 +3,10 @@
 use towline::{Options, Outcome};
 use towline_app::chat::Turn;
 
-use super::chore::Done;
+use super::background_task::Done;
 use super::screen::Tone;
 use super::state::Prompt;
-use crate::cmd::UNARY_CLOCKS;
+use crate::cmd::UNARY_TIMEOUTS;
 
 /// An answer that took fewer tokens fits every context; the server is not asked for its size.
 const WORTH_ASKING_TOKENS: u64 = 256;
@@ -34,9 +34,9 @@ impl Prompt<'_> {
         if !self.interactive || is_known {
             return;
         }
-        let client = self.server.client.with_request_config(|config| config.clocks = UNARY_CLOCKS);
+        let client = self.server.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS);
         let model = model.to_owned();
-        self.chore("context", false, async move {
+        self.in_background("context", false, async move {
             // A server that does not say leaves it unknown.
             let running = client.ps().await.unwrap_or_default().models;
             let is_it = |name: &str| name == model || name.strip_suffix(":latest") == Some(model.as_str());

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use towline::engine::{Batch, From as ReadFrom};
+use towline::engine::{Batch, StartAt};
 use towline::{Event, FinishReason, Outcome};
 use towline_app::chat::{AnswerId, Ended, Reading};
 
@@ -126,7 +126,7 @@ impl Prompt<'_> {
                 // It was cancelled while it waited for its turn.
                 return if item.is_over() { Some(Arc::new(ending::never_began())) } else { None };
             };
-            let reader = followed.reader.get_or_insert_with(|| job.reader(ReadFrom::Start));
+            let reader = followed.reader.get_or_insert_with(|| job.reader(StartAt::Beginning));
             let mut batch = reader.try_read()?;
             // Written down before it is shown.
             self.record();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use towline::engine::{From as ReadFrom, JobInfo, JobOptions, Prepared, Reader, Task};
+use towline::engine::{JobInfo, JobOptions, Reader, StartAt, StreamSpec, Task};
 use towline::{Deadline, Engine, Job, JobState, Message, Outcome, Progress};
 use towline_app::chat::{AnswerId, Reading};
 
@@ -31,7 +31,7 @@ pub struct Item {
     /// What was asked.
     pub question: Message,
     /// To ask the same again.
-    pub prepared: Option<Prepared>,
+    pub prepared: Option<StreamSpec>,
     slot: Slot,
     /// How what comes gets into the conversation.
     pub reading: Option<Reading>,
@@ -71,7 +71,7 @@ impl Item {
         kind: Kind,
         model: &str,
         question: Message,
-        prepared: Prepared,
+        prepared: StreamSpec,
         options: JobOptions,
     ) -> Self {
         let since = Instant::now();
@@ -90,7 +90,7 @@ impl Item {
         kind: Kind,
         model: &str,
         question: Message,
-        prepared: Option<Prepared>,
+        prepared: Option<StreamSpec>,
         slot: Slot,
     ) -> Self {
         let reading = match kind {
@@ -118,7 +118,7 @@ impl Item {
     /// An answer that a relay has the rest of, read from its beginning.
     pub fn resumed(key: u64, reading: Reading, model: &str, question: Message, job: Job) -> Self {
         let mut item = Self::started(key, Kind::Answer(reading.id()), model, question, job.clone());
-        (item.reading, item.reader) = (Some(reading), Some(job.reader(ReadFrom::Start)));
+        (item.reading, item.reader) = (Some(reading), Some(job.reader(StartAt::Beginning)));
         item
     }
 
@@ -149,7 +149,7 @@ impl Item {
         options.deadline = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let job = engine.submit(prepared.clone(), options);
         self.reader = match self.kind {
-            Kind::Answer(_) | Kind::Pull => Some(job.reader(ReadFrom::Start)),
+            Kind::Answer(_) | Kind::Pull => Some(job.reader(StartAt::Beginning)),
             Kind::Elsewhere | Kind::Sink { .. } => None,
         };
         self.slot = Slot::Started(job);

@@ -9,14 +9,14 @@
 //! | [`asking`], [`following`], [`ending`] | questions become jobs, what comes of them is written down and shown, how it ended |
 //! | [`relay`] | the relay that answers run on, and what it has the rest of |
 //! | [`verbs`] | what each verb does |
-//! | [`chore`] | what would make the prompt wait, done elsewhere |
+//! | [`background_task`] | what would make the prompt wait, done elsewhere |
 //! | [`session`], [`complete`] | files and completion |
 //! | [`screen`] | what the prompt and its terminal say to each other |
 //! | [`term`], [`markdown`] | the terminal |
 //! | [`start`] | from the command line to a running prompt |
 
 mod asking;
-mod chore;
+mod background_task;
 pub mod command;
 mod complete;
 mod context;

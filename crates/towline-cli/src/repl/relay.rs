@@ -4,19 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use towline::engine::{JobOptions, Prepared};
-use towline::relay::{Filter, READER_CLOCKS, RelayConfig, Start};
-use towline::{Api, Clocks, Engine, host};
+use towline::engine::{JobOptions, StreamSpec};
+use towline::relay::{Filter, READER_TIMEOUTS, RelayConfig, Start};
+use towline::{Api, Engine, Timeouts, host};
 use towline_app::chat::{AnswerId, Reading};
 use towline_app::history::{ChatId, History};
 use towline_app::settings::{Config, Through};
 
-use super::chore::Done;
+use super::background_task::Done;
 use super::command::{Bare, Colon, Command, Line};
 use super::item::Item;
 use super::state::{Front, Prompt};
 use crate::args::{ApiChoice, AtRelay, PromptArgs, ServerArgs};
-use crate::cmd::{Context, UNARY_CLOCKS};
+use crate::cmd::{Context, UNARY_TIMEOUTS};
 use crate::environment::Environment;
 use crate::failure::Failure;
 use crate::relayed::{BUILTIN, OLLAMA, Place as RelayPlace, Reached, named_server, reach_at};
@@ -110,7 +110,7 @@ impl Asked {
         let is_own = place.own.is_some();
         let config =
             RelayConfig { server: asked, asked_by: Some("prompt".to_owned()), ..RelayConfig::default() };
-        let reached = reach_at(place, context, READER_CLOCKS, config).await?;
+        let reached = reach_at(place, context, READER_TIMEOUTS, config).await?;
         if is_own && shown.is_none() {
             shown = found(&reached).await;
         }
@@ -124,7 +124,7 @@ impl Asked {
         environment: &Environment,
         why: Option<String>,
     ) -> Result<Self, Failure> {
-        let server = Server::find(server, environment, Clocks::default(), Api::Auto, Need::Any).await?;
+        let server = Server::find(server, environment, Timeouts::default(), Api::Auto, Need::Any).await?;
         let said = why.map(|why| format!("answers run in this process, and end with it: {why}"));
         Ok(Self { server, relay: None, said })
     }
@@ -164,7 +164,7 @@ impl Prompt<'_> {
             return false;
         };
         let (server, environment) = (self.server_args.clone(), self.environment.clone());
-        self.chore("relay", true, async move {
+        self.in_background("relay", true, async move {
             let Err(error) = relay.ensure().await else { return Ok(Done::Nothing) };
             let here = Asked::here(&server, &environment, Some(error.to_string())).await;
             here.map(|asked| Done::Asked(Box::new(asked))).map_err(said)
@@ -179,7 +179,7 @@ impl Prompt<'_> {
             return;
         }
         let Some(relay) = self.relay.clone().filter(|relay| relay.is_gone()) else { return };
-        self.chore("relay", false, async move {
+        self.in_background("relay", false, async move {
             while relay.ensure().await.is_err() {
                 tokio::time::sleep(AGAIN).await;
             }
@@ -232,7 +232,7 @@ impl Prompt<'_> {
 
     /// A job that reads what the relay runs under this id.
     pub fn attach(&self, id: &str, name: &str) -> towline::Job {
-        let prepared = Prepared::attach(&self.server.client, id, Start::Beginning);
+        let prepared = StreamSpec::attach(&self.server.client, id, Start::Beginning);
         self.engine.submit(prepared, JobOptions { name: Some(name.to_owned()), ..JobOptions::default() })
     }
 }
@@ -252,7 +252,7 @@ fn asks(line: &Line) -> bool {
 /// The conversations of answers that a relay still runs though the program that asked for them is gone, the last that was written
 /// to first; none where the relay or the history cannot be asked.
 pub fn left_behind(engine: &Engine, relay: &Reached, path: &Path) -> Vec<ChatId> {
-    let control = relay.client.with_request_config(|config| config.clocks = UNARY_CLOCKS).relay();
+    let control = relay.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS).relay();
     let filter = Filter { running: Some(true), ..Filter::default() };
     let looking = engine.spawn("left", async move { control.list(&filter).await });
     let Some(running) = looking.wait().ok().and_then(Result::ok).and_then(Result::ok) else {

@@ -9,7 +9,7 @@ use towline::{Engine, EngineConfig};
 use towline_app::chat::{Conversation, Settings};
 use towline_app::history::{ChatId, History, HistoryError};
 
-use super::chore::turns;
+use super::background_task::turns;
 use super::complete::{Completer, Known};
 use super::relay::{self, Asked};
 use super::screen::{Screen, Tone};

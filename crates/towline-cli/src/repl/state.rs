@@ -9,7 +9,7 @@ use towline::engine::Reader;
 use towline_app::chat::{AnswerId, Conversation};
 use towline_app::settings::Config;
 
-use super::chore::Chore;
+use super::background_task::BackgroundTask;
 use super::command::{Line, When};
 use super::complete::Known;
 use super::context::Context;
@@ -63,7 +63,7 @@ pub struct Prompt<'s> {
     pub next_fronts: VecDeque<u64>,
     /// Lines that wait for their turn.
     pub queue: VecDeque<Queued>,
-    pub chores: Vec<Chore>,
+    pub background_tasks: Vec<BackgroundTask>,
     /// What goes with the next question.
     pub attached: Vec<Attached>,
     /// How full the model's context is.
@@ -167,7 +167,7 @@ impl<'s> Prompt<'s> {
             front: Front::Idle,
             next_fronts: VecDeque::new(),
             queue: VecDeque::new(),
-            chores: Vec::new(),
+            background_tasks: Vec::new(),
             attached: Vec::new(),
             context: Context::default(),
             notices,

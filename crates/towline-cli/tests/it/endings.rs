@@ -11,7 +11,7 @@ struct Case {
     options: &'static [&'static str],
     code: i32,
     outcome: &'static str,
-    /// Of the error: kind, origin, status, whether it may have had an effect.
+    /// Of the error: kind, fault, status, whether it may have had an effect.
     error: Value,
     text: &'static str,
     /// What a person is told.
@@ -46,7 +46,7 @@ fn check_json(name: &str, json: &Ended, outcome: &str, error: &Value, text: &str
         Value::Null
     } else {
         assert!(!e["message"].as_str().unwrap().is_empty(), "{name}: {end}");
-        json!([e["kind"], e["origin"], e["status"], e["may_have_had_effect"]])
+        json!([e["kind"], e["fault"], e["status"], e["may_have_had_effect"]])
     };
     assert_eq!(&found, error, "{name}: {end}");
     assert!(end["timing"]["total_ms"].as_f64().unwrap() > 0.0, "{name}: {end}");

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use towline::relay::{Reconnect, RelayConfig, Start, Via};
-use towline::{ChatRequest, Client, Clocks, Config, host};
+use towline::{ChatRequest, Client, Config, Timeouts, host};
 use towline_testkit::{Server, fakemodel};
 
 use crate::program::{Live, towline};
@@ -37,14 +37,14 @@ fn relay(folder: &Path, listen: &str, upstream: &str) -> (Live, SocketAddr) {
 fn client(url: &str) -> Client {
     let reconnect = Reconnect { first_wait: Duration::from_millis(5), ..Reconnect::default() };
     let relay = RelayConfig { reconnect, silence: Duration::from_millis(500), ..RelayConfig::default() };
-    let clocks = Clocks {
+    let timeouts = Timeouts {
         connect: Some(Duration::from_secs(5)),
         first_event: None,
         idle: None,
         record: None,
         total: None,
     };
-    let config = Config { via: Via::Relay(relay), clocks, ..Config::default() };
+    let config = Config { via: Via::Relay(relay), timeouts, ..Config::default() };
     Client::with_config(host::parse(url).unwrap(), config).unwrap()
 }
 

@@ -33,7 +33,7 @@ fn a_signal_cancels_and_keeps_what_came() {
         let end = ended.end();
         assert_eq!((ended.code, &end["outcome"]), (Some(code), &"cancelled".into()));
         assert_eq!(end["error"]["message"], format!("cancelled: {reason}"));
-        assert_eq!((&end["error"]["origin"], &end["text_bytes"]), (&"caller".into(), &5.into()));
+        assert_eq!((&end["error"]["fault"], &end["text_bytes"]), (&"caller".into(), &5.into()));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::error::{Error, ErrorKind, Origin, quote};
+use crate::error::{Error, ErrorKind, Fault, quote};
 use crate::event::Event;
 use crate::json::Json;
 
@@ -72,5 +72,5 @@ pub(super) fn unreadable(what: &str) -> Error {
         "the server sent content of a kind that cannot be read: {}. Only text and thinking can",
         quote(what.as_bytes())
     );
-    Error::new(ErrorKind::Protocol, Origin::Protocol, message).with_effect(true)
+    Error::new(ErrorKind::Protocol, Fault::Protocol, message).with_effect(true)
 }

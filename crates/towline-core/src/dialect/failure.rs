@@ -1,7 +1,7 @@
 //! A server's failure, in every shape in which servers tell it inside a stream.
 
 use super::{Relayed, Verdict, relayed};
-use crate::error::{Error, ErrorKind, Origin, message_in_error, quote};
+use crate::error::{Error, ErrorKind, Fault, message_in_error, quote};
 use crate::json::Json;
 
 /// The failure that a record tells, whatever its other fields.
@@ -75,7 +75,7 @@ fn failure(mut message: String) -> Error {
     if message.is_empty() {
         "the server reported an error without saying which".clone_into(&mut message);
     }
-    Error::new(ErrorKind::Server, Origin::Server, message).with_effect(true)
+    Error::new(ErrorKind::Server, Fault::Server, message).with_effect(true)
 }
 
 /// An HTTP status that stands in an error or beside it, under any of its names.

@@ -31,7 +31,7 @@ mod tool_calls;
 
 use std::collections::VecDeque;
 
-use crate::error::{Error, ErrorKind, Origin, quote};
+use crate::error::{Error, ErrorKind, Fault, quote};
 use crate::event::{Event, PartialToolCall, Usage};
 use crate::json::Json;
 use crate::outcome::{FinishReason, NotUnderstood};
@@ -289,7 +289,7 @@ impl Decoder {
         if let Some(first) = self.not_understood.first.first() {
             message += &format!("; it sent {}", quote(&first.as_bytes()[..first.len().min(200)]));
         }
-        Error::new(ErrorKind::Protocol, Origin::Protocol, message).with_effect(true)
+        Error::new(ErrorKind::Protocol, Fault::Protocol, message).with_effect(true)
     }
 
     /// How much text it holds back until it is complete.
@@ -346,7 +346,7 @@ impl NotARecord {
             "the server sent something that is not a record of its protocol ({why}): {}",
             quote(&frame[..frame.len().min(200)])
         );
-        let error = Error::new(ErrorKind::Protocol, Origin::Protocol, message).with_effect(true);
+        let error = Error::new(ErrorKind::Protocol, Fault::Protocol, message).with_effect(true);
         Self { error, ends_early }
     }
 }

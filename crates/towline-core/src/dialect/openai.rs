@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::ollama::{image, logprobs, thinking};
 use super::{Decoder, Verdict, content, count, text};
-use crate::error::{Error, ErrorKind, Origin};
+use crate::error::{Error, ErrorKind, Fault};
 use crate::event::{Event, Usage};
 use crate::json::Json;
 use crate::outcome::FinishReason;
@@ -65,7 +65,7 @@ impl Decoder {
             None => Ok(Verdict::NotUnderstood),
             Some("error") => Err(Error::new(
                 ErrorKind::Server,
-                Origin::Server,
+                Fault::Server,
                 "the server finished with an error it did not explain",
             )
             .with_effect(true)),

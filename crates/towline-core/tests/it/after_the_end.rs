@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
 use towline_core::error::{Error, ErrorKind};
 use towline_core::event::Event;
 use towline_core::outcome::Ending;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
+use towline_core::timeouts::{Limits, Timeouts};
 
 use crate::support::{drain, open, reset};
 
@@ -38,10 +38,10 @@ fn ended() -> Vec<(&'static str, Lifecycle)> {
     add("failed by an error record", with(&[TEXT, b"{\"error\":\"no\"}\n"], |_, _| {}));
     add("failed by garbage", with(&[TEXT, b"garbage\n"], |_, _| {}));
     add("failed by a reset", with(&[TEXT], |life, now| life.failed(reset(), now)));
-    let mut unsent = Lifecycle::new(Dialect::Ollama, Clocks::default(), Limits::default(), now);
+    let mut unsent = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
     unsent.cancel("never mind", now);
     add("cancelled before it was sent", unsent);
-    let mut refused = Lifecycle::new(Dialect::Ollama, Clocks::default(), Limits::default(), now);
+    let mut refused = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
     refused.opened(&Opened { status: 404, ..Opened::default() }, now);
     refused.ended(BodyEnd::Clean, now);
     add("refused", refused);
@@ -62,8 +62,8 @@ fn nothing_comes_after_the_outcome() {
         ("a reset", |life, now| life.failed(reset(), now)),
         ("a cancel", |life, now| life.cancel("again", now)),
         ("a day", |life, now| life.tick(now + Duration::from_secs(86_400))),
-        ("other clocks", |life, _| {
-            life.set_clocks(Clocks { total: Some(Duration::ZERO), ..Clocks::default() });
+        ("other timeouts", |life, _| {
+            life.set_timeouts(Timeouts { total: Some(Duration::ZERO), ..Timeouts::default() });
         }),
     ];
     for (name, mut life) in ended() {
@@ -93,7 +93,7 @@ fn what_comes_where_nothing_is_read_is_not_kept() {
         flood(name, &mut life);
     }
     let now = Instant::now();
-    let mut early = Lifecycle::new(Dialect::Ollama, Clocks::default(), Limits::default(), now);
+    let mut early = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
     flood("connecting", &mut early);
     early.sent(now);
     flood("opening", &mut early);
@@ -117,7 +117,7 @@ fn what_comes_after_a_stop_does_not_count() {
 
     // A stop before the response head came stands, whatever the head says.
     for status in [200, 404] {
-        let mut life = Lifecycle::new(Dialect::Ollama, Clocks::default(), Limits::default(), now);
+        let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
         life.cancel("enough", now);
         life.sent(now);
         life.opened(&Opened { status, ..Opened::default() }, now);

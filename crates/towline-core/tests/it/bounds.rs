@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::outcome::{Ending, Outcome};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
+use towline_core::timeouts::{Limits, Timeouts};
 use towline_testkit::corpus;
 
 use crate::support::{End, drain, open, run, same};
@@ -20,7 +20,7 @@ fn endless(
     piece: &[u8],
 ) -> (Outcome, usize) {
     let now = Instant::now();
-    let mut life = Lifecycle::new(dialect, Clocks::default(), limits, now);
+    let mut life = Lifecycle::new(dialect, Timeouts::default(), limits, now);
     life.opened(&Opened { status: 200, content_type: content_type.into(), retry_after: None }, now);
     life.bytes(begin.as_bytes(), now);
     let mut largest = 0;
@@ -35,7 +35,7 @@ fn endless(
 }
 
 fn assert_limit(outcome: &Outcome, message: &str) {
-    let wanted = Error::new(ErrorKind::Limit, Origin::Protocol, message).with_effect(true);
+    let wanted = Error::new(ErrorKind::Limit, Fault::Protocol, message).with_effect(true);
     assert_eq!(outcome.ending, Ending::Failed(wanted));
 }
 
@@ -196,7 +196,7 @@ fn progress_and_empty_records_may_go_on_for_ever() {
 #[test]
 fn an_endless_error_body_is_cut_off() {
     let now = Instant::now();
-    let mut life = Lifecycle::new(Dialect::Ollama, Clocks::default(), Limits::default(), now);
+    let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
     life.opened(&Opened { status: 500, ..Opened::default() }, now);
     let mut sent = 0;
     let outcome = loop {

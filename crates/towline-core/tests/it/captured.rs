@@ -7,13 +7,13 @@ use towline_core::api::{
     EmbedResponse, EmbeddingsResponse, ListResponse, PsResponse, ShowResponse, StatusResponse,
     VersionResponse,
 };
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::event::Event;
 use towline_core::http1::{BodyDecoder, HeadLimits, HeadParser, Method};
 use towline_core::outcome::{Ending, FinishReason, Outcome};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
+use towline_core::timeouts::{Limits, Timeouts};
 use towline_testkit::captured::{self, Capture, Meaning};
 use towline_testkit::corpus;
 
@@ -34,7 +34,7 @@ struct Reading {
 /// stream.
 fn read(capture: &Capture, dialect: Dialect, length: usize, at_once: bool) -> Option<Reading> {
     let begin = Instant::now();
-    let mut life = Lifecycle::new(dialect, Clocks::default(), Limits::default(), begin);
+    let mut life = Lifecycle::new(dialect, Timeouts::default(), Limits::default(), begin);
     life.sent(begin);
     let mut head = HeadParser::new(method(capture), HeadLimits::default());
     let (mut body, mut events, mut outcome) = (None, Vec::new(), None);
@@ -139,7 +139,7 @@ fn check(name: &str, reading: &Reading, meaning: &Meaning) {
 fn check_error(name: &str, error: &Error, words: &str, status: u16) {
     let is_refusal = status >= 400;
     assert_eq!(error.status.filter(|_| is_refusal), Some(status).filter(|_| is_refusal), "{name}: {error:?}");
-    assert_eq!(error.origin, Origin::Server, "{name}: {error:?}");
+    assert_eq!(error.fault, Fault::Server, "{name}: {error:?}");
     if words.is_empty() {
         assert!(error.message.contains("no explanation"), "{name}: {error}");
     } else if is_refusal {

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use towline_core::clocks::Limits;
+use towline_core::timeouts::Limits;
 use towline_testkit::chunk;
 use towline_testkit::corpus::{self, Case};
 

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
 use towline_core::event::{Event, Image, PartialToolCall, TokenLogprob, ToolCall, Usage};
 use towline_core::outcome::{Ending, FinishReason, Outcome};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
+use towline_core::timeouts::{Limits, Timeouts};
 
 use crate::support::{End, Run, drain, run};
 
@@ -261,7 +261,7 @@ fn an_openai_answer_goes_on_for_its_usage_up_to_its_end_mark() {
 fn an_openai_answer_in_one_piece() {
     let whole = |body: &str, end: BodyEnd| -> (Vec<Event>, Outcome) {
         let now = Instant::now();
-        let mut life = Lifecycle::new(Dialect::OpenAi, Clocks::default(), Limits::default(), now);
+        let mut life = Lifecycle::new(Dialect::OpenAi, Timeouts::default(), Limits::default(), now);
         let content_type = "Application/JSON; charset=utf-8".into();
         life.opened(&Opened { status: 200, content_type, retry_after: None }, now);
         let mut events = Vec::new();

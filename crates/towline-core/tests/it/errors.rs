@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use towline_core::clocks::Limits;
 use towline_core::dialect::Dialect;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::outcome::Ending;
 use towline_core::stream::BodyEnd;
+use towline_core::timeouts::Limits;
 use towline_testkit::corpus;
 
 use crate::support::{End, cases, dialect, drain, open, run};
@@ -57,7 +57,7 @@ fn the_error_of_a_record_in_the_servers_words() {
         (r#"{"error":{"message":""}}"#, "the server reported an error without saying which", None),
     ] {
         let error = failure(Dialect::Ollama, record.as_bytes());
-        let wanted = Error { status, ..Error::new(ErrorKind::Server, Origin::Server, message) };
+        let wanted = Error { status, ..Error::new(ErrorKind::Server, Fault::Server, message) };
         assert_eq!(error, wanted.with_effect(true), "{record}");
         assert_harmless(&error.message);
         let event = format!("data: {record}\n\n");
@@ -101,7 +101,7 @@ fn the_error_of_a_status_in_the_servers_words() {
     ] {
         let error = Error::from_status(status, body.as_bytes(), Some(Duration::from_secs(1)));
         assert_eq!(error.message, message, "{body}");
-        assert_eq!((error.kind, error.origin, error.status), (kind, Origin::Server, Some(status)), "{body}");
+        assert_eq!((error.kind, error.fault, error.status), (kind, Fault::Server, Some(status)), "{body}");
         assert_harmless(&error.message);
     }
     for status in 100..=999 {
@@ -123,8 +123,8 @@ fn what_is_no_record_is_quoted_in_part() {
     ] {
         let error = failure(dialect, body.as_bytes());
         assert_eq!(
-            (error.kind, error.origin, error.may_have_had_effect),
-            (ErrorKind::Protocol, Origin::Protocol, true)
+            (error.kind, error.fault, error.may_have_had_effect),
+            (ErrorKind::Protocol, Fault::Protocol, true)
         );
         let wanted = format!("the server sent something that is not a record of its protocol {message}");
         assert_eq!(error.message, wanted, "{body:?}");
@@ -138,24 +138,24 @@ fn a_finish_by_error_without_an_error_says_so() {
     let body = b"data: {\"choices\":[{\"delta\":{\"content\":\"a\"},\"finish_reason\":\"error\"}]}\n\n";
     let error = failure(Dialect::OpenAi, body);
     assert_eq!(error.message, "the server finished with an error it did not explain");
-    assert_eq!((error.kind, error.origin), (ErrorKind::Server, Origin::Server));
+    assert_eq!((error.kind, error.fault), (ErrorKind::Server, Fault::Server));
 }
 
 #[test]
 fn truncation_says_who_and_what() {
     let record = b"{\"message\":{\"content\":\"a\"}}\n";
-    for (body, end, origin, message) in [
-        (&b""[..], BodyEnd::Clean, Origin::Server, "ended in good order before its first record"),
-        (&b""[..], BodyEnd::Cut, Origin::Transport, "was closed before its first record"),
-        (record, BodyEnd::Clean, Origin::Server, "ended in good order before its terminal record"),
-        (record, BodyEnd::Cut, Origin::Transport, "was closed before its terminal record"),
+    for (body, end, fault, message) in [
+        (&b""[..], BodyEnd::Clean, Fault::Server, "ended in good order before its first record"),
+        (&b""[..], BodyEnd::Cut, Fault::Transport, "was closed before its first record"),
+        (record, BodyEnd::Clean, Fault::Server, "ended in good order before its terminal record"),
+        (record, BodyEnd::Cut, Fault::Transport, "was closed before its terminal record"),
     ] {
         let mut life = open(Dialect::Ollama, Limits::default(), Instant::now());
         life.bytes(body, Instant::now());
         life.ended(end, Instant::now());
         let outcome = drain(&mut life, &mut Vec::new()).unwrap();
         let message = format!("the answer is not whole: the response {message}");
-        let wanted = Error::new(ErrorKind::Truncated, origin, message).with_effect(true);
+        let wanted = Error::new(ErrorKind::Truncated, fault, message).with_effect(true);
         assert_eq!(outcome.ending, Ending::Truncated(wanted));
     }
 }

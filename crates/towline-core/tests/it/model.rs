@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::outcome::{Ending, FinishReason, Outcome};
 use towline_core::stream::Phase;
+use towline_core::timeouts::{Limits, Timeouts};
 
 use crate::support::End;
 
@@ -55,7 +55,7 @@ impl Summary {
 #[derive(Debug)]
 pub(crate) struct Model {
     place: Place,
-    pub(crate) clocks: Clocks,
+    pub(crate) timeouts: Timeouts,
     limits: Limits,
     now: Instant,
     started: Instant,
@@ -73,10 +73,10 @@ pub(crate) struct Model {
 }
 
 impl Model {
-    pub(crate) fn new(clocks: Clocks, limits: Limits, now: Instant) -> Self {
+    pub(crate) fn new(timeouts: Timeouts, limits: Limits, now: Instant) -> Self {
         Self {
             place: Place::Connecting,
-            clocks,
+            timeouts,
             limits,
             now,
             started: now,
@@ -165,7 +165,7 @@ impl Model {
 
     /// The clock that runs out first.
     fn due(&self) -> Option<(Instant, &'static str, Duration)> {
-        let Clocks { connect, first_event, idle, record, total } = self.clocks;
+        let Timeouts { connect, first_event, idle, record, total } = self.timeouts;
         let own = match self.place {
             Place::Connecting => vec![(self.connecting, connect, "connect")],
             Place::Opening | Place::Waiting => vec![(self.sent, first_event, "first_event")],

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
 use towline_core::event::Event;
 use towline_core::stream::{Lifecycle, Opened, Phase};
+use towline_core::timeouts::{Limits, Timeouts};
 
 use crate::model::{Model, Summary};
 use crate::support::{End, cases};
@@ -22,7 +22,7 @@ enum Op {
     Tick,
     /// Wait until the deadline, then tell it the time.
     TickWhenDue,
-    SetClocks(Clocks),
+    SetTimeouts(Timeouts),
     Expire(Duration),
     Unpaused,
     PollOnce,
@@ -58,14 +58,10 @@ fn chat_bytes() -> impl Strategy<Value = Vec<u8>> {
     prop::strategy::Union::new_weighted(lines)
 }
 
-fn clocks() -> impl Strategy<Value = Clocks> {
+fn timeouts() -> impl Strategy<Value = Timeouts> {
     let time = || prop::option::weighted(0.8, (1..5000_u64).prop_map(Duration::from_millis));
-    (time(), time(), time(), time(), time()).prop_map(|(connect, first_event, idle, record, total)| Clocks {
-        connect,
-        first_event,
-        idle,
-        record,
-        total,
+    (time(), time(), time(), time(), time()).prop_map(|(connect, first_event, idle, record, total)| {
+        Timeouts { connect, first_event, idle, record, total }
     })
 }
 
@@ -83,7 +79,7 @@ fn op(bytes: impl Strategy<Value = Vec<u8>> + 'static) -> impl Strategy<Value = 
         3 => (0..3000_u64).prop_map(Op::Wait),
         3 => Just(Op::Tick),
         1 => Just(Op::TickWhenDue),
-        1 => clocks().prop_map(Op::SetClocks),
+        1 => timeouts().prop_map(Op::SetTimeouts),
         1 => (0..9_u64).prop_map(|seconds| Op::Expire(Duration::from_secs(seconds))),
         1 => Just(Op::Unpaused),
         3 => Just(Op::PollOnce),
@@ -112,9 +108,9 @@ fn rank(phase: Phase) -> u8 {
 }
 
 impl Watched {
-    fn new(dialect: Dialect, clocks: Clocks, limits: Limits) -> Self {
+    fn new(dialect: Dialect, timeouts: Timeouts, limits: Limits) -> Self {
         let now = Instant::now();
-        let life = Lifecycle::new(dialect, clocks, limits, now);
+        let life = Lifecycle::new(dialect, timeouts, limits, now);
         Self { life, now, rank: 0, outcomes: 0, text: String::new() }
     }
 
@@ -136,7 +132,7 @@ impl Watched {
                     life.tick(self.now);
                 }
             }
-            Op::SetClocks(clocks) => life.set_clocks(*clocks),
+            Op::SetTimeouts(timeouts) => life.set_timeouts(*timeouts),
             Op::Expire(limit) => life.expire(*limit, now),
             Op::Unpaused => life.unpaused(now),
             Op::PollOnce | Op::Poll => {}
@@ -165,7 +161,7 @@ impl Watched {
         let phase = self.life.phase();
         assert!(rank(phase) >= self.rank, "{phase:?} after a later phase");
         self.rank = rank(phase);
-        let Clocks { connect, first_event, idle, .. } = self.life.clocks();
+        let Timeouts { connect, first_event, idle, .. } = self.life.timeouts();
         let deadline = self.life.deadline();
         if phase == Phase::Ended {
             assert_eq!(deadline, None);
@@ -198,7 +194,7 @@ const LIMITS: Limits = Limits {
     usage_time: Duration::from_millis(700),
 };
 
-const CLOCKS: Clocks = Clocks {
+const CLOCKS: Timeouts = Timeouts {
     connect: Some(Duration::from_secs(3)),
     first_event: Some(Duration::from_secs(20)),
     idle: Some(Duration::from_secs(7)),
@@ -225,7 +221,7 @@ proptest! {
                 Op::End(end) => model.end(*end, now),
                 Op::Tick => model.tick(now),
                 Op::TickWhenDue if model.deadline().is_some() => model.tick(now),
-                Op::SetClocks(clocks) => model.clocks = *clocks,
+                Op::SetTimeouts(timeouts) => model.timeouts = *timeouts,
                 Op::Expire(limit) => model.expire(*limit, now),
                 Op::Unpaused => model.unpaused(now),
                 Op::Wait(_) | Op::TickWhenDue | Op::PollOnce | Op::Poll => {}
@@ -261,13 +257,13 @@ proptest! {
                 Op::Poll => while watched.poll().0.is_some() {},
                 Op::PollOnce => drop(watched.poll()),
                 Op::Sent | Op::Opened(..) | Op::Bytes(_) | Op::End(_) | Op::Wait(_) | Op::Tick | Op::TickWhenDue
-                | Op::SetClocks(_)
+                | Op::SetTimeouts(_)
                 | Op::Expire(_)
                 | Op::Unpaused => {}
             }
             watched.check();
         }
-        watched.life.set_clocks(CLOCKS);
+        watched.life.set_timeouts(CLOCKS);
         watched.run_out();
         watched.check();
         prop_assert_eq!(watched.poll(), (None, None));

@@ -3,10 +3,10 @@
 use std::time::Instant;
 
 use serde_json::Value;
-use towline_core::clocks::Limits;
 use towline_core::error::ErrorKind;
 use towline_core::outcome::{Ending, FinishReason};
 use towline_core::stream::{BodyEnd, Lifecycle, Phase};
+use towline_core::timeouts::Limits;
 use towline_testkit::corpus::{self, Case};
 
 use crate::support::{End, Run, dialect, drain, open, reset, run, without_times};

@@ -2,10 +2,10 @@
 
 use std::time::Instant;
 
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
-use towline_core::records::{Likeness, Record, Records};
+use towline_core::records::{Record, RecordKind, Records};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
+use towline_core::timeouts::{Limits, Timeouts};
 
 const BODY: &[u8] = b"{\"model\":\"m\",\"created_at\":\"1\",\"response\":\"a\",\"done\":false,\"odd\":[1]}\n\
     {\"model\":\"m\",\"created_at\":\"2\",\"response\":\"b\\n\",\"done\":false,\"odd\":[1]}\n\n\
@@ -18,7 +18,7 @@ const BODY: &[u8] = b"{\"model\":\"m\",\"created_at\":\"1\",\"response\":\"a\",\
 /// All records of a body that comes in pieces of `piece` bytes.
 fn records(body: &[u8], piece: usize) -> Records {
     let now = Instant::now();
-    let mut life = Lifecycle::new(Dialect::Ollama, Clocks::default(), Limits::default(), now);
+    let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
     life.keep_records();
     life.sent(now);
     life.opened(&Opened { status: 200, ..Opened::default() }, now);
@@ -44,20 +44,16 @@ fn every_record_up_to_the_last_is_kept_as_it_came() {
         let records = records(BODY, piece);
         let lines = lines(BODY);
         let expected = [
-            (lines[0], "a", Likeness::Pattern),
-            (lines[1], "b\n", Likeness::Text),
-            (lines[2], "", Likeness::None),
-            ("{\"model\":\"m\",\"created_at\":\"4\",\"response\":\"c\u{fffd}\",\"done\":false,\"odd\":[1]}".as_bytes(), "c\u{fffd}", Likeness::None),
-            (lines[4], "d", Likeness::Text),
-            (lines[5], "", Likeness::None),
+            (lines[0], "a", RecordKind::Pattern),
+            (lines[1], "b\n", RecordKind::Text),
+            (lines[2], "", RecordKind::None),
+            ("{\"model\":\"m\",\"created_at\":\"4\",\"response\":\"c\u{fffd}\",\"done\":false,\"odd\":[1]}".as_bytes(), "c\u{fffd}", RecordKind::None),
+            (lines[4], "d", RecordKind::Text),
+            (lines[5], "", RecordKind::None),
         ];
         assert_eq!(records.len(), expected.len(), "in pieces of {piece}");
-        for (index, (json, text, likeness)) in expected.into_iter().enumerate() {
-            assert_eq!(
-                records.get(index),
-                Some(Record { json, text, likeness }),
-                "{index} in pieces of {piece}"
-            );
+        for (index, (json, text, kind)) in expected.into_iter().enumerate() {
+            assert_eq!(records.get(index), Some(Record { json, text, kind }), "{index} in pieces of {piece}");
         }
         assert_eq!(records.get(expected.len()), None);
     }
@@ -72,7 +68,7 @@ fn an_error_of_the_server_is_no_record() {
 #[test]
 fn nothing_is_kept_unless_asked_for() {
     let now = Instant::now();
-    let mut life = Lifecycle::new(Dialect::Ollama, Clocks::default(), Limits::default(), now);
+    let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
     life.sent(now);
     life.opened(&Opened { status: 200, ..Opened::default() }, now);
     life.bytes(BODY, now);

@@ -2,11 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
 use towline_core::error::ErrorKind;
 use towline_core::outcome::{Clock, Ending};
 use towline_core::stream::{Lifecycle, Opened};
+use towline_core::timeouts::{Limits, Timeouts};
 
 use crate::support::{End, drain, open, run};
 
@@ -83,9 +83,10 @@ fn a_complete_answer_stays_complete() {
 fn only_the_total_clock_runs_while_the_relay_is_away() {
     let now = Instant::now();
     let second = Duration::from_secs(1);
-    let clocks = Clocks { idle: Some(second), total: Some(100 * second), connect: None, ..Clocks::default() };
+    let timeouts =
+        Timeouts { idle: Some(second), total: Some(100 * second), connect: None, ..Timeouts::default() };
     let mut life = open(Dialect::Ollama, Limits::default(), now);
-    life.set_clocks(clocks);
+    life.set_timeouts(timeouts);
     life.bytes(TEXT.as_bytes(), now);
     assert!(drain(&mut life, &mut Vec::new()).is_none());
     assert_eq!(life.deadline(), Some(now + second));
@@ -108,7 +109,7 @@ fn only_the_total_clock_runs_while_the_relay_is_away() {
 #[test]
 fn the_dialect_can_be_found_out_before_the_response() {
     let now = Instant::now();
-    let mut life = Lifecycle::new(Dialect::Ollama, Clocks::default(), Limits::default(), now);
+    let mut life = Lifecycle::new(Dialect::Ollama, Timeouts::default(), Limits::default(), now);
     life.set_dialect(Dialect::OpenAi);
     life.opened(&Opened { status: 200, ..Opened::default() }, now);
     life.set_dialect(Dialect::Ollama);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use proptest::prelude::*;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::retry::RetryPolicy;
 
 use crate::support::cases;
@@ -13,7 +13,7 @@ const fn ms(milliseconds: u64) -> Duration {
 }
 
 fn connect() -> Error {
-    Error::new(ErrorKind::Connect, Origin::Transport, "refused")
+    Error::new(ErrorKind::Connect, Fault::Transport, "refused")
 }
 
 fn busy(status: u16, seconds: u64) -> Error {
@@ -42,7 +42,7 @@ const ALL_KINDS: [ErrorKind; 15] = [
 fn only_what_had_no_effect_and_may_pass_is_tried_again() {
     let policy = RetryPolicy::default();
     for kind in ALL_KINDS {
-        let error = Error::new(kind, Origin::Server, "");
+        let error = Error::new(kind, Fault::Server, "");
         let again = policy.wait_after(&error, 1, 0.5).is_some();
         assert_eq!(again, matches!(kind, ErrorKind::Connect | ErrorKind::ConnectionLost), "{kind:?}");
         let asked = Error { retry_after: Some(Duration::ZERO), ..error.clone() };

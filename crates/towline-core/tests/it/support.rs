@@ -3,12 +3,12 @@
 use std::time::{Duration, Instant};
 
 use proptest::test_runner::{Config as ProptestConfig, RngSeed};
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::event::{Event, TokenLogprob, Usage};
 use towline_core::outcome::{Outcome, Stats};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
+use towline_core::timeouts::{Limits, Timeouts};
 use towline_testkit::corpus::{self, Case};
 
 /// Random cases, the same ones at every run.
@@ -51,7 +51,7 @@ impl End {
 }
 
 pub(crate) fn reset() -> Error {
-    Error::new(ErrorKind::ConnectionLost, Origin::Transport, "the connection was reset").with_effect(true)
+    Error::new(ErrorKind::ConnectionLost, Fault::Transport, "the connection was reset").with_effect(true)
 }
 
 pub(crate) fn dialect(case: &Case) -> Dialect {
@@ -66,7 +66,7 @@ pub(crate) fn dialect(case: &Case) -> Dialect {
 
 /// A stream whose response has begun with status 200.
 pub(crate) fn open(dialect: Dialect, limits: Limits, now: Instant) -> Lifecycle {
-    let mut life = Lifecycle::new(dialect, Clocks::default(), limits, now);
+    let mut life = Lifecycle::new(dialect, Timeouts::default(), limits, now);
     life.sent(now);
     life.opened(&Opened { status: 200, ..Opened::default() }, now);
     life

@@ -1,7 +1,7 @@
 //! What is not understood is never success: errors in every shape, frames without meaning, content that is no text.
 
 use towline_core::dialect::Dialect;
-use towline_core::error::{ErrorKind, Origin};
+use towline_core::error::{ErrorKind, Fault};
 use towline_core::outcome::{Ending, NotUnderstood, Outcome};
 
 use crate::support::{End, run};
@@ -330,7 +330,7 @@ fn a_failure_of_responses_and_messages_is_one() {
     }
     let outcome = outcome(Dialect::Messages, "event: error\ndata: {\"type\":\"error\"}\n\n");
     let Ending::Failed(error) = outcome.ending else { panic!("{outcome:?}") };
-    assert_eq!(error.origin, Origin::Server);
+    assert_eq!(error.fault, Fault::Server);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use egui::{Key, Modifiers};
 use tempfile::TempDir;
-use towline::relay::JobState;
+use towline::relay::AnswerState;
 use towline_app::history::History;
 use towline_gui::command::{Command, Control, JobOrder};
 use towline_gui::relay::{RelayOrder, short};
@@ -69,7 +69,7 @@ impl User {
     }
 
     fn ended(&self, id: &str) -> bool {
-        self.relay.job(id).state == JobState::Completed
+        self.relay.job(id).state == AnswerState::Completed
     }
 }
 
@@ -105,7 +105,7 @@ fn an_answer_is_left_to_the_relay_and_comes_back_whole() {
     let label = format!("Reattach relay job {}", short(&id));
     stage.until("its row", |stage| stage.can_click(&label));
     assert!(!stage.can_click(&format!("Stop job {job}")), "it is the relay's now");
-    assert_eq!(user.relay.job(&id).state, JobState::Streaming);
+    assert_eq!(user.relay.job(&id).state, AnswerState::Streaming);
     user.server.open("rest");
     stage.until("its end there", |_| user.ended(&id));
     assert_eq!(content(&stage), "first half", "nobody reads it here");
@@ -139,7 +139,7 @@ fn a_closed_window_finds_its_answer_again() {
     let (title, text) = notified.lock().expect("no panic").pop().expect("the desktop was told");
     assert_eq!(title, "Answers run on");
     assert!(text.contains("what is a weir?"), "{text}");
-    assert_eq!(user.relay.job(&id).state, JobState::Streaming);
+    assert_eq!(user.relay.job(&id).state, AnswerState::Streaming);
     user.server.open("rest");
     let mut stage = user.window(true);
     stage.until("the end", |stage| stage.can_click("Regenerate answer"));
@@ -180,9 +180,9 @@ fn the_relays_jobs_obey_the_panel() {
     let name = format!("relay job {}", short(&id));
     let mut stage = user.window(false);
     stage.click(&format!("Pause {name}"));
-    stage.until("pausing", |_| user.relay.job(&id).state == JobState::Paused);
+    stage.until("pausing", |_| user.relay.job(&id).state == AnswerState::Paused);
     stage.click(&format!("Unpause {name}"));
-    stage.until("going on", |_| user.relay.job(&id).state == JobState::Streaming);
+    stage.until("going on", |_| user.relay.job(&id).state == AnswerState::Streaming);
     stage.click(&format!("Deadline of {name}"));
     stage.click("5 min from now");
     stage.until("the deadline", |_| user.relay.job(&id).deadline_s.is_some_and(|left| left > 30.0));
@@ -190,7 +190,7 @@ fn the_relays_jobs_obey_the_panel() {
     stage.click("No deadline");
     stage.until("none", |_| user.relay.job(&id).deadline_s.is_none());
     stage.click(&format!("Stop {name}"));
-    stage.until("its end", |_| user.relay.job(&id).state == JobState::Cancelled);
+    stage.until("its end", |_| user.relay.job(&id).state == AnswerState::Cancelled);
     stage.click(&format!("Forget {name}"));
     stage.until("nothing", |stage| !stage.shows(short(&id)) && user.relay.jobs().is_empty());
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use towline::engine::{JobOptions, Prepared};
+use towline::engine::{JobOptions, StreamSpec};
 use towline::{ChatRequest, Client, Ending, Engine, EngineConfig, Job, Message};
 use towline_testkit::paced::PacedServer;
 
@@ -39,5 +39,5 @@ pub(crate) fn all() {
 
 fn submit(engine: &Engine, client: &Client) -> Job {
     let request = ChatRequest::new("paced:200:1000000").message(Message::user("Go."));
-    engine.submit(Prepared::chat(client, request), JobOptions::default())
+    engine.submit(StreamSpec::chat(client, request), JobOptions::default())
 }

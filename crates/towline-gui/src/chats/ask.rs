@@ -1,6 +1,6 @@
 //! Questions become jobs.
 
-use towline::engine::{From as ReadFrom, JobOptions, Prepared};
+use towline::engine::{JobOptions, StartAt, StreamSpec};
 use towline::{Client, Engine, Job, Message};
 use towline_app::chat::{AnswerId, Answered, Held, Shown, Turn, TurnId, Variant, session};
 
@@ -166,13 +166,13 @@ impl Chat {
             return;
         };
         let options = JobOptions { name: Some(answer.model.clone()), group, ..JobOptions::default() };
-        let job = asking.engine.submit(Prepared::chat(asking.client, request), options);
+        let job = asking.engine.submit(StreamSpec::chat(asking.client, request), options);
         self.read(id, job, Held::default(), false);
     }
 
     /// Has what a job yields come into an answer, but for what that has already.
     pub(super) fn read(&mut self, id: AnswerId, job: Job, known: Held, is_noted: bool) {
-        let (info, reader) = (job.info(), job.reader(ReadFrom::Start));
+        let (info, reader) = (job.info(), job.reader(StartAt::Beginning));
         self.live.push(Live { answer: id, job, info, reader, known, is_noted, is_left: false });
         self.left.remove(&id);
         self.answers.entry(id).or_default();

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use towline::relay::{Change, Control, Filter, Job};
-use towline::{Error, ErrorKind, Origin};
+use towline::{Error, ErrorKind, Fault};
 
 use super::{News, lock};
 
@@ -136,7 +136,7 @@ impl<W: Fn() + Sync> Keeper<W> {
     async fn follow(&self, control: &Control) -> Error {
         let late = |_| {
             let message = format!("the relay does not answer within {HELLO:?}");
-            Error::new(ErrorKind::ConnectionLost, Origin::Transport, message)
+            Error::new(ErrorKind::ConnectionLost, Fault::Transport, message)
         };
         // A relay without jobs tells of none, so it is asked for a sign of life first.
         let hello = tokio::time::timeout(HELLO, control.version()).await;

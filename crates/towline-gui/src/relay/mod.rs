@@ -15,7 +15,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use towline::engine::{Prepared, Task};
+use towline::engine::{StreamSpec, Task};
 use towline::relay::{Control, LaunchError, Start};
 use towline::{Client, Engine, Error, ErrorKind};
 
@@ -159,8 +159,8 @@ impl Relay {
     }
 
     /// One of its answers from the beginning, to be read by an engine's job that controls it.
-    pub fn answer(&self, id: &str) -> Prepared {
-        Prepared::attach(&self.client, id, Start::Beginning)
+    pub fn answer(&self, id: &str) -> StreamSpec {
+        StreamSpec::attach(&self.client, id, Start::Beginning)
     }
 
     /// Orders something of one of its jobs.

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use towline::relay::{Control, LaunchError, OwnRelay, READER_CLOCKS, Reconnect, RelayConfig, Via};
-use towline::{ApiKey, Client, Clocks, Config, Endpoint, NetworkVariables, host};
+use towline::relay::{Control, LaunchError, OwnRelay, READER_TIMEOUTS, Reconnect, RelayConfig, Via};
+use towline::{ApiKey, Client, Config, Endpoint, NetworkVariables, Timeouts, host};
 
 use crate::server::Named;
 
@@ -56,25 +56,26 @@ impl Place {
     /// # Errors
     /// An address that cannot be used, for people.
     pub fn client(&self) -> Result<Client, String> {
-        self.with(Clocks::default(), Reconnect::default())
+        self.with(Timeouts::default(), Reconnect::default())
     }
 
     /// A client that reads what runs there.
     pub(super) fn reader(&self) -> Result<Client, String> {
-        self.with(READER_CLOCKS, Reconnect::default())
+        self.with(READER_TIMEOUTS, Reconnect::default())
     }
 
     /// Control of what runs there, which says at once when the relay is lost.
     pub(super) fn control(&self) -> Result<Control, String> {
-        let clocks = Clocks { first_event: Some(ANSWER_TIME), idle: Some(ANSWER_TIME), ..READER_CLOCKS };
+        let timeouts =
+            Timeouts { first_event: Some(ANSWER_TIME), idle: Some(ANSWER_TIME), ..READER_TIMEOUTS };
         let reconnect = Reconnect { give_up_after: LOST, ..Reconnect::default() };
-        self.with(clocks, reconnect).map(Control::new)
+        self.with(timeouts, reconnect).map(Control::new)
     }
 
-    fn with(&self, clocks: Clocks, reconnect: Reconnect) -> Result<Client, String> {
+    fn with(&self, timeouts: Timeouts, reconnect: Reconnect) -> Result<Client, String> {
         let relay = RelayConfig { reconnect, ..RelayConfig::default() };
         let (api_key, transport) = (self.token.clone(), self.network.transport(&self.endpoint));
-        let config = Config { via: Via::Relay(relay), clocks, api_key, transport, ..Config::default() };
+        let config = Config { via: Via::Relay(relay), timeouts, api_key, transport, ..Config::default() };
         Client::with_config(self.endpoint.clone(), config).map_err(|error| error.message)
     }
 

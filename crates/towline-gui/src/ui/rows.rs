@@ -170,7 +170,7 @@ fn shown(info: &JobInfo) -> Shown {
 }
 
 fn shown_at_relay(job: &relay::Job) -> Shown {
-    use relay::JobState as At;
+    use relay::AnswerState as At;
     let tone = match job.state {
         At::Queued | At::Connecting | At::Waiting | At::Streaming | At::Other(_) => Tone::Good,
         At::Paused | At::Cancelling | At::Cancelled | At::Truncated | At::Interrupted => Tone::Warning,

@@ -22,7 +22,7 @@ CONNECTION_ERROR_MESSAGE = (
 class TowlineError(Exception):
     """Everything that the package raises of its own.
 
-    ``kind`` is one word to branch on, ``origin`` whose doing it was (caller, server, transport, protocol),
+    ``kind`` is one word to branch on, ``fault`` whose doing it was (caller, server, transport, protocol),
     ``may_have_had_effect`` whether the server may have acted on the request. ``text`` and ``thinking`` hold what was
     received of a stream before it failed. ``job`` and ``outcome`` are those of an engine's job that raised it; a pickled
     copy has neither.
@@ -32,11 +32,11 @@ class TowlineError(Exception):
         try:
             client.chat("llama3.2", messages)
         except towline.TowlineError as error:
-            print(error.kind, error.origin, error.text)
+            print(error.kind, error.fault, error.text)
     """
 
     kind: str = "invalid_request"
-    origin: str = "caller"
+    fault: str = "caller"
     may_have_had_effect: bool = False
     retry_after: Optional[float] = None
     text: str = ""
@@ -288,7 +288,7 @@ def of_facts(facts: Mapping[str, Any]) -> TowlineError:
     else:
         error = cls(facts["message"])
     error.kind = kind
-    for name in ("origin", "may_have_had_effect", "retry_after", "text", "thinking"):
+    for name in ("fault", "may_have_had_effect", "retry_after", "text", "thinking"):
         if name in facts:
             setattr(error, name, facts[name])
     return error
@@ -298,14 +298,14 @@ def response_error(text: str, status: int) -> ResponseError:
     """What is raised for a response with an error status."""
     error = _known_to_handlers(ResponseError)(text, status)
     assert isinstance(error, ResponseError)
-    error.kind, error.origin = "server", "server"
+    error.kind, error.fault = "server", "server"
     return error
 
 
 def odd_record(error: Exception, text: str = "", thinking: str = "") -> TowlineError:
     """What is raised for a record that is JSON and does not fit its model. ``text`` came before, or in it."""
     odd = _known_to_handlers(ProtocolError)(f"the server sent a record that does not fit: {_places(error)}")
-    odd.kind, odd.origin, odd.may_have_had_effect = "protocol", "protocol", True
+    odd.kind, odd.fault, odd.may_have_had_effect = "protocol", "protocol", True
     odd.text, odd.thinking = text, thinking
     return odd
 

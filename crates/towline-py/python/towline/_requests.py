@@ -70,7 +70,7 @@ def answer(cls: Type[T], content: bytes, splits_thinking: bool = False) -> T:
     except ValueError:
         start = content[:100].decode("utf-8", "replace")
         error = ProtocolError(f"the server sent something that is not JSON: {start!r}")
-        error.kind, error.origin, error.may_have_had_effect = "protocol", "protocol", True
+        error.kind, error.fault, error.may_have_had_effect = "protocol", "protocol", True
         raise error from None
     if isinstance(parsed, dict) and isinstance(parsed.get("error"), str):
         raise response_error(parsed["error"], -1)

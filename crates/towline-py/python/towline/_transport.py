@@ -1,4 +1,4 @@
-"""What a client knows about its server: address, headers, keys, clocks, and the native half made of them."""
+"""What a client knows about its server: address, headers, keys, timeouts, and the native half made of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 from ._errors import RequestError
 from ._towline import NativeClient, __version__, own_relay
 
-# The clocks in seconds, in the order connect, first record, between bytes, between whole records. A cold model of 70
+# The timeouts in seconds, in the order connect, first record, between bytes, between whole records. A cold model of 70
 # billion parameters fits into them.
-DEFAULT_CLOCKS = (10.0, 1200.0, 300.0, 1200.0)
+DEFAULT_TIMEOUTS = (10.0, 1200.0, 300.0, 1200.0)
 
 # The API that is spoken, under the name that servers know it by.
 _SPEAKS = "ollama-python/0.6.3"
@@ -26,7 +26,7 @@ STITCHES = 3
 
 class _Default:
     def __repr__(self) -> str:
-        return "<towline's clocks>"
+        return "<towline's timeouts>"
 
 
 DEFAULT = _Default()
@@ -87,7 +87,7 @@ class Transport:
         own_relay_for = None
         if relay:
             # A reader of a relay's answer may wait; a lost connection is made again automatically.
-            timeout = (DEFAULT_CLOCKS[0], None) if isinstance(timeout, _Default) else timeout
+            timeout = (DEFAULT_TIMEOUTS[0], None) if isinstance(timeout, _Default) else timeout
             own_relay_for, host = (host, own_relay(*_places())) if relay == "own" else (None, relay)
         given = {str(name): str(value) for name, value in (headers or {}).items() if value is not None}
         own = {
@@ -105,7 +105,7 @@ class Transport:
         self.headers = Headers(shown)
         self._host = host
         self._options: Dict[str, Any] = {
-            **clocks(timeout),
+            **timeouts(timeout),
             "roots_pem": _roots(verify),
             "proxy": None if proxy is None else str(proxy),
             "trust_env": trust_env,
@@ -131,18 +131,18 @@ class Transport:
         """Whether `close` was called."""
         return self._closed
 
-    def native(self, origin: str = "") -> NativeClient:
+    def native(self, fault: str = "") -> NativeClient:
         """The native client of the own server, or of ``https://ollama.com``. A forked process gets its own."""
         if self._process != os.getpid():
             self._natives, self._process = {}, os.getpid()
-        native = self._natives.get(origin)
+        native = self._natives.get(fault)
         if native is None:
-            headers = self._headers_for(origin)
-            options = {**self._options, "through_relay": False} if origin else self._options
-            native = NativeClient(origin or self._host, headers, **options)
+            headers = self._headers_for(fault)
+            options = {**self._options, "through_relay": False} if fault else self._options
+            native = NativeClient(fault or self._host, headers, **options)
             if self._closed:
                 native.close()
-            self._natives[origin] = native
+            self._natives[fault] = native
         return native
 
     def for_url(self, url: str) -> Tuple[NativeClient, str]:
@@ -168,10 +168,10 @@ class Transport:
         for native in list(self._natives.values()):
             native.close()
 
-    def _headers_for(self, origin: str) -> List[Tuple[str, str]]:
+    def _headers_for(self, fault: str) -> List[Tuple[str, str]]:
         headers = dict(self.headers)
         headers.pop("authorization", None)
-        if origin == WEB:
+        if fault == WEB:
             # Other headers of the caller are for the server that the caller named.
             headers = {name: headers[name] for name in ("content-type", "accept", "user-agent")}
             key = self.web_key()
@@ -218,12 +218,12 @@ def _stitches(resume: Any) -> int:
     raise RequestError(f"resume is \"never\", \"continue\" or how often, not {resume!r}")
 
 
-def clocks(timeout: Any) -> Dict[str, Optional[float]]:
-    """The native clocks for a timeout as httpx takes it: seconds, ``None`` for no limit, or an ``httpx.Timeout``."""
+def timeouts(timeout: Any) -> Dict[str, Optional[float]]:
+    """The native timeouts for a timeout as httpx takes it: seconds, ``None`` for no limit, or an ``httpx.Timeout``."""
     connect: Optional[float]
     first_event: Optional[float]
     idle: Optional[float]
-    connect, first_event, idle, record = DEFAULT_CLOCKS
+    connect, first_event, idle, record = DEFAULT_TIMEOUTS
     if timeout is None or isinstance(timeout, (int, float)):
         connect = first_event = idle = timeout
     elif isinstance(timeout, tuple):

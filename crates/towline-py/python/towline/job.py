@@ -60,7 +60,7 @@ def _job_error(job: Job[Any], outcome: Outcome) -> _errors.TowlineError:
     """The exception for a job that did not complete: the one a client raises, with the job and its outcome."""
     facts = {
         "kind": outcome.kind,
-        "origin": outcome.origin,
+        "fault": outcome.fault,
         "clock": outcome.clock,
         "message": f"job {job.id} ({job.name}): {outcome}",
         "words": outcome.message,

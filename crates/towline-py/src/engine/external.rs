@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use towline::engine::{End, External, Order};
-use towline::{Error, ErrorKind, Event, Origin, Progress};
+use towline::{Error, ErrorKind, Event, Fault, Progress};
 
 use super::bell::Bell;
 use super::job::JobCore;
@@ -91,7 +91,7 @@ impl Work {
         let end = match how {
             "completed" => End::Completed,
             "stopped" => End::Stopped,
-            "failed" => End::Failed(Error::new(ErrorKind::Task, Origin::Caller, message).with_effect(true)),
+            "failed" => End::Failed(Error::new(ErrorKind::Task, Fault::Caller, message).with_effect(true)),
             other => return Err(PyValueError::new_err(format!("work does not end {other:?}"))),
         };
         self.external.get()?.end(end);

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use pyo3::prelude::*;
-use towline::engine::{From as ReadFrom, JobId, JobInfo, Reader, WeakEngine};
+use towline::engine::{JobId, JobInfo, Reader, StartAt, WeakEngine};
 use towline::{Engine, Event};
 
 use super::bell::{Bell, seconds};
@@ -203,7 +203,7 @@ impl Seen {
 
     fn look_at(&mut self, engine: &Engine, id: JobId) -> Option<News> {
         let core = engine.job(id)?;
-        let reader = self.readers.entry(id).or_insert_with(|| core.reader(ReadFrom::Start));
+        let reader = self.readers.entry(id).or_insert_with(|| core.reader(StartAt::Beginning));
         if reader.is_ended() {
             return None;
         }

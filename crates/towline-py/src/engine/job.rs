@@ -6,7 +6,7 @@ use std::task::Poll;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use towline::engine::{From as ReadFrom, Reader};
+use towline::engine::{Reader, StartAt};
 use towline::{Deadline, Job, JobState};
 
 use super::bell::{Wait, seconds};
@@ -170,7 +170,7 @@ impl JobCore {
     }
 
     fn cursor(&self) -> PyResult<Cursor> {
-        let reader = self.job()?.reader(ReadFrom::Start);
+        let reader = self.job()?.reader(StartAt::Beginning);
         Ok(Cursor { reader: Here::new(Leaf::new(reader)) })
     }
 }
@@ -204,12 +204,12 @@ type Awaited<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// The end of a job. Nobody who waits for it has use for its log, so a full one is passed over and holds nothing up.
 async fn ended(job: Job) -> bool {
     loop {
-        let news = job.reader(ReadFrom::Now).news();
+        let news = job.reader(StartAt::Now).news();
         if let Some(outcome) = job.outcome() {
             return outcome.is_completed();
         }
         if job.state() == JobState::Paused {
-            let mut unread = job.reader(ReadFrom::Start);
+            let mut unread = job.reader(StartAt::Beginning);
             while unread.try_read().is_some() {}
         }
         news.await;

@@ -211,8 +211,8 @@ impl PyOutcome {
 
     /// Whose doing it was: ``caller``, ``server``, ``transport`` or ``protocol``.
     #[getter]
-    fn origin(&self) -> Option<&'static str> {
-        self.error.as_ref().map(|error| error.origin.as_str())
+    fn fault(&self) -> Option<&'static str> {
+        self.error.as_ref().map(|error| error.fault.as_str())
     }
 
     /// The HTTP status of a failure, where there was one.

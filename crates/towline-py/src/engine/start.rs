@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
-use towline::engine::{EngineConfig, JobId, JobOptions, OnShutdown, Prepared};
+use towline::engine::{EngineConfig, JobId, JobOptions, OnShutdown, StreamSpec};
 use towline::{Client, Engine, Resume};
 
 use super::bell::{Wait, seconds};
@@ -79,7 +79,7 @@ impl EngineCore {
     ) -> PyResult<JobCore> {
         let Running { engine, client, resume, .. } = self.running.get()?;
         let resume = *resume;
-        let prepared = Prepared::operate(client, native::operation(operation)?, model, Bytes::from(body));
+        let prepared = StreamSpec::operate(client, native::operation(operation)?, model, Bytes::from(body));
         let prepared = prepared.map(move |stream| stream.with_resume(resume));
         Ok(engine.submit(prepared, options(name, group, priority, deadline)?).into())
     }
@@ -96,7 +96,7 @@ impl EngineCore {
         deadline: Option<f64>,
     ) -> PyResult<JobCore> {
         let Running { engine, client, .. } = self.running.get()?;
-        let prepared = Prepared::attach(client, id, relay::start(start)?);
+        let prepared = StreamSpec::attach(client, id, relay::start(start)?);
         Ok(engine.submit(prepared, options(name, group, priority, deadline)?).into())
     }
 

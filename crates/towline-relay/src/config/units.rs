@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::{Deserialize, Deserializer, Error};
-use towline::Clocks;
+use towline::Timeouts;
 
 /// The longest length of time, which `none` stands for where there must be one: ten years.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
@@ -78,10 +78,10 @@ pub fn bytes(text: &str) -> Option<u64> {
     digits.trim().parse::<u64>().ok()?.checked_mul(1 << unit)
 }
 
-/// The clocks of an upstream's answer. Each may be `none`, and none may be nothing.
-pub(super) fn clocks<'de, D: Deserializer<'de>>(from: D) -> Result<Clocks, D::Error> {
+/// The timeouts of an upstream's answer. Each may be `none`, and none may be nothing.
+pub(super) fn timeouts<'de, D: Deserializer<'de>>(from: D) -> Result<Timeouts, D::Error> {
     #[derive(serde::Deserialize)]
-    #[serde(default, expecting = "a table [clocks]")]
+    #[serde(default, expecting = "a table [timeouts]")]
     struct Written {
         #[serde(deserialize_with = "clock")]
         connect: Option<Duration>,
@@ -96,12 +96,12 @@ pub(super) fn clocks<'de, D: Deserializer<'de>>(from: D) -> Result<Clocks, D::Er
     }
     impl Default for Written {
         fn default() -> Self {
-            let Clocks { connect, first_event, idle, record, total } = Clocks::default();
+            let Timeouts { connect, first_event, idle, record, total } = Timeouts::default();
             Self { connect, first_event, idle, record, total }
         }
     }
     let Written { connect, first_event, idle, record, total } = Written::deserialize(from)?;
-    Ok(Clocks { connect, first_event, idle, record, total })
+    Ok(Timeouts { connect, first_event, idle, record, total })
 }
 
 fn clock<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {

@@ -15,11 +15,11 @@ use super::{input, streams};
 use crate::housekeeping;
 use crate::id::{Owner, StreamId};
 use crate::job::{Job, JobRecord, NoPlace, Question, Recorded, Task, name};
-use crate::log::{Log, Ticket};
+use crate::log::{StreamLog, Ticket};
 use crate::meta::{Meta, now_ms};
 use crate::quota::Reached;
+use crate::registry::{Entry, NotMade, Reading};
 use crate::relay::{Caller, NotBegun, Relay};
-use crate::shelf::{Entry, NotMade, Reading};
 use crate::upstream::Choice;
 
 /// The longest name of a job that is read, in characters.
@@ -174,7 +174,7 @@ pub(super) enum Begun {
 pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Begun, Refusal> {
     let Ask { kind, wishes, choice, headers, body, room, digest, retry_of } = ask;
     let limits = &relay.config.limits;
-    let quota = relay.doors().quota(&caller.owner);
+    let quota = relay.access().quota(&caller.owner);
     relay.usage.ask(&caller.owner, quota, now_ms()).map_err(|reached| over_quota(&caller.owner, reached))?;
     let permit = relay.may_begin(&caller.owner).map_err(|why| refused(relay, why))?;
     let read = RequestBody::read(&body);
@@ -196,10 +196,10 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
         relay.config.retention.requests && wishes.keeps_request && body.len() <= limits.request_bytes;
     let request = keeps_request.then(|| body.clone());
     let id = StreamId::random();
-    let mut meta = Meta::new(id, caller.owner.clone(), framing.content_type(), relay.shelf.incarnation());
+    let mut meta = Meta::new(id, caller.owner.clone(), framing.content_type(), relay.registry.incarnation());
     meta.job = Some(JobRecord {
         name: name_of(&wishes, kind, &question, &model),
-        // Given with its place on the shelf.
+        // Given with its place in the registry.
         number: None,
         question: question.text,
         questions_before: question.before,
@@ -225,8 +225,9 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
         tokens_per_second: None,
     });
     housekeeping::make_place(relay, &caller.owner);
-    let job = |log: &Arc<Log>| Some(Job::new(Arc::clone(log), kind, framing, wishes.detach, wishes.deadline));
-    let (entry, ticket) = match relay.shelf.make(meta, b"", request, job) {
+    let job =
+        |log: &Arc<StreamLog>| Some(Job::new(Arc::clone(log), kind, framing, wishes.detach, wishes.deadline));
+    let (entry, ticket) = match relay.registry.make(meta, b"", request, job) {
         Ok(made) => made,
         Err(NotMade::Exists(entry)) => return Ok(Begun::Known(entry)),
         Err(NotMade::Full) => return Err(streams::too_many(relay)),
@@ -239,7 +240,7 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
         headers,
         body,
         room,
-        clocks: relay.config.clocks,
+        timeouts: relay.config.timeouts,
         log_bytes: limits.log_bytes,
     };
     // Before it begins, so that it is not without a reader.

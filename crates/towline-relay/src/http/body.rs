@@ -16,8 +16,8 @@ use tokio::time::{Instant, Sleep};
 use towline::forward::ResponseBytes;
 
 use crate::job::Framing;
-use crate::log::{Cursor, Got, Log};
-use crate::shelf::Reading;
+use crate::log::{Cursor, Got, StreamLog};
+use crate::registry::Reading;
 
 /// The body of a response.
 pub(crate) enum Body {
@@ -122,7 +122,7 @@ impl Body {
     }
 
     /// The bytes of a log from `position` to `until`, which are there.
-    pub(crate) fn part(log: Arc<Log>, position: u64, until: u64) -> Self {
+    pub(crate) fn part(log: Arc<StreamLog>, position: u64, until: u64) -> Self {
         Self::Part(Box::new(Part { cursor: Cursor::new(log, position), until }))
     }
 

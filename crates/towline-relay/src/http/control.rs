@@ -22,8 +22,8 @@ use super::{devices, front, input, jobs, streams};
 use crate::config::Role;
 use crate::job::{Job, Recorded, name};
 use crate::meta::{now_ms, rfc3339};
+use crate::registry::{Entry, NotFound, NotNamed};
 use crate::relay::{Caller, Relay, job_state};
-use crate::shelf::{Entry, NotFound, NotNamed};
 use crate::store::StoreError;
 use crate::upstream::Choice;
 
@@ -91,7 +91,7 @@ pub(super) fn find(relay: &Relay, caller: &Caller, handle: &str) -> Result<Entry
     let handle = percent_decode_str(handle).decode_utf8_lossy();
     let shown: String = handle.chars().filter(|c| !c.is_control()).take(100).collect();
     let missing = || Refusal::new(Code::NotFound, format!("there is no job {shown} here"));
-    match relay.shelf.resolve(&caller.owner, &handle) {
+    match relay.registry.resolve(&caller.owner, &handle) {
         Ok(entry) => entry.log.look(|meta, _| meta.job.is_some()).then_some(entry).ok_or_else(missing),
         Err(NotFound::None) => Err(missing()),
         Err(NotFound::Several(count)) => Err(Refusal::bad(format!(
@@ -224,7 +224,7 @@ fn rename(relay: &Relay, entry: &Entry, order: &RenameOrder) -> Result<Answer, R
     if name.is_empty() {
         return Err(Refusal::bad("a name takes letters and digits, with -, _ and . between them"));
     }
-    match relay.shelf.rename(entry, &name) {
+    match relay.registry.rename(entry, &name) {
         Ok(()) => job_answer(entry, StatusCode::OK),
         Err(NotNamed::Taken) => {
             Err(Refusal::new(Code::Conflict, format!("another job has the name {name}; give it another one")))
@@ -349,7 +349,7 @@ fn version(relay: &Relay) -> Answer {
         "listen": listening,
         "running": running + queued,
         "queued": queued,
-        "streams": relay.shelf.count(),
+        "streams": relay.registry.count(),
         "servers": servers,
     });
     json_answer(StatusCode::OK, &body)

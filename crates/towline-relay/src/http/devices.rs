@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::answer::{Answer, Code, Refusal, empty, json_answer, set};
 use super::control::{ORDER_BYTES, parsed};
-use super::guard::{Door, is_from_its_page};
+use super::guard::{Listener, is_from_its_page};
 use super::input;
 use crate::config::{Listen, Role};
 use crate::devices::Grant;
@@ -19,17 +19,19 @@ use crate::id::Owner;
 use crate::relay::{Caller, Relay};
 use crate::serve::open_phone_door;
 
-/// Opens the door for the page on this machine and makes a link to it. What comes in by it lasts as long as the relay.
+/// Opens the listener for the page on this machine and makes a link to it. What comes in by it lasts as long as the relay.
 pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, Refusal> {
     if !caller.over_unix {
-        let message = "only over the Unix socket is the page's door opened; here POST devices makes a link";
+        let message =
+            "only over the Unix socket is the page's listener opened; here POST devices makes a link";
         return Err(Refusal::new(Code::Forbidden, message));
     }
-    let not_open =
-        || Refusal::new(Code::Unavailable, "the page's door cannot be opened: the relay does not run yet");
+    let not_open = || {
+        Refusal::new(Code::Unavailable, "the page's listener cannot be opened: the relay does not run yet")
+    };
     let opened = relay.page_door.get().ok_or_else(not_open)?.open_page().await;
     let address = opened.map_err(|error| {
-        Refusal::new(Code::Unavailable, format!("the page's door cannot be opened: {error}"))
+        Refusal::new(Code::Unavailable, format!("the page's listener cannot be opened: {error}"))
     })?;
     let grant = Grant {
         name: "page".into(),
@@ -79,7 +81,7 @@ pub(super) async fn link(
     Ok(json_answer(StatusCode::CREATED, &json!({ "token": token })))
 }
 
-/// Where the door for phones is opened, where nobody says: at every address of this machine.
+/// Where the listener for phones is opened, where nobody says: at every address of this machine.
 const PHONES: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 11437);
 
 #[derive(Deserialize)]
@@ -92,7 +94,7 @@ struct PairOrder {
     hosts: Vec<String>,
 }
 
-/// Makes a link for a phone, and opens the door for phones where the relay has no address with TLS.
+/// Makes a link for a phone, and opens the listener for phones where the relay has no address with TLS.
 pub(super) async fn pair(
     relay: &Relay,
     caller: &Caller,
@@ -100,7 +102,7 @@ pub(super) async fn pair(
 ) -> Result<Answer, Refusal> {
     if !caller.over_unix {
         let message =
-            "only over the Unix socket is the door for phones opened; here POST devices makes a link";
+            "only over the Unix socket is the listener for phones opened; here POST devices makes a link";
         return Err(Refusal::new(Code::Forbidden, message));
     }
     let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
@@ -114,7 +116,7 @@ pub(super) async fn pair(
         None => {
             let opened = open_phone_door(relay, listen.unwrap_or(PHONES), hosts).await;
             let opened = opened.map_err(|error| {
-                let message = format!("the door for phones cannot be opened: {error}");
+                let message = format!("the listener for phones cannot be opened: {error}");
                 Refusal::new(Code::Unavailable, message)
             })?;
             (opened.address, Some(opened.fingerprint))
@@ -165,7 +167,7 @@ struct SessionOrder {
 /// Makes a device of a browser that has the secret of a link, or a token of an owner.
 pub(super) async fn session(
     relay: &Relay,
-    door: Door,
+    listener: Listener,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     if request.method() != Method::POST {
@@ -178,7 +180,7 @@ pub(super) async fn session(
     let SessionOrder { token } = parsed(&body)?;
     let token = token.trim();
     let secret = relay.devices.exchange(token).or_else(|| {
-        let (owner, roles) = relay.doors().owner_of(token)?;
+        let (owner, roles) = relay.access().owner_of(token)?;
         let grant = Grant {
             name: "browser".into(),
             owner,
@@ -194,7 +196,7 @@ pub(super) async fn session(
         return Err(Refusal::new(Code::Unauthorized, message));
     };
     let mut answer = empty(StatusCode::NO_CONTENT);
-    if let Some(cookie) = door.set_cookie(&secret) {
+    if let Some(cookie) = listener.set_cookie(&secret) {
         set(&mut answer, "set-cookie", &cookie);
     }
     Ok(answer)

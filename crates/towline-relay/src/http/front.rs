@@ -19,9 +19,9 @@ use super::{input, streams};
 use crate::config::WhenFull;
 use crate::job::{Framing, Head, Job, Recorded};
 use crate::log::{Broken, Ticket};
+use crate::registry::{Entry, Reading};
 use crate::relay::{Caller, Relay};
 use crate::secret::hex;
-use crate::shelf::{Entry, Reading};
 use crate::store::Room;
 use crate::upstream::Choice;
 
@@ -37,7 +37,7 @@ pub(super) async fn recorded(
     let choice = choice(relay, caller, &parts.headers)?;
     let input::Held { bytes: body, room } = input::whole(relay, body, relay.config.limits.body_bytes).await?;
     let digest = wishes.request_id.is_some().then(|| digest(kind, &body));
-    let known = wishes.request_id.as_deref().and_then(|id| relay.shelf.of_request(&caller.owner, id));
+    let known = wishes.request_id.as_deref().and_then(|id| relay.registry.of_request(&caller.owner, id));
     let detach = wishes.detach;
     if let Some(entry) = known {
         return again(relay, entry, digest.as_deref(), detach).await;

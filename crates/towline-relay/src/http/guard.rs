@@ -20,7 +20,7 @@ use crate::relay::Caller;
 
 /// Where a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Listener {
     Unix {
         /// The client is the user that the relay runs as.
         is_own: bool,
@@ -33,7 +33,7 @@ pub(crate) enum Door {
     Phone(SocketAddr),
 }
 
-impl Door {
+impl Listener {
     /// Where a browser comes in.
     fn address(self) -> Option<SocketAddr> {
         match self {
@@ -68,7 +68,7 @@ impl Door {
 
 /// Who may come in, and how.
 #[derive(Debug)]
-pub(crate) struct Doors {
+pub(crate) struct AccessControl {
     keys: Vec<Key>,
     hosts: Vec<String>,
     origins: Vec<String>,
@@ -78,7 +78,7 @@ pub(crate) struct Doors {
 
 /// The client of a request.
 #[derive(Debug)]
-pub(crate) struct Welcome {
+pub(crate) struct Authorized {
     pub(crate) caller: Caller,
     /// The page of another host whose program asks.
     pub(crate) origin: Option<String>,
@@ -128,7 +128,7 @@ pub(crate) fn check_open(listen: &[Listen], config: &Config) -> Result<(), Error
     Ok(())
 }
 
-impl Doors {
+impl AccessControl {
     /// # Errors
     /// A token without a secret, with one that is too easy, or whose file cannot be read.
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
@@ -145,15 +145,15 @@ impl Doors {
     /// Lets a request in, or says why not. `open` is for what anybody may see who reaches the address.
     pub(crate) fn enter<B>(
         &self,
-        door: Door,
+        listener: Listener,
         request: &Request<B>,
         open: bool,
         devices: &Devices,
-    ) -> Result<Welcome, Refusal> {
+    ) -> Result<Authorized, Refusal> {
         let host = host_of(request)?;
         let headers = request.headers();
-        let listen = match door {
-            Door::Unix { is_own } => {
+        let listen = match listener {
+            Listener::Unix { is_own } => {
                 let caller = Caller {
                     owner: Owner::local(),
                     over_unix: true,
@@ -161,11 +161,14 @@ impl Doors {
                     names_servers: is_own && self.keys.is_empty(),
                     roles: Roles::ALL,
                 };
-                return Ok(Welcome { caller, origin: None, device: None });
+                return Ok(Authorized { caller, origin: None, device: None });
             }
-            Door::Tcp(listen) | Door::Tls(listen) | Door::Page(listen) | Door::Phone(listen) => listen,
+            Listener::Tcp(listen)
+            | Listener::Tls(listen)
+            | Listener::Page(listen)
+            | Listener::Phone(listen) => listen,
         };
-        let over_tls = door.is_over_tls();
+        let over_tls = listener.is_over_tls();
         let roles = Roles::PLAIN;
         let caller = |owner| Caller { owner, over_unix: false, over_tls, names_servers: false, roles };
         if listen.ip().to_canonical().is_loopback() && !self.is_own(host) {
@@ -183,11 +186,11 @@ impl Doors {
                 return Err(Refusal::new(Code::Forbidden, message));
             }
         };
-        let is_page = matches!(door, Door::Page(_) | Door::Phone(_));
+        let is_page = matches!(listener, Listener::Page(_) | Listener::Phone(_));
         if open || (self.keys.is_empty() && !is_page) {
-            return Ok(Welcome { caller: caller(Owner::local()), origin, device: None });
+            return Ok(Authorized { caller: caller(Owner::local()), origin, device: None });
         }
-        if let Some((entered, secret)) = device(door, headers, devices) {
+        if let Some((entered, secret)) = device(listener, headers, devices) {
             if origin.is_some() || !is_from_its_page(request) {
                 let message = "a device's cookie is for the relay's own page only; a program takes a token";
                 return Err(Refusal::new(Code::Forbidden, message));
@@ -195,7 +198,7 @@ impl Doors {
             let grant = &entered.grant;
             let (names_servers, roles) = (grant.names_servers, grant.roles);
             let caller = Caller { names_servers, roles, ..caller(grant.owner.clone()) };
-            return Ok(Welcome { caller, origin, device: Some((entered, secret)) });
+            return Ok(Authorized { caller, origin, device: Some((entered, secret)) });
         }
         let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let secret = given.and_then(|given| {
@@ -205,7 +208,7 @@ impl Doors {
         let message = match secret.map(|secret| Key::find(&self.keys, secret)) {
             Some(Ok(key)) => {
                 let caller = Caller { roles: key.roles, ..caller(key.owner.clone()) };
-                return Ok(Welcome { caller, origin, device: None });
+                return Ok(Authorized { caller, origin, device: None });
             }
             Some(Err(NoKey::Expired)) => "this token has expired: ask who operates the relay for another",
             Some(Err(NoKey::Unknown)) | None => "a token of this relay is needed: Authorization: Bearer …",
@@ -235,8 +238,8 @@ impl Doors {
 }
 
 /// The device whose cookie a request has.
-fn device(door: Door, headers: &HeaderMap, devices: &Devices) -> Option<(Entered, String)> {
-    let name = door.cookie()?;
+fn device(listener: Listener, headers: &HeaderMap, devices: &Devices) -> Option<(Entered, String)> {
+    let name = listener.cookie()?;
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
     cookies.flat_map(|value| value.split(';')).find_map(|cookie| {
         let (named, secret) = cookie.trim().split_once('=')?;
@@ -281,43 +284,43 @@ mod tests {
     use crate::config::{UpstreamApi, UpstreamConfig};
     use crate::devices::Grant;
 
-    fn doors(tokens: &[(&str, &str)]) -> Doors {
+    fn access(tokens: &[(&str, &str)]) -> AccessControl {
         let config = Config {
             tokens: tokens.iter().map(|(owner, secret)| Token::new(owner, secret)).collect(),
             hosts: vec!["relay.example".into()],
             origins: vec!["https://chat.example".into()],
             ..Config::default()
         };
-        Doors { machine: "workshop".into(), ..Doors::new(&config).unwrap() }
+        AccessControl { machine: "workshop".into(), ..AccessControl::new(&config).unwrap() }
     }
 
-    fn enter(doors: &Doors, headers: &[(&str, &str)]) -> Result<String, u16> {
+    fn enter(access: &AccessControl, headers: &[(&str, &str)]) -> Result<String, u16> {
         let mut request = Request::builder().version(Version::HTTP_10);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let door = Door::Tcp(([127, 0, 0, 1], 11434).into());
+        let listener = Listener::Tcp(([127, 0, 0, 1], 11434).into());
         let devices = Devices::open(None).unwrap();
-        let entered = doors.enter(door, &request.body(()).unwrap(), false, &devices);
+        let entered = access.enter(listener, &request.body(()).unwrap(), false, &devices);
         entered
-            .map(|welcome| welcome.caller.owner.as_str().to_owned())
+            .map(|entered| entered.caller.owner.as_str().to_owned())
             .map_err(|refusal| refusal.code.status().as_u16())
     }
 
     #[test]
     fn only_local_names_and_pages_get_through() {
-        let doors = doors(&[]);
+        let access = access(&[]);
         for host in ["localhost:11434", "Workshop:11434", "", "a.local", "Relay.Example:1"] {
-            assert_eq!(enter(&doors, &[("host", host)]), Ok("local".into()), "{host}");
+            assert_eq!(enter(&access, &[("host", host)]), Ok("local".into()), "{host}");
         }
         for host in ["evil.example", "8.8.8.8", "192.168.1.5", "chat.example"] {
-            assert_eq!(enter(&doors, &[("host", host)]), Err(403), "{host}");
+            assert_eq!(enter(&access, &[("host", host)]), Err(403), "{host}");
         }
         for origin in ["http://localhost:3000", "app://obsidian.md", "https://Chat.example"] {
-            assert_eq!(enter(&doors, &[("origin", origin)]), Ok("local".into()), "{origin}");
+            assert_eq!(enter(&access, &[("origin", origin)]), Ok("local".into()), "{origin}");
         }
         for origin in ["https://evil.example", "http://x.local", "null", "http://chat.example"] {
-            assert_eq!(enter(&doors, &[("origin", origin)]), Err(403), "{origin}");
+            assert_eq!(enter(&access, &[("origin", origin)]), Err(403), "{origin}");
         }
     }
 
@@ -328,16 +331,16 @@ mod tests {
         let grant =
             Grant { name: "phone".into(), owner, names_servers: false, roles: Roles::PLAIN, is_kept: false };
         let cookie = format!("other=1; towline-11434={}", devices.add(grant));
-        let door = Door::Page(([127, 0, 0, 1], 11434).into());
-        let doors = doors(&[]);
+        let listener = Listener::Page(([127, 0, 0, 1], 11434).into());
+        let access = access(&[]);
         let enter = |method: Method, headers: &[(&str, &str)]| {
             let mut request = Request::builder().method(method).header("host", "towline.localhost:11434");
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
-            let entered = doors.enter(door, &request.body(()).unwrap(), false, &devices);
+            let entered = access.enter(listener, &request.body(()).unwrap(), false, &devices);
             entered
-                .map(|welcome| welcome.caller.owner.as_str().to_owned())
+                .map(|entered| entered.caller.owner.as_str().to_owned())
                 .map_err(|refusal| refusal.code.status().as_u16())
         };
         let cookie = ("cookie", cookie.as_str());
@@ -358,7 +361,7 @@ mod tests {
     fn a_token_has_one_secret_that_is_not_easy() {
         let refused = |token: Token| {
             let config = Config { tokens: vec![token], ..Config::default() };
-            Doors::new(&config).unwrap_err().to_string()
+            AccessControl::new(&config).unwrap_err().to_string()
         };
         assert!(refused(Token::new("ann", "short")).contains("too easy"));
         let none = Token { secret: None, ..Token::new("ann", "") };
@@ -386,8 +389,8 @@ mod tests {
 
     #[test]
     fn a_token_names_its_owner_and_nothing_else_gets_in() {
-        let doors = doors(&[("ann", "0123456789abcdef"), ("bob", "fedcba9876543210")]);
-        let with = |value: &str| enter(&doors, &[("authorization", value)]);
+        let access = access(&[("ann", "0123456789abcdef"), ("bob", "fedcba9876543210")]);
+        let with = |value: &str| enter(&access, &[("authorization", value)]);
         assert_eq!(with("Bearer 0123456789abcdef"), Ok("ann".into()));
         assert_eq!(with("bearer fedcba9876543210"), Ok("bob".into()));
         for wrong in [
@@ -400,7 +403,7 @@ mod tests {
         ] {
             assert_eq!(with(wrong), Err(401), "{wrong}");
         }
-        assert_eq!(enter(&doors, &[]), Err(401));
+        assert_eq!(enter(&access, &[]), Err(401));
     }
 
     fn refused(listen: &str, with_token: bool, with_tls: bool) -> Option<String> {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{self, Sender, error::SendError};
-use towline::relay::JobState;
+use towline::relay::AnswerState;
 
 use super::answer::{Answer, Refusal, typed};
 use super::body::Body;
@@ -18,8 +18,8 @@ use super::control::{find, shown};
 use super::input;
 use crate::id::{Owner, StreamId};
 use crate::meta::now_ms;
+use crate::registry::Entry;
 use crate::relay::{Caller, Relay, job_state};
-use crate::shelf::Entry;
 use crate::store::StreamNo;
 
 /// A piece of a list is sent when it is so long, in bytes.
@@ -33,7 +33,7 @@ const WATCH_PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, Default)]
 struct Filter {
     running: Option<bool>,
-    state: Option<JobState>,
+    state: Option<AnswerState>,
     model: Option<String>,
     name: Option<String>,
     conversation: Option<String>,
@@ -50,7 +50,7 @@ impl Filter {
             Some("running") => (Some(true), None),
             Some("ended") => (Some(false), None),
             Some(one) => match serde_json::from_value(one.into()) {
-                Ok(JobState::Other(_)) | Err(_) => {
+                Ok(AnswerState::Other(_)) | Err(_) => {
                     return Err(Refusal::bad("state takes running, ended, all, or one of a job's states"));
                 }
                 Ok(state) => (None, Some(state)),
@@ -150,7 +150,7 @@ impl Jobs {
     fn next(&mut self) -> (Vec<u8>, bool) {
         let mut is_page = false;
         let mut piece = if self.count == 0 { b"{\"jobs\":[".to_vec() } else { Vec::new() };
-        for entry in self.relay.shelf.each(&self.owner, self.after) {
+        for entry in self.relay.registry.each(&self.owner, self.after) {
             self.after = Some(entry.log.no);
             let Some(job) = Some(entry).filter(|entry| self.filter.takes(entry)).as_ref().and_then(shown)
             else {
@@ -213,7 +213,7 @@ struct Watcher<'a> {
 
 impl Watcher<'_> {
     async fn tell(&mut self) -> Result<(), SendError<Bytes>> {
-        let mut changes = self.relay.shelf.watch();
+        let mut changes = self.relay.registry.watch();
         let mut pause = tokio::time::interval(WATCH_PAUSE);
         self.tell_all().await?;
         loop {
@@ -234,7 +234,7 @@ impl Watcher<'_> {
         let mut gone = std::mem::take(&mut self.told);
         self.running.clear();
         let (relay, caller) = (self.relay, self.caller);
-        for entry in relay.shelf.each(&caller.owner, None) {
+        for entry in relay.registry.each(&caller.owner, None) {
             if self.filter.takes(&entry) {
                 gone.remove(&entry.log.no);
                 self.tell_one(&entry).await?;
@@ -247,7 +247,7 @@ impl Watcher<'_> {
     }
 
     async fn tell_change(&mut self, no: StreamNo, id: &StreamId) -> Result<(), SendError<Bytes>> {
-        let entry = self.relay.shelf.find(&self.caller.owner, id).filter(|entry| entry.log.no == no);
+        let entry = self.relay.registry.find(&self.caller.owner, id).filter(|entry| entry.log.no == no);
         match entry {
             Some(entry) if self.filter.takes(&entry) => self.tell_one(&entry).await,
             // One that no longer is what was asked for is told of once more.
@@ -271,7 +271,7 @@ impl Watcher<'_> {
         let ran: Vec<(StreamNo, u64)> = self.running.iter().map(|(no, bytes)| (*no, *bytes)).collect();
         for (no, bytes) in ran {
             let Some(id) = self.told.get(&no) else { continue };
-            let Some(entry) = self.relay.shelf.find(&self.caller.owner, id) else { continue };
+            let Some(entry) = self.relay.registry.find(&self.caller.owner, id) else { continue };
             if entry.log.seen().end.position != bytes && self.filter.takes(&entry) {
                 self.tell_one(&entry).await?;
             }

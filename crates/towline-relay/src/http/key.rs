@@ -1,4 +1,4 @@
-//! Tokens at the door: whose they are and what they may do. Only digests of secrets are kept.
+//! Tokens at the listener: whose they are and what they may do. Only digests of secrets are kept.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};

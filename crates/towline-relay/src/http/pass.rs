@@ -132,7 +132,7 @@ pub(super) async fn exchange(
     let mut why = String::new();
     for upstream in candidates {
         let lease = upstream.lease();
-        let connect = relay.config.clocks.connect.unwrap_or(Duration::MAX);
+        let connect = relay.config.timeouts.connect.unwrap_or(Duration::MAX);
         let ready = match tokio::time::timeout(connect, upstream.client().ready()).await {
             Ok(Ok(ready)) => ready,
             Ok(Err(error)) => {

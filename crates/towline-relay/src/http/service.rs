@@ -14,7 +14,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::answer::{Answer, Code, Refusal, Words, empty, set};
 use super::body::Body;
-use super::guard::{Door, Welcome};
+use super::guard::{Authorized, Listener};
 use super::route::Route;
 use super::trail::{Trail, WRONG_TOKEN_PAUSE};
 use super::{control, devices, front, ops, page, pass, streams};
@@ -103,7 +103,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Answers one request that came in through `door`.
+/// Answers one request that came in through `listener`.
 ///
 /// # Cancel safety
 /// Dropping the future, or the body of the response, says that the client has left.
@@ -112,26 +112,31 @@ impl<'a> Place<'a> {
 /// Never.
 pub(crate) async fn serve(
     relay: Arc<Relay>,
-    door: Door,
+    listener: Listener,
     peer: Option<IpAddr>,
     request: Request<Incoming>,
 ) -> Result<Answer, Infallible> {
     relay.metrics.requests.fetch_add(1, Ordering::Relaxed);
     let mut trail = Trail::of(&request, peer);
-    let answer = answered(&relay, door, request, &mut trail).await;
+    let answer = answered(&relay, listener, request, &mut trail).await;
     trail.tell(&answer);
     Ok(answer)
 }
 
-async fn answered(relay: &Arc<Relay>, door: Door, request: Request<Incoming>, trail: &mut Trail) -> Answer {
+async fn answered(
+    relay: &Arc<Relay>,
+    listener: Listener,
+    request: Request<Incoming>,
+    trail: &mut Trail,
+) -> Answer {
     let uri = request.uri().clone();
     let place = Place::of(request.method(), uri.path(), request.headers());
     if request.method() == Method::OPTIONS {
-        return preflight(relay, door, &request);
+        return preflight(relay, listener, &request);
     }
     let words = place.words();
-    let welcome = match relay.doors().enter(door, &request, place.is_open(), &relay.devices) {
-        Ok(welcome) => welcome,
+    let authorized = match relay.access().enter(listener, &request, place.is_open(), &relay.devices) {
+        Ok(authorized) => authorized,
         Err(refusal) => {
             relay.metrics.refused.fetch_add(1, Ordering::Relaxed);
             if refusal.code == Code::Unauthorized && request.headers().contains_key(AUTHORIZATION) {
@@ -141,7 +146,7 @@ async fn answered(relay: &Arc<Relay>, door: Door, request: Request<Incoming>, tr
             return secured(refusal.answer_in(words));
         }
     };
-    let Welcome { caller, origin, device } = welcome;
+    let Authorized { caller, origin, device } = authorized;
     trail.belongs_to(&caller.owner, relay);
     if let Some(role) = place.role(request.method()).filter(|role| !caller.roles.allow(*role)) {
         let message = format!("this token may not do that: it lacks the role {role}");
@@ -152,7 +157,7 @@ async fn answered(relay: &Arc<Relay>, door: Door, request: Request<Incoming>, tr
         Place::Passed(route) => pass::passed(relay, &caller, &route, request).await,
         Place::Stream(id) => streams::answer(relay, &caller, id, request).await,
         Place::Control(rest) => control::answer(relay, &caller, rest, request).await,
-        Place::Session => devices::session(relay, door, request).await,
+        Place::Session => devices::session(relay, listener, request).await,
         // It has its own headers.
         Place::Page(file) => return file.answer(request.headers()),
         Place::Ops(path) => Ok(ops::answer(relay, path)),
@@ -167,7 +172,7 @@ async fn answered(relay: &Arc<Relay>, door: Door, request: Request<Incoming>, tr
         allow(&mut answer, &origin);
     }
     if let Some((entered, secret)) = device {
-        if let Some(cookie) = door.set_cookie(&secret).filter(|_| entered.is_renewed) {
+        if let Some(cookie) = listener.set_cookie(&secret).filter(|_| entered.is_renewed) {
             set(&mut answer, "set-cookie", &cookie);
         }
         answer = answer.map(|body| body.until(entered.revoked));
@@ -218,7 +223,7 @@ const ALLOWED_HEADERS: &str = "authorization, content-type, user-agent, accept, 
 const ALLOWED_FOR: &str = "43200";
 
 /// Says what may be sent across; a page that is not welcome is told so by the missing `Access-Control-Allow-Origin`.
-fn preflight(relay: &Relay, door: Door, request: &Request<Incoming>) -> Answer {
+fn preflight(relay: &Relay, listener: Listener, request: &Request<Incoming>) -> Answer {
     let mut answer = secured(empty(StatusCode::NO_CONTENT));
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(ALLOWED_HEADERS));
@@ -228,7 +233,8 @@ fn preflight(relay: &Relay, door: Door, request: &Request<Incoming>) -> Answer {
         HeaderValue::from_static("GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS"),
     );
     // A preflight never carries a token.
-    if let Ok(Welcome { origin: Some(origin), .. }) = relay.doors().enter(door, request, true, &relay.devices)
+    if let Ok(Authorized { origin: Some(origin), .. }) =
+        relay.access().enter(listener, request, true, &relay.devices)
     {
         allow(&mut answer, &origin);
     }

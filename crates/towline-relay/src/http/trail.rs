@@ -38,7 +38,7 @@ impl Trail {
         self.owner = Some(owner.clone());
         self.job = split_handle(self.uri.path()).and_then(|(_, handle, _)| {
             let handle = percent_decode_str(handle).decode_utf8_lossy();
-            relay.shelf.resolve(owner, &handle).ok().map(|entry| entry.id)
+            relay.registry.resolve(owner, &handle).ok().map(|entry| entry.id)
         });
     }
 

@@ -1,7 +1,7 @@
 //! How a log ends whose server did not end it.
 
 use serde_json::json;
-use towline::relay::JobState;
+use towline::relay::AnswerState;
 use towline_core::dialect::Dialect;
 use towline_core::error::ErrorKind;
 use towline_core::outcome::Ending;
@@ -11,7 +11,7 @@ use super::Recorded;
 /// How a job ended.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ended {
-    pub(crate) state: JobState,
+    pub(crate) state: AnswerState,
     /// For people; none where the answer is whole.
     pub(crate) cause: Option<String>,
     /// The status of a server that refused.
@@ -22,7 +22,7 @@ pub(crate) struct Ended {
 
 impl Ended {
     pub(crate) fn of(ending: &Ending, was_opened: bool) -> Self {
-        let state = JobState::of_ending(ending);
+        let state = AnswerState::of_ending(ending);
         let Some(error) = ending.error() else {
             return Self { state, cause: None, status: None, is_said: true };
         };
@@ -42,13 +42,13 @@ impl Ended {
     /// The store did not take the rest.
     pub(crate) fn not_written() -> Self {
         let cause = "the rest of the answer could not be recorded; what had come before is kept".to_owned();
-        Self { state: JobState::Failed, cause: Some(cause), status: None, is_said: false }
+        Self { state: AnswerState::Failed, cause: Some(cause), status: None, is_said: false }
     }
 
     /// The relay ended before the job did.
     pub(crate) fn interrupted() -> Self {
         let cause = "the relay ended".to_owned();
-        Self { state: JobState::Interrupted, cause: Some(cause), status: None, is_said: false }
+        Self { state: AnswerState::Interrupted, cause: Some(cause), status: None, is_said: false }
     }
 }
 
@@ -61,19 +61,19 @@ pub(crate) fn error_record(ended: &Ended, kind: Recorded, media_type: &str, last
     let cause = ended.cause.as_deref().unwrap_or_default();
     let code = ended.state.as_str();
     let message = match ended.state {
-        JobState::Cancelled => format!("cancelled: {cause}"),
-        JobState::Interrupted => format!("interrupted: {cause}"),
-        JobState::Queued
-        | JobState::Connecting
-        | JobState::Waiting
-        | JobState::Streaming
-        | JobState::Paused
-        | JobState::Cancelling
-        | JobState::Completed
-        | JobState::Truncated
-        | JobState::TimedOut
-        | JobState::Failed
-        | JobState::Other(_) => cause.to_owned(),
+        AnswerState::Cancelled => format!("cancelled: {cause}"),
+        AnswerState::Interrupted => format!("interrupted: {cause}"),
+        AnswerState::Queued
+        | AnswerState::Connecting
+        | AnswerState::Waiting
+        | AnswerState::Streaming
+        | AnswerState::Paused
+        | AnswerState::Cancelling
+        | AnswerState::Completed
+        | AnswerState::Truncated
+        | AnswerState::TimedOut
+        | AnswerState::Failed
+        | AnswerState::Other(_) => cause.to_owned(),
     };
     let is_events = media_type == "text/event-stream";
     let mut record = separator(is_events, last).to_vec();
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn ended(status: Option<u16>) -> Ended {
-        Ended { state: JobState::Truncated, cause: Some("why".into()), status, is_said: false }
+        Ended { state: AnswerState::Truncated, cause: Some("why".into()), status, is_said: false }
     }
 
     #[test]

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use hyper::HeaderMap;
 use tokio::sync::{Notify, watch};
-use towline::relay::JobState;
+use towline::relay::AnswerState;
 use towline_core::job::Deadline;
 
 use super::{Framing, JobRecord, Recorded};
-use crate::log::Log;
+use crate::log::StreamLog;
 use crate::tasks::Tasks;
 
 /// What became of the request, for those who wait for the head of the answer.
@@ -46,7 +46,7 @@ pub(crate) enum Head {
 /// One job. The task that runs it reads the orders; everybody else gives them.
 #[derive(Debug)]
 pub(crate) struct Job {
-    pub(crate) log: Arc<Log>,
+    pub(crate) log: Arc<StreamLog>,
     pub(crate) kind: Recorded,
     pub(crate) framing: Framing,
     pub(crate) began: Instant,
@@ -60,7 +60,7 @@ pub(crate) struct Job {
 
 #[derive(Debug)]
 struct Shared {
-    state: JobState,
+    state: AnswerState,
     is_paused: bool,
     cancel: Option<String>,
     /// What cancels it is the end of the relay.
@@ -86,8 +86,8 @@ pub(crate) struct Orders {
 
 /// How a running job looks now.
 #[derive(Debug, Clone)]
-pub(crate) struct Look {
-    pub(crate) state: JobState,
+pub(crate) struct Snapshot {
+    pub(crate) state: AnswerState,
     pub(crate) upstream: String,
     pub(crate) records: u64,
     pub(crate) tokens: Option<u64>,
@@ -104,7 +104,7 @@ pub(crate) struct IsOver;
 
 impl Job {
     pub(crate) fn new(
-        log: Arc<Log>,
+        log: Arc<StreamLog>,
         kind: Recorded,
         framing: Framing,
         detached: bool,
@@ -112,7 +112,7 @@ impl Job {
     ) -> Arc<Self> {
         let began = Instant::now();
         let shared = Shared {
-            state: JobState::Queued,
+            state: AnswerState::Queued,
             is_paused: false,
             cancel: None,
             is_interrupted: false,
@@ -163,7 +163,7 @@ impl Job {
         }
     }
 
-    pub(crate) fn state(&self) -> JobState {
+    pub(crate) fn state(&self) -> AnswerState {
         self.shared().state.clone()
     }
 
@@ -174,7 +174,7 @@ impl Job {
             return Err(IsOver);
         }
         shared.cancel.get_or_insert_with(|| reason.to_owned());
-        shared.state = JobState::Cancelling;
+        shared.state = AnswerState::Cancelling;
         self.order(shared);
         Ok(())
     }
@@ -187,7 +187,7 @@ impl Job {
         }
         shared.is_interrupted = shared.cancel.is_none();
         shared.cancel.get_or_insert_with(|| "the relay ended".to_owned());
-        shared.state = JobState::Cancelling;
+        shared.state = AnswerState::Cancelling;
         self.order(shared);
         Ok(())
     }
@@ -218,12 +218,13 @@ impl Job {
         self.changed();
     }
 
-    pub(crate) fn look(&self) -> Look {
+    pub(crate) fn look(&self) -> Snapshot {
         let now = Instant::now();
         let shared = self.shared();
-        let is_held = shared.is_paused && matches!(shared.state, JobState::Waiting | JobState::Streaming);
-        let state = if is_held { JobState::Paused } else { shared.state.clone() };
-        Look {
+        let is_held =
+            shared.is_paused && matches!(shared.state, AnswerState::Waiting | AnswerState::Streaming);
+        let state = if is_held { AnswerState::Paused } else { shared.state.clone() };
+        Snapshot {
             state,
             upstream: shared.upstream.clone(),
             records: shared.records,
@@ -250,12 +251,12 @@ impl Job {
 
     /// It is its turn.
     pub(crate) fn may_run(&self) {
-        self.is_now(JobState::Connecting);
+        self.is_now(AnswerState::Connecting);
     }
 
-    pub(super) fn is_now(&self, state: JobState) {
+    pub(super) fn is_now(&self, state: AnswerState) {
         let mut shared = self.shared();
-        let cancelling = shared.state == JobState::Cancelling && !state.is_ended();
+        let cancelling = shared.state == AnswerState::Cancelling && !state.is_ended();
         if shared.state == state || cancelling {
             return;
         }
@@ -271,7 +272,7 @@ impl Job {
         if shared.first_record.is_none() {
             shared.first_record = Some(now);
             drop(shared);
-            self.is_now(JobState::Streaming);
+            self.is_now(AnswerState::Streaming);
         }
     }
 

@@ -1,7 +1,7 @@
 //! What is kept of a job.
 
 use serde::{Deserialize, Serialize};
-use towline::relay::JobState;
+use towline::relay::AnswerState;
 
 use super::Framing;
 use crate::id::StreamId;
@@ -47,7 +47,7 @@ pub(crate) struct JobRecord {
     pub(crate) framing: Framing,
     pub(crate) detached: bool,
     /// How it ended; `None` while it runs.
-    pub(crate) ended: Option<JobState>,
+    pub(crate) ended: Option<AnswerState>,
     /// Unix milliseconds.
     pub(crate) ended_ms: Option<u64>,
     pub(crate) cause: Option<String>,

@@ -12,13 +12,13 @@ use hyper::HeaderMap;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::Sleep;
 use towline::forward::{self, Ready, Response, ResponseBytes};
-use towline::relay::JobState;
-use towline_core::clocks::{Clocks, Limits};
+use towline::relay::AnswerState;
 use towline_core::error::Error;
 use towline_core::event::Event;
 use towline_core::http1::{Headers, Method};
 use towline_core::outcome::{Ending, Outcome};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
+use towline_core::timeouts::{Limits, Timeouts};
 
 use super::{Ended, Framing, Head, Job, OneValue, Permit, error_record};
 use crate::http::for_client;
@@ -43,7 +43,7 @@ pub(crate) struct Task {
     pub(crate) body: Bytes,
     /// What the body takes of the room for all bodies.
     pub(crate) room: Option<OwnedSemaphorePermit>,
-    pub(crate) clocks: Clocks,
+    pub(crate) timeouts: Timeouts,
     /// The longest log, in bytes.
     pub(crate) log_bytes: u64,
 }
@@ -96,7 +96,7 @@ struct Run {
 /// How a job ended, and what was measured of it.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    pub(crate) state: JobState,
+    pub(crate) state: AnswerState,
     pub(crate) measured: Measured,
 }
 
@@ -139,9 +139,9 @@ pub(crate) async fn run(mut task: Task) -> Finished {
 
 impl Run {
     fn new(task: Task) -> Self {
-        let Task { job, permit, upstreams, headers, body, room, clocks, log_bytes } = task;
+        let Task { job, permit, upstreams, headers, body, room, timeouts, log_bytes } = task;
         let now = Instant::now();
-        let life = Lifecycle::new(job.kind.dialect(), clocks, Limits::default(), now).without_reply();
+        let life = Lifecycle::new(job.kind.dialect(), timeouts, Limits::default(), now).without_reply();
         let mut run = Self {
             job,
             _permit: permit,
@@ -295,7 +295,7 @@ impl Run {
             }
             Poll::Ready(Ok(_)) => {
                 self.life.received(count, now);
-                // A server that never pauses must not outrun the clocks.
+                // A server that never pauses must not outrun the timeouts.
                 self.life.tick(now);
             }
             Poll::Ready(Err(end)) => {
@@ -337,7 +337,7 @@ impl Run {
             body: forward::Body::Bytes(std::mem::take(&mut self.body)),
         };
         self.life.sent(Instant::now());
-        self.job.is_now(JobState::Waiting);
+        self.job.is_now(AnswerState::Waiting);
         self.io = Io::Sending(Box::pin(ready.send(request)));
     }
 
@@ -410,7 +410,7 @@ impl Run {
     }
 
     /// Ends the log, in one change with what is kept of the job.
-    fn finish(mut self, outcome: Outcome) -> (JobState, Option<Ticket>, Measured) {
+    fn finish(mut self, outcome: Outcome) -> (AnswerState, Option<Ticket>, Measured) {
         drop(self.lease.take());
         let mut ended = match outcome.ending {
             Ending::Cancelled { .. } if self.job.is_interrupted() => Ended::interrupted(),
@@ -495,6 +495,6 @@ fn note_last(last: &mut Vec<u8>, bytes: &[u8]) {
 
 /// A failure of the relay's own.
 fn own(message: String) -> Error {
-    Error::new(towline_core::error::ErrorKind::Limit, towline_core::error::Origin::Caller, message)
+    Error::new(towline_core::error::ErrorKind::Limit, towline_core::error::Fault::Caller, message)
         .with_effect(true)
 }

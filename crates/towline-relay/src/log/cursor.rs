@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use bytes::{Bytes, BytesMut};
 use tokio::task::JoinHandle;
 
-use super::{Broken, Log, State};
+use super::{Broken, State, StreamLog};
 use crate::store::{Chunk, StoreError};
 
 /// The most bytes a reader is given at once.
@@ -30,7 +30,7 @@ pub(crate) enum Got {
 /// longer has.
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    log: Arc<Log>,
+    log: Arc<StreamLog>,
     position: u64,
     /// Whether bytes come as they were appended, never a part of an append.
     whole_appends: bool,
@@ -39,12 +39,12 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    pub(crate) fn new(log: Arc<Log>, position: u64) -> Self {
+    pub(crate) fn new(log: Arc<StreamLog>, position: u64) -> Self {
         Self { log, position, whole_appends: false, loading: None, loaded: std::collections::VecDeque::new() }
     }
 
     /// A cursor that gives out appends whole, however long they are. It must stand where one begins.
-    pub(crate) fn whole(log: Arc<Log>, position: u64) -> Self {
+    pub(crate) fn whole(log: Arc<StreamLog>, position: u64) -> Self {
         Self { whole_appends: true, ..Self::new(log, position) }
     }
 

@@ -37,7 +37,7 @@ const CHUNK_BYTES: usize = 128 << 10;
 const STAGED_BYTES: usize = 1 << 20;
 
 /// One stream.
-pub(crate) struct Log {
+pub(crate) struct StreamLog {
     pub(crate) no: StreamNo,
     /// Who reads it live.
     pub(crate) readers: AtomicUsize,
@@ -142,7 +142,7 @@ impl Changing<'_> {
     }
 }
 
-impl Log {
+impl StreamLog {
     /// A new log. Its description is written with the first change; [`create`](Self::create) makes one.
     fn new(no: StreamNo, writer: Arc<Writer>, meta: Meta, end: u64) -> Self {
         let shown_closed = meta.closed;
@@ -435,8 +435,8 @@ impl State {
     }
 }
 
-impl std::fmt::Debug for Log {
+impl std::fmt::Debug for StreamLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Log").field("no", &self.no).finish_non_exhaustive()
+        f.debug_struct("StreamLog").field("no", &self.no).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Broken, Cursor, Fsync, Got, Log, Writer};
+use super::{Broken, Cursor, Fsync, Got, StreamLog, Writer};
 use crate::id::{Owner, StreamId};
 use crate::meta::Meta;
 use crate::store::{DiskStore, LogStore, MemoryStore, Write};
@@ -55,7 +55,7 @@ async fn play(ops: Vec<Op>, open: impl Fn() -> Arc<dyn LogStore>, survives: bool
     let mut writer = Writer::start(open(), Fsync::Never).unwrap();
     writer.store().recover().unwrap();
     let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
-    let (mut log, ticket) = Log::create(7, Arc::clone(&writer), meta, b"", None);
+    let (mut log, ticket) = StreamLog::create(7, Arc::clone(&writer), meta, b"", None);
     log.begin();
     log.written(ticket).await.unwrap();
     let mut model = Model::default();
@@ -130,7 +130,7 @@ async fn play(ops: Vec<Op>, open: impl Fn() -> Arc<dyn LogStore>, survives: bool
                     let meta: Meta = serde_json::from_slice(&found.meta).unwrap();
                     assert_eq!(meta.closed, model.closed);
                 }
-                log = Log::recovered(7, Arc::clone(&writer), meta, model.bytes.len() as u64);
+                log = StreamLog::recovered(7, Arc::clone(&writer), meta, model.bytes.len() as u64);
                 if model.removed {
                     let ticket = log.remove();
                     log.written(ticket).await.unwrap();
@@ -174,7 +174,7 @@ fn a_reader_that_waits_is_woken_by_every_end() {
         let writer = Writer::start(Arc::new(MemoryStore::new()), Fsync::Never).unwrap();
         for close in [true, false] {
             let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
-            let (log, _) = Log::create(u64::from(close), Arc::clone(&writer), meta, b"", None);
+            let (log, _) = StreamLog::create(u64::from(close), Arc::clone(&writer), meta, b"", None);
             log.begin();
             let mut cursor = Cursor::new(Arc::clone(&log), 0);
             let (got, ()) = tokio::join!(cursor.read(), async {
@@ -194,10 +194,10 @@ fn crowd(store: Arc<dyn LogStore>, fsync: Fsync) -> Vec<u64> {
     const APPENDERS: u64 = 8;
     const APPENDS: usize = 200;
     let writer = Writer::start(store, fsync).unwrap();
-    let logs: Vec<Arc<Log>> = (0..=APPENDERS)
+    let logs: Vec<Arc<StreamLog>> = (0..=APPENDERS)
         .map(|no| {
             let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
-            let (log, _) = Log::create(no, Arc::clone(&writer), meta, b"", None);
+            let (log, _) = StreamLog::create(no, Arc::clone(&writer), meta, b"", None);
             log.begin();
             log
         })
@@ -272,7 +272,7 @@ async fn a_long_append_is_kept_in_short_chunks_unless_it_is_json() {
     for (content_type, longest) in [("text/plain", super::CHUNK_BYTES), ("application/json", 1 << 20)] {
         let writer = Writer::start(Arc::new(MemoryStore::new()), Fsync::Never).unwrap();
         let meta = Meta::new(StreamId::random(), Owner::local(), content_type, 1);
-        let (log, ticket) = Log::create(7, Arc::clone(&writer), meta, &piece(0, 1 << 20), None);
+        let (log, ticket) = StreamLog::create(7, Arc::clone(&writer), meta, &piece(0, 1 << 20), None);
         log.begin();
         log.written(ticket).await.unwrap();
         let chunks = writer.store().read(7, 0, usize::MAX).unwrap();

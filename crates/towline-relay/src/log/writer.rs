@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::keeper::Keeper;
-use super::{Broken, Log, Taken};
+use super::{Broken, StreamLog, Taken};
 use crate::config::length;
 use crate::metrics::Histogram;
 use crate::store::{LogStore, StoreError, Write};
@@ -89,7 +89,7 @@ pub(crate) struct Writer {
 #[derive(Debug)]
 struct Queue {
     /// Each log is here once at most, so it is as long as there are streams.
-    logs: Vec<Arc<Log>>,
+    logs: Vec<Arc<StreamLog>>,
     turn: Holder,
     is_ending: bool,
 }
@@ -148,7 +148,7 @@ impl Writer {
     }
 
     /// Something is staged in `log`.
-    pub(super) fn queue(&self, log: Arc<Log>) {
+    pub(super) fn queue(&self, log: Arc<StreamLog>) {
         let mut queue = self.waiting();
         queue.logs.push(log);
         if queue.turn != Holder::Nobody {
@@ -248,7 +248,7 @@ impl Writer {
             return false;
         }
         let mut writes: Vec<Write> = Vec::with_capacity(logs.len());
-        let mut taken: Vec<(Arc<Log>, Taken)> = Vec::with_capacity(logs.len());
+        let mut taken: Vec<(Arc<StreamLog>, Taken)> = Vec::with_capacity(logs.len());
         for log in logs {
             match log.take(&mut writes) {
                 Some(part) => taken.push((log, part)),

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use towline::relay::JobState;
+use towline::relay::AnswerState;
 use towline_core::event::Usage;
 
 use super::histogram::Histogram;
@@ -113,7 +113,7 @@ struct Histograms {
 pub(crate) struct Answers(Mutex<BTreeMap<Series, Histograms>>);
 
 impl Answers {
-    pub(crate) fn ended(&self, series: Series, state: &JobState, bytes: u64, measured: &Measured) {
+    pub(crate) fn ended(&self, series: Series, state: &AnswerState, bytes: u64, measured: &Measured) {
         let mut all = self.lock();
         let is_known = all.contains_key(&series) || all.len() < MAX_SERIES;
         let histograms =
@@ -141,7 +141,7 @@ impl Answers {
     }
 
     /// How many have ended in this state.
-    pub(crate) fn count(&self, state: &JobState) -> u64 {
+    pub(crate) fn count(&self, state: &AnswerState) -> u64 {
         let all = self.lock();
         all.values().filter_map(|each| each.durations.get(state.as_str())).map(Histogram::count).sum()
     }
@@ -220,9 +220,9 @@ mod tests {
     fn the_number_of_series_is_bounded() {
         let answers = Answers::default();
         for model in 0..MAX_SERIES + 10 {
-            answers.ended(series(model), &JobState::Completed, 1, &Measured::new());
+            answers.ended(series(model), &AnswerState::Completed, 1, &Measured::new());
         }
-        answers.ended(series(0), &JobState::Failed, 1, &Measured::new());
+        answers.ended(series(0), &AnswerState::Failed, 1, &Measured::new());
         let mut text = String::new();
         answers.write(&mut text);
         let count = |labels: &str| format!("gen_ai_client_operation_duration_seconds_count{{{labels}}}");

@@ -10,7 +10,7 @@ pub(crate) use histogram::Histogram;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use towline::relay::JobState;
+use towline::relay::AnswerState;
 
 use crate::relay::Relay;
 use crate::store::Room;
@@ -44,16 +44,16 @@ pub(crate) fn render(relay: &Relay) -> String {
     let metrics = &relay.metrics;
     let count = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64;
     say("requests_total", "counter", "Requests taken.", &[("", count(&metrics.requests))]);
-    say("refused_total", "counter", "Requests refused at the door.", &[("", count(&metrics.refused))]);
+    say("refused_total", "counter", "Requests refused at the listener.", &[("", count(&metrics.refused))]);
     say("answers_begun_total", "counter", "Answers begun.", &[("", count(&metrics.begun))]);
     let answers = &metrics.answers;
-    let ended = |states: &[JobState]| states.iter().map(|state| answers.count(state)).sum::<u64>() as f64;
+    let ended = |states: &[AnswerState]| states.iter().map(|state| answers.count(state)).sum::<u64>() as f64;
     let ended = [
-        ("{outcome=\"completed\"}", ended(&[JobState::Completed])),
-        ("{outcome=\"truncated\"}", ended(&[JobState::Truncated])),
-        ("{outcome=\"cancelled\"}", ended(&[JobState::Cancelled])),
-        ("{outcome=\"timed_out\"}", ended(&[JobState::TimedOut])),
-        ("{outcome=\"failed\"}", ended(&[JobState::Failed, JobState::Interrupted])),
+        ("{outcome=\"completed\"}", ended(&[AnswerState::Completed])),
+        ("{outcome=\"truncated\"}", ended(&[AnswerState::Truncated])),
+        ("{outcome=\"cancelled\"}", ended(&[AnswerState::Cancelled])),
+        ("{outcome=\"timed_out\"}", ended(&[AnswerState::TimedOut])),
+        ("{outcome=\"failed\"}", ended(&[AnswerState::Failed, AnswerState::Interrupted])),
     ];
     say("answers_ended_total", "counter", "Answers ended, by outcome.", &ended);
     say("recorded_bytes_total", "counter", "Bytes of ended answers.", &[("", answers.bytes())]);
@@ -65,7 +65,7 @@ pub(crate) fn render(relay: &Relay) -> String {
     say("running", "gauge", "Answers running.", &[("", gauge(running))]);
     say("queued", "gauge", "Answers waiting for their turn.", &[("", gauge(queued))]);
     say("connections", "gauge", "Connections.", &[("", gauge(relay.connections.load(Ordering::Relaxed)))]);
-    say("streams", "gauge", "Streams kept.", &[("", gauge(relay.shelf.count()))]);
+    say("streams", "gauge", "Streams kept.", &[("", gauge(relay.registry.count()))]);
     let writer = &relay.writer;
     say("store_bytes", "gauge", "Room the store takes.", &[("", writer.store().size_bytes() as f64)]);
     let is_full = f64::from(u8::from(writer.store().room() != Room::Enough));

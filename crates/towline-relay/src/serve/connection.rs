@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::crowd::Crowd;
 use super::listen::Stream;
 use super::watched::{Activity, Watched};
-use crate::http::guard::Door;
+use crate::http::guard::Listener;
 use crate::http::serve;
 use crate::relay::Relay;
 
@@ -37,7 +37,7 @@ const GOODBYE: Duration = Duration::from_secs(5);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// While a door is crowded, a connection that asks nothing is let go after this.
+/// While a listener is crowded, a connection that asks nothing is let go after this.
 const CROWDED: Duration = Duration::from_secs(2);
 /// How often a connection that has asked nothing yet is looked at.
 const LOOK: Duration = Duration::from_secs(1);
@@ -55,18 +55,18 @@ pub(super) async fn connection(
 ) {
     match stream {
         Stream::Unix(stream, is_own) => {
-            talk(relay, Door::Unix { is_own }, None, stream, crowd, stopped).await
+            talk(relay, Listener::Unix { is_own }, None, stream, crowd, stopped).await
         }
         Stream::Page(stream, address) => {
-            talk(relay, Door::Page(address), peer(&stream), stream, crowd, stopped).await
+            talk(relay, Listener::Page(address), peer(&stream), stream, crowd, stopped).await
         }
         Stream::Tcp(stream, address) => match tls {
-            None => talk(relay, Door::Tcp(address), peer(&stream), stream, crowd, stopped).await,
-            Some(tls) => encrypted(relay, Door::Tls(address), stream, &tls, crowd, stopped).await,
+            None => talk(relay, Listener::Tcp(address), peer(&stream), stream, crowd, stopped).await,
+            Some(tls) => encrypted(relay, Listener::Tls(address), stream, &tls, crowd, stopped).await,
         },
         Stream::Phone(stream, address) => {
             if let Some(tls) = tls {
-                encrypted(relay, Door::Phone(address), stream, &tls, crowd, stopped).await;
+                encrypted(relay, Listener::Phone(address), stream, &tls, crowd, stopped).await;
             }
         }
     }
@@ -74,7 +74,7 @@ pub(super) async fn connection(
 
 async fn encrypted(
     relay: Arc<Relay>,
-    door: Door,
+    listener: Listener,
     stream: TcpStream,
     tls: &TlsAcceptor,
     crowd: Crowd,
@@ -85,7 +85,7 @@ async fn encrypted(
         tracing::debug!("a TLS handshake failed");
         return;
     };
-    talk(relay, door, peer, stream, crowd, stopped).await;
+    talk(relay, listener, peer, stream, crowd, stopped).await;
 }
 
 /// A conversation over anything that reads and writes.
@@ -94,11 +94,11 @@ async fn encrypted(
 /// As [`connection`].
 pub(crate) async fn talk_over(
     relay: Arc<Relay>,
-    door: Door,
+    listener: Listener,
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     stopped: watch::Receiver<bool>,
 ) {
-    talk(relay, door, None, io, Crowd::new(usize::MAX), stopped).await;
+    talk(relay, listener, None, io, Crowd::new(usize::MAX), stopped).await;
 }
 
 /// Where a client is, for the log.
@@ -108,7 +108,7 @@ fn peer(stream: &TcpStream) -> Option<IpAddr> {
 
 fn talk<I>(
     relay: Arc<Relay>,
-    door: Door,
+    listener: Listener,
     peer: Option<IpAddr>,
     io: I,
     crowd: Crowd,
@@ -122,7 +122,7 @@ where
     let io = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
     let asked = Arc::clone(&activity);
     let handler = service_fn(move |request| {
-        let (in_flight, answer) = (asked.begin(), serve(Arc::clone(&relay), door, peer, request));
+        let (in_flight, answer) = (asked.begin(), serve(Arc::clone(&relay), listener, peer, request));
         async move { answer.await.map(|answer| in_flight.with(answer)) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());

@@ -1,8 +1,8 @@
-//! How many connections one door has.
+//! How many connections one listener has.
 
 use std::sync::Arc;
 
-/// The connections of one door: each holds a clone as long as it is open.
+/// The connections of one listener: each holds a clone as long as it is open.
 #[derive(Debug, Clone)]
 pub(super) struct Crowd {
     open: Arc<()>,
@@ -15,7 +15,7 @@ impl Crowd {
     }
 
     fn count(&self) -> usize {
-        // One is the door's own.
+        // One is the listener's own.
         Arc::strong_count(&self.open) - 1
     }
 

@@ -1,4 +1,4 @@
-//! Doors that are opened while the relay runs: for the page on this machine, and for phones.
+//! AccessControl that are opened while the relay runs: for the page on this machine, and for phones.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use super::listen::Listener;
 use super::run::Tls;
 use crate::config::Listen;
 
-/// A door, open or not.
+/// A listener, open or not.
 #[derive(Debug)]
 pub(crate) struct LateDoor {
     open: Mutex<Option<SocketAddr>>,
@@ -18,7 +18,7 @@ pub(crate) struct LateDoor {
 }
 
 impl LateDoor {
-    /// A door that is not open, and what its listener comes from once it is.
+    /// A listener that is not open, and what its listener comes from once it is.
     pub(super) fn new() -> (Self, mpsc::Receiver<(Listener, Tls)>) {
         // It is opened once.
         let (opened, listener) = mpsc::channel(1);

@@ -1,7 +1,7 @@
-//! The door for phones: an address with TLS, whose certificate the relay makes itself.
+//! The listener for phones: an address with TLS, whose certificate the relay makes itself.
 //!
 //! It is one leaf, which signs nothing: a phone that trusts it trusts this relay alone. It is kept beside the store with the address,
-//! so that the door is the same once the relay has started again.
+//! so that the listener is the same once the relay has started again.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -26,7 +26,7 @@ const ADDRESS: &str = "phone.address";
 /// How long a certificate is valid, in days: no longer than phones accept one.
 const VALID_DAYS: i64 = 820;
 
-/// An open door.
+/// An open listener.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) address: SocketAddr,
@@ -34,10 +34,10 @@ pub(crate) struct Opened {
     pub(crate) fingerprint: String,
 }
 
-/// Opens the door at `address`, unless it is open. `hosts` are names and addresses for the certificate, where one is made.
+/// Opens the listener at `address`, unless it is open. `hosts` are names and addresses for the certificate, where one is made.
 ///
 /// # Cancel safety
-/// Dropping the future leaves the door as it is, or open.
+/// Dropping the future leaves the listener as it is, or open.
 ///
 /// # Errors
 /// When the store is in memory, the certificate cannot be made, or the address cannot be taken.
@@ -49,18 +49,18 @@ pub(crate) async fn open(relay: &Relay, address: SocketAddr, hosts: Vec<String>)
         Ok(made) => made?,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
-    let door = relay.phone_door.get().ok_or_else(|| io::Error::other("the relay does not run yet"))?;
+    let listener = relay.phone_door.get().ok_or_else(|| io::Error::other("the relay does not run yet"))?;
     let made = async {
         let acceptor = tls::acceptor(&files).map_err(io::Error::other)?;
         let listener = Listener::bind_phone(address).await?;
         Ok((listener, Arc::new(RwLock::new(Some(acceptor)))))
     };
-    let address = door.open(made).await?;
+    let address = listener.open(made).await?;
     write(&folder.join(ADDRESS), &address.to_string())?;
     Ok(Opened { address, fingerprint })
 }
 
-/// Opens the door where it was before the relay started, as long as a device may come in.
+/// Opens the listener where it was before the relay started, as long as a device may come in.
 pub(super) async fn open_again(relay: &Relay) {
     let Ok(folder) = folder(relay) else { return };
     let Ok(text) = std::fs::read_to_string(folder.join(ADDRESS)) else { return };
@@ -69,7 +69,7 @@ pub(super) async fn open_again(relay: &Relay) {
         return;
     }
     if let Err(error) = open(relay, address, Vec::new()).await {
-        tracing::error!(%error, %address, "the door for phones cannot be opened again");
+        tracing::error!(%error, %address, "the listener for phones cannot be opened again");
     }
 }
 

@@ -17,7 +17,7 @@ use super::{phone, tls};
 use crate::config::{Config, Listen};
 use crate::error::Error;
 use crate::housekeeping;
-use crate::http::guard::{self, Doors};
+use crate::http::guard::{self, AccessControl};
 use crate::relay::Relay;
 use crate::tasks::Tasks;
 
@@ -59,7 +59,7 @@ impl Reloader {
     /// What cannot be used; then nothing is changed.
     pub fn reload(&self, config: &Config) -> Result<(), Error> {
         guard::check_open(&self.relay.config.listen, config)?;
-        let doors = Doors::new(config)?;
+        let access = AccessControl::new(config)?;
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         let mut own = self.tls.write().unwrap_or_else(PoisonError::into_inner);
         if own.is_some() != tls.is_some() {
@@ -67,7 +67,7 @@ impl Reloader {
         }
         *own = tls;
         drop(own);
-        self.relay.set_doors(doors);
+        self.relay.set_doors(access);
         tracing::info!("tokens, hosts, origins and certificates were read again");
         Ok(())
     }
@@ -227,8 +227,8 @@ async fn drain(relay: &Arc<Relay>) -> usize {
         return 0;
     }
     let mut cut = 0;
-    for owner in relay.shelf.owners() {
-        for entry in relay.shelf.each(&owner, None) {
+    for owner in relay.registry.owners() {
+        for entry in relay.registry.each(&owner, None) {
             if entry.job.is_some_and(|job| job.interrupt().is_ok()) {
                 cut += 1;
             }

@@ -12,7 +12,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::config::{Config, Listen, RelayLimits, Times, UpstreamApi, UpstreamConfig};
-use crate::http::guard::Door;
+use crate::http::guard::Listener;
 use crate::http::read_json_lines;
 use crate::id::StreamId;
 use crate::offset::Offset;
@@ -90,8 +90,8 @@ impl Relay {
         let mut said = Vec::new();
         self.runtime.block_on(async {
             let (client, server) = tokio::io::duplex(PIPE_BYTES);
-            let door = Door::Tcp(([127, 0, 0, 1], 1).into());
-            let serving = talk_over(Arc::clone(&self.relay), door, server, stopped);
+            let listener = Listener::Tcp(([127, 0, 0, 1], 1).into());
+            let serving = talk_over(Arc::clone(&self.relay), listener, server, stopped);
             let said = &mut said;
             // Both halves go with it, so that the relay sees its client leave.
             let client = async move {

@@ -71,7 +71,7 @@ async fn a_flood_of_connections_shuts_nobody_out() {
     let mut said = String::new();
     unix.read_to_string(&mut said).unwrap();
     assert!(said.starts_with("HTTP/1.1 200 "), "{said}");
-    // At the door that is full others are let go after 2 s.
+    // At the listener that is full others are let go after 2 s.
     assert_eq!(soon(relay.get("/healthz")).await.status, 200);
     relay.stop().await;
 }

@@ -1,4 +1,4 @@
-//! Clocks, memory and order statistics.
+//! Timeouts, memory and order statistics.
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use towline::engine::{EngineConfig, From};
+use towline::engine::{EngineConfig, StartAt};
 use towline::{ChatRequest, Client, Deadline, Engine, Job};
 use towline_testkit::paced::PacedServer;
 
@@ -18,7 +18,7 @@ const SILENT: &str = "paced:0.001:100";
 
 fn silent_stream(engine: &Engine, client: &Client) -> Result<Job, Failure> {
     let job = engine.chat(client, ChatRequest::new(SILENT).user("x"));
-    job.reader(From::Start).read()?;
+    job.reader(StartAt::Beginning).read()?;
     Ok(job)
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use towline::engine::{EngineConfig, From, JobId, Reader};
+use towline::engine::{EngineConfig, JobId, Reader, StartAt};
 use towline::{ChatRequest, Client, Engine, Event, Job};
 
 use crate::Failure;
@@ -117,7 +117,9 @@ pub(crate) fn child_engine(words: &[String]) -> Result<(), Failure> {
             foreground.look_when_woken(&engine)?;
         }
         let job = engine.chat(&client, ChatRequest::new(model).user("x"));
-        foreground.panes.insert(job.id(), Pane { reader: job.reader(From::Start), job, stamps: Vec::new() });
+        foreground
+            .panes
+            .insert(job.id(), Pane { reader: job.reader(StartAt::Beginning), job, stamps: Vec::new() });
     }
     while foreground.receiving < count {
         foreground.look_when_woken(&engine)?;

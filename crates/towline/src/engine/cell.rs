@@ -11,7 +11,7 @@ use towline_core::log::{Log, Offset};
 use towline_core::outcome::{Ending, Outcome, Stats};
 use towline_core::stream::Phase;
 
-use super::submit::Prepared;
+use super::submit::StreamSpec;
 use super::waiting::Waiters;
 use super::{Batch, Shared, lock};
 
@@ -24,7 +24,7 @@ pub(super) struct Cell {
     pub(super) id: u64,
     pub(super) shared: Weak<Shared>,
     /// What the job asks for, to ask it again. `None` for a task that cannot be repeated.
-    pub(super) prepared: Option<Prepared>,
+    pub(super) prepared: Option<StreamSpec>,
     /// The server whose limit the job counts against.
     pub(super) host: Option<Arc<str>>,
     pub(super) priority: i32,
@@ -87,10 +87,10 @@ pub(super) struct Orders {
 }
 
 /// What a new job is made of.
-pub(super) struct Birth {
+pub(super) struct CellInit {
     pub(super) id: u64,
     pub(super) shared: Weak<Shared>,
-    pub(super) prepared: Option<Prepared>,
+    pub(super) prepared: Option<StreamSpec>,
     pub(super) host: Option<Arc<str>>,
     pub(super) name: Arc<str>,
     pub(super) group: Option<Arc<str>>,
@@ -100,23 +100,22 @@ pub(super) struct Birth {
 }
 
 impl Cell {
-    pub(super) fn new(birth: Birth) -> Self {
+    pub(super) fn new(init: CellInit) -> Self {
         let now = Instant::now();
-        let orders =
-            Orders { deadline: birth.deadline.and_then(|d| now.checked_add(d)), ..Orders::default() };
+        let orders = Orders { deadline: init.deadline.and_then(|d| now.checked_add(d)), ..Orders::default() };
         Self {
-            id: birth.id,
-            shared: birth.shared,
-            prepared: birth.prepared,
-            host: birth.host,
-            priority: birth.priority,
-            deadline: birth.deadline,
+            id: init.id,
+            shared: init.shared,
+            prepared: init.prepared,
+            host: init.host,
+            priority: init.priority,
+            deadline: init.deadline,
             created: now,
             listed: AtomicBool::new(false),
             inner: Mutex::new(Inner {
-                name: birth.name,
-                group: birth.group,
-                model: birth.model,
+                name: init.name,
+                group: init.group,
+                model: init.model,
                 state: JobState::Queued,
                 underlying: JobState::Queued,
                 log: Log::default(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::event::Event;
 use towline_core::job::JobState;
 use towline_core::outcome::{Clock, Ending};
@@ -72,7 +72,7 @@ impl External {
 impl Drop for External {
     fn drop(&mut self) {
         let message = "the task's work was given up without an end";
-        self.end(End::Failed(Error::new(ErrorKind::Task, Origin::Caller, message).with_effect(true)));
+        self.end(End::Failed(Error::new(ErrorKind::Task, Fault::Caller, message).with_effect(true)));
     }
 }
 

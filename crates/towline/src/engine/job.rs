@@ -12,7 +12,7 @@ use towline_core::outcome::{Outcome, Reply};
 use super::cell::Cell;
 use super::info::JobInfo;
 use super::task::refuse_inside;
-use super::{EngineError, From, Reader, lock};
+use super::{EngineError, Reader, StartAt, lock};
 
 /// A job's number, unique in its engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -133,7 +133,7 @@ impl Job {
     }
 
     /// A reader of the job's log. Readers cost the job nothing and never hold it up.
-    pub fn reader(&self, from: From) -> Reader {
+    pub fn reader(&self, from: StartAt) -> Reader {
         Reader::new(Arc::clone(&self.cell), from)
     }
 

@@ -39,9 +39,9 @@ pub use external::{End, External, Order};
 pub use group::Group;
 pub use info::JobInfo;
 pub use job::{Job, JobId, Task};
-pub use reader::{Batch, From, Reader};
+pub use reader::{Batch, Reader, StartAt};
 pub use start::{Engine, EngineConfig, LogOverflow, OnShutdown, ShutdownReport, WeakEngine};
-pub use submit::{JobOptions, Prepared, TaskControl};
+pub use submit::{JobOptions, StreamSpec, TaskControl};
 pub use table::Changes;
 
 /// Why an engine cannot do what it was asked.

@@ -13,9 +13,9 @@ use super::task::refuse_inside;
 
 /// Where a reader begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum From {
+pub enum StartAt {
     /// At the beginning of the log.
-    Start,
+    Beginning,
     /// At its end: only what is yet to come.
     Now,
     /// At an offset from an earlier [`Batch::next`].
@@ -30,7 +30,7 @@ pub struct Batch {
     pub events: Vec<Event>,
     /// How many bytes of text (or events without text) were dropped from the log before this reader came to them.
     pub missed: u64,
-    /// The offset of the next read, for [`From::Offset`].
+    /// The offset of the next read, for [`StartAt::Offset`].
     pub next: Offset,
     /// How the job ended, in the last batch.
     pub outcome: Option<Arc<Outcome>>,
@@ -45,11 +45,11 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(cell: Arc<Cell>, from: From) -> Self {
+    pub(super) fn new(cell: Arc<Cell>, from: StartAt) -> Self {
         let at = match from {
-            From::Start => Offset::START,
-            From::Now => cell.end(),
-            From::Offset(offset) => offset.min(cell.end()),
+            StartAt::Beginning => Offset::START,
+            StartAt::Now => cell.end(),
+            StartAt::Offset(offset) => offset.min(cell.end()),
         };
         Self { cell, at, ended: false }
     }

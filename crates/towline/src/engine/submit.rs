@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use towline_core::api::{ChatRequest, CreateRequest, GenerateRequest, PullRequest, PushRequest};
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::event::Event;
 use towline_core::outcome::Ending;
 
-use super::cell::{Birth, Cell, plain_outcome};
+use super::cell::{Cell, CellInit, plain_outcome};
 use super::external::{External, ExternalTask, Order};
 use super::task::{FutureTask, StreamTask};
 use super::{Engine, Group, Job, Shared, Task};
@@ -35,13 +35,13 @@ pub struct JobOptions {
 
 /// A stream that can be started, as often as wanted.
 #[derive(Clone)]
-pub struct Prepared {
+pub struct StreamSpec {
     make: Arc<dyn Fn() -> Stream + Send + Sync>,
     model: Arc<str>,
     host: Arc<str>,
 }
 
-impl Prepared {
+impl StreamSpec {
     fn new(client: &Client, model: &str, make: impl Fn() -> Stream + Send + Sync + 'static) -> Self {
         Self { make: Arc::new(make), model: model.into(), host: client.endpoint().to_string().into() }
     }
@@ -88,7 +88,7 @@ impl Prepared {
         Self::new(&client.clone(), &id.clone(), move || client.attach(&id, start))
     }
 
-    /// The same with every stream changed, for example by [`Stream::with_clocks`].
+    /// The same with every stream changed, for example by [`Stream::with_timeouts`].
     #[must_use]
     pub fn map(self, change: impl Fn(Stream) -> Stream + Send + Sync + 'static) -> Self {
         let make = self.make;
@@ -96,9 +96,9 @@ impl Prepared {
     }
 }
 
-impl fmt::Debug for Prepared {
+impl fmt::Debug for StreamSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Prepared")
+        f.debug_struct("StreamSpec")
             .field("model", &self.model)
             .field("host", &self.host)
             .finish_non_exhaustive()
@@ -109,26 +109,26 @@ impl fmt::Debug for Prepared {
 impl Engine {
     /// Goes on with a conversation in the background.
     pub fn chat(&self, client: &Client, request: ChatRequest) -> Job {
-        self.submit(Prepared::chat(client, request), JobOptions::default())
+        self.submit(StreamSpec::chat(client, request), JobOptions::default())
     }
 
     /// Completes a text in the background.
     pub fn generate(&self, client: &Client, request: GenerateRequest) -> Job {
-        self.submit(Prepared::generate(client, request), JobOptions::default())
+        self.submit(StreamSpec::generate(client, request), JobOptions::default())
     }
 
     /// Fetches a model in the background.
     pub fn pull(&self, client: &Client, request: PullRequest) -> Job {
-        self.submit(Prepared::pull(client, request), JobOptions::default())
+        self.submit(StreamSpec::pull(client, request), JobOptions::default())
     }
 
     /// Starts a prepared stream as a job.
-    pub fn submit(&self, prepared: Prepared, options: JobOptions) -> Job {
+    pub fn submit(&self, prepared: StreamSpec, options: JobOptions) -> Job {
         submit_stream(self.shared(), prepared, options)
     }
 
     /// Starts several prepared streams as a group: one prompt for several models, or several prompts.
-    pub fn submit_group(&self, name: &str, streams: impl IntoIterator<Item = Prepared>) -> Group {
+    pub fn submit_group(&self, name: &str, streams: impl IntoIterator<Item = StreamSpec>) -> Group {
         let options = JobOptions { group: Some(name.to_owned()), ..JobOptions::default() };
         Group::of(streams.into_iter().map(|prepared| self.submit(prepared, options.clone())))
     }
@@ -167,7 +167,7 @@ impl Engine {
     ) -> (Job, External) {
         let shared = self.shared();
         let name = options.name.as_deref().unwrap_or("task").into();
-        let cell = Arc::new(Cell::new(birth(shared, options, name, None)));
+        let cell = Arc::new(Cell::new(init(shared, options, name, None)));
         let (task, external) = ExternalTask::new(&cell, tell);
         if admit(shared, &cell) {
             start(shared, task);
@@ -183,7 +183,7 @@ impl Engine {
         make: impl FnOnce(TaskControl) -> F,
     ) -> Task<T> {
         let shared = self.shared();
-        let cell = Arc::new(Cell::new(birth(shared, options, name, None)));
+        let cell = Arc::new(Cell::new(init(shared, options, name, None)));
         let value = Arc::new(Mutex::new(None));
         let future = make(TaskControl { cell: Arc::clone(&cell) });
         if admit(shared, &cell) {
@@ -193,23 +193,23 @@ impl Engine {
     }
 }
 
-pub(super) fn submit_stream(shared: &Arc<Shared>, prepared: Prepared, options: JobOptions) -> Job {
+pub(super) fn submit_stream(shared: &Arc<Shared>, prepared: StreamSpec, options: JobOptions) -> Job {
     let name = options.name.as_deref().map_or_else(|| Arc::clone(&prepared.model), Into::into);
     let stream = (prepared.make)();
-    let cell = Arc::new(Cell::new(birth(shared, options, name, Some(prepared))));
+    let cell = Arc::new(Cell::new(init(shared, options, name, Some(prepared))));
     if admit(shared, &cell) {
         start(shared, StreamTask::new(Arc::clone(&cell), stream));
     }
     Job::of(cell)
 }
 
-pub(super) fn birth(
+pub(super) fn init(
     shared: &Arc<Shared>,
     options: JobOptions,
     name: Arc<str>,
-    prepared: Option<Prepared>,
-) -> Birth {
-    Birth {
+    prepared: Option<StreamSpec>,
+) -> CellInit {
+    CellInit {
         id: shared.table.next_id(),
         shared: Arc::downgrade(shared),
         host: prepared.as_ref().map(|prepared| Arc::clone(&prepared.host)),
@@ -228,7 +228,7 @@ fn admit(shared: &Arc<Shared>, cell: &Arc<Cell>) -> bool {
     if taken {
         shared.table.changed(cell, &shared.wake);
     } else {
-        let error = Error::new(ErrorKind::InvalidRequest, Origin::Caller, "the engine is shut down");
+        let error = Error::new(ErrorKind::InvalidRequest, Fault::Caller, "the engine is shut down");
         cell.finish(plain_outcome(Ending::Failed(error), Instant::now()));
     }
     taken

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use pin_project_lite::pin_project;
 use tokio::time::Sleep;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::event::Event;
 use towline_core::job::JobState;
 use towline_core::outcome::{Clock, Ending, Outcome, Stats};
@@ -51,7 +51,7 @@ fn poll_inside<T>(poll: impl FnOnce() -> T) -> Result<T, Error> {
             .copied()
             .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         let message = format!("the task panicked: {}", text.unwrap_or("without a message"));
-        Error::new(ErrorKind::Task, Origin::Caller, message).with_effect(true)
+        Error::new(ErrorKind::Task, Fault::Caller, message).with_effect(true)
     })
 }
 
@@ -358,8 +358,8 @@ mod tests {
     use towline_testkit::{Script, Server, records::ollama};
 
     use super::*;
-    use crate::engine::submit::birth;
-    use crate::engine::{JobOptions, Prepared};
+    use crate::engine::submit::init;
+    use crate::engine::{JobOptions, StreamSpec};
     use crate::{ChatRequest, Client, Engine, EngineConfig};
 
     /// As the end of the engine drops it, at a moment that no caller can choose.
@@ -370,9 +370,9 @@ mod tests {
         let engine = Engine::start(EngineConfig::default()).unwrap();
         let client = Client::new(&server.url()).unwrap();
         let request = ChatRequest::new("m").user("hello");
-        let prepared = Prepared::chat(&client, request.clone());
-        let birth = birth(engine.shared(), JobOptions::default(), "m".into(), Some(prepared));
-        let cell = Arc::new(Cell::new(birth));
+        let prepared = StreamSpec::chat(&client, request.clone());
+        let init = init(engine.shared(), JobOptions::default(), "m".into(), Some(prepared));
+        let cell = Arc::new(Cell::new(init));
         cell.admit();
         let mut task = StreamTask::new(Arc::clone(&cell), client.chat(request));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

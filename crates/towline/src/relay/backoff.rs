@@ -66,7 +66,7 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use towline_core::error::{ErrorKind, Origin};
+    use towline_core::error::{ErrorKind, Fault};
 
     const MS: Duration = Duration::from_millis(1);
 
@@ -87,7 +87,7 @@ mod tests {
     async fn after_a_time_out_of_reach_the_error_stands() {
         let config = Reconnect { give_up_after: Duration::from_secs(60), ..Reconnect::default() };
         let mut backoff = Backoff::new(config);
-        let error = Error::new(ErrorKind::ConnectionLost, Origin::Transport, "the cable is out");
+        let error = Error::new(ErrorKind::ConnectionLost, Fault::Transport, "the cable is out");
         let began = Instant::now();
         let mut waits = 0;
         let last = loop {

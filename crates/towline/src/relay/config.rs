@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use towline_core::clocks::Clocks;
 use towline_core::endpoint::Scheme;
+use towline_core::timeouts::Timeouts;
 
 use crate::transport::{Http2Policy, TransportConfig};
 
@@ -82,8 +82,8 @@ impl Default for Reconnect {
     }
 }
 
-/// Clocks for reading what a relay runs: the job's own clocks are the relay's, and a reader may wait.
-pub const READER_CLOCKS: Clocks = Clocks {
+/// Timeouts for reading what a relay runs: the job's own timeouts are the relay's, and a reader may wait.
+pub const READER_TIMEOUTS: Timeouts = Timeouts {
     connect: Some(Duration::from_secs(10)),
     first_event: None,
     idle: None,

@@ -237,7 +237,7 @@ impl Control {
 
     /// The bytes of a job's log from `start` on, exactly as its server sent them. With `live` it ends when the log is
     /// closed, else with what there is now.
-    pub async fn log(&self, id: &str, start: Start, live: bool) -> Result<Log, Error> {
+    pub async fn log(&self, id: &str, start: Start, live: bool) -> Result<JobLog, Error> {
         let id = StreamId::parse(id)?;
         let job = self.job(id.as_str()).await?;
         let tail = Position::parse(&job.offset)
@@ -248,7 +248,7 @@ impl Control {
             Start::Tail => tail,
         };
         let follow = if live { Follow::Live } else { Follow::Snapshot };
-        Ok(Log { tail: Tail::start(&self.client, &self.config(), id, at, follow) })
+        Ok(JobLog { tail: Tail::start(&self.client, &self.config(), id, at, follow) })
     }
 
     /// The job that `handle` stands for: its name, its id, its number (`%3`), or what its id alone begins with, from 4
@@ -382,11 +382,11 @@ fn encoded(text: &str) -> String {
 
 /// The bytes of a log. Connections that are lost are made again by themselves.
 #[derive(Debug)]
-pub struct Log {
+pub struct JobLog {
     tail: Tail,
 }
 
-impl Log {
+impl JobLog {
     /// Appends the bytes that come next to `out` and says how many; `None` at the end.
     ///
     /// # Cancel safety

@@ -46,7 +46,7 @@ pub struct Job {
     #[serde(default)]
     pub upstream: Option<String>,
     /// What it is doing.
-    pub state: JobState,
+    pub state: AnswerState,
     /// When it was accepted (RFC 3339).
     #[serde(default)]
     pub created_at: String,
@@ -100,7 +100,7 @@ pub struct Job {
 
 impl Job {
     /// A job of which nothing else is known.
-    pub fn new(id: impl Into<String>, state: JobState) -> Self {
+    pub fn new(id: impl Into<String>, state: AnswerState) -> Self {
         Self {
             id: id.into(),
             name: None,
@@ -138,7 +138,7 @@ impl Job {
 /// What a relay's job is doing, or how it ended.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum JobState {
+pub enum AnswerState {
     /// Waiting for its turn, because as many run as the relay lets run at once.
     Queued,
     /// No connection to the server yet.
@@ -168,7 +168,7 @@ pub enum JobState {
     Other(String),
 }
 
-impl JobState {
+impl AnswerState {
     /// The state of a job whose stream ended so.
     pub fn of_ending(ending: &Ending) -> Self {
         match ending {
@@ -219,7 +219,7 @@ impl JobState {
     }
 }
 
-impl fmt::Display for JobState {
+impl fmt::Display for AnswerState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
@@ -241,6 +241,6 @@ mod tests {
         );
         assert!(job.state.is_ended());
         let job: Job = serde_json::from_str(r#"{"id":"a1","state":"dreaming"}"#).unwrap();
-        assert_eq!(job.state, JobState::Other("dreaming".into()));
+        assert_eq!(job.state, AnswerState::Other("dreaming".into()));
     }
 }

@@ -3,7 +3,7 @@
 //! A client whose [`Config::via`](crate::Config::via) is [`Via::Relay`] hands each stream to a relay (`towline relay`),
 //! which runs it and records it, and reads the record. After a cut it reconnects and resumes the stream at the same
 //! byte; [`Stats::reconnects`](crate::Stats::reconnects) says how often. Dropping a stream leaves
-//! it running on the relay; [`Stream::cancel`](crate::Stream::cancel) and the clocks stop it there.
+//! it running on the relay; [`Stream::cancel`](crate::Stream::cancel) and the timeouts stop it there.
 //! [`Client::attach`](crate::Client::attach) reads a stream that another program, or this one in an earlier life, has
 //! started. [`Control`] lists and controls what the relay runs.
 //!
@@ -50,9 +50,9 @@ mod tail;
 mod watch;
 mod wire;
 
-pub use config::{READER_CLOCKS, Reconnect, RelayConfig, Via};
-pub use control::{Control, Device, Filter, Log, Paired, Pairing, RelayServer, RelayVersion};
-pub use job::{Job, JobState};
+pub use config::{READER_TIMEOUTS, Reconnect, RelayConfig, Via};
+pub use control::{Control, Device, Filter, JobLog, Paired, Pairing, RelayServer, RelayVersion};
+pub use job::{AnswerState, Job};
 pub use own::{Launch, LaunchError, OwnRelay};
 pub use submit::Start;
 pub use watch::{Change, Watch};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::job::Deadline;
 use towline_core::span::Span;
 
@@ -127,16 +127,16 @@ fn confirming(
 
 fn too_slow() -> Error {
     let message = format!("the relay did not answer within {}", Span(ORDER_TIME));
-    Error::new(ErrorKind::ConnectionLost, Origin::Transport, message).with_effect(true)
+    Error::new(ErrorKind::ConnectionLost, Fault::Transport, message).with_effect(true)
 }
 
-/// The client, with clocks for orders and retries of their own.
+/// The client, with timeouts for orders and retries of their own.
 fn patient(client: &Client) -> Client {
     client.with_request_config(|config| {
-        config.clocks.connect = Some(ORDER_TIME);
-        config.clocks.first_event = Some(ORDER_TIME);
-        (config.clocks.idle, config.clocks.record) = (Some(ORDER_TIME), Some(ORDER_TIME));
-        config.clocks.total = Some(ORDER_TIME);
+        config.timeouts.connect = Some(ORDER_TIME);
+        config.timeouts.first_event = Some(ORDER_TIME);
+        (config.timeouts.idle, config.timeouts.record) = (Some(ORDER_TIME), Some(ORDER_TIME));
+        config.timeouts.total = Some(ORDER_TIME);
     })
 }
 

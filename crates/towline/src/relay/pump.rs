@@ -4,7 +4,7 @@ use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
 
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::http1::Method;
 use towline_core::span::Span;
 
@@ -17,7 +17,7 @@ use crate::failure;
 use crate::stream::retry_after;
 use crate::transport::{Read, RequestBody, Response};
 
-/// How long the relay may take to connect, and to answer, where the client's clocks have no limit.
+/// How long the relay may take to connect, and to answer, where the client's timeouts have no limit.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
 pub(super) struct Pump {
@@ -92,7 +92,7 @@ impl Pump {
     }
 
     async fn ask(&mut self) -> Result<Response, Ended> {
-        let limit = self.client.config().clocks.connect.unwrap_or(HEAD_TIME);
+        let limit = self.client.config().timeouts.connect.unwrap_or(HEAD_TIME);
         let asking = async {
             let transport = self.client.transport();
             let connection = transport.connect(self.client.endpoint()).await?;
@@ -109,7 +109,7 @@ impl Pump {
             Ok(Err(error)) => return Err(self.no_answer(failure::error(&error))),
             Err(_) => {
                 let message = format!("the relay did not answer within {}", Span(limit));
-                let error = Error::new(ErrorKind::ConnectionLost, Origin::Transport, message);
+                let error = Error::new(ErrorKind::ConnectionLost, Fault::Transport, message);
                 return Err(Ended::Lost(error.with_effect(true)));
             }
         };
@@ -126,9 +126,9 @@ impl Pump {
     /// Whatever a connection breaks with while a relay is restarted, another one may find it there again; only what is
     /// our own doing stays.
     fn no_answer(&self, error: Error) -> Ended {
-        match error.origin {
-            Origin::Caller => Ended::Refused(error),
-            Origin::Server | Origin::Transport | Origin::Protocol => Ended::Lost(error),
+        match error.fault {
+            Fault::Caller => Ended::Refused(error),
+            Fault::Server | Fault::Transport | Fault::Protocol => Ended::Lost(error),
         }
     }
 
@@ -186,7 +186,7 @@ impl Pump {
             Follow::Live if came || in_trailer(LAGGED) => Ended::More,
             Follow::Live => {
                 let message = "the relay ended the connection without saying why";
-                let error = Error::new(ErrorKind::ConnectionLost, Origin::Server, message).with_effect(true);
+                let error = Error::new(ErrorKind::ConnectionLost, Fault::Server, message).with_effect(true);
                 Ended::Lost(error)
             }
         }

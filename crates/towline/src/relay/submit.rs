@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use towline_core::dialect::Dialect;
-use towline_core::error::{Error, Origin};
+use towline_core::error::{Error, Fault};
 use towline_core::http1::{Headers, Method};
 
 use super::backoff::Backoff;
@@ -106,9 +106,9 @@ pub(crate) async fn submit(
             Ok(response) => return accepted(client, &config, response).await,
             Err(error) => error,
         };
-        match error.origin {
-            Origin::Caller => return Err(error),
-            Origin::Server | Origin::Transport | Origin::Protocol => backoff.wait(error).await?,
+        match error.fault {
+            Fault::Caller => return Err(error),
+            Fault::Server | Fault::Transport | Fault::Protocol => backoff.wait(error).await?,
         }
     }
 }
@@ -170,10 +170,10 @@ async fn look_up(client: &Client, config: &RelayConfig, id: &StreamId) -> Result
             Err(error) => error,
         };
         let answered = error.status.is_some_and(|status| status < 500 && status != 429);
-        match error.origin {
-            Origin::Caller => return Err(error),
-            Origin::Server | Origin::Transport | Origin::Protocol if answered => return Err(error),
-            Origin::Server | Origin::Transport | Origin::Protocol => backoff.wait(error).await?,
+        match error.fault {
+            Fault::Caller => return Err(error),
+            Fault::Server | Fault::Transport | Fault::Protocol if answered => return Err(error),
+            Fault::Server | Fault::Transport | Fault::Protocol => backoff.wait(error).await?,
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The names, ids and offsets of the relay's interface.
 
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 
 /// Asks for a job that outlives its connection.
 pub(super) const DETACH: &str = "Towline-Detach";
@@ -55,7 +55,7 @@ impl StreamId {
         let message = format!(
             "{shown:?} is neither an id nor a name of an answer: they are letters, digits, -, _ and .; a number is %3"
         );
-        Err(Error::new(ErrorKind::InvalidRequest, Origin::Caller, message))
+        Err(Error::new(ErrorKind::InvalidRequest, Fault::Caller, message))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -104,7 +104,7 @@ pub(super) fn request_id() -> String {
 
 /// The relay answered in a way that it never does.
 pub(super) fn odd(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Protocol, Origin::Protocol, message).with_effect(true)
+    Error::new(ErrorKind::Protocol, Fault::Protocol, message).with_effect(true)
 }
 
 #[cfg(test)]

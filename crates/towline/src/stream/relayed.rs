@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use towline_core::dialect::Dialect;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::outcome::{Ending, Outcome};
 use towline_core::stream::{BodyEnd, Opened};
 
@@ -45,7 +45,7 @@ impl Stream {
     pub async fn detach(mut self) -> Result<String, Box<Outcome>> {
         if self.relayed.is_none() {
             let message = "a stream can be detached only from a client of a relay";
-            self.fail(Error::new(ErrorKind::InvalidRequest, Origin::Caller, message));
+            self.fail(Error::new(ErrorKind::InvalidRequest, Fault::Caller, message));
         }
         let outcome = std::future::poll_fn(|cx| {
             loop {
@@ -233,7 +233,7 @@ impl Stream {
             Ok(Tailed::Bytes(count)) => {
                 let now = now();
                 self.life.received(count, now);
-                // A server that never pauses must not outrun the clocks.
+                // A server that never pauses must not outrun the timeouts.
                 self.life.tick(now);
             }
             Ok(Tailed::Lost) => self.life.lost(now()),

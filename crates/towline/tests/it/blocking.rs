@@ -4,7 +4,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use towline::blocking::Client;
-use towline::{Clocks, DeleteRequest, Ending, ErrorKind, Item, PullRequest};
+use towline::{DeleteRequest, Ending, ErrorKind, Item, PullRequest, Timeouts};
 use towline_testkit::records::ollama;
 use towline_testkit::{Script, Server, http};
 
@@ -143,10 +143,10 @@ fn single_answers_and_errors() {
 }
 
 #[test]
-fn clocks_end_a_blocked_read() {
+fn timeouts_end_a_blocked_read() {
     let server = Server::start(Script::request().stall());
     let inner = towline::Client::new(&server.url()).unwrap().with_request_config(|config| {
-        config.clocks = Clocks { first_event: Some(SHORT), ..Clocks::default() };
+        config.timeouts = Timeouts { first_event: Some(SHORT), ..Timeouts::default() };
     });
     let client = Client::of(inner).unwrap();
     let items: Vec<Item> = client.chat(chat("m")).collect();

@@ -1,12 +1,12 @@
 //! Every way a response can end, at every place of the stream.
 
 use tokio::task::JoinSet;
-use towline::{Api, Clock, Clocks, Ending, ErrorKind, FinishReason, Origin, Outcome, PullRequest};
+use towline::{Api, Clock, Ending, ErrorKind, Fault, FinishReason, Outcome, PullRequest, Timeouts};
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Body, Script, Server, http};
 
 use crate::client_support::{
-    NO_CLOCKS, SHORT, SOON, chat, client, client_with, has_received, joined, read, read_until,
+    NO_TIMEOUTS, SHORT, SOON, chat, client, client_with, has_received, joined, read, read_until,
 };
 
 /// Where in the stream the end comes.
@@ -133,7 +133,7 @@ async fn run(place: Place, end: End) -> Outcome {
     let mut stream = client(&server).chat(chat("m"));
     let mut events = read_until(&mut stream, has_received(place.body().len())).await;
     if end == End::Stall {
-        stream.set_clocks(Clocks { first_event: Some(SHORT), idle: Some(SHORT), ..NO_CLOCKS });
+        stream.set_timeouts(Timeouts { first_event: Some(SHORT), idle: Some(SHORT), ..NO_TIMEOUTS });
     }
     server.open("end");
     let (rest, outcome) = read(stream).await;
@@ -163,28 +163,28 @@ fn check(place: Place, end: End, outcome: &Outcome) {
     assert_eq!(outcome.stats.records, records_before + u64::from(is_error), "{case}");
     match end {
         End::LastChunk | End::ConnectionClose => {
-            assert_error(outcome, "truncated", ErrorKind::Truncated, Origin::Server, &case);
+            assert_error(outcome, "truncated", ErrorKind::Truncated, Fault::Server, &case);
         }
         End::FinInChunks | End::FinWithinLength | End::HalfClose => {
-            assert_error(outcome, "truncated", ErrorKind::Truncated, Origin::Transport, &case);
+            assert_error(outcome, "truncated", ErrorKind::Truncated, Fault::Transport, &case);
         }
         End::Reset => {
-            assert_error(outcome, "failed", ErrorKind::ConnectionLost, Origin::Transport, &case);
+            assert_error(outcome, "failed", ErrorKind::ConnectionLost, Fault::Transport, &case);
         }
         End::Stall => {
             let clock = if place == Place::BeforeFirst { Clock::FirstEvent } else { Clock::Idle };
             let timed_out = Ending::TimedOut { clock, limit: SHORT, may_have_had_effect: true };
             assert_eq!(outcome.ending, timed_out, "{case}");
-            assert_eq!(outcome.ending.error().unwrap().origin, Origin::Server, "{case}");
+            assert_eq!(outcome.ending.error().unwrap().fault, Fault::Server, "{case}");
         }
         End::ErrorLine | End::ErrorLineUnended if is_error => {
-            assert_error(outcome, "failed", ErrorKind::Server, Origin::Server, &case);
+            assert_error(outcome, "failed", ErrorKind::Server, Fault::Server, &case);
             let error = outcome.ending.error().unwrap();
             assert_eq!(error.message, "boom", "{case}");
             assert_eq!(error.status, (end == End::ErrorLineUnended).then_some(502), "{case}");
         }
         End::ErrorLine | End::ErrorLineUnended | End::Garbage => {
-            assert_error(outcome, "failed", ErrorKind::Protocol, Origin::Protocol, &case);
+            assert_error(outcome, "failed", ErrorKind::Protocol, Fault::Protocol, &case);
         }
     }
     if !writes_more {
@@ -192,9 +192,9 @@ fn check(place: Place, end: End, outcome: &Outcome) {
     }
 }
 
-fn assert_error(outcome: &Outcome, ending: &str, kind: ErrorKind, origin: Origin, case: &str) {
+fn assert_error(outcome: &Outcome, ending: &str, kind: ErrorKind, origin: Fault, case: &str) {
     let error = outcome.ending.error().unwrap();
-    assert_eq!((outcome.ending.as_str(), error.kind, error.origin), (ending, kind, origin), "{case}");
+    assert_eq!((outcome.ending.as_str(), error.kind, error.fault), (ending, kind, origin), "{case}");
 }
 
 #[tokio::test]
@@ -254,7 +254,7 @@ async fn openai_streams_end_by_their_own_terminal() {
     }
     // Ollama's own `/v1` loses errors in the middle: the end without a finish reason is all there is to see.
     for (script, origin) in
-        [(Script::sse(&all[..3]), Origin::Server), (Script::sse_open(&all[..3]).close(), Origin::Transport)]
+        [(Script::sse(&all[..3]), Fault::Server), (Script::sse_open(&all[..3]).close(), Fault::Transport)]
     {
         let server = Server::start(script);
         let client = client_with(&server, |config| config.api = Api::OpenAi);

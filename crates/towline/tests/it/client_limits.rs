@@ -1,6 +1,6 @@
 //! Everything a server can make endless, or lie about, is cut off at a limit with a name.
 
-use towline::{Ending, Error, ErrorKind, FinishReason, Limits, Origin, Outcome};
+use towline::{Ending, Error, ErrorKind, Fault, FinishReason, Limits, Outcome};
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Script, Server, http};
 
@@ -35,7 +35,7 @@ async fn what_is_endless_is_cut_off_at_its_limit() {
         let client = client_with(&server, |config| config.limits.reply_bytes = 1_000_000);
         let (_, outcome) = read(client.chat(chat("m"))).await;
         let error = failure(&outcome);
-        assert_eq!((error.kind, error.origin), (ErrorKind::Limit, Origin::Protocol), "{error:?}");
+        assert_eq!((error.kind, error.fault), (ErrorKind::Limit, Fault::Protocol), "{error:?}");
         assert!(error.message.contains(limit) && error.may_have_had_effect, "{error:?}");
         assert!(outcome.reply.text.len() <= 1_001_000);
         assert!(server.wait_for_close(0, SOON).is_some());
@@ -96,7 +96,7 @@ async fn what_is_not_http_or_not_the_protocol_fails_as_such() {
         let server = Server::start(script);
         let (_, outcome) = read(client(&server).chat(chat("m"))).await;
         let error = failure(&outcome);
-        assert_eq!((error.kind, error.origin), (ErrorKind::Protocol, Origin::Protocol), "{error:?}");
+        assert_eq!((error.kind, error.fault), (ErrorKind::Protocol, Fault::Protocol), "{error:?}");
         assert!(error.message.contains(message), "{error:?}");
     }
 }
@@ -112,7 +112,7 @@ async fn a_connection_that_ends_before_the_head_is_lost() {
         let server = Server::start(script);
         let (events, outcome) = read(client(&server).chat(chat("m"))).await;
         let error = failure(&outcome);
-        assert_eq!((error.kind, error.origin), (ErrorKind::ConnectionLost, Origin::Transport), "{error:?}");
+        assert_eq!((error.kind, error.fault), (ErrorKind::ConnectionLost, Fault::Transport), "{error:?}");
         assert!(error.may_have_had_effect && events.is_empty());
         assert_eq!(server.requests().len(), 1, "and it is not sent again");
     }
@@ -140,7 +140,7 @@ async fn an_empty_success_is_a_truncated_answer() {
         let server = Server::start(script);
         let (events, outcome) = read(client(&server).chat(chat("m"))).await;
         let Ending::Truncated(error) = &outcome.ending else { panic!("{outcome:?}") };
-        assert_eq!(error.origin, Origin::Server);
+        assert_eq!(error.fault, Fault::Server);
         assert!(error.message.contains("before its first record"), "{error:?}");
         assert!(events.is_empty() && outcome.reply.text.is_empty());
     }

@@ -1,6 +1,6 @@
 //! Error statuses, and what is said about them.
 
-use towline::{Client, ErrorKind, Origin, RedirectPolicy};
+use towline::{Client, ErrorKind, Fault, RedirectPolicy};
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Plan, Script, Server, http};
 
@@ -40,8 +40,8 @@ async fn each_status_is_told_by_kind_and_in_the_servers_words() {
         for error in [of_stream, of_single] {
             let case = format!("{status}: {error:?}");
             assert_eq!(
-                (error.kind, error.origin, error.status),
-                (kind, Origin::Server, Some(status)),
+                (error.kind, error.fault, error.status),
+                (kind, Fault::Server, Some(status)),
                 "{case}"
             );
             assert_eq!(error.may_have_had_effect, effect, "{case}");

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use towline::{Clock, Clocks, Ending, Error, ErrorKind, Origin, RetryPolicy};
+use towline::{Clock, Ending, Error, ErrorKind, Fault, RetryPolicy, Timeouts};
 use towline_testkit::ports::Refusing;
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Body, Plan, Routes, Script, Server, http};
 
 use crate::client_support::{
-    MILLISECOND, NO_CLOCKS, SHORT, SOON, chat, client, client_to, client_with, next_end, next_event, read,
+    MILLISECOND, NO_TIMEOUTS, SHORT, SOON, chat, client, client_to, client_with, next_end, next_event, read,
     read_until, soon, text,
 };
 
@@ -72,8 +72,8 @@ async fn a_refused_connection_is_tried_again() {
     let (_, outcome) = read(client.chat(chat("m"))).await;
     let error = outcome.ending.error().unwrap();
     assert_eq!(
-        (error.kind, error.origin, error.may_have_had_effect),
-        (ErrorKind::Connect, Origin::Transport, false)
+        (error.kind, error.fault, error.may_have_had_effect),
+        (ErrorKind::Connect, Fault::Transport, false)
     );
     assert!(error.message.contains("refused"), "{error:?}");
     assert_eq!(outcome.retried, [error.clone(), error.clone()]);
@@ -122,12 +122,12 @@ async fn nothing_else_is_tried_again() {
 #[tokio::test]
 async fn the_server_is_given_the_time_it_asked_for() {
     let server = Server::start(Routes::new().path_each("/api/chat", [busy(503, "7"), answer()]));
-    let mut stream = client(&server).chat(chat("m")).with_clocks(NO_CLOCKS);
+    let mut stream = client(&server).chat(chat("m")).with_timeouts(NO_TIMEOUTS);
     read_until(&mut stream, |stream| stream.retried().len() == 1).await;
     assert_eq!(stream.retried()[0].retry_after, Some(Duration::from_secs(7)));
     tokio::time::pause();
     let before = tokio::time::Instant::now();
-    // Without clocks the wait is the only timer, so the stopped time cannot run ahead of the sockets.
+    // Without timeouts the wait is the only timer, so the stopped time cannot run ahead of the sockets.
     let first = stream.next().await.unwrap();
     assert_eq!(first, towline::Item::Event(text("Hi")));
     assert!(before.elapsed() >= Duration::from_secs(7), "{:?}", before.elapsed());
@@ -138,7 +138,7 @@ async fn a_date_to_come_back_at_counts_from_the_answers_own_date() {
     let dates = [("Date", "Sun, 06 Nov 1994 08:49:37 GMT"), ("Retry-After", "Sun, 06 Nov 1994 08:49:44 GMT")];
     let head = http::response_head(503, &dates, Body::Length(0));
     let server = Server::start(Script::request().send(head));
-    let mut stream = client(&server).chat(chat("m")).with_clocks(NO_CLOCKS);
+    let mut stream = client(&server).chat(chat("m")).with_timeouts(NO_TIMEOUTS);
     read_until(&mut stream, |stream| stream.retried().len() == 1).await;
     assert_eq!(stream.retried()[0].retry_after, Some(Duration::from_secs(7)));
 }
@@ -194,11 +194,11 @@ async fn a_stopped_stream_is_not_tried_again() {
 #[tokio::test]
 async fn the_total_clock_goes_on_through_all_tries() {
     let server = Server::start(busy(503, "20"));
-    let clocks = Clocks { total: Some(SHORT), ..Clocks::default() };
-    let (_, outcome) = read(client(&server).chat(chat("m")).with_clocks(clocks)).await;
+    let timeouts = Timeouts { total: Some(SHORT), ..Timeouts::default() };
+    let (_, outcome) = read(client(&server).chat(chat("m")).with_timeouts(timeouts)).await;
     let total = Ending::TimedOut { clock: Clock::Total, limit: SHORT, may_have_had_effect: false };
     assert_eq!((outcome.ending, outcome.retried.len()), (total, 1));
-    let client = client_with(&server, |config| config.clocks = clocks);
+    let client = client_with(&server, |config| config.timeouts = timeouts);
     assert_eq!(soon(client.list()).await.unwrap_err().kind, ErrorKind::TimedOut);
 }
 
@@ -231,7 +231,7 @@ async fn earlier_tries_can_be_seen_while_the_stream_runs() {
 #[test]
 fn only_what_certainly_had_no_effect_is_safe() {
     let policy = RetryPolicy::default();
-    let lost = Error::new(ErrorKind::ConnectionLost, Origin::Transport, "lost");
+    let lost = Error::new(ErrorKind::ConnectionLost, Fault::Transport, "lost");
     assert!(policy.wait_after(&lost, 1, 0.5).is_some(), "nothing was sent");
     assert!(policy.wait_after(&lost.clone().with_effect(true), 1, 0.5).is_none());
     assert!(policy.wait_after(&lost, 3, 0.5).is_none());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use towline::{ChatRequest, Client, Clocks, Config, Event, Item, Outcome, Phase, Stream, host};
+use towline::{ChatRequest, Client, Config, Event, Item, Outcome, Phase, Stream, Timeouts, host};
 use towline_testkit::Server;
 
 /// Long enough to mean "never" on a busy machine; no passing test waits for it.
@@ -36,9 +36,9 @@ pub(crate) fn chat(model: &str) -> ChatRequest {
     ChatRequest::new(model).user("Hi")
 }
 
-/// Clocks that are all off but for what the caller sets.
-pub(crate) const NO_CLOCKS: Clocks =
-    Clocks { connect: None, first_event: None, idle: None, record: None, total: None };
+/// Timeouts that are all off but for what the caller sets.
+pub(crate) const NO_TIMEOUTS: Timeouts =
+    Timeouts { connect: None, first_event: None, idle: None, record: None, total: None };
 
 /// The result of a future that must not hang.
 pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {

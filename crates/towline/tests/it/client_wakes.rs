@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use towline::{Clocks, FinishReason, Limits};
+use towline::{FinishReason, Limits, Timeouts};
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Framing, Pace, Routes, Script, Server, http};
 
-use crate::client_support::{MILLISECOND, NO_CLOCKS, SHORT, chat, client_with, read, soon};
+use crate::client_support::{MILLISECOND, NO_TIMEOUTS, SHORT, chat, client_with, read, soon};
 
 /// Polls its future only when the waker given to it has fired since the last poll, however often it is polled itself.
 struct WhenWoken<F> {
@@ -88,7 +88,7 @@ async fn a_stream_polled_only_when_woken_comes_to_its_end() {
         let server =
             Server::start(Routes::new().path_each("/api/chat", [Script::request().send(&busy), script]));
         let client = client_with(&server, |config| {
-            config.clocks = Clocks { first_event: Some(10 * SHORT), idle: Some(SHORT), ..NO_CLOCKS };
+            config.timeouts = Timeouts { first_event: Some(10 * SHORT), idle: Some(SHORT), ..NO_TIMEOUTS };
             config.limits = Limits { error_body_time: SHORT, ..Limits::default() };
             config.retry.first_wait = MILLISECOND;
         });

@@ -4,7 +4,6 @@
 
 mod blocking;
 mod captured;
-mod client_clocks;
 mod client_descriptors;
 mod client_dialects;
 mod client_endings;
@@ -15,6 +14,7 @@ mod client_retries;
 mod client_schema;
 mod client_secrets;
 mod client_support;
+mod client_timeouts;
 mod client_transport;
 mod client_wakes;
 mod endpoints;

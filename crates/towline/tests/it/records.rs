@@ -1,7 +1,7 @@
 //! Requests and records that are the caller's own: bytes in, bytes out.
 
 use serde_json::json;
-use towline::{ErrorKind, Likeness, Method, Operation};
+use towline::{ErrorKind, Method, Operation, RecordKind};
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Routes, Script, Server, http};
 
@@ -22,7 +22,7 @@ async fn a_stream_hands_on_its_records_as_they_came() {
     for (record, sent) in got.iter().zip(&sent) {
         assert_eq!(record.json, sent.as_bytes());
     }
-    assert_eq!((got[1].text, got[1].likeness), ("b", Likeness::Text));
+    assert_eq!((got[1].text, got[1].kind), ("b", RecordKind::Text));
     assert_eq!(stream.kept_bytes(), 0);
     assert_eq!(server.requests()[0].body, body.as_bytes());
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use towline::{
-    Api, ChatRequest, Clock, Clocks, Ending, ErrorKind, FinishReason, Format, GenerateRequest, Message,
-    Outcome, Resume, RetryPolicy, Tool,
+    Api, ChatRequest, Clock, Ending, ErrorKind, FinishReason, Format, GenerateRequest, Message, Outcome,
+    Resume, RetryPolicy, Timeouts, Tool,
 };
 use towline_testkit::http::Request;
 use towline_testkit::records::{ollama, openai};
@@ -274,7 +274,7 @@ async fn other_endings_are_not_cuts() {
         let server = Server::start(script);
         let mut stream = client(&server).chat(chat("m")).with_resume(ONCE);
         assert_eq!(next_event(&mut stream).await, text("Hel"));
-        stream.set_clocks(Clocks { idle: Some(SHORT), ..Clocks::default() });
+        stream.set_timeouts(Timeouts { idle: Some(SHORT), ..Timeouts::default() });
         let (_, outcome) = read(stream).await;
         assert_eq!((outcome.ending.as_str(), outcome.retried.len()), (ending, 0));
         assert_eq!(server.requests().len(), 1);
@@ -319,11 +319,11 @@ async fn the_clocks_hold_while_an_answer_is_gone_on_with() {
             Script::ndjson([ollama::chat_text("Hel")])
         }
     }));
-    for (clocks, clock) in [
-        (Clocks { total: Some(SHORT), ..Clocks::default() }, Clock::Total),
-        (Clocks { first_event: Some(SHORT), ..Clocks::default() }, Clock::FirstEvent),
+    for (timeouts, clock) in [
+        (Timeouts { total: Some(SHORT), ..Timeouts::default() }, Clock::Total),
+        (Timeouts { first_event: Some(SHORT), ..Timeouts::default() }, Clock::FirstEvent),
     ] {
-        let stream = client(&server).chat(chat("m")).with_resume(ONCE).with_clocks(clocks);
+        let stream = client(&server).chat(chat("m")).with_resume(ONCE).with_timeouts(timeouts);
         let (_, outcome) = read(stream).await;
         assert_eq!(outcome.ending, Ending::TimedOut { clock, limit: SHORT, may_have_had_effect: true });
         assert_eq!((outcome.reply.text.as_str(), outcome.stats.stitches), ("Hel", 0));

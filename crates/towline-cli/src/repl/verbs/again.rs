@@ -1,6 +1,6 @@
 //! `retry`, `:continue`, `edit`, `keep`.
 
-use towline::engine::Prepared;
+use towline::engine::StreamSpec;
 use towline_app::answers::Verb;
 use towline_app::chat::{AnswerId, Shown, session};
 
@@ -17,7 +17,7 @@ enum Again {
     Answer(AnswerId),
     /// One that left it, because nothing came of it.
     Lost,
-    Pull(Prepared),
+    Pull(StreamSpec),
 }
 
 impl Prompt<'_> {

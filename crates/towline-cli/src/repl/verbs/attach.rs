@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use towline_app::text::units;
 
 use crate::input;
-use crate::repl::chore::Done;
+use crate::repl::background_task::Done;
 use crate::repl::state::{Attached, Prompt};
 
 /// The largest text file, in bytes.

@@ -1,6 +1,6 @@
 //! `fg`, `bg`, `kill`, `pause`, `unpause`, `timeout`, `rename`, `limit`.
 
-use towline::engine::From as ReadFrom;
+use towline::engine::StartAt;
 use towline::{Deadline, Event};
 use towline_app::answers::Verb;
 use towline_app::text::units;
@@ -39,7 +39,7 @@ impl Prompt<'_> {
     /// Shows the end of what a job has said so far; what comes after it follows.
     fn show_tail(&mut self, number: u32) {
         let Some(job) = self.item(number).and_then(|item| item.job()).cloned() else { return };
-        let mut reader = job.reader(ReadFrom::Start);
+        let mut reader = job.reader(StartAt::Beginning);
         let mut text = String::new();
         let mut outcome = None;
         while let Some(batch) = reader.try_read() {
@@ -68,7 +68,7 @@ impl Prompt<'_> {
         }
         followed.reader = match outcome {
             // The end is to be read once more, to be told.
-            Some(_) => Some(job.reader(ReadFrom::Now)),
+            Some(_) => Some(job.reader(StartAt::Now)),
             None => Some(reader),
         };
         self.front = Front::Job(followed);

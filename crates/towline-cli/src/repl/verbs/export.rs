@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use towline_app::chat::export;
 
-use crate::repl::chore::Done;
+use crate::repl::background_task::Done;
 use crate::repl::command::ExportKind;
 use crate::repl::screen::Tone;
 use crate::repl::state::Prompt;

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use towline_app::history::{Found, History};
 use towline_app::text::{safe, units};
 
-use crate::repl::chore::Done;
+use crate::repl::background_task::Done;
 use crate::repl::complete::Known;
 use crate::repl::screen::Tone;
 use crate::repl::session;

@@ -1,7 +1,7 @@
 //! `log`, `tail`, `:unfold`, `:copy`.
 
 use towline::Event;
-use towline::engine::From as ReadFrom;
+use towline::engine::StartAt;
 
 use towline_app::document::Document;
 
@@ -29,7 +29,7 @@ impl Prompt<'_> {
             let front = followed.number;
             return self.wrong(&format!("log: %{front} is in front; Ctrl-Z sends it behind"));
         }
-        let mut reader = job.reader(ReadFrom::Start);
+        let mut reader = job.reader(StartAt::Beginning);
         let (mut text, mut progress, mut ended) = (String::new(), Vec::new(), false);
         while let Some(batch) = reader.try_read() {
             ended |= batch.outcome.is_some();

@@ -4,15 +4,15 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use towline::Message;
-use towline::engine::From as ReadFrom;
+use towline::engine::StartAt;
 use towline::relay::{Control, Filter, Job};
 use towline_app::answers::{self, Verb, said};
 use towline_app::text::{safe, units};
 
 use super::control::following;
-use crate::cmd::UNARY_CLOCKS;
+use crate::cmd::UNARY_TIMEOUTS;
 use crate::json;
-use crate::repl::chore::Done;
+use crate::repl::background_task::Done;
 use crate::repl::command::{Line, Listing};
 use crate::repl::item::{Item, Kind};
 use crate::repl::screen::Tone;
@@ -53,7 +53,7 @@ impl Prompt<'_> {
 
     fn control(&self) -> Option<Control> {
         let relay = self.relay.as_ref()?;
-        Some(relay.client.with_request_config(|config| config.clocks = UNARY_CLOCKS).relay())
+        Some(relay.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS).relay())
     }
 
     /// The relay's control; says so where there is none.
@@ -69,7 +69,7 @@ impl Prompt<'_> {
     pub(super) fn elsewhere(&mut self, name: &'static str, verb: Verb, handle: &str) {
         let Some(control) = self.controlled(name, handle) else { return };
         let handle = handle.to_owned();
-        self.chore(name, true, async move {
+        self.in_background(name, true, async move {
             let job = verb.apply(&control, &handle).await.map_err(|error| error.message)?;
             Ok(Done::Said(told(&verb, &job)))
         });
@@ -79,7 +79,7 @@ impl Prompt<'_> {
     pub(super) fn kill_elsewhere(&mut self) {
         let Some(control) = self.control() else { return };
         let own = self.own_at_relay();
-        self.chore("kill", true, async move {
+        self.in_background("kill", true, async move {
             let filter = Filter { running: Some(true), ..Filter::default() };
             let jobs = control.list(&filter).await.map_err(|error| error.message)?;
             let verb = Verb::Kill("killed".to_owned());
@@ -95,7 +95,7 @@ impl Prompt<'_> {
     /// Deletes what the relay has of answers that have ended.
     pub(super) fn clean(&mut self) {
         let Some(control) = self.controlled("clean", "answers") else { return };
-        self.chore("clean", true, async move {
+        self.in_background("clean", true, async move {
             let filter = Filter { running: Some(false), ..Filter::default() };
             let jobs = control.list(&filter).await.map_err(|error| error.message)?;
             for job in &jobs {
@@ -110,7 +110,7 @@ impl Prompt<'_> {
     pub(super) fn attach_named(&mut self, handle: &str) {
         let Some(control) = self.controlled("fg", handle) else { return };
         let handle = handle.to_owned();
-        self.chore("fg", true, async move {
+        self.in_background("fg", true, async move {
             let job = control.find(&handle).await.map_err(|error| error.message)?;
             Ok(Done::ToRead(Box::new(job)))
         });
@@ -131,7 +131,7 @@ impl Prompt<'_> {
         let handle = answers::handle(job).to_owned();
         let question = job.question.clone().unwrap_or_default();
         let read = self.attach(&job.id, &handle);
-        let reader = read.reader(ReadFrom::Start);
+        let reader = read.reader(StartAt::Beginning);
         let key = self.key();
         let model = job.model.clone().unwrap_or_default();
         let item = Item::started(key, Kind::Elsewhere, &model, Message::user(question.clone()), read);
@@ -202,7 +202,7 @@ impl Prompt<'_> {
     pub(super) fn list_relay_jobs(&mut self, listing: Listing) {
         let Some(control) = self.control() else { return };
         let own = self.own_at_relay();
-        self.chore("jobs", true, async move {
+        self.in_background("jobs", true, async move {
             let jobs = control.list(&Filter::default()).await.map_err(|error| error.message)?;
             let others = jobs.iter().filter(|job| !job.state.is_ended() && !own.contains(&job.id));
             let lines = others.map(|job| relay_line(job, listing)).collect();
@@ -213,7 +213,7 @@ impl Prompt<'_> {
     /// Finds out which answers the relay has, by their names.
     pub fn learn_answers(&mut self) {
         let Some(control) = self.control() else { return };
-        self.chore("answers", false, async move {
+        self.in_background("answers", false, async move {
             // A line that names one is a question where the relay does not say.
             let jobs = control.list(&Filter::default()).await.unwrap_or_default();
             Ok(Done::RelayJobs(Vec::new(), names(&jobs)))

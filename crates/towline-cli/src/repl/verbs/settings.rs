@@ -3,9 +3,9 @@
 use serde_json::Value;
 use towline::{Format, ShowRequest, Think};
 
-use crate::cmd::{self, UNARY_CLOCKS};
+use crate::cmd::{self, UNARY_TIMEOUTS};
 use crate::models;
-use crate::repl::chore::Done;
+use crate::repl::background_task::Done;
 use crate::repl::command::{Change, FormatArg, SetArgs, Setting, Shown, When};
 use crate::repl::screen::Tone;
 use crate::repl::state::Prompt;
@@ -31,8 +31,8 @@ impl Prompt<'_> {
 
     pub(super) fn list_models(&mut self) {
         let server = self.server.clone();
-        self.chore("models", true, async move {
-            let names = models::installed(&server, UNARY_CLOCKS).await.map_err(|error| error.message)?;
+        self.in_background("models", true, async move {
+            let names = models::installed(&server, UNARY_TIMEOUTS).await.map_err(|error| error.message)?;
             Ok(Done::Models {
                 names: names.iter().map(|model| models::typed(model).name).collect(),
                 shown: true,
@@ -47,8 +47,8 @@ impl Prompt<'_> {
             return self.wrong("show: no model is chosen; :model NAME chooses one");
         }
         let server = self.server.clone();
-        self.chore("show", true, async move {
-            let client = server.client.with_request_config(|config| config.clocks = UNARY_CLOCKS);
+        self.in_background("show", true, async move {
+            let client = server.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS);
             let request = ShowRequest { model, verbose: false };
             let shown = client.show(request).await.map_err(|error| error.message)?;
             Ok(Done::Shown(cmd::show::text(&shown, part)))

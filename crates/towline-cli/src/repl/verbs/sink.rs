@@ -3,7 +3,7 @@
 use std::process::Stdio;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use towline::engine::{From as ReadFrom, JobOptions, Reader, TaskControl};
+use towline::engine::{JobOptions, Reader, StartAt, TaskControl};
 use towline::{Event, Message};
 
 use crate::repl::command::{Piping, Sink};
@@ -22,7 +22,7 @@ impl Prompt<'_> {
         let Some(job) = entry.item.job() else {
             return self.wrong(&format!("pipe: %{number} has not begun"));
         };
-        let reader = job.reader(ReadFrom::Start);
+        let reader = job.reader(StartAt::Beginning);
         let text = match sink {
             Sink::Command(command) => format!("pipe %{number} | {command}"),
             Sink::File(path) => format!("pipe %{number} > {}", path.display()),

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use towline::Format;
 use towline_app::settings::templates::{self, Template};
 
-use crate::repl::chore::Done;
+use crate::repl::background_task::Done;
 use crate::repl::command::{Change, FormatArg};
 use crate::repl::screen::Tone;
 use crate::repl::state::Prompt;

@@ -9,8 +9,8 @@ use super::super::input;
 use super::{broken, content_type, is_closed, json, room_for};
 use crate::log::Changing;
 use crate::meta::{Producer, media_type, now_ms};
+use crate::registry::Entry;
 use crate::relay::Relay;
-use crate::shelf::Entry;
 
 /// Producers that a stream remembers.
 const PRODUCERS: usize = 256;

@@ -10,8 +10,8 @@ use super::{broken, content_type, describe, is_over, json, next_offset, room_for
 use crate::housekeeping;
 use crate::id::StreamId;
 use crate::meta::{Meta, media_type};
+use crate::registry::{Entry, NotMade};
 use crate::relay::{Caller, Relay};
-use crate::shelf::{Entry, NotMade};
 
 const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
 /// The longest content type, in bytes.
@@ -36,21 +36,21 @@ pub(super) async fn put(
     if content_type.len() > CONTENT_TYPE_BYTES {
         return Err(Refusal::bad(format!("the Content-Type is longer than {CONTENT_TYPE_BYTES} bytes")));
     }
-    let mut meta = Meta::new(id.clone(), owner.clone(), content_type, relay.shelf.incarnation());
+    let mut meta = Meta::new(id.clone(), owner.clone(), content_type, relay.registry.incarnation());
     (meta.ttl_s, meta.expires_at) = lifetime(headers)?;
     meta.closed = input::is_true(headers, "stream-closed");
     let input::Held { bytes: body, room: _room } =
         input::whole(relay, body, relay.config.limits.append_bytes).await?;
     let bytes = if meta.is_json() && !body.is_empty() { json::messages(&body, true)? } else { body };
-    if let Some(entry) = relay.shelf.find(owner, &id)
+    if let Some(entry) = relay.registry.find(owner, &id)
         && is_over(relay, &entry)
     {
-        relay.shelf.expire(&entry);
+        relay.registry.expire(&entry);
     }
     room_for(relay, owner, bytes.len())?;
     housekeeping::make_place(relay, owner);
     let wanted = meta.clone();
-    match relay.shelf.make(meta, &bytes, None, |_| None) {
+    match relay.registry.make(meta, &bytes, None, |_| None) {
         Ok((entry, ticket)) => {
             entry.log.written(ticket).await.map_err(broken)?;
             let mut answer = described(&entry, StatusCode::CREATED);

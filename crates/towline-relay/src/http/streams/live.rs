@@ -12,8 +12,8 @@ use super::super::body::Body;
 use super::read::{Part, offset_text, part};
 use super::{cursor as next_cursor, describe, set_position, too_many_readers};
 use crate::log::Cursor;
+use crate::registry::Entry;
 use crate::relay::Relay;
-use crate::shelf::Entry;
 
 /// How often somebody who waits renews the stream's time to live.
 const RENEW: Duration = Duration::from_millis(500);

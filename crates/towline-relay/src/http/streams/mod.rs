@@ -21,8 +21,8 @@ use super::input;
 use crate::id::{Owner, StreamId};
 use crate::log::{Broken, Seen};
 use crate::meta::{now_ms, steady_now_ms};
+use crate::registry::Entry;
 use crate::relay::{Caller, Relay};
-use crate::shelf::Entry;
 
 pub(super) async fn answer(
     relay: &Arc<Relay>,
@@ -48,9 +48,9 @@ pub(super) async fn answer(
 
 /// The stream, unless its time is over.
 fn find(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
-    let entry = relay.shelf.find(owner, id).ok_or_else(Refusal::no_such_stream)?;
+    let entry = relay.registry.find(owner, id).ok_or_else(Refusal::no_such_stream)?;
     if is_over(relay, &entry) {
-        relay.shelf.expire(&entry);
+        relay.registry.expire(&entry);
         return Err(Refusal::no_such_stream());
     }
     Ok(entry)
@@ -110,7 +110,7 @@ pub(super) async fn remove(relay: &Relay, entry: &Entry) -> Result<(), Refusal> 
         // The sender lives as long as the job.
         while !job.state().is_ended() && changes.changed().await.is_ok() {}
     }
-    let ticket = relay.shelf.remove(entry).ok_or_else(Refusal::no_such_stream)?;
+    let ticket = relay.registry.remove(entry).ok_or_else(Refusal::no_such_stream)?;
     entry.log.written(ticket).await.map_err(broken)
 }
 
@@ -126,7 +126,7 @@ pub(super) fn broken(broken: Broken) -> Refusal {
 /// room of others.
 fn room_for(relay: &Relay, owner: &Owner, bytes: usize) -> Result<(), Refusal> {
     let most = relay.config.share_of(relay.config.retention.bytes);
-    if relay.shelf.add_written(owner, bytes as u64, most) {
+    if relay.registry.add_written(owner, bytes as u64, most) {
         return Ok(());
     }
     let message = format!("the streams of this owner have {most} bytes, which is the limit; delete some");

@@ -14,8 +14,8 @@ use super::{broken, describe, json, live, set_position, sse};
 use crate::log::{Cursor, Got};
 use crate::meta::now_ms;
 use crate::offset::Offset;
+use crate::registry::Entry;
 use crate::relay::Relay;
-use crate::shelf::Entry;
 
 /// The most that one read brings, in bytes; a longer append still comes whole.
 const READ_BYTES: usize = 1 << 20;

@@ -16,8 +16,8 @@ use super::live::wait;
 use super::read::{available, offset_text};
 use super::{cursor as next_cursor, too_many_readers};
 use crate::log::Cursor;
+use crate::registry::{Entry, Reading};
 use crate::relay::Relay;
-use crate::shelf::{Entry, Reading};
 
 /// Events that wait for a slow reader; the next are made when these are taken.
 const EVENTS: usize = 4;

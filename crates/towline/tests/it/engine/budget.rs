@@ -1,6 +1,6 @@
 //! What logs may hold: what is read makes room, what is not holds its job up, and nothing is lost silently.
 
-use towline::engine::{From, JobOptions, LogOverflow};
+use towline::engine::{JobOptions, LogOverflow, StartAt};
 use towline::{EngineConfig, Event, JobState};
 
 use super::*;
@@ -40,12 +40,12 @@ fn a_reader_that_reads_along_misses_nothing_under_either_policy() {
     for overflow in [LogOverflow::DropRead, LogOverflow::Pause] {
         let engine = small(16, 1024, overflow);
         let task = talker(&engine, 1000);
-        let (text, missed) = read_all(&mut task.job.reader(From::Start));
+        let (text, missed) = read_all(&mut task.job.reader(StartAt::Beginning));
         assert_eq!((text.len(), missed), (1000 * KB, 0), "{overflow:?}");
         assert!(text.split_whitespace().map(|n| n.parse::<usize>().unwrap()).eq(0..1000));
         assert!(task.job.info().log_bytes <= 32 * KB, "{}", task.job.info().log_bytes);
         // Somebody who comes late is told how much is gone.
-        let (late, missed) = read_all(&mut task.job.reader(From::Start));
+        let (late, missed) = read_all(&mut task.job.reader(StartAt::Beginning));
         assert_eq!(late.len() as u64 + missed, 1000 * KB as u64);
         assert!(missed > 900 * KB as u64);
     }
@@ -59,7 +59,7 @@ fn a_job_nobody_reads_is_paused_and_goes_on_when_somebody_does() {
         let mut foreground = Foreground::of(&engine);
         foreground.until_state(&task.job, JobState::Paused);
         assert!(task.job.info().log_bytes <= 20 * KB);
-        let (text, missed) = read_all(&mut task.job.reader(From::Start));
+        let (text, missed) = read_all(&mut task.job.reader(StartAt::Beginning));
         assert_eq!((text.len(), missed), (100 * KB, 0));
         assert_eq!(task.job.state(), JobState::Completed);
     }
@@ -87,7 +87,7 @@ fn the_common_budget_holds_up_the_large_and_spares_the_small() {
     assert!(large.job.info().log_bytes <= 260 * KB);
     let small = talker(&engine, 32);
     foreground.until_state(&small.job, JobState::Completed);
-    let (text, missed) = read_all(&mut large.job.reader(From::Start));
+    let (text, missed) = read_all(&mut large.job.reader(StartAt::Beginning));
     assert_eq!((text.len(), missed), (500 * KB, 0));
 }
 
@@ -106,11 +106,11 @@ fn room_that_others_make_lets_a_job_go_on_that_nobody_reads() {
     // What was read of an ended job goes when another needs the room.
     let read = talker(&engine, 100);
     foreground.until_state(&read.job, JobState::Completed);
-    assert_eq!(read_all(&mut read.job.reader(From::Start)).0.len(), 100 * KB);
+    assert_eq!(read_all(&mut read.job.reader(StartAt::Beginning)).0.len(), 100 * KB);
     let last = talker(&engine, 150);
     foreground.until_state(&last.job, JobState::Completed);
-    assert!(read_all(&mut read.job.reader(From::Start)).1 > 0, "it says what is gone");
-    assert_eq!(read_all(&mut last.job.reader(From::Start)), (last.job.text_so_far(), 0));
+    assert!(read_all(&mut read.job.reader(StartAt::Beginning)).1 > 0, "it says what is gone");
+    assert_eq!(read_all(&mut last.job.reader(StartAt::Beginning)), (last.job.text_so_far(), 0));
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_job_whose_log_was_read_empty_goes_on_whatever_the_others_hold() {
     // The budget is used up by another; this one is read along and gets through.
     let read = talker(&engine, 500);
     foreground.until_state(&read.job, JobState::Paused);
-    let (text, missed) = read_all(&mut read.job.reader(From::Start));
+    let (text, missed) = read_all(&mut read.job.reader(StartAt::Beginning));
     assert_eq!((text.len(), missed), (500 * KB, 0));
     assert_eq!(hoard.job.state(), JobState::Paused);
 }
@@ -140,7 +140,7 @@ fn try_emit_gives_back_what_a_full_log_or_an_ended_job_does_not_take() {
         taken
     });
     let control = control.recv_timeout(PATIENCE).unwrap();
-    read_all(&mut task.job.reader(From::Start));
+    read_all(&mut task.job.reader(StartAt::Beginning));
     assert!((4..=5).contains(&task.wait().unwrap().unwrap()));
     assert_eq!(control.try_emit(Event::Text("late".to_owned())), Err(Event::Text("late".to_owned())));
     assert!(!task.job.text_so_far().contains("late"));
@@ -160,7 +160,7 @@ fn what_a_task_emitted_is_its_text_before_and_after_its_end() {
         control.emit(Event::Text("so far".to_owned())).await;
         ended.await.unwrap();
     });
-    task.job.reader(From::Start).read().unwrap();
+    task.job.reader(StartAt::Beginning).read().unwrap();
     assert_eq!(task.job.text_so_far(), "so far");
     end.send(()).unwrap();
     task.wait().unwrap().unwrap();

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::sync_channel;
 
-use towline::engine::{From, JobOptions};
+use towline::engine::{JobOptions, StartAt};
 use towline::{Ending, EngineConfig, JobState};
 use towline_testkit::{Body, CloseKind, Script, Server, http};
 
@@ -12,7 +12,7 @@ use super::*;
 fn a_silent_stream_ends_at_once_and_keeps_what_it_received() {
     let (server, engine) = (Server::start(silent()), engine());
     let job = chat(&engine, &server);
-    let mut reader = job.reader(From::Start);
+    let mut reader = job.reader(StartAt::Beginning);
     // What the reader has read counts: the job may be ahead of it.
     let mut read = String::new();
     while read != "Hello" {
@@ -145,7 +145,7 @@ fn dropping_handles_and_readers_stops_nothing() {
     let (server, engine) = (Server::start(gated()), engine());
     let job = chat(&engine, &server);
     let id = job.id();
-    drop(job.reader(From::Start));
+    drop(job.reader(StartAt::Beginning));
     drop(job);
     assert!(server.wait_until_at("go", 1, PATIENCE));
     server.open("go");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
-use towline::engine::{From, OnShutdown, Reader};
+use towline::engine::{OnShutdown, Reader, StartAt};
 use towline::{EngineConfig, JobState};
 use towline_testkit::{Server, fakemodel};
 
@@ -15,7 +15,10 @@ const JOBS: usize = 16;
 fn start_jobs(engine: &Engine, server: &Server) -> HashMap<JobId, (Job, Reader, String)> {
     let client = client(server);
     let job = |_| engine.chat(&client, request("words:300"));
-    (0..JOBS).map(job).map(|job| (job.id(), (job.clone(), job.reader(From::Start), String::new()))).collect()
+    (0..JOBS)
+        .map(job)
+        .map(|job| (job.id(), (job.clone(), job.reader(StartAt::Beginning), String::new())))
+        .collect()
 }
 
 /// One look of a foreground: reads what changed; whether all has ended.

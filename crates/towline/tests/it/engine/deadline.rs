@@ -1,6 +1,6 @@
 //! Deadlines that change: a job ends at its last one, from whichever thread and whenever it was set.
 
-use towline::engine::{From, JobOptions};
+use towline::engine::{JobOptions, StartAt};
 use towline::{Clock, Deadline, Ending, EngineConfig, JobState};
 use towline_testkit::Server;
 
@@ -21,7 +21,7 @@ fn stream_and_task(engine: &Engine, server: &Server, deadline: Option<Duration>)
     let options = JobOptions { deadline, ..JobOptions::default() };
     let task = engine.spawn_with(options.clone(), |_| std::future::pending::<()>()).job;
     let stream = submit(engine, server, options);
-    stream.reader(From::Start).read().unwrap();
+    stream.reader(StartAt::Beginning).read().unwrap();
     eventually("the task runs", || task.state() == JobState::Running);
     [stream, task]
 }
@@ -77,7 +77,7 @@ fn one_that_has_passed_can_be_moved_while_nobody_has_noticed() {
     let engine = engine_with(EngineConfig { threads: 1, ..EngineConfig::default() });
     let (server, task) = (Server::start(silent()), engine.spawn("task", std::future::pending::<()>()).job);
     let stream = chat(&engine, &server);
-    stream.reader(From::Start).read().unwrap();
+    stream.reader(StartAt::Beginning).read().unwrap();
     // The engine's only thread is held, so that nobody can notice.
     let (hold, held) = std::sync::mpsc::sync_channel::<()>(0);
     let holder = engine.spawn("holds the thread", async move { held.recv().unwrap() });
@@ -117,6 +117,8 @@ fn waiting_with_a_limit_is_not_a_deadline() {
     let (server, engine) = (Server::start(silent()), engine());
     let job = chat(&engine, &server);
     assert_eq!(job.wait_timeout(SOON).unwrap(), None);
-    assert!(job.reader(From::Now).read_timeout(Duration::ZERO).unwrap().is_none() || !job.state().is_ended());
+    assert!(
+        job.reader(StartAt::Now).read_timeout(Duration::ZERO).unwrap().is_none() || !job.state().is_ended()
+    );
     assert!(!job.state().is_ended(), "the job goes on");
 }

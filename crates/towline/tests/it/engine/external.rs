@@ -3,7 +3,7 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use towline::engine::{End, External, OnShutdown, Order};
-use towline::{Deadline, Ending, Error, ErrorKind, Origin};
+use towline::{Deadline, Ending, Error, ErrorKind, Fault};
 
 use super::*;
 
@@ -31,7 +31,7 @@ fn it_is_queued_until_the_work_begins_and_ends_as_the_work_says() {
     assert_eq!(outcome(&job).ending, Ending::Completed(None));
 
     let (job, work, _orders) = start(&engine, JobOptions::default());
-    let error = Error::new(ErrorKind::Task, Origin::Caller, "ValueError: no");
+    let error = Error::new(ErrorKind::Task, Fault::Caller, "ValueError: no");
     work.end(End::Failed(error.clone()));
     assert_eq!(outcome(&job).ending, Ending::Failed(error));
 

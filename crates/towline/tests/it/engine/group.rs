@@ -1,14 +1,14 @@
 //! Several jobs that belong together.
 
 use towline::JobState;
-use towline::engine::{Group, Prepared};
+use towline::engine::{Group, StreamSpec};
 use towline_testkit::{Server, fakemodel};
 
 use super::*;
 
 fn models(engine: &Engine, server: &Server, models: &[&str]) -> Group {
     let client = client(server);
-    engine.submit_group("compared", models.iter().map(|model| Prepared::chat(&client, request(model))))
+    engine.submit_group("compared", models.iter().map(|model| StreamSpec::chat(&client, request(model))))
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The engine inside async code, and inside its own jobs.
 
-use towline::engine::{EngineError, From, Group, JobOptions, OnShutdown};
+use towline::engine::{EngineError, Group, JobOptions, OnShutdown, StartAt};
 use towline::{Ending, JobState};
 use towline_testkit::{Server, fakemodel};
 
@@ -20,7 +20,7 @@ fn an_engine_lives_its_whole_life_inside_async_code() {
             let engine = engine();
             let job = engine.chat(&client(&server), request("words:50"));
             let task = engine.spawn("a task", async { tokio::task::yield_now().await });
-            let mut reader = job.reader(From::Start);
+            let mut reader = job.reader(StartAt::Beginning);
             let mut text = String::new();
             while let Some(batch) = reader.next().await {
                 text += &text_of(&batch.events);
@@ -61,8 +61,8 @@ fn calls_that_wait_are_refused_inside_a_job_and_awaiting_works() {
         assert_eq!(job.wait().unwrap_err(), would);
         assert_eq!(job.wait_timeout(Duration::ZERO).unwrap_err(), would);
         assert_eq!(inner.wait().unwrap_err(), would);
-        assert_eq!(job.reader(From::Start).read().unwrap_err(), would);
-        assert_eq!(job.reader(From::Start).read_timeout(Duration::ZERO).unwrap_err(), would);
+        assert_eq!(job.reader(StartAt::Beginning).read().unwrap_err(), would);
+        assert_eq!(job.reader(StartAt::Beginning).read_timeout(Duration::ZERO).unwrap_err(), would);
         let group = Group::of([job.clone()]);
         assert_eq!(group.wait_all().unwrap_err(), would);
         assert_eq!(group.wait_all_timeout(Duration::ZERO).unwrap_err(), would);

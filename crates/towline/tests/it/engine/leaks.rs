@@ -1,7 +1,7 @@
 //! Nothing of an engine survives it: neither thread nor descriptor. Counted in a process of its own.
 
 use towline::Client;
-use towline::engine::{From, OnShutdown};
+use towline::engine::{OnShutdown, StartAt};
 use towline_testkit::{Server, fakemodel};
 
 use super::*;
@@ -83,7 +83,7 @@ fn run(url: &str, end: fn(Engine)) {
     Foreground::of(&engine).look();
     assert!(outcome(&engine.chat(&client, request("words:30"))).is_completed());
     let stalled = engine.chat(&client, request("stall-after:1"));
-    stalled.reader(From::Start).read().unwrap();
+    stalled.reader(StartAt::Beginning).read().unwrap();
     engine.chat(&client, request("never-answers"));
     engine.spawn("a task", std::future::pending::<()>());
     end(engine);

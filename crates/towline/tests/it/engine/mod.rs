@@ -25,7 +25,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use towline::engine::{JobId, JobOptions, Prepared};
+use towline::engine::{JobId, JobOptions, StreamSpec};
 use towline::{ChatRequest, Client, Engine, EngineConfig, Event, Job, JobState, Outcome};
 use towline_testkit::{Body, Script, Server, http::NDJSON, records::ollama};
 
@@ -53,7 +53,7 @@ fn chat(engine: &Engine, server: &Server) -> Job {
 }
 
 fn submit(engine: &Engine, server: &Server, options: JobOptions) -> Job {
-    engine.submit(Prepared::chat(&client(server), request("m")), options)
+    engine.submit(StreamSpec::chat(&client(server), request("m")), options)
 }
 
 /// Two words, then nothing more.

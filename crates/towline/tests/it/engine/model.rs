@@ -5,7 +5,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use tokio::sync::oneshot;
-use towline::engine::{From, JobOptions, OnShutdown, Prepared, Reader};
+use towline::engine::{JobOptions, OnShutdown, Reader, StartAt, StreamSpec};
 use towline::{Deadline, EngineConfig, Event, JobState};
 use towline_testkit::{Plan, Script, Server, records::ollama};
 
@@ -116,7 +116,7 @@ impl Table {
         let (finish, finished) = oneshot::channel();
         let job = if stream {
             let gate = format!("gate {}", self.jobs.len());
-            self.engine.submit(Prepared::chat(&self.client, request(&gate)), options)
+            self.engine.submit(StreamSpec::chat(&self.client, request(&gate)), options)
         } else {
             let task = self.engine.spawn_with(options, |control| async move {
                 control.emit(Event::Text("word".to_owned())).await;
@@ -130,7 +130,7 @@ impl Table {
         };
         self.jobs.push(Known {
             id: job.id(),
-            reader: job.reader(From::Start),
+            reader: job.reader(StartAt::Beginning),
             read: String::new(),
             handle: Some(job),
             finish: Some(finish),
@@ -192,7 +192,7 @@ impl Table {
             Op::Read(n) => self.read(n),
             Op::NewReader(n) => {
                 let Some(job) = self.job(n) else { return };
-                (self.jobs[n].reader, self.jobs[n].read) = (job.reader(From::Start), String::new());
+                (self.jobs[n].reader, self.jobs[n].read) = (job.reader(StartAt::Beginning), String::new());
             }
             Op::Forget(n) => {
                 let Some(known) = self.jobs.get_mut(n) else { return };
@@ -316,7 +316,7 @@ fn orders_from_several_threads_leave_every_job_with_one_true_end() {
                     }
                     _ => table
                         .engine
-                        .submit(Prepared::chat(&table.client, request(&format!("gate {n}"))), options),
+                        .submit(StreamSpec::chat(&table.client, request(&format!("gate {n}"))), options),
                 }
             })
             .collect();
@@ -335,7 +335,7 @@ fn orders_from_several_threads_leave_every_job_with_one_true_end() {
                             4 => jobs[n].set_deadline(Deadline::In(PATIENCE * 9)),
                             5 => jobs[n].set_deadline(Deadline::Never),
                             6 => table.server.open(&format!("gate {n}")),
-                            7 => drop(jobs[n].reader(From::Start).try_read()),
+                            7 => drop(jobs[n].reader(StartAt::Beginning).try_read()),
                             _ if random >> 60 == 0 => jobs[n].cancel("at random"),
                             _ => {}
                         }

@@ -1,6 +1,6 @@
 //! A paused job reads nothing and loses nothing.
 
-use towline::engine::{From, JobOptions, OnShutdown};
+use towline::engine::{JobOptions, OnShutdown, StartAt};
 use towline::{EngineConfig, Event, JobState};
 use towline_testkit::{Script, Server, http, records::ollama};
 
@@ -20,7 +20,7 @@ fn a_paused_stream_holds_the_server_back_and_goes_on_where_it_was() {
         .wait("flooded");
     let (server, engine) = (Server::start(script), engine());
     let job = chat(&engine, &server);
-    let mut reader = job.reader(From::Start);
+    let mut reader = job.reader(StartAt::Beginning);
     let mut received = text_of(&reader.read().unwrap().unwrap().events).len();
     let recorder = Recorder::of(&job);
     job.pause();
@@ -47,7 +47,7 @@ fn a_paused_stream_holds_the_server_back_and_goes_on_where_it_was() {
 fn a_paused_stream_can_be_cancelled() {
     let (server, engine) = (Server::start(silent()), engine());
     let job = chat(&engine, &server);
-    job.reader(From::Start).read().unwrap();
+    job.reader(StartAt::Beginning).read().unwrap();
     job.pause();
     let recorder = Recorder::of(&job);
     job.cancel("no");
@@ -103,7 +103,7 @@ fn interleaved_pauses_lose_nothing() {
             switch.unpause();
         }
     });
-    let (mut reader, mut events) = (job.reader(From::Start), Vec::new());
+    let (mut reader, mut events) = (job.reader(StartAt::Beginning), Vec::new());
     while let Some(batch) = reader.read().unwrap() {
         assert_eq!(batch.missed, 0);
         events.extend(batch.events);

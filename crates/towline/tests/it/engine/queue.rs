@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use towline::engine::{JobOptions, Prepared};
+use towline::engine::{JobOptions, StreamSpec};
 use towline::{EngineConfig, JobState};
 use towline_testkit::Server;
 
@@ -80,9 +80,11 @@ fn a_thousand_jobs_get_through_two_places() {
 #[test]
 fn prepared_streams_can_be_changed_before_they_start() {
     let (server, engine) = (Server::start(silent()), engine());
-    let prepared = Prepared::chat(&client(&server), request("m"));
-    let clocks = towline::Clocks { idle: Some(Duration::from_millis(10)), ..towline::Clocks::default() };
-    let job = engine.submit(prepared.map(move |stream| stream.with_clocks(clocks)), JobOptions::default());
+    let prepared = StreamSpec::chat(&client(&server), request("m"));
+    let timeouts =
+        towline::Timeouts { idle: Some(Duration::from_millis(10)), ..towline::Timeouts::default() };
+    let job =
+        engine.submit(prepared.map(move |stream| stream.with_timeouts(timeouts)), JobOptions::default());
     let towline::Ending::TimedOut { clock: towline::Clock::Idle, .. } = outcome(&job).ending else {
         panic!("{:?}", outcome(&job).ending)
     };

@@ -1,6 +1,6 @@
 //! Readers: each has all of the text, from where it began, at its own pace.
 
-use towline::engine::From;
+use towline::engine::StartAt;
 use towline::{Event, Offset};
 use towline_testkit::{Script, Server, fakemodel, records::ollama};
 
@@ -10,7 +10,7 @@ use super::*;
 fn early_late_and_resumed_readers_see_the_same_text() {
     let (server, engine) = (Server::start(fakemodel::plan()), engine());
     let job = engine.chat(&client(&server), request("words:500"));
-    let (mut early, mut offsets) = (job.reader(From::Start), vec![Offset::START]);
+    let (mut early, mut offsets) = (job.reader(StartAt::Beginning), vec![Offset::START]);
     let mut text = String::new();
     while let Some(batch) = early.read().unwrap() {
         text += &text_of(&batch.events);
@@ -18,7 +18,7 @@ fn early_late_and_resumed_readers_see_the_same_text() {
         offsets.push(batch.next);
     }
     assert_eq!(text, outcome(&job).reply.text);
-    let mut late = job.reader(From::Start);
+    let mut late = job.reader(StartAt::Beginning);
     let all = late.try_read().unwrap();
     assert_eq!((text_of(&all.events), all.missed), (text.clone(), 0));
     assert!(
@@ -29,13 +29,13 @@ fn early_late_and_resumed_readers_see_the_same_text() {
     );
     assert_eq!(all.events.len(), 2, "text joined, then usage");
     for offset in offsets {
-        let rest = job.reader(From::Offset(offset)).try_read().unwrap();
+        let rest = job.reader(StartAt::Offset(offset)).try_read().unwrap();
         assert!(text.ends_with(&text_of(&rest.events)));
         assert_eq!(rest.next, all.next);
     }
-    let now = job.reader(From::Now).try_read().unwrap();
+    let now = job.reader(StartAt::Now).try_read().unwrap();
     assert!(now.events.is_empty() && now.outcome.is_some());
-    let beyond = job.reader(From::Offset(Offset::from_u64(u64::MAX))).try_read().unwrap();
+    let beyond = job.reader(StartAt::Offset(Offset::from_u64(u64::MAX))).try_read().unwrap();
     assert_eq!((beyond.events.len(), beyond.next), (0, all.next));
 }
 
@@ -44,7 +44,7 @@ fn a_reader_takes_no_more_than_it_wants() {
     let (server, engine) = (Server::start(fakemodel::plan()), engine());
     let job = engine.chat(&client(&server), request("words:20000"));
     let whole = outcome(&job).reply.text.clone();
-    let (mut reader, mut text) = (job.reader(From::Start), String::new());
+    let (mut reader, mut text) = (job.reader(StartAt::Beginning), String::new());
     while let Some(batch) = reader.try_read_at_most(10_000) {
         let bytes = text_of(&batch.events);
         // The piece that reaches the limit is whole: about 4 KiB of text.
@@ -52,7 +52,7 @@ fn a_reader_takes_no_more_than_it_wants() {
         text += &bytes;
     }
     assert!(whole.len() > 30_000 && text == whole && reader.is_ended());
-    assert!(!text_of(&job.reader(From::Start).try_read_at_most(0).unwrap().events).is_empty());
+    assert!(!text_of(&job.reader(StartAt::Beginning).try_read_at_most(0).unwrap().events).is_empty());
 }
 
 #[test]
@@ -64,15 +64,15 @@ fn one_that_keeps_up_gets_each_event_as_it_came_and_one_that_is_behind_gets_them
     }
     let (server, engine) = (Server::start(script.stall()), engine());
     let job = chat(&engine, &server);
-    let (mut keeps_up, mut behind) = (job.reader(From::Start), job.reader(From::Start));
-    let _never_reads = job.reader(From::Start);
+    let (mut keeps_up, mut behind) = (job.reader(StartAt::Beginning), job.reader(StartAt::Beginning));
+    let _never_reads = job.reader(StartAt::Beginning);
     for word in words {
         assert_eq!(keeps_up.try_read(), None);
         server.pass("next", 1);
         assert_eq!(keeps_up.read().unwrap().unwrap().events, [Event::Text(word.to_owned())]);
     }
     assert_eq!(behind.try_read().unwrap().events, [Event::Text("a b c ".to_owned())]);
-    assert_eq!(job.reader(From::Now).try_read(), None);
+    assert_eq!(job.reader(StartAt::Now).try_read(), None);
 }
 
 #[test]
@@ -80,10 +80,10 @@ fn timed_reads_come_back_and_async_reads_lose_nothing_when_dropped() {
     let (server, engine) = (Server::start(gated()), engine());
     let job = chat(&engine, &server);
     assert!(server.wait_until_at("go", 1, PATIENCE));
-    let mut timed = job.reader(From::Start);
+    let mut timed = job.reader(StartAt::Beginning);
     assert_eq!(timed.read_timeout(Duration::from_millis(5)).unwrap(), None);
     assert!(!timed.is_ended());
-    let reader = job.reader(From::Start);
+    let reader = job.reader(StartAt::Beginning);
     let (given_up, gave_up_all) = std::sync::mpsc::sync_channel(1);
     let task = engine.spawn("reads", async move {
         let mut reader = reader;
@@ -117,7 +117,7 @@ fn many_blocking_readers_on_many_threads_delay_nobody() {
     let blocked = engine.chat(&client, request("stall-after:1"));
     let reads_blocked: Vec<_> = (0..16)
         .map(|_| {
-            let mut reader = blocked.reader(From::Start);
+            let mut reader = blocked.reader(StartAt::Beginning);
             std::thread::spawn(move || while reader.read().unwrap().is_some() {})
         })
         .collect();
@@ -126,7 +126,7 @@ fn many_blocking_readers_on_many_threads_delay_nobody() {
         .iter()
         .flat_map(|job| std::iter::repeat_n(job, 4))
         .map(|job| {
-            let mut reader = job.reader(From::Start);
+            let mut reader = job.reader(StartAt::Beginning);
             std::thread::spawn(move || {
                 let mut text = String::new();
                 while let Some(batch) = reader.read().unwrap() {
@@ -152,7 +152,7 @@ fn a_long_log_is_read_in_bounded_batches_with_the_end_in_the_last() {
     let (server, engine) = (Server::start(fakemodel::plan()), engine());
     let job = engine.chat(&client(&server), request("flood:12MB"));
     let whole = outcome(&job).reply.text.len();
-    let (mut reader, mut batches, mut length) = (job.reader(From::Start), 0, 0);
+    let (mut reader, mut batches, mut length) = (job.reader(StartAt::Beginning), 0, 0);
     while let Some(batch) = reader.try_read() {
         let bytes = text_of(&batch.events).len();
         assert!(bytes <= (1 << 20) + 4096, "{bytes}");
@@ -168,7 +168,7 @@ fn a_long_log_is_read_in_bounded_batches_with_the_end_in_the_last() {
 fn news_can_be_awaited_without_the_reader() {
     let (server, engine) = (Server::start(fakemodel::plan()), engine());
     let job = engine.chat(&client(&server), request("words:50"));
-    let mut reader = job.reader(From::Start);
+    let mut reader = job.reader(StartAt::Beginning);
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let mut text = String::new();
     while !reader.is_ended() {

@@ -2,7 +2,7 @@
 
 use std::sync::mpsc::sync_channel;
 
-use towline::engine::{From, JobOptions, OnShutdown, Prepared, ShutdownReport};
+use towline::engine::{JobOptions, OnShutdown, ShutdownReport, StartAt, StreamSpec};
 use towline::{Ending, EngineConfig, JobState};
 use towline_testkit::Server;
 
@@ -20,7 +20,7 @@ fn named(name: &str) -> JobOptions {
 fn finishing_lets_running_and_queued_jobs_end() {
     let config = EngineConfig { max_running: 1, ..EngineConfig::default() };
     let (server, engine) = (Server::start(gated()), engine_with(config));
-    let prepared = Prepared::chat(&client(&server), request("m"));
+    let prepared = StreamSpec::chat(&client(&server), request("m"));
     engine.submit(prepared.clone(), named("streams"));
     assert!(server.wait_until_at("go", 1, PATIENCE));
     engine.submit(prepared, named("queued"));
@@ -39,7 +39,7 @@ fn finishing_lets_running_and_queued_jobs_end() {
 fn what_has_not_finished_when_the_grace_time_is_up_is_cut() {
     let (server, engine) = (Server::start(silent()), engine());
     let job = submit(&engine, &server, named("silent"));
-    job.reader(From::Start).read().unwrap();
+    job.reader(StartAt::Beginning).read().unwrap();
     let report = engine.shutdown(OnShutdown::Finish, Duration::from_millis(5)).unwrap();
     assert_eq!((names(&report.cut), report.finished.len()), (vec!["silent"], 0));
     assert_eq!(report.cut[0].state, JobState::Cancelled);
@@ -159,7 +159,7 @@ fn code_that_does_not_return_is_reported_as_stuck_and_stays_cancelling() {
 fn dropping_the_last_handle_cancels_and_joins() {
     let (server, engine) = (Server::start(silent()), engine());
     let stream = chat(&engine, &server);
-    stream.reader(From::Start).read().unwrap();
+    stream.reader(StartAt::Beginning).read().unwrap();
     let cleans = engine.spawn_with(JobOptions::default(), |control| async move {
         control.cancelled().await;
         "clean"
@@ -170,7 +170,7 @@ fn dropping_the_last_handle_cancels_and_joins() {
     assert_eq!(cleans.job.state(), JobState::Running, "another handle keeps the engine");
     drop(clone);
     assert_eq!((stream.state(), cleans.take_value()), (JobState::Cancelled, Some("clean")));
-    assert!(!stream.text_so_far().is_empty() && stream.reader(From::Start).try_read().is_some());
+    assert!(!stream.text_so_far().is_empty() && stream.reader(StartAt::Beginning).try_read().is_some());
 }
 
 #[test]

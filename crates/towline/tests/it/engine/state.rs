@@ -1,6 +1,6 @@
 //! Each state is entered once per visit, in order, and is true.
 
-use towline::engine::{From, JobOptions, OnShutdown};
+use towline::engine::{JobOptions, OnShutdown, StartAt};
 use towline::{Client, Ending, EngineConfig, JobState, RetryPolicy};
 use towline_testkit::{Body, Script, Server, http::NDJSON, ports, records::ollama};
 
@@ -77,7 +77,7 @@ fn counters_and_names_are_what_they_say() {
         ..JobOptions::default()
     };
     let job = submit(&engine, &server, options);
-    let mut reader = job.reader(From::Start);
+    let mut reader = job.reader(StartAt::Beginning);
     let mut text = String::new();
     while text != "Hello" {
         text += &text_of(&reader.read().unwrap().unwrap().events);
@@ -115,7 +115,7 @@ fn a_retry_asks_the_same_again_with_the_same_limits() {
         ..JobOptions::default()
     };
     let first = submit(&engine, &server, options);
-    first.reader(From::Start).read().unwrap();
+    first.reader(StartAt::Beginning).read().unwrap();
     first.cancel("again, please");
     outcome(&first);
     let second = first.retry().expect("a stream can be repeated");

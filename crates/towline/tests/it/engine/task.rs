@@ -59,7 +59,7 @@ fn a_panic_ends_its_job_as_failed_and_nothing_else() {
 fn a_stream_that_panics_keeps_what_it_received() {
     // A closure of the caller's runs in every submission; a panic there is the caller's own.
     let (server, engine) = (Server::start(silent()), engine());
-    let prepared = Prepared::chat(&client(&server), request("m"));
+    let prepared = StreamSpec::chat(&client(&server), request("m"));
     let panics = prepared.map(|_| panic!("made badly"));
     let submitted = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
         engine.submit(panics, JobOptions::default());

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towline::relay::{Filter, JobState};
+use towline::relay::{AnswerState, Filter};
 use towline::{Deadline, ErrorKind};
 
 use super::{client, until, writing};
@@ -27,7 +27,7 @@ async fn jobs_are_listed_found_and_controlled() {
     let control = client(&relay.url).relay();
     let jobs = soon(control.list(&Filter::default())).await.unwrap();
     assert_eq!(jobs.iter().map(|job| job.id.as_str()).collect::<Vec<_>>(), ["job0", "job1"]);
-    assert_eq!(jobs[0].state, JobState::Streaming);
+    assert_eq!(jobs[0].state, AnswerState::Streaming);
 
     assert_eq!(soon(control.find("job1")).await.unwrap().id, "job1");
     assert_eq!(soon(control.find("none")).await.unwrap_err().kind, ErrorKind::NotFound);
@@ -50,7 +50,10 @@ async fn jobs_are_listed_found_and_controlled() {
 
     let waiting = control.wait("job0", Duration::from_secs(300));
     let (waited, cancelled) = tokio::join!(soon(waiting), control.cancel("job0", "enough"));
-    assert_eq!((waited.unwrap().state, cancelled.unwrap().state), (JobState::Cancelled, JobState::Cancelled));
+    assert_eq!(
+        (waited.unwrap().state, cancelled.unwrap().state),
+        (AnswerState::Cancelled, AnswerState::Cancelled)
+    );
 
     soon(control.delete("job1")).await.unwrap();
     assert_eq!(soon(control.list(&Filter::default())).await.unwrap().len(), 1);

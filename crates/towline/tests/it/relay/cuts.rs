@@ -58,7 +58,7 @@ async fn cut_streams(streams: usize, bytes: usize, cuts: usize, seed: u64) -> (u
     let each = 3 * bytes * streams / cuts;
     let cutter = Cutter::start(target, cuts, each / 4..each, seed);
     let client = client_with(&cutter.url, |relay| relay.silence = Duration::from_millis(150))
-        .with_request_config(|config| config.clocks.idle = None);
+        .with_request_config(|config| config.timeouts.idle = None);
     let reading = (0..streams).map(|number| {
         let (client, model) = (client.clone(), format!("m{number}"));
         super::beside(async move {

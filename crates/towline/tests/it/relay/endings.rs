@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use towline::relay::Reconnect;
-use towline::{Clock, Clocks, Ending, ErrorKind};
+use towline::{Clock, Ending, ErrorKind, Timeouts};
 
 use super::{client, client_with, done, piece, until, writing};
-use crate::client_support::{NO_CLOCKS, SHORT, chat, next_end, next_event, read};
+use crate::client_support::{NO_TIMEOUTS, SHORT, chat, next_end, next_event, read};
 
 #[tokio::test]
 async fn a_cancel_stops_the_job_on_the_relay_before_the_end_comes() {
@@ -43,7 +43,8 @@ async fn a_cancel_right_before_the_drop_arrives() {
 #[tokio::test]
 async fn a_clock_that_runs_out_stops_the_job_too() {
     let relay = writing();
-    let stream = client(&relay.url).chat(chat("m")).with_clocks(Clocks { total: Some(SHORT), ..NO_CLOCKS });
+    let stream =
+        client(&relay.url).chat(chat("m")).with_timeouts(Timeouts { total: Some(SHORT), ..NO_TIMEOUTS });
     let (_, outcome) = read(stream).await;
     let wanted = Ending::TimedOut { clock: Clock::Total, limit: SHORT, may_have_had_effect: true };
     assert_eq!(outcome.ending, wanted);
@@ -59,11 +60,11 @@ async fn a_deadline_that_is_moved_is_the_relays_too() {
         relay.job(0).log.push(&piece("Hel"));
     };
     tokio::join!(begun, next_event(&mut stream));
-    stream.set_clocks(Clocks { total: Some(Duration::from_secs(100)), ..NO_CLOCKS });
+    stream.set_timeouts(Timeouts { total: Some(Duration::from_secs(100)), ..NO_TIMEOUTS });
     until("the deadline", || relay.job(0).deadline.lock().unwrap()["in_s"].is_number()).await;
     let left = relay.job(0).deadline.lock().unwrap()["in_s"].as_f64().unwrap();
     assert!((1.0..=100.0).contains(&left), "{left}");
-    stream.set_clocks(NO_CLOCKS);
+    stream.set_timeouts(NO_TIMEOUTS);
     until("no deadline", || relay.job(0).deadline.lock().unwrap()["none"] == true).await;
 }
 
@@ -94,9 +95,9 @@ async fn what_others_did_to_the_job_is_the_end_here() {
 #[tokio::test]
 async fn the_clocks_between_records_wait_while_the_relay_is_away() {
     let relay = writing();
-    let clocks =
-        Clocks { idle: Some(SHORT), first_event: Some(SHORT), record: None, connect: None, total: None };
-    let mut stream = client(&relay.url).chat(chat("m")).with_clocks(clocks);
+    let timeouts =
+        Timeouts { idle: Some(SHORT), first_event: Some(SHORT), record: None, connect: None, total: None };
+    let mut stream = client(&relay.url).chat(chat("m")).with_timeouts(timeouts);
     let begun = async {
         until("the job", || relay.count("POST") == 1).await;
         relay.job(0).log.push(&piece("Hel"));

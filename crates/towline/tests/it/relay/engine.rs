@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use towline::engine::{JobOptions, Prepared};
+use towline::engine::{JobOptions, StreamSpec};
 use towline::relay::Start;
 use towline::{Deadline, Engine, EngineConfig, Job, JobState};
 
@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A job that has received its first piece.
 fn begun(engine: &Engine, relay: &Relay) -> Job {
-    let job = engine.submit(Prepared::chat(&client(&relay.url), chat("m")), JobOptions::default());
+    let job = engine.submit(StreamSpec::chat(&client(&relay.url), chat("m")), JobOptions::default());
     wait_for(|| !relay.shared.jobs.lock().unwrap().is_empty());
     relay.job(0).log.push(&piece("Hel"));
     wait_for(|| job.text_so_far() == "Hel");
@@ -81,7 +81,7 @@ fn a_job_that_is_detached_runs_on_and_can_be_attached_again() {
     wait_for(|| relay.counts().reads == 0);
     assert_eq!(*relay.job(0).state.borrow(), "streaming");
 
-    let prepared = Prepared::attach(&client(&relay.url), &id, Start::Beginning);
+    let prepared = StreamSpec::attach(&client(&relay.url), &id, Start::Beginning);
     let again = engine.submit(prepared, JobOptions::default());
     relay.job(0).log.push(&[piece("lo"), done()].concat());
     relay.job(0).log.close();

@@ -3,18 +3,19 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use towline::{Clocks, ErrorKind};
+use towline::{ErrorKind, Timeouts};
 
 use super::fake::{Log, Relay};
 use super::{answering, client, client_with, cutter::Cutter, done, piece, records, until, writing};
-use crate::client_support::{NO_CLOCKS, chat, client_to, next_event, read, soon};
+use crate::client_support::{NO_TIMEOUTS, chat, client_to, next_event, read, soon};
 
 #[tokio::test]
 async fn an_answer_comes_as_it_would_from_a_server() {
     let relay = answering(&["Hel", "lo"]);
     let client = client_with(&relay.url, |relay| relay.name = Some("greeting".into()));
-    let mut stream =
-        client.chat(chat("m")).with_clocks(Clocks { total: Some(Duration::from_secs(60)), ..NO_CLOCKS });
+    let mut stream = client
+        .chat(chat("m"))
+        .with_timeouts(Timeouts { total: Some(Duration::from_secs(60)), ..NO_TIMEOUTS });
     assert_eq!(stream.relay_id(), None);
     next_event(&mut stream).await;
     assert_eq!(stream.relay_id(), Some("job0"));

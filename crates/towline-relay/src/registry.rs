@@ -10,7 +10,7 @@ use tokio::sync::broadcast;
 
 use crate::id::{Owner, StreamId};
 use crate::job::{Attached, Job, name};
-use crate::log::{Broken, Log, Writer};
+use crate::log::{Broken, StreamLog, Writer};
 use crate::meta::Meta;
 use crate::relay::job_state;
 use crate::store::StreamNo;
@@ -30,7 +30,7 @@ const PAGE: usize = 256;
 pub(crate) struct Entry {
     pub(crate) id: StreamId,
     pub(crate) owner: Owner,
-    pub(crate) log: Arc<Log>,
+    pub(crate) log: Arc<StreamLog>,
     /// The job that writes it, while this process knows it; ended ones are described by the log's meta.
     pub(crate) job: Option<Arc<Job>>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Change {
 
 /// All streams.
 #[derive(Debug)]
-pub(crate) struct Shelf {
+pub(crate) struct StreamRegistry {
     writer: Arc<Writer>,
     /// Of the streams made now. Another one for each stream that a client made and that is gone, so that a stream of the same id
     /// has offsets of its own.
@@ -186,7 +186,7 @@ pub(crate) enum NotMade {
     Full,
 }
 
-impl Shelf {
+impl StreamRegistry {
     pub(crate) fn new(
         writer: Arc<Writer>,
         incarnation: u64,
@@ -219,7 +219,7 @@ impl Shelf {
     }
 
     /// Puts a stream that the store had where it was.
-    pub(crate) fn put_back(&self, meta: &Meta, log: Arc<Log>) {
+    pub(crate) fn put_back(&self, meta: &Meta, log: Arc<StreamLog>) {
         let mut streams = self.streams();
         if let Some(request_id) = meta.job.as_ref().and_then(|job| job.request_id.clone()) {
             streams.by_request.insert((meta.owner.clone(), request_id), meta.id.clone());
@@ -236,7 +236,7 @@ impl Shelf {
         mut meta: Meta,
         bytes: &[u8],
         request: Option<Bytes>,
-        job: impl FnOnce(&Arc<Log>) -> Option<Arc<Job>>,
+        job: impl FnOnce(&Arc<StreamLog>) -> Option<Arc<Job>>,
     ) -> Result<(Entry, crate::log::Ticket), NotMade> {
         let (id, owner) = (meta.id.clone(), meta.owner.clone());
         let mut streams = self.streams();
@@ -257,7 +257,7 @@ impl Shelf {
             job.name = name::free(&job.name, no, is_taken);
             job.number = own.map_or(Some(1), Own::free_number);
         }
-        let (log, ticket) = Log::create(no, Arc::clone(&self.writer), meta, bytes, request);
+        let (log, ticket) = StreamLog::create(no, Arc::clone(&self.writer), meta, bytes, request);
         let entry = Entry { id: id.clone(), owner: owner.clone(), job: job(&log), log };
         if let Some(request) = of_request {
             streams.by_request.insert(request, id);

@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use towline_core::clocks::{Clocks, Limits};
 use towline_core::dialect::Dialect;
-use towline_core::error::{Error, ErrorKind, Origin};
+use towline_core::error::{Error, ErrorKind, Fault};
 use towline_core::outcome::{Clock, Ending, Outcome};
 use towline_core::span::Span;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened, Phase};
+use towline_core::timeouts::{Limits, Timeouts};
 
 use crate::support::{drain, open, reset};
 
@@ -19,8 +19,8 @@ const fn secs(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Five clocks that cannot be mistaken for each other.
-const CLOCKS: Clocks = Clocks {
+/// Five timeouts that cannot be mistaken for each other.
+const CLOCKS: Timeouts = Timeouts {
     connect: Some(secs(3)),
     first_event: Some(secs(40)),
     idle: Some(secs(7)),
@@ -28,8 +28,8 @@ const CLOCKS: Clocks = Clocks {
     total: None,
 };
 
-fn clocked(clocks: Clocks, now: Instant) -> Lifecycle {
-    Lifecycle::new(Dialect::Ollama, clocks, Limits::default(), now)
+fn clocked(timeouts: Timeouts, now: Instant) -> Lifecycle {
+    Lifecycle::new(Dialect::Ollama, timeouts, Limits::default(), now)
 }
 
 fn answered(life: &mut Lifecycle, status: u16, now: Instant) {
@@ -58,12 +58,12 @@ fn assert_timed_out(outcome: &Outcome, clock: Clock, limit: Duration, effect: bo
 
 #[test]
 fn the_defaults() {
-    let clocks = Clocks::default();
-    assert_eq!(clocks.connect, Some(secs(10)));
-    assert_eq!(clocks.first_event, Some(secs(20 * 60)));
-    assert_eq!(clocks.idle, Some(secs(5 * 60)));
-    assert_eq!(clocks.record, Some(secs(20 * 60)));
-    assert_eq!(clocks.total, None);
+    let timeouts = Timeouts::default();
+    assert_eq!(timeouts.connect, Some(secs(10)));
+    assert_eq!(timeouts.first_event, Some(secs(20 * 60)));
+    assert_eq!(timeouts.idle, Some(secs(5 * 60)));
+    assert_eq!(timeouts.record, Some(secs(20 * 60)));
+    assert_eq!(timeouts.total, None);
     let limits = Limits::default();
     assert_eq!(limits.error_body_time, secs(5));
     assert_eq!(limits.finish_time, Duration::from_millis(250));
@@ -114,7 +114,7 @@ fn first_event_runs_from_the_request_to_the_first_record() {
 fn idle_runs_between_bytes() {
     let start = Instant::now();
     let mut life = open(Dialect::Ollama, Limits::default(), start);
-    life.set_clocks(CLOCKS);
+    life.set_timeouts(CLOCKS);
     let mut events = Vec::new();
     for second in 1..=100 {
         life.bytes(RECORD, start + secs(second * 6));
@@ -128,10 +128,10 @@ fn idle_runs_between_bytes() {
 }
 
 /// A stream of which only `pieces` come, every five seconds, until a clock runs out.
-fn trickle(dialect: Dialect, clocks: Clocks, record: &[u8], piece: &[u8]) -> (Duration, Outcome) {
+fn trickle(dialect: Dialect, timeouts: Timeouts, record: &[u8], piece: &[u8]) -> (Duration, Outcome) {
     let start = Instant::now();
     let mut life = open(dialect, Limits::default(), start);
-    life.set_clocks(clocks);
+    life.set_timeouts(timeouts);
     life.bytes(record, start);
     let mut now = start;
     loop {
@@ -159,13 +159,14 @@ fn the_record_clock_runs_between_whole_records_and_idle_never_while_bytes_flow()
         assert_eq!(after, secs(31));
         assert_timed_out(&outcome, Clock::Record, secs(31), true);
         // However short the bytes' own clock is, and however long that of the first record.
-        let clocks = Clocks { first_event: None, idle: Some(secs(6)), record: Some(secs(3600)), ..CLOCKS };
-        let (after, outcome) = trickle(dialect, clocks, record, piece);
+        let timeouts =
+            Timeouts { first_event: None, idle: Some(secs(6)), record: Some(secs(3600)), ..CLOCKS };
+        let (after, outcome) = trickle(dialect, timeouts, record, piece);
         assert_eq!(after, secs(3600));
         assert_timed_out(&outcome, Clock::Record, secs(3600), true);
     }
-    let clocks = Clocks { record: None, total: Some(secs(5000)), ..CLOCKS };
-    let (after, outcome) = trickle(Dialect::Ollama, clocks, RECORD, b" ");
+    let timeouts = Timeouts { record: None, total: Some(secs(5000)), ..CLOCKS };
+    let (after, outcome) = trickle(Dialect::Ollama, timeouts, RECORD, b" ");
     assert_eq!(after, secs(5000));
     assert_timed_out(&outcome, Clock::Total, secs(5000), true);
 }
@@ -181,7 +182,7 @@ fn the_clocks_of_bytes_and_of_records_know_nothing_of_each_other() {
         (None, None, None),
     ] {
         let mut life = open(Dialect::Ollama, Limits::default(), start);
-        life.set_clocks(Clocks { idle, record, ..CLOCKS });
+        life.set_timeouts(Timeouts { idle, record, ..CLOCKS });
         life.bytes(RECORD, start);
         assert_eq!(drain(&mut life, &mut Vec::new()), None);
         assert_eq!(life.deadline(), due.map(|due| start + due), "{idle:?} {record:?}");
@@ -223,7 +224,7 @@ fn usage_that_comes_after_the_reason_is_waited_for() {
 #[test]
 fn total_runs_from_the_start_in_every_state_before_the_terminal_record() {
     let start = Instant::now();
-    let total = Clocks { total: Some(secs(2)), ..CLOCKS };
+    let total = Timeouts { total: Some(secs(2)), ..CLOCKS };
     let sent: fn(&mut Lifecycle, Instant) = |life, now| life.sent(now);
     let waiting: fn(&mut Lifecycle, Instant) = |life, now| answered(life, 200, now);
     let streaming: fn(&mut Lifecycle, Instant) = |life, now| {
@@ -248,11 +249,11 @@ fn total_runs_from_the_start_in_every_state_before_the_terminal_record() {
 fn the_finish_time_is_all_a_complete_answer_waits_for() {
     let start = Instant::now();
     let mut life = open(Dialect::Ollama, Limits { finish_time: secs(1), ..Limits::default() }, start);
-    life.set_clocks(Clocks { total: Some(secs(4)), ..CLOCKS });
+    life.set_timeouts(Timeouts { total: Some(secs(4)), ..CLOCKS });
     life.bytes(DONE, start + secs(3));
     assert_eq!(drain(&mut life, &mut Vec::new()), None);
     assert_eq!((life.phase(), life.deadline()), (Phase::Finishing, Some(start + secs(4))));
-    life.set_clocks(Clocks { total: Some(Duration::ZERO), ..CLOCKS });
+    life.set_timeouts(Timeouts { total: Some(Duration::ZERO), ..CLOCKS });
     assert_eq!(life.deadline(), Some(start + secs(4)), "no other clock matters any more");
     life.bytes(b" ", start + secs(3));
     assert_eq!(life.deadline(), Some(start + secs(4)), "and nothing moves it");
@@ -289,7 +290,7 @@ fn an_error_body_may_take_its_time_and_no_more() {
     assert_eq!(life.deadline(), Some(start + secs(2)), "bytes do not move it");
     let error = failure(runs_out(&mut life));
     assert_eq!(error.message, "model 'x' not found (status 404)");
-    assert_eq!((error.kind, error.origin, error.status), (ErrorKind::NotFound, Origin::Server, Some(404)));
+    assert_eq!((error.kind, error.fault, error.status), (ErrorKind::NotFound, Fault::Server, Some(404)));
     assert_eq!((error.may_have_had_effect, error.retry_after), (false, Some(secs(9))));
 }
 
@@ -315,7 +316,7 @@ fn a_refusal_keeps_its_status_however_the_body_ends() {
         |life, now| life.cancel("enough", now),
         |life, now| life.tick(now + secs(5)),
         |life, now| {
-            life.set_clocks(Clocks { total: Some(Duration::ZERO), ..CLOCKS });
+            life.set_timeouts(Timeouts { total: Some(Duration::ZERO), ..CLOCKS });
             life.tick(now);
         },
     ];
@@ -330,24 +331,24 @@ fn a_refusal_keeps_its_status_however_the_body_ends() {
 }
 
 #[test]
-fn clocks_change_while_the_stream_runs_and_count_from_where_they_were_started() {
+fn timeouts_change_while_the_stream_runs_and_count_from_where_they_were_started() {
     let start = Instant::now();
     let mut life = clocked(CLOCKS, start);
-    life.set_clocks(Clocks { connect: Some(secs(5)), ..CLOCKS });
+    life.set_timeouts(Timeouts { connect: Some(secs(5)), ..CLOCKS });
     assert_eq!(life.deadline(), Some(start + secs(5)));
-    life.set_clocks(Clocks { connect: None, ..CLOCKS });
+    life.set_timeouts(Timeouts { connect: None, ..CLOCKS });
     assert_eq!(life.deadline(), None);
     life.sent(start + secs(1));
-    life.set_clocks(Clocks { first_event: Some(secs(2)), ..CLOCKS });
-    assert_eq!(life.clocks().first_event, Some(secs(2)));
+    life.set_timeouts(Timeouts { first_event: Some(secs(2)), ..CLOCKS });
+    assert_eq!(life.timeouts().first_event, Some(secs(2)));
     assert_eq!(life.deadline(), Some(start + secs(3)));
     answered(&mut life, 200, start + secs(2));
     life.bytes(RECORD, start + secs(2));
     assert_eq!(drain(&mut life, &mut Vec::new()), None);
-    life.set_clocks(Clocks { idle: Some(secs(60)), total: Some(secs(30)), ..CLOCKS });
+    life.set_timeouts(Timeouts { idle: Some(secs(60)), total: Some(secs(30)), ..CLOCKS });
     assert_eq!(life.deadline(), Some(start + secs(30)));
     // A clock set to a time that is already over has run out.
-    life.set_clocks(Clocks { total: Some(secs(1)), ..CLOCKS });
+    life.set_timeouts(Timeouts { total: Some(secs(1)), ..CLOCKS });
     life.tick(start + secs(2));
     let outcome = drain(&mut life, &mut Vec::new()).expect("an outcome");
     assert_timed_out(&outcome, Clock::Total, secs(1), true);
@@ -357,15 +358,15 @@ fn clocks_change_while_the_stream_runs_and_count_from_where_they_were_started() 
 fn a_limit_too_long_to_be_told_never_comes() {
     let start = Instant::now();
     let never = Some(Duration::MAX);
-    let clocks = Clocks { connect: never, first_event: never, idle: never, record: never, total: never };
+    let timeouts = Timeouts { connect: never, first_event: never, idle: never, record: never, total: never };
     let limits = Limits { error_body_time: Duration::MAX, finish_time: Duration::MAX, ..Limits::default() };
-    let mut life = Lifecycle::new(Dialect::Ollama, clocks, limits, start);
+    let mut life = Lifecycle::new(Dialect::Ollama, timeouts, limits, start);
     assert_eq!(life.deadline(), None);
     answered(&mut life, 200, start);
     life.bytes(DONE, start);
     assert_eq!(drain(&mut life, &mut Vec::new()), None);
     assert!(life.deadline().is_some_and(|due| due > start + secs(86_400)), "the finish clock always runs");
-    let mut life = Lifecycle::new(Dialect::Ollama, clocks, limits, start);
+    let mut life = Lifecycle::new(Dialect::Ollama, timeouts, limits, start);
     answered(&mut life, 500, start);
     assert!(life.deadline().is_some_and(|due| due > start + secs(86_400)), "the error body's too");
 }
@@ -387,7 +388,7 @@ fn time_that_goes_backwards_harms_nothing() {
 fn another_try_goes_on_with_the_total_clock_and_starts_the_others_again() {
     let start = Instant::now();
     let busy = Error::from_status(503, b"busy", Some(secs(1)));
-    let mut life = clocked(Clocks { total: Some(secs(100)), ..CLOCKS }, start);
+    let mut life = clocked(Timeouts { total: Some(secs(100)), ..CLOCKS }, start);
     life.sent(start + secs(1));
     life.failed(busy.clone(), start + secs(2));
     let first = drain(&mut life, &mut Vec::new()).expect("an outcome");
@@ -417,7 +418,7 @@ fn another_try_goes_on_with_the_total_clock_and_starts_the_others_again() {
 fn a_stream_restarted_has_its_own_clocks_and_begins_anew() {
     let start = Instant::now();
     let mut life = clocked(CLOCKS, start);
-    life.set_clocks(Clocks { total: Some(secs(2)), ..CLOCKS });
+    life.set_timeouts(Timeouts { total: Some(secs(2)), ..CLOCKS });
     let restarted = life.restarted(start + secs(500));
     assert_eq!((restarted.phase(), restarted.deadline()), (Phase::Connecting, Some(start + secs(502))));
     assert!(restarted.retried().is_empty());
@@ -447,8 +448,8 @@ fn a_deadline_kept_by_others_ends_a_stream_as_its_total_clock_would() {
 #[test]
 fn after_a_pause_all_clocks_but_the_total_start_again() {
     let start = Instant::now();
-    let clocks = Clocks { total: Some(secs(1000)), ..CLOCKS };
-    let mut life = clocked(clocks, start);
+    let timeouts = Timeouts { total: Some(secs(1000)), ..CLOCKS };
+    let mut life = clocked(timeouts, start);
     life.unpaused(start + secs(2));
     assert_eq!(life.deadline(), Some(start + secs(5)), "nobody connected meanwhile");
     life.sent(start + secs(2));
@@ -509,7 +510,7 @@ fn a_cut_stream_goes_on_with_all_it_had() {
 fn an_effect_is_possible_once_the_request_was_sent() {
     let start = Instant::now();
     // What a transport says that did not see the request on its way.
-    let unsent = || Error::new(ErrorKind::ConnectionLost, Origin::Transport, "lost");
+    let unsent = || Error::new(ErrorKind::ConnectionLost, Fault::Transport, "lost");
     type Reach = fn(&mut Lifecycle, Instant);
     let states: [(Phase, Reach); 4] = [
         (Phase::Connecting, |_, _| {}),

@@ -1,4 +1,4 @@
-//! The five clocks and the named limits of a stream.
+//! The five timeouts and the named limits of a stream.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::outcome::Clock;
 /// The defaults let a cold 70-billion-parameter model load from a slow disk and evaluate a long prompt, and still end
 /// every stream that gets nowhere.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Clocks {
+pub struct Timeouts {
     /// From the start of a try to a connection ready for the request. Default 10 s.
     pub connect: Option<Duration>,
     /// From the request to the first record, which servers send only after queueing, loading the model and evaluating
@@ -25,7 +25,7 @@ pub struct Clocks {
     pub total: Option<Duration>,
 }
 
-impl Default for Clocks {
+impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Some(Duration::from_secs(10)),
@@ -70,9 +70,9 @@ impl Default for Limits {
     }
 }
 
-/// When the clocks started or were last reset.
+/// When the timeouts started or were last reset.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Marks {
+pub(crate) struct Timestamps {
     /// When the stream began.
     pub(crate) started: Instant,
     /// When this try to connect began.
@@ -85,7 +85,7 @@ pub(crate) struct Marks {
     pub(crate) record: Instant,
 }
 
-impl Marks {
+impl Timestamps {
     pub(crate) fn at(now: Instant) -> Self {
         Self { started: now, connecting: now, sent: now, alive: now, record: now }
     }
@@ -114,23 +114,23 @@ impl Due {
     }
 }
 
-impl Clocks {
-    pub(crate) fn connect_due(&self, marks: &Marks) -> Option<Due> {
+impl Timeouts {
+    pub(crate) fn connect_due(&self, marks: &Timestamps) -> Option<Due> {
         Due::after(marks.connecting, self.connect, Clock::Connect)
     }
 
-    pub(crate) fn first_event_due(&self, marks: &Marks) -> Option<Due> {
+    pub(crate) fn first_event_due(&self, marks: &Timestamps) -> Option<Due> {
         Due::after(marks.sent, self.first_event, Clock::FirstEvent)
     }
 
-    pub(crate) fn streaming_due(&self, marks: &Marks) -> Option<Due> {
+    pub(crate) fn streaming_due(&self, marks: &Timestamps) -> Option<Due> {
         Due::earlier(
             Due::after(marks.alive, self.idle, Clock::Idle),
             Due::after(marks.record, self.record, Clock::Record),
         )
     }
 
-    pub(crate) fn total_due(&self, marks: &Marks) -> Option<Due> {
+    pub(crate) fn total_due(&self, marks: &Timestamps) -> Option<Due> {
         Due::after(marks.started, self.total, Clock::Total)
     }
 }

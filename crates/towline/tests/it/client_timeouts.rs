@@ -7,14 +7,15 @@ use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
 use towline::{
-    Api, Clock, Clocks, Config, Ending, ErrorKind, FinishReason, Item, Limits, Origin, Outcome, Phase, Stream,
+    Api, Clock, Config, Ending, ErrorKind, Fault, FinishReason, Item, Limits, Outcome, Phase, Stream,
+    Timeouts,
 };
 use towline_testkit::ports::BlackHole;
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Body, Framing, Pace, Script, Server, http};
 
 use crate::client_support::{
-    MILLISECOND, NO_CLOCKS, SHORT, SOON, beside, chat, client, client_to, client_with, has_received,
+    MILLISECOND, NO_TIMEOUTS, SHORT, SOON, beside, chat, client, client_to, client_with, has_received,
     next_end, next_event, read, read_until, soon, text,
 };
 
@@ -46,7 +47,7 @@ async fn by_default_a_silent_network_is_given_up() {
     let mut stream = client_to(&format!("http://{}", hole.addr()), |_| ()).chat(chat("m"));
     let (outcome, took) = end_in_stopped_time(&mut stream).await;
     assert_eq!(outcome.ending, timed_out(Clock::Connect, Duration::from_secs(10), false));
-    assert_eq!(outcome.ending.error().unwrap().origin, Origin::Transport);
+    assert_eq!(outcome.ending.error().unwrap().fault, Fault::Transport);
     assert!(is_about(took, Duration::from_secs(10)), "{took:?}");
 }
 
@@ -125,7 +126,7 @@ async fn by_default_a_hang_after_the_terminal_record_costs_a_moment() {
 
 #[tokio::test]
 async fn the_total_clock_ends_what_moves_on_for_ever() {
-    let clocks = Clocks { total: Some(SHORT), ..NO_CLOCKS };
+    let timeouts = Timeouts { total: Some(SHORT), ..NO_TIMEOUTS };
     let line = http::chunk(http::line(ollama::chat_text("x")));
     for script in [
         Script::request().stall(),
@@ -135,16 +136,17 @@ async fn the_total_clock_ends_what_moves_on_for_ever() {
         Script::request().head(200, http::NDJSON, Body::Chunked).forever(http::chunk("\n".repeat(4096))),
     ] {
         let server = Server::start(script);
-        let (_, outcome) = read(client(&server).chat(chat("m")).with_clocks(clocks)).await;
+        let (_, outcome) = read(client(&server).chat(chat("m")).with_timeouts(timeouts)).await;
         assert_eq!(outcome.ending, timed_out(Clock::Total, SHORT, true));
-        assert_eq!(outcome.ending.error().unwrap().origin, Origin::Caller);
+        assert_eq!(outcome.ending.error().unwrap().fault, Fault::Caller);
         assert!(outcome.stats.total >= SHORT);
     }
 }
 
 #[tokio::test]
 async fn bytes_without_records_run_out_of_another_clock_than_silence() {
-    let clocks = Clocks { first_event: Some(SHORT), idle: Some(SHORT), record: Some(SHORT), ..NO_CLOCKS };
+    let timeouts =
+        Timeouts { first_event: Some(SHORT), idle: Some(SHORT), record: Some(SHORT), ..NO_TIMEOUTS };
     let comments = || Script::request().head(200, http::SSE, Body::Chunked);
     let ever: Vec<&str> = vec![": ping\n\n"; 3000];
     let slowly = Pace::Every(10 * MILLISECOND);
@@ -165,7 +167,7 @@ async fn bytes_without_records_run_out_of_another_clock_than_silence() {
     ] {
         let server = Server::start(script);
         let client = client_with(&server, |config| config.api = Api::OpenAi);
-        let (_, outcome) = read(client.chat(chat("m")).with_clocks(clocks)).await;
+        let (_, outcome) = read(client.chat(chat("m")).with_timeouts(timeouts)).await;
         assert_eq!(outcome.ending, timed_out(clock, SHORT, true));
     }
 }
@@ -184,7 +186,7 @@ async fn a_flood_after_the_terminal_record_is_not_read_for_ever() {
 }
 
 #[tokio::test]
-async fn clocks_can_be_moved_while_the_stream_runs() {
+async fn timeouts_can_be_moved_while_the_stream_runs() {
     let server = Server::start(
         Script::ndjson_open([ollama::chat_text("Hel")])
             .wait("more")
@@ -195,11 +197,11 @@ async fn clocks_can_be_moved_while_the_stream_runs() {
     assert_eq!(next_event(&mut stream).await, text("Hel"));
     tokio::time::pause();
     // Later: the old deadline does not fire.
-    stream.set_clocks(Clocks { idle: Some(60 * MINUTE), ..NO_CLOCKS });
+    stream.set_timeouts(Timeouts { idle: Some(60 * MINUTE), ..NO_TIMEOUTS });
     let waited = tokio::time::timeout(59 * MINUTE, stream.next()).await;
     assert!(waited.is_err(), "{waited:?}");
     // Off: none fires.
-    stream.set_clocks(NO_CLOCKS);
+    stream.set_timeouts(NO_TIMEOUTS);
     let waited = tokio::time::timeout(600 * MINUTE, stream.next()).await;
     assert!(waited.is_err(), "{waited:?}");
     tokio::time::resume();
@@ -216,7 +218,7 @@ async fn a_clock_moved_into_the_past_ends_the_stream_at_once() {
     let waited = tokio::time::timeout(4 * MINUTE, stream.next()).await;
     assert!(waited.is_err(), "{waited:?}");
     let before = tokio::time::Instant::now();
-    stream.set_clocks(Clocks { idle: Some(MINUTE), ..Clocks::default() });
+    stream.set_timeouts(Timeouts { idle: Some(MINUTE), ..Timeouts::default() });
     let outcome = next_end(&mut stream).await;
     assert_eq!(outcome.ending, timed_out(Clock::Idle, MINUTE, true));
     assert!(before.elapsed() < Duration::from_secs(1));
@@ -230,7 +232,7 @@ async fn a_deadline_sooner_than_the_armed_one_is_kept() {
     tokio::time::pause();
     let waited = tokio::time::timeout(MINUTE, stream.next()).await;
     assert!(waited.is_err(), "{waited:?}");
-    stream.set_clocks(Clocks { idle: Some(2 * MINUTE), ..Clocks::default() });
+    stream.set_timeouts(Timeouts { idle: Some(2 * MINUTE), ..Timeouts::default() });
     tokio::time::resume();
     let (outcome, took) = end_in_stopped_time(&mut stream).await;
     assert_eq!(outcome.ending, timed_out(Clock::Idle, 2 * MINUTE, true));
@@ -257,7 +259,7 @@ async fn single_answers_have_deadlines_too() {
         let server = Server::start(script);
         let client = client_with(&server, |config| {
             let record = Some(4 * SHORT);
-            config.clocks = Clocks { first_event: Some(SHORT), idle: Some(SHORT), record, ..NO_CLOCKS };
+            config.timeouts = Timeouts { first_event: Some(SHORT), idle: Some(SHORT), record, ..NO_TIMEOUTS };
             config.limits = Limits { reply_bytes: 100_000, error_body_time: SHORT, ..Limits::default() };
         });
         let error = soon(client.list()).await.unwrap_err();
@@ -267,19 +269,19 @@ async fn single_answers_have_deadlines_too() {
     }
     // The total clock spans everything, and a connection that is never made is nobody's effect.
     let hole = BlackHole::new().unwrap();
-    let total = |config: &mut Config| config.clocks = Clocks { total: Some(SHORT), ..NO_CLOCKS };
+    let total = |config: &mut Config| config.timeouts = Timeouts { total: Some(SHORT), ..NO_TIMEOUTS };
     let error = client_to(&format!("http://{}", hole.addr()), total).list().await.unwrap_err();
-    assert_eq!((error.kind, error.origin), (ErrorKind::TimedOut, Origin::Caller));
-    let connect = |config: &mut Config| config.clocks.connect = Some(SHORT);
+    assert_eq!((error.kind, error.fault), (ErrorKind::TimedOut, Fault::Caller));
+    let connect = |config: &mut Config| config.timeouts.connect = Some(SHORT);
     let error = client_to(&format!("http://{}", hole.addr()), connect).list().await.unwrap_err();
-    assert!(!error.may_have_had_effect && error.origin == Origin::Transport, "{error:?}");
+    assert!(!error.may_have_had_effect && error.fault == Fault::Transport, "{error:?}");
 }
 
 #[tokio::test]
 async fn an_upload_is_waited_for_as_long_as_it_moves() {
     let digest = format!("sha256:{}", "a".repeat(64));
     let server = Server::start(Script::respond(201, "text/plain", ""));
-    let client = client_with(&server, |config| config.clocks.first_event = Some(3 * MINUTE));
+    let client = client_with(&server, |config| config.timeouts.first_event = Some(3 * MINUTE));
     let (mut writer, reader) = tokio::io::duplex(10);
     let writing = async move {
         // The second piece has room when the first is taken: by then the request is on its way.
@@ -300,15 +302,16 @@ async fn an_upload_is_waited_for_as_long_as_it_moves() {
 
     // A source that dries up is not waited for.
     let (_writer, reader) = tokio::io::duplex(10);
-    let client = client.with_request_config(|config| config.clocks.first_event = Some(SHORT));
+    let client = client.with_request_config(|config| config.timeouts.first_event = Some(SHORT));
     let error = client.upload_blob(&digest, 200, reader).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::TimedOut);
 }
 
 #[tokio::test]
-async fn a_stream_that_is_not_begun_has_no_clocks() {
+async fn a_stream_that_is_not_begun_has_no_timeouts() {
     let server = Server::start(Script::ndjson(ollama::chat(&["Hi"])));
-    let stream = client(&server).chat(chat("m")).with_clocks(Clocks { total: Some(MINUTE), ..NO_CLOCKS });
+    let stream =
+        client(&server).chat(chat("m")).with_timeouts(Timeouts { total: Some(MINUTE), ..NO_TIMEOUTS });
     tokio::time::pause();
     tokio::time::advance(5 * MINUTE).await;
     tokio::time::resume();
@@ -329,7 +332,7 @@ async fn received_bytes_are_taken_in_before_a_clock_counts() {
     if !has_all(&stream) {
         read_until(&mut stream, has_all).await;
     }
-    stream.set_clocks(Clocks { idle: Some(Duration::ZERO), ..NO_CLOCKS });
+    stream.set_timeouts(Timeouts { idle: Some(Duration::ZERO), ..NO_TIMEOUTS });
     let (_, outcome) = read(stream).await;
     assert!(outcome.is_completed(), "{outcome:?}");
     assert_eq!(outcome.reply.text, "Hello");

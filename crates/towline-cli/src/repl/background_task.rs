@@ -13,7 +13,7 @@ use super::relay::Asked;
 use super::screen::Tone;
 use super::session::Opened;
 use super::state::{Attached, Prompt};
-use crate::cmd::UNARY_CLOCKS;
+use crate::cmd::UNARY_TIMEOUTS;
 use crate::hint;
 use crate::models::{self, Choice, Chosen};
 
@@ -22,7 +22,7 @@ const NAMES: usize = 500;
 
 /// Something on its way.
 #[derive(Debug)]
-pub struct Chore {
+pub struct BackgroundTask {
     /// The verb it is for.
     verb: &'static str,
     task: Task<Result<Done, String>>,
@@ -30,7 +30,7 @@ pub struct Chore {
     pub holds_up: bool,
 }
 
-/// What came of a chore.
+/// What came of a background task.
 #[derive(Debug)]
 pub enum Done {
     /// A model was chosen, or it is not clear which.
@@ -66,49 +66,49 @@ pub enum Done {
 }
 
 impl Prompt<'_> {
-    /// Starts a chore.
-    pub fn chore(
+    /// Starts a background task.
+    pub fn in_background(
         &mut self,
         verb: &'static str,
         holds_up: bool,
         work: impl Future<Output = Result<Done, String>> + Send + 'static,
     ) {
         let task = self.engine.spawn(verb, work);
-        self.chores.push(Chore { verb, task, holds_up });
+        self.background_tasks.push(BackgroundTask { verb, task, holds_up });
     }
 
-    /// Starts a chore that blocks a thread for a short time.
+    /// Starts a background task that blocks a thread for a short time.
     pub fn blocking_chore(
         &mut self,
         verb: &'static str,
         work: impl FnOnce() -> Result<Done, String> + Send + 'static,
     ) {
-        self.chore(verb, true, async move {
+        self.in_background(verb, true, async move {
             tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()))
         });
     }
 
-    /// Whether lines wait for a chore.
+    /// Whether lines wait for a background task.
     pub fn is_held_up(&self) -> bool {
-        self.chores.iter().any(|chore| chore.holds_up)
+        self.background_tasks.iter().any(|one| one.holds_up)
     }
 
-    /// Whether a chore of this verb is on its way.
+    /// Whether a background task of this verb is on its way.
     pub fn is_doing(&self, verb: &str) -> bool {
-        self.chores.iter().any(|chore| chore.verb == verb)
+        self.background_tasks.iter().any(|one| one.verb == verb)
     }
 
     /// Takes up what is done.
     pub fn take_chores(&mut self) {
-        let ended = |chore: &mut Chore| chore.task.job.outcome().is_some();
-        let done: Vec<Chore> = self.chores.extract_if(.., ended).collect();
-        for chore in done {
-            match chore.task.take_value() {
+        let ended = |one: &mut BackgroundTask| one.task.job.outcome().is_some();
+        let done: Vec<BackgroundTask> = self.background_tasks.extract_if(.., ended).collect();
+        for one in done {
+            match one.task.take_value() {
                 Some(Ok(done)) => self.take_up(done),
-                Some(Err(error)) => self.wrong(&format!("{}: {error}", chore.verb)),
-                None => self.wrong(&format!("{}: it was stopped", chore.verb)),
+                Some(Err(error)) => self.wrong(&format!("{}: {error}", one.verb)),
+                None => self.wrong(&format!("{}: it was stopped", one.verb)),
             }
-            self.engine.forget(chore.task.job.id());
+            self.engine.forget(one.task.job.id());
         }
     }
 
@@ -168,7 +168,7 @@ impl Prompt<'_> {
     pub fn learn_models(&mut self) {
         if self.chat.settings.model.is_empty() {
             let (server, environment) = (self.server.clone(), self.environment.clone());
-            self.chore("model", true, async move {
+            self.in_background("model", true, async move {
                 let choice = models::choose(None, &[], &environment, &server).await;
                 choice.map(Done::Chosen).map_err(|error| {
                     let advice = hint::for_error(&error, &server, &environment, None);
@@ -180,9 +180,9 @@ impl Prompt<'_> {
             return;
         }
         let server = self.server.clone();
-        self.chore("models", false, async move {
+        self.in_background("models", false, async move {
             // Completion does without when the server does not say.
-            let names = models::installed(&server, UNARY_CLOCKS).await.unwrap_or_default();
+            let names = models::installed(&server, UNARY_TIMEOUTS).await.unwrap_or_default();
             Ok(Done::Models {
                 names: names.iter().map(|model| models::typed(model).name).collect(),
                 shown: false,
@@ -195,7 +195,7 @@ impl Prompt<'_> {
         let Some(path) = self.session.path().map(ToOwned::to_owned).filter(|_| self.interactive) else {
             return;
         };
-        self.chore("history", false, async move {
+        self.in_background("history", false, async move {
             let looking = move || {
                 let mut history = History::open(&path)?;
                 let taken = history.take_in(&path.with_file_name("sessions"))?;
