@@ -1,4 +1,4 @@
-//! Whatever a client of the relay says, the relay answers or hangs up, and goes on.
+//! Whatever a client of the relay says, the relay answers or hangs up, and continues.
 
 #![no_main]
 

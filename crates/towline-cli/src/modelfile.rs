@@ -268,7 +268,7 @@ impl<'a> Rest<'a> {
     }
 }
 
-/// A whole value without its quotes; `None` for one that goes on.
+/// A whole value without its quotes; `None` for one that continues.
 fn unquoted(text: &str) -> Option<&str> {
     ["\"\"\"", "\""]
         .iter()

@@ -194,7 +194,7 @@ impl Lifecycle {
     }
 
     /// The same stream from its beginning, for another try after `outcome`, which must be a failure without events.
-    /// The total clock goes on; the other timeouts start again. `dialect` may be another one.
+    /// The total clock continues; the other timeouts start again. `dialect` may be another one.
     #[must_use]
     pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let mut next = Self::new(dialect, self.timeouts, self.limits, now).with_think_tags(self.tags);
@@ -213,13 +213,13 @@ impl Lifecycle {
         next
     }
 
-    /// The stream that goes on where `outcome` was cut, by a further request. What was received stays, and the outcome
+    /// The stream that continues where `outcome` was cut, by a further request. What was received stays, and the outcome
     /// will say that the text is stitched.
     #[must_use]
     pub fn continued(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let (reply, stats, not_understood) =
             (outcome.reply.clone(), outcome.stats, outcome.not_understood.clone());
-        // What goes on is inside the answer's text, where tags mean nothing.
+        // What continues is inside the answer's text, where tags mean nothing.
         let mut next = self.again(dialect, outcome, now).with_think_tags(ThinkTags::Keep);
         next.not_understood = not_understood;
         (next.reply, next.reply_bytes) = (reply, self.reply_bytes);

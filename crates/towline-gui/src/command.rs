@@ -50,7 +50,7 @@ pub enum Control {
     Stop,
     /// Stop reading.
     Pause,
-    /// Read on.
+    /// Resume reading.
     Unpause,
     /// Set, move or remove the deadline.
     Deadline(Deadline),
@@ -107,7 +107,7 @@ pub enum Command {
     Regenerate(AnswerId),
     /// Ask the last question again.
     RegenerateLast,
-    /// Go on with an answer.
+    /// Continue an answer.
     Continue(AnswerId),
     /// Choose what a turn shows.
     Choose(TurnId, Shown),

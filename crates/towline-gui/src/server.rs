@@ -72,7 +72,7 @@ pub struct Found {
 /// Where the looking stands.
 #[derive(Debug)]
 pub enum Server {
-    /// It goes on.
+    /// It continues.
     Looking(Receiver<Result<Found, String>>),
     /// There is one.
     Here(Found),

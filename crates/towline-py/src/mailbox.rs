@@ -171,7 +171,7 @@ impl Mailbox {
         self.end(reason, false);
     }
 
-    /// The same, but what a relay runs goes on there.
+    /// The same, but what a relay runs continues there.
     pub(crate) fn leave(&self, reason: &'static str) {
         self.end(reason, true);
     }

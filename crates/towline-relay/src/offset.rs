@@ -50,7 +50,7 @@ impl Incarnations {
         Self(vec![(incarnation, 0)])
     }
 
-    /// A new incarnation goes on at `position`; the same one as before changes nothing.
+    /// A new incarnation continues at `position`; the same one as before changes nothing.
     pub(crate) fn resume(&mut self, incarnation: u64, position: u64) {
         if self.0.last().is_some_and(|(last, _)| *last >= incarnation) {
             return;

@@ -263,7 +263,7 @@ impl Writer {
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(_) => {
-                    // The reader may see it later than this thread goes on to close.
+                    // The reader may see it later than this thread continues to close.
                     self.ledger.peer_closed(self.id, CloseKind::Reset);
                     return Err(Over::Close);
                 }

@@ -38,6 +38,19 @@ const NOT_IN_STREAMS: &[&str] = &["Conversation", "TurnId", "Markdown", "pulldow
 /// What the programs for people share may not name: crates that draw, print or parse arguments.
 const NOT_IN_APP: &[&str] = &["clap", "egui", "println!", "print!", "std::env", "stdout", "stderr"];
 
+/// Phrases that a reader has to decode; the glossary (`docs/glossary.md`) has the field's own words for them.
+const NOT_ENGLISH: &[&str] = &[
+    "reads on",
+    "goes on",
+    "go on with",
+    "be had",
+    "for ever",
+    "anew",
+    "in truth",
+    "whoever",
+    "takes up what",
+];
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
@@ -136,6 +149,30 @@ fn chats_are_in_the_crate_that_people_s_programs_share() {
                 let code: String = line.split("//").next().unwrap().split('"').step_by(2).collect();
                 for name in forbidden {
                     assert!(!code.contains(name), "{}:{}: {name}", path.display(), number + 1);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_words_are_those_of_the_glossary() {
+    for ending in [".rs", ".md", ".py", ".pyi", ".js", ".html", ".yaml"] {
+        for path in files(&root(), ending) {
+            // The list itself, and sentences that Brook has learned.
+            if path.ends_with("tests/tidy.rs") || path.starts_with(root().join("models")) {
+                continue;
+            }
+            let text = read(&path).to_lowercase();
+            for phrase in NOT_ENGLISH.iter().filter(|phrase| text.contains(**phrase)) {
+                for (number, line) in text.lines().enumerate() {
+                    let words = format!(" {} ", line.replace(|c: char| !c.is_ascii_alphanumeric(), " "));
+                    assert!(
+                        !words.contains(&format!(" {phrase} ")),
+                        "{}:{}: {phrase}",
+                        path.display(),
+                        number + 1
+                    );
                 }
             }
         }

@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
-    // A pull that was stopped goes on where it was: `job.retry()`.
+    // A pull that was stopped continues where it was: `job.retry()`.
     println!("{}: {}", job.name(), job.state());
     Ok(())
 }

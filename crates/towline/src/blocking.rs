@@ -62,7 +62,7 @@ impl Client {
         Ok(Self { client, engine })
     }
 
-    /// Goes on with a conversation.
+    /// Continues a conversation.
     pub fn chat(&self, request: ChatRequest) -> Stream {
         self.stream(StreamSpec::chat(&self.client, request))
     }

@@ -19,7 +19,7 @@ use crate::stream::{Call, OPENAI_CHAT, Stream};
 
 /// Streams. Every failure arrives as the stream's outcome; nothing is sent before the first poll.
 impl Client {
-    /// Goes on with a conversation.
+    /// Continues a conversation.
     pub fn chat(&self, request: ChatRequest) -> Stream {
         let call = if self.is_openai() {
             let body = json_body(&request.openai_body());
@@ -37,7 +37,7 @@ impl Client {
         self.stream("/api/generate", Dialect::Ollama, &request)
     }
 
-    /// Fetches a model from a registry. A pull that is stopped goes on where it was when it is asked for again.
+    /// Fetches a model from a registry. A pull that is stopped continues where it was when it is asked for again.
     pub fn pull(&self, request: PullRequest) -> Stream {
         self.stream("/api/pull", Dialect::OllamaProgress, &request)
     }
@@ -101,7 +101,7 @@ impl Client {
 /// What is answered by a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
-    /// Goes on with a conversation.
+    /// Continues a conversation.
     Chat,
     /// Completes a text.
     Generate,

@@ -233,7 +233,7 @@ impl Stream {
     /// The next item; `None` after the end.
     ///
     /// # Cancel safety
-    /// Dropping the future loses nothing; the stream goes on when polled again.
+    /// Dropping the future loses nothing; the stream continues when polled again.
     pub async fn next(&mut self) -> Option<Item> {
         std::future::poll_fn(|cx| self.poll_item(cx)).await
     }
@@ -466,7 +466,7 @@ impl Stream {
         None
     }
 
-    /// Sends the request that goes on, or ends as cut after all.
+    /// Sends the continuing request, or ends as cut after all.
     fn go_on(&mut self, rendered: Result<Bytes, Error>) {
         match rendered {
             Ok(body) => {

@@ -33,7 +33,7 @@ pub fn when(time: &str, now: Timestamp) -> String {
     if seconds >= 0 { format!("{} ago", span(seconds)) } else { format!("{} from now", span(-seconds)) }
 }
 
-/// A time that goes on while it is shown: to a tenth of a second, from 10 s on to the second.
+/// A time that continues while it is shown: to a tenth of a second, from 10 s on to the second.
 pub fn running(time: Duration) -> Span {
     let step_ms = if time < Duration::from_secs(10) { 100 } else { 1000 };
     let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);

@@ -79,7 +79,7 @@ async fn follow(
     let mut heard = |_: &_| {};
     let driven = tokio::select! {
         driven = drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut heard) => driven?,
-        () = reached.keep() => unreachable!("it is kept for ever"),
+        () = reached.keep() => unreachable!("it is kept forever"),
     };
     let outcome = match driven {
         Driven::Ended(outcome) => outcome,

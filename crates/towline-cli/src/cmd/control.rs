@@ -112,7 +112,7 @@ pub async fn timeout(args: &TimeoutArgs, context: Context) -> Result<Exit, Failu
     .await
 }
 
-/// Stops reading from the model server, or goes on.
+/// Stops reading from the model server, or continues.
 pub async fn pause(args: &VerbArgs, paused: bool, context: Context) -> Result<Exit, Failure> {
     let verb = if paused { Verb::Pause } else { Verb::Unpause };
     each(&args.which, All::Running, &args.relay, context, &verb, shown).await

@@ -135,7 +135,7 @@ async fn watch(
             Change::Job(job) => format!("{}\n", safe::line(&cells(&job, true, args.long).join("  "))),
             Change::Removed(id) if args.json => json::line(&serde_json::json!({ "removed": id })),
             Change::Removed(id) => format!("{id}  removed\n"),
-            Change::Anew => continue,
+            Change::Reset => continue,
         };
         out.write(&line)?;
     }

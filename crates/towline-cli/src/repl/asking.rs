@@ -68,7 +68,7 @@ impl Prompt<'_> {
         images.iter().fold(Message::user(content), |message, image| message.with_image(image))
     }
 
-    /// Has a model answer: what the conversation has of the answer is what it goes on from.
+    /// Has a model answer: what the conversation has of the answer is what it continues from.
     pub fn ask_for(&mut self, id: AnswerId, text: &str, behind: bool, group: Option<String>) {
         let (Some(request), Some(answer)) = (self.chat.request(id), self.chat.answer(id)) else { return };
         let (model, is_one_of_several) = (answer.model.clone(), group.is_some());

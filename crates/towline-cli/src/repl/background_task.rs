@@ -1,4 +1,4 @@
-//! What would make the prompt wait (files, the server's lists) is done on the engine and taken up when it is there.
+//! What would make the prompt wait (files, the server's lists) is done on the engine and applied when it is there.
 
 use serde_json::Value;
 use std::future::Future;
@@ -98,7 +98,7 @@ impl Prompt<'_> {
         self.background_tasks.iter().any(|one| one.verb == verb)
     }
 
-    /// Takes up what is done.
+    /// Applies what is done.
     pub fn take_chores(&mut self) {
         let ended = |one: &mut BackgroundTask| one.task.job.outcome().is_some();
         let done: Vec<BackgroundTask> = self.background_tasks.extract_if(.., ended).collect();
@@ -240,7 +240,7 @@ impl Prompt<'_> {
             self.screen.end_answer();
         }
         if shown.iter().any(|answer| answer.answered.is_partial()) {
-            self.say(Tone::Bad, "this answer is not whole; :continue goes on with it, retry asks again");
+            self.say(Tone::Bad, "this answer is not whole; :continue asks for the rest, retry asks again");
         }
     }
 }

@@ -90,7 +90,7 @@ impl Prompt<'_> {
                 Tone::Dim,
                 &format!(
                     "about {wanted} tokens go to a context of {size}: the model will not see the oldest; \
-                     set num_ctx enlarges it, :clear begins anew"
+                     set num_ctx enlarges it, :clear begins again"
                 ),
             );
         }

@@ -102,7 +102,7 @@ impl Prompt<'_> {
         if outcome.reply.text.is_empty() {
             self.say(Tone::Dim, "retry asks again");
         } else {
-            self.say(Tone::Dim, ":continue goes on with it, retry asks again");
+            self.say(Tone::Dim, ":continue asks for the rest, retry asks again");
         }
     }
 

@@ -118,7 +118,7 @@ impl Prompt<'_> {
             Input::Eof => self.end_of_input(),
             Input::Terminate => {
                 self.exit = Exit::Terminated;
-                // The terminal is gone, nobody has said stop: what a relay runs goes on there.
+                // The terminal is gone, nobody has said stop: what a relay runs continues there.
                 self.leave_all();
                 self.end_all("terminated");
             }
@@ -279,7 +279,7 @@ impl Prompt<'_> {
             }
             Front::Log(followed) => {
                 self.unfollow(&followed);
-                self.say(Tone::Dim, "the log is no longer followed; the job goes on");
+                self.say(Tone::Dim, "the log is no longer followed; the job continues");
             }
             Front::Wait(_) => {
                 self.give_back_queue();

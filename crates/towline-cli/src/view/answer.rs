@@ -84,7 +84,7 @@ impl AnswerView {
         self.out.write("\n")
     }
 
-    /// A note; the text goes on below it.
+    /// A note; the text continues below it.
     pub(super) fn note(&mut self, message: &str) -> Result<(), WriteError> {
         self.spinner.erase();
         if self.out.is_terminal() {

@@ -70,7 +70,7 @@ impl RenderedView {
         self.begun = true;
     }
 
-    /// A note; the answer goes on below it.
+    /// A note; the answer continues below it.
     pub(super) fn note(&mut self, message: &str) -> Result<(), WriteError> {
         self.begin();
         let erased = self.live.erase();

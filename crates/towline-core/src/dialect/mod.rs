@@ -94,7 +94,7 @@ impl Dialect {
 /// What a frame means for the stream as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
-    /// The stream goes on.
+    /// The stream continues.
     More,
     /// It means nothing, and was sent only to keep the connection alive.
     Nothing,

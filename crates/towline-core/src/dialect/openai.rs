@@ -45,7 +45,7 @@ impl Decoder {
         if finish.is_some() {
             self.tool_calls.finish(events);
         }
-        // Ollama's `/v1` goes on without a word when its runner was killed: an empty chunk of a model without a name.
+        // Ollama's `/v1` continues without a word when its runner was killed: an empty chunk of a model without a name.
         let is_nameless = record.get("model").and_then(Json::as_str) == Some("");
         self.gave_up = is_nameless
             && self.model.is_some()

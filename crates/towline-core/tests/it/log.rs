@@ -123,7 +123,7 @@ proptest! {
                     prop_assert_eq!(read.missed, 0, "only what was read is dropped");
                     prop_assert!(read.next >= *at && read.next <= log.end());
                     prop_assert!(limit < usize::MAX || read.next == log.end());
-                    prop_assert!(limit == 0 || *at == log.end() || read.next > *at, "reading goes on");
+                    prop_assert!(limit == 0 || *at == log.end() || read.next > *at, "reading continues");
                     got.extend(read.events);
                     *at = read.next;
                     if read.next == log.end() {

@@ -4,7 +4,7 @@
 const BLOCKS: &[&str] = &[
     "## Part #: what a weir does\n\n",
     "A **weir** is a low dam that a river flows over. It keeps the water above it at a *steady level*, so boats \
-     can pass, mills can turn, and whoever measures the flow has a place to do it (note #). Most are older than \
+     can pass, mills can turn, and the one who measures the flow has a place to do it (note #). Most are older than \
      the towns beside them, and nobody remembers who paid for the first stones.\n\n",
     "- one thing, with `code` in it\n- another thing, number #\n  - which has a part\n  - and **another** part\n\
      - a last thing, see [the page](https://example.org/#)\n\n",

@@ -31,7 +31,7 @@ const WATCHED: Duration = Duration::from_secs(15);
 /// Between two wakes of the watchdog.
 const WAKE: Duration = Duration::from_millis(20);
 
-/// Starts a display and the window on it; says so and goes on where there is none.
+/// Starts a display and the window on it; says so and continues where there is none.
 pub(crate) fn all() {
     println!(
         "64 answers at 200 tokens a second, 16 visible, in a real window ({WIDTH} × {HEIGHT}, Xvfb, software GL)"

@@ -83,7 +83,7 @@ impl Note {
                 let is_cut = reason.as_str() == "length";
                 is_cut.then(|| Self {
                     what: "Stopped at the limit of tokens.".into(),
-                    hint: Some("Continue goes on; the limit is in the chat's settings (Ctrl+I)"),
+                    hint: Some("Continue asks for the rest; the limit is in the chat's settings (Ctrl+I)"),
                 })
             }),
             Ending::Cancelled { .. } => Some(Self { what: "Stopped by you.".into(), hint: None }),
@@ -104,7 +104,7 @@ impl Note {
     /// The rest of an answer is at the relay.
     pub fn at_relay() -> Self {
         Self {
-            what: "It is with the relay, and goes on there.".into(),
+            what: "It is with the relay, and continues there.".into(),
             hint: Some("Continue reads it on, as Reattach among the jobs (Ctrl+J) does"),
         }
     }
@@ -121,7 +121,7 @@ impl Note {
     pub fn of_relayed(outcome: &Outcome) -> Option<Self> {
         let mut note = Self::of(outcome)?;
         if outcome.ending.error().is_some_and(|error| error.kind == ErrorKind::NotFound) {
-            note.hint = Some("the relay no longer has it; Continue goes on from what came, Retry asks again");
+            note.hint = Some("the relay no longer has it; Continue asks for the rest, Retry asks again");
         }
         Some(note)
     }
@@ -131,7 +131,7 @@ fn hint(error: &Error) -> Option<&'static str> {
     match error.kind {
         ErrorKind::Connect => Some("is the server running? Ctrl+, names another one"),
         ErrorKind::NotFound => Some("Ctrl+M shows the models there are, and pulls others"),
-        ErrorKind::ConnectionLost | ErrorKind::Truncated => Some("Continue goes on where it stopped"),
+        ErrorKind::ConnectionLost | ErrorKind::Truncated => Some("Continue asks for the rest"),
         ErrorKind::Unauthorized => Some("the key is in OLLAMA_API_KEY"),
         ErrorKind::Busy => Some("Retry asks again"),
         ErrorKind::InvalidRequest

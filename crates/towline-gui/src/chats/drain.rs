@@ -105,7 +105,7 @@ impl Chat {
         bytes
     }
 
-    /// A job is over: the answer with it, unless it goes on at the relay.
+    /// A job is over: the answer with it, unless it continues at the relay.
     fn over(&mut self, live: &Live, outcome: &Outcome, looked: &mut Looked) {
         looked.is_relay_changed |= live.is_noted;
         let id = live.answer;

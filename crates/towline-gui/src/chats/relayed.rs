@@ -10,7 +10,7 @@ use super::{Chat, Note};
 use crate::relay::{Relay, short};
 
 impl Chat {
-    /// Leaves an answer on its way to the relay that runs it, where it goes on. `false` when no relay has it yet, or it
+    /// Leaves an answer on its way to the relay that runs it, where it continues. `false` when no relay has it yet, or it
     /// has ended.
     pub fn leave(&mut self, job: JobId) -> bool {
         let Some(live) = self.live.iter_mut().find(|live| live.job.id() == job) else { return false };

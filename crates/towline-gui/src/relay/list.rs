@@ -68,7 +68,7 @@ impl List {
                 }
             }
             Change::Removed(id) => drop(self.jobs.remove(&id)),
-            Change::Anew => self.jobs.clear(),
+            Change::Reset => self.jobs.clear(),
         }
     }
 
@@ -182,7 +182,7 @@ mod tests {
         assert!(list.jobs.contains_key("old") && !list.jobs.contains_key("done"));
         list.changed(Change::Removed("old".into()));
         assert!(!list.jobs.contains_key("old"));
-        list.changed(Change::Anew);
+        list.changed(Change::Reset);
         assert!(list.jobs.is_empty());
     }
 

@@ -53,7 +53,7 @@ pub enum Reading {
 /// A state as it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// It goes on.
+    /// It continues.
     Good,
     /// It is held up, or was stopped.
     Warning,

@@ -21,7 +21,7 @@ const OPTIONS: [Field; 8] = [
     ("top_k", "Top K", "Only this many of the likeliest words.", Some((1.0, 200.0))),
     ("min_p", "Min P", "No word less likely than this part of the likeliest.", Some((0.0, 1.0))),
     ("repeat_penalty", "Repetition", "Against repetition; 1 is nothing.", Some((0.5, 2.0))),
-    ("num_ctx", "Context", "Tokens the model sees; another number loads it anew.", None),
+    ("num_ctx", "Context", "Tokens the model sees; another number reloads it.", None),
     ("num_predict", "Longest answer", "The most tokens of an answer; −1 has no limit.", None),
     ("seed", "Seed", "The same number gives the same answer.", None),
 ];

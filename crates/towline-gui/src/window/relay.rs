@@ -182,7 +182,7 @@ impl Window {
         let leaving = self.chats.iter_mut().filter_map(|chat| (chat.leave_all() > 0).then(|| chat.title()));
         let titles: Vec<String> = leaving.collect();
         for job in self.engine.jobs() {
-            // What is fetched through the relay goes on there too.
+            // What is fetched through the relay continues there too.
             job.detach();
         }
         if titles.is_empty() {

@@ -43,7 +43,7 @@ STATES: tuple[State, ...] = State.__args__  # type: ignore[attr-defined]
 
 
 class StillRunning(_errors.TowlineError, TimeoutError):
-    """The time one wanted to wait is up. The job goes on.
+    """The time one wanted to wait is up. The job continues.
 
     ::
 
@@ -224,7 +224,7 @@ class Job(Coroutine[Any, Any, T_co]):
     # --- waiting ---------------------------------------------------------------------------------------------------
 
     def wait(self, timeout: Optional[float] = None) -> bool:
-        """Blocks until it has ended; ``False`` when ``timeout`` seconds were not enough. The job goes on then."""
+        """Blocks until it has ended; ``False`` when ``timeout`` seconds were not enough. The job continues then."""
         self._engine._refuse_to_block()
         return self._core.ended().block(timeout)
 

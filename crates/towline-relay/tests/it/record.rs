@@ -221,7 +221,7 @@ async fn lists_are_filtered_and_come_by_pages() {
     for wrong in ["state=odd", "since_s=x", "limit=0"] {
         assert_eq!(relay.get(&format!("/towline/v1/jobs?{wrong}")).await.status, 400, "{wrong}");
     }
-    // A page goes on where the one before it ended, whatever was deleted meanwhile.
+    // A page continues where the one before it ended, whatever was deleted meanwhile.
     let first = relay.get("/towline/v1/jobs?limit=2").await.json().await;
     assert_eq!(relay.delete("/towline/v1/jobs/beta-river").await.status, 204);
     let next = first["next"].as_str().unwrap();

@@ -126,7 +126,7 @@ fn a_flood_stops_where_nobody_reads() {
     client.get("/").head();
     assert!(server.wait_for_request(1, SOON).is_some());
     assert!(server.sent_bytes(0) < TOTAL / 2, "the kernel's buffers are smaller");
-    // Then it goes on to the end.
+    // Then it continues to the end.
     std::io::copy(&mut (&client.0).take(TOTAL), &mut std::io::sink()).unwrap();
     assert!(server.wait_until_at("flooded", 1, SOON));
     assert!(server.sent_bytes(0) >= TOTAL);

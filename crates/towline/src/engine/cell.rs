@@ -396,7 +396,7 @@ impl Cell {
         Some(Batch { events: read.events, missed: read.missed, next, outcome })
     }
 
-    /// A job that was paused because its log was full goes on if there is room.
+    /// A job that was paused because its log was full continues if there is room.
     pub(super) fn make_room(self: &Arc<Self>) {
         let Some(shared) = self.shared.upgrade() else { return };
         let mut inner = self.inner();

@@ -103,7 +103,7 @@ impl Job {
         self.cell.pause(true);
     }
 
-    /// Reads on.
+    /// Resumes reading.
     pub fn unpause(&self) {
         self.cell.pause(false);
     }
@@ -147,7 +147,7 @@ impl Job {
         Ok(ended.unwrap_or_else(|| unreachable!("without a time limit, only an outcome ends the wait")))
     }
 
-    /// Blocks until the job has ended or `time` is up: `None`, and the job goes on.
+    /// Blocks until the job has ended or `time` is up: `None`, and the job continues.
     ///
     /// # Errors
     /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: await the job there.

@@ -233,7 +233,7 @@ impl Engine {
     /// [`shutdown`](Self::shutdown) for async code outside the engine: the waiting is done on another thread.
     ///
     /// # Cancel safety
-    /// Once polled the shutdown goes on, whether or not the future is dropped.
+    /// Once polled the shutdown continues, whether or not the future is dropped.
     ///
     /// # Errors
     /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks, [`EngineError::NoResources`] when the

@@ -107,7 +107,7 @@ impl fmt::Debug for StreamSpec {
 
 /// Each returns a job at once. A failure, also that the engine is shut down, is the job's outcome.
 impl Engine {
-    /// Goes on with a conversation in the background.
+    /// Continues a conversation in the background.
     pub fn chat(&self, client: &Client, request: ChatRequest) -> Job {
         self.submit(StreamSpec::chat(client, request), JobOptions::default())
     }

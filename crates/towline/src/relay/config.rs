@@ -68,7 +68,7 @@ pub struct Reconnect {
     pub first_wait: Duration,
     /// The longest wait. Default: 5 s.
     pub max_wait: Duration,
-    /// How long the relay may be out of reach before the stream fails. The job on the relay goes on. Default: 15 min.
+    /// How long the relay may be out of reach before the stream fails. The job on the relay continues. Default: 15 min.
     pub give_up_after: Duration,
 }
 

@@ -34,7 +34,7 @@ pub(crate) enum Tailed {
     Bytes(usize),
     /// The connection is lost and is being made again.
     Lost,
-    /// It was made again, and the stream goes on where it was.
+    /// It was made again, and the stream continues where it was.
     Regained,
     /// The log is closed, and all of it was read.
     End,

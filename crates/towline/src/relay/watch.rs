@@ -25,11 +25,11 @@ pub enum Change {
     /// The job with this id is gone.
     Removed(String),
     /// What was known may be out of date: every job follows again.
-    Anew,
+    Reset,
 }
 
 /// The jobs of a relay: first each as it is, then each change. A connection that is lost is made again, and
-/// [`Change::Anew`] says so.
+/// [`Change::Reset`] says so.
 #[derive(Debug)]
 pub struct Watch {
     client: Client,
@@ -71,7 +71,7 @@ impl Watch {
             let Some(body) = &mut self.body else {
                 self.connect().await?;
                 if self.begun {
-                    return Ok(Change::Anew);
+                    return Ok(Change::Reset);
                 }
                 self.begun = true;
                 continue;

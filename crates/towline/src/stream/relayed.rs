@@ -131,7 +131,7 @@ impl Stream {
             Ending::TimedOut { .. } => self.stop_at_relay(io, DEADLINE_PASSED),
             Ending::Failed(error) => match error.kind {
                 ErrorKind::Limit | ErrorKind::Protocol => self.stop_at_relay(io, &error.message),
-                // Either it is over there, or it cannot be reached and goes on.
+                // Either it is over there, or it cannot be reached and continues.
                 ErrorKind::InvalidRequest
                 | ErrorKind::Connect
                 | ErrorKind::Tls

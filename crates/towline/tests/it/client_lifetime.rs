@@ -75,7 +75,7 @@ async fn a_finished_stream_leaves_its_connection_for_the_next() {
                 assert!(soon(stream.for_each(|event| events.push(event))).await.is_completed());
                 assert_eq!(events[..2], [text("Hel"), text("lo")]);
             }
-            // Also when it is dropped right at its end, and when another clone of the client goes on.
+            // Also when it is dropped right at its end, and when another clone of the client continues.
             _ => assert!(read(stream).await.1.is_completed()),
         }
     }

@@ -219,7 +219,7 @@ async fn what_cannot_be_gone_on_with_ends_as_it_was_cut() {
 #[tokio::test]
 async fn a_server_that_cannot_help_leaves_the_answer_as_it_was_cut() {
     let first = || Script::ndjson([ollama::chat_text("Hel")]);
-    // What the server says to the question for the prompt, and to the request that goes on.
+    // What the server says to the question for the prompt, and to the continuing request.
     let no_field = json!({ "model": "m", "message": { "content": "Hello" }, "done": true }).to_string();
     let cases: Vec<(Script, Script, usize, &str)> = vec![
         (Script::respond(200, http::JSON, &no_field), Script::new(), 2, "does not show how it renders"),

@@ -7,9 +7,9 @@ use crate::repl::markdown::Markdown;
 
 /// Thinking that is kept for unfolding; of more, the end.
 const THOUGHT_BYTES: usize = 256 << 10;
-/// Lines of thinking shown while it goes on.
+/// Lines of thinking shown while it continues.
 const THINKING_LINES: usize = 3;
-/// Bytes of one line of thinking shown while it goes on.
+/// Bytes of one line of thinking shown while it continues.
 const THINKING_BYTES: usize = 1 << 10;
 
 #[derive(Debug)]

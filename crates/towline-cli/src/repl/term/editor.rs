@@ -232,7 +232,7 @@ impl Editor {
                     return Edit::Changed;
                 }
             },
-            // `/set system """` goes on until it is closed too.
+            // `/set system """` continues until it is closed too.
             None if text.starts_with(['/', ':']) && text.matches(FENCE).count() % 2 == 1 => {
                 self.buffer.insert_char('\n');
                 return Edit::Changed;

@@ -79,7 +79,7 @@ impl History {
         self.entries[..before].iter().rposition(|entry| entry.contains(part))
     }
 
-    /// How the newest entry that begins so goes on.
+    /// How the newest entry that begins so continues.
     pub fn hint(&self, line: &str) -> Option<String> {
         let longer = |entry: &&String| entry.len() > line.len() && entry.starts_with(line);
         self.entries.iter().rev().find(longer).map(|entry| entry[line.len()..].to_owned())

@@ -24,7 +24,7 @@ const ERASE_RIGHT: &[u8] = b"\x1b[K";
 /// A frame of fewer bytes cannot be seen half drawn.
 const SYNCHRONIZED_BYTES: usize = 48;
 
-/// The end of a full row whose line goes on: when this grapheme is written again, the terminal wraps what follows.
+/// The end of a full row whose line continues: when this grapheme is written again, the terminal wraps what follows.
 #[derive(Debug)]
 struct Paused {
     grapheme: String,
@@ -46,7 +46,7 @@ pub struct Painter {
     /// `None` when a row was filled to its end: the next movement must not be relative to it.
     column: Option<usize>,
     columns: usize,
-    /// The row above the block is full and its line goes on.
+    /// The row above the block is full and its line continues.
     paused: Option<Paused>,
 }
 

@@ -24,7 +24,7 @@ pub struct Part {
 pub enum End {
     /// The line ends here.
     Line,
-    /// The line goes on in the next row, where the terminal wraps it.
+    /// The line continues in the next row, where the terminal wraps it.
     Wrap,
     /// The same, and writing may stop here: this is the row's last grapheme.
     Pause(String, Style),
@@ -168,7 +168,7 @@ mod tests {
         let parts = transcript.take(4, 1);
         assert_eq!(texts(&parts), ["abcd"]);
         assert_eq!(parts[0].end, End::Pause("d".into(), Style::PLAIN));
-        assert_eq!(texts(&transcript.take(3, 100)), ["efg", "hij"], "cut anew at another width");
+        assert_eq!(texts(&transcript.take(3, 100)), ["efg", "hij"], "cut again at another width");
         assert!(transcript.is_empty());
         assert_eq!(transcript.bytes(), 0);
     }

@@ -96,7 +96,7 @@ fn a_cut_answer_is_kept_marked_and_gone_on_with() {
             Step::Type("ask"),
             Step::See("! Truncated: "),
             Step::See("4 characters are kept"),
-            Step::See("~ :continue goes on with it, retry asks again"),
+            Step::See("~ :continue asks for the rest, retry asks again"),
             Step::Type(":continue"),
             Step::See(" and half\n</>"),
             Step::Type(":continue"),

@@ -71,7 +71,7 @@ fn a_refused_key_and_a_cut_answer_say_what_to_do() {
     pty.press("ask\r");
     pty.expect("put the server's key into OLLAMA_API_KEY; it is read when towline starts");
     pty.press("retry\r");
-    pty.expect(":continue goes on with it, retry asks again");
+    pty.expect(":continue asks for the rest, retry asks again");
     pty.press(":continue\r");
     pty.expect("and the other.");
     pty.press(":export json\r");

@@ -116,7 +116,7 @@ fn notices_at_once_and_logs_that_are_followed() {
     pty.expect("b begins");
     pty.expect("following %2");
     pty.press("\x03");
-    pty.expect("the log is no longer followed; the job goes on");
+    pty.expect("the log is no longer followed; the job continues");
     pty.enter("m>", &["name %2 second", "tail %second"]);
     pty.expect("m> tail %second\nb begins\n");
     pty.expect("following %2");

@@ -42,7 +42,7 @@ fn ended(pty: &mut Pty) -> Option<i32> {
     code
 }
 
-/// The model `m` says something and goes on when the gate `go` is opened.
+/// The model `m` says something and continues when the gate `go` is opened.
 fn stalled() -> Server {
     let script = Script::ndjson_open([ollama::chat_text("some text\n")]);
     let script =

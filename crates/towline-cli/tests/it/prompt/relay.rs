@@ -80,7 +80,7 @@ fn an_answer_survives_its_terminal() {
         let id = only_job(&person);
         let mut reader = Pty::start(&mut person.types(&["attach", &id]));
         reader.expect("some text");
-        assert_eq!(person.jobs()[0]["state"], "streaming", "{signal:?}: it goes on");
+        assert_eq!(person.jobs()[0]["state"], "streaming", "{signal:?}: it continues");
         person.model.open("go");
         assert_eq!(reader.end().code(), Some(0));
         assert_eq!(reader.text(), "some text\nmore", "{signal:?}");

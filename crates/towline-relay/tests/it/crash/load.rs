@@ -53,7 +53,7 @@ pub(super) async fn until_killed(process: Process, round: usize, events: usize) 
     }
     drop(told);
     for _ in 0..events {
-        soon(acknowledged.recv()).await.expect("the load goes on until the relay is killed");
+        soon(acknowledged.recv()).await.expect("the load continues until the relay is killed");
     }
     process.kill();
     drop(acknowledged);

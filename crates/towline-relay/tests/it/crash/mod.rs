@@ -60,7 +60,7 @@ async fn check(process: &Process, known: &Acknowledged) {
         assert!(bytes.len() as u64 >= *end, "{id}: {} of {end} acknowledged bytes", bytes.len());
         assert_eq!(bytes, source(0, bytes.len() as u64), "{id}");
         assert_eq!(status_at(process, id, offset).await, 200, "{id}");
-        // It goes on where it is.
+        // It continues where it is.
         let headers = [("content-type", "text/plain")];
         let more = source(bytes.len() as u64, 10);
         let target = format!("/streams/{id}");

@@ -120,5 +120,5 @@ fn waiting_with_a_limit_is_not_a_deadline() {
     assert!(
         job.reader(StartAt::Now).read_timeout(Duration::ZERO).unwrap().is_none() || !job.state().is_ended()
     );
-    assert!(!job.state().is_ended(), "the job goes on");
+    assert!(!job.state().is_ended(), "the job continues");
 }

@@ -63,7 +63,7 @@ fn a_paused_task_is_not_polled_until_it_is_unpaused_or_cancelled() {
     engine.spawn("second", async {}).wait().unwrap().unwrap();
     task.job.pause();
     send.send(7).unwrap();
-    engine.spawn("another goes on", async {}).wait().unwrap().unwrap();
+    engine.spawn("another continues", async {}).wait().unwrap().unwrap();
     assert_eq!((task.job.state(), task.take_value()), (JobState::Paused, None));
     task.job.unpause();
     assert_eq!(task.wait().unwrap().unwrap(), Ok(7));
