@@ -166,7 +166,8 @@ fn the_words_are_those_of_the_glossary() {
             let text = read(&path).to_lowercase();
             for phrase in NOT_ENGLISH.iter().filter(|phrase| text.contains(**phrase)) {
                 for (number, line) in text.lines().enumerate() {
-                    let words = format!(" {} ", line.replace(|c: char| !c.is_ascii_alphanumeric(), " "));
+                    let words =
+                        format!(" {} ", line.replace(|c: char| !c.is_ascii_alphanumeric() && c != '_', " "));
                     assert!(
                         !words.contains(&format!(" {phrase} ")),
                         "{}:{}: {phrase}",

@@ -54,7 +54,7 @@ impl Window {
         self.rejoin_all();
     }
 
-    /// Reads on what the relay has of the answers in these chats.
+    /// Resumes what the relay has of the answers in these chats.
     fn rejoin_all(&mut self) {
         let Some(relay) = self.relay.as_ref().filter(|relay| self.rejoins && relay.is_here()) else { return };
         self.rejoins = false;
