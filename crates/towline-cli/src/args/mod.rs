@@ -32,6 +32,8 @@ pub use models::{
     CopyArgs, CreateArgs, EmbedArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
     UnloadArgs,
 };
+#[cfg(feature = "man")]
+pub use other::ManArgs;
 pub use other::{CompletionsArgs, GuiArgs, PageArgs};
 pub use prompt::PromptArgs;
 #[cfg(feature = "relay")]
@@ -147,6 +149,8 @@ pub enum Command {
     Page(PageArgs),
     Bench(Box<BenchArgs>),
     Completions(CompletionsArgs),
+    #[cfg(feature = "man")]
+    Man(ManArgs),
     /// Run this program again in a session of its own
     #[command(hide = true)]
     BeginSession(SessionArgs),
@@ -187,6 +191,8 @@ impl Command {
             | Self::Page(_)
             | Self::Bench(_)
             | Self::Completions(_) => 2,
+            #[cfg(feature = "man")]
+            Self::Man(_) => 2,
             // Running answers may end.
             #[cfg(feature = "model")]
             Self::Serve(_) => 10,

@@ -19,6 +19,16 @@ pub struct CompletionsArgs {
     pub shell: Shell,
 }
 
+/// Write the manual pages, one for each command
+#[cfg(feature = "man")]
+#[derive(Debug, Args)]
+#[command(hide = true)]
+pub struct ManArgs {
+    /// The folder, which must be there
+    #[arg(value_name = "FOLDER")]
+    pub folder: std::path::PathBuf,
+}
+
 /// Open the window: a desktop chat over many streams
 ///
 /// The window is the program towline-gui, which must be beside this one or on the path.

@@ -12,6 +12,8 @@ mod gui;
 mod history;
 mod jobs;
 mod list;
+#[cfg(feature = "man")]
+mod man;
 #[cfg(feature = "relay")]
 mod own;
 mod page;
@@ -107,6 +109,8 @@ fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Res
         Command::History(args) => Box::pin(async { history::run(args) }),
         Command::Template(args) => Box::pin(async { template::run(args) }),
         Command::Completions(args) => Box::pin(async { completions::run(args) }),
+        #[cfg(feature = "man")]
+        Command::Man(args) => Box::pin(async { man::run(args) }),
     }
 }
 
