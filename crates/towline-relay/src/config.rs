@@ -75,9 +75,16 @@ impl Config {
 
     /// How many answers may run and wait.
     pub(crate) fn places(&self) -> Places {
-        let RelayLimits { running, queued, .. } = self.limits;
+        let RelayLimits { running, queued, grouped, .. } = self.limits;
         let share = |whole: usize| usize::try_from(self.share_of(whole as u64)).unwrap_or(whole).min(whole);
-        Places { running, queued, own_running: share(running), own_queued: share(queued) }
+        Places {
+            running,
+            queued,
+            grouped,
+            own_running: share(running),
+            own_queued: share(queued),
+            own_grouped: share(grouped),
+        }
     }
 }
 
@@ -197,9 +204,11 @@ pub struct RelayLimits {
     pub running: usize,
     /// Answers waiting for their turn, in the order in which they came; beyond it requests are refused. Default: 1,000.
     pub queued: usize,
+    /// Answers of groups waiting for their turn, beside `queued`; beyond it requests of groups are refused. Default: 10,000.
+    pub grouped: usize,
     /// Streams kept; for a new one the answers that ended first are deleted. Default: 200,000.
     pub streams: usize,
-    /// The share of `running`, `queued`, `streams` and of the bytes kept that one owner may take, in percent, where there are
+    /// The share of `running`, `queued`, `grouped`, `streams` and of the bytes kept that one owner may take, in percent, where there are
     /// several. Default: 50.
     pub share: usize,
     /// Readers of one stream at once. Default: 1,000.
@@ -228,6 +237,7 @@ impl Default for RelayLimits {
             streams_per_connection: 4096,
             running: 20_000,
             queued: 1000,
+            grouped: 10_000,
             streams: 200_000,
             share: 50,
             readers: 1000,

@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::http::Roles;
 use crate::http::guard::AccessControl;
 use crate::id::Owner;
-use crate::job::{self, AdmissionQueue, Attached, Finished, Job, JobRecord, NoPlace, Permit, Task};
+use crate::job::{self, AdmissionQueue, Attached, Claim, Finished, Job, JobRecord, NoPlace, Permit, Task};
 use crate::log::{Fsync, Writer};
 use crate::meta::{Meta, now_ms};
 use crate::metrics::{Metrics, Series};
@@ -137,12 +137,12 @@ impl Relay {
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 
-    /// A permit for another job of `owner`.
-    pub(crate) fn may_begin(&self, owner: &Owner) -> Result<Permit, NotBegun> {
+    /// A permit for another job.
+    pub(crate) fn may_begin(&self, claim: Claim) -> Result<Permit, NotBegun> {
         if self.is_draining.load(Ordering::Relaxed) {
             return Err(NotBegun::Draining);
         }
-        self.admission.take(owner).map_err(NotBegun::NoPlace)
+        self.admission.take(claim).map_err(NotBegun::NoPlace)
     }
 
     /// Starts the job of `entry`, or lets it wait for its turn.

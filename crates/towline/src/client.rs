@@ -12,7 +12,7 @@ use towline_core::http1::Method;
 
 use crate::config::{Api, ApiKey, Config};
 use crate::failure;
-use crate::relay::{SERVER, Via};
+use crate::relay::{SERVER, SERVER_RUNNING, Via};
 use crate::timer::Timers;
 use crate::transport::{Request, RequestBody, Transport};
 
@@ -128,11 +128,17 @@ impl Client {
         let authorization = self.endpoint().credentials.as_ref().map(Credentials::basic).or(key);
         let own = [("User-Agent", concat!("towline/", env!("CARGO_PKG_VERSION")))];
         let key = authorization.iter().map(|value| ("Authorization", value.as_str()));
-        let server = match &config.via {
-            Via::Server => None,
-            Via::Relay(relay) => relay.server.as_deref().map(|server| (SERVER, server)),
+        let (server, running) = match &config.via {
+            Via::Server => (None, None),
+            Via::Relay(relay) => {
+                let running = relay.server_running.filter(|_| relay.server.is_some());
+                (relay.server.as_deref(), running.map(|running| running.to_string()))
+            }
         };
-        for (name, value) in own.into_iter().chain(key).chain(server).chain(headers.iter().copied()) {
+        let server = server.map(|server| (SERVER, server));
+        let running = running.as_deref().map(|running| (SERVER_RUNNING, running));
+        let own = own.into_iter().chain(key).chain(server).chain(running);
+        for (name, value) in own.chain(headers.iter().copied()) {
             if !config.headers.iter().any(|(given, _)| given.eq_ignore_ascii_case(name)) {
                 request.headers.push(name, value);
             }

@@ -22,6 +22,8 @@ pub struct UpstreamConfig {
     pub key_file: Option<PathBuf>,
     /// A file of certificates of further authorities, PEM, read at the start. Default: none.
     pub roots: Option<PathBuf>,
+    /// So many answers run there at once; further ones wait for their turn. Default: as many as the relay runs.
+    pub running: Option<usize>,
     /// It is asked only by requests that choose it, and where no other model server is well. Default: `false`.
     pub is_spare: bool,
 }
@@ -44,6 +46,7 @@ struct Written {
     url: String,
     key_file: Option<PathBuf>,
     roots: Option<PathBuf>,
+    running: Option<usize>,
 }
 
 /// A text that names no model server.
@@ -63,6 +66,7 @@ impl UpstreamConfig {
             api_key: None,
             key_file: None,
             roots: None,
+            running: None,
             is_spare: false,
         }
     }
@@ -72,9 +76,9 @@ impl TryFrom<Written> for UpstreamConfig {
     type Error = NotAServer;
 
     fn try_from(written: Written) -> Result<Self, NotAServer> {
-        let Written { name, url, key_file, roots } = written;
+        let Written { name, url, key_file, roots, running } = written;
         let known: Self = url.parse()?;
-        Ok(Self { name: name.unwrap_or(known.name), key_file, roots, ..known })
+        Ok(Self { name: name.unwrap_or(known.name), key_file, roots, running, ..known })
     }
 }
 

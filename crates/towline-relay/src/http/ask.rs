@@ -14,7 +14,7 @@ use super::pass::NO_OLLAMA;
 use super::{input, streams};
 use crate::housekeeping;
 use crate::id::{Owner, StreamId};
-use crate::job::{Job, JobRecord, NoPlace, Question, Recorded, Task, name};
+use crate::job::{Claim, Group, Job, JobRecord, NoPlace, Question, Recorded, Task, name};
 use crate::log::{StreamLog, Ticket};
 use crate::meta::{Meta, now_ms};
 use crate::quota::Reached;
@@ -38,6 +38,8 @@ pub(super) struct RequestHeaders {
     pub(super) conversation: Option<String>,
     pub(super) turn: Option<String>,
     pub(super) asked_by: Option<String>,
+    pub(super) group: Option<String>,
+    pub(super) group_running: Option<usize>,
     pub(super) keeps_request: bool,
     pub(super) deadline: Option<Duration>,
 }
@@ -63,6 +65,11 @@ impl RequestHeaders {
             Some("answer") => false,
             Some(_) => return Err(Refusal::bad("Towline-Keep takes all or answer")),
         };
+        let group = label(headers, "towline-group")?;
+        let group_running = limit(headers, "towline-group-running")?;
+        if group_running.is_some() && group.is_none() {
+            return Err(Refusal::bad("Towline-Group-Running goes with Towline-Group"));
+        }
         let name =
             headers.get("towline-name").map(|name| String::from_utf8_lossy(name.as_bytes()).into_owned());
         let name: String = name.unwrap_or_default().chars().take(NAME_CHARS).collect();
@@ -73,6 +80,8 @@ impl RequestHeaders {
             conversation: label(headers, "towline-conversation")?,
             turn: label(headers, "towline-turn")?,
             asked_by: label(headers, "towline-asked-by")?,
+            group,
+            group_running,
             keeps_request,
             deadline,
         })
@@ -86,6 +95,14 @@ fn label(headers: &HeaderMap, name: &str) -> Result<Option<String>, Refusal> {
         Some(text) if text.len() <= LABEL_BYTES => Ok(Some(text.to_owned())),
         Some(_) => Err(Refusal::bad(format!("{name} takes up to {LABEL_BYTES} characters"))),
     }
+}
+
+/// How many answers run at once.
+fn limit(headers: &HeaderMap, name: &str) -> Result<Option<usize>, Refusal> {
+    let Some(text) = input::header(headers, name)? else { return Ok(None) };
+    let limit = input::digits(text.trim()).and_then(|limit| usize::try_from(limit).ok());
+    let limit = limit.filter(|limit| *limit > 0);
+    limit.map(Some).ok_or_else(|| Refusal::bad(format!("{name} takes a whole number of answers from 1 on")))
 }
 
 /// The parts of a request's body that decide where it goes and how it is answered.
@@ -117,7 +134,20 @@ impl RequestBody {
 pub(super) fn choice(relay: &Relay, caller: &Caller, headers: &HeaderMap) -> Result<Choice, Refusal> {
     match input::header(headers, "towline-server")?.map(str::trim) {
         None | Some("") => Ok(Choice::Any),
-        Some(text) => chosen(relay, caller, text),
+        Some(text) => {
+            let choice = chosen(relay, caller, text)?;
+            if let (Choice::One(upstream), Some(running)) =
+                (&choice, limit(headers, "towline-server-running")?)
+            {
+                if !caller.names_servers {
+                    let message =
+                        "Towline-Server-Running is for one's own relay; another one has limits of its own";
+                    return Err(Refusal::new(Code::Forbidden, message));
+                }
+                upstream.limit(running);
+            }
+            Ok(choice)
+        }
     }
 }
 
@@ -176,7 +206,6 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
     let limits = &relay.config.limits;
     let quota = relay.access().quota(&caller.owner);
     relay.usage.ask(&caller.owner, quota, now_ms()).map_err(|reached| over_quota(&caller.owner, reached))?;
-    let permit = relay.may_begin(&caller.owner).map_err(|why| refused(relay, why))?;
     let read = RequestBody::read(&body);
     let model = read.model().to_owned();
     if model.len() > MODEL_BYTES {
@@ -191,6 +220,17 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
     if upstreams.is_empty() {
         return Err(Refusal::new(Code::NotFound, NO_OLLAMA));
     }
+    let group = wishes.group.clone().map(|name| Group {
+        name,
+        running: wishes.group_running.unwrap_or(usize::MAX),
+        // One's own relay leaves it to its user, who says how many run.
+        is_beside: caller.names_servers && wishes.group_running.is_some(),
+    });
+    let is_grouped = group.is_some();
+    // What models a server keeps is not limited.
+    let limited = if kind.keeps_models() { Vec::new() } else { upstreams.clone() };
+    let claim = Claim { owner: caller.owner.clone(), group, upstreams: limited };
+    let permit = relay.may_begin(claim).map_err(|why| refused(relay, why, is_grouped))?;
     let question = Question::of(&body);
     let keeps_request =
         relay.config.retention.requests && wishes.keeps_request && body.len() <= limits.request_bytes;
@@ -206,6 +246,9 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
         conversation: wishes.conversation,
         turn: wishes.turn,
         asked_by: wishes.asked_by,
+        group: wishes.group,
+        group_running: wishes.group_running,
+        sent: !is_grouped && permit.may_run(),
         retry_of,
         model,
         path: kind.path().to_owned(),
@@ -267,7 +310,7 @@ fn over_quota(owner: &Owner, reached: Reached) -> Refusal {
     Refusal::new(Code::Limit, message).with("retry-after", retry_after_s.to_string())
 }
 
-fn refused(relay: &Relay, why: NotBegun) -> Refusal {
+fn refused(relay: &Relay, why: NotBegun, is_grouped: bool) -> Refusal {
     let places = relay.config.places();
     let message = |running: usize, queued: usize, whose: &str| {
         format!(
@@ -279,10 +322,12 @@ fn refused(relay: &Relay, why: NotBegun) -> Refusal {
             Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests")
         }
         NotBegun::NoPlace(NoPlace::InAll) => {
-            Refusal::new(Code::Limit, message(places.running, places.queued, "this relay's"))
+            let queued = if is_grouped { places.grouped } else { places.queued };
+            Refusal::new(Code::Limit, message(places.running, queued, "this relay's"))
         }
         NotBegun::NoPlace(NoPlace::OfOwner) => {
-            Refusal::new(Code::Limit, message(places.own_running, places.own_queued, "one owner's"))
+            let queued = if is_grouped { places.own_grouped } else { places.own_queued };
+            Refusal::new(Code::Limit, message(places.own_running, queued, "one owner's"))
         }
     };
     refusal.with("retry-after", "1")

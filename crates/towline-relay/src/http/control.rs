@@ -118,6 +118,8 @@ pub(super) fn shown(entry: &Entry) -> Option<relay::Job> {
         job.conversation.clone_from(&record.conversation);
         job.turn.clone_from(&record.turn);
         job.asked_by.clone_from(&record.asked_by);
+        job.group.clone_from(&record.group);
+        job.sent = record.sent;
         job.retry_of = record.retry_of.as_ref().map(|id| id.as_str().to_owned());
         job.model = Some(record.model.clone());
         job.path.clone_from(&record.path);
@@ -184,6 +186,8 @@ async fn retry(
         conversation: record.conversation,
         turn: record.turn,
         asked_by: record.asked_by,
+        group: record.group,
+        group_running: record.group_running,
         keeps_request: true,
         ..RequestHeaders::default()
     };

@@ -37,6 +37,7 @@ struct Filter {
     model: Option<String>,
     name: Option<String>,
     conversation: Option<String>,
+    group: Option<String>,
     /// In small letters.
     text: Option<String>,
     /// Unix milliseconds.
@@ -70,6 +71,7 @@ impl Filter {
             model: input::query(query, "model")?,
             name: input::query(query, "name")?,
             conversation: input::query(query, "conversation")?,
+            group: input::query(query, "group")?,
             text: input::query(query, "text")?.map(|text| text.to_lowercase()),
             since_ms,
         })
@@ -90,6 +92,7 @@ impl Filter {
                 && self.model.as_ref().is_none_or(|model| *model == record.model)
                 && self.name.as_ref().is_none_or(|name| *name == record.name)
                 && (self.conversation.is_none() || self.conversation == record.conversation)
+                && (self.group.is_none() || self.group == record.group)
                 && meta.created_ms >= self.since_ms
                 && self.text.as_ref().is_none_or(has)
         })

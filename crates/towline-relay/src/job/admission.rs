@@ -1,5 +1,8 @@
-//! Who may run: so many jobs at once, the others wait. Owners take turns; the jobs of one owner run in the order in which they
-//! came.
+//! Who may run: so many jobs at once, the others wait. Owners take turns. Of one owner's jobs those of no group run first, and
+//! otherwise they run in the order in which they came.
+//!
+//! A group and a model server may have limits of their own. What waits for one of these waits in a lane of its own, so that nobody
+//! waits behind it who could run.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,15 +12,38 @@ use tokio::sync::Notify;
 
 use super::Job;
 use crate::id::Owner;
+use crate::upstream::{Upstream, with_place};
 
 /// How many may run and wait.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Places {
     pub(crate) running: usize,
     pub(crate) queued: usize,
+    /// Of groups, beside `queued`.
+    pub(crate) grouped: usize,
     /// Of one owner.
     pub(crate) own_running: usize,
     pub(crate) own_queued: usize,
+    pub(crate) own_grouped: usize,
+}
+
+/// What a job is, for those who decide whether it may run.
+#[derive(Debug, Clone)]
+pub(crate) struct Claim {
+    pub(crate) owner: Owner,
+    pub(crate) group: Option<Group>,
+    /// The model servers that may answer, where their limits count.
+    pub(crate) upstreams: Vec<Arc<Upstream>>,
+}
+
+/// Jobs of one owner that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group {
+    pub(crate) name: String,
+    /// So many of them run at once.
+    pub(crate) running: usize,
+    /// They take none of the places in which others run.
+    pub(crate) is_beside: bool,
 }
 
 /// Gives out permits. A job holds one from its request to its end.
@@ -33,30 +59,60 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     running: usize,
-    waiting: usize,
+    /// Of those that run, the ones that take a place.
+    taken: usize,
+    waiting: Waiting,
     owners: HashMap<Owner, Line>,
     /// Owners with jobs that wait, in the order of their turns.
     turns: VecDeque<Owner>,
+    /// Jobs that have come.
+    came: u64,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Waiting {
+    alone: usize,
+    grouped: usize,
 }
 
 /// The jobs of one owner.
 #[derive(Debug, Default)]
 struct Line {
     running: usize,
+    taken: usize,
+    waiting: Waiting,
+    /// How many run of each group.
+    groups: HashMap<String, usize>,
+    lanes: Vec<Lane>,
+}
+
+/// Jobs that wait for the same.
+#[derive(Debug)]
+struct Lane {
+    group: Option<Group>,
+    /// Model servers of which one must have a place; empty where none has a limit.
+    upstreams: Vec<Arc<Upstream>>,
     waiting: VecDeque<Arc<Admission>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Admission {
-    is_given: Mutex<bool>,
-    given: Notify,
+    /// In the order in which jobs came.
+    number: u64,
+    given: Mutex<Option<Given>>,
+    told: Notify,
 }
+
+/// That it may run, and the model server that has a place for it where that matters.
+#[derive(Debug, Clone)]
+struct Given(Option<Arc<Upstream>>);
 
 /// Leave to wait, then to run.
 #[derive(Debug)]
 pub(crate) struct Permit {
     queue: AdmissionQueue,
     owner: Owner,
+    group: Option<Group>,
     admission: Arc<Admission>,
 }
 
@@ -81,75 +137,187 @@ impl AdmissionQueue {
     /// How many run, and how many wait.
     pub(crate) fn count(&self) -> (usize, usize) {
         let state = self.state();
-        (state.running, state.waiting)
+        (state.running, state.waiting.alone + state.waiting.grouped)
     }
 
     /// A permit, if there is a place to run or to wait in.
-    pub(crate) fn take(&self, owner: &Owner) -> Result<Permit, NoPlace> {
-        let places = self.0.places;
-        let mut state = self.state();
-        let State { running, waiting, owners, turns } = &mut *state;
-        let line = owners.entry(owner.clone()).or_default();
-        let admission = Arc::new(Admission::default());
-        // Where others wait though there is room, it is not room for them.
-        if *running < places.running && line.running < places.own_running && line.waiting.is_empty() {
-            admission.give();
-            (*running, line.running) = (*running + 1, line.running + 1);
-        } else if line.waiting.len() >= places.own_queued && *waiting < places.queued {
-            return Err(NoPlace::OfOwner);
-        } else if *waiting >= places.queued {
-            return Err(NoPlace::InAll);
-        } else {
-            if line.waiting.is_empty() {
-                turns.push_back(owner.clone());
-            }
-            line.waiting.push_back(Arc::clone(&admission));
-            *waiting += 1;
+    pub(crate) fn take(&self, claim: Claim) -> Result<Permit, NoPlace> {
+        let Claim { owner, group, mut upstreams } = claim;
+        if !upstreams.iter().any(|upstream| upstream.is_limited()) {
+            upstreams.clear();
         }
+        upstreams.sort_by_key(Arc::as_ptr);
+        let mut state = self.state();
+        state.came += 1;
+        let admission =
+            Arc::new(Admission { number: state.came, given: Mutex::default(), told: Notify::new() });
+        state.enter(&owner, group.as_ref(), upstreams, &admission);
+        state.admit(self.0.places);
+        let refused = state.no_place(self.0.places, &owner, group.is_some());
+        let permit = Permit { queue: self.clone(), owner, group, admission };
         drop(state);
-        Ok(Permit { queue: self.clone(), owner: owner.clone(), admission })
+        match refused {
+            // Dropping the permit leaves the queue.
+            Some(refused) if !permit.may_run() => Err(refused),
+            Some(_) | None => Ok(permit),
+        }
     }
 }
 
 impl State {
+    fn enter(
+        &mut self,
+        owner: &Owner,
+        group: Option<&Group>,
+        upstreams: Vec<Arc<Upstream>>,
+        admission: &Arc<Admission>,
+    ) {
+        let line = self.owners.entry(owner.clone()).or_default();
+        if line.lanes.is_empty() {
+            self.turns.push_back(owner.clone());
+        }
+        let waits_for_the_same = |lane: &&mut Lane| {
+            lane.group.as_ref().map(|group| &group.name) == group.map(|group| &group.name)
+                && lane.upstreams.len() == upstreams.len()
+                && lane.upstreams.iter().zip(&upstreams).all(|(one, other)| Arc::ptr_eq(one, other))
+        };
+        match line.lanes.iter_mut().find(waits_for_the_same) {
+            Some(lane) => {
+                // The limit of a group is what its last job said.
+                lane.group = group.cloned();
+                lane.waiting.push_back(Arc::clone(admission));
+            }
+            None => {
+                let waiting = VecDeque::from([Arc::clone(admission)]);
+                line.lanes.push(Lane { group: group.cloned(), upstreams, waiting });
+            }
+        }
+        *self.waiting.of(group.is_some()) += 1;
+        *line.waiting.of(group.is_some()) += 1;
+    }
+
+    /// Why the job of `owner` that came last may not wait; `None` where it may.
+    fn no_place(&self, places: Places, owner: &Owner, is_grouped: bool) -> Option<NoPlace> {
+        let own = self.owners.get(owner).map(|line| line.waiting).unwrap_or_default();
+        let (waiting, most, own, own_most) = match is_grouped {
+            true => (self.waiting.grouped, places.grouped, own.grouped, places.own_grouped),
+            false => (self.waiting.alone, places.queued, own.alone, places.own_queued),
+        };
+        match (waiting > most, own > own_most) {
+            (true, _) => Some(NoPlace::InAll),
+            (false, true) => Some(NoPlace::OfOwner),
+            (false, false) => None,
+        }
+    }
+
     /// Gives the places that are free to those whose turn it is.
     fn admit(&mut self, places: Places) {
         let mut passed_over = 0;
-        while self.running < places.running && passed_over < self.turns.len() {
+        while passed_over < self.turns.len() {
             let Some(owner) = self.turns.pop_front() else { return };
             let Some(line) = self.owners.get_mut(&owner) else { continue };
-            if line.running >= places.own_running {
-                passed_over += 1;
-                self.turns.push_back(owner);
-                continue;
+            let is_room = self.taken < places.running && line.taken < places.own_running;
+            match line.admit(is_room) {
+                None => passed_over += 1,
+                Some(group) => {
+                    passed_over = 0;
+                    self.running += 1;
+                    self.taken += usize::from(takes_place(group.as_ref()));
+                    *self.waiting.of(group.is_some()) -= 1;
+                }
             }
-            let Some(admission) = line.waiting.pop_front() else { continue };
-            admission.give();
-            line.running += 1;
-            (self.running, self.waiting) = (self.running + 1, self.waiting - 1);
-            if !line.waiting.is_empty() {
+            if !line.lanes.is_empty() {
                 self.turns.push_back(owner);
             }
-            passed_over = 0;
         }
     }
 }
 
-impl Admission {
-    fn give(&self) {
-        *self.is_given.lock().unwrap_or_else(PoisonError::into_inner) = true;
-        self.given.notify_one();
+impl Waiting {
+    fn of(&mut self, is_grouped: bool) -> &mut usize {
+        if is_grouped { &mut self.grouped } else { &mut self.alone }
+    }
+}
+
+impl Line {
+    /// Lets the next one run that may: its group. `is_room` says whether there is a place for those that take one.
+    fn admit(&mut self, is_room: bool) -> Option<Option<Group>> {
+        let running = |group: &Group| self.groups.get(&group.name).copied().unwrap_or(0);
+        let may_run = |lane: &Lane| {
+            (is_room || !takes_place(lane.group.as_ref()))
+                && lane.group.as_ref().is_none_or(|group| running(group) < group.running)
+                && (lane.upstreams.is_empty() || with_place(&lane.upstreams).is_some())
+        };
+        let number = |lane: &Lane| lane.waiting.front().map(|admission| admission.number);
+        let lanes = self.lanes.iter().enumerate().filter(|(_, lane)| may_run(lane));
+        let (at, _) = lanes.min_by_key(|(_, lane)| (lane.group.is_some(), number(lane)))?;
+        let lane = &mut self.lanes[at];
+        let (admission, group) = (lane.waiting.pop_front()?, lane.group.clone());
+        admission.give(with_place(&lane.upstreams));
+        if lane.waiting.is_empty() {
+            self.lanes.remove(at);
+        }
+        self.running += 1;
+        self.taken += usize::from(takes_place(group.as_ref()));
+        *self.waiting.of(group.is_some()) -= 1;
+        if let Some(group) = &group {
+            *self.groups.entry(group.name.clone()).or_default() += 1;
+        }
+        Some(group)
     }
 
-    fn is_given(&self) -> bool {
-        *self.is_given.lock().unwrap_or_else(PoisonError::into_inner)
+    /// One of this group that ran has ended.
+    fn ended(&mut self, group: Option<&Group>) {
+        self.running -= 1;
+        self.taken -= usize::from(takes_place(group));
+        if let Some(group) = group
+            && let Some(running) = self.groups.get_mut(&group.name)
+        {
+            *running -= 1;
+            if *running == 0 {
+                self.groups.remove(&group.name);
+            }
+        }
+    }
+
+    /// One that waited no longer does.
+    fn left(&mut self, admission: &Arc<Admission>, is_grouped: bool) {
+        for lane in &mut self.lanes {
+            lane.waiting.retain(|waiting| !Arc::ptr_eq(waiting, admission));
+        }
+        self.lanes.retain(|lane| !lane.waiting.is_empty());
+        *self.waiting.of(is_grouped) -= 1;
+    }
+}
+
+/// Whether a job of this group takes one of the places in which jobs run.
+fn takes_place(group: Option<&Group>) -> bool {
+    !group.is_some_and(|group| group.is_beside)
+}
+
+impl Admission {
+    fn given(&self) -> MutexGuard<'_, Option<Given>> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn give(&self, upstream: Option<Arc<Upstream>>) {
+        if let Some(upstream) = &upstream {
+            upstream.admitted(true);
+        }
+        *self.given() = Some(Given(upstream));
+        self.told.notify_one();
     }
 }
 
 impl Permit {
     /// Whether its job may run.
     pub(crate) fn may_run(&self) -> bool {
-        self.admission.is_given()
+        self.admission.given().is_some()
+    }
+
+    /// The model server that has a place for it, where one of those that may answer has a limit.
+    pub(super) fn upstream(&self) -> Option<Arc<Upstream>> {
+        self.admission.given().as_ref().and_then(|Given(upstream)| upstream.clone())
     }
 
     /// Waits for the turn of `job`; `false` when that was cancelled or its deadline passed meanwhile.
@@ -164,7 +332,7 @@ impl Permit {
                 return false;
             }
             tokio::select! {
-                () = self.admission.given.notified() => {}
+                () = self.admission.told.notified() => {}
                 () = job.ordered.notified() => {}
                 () = tokio::time::sleep_until(orders.deadline.unwrap_or(now + FAR).into()) => {}
             }
@@ -175,81 +343,206 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let places = self.queue.0.places;
         let mut state = self.queue.state();
+        let given = self.admission.given().clone();
         let Some(line) = state.owners.get_mut(&self.owner) else { return };
-        if self.admission.is_given() {
-            line.running -= 1;
-            state.running -= 1;
-        } else {
-            line.waiting.retain(|waiting| !Arc::ptr_eq(waiting, &self.admission));
-            let is_done = line.waiting.is_empty();
-            state.waiting -= 1;
-            if is_done {
-                state.turns.retain(|owner| *owner != self.owner);
+        match given {
+            Some(Given(upstream)) => {
+                line.ended(self.group.as_ref());
+                state.running -= 1;
+                state.taken -= usize::from(takes_place(self.group.as_ref()));
+                if let Some(upstream) = upstream {
+                    upstream.admitted(false);
+                }
+            }
+            None => {
+                line.left(&self.admission, self.group.is_some());
+                let is_done = line.lanes.is_empty();
+                *state.waiting.of(self.group.is_some()) -= 1;
+                if is_done {
+                    state.turns.retain(|owner| *owner != self.owner);
+                }
             }
         }
-        if state.owners.get(&self.owner).is_some_and(|line| line.running == 0 && line.waiting.is_empty()) {
+        if state.owners.get(&self.owner).is_some_and(|line| line.running == 0 && line.lanes.is_empty()) {
             state.owners.remove(&self.owner);
         }
-        state.admit(places);
+        state.admit(self.queue.0.places);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use towline::Endpoint;
+
     use super::*;
+    use crate::config::{UpstreamApi, UpstreamConfig};
 
     fn queue(running: usize, queued: usize, own_running: usize, own_queued: usize) -> AdmissionQueue {
-        AdmissionQueue::new(Places { running, queued, own_running, own_queued })
+        AdmissionQueue::new(Places {
+            running,
+            queued,
+            grouped: queued,
+            own_running,
+            own_queued,
+            own_grouped: own_queued,
+        })
+    }
+
+    fn alone(owner: &Owner) -> Claim {
+        Claim { owner: owner.clone(), group: None, upstreams: Vec::new() }
+    }
+
+    fn grouped(owner: &Owner, running: usize, is_beside: bool) -> Claim {
+        let group = Group { name: "g".into(), running, is_beside };
+        Claim { group: Some(group), ..alone(owner) }
+    }
+
+    fn upstream(running: Option<usize>) -> Arc<Upstream> {
+        let config = UpstreamConfig::new(Endpoint::http("127.0.0.1", 1), UpstreamApi::Ollama);
+        Upstream::new(&UpstreamConfig { running, ..config }).unwrap()
+    }
+
+    /// The order in which they run where one after the other ends.
+    fn order(waiting: Vec<Permit>) -> Vec<usize> {
+        let mut waiting: Vec<Option<Permit>> = waiting.into_iter().map(Some).collect();
+        let may_run = |permit: &Option<Permit>| permit.as_ref().is_some_and(Permit::may_run);
+        std::iter::from_fn(|| {
+            let at = waiting.iter().position(may_run)?;
+            waiting[at] = None;
+            Some(at)
+        })
+        .collect()
+    }
+
+    fn is_empty(queue: &AdmissionQueue) -> bool {
+        let state = queue.state();
+        queue_is_idle(&state)
+    }
+
+    fn queue_is_idle(state: &State) -> bool {
+        state.owners.is_empty() && state.turns.is_empty() && (state.running, state.taken) == (0, 0)
     }
 
     #[test]
     fn owners_take_turns_and_own_jobs_keep_their_order() {
         let queue = queue(1, 10, 1, 10);
         let (ann, bob) = (Owner::named("ann"), Owner::named("bob"));
-        let first = queue.take(&ann).unwrap();
+        let first = queue.take(alone(&ann)).unwrap();
         assert!(first.may_run());
-        let waiting: Vec<Permit> =
-            [&ann, &ann, &bob, &ann, &bob].into_iter().map(|owner| queue.take(owner).unwrap()).collect();
+        let waiting: Vec<Permit> = [&ann, &ann, &bob, &ann, &bob]
+            .into_iter()
+            .map(|owner| queue.take(alone(owner)).unwrap())
+            .collect();
         assert_eq!(queue.count(), (1, 5));
-        let mut order = Vec::new();
-        let mut waiting: Vec<Option<Permit>> = waiting.into_iter().map(Some).collect();
         drop(first);
-        for _ in 0..5 {
-            let may_run = |permit: &Option<Permit>| permit.as_ref().is_some_and(Permit::may_run);
-            let at = waiting.iter().position(may_run).unwrap();
-            order.push(at);
-            waiting[at] = None;
-        }
-        assert_eq!(order, [0, 2, 1, 4, 3]);
+        assert_eq!(order(waiting), [0, 2, 1, 4, 3]);
         assert_eq!(queue.count(), (0, 0));
-        assert!(queue.state().owners.is_empty() && queue.state().turns.is_empty());
+        assert!(is_empty(&queue));
     }
 
     #[test]
     fn one_owner_leaves_places_to_others() {
         let queue = queue(2, 5, 1, 3);
         let (ann, bob) = (Owner::named("ann"), Owner::named("bob"));
-        let permits: Vec<Permit> = (0..4).map(|_| queue.take(&ann).unwrap()).collect();
+        let permits: Vec<Permit> = (0..4).map(|_| queue.take(alone(&ann)).unwrap()).collect();
         assert_eq!(permits.iter().filter(|permit| permit.may_run()).count(), 1);
-        assert_eq!(queue.take(&ann).unwrap_err(), NoPlace::OfOwner);
-        let bobs: Vec<Permit> = (0..3).map(|_| queue.take(&bob).unwrap()).collect();
+        assert_eq!(queue.take(alone(&ann)).unwrap_err(), NoPlace::OfOwner);
+        let bobs: Vec<Permit> = (0..3).map(|_| queue.take(alone(&bob)).unwrap()).collect();
         assert!(bobs[0].may_run() && !bobs[1].may_run());
-        assert_eq!(queue.take(&bob).unwrap_err(), NoPlace::InAll);
+        assert_eq!(queue.take(alone(&bob)).unwrap_err(), NoPlace::InAll);
     }
 
     #[test]
     fn one_that_leaves_the_queue_frees_its_place() {
         let queue = queue(1, 2, 1, 2);
         let ann = Owner::named("ann");
-        let running = queue.take(&ann).unwrap();
-        let (second, third) = (queue.take(&ann).unwrap(), queue.take(&ann).unwrap());
+        let running = queue.take(alone(&ann)).unwrap();
+        let (second, third) = (queue.take(alone(&ann)).unwrap(), queue.take(alone(&ann)).unwrap());
         drop(second);
         assert_eq!(queue.count(), (1, 1));
         drop(running);
         assert!(third.may_run());
         drop(third);
         assert_eq!(queue.count(), (0, 0));
+    }
+
+    #[test]
+    fn a_group_waits_for_itself_and_behind_those_of_no_group() {
+        let queue = queue(2, 5, 2, 5);
+        let ann = Owner::named("ann");
+        let group: Vec<Permit> = (0..3).map(|_| queue.take(grouped(&ann, 1, false)).unwrap()).collect();
+        assert!(group[0].may_run() && !group[1].may_run());
+        let question = queue.take(alone(&ann)).unwrap();
+        assert!(question.may_run(), "what waits for its group keeps nobody");
+        let later = queue.take(alone(&ann)).unwrap();
+        let permits = group.into_iter().chain([question, later]).collect();
+        // What came last is of no group.
+        assert_eq!(order(permits), [0, 3, 1, 2, 4]);
+        assert!(is_empty(&queue));
+    }
+
+    #[test]
+    fn a_question_goes_before_what_waits_of_a_group() {
+        let queue = queue(1, 5, 1, 5);
+        let ann = Owner::named("ann");
+        let first = queue.take(grouped(&ann, 9, false)).unwrap();
+        let (second, question) =
+            (queue.take(grouped(&ann, 9, false)).unwrap(), queue.take(alone(&ann)).unwrap());
+        drop(first);
+        assert!(question.may_run() && !second.may_run());
+    }
+
+    #[test]
+    fn a_group_beside_the_others_takes_none_of_their_places() {
+        let queue = queue(1, 5, 1, 5);
+        let ann = Owner::named("ann");
+        let group: Vec<Permit> = (0..4).map(|_| queue.take(grouped(&ann, 3, true)).unwrap()).collect();
+        assert_eq!(group.iter().filter(|permit| permit.may_run()).count(), 3);
+        assert!(queue.take(alone(&ann)).unwrap().may_run());
+        drop(group);
+        assert!(is_empty(&queue));
+    }
+
+    #[test]
+    fn the_last_limit_of_a_group_counts() {
+        let queue = queue(9, 9, 9, 9);
+        let ann = Owner::named("ann");
+        let mut group: Vec<Permit> = (0..3).map(|_| queue.take(grouped(&ann, 1, false)).unwrap()).collect();
+        group.push(queue.take(grouped(&ann, 3, false)).unwrap());
+        assert_eq!(group.iter().filter(|permit| permit.may_run()).count(), 3);
+    }
+
+    #[test]
+    fn groups_have_places_of_their_own_to_wait_in() {
+        let queue = queue(1, 1, 1, 1);
+        let ann = Owner::named("ann");
+        let _running = queue.take(alone(&ann)).unwrap();
+        let _waits = queue.take(grouped(&ann, 1, false)).unwrap();
+        assert_eq!(queue.take(grouped(&ann, 1, false)).unwrap_err(), NoPlace::InAll);
+        assert!(queue.take(alone(&ann)).is_ok());
+        assert_eq!(queue.count(), (1, 1), "one that was refused does not wait");
+    }
+
+    #[test]
+    fn a_server_has_a_limit_and_those_for_others_do_not_wait_behind_it() {
+        let queue = queue(9, 9, 9, 9);
+        let ann = Owner::named("ann");
+        let (slow, free) = (upstream(Some(1)), upstream(None));
+        let at = |upstreams: &[&Arc<Upstream>]| Claim {
+            upstreams: upstreams.iter().map(|upstream| Arc::clone(upstream)).collect(),
+            ..alone(&ann)
+        };
+        let first = queue.take(at(&[&slow])).unwrap();
+        assert!(Arc::ptr_eq(&first.upstream().unwrap(), &slow));
+        let second = queue.take(at(&[&slow])).unwrap();
+        assert!(!second.may_run());
+        assert!(queue.take(at(&[&free])).unwrap().may_run());
+        let either = queue.take(at(&[&slow, &free])).unwrap();
+        assert!(Arc::ptr_eq(&either.upstream().unwrap(), &free));
+        drop(first);
+        assert!(second.may_run());
+        drop((second, either));
+        assert!(is_empty(&queue));
     }
 }

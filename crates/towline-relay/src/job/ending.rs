@@ -45,9 +45,10 @@ impl Ended {
         Self { state: AnswerState::Failed, cause: Some(cause), status: None, is_said: false }
     }
 
-    /// The relay ended before the job did.
-    pub(crate) fn interrupted() -> Self {
-        let cause = "the relay ended".to_owned();
+    /// The relay ended before the job did, and maybe before a model server got its request.
+    pub(crate) fn interrupted(sent: bool) -> Self {
+        let cause =
+            if sent { "the relay ended" } else { "the relay ended before the request was sent" }.to_owned();
         Self { state: AnswerState::Interrupted, cause: Some(cause), status: None, is_said: false }
     }
 }

@@ -9,7 +9,7 @@ mod question;
 mod record;
 mod run;
 
-pub(crate) use admission::{AdmissionQueue, NoPlace, Permit, Places};
+pub(crate) use admission::{AdmissionQueue, Claim, Group, NoPlace, Permit, Places};
 pub(crate) use ending::{Ended, error_record};
 pub(crate) use framing::{Framing, OneValue};
 pub(crate) use order::{Attached, Head, Job};

@@ -26,6 +26,11 @@ pub(crate) struct JobRecord {
     pub(crate) turn: Option<String>,
     #[serde(default)]
     pub(crate) asked_by: Option<String>,
+    /// The group that it belongs to, and how many of that run at once.
+    #[serde(default)]
+    pub(crate) group: Option<String>,
+    #[serde(default)]
+    pub(crate) group_running: Option<usize>,
     /// The job whose request it asks again.
     #[serde(default)]
     pub(crate) retry_of: Option<StreamId>,
@@ -46,6 +51,10 @@ pub(crate) struct JobRecord {
     #[serde(default)]
     pub(crate) framing: Framing,
     pub(crate) detached: bool,
+    /// Whether a model server may have got the request. Written before one does, where the job waited for its turn or belongs to a
+    /// group; else it is exact only once the job has ended.
+    #[serde(default = "unknown")]
+    pub(crate) sent: bool,
     /// How it ended; `None` while it runs.
     pub(crate) ended: Option<AnswerState>,
     /// Unix milliseconds.
@@ -58,4 +67,9 @@ pub(crate) struct JobRecord {
     #[serde(default)]
     pub(crate) tokens: Option<u64>,
     pub(crate) tokens_per_second: Option<f64>,
+}
+
+/// What an earlier version did not write may have been sent.
+fn unknown() -> bool {
+    true
 }

@@ -84,6 +84,8 @@ struct Run {
     /// The body of a refusal.
     refused: Option<Vec<u8>>,
     opened: bool,
+    /// A model server may have got the request.
+    sent: bool,
     /// The log cannot be written.
     is_unwritable: bool,
     /// Where the client wants no stream, and gets none.
@@ -111,6 +113,11 @@ pub(crate) async fn run(mut task: Task) -> Finished {
         if !job.kind.keeps_models() {
             least_busy_first(&mut task.upstreams);
         }
+    }
+    if let Some(upstream) = task.permit.upstream() {
+        // The one that has a place for it goes first; the others are asked only where that cannot be reached.
+        task.upstreams.retain(|other| !Arc::ptr_eq(other, &upstream));
+        task.upstreams.insert(0, upstream);
     }
     let outcome = {
         let mut run = Run::new(task);
@@ -163,6 +170,7 @@ impl Run {
             head: None,
             refused: None,
             opened: false,
+            sent: false,
             is_unwritable: false,
             whole: None,
             last: Vec::new(),
@@ -183,7 +191,12 @@ impl Run {
         self.job.goes_to(upstream.name());
         let client = upstream.client().clone();
         self.lease = Some(upstream.lease());
-        self.io = Io::Connecting(Box::pin(async move { client.ready().await }));
+        let job = Arc::clone(&self.job);
+        self.io = Io::Connecting(Box::pin(async move {
+            let ready = client.ready().await?;
+            will_send(&job).await?;
+            Ok(ready)
+        }));
         true
     }
 
@@ -330,6 +343,7 @@ impl Run {
     }
 
     fn send(&mut self, ready: Ready) {
+        self.sent = true;
         let request = forward::Request {
             method: Method::Post,
             target: self.job.kind.path().to_owned(),
@@ -413,7 +427,7 @@ impl Run {
     fn finish(mut self, outcome: Outcome) -> (AnswerState, Option<Ticket>, Measured) {
         drop(self.lease.take());
         let mut ended = match outcome.ending {
-            Ending::Cancelled { .. } if self.job.is_interrupted() => Ended::interrupted(),
+            Ending::Cancelled { .. } if self.job.is_interrupted() => Ended::interrupted(self.sent),
             Ending::Completed(_)
             | Ending::Truncated(_)
             | Ending::Cancelled { .. }
@@ -430,6 +444,7 @@ impl Run {
             log.close();
             if let Some(record) = &mut log.meta().job {
                 job.fill(record);
+                record.sent = self.sent;
                 record.records = outcome.stats.records;
                 record.not_understood = outcome.not_understood.count;
                 record.ended = Some(ended.state.clone());
@@ -472,6 +487,21 @@ impl Run {
         };
         self.job.has_head(head);
     }
+}
+
+/// Has it written that a model server may get the request, where that decides whether it can be asked again.
+async fn will_send(job: &Arc<Job>) -> Result<(), Error> {
+    if job.log.look(|meta, _| meta.job.as_ref().is_none_or(|record| record.sent)) {
+        return Ok(());
+    }
+    let marked = job.log.change(|log| {
+        if let Some(record) = &mut log.meta().job {
+            record.sent = true;
+        }
+    });
+    let broken = |broken: Broken| own(broken.to_string()).with_effect(false);
+    let ((), ticket) = marked.map_err(broken)?;
+    job.log.written(ticket).await.map_err(broken)
 }
 
 /// Bytes of an answer go to the log; those of a refusal are kept for the one who asked.

@@ -27,6 +27,10 @@ pub(crate) struct Upstream {
     models: Mutex<HashSet<String>>,
     /// Asked only where it is chosen, or no other is well.
     is_spare: bool,
+    /// So many answers run there at once; `usize::MAX` without a limit.
+    most: AtomicUsize,
+    /// Answers that were let run there, of those that a limit counts for.
+    admitted: AtomicUsize,
     /// What a request says that chooses it, without user and password.
     chosen_by: String,
 }
@@ -105,6 +109,8 @@ impl Upstream {
             failures: AtomicU64::new(0),
             models: Mutex::default(),
             is_spare: config.is_spare,
+            most: AtomicUsize::new(config.running.unwrap_or(usize::MAX)),
+            admitted: AtomicUsize::new(0),
             chosen_by,
         }))
     }
@@ -136,6 +142,28 @@ impl Upstream {
         Lease(Arc::clone(self))
     }
 
+    /// So many answers run there at once from now on.
+    pub(crate) fn limit(&self, running: usize) {
+        self.most.store(running, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_limited(&self) -> bool {
+        self.most.load(Ordering::Relaxed) != usize::MAX
+    }
+
+    fn has_place(&self) -> bool {
+        self.admitted.load(Ordering::Relaxed) < self.most.load(Ordering::Relaxed)
+    }
+
+    /// An answer may run there, or one that might has ended. Only the queue says so, which gives no more places than there are.
+    pub(crate) fn admitted(&self, is_in: bool) {
+        if is_in {
+            self.admitted.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.admitted.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
     fn set_well(&self, well: bool) {
         self.was_seen.store(true, Ordering::Relaxed);
         if self.is_well.swap(well, Ordering::Relaxed) != well {
@@ -156,6 +184,17 @@ impl Upstream {
 /// Puts those that are well first, and of these the least busy; otherwise the order stays.
 pub(crate) fn least_busy_first(upstreams: &mut [Arc<Upstream>]) {
     upstreams.sort_by_key(|upstream| (!upstream.is_well(), upstream.running()));
+}
+
+/// The one of these that an answer goes to where their limits count: of those that are well, else of all, the least busy one that
+/// has a place. `None` where none has.
+pub(crate) fn with_place(upstreams: &[Arc<Upstream>]) -> Option<Arc<Upstream>> {
+    let mut fit = upstreams.to_vec();
+    least_busy_first(&mut fit);
+    if fit.first().is_some_and(|first| first.is_well()) {
+        fit.retain(|upstream| upstream.is_well());
+    }
+    fit.into_iter().find(|upstream| upstream.has_place())
 }
 
 /// All of them.

@@ -3,7 +3,7 @@
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use crate::support::{Relay, chat, config, soon};
+use crate::support::{Relay, chat, config, on_disk, soon};
 
 /// The models `a` to `d`, each of which ends when the gate of its name is opened, and a relay that runs one answer at a time.
 async fn one_at_a_time(queued: usize) -> (Server, Relay) {
@@ -114,5 +114,103 @@ async fn a_plain_client_waits_for_its_turn() {
     );
     assert!(second.contains("\"done\":true"));
     assert_eq!(relay.ended(&first).await["state"], "completed");
+    relay.stop().await;
+}
+
+/// A detached chat of the group `g`, of which `running` run at once; its id.
+async fn grouped(relay: &Relay, running: &str, model: &str) -> String {
+    let headers = [("towline-detach", "true"), ("towline-group", "g"), ("towline-group-running", running)];
+    let mut answer = relay.post("/api/chat", &headers, &chat(model)).await;
+    assert_eq!(answer.status, 202);
+    answer.json().await["id"].as_str().unwrap().to_owned()
+}
+
+async fn job(relay: &Relay, id: &str) -> serde_json::Value {
+    relay.get(&format!("/towline/v1/jobs/{id}")).await.json().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_has_a_limit_and_a_list_of_its_own() {
+    let (server, relay) = one_at_a_time(3).await;
+    let mut config = config(&server.url());
+    config.limits.running = 3;
+    relay.stop().await;
+    let relay = Relay::start(config).await;
+    let first = grouped(&relay, "1", "a").await;
+    asked(&server, "a").await;
+    let second = grouped(&relay, "1", "b").await;
+    let question = relay.detached("c").await;
+    asked(&server, "c").await;
+    let waiting = job(&relay, &second).await;
+    assert_eq!((&waiting["state"], &waiting["sent"]), (&"queued".into(), &false.into()));
+    assert_eq!(job(&relay, &first).await["sent"], true);
+    let listed = relay.get("/towline/v1/jobs?group=g").await.json().await;
+    let ids: Vec<&str> =
+        listed["jobs"].as_array().unwrap().iter().map(|job| job["id"].as_str().unwrap()).collect();
+    assert_eq!(ids, [&first, &second]);
+    server.open("a");
+    asked(&server, "b").await;
+    for model in ["b", "c"] {
+        server.open(model);
+    }
+    for id in [&first, &second, &question] {
+        let ended = relay.ended(id).await;
+        assert_eq!((&ended["state"], &ended["sent"]), (&"completed".into(), &true.into()));
+    }
+    for headers in [
+        [("towline-group-running", "2"), ("x", "x")],
+        [("towline-group", "g"), ("towline-group-running", "0")],
+    ] {
+        assert_eq!(relay.post("/api/chat", &headers, &chat("a")).await.status, 400, "{headers:?}");
+    }
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_has_a_limit_of_its_own() {
+    let (server, relay) = one_at_a_time(3).await;
+    relay.stop().await;
+    let mut config = config(&server.url());
+    config.upstreams[0].running = Some(1);
+    let relay = Relay::start(config).await;
+    let (first, second) = (relay.detached("a").await, relay.detached("b").await);
+    asked(&server, "a").await;
+    assert_eq!(state(&relay, &second).await, "queued");
+    server.open("a");
+    asked(&server, "b").await;
+    server.open("b");
+    for id in [&first, &second] {
+        assert_eq!(relay.ended(id).await["state"], "completed");
+    }
+    // Only one's own relay is told of a limit.
+    let headers = [("towline-server", "one"), ("towline-server-running", "1")];
+    assert_eq!(relay.post("/api/chat", &headers, &chat("a")).await.status, 403);
+    relay.stop().await;
+}
+
+/// What the relay's end kept from the model server can be asked again, and says so.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_not_sent_before_the_relay_ended_says_so() {
+    let (server, relay) = one_at_a_time(3).await;
+    relay.stop().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut first_life = on_disk(config(&server.url()), folder.path());
+    first_life.times.drain = std::time::Duration::ZERO;
+    let relay = Relay::start(first_life).await;
+    let (running, waiting) = (grouped(&relay, "1", "a").await, grouped(&relay, "1", "b").await);
+    asked(&server, "a").await;
+    relay.stop().await;
+    let relay = Relay::start(on_disk(config(&server.url()), folder.path())).await;
+    for (id, sent, cause) in [
+        (&running, true, "the relay ended"),
+        (&waiting, false, "the relay ended before the request was sent"),
+    ] {
+        let job = job(&relay, id).await;
+        assert_eq!(
+            (&job["state"], &job["sent"], &job["cause"]),
+            (&"interrupted".into(), &sent.into(), &cause.into())
+        );
+    }
+    assert_eq!(models_asked(&server), ["a"]);
     relay.stop().await;
 }

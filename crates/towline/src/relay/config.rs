@@ -9,6 +9,7 @@ use crate::transport::{Http2Policy, TransportConfig};
 
 /// What a client's address is.
 #[derive(Debug, Clone, Default)]
+#[expect(clippy::large_enum_variant, reason = "a client has one, behind a pointer")]
 pub enum Via {
     /// A model server. A relay is one too; without more its streams end with the connection, as Ollama's do.
     #[default]
@@ -29,12 +30,23 @@ pub struct RelayConfig {
     pub turn: Option<String>,
     /// Who asks, as the relay's lists show it: `prompt`, `window`. Default: none.
     pub asked_by: Option<String>,
+    /// The group that each stream belongs to, up to 128 ASCII characters: it is listed and controlled as one. Default: none.
+    pub group: Option<String>,
+    /// So many streams of the group run at once; further ones wait for their turn on the relay. The last request's counts. Default:
+    /// as many as the relay runs.
+    pub group_running: Option<usize>,
+    /// By what each stream is known, up to 128 letters, digits, `-` and `_`: a request that the relay has under this id already is not
+    /// run again, and the stream is the one that it has. Default: an id of its own for each stream.
+    pub request_id: Option<String>,
     /// Whether the relay keeps the request with its answer, so that it can be asked again. Default: `true`.
     pub keeps_request: bool,
     /// The model server that is asked: one that the relay is configured with, by its name; or, on the own relay's Unix socket,
     /// any, as `OLLAMA_HOST` names one, with `openai+` before the URL of one that speaks OpenAI's API only. The client's key
     /// is sent to that server then. Default: the one that the relay chooses.
     pub server: Option<String>,
+    /// So many streams run at once on that server, of whatever client of the own relay; further ones wait for their turn. Only with
+    /// `server`, and only on the own relay's Unix socket. Default: as many as the relay runs.
+    pub server_running: Option<usize>,
     /// How much of a stream is kept for a reader that does not read, in bytes. Beyond that the stream is no longer
     /// received, and what is missing is fetched from the relay once there is room. Default: 256 KiB.
     pub queue_bytes: usize,
@@ -52,8 +64,12 @@ impl Default for RelayConfig {
             conversation: None,
             turn: None,
             asked_by: None,
+            group: None,
+            group_running: None,
+            request_id: None,
             keeps_request: true,
             server: None,
+            server_running: None,
             queue_bytes: 256 << 10,
             silence: Duration::from_secs(10),
             reconnect: Reconnect::default(),

@@ -43,6 +43,8 @@ pub struct Filter {
     pub text: Option<String>,
     /// Only those of this conversation. Default: all.
     pub conversation: Option<String>,
+    /// Only those of this group. Default: all.
+    pub group: Option<String>,
     /// Only those that were made within this time until now. Default: all.
     pub since: Option<Duration>,
 }
@@ -140,6 +142,7 @@ impl Filter {
             ("name", &self.name),
             ("text", &self.text),
             ("conversation", &self.conversation),
+            ("group", &self.group),
         ];
         for (name, value) in texts {
             if let Some(value) = value {

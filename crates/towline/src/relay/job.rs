@@ -33,6 +33,13 @@ pub struct Job {
     /// Who asked: `command`, `prompt`, `window`, `python`, `page`, or what a client calls itself.
     #[serde(default)]
     pub asked_by: Option<String>,
+    /// The group that it belongs to.
+    #[serde(default)]
+    pub group: Option<String>,
+    /// Whether a model server may have got the request. `false` while it waits for its turn, and for good where it ended before that:
+    /// then asking again repeats nothing. While a job of no group runs it is `true`.
+    #[serde(default = "unknown")]
+    pub sent: bool,
     /// The id of the job whose request this one asks again.
     #[serde(default)]
     pub retry_of: Option<String>,
@@ -110,6 +117,8 @@ impl Job {
             conversation: None,
             turn: None,
             asked_by: None,
+            group: None,
+            sent: true,
             retry_of: None,
             model: None,
             path: String::new(),
@@ -133,6 +142,11 @@ impl Job {
             cause: None,
         }
     }
+}
+
+/// An earlier relay does not say whether it sent a request.
+fn unknown() -> bool {
+    true
 }
 
 /// What a relay's job is doing, or how it ended.

@@ -61,4 +61,4 @@ pub(crate) use orders::{Confirming, Orders, cancel_unaccepted};
 pub(crate) use skip::Skip;
 pub(crate) use submit::{Accepted, Answer, Attach, Submission, Submitting, attach, submit};
 pub(crate) use tail::{Tail, Tailed};
-pub(crate) use wire::{SERVER, StreamId};
+pub(crate) use wire::{SERVER, SERVER_RUNNING, StreamId};

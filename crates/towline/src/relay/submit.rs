@@ -16,8 +16,8 @@ use super::job::Job;
 use super::skip::Skip;
 use super::tail::{Follow, Tail};
 use super::wire::{
-    ASKED_BY, CONVERSATION, DEADLINE, DETACH, KEEP, NAME, Position, REQUEST_ID, STREAM, StreamId, TURN, odd,
-    request_id,
+    ASKED_BY, CONVERSATION, DEADLINE, DETACH, GROUP, GROUP_RUNNING, KEEP, NAME, Position, REQUEST_ID, STREAM,
+    StreamId, TURN, odd, request_id,
 };
 use crate::client::Client;
 use crate::failure;
@@ -128,13 +128,16 @@ async fn post(
         ("Content-Type", "application/json"),
         ("Accept", accept(submission.dialect)),
         (DETACH, "true"),
-        (REQUEST_ID, &submission.request_id),
+        (REQUEST_ID, config.request_id.as_ref().unwrap_or(&submission.request_id)),
     ];
+    let group_running = config.group_running.map(|running| running.to_string());
     let own = [
         (NAME, &config.name),
         (CONVERSATION, &config.conversation),
         (TURN, &config.turn),
         (ASKED_BY, &config.asked_by),
+        (GROUP, &config.group),
+        (GROUP_RUNNING, &group_running),
     ];
     headers.extend(own.into_iter().filter_map(|(header, value)| Some((header, value.as_deref()?))));
     if !config.keeps_request {

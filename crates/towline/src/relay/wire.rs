@@ -13,10 +13,15 @@ pub(super) const CONVERSATION: &str = "Towline-Conversation";
 pub(super) const TURN: &str = "Towline-Turn";
 /// Who asks.
 pub(super) const ASKED_BY: &str = "Towline-Asked-By";
+/// The group that the job belongs to, and how many of it run at once.
+pub(super) const GROUP: &str = "Towline-Group";
+pub(super) const GROUP_RUNNING: &str = "Towline-Group-Running";
 /// `answer`: the request is not kept with it.
 pub(super) const KEEP: &str = "Towline-Keep";
 /// Which model server is asked.
 pub(crate) const SERVER: &str = "Towline-Server";
+/// How many answers run at once on that server.
+pub(crate) const SERVER_RUNNING: &str = "Towline-Server-Running";
 /// Seconds from the request to the job's end.
 pub(super) const DEADLINE: &str = "Towline-Deadline";
 /// The id of the stream that a response belongs to.
