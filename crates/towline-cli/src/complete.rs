@@ -2,6 +2,7 @@
 //!
 //! The shell runs this program for it (`TOWLINE_COMPLETE`). A server that does not answer soon is skipped.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::future::Future;
 use std::time::Duration;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use clap::Command;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
-use towline::relay::{Filter, RelayConfig};
+use towline::relay::{Filter, Job, RelayConfig};
 use towline::{Client, host};
 use towline_app::answers::handle;
 use towline_app::history::History;
@@ -51,6 +52,7 @@ fn completed(command: Command) -> Command {
                     ("template", _) => Some(of_templates),
                     ("named", _) => Some(of_servers),
                     ("resume", _) => Some(of_conversations),
+                    ("group", _) => Some(of_groups),
                     (_, Some("MODEL")) => Some(of_models),
                     ("handles" | "handle" | "id", Some("NAME")) if is_of_answers => Some(of_answers),
                     ("name" | "names", Some("NAME")) if is_of_history => Some(of_conversations),
@@ -106,15 +108,22 @@ fn of_models(typed: &OsStr) -> Vec<CompletionCandidate> {
     begun(typed, soon(asking))
 }
 
-fn of_answers(typed: &OsStr) -> Vec<CompletionCandidate> {
+fn answers() -> Vec<Job> {
     let environment = environment();
-    let asking = async {
+    soon(async {
         let place = Place::find(&AtRelay::default(), &environment).ok()?;
         let client = relayed::client(&place, &environment, UNARY_TIMEOUTS, RelayConfig::default()).ok()?;
-        let jobs = client.relay().list(&Filter::default()).await.ok()?;
-        Some(jobs.iter().map(|job| handle(job).to_owned()).collect::<Vec<_>>())
-    };
-    begun(typed, soon(asking))
+        client.relay().list(&Filter::default()).await.ok()
+    })
+}
+
+fn of_answers(typed: &OsStr) -> Vec<CompletionCandidate> {
+    begun(typed, answers().iter().map(|job| handle(job).to_owned()))
+}
+
+fn of_groups(typed: &OsStr) -> Vec<CompletionCandidate> {
+    let groups: BTreeSet<String> = answers().into_iter().filter_map(|job| job.group).collect();
+    begun(typed, groups)
 }
 
 fn of_templates(typed: &OsStr) -> Vec<CompletionCandidate> {

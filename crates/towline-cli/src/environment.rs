@@ -20,6 +20,8 @@ pub struct Environment {
     pub servers: BTreeMap<String, NamedServer>,
     /// `OLLAMA_API_KEY`.
     pub api_key: Option<String>,
+    /// How many answers run at once on the server that is meant, as the configuration says of one that it names.
+    pub server_running: Option<usize>,
     /// `TOWLINE_RELAY`.
     pub relay: Option<String>,
     /// `TOWLINE_RELAY_TOKEN`.
@@ -44,6 +46,7 @@ impl Environment {
             host: read("OLLAMA_HOST"),
             is_host_configured: false,
             servers: BTreeMap::new(),
+            server_running: None,
             api_key: read("OLLAMA_API_KEY"),
             relay: read("TOWLINE_RELAY"),
             relay_token: read("TOWLINE_RELAY_TOKEN"),

@@ -63,7 +63,8 @@ fn not_understood(frames: &NotUnderstood) -> Value {
     json!({ "count": frames.count, "first": frames.first })
 }
 
-fn error(ending: &Ending) -> Value {
+/// What kept an answer from completing; null where nothing did.
+pub fn error(ending: &Ending) -> Value {
     let Some(error) = ending.error() else { return Value::Null };
     let mut value = json!({
         "kind": error.kind.as_str(),

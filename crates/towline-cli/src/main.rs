@@ -7,6 +7,7 @@
 //! | [`complete`] | what the shell completes |
 //! | [`builtin`] | the model in this program |
 //! | [`environment`], [`folders`], [`server`] | whose folders and which server are meant, and how it is reached |
+//! | [`mod@batch`] | a file of questions |
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
 //! | [`relayed`] | the relay that detached jobs run on |
 //! | [`repl`] | the prompt, when there is no verb |
@@ -23,6 +24,7 @@
 #![allow(unreachable_pub, reason = "a binary has no outside; pub means shared between modules")]
 
 mod args;
+mod batch;
 mod bench;
 mod builtin;
 mod cmd;

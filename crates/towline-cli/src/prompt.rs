@@ -240,7 +240,7 @@ async fn on_a_thread<T: Send + 'static>(
 }
 
 /// `json`, a schema, or the file of one.
-fn format(text: &str) -> Result<Format, Failure> {
+pub fn format(text: &str) -> Result<Format, Failure> {
     if text == "json" {
         return Ok(Format::Json);
     }

@@ -144,6 +144,7 @@ impl ServerArgs {
             return Err(Failure::usage_with(format!("there is no server called {name}"), known));
         };
         args.host = Some(server.host.clone());
+        environment.server_running = server.running;
         if let Some(source) = &server.key {
             let key = key(source).await.map_err(|why| {
                 Failure::usage(format!("the key of the server {name} cannot be read: {why}"))

@@ -416,6 +416,10 @@ mod tests {
             ("[servers]\ngpu = 1", "line 2: the server gpu takes an address"),
             ("[servers.gpu]\nkey = \"x\"", "line 1: a server has no key"),
             ("[servers]\ngpu = { key_file = \"x\" }", "line 2: the server gpu has no host"),
+            (
+                "[servers]\ngpu = { host = \"x\", running = 0 }",
+                "line 2: running = 0 of the server gpu runs nothing",
+            ),
             ("theme = \"blue\"", "line 1: theme is \"auto\""),
             ("[colors]\ngren = 1", "line 2: there is no colour gren; is it green?"),
             ("[colors]\nred = 256", "line 2: the colour red is a name"),

@@ -15,6 +15,8 @@ pub struct NamedServer {
     pub host: String,
     /// `key_file` or `key_command`: where its key is, if it wants one.
     pub key: Option<KeySource>,
+    /// `running`: so many answers run there at once on one's own relay; further ones are queued. Default: as many as the relay runs.
+    pub running: Option<usize>,
 }
 
 /// Where a server's key is read from. It never stands in the configuration itself.
@@ -26,12 +28,12 @@ pub enum KeySource {
     Command(String),
 }
 
-const KEYS: [&str; 3] = ["host", "key_file", "key_command"];
+const KEYS: [&str; 4] = ["host", "key_file", "key_command", "running"];
 
 /// The server that a value describes: an address, or a table.
 pub(super) fn server(name: &str, value: &Spanned<DeValue<'_>>) -> Result<NamedServer, String> {
     let table = match value.get_ref() {
-        DeValue::String(host) => return Ok(NamedServer { host: host.to_string(), key: None }),
+        DeValue::String(host) => return Ok(NamedServer { host: host.to_string(), key: None, running: None }),
         DeValue::Table(table) => table,
         DeValue::Integer(_)
         | DeValue::Float(_)
@@ -41,7 +43,7 @@ pub(super) fn server(name: &str, value: &Spanned<DeValue<'_>>) -> Result<NamedSe
             return Err(format!("the server {name} takes an address in quotes, or a table with host"));
         }
     };
-    let (mut host, mut key) = (None, None);
+    let (mut host, mut key, mut running) = (None, None, None);
     for (field, value) in table {
         let field = field.get_ref();
         let text =
@@ -49,6 +51,7 @@ pub(super) fn server(name: &str, value: &Spanned<DeValue<'_>>) -> Result<NamedSe
         match &**field {
             "host" => host = Some(text?.to_owned()),
             "key_file" => key = Some(KeySource::File(from_home(text?))),
+            "running" => running = Some(limit(name, value.get_ref())?),
             "key_command" => key = Some(KeySource::Command(text?.to_owned())),
             other => {
                 return Err(match nearest(KEYS.into_iter(), other) {
@@ -59,5 +62,12 @@ pub(super) fn server(name: &str, value: &Spanned<DeValue<'_>>) -> Result<NamedSe
         }
     }
     let host = host.ok_or_else(|| format!("the server {name} has no host"))?;
-    Ok(NamedServer { host, key })
+    Ok(NamedServer { host, key, running })
+}
+
+fn limit(name: &str, value: &DeValue<'_>) -> Result<usize, String> {
+    match super::count("running", value)? {
+        0 => Err(format!("running = 0 of the server {name} runs nothing, ever; it takes 1 or more")),
+        running => Ok(running),
+    }
 }

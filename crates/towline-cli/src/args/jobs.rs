@@ -21,11 +21,14 @@ pub struct AtRelay {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Which {
     /// The answers, by name, number (%3) or id
-    #[arg(value_name = "NAME", required_unless_present = "all")]
+    #[arg(value_name = "NAME", required_unless_present_any = ["all", "group"])]
     pub handles: Vec<String>,
     /// All answers that the command can act on
     #[arg(short, long, conflicts_with = "handles")]
     pub all: bool,
+    /// All answers of this group (towline batch) that the command can act on
+    #[arg(long, value_name = "GROUP", conflicts_with_all = ["handles", "all"])]
+    pub group: Option<String>,
 }
 
 /// List answers on the relay
@@ -46,6 +49,9 @@ pub struct JobsArgs {
     /// Only running answers
     #[arg(short, long, help_heading = "Output")]
     pub running: bool,
+    /// Only answers of this group (towline batch)
+    #[arg(long, value_name = "GROUP", help_heading = "Output")]
+    pub group: Option<String>,
     /// Only answers asked within this time
     #[arg(long, value_name = "TIME", help_heading = "Output")]
     pub since: Option<TimeLimit>,

@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod batch;
 mod bench;
 mod history;
 mod jobs;
@@ -22,6 +23,7 @@ use clap::builder::styling::{AnsiColor, Effects, Styles};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+pub use batch::BatchArgs;
 pub use bench::BenchArgs;
 pub use history::{HistoryArgs, HistoryVerb, ListingArgs};
 pub use jobs::{
@@ -108,6 +110,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     Run(Box<RunArgs>),
+    Batch(Box<BatchArgs>),
     History(HistoryArgs),
     Template(TemplateArgs),
     Jobs(JobsArgs),
@@ -162,6 +165,7 @@ impl Command {
         Duration::from_secs(match self {
             // Nothing to wait for, unless nobody takes the output.
             Self::Run(_)
+            | Self::Batch(_)
             | Self::Jobs(_)
             | Self::Attach(_)
             | Self::Log(_)
@@ -220,12 +224,18 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Erro
 impl Command {
     /// The configuration file that is named.
     pub fn config(&self) -> Option<&Path> {
-        if let Self::Run(args) = self { args.config.as_deref() } else { None }
+        if let Self::Run(args) = self {
+            args.config.as_deref()
+        } else if let Self::Batch(args) = self {
+            args.config.as_deref()
+        } else {
+            None
+        }
     }
 
     /// Whether all of the configuration counts, and not only where the servers are.
     pub fn is_configured(&self) -> bool {
-        matches!(self, Self::Run(_))
+        matches!(self, Self::Run(_) | Self::Batch(_))
     }
 }
 

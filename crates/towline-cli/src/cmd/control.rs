@@ -32,17 +32,22 @@ async fn meant(
     context: &mut Context,
 ) -> Result<(Reached, Vec<String>), Failure> {
     let reached = reach(relay, context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
-    if !which.all {
+    if !which.all && which.group.is_none() {
         return Ok((reached, which.handles.clone()));
     }
-    let filter = Filter { running: Some(all == All::Running), ..Filter::default() };
+    let filter =
+        Filter { running: Some(all == All::Running), group: which.group.clone(), ..Filter::default() };
     let jobs = asked(reached.control.list(&filter), context).await?;
     Ok((reached, jobs.into_iter().map(|job| job.id).collect()))
 }
 
 /// Stops answers. One that fails does not keep the others.
 pub async fn kill(args: &KillArgs, mut context: Context) -> Result<Exit, Failure> {
-    let (reached, handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
+    let (reached, mut handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
+    if args.which.handles.is_empty() {
+        // Those that wait came last: they go first, so that none of them takes the place of one that ran.
+        handles.reverse();
+    }
     let mut exit = Exit::Completed;
     for handle in &handles {
         exit = exit.or(reported(kill_one(handle, &args.reason, &reached, &mut context).await)?);
@@ -100,7 +105,7 @@ async fn wait_one(
 /// Moves deadlines.
 pub async fn timeout(args: &TimeoutArgs, context: Context) -> Result<Exit, Failure> {
     let (handles, deadline) = args.read().map_err(Failure::usage)?;
-    let which = Which { handles, all: args.all };
+    let which = Which { handles, all: args.all, group: None };
     each(&which, All::Running, &args.relay, context, &Verb::Deadline(deadline), |job| {
         match (deadline, job.deadline_s) {
             (Deadline::Never, _) | (_, None) => format!("{}  no deadline", job.id),
@@ -125,7 +130,7 @@ pub async fn retry(args: &VerbArgs, context: Context) -> Result<Exit, Failure> {
 
 /// Gives an answer another name.
 pub async fn rename(args: &RenameArgs, context: Context) -> Result<Exit, Failure> {
-    let which = Which { handles: vec![args.handle.clone()], all: false };
+    let which = Which { handles: vec![args.handle.clone()], ..Which::default() };
     let verb = Verb::Rename(args.name.clone());
     each(&which, All::Ended, &args.relay, context, &verb, |job| format!("{}  {}", job.id, handle(job))).await
 }
@@ -159,7 +164,7 @@ async fn each(
 
 /// Deletes all answers that have ended.
 pub async fn clean(args: &CleanArgs, mut context: Context) -> Result<Exit, Failure> {
-    let which = Which { handles: Vec::new(), all: true };
+    let which = Which { all: true, ..Which::default() };
     let (reached, handles) = meant(&which, All::Ended, &args.relay, &mut context).await?;
     for handle in &handles {
         asked(reached.control.delete(handle), &mut context).await?;

@@ -3,11 +3,10 @@
 use towline::Ending;
 use towline::relay::RelayConfig;
 
-use super::{Context, unless_stopped};
+use super::{Context, relay_failure, unless_stopped};
 use crate::args::RunArgs;
 use crate::exit::Exit;
-use crate::failure::{Complaint, Failure};
-use crate::hint;
+use crate::failure::Failure;
 use crate::models::{self, Choice};
 use crate::out::Out;
 use crate::prompt::Asked;
@@ -34,7 +33,7 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
     let chosen = match unless_stopped(choosing, &mut context.stopper.clone()).await? {
         Ok(Choice::Model(chosen)) => chosen,
         Ok(Choice::Unclear(complaint)) => return Err(Failure::Usage(complaint)),
-        Err(error) => return Err(failed(&error)),
+        Err(error) => return Err(relay_failure(&error)),
     };
     let detaching = async { Ok(reached.client.chat(asked.request(&chosen)).detach().await) };
     match unless_stopped(detaching, &mut context.stopper.clone()).await? {
@@ -48,19 +47,10 @@ pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<E
             | Ending::Cancelled { .. }
             | Ending::TimedOut { .. }
             | Ending::Failed(_)) => match ending.error() {
-                Some(error) => failed(&error),
+                Some(error) => relay_failure(&error),
                 None => unreachable!("only a stream that completed has no error"),
             },
         }),
-        Err(error) => Err(failed(&error)),
+        Err(error) => Err(relay_failure(&error)),
     }
-}
-
-fn failed(error: &towline::Error) -> Failure {
-    let complaint = Complaint::new(error.message.clone());
-    let complaint = match hint::for_relay(error) {
-        Some(hint) => complaint.hint(hint),
-        None => complaint,
-    };
-    Failure::Request(complaint, Exit::from(error))
 }

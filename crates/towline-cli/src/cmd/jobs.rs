@@ -25,6 +25,7 @@ pub async fn run(args: &JobsArgs, mut context: Context) -> Result<Exit, Failure>
     let filter = Filter {
         running: args.running.then_some(true),
         text: args.text.clone(),
+        group: args.group.clone(),
         since: args.since.and_then(|TimeLimit(time)| time),
         ..Filter::default()
     };

@@ -1,6 +1,7 @@
 //! The verbs, one file each.
 
 mod attach;
+mod batch;
 mod bench;
 mod completions;
 mod control;
@@ -76,6 +77,7 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
 fn begun(command: &Command, context: Context) -> Pin<Box<dyn Future<Output = Result<Exit, Failure>> + '_>> {
     match command {
         Command::Run(args) => Box::pin(run::run(args, context)),
+        Command::Batch(args) => Box::pin(batch::run(args, context)),
         Command::Jobs(args) => Box::pin(jobs::run(args, context)),
         Command::Attach(args) => Box::pin(attach::attach(args, context)),
         Command::Log(args) => Box::pin(attach::log(args, context)),
@@ -151,18 +153,17 @@ pub async fn asked<T>(
     request: impl Future<Output = Result<T, Error>>,
     context: &mut Context,
 ) -> Result<T, Failure> {
-    let error = match unless_stopped(request, &mut context.stopper).await? {
-        Ok(answer) => return Ok(answer),
-        Err(error) => error,
-    };
+    unless_stopped(request, &mut context.stopper).await?.map_err(|error| relay_failure(&error))
+}
+
+/// What a relay refused, with what to do about it.
+pub fn relay_failure(error: &Error) -> Failure {
     let complaint = Complaint::new(error.message.clone());
-    Err(Failure::Request(
-        match hint::for_relay(&error) {
-            Some(hint) => complaint.hint(hint),
-            None => complaint,
-        },
-        Exit::from(&error),
-    ))
+    let complaint = match hint::for_relay(error) {
+        Some(hint) => complaint.hint(hint),
+        None => complaint,
+    };
+    Failure::Request(complaint, Exit::from(error))
 }
 
 /// A request's result, unless a signal comes first; the connection is closed then.

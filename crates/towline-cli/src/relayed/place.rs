@@ -60,6 +60,7 @@ pub fn client(
         // Each request names its model server there, and brings the key.
         Some(_) => {
             relay.server = relay.server.or_else(|| place.server(environment).map(str::to_owned));
+            relay.server_running = environment.server_running;
             if relay.server.is_some() { &environment.api_key } else { &None }
         }
     };

@@ -23,6 +23,7 @@ fn help_has_examples_first() {
 fn every_verb_has_help() {
     for verb in [
         "run",
+        "batch",
         "history",
         "template",
         "list",

@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, reason = "a test binary has no outside; pub means shared between modules")]
 #![allow(clippy::unwrap_used, reason = "a helper that cannot go on fails its test")]
 
+mod batch;
 mod bench;
 mod endings;
 mod help;

@@ -19,7 +19,7 @@ pub struct Person {
 }
 
 impl Person {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self::with(Server::start(fakemodel::plan()))
     }
 
@@ -36,7 +36,7 @@ impl Person {
         command
     }
 
-    fn ended(&self, arguments: &[&str]) -> Ended {
+    pub fn ended(&self, arguments: &[&str]) -> Ended {
         ended(&mut self.types(arguments))
     }
 
@@ -54,11 +54,16 @@ impl Person {
         Client::with_config(Endpoint::unix(socket), towline::Config::default()).unwrap().relay()
     }
 
-    /// Ends the relay's process at once.
-    pub fn kill_relay(&self) {
+    /// Ends the process of the relay at once. A program that needs one may have started the next before this returns.
+    pub fn signal_relay(&self) {
         let control = self.control();
         let pid = block(async move { control.version().await.unwrap().pid });
         rustix::process::kill_process(Pid::from_raw(pid.cast_signed()).unwrap(), Signal::KILL).unwrap();
+    }
+
+    /// Ends the relay's process at once, and waits until it is gone.
+    pub fn kill_relay(&self) {
+        self.signal_relay();
         let socket = self.folder.path().join("towline/relay.sock");
         while std::os::unix::net::UnixStream::connect(&socket).is_ok() {
             std::thread::yield_now();

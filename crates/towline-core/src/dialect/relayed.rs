@@ -43,7 +43,8 @@ pub(super) fn cause(record: &Json<'_>) -> Option<String> {
 
 /// An upstream's refusal is the same kind of failure as without a relay.
 pub(super) fn classify(error: &mut Error, record: &Json<'_>, inner: &Json<'_>) {
-    let status = [record.get("status"), inner.get("status")].into_iter().flatten();
+    let beside = record.get("towline").and_then(|towline| towline.get("status"));
+    let status = [record.get("status"), inner.get("status"), beside].into_iter().flatten();
     let status = status.filter_map(|status| u16::try_from(status.as_integer()?).ok());
     let mut status = status.filter(|status| (400..600).contains(status));
     if let Some(status) = status.next().or(error.status) {

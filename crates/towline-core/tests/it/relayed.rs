@@ -47,9 +47,14 @@ fn an_upstreams_refusal_is_the_same_failure_as_without_a_relay() {
     for (status, kind_of) in
         [(404, ErrorKind::NotFound), (401, ErrorKind::Unauthorized), (429, ErrorKind::Busy)]
     {
-        let record = format!(r#"{{"error":"no","status":{status},"towline":{{"outcome":"failed"}}}}"#);
-        let error = ending(&record).error().unwrap();
-        assert_eq!((error.kind, error.status), (kind_of, Some(status)));
+        for record in [
+            format!(r#"{{"error":"no","status":{status},"towline":{{"outcome":"failed"}}}}"#),
+            // As the relay writes it.
+            format!(r#"{{"error":"no","towline":{{"outcome":"failed","cause":"no","status":{status}}}}}"#),
+        ] {
+            let error = ending(&record).error().unwrap();
+            assert_eq!((error.kind, error.status, error.may_have_had_effect), (kind_of, Some(status), false));
+        }
     }
 }
 

@@ -1,0 +1,274 @@
+//! Where each question of a batch is, and what is done next. Knows no relay: it is told what happened.
+
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
+
+use towline::relay::{AnswerState, Job};
+use towline::{Error, ErrorKind, Fault, Outcome};
+
+use super::progress::Count;
+use super::questions::Ask;
+use super::results::{self, Known};
+use crate::exit::{self, Exit};
+
+/// The wait before a question is asked again that failed; it doubles with each further time.
+const FIRST_WAIT: Duration = Duration::from_secs(1);
+const LONGEST_WAIT: Duration = Duration::from_secs(30);
+
+/// A batch.
+#[derive(Debug)]
+pub struct Batch {
+    asks: Vec<Ask>,
+    entries: Vec<Entry>,
+    /// The question that a job answers.
+    by_job: HashMap<String, usize>,
+    /// Jobs that had ended before the relay said whose they are.
+    early: HashMap<String, Job>,
+    /// Jobs that had ended before this run began.
+    ended_before: HashSet<String>,
+    /// Nothing is handed over before, since the relay has no room.
+    paused_until: Option<Instant>,
+    /// The first whose result is not written.
+    next: usize,
+    group: String,
+    retry: u16,
+}
+
+#[derive(Debug)]
+struct Entry {
+    step: Step,
+    /// How often it was asked before, in whatever run.
+    before: u32,
+    /// How often it was asked again in this run since it failed.
+    retried: u16,
+    exit: Exit,
+    /// How its answer ended, once it is read.
+    outcome: &'static str,
+    /// The job that answers it, of the last try.
+    job: String,
+}
+
+/// Where a question is.
+#[derive(Debug)]
+enum Step {
+    /// It is to be asked, not before this moment.
+    Missing(Instant),
+    /// The relay is asked.
+    Asking,
+    /// The relay has it.
+    Running,
+    /// The answer has ended.
+    Ended(Box<Job>),
+    /// The answer is read.
+    Reading,
+    /// Its result waits for those before it.
+    Read(String),
+    /// Its result is written.
+    Written,
+}
+
+/// A result to be written.
+#[derive(Debug)]
+pub struct Written<'a> {
+    pub ask: &'a Ask,
+    /// The job that answered it.
+    pub job: &'a str,
+    /// How the answer ended.
+    pub outcome: &'static str,
+    pub line: String,
+}
+
+impl Batch {
+    /// A batch of which results are known. `ended` are the jobs of the group that the relay has already, and that have ended.
+    pub fn new(
+        asks: Vec<Ask>,
+        known: &HashMap<String, Known>,
+        ended: HashSet<String>,
+        group: &str,
+        retry: u16,
+        now: Instant,
+    ) -> Self {
+        let entry = |ask: &Ask| {
+            let known = known.get(&ask.key).filter(|known| !known.is_missing);
+            let (step, exit) =
+                known.map_or((Step::Missing(now), Exit::Completed), |known| (Step::Written, known.exit));
+            Entry { step, before: 0, retried: 0, exit, outcome: "", job: String::new() }
+        };
+        let entries = asks.iter().map(entry).collect();
+        Self {
+            entries,
+            asks,
+            by_job: HashMap::new(),
+            early: HashMap::new(),
+            ended_before: ended,
+            paused_until: None,
+            next: 0,
+            group: group.to_owned(),
+            retry,
+        }
+    }
+
+    /// All questions.
+    pub fn asks(&self) -> &[Ask] {
+        &self.asks
+    }
+
+    /// The next question to hand over, with the id of the request: the same whenever this try is made.
+    pub fn ask(&mut self, now: Instant) -> Option<(usize, String)> {
+        if self.paused_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        let is_due = |entry: &Entry| matches!(entry.step, Step::Missing(due) if due <= now);
+        let at = self.entries.iter().position(is_due)?;
+        let entry = &mut self.entries[at];
+        entry.step = Step::Asking;
+        Some((at, format!("batch-{}-{}-{}", self.group, self.asks[at].key, entry.before)))
+    }
+
+    /// The relay has the question, as this job.
+    pub fn asked(&mut self, at: usize, job: String, now: Instant) {
+        self.entries[at].step = Step::Running;
+        self.entries[at].job.clone_from(&job);
+        let early = self.early.remove(&job);
+        self.by_job.insert(job, at);
+        if let Some(job) = early {
+            self.job(&job, now);
+        }
+    }
+
+    /// The relay has no room for the question now.
+    pub fn no_room(&mut self, at: usize, wait: Duration, now: Instant) {
+        self.entries[at].step = Step::Missing(now);
+        self.paused_until = Some(now + wait);
+    }
+
+    /// A job of the group, as it is now.
+    pub fn job(&mut self, job: &Job, now: Instant) {
+        if !job.state.is_ended() {
+            return;
+        }
+        let Some(&at) = self.by_job.get(&job.id) else {
+            self.early.insert(job.id.clone(), job.clone());
+            return;
+        };
+        if !matches!(self.entries[at].step, Step::Running) {
+            return;
+        }
+        // What may have been sent is judged once it is read.
+        if job.sent || !self.again(at, job, now) {
+            self.entries[at].step = Step::Ended(Box::new(job.clone()));
+        }
+    }
+
+    /// Asks again what had no effect, where that is wanted: what the end of the relay kept from a model server, what an earlier run
+    /// left behind, and what failed, so many times.
+    fn again(&mut self, at: usize, job: &Job, now: Instant) -> bool {
+        let entry = &mut self.entries[at];
+        let is_failed = job.state == AnswerState::Failed && entry.retried < self.retry;
+        let is_free = job.state == AnswerState::Interrupted || self.ended_before.contains(&job.id);
+        if !is_free && !is_failed {
+            return false;
+        }
+        let mut due = now;
+        if !is_free {
+            due += LONGEST_WAIT.min(FIRST_WAIT.saturating_mul(1 << entry.retried.min(8)));
+            entry.retried += 1;
+        }
+        entry.before += 1;
+        entry.step = Step::Missing(due);
+        true
+    }
+
+    /// The jobs that the relay has of the group now: those of ours that are not among them are gone.
+    pub fn only(&mut self, jobs: &HashSet<String>) {
+        let gone: Vec<String> = self.by_job.keys().filter(|id| !jobs.contains(*id)).cloned().collect();
+        gone.iter().for_each(|job| self.gone(job));
+    }
+
+    /// A job is deleted. What was not read of it is lost.
+    pub fn gone(&mut self, job: &str) {
+        let Some(&at) = self.by_job.get(job) else { return };
+        if matches!(self.entries[at].step, Step::Running | Step::Ended(_)) {
+            let message = "the answer was deleted on the relay before it was read";
+            let error = Error::new(ErrorKind::NotFound, Fault::Server, message).with_effect(true);
+            let outcome = Outcome::new(towline::Ending::Failed(error));
+            self.finish(at, &Job::new(job, AnswerState::Failed), &outcome, true);
+        }
+    }
+
+    /// The next answer to read: one that failed, which may be asked again, else the one whose result is written next.
+    pub fn read(&mut self) -> Option<(usize, Box<Job>)> {
+        let is_failed =
+            |entry: &Entry| matches!(&entry.step, Step::Ended(job) if job.state == AnswerState::Failed);
+        let failed = self.entries.iter().position(is_failed);
+        let at = failed.unwrap_or(self.next);
+        let entry = self.entries.get_mut(at)?;
+        let Step::Ended(job) = &entry.step else { return None };
+        let job = job.clone();
+        entry.step = Step::Reading;
+        Some((at, job))
+    }
+
+    /// An answer was read to its end.
+    pub fn was_read(&mut self, at: usize, job: &Job, outcome: &Outcome, now: Instant) {
+        let had_effect = match (&job.state, outcome.ending.error()) {
+            (_, None) => true,
+            // The server refused it, as busy or without the model.
+            (AnswerState::Failed, Some(error)) => job.sent && error.may_have_had_effect,
+            (_, Some(_)) => job.sent,
+        };
+        if had_effect || !self.again(at, job, now) {
+            self.finish(at, job, outcome, had_effect);
+        }
+    }
+
+    fn finish(&mut self, at: usize, job: &Job, outcome: &Outcome, had_effect: bool) {
+        let entry = &mut self.entries[at];
+        entry.exit = exit::of_ending(&outcome.ending, None);
+        entry.outcome = outcome.ending.as_str();
+        entry.step = Step::Read(results::line(&self.asks[at], job, outcome, had_effect));
+    }
+
+    /// The next result to write, in the order of the questions.
+    pub fn write(&mut self) -> Option<Written<'_>> {
+        while matches!(self.entries.get(self.next)?.step, Step::Written) {
+            self.next += 1;
+        }
+        let entry = &mut self.entries[self.next];
+        let Step::Read(line) = &mut entry.step else { return None };
+        let line = std::mem::take(line);
+        entry.step = Step::Written;
+        Some(Written { ask: &self.asks[self.next], job: &entry.job, outcome: entry.outcome, line })
+    }
+
+    /// Whether all results are written.
+    pub fn is_done(&self) -> bool {
+        self.entries.iter().all(|entry| matches!(entry.step, Step::Written))
+    }
+
+    /// How far it is.
+    pub fn count(&self) -> Count {
+        let mut count = Count { all: self.entries.len(), ..Count::default() };
+        for entry in &self.entries {
+            let failed = match &entry.step {
+                Step::Missing(_) | Step::Asking | Step::Running => continue,
+                Step::Ended(job) => job.state != AnswerState::Completed,
+                Step::Reading | Step::Read(_) | Step::Written => entry.exit != Exit::Completed,
+            };
+            count.done += 1;
+            count.failed += usize::from(failed);
+        }
+        count
+    }
+
+    /// How many the relay does not have yet.
+    pub fn missing(&self) -> usize {
+        let is_missing = |entry: &&Entry| matches!(entry.step, Step::Missing(_) | Step::Asking);
+        self.entries.iter().filter(is_missing).count()
+    }
+
+    /// The status: that of the first answer that did not complete.
+    pub fn exit(&self) -> Exit {
+        self.entries.iter().fold(Exit::Completed, |exit, entry| exit.or(entry.exit))
+    }
+}

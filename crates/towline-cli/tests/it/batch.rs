@@ -1,0 +1,332 @@
+//! `towline batch`.
+
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Instant;
+
+use rustix::process::Signal;
+use serde_json::Value;
+use towline_testkit::records::ollama;
+use towline_testkit::{Routes, Script, Server, fakemodel};
+
+use crate::program::{Live, SOON, towline};
+use crate::relay_jobs::Person;
+
+fn good(text: &str) -> Script {
+    Script::ndjson(ollama::chat(&[text]))
+}
+
+fn results(person: &Person, name: &str) -> Vec<Value> {
+    let text = std::fs::read_to_string(person.folder.path().join(name)).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The file of questions, as it is typed.
+fn questions(person: &Person, name: &str, text: &str) -> String {
+    let path = person.folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+/// How often the model server was asked something by this model.
+fn asked(person: &Person, model: &str) -> usize {
+    let bodies = person.model.requests().into_iter().filter_map(|request| request.json());
+    bodies.filter(|body| body["model"] == model && body["messages"].is_array()).count()
+}
+
+#[test]
+fn questions_are_answered_in_order_and_only_what_is_missing_is_asked_again() {
+    let routes = Routes::new()
+        .model("a", good("yes"))
+        .model_each("b", [Script::error(404, "model 'b' not found"), good("later")])
+        .otherwise(Script::error(404, "none"));
+    let person = Person::with(Server::start(routes));
+    let file = questions(
+        &person,
+        "asks.jsonl",
+        "{\"prompt\":\"one\",\"id\":\"x\"}\n\n{\"prompt\":\"two\",\"model\":\"b\"}\n{\"prompt\":\"three\"}\n",
+    );
+    let (out, told) = (person.folder.path().join("out.jsonl"), person.folder.path().join("told"));
+    let hook = format!(
+        "echo $TOWLINE_NUMBER $TOWLINE_OUTCOME $TOWLINE_MODEL $TOWLINE_QUESTION $TOWLINE_GROUP >> '{0}'; wc -l >> '{0}'",
+        told.display()
+    );
+    let batch = ["batch", &file, "-m", "a", "-j", "2", "--out", out.to_str().unwrap(), "--on-end", &hook];
+    let first = person.ended(&batch);
+    assert_eq!(first.code, Some(1), "{first:?}");
+    assert!(
+        first.stderr.contains("3 answers in") && first.stderr.contains("2 completed, 1 did not"),
+        "{first:?}"
+    );
+    let lines = results(&person, "out.jsonl");
+    let of = |key: &str| lines.iter().map(|line| line[key].clone()).collect::<Vec<_>>();
+    assert_eq!(of("number"), [1, 2, 3]);
+    assert_eq!(of("id"), [Value::from("x"), Value::Null, Value::Null]);
+    assert_eq!(of("outcome"), ["completed", "failed", "completed"]);
+    assert_eq!(
+        (of("text"), of("model")),
+        (vec!["yes".into(), "".into(), Value::from("yes")], vec!["a".into(), "b".into(), Value::from("a")])
+    );
+    assert_eq!(lines[1]["error"]["may_have_had_effect"], false, "{}", lines[1]);
+    assert_eq!(
+        std::fs::read_to_string(&told).unwrap(),
+        "1 completed a one asks\n1\n2 failed b two asks\n1\n3 completed a three asks\n1\n"
+    );
+
+    let second = person.ended(&batch);
+    assert_eq!(second.code, Some(0), "{second:?}");
+    let lines = results(&person, "out.jsonl");
+    let texts: Vec<&Value> = lines.iter().map(|line| &line["text"]).collect();
+    assert_eq!(texts, ["yes", "later", "yes"], "in the order of the questions");
+    assert_eq!((asked(&person, "a"), asked(&person, "b")), (2, 2));
+
+    // Without a file the relay says what there is.
+    let third = person.ended(&["batch", &file, "-m", "a"]);
+    assert_eq!((third.code, third.lines().len()), (Some(0), 3), "{third:?}");
+    assert_eq!((asked(&person, "a"), asked(&person, "b")), (2, 2));
+    let listed = person.ended(&["jobs", "--group", "asks", "--json"]);
+    assert_eq!(listed.lines().len(), 4, "{listed:?}");
+    assert_eq!(person.ended(&["jobs", "--group", "other", "--json"]).lines().len(), 0);
+}
+
+#[test]
+fn what_failed_before_an_effect_is_tried_again_so_many_times() {
+    let busy = || Script::error(503, "the server is busy");
+    let routes = Routes::new()
+        .model_each("a", [busy(), good("yes")])
+        .model_each("b", [busy(), busy(), good("late")])
+        .otherwise(Script::error(404, "none"));
+    let person = Person::with(Server::start(routes));
+    let file = questions(&person, "q.txt", "why?\n");
+    let batch = person.ended(&["batch", &file, "-m", "a", "-m", "b", "--retry", "1"]);
+    assert_eq!(batch.code, Some(1), "{batch:?}");
+    let outcomes: Vec<Value> = batch.lines().iter().map(|line| line["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["completed", "failed"]);
+    assert_eq!((asked(&person, "a"), asked(&person, "b")), (2, 2));
+}
+
+#[test]
+fn what_cannot_be_asked_is_named() {
+    let person = Person::new();
+    let path = |name: &str| person.folder.path().join(name).to_str().unwrap().to_owned();
+    let empty = questions(&person, "empty.txt", "\n\n");
+    let wrong = questions(&person, "wrong.jsonl", "{\"prompt\":\"a\"}\n{\"promt\":\"a\"}\n");
+    let good = questions(&person, "good.txt", "a\n");
+    let other = questions(&person, "other.jsonl", "{\"key\":\"x\",\"outcome\":\"completed\"}\n");
+    for (arguments, said) in [
+        (vec!["batch", &path("nowhere")], "nowhere cannot be read"),
+        (vec!["batch", &empty], "empty.txt has no question"),
+        (vec!["batch", &wrong], "wrong.jsonl: line 2 is no question: unknown field `promt`"),
+        (vec!["batch", &good, "-m", "a", "--group", "a b"], "--group takes"),
+        (
+            vec!["batch", &good, "-m", "a", "--out", &other],
+            "other.jsonl: line 1 is the result of another question",
+        ),
+    ] {
+        let refused = person.ended(&arguments);
+        assert!(refused.code == Some(2) && refused.stderr.contains(said), "{arguments:?}: {refused:?}");
+    }
+    assert_eq!(results(&person, "other.jsonl").len(), 1, "it is left as it is");
+}
+
+/// Leaving a batch stops nothing; a group is cancelled as one, and none of it is asked on the way.
+#[test]
+fn a_batch_runs_without_its_terminal_until_its_group_is_cancelled() {
+    let gated = Script::ndjson_open([ollama::chat_text("x")]).wait("gate").end_chunks();
+    let person = Person::with(Server::start(
+        Routes::new().path("/api/chat", gated).otherwise(Script::error(404, "none")),
+    ));
+    let file = questions(&person, "q.txt", "one\ntwo\nthree\nfour\n");
+    let batch = ["batch", &file, "-m", "m", "-j", "2"];
+    let live = Live::start(&mut person.types(&batch));
+    assert!(person.model.wait_until_at("gate", 2, SOON), "two run at once");
+    until(|| person.jobs().len() == 4);
+    live.signal(Signal::INT);
+    let left = live.finish();
+    assert_eq!(left.code, Some(130), "{left:?}");
+    assert!(left.stderr.contains("4 answers run or wait on the relay"), "{left:?}");
+    let states =
+        || person.jobs().iter().map(|job| job["state"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    assert_eq!(states(), ["streaming", "streaming", "queued", "queued"]);
+    let killed = person.ended(&["kill", "--group", "q"]);
+    assert_eq!((killed.code, killed.stdout.lines().count()), (Some(0), 4), "{killed:?}");
+    assert_eq!(states(), ["cancelled"; 4]);
+    assert_eq!(asked(&person, "m"), 2, "those that waited were never asked");
+    let waited = person.ended(&["wait", "--group", "q"]);
+    assert_eq!(waited.code, Some(0), "nothing of it runs: {waited:?}");
+    // What had begun is cancelled for good; the rest is asked once more.
+    person.model.open("gate");
+    let again = person.ended(&batch);
+    let outcomes: Vec<Value> = again.lines().iter().map(|line| line["outcome"].clone()).collect();
+    assert_eq!(outcomes, ["cancelled", "cancelled", "truncated", "truncated"], "{again:?}");
+    assert_eq!((again.code, asked(&person, "m")), (Some(130), 4));
+}
+
+/// Until it holds; it does soon.
+fn until(holds: impl Fn() -> bool) {
+    let deadline = Instant::now() + SOON;
+    while !holds() {
+        assert!(Instant::now() < deadline, "it does not hold");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_server_of_the_configuration_has_a_limit_of_its_own() {
+    let person = Person::with(Server::start(fakemodel::plan()));
+    let config = person.folder.path().join("config.toml");
+    let slow = format!("[servers.slow]\nhost = \"{}\"\nrunning = 1\n", person.model.url());
+    std::fs::write(&config, slow).unwrap();
+    let other = Server::start(fakemodel::plan());
+    let ended = |arguments: &[&str]| {
+        let ended = crate::program::ended(person.types(arguments).env("TOWLINE_CONFIG", &config));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    };
+    for name in ["first", "second"] {
+        ended(&["run", "-d", "--name", name, "-s", "slow", "-m", "stall-after:1", "hi"]);
+    }
+    ended(&["run", "-d", "--name", "third", "--host", &other.url(), "-m", "stall-after:1", "hi"]);
+    let state = |name: &str| {
+        let jobs = person.jobs();
+        jobs.iter().find(|job| job["name"] == name).unwrap()["state"].as_str().unwrap().to_owned()
+    };
+    until(|| state("first") == "streaming" && state("third") == "streaming");
+    assert_eq!(state("second"), "queued");
+}
+
+/// What a model server was asked, as it went through the way there.
+struct Way {
+    address: SocketAddr,
+    seen: Arc<(Mutex<HashMap<usize, usize>>, Condvar)>,
+}
+
+const RIVER: &[u8] = b"river no ";
+
+impl Way {
+    /// A way to a server, on which each question `river no N.` is counted.
+    fn to(server: SocketAddr) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen: Arc<(Mutex<HashMap<usize, usize>>, Condvar)> = Arc::default();
+        let counted = Arc::clone(&seen);
+        std::thread::spawn(move || {
+            for client in listener.incoming().map_while(Result::ok) {
+                let Ok(server) = TcpStream::connect(server) else { continue };
+                let (from, to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+                let counted = Arc::clone(&counted);
+                std::thread::spawn(move || carry(from, to, |bytes| note(bytes, &counted)));
+                std::thread::spawn(move || carry(server, client, |_| {}));
+            }
+        });
+        Self { address, seen }
+    }
+
+    fn count(&self) -> usize {
+        self.seen.0.lock().unwrap().values().sum()
+    }
+
+    /// Waits until so many questions have passed, or the program has ended.
+    fn wait_for(&self, count: usize, program: &mut Child) {
+        let mut seen = self.seen.0.lock().unwrap();
+        while seen.values().sum::<usize>() < count && program.try_wait().unwrap().is_none() {
+            seen = self.seen.1.wait_timeout(seen, std::time::Duration::from_millis(100)).unwrap().0;
+        }
+    }
+}
+
+fn carry(mut from: TcpStream, mut to: TcpStream, mut look: impl FnMut(&[u8])) {
+    let mut piece = [0; 16 << 10];
+    while let Ok(count @ 1..) = from.read(&mut piece) {
+        look(&piece[..count]);
+        if to.write_all(&piece[..count]).is_err() {
+            break;
+        }
+    }
+    // The other direction ends by itself.
+    let _gone = to.shutdown(Shutdown::Write);
+}
+
+/// A request is short, and comes in one piece.
+fn note(bytes: &[u8], seen: &(Mutex<HashMap<usize, usize>>, Condvar)) {
+    for at in bytes.windows(RIVER.len()).enumerate().filter(|(_, window)| *window == RIVER).map(|(at, _)| at)
+    {
+        let digits = bytes[at + RIVER.len()..].iter().take_while(|byte| byte.is_ascii_digit());
+        let number = digits.fold(0, |number, digit| number * 10 + usize::from(digit - b'0'));
+        *seen.0.lock().unwrap().entry(number).or_default() += 1;
+        seen.1.notify_all();
+    }
+}
+
+/// A batch against `towline serve`, while its terminal and its relay are killed: every question has one result, and none goes to the
+/// model server twice.
+#[test]
+fn no_question_is_lost_or_asked_twice_however_often_terminal_and_relay_are_killed() {
+    let asked: Option<usize> = std::env::var("TOWLINE_BATCH").ok().and_then(|count| count.parse().ok());
+    let (count, kills, words) = (asked.unwrap_or(40), if asked.is_some() { 5 } else { 2 }, "12");
+    let began = Instant::now();
+    let mut serve = Live::start(&mut towline(["serve", "--listen", "127.0.0.1:0"]));
+    serve.expect("\n");
+    let server = serve.stdout_text().trim().strip_prefix("listening on http://").unwrap().parse().unwrap();
+    let way = Way::to(server);
+    let person = Person::new();
+    let text: String = (1..=count).map(|number| format!("Tell me of river no {number}.\n")).collect();
+    let file = questions(&person, "rivers.txt", &text);
+    let out = person.folder.path().join("out.jsonl");
+    let start = || {
+        let option = format!("num_predict={words}");
+        let batch = ["batch", &file, "-m", "brook", "-j", "8", "--out", out.to_str().unwrap(), "-o", &option];
+        let mut command = person.types(&batch);
+        command.env("OLLAMA_HOST", format!("http://{}", way.address));
+        command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    for kill in 0..kills {
+        let mut terminal = start();
+        way.wait_for((2 * kill + 1) * count / (2 * kills + 1), &mut terminal);
+        let is_relay_first = kill % 2 == 0;
+        if is_relay_first {
+            person.signal_relay();
+            let next = way.count() + 1;
+            way.wait_for(next, &mut terminal);
+        }
+        terminal.kill().unwrap();
+        terminal.wait().unwrap();
+        if !is_relay_first {
+            person.kill_relay();
+        }
+    }
+    let exit = start().wait().unwrap().code();
+    let lines = results(&person, "out.jsonl");
+    let numbers: Vec<usize> =
+        lines.iter().map(|line| usize::try_from(line["number"].as_u64().unwrap()).unwrap()).collect();
+    assert_eq!(numbers, (1..=count).collect::<Vec<_>>(), "each has one result, in order");
+    let seen = way.seen.0.lock().unwrap();
+    let mut cut = 0;
+    for line in &lines {
+        let number = usize::try_from(line["number"].as_u64().unwrap()).unwrap();
+        let times = seen.get(&number).copied().unwrap_or(0);
+        match line["outcome"].as_str().unwrap() {
+            "completed" => {
+                assert!(times == 1 && !line["text"].as_str().unwrap().is_empty(), "{times}: {line}")
+            }
+            "truncated" => {
+                cut += 1;
+                assert!(
+                    times <= 1 && line["error"]["message"].as_str().unwrap().contains("the relay ended"),
+                    "{line}"
+                );
+            }
+            other => panic!("{other}: {line}"),
+        }
+    }
+    assert_eq!(exit, Some(if cut == 0 { 0 } else { 3 }));
+    assert!(cut <= 8 * kills, "{cut} were cut, and 8 run at once");
+    println!(
+        "{count} questions at -j 8, {kills} kill -9 of terminal and relay each: {} completed, {cut} cut, {} requests, {:?}",
+        count - cut,
+        seen.values().sum::<usize>(),
+        began.elapsed()
+    );
+}
