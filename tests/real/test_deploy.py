@@ -1,5 +1,6 @@
-"""The units in deploy/: systemd understands them, and the program understands what they start it with."""
+"""What is in deploy/: systemd understands the units, and the program understands what they and the container start it with."""
 
+import json
 import os
 import pathlib
 import re
@@ -11,7 +12,8 @@ import subprocess
 import pytest
 
 TOWLINE = os.path.abspath(os.environ.get("TOWLINE_BIN", "towline"))
-UNITS = sorted((pathlib.Path(__file__).parent.parent.parent / "deploy").glob("*.service"))
+DEPLOY = pathlib.Path(__file__).parent.parent.parent / "deploy"
+UNITS = sorted(DEPLOY.glob("*.service"))
 ANALYZE = shutil.which("systemd-analyze")
 
 units = pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
@@ -52,3 +54,30 @@ def test_the_program_understands_what_the_unit_starts(unit, tmp_path):
     assert said[0] == f"listening on unix:{tmp_path}/towline/relay.sock", logged
     assert said[1].startswith("listening on http://127.0.0.1:"), logged
     assert relay.returncode == 0, logged
+
+
+def test_the_health_check_of_the_container_tells_a_relay_that_answers_from_one_that_does_not(tmp_path):
+    lines = (DEPLOY / "Containerfile").read_text()
+    start = json.loads(re.search(r"^ENTRYPOINT (.+)$", lines, flags=re.M)[1])
+    start += json.loads(re.search(r"^CMD (.+)$", lines, flags=re.M)[1])
+    check = json.loads(re.search(r"^HEALTHCHECK .*CMD (.+)$", lines, flags=re.M)[1])
+    variables = re.search(r"^ENV (XDG_.+)$", lines, flags=re.M)[1].split()
+    assert sorted(variable.split("=")[0] for variable in variables) == ["XDG_RUNTIME_DIR", "XDG_STATE_HOME"]
+    environment = {variable.split("=")[0]: str(tmp_path) for variable in variables}
+    config = tmp_path / "relay.toml"
+    config.write_text('listen = ["own", "127.0.0.1:0"]\n[[upstream]]\nurl = "http://127.0.0.1:9"\n')
+    start[0], check[0] = TOWLINE, TOWLINE
+    start[start.index("--config") + 1] = str(config)
+
+    def health():
+        return subprocess.run(check, env=environment, capture_output=True, timeout=60).returncode
+
+    assert health() != 0
+    with subprocess.Popen(start, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as relay:
+        said = relay.stdout.readline().strip()
+        healthy = health()
+        relay.send_signal(signal.SIGTERM)
+        _, logged = relay.communicate(timeout=60)
+    assert said == f"listening on unix:{tmp_path}/towline/relay.sock", logged
+    assert healthy == 0
+    assert health() != 0
