@@ -5,6 +5,8 @@ import { createRequire } from "node:module"
 import { after, before, test } from "node:test"
 import { PHONE, SMALL_PHONE, startBrowser, startModel, startRelay, stopAll } from "./harness.mjs"
 
+/** Times depend on the machine: they are told always, and held by `./test full` only. */
+const IS_TIMED = process.env.TOWLINE_TIMED === "1"
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8")
 const TEXT = `# Head\n\nA long-${"word".repeat(40)} and \`${"code".repeat(40)}\`.\n\n\`\`\`js\n${"let x = 1; ".repeat(30)}\n\`\`\`\n\n|${" cell |".repeat(12)}\n|${"---|".repeat(12)}\n|${" value |".repeat(12)}\n\n- one\n- two\n`
 
@@ -65,7 +67,7 @@ test("nothing is wider than a small phone, in either direction of writing", asyn
       await page.evaluate((direction) => (document.documentElement.dir = direction), direction)
       await ready(page)
       const wide = await page.evaluate(() => {
-        const scrolls = (element) => element.closest("pre, .table, .asked") !== null
+        const scrolls = (element) => element.closest("pre, .table, .asked, .buttons") !== null
         const outside = ({ left, right }) => left < -1 || right > 321
         const found = [...document.querySelectorAll("body *")].filter((one) => !scrolls(one) && outside(one.getBoundingClientRect()))
         return found.map((one) => one.outerHTML.slice(0, 100))
@@ -127,9 +129,10 @@ test("the first list is there soon, and the page is small", async (t) => {
   })
   await page.goto(relay.url)
   await page.waitForFunction(() => window.listed)
+  assert.ok(!IS_TIMED || (await page.evaluate(() => window.listed)) <= 200, "the first list is there within 200 ms")
   const [painted, resources] = await page.evaluate(() => [window.listed, performance.getEntriesByType("resource").map(({ name, decodedBodySize }) => [new URL(name).pathname, decodedBodySize])])
   t.diagnostic(`the list was there ${Math.round(painted)} ms after the page was asked for`)
   const html = (await (await fetch(relay.url, { headers: { accept: "text/html" } })).arrayBuffer()).byteLength
   const bytes = resources.filter(([path]) => path.startsWith("/page/")).reduce((sum, [, size]) => sum + size, html)
-  assert.ok(bytes > 40_000 && bytes <= 60 << 10, `${bytes} bytes`)
+  assert.ok(bytes > 40_000 && bytes <= 62 << 10, `${bytes} bytes`)
 })

@@ -276,6 +276,39 @@ test("a question is asked and its conversation continued, and a draft survives a
   assert.deepEqual(listed.map((one) => one.question), ["Why is the sky blue?", "And red?"])
 })
 
+test("the history of the relay's own user is listed, searched and read, and is nobody else's", async (t) => {
+  const place = ownPlace(model)
+  const file = join(place.folder, "chat.jsonl")
+  const records = [
+    { record: "session", version: 1, created: "2026-01-01T00:00:00Z" },
+    { record: "question", turn: 1, model: "small", content: "Why do rivers bend?" },
+    { record: "thinking", turn: 1, text: "Banks." },
+    { record: "text", turn: 1, text: "They *meander*." },
+    { record: "end", turn: 1, ending: "completed" },
+  ]
+  writeFileSync(file, records.map((record) => `${JSON.stringify(record)}\n`).join(""))
+  await place.run("history", "import", file)
+  const link = await place.run("page", "--print")
+  const page = await open(t, link)
+  const row = page.locator("section", { hasText: "History" }).locator("a", { hasText: "Why do rivers bend?" })
+  await row.waitFor()
+  await page.locator("#search").fill("MEANDER")
+  await page.locator("section .question", { hasText: "They *meander*." }).waitFor()
+  await page.locator("#search").fill("no such words")
+  await page.locator(".none", { hasText: "No answer has this." }).waitFor()
+  await page.locator("#search").fill("rivers")
+  await row.click()
+  await page.locator(".paper em", { hasText: "meander" }).waitFor()
+  assert.equal(await page.locator("article .asked").textContent(), "Why do rivers bend?")
+  assert.match(await page.title(), /Why do rivers bend/)
+  // A device of another owner, and a program that only reaches the address, have none of it.
+  const other = new URL((await place.run("relay", "pair", "guest", "--owner", "guest", "--host", "127.0.0.1", "--listen", "127.0.0.1:0")).split("\n").at(-2))
+  const guest = await open(t, other.href, { ignoreHTTPSErrors: true })
+  await guest.locator(".none", { hasText: "There are no answers yet." }).waitFor()
+  await guest.goto(`${other.origin}/#/history/1`)
+  await guest.locator("h2", { hasText: "Not here" }).waitFor()
+})
+
 test("two owners see their own answers only, by tokens that are typed once", async (t) => {
   const tokens = { ann: "ann-0123456789abcdef", bob: "bob-0123456789abcdef" }
   const own = await startRelay(model, Object.entries(tokens).map(([owner, secret]) => `[[token]]\nowner = "${owner}"\nsecret = "${secret}"`).join("\n"))

@@ -23,9 +23,9 @@ interface Answer {
   cause?: string | null
 }
 
-/** What a model server's records say. */
+/** What a model server's records say; tool calls are thought. */
 interface Part {
-  kind: "text" | "thinking" | "tool" | "progress" | "error"
+  kind: "text" | "thinking" | "note"
   text: string
 }
 
@@ -71,6 +71,8 @@ interface Block {
   /** The marks that it began with. */
   begins: string
   indent: number
+  /** The classes of the cells of a table, by column. */
+  aligns?: string[]
 }
 
 /** The answer whose conversation is continued, and what it says. */
@@ -78,3 +80,37 @@ interface Before {
   answer?: Answer
   text?: () => string
 }
+
+/** A conversation of the history, in a list. */
+interface Conversation {
+  id: string
+  name: string
+  title: string
+  model: string
+  turns: number
+  updated_at: string
+  /** Words around what was searched for. */
+  around?: string | null
+}
+
+/** A question of a conversation, and its answer. */
+interface Turn {
+  question: string
+  thinking: string
+  text: string
+}
+
+type Call = (method: string, path: string, more?: { body?: unknown; headers?: Record<string, string>; signal?: AbortSignal | null }) => Promise<Response>
+
+/** `once` calls `came` whenever something has come, and gives whether it is done. */
+type Keep = (signal: AbortSignal, connected: (is: boolean) => void, once: (signal: AbortSignal, came: () => void) => Promise<boolean>) => Promise<void>
+
+type MakeElement = <Tag extends keyof HTMLElementTagNameMap>(
+  tag: Tag,
+  attributes?: Record<string, string | boolean | EventListener>,
+  ...children: (Node | string)[]
+) => HTMLElementTagNameMap[Tag]
+
+type AskUser = (question: { title: string; text?: string; yes: string; value?: string }) => Promise<string | null>
+
+type ReadStream = (id: string, reader: StreamReader, signal: AbortSignal) => Promise<void>

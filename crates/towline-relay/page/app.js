@@ -2,9 +2,9 @@
 
 import { composer } from "./ask.js"
 import { List } from "./list.js"
-import { article, Reader } from "./reader.js"
+import { article, conversation, Reader } from "./reader.js"
 import { call, get, on, Refused, watch } from "./relay.js"
-import { byId, el, notice, say } from "./words.js"
+import { byId, el, notice } from "./words.js"
 
 const main = byId("main")
 const search = byId("search")
@@ -19,43 +19,35 @@ const list = new List((answer, id) => {
 	else reader.gone("This answer was forgotten.")
 })
 
-/** The answers of the same conversation, oldest first. @param {Answer} answer */
-function thread({ conversation }) {
-	const all = [...list.answers.values()].filter((one) => conversation && one.conversation === conversation)
-	return all.sort((a, b) => (a.created_at < b.created_at ? -1 : 1))
-}
-
 async function route() {
 	const { hash } = location
-	const [, place, id = ""] = hash.split("/")
+	const [, place = "", id = ""] = hash.split("/")
 	reader?.close()
 	reader = undefined
 	document.body.dataset.at = place || "list"
-	list.select(id)
+	list.select(hash)
 	document.title = "Towline"
-	if (place === "new") {
-		const form = composer()
-		main.replaceChildren(article("Ask", form))
-		form.querySelector("textarea")?.focus()
-	} else if (place === "answer") {
-		try {
+	try {
+		if (place === "answer") {
 			const answer = list.answers.get(id) ?? (await get(`/towline/v1/jobs/${id}`))
-			if (location.hash !== hash) return
-			reader = new Reader(main, answer, () => thread(answer))
-			main.querySelector("h2").focus({ preventScroll: true })
-			document.title = `${answer.name} – Towline`
-		} catch (error) {
-			main.replaceChildren(article("Not here", el("p", {}, String(error))))
-		}
-	} else {
-		main.replaceChildren(el("p", { class: "none" }, "An answer that is chosen is shown here."))
+			if (location.hash === hash) reader = new Reader(main, answer, () => list.thread(answer))
+		} else if (place === "history") {
+			const shown = conversation(await get(`/towline/v1/history/${id}`))
+			if (location.hash === hash) main.replaceChildren(shown)
+		} else if (place === "new") main.replaceChildren(article("Ask", composer()))
+		else main.replaceChildren(el("p", { class: "none" }, "An answer that is chosen is shown here."))
+	} catch (error) {
+		main.replaceChildren(article("Not here", el("p", {}, String(error))))
 	}
+	const heading = main.querySelector("h2")
+	if (heading) document.title = `${heading.textContent} – Towline`
+	;(place === "new" ? main.querySelector("textarea") : heading)?.focus({ preventScroll: true })
 }
 
 document.addEventListener("keydown", (event) => {
-	const target = /** @type {HTMLElement} */ (event.target)
-	const inField = target.matches("input, textarea, select")
-	if (event.key === "Escape" && inField) return target.blur()
+	const field = document.activeElement
+	const inField = field instanceof HTMLElement && field.matches("input, textarea, select")
+	if (event.key === "Escape" && inField) return field.blur()
 	if (inField || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return
 	if (event.key === "/") search.focus()
 	else if (event.key === "n") location.hash = "#/new"
@@ -63,7 +55,7 @@ document.addEventListener("keydown", (event) => {
 	else return
 	event.preventDefault()
 })
-search.addEventListener("input", () => list.search(search.value))
+search.addEventListener("input", () => list.search(search.value).catch(notice))
 
 on.signedOut = () => {
 	ended.abort()
@@ -72,13 +64,12 @@ on.signedOut = () => {
 	signIn.hidden = false
 }
 
-const exchange = (token) => call("POST", "/towline/v1/session", { body: { token } }).then(begin)
+const exchange = (token = "") => call("POST", "/towline/v1/session", { body: { token } }).then(begin)
 
-signIn.addEventListener("submit", (event) => {
+signIn.addEventListener("submit", (/** @type {Event} */ event) => {
 	event.preventDefault()
-	const field = signIn.querySelector("input")
-	exchange(field.value).catch(notice)
-	field.value = ""
+	exchange(signIn.querySelector("input").value).catch(notice)
+	signIn.querySelector("form").reset()
 })
 
 /** Shows the answers, from now on. */
@@ -86,18 +77,8 @@ function begin() {
 	signIn.hidden = true
 	byId("app").hidden = false
 	ended = new AbortController()
-	const line = byId("line")
-	const watcher = {
-		tell: list.tell.bind(list),
-		removed: list.removed.bind(list),
-		only: list.only.bind(list),
-		connected(is) {
-			if (is && list.answers.size === 0) list.search(search.value)
-			line.hidden = is
-			say(line, is ? "" : "The relay is out of reach. The answers run on there.")
-		},
-	}
-	watch(watcher, ended.signal)
+	watch(list, ended.signal)
+	list.search(search.value).catch(() => {})
 	route()
 }
 

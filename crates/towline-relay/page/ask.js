@@ -1,7 +1,7 @@
 // Asking: a question is sent detached, so that it is answered whatever becomes of this page.
 
 import { call, get } from "./relay.js"
-import { el, isEnded, notice } from "./words.js"
+import { byId, el, isEnded, notice } from "./words.js"
 
 /** The APIs whose conversations can be continued here. */
 const CHATS = ["/api/chat", "/api/generate", "/v1/chat/completions"]
@@ -12,15 +12,10 @@ export const canContinue = (answer) => isEnded(answer) && answer.has_request && 
 /** The models, each with the API that has it. @param {string} server @returns {Promise<Map<string, string>>} */
 async function models(server) {
 	const found = new Map()
-	/** @type {any} */
-	const lists = [["/api/tags", "models", "name", CHATS[0]], ["/v1/models", "data", "id", CHATS[2]]]
-	for (const [path, key, name, api] of lists) {
-		try {
-			const listed = await (await call("GET", path, { headers: server ? { "Towline-Server": server } : {} })).json()
-			for (const model of listed[key] ?? []) if (!found.has(model[name])) found.set(model[name], api)
-		} catch {
-			// It speaks the other API.
-		}
+	for (const [path = "", api] of [["/v1/models", CHATS[2]], ["/api/tags", CHATS[0]]]) {
+		// A server may speak one of both.
+		const listed = await call("GET", path, { headers: { "Towline-Server": server } }).then((response) => response.json(), () => ({}))
+		for (const { name, id } of listed.models ?? listed.data ?? []) found.set(name ?? id, api)
 	}
 	return found
 }
@@ -29,34 +24,19 @@ async function models(server) {
 export function composer(before = {}) {
 	const { answer } = before
 	const draft = `draft:${answer?.id ?? "new"}`
-	const model = el("select", { name: "model", required: true })
-	const server = el("select", { name: "server" }, el("option", { value: "" }, "Any server"))
+	const form = byId("composer").content.cloneNode(true).firstElementChild
+	const { question, model, server, send } = form.elements
 	const title = answer ? "Continue the conversation" : "Question"
-	const question = el("textarea", { name: "question", rows: answer ? "2" : "4", required: true, dir: "auto", "aria-label": title, placeholder: title })
-	const system = el("label", { class: "wide" }, "System", el("textarea", { name: "system", rows: "2", dir: "auto" }))
-	const number = (label, name, step, min = step) => el("label", {}, label, el("input", { name, type: "number", step, min, inputmode: "decimal" }))
-	const thinking = ["", "on", "off"].map((value) => el("option", { value }, value || "as the model does"))
-	const fields = [
-		number("Temperature", "temperature", "0.1", "0"),
-		number("Most tokens", "num_predict", "1"),
-		number("Context, tokens", "num_ctx", "1"),
-		number("Seed", "seed", "1", "0"),
-		el("label", {}, "Thinking", el("select", { name: "think" }, ...thinking)),
-		number("Time limit, minutes", "minutes", "1"),
-	]
-	const options = el("details", {}, el("summary", {}, "Options"), el("div", { class: "fields" }, ...(answer ? [] : [system]), ...fields))
-	const send = el("button", { type: "submit", class: "first" }, "Send")
-	const choices = el("div", { class: "choices" }, el("label", {}, "Model", model), el("label", {}, "Server", server), send)
-	const form = el("form", { class: "composer" }, question, choices, options)
-	/** @type {() => Record<string, string>} */
-	const values = () => Object.fromEntries([...new FormData(form)].map(([name, value]) => [name, String(value)]))
+	question.placeholder = question.ariaLabel = title
+	question.rows = answer ? 2 : 4
+	if (answer) form.querySelector(".wide").remove()
+	/** @type {() => any} */
+	const values = () => Object.fromEntries(new FormData(form))
 
 	const kept = JSON.parse(localStorage.getItem(draft) ?? "{}")
-	for (const field of form.querySelectorAll("textarea, input, select")) {
-		if ("value" in field && "name" in field) field.value = kept[String(field.name)] ?? field.value
-	}
+	for (const field of form.elements) field.value = kept[field.name] ?? field.value
 	form.addEventListener("input", () => localStorage.setItem(draft, JSON.stringify(values())))
-	question.addEventListener("keydown", (event) => {
+	question.addEventListener("keydown", (/** @type {KeyboardEvent} */ event) => {
 		// On a phone Enter is a new line.
 		const sends = event.ctrlKey || event.metaKey || (!event.shiftKey && matchMedia("(pointer: fine)").matches)
 		if (event.key !== "Enter" || event.isComposing || !sends) return
@@ -73,6 +53,7 @@ export function composer(before = {}) {
 		if (known.has(chosen)) model.value = chosen
 	}
 	async function begin() {
+		/** @type {{servers: {name: string, up: boolean}[]}} */
 		const { servers } = await get("/towline/v1/version")
 		server.append(...servers.map(({ name, up }) => el("option", { value: name }, up ? name : `${name} (does not answer)`)))
 		const chosen = kept.server || answer?.upstream
@@ -84,7 +65,7 @@ export function composer(before = {}) {
 
 	/** Sent once more, the same is the same request. */
 	let sent = { body: "", id: "" }
-	form.addEventListener("submit", async (event) => {
+	form.addEventListener("submit", async (/** @type {Event} */ event) => {
 		event.preventDefault()
 		if (send.disabled) return
 		send.disabled = true
@@ -94,20 +75,19 @@ export function composer(before = {}) {
 			const body = await request(given, path, before)
 			const text = JSON.stringify(body)
 			if (sent.body !== text) sent = { body: text, id: crypto.randomUUID() }
-			/** @type {Record<string, string>} */
 			const headers = {
 				"Content-Type": "application/json",
 				"Towline-Detach": "true",
 				"Towline-Asked-By": "page",
 				"Towline-Request-Id": sent.id,
 				"Towline-Conversation": answer?.conversation ?? crypto.randomUUID(),
+				"Towline-Server": given.server,
+				...(given.minutes && { "Towline-Deadline": `${60 * given.minutes}` }),
 			}
-			if (given.server) headers["Towline-Server"] = given.server
-			if (given.minutes) headers["Towline-Deadline"] = String(60 * Number(given.minutes))
-			const begun = await (await call("POST", path, { body, headers })).json()
-			localStorage.setItem("model", given.model ?? "")
+			const { id } = await (await call("POST", path, { body, headers })).json()
+			localStorage.setItem("model", given.model)
 			localStorage.removeItem(draft)
-			location.hash = `#/answer/${begun.id}`
+			location.hash = `#/answer/${id}`
 		} catch (error) {
 			notice(error)
 		}
@@ -116,20 +96,16 @@ export function composer(before = {}) {
 	return form
 }
 
-/** The body of the request. @param {Record<string, string>} given @param {string} path @param {Before} before */
+/** The body of the request. @param {any} given @param {string} path @param {Before} before */
 async function request(given, path, { answer, text }) {
 	/** @type {any} */
 	const body = { model: given.model, stream: true }
-	const asked = (role, content) => ({ role, content })
-	let messages = given.system ? [asked("system", given.system)] : []
-	/** @type {any} */
-	let earlier = {}
-	if (answer && text) {
-		earlier = await get(`/towline/v1/jobs/${answer.id}/request`)
-		const first = [...(earlier.system ? [asked("system", earlier.system)] : []), asked("user", earlier.prompt)]
-		messages = [...(earlier.messages ?? first), asked("assistant", text())]
-	}
-	body.messages = [...messages, asked("user", given.question)]
+	const earlier = answer ? await get(`/towline/v1/jobs/${answer.id}/request`) : {}
+	const system = earlier.system ?? given.system
+	body.messages = earlier.messages ?? (system ? [{ role: "system", content: system }] : [])
+	if (earlier.prompt) body.messages.push({ role: "user", content: earlier.prompt })
+	if (text) body.messages.push({ role: "assistant", content: text() })
+	body.messages.push({ role: "user", content: given.question })
 	const isOllama = path === CHATS[0]
 	for (const name of isOllama ? ["think", "keep_alive", "options"] : ["temperature", "max_tokens", "seed"]) {
 		if (earlier[name] !== undefined) body[name] = earlier[name]

@@ -1,30 +1,34 @@
-// The list of answers: what runs first, then what has ended, by day. Painted at most once per frame.
+// The list of answers: what runs, what has ended, by day, and what the history has.
 
-import { byId, el, facts, isEnded, say, sayState } from "./words.js"
+import { get } from "./relay.js"
+import { byId, el, facts, isEnded, perFrame, say, sayState } from "./words.js"
 
-/** The moment that an answer is listed by. @param {Answer} answer */
-const moment = (answer) => (isEnded(answer) ? (answer.ended_at ?? answer.created_at) : answer.created_at)
+/** By what it is listed. @param {Answer} answer */
+const moment = (answer) => new Date(isEnded(answer) ? (answer.ended_at ?? answer.created_at) : answer.created_at)
 
-function day(moment) {
-	const date = new Date(moment)
-	const midnight = new Date().setHours(0, 0, 0, 0)
-	if (date.getTime() >= midnight) return "Today"
-	if (date.getTime() >= new Date(midnight - 1).setHours(0, 0, 0, 0)) return "Yesterday"
-	return date.toLocaleDateString(undefined, { dateStyle: "full" })
+/** What it is listed under. @param {Answer} answer */
+function title(answer) {
+	if (!isEnded(answer)) return "Running"
+	const days = Math.round((new Date().setHours(0, 0, 0, 0) - moment(answer).setHours(0, 0, 0, 0)) / 864e5)
+	return ["Today", "Yesterday"][days] ?? moment(answer).toLocaleDateString(undefined, { dateStyle: "full" })
 }
+
+/** What a search looks through. @param {Answer} answer */
+const words = ({ name, question, model }) => `${name}\n${question ?? ""}\n${model ?? ""}`.toLowerCase()
 
 export class List {
 	/** @type {Map<string, Answer>} */
 	answers = new Map()
-	/** @type {Map<string, HTMLElement>} */
+	/** What the history has of what is searched for. @type {Conversation[]} */
+	#past = []
+	/** By the address of what they show. @type {Map<string, HTMLElement>} */
 	#rows = new Map()
 	/** Those that changed since the last frame. @type {Set<string>} */
 	#changed = new Set()
 	#isOrdered = true
-	#isAsked = false
+	#toPaint = perFrame(() => this.#paint())
 	#wanted = ""
 	#current = ""
-	/** @type {HTMLElement} */
 	#sections = byId("sections")
 
 	/** @param {(answer: Answer | undefined, id: string) => void} changed Told of each change once it is painted. */
@@ -36,45 +40,60 @@ export class List {
 	tell(answer) {
 		const known = this.answers.get(answer.id)
 		this.answers.set(answer.id, answer)
-		this.#isOrdered &&= known !== undefined && moment(known) === moment(answer)
-		this.#ask(answer.id)
+		this.#ask(known !== undefined && +moment(known) === +moment(answer), answer.id)
 	}
 
-	removed(id) {
+	removed(id = "") {
 		this.answers.delete(id)
-		this.#isOrdered = false
-		this.#ask(id)
+		this.#ask(false, id)
 	}
 
+	/** @param {Set<string>} ids */
 	only(ids) {
 		for (const id of [...this.answers.keys()]) if (!ids.has(id)) this.removed(id)
 	}
 
-	/** Shows those that have this in their name, question or model. */
-	search(text) {
+	connected(is = true) {
+		const line = byId("line")
+		if (is && this.answers.size === 0) this.#ask(false)
+		line.hidden = is
+		say(line, is ? "" : "The relay is out of reach. The answers run on there.")
+	}
+
+	/** Shows those that have this, in the history anywhere, else in name, question or model. */
+	async search(text = "") {
 		this.#wanted = text.trim().toLowerCase()
-		this.#isOrdered = false
-		this.#ask()
+		this.#ask(false)
+		const { conversations } = await get(`/towline/v1/history?search=${encodeURIComponent(text)}`)
+		if (this.#wanted !== text.trim().toLowerCase()) return
+		this.#past = conversations
+		this.#ask(false)
 	}
 
-	select(id) {
+	/** Marks what is shown beside the list. */
+	select(address = "") {
 		this.#rows.get(this.#current)?.firstElementChild?.removeAttribute("aria-current")
-		this.#rows.get(id)?.firstElementChild?.setAttribute("aria-current", "page")
-		this.#current = id
+		this.#rows.get(address)?.firstElementChild?.setAttribute("aria-current", "page")
+		this.#current = address
 	}
 
-	#ask(id = "") {
+	/** The answers of the same conversation, oldest first. @param {Answer} answer */
+	thread({ conversation }) {
+		const all = [...this.answers.values()].filter((one) => conversation && one.conversation === conversation)
+		return all.sort((a, b) => (a.created_at < b.created_at ? -1 : 1))
+	}
+
+	#ask(isOrdered = true, id = "") {
+		this.#isOrdered &&= isOrdered
 		if (id) this.#changed.add(id)
-		if (!this.#isAsked) requestAnimationFrame(() => this.#paint())
-		this.#isAsked = true
+		this.#toPaint()
 	}
 
 	#paint() {
-		this.#isAsked = false
 		for (const id of this.#changed) {
 			const answer = this.answers.get(id)
-			if (answer) this.#row(answer)
-			else this.#rows.delete(id)
+			if (answer) this.#row(`#/answer/${id}`, answer, facts(answer))
+			else this.#rows.delete(`#/answer/${id}`)
 			this.changed(answer, id)
 		}
 		this.#changed.clear()
@@ -82,53 +101,56 @@ export class List {
 		this.#isOrdered = true
 	}
 
-	#row(answer) {
-		let row = this.#rows.get(answer.id)
-		if (!row) {
-			const parts = [el("bdi", { class: "name" }), el("span", { class: "state" }), el("span", { class: "question", dir: "auto" }), el("span", { class: "facts" })]
-			row = el("li", {}, el("a", { href: `#/answer/${answer.id}` }, ...parts))
-			this.#rows.set(answer.id, row)
-			if (answer.id === this.#current) this.select(answer.id)
-		}
+	/** @param {string} address @param {{name: string, state: string, question?: string | null}} shown @param {string} told */
+	#row(address, shown, told) {
+		const parts = [el("bdi", { class: "name" }), el("span", { class: "state" }), el("span", { class: "question", dir: "auto" }), el("span", { class: "facts" })]
+		const row = this.#rows.get(address) ?? el("li", {}, el("a", { href: address }, ...parts))
+		this.#rows.set(address, row)
+		if (address === this.#current) this.select(address)
 		/** @type {any} */
-		const [name, state, question, told] = row.querySelectorAll("a > *")
-		say(name, answer.name)
-		sayState(state, answer)
-		say(question, (answer.question ?? "").slice(0, 200))
-		say(told, facts(answer))
+		const [name, state, question, last] = row.querySelectorAll("a > *")
+		say(name, shown.name)
+		sayState(state, shown.state)
+		say(question, (shown.question ?? "").slice(0, 200))
+		say(last, told)
+		return row
 	}
 
-	/** Puts every row where it belongs; those that are there are not touched. */
+	/** Puts every row where it belongs. */
 	#order() {
-		const isWanted = (/** @type {Answer} */ { name, question, model }) => `${name}\n${question ?? ""}\n${model ?? ""}`.toLowerCase().includes(this.#wanted)
-		const rank = (answer) => (isEnded(answer) ? "" : "~") + moment(answer)
 		/** @type {Map<string, HTMLElement[]>} */
 		const groups = new Map()
-		for (const answer of [...this.answers.values()].filter(isWanted).sort((a, b) => (rank(a) < rank(b) ? 1 : -1))) {
-			const title = isEnded(answer) ? day(moment(answer)) : "Running"
-			const rows = groups.get(title) ?? []
-			rows.push(/** @type {HTMLElement} */ (this.#rows.get(answer.id)))
-			groups.set(title, rows)
+		/** @param {string} title @param {HTMLElement} [row] */
+		const put = (title, row) => {
+			if (!groups.has(title)) groups.set(title, [])
+			if (row) groups.get(title)?.push(row)
+		}
+		const wanted = [...this.answers.values()].filter((answer) => words(answer).includes(this.#wanted))
+		const rank = (/** @type {Answer} */ answer) => +moment(answer) + (isEnded(answer) ? 0 : 1e15)
+		for (const answer of wanted.sort((a, b) => rank(b) - rank(a))) put(title(answer), this.#rows.get(`#/answer/${answer.id}`))
+		const listed = new Set(wanted.map(({ conversation }) => conversation))
+		for (const { id, title, around, model, turns, updated_at, ...past } of this.#past.filter(({ id }) => !listed.has(id))) {
+			const told = [model, `${turns} ${turns === 1 ? "question" : "questions"}`, new Date(updated_at).toLocaleDateString()]
+			put("History", this.#row(`#/history/${id}`, { ...past, state: "", question: around ?? title }, told.filter(Boolean).join(" · ")))
 		}
 		const sections = [...this.#sections.querySelectorAll("section")]
 		const shown = [...groups].map(([title, rows]) => {
-			const known = sections.find((section) => section.dataset.title === title)
-			const section = known ?? el("section", { "data-title": title }, el("h2", {}, title), el("ul"))
-			placed(section.querySelector("ul"), rows)
+			const section = sections.find((section) => section.dataset.title === title) ?? el("section", { "data-title": title }, el("h2", {}, title), el("ul"))
+			placed(section.lastElementChild, rows)
 			return section
 		})
-		const none = this.answers.size === 0 ? "There are no answers yet." : "No answer has this."
+		const none = this.#wanted ? "No answer has this." : "There are no answers yet."
 		placed(this.#sections, shown.length > 0 ? shown : [el("p", { class: "none" }, none)])
 	}
 }
 
-/** Makes these the children of `parent`, moving only what has to. */
+/** Makes these the children of `parent`, moving only what has to. @param {Element | null} parent @param {Element[]} wanted */
 function placed(parent, wanted) {
 	const keep = new Set(wanted)
-	for (const child of [...parent.children]) if (!keep.has(child)) child.remove()
-	let at = parent.firstElementChild
+	for (const child of [...(parent?.children ?? [])]) if (!keep.has(child)) child.remove()
+	let at = parent?.firstElementChild ?? null
 	for (const child of wanted) {
 		if (child === at) at = at.nextElementSibling
-		else parent.insertBefore(child, at)
+		else parent?.insertBefore(child, at)
 	}
 }

@@ -1,5 +1,5 @@
-// An answer's Markdown as it comes. Lines are taken one by one, and a block that has ended never changes again: a frame costs what
-// is new, not what is there. A block that grows without end is split, so that the last one is always short.
+// An answer's Markdown as it comes. A block that has ended never changes again: a frame costs what is new, not what is there.
+// A block that grows without end is split, so that the last one is always short.
 
 import { inline } from "./inline.js"
 import { copy, el } from "./words.js"
@@ -28,13 +28,14 @@ export class Paper {
 	/** The line that has not ended, where it is no part of the open block. @type {ChildNode | undefined} */
 	#glimpse
 
+	/** @param {Element} root */
 	constructor(root, depth = 0) {
 		this.home = this.root = root
 		this.size = 0
 		this.depth = depth
 	}
 
-	add(text) {
+	add(text = "") {
 		this.#waiting += text
 	}
 
@@ -71,7 +72,7 @@ export class Paper {
 	}
 
 	/** Shows the last line, of which more may come. */
-	#show(tail) {
+	#show(tail = "") {
 		const open = this.#open
 		if (open?.kind === "code") {
 			this.#draw()
@@ -96,7 +97,7 @@ export class Paper {
 		this.#glimpse = glimpse
 	}
 
-	#line(line) {
+	#line(line = "") {
 		this.size += line.length
 		const open = this.#open
 		if (open?.kind === "code") {
@@ -116,69 +117,58 @@ export class Paper {
 		if (open.kind === "formula" && line.includes(open.begins)) this.#close()
 	}
 
-	/** Whether the line makes a table of the paragraph. */
+	/** Whether the line makes a table of the paragraph. @param {Block} open @param {string} line */
 	#turns(open, line) {
-		const first = open.lines[0]
-		const isTable = open.lines.length === 1 && first.includes("|") && CELLS.test(line) && cells(first).length === cells(line).length
-		if (!isTable) return false
-		const shown = tableBlock(el("thead", {}, filled("th", first, [])))
+		const [first = "", second] = open.lines
+		if (second !== undefined || !first.includes("|") || !CELLS.test(line) || cells(first).length !== cells(line).length) return false
+		const aligns = cells(line).map((cell) => (!cell.endsWith(":") ? "" : cell.startsWith(":") ? "center" : "end"))
+		const shown = tableBlock(el("thead", {}, row("th", first, aligns)))
 		open.shown.replaceWith(shown)
-		Object.assign(open, { kind: "table", shown, lines: [line] })
+		this.#open = { ...open, kind: "table", shown, aligns }
 		return true
-	}
-
-	#heading(level, text) {
-		const made = el(/** @type {"h3"} */ (`h${Math.min(level + 2, 6)}`), { dir: "auto" })
-		inline(made, text)
-		this.root.append(made)
 	}
 
 	/** Whether the line is one more of the open block. @param {Block} open @param {string} line */
 	#continues(open, line) {
+		if (open.kind === "table") return line.includes("|")
+		if (open.kind === "formula" || open.size >= LONGEST) return open.size < LONGEST
 		const isBlank = line.trim() === ""
 		const isLazy = !isBlank && open.lines.at(-1)?.replace(QUOTE, "").trim() !== "" && !interrupts(line)
-		switch (open.kind) {
-			case "table":
-				return line.includes("|")
-			case "paragraph":
-				return isLazy && open.size < LONGEST
-			case "quote":
-				return (QUOTE.test(line) || isLazy) && open.size < LONGEST
-			case "item":
-				return (isBlank || indentOf(line) >= open.indent || (isLazy && !ITEM.test(line))) && open.size < LONGEST
-			case "formula":
-			case "code":
-				return open.size < LONGEST
-		}
+		if (open.kind === "quote") return isLazy || QUOTE.test(line)
+		if (open.kind === "item") return isBlank || indentOf(line) >= open.indent || (isLazy && !ITEM.test(line))
+		return isLazy
 	}
 
 	/** Begins a block. */
-	#begin(line) {
+	#begin(line = "") {
 		if (line.trim() === "") return
 		this.#part()
-		const heading = HEADING.exec(line)
-		if (heading) return this.#heading(heading[1]?.length, line.slice(heading[0].length).trim().replace(/(^| )#{1,9}$/, ""))
+		const marks = HEADING.exec(line)?.[1]
+		if (marks) {
+			const text = line.trim().slice(marks.length).replace(/ #{1,9}$/, "").trim()
+			return this.root.append(filled(/** @type {"h3"} */ (`h${Math.min(marks.length + 2, 6)}`), text))
+		}
 		if (RULE.test(line)) return this.root.append(el("hr"))
 		const [, fence = "", language = ""] = FENCE.exec(line) ?? []
 		if (fence && !(fence.startsWith("`") && language.includes("`"))) {
-			return this.#opened({ kind: "code", shown: codeBlock(language.trim().split(/\s/)[0]), lines: [], begins: fence, indent: indentOf(line) })
+			return this.#opened("code", codeBlock(language.trim().split(/\s/)[0]), [], fence, indentOf(line))
 		}
 		const lines = [line]
 		const item = this.depth < DEEPEST ? ITEM.exec(line) : null
 		if (item) {
 			const [, before = "", begins = "", behind = ""] = item
 			const indent = before.length + begins.length + Math.max(behind.length, 1)
-			return this.#opened({ kind: "item", shown: el("li"), lines, begins, indent }, this.#list(begins))
+			return this.#opened("item", el("li"), lines, begins, indent, this.#list(begins))
 		}
-		if (this.depth < DEEPEST && QUOTE.test(line)) return this.#opened({ kind: "quote", shown: el("blockquote"), lines })
+		if (this.depth < DEEPEST && QUOTE.test(line)) return this.#opened("quote", el("blockquote"), lines)
 		const formula = FORMULA.exec(line)?.[1]
-		if (!formula) return this.#opened({ kind: "paragraph", shown: el("p", { dir: "auto" }), lines })
+		if (!formula) return this.#opened("paragraph", el("p", { dir: "auto" }), lines)
 		const begins = formula === "$$" ? "$$" : "\\]"
-		this.#opened({ kind: "formula", shown: el("pre", { class: "formula", tabindex: "0" }), lines, begins })
+		this.#opened("formula", el("pre", { class: "formula", tabindex: "0" }), lines, begins)
 		if (line.indexOf(begins, line.indexOf(formula) + 2) >= 0) this.#close()
 	}
 
-	#list(mark) {
+	#list(mark = "") {
 		const last = this.root.lastElementChild
 		const kind = mark.slice(-1)
 		if (last?.getAttribute("data-mark") === kind) return last
@@ -188,11 +178,10 @@ export class Paper {
 		return list
 	}
 
-	/** @param {Partial<Block>} block @param {Element} [parent] */
-	#opened(block, parent = this.root) {
-		const open = /** @type {Block} */ ({ begins: "", indent: 0, size: 0, ...block })
-		this.#open = open
-		parent.append(open.shown)
+	/** @param {Block["kind"]} kind @param {HTMLElement} shown @param {string[]} lines @param {Element} [parent] */
+	#opened(kind, shown, lines, begins = "", indent = 0, parent = this.root) {
+		this.#open = { kind, shown, lines, begins, indent, size: 0 }
+		parent.append(shown)
 	}
 
 	/** Begins a part where the last one is full. */
@@ -203,13 +192,13 @@ export class Paper {
 		this.size = 0
 	}
 
+	/** @param {Block} open @param {string} line */
 	#row(open, line) {
 		if (open.shown.querySelectorAll("tr").length > 4 * TOGETHER) {
 			this.#part()
 			this.root.append((open.shown = tableBlock()))
 		}
-		const aligns = cells(open.lines[0]).map((cell) => (cell.endsWith(":") ? (cell.startsWith(":") ? "center" : "end") : ""))
-		open.shown.querySelector("tbody").append(filled("td", line, aligns))
+		open.shown.querySelector("tbody")?.append(row("td", line, open.aligns))
 	}
 
 	/** Shows the open block as it is now. */
@@ -240,6 +229,7 @@ export class Paper {
 		}
 	}
 
+	/** @param {Block} open @param {string[]} lines */
 	#inside(open, lines) {
 		open.shown.textContent = ""
 		const paper = new Paper(open.shown, this.depth + 1)
@@ -254,15 +244,15 @@ export class Paper {
 }
 
 /** Whether the line ends a paragraph. */
-function interrupts(line) {
+function interrupts(line = "") {
 	const item = ITEM.exec(line)
 	const isItem = item && item[0].length < line.length && /^([^\d]|1.$)/.test(item[2] ?? "")
 	return isItem || [FENCE, QUOTE, RULE, FORMULA, HEADING].some((kind) => kind.test(line))
 }
 
-const indentOf = (line) => line.length - line.trimStart().length
+const indentOf = (line = "") => line.length - line.trimStart().length
 
-function codeBlock(language) {
+function codeBlock(language = "") {
 	const code = el("code", { dir: "ltr" })
 	const button = el("button", { type: "button", class: "small", click: () => copy(code.textContent ?? "", button) }, "Copy")
 	return el("div", { class: "code" }, el("div", { class: "bar" }, el("span", {}, language), button), el("pre", { tabindex: "0" }, code))
@@ -271,6 +261,7 @@ function codeBlock(language) {
 /** @param {Block} block */
 const codeOf = (block) => /** @type {HTMLElement} */ (block.shown.querySelector("code"))
 
+/** @param {Element} code @param {string[]} lines */
 function written(code, lines) {
 	for (let at = 0; at < lines.length; at += 100) {
 		let piece = code.lastElementChild
@@ -279,20 +270,20 @@ function written(code, lines) {
 	}
 }
 
-function cells(line) {
+function cells(line = "") {
 	const inside = line.trim().replace(/^\|/, "").replace(/\|$/, "")
 	return inside.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"))
 }
 
-/** @param {"td" | "th"} tag @param {string} line @param {string[]} aligns */
-function filled(tag, line, aligns) {
-	const made = cells(line).map((text, at) => {
-		const cell = el(tag, { dir: "auto", class: aligns[at] ?? "" })
-		inline(cell, text)
-		return cell
-	})
-	return el("tr", {}, ...made)
+/** @param {"h3" | "td" | "th"} tag @param {string} text */
+function filled(tag, text, kind = "") {
+	const made = el(tag, { dir: "auto", class: kind })
+	inline(made, text)
+	return made
 }
+
+/** @param {"td" | "th"} tag @param {string} line @param {string[]} [aligns] */
+const row = (tag, line, aligns = []) => el("tr", {}, ...cells(line).map((text, at) => filled(tag, text, aligns[at])))
 
 /** @param {Node[]} head */
 const tableBlock = (...head) => el("div", { class: "table", tabindex: "0" }, el("table", {}, ...head, el("tbody")))

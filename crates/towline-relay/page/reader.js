@@ -4,9 +4,9 @@ import { canContinue, composer } from "./ask.js"
 import { Paper } from "./paper.js"
 import { Records } from "./records.js"
 import { call, get, order, read } from "./relay.js"
-import { ask, copy, el, ending, facts, isEnded, notice, say, sayState } from "./words.js"
+import { ask, copy, el, ending, facts, isEnded, notice, perFrame, say, sayState } from "./words.js"
 
-/** So near to its end a reader follows the answer, in pixels. */
+/** So near to its end an answer is followed, in pixels. */
 const NEAR = 48
 /** So much is taken of a stream in one frame. */
 const FRAME_BYTES = 1 << 17
@@ -17,26 +17,45 @@ export function article(title, ...inside) {
 	return el("article", {}, el("header", {}, back, el("h2", { tabindex: "-1" }, el("bdi", {}, title))), ...inside)
 }
 
+/** A question, as it was asked. */
+const asked = (text = "") => el("p", { class: "asked", dir: "auto" }, text)
+
+/** What the model thought, folded. */
+const thought = (text = "") => el("details", { class: "thinking", hidden: text === "" }, el("summary", {}, "Thinking"), el("div", { class: "thought", dir: "auto" }, text))
+
+/** A conversation of the history. @param {{title: string, turns: Turn[]}} conversation */
+export function conversation({ title, turns }) {
+	const shown = turns.flatMap(({ question, thinking, text }) => {
+		const body = el("div", { class: "paper" })
+		const paper = new Paper(body)
+		paper.add(text)
+		const paint = () => (paper.paint() ? paper.end() : requestAnimationFrame(paint))
+		paint()
+		return [asked(question), thought(thinking), body]
+	})
+	return article(title, ...shown)
+}
+
 export class Reader {
 	text = ""
 	#stop = new AbortController()
-	#isAsked = false
+	#ask = perFrame(() => this.#paint())
 	#isFollowing = true
 	#top = 0
 	#isRead = false
 	#isOver = false
 	#state = el("span", { class: "state" })
 	#facts = el("p", { class: "facts" })
-	#question = el("p", { class: "asked", dir: "auto" })
+	#question = asked()
 	#buttons = el("div", { class: "buttons", role: "toolbar", "aria-label": "Control" })
-	#thought = el("div", { class: "thought", dir: "auto" })
-	#thinking = el("details", { class: "thinking", hidden: true }, el("summary", {}, "Thinking"), this.#thought)
+	#thought = thought()
 	#body = el("div", { class: "paper" })
 	#line = el("p", { class: "line", role: "status" })
 	#ending = el("p", { class: "ending", role: "status" })
 	#more = el("div")
 	#newest = el("button", { type: "button", class: "newest", hidden: true, click: () => this.#follow() }, "↓ Newest")
-	#waiting = { thinking: "", note: "" }
+	#records = new Records()
+	#paper = new Paper(this.#body)
 	/** Bytes that came since the last frame. @type {Uint8Array[]} */
 	#pieces = []
 
@@ -45,14 +64,14 @@ export class Reader {
 		this.root = root
 		this.answer = answer
 		this.thread = thread
-		const shown = article(answer.name, this.#facts, this.#question, this.#buttons, this.#thinking, this.#body, this.#ending, this.#line, this.#more)
+		const shown = article(answer.name, this.#facts, this.#question, this.#thought, this.#body, this.#ending, this.#line, this.#buttons, this.#more)
 		shown.querySelector("header")?.append(this.#state)
 		root.replaceChildren(shown, this.#newest)
 		root.scrollTop = 0
 		root.addEventListener("scroll", () => this.#scrolled(), { passive: true, signal: this.#stop.signal })
 		new ResizeObserver(() => this.#isFollowing && !this.#isOver && this.#follow()).observe(shown)
-		this.#makeButtons()
 		this.again()
+		this.#makeButtons()
 		this.update(answer)
 		read(answer.id, this, this.#stop.signal)
 	}
@@ -62,12 +81,14 @@ export class Reader {
 	}
 
 	again() {
-		this.#body.textContent = this.#thought.textContent = this.text = ""
+		this.#body.textContent = this.text = ""
+		this.#thought.lastElementChild?.replaceChildren()
 		this.#pieces = []
-		this.records = new Records(this.answer.content_type ?? "")
-		this.paper = new Paper(this.#body)
+		this.#records = new Records(this.answer.content_type)
+		this.#paper = new Paper(this.#body)
 	}
 
+	/** @param {Uint8Array} piece */
 	bytes(piece) {
 		for (let at = 0; at < piece.length; at += FRAME_BYTES) this.#pieces.push(piece.subarray(at, at + FRAME_BYTES))
 		this.#ask()
@@ -79,43 +100,33 @@ export class Reader {
 		if (!this.#isOver) await get(`/towline/v1/jobs/${this.answer.id}`).then((answer) => this.update(answer), () => {})
 	}
 
-	gone(why) {
+	gone(why = "") {
 		say(this.#line, why)
 	}
 
-	connected(is) {
-		say(this.#line, is ? "" : "The relay is out of reach. The answer runs on there, and is read from here on once it is back.")
-	}
-
-	#take(parts) {
-		for (const { kind, text } of parts) {
-			if (kind === "text") {
-				this.text += text
-				this.paper?.add(text)
-			} else if (kind === "thinking" || kind === "tool") this.#waiting.thinking += text
-			else this.#waiting.note = text
-		}
-	}
-
-	#ask() {
-		if (!this.#isAsked) requestAnimationFrame(() => this.#paint())
-		this.#isAsked = true
+	connected(is = true) {
+		say(this.#line, is ? "" : "The relay is out of reach. The answer runs on there.")
 	}
 
 	#paint() {
-		this.#isAsked = false
 		if (this.#stop.signal.aborted) return
-		for (let bytes = 0, piece; bytes < FRAME_BYTES && (piece = this.#pieces.shift()); bytes += piece.length) this.#take(this.records?.push(piece))
+		/** @type {Part[]} */
+		const parts = []
+		for (let bytes = 0, piece; bytes < FRAME_BYTES && (piece = this.#pieces.shift()); bytes += piece.length) parts.push(...this.#records.push(piece))
 		const isLast = this.#isRead && this.#pieces.length === 0
-		if (isLast) this.#take(this.records?.end())
-		const { thinking, note } = this.#waiting
-		this.#waiting = { thinking: "", note: "" }
-		if (thinking) this.#thought.append(thinking)
-		if (thinking) this.#thinking.hidden = false
-		if (note) say(this.#line, note)
-		const isAll = this.paper?.paint()
-		if (!isAll || this.#pieces.length > 0) this.#ask()
-		else if (isLast) this.paper?.end()
+		if (isLast) parts.push(...this.#records.end())
+		let thinking = ""
+		for (const { kind, text } of parts) {
+			if (kind === "text") {
+				this.text += text
+				this.#paper.add(text)
+			} else if (kind === "thinking") thinking += text
+			else say(this.#line, text)
+		}
+		if (thinking) this.#thought.hidden = false
+		this.#thought.lastElementChild?.append(thinking)
+		if (!this.#paper.paint() || this.#pieces.length > 0) this.#ask()
+		else if (isLast) this.#paper.end()
 	}
 
 	#scrolled() {
@@ -138,10 +149,10 @@ export class Reader {
 		const wasOver = this.#isOver
 		this.#isOver = isEnded(answer)
 		say(/** @type {Node} */ (this.root.querySelector("h2 bdi")), answer.name)
-		sayState(this.#state, answer)
+		sayState(this.#state, answer.state)
 		say(this.#facts, facts(answer))
 		say(this.#question, answer.question ?? "")
-		const states = ["always", this.#isOver ? "ended" : "running", answer.state === "paused" ? "paused" : this.#isOver ? "" : "reading", answer.has_request && "kept"]
+		const states = ["always", this.#isOver ? "ended" : answer.state === "paused" ? "running paused" : "running reading", answer.has_request ? "kept" : ""].join(" ")
 		for (const button of this.#buttons.querySelectorAll("button")) button.hidden = !states.includes(button.dataset.when ?? "")
 		if (!this.#isOver) return
 		this.#newest.hidden = true
@@ -151,17 +162,13 @@ export class Reader {
 	}
 
 	#offerMore() {
-		const others = this.thread()
-		const links = others.map((one) => {
-			const link = el("a", { href: `#/answer/${one.id}` }, one.question ?? one.name)
-			if (one.id === this.answer.id) link.setAttribute("aria-current", "page")
-			return el("li", {}, link)
-		})
+		const links = this.thread().map(({ id, question, name }) => el("li", {}, el("a", { href: `#/answer/${id}`, "aria-current": id === this.answer.id && "page" }, question ?? name)))
 		if (links.length > 1) this.#more.append(el("nav", { "aria-label": "Conversation", class: "thread" }, el("h3", {}, "Conversation"), el("ol", {}, ...links)))
 		if (canContinue(this.answer)) this.#more.append(composer({ answer: this.answer, text: () => this.text }))
 	}
 
 	#makeButtons() {
+		/** @param {string} name @param {string} when @param {(button: HTMLButtonElement) => Promise<unknown>} does */
 		const add = (name, when, does) => {
 			const click = async () => {
 				button.disabled = true
@@ -172,6 +179,7 @@ export class Reader {
 			this.#buttons.append(button)
 			return button
 		}
+		/** @param {string} name @param {object} [body] */
 		const told = async (name, body) => this.update(await order(this.answer.id, name, body))
 		add("Stop", "running", () => told("cancel", { reason: "from the page" })).classList.add("stop")
 		add("Pause", "reading", () => told("pause"))

@@ -1,5 +1,4 @@
-// From the bytes of a model server to what it said: Ollama's lines, server-sent events of OpenAI's and Anthropic's APIs, and
-// answers that are one JSON value.
+// What a model server said: Ollama's lines, server-sent events of OpenAI's and Anthropic's APIs, and single JSON values.
 
 export class Records {
 	#decoder = new TextDecoder()
@@ -7,7 +6,7 @@ export class Records {
 	#line = []
 	#isWhole
 
-	constructor(contentType) {
+	constructor(contentType = "") {
 		this.#isWhole = contentType.startsWith("application/json")
 	}
 
@@ -21,14 +20,12 @@ export class Records {
 		const parts = this.#take(this.#decoder.decode())
 		const rest = this.#line.join("")
 		this.#line = []
-		if (!this.#isWhole) return parts.concat(record(rest))
 		const all = record(rest)
-		if (all.length > 0 || rest === "") return all
-		// An answer that was cut has the relay's record on a line of its own behind it.
-		return record(rest.slice(rest.trimEnd().lastIndexOf("\n") + 1))
+		// A value that was cut has the relay's record on a line of its own behind it.
+		return parts.concat(all.length > 0 ? all : record(rest.slice(rest.trimEnd().lastIndexOf("\n") + 1)))
 	}
 
-	#take(text) {
+	#take(text = "") {
 		if (this.#isWhole || !text.includes("\n")) {
 			this.#line.push(text)
 			return []
@@ -40,8 +37,8 @@ export class Records {
 	}
 }
 
-/** What a line says. @param {string} line @returns {Part[]} */
-function record(line) {
+/** What a line says. @returns {Part[]} */
+function record(line = "") {
 	const text = line.replace(/^data:/, "").trim()
 	if (!text.startsWith("{")) return []
 	try {
@@ -51,6 +48,7 @@ function record(line) {
 	}
 }
 
+/** @param {unknown} value @returns {any[]} */
 const list = (value) => (Array.isArray(value) ? value : [])
 
 /** @param {any} value @returns {Part[]} */
@@ -59,9 +57,9 @@ function parts(value) {
 	const found = []
 	/** @type {(kind: Part["kind"], text: unknown) => void} */
 	const add = (kind, text) => {
-		if (typeof text === "string" && text !== "") found.push({ kind, text })
+		if (typeof text === "string" && text) found.push({ kind, text })
 	}
-	if (value.error) add("error", value.error.message ?? value.error)
+	if (value.error) add("note", value.error.message ?? value.error)
 	const { delta, type } = value
 	if (type === "response.output_text.delta") add("text", delta)
 	if (/^response\.reasoning.*\.delta$/.test(type)) add("thinking", delta)
@@ -72,12 +70,12 @@ function parts(value) {
 		add("text", said?.content)
 		add("text", said?.text ?? said?.response)
 		for (const { function: called } of list(said?.tool_calls)) {
-			add("tool", called?.name)
-			add("tool", typeof called?.arguments === "object" ? `(${JSON.stringify(called.arguments)})\n` : called?.arguments)
+			add("thinking", called?.name)
+			add("thinking", typeof called?.arguments === "object" ? `(${JSON.stringify(called.arguments)})\n` : called?.arguments)
 		}
 	}
 	if (value.status && value.model === undefined && !type) {
-		add("progress", value.status + (value.total ? ` ${Math.floor((100 * (value.completed ?? 0)) / value.total)} %` : ""))
+		add("note", value.status + (value.total ? ` ${Math.floor((100 * (value.completed ?? 0)) / value.total)} %` : ""))
 	}
 	return found
 }

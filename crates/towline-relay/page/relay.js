@@ -2,74 +2,59 @@
 
 /** A request that the relay refused, in its words. */
 export class Refused extends Error {
-	constructor(status, message) {
+	constructor(status = 0, message = "") {
 		super(message)
 		this.status = status
 	}
 }
 
+const JOBS = "/towline/v1/jobs"
+
 export const on = { signedOut() {} }
 
-/**
- * A request. Forms cannot send the header `Towline-Page`, without which the relay changes nothing for a cookie.
- * @param {string} method @param {string} path
- * @param {{body?: unknown, headers?: Record<string, string>, signal?: AbortSignal}} [more]
- */
-export async function call(method, path, { body, headers, signal } = {}) {
-	const response = await fetch(path, {
-		method,
-		headers: { "Towline-Page": "true", ...headers },
-		body: body === undefined ? null : JSON.stringify(body),
-		signal: signal ?? null,
-		cache: "no-store",
-	})
+/** A request. Forms cannot send this header, without which the relay changes nothing for a cookie. @type {Call} */
+export async function call(method, path, { body, headers, ...more } = {}) {
+	headers = { "Towline-Page": "true", ...headers }
+	const response = await fetch(path, { method, headers, body: body ? JSON.stringify(body) : null, cache: "no-store", ...more })
 	if (response.ok) return response
-	// Where something between the page and the relay answered, it may be no JSON.
+	// It is no JSON where something between the page and the relay answers.
 	const { error } = await response.json().catch(() => ({}))
 	if (response.status === 401) on.signedOut()
 	throw new Refused(response.status, error?.message ?? error ?? `the relay answered ${response.status}`)
 }
 
-export const get = async (path, signal) => (await call("GET", path, { signal })).json()
+/** @param {AbortSignal} [signal] */
+export const get = async (path = "", signal) => (await call("GET", path, { signal: signal ?? null })).json()
 
-export const order = async (id, order, body) => (await call("POST", `/towline/v1/jobs/${id}/${order}`, { body })).json()
+/** @param {object} [body] @returns {Promise<Answer>} */
+export const order = async (id = "", order = "", body) => (await call("POST", `${JOBS}/${id}/${order}`, { body })).json()
 
-/** Resolves at the first of these events, of `signal`'s end, or after `time`. */
-function first(targets, signal, time) {
+/** Resolves at the first of these events. @param {[EventTarget, string][]} events */
+function first(...events) {
 	return new Promise((resolve) => {
-		const own = new AbortController()
-		const done = () => {
-			own.abort()
-			resolve(undefined)
-		}
-		for (const [target, name] of [...targets, [signal, "abort"]]) target.addEventListener(name, done, { signal: own.signal })
-		if (time) setTimeout(done, time)
+		const heard = new AbortController()
+		const done = () => resolve(heard.abort())
+		for (const [target, name] of events) target.addEventListener(name, done, { signal: heard.signal })
 	})
 }
 
-/**
- * Does `once` until it says that it is done, or `signal` does: while the page is seen, and over as many connections as it takes.
- * @param {AbortSignal} signal
- * @param {(is: boolean) => void} connected
- * @param {(signal: AbortSignal, came: () => void) => Promise<boolean>} once Calls `came` whenever something has come.
- */
+/** Does `once` until that is done, or `signal` is: while the page is seen, over as many connections as it takes. @type {Keep} */
 async function keep(signal, connected, once) {
+	/** @type {[EventTarget, string][]} */
+	const changes = [[document, "visibilitychange"], [signal, "abort"]]
 	let pause = 250
+	const came = () => {
+		pause = 250
+		connected(true)
+	}
 	while (!signal.aborted) {
 		if (document.hidden) {
-			await first([[document, "visibilitychange"]], signal)
+			await first(...changes)
 			continue
 		}
 		const own = new AbortController()
-		const stop = () => (document.hidden || !navigator.onLine || signal.aborted) && own.abort()
-		document.addEventListener("visibilitychange", stop, { signal: own.signal })
-		window.addEventListener("offline", stop, { signal: own.signal })
-		signal.addEventListener("abort", stop, { signal: own.signal })
+		first(...changes, [window, "offline"], [own.signal, "abort"]).then(() => own.abort())
 		try {
-			const came = () => {
-				pause = 250
-				connected(true)
-			}
 			if (await once(own.signal, came)) return
 			continue
 		} catch (error) {
@@ -79,7 +64,7 @@ async function keep(signal, connected, once) {
 		}
 		if (signal.aborted || document.hidden) continue
 		connected(false)
-		await first([[window, "online"], [document, "visibilitychange"]], signal, pause)
+		await first(...changes, [window, "online"], [AbortSignal.timeout(pause), "abort"])
 		pause = Math.min(2 * pause, 5000)
 	}
 }
@@ -94,16 +79,14 @@ async function* pieces(response) {
 	}
 }
 
-const JOBS = "/towline/v1/jobs"
-
 /** Watches the list of answers. @param {Watcher} watcher @param {AbortSignal} signal */
 export async function watch(watcher, signal) {
 	let isFirst = true
-	await keep(signal, watcher.connected, async (own, came) => {
+	await keep(signal, (is) => watcher.connected(is), async (own, came) => {
 		if (!isFirst) {
 			// What was removed meanwhile, nobody tells of.
 			const { jobs } = await get(JOBS, own)
-			watcher.only(new Set(jobs.map((job) => job.id)))
+			watcher.only(new Set(jobs.map((/** @type {Answer} */ { id }) => id)))
 		}
 		const response = await call("GET", `${JOBS}?watch=true`, { signal: own })
 		isFirst = false
@@ -123,7 +106,7 @@ export async function watch(watcher, signal) {
 	})
 }
 
-/** Reads an answer's stream from its beginning until it is closed, byte for byte. @param {string} id @param {StreamReader} reader */
+/** Reads an answer's stream from its beginning until it is closed, byte for byte. @type {ReadStream} */
 export async function read(id, reader, signal) {
 	let incarnation = ""
 	let position = 0
@@ -156,7 +139,7 @@ export async function read(id, reader, signal) {
 			position += piece.length
 			reader.bytes(piece)
 		}
-		// A body ends where the stream does, or where this reader lagged: the next request tells which.
+		// The stream has ended, or this reader lagged: the next request tells which.
 		return false
 	})
 }

@@ -1,6 +1,6 @@
-// What the page says, and the elements that it says it with.
+// What the page says, and the elements for it.
 
-/** The states in which an answer has ended, and what they mean. */
+/** The states in which an answer has ended, and what they mean. @type {Record<string, string>} */
 const ENDINGS = {
 	completed: "The answer is complete.",
 	truncated: "The model server stopped before the answer was complete.",
@@ -10,12 +10,13 @@ const ENDINGS = {
 	interrupted: "The relay ended while the answer ran.",
 }
 
+/** @param {Answer} answer */
 export const isEnded = ({ state }) => state in ENDINGS
 
 /** @param {Answer} answer */
 export const ending = ({ state, cause }) => ENDINGS[state] + (cause ? ` (${cause})` : "")
 
-function span(seconds) {
+function span(seconds = 0) {
 	const s = Math.round(seconds)
 	if (s < 60) return `${s} s`
 	if (s < 3600) return `${Math.floor(s / 60)} min ${s % 60} s`
@@ -36,18 +37,13 @@ export function facts(answer) {
 	].filter(Boolean).join(" · ")
 }
 
-/** Says the state in a word, and for the colour. @param {HTMLElement} shown @param {Answer} answer */
-export function sayState(shown, { state }) {
+/** Says the state in a word, and for the colour. @param {HTMLElement} shown */
+export function sayState(shown, state = "") {
 	say(shown, state.replace("_", " "))
 	if (shown.dataset.state !== state) shown.dataset.state = state
 }
 
-/**
- * An element. Texts become text, never markup; functions become listeners.
- * @template {keyof HTMLElementTagNameMap} Tag
- * @param {Tag} tag @param {Record<string, string | boolean | EventListener>} [attributes] @param {(Node | string)[]} children
- * @returns {HTMLElementTagNameMap[Tag]}
- */
+/** An element. Texts become text, never markup; functions become listeners. @type {MakeElement} */
 export function el(tag, attributes = {}, ...children) {
 	const made = document.createElement(tag)
 	for (const [name, value] of Object.entries(attributes)) {
@@ -58,29 +54,38 @@ export function el(tag, attributes = {}, ...children) {
 	return made
 }
 
+/** Runs `paint` in the next frame, once however often it is asked to. @param {() => void} paint */
+export function perFrame(paint) {
+	let isAsked = false
+	return () => {
+		if (!isAsked) requestAnimationFrame(() => {
+			isAsked = false
+			paint()
+		})
+		isAsked = true
+	}
+}
+
 /** @param {string} id @returns {any} */
 export const byId = (id) => document.getElementById(id)
 
-/** Where it changed. @param {Node} node @param {string} text */
-export function say(node, text) {
+/** Where it changed. @param {Node} node */
+export function say(node, text = "") {
 	if (node.textContent !== text) node.textContent = text
 }
 
 let hiding = 0
 
+/** @param {unknown} what */
 export function notice(what) {
 	const shown = byId("notice")
-	shown.textContent = what.message ?? what
+	shown.textContent = what instanceof Error ? what.message : String(what)
 	shown.hidden = false
 	clearTimeout(hiding)
 	hiding = setTimeout(() => (shown.hidden = true), 6000)
 }
 
-/**
- * Asks before something is lost, or for a name: with `value` there is a field. Gives `null` where it was cancelled.
- * @param {{title: string, text?: string, yes: string, value?: string}} question
- * @returns {Promise<string | null>}
- */
+/** Asks before something is lost, or for a name: with `value` there is a field. `null` where it was cancelled. @type {AskUser} */
 export function ask({ title, text = "", yes, value }) {
 	const dialog = byId("dialog")
 	const input = dialog.querySelector("input")
@@ -93,17 +98,13 @@ export function ask({ title, text = "", yes, value }) {
 	dialog.returnValue = "no"
 	dialog.showModal()
 	input.select()
-	return new Promise((resolve) => {
-		dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes" ? input.value : null), { once: true })
-	})
+	return new Promise((resolve) => (dialog.onclose = () => resolve(dialog.returnValue === "yes" ? input.value : null)))
 }
 
+/** @param {string} text @param {HTMLElement} button */
 export async function copy(text, button) {
-	try {
-		await navigator.clipboard.writeText(text)
-	} catch {
-		return notice("The browser does not let this page use the clipboard.")
-	}
+	const isCopied = await navigator.clipboard.writeText(text).then(() => true, () => false)
+	if (!isCopied) return notice("The browser does not let this page use the clipboard.")
 	button.textContent = "Copied"
 	setTimeout(() => (button.textContent = "Copy"), 1500)
 }

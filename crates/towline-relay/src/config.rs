@@ -10,12 +10,13 @@ mod units;
 mod upstream;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use towline::Timeouts;
 
-pub use self::hook::OnEnd;
+pub use self::hook::{OnEnd, PastConversation, PastTurn, PastTurns, ReadHistory};
 pub use self::places::{Listen, NotAPlace, Store};
 pub(crate) use self::token::secret_in;
 pub use self::token::{MIN_SECRET_BYTES, NewSecret, Role, Token};
@@ -59,6 +60,9 @@ pub struct Config {
     /// Who is told of each answer's end. Default: nobody.
     #[serde(skip)]
     pub on_end: Option<OnEnd>,
+    /// The history of the user that the relay runs as, for this user's page alone. Default: none.
+    #[serde(skip)]
+    pub history: Option<Arc<dyn ReadHistory>>,
 }
 
 impl Config {

@@ -62,8 +62,9 @@ pub mod testing;
 mod upstream;
 
 pub use config::{
-    Config, Listen, MIN_SECRET_BYTES, NewSecret, NotAPlace, NotAServer, OnEnd, RelayLimits, Retention, Role,
-    Store, StoreConfig, Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, WhenFull, bytes, moment,
+    Config, Listen, MIN_SECRET_BYTES, NewSecret, NotAPlace, NotAServer, OnEnd, PastConversation, PastTurn,
+    PastTurns, ReadHistory, RelayLimits, Retention, Role, Store, StoreConfig, Times, TlsFiles, Token,
+    UpstreamApi, UpstreamConfig, WhenFull, bytes, moment,
 };
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};

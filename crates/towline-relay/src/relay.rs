@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, watch};
 use towline::relay::AnswerState;
 
-use crate::config::{Config, Listen, Store};
+use crate::config::{Config, Listen, ReadHistory, Store};
 use crate::devices::Devices;
 use crate::error::Error;
 use crate::http::Roles;
@@ -223,4 +223,13 @@ pub(crate) struct Caller {
     /// It may send requests to model servers that the relay was not configured with.
     pub(crate) names_servers: bool,
     pub(crate) roles: Roles,
+}
+
+impl Caller {
+    /// The history, where it is the caller's own: of those who come over the Unix socket of a relay without tokens as the user that
+    /// it runs as, and of the devices that came in by a link of theirs.
+    pub(crate) fn history<'a>(&self, relay: &'a Relay) -> Option<&'a Arc<dyn ReadHistory>> {
+        let is_own = self.names_servers && self.owner == Owner::local();
+        relay.config.history.as_ref().filter(|_| is_own)
+    }
 }

@@ -2,9 +2,12 @@
 
 use std::error::Error as _;
 use std::pin::pin;
+use std::sync::Arc;
 
 use towline::relay::OwnRelay;
-use towline_relay::{Config, Error, Listen, Reloader, Report, Server, UpstreamApi, UpstreamConfig};
+use towline_relay::{
+    Config, Error, Listen, ReadHistory, Reloader, Report, Server, UpstreamApi, UpstreamConfig,
+};
 
 use super::Context;
 use crate::args::{LogFormat, RelayArgs};
@@ -31,8 +34,10 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
     // The rest of its owner's answers gets into the history; of a relay that serves others, those are not ours to write.
     let is_own =
         |own: &OwnRelay| config.tokens.is_empty() && config.listen.contains(&Listen::Unix(own.socket()));
-    let own = place::own().ok().filter(is_own);
-    let keeper = own.zip(memory::path()).and_then(|(own, path)| relay::keeper(own.endpoint(), path));
+    let own = place::own().ok().filter(is_own).zip(memory::path());
+    config.history =
+        own.as_ref().map(|(_, path)| Arc::new(relay::Past(path.clone())) as Arc<dyn ReadHistory>);
+    let keeper = own.and_then(|(own, path)| relay::keeper(own.endpoint(), path));
     let (on_end, keeping) = keeper.unzip();
     config.on_end = on_end;
     let (over_tls, drain) = (config.tls.is_some(), config.times.drain);

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "relay")]
 mod logs;
+#[cfg(feature = "relay")]
+mod past;
 pub mod place;
 #[cfg(feature = "relay")]
 mod rest;
@@ -14,6 +16,8 @@ pub mod systemd;
 
 #[cfg(feature = "relay")]
 pub use logs::{say, start as start_logs};
+#[cfg(feature = "relay")]
+pub use past::Past;
 #[cfg(feature = "relay")]
 pub use rest::keeper;
 #[cfg(feature = "relay")]

@@ -1,7 +1,9 @@
-//! What a program that runs a relay is told by it.
+//! What a program that runs a relay is told by it, and what it is asked for.
 
 use std::fmt;
 use std::sync::Arc;
+
+use serde::Serialize;
 
 use crate::id::StreamId;
 
@@ -25,4 +27,61 @@ impl fmt::Debug for OnEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OnEnd")
     }
+}
+
+/// Reads the conversations that the relay's own user keeps beside the relay. The page lists and searches them.
+///
+/// Both calls may wait for the disk: the relay makes them on a thread where that stops nobody.
+pub trait ReadHistory: fmt::Debug + Send + Sync {
+    /// The conversations that have `text` anywhere, whatever its case, and all of them where it is empty; the last written first,
+    /// at most `most`.
+    ///
+    /// # Errors
+    /// In words for the user.
+    fn list(&self, text: &str, most: usize) -> Result<Vec<PastConversation>, String>;
+
+    /// What one conversation says; `None` where there is none of this id.
+    ///
+    /// # Errors
+    /// In words for the user.
+    fn read(&self, id: &str) -> Result<Option<PastTurns>, String>;
+}
+
+/// A conversation of the history, in a list.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PastConversation {
+    /// What [`ReadHistory::read`] knows it by; the `Towline-Conversation` of its answers, where it is the same.
+    pub id: String,
+    /// The name that it is called by.
+    pub name: String,
+    /// Its first question, shortened.
+    pub title: String,
+    /// The model that was asked last.
+    pub model: String,
+    /// How many questions it has.
+    pub turns: u64,
+    /// When it was written to last, as in RFC 3339.
+    pub updated_at: String,
+    /// Words around what was searched for.
+    pub around: Option<String>,
+}
+
+/// What a conversation of the history says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PastTurns {
+    /// Its first question, shortened.
+    pub title: String,
+    /// The questions and answers, in their order.
+    pub turns: Vec<PastTurn>,
+}
+
+/// A question and its answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PastTurn {
+    /// What was asked; empty where it is the question of the turn before, answered by another model.
+    pub question: String,
+    /// What the model thought.
+    pub thinking: String,
+    /// What it answered, in Markdown.
+    pub text: String,
 }

@@ -18,7 +18,7 @@ use towline_core::job::Deadline;
 use super::answer::{Answer, Code, Refusal, empty, json_answer, typed};
 use super::ask::{self, Ask, Begun, RequestHeaders};
 use super::body::Body;
-use super::{devices, front, input, jobs, streams};
+use super::{devices, front, history, input, jobs, streams};
 use crate::config::Role;
 use crate::job::{Job, Recorded, name};
 use crate::meta::{now_ms, rfc3339};
@@ -66,6 +66,8 @@ pub(super) async fn answer(
             let entry = find(relay, caller, id)?;
             ordered(relay, &entry, order, request).await
         }
+        (&Method::GET, ["history"]) => history::list(relay, caller, request.uri().query()).await,
+        (&Method::GET, ["history", id]) => history::one(relay, caller, id).await,
         (&Method::GET, ["version"]) => Ok(version(relay)),
         (&Method::GET, ["openapi.yaml"]) => {
             Ok(typed(StatusCode::OK, "application/yaml", Body::whole(OPENAPI)))
@@ -76,7 +78,9 @@ pub(super) async fn answer(
         (&Method::GET, ["devices"]) => Ok(devices::list(relay, caller)),
         (&Method::POST, ["devices"]) => devices::link(relay, caller, request).await,
         (&Method::DELETE, ["devices", name]) => devices::revoke(relay, caller, name),
-        (_, ["jobs" | "version" | "openapi.yaml"]) => Err(Refusal::wrong_method("GET")),
+        (_, ["jobs" | "version" | "openapi.yaml" | "history"] | ["history", _]) => {
+            Err(Refusal::wrong_method("GET"))
+        }
         (_, ["jobs", _]) => Err(Refusal::wrong_method("GET, DELETE")),
         (_, ["jobs", _, "request"]) => Err(Refusal::wrong_method("GET")),
         (_, ["jobs", _, _] | ["shutdown" | "page" | "pair"]) => Err(Refusal::wrong_method("POST")),

@@ -33,16 +33,21 @@ pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, 
     let address = opened.map_err(|error| {
         Refusal::new(Code::Unavailable, format!("the page's listener cannot be opened: {error}"))
     })?;
-    let grant = Grant {
-        name: "page".into(),
-        owner: caller.owner.clone(),
-        names_servers: caller.names_servers,
-        roles: caller.roles.plain(),
-        is_kept: false,
-    };
+    let grant = Grant { is_kept: false, ..granted(caller, Some("page".into()), caller.owner.clone()) };
     // A name of its own: cookies know hosts, not ports, and other servers of this machine are not to be sent this one.
     let url = format!("http://towline.localhost:{}/#{}", address.port(), relay.devices.link(grant));
     Ok(json_answer(StatusCode::OK, &json!({ "url": url })))
+}
+
+/// What a caller passes on to a device that lasts: no more than the caller may do.
+fn granted(caller: &Caller, name: Option<String>, owner: Owner) -> Grant {
+    Grant {
+        name: name.unwrap_or_default(),
+        owner,
+        names_servers: caller.names_servers,
+        roles: caller.roles.plain(),
+        is_kept: true,
+    }
 }
 
 #[derive(Deserialize)]
@@ -69,15 +74,7 @@ pub(super) async fn link(
             return Err(Refusal::new(Code::Forbidden, message));
         }
     };
-    let name = name.unwrap_or_default();
-    let grant = Grant {
-        name,
-        owner,
-        names_servers: caller.names_servers,
-        roles: caller.roles.plain(),
-        is_kept: true,
-    };
-    let token = relay.devices.link(grant);
+    let token = relay.devices.link(granted(caller, name, owner));
     Ok(json_answer(StatusCode::CREATED, &json!({ "token": token })))
 }
 
@@ -122,14 +119,8 @@ pub(super) async fn pair(
             (opened.address, Some(opened.fingerprint))
         }
     };
-    let grant = Grant {
-        name: name.unwrap_or_default(),
-        owner: owner.as_deref().map_or_else(|| caller.owner.clone(), Owner::named),
-        names_servers: caller.names_servers,
-        roles: caller.roles.plain(),
-        is_kept: true,
-    };
-    let token = relay.devices.link(grant);
+    let owner = owner.as_deref().map_or_else(|| caller.owner.clone(), Owner::named);
+    let token = relay.devices.link(granted(caller, name, owner));
     let body = json!({ "token": token, "listen": address.to_string(), "fingerprint": fingerprint });
     Ok(json_answer(StatusCode::CREATED, &body))
 }

@@ -7,6 +7,7 @@ mod control;
 mod devices;
 mod front;
 pub(crate) mod guard;
+mod history;
 mod input;
 mod jobs;
 mod key;

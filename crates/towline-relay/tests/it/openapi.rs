@@ -61,7 +61,13 @@ async fn every_described_request_exists_and_a_job_is_as_described() {
                 _ => "{}",
             };
             let mut answer = ask(&relay.client, method, &target, &[], body).await;
-            assert!(matches!(answer.status, 200..=299 | 409), "{method} {target}: {}", answer.status);
+            // This relay has no history, and so no conversation of one.
+            let is_missing = target.contains("/history/") && answer.status == 404;
+            assert!(
+                matches!(answer.status, 200..=299 | 409) || is_missing,
+                "{method} {target}: {}",
+                answer.status
+            );
             if answer.header("content-type") == "application/json" {
                 let _: Value = answer.json().await;
             }

@@ -1,0 +1,105 @@
+//! The history, as the relay's page reads it.
+
+use std::path::PathBuf;
+
+use towline_app::chat::{Turn, own_words};
+use towline_app::history::{ChatId, Found, History, HistoryError, Summary};
+use towline_relay::{PastConversation, PastTurn, PastTurns, ReadHistory};
+
+/// The history at this place. One that nobody has begun is not made.
+#[derive(Debug)]
+pub struct Past(pub PathBuf);
+
+impl Past {
+    fn open(&self) -> Result<Option<History>, String> {
+        if !self.0.exists() {
+            return Ok(None);
+        }
+        History::open(&self.0).map(Some).map_err(|error| error.to_string())
+    }
+}
+
+impl ReadHistory for Past {
+    fn list(&self, text: &str, most: usize) -> Result<Vec<PastConversation>, String> {
+        let Some(history) = self.open()? else { return Ok(Vec::new()) };
+        let listed = if text.trim().is_empty() {
+            history.list(most).map(|chats| chats.into_iter().map(|chat| shown(chat, None)).collect())
+        } else {
+            let shown = |Found { chat, around }| shown(chat, Some(around));
+            history.search(text, most).map(|found| found.into_iter().map(shown).collect())
+        };
+        listed.map_err(|error: HistoryError| error.to_string())
+    }
+
+    fn read(&self, id: &str) -> Result<Option<PastTurns>, String> {
+        let (Some(mut history), Ok(id)) = (self.open()?, id.parse()) else { return Ok(None) };
+        let id = ChatId(id);
+        let read = history.summary(id).and_then(|summary| Ok((summary, history.load(id)?)));
+        match read {
+            Ok((Summary { title, .. }, chat)) => {
+                Ok(Some(PastTurns { title, turns: chat.turns().iter().flat_map(answers).collect() }))
+            }
+            Err(HistoryError::Missing(_)) => Ok(None),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+fn shown(chat: Summary, around: Option<String>) -> PastConversation {
+    let updated = jiff::Timestamp::from_millisecond(chat.updated_ms).unwrap_or_default();
+    PastConversation {
+        id: chat.id.0.to_string(),
+        name: chat.name,
+        title: chat.title,
+        model: chat.model,
+        turns: chat.turns,
+        updated_at: updated.to_string(),
+        around,
+    }
+}
+
+/// The question once, and each answer that is shown.
+fn answers(turn: &Turn) -> Vec<PastTurn> {
+    let several = turn.side_by_side();
+    let names_models = several.len() > 1;
+    let mut answers = Vec::new();
+    for answer in several {
+        let question = turn.question_of(answer).content;
+        let question = if answers.is_empty() { own_words(&question).to_owned() } else { String::new() };
+        let text = &answer.answer.content;
+        let text = if names_models { format!("**{}**\n\n{text}", answer.model) } else { text.clone() };
+        answers.push(PastTurn { question, thinking: answer.answer.thinking.clone(), text });
+    }
+    answers
+}
+
+#[cfg(test)]
+mod tests {
+    use towline_app::chat::{Conversation, Settings};
+
+    use super::*;
+
+    #[test]
+    fn what_the_history_has_is_listed_searched_and_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let past = Past(folder.path().join("history.db"));
+        assert_eq!(past.list("", 10), Ok(Vec::new()));
+        assert!(!past.0.exists(), "a look makes no history");
+        let mut chat = Conversation::new(Settings::default());
+        let asked =
+            chat.ask("small", towline::Message::user("notes.txt:\n```\nropes\n```\n\nWhy do rivers bend?"));
+        chat.receive(asked, &towline::Event::Text("They *meander*.".into()));
+        let text = towline_app::chat::session::write(&chat, "2026-01-01T00:00:00Z");
+        History::open(&past.0).unwrap().import(&text, Some("rivers")).unwrap();
+        let listed = past.list(" ", 10).unwrap();
+        assert_eq!((listed[0].name.as_str(), listed[0].turns, &listed[0].around), ("rivers", 1, &None));
+        let found = past.list("MEANDER", 10).unwrap();
+        assert!(found[0].around.as_ref().unwrap().contains("meander"));
+        assert_eq!(past.list("nothing like it", 10), Ok(Vec::new()));
+        let read = past.read(&found[0].id).unwrap().unwrap();
+        assert_eq!(read.turns[0].question, "Why do rivers bend?");
+        assert_eq!(read.turns[0].text, "They *meander*.");
+        assert_eq!(past.read("99"), Ok(None));
+        assert_eq!(past.read("../x"), Ok(None));
+    }
+}
