@@ -107,7 +107,7 @@ pub struct TlsFiles {
 #[serde(default, expecting = "a table [store]")]
 pub struct StoreConfig {
     /// Where. Default: in memory; in a file without the key, in the user's own folder.
-    #[serde(rename = "folder", default = "Store::own")]
+    #[serde(rename = "folder", alias = "url", default = "Store::own")]
     pub place: Store,
     /// When what was written is made to survive the end of the machine. Default: every second.
     pub fsync: Fsync,
@@ -116,6 +116,12 @@ pub struct StoreConfig {
     pub reserve: u64,
     /// What becomes of requests whose answers cannot be recorded, since the store is full. Default: they are refused.
     pub full: WhenFull,
+    /// Redis: replicas that have what is written before readers see it (`WAIT`). Default: 0.
+    pub replicas: usize,
+    /// Redis: a file whose content is the password. Default: the password of the address.
+    pub password_file: Option<PathBuf>,
+    /// Redis: certificates (PEM) that vouch for the server. Default: those that browsers know.
+    pub ca: Option<PathBuf>,
 }
 
 /// What becomes of a request while the store is full.
@@ -136,6 +142,9 @@ impl Default for StoreConfig {
             fsync: Fsync::default(),
             reserve: 48 << 20,
             full: WhenFull::default(),
+            replicas: 0,
+            password_file: None,
+            ca: None,
         }
     }
 }

@@ -17,6 +17,12 @@ pub enum Error {
         /// Why.
         source: crate::store::StoreError,
     },
+    /// The store that several relays share cannot be used.
+    #[error("the shared store cannot be used")]
+    Shared {
+        /// Why.
+        source: crate::shared::RedisError,
+    },
     /// A model server's description cannot be used.
     #[error("a model server cannot be used")]
     Upstream(#[source] towline::Error),

@@ -30,6 +30,7 @@
 //! | `job` | a request to a model server, recorded; its orders and its terminal record |
 //! | `upstream` | model servers: which gets a request, which are well |
 //! | `recovery` | streams that a store had at the start, and their true ends |
+//! | `shared` | several relays on one store: leases, the journal, what others run |
 //! | `registry` | all streams by owner and id |
 //! | `devices` | browsers that came in by a link |
 //! | `http` | what requests get: the front, streams, control, the page |
@@ -55,6 +56,7 @@ mod registry;
 mod relay;
 mod secret;
 mod serve;
+mod shared;
 mod store;
 mod tasks;
 #[doc(hidden)]
@@ -70,4 +72,5 @@ pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};
 pub use log::{Fsync, NotAFsync};
 pub use serve::{Reloader, Report, Server};
+pub use shared::{NotRedis, RedisAddress, RedisError};
 pub use store::{Checked, StoreError, check as check_store};

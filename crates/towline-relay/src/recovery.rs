@@ -41,7 +41,7 @@ pub(crate) fn put_back(
         meta.incarnations.resume(incarnation, found.end);
     }
     let log = StreamLog::recovered(found.stream, Arc::clone(writer), meta.clone(), found.end);
-    registry.put_back(&meta, Arc::clone(&log));
+    registry.put_back(&meta, Arc::clone(&log), None);
     if is_cut {
         let sent = meta.job.as_ref().is_none_or(|job| job.sent);
         close(writer, &log, &meta, found.end, || Ended::interrupted(sent));
@@ -65,8 +65,14 @@ pub(crate) fn mend(registry: &StreamRegistry, writer: &Arc<Writer>, entry: &Entr
     }
 }
 
-/// Closes an answer whose job is gone.
-fn close(writer: &Writer, log: &Arc<StreamLog>, meta: &Meta, end: u64, unsaid: impl FnOnce() -> Ended) {
+/// Closes an answer whose job is gone. Blocks.
+pub(crate) fn close(
+    writer: &Writer,
+    log: &Arc<StreamLog>,
+    meta: &Meta,
+    end: u64,
+    unsaid: impl FnOnce() -> Ended,
+) {
     let Some(job) = &meta.job else { return };
     let kind = Recorded::of_path(&job.path).unwrap_or(Recorded::Chat);
     let end = End::read(writer, log.no, end).unwrap_or_else(|error| {

@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 use crate::id::{Owner, StreamId};
 use crate::job::{Attached, Job, name};
 use crate::log::{Broken, StreamLog, Writer};
-use crate::meta::Meta;
+use crate::meta::{Meta, now_ms};
 use crate::relay::job_state;
 use crate::store::StreamNo;
 
@@ -24,6 +24,10 @@ const SHORTEST_ID: usize = 4;
 const MOST_NUMBERED: u32 = 99;
 /// Streams that are looked at under one lock.
 const PAGE: usize = 256;
+/// Relays that make streams at once, by the numbers that they give.
+const PLACES: u64 = 16;
+/// When the numbers of several relays began: 2026-01-01.
+const NUMBERS_BEGAN_MS: u64 = 1_767_225_600_000;
 
 /// One stream.
 #[derive(Debug, Clone)]
@@ -51,6 +55,8 @@ pub(crate) struct StreamRegistry {
     /// has offsets of its own.
     incarnation: AtomicU64,
     next: AtomicU64,
+    /// Where several relays make streams: the place of this one among the numbers.
+    place: Option<AtomicU64>,
     most: usize,
     /// Of one owner.
     own_most: usize,
@@ -195,6 +201,7 @@ impl StreamRegistry {
         own_most: usize,
     ) -> Self {
         Self {
+            place: writer.store().is_shared().then(AtomicU64::default),
             writer,
             incarnation: AtomicU64::new(incarnation),
             next: AtomicU64::new(next),
@@ -211,20 +218,40 @@ impl StreamRegistry {
     }
 
     pub(crate) fn incarnation(&self) -> u64 {
-        self.incarnation.load(Ordering::Relaxed)
+        match &self.place {
+            None => self.incarnation.load(Ordering::Relaxed),
+            // Larger than any before, whichever relay gave it out.
+            Some(_) => now_ms(),
+        }
+    }
+
+    /// Says which of several relays this one is.
+    pub(crate) fn is_relay(&self, relay: u64) {
+        if let Some(place) = &self.place {
+            place.store(relay % PLACES, Ordering::Relaxed);
+        }
+    }
+
+    /// A number that no stream has, nor will another relay give it out; larger than those of all streams that are older.
+    fn number(&self) -> StreamNo {
+        let Some(place) = &self.place else { return self.next.fetch_add(1, Ordering::Relaxed) };
+        let now = now_ms().saturating_sub(NUMBERS_BEGAN_MS).saturating_mul(1 << 10);
+        let after = |last: u64| Some(now.max(last + 1));
+        let last = self.next.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).unwrap_or(now);
+        now.max(last + 1) * PLACES + place.load(Ordering::Relaxed)
     }
 
     pub(crate) fn count(&self) -> usize {
         self.streams().count
     }
 
-    /// Puts a stream that the store had where it was.
-    pub(crate) fn put_back(&self, meta: &Meta, log: Arc<StreamLog>) {
+    /// Puts a stream that the store had where it was; `job` where another relay runs it.
+    pub(crate) fn put_back(&self, meta: &Meta, log: Arc<StreamLog>, job: Option<Arc<Job>>) {
         let mut streams = self.streams();
         if let Some(request_id) = meta.job.as_ref().and_then(|job| job.request_id.clone()) {
             streams.by_request.insert((meta.owner.clone(), request_id), meta.id.clone());
         }
-        let entry = Entry { id: meta.id.clone(), owner: meta.owner.clone(), log, job: None };
+        let entry = Entry { id: meta.id.clone(), owner: meta.owner.clone(), log, job };
         streams.by_owner.entry(meta.owner.clone()).or_default().insert(entry);
         streams.count += 1;
     }
@@ -250,7 +277,7 @@ impl StreamRegistry {
         if streams.count >= self.most || own_count >= self.own_most {
             return Err(NotMade::Full);
         }
-        let no = self.next.fetch_add(1, Ordering::Relaxed);
+        let no = self.number();
         if let Some(job) = &mut meta.job {
             let own = streams.by_owner.get(&owner);
             let is_taken = |name: &str| own.is_some_and(|own| own.by_name.contains_key(name));
@@ -259,6 +286,9 @@ impl StreamRegistry {
         }
         let (log, ticket) = StreamLog::create(no, Arc::clone(&self.writer), meta, bytes, request);
         let entry = Entry { id: id.clone(), owner: owner.clone(), job: job(&log), log };
+        if self.place.is_some() && entry.job.is_none() {
+            entry.log.is_written_elsewhere();
+        }
         if let Some(request) = of_request {
             streams.by_request.insert(request, id);
         }
@@ -305,6 +335,11 @@ impl StreamRegistry {
         Ok(())
     }
 
+    /// The stream of this number.
+    pub(crate) fn numbered(&self, no: StreamNo) -> Option<Entry> {
+        self.streams().by_owner.values().find_map(|own| own.by_no.get(&no)).cloned()
+    }
+
     /// The stream of an earlier request with this id.
     pub(crate) fn of_request(&self, owner: &Owner, request_id: &str) -> Option<Entry> {
         let streams = self.streams();
@@ -312,12 +347,52 @@ impl StreamRegistry {
         streams.by_owner.get(owner)?.get(id).cloned()
     }
 
+    /// Puts an entry in the place of the one of the same stream.
+    pub(crate) fn put_in_place(&self, entry: Entry) {
+        let mut streams = self.streams();
+        let Some(own) = streams.by_owner.get_mut(&entry.owner) else { return };
+        if let Some(known) = own.by_no.get_mut(&entry.log.no) {
+            *known = entry.clone();
+            drop(streams);
+            self.changed(&entry);
+        }
+    }
+
+    /// Finds a stream under the name that another relay gave it.
+    pub(crate) fn was_renamed(&self, entry: &Entry, before: &str) {
+        let Some(name) = name_of(entry).filter(|name| name != before) else { return };
+        let mut streams = self.streams();
+        let Some(own) = streams.by_owner.get_mut(&entry.owner) else { return };
+        if own.by_name.get(before) == Some(&entry.log.no) {
+            own.by_name.remove(before);
+        }
+        own.by_name.insert(name, entry.log.no);
+    }
+
+    /// Takes a stream away that is gone from the store, or was never there.
+    pub(crate) fn forget(&self, entry: &Entry) {
+        if self.take_away(entry) {
+            entry.log.is_gone();
+            self.changed(entry);
+        }
+    }
+
     /// Takes a stream away, with its bytes. `None` when it is gone already.
     pub(crate) fn remove(&self, entry: &Entry) -> Option<crate::log::Ticket> {
-        let mut streams = self.streams();
-        let own = streams.by_owner.get_mut(&entry.owner)?;
-        if !own.get(&entry.id).is_some_and(|found| Arc::ptr_eq(&found.log, &entry.log)) {
+        if !self.take_away(entry) {
             return None;
+        }
+        let ticket = entry.log.remove();
+        self.changed(entry);
+        Some(ticket)
+    }
+
+    /// `false` where it is not there.
+    fn take_away(&self, entry: &Entry) -> bool {
+        let mut streams = self.streams();
+        let Some(own) = streams.by_owner.get_mut(&entry.owner) else { return false };
+        if !own.get(&entry.id).is_some_and(|found| Arc::ptr_eq(&found.log, &entry.log)) {
+            return false;
         }
         own.remove(&entry.id);
         streams.count -= 1;
@@ -328,10 +403,7 @@ impl StreamRegistry {
         if let Some(request_id) = request_id {
             streams.by_request.remove(&(entry.owner.clone(), request_id));
         }
-        drop(streams);
-        let ticket = entry.log.remove();
-        self.changed(entry);
-        Some(ticket)
+        true
     }
 
     /// Whose answers are to be deleted for a new stream of `owner`; `None` where there is a place.

@@ -15,13 +15,14 @@ use crate::http::Roles;
 use crate::http::guard::AccessControl;
 use crate::id::Owner;
 use crate::job::{self, AdmissionQueue, Attached, Claim, Finished, Job, JobRecord, NoPlace, Permit, Task};
-use crate::log::{Fsync, Writer};
+use crate::log::{Fsync, Ticket, Writer};
 use crate::meta::{Meta, now_ms};
 use crate::metrics::{Metrics, Series};
 use crate::quota::Usage;
 use crate::recovery;
 use crate::registry::{Entry, Reading, StreamRegistry};
 use crate::serve::LateDoor;
+use crate::shared::{self, RedisStore, Shared};
 use crate::store::{DiskStore, LogStore, MemoryStore, Room};
 use crate::tasks::Tasks;
 use crate::upstream::{Upstream, Upstreams};
@@ -57,6 +58,8 @@ pub(crate) struct Relay {
     pub(crate) ending: watch::Sender<bool>,
     /// Where it listens, as it is shown.
     pub(crate) listening: std::sync::OnceLock<Vec<Listen>>,
+    /// What it knows of other relays, where the store is one of several.
+    pub(crate) shared: Option<Shared>,
 }
 
 /// Why a job was not begun.
@@ -73,9 +76,11 @@ impl Relay {
     /// A store or certificate that cannot be used.
     pub(crate) fn open(config: Config, tasks: Tasks) -> Result<Arc<Self>, Error> {
         let folder = match &config.store.place {
-            Store::Memory | Store::Own => PathBuf::new(),
+            Store::Memory | Store::Own | Store::Redis(_) => PathBuf::new(),
             Store::Folder(folder) => folder.clone(),
         };
+        let unshared = |source| Error::Shared { source };
+        let mut own_shared = None;
         let failed = |source| Error::Store { folder: folder.clone(), source };
         let (store, fsync): (Arc<dyn LogStore>, Fsync) = match &config.store.place {
             Store::Memory => (Arc::new(MemoryStore::new()), Fsync::Never),
@@ -87,6 +92,16 @@ impl Relay {
             Store::Folder(folder) => {
                 let store = DiskStore::open(folder, config.store.reserve).map_err(failed)?;
                 (Arc::new(store), config.store.fsync)
+            }
+            Store::Redis(address) => {
+                let mut address = address.clone();
+                address.password_file.clone_from(&config.store.password_file);
+                address.ca.clone_from(&config.store.ca);
+                let store = RedisStore::new(address, config.store.replicas, tasks.runtime());
+                let store = Arc::new(store);
+                let opened = tasks.runtime().block_on(Shared::open(Arc::clone(&store)));
+                own_shared = Some(opened.map_err(unshared)?);
+                (store, Fsync::Never)
             }
         };
         let recovery = store.recover().map_err(failed)?;
@@ -105,7 +120,7 @@ impl Relay {
             recovery::put_back(&registry, &writer, &usage, recovery.incarnation, found);
         }
         let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
-        Ok(Arc::new(Self {
+        let relay = Arc::new(Self {
             access: RwLock::new(Arc::new(AccessControl::new(&config)?)),
             devices: Devices::open((!folder.as_os_str().is_empty()).then_some(folder.as_path()))?,
             page_door: std::sync::OnceLock::new(),
@@ -124,8 +139,20 @@ impl Relay {
             is_draining: AtomicBool::new(false),
             ending: watch::Sender::new(false),
             listening: std::sync::OnceLock::new(),
+            shared: own_shared,
             config,
-        }))
+        });
+        if relay.shared.is_some() {
+            relay.tasks.runtime().block_on(shared::load(&relay)).map_err(unshared)?;
+        }
+        Ok(relay)
+    }
+
+    /// Looks at what other relays have written, where there are any.
+    pub(crate) async fn fresh(&self) {
+        if let Some(shared) = &self.shared {
+            shared.fresh(self).await;
+        }
     }
 
     /// Who may come in.
@@ -145,8 +172,9 @@ impl Relay {
         self.admission.take(claim).map_err(NotBegun::NoPlace)
     }
 
-    /// Starts the job of `entry`, or lets it wait for its turn.
-    pub(crate) fn begin(self: &Arc<Self>, entry: Entry, task: Task) {
+    /// Starts the job of `entry`, or lets it wait for its turn. Where other relays could answer the same request, nobody is asked
+    /// before the store has it: `created` is its creation.
+    pub(crate) fn begin(self: &Arc<Self>, entry: Entry, task: Task, created: Ticket) {
         if task.permit.may_run() {
             task.job.may_run();
         }
@@ -155,11 +183,15 @@ impl Relay {
         let relay = Arc::clone(self);
         let mut changes = task.job.watch();
         self.tasks.start(async move {
+            if relay.shared.is_some() && entry.log.written(created).await.is_err() {
+                // It is not over yet.
+                let _is_over = task.job.cancel("the request could not be recorded");
+            }
             let mut running = std::pin::pin!(job::run(task));
             let Finished { state, measured } = loop {
                 tokio::select! {
                     finished = &mut running => break finished,
-                    Ok(()) = changes.changed() => relay.registry.changed(&entry),
+                    Ok(()) = changes.changed() => relay.has_changed(&entry),
                 }
             };
             relay.running.fetch_sub(1, Ordering::Relaxed);
@@ -168,12 +200,22 @@ impl Relay {
             if let Some(tokens) = measured.output_tokens {
                 relay.usage.spend(&entry.owner, tokens, now_ms());
             }
+            if let Some(shared) = relay.shared.as_ref().filter(|_| entry.log.is_overwritten()) {
+                shared.was_taken(&relay, &entry).await;
+            }
             relay.registry.changed(&entry);
             if let Some(on_end) = &relay.config.on_end {
                 on_end.tell(&entry.id);
             }
             tracing::info!(stream = entry.id.as_str(), state = state.as_str(), bytes, "an answer has ended");
         });
+    }
+
+    fn has_changed(&self, entry: &Entry) {
+        self.registry.changed(entry);
+        if let Some(shared) = &self.shared {
+            shared.has_changed(entry);
+        }
     }
 
     /// A reader of the stream; `None` when it has too many.
@@ -194,6 +236,7 @@ impl Relay {
         match self.writer.store().room() {
             Room::Enough => {}
             Room::Full => return Some("the disk of the store is full"),
+            Room::Failed if self.shared.is_some() => return Some("Redis does not answer"),
             Room::Failed => return Some("the store has failed"),
         }
         let is_any_well = self.upstreams.all().iter().any(|upstream| upstream.is_well());

@@ -18,6 +18,11 @@ impl Tasks {
         Self { runtime: Handle::current(), tracker: TaskTracker::new() }
     }
 
+    /// Where they run.
+    pub(crate) fn runtime(&self) -> Handle {
+        self.runtime.clone()
+    }
+
     /// Starts a task that runs by itself.
     pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(self.tracker.spawn_on(task, &self.runtime));

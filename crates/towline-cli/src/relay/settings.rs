@@ -161,7 +161,7 @@ fn put_flags_over(config: &mut Config, args: &RelayArgs, api_key: Option<&str>) 
         *api_key = key_for_all.clone();
     }
     if let Some(store) = &args.store {
-        config.store.place = Store::from(store.clone());
+        config.store.place = place_of_store(store)?;
     }
     if let Some(fsync) = &args.fsync {
         config.store.fsync = said("--fsync", fsync, fsync.parse())?;
@@ -196,6 +196,16 @@ fn upstream(text: &str) -> Result<UpstreamConfig, String> {
         }
     };
     text.parse().map_err(|error| format!("--upstream: {error}"))
+}
+
+/// Where logs are kept. As for a model server, `env:NAME` is what the variable says, and no message repeats what may be a password.
+fn place_of_store(text: &str) -> Result<Store, String> {
+    let text = match text.strip_prefix("env:") {
+        None => text.to_owned(),
+        Some(name) => std::env::var(name)
+            .map_err(|_| format!("the variable {name}, which is to name the store, is not set"))?,
+    };
+    text.parse().map_err(|error| format!("--store: {error}"))
 }
 
 fn said<T, E: std::fmt::Display>(flag: &str, text: &str, read: Result<T, E>) -> Result<T, String> {

@@ -9,6 +9,8 @@ use serde::Deserialize;
 use towline::Endpoint;
 use towline_core::endpoint::Scheme;
 
+use crate::shared::{NotRedis, RedisAddress};
+
 /// Where a relay listens. Written as `unix:/path`, `address:port`, or `own`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -81,9 +83,9 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Where logs are kept. Written as `memory` or the path of a folder.
+/// Where logs are kept. Written as `memory`, the path of a folder, or the address of a Redis or Valkey server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(from = "String")]
+#[serde(try_from = "String")]
 pub enum Store {
     /// In memory, gone with the process.
     #[default]
@@ -92,6 +94,8 @@ pub enum Store {
     Own,
     /// On disk, in a folder that is made if needed, for this relay alone.
     Folder(PathBuf),
+    /// In Redis or Valkey, for several relays at once.
+    Redis(RedisAddress),
 }
 
 impl Store {
@@ -100,9 +104,23 @@ impl Store {
     }
 }
 
-impl From<String> for Store {
-    fn from(text: String) -> Self {
-        if text == "memory" { Self::Memory } else { Self::Folder(PathBuf::from(text)) }
+impl FromStr for Store {
+    type Err = NotRedis;
+
+    fn from_str(text: &str) -> Result<Self, NotRedis> {
+        match text {
+            "memory" => Ok(Self::Memory),
+            _ if RedisAddress::is_meant(text) => text.parse().map(Self::Redis),
+            _ => Ok(Self::Folder(PathBuf::from(text))),
+        }
+    }
+}
+
+impl TryFrom<String> for Store {
+    type Error = NotRedis;
+
+    fn try_from(text: String) -> Result<Self, NotRedis> {
+        text.parse()
     }
 }
 

@@ -288,7 +288,7 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
     };
     // Before it begins, so that it is not without a reader.
     let reading = if wishes.detach { None } else { relay.attach(entry.clone()) };
-    relay.begin(entry.clone(), task);
+    relay.begin(entry.clone(), task, ticket.clone());
     Ok(Begun::New { entry, job, ticket, reading })
 }
 

@@ -232,6 +232,10 @@ fn rename(relay: &Relay, entry: &Entry, order: &RenameOrder) -> Result<Answer, R
     if name.is_empty() {
         return Err(Refusal::bad("a name takes letters and digits, with -, _ and . between them"));
     }
+    // The relay that runs it writes its record.
+    if entry.job.as_ref().is_some_and(|job| job.rename_elsewhere(&name)) {
+        return job_answer(entry, StatusCode::ACCEPTED);
+    }
     match relay.registry.rename(entry, &name) {
         Ok(()) => job_answer(entry, StatusCode::OK),
         Err(NotNamed::Taken) => {

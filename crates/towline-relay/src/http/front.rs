@@ -22,6 +22,7 @@ use crate::log::{Broken, Ticket};
 use crate::registry::{Entry, Reading};
 use crate::relay::{Caller, Relay};
 use crate::secret::hex;
+use crate::shared::RedisError;
 use crate::store::Room;
 use crate::upstream::Choice;
 
@@ -37,22 +38,41 @@ pub(super) async fn recorded(
     let choice = choice(relay, caller, &parts.headers)?;
     let input::Held { bytes: body, room } = input::whole(relay, body, relay.config.limits.body_bytes).await?;
     let digest = wishes.request_id.is_some().then(|| digest(kind, &body));
-    let known = wishes.request_id.as_deref().and_then(|id| relay.registry.of_request(&caller.owner, id));
+    let known = |id: &str| relay.registry.of_request(&caller.owner, id);
     let detach = wishes.detach;
-    if let Some(entry) = known {
+    if let Some(entry) = wishes.request_id.as_deref().and_then(known) {
         return again(relay, entry, digest.as_deref(), detach).await;
     }
     let headers = request_headers(&parts.headers, relay.config.tokens.is_empty());
-    if relay.writer.store().room() != Room::Enough {
+    let room_of_store = relay.writer.store().room();
+    if room_of_store != Room::Enough {
         let pass = relay.config.store.full == WhenFull::Pass && !detach;
-        return if pass {
+        return if room_of_store == Room::Failed && relay.shared.is_some() && !pass {
+            Err(streams::broken(Broken::Store("Redis does not answer".into())))
+        } else if pass {
             unrecorded(relay, kind, &choice, headers, body).await
         } else {
             Err(streams::broken(Broken::Full))
         };
     }
+    let reserved = match (&relay.shared, &wishes.request_id) {
+        (Some(shared), Some(id)) => {
+            let failed = |error: RedisError| streams::broken(Broken::Store(error.to_string()));
+            if !shared.reserve(caller.owner.as_str(), id).await.map_err(failed)? {
+                relay.fresh().await;
+                let entry = known(id).ok_or_else(|| streams::broken(Broken::Taken))?;
+                return again(relay, entry, digest.as_deref(), detach).await;
+            }
+            Some((shared, id.clone()))
+        }
+        (Some(_) | None, _) => None,
+    };
     let ask = Ask { kind, wishes, choice, headers, body, room, digest: digest.clone(), retry_of: None };
-    match begin(relay, caller, ask)? {
+    let begun = begin(relay, caller, ask);
+    if let (Some((shared, id)), Err(_)) = (&reserved, &begun) {
+        shared.release(caller.owner.as_str(), id).await;
+    }
+    match begun? {
         Begun::Known(entry) => again(relay, entry, digest.as_deref(), detach).await,
         Begun::New { entry, ticket, reading: None, .. } => accepted(&entry, ticket).await,
         Begun::New { job, reading: Some(reading), .. } => given(relay, reading, &job).await,

@@ -152,6 +152,9 @@ async fn answered(
         let message = format!("this token may not do that: it lacks the role {role}");
         return secured(Refusal::new(Code::Forbidden, message).answer_in(words));
     }
+    if matches!(place, Place::Stream(_) | Place::Control(_)) {
+        relay.fresh().await;
+    }
     let answered = match place {
         Place::Recorded(kind) => front::recorded(relay, kind, &caller, request).await,
         Place::Passed(route) => pass::passed(relay, &caller, &route, request).await,

@@ -1,6 +1,7 @@
 //! A job: one request to a model server, whose answer is a stream.
 
 mod admission;
+mod elsewhere;
 mod ending;
 mod framing;
 pub(crate) mod name;

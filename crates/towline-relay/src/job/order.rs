@@ -1,5 +1,6 @@
 //! The part of a job that others see and give orders to.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,10 @@ use tokio::sync::{Notify, watch};
 use towline::relay::AnswerState;
 use towline_core::job::Deadline;
 
+use super::elsewhere::deadline_ms;
 use super::{Framing, JobRecord, Recorded};
 use crate::log::StreamLog;
+use crate::shared::{Holder, Order};
 use crate::tasks::Tasks;
 
 /// What became of the request, for those who wait for the head of the answer.
@@ -56,22 +59,28 @@ pub(crate) struct Job {
     head: watch::Sender<Head>,
     /// Counts changes of state.
     changes: watch::Sender<u64>,
+    /// The relay that runs it, where that is not this one.
+    pub(super) holder: Option<Holder>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    state: AnswerState,
-    is_paused: bool,
+pub(super) struct Shared {
+    pub(super) state: AnswerState,
+    pub(super) is_paused: bool,
     cancel: Option<String>,
     /// What cancels it is the end of the relay.
     is_interrupted: bool,
-    deadline: Option<Instant>,
+    pub(super) deadline: Option<Instant>,
     detached: bool,
     readers: usize,
-    upstream: String,
-    records: u64,
+    /// Readers at other relays, by relay.
+    pub(super) elsewhere: HashMap<u64, usize>,
+    pub(super) upstream: String,
+    pub(super) records: u64,
     /// As the server has counted them.
-    tokens: Option<u64>,
+    pub(super) tokens: Option<u64>,
+    /// As the relay that runs it says.
+    pub(super) rate: Option<f64>,
     first_record: Option<Instant>,
     last_received: Option<Instant>,
 }
@@ -110,6 +119,17 @@ impl Job {
         detached: bool,
         deadline: Option<Duration>,
     ) -> Arc<Self> {
+        Self::made(log, kind, framing, detached, deadline, None)
+    }
+
+    pub(super) fn made(
+        log: Arc<StreamLog>,
+        kind: Recorded,
+        framing: Framing,
+        detached: bool,
+        deadline: Option<Duration>,
+        holder: Option<Holder>,
+    ) -> Arc<Self> {
         let began = Instant::now();
         let shared = Shared {
             state: AnswerState::Queued,
@@ -119,9 +139,11 @@ impl Job {
             deadline: deadline.and_then(|time| began.checked_add(time)),
             detached,
             readers: 0,
+            elsewhere: HashMap::new(),
             upstream: String::new(),
             records: 0,
             tokens: None,
+            rate: None,
             first_record: None,
             last_received: None,
         };
@@ -134,14 +156,15 @@ impl Job {
             ordered: Notify::new(),
             head: watch::Sender::new(Head::Pending),
             changes: watch::Sender::new(0),
+            holder,
         })
     }
 
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    pub(super) fn shared(&self) -> MutexGuard<'_, Shared> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn changed(&self) {
+    pub(super) fn changed(&self) {
         self.changes.send_modify(|count| *count += 1);
     }
 
@@ -175,20 +198,20 @@ impl Job {
         }
         shared.cancel.get_or_insert_with(|| reason.to_owned());
         shared.state = AnswerState::Cancelling;
-        self.order(shared);
+        self.order(shared, |_| Order::Cancel(reason.to_owned()));
         Ok(())
     }
 
     /// Stops it, since the relay ends. One that somebody has cancelled stays cancelled.
     pub(crate) fn interrupt(&self) -> Result<(), IsOver> {
         let mut shared = self.shared();
-        if shared.state.is_ended() {
+        if shared.state.is_ended() || self.holder.is_some() {
             return Err(IsOver);
         }
         shared.is_interrupted = shared.cancel.is_none();
         shared.cancel.get_or_insert_with(|| "the relay ended".to_owned());
         shared.state = AnswerState::Cancelling;
-        self.order(shared);
+        self.order(shared, |_| Order::Cancel("the relay ended".to_owned()));
         Ok(())
     }
 
@@ -198,7 +221,7 @@ impl Job {
             return Err(IsOver);
         }
         shared.deadline = deadline.apply(shared.deadline, Instant::now());
-        self.order(shared);
+        self.order(shared, |shared| Order::Deadline(deadline_ms(shared.deadline)));
         Ok(())
     }
 
@@ -208,11 +231,21 @@ impl Job {
             return Err(IsOver);
         }
         shared.is_paused = paused;
-        self.order(shared);
+        self.order(shared, |_| Order::Pause(paused));
         Ok(())
     }
 
-    fn order(&self, shared: MutexGuard<'_, Shared>) {
+    /// `false` where this relay runs the job itself.
+    pub(crate) fn rename_elsewhere(&self, name: &str) -> bool {
+        let Some(holder) = self.holder.as_ref().filter(|_| !self.state().is_ended()) else { return false };
+        holder.send(Order::Rename(name.to_owned()));
+        true
+    }
+
+    fn order(&self, shared: MutexGuard<'_, Shared>, order: impl FnOnce(&Shared) -> Order) {
+        if let Some(holder) = &self.holder {
+            holder.send(order(&shared));
+        }
         drop(shared);
         self.ordered.notify_one();
         self.changed();
@@ -232,7 +265,7 @@ impl Job {
             tokens_per_second: shared.tokens_per_second(now),
             since_last: shared.last_received.map(|at| now - at),
             deadline: shared.deadline.map(|at| at.saturating_duration_since(now)),
-            readers: shared.readers,
+            readers: shared.all_readers(),
             detached: shared.detached,
         }
     }
@@ -240,6 +273,16 @@ impl Job {
 
 /// The task's side.
 impl Job {
+    /// Says to the relay that runs it whether it is read here.
+    fn tell_readers(&self, shared: &Shared) {
+        if let Some(holder) = &self.holder
+            && shared.readers <= 1
+            && !shared.detached
+        {
+            holder.send(Order::Readers { relay: holder.own(), count: shared.readers });
+        }
+    }
+
     pub(super) fn orders(&self) -> Orders {
         let shared = self.shared();
         Orders { cancel: shared.cancel.clone(), is_paused: shared.is_paused, deadline: shared.deadline }
@@ -307,12 +350,19 @@ impl Job {
 }
 
 impl Shared {
+    pub(super) fn all_readers(&self) -> usize {
+        self.readers + self.elsewhere.values().sum::<usize>()
+    }
+
     /// Until the server has counted them each record counts as one.
     fn tokens(&self, kind: Recorded) -> Option<u64> {
         self.tokens.or_else(|| (!kind.keeps_models()).then_some(self.records))
     }
 
     fn tokens_per_second(&self, now: Instant) -> Option<f64> {
+        if self.rate.is_some() {
+            return self.rate;
+        }
         let seconds = (now - self.first_record?).as_secs_f64();
         // The first record begins the time that the others take.
         (seconds > 0.05 && self.records > 1).then(|| (self.records - 1) as f64 / seconds)
@@ -329,7 +379,10 @@ pub(crate) struct Attached {
 
 impl Attached {
     pub(crate) fn new(job: &Arc<Job>, grace: Duration, tasks: &Tasks) -> Self {
-        job.shared().readers += 1;
+        let mut shared = job.shared();
+        shared.readers += 1;
+        job.tell_readers(&shared);
+        drop(shared);
         Self { job: Arc::clone(job), grace, tasks: tasks.clone() }
     }
 }
@@ -338,23 +391,34 @@ impl Drop for Attached {
     fn drop(&mut self) {
         let mut shared = self.job.shared();
         shared.readers -= 1;
-        if shared.readers > 0 || shared.detached || shared.state.is_ended() {
-            return;
-        }
+        self.job.tell_readers(&shared);
+        let have_left = shared.all_readers() == 0 && !self.job.is_elsewhere();
         drop(shared);
-        let (job, grace) = (Arc::clone(&self.job), self.grace);
-        if grace.is_zero() {
-            return end_unread(&job);
+        if have_left {
+            end_unread(&self.job, self.grace, &self.tasks);
         }
-        self.tasks.start(async move {
-            tokio::time::sleep(grace).await;
-            end_unread(&job);
-        });
     }
 }
 
-fn end_unread(job: &Job) {
-    if job.shared().readers == 0 && job.cancel("its only reader has left").is_ok() {
+/// Ends a job that nobody reads, after the grace, unless it was detached.
+pub(super) fn end_unread(job: &Arc<Job>, grace: Duration, tasks: &Tasks) {
+    let shared = job.shared();
+    if shared.detached || shared.state.is_ended() {
+        return;
+    }
+    drop(shared);
+    if grace.is_zero() {
+        return end_if_unread(job);
+    }
+    let job = Arc::clone(job);
+    tasks.start(async move {
+        tokio::time::sleep(grace).await;
+        end_if_unread(&job);
+    });
+}
+
+fn end_if_unread(job: &Job) {
+    if job.shared().all_readers() == 0 && job.cancel("its only reader has left").is_ok() {
         tracing::debug!("a job ends: its only reader has left");
     }
 }

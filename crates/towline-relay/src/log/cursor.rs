@@ -81,18 +81,21 @@ impl Cursor {
                     self.position += bytes.len() as u64;
                     return Poll::Ready(Got::Bytes(bytes));
                 }
-                if let Some(broken) = &state.broken {
+                if let Some(broken) = state.broken_for_readers() {
                     return Poll::Ready(Got::Broken(broken.clone()));
                 }
                 drop(state);
                 self.load();
                 continue;
             }
-            if let Some(broken) = &state.broken {
+            if let Some(broken) = state.broken_for_readers() {
                 return Poll::Ready(Got::Broken(broken.clone()));
             }
             if state.shown_closed {
                 return Poll::Ready(Got::Closed);
+            }
+            if state.is_remote && !std::mem::replace(&mut state.is_followed, true) {
+                self.log.writer.store().follow(self.log.no);
             }
             state.wait(cx);
             return Poll::Pending;

@@ -9,6 +9,7 @@
 
 mod cursor;
 mod keeper;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -22,6 +23,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 
 pub(crate) use cursor::{Cursor, Got};
+pub(crate) use shared::News;
 pub(crate) use writer::Writer;
 pub use writer::{Fsync, NotAFsync};
 
@@ -35,6 +37,9 @@ const TAIL_BYTES: usize = 256 << 10;
 const CHUNK_BYTES: usize = 128 << 10;
 /// Bytes appended and not yet written from which on the appender waits.
 const STAGED_BYTES: usize = 1 << 20;
+
+/// A stream that several relays have is written this often in a time to live while it is read.
+const OTHERS_ARE_TOLD: u64 = 4;
 
 /// One stream.
 pub(crate) struct StreamLog {
@@ -65,6 +70,8 @@ pub(crate) enum Broken {
     Full,
     #[error("the store failed: {0}")]
     Store(String),
+    #[error("another relay has written the stream")]
+    Taken,
 }
 
 #[derive(Debug)]
@@ -91,6 +98,11 @@ struct State {
     broken: Option<Broken>,
     /// Changes that were made and never written, since the store did not take them.
     lost: Range<u64>,
+    /// Why.
+    lost_to: Broken,
+    /// Other relays write it, and somebody was told to look at what they write.
+    is_remote: bool,
+    is_followed: bool,
     waiting: Vec<Waker>,
 }
 
@@ -162,6 +174,9 @@ impl StreamLog {
             tail_bytes: 0,
             broken: None,
             lost: 0..0,
+            lost_to: Broken::Full,
+            is_remote: false,
+            is_followed: false,
             waiting: Vec::new(),
         };
         Self { no, readers: AtomicUsize::new(0), writer, state: Mutex::new(state) }
@@ -251,7 +266,7 @@ impl StreamLog {
         std::future::poll_fn(|cx| {
             let mut state = self.state();
             if state.lost.contains(&ticket.0) {
-                return Poll::Ready(Err(Broken::Full));
+                return Poll::Ready(Err(state.lost_to.clone()));
             }
             if state.written >= ticket.0 {
                 return Poll::Ready(Ok(()));
@@ -301,16 +316,23 @@ impl StreamLog {
     }
 
     /// Notes that somebody reads it, for its time to live. Not written at once: a restart may end it a little early.
-    pub(crate) fn touch(&self, now_ms: u64) {
+    pub(crate) fn touch(self: &Arc<Self>, now_ms: u64) {
         let mut state = self.state();
-        if state.meta.ttl_s.is_some() {
+        let Some(ttl_s) = state.meta.ttl_s else { return };
+        let since_ms = now_ms.saturating_sub(state.meta.touched_ms);
+        if !state.is_remote {
             state.meta.touched_ms = now_ms;
+        } else if since_ms >= ttl_s.saturating_mul(1000 / OTHERS_ARE_TOLD) && state.made == state.written {
+            // Other relays would let it expire.
+            if state.stage(|log| log.meta().touched_ms = now_ms).is_ok() {
+                self.queue(state);
+            }
         }
     }
 
-    /// Whether the log can be written and read.
+    /// Whether the log can be written and read. One that another relay has written over can, as soon as that is looked at.
     pub(crate) fn broken(&self) -> Option<Broken> {
-        self.state().broken.clone()
+        self.state().broken_for_readers().cloned()
     }
 
     /// Makes a log that the store did not take usable again, as it was last written. `false` where it is not one.
@@ -318,11 +340,12 @@ impl StreamLog {
         let mut state = self.state();
         match state.broken {
             Some(Broken::Full | Broken::Store(_)) => {}
-            Some(Broken::Removed) | None => return false,
+            Some(Broken::Removed | Broken::Taken) | None => return false,
         }
         (state.meta, state.meta_is_dirty) = (meta, false);
         (state.staged, state.end) = (BytesMut::new(), state.shown);
         state.lost = state.written + 1..state.made + 1;
+        state.lost_to = Broken::Full;
         state.broken = None;
         true
     }

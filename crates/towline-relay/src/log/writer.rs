@@ -13,7 +13,7 @@ use super::keeper::Keeper;
 use super::{Broken, StreamLog, Taken};
 use crate::config::length;
 use crate::metrics::Histogram;
-use crate::store::{LogStore, StoreError, Write};
+use crate::store::{LogStore, NotWritten, StoreError, Write};
 
 /// Batches that an appender writes before the thread takes over. Measured: with 1 or 4 the hand-overs cost more than they
 /// save, and with no limit one answer in thousands waits long (`cargo bench -p towline-relay --bench relay -- records`).
@@ -155,7 +155,7 @@ impl Writer {
             return;
         }
         // An appender does not wait for the disk.
-        if self.fsync == Fsync::Always {
+        if self.fsync == Fsync::Always || self.store.is_shared() {
             queue.turn = Holder::Thread;
             self.handed_over.notify_one();
             return;
@@ -198,6 +198,7 @@ impl Writer {
             | StoreError::InUse
             | StoreError::Disk(_)
             | StoreError::Folder(_)
+            | StoreError::Redis(_)
             | StoreError::Format { .. } => Broken::Store(error.to_string()),
         }
     }
@@ -264,19 +265,29 @@ impl Writer {
         // What takes room is refused by a full store, what gives room is not.
         let removed = match &result {
             Err(StoreError::Full) if !removals.is_empty() => self.store.commit(removals, durable),
-            Ok(()) | Err(_) => Ok(()),
+            Ok(_) | Err(_) => Ok(Vec::new()),
         };
         self.batch_times().add(began.elapsed().as_secs_f64());
         self.keeper.written();
-        let result = result.map_err(|error| self.failed(&error));
+        let (result, refused) = match result {
+            Ok(refused) => (Ok(()), refused),
+            Err(error) => (Err(self.failed(&error)), Vec::new()),
+        };
         let removed = match &result {
-            Err(Broken::Full) => removed.map_err(|error| self.failed(&error)),
+            Err(Broken::Full) => removed.map(drop).map_err(|error| self.failed(&error)),
             Ok(()) | Err(_) => result.clone(),
         };
         for (log, part) in taken {
             let result = if part.is_removal { removed.clone() } else { result.clone() };
+            let why = refused.iter().find(|refused| refused.stream == log.no).map(|refused| refused.why);
+            let more = match why {
+                None => log.taken_is_written(part, result),
+                Some(NotWritten::Elsewhere { end }) => log.write_again(part, end),
+                Some(NotWritten::Taken) => log.taken_is_written(part, Err(Broken::Taken)),
+                Some(NotWritten::Gone) => log.taken_is_written(part, Err(Broken::Removed)),
+            };
             // Who has more goes into the next batch.
-            if log.taken_is_written(part, result) {
+            if more {
                 self.waiting().logs.push(log);
             }
         }

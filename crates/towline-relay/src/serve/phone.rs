@@ -76,7 +76,7 @@ pub(super) async fn open_again(relay: &Relay) {
 fn folder(relay: &Relay) -> io::Result<PathBuf> {
     match &relay.config.store.place {
         Store::Folder(folder) => Ok(folder.clone()),
-        Store::Memory | Store::Own => {
+        Store::Memory | Store::Own | Store::Redis(_) => {
             Err(io::Error::other("a relay that keeps nothing on disk does not know a phone again"))
         }
     }

@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::housekeeping;
 use crate::http::guard::{self, AccessControl};
 use crate::relay::Relay;
+use crate::shared;
 use crate::tasks::Tasks;
 
 /// How long to wait before accepting again after the system refused to (out of file descriptors, mostly).
@@ -188,6 +189,8 @@ impl Server {
                     () = late(&mut phone) => {}
                     () = relay.upstreams.keep_looking(relay.config.times.health) => {}
                     () = housekeeping::keep(Arc::clone(&relay)) => {}
+                    never = shared::keep(Arc::clone(&relay)) => match never {},
+                    never = shared::listen(Arc::clone(&relay)) => match never {},
                     () = shutdown => {}
                     // The relay holds the sender.
                     _ = ending.wait_for(|ending| *ending) => {}
@@ -199,7 +202,11 @@ impl Server {
             tracing::info!(running, "the relay ends");
             // Taken no more, but readers of what runs may stay.
             drop(listeners);
-            let cut = drain(&relay).await;
+            let cut = tokio::select! {
+                cut = drain(&relay) => cut,
+                // Other relays would end what still runs.
+                never = shared::keep(Arc::clone(&relay)) => match never {},
+            };
             stop.send_replace(true);
             if tokio::time::timeout(CLOSE_TIME, connections.all_ended()).await.is_err() {
                 tracing::info!(connections = connections.running(), "connections are cut");

@@ -12,7 +12,7 @@ use std::sync::{Mutex, PoisonError, RwLock};
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
-use super::{Chunk, LogStore, Recovered, Recovery, Room, StoreError, StreamNo, Write};
+use super::{Chunk, LogStore, Recovered, Recovery, Refused, Room, StoreError, StreamNo, Write};
 
 /// The format this version writes. Format 1 had no requests, and is otherwise the same.
 pub(super) const FORMAT: &str = "2";
@@ -294,7 +294,7 @@ impl LogStore for DiskStore {
         self.with(Open::recover)
     }
 
-    fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<(), StoreError> {
+    fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<Vec<Refused>, StoreError> {
         let is_removal = |write: &Write| matches!(write, Write::Remove { .. });
         if !writes.iter().all(is_removal) {
             match self.room() {
@@ -307,7 +307,7 @@ impl LogStore for DiskStore {
         let removed = removed.inspect_err(|_| self.has_failed.store(true, Ordering::Release))?;
         // A stream without a description is not found again, so its bytes may go later.
         self.removed.lock().unwrap_or_else(PoisonError::into_inner).extend(removed);
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn read(&self, stream: StreamNo, from: u64, max_bytes: usize) -> Result<Vec<Chunk>, StoreError> {

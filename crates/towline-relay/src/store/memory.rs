@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::{Chunk, LogStore, Recovered, Recovery, Room, StoreError, StreamNo, Write};
+use super::{Chunk, LogStore, Recovered, Recovery, Refused, Room, StoreError, StreamNo, Write};
 
 /// Logs in memory.
 #[derive(Debug, Default)]
@@ -46,7 +46,7 @@ impl LogStore for MemoryStore {
         Ok(Recovery { incarnation: 1, next, streams: found.collect() })
     }
 
-    fn commit(&self, writes: Vec<Write>, _durable: bool) -> Result<(), StoreError> {
+    fn commit(&self, writes: Vec<Write>, _durable: bool) -> Result<Vec<Refused>, StoreError> {
         let mut streams = self.streams();
         for write in writes {
             match write {
@@ -69,7 +69,7 @@ impl LogStore for MemoryStore {
                 }
             }
         }
-        Ok(())
+        Ok(Vec::new())
     }
 
     fn read(&self, stream: StreamNo, from: u64, max_bytes: usize) -> Result<Vec<Chunk>, StoreError> {

@@ -48,6 +48,36 @@ pub(crate) enum Write {
     },
 }
 
+impl Write {
+    pub(crate) fn stream(&self) -> StreamNo {
+        match self {
+            Self::Meta { stream, .. }
+            | Self::Chunk { stream, .. }
+            | Self::Request { stream, .. }
+            | Self::Remove { stream } => *stream,
+        }
+    }
+}
+
+/// A stream whose changes a shared store did not make; those of the others it did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Refused {
+    pub(crate) stream: StreamNo,
+    pub(crate) why: NotWritten,
+}
+
+/// Why.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NotWritten {
+    /// Another relay has written the stream.
+    Taken,
+    /// The stream was removed.
+    Gone,
+    /// The stream is this relay's, but its log ends elsewhere: a part was lost with a server, or was written when that seemed to
+    /// fail. The change can be made again from there.
+    Elsewhere { end: u64 },
+}
+
 /// Bytes of a log and where they stand.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chunk {
@@ -108,6 +138,9 @@ pub enum StoreError {
     /// The folder cannot be made or checked.
     #[error("{0}")]
     Folder(#[from] std::io::Error),
+    /// Redis.
+    #[error("{0}")]
+    Redis(#[from] crate::shared::RedisError),
     /// The folder holds something else.
     #[error("the store at {path} has the format {found}, and this version knows only {}", disk::FORMAT)]
     Format {
@@ -128,11 +161,11 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
     fn recover(&self) -> Result<Recovery, StoreError>;
 
     /// Makes all of the changes or none. When it returns they survive the end of the process; with `durable` also that of the
-    /// machine.
+    /// machine. A store that other relays write too makes all changes of a stream or none, and says which it did not make.
     ///
     /// # Errors
     /// When they could not be written. [`room`](Self::room) then says whether the store is full or has failed.
-    fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<(), StoreError>;
+    fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<Vec<Refused>, StoreError>;
 
     /// The chunks from the one that holds the byte at `from` on: at least one where there is any, and no more once
     /// `max_bytes` are together.
@@ -185,4 +218,12 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
 
     /// Whether no call ever blocks, and nothing outlives the process.
     fn is_memory(&self) -> bool;
+
+    /// Whether other relays read and write it too.
+    fn is_shared(&self) -> bool {
+        false
+    }
+
+    /// Somebody waits for what another relay writes to this stream.
+    fn follow(&self, _stream: StreamNo) {}
 }

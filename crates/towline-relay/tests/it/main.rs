@@ -15,6 +15,7 @@ mod ollama;
 mod openapi;
 mod queue;
 mod record;
+mod scale;
 mod streams;
 mod support;
 mod tls;

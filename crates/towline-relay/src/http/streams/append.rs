@@ -7,11 +7,13 @@ use hyper::{HeaderMap, Request, StatusCode};
 use super::super::answer::{Answer, Code, Refusal, empty, set};
 use super::super::input;
 use super::{broken, content_type, is_closed, json, room_for};
-use crate::log::Changing;
+use crate::log::{Broken, Changing};
 use crate::meta::{Producer, media_type, now_ms};
 use crate::registry::Entry;
 use crate::relay::Relay;
 
+/// How often an append is tried that other relays are faster than.
+const TRIES: usize = 100;
 /// Producers that a stream remembers.
 const PRODUCERS: usize = 256;
 /// The longest name of a producer, and the longest `Stream-Seq`, in bytes.
@@ -44,14 +46,31 @@ pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>
     let brings_bytes = !append.bytes.is_empty();
     room_for(relay, &entry.owner, append.bytes.len())?;
     let most = limits.log_bytes;
-    let changed = entry.log.change(|log| {
-        let done = append.apply(log, most)?;
-        Ok((done, log.end(), log.look().closed))
-    });
-    let (result, ticket) = changed.map_err(broken)?;
-    let (done, end, closed) = result?;
-    // A duplicate is acknowledged once the first is written.
-    entry.log.written(ticket).await.map_err(broken)?;
+    let mut tries = 0;
+    let (done, end, closed) = loop {
+        tries += 1;
+        let changed = entry.log.change(|log| {
+            let done = append.apply(log, most)?;
+            Ok((done, log.end(), log.look().closed))
+        });
+        let written = match changed {
+            Ok((result, ticket)) => {
+                let done = result?;
+                // A duplicate is acknowledged once the first is written.
+                entry.log.written(ticket).await.map(|()| done)
+            }
+            Err(why) => Err(why),
+        };
+        match (written, &relay.shared) {
+            (Ok(done), _) => break done,
+            // Another relay was faster: what it has written comes first.
+            (Err(Broken::Taken), Some(shared)) if tries < TRIES => {
+                let reloaded = shared.reload(relay, &entry).await;
+                reloaded.map_err(|error| broken(Broken::Store(error.to_string())))?;
+            }
+            (Err(why), _) => return Err(broken(why)),
+        }
+    };
     let (status, shown) = match (done, producer) {
         (Done::Appended, None) => (StatusCode::NO_CONTENT, None),
         (Done::Appended, Some((_, producer))) if brings_bytes => (StatusCode::OK, Some(producer)),

@@ -9,6 +9,7 @@ use super::super::input;
 use super::{broken, content_type, describe, is_over, json, next_offset, room_for, too_many};
 use crate::housekeeping;
 use crate::id::StreamId;
+use crate::log::Broken;
 use crate::meta::{Meta, media_type};
 use crate::registry::{Entry, NotMade};
 use crate::relay::{Caller, Relay};
@@ -52,17 +53,31 @@ pub(super) async fn put(
     let wanted = meta.clone();
     match relay.registry.make(meta, &bytes, None, |_| None) {
         Ok((entry, ticket)) => {
-            entry.log.written(ticket).await.map_err(broken)?;
+            match entry.log.written(ticket).await {
+                // Another relay has made one of this id meanwhile.
+                Err(Broken::Taken) => {
+                    relay.registry.forget(&entry);
+                    relay.fresh().await;
+                    let found = relay.registry.find(owner, &id).ok_or_else(|| broken(Broken::Taken))?;
+                    return known(&found, &wanted);
+                }
+                written => written.map_err(broken)?,
+            }
             let mut answer = described(&entry, StatusCode::CREATED);
             set(&mut answer, "location", &location);
             Ok(answer)
         }
-        Err(NotMade::Exists(entry)) if is_same(&entry, &wanted) => Ok(described(&entry, StatusCode::OK)),
-        Err(NotMade::Exists(_)) => {
-            Err(Refusal::new(Code::Conflict, "a stream of this id exists, with another configuration"))
-        }
+        Err(NotMade::Exists(entry)) => known(&entry, &wanted),
         Err(NotMade::Full) => Err(too_many(relay)),
     }
+}
+
+/// What is said of a stream that was there before.
+fn known(entry: &Entry, wanted: &Meta) -> Result<Answer, Refusal> {
+    if is_same(entry, wanted) {
+        return Ok(described(entry, StatusCode::OK));
+    }
+    Err(Refusal::new(Code::Conflict, "a stream of this id exists, with another configuration"))
 }
 
 /// Where the client finds it: by the scheme and host that it used, also through a proxy that ends its TLS.

@@ -37,10 +37,10 @@ pub(super) async fn answer(
     })?;
     let owner = &caller.owner;
     match *request.method() {
-        Method::GET => read::get(relay, find(relay, owner, &id)?, &request).await,
-        Method::HEAD => Ok(head(&find(relay, owner, &id)?)),
+        Method::GET => read::get(relay, find_fresh(relay, owner, &id).await?, &request).await,
+        Method::HEAD => Ok(head(&find_fresh(relay, owner, &id).await?)),
         Method::PUT => create::put(relay, caller, id, request).await,
-        Method::POST => append::post(relay, find(relay, owner, &id)?, request).await,
+        Method::POST => append::post(relay, find_fresh(relay, owner, &id).await?, request).await,
         Method::DELETE => delete(relay, &find(relay, owner, &id)?).await,
         _ => Err(Refusal::wrong_method("GET, HEAD, PUT, POST, DELETE")),
     }
@@ -52,6 +52,15 @@ fn find(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
     if is_over(relay, &entry) {
         relay.registry.expire(&entry);
         return Err(Refusal::no_such_stream());
+    }
+    Ok(entry)
+}
+
+/// The stream, with what other relays have written to it.
+async fn find_fresh(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
+    let entry = find(relay, owner, id)?;
+    if let Some(shared) = &relay.shared {
+        shared.fresh_stream(relay, &entry).await;
     }
     Ok(entry)
 }
@@ -118,7 +127,9 @@ pub(super) fn broken(broken: Broken) -> Refusal {
     match broken {
         Broken::Removed => Refusal::no_such_stream(),
         Broken::Full => Refusal::new(Code::Full, broken.to_string()).with("retry-after", "5"),
-        Broken::Store(_) => Refusal::new(Code::Unavailable, broken.to_string()).with("retry-after", "5"),
+        Broken::Store(_) | Broken::Taken => {
+            Refusal::new(Code::Unavailable, broken.to_string()).with("retry-after", "5")
+        }
     }
 }
 

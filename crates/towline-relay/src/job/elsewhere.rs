@@ -1,0 +1,138 @@
+//! The jobs that other relays run, and what is told of those that this one runs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hyper::HeaderMap;
+use towline::relay::AnswerState;
+use towline_core::job::Deadline;
+
+use super::order::end_unread;
+use super::{Head, Job, JobRecord, Recorded};
+use crate::log::StreamLog;
+use crate::meta::now_ms;
+use crate::shared::{Holder, Order, Shown};
+use crate::tasks::Tasks;
+
+impl Job {
+    /// A job that another relay runs.
+    pub(crate) fn elsewhere(log: Arc<StreamLog>, record: &JobRecord, holder: Holder) -> Arc<Self> {
+        let kind = Recorded::of_path(&record.path).unwrap_or(Recorded::Chat);
+        Self::made(log, kind, record.framing, record.detached, None, Some(holder))
+    }
+
+    /// Whether another relay runs it.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        self.holder.is_some()
+    }
+
+    /// The other relay has told how it looks.
+    pub(crate) fn is_shown(&self, shown: Shown) {
+        let mut shared = self.shared();
+        if shared.state.is_ended() {
+            return;
+        }
+        let is_open =
+            matches!(shown.state, AnswerState::Streaming | AnswerState::Paused) && shown.records > 0;
+        if shared.state != AnswerState::Cancelling {
+            shared.state = shown.state;
+        }
+        shared.is_paused = shown.is_paused;
+        shared.upstream = shown.upstream;
+        shared.records = shown.records;
+        shared.tokens = shown.tokens;
+        shared.rate = shown.tokens_per_second;
+        shared.deadline = shown.deadline_ms.map(instant);
+        drop(shared);
+        if is_open {
+            self.has_head(Head::Open { status: 200, headers: HeaderMap::new() });
+        }
+        self.changed();
+    }
+
+    /// The other relay has ended it.
+    pub(crate) fn has_ended(&self, state: AnswerState) {
+        self.has_head(Head::Open { status: 200, headers: HeaderMap::new() });
+        self.is_now(state);
+    }
+
+    /// What the other relays are told.
+    pub(crate) fn shown(&self) -> Shown {
+        let look = self.look();
+        let shared = self.shared();
+        let state = if look.state == AnswerState::Paused { shared.state.clone() } else { look.state };
+        Shown {
+            state,
+            is_paused: shared.is_paused,
+            upstream: look.upstream,
+            records: look.records,
+            tokens: look.tokens,
+            tokens_per_second: look.tokens_per_second,
+            deadline_ms: look.deadline.map(|time| now_ms().saturating_add(millis(time))),
+        }
+    }
+
+    /// Does what another relay's client ordered; what comes too late is passed over.
+    pub(crate) fn obey_order(self: &Arc<Self>, order: Order, grace: Duration, tasks: &Tasks) {
+        let _is_over = match order {
+            Order::Cancel(reason) => self.cancel(&reason),
+            Order::Pause(is_paused) => self.set_paused(is_paused),
+            Order::Deadline(None) => self.set_deadline(Deadline::Never),
+            Order::Deadline(Some(at)) => {
+                self.set_deadline(Deadline::In(Duration::from_millis(at.saturating_sub(now_ms()))))
+            }
+            // The registry's.
+            Order::Rename(_) => Ok(()),
+            Order::Readers { relay, count } => {
+                self.readers_elsewhere(grace, tasks, |elsewhere| {
+                    if count == 0 {
+                        elsewhere.remove(&relay);
+                    } else {
+                        elsewhere.insert(relay, count);
+                    }
+                });
+                Ok(())
+            }
+        };
+    }
+
+    /// Readers of relays that are gone have left.
+    pub(crate) fn keep_readers_of(self: &Arc<Self>, relays: &[u64], grace: Duration, tasks: &Tasks) {
+        if !self.shared().elsewhere.is_empty() {
+            self.readers_elsewhere(grace, tasks, |elsewhere| {
+                elsewhere.retain(|relay, _| relays.contains(relay));
+            });
+        }
+    }
+
+    fn readers_elsewhere(
+        self: &Arc<Self>,
+        grace: Duration,
+        tasks: &Tasks,
+        change: impl FnOnce(&mut std::collections::HashMap<u64, usize>),
+    ) {
+        let mut shared = self.shared();
+        let before = shared.all_readers();
+        change(&mut shared.elsewhere);
+        let have_left = before > 0 && shared.all_readers() == 0;
+        drop(shared);
+        if have_left {
+            end_unread(self, grace, tasks);
+        }
+    }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn instant(ms: u64) -> Instant {
+    let ahead = Duration::from_millis(ms.saturating_sub(now_ms()));
+    Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
+}
+
+/// A deadline as it is sent.
+pub(super) fn deadline_ms(deadline: Option<Instant>) -> Option<u64> {
+    let left = deadline?.saturating_duration_since(Instant::now());
+    Some(now_ms().saturating_add(millis(left)))
+}

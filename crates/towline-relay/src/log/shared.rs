@@ -1,0 +1,154 @@
+//! A log that other relays write too, and what becomes of one that they have taken over.
+
+use std::task::Waker;
+
+use bytes::{Bytes, BytesMut};
+
+use super::{Broken, Removal, State, StreamLog, Taken};
+use crate::meta::Meta;
+
+/// What another relay has written.
+#[derive(Debug)]
+pub(crate) struct News {
+    /// The description, where it is known.
+    pub(crate) meta: Option<Meta>,
+    pub(crate) end: u64,
+    /// The last bytes before the end, where they are known.
+    pub(crate) bytes: Option<Bytes>,
+}
+
+impl StreamLog {
+    /// Whether another relay has written over it, and nobody has looked at that yet.
+    pub(crate) fn is_overwritten(&self) -> bool {
+        self.state().broken == Some(Broken::Taken)
+    }
+
+    /// From now on others write it.
+    pub(crate) fn is_written_elsewhere(&self) {
+        let mut state = self.state();
+        state.is_remote = true;
+        state.is_followed = false;
+    }
+
+    /// Whether somebody reads it who wants to know what others write; where nobody does, the next reader asks for it again.
+    pub(crate) fn stays_followed(&self) -> bool {
+        let mut state = self.state();
+        let is_read = !state.waiting.is_empty() && !state.shown_closed && state.broken.is_none();
+        state.is_followed = is_read;
+        is_read
+    }
+
+    /// Shows readers what another relay has written; `false`, and nothing is changed, while this one has something to write.
+    pub(crate) fn feed(&self, news: News) -> bool {
+        let mut state = self.state();
+        if state.made > state.written || state.broken.is_some() {
+            return false;
+        }
+        let News { meta, end, bytes } = news;
+        if end > state.shown {
+            match bytes.filter(|bytes| end - bytes.len() as u64 == state.shown) {
+                Some(bytes) => {
+                    state.tail_bytes += bytes.len();
+                    let start = state.shown;
+                    state.tail.push_back((start, bytes));
+                    state.trim_tail();
+                }
+                // Readers find them in the store.
+                None => (state.tail, state.tail_bytes) = (std::collections::VecDeque::new(), 0),
+            }
+            (state.shown, state.end) = (end, end);
+        }
+        if let Some(meta) = meta {
+            state.shown_closed = meta.closed && end == state.shown;
+            state.meta = meta;
+        }
+        wake(state);
+        true
+    }
+
+    /// Makes a log that others have written over what the store has. Changes that were not written are lost. `false`, and nothing
+    /// is changed, where it was not written over.
+    pub(crate) fn reload(&self, meta: Meta, end: u64) -> bool {
+        let mut state = self.state();
+        if state.broken != Some(Broken::Taken) {
+            return false;
+        }
+        state.shown_closed = meta.closed;
+        (state.meta, state.meta_is_dirty) = (meta, false);
+        (state.staged, state.shown, state.end) = (BytesMut::new(), end, end);
+        (state.tail, state.tail_bytes) = (std::collections::VecDeque::new(), 0);
+        state.lost = state.written + 1..state.made + 1;
+        state.lost_to = Broken::Taken;
+        state.written = state.made;
+        state.broken = None;
+        wake(state);
+        true
+    }
+
+    /// Another relay has taken it over: nothing more is written, and readers are let go.
+    pub(crate) fn fence(&self) {
+        let mut state = self.state();
+        state.broken.get_or_insert(Broken::Taken);
+        wake(state);
+    }
+
+    /// Its stream is gone from the store already.
+    pub(crate) fn is_gone(&self) {
+        let mut state = self.state();
+        state.broken = Some(Broken::Removed);
+        state.removal = Removal::Written;
+        wake(state);
+    }
+
+    /// Takes back what was to be written, since the store's log ends at `end`: what is missing there is written again, as far as
+    /// the memory for readers that keep up has it. `true` when there is something to write.
+    pub(super) fn write_again(&self, taken: Taken, end: u64) -> bool {
+        let mut state = self.state();
+        let chunk = taken.chunk.map(|(_, bytes)| bytes).unwrap_or_default();
+        let start = state.end - (state.staged.len() + chunk.len()) as u64;
+        let mut all = BytesMut::new();
+        let mut first = start;
+        for (at, bytes) in &state.tail {
+            first = first.min(*at);
+            all.extend_from_slice(bytes);
+        }
+        all.extend_from_slice(&chunk);
+        let staged = state.staged.split();
+        all.extend_from_slice(&staged);
+        if end < first || end > state.end {
+            state.broken.get_or_insert(Broken::Taken);
+            state.is_queued = false;
+            wake(state);
+            return false;
+        }
+        let _there = all.split_to(usize::try_from(end - first).unwrap_or(usize::MAX).min(all.len()));
+        state.staged = all;
+        // What is written again is in the tail already, and is put there again.
+        while let Some((at, mut bytes)) = state.tail.pop_back() {
+            state.tail_bytes -= bytes.len();
+            bytes.truncate(usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX));
+            if !bytes.is_empty() {
+                state.tail_bytes += bytes.len();
+                state.tail.push_back((at, bytes));
+                break;
+            }
+        }
+        state.meta_is_dirty = true;
+        state.is_queued = true;
+        true
+    }
+}
+
+impl State {
+    /// Readers of a log that others write wait while it is written over, which says nothing of what they have read. Those of an
+    /// answer that was taken from this relay are let go.
+    pub(super) fn broken_for_readers(&self) -> Option<&Broken> {
+        self.broken.as_ref().filter(|why| !(self.is_remote && **why == Broken::Taken))
+    }
+}
+
+fn wake(mut state: std::sync::MutexGuard<'_, State>) {
+    let wakers = std::mem::take(&mut state.waiting);
+    drop(state);
+    wakers.into_iter().for_each(Waker::wake);
+}

@@ -1,0 +1,185 @@
+//! One connection to Redis. It is used by one at a time; what fails is dropped, and another one made.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+
+use super::address::RedisAddress;
+use super::resp::{Commands, NotResp, Reply};
+
+/// How long a connection may take to be made, and each reply to come.
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why Redis did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum RedisError {
+    /// It cannot be reached, or the connection broke.
+    #[error("Redis at {0} cannot be reached: {1}")]
+    Away(String, std::io::Error),
+    /// It said nothing in time.
+    #[error("Redis at {0} does not answer")]
+    Silent(String),
+    /// It is something else.
+    #[error("{0} is no Redis: {1}")]
+    NotRedis(String, &'static str),
+    /// It refused. Its own words.
+    #[error("Redis refused: {0}")]
+    Refused(String),
+    /// A file that the configuration names.
+    #[error("{0} cannot be used: {1}")]
+    File(String, String),
+}
+
+trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
+
+pub(super) struct Connection {
+    shown: String,
+    socket: Box<dyn Socket>,
+    /// What has come and is not read.
+    come: BytesMut,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connection").field("to", &self.shown).finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// Connects, logs in, and loads the scripts.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection.
+    pub(super) async fn open(address: &RedisAddress) -> Result<Self, RedisError> {
+        let shown = address.to_string();
+        let silent = |_| RedisError::Silent(shown.clone());
+        let mut connection = timeout(PATIENCE, Self::connect(address)).await.map_err(silent)??;
+        let mut password = address.password.clone();
+        if let Some(file) = &address.password_file {
+            let wrong =
+                |error: std::io::Error| RedisError::File(file.display().to_string(), error.to_string());
+            password = Some(std::fs::read_to_string(file).map_err(wrong)?.trim().to_owned());
+        }
+        let mut commands = Commands::default();
+        match (&address.user, &password) {
+            (Some(user), Some(password)) => commands.push(&["AUTH", user, password]),
+            (None, Some(password)) => commands.push(&["AUTH", password]),
+            (Some(_) | None, None) => {}
+        }
+        if address.database != 0 {
+            commands.push(&["SELECT".to_owned(), address.database.to_string()]);
+        }
+        commands.push(&["CLIENT", "SETNAME", "towline"]);
+        for reply in connection.ask(&commands).await? {
+            if let Reply::Failed(why) = reply {
+                return Err(RedisError::Refused(why));
+            }
+        }
+        Ok(connection)
+    }
+
+    async fn connect(address: &RedisAddress) -> Result<Self, RedisError> {
+        let shown = address.to_string();
+        let away = |error| RedisError::Away(shown.clone(), error);
+        let socket = TcpStream::connect((address.host.as_str(), address.port)).await.map_err(away)?;
+        socket.set_nodelay(true).map_err(away)?;
+        let socket: Box<dyn Socket> = if address.is_encrypted {
+            let name = ServerName::try_from(address.host.clone())
+                .map_err(|error| away(std::io::Error::other(error)))?;
+            let connector = TlsConnector::from(Arc::new(tls(address)?));
+            Box::new(connector.connect(name, socket).await.map_err(away)?)
+        } else {
+            Box::new(socket)
+        };
+        Ok(Self { shown, socket, come: BytesMut::new() })
+    }
+
+    /// The replies to all commands, in their order. A command that failed has its failure as its reply.
+    ///
+    /// # Cancel safety
+    /// None: a connection whose future was dropped is to be dropped too.
+    pub(super) async fn ask(&mut self, commands: &Commands) -> Result<Vec<Reply>, RedisError> {
+        let shown = self.shown.clone();
+        let silent = |_| RedisError::Silent(shown.clone());
+        timeout(PATIENCE, self.send(commands)).await.map_err(silent)??;
+        let mut replies = Vec::with_capacity(commands.count());
+        while replies.len() < commands.count() {
+            replies.push(timeout(PATIENCE, self.next()).await.map_err(silent)??);
+        }
+        Ok(replies)
+    }
+
+    pub(super) async fn send(&mut self, commands: &Commands) -> Result<(), RedisError> {
+        let away = |error| RedisError::Away(self.shown.clone(), error);
+        self.socket.write_all(commands.bytes()).await.map_err(away)?;
+        self.socket.flush().await.map_err(away)
+    }
+
+    /// The next reply or message.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Result<Reply, RedisError> {
+        loop {
+            let not_redis = |_: NotResp| {
+                RedisError::NotRedis(self.shown.clone(), "it does not speak the protocol of Redis")
+            };
+            if let Some(reply) = Reply::take(&mut self.come).map_err(not_redis)? {
+                return Ok(reply);
+            }
+            let read = self.socket.read_buf(&mut self.come).await;
+            let away = |error| RedisError::Away(self.shown.clone(), error);
+            if read.map_err(away)? == 0 {
+                return Err(away(std::io::ErrorKind::UnexpectedEof.into()));
+            }
+        }
+    }
+
+    /// One reply to one command.
+    pub(super) async fn one<T: AsRef<[u8]>>(&mut self, parts: &[T]) -> Result<Reply, RedisError> {
+        let mut commands = Commands::default();
+        commands.push(parts);
+        match self.ask(&commands).await?.pop() {
+            Some(Reply::Failed(why)) => Err(RedisError::Refused(why)),
+            Some(reply) => Ok(reply),
+            None => Err(RedisError::NotRedis(self.shown.clone(), "it answered nothing")),
+        }
+    }
+}
+
+fn tls(address: &RedisAddress) -> Result<ClientConfig, RedisError> {
+    let mut roots = RootCertStore::empty();
+    match &address.ca {
+        None => roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned()),
+        Some(file) => {
+            let wrong = |why: String| RedisError::File(file.display().to_string(), why);
+            let pem = std::fs::read(file).map_err(|error| wrong(error.to_string()))?;
+            for certificate in CertificateDer::pem_slice_iter(&pem) {
+                let certificate = certificate.map_err(|error| wrong(error.to_string()))?;
+                roots.add(certificate).map_err(|error| wrong(error.to_string()))?;
+            }
+            if roots.is_empty() {
+                return Err(wrong("it holds no certificate".into()));
+            }
+        }
+    }
+    let failed = |error| RedisError::Away(address.to_string(), std::io::Error::other(error));
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().map_err(failed)?;
+    Ok(config.with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The text of a number, for a command.
+pub(super) fn text(number: impl ToString) -> Bytes {
+    Bytes::from(number.to_string())
+}

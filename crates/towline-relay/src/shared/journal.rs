@@ -1,0 +1,266 @@
+//! The journal of the store: what other relays make, change and remove; and the orders that they have for this one.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::holder::{Holder, Order, Shown};
+use super::resp::{Commands, Reply};
+use super::store::Stored;
+use super::version::Version;
+use super::{MISSED, RedisError, Shared};
+use crate::job::Job;
+use crate::log::{News, StreamLog};
+use crate::meta::Meta;
+use crate::registry::Entry;
+use crate::relay::Relay;
+use crate::store::StreamNo;
+
+/// Entries that are read at once.
+const ENTRIES: usize = 500;
+/// Streams that are read at once.
+const STREAMS: usize = 256;
+/// Entries of the journal that are kept, about.
+const KEPT: &str = "10000";
+
+/// Reads the descriptions of all streams.
+pub(super) async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+    let mut read = shared.read.lock().await;
+    // What is written meanwhile is read after it.
+    let last = shared.store.one(&["XREVRANGE", "towline:journal", "+", "-", "COUNT", "1"]).await?;
+    let last = last.many().first().and_then(|entry| entry.many().first()?.text().map(str::to_owned));
+    let all = shared.store.one(&["SMEMBERS", "towline:all"]).await?;
+    let all: Vec<StreamNo> = all.many().iter().filter_map(Reply::number).collect();
+    for some in all.chunks(STREAMS) {
+        for (stream, stored) in shared.store.stored(some).await? {
+            is_stored(shared, relay, stream, stored);
+        }
+    }
+    let all: std::collections::HashSet<StreamNo> = all.into_iter().collect();
+    for owner in relay.registry.owners() {
+        for entry in relay.registry.each(&owner, None) {
+            // One that is being made is not among them yet.
+            let was_there = shared.store.version(entry.log.no) != Version::default();
+            if was_there && !all.contains(&entry.log.no) {
+                is_gone(shared, relay, &entry);
+            }
+        }
+    }
+    read.journal = last.unwrap_or_else(|| "0-0".into());
+    read.at = Instant::now();
+    Ok(())
+}
+
+/// Reads the journal to its end.
+pub(super) async fn catch_up(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+    let mut read = shared.read.lock().await;
+    if read.at.elapsed() > MISSED {
+        drop(read);
+        return read_all(shared, relay).await;
+    }
+    loop {
+        let count = ENTRIES.to_string();
+        let parts = ["XREAD", "COUNT", &count, "STREAMS", "towline:journal", &read.journal];
+        let reply = shared.store.one(&parts).await?;
+        let entries = entries(&reply);
+        for (id, fields) in &entries {
+            apply(shared, relay, fields);
+            read.journal.clone_from(id);
+        }
+        read.at = Instant::now();
+        if entries.len() < ENTRIES {
+            return Ok(());
+        }
+    }
+}
+
+/// The entries of one stream of Redis, each with its fields.
+fn entries(reply: &Reply) -> Vec<(String, &[Reply])> {
+    let of_stream = reply.many().first().and_then(|stream| stream.many().get(1));
+    let entry = |entry: &'_ Reply| entry.many().first().and_then(Reply::text).map(str::to_owned);
+    let all = of_stream.map(Reply::many).unwrap_or_default();
+    all.iter().filter_map(|one| Some((entry(one)?, one.many().get(1)?.many()))).collect()
+}
+
+fn field<'a>(fields: &'a [Reply], name: &str) -> Option<&'a Reply> {
+    fields.chunks_exact(2).find(|pair| pair[0].text() == Some(name)).map(|pair| &pair[1])
+}
+
+fn apply(shared: &Shared, relay: &Relay, fields: &[Reply]) {
+    let Some(no) = field(fields, "no").and_then(Reply::number) else { return };
+    let end = field(fields, "end").and_then(Reply::number).unwrap_or(0);
+    match field(fields, "kind").and_then(Reply::text) {
+        Some("meta") => {
+            let version = field(fields, "version").and_then(Reply::text).and_then(Version::parse);
+            let meta = field(fields, "data").and_then(Reply::bytes).cloned();
+            let holder = field(fields, "holder").and_then(Reply::number);
+            if let (Some(version), Some(meta)) = (version, meta) {
+                is_stored(shared, relay, no, Stored { version, meta, end, holder });
+            }
+        }
+        Some("gone") => {
+            if let Some(entry) = relay.registry.numbered(no) {
+                is_gone(shared, relay, &entry);
+            }
+        }
+        Some("shown") => {
+            let shown = field(fields, "data").and_then(Reply::text);
+            let shown: Option<Shown> = shown.and_then(|text| serde_json::from_str(text).ok());
+            if let (Some(entry), Some(shown)) = (relay.registry.numbered(no), shown)
+                && let Some(job) = entry.job.as_ref().filter(|job| job.is_elsewhere())
+            {
+                entry.log.feed(News { meta: None, end, bytes: None });
+                job.is_shown(shown);
+                relay.registry.changed(&entry);
+            }
+        }
+        // A later version's.
+        Some(_) | None => {}
+    }
+}
+
+fn is_gone(shared: &Shared, relay: &Relay, entry: &Entry) {
+    shared.store.forget(entry.log.no);
+    shared.followed().remove(&entry.log.no);
+    relay.registry.forget(entry);
+}
+
+/// The description of a stream; one that cannot be read is told of, and left alone.
+pub(super) fn described(stream: StreamNo, stored: &Stored) -> Option<Meta> {
+    let meta = serde_json::from_slice(&stored.meta);
+    meta.inspect_err(|error| tracing::error!(stream, %error, "a stream's description cannot be read")).ok()
+}
+
+/// Makes what is known of a stream what the store has, unless that is older.
+pub(super) fn is_stored(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
+    let known = relay.registry.numbered(stream);
+    let is_own = |entry: &Entry| {
+        let job = entry.job.as_ref();
+        job.is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended())
+    };
+    if known.as_ref().is_some_and(is_own) || stored.version.writes <= shared.store.version(stream).writes {
+        return;
+    }
+    let Some(meta) = described(stream, &stored) else { return };
+    let ended = meta.job.as_ref().and_then(|job| job.ended.clone());
+    let tokens = meta.job.as_ref().and_then(|job| Some((job.tokens?, job.ended_ms?)));
+    let owner = meta.owner.clone();
+    let Some(entry) = known else {
+        let log = StreamLog::recovered(stream, Arc::clone(&relay.writer), meta.clone(), stored.end);
+        log.is_written_elsewhere();
+        let holder = |relay_no| Holder {
+            store: Arc::clone(&shared.store),
+            tasks: relay.tasks.clone(),
+            stream,
+            relay: relay_no,
+        };
+        let job = match (&meta.job, stored.holder) {
+            (Some(record), Some(by)) if ended.is_none() => {
+                Some(Job::elsewhere(Arc::clone(&log), record, holder(by)))
+            }
+            (Some(_) | None, _) => None,
+        };
+        shared.store.is_at(stream, stored.version);
+        relay.registry.put_back(&meta, log, job);
+        if let Some((tokens, at)) = tokens {
+            relay.usage.spend(&owner, tokens, at);
+        }
+        if let Some(entry) = relay.registry.numbered(stream) {
+            relay.registry.changed(&entry);
+        }
+        return;
+    };
+    let (before, was_ended) = entry.log.look(|meta, _| {
+        let job = meta.job.as_ref();
+        (job.map(|job| job.name.clone()), job.is_some_and(|job| job.ended.is_some()))
+    });
+    let is_taken = entry.log.is_overwritten();
+    let is_told = if is_taken {
+        entry.log.reload(meta, stored.end)
+    } else {
+        entry.log.feed(News { meta: Some(meta), end: stored.end, bytes: None })
+    };
+    if !is_told {
+        return;
+    }
+    shared.store.is_at(stream, stored.version);
+    if let Some(before) = before {
+        relay.registry.was_renamed(&entry, &before);
+    }
+    if let Some(state) = ended.filter(|_| !was_ended) {
+        if let Some(job) = entry.job.as_ref().filter(|job| job.is_elsewhere()) {
+            job.has_ended(state);
+        }
+        if let Some((tokens, at)) = tokens {
+            relay.usage.spend(&owner, tokens, at);
+        }
+    }
+    relay.registry.changed(&entry);
+}
+
+/// Tells the others how the answers that run here look now.
+pub(super) async fn tell_changes(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+    let changed =
+        std::mem::take(&mut *shared.changed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let mut commands = Commands::default();
+    for no in changed {
+        let Some(entry) = relay.registry.numbered(no) else { continue };
+        let Some(job) = entry.job.as_ref().filter(|job| !job.state().is_ended()) else { continue };
+        // Plain data can always be said in JSON.
+        let shown = serde_json::to_string(&job.shown()).unwrap_or_default();
+        let (no, end) = (no.to_string(), entry.log.seen().end.position.to_string());
+        commands.push(&[
+            "XADD",
+            "towline:journal",
+            "MAXLEN",
+            "~",
+            KEPT,
+            "*",
+            "kind",
+            "shown",
+            "no",
+            &no,
+            "end",
+            &end,
+            "data",
+            &shown,
+        ]);
+    }
+    if commands.count() > 0 {
+        commands.push(&["PUBLISH", "towline:journal", ""]);
+        shared.store.ask(&commands).await?;
+    }
+    Ok(())
+}
+
+/// Does what other relays' clients have ordered.
+pub(super) async fn obey(shared: &Shared, relay: &Arc<Relay>) -> Result<(), RedisError> {
+    let key = format!("towline:orders:{}", shared.relay());
+    loop {
+        let mut read = shared.read.lock().await;
+        let count = ENTRIES.to_string();
+        let parts = ["XREAD", "COUNT", &count, "STREAMS", &key, &read.orders];
+        let reply = shared.store.one(&parts).await?;
+        let entries = entries(&reply);
+        if let Some((id, _)) = entries.last() {
+            read.orders.clone_from(id);
+        }
+        drop(read);
+        for (_, fields) in &entries {
+            let no = field(fields, "no").and_then(Reply::number);
+            let order = field(fields, "order").and_then(Reply::text);
+            let order: Option<Order> = order.and_then(|text| serde_json::from_str(text).ok());
+            let (Some(no), Some(order)) = (no, order) else { continue };
+            let Some(entry) = relay.registry.numbered(no) else { continue };
+            if let Order::Rename(name) = &order {
+                // Whose it is meanwhile may keep it.
+                drop(relay.registry.rename(&entry, name));
+            }
+            if let Some(job) = entry.job.as_ref().filter(|job| !job.is_elsewhere()) {
+                job.obey_order(order, relay.config.times.grace, &relay.tasks);
+            }
+        }
+        if entries.len() < ENTRIES {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Messages of the store: calls to look at the journal, and the bytes of what other relays run and somebody reads here.
+
+use std::convert::Infallible;
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::timeout;
+
+use super::connection::{Connection, PATIENCE};
+use super::journal;
+use super::resp::{Commands, Reply};
+use super::{RedisError, Shared};
+use crate::log::News;
+use crate::relay::Relay;
+use crate::store::StreamNo;
+
+/// Silence after which the server is asked whether it is there.
+const SILENCE: Duration = Duration::from_secs(2);
+/// Time between two tries to connect.
+const PAUSE: Duration = Duration::from_millis(200);
+/// What a channel of bytes is called before its number.
+const BYTES: &str = "towline:b:";
+
+/// Hears messages until the relay ends. What is missed while it cannot be heard is looked at by [`look_again`].
+///
+/// # Cancel safety
+/// Dropping the future closes the connection.
+pub(crate) async fn listen(relay: Arc<Relay>) -> Infallible {
+    let Some(shared) = &relay.shared else { return std::future::pending().await };
+    loop {
+        tokio::select! {
+            heard = hear(shared, &relay) => {
+                if let Err(error) = heard {
+                    tracing::debug!(%error, "messages are not heard");
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            // Its orders come elsewhere now.
+            () = shared.is_another.notified() => {}
+        }
+    }
+}
+
+async fn hear(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+    let mut connection = Connection::open(shared.store.address()).await?;
+    let mut commands = Commands::default();
+    commands.push(&["SUBSCRIBE", "towline:journal", &format!("towline:orders:{}", shared.relay())]);
+    for stream in shared.followed().keys() {
+        commands.push(&["SUBSCRIBE", &format!("{BYTES}{stream}")]);
+    }
+    connection.send(&commands).await?;
+    // Whatever was said before.
+    shared.poked.notify_one();
+    loop {
+        tokio::select! {
+            message = connection.next() => heard(shared, relay, message?).await?,
+            () = shared.store.is_wanted.notified() => follow(shared, relay, &mut connection).await?,
+            () = tokio::time::sleep(SILENCE) => {
+                connection.send(&Commands::one(&[b"PING"])).await?;
+                let silent = |_| RedisError::Silent(shared.store.address().to_string());
+                let message = timeout(PATIENCE, connection.next()).await.map_err(silent)??;
+                heard(shared, relay, message).await?;
+            }
+        }
+    }
+}
+
+/// Subscribes to what somebody wants to read since, and no longer to what nobody does.
+async fn follow(shared: &Shared, relay: &Relay, connection: &mut Connection) -> Result<(), RedisError> {
+    let mut commands = Commands::default();
+    let unread = std::mem::take(&mut *shared.unread.lock().unwrap_or_else(PoisonError::into_inner));
+    for stream in unread {
+        if !shared.followed().contains_key(&stream) {
+            commands.push(&["UNSUBSCRIBE", &format!("{BYTES}{stream}")]);
+        }
+    }
+    for stream in shared.store.take_wanted() {
+        if let Some(entry) = relay.registry.numbered(stream) {
+            shared.followed().insert(stream, entry.log);
+            commands.push(&["SUBSCRIBE", &format!("{BYTES}{stream}")]);
+        }
+    }
+    connection.send(&commands).await
+}
+
+async fn heard(shared: &Shared, relay: &Relay, message: Reply) -> Result<(), RedisError> {
+    let [kind, channel, said] = message.many() else { return Ok(()) };
+    let stream = channel.text().and_then(|channel| channel.strip_prefix(BYTES)?.parse::<StreamNo>().ok());
+    match (kind.text(), stream) {
+        // From here on nothing is missed; what was written before is looked at.
+        (Some("subscribe"), Some(stream)) => look(shared, relay, &[stream]).await,
+        (Some("message"), Some(stream)) => {
+            let log = shared.followed().get(&stream).cloned();
+            let news = said.bytes().and_then(news);
+            match (log, news) {
+                (Some(log), Some(news)) => {
+                    if news
+                        .bytes
+                        .as_ref()
+                        .is_some_and(|bytes| log.seen().end.position + (bytes.len() as u64) < news.end)
+                    {
+                        // A message was lost.
+                        return look(shared, relay, &[stream]).await;
+                    }
+                    log.feed(news);
+                    Ok(())
+                }
+                (Some(_), None) => look(shared, relay, &[stream]).await,
+                (None, _) => Ok(()),
+            }
+        }
+        (Some("message"), None) => {
+            shared.poked.notify_one();
+            Ok(())
+        }
+        (Some(_) | None, _) => Ok(()),
+    }
+}
+
+/// `<position> <bytes>`.
+fn news(said: &Bytes) -> Option<News> {
+    let space = said.iter().position(|byte| *byte == b' ')?;
+    let start: u64 = std::str::from_utf8(&said[..space]).ok()?.parse().ok()?;
+    let bytes = said.slice(space + 1..);
+    Some(News { meta: None, end: start + bytes.len() as u64, bytes: Some(bytes) })
+}
+
+async fn look(shared: &Shared, relay: &Relay, streams: &[StreamNo]) -> Result<(), RedisError> {
+    for (stream, stored) in shared.store.stored(streams).await? {
+        journal::is_stored(shared, relay, stream, stored);
+    }
+    Ok(())
+}
+
+/// Looks at all that is followed, whether a message came or not, and lets go what nobody reads any more.
+pub(super) async fn look_again(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+    let mut unread = Vec::new();
+    let mut read = Vec::new();
+    shared.followed().retain(|stream, log| {
+        let is_read = log.stays_followed();
+        if is_read {
+            read.push(*stream)
+        } else {
+            unread.push(*stream)
+        }
+        is_read
+    });
+    if !unread.is_empty() {
+        shared.unread.lock().unwrap_or_else(PoisonError::into_inner).append(&mut unread);
+        shared.store.is_wanted.notify_one();
+    }
+    for some in read.chunks(256) {
+        look(shared, relay, some).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,285 @@
+//! Several relays on one store: each answers for every stream, and one that dies leaves no answer without its end.
+//!
+//! Every relay knows all streams by their descriptions, which come by the journal of the store. The bytes of what another relay
+//! runs are read when somebody wants them (`listen`). A relay that runs answers renews its lease; when it cannot, the others bury
+//! it and end its answers (`reaper`). Why it is so, `docs/decisions/0009-several-relays.md` says.
+
+mod address;
+mod connection;
+mod holder;
+mod journal;
+mod listen;
+mod reaper;
+mod resp;
+mod scripts;
+mod store;
+mod version;
+
+use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+pub use address::{NotRedis, RedisAddress};
+pub use connection::RedisError;
+pub(crate) use holder::{Holder, Order, Shown};
+pub(crate) use listen::listen;
+pub(crate) use store::RedisStore;
+
+use crate::log::StreamLog;
+use crate::registry::Entry;
+use crate::relay::Relay;
+use crate::store::{Room, StreamNo};
+use resp::{Commands, Reply};
+
+/// How long a relay is one of the living without a sign of life.
+const LEASE: Duration = Duration::from_secs(5);
+/// Time between two signs of life.
+const RENEWAL: Duration = Duration::from_millis(1500);
+/// Time between two looks at what others have written, where no message calls.
+const ROUND: Duration = Duration::from_millis(500);
+/// A relay that looked away for so long may have missed a part of the journal.
+const MISSED: Duration = Duration::from_secs(30);
+/// How long a request waits for another of the same id that is being made at another relay.
+const RESERVED: Duration = Duration::from_secs(10);
+
+/// What this relay knows of the others.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    store: Arc<RedisStore>,
+    read: tokio::sync::Mutex<Positions>,
+    /// There is something to look at.
+    poked: Notify,
+    /// This relay has another number.
+    is_another: Notify,
+    /// What others run and somebody reads here.
+    followed: Mutex<HashMap<StreamNo, Arc<StreamLog>>>,
+    /// What was followed and nobody reads any more.
+    unread: Mutex<Vec<StreamNo>>,
+    /// What runs here and has changed since the others were told.
+    changed: Mutex<BTreeSet<StreamNo>>,
+}
+
+/// How far what others write is read.
+#[derive(Debug)]
+struct Positions {
+    journal: String,
+    orders: String,
+    at: Instant,
+}
+
+impl Shared {
+    /// Takes a place among the relays of the store.
+    ///
+    /// # Errors
+    /// A store that cannot be reached or used.
+    pub(crate) async fn open(store: Arc<RedisStore>) -> Result<Self, RedisError> {
+        store.connect().await?;
+        let own = Self {
+            store,
+            read: tokio::sync::Mutex::new(Positions {
+                journal: "0-0".into(),
+                orders: "0-0".into(),
+                at: Instant::now(),
+            }),
+            poked: Notify::new(),
+            is_another: Notify::new(),
+            followed: Mutex::default(),
+            unread: Mutex::default(),
+            changed: Mutex::default(),
+        };
+        own.take_place().await?;
+        Ok(own)
+    }
+
+    /// The number of this relay.
+    pub(crate) fn relay(&self) -> u64 {
+        self.store.relay()
+    }
+
+    /// Becomes another one of the relays.
+    async fn take_place(&self) -> Result<(), RedisError> {
+        let relay = self.store.one(&["INCR", "towline:last_relay"]).await?.number().unwrap_or(0);
+        let mut commands = Commands::default();
+        let lease = LEASE.as_millis().to_string();
+        commands.push(&["SET", &format!("towline:lease:{relay}"), "1", "PX", &lease]);
+        commands.push(&["SADD", "towline:relays", &relay.to_string()]);
+        for reply in self.store.ask(&commands).await? {
+            if let Reply::Failed(why) = reply {
+                return Err(RedisError::Refused(why));
+            }
+        }
+        self.store.is_relay(relay);
+        self.read.lock().await.orders = "0-0".into();
+        self.is_another.notify_one();
+        tracing::info!(relay, store = %self.store.address(), "one of the relays of this store");
+        Ok(())
+    }
+
+    fn followed(&self) -> MutexGuard<'_, HashMap<StreamNo, Arc<StreamLog>>> {
+        self.followed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An answer that runs here has changed; the others are told soon.
+    pub(crate) fn has_changed(&self, entry: &Entry) {
+        if entry.job.as_ref().is_some_and(|job| !job.is_elsewhere()) {
+            self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.log.no);
+            self.poked.notify_one();
+        }
+    }
+
+    /// Looks at what others have written up to now. What cannot be looked at is passed over: what is known stays known.
+    pub(crate) async fn fresh(&self, relay: &Relay) {
+        if let Err(error) = journal::catch_up(self, relay).await {
+            tracing::debug!(%error, "what other relays have written is not known");
+        }
+    }
+
+    /// As [`fresh`](Self::fresh), with the bytes of a stream that another may have written.
+    pub(crate) async fn fresh_stream(&self, relay: &Relay, entry: &Entry) {
+        if entry.log.seen().closed || entry.job.as_ref().is_some_and(|job| !job.is_elsewhere()) {
+            return;
+        }
+        match self.store.stored(&[entry.log.no]).await {
+            Ok(found) => {
+                for (stream, stored) in found {
+                    journal::is_stored(self, relay, stream, stored);
+                }
+            }
+            Err(error) => tracing::debug!(%error, "what other relays have written is not known"),
+        }
+    }
+
+    /// Makes a stream that another relay has written over what that relay made of it.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub(crate) async fn reload(&self, relay: &Relay, entry: &Entry) -> Result<(), RedisError> {
+        match self.store.stored(&[entry.log.no]).await?.pop() {
+            Some((stream, stored)) => {
+                if let Some(meta) = journal::described(stream, &stored)
+                    && entry.log.reload(meta, stored.end)
+                {
+                    self.store.is_at(stream, stored.version);
+                }
+            }
+            // It was not made, or is gone.
+            None => relay.registry.forget(entry),
+        }
+        Ok(())
+    }
+
+    /// An answer that ran here is another relay's now.
+    pub(crate) async fn was_taken(&self, relay: &Relay, entry: &Entry) {
+        tracing::warn!(stream = entry.id.as_str(), "another relay has ended this answer");
+        entry.log.is_written_elsewhere();
+        if let Err(error) = self.reload(relay, entry).await {
+            tracing::warn!(%error, "an answer that another relay has ended cannot be looked at");
+        }
+        relay.registry.put_in_place(Entry { job: None, ..entry.clone() });
+    }
+
+    /// Makes sure that no other relay answers the request of this id while this one begins to. `false` where another has.
+    ///
+    /// # Errors
+    /// When the store does not say, or another relay has begun and says nothing more.
+    pub(crate) async fn reserve(&self, owner: &str, request_id: &str) -> Result<bool, RedisError> {
+        let key = format!("towline:asked:{owner}:{request_id}");
+        let (time, own) = (RESERVED.as_millis().to_string(), format!("relay {}", self.relay()));
+        let until = Instant::now() + RESERVED + ROUND;
+        loop {
+            let set = self.store.one(&["SET", &key, &own, "NX", "PX", &time]).await?;
+            if set != Reply::None {
+                return Ok(true);
+            }
+            let held = self.store.one(&["GET", &key]).await?;
+            if held.number().is_some() {
+                return Ok(false);
+            }
+            if Instant::now() >= until {
+                return Err(RedisError::Refused(
+                    "another relay has begun this request, and says nothing more".into(),
+                ));
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// The request that was reserved is not begun.
+    pub(crate) async fn release(&self, owner: &str, request_id: &str) {
+        let key = format!("towline:asked:{owner}:{request_id}");
+        // It would expire otherwise.
+        drop(self.store.one(&["DEL", &key]).await);
+    }
+}
+
+/// Puts all streams of the store in their places. Called once before the relay answers.
+///
+/// # Errors
+/// When the store cannot be read.
+pub(crate) async fn load(relay: &Relay) -> Result<(), RedisError> {
+    let Some(shared) = &relay.shared else { return Ok(()) };
+    relay.registry.is_relay(shared.relay());
+    journal::read_all(shared, relay).await
+}
+
+/// Keeps this relay among the living, tells the others what runs here and does what they order, until the relay ends.
+///
+/// # Cancel safety
+/// Dropping the future stops it; the lease expires.
+pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
+    let Some(shared) = &relay.shared else { return std::future::pending().await };
+    let mut rounds = tokio::time::interval(ROUND);
+    rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut reaper = reaper::Reaper::default();
+    let mut is_failing = false;
+    loop {
+        let is_round = tokio::select! {
+            _ = rounds.tick() => true,
+            () = shared.poked.notified() => false,
+        };
+        let result = round(shared, &relay, &mut reaper, is_round).await;
+        match result {
+            Ok(()) if std::mem::take(&mut is_failing) => tracing::info!("Redis answers again"),
+            Ok(()) => {}
+            Err(error) => {
+                reaper.is_away();
+                let is_full = matches!(&error, RedisError::Refused(why) if why.starts_with("OOM"));
+                shared.store.set_room(if is_full { Room::Full } else { Room::Failed });
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::error!(%error, "Redis does not do what it is asked");
+                }
+                // What is poked is no reason to ask it more often.
+                rounds.tick().await;
+            }
+        }
+    }
+}
+
+async fn round(
+    shared: &Shared,
+    relay: &Arc<Relay>,
+    reaper: &mut reaper::Reaper,
+    is_round: bool,
+) -> Result<(), RedisError> {
+    reaper.renew(shared, relay).await?;
+    journal::tell_changes(shared, relay).await?;
+    journal::catch_up(shared, relay).await?;
+    journal::obey(shared, relay).await?;
+    for stream in shared.store.take_overwritten() {
+        // What ran here is looked at once its job has ended.
+        let is_own = |entry: &Entry| {
+            entry.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended())
+        };
+        if let Some(entry) = relay.registry.numbered(stream).filter(|entry| !is_own(entry)) {
+            shared.reload(relay, &entry).await?;
+        }
+    }
+    if is_round {
+        listen::look_again(shared, relay).await?;
+        reaper.reap(shared, relay).await?;
+    }
+    Ok(())
+}

@@ -1,0 +1,179 @@
+//! Leases, and the ends of answers whose relay is dead.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::resp::{Commands, Reply};
+use super::{LEASE, RENEWAL, RedisError, Shared, journal, scripts};
+use crate::job::Ended;
+use crate::meta::now_ms;
+use crate::recovery;
+use crate::registry::Entry;
+use crate::relay::Relay;
+use crate::store::{Room, StreamNo};
+
+/// How long one relay has for the answers of another that is dead, before a third one helps, in milliseconds.
+const REAPING_MS: &str = "4000";
+
+/// Keeps this relay alive, and buries others.
+#[derive(Debug, Default)]
+pub(super) struct Reaper {
+    renewed: Option<Instant>,
+    /// Since when the store has answered without a break: all relays have had a chance to renew their leases since.
+    there_since: Option<Instant>,
+}
+
+impl Reaper {
+    /// The store does not answer.
+    pub(super) fn is_away(&mut self) {
+        (self.renewed, self.there_since) = (None, None);
+    }
+
+    /// Renews the lease, where that is due. One that was buried takes another place, and leaves its answers to the others.
+    pub(super) async fn renew(&mut self, shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+        if self.renewed.is_some_and(|at| at.elapsed() < RENEWAL) {
+            return Ok(());
+        }
+        let (own, lease) = (shared.relay().to_string(), LEASE.as_millis().to_string());
+        let renewed = shared.store.one(&["EVAL", scripts::RENEW, "0", &own, &lease]).await?;
+        if renewed.number() == Some(0) {
+            tracing::warn!("this relay was silent for too long: others end its answers");
+            let_go(relay);
+            shared.take_place().await?;
+            relay.registry.is_relay(shared.relay());
+            journal::read_all(shared, relay).await?;
+        }
+        self.renewed = Some(Instant::now());
+        self.there_since.get_or_insert_with(Instant::now);
+        shared.store.set_room(Room::Enough);
+        Ok(())
+    }
+
+    /// Buries relays whose lease has expired, and ends the answers of those that are buried.
+    pub(super) async fn reap(&mut self, shared: &Shared, relay: &Arc<Relay>) -> Result<(), RedisError> {
+        let mut commands = Commands::default();
+        commands.push(&["SMEMBERS", "towline:relays"]);
+        commands.push(&["SMEMBERS", "towline:dead"]);
+        let replies = shared.store.ask(&commands).await?;
+        let numbers = |reply: &Reply| reply.many().iter().filter_map(Reply::number).collect::<Vec<u64>>();
+        let (mut living, mut dead) = (numbers(&replies[0]), numbers(&replies[1]));
+        if self.there_since.is_some_and(|since| since.elapsed() > LEASE) {
+            for other in living.clone() {
+                let other_no = other.to_string();
+                let buried = shared.store.one(&["EVAL", scripts::BURY, "0", &other_no]).await?;
+                if buried.number() == Some(1) {
+                    tracing::warn!(relay = other, "a relay is dead: its answers are ended");
+                    living.retain(|one| *one != other);
+                    dead.push(other);
+                }
+            }
+        }
+        let orphaned = if dead.is_empty() { Vec::new() } else { own(relay) };
+        for entry in orphaned {
+            if let Some(job) = &entry.job {
+                job.keep_readers_of(&living, relay.config.times.grace, &relay.tasks);
+            }
+        }
+        for other in dead {
+            let (key, own) = (format!("towline:reaping:{other}"), shared.relay().to_string());
+            let turn = shared.store.one(&["SET", &key, &own, "NX", "PX", REAPING_MS]).await?;
+            if turn != Reply::None {
+                end_all(shared, relay, other).await?;
+                shared.store.one(&["DEL", &key]).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The answers that run here.
+fn own(relay: &Relay) -> Vec<Entry> {
+    let runs = |entry: &Entry| {
+        let job = entry.job.as_ref();
+        job.is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended())
+    };
+    let mut own = Vec::new();
+    for owner in relay.registry.owners() {
+        own.extend(relay.registry.each(&owner, None).filter(runs));
+    }
+    own
+}
+
+/// Stops the answers that run here: others have them now.
+fn let_go(relay: &Relay) {
+    for entry in own(relay) {
+        entry.log.fence();
+        if let Some(job) = &entry.job {
+            let _is_over = job.cancel("another relay has taken the answer over");
+        }
+    }
+}
+
+/// Ends the answers of a relay that is dead.
+async fn end_all(shared: &Shared, relay: &Arc<Relay>, dead: u64) -> Result<(), RedisError> {
+    let key = format!("towline:held:{dead}");
+    let held = shared.store.one(&["SMEMBERS", &key]).await?;
+    let held: Vec<StreamNo> = held.many().iter().filter_map(Reply::number).collect();
+    let mut left = 0;
+    for stream in held {
+        if !end(shared, relay, stream).await? {
+            left += 1;
+            continue;
+        }
+        shared.store.one(&["SREM", &key, &stream.to_string()]).await?;
+    }
+    if left == 0 {
+        shared.store.one(&["SREM", "towline:dead", &dead.to_string()]).await?;
+    }
+    Ok(())
+}
+
+/// Ends one answer truthfully; `false` where that is to be tried again.
+async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bool, RedisError> {
+    let Some((_, stored)) = shared.store.stored(&[stream]).await?.pop() else { return Ok(true) };
+    journal::is_stored(shared, relay, stream, stored.clone());
+    let Some(mut meta) = journal::described(stream, &stored) else { return Ok(true) };
+    if meta.closed {
+        return Ok(true);
+    }
+    let Some(entry) = relay.registry.numbered(stream) else { return Ok(true) };
+    if entry.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended()) {
+        // It ran here before this relay was buried, and is on its way to its end.
+        return Ok(false);
+    }
+    if entry.log.is_overwritten() && entry.log.reload(meta.clone(), stored.end) {
+        shared.store.is_at(stream, stored.version);
+    }
+    if shared.store.version(stream) != stored.version {
+        // The dead still writes; the next look knows more.
+        return Ok(false);
+    }
+    // Offsets of what the dead may have shown and lost are refused from here on.
+    let resumed = entry.log.change(|log| {
+        log.meta().incarnations.resume(now_ms(), stored.end);
+        log.look().clone()
+    });
+    let Ok((known, _)) = resumed else { return Ok(false) };
+    meta = known;
+    let (writer, log) = (Arc::clone(&relay.writer), Arc::clone(&entry.log));
+    let sent = meta.job.as_ref().is_none_or(|job| job.sent);
+    let closing = tokio::task::spawn_blocking(move || {
+        recovery::close(&writer, &log, &meta, stored.end, || Ended::interrupted(sent));
+    });
+    if let Err(panicked) = closing.await {
+        std::panic::resume_unwind(panicked.into_panic());
+    }
+    // What was changed before it.
+    let Ok(((), ticket)) = entry.log.change(|_| ()) else { return Ok(false) };
+    if entry.log.written(ticket).await.is_err() {
+        // Written over: by another reaper, or the last words of the dead.
+        shared.reload(relay, &entry).await?;
+        return Ok(false);
+    }
+    let state = entry.log.look(|meta, _| meta.job.as_ref().and_then(|job| job.ended.clone()));
+    if let (Some(job), Some(state)) = (entry.job.as_ref().filter(|job| job.is_elsewhere()), state) {
+        job.has_ended(state);
+    }
+    relay.registry.changed(&entry);
+    Ok(true)
+}

@@ -1,0 +1,104 @@
+//! What Redis does in one piece. All names begin with `towline:`.
+//!
+//! | key | what |
+//! |---|---|
+//! | `s:<no>` | hash of a stream: its version, end, description, holder, the request that is kept |
+//! | `l:<no>` | stream of Redis: the log, each entry named by the position where it ends |
+//! | `z:<no>` | the log of an answer that has ended, as one text |
+//! | `ids:<owner>` | hash: id of a stream → its number |
+//! | `asked:<owner>:<request id>` | the number of the stream that answers it, or who is about to make one |
+//! | `all` | set of all numbers |
+//! | `held:<relay>` | set: the answers that this relay runs |
+//! | `relays`, `lease:<relay>` | set of the relays, and a key of each that expires |
+//! | `journal` | stream of Redis: every change of a description, with the description |
+//! | `orders:<relay>` | stream of Redis: what a relay is told to do with its answers |
+//! | `b:<no>`, `journal`, `orders:<relay>` | channels: bytes of a log, and calls to look |
+
+/// Writes a stream, if its version is the one that the writer knows: so nobody writes over what another has written. Its reply
+/// begins with 0 for written (now, or before when the reply was lost), 1 for another version, and 2 for an id that is taken.
+pub(super) const WRITE: &str = r"
+local no, expected, new, me = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local meta, request, is_job, is_closed = ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
+local h, l = 'towline:s:' .. no, 'towline:l:' .. no
+local was = redis.call('HMGET', h, 'version', 'end', 'holder')
+local version, stop, holder = was[1] or '', tonumber(was[2] or '0'), was[3] or ''
+local function number(value) return string.format('%.0f', value) end
+if version == new then return {0} end
+if version ~= expected then return {1, version, number(stop), holder} end
+if expected == '' then
+  local owner, id, asked = ARGV[9], ARGV[10], ARGV[11]
+  if redis.call('HSETNX', 'towline:ids:' .. owner, id, no) == 0 then return {2} end
+  if is_job and not is_closed then
+    holder = me
+    redis.call('SADD', 'towline:held:' .. me, no)
+  end
+  redis.call('HSET', h, 'owner', owner, 'id', id, 'asked', asked, 'holder', holder)
+  redis.call('SADD', 'towline:all', no)
+  if asked ~= '' then redis.call('SET', 'towline:asked:' .. owner .. ':' .. asked, no) end
+end
+local first, together = stop, {}
+for i = 12, #ARGV do
+  stop = stop + #ARGV[i]
+  redis.call('XADD', l, number(stop) .. '-1', 'b', ARGV[i])
+  together[#together + 1] = ARGV[i]
+end
+redis.call('HSET', h, 'version', new, 'end', number(stop))
+if request ~= '' then redis.call('HSET', h, 'request', request) end
+if #together > 0 then
+  local said = ''
+  if stop - first <= 16384 then said = number(first) .. ' ' .. table.concat(together) end
+  redis.call('PUBLISH', 'towline:b:' .. no, said)
+end
+if meta ~= '' then
+  redis.call('HSET', h, 'meta', meta)
+  if is_job and is_closed then
+    if holder ~= '' then redis.call('SREM', 'towline:held:' .. holder, no) end
+    if stop > 0 and stop <= 1048576 then
+      local parts = {}
+      for _, entry in ipairs(redis.call('XRANGE', l, '-', '+')) do parts[#parts + 1] = entry[2][2] end
+      redis.call('SET', 'towline:z:' .. no, table.concat(parts))
+      redis.call('DEL', l)
+    end
+  end
+  redis.call('XADD', 'towline:journal', 'MAXLEN', '~', '10000', '*', 'kind', 'meta', 'no', no, 'version', new,
+    'end', number(stop), 'holder', holder, 'data', meta)
+  redis.call('PUBLISH', 'towline:journal', '')
+end
+return {0}
+";
+
+/// Removes a stream with all that belongs to it.
+pub(super) const REMOVE: &str = r"
+local no = ARGV[1]
+local h = 'towline:s:' .. no
+local was = redis.call('HMGET', h, 'owner', 'id', 'asked', 'holder')
+if not was[1] then return {0} end
+redis.call('DEL', h, 'towline:l:' .. no, 'towline:z:' .. no)
+if redis.call('HGET', 'towline:ids:' .. was[1], was[2]) == no then redis.call('HDEL', 'towline:ids:' .. was[1], was[2]) end
+if was[3] ~= '' then
+  local asked = 'towline:asked:' .. was[1] .. ':' .. was[3]
+  if redis.call('GET', asked) == no then redis.call('DEL', asked) end
+end
+redis.call('SREM', 'towline:all', no)
+if was[4] ~= '' then redis.call('SREM', 'towline:held:' .. was[4], no) end
+redis.call('XADD', 'towline:journal', 'MAXLEN', '~', '10000', '*', 'kind', 'gone', 'no', no, 'version', '',
+  'end', '0', 'holder', '', 'data', '')
+redis.call('PUBLISH', 'towline:journal', '')
+return {0}
+";
+
+/// Renews the lease of a relay: 1, or 0 where the others have buried it.
+pub(super) const RENEW: &str = r"
+if redis.call('SISMEMBER', 'towline:relays', ARGV[1]) == 0 then return 0 end
+redis.call('SET', 'towline:lease:' .. ARGV[1], '1', 'PX', ARGV[2])
+return 1
+";
+
+/// Buries a relay whose lease has expired, so that it cannot renew it: 1 where it is one of the dead now.
+pub(super) const BURY: &str = r"
+if redis.call('EXISTS', 'towline:lease:' .. ARGV[1]) == 1 then return 0 end
+redis.call('SREM', 'towline:relays', ARGV[1])
+redis.call('DEL', 'towline:orders:' .. ARGV[1])
+redis.call('SADD', 'towline:dead', ARGV[1])
+return 1
+";

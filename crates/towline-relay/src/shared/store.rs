@@ -1,0 +1,503 @@
+//! Logs in Redis or Valkey, for several relays at once.
+//!
+//! Every write names the version of its stream that it builds upon. So a relay that was taken for dead writes nothing more of
+//! what others have ended, and a write whose reply was lost is made once.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde::Deserialize;
+use tokio::runtime::Handle;
+use tokio::sync::Notify;
+
+use super::address::RedisAddress;
+use super::connection::{Connection, RedisError, text};
+use super::resp::{Commands, Reply};
+use super::scripts;
+use super::version::Version;
+use crate::store::{Chunk, LogStore, NotWritten, Recovery, Refused, Room, StoreError, StreamNo, Write};
+
+/// How long a batch is tried while Redis is away. Answers that run survive so long, as over a failover.
+const TRIED_FOR: Duration = Duration::from_secs(20);
+/// Time between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+/// Connections that are kept for reading.
+const READERS: usize = 8;
+/// Entries of a log that are read at once.
+const ENTRIES: usize = 64;
+
+/// The store.
+#[derive(Debug)]
+pub(crate) struct RedisStore {
+    address: RedisAddress,
+    /// Copies on replicas that a write waits for.
+    replicas: usize,
+    runtime: Handle,
+    /// Which relay this is, among all there ever were.
+    relay: AtomicU64,
+    attempts: AtomicU64,
+    writing: tokio::sync::Mutex<Option<Connection>>,
+    reading: Mutex<Vec<Connection>>,
+    versions: Mutex<HashMap<StreamNo, Version>>,
+    /// Streams of others that somebody waits for.
+    wanted: Mutex<Vec<StreamNo>>,
+    pub(super) is_wanted: Notify,
+    /// Streams that others have written over.
+    overwritten: Mutex<Vec<StreamNo>>,
+    room: AtomicU8,
+    /// What the script that writes is called by.
+    write_script: OnceLock<String>,
+}
+
+/// A stream as Redis has it.
+#[derive(Debug, Clone)]
+pub(super) struct Stored {
+    pub(super) version: Version,
+    pub(super) meta: Bytes,
+    pub(super) end: u64,
+    /// The relay that runs it, or has run it; none for a stream that clients write.
+    pub(super) holder: Option<u64>,
+}
+
+/// The parts of a description that are keys of their own.
+#[derive(Deserialize)]
+struct Described<'a> {
+    #[serde(borrow)]
+    id: std::borrow::Cow<'a, str>,
+    #[serde(borrow)]
+    owner: std::borrow::Cow<'a, str>,
+    closed: bool,
+    job: Option<DescribedJob>,
+}
+
+#[derive(Deserialize)]
+struct DescribedJob {
+    request_id: Option<String>,
+}
+
+/// What one batch writes of one stream.
+#[derive(Default)]
+struct Part {
+    stream: StreamNo,
+    meta: Bytes,
+    request: Bytes,
+    chunks: Vec<Bytes>,
+    is_removal: bool,
+}
+
+impl RedisStore {
+    /// A store that is not connected yet.
+    pub(crate) fn new(address: RedisAddress, replicas: usize, runtime: Handle) -> Self {
+        Self {
+            address,
+            replicas,
+            runtime,
+            relay: AtomicU64::new(0),
+            attempts: AtomicU64::new(0),
+            writing: tokio::sync::Mutex::default(),
+            reading: Mutex::default(),
+            versions: Mutex::default(),
+            wanted: Mutex::default(),
+            is_wanted: Notify::new(),
+            overwritten: Mutex::default(),
+            room: AtomicU8::new(0),
+            write_script: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn address(&self) -> &RedisAddress {
+        &self.address
+    }
+
+    /// The number of this relay.
+    pub(super) fn relay(&self) -> u64 {
+        self.relay.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_relay(&self, relay: u64) {
+        self.relay.store(relay, Ordering::Relaxed);
+    }
+
+    pub(super) fn set_room(&self, room: Room) {
+        let room = match room {
+            Room::Enough => 0,
+            Room::Full => 1,
+            Room::Failed => 2,
+        };
+        self.room.store(room, Ordering::Relaxed);
+    }
+
+    fn versions(&self) -> MutexGuard<'_, HashMap<StreamNo, Version>> {
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The version of a stream that the log of this process shows.
+    pub(super) fn version(&self, stream: StreamNo) -> Version {
+        self.versions().get(&stream).copied().unwrap_or_default()
+    }
+
+    pub(super) fn is_at(&self, stream: StreamNo, version: Version) {
+        self.versions().insert(stream, version);
+    }
+
+    pub(super) fn forget(&self, stream: StreamNo) {
+        self.versions().remove(&stream);
+    }
+
+    /// The streams that somebody waits for since this was last asked.
+    pub(super) fn take_wanted(&self) -> Vec<StreamNo> {
+        std::mem::take(&mut *self.wanted.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The streams that others have written over since this was last asked.
+    pub(super) fn take_overwritten(&self) -> Vec<StreamNo> {
+        std::mem::take(&mut *self.overwritten.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The replies to commands, over a connection that is kept.
+    ///
+    /// # Cancel safety
+    /// Dropping the future closes the connection; whether the commands were done is not known.
+    pub(super) async fn ask(&self, commands: &Commands) -> Result<Vec<Reply>, RedisError> {
+        let kept = self.reading.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut connection = match kept {
+            Some(connection) => connection,
+            None => Connection::open(&self.address).await?,
+        };
+        let replies = match connection.ask(commands).await {
+            Ok(replies) => replies,
+            // One that was kept may have been closed long ago; nobody has done anything then.
+            Err(RedisError::Away(..)) => {
+                connection = Connection::open(&self.address).await?;
+                connection.ask(commands).await?
+            }
+            Err(error) => return Err(error),
+        };
+        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        if reading.len() < READERS {
+            reading.push(connection);
+        }
+        Ok(replies)
+    }
+
+    /// As [`ask`](Self::ask), for one command that must not fail.
+    pub(super) async fn one<T: AsRef<[u8]>>(&self, parts: &[T]) -> Result<Reply, RedisError> {
+        let mut commands = Commands::default();
+        commands.push(parts);
+        match self.ask(&commands).await?.pop() {
+            Some(Reply::Failed(why)) => Err(RedisError::Refused(why)),
+            Some(reply) => Ok(reply),
+            None => Err(RedisError::NotRedis(self.address.to_string(), "it answered nothing")),
+        }
+    }
+
+    /// Streams as they are now; without those that are gone.
+    pub(super) async fn stored(&self, streams: &[StreamNo]) -> Result<Vec<(StreamNo, Stored)>, RedisError> {
+        let mut commands = Commands::default();
+        for stream in streams {
+            commands.push(&["HMGET", &format!("towline:s:{stream}"), "version", "meta", "end", "holder"]);
+        }
+        let replies = self.ask(&commands).await?;
+        let read = |reply: &Reply| {
+            let [version, meta, end, holder] = reply.many() else { return None };
+            let version = Version::parse(version.text()?)?;
+            Some(Stored { version, meta: meta.bytes()?.clone(), end: end.number()?, holder: holder.number() })
+        };
+        Ok(streams.iter().zip(&replies).filter_map(|(stream, reply)| Some((*stream, read(reply)?))).collect())
+    }
+
+    /// What one part is as a command, and the version that the stream has after it.
+    fn command(&self, part: &Part, commands: &mut Commands) -> Version {
+        if part.is_removal {
+            commands.push(&[b"EVAL", scripts::REMOVE.as_bytes(), b"0", &text(part.stream)]);
+            return Version::default();
+        }
+        let expected = self.version(part.stream);
+        let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
+        let new = expected.next(self.relay(), attempt);
+        let described: Option<Described<'_>> = serde_json::from_slice(&part.meta).ok();
+        let (mut is_job, mut is_closed) = ("0", "0");
+        let (mut owner, mut id, mut asked) = (String::new(), String::new(), String::new());
+        if let Some(Described { id: own_id, owner: own_owner, closed, job }) = described {
+            (owner, id) = (own_owner.into_owned(), own_id.into_owned());
+            is_closed = if closed { "1" } else { "0" };
+            if let Some(job) = job {
+                is_job = "1";
+                asked = job.request_id.unwrap_or_default();
+            }
+        }
+        let (no, relay) = (part.stream.to_string(), self.relay().to_string());
+        let (expected, said) = (expected.to_string(), new.to_string());
+        let script = self.write_script.get().map_or("", String::as_str);
+        let mut parts: Vec<&[u8]> = vec![b"EVALSHA", script.as_bytes(), b"0"];
+        parts.extend([no.as_bytes(), expected.as_bytes(), said.as_bytes(), relay.as_bytes()]);
+        parts.extend([&part.meta[..], &part.request[..], is_job.as_bytes(), is_closed.as_bytes()]);
+        parts.extend([owner.as_bytes(), id.as_bytes(), asked.as_bytes()]);
+        parts.extend(part.chunks.iter().map(|chunk| &chunk[..]));
+        commands.push(&parts);
+        new
+    }
+
+    /// Writes all parts, however often the connection breaks.
+    async fn write(&self, parts: &[Part]) -> Result<Vec<Refused>, StoreError> {
+        let mut commands = Commands::default();
+        let versions: Vec<Version> = parts.iter().map(|part| self.command(part, &mut commands)).collect();
+        if self.replicas > 0 {
+            commands.push(&["WAIT", &self.replicas.to_string(), "1000"]);
+        }
+        let until = Instant::now() + TRIED_FOR;
+        let mut writing = self.writing.lock().await;
+        let mut replies = loop {
+            match self.try_write(&mut writing, &commands).await {
+                Ok(replies) => break replies,
+                Err(error) => {
+                    *writing = None;
+                    self.set_room(Room::Failed);
+                    if Instant::now() >= until {
+                        return Err(error.into());
+                    }
+                    tracing::debug!(%error, "Redis is asked again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        };
+        drop(writing);
+        replies.truncate(parts.len());
+        self.set_room(Room::Enough);
+        let mut refused = Vec::new();
+        for ((part, version), reply) in parts.iter().zip(versions).zip(replies) {
+            match self.written(part, version, &reply) {
+                Ok(None) => {}
+                Ok(Some(why)) => {
+                    if why == NotWritten::Taken {
+                        self.overwritten.lock().unwrap_or_else(PoisonError::into_inner).push(part.stream);
+                    }
+                    refused.push(Refused { stream: part.stream, why });
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Gives the server the script that writes, which it may have forgotten.
+    async fn load(&self, connection: &mut Connection) -> Result<(), RedisError> {
+        let reply = connection.one(&["SCRIPT", "LOAD", scripts::WRITE]).await?;
+        self.write_script.get_or_init(|| reply.text().unwrap_or_default().to_owned());
+        Ok(())
+    }
+
+    /// The first connection: whether the server can be reached and takes what it is sent.
+    ///
+    /// # Errors
+    /// Why it cannot be used.
+    pub(super) async fn connect(&self) -> Result<(), RedisError> {
+        let mut connection = Connection::open(&self.address).await?;
+        self.load(&mut connection).await?;
+        *self.writing.lock().await = Some(connection);
+        Ok(())
+    }
+
+    async fn try_write(
+        &self,
+        writing: &mut Option<Connection>,
+        commands: &Commands,
+    ) -> Result<Vec<Reply>, RedisError> {
+        let connection = match writing {
+            Some(connection) => connection,
+            None => {
+                let mut connection = Connection::open(&self.address).await?;
+                self.load(&mut connection).await?;
+                writing.insert(connection)
+            }
+        };
+        let replies = connection.ask(commands).await?;
+        for reply in &replies {
+            if let Reply::Failed(why) = reply
+                && ["LOADING", "NOSCRIPT", "READONLY", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN"]
+                    .iter()
+                    .any(|word| why.starts_with(word))
+            {
+                // For as long as it becomes what it was, or another does.
+                return Err(RedisError::Refused(why.clone()));
+            }
+        }
+        let copies = replies.last().and_then(Reply::number).unwrap_or(0);
+        if self.replicas > 0 && copies < self.replicas as u64 {
+            let why = format!("{copies} replicas have what was written, and {} are to", self.replicas);
+            return Err(RedisError::Refused(why));
+        }
+        Ok(replies)
+    }
+
+    /// What became of one part.
+    fn written(&self, part: &Part, new: Version, reply: &Reply) -> Result<Option<NotWritten>, StoreError> {
+        if let Reply::Failed(why) = reply {
+            if why.starts_with("OOM") {
+                self.set_room(Room::Full);
+                return Err(StoreError::Full);
+            }
+            return Err(RedisError::Refused(why.clone()).into());
+        }
+        let said = reply.many();
+        match said.first().and_then(Reply::number) {
+            Some(0) if part.is_removal => self.forget(part.stream),
+            Some(0) => self.is_at(part.stream, new),
+            Some(1) => {
+                let version = said.get(1).and_then(Reply::text).and_then(Version::parse);
+                let end = said.get(2).and_then(Reply::number);
+                let holder = said.get(3).and_then(Reply::number);
+                let (Some(version), Some(end)) = (version, end) else { return Ok(Some(NotWritten::Gone)) };
+                let is_own = holder == Some(self.relay()) && version.is_of(self.relay());
+                if !is_own {
+                    return Ok(Some(NotWritten::Taken));
+                }
+                self.is_at(part.stream, version);
+                return Ok(Some(NotWritten::Elsewhere { end }));
+            }
+            Some(_) => return Ok(Some(NotWritten::Taken)),
+            None => {
+                let why = "it is not what the script says";
+                return Err(RedisError::NotRedis(self.address.to_string(), why).into());
+            }
+        }
+        Ok(None)
+    }
+
+    fn block_on<T>(&self, work: impl Future<Output = Result<T, RedisError>>) -> Result<T, StoreError> {
+        Ok(self.runtime.block_on(work)?)
+    }
+
+    async fn read_from(
+        &self,
+        stream: StreamNo,
+        from: u64,
+        max_bytes: usize,
+    ) -> Result<Vec<Chunk>, RedisError> {
+        let mut chunks: Vec<Chunk> = Vec::new();
+        let (mut at, mut together) = (from, 0);
+        while together < max_bytes {
+            let mut commands = Commands::default();
+            let (first, count) = ((at + 1).to_string(), ENTRIES.to_string());
+            commands.push(&["XRANGE", &format!("towline:l:{stream}"), &first, "+", "COUNT", &count]);
+            // The other one is looked at second: the log becomes it at its end.
+            let last = i64::try_from(at.saturating_add(max_bytes as u64)).unwrap_or(-1);
+            let whole = format!("towline:z:{stream}");
+            commands.push(&["GETRANGE", &whole, &at.to_string(), &(last - i64::from(last > 0)).to_string()]);
+            let replies = self.ask(&commands).await?;
+            if let Some(Reply::Failed(why)) = replies.iter().find(|reply| matches!(reply, Reply::Failed(_))) {
+                return Err(RedisError::Refused(why.clone()));
+            }
+            let before = at;
+            for entry in replies[0].many() {
+                let [id, fields] = entry.many() else { continue };
+                let end = id.text().and_then(|id| id.split('-').next()?.parse::<u64>().ok());
+                let (Some(end), Some(bytes)) = (end, fields.many().get(1).and_then(Reply::bytes)) else {
+                    continue;
+                };
+                together += bytes.len();
+                at = end;
+                chunks.push(Chunk { start: end.saturating_sub(bytes.len() as u64), bytes: bytes.clone() });
+            }
+            if at == before {
+                if let Some(bytes) = replies[1].bytes().filter(|bytes| !bytes.is_empty()) {
+                    chunks.push(Chunk { start: at, bytes: bytes.clone() });
+                }
+                break;
+            }
+        }
+        Ok(chunks)
+    }
+}
+
+impl LogStore for RedisStore {
+    /// Streams are found by those who know which of them others run.
+    fn recover(&self) -> Result<Recovery, StoreError> {
+        Ok(Recovery { incarnation: 1, next: 0, streams: Vec::new() })
+    }
+
+    fn commit(&self, writes: Vec<Write>, _durable: bool) -> Result<Vec<Refused>, StoreError> {
+        let mut parts: Vec<Part> = Vec::new();
+        for write in writes {
+            let stream = write.stream();
+            if parts.last().is_none_or(|part| part.stream != stream) {
+                parts.push(Part { stream, ..Part::default() });
+            }
+            let Some(part) = parts.last_mut() else { continue };
+            match write {
+                Write::Meta { meta, .. } => part.meta = meta,
+                Write::Request { request, .. } => part.request = request,
+                Write::Chunk { bytes, .. } => part.chunks.push(bytes),
+                Write::Remove { .. } => part.is_removal = true,
+            }
+        }
+        self.runtime.block_on(self.write(&parts))
+    }
+
+    fn read(&self, stream: StreamNo, from: u64, max_bytes: usize) -> Result<Vec<Chunk>, StoreError> {
+        self.block_on(self.read_from(stream, from, max_bytes))
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    fn clear(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
+    /// The others need not wait for the lease to expire.
+    fn close(&self) -> Result<(), StoreError> {
+        let relay = self.relay().to_string();
+        let mut commands = Commands::default();
+        commands.push(&["SREM", "towline:relays", &relay]);
+        commands.push(&["DEL", &format!("towline:lease:{relay}"), &format!("towline:orders:{relay}")]);
+        commands.push(&["SADD", "towline:dead", &relay]);
+        self.block_on(self.ask(&commands)).map(drop)
+    }
+
+    fn meta(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
+        let found = self.block_on(self.stored(&[stream]))?.pop();
+        Ok(found.map(|(_, stored)| stored.meta))
+    }
+
+    fn request(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
+        let key = format!("towline:s:{stream}");
+        let reply = self.block_on(self.one(&["HGET", &key, "request"]))?;
+        Ok(reply.bytes().cloned())
+    }
+
+    fn room(&self) -> Room {
+        match self.room.load(Ordering::Relaxed) {
+            0 => Room::Enough,
+            1 => Room::Full,
+            _ => Room::Failed,
+        }
+    }
+
+    fn mend(&self) -> Result<(), StoreError> {
+        self.block_on(self.one(&["PING"]))?;
+        self.set_room(Room::Enough);
+        Ok(())
+    }
+
+    fn size_bytes(&self) -> u64 {
+        0
+    }
+
+    fn is_memory(&self) -> bool {
+        false
+    }
+
+    fn is_shared(&self) -> bool {
+        true
+    }
+
+    fn follow(&self, stream: StreamNo) {
+        self.wanted.lock().unwrap_or_else(PoisonError::into_inner).push(stream);
+        self.is_wanted.notify_one();
+    }
+}

@@ -1,0 +1,53 @@
+//! Which state of a stream somebody has seen.
+
+use std::fmt;
+
+/// Counts the writes of a stream, and says whose the last one was. No two writes have the same one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(super) struct Version {
+    /// How many writes there were; 0 for a stream that is not there yet.
+    pub(super) writes: u64,
+    relay: u64,
+    attempt: u64,
+}
+
+impl Version {
+    /// The version after this one, of a write by `relay` that is its `attempt`th of all.
+    pub(super) fn next(self, relay: u64, attempt: u64) -> Self {
+        Self { writes: self.writes + 1, relay, attempt }
+    }
+
+    /// Whether a relay has written it.
+    pub(super) fn is_of(self, relay: u64) -> bool {
+        self.relay == relay
+    }
+
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.split('.').map(str::parse);
+        let mut part = || parts.next()?.ok();
+        Some(Self { writes: part()?, relay: part()?, attempt: part()? })
+    }
+}
+
+/// Empty for a stream that is not there.
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.writes == 0 { Ok(()) } else { write!(f, "{}.{}.{}", self.writes, self.relay, self.attempt) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_read_as_it_is_written() {
+        let first = Version::default().next(7, 1);
+        assert_eq!(Version::default().to_string(), "");
+        assert_eq!(Version::parse(&first.to_string()), Some(first));
+        assert!(first < first.next(3, 1));
+        for wrong in ["", "1", "1.2", "a.b.c"] {
+            assert_eq!(Version::parse(wrong), None, "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! Relays and servers that die, or seem to.
+
+use serde_json::json;
+
+use super::process::Process;
+use super::redis::Redis;
+use super::{first, relay, until, upstream};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_answers_of_a_relay_that_is_killed_get_a_true_end() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let b = relay(&redis, &upstream).await;
+    let a = Process::start(&redis.url(), &upstream.url());
+    let id = a.detached("stalling").await;
+    let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
+    tail.until(first()).await;
+    a.kill();
+    let log = tail.text().await;
+    assert!(log.ends_with("\"outcome\":\"interrupted\",\"cause\":\"the relay ended\"}}\n"), "{log}");
+    assert_eq!(log.lines().count(), 2);
+    let job = b.ended(&id).await;
+    assert_eq!(job["state"], "interrupted");
+    assert_eq!(b.log(&id).await, log);
+    b.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_was_taken_for_dead_writes_nothing_more() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let b = relay(&redis, &upstream).await;
+    let a = Process::start(&redis.url(), &upstream.url());
+    let id = a.detached("gated").await;
+    let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
+    tail.until(first()).await;
+    let mut cut = a.get(&format!("/streams/{id}?live=raw")).await;
+    cut.until(first()).await;
+    a.signal("-STOP");
+    let log = tail.text().await;
+    // It wakes with the rest of the answer before it, and believes that the answer is its own.
+    upstream.open("go");
+    a.signal("-CONT");
+    while cut.more().await == Ok(true) {}
+    assert!(log.as_bytes().starts_with(&cut.read), "{}", String::from_utf8_lossy(&cut.read));
+    assert_eq!(b.log(&id).await, log);
+    // The same relay, under another number: it answers as the others do.
+    let again = a.get(&format!("/streams/{id}?live=raw")).await.text().await;
+    assert_eq!(again, log);
+    let job = a.get(&format!("/towline/v1/jobs/{id}")).await.json().await;
+    assert_eq!(job["state"], "interrupted");
+    let next = a.detached("short").await;
+    assert_eq!(b.ended(&next).await["state"], "completed");
+    b.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_outlive_the_death_of_the_server() {
+    let (mut redis, upstream) = (Redis::start(), upstream());
+    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let id = a.detached("gated").await;
+    let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
+    tail.until(first()).await;
+    redis.kill();
+    upstream.open("go");
+    while a.get("/readyz").await.status == 200 {
+        tokio::task::yield_now().await;
+    }
+    let refused = a.post("/api/chat", &[], &crate::support::chat("short")).await;
+    assert_eq!(refused.status, 503);
+    redis.restart();
+    let whole = tail.text().await;
+    assert!(whole.contains("\"done\":true"), "{whole}");
+    let job = until(&a, &id, |job| !job["ended_at"].is_null()).await;
+    assert_eq!(job["state"], json!("completed"));
+    assert_eq!(a.log(&id).await, whole);
+    while a.get("/readyz").await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}

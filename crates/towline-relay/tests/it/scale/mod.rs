@@ -1,0 +1,231 @@
+//! Several relays on one Redis: what one is asked, any of them answers.
+
+mod death;
+mod process;
+mod redis;
+mod streams;
+
+use serde_json::{Value, json};
+use towline_relay::{Config, Server, Store, StoreConfig};
+use towline_testkit::records::ollama;
+use towline_testkit::{Routes, Script, Server as Upstream};
+
+use crate::support::{Relay, chat, config, soon};
+use redis::Redis;
+
+fn shared(config: Config, store: &str) -> Config {
+    let place: Store = store.parse().unwrap();
+    Config { store: StoreConfig { place, ..StoreConfig::default() }, ..config }
+}
+
+async fn relay(redis: &Redis, upstream: &Upstream) -> Relay {
+    Relay::start(shared(config(&upstream.url()), &redis.url())).await
+}
+
+fn upstream() -> Upstream {
+    let text = ollama::chat_text("Hel");
+    let gated = Script::ndjson_open([&text]).wait("go").lines(ollama::chat(&["lo"])).end_chunks();
+    Upstream::start(
+        Routes::new()
+            .model("gated", gated)
+            .model("stalling", Script::ndjson_open([&text]).stall())
+            .model("short", Script::ndjson(ollama::chat(&["x"]))),
+    )
+}
+
+/// How long the first line of the answers above is.
+fn first() -> usize {
+    ollama::chat_text("Hel").len() + 1
+}
+
+async fn order(relay: &Relay, id: &str, order: &str, body: Value) -> (u16, Value) {
+    let mut answer = relay.post(&format!("/towline/v1/jobs/{id}/{order}"), &[], &body.to_string()).await;
+    (answer.status, answer.json().await)
+}
+
+/// The job at a relay once it looks so.
+async fn until(relay: &Relay, id: &str, looks: impl Fn(&Value) -> bool) -> Value {
+    soon(async {
+        loop {
+            let job = relay.get(&format!("/towline/v1/jobs/{id}")).await.json().await;
+            if looks(&job) {
+                return job;
+            }
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_is_read_listed_and_resumed_at_any_relay() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let (a, b, c) =
+        (relay(&redis, &upstream).await, relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let id = a.detached("gated").await;
+    let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
+    tail.until(first()).await;
+    let job = until(&c, &id, |job| job["state"] == "streaming").await;
+    assert_eq!((&job["model"], &job["records"]), (&json!("gated"), &json!(1)), "{job}");
+    let half = c.get(&format!("/streams/{id}?offset=-1")).await;
+    assert_eq!(half.header("stream-up-to-date"), "true");
+    let offset = half.header("stream-next-offset").to_owned();
+    upstream.open("go");
+    let whole = tail.bytes().await;
+    assert_eq!(a.ended(&id).await["state"], "completed");
+    assert_eq!(c.ended(&id).await["state"], "completed");
+    for relay in [&a, &b, &c] {
+        assert_eq!(relay.log(&id).await.as_bytes(), whole);
+        let rest = relay.get(&format!("/streams/{id}?offset={offset}")).await.bytes().await;
+        assert_eq!(rest, whole[first()..], "resumed");
+    }
+    // A relay that comes later knows it too; one that removes it does so for all.
+    let d = relay(&redis, &upstream).await;
+    assert_eq!(d.log(&id).await.as_bytes(), whole);
+    assert_eq!(d.delete(&format!("/streams/{id}")).await.status, 204);
+    for relay in [&a, &b, &c] {
+        assert_eq!(relay.get(&format!("/streams/{id}")).await.status, 404);
+    }
+    assert_eq!(upstream.requests().len() - looks(&upstream), 1);
+    for relay in [a, b, c, d] {
+        relay.stop().await;
+    }
+}
+
+/// Requests by which the relays look whether the model server is there.
+fn looks(upstream: &Upstream) -> usize {
+    upstream.requests().iter().filter(|request| request.target != "/api/chat").count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_reach_the_relay_that_runs_the_answer() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let id = a.detached("stalling").await;
+    until(&b, &id, |job| job["state"] == "streaming").await;
+    assert_eq!(order(&b, &id, "pause", json!({})).await.0, 200);
+    until(&a, &id, |job| job["state"] == "paused").await;
+    until(&b, &id, |job| job["state"] == "paused").await;
+    assert_eq!(order(&b, &id, "unpause", json!({})).await.0, 200);
+    until(&a, &id, |job| job["state"] == "streaming").await;
+    assert_eq!(order(&b, &id, "deadline", json!({"in_s": 500})).await.0, 200);
+    until(&a, &id, |job| job["deadline_s"].as_f64().is_some_and(|left| left > 400.0)).await;
+    assert_eq!(order(&b, &id, "rename", json!({"name": "mine"})).await.0, 202);
+    until(&a, "mine", |job| job["id"] == id.as_str()).await;
+    until(&b, "mine", |job| job["id"] == id.as_str()).await;
+    assert_eq!(order(&b, &id, "cancel", json!({"reason": "enough"})).await.0, 202);
+    let job = b.ended(&id).await;
+    assert_eq!(
+        (&job["state"], &job["cause"], &job["name"]),
+        (&json!("cancelled"), &json!("enough"), &json!("mine"))
+    );
+    assert_eq!(a.log(&id).await, b.log(&id).await);
+    let id = b.detached("stalling").await;
+    assert_eq!(order(&a, &id, "deadline", json!({"in_s": 0.01})).await.0, 200);
+    assert_eq!(a.ended(&id).await["state"], "timed_out");
+    let id = b.detached("stalling").await;
+    assert_eq!(a.delete(&format!("/towline/v1/jobs/{id}")).await.status, 204);
+    assert_eq!(b.get(&format!("/towline/v1/jobs/{id}")).await.status, 404);
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_id_runs_once_whichever_relays_it_comes_to() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    for round in 0..10 {
+        let id = format!("request-{round}");
+        let headers = [("towline-request-id", id.as_str()), ("towline-detach", "true")];
+        let body = chat("short");
+        let (mut one, mut other) =
+            tokio::join!(a.post("/api/chat", &headers, &body), b.post("/api/chat", &headers, &body));
+        let (one, other) = (one.json().await, other.json().await);
+        assert!(one["id"].is_string(), "{one}");
+        assert_eq!(one["id"], other["id"]);
+        let another = b.post("/api/chat", &headers, &chat("gated")).await;
+        assert_eq!(another.status, 422);
+    }
+    assert_eq!(upstream.requests().len() - looks(&upstream), 10);
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_lives_as_long_as_it_has_a_reader_at_any_relay() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let mut reader = a.post("/api/chat", &[], &chat("gated")).await;
+    reader.until(first()).await;
+    let id = reader.header("towline-stream").to_owned();
+    let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
+    tail.until(first()).await;
+    until(&a, &id, |job| job["readers"] == 2).await;
+    drop(reader);
+    until(&a, &id, |job| job["readers"] == 1).await;
+    drop(tail);
+    assert_eq!(a.ended(&id).await["state"], "cancelled");
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_sees_what_other_relays_do() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let mut watch = b.get("/towline/v1/jobs?watch=true").await;
+    let id = a.detached("short").await;
+    let is_told = |read: &[u8], word: &str| {
+        let lines = String::from_utf8_lossy(read).into_owned();
+        lines.lines().any(|line| line.contains(&id) && line.contains(word))
+    };
+    while !is_told(&watch.read, "\"completed\"") {
+        watch.more().await.unwrap();
+    }
+    a.delete(&format!("/streams/{id}")).await;
+    while !is_told(&watch.read, "\"removed\"") {
+        watch.more().await.unwrap();
+    }
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_cannot_be_used_is_named_with_the_reason() {
+    let redis = Redis::start_with(&["--requirepass", "hush"]);
+    let upstream = upstream();
+    let bind = async |url: &str| {
+        let mut error = None::<&dyn std::error::Error>;
+        let failed = Server::bind(shared(config(&upstream.url()), url)).await.err();
+        let mut said = Vec::new();
+        if let Some(failed) = &failed {
+            error = Some(failed);
+        }
+        while let Some(one) = error {
+            said.push(one.to_string());
+            error = one.source();
+        }
+        said.join(": ")
+    };
+    let port = redis.port;
+    assert_eq!(bind(&format!("redis://:hush@127.0.0.1:{port}")).await, "");
+    let said = bind(&redis.url()).await;
+    assert!(said.starts_with("the shared store cannot be used: Redis refused: NOAUTH"), "{said}");
+    let said = bind(&format!("redis://:wrong@127.0.0.1:{port}")).await;
+    assert!(said.contains("Redis refused: WRONGPASS") && !said.contains(":wrong"), "{said}");
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    std::io::Write::write_all(&mut file, b"hush\n").unwrap();
+    let mut config = shared(config(&upstream.url()), &redis.url());
+    config.store.password_file = Some(file.path().to_owned());
+    Server::bind(config).await.unwrap();
+    let other = Upstream::start(Script::new().send("HTTP/1.1 400 Bad Request\r\n\r\n"));
+    let said = bind(&other.url().replace("http", "redis")).await;
+    assert!(said.contains("is no Redis"), "{said}");
+    drop(redis);
+    let said = bind(&format!("redis://:hush@127.0.0.1:{port}")).await;
+    assert!(said.contains("cannot be reached") && !said.contains("hush"), "{said}");
+}

@@ -1,0 +1,80 @@
+//! A relay of a shared store in a process of its own, which can be stopped and killed.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use towline::{Client, Endpoint};
+use towline_core::http1::Method;
+use towline_relay::Server;
+
+use super::shared;
+use crate::support::{Answer, ask, chat, config};
+
+const STORE: &str = "TOWLINE_SHARED_STORE";
+const UPSTREAM: &str = "TOWLINE_SHARED_UPSTREAM";
+const LISTENING: &str = "the relay listens on ";
+
+/// Not a test of its own: the tests run it in another process, whose environment says what to do.
+#[test]
+fn relay_process() {
+    let Some(store) = std::env::var_os(STORE) else { return };
+    let config = shared(config(&std::env::var(UPSTREAM).unwrap()), store.to_str().unwrap());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let server = Server::bind(config).await.unwrap();
+        println!("{LISTENING}{}", server.listening()[0]);
+        server.run(std::future::pending()).await;
+    });
+}
+
+/// The relay's process. Dropping it kills it.
+pub(super) struct Process {
+    child: Child,
+    pub(super) client: Client,
+}
+
+impl Process {
+    pub(super) fn start(store: &str, upstream: &str) -> Self {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "scale::process::relay_process", "--nocapture"]);
+        command.env(STORE, store).env(UPSTREAM, upstream).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let address = lines.filter_map(|line| Some(line.split_once(LISTENING)?.1.to_owned())).next();
+        let address: std::net::SocketAddr = address.expect("the relay started").parse().unwrap();
+        let endpoint = Endpoint::http(address.ip().to_string(), address.port());
+        let client = Client::with_config(endpoint, towline::Config::default()).unwrap();
+        Self { child, client }
+    }
+
+    pub(super) async fn get(&self, target: &str) -> Answer {
+        ask(&self.client, Method::Get, target, &[], "").await
+    }
+
+    /// A detached chat with the model; its id.
+    pub(super) async fn detached(&self, model: &str) -> String {
+        let headers = [("towline-detach", "true")];
+        let mut answer = ask(&self.client, Method::Post, "/api/chat", &headers, &chat(model)).await;
+        assert_eq!(answer.status, 202);
+        answer.json().await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// `kill -9`; returns when the process is gone.
+    pub(super) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Stops it as a machine that is paused, or lets it go on.
+    pub(super) fn signal(&self, signal: &str) {
+        let done = Command::new("kill").args([signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may be gone already.
+        let _gone = (self.child.kill(), self.child.wait());
+    }
+}
