@@ -1,6 +1,8 @@
 //! What a streamed record costs `towline::Client` and other clients: a million records of about 130 bytes flat out, one
 //! HTTP chunk each, read in turn in one run. `Cargo.toml` says how to run it.
 
+#[path = "../../../crates/towline/benches/client/contender.rs"]
+mod contender;
 #[path = "../../../crates/towline/benches/client/counter.rs"]
 #[allow(dead_code, reason = "shared with the client's own bench, which uses the rest")]
 mod counter;
@@ -22,7 +24,7 @@ use ollama_rs::generation::chat::ChatMessage;
 use ollama_rs::generation::chat::request::ChatMessageRequest;
 use serde::Deserialize;
 
-use crate::flat::{CLIENT, COUNTER};
+use crate::contender::{CLIENT, COUNTER};
 use crate::measure::{nanoseconds, runtime};
 use crate::peer::Peer;
 
@@ -35,7 +37,9 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve"] => peer::serve(),
-        ["once", contender, url, records] => once(contender, url, records.parse().unwrap()),
+        ["once", contender, url, shape, records] => {
+            once(contender, url, &format!("{shape}:{records}"), records.parse().unwrap());
+        }
         ["instructions"] => instructions::compare(&CONTENDERS),
         ["python"] => python(),
         _ => flat::compare(&CONTENDERS, once),
@@ -43,13 +47,12 @@ fn main() {
 }
 
 /// Reads one whole stream.
-fn once(contender: &str, url: &str, records: u64) {
-    let model = format!("flat:{records}");
+fn once(contender: &str, url: &str, model: &str, records: u64) {
     let seen = match contender {
-        TYPED => runtime().block_on(by_reqwest::<Typed>(url, &model)),
-        VALUE => runtime().block_on(by_reqwest::<serde_json::Value>(url, &model)),
-        OLLAMA_RS => runtime().block_on(by_ollama_rs(url, &model)),
-        ours => return flat::once(ours, url, records),
+        TYPED => runtime().block_on(by_reqwest::<Typed>(url, model)),
+        VALUE => runtime().block_on(by_reqwest::<serde_json::Value>(url, model)),
+        OLLAMA_RS => runtime().block_on(by_ollama_rs(url, model)),
+        ours => return contender::read(ours, url, model, records),
     };
     assert_eq!(seen, records, "{contender}");
 }
@@ -127,7 +130,7 @@ fn python() {
     let python = std::env::var("TOWLINE_BENCH_PYTHON").unwrap_or_else(|_| venv.to_owned());
     let peer = Peer::start();
     let [floor, ours] = [COUNTER, CLIENT]
-        .map(|contender| nanoseconds(flat::cpu_of(contender, &peer.url(), RECORDS, once), RECORDS));
+        .map(|contender| nanoseconds(flat::cpu_of(contender, &peer.url(), &format!("flat:{RECORDS}"), RECORDS, once), RECORDS));
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/src/ollama_python.py");
     let output = Command::new(&python).args([script, &peer.url(), &PYTHON_RECORDS.to_string()]).output();
     let said = match output {

@@ -1,7 +1,7 @@
 //! What a record costs, from bytes to events, for each kind of stream.
 //!
 //! `cargo bench -p towline-core`. Times are of this machine and this moment; to compare two versions count instructions
-//! instead, with `examples/count_records.rs`.
+//! instead, with the example `count_records` of `towline`.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -6,6 +6,7 @@
 //! - `stamped:RATE:N`: the same; each text is the moment of its write, in nanoseconds since the Unix epoch
 //!   (19 digits and a space), so that a reader in another process can tell how long it took.
 //! - `flat:N`: N records as fast as the socket takes them, from prebuilt buffers.
+//! - `blocks:N`: the same in HTTP chunks of [`BLOCK_RECORDS`] records, about 60 KB.
 //!
 //! A record that finds the socket full is written when there is room; later ones follow at once.
 
@@ -34,6 +35,8 @@ const LISTENER: Token = Token(usize::MAX);
 const STOP: Token = Token(usize::MAX - 1);
 /// Records in one prebuilt buffer of a flat-out stream.
 const FLAT_BATCH: usize = 256;
+/// Records in one chunk of a stream in blocks.
+pub const BLOCK_RECORDS: usize = 450;
 const STAMP_DIGITS: usize = 19;
 
 /// A server for benches. Dropping it closes everything.
@@ -139,26 +142,32 @@ struct Stream {
 enum Kind {
     Paced { interval: Duration, next: Instant, stamped: bool },
     Flat,
+    Blocks,
 }
 
 /// Everything that is written again and again, built once.
 struct Buffers {
     head: Vec<u8>,
+    line: Vec<u8>,
     record: Vec<u8>,
     batch: Vec<u8>,
+    block: Vec<u8>,
     stamped: Vec<u8>,
     stamp_at: usize,
 }
 
 impl Buffers {
     fn new() -> Buffers {
-        let record = http::chunk(http::line(ollama::chat_text(" river")));
+        let line = http::line(ollama::chat_text(" river"));
+        let record = http::chunk(&line);
         let blank = "0".repeat(STAMP_DIGITS);
         let stamped = http::chunk(http::line(ollama::chat_text(&format!("{blank} "))));
         let stamp_at = stamped.windows(STAMP_DIGITS).position(|window| window == blank.as_bytes());
         Buffers {
             head: http::response_head(200, &[("Content-Type", http::NDJSON)], Body::Chunked),
             batch: record.repeat(FLAT_BATCH),
+            block: http::chunk(line.repeat(BLOCK_RECORDS)),
+            line,
             record,
             stamped,
             stamp_at: stamp_at.unwrap_or_default(),
@@ -331,6 +340,16 @@ impl Connection {
                     let bytes = &buffers.batch[..records * buffers.record.len()];
                     write_or_keep(&mut self.socket, &mut self.unsent, bytes)?;
                 }
+                Kind::Blocks => {
+                    let records = stream.left.min(BLOCK_RECORDS);
+                    stream.left -= records;
+                    if records == BLOCK_RECORDS {
+                        write_or_keep(&mut self.socket, &mut self.unsent, &buffers.block)?;
+                    } else {
+                        let last = http::chunk(buffers.line.repeat(records));
+                        write_or_keep(&mut self.socket, &mut self.unsent, &last)?;
+                    }
+                }
                 Kind::Paced { interval, next, stamped } => {
                     if *next > Instant::now() {
                         return Ok(Some(*next));
@@ -375,6 +394,7 @@ fn stream_for(model: &str) -> Option<Stream> {
     let mut parts = model.split(':');
     let kind = match parts.next()? {
         "flat" => Kind::Flat,
+        "blocks" => Kind::Blocks,
         name @ ("paced" | "stamped") => {
             let rate: f64 = parts.next()?.parse().ok()?;
             let interval = Duration::try_from_secs_f64(1.0 / rate).ok()?;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use towline_testkit::paced::BLOCK_RECORDS;
 
 const BUFFER_BYTES: usize = 64 * 1024;
 
@@ -28,7 +29,7 @@ pub(crate) async fn connect(address: SocketAddr) -> TcpStream {
     socket
 }
 
-/// Asks and reads to the end of the answer; the newlines of its chunks' data. Each chunk is one line.
+/// Asks and reads to the end of the answer; the lines of its chunks' data.
 pub(crate) async fn count(socket: &mut TcpStream, model: &str) -> u64 {
     count_with(socket, model, &mut vec![0; BUFFER_BYTES], |_| ()).await
 }
@@ -42,14 +43,23 @@ pub(crate) async fn count_with(
 ) -> u64 {
     socket.write_all(&request(model)).await.unwrap();
     let mut newlines = 0;
+    let in_blocks = model.starts_with("blocks:");
     loop {
         let bytes = socket.read(buffer).await.unwrap();
         assert!(bytes > 0, "the answer ends with its last chunk");
         read(&buffer[..bytes]);
         newlines += memchr::memchr_iter(b'\n', &buffer[..bytes]).count() as u64;
         if buffer[..bytes].ends_with(LAST_CHUNK) {
-            // Three newlines a chunk: behind its size, its line, its data.
-            return (newlines - HEAD_LINES - 2) / 3;
+            let body = newlines - HEAD_LINES - 2;
+            // Two newlines a chunk besides its lines: behind its size, and behind its data.
+            return if in_blocks { lines_in_blocks(body) } else { body / 3 };
         }
     }
+}
+
+/// The terminal record is a chunk of its own; the others are blocks.
+fn lines_in_blocks(newlines: u64) -> u64 {
+    let block = BLOCK_RECORDS as u64;
+    let (whole, rest) = ((newlines - 3) / (block + 2), (newlines - 3) % (block + 2));
+    whole * block + rest.saturating_sub(2) + 1
 }

@@ -68,7 +68,7 @@ pub(crate) fn instructions() {
     let peer = Peer::start();
     println!("\n| a request of one record | instructions |\n|---|---|");
     for contender in [COLD_COUNTER, COLD_CLIENT, WARM_CLIENT] {
-        println!("| {contender} | {:.0} |", instructions::between(contender, &peer.url(), 100, 300));
+        println!("| {contender} | {:.0} |", instructions::between(contender, &peer.url(), "flat", 100, 300));
     }
 }
 

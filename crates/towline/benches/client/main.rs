@@ -1,4 +1,4 @@
-//! What the client costs, measured beside others in the same run.
+//! What the client and jobs of the engine cost, measured beside others in the same run.
 //!
 //! ```text
 //! cargo bench --bench client                    everything but the instruction counts
@@ -6,8 +6,7 @@
 //! cargo bench --bench client -- instructions    counted by valgrind's callgrind
 //! ```
 //!
-//! The server is another process, or a thread where the client's thread alone is measured. Times are CPU times of the
-//! client's thread. Every figure is best read as a ratio to the newline counter beside it: a program that reads the
+//! The server is another process, or a thread where the client's thread alone is measured. Times are CPU times. Every figure is best read as a ratio to the newline counter beside it: a program that reads the
 //! socket by tokio and counts newlines, and so does the least that anyone could do. Other clients are measured beside
 //! this one in `benches/peers`, a workspace apart.
 
@@ -15,6 +14,7 @@
 #![expect(clippy::print_stdout, reason = "figures are printed")]
 
 mod cancel;
+mod contender;
 mod counter;
 mod first_event;
 mod flat;
@@ -30,20 +30,22 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve"] => return peer::serve(),
-        ["once", contender, url, number] => return once(contender, url, number.parse().unwrap()),
+        ["once", contender, url, shape, number] => {
+            return once(contender, url, shape, number.parse().unwrap());
+        }
         ["many", kind, url, streams, rate, records] => {
             let [streams, rate, records] = [streams, rate, records].map(|number| number.parse().unwrap());
             return many::measured(kind, url, streams, rate, records);
         }
         ["instructions"] => {
-            instructions::compare(&flat::CONTENDERS);
+            instructions::compare(&contender::CONTENDERS);
             return first_event::instructions();
         }
         _ => {}
     }
     let wanted = |name: &str| args.is_empty() || args.iter().any(|arg| arg == name);
     let parts: [(&str, fn()); 7] = [
-        ("flat", || flat::compare(&flat::CONTENDERS, flat::once)),
+        ("flat", || flat::compare(&contender::CONTENDERS, contender::read)),
         ("paced", paced::run),
         ("first-event", first_event::run),
         ("line", line::run),
@@ -60,11 +62,11 @@ fn main() {
 }
 
 /// What callgrind counts: one stream of `number` records, or as many requests of one record.
-fn once(contender: &str, url: &str, number: u64) {
+fn once(contender: &str, url: &str, shape: &str, number: u64) {
     match contender {
         first_event::COLD_COUNTER | first_event::COLD_CLIENT | first_event::WARM_CLIENT => {
             first_event::requests(contender, url, number);
         }
-        _ => flat::once(contender, url, number),
+        _ => contender::read(contender, url, &format!("{shape}:{number}"), number),
     }
 }

@@ -1,13 +1,29 @@
-//! Reads a stream of records from memory as fast as it can, to count what a record costs:
+//! Reads a stream of records, to count what a record costs: the core alone from memory, or the client, a job of the engine
+//! and a program that only counts newlines from a server in another process:
 //!
 //! ```sh
-//! cargo build --release --example count_records
-//! valgrind --tool=callgrind target/release/examples/count_records ollama 100000
+//! cargo build --release -p towline --example count_records
+//! valgrind --tool=callgrind target/release/examples/count_records core ollama 100000
+//! valgrind --tool=callgrind target/release/examples/count_records 'towline Engine' flat 100000
 //! ```
 //!
-//! The difference between two counts of records is the cost of one, without what it costs to begin.
+//! The core reads `ollama`, `openai`, `general` or `escapes`; the others read `flat`, `blocks` or `paced:1000`, which is each
+//! record alone. The difference between two counts of records is the cost of one, without what it costs to begin.
+//! `cargo bench -p towline --bench client -- instructions` counts all of the others and prints the differences.
 
 #![expect(clippy::print_stdout, reason = "the count is what it is for")]
+#![expect(clippy::unwrap_used, reason = "a program that cannot go on fails")]
+
+#[path = "../benches/client/contender.rs"]
+mod contender;
+#[path = "../benches/client/counter.rs"]
+#[allow(dead_code, reason = "shared with the bench, which uses the rest")]
+mod counter;
+#[path = "../benches/client/measure.rs"]
+#[allow(dead_code, reason = "shared with the bench, which uses the rest")]
+mod measure;
+#[path = "../benches/client/peer.rs"]
+mod peer;
 
 use std::time::Instant;
 
@@ -19,11 +35,22 @@ use towline_core::timeouts::{Limits, Timeouts};
 const READ_BYTES: usize = 16 << 10;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let kind = arguments.next().unwrap_or_else(|| "ollama".to_owned());
-    let count = arguments.next().and_then(|count| count.parse().ok()).unwrap_or(100_000);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["serve"] => peer::serve(),
+        ["core", kind, count] => by_core(kind, count.parse().unwrap()),
+        [contender, shape, count] => {
+            let peer = peer::Peer::start();
+            contender::read(contender, &peer.url(), &format!("{shape}:{count}"), count.parse().unwrap());
+            println!("{count} records by {contender}");
+        }
+        _ => println!("usage: count_records CONTENDER SHAPE COUNT; one of {:?}", contender::CONTENDERS),
+    }
+}
+
+fn by_core(kind: &str, count: u64) {
     let dialect = if kind == "openai" { Dialect::OpenAi } else { Dialect::Ollama };
-    let body = body(&kind, 1000);
+    let body = body(kind, 1000);
     let now = Instant::now();
     let mut life = Lifecycle::new(dialect, Timeouts::default(), Limits::default(), now);
     life.opened(&Opened { status: 200, ..Opened::default() }, now);
