@@ -42,6 +42,23 @@ impl Event {
     }
 }
 
+/// Which text a piece belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TextKind {
+    Answer,
+    Thinking,
+}
+
+impl TextKind {
+    #[inline]
+    pub(crate) fn event(self, text: String) -> Event {
+        match self {
+            Self::Answer => Event::Text(text),
+            Self::Thinking => Event::Thinking(text),
+        }
+    }
+}
+
 /// A function the model asks the caller to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {

@@ -3,12 +3,13 @@
 //! A cursor is an [`Offset`] and costs nothing but itself. Adjacent text is kept joined, and handed out joined to a
 //! reader that is behind, as is progress of one layer; a reader that keeps up gets each event as it came.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::fmt;
 
 use serde_json::Value;
 
-use crate::event::{Event, TokenLogprob};
+use crate::event::{Event, TextKind, TokenLogprob};
 
 /// A place in a log: opaque, ordered, valid for the log it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -211,6 +212,26 @@ fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
             true
         }
         _ => false,
+    }
+}
+
+/// Adds an event to others as a log would.
+pub(crate) fn push(events: &mut Vec<Event>, event: Event) {
+    if !events.last_mut().is_some_and(|last| join(last, &event, SEGMENT_BYTES)) {
+        events.push(event);
+    }
+}
+
+/// The same of text that is no event yet.
+#[inline]
+pub(crate) fn push_text(events: &mut Vec<Event>, kind: TextKind, text: Cow<'_, str>) {
+    match (kind, events.last_mut()) {
+        (TextKind::Answer, Some(Event::Text(last))) | (TextKind::Thinking, Some(Event::Thinking(last)))
+            if last.len() + text.len() <= SEGMENT_BYTES =>
+        {
+            last.push_str(&text);
+        }
+        _ => events.push(kind.event(text.into_owned())),
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Fault};
-use crate::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
+use crate::event::{Event, Image, PartialToolCall, Progress, TextKind, TokenLogprob, ToolCall, Usage};
 use crate::span::Span;
 
 /// The one true ending of a stream, with all that was received before it.
@@ -296,13 +296,21 @@ impl Reply {
     #[inline]
     pub(crate) fn absorb(&mut self, event: &Event) {
         match event {
-            Event::Text(text) => self.text.push_str(text),
-            Event::Thinking(text) => self.thinking.push_str(text),
+            Event::Text(text) => self.absorb_text(TextKind::Answer, text),
+            Event::Thinking(text) => self.absorb_text(TextKind::Thinking, text),
             Event::ToolCall(call) => self.tool_calls.push(ToolCall::clone(call)),
             Event::Image(image) => self.images.push(image.clone()),
             Event::Logprobs(logprobs) => self.logprobs.extend_from_slice(logprobs),
             Event::Progress(progress) => self.progress = Some(Progress::clone(progress)),
             Event::Usage(usage) => self.usage.get_or_insert_default().absorb(usage),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn absorb_text(&mut self, kind: TextKind, text: &str) {
+        match kind {
+            TextKind::Answer => self.text.push_str(text),
+            TextKind::Thinking => self.thinking.push_str(text),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use crate::dialect::repair::repair_text;
-use crate::event::Event;
+use crate::event::{Event, TextKind};
 
 /// What a record is to the ones around it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,17 +85,12 @@ impl Records {
         }));
     }
 
-    /// Adds a record that is like the last pattern, and means `event`.
+    /// Adds a record that is like the last pattern, and has this text.
     #[inline]
-    pub(crate) fn keep_alike(&mut self, frame: &[u8], event: &Event) {
-        let (text, kind) = match event {
-            Event::Text(text) => (text.as_str(), RecordKind::Text),
-            Event::Thinking(text) => (text.as_str(), RecordKind::Thinking),
-            Event::ToolCall(_)
-            | Event::Image(_)
-            | Event::Logprobs(_)
-            | Event::Progress(_)
-            | Event::Usage(_) => ("", RecordKind::None),
+    pub(crate) fn keep_alike(&mut self, frame: &[u8], kind: TextKind, text: &str) {
+        let kind = match kind {
+            TextKind::Answer => RecordKind::Text,
+            TextKind::Thinking => RecordKind::Thinking,
         };
         self.push(frame, std::iter::once(text), kind);
     }

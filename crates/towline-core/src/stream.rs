@@ -25,20 +25,25 @@
 //! The driver feeds it what happened, with the time, and polls events, then the one outcome. What was received before
 //! the end is decoded before the end counts, so no received token is lost and a terminal record always wins.
 
+mod again;
+mod kept;
 mod phase;
 mod response;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::dialect::{Decoder, Dialect, NotARecord, Relayed, ThinkTags, ThinkTagsFound, Verdict};
 use crate::error::{Error, ErrorKind, Fault};
-use crate::event::Event;
+use crate::event::{Event, TextKind};
+use crate::log;
 use crate::outcome::{Clock, Ending, FinishReason, NotUnderstood, Outcome, Reply, Stats};
 use crate::records::Records;
 use crate::timeouts::{Due, Limits, Timeouts, Timestamps};
 use crate::wire::Framer;
 
+use kept::Kept;
 pub use phase::Phase;
 pub use response::{BodyEnd, Opened};
 
@@ -75,13 +80,20 @@ enum Stop {
 }
 
 /// What taking one frame came to.
-enum Step {
+enum Step<T> {
     /// A record like the last one; its event is not queued.
-    Alike(Event),
+    Alike(T),
     /// A record, whose events are queued, or an end.
     Record,
     /// There is nothing more for now.
     None,
+}
+
+/// What comes next.
+enum Next<T> {
+    /// What was made of a record like the last one.
+    Alike(T),
+    Queued(Event),
 }
 
 /// One stream, as a value without I/O or clock of its own.
@@ -98,6 +110,8 @@ pub struct Lifecycle {
     marks: Timestamps,
     /// When the driver last said what time it is.
     now: Instant,
+    /// No deadline is before this; set while records come, when deadlines only move on.
+    not_due_before: Option<Instant>,
     framer: Framer,
     decoder: Decoder,
     /// Events of the record decoded last.
@@ -105,11 +119,7 @@ pub struct Lifecycle {
     stop: Option<Stop>,
     /// Nothing but white space was received so far.
     is_blank: bool,
-    reply: Reply,
-    /// Whether `reply` is collected.
-    keeps_reply: bool,
-    /// What `reply` counts against its limit.
-    reply_bytes: usize,
+    kept: Kept,
     /// Whether the server counted tokens.
     has_usage: bool,
     stats: Stats,
@@ -118,8 +128,6 @@ pub struct Lifecycle {
     retried: Vec<Error>,
     /// See [`lost`](Lifecycle::lost).
     away: bool,
-    /// The records as they came, where somebody wants them.
-    records: Option<Records>,
 }
 
 impl Lifecycle {
@@ -133,27 +141,25 @@ impl Lifecycle {
             limits,
             marks: Timestamps::at(now),
             now,
+            not_due_before: None,
             framer: Framer::new(dialect.framing(""), limits.line_bytes),
             decoder: Decoder::new(dialect, ThinkTags::Split),
             events: VecDeque::new(),
             stop: None,
             is_blank: true,
-            reply: Reply::default(),
-            keeps_reply: true,
-            reply_bytes: 0,
+            kept: Kept::new(),
             has_usage: false,
             stats: Stats::default(),
             not_understood: NotUnderstood::default(),
             retried: Vec::new(),
             away: false,
-            records: None,
         }
     }
 
     /// The same stream, collecting no reply and not bounding it: for those who keep the bytes themselves.
     #[must_use]
     pub fn without_reply(mut self) -> Self {
-        self.keeps_reply = false;
+        self.kept.keeps_reply = false;
         self
     }
 
@@ -172,59 +178,18 @@ impl Lifecycle {
 
     /// Keeps every record as the server sent it, until it is [taken](Self::take_records).
     pub fn keep_records(&mut self) {
-        self.records.get_or_insert_default();
+        self.kept.records.get_or_insert_default();
     }
 
     /// The records that were decoded since they were last taken; none unless they are kept. An error of the server is
     /// no record.
     pub fn take_records(&mut self) -> Records {
-        self.records.as_mut().map(std::mem::take).unwrap_or_default()
+        self.kept.records.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// How much the records hold that were not taken yet, in bytes.
     pub fn kept_bytes(&self) -> usize {
-        self.records.as_ref().map_or(0, Records::size_bytes)
-    }
-
-    /// The same stream, not yet begun, as if it were begun at `now`.
-    #[must_use]
-    pub fn restarted(&self, now: Instant) -> Self {
-        let next = Self::new(self.dialect, self.timeouts, self.limits, now).with_think_tags(self.tags);
-        Self { records: self.records.clone(), keeps_reply: self.keeps_reply, ..next }
-    }
-
-    /// The same stream from its beginning, for another try after `outcome`, which must be a failure without events.
-    /// The total clock continues; the other timeouts start again. `dialect` may be another one.
-    #[must_use]
-    pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
-        let mut next = Self::new(dialect, self.timeouts, self.limits, now).with_think_tags(self.tags);
-        next.marks.started = self.marks.started;
-        (next.records, next.keeps_reply) = (self.records.clone(), self.keeps_reply);
-        next.retried = outcome.retried;
-        next.retried.extend(outcome.ending.error());
-        next
-    }
-
-    /// The same request in another dialect, because the server has no endpoint for this one: no other try.
-    #[must_use]
-    pub fn in_dialect(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
-        let mut next = self.again(dialect, outcome, now);
-        next.retried.pop();
-        next
-    }
-
-    /// The stream that continues where `outcome` was cut, by a further request. What was received stays, and the outcome
-    /// will say that the text is stitched.
-    #[must_use]
-    pub fn continued(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
-        let (reply, stats, not_understood) =
-            (outcome.reply.clone(), outcome.stats, outcome.not_understood.clone());
-        // What continues is inside the answer's text, where tags mean nothing.
-        let mut next = self.again(dialect, outcome, now).with_think_tags(ThinkTags::Keep);
-        next.not_understood = not_understood;
-        (next.reply, next.reply_bytes) = (reply, self.reply_bytes);
-        next.stats = Stats { stitches: stats.stitches + 1, ..stats };
-        next
+        self.kept.records.as_ref().map_or(0, Records::size_bytes)
     }
 
     /// Why earlier tries failed.
@@ -353,16 +318,25 @@ impl Lifecycle {
     }
 
     /// Time has passed.
+    #[inline]
     pub fn tick(&mut self, now: Instant) {
         self.now = now;
-        if let Some(due) = self.due().filter(|due| due.at <= now) {
-            self.stop_by(Stop::Clock(due));
+        if self.not_due_before.is_some_and(|at| now < at) {
+            return;
+        }
+        match self.due() {
+            Some(due) if due.at <= now => self.stop_by(Stop::Clock(due)),
+            due => {
+                let is_streaming = matches!(self.state, State::Streaming);
+                self.not_due_before = due.filter(|_| is_streaming).map(|due| due.at);
+            }
         }
     }
 
     /// Changes the timeouts of a stream that is running. They count from where they were started.
     pub fn set_timeouts(&mut self, timeouts: Timeouts) {
         self.timeouts = timeouts;
+        self.not_due_before = None;
     }
 
     /// The timeouts in force.
@@ -373,6 +347,13 @@ impl Lifecycle {
     /// When [`tick`](Self::tick) must be called next. It moves with every call that takes the time.
     pub fn deadline(&self) -> Option<Instant> {
         self.due().map(|due| due.at)
+    }
+
+    /// The [`deadline`](Self::deadline) or a time before it, for drivers that would rather tick early now and then than ask
+    /// after each record.
+    #[inline]
+    pub fn wake_at(&self) -> Option<Instant> {
+        self.not_due_before.or_else(|| self.deadline())
     }
 
     /// When the total clock runs out.
@@ -399,7 +380,7 @@ impl Lifecycle {
 
     /// What was received so far.
     pub fn reply(&self) -> &Reply {
-        &self.reply
+        &self.kept.reply
     }
 
     /// What was not understood so far.
@@ -412,17 +393,38 @@ impl Lifecycle {
     /// The next event, in order. `None` when more input is needed, or when the outcome is next.
     #[inline]
     pub fn next_event(&mut self) -> Option<Event> {
+        Some(match self.next_by(|kind, text| kind.event(text.into_owned()))? {
+            Next::Alike(event) | Next::Queued(event) => event,
+        })
+    }
+
+    /// As [`next_event`](Self::next_event), for those who need no event by itself: it is added to `events`, text joined to the
+    /// text before it as a [log](crate::log::Log) joins it. Whether it was text.
+    #[inline]
+    pub fn next_into(&mut self, events: &mut Vec<Event>) -> Option<bool> {
+        match self.next_by(|kind, text| log::push_text(events, kind, text))? {
+            Next::Alike(()) => Some(true),
+            Next::Queued(event) => {
+                let is_text = matches!(event, Event::Text(_) | Event::Thinking(_));
+                log::push(events, event);
+                Some(is_text)
+            }
+        }
+    }
+
+    #[inline]
+    fn next_by<T>(&mut self, mut give: impl FnMut(TextKind, Cow<'_, str>) -> T) -> Option<Next<T>> {
         loop {
             if let Some(event) = self.events.pop_front() {
-                return Some(event);
+                return Some(Next::Queued(event));
             }
             match self.state {
                 State::Waiting | State::Streaming | State::Finishing { closed: false, .. } => {
-                    match self.decode_frame() {
-                        Step::Alike(event) => return Some(event),
+                    match self.decode_frame(&mut give) {
+                        Step::Alike(given) => return Some(Next::Alike(given)),
                         Step::Record => {}
                         // The end may have given out what was held back.
-                        Step::None => return self.events.pop_front(),
+                        Step::None => return self.events.pop_front().map(Next::Queued),
                     }
                 }
                 State::Refused { .. } => {
@@ -497,7 +499,19 @@ impl Lifecycle {
 
     /// Decodes one frame, or settles what happens when there is none.
     #[inline]
-    fn decode_frame(&mut self) -> Step {
+    fn decode_frame<T>(&mut self, give: &mut impl FnMut(TextKind, Cow<'_, str>) -> T) -> Step<T> {
+        let is_read = matches!(self.state, State::Waiting | State::Streaming);
+        // A line that is like the last one is read where it stands: where it ends is then known without a search.
+        if is_read
+            && let Some(line) = self.framer.fresh_line()
+            && let Some((kind, text, length)) = self.decoder.read_alike(line)
+            && self.framer.is_line(length)
+        {
+            self.kept.take_alike(&line[..length], kind, &text);
+            let given = give(kind, text);
+            self.framer.skip_line(length);
+            return self.on_alike(given);
+        }
         let frame = match self.framer.next_frame() {
             Ok(Some(frame)) => frame,
             Ok(None) => {
@@ -510,24 +524,20 @@ impl Lifecycle {
             }
         };
         let frame_bytes = frame.len();
-        if let State::Waiting | State::Streaming = self.state
-            && let Some(event) = self.decoder.decode_alike(frame)
+        if is_read
+            && let Some((kind, text, length)) = self.decoder.read_alike(frame)
+            && length == frame_bytes
         {
-            if let Some(records) = &mut self.records {
-                records.keep_alike(frame, &event);
-            }
-            self.framer.release();
-            self.count_record();
-            self.take_in(&event, frame_bytes);
-            self.check_reply_limit();
-            return Step::Alike(event);
+            self.kept.take_alike(frame, kind, &text);
+            let given = give(kind, text);
+            return self.on_alike(given);
         }
         let before = (self.decoder.patterns(), self.decoder.replaced_text);
         let decoded = self.decoder.decode(frame, &mut self.events);
         if let (
             Some(records),
             Ok(Verdict::More | Verdict::NotUnderstood | Verdict::Finished(_) | Verdict::Closed(_)),
-        ) = (&mut self.records, &decoded)
+        ) = (&mut self.kept.records, &decoded)
         {
             let is_pattern = self.decoder.patterns() != before.0;
             let was_repaired = self.decoder.replaced_text != before.1;
@@ -537,7 +547,15 @@ impl Lifecycle {
         self.on_decoded(decoded, frame_bytes)
     }
 
-    fn on_decoded(&mut self, decoded: Result<Verdict, NotARecord>, frame_bytes: usize) -> Step {
+    #[inline]
+    fn on_alike<T>(&mut self, given: T) -> Step<T> {
+        self.framer.release();
+        self.count_record();
+        self.check_reply_limit();
+        Step::Alike(given)
+    }
+
+    fn on_decoded<T>(&mut self, decoded: Result<Verdict, NotARecord>, frame_bytes: usize) -> Step<T> {
         match decoded {
             Ok(Verdict::More) => self.on_record(frame_bytes),
             Ok(Verdict::Nothing | Verdict::NotUnderstood) => {}
@@ -581,7 +599,7 @@ impl Lifecycle {
         }
         for event in &events {
             self.has_usage |= matches!(event, Event::Usage(_));
-            self.take_in(event, frame_bytes);
+            self.kept.take_in(event, frame_bytes);
         }
         self.events = events;
         self.check_reply_limit();
@@ -599,21 +617,8 @@ impl Lifecycle {
     }
 
     #[inline]
-    fn take_in(&mut self, event: &Event, frame_bytes: usize) {
-        if !self.keeps_reply {
-            return;
-        }
-        self.reply.absorb(event);
-        self.reply_bytes += match event {
-            Event::Text(text) | Event::Thinking(text) => text.len(),
-            Event::ToolCall(_) | Event::Image(_) | Event::Logprobs(_) => frame_bytes,
-            Event::Progress(_) | Event::Usage(_) => 0,
-        };
-    }
-
-    #[inline]
     fn check_reply_limit(&mut self) {
-        if self.reply_bytes + self.decoder.held_bytes() > self.limits.reply_bytes {
+        if self.kept.reply_bytes + self.decoder.held_bytes() > self.limits.reply_bytes {
             let limit = self.limits.reply_bytes;
             self.on_corrupt(limit_passed(format!(
                 "the answer is longer than the reply limit of {limit} bytes"
@@ -637,6 +642,7 @@ impl Lifecycle {
                 let time = if awaits_usage { self.limits.usage_time } else { self.limits.finish_time };
                 let due = later(self.now, time.max(self.limits.finish_time));
                 self.state = State::Finishing { reason, due, closed, awaits_usage };
+                self.not_due_before = None;
             }
             State::Connecting | State::Opening | State::Refused { .. } | State::Ended(_) => {}
         }
@@ -753,15 +759,13 @@ impl Lifecycle {
         let before = self.events.len();
         self.decoder.settle(&mut self.events);
         for nth in before..self.events.len() {
-            if self.keeps_reply {
-                self.reply.absorb(&self.events[nth]);
-            }
+            self.kept.take_in(&self.events[nth], 0);
         }
         let not_understood = self.not_understood();
         let mut stats = self.stats;
         stats.replaced_text += self.decoder.replaced_text;
         stats.total = self.now.saturating_duration_since(self.marks.started);
-        let mut reply = std::mem::take(&mut self.reply);
+        let mut reply = std::mem::take(&mut self.kept.reply);
         reply.partial_tool_calls = self.decoder.take_partial_tool_calls();
         reply.model = self.decoder.model.take().or(reply.model);
         reply.context = std::mem::take(&mut self.decoder.context);

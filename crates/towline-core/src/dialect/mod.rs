@@ -29,10 +29,11 @@ pub mod testing;
 mod think;
 mod tool_calls;
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use crate::error::{Error, ErrorKind, Fault, quote};
-use crate::event::{Event, PartialToolCall, Usage};
+use crate::event::{Event, PartialToolCall, TextKind, Usage};
 use crate::json::Json;
 use crate::outcome::{FinishReason, NotUnderstood};
 use crate::wire::{ERROR_EVENT, Framing};
@@ -164,10 +165,11 @@ impl Decoder {
         }
     }
 
-    /// The one event of a frame that is like the last one: all that it means.
+    /// What `input` begins with, where that is a record like the last one: its text, which is all that it means, and its
+    /// length.
     #[inline]
-    pub(crate) fn decode_alike(&mut self, frame: &[u8]) -> Option<Event> {
-        self.templates.decode(frame)
+    pub(crate) fn read_alike<'a>(&mut self, input: &'a [u8]) -> Option<(TextKind, Cow<'a, str>, usize)> {
+        self.templates.read(input)
     }
 
     /// Decodes a frame that is not like the last one and appends its events. The error is a protocol error.

@@ -5,12 +5,13 @@
 //! byte outside the holes, and has text, is the same record with another text. Any other line is left to the general
 //! parser, so the two cannot disagree.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use memchr::memchr;
 
 use super::{Decoder, Dialect};
-use crate::event::Event;
+use crate::event::{Event, TextKind};
 
 /// A template that was learnt this often without ever being of use is not worth learning again.
 const MAX_USELESS: u32 = 16;
@@ -33,13 +34,14 @@ impl Templates {
         Self { dialect, current: None, useless: 0, learnt: 0 }
     }
 
-    /// The event of a frame that is like the last one and has text.
+    /// What `input` begins with, where that is a record like the last one and has text: the text, and the length of the
+    /// record.
     #[inline]
-    pub(super) fn decode(&mut self, frame: &[u8]) -> Option<Event> {
+    pub(super) fn read<'a>(&mut self, input: &'a [u8]) -> Option<(TextKind, Cow<'a, str>, usize)> {
         let template = self.current.as_ref()?;
-        let text = template.read(frame)?;
+        let (text, length) = template.read(input)?;
         self.useless = 0;
-        Some(template.kind.event(text))
+        Some((template.kind, text, length))
     }
 
     /// Takes `frame`, which the general parser decoded to `event` alone, as the new template if it is fit for one.
@@ -49,7 +51,10 @@ impl Templates {
         }
         self.useless += 1;
         let learnt = Template::of(self.dialect, frame).filter(|(template, text_end)| {
-            let Some(mut text) = template.read(frame) else { return false };
+            let Some((text, _)) = template.read(frame).filter(|(_, length)| *length == frame.len()) else {
+                return false;
+            };
+            let mut text = text.into_owned();
             let agrees = template.kind.event(text.clone()) == *event;
             // The same record with another text must be another text to the general parser, and nothing else: then it
             // is this place that counts, and not one that happens to hold the same.
@@ -69,22 +74,6 @@ impl Templates {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Text,
-    Thinking,
-}
-
-impl Kind {
-    #[inline]
-    fn event(self, text: String) -> Event {
-        match self {
-            Self::Text => Event::Text(text),
-            Self::Thinking => Event::Thinking(text),
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Hole {
     /// The text of the event: any JSON string.
     Text,
@@ -97,7 +86,7 @@ enum Hole {
 /// A record with holes.
 #[derive(Debug)]
 struct Template {
-    kind: Kind,
+    kind: TextKind,
     /// The bytes before each hole, and the hole.
     parts: Vec<(Box<[u8]>, Hole)>,
     /// The bytes after the last hole.
@@ -121,11 +110,12 @@ impl Template {
         Some((Self { kind, parts, end: frame[from..].into() }, text_end))
     }
 
-    /// The text of a frame that equals this template outside the holes. Without text the frame is not alike: another
-    /// field may then take its place.
+    /// The text of the record that `input` begins with, if that equals this template outside the holes, and the record's
+    /// length. Without text it is not alike: another field may then take its place. It holds no line end, as neither the
+    /// template nor what fits a hole has one.
     #[inline]
-    fn read(&self, frame: &[u8]) -> Option<String> {
-        let mut rest = frame;
+    fn read<'a>(&self, input: &'a [u8]) -> Option<(Cow<'a, str>, usize)> {
+        let mut rest = input;
         let mut text = (&[][..], false);
         for (literal, hole) in &self.parts {
             rest = rest.strip_prefix(&**literal)?;
@@ -139,12 +129,13 @@ impl Template {
                 Hole::Number => rest = &rest[number_length(rest)?..],
             }
         }
-        match text {
-            _ if rest != &*self.end => None,
-            ([], _) => None,
-            (written, false) => Some(std::str::from_utf8(written).ok()?.to_owned()),
-            (written, true) => unescape(written),
-        }
+        let length = input.len() - rest.strip_prefix(&*self.end)?.len();
+        let text = match text {
+            ([], _) => return None,
+            (written, false) => Cow::Borrowed(std::str::from_utf8(written).ok()?),
+            (written, true) => Cow::Owned(unescape(written)?),
+        };
+        Some((text, length))
     }
 }
 
@@ -250,7 +241,7 @@ struct Places<'a> {
     at: usize,
     path: Vec<&'a [u8]>,
     holes: Vec<(Range<usize>, Hole)>,
-    kind: Option<Kind>,
+    kind: Option<TextKind>,
 }
 
 impl<'a> Places<'a> {
@@ -337,16 +328,16 @@ impl<'a> Places<'a> {
                 self.holes.push((inside, Hole::Timestamp));
                 return Some(());
             }
-            (Dialect::Ollama, [b"message", b"content"] | [b"response"]) => Kind::Text,
-            (Dialect::Ollama, [b"message", b"thinking"] | [b"thinking"]) => Kind::Thinking,
-            (Dialect::OpenAi, [b"choices", b"0", b"delta", b"content"]) => Kind::Text,
+            (Dialect::Ollama, [b"message", b"content"] | [b"response"]) => TextKind::Answer,
+            (Dialect::Ollama, [b"message", b"thinking"] | [b"thinking"]) => TextKind::Thinking,
+            (Dialect::OpenAi, [b"choices", b"0", b"delta", b"content"]) => TextKind::Answer,
             (Dialect::OpenAi, [b"choices", b"0", b"delta", b"reasoning_content" | b"reasoning"]) => {
-                Kind::Thinking
+                TextKind::Thinking
             }
             // The event's type, which stands in the record, says whose text it is; the check before use knows.
-            (Dialect::Responses, [b"delta"]) => Kind::Text,
-            (Dialect::Messages, [b"delta", b"text"]) => Kind::Text,
-            (Dialect::Messages, [b"delta", b"thinking"]) => Kind::Thinking,
+            (Dialect::Responses, [b"delta"]) => TextKind::Answer,
+            (Dialect::Messages, [b"delta", b"text"]) => TextKind::Answer,
+            (Dialect::Messages, [b"delta", b"thinking"]) => TextKind::Thinking,
             (
                 Dialect::Ollama
                 | Dialect::OllamaProgress

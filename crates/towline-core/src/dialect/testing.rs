@@ -21,12 +21,12 @@ impl Reader {
 
     /// Decodes a frame as streams do: by the template where it fits.
     pub fn decode(&mut self, frame: &[u8], events: &mut VecDeque<Event>) -> Meaning {
-        Meaning(match self.0.decode_alike(frame) {
-            Some(event) => {
-                events.push_back(event);
+        Meaning(match self.0.read_alike(frame) {
+            Some((kind, text, length)) if length == frame.len() => {
+                events.push_back(kind.event(text.into_owned()));
                 Ok(Verdict::More)
             }
-            None => self.0.decode(frame, events),
+            Some(_) | None => self.0.decode(frame, events),
         })
     }
 

@@ -154,6 +154,27 @@ impl Framer {
         }
     }
 
+    /// The input from the beginning of a line that was not searched yet, which may hold its end; `None` where frames are no
+    /// lines. Looked at once for each line, so that a line that comes in many pieces is not looked at for each.
+    #[inline]
+    pub(crate) fn fresh_line(&self) -> Option<&[u8]> {
+        let fresh = self.framing == Framing::Ndjson && !self.at_body_start && self.searched == self.start;
+        fresh.then(|| &self.buffer[self.start..])
+    }
+
+    /// Whether the first `length` bytes of [`fresh_line`](Self::fresh_line) are a whole line within the limit.
+    #[inline]
+    pub(crate) fn is_line(&self, length: usize) -> bool {
+        length <= self.limit && self.buffer.get(self.start + length) == Some(&b'\n')
+    }
+
+    /// Skips a [whole line](Self::is_line) of this length.
+    #[inline]
+    pub(crate) fn skip_line(&mut self, length: usize) {
+        self.start += length + 1;
+        self.searched = self.start;
+    }
+
     /// The length of the last frame if it may be cut off: the end of the body stood in for its line end. Else 0.
     pub fn cut_tail_bytes(&self) -> usize {
         self.cut_tail

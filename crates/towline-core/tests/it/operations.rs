@@ -242,6 +242,9 @@ proptest! {
             watched.check();
             prop_assert_eq!(watched.life.phase(), model.phase(), "{:?}", op);
             prop_assert_eq!(watched.life.deadline(), model.deadline(), "{:?}", op);
+            if let Some(due) = model.deadline() {
+                prop_assert!(watched.life.wake_at().is_some_and(|wake| wake <= due), "{:?}", op);
+            }
         }
     }
 
