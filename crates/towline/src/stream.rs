@@ -36,6 +36,14 @@ pub enum Item {
     End(Box<Outcome>),
 }
 
+/// What a stream came to when it had no event.
+pub(crate) enum Step {
+    /// There may be events now.
+    More,
+    /// The outcome, once.
+    End(Option<Box<Outcome>>),
+}
+
 /// One response in flight: any number of [`Item::Event`]s, then exactly one [`Item::End`].
 ///
 /// Nothing is sent before the stream is first polled. Every failure, a refused connection too, arrives as the outcome.
@@ -277,25 +285,40 @@ impl Stream {
             if let Some(event) = self.life.next_event() {
                 return Poll::Ready(Some(Item::Event(event)));
             }
-            if let Some(outcome) = self.life.take_outcome() {
-                let io = std::mem::replace(&mut self.io, Io::Closed);
-                if let Some(end) = self.settle(outcome) {
-                    self.leave_relay(io, &end.ending);
-                    self.end = Some(Box::new(end));
-                }
-            }
-            if self.end.is_some() {
-                ready!(self.poll_confirmed(cx));
-                self.done = true;
-                return Poll::Ready(self.end.take().map(Item::End));
-            }
-            if self.done {
-                return Poll::Ready(None);
-            }
-            if self.advance(cx).is_pending() {
-                ready!(self.poll_clock(cx));
+            if let Step::End(end) = ready!(self.poll_step(cx)) {
+                return Poll::Ready(end.map(Item::End));
             }
         }
+    }
+
+    /// The next event, added to others: see [`Lifecycle::next_into`]. `None` when [`poll_step`](Self::poll_step) is next.
+    #[inline]
+    pub(crate) fn next_into(&mut self, events: &mut Vec<Event>) -> Option<bool> {
+        self.life.next_into(events)
+    }
+
+    /// Continues when there is no event.
+    #[inline]
+    pub(crate) fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if let Some(outcome) = self.life.take_outcome() {
+            let io = std::mem::replace(&mut self.io, Io::Closed);
+            if let Some(end) = self.settle(outcome) {
+                self.leave_relay(io, &end.ending);
+                self.end = Some(Box::new(end));
+            }
+        }
+        if self.end.is_some() {
+            ready!(self.poll_confirmed(cx));
+            self.done = true;
+            return Poll::Ready(Step::End(self.end.take()));
+        }
+        if self.done {
+            return Poll::Ready(Step::End(None));
+        }
+        if self.advance(cx).is_pending() {
+            ready!(self.poll_clock(cx));
+        }
+        Poll::Ready(Step::More)
     }
 
     /// Takes one step towards more bytes; ready when the lifecycle was told something.
@@ -490,7 +513,7 @@ impl Stream {
     #[inline]
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let waiting = if let Io::Waiting(until) = self.io { Some(until) } else { None };
-        let Some(due) = waiting.into_iter().chain(self.life.deadline()).min() else { return Poll::Pending };
+        let Some(due) = waiting.into_iter().chain(self.life.wake_at()).min() else { return Poll::Pending };
         ready!(self.timer.poll(due, cx));
         self.life.tick(now());
         Poll::Ready(())

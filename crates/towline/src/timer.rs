@@ -27,6 +27,8 @@ pub(crate) struct Timers {
 struct Kept {
     sleep: Pin<Box<Sleep>>,
     armed: Option<Instant>,
+    /// Whom it wakes.
+    waker: Option<Waker>,
     runtime: Id,
 }
 
@@ -80,7 +82,12 @@ impl Timer {
         if running.armed.is_none_or(|armed| armed > due) {
             running.sleep.as_mut().reset(due.into());
             running.armed = Some(due);
+        } else if running.waker.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()))
+            && !running.sleep.is_elapsed()
+        {
+            return Poll::Pending;
         }
+        running.waker = Some(cx.waker().clone());
         ready!(running.sleep.as_mut().poll(cx));
         running.armed = None;
         Poll::Ready(())
@@ -91,6 +98,7 @@ impl Timer {
         timers.take(runtime).unwrap_or_else(|| Kept {
             sleep: Box::pin(sleep_until(due.into())),
             armed: Some(due),
+            waker: None,
             runtime,
         })
     }
@@ -100,6 +108,7 @@ impl Drop for Timer {
     fn drop(&mut self) {
         let Some(mut kept) = self.running.take() else { return };
         // Until it is used again it wakes nobody, and holds nobody's task. Only its own runtime may poll it.
+        kept.waker = None;
         let is_here = Handle::try_current().is_ok_and(|here| here.id() == kept.runtime);
         if !is_here || kept.sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
             return;

@@ -1,6 +1,6 @@
 //! One job's state, log and outcome, and the orders it was given. Everything about a job that changes, changes here.
 
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -34,8 +34,12 @@ pub(super) struct Cell {
     /// The job stands in the list of changes and was not looked at since. Guarded by that list's lock.
     pub(super) listed: AtomicBool,
     pub(super) inner: Mutex<Inner>,
+    /// The orders changed since the task last looked at them. Changed under the lock of `inner`.
+    has_orders: AtomicBool,
     /// Threads that wait for anything new.
     pub(super) news: Condvar,
+    /// Threads that wait for the end.
+    pub(super) end: Condvar,
 }
 
 #[derive(Debug)]
@@ -56,10 +60,6 @@ pub(super) struct Inner {
     /// The job's task, while it waits.
     task: Option<Waker>,
     pub(super) waiters: Waiters,
-    /// Counts the news.
-    pub(super) version: u64,
-    /// How many threads wait for news.
-    pub(super) blocked: usize,
     pub(super) ended: Option<Instant>,
     pub(super) first_event: Option<Instant>,
     pub(super) last_event: Option<Instant>,
@@ -125,8 +125,6 @@ impl Cell {
                 orders,
                 task: None,
                 waiters: Waiters::default(),
-                version: 0,
-                blocked: 0,
                 ended: None,
                 first_event: None,
                 last_event: None,
@@ -135,7 +133,9 @@ impl Cell {
                 away: false,
                 relay_id: None,
             }),
+            has_orders: AtomicBool::new(true),
             news: Condvar::new(),
+            end: Condvar::new(),
         }
     }
 
@@ -192,7 +192,7 @@ impl Cell {
     pub(super) fn admit(&self) {
         let mut inner = self.inner();
         inner.orders.admitted = true;
-        let task = inner.task.take();
+        let task = self.ordered(&mut inner);
         drop(inner);
         wake(task);
     }
@@ -205,16 +205,23 @@ impl Cell {
 
     // --- reports, from the task ----------------------------------------------------------------------------------
 
-    /// The orders in force; the task is woken when they change.
-    pub(super) fn orders(&self, cx: &Context<'_>) -> Orders {
-        let mut inner = self.inner();
-        match &mut inner.task {
-            Some(task) => task.clone_from(cx.waker()),
-            empty @ None => *empty = Some(cx.waker().clone()),
+    /// Brings a task's orders up to date; the task is woken when they change.
+    pub(super) fn update_orders(&self, orders: &mut Orders, cx: &Context<'_>) {
+        // Without new orders the waker is the one that was left here.
+        if !self.has_orders.load(Ordering::Acquire) {
+            return;
         }
-        let mut orders = inner.orders.clone();
+        let mut inner = self.inner();
+        self.has_orders.store(false, Ordering::Relaxed);
+        inner.task = Some(cx.waker().clone());
+        orders.clone_from(&inner.orders);
         orders.full = inner.full;
-        orders
+    }
+
+    /// The task is to look at its orders: its waker, to be woken outside the lock.
+    fn ordered(&self, inner: &mut Inner) -> Option<Waker> {
+        self.has_orders.store(true, Ordering::Release);
+        inner.task.take()
     }
 
     /// A relay has accepted the stream.
@@ -230,15 +237,26 @@ impl Cell {
         }
     }
 
-    /// The stream moved on: its phase and counts, and the events that came.
-    pub(super) fn report(self: &Arc<Self>, phase: Phase, stats: Stats, away: bool, events: &mut Vec<Event>) {
+    /// The stream moved on: its phase and counts, and the events that came since, of which so many were text.
+    pub(super) fn report(
+        self: &Arc<Self>,
+        (phase, away): (Phase, bool),
+        stats: &Stats,
+        events: &mut Vec<Event>,
+        tokens: u64,
+    ) {
         let mut inner = self.inner();
         if let Some(state) = JobState::of_phase(phase) {
             inner.underlying = state;
         }
-        (inner.stats, inner.away) = (stats, away);
-        let news = !events.is_empty();
-        self.append(inner, events.drain(..), news);
+        (inner.stats, inner.away) = (*stats, away);
+        if events.is_empty() {
+            if inner.settle() {
+                self.tell(inner);
+            }
+            return;
+        }
+        self.append(inner, events.drain(..), tokens);
     }
 
     /// A task that is no stream has something to show; gives it back when the log is full or the job has ended.
@@ -247,7 +265,8 @@ impl Cell {
         if inner.full || inner.outcome.is_some() {
             return Err(event);
         }
-        self.append(inner, [event], true);
+        let tokens = u64::from(matches!(event, Event::Text(_) | Event::Thinking(_)));
+        self.append(inner, [event], tokens);
         Ok(())
     }
 
@@ -255,32 +274,23 @@ impl Cell {
         self: &Arc<Self>,
         mut inner: MutexGuard<'_, Inner>,
         events: impl IntoIterator<Item = Event>,
-        news: bool,
+        tokens: u64,
     ) {
-        let mut held_up = None;
-        if news && let Some(shared) = self.shared.upgrade() {
-            let before = inner.log.bytes();
-            for event in events {
-                inner.tokens += u64::from(matches!(event, Event::Text(_) | Event::Thinking(_)));
-                inner.log.append(event);
-            }
-            let now = Instant::now();
-            inner.first_event.get_or_insert(now);
-            inner.last_event = Some(now);
-            let after = inner.log.bytes();
-            shared.budget.take(after.saturating_sub(before));
-            shared.budget.give_back(before.saturating_sub(after));
-            let drops_read = shared.budget.drops_read();
-            if self.keep_within(&mut inner, &shared, drops_read) {
-                held_up = Some(shared);
-            }
-        }
-        if inner.settle() || news {
-            self.tell(inner);
-        } else {
-            drop(inner);
-        }
-        if let Some(shared) = held_up {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let before = inner.log.bytes();
+        events.into_iter().for_each(|event| inner.log.append(event));
+        inner.tokens += tokens;
+        let now = Instant::now();
+        inner.first_event.get_or_insert(now);
+        inner.last_event = Some(now);
+        let after = inner.log.bytes();
+        shared.budget.take(after.saturating_sub(before));
+        shared.budget.give_back(before.saturating_sub(after));
+        let drops_read = shared.budget.drops_read();
+        let is_held_up = self.keep_within(&mut inner, &shared, drops_read);
+        inner.settle();
+        self.tell_all(inner, None, Some(&shared));
+        if is_held_up {
             // Room can be made by others, and can have been since.
             shared.table.drop_read(&shared.budget);
             shared.budget.resume();
@@ -297,7 +307,10 @@ impl Cell {
             budget.give_back(inner.log.drop_before(read_to, over_own.max(over_all)));
             (over_own, over_all) = budget.over(inner.log.bytes());
         }
-        inner.full = over_own > 0 || over_all > 0;
+        if inner.full != (over_own > 0 || over_all > 0) {
+            inner.full = !inner.full;
+            self.has_orders.store(true, Ordering::Release);
+        }
         if over_all > 0 {
             budget.hold_up(self);
         }
@@ -331,7 +344,7 @@ impl Cell {
     }
 
     pub(super) fn outcome(&self) -> Option<Arc<Outcome>> {
-        self.inner().outcome.clone()
+        self.inner().outcome()
     }
 
     /// The answer's text as far as it came, but for what the log has dropped.
@@ -356,44 +369,18 @@ impl Cell {
         }
     }
 
-    pub(super) fn cancel_requested(&self) -> Option<()> {
-        self.inner().orders.cancel.as_ref().map(|_| ())
-    }
-
-    pub(super) fn end(&self) -> Offset {
+    pub(super) fn end_offset(&self) -> Offset {
         self.inner().log.end()
     }
 
-    /// Whether a read from `from` on would find something.
-    pub(super) fn has_news(&self, from: Offset) -> bool {
-        let inner = self.inner();
-        inner.log.end() > from || inner.outcome.is_some()
-    }
-
-    /// What is new from `from` on, in batches of [`BATCH_BYTES`]; `None` when nothing is and the job has not ended.
-    pub(super) fn read(self: &Arc<Self>, from: Offset) -> Option<Batch> {
-        self.read_at_most(from, BATCH_BYTES)
-    }
-
-    /// The same, in batches that end with the first piece that reaches `limit_bytes`.
-    pub(super) fn read_at_most(self: &Arc<Self>, from: Offset, limit_bytes: usize) -> Option<Batch> {
-        let mut inner = self.inner();
-        if inner.log.end() <= from && inner.outcome.is_none() {
-            return None;
-        }
-        let read = inner.log.read(from, limit_bytes);
-        let next = read.next.max(from);
-        let outcome = if next >= inner.log.end() { inner.outcome.clone() } else { None };
-        inner.read_to = inner.read_to.max(next);
-        let full = inner.full;
-        drop(inner);
+    /// A reader has read, from a log that was `full` or not: what it read can make room.
+    pub(super) fn was_read(self: &Arc<Self>, full: bool) {
         if full {
             self.make_room();
         }
         if let Some(shared) = self.shared.upgrade() {
             shared.budget.resume();
         }
-        Some(Batch { events: read.events, missed: read.missed, next, outcome })
     }
 
     /// A job that was paused because its log was full continues if there is room.
@@ -419,29 +406,29 @@ impl Cell {
 
     /// Wakes the job's task, and then those that wait for its news.
     fn tell_task_too(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
-        let task = inner.task.take();
-        self.tell_all(inner, task);
+        let task = self.ordered(&mut inner);
+        self.tell_all(inner, task, self.shared.upgrade().as_deref());
     }
 
     /// Wakes those that wait for news of this job, and the foreground.
     fn tell(self: &Arc<Self>, inner: MutexGuard<'_, Inner>) {
-        self.tell_all(inner, None);
+        self.tell_all(inner, None, self.shared.upgrade().as_deref());
     }
 
-    fn tell_all(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>, task: Option<Waker>) {
-        inner.version += 1;
-        let (waiters, blocked) = (inner.waiters.take(), inner.blocked > 0);
+    fn tell_all(
+        self: &Arc<Self>,
+        mut inner: MutexGuard<'_, Inner>,
+        task: Option<Waker>,
+        shared: Option<&Shared>,
+    ) {
+        let is_end = inner.outcome.is_some();
+        let [any, end] = inner.waiters.take(is_end);
         drop(inner);
         // First, so that no waker of the caller's can hold up an order.
         wake(task);
-        // Without anybody to wake this would still be a system call.
-        if blocked {
-            self.news.notify_all();
-        }
-        for (_, waiter) in waiters {
-            waiter.wake();
-        }
-        if let Some(shared) = self.shared.upgrade() {
+        any.wake(&self.news);
+        end.wake(&self.end);
+        if let Some(shared) = shared {
             shared.table.changed(self, &shared.wake);
         }
     }
@@ -463,6 +450,28 @@ impl Drop for Cell {
 }
 
 impl Inner {
+    pub(super) fn outcome(&self) -> Option<Arc<Outcome>> {
+        self.outcome.clone()
+    }
+
+    /// Whether a read from `from` on would find something.
+    pub(super) fn has_news(&self, from: Offset) -> bool {
+        self.log.end() > from || self.outcome.is_some()
+    }
+
+    /// What is new from `from` on, in batches that end with the first piece that reaches `limit_bytes`, and whether the log
+    /// is full; `None` when nothing is new and the job has not ended. [`Cell::was_read`] is called afterwards.
+    pub(super) fn read(&mut self, from: Offset, limit_bytes: usize) -> Option<(Batch, bool)> {
+        if !self.has_news(from) {
+            return None;
+        }
+        let read = self.log.read(from, limit_bytes);
+        let next = read.next.max(from);
+        let outcome = if next >= self.log.end() { self.outcome.clone() } else { None };
+        self.read_to = self.read_to.max(next);
+        Some((Batch { events: read.events, missed: read.missed, next, outcome }, self.full))
+    }
+
     /// Makes the state follow from what is known; whether it moved.
     fn settle(&mut self) -> bool {
         let state = if self.outcome.is_some() {

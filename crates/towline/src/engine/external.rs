@@ -12,7 +12,7 @@ use towline_core::event::Event;
 use towline_core::job::JobState;
 use towline_core::outcome::{Clock, Ending};
 
-use super::cell::{Cell, plain_outcome};
+use super::cell::{Cell, Orders, plain_outcome};
 use super::lock;
 use super::task::{DeadlineTimer, engine_ended, limit_of};
 
@@ -82,6 +82,7 @@ pub(super) struct ExternalTask<F: FnMut(Order)> {
     tell: F,
     end: Arc<Mutex<Option<End>>>,
     timer: DeadlineTimer,
+    orders: Orders,
     told: Told,
     /// The deadline that has passed.
     timed_out: Option<Duration>,
@@ -100,48 +101,48 @@ impl<F: FnMut(Order)> ExternalTask<F> {
     pub(super) fn new(cell: &Arc<Cell>, tell: F) -> (Self, External) {
         let end = Arc::new(Mutex::new(None));
         let external = External { cell: Arc::clone(cell), end: Arc::clone(&end) };
-        let (timer, told) = (DeadlineTimer::default(), Told::default());
-        (Self { cell: Arc::clone(cell), tell, end, timer, told, timed_out: None }, external)
+        let (timer, orders, told) = (DeadlineTimer::default(), Orders::default(), Told::default());
+        (Self { cell: Arc::clone(cell), tell, end, timer, orders, told, timed_out: None }, external)
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Ending> {
-        let mut orders = self.cell.orders(cx);
+        self.cell.update_orders(&mut self.orders, cx);
         if let Some(end) = lock(&self.end).take() {
-            let reason = orders.cancel.as_deref().unwrap_or("it stopped itself");
+            let reason = self.orders.cancel.as_deref().unwrap_or("it stopped itself");
             return Poll::Ready(match end {
                 End::Completed => Ending::Completed(None),
                 End::Stopped => self.stopped(reason),
                 End::Failed(error) => Ending::Failed(error),
             });
         }
-        if orders.cancel.is_none() && self.timer.passed(orders.deadline, cx) {
-            self.timed_out = Some(limit_of(&self.cell, &orders));
+        if self.orders.cancel.is_none() && self.timer.passed(self.orders.deadline, cx) {
+            self.timed_out = Some(limit_of(&self.cell, &self.orders));
             // Only the work can end the job: it is *cancelling* until then.
             self.cell.cancel("its deadline has passed", false);
-            orders = self.cell.orders(cx);
+            self.cell.update_orders(&mut self.orders, cx);
         }
-        if let Some(reason) = &orders.cancel {
+        if let Some(reason) = &self.orders.cancel {
             if !self.told.begin {
                 let ending = self.stopped(reason);
                 (self.tell)(Order::Stop);
                 return Poll::Ready(ending);
             }
-            if !self.told.stop || (orders.kill && !self.told.stop_at_once) {
-                (self.told.stop, self.told.stop_at_once) = (true, orders.kill);
+            if !self.told.stop || (self.orders.kill && !self.told.stop_at_once) {
+                (self.told.stop, self.told.stop_at_once) = (true, self.orders.kill);
                 (self.tell)(Order::Stop);
             }
             return Poll::Pending;
         }
-        if !orders.admitted {
+        if !self.orders.admitted {
             return Poll::Pending;
         }
         if !self.told.begin {
             self.told.begin = true;
             (self.tell)(Order::Begin);
         }
-        if self.told.pause != orders.paused {
-            self.told.pause = orders.paused;
-            (self.tell)(if orders.paused { Order::Pause } else { Order::Resume });
+        if self.told.pause != self.orders.paused {
+            self.told.pause = self.orders.paused;
+            (self.tell)(if self.orders.paused { Order::Pause } else { Order::Resume });
         }
         Poll::Pending
     }

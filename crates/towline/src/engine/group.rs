@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use towline_core::outcome::Outcome;
 
 use super::task::refuse_inside;
-use super::waiting::Waiting;
+use super::waiting::{News, Waiting};
 use super::{EngineError, Job};
 
 /// Jobs that belong together, in the order in which they were added. Each can still be controlled on its own.
@@ -118,13 +118,13 @@ impl Group {
 
     /// Waits for the first outcome that is `wanted`; `None` when all have ended and none is.
     async fn watch(&self, wanted: impl Fn(&Outcome) -> bool) -> Option<(Job, Arc<Outcome>)> {
-        let waiting = |job: &Job| Waiting::for_news_of(&job.cell);
-        let mut live: Vec<(&Job, Waiting)> = self.jobs.iter().map(|job| (job, waiting(job))).collect();
+        let mut live: Vec<(&Job, Waiting<'_>)> =
+            self.jobs.iter().map(|job| (job, Waiting::new(&job.cell, News::End))).collect();
         std::future::poll_fn(|cx| {
             let mut found = None;
             live.retain_mut(|(job, waiting)| {
                 if found.is_none()
-                    && let Poll::Ready(outcome) = waiting.poll(cx, || job.outcome())
+                    && let Poll::Ready(outcome) = waiting.poll(cx, |job| job.outcome())
                 {
                     found = wanted(&outcome).then(|| ((*job).clone(), outcome));
                     return false;

@@ -10,6 +10,7 @@ use towline_core::outcome::Outcome;
 use super::EngineError;
 use super::cell::{BATCH_BYTES, Cell};
 use super::task::refuse_inside;
+use super::waiting::News;
 
 /// Where a reader begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,8 +49,8 @@ impl Reader {
     pub(super) fn new(cell: Arc<Cell>, from: StartAt) -> Self {
         let at = match from {
             StartAt::Beginning => Offset::START,
-            StartAt::Now => cell.end(),
-            StartAt::Offset(offset) => offset.min(cell.end()),
+            StartAt::Now => cell.end_offset(),
+            StartAt::Offset(offset) => offset.min(cell.end_offset()),
         };
         Self { cell, at, ended: false }
     }
@@ -61,11 +62,7 @@ impl Reader {
 
     /// What is new; `None` when nothing is, or after the last batch. Never blocks.
     pub fn try_read(&mut self) -> Option<Batch> {
-        if self.ended {
-            return None;
-        }
-        let batch = self.cell.read(self.at)?;
-        Some(self.take(batch))
+        self.try_read_at_most(BATCH_BYTES)
     }
 
     /// What is new, but not much more than `limit_bytes` (at least 1) of it: the batch ends with the piece that reaches the
@@ -75,8 +72,8 @@ impl Reader {
         if self.ended {
             return None;
         }
-        let batch = self.cell.read_at_most(self.at, limit_bytes.clamp(1, BATCH_BYTES))?;
-        Some(self.take(batch))
+        let read = self.cell.inner().read(self.at, limit_bytes.clamp(1, BATCH_BYTES))?;
+        Some(self.take(read))
     }
 
     /// Blocks until there is something new. `None` after the last batch.
@@ -100,8 +97,8 @@ impl Reader {
         if self.ended {
             return Ok(None);
         }
-        let (cell, at) = (Arc::clone(&self.cell), self.at);
-        Ok(self.cell.block(until, || cell.read(at)).map(|batch| self.take(batch)))
+        let read = self.cell.block(News::Any, until, |job| job.read(self.at, BATCH_BYTES));
+        Ok(read.map(|read| self.take(read)))
     }
 
     /// Waits for something new. `None` after the last batch.
@@ -112,8 +109,8 @@ impl Reader {
         if self.ended {
             return None;
         }
-        let batch = self.cell.wait(|| self.cell.read(self.at)).await;
-        Some(self.take(batch))
+        let read = self.cell.wait(News::Any, |job| job.read(self.at, BATCH_BYTES)).await;
+        Some(self.take(read))
     }
 
     /// Waits until there is something new, or the last batch was read, without reading it. It holds no borrow, for loops
@@ -123,10 +120,11 @@ impl Reader {
     /// Dropping the future loses nothing.
     pub fn news(&self) -> impl Future<Output = ()> + Send + 'static {
         let (cell, at, ended) = (Arc::clone(&self.cell), self.at, self.ended);
-        async move { cell.wait(|| (ended || cell.has_news(at)).then_some(())).await }
+        async move { cell.wait(News::Any, |job| (ended || job.has_news(at)).then_some(())).await }
     }
 
-    fn take(&mut self, batch: Batch) -> Batch {
+    fn take(&mut self, (batch, full): (Batch, bool)) -> Batch {
+        self.cell.was_read(full);
         self.at = batch.next;
         self.ended = batch.outcome.is_some();
         batch

@@ -11,6 +11,7 @@ use towline_core::job::JobState;
 use super::budget::Budget;
 use super::table::{Changes, Table};
 use super::task::{is_inside, refuse_inside};
+use super::waiting::News;
 use super::wake::Wake;
 use super::{EngineError, Job, JobId, JobInfo, Shared, lock};
 
@@ -288,7 +289,7 @@ impl Running {
         }
         let ended_within = |time: Duration| {
             let until = Instant::now().checked_add(time);
-            jobs.iter().all(|job| job.cell.block(until, || job.outcome()).is_some())
+            jobs.iter().all(|job| job.cell.block(News::End, until, |job| job.outcome()).is_some())
         };
         let in_time = ended_within(grace);
         let late: Vec<JobId> = jobs.iter().filter(|job| job.outcome().is_none()).map(Job::id).collect();

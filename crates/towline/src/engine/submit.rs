@@ -14,6 +14,7 @@ use towline_core::outcome::Ending;
 use super::cell::{Cell, CellInit, plain_outcome};
 use super::external::{External, ExternalTask, Order};
 use super::task::{FutureTask, StreamTask};
+use super::waiting::News;
 use super::{Engine, Group, Job, Shared, Task};
 use crate::client::Client;
 use crate::endpoints::Operation;
@@ -257,12 +258,12 @@ impl TaskControl {
     /// # Cancel safety
     /// Safe.
     pub async fn cancelled(&self) {
-        self.cell.wait(|| self.cell.cancel_requested()).await;
+        self.cell.wait(News::Any, |job| job.orders.cancel.is_some().then_some(())).await;
     }
 
     /// Whether the job was told to stop.
     pub fn is_cancelled(&self) -> bool {
-        self.cell.cancel_requested().is_some()
+        self.cell.inner().orders.cancel.is_some()
     }
 
     /// Appends an event to the job's log, for its readers. Waits while the log is full; without effect once the job has
@@ -271,14 +272,17 @@ impl TaskControl {
     /// # Cancel safety
     /// When the future is dropped before its end, the event was not appended.
     pub async fn emit(&self, event: Event) {
-        let mut unsent = Some(event);
-        let sent = || {
-            if let Some(Err(event)) = unsent.take().map(|event| self.cell.emit(event)) {
-                unsent = Some(event);
+        let mut unsent = event;
+        while let Err(event) = self.cell.emit(unsent) {
+            unsent = event;
+            let goes_on = self.cell.wait(News::Any, |job| match job.outcome() {
+                Some(_) => Some(false),
+                None => (!job.full).then_some(true),
+            });
+            if !goes_on.await {
+                return;
             }
-            (unsent.is_none() || self.cell.outcome().is_some()).then_some(())
-        };
-        self.cell.wait(sent).await;
+        }
     }
 
     /// Appends an event to the job's log unless that is full.

@@ -17,10 +17,10 @@ use towline_core::outcome::{Clock, Ending, Outcome, Stats};
 
 use super::cell::{Cell, Orders, plain_outcome};
 use super::{EngineError, lock};
-use crate::stream::{Item, Stream};
+use crate::stream::{Step, Stream};
 
 /// The most events a job takes from its stream before it lets others run.
-const EVENTS_PER_TURN: usize = 256;
+const EVENTS_PER_TURN: usize = 1_024;
 
 /// A waiting job keeps room for so many events.
 const IDLE_EVENTS: usize = 4;
@@ -66,7 +66,7 @@ impl DeadlineTimer {
     /// Whether `deadline` has passed; if not, the task is woken when it does.
     pub(super) fn passed(&mut self, deadline: Option<Instant>, cx: &mut Context<'_>) -> bool {
         let Some(deadline) = deadline else {
-            *self = Self::default();
+            self.sleep = None;
             return false;
         };
         if deadline <= Instant::now() {
@@ -96,8 +96,11 @@ pub(super) struct StreamTask {
     cell: Arc<Cell>,
     stream: Stream,
     timer: DeadlineTimer,
+    orders: Orders,
     stage: Stage,
     events: Vec<Event>,
+    /// How many of the events were pieces of text before they were joined.
+    tokens: u64,
     /// The cell knows what the relay calls the stream.
     named: bool,
 }
@@ -115,19 +118,21 @@ impl StreamTask {
             cell,
             stream,
             timer: DeadlineTimer::default(),
+            orders: Orders::default(),
             stage: Stage::Queued,
             events: Vec::new(),
+            tokens: 0,
             named: false,
         }
     }
 
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let orders = self.cell.orders(cx);
-        if orders.detach {
+        self.cell.update_orders(&mut self.orders, cx);
+        if self.orders.detach {
             self.cut(detached(self.stream.relay_id()));
             return Poll::Ready(());
         }
-        if self.obey(&orders, cx) {
+        if self.obey(cx) {
             let read = self.read(cx);
             if read.is_pending() && !self.stream.is_confirming() {
                 // It had more to give than fits one turn, or was about to try again after a failure of its own.
@@ -135,17 +140,17 @@ impl StreamTask {
             }
             return read;
         }
-        if !orders.admitted {
+        if !self.orders.admitted {
             return Poll::Pending;
         }
         if self.stage == Stage::Queued {
             self.cell.begin(JobState::Connecting);
             self.stage = Stage::Reading;
         }
-        self.stream.deadline_at_relay(orders.deadline);
-        if orders.paused || orders.full {
+        self.stream.deadline_at_relay(self.orders.deadline);
+        if self.orders.paused || self.orders.full {
             self.stage = Stage::Paused;
-            self.stream.pause_at_relay(orders.paused);
+            self.stream.pause_at_relay(self.orders.paused);
             return Poll::Pending;
         }
         if self.stage == Stage::Paused {
@@ -157,36 +162,39 @@ impl StreamTask {
     }
 
     /// Stops the stream if it was told to or its deadline has passed.
-    fn obey(&mut self, orders: &Orders, cx: &mut Context<'_>) -> bool {
-        if let Some(reason) = &orders.cancel {
+    fn obey(&mut self, cx: &mut Context<'_>) -> bool {
+        if let Some(reason) = &self.orders.cancel {
             self.stream.cancel(reason);
             return true;
         }
-        if self.timer.passed(orders.deadline, cx) {
-            self.stream.expire(limit_of(&self.cell, orders));
+        if self.timer.passed(self.orders.deadline, cx) {
+            self.stream.expire(limit_of(&self.cell, &self.orders));
             return true;
         }
         false
     }
 
     fn read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut taken = 0;
         loop {
-            match self.stream.poll_item(cx) {
-                Poll::Ready(Some(Item::Event(event))) => {
-                    self.events.push(event);
-                    if self.events.len() < EVENTS_PER_TURN {
-                        continue;
-                    }
+            while let Some(is_text) = self.stream.next_into(&mut self.events) {
+                self.tokens += u64::from(is_text);
+                taken += 1;
+                if taken == EVENTS_PER_TURN {
                     self.report();
                     cx.waker().wake_by_ref();
                     return Poll::Pending;
                 }
-                Poll::Ready(Some(Item::End(outcome))) => {
+            }
+            match self.stream.poll_step(cx) {
+                Poll::Ready(Step::More) => {}
+                Poll::Ready(Step::End(outcome)) => {
                     self.report();
-                    self.cell.finish(*outcome);
+                    if let Some(outcome) = outcome {
+                        self.cell.finish(*outcome);
+                    }
                     return Poll::Ready(());
                 }
-                Poll::Ready(None) => return Poll::Ready(()),
                 Poll::Pending => {
                     self.report();
                     return Poll::Pending;
@@ -202,8 +210,9 @@ impl StreamTask {
             self.cell.relayed(id);
             self.named = true;
         }
-        let away = self.stream.is_away();
-        self.cell.report(self.stream.phase(), *self.stream.stats(), away, &mut self.events);
+        let stands = (self.stream.phase(), self.stream.is_away());
+        let tokens = std::mem::take(&mut self.tokens);
+        self.cell.report(stands, self.stream.stats(), &mut self.events, tokens);
         if self.events.capacity() > IDLE_EVENTS {
             self.events = Vec::new();
         }
@@ -255,6 +264,7 @@ pin_project! {
         // The future hears of its cancellation and ends by itself.
         cleans_up: bool,
         timer: DeadlineTimer,
+        orders: Orders,
         begun: bool,
     }
 
@@ -274,12 +284,14 @@ impl<F: Future> FutureTask<F> {
         value: Arc<Mutex<Option<F::Output>>>,
         cleans_up: bool,
     ) -> Self {
-        Self { cell, future: Some(future), value, cleans_up, timer: DeadlineTimer::default(), begun: false }
+        let (timer, orders) = (DeadlineTimer::default(), Orders::default());
+        Self { cell, future: Some(future), value, cleans_up, timer, orders, begun: false }
     }
 
     fn turn(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ending> {
         let this = self.project();
-        let orders = this.cell.orders(cx);
+        this.cell.update_orders(this.orders, cx);
+        let orders = &*this.orders;
         let cancelled = |reason: &str, begun: bool| Ending::Cancelled {
             reason: reason.to_owned(),
             may_have_had_effect: begun,
@@ -290,7 +302,7 @@ impl<F: Future> FutureTask<F> {
             return Poll::Ready(cancelled(reason, *this.begun));
         }
         if this.timer.passed(orders.deadline, cx) {
-            let limit = limit_of(this.cell, &orders);
+            let limit = limit_of(this.cell, orders);
             return Poll::Ready(match &orders.cancel {
                 // It ran out of time to clean up.
                 Some(reason) => cancelled(reason, *this.begun),
@@ -309,7 +321,8 @@ impl<F: Future> FutureTask<F> {
             Poll::Pending => Poll::Pending,
             Poll::Ready(value) => {
                 *lock(this.value) = Some(value);
-                Poll::Ready(match &this.cell.orders(cx).cancel {
+                this.cell.update_orders(this.orders, cx);
+                Poll::Ready(match &this.orders.cancel {
                     Some(reason) => cancelled(reason, true),
                     None => Ending::Completed(None),
                 })

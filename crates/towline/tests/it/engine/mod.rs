@@ -25,7 +25,7 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use towline::engine::{JobId, JobOptions, StreamSpec};
+use towline::engine::{JobId, JobOptions, StartAt, StreamSpec};
 use towline::{ChatRequest, Client, Engine, EngineConfig, Event, Job, JobState, Outcome};
 use towline_testkit::{Body, Script, Server, http::NDJSON, records::ollama};
 
@@ -142,12 +142,18 @@ fn is_readable(engine: &Engine, within: Duration) -> bool {
     }
 }
 
-type End = Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>;
+type News = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// What comes after all that is in the job's log.
+fn news(job: &Job) -> News {
+    Box::pin(job.reader(StartAt::Now).news())
+}
 
 /// Records a job's state each time the job tells of news, at that very moment.
 struct Recorder {
     job: Job,
-    end: Mutex<Option<End>>,
+    /// `None` after the end.
+    news: Mutex<Option<News>>,
     states: Mutex<Vec<JobState>>,
 }
 
@@ -155,7 +161,7 @@ impl Recorder {
     fn of(job: &Job) -> Arc<Self> {
         let recorder = Arc::new(Self {
             job: job.clone(),
-            end: Mutex::new(Some(job.into_future())),
+            news: Mutex::new(Some(news(job))),
             states: Mutex::new(vec![job.state()]),
         });
         Arc::clone(&recorder).wake();
@@ -174,7 +180,7 @@ impl Recorder {
     fn states(&self) -> Vec<JobState> {
         outcome(&self.job);
         // The end is told to all who wait, in any order.
-        eventually("the recorder hears of the end", || self.end.lock().unwrap().is_none());
+        eventually("the recorder hears of the end", || self.news.lock().unwrap().is_none());
         self.states.lock().unwrap().clone()
     }
 }
@@ -182,16 +188,20 @@ impl Recorder {
 impl Wake for Recorder {
     fn wake(self: Arc<Self>) {
         let waker = Waker::from(Arc::clone(&self));
-        let mut end = self.end.lock().unwrap();
-        let Some(future) = &mut *end else { return };
-        let ended = future.as_mut().poll(&mut Context::from_waker(&waker)).is_ready();
+        let mut place = self.news.lock().unwrap();
+        let Some(news) = &mut *place else { return };
+        let ended = self.job.outcome().is_some();
+        while news.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() && !ended {
+            // Of text: the next news are asked for from its end on.
+            *news = self::news(&self.job);
+        }
         let state = self.job.state();
         let mut states = self.states.lock().unwrap();
         if states.last() != Some(&state) {
             states.push(state);
         }
         if ended {
-            *end = None;
+            *place = None;
         }
     }
 }
