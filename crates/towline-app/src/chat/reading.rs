@@ -22,7 +22,7 @@ pub struct Reading {
 pub enum Ended {
     /// It is in the conversation, with its end.
     Kept,
-    /// Nothing came, so it left the conversation.
+    /// Nothing came. What is written does not have it; the conversation does until it is taken out.
     Nothing,
     /// A relay has the rest.
     Left,
@@ -49,6 +49,16 @@ impl Reading {
     /// The relay's id of it, if a relay runs it.
     pub fn relay(&self) -> Option<&str> {
         self.relay.as_deref()
+    }
+
+    /// How many bytes of text the conversation has of what is about to be told again.
+    pub fn told_bytes(&self) -> usize {
+        self.known.text + self.known.thinking
+    }
+
+    /// Whether it is left to the relay on purpose.
+    pub fn is_left(&self) -> bool {
+        self.is_left
     }
 
     /// A relay runs it, under this id. To be told before the first event that comes from there.
@@ -88,13 +98,15 @@ impl Reading {
         if is_there && chat.leave(self.id) {
             return Ended::Left;
         }
-        if chat.end(self.id, outcome) {
-            lines.extend(chat.answer(self.id).map(session::end));
-            Ended::Kept
-        } else {
+        let is_nothing = chat.answer(self.id).is_none_or(|answer| answer.is_empty());
+        if is_nothing && !outcome.is_completed() {
+            chat.over_at_relay(self.id);
             lines.push_str(&session::take_out(self.id));
-            Ended::Nothing
+            return Ended::Nothing;
         }
+        chat.end(self.id, outcome);
+        lines.extend(chat.answer(self.id).map(session::end));
+        Ended::Kept
     }
 }
 

@@ -128,18 +128,23 @@ impl History {
         Ok(true)
     }
 
-    /// `writer` writes from now on the answers of a conversation that a relay runs and whose writer is gone: the relay's ids
-    /// of them. To be told before the conversation is [loaded](Self::load), so that nothing is written in between.
+    /// `writer` writes from now on those answers of a conversation that a relay runs, whose writer is gone, and that are `wanted`
+    /// by the relay's ids of them, which are given back. To be told before the conversation is [loaded](Self::load), so that nothing is written in between.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn take_over(&mut self, chat: ChatId, writer: WriterId) -> Result<Vec<String>, HistoryError> {
+    pub fn take_over(
+        &mut self,
+        chat: ChatId,
+        writer: WriterId,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<String>, HistoryError> {
         // It begins on a thread of its own.
         let until = Instant::now() + BEGIN;
         while !self.is_alive(writer) && Instant::now() < until {
             std::thread::sleep(LOOK);
         }
-        let left = self.without_writer()?.into_iter().filter(|(of, _)| *of == chat);
+        let left = self.without_writer()?.into_iter().filter(|(of, relay)| *of == chat && wanted(relay));
         let mut taken = Vec::new();
         for (_, relay) in left {
             let held = holder(&self.database, &relay)?.filter(|(_, held)| !self.is_alive(*held));

@@ -296,14 +296,23 @@ fn an_answer_has_one_writer() {
     let second = Writer::start(&path, Limits::default()).unwrap();
     let third = Writer::start(&path, Limits::default()).unwrap();
     let none = Vec::<String>::new();
-    assert_eq!(history.take_over(of, second.writer_id()).unwrap(), none, "the first lives");
+    assert_eq!(history.take_over(of, second.writer_id(), |_| true).unwrap(), none, "the first lives");
     first.leave(chat, id);
     first.finish(Duration::from_secs(60)).unwrap();
-    assert_eq!(history.take_over(of, second.writer_id()).unwrap(), ["r1"]);
-    assert_eq!(history.take_over(of, third.writer_id()).unwrap(), none, "the second lives");
+    assert_eq!(
+        history.take_over(of, second.writer_id(), |relay| relay != "r1").unwrap(),
+        none,
+        "nobody wants it"
+    );
+    assert_eq!(history.take_over(of, second.writer_id(), |_| true).unwrap(), ["r1"]);
+    assert_eq!(history.take_over(of, third.writer_id(), |_| true).unwrap(), none, "the second lives");
     assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Held);
     second.finish(Duration::from_secs(60)).unwrap();
-    assert_eq!(history.take_over(of, third.writer_id()).unwrap(), ["r1"], "though it never said so");
+    assert_eq!(
+        history.take_over(of, third.writer_id(), |_| true).unwrap(),
+        ["r1"],
+        "though it never said so"
+    );
 }
 
 #[test]

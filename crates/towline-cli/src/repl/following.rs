@@ -63,8 +63,10 @@ impl Prompt<'_> {
         }
         let ended = batch.outcome.as_ref().map(|outcome| reading.end(&mut self.chat, outcome, &mut lines));
         self.write(&lines);
-        if ended == Some(Ended::Left) {
-            self.session.leave(id);
+        match ended {
+            Some(Ended::Left) => self.session.leave(id),
+            Some(Ended::Nothing) => self.chat.take_out(id),
+            Some(Ended::Kept) | None => {}
         }
         if let Some(item) = self.item_mut(number) {
             item.reading = Some(reading);
@@ -72,7 +74,7 @@ impl Prompt<'_> {
     }
 
     /// Writes down which relay runs a job, once that is known.
-    fn note_relay(&mut self, number: u32) {
+    pub fn note_relay(&mut self, number: u32) {
         let Some(relay) = self.item(number).and_then(|item| item.job()?.relay_id()) else { return };
         let Some((mut reading, _)) = self.reading(number) else { return };
         let mut lines = String::new();

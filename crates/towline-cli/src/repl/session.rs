@@ -176,7 +176,7 @@ pub fn open(path: &Path, name: &str, writer: Option<WriterId>) -> Result<Opened,
     };
     let id = history.find(name).map_err(said)?;
     let open = Open::mark(path, id).map_err(|why| format!("{name}: {why}"))?;
-    let left = writer.map(|writer| history.take_over(id, writer)).transpose().map_err(said)?;
+    let left = writer.map(|writer| history.take_over(id, writer, |_| true)).transpose().map_err(said)?;
     let conversation = Box::new(history.load(id).map_err(said)?);
     let name = history.summary(id).map_err(said)?.name;
     Ok(Opened { id, name, left: left.unwrap_or_default(), conversation, open })

@@ -4,8 +4,8 @@ use std::path::Path;
 
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
-use towline::relay::{Control, Filter, Job, OwnRelay, RelayConfig, Via};
-use towline::{ChatRequest, Client, Config, NetworkVariables};
+use towline::relay::{Control, Filter, Job, OwnRelay, RelayConfig, Start, Via};
+use towline::{ChatRequest, Client, Config, Event, Item, NetworkVariables, Outcome};
 use towline_gui::relay::Place;
 use towline_relay::{Config as Settings, Listen, Server, UpstreamApi, UpstreamConfig};
 
@@ -60,6 +60,20 @@ impl Relay {
 
     pub(crate) fn job(&self, id: &str) -> Job {
         self.asking.block_on(self.control().job(id)).expect("a job")
+    }
+
+    /// All that it has of an answer.
+    pub(crate) fn read(&self, id: &str) -> (Vec<Event>, Outcome) {
+        let mut stream = self.client.attach_snapshot(id, Start::Beginning);
+        self.asking.block_on(async {
+            let mut events = Vec::new();
+            loop {
+                match stream.next().await.expect("an end") {
+                    Item::Event(event) => events.push(event),
+                    Item::End(outcome) => return (events, *outcome),
+                }
+            }
+        })
     }
 
     pub(crate) fn forget(&self, id: &str) {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use egui::{Key, Modifiers};
 use tempfile::TempDir;
 use towline::relay::AnswerState;
-use towline_app::history::History;
+use towline_app::history::{History, Rest};
 use towline_gui::command::{Command, Control, JobOrder};
 use towline_gui::relay::{RelayOrder, short};
 use towline_gui::store::State;
@@ -114,6 +114,53 @@ fn an_answer_is_left_to_the_relay_and_comes_back_whole() {
     assert_eq!(content(&stage), WHOLE);
     assert!(!stage.shows("It is with the relay"));
     assert_eq!(user.relay.jobs().len(), 1, "it was asked once");
+}
+
+#[test]
+fn the_end_of_an_answer_that_was_left_gets_into_the_history() {
+    let user = User::new();
+    let (mut stage, id) = user.half_way();
+    stage.until_filed();
+    let job = own_job(&stage);
+    stage.click(&format!("Detach job {job}"));
+    stage.until_shown("It is with the relay");
+    let mut history = History::open(&user.folder.path().join("towline/history.db")).expect("a history");
+    stage.until("nobody writes it", |_| {
+        History::open(&user.folder.path().join("towline/history.db"))
+            .and_then(|history| history.without_writer())
+            .is_ok_and(|left| left.iter().any(|(_, relay)| *relay == id))
+    });
+    user.server.open("rest");
+    stage.until("its end there", |_| user.ended(&id));
+    // As the process of the own relay does when an answer ends.
+    let (events, outcome) = user.relay.read(&id);
+    assert_eq!(history.complete(&id, &events, &outcome).expect("a history"), Rest::Written);
+    stage.until("the window sees it", |stage| content(stage) == WHOLE);
+    assert!(!stage.shows("It is with the relay"));
+    assert!(!stage.can_click(&format!("Reattach relay job {}", short(&id))), "there is nothing more to read");
+}
+
+#[test]
+fn an_answer_that_is_taken_up_again_is_the_windows_to_write() {
+    let user = User::new();
+    let (mut stage, id) = user.half_way();
+    stage.until_filed();
+    let job = own_job(&stage);
+    stage.click(&format!("Detach job {job}"));
+    stage.click(&format!("Reattach relay job {}", short(&id)));
+    stage.until("it is read", |stage| {
+        stage.window(|window| window.chat().is_some_and(|chat| !chat.live.is_empty()))
+    });
+    user.server.open("rest");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    let mut history = History::open(&user.folder.path().join("towline/history.db")).expect("a history");
+    let (events, outcome) = user.relay.read(&id);
+    let rest = history.complete(&id, &events, &outcome).expect("a history");
+    assert!(rest == Rest::Held || rest == Rest::Unknown, "{rest:?}");
+    drop(stage);
+    let chat = history.last().expect("a history").expect("a chat");
+    let read = history.load(chat).expect("the chat");
+    assert_eq!(read.last().map(|turn| turn.answer().answer.content.as_str()), Some(WHOLE));
 }
 
 #[test]

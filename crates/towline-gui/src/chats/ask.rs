@@ -2,7 +2,7 @@
 
 use towline::engine::{JobOptions, StartAt, StreamSpec};
 use towline::{Client, Engine, Job, Message};
-use towline_app::chat::{AnswerId, Answered, Held, Shown, Turn, TurnId, Variant, session};
+use towline_app::chat::{AnswerId, Answered, Reading, Shown, Turn, TurnId, Variant, session};
 
 use super::attachment::question;
 use super::{Answer, Chat, Live};
@@ -167,13 +167,14 @@ impl Chat {
         };
         let options = JobOptions { name: Some(answer.model.clone()), group, ..JobOptions::default() };
         let job = asking.engine.submit(StreamSpec::chat(asking.client, request), options);
-        self.read(id, job, Held::default(), false);
+        self.read(job, Reading::new(id));
     }
 
-    /// Has what a job yields come into an answer, but for what that has already.
-    pub(super) fn read(&mut self, id: AnswerId, job: Job, known: Held, is_noted: bool) {
+    /// Has what a job yields come into an answer.
+    pub(super) fn read(&mut self, job: Job, reading: Reading) {
+        let id = reading.id();
         let (info, reader) = (job.info(), job.reader(StartAt::Beginning));
-        self.live.push(Live { answer: id, job, info, reader, known, is_noted, is_left: false });
+        self.live.push(Live { reading, job, info, reader });
         self.left.remove(&id);
         self.answers.entry(id).or_default();
         self.touch();

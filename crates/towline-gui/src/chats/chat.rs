@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use towline::engine::{JobInfo, Reader};
 use towline::{Job, Message};
-use towline_app::chat::{AnswerId, Conversation, Held, Settings, own_words};
+use towline_app::chat::{AnswerId, Conversation, Reading, Settings, own_words};
 use towline_app::history::{self, ChatId, Summary};
 
 use super::{Answer, Attachment, Note};
@@ -24,19 +24,13 @@ pub struct ChatKey(pub u64);
 /// An answer on its way.
 #[derive(Debug)]
 pub struct Live {
-    /// Which answer it is.
-    pub answer: AnswerId,
+    /// Which answer it is, and how what comes gets into the conversation.
+    pub reading: Reading,
     /// What runs.
     pub job: Job,
     /// What it was doing at the last look.
     pub info: JobInfo,
     pub(super) reader: Reader,
-    /// What of the stream the answer has already.
-    pub(super) known: Held,
-    /// The relay's name for it stands in the history.
-    pub(super) is_noted: bool,
-    /// It is left to the relay: its end here is not the answer's.
-    pub(super) is_left: bool,
 }
 
 /// What is there of a chat.
@@ -91,6 +85,8 @@ pub struct Chat {
     pub(crate) is_stale: bool,
     /// Lines that the history has not been given.
     pub(super) lines: String,
+    /// Answers that were left to the relay, which the history was not told.
+    pub(crate) leaving: Vec<AnswerId>,
 }
 
 impl Chat {
@@ -115,6 +111,7 @@ impl Chat {
             editing: None,
             is_stale: false,
             lines: String::new(),
+            leaving: Vec::new(),
         }
     }
 
@@ -193,7 +190,7 @@ impl Chat {
 
     /// What brings an answer that is on its way.
     pub fn live(&self, answer: AnswerId) -> Option<&Live> {
-        self.live.iter().find(|live| live.answer == answer)
+        self.live.iter().find(|live| live.reading.id() == answer)
     }
 
     /// Lines that wait for the disk, which takes them.

@@ -2,7 +2,7 @@
 
 use towline::engine::{Batch, JobId};
 use towline::{Ending, Outcome};
-use towline_app::chat::{AnswerId, Held, Shown, is_out_of_reach, session};
+use towline_app::chat::{AnswerId, Ended, Reading, Shown};
 
 use super::{Chat, ChatKey, Live, Note};
 
@@ -45,14 +45,14 @@ pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> Looked {
         let mut live = std::mem::take(&mut chat.live);
         for one in &mut live {
             one.info = one.job.info();
-            looked.is_relay_changed |= chat.note(one);
+            looked.is_relay_changed |= chat.note_relay(one);
             let mut taken = 0;
             while taken < share
                 && let Some(batch) = one.reader.try_read_at_most(share - taken)
             {
-                // Before its first piece, so that the file says what of the answer is the relay's.
-                looked.is_relay_changed |= chat.note(one);
-                taken += chat.receive(one.answer, &mut one.known, &batch);
+                // Before its first piece, so that the history says what of the answer is the relay's.
+                looked.is_relay_changed |= chat.note_relay(one);
+                taken += chat.receive(&mut one.reading, &batch);
                 if let Some(outcome) = &batch.outcome {
                     chat.over(one, outcome, &mut looked);
                 }
@@ -67,59 +67,45 @@ pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> Looked {
 }
 
 impl Chat {
-    /// Remembers the relay's name for an answer, once there is one. Whether that is new.
-    fn note(&mut self, live: &mut Live) -> bool {
-        if live.is_noted {
-            return false;
-        }
-        let Some(name) = live.job.relay_id() else { return false };
-        self.note_relay(live.answer, &name);
-        live.is_noted = true;
-        true
-    }
-
     /// Takes a batch; its size in bytes.
-    fn receive(&mut self, id: AnswerId, known: &mut Held, batch: &Batch) -> usize {
-        let mut bytes = 0;
-        let answer = self.answers.entry(id).or_default();
+    fn receive(&mut self, reading: &mut Reading, batch: &Batch) -> usize {
+        let answer = self.answers.entry(reading.id()).or_default();
+        // What is passed over takes its time too.
+        let (written, told) = (self.lines.len(), reading.told_bytes());
         for event in &batch.events {
-            let rest;
-            let event = if *known == Held::default() {
-                event
-            } else {
-                let before = known.text + known.thinking;
-                let left = known.skip(event.clone());
-                // What is passed over takes its time too.
-                bytes += before - (known.text + known.thinking);
-                let Some(event) = left else { continue };
-                rest = event;
-                &rest
-            };
-            answer.receive(event);
-            self.conversation.receive(id, event);
-            if let Some(line) = session::piece(id, event) {
-                bytes += line.len();
-                self.lines.push_str(&line);
+            if let Some(event) = reading.receive(&mut self.conversation, event, &mut self.lines) {
+                answer.receive(&event);
             }
         }
-        bytes
+        self.lines.len() - written + told - reading.told_bytes()
     }
 
     /// A job is over: the answer with it, unless it continues at the relay.
     fn over(&mut self, live: &Live, outcome: &Outcome, looked: &mut Looked) {
-        looked.is_relay_changed |= live.is_noted;
-        let id = live.answer;
-        let is_left = live.is_left && matches!(outcome.ending, Ending::Cancelled { .. });
-        if is_left {
-            self.left.insert(id);
-            self.has_left(id, Note::at_relay());
-            return looked.left.push(live.job.id());
+        let (id, is_relayed) = (live.reading.id(), live.reading.relay().is_some());
+        looked.is_relay_changed |= is_relayed;
+        let ended = live.reading.end(&mut self.conversation, outcome, &mut self.lines);
+        let answer = self.answers.entry(id).or_default();
+        match (ended, outcome.ending.error()) {
+            (Ended::Left, _) if live.reading.is_left() => {
+                answer.note = Some(Note::at_relay());
+                self.left.insert(id);
+                self.leaving.push(id);
+                return looked.left.push(live.job.id());
+            }
+            (Ended::Left, error) => {
+                answer.note = error.as_ref().map(Note::out_of_reach);
+                looked.left.push(live.job.id());
+            }
+            (Ended::Kept | Ended::Nothing, _) => {
+                answer.text.finish();
+                answer.note = if is_relayed { Note::of_relayed(outcome) } else { Note::of(outcome) };
+                self.touch();
+            }
         }
-        if let Some(error) = outcome.ending.error().filter(|error| live.is_noted && is_out_of_reach(error)) {
-            self.has_left(id, Note::out_of_reach(&error));
-            looked.left.push(live.job.id());
-        } else {
-            self.ended(id, outcome, live.is_noted);
+        let was_cancelled = matches!(outcome.ending, Ending::Cancelled { .. });
+        if ended == Ended::Nothing && was_cancelled {
+            self.show_before(id);
         }
         let text = match outcome.ending {
             Ending::Completed(_) => Some("The answer is complete."),
@@ -131,29 +117,13 @@ impl Chat {
         looked.ended.push(Drained { chat: self.key, answer: id, text });
     }
 
-    fn ended(&mut self, id: AnswerId, outcome: &Outcome, is_relayed: bool) {
-        let note = if is_relayed { Note::of_relayed(outcome) } else { Note::of(outcome) };
-        let answer = self.answers.entry(id).or_default();
-        answer.text.finish();
-        answer.note = note;
-        let is_nothing = self.conversation.answer(id).is_some_and(|answer| answer.is_empty());
-        if is_nothing && !outcome.is_completed() {
-            // It stays on screen, with why; it is no part of the conversation, and the history does not keep it.
-            self.conversation.over_at_relay(id);
-            self.lines.push_str(&session::take_out(id));
-            let turn = self.conversation.turn(id.turn);
-            let has_others =
-                turn.is_some_and(|turn| turn.variants().len() > 1 && turn.shown != Shown::SideBySide);
-            if has_others && matches!(outcome.ending, Ending::Cancelled { .. }) {
-                // Stopped before its first word: the answer before it is shown again.
-                self.conversation.take_out(id);
-                self.answers.remove(&id);
-            }
-        } else if self.conversation.end(id, outcome)
-            && let Some(answer) = self.conversation.answer(id)
-        {
-            self.lines.push_str(&session::end(answer));
+    /// An answer was stopped before its first word: one before it is shown again. Where there is none, it stays on screen, with
+    /// why; it is no part of the conversation.
+    fn show_before(&mut self, id: AnswerId) {
+        let turn = self.conversation.turn(id.turn);
+        if turn.is_some_and(|turn| turn.variants().len() > 1 && turn.shown != Shown::SideBySide) {
+            self.conversation.take_out(id);
+            self.answers.remove(&id);
         }
-        self.touch();
     }
 }

@@ -3,19 +3,26 @@
 use towline::engine::{JobId, JobOptions};
 use towline::relay::Job;
 use towline::{Engine, Message};
-use towline_app::chat::{AnswerId, Variant, session};
+use towline_app::chat::{AnswerId, Reading, Variant};
 use towline_app::text::safe;
 
-use super::{Chat, Note};
+use super::{Chat, Live};
 use crate::relay::{Relay, short};
 
 impl Chat {
     /// Leaves an answer on its way to the relay that runs it, where it continues. `false` when no relay has it yet, or it
     /// has ended.
     pub fn leave(&mut self, job: JobId) -> bool {
-        let Some(live) = self.live.iter_mut().find(|live| live.job.id() == job) else { return false };
-        live.is_left = live.job.detach().is_some();
-        live.is_left
+        let Some(at) = self.live.iter().position(|live| live.job.id() == job) else { return false };
+        let mut live = self.live.remove(at);
+        // What is left stands in the history.
+        self.note_relay(&mut live);
+        if live.job.detach().is_some() {
+            live.reading.leave();
+        }
+        let is_left = live.reading.is_left();
+        self.live.push(live);
+        is_left
     }
 
     /// Leaves every answer that a relay runs to it, for good. How many it were.
@@ -25,12 +32,12 @@ impl Chat {
         before - self.live.len()
     }
 
-    /// Reads an answer on that was left to the relay. `false` when none has the rest of it, or it is being read.
+    /// Reads the rest of an answer from the relay that runs it. `false` when none has the rest of it, or it is being read.
     pub fn rejoin(&mut self, engine: &Engine, relay: &Relay, id: AnswerId) -> bool {
         if self.live(id).is_some() {
             return false;
         }
-        let Some((name, known)) = self.conversation.rejoin(id) else { return false };
+        let Some((name, reading)) = Reading::resumed(&mut self.conversation, id) else { return false };
         let model = self.conversation.answer(id).map(|answer| answer.model.clone());
         let answer = self.answers.entry(id).or_default();
         answer.note = None;
@@ -38,7 +45,7 @@ impl Chat {
         answer.images.clear();
         let options = JobOptions { name: model, ..JobOptions::default() };
         let job = engine.submit(relay.answer(&name), options);
-        self.read(id, job, known, true);
+        self.read(job, reading);
         true
     }
 
@@ -48,6 +55,12 @@ impl Chat {
         lost.map(|answer| answer.id)
             .filter(|id| !self.left.contains(id) && self.live(*id).is_none())
             .collect()
+    }
+
+    /// The relay's names for the answers that somebody left there.
+    pub(crate) fn left_on_purpose(&self) -> Vec<String> {
+        let left = self.left.iter().filter_map(|id| self.conversation.answer(*id)?.left_at_relay());
+        left.map(|at| at.id.clone()).collect()
     }
 
     /// The answer that one of the relay's jobs brings.
@@ -67,19 +80,15 @@ impl Chat {
         self.remember_first(&question);
         let id = self.conversation.ask(&model, question);
         self.write_question(id.turn);
-        self.note_relay(id, &job.id);
+        Reading::new(id).runs_at(&mut self.conversation, &job.id, &mut self.lines);
         self.rejoin(engine, relay, id);
     }
 
-    /// A relay runs an answer; the history remembers under which name.
-    pub(super) fn note_relay(&mut self, id: AnswerId, name: &str) {
-        self.conversation.relayed(id, name);
-        self.lines.push_str(&session::relay(id, name));
-    }
-
-    /// An answer was left to the relay: it has not ended.
-    pub(super) fn has_left(&mut self, id: AnswerId, note: Note) {
-        self.conversation.leave(id);
-        self.answers.entry(id).or_default().note = Some(note);
+    /// The history remembers which of a relay's jobs an answer is, once that is known. Whether that is new.
+    pub(super) fn note_relay(&mut self, live: &mut Live) -> bool {
+        let Some(relay) = live.job.relay_id() else { return false };
+        let before = self.lines.len();
+        live.reading.runs_at(&mut self.conversation, &relay, &mut self.lines);
+        self.lines.len() > before
     }
 }

@@ -21,8 +21,10 @@ pub const MAX_ORDERS: usize = 256;
 pub enum Order {
     /// List the chats.
     List,
-    /// Read a chat.
-    Load { key: ChatKey, id: ChatId },
+    /// Read a chat, and write from now on what a relay has the rest of and nobody writes; but for these, by the relay's names.
+    Load { key: ChatKey, id: ChatId, left: Vec<String> },
+    /// Write from now on an answer that was left to a relay, by the relay's name.
+    TakeOver { key: ChatKey, which: Which, relay: String },
     /// Read a session file from anywhere, into a new chat.
     Import { path: PathBuf },
     /// Give a chat a title.
@@ -46,6 +48,8 @@ pub enum Report {
     Listed(Listed),
     /// A chat, or why it cannot be read.
     Loaded { key: ChatKey, result: Result<Box<Loaded>, String> },
+    /// The window writes an answer at a relay from now on, unless another program does.
+    TakenOver { key: ChatKey, relay: String, is_ours: bool },
     /// A chat from elsewhere.
     Imported(Result<Box<Loaded>, String>),
     /// The chats that hold a text.

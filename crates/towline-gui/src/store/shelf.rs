@@ -84,7 +84,8 @@ impl Shelf {
     pub(super) fn obey(&mut self, order: Order) -> Vec<Report> {
         match order {
             Order::List => self.first_list(),
-            Order::Load { key, id } => vec![Report::Loaded { key, result: self.load(id) }],
+            Order::Load { key, id, left } => vec![Report::Loaded { key, result: self.load(id, &left) }],
+            Order::TakeOver { key, which, relay } => self.take_over(key, which, relay),
             Order::Import { path } => vec![Report::Imported(import(&path))],
             Order::Title { which, title } => {
                 self.change("renamed", which, |history, id| history.set_title(id, &title))
@@ -145,13 +146,26 @@ impl Shelf {
         Ok(listed)
     }
 
-    fn load(&mut self, id: ChatId) -> Result<Box<Loaded>, String> {
+    fn load(&mut self, id: ChatId, left: &[String]) -> Result<Box<Loaded>, String> {
         let writer = self.writer;
         let history = self.history().map_err(|error| error.to_string())?.ok_or("chats are not kept")?;
         // Before it is read: the window continues what nobody writes any more, and nothing else.
-        let taken = writer.map_or_else(|| Ok(Vec::new()), |writer| history.take_over(id, writer));
+        let is_wanted = |relay: &str| left.iter().all(|left| left != relay);
+        let taken = writer.map_or_else(|| Ok(Vec::new()), |writer| history.take_over(id, writer, is_wanted));
         let loaded = taken.and_then(|taken| Ok(Box::new(Loaded { taken, ..*Loaded::of(history.load(id)?) })));
         loaded.map_err(|error| error.to_string())
+    }
+
+    fn take_over(&mut self, key: ChatKey, which: Which, relay: String) -> Vec<Report> {
+        let Some(writer) = self.writer else { return Vec::new() };
+        let taken = which.id().and_then(|id| {
+            let history = self.history().map_err(|error| error.to_string())?.ok_or("chats are not kept")?;
+            history.take_over(id, writer, |other| other == relay).map_err(|error| error.to_string())
+        });
+        match taken {
+            Ok(taken) => vec![Report::TakenOver { key, relay, is_ours: !taken.is_empty() }],
+            Err(why) => vec![Report::Failed(format!("the rest of the answer cannot be read: {why}"))],
+        }
     }
 
     /// Changes something of a chat.

@@ -157,7 +157,7 @@ fn running(ui: &mut Ui, window: &Window, live: &Live, palette: &Palette, out: &m
     if info.tokens > 0 {
         ui.weak(format!("{} tokens, {:.0}/s", info.tokens, info.tokens_per_second));
     }
-    let answer = live.answer;
+    let answer = live.reading.id();
     if info.state == JobState::Paused {
         if ui.small_button("▶ Unpause").accessible_name("Unpause answer").clicked() {
             out.push(Command::Pause(answer, false));

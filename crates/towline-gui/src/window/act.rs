@@ -229,7 +229,7 @@ impl Window {
 
     fn go_on(&mut self, answer: AnswerId) {
         // The relay has the very rest; a model could only guess it.
-        if self.reads_on(answer) {
+        if self.resume(self.current, answer) {
             return;
         }
         self.asking(|chat, asking| {
@@ -241,7 +241,7 @@ impl Window {
     /// Remembers which jobs answer a chat.
     pub(super) fn own_jobs(&mut self, key: ChatKey) {
         let Some(chat) = self.chats.iter().find(|chat| chat.key == key) else { return };
-        let owned = chat.live.iter().map(|live| (live.job.id(), (key, live.answer)));
+        let owned = chat.live.iter().map(|live| (live.job.id(), (key, live.reading.id())));
         self.owners.extend(owned);
     }
 

@@ -52,7 +52,8 @@ impl Window {
         let Some(chat) = self.chat_mut(key) else { return };
         chat.is_unread = false;
         if let (true, Some(id)) = (chat.is_stale, chat.id) {
-            self.disk.order(Order::Load { key, id });
+            let left = chat.left_on_purpose();
+            self.disk.order(Order::Load { key, id, left });
         }
         self.load(key);
     }
@@ -62,12 +63,12 @@ impl Window {
         let Some(chat) = self.chat_mut(key) else { return };
         if let (Contents::OnDisk | Contents::Unreadable(_), Some(id)) = (&chat.contents, chat.id) {
             chat.contents = Contents::Loading;
-            self.disk.order(Order::Load { key, id });
+            self.disk.order(Order::Load { key, id, left: Vec::new() });
         }
     }
 
     /// The chat as the disk finds it; `None` where nothing of it was written.
-    fn which(&self, key: ChatKey) -> Option<Which> {
+    pub(super) fn which(&self, key: ChatKey) -> Option<Which> {
         let chat = self.chats.iter().find(|chat| chat.key == key)?;
         let soon = self.writer.as_ref().zip(chat.written_to);
         let soon = soon.map(|(writer, chat)| Which::Soon(writer.when_written(chat)));
@@ -156,10 +157,10 @@ impl Window {
             let is_news = summary.writer != mine && summary.updated_ms > chat.written_ms;
             chat.listed(summary);
             if is_news && chat.can_be_read_again() {
-                let (key, id) = (chat.key, chat.id);
+                let (key, id, left) = (chat.key, chat.id, chat.left_on_purpose());
                 chat.is_stale = true;
                 if let Some(id) = id.filter(|_| key == self.current) {
-                    self.disk.order(Order::Load { key, id });
+                    self.disk.order(Order::Load { key, id, left });
                 }
             }
         }

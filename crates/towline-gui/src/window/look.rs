@@ -89,6 +89,8 @@ impl Window {
         }
         if looked.is_relay_changed {
             self.rejoins = true;
+            // Whatever happens to the window from here on, its answers are found again.
+            self.is_urgent = true;
         }
         for one in looked.ended {
             let is_seen = one.chat == self.current && self.is_focused;
@@ -132,6 +134,7 @@ impl Window {
         match report {
             Report::Listed(listed) => self.listed_by_disk(listed),
             Report::Loaded { key, result } => self.loaded(key, result),
+            Report::TakenOver { key, relay, is_ours } => self.taken_over(key, &relay, is_ours),
             Report::Imported(Ok(loaded)) => self.imported(*loaded),
             Report::Imported(Err(why)) => self.say(format!("It cannot be read: {why}"), None),
             Report::Found { text, ids } => {
@@ -215,6 +218,16 @@ impl Window {
                 *chat.written_to.insert(writer.begin(None))
             });
             writer.append(to, lines);
+        }
+        for chat in &mut self.chats {
+            for answer in chat.leaving.drain(..) {
+                if let Some(to) = chat.written_to {
+                    writer.leave(to, answer);
+                }
+            }
+        }
+        if std::mem::take(&mut self.is_urgent) {
+            writer.hurry();
         }
         let trouble = match writer.lag() {
             Some((_, Some(why))) => Some(why),

@@ -190,6 +190,8 @@ pub struct Window {
     writer: Option<Writer>,
     /// Answers that a relay has the rest of, as the history says: the relay's names for them, and their chats.
     at_relay: BTreeMap<String, ChatId>,
+    /// What the history is given next does not wait for more.
+    is_urgent: bool,
     /// The disk is behind, and that was said.
     is_behind: bool,
     state_path: Option<PathBuf>,
@@ -292,6 +294,7 @@ impl Window {
             disk,
             writer,
             at_relay: BTreeMap::new(),
+            is_urgent: false,
             is_behind: false,
             state_path,
             saved: setup.state.clone(),

@@ -11,6 +11,7 @@ use towline_app::history::ChatId;
 use super::{Target, Window};
 use crate::chats::{Chat, ChatKey, Contents};
 use crate::relay::{News, Relay, RelayOrder, short};
+use crate::store::Order;
 
 /// Changes in the relay's list are drawn at most this often.
 const FRAME: Duration = Duration::from_millis(50);
@@ -114,10 +115,7 @@ impl Window {
             return self.say(format!("the relay no longer has job {}", short(id)), None);
         };
         if let Some((key, answer)) = self.owner_at_relay(id) {
-            if let Some(chat) = self.chats.iter_mut().find(|chat| chat.key == key) {
-                chat.rejoin(&self.engine, relay, answer);
-            }
-            self.own_jobs(key);
+            self.resume(key, answer);
             return self.open(key);
         }
         // A chat that nobody has opened yet reads its own answer when it is there.
@@ -136,14 +134,34 @@ impl Window {
         self.open(key);
     }
 
-    /// Whether an answer of the chat that is shown is resumed from the relay, rather than continued by the model.
-    pub(super) fn reads_on(&mut self, answer: AnswerId) -> bool {
-        let current = self.current;
+    /// Resumes an answer that the relay has the rest of. `false` where it has none, or cannot be reached.
+    pub(super) fn resume(&mut self, key: ChatKey, answer: AnswerId) -> bool {
         let Some(relay) = self.relay.as_ref().filter(|relay| relay.is_here()) else { return false };
-        let Some(chat) = self.chats.iter_mut().find(|chat| chat.key == current) else { return false };
-        let reads_on = chat.rejoin(&self.engine, relay, answer);
-        self.own_jobs(current);
-        reads_on
+        let Some(chat) = self.chats.iter_mut().find(|chat| chat.key == key) else { return false };
+        if self.writer.is_some() && chat.left.contains(&answer) {
+            // Another program may write it by now.
+            let at = chat.conversation.answer(answer).and_then(|answer| answer.left_at_relay());
+            let order = at.map(|at| at.id.clone()).zip(self.which(key));
+            let Some((relay, which)) = order else { return false };
+            self.disk.order(Order::TakeOver { key, which, relay });
+            return true;
+        }
+        let resumes = chat.rejoin(&self.engine, relay, answer);
+        self.own_jobs(key);
+        resumes
+    }
+
+    /// An answer that was left to the relay is the window's to write again, if it `is_ours`.
+    pub(super) fn taken_over(&mut self, key: ChatKey, relay: &str, is_ours: bool) {
+        if !is_ours {
+            return self.say("Another program writes this answer down, or has; it comes from there.", None);
+        }
+        let Some(chat) = self.chat_mut(key) else { return };
+        let Some(answer) = chat.answer_at_relay(relay) else { return };
+        chat.left.remove(&answer);
+        // Where the relay is out of reach, once it is back.
+        self.rejoins = true;
+        self.resume(key, answer);
     }
 
     /// Starts this user's own relay.

@@ -158,6 +158,8 @@ impl Prompt<'_> {
 
     /// Leaves a job to the relay that runs it; `false` where none does.
     fn leave_behind(&mut self, number: u32) -> bool {
+        // What is left stands in the history.
+        self.note_relay(number);
         let is_gone = self.relay.as_ref().is_some_and(|relay| relay.is_gone());
         let Some(item) = self.item_mut(number) else { return false };
         let is_lost = is_gone || item.job().is_some_and(towline::Job::is_away);
