@@ -10,17 +10,16 @@ use std::time::Duration;
 use clap::Command;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
+use towline::Api;
 use towline::relay::{Filter, Job, RelayConfig};
-use towline::{Client, host};
 use towline_app::answers::handle;
 use towline_app::history::History;
+use towline_app::servers::{Environment, RelayPlace, ServerSpec};
 use towline_app::settings::templates;
 
-use crate::args::AtRelay;
 use crate::cmd::UNARY_TIMEOUTS;
-use crate::environment::{self, Environment};
+use crate::environment;
 use crate::memory;
-use crate::relayed::{self, Place};
 
 /// The variable that asks for completions; its value is the shell.
 const VARIABLE: &str = "TOWLINE_COMPLETE";
@@ -77,7 +76,7 @@ fn begun(typed: &OsStr, names: impl IntoIterator<Item = String>) -> Vec<Completi
 
 fn environment() -> Environment {
     let (config, _) = environment::config(None).unwrap_or_default();
-    Environment::read().with(&config)
+    environment::read().with(&config)
 }
 
 /// What is known soon.
@@ -92,17 +91,8 @@ fn soon<T: Default>(asking: impl Future<Output = Option<T>>) -> T {
 fn of_models(typed: &OsStr) -> Vec<CompletionCandidate> {
     let environment = environment();
     let asking = async {
-        let endpoint = match &environment.host {
-            Some(named) => host::parse(named).ok()?,
-            None => host::local(),
-        };
-        let config = towline::Config {
-            timeouts: UNARY_TIMEOUTS,
-            api_key: environment.api_key.as_deref().map(towline::ApiKey::new),
-            transport: environment.network.transport(&endpoint),
-            ..towline::Config::default()
-        };
-        let models = Client::with_config(endpoint, config).ok()?.list().await.ok()?.models;
+        let server = ServerSpec::default().find(&environment, UNARY_TIMEOUTS, Api::Auto).await.ok()??;
+        let models = server.client.list().await.ok()?.models;
         Some(models.into_iter().map(|model| model.name).collect::<Vec<_>>())
     };
     begun(typed, soon(asking))
@@ -111,8 +101,8 @@ fn of_models(typed: &OsStr) -> Vec<CompletionCandidate> {
 fn answers() -> Vec<Job> {
     let environment = environment();
     soon(async {
-        let place = Place::find(&AtRelay::default(), &environment).ok()?;
-        let client = relayed::client(&place, &environment, UNARY_TIMEOUTS, RelayConfig::default()).ok()?;
+        let place = RelayPlace::find(None, &environment).ok()?;
+        let client = place.client(&environment, UNARY_TIMEOUTS, RelayConfig::default()).ok()?;
         client.relay().list(&Filter::default()).await.ok()
     })
 }

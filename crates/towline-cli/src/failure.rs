@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use towline_app::servers::ServerError;
+
 use crate::exit::Exit;
 use crate::out::{self, WriteError};
 use crate::stop::Stop;
@@ -81,6 +83,13 @@ impl Failure {
                 Exit::from(*stop)
             }
         }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        let complaint = Complaint { message: error.message, hints: error.hint.into_iter().collect() };
+        if error.is_usage { Self::Usage(complaint) } else { Self::Local(complaint) }
     }
 }
 

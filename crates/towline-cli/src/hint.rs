@@ -2,8 +2,9 @@
 
 use towline::{Clock, Error, ErrorKind};
 
-use crate::environment::Environment;
-use crate::server::{Named, Place, Server};
+use crate::server::{Place, Server};
+use towline_app::servers::Environment;
+use towline_app::servers::ServerSource as Source;
 
 /// What to do about an error of a request to `server`, about `model` where there is one.
 pub fn for_error(
@@ -87,22 +88,24 @@ pub fn for_clock(clock: Clock) -> &'static str {
 
 fn for_connect(server: &Server) -> String {
     match &server.place {
-        Place::Named(Named::Argument) => {
+        Place::Found(Source::Argument) => {
             "see whether the server runs and --host is right; without --host a server on \
              this machine or the built-in model is used"
                 .to_owned()
         }
-        Place::Named(Named::Server | Named::Configuration) => {
+        Place::Found(Source::Server | Source::Configuration) => {
             "see whether the server runs, and whether the configuration has its address right".to_owned()
         }
-        Place::Named(Named::Environment) => {
+        Place::Found(Source::Environment) => {
             "the address is from OLLAMA_HOST; see whether the server runs there, or name another with --host"
                 .to_owned()
         }
-        Place::Named(Named::Relay) => {
+        Place::Found(Source::Relay) => {
             "see whether the relay runs there, and whether --relay or TOWLINE_RELAY is right".to_owned()
         }
-        Place::Local => "start Ollama (ollama serve), or name another server with --host".to_owned(),
+        Place::Found(Source::Local) => {
+            "start Ollama (ollama serve), or name another server with --host".to_owned()
+        }
         Place::Builtin(_) => "this should not happen; please report it".to_owned(),
         Place::Own(_) => "the next question starts the relay again".to_owned(),
     }
@@ -110,14 +113,14 @@ fn for_connect(server: &Server) -> String {
 
 fn for_unauthorized(server: &Server, environment: &Environment) -> String {
     match (&server.place, &environment.api_key) {
-        (Place::Named(_) | Place::Own(Some(_)), Some(_)) => {
+        (Place::Found(Source::Local) | Place::Builtin(_) | Place::Own(None), _) => {
+            "a key is only sent to a server that --host or OLLAMA_HOST names".to_owned()
+        }
+        (Place::Found(_) | Place::Own(Some(_)), Some(_)) => {
             "the key in OLLAMA_API_KEY was sent and not accepted".to_owned()
         }
-        (Place::Named(_) | Place::Own(Some(_)), None) => {
+        (Place::Found(_) | Place::Own(Some(_)), None) => {
             "put the server's key into OLLAMA_API_KEY".to_owned()
-        }
-        (Place::Local | Place::Builtin(_) | Place::Own(None), _) => {
-            "a key is only sent to a server that --host or OLLAMA_HOST names".to_owned()
         }
     }
 }
@@ -127,10 +130,10 @@ fn for_missing_model(server: &Server, model: &str) -> String {
         Place::Builtin(builtin) => {
             format!("the built-in model is {}; other models need a server such as Ollama", builtin.model())
         }
-        Place::Named(_) | Place::Local | Place::Own(_) if server.client.is_openai() => {
+        Place::Found(_) | Place::Own(_) if server.client.is_openai() => {
             format!("the server has the models that it was started with; {} shows them", list_command(server))
         }
-        Place::Named(_) | Place::Local | Place::Own(_) => {
+        Place::Found(_) | Place::Own(_) => {
             format!(
                 "towline pull{} {model} fetches it; {} shows what there is",
                 host_option(server),
@@ -146,11 +149,9 @@ fn list_command(server: &Server) -> String {
 
 fn host_option(server: &Server) -> String {
     match &server.place {
-        Place::Named(Named::Argument) => format!(" --host {}", server.client.endpoint()),
+        Place::Found(Source::Argument | Source::Server) => format!(" --host {}", server.client.endpoint()),
         Place::Own(Some(named)) => format!(" --host {named}"),
-        Place::Named(Named::Server) => format!(" --host {}", server.client.endpoint()),
-        Place::Named(Named::Environment | Named::Configuration | Named::Relay)
-        | Place::Local
+        Place::Found(Source::Environment | Source::Configuration | Source::Local | Source::Relay)
         | Place::Builtin(_)
         | Place::Own(None) => String::new(),
     }

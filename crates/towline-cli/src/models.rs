@@ -6,10 +6,10 @@ use serde_json::Value;
 use towline::{Error, ErrorKind, InstalledModel, RetryPolicy, Timeouts};
 
 use crate::cmd::{UNARY_TIMEOUTS, unless_stopped};
-use crate::environment::Environment;
 use crate::failure::Complaint;
 use crate::server::{Place, Server};
 use crate::stop::Stopper;
+use towline_app::servers::{Environment, ServerSource};
 
 /// How long may be spent on a hint.
 const HINT_TIME: Duration = Duration::from_secs(3);
@@ -135,7 +135,7 @@ pub async fn similar(
     timeouts.total = Some(HINT_TIME);
     let impatient = Server {
         client: server.client.with_request_config(|config| config.retry = RetryPolicy::NEVER),
-        place: Place::Local,
+        place: Place::Found(ServerSource::Local),
     };
     let names = unless_stopped(names(&impatient, timeouts), stopper).await.ok()?.ok()?;
     let alike: Vec<String> = names.into_iter().filter(|name| is_alike(name, missing)).collect();

@@ -45,7 +45,7 @@ pub use relay::{
 pub use run::{CodeArg, RunArgs};
 #[cfg(feature = "model")]
 pub use serve::ServeArgs;
-pub use shared::{ApiChoice, KeepAliveArg, ServerArgs};
+pub use shared::{KeepAliveArg, ServerArgs};
 pub use template::{TemplateArgs, TemplateVerb};
 
 use crate::exit::Exit;

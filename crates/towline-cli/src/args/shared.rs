@@ -6,6 +6,7 @@ use clap::{Args, ValueEnum};
 use towline::{Api, KeepAlive, Timeouts};
 
 use crate::input::Encoding;
+use towline_app::servers::ServerSpec;
 use towline_app::text::duration::{self, BadDuration, TimeLimit};
 
 /// Which server.
@@ -18,6 +19,12 @@ pub struct ServerArgs {
     /// The address of the server, as in OLLAMA_HOST; also unix:/run/x.sock
     #[arg(long, value_name = "URL")]
     pub host: Option<String>,
+}
+
+impl From<&ServerArgs> for ServerSpec {
+    fn from(args: &ServerArgs) -> Self {
+        Self { host: args.host.clone(), server: args.server.clone() }
+    }
 }
 
 /// Which dialect chat is spoken in.

@@ -19,7 +19,7 @@ use crate::cmd::{Context, asked, relay_failure};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
-use crate::relayed::Reached;
+use towline_app::servers::Reached;
 
 /// How often the bar is drawn, and looked for questions that are due.
 const TICK: Duration = Duration::from_millis(100);

@@ -14,8 +14,9 @@ use crate::drive::{Driven, OnStop, drive_until};
 use crate::exit::{self, Exit};
 use crate::failure::Failure;
 use crate::out::{self, Out};
-use crate::relayed::{Reached, explain, left, reach};
+use crate::relayed::{explain, left, reach};
 use crate::view::{ProgressView, View};
+use towline_app::servers::Reached;
 
 /// How long a reader that leaves a job waits to hear how it is.
 const LOOK: Duration = Duration::from_secs(1);

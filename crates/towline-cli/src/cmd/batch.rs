@@ -2,6 +2,7 @@
 
 use towline::ChatRequest;
 use towline::relay::{READER_TIMEOUTS, RelayConfig};
+use towline_app::servers::{Reached, ServerSource};
 
 use super::{Context, relay_failure, unless_stopped};
 use crate::args::{BatchArgs, KeepAliveArg};
@@ -13,8 +14,8 @@ use crate::failure::Failure;
 use crate::models::{self, Choice};
 use crate::out;
 use crate::prompt;
-use crate::relayed::{Place as RelayPlace, Reached, named_server, reach_at};
-use crate::server::{Named, Place, Server};
+use crate::relayed::reach_server;
+use crate::server::{Place, Server};
 
 /// The longest name of a group, in bytes: with a question's key behind it, it is a request's id.
 const GROUP_BYTES: usize = 60;
@@ -62,17 +63,14 @@ fn group(args: &BatchArgs) -> Result<String, Failure> {
 }
 
 async fn reach(args: &BatchArgs, group: &str, context: &mut Context) -> Result<Reached, Failure> {
-    let place = RelayPlace::find(&args.relay, &context.environment)?;
-    let (server, environment) = args.server.resolved(&context.environment).await?;
-    context.environment = environment;
     let config = RelayConfig {
         asked_by: Some("command".to_owned()),
         group: Some(group.to_owned()),
         group_running: Some(args.jobs.into()),
-        server: named_server(&server, args.api, &place, context).await?,
         ..RelayConfig::default()
     };
-    reach_at(place, context, READER_TIMEOUTS, config).await
+    let asked = (&args.relay, &args.server, args.api.into());
+    reach_server(asked, context, READER_TIMEOUTS, config).await
 }
 
 /// The questions with their models.
@@ -86,7 +84,7 @@ async fn asks(
     let mut models = args.models.clone();
     if models.is_empty() && !questions::name_models(questions) {
         // Which models there are, it knows as a server does.
-        let server = Server { client: reached.client.clone(), place: Place::Named(Named::Relay) };
+        let server = Server { client: reached.client.clone(), place: Place::Found(ServerSource::Relay) };
         let choosing = models::choose(None, &[], &context.environment, &server);
         match unless_stopped(choosing, &mut context.stopper.clone()).await? {
             Ok(Choice::Model(chosen)) => models.push(chosen.model),

@@ -12,7 +12,8 @@ use crate::args::{AtRelay, CleanArgs, KillArgs, RenameArgs, TimeoutArgs, VerbArg
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out::{self, Out};
-use crate::relayed::{Reached, exit_of, reach};
+use crate::relayed::{exit_of, reach};
+use towline_app::servers::Reached;
 
 /// As long as it takes.
 const FOREVER: Duration = Duration::from_secs(100 * 365 * 86_400);

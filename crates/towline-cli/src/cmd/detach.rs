@@ -2,6 +2,7 @@
 
 use towline::Ending;
 use towline::relay::RelayConfig;
+use towline_app::servers::ServerSource;
 
 use super::{Context, relay_failure, unless_stopped};
 use crate::args::RunArgs;
@@ -10,24 +11,20 @@ use crate::failure::Failure;
 use crate::models::{self, Choice};
 use crate::out::Out;
 use crate::prompt::Asked;
-use crate::relayed::{Place as RelayPlace, named_server, reach_at};
-use crate::server::{Named, Place, Server};
+use crate::relayed::reach_server;
+use crate::server::{Place, Server};
 
 /// Hands the request over and prints the job's id.
 pub async fn run(args: &RunArgs, asked: Asked, mut context: Context) -> Result<Exit, Failure> {
-    let place = RelayPlace::find(&args.relay, &context.environment)?;
-    let (server, environment) = args.server.resolved(&context.environment).await?;
-    context.environment = environment;
-    let server = named_server(&server, args.api, &place, &mut context).await?;
     let config = RelayConfig {
         name: args.name.clone(),
         asked_by: Some("command".to_owned()),
-        server,
         ..RelayConfig::default()
     };
-    let reached = reach_at(place, &mut context, args.timeouts.timeouts(), config).await?;
+    let asking = (&args.relay, &args.server, args.api.into());
+    let reached = reach_server(asking, &mut context, args.timeouts.timeouts(), config).await?;
     // Which models there are, it knows as a server does.
-    let server = Server { client: reached.client.clone(), place: Place::Named(Named::Relay) };
+    let server = Server { client: reached.client.clone(), place: Place::Found(ServerSource::Relay) };
     let named = args.model.as_deref().or_else(|| asked.model());
     let choosing = models::choose(named, asked.words(), &context.environment, &server);
     let chosen = match unless_stopped(choosing, &mut context.stopper.clone()).await? {

@@ -15,8 +15,9 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::json;
 use crate::out::Out;
-use crate::relayed::{Reached, reach};
+use crate::relayed::reach;
 use crate::table::Table;
+use towline_app::servers::Reached;
 use towline_app::text::duration::TimeLimit;
 
 /// Lists the answers on the relay.

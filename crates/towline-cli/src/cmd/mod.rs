@@ -39,10 +39,11 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use towline::{Error, Timeouts};
+use towline_app::servers::Environment;
 use towline_app::settings::Config;
 
 use crate::args::Command;
-use crate::environment::{self, Environment};
+use crate::environment;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::server::Server;
@@ -69,7 +70,7 @@ pub async fn run(command: Command, stopper: Stopper) -> Exit {
     if command.is_configured() {
         warnings.iter().for_each(|warning| out::warning(warning));
     }
-    let context = Context { environment: Environment::read().with(&config), config, stopper };
+    let context = Context { environment: environment::read().with(&config), config, stopper };
     begun(&command, context).await.unwrap_or_else(|failure| failure.report())
 }
 

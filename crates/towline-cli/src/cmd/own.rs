@@ -12,7 +12,8 @@ use crate::failure::{Complaint, Failure};
 use crate::json;
 use crate::out::{self, Out};
 use crate::relay::place;
-use crate::relayed::{Reached, reach, reach_running};
+use crate::relayed::{reach, reach_running};
+use towline_app::servers::Reached;
 
 /// Does what is asked of a relay that is there.
 pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure> {

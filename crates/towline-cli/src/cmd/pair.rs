@@ -13,11 +13,12 @@ use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::out::{self, Out};
 use crate::qr::Code;
-use crate::relayed::{Reached, reach};
+use crate::relayed::reach;
+use towline_app::servers::Reached;
 
 /// Shows a code with a link for one phone.
 pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failure> {
-    let Reached { control, place, client: _client } =
+    let Reached { control, place, client: _client, .. } =
         reach(&args.relay, context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
     let (link, fingerprint) = if matches!(place.endpoint.scheme, Scheme::Unix(_)) {
         let host = args.host.clone().or_else(own_address).ok_or_else(|| {
@@ -67,7 +68,7 @@ pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Fail
         TokenVerb::List(args) => &args.relay,
         TokenVerb::Revoke(args) => &args.relay,
     };
-    let Reached { control, place: _place, client: _client } =
+    let Reached { control, place: _place, client: _client, .. } =
         reach(relay, context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
     let mut out = Out::new();
     match verb {

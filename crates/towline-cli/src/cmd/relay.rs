@@ -17,7 +17,7 @@ use crate::failure::{Complaint, Failure};
 use crate::memory;
 use crate::out::Out;
 use crate::relay::{self, Asked, Settings, place, systemd};
-use crate::relayed::{BUILTIN, OLLAMA};
+use towline_app::servers::{BUILTIN, OLLAMA};
 
 /// Relays until a signal comes, or somebody tells it to end.
 pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure> {

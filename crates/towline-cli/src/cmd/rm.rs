@@ -9,8 +9,9 @@ use crate::args::{AtRelay, RemoveArgs};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::out::Out;
-use crate::relayed::{Reached, reach_running};
+use crate::relayed::reach_running;
 use crate::server::{Need, Server};
+use towline_app::servers::Reached;
 
 /// Deletes models. One that fails does not keep the others.
 pub async fn run(args: &RemoveArgs, mut context: Context) -> Result<Exit, Failure> {

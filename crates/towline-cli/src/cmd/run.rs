@@ -141,9 +141,7 @@ fn is_person() -> bool {
 /// Whether the server could fetch the model that it does not have.
 fn is_missing(outcome: &Outcome, server: &Server) -> bool {
     match (&outcome.ending, &server.place) {
-        (Ending::Failed(error), Place::Named(_) | Place::Local | Place::Own(_)) => {
-            error.kind == ErrorKind::NotFound
-        }
+        (Ending::Failed(error), Place::Found(_) | Place::Own(_)) => error.kind == ErrorKind::NotFound,
         (Ending::Failed(_), Place::Builtin(_)) => false,
         (
             Ending::Completed(_) | Ending::Truncated(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. },

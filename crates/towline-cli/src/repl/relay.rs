@@ -5,63 +5,40 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use towline::engine::{JobOptions, StreamSpec};
-use towline::relay::{Filter, READER_TIMEOUTS, RelayConfig, Start};
-use towline::{Api, Engine, Timeouts, host};
+use towline::relay::{Filter, Start};
+use towline::{Api, Engine, Timeouts};
 use towline_app::chat::{AnswerId, Reading};
 use towline_app::history::{ChatId, History};
-use towline_app::settings::{Config, Through};
+use towline_app::servers::{Answering, Environment, Reached, ServerSource, ServerSpec, Wanted};
+use towline_app::settings::Config;
 
 use super::background_task::Done;
 use super::command::{Bare, Colon, Command, Line};
 use super::item::Item;
 use super::state::{Front, Prompt};
-use crate::args::{ApiChoice, AtRelay, PromptArgs, ServerArgs};
-use crate::cmd::{Context, UNARY_TIMEOUTS};
-use crate::environment::Environment;
+use crate::args::PromptArgs;
+use crate::cmd::UNARY_TIMEOUTS;
 use crate::failure::Failure;
-use crate::relayed::{BUILTIN, OLLAMA, Place as RelayPlace, Reached, named_server, reach_at};
-use crate::server::{Named, Need, Place, Server, answers};
-use crate::stop;
+use crate::server::{Need, Place, Server};
 
-/// How long the prompt waits to hear which dialect its server speaks, before it takes it for Ollama's.
-const DIALECT: Duration = Duration::from_secs(1);
 /// How long to wait before a relay that could not be started is started again.
 const AGAIN: Duration = Duration::from_secs(1);
 
-/// Where answers are to run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Wanted {
-    /// In this process.
-    Here,
-    /// On the user's own relay.
-    Own {
-        /// It was asked for: without it there is no prompt.
-        is_named: bool,
-    },
-    /// On the relay at this address.
-    At(String),
-}
-
-impl Wanted {
-    fn of(args: &PromptArgs, config: &Config, environment: &Environment, interactive: bool) -> Self {
-        let names_server = args.server.host.is_some();
-        let environment = environment.relay.clone();
-        match (&args.relay, &config.relay) {
-            _ if args.direct => Self::Here,
-            (Some(Some(named)), _) => Self::At(named.clone()),
-            (Some(None), _) => environment.map_or(Self::Own { is_named: true }, Self::At),
-            // A script leaves nothing behind.
-            (None, _) if !interactive => Self::Here,
-            (None, Through::Off) => Self::Here,
-            // What another relay asks is not ours to say.
-            (None, Through::At(_)) if names_server => Self::Here,
-            (None, Through::At(named)) => Self::At(named.clone()),
-            (None, Through::Own) => match environment {
-                None => Self::Own { is_named: false },
-                Some(_) if names_server => Self::Here,
-                Some(named) => Self::At(named),
-            },
-        }
+/// Where the answers of a prompt are to run.
+fn wanted(
+    args: &PromptArgs,
+    config: &Config,
+    environment: &Environment,
+    names_server: bool,
+    interactive: bool,
+) -> Wanted {
+    match &args.relay {
+        _ if args.direct => Wanted::Here,
+        Some(Some(named)) => Wanted::At(named.clone()),
+        Some(None) => environment.relay.clone().map_or(Wanted::Own { is_named: true }, Wanted::At),
+        // A script leaves nothing behind.
+        None if !interactive => Wanted::Here,
+        None => Wanted::by_default(&config.relay, environment, names_server),
     }
 }
 
@@ -77,74 +54,33 @@ pub struct Asked {
 impl Asked {
     /// Finds what the arguments, the configuration and the environment say.
     pub async fn find(
-        mut args: PromptArgs,
+        args: PromptArgs,
         config: Config,
         environment: Environment,
         interactive: bool,
     ) -> Result<Self, Failure> {
-        let (server, environment) = args.server.resolved(&environment).await?;
-        args.server = server;
-        let wanted = Wanted::of(&args, &config, &environment, interactive);
-        let (_never, stopper) = stop::channel();
-        let mut context = Context { environment, config, stopper };
-        let (relay, is_needed) = match wanted {
-            Wanted::Here => return Self::here(&args.server, &context.environment, None).await,
-            Wanted::Own { is_named } => (None, is_named),
-            Wanted::At(named) => (Some(named), true),
-        };
-        match Self::at(&AtRelay { relay }, &args.server, &mut context).await {
-            Ok(asked) => Ok(asked),
-            Err(failure) if is_needed => Err(failure),
-            Err(failure) => Self::here(&args.server, &context.environment, Some(said(failure))).await,
+        let (spec, environment) = ServerSpec::from(&args.server).resolved(&environment).await?;
+        let wanted = wanted(&args, &config, &environment, spec.host.is_some(), interactive);
+        Self::of(Answering::find(&wanted, &spec, &environment, "prompt").await?).await
+    }
+
+    async fn of(answering: Answering) -> Result<Self, Failure> {
+        match answering {
+            Answering::Relay { reached, shown } => {
+                let place = match reached.place.own {
+                    Some(_) => Place::Own(shown),
+                    None => Place::Found(ServerSource::Relay),
+                };
+                let server = Server { client: reached.client.clone(), place };
+                Ok(Self { server, relay: Some(Arc::new(reached)), said: None })
+            }
+            Answering::Here { server, why } => {
+                let server = Server::or_builtin(server, Timeouts::default(), Api::Auto, Need::Any).await?;
+                let said = why.map(|why| format!("answers run in this process, and end with it: {why}"));
+                Ok(Self { server, relay: None, said })
+            }
         }
     }
-
-    async fn at(args: &AtRelay, server: &ServerArgs, context: &mut Context) -> Result<Self, Failure> {
-        let place = RelayPlace::find(args, &context.environment)?;
-        let named = async { named_server(server, ApiChoice::Auto, &place, context).await };
-        let asked = match tokio::time::timeout(DIALECT, named).await {
-            Ok(named) => named?,
-            Err(_) => server.host.clone().or_else(|| place.server(&context.environment).map(str::to_owned)),
-        };
-        let mut shown = asked.as_deref().and_then(shown);
-        let is_own = place.own.is_some();
-        let config =
-            RelayConfig { server: asked, asked_by: Some("prompt".to_owned()), ..RelayConfig::default() };
-        let reached = reach_at(place, context, READER_TIMEOUTS, config).await?;
-        if is_own && shown.is_none() {
-            shown = found(&reached).await;
-        }
-        let place = if is_own { Place::Own(shown) } else { Place::Named(Named::Relay) };
-        let server = Server { client: reached.client.clone(), place };
-        Ok(Self { server, relay: Some(Arc::new(reached)), said: None })
-    }
-
-    async fn here(
-        server: &ServerArgs,
-        environment: &Environment,
-        why: Option<String>,
-    ) -> Result<Self, Failure> {
-        let server = Server::find(server, environment, Timeouts::default(), Api::Auto, Need::Any).await?;
-        let said = why.map(|why| format!("answers run in this process, and end with it: {why}"));
-        Ok(Self { server, relay: None, said })
-    }
-}
-
-/// The model servers that the own relay finds where none is named.
-async fn found(relay: &Reached) -> Option<String> {
-    let known = relay.control.version().await.ok()?;
-    let names: Vec<&str> = known.servers.iter().map(|server| server.name.as_str()).collect();
-    Some(match names.as_slice() {
-        [OLLAMA, BUILTIN] if answers(host::DEFAULT_PORT).await => host::local().to_string(),
-        [OLLAMA, BUILTIN] => BUILTIN.to_owned(),
-        names => names.join(", "),
-    })
-}
-
-/// A model server's address without what is secret in it.
-fn shown(server: &str) -> Option<String> {
-    let address = server.strip_prefix("openai+").unwrap_or(server);
-    host::parse(address).ok().map(|endpoint| endpoint.to_string())
 }
 
 /// A failure on one line.
@@ -163,11 +99,12 @@ impl Prompt<'_> {
         let Some(relay) = self.relay.clone().filter(|relay| asks(line) && relay.is_gone()) else {
             return false;
         };
-        let (server, environment) = (self.server_args.clone(), self.environment.clone());
+        let (spec, environment) = (self.spec.clone(), self.environment.clone());
         self.in_background("relay", true, async move {
             let Err(error) = relay.ensure().await else { return Ok(Done::Nothing) };
-            let here = Asked::here(&server, &environment, Some(error.to_string())).await;
-            here.map(|asked| Done::Asked(Box::new(asked))).map_err(said)
+            let here = Answering::here(&spec, &environment, Some(error.to_string())).await;
+            let asked = Asked::of(here.map_err(|error| error.to_string())?).await;
+            asked.map(|asked| Done::Asked(Box::new(asked))).map_err(said)
         });
         true
     }

@@ -17,13 +17,13 @@ use super::session::{self, Opened, Session};
 use super::state::{Prompt, Setup};
 use super::term;
 use crate::args::PromptArgs;
-use crate::environment::{self, Environment};
+use crate::environment;
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::memory;
 use crate::out;
-use crate::relayed::{BUILTIN, Reached};
 use crate::server::Place;
+use towline_app::servers::{BUILTIN, Environment, Reached, ServerSpec};
 use towline_app::settings::{Config, Remember, folders};
 
 /// How long the engine may take to end what is left when the prompt has ended.
@@ -40,7 +40,7 @@ fn local(error: impl std::fmt::Display) -> Failure {
 
 fn begin(args: PromptArgs) -> Result<Exit, Failure> {
     let (config, warnings) = environment::config(args.config.as_deref())?;
-    let environment = Environment::read().with(&config);
+    let environment = environment::read().with(&config);
     let engine = Engine::start(EngineConfig::default()).map_err(local)?;
     let interactive = is_interactive();
     let finding = Asked::find(args.clone(), config.clone(), environment.clone(), interactive);
@@ -67,7 +67,7 @@ fn begin(args: PromptArgs) -> Result<Exit, Failure> {
         engine: engine.clone(),
         server: Arc::new(asked.server),
         relay: asked.relay,
-        server_args: args.server,
+        spec: ServerSpec::from(&args.server),
         environment,
         config,
         conversation,
@@ -191,7 +191,7 @@ impl Prompt<'_> {
             Place::Own(Some(shown)) if shown == BUILTIN => {
                 "a toy that is built in: it shows how this works and knows nothing".to_owned()
             }
-            Place::Named(_) | Place::Local | Place::Own(_) => self.server.shown(),
+            Place::Found(_) | Place::Own(_) => self.server.shown(),
         };
         format!(
             "towline {}; answers come from {who}\n\

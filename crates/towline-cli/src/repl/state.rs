@@ -19,12 +19,10 @@ use super::notice;
 use super::screen::{Screen, Tone};
 use super::session::Session;
 use super::spec::Spec;
-use crate::args::ServerArgs;
-use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::out;
-use crate::relayed::Reached;
 use crate::server::Server;
+use towline_app::servers::{Environment, Reached, ServerSpec};
 
 /// What the prompt is given.
 #[derive(Debug)]
@@ -33,7 +31,7 @@ pub struct Setup {
     pub server: Arc<Server>,
     pub relay: Option<Arc<Reached>>,
     /// What was said of the server, for a time without the relay.
-    pub server_args: ServerArgs,
+    pub spec: ServerSpec,
     pub environment: Environment,
     pub config: Config,
     pub conversation: Conversation,
@@ -50,7 +48,7 @@ pub struct Prompt<'s> {
     pub server: Arc<Server>,
     /// The relay that runs the answers; `None` where they run in this process.
     pub relay: Option<Arc<Reached>>,
-    pub server_args: ServerArgs,
+    pub spec: ServerSpec,
     pub environment: Environment,
     pub config: Config,
     pub chat: Conversation,
@@ -155,7 +153,7 @@ impl<'s> Prompt<'s> {
             engine: setup.engine,
             server: setup.server,
             relay: setup.relay,
-            server_args: setup.server_args,
+            spec: setup.spec,
             environment: setup.environment,
             limit: setup.config.limit,
             config: setup.config,

@@ -13,14 +13,13 @@ use towline_app::chat::{Conversation, Settings};
 use towline_app::history::Limits;
 use towline_testkit::Server as FakeServer;
 
-use crate::args::ServerArgs;
-use crate::environment::Environment;
 use crate::exit::Exit;
 use crate::repl::complete::Known;
 use crate::repl::screen::{Input, Screen, Status, Tone};
 use crate::repl::session::Session;
 use crate::repl::state::{Prompt, Setup};
-use crate::server::{Named, Place, Server};
+use crate::server::{Place, Server};
+use towline_app::servers::{Environment, ServerSource, ServerSpec};
 use towline_app::settings::Config;
 
 /// A test that takes longer has failed.
@@ -223,9 +222,9 @@ pub(super) fn play<'a>(
     let settings = Settings { model: "m".into(), ..Settings::default() };
     let setup = Setup {
         engine: Engine::start(EngineConfig::default()).unwrap(),
-        server: Arc::new(Server { client, place: Place::Named(Named::Argument) }),
+        server: Arc::new(Server { client, place: Place::Found(ServerSource::Argument) }),
         relay: None,
-        server_args: ServerArgs::default(),
+        spec: ServerSpec::default(),
         environment: Environment::default(),
         config: scene.config,
         conversation: Conversation::new(settings),

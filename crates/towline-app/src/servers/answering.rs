@@ -1,0 +1,239 @@
+//! Where answers run: on a relay, so that they outlive the program that asks, or in that program.
+
+use std::time::Duration;
+
+use towline::relay::{READER_TIMEOUTS, RelayConfig};
+use towline::{Api, Error, RetryPolicy, Timeouts, host};
+
+use super::{
+    BUILTIN, Environment, OLLAMA, Reached, RelayPlace, ResolvedServer, ServerError, ServerSpec, answers,
+};
+use crate::settings::Through;
+
+/// How long it may take to hear which dialect a server speaks, before it is taken for Ollama's.
+const DIALECT: Duration = Duration::from_secs(1);
+/// What stands before the address of a server of OpenAI's dialect.
+const OPENAI: &str = "openai+";
+/// The limits of a question to a server that needs no model in memory.
+const PROBE: Timeouts = Timeouts {
+    connect: Some(Duration::from_secs(10)),
+    first_event: Some(Duration::from_secs(60)),
+    idle: Some(Duration::from_secs(60)),
+    record: Some(Duration::from_secs(300)),
+    total: None,
+};
+
+/// Where answers are to run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wanted {
+    /// In this process.
+    Here,
+    /// On the user's own relay.
+    Own {
+        /// It was asked for: answers run nowhere else.
+        is_named: bool,
+    },
+    /// On the relay at this address.
+    At(String),
+}
+
+impl Wanted {
+    /// Where answers run that nobody wants elsewhere: what the configuration says, else the environment, else on the own relay.
+    /// What another relay asks is not ours to say, so a server that is named (`names_server`) is asked from here then.
+    pub fn by_default(relay: &Through, environment: &Environment, names_server: bool) -> Self {
+        match (relay, &environment.relay) {
+            (Through::Off, _) => Self::Here,
+            (Through::Own, None) => Self::Own { is_named: false },
+            (Through::At(_), _) | (Through::Own, Some(_)) if names_server => Self::Here,
+            (Through::At(named), _) | (Through::Own, Some(named)) => Self::At(named.clone()),
+        }
+    }
+
+    /// The same, and the environment's relay or the own one in place of this process.
+    #[must_use]
+    pub fn on_relay(&self, environment: &Environment) -> Self {
+        match self {
+            Self::Here => environment.relay.clone().map_or(Self::Own { is_named: false }, Self::At),
+            Self::Own { .. } | Self::At(_) => self.clone(),
+        }
+    }
+
+    /// The address of the relay, where it is not the one that the environment names, or the own one.
+    pub fn relay(&self) -> Option<&str> {
+        match self {
+            Self::At(named) => Some(named),
+            Self::Here | Self::Own { .. } => None,
+        }
+    }
+}
+
+/// Where answers run.
+#[derive(Debug)]
+pub enum Answering {
+    /// On a relay.
+    Relay {
+        /// The relay.
+        reached: Reached,
+        /// The model server behind it, for people: the one that was named, else what the own relay finds. `None` where it does
+        /// not say.
+        shown: Option<String>,
+    },
+    /// In this process.
+    Here {
+        /// The server; `None` where none is named and none answers, so that the built-in model does.
+        server: Option<ResolvedServer>,
+        /// Why they run here, where they should not.
+        why: Option<String>,
+    },
+}
+
+impl Answering {
+    /// Reaches the relay that is wanted, and starts the own one where it does not run; else finds the server. `asked_by` is the
+    /// program's name on the relay.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether a relay was started.
+    ///
+    /// # Errors
+    /// Those of the server; those of a relay that somebody asked for.
+    pub async fn find(
+        wanted: &Wanted,
+        spec: &ServerSpec,
+        environment: &Environment,
+        asked_by: &str,
+    ) -> Result<Self, ServerError> {
+        let (spec, environment) = spec.resolved(environment).await?;
+        let is_needed = match wanted {
+            Wanted::Here => return Self::here(&spec, &environment, None).await,
+            Wanted::Own { is_named } => *is_named,
+            Wanted::At(_) => true,
+        };
+        match Self::on(wanted.relay(), &spec, &environment, asked_by).await {
+            Err(error) if !is_needed => Self::here(&spec, &environment, Some(error.to_string())).await,
+            done => done,
+        }
+    }
+
+    async fn on(
+        relay: Option<&str>,
+        spec: &ServerSpec,
+        environment: &Environment,
+        asked_by: &str,
+    ) -> Result<Self, ServerError> {
+        let place = RelayPlace::find(relay, environment)?;
+        let named = named_server(spec, Api::Auto, &place, environment);
+        let server = match tokio::time::timeout(DIALECT, named).await {
+            Ok(named) => named?,
+            Err(_) => spec.host.clone().or_else(|| place.server(environment).map(str::to_owned)),
+        };
+        let mut shown = server.as_deref().and_then(shown);
+        let is_own = place.own.is_some();
+        let config = RelayConfig { server, asked_by: Some(asked_by.to_owned()), ..RelayConfig::default() };
+        let reached = Reached::new(place, environment, READER_TIMEOUTS, config)?;
+        reached.ensure().await?;
+        if is_own && shown.is_none() {
+            shown = found(&reached).await;
+        }
+        Ok(Self::Relay { reached, shown })
+    }
+
+    /// They run in this process.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    ///
+    /// # Errors
+    /// Those of the server.
+    pub async fn here(
+        spec: &ServerSpec,
+        environment: &Environment,
+        why: Option<String>,
+    ) -> Result<Self, ServerError> {
+        let server = spec.find(environment, Timeouts::default(), Api::Auto).await?;
+        Ok(Self::Here { server, why })
+    }
+}
+
+/// The model server that a relay is to ask, where one is named. Only the own relay asks an address, which is named to it as
+/// what it is; another relay knows its servers by name.
+///
+/// # Cancel safety
+/// Safe.
+///
+/// # Errors
+/// Those of the server's name; that it cannot be reached is none.
+pub async fn named_server(
+    spec: &ServerSpec,
+    api: Api,
+    relay: &RelayPlace,
+    environment: &Environment,
+) -> Result<Option<String>, ServerError> {
+    let Some(host) = spec.host.as_deref().or_else(|| relay.server(environment)) else {
+        return Ok(None);
+    };
+    let is_settled = relay.own.is_none() || host.starts_with(OPENAI);
+    let is_openai = match api {
+        _ if is_settled => false,
+        Api::OpenAi => true,
+        Api::Ollama => false,
+        // Who cannot be asked now may answer the relay later.
+        Api::Auto => match spec.find(environment, PROBE, api).await? {
+            Some(server) => speaks_openai(&server).await,
+            None => false,
+        },
+    };
+    Ok(Some(if is_openai { format!("{OPENAI}{host}") } else { host.to_owned() }))
+}
+
+/// Whether a server knows OpenAI's dialect alone.
+async fn speaks_openai(server: &ResolvedServer) -> bool {
+    let client = server.client.with_request_config(|config| config.retry = RetryPolicy::NEVER);
+    // Something on the way may let only a part of Ollama's API through.
+    let is_missing = |error: Error| error.is_missing_endpoint();
+    client.version().await.is_err_and(is_missing)
+        && !client.get_json::<serde_json::Value>("/v1/models").await.is_err_and(is_missing)
+}
+
+/// The model servers that the own relay finds where none is named.
+async fn found(relay: &Reached) -> Option<String> {
+    let known = relay.control.version().await.ok()?;
+    let names: Vec<&str> = known.servers.iter().map(|server| server.name.as_str()).collect();
+    Some(match names.as_slice() {
+        [OLLAMA, BUILTIN] if answers(host::DEFAULT_PORT).await => host::local().to_string(),
+        [OLLAMA, BUILTIN] => BUILTIN.to_owned(),
+        names => names.join(", "),
+    })
+}
+
+/// A model server's address without what is secret in it.
+fn shown(server: &str) -> Option<String> {
+    let address = server.strip_prefix(OPENAI).unwrap_or(server);
+    host::parse(address).ok().map(|endpoint| endpoint.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_run_on_the_own_relay_unless_somebody_says_otherwise() {
+        let at = |relay: &str| Wanted::At(relay.to_owned());
+        let through = |relay: &str| Through::At(relay.to_owned());
+        for (relay, variable, names_server, wanted) in [
+            (Through::Own, None, false, Wanted::Own { is_named: false }),
+            (Through::Own, None, true, Wanted::Own { is_named: false }),
+            (Through::Own, Some("r"), false, at("r")),
+            (Through::Own, Some("r"), true, Wanted::Here),
+            (Through::Off, Some("r"), false, Wanted::Here),
+            (through("s"), Some("r"), false, at("s")),
+            (through("s"), None, true, Wanted::Here),
+        ] {
+            let environment = Environment { relay: variable.map(str::to_owned), ..Environment::default() };
+            assert_eq!(
+                Wanted::by_default(&relay, &environment, names_server),
+                wanted,
+                "{relay:?} {variable:?}"
+            );
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! Where the relay is, and a relay that is there when it is needed.
+
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use towline::relay::{Control, OwnRelay, RelayConfig, Via};
+use towline::{ApiKey, Client, Config, Endpoint, Timeouts, host};
+
+use super::{Environment, ServerError, client};
+
+/// How often a reader looks whether the own relay listens.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// What can be done where there is no own relay.
+const ELSEWHERE: &str = "--relay or TOWLINE_RELAY names a relay elsewhere";
+
+/// Where the relay is, and how it came to be meant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelayPlace {
+    /// Where it is.
+    pub endpoint: Endpoint,
+    /// Nobody named another, so it may be started when it is not there.
+    pub own: Option<OwnRelay>,
+}
+
+impl RelayPlace {
+    /// The relay that `--relay` names, else `TOWLINE_RELAY`, else this user's own: in `XDG_RUNTIME_DIR`, else in the folder for
+    /// temporary files.
+    ///
+    /// # Errors
+    /// What is named cannot be a relay, or there is no place for the own one's socket.
+    pub fn find(argument: Option<&str>, environment: &Environment) -> Result<Self, ServerError> {
+        let named = argument.map(|text| ("--relay", text));
+        let named = named.or_else(|| Some(("TOWLINE_RELAY", environment.relay.as_deref()?)));
+        if let Some((name, text)) = named {
+            let endpoint = host::parse(text).map_err(|error| {
+                ServerError::usage(
+                    format!("{name} does not name a relay: {error}"),
+                    "for example unix:/run/towline/relay.sock or https://relay.example:4437",
+                )
+            })?;
+            return Ok(Self { endpoint, own: None });
+        }
+        let own = OwnRelay::find(environment.runtime.as_deref(), &environment.temporary);
+        let own = own.map_err(|error| ServerError {
+            is_usage: false,
+            message: format!("there is no place for the relay's socket: {error}"),
+            hint: Some(ELSEWHERE.to_owned()),
+        })?;
+        Ok(Self { endpoint: own.endpoint(), own: Some(own) })
+    }
+
+    /// The model server that the environment names, where the relay may be told one: the own relay asks any, and another
+    /// chooses among its own.
+    pub fn server<'a>(&self, environment: &'a Environment) -> Option<&'a str> {
+        let own = self.own.as_ref()?;
+        let is_relay = |text: &&str| host::parse(text).is_ok_and(|named| named == own.endpoint());
+        environment.host.as_deref().filter(|text| !is_relay(text))
+    }
+
+    /// A client whose streams run there.
+    ///
+    /// # Errors
+    /// When a proxy or a file of certificates cannot be used.
+    pub fn client(
+        &self,
+        environment: &Environment,
+        timeouts: Timeouts,
+        mut relay: RelayConfig,
+    ) -> Result<Client, ServerError> {
+        let key = match &self.own {
+            None => &environment.relay_token,
+            // Each request names its model server there, and brings the key.
+            Some(_) => {
+                relay.server = relay.server.or_else(|| self.server(environment).map(str::to_owned));
+                relay.server_running = environment.server_running;
+                if relay.server.is_some() { &environment.api_key } else { &None }
+            }
+        };
+        let api_key = key.as_deref().map(ApiKey::new);
+        let transport = environment.network.transport(&self.endpoint);
+        let config = Config { via: Via::Relay(relay), timeouts, api_key, transport, ..Config::default() };
+        client(self.endpoint.clone(), config)
+    }
+
+    /// For people: no path, no credentials.
+    pub fn shown(&self) -> String {
+        match self.own {
+            Some(_) => "the relay on this machine".to_owned(),
+            None => format!("the relay at {}", self.endpoint),
+        }
+    }
+}
+
+/// A relay, and a client of it.
+#[derive(Debug, Clone)]
+pub struct Reached {
+    /// A client whose streams run on the relay.
+    pub client: Client,
+    /// Its jobs.
+    pub control: Control,
+    /// Where it is.
+    pub place: RelayPlace,
+    /// The program that can be the own relay.
+    program: Option<PathBuf>,
+}
+
+impl Reached {
+    /// A relay, of which nobody knows yet whether it is there.
+    ///
+    /// # Errors
+    /// Those of [`RelayPlace::client`].
+    pub fn new(
+        place: RelayPlace,
+        environment: &Environment,
+        timeouts: Timeouts,
+        relay: RelayConfig,
+    ) -> Result<Self, ServerError> {
+        let client = place.client(environment, timeouts, relay)?;
+        let (control, program) = (client.relay(), environment.program.clone());
+        Ok(Self { client, control, place, program })
+    }
+
+    /// Starts the own relay where it does not run. A relay elsewhere is somebody else's to start.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves open whether a relay was started.
+    ///
+    /// # Errors
+    /// None can be started.
+    pub async fn ensure(&self) -> Result<(), ServerError> {
+        let Some(own) = &self.place.own else { return Ok(()) };
+        match &self.program {
+            Some(program) => Ok(own.ensure(&own.launch(program.clone(), None), &self.control).await?),
+            None if own.listens().await => Ok(()),
+            None => Err(ServerError {
+                is_usage: false,
+                message: "no relay runs, and this program was built without one".to_owned(),
+                hint: Some(ELSEWHERE.to_owned()),
+            }),
+        }
+    }
+
+    /// Starts the own relay again whenever it does not listen, without end: a reader of what runs there needs it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future ends it.
+    pub async fn keep(&self) {
+        let (Some(own), Some(_)) = (&self.place.own, &self.program) else {
+            return std::future::pending().await;
+        };
+        loop {
+            tokio::time::sleep(LOOK).await;
+            if !own.listens().await {
+                // What cannot be started is tried again; the reader says that it is out of reach.
+                drop(self.ensure().await);
+            }
+        }
+    }
+
+    /// Whether the own relay does not listen. Never waits: a socket of this machine takes a connection or does not.
+    pub fn is_gone(&self) -> bool {
+        self.place.own.as_ref().is_some_and(|own| UnixStream::connect(own.socket()).is_err())
+    }
+}

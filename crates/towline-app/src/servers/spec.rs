@@ -1,0 +1,197 @@
+//! The server that is meant, and a client of it.
+
+use std::fmt;
+use std::net::Ipv4Addr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use towline::{Api, ApiKey, Client, Config, Endpoint, Timeouts, host};
+
+use super::{Environment, ServerError};
+use crate::settings::KeySource;
+
+/// How long the server on this machine may take to accept a connection before it counts as not there.
+const LOCAL_CONNECT: Duration = Duration::from_millis(300);
+
+/// How a person names a server. By default not at all: then the environment does. `Debug` does not show the address, which may
+/// hold a password.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct ServerSpec {
+    /// Its address, as `OLLAMA_HOST` has it.
+    pub host: Option<String>,
+    /// Its name under `[servers]` in the configuration; without effect beside an address.
+    pub server: Option<String>,
+}
+
+impl fmt::Debug for ServerSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ServerSpec").field("server", &self.server).finish_non_exhaustive()
+    }
+}
+
+/// How a server came to be meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ServerSource {
+    /// By `--host`.
+    Argument,
+    /// By `--server`.
+    Server,
+    /// By `OLLAMA_HOST`.
+    Environment,
+    /// By `host` in the configuration.
+    Configuration,
+    /// It answers at Ollama's usual address.
+    Local,
+    /// It is a relay that was named, which has servers of its own.
+    Relay,
+}
+
+impl ServerSource {
+    /// As it is typed.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Argument => "--host",
+            Self::Server => "--server",
+            Self::Environment => "OLLAMA_HOST",
+            Self::Configuration => "host in the configuration",
+            Self::Local => "the usual address",
+            Self::Relay => "--relay",
+        }
+    }
+}
+
+/// A server that was found.
+#[derive(Debug, Clone)]
+pub struct ResolvedServer {
+    /// A client of it.
+    pub client: Client,
+    /// How it came to be meant.
+    pub source: ServerSource,
+}
+
+impl ServerSpec {
+    /// The server that is meant, with a client of it; `None` where none is named and none answers on this machine. A server that
+    /// is named is not asked whether it is there.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    ///
+    /// # Errors
+    /// What is named cannot be a server, has no key where it should, or cannot be spoken to as the environment says.
+    pub async fn find(
+        &self,
+        environment: &Environment,
+        timeouts: Timeouts,
+        api: Api,
+    ) -> Result<Option<ResolvedServer>, ServerError> {
+        let (spec, environment) = self.resolved(environment).await?;
+        let config = Config { timeouts, api, ..Config::default() };
+        if let Some((source, text)) = spec.named(&environment) {
+            let endpoint = host::parse(text).map_err(|error| {
+                ServerError::usage(
+                    format!("{} does not name a server: {error}", source.as_str()),
+                    "for example 127.0.0.1:11434, https://ollama.example, [::1]:11434 or unix:/run/ollama.sock",
+                )
+            })?;
+            let api_key = environment.api_key.as_deref().map(ApiKey::new);
+            let transport = environment.network.transport(&endpoint);
+            let client = client(endpoint, Config { api_key, transport, ..config })?;
+            return Ok(Some(ResolvedServer { client, source }));
+        }
+        if !answers(host::DEFAULT_PORT).await {
+            return Ok(None);
+        }
+        let client = client(host::local(), config)?;
+        Ok(Some(ResolvedServer { client, source: ServerSource::Local }))
+    }
+
+    /// The same with the address of the server that the configuration calls so, and an environment with its key.
+    ///
+    /// # Cancel safety
+    /// Safe; a command that gives a key runs on.
+    ///
+    /// # Errors
+    /// When the configuration has no server of that name, or the file or command that has its key does not give it.
+    pub async fn resolved(&self, environment: &Environment) -> Result<(Self, Environment), ServerError> {
+        let (mut spec, mut environment) = (self.clone(), environment.clone());
+        let Some(name) = self.server.as_ref().filter(|_| self.host.is_none()) else {
+            return Ok((spec, environment));
+        };
+        let Some(server) = environment.servers.get(name) else {
+            let names: Vec<&str> = environment.servers.keys().map(String::as_str).collect();
+            let known = match names.as_slice() {
+                [] => "the configuration names none; write them under [servers]".to_owned(),
+                [_, ..] => format!("those there are: {}", names.join(", ")),
+            };
+            return Err(ServerError::usage(format!("there is no server called {name}"), known));
+        };
+        spec.host = Some(server.host.clone());
+        environment.server_running = server.running;
+        if let Some(source) = &server.key {
+            let message = |why| format!("the key of the server {name} cannot be read: {why}");
+            let key = key(source).await.map_err(|why| ServerError {
+                is_usage: true,
+                message: message(why),
+                hint: None,
+            })?;
+            environment.api_key = Some(key);
+        }
+        Ok((spec, environment))
+    }
+
+    fn named<'a>(&'a self, environment: &'a Environment) -> Option<(ServerSource, &'a str)> {
+        let by_argument = match self.server {
+            Some(_) => ServerSource::Server,
+            None => ServerSource::Argument,
+        };
+        let by_default = match environment.is_host_configured {
+            true => ServerSource::Configuration,
+            false => ServerSource::Environment,
+        };
+        let argument = self.host.as_deref().map(|host| (by_argument, host));
+        argument.or_else(|| Some((by_default, environment.host.as_deref()?)))
+    }
+}
+
+/// The first line of what a file holds or a command prints.
+async fn key(source: &KeySource) -> Result<String, String> {
+    let text = match source {
+        KeySource::File(path) => {
+            std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?
+        }
+        KeySource::Command(command) => {
+            let mut shell = tokio::process::Command::new("sh");
+            let shell = shell.args(["-c", command]).stdin(Stdio::inherit()).stderr(Stdio::inherit());
+            let output = shell.output().await.map_err(|error| error.to_string())?;
+            if !output.status.success() {
+                return Err(format!("{command}: {}", output.status));
+            }
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        }
+    };
+    let line = text.lines().next().map(str::trim).filter(|key| !key.is_empty());
+    line.map(str::to_owned).ok_or_else(|| "there is none".to_owned())
+}
+
+/// Whether something accepts connections on a port of this machine.
+///
+/// # Cancel safety
+/// Safe.
+pub async fn answers(port: u16) -> bool {
+    let connecting = tokio::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port));
+    matches!(tokio::time::timeout(LOCAL_CONNECT, connecting).await, Ok(Ok(_)))
+}
+
+/// A client with what the environment says about connections.
+///
+/// # Errors
+/// When a proxy or a file of certificates cannot be used.
+pub fn client(endpoint: Endpoint, config: Config) -> Result<Client, ServerError> {
+    Client::with_config(endpoint, config).map_err(|error| {
+        ServerError::usage(
+            error.message,
+            "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names the proxy, NO_PROXY the servers without one, SSL_CERT_FILE the \
+             certificates; unset what does not apply",
+        )
+    })
+}
