@@ -37,6 +37,8 @@ pub enum Dialog {
     Help,
     /// Another name for a chat.
     Rename(ChatKey, String),
+    /// Whether the window is to close though so many answers run in it.
+    Close(usize),
     /// Whether a model is to be deleted.
     DeleteModel(String),
     /// The path of a file, and why the desktop cannot be asked for it.
@@ -169,8 +171,10 @@ pub enum Command {
     RelayJob(String, RelayOrder),
     /// Start this user's own relay.
     StartRelay,
-    /// Have answers go through the relay, or not.
-    ViaRelay(bool),
+    /// Have answers run on the relay, or in the window.
+    OnRelay(bool),
+    /// Close the window, though answers run in it.
+    Close,
     /// Forget the window's jobs that have ended.
     ForgetEnded,
     /// Other colours.

@@ -5,11 +5,11 @@ mod stop;
 use std::process::ExitCode;
 
 use eframe::{CreationContext, NativeOptions, Renderer};
-use towline::{ApiKey, Engine, EngineConfig, NetworkVariables};
+use towline::{Engine, EngineConfig};
+use towline_app::servers::{Environment, ServerSpec, Wanted};
 use towline_app::settings::{self, Config, Remember, folders};
 use towline_gui::desktop;
-use towline_gui::relay::Place;
-use towline_gui::server::{self, Named, Seek};
+use towline_gui::server::{self, Sought};
 use towline_gui::store::State;
 use towline_gui::window::{Setup, Target, Window};
 
@@ -18,11 +18,13 @@ use stop::Stop;
 const HELP: &str = "\
 Chats with language models, several at once, in a window.
 
-Usage: towline-gui [--host HOST]
+Usage: towline-gui [--host HOST] [--direct]
 
   --host HOST    the server: 127.0.0.1:11434, https://ollama.example, unix:/run/x.sock
                  default: OLLAMA_HOST, else `host` of the configuration, else Ollama on this machine, else the
                  built-in model
+  --direct       run answers in the window: they end with it
+                 default: on your own relay, or where `relay` of the configuration or TOWLINE_RELAY says
   --version      print the version
   --help         print this
 
@@ -48,6 +50,8 @@ impl eframe::App for App {
         }
         if self.stop.signal().is_some() {
             context.send_viewport_cmd(egui::ViewportCommand::Close);
+        } else if context.input(|input| input.viewport().close_requested()) && !self.window.may_close() {
+            context.send_viewport_cmd(egui::ViewportCommand::CancelClose);
         }
         self.window.look();
     }
@@ -99,7 +103,7 @@ fn better_place(window: Edges, screens: &[Edges]) -> Option<Edges> {
     reason = "the program's own words, before there is a window"
 )]
 fn main() -> ExitCode {
-    let mut host = variable("OLLAMA_HOST");
+    let (mut host, mut is_direct) = (None, false);
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -111,6 +115,7 @@ fn main() -> ExitCode {
                 println!("towline-gui {}", env!("CARGO_PKG_VERSION"));
                 return ExitCode::SUCCESS;
             }
+            "--direct" => is_direct = true,
             "--host" => match arguments.next() {
                 Some(text) => host = Some(text),
                 None => {
@@ -124,30 +129,24 @@ fn main() -> ExitCode {
             }
         }
     }
-    let api_key = variable("OLLAMA_API_KEY").map(ApiKey::new);
-    let token = variable("TOWLINE_RELAY_TOKEN").map(ApiKey::new);
     let (config, warnings) = settings::path(std::env::var_os("TOWLINE_CONFIG"))
         .map(|path| settings::read(&path))
         .unwrap_or_default();
     for warning in warnings {
         eprintln!("warning: {warning}");
     }
-    let runtime = folders::runtime();
-    let network = NetworkVariables::read(variable);
-    let named_relay = variable("TOWLINE_RELAY");
-    let relay =
-        Place::find(named_relay.as_deref(), token, runtime.as_deref(), network.clone(), server::beside());
-    let relay = match relay {
-        Ok(relay) => Some(relay),
-        Err(why) => {
-            // A window without a relay is a window all the same.
-            eprintln!("warning: {why}");
-            None
-        }
+    let environment = Environment {
+        temporary: std::env::temp_dir(),
+        program: Some(server::beside()),
+        ..Environment::read(|name| std::env::var_os(name)).with(&config)
     };
+    let wanted = match is_direct {
+        true => Wanted::Here,
+        false => Wanted::by_default(&config.relay, &environment, host.is_some()),
+    };
+    let sought = Sought { spec: ServerSpec { host, server: None }, environment, wanted };
     let stop = Stop::default();
-    let named = host.or_else(|| config.host.clone()).map(|host| Named { host, api_key });
-    match run(&config, Seek { named, network, program: None, relay }, stop.clone()) {
+    match run(&config, sought, stop.clone()) {
         Ok(()) => stop.signal().map_or(ExitCode::SUCCESS, stop::exit),
         Err(why) => {
             eprintln!("error: {why}");
@@ -161,12 +160,7 @@ fn icon() -> egui::IconData {
     eframe::icon_data::from_png_bytes(include_bytes!("../icon.png")).unwrap_or_default()
 }
 
-fn variable(name: &str) -> Option<String> {
-    let value = std::env::var_os(name)?.to_string_lossy().trim().to_owned();
-    (!value.is_empty()).then_some(value)
-}
-
-fn run(config: &Config, seek: Seek, stop: Stop) -> Result<(), String> {
+fn run(config: &Config, sought: Sought, stop: Stop) -> Result<(), String> {
     let folder = folders::data();
     let history = (config.history != Remember::Nothing).then_some(config.history_limits);
     let state = folder.as_deref().map(|folder| State::read(&State::path(folder))).unwrap_or_default();
@@ -184,7 +178,7 @@ fn run(config: &Config, seek: Seek, stop: Stop) -> Result<(), String> {
     let make = move |creation: &CreationContext<'_>| {
         let engine = Engine::start(EngineConfig::default())?;
         let desktop = desktop::real();
-        let setup = Setup { engine, target: Target::Seek(Box::new(seek)), folder, history, state, desktop };
+        let setup = Setup { engine, target: Target::Find(Box::new(sought)), folder, history, state, desktop };
         let window = Window::new(&creation.egui_ctx, setup)?;
         stop.watch(&creation.egui_ctx)?;
         Ok(Box::new(App { window, stop, is_placed: false }) as Box<dyn eframe::App>)

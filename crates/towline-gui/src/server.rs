@@ -1,180 +1,157 @@
-//! Which server is meant: the one that was named, else Ollama on this machine, else the built-in model in a process of
-//! its own.
+//! The server that answers: behind a relay or not, else the built-in model in a process of its own. It is looked for in the
+//! background.
 
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::mpsc::{Receiver, sync_channel};
-use std::time::Duration;
 
-use towline::{ApiKey, Client, Config, Endpoint, Engine, NetworkVariables, host};
+use towline::engine::Task;
+use towline::{Client, Config, Endpoint, Engine, host};
+use towline_app::servers::{self, Answering, Environment, ServerSpec, Wanted};
 
-use crate::relay::Place;
-
-/// How long the server on this machine may take to accept a connection before it counts as not there.
-const LOCAL_CONNECT: Duration = Duration::from_millis(300);
 /// The name of the program that has the built-in model.
 const PROGRAM: &str = "towline";
 /// The built-in model's name.
 pub const BUILTIN_MODEL: &str = "brook";
 
-/// A model server that somebody named. `Debug` does not show the name, which may hold a password.
-#[derive(Clone)]
-pub struct Named {
-    /// Its name, as `OLLAMA_HOST` has it.
-    pub host: String,
-    /// The key that is sent along.
-    pub api_key: Option<ApiKey>,
-}
-
-impl std::fmt::Debug for Named {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Named").finish_non_exhaustive()
-    }
-}
+/// What is said where nobody named a server and none answers.
+const NO_SERVER: &str = "no server found: using the built-in model";
 
 /// What a server is looked for with.
-#[derive(Debug, Clone, Default)]
-pub struct Seek {
+#[derive(Debug, Clone)]
+pub struct Sought {
     /// The server that was named.
-    pub named: Option<Named>,
-    /// Proxies and certificates on the way to it.
-    pub network: NetworkVariables,
-    /// Where the program `towline` is, for the built-in model. Default: beside this program, else on the path.
-    pub program: Option<PathBuf>,
-    /// The relay that answers can go through.
-    pub relay: Option<Place>,
+    pub spec: ServerSpec,
+    /// What the environment and the configuration say.
+    pub environment: Environment,
+    /// Where answers run.
+    pub wanted: Wanted,
 }
 
-/// How a server came to be meant.
-#[derive(Debug)]
-pub enum How {
-    /// Somebody named it.
-    Named,
-    /// It answers at Ollama's usual address.
-    Local,
-    /// None answers there: the built-in model. Dropping this ends its process.
-    Builtin(Builtin),
-    /// Answers go through the relay, which has servers of its own.
-    Relay,
+impl Sought {
+    /// What the environment says, and answers that run in the window.
+    pub fn direct(environment: Environment) -> Self {
+        Self { spec: ServerSpec::default(), environment, wanted: Wanted::Here }
+    }
 }
 
 /// A server that was found.
 #[derive(Debug)]
 pub struct Found {
-    /// A client of it.
+    /// A client of it, or of the relay that it is behind.
     pub client: Client,
-    /// How it came to be meant.
-    pub how: How,
+    /// Where it is, for people: no path, no credentials.
+    pub shown: String,
+    /// Answers run on a relay.
+    pub is_on_relay: bool,
+    /// The built-in model answers.
+    pub is_builtin: bool,
+    /// The built-in model's process; dropping it ends it.
+    pub builtin: Option<Builtin>,
+    /// Why answers run here, where they should not.
+    pub why_here: Option<String>,
+}
+
+impl Found {
+    /// The server that this is a client of.
+    pub fn direct(client: Client) -> Self {
+        let shown = client.endpoint().to_string();
+        Self { client, shown, is_on_relay: false, is_builtin: false, builtin: None, why_here: None }
+    }
 }
 
 /// Where the looking stands.
 #[derive(Debug)]
 pub enum Server {
     /// It continues.
-    Looking(Receiver<Result<Found, String>>),
+    Looking(Task<Result<Found, String>>),
     /// There is one.
-    Here(Found),
+    Here(Box<Found>),
     /// There is none; why, and what to do.
     Nowhere(String),
 }
 
 impl Server {
-    /// Looks for a server on a thread of its own, and calls `wake` when it knows.
-    pub fn seek(seek: Seek, wake: impl FnOnce() + Send + 'static) -> Self {
-        let (sender, receiver) = sync_channel(1);
-        let looking = std::thread::Builder::new().name("towline-seek".into()).spawn(move || {
-            // The window may have stopped waiting.
-            drop(sender.send(find(seek)));
-            wake();
-        });
-        match looking {
-            Ok(_) => Self::Looking(receiver),
-            Err(error) => Self::Nowhere(format!("a thread cannot be started: {error}")),
-        }
-    }
-
-    /// Has answers go through the relay, which is started if that is this program's to do; `wake` is called when it is
-    /// known. `named` is the model server it then relays to.
-    pub fn through(
-        relay: &Place,
-        named: Option<&Named>,
-        engine: &Engine,
-        wake: impl FnOnce() + Send + 'static,
-    ) -> Self {
-        let client = match relay.client() {
-            Ok(client) => client,
-            Err(why) => return Self::Nowhere(why),
-        };
-        let found = Found { client, how: How::Relay };
-        let Some(ensuring) = relay.ensure(named) else { return Self::Here(found) };
-        let (sender, receiver) = sync_channel(1);
-        // The engine owns it, also when nobody waits for it any longer.
-        drop(engine.spawn("reach the relay", async move {
-            let result = ensuring.await.map(|()| found).map_err(|error| error.to_string());
-            // There is room for the one result; the window may have stopped waiting.
-            drop(sender.try_send(result));
-            wake();
-        }));
-        Self::Looking(receiver)
+    /// Looks for a server on the engine.
+    pub fn find(sought: Sought, engine: &Engine) -> Self {
+        Self::Looking(engine.spawn("find the server", find(sought)))
     }
 
     /// Takes the result once it is there: `true` when there is one now.
-    pub fn look(&mut self) -> bool {
-        let Self::Looking(receiver) = self else { return false };
-        let Ok(result) = receiver.try_recv() else { return false };
-        *self = match result {
-            Ok(found) => Self::Here(found),
-            Err(why) => Self::Nowhere(why),
+    pub fn look(&mut self, engine: &Engine) -> bool {
+        let Self::Looking(task) = self else { return false };
+        if task.job.outcome().is_none() {
+            return false;
+        }
+        engine.forget(task.job.id());
+        *self = match task.take_value() {
+            Some(Ok(found)) => Self::Here(Box::new(found)),
+            Some(Err(why)) => Self::Nowhere(why),
+            None => Self::Nowhere("the search for a server was stopped".to_owned()),
         };
         true
     }
 
-    /// The client, once there is a server.
-    pub fn client(&self) -> Option<&Client> {
+    /// What was found, once there is a server.
+    pub fn found(&self) -> Option<&Found> {
         match self {
-            Self::Here(found) => Some(&found.client),
+            Self::Here(found) => Some(found),
             Self::Looking(_) | Self::Nowhere(_) => None,
         }
     }
 
+    /// The client, once there is a server.
+    pub fn client(&self) -> Option<&Client> {
+        self.found().map(|found| &found.client)
+    }
+
+    /// Whether answers run on a relay.
+    pub fn is_on_relay(&self) -> bool {
+        self.found().is_some_and(|found| found.is_on_relay)
+    }
+
     /// Whether answers come from the built-in model.
     pub fn is_builtin(&self) -> bool {
-        matches!(self, Self::Here(Found { how: How::Builtin(_), .. }))
+        self.found().is_some_and(|found| found.is_builtin)
     }
 
     /// Where it is, for people: no path, no credentials.
-    pub fn shown(&self) -> String {
+    pub fn shown(&self) -> &str {
         match self {
-            Self::Looking(_) => "looking for a server…".to_owned(),
-            Self::Here(Found { how: How::Builtin(_), .. }) => {
-                "no server found: using the built-in model".to_owned()
-            }
-            Self::Here(Found { how: How::Relay, .. }) => "through the relay".to_owned(),
-            Self::Here(Found { client, how: How::Named | How::Local }) => client.endpoint().to_string(),
-            Self::Nowhere(why) => why.clone(),
+            Self::Looking(_) => "looking for a server…",
+            Self::Here(found) => &found.shown,
+            Self::Nowhere(why) => why,
         }
     }
 }
 
-fn find(seek: Seek) -> Result<Found, String> {
-    if let Some(Named { host: text, api_key }) = seek.named {
-        let endpoint = host::parse(&text).map_err(|error| format!("this names no server: {error}"))?;
-        let config = Config { api_key, transport: seek.network.transport(&endpoint), ..Config::default() };
-        return Ok(Found { client: client(endpoint, config)?, how: How::Named });
+async fn find(sought: Sought) -> Result<Found, String> {
+    let Sought { spec, environment, wanted } = sought;
+    let answering = Answering::find(&wanted, &spec, &environment, "window").await;
+    match answering.map_err(|error| error.to_string())? {
+        Answering::Relay { reached, shown } => {
+            let is_builtin = shown.as_deref() == Some(servers::BUILTIN);
+            let shown = match shown {
+                Some(_) if is_builtin => NO_SERVER.to_owned(),
+                Some(server) => format!("{server}, through {}", reached.place.shown()),
+                None => format!("through {}", reached.place.shown()),
+            };
+            Ok(Found { shown, is_on_relay: true, is_builtin, ..Found::direct(reached.client) })
+        }
+        Answering::Here { server: Some(server), why } => {
+            Ok(Found { why_here: why, ..Found::direct(server.client) })
+        }
+        Answering::Here { server: None, why } => {
+            let starting =
+                tokio::task::spawn_blocking(move || Builtin::start(environment.program.as_deref()));
+            let builtin = starting.await.map_err(|error| error.to_string())??;
+            let endpoint = Endpoint::http(builtin.address.ip().to_string(), builtin.address.port());
+            let client = servers::client(endpoint, Config::default()).map_err(|error| error.to_string())?;
+            let (shown, builtin) = (NO_SERVER.to_owned(), Some(builtin));
+            Ok(Found { shown, is_builtin: true, builtin, why_here: why, ..Found::direct(client) })
+        }
     }
-    let local = SocketAddr::from((Ipv4Addr::LOCALHOST, host::DEFAULT_PORT));
-    if TcpStream::connect_timeout(&local, LOCAL_CONNECT).is_ok() {
-        return Ok(Found { client: client(host::local(), Config::default())?, how: How::Local });
-    }
-    let builtin = Builtin::start(seek.program.as_deref())?;
-    let endpoint = Endpoint::http(builtin.address.ip().to_string(), builtin.address.port());
-    Ok(Found { client: client(endpoint, Config::default())?, how: How::Builtin(builtin) })
-}
-
-fn client(endpoint: Endpoint, config: Config) -> Result<Client, String> {
-    Client::with_config(endpoint, config).map_err(|error| error.message)
 }
 
 /// The built-in model, served by the program `towline` until this is dropped.

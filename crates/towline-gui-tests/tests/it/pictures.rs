@@ -46,7 +46,7 @@ fn take(stage: &mut Stage, name: &str) {
     stage.harness.remove_cursor();
     stage.harness.run_steps(4);
     // The server's port is another one each time.
-    let server = stage.window(|window| window.server.shown());
+    let server = stage.window(|window| window.server.shown().to_owned());
     let place = stage.label_rect(&server);
     assert!(place.area() > 0.0, "the server is shown");
     stage.harness.mask(egui::Rect::from_min_max(place.min, egui::pos2(220.0, place.max.y)).expand(2.0));

@@ -5,8 +5,7 @@ use std::path::Path;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use towline::relay::{Control, Filter, Job, OwnRelay, RelayConfig, Start, Via};
-use towline::{ChatRequest, Client, Config, Event, Item, NetworkVariables, Outcome};
-use towline_gui::relay::Place;
+use towline::{ChatRequest, Client, Config, Event, Item, Outcome};
 use towline_relay::{Config as Settings, Listen, Server, UpstreamApi, UpstreamConfig};
 
 pub(crate) struct Relay {
@@ -18,16 +17,10 @@ pub(crate) struct Relay {
     _stop: oneshot::Sender<()>,
 }
 
-/// The place of the relay of a user with this folder.
-pub(crate) fn place(folder: &Path) -> Place {
-    Place::find(None, None, Some(folder), NetworkVariables::default(), "no-such-program".into())
-        .expect("a folder")
-}
-
 impl Relay {
     /// A relay in front of a model server.
     pub(crate) fn start(folder: &Path, model: &towline_testkit::Server) -> Self {
-        let own = place(folder).own.expect("nobody named another");
+        let own = OwnRelay::find(Some(folder), folder).expect("a folder");
         let endpoint = towline::host::parse(&model.url()).expect("an address");
         let upstream = UpstreamConfig::new(endpoint, UpstreamApi::Ollama);
         let listen = vec![Listen::Unix(own.socket())];

@@ -5,13 +5,16 @@ use std::sync::Arc;
 use egui::{Key, Modifiers};
 use tempfile::TempDir;
 use towline::relay::AnswerState;
+use towline_app::answers::{InHistory, place_of};
+use towline_app::chat::Answered;
 use towline_app::history::{History, Rest};
 use towline_gui::command::{Command, Control, JobOrder};
 use towline_gui::relay::{RelayOrder, short};
 use towline_gui::store::State;
+use towline_gui::window::Window;
 use towline_testkit::{Routes, Script, Server, records::ollama};
 
-use crate::relay::{Relay, place};
+use crate::relay::Relay;
 use crate::stage::{Begin, Stage};
 
 const WHOLE: &str = "first half, second half";
@@ -45,12 +48,12 @@ impl User {
     }
 
     /// Opens a window, with its panel of jobs.
-    fn window(&self, via_relay: bool) -> Stage {
+    fn window(&self, on_relay: bool) -> Stage {
         let folder = Some(self.folder.path().join("towline"));
-        let relay = Some(place(self.folder.path()));
+        let relay = Some(self.folder.path().to_owned());
         let size = [1_300.0, 700.0];
         let mut stage =
-            Stage::on(Arc::clone(&self.server), Begin { folder, relay, via_relay, size, ..Begin::default() });
+            Stage::on(Arc::clone(&self.server), Begin { folder, relay, on_relay, size, ..Begin::default() });
         if !stage.window(|window| window.state.shows_jobs) {
             stage.press(Modifiers::COMMAND, Key::J);
         }
@@ -91,6 +94,68 @@ fn own_job(stage: &Stage) -> towline::engine::JobId {
     let job =
         stage.window(|window| window.chat().and_then(|chat| chat.live.first()).map(|live| live.job.id()));
     job.expect("an answer on its way")
+}
+
+#[test]
+fn an_answer_keeps_what_it_belongs_to() {
+    let user = User::new();
+    let (mut stage, id) = user.half_way();
+    let job = user.relay.job(&id);
+    assert_eq!((job.asked_by.as_deref(), job.question.as_deref()), (Some("window"), Some("what is a weir?")));
+    assert_eq!((job.turn.as_deref(), job.model.as_deref()), (Some("0"), Some("echo")));
+    assert!(place_of(&job).is_some(), "{:?}", job.conversation);
+    let server = user.server.url();
+    assert!(job.upstream.is_some_and(|named| server.ends_with(named.as_str())), "it was named to the relay");
+    user.server.open("rest");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.until_filed();
+    stage.click("Regenerate answer");
+    stage.until("another", |_| user.relay.jobs().len() == 2);
+    let again = user.relay.jobs().into_iter().find(|job| job.id != id).expect("it runs there");
+    let history = History::open(&user.folder.path().join("towline/history.db")).expect("a history");
+    let chat = history.last().expect("a history").expect("a chat");
+    let (place, answer) = place_of(&again).expect("a place");
+    assert_eq!((place, answer.turn.0, answer.variant), (InHistory::Chat(chat), 0, 2));
+}
+
+#[test]
+fn where_no_relay_can_be_started_answers_run_in_the_window() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let begin = Begin { relay: Some(folder.path().to_owned()), on_relay: true, ..Begin::default() };
+    let mut stage = Stage::new(gated(), begin);
+    stage.until_shown("Answers run in this window, and end with it: the relay cannot be started");
+    ask(&mut stage);
+    stage.server.open("rest");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    assert_eq!(content(&stage), WHOLE);
+}
+
+#[test]
+fn a_window_that_answers_run_in_asks_before_it_closes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut stage = Stage::new(gated(), Begin { folder: Some(folder.path().to_owned()), ..Begin::default() });
+    assert!(stage.window(Window::may_close), "nothing runs");
+    ask(&mut stage);
+    assert!(!stage.window(Window::may_close));
+    stage.until_shown("1 answer runs in this window and would be stopped");
+    stage.click("Keep it open");
+    assert!(!stage.window(Window::may_close), "it asks again");
+    assert!(stage.window(Window::may_close), "who closes it twice means it");
+    drop(stage);
+    let mut history = History::open(&folder.path().join("history.db")).expect("a history");
+    let id = history.last().expect("a history").expect("a chat");
+    let read = history.load(id).expect("the chat");
+    let answer = read.last().expect("a turn").answer();
+    assert_eq!((answer.answered, answer.answer.content.as_str()), (Answered::Cancelled, "first half"));
+}
+
+#[test]
+fn what_runs_on_the_relay_keeps_no_window_open() {
+    let user = User::new();
+    let (stage, id) = user.half_way();
+    assert!(stage.window(Window::may_close));
+    drop(stage);
+    assert_eq!(user.relay.job(&id).state, AnswerState::Streaming);
 }
 
 #[test]
@@ -252,7 +317,7 @@ fn only_what_goes_through_the_relay_can_be_left_to_it() {
     assert!(!stage.can_click(&direct));
     assert!(user.relay.jobs().is_empty());
     stage.press(Modifiers::COMMAND, Key::Comma);
-    stage.click("Answers go through the relay");
+    stage.click("Answers run on the relay");
     stage.click("Close");
     stage.until_shown("through the relay");
     stage.click("New chat");
@@ -296,7 +361,7 @@ fn a_killed_window_finds_its_answer_though_it_had_no_time_to_note_it() {
     drop(stage);
     // As it was before the question.
     let state = user.folder.path().join("towline/window.json");
-    std::fs::write(&state, State { via_relay: true, ..State::default() }.text()).expect("written");
+    std::fs::write(&state, State::default().text()).expect("written");
     user.server.open("rest");
     let mut stage = user.window(true);
     stage.until("the whole answer", |stage| {
@@ -324,7 +389,7 @@ fn an_answer_that_the_relay_has_forgotten_keeps_what_came() {
 #[test]
 fn without_a_relay_the_window_says_so() {
     let folder = tempfile::tempdir().expect("a folder");
-    let begin = Begin { relay: Some(place(folder.path())), ..Begin::default() };
+    let begin = Begin { relay: Some(folder.path().to_owned()), ..Begin::default() };
     let mut stage = Stage::new(gated(), begin);
     stage.press(Modifiers::COMMAND, Key::J);
     stage.until_shown("no relay runs");

@@ -12,8 +12,8 @@ use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _, by};
 use egui_kittest::{Harness, SnapshotOptions};
 use towline::{Client, Engine, EngineConfig};
 use towline_app::history::Limits;
-use towline_gui::relay::Place;
-use towline_gui::server::{Named, Seek};
+use towline_app::servers::{Environment, ServerSpec, Wanted};
+use towline_gui::server::Sought;
 use towline_gui::store::State;
 use towline_gui::window::{Desktop, FileDialog, Setup, Target, Window};
 use towline_testkit::{Plan, Server};
@@ -48,10 +48,10 @@ pub(crate) struct Begin {
     pub(crate) files: Vec<PathBuf>,
     /// Whether the desktop shows any.
     pub(crate) has_dialogs: bool,
-    /// The relay there may be.
-    pub(crate) relay: Option<Place>,
-    /// Whether answers go through it.
-    pub(crate) via_relay: bool,
+    /// The folder that the socket of a relay may be in.
+    pub(crate) relay: Option<PathBuf>,
+    /// Whether answers run on it.
+    pub(crate) on_relay: bool,
     /// A server of the test's own, in place of the scripted one.
     pub(crate) url: Option<String>,
 }
@@ -68,7 +68,7 @@ impl Default for Begin {
             files: Vec::new(),
             has_dialogs: true,
             relay: None,
-            via_relay: false,
+            on_relay: false,
             url: None,
         }
     }
@@ -83,10 +83,14 @@ impl Stage {
     pub(crate) fn on(server: Arc<Server>, begin: Begin) -> Self {
         let url = begin.url.unwrap_or_else(|| server.url());
         let target = match begin.relay {
-            Some(_) => Target::Seek(Box::new(Seek {
-                named: Some(Named { host: url, api_key: None }),
-                relay: begin.relay,
-                ..Seek::default()
+            Some(runtime) => Target::Find(Box::new(Sought {
+                spec: ServerSpec { host: Some(url), server: None },
+                environment: Environment {
+                    runtime: Some(runtime),
+                    program: Some("no-such-program".into()),
+                    ..Environment::default()
+                },
+                wanted: if begin.on_relay { Wanted::Own { is_named: false } } else { Wanted::Here },
             })),
             None => Target::Client(Client::new(&url).expect("an address")),
         };
@@ -107,7 +111,7 @@ impl Stage {
             Theme::Dark => towline_gui::store::Theme::Dark,
             Theme::Light => towline_gui::store::Theme::Light,
         };
-        let state = State { model: begin.model.into(), theme, via_relay: begin.via_relay, ..kept };
+        let state = State { model: begin.model.into(), theme, ..kept };
         let engine = Engine::start(EngineConfig::default()).expect("threads");
         let setup =
             Setup { engine, target, folder: begin.folder, history: Some(Limits::default()), state, desktop };

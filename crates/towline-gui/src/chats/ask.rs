@@ -2,6 +2,7 @@
 
 use towline::engine::{JobOptions, StartAt, StreamSpec};
 use towline::{Client, Engine, Job, Message};
+use towline_app::answers::{InHistory, for_answer};
 use towline_app::chat::{AnswerId, Answered, Reading, Shown, Turn, TurnId, Variant, session};
 
 use super::attachment::question;
@@ -15,8 +16,10 @@ pub const MAX_COMPARED: usize = 16;
 pub struct Asking<'a> {
     /// What runs them.
     pub engine: &'a Engine,
-    /// The server.
+    /// The server, or the relay that it is behind.
     pub client: &'a Client,
+    /// Where in the history the chat is, which the relay keeps with the answer.
+    pub place: Option<InHistory>,
 }
 
 impl Chat {
@@ -165,8 +168,9 @@ impl Chat {
         else {
             return;
         };
+        let client = for_answer(asking.client, asking.place, id);
         let options = JobOptions { name: Some(answer.model.clone()), group, ..JobOptions::default() };
-        let job = asking.engine.submit(StreamSpec::chat(asking.client, request), options);
+        let job = asking.engine.submit(StreamSpec::chat(&client, request), options);
         self.read(job, Reading::new(id));
     }
 

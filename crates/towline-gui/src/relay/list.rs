@@ -62,6 +62,9 @@ impl List {
     fn changed(&mut self, change: Change) {
         match change {
             Change::Job(job) => {
+                if !job.state.is_ended() && !self.jobs.contains_key(&job.id) {
+                    self.news.push(News::Runs(job.clone()));
+                }
                 self.jobs.insert(job.id.clone(), Known { job: *job, told: Instant::now() });
                 if self.jobs.len() > MAX_LISTED {
                     self.leave_one_out();

@@ -5,25 +5,27 @@
 //!
 //! | file | its one job |
 //! |---|---|
-//! | `place` | where the relay is, and clients of it |
 //! | `list` | its jobs, as it tells them |
 
 mod list;
-mod place;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use towline::engine::{StreamSpec, Task};
-use towline::relay::{Control, LaunchError, Start};
-use towline::{Client, Engine, Error, ErrorKind};
+use towline::relay::{Control, Job, READER_TIMEOUTS, Reconnect, RelayConfig, Start};
+use towline::{Engine, Error, ErrorKind, Timeouts};
+use towline_app::servers::{Environment, Reached, RelayPlace, ServerError};
 
 use crate::command::Control as Tell;
-use crate::server::Named;
 
 pub use list::{Known, List, MAX_LISTED, Standing};
-pub use place::Place;
+
+/// How long the relay may take over an order.
+const ANSWER_TIME: Duration = Duration::from_secs(30);
+/// How long the relay may be out of reach before its list counts as lost.
+const LOST: Duration = Duration::from_secs(1);
 
 /// A relay that was lost is started again by itself at most so often.
 const START_AGAIN: Duration = Duration::from_secs(10);
@@ -42,26 +44,30 @@ pub enum RelayOrder {
 }
 
 /// What the window should know since its last look.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// The relay answers now.
     Here,
     /// It answered, and no longer does; why.
     Lost(String),
+    /// It cannot be started; why.
+    CannotStart(String),
+    /// It runs an answer that was not known before.
+    Runs(Box<Job>),
     /// Something that was asked of it did not work; for people.
     Complaint(String),
 }
 
 /// A relay as the window knows it.
 pub struct Relay {
-    /// Where it is.
-    pub place: Place,
-    client: Client,
+    /// Where it is, and a client of it.
+    reached: Reached,
+    /// Control that says at once when the relay is lost.
     control: Control,
     list: Arc<Mutex<List>>,
     wake: Arc<dyn Fn() + Send + Sync>,
     listening: Option<Task<()>>,
-    starting: Option<Task<Result<(), LaunchError>>>,
+    starting: Option<Task<Result<(), ServerError>>>,
     started: Option<Instant>,
     orders: Vec<Ordered>,
 }
@@ -77,7 +83,7 @@ struct Ordered {
 
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Relay").field("place", &self.place).finish_non_exhaustive()
+        f.debug_struct("Relay").field("place", self.place()).finish_non_exhaustive()
     }
 }
 
@@ -86,12 +92,19 @@ impl Relay {
     /// until the next [`look`](Self::look).
     ///
     /// # Errors
-    /// An address that cannot be used, for people.
-    pub fn new(place: Place, wake: impl Fn() + Send + Sync + 'static) -> Result<Self, String> {
+    /// An address that cannot be used.
+    pub fn new(
+        place: RelayPlace,
+        environment: &Environment,
+        wake: impl Fn() + Send + Sync + 'static,
+    ) -> Result<Self, ServerError> {
+        let timeouts =
+            Timeouts { first_event: Some(ANSWER_TIME), idle: Some(ANSWER_TIME), ..READER_TIMEOUTS };
+        let reconnect = Reconnect { give_up_after: LOST, ..Reconnect::default() };
+        let impatient = RelayConfig { reconnect, ..RelayConfig::default() };
         Ok(Self {
-            client: place.reader()?,
-            control: place.control()?,
-            place,
+            control: place.client(environment, timeouts, impatient)?.relay(),
+            reached: Reached::new(place, environment, READER_TIMEOUTS, RelayConfig::default())?,
             list: Arc::default(),
             wake: Arc::new(wake),
             listening: None,
@@ -99,6 +112,16 @@ impl Relay {
             started: None,
             orders: Vec::new(),
         })
+    }
+
+    /// Where it is.
+    pub fn place(&self) -> &RelayPlace {
+        &self.reached.place
+    }
+
+    /// Whether it is this user's own, which may be started.
+    pub fn is_own(&self) -> bool {
+        self.place().own.is_some()
     }
 
     /// Its jobs.
@@ -118,8 +141,7 @@ impl Relay {
                 self.list().standing = Standing::Looking;
                 let (list, wake) = (Arc::clone(&self.list), Arc::clone(&self.wake));
                 let control = self.control.clone();
-                let is_own = self.place.own.is_some();
-                let listening = list::keep(control, is_own, list, move || wake());
+                let listening = list::keep(control, self.is_own(), list, move || wake());
                 self.listening = Some(engine.spawn("listen to the relay", listening));
             }
             (Some(task), false) => {
@@ -131,25 +153,24 @@ impl Relay {
         }
     }
 
-    /// Starts it, as far as that is this program's to do. `named` is the model server it then relays to.
-    pub fn start(&mut self, engine: &Engine, named: Option<&Named>) {
-        if self.starting.is_some() {
+    /// Starts it, as far as that is this program's to do.
+    pub fn start(&mut self, engine: &Engine) {
+        if self.starting.is_some() || !self.is_own() {
             return;
         }
-        let Some(starting) = self.place.ensure(named) else { return };
         self.started = Some(Instant::now());
-        let wake = Arc::clone(&self.wake);
+        let (reached, wake) = (self.reached.clone(), Arc::clone(&self.wake));
         self.starting = Some(engine.spawn("start the relay", async move {
-            let started = starting.await;
+            let started = reached.ensure().await;
             wake();
             started
         }));
     }
 
     /// Starts it again when it was lost, unless that was tried just now.
-    pub fn start_again(&mut self, engine: &Engine, named: Option<&Named>) {
+    pub fn start_again(&mut self, engine: &Engine) {
         if self.started.is_none_or(|at| at.elapsed() >= START_AGAIN) {
-            self.start(engine, named);
+            self.start(engine);
         }
     }
 
@@ -160,7 +181,7 @@ impl Relay {
 
     /// One of its answers from the beginning, to be read by an engine's job that controls it.
     pub fn answer(&self, id: &str) -> StreamSpec {
-        StreamSpec::attach(&self.client, id, Start::Beginning)
+        StreamSpec::attach(&self.reached.client, id, Start::Beginning)
     }
 
     /// Orders something of one of its jobs.
@@ -204,7 +225,7 @@ impl Relay {
             engine.forget(starting.job.id());
             if let Some(Err(error)) = starting.take_value() {
                 self.list().standing = Standing::Nowhere(error.to_string());
-                news.push(News::Complaint(error.to_string()));
+                news.push(News::CannotStart(error.to_string()));
             }
         }
         for Ordered { what, id, forgets, task } in

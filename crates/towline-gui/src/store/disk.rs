@@ -6,6 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use towline::relay::Job;
 use towline_app::history::{ChatId, WriterId};
 
 use super::shelf::{Listed, Loaded, Shelf, Which};
@@ -25,6 +26,8 @@ pub enum Order {
     Load { key: ChatKey, id: ChatId, left: Vec<String> },
     /// Write from now on an answer that was left to a relay, by the relay's name.
     TakeOver { key: ChatKey, which: Which, relay: String },
+    /// Take note of which answer one of a relay's jobs brings, where its program was gone before it could.
+    Link(Box<Job>),
     /// Read a session file from anywhere, into a new chat.
     Import { path: PathBuf },
     /// Give a chat a title.

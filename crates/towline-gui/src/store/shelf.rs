@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use towline::relay::Job;
 use towline_app::chat::session::SessionError;
 use towline_app::chat::{AnswerId, Conversation, export, files, session};
 use towline_app::history::{ChatId, History, HistoryError, Summary, WriterId, Written};
@@ -86,6 +87,7 @@ impl Shelf {
             Order::List => self.first_list(),
             Order::Load { key, id, left } => vec![Report::Loaded { key, result: self.load(id, &left) }],
             Order::TakeOver { key, which, relay } => self.take_over(key, which, relay),
+            Order::Link(job) => self.link(&job),
             Order::Import { path } => vec![Report::Imported(import(&path))],
             Order::Title { which, title } => {
                 self.change("renamed", which, |history, id| history.set_title(id, &title))
@@ -154,6 +156,14 @@ impl Shelf {
         let taken = writer.map_or_else(|| Ok(Vec::new()), |writer| history.take_over(id, writer, is_wanted));
         let loaded = taken.and_then(|taken| Ok(Box::new(Loaded { taken, ..*Loaded::of(history.load(id)?) })));
         loaded.map_err(|error| error.to_string())
+    }
+
+    fn link(&mut self, job: &Job) -> Vec<Report> {
+        let linked =
+            self.history().and_then(|history| history.map_or(Ok(false), |history| history.link(job)));
+        // What cannot be found now, the relay's program finds when the answer has ended.
+        let listed = linked.unwrap_or(false).then(|| self.list().ok()).flatten();
+        listed.map(Report::Listed).into_iter().collect()
     }
 
     fn take_over(&mut self, key: ChatKey, which: Which, relay: String) -> Vec<Report> {
@@ -298,8 +308,9 @@ mod tests {
         let id = other.when_written(written).wait(SOON).unwrap();
         let mine = Writer::start(&at, Limits::default()).unwrap();
         let mut shelf = Shelf::new(Some(folder.path().to_owned()), Some(mine.writer_id()));
-        assert!(shelf.load(id).unwrap().taken.is_empty(), "the other program writes it");
+        assert!(shelf.load(id, &[]).unwrap().taken.is_empty(), "the other program writes it");
         drop(other.finish(SOON));
-        assert_eq!(shelf.load(id).unwrap().taken, ["r1"]);
+        assert!(shelf.load(id, &["r1".to_owned()]).unwrap().taken.is_empty(), "it was left on purpose");
+        assert_eq!(shelf.load(id, &[]).unwrap().taken, ["r1"]);
     }
 }

@@ -38,8 +38,6 @@ pub struct State {
     pub shows_chats: bool,
     /// Whether the end of an answer in the background is announced.
     pub notifies: bool,
-    /// Whether answers go through the relay.
-    pub via_relay: bool,
     /// The model that new chats ask.
     pub model: String,
     /// The number of the chat that was shown last, in the history.
@@ -56,7 +54,6 @@ impl Default for State {
             shows_jobs: false,
             shows_chats: true,
             notifies: true,
-            via_relay: false,
             model: String::new(),
             chat: None,
         }

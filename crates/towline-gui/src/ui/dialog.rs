@@ -1,6 +1,6 @@
 //! What dialogs have in common: what is too high is scrolled, the buttons below it stay in sight.
 
-use egui::{Button, Grid, Key, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Button, Grid, Key, Label, RichText, ScrollArea, TextEdit, Ui};
 
 use super::theme::{Face, Palette};
 use crate::command::{Command, Dialog};
@@ -34,6 +34,25 @@ pub(super) fn close(ui: &mut Ui, out: &mut Vec<Command>) {
     if ui.button("Close").clicked() {
         out.push(Command::Show(Dialog::None));
     }
+}
+
+/// Asks whether the window is to close though so many answers run in it.
+pub fn close_window(ui: &mut Ui, count: usize, palette: &Palette, out: &mut Vec<Command>) {
+    ui.heading("Close the window");
+    let (answers, run, their) =
+        if count == 1 { ("answer", "runs", "its") } else { ("answers", "run", "their") };
+    ui.add(Label::new(format!(
+        "{count} {answers} {run} in this window and would be stopped; {their} text so far is kept. Answers on the relay continue \
+         without the window: Settings (Ctrl+,)."
+    )).wrap());
+    ui.horizontal(|ui| {
+        if ui.button(RichText::new("Stop and close").color(palette.bad)).clicked() {
+            out.push(Command::Close);
+        }
+        if ui.button("Keep it open").clicked() {
+            out.push(Command::Show(Dialog::None));
+        }
+    });
 }
 
 /// Asks for a text: a field with its name and an example, a button that does something with the text, and one that does not.

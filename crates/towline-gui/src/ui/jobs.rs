@@ -30,8 +30,8 @@ const STEP: Duration = Duration::from_secs(60);
 const HEADS: [&str; 8] = ["", "State", "Model", "Question", "Progress", "Tokens/s", "Last", "Time left"];
 
 /// Why an answer cannot be left to the relay.
-const NOT_AT_RELAY: &str = "It is not with the relay, so it ends with the window. What is asked while “Answers go through \
-                            the relay” is on (Ctrl+, shows the settings) can be detached.";
+const NOT_AT_RELAY: &str = "It runs in this window, and ends with it. What is asked while “Answers run on the relay” is on \
+                            (Ctrl+, shows the settings) can be detached.";
 
 /// Draws jobs.
 pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette, out: &mut Vec<Command>) {
@@ -81,14 +81,13 @@ fn standing(ui: &mut Ui, relay: &Relay, out: &mut Vec<Command>) {
     let standing = relay.list().standing.clone();
     match standing {
         Standing::Unknown | Standing::Looking => drop(ui.weak("looking for the relay…")),
-        Standing::Here => drop(ui.weak(relay.place.shown())),
+        Standing::Here => drop(ui.weak(relay.place().shown())),
         Standing::Nowhere(_) if relay.is_starting() => drop(ui.weak("the relay is being started…")),
         Standing::Nowhere(why) => {
             ui.weak(safe::text(&why));
             let starts =
                 "It runs answers on without the window; it ends when it had nothing to do for an hour";
-            if relay.place.own.is_some() && ui.small_button("Start the relay").on_hover_text(starts).clicked()
-            {
+            if relay.is_own() && ui.small_button("Start the relay").on_hover_text(starts).clicked() {
                 out.push(Command::StartRelay);
             }
         }

@@ -162,12 +162,24 @@ fn option(ui: &mut Ui, (_, label, help, slider): &Field, text: &mut String, pale
     ui.end_row();
 }
 
+/// What answers, and where.
+#[derive(Debug, Clone, Copy)]
+pub struct Served<'a> {
+    /// The server.
+    pub server: &'a str,
+    /// The relay, if there is a place for one.
+    pub relay: Option<&'a str>,
+    /// It is this user's own, which asks any server.
+    pub is_own: bool,
+    /// Answers run in the window.
+    pub is_direct: bool,
+}
+
 /// Draws the window's settings.
 pub fn window(
     ui: &mut Ui,
     state: &State,
-    server: &str,
-    relay: Option<&str>,
+    served: Served<'_>,
     (fields, palette): (&mut Fields, &Palette),
     out: &mut Vec<Command>,
 ) {
@@ -182,9 +194,9 @@ pub fn window(
             ui.end_row();
         });
         dialog::section(ui, "Server", 1, palette, |ui| {
-            ui.add(egui::Label::new(RichText::new(server).weak()).wrap());
+            ui.add(egui::Label::new(RichText::new(served.server).weak()).wrap());
             ui.end_row();
-            if state.via_relay {
+            if served.relay.is_some() && !served.is_direct && !served.is_own {
                 ui.weak("The relay has model servers of its own; turn it off to name one.");
                 return;
             }
@@ -198,7 +210,7 @@ pub fn window(
             ui.end_row();
         });
         dialog::section(ui, "Relay", 1, palette, |ui| {
-            ui.vertical(|ui| via_relay(ui, state, relay, out));
+            ui.vertical(|ui| on_relay(ui, served, out));
             ui.end_row();
         });
     });
@@ -230,21 +242,24 @@ fn look(ui: &mut Ui, state: &State, out: &mut Vec<Command>) {
     ui.end_row();
 }
 
-/// Whether answers go through the relay.
-fn via_relay(ui: &mut Ui, state: &State, relay: Option<&str>, out: &mut Vec<Command>) {
-    let mut via = state.via_relay;
-    let button = egui::Checkbox::new(&mut via, "Answers go through the relay");
+/// Where answers run.
+fn on_relay(ui: &mut Ui, served: Served<'_>, out: &mut Vec<Command>) {
+    let mut on_relay = !served.is_direct;
+    let button = egui::Checkbox::new(&mut on_relay, "Answers run on the relay");
     let button = ui
-        .add_enabled(relay.is_some(), button)
+        .add_enabled(served.relay.is_some(), button)
         .on_disabled_hover_text("There is no place for a relay here; what was wrong was said at the start");
     if button.changed() {
-        out.push(Command::ViaRelay(via));
+        out.push(Command::OnRelay(on_relay));
     }
-    let words = match relay {
-        Some(relay) => format!("They run at {relay} and go on there when the window closes."),
-        None => "There is none.".to_owned(),
+    let words = match (served.relay, served.is_direct) {
+        (Some(relay), false) => {
+            format!("They run at {relay}, and continue there when the window closes.")
+        }
+        (Some(_), true) | (None, _) => "They run in this window, and end with it.".to_owned(),
     };
     ui.weak(words);
+    ui.weak("This is for this window; “relay” in config.toml says where the next one begins.");
 }
 
 #[cfg(test)]

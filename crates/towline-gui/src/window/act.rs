@@ -1,14 +1,15 @@
 //! Does what was asked for.
 
 use egui::OpenUrl;
+use towline::Job;
 use towline::engine::JobId;
-use towline::{Job, NetworkVariables};
 use towline_app::chat::{AnswerId, TurnId};
+use towline_app::servers::Environment;
 
 use super::{FileDialog, Focus, Target, Undo, Window, find_server};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};
 use crate::command::{Command, Control, Dialog, ExportForm, JobOrder, Purpose};
-use crate::server::{Found, How, Named, Seek, Server};
+use crate::server::{Server, Sought};
 use crate::store::Order;
 
 impl Window {
@@ -136,7 +137,11 @@ impl Window {
             Command::Job(id, order) => self.order_job(id, order),
             Command::RelayJob(id, order) => self.order_relay(&id, order),
             Command::StartRelay => self.start_relay(),
-            Command::ViaRelay(via) => self.go_through_relay(via),
+            Command::OnRelay(on_relay) => self.run_on_relay(on_relay),
+            Command::Close => {
+                self.is_closing = true;
+                self.context.send_viewport_cmd(egui::ViewportCommand::Close);
+            }
             Command::ForgetEnded => {
                 for job in self.engine.jobs().iter().filter(|job| job.state().is_ended()) {
                     self.engine.forget(job.id());
@@ -180,7 +185,7 @@ impl Window {
         match self.server.client().cloned() {
             Some(client) => work(self, client),
             None => {
-                let why = self.server.shown();
+                let why = self.server.shown().to_owned();
                 self.say(why, None);
             }
         }
@@ -212,11 +217,12 @@ impl Window {
     ) {
         self.with_client(|window, client| {
             let engine = window.engine.clone();
+            let place = window.place_of(key);
             let Some(chat) = window.chat_mut(key) else { return };
             if !matches!(chat.contents, Contents::Here) {
                 return window.say("the chat is still being read; ask again when it is there", None);
             }
-            let asked = ask(chat, Asking { engine: &engine, client: &client });
+            let asked = ask(chat, Asking { engine: &engine, client: &client, place });
             window.own_jobs(key);
             window.layouts.scrolls.entry(key).or_default().to_end();
             // Which models are loaded says whether the first token waits for one.
@@ -356,25 +362,20 @@ impl Window {
     }
 
     fn connect(&mut self, host: &str) {
-        let host = host.trim();
-        // A key is for the server it was given for; another one does not get it.
-        let named = (!host.is_empty()).then(|| Named { host: host.to_owned(), api_key: None });
-        let relay = self.relay.as_ref().map(|relay| relay.place.clone());
-        let network = match &self.direct {
-            Target::Seek(seek) => seek.network.clone(),
-            Target::Client(_) => NetworkVariables::default(),
-        };
-        self.direct = Target::Seek(Box::new(Seek { named, network, relay, program: None }));
+        if let Target::Client(_) = self.target {
+            self.target = Target::Find(Box::new(Sought::direct(Environment::default())));
+        }
+        self.named = Some(host.trim().to_owned()).filter(|host| !host.is_empty());
         self.change_server();
     }
 
     /// Uses the server that is meant now.
     pub(super) fn change_server(&mut self) {
-        let found = find_server(&self.context, &self.engine, self.relay.as_ref(), &self.state, &self.direct);
+        let found = find_server(&self.engine, &self.target, self.named.as_deref(), self.is_direct);
         let former = std::mem::replace(&mut self.server, found);
-        if let Server::Here(Found { how: How::Builtin(builtin), .. }) = former {
+        if let Server::Here(found) = former {
             // Answers may still come from it.
-            self.former.push(builtin);
+            self.former.extend(found.builtin);
         }
         self.catalog = crate::catalog::Catalog::default();
         self.found_server();

@@ -7,6 +7,7 @@ use egui::{CentralPanel, Frame, Id, Margin, Modal, Panel, Ui};
 
 use super::Window;
 use crate::command::{Command, Dialog};
+use crate::relay::Relay;
 use crate::shortcuts;
 use crate::ui::theme::{COLUMN, Palette};
 use crate::ui::{chat, composer, dialog, files, help, jobs, models, rows, scroll, settings, sidebar, toasts};
@@ -124,18 +125,17 @@ impl Window {
                 Dialog::Path(purpose, why) => {
                     files::path(ui, purpose, why, &mut self.fields.path, palette, out)
                 }
+                Dialog::Close(count) => dialog::close_window(ui, *count, palette, out),
                 Dialog::DeleteModel(model) => models::confirm_delete(ui, model, palette, out),
                 Dialog::Settings => {
-                    let server = self.server.shown();
-                    let relay = self.relay.as_ref().map(|relay| relay.place.shown());
-                    settings::window(
-                        ui,
-                        &self.state,
-                        &server,
-                        relay.as_deref(),
-                        (&mut self.fields, palette),
-                        out,
-                    );
+                    let relay = self.relay.as_ref().map(|relay| relay.place().shown());
+                    let served = settings::Served {
+                        server: self.server.shown(),
+                        relay: relay.as_deref(),
+                        is_own: self.relay.as_ref().is_some_and(Relay::is_own),
+                        is_direct: self.is_direct,
+                    };
+                    settings::window(ui, &self.state, served, (&mut self.fields, palette), out);
                 }
                 Dialog::Chat => {
                     if let Some(form) = &mut self.fields.chat {

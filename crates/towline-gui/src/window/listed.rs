@@ -10,7 +10,7 @@ use crate::chats::{Chat, ChatKey, Contents};
 use crate::command::Dialog;
 use crate::store::{Listed, Loaded, MAX_LISTED, Order, Which};
 
-/// The most chats that are read when the window opens, for the sake of answers that a relay runs.
+/// The most chats that are read at once for the sake of answers that a relay runs.
 const MAX_READ_ON: usize = 32;
 
 impl Window {
@@ -171,14 +171,14 @@ impl Window {
                 chat.key == current || !chat.live.is_empty() || chat.id.is_none_or(|id| there.contains(&id))
             });
         }
-        self.at_relay = listed.at_relay.into_iter().map(|(id, name)| (name, id)).collect();
-        if is_first {
-            // Their answers are read though nobody looks at them.
-            let left: HashSet<ChatId> = self.at_relay.values().copied().collect();
-            let left = self.chats.iter().filter(|chat| chat.id.is_some_and(|id| left.contains(&id)));
-            let left: Vec<ChatKey> = left.map(|chat| chat.key).take(MAX_READ_ON).collect();
-            left.into_iter().for_each(|key| self.load(key));
-        }
+        let at_relay = listed.at_relay.into_iter().map(|(id, name)| (name, id)).collect();
+        let before = std::mem::replace(&mut self.at_relay, at_relay);
+        // Their answers are read though nobody looks at them.
+        let new = self.at_relay.iter().filter(|(name, _)| !before.contains_key(*name)).map(|(_, id)| *id);
+        let new: HashSet<ChatId> = new.collect();
+        let left = self.chats.iter().filter(|chat| chat.id.is_some_and(|id| new.contains(&id)));
+        let left: Vec<ChatKey> = left.map(|chat| chat.key).take(MAX_READ_ON).collect();
+        left.into_iter().for_each(|key| self.load(key));
     }
 
     /// A chat was read.

@@ -31,7 +31,7 @@ impl Window {
         drop(self.engine.changes());
         self.drain();
         self.look_at_relay();
-        if self.server.look() {
+        if self.server.look(&self.engine) {
             self.found_server();
             if let Some(key) = self.to_send.take() {
                 self.send_from(key);
@@ -263,7 +263,7 @@ impl Window {
     }
 
     /// The chat's number in the history, once it is there.
-    fn id_of(&self, chat: &Chat) -> Option<ChatId> {
+    pub(super) fn id_of(&self, chat: &Chat) -> Option<ChatId> {
         chat.id.or_else(|| self.writer.as_ref()?.id(chat.written_to?))
     }
 }

@@ -26,6 +26,7 @@ use towline::engine::JobId;
 use towline::{Client, Engine};
 use towline_app::chat::{AnswerId, Turn, TurnId};
 use towline_app::history::{ChatId, Limits, Writer};
+use towline_app::servers::{ServerSpec, Wanted};
 
 pub use waker::Counts;
 
@@ -33,7 +34,7 @@ use crate::catalog::Catalog;
 use crate::chats::{Chat, ChatKey};
 use crate::command::{Dialog, Purpose};
 use crate::relay::Relay;
-use crate::server::{Builtin, Found, How, Named, Seek, Server};
+use crate::server::{Builtin, Found, Server, Sought};
 use crate::store::{self, Disk, Order, State, Theme};
 use crate::ui::document::Layout;
 use crate::ui::scroll::Scroll;
@@ -81,17 +82,7 @@ pub enum Target {
     /// This one.
     Client(Client),
     /// It is looked for.
-    Seek(Box<Seek>),
-}
-
-impl Target {
-    /// The model server that was named.
-    fn named(&self) -> Option<&Named> {
-        match self {
-            Self::Seek(seek) => seek.named.as_ref(),
-            Self::Client(_) => None,
-        }
-    }
+    Find(Box<Sought>),
 }
 
 /// What a window begins with.
@@ -99,7 +90,7 @@ impl Target {
 pub struct Setup {
     /// What runs the streams.
     pub engine: Engine,
-    /// The server.
+    /// The server, and where answers run.
     pub target: Target,
     /// Where the history is, and what the window remembers; `None` keeps nothing.
     pub folder: Option<PathBuf>,
@@ -170,8 +161,14 @@ pub struct Window {
     pub counts: Arc<Counts>,
     /// Whether the window has the keyboard.
     pub is_focused: bool,
-    /// The server that answers go to when they do not go through the relay.
-    direct: Target,
+    /// The server that is meant, and where answers run.
+    target: Target,
+    /// The server that somebody named in the window.
+    named: Option<String>,
+    /// Answers run in the window, whatever was meant.
+    pub(crate) is_direct: bool,
+    /// Somebody said that it closes though answers run in it.
+    is_closing: bool,
     /// Built-in models that were used before, while answers may come from them.
     former: Vec<Builtin>,
     /// The chat whose question is asked once there is a server.
@@ -260,11 +257,12 @@ impl Window {
         let writes_as = writer.as_ref().map(Writer::writer_id);
         let disk = Disk::start(folder, writes_as, move || wake.request_repaint())
             .map_err(|error| format!("a thread cannot be started: {error}"))?;
-        let (relay, complaint) = match relay::meet(context, &setup.target) {
-            Ok(relay) => (relay, None),
-            Err(why) => (None, Some(why)),
+        let relay = relay::meet(context, &setup.target);
+        let is_direct = match &setup.target {
+            Target::Find(sought) => sought.wanted == Wanted::Here,
+            Target::Client(_) => true,
         };
-        let server = find_server(context, &setup.engine, relay.as_ref(), &setup.state, &setup.target);
+        let server = find_server(&setup.engine, &setup.target, None, is_direct);
         let mut window = Self {
             engine: setup.engine,
             server,
@@ -282,7 +280,10 @@ impl Window {
             focus: Some(Focus::Composer),
             counts,
             is_focused: true,
-            direct: setup.target,
+            target: setup.target,
+            named: None,
+            is_direct,
+            is_closing: false,
             former: Vec::new(),
             to_send: None,
             rejoins: true,
@@ -309,9 +310,6 @@ impl Window {
         window.apply_look();
         window.disk.order(Order::List);
         window.new_chat();
-        if let Some(why) = complaint {
-            window.say(why, None);
-        }
         window.found_server();
         Ok(window)
     }
@@ -327,8 +325,17 @@ impl Window {
     }
 
     fn found_server(&mut self) {
-        let Server::Here(found) = &self.server else { return };
+        let Server::Here(found) = &mut self.server else { return };
+        let why_here = found.why_here.take();
         self.catalog.refresh(&self.engine, &found.client);
+        if let Some(why) = why_here {
+            self.say(format!("Answers run in this window, and end with it: {why}"), None);
+        }
+        if let Some(relay) = self.relay.as_mut().filter(|relay| self.server.is_on_relay() && !relay.is_here())
+        {
+            // It may have been looked for before it was started.
+            relay.listen(&self.engine, false);
+        }
         if self.server.is_builtin() {
             let model = crate::server::BUILTIN_MODEL;
             if let Some(chat) = self.chat_mut(self.current).filter(|chat| chat.is_empty()) {
@@ -367,6 +374,7 @@ impl Window {
     pub fn finish(&mut self) {
         self.drain();
         self.leave_to_relay();
+        self.stop_here();
         self.hand_over();
         for key in std::mem::take(&mut self.deleted) {
             self.delete_for_good(key);
@@ -380,22 +388,23 @@ impl Window {
     }
 }
 
-/// The server that answers go to, which may have to be looked for.
-fn find_server(
-    context: &egui::Context,
-    engine: &Engine,
-    relay: Option<&Relay>,
-    state: &State,
-    direct: &Target,
-) -> Server {
-    let wake = context.clone();
-    let wake = move || wake.request_repaint();
-    if let Some(relay) = relay.filter(|_| state.via_relay) {
-        return Server::through(&relay.place, direct.named(), engine, wake);
-    }
-    match direct {
-        Target::Client(client) => Server::Here(Found { client: client.clone(), how: How::Named }),
-        Target::Seek(seek) => Server::seek((**seek).clone(), wake),
+/// The server that is meant, which may have to be looked for.
+fn find_server(engine: &Engine, target: &Target, named: Option<&str>, is_direct: bool) -> Server {
+    match target {
+        Target::Client(client) => Server::Here(Box::new(Found::direct(client.clone()))),
+        Target::Find(sought) => {
+            let mut sought = sought.as_ref().clone();
+            if let Some(host) = named {
+                sought.spec = ServerSpec { host: Some(host.to_owned()), server: None };
+                // A key is for the server it was given for; another one does not get it.
+                sought.environment.api_key = None;
+            }
+            sought.wanted = match is_direct {
+                true => Wanted::Here,
+                false => sought.wanted.on_relay(&sought.environment),
+            };
+            Server::find(sought, engine)
+        }
     }
 }
 

@@ -2,15 +2,19 @@
 
 use std::collections::HashMap;
 use std::sync::mpsc::sync_channel;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use towline::Job;
+use towline::{Job, relay};
+use towline_app::answers::{InHistory, place_of};
 use towline_app::chat::{AnswerId, Settings};
 use towline_app::history::ChatId;
+use towline_app::servers::RelayPlace;
 
 use super::{Target, Window};
 use crate::chats::{Chat, ChatKey, Contents};
+use crate::command::Dialog;
 use crate::relay::{News, Relay, RelayOrder, short};
+use crate::server::Sought;
 use crate::store::Order;
 
 /// Changes in the relay's list are drawn at most this often.
@@ -18,41 +22,58 @@ const FRAME: Duration = Duration::from_millis(50);
 /// How long the window's end may wait until the desktop was told what runs on.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Gets to know the relay, where there is a place for one.
-pub(super) fn meet(context: &egui::Context, target: &Target) -> Result<Option<Relay>, String> {
-    let place = match target {
-        Target::Seek(seek) => seek.relay.clone(),
-        Target::Client(_) => None,
-    };
+/// Gets to know the relay, where there is a place for one. Where there should be one and is none, the search for the server says
+/// why.
+pub(super) fn meet(context: &egui::Context, target: &Target) -> Option<Relay> {
+    let Target::Find(sought) = target else { return None };
+    let Sought { environment, wanted, .. } = sought.as_ref();
+    let place = RelayPlace::find(wanted.on_relay(environment).relay(), environment).ok()?;
     let wake = context.clone();
-    let met = place.map(|place| Relay::new(place, move || wake.request_repaint_after(FRAME)));
-    met.transpose().map_err(|why| format!("the relay cannot be used: {why}"))
+    Relay::new(place, environment, move || wake.request_repaint_after(FRAME)).ok()
 }
 
 impl Window {
     /// Takes what is new of the relay.
     pub(super) fn look_at_relay(&mut self) {
         // Only while somebody sees it, or waits for it.
-        let listens = self.state.shows_jobs || self.state.via_relay || self.has_answers_at_relay();
+        let listens = self.state.shows_jobs || self.is_on_relay() || self.has_answers_at_relay();
         let Some(relay) = &mut self.relay else { return };
         relay.listen(&self.engine, listens);
-        let mut said = Vec::new();
-        for news in relay.look(&self.engine) {
+        let news = relay.look(&self.engine);
+        for news in news {
             match news {
                 News::Here => self.rejoins = true,
                 News::Lost(why) => {
-                    if self.state.via_relay {
-                        relay.start_again(&self.engine, self.direct.named());
+                    if let Some(relay) = self.relay.as_mut().filter(|_| self.server.is_on_relay()) {
+                        relay.start_again(&self.engine);
                     }
-                    said.push(format!("The relay is gone: {why}"));
+                    self.say(format!("The relay is gone: {why}"), None);
                 }
-                News::Complaint(why) => said.push(why),
+                // Answers run in the window then, and why is said with that.
+                News::CannotStart(_) if self.is_on_relay() => self.change_server(),
+                News::CannotStart(why) | News::Complaint(why) => self.say(why, None),
+                News::Runs(job) => self.link(*job),
             }
         }
-        for text in said {
-            self.say(text, None);
-        }
         self.rejoin_all();
+    }
+
+    /// Whether answers run on a relay.
+    pub(super) fn is_on_relay(&self) -> bool {
+        self.server.is_on_relay()
+    }
+
+    /// Has the history take note of an answer whose program was gone before it could do that itself.
+    fn link(&mut self, job: relay::Job) {
+        if self.writer.is_some() && place_of(&job).is_some() {
+            self.disk.order(Order::Link(Box::new(job)));
+        }
+    }
+
+    /// Where in the history a chat is, for the relay that runs its answers.
+    pub(super) fn place_of(&self, key: ChatKey) -> Option<InHistory> {
+        let (writer, chat) = (self.writer.as_ref()?, self.chats.iter().find(|chat| chat.key == key)?);
+        Some(self.id_of(chat).map_or(InHistory::LastOf(writer.writer_id()), InHistory::Chat))
     }
 
     /// Resumes what the relay has of the answers in these chats.
@@ -167,14 +188,44 @@ impl Window {
     /// Starts this user's own relay.
     pub(super) fn start_relay(&mut self) {
         if let Some(relay) = &mut self.relay {
-            relay.start(&self.engine, self.direct.named());
+            relay.start(&self.engine);
         }
     }
 
-    /// Has answers go through the relay from now on, or not.
-    pub(super) fn go_through_relay(&mut self, via: bool) {
-        self.state.via_relay = via;
+    /// Has answers run on the relay from now on, or in the window.
+    pub(super) fn run_on_relay(&mut self, on_relay: bool) {
+        self.is_direct = !on_relay;
         self.change_server();
+    }
+
+    /// How many answers run in the window, and end with it.
+    fn running_here(&self) -> usize {
+        let live = self.chats.iter().flat_map(|chat| &chat.live);
+        live.filter(|live| live.job.relay_id().is_none()).count()
+    }
+
+    /// Whether the window may close. While answers run in it, it asks first; who closes it again means it.
+    pub fn may_close(&mut self) -> bool {
+        let count = self.running_here();
+        if count == 0 || self.is_closing || matches!(self.dialog, Dialog::Close(_)) {
+            return true;
+        }
+        self.dialog = Dialog::Close(count);
+        self.context.request_repaint();
+        false
+    }
+
+    /// Stops what runs in the window, so that its end is written down. For the window's end.
+    pub(super) fn stop_here(&mut self) {
+        let jobs: Vec<Job> =
+            self.chats.iter().flat_map(|chat| &chat.live).map(|live| live.job.clone()).collect();
+        jobs.iter().for_each(|job| job.cancel("the window was closed"));
+        let until = Instant::now() + LAST_WORDS;
+        for job in jobs {
+            // One that takes longer is read as cut when it is opened again.
+            drop(job.wait_timeout(until.saturating_duration_since(Instant::now())));
+        }
+        self.drain();
     }
 
     fn has_answers_at_relay(&self) -> bool {
