@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The core reads `ollama`, `openai`, `general` or `escapes`; the others read `flat`, `blocks` or `paced:1000`, which is each
-//! record alone. The difference between two counts of records is the cost of one, without what it costs to begin.
+//! record alone. `submits 100000` counts tasks that do nothing; callgrind tells their threads apart. The difference between two counts of records is the cost of one, without what it costs to begin.
 //! `cargo bench -p towline --bench client -- instructions` counts all of the others and prints the differences.
 
 #![expect(clippy::print_stdout, reason = "the count is what it is for")]
@@ -27,6 +27,7 @@ mod peer;
 
 use std::time::Instant;
 
+use towline::{Engine, EngineConfig};
 use towline_core::dialect::Dialect;
 use towline_core::stream::{Lifecycle, Opened};
 use towline_core::timeouts::{Limits, Timeouts};
@@ -39,6 +40,7 @@ fn main() {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["serve"] => peer::serve(),
         ["core", kind, count] => by_core(kind, count.parse().unwrap()),
+        ["submits", count] => submits(count.parse().unwrap()),
         [contender, shape, count] => {
             let peer = peer::Peer::start();
             contender::read(contender, &peer.url(), &format!("{shape}:{count}"), count.parse().unwrap());
@@ -70,6 +72,14 @@ fn by_core(kind: &str, count: u64) {
         "{} records of {bytes} bytes, {events} events, {text_bytes} bytes of text",
         life.stats().records
     );
+}
+
+/// Submits tasks that do nothing, from one thread, and waits for all.
+fn submits(count: u64) {
+    let engine = Engine::start(EngineConfig::default()).unwrap();
+    let last = (0..count).map(|_| engine.spawn("submitted", async {}).job).last();
+    engine.jobs().iter().chain(&last).for_each(|job| assert!(job.wait().unwrap().is_completed()));
+    println!("{count} tasks");
 }
 
 /// Records as a server sends them, one token each; `escapes` has one in ten that ends a line.

@@ -1,7 +1,6 @@
 //! Which jobs there are, which of them may run, and which have changed.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -32,13 +31,11 @@ struct Jobs {
     closed: bool,
     /// None of those that wait may run any more.
     halted: bool,
-    known: HashMap<u64, Known, BuildHasherDefault<OwnNumber>>,
-    /// The numbers of the jobs that have ended, in the order in which they did; those that were forgotten leave a gap.
-    ended: VecDeque<Option<u64>>,
-    /// How many of the ended are known.
-    kept: usize,
-    /// The place of the first in `ended`, counted from the first ever.
-    first_end: u64,
+    /// By number: the oldest first.
+    known: BTreeMap<u64, Known>,
+    /// The numbers of the jobs that have ended and are known, in the order in which they did.
+    ended: BTreeMap<u64, u64>,
+    next_end: u64,
     running: usize,
     queued: usize,
     hosts: HashMap<Option<Arc<str>>, Host>,
@@ -123,15 +120,16 @@ impl Table {
     /// A job has ended: it leaves the queue or makes room for another, and is kept for a while.
     pub(super) fn ended(&self, cell: &Arc<Cell>) {
         let mut jobs = lock(&self.jobs);
-        let end = jobs.first_end + jobs.ended.len() as u64;
+        let end = jobs.next_end;
         match jobs.known.get_mut(&cell.id) {
             Some(known) if known.ended.is_none() => known.ended = Some(end),
             Some(_) | None => return,
         }
-        jobs.ended.push_back(Some(cell.id));
-        jobs.kept += 1;
+        jobs.ended.insert(end, cell.id);
+        jobs.next_end += 1;
         jobs.leave(cell);
-        let forgotten = if jobs.kept > self.max_ended { jobs.forget_oldest() } else { None };
+        let oldest = if jobs.ended.len() > self.max_ended { jobs.ended.pop_first() } else { None };
+        let forgotten = oldest.and_then(|(_, id)| jobs.known.remove(&id));
         let next = self.next(&mut jobs);
         drop(jobs);
         // Cells are freed outside the lock.
@@ -181,10 +179,7 @@ impl Table {
     fn listed(&self, wanted: impl Fn(&Known) -> bool) -> Vec<Arc<Cell>> {
         let jobs = lock(&self.jobs);
         let wanted = jobs.known.values().filter(|known| wanted(known));
-        let mut cells: Vec<_> = wanted.map(|known| Arc::clone(&known.cell)).collect();
-        drop(jobs);
-        cells.sort_by_key(|cell| cell.id);
-        cells
+        wanted.map(|known| Arc::clone(&known.cell)).collect()
     }
 
     pub(super) fn find(&self, id: u64) -> Option<Job> {
@@ -199,7 +194,7 @@ impl Table {
         let mut jobs = lock(&self.jobs);
         let forgotten = jobs.known.remove(&id);
         if let Some(Known { ended: Some(end), .. }) = &forgotten {
-            jobs.leave_gap(*end);
+            jobs.ended.remove(end);
         }
         drop(jobs);
         forgotten.is_some()
@@ -208,7 +203,7 @@ impl Table {
     /// Makes room in the common budget: drops what was read from the logs of ended jobs, the first that ended first.
     pub(super) fn drop_read(&self, budget: &Budget) {
         let jobs = lock(&self.jobs);
-        let ended = jobs.ended.iter().flatten().filter_map(|id| jobs.known.get(id));
+        let ended = jobs.ended.values().filter_map(|id| jobs.known.get(id));
         let cells: Vec<_> = ended.map(|known| Arc::clone(&known.cell)).collect();
         drop(jobs);
         for cell in cells {
@@ -284,27 +279,6 @@ impl Jobs {
         }
     }
 
-    /// Forgets the job that ended first.
-    fn forget_oldest(&mut self) -> Option<Known> {
-        let id = self.ended.front().copied().flatten()?;
-        let known = self.known.remove(&id);
-        self.leave_gap(self.first_end);
-        known
-    }
-
-    /// The job at this place among the ended was forgotten.
-    fn leave_gap(&mut self, end: u64) {
-        let at = end.checked_sub(self.first_end).and_then(|at| usize::try_from(at).ok());
-        if let Some(place) = at.and_then(|at| self.ended.get_mut(at)) {
-            *place = None;
-            self.kept -= 1;
-        }
-        while let Some(None) = self.ended.front() {
-            self.ended.pop_front();
-            self.first_end += 1;
-        }
-    }
-
     /// Takes a job out of the queue, or its place among the running.
     fn leave(&mut self, cell: &Cell) {
         if self.queued == 0 && cell.host.is_none() {
@@ -330,28 +304,6 @@ impl Jobs {
         } else {
             self.running -= 1;
         }
-    }
-}
-
-/// Jobs are numbered one after the other. Neighbours stay neighbours in the map, which keeps the busy end of it in the
-/// processor's cache; the topmost bits, by which the map tells entries apart, are spread.
-#[derive(Debug, Default)]
-struct OwnNumber(u64);
-
-/// The bits of a hash that `hashbrown` keeps beside each entry.
-const TAG_BITS: u64 = 0x7f << 57;
-
-impl Hasher for OwnNumber {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(self.0 ^ u64::from(*byte)));
-    }
-
-    fn write_u64(&mut self, number: u64) {
-        self.0 = number ^ (number.wrapping_mul(0x9e37_79b9_7f4a_7c15) & TAG_BITS);
     }
 }
 
