@@ -1,11 +1,13 @@
 //! Bytes of files and pipes, as the text or the image that they are.
 
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::ValueEnum;
+use towline_app::text::units;
 
 /// The largest image, in bytes.
 pub const IMAGE_BYTES: u64 = 64 << 20;
@@ -150,7 +152,15 @@ pub fn is_image(bytes: &[u8]) -> bool {
         || (bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP"))
 }
 
-/// A file that goes with a question.
+/// What goes with a question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Taken {
+    pub input: FileInput,
+    /// What was taken, where that is not the file as it is.
+    pub note: Option<String>,
+}
+
+/// A file or page that goes with a question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileInput {
     Image(Vec<u8>),
@@ -161,22 +171,78 @@ pub enum FileInput {
 ///
 /// # Errors
 /// For what is neither, or cannot be read; says which, and what to do.
-pub fn file(path: &Path, encoding: Option<Encoding>) -> Result<FileInput, String> {
-    let shown = path.display();
-    let text_of_path = path.to_string_lossy();
-    if text_of_path.starts_with("http://") || text_of_path.starts_with("https://") {
-        return Err(format!("{shown} is no file; a page is piped in: curl -sL {shown} | towline run …"));
-    }
-    let bytes = bytes(path, IMAGE_BYTES)?;
+pub fn file(path: &Path, encoding: Option<Encoding>) -> Result<Taken, String> {
+    taken(&path.display().to_string(), bytes(path, IMAGE_BYTES)?, "", encoding)
+}
+
+/// What there is in the bytes of a file or a page: an image, a text, the text of a PDF, or that of an HTML page. A file has no
+/// content type.
+///
+/// # Errors
+/// For what is none of these; says which file, and what to do.
+pub fn taken(
+    shown: &str,
+    bytes: Vec<u8>,
+    content_type: &str,
+    encoding: Option<Encoding>,
+) -> Result<Taken, String> {
     if is_image(&bytes) {
-        return Ok(FileInput::Image(bytes));
+        return Ok(Taken { input: FileInput::Image(bytes), note: None });
     }
+    let from = |what: &str, text: &str| {
+        let (text, of) = (units::bytes(text.len() as u64), units::bytes(bytes.len() as u64));
+        Some(format!("{shown}: {text} of text from {what} of {of}"))
+    };
     if bytes.starts_with(b"%PDF-") {
-        return Err(format!("{shown} is a PDF; its text is piped in: pdftotext {shown} - | towline run …"));
+        let text = pdf_text(&bytes).map_err(|why| format!("{shown} is a PDF, and {why}"))?;
+        let note = from("a PDF", &text);
+        return Ok(Taken { input: FileInput::Text(Text { text, replaced: 0 }), note });
     }
-    let text = text(&bytes, encoding);
-    text.map(FileInput::Text)
-        .ok_or_else(|| format!("{shown} is no text, and no PNG, JPEG, WebP or GIF image"))
+    let charset = content_type.to_ascii_lowercase();
+    let charset = charset.split(';').find_map(|part| part.trim().strip_prefix("charset="));
+    let named = charset.and_then(|name| Encoding::from_str(name.trim_matches('"'), true).ok());
+    let mut text = text(&bytes, encoding.or(named))
+        .ok_or_else(|| format!("{shown} is no text, no PDF, and no PNG, JPEG, WebP or GIF image"))?;
+    let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") {
+        return Ok(Taken { input: FileInput::Text(text), note: None });
+    }
+    text.text = nanohtml2text::html2text(&text.text);
+    let note = from("a page", &text.text);
+    Ok(Taken { input: FileInput::Text(text), note })
+}
+
+/// The text of a PDF, by the program of Poppler.
+fn pdf_text(bytes: &[u8]) -> Result<String, String> {
+    let command = || {
+        let mut command = Command::new("pdftotext");
+        command.args(["-enc", "UTF-8", "-nopgbrk", "-", "-"]);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        command
+    };
+    let failed = |error: std::io::Error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
+            "its text is read by pdftotext, which is not installed (poppler-utils, or poppler)".to_owned()
+        } else {
+            format!("pdftotext cannot be run: {error}")
+        }
+    };
+    let mut child = command().spawn().map_err(failed)?;
+    let stdin = child.stdin.take();
+    let output = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            // What it does not want to read it says by its status.
+            stdin.map(|mut stdin| stdin.write_all(bytes))
+        });
+        child.wait_with_output()
+    });
+    let output = output.map_err(failed)?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    match (output.status.success(), text.trim().is_empty()) {
+        (false, _) => Err("pdftotext cannot read it".to_owned()),
+        (true, true) => Err("it has no text; maybe its pages are images".to_owned()),
+        (true, false) => Ok(text),
+    }
 }
 
 /// How an image is called in messages: a data URL without its data.

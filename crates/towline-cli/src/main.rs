@@ -11,7 +11,7 @@
 //! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
 //! | [`relayed`] | the relay that detached jobs run on |
 //! | [`repl`] | the prompt, when there is no verb |
-//! | [`input`] | the only way from files and standard input to texts and images |
+//! | [`input`], [`fetch`] | the only way from files, pages and standard input to texts and images |
 //! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
 //! | [`relay`] | what a relay is told, and where its things are |
 //! | [`models`], [`options`], [`modelfile`], [`mod@bench`], [`stats`] | what the verbs know |
@@ -33,6 +33,7 @@ mod drive;
 mod environment;
 mod exit;
 mod failure;
+mod fetch;
 mod hint;
 mod input;
 mod json;

@@ -13,8 +13,11 @@ use towline_app::settings::Config;
 use towline_app::settings::templates::{self, Template};
 
 use crate::args::{KeepAliveArg, RunArgs};
+use crate::cmd::Context;
+use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
-use crate::input::{self, Encoding, FileInput};
+use crate::fetch;
+use crate::input::{self, Encoding, FileInput, Taken};
 use crate::models::Chosen;
 use crate::out;
 use crate::stop::Stopper;
@@ -44,8 +47,8 @@ impl Asked {
     ///
     /// What the configuration says counts where they say nothing, but not in a conversation that is resumed: that has
     /// settings of its own.
-    pub async fn read(args: &RunArgs, config: &Config, stopper: &mut Stopper) -> Result<Self, Failure> {
-        let config = if args.resume.is_none() { config.clone() } else { Config::default() };
+    pub async fn read(args: &RunArgs, context: &mut Context) -> Result<Self, Failure> {
+        let config = if args.resume.is_none() { context.config.clone() } else { Config::default() };
         let template = args.template.as_deref().map(template).transpose()?;
         let said = template.clone().unwrap_or_default();
         let mut request = ChatRequest { options: config.options, ..ChatRequest::default() };
@@ -64,8 +67,8 @@ impl Asked {
         }
         let images = args.images.iter().map(|named| input::image(named)).collect::<Result<Vec<_>, _>>();
         let mut images = images.map_err(Failure::usage)?;
-        let attached = files(args, &mut images)?;
-        let piped = stdin(args.more.encoding, stopper).await?;
+        let attached = files(args, &mut images, context).await?;
+        let piped = stdin(args.more.encoding, &mut context.stopper).await?;
         let fields = args.fields.iter().map(|field| (field.name.clone(), field.value.clone())).collect();
         let asked = Self { request, words: args.prompt.clone(), piped, images, attached, template, fields };
         asked.check_fields(args.template.as_deref().unwrap_or_default())?;
@@ -145,14 +148,29 @@ fn template(name: &str) -> Result<Template, Failure> {
 }
 
 /// The texts of files as they stand before the question; images go to the others.
-fn files(args: &RunArgs, images: &mut Vec<Vec<u8>>) -> Result<String, Failure> {
+async fn files(args: &RunArgs, images: &mut Vec<Vec<u8>>, context: &mut Context) -> Result<String, Failure> {
     let mut attached = String::new();
     for path in &args.files {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        match input::file(path, args.more.encoding).map_err(Failure::usage)? {
+        let shown = path.display().to_string();
+        let (name, taken) = if fetch::is_url(&shown) {
+            let fetching = fetch::page(&shown, &context.environment.network);
+            let page = tokio::select! {
+                page = fetching => page.map_err(|why| Failure::Request(Complaint::new(why), Exit::Failed))?,
+                stop = context.stopper.stopped() => return Err(Failure::Stopped(stop)),
+            };
+            (page.name, input::taken(&page.shown, page.bytes, &page.content_type, args.more.encoding))
+        } else {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            (name, input::file(path, args.more.encoding))
+        };
+        let Taken { input, note } = taken.map_err(Failure::usage)?;
+        if let Some(note) = note {
+            out::note(&note);
+        }
+        match input {
             FileInput::Image(bytes) => images.push(bytes),
             FileInput::Text(text) => {
-                if let Some(warning) = text.warning(&path.display().to_string()) {
+                if let Some(warning) = text.warning(&shown) {
                     out::warning(&warning);
                 }
                 attached.push_str(&document::attached(&name, &text.text));

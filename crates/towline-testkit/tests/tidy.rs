@@ -206,9 +206,9 @@ const BUDGETS: &[(&str, &[&str], usize)] = &[
     ("towline", &[], 85),
     // 165, and SQLite with what it needs: the history (decision 8).
     // A phone's code (qrcode), and the certificate of the door that it comes in by (rcgen with its 7); what a shell completes
-    // (clap_complete's engine, with is_executable).
-    ("towline-cli", &[], 185),
-    ("towline-cli", &["--no-default-features"], 125),
+    // (clap_complete's engine, with is_executable); the text of a page (nanohtml2text).
+    ("towline-cli", &[], 186),
+    ("towline-cli", &["--no-default-features"], 126),
 ];
 
 #[test]

@@ -10,8 +10,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::AsyncRead;
 use towline_core::error::Error;
-use towline_core::http1::{Headers, Method};
-use towline_core::stream::BodyEnd;
+pub use towline_core::http1::Headers;
+use towline_core::http1::Method;
+pub use towline_core::stream::BodyEnd;
 
 use crate::client::Client;
 use crate::failure;

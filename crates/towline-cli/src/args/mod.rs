@@ -207,9 +207,9 @@ impl Command {
     }
 }
 
-/// All that can be typed. At the prompt -s is a session, for the verbs it is a server.
+/// All that can be typed. -s is a server, but for the verbs that have another use for it.
 pub fn command() -> clap::Command {
-    Cli::command().mut_subcommands(|verb| {
+    Cli::command().mut_arg("named", |arg| arg.short('s')).mut_subcommands(|verb| {
         let takes_server = verb.get_arguments().any(|arg| arg.get_id() == "named");
         let is_free = verb.get_arguments().all(|arg| arg.get_short() != Some('s'));
         if takes_server && is_free { verb.mut_arg("named", |arg| arg.short('s')) } else { verb }

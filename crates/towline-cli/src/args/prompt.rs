@@ -14,7 +14,7 @@ pub struct PromptArgs {
     #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
     /// Continue this session, or begin it
-    #[arg(short, long, value_name = "NAME")]
+    #[arg(short = 'S', long, value_name = "NAME")]
     pub session: Option<String>,
     /// The configuration file [default: $TOWLINE_CONFIG, else ~/.config/towline/config.toml]
     #[arg(long, value_name = "FILE")]

@@ -58,8 +58,8 @@ pub struct RunArgs {
     /// The value of a template field
     #[arg(long = "field", value_name = "NAME=VALUE", requires = "template", help_heading = "Request")]
     pub fields: Vec<FieldArg>,
-    /// A file to send with the prompt: text or an image
-    #[arg(short, long = "file", value_name = "FILE", help_heading = "Request")]
+    /// A file or page to send with the prompt: text, an image, a PDF's text, a page's text
+    #[arg(short, long = "file", value_name = "FILE|URL", help_heading = "Request")]
     pub files: Vec<PathBuf>,
     /// An image to send with the prompt: a file or a data URL
     #[arg(long = "image", value_name = "FILE", help_heading = "Request")]

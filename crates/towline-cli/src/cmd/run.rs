@@ -21,7 +21,7 @@ use crate::{hint, out, stats};
 
 /// Streams an answer.
 pub async fn run(args: &RunArgs, mut context: Context) -> Result<Exit, Failure> {
-    let asked = Asked::read(args, &context.config, &mut context.stopper).await?;
+    let asked = Asked::read(args, &mut context).await?;
     if args.detach {
         return super::detach::run(args, asked, context).await;
     }

@@ -199,12 +199,17 @@ pub enum Colon {
     },
     /// images to go with the next question
     Image(Files),
-    /// text files to go with the next question
+    /// files to go with the next question: text, images, PDF as text
     File(Files),
+    /// pages to go with the next question, as text
+    Url {
+        #[arg(value_name = "URL", required = true)]
+        urls: Vec<String>,
+    },
     /// begin a question with a template, or list them
     #[command(override_usage = "template [NAME [TEXT…]]")]
     Template {
-        #[arg(value_name = "NAME")]
+        #[arg(value_name = "TEMPLATE")]
         name: Option<String>,
         #[arg(value_name = "TEXT", allow_hyphen_values = true)]
         text: Vec<String>,

@@ -9,6 +9,7 @@ use towline::Options;
 use super::command::{Bare, grammar};
 use super::screen::Complete;
 use towline_app::settings::folders::from_home;
+use towline_app::settings::templates;
 
 /// The most proposals.
 const MOST: usize = 200;
@@ -55,6 +56,7 @@ enum Place {
     File,
     Conversation,
     Option,
+    Template,
     Topic,
     Words(Vec<String>),
     Nothing,
@@ -155,6 +157,7 @@ fn argument(verb: &clap::Command, before: &str) -> Place {
         Some("FILE") => Place::File,
         Some("CONVERSATION") => Place::Conversation,
         Some("KEY") => Place::Option,
+        Some("TEMPLATE") => Place::Template,
         Some("TOPIC") => Place::Topic,
         Some("TIME") => words(&["30s", "+30s", "none"]),
         Some("N") => words(&["none"]),
@@ -183,6 +186,10 @@ fn proposals(known: &Known, place: Place, word: &str) -> Vec<String> {
         }
         Place::Conversation => beginning(&mut known.conversations.iter().map(String::as_str)),
         Place::File => files(word),
+        Place::Template => {
+            let names = templates::folder().map(|folder| templates::names(&folder)).unwrap_or_default();
+            beginning(&mut names.iter().map(String::as_str))
+        }
         Place::Nothing => Vec::new(),
     }
 }

@@ -165,15 +165,88 @@ fn files_go_with_a_prompt() {
     assert!(text.ends_with("\n\nSum it up.") || text.contains("Sum it up."), "{text}");
     assert_eq!(message["images"].as_array().map(Vec::len), Some(1));
     for (name, bytes, wrong) in [
-        ("a.pdf", &b"%PDF-1.7"[..], "is a PDF; its text is piped in: pdftotext"),
-        ("a.bin", b"\0\xff\0", "is no text, and no PNG, JPEG, WebP or GIF image"),
+        ("a.pdf", &b"%PDF-1.7"[..], "is a PDF, and its text is read by pdftotext, which is not installed"),
+        ("a.bin", b"\0\xff\0", "is no text, no PDF, and no PNG, JPEG, WebP or GIF image"),
     ] {
         let refused = ended(&mut run(&server.url(), &["-f", &file(name, bytes), "hi"]));
         assert_eq!(refused.code, Some(2));
         assert!(refused.stderr.contains(wrong), "{}", refused.stderr);
     }
-    let page = ended(&mut run(&server.url(), &["-f", "https://example.org/", "hi"]));
-    assert!(page.stderr.contains("curl -sL https://example.org/ | towline run"), "{}", page.stderr);
+}
+
+#[test]
+fn the_text_of_a_pdf_goes_with_a_prompt() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (server, folder) = (server(), tempfile::tempdir().unwrap());
+    let paper = folder.path().join("paper.pdf");
+    std::fs::write(&paper, "%PDF-1.7 of rivers").unwrap();
+    let program = folder.path().join("pdftotext");
+    let ask = |script: &str| {
+        std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let path = format!("{}:/usr/bin:/bin", folder.path().display());
+        ended(run(&server.url(), &["-f", paper.to_str().unwrap()]).env("PATH", path))
+    };
+    let asked = ask("echo \"text: $(cat)\"");
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    assert!(asked.stderr.contains("of text from a PDF of 18 B"), "{asked:?}");
+    let content = body(&server)["messages"][0]["content"].clone();
+    assert_eq!(content, "paper.pdf:\n```\ntext: %PDF-1.7 of rivers\n```\n\nhi");
+    for (script, said) in
+        [("cat > /dev/null; exit 1", "pdftotext cannot read it"), ("cat > /dev/null", "it has no text")]
+    {
+        let refused = ask(script);
+        assert!(refused.code == Some(2) && refused.stderr.contains(said), "{refused:?}");
+    }
+}
+
+#[test]
+fn a_page_goes_with_a_prompt_and_only_its_host_is_asked() {
+    let (server, elsewhere) = (server(), Server::start(Script::respond(200, "text/plain", "elsewhere")));
+    let html = "<html><head><title>T</title><script>no()</script></head><body><h1>Rivers</h1><p>Caf\u{e9} &amp; co</p></body></html>";
+    let pages = Server::start(
+        Routes::new()
+            .path("/page", Script::respond(200, "text/html; charset=utf-8", html))
+            .path("/plain", Script::respond(200, "text/plain; charset=ISO-8859-1", b"caf\xe9"))
+            .path("/moved", redirect("/plain"))
+            .path("/away", redirect(&format!("{}/x", elsewhere.url())))
+            .otherwise(Script::respond(404, "text/plain", "nothing")),
+    );
+    let ask = |path: &str| ended(&mut run(&server.url(), &["-f", &format!("{}{path}", pages.url())]));
+    let sent = || {
+        server.requests().last().unwrap().json().unwrap()["messages"][0]["content"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    };
+    let page = ask("/page?q=1");
+    assert!(page.code == Some(0) && page.stderr.contains("of text from a page of"), "{page:?}");
+    assert!(!page.stderr.contains("q=1"), "a query may be a secret: {page:?}");
+    assert!(
+        sent().starts_with("page:\n```\n") && sent().contains("Café & co") && !sent().contains("no()"),
+        "{}",
+        sent()
+    );
+    for path in ["/plain", "/moved"] {
+        assert_eq!(ask(path).code, Some(0), "{path}");
+        assert!(sent().ends_with("\ncafé\n```\n\nhi"), "{}", sent());
+    }
+    for (path, said) in [("/gone", "/gone answered with status 404"), ("/away", "to another host")] {
+        let refused = ask(path);
+        assert!(refused.code == Some(1) && refused.stderr.contains(said), "{refused:?}");
+    }
+    assert_eq!(elsewhere.requests().len(), 0);
+    let request = &pages.requests()[0];
+    assert!(
+        request.header("authorization").is_none()
+            && request.header("user-agent").unwrap().starts_with("towline/")
+    );
+    let wrong = ended(&mut run(&server.url(), &["-f", "https://exa mple/"]));
+    assert!(wrong.stderr.contains("the address of the page is wrong"), "{wrong:?}");
+}
+
+fn redirect(to: &str) -> Script {
+    Script::request().send(http::response_head(302, &[("Location", to)], towline_testkit::Body::Length(0)))
 }
 
 #[test]

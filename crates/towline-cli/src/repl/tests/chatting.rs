@@ -367,6 +367,27 @@ fn files_and_images_go_with_the_next_question() {
 }
 
 #[test]
+fn a_page_goes_with_the_next_question_as_text() {
+    let server = answers(&["one"]);
+    let page = Server::start(Script::respond(200, "text/html", "<p>Rivers &amp; lakes</p>"));
+    let url = format!(":url {}/a/page?key=1", page.url());
+    play(
+        &server,
+        Scene::default(),
+        [
+            Step::Type(&url),
+            Step::See("of text from a page of 25 B; it goes with the next question"),
+            Step::Type("what?"),
+            Step::See("one\n</>"),
+            Step::Type(":url example.org"),
+            Step::See("! url: example.org is no address of a page"),
+        ],
+    );
+    let sent = messages(&server, 0);
+    assert!(sent[0].starts_with("user:page:\n```\n") && sent[0].contains("Rivers & lakes"), "{sent:?}");
+}
+
+#[test]
 fn a_deadline_of_the_configuration_ends_a_question() {
     let server =
         Server::start(Routes::new().path("/api/chat", Script::ndjson_open([ollama::chat_text("x")]).stall()));

@@ -1,15 +1,13 @@
-//! `:image`, `:file`: what goes with the next question.
+//! `:image`, `:file`, `:url`: what goes with the next question.
 
 use std::path::{Path, PathBuf};
 
 use towline_app::text::units;
 
-use crate::input;
+use crate::fetch;
+use crate::input::{self, FileInput, Taken};
 use crate::repl::background_task::Done;
 use crate::repl::state::{Attached, Prompt};
-
-/// The largest text file, in bytes.
-const TEXT_BYTES: u64 = 16 << 20;
 
 impl Prompt<'_> {
     pub(super) fn attach_images(&mut self, paths: Vec<PathBuf>) {
@@ -21,7 +19,7 @@ impl Prompt<'_> {
                     let shown = input::image_name(&path);
                     return Err(format!("{shown} is no PNG, JPEG, WebP or GIF image; :file takes text"));
                 }
-                let said = said(&path, bytes.len());
+                let said = said(&input::image_name(&path), bytes.len());
                 Ok(Done::Attached(Attached::Image { bytes }, said))
             });
         }
@@ -30,22 +28,47 @@ impl Prompt<'_> {
     pub(super) fn attach_files(&mut self, paths: Vec<PathBuf>) {
         for path in paths {
             self.blocking_chore("file", move || {
-                let bytes = read(&path, TEXT_BYTES)?;
-                let said = said(&path, bytes.len());
+                check_is_file(&path)?;
                 let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                let text = input::text(&bytes, None)
-                    .ok_or_else(|| format!("{} is no text; :image takes images", path.display()))?;
-                let said = text
-                    .warning(&path.display().to_string())
-                    .map_or_else(|| said.clone(), |warning| format!("{said}; {warning}"));
-                Ok(Done::Attached(Attached::Text { name, text: text.text }, said))
+                Ok(attached(name, &path.display().to_string(), input::file(&path, None)?))
+            });
+        }
+    }
+
+    pub(super) fn attach_pages(&mut self, urls: Vec<String>) {
+        for url in urls {
+            let network = self.environment.network.clone();
+            self.in_background("url", true, async move {
+                let fetch::Page { shown, name, content_type, bytes } = fetch::page(&url, &network).await?;
+                let taking = move || {
+                    let taken = input::taken(&shown, bytes, &content_type, None)?;
+                    Ok(attached(name, &shown, taken))
+                };
+                tokio::task::spawn_blocking(taking).await.unwrap_or_else(|error| Err(error.to_string()))
             });
         }
     }
 }
 
-fn said(path: &Path, size: usize) -> String {
-    format!("{} ({}) goes with the next question", input::image_name(path), units::bytes(size as u64))
+/// What was taken, and what is said about it.
+fn attached(name: String, shown: &str, Taken { input, note }: Taken) -> Done {
+    let (attached, size, warning) = match input {
+        FileInput::Image(bytes) => {
+            let size = bytes.len();
+            (Attached::Image { bytes }, size, None)
+        }
+        FileInput::Text(text) => {
+            let (size, warning) = (text.text.len(), text.warning(shown));
+            (Attached::Text { name, text: text.text }, size, warning)
+        }
+    };
+    let said =
+        note.map_or_else(|| said(shown, size), |note| format!("{note}; it goes with the next question"));
+    Done::Attached(attached, warning.map_or_else(|| said.clone(), |warning| format!("{said}; {warning}")))
+}
+
+fn said(shown: &str, size: usize) -> String {
+    format!("{shown} ({}) goes with the next question", units::bytes(size as u64))
 }
 
 /// Reads a file that is not too large.

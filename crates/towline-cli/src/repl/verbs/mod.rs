@@ -73,6 +73,7 @@ impl Prompt<'_> {
             Colon::Format { format } => self.set_format(format),
             Colon::Image(Files { paths }) => self.attach_images(paths),
             Colon::File(Files { paths }) => self.attach_files(paths),
+            Colon::Url { urls } => self.attach_pages(urls),
             Colon::Template { name, text } => self.template(name, text.join(" ")),
             Colon::Unfold(OneJob { job }) => self.unfold(job.as_ref()),
             Colon::Copy { copying } => self.copy_answer(&copying),
