@@ -1,4 +1,4 @@
-//! How much an owner may ask: requests a minute, tokens a day.
+//! How much an owner may ask: requests a minute, tokens a day, answers at once.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -13,6 +13,8 @@ const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 pub(crate) struct Quota {
     pub(crate) requests_per_minute: Option<u32>,
     pub(crate) tokens_per_day: Option<u64>,
+    /// Counted by the admission queue.
+    pub(crate) running: Option<usize>,
 }
 
 impl Quota {
@@ -25,6 +27,7 @@ impl Quota {
         Self {
             requests_per_minute: least(self.requests_per_minute, other.requests_per_minute),
             tokens_per_day: least(self.tokens_per_day, other.tokens_per_day),
+            running: least(self.running, other.running),
         }
     }
 }
@@ -109,7 +112,7 @@ mod tests {
     #[test]
     fn a_minutes_requests_may_come_at_once_and_then_one_after_the_other() {
         let (usage, ann) = (Usage::default(), Owner::named("ann"));
-        let quota = Quota { requests_per_minute: Some(3), tokens_per_day: None };
+        let quota = Quota { requests_per_minute: Some(3), ..Quota::default() };
         for _ in 0..3 {
             assert_eq!(usage.ask(&ann, quota, NOW_MS), Ok(()));
         }
@@ -119,14 +122,14 @@ mod tests {
         assert_eq!(usage.ask(&ann, quota, NOW_MS + 20_000), Ok(()));
         assert!(usage.ask(&ann, quota, NOW_MS + 20_001).is_err());
         assert_eq!(usage.ask(&ann, Quota::default(), NOW_MS), Ok(()));
-        let none = Quota { requests_per_minute: Some(0), tokens_per_day: None };
+        let none = Quota { requests_per_minute: Some(0), ..Quota::default() };
         assert!(usage.ask(&Owner::named("eve"), none, NOW_MS).is_err());
     }
 
     #[test]
     fn tokens_are_those_of_the_day() {
         let (usage, ann) = (Usage::default(), Owner::named("ann"));
-        let quota = Quota { requests_per_minute: None, tokens_per_day: Some(100) };
+        let quota = Quota { tokens_per_day: Some(100), ..Quota::default() };
         usage.spend(&ann, 99, NOW_MS);
         assert_eq!(usage.ask(&ann, quota, NOW_MS), Ok(()));
         usage.spend(&ann, 1, NOW_MS);
@@ -135,7 +138,9 @@ mod tests {
         assert_eq!(usage.ask(&ann, quota, NOW_MS), Err(reached));
         assert_eq!(usage.ask(&ann, quota, NOW_MS + DAY_MS), Ok(()), "another day");
         assert_eq!(
-            quota.and(Quota { requests_per_minute: Some(1), tokens_per_day: Some(7) }).tokens_per_day,
+            quota
+                .and(Quota { requests_per_minute: Some(1), tokens_per_day: Some(7), running: None })
+                .tokens_per_day,
             Some(7)
         );
     }

@@ -36,6 +36,9 @@ pub struct Token {
     pub requests_per_minute: Option<u32>,
     /// The most tokens of answers a day (UTC), of all tokens of the owner, as model servers count them. Default: no limit.
     pub tokens_per_day: Option<u64>,
+    /// The most answers that run at once, of all tokens of the owner, at least 1; further ones wait for their turn. Default: the
+    /// owner's share of [`RelayLimits::running`](crate::RelayLimits::running), which counts always.
+    pub running: Option<usize>,
 }
 
 impl fmt::Debug for Token {
@@ -56,6 +59,7 @@ impl Token {
             roles: None,
             requests_per_minute: None,
             tokens_per_day: None,
+            running: None,
         }
     }
 }

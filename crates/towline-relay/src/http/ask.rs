@@ -229,7 +229,7 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
     let is_grouped = group.is_some();
     // What models a server keeps is not limited.
     let limited = if kind.keeps_models() { Vec::new() } else { upstreams.clone() };
-    let claim = Claim { owner: caller.owner.clone(), group, upstreams: limited };
+    let claim = Claim { owner: caller.owner.clone(), running: quota.running, group, upstreams: limited };
     let permit = relay.may_begin(claim).map_err(|why| refused(relay, why, is_grouped))?;
     let question = Question::of(&body);
     let keeps_request =

@@ -74,6 +74,9 @@ impl Key {
     pub(super) fn of(token: &Token) -> Result<Self, Error> {
         let owner = token.owner.as_str();
         let refused = |what: String| Err(Error::Config(format!("the token of {owner} {what}")));
+        if token.running == Some(0) {
+            return refused("has running = 0, so no answer could ever run: give it 1 or more".into());
+        }
         let secret = match (&token.secret, &token.secret_file, &token.secret_sha256) {
             (Some(secret), None, None) => secret.clone(),
             (None, Some(path), None) => secret_in(path)?,
@@ -101,6 +104,7 @@ impl Key {
             quota: Quota {
                 requests_per_minute: token.requests_per_minute,
                 tokens_per_day: token.tokens_per_day,
+                running: token.running,
             },
             digest,
             expires: token.expires,

@@ -31,6 +31,8 @@ pub(crate) struct Places {
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
     pub(crate) owner: Owner,
+    /// So many jobs of the owner run at once, where that is said.
+    pub(crate) running: Option<usize>,
     pub(crate) group: Option<Group>,
     /// The model servers that may answer, where their limits count.
     pub(crate) upstreams: Vec<Arc<Upstream>>,
@@ -79,6 +81,8 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Line {
     running: usize,
+    /// So many run at once; what the owner's last job said.
+    most: Option<usize>,
     taken: usize,
     waiting: Waiting,
     /// How many run of each group.
@@ -142,7 +146,7 @@ impl AdmissionQueue {
 
     /// A permit, if there is a place to run or to wait in.
     pub(crate) fn take(&self, claim: Claim) -> Result<Permit, NoPlace> {
-        let Claim { owner, group, mut upstreams } = claim;
+        let Claim { owner, running, group, mut upstreams } = claim;
         if !upstreams.iter().any(|upstream| upstream.is_limited()) {
             upstreams.clear();
         }
@@ -151,7 +155,7 @@ impl AdmissionQueue {
         state.came += 1;
         let admission =
             Arc::new(Admission { number: state.came, given: Mutex::default(), told: Notify::new() });
-        state.enter(&owner, group.as_ref(), upstreams, &admission);
+        state.enter(&owner, group.as_ref(), upstreams, &admission).most = running;
         state.admit(self.0.places);
         let refused = state.no_place(self.0.places, &owner, group.is_some());
         let permit = Permit { queue: self.clone(), owner, group, admission };
@@ -171,7 +175,7 @@ impl State {
         group: Option<&Group>,
         upstreams: Vec<Arc<Upstream>>,
         admission: &Arc<Admission>,
-    ) {
+    ) -> &mut Line {
         let line = self.owners.entry(owner.clone()).or_default();
         if line.lanes.is_empty() {
             self.turns.push_back(owner.clone());
@@ -194,6 +198,7 @@ impl State {
         }
         *self.waiting.of(group.is_some()) += 1;
         *line.waiting.of(group.is_some()) += 1;
+        line
     }
 
     /// Why the job of `owner` that came last may not wait; `None` where it may.
@@ -217,7 +222,8 @@ impl State {
             let Some(owner) = self.turns.pop_front() else { return };
             let Some(line) = self.owners.get_mut(&owner) else { continue };
             let is_room = self.taken < places.running && line.taken < places.own_running;
-            match line.admit(is_room) {
+            let is_allowed = line.most.is_none_or(|most| line.running < most);
+            match is_allowed.then(|| line.admit(is_room)).flatten() {
                 None => passed_over += 1,
                 Some(group) => {
                     passed_over = 0;
@@ -390,7 +396,7 @@ mod tests {
     }
 
     fn alone(owner: &Owner) -> Claim {
-        Claim { owner: owner.clone(), group: None, upstreams: Vec::new() }
+        Claim { owner: owner.clone(), running: None, group: None, upstreams: Vec::new() }
     }
 
     fn grouped(owner: &Owner, running: usize, is_beside: bool) -> Claim {
@@ -422,6 +428,29 @@ mod tests {
 
     fn queue_is_idle(state: &State) -> bool {
         state.owners.is_empty() && state.turns.is_empty() && (state.running, state.taken) == (0, 0)
+    }
+
+    #[test]
+    fn no_more_of_an_owner_run_than_is_said_of_the_owner() {
+        let queue = queue(10, 10, 10, 10);
+        let (ann, bob) = (Owner::named("ann"), Owner::named("bob"));
+        let one = || Claim { running: Some(1), ..grouped(&ann, 5, true) };
+        let first = queue.take(Claim { running: Some(1), ..alone(&ann) }).unwrap();
+        let second = queue.take(one()).unwrap();
+        let other = queue.take(alone(&bob)).unwrap();
+        assert!(
+            first.may_run() && other.may_run() && !second.may_run(),
+            "places beside the others count too"
+        );
+        drop(other);
+        assert!(!second.may_run());
+        drop(first);
+        assert!(second.may_run());
+        // A limit that was raised counts from the next job on.
+        let third = queue.take(Claim { running: Some(2), ..alone(&ann) }).unwrap();
+        assert!(third.may_run());
+        drop((second, third));
+        assert!(is_empty(&queue));
     }
 
     #[test]
@@ -530,6 +559,7 @@ mod tests {
         let ann = Owner::named("ann");
         let (slow, free) = (upstream(Some(1)), upstream(None));
         let at = |upstreams: &[&Arc<Upstream>]| Claim {
+            running: None,
             upstreams: upstreams.iter().map(|upstream| Arc::clone(upstream)).collect(),
             ..alone(&ann)
         };

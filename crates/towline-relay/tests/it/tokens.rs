@@ -1,5 +1,6 @@
 //! Tokens: what each may do, how much, and until when.
 
+use serde_json::Value;
 use towline_core::http1::Method;
 use towline_relay::{Role, Token};
 use towline_testkit::records::ollama;
@@ -113,6 +114,38 @@ async fn an_owner_may_ask_so_often_and_so_much() {
     assert!(text.contains("tokens_per_day of much is 3"), "{text}");
     assert!((1..=86_400).contains(&after.unwrap().parse::<u64>().unwrap()));
     assert_eq!(asks("free").await.0, 200);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn so_many_answers_of_an_owner_run_at_once() {
+    let gated =
+        |name: &str| Script::ndjson_open([""; 0]).wait(name).lines(ollama::chat(&[name])).end_chunks();
+    let server =
+        Server::start(["a", "b", "c"].iter().fold(Routes::new(), |all, name| all.model(name, gated(name))));
+    let mut config = config(&server.url());
+    config.tokens = vec![Token { running: Some(1), ..token("ann") }, token("bob")];
+    let relay = Relay::start(config).await;
+    let begun = async |owner: &str, model: &str| {
+        let detach = ("towline-detach", "true");
+        let secret = format!("Bearer {}", secret(owner));
+        let headers = [detach, ("authorization", secret.as_str())];
+        let begun: Value = relay.post("/api/chat", &headers, &chat(model)).await.json().await;
+        format!("/towline/v1/jobs/{}", begun["id"].as_str().unwrap())
+    };
+    let state = async |owner: &str, target: &str| {
+        let (_, _, text) = as_owner(&relay, owner, Method::Get, target, "").await;
+        let job: Value = serde_json::from_str(&text).unwrap();
+        job["state"].as_str().unwrap().to_owned()
+    };
+    let (first, second, other) = (begun("ann", "a").await, begun("ann", "b").await, begun("bob", "c").await);
+    assert_eq!(state("ann", &second).await, "queued");
+    assert_ne!(state("bob", &other).await, "queued");
+    server.open("a");
+    assert_eq!(state("ann", &format!("{first}?wait=30")).await, "completed");
+    server.open("b");
+    assert_eq!(state("ann", &format!("{second}?wait=30")).await, "completed");
+    server.open("c");
     relay.stop().await;
 }
 
