@@ -80,6 +80,7 @@ fn mend(relay: &Relay) {
             if is_running(&entry) { running.push(entry) } else { ended.push(entry) }
         }
     }
+    writer.remove_again();
     for entry in &ended {
         recovery::mend(&relay.registry, writer, entry);
     }

@@ -411,6 +411,9 @@ impl StreamLog {
                 state.shown_closed = taken.closed;
                 state.written = taken.made;
             }
+            // Another relay removed it before.
+            Err(Broken::Removed) if taken.is_removal => state.written = taken.made,
+            Err(why) if taken.is_removal => state.broken = Some(why),
             Err(why) => {
                 state.broken.get_or_insert(why);
             }

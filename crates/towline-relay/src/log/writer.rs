@@ -81,6 +81,8 @@ pub(crate) struct Writer {
     keeper: Keeper,
     pub(crate) writes: AtomicU64,
     pub(crate) failures: AtomicU64,
+    /// Logs whose removal the store did not take.
+    unremoved: Mutex<Vec<Arc<StreamLog>>>,
     /// The last batch was not written.
     is_failing: AtomicBool,
     batch_times: Mutex<Histogram>,
@@ -134,6 +136,7 @@ impl Writer {
             thread: Mutex::new(None),
             writes: AtomicU64::new(0),
             failures: AtomicU64::new(0),
+            unremoved: Mutex::default(),
             is_failing: AtomicBool::new(false),
             batch_times: Mutex::new(Histogram::new(BATCH_S)),
         });
@@ -208,6 +211,15 @@ impl Writer {
         self.is_failing.load(Ordering::Relaxed)
     }
 
+    /// Removes what the store did not remove when it was asked to.
+    pub(crate) fn remove_again(&self) {
+        let logs = std::mem::take(&mut *self.unremoved.lock().unwrap_or_else(PoisonError::into_inner));
+        for log in logs {
+            // Who asked was told that it failed.
+            let _ticket = log.remove();
+        }
+    }
+
     /// All logs that the store did not take are usable again.
     pub(crate) fn is_mended(&self) {
         self.is_failing.store(false, Ordering::Relaxed);
@@ -279,6 +291,9 @@ impl Writer {
         };
         for (log, part) in taken {
             let result = if part.is_removal { removed.clone() } else { result.clone() };
+            if part.is_removal && result.is_err() {
+                self.unremoved.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&log));
+            }
             let why = refused.iter().find(|refused| refused.stream == log.no).map(|refused| refused.why);
             let more = match why {
                 None => log.taken_is_written(part, result),
