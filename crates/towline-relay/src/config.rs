@@ -9,6 +9,7 @@ mod token;
 mod units;
 mod upstream;
 
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,6 +33,10 @@ use crate::log::Fsync;
 pub struct Config {
     /// Where it listens. An address beyond loopback needs tokens and TLS. Default: nowhere, which is refused.
     pub listen: Vec<Listen>,
+    /// Sockets that are open already, such as systemd passes on. They are used where `listen` names their addresses; without `listen`
+    /// the relay listens on all of them. Default: none.
+    #[serde(skip)]
+    pub sockets: Vec<Arc<OwnedFd>>,
     /// Who may come over TCP. With none, anybody who reaches a loopback address. Default: none.
     #[serde(rename = "token")]
     pub tokens: Vec<Token>,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use towline::ApiKey;
 use towline_relay::{Config, Listen, Store, UpstreamConfig, bytes};
 
-use super::place;
+use super::{place, systemd};
 use crate::args::{LogFormat, LogLevel, RelayArgs};
 use towline_app::text::duration::TimeLimit;
 
@@ -214,7 +214,8 @@ fn said<T, E: std::fmt::Display>(flag: &str, text: &str, read: Result<T, E>) -> 
 
 /// Finds this user's own socket and folder, where they are what is meant.
 fn put_own_places(config: &mut Config) -> Result<(), String> {
-    if config.listen.is_empty() {
+    config.sockets = systemd::sockets()?;
+    if config.listen.is_empty() && config.sockets.is_empty() {
         config.listen.push(Listen::Own);
     }
     for listen in &mut config.listen {

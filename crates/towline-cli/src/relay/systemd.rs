@@ -1,8 +1,30 @@
-//! What systemd is told of the relay (sd_notify). Without systemd, or where it did not ask, nothing happens.
+//! What systemd is told of the relay (sd_notify), and the sockets that it passes on (LISTEN_FDS). Without systemd, or where it did not
+//! ask, nothing happens.
 
+use std::os::fd::{FromRawFd as _, OwnedFd};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+
+/// The sockets that systemd opened for this process.
+///
+/// # Errors
+/// When its variables are not what they should be.
+pub fn sockets() -> Result<Vec<Arc<OwnedFd>>, String> {
+    static PASSED: OnceLock<Result<Vec<Arc<OwnedFd>>, String>> = OnceLock::new();
+    let taken = || {
+        let passed =
+            sd_notify::listen_fds().map_err(|error| format!("LISTEN_FDS and LISTEN_PID: {error}"))?;
+        #[expect(
+            unsafe_code,
+            reason = "systemd passes on numbers; LISTEN_PID says that they are this process's"
+        )]
+        // SAFETY: they are open, as systemd says to this process alone, and are taken once.
+        Ok(passed.map(|socket| Arc::new(unsafe { OwnedFd::from_raw_fd(socket) })).collect())
+    };
+    PASSED.get_or_init(taken).clone()
+}
 
 /// It listens.
 pub fn is_ready() {

@@ -15,6 +15,8 @@ pub(super) enum Listener {
     Unix {
         socket: UnixListener,
         path: PathBuf,
+        /// Another program opened it, and removes it.
+        is_passed: bool,
     },
     Tcp {
         socket: TcpListener,
@@ -138,7 +140,7 @@ fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Self::Unix { path, .. } = self {
+        if let Self::Unix { path, is_passed: false, .. } = self {
             // It may be gone already.
             drop(std::fs::remove_file(path));
         }
@@ -167,5 +169,5 @@ async fn bind_unix(path: &Path) -> Result<Listener, Error> {
         drop(std::fs::remove_file(&own));
         return Err(failed(error));
     }
-    Ok(Listener::Unix { socket, path: path.to_owned() })
+    Ok(Listener::Unix { socket, path: path.to_owned(), is_passed: false })
 }

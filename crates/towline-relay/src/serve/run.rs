@@ -13,7 +13,7 @@ use super::connection::connection;
 use super::crowd::Crowd;
 use super::late_door::LateDoor;
 use super::listen::{Listener, Stream};
-use super::{phone, tls};
+use super::{passed, phone, tls};
 use crate::config::{Config, Listen};
 use crate::error::Error;
 use crate::housekeeping;
@@ -97,13 +97,17 @@ impl Server {
     ///
     /// # Errors
     /// What cannot be used or would let strangers in; says what to do.
-    pub async fn bind(config: Config) -> Result<Self, Error> {
+    pub async fn bind(mut config: Config) -> Result<Self, Error> {
+        passed::place(&mut config)?;
         guard::check(&config)?;
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
         // Before the store: a second relay is told that there is a first.
         let mut listeners = Vec::new();
         for listen in &config.listen {
-            listeners.push(Listener::bind(listen).await?);
+            listeners.push(match passed::listener(&config.sockets, listen)? {
+                Some(passed) => passed,
+                None => Listener::bind(listen).await?,
+            });
         }
         let shown: Vec<Listen> = listeners.iter().map(Listener::shown).collect();
         for upstream in &config.upstreams {
