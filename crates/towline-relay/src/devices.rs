@@ -32,7 +32,7 @@ const MOST: usize = 1000;
 /// The longest name of a device, in characters.
 const NAME_CHARS: usize = 100;
 /// The file in the folder of the store.
-const FILE: &str = "devices.json";
+pub(crate) const FILE: &str = "devices.json";
 
 /// All that came in by a link.
 #[derive(Debug)]

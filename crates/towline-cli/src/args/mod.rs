@@ -40,7 +40,8 @@ pub use other::{CompletionsArgs, GuiArgs, PageArgs};
 pub use prompt::PromptArgs;
 #[cfg(feature = "relay")]
 pub use relay::{
-    CheckArgs, LogFormat, LogLevel, PairArgs, RelayArgs, RelayVerb, StatusArgs, TokenNewArgs, TokenVerb,
+    BackupArgs, CheckArgs, LogFormat, LogLevel, PairArgs, RelayArgs, RelayVerb, StatusArgs, TokenNewArgs,
+    TokenVerb,
 };
 pub use run::{CodeArg, RunArgs};
 #[cfg(feature = "model")]

@@ -23,6 +23,8 @@ pub enum RelayVerb {
     Token(TokenVerb),
     /// Check a store that no relay uses, and report damage
     Check(CheckArgs),
+    /// Copy the store of your own relay while it runs
+    Backup(BackupArgs),
 }
 
 /// What `towline relay pair` is given.
@@ -108,6 +110,20 @@ pub struct CheckArgs {
     /// Remove what is damaged, so that a relay can use the rest
     #[arg(long)]
     pub repair: bool,
+}
+
+/// What `towline relay backup` is given.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline relay backup ~/backups/relay-2026-11-29
+  towline relay --store ~/backups/relay-2026-11-29    a relay on the copy
+", help_template = super::TEMPLATE)]
+pub struct BackupArgs {
+    /// The folder of the copy; it must not exist yet
+    #[arg(value_name = "FOLDER")]
+    pub folder: PathBuf,
+    #[command(flatten)]
+    pub relay: AtRelay,
 }
 
 /// What `towline relay status` is given.

@@ -1,12 +1,12 @@
 //! `towline relay status | stop | restart`: this user's own relay.
 
-use towline::Error;
 use towline::relay::{RelayConfig, RelayVersion};
+use towline::{Error, Timeouts};
 use towline_relay::Checked;
 
 use super::jobs::span;
 use super::{Context, UNARY_TIMEOUTS, asked, pair};
-use crate::args::{AtRelay, CheckArgs, RelayVerb, StatusArgs};
+use crate::args::{AtRelay, BackupArgs, CheckArgs, RelayVerb, StatusArgs};
 use crate::exit::Exit;
 use crate::failure::{Complaint, Failure};
 use crate::json;
@@ -20,6 +20,7 @@ pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure
     match verb {
         RelayVerb::Status(args) => status(args, &mut context).await,
         RelayVerb::Check(args) => check(args).await,
+        RelayVerb::Backup(args) => back_up(args, &mut context).await,
         RelayVerb::Pair(args) => pair::pair(args, &mut context).await,
         RelayVerb::Token(verb) => pair::token(verb, &mut context).await,
         RelayVerb::Stop => stop(&mut context).await,
@@ -54,6 +55,21 @@ async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     }
     out::hint("towline relay check --repair removes what is damaged, so that a relay can use the rest");
     Ok(Exit::Failed)
+}
+
+async fn back_up(args: &BackupArgs, context: &mut Context) -> Result<Exit, Failure> {
+    // It takes as long as the disk does.
+    let timeouts = Timeouts { first_event: None, idle: None, record: None, ..UNARY_TIMEOUTS };
+    let Some(reached) = reach_running(&args.relay, context, timeouts).await? else {
+        let complaint = Complaint::new("no relay of yours runs, so its store can be copied as a folder");
+        let folder = place::store_folder().map(|folder| folder.display().to_string()).unwrap_or_default();
+        return Err(Failure::Local(complaint.hint(format!("cp -a {folder} FOLDER"))));
+    };
+    let folder = std::path::absolute(&args.folder)
+        .map_err(|error| Failure::Usage(Complaint::new(format!("{}: {error}", args.folder.display()))))?;
+    let streams = asked(reached.control.back_up(&folder), context).await?;
+    Out::new().line(&format!("copied {streams} streams to {}", folder.display()))?;
+    Ok(Exit::Completed)
 }
 
 async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failure> {

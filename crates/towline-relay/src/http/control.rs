@@ -18,7 +18,7 @@ use towline_core::job::Deadline;
 use super::answer::{Answer, Code, Refusal, empty, json_answer, typed};
 use super::ask::{self, Ask, Begun, RequestHeaders};
 use super::body::Body;
-use super::{devices, front, history, input, jobs, streams};
+use super::{backup, devices, front, history, input, jobs, streams};
 use crate::config::Role;
 use crate::job::{Job, Recorded, name};
 use crate::meta::{now_ms, rfc3339};
@@ -73,6 +73,7 @@ pub(super) async fn answer(
             Ok(typed(StatusCode::OK, "application/yaml", Body::whole(OPENAPI)))
         }
         (&Method::POST, ["shutdown"]) => shutdown(relay, caller, request).await,
+        (&Method::POST, ["backup"]) => backup::back_up(relay, caller, request).await,
         (&Method::POST, ["page"]) => devices::page(relay, caller).await,
         (&Method::POST, ["pair"]) => devices::pair(relay, caller, request).await,
         (&Method::GET, ["devices"]) => Ok(devices::list(relay, caller)),
@@ -83,7 +84,7 @@ pub(super) async fn answer(
         }
         (_, ["jobs", _]) => Err(Refusal::wrong_method("GET, DELETE")),
         (_, ["jobs", _, "request"]) => Err(Refusal::wrong_method("GET")),
-        (_, ["jobs", _, _] | ["shutdown" | "page" | "pair"]) => Err(Refusal::wrong_method("POST")),
+        (_, ["jobs", _, _] | ["shutdown" | "backup" | "page" | "pair"]) => Err(Refusal::wrong_method("POST")),
         (_, ["devices"]) => Err(Refusal::wrong_method("GET, POST")),
         (_, ["devices", _]) => Err(Refusal::wrong_method("DELETE")),
         _ => Err(Refusal::no_such_path(request.uri().path())),

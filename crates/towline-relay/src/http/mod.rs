@@ -2,6 +2,7 @@
 
 mod answer;
 mod ask;
+mod backup;
 mod body;
 mod control;
 mod devices;

@@ -23,6 +23,8 @@ use crate::relay::Relay;
 const CERTIFICATE: &str = "phone.pem";
 const KEY: &str = "phone.key";
 const ADDRESS: &str = "phone.address";
+/// What is kept of the listener.
+pub(crate) const FILES: [&str; 3] = [CERTIFICATE, KEY, ADDRESS];
 /// How long a certificate is valid, in days: no longer than phones accept one.
 const VALID_DAYS: i64 = 820;
 

@@ -44,10 +44,11 @@ pub(crate) struct DiskStore {
 }
 
 /// The database.
+#[derive(Clone)]
 pub(super) struct Open {
-    db: Database,
+    pub(super) db: Database,
     about: Keyspace,
-    meta: Keyspace,
+    pub(super) meta: Keyspace,
     request: Keyspace,
     data: Keyspace,
 }
@@ -137,6 +138,10 @@ impl Open {
         }
         let (meta, request, data) = (keyspace("meta")?, keyspace("request")?, keyspace("data")?);
         Ok(Self { db, about, meta, request, data })
+    }
+
+    pub(super) fn keyspaces(&self) -> [&Keyspace; 4] {
+        [&self.about, &self.meta, &self.request, &self.data]
     }
 
     /// Every stream with its description.
@@ -369,6 +374,12 @@ impl LogStore for DiskStore {
 
     fn size_bytes(&self) -> u64 {
         self.with(|open| Ok(open.db.disk_space()?)).unwrap_or(0)
+    }
+
+    fn back_up(&self, folder: &Path) -> Result<u64, StoreError> {
+        // The lock is for those who write; a copy takes as long as it takes.
+        let open = self.with(|open| Ok(open.clone()))?;
+        open.copy_to(folder)
     }
 
     fn is_memory(&self) -> bool {

@@ -1,5 +1,6 @@
 //! Where logs are kept.
 
+mod backup;
 mod check;
 mod disk;
 mod memory;
@@ -215,6 +216,14 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
 
     /// How much room it takes, in bytes.
     fn size_bytes(&self) -> u64;
+
+    /// Copies what is there at this moment into a store of its own in `folder`. Gives how many streams that are. Blocks.
+    ///
+    /// # Errors
+    /// When it is no store on disk, cannot be read, or the copy cannot be written.
+    fn back_up(&self, _folder: &std::path::Path) -> Result<u64, StoreError> {
+        Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "the relay has no store on disk").into())
+    }
 
     /// Whether no call ever blocks, and nothing outlives the process.
     fn is_memory(&self) -> bool;

@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "tests start what they test")]
 
 mod agents;
+mod backup;
 mod choose;
 mod connections;
 mod control;

@@ -306,6 +306,21 @@ impl Control {
         self.client.call_for_status(Method::Post, SHUTDOWN, Some(&json!({ "if_idle": true }))).await
     }
 
+    /// Copies the relay's store into a new folder, as it is at this moment, while the relay runs. Gives the number of streams. The
+    /// relay writes the folder, so the path is absolute. Only over a Unix socket.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) where the folder is there already.
+    pub async fn back_up(&self, folder: &std::path::Path) -> Result<u64, Error> {
+        #[derive(Deserialize)]
+        struct Copied {
+            streams: u64,
+        }
+        let order = json!({ "folder": folder });
+        let copied: Copied = self.client.call(Method::Post, "/towline/v1/backup", Some(&order)).await?;
+        Ok(copied.streams)
+    }
+
     /// A link to the relay's page for a browser on this machine. It works once, for 10 minutes; what comes in by it lasts as long
     /// as the relay. Only over a Unix socket.
     pub async fn page(&self) -> Result<String, Error> {

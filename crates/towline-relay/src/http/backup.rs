@@ -1,0 +1,90 @@
+//! A copy of the store while the relay runs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::{fs, io};
+
+use hyper::body::Incoming;
+use hyper::{Request, StatusCode};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::answer::{Answer, Code, Refusal, json_answer};
+use super::control::{ORDER_BYTES, parsed};
+use super::input;
+use crate::config::{Role, Store};
+use crate::devices;
+use crate::relay::{Caller, Relay};
+use crate::serve::PHONE_FILES;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BackupOrder {
+    folder: PathBuf,
+}
+
+/// Copies the store, and what else is kept in its folder, into a new folder. The relay's own user says where: it writes as this user.
+pub(super) async fn back_up(
+    relay: &Relay,
+    caller: &Caller,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    if !caller.over_unix || !caller.roles.allow(Role::Admin) {
+        return Err(Refusal::new(Code::Forbidden, "a relay is backed up over its Unix socket only"));
+    }
+    let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
+    let BackupOrder { folder } = parsed(&body)?;
+    if !folder.is_absolute() {
+        return Err(Refusal::bad("folder takes an absolute path"));
+    }
+    let Store::Folder(own) = relay.config.store.place.clone() else {
+        return Err(Refusal::new(
+            Code::Conflict,
+            "the relay has no store on disk, so there is nothing to copy",
+        ));
+    };
+    let store = Arc::clone(relay.writer.store());
+    let copied = tokio::task::spawn_blocking(move || {
+        copy(&own, &folder, |to| store.back_up(to).map_err(io::Error::other))
+    });
+    let streams = match copied.await {
+        Ok(copied) => copied.map_err(|error| {
+            let is_taken = error.kind() == io::ErrorKind::AlreadyExists;
+            let code = if is_taken { Code::Conflict } else { Code::Unavailable };
+            Refusal::new(code, format!("the store cannot be backed up: {error}"))
+        })?,
+        Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
+    };
+    Ok(json_answer(StatusCode::CREATED, &json!({ "streams": streams })))
+}
+
+/// The folder has its name once it is whole, so that what was cut short is taken for no backup.
+fn copy(own: &Path, folder: &Path, store: impl FnOnce(&Path) -> io::Result<u64>) -> io::Result<u64> {
+    if folder.exists() {
+        let message = format!("{} is there already: name a folder that is not", folder.display());
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
+    }
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".partial-{}", std::process::id()));
+    let partial = folder.with_file_name(name);
+    let made = || {
+        std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700).create(&partial)?;
+        for file in PHONE_FILES.into_iter().chain([devices::FILE]) {
+            match fs::copy(own.join(file), partial.join(file)) {
+                Ok(_bytes) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let streams = store(&partial)?;
+        fs::rename(&partial, folder)?;
+        fs::File::open(folder.parent().unwrap_or(folder))?.sync_all()?;
+        Ok(streams)
+    };
+    let made = made();
+    if made.is_err() {
+        // It may not be there at all.
+        drop(fs::remove_dir_all(&partial));
+    }
+    made
+}
