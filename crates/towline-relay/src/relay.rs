@@ -148,10 +148,11 @@ impl Relay {
         Ok(relay)
     }
 
-    /// Looks at what other relays have written, where there are any.
-    pub(crate) async fn fresh(&self) {
-        if let Some(shared) = &self.shared {
-            shared.fresh(self).await;
+    /// Looks at what other relays have written, where there are any; `false` where that is not known.
+    pub(crate) async fn fresh(&self) -> bool {
+        match &self.shared {
+            Some(shared) => shared.fresh(self).await,
+            None => true,
         }
     }
 

@@ -59,7 +59,7 @@ pub(super) async fn recorded(
         (Some(shared), Some(id)) => {
             let failed = |error: RedisError| streams::broken(Broken::Store(error.to_string()));
             if !shared.reserve(caller.owner.as_str(), id).await.map_err(failed)? {
-                relay.fresh().await;
+                let _is_fresh = relay.fresh().await;
                 let entry = known(id).ok_or_else(|| streams::broken(Broken::Taken))?;
                 return again(relay, entry, digest.as_deref(), detach).await;
             }

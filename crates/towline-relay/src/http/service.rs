@@ -152,9 +152,7 @@ async fn answered(
         let message = format!("this token may not do that: it lacks the role {role}");
         return secured(Refusal::new(Code::Forbidden, message).answer_in(words));
     }
-    if matches!(place, Place::Stream(_) | Place::Control(_)) {
-        relay.fresh().await;
-    }
+    let is_fresh = !matches!(place, Place::Stream(_) | Place::Control(_)) || relay.fresh().await;
     let answered = match place {
         Place::Recorded(kind) => front::recorded(relay, kind, &caller, request).await,
         Place::Passed(route) => pass::passed(relay, &caller, &route, request).await,
@@ -165,6 +163,13 @@ async fn answered(
         Place::Page(file) => return file.answer(request.headers()),
         Place::Ops(path) => Ok(ops::answer(relay, path)),
         Place::Nowhere => Err(Refusal::no_such_path(uri.path())),
+    };
+    let answered = match answered {
+        Err(Refusal { code: Code::NotFound, .. }) if !is_fresh => {
+            let message = "the store does not answer, so it is not known whether that is there; try again";
+            Err(Refusal::new(Code::Unavailable, message).with("retry-after", "5"))
+        }
+        answered => answered,
     };
     let mut answer = secured(answered.unwrap_or_else(|refusal| refusal.answer_in(words)));
     if is_stream(&answer) {

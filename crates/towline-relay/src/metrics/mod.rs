@@ -82,6 +82,24 @@ pub(crate) fn render(relay: &Relay) -> String {
         "Batches and syncs that failed.",
         &[("", writer.failures() as f64)],
     );
+    if let Some(shared) = &relay.shared {
+        let living = shared.living.load(Ordering::Relaxed);
+        say("relays", "gauge", "Relays of the shared store that live, this one too.", &[("", gauge(living))]);
+        let ended = count(&shared.ended_for_others);
+        say(
+            "ended_for_others_total",
+            "counter",
+            "Answers of dead relays that this relay has ended.",
+            &[("", ended)],
+        );
+        let lost = count(&shared.lost_to_others);
+        say(
+            "lost_to_others_total",
+            "counter",
+            "Answers of this relay that others have ended.",
+            &[("", lost)],
+        );
+    }
     let upstreams = relay.upstreams.all();
     let labels: Vec<String> =
         upstreams.iter().map(|upstream| format!("{{upstream=\"{}\"}}", label(upstream.name()))).collect();

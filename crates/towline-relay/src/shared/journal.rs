@@ -1,6 +1,7 @@
 //! The journal of the store: what other relays make, change and remove; and the orders that they have for this one.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::holder::{Holder, Order, Shown};
@@ -50,9 +51,14 @@ pub(super) async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), Redis
     Ok(())
 }
 
-/// Reads the journal to its end.
+/// Reads the journal to its end: one look for all who asked before it began.
 pub(super) async fn catch_up(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+    let own = shared.asked.fetch_add(1, Ordering::Relaxed) + 1;
     let mut read = shared.read.lock().await;
+    if read.asked >= own {
+        return Ok(());
+    }
+    let asked = shared.asked.load(Ordering::Relaxed);
     if read.at.elapsed() > MISSED {
         drop(read);
         return read_all(shared, relay).await;
@@ -68,6 +74,7 @@ pub(super) async fn catch_up(shared: &Shared, relay: &Relay) -> Result<(), Redis
         }
         read.at = Instant::now();
         if entries.len() < ENTRIES {
+            read.asked = asked;
             return Ok(());
         }
     }

@@ -17,6 +17,7 @@ mod version;
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -50,6 +51,8 @@ const RESERVED: Duration = Duration::from_secs(10);
 pub(crate) struct Shared {
     store: Arc<RedisStore>,
     read: tokio::sync::Mutex<Positions>,
+    /// Counts those who want the journal to be read up to now.
+    asked: AtomicU64,
     /// There is something to look at.
     poked: Notify,
     /// This relay has another number.
@@ -60,6 +63,11 @@ pub(crate) struct Shared {
     unread: Mutex<Vec<StreamNo>>,
     /// What runs here and has changed since the others were told.
     changed: Mutex<BTreeSet<StreamNo>>,
+    /// Relays that live, this one too.
+    pub(crate) living: AtomicUsize,
+    /// Answers of dead relays that this one has ended, and answers of its own that others have.
+    pub(crate) ended_for_others: AtomicU64,
+    pub(crate) lost_to_others: AtomicU64,
 }
 
 /// How far what others write is read.
@@ -68,6 +76,8 @@ struct Positions {
     journal: String,
     orders: String,
     at: Instant,
+    /// Who had asked when the journal was last read.
+    asked: u64,
 }
 
 impl Shared {
@@ -83,12 +93,17 @@ impl Shared {
                 journal: "0-0".into(),
                 orders: "0-0".into(),
                 at: Instant::now(),
+                asked: 0,
             }),
+            asked: AtomicU64::new(0),
             poked: Notify::new(),
             is_another: Notify::new(),
             followed: Mutex::default(),
             unread: Mutex::default(),
             changed: Mutex::default(),
+            living: AtomicUsize::new(1),
+            ended_for_others: AtomicU64::new(0),
+            lost_to_others: AtomicU64::new(0),
         };
         own.take_place().await?;
         Ok(own)
@@ -130,26 +145,26 @@ impl Shared {
         }
     }
 
-    /// Looks at what others have written up to now. What cannot be looked at is passed over: what is known stays known.
-    pub(crate) async fn fresh(&self, relay: &Relay) {
-        if let Err(error) = journal::catch_up(self, relay).await {
-            tracing::debug!(%error, "what other relays have written is not known");
-        }
+    /// Looks at what others have written up to now; `false` where that is not known. What is known stays known.
+    pub(crate) async fn fresh(&self, relay: &Relay) -> bool {
+        let looked = journal::catch_up(self, relay).await;
+        looked
+            .inspect_err(|error| tracing::debug!(%error, "what other relays have written is not known"))
+            .is_ok()
     }
 
     /// As [`fresh`](Self::fresh), with the bytes of a stream that another may have written.
-    pub(crate) async fn fresh_stream(&self, relay: &Relay, entry: &Entry) {
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub(crate) async fn fresh_stream(&self, relay: &Relay, entry: &Entry) -> Result<(), RedisError> {
         if entry.log.seen().closed || entry.job.as_ref().is_some_and(|job| !job.is_elsewhere()) {
-            return;
+            return Ok(());
         }
-        match self.store.stored(&[entry.log.no]).await {
-            Ok(found) => {
-                for (stream, stored) in found {
-                    journal::is_stored(self, relay, stream, stored);
-                }
-            }
-            Err(error) => tracing::debug!(%error, "what other relays have written is not known"),
+        for (stream, stored) in self.store.stored(&[entry.log.no]).await? {
+            journal::is_stored(self, relay, stream, stored);
         }
+        Ok(())
     }
 
     /// Makes a stream that another relay has written over what that relay made of it.
@@ -174,6 +189,7 @@ impl Shared {
     /// An answer that ran here is another relay's now.
     pub(crate) async fn was_taken(&self, relay: &Relay, entry: &Entry) {
         tracing::warn!(stream = entry.id.as_str(), "another relay has ended this answer");
+        self.lost_to_others.fetch_add(1, Ordering::Relaxed);
         entry.log.is_written_elsewhere();
         if let Err(error) = self.reload(relay, entry).await {
             tracing::warn!(%error, "an answer that another relay has ended cannot be looked at");
@@ -197,6 +213,10 @@ impl Shared {
             let held = self.store.one(&["GET", &key]).await?;
             if held.number().is_some() {
                 return Ok(false);
+            }
+            // Set before, when the reply was lost; or for another client of this relay, whose answer the registry knows.
+            if held.text() == Some(&own) {
+                return Ok(true);
             }
             if Instant::now() >= until {
                 return Err(RedisError::Refused(

@@ -1,6 +1,7 @@
 //! Leases, and the ends of answers whose relay is dead.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use super::resp::{Commands, Reply};
@@ -68,6 +69,7 @@ impl Reaper {
                 }
             }
         }
+        shared.living.store(living.len(), Ordering::Relaxed);
         let orphaned = if dead.is_empty() { Vec::new() } else { own(relay) };
         for entry in orphaned {
             if let Some(job) = &entry.job {
@@ -170,6 +172,7 @@ async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bo
         shared.reload(relay, &entry).await?;
         return Ok(false);
     }
+    shared.ended_for_others.fetch_add(1, Ordering::Relaxed);
     let state = entry.log.look(|meta, _| meta.job.as_ref().and_then(|job| job.ended.clone()));
     if let (Some(job), Some(state)) = (entry.job.as_ref().filter(|job| job.is_elsewhere()), state) {
         job.has_ended(state);

@@ -57,7 +57,7 @@ pub(super) async fn put(
                 // Another relay has made one of this id meanwhile.
                 Err(Broken::Taken) => {
                     relay.registry.forget(&entry);
-                    relay.fresh().await;
+                    let _is_fresh = relay.fresh().await;
                     let found = relay.registry.find(owner, &id).ok_or_else(|| broken(Broken::Taken))?;
                     return known(&found, &wanted);
                 }

@@ -23,6 +23,7 @@ use crate::log::{Broken, Seen};
 use crate::meta::{now_ms, steady_now_ms};
 use crate::registry::Entry;
 use crate::relay::{Caller, Relay};
+use crate::shared::RedisError;
 
 pub(super) async fn answer(
     relay: &Arc<Relay>,
@@ -60,7 +61,8 @@ fn find(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
 async fn find_fresh(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
     let entry = find(relay, owner, id)?;
     if let Some(shared) = &relay.shared {
-        shared.fresh_stream(relay, &entry).await;
+        let failed = |error: RedisError| broken(Broken::Store(error.to_string()));
+        shared.fresh_stream(relay, &entry).await.map_err(failed)?;
     }
     Ok(entry)
 }
