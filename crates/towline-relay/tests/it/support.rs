@@ -146,6 +146,21 @@ pub(crate) async fn ask(
     Answer { status: sent.status, headers: sent.headers, body: sent.body, read: Vec::new() }
 }
 
+/// Asks a relay that may be gone; `None` when it is.
+pub(crate) async fn try_ask(
+    client: &Client,
+    method: Method,
+    target: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+) -> Option<Answer> {
+    let headers = headers.iter().copied().collect();
+    let body = Body::Bytes(Bytes::copy_from_slice(body));
+    let request = Request { method, target: target.to_owned(), headers, body };
+    let sent = soon(async { client.ready().await.ok()?.send(request).await.ok() }).await?;
+    Some(Answer { status: sent.status, headers: sent.headers, body: sent.body, read: Vec::new() })
+}
+
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_default()

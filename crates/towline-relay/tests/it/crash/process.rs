@@ -4,13 +4,11 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use bytes::Bytes;
-use towline::forward::{Body, Request};
 use towline::{Client, Endpoint};
-use towline_core::http1::Method;
 use towline_relay::{Fsync, Server, Store, StoreConfig};
 
-use crate::support::{Answer, config, soon};
+use crate::support::config;
+pub(super) use crate::support::try_ask as ask;
 
 const STORE: &str = "TOWLINE_CRASH_STORE";
 const UPSTREAM: &str = "TOWLINE_CRASH_UPSTREAM";
@@ -67,19 +65,4 @@ impl Drop for Process {
         // It may be gone already.
         let _gone = (self.child.kill(), self.child.wait());
     }
-}
-
-/// Asks a relay that may be gone; `None` when it is.
-pub(super) async fn ask(
-    client: &Client,
-    method: Method,
-    target: &str,
-    headers: &[(&str, &str)],
-    body: &[u8],
-) -> Option<Answer> {
-    let headers = headers.iter().copied().collect();
-    let body = Body::Bytes(Bytes::copy_from_slice(body));
-    let request = Request { method, target: target.to_owned(), headers, body };
-    let sent = soon(async { client.ready().await.ok()?.send(request).await.ok() }).await?;
-    Some(Answer { status: sent.status, headers: sent.headers, body: sent.body, read: Vec::new() })
 }

@@ -3,8 +3,10 @@
 use serde_json::json;
 
 use super::process::Process;
+use super::proxy::Proxy;
 use super::redis::Redis;
-use super::{first, relay, until, upstream};
+use super::{first, relay, shared, until, upstream};
+use crate::support::{Relay, chat, config};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_of_a_relay_that_is_killed_get_a_true_end() {
@@ -18,6 +20,10 @@ async fn the_answers_of_a_relay_that_is_killed_get_a_true_end() {
     let log = tail.text().await;
     assert!(log.ends_with("\"outcome\":\"interrupted\",\"cause\":\"the relay ended\"}}\n"), "{log}");
     assert_eq!(log.lines().count(), 2);
+    let metrics = b.get("/metrics").await.text().await;
+    for line in ["towline_relay_relays 1", "towline_relay_ended_for_others_total 1"] {
+        assert!(metrics.lines().any(|said| said == line), "{line}");
+    }
     let job = b.ended(&id).await;
     assert_eq!(job["state"], "interrupted");
     assert_eq!(b.log(&id).await, log);
@@ -64,7 +70,7 @@ async fn answers_outlive_the_death_of_the_server() {
     while a.get("/readyz").await.status == 200 {
         tokio::task::yield_now().await;
     }
-    let refused = a.post("/api/chat", &[], &crate::support::chat("short")).await;
+    let refused = a.post("/api/chat", &[], &chat("short")).await;
     assert_eq!(refused.status, 503);
     redis.restart();
     let whole = tail.text().await;
@@ -75,6 +81,86 @@ async fn answers_outlive_the_death_of_the_server() {
     while a.get("/readyz").await.status != 200 {
         tokio::task::yield_now().await;
     }
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_continue_at_a_replica_that_is_promoted() {
+    let (mut redis, upstream) = (Redis::start(), upstream());
+    let replica = redis.replica();
+    let proxy = Proxy::start(redis.port).await;
+    let mut config = shared(config(&upstream.url()), &proxy.url());
+    config.store.replicas = 1;
+    let (a, b) = (Relay::start(config.clone()).await, Relay::start(config).await);
+    let id = a.detached("gated").await;
+    let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
+    tail.until(first()).await;
+    redis.kill();
+    replica.say("REPLICAOF NO ONE");
+    let _of_the_replica = replica.replica();
+    proxy.lead_to(replica.port);
+    upstream.open("go");
+    let whole = tail.text().await;
+    assert_eq!(a.ended(&id).await["state"], "completed");
+    assert_eq!(b.log(&id).await, whole);
+    assert!(whole.contains("\"done\":true"), "{whole}");
+    let next = b.detached("short").await;
+    assert_eq!(a.ended(&next).await["state"], "completed");
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_promoted_replica_does_not_have_is_written_again() {
+    let (mut redis, upstream) = (Redis::start(), upstream());
+    let replica = redis.replica();
+    let proxy = Proxy::start(redis.port).await;
+    let relay = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
+    let id = relay.detached("twice").await;
+    let mut tail = relay.get(&format!("/streams/{id}?live=raw")).await;
+    tail.until(first()).await;
+    redis.is_copied_to(&replica);
+    replica.say("REPLICAOF NO ONE");
+    upstream.open("more");
+    tail.until(2 * first()).await;
+    redis.kill();
+    proxy.lead_to(replica.port);
+    upstream.open("go");
+    let whole = tail.text().await;
+    assert_eq!(relay.ended(&id).await["state"], "completed");
+    assert_eq!(relay.log(&id).await, whole);
+    let later = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
+    assert_eq!(later.log(&id).await, whole, "the replica has it all");
+    for relay in [relay, later] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_without_room_takes_nothing_and_says_so() {
+    let (redis, upstream) = (Redis::start_with(&["--maxmemory-policy", "noeviction"]), upstream());
+    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let id = a.detached("short").await;
+    a.ended(&id).await;
+    redis.say("CONFIG SET maxmemory 1");
+    for relay in [&a, &b] {
+        while relay.get("/readyz").await.status == 200 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(relay.post("/api/chat", &[], &chat("short")).await.status, 507);
+        assert!(!relay.log(&id).await.is_empty(), "what is there is read");
+    }
+    redis.say("CONFIG SET maxmemory 0");
+    for relay in [&a, &b] {
+        while relay.get("/readyz").await.status != 200 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let next = b.detached("short").await;
+    assert_eq!(a.ended(&next).await["state"], "completed");
     for relay in [a, b] {
         relay.stop().await;
     }

@@ -2,7 +2,9 @@
 
 mod death;
 mod process;
+mod proxy;
 mod redis;
+mod rounds;
 mod streams;
 
 use serde_json::{Value, json};
@@ -25,9 +27,12 @@ async fn relay(redis: &Redis, upstream: &Upstream) -> Relay {
 fn upstream() -> Upstream {
     let text = ollama::chat_text("Hel");
     let gated = Script::ndjson_open([&text]).wait("go").lines(ollama::chat(&["lo"])).end_chunks();
+    let twice = Script::ndjson_open([&text]).wait("more").line(&text).wait("go");
+    let twice = twice.lines(ollama::chat(&["lo"])).end_chunks();
     Upstream::start(
         Routes::new()
             .model("gated", gated)
+            .model("twice", twice)
             .model("stalling", Script::ndjson_open([&text]).stall())
             .model("short", Script::ndjson(ollama::chat(&["x"]))),
     )

@@ -1,7 +1,7 @@
 //! A relay of a shared store in a process of its own, which can be stopped and killed.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Lines};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use towline::{Client, Endpoint};
 use towline_core::http1::Method;
@@ -30,6 +30,8 @@ fn relay_process() {
 /// The relay's process. Dropping it kills it.
 pub(super) struct Process {
     child: Child,
+    /// Held open: the harness in the process says after a minute that its test still runs, and ends it where it cannot.
+    _said: Lines<BufReader<ChildStdout>>,
     pub(super) client: Client,
 }
 
@@ -39,12 +41,13 @@ impl Process {
         command.args(["--exact", "scale::process::relay_process", "--nocapture"]);
         command.env(STORE, store).env(UPSTREAM, upstream).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
-        let address = lines.filter_map(|line| Some(line.split_once(LISTENING)?.1.to_owned())).next();
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        let mut lines = said.by_ref().map_while(Result::ok);
+        let address = lines.find_map(|line| Some(line.split_once(LISTENING)?.1.to_owned()));
         let address: std::net::SocketAddr = address.expect("the relay started").parse().unwrap();
         let endpoint = Endpoint::http(address.ip().to_string(), address.port());
         let client = Client::with_config(endpoint, towline::Config::default()).unwrap();
-        Self { child, client }
+        Self { child, _said: said, client }
     }
 
     pub(super) async fn get(&self, target: &str) -> Answer {

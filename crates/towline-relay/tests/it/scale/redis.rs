@@ -1,7 +1,7 @@
 //! A Redis of the test's own.
 
-use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
@@ -34,6 +34,38 @@ impl Redis {
 
     pub(super) fn url(&self) -> String {
         format!("redis://127.0.0.1:{}", self.port)
+    }
+
+    /// A copy of this server that follows it. Returns once the copy has all there is.
+    pub(super) fn replica(&self) -> Self {
+        let port = self.port.to_string();
+        let replica = Self::start_with(&["--replicaof", "127.0.0.1", &port]);
+        while !replica.say("INFO replication").contains("master_link_status:up") {
+            std::thread::yield_now();
+        }
+        replica
+    }
+
+    /// Returns once a copy has all that this server has now.
+    pub(super) fn is_copied_to(&self, replica: &Self) {
+        let own = self.offset("master_repl_offset:");
+        while replica.offset("slave_repl_offset:") < own {
+            std::thread::yield_now();
+        }
+    }
+
+    fn offset(&self, field: &str) -> u64 {
+        let said = self.say("INFO replication");
+        said.lines().find_map(|line| line.strip_prefix(field)?.parse().ok()).unwrap()
+    }
+
+    /// What the server answers to a command.
+    pub(super) fn say(&self, command: &str) -> String {
+        let mut socket = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
+        socket.write_all(format!("{command}\r\nQUIT\r\n").as_bytes()).unwrap();
+        let mut said = String::new();
+        socket.read_to_string(&mut said).unwrap();
+        said
     }
 
     /// `kill -9`, and the same again with what it had kept.
