@@ -89,6 +89,15 @@ impl Usage {
         Ok(())
     }
 
+    /// Counts a request that another relay has let in.
+    pub(crate) fn was_asked(&self, owner: &Owner, quota: Quota, at_ms: u64) {
+        let Some(most) = quota.requests_per_minute else { return };
+        let mut all = self.used();
+        let used = all.entry(owner.clone()).or_default();
+        let until_ms = used.spread_until_ms.max(at_ms) + MINUTE_MS / u64::from(most).max(1);
+        used.spread_until_ms = until_ms.min(at_ms + MINUTE_MS).max(used.spread_until_ms);
+    }
+
     /// Counts tokens of an answer that ended at `ended_ms`.
     pub(crate) fn spend(&self, owner: &Owner, tokens: u64, ended_ms: u64) {
         let mut all = self.used();
@@ -108,6 +117,19 @@ mod tests {
     use super::*;
 
     const NOW_MS: u64 = 20_000 * DAY_MS + 1_000;
+
+    #[test]
+    fn what_other_relays_let_in_counts() {
+        let (usage, ann) = (Usage::default(), Owner::named("ann"));
+        let quota = Quota { requests_per_minute: Some(2), tokens_per_day: None };
+        usage.was_asked(&ann, quota, NOW_MS - DAY_MS);
+        usage.was_asked(&ann, quota, NOW_MS);
+        assert_eq!(usage.ask(&ann, quota, NOW_MS), Ok(()));
+        assert_eq!(usage.ask(&ann, quota, NOW_MS).unwrap_err().limit, "requests_per_minute");
+        // However many were let in at once, there is room again after a minute.
+        (0..10).for_each(|_| usage.was_asked(&ann, quota, NOW_MS));
+        assert_eq!(usage.ask(&ann, quota, NOW_MS + MINUTE_MS), Ok(()));
+    }
 
     #[test]
     fn a_minutes_requests_may_come_at_once_and_then_one_after_the_other() {

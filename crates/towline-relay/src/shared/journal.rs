@@ -167,6 +167,9 @@ pub(super) fn is_stored(shared: &Shared, relay: &Relay, stream: StreamNo, stored
             (Some(_) | None, _) => None,
         };
         shared.store.is_at(stream, stored.version);
+        if meta.job.is_some() {
+            relay.usage.was_asked(&owner, relay.access().quota(&owner), meta.created_ms);
+        }
         relay.registry.put_back(&meta, log, job);
         if let Some((tokens, at)) = tokens {
             relay.usage.spend(&owner, tokens, at);

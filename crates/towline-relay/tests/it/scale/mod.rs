@@ -8,11 +8,12 @@ mod rounds;
 mod streams;
 
 use serde_json::{Value, json};
-use towline_relay::{Config, Server, Store, StoreConfig};
+use towline_core::http1::Method;
+use towline_relay::{Config, Server, Store, StoreConfig, Token};
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server as Upstream};
 
-use crate::support::{Relay, chat, config, soon};
+use crate::support::{Relay, ask, chat, config, soon};
 use redis::Redis;
 
 fn shared(config: Config, store: &str) -> Config {
@@ -172,6 +173,24 @@ async fn an_answer_lives_as_long_as_it_has_a_reader_at_any_relay() {
     until(&a, &id, |job| job["readers"] == 1).await;
     drop(tail);
     assert_eq!(a.ended(&id).await["state"], "cancelled");
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_count_at_all_relays() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let token = Token { requests_per_minute: Some(2), ..Token::new("ann", "0123456789abcdef") };
+    let config = Config { tokens: vec![token], ..shared(config(&upstream.url()), &redis.url()) };
+    let (a, b) = (Relay::start(config.clone()).await, Relay::start(config).await);
+    let headers = [("authorization", "Bearer 0123456789abcdef"), ("towline-detach", "true")];
+    let body = chat("short");
+    assert_eq!(a.post("/api/chat", &headers, &body).await.status, 202);
+    let seen = ask(&b.client, Method::Get, "/towline/v1/jobs", &headers, "").await.json().await;
+    assert_eq!(seen["jobs"].as_array().unwrap().len(), 1);
+    assert_eq!(b.post("/api/chat", &headers, &body).await.status, 202);
+    assert_eq!(b.post("/api/chat", &headers, &body).await.status, 429);
     for relay in [a, b] {
         relay.stop().await;
     }
