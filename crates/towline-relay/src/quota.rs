@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn what_other_relays_let_in_counts() {
         let (usage, ann) = (Usage::default(), Owner::named("ann"));
-        let quota = Quota { requests_per_minute: Some(2), tokens_per_day: None };
+        let quota = Quota { requests_per_minute: Some(2), ..Quota::default() };
         usage.was_asked(&ann, quota, NOW_MS - DAY_MS);
         usage.was_asked(&ann, quota, NOW_MS);
         assert_eq!(usage.ask(&ann, quota, NOW_MS), Ok(()));
