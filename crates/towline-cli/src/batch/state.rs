@@ -20,7 +20,7 @@ const LONGEST_WAIT: Duration = Duration::from_secs(30);
 pub struct Batch {
     asks: Vec<Ask>,
     entries: Vec<Entry>,
-    /// The question that a job answers.
+    /// The question that a job answers, of its last try.
     by_job: HashMap<String, usize>,
     /// Jobs that had ended before the relay said whose they are.
     early: HashMap<String, Job>,
@@ -176,6 +176,8 @@ impl Batch {
         }
         entry.before += 1;
         entry.step = Step::Missing(due);
+        // The relay may tell of it once more, which says nothing about the next try.
+        self.by_job.remove(&job.id);
         true
     }
 
@@ -270,5 +272,147 @@ impl Batch {
     /// The status: that of the first answer that did not complete.
     pub fn exit(&self) -> Exit {
         self.entries.iter().fold(Exit::Completed, |exit, entry| exit.or(entry.exit))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use towline::{ChatRequest, Ending};
+
+    use super::*;
+
+    fn batch(retry: u16, ended: &[&str], now: Instant) -> Batch {
+        let ask = |key: &str| Ask {
+            number: 1,
+            id: None,
+            question: "q".into(),
+            request: ChatRequest::new("m"),
+            key: key.into(),
+        };
+        let ended = ended.iter().map(|&id| id.to_owned()).collect();
+        Batch::new(["a", "b"].map(ask).to_vec(), &HashMap::new(), ended, "g", retry, now)
+    }
+
+    fn job(id: &str, state: AnswerState, sent: bool) -> Job {
+        let mut job = Job::new(id, state);
+        job.sent = sent;
+        job
+    }
+
+    fn completed() -> Outcome {
+        Outcome::new(Ending::Completed(None))
+    }
+
+    fn refused(has_effect: bool) -> Outcome {
+        let error = Error::new(ErrorKind::Busy, Fault::Server, "busy").with_effect(has_effect);
+        Outcome::new(Ending::Failed(error))
+    }
+
+    fn request(batch: &mut Batch, now: Instant) -> Option<String> {
+        batch.ask(now).map(|(_, id)| id)
+    }
+
+    #[test]
+    fn results_are_written_in_the_order_of_the_questions() {
+        let now = Instant::now();
+        let mut batch = batch(0, &[], now);
+        for (at, job) in [(0, "j0"), (1, "j1")] {
+            assert_eq!(batch.ask(now).map(|(at, _)| at), Some(at));
+            batch.asked(at, job.to_owned(), now);
+        }
+        batch.job(&job("j1", AnswerState::Completed, true), now);
+        assert!(batch.read().is_none(), "the first one is read first");
+        batch.job(&job("j0", AnswerState::Completed, true), now);
+        for (at, id) in [(0, "j0"), (1, "j1")] {
+            let (read, ended) = batch.read().unwrap();
+            assert_eq!((read, ended.id.as_str()), (at, id));
+            batch.was_read(read, &ended, &completed(), now);
+            assert_eq!(batch.write().unwrap().job, id);
+            assert!(batch.write().is_none());
+        }
+        assert!(batch.is_done() && batch.exit() == Exit::Completed);
+    }
+
+    /// The relay tells of all jobs once more when the connection to it was lost, or a list of changes was too long.
+    #[test]
+    fn a_try_that_was_replaced_says_nothing_about_the_next() {
+        let now = Instant::now();
+        let mut batch = batch(0, &[], now);
+        assert_eq!(request(&mut batch, now).unwrap(), "batch-g-a-0");
+        let first = job("j0", AnswerState::Interrupted, false);
+        batch.job(&first, now);
+        batch.asked(0, "j0".into(), now);
+        assert_eq!(request(&mut batch, now).unwrap(), "batch-g-a-1");
+        batch.asked(0, "j1".into(), now);
+        batch.job(&first, now);
+        batch.gone("j0");
+        assert_eq!(request(&mut batch, now).unwrap(), "batch-g-b-0", "the first question is asked already");
+        batch.job(&job("j1", AnswerState::Interrupted, true), now);
+        assert_eq!(batch.read().unwrap().1.id, "j1", "what was sent is not asked again");
+    }
+
+    #[test]
+    fn what_failed_without_an_effect_is_asked_again_so_many_times() {
+        let now = Instant::now();
+        let mut batch = batch(1, &[], now);
+        assert_eq!(request(&mut batch, now).unwrap(), "batch-g-a-0");
+        batch.asked(0, "j0".into(), now);
+        batch.job(&job("j0", AnswerState::Failed, false), now);
+        assert_eq!(request(&mut batch, now).unwrap(), "batch-g-b-0", "the first question waits");
+        batch.asked(1, "b0".into(), now);
+        assert_eq!(request(&mut batch, now + FIRST_WAIT).unwrap(), "batch-g-a-1");
+        batch.asked(0, "j1".into(), now);
+        batch.job(&job("j1", AnswerState::Failed, true), now);
+        let (at, ended) = batch.read().unwrap();
+        batch.was_read(at, &ended, &refused(false), now);
+        assert!(request(&mut batch, now + LONGEST_WAIT).is_none(), "it was asked once more already");
+        assert!(batch.write().unwrap().line.contains("\"may_have_had_effect\":false"));
+        batch.job(&job("b0", AnswerState::Failed, true), now);
+        let (at, ended) = batch.read().unwrap();
+        batch.was_read(at, &ended, &refused(true), now);
+        assert!(batch.write().unwrap().line.contains("\"may_have_had_effect\":true"));
+        assert!(batch.is_done() && batch.exit() == Exit::Failed);
+    }
+
+    #[test]
+    fn what_an_earlier_run_left_is_asked_again_unless_it_had_an_effect() {
+        let now = Instant::now();
+        let mut batch = batch(0, &["j0", "b0"], now);
+        assert_eq!(request(&mut batch, now).unwrap(), "batch-g-a-0");
+        batch.job(&job("j0", AnswerState::Cancelled, false), now);
+        batch.asked(0, "j0".into(), now);
+        assert_eq!(request(&mut batch, now).unwrap(), "batch-g-a-1");
+        batch.asked(0, "j1".into(), now);
+        assert_eq!(request(&mut batch, now).unwrap(), "batch-g-b-0");
+        batch.asked(1, "b0".into(), now);
+        batch.job(&job("b0", AnswerState::Cancelled, true), now);
+        batch.job(&job("j1", AnswerState::Cancelled, false), now);
+        assert!(request(&mut batch, now).is_none(), "both were cancelled for good");
+        assert_eq!(batch.count(), Count { all: 2, done: 2, failed: 2 });
+    }
+
+    #[test]
+    fn a_full_relay_is_asked_later() {
+        let now = Instant::now();
+        let mut batch = batch(0, &[], now);
+        let (at, first) = batch.ask(now).unwrap();
+        batch.no_room(at, Duration::from_secs(1), now);
+        assert!(batch.ask(now).is_none());
+        assert_eq!(batch.missing(), 2);
+        assert_eq!(request(&mut batch, now + Duration::from_secs(1)).unwrap(), first, "as the same request");
+    }
+
+    #[test]
+    fn an_answer_that_was_deleted_is_lost_and_said_to_be() {
+        let now = Instant::now();
+        let mut batch = batch(0, &[], now);
+        for (at, id) in [(0, "j0"), (1, "j1")] {
+            batch.ask(now);
+            batch.asked(at, id.to_owned(), now);
+        }
+        batch.only(&HashSet::from(["j1".to_owned()]));
+        let line = batch.write().unwrap().line;
+        assert!(line.contains("was deleted on the relay before it was read"), "{line}");
+        assert!(batch.write().is_none());
     }
 }
