@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::task::JoinSet;
-use towline::{ChatRequest, Client, Event, Item, Stream};
+use towline::engine::{Reader, StartAt};
+use towline::{ChatRequest, Client, Engine, EngineConfig, Event, Item, Stream};
 
 use crate::counter;
 use crate::measure::{process_cpu, quantile, resident_bytes, runtime};
@@ -25,7 +26,7 @@ pub(crate) fn run() {
          |---|---|---|---|---|---|---|"
     );
     for (streams, rate, records) in SIZES {
-        for kind in ["counter", "client"] {
+        for kind in ["counter", "client", "engine"] {
             let peer = Peer::start();
             let numbers = [streams, rate, records].map(|number| number.to_string());
             let run = Command::new(std::env::current_exe().unwrap())
@@ -53,14 +54,19 @@ pub(crate) fn measured(kind: &str, url: &str, streams: usize, rate: usize, recor
     let address: SocketAddr = url.trim_start_matches("http://").parse().unwrap();
     let (in_use_bytes, cpu) = runtime.block_on(async {
         let mut running = JoinSet::new();
+        let engine = Engine::start(EngineConfig::default()).unwrap();
         for _ in 0..streams {
             let seen = Seen { started: Arc::clone(&started), has_begun: false, delays: Arc::clone(&delays) };
             let model = model.clone();
-            if kind == "client" {
-                let stream = client.chat(ChatRequest::new(model).user("Hi"));
-                running.spawn(of_client(stream, seen));
-            } else {
-                running.spawn(of_counter(address, model, seen));
+            let request = ChatRequest::new(&model).user("Hi");
+            match kind {
+                "client" => drop(running.spawn(of_client(client.chat(request), seen))),
+                "engine" => {
+                    let reader = engine.chat(&client, request).reader(StartAt::Beginning);
+                    let task = engine.spawn("reader", of_engine(reader, seen));
+                    running.spawn(async { task.await.unwrap() });
+                }
+                _ => drop(running.spawn(of_counter(address, model, seen))),
             }
         }
         while started.load(Ordering::Relaxed) < streams {
@@ -111,6 +117,16 @@ async fn of_client(mut stream: Stream, mut seen: Seen) {
             Item::Event(_) => {}
             Item::End(outcome) => assert!(outcome.is_completed(), "{outcome:?}"),
         }
+    }
+}
+
+async fn of_engine(mut reader: Reader, mut seen: Seen) {
+    while let Some(batch) = reader.next().await {
+        for event in batch.events {
+            let Event::Text(text) = event else { continue };
+            text.as_bytes().chunks(STAMP_DIGITS + 1).for_each(|text| seen.stamp(&text[..STAMP_DIGITS]));
+        }
+        assert!(batch.outcome.is_none_or(|outcome| outcome.is_completed()));
     }
 }
 
