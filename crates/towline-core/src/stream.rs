@@ -373,6 +373,11 @@ impl Lifecycle {
         }
     }
 
+    /// What the time was when the driver last said it.
+    pub fn told_at(&self) -> Instant {
+        self.now
+    }
+
     /// Counts so far.
     pub fn stats(&self) -> &Stats {
         &self.stats

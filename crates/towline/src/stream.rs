@@ -223,6 +223,11 @@ impl Stream {
         self.life.stats()
     }
 
+    /// When something last happened to it.
+    pub(crate) fn told_at(&self) -> Instant {
+        self.life.told_at()
+    }
+
     /// What was received so far. After the end it is in the outcome.
     pub fn reply(&self) -> &Reply {
         self.life.reply()

@@ -1,7 +1,7 @@
 //! One job's state, log and outcome, and the orders it was given. Everything about a job that changes, changes here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
@@ -9,11 +9,11 @@ use towline_core::event::Event;
 use towline_core::job::{Deadline, JobState};
 use towline_core::log::{Log, Offset};
 use towline_core::outcome::{Ending, Outcome, Stats};
-use towline_core::stream::Phase;
 
 use super::submit::StreamSpec;
 use super::waiting::Waiters;
 use super::{Batch, Shared, lock};
+use crate::stream::Stream;
 
 /// The most that one read takes from a log, in bytes: copying it holds up the job itself.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
@@ -36,10 +36,6 @@ pub(super) struct Cell {
     pub(super) inner: Mutex<Inner>,
     /// The orders changed since the task last looked at them. Changed under the lock of `inner`.
     has_orders: AtomicBool,
-    /// Threads that wait for anything new.
-    pub(super) news: Condvar,
-    /// Threads that wait for the end.
-    pub(super) end: Condvar,
 }
 
 #[derive(Debug)]
@@ -55,7 +51,7 @@ pub(super) struct Inner {
     read_to: Offset,
     /// The log is full of what nobody has read.
     pub(super) full: bool,
-    outcome: Option<Arc<Outcome>>,
+    pub(super) outcome: Option<Arc<Outcome>>,
     pub(super) orders: Orders,
     /// The job's task, while it waits.
     task: Option<Waker>,
@@ -134,8 +130,6 @@ impl Cell {
                 relay_id: None,
             }),
             has_orders: AtomicBool::new(true),
-            news: Condvar::new(),
-            end: Condvar::new(),
         }
     }
 
@@ -238,25 +232,17 @@ impl Cell {
     }
 
     /// The stream moved on: its phase and counts, and the events that came since, of which so many were text.
-    pub(super) fn report(
-        self: &Arc<Self>,
-        (phase, away): (Phase, bool),
-        stats: &Stats,
-        events: &mut Vec<Event>,
-        tokens: u64,
-    ) {
+    pub(super) fn report(self: &Arc<Self>, stream: &Stream, events: &mut Vec<Event>, tokens: u64) {
         let mut inner = self.inner();
-        if let Some(state) = JobState::of_phase(phase) {
+        if let Some(state) = JobState::of_phase(stream.phase()) {
             inner.underlying = state;
         }
-        (inner.stats, inner.away) = (*stats, away);
-        if events.is_empty() {
-            if inner.settle() {
-                self.tell(inner);
-            }
-            return;
+        (inner.stats, inner.away) = (*stream.stats(), stream.is_away());
+        if !events.is_empty() {
+            self.append(inner, events.drain(..), tokens, stream.told_at());
+        } else if inner.settle() {
+            self.tell(inner);
         }
-        self.append(inner, events.drain(..), tokens);
     }
 
     /// A task that is no stream has something to show; gives it back when the log is full or the job has ended.
@@ -266,7 +252,7 @@ impl Cell {
             return Err(event);
         }
         let tokens = u64::from(matches!(event, Event::Text(_) | Event::Thinking(_)));
-        self.append(inner, [event], tokens);
+        self.append(inner, [event], tokens, Instant::now());
         Ok(())
     }
 
@@ -275,12 +261,12 @@ impl Cell {
         mut inner: MutexGuard<'_, Inner>,
         events: impl IntoIterator<Item = Event>,
         tokens: u64,
+        now: Instant,
     ) {
         let Some(shared) = self.shared.upgrade() else { return };
         let before = inner.log.bytes();
         events.into_iter().for_each(|event| inner.log.append(event));
         inner.tokens += tokens;
-        let now = Instant::now();
         inner.first_event.get_or_insert(now);
         inner.last_event = Some(now);
         let after = inner.log.bytes();
@@ -344,7 +330,7 @@ impl Cell {
     }
 
     pub(super) fn outcome(&self) -> Option<Arc<Outcome>> {
-        self.inner().outcome()
+        self.inner().outcome.clone()
     }
 
     /// The answer's text as far as it came, but for what the log has dropped.
@@ -426,8 +412,8 @@ impl Cell {
         drop(inner);
         // First, so that no waker of the caller's can hold up an order.
         wake(task);
-        any.wake(&self.news);
-        end.wake(&self.end);
+        any.wake();
+        end.wake();
         if let Some(shared) = shared {
             shared.table.changed(self, &shared.wake);
         }
@@ -450,10 +436,6 @@ impl Drop for Cell {
 }
 
 impl Inner {
-    pub(super) fn outcome(&self) -> Option<Arc<Outcome>> {
-        self.outcome.clone()
-    }
-
     /// Whether a read from `from` on would find something.
     pub(super) fn has_news(&self, from: Offset) -> bool {
         self.log.end() > from || self.outcome.is_some()

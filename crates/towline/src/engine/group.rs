@@ -1,14 +1,13 @@
 //! Several jobs that belong together.
 
-use std::future::Future;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use towline_core::outcome::Outcome;
 
 use super::task::refuse_inside;
-use super::waiting::{News, Waiting};
+use super::waiting::{News, Waiting, block_on};
 use super::{EngineError, Job};
 
 /// Jobs that belong together, in the order in which they were added. Each can still be controlled on its own.
@@ -124,7 +123,7 @@ impl Group {
             let mut found = None;
             live.retain_mut(|(job, waiting)| {
                 if found.is_none()
-                    && let Poll::Ready(outcome) = waiting.poll(cx, |job| job.outcome())
+                    && let Poll::Ready(outcome) = waiting.poll(cx, |job| job.outcome.clone())
                 {
                     found = wanted(&outcome).then(|| ((*job).clone(), outcome));
                     return false;
@@ -138,26 +137,5 @@ impl Group {
             }
         })
         .await
-    }
-}
-
-/// Runs a future that waits for jobs on the calling thread.
-pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
-    struct Unpark(std::thread::Thread);
-
-    impl std::task::Wake for Unpark {
-        fn wake(self: Arc<Self>) {
-            self.0.unpark();
-        }
-    }
-
-    let waker = Arc::new(Unpark(std::thread::current())).into();
-    let mut cx = Context::from_waker(&waker);
-    let mut future = std::pin::pin!(future);
-    loop {
-        match future.as_mut().poll(&mut cx) {
-            Poll::Ready(value) => return value,
-            Poll::Pending => std::thread::park(),
-        }
     }
 }

@@ -144,7 +144,7 @@ impl Job {
     /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: await the job there.
     pub fn wait(&self) -> Result<Arc<Outcome>, EngineError> {
         refuse_inside()?;
-        let ended = self.cell.block(News::End, None, |job| job.outcome());
+        let ended = self.cell.block(News::End, None, |job| job.outcome.clone());
         Ok(ended.unwrap_or_else(|| unreachable!("without a time limit, only an outcome ends the wait")))
     }
 
@@ -154,7 +154,7 @@ impl Job {
     /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: await the job there.
     pub fn wait_timeout(&self, time: Duration) -> Result<Option<Arc<Outcome>>, EngineError> {
         refuse_inside()?;
-        Ok(self.cell.block(News::End, Instant::now().checked_add(time), |job| job.outcome()))
+        Ok(self.cell.block(News::End, Instant::now().checked_add(time), |job| job.outcome.clone()))
     }
 
     /// Asks the same again, as a new job with the same name, group, priority and time to its deadline. `None` for a task that cannot be repeated, and
@@ -191,7 +191,7 @@ impl IntoFuture for Job {
     type IntoFuture = Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>;
 
     fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move { self.cell.wait(News::End, |job| job.outcome()).await })
+        Box::pin(async move { self.cell.wait(News::End, |job| job.outcome.clone()).await })
     }
 }
 

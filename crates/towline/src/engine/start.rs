@@ -289,7 +289,7 @@ impl Running {
         }
         let ended_within = |time: Duration| {
             let until = Instant::now().checked_add(time);
-            jobs.iter().all(|job| job.cell.block(News::End, until, |job| job.outcome()).is_some())
+            jobs.iter().all(|job| job.cell.block(News::End, until, |job| job.outcome.clone()).is_some())
         };
         let in_time = ended_within(grace);
         let late: Vec<JobId> = jobs.iter().filter(|job| job.outcome().is_none()).map(Job::id).collect();

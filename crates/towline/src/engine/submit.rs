@@ -275,7 +275,7 @@ impl TaskControl {
         let mut unsent = event;
         while let Err(event) = self.cell.emit(unsent) {
             unsent = event;
-            let goes_on = self.cell.wait(News::Any, |job| match job.outcome() {
+            let goes_on = self.cell.wait(News::Any, |job| match &job.outcome {
                 Some(_) => Some(false),
                 None => (!job.full).then_some(true),
             });

@@ -210,9 +210,8 @@ impl StreamTask {
             self.cell.relayed(id);
             self.named = true;
         }
-        let stands = (self.stream.phase(), self.stream.is_away());
         let tokens = std::mem::take(&mut self.tokens);
-        self.cell.report(stands, self.stream.stats(), &mut self.events, tokens);
+        self.cell.report(&self.stream, &mut self.events, tokens);
         if self.events.capacity() > IDLE_EVENTS {
             self.events = Vec::new();
         }

@@ -1,11 +1,11 @@
 //! Waiting for news of a job: by a waker, or on a thread.
 
-use std::sync::{Condvar, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Inner};
-use super::lock;
 
 /// What somebody waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,8 +29,6 @@ pub(super) struct Wakers {
     /// Mostly there is one.
     first: Option<(u64, Waker)>,
     others: Vec<(u64, Waker)>,
-    /// How many threads wait.
-    blocked: usize,
 }
 
 impl Waiters {
@@ -67,28 +65,20 @@ impl Waiters {
 
     /// Those who are to be told, outside the lock.
     pub(super) fn take(&mut self, is_end: bool) -> [Wakers; 2] {
-        let take = |wakers: &mut Wakers| Wakers {
-            first: wakers.first.take(),
-            others: std::mem::take(&mut wakers.others),
-            blocked: wakers.blocked,
-        };
-        [take(&mut self.any), if is_end { take(&mut self.end) } else { Wakers::default() }]
+        [
+            std::mem::take(&mut self.any),
+            if is_end { std::mem::take(&mut self.end) } else { Wakers::default() },
+        ]
     }
 }
 
 impl Wakers {
-    pub(super) fn wake(self, threads: &Condvar) {
-        // Without anybody to wake this would still be a system call.
-        if self.blocked > 0 {
-            threads.notify_all();
-        }
-        for (_, waker) in self.first.into_iter().chain(self.others) {
-            waker.wake();
-        }
+    pub(super) fn wake(self) {
+        self.first.into_iter().chain(self.others).for_each(|(_, waker)| waker.wake());
     }
 }
 
-/// Somebody who waits for a job's news in async code. Dropping it leaves nothing behind.
+/// Somebody who waits for a job's news. Dropping it leaves nothing behind.
 pub(super) struct Waiting<'a> {
     cell: &'a Cell,
     news: News,
@@ -140,25 +130,38 @@ impl Cell {
         until: Option<Instant>,
         mut ready: impl FnMut(&mut Inner) -> Option<T>,
     ) -> Option<T> {
-        let threads = match news {
-            News::Any => &self.news,
-            News::End => &self.end,
-        };
-        let mut inner = lock(&self.inner);
-        loop {
-            if let Some(found) = ready(&mut inner) {
-                return Some(found);
-            }
-            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
-            if left == Some(Duration::ZERO) {
-                return None;
-            }
-            inner.waiters.of(news).blocked += 1;
-            inner = match left {
-                None => threads.wait(inner).unwrap_or_else(PoisonError::into_inner),
-                Some(left) => threads.wait_timeout(inner, left).unwrap_or_else(PoisonError::into_inner).0,
-            };
-            inner.waiters.of(news).blocked -= 1;
+        let mut waiting = Waiting::new(self, news);
+        block_until(until, |cx| waiting.poll(cx, &mut ready))
+    }
+}
+
+/// Runs a future that waits for jobs on the calling thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = std::pin::pin!(future);
+    let found = block_until(None, |cx| future.as_mut().poll(cx));
+    found.unwrap_or_else(|| unreachable!("without a time limit, only a value ends the wait"))
+}
+
+/// Polls on the calling thread until there is something, or the time is up.
+fn block_until<T>(until: Option<Instant>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
+    struct Unpark(Thread);
+
+    impl std::task::Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+
+    let waker = Arc::new(Unpark(thread::current())).into();
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(found) = poll(&mut cx) {
+            return Some(found);
+        }
+        match until.map(|until| until.saturating_duration_since(Instant::now())) {
+            None => thread::park(),
+            Some(Duration::ZERO) => return None,
+            Some(left) => thread::park_timeout(left),
         }
     }
 }
