@@ -3,6 +3,7 @@
 //! It is told apart as the model's reasoning, wherever the tags are cut between records. White space around the tags
 //! is not part of either; without tags the text stays as it came, record by record.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
 
 use crate::event::Event;
@@ -153,7 +154,11 @@ impl Tags {
                 if let Some(rest) = seen.strip_prefix(OPEN) {
                     self.has_found = true;
                     self.inside(rest, true, events);
-                } else if OPEN.starts_with(seen) && all.len() <= MAX_HELD {
+                    return;
+                }
+                let may_be_tag = OPEN.starts_with(seen) && all.len() <= MAX_HELD;
+                drop(all);
+                if may_be_tag {
                     self.held.push(Event::Text(text));
                 } else {
                     self.settle(events);
@@ -169,8 +174,11 @@ impl Tags {
         }
     }
 
-    /// The text that is held back with this text behind it.
-    fn with_held(&self, text: &str) -> String {
+    /// The text that is held back with this text behind it, which may be long and is then not copied.
+    fn with_held<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        if self.held.is_empty() {
+            return Cow::Borrowed(text);
+        }
         self.held.iter().filter_map(Event::text).chain([text]).collect()
     }
 
@@ -211,6 +219,14 @@ impl Tags {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_copied_only_behind_what_is_held_back() {
+        let mut tags = Tags::new(ThinkTags::Split);
+        assert!(matches!(tags.with_held("a long text"), Cow::Borrowed("a long text")));
+        tags.text("<thi".to_owned(), &mut VecDeque::new());
+        assert_eq!(tags.with_held("nk>"), "<think>");
+    }
 
     /// What becomes of pieces of text, thinking in brackets; pieces of one kind are joined.
     fn split(pieces: &[&str]) -> String {
