@@ -24,6 +24,8 @@ use crate::store::StreamNo;
 
 /// A piece of a list is sent when it is so long, in bytes.
 const PIECE_BYTES: usize = 16 << 10;
+/// So many streams are looked at before others have their turn: of a long list, few may be wanted.
+const LOOKS: usize = 256;
 /// Changes that wait for a slow watcher.
 const WATCHED: usize = 16;
 /// How often a watcher is told of what runs, besides changes.
@@ -115,7 +117,8 @@ pub(super) fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> 
     let after = input::query(query, "after")?.map(|after| from(relay, caller, &after)).transpose()?;
     let mut jobs =
         Jobs { relay: Arc::clone(relay), owner: caller.owner.clone(), filter, after, limit, count: 0 };
-    let (first, is_all) = jobs.next();
+    let (mut first, is_all) = jobs.next();
+    first.splice(..0, *b"{\"jobs\":[");
     if is_all {
         return Ok(typed(StatusCode::OK, "application/json", Body::whole(first)));
     }
@@ -125,6 +128,10 @@ pub(super) fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> 
         // A reader that has left wants no more.
         while pieces.send(piece.into()).await.is_ok() && !is_all {
             (piece, is_all) = jobs.next();
+            while piece.is_empty() && !pieces.is_closed() {
+                tokio::task::yield_now().await;
+                (piece, is_all) = jobs.next();
+            }
         }
     });
     Ok(typed(StatusCode::OK, "application/json", Body::Pieces(body)))
@@ -149,11 +156,14 @@ struct Jobs {
 }
 
 impl Jobs {
-    /// The next piece, and whether it is the last.
+    /// The next piece, which may be empty, and whether it is the last.
     fn next(&mut self) -> (Vec<u8>, bool) {
         let mut is_page = false;
-        let mut piece = if self.count == 0 { b"{\"jobs\":[".to_vec() } else { Vec::new() };
-        for entry in self.relay.registry.each(&self.owner, self.after) {
+        let mut piece = Vec::new();
+        for (looks, entry) in self.relay.registry.each(&self.owner, self.after).enumerate() {
+            if looks == LOOKS {
+                return (piece, false);
+            }
             self.after = Some(entry.log.no);
             let Some(job) = Some(entry).filter(|entry| self.filter.takes(entry)).as_ref().and_then(shown)
             else {
@@ -237,7 +247,10 @@ impl Watcher<'_> {
         let mut gone = std::mem::take(&mut self.told);
         self.running.clear();
         let (relay, caller) = (self.relay, self.caller);
-        for entry in relay.registry.each(&caller.owner, None) {
+        for (looks, entry) in (1..).zip(relay.registry.each(&caller.owner, None)) {
+            if looks % LOOKS == 0 {
+                tokio::task::yield_now().await;
+            }
             if self.filter.takes(&entry) {
                 gone.remove(&entry.log.no);
                 self.tell_one(&entry).await?;

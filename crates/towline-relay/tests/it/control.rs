@@ -131,6 +131,35 @@ async fn jobs_are_listed_filtered_watched_and_deleted() {
     relay.stop().await;
 }
 
+/// A list is made piece by piece, also where only few of many streams belong into it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_job_is_found_behind_many_streams_that_are_none() {
+    let server = Server::start(Routes::new().model("m", Script::ndjson(ollama::chat(&["x"]))));
+    let relay = Relay::start(config(&server.url())).await;
+    for number in 0..600 {
+        let target = format!("/streams/s{number}");
+        let made = ask(&relay.client, Method::Put, &target, &[("content-type", "text/plain")], "").await;
+        assert_eq!(made.status, 201);
+    }
+    let none = relay.get("/towline/v1/jobs").await.json().await;
+    assert_eq!(none, json!({ "jobs": [], "next": null }));
+    let id = relay.detached("m").await;
+    relay.ended(&id).await;
+    for query in ["", "?state=ended", "?limit=1"] {
+        let listed = relay.get(&format!("/towline/v1/jobs{query}")).await.json().await;
+        assert_eq!(
+            (listed["jobs"].as_array().unwrap().len(), &listed["jobs"][0]["id"]),
+            (1, &id.as_str().into())
+        );
+    }
+    let mut watch = relay.get("/towline/v1/jobs?watch=true").await;
+    while !watch.read.ends_with(b"\n") {
+        assert!(watch.more().await.unwrap());
+    }
+    assert_eq!(serde_json::from_slice::<Value>(&watch.read).unwrap()["id"], id.as_str());
+    relay.stop().await;
+}
+
 /// The end is the relay's verdict too: what it does not understand is counted, and an end mark alone completes nothing.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_not_understood_is_in_the_list() {
