@@ -62,6 +62,8 @@ pub struct Config {
     pub limits: RelayLimits,
     /// Times of the relay's own.
     pub times: Times,
+    /// The collector that gets a span of each answer, as OTLP over HTTP in JSON at `/v1/traces`. Default: none.
+    pub traces: Option<UpstreamConfig>,
     /// Who is told of each answer's end. Default: nobody.
     #[serde(skip)]
     pub on_end: Option<OnEnd>,

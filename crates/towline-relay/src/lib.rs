@@ -32,6 +32,7 @@
 //! | `recovery` | streams that a store had at the start, and their true ends |
 //! | `shared` | several relays on one store: leases, the journal, what others run |
 //! | `registry` | all streams by owner and id |
+//! | `traces` | a span for each answer, for a collector |
 //! | `devices` | browsers that came in by a link |
 //! | `http` | what requests get: the front, streams, control, the page |
 //! | `serve` | sockets, TLS, connections, an orderly end |
@@ -61,6 +62,7 @@ mod store;
 mod tasks;
 #[doc(hidden)]
 pub mod testing;
+mod traces;
 mod upstream;
 
 pub use config::{

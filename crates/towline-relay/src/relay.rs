@@ -25,6 +25,7 @@ use crate::serve::LateDoor;
 use crate::shared::{self, RedisStore, Shared};
 use crate::store::{DiskStore, LogStore, MemoryStore, Room};
 use crate::tasks::Tasks;
+use crate::traces::Traces;
 use crate::upstream::{Upstream, Upstreams};
 
 /// Everything that requests share.
@@ -42,6 +43,7 @@ pub(crate) struct Relay {
     pub(crate) upstreams: Upstreams,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
+    pub(crate) traces: Option<Traces>,
     /// What owners have asked.
     pub(crate) usage: Usage,
     pub(crate) began: Instant,
@@ -130,6 +132,7 @@ impl Relay {
             upstreams: Upstreams::new(upstreams),
             tasks,
             metrics: Metrics::default(),
+            traces: config.traces.as_ref().map(Traces::new).transpose()?,
             usage,
             began: Instant::now(),
             admission: AdmissionQueue::new(config.places()),
@@ -175,7 +178,8 @@ impl Relay {
 
     /// Starts the job of `entry`, or lets it wait for its turn. Where other relays could answer the same request, nobody is asked
     /// before the store has it: `created` is its creation.
-    pub(crate) fn begin(self: &Arc<Self>, entry: Entry, task: Task, created: Ticket) {
+    pub(crate) fn begin(self: &Arc<Self>, entry: Entry, mut task: Task, created: Ticket) {
+        let span = task.span.take();
         if task.permit.may_run() {
             task.job.may_run();
         }
@@ -198,6 +202,9 @@ impl Relay {
             relay.running.fetch_sub(1, Ordering::Relaxed);
             let bytes = entry.log.seen().end.position;
             relay.metrics.answers.ended(series(&entry), &state, bytes, &measured);
+            if let (Some(traces), Some(span)) = (&relay.traces, &span) {
+                entry.log.look(|meta, _| traces.ended(span, meta, &state, &measured));
+            }
             if let Some(tokens) = measured.output_tokens {
                 relay.usage.spend(&entry.owner, tokens, now_ms());
             }

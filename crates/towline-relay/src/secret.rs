@@ -8,9 +8,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// # Panics
 /// When the system gives no randomness: secrets that can be guessed would let strangers in.
 pub(crate) fn random() -> String {
-    let mut bytes = [0; 32];
+    URL_SAFE_NO_PAD.encode(bytes::<32>())
+}
+
+/// Random bytes.
+///
+/// # Panics
+/// As [`random`].
+pub(crate) fn bytes<const COUNT: usize>() -> [u8; COUNT] {
+    let mut bytes = [0; COUNT];
     getrandom::fill(&mut bytes).expect("the system gives random bytes");
-    URL_SAFE_NO_PAD.encode(bytes)
+    bytes
 }
 
 /// Bytes in hexadecimal.

@@ -20,6 +20,7 @@ use crate::meta::{Meta, now_ms};
 use crate::quota::Reached;
 use crate::registry::{Entry, NotMade, Reading};
 use crate::relay::{Caller, NotBegun, Relay};
+use crate::traces::SpanContext;
 use crate::upstream::Choice;
 
 /// The longest name of a job that is read, in characters.
@@ -42,6 +43,7 @@ pub(super) struct RequestHeaders {
     pub(super) group_running: Option<usize>,
     pub(super) keeps_request: bool,
     pub(super) deadline: Option<Duration>,
+    pub(super) traceparent: Option<String>,
 }
 
 impl RequestHeaders {
@@ -84,6 +86,7 @@ impl RequestHeaders {
             group_running,
             keeps_request,
             deadline,
+            traceparent: headers.get("traceparent").and_then(|text| text.to_str().ok()).map(str::to_owned),
         })
     }
 }
@@ -276,7 +279,10 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
         Err(NotMade::Full) => return Err(streams::too_many(relay)),
     };
     let Some(job) = entry.job.clone() else { unreachable!("a recorded stream is made with its job") };
+    let span = relay.traces.as_ref().and_then(|_| SpanContext::of(wishes.traceparent.as_deref()));
+    let headers = span.as_ref().map_or_else(|| headers.clone(), |span| span.carried_on(&headers));
     let task = Task {
+        span,
         job: Arc::clone(&job),
         permit,
         upstreams,

@@ -25,6 +25,7 @@ use crate::http::for_client;
 use crate::log::{Broken, Ticket};
 use crate::meta::{media_type, now_ms};
 use crate::metrics::Measured;
+use crate::traces::SpanContext;
 use crate::upstream::{Lease, Upstream, least_busy_first};
 
 /// A timer that fires so late says that the whole process stood still.
@@ -46,6 +47,8 @@ pub(crate) struct Task {
     pub(crate) timeouts: Timeouts,
     /// The longest log, in bytes.
     pub(crate) log_bytes: u64,
+    /// Where its span belongs, if there is to be one.
+    pub(crate) span: Option<SpanContext>,
 }
 
 type Connecting = Pin<Box<dyn Future<Output = Result<Ready, Error>> + Send>>;
@@ -146,7 +149,7 @@ pub(crate) async fn run(mut task: Task) -> Finished {
 
 impl Run {
     fn new(task: Task) -> Self {
-        let Task { job, permit, upstreams, headers, body, room, timeouts, log_bytes } = task;
+        let Task { job, permit, upstreams, headers, body, room, timeouts, log_bytes, span: _ } = task;
         let now = Instant::now();
         let life = Lifecycle::new(job.kind.dialect(), timeouts, Limits::default(), now).without_reply();
         let mut run = Self {

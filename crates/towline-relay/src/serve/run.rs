@@ -193,6 +193,7 @@ impl Server {
                     () = late(&mut phone) => {}
                     () = relay.upstreams.keep_looking(relay.config.times.health) => {}
                     () = housekeeping::keep(Arc::clone(&relay)) => {}
+                    () = traced(&relay) => {}
                     never = shared::keep(Arc::clone(&relay)) => match never {},
                     never = shared::listen(Arc::clone(&relay)) => match never {},
                     () = shutdown => {}
@@ -211,6 +212,10 @@ impl Server {
                 // Other relays would end what still runs.
                 never = shared::keep(Arc::clone(&relay)) => match never {},
             };
+            if let Some(traces) = &relay.traces {
+                // The collector may have gone too.
+                drop(tokio::time::timeout(CLOSE_TIME, traces.send()).await);
+            }
             stop.send_replace(true);
             if tokio::time::timeout(CLOSE_TIME, connections.all_ended()).await.is_err() {
                 tracing::info!(connections = connections.running(), "connections are cut");
@@ -222,6 +227,14 @@ impl Server {
             tracing::info!(running, cut, "the relay has ended");
             Report { running, cut }
         })
+    }
+}
+
+/// Sends spans, if they are wanted. Never ready.
+async fn traced(relay: &Relay) {
+    match &relay.traces {
+        Some(traces) => traces.keep_sending().await,
+        None => std::future::pending().await,
     }
 }
 

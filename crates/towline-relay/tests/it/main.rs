@@ -21,3 +21,4 @@ mod streams;
 mod support;
 mod tls;
 mod tokens;
+mod traces;

@@ -1,0 +1,246 @@
+//! Traces: a span for each answer, sent to a collector as OTLP over HTTP in JSON.
+//!
+//! The names are those of OpenTelemetry's conventions for generative AI. No span holds a prompt, an answer or an error's text.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use towline::forward;
+use towline::relay::AnswerState;
+use towline_core::http1::{Headers, Method};
+
+use crate::config::UpstreamConfig;
+use crate::error::Error;
+use crate::job::JobRecord;
+use crate::meta::Meta;
+use crate::metrics::Measured;
+use crate::secret;
+use crate::upstream::Upstream;
+
+/// The most spans that wait for the collector. Further ones are lost.
+const MOST: usize = 4096;
+/// Time between two requests to the collector.
+const EVERY: Duration = Duration::from_secs(2);
+/// How long the collector may take for one.
+const PATIENCE: Duration = Duration::from_secs(10);
+const TRACEPARENT: &str = "traceparent";
+
+/// The place of an answer's span in a trace (W3C Trace Context).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SpanContext {
+    /// 32 hexadecimal digits.
+    trace: String,
+    /// The client's span, 16 hexadecimal digits.
+    parent: Option<String>,
+    /// The span of the answer.
+    span: String,
+}
+
+impl SpanContext {
+    /// A span in the trace that the client's `traceparent` names, or in a new one; `None` where the client says that its trace is
+    /// not recorded.
+    pub(crate) fn of(traceparent: Option<&str>) -> Option<Self> {
+        let random = || secret::hex(&secret::bytes::<16>());
+        let span = secret::hex(&secret::bytes::<8>());
+        let Some((trace, parent, is_recorded)) = traceparent.and_then(parsed) else {
+            return Some(Self { trace: random(), parent: None, span });
+        };
+        is_recorded.then(|| Self { trace: trace.to_owned(), parent: Some(parent.to_owned()), span })
+    }
+
+    /// These headers for a model server, whose own span is below this one.
+    pub(crate) fn carried_on(&self, headers: &Headers) -> Headers {
+        let others = headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(TRACEPARENT));
+        let mut carried: Headers = others.collect();
+        carried.push(TRACEPARENT, format!("00-{}-{}-01", self.trace, self.span));
+        carried
+    }
+}
+
+/// The trace, the span, and whether it is recorded.
+fn parsed(text: &str) -> Option<(&str, &str, bool)> {
+    let mut parts = text.trim().split('-');
+    let (version, trace, parent, flags) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    let is_hex = |part: &str, digits: usize| {
+        part.len() == digits && part.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    };
+    let is_some = |part: &str| part.bytes().any(|byte| byte != b'0');
+    let is_whole = is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
+    // A later version may have more parts behind these.
+    let is_known = version != "ff" && (version != "00" || parts.next().is_none());
+    let is_recorded = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
+    (is_whole && is_known && is_some(trace) && is_some(parent)).then_some((trace, parent, is_recorded))
+}
+
+/// Spans on their way to the collector.
+#[derive(Debug)]
+pub(crate) struct Traces {
+    collector: Arc<Upstream>,
+    waiting: Mutex<Vec<Value>>,
+    is_failing: AtomicBool,
+}
+
+impl Traces {
+    /// # Errors
+    /// A collector that cannot be used.
+    pub(crate) fn new(collector: &UpstreamConfig) -> Result<Self, Error> {
+        let collector = Upstream::new(collector)?;
+        Ok(Self { collector, waiting: Mutex::default(), is_failing: AtomicBool::new(false) })
+    }
+
+    /// An answer has ended.
+    pub(crate) fn ended(&self, context: &SpanContext, meta: &Meta, state: &AnswerState, measured: &Measured) {
+        let Some(span) = meta.job.as_ref().and_then(|record| span(context, meta, record, state, measured))
+        else {
+            return;
+        };
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() < MOST {
+            waiting.push(span);
+        }
+    }
+
+    /// Sends what there is from time to time. Never ready.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses the spans that are being sent.
+    pub(crate) async fn keep_sending(&self) {
+        let mut ticks = tokio::time::interval(EVERY);
+        loop {
+            ticks.tick().await;
+            self.send().await;
+        }
+    }
+
+    /// Sends what there is; what the collector does not take is lost.
+    ///
+    /// # Cancel safety
+    /// As [`keep_sending`](Self::keep_sending).
+    pub(crate) async fn send(&self) {
+        let spans = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        if spans.is_empty() {
+            return;
+        }
+        let resource = attributes(&[
+            ("service.name", Some(json!({ "stringValue": "towline-relay" }))),
+            ("service.version", Some(json!({ "stringValue": env!("CARGO_PKG_VERSION") }))),
+        ]);
+        let scope = json!({ "scope": { "name": "towline-relay" }, "spans": spans });
+        let body =
+            json!({ "resourceSpans": [{ "resource": { "attributes": resource }, "scopeSpans": [scope] }] });
+        let sent = tokio::time::timeout(PATIENCE, self.post(body.to_string())).await;
+        let is_taken = matches!(sent, Ok(Some(200..=299)));
+        // Once, however often it is tried.
+        if self.is_failing.swap(!is_taken, Ordering::Relaxed) == is_taken {
+            match is_taken {
+                true => tracing::info!("the collector takes traces again"),
+                false => {
+                    tracing::warn!(collector = self.collector.name(), "the collector does not take traces")
+                }
+            }
+        }
+    }
+
+    /// The status of the collector's answer; `None` where there is none.
+    async fn post(&self, body: String) -> Option<u16> {
+        let request = forward::Request {
+            method: Method::Post,
+            target: "/v1/traces".to_owned(),
+            headers: [("content-type", "application/json")].into_iter().collect(),
+            body: forward::Body::Bytes(Bytes::from(body)),
+        };
+        let mut response = self.collector.client().ready().await.ok()?.send(request).await.ok()?;
+        let mut rest = Vec::new();
+        while std::future::poll_fn(|cx| response.body.poll_read(cx, &mut rest)).await.ok()? > 0 {
+            rest.clear();
+        }
+        Some(response.status)
+    }
+}
+
+/// The span of an answer of a model; `None` for work on models that a server keeps.
+fn span(
+    context: &SpanContext,
+    meta: &Meta,
+    record: &JobRecord,
+    state: &AnswerState,
+    measured: &Measured,
+) -> Option<Value> {
+    let operation = match record.path.as_str() {
+        "/api/chat" | "/v1/chat/completions" | "/v1/responses" | "/v1/messages" => "chat",
+        "/api/generate" | "/v1/completions" => "text_completion",
+        "/api/embed" | "/api/embeddings" | "/v1/embeddings" => "embeddings",
+        _ => return None,
+    };
+    let text = |text: &str| Some(json!({ "stringValue": text }));
+    let number = |number: Option<u64>| number.map(|number| json!({ "intValue": number.to_string() }));
+    let is_whole = *state == AnswerState::Completed;
+    let dialect = if record.path.starts_with("/v1/") { "openai" } else { "ollama" };
+    let nanoseconds = |ms: u64| (u128::from(ms) * 1_000_000).to_string();
+    let first = measured.first_chunk.map(|time| json!({ "doubleValue": time.as_secs_f64() }));
+    let attributes = attributes(&[
+        ("gen_ai.operation.name", text(operation)),
+        ("gen_ai.provider.name", text(dialect)),
+        ("gen_ai.request.model", text(&record.model)),
+        ("gen_ai.usage.input_tokens", number(measured.input_tokens)),
+        ("gen_ai.usage.output_tokens", number(measured.output_tokens)),
+        ("error.type", (!is_whole).then(|| json!({ "stringValue": state.as_str() }))),
+        ("towline.stream", text(meta.id.as_str())),
+        ("towline.outcome", text(state.as_str())),
+        ("towline.server", text(&record.upstream)),
+        ("towline.time_to_first_chunk", first),
+    ]);
+    Some(json!({
+        "traceId": context.trace,
+        "spanId": context.span,
+        "parentSpanId": context.parent.as_deref().unwrap_or_default(),
+        "name": format!("{operation} {}", record.model),
+        // A client of the model server.
+        "kind": 3,
+        "startTimeUnixNano": nanoseconds(meta.created_ms),
+        "endTimeUnixNano": nanoseconds(record.ended_ms.unwrap_or(meta.created_ms)),
+        "attributes": attributes,
+        "status": { "code": if is_whole { 1 } else { 2 } },
+    }))
+}
+
+fn attributes(known: &[(&str, Option<Value>)]) -> Vec<Value> {
+    let said = known.iter().filter_map(|(key, value)| Some((key, value.as_ref()?)));
+    said.map(|(key, value)| json!({ "key": key, "value": value })).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+    const PARENT: &str = "00f067aa0ba902b7";
+
+    #[test]
+    fn a_clients_trace_is_carried_on_and_a_wrong_one_is_not() {
+        let context = SpanContext::of(Some(&format!("00-{TRACE}-{PARENT}-01"))).unwrap();
+        assert_eq!((context.trace.as_str(), context.parent.as_deref()), (TRACE, Some(PARENT)));
+        let headers: Headers = [("Traceparent", "old"), ("accept", "x")].into_iter().collect();
+        let carried = context.carried_on(&headers);
+        assert_eq!(carried.all("traceparent").count(), 1);
+        assert_eq!(carried.get("traceparent"), Some(format!("00-{TRACE}-{}-01", context.span).as_str()));
+        assert_eq!(carried.get("accept"), Some("x"));
+        assert_eq!(SpanContext::of(Some(&format!("00-{TRACE}-{PARENT}-00"))), None);
+        assert!(SpanContext::of(Some(&format!("01-{TRACE}-{PARENT}-01-more"))).unwrap().parent.is_some());
+        for wrong in [
+            "",
+            "00",
+            &format!("ff-{TRACE}-{PARENT}-01"),
+            &format!("00-{TRACE}-{PARENT}-01-more"),
+            &format!("00-{}-{PARENT}-01", "0".repeat(32)),
+            &format!("00-{TRACE}-{}-01", "0".repeat(16)),
+            &format!("00-{}-{PARENT}-01", TRACE.to_uppercase()),
+        ] {
+            let context = SpanContext::of(Some(wrong)).unwrap();
+            assert_eq!((context.parent, context.trace.len(), context.span.len()), (None, 32, 16), "{wrong}");
+        }
+    }
+}
