@@ -219,6 +219,28 @@ async fn a_watcher_sees_what_other_relays_do() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn redis_is_spoken_to_over_tls_and_only_with_its_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&certificate, own.cert.pem()).unwrap();
+    std::fs::write(&key, own.signing_key.serialize_pem()).unwrap();
+    let (file, key) = (certificate.to_str().unwrap(), key.to_str().unwrap());
+    let tls = ["--tls-cert-file", file, "--tls-key-file", key, "--tls-ca-cert-file", file];
+    let redis = Redis::start_over_tls(&[&tls[..], &["--tls-auth-clients", "no"]].concat());
+    let upstream = upstream();
+    let url = format!("rediss://localhost:{}", redis.port);
+    let mut config = shared(config(&upstream.url()), &url);
+    let error = Server::bind(config.clone()).await.unwrap_err();
+    assert!(matches!(error, towline_relay::Error::Shared { .. }), "{error}");
+    config.store.ca = Some(certificate);
+    let relay = Relay::start(config).await;
+    let id = relay.detached("short").await;
+    assert_eq!(relay.ended(&id).await["state"], "completed");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_cannot_be_used_is_named_with_the_reason() {
     let redis = Redis::start_with(&["--requirepass", "hush"]);
     let upstream = upstream();

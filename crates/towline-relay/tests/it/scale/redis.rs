@@ -10,6 +10,8 @@ use tempfile::TempDir;
 pub(super) struct Redis {
     process: Child,
     folder: TempDir,
+    /// What the port is called in its settings.
+    option: &'static str,
     pub(super) port: u16,
     more: Vec<String>,
 }
@@ -19,15 +21,24 @@ impl Redis {
         Self::start_with(&[])
     }
 
+    /// One that speaks TLS only.
+    pub(super) fn start_over_tls(more: &[&str]) -> Self {
+        Self::start_at("--tls-port", &[&["--port", "0"], more].concat())
+    }
+
     /// With further settings. What it was told survives its death: every write is in its file before it is acknowledged.
     pub(super) fn start_with(more: &[&str]) -> Self {
+        Self::start_at("--port", more)
+    }
+
+    fn start_at(option: &'static str, more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let more: Vec<String> = more.iter().map(|one| (*one).to_owned()).collect();
         loop {
             // Somebody else may take the port first; then it is tried with another.
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-            if let Some(process) = run(&folder, port, &more) {
-                return Self { process, folder, port, more };
+            if let Some(process) = run(&folder, option, port, &more) {
+                return Self { process, folder, option, port, more };
             }
         }
     }
@@ -71,7 +82,7 @@ impl Redis {
     /// `kill -9`, and the same again with what it had kept.
     pub(super) fn restart(&mut self) {
         self.kill();
-        self.process = run(&self.folder, self.port, &self.more).expect("its port is free again");
+        self.process = run(&self.folder, self.option, self.port, &self.more).expect("its port is free again");
     }
 
     pub(super) fn kill(&mut self) {
@@ -88,9 +99,9 @@ impl Drop for Redis {
 }
 
 /// `None` where the port is taken.
-fn run(folder: &TempDir, port: u16, more: &[String]) -> Option<Child> {
+fn run(folder: &TempDir, option: &str, port: u16, more: &[String]) -> Option<Child> {
     let mut command = Command::new("redis-server");
-    command.args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
+    command.args([option, &port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"]);
     command.args(["--appendfsync", "always"]).arg("--dir").arg(folder.path()).args(more);
     let started = command.stdout(Stdio::piped()).spawn();
     let mut process = started.expect("redis-server is there: apt-get install redis-server");
