@@ -9,6 +9,7 @@ use towline_app::chat::Answered;
 use towline_app::history::{Found, History};
 use towline_app::settings::templates::Template;
 
+use super::command::Waiting;
 use super::relay::Asked;
 use super::screen::Tone;
 use super::session::Opened;
@@ -52,6 +53,10 @@ pub enum Done {
     RelayJobs(Vec<String>, Vec<String>),
     /// Where answers run from now on.
     Asked(Box<Asked>),
+    /// Answers that a relay runs and that are waited for.
+    ToWait(Vec<Job>, Waiting),
+    /// An answer of this prompt, with the relay's name for it.
+    Named(Box<Job>),
     /// An answer that a relay runs, to be read.
     ToRead(Box<Job>),
     /// A template, and what was typed behind its name.
@@ -155,6 +160,8 @@ impl Prompt<'_> {
                 self.known().answers = names;
             }
             Done::Asked(asked) => self.ask_at(*asked),
+            Done::ToWait(jobs, waiting) => self.wait_at_relay(jobs, waiting),
+            Done::Named(job) => self.named(&job),
             Done::ToRead(job) => self.read_elsewhere(&job),
             Done::Nothing => {}
             Done::Template(template, text) => self.use_template(*template, text),

@@ -84,6 +84,7 @@ impl Prompt<'_> {
             self.write(&lines);
             // Whatever happens to the prompt from here on, its answer is found again.
             self.session.hurry();
+            self.learn_handle(&relay);
         }
     }
 

@@ -12,6 +12,8 @@ pub struct Entry<T> {
     pub number: u32,
     /// The name it was given, else the model's.
     pub name: String,
+    /// What the relay that runs it calls it.
+    pub handle: Option<String>,
     /// What was typed.
     pub text: String,
     /// The job.
@@ -51,7 +53,7 @@ impl<T> Jobs<T> {
         let taken = self.listed.iter().map(|entry| entry.number);
         let number = (1..).zip(taken).find(|(free, taken)| free != taken);
         let number = number.map_or(self.listed.len() as u32 + 1, |(free, _)| free);
-        let entry = Entry { number, name: name.to_owned(), text: text.to_owned(), item };
+        let entry = Entry { number, name: name.to_owned(), handle: None, text: text.to_owned(), item };
         let place = self.listed.partition_point(|entry| entry.number < number);
         self.listed.insert(place, entry);
         number
@@ -139,7 +141,9 @@ impl<T> Jobs<T> {
             Spec::Previous => self.previous().and_then(numbered).ok_or_else(missing),
             Spec::Begins(start) => self.only(spec, ended, |entry| entry.begins(start)),
             Spec::Contains(part) => self.only(spec, ended, |entry| entry.contains(part)),
-            Spec::Named(name) => self.only(spec, ended, |entry| entry.name == *name),
+            Spec::Named(name) => {
+                self.only(spec, ended, |entry| entry.name == *name || entry.handle.as_deref() == Some(name))
+            }
         }
     }
 
@@ -217,12 +221,14 @@ mod tests {
     fn specs() {
         let (mut jobs, _) = played("agemma agemini aqwen rqwen".trim_end_matches("rqwen"));
         jobs.get_mut(2).unwrap().text = "about rivers".into();
+        jobs.get_mut(3).unwrap().handle = Some("tell-a-story".into());
         for (text, found) in [
             ("%1", Ok(1)),
             ("%%", Ok(3)),
             ("%-", Ok(2)),
             ("%qw", Ok(3)),
             ("%?river", Ok(2)),
+            ("%=tell-a-story", Ok(3)),
             ("%gem", Err("gem: ambiguous job spec")),
             ("%?e", Err("e: ambiguous job spec")),
             ("%9", Err("%9: no such job")),

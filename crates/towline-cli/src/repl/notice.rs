@@ -79,6 +79,7 @@ pub fn listed(entry: &Entry<Item>, mark: char, long: bool) -> String {
     }
     parts.push(units::running(info.age).to_string());
     parts.extend(info.deadline_in.map(|left| format!("deadline {}", units::running(left))));
+    parts.extend(entry.handle.clone());
     let behind = if item.is_over() || item.in_front { "" } else { " &" };
     let mut line =
         format!("[{}]{mark}  {state:<STATE$}{}{behind}  ({})", entry.number, title(entry), parts.join(", "));

@@ -80,15 +80,20 @@ fn forced(typed: &str) -> Line {
 /// What follows a verb for jobs, with a name where one stands for a jobspec: `:kill story`.
 fn by_name(verb: &str, rest: &str) -> String {
     let most = match verb {
-        "kill" | "pause" | "stop" | "unpause" | "cont" => usize::MAX,
+        "kill" | "pause" | "stop" | "unpause" | "cont" | "wait" => usize::MAX,
         "fg" | "attach" | "timeout" | "rename" | "name" | "retry" | "log" => 1,
         _ => return rest.to_owned(),
     };
     let is_name = |word: &str| {
         word.starts_with(char::is_alphanumeric) && !word.bytes().all(|byte| byte.is_ascii_digit())
     };
-    let named = |(at, word)| if at < most && is_name(word) { format!("%={word}") } else { word.to_owned() };
-    rest.split_whitespace().enumerate().map(named).collect::<Vec<_>>().join(" ")
+    let words: Vec<&str> = rest.split_whitespace().collect();
+    let is_time = |at: usize| at > 0 && words[at - 1] == "-t";
+    let named = |(at, word): (usize, &&str)| match at < most && is_name(word) && !is_time(at) {
+        true => format!("%={word}"),
+        false => (*word).to_owned(),
+    };
+    words.iter().enumerate().map(named).collect::<Vec<_>>().join(" ")
 }
 
 fn followed(job: Spec) -> Command {
@@ -285,10 +290,12 @@ mod tests {
     fn behind_a_colon_a_name_stands_for_a_job() {
         let (one, story) = (|| Spec::Number(1), || Spec::Named("story".into()));
         let targets = vec![Target::Job(story()), Target::Job(one())];
+        let time = Some(Duration::from_secs(30));
         for (typed, command) in [
             (":kill story %1", Bare::Kill { hard: false, targets }),
             (":attach story", Bare::Fg(OneJob { job: Some(story()) })),
             (":rename story tale", Bare::Rename { job: story(), name: "tale".into() }),
+            (":wait -t 30s story %1", Bare::Wait(Waiting { first: false, time, jobs: vec![story(), one()] })),
             (":pause story %1", Bare::Pause(SomeJobs { jobs: vec![story(), one()] })),
         ] {
             assert_eq!(line(typed), Line::Command(Command::Bare(command)), "{typed}");

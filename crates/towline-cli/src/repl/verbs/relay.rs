@@ -13,7 +13,7 @@ use super::control::following;
 use crate::cmd::UNARY_TIMEOUTS;
 use crate::json;
 use crate::repl::background_task::Done;
-use crate::repl::command::{Line, Listing};
+use crate::repl::command::{Line, Listing, Waiting};
 use crate::repl::item::{Item, Kind};
 use crate::repl::screen::Tone;
 use crate::repl::spec::Spec;
@@ -21,8 +21,10 @@ use crate::repl::state::{Front, Prompt};
 use crate::repl::{notice, parse};
 
 /// Verbs that take the name of an answer of the relay without a colon, where there is one of that name.
-const VERBS: [&str; 12] =
-    ["fg", "attach", "kill", "pause", "stop", "unpause", "cont", "timeout", "rename", "name", "retry", "log"];
+const VERBS: [&str; 13] = [
+    "fg", "attach", "kill", "pause", "stop", "unpause", "cont", "timeout", "rename", "name", "retry", "log",
+    "wait",
+];
 
 impl Prompt<'_> {
     /// Understands a line. `kill story` is a command where the relay has an answer of this name.
@@ -118,29 +120,70 @@ impl Prompt<'_> {
 
     /// Brings an answer of the relay to the front. Of one that was asked elsewhere, Ctrl-C ends the reading alone.
     pub fn read_elsewhere(&mut self, job: &Job) {
-        let is_its = |item: &Item| {
-            !item.disowned && item.job().and_then(towline::Job::relay_id).as_deref() == Some(job.id.as_str())
-        };
-        let own = self.jobs.listed().find(|entry| is_its(&entry.item)).map(|entry| entry.number);
-        if let Some(number) = own {
+        if let Some(number) = self.number_at_relay(&job.id) {
             return self.fg(Some(&Spec::Number(number)));
         }
         if matches!(self.front, Front::Job(_)) {
             self.front_behind();
         }
+        let number = self.read_behind(job);
+        let read =
+            self.item(number).and_then(|item| Some((item.key, item.job()?.reader(StartAt::Beginning))));
+        if let Some((key, reader)) = read {
+            self.front = Front::Log(following(key, number, reader));
+        }
+    }
+
+    /// The listed job that reads the relay's answer with this id.
+    fn number_at_relay(&self, id: &str) -> Option<u32> {
+        let is_its = |item: &Item| {
+            !item.disowned && item.job().and_then(towline::Job::relay_id).as_deref() == Some(id)
+        };
+        self.jobs.listed().find(|entry| is_its(&entry.item)).map(|entry| entry.number)
+    }
+
+    /// Makes a job that reads an answer of the relay which was asked elsewhere.
+    fn read_behind(&mut self, job: &Job) -> u32 {
         let handle = answers::handle(job).to_owned();
         let question = job.question.clone().unwrap_or_default();
         let read = self.attach(&job.id, &handle);
-        let reader = read.reader(StartAt::Beginning);
-        let key = self.key();
         let model = job.model.clone().unwrap_or_default();
-        let item = Item::started(key, Kind::Elsewhere, &model, Message::user(question.clone()), read);
+        let asked = Message::user(question.clone());
+        let item = Item::started(self.key(), Kind::Elsewhere, &model, asked, read);
         let number = self.jobs.add(&handle, &question, item);
         self.jobs.touch(number);
         if let Some(title) = self.jobs.get(number).map(notice::title) {
             self.say(Tone::Plain, &format!("[{number}] {title}"));
         }
-        self.front = Front::Log(following(key, number, reader));
+        number
+    }
+
+    /// Waits for answers of the relay, by their names or ids, among others.
+    pub(super) fn wait_elsewhere(&mut self, handles: Vec<String>, waiting: Waiting) {
+        let Some(control) = handles.first().and_then(|handle| self.controlled("wait", handle)) else {
+            return;
+        };
+        self.in_background("wait", true, async move {
+            let mut jobs = Vec::new();
+            for handle in &handles {
+                jobs.push(control.find(handle).await.map_err(|error| error.message)?);
+            }
+            Ok(Done::ToWait(jobs, waiting))
+        });
+    }
+
+    /// Waits for jobs, those among them that only the relay has: each is read behind.
+    pub fn wait_at_relay(&mut self, jobs: Vec<Job>, mut waiting: Waiting) {
+        let mut jobs = jobs.iter();
+        for at in 0..waiting.jobs.len() {
+            if self.named_elsewhere(&waiting.jobs[at]).is_some()
+                && let Some(job) = jobs.next()
+            {
+                let number = self.number_at_relay(&job.id).unwrap_or_else(|| self.read_behind(job));
+                waiting.jobs[at] = Spec::Number(number);
+            }
+        }
+        self.wait_for(&waiting);
     }
 
     /// Leaves a job to the relay, to survive the exit.
@@ -210,6 +253,27 @@ impl Prompt<'_> {
             let lines = others.map(|job| relay_line(job, listing)).collect();
             Ok(Done::RelayJobs(lines, names(&jobs)))
         });
+    }
+
+    /// Finds out what the relay calls an answer of this prompt.
+    pub fn learn_handle(&mut self, id: &str) {
+        let Some(control) = self.control() else { return };
+        let id = id.to_owned();
+        self.in_background("answers", false, async move {
+            // Without its name it is still found by its number.
+            let job = control.job(&id).await.ok();
+            Ok(job.map_or(Done::Nothing, |job| Done::Named(Box::new(job))))
+        });
+    }
+
+    /// The relay's name for an answer of this prompt.
+    pub fn named(&mut self, job: &Job) {
+        let handle = answers::handle(job).to_owned();
+        let number = self.number_at_relay(&job.id);
+        if let Some(entry) = number.and_then(|number| self.jobs.get_mut(number)) {
+            entry.handle = Some(handle.clone());
+        }
+        self.known().answers.push(handle);
     }
 
     /// Finds out which answers the relay has, by their names.

@@ -7,6 +7,11 @@ use crate::repl::state::{Front, Prompt, Wait};
 
 impl Prompt<'_> {
     pub(super) fn wait_for(&mut self, waiting: &Waiting) {
+        let elsewhere: Vec<String> =
+            waiting.jobs.iter().filter_map(|spec| self.named_elsewhere(spec)).collect();
+        if !elsewhere.is_empty() {
+            return self.wait_elsewhere(elsewhere, waiting.clone());
+        }
         let numbers: Option<Vec<u32>> = if waiting.jobs.is_empty() {
             Some(self.jobs.listed().filter(|entry| !entry.item.in_front).map(|entry| entry.number).collect())
         } else {

@@ -133,6 +133,26 @@ fn what_the_shell_asks_is_seen_and_controlled_from_the_prompt() {
 }
 
 #[test]
+fn an_answer_is_waited_for_by_its_name_on_the_relay() {
+    let person = Person::with(story());
+    let run = types(&person, &["run", "-d", "-m", "m", "from the shell"]);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    let mut pty = prompt(&person, &[]);
+    pty.press("tell a story &\r");
+    pty.expect("1 running");
+    // Its own answer goes by that name too.
+    pty.press(":wait tell-a-story from-the-shell\r");
+    pty.expect("waiting for 2 jobs");
+    person.model.open("more");
+    person.model.open("go");
+    pty.expect("Done                    m  \"tell a story\"");
+    pty.expect("Done                    from-the-shell  \"from the shell\"");
+    pty.press("exit\r");
+    assert_eq!(ended(&mut pty), Some(0));
+    assert_eq!(person.jobs().len(), 2, "nothing was asked twice");
+}
+
+#[test]
 fn leaving_asks_and_what_was_left_is_there_when_the_prompt_comes_back() {
     let person = Person::with(story());
     let mut pty = prompt(&person, &[]);
