@@ -60,6 +60,17 @@ impl History {
         Ok(taken)
     }
 
+    /// Pins the conversation that the session file of this name in a folder was taken in as, if one was.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn pin_taken_in(&mut self, folder: &Path, name: &str) -> Result<(), HistoryError> {
+        if let Ok(path) = files::named(folder, name) {
+            self.database.execute("UPDATE chat SET pinned = 1 WHERE file = ?1", [path.to_string_lossy()])?;
+        }
+        Ok(())
+    }
+
     fn take_in_file(&mut self, path: &Path, name: &str) -> Result<bool, HistoryError> {
         let (stamp, written) = stamp(path)?;
         let file = path.to_string_lossy();

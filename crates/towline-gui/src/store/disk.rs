@@ -20,8 +20,8 @@ pub const MAX_ORDERS: usize = 256;
 /// What the disk is to do.
 #[derive(Debug)]
 pub enum Order {
-    /// List the chats.
-    List,
+    /// List the chats; session files of these names were pinned in an earlier version.
+    List { pinned: Vec<String> },
     /// Read a chat, and write from now on what a relay has the rest of and nobody writes; but for these, by the relay's names.
     Load { key: ChatKey, id: ChatId, left: Vec<String> },
     /// Write from now on an answer that was left to a relay, by the relay's name.

@@ -84,7 +84,7 @@ impl Shelf {
 
     pub(super) fn obey(&mut self, order: Order) -> Vec<Report> {
         match order {
-            Order::List => self.first_list(),
+            Order::List { pinned } => self.first_list(&pinned),
             Order::Load { key, id, left } => vec![Report::Loaded { key, result: self.load(id, &left) }],
             Order::TakeOver { key, which, relay } => self.take_over(key, which, relay),
             Order::Link(job) => self.link(&job),
@@ -112,10 +112,13 @@ impl Shelf {
     }
 
     /// The chats, with session files of earlier versions among them.
-    fn first_list(&mut self) -> Vec<Report> {
+    fn first_list(&mut self, pinned: &[String]) -> Vec<Report> {
         let sessions = self.folder.as_ref().map(|folder| folder.join("sessions"));
         let taken = match (self.history(), sessions) {
-            (Ok(Some(history)), Some(sessions)) => history.take_in(&sessions).map(|taken| taken.complaints()),
+            (Ok(Some(history)), Some(sessions)) => history.take_in(&sessions).and_then(|taken| {
+                pinned.iter().try_for_each(|name| history.pin_taken_in(&sessions, name))?;
+                Ok(taken.complaints())
+            }),
             (Ok(_), _) => Ok(Vec::new()),
             (Err(error), _) => Err(error),
         };
@@ -266,14 +269,17 @@ fn attach(key: ChatKey, paths: &[PathBuf]) -> Vec<Report> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use towline::Message;
+    use crate::store::State;
+    use towline::{Ending, Event, Message, Outcome};
     use towline_app::history::{Limits, Writer};
 
     #[test]
     fn what_another_program_writes_is_news_once() {
         let folder = tempfile::tempdir().unwrap();
         let mut shelf = Shelf::new(Some(folder.path().to_owned()), None);
-        assert!(matches!(&shelf.obey(Order::List)[..], [Report::Listed(listed)] if listed.chats.is_empty()));
+        assert!(
+            matches!(&shelf.obey(Order::List { pinned: Vec::new() })[..], [Report::Listed(listed)] if listed.chats.is_empty())
+        );
         assert!(shelf.news().is_none());
         let mut chat = Conversation::default();
         let id = chat.ask("m", Message::user("What is a Weir?"));
@@ -293,6 +299,34 @@ mod tests {
         assert!(shelf.obey(Order::Title { which: which(), title: "Weirs".into() }).is_empty());
         assert!(shelf.obey(Order::Delete { which: which() }).is_empty());
         assert!(matches!(&shelf.obey(Order::Delete { which: which() })[..], [Report::Failed(_)]));
+    }
+
+    #[test]
+    fn what_an_earlier_version_pinned_is_pinned() {
+        let folder = tempfile::tempdir().unwrap();
+        let sessions = folder.path().join("sessions");
+        std::fs::create_dir(&sessions).unwrap();
+        for (name, question) in
+            [("2026-11-20T10-00-00", "What is a weir?"), ("rivers", "Why do rivers bend?")]
+        {
+            let mut chat = Conversation::default();
+            let id = chat.ask("m", Message::user(question));
+            chat.receive(id, &Event::Text("So.".into()));
+            chat.end(id, &Outcome::new(Ending::Completed(None)));
+            let text = session::write(&chat, "2026-11-20T10:00:00Z");
+            std::fs::write(sessions.join(format!("{name}.jsonl")), text).unwrap();
+        }
+        let state = folder.path().join("window.json");
+        std::fs::write(&state, r#"{"pinned": ["2026-11-20T10-00-00", "gone", "../x"], "via_relay": true}"#)
+            .unwrap();
+        let state = State::read(&state);
+        assert!(!state.text().contains("2026"), "it is told once");
+        let mut shelf = Shelf::new(Some(folder.path().to_owned()), None);
+        let reports = shelf.obey(Order::List { pinned: state.pinned });
+        let [Report::Listed(listed)] = &reports[..] else { panic!("{reports:?}") };
+        let pinned: Vec<(&str, bool)> =
+            listed.chats.iter().map(|chat| (chat.title.as_str(), chat.is_pinned)).collect();
+        assert_eq!(pinned, [("What is a weir?", true), ("Why do rivers bend?", false)]);
     }
 
     #[test]

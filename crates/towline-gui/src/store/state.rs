@@ -1,4 +1,4 @@
-//! What the window remembers of itself: size, theme, pins. Not what was said.
+//! What the window remembers of itself: size and theme. Not what was said.
 
 use std::path::{Path, PathBuf};
 
@@ -42,6 +42,9 @@ pub struct State {
     pub model: String,
     /// The number of the chat that was shown last, in the history.
     pub chat: Option<i64>,
+    /// The session files that an earlier version kept on top of the list. The history knows that now, so it is no longer written.
+    #[serde(skip_serializing)]
+    pub pinned: Vec<String>,
 }
 
 impl Default for State {
@@ -56,6 +59,7 @@ impl Default for State {
             notifies: true,
             model: String::new(),
             chat: None,
+            pinned: Vec::new(),
         }
     }
 }

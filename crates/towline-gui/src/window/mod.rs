@@ -308,7 +308,8 @@ impl Window {
             is_listed: false,
         };
         window.apply_look();
-        window.disk.order(Order::List);
+        let pinned = std::mem::take(&mut window.state.pinned);
+        window.disk.order(Order::List { pinned });
         window.new_chat();
         window.found_server();
         Ok(window)
