@@ -85,9 +85,17 @@ pub fn rows(window: &Window) -> Vec<Row> {
         let chat = owner.and_then(|key| window.chats.iter().find(|chat| chat.key == key));
         let id = job.relay_id();
         let mut row = own(info, id.is_some(), chat.map(Chat::title));
-        // What is read late comes faster than it was made; the relay knows how fast that is.
-        let there = id.and_then(|id| list.as_ref()?.jobs.get(&*id)?.job.tokens_per_second);
-        row.rate = there.unwrap_or(row.rate);
+        let there = id.and_then(|id| list.as_ref()?.jobs.get(&*id)).map(|known| &known.job);
+        if let Some(job) = there {
+            // What is read late comes faster than it was made; the relay knows how fast that is.
+            row.rate = job.tokens_per_second.unwrap_or(row.rate);
+            // Somebody else may have paused it, or it waits there for its turn.
+            if !row.state.is_ended
+                && matches!(job.state, relay::AnswerState::Paused | relay::AnswerState::Queued)
+            {
+                row.state = shown_at_relay(job);
+            }
+        }
         row
     };
     // What has no model is the window's own work.

@@ -9,6 +9,7 @@ use towline_app::servers::Environment;
 use super::{FileDialog, Focus, Target, Undo, Window, find_server};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};
 use crate::command::{Command, Control, Dialog, ExportForm, JobOrder, Purpose};
+use crate::relay::RelayOrder;
 use crate::server::{Server, Sought};
 use crate::store::Order;
 
@@ -348,7 +349,13 @@ impl Window {
         match order {
             JobOrder::Control(Control::Stop) => job.cancel("stopped in the window"),
             JobOrder::Control(Control::Pause) => job.pause(),
-            JobOrder::Control(Control::Unpause) => job.unpause(),
+            JobOrder::Control(Control::Unpause) => {
+                job.unpause();
+                if let (Some(relay), Some(id)) = (&mut self.relay, job.relay_id()) {
+                    // Somebody else may have paused it.
+                    relay.order(&self.engine, &id, RelayOrder::Control(Control::Unpause));
+                }
+            }
             JobOrder::Control(Control::Deadline(deadline)) => job.set_deadline(deadline),
             JobOrder::Detach => self.detach(&job),
             JobOrder::Show => self.show_job(&job),
