@@ -10,11 +10,21 @@
 mod chats;
 mod chatting;
 mod dialogs;
+mod faces;
 mod hostile;
 mod jobs;
+mod kills;
 mod layout;
 mod paint;
 mod pictures;
+#[path = "../../../towline-cli/tests/it/pty.rs"]
+#[allow(
+    dead_code,
+    clippy::unwrap_used,
+    unreachable_pub,
+    reason = "the terminal of the prompt's tests, of which this needs a part"
+)]
+mod pty;
 mod relay;
 mod relayed;
 mod stage;

@@ -50,6 +50,8 @@ pub(crate) struct Begin {
     pub(crate) has_dialogs: bool,
     /// The folder that the socket of a relay may be in.
     pub(crate) relay: Option<PathBuf>,
+    /// The program that is started as the relay.
+    pub(crate) program: PathBuf,
     /// Whether answers run on it.
     pub(crate) on_relay: bool,
     /// A server of the test's own, in place of the scripted one.
@@ -68,6 +70,7 @@ impl Default for Begin {
             files: Vec::new(),
             has_dialogs: true,
             relay: None,
+            program: "no-such-program".into(),
             on_relay: false,
             url: None,
         }
@@ -87,7 +90,7 @@ impl Stage {
                 spec: ServerSpec { host: Some(url), server: None },
                 environment: Environment {
                     runtime: Some(runtime),
-                    program: Some("no-such-program".into()),
+                    program: Some(begin.program),
                     ..Environment::default()
                 },
                 wanted: if begin.on_relay { Wanted::Own { is_named: false } } else { Wanted::Here },
