@@ -7,7 +7,7 @@
 //! valgrind --tool=callgrind target/release/examples/count_records 'towline Engine' flat 100000
 //! ```
 //!
-//! The core reads `ollama`, `openai`, `general` or `escapes`; the others read `flat`, `blocks` or `paced:1000`, which is each
+//! The core reads `ollama`, `openai`, `general` or `escapes`; the others read `flat`, `blocks` or `paced:250`, which is each
 //! record alone. `submits 100000` counts tasks that do nothing; callgrind tells their threads apart. The difference between two counts of records is the cost of one, without what it costs to begin.
 //! `cargo bench -p towline --bench client -- instructions` counts all of the others and prints the differences.
 

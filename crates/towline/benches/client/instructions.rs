@@ -8,7 +8,7 @@ use crate::peer::Peer;
 const SHAPES: [(&str, &str, u64, u64); 3] = [
     ("flat", "flat out, one HTTP chunk a record", 20_000, 60_000),
     ("blocks", "flat out, HTTP chunks of 60 KB", 20_000, 60_000),
-    ("paced:1000", "1,000 a second, each read alone", 1_000, 3_000),
+    ("paced:250", "250 a second, so that each is read alone", 400, 1_600),
 ];
 
 /// Prints what a record costs each contender; the first one is the measure.
