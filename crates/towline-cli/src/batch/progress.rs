@@ -2,10 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use towline::Span;
 
 use crate::out;
+use crate::repl::term::reflows;
 
 /// A terminal of fewer columns has no bar, and one of still fewer only counts.
 const BAR_COLUMNS: usize = 60;
@@ -28,6 +29,8 @@ pub struct Count {
 pub struct Progress {
     bar: Option<ProgressBar>,
     columns: usize,
+    /// How wide the line is that was drawn last.
+    drawn: usize,
     began: Instant,
     /// Those that had ended before.
     before: usize,
@@ -37,7 +40,7 @@ impl Progress {
     /// A bar from now on.
     pub fn new(count: Count) -> Self {
         let bar = out::stderr_is_terminal().then(|| ProgressBar::new(count.all as u64));
-        let mut progress = Self { bar, columns: 0, began: Instant::now(), before: count.done };
+        let mut progress = Self { bar, columns: 0, drawn: 0, began: Instant::now(), before: count.done };
         progress.show(count);
         progress
     }
@@ -46,11 +49,19 @@ impl Progress {
     pub fn show(&mut self, count: Count) {
         let Some(bar) = &self.bar else { return };
         let columns = out::stderr_width();
-        if std::mem::replace(&mut self.columns, columns) != columns {
+        let before = std::mem::replace(&mut self.columns, columns);
+        if before != columns {
+            if columns < before && reflows() {
+                bar.set_draw_target(ProgressDrawTarget::hidden());
+                out::stderr(&erased(self.drawn, columns));
+                bar.set_draw_target(ProgressDrawTarget::stderr());
+            }
             bar.set_style(style(columns));
         }
         bar.set_position(count.done as u64);
-        bar.set_message(said(count, self.before, self.began.elapsed(), columns));
+        let said = said(count, self.before, self.began.elapsed(), columns);
+        self.drawn = if columns < BAR_COLUMNS { said.len() } else { columns };
+        bar.set_message(said);
     }
 
     /// Says something above the bar.
@@ -67,6 +78,14 @@ impl Drop for Progress {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// Takes a line of this width off the screen, which the window may have wrapped.
+fn erased(drawn: usize, columns: usize) -> String {
+    match drawn.div_ceil(columns.max(1)) {
+        0 | 1 => "\r\x1b[J".to_owned(),
+        rows => format!("\r\x1b[{}A\x1b[J", rows - 1),
     }
 }
 
@@ -99,6 +118,13 @@ fn said(count: Count, before: usize, elapsed: Duration, columns: usize) -> Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_that_a_narrower_window_has_wrapped_is_erased_whole() {
+        assert_eq!(erased(80, 40), "\r\x1b[1A\x1b[J");
+        assert_eq!(erased(80, 30), "\r\x1b[2A\x1b[J");
+        assert_eq!((erased(0, 80), erased(80, 0)), ("\r\x1b[J".into(), "\r\x1b[79A\x1b[J".into()));
+    }
 
     #[test]
     fn a_line_says_rate_failures_and_time_left() {

@@ -42,7 +42,7 @@ use std::path::PathBuf;
 
 pub use layout::Size;
 pub use plain::PlainLines;
-pub use terminal::Terminal;
+pub use terminal::{Terminal, reflows};
 pub use tty::restore;
 
 use crate::repl::screen::{Complete, Screen};

@@ -475,7 +475,7 @@ fn below(upper: &[Row], input: Block) -> Block {
 }
 
 /// Whether this terminal moves the words of a long row when the window becomes narrower. Most do.
-pub(super) fn reflows() -> bool {
+pub fn reflows() -> bool {
     let is_xterm = std::env::var_os("XTERM_VERSION").is_some() && std::env::var_os("TMUX").is_none();
     !is_xterm && !is_console()
 }
