@@ -199,6 +199,8 @@ pub(super) fn is_stored(shared: &Shared, relay: &Relay, stream: StreamNo, stored
     if let Some(state) = ended.filter(|_| !was_ended) {
         if let Some(job) = entry.job.as_ref().filter(|job| job.is_elsewhere()) {
             job.has_ended(state);
+            // Its record says all that is left of it.
+            relay.registry.put_in_place(Entry { job: None, ..entry.clone() });
         }
         if let Some((tokens, at)) = tokens {
             relay.usage.spend(&owner, tokens, at);

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::connection::{Connection, PATIENCE};
 use super::journal;
 use super::resp::{Commands, Reply};
+use super::scripts::bytes_channel;
 use super::{RedisError, Shared};
 use crate::log::News;
 use crate::relay::Relay;
@@ -19,8 +20,6 @@ use crate::store::StreamNo;
 const SILENCE: Duration = Duration::from_secs(2);
 /// Time between two tries to connect.
 const PAUSE: Duration = Duration::from_millis(200);
-/// What a channel of bytes is called before its number.
-const BYTES: &str = "towline:b:";
 
 /// Hears messages until the relay ends. What is missed while it cannot be heard is looked at by [`look_again`].
 ///
@@ -43,11 +42,12 @@ pub(crate) async fn listen(relay: Arc<Relay>) -> Infallible {
 }
 
 async fn hear(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+    let bytes = bytes_channel(shared.store.address().database);
     let mut connection = Connection::open(shared.store.address()).await?;
     let mut commands = Commands::default();
     commands.push(&["SUBSCRIBE", "towline:journal", &format!("towline:orders:{}", shared.relay())]);
     for stream in shared.followed().keys() {
-        commands.push(&["SUBSCRIBE", &format!("{BYTES}{stream}")]);
+        commands.push(&["SUBSCRIBE", &format!("{bytes}{stream}")]);
     }
     connection.send(&commands).await?;
     // Whatever was said before.
@@ -68,25 +68,27 @@ async fn hear(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
 
 /// Subscribes to what somebody wants to read since, and no longer to what nobody does.
 async fn follow(shared: &Shared, relay: &Relay, connection: &mut Connection) -> Result<(), RedisError> {
+    let bytes = bytes_channel(shared.store.address().database);
     let mut commands = Commands::default();
     let unread = std::mem::take(&mut *shared.unread.lock().unwrap_or_else(PoisonError::into_inner));
     for stream in unread {
         if !shared.followed().contains_key(&stream) {
-            commands.push(&["UNSUBSCRIBE", &format!("{BYTES}{stream}")]);
+            commands.push(&["UNSUBSCRIBE", &format!("{bytes}{stream}")]);
         }
     }
     for stream in shared.store.take_wanted() {
         if let Some(entry) = relay.registry.numbered(stream) {
             shared.followed().insert(stream, entry.log);
-            commands.push(&["SUBSCRIBE", &format!("{BYTES}{stream}")]);
+            commands.push(&["SUBSCRIBE", &format!("{bytes}{stream}")]);
         }
     }
     connection.send(&commands).await
 }
 
 async fn heard(shared: &Shared, relay: &Relay, message: Reply) -> Result<(), RedisError> {
+    let bytes = bytes_channel(shared.store.address().database);
     let [kind, channel, said] = message.many() else { return Ok(()) };
-    let stream = channel.text().and_then(|channel| channel.strip_prefix(BYTES)?.parse::<StreamNo>().ok());
+    let stream = channel.text().and_then(|channel| channel.strip_prefix(&bytes)?.parse::<StreamNo>().ok());
     match (kind.text(), stream) {
         // From here on nothing is missed; what was written before is looked at.
         (Some("subscribe"), Some(stream)) => look(shared, relay, &[stream]).await,

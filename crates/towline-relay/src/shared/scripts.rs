@@ -12,11 +12,23 @@
 //! | `relays`, `lease:<relay>` | set of the relays, and a key of each that expires |
 //! | `journal` | stream of Redis: every change of a description, with the description |
 //! | `orders:<relay>` | stream of Redis: what a relay is told to do with its answers |
-//! | `b:<no>`, `journal`, `orders:<relay>` | channels: bytes of a log, and calls to look |
+//! | `b:<database>:<no>`, `journal`, `orders:<relay>` | channels: bytes of a log, and calls to look |
+//!
+//! Channels are the same in all databases of a server: a needless look costs nothing, but bytes are told apart.
+
+/// The channel of the bytes of a stream is this and its number.
+pub(super) fn bytes_channel(database: u32) -> String {
+    format!("towline:b:{database}:")
+}
+
+/// The script that writes, for a database of the server.
+pub(super) fn write(database: u32) -> String {
+    WRITE.replace("CHANNEL", &bytes_channel(database))
+}
 
 /// Writes a stream, if its version is the one that the writer knows: so nobody writes over what another has written. Its reply
 /// begins with 0 for written (now, or before when the reply was lost), 1 for another version, and 2 for an id that is taken.
-pub(super) const WRITE: &str = r"
+const WRITE: &str = r"
 local no, expected, new, me = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local meta, request, is_job, is_closed = ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
 local h, l = 'towline:s:' .. no, 'towline:l:' .. no
@@ -47,7 +59,7 @@ if request ~= '' then redis.call('HSET', h, 'request', request) end
 if #together > 0 then
   local said = ''
   if stop - first <= 16384 then said = number(first) .. ' ' .. table.concat(together) end
-  redis.call('PUBLISH', 'towline:b:' .. no, said)
+  redis.call('PUBLISH', 'CHANNEL' .. no, said)
 end
 if meta ~= '' then
   redis.call('HSET', h, 'meta', meta)

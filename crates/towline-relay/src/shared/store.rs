@@ -285,7 +285,7 @@ impl RedisStore {
 
     /// Gives the server the script that writes, which it may have forgotten.
     async fn load(&self, connection: &mut Connection) -> Result<(), RedisError> {
-        let reply = connection.one(&["SCRIPT", "LOAD", scripts::WRITE]).await?;
+        let reply = connection.one(&["SCRIPT", "LOAD", &scripts::write(self.address.database)]).await?;
         self.write_script.get_or_init(|| reply.text().unwrap_or_default().to_owned());
         Ok(())
     }

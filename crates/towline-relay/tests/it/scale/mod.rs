@@ -85,6 +85,10 @@ async fn an_answer_is_read_listed_and_resumed_at_any_relay() {
         let rest = relay.get(&format!("/streams/{id}?offset={offset}")).await.bytes().await;
         assert_eq!(rest, whole[first()..], "resumed");
     }
+    let again = b.post(&format!("/towline/v1/jobs/{id}/retry"), &[], "").await.json().await;
+    let again = again["id"].as_str().unwrap().to_owned();
+    assert_eq!(c.ended(&again).await["retry_of"], id.as_str());
+    assert_eq!(a.log(&again).await.as_bytes(), whole);
     // A relay that comes later knows it too; one that removes it does so for all.
     let d = relay(&redis, &upstream).await;
     assert_eq!(d.log(&id).await.as_bytes(), whole);
@@ -92,7 +96,7 @@ async fn an_answer_is_read_listed_and_resumed_at_any_relay() {
     for relay in [&a, &b, &c] {
         assert_eq!(relay.get(&format!("/streams/{id}")).await.status, 404);
     }
-    assert_eq!(upstream.requests().len() - looks(&upstream), 1);
+    assert_eq!(upstream.requests().len() - looks(&upstream), 2);
     for relay in [a, b, c, d] {
         relay.stop().await;
     }
