@@ -37,6 +37,7 @@ type Proposing = fn(&OsStr) -> Vec<CompletionCandidate>;
 
 /// The command line with what completes its values.
 fn completed(command: Command) -> Command {
+    let command = command.mut_arg("named", |arg| arg.add(ArgValueCompleter::new(of_servers)));
     command.mut_subcommands(|verb| {
         let is_of_history = verb.get_name() == "history";
         let is_of_templates = verb.get_name() == "template";

@@ -78,6 +78,7 @@ fn the_shell_completes_what_servers_and_folders_know() {
         (&["towline", "run", "-t", "re"], "review"),
         (&["towline", "template", "show", "r"], "review"),
         (&["towline", "run", "-s", "g"], "gpu1"),
+        (&["towline", "-s", "g"], "gpu1"),
         (&["towline", "atta"], "attach"),
     ] {
         assert_eq!(proposed(home.path(), words), [expected], "{words:?}");
