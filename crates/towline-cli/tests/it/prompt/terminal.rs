@@ -32,6 +32,22 @@ fn a_stream_goes_behind_and_comes_back_and_is_cancelled() {
 }
 
 #[test]
+fn a_template_is_completed_and_a_server_is_named_by_its_letter() {
+    let (server, home) = (stalled(), tempfile::tempdir().unwrap());
+    let folder = home.path().join(".config/towline");
+    std::fs::create_dir_all(folder.join("templates")).unwrap();
+    std::fs::write(folder.join("templates/review.md"), "Review {{input}}.").unwrap();
+    std::fs::write(folder.join("config.toml"), format!("[servers]\ngpu = {:?}\n", server.url())).unwrap();
+    let mut pty = Pty::start(towline(["--direct", "-s", "gpu", "-m", "m"]).env("HOME", home.path()));
+    pty.expect(&server.url());
+    pty.expect_row("m>");
+    pty.press(":template re\t");
+    pty.expect_row("m> :template review");
+    pty.press("\x15exit\r");
+    assert_eq!(ended(&mut pty), Some(0));
+}
+
+#[test]
 fn the_first_start_says_hello_and_later_ones_do_not() {
     let server = stalled();
     let (mut pty, home) = prompt(&server);
