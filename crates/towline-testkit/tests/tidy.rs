@@ -180,6 +180,51 @@ fn the_words_are_those_of_the_glossary() {
     }
 }
 
+/// Where the links of a document lead, but for those to other hosts.
+fn links(text: &str) -> impl Iterator<Item = &str> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
+    targets.map(|(target, _)| target).filter(|target| !target.contains("://") && !target.contains(' '))
+}
+
+/// The anchors of a document's headings, as GitHub and mdbook make them.
+fn anchors(text: &str) -> Vec<String> {
+    let letter = |c: char| match c {
+        ' ' => Some('-'),
+        '-' | '_' => Some(c),
+        _ => c.is_alphanumeric().then(|| c.to_ascii_lowercase()),
+    };
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    headings.map(|line| line.trim_start_matches('#').trim().chars().filter_map(letter).collect()).collect()
+}
+
+#[test]
+fn links_between_documents_lead_somewhere() {
+    // Answers that tests render link to nothing of ours.
+    for path in files(&root(), ".md").into_iter().filter(|path| !path.ends_with("answers/answers.md")) {
+        for link in links(&read(&path)) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = if file.is_empty() { path.clone() } else { path.parent().unwrap().join(file) };
+            assert!(target.exists(), "{}: {link}", path.display());
+            let known = anchor.is_empty() || anchors(&read(&target)).iter().any(|heading| heading == anchor);
+            assert!(known, "{}: {link}: there is no such heading", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_site_has_every_document() {
+    let docs = root().join("docs");
+    let summary = read(&docs.join("SUMMARY.md"));
+    let listed: BTreeSet<PathBuf> = links(&summary).map(|link| docs.join(link)).collect();
+    for path in files(&docs, ".md") {
+        assert!(
+            listed.contains(&path) || path.ends_with("SUMMARY.md"),
+            "{} is not in SUMMARY.md",
+            path.display()
+        );
+    }
+}
+
 #[test]
 fn the_testkit_is_for_tests_only_and_knows_none_of_ours() {
     for manifest in files(&root(), "Cargo.toml") {

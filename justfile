@@ -1,0 +1,22 @@
+# What CONTRIBUTING.md names, by short names (https://just.systems).
+
+# The pure core and the shape of the source tree: where to start.
+check:
+    cargo test -p towline-core -p towline-testkit
+
+# Everything that CI runs; installs what is missing.
+test:
+    ./test
+
+# CI's tests and the long proofs.
+full:
+    ./test full
+
+# The engine, the client and the decoder, as ratios to a program that counts newlines.
+bench:
+    cargo bench -p towline -p towline-core
+
+# The site (target/book) and the Rust API (target/doc).
+docs:
+    mdbook build docs
+    cargo doc --workspace --no-deps
