@@ -10,7 +10,7 @@ mod served {
     use std::net::{Ipv4Addr, SocketAddr};
 
     use tokio::sync::oneshot;
-    use towline::Endpoint;
+    use towline::client::Endpoint;
     use towline_model::Config;
 
     use crate::failure::{Complaint, Failure};
@@ -31,7 +31,7 @@ mod served {
             let builtin = Self::start_silently().await?;
             out::note(&format!(
                 "no server at {}; using the built-in toy model {MODEL}",
-                towline::host::local().host_port()
+                towline::client::host::local().host_port()
             ));
             Ok(builtin)
         }
@@ -83,7 +83,7 @@ mod served {
 /// A program that is built without the feature `model` has none.
 #[cfg(not(feature = "model"))]
 mod absent {
-    use towline::Endpoint;
+    use towline::client::Endpoint;
 
     use crate::exit::Exit;
     use crate::failure::{Complaint, Failure};
@@ -95,7 +95,7 @@ mod absent {
     impl Builtin {
         /// Says that there is no model server, and what to do.
         pub async fn start() -> Result<Self, Failure> {
-            let address = towline::host::local().host_port();
+            let address = towline::client::host::local().host_port();
             let complaint = Complaint::new(format!(
                 "no server answers at {address}, and this program was built without the built-in model"
             ));

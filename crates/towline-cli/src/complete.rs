@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::Command;
 use clap_complete::CompleteEnv;
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
-use towline::Api;
+use towline::client::Api;
 use towline::relay::{Filter, Job, RelayConfig};
 use towline_app::answers::handle;
 use towline_app::history::History;

@@ -1,6 +1,7 @@
 //! Exit statuses: the one table from how something ended to what the shell is told.
 
-use towline::{Ending, Error, ErrorKind};
+use towline::error::ErrorKind;
+use towline::{Ending, Error};
 
 use crate::stop::Stop;
 

@@ -3,8 +3,9 @@
 use std::future::poll_fn;
 use std::time::Duration;
 
+use towline::client::{Endpoint, Method, NetworkVariables, host};
 use towline::forward::{Body, BodyEnd, Headers, Request, Response};
-use towline::{Client, Config, Endpoint, Method, NetworkVariables, host};
+use towline::{Client, Config};
 
 use crate::input::IMAGE_BYTES;
 

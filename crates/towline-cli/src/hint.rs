@@ -1,6 +1,8 @@
 //! What to do next, for each kind of failure.
 
-use towline::{Clock, Error, ErrorKind};
+use towline::Error;
+use towline::error::ErrorKind;
+use towline::outcome::Clock;
 
 use crate::server::{Place, Server};
 use towline_app::servers::Environment;

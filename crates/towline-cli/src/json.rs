@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use towline::{Clock, Ending, Event, FinishReason, NotUnderstood, Outcome};
+use towline::outcome::{Clock, FinishReason, NotUnderstood};
+use towline::{Ending, Event, Outcome};
 
 /// The first line, printed before the request is sent.
 pub fn start(model: Option<&str>, server: &str) -> String {

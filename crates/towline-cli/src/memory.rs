@@ -3,7 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use towline::{ChatRequest, Event, Outcome, Role};
+use towline::api::Role;
+use towline::{ChatRequest, Event, Outcome};
 use towline_app::chat::{AnswerId, Conversation, session};
 use towline_app::history::{Chat, ChatId, History, HistoryError, Limits, Writer};
 use towline_app::settings::{Config, Remember, folders};

@@ -5,7 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
-use towline::{CreateRequest, Message};
+use towline::Message;
+use towline::api::CreateRequest;
 
 use towline_app::settings::folders::from_home;
 use towline_app::settings::options;

@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use towline::{Error, ErrorKind, InstalledModel, RetryPolicy, Timeouts};
+use towline::Error;
+use towline::api::InstalledModel;
+use towline::client::{RetryPolicy, Timeouts};
+use towline::error::ErrorKind;
 
 use crate::cmd::{UNARY_TIMEOUTS, unless_stopped};
 use crate::failure::Complaint;

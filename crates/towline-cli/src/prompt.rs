@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::oneshot;
-use towline::{ChatRequest, Format, Message};
+use towline::api::Format;
+use towline::{ChatRequest, Message};
 use towline_app::document;
 use towline_app::settings::Config;
 use towline_app::settings::templates::{self, Template};

@@ -1,6 +1,7 @@
 //! The server that a command speaks to.
 
-use towline::{Api, Client, Config, Timeouts, host};
+use towline::client::{Api, Timeouts, host};
+use towline::{Client, Config};
 use towline_app::servers::{self, BUILTIN, Environment, ResolvedServer, ServerSource, ServerSpec};
 
 use crate::args::ServerArgs;

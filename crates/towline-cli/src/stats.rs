@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use towline::{Outcome, Usage};
+use towline::Outcome;
+use towline::event::Usage;
 use towline_app::text::safe;
 
 use crate::out;

@@ -1,9 +1,9 @@
 //! The server's models: which there are, which are loaded, which are being fetched.
 
+use towline::api::{DeleteRequest, InstalledModel, PullRequest, RunningModel};
 use towline::engine::{Reader, StartAt, StreamSpec, Task};
-use towline::{
-    Client, DeleteRequest, Engine, Error, Event, InstalledModel, Job, Progress, PullRequest, RunningModel,
-};
+use towline::event::Progress;
+use towline::{Client, Engine, Error, Event, Job};
 
 /// A model that is being fetched.
 #[derive(Debug)]

@@ -6,8 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use towline::client::{Endpoint, host};
 use towline::engine::Task;
-use towline::{Client, Config, Endpoint, Engine, host};
+use towline::{Client, Config, Engine};
 use towline_app::servers::{self, Answering, Environment, ServerSpec, Wanted};
 
 /// The name of the program that has the built-in model.

@@ -6,7 +6,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream as _;
-use towline::{Error, ErrorKind, Event, Fault, Item, Operation, Outcome, Records, Stream, ThinkTagsFound};
+use towline::client::Operation;
+use towline::error::{ErrorKind, Fault};
+use towline::event::Records;
+use towline::outcome::ThinkTagsFound;
+use towline::{Error, Event, Item, Outcome, Stream};
 
 use crate::made::Made;
 use crate::mailbox::{End, Mailbox, UNREAD_BYTES};

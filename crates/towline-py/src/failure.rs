@@ -2,7 +2,8 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use towline::{Ending, Error, Outcome, Reply};
+use towline::outcome::Reply;
+use towline::{Ending, Error, Outcome};
 
 /// The exception for an error without an answer.
 pub(crate) fn of_error(py: Python<'_>, error: &Error) -> PyErr {

@@ -2,7 +2,9 @@
 //! another request.
 
 use serde_json::{Map, Value, json};
-use towline::{Event, Operation, Outcome, RecordKind, Records, ToolCall};
+use towline::client::Operation;
+use towline::event::{RecordKind, Records, ToolCall};
+use towline::{Event, Outcome};
 
 /// The records of one stream of `chat` or `generate`.
 #[derive(Debug)]

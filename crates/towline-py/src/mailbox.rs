@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use towline::{Error, Outcome, Records};
+use towline::event::Records;
+use towline::{Error, Outcome};
 
 use crate::hub::Board;
 use crate::leaf::Leaf;

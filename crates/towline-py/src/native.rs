@@ -8,11 +8,13 @@ use bytes::Bytes;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
-use towline::relay::{RelayConfig, Via};
-use towline::{
-    Api, Client, Config, Error, ErrorKind, Fault, Http2Policy, Method, NetworkVariables, Operation,
-    ProxyConfig, RedirectPolicy, Resume, RetryPolicy, ThinkTags, Timeouts, TlsConfig,
+use towline::client::{
+    Api, Http2Policy, Method, NetworkVariables, Operation, ProxyConfig, RedirectPolicy, Resume, RetryPolicy,
+    ThinkTags, Timeouts, TlsConfig,
 };
+use towline::error::{ErrorKind, Fault};
+use towline::relay::{RelayConfig, Via};
+use towline::{Client, Config, Error};
 
 use crate::call::Call;
 use crate::driver::drive_call;
@@ -120,7 +122,7 @@ impl NativeClient {
         keep_think_tags: bool,
     ) -> PyResult<Self> {
         let endpoint =
-            towline::host::parse(host).map_err(|error| PyValueError::new_err(error.to_string()))?;
+            towline::client::host::parse(host).map_err(|error| PyValueError::new_err(error.to_string()))?;
         let variable = |name: &str| std::env::var(name).ok().filter(|_| trust_env);
         let mut config = Config {
             headers,

@@ -6,8 +6,9 @@ use std::time::Duration;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Deserialize;
+use towline::error::{ErrorKind, Fault};
 use towline::relay::{Control, Filter, OwnRelay, RelayConfig, Start, Via};
-use towline::{Client, Config, Deadline, Error, ErrorKind, Fault};
+use towline::{Client, Config, Deadline, Error};
 
 /// What a relay is told. Its fields are the arguments of Python's `Relay`.
 #[derive(Debug, Deserialize)]

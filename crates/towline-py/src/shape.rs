@@ -6,7 +6,8 @@
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyString, PyType};
-use towline::{Operation, Record, RecordKind};
+use towline::client::Operation;
+use towline::event::{Record, RecordKind};
 
 use crate::instance::{instance, set_slot};
 

@@ -7,7 +7,10 @@ use std::time::Duration;
 use pyo3::exceptions::{PyRuntimeError, PyStopAsyncIteration, PyStopIteration, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyString, PyType};
-use towline::{Ending, Fault, Operation, Outcome, Record, RecordKind, Records};
+use towline::client::Operation;
+use towline::error::Fault;
+use towline::event::{Record, RecordKind, Records};
+use towline::{Ending, Outcome};
 
 use crate::driver::DriveStream;
 use crate::failure;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
-use towline::Timeouts;
+use towline::client::Timeouts;
 
 pub use self::hook::{OnEnd, PastConversation, PastTurn, PastTurns, ReadHistory};
 pub use self::places::{Listen, NotAPlace, Store};

@@ -8,7 +8,7 @@
 //! # async fn example() -> Result<(), towline_relay::Error> {
 //! use towline_relay::{Config, Listen, Server, UpstreamApi, UpstreamConfig};
 //!
-//! let upstream = UpstreamConfig::new(towline::Endpoint::http("127.0.0.1", 11434), UpstreamApi::Ollama);
+//! let upstream = UpstreamConfig::new(towline::client::Endpoint::http("127.0.0.1", 11434), UpstreamApi::Ollama);
 //! let config = Config {
 //!     listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],
 //!     upstreams: vec![upstream],

@@ -5,8 +5,10 @@
 
 mod shared;
 
+use towline::api::PullRequest;
 use towline::engine::{EngineConfig, StartAt};
-use towline::{Engine, Event, Progress, PullRequest};
+use towline::event::Progress;
+use towline::{Engine, Event};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let setting = shared::setting(&["slow:200:20"])?;

@@ -100,7 +100,7 @@ impl Client {
     }
 
     /// Sends the file at `path`, unless the server has it, and returns its digest for
-    /// [`CreateRequest::files`](crate::CreateRequest::files).
+    /// [`CreateRequest::files`](crate::api::CreateRequest::files).
     ///
     /// # Cancel safety
     /// Dropping the future stops the upload; the server keeps nothing of it.

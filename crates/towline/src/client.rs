@@ -5,15 +5,25 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use serde::Serialize;
-use towline_core::endpoint::{Credentials, Endpoint};
+pub use towline_core::dialect::ThinkTags;
+pub use towline_core::endpoint::{Credentials, Endpoint, Scheme};
 use towline_core::error::{Error, ErrorKind, Fault};
-use towline_core::host;
-use towline_core::http1::Method;
+pub use towline_core::host;
+pub use towline_core::http1::Method;
+pub use towline_core::retry::RetryPolicy;
+pub use towline_core::timeouts::{Limits, Timeouts};
 
-use crate::config::{Api, ApiKey, Config};
+pub use crate::blob::Upload;
+pub use crate::config::{Api, ApiKey, Config};
+pub use crate::endpoints::Operation;
 use crate::failure;
 use crate::relay::{SERVER, SERVER_RUNNING, Via};
+pub use crate::resume::Resume;
 use crate::timer::Timers;
+pub use crate::transport::{
+    Http2Config, Http2Policy, NetworkVariables, PoolConfig, ProxyConfig, RedirectPolicy, TcpConfig,
+    TlsConfig, TransportConfig,
+};
 use crate::transport::{Request, RequestBody, Transport};
 
 /// A client of one server. Cloning is cheap; clones share connections.

@@ -19,7 +19,7 @@ use towline_core::outcome::Reply;
 /// }
 ///
 /// let mut request = towline::ChatRequest::new("llama3.2").user("Name a river.");
-/// request.format = Some(towline::json_schema::<River>());
+/// request.format = Some(towline::api::json_schema::<River>());
 /// ```
 pub fn json_schema<T: JsonSchema>() -> Format {
     Format::Schema(schema_of::<T>())

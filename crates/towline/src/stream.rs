@@ -208,7 +208,7 @@ impl Stream {
         self.timer.rearm();
     }
 
-    /// Whether it is asked for in OpenAI's dialect, which a client with [`Api::Auto`](crate::Api::Auto) finds out.
+    /// Whether it is asked for in OpenAI's dialect, which a client with [`Api::Auto`](crate::client::Api::Auto) finds out.
     pub fn is_openai(&self) -> bool {
         self.call.dialect == Dialect::OpenAi
     }

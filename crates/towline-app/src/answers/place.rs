@@ -46,7 +46,7 @@ pub fn place_of(job: &Job) -> Option<(InHistory, AnswerId)> {
 
 #[cfg(test)]
 mod tests {
-    use towline::Endpoint;
+    use towline::client::Endpoint;
     use towline::relay::{AnswerState, RelayConfig};
 
     use super::*;

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use towline::error::{ErrorKind, Fault};
 use towline::relay::{Control, Job};
-use towline::{Deadline, Error, ErrorKind, Fault};
+use towline::{Deadline, Error};
 
 use super::handle;
 

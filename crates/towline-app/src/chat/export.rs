@@ -149,7 +149,7 @@ mod tests {
         let settings = Settings { model: "m".into(), system: Some("be brief".into()), ..Settings::default() };
         let mut chat = Conversation::new(settings);
         let id = chat.ask("m", Message::user("q?").with_image(b"png"));
-        let call = towline::ToolCall {
+        let call = towline::event::ToolCall {
             id: Some("c".into()),
             name: "weather".into(),
             arguments: serde_json::json!({ "place": "sea" }),

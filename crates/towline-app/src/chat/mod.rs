@@ -17,9 +17,10 @@ pub use reading::{Ended, Reading, is_out_of_reach};
 
 use serde_json::{Map, Value};
 
-use towline::{
-    ChatRequest, Ending, Event, FinishReason, Format, Message, Options, Outcome, Think, ToolCall, Usage,
-};
+use towline::api::{Format, Options, Think};
+use towline::event::{ToolCall, Usage};
+use towline::outcome::FinishReason;
+use towline::{ChatRequest, Ending, Event, Message, Outcome};
 
 /// Why the model ended an answer, in the `end` record.
 const REASON: &str = "reason";
@@ -589,7 +590,9 @@ impl Conversation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use towline::{Error, ErrorKind, Fault, Role};
+    use towline::Error;
+    use towline::api::Role;
+    use towline::error::{ErrorKind, Fault};
 
     fn outcome(ending: Ending) -> Outcome {
         Outcome::new(ending)

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use towline::{Error, ErrorKind, Event, Fault, Outcome};
+use towline::error::{ErrorKind, Fault};
+use towline::{Error, Event, Outcome};
 
 use super::{AnswerId, Conversation, Held, session};
 

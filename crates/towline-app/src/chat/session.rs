@@ -26,7 +26,9 @@ use std::fmt;
 use serde_json::{Map, Value, json};
 
 use super::{AnswerId, Answered, Conversation, Held, Settings, Shown, Turn, TurnId, Variant};
-use towline::{Event, Format, Message, Options, Role, Think, ToolCall};
+use towline::api::{Format, Options, Role, Think};
+use towline::event::ToolCall;
+use towline::{Event, Message};
 
 /// The version of the format that is written. Readers refuse a higher one.
 pub const VERSION: u64 = 1;

@@ -4,7 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use towline::{Ending, Event, FinishReason, Message, Outcome};
+use towline::outcome::FinishReason;
+use towline::{Ending, Event, Message, Outcome};
 
 use super::*;
 use crate::chat::{AnswerId, Answered, Conversation, Reading, Settings, session};
@@ -41,7 +42,8 @@ fn names(found: &[Found]) -> Vec<&str> {
 fn what_is_imported_is_exported() {
     let mut history = History::in_memory().unwrap();
     let usage =
-        serde_json::to_string(&towline::Usage { prompt_tokens: Some(1), ..Default::default() }).unwrap();
+        serde_json::to_string(&towline::event::Usage { prompt_tokens: Some(1), ..Default::default() })
+            .unwrap();
     let text = concat!(
         "{\"record\":\"session\",\"version\":1,\"created\":\"2026-01-02T03:04:05Z\",\"later\":1}\n",
         "{\"record\":\"settings\",\"model\":\"m\",\"system\":\"s\",\"options\":{\"seed\":1},\"format\":\"json\"}\n",

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use towline::Error;
+use towline::client::{Api, RetryPolicy, Timeouts, host};
 use towline::relay::{READER_TIMEOUTS, RelayConfig};
-use towline::{Api, Error, RetryPolicy, Timeouts, host};
 
 use super::{
     BUILTIN, Environment, OLLAMA, Reached, RelayPlace, ResolvedServer, ServerError, ServerSpec, answers,

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
 
-use towline::NetworkVariables;
+use towline::client::NetworkVariables;
 
 use crate::settings::{Config, NamedServer};
 

@@ -4,8 +4,9 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use towline::client::{ApiKey, Endpoint, Timeouts, host};
 use towline::relay::{Control, OwnRelay, RelayConfig, Via};
-use towline::{ApiKey, Client, Config, Endpoint, Timeouts, host};
+use towline::{Client, Config};
 
 use super::{Environment, ServerError, client};
 

@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 use std::process::Stdio;
 use std::time::Duration;
 
-use towline::{Api, ApiKey, Client, Config, Endpoint, Timeouts, host};
+use towline::client::{Api, ApiKey, Endpoint, Timeouts, host};
+use towline::{Client, Config};
 
 use super::{Environment, ServerError};
 use crate::settings::KeySource;

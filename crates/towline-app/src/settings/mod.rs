@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
-use towline::{Options, Think};
+use towline::api::{Options, Think};
 
 pub use colors::{Color, SLOTS, Shades, Theme};
 pub use servers::{KeySource, NamedServer};
@@ -364,7 +364,7 @@ fn through(key: &str, value: &DeValue<'_>) -> Result<Through, String> {
         (Some(true), _) | (None, Some("own")) => Ok(Through::Own),
         (Some(false), _) | (None, Some("off")) => Ok(Through::Off),
         (None, Some(address)) => {
-            towline::host::parse(address).map_err(|error| format!("{key}: {error}"))?;
+            towline::client::host::parse(address).map_err(|error| format!("{key}: {error}"))?;
             Ok(Through::At(address.to_owned()))
         }
         (None, None) => Err(format!("{key} takes \"own\", \"off\" or a relay's address")),

@@ -1,6 +1,6 @@
 //! Model options as people type them.
 
-use towline::Options;
+use towline::api::Options;
 
 use crate::text::nearest::nearest;
 

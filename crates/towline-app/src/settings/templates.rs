@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use toml::de::DeTable;
-use towline::{Options, Think};
+use towline::api::{Options, Think};
 
 use super::{Reading, folders, text, think};
 use crate::text::nearest::nearest;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use towline::Span;
+use towline::event::Span;
 
 /// A size in decimal units: `4.7 GB`, `815 MB`, `12 B`.
 pub fn bytes(bytes: u64) -> String {

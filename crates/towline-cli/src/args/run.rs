@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use towline::{Options, Think};
+use towline::api::{Options, Think};
 
 use super::jobs::AtRelay;
 use super::shared::{ApiChoice, InputArgs, ServerArgs, TimeoutArgs};
@@ -204,7 +204,7 @@ impl OptionArg {
     }
 
     /// Adds the option to others; it was checked when it was read.
-    pub fn add_to(&self, options: &mut Options) -> Result<(), towline::BadOption> {
+    pub fn add_to(&self, options: &mut Options) -> Result<(), towline::api::BadOption> {
         options.set_text(&self.name, &self.value)
     }
 }

@@ -3,7 +3,8 @@
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
-use towline::{Api, KeepAlive, Timeouts};
+use towline::api::KeepAlive;
+use towline::client::{Api, Timeouts};
 
 use crate::input::Encoding;
 use towline_app::servers::ServerSpec;

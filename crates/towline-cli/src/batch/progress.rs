@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use towline::Span;
+use towline::event::Span;
 
 use crate::out;
 use crate::repl::term::reflows;

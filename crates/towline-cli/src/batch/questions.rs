@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
-use towline::{ChatRequest, Format, Message, Options, Think};
+use towline::api::{Format, Options, Think};
+use towline::{ChatRequest, Message};
 use towline_app::settings::think_level;
 
 use crate::failure::Failure;

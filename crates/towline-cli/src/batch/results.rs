@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use serde_json::{Value, json};
+use towline::outcome::FinishReason;
 use towline::relay::Job;
-use towline::{Ending, FinishReason, Outcome};
+use towline::{Ending, Outcome};
 
 use super::questions::Ask;
 use crate::exit::Exit;

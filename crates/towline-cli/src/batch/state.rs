@@ -3,8 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
+use towline::error::{ErrorKind, Fault};
 use towline::relay::{AnswerState, Job};
-use towline::{Error, ErrorKind, Fault, Outcome};
+use towline::{Error, Outcome};
 
 use super::progress::Count;
 use super::questions::Ask;

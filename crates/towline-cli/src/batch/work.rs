@@ -7,8 +7,9 @@ use std::process::Output;
 use std::time::{Duration, Instant};
 
 use tokio::time::MissedTickBehavior;
+use towline::Outcome;
+use towline::error::ErrorKind;
 use towline::relay::{Change, Filter, Job, Start, Via};
-use towline::{ErrorKind, Outcome};
 
 use super::progress::Progress;
 use super::questions::Ask;
@@ -201,5 +202,5 @@ fn said(batch: &Batch, time: Duration) -> String {
         0 => "all completed".to_owned(),
         failed => format!("{} completed, {failed} did not", count.all - failed),
     };
-    format!("{} {answers} in {}: {failed}", count.all, towline::Span(time))
+    format!("{} {answers} in {}: {failed}", count.all, towline::event::Span(time))
 }

@@ -1,6 +1,7 @@
 //! `towline cp`.
 
-use towline::{Api, CopyRequest};
+use towline::api::CopyRequest;
+use towline::client::Api;
 
 use super::{Context, UNARY_TIMEOUTS, answered};
 use crate::args::CopyArgs;

@@ -5,7 +5,11 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use tokio::sync::mpsc;
-use towline::{Api, Clock, CreateRequest, Ending, Error, Progress, Timeouts, Upload};
+use towline::api::CreateRequest;
+use towline::client::{Api, Timeouts, Upload};
+use towline::event::Progress;
+use towline::outcome::Clock;
+use towline::{Ending, Error};
 
 use super::transfer::{Transfer, Verb};
 use super::{Context, unless_stopped};

@@ -1,7 +1,8 @@
 //! `towline embed`.
 
 use serde_json::Value;
-use towline::{Api, EmbedRequest, Options};
+use towline::api::{EmbedRequest, Options};
+use towline::client::Api;
 
 use super::{Context, answered, unless_stopped};
 use crate::args::{EmbedArgs, KeepAliveArg};

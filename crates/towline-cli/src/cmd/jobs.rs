@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use towline::Span;
+use towline::event::Span;
 use towline::relay::{Change, Filter, Job, RelayConfig};
 
 use super::{Context, UNARY_TIMEOUTS, asked};

@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use towline::{Api, InstalledModel};
+use towline::api::InstalledModel;
+use towline::client::Api;
 
 use super::{Context, UNARY_TIMEOUTS, answered};
 use towline_app::text::units;

@@ -38,7 +38,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use towline::{Error, Timeouts};
+use towline::Error;
+use towline::client::Timeouts;
 use towline_app::servers::Environment;
 use towline_app::settings::Config;
 

@@ -1,7 +1,8 @@
 //! `towline relay status | stop | restart`: this user's own relay.
 
+use towline::Error;
+use towline::client::Timeouts;
 use towline::relay::{RelayConfig, RelayVersion};
-use towline::{Error, Timeouts};
 use towline_relay::Checked;
 
 use super::jobs::span;

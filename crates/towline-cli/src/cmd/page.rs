@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use towline::Scheme;
+use towline::client::Scheme;
 use towline::relay::RelayConfig;
 
 use super::{Context, UNARY_TIMEOUTS, asked};

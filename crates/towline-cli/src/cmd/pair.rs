@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, UdpSocket};
 
 use serde_json::json;
-use towline::Scheme;
+use towline::client::Scheme;
 use towline::relay::{Pairing, RelayConfig};
 use towline_relay::{NewSecret, moment};
 

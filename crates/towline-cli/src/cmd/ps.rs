@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 use serde_json::Value;
-use towline::{Api, RunningModel};
+use towline::api::RunningModel;
+use towline::client::Api;
 
 use super::list::short;
 use super::{Context, UNARY_TIMEOUTS, answered};

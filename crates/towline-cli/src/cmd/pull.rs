@@ -1,6 +1,7 @@
 //! `towline pull`.
 
-use towline::{Api, PullRequest};
+use towline::api::PullRequest;
+use towline::client::Api;
 
 use super::Context;
 use super::transfer::{Transfer, Verb};

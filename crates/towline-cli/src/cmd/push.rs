@@ -1,6 +1,7 @@
 //! `towline push`.
 
-use towline::{Api, PushRequest};
+use towline::api::PushRequest;
+use towline::client::Api;
 
 use super::Context;
 use super::transfer::{Transfer, Verb};

@@ -125,7 +125,7 @@ async fn default_servers(config: &mut Config) -> Result<Option<Builtin>, Failure
         is_spare,
         ..UpstreamConfig::new(endpoint, UpstreamApi::Ollama)
     };
-    config.upstreams.push(named(OLLAMA, towline::host::local(), false));
+    config.upstreams.push(named(OLLAMA, towline::client::host::local(), false));
     if !cfg!(feature = "model") {
         return Ok(None);
     }

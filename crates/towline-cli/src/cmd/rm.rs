@@ -1,7 +1,8 @@
 //! `towline rm`: models.
 
+use towline::api::DeleteRequest;
+use towline::client::Api;
 use towline::relay::Job;
-use towline::{Api, DeleteRequest};
 
 use super::control::reported;
 use super::{Context, UNARY_TIMEOUTS, answered, unless_stopped};

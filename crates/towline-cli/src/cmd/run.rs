@@ -2,7 +2,10 @@
 
 use std::io::IsTerminal as _;
 
-use towline::{ChatRequest, Client, Ending, ErrorKind, FinishReason, Outcome, ThinkTags};
+use towline::client::ThinkTags;
+use towline::error::ErrorKind;
+use towline::outcome::FinishReason;
+use towline::{ChatRequest, Client, Ending, Outcome};
 
 use towline_app::document::Document;
 use towline_app::settings::Config;

@@ -1,7 +1,8 @@
 //! `towline show`.
 
 use serde_json::{Map, Value};
-use towline::{Api, ShowRequest, ShowResponse};
+use towline::api::{ShowRequest, ShowResponse};
+use towline::client::Api;
 use unicode_width::UnicodeWidthStr as _;
 
 use super::{Context, UNARY_TIMEOUTS, answered};

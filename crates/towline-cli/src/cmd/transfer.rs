@@ -1,6 +1,7 @@
 //! What pull, push and create have in common: a stream of progress, shown to its end.
 
-use towline::{Ending, Error, Event, Outcome, Progress, Stream};
+use towline::event::Progress;
+use towline::{Ending, Error, Event, Outcome, Stream};
 
 use super::Context;
 use crate::drive::drive;

@@ -1,7 +1,7 @@
 //! `towline unload`.
 
 use serde_json::{Value, json};
-use towline::Api;
+use towline::client::Api;
 
 use super::control::reported;
 use super::{Context, UNARY_TIMEOUTS, answered};

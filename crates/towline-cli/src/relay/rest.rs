@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use towline::client::Endpoint;
 use towline::relay::{READER_TIMEOUTS, RelayConfig, Start, Via};
-use towline::{Client, Endpoint, Event, Item, Outcome};
+use towline::{Client, Event, Item, Outcome};
 use towline_app::answers::place_of;
 use towline_app::history::{History, Rest};
 use towline_relay::OnEnd;

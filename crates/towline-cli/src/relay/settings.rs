@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
-use towline::ApiKey;
+use towline::client::ApiKey;
 use towline_relay::{Config, Listen, Store, UpstreamConfig, bytes};
 
 use super::{place, systemd};

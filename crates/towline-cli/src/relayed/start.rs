@@ -1,7 +1,7 @@
 //! A relay that is there when it is needed.
 
+use towline::client::{Api, Timeouts};
 use towline::relay::RelayConfig;
-use towline::{Api, Timeouts};
 use towline_app::servers::{Reached, RelayPlace, ServerSpec, named_server};
 
 use crate::args::{AtRelay, ServerArgs};

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use towline::api::PullRequest;
+use towline::client::Resume;
 use towline::engine::{JobOptions, StartAt, StreamSpec};
-use towline::{ChatRequest, Message, PullRequest, Resume};
+use towline::{ChatRequest, Message};
 use towline_app::answers;
 use towline_app::chat::{AnswerId, session};
 use towline_app::document;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use std::future::Future;
-use towline::Format;
+use towline::api::Format;
 use towline::engine::Task;
 use towline::relay::Job;
 use towline_app::chat::Answered;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Args, Subcommand, ValueEnum};
-use towline::{Options, Think};
+use towline::api::{Options, Think};
 
 use super::spec::Spec;
 use crate::args::DeadlineArg;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Subcommand as _;
-use towline::Options;
+use towline::api::Options;
 
 use super::command::{Bare, grammar};
 use super::screen::Complete;

@@ -1,6 +1,7 @@
 //! How full the model's context is, as far as the server says.
 
-use towline::{Options, Outcome};
+use towline::Outcome;
+use towline::api::Options;
 use towline_app::chat::Turn;
 
 use super::background_task::Done;

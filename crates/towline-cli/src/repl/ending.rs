@@ -1,6 +1,8 @@
 //! How an answer in front ended, in words, and what can be done about it.
 
-use towline::{Clock, Ending, Error, ErrorKind, Outcome};
+use towline::error::ErrorKind;
+use towline::outcome::Clock;
+use towline::{Ending, Error, Outcome};
 
 use super::following::is_cut_by_length;
 use super::item::Kind;

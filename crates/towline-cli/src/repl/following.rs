@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use towline::engine::{Batch, StartAt};
-use towline::{Event, FinishReason, Outcome};
+use towline::outcome::FinishReason;
+use towline::{Event, Outcome};
 use towline_app::chat::{AnswerId, Ended, Reading};
 
 use super::ending;

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use towline::engine::JobState;
 use towline::engine::{JobInfo, JobOptions, Reader, StartAt, StreamSpec, Task};
-use towline::{Deadline, Engine, Job, JobState, Message, Outcome, Progress};
+use towline::event::Progress;
+use towline::{Deadline, Engine, Job, Message, Outcome};
 use towline_app::chat::{AnswerId, Reading};
 
 /// What a job is for.

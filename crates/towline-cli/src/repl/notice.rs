@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use towline::engine::JobInfo;
-use towline::{Ending, JobState, Outcome, Progress};
+use towline::engine::JobState;
+use towline::event::Progress;
+use towline::{Ending, Outcome};
 use towline_app::text::units;
 
 use super::item::{Item, Kind};

@@ -14,7 +14,7 @@ use std::error::Error as _;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{FromArgMatches as _, Subcommand as _};
-use towline::Options;
+use towline::api::Options;
 
 use super::command::{Ask, Bare, Command, EVERYWHERE, Line, OneJob, grammar};
 use super::slash;
@@ -274,7 +274,8 @@ fn ask(text: &str) -> Line {
 mod tests {
     use std::time::Duration;
 
-    use towline::{Deadline, Think};
+    use towline::Deadline;
+    use towline::api::Think;
 
     use super::super::command::{Change, Colon, ExportKind, Jobs};
     use super::super::command::{Limit, Listing, Piping, Reading, SetArgs, Sink, SomeJobs, Target, Waiting};

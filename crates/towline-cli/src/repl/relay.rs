@@ -4,9 +4,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use towline::Engine;
+use towline::client::{Api, Timeouts};
 use towline::engine::{JobOptions, StreamSpec};
 use towline::relay::{Filter, Start};
-use towline::{Api, Engine, Timeouts};
 use towline_app::chat::{AnswerId, Reading};
 use towline_app::history::{ChatId, History};
 use towline_app::servers::{Answering, Environment, Reached, ServerSource, ServerSpec, Wanted};

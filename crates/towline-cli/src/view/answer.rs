@@ -1,6 +1,7 @@
 //! An answer as text. A person sees thinking dimmed and set apart; a pipe gets the answer alone.
 
-use towline::{Error, Event, Phase};
+use towline::event::Phase;
+use towline::{Error, Event};
 
 use super::spinner::Spinner;
 use crate::out::{self, Out, Style, WriteError};

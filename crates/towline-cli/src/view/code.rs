@@ -1,6 +1,7 @@
 //! Only the code of an answer: each block when its fence is closed, so that half a script never runs.
 
-use towline::{Ending, Error, Event, Outcome, Phase};
+use towline::event::Phase;
+use towline::{Ending, Error, Event, Outcome};
 use towline_app::document::Document;
 
 use super::answer::awaited;

@@ -7,7 +7,8 @@ mod progress;
 mod rendered;
 mod spinner;
 
-use towline::{Error, Event, Outcome, Phase};
+use towline::event::Phase;
+use towline::{Error, Event, Outcome};
 use towline_app::settings::Config;
 
 use answer::AnswerView;

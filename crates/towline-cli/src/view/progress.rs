@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use towline::{Ending, Error, Event, Outcome, Phase, Progress};
+use towline::event::{Phase, Progress};
+use towline::{Ending, Error, Event, Outcome};
 
 use super::spinner::Spinner;
 use crate::out::{self, Out, WriteError};

@@ -1,6 +1,7 @@
 //! An answer on a terminal: Markdown rendered as the prompt renders it, thinking folded.
 
-use towline::{Error, Event, Phase};
+use towline::event::Phase;
+use towline::{Error, Event};
 
 use super::answer::{aside, awaited};
 use super::spinner::Spinner;

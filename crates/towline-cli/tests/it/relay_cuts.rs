@@ -8,8 +8,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use towline::client::{Timeouts, host};
 use towline::relay::{Reconnect, RelayConfig, Start, Via};
-use towline::{ChatRequest, Client, Config, Timeouts, host};
+use towline::{ChatRequest, Client, Config};
 use towline_testkit::{Server, fakemodel};
 
 use crate::program::{Live, towline};

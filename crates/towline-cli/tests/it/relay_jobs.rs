@@ -5,8 +5,9 @@ use std::process::Command;
 use rustix::process::{Pid, Signal};
 use serde_json::Value;
 use tempfile::TempDir;
+use towline::Client;
+use towline::client::Endpoint;
 use towline::relay::Control;
-use towline::{Client, Endpoint};
 use towline_testkit::records::openai;
 use towline_testkit::{Routes, Script, Server, fakemodel, http};
 

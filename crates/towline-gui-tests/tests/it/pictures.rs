@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use egui::{Key, Modifiers, Theme};
 use egui_kittest::{Harness, SnapshotOptions, SnapshotResults};
-use towline::JobState;
+use towline::engine::JobState;
 use towline::engine::{JobId, JobInfo};
 use towline_gui::relay::Known;
 use towline_gui::ui::theme::{self, Palette};

@@ -21,7 +21,7 @@ impl Relay {
     /// A relay in front of a model server.
     pub(crate) fn start(folder: &Path, model: &towline_testkit::Server) -> Self {
         let own = OwnRelay::find(Some(folder), folder).expect("a folder");
-        let endpoint = towline::host::parse(&model.url()).expect("an address");
+        let endpoint = towline::client::host::parse(&model.url()).expect("an address");
         let upstream = UpstreamConfig::new(endpoint, UpstreamApi::Ollama);
         let listen = vec![Listen::Unix(own.socket())];
         let settings = Settings { listen, upstreams: vec![upstream], ..Settings::default() };

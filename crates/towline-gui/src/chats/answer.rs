@@ -1,6 +1,9 @@
 //! One answer as it is drawn, and how it ended.
 
-use towline::{Ending, Error, ErrorKind, Event, JobState, Outcome, Span};
+use towline::engine::JobState;
+use towline::error::ErrorKind;
+use towline::event::Span;
+use towline::{Ending, Error, Event, Outcome};
 use towline_app::chat::Variant;
 
 use towline_app::document::Document;
@@ -171,7 +174,7 @@ pub fn progressing(state: JobState, silent_seconds: u64, is_loaded: Option<bool>
 
 #[cfg(test)]
 mod tests {
-    use towline::{FinishReason, NotUnderstood};
+    use towline::outcome::{FinishReason, NotUnderstood};
 
     use super::*;
 

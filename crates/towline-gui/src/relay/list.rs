@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use towline::Error;
+use towline::error::{ErrorKind, Fault};
 use towline::relay::{Change, Control, Filter, Job};
-use towline::{Error, ErrorKind, Fault};
 
 use super::{News, lock};
 

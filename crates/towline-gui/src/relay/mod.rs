@@ -13,9 +13,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use towline::client::Timeouts;
 use towline::engine::{StreamSpec, Task};
+use towline::error::ErrorKind;
 use towline::relay::{Control, Job, READER_TIMEOUTS, Reconnect, RelayConfig, Start};
-use towline::{Engine, Error, ErrorKind, Timeouts};
+use towline::{Engine, Error};
 use towline_app::servers::{Environment, Reached, RelayPlace, ServerError};
 
 use crate::command::Control as Tell;

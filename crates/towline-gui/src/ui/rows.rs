@@ -3,9 +3,10 @@
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
+use towline::Job;
+use towline::engine::JobState;
 use towline::engine::{JobId, JobInfo};
 use towline::relay;
-use towline::{Job, JobState};
 
 use crate::chats::{Chat, STALLED_SECONDS};
 use crate::relay::{Known, Relay, short};

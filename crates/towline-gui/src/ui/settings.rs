@@ -1,7 +1,7 @@
 //! The window's settings, and those of one chat.
 
 use egui::{ComboBox, RichText, Slider, TextEdit, Ui};
-use towline::{Format, Options, Think};
+use towline::api::{Format, Options, Think};
 use towline_app::chat::Settings;
 
 use super::dialog;

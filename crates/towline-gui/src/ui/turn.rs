@@ -1,7 +1,7 @@
 //! A question and its answer, with their buttons.
 
 use egui::{Align, Label, Layout, Margin, Rect, RichText, ScrollArea, TextEdit, Ui, vec2};
-use towline::JobState;
+use towline::engine::JobState;
 use towline_app::chat::{Answered, Shown, Turn, Variant};
 use towline_app::text::{safe, units};
 
@@ -257,10 +257,10 @@ fn variants(ui: &mut Ui, place: Place<'_>, out: &mut Vec<Command>) {
     }
 }
 
-fn usage_words(usage: &towline::Usage) -> String {
+fn usage_words(usage: &towline::event::Usage) -> String {
     let count = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
     let time = |time: Option<std::time::Duration>| {
-        time.map_or_else(|| "?".to_owned(), |time| towline::Span(time).to_string())
+        time.map_or_else(|| "?".to_owned(), |time| towline::event::Span(time).to_string())
     };
     format!(
         "{} tokens of question and history, {} of answer\nmodel loaded in {}, in all {}",

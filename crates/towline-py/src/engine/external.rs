@@ -7,7 +7,9 @@ use std::collections::VecDeque;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use towline::engine::{End, External, Order};
-use towline::{Error, ErrorKind, Event, Fault, Progress};
+use towline::error::{ErrorKind, Fault};
+use towline::event::Progress;
+use towline::{Error, Event};
 
 use super::bell::Bell;
 use super::job::JobCore;

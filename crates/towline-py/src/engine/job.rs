@@ -6,8 +6,9 @@ use std::task::Poll;
 
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
+use towline::engine::JobState;
 use towline::engine::{Reader, StartAt};
-use towline::{Deadline, Job, JobState};
+use towline::{Deadline, Job};
 
 use super::bell::{Wait, seconds};
 use super::outcome::{PyEvent, PyOutcome};

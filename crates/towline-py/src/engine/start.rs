@@ -7,8 +7,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
+use towline::client::Resume;
 use towline::engine::{EngineConfig, JobId, JobOptions, OnShutdown, StreamSpec};
-use towline::{Client, Engine, Resume};
+use towline::{Client, Engine};
 
 use super::bell::{Wait, seconds};
 use super::external::{Orders, Work};

@@ -2,8 +2,9 @@
 
 use bytes::Bytes;
 use tokio::task::JoinSet;
+use towline::Client;
+use towline::client::{Endpoint, Http2Config, Http2Policy, TransportConfig};
 use towline::forward::{Body, Request, Response};
-use towline::{Client, Endpoint, Http2Config, Http2Policy, TransportConfig};
 use towline_core::http1::Method;
 
 use crate::proxies::relay;

@@ -22,7 +22,7 @@ pub(crate) fn be_relay(upstream: &str, store: &str) {
             "memory" => StoreConfig::default(),
             folder => StoreConfig { place: Store::Folder(folder.into()), ..StoreConfig::default() },
         };
-        let endpoint = towline::host::parse(upstream).unwrap();
+        let endpoint = towline::client::host::parse(upstream).unwrap();
         let upstream = UpstreamConfig::new(endpoint, UpstreamApi::Ollama);
         let config = Config {
             listen: vec![Listen::Tcp(([127, 0, 0, 1], 0).into())],

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Deserialize;
-use towline::Endpoint;
+use towline::client::Endpoint;
 use towline_core::endpoint::Scheme;
 
 use crate::shared::{NotRedis, RedisAddress};

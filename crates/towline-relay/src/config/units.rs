@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use serde::de::{Deserialize, Deserializer, Error};
-use towline::Timeouts;
+use towline::client::Timeouts;
 
 /// The longest length of time, which `none` stands for where there must be one: ten years.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);

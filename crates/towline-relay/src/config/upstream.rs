@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Deserialize;
-use towline::{ApiKey, Endpoint, host};
+use towline::client::{ApiKey, Endpoint, host};
 
 /// A model server.
 #[derive(Debug, Clone, Deserialize)]

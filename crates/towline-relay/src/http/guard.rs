@@ -407,7 +407,7 @@ mod tests {
     }
 
     fn refused(listen: &str, with_token: bool, with_tls: bool) -> Option<String> {
-        let endpoint = towline::Endpoint::http("127.0.0.1", 1);
+        let endpoint = towline::client::Endpoint::http("127.0.0.1", 1);
         let upstream = UpstreamConfig::new(endpoint, UpstreamApi::Ollama);
         let token = Token::new("ann", "0123456789abcdef");
         let tls = crate::config::TlsFiles { certificate: "c".into(), key: "k".into() };

@@ -379,7 +379,7 @@ impl Drop for Permit {
 
 #[cfg(test)]
 mod tests {
-    use towline::Endpoint;
+    use towline::client::Endpoint;
 
     use super::*;
     use crate::config::{UpstreamApi, UpstreamConfig};

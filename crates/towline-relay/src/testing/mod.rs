@@ -58,7 +58,8 @@ impl Relay {
     /// # Panics
     /// When no runtime can be started.
     pub fn new() -> Self {
-        let upstream = UpstreamConfig::new(towline::Endpoint::unix("/nonexistent"), UpstreamApi::Ollama);
+        let upstream =
+            UpstreamConfig::new(towline::client::Endpoint::unix("/nonexistent"), UpstreamApi::Ollama);
         let config = Config {
             listen: vec![Listen::Tcp(([127, 0, 0, 1], 1).into())],
             upstreams: vec![upstream],

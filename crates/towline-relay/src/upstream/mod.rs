@@ -7,7 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
-use towline::{Api, ApiKey, Client, Config, Endpoint, TlsConfig, TransportConfig};
+use towline::client::{Api, ApiKey, Endpoint, TlsConfig, TransportConfig};
+use towline::{Client, Config};
 
 use crate::config::{NotAServer, UpstreamApi, UpstreamConfig, secret_in};
 use crate::error::Error;
@@ -332,7 +333,7 @@ pub(crate) async fn all<F: Future>(futures: Vec<F>) -> Vec<F::Output> {
 
 #[cfg(test)]
 mod tests {
-    use towline::Endpoint;
+    use towline::client::Endpoint;
 
     use super::*;
 

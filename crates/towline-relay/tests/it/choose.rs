@@ -1,9 +1,10 @@
 //! Which model server a request is for.
 
 use serde_json::Value;
-use towline::Endpoint;
+use towline::client::ApiKey;
+use towline::client::Endpoint;
 use towline::relay::{RelayConfig, Via};
-use towline::{ApiKey, ChatRequest, Client, Config};
+use towline::{ChatRequest, Client, Config};
 use towline_core::http1::Method;
 use towline_relay::{Listen, Token};
 use towline_testkit::records::ollama;
@@ -55,7 +56,7 @@ async fn over_the_own_socket_a_request_names_its_server_and_brings_the_key() {
     assert_eq!(client.chat(ChatRequest::new("m").user("Where?")).text().await.unwrap(), "here");
     let control = client.relay();
     let job = control.find("where").await.unwrap();
-    let shown = towline::host::parse(&server.url()).unwrap().to_string();
+    let shown = towline::client::host::parse(&server.url()).unwrap().to_string();
     assert_eq!(job.upstream.as_deref(), Some(&*shown));
     // Asked again it goes to the same server; the key goes with the order, for it is not kept.
     let again = control.retry("where").await.unwrap();

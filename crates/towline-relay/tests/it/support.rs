@@ -8,8 +8,9 @@ use bytes::Bytes;
 use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use towline::Client;
+use towline::client::{Endpoint, Http2Config, Http2Policy, TransportConfig};
 use towline::forward::{Body, Request, ResponseBytes};
-use towline::{Client, Endpoint, Http2Config, Http2Policy, TransportConfig};
 use towline_core::http1::{Headers, Method};
 use towline_relay::{Config, Fsync, Listen, Report, Server, Store, StoreConfig, UpstreamApi, UpstreamConfig};
 
@@ -29,7 +30,7 @@ pub(crate) struct Relay {
 }
 
 pub(crate) fn upstream(name: &str, url: &str) -> UpstreamConfig {
-    let endpoint = towline::host::parse(url).unwrap();
+    let endpoint = towline::client::host::parse(url).unwrap();
     UpstreamConfig { name: name.into(), ..UpstreamConfig::new(endpoint, UpstreamApi::Ollama) }
 }
 

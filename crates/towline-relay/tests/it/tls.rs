@@ -1,6 +1,7 @@
 //! TLS, for addresses that others reach.
 
-use towline::{Client, Endpoint, TlsConfig, TransportConfig};
+use towline::Client;
+use towline::client::{Endpoint, TlsConfig, TransportConfig};
 use towline_core::http1::Method;
 use towline_relay::{Config, Listen, TlsFiles, Token};
 

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use towline::{ChatRequest, Client, Item, PoolConfig, Stream, TransportConfig, host};
+use towline::client::{PoolConfig, TransportConfig, host};
+use towline::{ChatRequest, Client, Item, Stream};
 
 use crate::counter;
 use crate::instructions;

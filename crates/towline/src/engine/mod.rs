@@ -35,6 +35,9 @@ mod wake;
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock};
 
+pub use towline_core::job::{Deadline, JobState};
+pub use towline_core::log::Offset;
+
 pub use external::{End, External, Order};
 pub use group::Group;
 pub use info::JobInfo;

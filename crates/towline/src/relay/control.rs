@@ -23,8 +23,8 @@ use crate::client::Client;
 /// Dropping the future of a call closes its connection; the relay may have done what it was told.
 ///
 /// # Errors
-/// Every call returns an [`Error`]: [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) for an id that the relay does not have, or not for this
-/// owner, [`ErrorKind::Connect`](crate::ErrorKind::Connect) where no relay answers.
+/// Every call returns an [`Error`]: [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound) for an id that the relay does not have, or not for this
+/// owner, [`ErrorKind::Connect`](crate::error::ErrorKind::Connect) where no relay answers.
 #[derive(Debug, Clone)]
 pub struct Control {
     client: Client,
@@ -259,7 +259,7 @@ impl Control {
     /// that takes an id takes a handle.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is none, [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) where there are several.
+    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound) where there is none, [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) where there are several.
     pub async fn find(&self, handle: &str) -> Result<Job, Error> {
         self.job(handle).await
     }
@@ -267,7 +267,7 @@ impl Control {
     /// Asks the same again: a new job, which belongs to the same conversation and turn.
     ///
     /// # Errors
-    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) where the request was not kept.
+    /// [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) where the request was not kept.
     pub async fn retry(&self, id: &str) -> Result<Job, Error> {
         #[derive(Deserialize)]
         struct Accepted {
@@ -301,7 +301,7 @@ impl Control {
     /// Ends the relay if nothing runs there. Only over a Unix socket.
     ///
     /// # Errors
-    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) where something runs.
+    /// [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) where something runs.
     pub async fn shutdown_if_idle(&self) -> Result<(), Error> {
         self.client.call_for_status(Method::Post, SHUTDOWN, Some(&json!({ "if_idle": true }))).await
     }
@@ -310,7 +310,7 @@ impl Control {
     /// relay writes the folder, so the path is absolute. Only over a Unix socket.
     ///
     /// # Errors
-    /// [`ErrorKind::Rejected`](crate::ErrorKind::Rejected) where the folder is there already.
+    /// [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) where the folder is there already.
     pub async fn back_up(&self, folder: &std::path::Path) -> Result<u64, Error> {
         #[derive(Deserialize)]
         struct Copied {

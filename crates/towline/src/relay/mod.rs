@@ -2,7 +2,7 @@
 //!
 //! A client whose [`Config::via`](crate::Config::via) is [`Via::Relay`] hands each stream to a relay (`towline relay`),
 //! which runs it and records it, and reads the record. After a cut it reconnects and resumes the stream at the same
-//! byte; [`Stats::reconnects`](crate::Stats::reconnects) says how often. Dropping a stream leaves
+//! byte; [`Stats::reconnects`](crate::outcome::Stats::reconnects) says how often. Dropping a stream leaves
 //! it running on the relay; [`Stream::cancel`](crate::Stream::cancel) and the timeouts stop it there.
 //! [`Client::attach`](crate::Client::attach) reads a stream that another program, or this one in an earlier life, has
 //! started. [`Control`] lists and controls what the relay runs.
@@ -10,7 +10,7 @@
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! use towline::relay::{RelayConfig, Start, Via};
-//! use towline::{ChatRequest, Client, Config, host};
+//! use towline::{ChatRequest, Client, client::host, Config};
 //!
 //! let relay = host::parse("unix:/run/user/1000/towline/relay.sock")?;
 //! let client = Client::with_config(relay, Config { via: Via::Relay(RelayConfig::default()), ..Config::default() })?;

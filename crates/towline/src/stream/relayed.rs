@@ -83,7 +83,7 @@ impl Stream {
     }
 
     /// Whether the relay is out of reach at the moment: the connection was lost and is being made again. How often it was
-    /// made again is [`Stats::reconnects`](crate::Stats::reconnects).
+    /// made again is [`Stats::reconnects`](crate::outcome::Stats::reconnects).
     pub fn is_away(&self) -> bool {
         self.life.is_away()
     }

@@ -3,8 +3,11 @@
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use towline::api::{DeleteRequest, PullRequest};
 use towline::blocking::Client;
-use towline::{DeleteRequest, Ending, ErrorKind, Item, PullRequest, Timeouts};
+use towline::client::Timeouts;
+use towline::error::ErrorKind;
+use towline::{Ending, Item};
 use towline_testkit::records::ollama;
 use towline_testkit::{Script, Server, http};
 
@@ -136,7 +139,7 @@ fn single_answers_and_errors() {
 
     let server = Server::start(Script::error(404, "model 'm' not found"));
     let client = Client::new(&server.url()).unwrap();
-    let error = client.show(towline::ShowRequest::default()).unwrap_err();
+    let error = client.show(towline::api::ShowRequest::default()).unwrap_err();
     assert_eq!((error.kind, error.status), (ErrorKind::NotFound, Some(404)));
     let items: Vec<Item> = client.pull(PullRequest::default()).collect();
     assert_eq!(ending(&items), "failed");

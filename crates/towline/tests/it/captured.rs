@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use towline::{
-    CreateRequest, Ending, Event, FinishReason, GenerateRequest, Outcome, PullRequest, PushRequest, Stream,
-};
+use towline::api::{CreateRequest, PullRequest, PushRequest};
+use towline::outcome::FinishReason;
+use towline::{Ending, Event, GenerateRequest, Outcome, Stream};
 use towline_testkit::captured::{self, Capture};
 use towline_testkit::{Framing, Pace, Script, Server, Step};
 
@@ -21,8 +21,11 @@ fn again(capture: &Capture) -> Script {
 fn ask(capture: &Capture, server: &Server) -> Option<Stream> {
     let client = client_with(server, |config| {
         config.retry.max_tries = 1;
-        config.api =
-            if capture.path.starts_with("/v1/") { towline::Api::OpenAi } else { towline::Api::Ollama };
+        config.api = if capture.path.starts_with("/v1/") {
+            towline::client::Api::OpenAi
+        } else {
+            towline::client::Api::Ollama
+        };
     });
     Some(match capture.path.as_str() {
         "/api/chat" | "/v1/chat/completions" if capture.method == "POST" => client.chat(chat("m")),

@@ -1,7 +1,11 @@
 //! Which dialect chat speaks, and how the client finds out.
 
 use serde_json::json;
-use towline::{Api, ErrorKind, Event, FinishReason, Think};
+use towline::Event;
+use towline::api::Think;
+use towline::client::Api;
+use towline::error::ErrorKind;
+use towline::outcome::FinishReason;
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Plan, Routes, Script, Server, http};
 
@@ -145,7 +149,7 @@ async fn tool_calls_come_whole_in_both_dialects() {
             (call.id.as_deref(), call.name.as_str(), &call.arguments),
             (Some("a"), "weather", &arguments)
         );
-        assert_eq!(outcome.reply.tool_calls, [towline::ToolCall::clone(call)]);
+        assert_eq!(outcome.reply.tool_calls, [towline::event::ToolCall::clone(call)]);
         let reason = if api == Api::OpenAi { FinishReason::ToolCalls } else { FinishReason::Stop };
         assert_eq!(outcome.ending, towline::Ending::Completed(Some(reason)));
     }

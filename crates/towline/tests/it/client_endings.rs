@@ -1,7 +1,11 @@
 //! Every way a response can end, at every place of the stream.
 
 use tokio::task::JoinSet;
-use towline::{Api, Clock, Ending, ErrorKind, Fault, FinishReason, Outcome, PullRequest, Timeouts};
+use towline::api::PullRequest;
+use towline::client::{Api, Timeouts};
+use towline::error::{ErrorKind, Fault};
+use towline::outcome::{Clock, FinishReason};
+use towline::{Ending, Outcome};
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Body, Script, Server, http};
 

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use futures_core::{FusedStream, Stream as _};
-use towline::{Client, ErrorKind, Event, Item, PoolConfig, RetryPolicy};
+use towline::client::{PoolConfig, RetryPolicy};
+use towline::error::ErrorKind;
+use towline::{Client, Event, Item};
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Plan, Script, Server, http};
 

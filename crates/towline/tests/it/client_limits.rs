@@ -1,6 +1,9 @@
 //! Everything a server can make endless, or lie about, is cut off at a limit with a name.
 
-use towline::{Ending, Error, ErrorKind, Fault, FinishReason, Limits, Outcome};
+use towline::client::Limits;
+use towline::error::{ErrorKind, Fault};
+use towline::outcome::FinishReason;
+use towline::{Ending, Error, Outcome};
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Script, Server, http};
 

@@ -1,6 +1,8 @@
 //! Error statuses, and what is said about them.
 
-use towline::{Client, ErrorKind, Fault, RedirectPolicy};
+use towline::Client;
+use towline::client::RedirectPolicy;
+use towline::error::{ErrorKind, Fault};
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Plan, Script, Server, http};
 

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use towline::{Clock, Ending, Error, ErrorKind, Fault, RetryPolicy, Timeouts};
+use towline::client::{RetryPolicy, Timeouts};
+use towline::error::{ErrorKind, Fault};
+use towline::outcome::Clock;
+use towline::{Ending, Error};
 use towline_testkit::ports::Refusing;
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Body, Plan, Routes, Script, Server, http};

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use towline::{ChatRequest, Format, Message, arguments_as, json_schema, reply_as, tool};
+use towline::api::{Format, arguments_as, json_schema, reply_as, tool};
+use towline::{ChatRequest, Message};
 use towline_testkit::records::ollama;
 use towline_testkit::{Script, Server};
 

@@ -1,6 +1,8 @@
 //! Keys and headers go to the server they were given for, and nowhere else: no other host, no message, no `Debug`.
 
-use towline::{ApiKey, Client, Config, ErrorKind, RedirectPolicy};
+use towline::client::{ApiKey, RedirectPolicy};
+use towline::error::ErrorKind;
+use towline::{Client, Config};
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Script, Server, http};
 
@@ -115,7 +117,7 @@ async fn nothing_shows_a_secret() {
     }
     // A base path can be a key too.
     let secret_path = client_to(&format!("http://127.0.0.1:9/{KEY}"), |config| {
-        config.retry = towline::RetryPolicy::NEVER;
+        config.retry = towline::client::RetryPolicy::NEVER;
     });
     let outcome = read(secret_path.chat(chat("m"))).await.1;
     shown.push(format!("{secret_path:?} {outcome:?} {outcome}"));
@@ -126,8 +128,8 @@ async fn nothing_shows_a_secret() {
     });
     shown.push(format!("{bad:?}"));
     let server = Server::start(answer());
-    let bad =
-        Client::with_config(towline::host::parse(&server.url()).unwrap(), bad.config().clone()).unwrap();
+    let bad = Client::with_config(towline::client::host::parse(&server.url()).unwrap(), bad.config().clone())
+        .unwrap();
     let outcome = read(bad.chat(chat("m"))).await.1;
     let error = outcome.ending.error().unwrap();
     assert_eq!((error.kind, error.may_have_had_effect), (ErrorKind::InvalidRequest, false), "{error:?}");

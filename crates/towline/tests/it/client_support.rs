@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use towline::{ChatRequest, Client, Config, Event, Item, Outcome, Phase, Stream, Timeouts, host};
+use towline::client::{Timeouts, host};
+use towline::event::Phase;
+use towline::{ChatRequest, Client, Config, Event, Item, Outcome, Stream};
 use towline_testkit::Server;
 
 /// Long enough to mean "never" on a busy machine; no passing test waits for it.

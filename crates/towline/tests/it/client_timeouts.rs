@@ -6,10 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::AsyncWriteExt;
-use towline::{
-    Api, Clock, Config, Ending, ErrorKind, Fault, FinishReason, Item, Limits, Outcome, Phase, Stream,
-    Timeouts,
-};
+use towline::client::{Api, Limits, Timeouts};
+use towline::error::{ErrorKind, Fault};
+use towline::event::Phase;
+use towline::outcome::{Clock, FinishReason};
+use towline::{Config, Ending, Item, Outcome, Stream};
 use towline_testkit::ports::BlackHole;
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Body, Framing, Pace, Script, Server, http};

@@ -4,7 +4,8 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use towline::{Client, Http2Policy};
+use towline::Client;
+use towline::client::Http2Policy;
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Plan, Script, Server, http};
 
@@ -136,10 +137,10 @@ async fn a_user_and_a_password_go_to_the_host_that_they_were_given_for() {
             ))),
     );
     let host = server.url().replace("http://", "http://Aladdin:open%20sesame@");
-    let endpoint = towline::host::parse(&host).unwrap();
+    let endpoint = towline::client::host::parse(&host).unwrap();
     let mut config =
-        towline::Config { api_key: Some(towline::ApiKey::new("of-others")), ..Default::default() };
-    config.transport.redirects = towline::RedirectPolicy::Any;
+        towline::Config { api_key: Some(towline::client::ApiKey::new("of-others")), ..Default::default() };
+    config.transport.redirects = towline::client::RedirectPolicy::Any;
     let client = Client::with_config(endpoint, config).unwrap();
     assert!(read(client.chat(chat("m"))).await.1.is_completed());
     drop(client.version().await);

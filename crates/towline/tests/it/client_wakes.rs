@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-use towline::{FinishReason, Limits, Timeouts};
+use towline::client::{Limits, Timeouts};
+use towline::outcome::FinishReason;
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Framing, Pace, Routes, Script, Server, http};
 

@@ -1,11 +1,13 @@
 //! Every endpoint: the exact method, path and body of its request, and what is made of its answer.
 
 use serde_json::{Value, json};
-use towline::{
-    ChatRequest, Client, CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbeddingsRequest,
-    Endpoint, ErrorKind, Format, GenerateRequest, KeepAlive, Message, Options, PullRequest, PushRequest,
-    ShowRequest, Stream, Think, WebFetchRequest, WebSearchRequest,
+use towline::api::{
+    CopyRequest, CreateRequest, DeleteRequest, EmbedRequest, EmbeddingsRequest, Format, KeepAlive, Options,
+    PullRequest, PushRequest, ShowRequest, Think, WebFetchRequest, WebSearchRequest,
 };
+use towline::client::Endpoint;
+use towline::error::ErrorKind;
+use towline::{ChatRequest, Client, GenerateRequest, Message, Stream};
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Plan, Script, Server, http};
 
@@ -152,7 +154,7 @@ async fn generate_answers_in_events() {
     let (_, outcome) = read(client(&server).generate(GenerateRequest::new("m", "Hi"))).await;
     assert_eq!((outcome.reply.text.as_str(), outcome.reply.thinking.as_str()), ("Hello", "Hm"));
     assert_eq!(outcome.reply.model.as_deref(), Some("m"));
-    assert_eq!(outcome.ending, towline::Ending::Completed(Some(towline::FinishReason::Length)));
+    assert_eq!(outcome.ending, towline::Ending::Completed(Some(towline::outcome::FinishReason::Length)));
 }
 
 #[tokio::test]

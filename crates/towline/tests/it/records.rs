@@ -1,7 +1,9 @@
 //! Requests and records that are the caller's own: bytes in, bytes out.
 
 use serde_json::json;
-use towline::{ErrorKind, Method, Operation, RecordKind};
+use towline::client::{Method, Operation};
+use towline::error::ErrorKind;
+use towline::event::RecordKind;
 use towline_testkit::records::ollama;
 use towline_testkit::{Body, Routes, Script, Server, http};
 
@@ -13,7 +15,7 @@ async fn a_stream_hands_on_its_records_as_they_came() {
     let server = Server::start(Script::ndjson(sent.clone()));
     let body = json!({ "model": "m", "stream": true }).to_string();
     let mut stream = client(&server).operate(Operation::Chat, body.clone().into()).with_records();
-    let mut records = towline::Records::default();
+    let mut records = towline::event::Records::default();
     while stream.next().await.is_some() {
         records.append(&stream.take_records());
     }

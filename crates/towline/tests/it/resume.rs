@@ -1,10 +1,11 @@
 //! Going on with an answer that was cut.
 
 use serde_json::{Value, json};
-use towline::{
-    Api, ChatRequest, Clock, Ending, ErrorKind, FinishReason, Format, GenerateRequest, Message, Outcome,
-    Resume, RetryPolicy, Timeouts, Tool,
-};
+use towline::api::{Format, Tool};
+use towline::client::{Api, Resume, RetryPolicy, Timeouts};
+use towline::error::ErrorKind;
+use towline::outcome::{Clock, FinishReason};
+use towline::{ChatRequest, Ending, GenerateRequest, Message, Outcome};
 use towline_testkit::http::Request;
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Body, Plan, Script, Server, http};

@@ -1,7 +1,7 @@
 //! `:model`, `:models`, `:pull`, `:system`, `set`, `:think`, `:format`.
 
 use serde_json::Value;
-use towline::{Format, ShowRequest, Think};
+use towline::api::{Format, ShowRequest, Think};
 
 use crate::cmd::{self, UNARY_TIMEOUTS};
 use crate::models;

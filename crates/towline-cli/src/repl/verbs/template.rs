@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use towline::Format;
+use towline::api::Format;
 use towline_app::settings::templates::{self, Template};
 
 use crate::repl::background_task::Done;

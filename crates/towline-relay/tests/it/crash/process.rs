@@ -4,7 +4,8 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
-use towline::{Client, Endpoint};
+use towline::Client;
+use towline::client::Endpoint;
 use towline_relay::{Fsync, Server, Store, StoreConfig};
 
 use crate::support::config;

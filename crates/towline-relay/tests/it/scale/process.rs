@@ -3,7 +3,8 @@
 use std::io::{BufRead, BufReader, Lines};
 use std::process::{Child, ChildStdout, Command, Stdio};
 
-use towline::{Client, Endpoint};
+use towline::Client;
+use towline::client::Endpoint;
 use towline_core::http1::Method;
 use towline_relay::Server;
 

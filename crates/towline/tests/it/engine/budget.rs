@@ -1,7 +1,8 @@
 //! What logs may hold: what is read makes room, what is not holds its job up, and nothing is lost silently.
 
+use towline::engine::JobState;
 use towline::engine::{JobOptions, LogOverflow, StartAt};
-use towline::{EngineConfig, Event, JobState};
+use towline::{EngineConfig, Event};
 
 use super::*;
 

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::sync_channel;
 
+use towline::EngineConfig;
+use towline::engine::JobState;
 use towline::engine::{OnShutdown, Reader, StartAt};
-use towline::{EngineConfig, JobState};
 use towline_testkit::{Server, fakemodel};
 
 use super::*;

@@ -1,7 +1,9 @@
 //! Deadlines that change: a job ends at its last one, from whichever thread and whenever it was set.
 
+use towline::engine::JobState;
 use towline::engine::{JobOptions, StartAt};
-use towline::{Clock, Deadline, Ending, EngineConfig, JobState};
+use towline::outcome::Clock;
+use towline::{Deadline, Ending, EngineConfig};
 use towline_testkit::Server;
 
 use super::*;

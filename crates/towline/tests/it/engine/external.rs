@@ -3,7 +3,8 @@
 use std::sync::mpsc::{Receiver, sync_channel};
 
 use towline::engine::{End, External, OnShutdown, Order};
-use towline::{Deadline, Ending, Error, ErrorKind, Fault};
+use towline::error::{ErrorKind, Fault};
+use towline::{Deadline, Ending, Error};
 
 use super::*;
 

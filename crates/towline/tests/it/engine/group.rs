@@ -1,6 +1,6 @@
 //! Several jobs that belong together.
 
-use towline::JobState;
+use towline::engine::JobState;
 use towline::engine::{Group, StreamSpec};
 use towline_testkit::{Server, fakemodel};
 

@@ -1,7 +1,8 @@
 //! The engine inside async code, and inside its own jobs.
 
+use towline::Ending;
+use towline::engine::JobState;
 use towline::engine::{EngineError, Group, JobOptions, OnShutdown, StartAt};
-use towline::{Ending, JobState};
 use towline_testkit::{Server, fakemodel};
 
 use super::*;

@@ -25,8 +25,9 @@ use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use towline::engine::JobState;
 use towline::engine::{JobId, JobOptions, StartAt, StreamSpec};
-use towline::{ChatRequest, Client, Engine, EngineConfig, Event, Job, JobState, Outcome};
+use towline::{ChatRequest, Client, Engine, EngineConfig, Event, Job, Outcome};
 use towline_testkit::{Body, Script, Server, http::NDJSON, records::ollama};
 
 /// A test that waits this long has failed.

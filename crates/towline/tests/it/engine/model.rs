@@ -5,8 +5,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, RngSeed};
 use tokio::sync::oneshot;
+use towline::engine::JobState;
 use towline::engine::{JobOptions, OnShutdown, Reader, StartAt, StreamSpec};
-use towline::{Deadline, EngineConfig, Event, JobState};
+use towline::{Deadline, EngineConfig, Event};
 use towline_testkit::{Plan, Script, Server, records::ollama};
 
 use super::*;

@@ -1,7 +1,8 @@
 //! A paused job reads nothing and loses nothing.
 
+use towline::engine::JobState;
 use towline::engine::{JobOptions, OnShutdown, StartAt};
-use towline::{EngineConfig, Event, JobState};
+use towline::{EngineConfig, Event};
 use towline_testkit::{Script, Server, http, records::ollama};
 
 use super::*;

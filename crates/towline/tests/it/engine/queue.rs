@@ -2,8 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
+use towline::EngineConfig;
+use towline::engine::JobState;
 use towline::engine::{JobOptions, StreamSpec};
-use towline::{EngineConfig, JobState};
 use towline_testkit::Server;
 
 use super::*;
@@ -81,11 +82,13 @@ fn a_thousand_jobs_get_through_two_places() {
 fn prepared_streams_can_be_changed_before_they_start() {
     let (server, engine) = (Server::start(silent()), engine());
     let prepared = StreamSpec::chat(&client(&server), request("m"));
-    let timeouts =
-        towline::Timeouts { idle: Some(Duration::from_millis(10)), ..towline::Timeouts::default() };
+    let timeouts = towline::client::Timeouts {
+        idle: Some(Duration::from_millis(10)),
+        ..towline::client::Timeouts::default()
+    };
     let job =
         engine.submit(prepared.map(move |stream| stream.with_timeouts(timeouts)), JobOptions::default());
-    let towline::Ending::TimedOut { clock: towline::Clock::Idle, .. } = outcome(&job).ending else {
+    let towline::Ending::TimedOut { clock: towline::outcome::Clock::Idle, .. } = outcome(&job).ending else {
         panic!("{:?}", outcome(&job).ending)
     };
     assert_eq!(outcome(&job).reply.text, "Hello");

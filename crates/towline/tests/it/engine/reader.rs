@@ -1,7 +1,8 @@
 //! Readers: each has all of the text, from where it began, at its own pace.
 
+use towline::Event;
+use towline::engine::Offset;
 use towline::engine::StartAt;
-use towline::{Event, Offset};
 use towline_testkit::{Script, Server, fakemodel, records::ollama};
 
 use super::*;

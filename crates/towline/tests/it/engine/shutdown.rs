@@ -2,8 +2,9 @@
 
 use std::sync::mpsc::sync_channel;
 
+use towline::engine::JobState;
 use towline::engine::{JobOptions, OnShutdown, ShutdownReport, StartAt, StreamSpec};
-use towline::{Ending, EngineConfig, JobState};
+use towline::{Ending, EngineConfig};
 use towline_testkit::Server;
 
 use super::*;

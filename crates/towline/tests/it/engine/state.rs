@@ -1,7 +1,9 @@
 //! Each state is entered once per visit, in order, and is true.
 
+use towline::client::RetryPolicy;
+use towline::engine::JobState;
 use towline::engine::{JobOptions, OnShutdown, StartAt};
-use towline::{Client, Ending, EngineConfig, JobState, RetryPolicy};
+use towline::{Client, Ending, EngineConfig};
 use towline_testkit::{Body, Script, Server, http::NDJSON, ports, records::ollama};
 
 use super::*;

@@ -1,7 +1,9 @@
 //! Tasks: what they return, and what their panics do.
 
+use towline::Ending;
 use towline::engine::JobOptions;
-use towline::{Ending, ErrorKind, JobState};
+use towline::engine::JobState;
+use towline::error::ErrorKind;
 
 use super::*;
 

@@ -1,7 +1,8 @@
 //! Reading a stream that others began, from anywhere.
 
+use towline::error::ErrorKind;
 use towline::relay::Start;
-use towline::{Ending, ErrorKind, Event};
+use towline::{Ending, Event};
 
 use super::{answering, client, piece, records, until, writing};
 use crate::client_support::{next_event, read, soon};

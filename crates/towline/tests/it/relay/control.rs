@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use towline::Deadline;
+use towline::error::ErrorKind;
 use towline::relay::{AnswerState, Filter};
-use towline::{Deadline, ErrorKind};
 
 use super::{client, until, writing};
 use crate::client_support::{chat, soon};

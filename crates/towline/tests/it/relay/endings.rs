@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
+use towline::Ending;
+use towline::client::Timeouts;
+use towline::error::ErrorKind;
+use towline::outcome::Clock;
 use towline::relay::Reconnect;
-use towline::{Clock, Ending, ErrorKind, Timeouts};
 
 use super::{client, client_with, done, piece, until, writing};
 use crate::client_support::{NO_TIMEOUTS, SHORT, chat, next_end, next_event, read};

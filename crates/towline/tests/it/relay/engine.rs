@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use towline::engine::JobState;
 use towline::engine::{JobOptions, StreamSpec};
 use towline::relay::Start;
-use towline::{Deadline, Engine, EngineConfig, Job, JobState};
+use towline::{Deadline, Engine, EngineConfig, Job};
 
 use super::{Relay, client, done, piece, writing};
 use crate::client_support::chat;

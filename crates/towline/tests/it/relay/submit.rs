@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use towline::{ErrorKind, Timeouts};
+use towline::client::Timeouts;
+use towline::error::ErrorKind;
 
 use super::fake::{Log, Relay};
 use super::{answering, client, client_with, cutter::Cutter, done, piece, records, until, writing};
@@ -98,7 +99,7 @@ async fn a_server_that_is_no_relay_is_named_as_such() {
                 reconnect: towline::relay::Reconnect { give_up_after: Duration::ZERO, ..Default::default() },
                 ..Default::default()
             });
-            config.transport.http2.policy = towline::Http2Policy::Never;
+            config.transport.http2.policy = towline::client::Http2Policy::Never;
         })
         .chat(chat("m")),
     )
