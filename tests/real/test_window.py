@@ -31,6 +31,16 @@ def fake_model():
         process.terminate()
 
 
+@pytest.fixture(autouse=True)
+def own_relay(tmp_path):
+    """The relay that windows start ends with the test."""
+    yield
+    if (tmp_path / "towline" / "relay.sock").exists():
+        surroundings = {"HOME": str(tmp_path), "PATH": os.environ["PATH"], "XDG_RUNTIME_DIR": str(tmp_path)}
+        for arguments in (["kill", "--all"], ["relay", "stop"]):
+            subprocess.run([os.environ["TOWLINE_BIN"], *arguments], env=surroundings, capture_output=True)
+
+
 def records(window, kind):
     return [record for record in window.session() if record["record"] == kind]
 
@@ -75,7 +85,7 @@ def command(tmp_path):
 def test_an_answer_outlives_the_window(tmp_path, fake_model, command, is_killed):
     gui = program("towline-gui")
     # The window starts the relay, as `towline run -d` does.
-    arguments = {"model": "slow:20:100", "theme": "dark", "via_relay": True}
+    arguments = {"model": "slow:20:100", "theme": "dark"}
     with desktop.window(gui, tmp_path, "--host", fake_model, **arguments) as window:
         desktop.until((tmp_path / "towline" / "relay.sock").exists, "the relay runs")
         window.type("what is a river")
