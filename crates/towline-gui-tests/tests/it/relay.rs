@@ -37,6 +37,11 @@ impl Relay {
         Self { runtime: Some(runtime), asking: Runtime::new().expect("threads"), own, client, _stop: stop }
     }
 
+    /// Its address, as it is typed.
+    pub(crate) fn address(&self) -> String {
+        format!("unix:{}", self.own.socket().display())
+    }
+
     /// As `towline run -d` does: asks, and goes.
     pub(crate) fn detached(&self, model: &str) -> String {
         let request = ChatRequest::new(model).user("asked elsewhere");

@@ -333,6 +333,26 @@ fn only_what_goes_through_the_relay_can_be_left_to_it() {
 }
 
 #[test]
+fn another_relay_is_not_told_the_server_that_was_named_to_the_window() {
+    let user = User::new();
+    let (elsewhere, named) = (tempfile::tempdir().expect("a folder"), Server::start(gated()));
+    let begin = Begin {
+        relay: Some(elsewhere.path().to_owned()),
+        relay_variable: Some(user.relay.address()),
+        url: Some(named.url()),
+        ..Begin::default()
+    };
+    let mut stage = Stage::on(Arc::clone(&user.server), begin);
+    stage.press(Modifiers::COMMAND, Key::Comma);
+    stage.click("Answers run on the relay");
+    stage.click("Close");
+    stage.until_shown("through the relay at");
+    ask(&mut stage);
+    let asked = user.relay.jobs().pop().and_then(|job| job.upstream).expect("a server");
+    assert!(user.server.url().ends_with(asked.as_str()), "it asked {asked}");
+}
+
+#[test]
 fn a_relay_that_dies_takes_nothing_with_it() {
     let mut user = User::new();
     let (mut stage, id) = user.half_way();

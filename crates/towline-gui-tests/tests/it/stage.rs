@@ -52,6 +52,8 @@ pub(crate) struct Begin {
     pub(crate) relay: Option<PathBuf>,
     /// The program that is started as the relay.
     pub(crate) program: PathBuf,
+    /// What `TOWLINE_RELAY` says.
+    pub(crate) relay_variable: Option<String>,
     /// Whether answers run on it.
     pub(crate) on_relay: bool,
     /// A server of the test's own, in place of the scripted one.
@@ -71,6 +73,7 @@ impl Default for Begin {
             has_dialogs: true,
             relay: None,
             program: "no-such-program".into(),
+            relay_variable: None,
             on_relay: false,
             url: None,
         }
@@ -91,6 +94,7 @@ impl Stage {
                 environment: Environment {
                     runtime: Some(runtime),
                     program: Some(begin.program),
+                    relay: begin.relay_variable,
                     ..Environment::default()
                 },
                 wanted: if begin.on_relay { Wanted::Own { is_named: false } } else { Wanted::Here },

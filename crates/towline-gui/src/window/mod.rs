@@ -404,6 +404,10 @@ fn find_server(engine: &Engine, target: &Target, named: Option<&str>, is_direct:
                 true => Wanted::Here,
                 false => sought.wanted.on_relay(&sought.environment),
             };
+            if let Wanted::At(_) = sought.wanted {
+                // Another relay chooses among its own servers, and refuses the address of any other.
+                sought.spec = ServerSpec::default();
+            }
             Server::find(sought, engine)
         }
     }
