@@ -131,6 +131,24 @@ fn where_no_relay_can_be_started_answers_run_in_the_window() {
 }
 
 #[test]
+fn a_window_without_its_relay_says_so_and_goes_over_to_it_once_it_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let begin = Begin { relay: Some(folder.path().to_owned()), on_relay: true, ..Begin::default() };
+    let mut stage = Stage::new(gated(), begin);
+    stage.until_shown("Answers run in this window");
+    stage.press(Modifiers::COMMAND, Key::Comma);
+    stage.until_shown("They run in this window, and end with it: the relay cannot be started");
+    assert!(!stage.is_on("Answers run on the relay"));
+    let relay = Relay::start(folder.path(), &stage.server);
+    stage.until_shown("They run at the relay on this machine");
+    assert!(stage.is_on("Answers run on the relay"));
+    stage.click("Close");
+    stage.until_shown("through the relay on this machine");
+    ask(&mut stage);
+    assert_eq!(relay.jobs().len(), 1);
+}
+
+#[test]
 fn a_window_that_answers_run_in_asks_before_it_closes() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut stage = Stage::new(gated(), Begin { folder: Some(folder.path().to_owned()), ..Begin::default() });

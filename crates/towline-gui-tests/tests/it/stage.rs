@@ -5,7 +5,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use egui::accesskit::Role;
+use egui::accesskit::{Role, Toggled};
 use egui::epaint::text::{FontInsert, FontPriority, InsertFontFamily};
 use egui::{FontData, FontFamily, Key, Modifiers, Theme};
 use egui_kittest::kittest::{AccessKitNode, NodeT as _, Queryable as _, by};
@@ -253,6 +253,12 @@ impl Stage {
     /// Whether something with this label can be clicked.
     pub(crate) fn can_click(&self, label: &str) -> bool {
         self.clickable(label) > 0
+    }
+
+    /// Whether the box with this label is ticked.
+    pub(crate) fn is_on(&self, label: &str) -> bool {
+        let found = self.harness.query_all(by().predicate(matching(label))).next().expect("a box");
+        found.accesskit_node().toggled() == Some(Toggled::True)
     }
 
     /// Types into the field with this label.

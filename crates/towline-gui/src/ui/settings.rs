@@ -3,6 +3,7 @@
 use egui::{ComboBox, RichText, Slider, TextEdit, Ui};
 use towline::api::{Format, Options, Think};
 use towline_app::chat::Settings;
+use towline_app::text::safe;
 
 use super::dialog;
 use super::theme::Palette;
@@ -171,8 +172,10 @@ pub struct Served<'a> {
     pub relay: Option<&'a str>,
     /// It is this user's own, which asks any server.
     pub is_own: bool,
-    /// Answers run in the window.
-    pub is_direct: bool,
+    /// Answers run on the relay; while the server is looked for, they are to.
+    pub on_relay: bool,
+    /// Why they run in the window, where they should not.
+    pub why_here: Option<&'a str>,
 }
 
 /// Draws the window's settings.
@@ -196,7 +199,7 @@ pub fn window(
         dialog::section(ui, "Server", 1, palette, |ui| {
             ui.add(egui::Label::new(RichText::new(served.server).weak()).wrap());
             ui.end_row();
-            if served.relay.is_some() && !served.is_direct && !served.is_own {
+            if served.relay.is_some() && served.on_relay && !served.is_own {
                 ui.weak("The relay has model servers of its own; turn it off to name one.");
                 return;
             }
@@ -244,7 +247,7 @@ fn look(ui: &mut Ui, state: &State, out: &mut Vec<Command>) {
 
 /// Where answers run.
 fn on_relay(ui: &mut Ui, served: Served<'_>, out: &mut Vec<Command>) {
-    let mut on_relay = !served.is_direct;
+    let mut on_relay = served.on_relay;
     let button = egui::Checkbox::new(&mut on_relay, "Answers run on the relay");
     let button = ui
         .add_enabled(served.relay.is_some(), button)
@@ -252,13 +255,14 @@ fn on_relay(ui: &mut Ui, served: Served<'_>, out: &mut Vec<Command>) {
     if button.changed() {
         out.push(Command::OnRelay(on_relay));
     }
-    let words = match (served.relay, served.is_direct) {
-        (Some(relay), false) => {
+    let words = match (served.relay, served.why_here) {
+        (Some(relay), _) if served.on_relay => {
             format!("They run at {relay}, and continue there when the window closes.")
         }
-        (Some(_), true) | (None, _) => "They run in this window, and end with it.".to_owned(),
+        (_, Some(why)) => format!("They run in this window, and end with it: {why}"),
+        (_, None) => "They run in this window, and end with it.".to_owned(),
     };
-    ui.weak(words);
+    ui.weak(safe::text(&words));
     ui.weak("This is for this window; “relay” in config.toml says where the next one begins.");
 }
 

@@ -133,7 +133,8 @@ impl Window {
                         server: self.server.shown(),
                         relay: relay.as_deref(),
                         is_own: self.relay.as_ref().is_some_and(Relay::is_own),
-                        is_direct: self.is_direct,
+                        on_relay: self.server.found().map_or(!self.is_direct, |found| found.is_on_relay),
+                        why_here: self.server.found().and_then(|found| found.why_here.as_deref()),
                     };
                     settings::window(ui, &self.state, served, (&mut self.fields, palette), out);
                 }

@@ -165,7 +165,7 @@ pub struct Window {
     target: Target,
     /// The server that somebody named in the window.
     named: Option<String>,
-    /// Answers run in the window, whatever was meant.
+    /// Answers are to run in the window, whatever was meant; where they do run, the server says.
     pub(crate) is_direct: bool,
     /// Somebody said that it closes though answers run in it.
     is_closing: bool,
@@ -326,8 +326,8 @@ impl Window {
     }
 
     fn found_server(&mut self) {
-        let Server::Here(found) = &mut self.server else { return };
-        let why_here = found.why_here.take();
+        let Server::Here(found) = &self.server else { return };
+        let why_here = found.why_here.clone();
         self.catalog.refresh(&self.engine, &found.client);
         if let Some(why) = why_here {
             self.say(format!("Answers run in this window, and end with it: {why}"), None);

@@ -36,13 +36,19 @@ impl Window {
     /// Takes what is new of the relay.
     pub(super) fn look_at_relay(&mut self) {
         // Only while somebody sees it, or waits for it.
-        let listens = self.state.shows_jobs || self.is_on_relay() || self.has_answers_at_relay();
+        let listens = self.state.shows_jobs || !self.is_direct || self.has_answers_at_relay();
         let Some(relay) = &mut self.relay else { return };
         relay.listen(&self.engine, listens);
         let news = relay.look(&self.engine);
         for news in news {
             match news {
-                News::Here => self.rejoins = true,
+                News::Here => {
+                    self.rejoins = true;
+                    // No relay could be started when the server was looked for.
+                    if !self.is_direct && self.server.found().is_some_and(|found| !found.is_on_relay) {
+                        self.change_server();
+                    }
+                }
                 News::Lost(why) => {
                     if let Some(relay) = self.relay.as_mut().filter(|_| self.server.is_on_relay()) {
                         relay.start_again(&self.engine);
