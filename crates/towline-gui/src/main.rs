@@ -144,7 +144,8 @@ fn main() -> ExitCode {
         true => Wanted::Here,
         false => Wanted::by_default(&config.relay, &environment, host.is_some()),
     };
-    let sought = Sought { spec: ServerSpec { host, server: None }, environment, wanted };
+    let configured = config.relay.clone();
+    let sought = Sought { spec: ServerSpec { host, server: None }, environment, wanted, configured };
     let stop = Stop::default();
     match run(&config, sought, stop.clone()) {
         Ok(()) => stop.signal().map_or(ExitCode::SUCCESS, stop::exit),

@@ -10,6 +10,7 @@ use towline::client::{Endpoint, host};
 use towline::engine::Task;
 use towline::{Client, Config, Engine};
 use towline_app::servers::{self, Answering, Environment, ServerSpec, Wanted};
+use towline_app::settings::Through;
 
 /// The name of the program that has the built-in model.
 const PROGRAM: &str = "towline";
@@ -28,12 +29,14 @@ pub struct Sought {
     pub environment: Environment,
     /// Where answers run.
     pub wanted: Wanted,
+    /// Where the configuration has them run: also a window that they run in knows that relay, and may go over to it.
+    pub configured: Through,
 }
 
 impl Sought {
     /// What the environment says, and answers that run in the window.
     pub fn direct(environment: Environment) -> Self {
-        Self { spec: ServerSpec::default(), environment, wanted: Wanted::Here }
+        Self { spec: ServerSpec::default(), environment, wanted: Wanted::Here, configured: Through::Own }
     }
 }
 
@@ -128,7 +131,7 @@ impl Server {
 }
 
 async fn find(sought: Sought) -> Result<Found, String> {
-    let Sought { spec, environment, wanted } = sought;
+    let Sought { spec, environment, wanted, .. } = sought;
     let answering = Answering::find(&wanted, &spec, &environment, "window").await;
     match answering.map_err(|error| error.to_string())? {
         Answering::Relay { reached, shown } => {

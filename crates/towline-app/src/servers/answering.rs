@@ -50,12 +50,15 @@ impl Wanted {
         }
     }
 
-    /// The same, and the environment's relay or the own one in place of this process.
+    /// The same, and in place of this process the relay that the configuration names, else the environment's, else the own one.
     #[must_use]
-    pub fn on_relay(&self, environment: &Environment) -> Self {
-        match self {
-            Self::Here => environment.relay.clone().map_or(Self::Own { is_named: false }, Self::At),
-            Self::Own { .. } | Self::At(_) => self.clone(),
+    pub fn on_relay(&self, relay: &Through, environment: &Environment) -> Self {
+        match (self, relay, &environment.relay) {
+            (Self::Own { .. } | Self::At(_), _, _) => self.clone(),
+            (Self::Here, Through::At(named), _) | (Self::Here, Through::Own | Through::Off, Some(named)) => {
+                Self::At(named.clone())
+            }
+            (Self::Here, Through::Own | Through::Off, None) => Self::Own { is_named: false },
         }
     }
 
@@ -235,6 +238,23 @@ mod tests {
                 wanted,
                 "{relay:?} {variable:?}"
             );
+        }
+    }
+
+    #[test]
+    fn in_place_of_this_process_answers_run_on_the_relay_that_is_configured() {
+        let at = |relay: &str| Wanted::At(relay.to_owned());
+        for (relay, variable, wanted) in [
+            (Through::At("s".to_owned()), Some("r"), at("s")),
+            (Through::At("s".to_owned()), None, at("s")),
+            (Through::Own, Some("r"), at("r")),
+            (Through::Off, Some("r"), at("r")),
+            (Through::Own, None, Wanted::Own { is_named: false }),
+            (Through::Off, None, Wanted::Own { is_named: false }),
+        ] {
+            let environment = Environment { relay: variable.map(str::to_owned), ..Environment::default() };
+            assert_eq!(Wanted::Here.on_relay(&relay, &environment), wanted, "{relay:?} {variable:?}");
+            assert_eq!(at("t").on_relay(&relay, &environment), at("t"));
         }
     }
 }

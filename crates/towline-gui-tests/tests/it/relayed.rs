@@ -8,6 +8,7 @@ use towline::relay::AnswerState;
 use towline_app::answers::{InHistory, place_of};
 use towline_app::chat::Answered;
 use towline_app::history::{History, Rest};
+use towline_app::settings::Through;
 use towline_gui::command::{Command, Control, JobOrder};
 use towline_gui::relay::{RelayOrder, short};
 use towline_gui::store::State;
@@ -368,6 +369,30 @@ fn another_relay_is_not_told_the_server_that_was_named_to_the_window() {
     ask(&mut stage);
     let asked = user.relay.jobs().pop().and_then(|job| job.upstream).expect("a server");
     assert!(user.server.url().ends_with(asked.as_str()), "it asked {asked}");
+}
+
+#[test]
+fn a_window_that_answers_run_in_finds_what_it_left_at_the_relay_of_the_configuration() {
+    let user = User::new();
+    let elsewhere = tempfile::tempdir().expect("a folder");
+    let window = |on_relay| {
+        let begin = Begin {
+            folder: Some(user.folder.path().join("towline")),
+            relay: Some(elsewhere.path().to_owned()),
+            relay_configured: Through::At(user.relay.address()),
+            on_relay,
+            ..Begin::default()
+        };
+        Stage::on(Arc::clone(&user.server), begin)
+    };
+    let mut stage = window(true);
+    ask(&mut stage);
+    stage.until_filed();
+    drop(stage);
+    user.server.open("rest");
+    let mut stage = window(false);
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    assert_eq!(content(&stage), WHOLE);
 }
 
 #[test]

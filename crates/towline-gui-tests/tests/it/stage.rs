@@ -13,6 +13,7 @@ use egui_kittest::{Harness, SnapshotOptions};
 use towline::{Client, Engine, EngineConfig};
 use towline_app::history::Limits;
 use towline_app::servers::{Environment, ServerSpec, Wanted};
+use towline_app::settings::Through;
 use towline_gui::server::Sought;
 use towline_gui::store::State;
 use towline_gui::window::{Desktop, FileDialog, Setup, Target, Window};
@@ -54,6 +55,8 @@ pub(crate) struct Begin {
     pub(crate) program: PathBuf,
     /// What `TOWLINE_RELAY` says.
     pub(crate) relay_variable: Option<String>,
+    /// What `relay` in the configuration says.
+    pub(crate) relay_configured: Through,
     /// Whether answers run on it.
     pub(crate) on_relay: bool,
     /// A server of the test's own, in place of the scripted one.
@@ -74,6 +77,7 @@ impl Default for Begin {
             relay: None,
             program: "no-such-program".into(),
             relay_variable: None,
+            relay_configured: Through::Own,
             on_relay: false,
             url: None,
         }
@@ -97,7 +101,12 @@ impl Stage {
                     relay: begin.relay_variable,
                     ..Environment::default()
                 },
-                wanted: if begin.on_relay { Wanted::Own { is_named: false } } else { Wanted::Here },
+                wanted: match (begin.on_relay, &begin.relay_configured) {
+                    (false, _) => Wanted::Here,
+                    (true, Through::At(named)) => Wanted::At(named.clone()),
+                    (true, Through::Own | Through::Off) => Wanted::Own { is_named: false },
+                },
+                configured: begin.relay_configured,
             })),
             None => Target::Client(Client::new(&url).expect("an address")),
         };

@@ -402,7 +402,7 @@ fn find_server(engine: &Engine, target: &Target, named: Option<&str>, is_direct:
             }
             sought.wanted = match is_direct {
                 true => Wanted::Here,
-                false => sought.wanted.on_relay(&sought.environment),
+                false => sought.wanted.on_relay(&sought.configured, &sought.environment),
             };
             if let Wanted::At(_) = sought.wanted {
                 // Another relay chooses among its own servers, and refuses the address of any other.

@@ -26,8 +26,8 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 /// why.
 pub(super) fn meet(context: &egui::Context, target: &Target) -> Option<Relay> {
     let Target::Find(sought) = target else { return None };
-    let Sought { environment, wanted, .. } = sought.as_ref();
-    let place = RelayPlace::find(wanted.on_relay(environment).relay(), environment).ok()?;
+    let Sought { environment, wanted, configured, .. } = sought.as_ref();
+    let place = RelayPlace::find(wanted.on_relay(configured, environment).relay(), environment).ok()?;
     let wake = context.clone();
     Relay::new(place, environment, move || wake.request_repaint_after(FRAME)).ok()
 }
