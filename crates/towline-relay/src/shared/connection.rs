@@ -80,8 +80,13 @@ impl Connection {
             commands.push(&["SELECT".to_owned(), address.database.to_string()]);
         }
         commands.push(&["CLIENT", "SETNAME", "towline"]);
-        for reply in connection.ask(&commands).await? {
-            if let Reply::Failed(why) = reply {
+        for (at, reply) in connection.ask(&commands).await?.into_iter().enumerate() {
+            if let Reply::Failed(mut why) = reply {
+                if at == 0 && password.is_some() {
+                    // A server that knows no such command repeats what came with it.
+                    why.truncate(why.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(why.len()));
+                    why.push_str(" (it does not take the password)");
+                }
                 return Err(RedisError::Refused(why));
             }
         }

@@ -267,6 +267,9 @@ async fn a_store_that_cannot_be_used_is_named_with_the_reason() {
     assert!(said.starts_with("the shared store cannot be used: Redis refused: NOAUTH"), "{said}");
     let said = bind(&format!("redis://:wrong@127.0.0.1:{port}")).await;
     assert!(said.contains("Redis refused: WRONGPASS") && !said.contains(":wrong"), "{said}");
+    let renamed = Redis::start_with(&["--rename-command", "AUTH", "LOGIN"]);
+    let said = bind(&format!("redis://:hush@127.0.0.1:{}", renamed.port)).await;
+    assert!(said.contains("Redis refused: ERR (") && !said.contains("hush"), "{said}");
     let mut file = tempfile::NamedTempFile::new().unwrap();
     std::io::Write::write_all(&mut file, b"hush\n").unwrap();
     let mut config = shared(config(&upstream.url()), &redis.url());
