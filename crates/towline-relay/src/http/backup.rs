@@ -67,8 +67,9 @@ fn copy(own: &Path, folder: &Path, store: impl FnOnce(&Path) -> io::Result<u64>)
     let mut name = folder.file_name().unwrap_or_default().to_owned();
     name.push(format!(".partial-{}", std::process::id()));
     let partial = folder.with_file_name(name);
+    // Where another backup to this name is being made, the folder is that one's.
+    std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700).create(&partial)?;
     let made = || {
-        std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700).create(&partial)?;
         for file in PHONE_FILES.into_iter().chain([devices::FILE]) {
             match fs::copy(own.join(file), partial.join(file)) {
                 Ok(_bytes) => {}
@@ -83,8 +84,30 @@ fn copy(own: &Path, folder: &Path, store: impl FnOnce(&Path) -> io::Result<u64>)
     };
     let made = made();
     if made.is_err() {
-        // It may not be there at all.
+        // What is left is taken for no backup.
         drop(fs::remove_dir_all(&partial));
     }
     made
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_second_backup_to_the_same_name_leaves_the_first_one_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let (own, to) = (folder.path().join("own"), folder.path().join("copy"));
+        let streams = copy(&own, &to, |partial| {
+            fs::write(partial.join("first"), "whole")?;
+            let second = copy(&own, &to, |_| Ok(2)).unwrap_err();
+            assert_eq!(second.kind(), io::ErrorKind::AlreadyExists);
+            Ok(1)
+        });
+        assert_eq!(streams.unwrap(), 1);
+        assert_eq!(fs::read_to_string(to.join("first")).unwrap(), "whole");
+        let failed = copy(&own, &folder.path().join("other"), |_| Err(io::Error::other("no")));
+        assert_eq!(failed.unwrap_err().to_string(), "no");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }
