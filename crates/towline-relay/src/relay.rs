@@ -164,7 +164,7 @@ impl Relay {
         Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    pub(crate) fn set_doors(&self, access: AccessControl) {
+    pub(crate) fn set_access(&self, access: AccessControl) {
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 

@@ -57,7 +57,7 @@ pub(crate) struct Seen {
     pub(crate) closed: bool,
 }
 
-/// Stands for a change; it is written once [`Log::written`] says so.
+/// Stands for a change; it is written once [`StreamLog::written`] says so.
 #[derive(Debug, Clone)]
 pub(crate) struct Ticket(u64);
 

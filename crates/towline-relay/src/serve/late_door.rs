@@ -1,4 +1,4 @@
-//! AccessControl that are opened while the relay runs: for the page on this machine, and for phones.
+//! Listeners that are opened while the relay runs: for the page on this machine, and for phones.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ pub(crate) struct LateDoor {
 }
 
 impl LateDoor {
-    /// A listener that is not open, and what its listener comes from once it is.
+    /// One that is not open, and where the listener comes from once it is.
     pub(super) fn new() -> (Self, mpsc::Receiver<(Listener, Tls)>) {
         // It is opened once.
         let (opened, listener) = mpsc::channel(1);

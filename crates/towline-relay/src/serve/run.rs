@@ -68,7 +68,7 @@ impl Reloader {
         }
         *own = tls;
         drop(own);
-        self.relay.set_doors(access);
+        self.relay.set_access(access);
         tracing::info!("tokens, hosts, origins and certificates were read again");
         Ok(())
     }

@@ -56,7 +56,7 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Connects, logs in, and loads the scripts.
+    /// Connects and logs in.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
