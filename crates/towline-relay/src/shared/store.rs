@@ -176,6 +176,11 @@ impl RedisStore {
             }
             Err(error) => return Err(error),
         };
+        if replies.iter().any(is_for_another) {
+            // Those that are kept lead to the same server.
+            self.reading.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            return Ok(replies);
+        }
         let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         if reading.len() < READERS {
             reading.push(connection);
@@ -316,10 +321,11 @@ impl RedisStore {
         };
         let replies = connection.ask(commands).await?;
         for reply in &replies {
+            let is_later = |why: &str| {
+                ["NOSCRIPT", "NOREPLICAS", "TRYAGAIN"].iter().any(|word| why.starts_with(word))
+            };
             if let Reply::Failed(why) = reply
-                && ["LOADING", "NOSCRIPT", "READONLY", "MASTERDOWN", "NOREPLICAS", "TRYAGAIN"]
-                    .iter()
-                    .any(|word| why.starts_with(word))
+                && (is_for_another(reply) || is_later(why))
             {
                 // For as long as it becomes what it was, or another does.
                 return Err(RedisError::Refused(why.clone()));
@@ -411,6 +417,12 @@ impl RedisStore {
         }
         Ok(chunks)
     }
+}
+
+/// Whether the server does not lead any more, or not yet: a new connection may come to the one that does.
+fn is_for_another(reply: &Reply) -> bool {
+    let is_one = |why: &str| ["LOADING", "READONLY", "MASTERDOWN"].iter().any(|word| why.starts_with(word));
+    matches!(reply, Reply::Failed(why) if is_one(why))
 }
 
 impl LogStore for RedisStore {

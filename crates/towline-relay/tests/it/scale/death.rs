@@ -6,7 +6,7 @@ use super::process::Process;
 use super::proxy::Proxy;
 use super::redis::Redis;
 use super::{first, relay, shared, until, upstream};
-use crate::support::{Relay, chat, config};
+use crate::support::{Relay, chat, config, soon};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_answers_of_a_relay_that_is_killed_get_a_true_end() {
@@ -111,6 +111,29 @@ async fn answers_continue_at_a_replica_that_is_promoted() {
     for relay in [a, b] {
         relay.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_relay_does_not_stay_at_a_server_that_leads_no_more() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let replica = redis.replica();
+    let proxy = Proxy::start(redis.port).await;
+    let relay = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
+    let headers = [("towline-request-id", "one"), ("towline-detach", "true")];
+    replica.say("REPLICAOF NO ONE");
+    proxy.lead_new_to(replica.port);
+    redis.say(&format!("REPLICAOF 127.0.0.1 {}", replica.port));
+    let answer = soon(async {
+        loop {
+            let mut answer = relay.post("/api/chat", &headers, &chat("short")).await;
+            if answer.status != 503 {
+                return answer.json().await;
+            }
+        }
+    });
+    let id = answer.await["id"].as_str().unwrap().to_owned();
+    assert_eq!(relay.ended(&id).await["state"], "completed");
+    relay.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -52,8 +52,13 @@ impl Proxy {
 
     /// Leads to another server from now on.
     pub(super) fn lead_to(&self, port: u16) {
-        self.target.store(port, Ordering::Relaxed);
+        self.lead_new_to(port);
         self.cut();
+    }
+
+    /// Leads new connections to another server; those that are there stay.
+    pub(super) fn lead_new_to(&self, port: u16) {
+        self.target.store(port, Ordering::Relaxed);
     }
 }
 
