@@ -27,7 +27,8 @@ pub(super) fn write(database: u32) -> String {
 }
 
 /// Writes a stream, if its version is the one that the writer knows: so nobody writes over what another has written. Its reply
-/// begins with 0 for written (now, or before when the reply was lost), 1 for another version, and 2 for an id that is taken.
+/// begins with 0 for written (now, or before when the reply was lost), 1 for another version, and 2 for a stream that is not made:
+/// its id is taken, or the relay was buried, so that nobody would end its answer.
 const WRITE: &str = r"
 local no, expected, new, me = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local meta, request, is_job, is_closed = ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
@@ -39,6 +40,7 @@ if version == new then return {0} end
 if version ~= expected then return {1, version, number(stop), holder} end
 if expected == '' then
   local owner, id, asked = ARGV[9], ARGV[10], ARGV[11]
+  if is_job and redis.call('SISMEMBER', 'towline:relays', me) == 0 then return {2} end
   if redis.call('HSETNX', 'towline:ids:' .. owner, id, no) == 0 then return {2} end
   if is_job and not is_closed then
     holder = me

@@ -59,6 +59,29 @@ async fn a_relay_that_was_taken_for_dead_writes_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_that_was_buried_begins_no_answer_under_its_old_number() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let relay = relay(&redis, &upstream).await;
+    redis.say("SREM towline:relays 1");
+    // It is refused until the relay knows that it has another number.
+    let begun = soon(async {
+        loop {
+            let headers = [("towline-detach", "true")];
+            let mut answer = relay.post("/api/chat", &headers, &chat("gated")).await;
+            if answer.status == 202 {
+                return answer.json().await["id"].as_str().unwrap().to_owned();
+            }
+            assert_eq!(answer.status, 503);
+        }
+    });
+    let id = begun.await;
+    assert!(redis.say("SCARD towline:held:1").starts_with(":0"));
+    upstream.open("go");
+    assert_eq!(relay.ended(&id).await["state"], "completed");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_outlive_the_death_of_the_server() {
     let (mut redis, upstream) = (Redis::start(), upstream());
     let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
