@@ -230,8 +230,9 @@ impl Shared {
     /// The request that was reserved is not begun.
     pub(crate) async fn release(&self, owner: &str, request_id: &str) {
         let key = format!("towline:asked:{owner}:{request_id}");
+        let own = format!("relay {}", self.relay());
         // It would expire otherwise.
-        drop(self.store.one(&["DEL", &key]).await);
+        drop(self.store.one(&["EVAL", scripts::RELEASE, "0", &key, &own]).await);
     }
 }
 

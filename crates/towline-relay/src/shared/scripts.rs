@@ -28,7 +28,7 @@ pub(super) fn write(database: u32) -> String {
 
 /// Writes a stream, if its version is the one that the writer knows: so nobody writes over what another has written. Its reply
 /// begins with 0 for written (now, or before when the reply was lost), 1 for another version, and 2 for a stream that is not made:
-/// its id is taken, or the relay was buried, so that nobody would end its answer.
+/// its id is taken, another relay has its request, or the relay was buried, so that nobody would end its answer.
 const WRITE: &str = r"
 local no, expected, new, me = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local meta, request, is_job, is_closed = ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
@@ -40,6 +40,9 @@ if version == new then return {0} end
 if version ~= expected then return {1, version, number(stop), holder} end
 if expected == '' then
   local owner, id, asked = ARGV[9], ARGV[10], ARGV[11]
+  local key = 'towline:asked:' .. owner .. ':' .. asked
+  local by = asked ~= '' and redis.call('GET', key)
+  if by and by ~= 'relay ' .. me and by ~= no then return {2} end
   if is_job and redis.call('SISMEMBER', 'towline:relays', me) == 0 then return {2} end
   if redis.call('HSETNX', 'towline:ids:' .. owner, id, no) == 0 then return {2} end
   if is_job and not is_closed then
@@ -48,7 +51,7 @@ if expected == '' then
   end
   redis.call('HSET', h, 'owner', owner, 'id', id, 'asked', asked, 'holder', holder)
   redis.call('SADD', 'towline:all', no)
-  if asked ~= '' then redis.call('SET', 'towline:asked:' .. owner .. ':' .. asked, no) end
+  if asked ~= '' then redis.call('SET', key, no) end
 end
 local first, together = stop, {}
 for i = 12, #ARGV do
@@ -99,6 +102,12 @@ redis.call('XADD', 'towline:journal', 'MAXLEN', '~', '10000', '*', 'kind', 'gone
   'end', '0', 'holder', '', 'data', '')
 redis.call('PUBLISH', 'towline:journal', '')
 return {0}
+";
+
+/// Gives the reservation of a request back, where it is still the one that was made.
+pub(super) const RELEASE: &str = r"
+if redis.call('GET', ARGV[1]) == ARGV[2] then redis.call('DEL', ARGV[1]) end
+return 0
 ";
 
 /// Renews the lease of a relay: 1, or 0 where the others have buried it.

@@ -164,6 +164,34 @@ async fn a_request_id_runs_once_whichever_relays_it_comes_to() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_another_relay_has_meanwhile_is_not_answered_twice() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let relay = relay(&redis, &upstream).await;
+    // The relay cannot write, since it cannot load its script again.
+    redis.say("ACL SETUSER default -script");
+    redis.say("CLIENT KILL TYPE normal");
+    while relay.get("/readyz").await.status != 200 {
+        tokio::task::yield_now().await;
+    }
+    let headers = [("towline-request-id", "one"), ("towline-detach", "true")];
+    let body = chat("short");
+    let another_has_it = async {
+        // Its reservation expires, and another relay makes an answer.
+        while !redis.say("GET towline:asked:local:one").contains("relay 1") {
+            tokio::task::yield_now().await;
+        }
+        redis.say("SET towline:asked:local:one 77");
+        redis.say("ACL SETUSER default +script");
+    };
+    let (answer, ()) = tokio::join!(relay.post("/api/chat", &headers, &body), soon(another_has_it));
+    assert_eq!(answer.status, 503);
+    assert!(redis.say("GET towline:asked:local:one").contains("77"));
+    assert!(redis.say("SCARD towline:all").starts_with(":0"));
+    assert_eq!(upstream.requests().len() - looks(&upstream), 0);
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_answer_lives_as_long_as_it_has_a_reader_at_any_relay() {
     let (redis, upstream) = (Redis::start(), upstream());
     let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
