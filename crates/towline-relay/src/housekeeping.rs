@@ -81,11 +81,15 @@ fn mend(relay: &Relay) {
         }
     }
     writer.remove_again();
+    let mut is_all = true;
     for entry in &ended {
-        recovery::mend(&relay.registry, writer, entry);
+        if let Err(error) = recovery::mend(&relay.registry, writer, entry) {
+            tracing::debug!(stream = entry.id.as_str(), %error, "a stream is not mended yet");
+            is_all = false;
+        }
     }
     // Jobs whose log is broken end by themselves, and are mended in the next round.
-    if running.is_empty() {
+    if running.is_empty() && is_all {
         writer.is_mended();
         tracing::info!(streams = ended.len(), "the store takes what is written again");
     }

@@ -44,41 +44,37 @@ pub(crate) fn put_back(
     registry.put_back(&meta, Arc::clone(&log), None);
     if is_cut {
         let sent = meta.job.as_ref().is_none_or(|job| job.sent);
-        close(writer, &log, &meta, found.end, || Ended::interrupted(sent));
+        let end = End::read(writer, log.no, found.end).unwrap_or_else(|error| {
+            tracing::error!(stream = meta.id.as_str(), %error, "the end of a stream cannot be read");
+            End::default()
+        });
+        close(&log, &meta, &end, || Ended::interrupted(sent));
     }
 }
 
 /// Makes a log usable again that the store did not take, as it was last written; an answer is closed. One that was never
 /// written is gone.
-pub(crate) fn mend(registry: &StreamRegistry, writer: &Arc<Writer>, entry: &Entry) {
-    let meta = match writer.store().meta(entry.log.no) {
-        Ok(meta) => meta.and_then(|meta| serde_json::from_slice::<Meta>(&meta).ok()),
-        Err(error) => {
-            tracing::error!(%error, "a stream's description cannot be read");
-            return;
-        }
+///
+/// # Errors
+/// When the store cannot be read; nothing is changed then.
+pub(crate) fn mend(registry: &StreamRegistry, writer: &Arc<Writer>, entry: &Entry) -> Result<(), StoreError> {
+    let meta = writer.store().meta(entry.log.no)?;
+    let Some(meta) = meta.and_then(|meta| serde_json::from_slice::<Meta>(&meta).ok()) else {
+        registry.expire(entry);
+        return Ok(());
     };
-    let Some(meta) = meta else { return registry.expire(entry) };
+    let end = End::read(writer, entry.log.no, entry.log.seen().end.position)?;
     if entry.log.mend(meta.clone()) && !meta.closed {
-        close(writer, &entry.log, &meta, entry.log.seen().end.position, Ended::not_written);
+        close(&entry.log, &meta, &end, Ended::not_written);
         registry.changed(entry);
     }
+    Ok(())
 }
 
-/// Closes an answer whose job is gone. Blocks.
-pub(crate) fn close(
-    writer: &Writer,
-    log: &Arc<StreamLog>,
-    meta: &Meta,
-    end: u64,
-    unsaid: impl FnOnce() -> Ended,
-) {
+/// Closes an answer whose job is gone and whose log ends so.
+pub(crate) fn close(log: &Arc<StreamLog>, meta: &Meta, end: &End, unsaid: impl FnOnce() -> Ended) {
     let Some(job) = &meta.job else { return };
     let kind = Recorded::of_path(&job.path).unwrap_or(Recorded::Chat);
-    let end = End::read(writer, log.no, end).unwrap_or_else(|error| {
-        tracing::error!(stream = meta.id.as_str(), %error, "the end of a stream cannot be read");
-        End::default()
-    });
     let ended = end.said(kind, &meta.media_type(), job.framing).unwrap_or_else(unsaid);
     let closed = log.change(|log| {
         let record = error_record(&ended, kind, &log.look().media_type(), &end.bytes);
@@ -97,14 +93,18 @@ pub(crate) fn close(
 
 /// The last bytes of a log.
 #[derive(Debug, Default)]
-struct End {
+pub(crate) struct End {
     bytes: Vec<u8>,
     /// All the log has.
     is_all: bool,
 }
 
 impl End {
-    fn read(writer: &Writer, stream: u64, end: u64) -> Result<Self, StoreError> {
+    /// Those of a log that is `end` bytes long. Blocks.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) fn read(writer: &Writer, stream: u64, end: u64) -> Result<Self, StoreError> {
         let from = end.saturating_sub(END_BYTES);
         let chunks = writer.store().read(stream, from, usize::MAX)?;
         let start = chunks.first().map_or(end, |chunk| chunk.start);

@@ -150,6 +150,17 @@ async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bo
         // The dead still writes; the next look knows more.
         return Ok(false);
     }
+    // Before anything is changed: what cannot be read is read in a later round.
+    let (writer, log_end) = (Arc::clone(&relay.writer), stored.end);
+    let reading = tokio::task::spawn_blocking(move || recovery::End::read(&writer, stream, log_end));
+    let read = reading.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
+    let log_end = match read {
+        Ok(log_end) => log_end,
+        Err(error) => {
+            tracing::warn!(stream = entry.id.as_str(), %error, "the end of an answer cannot be read yet");
+            return Ok(false);
+        }
+    };
     // Offsets of what the dead may have shown and lost are refused from here on.
     let resumed = entry.log.change(|log| {
         log.meta().incarnations.resume(now_ms(), stored.end);
@@ -157,14 +168,8 @@ async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bo
     });
     let Ok((known, _)) = resumed else { return Ok(false) };
     meta = known;
-    let (writer, log) = (Arc::clone(&relay.writer), Arc::clone(&entry.log));
     let sent = meta.job.as_ref().is_none_or(|job| job.sent);
-    let closing = tokio::task::spawn_blocking(move || {
-        recovery::close(&writer, &log, &meta, stored.end, || Ended::interrupted(sent));
-    });
-    if let Err(panicked) = closing.await {
-        std::panic::resume_unwind(panicked.into_panic());
-    }
+    recovery::close(&entry.log, &meta, &log_end, || Ended::interrupted(sent));
     // What was changed before it.
     let Ok(((), ticket)) = entry.log.change(|_| ()) else { return Ok(false) };
     if entry.log.written(ticket).await.is_err() {

@@ -321,9 +321,8 @@ impl RedisStore {
         };
         let replies = connection.ask(commands).await?;
         for reply in &replies {
-            let is_later = |why: &str| {
-                ["NOSCRIPT", "NOREPLICAS", "TRYAGAIN"].iter().any(|word| why.starts_with(word))
-            };
+            let is_later =
+                |why: &str| ["NOSCRIPT", "NOREPLICAS", "TRYAGAIN"].iter().any(|word| why.starts_with(word));
             if let Reply::Failed(why) = reply
                 && (is_for_another(reply) || is_later(why))
             {

@@ -31,6 +31,37 @@ async fn the_answers_of_a_relay_that_is_killed_get_a_true_end() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_whose_end_cannot_be_read_gets_its_end_later() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let b = relay(&redis, &upstream).await;
+    let a = Process::start(&redis.url(), &upstream.url());
+    let id = a.detached("stalling").await;
+    b.get(&format!("/streams/{id}?live=raw")).await.until(first()).await;
+    a.kill();
+    // The last words of the model server, which the relay wrote before it died.
+    let no = redis.say("SMEMBERS towline:all").lines().nth(2).unwrap().to_owned();
+    let done =
+        r#"{\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,\"done_reason\":\"stop\"}\n"#;
+    let end = first() + done.replace("\\\"", "\"").replace("\\n", "\n").len();
+    assert!(redis.say(&format!("XADD towline:l:{no} {end}-1 b \"{done}\"")).starts_with('$'));
+    assert!(redis.say(&format!("HSET towline:s:{no} end {end} version 99.2.99")).starts_with(":0"));
+    redis.say("ACL SETUSER default -getrange");
+    let metric = async |line: &str| b.get("/metrics").await.text().await.lines().any(|said| said == line);
+    while !metric("towline_relay_relays 1").await {
+        tokio::task::yield_now().await;
+    }
+    // It has tried to end the answer.
+    while redis.say("ACL LOG").starts_with("*0") {
+        tokio::task::yield_now().await;
+    }
+    assert!(!redis.say(&format!("HGET towline:s:{no} meta")).contains("interrupted"));
+    redis.say("ACL SETUSER default +getrange");
+    let job = b.ended(&id).await;
+    assert_eq!(job["state"], "completed", "{job}");
+    b.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_was_taken_for_dead_writes_nothing_more() {
     let (redis, upstream) = (Redis::start(), upstream());
     let b = relay(&redis, &upstream).await;
