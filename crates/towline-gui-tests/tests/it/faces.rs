@@ -261,7 +261,7 @@ fn what_is_begun_in_one_face_is_at_home_in_all() {
         assert_eq!(cut, [(Answered::Truncated, two.clone())], "{question}");
     }
     drop(stage);
-    let mut pty = person.prompt_in(&["-s", "from-the-window"]);
+    let mut pty = person.prompt_in(&["-S", "from-the-window"]);
     pty.press("retry\r");
     pty.expect("naïve ends.");
     pty.press("exit\r");
