@@ -65,7 +65,7 @@ impl Progress {
     }
 
     /// Says something above the bar.
-    pub fn above(&self, say: impl FnOnce()) {
+    pub fn above<T>(&self, say: impl FnOnce() -> T) -> T {
         match &self.bar {
             Some(bar) => bar.suspend(say),
             None => say(),

@@ -47,7 +47,7 @@ pub struct Ask {
     pub question: String,
     /// The request.
     pub request: ChatRequest,
-    /// Of the request, and how many of the same came before: it is the same in the next run.
+    /// Of the request and its server, and how many of the same came before: it is the same in the next run.
     pub key: String,
 }
 
@@ -98,7 +98,8 @@ pub fn name_models(questions: &[Question]) -> bool {
     questions.iter().all(|question| question.model.is_some())
 }
 
-/// Each question to its model, else to each of `models`. `common` is what the questions do not say themselves.
+/// Each question to its model, else to each of `models`. `common` is what the questions do not say themselves; `server` is the model
+/// server that was named, if one was: an answer of another server is another answer.
 ///
 /// # Errors
 /// Which question is wrong, and why.
@@ -107,6 +108,7 @@ pub fn asks(
     models: &[String],
     common: &ChatRequest,
     system: Option<&str>,
+    server: Option<&str>,
 ) -> Result<Vec<Ask>, Failure> {
     let mut asks = Vec::new();
     let mut same: HashMap<[u8; KEY_BYTES], usize> = HashMap::new();
@@ -118,7 +120,7 @@ pub fn asks(
         let own = question.model.as_ref().map(std::slice::from_ref);
         for model in own.unwrap_or(models) {
             let request = ChatRequest { model: model.clone(), ..request.clone() };
-            let digest = digest(&request)?;
+            let digest = digest(&request, server)?;
             let before = same.entry(digest).or_default();
             let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
             let key = if *before == 0 { hex } else { format!("{hex}-{before}") };
@@ -130,8 +132,8 @@ pub fn asks(
     Ok(asks)
 }
 
-fn digest(request: &ChatRequest) -> Result<[u8; KEY_BYTES], Failure> {
-    let written = serde_json::to_vec(request)
+fn digest(request: &ChatRequest, server: Option<&str>) -> Result<[u8; KEY_BYTES], Failure> {
+    let written = serde_json::to_vec(&(request, server))
         .map_err(|error| Failure::usage(format!("the request cannot be written: {error}")))?;
     let digest: [u8; 32] = Sha256::digest(&written).into();
     let mut key = [0; KEY_BYTES];
@@ -176,9 +178,10 @@ impl Question {
 mod tests {
     use super::*;
 
-    fn keys(text: &str, models: &[&str]) -> Vec<String> {
+    fn keys(text: &str, models: &[&str], server: Option<&str>) -> Vec<String> {
         let models: Vec<String> = models.iter().map(|&model| model.to_owned()).collect();
-        let asks = asks(&parse(text).unwrap(), &models, &ChatRequest::default(), Some("be brief")).unwrap();
+        let common = ChatRequest::default();
+        let asks = asks(&parse(text).unwrap(), &models, &common, Some("be brief"), server).unwrap();
         asks.into_iter().map(|ask| ask.key).collect()
     }
 
@@ -212,11 +215,18 @@ mod tests {
 
     #[test]
     fn a_key_stays_with_its_question_wherever_that_stands() {
-        let first = keys("one\ntwo\none", &["m", "n"]);
+        let first = keys("one\ntwo\none", &["m", "n"], None);
         assert_eq!(first.len(), 6);
         assert_eq!(first.iter().collect::<std::collections::HashSet<_>>().len(), 6, "{first:?}");
-        let later = keys("zero\none\ntwo\none", &["m", "n"]);
+        let later = keys("zero\none\ntwo\none", &["m", "n"], None);
         assert_eq!(later[2..], first[..]);
+    }
+
+    #[test]
+    fn an_answer_of_another_server_is_another_answer() {
+        let of = |server| keys("one", &["m"], server);
+        assert_ne!(of(Some("gpu1:11434")), of(Some("gpu2:11434")));
+        assert_ne!(of(Some("gpu1:11434")), of(None));
     }
 
     #[test]
@@ -224,7 +234,7 @@ mod tests {
         let common = ChatRequest::default().option("seed", 1).option("top_k", 2);
         let text =
             r#"{"prompt":"a","system":"s","options":{"seed":3},"format":"json","think":false,"model":"own"}"#;
-        let asks = asks(&parse(text).unwrap(), &["m".into()], &common, Some("t")).unwrap();
+        let asks = asks(&parse(text).unwrap(), &["m".into()], &common, Some("t"), None).unwrap();
         let request = &asks[0].request;
         assert_eq!((request.model.as_str(), asks.len()), ("own", 1));
         assert_eq!((&request.options.0["seed"], &request.options.0["top_k"]), (&3.into(), &2.into()));

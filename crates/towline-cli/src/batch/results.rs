@@ -17,6 +17,9 @@ use crate::failure::{Complaint, Failure};
 use crate::json;
 use crate::out::Out;
 
+/// How each line begins.
+const LINE_START: &[u8] = b"{\"number\":";
+
 /// What a line says that was written before.
 #[derive(Debug, Clone, Deserialize)]
 struct Line {
@@ -68,18 +71,16 @@ impl Results {
                 "wait for it, or name another file with --out",
             ));
         }
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(failed)?;
-        // A line that was cut was not written.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).map_err(failed)?;
-        text.truncate(whole);
-        let known = known(&text, asks).map_err(|(line, wrong)| {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        let known = known(&bytes, asks).map_err(|(line, wrong)| {
             Failure::usage_with(
                 format!("{}: line {line} {wrong}", path.display()),
                 "name another file with --out, or move this one away",
             )
         })?;
+        // A line that was cut was not written.
+        file.set_len(whole(&bytes) as u64).map_err(failed)?;
         Ok((Self { to: To::File { path: path.to_owned(), file } }, known))
     }
 
@@ -90,7 +91,7 @@ impl Results {
     pub fn write(&mut self, line: &str) -> Result<(), Failure> {
         match &mut self.to {
             To::Out(out) => {
-                out.write(line)?;
+                out.text(line)?;
                 Ok(out.flush()?)
             }
             To::File { path, file } => file.write_all(line.as_bytes()).map_err(|error| cannot(path, &error)),
@@ -121,12 +122,25 @@ fn cannot(path: &Path, error: &std::io::Error) -> Failure {
     Failure::Local(Complaint::new(format!("{} cannot be written: {error}", path.display())))
 }
 
-/// What results say of these questions; the last line of each counts.
-fn known(text: &str, asks: &[Ask]) -> Result<HashMap<String, Known>, (usize, &'static str)> {
+/// How much of a file is whole lines, in bytes.
+fn whole(bytes: &[u8]) -> usize {
+    bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |end| end + 1)
+}
+
+/// What results say of these questions; the last line of each counts, and one that was cut says nothing.
+///
+/// # Errors
+/// The number of a line that is none of theirs, and why: the file is somebody's, who may have named it by mistake.
+fn known(bytes: &[u8], asks: &[Ask]) -> Result<HashMap<String, Known>, (usize, &'static str)> {
     let asked: std::collections::HashSet<&str> = asks.iter().map(|ask| ask.key.as_str()).collect();
     let mut known = HashMap::new();
-    for (at, line) in text.lines().enumerate() {
-        let line: Line = serde_json::from_str(line).map_err(|_| (at + 1, "is no result of a batch"))?;
+    let (lines, cut) = bytes.split_at(whole(bytes));
+    let lines = lines.split_inclusive(|&byte| byte == b'\n');
+    if !cut.starts_with(LINE_START) && !LINE_START.starts_with(cut) {
+        return Err((lines.count() + 1, "is no result of a batch"));
+    }
+    for (at, line) in lines.enumerate() {
+        let line: Line = serde_json::from_slice(line).map_err(|_| (at + 1, "is no result of a batch"))?;
         if !asked.contains(line.key.as_str()) {
             return Err((at + 1, "is the result of another question"));
         }
@@ -218,7 +232,7 @@ mod tests {
     fn a_file_says_what_is_missing_and_its_last_word_counts() {
         let asks = ["a", "b", "c", "d"].map(ask);
         let text = [failed("a", false), failed("b", false), failed("c", true), done("b")].concat();
-        let known = known(&text, &asks).unwrap();
+        let known = known(text.as_bytes(), &asks).unwrap();
         assert!(known["a"].is_missing && !known["b"].is_missing && !known["c"].is_missing);
         assert_eq!((known["b"].exit, known["c"].exit, known.len()), (Exit::Completed, Exit::Failed, 3));
         assert_eq!(sorted(&text, &asks), [failed("a", false), done("b"), failed("c", true)].concat());
@@ -226,15 +240,27 @@ mod tests {
 
     #[test]
     fn results_of_other_questions_are_left_alone() {
-        assert_eq!(known(&done("x"), &[ask("a")]).unwrap_err().0, 1);
-        assert_eq!(known("hello\n", &[ask("a")]).unwrap_err().1, "is no result of a batch");
+        assert_eq!(known(done("x").as_bytes(), &[ask("a")]).unwrap_err().0, 1);
+        assert_eq!(known(b"hello\n", &[ask("a")]).unwrap_err().1, "is no result of a batch");
+    }
+
+    #[test]
+    fn a_file_that_was_named_by_mistake_is_left_as_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("mine.json");
+        for mine in [&b"{\"all\":\"mine\"}"[..], b"hello\nworld", b"\xff\xfe\n\xff", b"\n"] {
+            std::fs::write(&path, mine).unwrap();
+            assert!(Results::open(Some(&path), &[ask("a")]).is_err());
+            assert_eq!(std::fs::read(&path).unwrap(), mine);
+        }
     }
 
     #[test]
     fn a_line_that_was_cut_is_written_again() {
         let folder = tempfile::tempdir().unwrap();
         let (path, asks) = (folder.path().join("r.jsonl"), ["a", "b"].map(ask));
-        std::fs::write(&path, done("b") + "{\"key\":\"a\",\"outc").unwrap();
+        std::fs::write(&path, [done("b").as_bytes(), b"{\"number\":1,\"question\":\"\xe2\x82"].concat())
+            .unwrap();
         let (mut results, known) = Results::open(Some(&path), &asks).unwrap();
         assert_eq!(known.keys().collect::<Vec<_>>(), ["b"]);
         assert!(Results::open(Some(&path), &asks).is_err(), "one writes it already");

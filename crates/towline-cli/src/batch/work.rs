@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::time::MissedTickBehavior;
 use towline::Outcome;
 use towline::error::ErrorKind;
-use towline::relay::{Change, Filter, Job, Start, Via};
+use towline::relay::{AnswerState, Change, Filter, Job, Start, Via};
 
 use super::progress::Progress;
 use super::questions::Ask;
@@ -20,6 +20,7 @@ use crate::cmd::{Context, asked, relay_failure};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::out;
+use towline_app::chat::is_out_of_reach;
 use towline_app::servers::Reached;
 
 /// How often the bar is drawn, and looked for questions that are due.
@@ -40,6 +41,9 @@ type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
 
 /// What came of handing a question over: the job's id.
 type Handed = (usize, Result<String, Box<Outcome>>);
+
+/// The jobs that the relay has of the group.
+type Listed = Result<Vec<Job>, towline::Error>;
 
 /// What is done with answers, one after the other.
 enum Done {
@@ -67,6 +71,7 @@ pub async fn run(
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut handing, mut doing): (Option<Doing<Handed>>, Option<Doing<Done>>) = (None, None);
+    let (mut listing, mut is_listed): (Option<Doing<Listed>>, bool) = (None, true);
     loop {
         if handing.is_none() {
             handing = batch.ask(Instant::now()).map(|(at, id)| hand_over(at, id, &batch.asks()[at], reached));
@@ -74,7 +79,7 @@ pub async fn run(
         while doing.is_none()
             && let Some(written) = batch.write()
         {
-            results.write(&written.line)?;
+            progress.above(|| results.write(&written.line))?;
             doing = order.on_end.as_ref().map(|command| tell(command, &written, &order.group));
         }
         if doing.is_none() {
@@ -93,23 +98,30 @@ pub async fn run(
             change = watch.next() => match change.map_err(|error| relay_failure(&error))? {
                 Change::Job(job) => batch.job(&job, Instant::now()),
                 Change::Removed(id) => batch.gone(&id),
-                Change::Reset => {
-                    let jobs = reached.control.list(&filter).await;
-                    if let Ok(jobs) = jobs {
-                        batch.only(&jobs.into_iter().map(|job| job.id).collect::<HashSet<_>>());
-                    }
-                }
+                Change::Reset => is_listed = false,
+            },
+            listed = ready(&mut listing) => if let Ok(jobs) = listed {
+                batch.only(&jobs.into_iter().map(|job| job.id).collect::<HashSet<_>>());
+                is_listed = true;
             },
             (at, handed) = ready(&mut handing) => match handed {
                 Ok(job) => batch.asked(at, job, Instant::now()),
                 Err(outcome) => no_room(&mut batch, at, &outcome)?,
             },
             done = ready(&mut doing) => match done {
-                Done::Read(at, job, outcome) => batch.was_read(at, &job, &outcome, Instant::now()),
+                Done::Read(at, job, outcome) => {
+                    is_whole(&job, &outcome)?;
+                    batch.was_read(at, &job, &outcome, Instant::now());
+                }
                 Done::Told(output) => progress.above(|| show(&output)),
             },
             () = &mut keep => unreachable!("it never ends"),
-            _ = ticks.tick() => progress.show(batch.count()),
+            _ = ticks.tick() => {
+                progress.show(batch.count());
+                if !is_listed && listing.is_none() {
+                    listing = Some(list(reached, &filter));
+                }
+            }
         }
     }
     drop(progress);
@@ -150,6 +162,21 @@ fn no_room(batch: &mut Batch, at: usize, outcome: &Outcome) -> Result<(), Failur
     }
     error.message = format!("question {}: {}", batch.asks()[at].number, error.message);
     Err(relay_failure(&error))
+}
+
+fn list(reached: &Reached, filter: &Filter) -> Doing<Listed> {
+    let (control, filter) = (reached.control.clone(), filter.clone());
+    Box::pin(async move { control.list(&filter).await })
+}
+
+/// Whether the answer was read as the relay has it. One that was not is there still: the next run reads it.
+fn is_whole(job: &Job, outcome: &Outcome) -> Result<(), Failure> {
+    match outcome.ending.error() {
+        Some(error) if job.state == AnswerState::Completed || is_out_of_reach(&error) => {
+            Err(relay_failure(&error))
+        }
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn read(at: usize, job: Box<Job>, reached: &Reached) -> Doing<Done> {

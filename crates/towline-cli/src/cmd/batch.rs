@@ -1,7 +1,7 @@
 //! `towline batch`.
 
 use towline::ChatRequest;
-use towline::relay::{READER_TIMEOUTS, RelayConfig};
+use towline::relay::{READER_TIMEOUTS, RelayConfig, Via};
 use towline_app::servers::{Reached, ServerSource};
 
 use super::{Context, relay_failure, unless_stopped};
@@ -93,7 +93,11 @@ async fn asks(
         }
     }
     let system = args.system.as_deref().or(context.config.system.as_deref());
-    questions::asks(questions, &models, common, system)
+    let server = match &reached.client.config().via {
+        Via::Relay(relay) => relay.server.as_deref(),
+        Via::Server => None,
+    };
+    questions::asks(questions, &models, common, system, server)
 }
 
 #[cfg(test)]
