@@ -191,10 +191,11 @@ impl Wake for Recorder {
         let waker = Waker::from(Arc::clone(&self));
         let mut place = self.news.lock().unwrap();
         let Some(news) = &mut *place else { return };
-        let ended = self.job.outcome().is_some();
+        let mut ended = self.job.outcome().is_some();
         while news.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() && !ended {
-            // Of text: the next news are asked for from its end on.
+            // Of text: the next news are asked for from its end on; or of the end, which stays news for ever.
             *news = self::news(&self.job);
+            ended = self.job.outcome().is_some();
         }
         let state = self.job.state();
         let mut states = self.states.lock().unwrap();
