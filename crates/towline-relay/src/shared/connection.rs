@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -182,9 +182,4 @@ fn tls(address: &RedisAddress) -> Result<ClientConfig, RedisError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
     let config = config.with_safe_default_protocol_versions().map_err(failed)?;
     Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-/// The text of a number, for a command.
-pub(super) fn text(number: impl ToString) -> Bytes {
-    Bytes::from(number.to_string())
 }

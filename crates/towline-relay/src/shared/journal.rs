@@ -1,7 +1,7 @@
 //! The journal of the store: what other relays make, change and remove; and the orders that they have for this one.
 
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
 use super::holder::{Holder, Order, Shown};
@@ -33,7 +33,7 @@ pub(super) async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), Redis
     let all: Vec<StreamNo> = all.many().iter().filter_map(Reply::number).collect();
     for some in all.chunks(STREAMS) {
         for (stream, stored) in shared.store.stored(some).await? {
-            is_stored(shared, relay, stream, stored);
+            is_told(shared, relay, stream, stored);
         }
     }
     let all: std::collections::HashSet<StreamNo> = all.into_iter().collect();
@@ -101,7 +101,7 @@ fn apply(shared: &Shared, relay: &Relay, fields: &[Reply]) {
             let meta = field(fields, "data").and_then(Reply::bytes).cloned();
             let holder = field(fields, "holder").and_then(Reply::number);
             if let (Some(version), Some(meta)) = (version, meta) {
-                is_stored(shared, relay, no, Stored { version, meta, end, holder });
+                is_told(shared, relay, no, Stored { version, meta, end, holder });
             }
         }
         Some("gone") => {
@@ -125,7 +125,7 @@ fn apply(shared: &Shared, relay: &Relay, fields: &[Reply]) {
     }
 }
 
-fn is_gone(shared: &Shared, relay: &Relay, entry: &Entry) {
+pub(super) fn is_gone(shared: &Shared, relay: &Relay, entry: &Entry) {
     shared.store.forget(entry.log.no);
     shared.followed().remove(&entry.log.no);
     relay.registry.forget(entry);
@@ -137,64 +137,84 @@ pub(super) fn described(stream: StreamNo, stored: &Stored) -> Option<Meta> {
     meta.inspect_err(|error| tracing::error!(stream, %error, "a stream's description cannot be read")).ok()
 }
 
-/// Makes what is known of a stream what the store has, unless that is older.
-pub(super) fn is_stored(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
-    let known = relay.registry.numbered(stream);
-    let is_own = |entry: &Entry| {
-        let job = entry.job.as_ref();
-        job.is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended())
+/// Makes what is known of a stream what the journal says, unless that is older. One that is not known is new; for those who read
+/// the journal only, since what they read next says whether it is gone.
+pub(super) fn is_told(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
+    let _turn = shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
+    match relay.registry.numbered(stream) {
+        Some(entry) => is_changed(shared, relay, &entry, stored),
+        None if shared.store.version(stream) == Version::default() => is_new(shared, relay, stream, stored),
+        // It is being removed here. If others have written it, the store refuses that, and it is looked at then.
+        None => {}
+    }
+}
+
+/// As [`is_told`], by a look of one's own: a stream that is not known may be gone since then.
+pub(super) fn is_seen(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
+    let _turn = shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(entry) = relay.registry.numbered(stream) {
+        is_changed(shared, relay, &entry, stored);
+    }
+}
+
+/// The tokens of an answer that has ended, and when it did.
+fn spent(meta: &Meta) -> Option<(u64, u64)> {
+    meta.job.as_ref().and_then(|job| Some((job.tokens?, job.ended_ms?)))
+}
+
+fn is_new(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
+    let Some(meta) = described(stream, &stored) else { return };
+    let log = StreamLog::recovered(stream, Arc::clone(&relay.writer), meta.clone(), stored.end);
+    log.is_written_elsewhere();
+    let holder = |relay_no| Holder {
+        store: Arc::clone(&shared.store),
+        tasks: relay.tasks.clone(),
+        stream,
+        relay: relay_no,
     };
-    if known.as_ref().is_some_and(is_own) || stored.version.writes <= shared.store.version(stream).writes {
+    let job = match (&meta.job, stored.holder) {
+        (Some(record), Some(by)) if record.ended.is_none() => {
+            Some(Job::elsewhere(Arc::clone(&log), record, holder(by)))
+        }
+        (Some(_) | None, _) => None,
+    };
+    shared.store.is_at(stream, stored.version);
+    if meta.job.is_some() {
+        relay.usage.was_asked(&meta.owner, relay.access().quota(&meta.owner), meta.created_ms);
+    }
+    relay.registry.put_back(&meta, log, job);
+    if let Some((tokens, at)) = spent(&meta) {
+        relay.usage.spend(&meta.owner, tokens, at);
+    }
+    if let Some(entry) = relay.registry.numbered(stream) {
+        relay.registry.changed(&entry);
+    }
+}
+
+fn is_changed(shared: &Shared, relay: &Relay, entry: &Entry, stored: Stored) {
+    let stream = entry.log.no;
+    let is_own = entry.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended());
+    if is_own || stored.version.writes <= shared.store.version(stream).writes {
         return;
     }
     let Some(meta) = described(stream, &stored) else { return };
     let ended = meta.job.as_ref().and_then(|job| job.ended.clone());
-    let tokens = meta.job.as_ref().and_then(|job| Some((job.tokens?, job.ended_ms?)));
-    let owner = meta.owner.clone();
-    let Some(entry) = known else {
-        let log = StreamLog::recovered(stream, Arc::clone(&relay.writer), meta.clone(), stored.end);
-        log.is_written_elsewhere();
-        let holder = |relay_no| Holder {
-            store: Arc::clone(&shared.store),
-            tasks: relay.tasks.clone(),
-            stream,
-            relay: relay_no,
-        };
-        let job = match (&meta.job, stored.holder) {
-            (Some(record), Some(by)) if ended.is_none() => {
-                Some(Job::elsewhere(Arc::clone(&log), record, holder(by)))
-            }
-            (Some(_) | None, _) => None,
-        };
-        shared.store.is_at(stream, stored.version);
-        if meta.job.is_some() {
-            relay.usage.was_asked(&owner, relay.access().quota(&owner), meta.created_ms);
-        }
-        relay.registry.put_back(&meta, log, job);
-        if let Some((tokens, at)) = tokens {
-            relay.usage.spend(&owner, tokens, at);
-        }
-        if let Some(entry) = relay.registry.numbered(stream) {
-            relay.registry.changed(&entry);
-        }
-        return;
-    };
+    let tokens = spent(&meta);
     let (before, was_ended) = entry.log.look(|meta, _| {
         let job = meta.job.as_ref();
         (job.map(|job| job.name.clone()), job.is_some_and(|job| job.ended.is_some()))
     });
-    let is_taken = entry.log.is_overwritten();
-    let is_told = if is_taken {
+    let is_shown = if entry.log.is_overwritten() {
         entry.log.reload(meta, stored.end)
     } else {
         entry.log.feed(News { meta: Some(meta), end: stored.end, bytes: None })
     };
-    if !is_told {
+    if !is_shown {
         return;
     }
     shared.store.is_at(stream, stored.version);
     if let Some(before) = before {
-        relay.registry.was_renamed(&entry, &before);
+        relay.registry.was_renamed(entry, &before);
     }
     if let Some(state) = ended.filter(|_| !was_ended) {
         if let Some(job) = entry.job.as_ref().filter(|job| job.is_elsewhere()) {
@@ -203,16 +223,15 @@ pub(super) fn is_stored(shared: &Shared, relay: &Relay, stream: StreamNo, stored
             relay.registry.put_in_place(Entry { job: None, ..entry.clone() });
         }
         if let Some((tokens, at)) = tokens {
-            relay.usage.spend(&owner, tokens, at);
+            relay.usage.spend(&entry.owner, tokens, at);
         }
     }
-    relay.registry.changed(&entry);
+    relay.registry.changed(entry);
 }
 
 /// Tells the others how the answers that run here look now.
 pub(super) async fn tell_changes(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
-    let changed =
-        std::mem::take(&mut *shared.changed.lock().unwrap_or_else(std::sync::PoisonError::into_inner));
+    let changed = std::mem::take(&mut *shared.changed.lock().unwrap_or_else(PoisonError::into_inner));
     let mut commands = Commands::default();
     for no in changed {
         let Some(entry) = relay.registry.numbered(no) else { continue };

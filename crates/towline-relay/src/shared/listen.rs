@@ -130,7 +130,7 @@ fn news(said: &Bytes) -> Option<News> {
 
 async fn look(shared: &Shared, relay: &Relay, streams: &[StreamNo]) -> Result<(), RedisError> {
     for (stream, stored) in shared.store.stored(streams).await? {
-        journal::is_stored(shared, relay, stream, stored);
+        journal::is_seen(shared, relay, stream, stored);
     }
     Ok(())
 }

@@ -61,6 +61,8 @@ pub(crate) struct Shared {
     followed: Mutex<HashMap<StreamNo, Arc<StreamLog>>>,
     /// What was followed and nobody reads any more.
     unread: Mutex<Vec<StreamNo>>,
+    /// Held while what the store has of a stream becomes what is known here: several tasks look at once.
+    turn: Mutex<()>,
     /// What runs here and has changed since the others were told.
     changed: Mutex<BTreeSet<StreamNo>>,
     /// Relays that live, this one too.
@@ -100,6 +102,7 @@ impl Shared {
             is_another: Notify::new(),
             followed: Mutex::default(),
             unread: Mutex::default(),
+            turn: Mutex::default(),
             changed: Mutex::default(),
             living: AtomicUsize::new(1),
             ended_for_others: AtomicU64::new(0),
@@ -162,7 +165,41 @@ impl Shared {
             return Ok(());
         }
         for (stream, stored) in self.store.stored(&[entry.log.no]).await? {
-            journal::is_stored(self, relay, stream, stored);
+            journal::is_seen(self, relay, stream, stored);
+        }
+        Ok(())
+    }
+
+    /// Puts a stream in its place again that was not removed, since others have written it; one that is gone stays away.
+    ///
+    /// # Errors
+    /// When the store does not say.
+    pub(crate) async fn put_back(&self, relay: &Relay, stream: StreamNo) -> Result<(), RedisError> {
+        // What is read later of the journal is later: where it is gone by then, that takes it away again.
+        let _read = self.read.lock().await;
+        for (stream, stored) in self.store.stored(&[stream]).await? {
+            journal::is_told(self, relay, stream, stored);
+        }
+        Ok(())
+    }
+
+    /// Looks at streams that others have written over.
+    async fn look_at_overwritten(&self, relay: &Relay) -> Result<(), RedisError> {
+        let overwritten = self.store.take_overwritten();
+        for (at, stream) in overwritten.iter().enumerate() {
+            // What ran here is looked at once its job has ended.
+            let is_own = |entry: &Entry| {
+                entry.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended())
+            };
+            let looked = match relay.registry.numbered(*stream) {
+                None => self.put_back(relay, *stream).await,
+                Some(entry) if is_own(&entry) => Ok(()),
+                Some(entry) => self.reload(relay, &entry).await,
+            };
+            if looked.is_err() {
+                self.store.is_overwritten(&overwritten[at..]);
+                return looked;
+            }
         }
         Ok(())
     }
@@ -181,7 +218,7 @@ impl Shared {
                 }
             }
             // It was not made, or is gone.
-            None => relay.registry.forget(entry),
+            None => journal::is_gone(self, relay, entry),
         }
         Ok(())
     }
@@ -289,15 +326,7 @@ async fn round(
     journal::tell_changes(shared, relay).await?;
     journal::catch_up(shared, relay).await?;
     journal::obey(shared, relay).await?;
-    for stream in shared.store.take_overwritten() {
-        // What ran here is looked at once its job has ended.
-        let is_own = |entry: &Entry| {
-            entry.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended())
-        };
-        if let Some(entry) = relay.registry.numbered(stream).filter(|entry| !is_own(entry)) {
-            shared.reload(relay, &entry).await?;
-        }
-    }
+    shared.look_at_overwritten(relay).await?;
     if is_round {
         listen::look_again(shared, relay).await?;
         reaper.reap(shared, relay).await?;

@@ -133,12 +133,16 @@ async fn end_all(shared: &Shared, relay: &Arc<Relay>, dead: u64) -> Result<(), R
 /// Ends one answer truthfully; `false` where that is to be tried again.
 async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bool, RedisError> {
     let Some((_, stored)) = shared.store.stored(&[stream]).await?.pop() else { return Ok(true) };
-    journal::is_stored(shared, relay, stream, stored.clone());
+    if relay.registry.numbered(stream).is_none() {
+        shared.put_back(relay, stream).await?;
+    }
+    journal::is_seen(shared, relay, stream, stored.clone());
     let Some(mut meta) = journal::described(stream, &stored) else { return Ok(true) };
     if meta.closed {
         return Ok(true);
     }
-    let Some(entry) = relay.registry.numbered(stream) else { return Ok(true) };
+    // It is being removed.
+    let Some(entry) = relay.registry.numbered(stream) else { return Ok(false) };
     if entry.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended()) {
         // It ran here before this relay was buried, and is on its way to its end.
         return Ok(false);

@@ -84,12 +84,15 @@ end
 return {0}
 ";
 
-/// Removes a stream with all that belongs to it.
+/// Removes a stream with all that belongs to it, if its version is the one that the remover knows, or this relay has written it
+/// last, which it may not know when the reply was lost. Its reply begins with 0 for removed, now or before, and 1 for another
+/// version.
 pub(super) const REMOVE: &str = r"
-local no = ARGV[1]
+local no, expected, me = ARGV[1], ARGV[2], ARGV[3]
 local h = 'towline:s:' .. no
-local was = redis.call('HMGET', h, 'owner', 'id', 'asked', 'holder')
+local was = redis.call('HMGET', h, 'owner', 'id', 'asked', 'holder', 'version')
 if not was[1] then return {0} end
+if was[5] ~= expected and string.match(was[5], '^%d+%.(%d+)%.') ~= me then return {1} end
 redis.call('DEL', h, 'towline:l:' .. no, 'towline:z:' .. no)
 if redis.call('HGET', 'towline:ids:' .. was[1], was[2]) == no then redis.call('HDEL', 'towline:ids:' .. was[1], was[2]) end
 if was[3] ~= '' then

@@ -14,7 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::address::RedisAddress;
-use super::connection::{Connection, RedisError, text};
+use super::connection::{Connection, RedisError};
 use super::resp::{Commands, Reply};
 use super::scripts;
 use super::version::Version;
@@ -152,6 +152,11 @@ impl RedisStore {
         std::mem::take(&mut *self.wanted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Others have written over these streams.
+    pub(super) fn is_overwritten(&self, streams: &[StreamNo]) {
+        self.overwritten.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(streams);
+    }
+
     /// The streams that others have written over since this was last asked.
     pub(super) fn take_overwritten(&self) -> Vec<StreamNo> {
         std::mem::take(&mut *self.overwritten.lock().unwrap_or_else(PoisonError::into_inner))
@@ -217,7 +222,8 @@ impl RedisStore {
     /// What one part is as a command, and the version that the stream has after it.
     fn command(&self, part: &Part, commands: &mut Commands) -> Version {
         if part.is_removal {
-            commands.push(&[b"EVAL", scripts::REMOVE.as_bytes(), b"0", &text(part.stream)]);
+            let (no, expected) = (part.stream.to_string(), self.version(part.stream).to_string());
+            commands.push(&["EVAL", scripts::REMOVE, "0", &no, &expected, &self.relay().to_string()]);
             return Version::default();
         }
         let expected = self.version(part.stream);
@@ -278,7 +284,7 @@ impl RedisStore {
                 Ok(None) => {}
                 Ok(Some(why)) => {
                     if why == NotWritten::Taken {
-                        self.overwritten.lock().unwrap_or_else(PoisonError::into_inner).push(part.stream);
+                        self.is_overwritten(&[part.stream]);
                     }
                     refused.push(Refused { stream: part.stream, why });
                 }
@@ -350,6 +356,10 @@ impl RedisStore {
         let said = reply.many();
         match said.first().and_then(Reply::number) {
             Some(0) if part.is_removal => self.forget(part.stream),
+            Some(_) if part.is_removal => {
+                self.forget(part.stream);
+                return Ok(Some(NotWritten::Taken));
+            }
             Some(0) => self.is_at(part.stream, new),
             Some(1) => {
                 let version = said.get(1).and_then(Reply::text).and_then(Version::parse);

@@ -121,8 +121,20 @@ pub(super) async fn remove(relay: &Relay, entry: &Entry) -> Result<(), Refusal> 
         // The sender lives as long as the job.
         while !job.state().is_ended() && changes.changed().await.is_ok() {}
     }
-    let ticket = relay.registry.remove(entry).ok_or_else(Refusal::no_such_stream)?;
-    entry.log.written(ticket).await.map_err(broken)
+    let mut entry = entry.clone();
+    loop {
+        let ticket = relay.registry.remove(&entry).ok_or_else(Refusal::no_such_stream)?;
+        match (entry.log.written(ticket).await, &relay.shared) {
+            // Others have written it meanwhile; it is to go all the same.
+            (Err(Broken::Taken), Some(shared)) => {
+                let looked = shared.put_back(relay, entry.log.no).await;
+                looked.map_err(|error| broken(Broken::Store(error.to_string())))?;
+                let Some(found) = relay.registry.numbered(entry.log.no) else { return Ok(()) };
+                entry = found;
+            }
+            (written, _) => return written.map_err(broken),
+        }
+    }
 }
 
 pub(super) fn broken(broken: Broken) -> Refusal {

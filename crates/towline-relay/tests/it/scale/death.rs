@@ -160,6 +160,9 @@ async fn answers_continue_at_a_replica_that_is_promoted() {
     assert_eq!(a.ended(&id).await["state"], "completed");
     assert_eq!(b.log(&id).await, whole);
     assert!(whole.contains("\"done\":true"), "{whole}");
+    while b.get("/readyz").await.status != 200 {
+        tokio::task::yield_now().await;
+    }
     let next = b.detached("short").await;
     assert_eq!(a.ended(&next).await["state"], "completed");
     for relay in [a, b] {

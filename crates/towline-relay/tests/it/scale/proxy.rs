@@ -1,7 +1,8 @@
-//! What lies between a relay and Redis: it can hold what is sent, break connections, and lead to another server.
+//! What lies between a relay and Redis: it can hold what is sent, or the replies to some commands, break connections, and lead to
+//! another server.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicUsize, Ordering};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -11,6 +12,8 @@ use tokio::sync::watch;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct State {
     is_held: bool,
+    /// Replies are held of connections over which this was sent since it was said.
+    held_replies: Option<&'static str>,
     /// Connections of an earlier one are closed.
     generation: u64,
 }
@@ -19,6 +22,8 @@ pub(super) struct Proxy {
     port: u16,
     target: Arc<AtomicU16>,
     state: watch::Sender<State>,
+    /// Connections whose replies were held.
+    held: Arc<AtomicUsize>,
 }
 
 impl Proxy {
@@ -26,14 +31,15 @@ impl Proxy {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let target = Arc::new(AtomicU16::new(target));
-        let state = watch::Sender::new(State { is_held: false, generation: 0 });
-        let (to, of) = (Arc::clone(&target), state.subscribe());
+        let state = watch::Sender::new(State { is_held: false, held_replies: None, generation: 0 });
+        let held = Arc::new(AtomicUsize::new(0));
+        let (to, of, counted) = (Arc::clone(&target), state.subscribe(), Arc::clone(&held));
         tokio::spawn(async move {
             while let Ok((from, _)) = listener.accept().await {
-                tokio::spawn(connection(from, to.load(Ordering::Relaxed), of.clone()));
+                tokio::spawn(connection(from, to.load(Ordering::Relaxed), of.clone(), Arc::clone(&counted)));
             }
         });
-        Self { port, target, state }
+        Self { port, target, state, held }
     }
 
     pub(super) fn url(&self) -> String {
@@ -43,6 +49,17 @@ impl Proxy {
     /// Nothing passes until it is told so; connections stay.
     pub(super) fn hold(&self, is_held: bool) {
         self.state.send_modify(|state| state.is_held = is_held);
+    }
+
+    /// Commands with this word in them arrive, and nobody hears of it: nothing comes back over their connections until it is said
+    /// otherwise.
+    pub(super) fn hold_replies_to(&self, word: Option<&'static str>) {
+        self.state.send_modify(|state| state.held_replies = word);
+    }
+
+    /// Of how many connections replies were held so far.
+    pub(super) fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
     }
 
     /// Closes all connections, in the middle of whatever is on its way.
@@ -62,15 +79,26 @@ impl Proxy {
     }
 }
 
-async fn connection(from: TcpStream, target: u16, mut state: watch::Receiver<State>) {
+async fn connection(from: TcpStream, target: u16, mut state: watch::Receiver<State>, held: Arc<AtomicUsize>) {
     let Ok(to) = TcpStream::connect(("127.0.0.1", target)).await else { return };
     let generation = state.borrow_and_update().generation;
     let (from_read, from_write) = from.into_split();
     let (to_read, to_write) = to.into_split();
     let (up, down) = (state.clone(), state.clone());
+    let is_said = AtomicBool::new(false);
+    let may_go_up = |state: &State, bytes: &[u8]| {
+        let says = |word: &str| bytes.windows(word.len()).any(|at| at == word.as_bytes());
+        if state.held_replies.is_some_and(says) && !is_said.swap(true, Ordering::Relaxed) {
+            held.fetch_add(1, Ordering::Relaxed);
+        }
+        !state.is_held
+    };
+    let may_come_down = |state: &State, _: &[u8]| {
+        !(state.is_held || state.held_replies.is_some() && is_said.load(Ordering::Relaxed))
+    };
     tokio::select! {
-        () = pass(from_read, to_write, up) => {}
-        () = pass(to_read, from_write, down) => {}
+        () = pass(from_read, to_write, up, may_go_up) => {}
+        () = pass(to_read, from_write, down, may_come_down) => {}
         _ = state.wait_for(|state| state.generation != generation) => {}
     }
 }
@@ -79,10 +107,11 @@ async fn pass(
     mut from: impl AsyncReadExt + Unpin,
     mut to: impl AsyncWriteExt + Unpin,
     mut state: watch::Receiver<State>,
+    may_pass: impl Fn(&State, &[u8]) -> bool,
 ) {
     let mut bytes = vec![0; 16 << 10];
     while let Ok(count @ 1..) = from.read(&mut bytes).await {
-        if state.wait_for(|state| !state.is_held).await.is_err()
+        if state.wait_for(|state| may_pass(state, &bytes[..count])).await.is_err()
             || to.write_all(&bytes[..count]).await.is_err()
         {
             return;

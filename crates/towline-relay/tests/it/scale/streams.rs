@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use towline_core::http1::Method;
 
+use super::proxy::Proxy;
 use super::redis::Redis;
-use super::{relay, upstream};
-use crate::support::{Relay, ask, soon};
+use super::{relay, shared, upstream};
+use crate::support::{Relay, ask, config, soon};
 
 /// Appends of one client.
 const APPENDS: usize = 20;
@@ -78,6 +79,77 @@ async fn a_producer_that_comes_again_at_another_relay_is_known() {
     assert_eq!(a.delete("/streams/made").await.status, 204);
     assert_eq!(put(&b, "made", "text/plain").await, 201);
     assert_eq!(soon(a.get(&format!("/streams/made?offset={old}"))).await.status, 410);
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
+/// The number of the only stream.
+fn only(redis: &Redis) -> String {
+    redis.say("SMEMBERS towline:all").lines().nth(2).unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_others_have_written_since_is_not_removed() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let relay = relay(&redis, &upstream).await;
+    let headers = [("content-type", "text/plain"), ("stream-ttl", "1")];
+    assert_eq!(ask(&relay.client, Method::Put, "/streams/log", &headers, "kept").await.status, 201);
+    // Its time is over, and the relay cannot say so: no script that is sent whole is taken, as those that remove.
+    redis.say("ACL SETUSER default -eval");
+    let head = async || soon(ask(&relay.client, Method::Head, "/streams/log", &[], "")).await.status;
+    while head().await != 404 {
+        tokio::task::yield_now().await;
+    }
+    // Another relay has written it meanwhile.
+    let key = format!("towline:s:{}", only(&redis));
+    let meta = redis.say(&format!("HGET {key} meta"));
+    let meta = meta.lines().nth(1).unwrap().replace("\"ttl_s\":1", "\"ttl_s\":null").replace('"', "\\\"");
+    assert!(redis.say(&format!("HSET {key} version 99.77.1 meta \"{meta}\"")).starts_with(":0"));
+    redis.say("ACL SETUSER default +eval");
+    soon(async {
+        while head().await != 200 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert_eq!(relay.get("/streams/log").await.text().await, "kept");
+    // Who deletes it means what is there.
+    redis.say(&format!("HSET {key} version 199.77.1"));
+    assert_eq!(relay.delete("/streams/log").await.status, 204);
+    assert!(redis.say("SCARD towline:all").starts_with(":0"));
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_gone_does_not_come_back_by_a_look_that_took_long() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let proxy = Proxy::start(redis.port).await;
+    let a = relay(&redis, &upstream).await;
+    let b = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
+    assert_eq!(put(&a, "log", "text/plain").await, 201);
+    let streams = async || b.get("/towline/v1/version").await.json().await["streams"].clone();
+    while streams().await != 1 {
+        tokio::task::yield_now().await;
+    }
+    proxy.hold_replies_to(Some("HMGET"));
+    let looked = async {
+        let answer = ask(&b.client, Method::Head, "/streams/log", &[], "").await;
+        assert!([200, 404, 503].contains(&answer.status), "{}", answer.status);
+    };
+    let removed = async {
+        while proxy.held() == 0 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(a.delete("/streams/log").await.status, 204);
+        while streams().await != 0 {
+            tokio::task::yield_now().await;
+        }
+        proxy.hold_replies_to(None);
+    };
+    soon(async { tokio::join!(looked, removed) }).await;
+    assert_eq!(streams().await, 0);
+    assert_eq!(b.get("/streams/log").await.status, 404);
     for relay in [a, b] {
         relay.stop().await;
     }
