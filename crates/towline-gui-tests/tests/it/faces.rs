@@ -13,11 +13,12 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 use towline::client::Endpoint;
-use towline::relay::{Control, Filter, Job};
+use towline::relay::{Control, Filter, Job, RelayVersion};
 use towline::{Client, Config};
 use towline_app::chat::Answered;
 use towline_app::history::History;
-use towline_gui::relay::short;
+use towline_gui::relay::{Relay, short};
+use towline_gui::window::Window;
 use towline_testkit::{Routes, Script, Server, records::ollama};
 
 use crate::pty::Pty;
@@ -116,10 +117,16 @@ impl Person {
         self.job(name).expect("it is there").id
     }
 
-    /// Ends the relay's process at once.
-    pub(crate) fn kill_relay(&self) {
-        let known = self.control(async |control| control.version().await).expect("it answers");
+    /// The relay that answers.
+    fn relay(&self) -> Option<RelayVersion> {
+        self.control(async |control| control.version().await).ok()
+    }
+
+    /// Ends the relay's process at once; which it was.
+    pub(crate) fn kill_relay(&self) -> u32 {
+        let known = self.relay().expect("it answers");
         kill(known.pid);
+        known.pid
     }
 
     /// The texts of the answers to a question, as the history has them, and how they ended.
@@ -186,6 +193,27 @@ pub(crate) fn shown(stage: &Stage, question: &str) -> String {
         let turn = turns.into_iter().find(|turn| turn.question.content == question);
         turn.map(|turn| turn.answer().answer.content.clone()).unwrap_or_default()
     })
+}
+
+#[test]
+fn a_relay_that_is_killed_again_and_again_comes_back_for_the_window() {
+    let person = Person::with(story());
+    let mut stage = person.window();
+    stage.ask("first");
+    stage.until_shown("Once upon");
+    for round in 0..3 {
+        let killed = person.kill_relay();
+        stage.until(&format!("another relay after {round}"), |_| {
+            person.relay().is_some_and(|known| known.pid != killed)
+        });
+        let knows = |window: &mut Window| window.relay.as_ref().is_some_and(Relay::is_here);
+        stage.until("the window knows it", |stage| stage.window(knows));
+    }
+    stage.until_shown("interrupted");
+    person.model.open("more");
+    person.model.open("go");
+    stage.click("Retry answer");
+    stage.until("the answer", |stage| shown(stage, "first") == PARTS.concat());
 }
 
 #[test]

@@ -4,15 +4,17 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
 use towline::Error;
 use towline::error::{ErrorKind, Fault};
 use towline::relay::{Change, Control, Filter, Job};
+use towline_app::servers::Reached;
 
 use super::{News, lock};
 
 /// The most jobs that are listed; of more, those that ended first are left out.
 pub const MAX_LISTED: usize = 1_000;
-/// How long a relay that does not answer is left alone before it is looked for again.
+/// A relay that does not answer is looked for, and started, at most so often.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// How long a relay may take to say that it is there.
 const HELLO: Duration = Duration::from_secs(10);
@@ -25,6 +27,8 @@ pub enum Standing {
     Unknown,
     /// It is being looked for.
     Looking,
+    /// Somebody wants it to be started.
+    Starting,
     /// It answers.
     Here,
     /// It does not; why, for people.
@@ -47,6 +51,8 @@ pub struct List {
     pub standing: Standing,
     /// What it runs and ran, by id.
     pub jobs: BTreeMap<String, Known>,
+    /// The window's answers run there: the own relay is started whenever it does not run.
+    pub(super) is_needed: bool,
     /// What the window was not told yet.
     news: Vec<News>,
     /// The window knows that there is something to look at.
@@ -98,25 +104,56 @@ impl List {
         if self.standing == Standing::Here {
             self.news.push(News::Lost(why.clone()));
         }
+        self.stands(why)
+    }
+
+    /// Whether that is new.
+    fn cannot_start(&mut self, why: String) -> bool {
+        let is_new = self.stands(why.clone());
+        if is_new {
+            self.news.push(News::CannotStart(why));
+        }
+        is_new
+    }
+
+    fn stands(&mut self, why: String) -> bool {
         self.jobs.clear();
         let now = Standing::Nowhere(why);
         std::mem::replace(&mut self.standing, now.clone()) != now
     }
+
+    /// Whether the own relay is to be started where it does not run.
+    fn starts(&self) -> bool {
+        self.is_needed || self.standing == Standing::Starting
+    }
 }
 
-/// Keeps the list while the relay answers, and looks for it again when it does not; never ends by itself. `wake` is called
-/// once until the window looks.
+/// Keeps the list while the relay answers, and looks for it again when it does not, at once when `looks` says so; starts
+/// the own one where it is needed. Never ends by itself. `wake` is called once until the window looks.
 ///
 /// # Cancel safety
 /// Dropping the future ends it.
-pub(super) async fn keep(control: Control, is_own: bool, list: Arc<Mutex<List>>, wake: impl Fn() + Sync) {
+pub(super) async fn keep(
+    reached: Reached,
+    control: Control,
+    list: Arc<Mutex<List>>,
+    looks: Arc<Notify>,
+    wake: impl Fn() + Sync,
+) {
     let keeper = Keeper { list, wake };
+    let mut round = tokio::time::Instant::now();
     loop {
+        drop(tokio::time::timeout_at(round, looks.notified()).await);
+        round = tokio::time::Instant::now() + LOOK_AGAIN;
+        let starts = lock(&keeper.list).starts();
+        if starts && let Err(error) = reached.ensure().await {
+            keeper.tell(|list| list.cannot_start(error.to_string()));
+            continue;
+        }
         let error = keeper.follow(&control).await;
-        let is_absent = is_own && error.kind == ErrorKind::Connect;
+        let is_absent = reached.place.own.is_some() && error.kind == ErrorKind::Connect;
         let why = if is_absent { "no relay runs".to_owned() } else { error.message };
         keeper.tell(|list| list.nowhere(why));
-        tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
@@ -199,5 +236,8 @@ mod tests {
         assert!(!list.nowhere("no relay runs".into()), "an idle window is not woken for it");
         assert_eq!(list.take_news(), [News::Here, News::Lost("gone".into())]);
         assert_eq!(list.standing, Standing::Nowhere("no relay runs".into()));
+        assert!(list.cannot_start("no program".into()));
+        assert!(!list.cannot_start("no program".into()));
+        assert_eq!(list.take_news(), [News::CannotStart("no program".into())]);
     }
 }

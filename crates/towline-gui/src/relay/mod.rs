@@ -11,8 +11,9 @@ mod list;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use tokio::sync::Notify;
 use towline::client::Timeouts;
 use towline::engine::{StreamSpec, Task};
 use towline::error::ErrorKind;
@@ -28,9 +29,6 @@ pub use list::{Known, List, MAX_LISTED, Standing};
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long the relay may be out of reach before its list counts as lost.
 const LOST: Duration = Duration::from_secs(1);
-
-/// A relay that was lost is started again by itself at most so often.
-const START_AGAIN: Duration = Duration::from_secs(10);
 
 /// What is to be done to one of the relay's jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,9 +66,9 @@ pub struct Relay {
     control: Control,
     list: Arc<Mutex<List>>,
     wake: Arc<dyn Fn() + Send + Sync>,
+    /// Has the listener look for it at once.
+    looks: Arc<Notify>,
     listening: Option<Task<()>>,
-    starting: Option<Task<Result<(), ServerError>>>,
-    started: Option<Instant>,
     orders: Vec<Ordered>,
 }
 
@@ -109,9 +107,8 @@ impl Relay {
             reached: Reached::new(place, environment, READER_TIMEOUTS, RelayConfig::default())?,
             list: Arc::default(),
             wake: Arc::new(wake),
+            looks: Arc::default(),
             listening: None,
-            starting: None,
-            started: None,
             orders: Vec::new(),
         })
     }
@@ -136,14 +133,15 @@ impl Relay {
         self.list().standing == Standing::Here
     }
 
-    /// Listens to it, or no longer.
-    pub fn listen(&mut self, engine: &Engine, listens: bool) {
+    /// Listens to it, or no longer. The own relay is started whenever it does not run, while it `is_needed`.
+    pub fn listen(&mut self, engine: &Engine, listens: bool, is_needed: bool) {
         match (&self.listening, listens) {
             (None, true) => {
                 self.list().standing = Standing::Looking;
-                let (list, wake) = (Arc::clone(&self.list), Arc::clone(&self.wake));
-                let control = self.control.clone();
-                let listening = list::keep(control, self.is_own(), list, move || wake());
+                let (list, looks, wake) =
+                    (Arc::clone(&self.list), Arc::clone(&self.looks), Arc::clone(&self.wake));
+                let (reached, control) = (self.reached.clone(), self.control.clone());
+                let listening = list::keep(reached, control, list, looks, move || wake());
                 self.listening = Some(engine.spawn("listen to the relay", listening));
             }
             (Some(task), false) => {
@@ -153,32 +151,22 @@ impl Relay {
             }
             (None, false) | (Some(_), true) => {}
         }
+        self.list().is_needed = is_needed;
     }
 
-    /// Starts it, as far as that is this program's to do.
-    pub fn start(&mut self, engine: &Engine) {
-        if self.starting.is_some() || !self.is_own() {
-            return;
-        }
-        self.started = Some(Instant::now());
-        let (reached, wake) = (self.reached.clone(), Arc::clone(&self.wake));
-        self.starting = Some(engine.spawn("start the relay", async move {
-            let started = reached.ensure().await;
-            wake();
-            started
-        }));
-    }
-
-    /// Starts it again when it was lost, unless that was tried just now.
-    pub fn start_again(&mut self, engine: &Engine) {
-        if self.started.is_none_or(|at| at.elapsed() >= START_AGAIN) {
-            self.start(engine);
+    /// Looks for it now, unless it is here; it may have been looked for before it was started.
+    pub fn look_again(&self) {
+        if !self.is_here() {
+            self.looks.notify_one();
         }
     }
 
-    /// Whether it is being started.
-    pub fn is_starting(&self) -> bool {
-        self.starting.is_some()
+    /// Has it started, where that is this program's to do and it is listened to.
+    pub fn start(&self) {
+        if self.is_own() && !self.is_here() {
+            self.list().standing = Standing::Starting;
+            self.looks.notify_one();
+        }
     }
 
     /// One of its answers from the beginning, to be read by an engine's job that controls it.
@@ -223,13 +211,6 @@ impl Relay {
     /// What is new since the last look. Never waits.
     pub fn look(&mut self, engine: &Engine) -> Vec<News> {
         let mut news = self.list().take_news();
-        if let Some(starting) = self.starting.take_if(|starting| starting.job.outcome().is_some()) {
-            engine.forget(starting.job.id());
-            if let Some(Err(error)) = starting.take_value() {
-                self.list().standing = Standing::Nowhere(error.to_string());
-                news.push(News::CannotStart(error.to_string()));
-            }
-        }
         for Ordered { what, id, forgets, task } in
             self.orders.extract_if(.., |ordered| ordered.task.job.outcome().is_some()).collect::<Vec<_>>()
         {

@@ -82,7 +82,7 @@ fn standing(ui: &mut Ui, relay: &Relay, out: &mut Vec<Command>) {
     match standing {
         Standing::Unknown | Standing::Looking => drop(ui.weak("looking for the relay…")),
         Standing::Here => drop(ui.weak(relay.place().shown())),
-        Standing::Nowhere(_) if relay.is_starting() => drop(ui.weak("the relay is being started…")),
+        Standing::Starting => drop(ui.weak("the relay is being started…")),
         Standing::Nowhere(why) => {
             ui.weak(safe::text(&why));
             let starts =

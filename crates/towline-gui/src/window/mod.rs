@@ -332,10 +332,8 @@ impl Window {
         if let Some(why) = why_here {
             self.say(format!("Answers run in this window, and end with it: {why}"), None);
         }
-        if let Some(relay) = self.relay.as_mut().filter(|relay| self.server.is_on_relay() && !relay.is_here())
-        {
-            // It may have been looked for before it was started.
-            relay.listen(&self.engine, false);
+        if let Some(relay) = self.relay.as_ref().filter(|_| self.server.is_on_relay()) {
+            relay.look_again();
         }
         if self.server.is_builtin() {
             let model = crate::server::BUILTIN_MODEL;

@@ -37,8 +37,9 @@ impl Window {
     pub(super) fn look_at_relay(&mut self) {
         // Only while somebody sees it, or waits for it.
         let listens = self.state.shows_jobs || !self.is_direct || self.has_answers_at_relay();
+        let is_needed = self.is_on_relay() || self.reads_from_relay();
         let Some(relay) = &mut self.relay else { return };
-        relay.listen(&self.engine, listens);
+        relay.listen(&self.engine, listens || is_needed, is_needed);
         let news = relay.look(&self.engine);
         for news in news {
             match news {
@@ -49,12 +50,7 @@ impl Window {
                         self.change_server();
                     }
                 }
-                News::Lost(why) => {
-                    if let Some(relay) = self.relay.as_mut().filter(|_| self.server.is_on_relay()) {
-                        relay.start_again(&self.engine);
-                    }
-                    self.say(format!("The relay is gone: {why}"), None);
-                }
+                News::Lost(why) => self.say(format!("The relay is gone: {why}"), None),
                 // Answers run in the window then, and why is said with that.
                 News::CannotStart(_) if self.is_on_relay() => self.change_server(),
                 News::CannotStart(why) | News::Complaint(why) => self.say(why, None),
@@ -193,8 +189,8 @@ impl Window {
 
     /// Starts this user's own relay.
     pub(super) fn start_relay(&mut self) {
-        if let Some(relay) = &mut self.relay {
-            relay.start(&self.engine);
+        if let Some(relay) = &self.relay {
+            relay.start();
         }
     }
 
@@ -232,6 +228,11 @@ impl Window {
             drop(job.wait_timeout(until.saturating_duration_since(Instant::now())));
         }
         self.drain();
+    }
+
+    /// Whether an answer comes from the relay now.
+    fn reads_from_relay(&self) -> bool {
+        self.chats.iter().flat_map(|chat| &chat.live).any(|live| live.job.relay_id().is_some())
     }
 
     fn has_answers_at_relay(&self) -> bool {
