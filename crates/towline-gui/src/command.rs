@@ -99,12 +99,8 @@ pub enum Command {
     Undo(u64),
     /// Ask what is being typed.
     Send,
-    /// Stop one answer.
-    Stop(AnswerId),
     /// Stop all answers of the chat that is shown.
     StopAll,
-    /// Pause or unpause one answer.
-    Pause(AnswerId, bool),
     /// Ask again.
     Regenerate(AnswerId),
     /// Ask the last question again.

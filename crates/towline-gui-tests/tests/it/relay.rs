@@ -5,7 +5,7 @@ use std::path::Path;
 use tokio::runtime::Runtime;
 use tokio::sync::oneshot;
 use towline::relay::{Control, Filter, Job, OwnRelay, RelayConfig, Start, Via};
-use towline::{ChatRequest, Client, Config, Event, Item, Outcome};
+use towline::{ChatRequest, Client, Config, Deadline, Event, Item, Outcome};
 use towline_relay::{Config as Settings, Listen, Server, UpstreamApi, UpstreamConfig};
 
 pub(crate) struct Relay {
@@ -72,6 +72,19 @@ impl Relay {
                 }
             }
         })
+    }
+
+    /// Pauses a job, as another program does.
+    pub(crate) fn pause(&self, id: &str) {
+        self.asking.block_on(self.control().pause(id)).expect("it runs");
+    }
+
+    pub(crate) fn unpause(&self, id: &str) {
+        self.asking.block_on(self.control().unpause(id)).expect("it runs");
+    }
+
+    pub(crate) fn without_deadline(&self, id: &str) {
+        self.asking.block_on(self.control().set_deadline(id, Deadline::Never)).expect("it runs");
     }
 
     pub(crate) fn forget(&self, id: &str) {

@@ -327,6 +327,32 @@ fn the_relays_jobs_obey_the_panel() {
 }
 
 #[test]
+fn an_answer_of_this_window_is_paused_and_limited_here_and_elsewhere() {
+    let user = User::new();
+    let (mut stage, id) = user.half_way();
+    let job = own_job(&stage);
+    stage.click("Pause answer");
+    stage.until("pausing", |_| user.relay.job(&id).state == AnswerState::Paused);
+    stage.until_shown("paused: nothing is read");
+    stage.until("the panel says the same", |stage| stage.can_click(&format!("Unpause job {job}")));
+    user.relay.unpause(&id);
+    stage.until("the window sees it", |stage| stage.can_click("Pause answer"));
+    stage.until("the panel too", |stage| stage.can_click(&format!("Pause job {job}")));
+    user.relay.pause(&id);
+    stage.until_shown("paused: nothing is read");
+    stage.click("Unpause answer");
+    stage.until("going on", |_| user.relay.job(&id).state == AnswerState::Streaming);
+    stage.click(&format!("Deadline of job {job}"));
+    stage.click("5 min from now");
+    stage.until("the deadline", |_| user.relay.job(&id).deadline_s.is_some());
+    user.relay.without_deadline(&id);
+    stage.until_shown("no deadline");
+    user.server.open("rest");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    assert_eq!(content(&stage), WHOLE);
+}
+
+#[test]
 fn only_what_goes_through_the_relay_can_be_left_to_it() {
     let user = User::new();
     let mut stage = user.window(false);

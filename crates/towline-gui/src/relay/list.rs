@@ -44,6 +44,22 @@ pub struct Known {
     pub told: Instant,
 }
 
+impl Known {
+    /// Until its deadline.
+    pub fn deadline_in(&self) -> Option<Duration> {
+        Some(seconds(self.job.deadline_s?)?.saturating_sub(self.told.elapsed()))
+    }
+
+    /// Since its server last sent something.
+    pub fn silent_for(&self) -> Option<Duration> {
+        Some(seconds(self.job.since_last_s?)? + self.told.elapsed())
+    }
+}
+
+fn seconds(seconds: f64) -> Option<Duration> {
+    Duration::try_from_secs_f64(seconds.max(0.0)).ok()
+}
+
 /// Its jobs.
 #[derive(Debug, Default)]
 pub struct List {

@@ -1,7 +1,7 @@
 //! The jobs as rows: the window's own, then those of the relay that nobody reads here.
 
 use std::collections::HashSet;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use towline::Job;
 use towline::engine::JobState;
@@ -80,30 +80,16 @@ pub struct Shown {
 /// The jobs of a window: those that run first, then the last that ended; of each the window's own first.
 pub fn rows(window: &Window) -> Vec<Row> {
     let jobs = window.engine.jobs();
-    let list = window.relay.as_ref().map(Relay::list);
     let titled = |(job, info): (&Job, JobInfo)| {
         let owner = window.owners.get(&job.id()).map(|(chat, _)| *chat);
         let chat = owner.and_then(|key| window.chats.iter().find(|chat| chat.key == key));
-        let id = job.relay_id();
-        let mut row = own(info, id.is_some(), chat.map(Chat::title));
-        let there = id.and_then(|id| list.as_ref()?.jobs.get(&*id)).map(|known| &known.job);
-        if let Some(job) = there {
-            // What is read late comes faster than it was made; the relay knows how fast that is.
-            row.rate = job.tokens_per_second.unwrap_or(row.rate);
-            // Somebody else may have paused it, or it waits there for its turn.
-            if !row.state.is_ended
-                && matches!(job.state, relay::AnswerState::Paused | relay::AnswerState::Queued)
-            {
-                row.state = shown_at_relay(job);
-            }
-        }
-        row
+        own(info, job.relay_id().is_some(), chat.map(Chat::title))
     };
     // What has no model is the window's own work.
-    let informed = jobs.iter().map(|job| (job, job.info()));
+    let informed = jobs.iter().map(|job| (job, window.info(job)));
     let mut rows: Vec<Row> = informed.filter(|(_, info)| info.model.is_some()).map(titled).collect();
     rows.reverse();
-    if let Some(list) = &list {
+    if let Some(list) = window.relay.as_ref().map(Relay::list) {
         let read: HashSet<String> =
             jobs.iter().filter_map(|job| job.relay_id()).map(|id| id.to_string()).collect();
         let owners = window.titles_at_relay();
@@ -132,9 +118,7 @@ pub fn own(info: JobInfo, is_at_relay: bool, chat: Option<String>) -> Row {
 
 /// One of the relay's.
 pub fn of_relay(known: &Known, owner: Option<&(String, bool)>) -> Row {
-    let Known { job, told } = known;
-    let since = Instant::now().saturating_duration_since(*told);
-    let seconds = |seconds: Option<f64>| seconds.and_then(|s| Duration::try_from_secs_f64(s.max(0.0)).ok());
+    let job = &known.job;
     let model = job.model.clone().unwrap_or_else(|| "–".to_owned());
     let name = match job.name.as_deref().filter(|name| !name.is_empty()) {
         Some(name) => format!("{model}: {name}"),
@@ -153,8 +137,8 @@ pub fn of_relay(known: &Known, owner: Option<&(String, bool)>) -> Row {
         chat: owner.map(|(title, _)| title.clone()),
         received: format!("{} records", job.records),
         rate: job.tokens_per_second.unwrap_or_default(),
-        silent: seconds(job.since_last_s).filter(|_| runs).map(|time| time + since),
-        deadline: seconds(job.deadline_s).filter(|_| runs).map(|time| time.saturating_sub(since)),
+        silent: known.silent_for().filter(|_| runs),
+        deadline: known.deadline_in().filter(|_| runs),
         state,
     }
 }
@@ -202,6 +186,8 @@ impl Which {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]

@@ -10,7 +10,7 @@ use super::icons;
 use super::pieces;
 use super::theme::{Face, Palette};
 use crate::chats::{Answer, Chat, Live, Note, Progressing, progressing};
-use crate::command::Command;
+use crate::command::{Command, Control, JobOrder};
 use crate::window::{Layouts, Window};
 
 /// A longer question is folded, in characters.
@@ -148,7 +148,7 @@ fn heading(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Comma
 }
 
 fn running(ui: &mut Ui, window: &Window, live: &Live, palette: &Palette, out: &mut Vec<Command>) {
-    let info = live.job.info();
+    let info = window.info(&live.job);
     let is_loaded = info.model.as_deref().and_then(|model| window.catalog.is_loaded(model));
     let silent = info.since_last_event.map_or(0, |time| time.as_secs());
     let Progressing { words, is_stalled } = progressing(info.state, silent, is_loaded);
@@ -157,17 +157,17 @@ fn running(ui: &mut Ui, window: &Window, live: &Live, palette: &Palette, out: &m
     if info.tokens > 0 {
         ui.weak(format!("{} tokens, {:.0}/s", info.tokens, info.tokens_per_second));
     }
-    let answer = live.reading.id();
+    let mut tell = |told| out.push(Command::Job(live.job.id(), JobOrder::Control(told)));
     if info.state == JobState::Paused {
         if ui.small_button("▶ Unpause").accessible_name("Unpause answer").clicked() {
-            out.push(Command::Pause(answer, false));
+            tell(Control::Unpause);
         }
     } else if ui.small_button("⏸ Pause").accessible_name("Pause answer").clicked() {
-        out.push(Command::Pause(answer, true));
+        tell(Control::Pause);
     }
     let stop = ui.small_button(RichText::new("⏹ Stop").color(palette.bad)).accessible_name("Stop answer");
     if stop.clicked() {
-        out.push(Command::Stop(answer));
+        tell(Control::Stop);
     }
 }
 

@@ -8,8 +8,7 @@ use towline_app::servers::Environment;
 
 use super::{FileDialog, Focus, Target, Undo, Window, find_server};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};
-use crate::command::{Command, Control, Dialog, ExportForm, JobOrder, Purpose};
-use crate::relay::RelayOrder;
+use crate::command::{Command, Dialog, ExportForm, JobOrder, Purpose};
 use crate::server::{Server, Sought};
 use crate::store::Order;
 
@@ -42,13 +41,7 @@ impl Window {
                 }
             }
             Command::Continue(answer) => self.go_on(answer),
-            Command::Stop(answer) => self.with_chat(|chat| chat.stop(answer)),
             Command::StopAll => self.with_chat(|chat| chat.stop_all()),
-            Command::Pause(answer, pauses) => self.with_chat(|chat| {
-                if let Some(live) = chat.live(answer) {
-                    if pauses { live.job.pause() } else { live.job.unpause() }
-                }
-            }),
             Command::Choose(turn, shown) => self.with_chat(|chat| chat.choose(turn, shown)),
             Command::Remove(turn) => self.remove(turn),
             Command::Edit(answer) => self.edit(answer),
@@ -347,16 +340,7 @@ impl Window {
     fn order_job(&mut self, id: JobId, order: JobOrder) {
         let Some(job) = self.engine.job(id) else { return };
         match order {
-            JobOrder::Control(Control::Stop) => job.cancel("stopped in the window"),
-            JobOrder::Control(Control::Pause) => job.pause(),
-            JobOrder::Control(Control::Unpause) => {
-                job.unpause();
-                if let (Some(relay), Some(id)) = (&mut self.relay, job.relay_id()) {
-                    // Somebody else may have paused it.
-                    relay.order(&self.engine, &id, RelayOrder::Control(Control::Unpause));
-                }
-            }
-            JobOrder::Control(Control::Deadline(deadline)) => job.set_deadline(deadline),
+            JobOrder::Control(control) => self.control(&job, control),
             JobOrder::Detach => self.detach(&job),
             JobOrder::Show => self.show_job(&job),
         }

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
+use towline::engine::{JobInfo, JobState};
+use towline::relay::AnswerState;
 use towline::{Job, relay};
 use towline_app::answers::{InHistory, place_of};
 use towline_app::chat::{AnswerId, Settings};
@@ -12,7 +14,7 @@ use towline_app::servers::RelayPlace;
 
 use super::{Target, Window};
 use crate::chats::{Chat, ChatKey, Contents};
-use crate::command::Dialog;
+use crate::command::{Control, Dialog};
 use crate::relay::{News, Relay, RelayOrder, short};
 use crate::server::Sought;
 use crate::store::Order;
@@ -63,6 +65,47 @@ impl Window {
     /// Whether answers run on a relay.
     pub(super) fn is_on_relay(&self) -> bool {
         self.server.is_on_relay()
+    }
+
+    /// What a job is doing. Of one that the relay runs, the relay knows what its stream does not say: whether it waits there for
+    /// its turn, what other programs have ordered, and how fast it is made, for what is read late comes faster.
+    pub(crate) fn info(&self, job: &Job) -> JobInfo {
+        let mut info = job.info();
+        let list = self.relay.as_ref().map(Relay::list);
+        let Some(known) = job.relay_id().and_then(|id| list.as_ref()?.jobs.get(&*id)) else { return info };
+        info.tokens_per_second = known.job.tokens_per_second.unwrap_or(info.tokens_per_second);
+        if info.state.is_ended() || info.state == JobState::Cancelling {
+            return info;
+        }
+        info.deadline_in = info.deadline_in.or_else(|| known.deadline_in());
+        if known.job.state == AnswerState::Paused {
+            info.state = JobState::Paused;
+        } else if known.job.state == AnswerState::Queued {
+            info.state = JobState::Queued;
+        }
+        info
+    }
+
+    /// Does what every job can be told. What the relay runs, it pauses and limits itself, so that other programs see and change it.
+    pub(super) fn control(&mut self, job: &Job, control: Control) {
+        let own = job.info();
+        // What was ordered before the relay had the job holds here too, and is taken back here.
+        let is_here = match control {
+            Control::Stop => true,
+            Control::Pause => false,
+            Control::Unpause => own.state == JobState::Paused,
+            Control::Deadline(_) => own.deadline_in.is_some(),
+        };
+        let at_relay = job.relay_id().filter(|_| !is_here);
+        if let (Some(id), Some(relay)) = (at_relay, &mut self.relay) {
+            return relay.order(&self.engine, &id, RelayOrder::Control(control));
+        }
+        match control {
+            Control::Stop => job.cancel("stopped in the window"),
+            Control::Pause => job.pause(),
+            Control::Unpause => job.unpause(),
+            Control::Deadline(deadline) => job.set_deadline(deadline),
+        }
     }
 
     /// Has the history take note of an answer whose program was gone before it could do that itself.
