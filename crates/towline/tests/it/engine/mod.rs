@@ -193,7 +193,7 @@ impl Wake for Recorder {
         let Some(news) = &mut *place else { return };
         let mut ended = self.job.outcome().is_some();
         while news.as_mut().poll(&mut Context::from_waker(&waker)).is_ready() && !ended {
-            // Of text: the next news are asked for from its end on; or of the end, which stays news for ever.
+            // Of text: the next news are asked for from its end on; or of the end, which stays news.
             *news = self::news(&self.job);
             ended = self.job.outcome().is_some();
         }
