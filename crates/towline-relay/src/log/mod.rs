@@ -15,9 +15,8 @@ mod tests;
 mod writer;
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::sync::atomic::AtomicUsize;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
@@ -59,7 +58,25 @@ pub(crate) struct Seen {
 
 /// Stands for a change; it is written once [`StreamLog::written`] says so.
 #[derive(Debug, Clone)]
-pub(crate) struct Ticket(u64);
+pub(crate) struct Ticket {
+    change: u64,
+    course: Arc<Course>,
+}
+
+/// The changes from one loss to the next. Who holds a ticket hears of the loss however late it is asked for, and whatever was
+/// changed and lost since.
+#[derive(Debug, Default)]
+struct Course {
+    lost: OnceLock<Loss>,
+}
+
+/// Changes that were made and never written, since the store did not take them.
+#[derive(Debug)]
+struct Loss {
+    /// The last change that was written.
+    after: u64,
+    why: Broken,
+}
 
 /// The log cannot be written any more: the store failed, or it was removed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,10 +113,10 @@ struct State {
     tail: VecDeque<(u64, Bytes)>,
     tail_bytes: usize,
     broken: Option<Broken>,
-    /// Changes that were made and never written, since the store did not take them.
-    lost: Range<u64>,
-    /// Why.
-    lost_to: Broken,
+    /// Of the changes that are made now; none where nobody has made one.
+    course: Option<Arc<Course>>,
+    /// What was taken to the store, and has not come back.
+    is_under_way: bool,
     /// Other relays write it, and somebody was told to look at what they write.
     is_remote: bool,
     is_followed: bool,
@@ -173,8 +190,8 @@ impl StreamLog {
             tail: VecDeque::new(),
             tail_bytes: 0,
             broken: None,
-            lost: 0..0,
-            lost_to: Broken::Full,
+            course: None,
+            is_under_way: false,
             is_remote: false,
             is_followed: false,
             waiting: Vec::new(),
@@ -194,12 +211,14 @@ impl StreamLog {
         let closed = std::mem::take(&mut meta.closed);
         let log = Arc::new(Self::new(no, writer, meta, 0));
         log.state().request = request;
-        let created = log.state().stage(|log| {
+        let mut state = log.state();
+        let created = state.stage(|log| {
             log.meta().closed = closed;
             log.append(bytes);
         });
         // A new log is not broken.
-        let ticket = created.map_or(Ticket(0), |((), ticket)| ticket);
+        let ticket = created.map_or_else(|_| state.ticket(), |((), ticket)| ticket);
+        drop(state);
         (log, ticket)
     }
 
@@ -265,14 +284,14 @@ impl StreamLog {
     pub(crate) async fn written(&self, ticket: Ticket) -> Result<(), Broken> {
         std::future::poll_fn(|cx| {
             let mut state = self.state();
-            if state.lost.contains(&ticket.0) {
-                return Poll::Ready(Err(state.lost_to.clone()));
+            if let Some(Loss { after, why }) = ticket.course.lost.get() {
+                return Poll::Ready(if ticket.change <= *after { Ok(()) } else { Err(why.clone()) });
             }
-            if state.written >= ticket.0 {
+            if state.written >= ticket.change {
                 return Poll::Ready(Ok(()));
             }
             let is_removal = match state.removal {
-                Removal::Asked(change) => change == ticket.0,
+                Removal::Asked(change) => change == ticket.change,
                 // What is being written now.
                 Removal::Written => true,
                 Removal::No => false,
@@ -295,7 +314,7 @@ impl StreamLog {
         state.staged = BytesMut::new();
         (state.tail, state.tail_bytes) = (VecDeque::new(), 0);
         state.made += 1;
-        let ticket = Ticket(state.made);
+        let ticket = state.ticket();
         state.removal = Removal::Asked(state.made);
         let wakers = std::mem::take(&mut state.waiting);
         self.queue(state);
@@ -338,14 +357,13 @@ impl StreamLog {
     /// Makes a log that the store did not take usable again, as it was last written. `false` where it is not one.
     pub(crate) fn mend(&self, meta: Meta) -> bool {
         let mut state = self.state();
-        match state.broken {
-            Some(Broken::Full | Broken::Store(_)) => {}
+        let why = match &state.broken {
+            Some(why @ (Broken::Full | Broken::Store(_))) => why.clone(),
             Some(Broken::Removed | Broken::Taken) | None => return false,
-        }
+        };
         (state.meta, state.meta_is_dirty) = (meta, false);
         (state.staged, state.end) = (BytesMut::new(), state.shown);
-        state.lost = state.written + 1..state.made + 1;
-        state.lost_to = Broken::Full;
+        state.lose(why);
         state.broken = None;
         true
     }
@@ -365,6 +383,7 @@ impl StreamLog {
             Removal::No => {}
             Removal::Asked(_) => {
                 state.removal = Removal::Written;
+                state.is_under_way = true;
                 writes.push(Write::Remove { stream: self.no });
                 return Some(Taken { chunk: None, closed: false, made: state.made, is_removal: true });
             }
@@ -381,6 +400,7 @@ impl StreamLog {
         if let Some(request) = state.request.take() {
             writes.push(Write::Request { stream: self.no, request });
         }
+        state.is_under_way = true;
         let bytes = state.staged.split().freeze();
         let start = state.end - bytes.len() as u64;
         let chunk = (!bytes.is_empty()).then_some((start, bytes));
@@ -398,6 +418,7 @@ impl StreamLog {
     /// What was taken is written, or was not; `true` when there is more.
     fn taken_is_written(&self, taken: Taken, result: Result<(), Broken>) -> bool {
         let mut state = self.state();
+        state.is_under_way = false;
         match result {
             Ok(()) => {
                 if let Some((start, bytes)) = taken.chunk
@@ -413,7 +434,7 @@ impl StreamLog {
             }
             // Another relay removed it before.
             Err(Broken::Removed) if taken.is_removal => state.written = taken.made,
-            Err(why) if taken.is_removal => state.broken = Some(why),
+            Err(why) if taken.is_removal => state.lose(why),
             Err(why) => {
                 state.broken.get_or_insert(why);
             }
@@ -444,7 +465,20 @@ impl State {
         if changing.changed {
             self.made += 1;
         }
-        Ok((result, Ticket(self.made)))
+        Ok((result, self.ticket()))
+    }
+
+    /// Stands for what was changed last.
+    fn ticket(&mut self) -> Ticket {
+        Ticket { change: self.made, course: Arc::clone(self.course.get_or_insert_default()) }
+    }
+
+    /// What is not written is not going to be.
+    fn lose(&mut self, why: Broken) {
+        if let Some(course) = self.course.take() {
+            course.lost.get_or_init(|| Loss { after: self.written, why });
+        }
+        self.written = self.made;
     }
 
     fn wait(&mut self, cx: &Context<'_>) {

@@ -1,6 +1,6 @@
 //! A log that other relays write too, and what becomes of one that they have taken over.
 
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 
@@ -66,20 +66,34 @@ impl StreamLog {
         true
     }
 
+    /// Waits until nothing is on its way to the store.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    pub(crate) async fn is_still(&self) {
+        std::future::poll_fn(|cx| {
+            let mut state = self.state();
+            if !state.is_under_way {
+                return Poll::Ready(());
+            }
+            state.wait(cx);
+            Poll::Pending
+        })
+        .await;
+    }
+
     /// Makes a log that others have written over what the store has. Changes that were not written are lost. `false`, and nothing
-    /// is changed, where it was not written over.
+    /// is changed, where it was not written over, or something is on its way to the store.
     pub(crate) fn reload(&self, meta: Meta, end: u64) -> bool {
         let mut state = self.state();
-        if state.broken != Some(Broken::Taken) {
+        if state.broken != Some(Broken::Taken) || state.is_under_way {
             return false;
         }
         state.shown_closed = meta.closed;
         (state.meta, state.meta_is_dirty) = (meta, false);
         (state.staged, state.shown, state.end) = (BytesMut::new(), end, end);
         (state.tail, state.tail_bytes) = (std::collections::VecDeque::new(), 0);
-        state.lost = state.written + 1..state.made + 1;
-        state.lost_to = Broken::Taken;
-        state.written = state.made;
+        state.lose(Broken::Taken);
         state.broken = None;
         wake(state);
         true
@@ -95,7 +109,8 @@ impl StreamLog {
     /// Its stream is gone from the store already.
     pub(crate) fn is_gone(&self) {
         let mut state = self.state();
-        state.broken = Some(Broken::Removed);
+        let why = state.broken.replace(Broken::Removed).unwrap_or(Broken::Removed);
+        state.lose(why);
         state.removal = Removal::Written;
         wake(state);
     }
@@ -104,6 +119,7 @@ impl StreamLog {
     /// the memory for readers that keep up has it. `true` when there is something to write.
     pub(super) fn write_again(&self, taken: Taken, end: u64) -> bool {
         let mut state = self.state();
+        state.is_under_way = false;
         let chunk = taken.chunk.map(|(_, bytes)| bytes).unwrap_or_default();
         let start = state.end - (state.staged.len() + chunk.len()) as u64;
         let mut all = BytesMut::new();

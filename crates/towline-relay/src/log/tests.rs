@@ -189,6 +189,33 @@ fn a_reader_that_waits_is_woken_by_every_end() {
     });
 }
 
+#[test]
+fn a_loss_is_told_however_late_it_is_asked_for() {
+    wait(async {
+        let writer = Writer::start(Arc::new(MemoryStore::new()), Fsync::Never).unwrap();
+        let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
+        let log = StreamLog::recovered(7, writer, meta.clone(), 0);
+        let ((), kept) = log.change(|log| log.append(b"a")).unwrap();
+        // It is staged, and another relay has written the stream.
+        let lose = || {
+            let ((), ticket) = log.state().stage(|log| log.append(b"b")).unwrap();
+            log.fence();
+            assert!(log.reload(meta.clone(), 1));
+            ticket
+        };
+        let (first, second) = (lose(), lose());
+        let ((), last) = log.change(|log| log.append(b"c")).unwrap();
+        assert_eq!(log.written(first).await, Err(Broken::Taken));
+        assert_eq!(log.written(second).await, Err(Broken::Taken));
+        for ticket in [kept, last] {
+            assert_eq!(log.written(ticket).await, Ok(()));
+        }
+        let ((), gone) = log.state().stage(|log| log.append(b"d")).unwrap();
+        log.is_gone();
+        assert_eq!(log.written(gone).await, Err(Broken::Removed));
+    });
+}
+
 /// Many append at once: to logs of their own and to one that they share, on the thread whose turn it is to write. Gives how long each log is.
 fn crowd(store: Arc<dyn LogStore>, fsync: Fsync) -> Vec<u64> {
     const APPENDERS: u64 = 8;
