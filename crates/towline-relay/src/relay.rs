@@ -22,7 +22,7 @@ use crate::quota::Usage;
 use crate::recovery;
 use crate::registry::{Entry, Reading, StreamRegistry};
 use crate::serve::LateDoor;
-use crate::shared::{self, RedisStore, Shared};
+use crate::shared::{RedisStore, Shared};
 use crate::store::{DiskStore, LogStore, MemoryStore, Room};
 use crate::tasks::Tasks;
 use crate::traces::Traces;
@@ -72,7 +72,7 @@ pub(crate) enum NotBegun {
 }
 
 impl Relay {
-    /// Opens the store and puts the streams in it back. Blocks.
+    /// Opens the store and puts the streams in it back, but for those of a store that other relays have too. Blocks.
     ///
     /// # Errors
     /// A store or certificate that cannot be used.
@@ -122,7 +122,7 @@ impl Relay {
             recovery::put_back(&registry, &writer, &usage, recovery.incarnation, found);
         }
         let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
-        let relay = Arc::new(Self {
+        Ok(Arc::new(Self {
             access: RwLock::new(Arc::new(AccessControl::new(&config)?)),
             devices: Devices::open((!folder.as_os_str().is_empty()).then_some(folder.as_path()))?,
             page_door: std::sync::OnceLock::new(),
@@ -144,11 +144,7 @@ impl Relay {
             listening: std::sync::OnceLock::new(),
             shared: own_shared,
             config,
-        });
-        if relay.shared.is_some() {
-            relay.tasks.runtime().block_on(shared::load(&relay)).map_err(unshared)?;
-        }
-        Ok(relay)
+        }))
     }
 
     /// Looks at what other relays have written, where there are any; `false` where that is not known.

@@ -3,9 +3,10 @@
 use std::future::Future;
 
 use tokio::runtime::Handle;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-/// Starts tasks and counts them. Clones share the count. Tasks are never aborted: each ends when what it works on ends.
+/// Starts tasks and counts them. Clones share the count. Tasks are never aborted but for those that are started to be: each ends
+/// when what it works on ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Tasks {
     runtime: Handle,
@@ -26,6 +27,14 @@ impl Tasks {
     /// Starts a task that runs by itself.
     pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(self.tracker.spawn_on(task, &self.runtime));
+    }
+
+    /// Starts a task that ends when what this returns is dropped.
+    pub(crate) fn start_held<T: Send + 'static>(
+        &self,
+        task: impl Future<Output = T> + Send + 'static,
+    ) -> AbortOnDropHandle<T> {
+        AbortOnDropHandle::new(self.tracker.spawn_on(task, &self.runtime))
     }
 
     /// How many run.

@@ -1,5 +1,6 @@
 //! The relay as a server: from its configuration to its orderly end.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::atomic::Ordering;
@@ -8,6 +9,7 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::connection;
 use super::crowd::Crowd;
@@ -34,6 +36,8 @@ pub struct Server {
     relay: Arc<Relay>,
     listeners: Vec<Listener>,
     tls: Tls,
+    /// Keeps it among the living, where there are several.
+    lease: AbortOnDropHandle<Infallible>,
 }
 
 /// What new connections are taken with; none where TCP is not encrypted.
@@ -126,7 +130,9 @@ impl Server {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
         relay.listening.get_or_init(|| shown);
-        Ok(Self { relay, listeners, tls: Arc::new(RwLock::new(tls)) })
+        let lease = relay.tasks.start_held(shared::renew(Arc::clone(&relay)));
+        shared::load(&relay).await.map_err(|source| Error::Shared { source })?;
+        Ok(Self { relay, listeners, tls: Arc::new(RwLock::new(tls)), lease })
     }
 
     /// Where it listens; with the real port where 0 was asked for.
@@ -155,7 +161,7 @@ impl Server {
         shutdown: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
     ) -> Pin<Box<dyn Future<Output = Report> + Send + 'a>> {
         Box::pin(async move {
-            let Self { relay, listeners, tls } = self;
+            let Self { relay, listeners, tls, lease } = self;
             let (stop, stopped) = watch::channel(false);
             let connections = Tasks::new();
             let (page_door, mut page) = LateDoor::new();
@@ -220,6 +226,7 @@ impl Server {
             if tokio::time::timeout(CLOSE_TIME, connections.all_ended()).await.is_err() {
                 tracing::info!(connections = connections.running(), "connections are cut");
             }
+            drop(lease);
             let closing = Arc::clone(&relay);
             if tokio::task::spawn_blocking(move || closing.writer.end()).await.is_err() {
                 tracing::error!("the store could not be closed");

@@ -24,7 +24,7 @@ const STREAMS: usize = 256;
 const KEPT: &str = "10000";
 
 /// Reads the descriptions of all streams.
-pub(super) async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
     let mut read = shared.read.lock().await;
     // What is written meanwhile is read after it.
     let last = shared.store.one(&["XREVRANGE", "towline:journal", "+", "-", "COUNT", "1"]).await?;
@@ -47,7 +47,7 @@ pub(super) async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), Redis
         }
     }
     read.journal = last.unwrap_or_else(|| "0-0".into());
-    read.at = Instant::now();
+    read.at = Some(Instant::now());
     Ok(())
 }
 
@@ -59,7 +59,7 @@ pub(super) async fn catch_up(shared: &Shared, relay: &Relay) -> Result<(), Redis
         return Ok(());
     }
     let asked = shared.asked.load(Ordering::Relaxed);
-    if read.at.elapsed() > MISSED {
+    if read.at.is_none_or(|at| at.elapsed() > MISSED) {
         drop(read);
         return read_all(shared, relay).await;
     }
@@ -72,7 +72,7 @@ pub(super) async fn catch_up(shared: &Shared, relay: &Relay) -> Result<(), Redis
             apply(shared, relay, fields);
             read.journal.clone_from(id);
         }
-        read.at = Instant::now();
+        read.at = Some(Instant::now());
         if entries.len() < ENTRIES {
             read.asked = asked;
             return Ok(());

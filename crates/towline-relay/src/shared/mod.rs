@@ -8,6 +8,7 @@ mod address;
 mod connection;
 mod holder;
 mod journal;
+mod lease;
 mod listen;
 mod reaper;
 mod resp;
@@ -26,6 +27,7 @@ use tokio::sync::Notify;
 pub use address::{NotRedis, RedisAddress};
 pub use connection::RedisError;
 pub(crate) use holder::{Holder, Order, Shown};
+pub(crate) use lease::renew;
 pub(crate) use listen::listen;
 pub(crate) use store::RedisStore;
 
@@ -57,6 +59,10 @@ pub(crate) struct Shared {
     poked: Notify,
     /// This relay has another number.
     is_another: Notify,
+    /// The number under which others have buried this relay.
+    buried: AtomicU64,
+    /// Since when the store has answered without a break: all relays have had a chance to renew their leases since.
+    there_since: Mutex<Option<Instant>>,
     /// What others run and somebody reads here.
     followed: Mutex<HashMap<StreamNo, Arc<StreamLog>>>,
     /// What was followed and nobody reads any more.
@@ -77,7 +83,8 @@ pub(crate) struct Shared {
 struct Positions {
     journal: String,
     orders: String,
-    at: Instant,
+    /// When; `None` where all streams are to be looked at.
+    at: Option<Instant>,
     /// Who had asked when the journal was last read.
     asked: u64,
 }
@@ -94,12 +101,14 @@ impl Shared {
             read: tokio::sync::Mutex::new(Positions {
                 journal: "0-0".into(),
                 orders: "0-0".into(),
-                at: Instant::now(),
+                at: None,
                 asked: 0,
             }),
             asked: AtomicU64::new(0),
             poked: Notify::new(),
             is_another: Notify::new(),
+            buried: AtomicU64::new(0),
+            there_since: Mutex::default(),
             followed: Mutex::default(),
             unread: Mutex::default(),
             turn: Mutex::default(),
@@ -130,10 +139,28 @@ impl Shared {
             }
         }
         self.store.is_relay(relay);
-        self.read.lock().await.orders = "0-0".into();
+        let mut read = self.read.lock().await;
+        (read.orders, read.at) = ("0-0".into(), None);
+        drop(read);
         self.is_another.notify_one();
         tracing::info!(relay, store = %self.store.address(), "one of the relays of this store");
         Ok(())
+    }
+
+    fn there_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.there_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The store answers.
+    fn is_there(&self) {
+        self.there_since().get_or_insert_with(Instant::now);
+    }
+
+    /// The store does not answer, or does not do what it is asked.
+    fn is_away(&self, error: &RedisError) {
+        *self.there_since() = None;
+        let is_full = matches!(error, RedisError::Refused(why) if why.starts_with("OOM"));
+        self.store.set_room(if is_full { Room::Full } else { Room::Failed });
     }
 
     fn followed(&self) -> MutexGuard<'_, HashMap<StreamNo, Arc<StreamLog>>> {
@@ -228,6 +255,7 @@ impl Shared {
         tracing::warn!(stream = entry.id.as_str(), "another relay has ended this answer");
         self.lost_to_others.fetch_add(1, Ordering::Relaxed);
         entry.log.is_written_elsewhere();
+        entry.log.is_still().await;
         if let Err(error) = self.reload(relay, entry).await {
             tracing::warn!(%error, "an answer that another relay has ended cannot be looked at");
         }
@@ -280,32 +308,29 @@ impl Shared {
 pub(crate) async fn load(relay: &Relay) -> Result<(), RedisError> {
     let Some(shared) = &relay.shared else { return Ok(()) };
     relay.registry.is_relay(shared.relay());
-    journal::read_all(shared, relay).await
+    journal::catch_up(shared, relay).await
 }
 
-/// Keeps this relay among the living, tells the others what runs here and does what they order, until the relay ends.
+/// Tells the others what runs here, does what they order and ends the answers of those that are dead, until the relay ends.
 ///
 /// # Cancel safety
-/// Dropping the future stops it; the lease expires.
+/// Dropping the future stops it.
 pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
     let Some(shared) = &relay.shared else { return std::future::pending().await };
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut reaper = reaper::Reaper::default();
     let mut is_failing = false;
     loop {
         let is_round = tokio::select! {
             _ = rounds.tick() => true,
             () = shared.poked.notified() => false,
         };
-        let result = round(shared, &relay, &mut reaper, is_round).await;
+        let result = round(shared, &relay, is_round).await;
         match result {
             Ok(()) if std::mem::take(&mut is_failing) => tracing::info!("Redis answers again"),
             Ok(()) => {}
             Err(error) => {
-                reaper.is_away();
-                let is_full = matches!(&error, RedisError::Refused(why) if why.starts_with("OOM"));
-                shared.store.set_room(if is_full { Room::Full } else { Room::Failed });
+                shared.is_away(&error);
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::error!(%error, "Redis does not do what it is asked");
                 }
@@ -316,20 +341,18 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
     }
 }
 
-async fn round(
-    shared: &Shared,
-    relay: &Arc<Relay>,
-    reaper: &mut reaper::Reaper,
-    is_round: bool,
-) -> Result<(), RedisError> {
-    reaper.renew(shared, relay).await?;
+async fn round(shared: &Shared, relay: &Arc<Relay>, is_round: bool) -> Result<(), RedisError> {
+    if shared.buried.load(Ordering::Relaxed) == shared.relay() {
+        shared.take_place().await?;
+        relay.registry.is_relay(shared.relay());
+    }
     journal::tell_changes(shared, relay).await?;
     journal::catch_up(shared, relay).await?;
     journal::obey(shared, relay).await?;
     shared.look_at_overwritten(relay).await?;
     if is_round {
         listen::look_again(shared, relay).await?;
-        reaper.reap(shared, relay).await?;
+        reaper::reap(shared, relay).await?;
     }
     Ok(())
 }

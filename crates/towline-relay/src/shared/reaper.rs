@@ -1,91 +1,55 @@
-//! Leases, and the ends of answers whose relay is dead.
+//! The ends of answers whose relay is dead.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use super::resp::{Commands, Reply};
-use super::{LEASE, RENEWAL, RedisError, Shared, journal, scripts};
+use super::{LEASE, RedisError, Shared, journal, scripts};
 use crate::job::Ended;
 use crate::meta::now_ms;
 use crate::recovery;
 use crate::registry::Entry;
 use crate::relay::Relay;
-use crate::store::{Room, StreamNo};
+use crate::store::StreamNo;
 
 /// How long one relay has for the answers of another that is dead, before a third one helps, in milliseconds.
 const REAPING_MS: &str = "4000";
 
-/// Keeps this relay alive, and buries others.
-#[derive(Debug, Default)]
-pub(super) struct Reaper {
-    renewed: Option<Instant>,
-    /// Since when the store has answered without a break: all relays have had a chance to renew their leases since.
-    there_since: Option<Instant>,
-}
-
-impl Reaper {
-    /// The store does not answer.
-    pub(super) fn is_away(&mut self) {
-        (self.renewed, self.there_since) = (None, None);
-    }
-
-    /// Renews the lease, where that is due. One that was buried takes another place, and leaves its answers to the others.
-    pub(super) async fn renew(&mut self, shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
-        if self.renewed.is_some_and(|at| at.elapsed() < RENEWAL) {
-            return Ok(());
-        }
-        let (own, lease) = (shared.relay().to_string(), LEASE.as_millis().to_string());
-        let renewed = shared.store.one(&["EVAL", scripts::RENEW, "0", &own, &lease]).await?;
-        if renewed.number() == Some(0) {
-            tracing::warn!("this relay was silent for too long: others end its answers");
-            let_go(relay);
-            shared.take_place().await?;
-            relay.registry.is_relay(shared.relay());
-            journal::read_all(shared, relay).await?;
-        }
-        self.renewed = Some(Instant::now());
-        self.there_since.get_or_insert_with(Instant::now);
-        shared.store.set_room(Room::Enough);
-        Ok(())
-    }
-
-    /// Buries relays whose lease has expired, and ends the answers of those that are buried.
-    pub(super) async fn reap(&mut self, shared: &Shared, relay: &Arc<Relay>) -> Result<(), RedisError> {
-        let mut commands = Commands::default();
-        commands.push(&["SMEMBERS", "towline:relays"]);
-        commands.push(&["SMEMBERS", "towline:dead"]);
-        let replies = shared.store.ask(&commands).await?;
-        let numbers = |reply: &Reply| reply.many().iter().filter_map(Reply::number).collect::<Vec<u64>>();
-        let (mut living, mut dead) = (numbers(&replies[0]), numbers(&replies[1]));
-        if self.there_since.is_some_and(|since| since.elapsed() > LEASE) {
-            for other in living.clone() {
-                let other_no = other.to_string();
-                let buried = shared.store.one(&["EVAL", scripts::BURY, "0", &other_no]).await?;
-                if buried.number() == Some(1) {
-                    tracing::warn!(relay = other, "a relay is dead: its answers are ended");
-                    living.retain(|one| *one != other);
-                    dead.push(other);
-                }
+/// Buries relays whose lease has expired, and ends the answers of those that are buried.
+pub(super) async fn reap(shared: &Shared, relay: &Arc<Relay>) -> Result<(), RedisError> {
+    let mut commands = Commands::default();
+    commands.push(&["SMEMBERS", "towline:relays"]);
+    commands.push(&["SMEMBERS", "towline:dead"]);
+    let replies = shared.store.ask(&commands).await?;
+    let numbers = |reply: &Reply| reply.many().iter().filter_map(Reply::number).collect::<Vec<u64>>();
+    let (mut living, mut dead) = (numbers(&replies[0]), numbers(&replies[1]));
+    if shared.there_since().is_some_and(|since| since.elapsed() > LEASE) {
+        for other in living.clone() {
+            let other_no = other.to_string();
+            let buried = shared.store.one(&["EVAL", scripts::BURY, "0", &other_no]).await?;
+            if buried.number() == Some(1) {
+                tracing::warn!(relay = other, "a relay is dead: its answers are ended");
+                living.retain(|one| *one != other);
+                dead.push(other);
             }
         }
-        shared.living.store(living.len(), Ordering::Relaxed);
-        let orphaned = if dead.is_empty() { Vec::new() } else { own(relay) };
-        for entry in orphaned {
-            if let Some(job) = &entry.job {
-                job.keep_readers_of(&living, relay.config.times.grace, &relay.tasks);
-            }
-        }
-        for other in dead {
-            let (key, own) = (format!("towline:reaping:{other}"), shared.relay().to_string());
-            let turn = shared.store.one(&["SET", &key, &own, "NX", "PX", REAPING_MS]).await?;
-            if turn != Reply::None {
-                end_all(shared, relay, other).await?;
-                shared.store.one(&["DEL", &key]).await?;
-            }
-        }
-        Ok(())
     }
+    shared.living.store(living.len(), Ordering::Relaxed);
+    let orphaned = if dead.is_empty() { Vec::new() } else { own(relay) };
+    for entry in orphaned {
+        if let Some(job) = &entry.job {
+            job.keep_readers_of(&living, relay.config.times.grace, &relay.tasks);
+        }
+    }
+    for other in dead {
+        let (key, own) = (format!("towline:reaping:{other}"), shared.relay().to_string());
+        let turn = shared.store.one(&["SET", &key, &own, "NX", "PX", REAPING_MS]).await?;
+        if turn != Reply::None {
+            end_all(shared, relay, other).await?;
+            shared.store.one(&["DEL", &key]).await?;
+        }
+    }
+    Ok(())
 }
 
 /// The answers that run here.
@@ -102,7 +66,7 @@ fn own(relay: &Relay) -> Vec<Entry> {
 }
 
 /// Stops the answers that run here: others have them now.
-fn let_go(relay: &Relay) {
+pub(super) fn let_go(relay: &Relay) {
     for entry in own(relay) {
         entry.log.fence();
         if let Some(job) = &entry.job {

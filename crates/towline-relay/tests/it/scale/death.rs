@@ -90,6 +90,33 @@ async fn a_relay_that_was_taken_for_dead_writes_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_relay_keeps_its_lease_however_long_its_other_work_takes() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let proxy = Proxy::start(redis.port).await;
+    let a = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
+    let b = Process::start(&redis.url(), &upstream.url());
+    let mut ids = Vec::new();
+    for _ in 0..4 {
+        let id = b.detached("stalling").await;
+        until(&a, &id, |job| job["state"] == "streaming").await;
+        ids.push(id);
+    }
+    // What the dead relay has written is waited for, answer after answer, longer than a lease lasts.
+    proxy.hold_replies_to(Some("XRANGE"));
+    b.kill();
+    redis.say("DEL towline:lease:2");
+    while proxy.held() < ids.len() {
+        tokio::task::yield_now().await;
+    }
+    assert!(redis.say("EXISTS towline:lease:1").starts_with(":1"));
+    proxy.hold_replies_to(None);
+    for id in ids {
+        assert_eq!(a.ended(&id).await["state"], "interrupted");
+    }
+    a.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_relay_that_was_buried_begins_no_answer_under_its_old_number() {
     let (redis, upstream) = (Redis::start(), upstream());
     let relay = relay(&redis, &upstream).await;

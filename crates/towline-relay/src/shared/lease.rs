@@ -1,0 +1,57 @@
+//! The lease of this relay. It is renewed by a task and over a connection of its own, so that nothing else that the relay does, or
+//! waits for, lets it expire.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::connection::Connection;
+use super::{LEASE, RENEWAL, RedisError, Shared, reaper, scripts};
+use crate::relay::Relay;
+use crate::store::Room;
+
+/// Time between two tries.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Renews the lease until the relay ends. A relay that was buried leaves its answers to the others; [`keep`](super::keep) takes
+/// another place for it.
+///
+/// # Cancel safety
+/// Dropping the future stops it; the lease expires.
+pub(crate) async fn renew(relay: Arc<Relay>) -> Infallible {
+    let Some(shared) = &relay.shared else { return std::future::pending().await };
+    let mut connection = None;
+    loop {
+        let own = shared.relay();
+        let pause = match renewed(shared, own, &mut connection).await {
+            Ok(is_alive) => {
+                shared.store.set_room(Room::Enough);
+                shared.is_there();
+                if !is_alive && shared.buried.swap(own, Ordering::Relaxed) != own {
+                    tracing::warn!(relay = own, "this relay was silent for too long: others end its answers");
+                    reaper::let_go(&relay);
+                    shared.poked.notify_one();
+                }
+                RENEWAL
+            }
+            Err(error) => {
+                connection = None;
+                shared.is_away(&error);
+                PAUSE
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// `false` where the relay is buried.
+async fn renewed(shared: &Shared, own: u64, connection: &mut Option<Connection>) -> Result<bool, RedisError> {
+    let connection = match connection {
+        Some(connection) => connection,
+        None => connection.insert(Connection::open(shared.store.address()).await?),
+    };
+    let (own, lease) = (own.to_string(), LEASE.as_millis().to_string());
+    let renewed = connection.one(&["EVAL", scripts::RENEW, "0", &own, &lease]).await?;
+    Ok(renewed.number() != Some(0))
+}
