@@ -309,6 +309,34 @@ test("the history of the relay's own user is listed, searched and read, and is n
   await guest.locator("h2", { hasText: "Not here" }).waitFor()
 })
 
+test("what the own relay's page asks is in the history, and continues what is there", async (t) => {
+  const place = ownPlace(model)
+  const page = await open(t, await place.run("page", "--print"))
+  const ask = async (text) => {
+    await page.locator("textarea[name=question]").fill(text)
+    await page.locator(".composer option[value=small]").waitFor({ state: "attached" })
+    await page.getByRole("button", { name: "Send" }).click()
+    return model.asked.next()
+  }
+  /** The only conversation of the history, once it says this. */
+  const kept = async (text) => {
+    for (;;) {
+      const shown = await place.run("history", "show", "1")
+      if (shown.includes(text)) return shown
+    }
+  }
+  await page.keyboard.press("n")
+  const first = await ask(" Why is the sky blue? ")
+  await kept("Why is the sky blue?")
+  first.finish("It scatters.")
+  await said(page, "The answer is complete.")
+  await kept("It scatters.")
+  const second = await ask("And red?")
+  second.finish("Dusk.")
+  assert.match(await kept("Dusk."), /blue\?[^]*scatters[^]*red\?[^]*Dusk/)
+  assert.equal((await place.run("history", "list")).split("\n").filter((line) => line.includes("sky")).length, 1)
+})
+
 test("two owners see their own answers only, by tokens that are typed once", async (t) => {
   const tokens = { ann: "ann-0123456789abcdef", bob: "bob-0123456789abcdef" }
   const own = await startRelay(model, Object.entries(tokens).map(([owner, secret]) => `[[token]]\nowner = "${owner}"\nsecret = "${secret}"`).join("\n"))

@@ -71,6 +71,7 @@ export function composer(before = {}) {
 		send.disabled = true
 		try {
 			const given = values()
+			given.question = given.question.trim()
 			const path = known.get(given.model) ?? CHATS[0]
 			const body = await request(given, path, before)
 			const text = JSON.stringify(body)

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use towline::client::Timeouts;
 
-pub use self::hook::{OnEnd, PastConversation, PastTurn, PastTurns, ReadHistory};
+pub use self::hook::{OnAnswer, PastConversation, PastTurn, PastTurns, PlaceInHistory, UserHistory};
 pub use self::places::{Listen, NotAPlace, Store};
 pub(crate) use self::token::secret_in;
 pub use self::token::{MIN_SECRET_BYTES, NewSecret, Role, Token};
@@ -64,12 +64,12 @@ pub struct Config {
     pub times: Times,
     /// The collector that gets a span of each answer, as OTLP over HTTP in JSON at `/v1/traces`. Default: none.
     pub traces: Option<UpstreamConfig>,
-    /// Who is told of each answer's end. Default: nobody.
+    /// Who is told of the answers' beginnings and ends. Default: nobody.
     #[serde(skip)]
-    pub on_end: Option<OnEnd>,
+    pub on_answer: Option<OnAnswer>,
     /// The history of the user that the relay runs as, for this user's page alone. Default: none.
     #[serde(skip)]
-    pub history: Option<Arc<dyn ReadHistory>>,
+    pub history: Option<Arc<dyn UserHistory>>,
 }
 
 impl Config {

@@ -66,9 +66,9 @@ mod traces;
 mod upstream;
 
 pub use config::{
-    Config, Listen, MIN_SECRET_BYTES, NewSecret, NotAPlace, NotAServer, OnEnd, PastConversation, PastTurn,
-    PastTurns, ReadHistory, RelayLimits, Retention, Role, Store, StoreConfig, Times, TlsFiles, Token,
-    UpstreamApi, UpstreamConfig, WhenFull, bytes, moment,
+    Config, Listen, MIN_SECRET_BYTES, NewSecret, NotAPlace, NotAServer, OnAnswer, PastConversation, PastTurn,
+    PastTurns, PlaceInHistory, RelayLimits, Retention, Role, Store, StoreConfig, Times, TlsFiles, Token,
+    UpstreamApi, UpstreamConfig, UserHistory, WhenFull, bytes, moment,
 };
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};

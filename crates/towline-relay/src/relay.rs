@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, watch};
 use towline::relay::AnswerState;
 
-use crate::config::{Config, Listen, ReadHistory, Store};
+use crate::config::{Config, Listen, Store, UserHistory};
 use crate::devices::Devices;
 use crate::error::Error;
 use crate::http::Roles;
@@ -208,8 +208,8 @@ impl Relay {
                 shared.was_taken(&relay, &entry).await;
             }
             relay.registry.changed(&entry);
-            if let Some(on_end) = &relay.config.on_end {
-                on_end.tell(&entry.id);
+            if let Some(on_answer) = &relay.config.on_answer {
+                on_answer.tell(&entry.id);
             }
             tracing::info!(stream = entry.id.as_str(), state = state.as_str(), bytes, "an answer has ended");
         });
@@ -275,7 +275,7 @@ pub(crate) struct Caller {
 impl Caller {
     /// The history, where it is the caller's own: of those who come over the Unix socket of a relay without tokens as the user that
     /// it runs as, and of the devices that came in by a link of theirs.
-    pub(crate) fn history<'a>(&self, relay: &'a Relay) -> Option<&'a Arc<dyn ReadHistory>> {
+    pub(crate) fn history<'a>(&self, relay: &'a Relay) -> Option<&'a Arc<dyn UserHistory>> {
         let is_own = self.names_servers && self.owner == Owner::local();
         relay.config.history.as_ref().filter(|_| is_own)
     }

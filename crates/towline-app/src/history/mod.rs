@@ -8,6 +8,7 @@
 //! |---|---|
 //! | `store` | opens the database; its tables |
 //! | `record` | a record of a session does to the tables what it says |
+//! | `asked` | questions that are asked without a program that writes |
 //! | `export` | the tables as records again, and as a conversation |
 //! | `find` | lists, searches, names |
 //! | `keep` | titles, pins, what is deleted, and when by itself |
@@ -15,6 +16,7 @@
 //! | `lease` | who writes an answer that a relay runs, and what becomes of it when that program is gone |
 //! | `writer` | a thread that writes, so that nobody else waits for the disk |
 
+mod asked;
 mod export;
 mod files;
 mod find;

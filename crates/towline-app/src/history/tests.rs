@@ -373,3 +373,47 @@ fn an_answer_whose_program_was_gone_before_it_could_say_which_is_found_by_its_pl
     lake.turn = Some(next.turn.0.to_string());
     assert!(history.link(&lake).unwrap());
 }
+
+#[test]
+fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
+    use towline::ChatRequest;
+    use towline::relay::{AnswerState, Job};
+
+    let folder = tempfile::tempdir().unwrap();
+    let mut history = History::open(&folder.path().join("history.db")).unwrap();
+    let mut request = ChatRequest::new("m").message(Message::system("Be short.")).user(" what is a river?\n");
+    assert_eq!(history.ask(None, &ChatRequest::new("m")).unwrap(), None, "nothing is asked");
+    let (chat, turn) = history.ask(None, &request).unwrap().unwrap();
+    let summary = history.summary(chat).unwrap();
+    assert_eq!((summary.title.as_str(), summary.turns), ("what is a river?", 1));
+    let mut job = Job::new("r1", AnswerState::Streaming);
+    (job.conversation, job.turn) = (Some(chat.0.to_string()), Some(turn.0.to_string()));
+    job.question = Some("what is a river?".into());
+    assert!(history.link(&job).unwrap());
+    assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Written);
+    // The same conversation goes on.
+    request = request.message(Message::assistant(WHOLE)).user("and a lake?");
+    let (same, next) = history.ask(Some(chat), &request).unwrap().unwrap();
+    assert_eq!(same, chat);
+    assert!(next > turn);
+    let found = history.load(chat).unwrap();
+    assert_eq!(found.settings.system.as_deref(), Some("Be short."));
+    assert_eq!(found.turns()[0].answer().answer.content, WHOLE);
+    // What was not sent after all leaves nothing.
+    history.take_back(chat, next).unwrap();
+    assert_eq!(history.load(chat).unwrap().turns().len(), 1);
+    // One that goes another way, or that the history does not have, becomes a conversation with all that was said.
+    let other =
+        ChatRequest::new("m").user("hello").message(Message::assistant("Hello.")).user("hm").user("who?");
+    for continued in [Some(chat), Some(ChatId(99)), None] {
+        let (new, turn) = history.ask(continued, &other).unwrap().unwrap();
+        assert_ne!(new, chat);
+        let said = history.export(new).unwrap();
+        assert!(["hello", "Hello.", "hm", "who?"].iter().all(|text| said.contains(text)), "{said}");
+        history.take_back(new, turn).unwrap();
+        assert_eq!(history.summary(new).unwrap().turns, 2);
+    }
+    let (alone, turn) = history.ask(None, &ChatRequest::new("m").user("x")).unwrap().unwrap();
+    history.take_back(alone, turn).unwrap();
+    assert!(matches!(history.summary(alone), Err(HistoryError::Missing(_))), "a conversation of nothing");
+}

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use towline::relay::OwnRelay;
 use towline_relay::{
-    Config, Error, Listen, ReadHistory, Reloader, Report, Server, UpstreamApi, UpstreamConfig,
+    Config, Error, Listen, Reloader, Report, Server, UpstreamApi, UpstreamConfig, UserHistory,
 };
 
 use super::Context;
@@ -36,10 +36,10 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
         |own: &OwnRelay| config.tokens.is_empty() && config.listen.contains(&Listen::Unix(own.socket()));
     let own = place::own().ok().filter(is_own).zip(memory::path());
     config.history =
-        own.as_ref().map(|(_, path)| Arc::new(relay::Past(path.clone())) as Arc<dyn ReadHistory>);
+        own.as_ref().map(|(_, path)| Arc::new(relay::Past(path.clone())) as Arc<dyn UserHistory>);
     let keeper = own.and_then(|(own, path)| relay::keeper(own.endpoint(), path));
-    let (on_end, keeping) = keeper.unzip();
-    config.on_end = on_end;
+    let (on_answer, keeping) = keeper.unzip();
+    config.on_answer = on_answer;
     let (over_tls, drain) = (config.tls.is_some(), config.times.drain);
     let upstreams: Vec<String> = config
         .upstreams

@@ -1,12 +1,12 @@
-//! The history, as the relay's page reads it.
+//! The history, as the relay's page reads it, and as it asks.
 
 use std::path::PathBuf;
 
-use towline_app::chat::{Turn, own_words};
+use towline_app::chat::{Turn, TurnId, own_words};
 use towline_app::history::{ChatId, Found, History, HistoryError, Summary};
-use towline_relay::{PastConversation, PastTurn, PastTurns, ReadHistory};
+use towline_relay::{PastConversation, PastTurn, PastTurns, PlaceInHistory, UserHistory};
 
-/// The history at this place. One that nobody has begun is not made.
+/// The history at this place. One that nobody has begun is made with the first question.
 #[derive(Debug)]
 pub struct Past(pub PathBuf);
 
@@ -19,7 +19,7 @@ impl Past {
     }
 }
 
-impl ReadHistory for Past {
+impl UserHistory for Past {
     fn list(&self, text: &str, most: usize) -> Result<Vec<PastConversation>, String> {
         let Some(history) = self.open()? else { return Ok(Vec::new()) };
         let listed = if text.trim().is_empty() {
@@ -42,6 +42,25 @@ impl ReadHistory for Past {
             Err(HistoryError::Missing(_)) => Ok(None),
             Err(error) => Err(error.to_string()),
         }
+    }
+
+    fn ask(&self, conversation: Option<&str>, body: &[u8]) -> Result<Option<PlaceInHistory>, String> {
+        // What is more than texts and images is the relay's alone.
+        let Ok(request) = serde_json::from_slice(body) else { return Ok(None) };
+        let continued = conversation.and_then(|id| id.parse().ok()).map(ChatId);
+        let asked = History::open(&self.0).and_then(|mut history| history.ask(continued, &request));
+        let place = |(ChatId(chat), TurnId(turn))| PlaceInHistory {
+            conversation: chat.to_string(),
+            turn: turn.to_string(),
+        };
+        asked.map(|asked| asked.map(place)).map_err(|error| error.to_string())
+    }
+
+    fn take_back(&self, place: &PlaceInHistory) -> Result<(), String> {
+        let (Ok(chat), Ok(turn)) = (place.conversation.parse(), place.turn.parse()) else { return Ok(()) };
+        let taken_back =
+            History::open(&self.0).and_then(|mut history| history.take_back(ChatId(chat), TurnId(turn)));
+        taken_back.map_err(|error| error.to_string())
     }
 }
 

@@ -13,7 +13,7 @@ use towline::relay::{READER_TIMEOUTS, RelayConfig, Start, Via};
 use towline::{Client, Event, Item, Outcome};
 use towline_app::answers::place_of;
 use towline_app::history::{History, Rest};
-use towline_relay::OnEnd;
+use towline_relay::OnAnswer;
 
 /// Ends that are remembered while one is looked at.
 const ENDS: usize = 256;
@@ -21,7 +21,7 @@ const ENDS: usize = 256;
 const AGAIN: Duration = Duration::from_secs(20);
 
 /// What the relay at `own` is to call, and the work, which does not end: the rest of its answers gets into the history at `path`.
-pub fn keeper(own: Endpoint, path: PathBuf) -> Option<(OnEnd, impl Future<Output = ()>)> {
+pub fn keeper(own: Endpoint, path: PathBuf) -> Option<(OnAnswer, impl Future<Output = ()>)> {
     let config = towline::Config {
         via: Via::Relay(RelayConfig::default()),
         timeouts: READER_TIMEOUTS,
@@ -29,11 +29,11 @@ pub fn keeper(own: Endpoint, path: PathBuf) -> Option<(OnEnd, impl Future<Output
     };
     let client = Client::with_config(own, config).ok()?;
     let (tell, mut told) = mpsc::channel(ENDS);
-    let on_end = OnEnd::new(move |id| {
+    let on_answer = OnAnswer::new(move |id| {
         // Of more at once, only those are lost whose program was gone before it could say which they are.
         let _full = tell.try_send(id.as_str().to_owned());
     });
-    Some((on_end, async move {
+    Some((on_answer, async move {
         loop {
             let waits = write(&client, &path).await;
             let again = async {

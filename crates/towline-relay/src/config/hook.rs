@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use crate::id::StreamId;
 
-/// Is called with the id of each answer that has ended, once the log and the record of it say so. It must not block: the relay
-/// waits for it.
+/// Is called with the id of each answer whose question the [`UserHistory`] was told, once it has begun, and of each answer that
+/// has ended, once the log and the record of it say so. It must not block: the relay waits for it.
 #[derive(Clone)]
-pub struct OnEnd(Arc<dyn Fn(&StreamId) + Send + Sync>);
+pub struct OnAnswer(Arc<dyn Fn(&StreamId) + Send + Sync>);
 
-impl OnEnd {
+impl OnAnswer {
     /// Calls this.
     pub fn new(call: impl Fn(&StreamId) + Send + Sync + 'static) -> Self {
         Self(Arc::new(call))
@@ -23,16 +23,17 @@ impl OnEnd {
     }
 }
 
-impl fmt::Debug for OnEnd {
+impl fmt::Debug for OnAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("OnEnd")
+        f.write_str("OnAnswer")
     }
 }
 
-/// Reads the conversations that the relay's own user keeps beside the relay. The page lists and searches them.
+/// The conversations that the relay's own user keeps beside the relay. The page lists and searches them, and what it asks goes
+/// into them.
 ///
-/// Both calls may wait for the disk: the relay makes them on a thread where that stops nobody.
-pub trait ReadHistory: fmt::Debug + Send + Sync {
+/// The calls may wait for the disk: the relay makes them on a thread where that stops nobody.
+pub trait UserHistory: fmt::Debug + Send + Sync {
     /// The conversations that have `text` anywhere, whatever its case, and all of them where it is empty; the last written first,
     /// at most `most`.
     ///
@@ -45,12 +46,34 @@ pub trait ReadHistory: fmt::Debug + Send + Sync {
     /// # Errors
     /// In words for the user.
     fn read(&self, id: &str) -> Result<Option<PastTurns>, String>;
+
+    /// Writes down a question of the page before it is sent, in the conversation of this id, where it continues one. Where that
+    /// was, and the answer is recorded with it; `None` for a request that asks nothing.
+    ///
+    /// # Errors
+    /// In words for the log. The question is sent all the same.
+    fn ask(&self, conversation: Option<&str>, body: &[u8]) -> Result<Option<PlaceInHistory>, String>;
+
+    /// Takes a question back that was not sent after all.
+    ///
+    /// # Errors
+    /// In words for the log.
+    fn take_back(&self, place: &PlaceInHistory) -> Result<(), String>;
+}
+
+/// Where in the history an answer belongs: its `Towline-Conversation` and `Towline-Turn`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlaceInHistory {
+    /// The conversation, as [`UserHistory::read`] knows it.
+    pub conversation: String,
+    /// The turn in it.
+    pub turn: String,
 }
 
 /// A conversation of the history, in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PastConversation {
-    /// What [`ReadHistory::read`] knows it by; the `Towline-Conversation` of its answers, where it is the same.
+    /// What [`UserHistory::read`] knows it by; the `Towline-Conversation` of its answers, where it is the same.
     pub id: String,
     /// The name that it is called by.
     pub name: String,

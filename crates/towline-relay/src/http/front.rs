@@ -15,7 +15,7 @@ use super::answer::{Answer, Code, Refusal, Words, json_answer, plain, set};
 use super::ask::{Ask, Begun, RequestBody, RequestHeaders, begin, choice};
 use super::body::Body;
 use super::pass::{exchange, request_headers};
-use super::{input, streams};
+use super::{history, input, streams};
 use crate::config::WhenFull;
 use crate::job::{Framing, Head, Job, Recorded};
 use crate::log::{Broken, Ticket};
@@ -34,7 +34,7 @@ pub(super) async fn recorded(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let (parts, body) = request.into_parts();
-    let wishes = RequestHeaders::read(&parts.headers)?;
+    let mut wishes = RequestHeaders::read(&parts.headers)?;
     let choice = choice(relay, caller, &parts.headers)?;
     let input::Held { bytes: body, room } = input::whole(relay, body, relay.config.limits.body_bytes).await?;
     let digest = wishes.request_id.is_some().then(|| digest(kind, &body));
@@ -67,8 +67,12 @@ pub(super) async fn recorded(
         }
         (Some(_) | None, _) => None,
     };
+    let place = history::ask(relay, caller, &mut wishes, &body).await;
     let ask = Ask { kind, wishes, choice, headers, body, room, digest: digest.clone(), retry_of: None };
     let begun = begin(relay, caller, ask);
+    if let Some(place) = place {
+        history::asked(relay, caller, place, &begun).await;
+    }
     if let (Some((shared, id)), Err(_)) = (&reserved, &begun) {
         shared.release(caller.owner.as_str(), id).await;
     }

@@ -1,16 +1,20 @@
-//! The history of the relay's own user, for the page.
+//! The history of the relay's own user, for the page: what it reads, and what it asks.
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use hyper::StatusCode;
 use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::answer::{Answer, Code, Refusal, json_answer};
+use super::ask::{Begun, RequestHeaders};
 use super::input;
-use crate::config::ReadHistory;
+use crate::config::{PlaceInHistory, UserHistory};
 use crate::relay::{Caller, Relay};
 
+/// What the page calls itself in `Towline-Asked-By`.
+const PAGE: &str = "page";
 /// The most conversations in an answer.
 const MOST: usize = 100;
 
@@ -30,18 +34,65 @@ pub(super) async fn one(relay: &Relay, caller: &Caller, id: &str) -> Result<Answ
     Ok(json_answer(StatusCode::OK, &found))
 }
 
-/// Reads it where it may wait for the disk; `None` where it is not the caller's.
+/// Writes down a question of the page, whose answer then says where it belongs. A history that cannot be written holds up no
+/// question.
+pub(super) async fn ask(
+    relay: &Relay,
+    caller: &Caller,
+    wishes: &mut RequestHeaders,
+    body: &Bytes,
+) -> Option<PlaceInHistory> {
+    if wishes.asked_by.as_deref() != Some(PAGE) || wishes.turn.is_some() {
+        return None;
+    }
+    let (conversation, body) = (wishes.conversation.clone(), body.clone());
+    let asked = with(relay, caller, move |history| history.ask(conversation.as_deref(), &body)).await;
+    let place = asked.unwrap_or_else(not_written).flatten()?;
+    (wishes.conversation, wishes.turn) = (Some(place.conversation.clone()), Some(place.turn.clone()));
+    Some(place)
+}
+
+/// The relay has taken the question that was written down there, or has not.
+pub(super) async fn asked(
+    relay: &Relay,
+    caller: &Caller,
+    place: PlaceInHistory,
+    begun: &Result<Begun, Refusal>,
+) {
+    match (begun, &relay.config.on_answer) {
+        (Ok(Begun::New { entry, .. }), Some(on_answer)) => on_answer.tell(&entry.id),
+        (Ok(Begun::New { .. }), None) => {}
+        (Ok(Begun::Known(_)) | Err(_), _) => {
+            let taken_back = with(relay, caller, move |history| history.take_back(&place)).await;
+            taken_back.unwrap_or_else(not_written);
+        }
+    }
+}
+
+fn not_written<T>(error: String) -> Option<T> {
+    tracing::warn!(error, "the history could not be written");
+    None
+}
+
 async fn read<T: Send + 'static>(
     relay: &Relay,
     caller: &Caller,
-    work: impl FnOnce(&dyn ReadHistory) -> Result<T, String> + Send + 'static,
+    work: impl FnOnce(&dyn UserHistory) -> Result<T, String> + Send + 'static,
 ) -> Result<Option<T>, Refusal> {
+    let failed = |error: String| Refusal::new(Code::Unavailable, format!("the history: {error}"));
+    with(relay, caller, work).await.map_err(failed)
+}
+
+/// Does something with the history where it may wait for the disk; `None` where it is not the caller's.
+async fn with<T: Send + 'static>(
+    relay: &Relay,
+    caller: &Caller,
+    work: impl FnOnce(&dyn UserHistory) -> Result<T, String> + Send + 'static,
+) -> Result<Option<T>, String> {
     let Some(history) = caller.history(relay) else { return Ok(None) };
     let history = Arc::clone(history);
     match tokio::task::spawn_blocking(move || work(&*history)).await {
-        Ok(read) => {
-            read.map(Some).map_err(|error| Refusal::new(Code::Unavailable, format!("the history: {error}")))
-        }
+        Ok(done) => done.map(Some),
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     }
 }

@@ -1,0 +1,91 @@
+//! Questions that are asked without a program that writes: those of a relay's page.
+
+use jiff::Timestamp;
+use rusqlite::{Connection, TransactionBehavior};
+use towline::api::Role;
+use towline::{ChatRequest, Ending, Event, Message, Outcome};
+
+use super::record::Target;
+use super::{ChatId, History, HistoryError, export};
+use crate::chat::{Conversation, Settings, TurnId, session};
+
+impl History {
+    /// Writes down the question of a request before it is sent: in the conversation that it continues, where that stands as the
+    /// request has it, else in a new one with all that the request says. The answer is [linked](Self::link) and
+    /// [completed](Self::complete) later. `None` where the request does not end with a question.
+    ///
+    /// # Errors
+    /// Those of the database. Then nothing is written.
+    pub fn ask(
+        &mut self,
+        continued: Option<ChatId>,
+        request: &ChatRequest,
+    ) -> Result<Option<(ChatId, TurnId)>, HistoryError> {
+        let Some(asked) = conversation(request) else { return Ok(None) };
+        let Some(question) = asked.last() else { return Ok(None) };
+        let before = asked.turns().len() as u64 - 1;
+        let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let chat = match continued {
+            Some(chat) if before > 0 && turns(&change, chat)? == before => {
+                Target::of(chat).lines(&change, &session::question(question))?;
+                chat
+            }
+            Some(_) | None => {
+                let lines = session::write(&asked, &Timestamp::now().to_string());
+                export::take_in(&change, &lines, Target::new(None))?
+            }
+        };
+        let last = "SELECT max(number) FROM turn WHERE chat = ?1";
+        let turn: i64 = change.query_row(last, [chat.0], |row| row.get(0))?;
+        change.commit()?;
+        Ok(Some((chat, TurnId(turn.unsigned_abs()))))
+    }
+
+    /// Takes a question back that was not sent after all, and its conversation with it where that has no other.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn take_back(&mut self, chat: ChatId, turn: TurnId) -> Result<(), HistoryError> {
+        let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        Target::of(chat).lines(&change, &session::remove(turn))?;
+        if turns(&change, chat)? == 0 {
+            change.execute("DELETE FROM chat WHERE id = ?1", [chat.0])?;
+        }
+        change.commit()?;
+        Ok(())
+    }
+}
+
+fn turns(database: &Connection, chat: ChatId) -> Result<u64, rusqlite::Error> {
+    let count = "SELECT count(*) FROM turn WHERE chat = ?1";
+    database.query_row(count, [chat.0], |row| row.get(0).map(i64::unsigned_abs))
+}
+
+/// What a request says, turn by turn; `None` where its last message is no question.
+fn conversation(request: &ChatRequest) -> Option<Conversation> {
+    let says = |role| request.messages.iter().filter(move |message| message.role == role);
+    let mut chat = Conversation::new(Settings {
+        model: request.model.clone(),
+        system: says(Role::System).next().map(|message| message.content.clone()),
+        options: request.options.clone(),
+        think: request.think.clone(),
+        format: request.format.clone(),
+    });
+    let mut asked = None;
+    for message in &request.messages {
+        match (&message.role, asked) {
+            (Role::User, _) => {
+                // As the relay's record of the answer has it.
+                let content = message.content.trim().to_owned();
+                asked = Some(chat.ask(&request.model, Message { content, ..message.clone() }));
+            }
+            (Role::Assistant, Some(answer)) => {
+                chat.receive(answer, &Event::Text(message.content.clone()));
+                chat.end(answer, &Outcome::new(Ending::Completed(None)));
+            }
+            (Role::Assistant, None) | (Role::System | Role::Tool, _) => {}
+        }
+    }
+    let last = request.messages.last()?;
+    (last.role == Role::User).then_some(chat)
+}
