@@ -9,8 +9,8 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use towline::client::{
-    Api, Http2Policy, Method, NetworkVariables, Operation, ProxyConfig, RedirectPolicy, Resume, RetryPolicy,
-    ThinkTags, Timeouts, TlsConfig,
+    Api, Endpoint, Http2Policy, Method, NetworkVariables, Operation, ProxyConfig, RedirectPolicy, Resume,
+    RetryPolicy, ThinkTags, Timeouts, TlsConfig,
 };
 use towline::error::{ErrorKind, Fault};
 use towline::relay::{RelayConfig, Via};
@@ -99,7 +99,8 @@ impl NativeClient {
     /// trusted authorities, unless `proxy` and `roots_pem` do.
     #[new]
     #[pyo3(signature = (host, headers, *, connect, first_event, idle, record, total, redirects, http2, proxy,
-                        trust_env, roots_pem, retries, resume, api, through_relay, keep_think_tags))]
+                        trust_env, roots_pem, retries, resume, api, through_relay, relay_server,
+                        keep_think_tags))]
     #[expect(clippy::too_many_arguments, reason = "by keyword, from one place")]
     fn new(
         py: Python<'_>,
@@ -119,6 +120,7 @@ impl NativeClient {
         resume: u32,
         api: &str,
         through_relay: bool,
+        relay_server: Option<String>,
         keep_think_tags: bool,
     ) -> PyResult<Self> {
         let endpoint =
@@ -147,7 +149,7 @@ impl NativeClient {
                     )));
                 }
             },
-            via: if through_relay { Via::Relay(RelayConfig::default()) } else { Via::Server },
+            via: if through_relay { Via::Relay(relayed(relay_server, &endpoint)) } else { Via::Server },
             think_tags: if keep_think_tags { ThinkTags::Keep } else { ThinkTags::Split },
             transport: NetworkVariables::read(variable).transport(&endpoint),
             ..Config::default()
@@ -216,11 +218,10 @@ impl NativeClient {
         runtime: Option<PathBuf>,
         temporary: PathBuf,
         program: PathBuf,
-        upstream: Option<String>,
     ) -> PyResult<Call> {
         let own =
             relay::own(runtime.as_deref(), &temporary).map_err(|error| failure::of_error(py, &error))?;
-        self.start(py, relay::ensure_own(own, program, upstream))
+        self.start(py, relay::ensure_own(own, program))
     }
 
     /// A request with a single answer, sent now.
@@ -289,6 +290,14 @@ impl NativeClient {
 pub(crate) fn own_relay(py: Python<'_>, runtime: Option<PathBuf>, temporary: PathBuf) -> PyResult<String> {
     let own = relay::own(runtime.as_deref(), &temporary).map_err(|error| failure::of_error(py, &error))?;
     Ok(format!("unix:{}", own.socket().display()))
+}
+
+/// What a relay is told: who asks, and of which model server, where one is named. Who points Ollama's clients at the relay does not
+/// mean that it asks itself.
+fn relayed(server: Option<String>, relay: &Endpoint) -> RelayConfig {
+    let is_itself = |named: &String| towline::client::host::parse(named).is_ok_and(|named| named == *relay);
+    let server = server.filter(|named| !is_itself(named));
+    RelayConfig { server, asked_by: Some("python".to_owned()), ..RelayConfig::default() }
 }
 
 /// The streamed operation of this name.

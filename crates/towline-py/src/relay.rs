@@ -59,20 +59,14 @@ pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Erro
     json(&job)
 }
 
-/// Sees to it that this user's own relay runs. `runtime` is what `XDG_RUNTIME_DIR` says, `program` is `towline`, `upstream`
-/// the model server it is started for.
-pub(crate) async fn ensure_own(
-    own: OwnRelay,
-    program: PathBuf,
-    upstream: Option<String>,
-) -> Result<Vec<u8>, Error> {
+/// Sees to it that this user's own relay runs. `program` is `towline`.
+pub(crate) async fn ensure_own(own: OwnRelay, program: PathBuf) -> Result<Vec<u8>, Error> {
     let config = Config { via: Via::Relay(RelayConfig::default()), ..Config::default() };
     let control = Control::new(Client::with_config(own.endpoint(), config)?);
-    let launch = own.launch(program, upstream.as_deref());
     let failed = |error: towline::relay::LaunchError| {
         Error::new(ErrorKind::Connect, Fault::Transport, error.to_string())
     };
-    own.ensure(&launch, &control).await.map(|()| Vec::new()).map_err(failed)
+    own.ensure(&program, &control).await.map(|()| Vec::new()).map_err(failed)
 }
 
 /// Where this user's own relay is.

@@ -10,6 +10,7 @@ from conftest import PATIENCE, REPOSITORY
 from engine_fixtures import until_state
 
 import towline
+from towline._transport import Transport
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +104,22 @@ def test_without_a_relay_that_is_said(fake):
             client.relay
         with pytest.raises(towline.RequestError, match="no relay"):
             client.attach("x")
+
+
+def test_each_client_names_its_server_and_brings_its_key(relayed, player):
+    server = player('{"model":"m","message":{"role":"assistant","content":"a"},"done":true}\n')
+    key = {"Authorization": "Bearer mine"}
+    with towline.Client(**relayed) as first, towline.Client(server.host, relay="own", headers=key) as second:
+        assert list(first.chat("normal", [], stream=True))[-1].done
+        assert [record.message.content for record in second.chat("m", [], stream=True)] == ["a"]
+        assert server.connections[0].header("authorization") == "Bearer mine"
+        jobs = first.relay.jobs()
+    assert len({job.upstream for job in jobs}) == 2 and {job.asked_by for job in jobs} == {"python"}
+
+
+def test_the_key_of_the_environment_goes_through_the_relay_where_it_would_go_without(relayed, monkeypatch):
+    monkeypatch.setenv("OLLAMA_API_KEY", "env")
+    for host, key in [("http://gateway.example", None), ("https://gateway.example", "Bearer env")]:
+        transport = Transport(host, relay="own")
+        assert dict(transport._headers_for("")).get("authorization") == key
+        transport.close()

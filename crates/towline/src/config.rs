@@ -76,10 +76,6 @@ impl ApiKey {
         Self(key.as_ref().trim().to_owned())
     }
 
-    pub(crate) fn secret(&self) -> &str {
-        &self.0
-    }
-
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

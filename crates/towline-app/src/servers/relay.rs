@@ -133,7 +133,7 @@ impl Reached {
     pub async fn ensure(&self) -> Result<(), ServerError> {
         let Some(own) = &self.place.own else { return Ok(()) };
         match &self.program {
-            Some(program) => Ok(own.ensure(&own.launch(program.clone(), None), &self.control).await?),
+            Some(program) => Ok(own.ensure(program, &self.control).await?),
             None if own.listens().await => Ok(()),
             None => Err(ServerError {
                 is_usage: false,

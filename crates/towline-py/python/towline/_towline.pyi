@@ -94,6 +94,7 @@ class NativeClient:
         resume: int,
         api: str,
         through_relay: bool,
+        relay_server: Optional[str],
         keep_think_tags: bool,
     ) -> NativeClient: ...
     def stream(
@@ -113,7 +114,6 @@ class NativeClient:
         runtime: Optional[str | PathLike[str]],
         temporary: str | PathLike[str],
         program: str | PathLike[str],
-        upstream: Optional[str],
     ) -> Call: ...
     def call(self, method: str, path: str, body: Optional[bytes]) -> Call: ...
     def upload(self, path: str | PathLike[str], digest: str) -> Call: ...

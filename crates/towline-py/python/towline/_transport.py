@@ -84,11 +84,11 @@ class Transport:
         host = host or os.environ.get("OLLAMA_HOST") or ""
         self.timeout, self.api, self.relay, self.keep_think_tags = timeout, api, relay, keep_think_tags
         named = {"connect": connect, "first_event": first_event, "idle": idle, "record": record}
-        own_relay_for = None
+        relay_server = None
         if relay:
             # A reader of a relay's answer may wait; a lost connection is made again automatically.
             timeout = (DEFAULT_TIMEOUTS[0], None) if isinstance(timeout, _Default) else timeout
-            own_relay_for, host = (host, own_relay(*_places())) if relay == "own" else (None, relay)
+            relay_server, host = (host, own_relay(*_places())) if relay == "own" else (None, relay)
         given = {str(name): str(value) for name, value in (headers or {}).items() if value is not None}
         own = {
             "Content-Type": "application/json",
@@ -104,6 +104,8 @@ class Transport:
             shown["authorization"] = self._environment_key
         self.headers = Headers(shown)
         self._host = host
+        # Where a key goes in the end: the relay hands it to the server that is named to it.
+        self._keyed = relay_server or host
         self._options: Dict[str, Any] = {
             **timeouts(timeout),
             "roots_pem": _roots(verify),
@@ -115,6 +117,7 @@ class Transport:
             "resume": _stitches(resume),
             "api": api,
             "through_relay": bool(relay),
+            "relay_server": relay_server or None,
             "keep_think_tags": keep_think_tags,
             "redirects": follow_redirects,
             "http2": http2,
@@ -124,7 +127,7 @@ class Transport:
         self._process = os.getpid()
         self.base_url = self.native().base_url
         if relay == "own":
-            self.native().ensure_own_relay(*_places(), _program(), own_relay_for or None).wait()
+            self.native().ensure_own_relay(*_places(), _program()).wait()
 
     @property
     def is_closed(self) -> bool:
@@ -185,15 +188,15 @@ class Transport:
         return list(headers.items())
 
     def _takes_environment_key(self) -> bool:
-        if "@" in self._host.rpartition("://")[2].split("/")[0]:
+        if "@" in self._keyed.rpartition("://")[2].split("/")[0]:
             return False  # The host has its own user and password.
-        return self._is_local() or self._host.strip().lower().startswith("https://") or self._is_web()
+        return self._is_local() or self._keyed.strip().lower().startswith("https://") or self._is_web()
 
     def _is_local(self) -> bool:
-        return NativeClient(self._host, [], **self._options).is_loopback
+        return NativeClient(self._keyed, [], **self._options).is_loopback
 
     def _is_web(self) -> bool:
-        name = self._host.strip().lower().rpartition("://")[2].split("/")[0].split(":")[0]
+        name = self._keyed.strip().lower().rpartition("://")[2].split("/")[0].split(":")[0]
         return name in ("ollama.com", "www.ollama.com")
 
 

@@ -53,7 +53,7 @@ mod wire;
 pub use config::{READER_TIMEOUTS, Reconnect, RelayConfig, Via};
 pub use control::{Control, Device, Filter, JobLog, Paired, Pairing, RelayServer, RelayVersion};
 pub use job::{AnswerState, Job};
-pub use own::{Launch, LaunchError, OwnRelay};
+pub use own::{LaunchError, OwnRelay};
 pub use submit::Start;
 pub use watch::{Change, Watch};
 

@@ -13,11 +13,9 @@ use std::time::{Duration, Instant};
 
 use towline_core::endpoint::Endpoint;
 use towline_core::error::ErrorKind;
-use towline_core::host;
 use towline_core::span::Span;
 
 use super::control::Control;
-use crate::config::ApiKey;
 
 /// The socket's file in its folder.
 const SOCKET: &str = "relay.sock";
@@ -47,35 +45,6 @@ const LAST_WORDS: usize = 2000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnRelay {
     folder: PathBuf,
-}
-
-/// What a relay is started with.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Launch {
-    /// The program `towline`.
-    pub program: PathBuf,
-    /// The model server that it relays to, as `OLLAMA_HOST` names one; one with a password is handed over in the relay's
-    /// environment only. `None`: what it finds on this machine, else the
-    /// built-in model.
-    pub upstream: Option<String>,
-    /// The key for that server, which is handed over in the relay's environment only. Without `upstream` it is not sent.
-    pub api_key: Option<ApiKey>,
-}
-
-/// Without the model server, whose text may hold a password.
-impl fmt::Debug for Launch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Launch").field("program", &self.program).finish_non_exhaustive()
-    }
-}
-
-impl Launch {
-    /// The same, with a key for the model server that was named.
-    #[must_use]
-    pub fn with_api_key(mut self, api_key: Option<ApiKey>) -> Self {
-        self.api_key = api_key.filter(|key| !key.is_empty() && self.upstream.is_some());
-        self
-    }
 }
 
 /// Why a relay could not be started.
@@ -130,14 +99,6 @@ impl OwnRelay {
         Endpoint::unix(self.socket())
     }
 
-    /// What a relay there is started with: `program` is `towline`, `host` the model server that was named, if one was.
-    pub fn launch(&self, program: PathBuf, host: Option<&str>) -> Launch {
-        // A user who points Ollama's clients at the relay does not mean that it relays to itself.
-        let is_itself = |text: &&str| host::parse(text).is_ok_and(|named| named == self.endpoint());
-        let upstream = host.filter(|text| !is_itself(text)).map(str::to_owned);
-        Launch { program, upstream, api_key: None }
-    }
-
     /// Whether a relay listens there.
     ///
     /// # Cancel safety
@@ -146,17 +107,17 @@ impl OwnRelay {
         tokio::net::UnixStream::connect(self.socket()).await.is_ok()
     }
 
-    /// Sees to it that a relay answers there: starts one unless one does. One of another version is replaced, unless
-    /// something runs there. `control` speaks to this place.
+    /// Sees to it that a relay answers there: starts `program`, which is `towline`, as one unless one does. One of another version
+    /// is replaced, unless something runs there. `control` speaks to this place.
     ///
     /// # Cancel safety
     /// Dropping the future leaves open whether a relay was started.
     ///
     /// # Errors
     /// None can be started. What else may be wrong with one that runs, its first call finds out.
-    pub async fn ensure(&self, launch: &Launch, control: &Control) -> Result<(), LaunchError> {
+    pub async fn ensure(&self, program: &Path, control: &Control) -> Result<(), LaunchError> {
         for _ in 0..TRIES {
-            let started = self.ensure_listens(launch).await?;
+            let started = self.ensure_listens(program).await?;
             match (control.version().await.map_err(|error| error.kind), started) {
                 // It listens before it opens its store, which another relay may have.
                 (Err(ErrorKind::Connect | ErrorKind::ConnectionLost), Some(child)) => {
@@ -212,7 +173,7 @@ impl OwnRelay {
     }
 
     /// Starts a relay where none listens; gives its process if it did.
-    async fn ensure_listens(&self, launch: &Launch) -> Result<Option<Child>, LaunchError> {
+    async fn ensure_listens(&self, program: &Path) -> Result<Option<Child>, LaunchError> {
         if self.listens().await {
             return Ok(None);
         }
@@ -228,8 +189,9 @@ impl OwnRelay {
             return Ok(None);
         }
         let log = self.log();
-        let shown = launch.program.display();
-        let mut child = spawn(&log, launch).map_err(|error| LaunchError::new(format!("{shown}: {error}")))?;
+        let shown = program.display();
+        let mut child =
+            spawn(&log, program).map_err(|error| LaunchError::new(format!("{shown}: {error}")))?;
         let until = Instant::now() + START_TIME;
         while !self.listens().await {
             if child.try_wait().map_err(LaunchError::new)?.is_some() {
@@ -246,26 +208,12 @@ impl OwnRelay {
 }
 
 /// Starts the program as a relay, in a session of its own.
-fn spawn(log: &Path, launch: &Launch) -> io::Result<Child> {
+fn spawn(log: &Path, program: &Path) -> io::Result<Child> {
     let log = File::options().create(true).write(true).truncate(true).mode(0o600).open(log)?;
-    let mut command = Command::new(&launch.program);
-    command.args(["begin-session", "relay", "--exit-when-idle", IDLE]);
-    // Others can read a program's arguments, but not its environment.
-    match launch.upstream.as_deref() {
-        None => {}
-        Some(url) if url.contains('@') => {
-            command.args(["--upstream", "env:TOWLINE_UPSTREAM"]).env("TOWLINE_UPSTREAM", url);
-        }
-        Some(url) => {
-            command.args(["--upstream", url]);
-        }
-    }
-    match &launch.api_key {
-        Some(key) => command.arg("--send-api-key").env("OLLAMA_API_KEY", key.secret()),
-        // Requests bring the keys of their servers.
-        None => command.env_remove("OLLAMA_API_KEY"),
-    };
-    command
+    Command::new(program)
+        .args(["begin-session", "relay", "--exit-when-idle", IDLE])
+        // Requests name their servers, and bring their keys.
+        .env_remove("OLLAMA_API_KEY")
         // It must not keep a folder from being removed.
         .current_dir("/")
         .stdin(Stdio::null())
@@ -313,26 +261,5 @@ mod tests {
         assert!(refused.to_string().contains("not a folder of this user alone"), "{refused}");
         let own = OwnRelay::find(None, base.path()).unwrap();
         assert_eq!(own.socket(), base.path().join(format!("towline-{}/relay.sock", uid())));
-    }
-
-    #[test]
-    fn a_relay_does_not_relay_to_itself() {
-        let base = tempfile::tempdir().unwrap();
-        let own = OwnRelay::find(Some(base.path()), base.path()).unwrap();
-        let upstream = |host: Option<&str>| own.launch("towline".into(), host).upstream;
-        assert_eq!(upstream(Some("10.0.0.1:11434")).as_deref(), Some("10.0.0.1:11434"));
-        assert_eq!(upstream(Some(&format!("unix:{}", own.socket().display()))), None);
-        assert_eq!(upstream(None), None);
-    }
-
-    #[test]
-    fn a_key_goes_to_the_server_that_was_named_only() {
-        let base = tempfile::tempdir().unwrap();
-        let own = OwnRelay::find(Some(base.path()), base.path()).unwrap();
-        let key = Some(ApiKey::new("hush"));
-        let with = |host| own.launch("towline".into(), host).with_api_key(key.clone());
-        assert_eq!(with(Some("box")).api_key, key);
-        assert_eq!(with(None).api_key, None);
-        assert!(!format!("{:?}", with(Some("box"))).contains("hush"));
     }
 }

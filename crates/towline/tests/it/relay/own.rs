@@ -2,6 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use towline::relay::{Control, OwnRelay};
@@ -65,7 +66,7 @@ async fn a_relay_of_another_version_is_replaced_when_nothing_runs_there() {
         let asked = an_older_relay(&own, is_idle);
         let control = Control::new(Client::with_config(own.endpoint(), Config::default()).unwrap());
         // What is started in its place ends at once, and that is said.
-        let ensured = soon(own.ensure(&own.launch("/bin/true".into(), None), &control)).await;
+        let ensured = soon(own.ensure(Path::new("/bin/true"), &control)).await;
         assert_eq!(*asked.lock().unwrap(), ["/towline/v1/version", "/towline/v1/shutdown"]);
         match is_idle {
             true => assert!(ensured.unwrap_err().to_string().contains("ended at once")),
