@@ -391,7 +391,7 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
     job.question = Some("what is a river?".into());
     assert!(history.link(&job).unwrap());
     assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Written);
-    // The same conversation goes on.
+    // The same conversation is continued.
     request = request.message(Message::assistant(WHOLE)).user("and a lake?");
     let (same, next) = history.ask(Some(chat), &request).unwrap().unwrap();
     assert_eq!(same, chat);
