@@ -18,5 +18,5 @@ bench:
 
 # The site (target/book) and the Rust API (target/doc).
 docs:
-    mdbook build docs
+    packaging/site
     cargo doc --workspace --no-deps
