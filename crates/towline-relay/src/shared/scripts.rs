@@ -27,17 +27,23 @@ pub(super) fn write(database: u32) -> String {
 }
 
 /// Writes a stream, if its version is the one that the writer knows: so nobody writes over what another has written. Its reply
-/// begins with 0 for written (now, or before when the reply was lost), 1 for another version, and 2 for a stream that is not made:
+/// begins with 0 for written (now, or before when the reply was lost, whoever has written since: what a client appends is kept with
+/// the version of its write), 1 for another version, and 2 for a stream that is not made:
 /// its id is taken, another relay has its request, or the relay was buried, so that nobody would end its answer.
 const WRITE: &str = r"
 local no, expected, new, me = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local meta, request, is_job, is_closed = ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
+local appended = ARGV[12]
 local h, l = 'towline:s:' .. no, 'towline:l:' .. no
 local was = redis.call('HMGET', h, 'version', 'end', 'holder')
 local version, stop, holder = was[1] or '', tonumber(was[2] or '0'), was[3] or ''
 local function number(value) return string.format('%.0f', value) end
 if version == new then return {0} end
-if version ~= expected then return {1, version, number(stop), holder} end
+if version ~= expected then
+  local there = appended ~= '' and redis.call('XRANGE', l, appended .. '-1', appended .. '-1')[1]
+  if there and there[2][4] == new then return {0} end
+  return {1, version, number(stop), holder}
+end
 if expected == '' then
   local owner, id, asked = ARGV[9], ARGV[10], ARGV[11]
   local key = 'towline:asked:' .. owner .. ':' .. asked
@@ -54,9 +60,10 @@ if expected == '' then
   if asked ~= '' then redis.call('SET', key, no) end
 end
 local first, together = stop, {}
-for i = 12, #ARGV do
+for i = 13, #ARGV do
   stop = stop + #ARGV[i]
-  redis.call('XADD', l, number(stop) .. '-1', 'b', ARGV[i])
+  if appended == '' then redis.call('XADD', l, number(stop) .. '-1', 'b', ARGV[i])
+  else redis.call('XADD', l, number(stop) .. '-1', 'b', ARGV[i], 'v', new) end
   together[#together + 1] = ARGV[i]
 end
 redis.call('HSET', h, 'version', new, 'end', number(stop))

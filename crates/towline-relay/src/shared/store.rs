@@ -85,6 +85,8 @@ struct Part {
     meta: Bytes,
     request: Bytes,
     chunks: Vec<Bytes>,
+    /// Where the first of them ends.
+    first_end: u64,
     is_removal: bool,
 }
 
@@ -230,7 +232,7 @@ impl RedisStore {
         let attempt = self.attempts.fetch_add(1, Ordering::Relaxed);
         let new = expected.next(self.relay(), attempt);
         let described: Option<Described<'_>> = serde_json::from_slice(&part.meta).ok();
-        let (mut is_job, mut is_closed) = ("0", "0");
+        let (mut is_job, mut is_closed, mut appended) = ("0", "0", String::new());
         let (mut owner, mut id, mut asked) = (String::new(), String::new(), String::new());
         if let Some(Described { id: own_id, owner: own_owner, closed, job }) = described {
             (owner, id) = (own_owner.into_owned(), own_id.into_owned());
@@ -238,6 +240,8 @@ impl RedisStore {
             if let Some(job) = job {
                 is_job = "1";
                 asked = job.request_id.unwrap_or_default();
+            } else if !part.chunks.is_empty() {
+                appended = part.first_end.to_string();
             }
         }
         let (no, relay) = (part.stream.to_string(), self.relay().to_string());
@@ -246,7 +250,7 @@ impl RedisStore {
         let mut parts: Vec<&[u8]> = vec![b"EVALSHA", script.as_bytes(), b"0"];
         parts.extend([no.as_bytes(), expected.as_bytes(), said.as_bytes(), relay.as_bytes()]);
         parts.extend([&part.meta[..], &part.request[..], is_job.as_bytes(), is_closed.as_bytes()]);
-        parts.extend([owner.as_bytes(), id.as_bytes(), asked.as_bytes()]);
+        parts.extend([owner.as_bytes(), id.as_bytes(), asked.as_bytes(), appended.as_bytes()]);
         parts.extend(part.chunks.iter().map(|chunk| &chunk[..]));
         commands.push(&parts);
         new
@@ -451,7 +455,12 @@ impl LogStore for RedisStore {
             match write {
                 Write::Meta { meta, .. } => part.meta = meta,
                 Write::Request { request, .. } => part.request = request,
-                Write::Chunk { bytes, .. } => part.chunks.push(bytes),
+                Write::Chunk { start, bytes, .. } => {
+                    if part.chunks.is_empty() {
+                        part.first_end = start + bytes.len() as u64;
+                    }
+                    part.chunks.push(bytes);
+                }
                 Write::Remove { .. } => part.is_removal = true,
             }
         }

@@ -154,3 +154,37 @@ async fn what_is_gone_does_not_come_back_by_a_look_that_took_long() {
         relay.stop().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_append_whose_reply_is_lost_is_made_once_though_others_append() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let proxy = Proxy::start(redis.port).await;
+    let a = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
+    let b = relay(&redis, &upstream).await;
+    assert_eq!(put(&b, "log", "text/plain").await, 201);
+    let headers = [("content-type", "text/plain")];
+    proxy.hold_replies_to(Some("EVALSHA"));
+    let first = a.post("/streams/log", &headers, "a");
+    let second = async {
+        let length = format!("XLEN towline:l:{}", only(&redis));
+        while !redis.say(&length).starts_with(":1") {
+            tokio::task::yield_now().await;
+        }
+        let answer = b.post("/streams/log", &headers, "b").await;
+        proxy.cut();
+        // It is sent again.
+        while proxy.held() < 2 {
+            tokio::task::yield_now().await;
+        }
+        proxy.hold_replies_to(None);
+        answer
+    };
+    let (first, second) = soon(async { tokio::join!(first, second) }).await;
+    assert_eq!((first.status, second.status), (204, 204));
+    let ends = [first, second].map(|answer| answer.header("stream-next-offset").to_owned());
+    assert!(ends[0].ends_with("_0000000000000001") && ends[1].ends_with("_0000000000000002"), "{ends:?}");
+    for relay in [a, b] {
+        assert_eq!(relay.get("/streams/log").await.text().await, "ab");
+        relay.stop().await;
+    }
+}
