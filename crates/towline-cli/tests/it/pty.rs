@@ -23,6 +23,8 @@ const ROWS: u16 = 24;
 #[derive(Debug, Default)]
 pub struct Asked {
     pub status_requests: usize,
+    /// Where the cursor stood, row and column, each time that was asked and not answered yet.
+    positions: Vec<(u16, u16)>,
     pub titles: usize,
     pub clipboard: usize,
     pub bells: usize,
@@ -43,7 +45,7 @@ impl vt100::Callbacks for Asked {
 
     fn unhandled_csi(
         &mut self,
-        _: &mut vt100::Screen,
+        screen: &mut vt100::Screen,
         _: Option<u8>,
         _: Option<u8>,
         params: &[&[u16]],
@@ -51,6 +53,9 @@ impl vt100::Callbacks for Asked {
     ) {
         if last == 'n' && params == [&[5][..]] {
             self.status_requests += 1;
+        }
+        if last == 'n' && params == [&[6][..]] {
+            self.positions.push(screen.cursor_position());
         }
     }
 }
@@ -65,6 +70,8 @@ pub struct Pty {
     answered: usize,
     columns: u16,
     rows: u16,
+    /// The width that the window takes when the program asks for it next.
+    next_columns: Option<u16>,
     /// Bytes per second that the terminal takes.
     rate: Option<f64>,
     rate_since: Instant,
@@ -122,6 +129,7 @@ impl Pty {
             answered: 0,
             columns,
             rows,
+            next_columns: None,
             rate: None,
             rate_since: Instant::now(),
             taken: 0.0,
@@ -165,6 +173,29 @@ impl Pty {
         tcsetwinsize(&self.master, winsize(columns, rows)).unwrap();
     }
 
+    /// The window takes another width when the program asks for it next, and what stands in it is wrapped anew, as
+    /// most terminals do it. The kernel is told after that.
+    pub fn reflow_when_asked(&mut self, columns: u16) {
+        self.next_columns = Some(columns);
+        self.until("the question for the width", |pty| pty.next_columns.is_none());
+        tcsetwinsize(&self.master, winsize(columns, self.rows)).unwrap();
+    }
+
+    fn reflow(&mut self, columns: u16) {
+        let lines = self.lines();
+        let mut screen = vt100::Parser::new_with_callbacks(
+            size(self.rows),
+            size(columns),
+            SCROLLBACK_ROWS,
+            std::mem::take(self.screen.callbacks_mut()),
+        );
+        // The cursor stands behind the last line, and the blank before it is not among the lines.
+        let (_, column) = self.screen.screen().cursor_position();
+        let text = lines.join("\r\n").trim_end().to_owned();
+        screen.process(format!("{text}\x1b[{}G", column + 1).as_bytes());
+        (self.screen, self.columns) = (screen, columns);
+    }
+
     /// Takes what the program writes; waits for it at most so long. `false` when nothing came.
     pub fn turn(&mut self, milliseconds: u16) -> bool {
         let allowed = match self.rate {
@@ -187,6 +218,18 @@ impl Pty {
                 self.raw.extend_from_slice(&bytes[..read]);
                 self.taken += read as f64;
                 self.screen.process(&bytes[..read]);
+                let positions = std::mem::take(&mut self.screen.callbacks_mut().positions);
+                let answered = if self.answers { positions } else { vec![] };
+                for (row, column) in answered {
+                    let position = match self.next_columns.take() {
+                        Some(columns) => {
+                            self.reflow(columns);
+                            (self.screen.screen().cursor_position().0, columns)
+                        }
+                        None => (row, column + 1),
+                    };
+                    self.press(&format!("\x1b[{};{}R", position.0 + 1, position.1));
+                }
                 let asked = self.screen.callbacks().status_requests;
                 while self.answers && self.answered < asked {
                     self.answered += 1;

@@ -10,8 +10,9 @@ mod rich;
 mod table;
 
 use towline_app::document::{Block, Depth, Document, Piece, Rich, Shape};
+use towline_app::text::safe;
 
-use crate::repl::term::text::{Color, Line, Style, width};
+use crate::repl::term::text::{Color, Line, Style, solid, width};
 use code::Code;
 use table::Table;
 
@@ -87,6 +88,30 @@ impl Markdown {
         *self = Self { columns: self.columns, ..Self::default() };
     }
 
+    /// So much of the beginning of what is pending, in characters that are no blanks, counts as written: it stands
+    /// above, plainly. What only the whole of it shows, a table, is written again; and so is what is longer than what
+    /// is shown of it.
+    pub fn left_screen(&mut self, characters: usize) {
+        let text = &self.document.text()[self.written..];
+        let is_table = self.document.open().is_some_and(|block| matches!(block.shape, Shape::Table { .. }));
+        let is_whole =
+            text.len() <= PENDING_BYTES && text.trim_matches('\n').split('\n').count() <= PENDING_LINES;
+        if characters == 0 || is_table || !is_whole {
+            return;
+        }
+        let mut left = characters;
+        let end = text.char_indices().find_map(|(at, c)| {
+            let ends_line = c == '\n' || (c == '\r' && text[at + 1..].starts_with('\n'));
+            let shown = if ends_line { 0 } else { solid(&safe::row(c.encode_utf8(&mut [0; 4]))) };
+            left = left.saturating_sub(shown);
+            (left == 0).then_some(at + c.len_utf8())
+        });
+        let rest = &text[end.unwrap_or(text.len())..];
+        // The blank between two words is shown nowhere where the rows change.
+        let rest = if self.code.is_some() { rest } else { rest.trim_start_matches(' ') };
+        self.written = self.document.text().len() - rest.len();
+    }
+
     /// What is unfinished, plainly.
     pub fn pending(&self) -> Vec<Line> {
         let text = self.document.text();
@@ -146,7 +171,8 @@ impl Markdown {
                 }
             }
             Shape::Prose | Shape::Item | Shape::Formula => {
-                for (number, piece) in self.document.pieces(block).into_iter().enumerate() {
+                let rest = Block { range: from.max(block.range.start)..block.range.end, ..block.clone() };
+                for (number, piece) in self.document.pieces(&rest).into_iter().enumerate() {
                     if number > 0 && depth(&piece).is_apart {
                         lines.push(Line::default());
                     }
@@ -254,6 +280,28 @@ mod tests {
             ("code:\n\n    rm *.tmp *.log", &["code:", "", "rm *.tmp *.log"]),
         ] {
             assert_eq!(render(given), shown, "{given}");
+        }
+    }
+
+    #[test]
+    fn what_left_the_screen_is_not_written_again() {
+        for (text, gone, shown) in [
+            ("one two three", "one tw", "o three"),
+            ("one *two* - three", "one *two*", "- three"),
+            ("first\r\nsecond 你好 \u{7}\rx", "first\nsecond 你好 ^G^M", "x"),
+            ("one", "one", ""),
+            ("| a | b |\n|---|---|\n| c | d |", "| a |", "a │ b"),
+            (&"word ".repeat(2_000), "word", "word word"),
+        ] {
+            let mut markdown = Markdown::default();
+            let mut lines = vec![];
+            markdown.push(text, &mut lines);
+            assert!(lines.is_empty(), "{text}");
+            markdown.left_screen(solid(gone));
+            markdown.finish(&mut lines);
+            let rest = lines.first().map_or_else(String::new, Line::text);
+            let is_long = text.len() > PENDING_BYTES;
+            assert!(if is_long { rest.starts_with(shown) } else { rest == shown }, "{text}: {rest}");
         }
     }
 

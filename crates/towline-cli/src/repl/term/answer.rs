@@ -87,6 +87,14 @@ impl Answer {
         shown
     }
 
+    /// So much of the beginning of what is pending, in characters that are no blanks, has left the screen and cannot be
+    /// taken back: it counts as written.
+    pub fn left_screen(&mut self, characters: usize) {
+        if self.thinking.is_none() {
+            self.markdown.left_screen(characters);
+        }
+    }
+
     /// The thoughts before the last answer, for looking at them after all.
     pub fn thought(&self) -> Vec<Line> {
         thought_lines(&self.thought)

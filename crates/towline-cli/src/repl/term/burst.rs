@@ -30,7 +30,7 @@ impl Burst {
     /// Takes a key that came at this time; gives those to press.
     pub fn take(&mut self, key: Key, now: Instant, keys: &mut Vec<Key>) {
         match key {
-            Key::Acknowledged | Key::Background(_) => keys.push(key),
+            Key::Acknowledged | Key::Background(_) | Key::Position { .. } => keys.push(key),
             Key::Char(_) | Key::Tab => {
                 self.several &= self.is_fast(now) || self.held.is_some();
                 if self.held.take().is_some() {

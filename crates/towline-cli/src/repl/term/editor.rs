@@ -216,7 +216,8 @@ impl Editor {
             Key::Ctrl('y') => buffer.yank(),
             Key::Ctrl('t') => buffer.transpose(),
             Key::Ctrl('_') => buffer.undo(),
-            Key::Alt(_) | Key::Ctrl(_) | Key::Unknown | Key::Acknowledged | Key::Background(_) => {}
+            Key::Alt(_) | Key::Ctrl(_) | Key::Unknown => {}
+            Key::Acknowledged | Key::Background(_) | Key::Position { .. } => {}
             // Handled before.
             Key::Enter | Key::Tab | Key::BackTab | Key::Escape | Key::Up | Key::Down => {}
         }
@@ -329,7 +330,7 @@ impl Editor {
                 self.buffer.set(&search.line);
                 return None;
             }
-            Key::Acknowledged | Key::Background(_) | Key::Unknown => {}
+            Key::Acknowledged | Key::Background(_) | Key::Position { .. } | Key::Unknown => {}
             key => return Some(key),
         }
         if let Some(found) = search.found {

@@ -30,11 +30,22 @@ pub struct Flow {
     next_text: Option<Instant>,
     budget_bytes: usize,
     missing: u32,
+    /// The last answer came so quickly that it says what still is.
+    is_quick: bool,
+    /// The terminal was asked before the next frame of text.
+    is_asked: bool,
 }
 
 impl Flow {
     pub fn new() -> Self {
-        Self { sent: VecDeque::new(), next_text: None, budget_bytes: FIRST_BYTES, missing: 0 }
+        Self {
+            sent: VecDeque::new(),
+            next_text: None,
+            budget_bytes: FIRST_BYTES,
+            missing: 0,
+            is_quick: false,
+            is_asked: false,
+        }
     }
 
     /// The bytes of text that the next frame may hold.
@@ -50,6 +61,15 @@ impl Flow {
     /// Whether a frame with what was typed may be sent.
     pub fn takes_echo(&self) -> bool {
         self.sent.len() < ECHOES
+    }
+
+    /// Whether the terminal is to be asked for its width before the next frame of text, so that the frame is made for
+    /// the width that the window has when the frame gets there. What a slow terminal says has changed by then: it is
+    /// asked only where there is doubt.
+    pub fn asks_ahead(&mut self, is_doubtful: bool) -> bool {
+        let asks = !self.is_asked && self.missing == 0 && (self.is_quick || is_doubtful);
+        self.is_asked |= asks;
+        asks
     }
 
     /// Whether the terminal's answer is awaited.
@@ -69,6 +89,7 @@ impl Flow {
     pub fn send(&mut self, now: Instant, with_text: bool) -> bool {
         if with_text {
             self.next_text = Some(now + TEXT_INTERVAL);
+            self.is_asked = false;
         }
         // A terminal that does not answer is asked again once in a while, in case it was only stopped.
         let asks = self.missing < MISSING || (with_text && self.missing.is_multiple_of(64));
@@ -85,6 +106,7 @@ impl Flow {
         let Some(sent) = self.sent.pop_front() else { return };
         self.missing = 0;
         let took = now.saturating_duration_since(sent);
+        self.is_quick = took < SLOW / 2;
         if took > SLOW {
             self.budget_bytes = (self.budget_bytes / 2).max(LEAST_BYTES);
         } else if took < SLOW / 2 {
@@ -121,6 +143,26 @@ mod tests {
         flow.acknowledge(now + Duration::from_millis(1));
         assert!(!flow.takes_text(now), "frames have a distance");
         assert!(flow.takes_text(now + TEXT_INTERVAL));
+    }
+
+    #[test]
+    fn a_quick_terminal_is_asked_before_each_frame() {
+        let mut now = Instant::now();
+        let mut flow = Flow::new();
+        for milliseconds in [1, 40] {
+            assert!(!flow.asks_ahead(false), "nothing is known of it, or it is slow");
+            flow.send(now, true);
+            now += Duration::from_millis(1);
+            flow.acknowledge(now);
+            assert!(flow.asks_ahead(false) && flow.send(now, false));
+            now += Duration::from_millis(milliseconds);
+            flow.acknowledge(now);
+            assert!(!flow.asks_ahead(true), "once");
+            flow.send(now, true);
+            now += Duration::from_millis(40);
+            flow.acknowledge(now);
+        }
+        assert!(flow.asks_ahead(true), "where there is doubt, a slow one too");
     }
 
     #[test]

@@ -31,6 +31,11 @@ pub enum Key {
     Paste(String),
     /// The terminal says what colour its background is: red, green and blue from 0 to 1.
     Background([f64; 3]),
+    /// The terminal says in which row its cursor stands, from 0, and how many columns lead to it with its own.
+    Position {
+        row: usize,
+        columns: usize,
+    },
     /// The terminal has eaten all that came before the status request.
     Acknowledged,
     /// Something without meaning here.
@@ -181,14 +186,23 @@ fn escape(bytes: &[u8]) -> Front {
 const BACKGROUND: &[u8] = b"\x1b]11;";
 
 /// Whether these bytes can only be the beginning of such an answer.
-fn is_reply(bytes: &[u8]) -> bool {
+fn is_background(bytes: &[u8]) -> bool {
     let common = bytes.iter().zip(BACKGROUND).take_while(|(one, other)| one == other).count();
     common > 2 && common == bytes.len().min(BACKGROUND.len())
 }
 
+/// Whether these bytes can only be the beginning of an answer to one of our questions: keys send numbers as well, but
+/// at once.
+fn is_reply(bytes: &[u8]) -> bool {
+    let is_numbers = bytes.len() > 2
+        && bytes.starts_with(b"\x1b[")
+        && bytes[2..].iter().all(|&byte| matches!(byte, b'0'..=b'9' | b';'));
+    is_numbers || is_background(bytes)
+}
+
 /// `ESC ] 11 ; rgb:RRRR/GGGG/BBBB`, and BEL or `ESC \\`; else Alt with the bracket.
 fn reply(bytes: &[u8]) -> Front {
-    if bytes.len() > 2 && !is_reply(bytes) {
+    if bytes.len() > 2 && !is_background(bytes) {
         return Front::Key(Key::Alt(']'), 2);
     }
     let end = bytes.iter().position(|&byte| byte == 0x07).map(|at| (at, at + 1));
@@ -239,6 +253,9 @@ fn sequence(bytes: &[u8]) -> Front {
     let [first, modifier, third] = numbers;
     let key = match bytes[end] {
         b'n' if parameters == b"0" => Key::Acknowledged,
+        b'R' if first > 0 && modifier > 0 => {
+            Key::Position { row: first as usize - 1, columns: modifier as usize }
+        }
         b'~' if first == 27 => coded(third, modifier),
         b'~' => match first {
             1 | 7 => Key::Home,
@@ -309,6 +326,10 @@ mod tests {
             (
                 "\x1bb\x1b\r\x1b\x7f\x1bé",
                 vec![Key::Alt('b'), Key::AltEnter, Key::AltBackspace, Key::Alt('é')],
+            ),
+            (
+                "\x1b[24;80R\x1b[0;80Rx",
+                vec![Key::Position { row: 23, columns: 80 }, Key::Unknown, Key::Char('x')],
             ),
             ("\x1b[0nx\x1b[0n", vec![Key::Acknowledged, Key::Char('x'), Key::Acknowledged]),
             (

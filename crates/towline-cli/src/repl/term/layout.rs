@@ -21,21 +21,39 @@ pub struct Size {
 }
 
 /// The rows above the input: the end of what is pending, and the status row.
-pub fn upper(pending: &[Line], status: Option<&Status>, size: Size, input_rows: usize) -> Vec<Row> {
-    let status = status.map(|status| status_row(status, size.columns));
-    // One row of the screen stays free above the block.
-    let room = size.rows.saturating_sub(1 + input_rows + usize::from(status.is_some()));
-    let mut rows: Vec<Row> = vec![];
-    for line in pending.iter().rev() {
-        if rows.len() >= room {
-            break;
+#[derive(Debug, Default)]
+pub struct Upper {
+    pub rows: Vec<Row>,
+    /// So many rows at the beginning are all that is pending; 0 when only its end is there.
+    pub pending: usize,
+}
+
+impl Upper {
+    pub fn new(pending: &[Line], status: Option<&Status>, size: Size, input_rows: usize) -> Self {
+        let status = status.map(|status| status_row(status, size.columns));
+        // One row of the screen stays free above the block.
+        let room = size.rows.saturating_sub(1 + input_rows + usize::from(status.is_some()));
+        let mut rows: Vec<Row> = vec![];
+        let mut left = pending.len();
+        while left > 0 && rows.len() < room {
+            left -= 1;
+            rows.splice(0..0, wrap(&pending[left], size.columns));
         }
-        let wrapped = wrap(line, size.columns);
-        rows.splice(0..0, wrapped);
+        let pending = if left == 0 { rows.len() } else { 0 };
+        let mut upper = Self { rows, pending };
+        upper.clip(room);
+        upper.rows.extend(status);
+        upper
     }
-    rows.drain(..rows.len().saturating_sub(room));
-    rows.extend(status);
-    rows
+
+    /// Leaves only this many rows, the last.
+    pub fn clip(&mut self, room: usize) {
+        let above = self.rows.len().saturating_sub(room);
+        if above > 0 {
+            self.rows.drain(..above);
+            self.pending = 0;
+        }
+    }
 }
 
 /// The input with its cursor, and the menu below it, at most `room` rows.
@@ -202,8 +220,9 @@ mod tests {
     #[test]
     fn pending_text_shows_its_end() {
         let pending = [Line::styled("first", Style::PLAIN), Line::styled("abcdefgh", Style::PLAIN)];
-        let rows = upper(&pending, None, Size { columns: 4, rows: 5 }, 1);
-        let shown: Vec<_> = rows.iter().map(|row| row.line.text()).collect();
+        let upper = Upper::new(&pending, None, Size { columns: 4, rows: 5 }, 1);
+        assert_eq!(upper.pending, 0, "its beginning is not shown");
+        let shown: Vec<_> = upper.rows.iter().map(|row| row.line.text()).collect();
         assert_eq!(shown, ["t", "abcd", "efgh"]);
     }
 }

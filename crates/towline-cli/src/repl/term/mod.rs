@@ -12,6 +12,7 @@
 //! | [`layout`] | what is to be seen becomes rows |
 //! | [`palette`] | the colours of a theme, for a dark or a light background |
 //! | [`painter`] | rows become the fewest bytes |
+//! | [`window`] | which size the window has |
 //! | [`flow`] | when the terminal may be given more |
 //! | [`terminal`], [`plain`] | the two screens |
 //! | [`live`] | an answer without a prompt below it |
@@ -36,6 +37,7 @@ mod terminal;
 pub mod text;
 mod transcript;
 mod tty;
+mod window;
 
 use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;

@@ -90,6 +90,16 @@ impl Painter {
         }
     }
 
+    /// Asks the terminal how wide it is: in which row and column the cursor is when it is moved to the right edge. It
+    /// stands where it stood then.
+    ///
+    /// There is a request for the size itself, but tmux 3.3 answers with columns and rows in each other's place, and
+    /// this one every terminal knows.
+    pub fn ask_width(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(b"\x1b[9999G\x1b[6n");
+        column(self.column.unwrap_or(0), out);
+    }
+
     /// Takes the block off the screen; the cursor stands where it began.
     pub fn erase(&mut self, out: &mut Vec<u8>) {
         let count = self.shown.rows.len();
@@ -110,30 +120,44 @@ impl Painter {
     }
 
     /// The window has another width: the rows of the block may be wrapped now. Takes them off the screen.
-    pub fn resized(&mut self, columns: usize, out: &mut Vec<u8>) {
+    ///
+    /// `cursor_row` is the row of the screen that the cursor stood in when the terminal was asked last. With it, the
+    /// rows at the block's beginning are known that the terminal moved off the screen: nothing can take those off the
+    /// terminal, and they are returned with the number of the row that they belong to.
+    pub fn resized(
+        &mut self,
+        columns: usize,
+        cursor_row: Option<usize>,
+        out: &mut Vec<u8>,
+    ) -> Vec<(usize, Row)> {
         let before = std::mem::replace(&mut self.columns, columns);
         if columns == before || self.shown.rows.is_empty() {
             self.erase(out);
-            return;
+            return vec![];
         }
         self.paused = None;
-        let rows_of = |row: &Row| if self.reflows { wrap(&row.line, columns).len() } else { 1 };
-        let above: usize = self.shown.rows[..self.row].iter().map(rows_of).sum();
-        let column = self.column.unwrap_or(0);
-        let own = if self.reflows { column / columns } else { 0 };
-        let all: usize = self.shown.rows.iter().map(rows_of).sum();
+        let wrapped = |(at, row): (usize, &Row)| -> Vec<(usize, Row)> {
+            let rows = if self.reflows { wrap(&row.line, columns) } else { vec![row.clone()] };
+            rows.into_iter().map(|row| (at, row)).collect()
+        };
+        let mut rows: Vec<_> = self.shown.rows.iter().enumerate().flat_map(wrapped).collect();
+        let own = if self.reflows { self.column.unwrap_or(0) / columns } else { 0 };
+        let above = rows.iter().filter(|(at, _)| *at < self.row).count() + own;
+        let lost = cursor_row.map_or(0, |row| above.saturating_sub(row));
+        let left = rows.split_off(lost.min(rows.len()));
         out.push(b'\r');
-        up(above + own, out);
-        for row in 0..all {
+        up(above - lost, out);
+        for row in 0..left.len() {
             if row > 0 {
                 out.push(b'\n');
             }
             out.extend_from_slice(ERASE_RIGHT);
         }
-        up(all.saturating_sub(1), out);
+        up(left.len().saturating_sub(1), out);
         self.shown = Block::default();
         self.row = 0;
         self.column = Some(0);
+        rows
     }
 
     /// The screen holds something else: nothing of ours is shown any more, the cursor is at a row's beginning.

@@ -13,14 +13,15 @@ use super::editor::{Edit, Editor};
 use super::flow::Flow;
 use super::history::History;
 use super::keys::{Decoder, Key};
-use super::layout::{self, Size};
+use super::layout::{self, Size, Upper};
 use super::painter::{Block, Painter};
 use super::palette::{self, Palette};
 use super::rows::{Row, text_column};
 use super::signals::Signals;
-use super::text::{Color, Line, Style};
+use super::text::{Color, Line, Style, solid};
 use super::transcript::Transcript;
 use super::tty::Tty;
+use super::window::Window;
 use super::{Config, external};
 use crate::repl::screen::{Complete, Input, Screen, Status, Tone};
 use towline_app::settings::{Shades, Theme};
@@ -50,10 +51,13 @@ pub struct Terminal {
     transcript: Transcript,
     status: Option<Status>,
     prompt: String,
-    upper: Vec<Row>,
+    upper: Upper,
     painter: Painter,
     shades: Shades,
     flow: Flow,
+    window: Window,
+    /// The row that the cursor stood in when the terminal said its width.
+    cursor_row: Option<usize>,
     size: Size,
     /// Bytes that the terminal has not taken yet.
     out: Vec<u8>,
@@ -69,14 +73,14 @@ impl Terminal {
     pub fn open(config: Config, complete: Box<dyn Complete>) -> io::Result<Self> {
         let signals = Signals::new()?;
         let tty = Tty::open()?;
-        let (columns, rows) = tty.size();
+        let size = tty.size();
         let theme = if config.no_color { Theme::None } else { config.theme };
         let is_light = std::env::var("COLORFGBG").is_ok_and(|set| palette::is_light_by(&set));
         let palette = Palette::of(theme, is_light, &config.shades);
         let mut answer = Answer::default();
         answer.unfold(config.unfold_thinking);
         answer.folded("Ctrl-O shows it");
-        answer.columns(columns);
+        answer.columns(size.columns);
         Ok(Self {
             tty,
             signals,
@@ -88,11 +92,13 @@ impl Terminal {
             transcript: Transcript::default(),
             status: None,
             prompt: String::new(),
-            upper: vec![],
-            painter: Painter::new(palette, reflows(), columns),
+            upper: Upper::default(),
+            painter: Painter::new(palette, reflows(), size.columns),
             shades: config.shades,
             flow: Flow::new(),
-            size: Size { columns, rows },
+            window: Window::default(),
+            cursor_row: None,
+            size,
             // The answer comes as a key would, before that to the first frame's request.
             out: if theme == Theme::Auto && !is_console() { BACKGROUND_REQUEST.to_vec() } else { vec![] },
             text_is_due: true,
@@ -112,14 +118,18 @@ impl Terminal {
     fn draw(&mut self, now: Instant) -> io::Result<()> {
         self.flow.expire(now);
         self.tty.write(&mut self.out)?;
-        self.look_at_size();
+        self.look_at_size(now);
         let has_text = self.text_is_due || !self.transcript.is_empty();
         if has_text && self.out.is_empty() && self.flow.takes_text(now) {
+            if self.flow.asks_ahead(self.window.is_doubtful()) {
+                self.painter.ask_width(&mut self.out);
+                return self.send(now, false);
+            }
             let parts = self.transcript.take(self.size.columns, self.flow.budget_bytes());
             let input = self.input();
             let pending = if self.transcript.is_empty() { self.answer.pending() } else { vec![] };
-            self.upper = layout::upper(&pending, self.status.as_ref(), self.size, input.rows.len());
-            let block = below(&self.upper, input);
+            self.upper = Upper::new(&pending, self.status.as_ref(), self.size, input.rows.len());
+            let block = below(&self.upper.rows, input);
             self.painter.paint(&parts, &block, &mut self.out);
             self.text_is_due = false;
             self.echo_is_due = false;
@@ -127,8 +137,8 @@ impl Terminal {
         } else if self.echo_is_due && self.out.len() < ECHO_BACKLOG_BYTES && self.flow.takes_echo() {
             let input = self.input();
             let room = self.size.rows.saturating_sub(1 + input.rows.len());
-            self.upper.drain(..self.upper.len().saturating_sub(room));
-            let block = below(&self.upper, input);
+            self.upper.clip(room);
+            let block = below(&self.upper.rows, input);
             self.painter.paint(&[], &block, &mut self.out);
             self.echo_is_due = false;
             self.send(now, false)?;
@@ -152,14 +162,15 @@ impl Terminal {
     }
 
     /// The size is asked before each frame: the signal may come later.
-    fn look_at_size(&mut self) {
-        let (columns, rows) = self.tty.size();
-        let size = Size { columns, rows };
+    fn look_at_size(&mut self, now: Instant) {
+        let size = self.window.size(self.tty.size(), now);
         if size != self.size {
             self.size = size;
-            self.answer.columns(columns);
-            self.painter.resized(columns, &mut self.out);
-            self.upper.clear();
+            self.answer.columns(size.columns);
+            let lost = self.painter.resized(size.columns, self.cursor_row.take(), &mut self.out);
+            let lost = lost.iter().filter(|(row, _)| *row < self.upper.pending);
+            self.answer.left_screen(lost.map(|(_, row)| solid(&row.line.text())).sum());
+            self.upper = Upper::default();
             self.text_is_due = true;
         }
     }
@@ -209,6 +220,11 @@ impl Terminal {
     fn press(&mut self, key: Key, now: Instant, inputs: &mut Vec<Input>) {
         if key == Key::Acknowledged {
             self.flow.acknowledge(now);
+            return;
+        }
+        if let Key::Position { row, columns } = key {
+            self.window.told(columns);
+            self.cursor_row = Some(row);
             return;
         }
         if let Key::Background(parts) = key {
@@ -275,11 +291,11 @@ impl Terminal {
     fn enter(&mut self) -> io::Result<()> {
         self.tty.enter_raw()?;
         self.painter.forget();
-        let (columns, rows) = self.tty.size();
-        self.painter.resized(columns, &mut self.out);
-        self.size = Size { columns, rows };
-        self.answer.columns(columns);
-        self.upper.clear();
+        self.window = Window::default();
+        self.size = self.tty.size();
+        let _none_is_shown = self.painter.resized(self.size.columns, None, &mut self.out);
+        self.answer.columns(self.size.columns);
+        self.upper = Upper::default();
         self.text_is_due = true;
         self.echo_is_due = true;
         Ok(())
@@ -302,7 +318,7 @@ impl Terminal {
             self.enter()?;
             inputs.push(Input::Redraw);
         } else if came.resized {
-            self.look_at_size();
+            self.text_is_due = true;
             inputs.push(Input::Redraw);
         }
         Ok(())

@@ -191,6 +191,11 @@ pub fn grapheme_width(grapheme: &str) -> usize {
     grapheme.width().min(2)
 }
 
+/// The characters of a text that are no blanks: as many as before, wherever it is broken into rows.
+pub fn solid(text: &str) -> usize {
+    text.chars().filter(|c| !c.is_whitespace()).count()
+}
+
 /// Whether every terminal gives this grapheme the same width: one character, no emoji.
 pub fn is_certain(grapheme: &str) -> bool {
     let mut chars = grapheme.chars();

@@ -11,6 +11,8 @@ use std::thread::ThreadId;
 use rustix::fs::OFlags;
 use rustix::termios::{self, OptionalActions, Termios};
 
+use super::layout::Size;
+
 /// Pasted text comes marked as such.
 const ENTER: &[u8] = b"\x1b[?2004h";
 /// Undoes all that a frame may have switched, wherever it was cut.
@@ -93,10 +95,12 @@ impl Tty {
     }
 
     /// Columns and rows; 80 × 24 when the terminal does not know.
-    pub fn size(&self) -> (usize, usize) {
+    pub fn size(&self) -> Size {
         match termios::tcgetwinsize(&self.device) {
-            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => (size.ws_col.into(), size.ws_row.into()),
-            Ok(_) | Err(_) => (80, 24),
+            Ok(size) if size.ws_col > 0 && size.ws_row > 0 => {
+                Size { columns: size.ws_col.into(), rows: size.ws_row.into() }
+            }
+            Ok(_) | Err(_) => Size { columns: 80, rows: 24 },
         }
     }
 

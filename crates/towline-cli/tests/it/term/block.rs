@@ -48,6 +48,30 @@ fn no_line_is_lost_while_the_window_changes() {
     });
 }
 
+/// The kernel does not know the width yet; and a paragraph that is wrapped anew is higher than the window.
+#[test]
+fn nothing_is_left_behind_where_rows_are_wrapped_anew() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("answer");
+    let words: Vec<String> = (0..600).map(|word| format!("w{word:04}")).collect();
+    let paragraphs: Vec<String> = words.chunks(100).map(|words| words.join(" ")).collect();
+    std::fs::write(&path, paragraphs.join("\n\n")).unwrap();
+    let reflows = format!("exec env -u XTERM_VERSION {} 150 0 {}", demo::path().display(), path.display());
+    let mut pty = Pty::session(&reflows);
+    pty.expect("demo>");
+    pty.press("go\r");
+    for (word, columns) in [(60, 40), (150, 80), (260, 20), (340, 120), (450, 33)] {
+        pty.until(&words[word], |pty| pty.lines().concat().contains(&words[word]));
+        pty.reflow_when_asked(columns);
+    }
+    pty.expect("\nDone\n");
+    let lines = pty.lines();
+    let shown: String = lines.concat().replace(' ', "");
+    let wanted = format!("go{}Done", words.concat());
+    assert!(shown.contains(&wanted), "{}", lines.join("\n"));
+    assert!(!shown.contains("streaming"), "{}", lines.join("\n"));
+}
+
 #[test]
 fn no_line_is_lost_on_a_slow_line() {
     let mut pty = demo::start("5000 120");
