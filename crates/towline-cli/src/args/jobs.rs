@@ -133,7 +133,7 @@ pub struct KillArgs {
 
 /// Wait until answers have ended
 ///
-/// The exit status is that of the first answer that did not complete.
+/// With --group, until no answer of the group runs or waits: those count that are asked meanwhile. The exit status is that of the first answer that did not complete.
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct WaitArgs {

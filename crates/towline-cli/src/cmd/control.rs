@@ -1,5 +1,6 @@
 //! The verbs that control answers on the relay: `kill`, `wait`, `timeout`, `pause`, `unpause`, `retry`, `rename`, `forget`, `clean`.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use towline::Deadline;
@@ -10,7 +11,7 @@ use super::jobs::span;
 use super::{Context, UNARY_TIMEOUTS, asked};
 use crate::args::{AtRelay, CleanArgs, KillArgs, RenameArgs, TimeoutArgs, VerbArgs, WaitArgs, Which};
 use crate::exit::Exit;
-use crate::failure::Failure;
+use crate::failure::{Complaint, Failure};
 use crate::out::{self, Out};
 use crate::relayed::{exit_of, reach};
 use towline_app::servers::Reached;
@@ -36,10 +37,28 @@ async fn meant(
     if !which.all && which.group.is_none() {
         return Ok((reached, which.handles.clone()));
     }
-    let filter =
-        Filter { running: Some(all == All::Running), group: which.group.clone(), ..Filter::default() };
+    let handles = members(which, Some(all == All::Running), &reached, context).await?;
+    if let Some(group) = &which.group
+        && handles.is_empty()
+        && members(which, None, &reached, context).await?.is_empty()
+    {
+        let complaint = Complaint::new(format!("the relay has no answer of a group {group}"));
+        let hint = "a batch names its group after its file, without the ending; towline jobs --json says the group of each answer";
+        return Err(Failure::Request(complaint.hint(hint), Exit::Failed));
+    }
+    Ok((reached, handles))
+}
+
+/// Which answers `--all` or `--group` means now: those that run, those that have ended, or both.
+async fn members(
+    which: &Which,
+    running: Option<bool>,
+    reached: &Reached,
+    context: &mut Context,
+) -> Result<Vec<String>, Failure> {
+    let filter = Filter { running, group: which.group.clone(), ..Filter::default() };
     let jobs = asked(reached.control.list(&filter), context).await?;
-    Ok((reached, jobs.into_iter().map(|job| job.id).collect()))
+    Ok(jobs.into_iter().map(|job| job.id).collect())
 }
 
 /// Stops answers. One that fails does not keep the others.
@@ -72,13 +91,33 @@ async fn kill_one(id: &str, reason: &str, reached: &Reached, context: &mut Conte
     Ok(Exit::Completed)
 }
 
-/// Waits for answers to end.
+/// Waits for answers to end: of a group, until none of it runs or waits, however many are asked meanwhile.
 pub async fn wait(args: &WaitArgs, mut context: Context) -> Result<Exit, Failure> {
-    let (reached, handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
+    let (reached, mut handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
     let until = tokio::time::Instant::now() + args.timeout.0.unwrap_or(FOREVER);
     let mut exit = Exit::Completed;
-    for handle in &handles {
-        exit = exit.or(reported(wait_one(handle, until, &reached, &mut context).await)?);
+    let Some(group) = &args.which.group else {
+        for handle in &handles {
+            exit = exit.or(reported(wait_one(handle, until, &reached, &mut context).await)?);
+        }
+        return Ok(exit);
+    };
+    let count = handles.len();
+    let answers = if count == 1 { "answer" } else { "answers" };
+    out::note(&format!("{count} {answers} of the group {group} to wait for"));
+    let ended = members(&args.which, Some(false), &reached, &mut context).await?;
+    let mut known: HashSet<String> = ended.into_iter().collect();
+    while !handles.is_empty() {
+        for handle in &handles {
+            exit = exit.or(reported(wait_one(handle, until, &reached, &mut context).await)?);
+        }
+        if tokio::time::Instant::now() >= until {
+            break;
+        }
+        known.extend(handles);
+        // One that was asked and has ended meanwhile counts as well.
+        handles = members(&args.which, None, &reached, &mut context).await?;
+        handles.retain(|handle| !known.contains(handle));
     }
     Ok(exit)
 }

@@ -165,6 +165,37 @@ fn a_batch_runs_without_its_terminal_until_its_group_is_cancelled() {
     assert_eq!((again.code, asked(&person, "m")), (Some(130), 4));
 }
 
+/// A group that is waited for may grow; and one that is not there is a mistake.
+#[test]
+fn a_group_is_waited_for_until_nothing_of_it_runs() {
+    let gated = |gate: &str| Script::ndjson_open([ollama::chat_text("x")]).wait(gate).end_chunks();
+    let models = ["first", "second", "late"];
+    let routes = models.iter().fold(Routes::new(), |routes, model| routes.model(model, gated(model)));
+    let person = Person::with(Server::start(routes.otherwise(Script::error(404, "none"))));
+    for verb in ["wait", "kill", "forget"] {
+        let typo = person.ended(&[verb, "--group", "q"]);
+        assert_eq!(typo.code, Some(1), "{typo:?}");
+        assert!(typo.stderr.contains("no answer of a group q"), "{typo:?}");
+    }
+    let ask = |model| {
+        let file = questions(&person, &format!("{model}.txt"), "one\n");
+        let asks = Live::start(&mut person.types(&["batch", &file, "--group", "q", "-m", model]));
+        assert!(person.model.wait_until_at(model, 1, SOON));
+        asks
+    };
+    let (first, second) = (ask("first"), ask("second"));
+    let mut waits = Live::start(&mut person.types(&["wait", "--group", "q"]));
+    waits.expect_error("2 answers of the group q to wait for");
+    let late = ask("late");
+    person.model.open("first");
+    person.model.open("second");
+    assert_eq!((first.finish().code, second.finish().code), (Some(3), Some(3)));
+    person.model.open("late");
+    assert_eq!(late.finish().code, Some(3));
+    let waited = waits.finish();
+    assert_eq!((waited.code, waited.stdout.lines().count()), (Some(3), 3), "{waited:?}");
+}
+
 /// What the relay has of the question of a result.
 fn tries(person: &Person, line: &Value) -> Vec<Value> {
     person.jobs().into_iter().filter(|job| job["question"] == line["question"]).collect()
