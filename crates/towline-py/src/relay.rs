@@ -14,7 +14,7 @@ use towline::{Client, Config, Deadline, Error};
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
-    List { running: Option<bool>, model: Option<String>, name: Option<String> },
+    List(Listed),
     Find { id: String },
     Wait { id: String, seconds: f64 },
     Cancel { id: String, reason: String },
@@ -22,15 +22,32 @@ pub(crate) enum Order {
     Extend { id: String, seconds: f64 },
     Pause { id: String },
     Unpause { id: String },
+    Retry { id: String },
+    Rename { id: String, name: String },
+    Request { id: String },
     Forget { id: String },
     Version {},
+}
+
+/// Which jobs. `since` is in seconds.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Listed {
+    running: Option<bool>,
+    model: Option<String>,
+    name: Option<String>,
+    text: Option<String>,
+    conversation: Option<String>,
+    group: Option<String>,
+    since: Option<f64>,
 }
 
 /// Does what a relay is told: the job as it then is, in JSON.
 pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Error> {
     let job = match order {
-        Order::List { running, model, name } => {
-            return json(&control.list(&Filter { running, model, name, ..Filter::default() }).await?);
+        Order::List(Listed { running, model, name, text, conversation, group, since }) => {
+            let since = since.map(time).transpose()?;
+            let filter = Filter { running, model, name, text, conversation, group, since };
+            return json(&control.list(&filter).await?);
         }
         Order::Find { id } => control.find(&id).await?,
         Order::Wait { id, seconds } => control.wait(&id, time(seconds)?).await?,
@@ -44,19 +61,24 @@ pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Erro
         }
         Order::Pause { id } => control.pause(&id).await?,
         Order::Unpause { id } => control.unpause(&id).await?,
+        Order::Retry { id } => control.retry(&id).await?,
+        Order::Rename { id, name } => control.rename(&id, &name).await?,
+        Order::Request { id } => return json(&control.request(&id).await?),
         Order::Forget { id } => {
             control.delete(&id).await?;
             return Ok(b"{}".to_vec());
         }
-        Order::Version {} => {
-            let found = control.version().await?;
-            let version = serde_json::json!({
-                "version": found.version, "pid": found.pid, "uptime_s": found.uptime_s, "listen": found.listen,
-            });
-            return json(&version);
-        }
+        Order::Version {} => return json(&control.version().await?),
     };
     json(&job)
+}
+
+/// Has a relay list a request's stream under the name and in the group of the engine's job.
+pub(crate) fn label(config: &mut Config, name: &Option<String>, group: &Option<String>) {
+    match &mut config.via {
+        Via::Server => {}
+        Via::Relay(relay) => (relay.name, relay.group) = (name.clone(), group.clone()),
+    }
 }
 
 /// Sees to it that this user's own relay runs. `program` is `towline`.

@@ -86,6 +86,38 @@ def test_jobs_detach_and_attach(relayed):
             again.detach()
 
 
+def test_jobs_are_listed_by_what_they_are(relayed):
+    with towline.Engine(**relayed) as engine, towline.Client(**relayed) as client:
+        asked = {
+            "rivers": engine.chat("normal", "Why do rivers bend?", name="rivers", group="school"),
+            "lakes": engine.chat("normal", "Why are lakes still?", name="lakes", group="school"),
+            "seas": engine.chat("slow:1000:5", "Why is the sea salt?", name="seas"),
+        }
+        for job in asked.values():
+            assert job.wait(PATIENCE) and job.state == "completed"
+        ids = {name: job.relay_id for name, job in asked.items()}
+
+        def named(**filter):
+            return sorted(job.name for job in client.relay.jobs(**filter))
+
+        assert named() == named(state="ended") == named(since=3600) == sorted(asked)
+        assert named(group="school") == ["lakes", "rivers"]
+        assert named(text="RIVERS BEND") == named(name="rivers") == ["rivers"]
+        assert named(model="slow:1000:5") == ["seas"]
+        assert named(conversation="none") == named(state="running") == []
+        rivers = client.relay.job("rivers")
+        assert (rivers.id, rivers.group, rivers.asked_by) == (ids["rivers"], "school", "python")
+        assert rivers.question == "Why do rivers bend?" and rivers.sent and rivers.tokens > 0
+        assert client.relay.request("rivers")["messages"][-1]["content"] == rivers.question
+        again = client.relay.retry("rivers")
+        assert again.retry_of == rivers.id and client.relay.wait(again.id, PATIENCE).state == "completed"
+        assert client.relay.rename("seas", "oceans").id == ids["seas"]
+        version = client.relay.version()
+        assert version.streams == 4 and version.running == 0 and version.listen
+        with pytest.raises(towline.RequestError, match="seconds from 0 on"):
+            client.relay.jobs(since=-1)
+
+
 def test_the_same_without_blocking(relayed):
     async def main():
         async with towline.AsyncClient(**relayed) as client:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from ._errors import UnmarkedEndWarning as UnmarkedEndWarning
     from ._relay import Relay as Relay
     from ._relayed import RelayJob as RelayJob
+    from ._relayed import RelayServer as RelayServer
     from ._relayed import RelayVersion as RelayVersion
     from ._systemone import SystemOneAnswer as SystemOneAnswer
     from ._systemone import SystemOneChoiceAnswer as SystemOneChoiceAnswer
@@ -105,7 +106,7 @@ _DROP_IN = {
         "ResponseError", "TimedOutError", "TowlineError", "TruncatedError", "UnmarkedEndWarning",
     ],
     "._relay": ["Relay"],
-    "._relayed": ["RelayJob", "RelayVersion"],
+    "._relayed": ["RelayJob", "RelayServer", "RelayVersion"],
     "._systemone": [
         "SystemOneAnswer", "SystemOneChoiceAnswer", "SystemOneChoiceQuestion", "SystemOneContent",
         "SystemOneNoulAnswer", "SystemOneNoulQuestion", "SystemOneQuestion", "SystemOneRequest", "SystemOneResponse",

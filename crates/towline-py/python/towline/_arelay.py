@@ -15,7 +15,8 @@ class AsyncRelay:
     """A relay: what it runs, and telling it what to do with that. ``client.relay`` gives it.
 
     Each call raises ``ResponseError`` for an id that the relay does not have, or not for this owner, and ``ConnectError``
-    where no relay answers. An id may be shortened to its beginning.
+    where no relay answers. Where an id is asked for, a job's name, its number (``"%3"``) and the beginning of its id from 4
+    characters on will do.
 
     ::
 
@@ -27,51 +28,92 @@ class AsyncRelay:
         self._native = native
 
     async def jobs(
-        self, *, state: Running = "all", model: Optional[str] = None, name: Optional[str] = None
+        self,
+        *,
+        state: Running = "all",
+        model: Optional[str] = None,
+        name: Optional[str] = None,
+        text: Optional[str] = None,
+        conversation: Optional[str] = None,
+        group: Optional[str] = None,
+        since: Optional[float] = None,
     ) -> List[RelayJob]:
-        """The jobs that run, that have ended, or all; of one model, or of one name."""
+        """The jobs as they are now, the oldest first. Without an argument all; each argument leaves only those that
+
+        - ``state``: run (``"running"``) or have ended (``"ended"``);
+        - ``model``, ``name``, ``conversation``, ``group``: are of this one;
+        - ``text``: have this in their name, question or model, in upper or lower case;
+        - ``since``: were accepted within so many seconds until now.
+
+        ::
+
+            await client.relay.jobs(state="ended", text="river", since=3600)
+        """
         running = {"all": None, "running": True, "ended": False}[state]
-        answer = await self._tell("list", running=running, model=model, name=name)
+        answer = await self._tell(
+            "list",
+            running=running,
+            model=model,
+            name=name,
+            text=text,
+            conversation=conversation,
+            group=group,
+            since=since,
+        )
         return [RelayJob.model_validate(job) for job in json.loads(answer)]
 
     async def job(self, id: str) -> RelayJob:
-        """The job whose id is this, or begins so."""
+        """The job that has this id."""
         return await self._job("find", id=id)
 
     async def wait(self, id: str, timeout: float) -> RelayJob:
         """The job once it has ended, or as it is after ``timeout`` seconds."""
-        return await self._job("wait", id=await self._whole(id), seconds=timeout)
+        return await self._job("wait", id=id, seconds=timeout)
 
     async def cancel(self, id: str, reason: str = "the program cancelled it") -> RelayJob:
         """Tells a job to stop, for everybody who reads it. It may be ``cancelling`` for a while."""
-        return await self._job("cancel", id=await self._whole(id), reason=reason)
+        return await self._job("cancel", id=id, reason=reason)
 
     async def set_deadline(self, id: str, seconds: Optional[float]) -> RelayJob:
         """Moves a job's deadline to so many seconds from now; ``None`` for never."""
-        return await self._job("deadline", id=await self._whole(id), seconds=seconds)
+        return await self._job("deadline", id=id, seconds=seconds)
 
     async def extend(self, id: str, seconds: float) -> RelayJob:
         """Moves a job's deadline by so many seconds; without one, sets it so far from now."""
-        return await self._job("extend", id=await self._whole(id), seconds=seconds)
+        return await self._job("extend", id=id, seconds=seconds)
 
     async def pause(self, id: str) -> RelayJob:
         """The relay stops reading from the job's server."""
-        return await self._job("pause", id=await self._whole(id))
+        return await self._job("pause", id=id)
 
     async def unpause(self, id: str) -> RelayJob:
         """Ends ``pause()``."""
-        return await self._job("unpause", id=await self._whole(id))
+        return await self._job("unpause", id=id)
+
+    async def retry(self, id: str) -> RelayJob:
+        """Asks the same again: a new job, of the same conversation.
+
+        Raises ``ResponseError`` where the relay did not keep the request: ``RelayJob.has_request`` says so.
+        """
+        return await self._job("retry", id=id)
+
+    async def rename(self, id: str, name: str) -> RelayJob:
+        """Gives a job another name, which no other job of this owner may have."""
+        return await self._job("rename", id=id, name=name)
+
+    async def request(self, id: str) -> Dict[str, Any]:
+        """The request that a job was begun with, where the relay kept it."""
+        answer = await self._tell("request", id=id)
+        request: Dict[str, Any] = json.loads(answer)
+        return request
 
     async def forget(self, id: str) -> None:
         """Deletes an answer and its record. One that runs is cancelled first."""
-        await self._tell("forget", id=await self._whole(id))
+        await self._tell("forget", id=id)
 
     async def version(self) -> RelayVersion:
         """Which relay it is."""
         return requests.answer(RelayVersion, await self._tell("version"))
-
-    async def _whole(self, id: str) -> str:
-        return (await self.job(id)).id
 
     async def _job(self, order: str, **fields: Any) -> RelayJob:
         return requests.answer(RelayJob, await self._tell(order, **fields))

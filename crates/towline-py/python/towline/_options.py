@@ -89,9 +89,9 @@ class JobOptions(TypedDict, total=False):
     """What a job can be told when it is submitted."""
 
     name: Optional[str]
-    """Its name. Default: the model's, or the function's."""
+    """Its name, also on a relay. Default: the model's, or the function's; on a relay one made from the question."""
     group: Optional[str]
-    """The group it belongs to, for people. Default: none."""
+    """The group it belongs to, for people, also on a relay, which takes up to 128 ASCII characters. Default: none."""
     priority: int
     """Higher runs first when jobs have to wait for their turn. Default: 0."""
     deadline: Optional[float]

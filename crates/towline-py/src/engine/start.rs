@@ -80,7 +80,8 @@ impl EngineCore {
     ) -> PyResult<JobCore> {
         let Running { engine, client, resume, .. } = self.running.get()?;
         let resume = *resume;
-        let prepared = StreamSpec::operate(client, native::operation(operation)?, model, Bytes::from(body));
+        let client = client.with_request_config(|config| relay::label(config, &name, &group));
+        let prepared = StreamSpec::operate(&client, native::operation(operation)?, model, Bytes::from(body));
         let prepared = prepared.map(move |stream| stream.with_resume(resume));
         Ok(engine.submit(prepared, options(name, group, priority, deadline)?).into())
     }
