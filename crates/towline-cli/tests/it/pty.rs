@@ -173,7 +173,7 @@ impl Pty {
         tcsetwinsize(&self.master, winsize(columns, rows)).unwrap();
     }
 
-    /// The window takes another width when the program asks for it next, and what stands in it is wrapped anew, as
+    /// The window takes another width when the program asks for it next, and what stands in it is wrapped again, as
     /// most terminals do it. The kernel is told after that.
     pub fn reflow_when_asked(&mut self, columns: u16) {
         self.next_columns = Some(columns);

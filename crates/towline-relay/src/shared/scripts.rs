@@ -27,7 +27,7 @@ pub(super) fn write(database: u32) -> String {
 }
 
 /// Writes a stream, if its version is the one that the writer knows: so nobody writes over what another has written. Its reply
-/// begins with 0 for written (now, or before when the reply was lost, whoever has written since: what a client appends is kept with
+/// begins with 0 for written (now, or before when the reply was lost, no matter who has written since: what a client appends is kept with
 /// the version of its write), 1 for another version, and 2 for a stream that is not made:
 /// its id is taken, another relay has its request, or the relay was buried, so that nobody would end its answer.
 const WRITE: &str = r"

@@ -48,7 +48,7 @@ fn no_line_is_lost_while_the_window_changes() {
     });
 }
 
-/// The kernel does not know the width yet; and a paragraph that is wrapped anew is higher than the window.
+/// The kernel does not know the width yet; and a paragraph that is wrapped again is higher than the window.
 #[test]
 fn nothing_is_left_behind_where_rows_are_wrapped_anew() {
     let folder = tempfile::tempdir().unwrap();
