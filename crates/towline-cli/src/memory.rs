@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use towline::api::Role;
 use towline::{ChatRequest, Event, Outcome};
-use towline_app::chat::{AnswerId, Conversation, session};
+use towline_app::chat::{AnswerId, Conversation, Settings, session};
 use towline_app::history::{Chat, ChatId, History, HistoryError, Limits, Writer};
 use towline_app::settings::{Config, Remember, folders};
 
@@ -42,6 +42,8 @@ pub struct Memory {
     conversation: Conversation,
     /// The conversation in the history that is resumed.
     resumed: Option<ChatId>,
+    /// Its settings before this question.
+    former: Settings,
     is_written: bool,
     limits: Limits,
     answer: Option<AnswerId>,
@@ -85,6 +87,7 @@ impl Memory {
             return request;
         };
         let settings = &mut self.conversation.settings;
+        self.former.clone_from(settings);
         model.clone_into(&mut settings.model);
         settings.options.0.extend(request.options.0.clone());
         settings.think = request.think.clone().or(settings.think.take());
@@ -130,6 +133,40 @@ impl Memory {
             && let Some(line) = session::piece(answer, event)
         {
             writer.append(*chat, line);
+        }
+    }
+
+    /// Nothing is written: the relay that runs the answer knows no history of this user's.
+    pub fn without_history(self) -> Self {
+        Self { is_written: false, ..self }
+    }
+
+    /// The answer is left to the own relay, whose process writes it down: where it belongs, once its question is written. `None` where
+    /// the history does not get it.
+    pub fn leave(&mut self) -> Option<(ChatId, AnswerId)> {
+        let (answer, (writer, chat)) = self.answer.zip(self.writer.take())?;
+        let written = writer.when_written(chat);
+        // A writer that has ended keeps nobody from writing the rest.
+        if let Err(why) = writer.finish(LAST_WRITE) {
+            out::warning(&format!("the history does not have this answer: {why}"));
+            return None;
+        }
+        Some((written.wait(Duration::ZERO)?, answer))
+    }
+
+    /// The relay did not take the answer that was left to it: its question is taken out again.
+    pub fn take_back(&self, (chat, answer): (ChatId, AnswerId)) {
+        let taken = path().map(|path| {
+            let mut history = History::open(&path)?;
+            match self.resumed {
+                None => history.remove(chat),
+                Some(_) => {
+                    history.append(chat, &(session::take_out(answer) + &session::settings(&self.former)))
+                }
+            }
+        });
+        if let Some(Err(why)) = taken {
+            out::warning(&format!("the history keeps a question that was not asked: {why}"));
         }
     }
 

@@ -112,7 +112,6 @@ pub struct RunArgs {
         value_name = "NAME",
         num_args = 0..=1,
         require_equals = true,
-        conflicts_with = "detach",
         help_heading = "History"
     )]
     pub resume: Option<Option<String>>,

@@ -2,12 +2,15 @@
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
+use serde_json::Value;
 use towline_testkit::records::ollama::{chat_done, chat_text};
-use towline_testkit::{Script, Server};
+use towline_testkit::{Routes, Script, Server};
 
-use crate::program::{Ended, ended, run, towline};
+use crate::program::{Ended, SOON, ended, run, towline};
 use crate::pty::Pty;
+use crate::relay_jobs::Person;
 
 fn at<'a>(command: &'a mut Command, home: &Path) -> &'a mut Command {
     command.env("HOME", home)
@@ -110,4 +113,65 @@ fn sessions_of_the_prompt_are_in_it() {
     );
     assert_eq!(history(home.path(), &["--json"]).stdout, "", "a session file is not taken in again");
     assert!(sessions.join("2026-01-02T03-04-05.jsonl").exists());
+}
+
+/// A picture's first bytes.
+const PICTURE: [u8; 8] = *b"\x89PNG\r\n\x1a\n";
+
+/// What a person types on a terminal, whose history is in their folder.
+fn on_terminal(person: &Person, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = person.types(arguments);
+    let mut pty = Pty::start(command.env("HOME", person.folder.path()));
+    let status = pty.end();
+    (status.code(), pty.text())
+}
+
+/// The lines of the only conversation, once there is something that is looked for.
+fn exported(person: &Person, has: impl Fn(&Value) -> bool) -> Vec<Value> {
+    let deadline = Instant::now() + SOON;
+    loop {
+        let list = history(person.folder.path(), &["--json"]).lines();
+        assert_eq!(list.len(), 1, "{list:?}");
+        let name = list[0]["name"].as_str().unwrap();
+        let lines = history(person.folder.path(), &["export", "--json", name]).lines();
+        if lines.iter().any(&has) {
+            return lines;
+        }
+        assert!(Instant::now() < deadline, "it is not written: {lines:?}");
+    }
+}
+
+#[test]
+fn what_is_left_to_the_relay_is_written_with_its_images_when_it_ends() {
+    let person = Person::with(Server::start(
+        Routes::new()
+            .path("/api/chat", Script::ndjson([chat_text("A boat."), chat_done("stop", 2)]))
+            .path("/api/version", Script::respond(200, "application/json", r#"{"version":"1"}"#)),
+    ));
+    let picture = person.folder.path().join("picture.png");
+    std::fs::write(&picture, PICTURE).unwrap();
+    let image = picture.to_str().unwrap();
+    let run = ["run", "-d", "-m", "m", "--image", image, "what is this?"];
+    let (code, said) = on_terminal(&person, &run);
+    assert_eq!(code, Some(0), "{said}");
+    let lines = exported(&person, |line| line["record"] == "end");
+    let of = |record: &str| lines.iter().find(|line| line["record"] == record).unwrap().clone();
+    assert_eq!((&of("text")["text"], &of("end")["ending"]), (&"A boat.".into(), &"completed".into()));
+    assert_eq!(of("question")["images"][0], "iVBORw0KGgo=");
+    // The next question continues from there, with the image.
+    let (code, said) = on_terminal(&person, &["run", "-d", "-c", "whose?"]);
+    assert_eq!(code, Some(0), "{said}");
+    let lines = exported(&person, |line| line["record"] == "end" && line["turn"] == 1);
+    assert_eq!(lines.iter().filter(|line| line["record"] == "question").count(), 2);
+    let mut chats = person.model.requests().into_iter().filter(|request| request.path() == "/api/chat");
+    let asked = chats.next_back().unwrap().json().unwrap();
+    assert_eq!(asked["messages"][0]["images"][0], "iVBORw0KGgo=");
+    assert_eq!(asked["messages"][1]["content"], "A boat.");
+    // What the relay does not take is not in the history.
+    let long = "m".repeat(5_000);
+    for more in [&["-c"][..], &[]] {
+        let (code, said) = on_terminal(&person, &[&["run", "-d", "-m", &long, "lost"], more].concat());
+        assert!(code != Some(0) && said.contains("the name of the model is longer"), "{said}");
+        assert_eq!(exported(&person, |line| line["record"] == "end"), lines);
+    }
 }
