@@ -21,9 +21,11 @@ use super::body::Body;
 use super::{backup, devices, front, history, input, jobs, streams};
 use crate::config::Role;
 use crate::job::{Job, Recorded, name};
+use crate::log::Broken;
 use crate::meta::{now_ms, rfc3339};
 use crate::registry::{Entry, NotFound, NotNamed};
 use crate::relay::{Caller, Relay, job_state};
+use crate::shared::Sent;
 use crate::store::StoreError;
 use crate::upstream::Choice;
 
@@ -228,13 +230,14 @@ struct RenameOrder {
     name: String,
 }
 
-fn rename(relay: &Relay, entry: &Entry, order: &RenameOrder) -> Result<Answer, Refusal> {
+async fn rename(relay: &Relay, entry: &Entry, order: &RenameOrder) -> Result<Answer, Refusal> {
     let name = name::given(&order.name);
     if name.is_empty() {
         return Err(Refusal::bad("a name takes letters and digits, with -, _ and . between them"));
     }
     // The relay that runs it writes its record.
-    if entry.job.as_ref().is_some_and(|job| job.rename_elsewhere(&name)) {
+    if let Some(sent) = entry.job.as_ref().and_then(|job| job.rename_elsewhere(&name)) {
+        arrived(sent).await?;
         return job_answer(entry, StatusCode::ACCEPTED);
     }
     match relay.registry.rename(entry, &name) {
@@ -279,6 +282,11 @@ struct DeadlineOrder {
     none: Option<bool>,
 }
 
+/// Waits until an order is where it is obeyed.
+pub(super) async fn arrived(sent: Sent) -> Result<(), Refusal> {
+    sent.arrived().await.map_err(|error| streams::broken(Broken::Store(error.to_string())))
+}
+
 async fn ordered(
     relay: &Relay,
     entry: &Entry,
@@ -290,6 +298,9 @@ async fn ordered(
         let message = "the job is over, so there is nothing left to order";
         Refusal::new(Code::Conflict, message)
     };
+    if let Some(shared) = &relay.shared {
+        shared.has_obeyed(relay).await;
+    }
     let job = entry.job.as_ref().filter(|job| !job.state().is_ended());
     match order {
         "cancel" => {
@@ -303,20 +314,23 @@ async fn ordered(
                 .take(REASON_CHARS)
                 .collect();
             match job.map(|job| job.cancel(&reason)) {
-                Some(Ok(())) => job_answer(entry, StatusCode::ACCEPTED),
+                Some(Ok(sent)) => {
+                    arrived(sent).await?;
+                    job_answer(entry, StatusCode::ACCEPTED)
+                }
                 Some(Err(_)) | None => job_answer(entry, StatusCode::OK),
             }
         }
         "deadline" => {
             let deadline = deadline(parsed(&body)?)?;
-            job.ok_or_else(over)?.set_deadline(deadline).map_err(|_| over())?;
+            arrived(job.ok_or_else(over)?.set_deadline(deadline).map_err(|_| over())?).await?;
             job_answer(entry, StatusCode::OK)
         }
         "pause" | "unpause" => {
-            job.ok_or_else(over)?.set_paused(order == "pause").map_err(|_| over())?;
+            arrived(job.ok_or_else(over)?.set_paused(order == "pause").map_err(|_| over())?).await?;
             job_answer(entry, StatusCode::OK)
         }
-        "rename" => rename(relay, entry, &parsed(&body)?),
+        "rename" => rename(relay, entry, &parsed(&body)?).await,
         _ => {
             Err(Refusal::new(Code::NotFound, "there are cancel, deadline, pause, unpause, rename and retry"))
         }

@@ -11,7 +11,7 @@ use super::order::end_unread;
 use super::{Head, Job, JobRecord, Recorded};
 use crate::log::StreamLog;
 use crate::meta::now_ms;
-use crate::shared::{Holder, Order, Shown};
+use crate::shared::{Holder, Order, Sent, Shown};
 use crate::tasks::Tasks;
 
 impl Job {
@@ -81,8 +81,9 @@ impl Job {
             Order::Deadline(Some(at)) => {
                 self.set_deadline(Deadline::In(Duration::from_millis(at.saturating_sub(now_ms()))))
             }
+            Order::Extend(ms) => self.set_deadline(Deadline::ExtendBy(Duration::from_millis(ms))),
             // The registry's.
-            Order::Rename(_) => Ok(()),
+            Order::Rename(_) => Ok(Sent::here()),
             Order::Readers { relay, count } => {
                 self.readers_elsewhere(grace, tasks, |elsewhere| {
                     if count == 0 {
@@ -91,7 +92,7 @@ impl Job {
                         elsewhere.insert(relay, count);
                     }
                 });
-                Ok(())
+                Ok(Sent::here())
             }
         };
     }
@@ -122,7 +123,7 @@ impl Job {
     }
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 

@@ -10,10 +10,10 @@ use tokio::sync::{Notify, watch};
 use towline::relay::AnswerState;
 use towline_core::job::Deadline;
 
-use super::elsewhere::deadline_ms;
+use super::elsewhere::{deadline_ms, millis};
 use super::{Framing, JobRecord, Recorded};
 use crate::log::StreamLog;
-use crate::shared::{Holder, Order};
+use crate::shared::{Holder, Order, Sent};
 use crate::tasks::Tasks;
 
 /// What became of the request, for those who wait for the head of the answer.
@@ -191,15 +191,14 @@ impl Job {
     }
 
     /// Stops it. The first reason counts.
-    pub(crate) fn cancel(&self, reason: &str) -> Result<(), IsOver> {
+    pub(crate) fn cancel(&self, reason: &str) -> Result<Sent, IsOver> {
         let mut shared = self.shared();
         if shared.state.is_ended() {
             return Err(IsOver);
         }
         shared.cancel.get_or_insert_with(|| reason.to_owned());
         shared.state = AnswerState::Cancelling;
-        self.order(shared, |_| Order::Cancel(reason.to_owned()));
-        Ok(())
+        Ok(self.order(shared, |_| Order::Cancel(reason.to_owned())))
     }
 
     /// Stops it, since the relay ends. One that somebody has cancelled stays cancelled.
@@ -211,44 +210,44 @@ impl Job {
         shared.is_interrupted = shared.cancel.is_none();
         shared.cancel.get_or_insert_with(|| "the relay ended".to_owned());
         shared.state = AnswerState::Cancelling;
-        self.order(shared, |_| Order::Cancel("the relay ended".to_owned()));
+        let _here = self.order(shared, |_| Order::Cancel("the relay ended".to_owned()));
         Ok(())
     }
 
-    pub(crate) fn set_deadline(&self, deadline: Deadline) -> Result<(), IsOver> {
+    pub(crate) fn set_deadline(&self, deadline: Deadline) -> Result<Sent, IsOver> {
         let mut shared = self.shared();
         if shared.state.is_ended() {
             return Err(IsOver);
         }
         shared.deadline = deadline.apply(shared.deadline, Instant::now());
-        self.order(shared, |shared| Order::Deadline(deadline_ms(shared.deadline)));
-        Ok(())
+        Ok(self.order(shared, |shared| match deadline {
+            // Somebody else may move it too.
+            Deadline::ExtendBy(time) => Order::Extend(millis(time)),
+            Deadline::In(_) | Deadline::Never => Order::Deadline(deadline_ms(shared.deadline)),
+        }))
     }
 
-    pub(crate) fn set_paused(&self, paused: bool) -> Result<(), IsOver> {
+    pub(crate) fn set_paused(&self, paused: bool) -> Result<Sent, IsOver> {
         let mut shared = self.shared();
         if shared.state.is_ended() {
             return Err(IsOver);
         }
         shared.is_paused = paused;
-        self.order(shared, |_| Order::Pause(paused));
-        Ok(())
+        Ok(self.order(shared, |_| Order::Pause(paused)))
     }
 
-    /// `false` where this relay runs the job itself.
-    pub(crate) fn rename_elsewhere(&self, name: &str) -> bool {
-        let Some(holder) = self.holder.as_ref().filter(|_| !self.state().is_ended()) else { return false };
-        holder.send(Order::Rename(name.to_owned()));
-        true
+    /// `None` where this relay runs the job itself.
+    pub(crate) fn rename_elsewhere(&self, name: &str) -> Option<Sent> {
+        let holder = self.holder.as_ref().filter(|_| !self.state().is_ended())?;
+        Some(holder.send(&Order::Rename(name.to_owned())))
     }
 
-    fn order(&self, shared: MutexGuard<'_, Shared>, order: impl FnOnce(&Shared) -> Order) {
-        if let Some(holder) = &self.holder {
-            holder.send(order(&shared));
-        }
+    fn order(&self, shared: MutexGuard<'_, Shared>, order: impl FnOnce(&Shared) -> Order) -> Sent {
+        let sent = self.holder.as_ref().map_or_else(Sent::here, |holder| holder.send(&order(&shared)));
         drop(shared);
         self.ordered.notify_one();
         self.changed();
+        sent
     }
 
     pub(crate) fn look(&self) -> Snapshot {
@@ -279,7 +278,7 @@ impl Job {
             && shared.readers <= 1
             && !shared.detached
         {
-            holder.send(Order::Readers { relay: holder.own(), count: shared.readers });
+            let _unwaited = holder.send(&Order::Readers { relay: holder.own(), count: shared.readers });
         }
     }
 

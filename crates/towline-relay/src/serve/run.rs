@@ -36,8 +36,8 @@ pub struct Server {
     relay: Arc<Relay>,
     listeners: Vec<Listener>,
     tls: Tls,
-    /// Keeps it among the living, where there are several.
-    lease: AbortOnDropHandle<Infallible>,
+    /// Keep it among the living and send its orders, where there are several.
+    among_others: [AbortOnDropHandle<Infallible>; 2],
 }
 
 /// What new connections are taken with; none where TCP is not encrypted.
@@ -130,9 +130,12 @@ impl Server {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
         relay.listening.get_or_init(|| shown);
-        let lease = relay.tasks.start_held(shared::renew(Arc::clone(&relay)));
+        let among_others = [
+            relay.tasks.start_held(shared::renew(Arc::clone(&relay))),
+            relay.tasks.start_held(shared::send(Arc::clone(&relay))),
+        ];
         shared::load(&relay).await.map_err(|source| Error::Shared { source })?;
-        Ok(Self { relay, listeners, tls: Arc::new(RwLock::new(tls)), lease })
+        Ok(Self { relay, listeners, tls: Arc::new(RwLock::new(tls)), among_others })
     }
 
     /// Where it listens; with the real port where 0 was asked for.
@@ -161,7 +164,7 @@ impl Server {
         shutdown: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
     ) -> Pin<Box<dyn Future<Output = Report> + Send + 'a>> {
         Box::pin(async move {
-            let Self { relay, listeners, tls, lease } = self;
+            let Self { relay, listeners, tls, among_others } = self;
             let (stop, stopped) = watch::channel(false);
             let connections = Tasks::new();
             let (page_door, mut page) = LateDoor::new();
@@ -226,7 +229,7 @@ impl Server {
             if tokio::time::timeout(CLOSE_TIME, connections.all_ended()).await.is_err() {
                 tracing::info!(connections = connections.running(), "connections are cut");
             }
-            drop(lease);
+            drop(among_others);
             let closing = Arc::clone(&relay);
             if tokio::task::spawn_blocking(move || closing.writer.end()).await.is_err() {
                 tracing::error!("the store could not be closed");

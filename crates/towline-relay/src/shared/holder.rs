@@ -1,13 +1,18 @@
 //! An answer that another relay runs: what is told of it, and what that relay is told to do.
 
-use std::sync::Arc;
+use std::convert::Infallible;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, oneshot};
 use towline::relay::AnswerState;
 
+use super::RedisError;
+use super::resp::{Commands, Reply};
 use super::store::RedisStore;
+use crate::relay::Relay;
 use crate::store::StreamNo;
-use crate::tasks::Tasks;
 
 /// Orders that a relay may be behind; older ones are gone.
 const ORDERS: &str = "10000";
@@ -19,6 +24,8 @@ pub(crate) enum Order {
     Cancel(String),
     /// In Unix milliseconds; none takes it away.
     Deadline(Option<u64>),
+    /// So many milliseconds later than it stands when this is obeyed.
+    Extend(u64),
     Pause(bool),
     Rename(String),
     /// So many readers of it are at that relay.
@@ -45,7 +52,6 @@ pub(crate) struct Shown {
 #[derive(Debug, Clone)]
 pub(crate) struct Holder {
     pub(super) store: Arc<RedisStore>,
-    pub(super) tasks: Tasks,
     pub(super) stream: StreamNo,
     pub(super) relay: u64,
 }
@@ -56,20 +62,102 @@ impl Holder {
         self.store.relay()
     }
 
-    /// Sends an order. One that does not get through is told in the log only: what was ordered is seen by its effect.
-    pub(crate) fn send(&self, order: Order) {
-        let holder = self.clone();
-        self.tasks.start(async move {
-            // Plain data can always be said in JSON.
-            let said = serde_json::to_string(&order).unwrap_or_default();
-            let channel = format!("towline:orders:{}", holder.relay);
-            let stream = holder.stream.to_string();
-            let mut commands = super::resp::Commands::default();
-            commands.push(&["XADD", &channel, "MAXLEN", "~", ORDERS, "*", "no", &stream, "order", &said]);
-            commands.push(&["PUBLISH", &channel, ""]);
-            if let Err(error) = holder.store.ask(&commands).await {
+    /// Sends an order. Those that are given here arrive in the order in which they were given.
+    pub(crate) fn send(&self, order: &Order) -> Sent {
+        let (arrived, arrives) = oneshot::channel();
+        // Plain data can always be said in JSON.
+        let order = serde_json::to_string(order).unwrap_or_default();
+        self.store.outbox.put(Letter { stream: self.stream, to: self.relay, order, arrived });
+        Sent(Some(arrives))
+    }
+}
+
+/// An order on its way. It goes on when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Sent(Option<oneshot::Receiver<Result<(), RedisError>>>);
+
+impl Sent {
+    /// One to this relay itself.
+    pub(crate) fn here() -> Self {
+        Self(None)
+    }
+
+    /// Waits until the store has it: what is ordered from then on, at whichever relay, comes after it.
+    ///
+    /// # Cancel safety
+    /// Dropping the future changes nothing.
+    ///
+    /// # Errors
+    /// When the store has not taken it, or has not said so.
+    pub(crate) async fn arrived(self) -> Result<(), RedisError> {
+        let Some(arrives) = self.0 else { return Ok(()) };
+        // Who would send it is gone with the relay.
+        arrives.await.unwrap_or_else(|_| Err(RedisError::Refused("the relay ends".into())))
+    }
+}
+
+#[derive(Debug)]
+struct Letter {
+    stream: StreamNo,
+    /// The relay that runs it.
+    to: u64,
+    order: String,
+    arrived: oneshot::Sender<Result<(), RedisError>>,
+}
+
+/// Orders that are to be sent, the first first.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    letters: Mutex<Vec<Letter>>,
+    is_filled: Notify,
+    /// How many were sent: an order that comes twice, since a reply was lost, is obeyed once.
+    sent: AtomicU64,
+}
+
+impl Outbox {
+    fn put(&self, letter: Letter) {
+        self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
+        self.is_filled.notify_one();
+    }
+}
+
+/// Sends what is ordered here to the relays that run the answers, until the relay ends.
+///
+/// # Cancel safety
+/// Dropping the future stops it; whether the last orders have arrived is not known.
+pub(crate) async fn send(relay: Arc<Relay>) -> Infallible {
+    let Some(shared) = &relay.shared else { return std::future::pending().await };
+    let outbox = &shared.store.outbox;
+    loop {
+        outbox.is_filled.notified().await;
+        let letters = std::mem::take(&mut *outbox.letters.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut commands = Commands::default();
+        for letter in &letters {
+            let key = format!("towline:orders:{}", letter.to);
+            let (stream, own) = (letter.stream.to_string(), shared.relay().to_string());
+            let nth = (outbox.sent.fetch_add(1, Ordering::Relaxed) + 1).to_string();
+            let add = ["XADD", &key, "MAXLEN", "~", ORDERS, "*", "no", &stream, "order", &letter.order];
+            commands.push(&[&add[..], &["by", &own, "nth", &nth]].concat());
+            commands.push(&["PUBLISH", &key, ""]);
+        }
+        let mut replies = match shared.store.ask(&commands).await {
+            Ok(replies) => replies.into_iter().step_by(2).map(Ok).collect(),
+            Err(error) => vec![Err(error.to_string())],
+        }
+        .into_iter();
+        let mut last = Err("nothing came back".to_owned());
+        for letter in letters {
+            // One failure is that of all.
+            last = replies.next().unwrap_or(last);
+            let arrived = match &last {
+                Ok(Reply::Failed(why)) | Err(why) => Err(RedisError::Refused(why.clone())),
+                Ok(_) => Ok(()),
+            };
+            if let Err(error) = &arrived {
                 tracing::warn!(%error, "an order did not get to the relay that runs the answer");
             }
-        });
+            // Nobody may wait for it.
+            drop(letter.arrived.send(arrived));
+        }
     }
 }

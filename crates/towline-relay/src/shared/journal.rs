@@ -8,7 +8,7 @@ use super::holder::{Holder, Order, Shown};
 use super::resp::{Commands, Reply};
 use super::store::Stored;
 use super::version::Version;
-use super::{MISSED, RedisError, Shared};
+use super::{MISSED, Orders, Positions, RedisError, Shared};
 use crate::job::Job;
 use crate::log::{News, StreamLog};
 use crate::meta::Meta;
@@ -25,7 +25,11 @@ const KEPT: &str = "10000";
 
 /// Reads the descriptions of all streams.
 async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+    let own = shared.relay();
     let mut read = shared.read.lock().await;
+    if !is_behind(&read, own) {
+        return Ok(());
+    }
     // What is written meanwhile is read after it.
     let last = shared.store.one(&["XREVRANGE", "towline:journal", "+", "-", "COUNT", "1"]).await?;
     let last = last.many().first().and_then(|entry| entry.many().first()?.text().map(str::to_owned));
@@ -47,8 +51,13 @@ async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
         }
     }
     read.journal = last.unwrap_or_else(|| "0-0".into());
-    read.at = Some(Instant::now());
+    (read.at, read.relay) = (Instant::now(), own);
     Ok(())
+}
+
+/// Whether the journal does not say enough.
+fn is_behind(read: &Positions, own: u64) -> bool {
+    read.relay != own || read.at.elapsed() > MISSED
 }
 
 /// Reads the journal to its end: one look for all who asked before it began.
@@ -59,7 +68,7 @@ pub(super) async fn catch_up(shared: &Shared, relay: &Relay) -> Result<(), Redis
         return Ok(());
     }
     let asked = shared.asked.load(Ordering::Relaxed);
-    if read.at.is_none_or(|at| at.elapsed() > MISSED) {
+    if is_behind(&read, shared.relay()) {
         drop(read);
         return read_all(shared, relay).await;
     }
@@ -72,7 +81,7 @@ pub(super) async fn catch_up(shared: &Shared, relay: &Relay) -> Result<(), Redis
             apply(shared, relay, fields);
             read.journal.clone_from(id);
         }
-        read.at = Some(Instant::now());
+        read.at = Instant::now();
         if entries.len() < ENTRIES {
             read.asked = asked;
             return Ok(());
@@ -166,12 +175,7 @@ fn is_new(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
     let Some(meta) = described(stream, &stored) else { return };
     let log = StreamLog::recovered(stream, Arc::clone(&relay.writer), meta.clone(), stored.end);
     log.is_written_elsewhere();
-    let holder = |relay_no| Holder {
-        store: Arc::clone(&shared.store),
-        tasks: relay.tasks.clone(),
-        stream,
-        relay: relay_no,
-    };
+    let holder = |relay_no| Holder { store: Arc::clone(&shared.store), stream, relay: relay_no };
     let job = match (&meta.job, stored.holder) {
         (Some(record), Some(by)) if record.ended.is_none() => {
             Some(Job::elsewhere(Arc::clone(&log), record, holder(by)))
@@ -263,24 +267,32 @@ pub(super) async fn tell_changes(shared: &Shared, relay: &Relay) -> Result<(), R
     Ok(())
 }
 
-/// Does what other relays' clients have ordered.
-pub(super) async fn obey(shared: &Shared, relay: &Arc<Relay>) -> Result<(), RedisError> {
-    let key = format!("towline:orders:{}", shared.relay());
+/// Does what other relays' clients have ordered, in the order in which the store has it.
+pub(super) async fn obey(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+    // Who comes meanwhile has all obeyed that was there.
+    let mut orders = shared.orders.lock().await;
+    let own = shared.relay();
+    if orders.relay != own {
+        *orders = Orders { relay: own, ..Orders::default() };
+    }
+    let key = format!("towline:orders:{own}");
     loop {
-        let mut read = shared.read.lock().await;
         let count = ENTRIES.to_string();
-        let parts = ["XREAD", "COUNT", &count, "STREAMS", &key, &read.orders];
-        let reply = shared.store.one(&parts).await?;
+        let reply = shared.store.one(&["XREAD", "COUNT", &count, "STREAMS", &key, &orders.read]).await?;
         let entries = entries(&reply);
-        if let Some((id, _)) = entries.last() {
-            read.orders.clone_from(id);
-        }
-        drop(read);
-        for (_, fields) in &entries {
-            let no = field(fields, "no").and_then(Reply::number);
+        for (id, fields) in &entries {
+            orders.read.clone_from(id);
+            let of = |name: &str| field(fields, name).and_then(Reply::number);
             let order = field(fields, "order").and_then(Reply::text);
             let order: Option<Order> = order.and_then(|text| serde_json::from_str(text).ok());
-            let (Some(no), Some(order)) = (no, order) else { continue };
+            let (Some(no), Some(by), Some(nth), Some(order)) = (of("no"), of("by"), of("nth"), order) else {
+                continue;
+            };
+            let last = orders.last.entry(by).or_default();
+            if nth <= *last {
+                continue;
+            }
+            *last = nth;
             let Some(entry) = relay.registry.numbered(no) else { continue };
             if let Order::Rename(name) = &order {
                 // Whose it is meanwhile may keep it.

@@ -3,7 +3,6 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::connection::Connection;
@@ -14,8 +13,7 @@ use crate::store::Room;
 /// Time between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Renews the lease until the relay ends. A relay that was buried leaves its answers to the others; [`keep`](super::keep) takes
-/// another place for it.
+/// Renews the lease until the relay ends. A relay that was buried takes another place, and leaves its answers to the others.
 ///
 /// # Cancel safety
 /// Dropping the future stops it; the lease expires.
@@ -28,12 +26,7 @@ pub(crate) async fn renew(relay: Arc<Relay>) -> Infallible {
             Ok(is_alive) => {
                 shared.store.set_room(Room::Enough);
                 shared.is_there();
-                if !is_alive && shared.buried.swap(own, Ordering::Relaxed) != own {
-                    tracing::warn!(relay = own, "this relay was silent for too long: others end its answers");
-                    reaper::let_go(&relay);
-                    shared.poked.notify_one();
-                }
-                RENEWAL
+                if is_alive { RENEWAL } else { another_place(shared, &relay).await }
             }
             Err(error) => {
                 connection = None;
@@ -42,6 +35,23 @@ pub(crate) async fn renew(relay: Arc<Relay>) -> Infallible {
             }
         };
         tokio::time::sleep(pause).await;
+    }
+}
+
+/// Gives the time until the lease is to be renewed.
+async fn another_place(shared: &Shared, relay: &Relay) -> Duration {
+    tracing::warn!(relay = shared.relay(), "this relay was silent for too long: others end its answers");
+    reaper::let_go(relay);
+    match shared.take_place().await {
+        Ok(()) => {
+            relay.registry.is_relay(shared.relay());
+            shared.poked.notify_one();
+            RENEWAL
+        }
+        Err(error) => {
+            shared.is_away(&error);
+            PAUSE
+        }
     }
 }
 

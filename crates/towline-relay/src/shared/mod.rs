@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 
 pub use address::{NotRedis, RedisAddress};
 pub use connection::RedisError;
-pub(crate) use holder::{Holder, Order, Shown};
+pub(crate) use holder::{Holder, Order, Sent, Shown, send};
 pub(crate) use lease::renew;
 pub(crate) use listen::listen;
 pub(crate) use store::RedisStore;
@@ -53,14 +53,13 @@ const RESERVED: Duration = Duration::from_secs(10);
 pub(crate) struct Shared {
     store: Arc<RedisStore>,
     read: tokio::sync::Mutex<Positions>,
+    orders: tokio::sync::Mutex<Orders>,
     /// Counts those who want the journal to be read up to now.
     asked: AtomicU64,
     /// There is something to look at.
     poked: Notify,
     /// This relay has another number.
     is_another: Notify,
-    /// The number under which others have buried this relay.
-    buried: AtomicU64,
     /// Since when the store has answered without a break: all relays have had a chance to renew their leases since.
     there_since: Mutex<Option<Instant>>,
     /// What others run and somebody reads here.
@@ -82,11 +81,27 @@ pub(crate) struct Shared {
 #[derive(Debug)]
 struct Positions {
     journal: String,
-    orders: String,
-    /// When; `None` where all streams are to be looked at.
-    at: Option<Instant>,
+    at: Instant,
+    /// The number of this relay when it looked at all streams.
+    relay: u64,
     /// Who had asked when the journal was last read.
     asked: u64,
+}
+
+/// How far the orders for this relay are read.
+#[derive(Debug)]
+struct Orders {
+    /// The number of this relay that they are for.
+    relay: u64,
+    read: String,
+    /// The last one of each relay that has given any.
+    last: HashMap<u64, u64>,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Self { relay: 0, read: "0-0".into(), last: HashMap::new() }
+    }
 }
 
 impl Shared {
@@ -100,14 +115,14 @@ impl Shared {
             store,
             read: tokio::sync::Mutex::new(Positions {
                 journal: "0-0".into(),
-                orders: "0-0".into(),
-                at: None,
+                at: Instant::now(),
+                relay: 0,
                 asked: 0,
             }),
+            orders: tokio::sync::Mutex::default(),
             asked: AtomicU64::new(0),
             poked: Notify::new(),
             is_another: Notify::new(),
-            buried: AtomicU64::new(0),
             there_since: Mutex::default(),
             followed: Mutex::default(),
             unread: Mutex::default(),
@@ -139,9 +154,6 @@ impl Shared {
             }
         }
         self.store.is_relay(relay);
-        let mut read = self.read.lock().await;
-        (read.orders, read.at) = ("0-0".into(), None);
-        drop(read);
         self.is_another.notify_one();
         tracing::info!(relay, store = %self.store.address(), "one of the relays of this store");
         Ok(())
@@ -229,6 +241,13 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Does what other relays' clients have ordered up to now, so that an order given here comes after theirs.
+    pub(crate) async fn has_obeyed(&self, relay: &Relay) {
+        if let Err(error) = journal::obey(self, relay).await {
+            tracing::debug!(%error, "what other relays have ordered is not known");
+        }
     }
 
     /// Makes a stream that another relay has written over what that relay made of it.
@@ -342,10 +361,6 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
 }
 
 async fn round(shared: &Shared, relay: &Arc<Relay>, is_round: bool) -> Result<(), RedisError> {
-    if shared.buried.load(Ordering::Relaxed) == shared.relay() {
-        shared.take_place().await?;
-        relay.registry.is_relay(shared.relay());
-    }
     journal::tell_changes(shared, relay).await?;
     journal::catch_up(shared, relay).await?;
     journal::obey(shared, relay).await?;

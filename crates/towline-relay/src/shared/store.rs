@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use super::address::RedisAddress;
 use super::connection::{Connection, RedisError};
+use super::holder::Outbox;
 use super::resp::{Commands, Reply};
 use super::scripts;
 use super::version::Version;
@@ -45,6 +46,8 @@ pub(crate) struct RedisStore {
     /// Streams of others that somebody waits for.
     wanted: Mutex<Vec<StreamNo>>,
     pub(super) is_wanted: Notify,
+    /// What other relays are ordered.
+    pub(super) outbox: Outbox,
     /// Streams that others have written over.
     overwritten: Mutex<Vec<StreamNo>>,
     room: AtomicU8,
@@ -104,6 +107,7 @@ impl RedisStore {
             versions: Mutex::default(),
             wanted: Mutex::default(),
             is_wanted: Notify::new(),
+            outbox: Outbox::default(),
             overwritten: Mutex::default(),
             room: AtomicU8::new(0),
             write_script: OnceLock::new(),

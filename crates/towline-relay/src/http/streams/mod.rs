@@ -17,7 +17,7 @@ use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::answer::{Answer, Code, Refusal, empty, set};
-use super::input;
+use super::{control, input};
 use crate::id::{Owner, StreamId};
 use crate::log::{Broken, Seen};
 use crate::meta::{now_ms, steady_now_ms};
@@ -115,8 +115,9 @@ async fn delete(relay: &Relay, entry: &Entry) -> Result<Answer, Refusal> {
 /// Removes a stream; a job that writes it is cancelled first, and has ended when this returns.
 pub(super) async fn remove(relay: &Relay, entry: &Entry) -> Result<(), Refusal> {
     if let Some(job) = &entry.job
-        && job.cancel("its stream was deleted").is_ok()
+        && let Ok(sent) = job.cancel("its stream was deleted")
     {
+        control::arrived(sent).await?;
         let mut changes = job.watch();
         // The sender lives as long as the job.
         while !job.state().is_ended() && changes.changed().await.is_ok() {}

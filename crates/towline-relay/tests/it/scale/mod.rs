@@ -142,6 +142,55 @@ async fn orders_reach_the_relay_that_runs_the_answer() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn orders_are_obeyed_in_the_order_in_which_they_were_given() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let (a, b, c) =
+        (relay(&redis, &upstream).await, relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let id = a.detached("stalling").await;
+    for relay in [&a, &b, &c] {
+        until(relay, &id, |job| job["state"] == "streaming").await;
+    }
+    for round in 0..10 {
+        for (relay, what) in [(&b, "pause"), (&c, "unpause"), (&b, "unpause"), (&a, "pause")] {
+            assert_eq!(order(relay, &id, what, json!({})).await.0, 200);
+        }
+        // What is ordered after all of them is there: so are they.
+        let far = 1000 * (round + 2);
+        assert_eq!(order(&b, &id, "deadline", json!({"in_s": far})).await.0, 200);
+        let is_there =
+            |job: &Value| job["deadline_s"].as_f64().is_some_and(|left| left > f64::from(far - 900));
+        assert_eq!(until(&a, &id, is_there).await["state"], "paused");
+        assert_eq!(order(&c, &id, "unpause", json!({})).await.0, 200);
+        until(&a, &id, |job| job["state"] == "streaming").await;
+    }
+    // Each moves it by what it was asked for, from where it stands then.
+    for relay in [&b, &c, &a] {
+        assert_eq!(order(relay, &id, "deadline", json!({"extend_s": 100_000})).await.0, 200);
+    }
+    let job = until(&a, &id, |job| job["deadline_s"].as_f64().is_some_and(|left| left > 210_000.0)).await;
+    assert!(job["deadline_s"].as_f64().unwrap() > 309_000.0, "{job}");
+    for relay in [a, b, c] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_that_the_store_does_not_take_is_refused() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
+    let id = a.detached("stalling").await;
+    until(&b, &id, |job| job["state"] == "streaming").await;
+    redis.say("ACL SETUSER default -xadd");
+    assert_eq!(order(&b, &id, "pause", json!({})).await.0, 503);
+    redis.say("ACL SETUSER default +xadd");
+    assert_eq!(order(&b, &id, "cancel", json!({})).await.0, 202);
+    assert_eq!(a.ended(&id).await["state"], "cancelled");
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_id_runs_once_whichever_relays_it_comes_to() {
     let (redis, upstream) = (Redis::start(), upstream());
     let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
