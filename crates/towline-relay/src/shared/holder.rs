@@ -72,7 +72,7 @@ impl Holder {
     }
 }
 
-/// An order on its way. It goes on when this is dropped.
+/// An order on its way. It arrives also when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Sent(Option<oneshot::Receiver<Result<(), RedisError>>>);
 
