@@ -5,7 +5,6 @@
 
 #![expect(unsafe_code, reason = "the functions have no safe face, and the calls around them are what costs")]
 
-use pyo3::exceptions::PyAttributeError;
 use pyo3::ffi;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyString, PyType};
@@ -54,11 +53,18 @@ pub(crate) fn slot<'py>(
     // SAFETY: both are live objects. The function returns a new reference, or null with an exception set.
     let found = unsafe {
         let found = ffi::PyObject_GenericGetAttr(object.as_ptr(), name.as_ptr());
-        Bound::from_owned_ptr_or_err(py, found)
+        Bound::from_owned_ptr_or_opt(py, found)
     };
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.is_instance_of::<PyAttributeError>(py) => Ok(None),
-        Err(error) => Err(error),
+    if found.is_some() {
+        return Ok(found);
     }
+    // The slots of most records are empty, so the exception is dropped before an object is made of it.
+    // SAFETY: an exception is set.
+    let is_empty = unsafe { ffi::PyErr_ExceptionMatches(ffi::PyExc_AttributeError) != 0 };
+    if !is_empty {
+        return Err(PyErr::fetch(py));
+    }
+    // SAFETY: the interpreter is attached, which `py` shows.
+    unsafe { ffi::PyErr_Clear() };
+    Ok(None)
 }

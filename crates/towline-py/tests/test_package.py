@@ -18,8 +18,15 @@ def test_every_public_name_is_there():
         assert getattr(towline, name) is not None
 
 
-def test_importing_the_package_alone_loads_nothing_heavy():
-    code = "import sys, towline; print([m for m in ('pydantic', 'asyncio', 'towline._towline') if m in sys.modules])"
+@pytest.mark.parametrize(
+    ("how", "heavy"),
+    [
+        ("import towline", "pydantic asyncio towline._towline"),
+        ("from towline import Client, chat", "asyncio httpx shutil tempfile towline._relayed towline._systemone"),
+    ],
+)
+def test_an_import_loads_nothing_heavy_that_it_does_not_need(how, heavy):
+    code = f"{how}; import sys; print([name for name in {heavy.split()} if name in sys.modules])"
     out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
     assert out.strip() == "[]"
 

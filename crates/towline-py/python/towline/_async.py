@@ -11,7 +11,6 @@ from typing_extensions import Self, Unpack
 from . import _foreign as foreign
 from . import _options as options_of
 from . import _requests as requests
-from ._arelay import AsyncRelay
 from ._astream import AsyncStream
 from ._base import BaseClient, ClientOptions
 from ._options import ChatOptions, CreateOptions, GenerateOptions, Messages, ParsedOptions
@@ -42,6 +41,7 @@ from ._types import (
 from ._waiting import digest, wait_for
 
 if TYPE_CHECKING:
+    from ._arelay import AsyncRelay
     from ._systemone import SystemOneContent, SystemOneQuestion, SystemOneResponse
 
 T = TypeVar("T", bound=BaseModel)
@@ -430,6 +430,8 @@ class AsyncClient(BaseClient):
 
         Raises ``RequestError`` for a client that was made without ``relay``.
         """
+        from ._arelay import AsyncRelay
+
         return AsyncRelay(self._relay_client())
 
     # The two below are given to models as tools: what is described is what a model is told.

@@ -11,7 +11,6 @@ from typing_extensions import Self, Unpack
 from . import _foreign as foreign
 from . import _options as options_of
 from . import _requests as requests
-from ._relay import Relay
 from ._towline import Stream
 from ._base import BaseClient, ClientOptions
 from ._options import ChatOptions, CreateOptions, GenerateOptions, Messages, ParsedOptions
@@ -41,6 +40,7 @@ from ._types import (
 )
 
 if TYPE_CHECKING:
+    from ._relay import Relay
     from ._systemone import SystemOneContent, SystemOneQuestion, SystemOneResponse
 
 T = TypeVar("T", bound=BaseModel)
@@ -428,6 +428,8 @@ class Client(BaseClient):
 
         Raises ``RequestError`` for a client that was made without ``relay``.
         """
+        from ._relay import Relay
+
         return Relay(self._relay_client())
 
     # The two below are given to models as tools: what is described is what a model is told.

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
-import tempfile
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 from ._errors import RequestError
@@ -202,11 +200,15 @@ class Transport:
 
 def _places() -> Tuple[Optional[str], str]:
     """Where programs of this user keep sockets."""
+    import tempfile
+
     return os.environ.get("XDG_RUNTIME_DIR") or None, tempfile.gettempdir()
 
 
 def _program() -> str:
     """The program that can start a relay."""
+    import shutil
+
     return shutil.which("towline") or "towline"
 
 
