@@ -37,6 +37,8 @@ pub enum Dialog {
     Help,
     /// Another name for a chat.
     Rename(ChatKey, String),
+    /// Another name for one of the relay's jobs.
+    RenameJob(String, String),
     /// Whether the window is to close though so many answers run in it.
     Close(usize),
     /// Whether a model is to be deleted.

@@ -327,6 +327,25 @@ fn the_relays_jobs_obey_the_panel() {
 }
 
 #[test]
+fn an_answer_that_was_asked_elsewhere_is_named_and_asked_again() {
+    let user = User::new();
+    let id = user.relay.detached("echo");
+    let name = format!("relay job {}", short(&id));
+    let mut stage = user.window(false);
+    stage.click(&format!("Rename {name}"));
+    stage.type_into("Answer name", "tale");
+    stage.click("Rename");
+    stage.until("its name", |_| user.relay.job(&id).name.as_deref() == Some("tale"));
+    stage.until_shown("echo: tale");
+    assert!(!stage.can_click(&format!("Retry {name}")), "it runs");
+    stage.click(&format!("Stop {name}"));
+    stage.click(&format!("Retry {name}"));
+    stage.until("another", |_| {
+        user.relay.jobs().iter().any(|job| job.id != id && job.question.as_deref() == Some("asked elsewhere"))
+    });
+}
+
+#[test]
 fn an_answer_of_this_window_is_paused_and_limited_here_and_elsewhere() {
     let user = User::new();
     let (mut stage, id) = user.half_way();

@@ -31,10 +31,14 @@ const ANSWER_TIME: Duration = Duration::from_secs(30);
 const LOST: Duration = Duration::from_secs(1);
 
 /// What is to be done to one of the relay's jobs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayOrder {
     /// What every job can be told.
     Control(Tell),
+    /// Ask the same again, as a job of its own.
+    Retry,
+    /// Call it by another name.
+    Rename(String),
     /// Delete the job and its text there.
     Forget,
     /// Show its chat.
@@ -178,15 +182,18 @@ impl Relay {
     pub fn order(&mut self, engine: &Engine, id: &str, order: RelayOrder) {
         let control = self.control.clone();
         let (job, wake) = (id.to_owned(), Arc::clone(&self.wake));
-        let what = match order {
+        let what = match &order {
             RelayOrder::Control(Tell::Stop) => "stopped",
             RelayOrder::Control(Tell::Pause) => "paused",
             RelayOrder::Control(Tell::Unpause) => "unpaused",
             RelayOrder::Control(Tell::Deadline(_)) => "given another deadline",
+            RelayOrder::Retry => "asked again",
+            RelayOrder::Rename(_) => "renamed",
             RelayOrder::Forget => "forgotten",
             // These are the window's to do.
             RelayOrder::Show | RelayOrder::Read => return,
         };
+        let forgets = order == RelayOrder::Forget;
         let task = engine.spawn("order", async move {
             let done = match order {
                 RelayOrder::Control(Tell::Stop) => {
@@ -197,13 +204,14 @@ impl Relay {
                 RelayOrder::Control(Tell::Deadline(deadline)) => {
                     control.set_deadline(&job, deadline).await.map(drop)
                 }
+                RelayOrder::Retry => control.retry(&job).await.map(drop),
+                RelayOrder::Rename(name) => control.rename(&job, &name).await.map(drop),
                 RelayOrder::Forget => control.delete(&job).await,
                 RelayOrder::Show | RelayOrder::Read => Ok(()),
             };
             wake();
             done
         });
-        let forgets = order == RelayOrder::Forget;
         let what = format!("job {} cannot be {what}", short(id));
         self.orders.push(Ordered { what, id: id.to_owned(), forgets, task });
     }

@@ -11,7 +11,7 @@ use towline_app::text::{safe, units};
 
 use super::rows::{Reading, Row, Tone, Which};
 use super::theme::{Face, Palette};
-use crate::command::{Command, Control, JobOrder};
+use crate::command::{Command, Control, Dialog, JobOrder};
 use crate::relay::{Relay, RelayOrder, Standing};
 
 /// Room for a job's number and the mark of the relay, in points.
@@ -243,7 +243,16 @@ fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Option<Reading>, out: &mu
     let mut buttons = Buttons { ui, label: row.which.label(), out };
     if row.state.is_ended {
         read(&mut buttons);
-        return buttons.add("Forget", "Forget", order(RelayOrder::Forget));
+        buttons.add("Forget", "Forget", order(RelayOrder::Forget));
+    } else {
+        buttons.control(row, tell, read);
     }
-    buttons.control(row, tell, read);
+    // One that has a chat is asked again, and named, there.
+    if reading == Some(Reading::Adopt) {
+        if row.state.is_ended {
+            buttons.add("Retry", "Retry", order(RelayOrder::Retry));
+        }
+        let rename = Dialog::RenameJob(id.to_owned(), String::new());
+        buttons.add("Rename", "Rename", Command::Show(rename));
+    }
 }

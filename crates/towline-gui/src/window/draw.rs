@@ -7,7 +7,7 @@ use egui::{CentralPanel, Frame, Id, Margin, Modal, Panel, Ui};
 
 use super::Window;
 use crate::command::{Command, Dialog};
-use crate::relay::Relay;
+use crate::relay::{Relay, RelayOrder};
 use crate::shortcuts;
 use crate::ui::theme::{COLUMN, Palette};
 use crate::ui::{chat, composer, dialog, files, help, jobs, models, rows, scroll, settings, sidebar, toasts};
@@ -142,6 +142,11 @@ impl Window {
                     if let Some(form) = &mut self.fields.chat {
                         settings::chat(ui, form, palette, out);
                     }
+                }
+                Dialog::RenameJob(id, to) => {
+                    ui.heading("Rename answer");
+                    let command = |to: &str| Command::RelayJob(id.clone(), RelayOrder::Rename(to.to_owned()));
+                    dialog::ask(ui, ("Answer name", "story"), to, "Rename", (palette, command), out);
                 }
                 Dialog::Rename(key, to) => {
                     ui.heading("Rename chat");

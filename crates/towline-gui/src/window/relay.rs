@@ -155,7 +155,10 @@ impl Window {
     /// Does what was ordered to one of the relay's jobs.
     pub(super) fn order_relay(&mut self, id: &str, order: RelayOrder) {
         match order {
-            RelayOrder::Control(_) | RelayOrder::Forget => {
+            RelayOrder::Control(_) | RelayOrder::Retry | RelayOrder::Rename(_) | RelayOrder::Forget => {
+                if let Dialog::RenameJob(..) = self.dialog {
+                    self.dialog = Dialog::None;
+                }
                 if let Some(relay) = &mut self.relay {
                     relay.order(&self.engine, id, order);
                 }
