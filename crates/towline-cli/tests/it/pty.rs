@@ -255,6 +255,13 @@ impl Pty {
         }
     }
 
+    /// Takes what the program writes until it has read all that the terminal answered: what it leaves, the shell reads.
+    pub fn settle(&mut self) {
+        let name = ptsname(&self.master, vec![]).unwrap();
+        let device = rustix::fs::open(name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        self.until("all is read", |pty| !pty.turn(20) && rustix::io::ioctl_fionread(&device).unwrap() == 0);
+    }
+
     /// Waits until a text stands on the screen.
     pub fn expect(&mut self, text: &str) {
         self.until(text, |pty| pty.text().contains(text));

@@ -236,10 +236,15 @@ impl Painter {
     fn change_row(&mut self, at: usize, old: &Row, new: &Row, out: &mut Vec<u8>) {
         let same = common_columns(old, new);
         let is_certain = new.line.graphemes().all(|(grapheme, _)| is_certain(grapheme));
-        let same = if is_certain { same } else { 0 };
+        // A row that becomes shorter is erased from its beginning: tmux takes cells that were erased behind others for
+        // text, and gives them a row of their own when the window becomes narrower.
+        let is_shorter = old.width > new.width;
+        let same = if is_certain && !is_shorter { same } else { 0 };
         self.go(at, same, out);
         if !is_certain {
             out.extend_from_slice(WRAP_OFF);
+        }
+        if !is_certain || is_shorter {
             out.extend_from_slice(ERASE_RIGHT);
         }
         let mut skipped = 0;
@@ -256,8 +261,6 @@ impl Painter {
         self.palette.change(style, Style::PLAIN, out);
         if !is_certain {
             out.extend_from_slice(WRAP_ON);
-        } else if old.width > new.width {
-            out.extend_from_slice(ERASE_RIGHT);
         }
         self.column = (is_certain && new.width < self.columns).then_some(new.width);
     }
@@ -303,4 +306,52 @@ fn column(at: usize, out: &mut Vec<u8>) {
 fn common_columns(old: &Row, new: &Row) -> usize {
     let same = old.line.graphemes().zip(new.line.graphemes()).take_while(|(a, b)| a == b);
     same.map(|(_, (grapheme, _))| grapheme_width(grapheme)).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use towline_app::settings::Theme;
+
+    fn block(lines: &[&str]) -> Block {
+        let rows: Vec<Row> =
+            lines.iter().map(|line| Row::clipped(&Line::styled(line, Style::PLAIN), 80)).collect();
+        Block { cursor_row: rows.len() - 1, cursor_column: 0, rows }
+    }
+
+    fn shows(lines: &[&str]) -> Painter {
+        let palette = Palette::of(Theme::None, false, &towline_app::settings::Shades::default());
+        let mut painter = Painter::new(palette, true, 80);
+        painter.paint(&[], &block(lines), &mut vec![]);
+        painter
+    }
+
+    #[test]
+    fn a_row_that_becomes_shorter_is_erased_from_its_beginning() {
+        let mut out = vec![];
+        shows(&["above", "one two"]).paint(&[], &block(&["above", "one"]), &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), "\x1b[Kone\r");
+        out.clear();
+        shows(&["above", "one"]).paint(&[], &block(&["above", "one two"]), &mut out);
+        assert_eq!(String::from_utf8_lossy(&out), "\x1b[4G two\r");
+    }
+
+    #[test]
+    fn rows_that_the_terminal_moved_off_the_screen_are_told() {
+        let lines = ["a".repeat(50), "b".repeat(50), "> ".into()];
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let gone = |cursor_row| {
+            let mut out = vec![];
+            let gone = shows(&lines).resized(20, cursor_row, &mut out);
+            let gone: Vec<_> = gone.iter().map(|(at, row)| (*at, row.line.text())).collect();
+            (gone, String::from_utf8(out).unwrap())
+        };
+        let erased = |rows: usize| format!("\x1b[K{}", "\n\x1b[K".repeat(rows - 1));
+        assert_eq!(gone(None), (vec![], format!("\r\x1b[6A{}\x1b[6A", erased(7))));
+        assert_eq!(gone(Some(6)), gone(None));
+        let (a, b) = ("a".repeat(20), "b".repeat(20));
+        let (rows, out) = gone(Some(2));
+        assert_eq!(rows, [(0, a.clone()), (0, a), (0, "a".repeat(10)), (1, b)]);
+        assert_eq!(out, format!("\r\x1b[2A{}\x1b[2A", erased(3)));
+    }
 }

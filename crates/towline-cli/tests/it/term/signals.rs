@@ -65,6 +65,7 @@ fn stopped_from_outside_it_comes_back() {
     pty.press(&format!("{} 50\r", demo::path().display()));
     pty.expect("demo>");
     for signal in ["STOP", "TSTP"] {
+        pty.settle();
         let script = format!("ps -o pid= --ppid {} | xargs kill -{signal}", pty.pid());
         assert!(std::process::Command::new("sh").args(["-c", &script]).status().unwrap().success());
         pty.expect("Stopped");
