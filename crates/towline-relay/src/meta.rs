@@ -24,6 +24,8 @@ pub(crate) struct Meta {
     /// As the client wrote it, and in Unix milliseconds.
     pub(crate) expires_at: Option<(String, u64)>,
     pub(crate) closed: bool,
+    /// How long the log of a stream is that is closed, in bytes: a start need not look for it.
+    pub(crate) end: Option<u64>,
     pub(crate) incarnations: Incarnations,
     /// The last `Stream-Seq`.
     pub(crate) last_seq: Option<String>,
@@ -53,6 +55,7 @@ impl Meta {
             ttl_s: None,
             expires_at: None,
             closed: false,
+            end: None,
             incarnations: Incarnations::beginning(incarnation),
             last_seq: None,
             producers: BTreeMap::new(),

@@ -393,6 +393,7 @@ impl StreamLog {
             return None;
         }
         if std::mem::take(&mut state.meta_is_dirty) {
+            state.meta.end = state.meta.closed.then_some(state.end);
             // A description is plain data, which JSON can always say.
             let meta = serde_json::to_vec(&state.meta).unwrap_or_default().into();
             writes.push(Write::Meta { stream: self.no, meta });

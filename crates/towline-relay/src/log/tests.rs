@@ -293,6 +293,24 @@ fn the_journal_is_where_it_is_synced() {
     assert_eq!(store.sync_journals().unwrap(), 1);
 }
 
+/// So that a start need not look for it.
+#[tokio::test]
+async fn the_description_of_a_closed_log_says_where_it_ends() {
+    let writer = Writer::start(Arc::new(MemoryStore::new()), Fsync::Never).unwrap();
+    let meta = Meta::new(StreamId::random(), Owner::local(), "text/plain", 1);
+    let (log, ticket) = StreamLog::create(7, Arc::clone(&writer), meta, b"abc", None);
+    log.begin();
+    log.written(ticket).await.unwrap();
+    let described = || serde_json::from_slice::<Meta>(&writer.store().meta(7).unwrap().unwrap()).unwrap().end;
+    assert_eq!(described(), None);
+    let closed = log.change(|log| {
+        log.append(b"de");
+        log.close();
+    });
+    log.written(closed.unwrap().1).await.unwrap();
+    assert_eq!(described(), Some(5));
+}
+
 /// A reader holds a chunk in memory, so none is as long as the append.
 #[tokio::test]
 async fn a_long_append_is_kept_in_short_chunks_unless_it_is_json() {

@@ -65,6 +65,8 @@ fn check_stream(
         return if repair { open.remove(stream) } else { Ok(()) };
     };
     let Chunks { end, damage } = open.chunks(stream);
+    let shorter = |known: u64| format!("the bytes from {end} to {known} are missing");
+    let damage = damage.or_else(|| meta.end.filter(|known| *known > end).map(shorter));
     let Some(why) = damage else {
         checked.streams += 1;
         return Ok(());
@@ -73,6 +75,7 @@ fn check_stream(
     if !repair {
         return Ok(());
     }
+    meta.end = None;
     // The next start closes it with a record that says so.
     if let Some(job) = &mut meta.job {
         meta.closed = false;
@@ -188,6 +191,22 @@ mod tests {
         assert!(check(&folder.path().join("absent"), false).unwrap_err().to_string().contains("no store at"));
         let _used = DiskStore::open(folder.path(), 0).unwrap();
         assert!(matches!(check(folder.path(), true), Err(StoreError::InUse)));
+    }
+
+    #[test]
+    fn an_end_that_is_missing_is_told() {
+        let folder = tempfile::tempdir().unwrap();
+        store(folder.path());
+        let mut described: Meta = serde_json::from_slice(&meta("a")).unwrap();
+        (described.closed, described.end) = (true, Some(3000));
+        let described = serde_json::to_vec(&described).unwrap().into();
+        let opened = DiskStore::open(folder.path(), 0).unwrap();
+        opened.commit(vec![Write::Meta { stream: 1, meta: described }], true).unwrap();
+        drop(opened);
+        let damage = check(folder.path(), true).unwrap().damage;
+        assert!(damage[0].contains("the bytes from 2000 to 3000 are missing"), "{damage:?}");
+        assert_eq!(check(folder.path(), false).unwrap().damage, Vec::<String>::new());
+        assert_eq!(read(folder.path(), 1), 2000);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Logs on disk, in an LSM tree (fjall).
 //!
-//! Four key spaces: `about` (format, incarnation), `meta` (stream number → description), `request` (stream number → the request
-//! whose answer it is), `data` (stream number and position → bytes).
+//! Five key spaces: `about` (format, incarnation), `meta` (stream number → description), `request` (stream number → the request
+//! whose answer it is), `data` (stream number and position → bytes), `removed` (numbers of streams whose bytes are still to go).
 
 use std::collections::HashSet;
 use std::os::unix::fs::DirBuilderExt;
@@ -51,6 +51,13 @@ pub(super) struct Open {
     pub(super) meta: Keyspace,
     request: Keyspace,
     data: Keyspace,
+    removed: Keyspace,
+}
+
+/// The part of a description that a start looks into.
+#[derive(serde::Deserialize)]
+struct Described {
+    end: Option<u64>,
 }
 
 impl std::fmt::Debug for DiskStore {
@@ -137,11 +144,12 @@ impl Open {
             }
         }
         let (meta, request, data) = (keyspace("meta")?, keyspace("request")?, keyspace("data")?);
-        Ok(Self { db, about, meta, request, data })
+        let removed = keyspace("removed")?;
+        Ok(Self { db, about, meta, request, data, removed })
     }
 
-    pub(super) fn keyspaces(&self) -> [&Keyspace; 4] {
-        [&self.about, &self.meta, &self.request, &self.data]
+    pub(super) fn keyspaces(&self) -> [&Keyspace; 5] {
+        [&self.about, &self.meta, &self.request, &self.data, &self.removed]
     }
 
     /// Every stream with its description.
@@ -193,7 +201,18 @@ impl Open {
         Ok(position(&key) + bytes.len() as u64)
     }
 
-    /// Removes the bytes of streams whose removal was cut short.
+    /// Removes the bytes of streams whose removal was cut short. An earlier version did not note them: all bytes are looked at once.
+    fn remove_the_rest(&self, known: &HashSet<StreamNo>) -> Result<(), StoreError> {
+        if self.about.get("removals are noted")?.is_none() {
+            self.remove_unknown(known)?;
+            self.about.insert("removals are noted", "")?;
+        }
+        for entry in self.removed.iter() {
+            self.remove_data(number(&entry.key()?))?;
+        }
+        Ok(())
+    }
+
     fn remove_unknown(&self, known: &HashSet<StreamNo>) -> Result<(), StoreError> {
         let mut from = 0;
         while let Some(entry) = self.data.range(key(from, 0)..).next() {
@@ -215,7 +234,7 @@ impl Open {
                 batch.remove(&self.data, entry.key()?);
             }
             if batch.is_empty() {
-                return Ok(());
+                return Ok(self.removed.remove(stream.to_be_bytes())?);
             }
             batch.commit()?;
         }
@@ -230,10 +249,16 @@ impl Open {
         for entry in self.meta.iter() {
             let (key, meta) = entry.into_inner()?;
             let stream = number(&key);
-            streams.push(Recovered { stream, meta: Bytes::copy_from_slice(&meta), end: self.end(stream)? });
+            // To look for an end costs far more than all the rest.
+            let described: Option<Described> = serde_json::from_slice(&meta).ok();
+            let end = match described.and_then(|described| described.end) {
+                Some(end) => end,
+                None => self.end(stream)?,
+            };
+            streams.push(Recovered { stream, meta: Bytes::copy_from_slice(&meta), end });
         }
         let known: HashSet<StreamNo> = streams.iter().map(|found| found.stream).collect();
-        self.remove_unknown(&known)?;
+        self.remove_the_rest(&known)?;
         let next = known.iter().max().map_or(0, |last| last + 1);
         Ok(Recovery { incarnation, next, streams })
     }
@@ -255,6 +280,7 @@ impl Open {
                 Write::Remove { stream } => {
                     batch.remove(&self.meta, stream.to_be_bytes());
                     batch.remove(&self.request, stream.to_be_bytes());
+                    batch.insert(&self.removed, stream.to_be_bytes(), "");
                     removed.push(stream);
                 }
             }
@@ -416,5 +442,33 @@ mod tests {
         drop(store);
         let refused = DiskStore::open(folder.path(), 0).unwrap_err();
         assert!(refused.to_string().contains("has the format 99"), "{refused}");
+    }
+
+    #[test]
+    fn a_start_removes_what_was_left_of_a_removal() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |stream| {
+            let meta = Write::Meta { stream, meta: "{}".into() };
+            vec![meta, Write::Chunk { stream, start: 0, bytes: "abc".into() }]
+        };
+        let left = |store: &DiskStore| store.read(7, 0, usize::MAX).unwrap().len();
+        for is_noted in [true, false] {
+            let store = DiskStore::open(folder.path(), 0).unwrap();
+            store.recover().unwrap();
+            store.commit([write(7), write(8)].concat(), true).unwrap();
+            store.commit(vec![Write::Remove { stream: 7 }], true).unwrap();
+            if !is_noted {
+                // As an earlier version leaves it.
+                store.with(|open| Ok(open.removed.remove(7_u64.to_be_bytes())?)).unwrap();
+                store.with(|open| Ok(open.about.remove("removals are noted")?)).unwrap();
+            }
+            assert_eq!(left(&store), 1);
+            drop(store);
+            let store = DiskStore::open(folder.path(), 0).unwrap();
+            let found = store.recover().unwrap().streams;
+            assert_eq!(found.iter().map(|found| (found.stream, found.end)).collect::<Vec<_>>(), [(8, 3)]);
+            assert_eq!(left(&store), 0);
+            assert!(store.with(|open| Ok(open.removed.is_empty()?)).unwrap());
+        }
     }
 }
