@@ -10,6 +10,9 @@ use towline::error::{ErrorKind, Fault};
 use towline::relay::{Control, Filter, OwnRelay, RelayConfig, Start, Via};
 use towline::{Client, Config, Deadline, Error};
 
+/// How long the name of a group may be on a relay.
+const GROUP_MAX_BYTES: usize = 128;
+
 /// What a relay is told. Its fields are the arguments of Python's `Relay`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -73,12 +76,21 @@ pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Erro
     json(&job)
 }
 
-/// Has a relay list a request's stream under the name and in the group of the engine's job.
-pub(crate) fn label(config: &mut Config, name: &Option<String>, group: &Option<String>) {
-    match &mut config.via {
-        Via::Server => {}
-        Via::Relay(relay) => (relay.name, relay.group) = (name.clone(), group.clone()),
+/// The client for a job of the engine: a relay lists its stream under the job's name and in its group.
+///
+/// # Errors
+/// `ValueError` for a group that a relay does not take.
+pub(crate) fn labelled(client: &Client, name: &Option<String>, group: &Option<String>) -> PyResult<Client> {
+    let Via::Relay(relay) = &client.config().via else { return Ok(client.clone()) };
+    if let Some(group) = group.as_ref().filter(|group| !group.is_ascii() || group.len() > GROUP_MAX_BYTES) {
+        return Err(PyValueError::new_err(format!(
+            "group {group:?} is not for a relay, which takes up to {GROUP_MAX_BYTES} ASCII characters"
+        )));
     }
+    // The relay makes a name of it that works wherever an id does; a header takes no line breaks.
+    let name = name.as_ref().map(|name| name.replace(char::is_control, " "));
+    let relay = RelayConfig { name, group: group.clone(), ..relay.clone() };
+    Ok(client.with_request_config(|config| config.via = Via::Relay(relay)))
 }
 
 /// Sees to it that this user's own relay runs. `program` is `towline`.

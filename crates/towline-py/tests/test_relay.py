@@ -112,10 +112,16 @@ def test_jobs_are_listed_by_what_they_are(relayed):
         again = client.relay.retry("rivers")
         assert again.retry_of == rivers.id and client.relay.wait(again.id, PATIENCE).state == "completed"
         assert client.relay.rename("seas", "oceans").id == ids["seas"]
+        in_lines = engine.chat("normal", "x", name="two\nlines")
+        assert in_lines.wait(PATIENCE) and client.relay.job(in_lines.relay_id).name == "two-lines"
         version = client.relay.version()
-        assert version.streams == 4 and version.running == 0 and version.listen
+        assert version.streams == 5 and version.running == 0 and version.listen
         with pytest.raises(towline.RequestError, match="seconds from 0 on"):
             client.relay.jobs(since=-1)
+        with pytest.raises(ValueError, match="all, running, ended, not 'finished'"):
+            client.relay.jobs(state="finished")
+        with pytest.raises(ValueError, match="ASCII"):
+            engine.chat("normal", "x", group="Schöne Flüsse")
 
 
 def test_the_same_without_blocking(relayed):

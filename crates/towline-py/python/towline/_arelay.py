@@ -49,10 +49,12 @@ class AsyncRelay:
 
             await client.relay.jobs(state="ended", text="river", since=3600)
         """
-        running = {"all": None, "running": True, "ended": False}[state]
+        states = {"all": None, "running": True, "ended": False}
+        if state not in states:
+            raise ValueError(f"state is one of {', '.join(states)}, not {state!r}")
         answer = await self._tell(
             "list",
-            running=running,
+            running=states[state],
             model=model,
             name=name,
             text=text,

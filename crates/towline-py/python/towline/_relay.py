@@ -48,10 +48,12 @@ class Relay:
 
             client.relay.jobs(state="ended", text="river", since=3600)
         """
-        running = {"all": None, "running": True, "ended": False}[state]
+        states = {"all": None, "running": True, "ended": False}
+        if state not in states:
+            raise ValueError(f"state is one of {', '.join(states)}, not {state!r}")
         answer = self._tell(
             "list",
-            running=running,
+            running=states[state],
             model=model,
             name=name,
             text=text,

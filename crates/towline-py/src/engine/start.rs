@@ -80,7 +80,7 @@ impl EngineCore {
     ) -> PyResult<JobCore> {
         let Running { engine, client, resume, .. } = self.running.get()?;
         let resume = *resume;
-        let client = client.with_request_config(|config| relay::label(config, &name, &group));
+        let client = relay::labelled(client, &name, &group)?;
         let prepared = StreamSpec::operate(&client, native::operation(operation)?, model, Bytes::from(body));
         let prepared = prepared.map(move |stream| stream.with_resume(resume));
         Ok(engine.submit(prepared, options(name, group, priority, deadline)?).into())
