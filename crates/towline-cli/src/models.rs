@@ -110,6 +110,11 @@ pub async fn installed(server: &Server, timeouts: Timeouts) -> Result<Vec<Value>
     })
 }
 
+/// Whether a person means this model of a server: what has no tag means the latest.
+pub fn is_named(known: &str, meant: &str) -> bool {
+    known == meant || known.strip_suffix(":latest") == Some(meant)
+}
+
 /// A model's description as typed data; what does not fit is left empty.
 pub fn typed(model: &Value) -> InstalledModel {
     let mut typed: InstalledModel = serde_json::from_value(model.clone()).unwrap_or_default();

@@ -8,6 +8,7 @@ use super::background_task::Done;
 use super::screen::Tone;
 use super::state::Prompt;
 use crate::cmd::UNARY_TIMEOUTS;
+use crate::models;
 
 /// An answer that took fewer tokens fits every context; the server is not asked for its size.
 const WORTH_ASKING_TOKENS: u64 = 256;
@@ -40,7 +41,7 @@ impl Prompt<'_> {
         self.in_background("context", false, async move {
             // A server that does not say leaves it unknown.
             let running = client.ps().await.unwrap_or_default().models;
-            let is_it = |name: &str| name == model || name.strip_suffix(":latest") == Some(model.as_str());
+            let is_it = |name: &str| models::is_named(name, &model);
             let found = running.iter().find(|running| is_it(&running.name) && running.context_length > 0);
             Ok(match found.map(|running| running.context_length) {
                 Some(tokens) => Done::Context(model, tokens),

@@ -478,6 +478,23 @@ fn clear_and_export_and_copy() {
 }
 
 #[test]
+fn an_answer_without_text_is_not_copied() {
+    let silent = Script::ndjson_open([ollama::chat_text("")]).stall();
+    let server = Server::start(Routes::new().path("/api/chat", silent));
+    let steps = [
+        Step::Type(":copy"),
+        Step::See("! copy: there is no answer yet"),
+        Step::Type("ask"),
+        Step::Status("m streaming"),
+        CTRL_C,
+        Step::See("Cancelled"),
+        Step::Type(":copy"),
+        Step::See("! copy: that answer has no text"),
+    ];
+    play(&server, Scene::default(), steps);
+}
+
+#[test]
 fn a_front_stream_behind_answers_in_its_place() {
     let script = Script::ndjson_open([ollama::chat_text("slow")])
         .wait("go")

@@ -148,6 +148,8 @@ fn settings_are_set_shown_and_sent() {
             Step::See("one\n</>"),
             Step::Type(":models"),
             Step::See("m:latest\nother:1b"),
+            Step::Type("/load m"),
+            Step::See("prompt m> "),
             Step::Type(":help kill"),
             Step::See("kill [-9] %n… | %*"),
             Step::Type("help"),

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use towline_app::history::{Found, History};
 use towline_app::text::{safe, units};
 
+use crate::models;
 use crate::repl::background_task::Done;
 use crate::repl::complete::Known;
 use crate::repl::screen::Tone;
@@ -56,7 +57,7 @@ impl Prompt<'_> {
         // Ollama's own `/load` takes a model as well.
         let is_model = |known: &Known| {
             !known.conversations.iter().any(|known| known == name)
-                && known.models.iter().any(|known| known == name)
+                && known.models.iter().any(|known| models::is_named(known, name))
         };
         if is_model(&self.known()) {
             return self.set_model(Some(name.to_owned()));

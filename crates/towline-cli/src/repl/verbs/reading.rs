@@ -102,7 +102,8 @@ impl Prompt<'_> {
             }
         };
         let Some(text) = text.filter(|text| !text.is_empty()) else {
-            return self.wrong("copy: there is no answer yet");
+            let said = if self.last.is_none() { "there is no answer yet" } else { "that answer has no text" };
+            return self.wrong(&format!("copy: {said}"));
         };
         let text = match copying.code {
             None => text,
