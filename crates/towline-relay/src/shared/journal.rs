@@ -74,8 +74,13 @@ pub(super) async fn catch_up(shared: &Shared, relay: &Relay) -> Result<(), Redis
     }
     loop {
         let count = ENTRIES.to_string();
-        let parts = ["XREAD", "COUNT", &count, "STREAMS", "towline:journal", &read.journal];
-        let reply = shared.store.one(&parts).await?;
+        let mut commands = Commands::default();
+        commands.push(&["XREAD", "COUNT", &count, "STREAMS", "towline:journal", &read.journal]);
+        let reply = match shared.store.ask_kept(commands).await?.pop() {
+            Some(Reply::Failed(why)) => return Err(RedisError::Refused(why)),
+            Some(reply) => reply,
+            None => Reply::None,
+        };
         let entries = entries(&reply);
         for (id, fields) in &entries {
             apply(shared, relay, fields);

@@ -21,9 +21,14 @@ pub(super) fn bytes_channel(database: u32) -> String {
     format!("towline:b:{database}:")
 }
 
-/// The script that writes, for a database of the server.
-pub(super) fn write(database: u32) -> String {
-    WRITE.replace("CHANNEL", &bytes_channel(database))
+/// The most bytes that are told with the call to look at a log.
+const TOLD_BYTES: &str = "16384";
+
+/// The script that writes, for a database of the server. Where replicas are to have the bytes before a reader sees them, they are
+/// not told with the call.
+pub(super) fn write(database: u32, replicas: usize) -> String {
+    let told = if replicas == 0 { TOLD_BYTES } else { "-1" };
+    WRITE.replace("CHANNEL", &bytes_channel(database)).replace("TOLD_BYTES", told)
 }
 
 /// Writes a stream, if its version is the one that the writer knows: so nobody writes over what another has written. Its reply
@@ -70,7 +75,7 @@ redis.call('HSET', h, 'version', new, 'end', number(stop))
 if request ~= '' then redis.call('HSET', h, 'request', request) end
 if #together > 0 then
   local said = ''
-  if stop - first <= 16384 then said = number(first) .. ' ' .. table.concat(together) end
+  if stop - first <= TOLD_BYTES then said = number(first) .. ' ' .. table.concat(together) end
   redis.call('PUBLISH', 'CHANNEL' .. no, said)
 end
 if meta ~= '' then

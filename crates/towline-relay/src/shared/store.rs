@@ -210,13 +210,38 @@ impl RedisStore {
         }
     }
 
+    /// As [`ask`](Self::ask), for what readers are shown: the replicas have it too, where that is wanted.
+    pub(super) async fn ask_kept(&self, mut commands: Commands) -> Result<Vec<Reply>, RedisError> {
+        if self.replicas == 0 {
+            return self.ask(&commands).await;
+        }
+        let count = commands.count();
+        // Who waits does so for own writes, and what was read was written before this one.
+        commands.push(&["SET", "towline:looked", "1"]);
+        commands.push(&["WAIT", &self.replicas.to_string(), "1000"]);
+        let mut replies = self.ask(&commands).await?;
+        self.are_enough(&replies)?;
+        replies.truncate(count);
+        Ok(replies)
+    }
+
+    /// Whether as many replicas as are wanted have what was written; the last reply says how many do.
+    fn are_enough(&self, replies: &[Reply]) -> Result<(), RedisError> {
+        let copies = replies.last().and_then(Reply::number).unwrap_or(0);
+        if copies >= self.replicas as u64 {
+            return Ok(());
+        }
+        let why = format!("{copies} replicas have what was written, and {} are to", self.replicas);
+        Err(RedisError::Refused(why))
+    }
+
     /// Streams as they are now; without those that are gone.
     pub(super) async fn stored(&self, streams: &[StreamNo]) -> Result<Vec<(StreamNo, Stored)>, RedisError> {
         let mut commands = Commands::default();
         for stream in streams {
             commands.push(&["HMGET", &format!("towline:s:{stream}"), "version", "meta", "end", "holder"]);
         }
-        let replies = self.ask(&commands).await?;
+        let replies = self.ask_kept(commands).await?;
         let read = |reply: &Reply| {
             let [version, meta, end, holder] = reply.many() else { return None };
             let version = Version::parse(version.text()?)?;
@@ -304,7 +329,9 @@ impl RedisStore {
 
     /// Gives the server the script that writes, which it may have forgotten.
     async fn load(&self, connection: &mut Connection) -> Result<(), RedisError> {
-        let reply = connection.one(&["SCRIPT", "LOAD", &scripts::write(self.address.database)]).await?;
+        let reply = connection
+            .one(&["SCRIPT", "LOAD", &scripts::write(self.address.database, self.replicas)])
+            .await?;
         self.write_script.get_or_init(|| reply.text().unwrap_or_default().to_owned());
         Ok(())
     }
@@ -344,10 +371,8 @@ impl RedisStore {
                 return Err(RedisError::Refused(why.clone()));
             }
         }
-        let copies = replies.last().and_then(Reply::number).unwrap_or(0);
-        if self.replicas > 0 && copies < self.replicas as u64 {
-            let why = format!("{copies} replicas have what was written, and {} are to", self.replicas);
-            return Err(RedisError::Refused(why));
+        if self.replicas > 0 {
+            self.are_enough(&replies)?;
         }
         Ok(replies)
     }

@@ -198,6 +198,41 @@ async fn answers_continue_at_a_replica_that_is_promoted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_relay_shows_what_the_replica_does_not_have() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let replica = redis.replica();
+    let mut config = shared(config(&upstream.url()), &redis.url());
+    config.store.replicas = 1;
+    let (a, b) = (Relay::start(config.clone()).await, Relay::start(config).await);
+    let id = a.detached("twice").await;
+    let mut tails = Vec::new();
+    for relay in [&a, &b] {
+        let mut tail = relay.get(&format!("/streams/{id}?live=raw")).await;
+        tail.until(first()).await;
+        tails.push(tail);
+    }
+    replica.signal("-STOP");
+    let no = redis.say("SMEMBERS towline:all").lines().nth(2).unwrap().to_owned();
+    upstream.open("more");
+    let end = format!("HGET towline:s:{no} end");
+    while !redis.say(&end).contains(&format!("\n{}\r", 2 * first())) {
+        tokio::task::yield_now().await;
+    }
+    for relay in [&a, &b] {
+        let mut seen = relay.get(&format!("/streams/{id}")).await;
+        assert!(seen.status == 503 || seen.bytes().await.len() == first(), "{}", seen.status);
+    }
+    replica.signal("-CONT");
+    upstream.open("go");
+    let whole = tails.remove(0).text().await;
+    assert!(whole.contains("\"done\":true"), "{whole}");
+    assert_eq!(tails.remove(0).text().await, whole);
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_relay_does_not_stay_at_a_server_that_leads_no_more() {
     let (redis, upstream) = (Redis::start(), upstream());
     let replica = redis.replica();

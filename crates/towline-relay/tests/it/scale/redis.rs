@@ -85,6 +85,12 @@ impl Redis {
         self.process = run(&self.folder, self.option, self.port, &self.more).expect("its port is free again");
     }
 
+    /// Stops it as a machine that is paused, or lets it go on.
+    pub(super) fn signal(&self, signal: &str) {
+        let done = Command::new("kill").args([signal, &self.process.id().to_string()]).status().unwrap();
+        assert!(done.success());
+    }
+
     pub(super) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
