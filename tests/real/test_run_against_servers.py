@@ -153,4 +153,4 @@ def test_a_server_that_is_killed_truncates(slow_server):
     code, records = rest_of(stream, seen)
     end = records[-1]
     assert (code, end["outcome"]) in ((3, "truncated"), (1, "failed")), end
-    assert end["error"]["origin"] == "transport" and end["text_bytes"] > 0
+    assert end["error"]["fault"] == "transport" and end["text_bytes"] > 0
