@@ -49,6 +49,7 @@ pub use table::Changes;
 
 /// Why an engine cannot do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum EngineError {
     /// A call that waits was made from inside one of the engine's own tasks, where it would wait for itself. Await the
     /// job instead.

@@ -54,6 +54,7 @@ impl Default for EngineConfig {
 /// What happens when a log is full. Text that no reader has read or passed over is never dropped; a reader passes over
 /// what came before the place where it began.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum LogOverflow {
     /// The oldest text that some reader has read is dropped; later readers are told how much they missed. Where there
     /// is none, the job is paused until somebody reads.
@@ -65,6 +66,7 @@ pub enum LogOverflow {
 
 /// What a shutdown does with the jobs it finds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum OnShutdown {
     /// They may finish within the grace time.
     Finish,

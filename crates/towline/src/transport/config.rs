@@ -145,6 +145,7 @@ impl Default for Http2Config {
 
 /// When HTTP/2 is spoken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum Http2Policy {
     /// With TLS, where the server prefers it (ALPN); without TLS never.
     #[default]
@@ -157,6 +158,7 @@ pub enum Http2Policy {
 
 /// Which redirects are followed. Credentials never go to another origin, whatever the policy.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum RedirectPolicy {
     /// To the same host and port, or from http to https of the same host. Another target is an error.
     #[default]
