@@ -58,6 +58,8 @@ const SUMMARY: &str =
     coalesce((SELECT variant.model FROM turn JOIN variant ON variant.turn = turn.id WHERE turn.chat = chat.id
               ORDER BY turn.number DESC, variant.number DESC LIMIT 1), '')
     FROM chat";
+/// The conversation has a question. One whose only answer failed before it said anything has none, and is left out of lists.
+const ASKS: &str = "EXISTS (SELECT 1 FROM turn WHERE turn.chat = chat.id)";
 
 fn summary(row: &Row<'_>) -> Result<Summary, rusqlite::Error> {
     Ok(Summary {
@@ -74,12 +76,14 @@ fn summary(row: &Row<'_>) -> Result<Summary, rusqlite::Error> {
 }
 
 impl History {
-    /// The conversations, pinned ones first, then the last written first; at most `limit`.
+    /// The conversations that have a question, pinned ones first, then the last written first; at most `limit`.
     ///
     /// # Errors
     /// Those of the database.
     pub fn list(&self, limit: usize) -> Result<Vec<Summary>, HistoryError> {
-        let sql = format!("{SUMMARY} ORDER BY chat.pinned DESC, chat.updated DESC, chat.id DESC LIMIT ?1");
+        let sql = format!(
+            "{SUMMARY} WHERE {ASKS} ORDER BY chat.pinned DESC, chat.updated DESC, chat.id DESC LIMIT ?1"
+        );
         let mut chats = self.database.prepare_cached(&sql)?;
         let rows = chats.query_map([i64::try_from(limit).unwrap_or(i64::MAX)], summary)?;
         Ok(rows.collect::<Result<_, _>>()?)
@@ -94,13 +98,13 @@ impl History {
         found.optional()?.ok_or_else(|| HistoryError::Missing(id.0.to_string()))
     }
 
-    /// The conversation that was written to last.
+    /// The conversation that was written to last, of those that have a question.
     ///
     /// # Errors
     /// Those of the database.
     pub fn last(&self) -> Result<Option<ChatId>, HistoryError> {
-        let sql = "SELECT id FROM chat ORDER BY updated DESC, id DESC LIMIT 1";
-        Ok(self.database.query_row(sql, [], |row| row.get(0).map(ChatId)).optional()?)
+        let sql = format!("SELECT id FROM chat WHERE {ASKS} ORDER BY updated DESC, id DESC LIMIT 1");
+        Ok(self.database.query_row(&sql, [], |row| row.get(0).map(ChatId)).optional()?)
     }
 
     /// The answers whose end is not known and that a relay runs: their conversations, and the relay's names for them.
@@ -182,7 +186,7 @@ impl History {
                 SELECT turn.chat, -variant.id FROM variant JOIN turn ON turn.id = variant.turn
                     WHERE variant.ending IS NULL AND {PIECES} LIKE ?2 ESCAPE '\\'
                 UNION ALL
-                SELECT id, 0 FROM chat WHERE title LIKE ?2 ESCAPE '\\' OR name LIKE ?2 ESCAPE '\\')
+                SELECT id, 0 FROM chat WHERE (title LIKE ?2 ESCAPE '\\' OR name LIKE ?2 ESCAPE '\\') AND {ASKS})
              SELECT found.chat, max(place) FROM found JOIN chat ON chat.id = found.chat
              WHERE ?1 IS NOT NULL GROUP BY found.chat ORDER BY chat.updated DESC LIMIT ?3",
             words = if text.chars().count() >= INDEXED_CHARS { indexed } else { scanned },

@@ -417,3 +417,19 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
     history.take_back(alone, turn).unwrap();
     assert!(matches!(history.summary(alone), Err(HistoryError::Missing(_))), "a conversation of nothing");
 }
+
+#[test]
+fn a_conversation_whose_only_answer_said_nothing_is_in_no_list() {
+    let mut history = History::in_memory().unwrap();
+    let said = history
+        .import(&session::write(&conversation(&[("a river?", "water")]), "2026-01-01T00:00:00Z"), None)
+        .unwrap();
+    let mut failed = conversation(&[]);
+    let id = failed.ask("m", Message::user("what is lost?"));
+    let lines = session::write(&failed, "2026-01-01T00:00:00Z") + &session::take_out(id);
+    let nothing = history.import(&lines, None).unwrap();
+    let listed: Vec<_> = history.list(10).unwrap().into_iter().map(|chat| chat.id).collect();
+    assert_eq!((listed, history.last().unwrap()), (vec![said], Some(said)));
+    assert_eq!(history.search("what is lost", 10).unwrap(), []);
+    assert_eq!(history.find("what-is-lost").unwrap(), nothing, "its name finds it");
+}
