@@ -35,7 +35,7 @@ async function route() {
 			const shown = conversation(await get(`/towline/v1/history/${id}`))
 			if (location.hash === hash) main.replaceChildren(shown)
 		} else if (place === "new") main.replaceChildren(article("Ask", composer()))
-		else main.replaceChildren(el("p", { class: "none" }, "An answer that is chosen is shown here."))
+		else main.replaceChildren(el("p", { class: "none" }, "Choose an answer."))
 	} catch (error) {
 		main.replaceChildren(article("Not here", el("p", {}, String(error))))
 	}
