@@ -39,6 +39,13 @@ pub(crate) struct Entry {
     pub(crate) job: Option<Arc<Job>>,
 }
 
+impl Entry {
+    /// Whether this relay runs the job that writes it.
+    pub(crate) fn runs_here(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended())
+    }
+}
+
 /// Something about a stream has changed.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {

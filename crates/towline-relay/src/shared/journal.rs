@@ -202,8 +202,7 @@ fn is_new(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
 
 fn is_changed(shared: &Shared, relay: &Relay, entry: &Entry, stored: Stored) {
     let stream = entry.log.no;
-    let is_own = entry.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended());
-    if is_own || stored.version.writes <= shared.store.version(stream).writes {
+    if entry.runs_here() || stored.version.writes <= shared.store.version(stream).writes {
         return;
     }
     let Some(meta) = described(stream, &stored) else { return };

@@ -226,13 +226,10 @@ impl Shared {
     async fn look_at_overwritten(&self, relay: &Relay) -> Result<(), RedisError> {
         let overwritten = self.store.take_overwritten();
         for (at, stream) in overwritten.iter().enumerate() {
-            // What ran here is looked at once its job has ended.
-            let is_own = |entry: &Entry| {
-                entry.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended())
-            };
             let looked = match relay.registry.numbered(*stream) {
                 None => self.put_back(relay, *stream).await,
-                Some(entry) if is_own(&entry) => Ok(()),
+                // It is looked at once its job has ended.
+                Some(entry) if entry.runs_here() => Ok(()),
                 Some(entry) => self.reload(relay, &entry).await,
             };
             if looked.is_err() {

@@ -54,13 +54,9 @@ pub(super) async fn reap(shared: &Shared, relay: &Arc<Relay>) -> Result<(), Redi
 
 /// The answers that run here.
 fn own(relay: &Relay) -> Vec<Entry> {
-    let runs = |entry: &Entry| {
-        let job = entry.job.as_ref();
-        job.is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended())
-    };
     let mut own = Vec::new();
     for owner in relay.registry.owners() {
-        own.extend(relay.registry.each(&owner, None).filter(runs));
+        own.extend(relay.registry.each(&owner, None).filter(Entry::runs_here));
     }
     own
 }
@@ -107,7 +103,7 @@ async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bo
     }
     // It is being removed.
     let Some(entry) = relay.registry.numbered(stream) else { return Ok(false) };
-    if entry.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended()) {
+    if entry.runs_here() {
         // It ran here before this relay was buried, and is on its way to its end.
         return Ok(false);
     }
