@@ -96,22 +96,18 @@ pub async fn wait(args: &WaitArgs, mut context: Context) -> Result<Exit, Failure
     let (reached, mut handles) = meant(&args.which, All::Running, &args.relay, &mut context).await?;
     let until = tokio::time::Instant::now() + args.timeout.0.unwrap_or(FOREVER);
     let mut exit = Exit::Completed;
-    let Some(group) = &args.which.group else {
-        for handle in &handles {
-            exit = exit.or(reported(wait_one(handle, until, &reached, &mut context).await)?);
-        }
-        return Ok(exit);
-    };
-    let count = handles.len();
-    let answers = if count == 1 { "answer" } else { "answers" };
-    out::note(&format!("{count} {answers} of the group {group} to wait for"));
-    let ended = members(&args.which, Some(false), &reached, &mut context).await?;
-    let mut known: HashSet<String> = ended.into_iter().collect();
+    let mut known: HashSet<String> = HashSet::new();
+    if let Some(group) = &args.which.group {
+        let count = handles.len();
+        let answers = if count == 1 { "answer" } else { "answers" };
+        out::note(&format!("{count} {answers} of the group {group} to wait for"));
+        known.extend(members(&args.which, Some(false), &reached, &mut context).await?);
+    }
     while !handles.is_empty() {
         for handle in &handles {
             exit = exit.or(reported(wait_one(handle, until, &reached, &mut context).await)?);
         }
-        if tokio::time::Instant::now() >= until {
+        if args.which.group.is_none() || tokio::time::Instant::now() >= until {
             break;
         }
         known.extend(handles);
