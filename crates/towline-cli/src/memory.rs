@@ -156,15 +156,8 @@ impl Memory {
 
     /// The relay did not take the answer that was left to it: its question is taken out again.
     pub fn take_back(&self, (chat, answer): (ChatId, AnswerId)) {
-        let taken = path().map(|path| {
-            let mut history = History::open(&path)?;
-            match self.resumed {
-                None => history.remove(chat),
-                Some(_) => {
-                    history.append(chat, &(session::take_out(answer) + &session::settings(&self.former)))
-                }
-            }
-        });
+        let former = self.resumed.map(|_| &self.former);
+        let taken = path().map(|path| History::open(&path)?.take_back(chat, answer, former));
         if let Some(Err(why)) = taken {
             out::warning(&format!("the history keeps a question that was not asked: {why}"));
         }

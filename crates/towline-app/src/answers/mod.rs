@@ -10,7 +10,7 @@ mod verb;
 
 use towline::relay::Job;
 
-pub use place::{InHistory, for_answer, place_of};
+pub use place::{InHistory, for_answer, place_of, read_place, turn_of};
 pub use verb::Verb;
 
 use crate::text::safe;

@@ -1,5 +1,7 @@
 //! Where in the history an answer belongs, as the relay's record of it says.
 
+use std::fmt;
+
 use towline::Client;
 use towline::relay::{Job, Via};
 
@@ -15,31 +17,46 @@ pub enum InHistory {
     LastOf(WriterId),
 }
 
+impl fmt::Display for InHistory {
+    /// As the relay is told.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Chat(ChatId(number)) => number.fmt(f),
+            Self::LastOf(writer) => write!(f, "w{}", writer.number()),
+        }
+    }
+}
+
+/// The turn of an answer, as the relay is told.
+pub fn turn_of(id: AnswerId) -> String {
+    match id.variant {
+        0 | 1 => id.turn.0.to_string(),
+        variant => format!("{}.{variant}", id.turn.0),
+    }
+}
+
 /// The client of a relay, for one answer: the relay's record of it says where it belongs. Without a history, that is the turn
 /// alone.
 pub fn for_answer(client: &Client, history: Option<InHistory>, id: AnswerId) -> Client {
     client.with_request_config(|config| {
         if let Via::Relay(relay) = &mut config.via {
-            relay.conversation = history.map(|history| match history {
-                InHistory::Chat(ChatId(number)) => number.to_string(),
-                InHistory::LastOf(writer) => format!("w{}", writer.number()),
-            });
-            relay.turn = Some(match id.variant {
-                0 | 1 => id.turn.0.to_string(),
-                variant => format!("{}.{variant}", id.turn.0),
-            });
+            relay.conversation = history.map(|history| history.to_string());
+            relay.turn = Some(turn_of(id));
         }
     })
 }
 
 /// Where the relay says that an answer belongs, if one of our programs said so to it.
 pub fn place_of(job: &Job) -> Option<(InHistory, AnswerId)> {
-    let conversation = job.conversation.as_deref()?;
+    read_place(job.conversation.as_deref()?, job.turn.as_deref()?)
+}
+
+/// Where an answer belongs of which a relay says this; `None` for what another program says.
+pub fn read_place(conversation: &str, turn: &str) -> Option<(InHistory, AnswerId)> {
     let history = match conversation.strip_prefix('w') {
         Some(writer) => InHistory::LastOf(WriterId::of(writer.parse().ok()?)),
         None => InHistory::Chat(ChatId(conversation.parse().ok()?)),
     };
-    let turn = job.turn.as_deref()?;
     let (turn, variant) = turn.split_once('.').unwrap_or((turn, "1"));
     Some((history, AnswerId { turn: TurnId(turn.parse().ok()?), variant: variant.parse().ok()? }))
 }

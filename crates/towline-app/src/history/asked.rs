@@ -7,11 +7,11 @@ use towline::{ChatRequest, Ending, Event, Message, Outcome};
 
 use super::record::Target;
 use super::{ChatId, History, HistoryError, export};
-use crate::chat::{Conversation, Settings, TurnId, session};
+use crate::chat::{AnswerId, Conversation, Settings, TurnId, session};
 
 impl History {
     /// Writes down the question of a request before it is sent: in the conversation that it continues, where that stands as the
-    /// request has it, else in a new one with all that the request says. The answer is [linked](Self::link) and
+    /// request has it, else in a new one with all that the request says. Its answer, which is given, is [linked](Self::link) and
     /// [completed](Self::complete) later. `None` where the request does not end with a question.
     ///
     /// # Errors
@@ -20,13 +20,12 @@ impl History {
         &mut self,
         continued: Option<ChatId>,
         request: &ChatRequest,
-    ) -> Result<Option<(ChatId, TurnId)>, HistoryError> {
+    ) -> Result<Option<(ChatId, AnswerId)>, HistoryError> {
         let Some(asked) = conversation(request) else { return Ok(None) };
-        let Some(question) = asked.last() else { return Ok(None) };
-        let before = asked.turns().len() as u64 - 1;
+        let [before @ .., question] = asked.turns() else { return Ok(None) };
         let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let chat = match continued {
-            Some(chat) if before > 0 && turns(&change, chat)? == before => {
+            Some(chat) if !before.is_empty() && turns(&change, chat)? == before.len() as u64 => {
                 Target::of(chat).lines(&change, &session::question(question))?;
                 chat
             }
@@ -38,17 +37,24 @@ impl History {
         let last = "SELECT max(number) FROM turn WHERE chat = ?1";
         let turn: i64 = change.query_row(last, [chat.0], |row| row.get(0))?;
         change.commit()?;
-        Ok(Some((chat, TurnId(turn.unsigned_abs()))))
+        Ok(Some((chat, AnswerId { turn: TurnId(turn.unsigned_abs()), variant: 1 })))
     }
 
-    /// Takes a question back that was not sent after all, and its conversation with it where that has no other.
+    /// Takes the question of an answer back that was not asked for after all. A conversation that had settings before it,
+    /// `former`, has them again; another one that has no other question goes with it.
     ///
     /// # Errors
     /// Those of the database.
-    pub fn take_back(&mut self, chat: ChatId, turn: TurnId) -> Result<(), HistoryError> {
+    pub fn take_back(
+        &mut self,
+        chat: ChatId,
+        answer: AnswerId,
+        former: Option<&Settings>,
+    ) -> Result<(), HistoryError> {
         let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        Target::of(chat).lines(&change, &session::remove(turn))?;
-        if turns(&change, chat)? == 0 {
+        let settings = former.map(session::settings).unwrap_or_default();
+        Target::of(chat).lines(&change, &(session::remove(answer.turn) + &settings))?;
+        if former.is_none() && turns(&change, chat)? == 0 {
             change.execute("DELETE FROM chat WHERE id = ?1", [chat.0])?;
         }
         change.commit()?;

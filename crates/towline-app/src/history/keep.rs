@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use rusqlite::{OptionalExtension as _, TransactionBehavior, params};
+use rusqlite::{OptionalExtension as _, params};
 
-use super::record::{Target, now};
+use super::record::now;
 use super::{ChatId, History, HistoryError, find};
 
 /// How much the history keeps. Pinned conversations are kept whatever it says.
@@ -23,16 +23,6 @@ impl Default for Limits {
 }
 
 impl History {
-    /// Writes lines of a session (see [`chat::session`](crate::chat::session)) to a conversation.
-    ///
-    /// # Errors
-    /// [`HistoryError::Session`] for lines that are none, and those of the database. Then nothing is written.
-    pub fn append(&mut self, chat: ChatId, lines: &str) -> Result<(), HistoryError> {
-        let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        Target::of(chat).lines(&change, lines)?;
-        Ok(change.commit()?)
-    }
-
     /// Calls a conversation by another name.
     ///
     /// # Errors

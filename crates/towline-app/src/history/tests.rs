@@ -387,7 +387,7 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
     let summary = history.summary(chat).unwrap();
     assert_eq!((summary.title.as_str(), summary.turns), ("what is a river?", 1));
     let mut job = Job::new("r1", AnswerState::Streaming);
-    (job.conversation, job.turn) = (Some(chat.0.to_string()), Some(turn.0.to_string()));
+    (job.conversation, job.turn) = (Some(chat.0.to_string()), Some(turn.turn.0.to_string()));
     job.question = Some("what is a river?".into());
     assert!(history.link(&job).unwrap());
     assert_eq!(history.complete("r1", &told(), &whole()).unwrap(), Rest::Written);
@@ -395,12 +395,12 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
     request = request.message(Message::assistant(WHOLE)).user("and a lake?");
     let (same, next) = history.ask(Some(chat), &request).unwrap().unwrap();
     assert_eq!(same, chat);
-    assert!(next > turn);
+    assert!(next.turn > turn.turn);
     let found = history.load(chat).unwrap();
     assert_eq!(found.settings.system.as_deref(), Some("Be short."));
     assert_eq!(found.turns()[0].answer().answer.content, WHOLE);
     // What was not sent after all leaves nothing.
-    history.take_back(chat, next).unwrap();
+    history.take_back(chat, next, None).unwrap();
     assert_eq!(history.load(chat).unwrap().turns().len(), 1);
     // One that goes another way, or that the history does not have, becomes a conversation with all that was said.
     let other =
@@ -410,11 +410,11 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
         assert_ne!(new, chat);
         let said = history.export(new).unwrap();
         assert!(["hello", "Hello.", "hm", "who?"].iter().all(|text| said.contains(text)), "{said}");
-        history.take_back(new, turn).unwrap();
+        history.take_back(new, turn, None).unwrap();
         assert_eq!(history.summary(new).unwrap().turns, 2);
     }
     let (alone, turn) = history.ask(None, &ChatRequest::new("m").user("x")).unwrap().unwrap();
-    history.take_back(alone, turn).unwrap();
+    history.take_back(alone, turn, None).unwrap();
     assert!(matches!(history.summary(alone), Err(HistoryError::Missing(_))), "a conversation of nothing");
 }
 

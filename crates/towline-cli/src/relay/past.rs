@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use towline_app::chat::{Turn, TurnId, own_words};
+use towline_app::answers::{InHistory, read_place, turn_of};
+use towline_app::chat::{Turn, own_words};
 use towline_app::history::{ChatId, Found, History, HistoryError, Summary};
 use towline_relay::{PastConversation, PastTurn, PastTurns, PlaceInHistory, UserHistory};
 
@@ -49,17 +50,18 @@ impl UserHistory for Past {
         let Ok(request) = serde_json::from_slice(body) else { return Ok(None) };
         let continued = conversation.and_then(|id| id.parse().ok()).map(ChatId);
         let asked = History::open(&self.0).and_then(|mut history| history.ask(continued, &request));
-        let place = |(ChatId(chat), TurnId(turn))| PlaceInHistory {
-            conversation: chat.to_string(),
-            turn: turn.to_string(),
+        let place = |(chat, answer)| PlaceInHistory {
+            conversation: InHistory::Chat(chat).to_string(),
+            turn: turn_of(answer),
         };
         asked.map(|asked| asked.map(place)).map_err(|error| error.to_string())
     }
 
     fn take_back(&self, place: &PlaceInHistory) -> Result<(), String> {
-        let (Ok(chat), Ok(turn)) = (place.conversation.parse(), place.turn.parse()) else { return Ok(()) };
-        let taken_back =
-            History::open(&self.0).and_then(|mut history| history.take_back(ChatId(chat), TurnId(turn)));
+        let Some((InHistory::Chat(chat), answer)) = read_place(&place.conversation, &place.turn) else {
+            return Ok(());
+        };
+        let taken_back = History::open(&self.0).and_then(|mut history| history.take_back(chat, answer, None));
         taken_back.map_err(|error| error.to_string())
     }
 }
