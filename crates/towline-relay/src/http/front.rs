@@ -133,6 +133,7 @@ async fn again(
         return Err(Refusal::new(Code::RequestIdTaken, message));
     }
     if detach {
+        entry.log.written(entry.log.creation()).await.map_err(streams::broken)?;
         return Ok(detached(&entry, StatusCode::OK));
     }
     let job = entry.job.clone();

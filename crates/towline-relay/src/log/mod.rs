@@ -250,6 +250,13 @@ impl StreamLog {
         Ok(staged)
     }
 
+    /// Stands for its creation.
+    pub(crate) fn creation(&self) -> Ticket {
+        let mut state = self.state();
+        // What was recovered was made before.
+        Ticket { change: state.made.min(1), ..state.ticket() }
+    }
+
     /// Appends bytes as they come from upstream. `true` when so much is staged that the caller should wait for
     /// [`room`](Self::poll_room).
     pub(crate) fn append(self: &Arc<Self>, bytes: &[u8]) -> Result<bool, Broken> {

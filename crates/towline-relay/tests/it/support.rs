@@ -101,7 +101,9 @@ impl Relay {
     /// The job once it has ended.
     pub(crate) async fn ended(&self, id: &str) -> Value {
         loop {
-            let job = self.get(&format!("/towline/v1/jobs/{id}?wait=30")).await.json().await;
+            let mut answer = self.get(&format!("/towline/v1/jobs/{id}?wait=30")).await;
+            assert_eq!(answer.status, 200, "{id}");
+            let job = answer.json().await;
             if !job["ended_at"].is_null() {
                 return job;
             }

@@ -256,6 +256,29 @@ async fn a_relay_does_not_stay_at_a_server_that_leads_no_more() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_could_not_be_recorded_is_not_accepted_when_it_comes_again() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let relay = relay(&redis, &upstream).await;
+    let headers = [("towline-request-id", "one"), ("towline-detach", "true")];
+    redis.say("ACL SETUSER default -evalsha");
+    for _ in 0..2 {
+        assert_eq!(relay.post("/api/chat", &headers, &chat("short")).await.status, 503);
+    }
+    redis.say("ACL SETUSER default +evalsha");
+    let answer = soon(async {
+        loop {
+            let mut answer = relay.post("/api/chat", &headers, &chat("short")).await;
+            if answer.status != 503 {
+                return answer.json().await;
+            }
+        }
+    });
+    let id = answer.await["id"].as_str().unwrap().to_owned();
+    assert_eq!(relay.ended(&id).await["state"], "completed");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_promoted_replica_does_not_have_is_written_again() {
     let (mut redis, upstream) = (Redis::start(), upstream());
     let replica = redis.replica();
