@@ -215,3 +215,18 @@ fn a_retry_and_a_changed_question_add_an_answer() {
     assert_eq!((turn.variants().len(), turn.answer().id.variant), (3, 2));
     assert_eq!(turn.variants()[2].words.as_deref(), Some("about rivers and hills"));
 }
+
+#[test]
+fn nothing_moves_under_the_pointer_when_the_composer_gets_higher() {
+    let listing = r#"{"models":[{"name":"another","size":1}]}"#;
+    let listed = Script::ndjson_open([""]).wait("the list").lines([listing]).end_chunks();
+    let mut stage = Stage::new(Routes::new().path("/api/tags", listed), Begin::default());
+    stage.until("the composer", |stage| stage.can_click("Add files"));
+    let before = stage.button_rect("Add files");
+    stage.server.open("the list");
+    // Each frame is looked at, so the one in which the list is there as well.
+    stage.until("what is missing", |stage| {
+        assert_eq!(stage.button_rect("Add files"), before);
+        stage.shows("The server does not have echo.")
+    });
+}

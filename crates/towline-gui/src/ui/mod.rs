@@ -8,6 +8,7 @@
 //! | `links` | text with links |
 //! | `document` | an answer's blocks: those that are visible |
 //! | `turn` | a question and its answer, with their buttons |
+//! | `bottom` | panels at the bottom that are as high as what is in them |
 //! | `chat` | the chat in the middle |
 //! | `scroll` | where its transcript stands |
 //! | `icons` | buttons that show a sign |
@@ -20,6 +21,7 @@
 //! | `image` | pictures that a model made |
 //! | `toasts` | short notices, and undo |
 
+pub mod bottom;
 pub mod chat;
 pub mod composer;
 pub mod dialog;

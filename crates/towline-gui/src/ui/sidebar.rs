@@ -48,9 +48,7 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
     if response.changed() {
         out.push(Command::Search(search));
     }
-    let frame = egui::Frame::new();
-    let bottom = egui::Panel::bottom("server").show_separator_line(false).frame(frame);
-    bottom.show(ui, |ui| server(ui, window, palette, out));
+    super::bottom::show(ui, "server", egui::Frame::new(), |ui| server(ui, window, palette, out));
     let lines = lines(window.listed());
     if lines.is_empty() {
         ui.weak("no chat holds this");

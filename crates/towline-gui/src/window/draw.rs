@@ -10,7 +10,9 @@ use crate::command::{Command, Dialog};
 use crate::relay::{Relay, RelayOrder};
 use crate::shortcuts;
 use crate::ui::theme::{COLUMN, Palette};
-use crate::ui::{chat, composer, dialog, files, help, jobs, models, rows, scroll, settings, sidebar, toasts};
+use crate::ui::{
+    bottom, chat, composer, dialog, files, help, jobs, models, rows, scroll, settings, sidebar, toasts,
+};
 
 /// In a narrower window the list of chats and the chat are not shown beside one another, in points.
 const NARROW: f32 = 620.0;
@@ -57,8 +59,7 @@ impl Window {
         let frame = Frame::new().fill(palette.ground);
         let top = Panel::top("head").frame(frame.inner_margin(Margin::symmetric(12, 6)));
         top.show_separator_line(false).show(ui, |ui| chat::head(ui, self, has_chats, out));
-        let bottom = Panel::bottom("composer").frame(frame.inner_margin(Margin::symmetric(16, 4)));
-        bottom.show_separator_line(false).show(ui, |ui| {
+        bottom::show(ui, "composer", frame.inner_margin(Margin::symmetric(16, 4)), |ui| {
             chat::column(ui, COLUMN + 24.0, |ui| composer::show(ui, self, palette, out));
         });
         let mut layouts = std::mem::take(&mut self.layouts);

@@ -1,0 +1,16 @@
+//! Panels at the bottom that are as high as what is in them.
+
+use egui::{Frame, IdSalt, Panel, PanelState, Ui};
+
+/// A panel at the bottom of `ui`. A panel begins where the last frame's height had it begin; when it has another height now,
+/// the frame is laid out again before it is shown, for else its buttons would be off by that for one frame, and a click in
+/// it would miss them.
+pub fn show(ui: &mut Ui, name: &'static str, frame: Frame, contents: impl FnOnce(&mut Ui)) {
+    let id = ui.scope_id().with_salt(IdSalt::new(name));
+    let height = |ui: &Ui| PanelState::load(ui, id).map(|state| state.size().y);
+    let before = height(ui);
+    Panel::bottom(name).show_separator_line(false).frame(frame).show(ui, contents);
+    if height(ui) != before {
+        ui.request_discard("a panel at the bottom has another height");
+    }
+}
