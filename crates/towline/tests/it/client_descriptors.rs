@@ -5,7 +5,7 @@ use std::process::Command;
 use towline_testkit::records::ollama;
 use towline_testkit::{Script, Server};
 
-use crate::client_support::{SOON, chat, client, client_with, next_event, read, soon, yielding_until};
+use crate::client_support::{chat, client, client_with, next_event, read, soon, yielding_until};
 
 const ALONE: &str = "TOWLINE_TEST_ALONE";
 
@@ -72,14 +72,11 @@ async fn drop_and_cancel() {
     for _ in 0..50 {
         tokio::select! { biased; _ = impatient.list() => {}, () = tokio::task::yield_now() => {} }
     }
-    yielding_until(|| server.open_connections() == 0).await;
+    // The server, in this process too, may take a connection that the client has long closed; a leak stays.
     soon(async {
-        while descriptors() > before {
+        while server.open_connections() > 0 || descriptors() > before {
             tokio::task::yield_now().await
         }
     })
     .await;
-    assert!(server.wait_until_over(server.connections() - 1, SOON));
-    // The warm-up's own descriptor may have been counted before the server let go of it.
-    assert!(descriptors() <= before, "{} and {before}", descriptors());
 }
