@@ -114,3 +114,14 @@ type MakeElement = <Tag extends keyof HTMLElementTagNameMap>(
 type AskUser = (question: { title: string; text?: string; yes: string; value?: string }) => Promise<string | null>
 
 type ReadStream = (id: string, reader: StreamReader, signal: AbortSignal) => Promise<void>
+
+/** What a row of the list shows. */
+interface Shown {
+  name: string
+  state: string
+  question?: string | null
+}
+
+type Place = (parent: Element | null, wanted: Element[]) => void
+
+type AddButton = (name: string, when: string, does: (button: HTMLButtonElement) => Promise<unknown>) => HTMLButtonElement

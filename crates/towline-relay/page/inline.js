@@ -11,8 +11,8 @@ const ADDRESS = /https?:\/\/[^\s<>"`]{1,2000}/iy
 const isSpace = (char = "") => !/\S/.test(char)
 const isLetter = (char = "") => /[\p{L}\p{N}]/u.test(char)
 
-/** Makes a link lead there; `false` where that is no web or mail address. @param {HTMLElement} link @param {string} address */
-function leads(link, address) {
+/** Makes a link lead there; `false` where that is no web or mail address. @param {HTMLElement} link */
+function leads(link, address = "") {
 	const url = URL.canParse(address) ? new URL(address) : undefined
 	if (!url || !["http:", "https:", "mailto:"].includes(url.protocol)) return false
 	Object.assign(link, { href: url.href, title: url.href, target: "_blank", rel: "noopener noreferrer" })
@@ -20,8 +20,8 @@ function leads(link, address) {
 	return true
 }
 
-/** @param {Element} parent @param {string} text */
-export function inline(parent, text) {
+/** @param {Element} parent */
+export function inline(parent, text = "") {
 	/** Marks that wait for their other half, and the elements that they began. @type {[string, HTMLElement][]} */
 	const open = []
 	const missing = new Set()
@@ -126,7 +126,7 @@ export function inline(parent, text) {
 		return ended
 	}
 
-	/** The end of a link, or of a picture, which is a link here. */
+	/** The end of a link, or of a picture, which is one here. */
 	function close() {
 		let end = text[at + 1] === "(" ? find(")", at + 2) : -1
 		const [mark = "", made] = closed(["[", "!["], end < 0 ? open.length - 1 : 0) ?? []

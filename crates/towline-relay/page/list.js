@@ -101,8 +101,8 @@ export class List {
 		this.#isOrdered = true
 	}
 
-	/** @param {string} address @param {{name: string, state: string, question?: string | null}} shown @param {string} told */
-	#row(address, shown, told) {
+	/** @param {Shown} shown */
+	#row(address = "", shown, told = "") {
 		const parts = [el("bdi", { class: "name" }), el("span", { class: "state" }), el("span", { class: "question", dir: "auto" }), el("span", { class: "facts" })]
 		const row = this.#rows.get(address) ?? el("li", {}, el("a", { href: address }, ...parts))
 		this.#rows.set(address, row)
@@ -144,7 +144,7 @@ export class List {
 	}
 }
 
-/** Makes these the children of `parent`, moving only what has to. @param {Element | null} parent @param {Element[]} wanted */
+/** Makes these the children of `parent`, moving only what has to. @type {Place} */
 function placed(parent, wanted) {
 	const keep = new Set(wanted)
 	for (const child of [...(parent?.children ?? [])]) if (!keep.has(child)) child.remove()

@@ -117,8 +117,8 @@ export class Paper {
 		if (open.kind === "formula" && line.includes(open.begins)) this.#close()
 	}
 
-	/** Whether the line makes a table of the paragraph. @param {Block} open @param {string} line */
-	#turns(open, line) {
+	/** Whether the line makes a table of the paragraph. @param {Block} open */
+	#turns(open, line = "") {
 		const [first = "", second] = open.lines
 		if (second !== undefined || !first.includes("|") || !CELLS.test(line) || cells(first).length !== cells(line).length) return false
 		const aligns = cells(line).map((cell) => (!cell.endsWith(":") ? "" : cell.startsWith(":") ? "center" : "end"))
@@ -128,8 +128,8 @@ export class Paper {
 		return true
 	}
 
-	/** Whether the line is one more of the open block. @param {Block} open @param {string} line */
-	#continues(open, line) {
+	/** Whether the line is one more of the open block. @param {Block} open */
+	#continues(open, line = "") {
 		if (open.kind === "table") return line.includes("|")
 		if (open.kind === "formula" || open.size >= LONGEST) return open.size < LONGEST
 		const isBlank = line.trim() === ""
@@ -192,8 +192,8 @@ export class Paper {
 		this.size = 0
 	}
 
-	/** @param {Block} open @param {string} line */
-	#row(open, line) {
+	/** @param {Block} open */
+	#row(open, line = "") {
 		if (open.shown.querySelectorAll("tr").length > 4 * TOGETHER) {
 			this.#part()
 			this.root.append((open.shown = tableBlock()))
@@ -254,7 +254,7 @@ const indentOf = (line = "") => line.length - line.trimStart().length
 
 function codeBlock(language = "") {
 	const code = el("code", { dir: "ltr" })
-	const button = el("button", { type: "button", class: "small", click: () => copy(code.textContent ?? "", button) }, "Copy")
+	const button = el("button", { class: "small", click: () => copy(code.textContent ?? "", button) }, "Copy")
 	return el("div", { class: "code" }, el("div", { class: "bar" }, el("span", {}, language), button), el("pre", { tabindex: "0" }, code))
 }
 
@@ -275,15 +275,15 @@ function cells(line = "") {
 	return inside.split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"))
 }
 
-/** @param {"h3" | "td" | "th"} tag @param {string} text */
-function filled(tag, text, kind = "") {
+/** @param {"h3" | "td" | "th"} tag */
+function filled(tag, text = "", kind = "") {
 	const made = el(tag, { dir: "auto", class: kind })
 	inline(made, text)
 	return made
 }
 
-/** @param {"td" | "th"} tag @param {string} line @param {string[]} [aligns] */
-const row = (tag, line, aligns = []) => el("tr", {}, ...cells(line).map((text, at) => filled(tag, text, aligns[at])))
+/** @param {"td" | "th"} tag @param {string[]} [aligns] */
+const row = (tag, line = "", aligns) => el("tr", {}, ...cells(line).map((text, at) => filled(tag, text, aligns?.[at])))
 
 /** @param {Node[]} head */
 const tableBlock = (...head) => el("div", { class: "table", tabindex: "0" }, el("table", {}, ...head, el("tbody")))

@@ -53,7 +53,7 @@ export class Reader {
 	#line = el("p", { class: "line", role: "status" })
 	#ending = el("p", { class: "ending", role: "status" })
 	#more = el("div")
-	#newest = el("button", { type: "button", class: "newest", hidden: true, click: () => this.#follow() }, "↓ Newest")
+	#newest = el("button", { class: "newest", hidden: true, click: () => this.#follow() }, "↓ Newest")
 	#records = new Records()
 	#paper = new Paper(this.#body)
 	/** Bytes that came since the last frame. @type {Uint8Array[]} */
@@ -168,14 +168,14 @@ export class Reader {
 	}
 
 	#makeButtons() {
-		/** @param {string} name @param {string} when @param {(button: HTMLButtonElement) => Promise<unknown>} does */
+		/** @type {AddButton} */
 		const add = (name, when, does) => {
 			const click = async () => {
 				button.disabled = true
 				await does(button).catch(notice)
 				button.disabled = false
 			}
-			const button = el("button", { type: "button", "data-when": when, click }, name)
+			const button = el("button", { "data-when": when, click }, name)
 			this.#buttons.append(button)
 			return button
 		}
