@@ -235,9 +235,9 @@ pub fn near_miss(typed: &str) -> Option<&'static str> {
     if typed.contains('\n') || word.chars().count() < MISSPELT_CHARS.0 {
         return None;
     }
-    let verbs = Bare::names().iter().copied().filter(|verb| verb.len() >= MISSPELT_CHARS.1);
+    let verbs = Bare::names().iter().copied().chain(["quit"]).filter(|verb| verb.len() >= MISSPELT_CHARS.1);
     let mut near = verbs.filter(|verb| strsim::damerau_levenshtein(verb, word) == 1);
-    near.find(|verb| bare(&format!("{verb} {rest}")).is_some())
+    near.find(|verb| matches!(of_person(&format!("{verb} {rest}")), Line::Command(_)))
 }
 
 /// A question, perhaps to models it names.
@@ -374,6 +374,8 @@ mod tests {
             ("job", Some("jobs")),
             ("hlep", Some("help")),
             ("exti", Some("exit")),
+            ("quitt", Some("quit")),
+            ("quite so", None),
             ("kil %1", Some("kill")),
             ("timeuot %1 30s", Some("timeout")),
             ("kil the lights", None),
