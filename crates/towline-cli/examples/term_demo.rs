@@ -6,19 +6,15 @@
 
 #![allow(dead_code, unreachable_pub, unused_imports, reason = "the prompt uses all of it")]
 
-#[path = "../src/repl"]
-mod repl {
-    pub mod markdown;
-    pub mod screen;
-    pub mod term;
-}
+#[path = "../src/term/mod.rs"]
+mod term;
 
 use std::io::{self, Write as _};
 use std::os::fd::AsFd as _;
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
-use repl::screen::{Complete, Input, Screen, Status, Tone};
+use term::screen::{Complete, Input, Screen, Status, Tone};
 
 /// Completes a few words.
 struct Words;
@@ -94,12 +90,12 @@ fn main() -> io::Result<()> {
     let file = arguments.next().map(std::fs::read_to_string).transpose()?;
     let long = file.unwrap_or_else(|| numbered(lines));
 
-    let config = repl::term::Config {
+    let config = term::Config {
         history: std::env::var_os("TERM_DEMO_HISTORY").map(Into::into),
         no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-        ..repl::term::Config::default()
+        ..term::Config::default()
     };
-    let mut screen = repl::term::open(config, Box::new(Words))?;
+    let mut screen = term::open(config, Box::new(Words))?;
     let result = run(screen.as_mut(), &long, per_second);
     screen.close()?;
     result

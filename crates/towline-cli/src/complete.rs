@@ -17,9 +17,9 @@ use towline_app::history::History;
 use towline_app::servers::{Environment, RelayPlace, ServerSpec};
 use towline_app::settings::templates;
 
-use crate::cmd::UNARY_TIMEOUTS;
-use crate::environment;
-use crate::memory;
+use crate::server::UNARY_TIMEOUTS;
+use crate::server::environment;
+use crate::server::places;
 
 /// The variable that asks for completions; its value is the shell.
 const VARIABLE: &str = "TOWLINE_COMPLETE";
@@ -126,7 +126,7 @@ fn of_servers(typed: &OsStr) -> Vec<CompletionCandidate> {
 }
 
 fn of_conversations(typed: &OsStr) -> Vec<CompletionCandidate> {
-    let listed = memory::path().filter(|path| path.exists()).and_then(|path| {
+    let listed = places::history().filter(|path| path.exists()).and_then(|path| {
         let history = History::open(&path).ok()?;
         history.list(CONVERSATIONS).ok()
     });

@@ -2,21 +2,14 @@
 //!
 //! | module | its one job |
 //! |---|---|
-//! | [`args`] | what can be typed |
-//! | [`cmd`] | one file per verb |
-//! | [`complete`] | what the shell completes |
-//! | [`builtin`] | the model in this program |
-//! | [`environment`], [`folders`], [`server`] | whose folders and which server are meant, and how it is reached |
-//! | [`mod@batch`] | a file of questions |
-//! | [`drive`], [`view`] | a stream, shown as it comes: to a person, to a pipe, as JSON lines |
-//! | [`relayed`] | the relay that detached jobs run on |
-//! | [`repl`] | the prompt, when there is no verb |
-//! | [`input`], [`fetch`] | the only way from files, pages and standard input to texts and images |
-//! | [`out`], [`visible`], [`json`] | the only ways to standard output and standard error |
-//! | [`relay`] | what a relay is told, and where its things are |
-//! | [`models`], [`options`], [`modelfile`], [`mod@bench`], [`stats`] | what the verbs know |
-//! | [`failure`], [`hint`], [`exit`] | what went wrong, what to do about it, what the shell is told |
-//! | [`stop`] | Ctrl-C and SIGTERM |
+//! | [`args`], [`complete`] | what can be typed, and what the shell completes of it |
+//! | [`commands`] | one file per verb |
+//! | [`prompt`] | the prompt, when there is no verb |
+//! | [`term`] | its terminal: keys in, rendered answers out |
+//! | [`server`] | which server is meant, how it is reached, what it has, and what to do when it fails |
+//! | [`input`] | the only way from files, pages and standard input to texts and images |
+//! | [`output`] | the only way to standard output and standard error: to a person, to a pipe, as JSON lines |
+//! | [`exit`] | how a command ends: Ctrl-C, what went wrong, what the shell is told |
 //!
 //! Commands run on a thread of their own; the first thread only watches for signals and for the end. So a blocked
 //! terminal or pipe never keeps Ctrl-C from working, and nothing is waited for once the end is known.
@@ -24,36 +17,17 @@
 #![allow(unreachable_pub, reason = "a binary has no outside; pub means shared between modules")]
 
 mod args;
-mod batch;
-mod bench;
-mod builtin;
-mod cmd;
+mod commands;
 mod complete;
-mod drive;
-mod environment;
 mod exit;
-mod failure;
-mod fetch;
-mod hint;
 mod input;
-mod json;
-mod memory;
-mod modelfile;
-mod models;
-mod out;
+mod output;
 mod prompt;
-#[cfg(feature = "relay")]
-mod qr;
-mod relay;
-mod relayed;
-mod repl;
 mod server;
-mod stats;
-mod stop;
-mod table;
-mod view;
+mod term;
 
 use crate::exit::Exit;
+use crate::exit::stop;
 
 fn main() {
     std::process::exit(run().code().into())
@@ -65,7 +39,7 @@ fn run() -> Exit {
         Ok(cli) => cli,
         Err(error) => return args::explain(&error),
     };
-    let Some(command) = cli.command else { return repl::start(cli.prompt) };
+    let Some(command) = cli.command else { return prompt::start(cli.prompt) };
     let watching = match runtime() {
         Ok(runtime) => runtime,
         Err(error) => return cannot_start(&error),
@@ -86,7 +60,7 @@ fn run() -> Exit {
                 return;
             }
         };
-        let exit = runtime.block_on(Box::pin(cmd::run(command, stopper)));
+        let exit = runtime.block_on(Box::pin(commands::run(command, stopper)));
         // The other side only goes away when the process does.
         let _gone = done.send(exit);
     };
@@ -97,7 +71,7 @@ fn run() -> Exit {
 }
 
 fn cannot_start(error: &std::io::Error) -> Exit {
-    out::error(&format!("the program cannot start: {error}"));
+    output::error(&format!("the program cannot start: {error}"));
     Exit::Failed
 }
 

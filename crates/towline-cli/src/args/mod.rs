@@ -31,8 +31,7 @@ pub use jobs::{
     TimeoutArgs, VerbArgs, WaitArgs, Which,
 };
 pub use models::{
-    CopyArgs, CreateArgs, EmbedArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, ShowPart,
-    UnloadArgs,
+    CopyArgs, CreateArgs, EmbedArgs, ListArgs, PsArgs, PullArgs, PushArgs, RemoveArgs, ShowArgs, UnloadArgs,
 };
 #[cfg(feature = "man")]
 pub use other::ManArgs;
@@ -50,7 +49,7 @@ pub use shared::{KeepAliveArg, ServerArgs};
 pub use template::{TemplateArgs, TemplateVerb};
 
 use crate::exit::Exit;
-use crate::out;
+use crate::output;
 
 const TEMPLATE: &str = "{about}\n\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
@@ -268,7 +267,7 @@ pub fn explain(error: &clap::Error) -> Exit {
     // There is nobody to tell that nobody can be told.
     let _gone = error.print();
     if let Some(prompt) = unknown_command(error).filter(|text| text.contains(char::is_whitespace)) {
-        out::hint(&format!("a prompt goes behind run: towline run {prompt:?}"));
+        output::hint(&format!("a prompt goes behind run: towline run {prompt:?}"));
     }
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         Exit::Completed

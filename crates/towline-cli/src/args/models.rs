@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::output::description::ShowPart;
 use clap::{ArgGroup, Args};
 
 use super::run::OptionArg;
@@ -72,19 +73,9 @@ pub struct ShowArgs {
     pub server: ServerArgs,
 }
 
-/// A part of a description that can be printed alone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ShowPart {
-    Modelfile,
-    Parameters,
-    Template,
-    System,
-    License,
-}
-
 impl ShowArgs {
-    /// The one part that is wanted, if one is.
-    pub fn part(&self) -> Option<ShowPart> {
+    /// What is wanted.
+    pub fn part(&self) -> ShowPart {
         [
             (self.modelfile, ShowPart::Modelfile),
             (self.parameters, ShowPart::Parameters),
@@ -94,6 +85,7 @@ impl ShowArgs {
         ]
         .into_iter()
         .find_map(|(wanted, part)| wanted.then_some(part))
+        .unwrap_or(ShowPart::Info)
     }
 }
 

@@ -168,7 +168,8 @@ fn files_go_with_a_prompt() {
         ("a.pdf", &b"%PDF-1.7"[..], "is a PDF, and its text is read by pdftotext, which is not installed"),
         ("a.bin", b"\0\xff\0", "is no text, no PDF, and no PNG, JPEG, WebP or GIF image"),
     ] {
-        let refused = ended(&mut run(&server.url(), &["-f", &file(name, bytes), "hi"]));
+        // The folder has no program.
+        let refused = ended(run(&server.url(), &["-f", &file(name, bytes), "hi"]).env("PATH", folder.path()));
         assert_eq!(refused.code, Some(2));
         assert!(refused.stderr.contains(wrong), "{}", refused.stderr);
     }

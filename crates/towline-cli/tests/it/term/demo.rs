@@ -22,7 +22,7 @@ pub fn path() -> &'static Path {
         let profile = test.ancestors().nth(2).unwrap();
         let demo = profile.join("examples/term_demo");
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let sources = newest(&root.join("src/repl")).max(newest(&root.join("examples")));
+        let sources = newest(&root.join("src/term")).max(newest(&root.join("examples")));
         if changed(&demo).is_none_or(|built| built < sources) {
             build(profile);
         }

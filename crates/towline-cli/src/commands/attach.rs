@@ -1,0 +1,112 @@
+//! `towline attach` and `towline log`: reading what a job has said and says.
+
+use std::time::Duration;
+
+use towline::relay::{Job, READER_TIMEOUTS, RelayConfig, Start};
+use towline::{Ending, Stream};
+use towline_app::answers::handle;
+use towline_app::settings::Config;
+
+use super::run::kept;
+use super::{Context, asked};
+use crate::args::{AttachArgs, LogArgs};
+use crate::commands::drive::{Driven, OnStop, drive_until};
+use crate::commands::relayed::{explain, left, reach};
+use crate::exit::failure::Failure;
+use crate::exit::{self, Exit};
+use crate::output::view::{ProgressView, View};
+use crate::output::{self, Out};
+use towline_app::servers::Reached;
+
+/// How long a reader that leaves a job waits to hear how it is.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Follows a job to its end.
+pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Failure> {
+    let reached = reach(&args.relay, &mut context, READER_TIMEOUTS, RelayConfig::default()).await?;
+    let job = asked(reached.control.find(&args.id), &mut context).await?;
+    let start = if args.tail { Start::Tail } else { Start::Beginning };
+    let stream = reached.client.attach(&job.id, start);
+    follow(stream, &job, (args.json, args.plain), &reached, &mut context).await
+}
+
+/// Prints what a job has said, and with `-f` what it says.
+pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> {
+    let reached = reach(&args.relay, &mut context, READER_TIMEOUTS, RelayConfig::default()).await?;
+    let job = asked(reached.control.find(&args.id), &mut context).await?;
+    if args.raw {
+        return raw(&job.id, args.follow, &reached, &mut context).await;
+    }
+    if args.follow {
+        let stream = reached.client.attach(&job.id, Start::Beginning);
+        return follow(stream, &job, (args.json, args.plain), &reached, &mut context).await;
+    }
+    let stream = reached.client.attach_snapshot(&job.id, Start::Beginning);
+    let mut view = view(&job, (args.json, args.plain), &context.config, &reached)?;
+    match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
+        Driven::Left { stop } => Ok(stop.into()),
+        // What it has said was printed; how it ended is what wait and jobs tell.
+        Driven::Ended(outcome) => match outcome.ending {
+            Ending::Failed(error) if outcome.stats.records == 0 => {
+                output::error(&error.message);
+                Ok(Exit::from(&error))
+            }
+            Ending::Completed(_)
+            | Ending::Truncated(_)
+            | Ending::Cancelled { .. }
+            | Ending::TimedOut { .. }
+            | Ending::Failed(_) => Ok(Exit::Completed),
+        },
+    }
+}
+
+fn view(job: &Job, (json, plain): (bool, bool), config: &Config, reached: &Reached) -> Result<View, Failure> {
+    let (model, server) = (job.model.as_deref().unwrap_or("the model"), reached.place.endpoint.to_string());
+    Ok(match job.path.as_str() {
+        _ if json => View::json(Some(model), &server)?,
+        "/api/pull" | "/api/push" | "/api/create" => View::Progress(ProgressView::new(model, &server)),
+        _ => View::answer(plain, config, model, &server),
+    })
+}
+
+async fn follow(
+    stream: Stream,
+    job: &Job,
+    (json, plain): (bool, bool),
+    reached: &Reached,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let mut view = view(job, (json, plain), &context.config, reached)?;
+    let mut heard = |_: &_| {};
+    let driven = tokio::select! {
+        driven = drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut heard) => driven?,
+        () = reached.keep() => unreachable!("it is kept forever"),
+    };
+    let outcome = match driven {
+        Driven::Ended(outcome) => outcome,
+        Driven::Left { stop } => {
+            // It may have ended, or the relay with it, a moment ago.
+            let looked = tokio::time::timeout(LOOK, reached.control.job(&job.id)).await;
+            output::stderr_break();
+            output::note(&left(handle(job), stop, looked.ok().and_then(Result::ok).as_ref()));
+            return Ok(stop.into());
+        }
+    };
+    if !json {
+        explain(&outcome, &kept(&outcome), view.tells_links());
+    }
+    Ok(exit::of_ending(&outcome.ending, None))
+}
+
+async fn raw(id: &str, follow: bool, reached: &Reached, context: &mut Context) -> Result<Exit, Failure> {
+    let mut log = asked(reached.control.log(id, Start::Beginning, follow), context).await?;
+    let (mut out, mut bytes) = (Out::new(), Vec::new());
+    loop {
+        let more = asked(log.read(&mut bytes), context).await?;
+        out.bytes(&bytes)?;
+        bytes.clear();
+        if more.is_none() {
+            return Ok(Exit::Completed);
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! `towline batch`: a file of questions, whose answers run on the relay as one group.
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`questions`] | the file, as requests |
+//! | [`results`] | the results' lines: which there are, and writing those that are missing |
+//! | [`state`] | where each question is, and what is done next |
+//! | [`work`] | does it: hands requests over, watches the group, reads answers |
+//! | [`progress`] | the bar |
+//! | [`told`] | the command for each result, and the notification |
+//!
+//! Nothing of a batch is kept beside the relay's answers and the results: each try of a question has a request id made of the request
+//! itself, so the relay knows what it was asked before.
+
+mod progress;
+mod questions;
+mod results;
+mod state;
+mod told;
+mod work;
+
+use towline::ChatRequest;
+use towline::relay::{READER_TIMEOUTS, RelayConfig, Via};
+use towline_app::servers::{Reached, ServerSource};
+
+use questions::{Ask, Question};
+use results::Results;
+use work::Order;
+
+use super::{Context, relay_failure};
+use crate::args::{BatchArgs, KeepAliveArg};
+use crate::commands::question;
+use crate::commands::relayed::reach_server;
+use crate::exit::Exit;
+use crate::exit::failure::Failure;
+use crate::exit::failure::unless_stopped;
+use crate::output;
+use crate::server::models::{self, Choice};
+use crate::server::{Place, Server};
+
+/// The longest name of a group, in bytes: with a question's key behind it, it is a request's id.
+const GROUP_BYTES: usize = 60;
+
+/// Asks all questions of a file.
+pub async fn run(args: &BatchArgs, mut context: Context) -> Result<Exit, Failure> {
+    let questions = questions::read(&args.file, args.more.encoding)?;
+    let common = common(args, &context)?;
+    let order =
+        Order { group: group(args)?, retry: args.retry, on_end: args.on_end.clone(), notify: args.notify };
+    let reached = reach(args, &order.group, &mut context).await?;
+    let asks = asks(args, &questions, &common, &reached, &mut context).await?;
+    let (results, known) = Results::open(args.out.as_deref(), &asks)?;
+    work::run(asks, &known, results, &order, &reached, &mut context).await
+}
+
+/// What every question is asked with.
+fn common(args: &BatchArgs, context: &Context) -> Result<ChatRequest, Failure> {
+    let config = &context.config;
+    let mut request = ChatRequest { options: config.options.clone(), ..ChatRequest::default() };
+    for option in &args.options {
+        if let Some(note) = option.note() {
+            output::note(&note);
+        }
+        option.add_to(&mut request.options).map_err(|error| Failure::usage(error.to_string()))?;
+    }
+    request.format = args.format.as_deref().map(question::format).transpose()?;
+    request.think = args.think.as_ref().map(|think| think.0.clone()).or(config.think.clone());
+    request.keep_alive = args.more.keep_alive.clone().map(|KeepAliveArg(keep_alive)| keep_alive);
+    Ok(request)
+}
+
+/// The name of the group: as given, else the file's without its ending.
+fn group(args: &BatchArgs) -> Result<String, Failure> {
+    let stem = args.file.file_stem().unwrap_or_default().to_string_lossy();
+    let name = args.group.as_deref().unwrap_or(&stem);
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+    let plain: String = name.chars().map(|c| if is_plain(c) { c } else { '-' }).take(GROUP_BYTES).collect();
+    match &args.group {
+        Some(given) if *given != plain || given.is_empty() => Err(Failure::usage(format!(
+            "--group takes up to {GROUP_BYTES} letters, digits, - and _, and not {given:?}"
+        ))),
+        Some(_) | None => Ok(plain),
+    }
+}
+
+async fn reach(args: &BatchArgs, group: &str, context: &mut Context) -> Result<Reached, Failure> {
+    let config = RelayConfig {
+        asked_by: Some("command".to_owned()),
+        group: Some(group.to_owned()),
+        group_running: Some(args.jobs.into()),
+        ..RelayConfig::default()
+    };
+    let asked = (&args.relay, &args.server, args.api.into());
+    reach_server(asked, context, READER_TIMEOUTS, config).await
+}
+
+/// The questions with their models.
+async fn asks(
+    args: &BatchArgs,
+    questions: &[Question],
+    common: &ChatRequest,
+    reached: &Reached,
+    context: &mut Context,
+) -> Result<Vec<Ask>, Failure> {
+    let mut models = args.models.clone();
+    if models.is_empty() && !questions::name_models(questions) {
+        // Which models there are, it knows as a server does.
+        let server = Server { client: reached.client.clone(), place: Place::Found(ServerSource::Relay) };
+        let choosing = models::choose(None, &[], &context.environment, &server);
+        match unless_stopped(choosing, &mut context.stopper.clone()).await? {
+            Ok(Choice::Model(chosen)) => models.push(chosen.model),
+            Ok(Choice::Unclear(complaint)) => return Err(Failure::Usage(complaint)),
+            Err(error) => return Err(relay_failure(&error)),
+        }
+    }
+    let system = args.system.as_deref().or(context.config.system.as_deref());
+    let server = match &reached.client.config().via {
+        Via::Relay(relay) => relay.server.as_deref(),
+        Via::Server => None,
+    };
+    questions::asks(questions, &models, common, system, server)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::args::{Cli, Command};
+
+    fn group_of(arguments: &[&str]) -> Result<String, Failure> {
+        let cli = Cli::try_parse_from(["towline", "batch"].iter().chain(arguments)).unwrap();
+        match cli.command {
+            Some(Command::Batch(args)) => group(&args),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_group_is_called_as_the_file() {
+        assert_eq!(group_of(&["a/my questions.v2.txt"]).unwrap(), "my-questions-v2");
+        assert_eq!(group_of(&["x", "--group", "a-1"]).unwrap(), "a-1");
+        assert!(group_of(&["x", "--group", "a b"]).is_err());
+    }
+}

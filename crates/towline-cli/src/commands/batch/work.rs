@@ -1,0 +1,233 @@
+//! Does a batch: hands its questions over, watches their group, reads the answers.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::process::Output;
+use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
+use towline::Outcome;
+use towline::error::ErrorKind;
+use towline::relay::{AnswerState, Change, Filter, Job, Start, Via};
+
+use super::progress::Progress;
+use super::questions::Ask;
+use super::results::{Known, Results};
+use super::state::{Batch, Written};
+use super::told;
+use crate::commands::{Context, asked, relay_failure};
+use crate::exit::Exit;
+use crate::exit::failure::Failure;
+use crate::output;
+use towline_app::chat::is_out_of_reach;
+use towline_app::servers::Reached;
+
+/// How often the bar is drawn, and looked for questions that are due.
+const TICK: Duration = Duration::from_millis(100);
+/// The wait where the relay has no room and does not say for how long.
+const NO_ROOM: Duration = Duration::from_secs(1);
+
+/// What a batch is told.
+#[derive(Debug)]
+pub struct Order {
+    pub group: String,
+    pub retry: u16,
+    pub on_end: Option<String>,
+    pub notify: bool,
+}
+
+type Doing<T> = Pin<Box<dyn Future<Output = T>>>;
+
+/// What came of handing a question over: the job's id.
+type Handed = (usize, Result<String, Box<Outcome>>);
+
+/// The jobs that the relay has of the group.
+type Listed = Result<Vec<Job>, towline::Error>;
+
+/// What is done with answers, one after the other.
+enum Done {
+    Read(usize, Box<Job>, Box<Outcome>),
+    Told(Result<Output, String>),
+}
+
+/// Asks what is missing, and writes the results of all.
+pub async fn run(
+    asks: Vec<Ask>,
+    known: &std::collections::HashMap<String, Known>,
+    mut results: Results,
+    order: &Order,
+    reached: &Reached,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let began = Instant::now();
+    let filter = Filter { group: Some(order.group.clone()), ..Filter::default() };
+    let listed = asked(reached.control.list(&filter), context).await?;
+    let ended = listed.into_iter().filter(|job| job.state.is_ended()).map(|job| job.id).collect();
+    let mut batch = Batch::new(asks, known, ended, &order.group, order.retry, began);
+    let mut progress = Progress::new(batch.count());
+    let mut watch = reached.control.watch(&filter);
+    let mut keep = pin!(reached.keep());
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut handing, mut doing): (Option<Doing<Handed>>, Option<Doing<Done>>) = (None, None);
+    let (mut listing, mut is_listed): (Option<Doing<Listed>>, bool) = (None, true);
+    loop {
+        if handing.is_none() {
+            handing = batch.ask(Instant::now()).map(|(at, id)| hand_over(at, id, &batch.asks()[at], reached));
+        }
+        while doing.is_none()
+            && let Some(written) = batch.write()
+        {
+            progress.above(|| results.write(&written.line))?;
+            doing = order.on_end.as_ref().map(|command| tell(command, &written, &order.group));
+        }
+        if doing.is_none() {
+            doing = batch.read().map(|(at, job)| read(at, job, reached));
+        }
+        if doing.is_none() && batch.is_done() {
+            break;
+        }
+        tokio::select! {
+            stop = context.stopper.stopped() => {
+                drop(progress);
+                output::stderr_break();
+                output::note(&left(&batch, stop.reason(), &order.group));
+                return Ok(stop.into());
+            }
+            change = watch.next() => match change.map_err(|error| relay_failure(&error))? {
+                Change::Job(job) => batch.job(&job, Instant::now()),
+                Change::Removed(id) => batch.gone(&id),
+                Change::Reset => is_listed = false,
+            },
+            listed = ready(&mut listing) => if let Ok(jobs) = listed {
+                batch.only(&jobs.into_iter().map(|job| job.id).collect::<HashSet<_>>());
+                is_listed = true;
+            },
+            (at, handed) = ready(&mut handing) => match handed {
+                Ok(job) => batch.asked(at, job, Instant::now()),
+                Err(outcome) => no_room(&mut batch, at, &outcome)?,
+            },
+            done = ready(&mut doing) => match done {
+                Done::Read(at, job, outcome) => {
+                    is_whole(&job, &outcome)?;
+                    batch.was_read(at, &job, &outcome, Instant::now());
+                }
+                Done::Told(output) => progress.above(|| show(&output)),
+            },
+            () = &mut keep => unreachable!("it never ends"),
+            _ = ticks.tick() => {
+                progress.show(batch.count());
+                if !is_listed && listing.is_none() {
+                    listing = Some(list(reached, &filter));
+                }
+            }
+        }
+    }
+    drop(progress);
+    results.finish(batch.asks())?;
+    let said = said(&batch, began.elapsed());
+    output::note(&said);
+    if order.notify {
+        told::notify(&format!("{}: {said}", order.group), context.environment.has_screen).await;
+    }
+    Ok(batch.exit())
+}
+
+/// Waits for what is being done, if anything is; it is done then.
+async fn ready<T>(doing: &mut Option<Doing<T>>) -> T {
+    let Some(future) = doing else { return std::future::pending().await };
+    let done = future.await;
+    *doing = None;
+    done
+}
+
+fn hand_over(at: usize, request_id: String, ask: &Ask, reached: &Reached) -> Doing<Handed> {
+    let client = reached.client.with_request_config(|config| match &mut config.via {
+        Via::Server => {}
+        Via::Relay(relay) => relay.request_id = Some(request_id),
+    });
+    let stream = client.chat(ask.request.clone());
+    Box::pin(async move { (at, stream.detach().await) })
+}
+
+/// A relay whose queue is full has room later. Anything else it will not take at all.
+fn no_room(batch: &mut Batch, at: usize, outcome: &Outcome) -> Result<(), Failure> {
+    let Some(mut error) = outcome.ending.error() else {
+        unreachable!("a stream that completes was accepted");
+    };
+    if error.kind == ErrorKind::Busy {
+        batch.no_room(at, error.retry_after.unwrap_or(NO_ROOM), Instant::now());
+        return Ok(());
+    }
+    error.message = format!("question {}: {}", batch.asks()[at].number, error.message);
+    Err(relay_failure(&error))
+}
+
+fn list(reached: &Reached, filter: &Filter) -> Doing<Listed> {
+    let (control, filter) = (reached.control.clone(), filter.clone());
+    Box::pin(async move { control.list(&filter).await })
+}
+
+/// Whether the answer was read as the relay has it. One that was not is there still: the next run reads it.
+fn is_whole(job: &Job, outcome: &Outcome) -> Result<(), Failure> {
+    match outcome.ending.error() {
+        Some(error) if job.state == AnswerState::Completed || is_out_of_reach(&error) => {
+            Err(relay_failure(&error))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn read(at: usize, job: Box<Job>, reached: &Reached) -> Doing<Done> {
+    let stream = reached.client.attach(&job.id, Start::Beginning);
+    Box::pin(async move { Done::Read(at, job, Box::new(stream.collect().await)) })
+}
+
+fn tell(command: &str, written: &Written<'_>, group: &str) -> Doing<Done> {
+    let fields = vec![
+        ("TOWLINE_OUTCOME", written.outcome.to_owned()),
+        ("TOWLINE_NUMBER", written.ask.number.to_string()),
+        ("TOWLINE_MODEL", written.ask.request.model.clone()),
+        ("TOWLINE_QUESTION", written.ask.question.clone()),
+        ("TOWLINE_JOB", written.job.to_owned()),
+        ("TOWLINE_GROUP", group.to_owned()),
+    ];
+    let (command, line) = (command.to_owned(), written.line.clone());
+    Box::pin(async move { Done::Told(told::run(command, fields, line).await) })
+}
+
+/// What a command for a result has said.
+fn show(output: &Result<Output, String>) {
+    match output {
+        Ok(output) => {
+            for said in [&output.stdout, &output.stderr] {
+                String::from_utf8_lossy(said).lines().for_each(output::stderr_line);
+            }
+            if !output.status.success() {
+                output::warning(&format!("the command of --on-end failed: {}", output.status));
+            }
+        }
+        Err(error) => output::warning(&format!("the command of --on-end cannot be run: {error}")),
+    }
+}
+
+fn left(batch: &Batch, reason: &str, group: &str) -> String {
+    let count = batch.count();
+    let (missing, running) = (batch.missing(), count.all - count.done - batch.missing());
+    let mut said = format!("{reason}: detached; {running} answers run or wait on the relay");
+    if missing > 0 {
+        said.push_str(&format!(", and {missing} questions are not asked yet"));
+    }
+    said + &format!(". The same command takes the batch up again, towline kill --group {group} cancels it")
+}
+
+fn said(batch: &Batch, time: Duration) -> String {
+    let count = batch.count();
+    let answers = if count.all == 1 { "answer" } else { "answers" };
+    let failed = match count.failed {
+        0 => "all completed".to_owned(),
+        failed => format!("{} completed, {failed} did not", count.all - failed),
+    };
+    format!("{} {answers} in {}: {failed}", count.all, towline::event::Span(time))
+}

@@ -1,0 +1,156 @@
+//! What `towline run` remembers: the conversation that it resumes, and the history that hears of its answer.
+
+use std::time::Duration;
+
+use towline::api::Role;
+use towline::{ChatRequest, Event, Outcome};
+use towline_app::chat::{AnswerId, Conversation, Settings, session};
+use towline_app::history::{Chat, ChatId, History, Limits, Writer};
+use towline_app::settings::{Config, Remember};
+
+use crate::args::RunArgs;
+use crate::exit::failure::Failure;
+use crate::output;
+use crate::server::places;
+
+/// How long the end of a command waits for the disk.
+const LAST_WRITE: Duration = Duration::from_secs(3);
+
+/// The conversation of one `towline run`.
+#[derive(Debug, Default)]
+pub struct Memory {
+    conversation: Conversation,
+    /// The conversation in the history that is resumed.
+    resumed: Option<ChatId>,
+    /// Its settings before this question.
+    former: Settings,
+    is_written: bool,
+    limits: Limits,
+    answer: Option<AnswerId>,
+    writer: Option<(Writer, Chat)>,
+}
+
+impl Memory {
+    /// The conversation that `-c` names, or a new one. It is written to the history unless the answer goes to a program.
+    ///
+    /// # Errors
+    /// When there is no conversation to resume.
+    pub fn of(args: &RunArgs, config: &Config) -> Result<Self, Failure> {
+        let is_for_people = output::stdout_is_terminal() && !args.json;
+        let is_wished = match config.history {
+            Remember::Nothing => false,
+            Remember::People => args.resume.is_some() || is_for_people,
+            Remember::All => true,
+        };
+        let is_written = is_wished && !args.no_history;
+        let limits = config.history_limits;
+        let Some(name) = &args.resume else { return Ok(Self { is_written, limits, ..Self::default() }) };
+        let none =
+            || Failure::usage_with("there is no conversation to continue", "leave out -c to begin one");
+        let mut history = History::open(&places::history().ok_or_else(none)?)?;
+        let chat = match name {
+            Some(name) => history.find(name)?,
+            None => history.last()?.ok_or_else(none)?,
+        };
+        let conversation = history.load(chat)?;
+        Ok(Self { conversation, resumed: Some(chat), is_written, limits, ..Self::default() })
+    }
+
+    /// The model that the conversation asked last, if any.
+    pub fn model(&self) -> Option<&str> {
+        self.conversation.last().map(|turn| turn.answer().model.as_str())
+    }
+
+    /// Adds a request's question to the conversation: what is sent.
+    pub fn ask(&mut self, model: &str, request: ChatRequest) -> ChatRequest {
+        let Some(question) = request.messages.iter().rfind(|message| message.role == Role::User) else {
+            return request;
+        };
+        let settings = &mut self.conversation.settings;
+        self.former.clone_from(settings);
+        model.clone_into(&mut settings.model);
+        settings.options.0.extend(request.options.0.clone());
+        settings.think = request.think.clone().or(settings.think.take());
+        settings.format = request.format.clone().or(settings.format.take());
+        let system = request.messages.iter().find(|message| message.role == Role::System);
+        settings.system = system.map(|message| message.content.clone()).or(settings.system.take());
+        let answer = self.conversation.ask(model, question.clone());
+        self.answer = Some(answer);
+        if self.is_written {
+            self.begin(answer);
+        }
+        match self.conversation.request(answer) {
+            Some(ChatRequest { messages, options, think, format, .. }) => {
+                ChatRequest { messages, options, think, format, ..request }
+            }
+            None => request,
+        }
+    }
+
+    fn begin(&mut self, answer: AnswerId) {
+        let started = places::history().ok_or_else(|| "there is no home folder".to_owned());
+        let started =
+            started.and_then(|path| Writer::start(&path, self.limits).map_err(|error| error.to_string()));
+        let mut writer = match started {
+            Ok(writer) => writer,
+            Err(why) => return output::warning(&format!("the history does not have this answer: {why}")),
+        };
+        let chat = match self.resumed {
+            Some(chat) => writer.resume(chat),
+            None => writer.begin(None),
+        };
+        let mut lines = session::settings(&self.conversation.settings);
+        lines.extend(self.conversation.turn(answer.turn).map(session::question));
+        writer.append(chat, lines);
+        self.writer = Some((writer, chat));
+    }
+
+    /// A piece of the answer came.
+    pub fn hear(&mut self, event: &Event) {
+        let Some(answer) = self.answer else { return };
+        self.conversation.receive(answer, event);
+        if let Some((writer, chat)) = &self.writer
+            && let Some(line) = session::piece(answer, event)
+        {
+            writer.append(*chat, line);
+        }
+    }
+
+    /// Nothing is written: the relay that runs the answer knows no history of this user's.
+    pub fn without_history(self) -> Self {
+        Self { is_written: false, ..self }
+    }
+
+    /// The answer is left to the own relay, whose process writes it down: where it belongs, once its question is written. `None` where
+    /// the history does not get it.
+    pub fn leave(&mut self) -> Option<(ChatId, AnswerId)> {
+        let (answer, (writer, chat)) = self.answer.zip(self.writer.take())?;
+        let written = writer.when_written(chat);
+        // A writer that has ended keeps nobody from writing the rest.
+        if let Err(why) = writer.finish(LAST_WRITE) {
+            output::warning(&format!("the history does not have this answer: {why}"));
+            return None;
+        }
+        Some((written.wait(Duration::ZERO)?, answer))
+    }
+
+    /// The relay did not take the answer that was left to it: its question is taken out again.
+    pub fn take_back(&self, (chat, answer): (ChatId, AnswerId)) {
+        let former = self.resumed.map(|_| &self.former);
+        let taken = places::history().map(|path| History::open(&path)?.take_back(chat, answer, former));
+        if let Some(Err(why)) = taken {
+            output::warning(&format!("the history keeps a question that was not asked: {why}"));
+        }
+    }
+
+    /// The answer ended. Waits a moment for the disk, and says what is not written.
+    pub fn end(mut self, outcome: &Outcome) {
+        let (Some(answer), Some((writer, chat))) = (self.answer, self.writer) else { return };
+        let is_kept = self.conversation.end(answer, outcome);
+        let end = self.conversation.answer(answer).filter(|_| is_kept).map(session::end);
+        writer.append(chat, end.unwrap_or_else(|| session::take_out(answer)));
+        if let Err(why) = writer.finish(LAST_WRITE) {
+            output::warning(&format!("the history does not have all of this answer: {why}"));
+        }
+    }
+}

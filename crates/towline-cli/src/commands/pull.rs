@@ -1,0 +1,44 @@
+//! `towline pull`.
+
+use towline::api::PullRequest;
+use towline::client::Api;
+
+use super::Context;
+use super::transfer::{Transfer, Verb};
+use crate::args::PullArgs;
+use crate::exit::Exit;
+use crate::exit::failure::Failure;
+use crate::server::{Need, Server};
+
+/// Fetches models, one after the other. One that fails does not keep the others.
+pub async fn run(args: &PullArgs, mut context: Context) -> Result<Exit, Failure> {
+    let timeouts = args.timeouts.timeouts();
+    let server =
+        Server::find(&args.server, &context.environment, timeouts, Api::Ollama, Need::Keeper).await?;
+    let mut exit = Exit::Completed;
+    for model in &args.models {
+        let request = PullRequest { model: model.clone(), insecure: args.insecure };
+        exit = exit.or(follow(request, &server, args.json, &mut context).await?);
+        if context.stopper.stop().is_some() {
+            break;
+        }
+    }
+    Ok(exit)
+}
+
+/// Fetches a model that another command needs.
+pub(super) async fn fetch(model: &str, server: &Server, context: &mut Context) -> Result<Exit, Failure> {
+    let request = PullRequest { model: model.to_owned(), insecure: false };
+    follow(request, server, false, context).await
+}
+
+async fn follow(
+    request: PullRequest,
+    server: &Server,
+    json: bool,
+    context: &mut Context,
+) -> Result<Exit, Failure> {
+    let model = request.model.clone();
+    let mut transfer = Transfer::begin(Verb::Pull, server, &model, json)?;
+    transfer.follow(server.client.pull(request), context).await
+}

@@ -1,0 +1,136 @@
+//! `towline relay status | stop | restart`: this user's own relay.
+
+use towline::Error;
+use towline::client::Timeouts;
+use towline::relay::{RelayConfig, RelayVersion};
+use towline_relay::Checked;
+
+use super::pair;
+use crate::args::{AtRelay, BackupArgs, CheckArgs, RelayVerb, StatusArgs};
+use crate::commands::jobs::span;
+use crate::commands::relayed::{reach, reach_running};
+use crate::commands::{Context, asked};
+use crate::exit::Exit;
+use crate::exit::failure::{Complaint, Failure};
+use crate::output::json;
+use crate::output::{self, Out};
+use crate::server::UNARY_TIMEOUTS;
+use crate::server::places;
+use towline_app::servers::Reached;
+
+/// Does what is asked of a relay that is there.
+pub async fn run(verb: &RelayVerb, mut context: Context) -> Result<Exit, Failure> {
+    match verb {
+        RelayVerb::Status(args) => status(args, &mut context).await,
+        RelayVerb::Check(args) => check(args).await,
+        RelayVerb::Backup(args) => back_up(args, &mut context).await,
+        RelayVerb::Pair(args) => pair::pair(args, &mut context).await,
+        RelayVerb::Token(verb) => pair::token(verb, &mut context).await,
+        RelayVerb::Stop => stop(&mut context).await,
+        RelayVerb::Restart => {
+            stop(&mut context).await?;
+            let relay = AtRelay::default();
+            let reached = reach(&relay, &mut context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
+            say(&asked(reached.control.version(), &mut context).await?)?;
+            Ok(Exit::Completed)
+        }
+    }
+}
+
+/// Gives 1 where something is damaged that was not repaired.
+async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
+    let local = |message: String| Failure::Local(Complaint::new(message));
+    let folder = match &args.store {
+        Some(folder) => folder.clone(),
+        None => places::store_folder().map_err(|error| local(error.to_string()))?,
+    };
+    let repair = args.repair;
+    let checking = tokio::task::spawn_blocking(move || towline_relay::check_store(&folder, repair)).await;
+    let checked = checking.map_err(|error| local(error.to_string()))?;
+    let Checked { streams, damage } = checked.map_err(|error| local(error.to_string()))?;
+    let mut out = Out::new();
+    for damaged in &damage {
+        out.line(damaged)?;
+    }
+    out.line(&format!("{streams} streams are whole"))?;
+    if damage.is_empty() || repair {
+        return Ok(Exit::Completed);
+    }
+    output::hint("towline relay check --repair removes what is damaged, so that a relay can use the rest");
+    Ok(Exit::Failed)
+}
+
+async fn back_up(args: &BackupArgs, context: &mut Context) -> Result<Exit, Failure> {
+    // It takes as long as the disk does.
+    let timeouts = Timeouts { first_event: None, idle: None, record: None, ..UNARY_TIMEOUTS };
+    let Some(reached) = reach_running(&args.relay, context, timeouts).await? else {
+        let complaint = Complaint::new("no relay of yours runs, so its store can be copied as a folder");
+        let folder = places::store_folder().map(|folder| folder.display().to_string()).unwrap_or_default();
+        return Err(Failure::Local(complaint.hint(format!("cp -a {folder} FOLDER"))));
+    };
+    let folder = std::path::absolute(&args.folder)
+        .map_err(|error| Failure::Usage(Complaint::new(format!("{}: {error}", args.folder.display()))))?;
+    let streams = asked(reached.control.back_up(&folder), context).await?;
+    Out::new().line(&format!("copied {streams} streams to {}", folder.display()))?;
+    Ok(Exit::Completed)
+}
+
+async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let Some(reached) = reach_running(&args.relay, context, UNARY_TIMEOUTS).await? else {
+        output::note("no relay of yours runs; the first command that needs one starts it");
+        return Ok(Exit::Failed);
+    };
+    let known = asked(reached.control.version(), context).await?;
+    if args.json {
+        Out::new().write(&json::line(&known))?;
+    } else {
+        say(&known)?;
+    }
+    Ok(Exit::Completed)
+}
+
+async fn stop(context: &mut Context) -> Result<Exit, Failure> {
+    let relay = AtRelay::default();
+    let Some(Reached { control, place, .. }) = reach_running(&relay, context, UNARY_TIMEOUTS).await? else {
+        output::note("no relay of yours runs");
+        return Ok(Exit::Completed);
+    };
+    let Some(own) = &place.own else {
+        let refused = Complaint::new(format!("the relay at {} is not your own", place.endpoint));
+        return Err(Failure::Usage(refused.hint("TOWLINE_RELAY names it; only its operator can stop it")));
+    };
+    let known = asked(control.version(), context).await?;
+    if known.running > 0 {
+        let answers = if known.running == 1 { "answer runs" } else { "answers run" };
+        output::note(&format!(
+            "{} {answers}: the relay ends once they have ended, or after its drain time",
+            known.running
+        ));
+    }
+    asked(control.shutdown(), context).await?;
+    let gone = async { Ok::<bool, Error>(own.is_gone().await) };
+    if !asked(gone, context).await? {
+        return Err(Failure::Local(Complaint::new("the relay was told to end and still listens")));
+    }
+    Out::new().line(&format!("stopped the relay of process {}", known.pid))?;
+    Ok(Exit::Completed)
+}
+
+fn say(known: &RelayVersion) -> Result<(), Failure> {
+    let mut out = Out::new();
+    let up = span(known.uptime_s);
+    out.line(&format!("towline {} in process {}, since {up}", known.version, known.pid))?;
+    for listen in &known.listen {
+        out.line(&format!("listening on {listen}"))?;
+    }
+    for server in &known.servers {
+        out.line(&format!(
+            "relaying to {}, which {}",
+            server.name,
+            if server.up { "answers" } else { "does not answer" }
+        ))?;
+    }
+    let running = known.running.saturating_sub(known.queued);
+    out.line(&format!("{running} answers run, {} wait, {} streams are kept", known.queued, known.streams))?;
+    Ok(())
+}

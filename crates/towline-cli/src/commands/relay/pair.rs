@@ -1,0 +1,132 @@
+//! `towline relay pair` and `towline relay token`: browsers that are let in.
+
+use std::net::{SocketAddr, UdpSocket};
+
+use serde_json::json;
+use towline::client::Scheme;
+use towline::relay::{Pairing, RelayConfig};
+use towline_relay::{NewSecret, moment};
+
+use crate::args::{PairArgs, TokenNewArgs, TokenVerb};
+use crate::commands::relayed::reach;
+use crate::commands::{Context, asked};
+use crate::exit::Exit;
+use crate::exit::failure::unless_stopped;
+use crate::exit::failure::{Complaint, Failure};
+use crate::output::qr::Code;
+use crate::output::{self, Out};
+use crate::server::UNARY_TIMEOUTS;
+use towline_app::servers::Reached;
+
+/// Shows a code with a link for one phone.
+pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failure> {
+    let Reached { control, place, client: _client, .. } =
+        reach(&args.relay, context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
+    let (link, fingerprint) = if matches!(place.endpoint.scheme, Scheme::Unix(_)) {
+        let host = args.host.clone().or_else(own_address).ok_or_else(|| {
+            let complaint = Complaint::new("this machine has no address in a network".to_owned());
+            Failure::Local(complaint.hint("--host names what the phone reaches it by"))
+        })?;
+        let pairing = Pairing {
+            name: args.name.clone(),
+            owner: args.owner.clone(),
+            listen: args.listen.map(|listen| listen.to_string()),
+            hosts: vec![host.clone()],
+        };
+        let paired = asked(control.pair(&pairing), context).await?;
+        let port = paired.listen.parse::<SocketAddr>().map_or(443, |listen| listen.port());
+        let host = if host.contains(':') { format!("[{host}]") } else { host };
+        (format!("https://{host}:{port}/#{}", paired.token), paired.fingerprint)
+    } else {
+        let token = asked(control.link(&args.name), context).await?;
+        (format!("{}/#{token}", place.endpoint), None)
+    };
+    let code = Code::of(&link)
+        .ok_or_else(|| Failure::Local(Complaint::new("the link is too long for a code".to_owned())))?;
+    if let Some(path) = &args.png {
+        std::fs::write(path, code.png()).map_err(|error| {
+            Failure::Local(Complaint::new(format!("{} cannot be written: {error}", path.display())))
+        })?;
+    }
+    let mut out = Out::new();
+    for line in code.lines() {
+        out.line(&line)?;
+    }
+    out.line(&link)?;
+    output::note(
+        "scan the code with the phone's camera, or open the link there; it works once, for 10 minutes",
+    );
+    if let Some(fingerprint) = fingerprint {
+        out.line(&fingerprint)?;
+        output::note(
+            "the browser warns about an unknown certificate: continue only if its SHA-256 fingerprint is this one",
+        );
+    }
+    Ok(Exit::Completed)
+}
+
+/// Makes a token, lists devices, or lets them in no more.
+pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Failure> {
+    let relay = match verb {
+        TokenVerb::New(args) => return new_token(args),
+        TokenVerb::List(args) => &args.relay,
+        TokenVerb::Revoke(args) => &args.relay,
+    };
+    let Reached { control, place: _place, client: _client, .. } =
+        reach(relay, context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
+    let mut out = Out::new();
+    match verb {
+        TokenVerb::New(_) => {}
+        TokenVerb::List(_) => {
+            for device in asked(control.devices(), context).await? {
+                let seen = device.seen_at.split('T').next().unwrap_or_default();
+                out.line(&format!("{} of {}, last here on {seen}", device.name, device.owner))?;
+            }
+        }
+        TokenVerb::Revoke(args) => {
+            for name in &args.names {
+                if let Err(error) = unless_stopped(control.revoke(name), &mut context.stopper).await? {
+                    let complaint = Complaint::new(error.message.clone());
+                    let complaint = complaint.hint("towline relay token list shows the devices");
+                    return Err(Failure::Request(complaint, Exit::from(&error)));
+                }
+                out.line(&format!("revoked {name}"))?;
+            }
+        }
+    }
+    Ok(Exit::Completed)
+}
+
+/// The part of the configuration goes to standard output, so that it can be appended to a file; the secret does not.
+fn new_token(args: &TokenNewArgs) -> Result<Exit, Failure> {
+    let usage = |message: &str| Failure::Usage(Complaint::new(message.to_owned()));
+    if args.owner.is_empty() || args.owner.chars().any(char::is_control) {
+        return Err(usage("the owner of a token is a name without control characters"));
+    }
+    if args.expires.as_ref().is_some_and(|text| moment(text).is_none()) {
+        return Err(usage("--expires takes a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z"));
+    }
+    let NewSecret { secret, sha256 } = NewSecret::random();
+    // Strings and lists are written in TOML as in JSON.
+    let mut token = vec![("owner", json!(args.owner)), ("secret_sha256", json!(sha256))];
+    if !args.roles.is_empty() {
+        token.push(("roles", json!(args.roles)));
+    }
+    token.extend(args.expires.as_ref().map(|expires| ("expires", json!(expires))));
+    let mut out = Out::new();
+    out.line("\n[[token]]")?;
+    for (key, value) in token {
+        out.line(&format!("{key} = {value}"))?;
+    }
+    output::note(&format!("the secret of {}, which is shown once: {secret}", args.owner));
+    Ok(Exit::Completed)
+}
+
+/// This machine's address in the network that leads elsewhere. Nothing is sent.
+fn own_address() -> Option<String> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    // An address of documentation: where packets to it would leave from.
+    socket.connect("192.0.2.1:9").ok()?;
+    let address = socket.local_addr().ok()?.ip();
+    (!address.is_unspecified()).then(|| address.to_string())
+}

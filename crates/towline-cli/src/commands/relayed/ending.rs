@@ -1,0 +1,73 @@
+//! How a relay's jobs ended, in words and as a status.
+
+use towline::relay::{AnswerState, Job};
+use towline::{Ending, Outcome};
+use towline_app::answers::said;
+
+use crate::exit::Exit;
+use crate::exit::stop::Stop;
+use crate::output;
+
+/// The status of a job that has ended; of one that runs, success.
+pub fn exit_of(state: &AnswerState) -> Exit {
+    match state {
+        AnswerState::Queued
+        | AnswerState::Connecting
+        | AnswerState::Waiting
+        | AnswerState::Streaming
+        | AnswerState::Paused
+        | AnswerState::Cancelling
+        | AnswerState::Completed => Exit::Completed,
+        AnswerState::Truncated | AnswerState::Interrupted => Exit::Truncated,
+        AnswerState::Cancelled => Exit::Interrupted,
+        AnswerState::TimedOut => Exit::TimedOut,
+        AnswerState::Failed | AnswerState::Other(_) => Exit::Failed,
+    }
+}
+
+/// Says, on standard error, how a stream of the relay ended that was read to its end. Reconnects may have been told as
+/// they came.
+pub fn explain(outcome: &Outcome, kept: &str, told_links: bool) {
+    if outcome.stats.reconnects > 0 && !told_links {
+        let times = if outcome.stats.reconnects == 1 { "once" } else { "several times" };
+        output::note(&format!("the relay was out of reach {times}; nothing is missing"));
+    }
+    match &outcome.ending {
+        Ending::Completed(_) => {}
+        Ending::Cancelled { reason, .. } => output::note(&format!("cancelled: {reason}; {kept}")),
+        Ending::TimedOut { .. } => output::error(&format!("{}; {kept}", outcome.ending)),
+        Ending::Truncated(error) | Ending::Failed(error) => {
+            output::error(&format!("{}; {kept}", error.message))
+        }
+    }
+}
+
+/// What is said when a reader leaves a job: how the job is, if the relay says so.
+pub fn left(name: &str, stop: Stop, job: Option<&Job>) -> String {
+    let reason = stop.reason();
+    match job {
+        None => format!(
+            "{reason}: detached; the relay is out of reach, so whether the job still runs is not known. towline jobs tells"
+        ),
+        Some(job) if job.state.is_ended() => {
+            format!("{reason}: detached; the job has ended: {}. towline attach {name} reads it", said(job))
+        }
+        Some(_) => format!(
+            "{reason}: detached; the job runs on. towline attach {name} resumes it, towline kill {name} stops it"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_a_job_runs_on_is_said_only_where_the_relay_says_so() {
+        let job = |state| Job::new("a1", state);
+        let said = |job: Option<&Job>| left("river", Stop::Interrupted, job);
+        assert!(said(Some(&job(AnswerState::Streaming))).contains("the job runs on. towline attach river"));
+        assert!(said(Some(&job(AnswerState::Completed))).contains("the job has ended: completed"));
+        assert!(said(None).contains("whether the job still runs is not known"));
+    }
+}

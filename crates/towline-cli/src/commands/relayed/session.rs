@@ -1,0 +1,17 @@
+//! The session that a relay begins in.
+
+use std::process::Command;
+
+use crate::exit::Exit;
+use crate::exit::failure::{Complaint, Failure};
+
+/// Becomes this program with other arguments, in a session without a terminal.
+pub fn begin_session(arguments: &[String]) -> Result<Exit, Failure> {
+    use std::os::unix::process::CommandExt as _;
+    let failed =
+        |error: std::io::Error| Failure::Local(Complaint::new(format!("no session can be begun: {error}")));
+    // It fails for the first process of a group, which is one that somebody watches: then there is nothing to leave.
+    let _already_first = rustix::process::setsid();
+    let program = std::env::current_exe().map_err(failed)?;
+    Err(failed(Command::new(program).args(arguments).exec()))
+}

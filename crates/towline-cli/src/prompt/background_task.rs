@@ -1,0 +1,258 @@
+//! What would make the prompt wait (files, the server's lists) is done on the engine and applied when it is there.
+
+use serde_json::Value;
+use std::future::Future;
+use towline::api::Format;
+use towline::engine::Task;
+use towline::relay::Job;
+use towline_app::chat::Answered;
+use towline_app::history::{Found, History};
+use towline_app::settings::templates::Template;
+
+use super::command::Waiting;
+use super::relay::Asked;
+use super::session::Opened;
+use super::state::{Attached, Prompt};
+use crate::server::UNARY_TIMEOUTS;
+use crate::server::hint;
+use crate::server::models::{self, Choice, Chosen};
+use crate::term::screen::Tone;
+
+/// The most conversations whose names are completed.
+const NAMES: usize = 500;
+
+/// Something on its way.
+#[derive(Debug)]
+pub struct BackgroundTask {
+    /// The verb it is for.
+    verb: &'static str,
+    task: Task<Result<Done, String>>,
+    /// Lines that are typed meanwhile wait for it.
+    pub holds_up: bool,
+}
+
+/// What came of a background task.
+#[derive(Debug)]
+pub enum Done {
+    /// A model was chosen, or it is not clear which.
+    Chosen(Choice),
+    /// The models the server has.
+    Models {
+        names: Vec<String>,
+        shown: bool,
+    },
+    Attached(Attached, String),
+    Schema(Value, String),
+    /// A conversation, to be continued.
+    Loaded(Opened),
+    /// Conversations, to be listed.
+    Found(Vec<Found>),
+    /// The names of the last conversations, and what is wrong with session files.
+    Remembered(Vec<String>, Vec<String>),
+    /// A line for each of the relay's jobs that is to be shown, and the names of all.
+    RelayJobs(Vec<String>, Vec<String>),
+    /// Where answers run from now on.
+    Asked(Box<Asked>),
+    /// Answers that a relay runs and that are waited for.
+    ToWait(Vec<Job>, Waiting),
+    /// An answer of this prompt, with the relay's name for it.
+    Named(Box<Job>),
+    /// An answer that a relay runs, to be read.
+    ToRead(Box<Job>),
+    /// A template, and what was typed behind its name.
+    Template(Box<Template>, String),
+    /// How many tokens a model looks back on.
+    Context(String, u64),
+    /// A description of a model.
+    Shown(String),
+    /// Nothing but something to say.
+    Said(String),
+    Nothing,
+}
+
+impl Prompt<'_> {
+    /// Starts a background task.
+    pub fn in_background(
+        &mut self,
+        verb: &'static str,
+        holds_up: bool,
+        work: impl Future<Output = Result<Done, String>> + Send + 'static,
+    ) {
+        let task = self.engine.spawn(verb, work);
+        self.background_tasks.push(BackgroundTask { verb, task, holds_up });
+    }
+
+    /// Starts a background task that blocks a thread for a short time.
+    pub fn blocking_chore(
+        &mut self,
+        verb: &'static str,
+        work: impl FnOnce() -> Result<Done, String> + Send + 'static,
+    ) {
+        self.in_background(verb, true, async move {
+            tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()))
+        });
+    }
+
+    /// Whether lines wait for a background task.
+    pub fn is_held_up(&self) -> bool {
+        self.background_tasks.iter().any(|one| one.holds_up)
+    }
+
+    /// Whether a background task of this verb is on its way.
+    pub fn is_doing(&self, verb: &str) -> bool {
+        self.background_tasks.iter().any(|one| one.verb == verb)
+    }
+
+    /// Applies what is done.
+    pub fn take_chores(&mut self) {
+        let ended = |one: &mut BackgroundTask| one.task.job.outcome().is_some();
+        let done: Vec<BackgroundTask> = self.background_tasks.extract_if(.., ended).collect();
+        for one in done {
+            match one.task.take_value() {
+                Some(Ok(done)) => self.take_up(done),
+                Some(Err(error)) => self.wrong(&format!("{}: {error}", one.verb)),
+                None => self.wrong(&format!("{}: it was stopped", one.verb)),
+            }
+            self.engine.forget(one.task.job.id());
+        }
+    }
+
+    fn take_up(&mut self, done: Done) {
+        match done {
+            Done::Chosen(Choice::Model(Chosen { model, .. })) => {
+                if self.chat.settings.model.is_empty() {
+                    self.chat.settings.model = model;
+                    self.write_settings();
+                }
+            }
+            Done::Chosen(Choice::Unclear(complaint)) => {
+                self.say(Tone::Bad, &complaint.message);
+                self.say(Tone::Dim, "choose with :model NAME; :pull NAME fetches one");
+            }
+            Done::Models { names, shown } => {
+                if shown {
+                    let list = if names.is_empty() {
+                        "the server has no models".to_owned()
+                    } else {
+                        names.join("\n")
+                    };
+                    self.say(Tone::Plain, &list);
+                }
+                self.known().models = names;
+            }
+            Done::Attached(attached, said) => {
+                self.attached.push(attached);
+                self.say(Tone::Dim, &said);
+            }
+            Done::Schema(schema, said) => {
+                self.chat.settings.format = Some(Format::Schema(schema));
+                self.write_settings();
+                self.say(Tone::Dim, &said);
+            }
+            Done::Loaded(opened) => self.loaded(opened),
+            Done::Found(found) => self.list_found(found),
+            Done::Remembered(names, wrong) => {
+                self.known().conversations = names;
+                wrong.iter().for_each(|wrong| self.say(Tone::Bad, wrong));
+            }
+            Done::RelayJobs(lines, names) => {
+                lines.iter().for_each(|line| self.say(Tone::Plain, line));
+                self.known().answers = names;
+            }
+            Done::Asked(asked) => self.ask_at(*asked),
+            Done::ToWait(jobs, waiting) => self.wait_at_relay(jobs, waiting),
+            Done::Named(job) => self.named(&job),
+            Done::ToRead(job) => self.read_elsewhere(&job),
+            Done::Nothing => {}
+            Done::Template(template, text) => self.use_template(*template, text),
+            Done::Context(model, tokens) => self.context_told(model, tokens),
+            Done::Shown(text) => self.say(Tone::Plain, text.trim_end()),
+            Done::Said(text) => self.say(Tone::Dim, &text),
+        }
+    }
+
+    /// Finds out which models there are, and which is meant when none was named.
+    pub fn learn_models(&mut self) {
+        if self.chat.settings.model.is_empty() {
+            let (server, environment) = (self.server.clone(), self.environment.clone());
+            self.in_background("model", true, async move {
+                let choice = models::choose(None, &[], &environment, &server).await;
+                choice.map(Done::Chosen).map_err(|error| {
+                    let advice = hint::for_error(&error, &server, &environment, None);
+                    advice.into_iter().fold(error.message, |said, advice| format!("{said}\n{advice}"))
+                })
+            });
+        }
+        if !self.interactive {
+            return;
+        }
+        let server = self.server.clone();
+        self.in_background("models", false, async move {
+            // Completion does without when the server does not say.
+            let names = models::installed(&server, UNARY_TIMEOUTS).await.unwrap_or_default();
+            Ok(Done::Models {
+                names: names.iter().map(|model| models::typed(model).name).collect(),
+                shown: false,
+            })
+        });
+    }
+
+    /// Takes in session files of earlier versions, and finds out which conversations there are.
+    pub fn remember(&mut self) {
+        let Some(path) = self.session.path().map(ToOwned::to_owned).filter(|_| self.interactive) else {
+            return;
+        };
+        self.in_background("history", false, async move {
+            let looking = move || {
+                let mut history = History::open(&path)?;
+                let taken = history.take_in(&path.with_file_name("sessions"))?;
+                let names = history.list(NAMES)?.into_iter().map(|chat| chat.name).collect();
+                Ok::<_, towline_app::history::HistoryError>((names, taken.complaints()))
+            };
+            // What keeps it from being read is said when it cannot be written.
+            let (names, wrong) =
+                tokio::task::spawn_blocking(looking).await.ok().and_then(Result::ok).unwrap_or_default();
+            Ok(Done::Remembered(names, wrong))
+        });
+    }
+
+    fn loaded(&mut self, opened: Opened) {
+        let (name, left) = (opened.name.clone(), opened.left.clone());
+        let model = std::mem::take(&mut self.chat.settings.model);
+        self.chat = self.session.adopt(opened);
+        self.forget_context();
+        if self.chat.settings.model.is_empty() {
+            self.chat.settings.model = model;
+        }
+        self.show_last_turn(&left);
+        let count = turns(self.chat.turns().len());
+        self.say(Tone::Dim, &format!("{name}: {count}"));
+        self.show_prompt();
+    }
+
+    /// Reminds a person of where the conversation was; `left` are the relay's ids of answers that are read from there.
+    pub fn show_last_turn(&mut self, left: &[String]) {
+        self.resume_answers(left);
+        let Some(last) = self.chat.turns().last().filter(|_| self.interactive).cloned() else { return };
+        let shown = last.side_by_side();
+        for answer in &shown {
+            let echoed = format!("{}> {}", answer.model, last.question_of(answer).content);
+            self.say(Tone::Echo, &echoed);
+            // What is read is shown as it is told.
+            if answer.answered == Answered::Pending {
+                continue;
+            }
+            self.screen.begin_answer(None);
+            self.screen.answer(&answer.answer.content);
+            self.screen.end_answer();
+        }
+        if shown.iter().any(|answer| answer.answered.is_partial()) {
+            self.say(Tone::Bad, "this answer is not whole; :continue asks for the rest, retry asks again");
+        }
+    }
+}
+
+/// So many turns, in words.
+pub fn turns(count: usize) -> String {
+    format!("{count} {}", if count == 1 { "turn" } else { "turns" })
+}

@@ -1,0 +1,621 @@
+//! What can be commanded: every verb of the prompt with what follows it. Reading, help and completion come from here.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use clap::builder::{NonEmptyStringValueParser, PossibleValue, PossibleValuesParser, TypedValueParser};
+use clap::{Args, Subcommand, ValueEnum};
+use towline::api::{Options, Think};
+
+use super::spec::Spec;
+use crate::args::DeadlineArg;
+use crate::output::description::ShowPart;
+use towline_app::settings::folders::from_home;
+use towline_app::text::duration::{self, BadDuration, TimeLimit};
+
+/// A line, understood.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Line {
+    /// Nothing was typed.
+    Empty,
+    /// A question.
+    Ask(Ask),
+    /// A command.
+    Command(Command),
+    /// A command that is wrong: what about it.
+    Wrong(String),
+}
+
+/// A question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// The models that are asked; none is the conversation's own.
+    pub models: Vec<String>,
+    /// The question.
+    pub text: String,
+    /// Asked behind.
+    pub behind: bool,
+}
+
+/// All verbs.
+pub fn grammar() -> clap::Command {
+    let base = clap::Command::new("prompt")
+        .no_binary_name(true)
+        .disable_help_flag(true)
+        .disable_help_subcommand(true)
+        .subcommand_required(true);
+    Command::augment_subcommands(base)
+}
+
+/// A command.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Command {
+    #[command(flatten)]
+    Bare(Bare),
+    #[command(flatten)]
+    Colon(Colon),
+}
+
+/// What counts as a command without a colon too, when nothing else stands on the line.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Bare {
+    /// list the jobs
+    #[command(override_usage = "jobs [-l] [-r] [-n] [--json]")]
+    Jobs(Listing),
+    /// show a job's end so far and follow it; %n alone does the same
+    #[command(visible_alias = "attach")]
+    Fg(OneJob),
+    /// resume a paused job, behind
+    Bg(Jobs),
+    /// cancel jobs; says when they have ended
+    #[command(override_usage = "kill [-9] %n… | %* | --all")]
+    Kill {
+        /// drop them without cleanup
+        #[arg(short = '9')]
+        hard: bool,
+        #[arg(value_name = "%n", required = true)]
+        targets: Vec<Target>,
+    },
+    /// stop reading a job's stream; its server may continue for a while
+    #[command(visible_alias = "stop")]
+    Pause(SomeJobs),
+    /// read a paused job's stream again
+    #[command(visible_alias = "cont")]
+    Unpause(SomeJobs),
+    /// wait for jobs, or with -n for the first
+    #[command(override_usage = "wait [-n] [-t 30s] [%n…]")]
+    Wait(Waiting),
+    /// move a job's deadline
+    #[command(override_usage = "timeout %n 30s | +10s | none")]
+    Timeout {
+        #[arg(value_name = "%n")]
+        job: Spec,
+        #[arg(value_name = "TIME")]
+        deadline: DeadlineArg,
+    },
+    /// print what a job has said, or with -f follow it
+    #[command(override_usage = "log [%n] [-f] [-n 20]")]
+    Log(Reading),
+    /// print the end of what a job has said, and follow it
+    #[command(override_usage = "tail [%n] [-n 20]")]
+    Tail(Reading),
+    /// ask the same again
+    Retry(OneJob),
+    /// open a question in $EDITOR, then ask it
+    Edit(OneJob),
+    /// take a job's answer into the conversation
+    Keep(OneJob),
+    /// give a job another name
+    #[command(visible_alias = "name")]
+    Rename {
+        #[arg(value_name = "%n")]
+        job: Spec,
+        #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+        name: String,
+    },
+    /// how many jobs may run at once
+    #[command(override_usage = "limit [N | none]")]
+    Limit {
+        #[arg(value_name = "N")]
+        limit: Option<Limit>,
+    },
+    /// an answer into a command or file
+    #[command(override_usage = "pipe [%n] | COMMAND [&], or [%n] > FILE")]
+    Pipe {
+        #[arg(value_name = "| COMMAND or > FILE", allow_hyphen_values = true)]
+        piping: Piping,
+    },
+    /// notices at once or before the prompt; model options
+    #[command(override_usage = "set -b | +b | stats on|off | [KEY VALUE]")]
+    Set(SetArgs),
+    /// leave a job running on the relay, without the prompt
+    Disown(OneJob),
+    /// give the terminal back to the shell
+    Suspend,
+    /// leave; with answers running it takes two, and the relay's continue
+    #[command(visible_aliases = ["quit", "bye", "q"])]
+    Exit,
+    /// this list, or more about keys, jobs, files or a command
+    #[command(visible_alias = "?")]
+    Help {
+        #[arg(value_name = "TOPIC")]
+        topic: Option<Topic>,
+    },
+}
+
+impl Bare {
+    /// The verbs' names.
+    pub fn names() -> &'static [&'static str] {
+        static NAMES: OnceLock<Vec<&'static str>> = OnceLock::new();
+        NAMES.get_or_init(|| {
+            let verbs = Self::augment_subcommands(clap::Command::new("bare"));
+            let names = verbs.get_subcommands().map(|verb| &*verb.get_name().to_owned().leak());
+            names.collect()
+        })
+    }
+}
+
+/// What is a command only behind a colon.
+#[derive(Debug, Clone, PartialEq, Subcommand)]
+pub enum Colon {
+    /// let the model continue a partial answer
+    Continue(OneJob),
+    /// the model that is asked
+    Model {
+        #[arg(value_name = "MODEL")]
+        model: Option<String>,
+    },
+    /// the models the server has
+    Models,
+    /// describe the model
+    Show {
+        #[arg(value_name = "PART")]
+        part: Option<ShowPart>,
+    },
+    /// fetch a model, as a job
+    #[command(override_usage = "pull [MODEL] [&]")]
+    Pull {
+        #[arg(value_name = "MODEL")]
+        model: Option<String>,
+        #[arg(long, hide = true)]
+        behind: bool,
+    },
+    /// instructions to the model
+    System {
+        #[arg(value_name = "TEXT | none", value_parser = system, allow_hyphen_values = true)]
+        text: Option<Change<String>>,
+    },
+    /// how hard to think
+    Think {
+        #[arg(value_name = "LEVEL", value_parser = levels())]
+        level: Option<Change<Think>>,
+    },
+    /// the answers' form
+    #[command(override_usage = "format [json | SCHEMA.json | none]")]
+    Format {
+        #[arg(value_name = "FILE", value_parser = format)]
+        format: Option<Change<FormatArg>>,
+    },
+    /// images to go with the next question
+    Image(Files),
+    /// files to go with the next question: text, images, PDF as text
+    File(Files),
+    /// pages to go with the next question, as text
+    Url {
+        #[arg(value_name = "URL", required = true)]
+        urls: Vec<String>,
+    },
+    /// begin a question with a template, or list them
+    #[command(override_usage = "template [NAME [TEXT…]]")]
+    Template {
+        #[arg(value_name = "TEMPLATE")]
+        name: Option<String>,
+        #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
+    /// show the thinking behind an answer
+    Unfold(OneJob),
+    /// copy an answer to the clipboard, or its code
+    #[command(override_usage = "copy [%n] [code [N]]")]
+    Copy {
+        #[arg(value_name = "WHAT", default_value = "")]
+        copying: Copying,
+    },
+    /// delete answers of the relay that have ended, with their records
+    Forget {
+        #[arg(value_name = "NAME", required = true)]
+        names: Vec<String>,
+    },
+    /// delete all answers of the relay that have ended
+    Clean,
+    /// forget the conversation and the ended jobs
+    Clear,
+    /// name this conversation
+    Save {
+        #[arg(value_name = "CONVERSATION")]
+        name: Option<String>,
+    },
+    /// continue a conversation
+    Load {
+        #[arg(value_name = "CONVERSATION")]
+        name: String,
+    },
+    /// find conversations by a text in them, or list the last ones
+    #[command(visible_alias = "sessions")]
+    History {
+        #[arg(value_name = "TEXT", allow_hyphen_values = true)]
+        text: Vec<String>,
+    },
+    /// write the conversation out
+    Export {
+        #[arg(value_name = "FORM")]
+        kind: ExportKind,
+        #[arg(value_name = "FILE", value_parser = path)]
+        path: Option<PathBuf>,
+    },
+}
+
+/// The job that is meant, or the one at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct OneJob {
+    #[arg(value_name = "%n")]
+    pub job: Option<Spec>,
+}
+
+/// The jobs that are meant, or the one at hand.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct Jobs {
+    #[arg(value_name = "%n")]
+    pub jobs: Vec<Spec>,
+}
+
+/// The jobs that are meant; at least one.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct SomeJobs {
+    #[arg(value_name = "%n", required = true)]
+    pub jobs: Vec<Spec>,
+}
+
+/// Files on this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Args)]
+pub struct Files {
+    #[arg(value_name = "FILE", required = true, value_parser = path)]
+    pub paths: Vec<PathBuf>,
+}
+
+/// How `jobs` lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
+pub struct Listing {
+    /// more of each
+    #[arg(short)]
+    pub long: bool,
+    /// only those that run
+    #[arg(short)]
+    pub running: bool,
+    /// only those that changed since they were last shown
+    #[arg(short)]
+    pub news: bool,
+    /// a line of JSON each
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What stands for `--all` among targets.
+pub const EVERYWHERE: &str = "%**";
+
+/// A job that is to be cancelled, or all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// This one.
+    Job(Spec),
+    /// `%*`.
+    All,
+    /// `--all`: all answers of the relay too.
+    Everywhere,
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "%*" => Ok(Self::All),
+            EVERYWHERE => Ok(Self::Everywhere),
+            text => text.parse().map(Self::Job),
+        }
+    }
+}
+
+/// What `wait` waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct Waiting {
+    /// for the first of them
+    #[arg(short = 'n')]
+    pub first: bool,
+    /// no longer than this
+    #[arg(short, value_name = "TIME", value_parser = time)]
+    pub time: Option<Duration>,
+    #[arg(value_name = "%n")]
+    pub jobs: Vec<Spec>,
+}
+
+fn time(text: &str) -> Result<Duration, BadDuration> {
+    match text.parse()? {
+        TimeLimit(Some(time)) => Ok(time),
+        TimeLimit(None) => duration::length(text),
+    }
+}
+
+/// How `log` and `tail` read.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct Reading {
+    #[arg(value_name = "%n")]
+    pub job: Option<Spec>,
+    /// follow what comes
+    #[arg(short)]
+    pub follow: bool,
+    /// only so many lines from the end
+    #[arg(short = 'n', value_name = "LINES")]
+    pub lines: Option<usize>,
+}
+
+/// How many jobs may run at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    To(usize),
+    None,
+}
+
+impl FromStr for Limit {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match (text, text.parse()) {
+            ("none", _) => Ok(Self::None),
+            (_, Ok(0)) => Err("nothing would ever run; none takes the limit away"),
+            (_, Ok(count)) => Ok(Self::To(count)),
+            (_, Err(_)) => Err("this is no number"),
+        }
+    }
+}
+
+/// What of an answer goes where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piping {
+    pub job: Option<Spec>,
+    pub sink: Sink,
+    /// `&` at the end: a command's output stays in its log.
+    pub behind: bool,
+}
+
+/// What of an answer is copied.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Copying {
+    pub job: Option<Spec>,
+    /// Its code: all blocks, or the one of this number, counted from 1.
+    pub code: Option<Option<usize>>,
+}
+
+impl FromStr for Copying {
+    type Err = String;
+
+    /// `[%n] [code [N]]`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut words = text.split_whitespace().peekable();
+        let job = words.next_if(|word| word.starts_with('%')).map(str::parse).transpose()?;
+        let code = match (words.next(), words.next()) {
+            (None, _) => None,
+            (Some("code"), None) => Some(None),
+            (Some("code"), Some(number)) => match number.parse() {
+                Ok(0) | Err(_) => return Err("code blocks are counted from 1".to_owned()),
+                Ok(number) => Some(Some(number)),
+            },
+            (Some(_), _) => return Err("a job, then code and a number, are known".to_owned()),
+        };
+        match words.next() {
+            None => Ok(Self { job, code }),
+            Some(_) => Err("too many arguments".to_owned()),
+        }
+    }
+}
+
+/// Where an answer goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Sink {
+    /// Into a shell command.
+    Command(String),
+    /// Into a file, in place of what it held.
+    File(PathBuf),
+    /// To the end of a file.
+    Append(PathBuf),
+}
+
+impl FromStr for Piping {
+    type Err = String;
+
+    /// `[%n] | command [&]`, `[%n] > file`, `[%n] >> file`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim_end();
+        let before = text.strip_suffix('&').filter(|before| !before.ends_with('&'));
+        let (text, behind) = before.map_or((text, false), |before| (before, true));
+        let usage = "where to? | command, > file or >> file";
+        let (job, to) = text.split_at(text.find(['|', '>']).ok_or(usage)?);
+        let job = Some(job.trim()).filter(|job| !job.is_empty()).map(str::parse).transpose()?;
+        let sink = if let Some(command) = to.strip_prefix('|') {
+            match command.trim() {
+                "" => return Err(usage.to_owned()),
+                command => Sink::Command(command.to_owned()),
+            }
+        } else {
+            let (append, path) = to.strip_prefix(">>").map_or((false, &to[1..]), |path| (true, path));
+            let words = shell_words::split(path).map_err(|_| "a quote is not closed")?;
+            let [path] = words.as_slice() else { return Err("into one file".to_owned()) };
+            if append { Sink::Append(from_home(path)) } else { Sink::File(from_home(path)) }
+        };
+        Ok(Self { job, sink, behind })
+    }
+}
+
+/// What follows `set`.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
+pub struct SetArgs {
+    /// tell a job's end at once; +b tells it before the next prompt
+    #[arg(short = 'b', conflicts_with = "key")]
+    pub at_once: bool,
+    #[arg(value_name = "KEY")]
+    pub key: Option<String>,
+    #[arg(value_name = "VALUE", allow_hyphen_values = true)]
+    pub value: Option<String>,
+}
+
+/// What `set` sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Setting<'a> {
+    /// Nothing: all settings are shown.
+    Show,
+    Notices(When),
+    /// Whether answers end with their counts.
+    Stats(bool),
+    /// A model's option; `None` takes it away.
+    Option {
+        key: &'a str,
+        value: Option<&'a str>,
+    },
+}
+
+impl SetArgs {
+    /// What is to be set.
+    ///
+    /// # Errors
+    /// When a value is missing, or is none that the option takes.
+    pub fn setting(&self) -> Result<Setting<'_>, String> {
+        match (self.at_once, self.key.as_deref(), self.value.as_deref()) {
+            (true, ..) => Ok(Setting::Notices(When::AtOnce)),
+            (false, None, _) => Ok(Setting::Show),
+            (false, Some("+b"), None) => Ok(Setting::Notices(When::NextPrompt)),
+            (false, Some("stats"), value) => match value {
+                Some("on") => Ok(Setting::Stats(true)),
+                Some("off") => Ok(Setting::Stats(false)),
+                Some(_) | None => Err("stats is on or off".to_owned()),
+            },
+            (false, Some(key), Some("none")) => Ok(Setting::Option { key, value: None }),
+            (false, Some(key), Some(value)) => {
+                Options::default().set_text(key, value).map_err(|error| error.to_string())?;
+                Ok(Setting::Option { key, value: Some(value) })
+            }
+            (false, Some(_), None) => {
+                Err("an option and its value: temperature 0.2, or temperature none".to_owned())
+            }
+        }
+    }
+}
+
+/// When a job's end is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// `set -b`: at once.
+    AtOnce,
+    /// `set +b`: before the next prompt.
+    NextPrompt,
+}
+
+/// What a setting becomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change<T> {
+    To(T),
+    Unset,
+}
+
+fn system(text: &str) -> Result<Change<String>, String> {
+    let inside = |quote: &str| text.strip_prefix(quote).and_then(|text| text.strip_suffix(quote));
+    let text = match text {
+        "none" => return Ok(Change::Unset),
+        text => inside("\"\"\"").or_else(|| inside("\"")).or_else(|| inside("'")).unwrap_or(text),
+    };
+    Ok(Change::To(text.to_owned()))
+}
+
+fn levels() -> impl TypedValueParser<Value = Change<Think>> {
+    let [on, off, auto] = [
+        PossibleValue::new("on").aliases(["true", "yes"]),
+        PossibleValue::new("off").aliases(["false", "no"]),
+        PossibleValue::new("auto").alias("none"),
+    ];
+    let levels = ["low", "medium", "high", "max"].map(PossibleValue::new);
+    let known: Vec<PossibleValue> = [on, off].into_iter().chain(levels).chain([auto]).collect();
+    PossibleValuesParser::new(known).map(|text| match text.as_str() {
+        "on" | "true" | "yes" => Change::To(Think::On),
+        "off" | "false" | "no" => Change::To(Think::Off),
+        "auto" | "none" => Change::Unset,
+        _ => Change::To(Think::Level(text)),
+    })
+}
+
+/// `json`, or a schema's file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FormatArg {
+    Json,
+    Schema(PathBuf),
+}
+
+fn format(text: &str) -> Result<Change<FormatArg>, String> {
+    Ok(match text {
+        "none" => Change::Unset,
+        "json" => Change::To(FormatArg::Json),
+        path => Change::To(FormatArg::Schema(from_home(path))),
+    })
+}
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    Ok(from_home(text))
+}
+
+/// How a conversation is written out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ExportKind {
+    #[value(name = "md", alias = "markdown")]
+    Markdown,
+    Json,
+}
+
+/// What help is wanted about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Topic {
+    Keys,
+    Jobs,
+    Files,
+    /// The verb with this name.
+    Verb(String),
+}
+
+impl FromStr for Topic {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text {
+            "keys" => Ok(Self::Keys),
+            "jobs" => Ok(Self::Jobs),
+            "files" => Ok(Self::Files),
+            _ => {
+                let grammar = grammar();
+                let verb = grammar.find_subcommand(text.strip_prefix(':').unwrap_or(text));
+                verb.map(|verb| Self::Verb(verb.get_name().to_owned())).ok_or("there is no such topic")
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grammar;
+
+    #[test]
+    fn every_verb_has_names_of_its_own_and_says_what_it_does() {
+        grammar().debug_assert();
+        for verb in grammar().get_subcommands() {
+            assert!(verb.get_about().is_some(), "{}", verb.get_name());
+        }
+    }
+}

@@ -1,0 +1,212 @@
+//! The relay that the prompt's answers run on: it is there when it is needed, and what it has the rest of is read.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use towline::Engine;
+use towline::client::{Api, Timeouts};
+use towline::engine::{JobOptions, StreamSpec};
+use towline::relay::{Filter, Start};
+use towline_app::chat::{AnswerId, Reading};
+use towline_app::history::{ChatId, History};
+use towline_app::servers::{Answering, Environment, Reached, ServerSource, ServerSpec, Wanted};
+use towline_app::settings::Config;
+
+use super::background_task::Done;
+use super::command::{Bare, Colon, Command, Line};
+use super::item::Item;
+use super::state::{Front, Prompt};
+use crate::args::PromptArgs;
+use crate::exit::failure::Failure;
+use crate::server::UNARY_TIMEOUTS;
+use crate::server::{Need, Place, Server};
+
+/// How long to wait before a relay that could not be started is started again.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// Where the answers of a prompt are to run.
+fn wanted(
+    args: &PromptArgs,
+    config: &Config,
+    environment: &Environment,
+    names_server: bool,
+    interactive: bool,
+) -> Wanted {
+    match &args.relay {
+        _ if args.direct => Wanted::Here,
+        Some(Some(named)) => Wanted::At(named.clone()),
+        Some(None) => environment.relay.clone().map_or(Wanted::Own { is_named: true }, Wanted::At),
+        // A script leaves nothing behind.
+        None if !interactive => Wanted::Here,
+        None => Wanted::by_default(&config.relay, environment, names_server),
+    }
+}
+
+/// The server that answers, and the relay that they run on.
+#[derive(Debug)]
+pub struct Asked {
+    pub server: Server,
+    pub relay: Option<Arc<Reached>>,
+    /// Why they run in this process, where they should not.
+    pub said: Option<String>,
+}
+
+impl Asked {
+    /// Finds what the arguments, the configuration and the environment say.
+    pub async fn find(
+        args: PromptArgs,
+        config: Config,
+        environment: Environment,
+        interactive: bool,
+    ) -> Result<Self, Failure> {
+        let (spec, environment) = ServerSpec::from(&args.server).resolved(&environment).await?;
+        let wanted = wanted(&args, &config, &environment, spec.host.is_some(), interactive);
+        Self::of(Answering::find(&wanted, &spec, &environment, "prompt").await?).await
+    }
+
+    async fn of(answering: Answering) -> Result<Self, Failure> {
+        match answering {
+            Answering::Relay { reached, shown } => {
+                let place = match reached.place.own {
+                    Some(_) => Place::Own(shown),
+                    None => Place::Found(ServerSource::Relay),
+                };
+                let server = Server { client: reached.client.clone(), place };
+                Ok(Self { server, relay: Some(Arc::new(reached)), said: None })
+            }
+            Answering::Here { server, why } => {
+                let server = Server::or_builtin(server, Timeouts::default(), Api::Auto, Need::Any).await?;
+                let said = why.map(|why| format!("answers run in this process, and end with it: {why}"));
+                Ok(Self { server, relay: None, said })
+            }
+        }
+    }
+}
+
+/// A failure on one line.
+fn said(failure: Failure) -> String {
+    match failure {
+        Failure::Usage(complaint) | Failure::Request(complaint, _) | Failure::Local(complaint) => {
+            complaint.hints.into_iter().fold(complaint.message, |said, hint| format!("{said}; {hint}"))
+        }
+        failure @ (Failure::Output(_) | Failure::Stopped(_)) => failure.to_string(),
+    }
+}
+
+impl Prompt<'_> {
+    /// Whether the relay has to be started before this line. Then it is about to be, and the line waits.
+    pub fn waits_for_relay(&mut self, line: &Line) -> bool {
+        let Some(relay) = self.relay.clone().filter(|relay| asks(line) && relay.is_gone()) else {
+            return false;
+        };
+        let (spec, environment) = (self.spec.clone(), self.environment.clone());
+        self.in_background("relay", true, async move {
+            let Err(error) = relay.ensure().await else { return Ok(Done::Nothing) };
+            let here = Answering::here(&spec, &environment, Some(error.to_string())).await;
+            let asked = Asked::of(here.map_err(|error| error.to_string())?).await;
+            asked.map(|asked| Done::Asked(Box::new(asked))).map_err(said)
+        });
+        true
+    }
+
+    /// Starts the own relay again where it ended while it ran answers of ours: it says how they ended.
+    pub fn keep_relay(&mut self) {
+        let is_away = |item: &Item| item.job().is_some_and(towline::Job::is_away);
+        if self.is_doing("relay") || !self.jobs.listed().any(|entry| is_away(&entry.item)) {
+            return;
+        }
+        let Some(relay) = self.relay.clone().filter(|relay| relay.is_gone()) else { return };
+        self.in_background("relay", false, async move {
+            while relay.ensure().await.is_err() {
+                tokio::time::sleep(AGAIN).await;
+            }
+            Ok(Done::Nothing)
+        });
+    }
+
+    /// Answers run elsewhere from now on.
+    pub fn ask_at(&mut self, asked: Asked) {
+        let Asked { server, relay, said } = asked;
+        (self.server, self.relay) = (Arc::new(server), relay);
+        if let Some(said) = said {
+            self.wrong(&said);
+        }
+    }
+
+    /// Reads what a relay has the rest of, of the answers that are the prompt's to write. Those of the last turn come to the
+    /// front, one after the other.
+    pub fn resume_answers(&mut self, taken: &[String]) {
+        if self.relay.is_none() {
+            return;
+        }
+        let last = self.chat.last().map(|turn| turn.id);
+        let is_taken = |id: &String| taken.contains(id);
+        let answers =
+            self.chat.answers().filter(|answer| answer.left_at_relay().is_some_and(|at| is_taken(&at.id)));
+        let answers: Vec<AnswerId> = answers.map(|answer| answer.id).collect();
+        for id in answers {
+            let in_front = Some(id.turn) == last;
+            let Some((relay, reading)) = Reading::resumed(&mut self.chat, id) else { continue };
+            let Some((turn, answer)) = self.chat.turn(id.turn).zip(self.chat.answer(id)) else { continue };
+            let (model, question) = (answer.model.clone(), turn.question_of(answer));
+            let (job, text) = (self.attach(&relay, &model), question.content.clone());
+            let key = self.key();
+            let item = Item::resumed(key, reading, &model, question, job);
+            let number = self.jobs.add(&model, &text, item);
+            if in_front && !matches!(self.front, Front::Job(_)) {
+                self.follow(number, None);
+            } else if in_front {
+                if let Some(item) = self.item_mut(number) {
+                    item.in_front = true;
+                }
+                self.next_fronts.push_back(key);
+            } else {
+                self.jobs.touch(number);
+                self.tell(number);
+            }
+        }
+    }
+
+    /// A job that reads what the relay runs under this id.
+    pub fn attach(&self, id: &str, name: &str) -> towline::Job {
+        let prepared = StreamSpec::attach(&self.server.client, id, Start::Beginning);
+        self.engine.submit(prepared, JobOptions { name: Some(name.to_owned()), ..JobOptions::default() })
+    }
+}
+
+/// Whether a line has a model asked.
+fn asks(line: &Line) -> bool {
+    match line {
+        Line::Ask(_)
+        | Line::Command(
+            Command::Bare(Bare::Retry(_) | Bare::Edit(_))
+            | Command::Colon(Colon::Continue(_) | Colon::Pull { .. }),
+        ) => true,
+        Line::Empty | Line::Wrong(_) | Line::Command(_) => false,
+    }
+}
+
+/// The conversations of answers that a relay still runs though the program that asked for them is gone, the last that was written
+/// to first; none where the relay or the history cannot be asked.
+pub fn left_behind(engine: &Engine, relay: &Reached, path: &Path) -> Vec<ChatId> {
+    let control = relay.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS).relay();
+    let filter = Filter { running: Some(true), ..Filter::default() };
+    let looking = engine.spawn("left", async move { control.list(&filter).await });
+    let Some(running) = looking.wait().ok().and_then(Result::ok).and_then(Result::ok) else {
+        return Vec::new();
+    };
+    let found = History::open(path).and_then(|mut history| {
+        for job in &running {
+            history.link(job)?;
+        }
+        history.without_writer()
+    });
+    let mut chats = Vec::new();
+    for (chat, id) in found.unwrap_or_default() {
+        if running.iter().any(|job| job.id == id) && !chats.contains(&chat) {
+            chats.push(chat);
+        }
+    }
+    chats
+}

@@ -1,0 +1,456 @@
+//! The loop: one foreground thread that waits for the person and for the engine at once, and never for anything else.
+
+use std::io;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
+
+use super::command::{Bare, Command, Line, When};
+use super::state::{Front, Leaving, Prompt, Queued};
+use super::{notice, parse};
+use crate::exit::Exit;
+use crate::term::screen::{Input, Status, Tone};
+
+/// The engine's news are looked at no more often than this; what is typed is seen at once.
+const FRAME: Duration = Duration::from_millis(8);
+/// While something is in front, its times are drawn again this often.
+const TICK: Duration = Duration::from_millis(250);
+/// How long cancelled jobs may clean up when the prompt ends.
+const GRACE: Duration = Duration::from_secs(2);
+
+impl Prompt<'_> {
+    /// Runs the prompt to its end.
+    ///
+    /// # Errors
+    /// When the screen cannot be waited for, or the system gives no descriptors.
+    pub fn run(&mut self) -> io::Result<Exit> {
+        let engine = self.engine.clone();
+        let wake = engine.fd().map_err(io::Error::other)?;
+        // One end of a pair that stays silent: to wait for the person alone.
+        let (silent, _other_end) = UnixStream::pair()?;
+        let mut looked = Instant::now();
+        self.show_prompt();
+        loop {
+            looked = self.look_if_due(looked);
+            self.settle();
+            if self.leaving == Leaving::Now {
+                // A person has seen what went wrong; leaving is no failure.
+                let told = self.interactive && self.exit != Exit::Terminated;
+                return Ok(if told { Exit::Completed } else { self.exit });
+            }
+            let status = self.status();
+            self.screen.status(status);
+            let now = Instant::now();
+            let frame_ends = looked + FRAME;
+            let (wake, until) = if now < frame_ends && self.interactive {
+                (silent.as_fd(), Some(frame_ends))
+            } else {
+                (wake, self.next_tick(now))
+            };
+            let inputs = self.wait(wake, until)?;
+            for input in inputs {
+                self.input(input);
+            }
+        }
+    }
+
+    fn wait(&mut self, wake: BorrowedFd<'_>, until: Option<Instant>) -> io::Result<Vec<Input>> {
+        self.screen.wait(wake, until)
+    }
+
+    /// Looks at the engine's news, unless that was done just now.
+    fn look_if_due(&mut self, looked: Instant) -> Instant {
+        let now = Instant::now();
+        if self.interactive && now < looked + FRAME {
+            return looked;
+        }
+        drop(self.engine.changes());
+        self.take_chores();
+        self.keep_relay();
+        self.record();
+        self.show_front();
+        self.notice_ends();
+        now
+    }
+
+    /// Does what can be done now that could not before, until there is nothing of the kind.
+    fn settle(&mut self) {
+        loop {
+            self.start_held();
+            self.finish_wait();
+            if self.bring_next() || self.run_next() {
+                self.record();
+                self.show_front();
+                continue;
+            }
+            break;
+        }
+        self.leave_if_due();
+        self.tell_completion();
+    }
+
+    /// When something is to be done though nothing happens.
+    fn next_tick(&self, now: Instant) -> Option<Instant> {
+        let tick = match &self.front {
+            Front::Idle | Front::Log(_) => None,
+            Front::Job(_) if self.interactive => Some(now + TICK),
+            Front::Job(_) => None,
+            Front::Wait(wait) => wait.until,
+        };
+        let ending = match self.leaving {
+            Leaving::Ending(until) => Some(until),
+            Leaving::Not | Leaving::Warned | Leaving::WhenDone | Leaving::Now => None,
+        };
+        // A held job's deadline passes without the engine.
+        let held = self.jobs.listed().filter(|entry| entry.item.is_held());
+        let held = held.filter_map(|entry| entry.item.deadline_in()).min().map(|left| now + left);
+        [tick, ending, held].into_iter().flatten().min()
+    }
+
+    fn input(&mut self, input: Input) {
+        match input {
+            Input::Submit(typed) => self.submitted(typed),
+            Input::Interrupt => self.interrupt(),
+            // As in other chats it stops the answer, and nothing else.
+            Input::Escape if matches!(self.front, Front::Job(_)) => self.interrupt(),
+            Input::Escape => {}
+            Input::Background => self.background(),
+            Input::Eof => self.end_of_input(),
+            Input::Terminate => {
+                self.exit = Exit::Terminated;
+                // The terminal is gone, nobody has said stop: what a relay runs continues there.
+                self.leave_all();
+                self.end_all("terminated");
+            }
+            Input::Redraw => {}
+        }
+    }
+
+    fn submitted(&mut self, typed: String) {
+        if !typed.trim().is_empty() {
+            self.known().submitted(&typed);
+        }
+        let line = self.understood(&typed);
+        if self.leaving == Leaving::Warned && line != Line::Command(Command::Bare(Bare::Exit)) {
+            self.leaving = Leaving::Not;
+        }
+        if self.must_wait(&line) {
+            let after = self.front_key();
+            self.queue.push_back(Queued { typed, line, after });
+            return;
+        }
+        self.execute(&typed, line);
+        self.before_prompt();
+    }
+
+    /// Whether a line comes after others. Questions follow the front stream; without a person, every line does.
+    fn must_wait(&mut self, line: &Line) -> bool {
+        let busy = match &self.front {
+            Front::Idle | Front::Log(_) => false,
+            Front::Job(_) | Front::Wait(_) => true,
+        };
+        let waits = busy || self.is_held_up() || !self.queue.is_empty() || !self.next_fronts.is_empty();
+        if !self.interactive || self.is_held_up() {
+            return (waits && *line != Line::Empty) || self.waits_for_relay(line);
+        }
+        let waits = match line {
+            Line::Ask(ask) => !ask.behind && waits,
+            Line::Empty | Line::Command(_) | Line::Wrong(_) => false,
+        };
+        waits || self.waits_for_relay(line)
+    }
+
+    fn front_key(&self) -> Option<u64> {
+        let queued = self.queue.back().and_then(|queued| queued.after);
+        match &self.front {
+            Front::Job(followed) => Some(followed.key),
+            Front::Idle | Front::Log(_) | Front::Wait(_) => queued,
+        }
+    }
+
+    /// Runs the next line that waited; `false` when there is none that may.
+    fn run_next(&mut self) -> bool {
+        let busy = match &self.front {
+            Front::Idle | Front::Log(_) => self.is_held_up() || !self.next_fronts.is_empty(),
+            Front::Job(_) | Front::Wait(_) => true,
+        };
+        let runs = |key: u64| self.jobs.listed().any(|entry| entry.item.key == key && !entry.item.is_over());
+        let may_run = |queued: &Queued| !queued.after.is_some_and(runs);
+        if busy || !self.queue.front().is_some_and(may_run) || matches!(self.leaving, Leaving::Ending(_)) {
+            return false;
+        }
+        let Some(queued) = self.queue.pop_front() else { return false };
+        if self.waits_for_relay(&queued.line) {
+            self.queue.push_front(queued);
+            return false;
+        }
+        self.execute(&queued.typed, queued.line);
+        self.before_prompt();
+        true
+    }
+
+    fn execute(&mut self, typed: &str, line: Line) {
+        match line {
+            Line::Empty => {}
+            Line::Ask(ask) => {
+                self.echo(typed);
+                if let Some(verb) = parse::near_miss(typed).filter(|_| self.interactive) {
+                    self.say(Tone::Dim, &format!("is {verb} meant? Enter asks the model what was typed"));
+                    return self.screen.prefill(&format!(" {typed}"));
+                }
+                self.ask(ask);
+            }
+            Line::Command(command) => {
+                self.echo(typed);
+                self.command(command);
+            }
+            Line::Wrong(what) => {
+                self.echo(typed);
+                self.wrong(&what);
+                self.exit = self.exit.or(Exit::Usage);
+            }
+        }
+    }
+
+    fn echo(&mut self, typed: &str) {
+        let text = format!("{}{}", self.shown_prompt, typed.trim_end());
+        self.say(Tone::Echo, &text);
+    }
+
+    /// What is told before a prompt is: the ends since the last one.
+    pub fn before_prompt(&mut self) {
+        self.tell_ends(false);
+    }
+
+    /// Tells the ends of jobs behind: all of them, or only those that are told at once.
+    pub fn tell_ends(&mut self, only_at_once: bool) {
+        let due: Vec<u32> = self
+            .jobs
+            .listed()
+            .filter(|entry| {
+                entry.item.outcome.is_some() || (entry.item.is_over() && entry.item.job().is_none())
+            })
+            .filter(|entry| !entry.item.in_front && (!only_at_once || entry.item.announce))
+            .map(|entry| entry.number)
+            .collect();
+        let lines: Vec<String> = due
+            .iter()
+            .filter_map(|number| self.jobs.get(*number).map(|entry| (entry, self.jobs.mark(*number))))
+            .map(|(entry, mark)| notice::notice(entry, mark))
+            .collect();
+        for line in lines {
+            self.say(Tone::Plain, &line);
+        }
+        for number in due {
+            self.report(number);
+        }
+    }
+
+    /// Notices ends where that is told at once.
+    fn notice_ends(&mut self) {
+        self.tell_ends(self.notices == When::NextPrompt);
+    }
+
+    fn interrupt(&mut self) {
+        if !self.interactive {
+            self.exit = Exit::Interrupted;
+            return self.end_all("interrupted");
+        }
+        match std::mem::replace(&mut self.front, Front::Idle) {
+            Front::Idle => {
+                if !self.queue.is_empty() {
+                    self.give_back_queue();
+                } else if matches!(self.leaving, Leaving::Ending(_)) {
+                    self.leaving = Leaving::Now;
+                }
+            }
+            Front::Job(followed) => {
+                let number = followed.number;
+                self.front = Front::Job(followed);
+                self.give_back_queue();
+                // A group in front is one foreground job, as in a shell.
+                let group: Vec<u32> =
+                    self.next_fronts.iter().filter_map(|key| self.number_of(*key)).collect();
+                for number in group.into_iter().chain([number]) {
+                    if let Some(item) = self.item_mut(number) {
+                        item.cancel("interrupted", false);
+                    }
+                }
+            }
+            Front::Log(followed) => {
+                self.unfollow(&followed);
+                self.say(Tone::Dim, "the log is no longer followed; the job continues");
+            }
+            Front::Wait(_) => {
+                self.give_back_queue();
+                self.say(Tone::Dim, "wait: interrupted; the jobs go on");
+            }
+        }
+    }
+
+    /// What was queued goes back into the line: it may not fit what happened.
+    pub fn give_back_queue(&mut self) {
+        if self.queue.is_empty() || !self.interactive {
+            return;
+        }
+        let typed: Vec<String> = self.queue.drain(..).map(|queued| queued.typed).collect();
+        self.screen.prefill(&typed.join("\n"));
+    }
+
+    fn background(&mut self) {
+        match &self.front {
+            Front::Job(_) => self.front_behind(),
+            Front::Log(_) | Front::Wait(_) => {
+                self.say(Tone::Dim, "only a front stream goes behind; Ctrl-C ends the waiting");
+            }
+            Front::Idle if self.live().is_empty() => self.suspend(),
+            Front::Idle => {
+                self.say(Tone::Dim, "no stream is in front; jobs lists those behind, suspend stops towline")
+            }
+        }
+    }
+
+    pub fn suspend(&mut self) {
+        if let Err(error) = self.screen.suspend() {
+            self.wrong(&format!("suspend: {error}"));
+        }
+    }
+
+    fn end_of_input(&mut self) {
+        if self.interactive {
+            self.exit_asked();
+        } else if self.leaving == Leaving::Not {
+            self.leaving = Leaving::WhenDone;
+        }
+    }
+
+    /// `exit`: with live jobs it takes two. Those of the relay continue.
+    pub fn exit_asked(&mut self) {
+        let (at_relay, here) = self.running();
+        match self.leaving {
+            Leaving::Not | Leaving::WhenDone if at_relay + here > 0 && self.interactive => {
+                let (said, advice) = match (at_relay, here) {
+                    (_, 0) => (
+                        "There are running answers.",
+                        "exit again leaves them running, kill --all stops them",
+                    ),
+                    (0, _) => ("There are running jobs.", "exit (or Ctrl-D) again cancels them"),
+                    (..) => (
+                        "There are running answers and jobs.",
+                        "exit again leaves those of the relay running, and cancels the others",
+                    ),
+                };
+                self.say(Tone::Plain, said);
+                self.say(Tone::Dim, advice);
+                self.leaving = Leaving::Warned;
+            }
+            Leaving::Ending(_) => self.leaving = Leaving::Now,
+            Leaving::Not | Leaving::WhenDone | Leaving::Warned | Leaving::Now => {
+                self.leave_all();
+                self.end_all("the prompt was left");
+            }
+        }
+    }
+
+    /// Cancels every job; the prompt ends when they have ended, or after a grace time.
+    fn end_all(&mut self, reason: &str) {
+        self.queue.clear();
+        self.next_fronts.clear();
+        for number in self.live() {
+            if let Some(item) = self.item_mut(number) {
+                item.cancel(reason, false);
+            }
+        }
+        self.leaving = Leaving::Ending(Instant::now() + GRACE);
+    }
+
+    fn leave_if_due(&mut self) {
+        let front_is_idle = match &self.front {
+            Front::Idle | Front::Log(_) => true,
+            Front::Job(_) | Front::Wait(_) => false,
+        };
+        let live = !self.live().is_empty();
+        match self.leaving {
+            Leaving::Not | Leaving::Warned | Leaving::Now => {}
+            Leaving::WhenDone => {
+                let idle = front_is_idle && self.queue.is_empty() && !self.is_held_up();
+                if idle && !live && self.next_fronts.is_empty() {
+                    self.tell_ends(false);
+                    self.leaving = Leaving::Now;
+                }
+            }
+            Leaving::Ending(until) => {
+                if (!live && front_is_idle) || Instant::now() >= until {
+                    self.record();
+                    self.tell_ends(false);
+                    self.leaving = Leaving::Now;
+                }
+            }
+        }
+    }
+
+    /// The status row; none when there is nothing to say.
+    fn status(&self) -> Option<Status> {
+        let mut status = Status::default();
+        match &self.front {
+            Front::Idle => {}
+            Front::Job(followed) => {
+                if let Some(entry) = self.jobs.get(followed.number) {
+                    (status.front, status.trouble) =
+                        notice::status(&entry.item, &entry.name, self.config.stalled_after);
+                    let tokens = entry.item.info().map_or(0, |info| info.tokens);
+                    if let Some(context) = self.context_text(tokens).filter(|_| entry.item.is_answer()) {
+                        status.front.push_str(&format!(", {context}"));
+                    }
+                }
+            }
+            Front::Log(followed) => {
+                status.front = format!("following %{}; Ctrl-C stops that", followed.number)
+            }
+            Front::Wait(wait) => {
+                let count = wait.keys.len();
+                status.front = format!("waiting for {count} {}", if count == 1 { "job" } else { "jobs" });
+                if let Some(until) = wait.until {
+                    let left = until.saturating_duration_since(Instant::now());
+                    status.front.push_str(&format!(", {} left", towline_app::text::units::running(left)));
+                }
+            }
+        }
+        status.others = self.others();
+        (status != Status::default()).then_some(status)
+    }
+
+    fn others(&self) -> String {
+        let behind = self.jobs.listed().filter(|entry| !entry.item.in_front);
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        let mut count = |what: &'static str| match counts.iter_mut().find(|(word, _)| *word == what) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((what, 1)),
+        };
+        for entry in behind {
+            count(match entry.item.word() {
+                "Running" => "running",
+                "Queued" => "queued",
+                "Paused" => "paused",
+                "Cancelling" => "cancelling",
+                "Done" => "done",
+                _ => "ended",
+            });
+        }
+        let mut parts: Vec<String> = counts.iter().map(|(what, count)| format!("{count} {what}")).collect();
+        match self.queue.len() {
+            0 => {}
+            1 => parts.push("1 line waits".to_owned()),
+            more => parts.push(format!("{more} lines wait")),
+        }
+        parts.join(", ")
+    }
+
+    /// Keeps completion up to date.
+    fn tell_completion(&self) {
+        let mut jobs: Vec<String> = self.jobs.listed().map(|entry| format!("%{}", entry.number)).collect();
+        jobs.extend(self.jobs.listed().map(|entry| format!("%{}", entry.name)));
+        jobs.dedup();
+        self.known().jobs = jobs;
+    }
+}

@@ -1,0 +1,306 @@
+//! The prompt's state, and the small things all verbs do with it.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use towline::Engine;
+use towline::engine::Reader;
+use towline_app::chat::{AnswerId, Conversation};
+use towline_app::settings::Config;
+
+use super::background_task::BackgroundTask;
+use super::command::{Line, When};
+use super::complete::Known;
+use super::context::Context;
+use super::item::{Item, Kind};
+use super::jobs::{Entry, Jobs};
+use super::notice;
+use super::session::Session;
+use super::spec::Spec;
+use crate::exit::Exit;
+use crate::output;
+use crate::server::Server;
+use crate::term::screen::{Screen, Tone};
+use towline_app::servers::{Environment, Reached, ServerSpec};
+
+/// What the prompt is given.
+#[derive(Debug)]
+pub struct Setup {
+    pub engine: Engine,
+    pub server: Arc<Server>,
+    pub relay: Option<Arc<Reached>>,
+    /// What was said of the server, for a time without the relay.
+    pub spec: ServerSpec,
+    pub environment: Environment,
+    pub config: Config,
+    pub conversation: Conversation,
+    pub session: Session,
+    pub known: Arc<Mutex<Known>>,
+    /// Whether a person sits at it.
+    pub interactive: bool,
+}
+
+/// The prompt.
+pub struct Prompt<'s> {
+    pub screen: &'s mut dyn Screen,
+    pub engine: Engine,
+    pub server: Arc<Server>,
+    /// The relay that runs the answers; `None` where they run in this process.
+    pub relay: Option<Arc<Reached>>,
+    pub spec: ServerSpec,
+    pub environment: Environment,
+    pub config: Config,
+    pub chat: Conversation,
+    pub session: Session,
+    pub known: Arc<Mutex<Known>>,
+    pub interactive: bool,
+    pub jobs: Jobs<Item>,
+    pub front: Front,
+    /// Jobs that come to the front one after the other, by key.
+    pub next_fronts: VecDeque<u64>,
+    /// Lines that wait for their turn.
+    pub queue: VecDeque<Queued>,
+    pub background_tasks: Vec<BackgroundTask>,
+    /// What goes with the next question.
+    pub attached: Vec<Attached>,
+    /// How full the model's context is.
+    pub context: Context,
+    pub notices: When,
+    pub limit: Option<usize>,
+    /// The model that was missing last.
+    pub missing: Option<String>,
+    /// The key of the last answer that was in front.
+    pub last: Option<u64>,
+    pub next_key: u64,
+    pub leaving: Leaving,
+    /// What the shell is told: the first that was not success.
+    pub exit: Exit,
+    pub shown_prompt: String,
+}
+
+/// What has the front.
+#[derive(Debug)]
+pub enum Front {
+    Idle,
+    /// A job is followed and owned: Ctrl-C cancels it.
+    Job(Followed),
+    /// A job's log is followed: Ctrl-C only ends that.
+    Log(Followed),
+    /// `wait`.
+    Wait(Wait),
+}
+
+/// A job that is followed.
+#[derive(Debug)]
+pub struct Followed {
+    /// Its key.
+    pub key: u64,
+    pub number: u32,
+    /// What is to be shown yet; `None` while the job waits for its turn.
+    pub reader: Option<Reader>,
+    /// The answer was begun on the screen.
+    pub begun: bool,
+    /// Shown over the answer.
+    pub label: Option<String>,
+    /// The end of a line of a command's output that is not whole yet.
+    pub partial: String,
+}
+
+/// What `wait` waits for.
+#[derive(Debug)]
+pub struct Wait {
+    /// Keys of jobs.
+    pub keys: Vec<u64>,
+    pub first: bool,
+    pub until: Option<Instant>,
+}
+
+/// A line that waits for its turn.
+#[derive(Debug)]
+pub struct Queued {
+    pub typed: String,
+    pub line: Line,
+    /// It comes after this job, by key.
+    pub after: Option<u64>,
+}
+
+/// What goes with the next question.
+#[derive(Debug)]
+pub enum Attached {
+    Image { bytes: Vec<u8> },
+    Text { name: String, text: String },
+}
+
+/// How far the leaving is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    Not,
+    /// It was said that jobs run.
+    Warned,
+    /// No more input comes; the prompt ends when everything is done.
+    WhenDone,
+    /// All jobs were cancelled; at this time they are cut.
+    Ending(Instant),
+    Now,
+}
+
+impl<'s> Prompt<'s> {
+    pub fn new(screen: &'s mut dyn Screen, setup: Setup) -> Self {
+        let notices = if setup.config.notices_at_once { When::AtOnce } else { When::NextPrompt };
+        Self {
+            screen,
+            engine: setup.engine,
+            server: setup.server,
+            relay: setup.relay,
+            spec: setup.spec,
+            environment: setup.environment,
+            limit: setup.config.limit,
+            config: setup.config,
+            chat: setup.conversation,
+            session: setup.session,
+            known: setup.known,
+            interactive: setup.interactive,
+            jobs: Jobs::default(),
+            front: Front::Idle,
+            next_fronts: VecDeque::new(),
+            queue: VecDeque::new(),
+            background_tasks: Vec::new(),
+            attached: Vec::new(),
+            context: Context::default(),
+            notices,
+            missing: None,
+            last: None,
+            next_key: 1,
+            leaving: Leaving::Not,
+            exit: Exit::Completed,
+            shown_prompt: String::new(),
+        }
+    }
+
+    /// Says something. Without a person at the terminal, only results go to standard output.
+    pub fn say(&mut self, tone: Tone, text: &str) {
+        match tone {
+            Tone::Dim | Tone::Good | Tone::Bad if !self.interactive => output::stderr_line(text),
+            Tone::Echo if !self.interactive => {}
+            Tone::Plain | Tone::Dim | Tone::Good | Tone::Bad | Tone::Echo => self.screen.print(tone, text),
+        }
+    }
+
+    /// Says that a command went wrong.
+    pub fn wrong(&mut self, text: &str) {
+        self.say(Tone::Bad, text);
+        self.exit = self.exit.or(Exit::Failed);
+    }
+
+    pub fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn key(&mut self) -> u64 {
+        self.next_key += 1;
+        self.next_key
+    }
+
+    /// The number of a listed job.
+    pub fn number_of(&self, key: u64) -> Option<u32> {
+        self.jobs.listed().find(|entry| entry.item.key == key).map(|entry| entry.number)
+    }
+
+    pub fn item(&self, number: u32) -> Option<&Item> {
+        self.jobs.get(number).map(|entry| &entry.item)
+    }
+
+    pub fn item_mut(&mut self, number: u32) -> Option<&mut Item> {
+        self.jobs.get_mut(number).map(|entry| &mut entry.item)
+    }
+
+    /// The listed job that a command means; says so when there is none. Without a jobspec, the current one.
+    pub fn listed(&mut self, verb: &str, spec: Option<&Spec>) -> Option<u32> {
+        self.resolved(verb, spec.unwrap_or(&Spec::Current), false).map(|(number, _)| number)
+    }
+
+    /// The key of the job that a command means, which may have ended. Without a jobspec, the last answer that was in
+    /// front, else the current job.
+    pub fn any(&mut self, verb: &str, spec: Option<&Spec>) -> Option<u64> {
+        let last = self.last.filter(|last| spec.is_none() && self.entry(*last).is_some());
+        last.or_else(|| self.resolved(verb, spec.unwrap_or(&Spec::Current), true).map(|(_, key)| key))
+    }
+
+    /// The job with this key, listed or reported.
+    pub fn entry(&self, key: u64) -> Option<&Entry<Item>> {
+        self.jobs.listed().chain(self.jobs.reported()).find(|entry| entry.item.key == key)
+    }
+
+    fn resolved(&mut self, verb: &str, spec: &Spec, ended: bool) -> Option<(u32, u64)> {
+        match self.jobs.resolve(spec, ended) {
+            Ok(entry) => Some((entry.number, entry.item.key)),
+            Err(error) => {
+                let said = format!("{verb}: {error}");
+                self.wrong(&said);
+                None
+            }
+        }
+    }
+
+    /// Says how a listed job is.
+    pub fn tell(&mut self, number: u32) {
+        let mark = self.jobs.mark(number);
+        if let Some(line) = self.jobs.get(number).map(|entry| notice::notice(entry, mark)) {
+            self.say(Tone::Plain, &line);
+        }
+    }
+
+    /// Writes lines to the history. The first trouble is said.
+    pub fn write(&mut self, lines: &str) {
+        if !lines.is_empty()
+            && let Some(trouble) = self.session.append(lines, &self.chat.settings)
+        {
+            self.say(Tone::Bad, &trouble);
+        }
+    }
+
+    /// Writes the settings to the history, if the conversation has begun.
+    pub fn write_settings(&mut self) {
+        if self.session.has_begun() {
+            let line = towline_app::chat::session::settings(&self.chat.settings);
+            self.write(&line);
+        }
+        self.show_prompt();
+    }
+
+    pub fn show_prompt(&mut self) {
+        let model = &self.chat.settings.model;
+        let prompt = if model.is_empty() { "> ".to_owned() } else { format!("{model}> ") };
+        if prompt != self.shown_prompt {
+            self.screen.prompt(&prompt);
+            self.shown_prompt = prompt;
+        }
+    }
+
+    /// The jobs that have not ended.
+    pub fn live(&self) -> Vec<u32> {
+        self.jobs.listed().filter(|entry| !entry.item.is_over()).map(|entry| entry.number).collect()
+    }
+
+    /// The answer that a job brings, if it is still in the conversation.
+    pub fn answer_of(&self, item: &Item) -> Option<AnswerId> {
+        match item.kind {
+            Kind::Answer(id) => self.chat.answer(id).map(|answer| answer.id),
+            Kind::Elsewhere | Kind::Pull | Kind::Sink { .. } => None,
+        }
+    }
+
+    /// A job's end was told: it leaves the list. Answers and pulls stay within reach.
+    pub fn report(&mut self, number: u32) {
+        let stays = self.item(number).is_some_and(|item| match item.kind {
+            Kind::Answer(_) | Kind::Elsewhere | Kind::Pull => true,
+            Kind::Sink { .. } => false,
+        });
+        if stays {
+            self.jobs.report(number);
+        } else {
+            self.jobs.forget(number);
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! `retry`, `:continue`, `edit`, `keep`.
+
+use towline::engine::StreamSpec;
+use towline_app::answers::Verb;
+use towline_app::chat::{AnswerId, Shown, session};
+
+use crate::prompt::asking::Launch;
+use crate::prompt::command::Ask;
+use crate::prompt::item::Kind;
+use crate::prompt::spec::Spec;
+use crate::prompt::state::Prompt;
+use crate::term::screen::Tone;
+
+/// What is asked again.
+enum Again {
+    /// An answer that is in the conversation.
+    Answer(AnswerId),
+    /// One that left it, because nothing came of it.
+    Lost,
+    Pull(StreamSpec),
+}
+
+impl Prompt<'_> {
+    pub(super) fn retry(&mut self, spec: Option<&Spec>) {
+        if spec.is_none() && self.last.is_none() {
+            return match self.chat.last().map(|turn| turn.answer().id) {
+                Some(id) => self.answer_again(id, None),
+                None => self.wrong("retry: nothing was asked yet"),
+            };
+        }
+        if let Some(handle) = spec.and_then(|spec| self.named_elsewhere(spec)) {
+            return self.elsewhere("retry", Verb::Retry, &handle);
+        }
+        let Some(key) = self.any("retry", spec) else { return };
+        let Some(entry) = self.entry(key) else { return };
+        let (item, number) = (&entry.item, entry.number);
+        if !item.is_over() {
+            return self.wrong(&format!("retry: %{number} still runs; kill %{number} ends it"));
+        }
+        let again = match (&item.kind, &item.prepared) {
+            (Kind::Answer(id), _) if self.chat.answer(*id).is_some() => Again::Answer(*id),
+            (Kind::Answer(_), _) => Again::Lost,
+            (Kind::Pull, Some(prepared)) => Again::Pull(prepared.clone()),
+            (Kind::Elsewhere, _) => {
+                let relay = item.job().and_then(towline::Job::relay_id);
+                return match relay {
+                    Some(relay) => self.elsewhere("retry", Verb::Retry, &relay),
+                    None => self.wrong("retry: no relay has it"),
+                };
+            }
+            (Kind::Pull | Kind::Sink { .. }, _) => {
+                return self.wrong("retry: only questions and pulls can be repeated");
+            }
+        };
+        let (model, question, text) = (item.model.clone(), item.question.clone(), entry.text.clone());
+        match again {
+            Again::Answer(id) => self.answer_again(id, None),
+            Again::Lost => {
+                let id = self.chat.ask(&model, question);
+                if let Some(lines) = self.chat.turn(id.turn).map(session::question) {
+                    self.write(&lines);
+                }
+                self.ask_for(id, &text, false, None);
+            }
+            Again::Pull(prepared) => {
+                let kind = Kind::Pull;
+                self.launch(Launch { kind, model, question, text, prepared, behind: false, group: None });
+            }
+        }
+    }
+
+    /// Adds an answer to the turn of another: of the same model to the same words, or of the chosen model to other words.
+    fn answer_again(&mut self, id: AnswerId, words: Option<String>) {
+        let Some(answer) = self.chat.answer(id) else { return };
+        let (model, words) = match words {
+            Some(words) => (self.chat.settings.model.clone(), Some(words)),
+            None => (answer.model.clone(), answer.words.clone()),
+        };
+        let Some(id) = self.chat.retry(id.turn, Some(&model), words) else { return };
+        let (Some(turn), Some(answer)) = (self.chat.turn(id.turn), self.chat.answer(id)) else { return };
+        let (line, text) = (session::retry(turn, answer), turn.question_of(answer).content);
+        self.write(&line);
+        self.ask_for(id, &text, false, None);
+    }
+
+    /// `:continue`: the model is given its own words to go on from.
+    pub(super) fn go_on(&mut self, spec: Option<&Spec>) {
+        let id = match (spec, self.last) {
+            (None, None) => self.chat.last().map(|turn| turn.answer().id),
+            (spec, _) => {
+                let Some(key) = self.any("continue", spec) else { return };
+                self.entry(key).and_then(|entry| self.answer_of(&entry.item))
+            }
+        };
+        let Some(id) = id else { return self.wrong("continue: this is no answer of the conversation") };
+        if !self.chat.resume(id) {
+            return self.wrong("continue: the answer is whole, or there is nothing to go on from");
+        }
+        self.write(&session::resume(id));
+        let text = self.chat.turn(id.turn).map(|turn| turn.question.content.clone()).unwrap_or_default();
+        self.ask_for(id, &text, false, None);
+    }
+
+    pub(super) fn edit(&mut self, spec: Option<&Spec>) {
+        let (text, old) = match (spec, self.last) {
+            (None, None) => match self.chat.last() {
+                Some(turn) => (turn.question_of(turn.answer()).content, Some(turn.answer().id)),
+                None => return self.wrong("edit: nothing was asked yet"),
+            },
+            (spec, _) => {
+                let Some(key) = self.any("edit", spec) else { return };
+                let Some(entry) = self.entry(key) else { return };
+                (entry.text.clone(), self.answer_of(&entry.item).filter(|_| entry.item.is_over()))
+            }
+        };
+        let edited = match self.screen.edit_in_editor(&text) {
+            Ok(edited) => edited.trim_end().to_owned(),
+            Err(error) => return self.wrong(&format!("edit: the editor cannot be used: {error}")),
+        };
+        if edited.trim().is_empty() {
+            return self.say(Tone::Dim, "edit: nothing is asked");
+        }
+        let echoed = format!("{}{edited}", self.shown_prompt);
+        self.say(Tone::Echo, &echoed);
+        // The last turn gets another answer, to the new words; what is further up has been gone on from.
+        match old.filter(|old| self.chat.last().is_some_and(|last| last.id == old.turn)) {
+            Some(old) => self.answer_again(old, Some(edited)),
+            None => self.ask(Ask { models: Vec::new(), text: edited, behind: false }),
+        }
+    }
+
+    pub(super) fn keep(&mut self, spec: Option<&Spec>) {
+        let Some(key) = self.any("keep", spec) else { return };
+        let Some(entry) = self.entry(key) else { return };
+        let (item, number) = (&entry.item, entry.number);
+        let Kind::Answer(id) = item.kind else {
+            return self.wrong(&format!("keep: %{number} is no answer"));
+        };
+        let still_runs = item.outcome.is_none();
+        let Some(answer) = self.chat.answer(id).filter(|answer| !answer.answer.content.is_empty()) else {
+            return self.wrong(&format!("keep: %{number} has no answer"));
+        };
+        if still_runs {
+            return self.wrong(&format!("keep: %{number} still runs"));
+        }
+        let (model, shown) = (answer.model.clone(), Shown::One(id.variant));
+        if self.chat.turn(id.turn).is_some_and(|turn| turn.shown == shown) {
+            return self.say(Tone::Dim, "it is in the conversation already");
+        }
+        self.chat.show(id.turn, shown);
+        self.write(&session::shown(id.turn, shown));
+        self.say(Tone::Dim, &format!("the answer of {model} is part of the conversation"));
+    }
+}

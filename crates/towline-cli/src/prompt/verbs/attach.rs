@@ -1,0 +1,87 @@
+//! `:image`, `:file`, `:url`: what goes with the next question.
+
+use std::path::{Path, PathBuf};
+
+use towline_app::text::units;
+
+use crate::input::fetch;
+use crate::input::{self, FileInput, Taken};
+use crate::prompt::background_task::Done;
+use crate::prompt::state::{Attached, Prompt};
+
+impl Prompt<'_> {
+    pub(super) fn attach_images(&mut self, paths: Vec<PathBuf>) {
+        for path in paths {
+            self.blocking_chore("image", move || {
+                check_is_file(&path)?;
+                let bytes = input::image(&path)?;
+                if !input::is_image(&bytes) {
+                    let shown = input::image_name(&path);
+                    return Err(format!("{shown} is no PNG, JPEG, WebP or GIF image; :file takes text"));
+                }
+                let said = said(&input::image_name(&path), bytes.len());
+                Ok(Done::Attached(Attached::Image { bytes }, said))
+            });
+        }
+    }
+
+    pub(super) fn attach_files(&mut self, paths: Vec<PathBuf>) {
+        for path in paths {
+            self.blocking_chore("file", move || {
+                check_is_file(&path)?;
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                Ok(attached(name, &path.display().to_string(), input::file(&path, None)?))
+            });
+        }
+    }
+
+    pub(super) fn attach_pages(&mut self, urls: Vec<String>) {
+        for url in urls {
+            let network = self.environment.network.clone();
+            self.in_background("url", true, async move {
+                let fetch::Page { shown, name, content_type, bytes } = fetch::page(&url, &network).await?;
+                let taking = move || {
+                    let taken = input::taken(&shown, bytes, &content_type, None)?;
+                    Ok(attached(name, &shown, taken))
+                };
+                tokio::task::spawn_blocking(taking).await.unwrap_or_else(|error| Err(error.to_string()))
+            });
+        }
+    }
+}
+
+/// What was taken, and what is said about it.
+fn attached(name: String, shown: &str, Taken { input, note }: Taken) -> Done {
+    let (attached, size, warning) = match input {
+        FileInput::Image(bytes) => {
+            let size = bytes.len();
+            (Attached::Image { bytes }, size, None)
+        }
+        FileInput::Text(text) => {
+            let (size, warning) = (text.text.len(), text.warning(shown));
+            (Attached::Text { name, text: text.text }, size, warning)
+        }
+    };
+    let said =
+        note.map_or_else(|| said(shown, size), |note| format!("{note}; it goes with the next question"));
+    Done::Attached(attached, warning.map_or_else(|| said.clone(), |warning| format!("{said}; {warning}")))
+}
+
+fn said(shown: &str, size: usize) -> String {
+    format!("{shown} ({}) goes with the next question", units::bytes(size as u64))
+}
+
+/// Reads a file that is not too large.
+pub(super) fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, String> {
+    check_is_file(path)?;
+    input::bytes(path, limit_bytes)
+}
+
+/// A pipe or device, which might never end, is no file.
+fn check_is_file(path: &Path) -> Result<(), String> {
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => Err(format!("{} is no file", path.display())),
+        // What cannot be looked at is told when it is opened.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}

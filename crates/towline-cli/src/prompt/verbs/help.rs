@@ -1,0 +1,76 @@
+//! `:help`.
+
+use clap::Subcommand as _;
+
+use crate::prompt::command::{Bare, Topic, grammar};
+use crate::prompt::state::Prompt;
+use crate::term::screen::Tone;
+
+const START: &str = "\
+Type a question and press Enter. While the answer streams, type the next one: Enter queues it,
+with & at its end it is asked beside. @model TEXT asks another model, @a,@b TEXT several.
+Ctrl-Z sends the stream behind, where it keeps running; Ctrl-C cancels it.
+";
+
+const KEYS: &str = "\
+Enter          ask, or run a command; while a stream is in front, queue it
+Alt-Enter      a new line; \"\"\" begins and ends a text of several lines
+Ctrl-C         cancel the front stream, else clear the line; never leaves
+Ctrl-Z         send the front stream behind; it keeps running
+Ctrl-D         on an empty line: leave
+Ctrl-R         search in what was typed
+Tab            complete; the right arrow takes the hint";
+
+const JOBS: &str = "\
+text &         ask behind; [1] is its number
+%1 %+ %- %name %?text    which job: by number, current, previous, by beginning, by part
+jobs, fg, bg, kill, stop, cont, wait, timeout, log, tail    as in a shell; :help VERB says more
+A verb counts as a command without its colon when nothing else stands on the line but
+arguments it takes. A line that begins with a blank or a backslash is always text.";
+
+const FILES: &str = "\
+~/.config/towline/config.toml        the configuration; TOWLINE_CONFIG names another
+~/.local/share/towline/history.db    conversations, written as text arrives
+~/.local/share/towline/history       what was typed";
+
+impl Prompt<'_> {
+    pub(super) fn help(&mut self, topic: Option<Topic>) {
+        let text = match topic {
+            None => overview(),
+            Some(Topic::Keys) => KEYS.to_owned(),
+            Some(Topic::Jobs) => JOBS.to_owned(),
+            Some(Topic::Files) => FILES.to_owned(),
+            Some(Topic::Verb(verb)) => about(&verb),
+        };
+        self.say(Tone::Plain, &text);
+    }
+}
+
+fn overview() -> String {
+    let mut text = START.to_owned();
+    for verb in grammar().get_subcommands() {
+        let does = verb.get_about().map(ToString::to_string).unwrap_or_default();
+        text.push_str(&format!("\n{:<10}  {does}", typed(verb.get_name())));
+    }
+    text.push_str("\n\n:help VERB, :help keys, :help jobs and :help files say more");
+    text
+}
+
+/// A verb as it is typed: with its colon where it needs one.
+fn typed(name: &str) -> String {
+    if Bare::has_subcommand(name) { name.to_owned() } else { format!(":{name}") }
+}
+
+fn about(name: &str) -> String {
+    let mut grammar = grammar();
+    let Some(verb) = grammar.find_subcommand_mut(name) else { return String::new() };
+    let also: Vec<&str> = verb.get_visible_aliases().collect();
+    let also = if also.is_empty() { String::new() } else { format!("\nalso: {}", also.join(", ")) };
+    let help = verb
+        .clone()
+        .disable_help_flag(true)
+        .help_template("{usage}\n{about}\n\n{options}")
+        .render_help()
+        .to_string();
+    format!("{}{also}", help.trim_end().replacen(name, &typed(name), 1))
+}

@@ -1,0 +1,112 @@
+//! `:history`, `:load`, `:save`.
+
+use jiff::Timestamp;
+use towline_app::history::{Found, History};
+use towline_app::text::{safe, units};
+
+use crate::output::table::padded;
+use crate::prompt::background_task::Done;
+use crate::prompt::complete::Known;
+use crate::prompt::session;
+use crate::prompt::state::{Front, Prompt};
+use crate::server::models;
+use crate::term::screen::Tone;
+
+/// How many conversations are listed.
+const LISTED: usize = 15;
+/// The most of a title or of what was found that is shown, in characters.
+const WORDS_CHARS: usize = 36;
+const NONE: &str = "conversations are not written: the configuration says so, or there is no home folder";
+
+impl Prompt<'_> {
+    pub(super) fn save(&mut self, name: Option<String>) {
+        if self.session.path().is_none() {
+            return self.wrong(&format!("save: {NONE}"));
+        }
+        let begun = self.session.has_begun();
+        let Some(name) = name else {
+            let said = match (begun, self.session.name()) {
+                (true, _) => "everything is in the history as it comes; :save NAME names it".to_owned(),
+                (false, Some(name)) => format!("{name} begins with the first question"),
+                (false, None) => {
+                    "the conversation begins with the first question; :save NAME names it".to_owned()
+                }
+            };
+            return self.say(Tone::Dim, &said);
+        };
+        match self.session.rename(&name) {
+            Err(error) => self.wrong(&format!("save: {error}")),
+            Ok(Some(renaming)) => self.blocking_chore("save", move || {
+                renaming().map_err(|error| error.to_string())?;
+                Ok(Done::Said(format!("everything is in {name} as it comes")))
+            }),
+            Ok(None) => self.say(Tone::Dim, &format!("{name} begins with the first question")),
+        }
+    }
+
+    pub(super) fn load(&mut self, name: &str) {
+        let pending =
+            self.jobs.listed().any(|entry| !entry.item.is_over() && self.answer_of(&entry.item).is_some());
+        if pending || matches!(self.front, Front::Job(_)) {
+            return self
+                .wrong("load: answers of this conversation are on their way; wait for them or kill them");
+        }
+        if self.session.name() == Some(name) && self.session.has_begun() {
+            return self.say(Tone::Dim, "this is the conversation");
+        }
+        // Ollama's own `/load` takes a model as well.
+        let is_model = |known: &Known| {
+            !known.conversations.iter().any(|known| known == name)
+                && known.models.iter().any(|known| models::is_named(known, name))
+        };
+        if is_model(&self.known()) {
+            return self.set_model(Some(name.to_owned()));
+        }
+        let (Some(path), name) = (self.session.path().map(ToOwned::to_owned), name.to_owned()) else {
+            return self.wrong(&format!("load: {NONE}"));
+        };
+        let writer = self.session.writer().filter(|_| self.relay.is_some());
+        self.blocking_chore("load", move || Ok(Done::Loaded(session::open(&path, &name, writer)?)));
+    }
+
+    pub(super) fn history(&mut self, text: Vec<String>) {
+        let Some(path) = self.session.path().map(ToOwned::to_owned) else {
+            return self.wrong(&format!("history: {NONE}"));
+        };
+        let text = text.join(" ");
+        self.blocking_chore("history", move || {
+            let history = History::open(&path).map_err(|error| error.to_string())?;
+            let found = if text.trim().is_empty() {
+                let all = history.list(LISTED);
+                all.map(|all| {
+                    all.into_iter().map(|chat| Found { around: chat.title.clone(), chat }).collect()
+                })
+            } else {
+                history.search(&text, LISTED)
+            };
+            found.map(Done::Found).map_err(|error| error.to_string())
+        });
+    }
+
+    /// Lists conversations, and puts them at hand: Tab goes through them.
+    pub fn list_found(&mut self, found: Vec<Found>) {
+        if found.is_empty() {
+            return self.say(Tone::Plain, "there is no such conversation");
+        }
+        let now = Timestamp::now();
+        let width = |text: &str| unicode_width::UnicodeWidthStr::width(text);
+        let names = found.iter().map(|found| width(&found.chat.name)).max().unwrap_or(0);
+        for Found { chat, around } in &found {
+            let mark = if Some(chat.name.as_str()) == self.session.name() { '*' } else { ' ' };
+            let written = Timestamp::from_millisecond(chat.updated_ms).unwrap_or_default();
+            let age = units::when(&written.to_string(), now);
+            let words: String = safe::text(around).chars().take(WORDS_CHARS).collect();
+            self.say(Tone::Plain, &format!("{mark} {}  {age:<12}  {words}", padded(&chat.name, names)));
+        }
+        self.known().conversations = found.into_iter().map(|found| found.chat.name).collect();
+        if self.interactive && matches!(self.front, Front::Idle) {
+            self.screen.prefill(":load ");
+            self.say(Tone::Dim, "Tab goes through them; Enter continues the one that is chosen");
+        }
+    }
+}

@@ -1,0 +1,317 @@
+//! What the prompt has of a relay: its other answers in `jobs`, the verbs for them, and leaving answers to it.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use towline::Message;
+use towline::engine::StartAt;
+use towline::relay::{Control, Filter, Job};
+use towline_app::answers::{self, Verb, said};
+use towline_app::text::{safe, units};
+
+use super::control::following;
+use crate::output::json;
+use crate::prompt::background_task::Done;
+use crate::prompt::command::{Line, Listing, Waiting};
+use crate::prompt::item::{Item, Kind};
+use crate::prompt::spec::Spec;
+use crate::prompt::state::{Front, Prompt};
+use crate::prompt::{notice, parse};
+use crate::server::UNARY_TIMEOUTS;
+use crate::term::screen::Tone;
+
+/// Verbs that take the name of an answer of the relay without a colon, where there is one of that name.
+const VERBS: [&str; 13] = [
+    "fg", "attach", "kill", "pause", "stop", "unpause", "cont", "timeout", "rename", "name", "retry", "log",
+    "wait",
+];
+
+impl Prompt<'_> {
+    /// Understands a line. `kill story` is a command where the relay has an answer of this name.
+    pub fn understood(&self, typed: &str) -> Line {
+        let mut words = typed.split_whitespace();
+        let is_named = words.next().is_some_and(|verb| VERBS.contains(&verb))
+            && words.next().is_some_and(|name| self.known().answers.iter().any(|known| known == name))
+            && words.count() <= 1;
+        let line = if self.interactive { parse::of_person(typed) } else { parse::line(typed) };
+        match line {
+            Line::Ask(_) if is_named => parse::line(&format!(":{}", typed.trim())),
+            line @ (Line::Empty | Line::Ask(_) | Line::Command(_) | Line::Wrong(_)) => line,
+        }
+    }
+
+    /// The answer of the relay that a jobspec names, where none of the table has that name.
+    pub(super) fn named_elsewhere(&self, spec: &Spec) -> Option<String> {
+        match spec {
+            Spec::Named(name) if self.jobs.resolve(spec, false).is_err() => Some(name.clone()),
+            Spec::Named(_)
+            | Spec::Number(_)
+            | Spec::Current
+            | Spec::Previous
+            | Spec::Begins(_)
+            | Spec::Contains(_) => None,
+        }
+    }
+
+    fn control(&self) -> Option<Control> {
+        let relay = self.relay.as_ref()?;
+        Some(relay.client.with_request_config(|config| config.timeouts = UNARY_TIMEOUTS).relay())
+    }
+
+    /// The relay's control; says so where there is none.
+    fn controlled(&mut self, name: &str, handle: &str) -> Option<Control> {
+        let control = self.control();
+        if control.is_none() {
+            self.wrong(&format!("{name}: {handle}: no such job, and there is no relay that could have it"));
+        }
+        control
+    }
+
+    /// Does something with an answer of the relay that the table does not have.
+    pub(super) fn elsewhere(&mut self, name: &'static str, verb: Verb, handle: &str) {
+        let Some(control) = self.controlled(name, handle) else { return };
+        let handle = handle.to_owned();
+        self.in_background(name, true, async move {
+            let job = verb.apply(&control, &handle).await.map_err(|error| error.message)?;
+            Ok(Done::Said(told(&verb, &job)))
+        });
+    }
+
+    /// Stops what else the relay runs.
+    pub(super) fn kill_elsewhere(&mut self) {
+        let Some(control) = self.control() else { return };
+        let own = self.own_at_relay();
+        self.in_background("kill", true, async move {
+            let filter = Filter { running: Some(true), ..Filter::default() };
+            let jobs = control.list(&filter).await.map_err(|error| error.message)?;
+            let verb = Verb::Kill("killed".to_owned());
+            let mut lines = Vec::new();
+            for job in jobs.into_iter().filter(|job| !own.contains(&job.id)) {
+                let job = verb.apply(&control, &job.id).await.map_err(|error| error.message)?;
+                lines.push(told(&verb, &job));
+            }
+            Ok(if lines.is_empty() { Done::Nothing } else { Done::Said(lines.join("\n")) })
+        });
+    }
+
+    /// Deletes what the relay has of answers that have ended.
+    pub(super) fn clean(&mut self) {
+        let Some(control) = self.controlled("clean", "answers") else { return };
+        self.in_background("clean", true, async move {
+            let filter = Filter { running: Some(false), ..Filter::default() };
+            let jobs = control.list(&filter).await.map_err(|error| error.message)?;
+            for job in &jobs {
+                control.delete(&job.id).await.map_err(|error| error.message)?;
+            }
+            let count = jobs.len();
+            Ok(Done::Said(format!("forgot {count} {}", if count == 1 { "answer" } else { "answers" })))
+        });
+    }
+
+    /// Reads an answer of the relay by its name or id, from its beginning.
+    pub(super) fn attach_named(&mut self, handle: &str) {
+        let Some(control) = self.controlled("fg", handle) else { return };
+        let handle = handle.to_owned();
+        self.in_background("fg", true, async move {
+            let job = control.find(&handle).await.map_err(|error| error.message)?;
+            Ok(Done::ToRead(Box::new(job)))
+        });
+    }
+
+    /// Brings an answer of the relay to the front. Of one that was asked elsewhere, Ctrl-C ends the reading alone.
+    pub fn read_elsewhere(&mut self, job: &Job) {
+        if let Some(number) = self.number_at_relay(&job.id) {
+            return self.fg(Some(&Spec::Number(number)));
+        }
+        if matches!(self.front, Front::Job(_)) {
+            self.front_behind();
+        }
+        let number = self.read_behind(job);
+        let read =
+            self.item(number).and_then(|item| Some((item.key, item.job()?.reader(StartAt::Beginning))));
+        if let Some((key, reader)) = read {
+            self.front = Front::Log(following(key, number, reader));
+        }
+    }
+
+    /// The listed job that reads the relay's answer with this id.
+    fn number_at_relay(&self, id: &str) -> Option<u32> {
+        let is_its = |item: &Item| {
+            !item.disowned && item.job().and_then(towline::Job::relay_id).as_deref() == Some(id)
+        };
+        self.jobs.listed().find(|entry| is_its(&entry.item)).map(|entry| entry.number)
+    }
+
+    /// Makes a job that reads an answer of the relay which was asked elsewhere.
+    fn read_behind(&mut self, job: &Job) -> u32 {
+        let handle = answers::handle(job).to_owned();
+        let question = job.question.clone().unwrap_or_default();
+        let read = self.attach(&job.id, &handle);
+        let model = job.model.clone().unwrap_or_default();
+        let asked = Message::user(question.clone());
+        let item = Item::started(self.key(), Kind::Elsewhere, &model, asked, read);
+        let number = self.jobs.add(&handle, &question, item);
+        self.jobs.touch(number);
+        if let Some(title) = self.jobs.get(number).map(notice::title) {
+            self.say(Tone::Plain, &format!("[{number}] {title}"));
+        }
+        number
+    }
+
+    /// Waits for answers of the relay, by their names or ids, among others.
+    pub(super) fn wait_elsewhere(&mut self, handles: Vec<String>, waiting: Waiting) {
+        let Some(control) = handles.first().and_then(|handle| self.controlled("wait", handle)) else {
+            return;
+        };
+        self.in_background("wait", true, async move {
+            let mut jobs = Vec::new();
+            for handle in &handles {
+                jobs.push(control.find(handle).await.map_err(|error| error.message)?);
+            }
+            Ok(Done::ToWait(jobs, waiting))
+        });
+    }
+
+    /// Waits for jobs, those among them that only the relay has: each is read behind.
+    pub fn wait_at_relay(&mut self, jobs: Vec<Job>, mut waiting: Waiting) {
+        let mut jobs = jobs.iter();
+        for at in 0..waiting.jobs.len() {
+            if self.named_elsewhere(&waiting.jobs[at]).is_some()
+                && let Some(job) = jobs.next()
+            {
+                let number = self.number_at_relay(&job.id).unwrap_or_else(|| self.read_behind(job));
+                waiting.jobs[at] = Spec::Number(number);
+            }
+        }
+        self.wait_for(&waiting);
+    }
+
+    /// Leaves a job to the relay, to survive the exit.
+    pub(super) fn disown(&mut self, spec: Option<&Spec>) {
+        let Some(number) = self.listed("disown", spec) else { return };
+        if self.relay.is_none() {
+            return self.wrong(&format!(
+                "disown: %{number} cannot be handed over: there is no relay to take it; it ends with towline"
+            ));
+        }
+        if !self.leave_behind(number) {
+            self.wrong(&format!("disown: %{number} is not on the relay yet, or has ended"));
+        }
+    }
+
+    /// Leaves a job to the relay that runs it; `false` where none does.
+    fn leave_behind(&mut self, number: u32) -> bool {
+        // What is left stands in the history.
+        self.note_relay(number);
+        let is_gone = self.relay.as_ref().is_some_and(|relay| relay.is_gone());
+        let Some(item) = self.item_mut(number) else { return false };
+        let is_lost = is_gone || item.job().is_some_and(towline::Job::is_away);
+        let is_elsewhere = item.is_elsewhere();
+        let Some(id) = item.leave() else { return false };
+        if !is_elsewhere {
+            let said = match is_lost {
+                false => format!("%{number} runs on without the prompt; towline attach {id} reads it"),
+                true => format!(
+                    "%{number} is left; the relay is out of reach, so whether it still runs is not known. towline attach {id} tells"
+                ),
+            };
+            self.say(Tone::Plain, &said);
+        }
+        true
+    }
+
+    /// Leaves everything that a relay runs to it.
+    pub fn leave_all(&mut self) {
+        for number in self.live() {
+            self.leave_behind(number);
+        }
+    }
+
+    /// How many jobs of this prompt run: on the relay, and in this process.
+    pub fn running(&self) -> (usize, usize) {
+        let live = self.jobs.listed().filter(|entry| !entry.item.is_over() && !entry.item.is_elsewhere());
+        let is_there = |item: &Item| item.job().and_then(towline::Job::relay_id).is_some();
+        let there: Vec<bool> = live.map(|entry| is_there(&entry.item)).collect();
+        let at_relay = there.iter().filter(|is_there| **is_there).count();
+        (at_relay, there.len() - at_relay)
+    }
+
+    /// The relay's ids of what the table has.
+    fn own_at_relay(&self) -> HashSet<String> {
+        let own = self.jobs.listed().chain(self.jobs.reported());
+        let own = own.filter(|entry| !entry.item.disowned);
+        own.filter_map(|entry| entry.item.job()?.relay_id()).map(|id: Arc<str>| id.to_string()).collect()
+    }
+
+    /// Asks for the relay's answers that the table does not have: those that run are listed, the names of all are known.
+    pub(super) fn list_relay_jobs(&mut self, listing: Listing) {
+        let Some(control) = self.control() else { return };
+        let own = self.own_at_relay();
+        self.in_background("jobs", true, async move {
+            let jobs = control.list(&Filter::default()).await.map_err(|error| error.message)?;
+            let others = jobs.iter().filter(|job| !job.state.is_ended() && !own.contains(&job.id));
+            let lines = others.map(|job| relay_line(job, listing)).collect();
+            Ok(Done::RelayJobs(lines, names(&jobs)))
+        });
+    }
+
+    /// Finds out what the relay calls an answer of this prompt.
+    pub fn learn_handle(&mut self, id: &str) {
+        let Some(control) = self.control() else { return };
+        let id = id.to_owned();
+        self.in_background("answers", false, async move {
+            // Without its name it is still found by its number.
+            let job = control.job(&id).await.ok();
+            Ok(job.map_or(Done::Nothing, |job| Done::Named(Box::new(job))))
+        });
+    }
+
+    /// The relay's name for an answer of this prompt.
+    pub fn named(&mut self, job: &Job) {
+        let handle = answers::handle(job).to_owned();
+        let number = self.number_at_relay(&job.id);
+        if let Some(entry) = number.and_then(|number| self.jobs.get_mut(number)) {
+            entry.handle = Some(handle.clone());
+        }
+        self.known().answers.push(handle);
+    }
+
+    /// Finds out which answers the relay has, by their names.
+    pub fn learn_answers(&mut self) {
+        let Some(control) = self.control() else { return };
+        self.in_background("answers", false, async move {
+            // A line that names one is a question where the relay does not say.
+            let jobs = control.list(&Filter::default()).await.unwrap_or_default();
+            Ok(Done::RelayJobs(Vec::new(), names(&jobs)))
+        });
+    }
+}
+
+fn names(jobs: &[Job]) -> Vec<String> {
+    jobs.iter().filter_map(|job| job.name.clone()).filter(|name| !name.is_empty()).collect()
+}
+
+/// What was done with an answer.
+fn told(verb: &Verb, job: &Job) -> String {
+    let handle = answers::handle(job);
+    match (verb, job.deadline_s) {
+        (Verb::Deadline(_), Some(left)) => {
+            let left = std::time::Duration::try_from_secs_f64(left.max(0.0)).unwrap_or_default();
+            format!("{handle}  ends in {} at the latest", units::running(left))
+        }
+        (Verb::Deadline(_), None) => format!("{handle}  has no deadline"),
+        (Verb::Rename(_), _) => format!("{handle}  is its name now"),
+        (Verb::Forget, _) => format!("{handle}  is forgotten"),
+        (Verb::Kill(_) | Verb::Pause | Verb::Unpause | Verb::Retry, _) => format!("{handle}  {}", said(job)),
+    }
+}
+
+fn relay_line(job: &Job, listing: Listing) -> String {
+    if listing.json {
+        return json::line(job).trim_end().to_owned();
+    }
+    let model = job.model.as_deref().unwrap_or("-");
+    let question = notice::first_words(&safe::text(job.question.as_deref().unwrap_or_default()));
+    let id = if listing.long { format!("  {}", job.id) } else { String::new() };
+    format!("relay  {}  {}  {model}  {question}{id}", answers::handle(job), said(job))
+}

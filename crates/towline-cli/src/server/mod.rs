@@ -1,0 +1,112 @@
+//! The server that a command speaks to: which is meant, how it is reached, what it has.
+//!
+//! | module | its one job |
+//! |---|---|
+//! | [`builtin`] | the model in this program, where there is no server |
+//! | [`environment`], [`places`] | what the environment and the configuration say; where this user's things are |
+//! | [`models`] | which models a server has, and which one is meant |
+//! | [`hint`] | what to do when it fails |
+
+pub mod builtin;
+pub mod environment;
+pub mod hint;
+pub mod models;
+pub mod places;
+
+use std::time::Duration;
+
+use towline::client::{Api, Timeouts, host};
+use towline::{Client, Config};
+use towline_app::servers::{self, BUILTIN, Environment, ResolvedServer, ServerSource, ServerSpec};
+
+use crate::args::ServerArgs;
+use crate::exit::Exit;
+use crate::exit::failure::{Complaint, Failure};
+use crate::server::builtin::Builtin;
+
+/// The timeouts of a request with a single answer: it needs no model in memory.
+pub const UNARY_TIMEOUTS: Timeouts = Timeouts {
+    connect: Some(Duration::from_secs(10)),
+    first_event: Some(Duration::from_secs(60)),
+    idle: Some(Duration::from_secs(60)),
+    record: Some(Duration::from_secs(300)),
+    total: None,
+};
+
+/// A server and how it came to be meant.
+#[derive(Debug)]
+pub struct Server {
+    /// A client of it.
+    pub client: Client,
+    /// How it came to be meant.
+    pub place: Place,
+}
+
+/// How a server came to be meant.
+#[derive(Debug)]
+pub enum Place {
+    /// It was named, or answers at Ollama's usual address.
+    Found(ServerSource),
+    /// None answers there: the built-in model, in this process.
+    Builtin(Builtin),
+    /// Behind the user's own relay, which was told which one: the server that was named, as it is shown, else one that the relay
+    /// finds.
+    Own(Option<String>),
+}
+
+/// Whether the built-in model will do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Any server.
+    Any,
+    /// A server that keeps models.
+    Keeper,
+}
+
+impl Server {
+    /// The server that is meant, with a client of it.
+    pub async fn find(
+        args: &ServerArgs,
+        environment: &Environment,
+        timeouts: Timeouts,
+        api: Api,
+        need: Need,
+    ) -> Result<Self, Failure> {
+        let found = ServerSpec::from(args).find(environment, timeouts, api).await?;
+        Self::or_builtin(found, timeouts, api, need).await
+    }
+
+    /// What was found, else the built-in model.
+    pub async fn or_builtin(
+        found: Option<ResolvedServer>,
+        timeouts: Timeouts,
+        api: Api,
+        need: Need,
+    ) -> Result<Self, Failure> {
+        if let Some(ResolvedServer { client, source }) = found {
+            return Ok(Self { client, place: Place::Found(source) });
+        }
+        if need == Need::Keeper {
+            return Err(Failure::Request(
+                Complaint::new(format!(
+                    "no server answers at {}, and the built-in model cannot do this",
+                    host::local().host_port()
+                ))
+                .hint("start Ollama (ollama serve), or name another server with --host"),
+                Exit::Failed,
+            ));
+        }
+        let builtin = Builtin::start().await?;
+        let config = Config { timeouts, api, ..Config::default() };
+        Ok(Self { client: servers::client(builtin.endpoint(), config)?, place: Place::Builtin(builtin) })
+    }
+
+    /// Where it is, as it is shown: no path, no credentials.
+    pub fn shown(&self) -> String {
+        match &self.place {
+            Place::Found(_) => self.client.endpoint().to_string(),
+            Place::Builtin(_) => BUILTIN.to_owned(),
+            Place::Own(named) => named.clone().unwrap_or_else(|| "your own relay".to_owned()),
+        }
+    }
+}
