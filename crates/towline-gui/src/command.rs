@@ -2,12 +2,11 @@
 
 use std::path::PathBuf;
 
-use towline::Deadline;
 use towline::engine::JobId;
 use towline_app::chat::{AnswerId, Settings, Shown, TurnId};
 
-use crate::chats::ChatKey;
-use crate::relay::RelayOrder;
+use crate::chats::{ChatKey, ExportForm};
+use crate::relay::{Control, RelayOrder};
 use crate::store::Theme;
 
 /// What files are chosen for.
@@ -47,19 +46,6 @@ pub enum Dialog {
     Path(Purpose, String),
 }
 
-/// What every job can be told, wherever it runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Control {
-    /// Stop; what came is kept.
-    Stop,
-    /// Stop reading.
-    Pause,
-    /// Resume reading.
-    Unpause,
-    /// Set, move or remove the deadline.
-    Deadline(Deadline),
-}
-
 /// What is to be done to a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobOrder {
@@ -69,15 +55,6 @@ pub enum JobOrder {
     Detach,
     /// Show its chat.
     Show,
-}
-
-/// The form of an export.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ExportForm {
-    /// For people.
-    Markdown,
-    /// For programs.
-    Json,
 }
 
 /// What is to be done.

@@ -8,9 +8,7 @@ use towline::{Job, Message};
 use towline_app::chat::{AnswerId, Conversation, Reading, Settings, own_words};
 use towline_app::history::{self, ChatId, Summary};
 
-use super::{Answer, Attachment, Note};
-use crate::command::ExportForm;
-use crate::store::Loaded;
+use super::{Answer, Attachment, Loaded, Note};
 
 /// Silence that is called stalled, in seconds.
 pub const STALLED_SECONDS: u64 = 5;
@@ -169,18 +167,6 @@ impl Chat {
     /// What it is called.
     pub fn title(&self) -> String {
         if self.titled.is_empty() { "New chat".to_owned() } else { self.titled.clone() }
-    }
-
-    /// The name of the file that it is exported to.
-    pub fn file_name(&self, form: ExportForm) -> String {
-        let title = self.title();
-        let known = |c: char| if c.is_alphanumeric() || c == ' ' || c == '-' { c } else { '_' };
-        let name: String = title.chars().map(known).collect();
-        let ending = match form {
-            ExportForm::Markdown => "md",
-            ExportForm::Json => "json",
-        };
-        format!("{}.{ending}", name.trim())
     }
 
     /// Whether nothing was said in it yet.

@@ -44,7 +44,6 @@ pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> Looked {
     for chat in chats {
         let mut live = std::mem::take(&mut chat.live);
         for one in &mut live {
-            one.info = one.job.info();
             looked.is_relay_changed |= chat.note_relay(one);
             let mut taken = 0;
             while taken < share

@@ -8,12 +8,15 @@
 //! | `drain` | what jobs have yielded comes into the chats |
 //! | `relayed` | answers that a relay runs: detached, resumed, adopted |
 //! | `attachment` | files that go with a question |
+//! | `loaded`, `export` | a chat that was read; one as a file |
 
 mod answer;
 mod ask;
 mod attachment;
 mod chat;
 mod drain;
+mod export;
+mod loaded;
 mod relayed;
 
 pub use answer::{Answer, Note, Progressing, progressing};
@@ -21,3 +24,5 @@ pub use ask::{Asking, MAX_COMPARED};
 pub use attachment::Attachment;
 pub use chat::{Chat, ChatKey, Contents, Live, STALLED_SECONDS};
 pub use drain::{Drained, Looked, drain};
+pub use export::ExportForm;
+pub use loaded::Loaded;

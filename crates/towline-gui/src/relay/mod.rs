@@ -6,8 +6,10 @@
 //! | file | its one job |
 //! |---|---|
 //! | `list` | its jobs, as it tells them |
+//! | `order` | what it can be told |
 
 mod list;
+mod order;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,35 +19,17 @@ use tokio::sync::Notify;
 use towline::client::Timeouts;
 use towline::engine::{StreamSpec, Task};
 use towline::error::ErrorKind;
-use towline::relay::{Control, Job, READER_TIMEOUTS, Reconnect, RelayConfig, Start};
+use towline::relay::{self, Job, READER_TIMEOUTS, Reconnect, RelayConfig, Start};
 use towline::{Engine, Error};
 use towline_app::servers::{Environment, Reached, RelayPlace, ServerError};
 
-use crate::command::Control as Tell;
-
 pub use list::{Known, List, MAX_LISTED, Standing};
+pub use order::{Control, RelayOrder};
 
 /// How long the relay may take over an order.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long the relay may be out of reach before its list counts as lost.
 const LOST: Duration = Duration::from_secs(1);
-
-/// What is to be done to one of the relay's jobs.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RelayOrder {
-    /// What every job can be told.
-    Control(Tell),
-    /// Ask the same again, as a job of its own.
-    Retry,
-    /// Call it by another name.
-    Rename(String),
-    /// Delete the job and its text there.
-    Forget,
-    /// Show its chat.
-    Show,
-    /// Read it: in the chat that left it, else in a chat of its own.
-    Read,
-}
 
 /// What the window should know since its last look.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,7 +51,7 @@ pub struct Relay {
     /// Where it is, and a client of it.
     reached: Reached,
     /// Control that says at once when the relay is lost.
-    control: Control,
+    control: relay::Control,
     list: Arc<Mutex<List>>,
     wake: Arc<dyn Fn() + Send + Sync>,
     /// Has the listener look for it at once.
@@ -183,10 +167,10 @@ impl Relay {
         let control = self.control.clone();
         let (job, wake) = (id.to_owned(), Arc::clone(&self.wake));
         let what = match &order {
-            RelayOrder::Control(Tell::Stop) => "stopped",
-            RelayOrder::Control(Tell::Pause) => "paused",
-            RelayOrder::Control(Tell::Unpause) => "unpaused",
-            RelayOrder::Control(Tell::Deadline(_)) => "given another deadline",
+            RelayOrder::Control(Control::Stop) => "stopped",
+            RelayOrder::Control(Control::Pause) => "paused",
+            RelayOrder::Control(Control::Unpause) => "unpaused",
+            RelayOrder::Control(Control::Deadline(_)) => "given another deadline",
             RelayOrder::Retry => "asked again",
             RelayOrder::Rename(_) => "renamed",
             RelayOrder::Forget => "forgotten",
@@ -196,12 +180,12 @@ impl Relay {
         let forgets = order == RelayOrder::Forget;
         let task = engine.spawn("order", async move {
             let done = match order {
-                RelayOrder::Control(Tell::Stop) => {
+                RelayOrder::Control(Control::Stop) => {
                     control.cancel(&job, "stopped in the window").await.map(drop)
                 }
-                RelayOrder::Control(Tell::Pause) => control.pause(&job).await.map(drop),
-                RelayOrder::Control(Tell::Unpause) => control.unpause(&job).await.map(drop),
-                RelayOrder::Control(Tell::Deadline(deadline)) => {
+                RelayOrder::Control(Control::Pause) => control.pause(&job).await.map(drop),
+                RelayOrder::Control(Control::Unpause) => control.unpause(&job).await.map(drop),
+                RelayOrder::Control(Control::Deadline(deadline)) => {
                     control.set_deadline(&job, deadline).await.map(drop)
                 }
                 RelayOrder::Retry => control.retry(&job).await.map(drop),

@@ -9,8 +9,8 @@ use std::time::Duration;
 use towline::relay::Job;
 use towline_app::history::{ChatId, WriterId};
 
-use super::shelf::{Listed, Loaded, Shelf, Which};
-use crate::chats::ChatKey;
+use super::shelf::{Listed, Shelf, Which};
+use crate::chats::{ChatKey, Loaded};
 
 /// How often it is looked whether another program has written to the history.
 const WATCH: Duration = Duration::from_millis(500);

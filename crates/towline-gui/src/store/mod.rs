@@ -11,5 +11,5 @@ mod shelf;
 mod state;
 
 pub use disk::{Disk, MAX_ORDERS, Order, Report};
-pub use shelf::{Listed, Loaded, MAX_LISTED, Which, path};
+pub use shelf::{Listed, MAX_LISTED, Which, path};
 pub use state::{State, Theme};

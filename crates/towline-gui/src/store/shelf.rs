@@ -1,6 +1,6 @@
 //! The history, as the window reads and changes it; and files.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use towline::relay::Job;
 use towline_app::chat::session::SessionError;
-use towline_app::chat::{AnswerId, Conversation, export, files, session};
+use towline_app::chat::{export, files, session};
 use towline_app::history::{ChatId, History, HistoryError, Summary, WriterId, Written};
 
 use super::disk::{Order, Report};
-use crate::chats::{Answer, ChatKey};
+use crate::chats::{ChatKey, Loaded};
 
 /// Chats that are listed; older ones stay in the history and are found by `towline history`.
 pub const MAX_LISTED: usize = 2_000;
@@ -28,24 +28,6 @@ pub struct Listed {
     pub chats: Vec<Summary>,
     /// The answers that a relay has the rest of: the relay's names for them, and their chats.
     pub at_relay: Vec<(ChatId, String)>,
-}
-
-/// A chat that was read, with its answers ready to be drawn.
-#[derive(Debug)]
-pub struct Loaded {
-    /// What was said.
-    pub conversation: Conversation,
-    /// The answers.
-    pub answers: HashMap<AnswerId, Answer>,
-    /// The answers at the relay that the window writes from now on, by the relay's names for them.
-    pub taken: Vec<String>,
-}
-
-impl Loaded {
-    fn of(conversation: Conversation) -> Box<Self> {
-        let answers = conversation.answers().map(|answer| (answer.id, Answer::of(answer))).collect();
-        Box::new(Self { conversation, answers, taken: Vec::new() })
-    }
 }
 
 /// A chat of the history.
@@ -271,6 +253,7 @@ mod tests {
     use super::*;
     use crate::store::State;
     use towline::{Ending, Event, Message, Outcome};
+    use towline_app::chat::Conversation;
     use towline_app::history::{Limits, Writer};
 
     #[test]

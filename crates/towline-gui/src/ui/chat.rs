@@ -11,12 +11,12 @@ use towline_app::chat::{Turn, Variant};
 use towline_app::text::units;
 
 use super::icons;
+use super::seen::{Layouts, Seen};
 use super::theme::{COLUMN, Face, Palette};
 use super::turn::{self, Place};
 use crate::catalog::Catalog;
 use crate::chats::{Chat, Contents, MAX_COMPARED};
 use crate::command::{Command, Dialog};
-use crate::window::{Layouts, Window};
 
 /// Below this width answers side by side do not get narrower; they go into further rows.
 const MIN_COLUMN: f32 = 250.0;
@@ -40,9 +40,20 @@ pub fn column<R>(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui) -> R) -> R {
     ui.scope_builder(UiBuilder::new().max_rect(place).layout(Layout::top_down(Align::Min)), add).inner
 }
 
+/// What is around a chat.
+#[derive(Debug, Clone, Copy)]
+pub struct Head {
+    /// The list of chats is shown.
+    pub has_chats: bool,
+    /// The panel of jobs is shown.
+    pub has_jobs: bool,
+    /// So many answers are on their way.
+    pub running: usize,
+}
+
 /// Draws what is above the chat.
-pub fn head(ui: &mut Ui, window: &Window, has_chats: bool, out: &mut Vec<Command>) {
-    let Some(chat) = window.chat() else { return };
+pub fn head(ui: &mut Ui, chat: &Chat, shown: Head, out: &mut Vec<Command>) {
+    let Head { has_chats, has_jobs, running } = shown;
     ui.horizontal(|ui| {
         if !has_chats && icons::button(ui, "☰", "Show or hide the chats").clicked() {
             out.push(Command::ToggleChats);
@@ -51,11 +62,8 @@ pub fn head(ui: &mut Ui, window: &Window, has_chats: bool, out: &mut Vec<Command
             if icons::button(ui, "⚙", "Settings of this chat").clicked() {
                 out.push(Command::Show(Dialog::Chat));
             }
-            let jobs = window.engine.jobs();
-            let running =
-                jobs.iter().filter(|job| !job.state().is_ended() && job.info().model.is_some()).count();
             let words = if running == 0 { "Jobs".to_owned() } else { format!("Jobs ({running})") };
-            let button = Button::selectable(window.state.shows_jobs, words);
+            let button = Button::selectable(has_jobs, words);
             if ui
                 .add(button)
                 .accessible_name("Jobs")
@@ -137,8 +145,8 @@ pub(super) fn compare(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec
 }
 
 /// Draws the turns.
-pub fn turns(ui: &mut Ui, window: &Window, layouts: &mut Layouts, palette: &Palette, out: &mut Vec<Command>) {
-    let Some(chat) = window.chat() else { return };
+pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palette, out: &mut Vec<Command>) {
+    let chat = seen.chat;
     match &chat.contents {
         Contents::Here => {}
         Contents::OnDisk | Contents::Loading => {
@@ -154,7 +162,7 @@ pub fn turns(ui: &mut Ui, window: &Window, layouts: &mut Layouts, palette: &Pale
     }
     if chat.conversation.turns().is_empty() {
         ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-            column(ui, COLUMN, |ui| empty(ui, window, palette, out));
+            column(ui, COLUMN, |ui| empty(ui, seen, palette, out));
         });
         return;
     }
@@ -180,20 +188,20 @@ pub fn turns(ui: &mut Ui, window: &Window, layouts: &mut Layouts, palette: &Pale
             }
             ui.push_id(turn.id, |ui| {
                 column(ui, width, |ui| {
-                    draw_turn(ui, window, chat, (turn, &shown), height, layouts, palette, out);
+                    draw_turn(ui, seen, (turn, &shown), height, layouts, palette, out);
                 });
             });
             layouts.groups.insert(key, (ui.cursor().top() - top, width));
         }
         ui.add_space(16.0);
     });
-    let (seen, length) = (shown.inner_rect, shown.content_size.y);
+    let (visible, length) = (shown.inner_rect, shown.content_size.y);
     let scroll = layouts.scrolls.entry(chat.key).or_default();
-    if scroll.stood(shown.state.clamped_offset().y, length - seen.height()) {
+    if scroll.stood(shown.state.clamped_offset().y, length - visible.height()) {
         ui.ctx().request_repaint_after(FRAME);
     }
-    layouts.page = seen.height();
-    if !scroll.follows() && newest(ui, seen, palette) {
+    layouts.page = visible.height();
+    if !scroll.follows() && newest(ui, visible, palette) {
         scroll.to_end();
         ui.ctx().request_repaint();
     }
@@ -210,20 +218,18 @@ fn newest(ui: &Ui, seen: Rect, palette: &Palette) -> bool {
     area.show(ui.ctx(), |ui| ui.add(button).accessible_name("Go to the newest").clicked()).inner
 }
 
-#[expect(clippy::too_many_arguments, reason = "what one frame is drawn from")]
 fn draw_turn(
     ui: &mut Ui,
-    window: &Window,
-    chat: &Chat,
+    seen: Seen<'_>,
     (turn, shown): (&Turn, &[&Variant]),
     height: f32,
     layouts: &mut Layouts,
     palette: &Palette,
     out: &mut Vec<Command>,
 ) {
-    turn::question(ui, chat, turn, palette, out);
+    turn::question(ui, seen.chat, turn, palette, out);
     if let [only] = shown {
-        let place = Place { window, chat, turn, answer: only, is_compared: false };
+        let place = Place { seen, turn, answer: only, is_compared: false };
         return turn::answer(ui, place, layouts, palette, out);
     }
     let gap = 10.0;
@@ -245,7 +251,7 @@ fn draw_turn(
                         ui.set_min_size(vec2(width, pane));
                         let frame = egui::Frame::group(ui.style()).inner_margin(6.0);
                         frame.show(ui, |ui| {
-                            let place = Place { window, chat, turn, answer: one, is_compared: true };
+                            let place = Place { seen, turn, answer: one, is_compared: true };
                             ui.set_width(width - 14.0);
                             turn::pane(ui, place, pane - 14.0, layouts, palette, out);
                         });
@@ -263,7 +269,7 @@ fn balanced(panes: usize, fitting: usize) -> usize {
     panes.div_ceil(rows.max(1)).max(1)
 }
 
-fn empty(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>) {
+fn empty(ui: &mut Ui, seen: Seen<'_>, palette: &Palette, out: &mut Vec<Command>) {
     ui.add_space((ui.clip_rect().height() * 0.16).max(8.0));
     ui.vertical_centered(|ui| {
         ui.label(RichText::new("Ask something").font(Face::SemiBold.font(26.0)).color(palette.strong));
@@ -272,9 +278,9 @@ fn empty(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>
         ui.weak("F1 lists the keys.");
     });
     ui.add_space(18.0);
-    let model = window.chat().map_or("", |chat| chat.conversation.settings.model.as_str());
-    let there = &window.catalog.installed;
-    if window.server.is_builtin() {
+    let model = seen.chat.conversation.settings.model.as_str();
+    let there = &seen.catalog.installed;
+    if seen.server.is_builtin() {
         let frame = egui::Frame::new()
             .stroke(egui::Stroke::new(1.0, palette.warning))
             .corner_radius(10)
@@ -290,7 +296,7 @@ fn empty(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>
                 out.push(Command::Connect(String::new()));
             }
         });
-    } else if there.is_empty() && window.server.client().is_some() && !window.catalog.is_listing() {
+    } else if there.is_empty() && seen.server.client().is_some() && !seen.catalog.is_listing() {
         ui.vertical_centered(|ui| {
             ui.colored_label(palette.warning, "The server has no models; Ctrl+M fetches one.")
         });

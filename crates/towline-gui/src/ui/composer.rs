@@ -7,10 +7,11 @@ use egui::{
 use towline_app::text::{safe, units};
 
 use super::icons;
+use super::seen::Seen;
 use super::theme::{Palette, TEXT};
+use crate::catalog::Catalog;
 use crate::chats::Attachment;
 use crate::command::{Command, Dialog};
-use crate::window::{Focus, Window};
 
 /// The field is at most so high, in rows.
 const MAX_ROWS: f32 = 8.0;
@@ -19,11 +20,11 @@ pub const MAX_PASTED: usize = 16 << 10;
 /// Models that are offered in place of one that is not there.
 const MAX_OFFERED: usize = 3;
 
-/// Draws the field, and what goes with the question.
-pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>) {
-    let Some(chat) = window.chat() else { return };
-    if window.catalog.lacks(&chat.conversation.settings.model) {
-        missing(ui, window, &chat.conversation.settings.model, palette, out);
+/// Draws the field, and what goes with the question; with the cursor in it, where it takes the focus.
+pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, out: &mut Vec<Command>) {
+    let Seen { chat, catalog, server } = seen;
+    if catalog.lacks(&chat.conversation.settings.model) {
+        missing(ui, catalog, &chat.conversation.settings.model, palette, out);
     }
     let has_focus = ui.memory(|memory| memory.has_focus(field_id()));
     let edge = if has_focus { palette.link } else { palette.edge };
@@ -41,7 +42,7 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
         let sends = has_focus && ui.input_mut(take_enter);
         let stops = has_focus && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
         let response = field(ui, &mut draft);
-        if window.focus == Some(Focus::Composer) {
+        if takes_focus {
             response.request_focus();
         }
         if has_focus {
@@ -59,13 +60,13 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
             if icons::button(ui, "📎", "Add files").clicked() {
                 out.push(Command::ChooseFiles);
             }
-            super::chat::model(ui, chat, &window.catalog, out);
-            super::chat::compare(ui, chat, &window.catalog, out);
+            super::chat::model(ui, chat, catalog, out);
+            super::chat::compare(ui, chat, catalog, out);
             ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
                 let is_stop = !chat.live.is_empty() && !can_send;
                 let (sign, name, fill) =
                     if is_stop { ("■", "Stop", palette.bad) } else { ("↑", "Send", palette.link) };
-                let may = is_stop || (can_send && window.server.client().is_some());
+                let may = is_stop || (can_send && server.client().is_some());
                 let sign = RichText::new(sign).size(17.0).color(palette.on_color);
                 let button = Button::new(sign).fill(if may { fill } else { palette.edge }).corner_radius(17);
                 let button = ui.add_enabled(may, button.min_size(vec2(34.0, 34.0))).accessible_name(name);
@@ -128,10 +129,10 @@ fn chip(ui: &mut Ui, index: usize, attachment: &Attachment, palette: &Palette, o
 }
 
 /// Says that the server does not have the chat's model, and offers those it has.
-fn missing(ui: &mut Ui, window: &Window, model: &str, palette: &Palette, out: &mut Vec<Command>) {
+fn missing(ui: &mut Ui, catalog: &Catalog, model: &str, palette: &Palette, out: &mut Vec<Command>) {
     ui.horizontal_wrapped(|ui| {
         ui.colored_label(palette.warning, format!("The server does not have {}.", safe::text(model)));
-        for other in window.catalog.installed.iter().take(MAX_OFFERED) {
+        for other in catalog.installed.iter().take(MAX_OFFERED) {
             if ui.small_button(format!("Use {}", other.name)).clicked() {
                 out.push(Command::Model(other.name.clone()));
             }

@@ -11,7 +11,8 @@ use towline_app::text::{safe, units};
 
 use super::rows::{Reading, Row, Tone, Which};
 use super::theme::{Face, Palette};
-use crate::command::{Command, Control, Dialog, JobOrder};
+use crate::command::{Command, Dialog, JobOrder};
+use crate::relay::Control;
 use crate::relay::{Relay, RelayOrder, Standing};
 
 /// Room for a job's number and the mark of the relay, in points.

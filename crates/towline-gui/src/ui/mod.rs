@@ -1,8 +1,9 @@
-//! What is drawn. Views read the window's state and say what is to be done; nothing is done while drawing.
+//! What is drawn. Views read the state that they are given and say what is to be done; nothing is done while drawing.
 //!
 //! | file | its one job |
 //! |---|---|
 //! | `theme` | colours and sizes |
+//! | `seen` | what the views see of the window, and what it keeps for them |
 //! | `pieces` | pieces of an answer as laid-out text |
 //! | `strips` | a piece of text, of which only the rows in sight are drawn |
 //! | `links` | text with links |
@@ -36,6 +37,7 @@ pub mod models;
 mod pieces;
 pub mod rows;
 pub mod scroll;
+pub mod seen;
 pub mod settings;
 pub mod sidebar;
 mod strips;

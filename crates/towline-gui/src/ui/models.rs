@@ -4,10 +4,10 @@ use egui::{Grid, ProgressBar, RichText, TextEdit, Ui};
 use towline_app::text::{safe, units};
 
 use super::dialog;
+use super::seen::Fields;
 use super::theme::Palette;
 use crate::catalog::{Catalog, Pull};
 use crate::command::{Command, Dialog};
-use crate::window::Fields;
 
 /// Draws the models.
 pub fn show(

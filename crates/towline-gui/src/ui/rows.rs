@@ -1,16 +1,13 @@
 //! The jobs as rows: the window's own, then those of the relay that nobody reads here.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
-use towline::Job;
 use towline::engine::JobState;
 use towline::engine::{JobId, JobInfo};
 use towline::relay;
 
-use crate::chats::{Chat, STALLED_SECONDS};
-use crate::relay::{Known, Relay, short};
-use crate::window::Window;
+use crate::chats::STALLED_SECONDS;
+use crate::relay::{Known, short};
 
 /// One job as it is shown.
 #[derive(Debug, Clone)]
@@ -75,31 +72,6 @@ pub struct Shown {
     pub is_ended: bool,
     /// It can be unpaused.
     pub is_paused: bool,
-}
-
-/// The jobs of a window: those that run first, then the last that ended; of each the window's own first.
-pub fn rows(window: &Window) -> Vec<Row> {
-    let jobs = window.engine.jobs();
-    let titled = |(job, info): (&Job, JobInfo)| {
-        let owner = window.owners.get(&job.id()).map(|(chat, _)| *chat);
-        let chat = owner.and_then(|key| window.chats.iter().find(|chat| chat.key == key));
-        own(info, job.relay_id().is_some(), chat.map(Chat::title))
-    };
-    // What has no model is the window's own work.
-    let informed = jobs.iter().map(|job| (job, window.info(job)));
-    let mut rows: Vec<Row> = informed.filter(|(_, info)| info.model.is_some()).map(titled).collect();
-    rows.reverse();
-    if let Some(list) = window.relay.as_ref().map(Relay::list) {
-        let read: HashSet<String> =
-            jobs.iter().filter_map(|job| job.relay_id()).map(|id| id.to_string()).collect();
-        let owners = window.titles_at_relay();
-        let mut others: Vec<&Known> =
-            list.jobs.values().filter(|known| !read.contains(&known.job.id)).collect();
-        others.sort_by(|one, other| other.job.created_at.cmp(&one.job.created_at));
-        rows.extend(others.into_iter().map(|known| of_relay(known, owners.get(known.job.id.as_str()))));
-    }
-    rows.sort_by_key(|row| row.state.is_ended);
-    rows
 }
 
 /// One of the window's own.

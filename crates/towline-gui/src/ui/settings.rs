@@ -6,10 +6,10 @@ use towline_app::chat::Settings;
 use towline_app::text::safe;
 
 use super::dialog;
+use super::seen::Fields;
 use super::theme::Palette;
 use crate::command::{Command, Dialog};
 use crate::store::{State, Theme};
-use crate::window::Fields;
 
 /// An option that has a field: its name in requests and for people, what it does, and from where to where its slider
 /// reaches; without one, any number is typed.

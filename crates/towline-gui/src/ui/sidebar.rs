@@ -7,10 +7,10 @@ use jiff::{Timestamp, ToSpan as _, Zoned};
 
 use super::icons;
 use super::theme::{Face, Palette};
-use crate::chats::Chat;
-use crate::command::{Command, Dialog, ExportForm};
+use crate::catalog::Catalog;
+use crate::chats::{Chat, ChatKey, ExportForm};
+use crate::command::{Command, Dialog};
 use crate::server::Server;
-use crate::window::{Focus, Window};
 
 /// How high an entry is, in points.
 const ENTRY: f32 = 30.0;
@@ -23,8 +23,25 @@ enum Line<'a> {
     Chat(&'a Chat),
 }
 
+/// What the list shows.
+#[derive(Debug)]
+pub struct Sidebar<'a> {
+    /// The chats, in their order.
+    pub listed: Vec<&'a Chat>,
+    /// The one that is shown.
+    pub current: ChatKey,
+    /// What is looked for.
+    pub search: &'a str,
+    /// The cursor goes to where that is typed.
+    pub takes_focus: bool,
+    /// The server.
+    pub server: &'a Server,
+    /// Its models.
+    pub catalog: &'a Catalog,
+}
+
 /// Draws the list.
-pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>) {
+pub fn show(ui: &mut Ui, shown: Sidebar<'_>, palette: &Palette, out: &mut Vec<Command>) {
     ui.add_space(8.0);
     ui.horizontal(|ui| {
         if icons::button(ui, "☰", "Show or hide the chats").clicked() {
@@ -38,18 +55,20 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
             }
         });
     });
-    let mut search = window.search.clone();
+    let mut search = shown.search.to_owned();
     let field = TextEdit::singleline(&mut search).hint_text("Search chats").desired_width(f32::INFINITY);
     let field = field.margin(egui::Margin::symmetric(10, 5));
     let response = palette.field(ui, field).accessible_name("Search chats");
-    if window.focus == Some(Focus::Search) {
+    if shown.takes_focus {
         response.request_focus();
     }
     if response.changed() {
         out.push(Command::Search(search));
     }
-    super::bottom::show(ui, "server", egui::Frame::new(), |ui| server(ui, window, palette, out));
-    let lines = lines(window.listed());
+    super::bottom::show(ui, "server", egui::Frame::new(), |ui| {
+        server(ui, shown.server, shown.catalog, palette, out)
+    });
+    let lines = lines(shown.listed);
     if lines.is_empty() {
         ui.weak("no chat holds this");
     }
@@ -66,7 +85,7 @@ pub fn show(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Comma
                     });
                 }
                 Line::Chat(chat) => {
-                    let is_current = chat.key == window.current;
+                    let is_current = chat.key == shown.current;
                     ui.push_id(chat.key, |ui| entry(ui, chat, is_current, palette, out));
                 }
             }
@@ -164,12 +183,12 @@ fn menu(ui: &mut Ui, chat: &Chat, title: &str, out: &mut Vec<Command>) {
     }
 }
 
-fn server(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command>) {
+fn server(ui: &mut Ui, server: &Server, catalog: &Catalog, palette: &Palette, out: &mut Vec<Command>) {
     ui.add_space(4.0);
     ui.separator();
-    let shown = window.server.shown();
-    let color = match &window.server {
-        Server::Here(_) if window.server.is_builtin() => palette.warning,
+    let shown = server.shown();
+    let color = match server {
+        Server::Here(_) if server.is_builtin() => palette.warning,
         Server::Here(_) => palette.good,
         Server::Looking(_) => palette.warning,
         Server::Nowhere(_) => palette.bad,
@@ -179,10 +198,10 @@ fn server(ui: &mut Ui, window: &Window, palette: &Palette, out: &mut Vec<Command
         ui.label(RichText::new("●").small().color(color));
         ui.add(egui::Label::new(RichText::new(shown).small()).wrap());
     });
-    if let (Server::Here(_), Some(error)) = (&window.server, &window.catalog.error) {
+    if let (Server::Here(_), Some(error)) = (server, &catalog.error) {
         ui.add(egui::Label::new(RichText::new(error).small().color(palette.bad)).wrap());
     }
-    if let Server::Nowhere(_) = &window.server
+    if let Server::Nowhere(_) = server
         && ui.button("Try again").clicked()
     {
         out.push(Command::Connect(String::new()));

@@ -1,14 +1,40 @@
 //! Short notices, and undo.
 
+use std::time::Instant;
+
 use egui::{Align2, Area, Frame, Id, Label, Order, Ui, vec2};
 
+use towline_app::chat::Turn;
+
+use crate::chats::ChatKey;
 use crate::command::Command;
-use crate::window::Toast;
 
 /// Notices that are shown at once; older ones wait behind them.
 const MAX_SHOWN: usize = 4;
 /// The widest a notice gets, in points.
 const WIDTH: f32 = 360.0;
+
+/// What was deleted and can be restored.
+#[derive(Debug, Clone)]
+pub enum Undo {
+    /// A chat, which is gone when the notice is.
+    Chat(ChatKey),
+    /// A turn of a chat.
+    Turn(ChatKey, Box<Turn>),
+}
+
+/// A short notice.
+#[derive(Debug, Clone)]
+pub struct Toast {
+    /// Its number.
+    pub id: u64,
+    /// What it says.
+    pub text: String,
+    /// What can be restored.
+    pub undo: Option<Undo>,
+    /// When it goes by itself.
+    pub until: Instant,
+}
 
 /// Draws notices above everything else.
 pub fn show(ui: &Ui, toasts: &[Toast], out: &mut Vec<Command>) {

@@ -8,10 +8,12 @@ use towline_app::text::{safe, units};
 use super::document::{self, Clicked};
 use super::icons;
 use super::pieces;
+use super::seen::{Layouts, Seen};
 use super::theme::{Face, Palette};
+use crate::catalog::Catalog;
 use crate::chats::{Answer, Chat, Live, Note, Progressing, progressing};
-use crate::command::{Command, Control, JobOrder};
-use crate::window::{Layouts, Window};
+use crate::command::{Command, JobOrder};
+use crate::relay::Control;
 
 /// A longer question is folded, in characters.
 const LONG_QUESTION: usize = 4_000;
@@ -21,8 +23,7 @@ const BUBBLE: Margin = Margin { left: 16, right: 16, top: 8, bottom: 8 };
 /// Which answer is drawn.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
-    pub(super) window: &'a Window,
-    pub(super) chat: &'a Chat,
+    pub(super) seen: Seen<'a>,
     pub(super) turn: &'a Turn,
     pub(super) answer: &'a Variant,
     pub(super) is_compared: bool,
@@ -108,7 +109,7 @@ pub(super) fn answer(
     let top = ui.cursor().top();
     heading(ui, place, palette, out);
     body(ui, place, layouts, palette, out);
-    let is_last = place.chat.conversation.last().is_some_and(|last| last.id == place.turn.id);
+    let is_last = place.seen.chat.conversation.last().is_some_and(|last| last.id == place.turn.id);
     let reach = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=ui.cursor().top() + 34.0);
     let is_near = is_last || ui.rect_contains_pointer(reach);
     ui.push_id("actions", |ui| icons::revealed(ui, is_near, |ui| actions(ui, place, palette, out)));
@@ -133,23 +134,23 @@ pub(super) fn pane(
 
 /// What is above an answer: who, and what it is doing or how it ended.
 fn heading(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command>) {
-    let Place { window, chat, answer, .. } = place;
+    let Place { seen, answer, .. } = place;
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 6.0;
         let name =
             RichText::new(safe::text(&answer.model)).font(Face::SemiBold.font(13.0)).color(palette.weak);
         ui.add(Label::new(name));
-        match chat.live(answer.id) {
-            Some(live) => running(ui, window, live, palette, out),
+        match seen.chat.live(answer.id) {
+            Some(live) => running(ui, seen.catalog, live, palette, out),
             None => ended(ui, answer, palette),
         }
     });
     ui.add_space(2.0);
 }
 
-fn running(ui: &mut Ui, window: &Window, live: &Live, palette: &Palette, out: &mut Vec<Command>) {
-    let info = window.info(&live.job);
-    let is_loaded = info.model.as_deref().and_then(|model| window.catalog.is_loaded(model));
+fn running(ui: &mut Ui, catalog: &Catalog, live: &Live, palette: &Palette, out: &mut Vec<Command>) {
+    let info = &live.info;
+    let is_loaded = info.model.as_deref().and_then(|model| catalog.is_loaded(model));
     let silent = info.since_last_event.map_or(0, |time| time.as_secs());
     let Progressing { words, is_stalled } = progressing(info.state, silent, is_loaded);
     let color = if is_stalled { palette.warning } else { palette.good };
@@ -187,7 +188,7 @@ fn ended(ui: &mut Ui, answer: &Variant, palette: &Palette) {
 
 /// What can be done with an answer that has ended, and how long it took.
 fn actions(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command>) {
-    let Place { chat, turn, answer, is_compared, .. } = place;
+    let Place { seen: Seen { chat, .. }, turn, answer, is_compared, .. } = place;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
         // Other answers can be seen while this one comes.
@@ -272,7 +273,7 @@ fn usage_words(usage: &towline::event::Usage) -> String {
 }
 
 fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, palette: &Palette, out: &mut Vec<Command>) {
-    let Place { chat, answer: variant, .. } = place;
+    let Place { seen: Seen { chat, .. }, answer: variant, .. } = place;
     let Some(answer) = chat.answers.get(&variant.id) else { return };
     let is_live = chat.live(variant.id).is_some();
     thinking(ui, place, answer, is_live, layouts, palette);
@@ -324,7 +325,7 @@ fn thinking(
         egui::CollapsingHeader::new(format!("{words} ({size})")).id_salt(("thinking", place.answer.id));
     head.show(ui, |ui| {
         ui.with_layout(Layout::top_down(Align::Min), |ui| {
-            let layout = layouts.documents.entry((place.chat.key, place.answer.id, true)).or_default();
+            let layout = layouts.documents.entry((place.seen.chat.key, place.answer.id, true)).or_default();
             // What is copied or followed is in the answer, not in the thoughts.
             drop(document::show(ui, &answer.thinking, layout, palette, is_first));
         });

@@ -6,11 +6,13 @@ use towline::engine::JobId;
 use towline_app::chat::{AnswerId, TurnId};
 use towline_app::servers::Environment;
 
-use super::{FileDialog, Focus, Target, Undo, Window, find_server};
-use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents};
-use crate::command::{Command, Dialog, ExportForm, JobOrder, Purpose};
+use super::{FileDialog, Target, Window, find_server};
+use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents, ExportForm};
+use crate::command::{Command, Dialog, JobOrder, Purpose};
 use crate::server::{Server, Sought};
 use crate::store::Order;
+use crate::ui::seen::Focus;
+use crate::ui::toasts::Undo;
 
 impl Window {
     /// Does what was asked for. Nothing here waits.

@@ -9,9 +9,12 @@ use super::Window;
 use crate::command::{Command, Dialog};
 use crate::relay::{Relay, RelayOrder};
 use crate::shortcuts;
+use crate::ui::chat::Head;
+use crate::ui::seen::{Focus, Seen};
+use crate::ui::sidebar::Sidebar;
 use crate::ui::theme::{COLUMN, Palette};
 use crate::ui::{
-    bottom, chat, composer, dialog, files, help, jobs, models, rows, scroll, settings, sidebar, toasts,
+    bottom, chat, composer, dialog, files, help, jobs, models, scroll, settings, sidebar, toasts,
 };
 
 /// In a narrower window the list of chats and the chat are not shown beside one another, in points.
@@ -34,16 +37,18 @@ impl Window {
         let side = Frame::new().fill(palette.side).inner_margin(Margin::symmetric(10, 0));
         if shows_chats && !self.is_narrow {
             let panel = Panel::left("chats").default_size(260.0).size_range(200.0..=400.0).frame(side);
-            panel.show(ui, |ui| sidebar::show(ui, self, &palette, &mut out));
+            panel.show(ui, |ui| sidebar::show(ui, self.sidebar(), &palette, &mut out));
         }
         if self.state.shows_jobs {
-            let rows = rows::rows(self);
+            let rows = self.rows();
             let highest = (size.y * 0.6).max(90.0);
             let panel = Panel::bottom("jobs").resizable(true).default_size(170.0).size_range(90.0..=highest);
             panel.show(ui, |ui| jobs::show(ui, &rows, self.relay.as_ref(), &palette, &mut out));
         }
         if shows_chats && self.is_narrow {
-            CentralPanel::default().frame(side).show(ui, |ui| sidebar::show(ui, self, &palette, &mut out));
+            CentralPanel::default()
+                .frame(side)
+                .show(ui, |ui| sidebar::show(ui, self.sidebar(), &palette, &mut out));
         } else {
             self.show_chat(ui, shows_chats, &palette, &mut out);
         }
@@ -55,17 +60,33 @@ impl Window {
         }
     }
 
+    fn sidebar(&self) -> Sidebar<'_> {
+        Sidebar {
+            listed: self.listed(),
+            current: self.current,
+            search: &self.search,
+            takes_focus: self.focus == Some(Focus::Search),
+            server: &self.server,
+            catalog: &self.catalog,
+        }
+    }
+
     fn show_chat(&mut self, ui: &mut Ui, has_chats: bool, palette: &Palette, out: &mut Vec<Command>) {
-        let frame = Frame::new().fill(palette.ground);
-        let top = Panel::top("head").frame(frame.inner_margin(Margin::symmetric(12, 6)));
-        top.show_separator_line(false).show(ui, |ui| chat::head(ui, self, has_chats, out));
-        bottom::show(ui, "composer", frame.inner_margin(Margin::symmetric(16, 4)), |ui| {
-            chat::column(ui, COLUMN + 24.0, |ui| composer::show(ui, self, palette, out));
-        });
         let mut layouts = std::mem::take(&mut self.layouts);
-        CentralPanel::default().frame(frame.inner_margin(Margin::symmetric(16, 0))).show(ui, |ui| {
-            chat::turns(ui, self, &mut layouts, palette, out);
-        });
+        if let Some(chat) = self.chat() {
+            let seen = Seen { chat, catalog: &self.catalog, server: &self.server };
+            let head = Head { has_chats, has_jobs: self.state.shows_jobs, running: self.running() };
+            let takes_focus = self.focus == Some(Focus::Composer);
+            let frame = Frame::new().fill(palette.ground);
+            let top = Panel::top("head").frame(frame.inner_margin(Margin::symmetric(12, 6)));
+            top.show_separator_line(false).show(ui, |ui| chat::head(ui, chat, head, out));
+            bottom::show(ui, "composer", frame.inner_margin(Margin::symmetric(16, 4)), |ui| {
+                chat::column(ui, COLUMN + 24.0, |ui| composer::show(ui, seen, takes_focus, palette, out));
+            });
+            CentralPanel::default().frame(frame.inner_margin(Margin::symmetric(16, 0))).show(ui, |ui| {
+                chat::turns(ui, seen, &mut layouts, palette, out);
+            });
+        }
         self.layouts = layouts;
     }
 

@@ -5,10 +5,11 @@ use std::collections::{HashMap, HashSet};
 use towline_app::chat::Settings;
 use towline_app::history::{ChatId, WriterId};
 
-use super::{Undo, Window};
-use crate::chats::{Chat, ChatKey, Contents};
+use super::Window;
+use crate::chats::{Chat, ChatKey, Contents, Loaded};
 use crate::command::Dialog;
-use crate::store::{Listed, Loaded, MAX_LISTED, Order, Which};
+use crate::store::{Listed, MAX_LISTED, Order, Which};
+use crate::ui::toasts::Undo;
 
 /// The most chats that are read at once for the sake of answers that a relay runs.
 const MAX_READ_ON: usize = 32;

@@ -6,11 +6,12 @@ use egui::ViewportCommand;
 use towline_app::chat::{Settings, session};
 use towline_app::history::ChatId;
 
-use super::{Undo, Window};
-use crate::chats::{Attachment, Chat, ChatKey, drain};
-use crate::command::{Dialog, ExportForm, Purpose};
+use super::Window;
+use crate::chats::{Attachment, Chat, ChatKey, Loaded, drain};
+use crate::command::{Dialog, Purpose};
 use crate::server::BUILTIN_MODEL;
-use crate::store::{self, Order, Report};
+use crate::store::{Order, Report};
+use crate::ui::toasts::Undo;
 
 /// How long a notice stays.
 pub(super) const TOAST_TIME: Duration = Duration::from_secs(6);
@@ -31,6 +32,7 @@ impl Window {
         drop(self.engine.changes());
         self.drain();
         self.look_at_relay();
+        self.inform();
         if self.server.look(&self.engine) {
             self.found_server();
             if let Some(key) = self.to_send.take() {
@@ -159,7 +161,7 @@ impl Window {
         }
     }
 
-    fn imported(&mut self, loaded: store::Loaded) {
+    fn imported(&mut self, loaded: Loaded) {
         let key = self.key();
         let mut chat = Chat::new(key, loaded.conversation.settings.clone());
         chat.import(loaded);
@@ -179,12 +181,7 @@ impl Window {
             }
             Purpose::Export(key, form) => {
                 let (Some(path), Some(chat)) = (paths.into_iter().next(), self.chat_mut(key)) else { return };
-                let text = match form {
-                    ExportForm::Markdown => {
-                        towline_app::chat::export::markdown(&chat.title(), &chat.conversation)
-                    }
-                    ExportForm::Json => towline_app::chat::export::json(&chat.title(), &chat.conversation),
-                };
+                let text = chat.export(form);
                 self.disk.order(Order::Write { path, text, announce: true });
             }
         }

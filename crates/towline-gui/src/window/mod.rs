@@ -5,12 +5,14 @@
 //! | `act` | does what was asked for |
 //! | `look` | takes what has come since the last frame |
 //! | `listed` | the list of chats: opening, finding, renaming, deleting |
+//! | `jobs` | the jobs, as they are shown |
 //! | `relay` | what the window has of a relay |
 //! | `draw` | the frame: panels, dialogs |
 //! | `waker` | one wake per frame |
 
 mod act;
 mod draw;
+mod jobs;
 mod listed;
 mod look;
 mod relay;
@@ -24,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use towline::engine::JobId;
 use towline::{Client, Engine};
-use towline_app::chat::{AnswerId, Turn, TurnId};
+use towline_app::chat::AnswerId;
 use towline_app::history::{ChatId, Limits, Writer};
 use towline_app::servers::{ServerSpec, Wanted};
 
@@ -36,9 +38,9 @@ use crate::command::{Dialog, Purpose};
 use crate::relay::Relay;
 use crate::server::{Builtin, Found, Server, Sought};
 use crate::store::{self, Disk, Order, State, Theme};
-use crate::ui::document::Layout;
-use crate::ui::scroll::Scroll;
+use crate::ui::seen::{Fields, Focus, Layouts};
 use crate::ui::theme;
+use crate::ui::toasts::{Toast, Undo};
 
 /// How long the window's end waits for the disk.
 const LAST_WRITE: Duration = Duration::from_secs(5);
@@ -100,28 +102,6 @@ pub struct Setup {
     pub state: State,
     /// The surroundings.
     pub desktop: Desktop,
-}
-
-/// What was deleted and can be restored.
-#[derive(Debug, Clone)]
-pub enum Undo {
-    /// A chat, which is gone when the notice is.
-    Chat(ChatKey),
-    /// A turn of a chat.
-    Turn(ChatKey, Box<Turn>),
-}
-
-/// A short notice.
-#[derive(Debug, Clone)]
-pub struct Toast {
-    /// Its number.
-    pub id: u64,
-    /// What it says.
-    pub text: String,
-    /// What can be restored.
-    pub undo: Option<Undo>,
-    /// When it goes by itself.
-    pub until: Instant,
 }
 
 /// The window's state.
@@ -200,43 +180,6 @@ pub struct Window {
     next_toast: u64,
     context: egui::Context,
     is_listed: bool,
-}
-
-/// Heights and laid-out pieces of every answer that was drawn.
-#[derive(Debug, Default)]
-pub struct Layouts {
-    /// Of answers and reasoning.
-    pub documents: HashMap<(ChatKey, AnswerId, bool), Layout>,
-    /// Heights of whole groups of turns, with the width they are for.
-    pub groups: HashMap<(ChatKey, TurnId), (f32, f32)>,
-    /// Where each transcript stands.
-    pub scrolls: HashMap<ChatKey, Scroll>,
-    /// How much of the transcript is seen, in points.
-    pub page: f32,
-}
-
-/// Text in the fields of dialogs.
-#[derive(Debug, Default)]
-pub struct Fields {
-    /// The model to fetch.
-    pub pull: String,
-    /// The server to use.
-    pub host: String,
-    /// The chat's settings as they are typed.
-    pub chat: Option<crate::ui::settings::Form>,
-    /// What is looked for among the models.
-    pub models: String,
-    /// A file's path.
-    pub path: String,
-}
-
-/// Where the cursor goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Focus {
-    /// Where questions are typed.
-    Composer,
-    /// Where chats are looked for.
-    Search,
 }
 
 impl Window {

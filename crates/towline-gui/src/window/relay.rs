@@ -1,21 +1,18 @@
 //! What the window has of a relay: its jobs, answers that go through it, answers that are left to it.
 
-use std::collections::HashMap;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
-use towline::engine::{JobInfo, JobState};
-use towline::relay::AnswerState;
+use towline::engine::JobState;
 use towline::{Job, relay};
 use towline_app::answers::{InHistory, place_of};
 use towline_app::chat::{AnswerId, Settings};
-use towline_app::history::ChatId;
 use towline_app::servers::RelayPlace;
 
 use super::{Target, Window};
 use crate::chats::{Chat, ChatKey, Contents};
-use crate::command::{Control, Dialog};
-use crate::relay::{News, Relay, RelayOrder, short};
+use crate::command::Dialog;
+use crate::relay::{Control, News, Relay, RelayOrder, short};
 use crate::server::Sought;
 use crate::store::Order;
 
@@ -65,25 +62,6 @@ impl Window {
     /// Whether answers run on a relay.
     pub(super) fn is_on_relay(&self) -> bool {
         self.server.is_on_relay()
-    }
-
-    /// What a job is doing. Of one that the relay runs, the relay knows what its stream does not say: whether it waits there for
-    /// its turn, what other programs have ordered, and how fast it is made, for what is read late comes faster.
-    pub(crate) fn info(&self, job: &Job) -> JobInfo {
-        let mut info = job.info();
-        let list = self.relay.as_ref().map(Relay::list);
-        let Some(known) = job.relay_id().and_then(|id| list.as_ref()?.jobs.get(&*id)) else { return info };
-        info.tokens_per_second = known.job.tokens_per_second.unwrap_or(info.tokens_per_second);
-        if info.state.is_ended() || info.state == JobState::Cancelling {
-            return info;
-        }
-        info.deadline_in = info.deadline_in.or_else(|| known.deadline_in());
-        if known.job.state == AnswerState::Paused {
-            info.state = JobState::Paused;
-        } else if known.job.state == AnswerState::Queued {
-            info.state = JobState::Queued;
-        }
-        info
     }
 
     /// Does what every job can be told. What the relay runs, it pauses and limits itself, so that other programs see and change it.
@@ -284,19 +262,6 @@ impl Window {
     fn has_answers_at_relay(&self) -> bool {
         let here = |chat: &Chat| chat.conversation.answers().any(|answer| answer.left_at_relay().is_some());
         !self.at_relay.is_empty() || self.chats.iter().any(here)
-    }
-
-    /// The chats of the answers that the relay has, by its names for them, with their titles and whether it has the rest.
-    pub(crate) fn titles_at_relay(&self) -> HashMap<&str, (String, bool)> {
-        let titled = |id: &ChatId| self.chats.iter().find(|chat| chat.id == Some(*id)).map(Chat::title);
-        let known = self.at_relay.iter().filter_map(|(name, id)| Some((name.as_str(), (titled(id)?, true))));
-        let mut titles: HashMap<&str, (String, bool)> = known.collect();
-        for chat in &self.chats {
-            for at in chat.conversation.answers().filter_map(|answer| answer.at_relay.as_ref()) {
-                titles.insert(at.id.as_str(), (chat.title(), !at.is_over));
-            }
-        }
-        titles
     }
 
     /// Leaves to the relay what it runs, and says so. For the window's end.
