@@ -1,5 +1,6 @@
 //! `/api/tags`, `/api/ps`, `/api/show`, `/api/version`, `/api/status` and `/v1/models`.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use hyper::{Response, StatusCode};
@@ -58,9 +59,11 @@ fn details() -> Value {
 
 /// What the lists of models and of loaded models have in common.
 fn entry() -> Value {
-    let digest: String = Sha256::digest(brook::FILE).iter().map(|byte| format!("{byte:02x}")).collect();
+    // A relay lists its servers' models every few seconds; the file is hashed once.
+    static DIGEST: LazyLock<String> =
+        LazyLock::new(|| Sha256::digest(brook::FILE).iter().map(|byte| format!("{byte:02x}")).collect());
     let (name, size) = (brook::NAME, brook::FILE.len());
-    json!({"name": name, "model": name, "size": size, "digest": digest, "details": details()})
+    json!({"name": name, "model": name, "size": size, "digest": *DIGEST, "details": details()})
 }
 
 pub(crate) fn tags(model: &Model) -> Response<Body> {
