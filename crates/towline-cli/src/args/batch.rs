@@ -17,9 +17,10 @@ Examples:
 ";
 
 const AFTER: &str = "\
-FILE has a question on each line, or a JSON object on each line with prompt and, as wanted, id, model,
-system, options, format, think and images. The answers run on the relay as one group: Ctrl-C, a closed
-terminal or kill -9 stop nothing. The same command takes the batch up again and asks only what is missing.
+FILE has one question on each line, or one JSON object on each line with prompt and optionally id,
+model, system, options, format, think and images. The answers run on the relay as one group, so
+Ctrl-C, a closed terminal or kill -9 stops none of them. Run the same command again to resume the
+batch: it asks only what is missing.
 
 The results are JSON lines in the order of the questions (docs/json-output.md).
 
@@ -27,7 +28,7 @@ Exit status: 0 if every answer completed, else that of the first one that did no
 
 /// Ask all questions of a file
 ///
-/// The answers run on the relay, so many at once, and continue without the terminal.
+/// The answers run on the relay, several at once, and continue without the terminal.
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES, after_help = AFTER, help_template = super::TEMPLATE)]
 pub struct BatchArgs {
@@ -35,13 +36,13 @@ pub struct BatchArgs {
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 
-    /// So many answers run at once
+    /// How many answers run at once
     #[arg(short, long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..))]
     pub jobs: u16,
-    /// The file of the results; what it has is not asked again [default: standard output]
+    /// The file of the results; a question with a result in it is not asked again [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Ask a question up to N times more if it failed before a model server had begun with it
+    /// Ask a question up to N times more if it failed before a model server had started on it
     #[arg(long, value_name = "N", default_value = "0")]
     pub retry: u16,
     /// The name of the group [default: the name of FILE]
@@ -52,7 +53,7 @@ pub struct BatchArgs {
     /// TOWLINE_MODEL, TOWLINE_QUESTION, TOWLINE_JOB and TOWLINE_GROUP in the environment
     #[arg(long, value_name = "COMMAND", help_heading = "At the end")]
     pub on_end: Option<String>,
-    /// Tell the desktop and ring the terminal's bell when all have ended
+    /// Show a notification and ring the terminal's bell when all have ended
     #[arg(long, help_heading = "At the end")]
     pub notify: bool,
 

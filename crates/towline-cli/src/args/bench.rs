@@ -7,12 +7,12 @@ use clap::Args;
 use super::run::OptionArg;
 use super::shared::{ApiChoice, ServerArgs, TimeoutArgs};
 
-/// Measure a server as its users feel it
+/// Measure what the users of a server wait for
 ///
-/// Time to the first token, gaps between tokens, tokens a second, endings, and what it costs this program.
+/// Measures the time to the first token, the gaps between tokens, tokens a second, outcomes, and the cost to this program.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  towline bench                                  the built-in model, or the Ollama on this machine
+  towline bench                                  the Ollama on this machine, or the built-in model
   towline bench -m llama3.2 --streams 8 --requests 64
   towline bench --host https://gateway.example -m gpt-x --api openai --json
 ", help_template = super::TEMPLATE)]
@@ -20,7 +20,7 @@ pub struct BenchArgs {
     /// The model [default: $TOWLINE_MODEL, else the only one there is]
     #[arg(short, long, value_name = "MODEL", help_heading = "Request")]
     pub model: Option<String>,
-    /// What is asked
+    /// The prompt of each request
     #[arg(
         long,
         value_name = "TEXT",
@@ -32,10 +32,10 @@ pub struct BenchArgs {
     #[arg(short, long = "option", value_name = "KEY=VALUE", help_heading = "Request")]
     pub options: Vec<OptionArg>,
 
-    /// Streams at once
+    /// How many streams run at once
     #[arg(long, value_name = "N", default_value = "1", help_heading = "Load")]
     pub streams: NonZeroUsize,
-    /// Requests in all [default: 4 a stream]
+    /// How many requests in all [default: 4 for each stream]
     #[arg(long, value_name = "R", help_heading = "Load")]
     pub requests: Option<NonZeroUsize>,
 

@@ -12,7 +12,7 @@ const LISTED: usize = 20;
 /// Every conversation of `towline run` on a terminal, of the prompt and of the window.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  towline history                       the last conversations
+  towline history                       the most recent conversations
   towline history search \"tokio select\"
   towline history show tell-a-long-story
   towline history export river > river.jsonl; towline history import river.jsonl
@@ -28,7 +28,7 @@ pub struct HistoryArgs {
 /// What a list shows.
 #[derive(Debug, Args)]
 pub struct ListingArgs {
-    /// How many conversations at most
+    /// The most conversations to list
     #[arg(short = 'n', long, value_name = "N", default_value_t = LISTED, help_heading = "Output")]
     pub limit: usize,
     /// Print one JSON object a line
@@ -39,13 +39,13 @@ pub struct ListingArgs {
 /// The verbs of the history.
 #[derive(Debug, Subcommand)]
 pub enum HistoryVerb {
-    /// List the conversations, the last written first [default]
+    /// List the conversations, the most recent first [default]
     #[command(visible_alias = "ls", help_template = super::TEMPLATE)]
     List(ListingArgs),
-    /// Find a text in questions, answers and titles, whatever its case
+    /// Find a text in questions, answers and titles; case does not matter
     #[command(help_template = super::TEMPLATE)]
     Search {
-        /// The text, also a part of a word
+        /// The text; a part of a word is enough
         #[arg(value_name = "TEXT", required = true)]
         text: Vec<String>,
         #[command(flatten)]
@@ -54,14 +54,14 @@ pub enum HistoryVerb {
     /// Show a conversation as Markdown
     #[command(help_template = super::TEMPLATE)]
     Show {
-        /// Its name, the beginning of it, or its number; the last one where there is none
+        /// Its name, the start of its name, or its number [default: the last conversation]
         #[arg(value_name = "NAME")]
         name: Option<String>,
     },
     /// Write a conversation to standard output
     #[command(help_template = super::TEMPLATE)]
     Export {
-        /// Its name, the beginning of it, or its number
+        /// Its name, the start of its name, or its number
         #[arg(value_name = "NAME")]
         name: String,
         /// The shown answers, as Markdown
@@ -71,10 +71,10 @@ pub enum HistoryVerb {
         #[arg(long, conflicts_with = "markdown")]
         json: bool,
     },
-    /// Take in conversations that `export` or the prompt wrote
+    /// Import conversations that `export` or the prompt wrote
     #[command(help_template = super::TEMPLATE)]
     Import {
-        /// Files of JSON lines; they are left as they are
+        /// Files of JSON lines; they are not changed
         #[arg(value_name = "FILE", required = true)]
         files: Vec<PathBuf>,
     },
@@ -85,7 +85,7 @@ pub enum HistoryVerb {
         #[arg(value_name = "NAME", required = true)]
         names: Vec<String>,
     },
-    /// Call a conversation by another name
+    /// Rename a conversation
     #[command(help_template = super::TEMPLATE)]
     Rename {
         /// Its name or number
@@ -95,13 +95,13 @@ pub enum HistoryVerb {
         #[arg(value_name = "NEW-NAME")]
         to: String,
     },
-    /// Keep a conversation at the head of the list, whatever its age
+    /// Pin a conversation: it is listed first and never deleted for its age
     #[command(help_template = super::TEMPLATE)]
     Pin {
         /// Its name or number
         #[arg(value_name = "NAME")]
         name: String,
-        /// No longer
+        /// Unpin it
         #[arg(long)]
         off: bool,
     },

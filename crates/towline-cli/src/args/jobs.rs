@@ -133,7 +133,8 @@ pub struct KillArgs {
 
 /// Wait until answers have ended
 ///
-/// With --group, until no answer of the group runs or waits: those count that are asked meanwhile. The exit status is that of the first answer that did not complete.
+/// With --group, wait until no answer of the group runs or is queued, including answers that are asked meanwhile. The exit
+/// status is that of the first answer that did not complete.
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct WaitArgs {
@@ -203,12 +204,15 @@ impl TimeoutArgs {
     /// What is wrong, and what to write instead.
     pub fn read(&self) -> Result<(Vec<String>, Deadline), String> {
         let (time, handles) = self.words.split_last().ok_or("timeout takes a time")?;
-        let DeadlineArg(deadline) = time.parse().map_err(|error| format!("{time}: {error}"))?;
         match (handles.is_empty(), self.all) {
-            (true, false) => Err("timeout takes an answer's name and a time, or --all and a time".to_owned()),
-            (false, true) => Err("--all stands for the answers' names".to_owned()),
-            (true, true) | (false, false) => Ok((handles.to_vec(), deadline)),
+            (true, false) => {
+                return Err("timeout takes an answer's name and a time, or --all and a time".to_owned());
+            }
+            (false, true) => return Err("--all stands for the answers' names".to_owned()),
+            (true, true) | (false, false) => {}
         }
+        let DeadlineArg(deadline) = time.parse().map_err(|error| format!("{time}: {error}"))?;
+        Ok((handles.to_vec(), deadline))
     }
 }
 
@@ -254,6 +258,9 @@ mod tests {
         for (words, all) in [(&["none"][..], false), (&["a", "none"], true), (&["a", "soon"], false)] {
             assert!(read(words, all).is_err(), "{words:?}");
         }
+        // A name alone lacks its time: it is not a wrong time.
+        let alone = read(&["slow"], false).unwrap_err();
+        assert!(alone.starts_with("timeout takes an answer's name and a time"), "{alone}");
     }
 
     #[test]

@@ -65,27 +65,27 @@ Examples:
   towline run \"What is a river?\"            stream an answer; without a server, from the toy model
   towline run -m llama3.2 \"Why is it so?\"   from the Ollama on this machine
   git diff | towline run \"Sum this up:\"     standard input is appended to the prompt
-  id=$(towline run -d \"Tell me a story.\")   leave it running; towline attach $id reads it
+  id=$(towline run -d \"Tell me a story.\")   let it run on the relay; towline attach $id reads it
   towline pull llama3.2                     fetch a model, with progress
   towline bench --streams 8                 measure a server";
 
 const AFTER: &str = "\
 Which server:
-  --host, else OLLAMA_HOST, else 127.0.0.1:11434 if something answers there,
-  else the built-in toy model
+  --host or --server, else OLLAMA_HOST, else the configuration's host, else 127.0.0.1:11434
+  if something answers there, else the built-in toy model
 
 Environment:
   OLLAMA_HOST        where the server is, written as for Ollama; also unix:/path
-  TOWLINE_RELAY      where the relay for detached jobs is, where it is not your own
+  TOWLINE_RELAY      the relay of run -d, jobs and so on, if it is not your own
   OLLAMA_API_KEY     sent to the server that --host or OLLAMA_HOST names, and to no other
-  TOWLINE_MODEL      the model, where -m does not name one
+  TOWLINE_MODEL      the model, if -m names none
   HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY, SSL_CERT_FILE, NO_COLOR    as usual
 
 Exit status:
-  0 completed   1 failed   2 wrong use   3 truncated
+  0 completed   1 failed   2 usage error   3 truncated
   124 timed out   130 interrupted   143 terminated";
 
-/// Run, watch and control language-model streams: every token as it comes, and how it ended.
+/// Run, watch and control language-model streams: every token as it arrives, and how each stream ended.
 #[derive(Debug, Parser)]
 #[command(
     name = "towline",
@@ -267,7 +267,7 @@ pub fn explain(error: &clap::Error) -> Exit {
     // There is nobody to tell that nobody can be told.
     let _gone = error.print();
     if let Some(prompt) = unknown_command(error).filter(|text| text.contains(char::is_whitespace)) {
-        output::hint(&format!("a prompt goes behind run: towline run {prompt:?}"));
+        output::hint(&format!("a prompt follows run: towline run {prompt:?}"));
     }
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         Exit::Completed

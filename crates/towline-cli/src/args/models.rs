@@ -12,11 +12,11 @@ use super::shared::{InputArgs, ServerArgs, TimeoutArgs};
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline list
-  towline list llama                    those whose name begins so
+  towline list llama                    those whose name begins with llama
   towline list --json | jq -r .name
 ", help_template = super::TEMPLATE)]
 pub struct ListArgs {
-    /// Only models whose name begins so
+    /// Only models whose name begins with this
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
     /// Print the server's own JSON, one object a line
@@ -48,7 +48,7 @@ pub struct ShowArgs {
     /// The model
     #[arg(value_name = "MODEL")]
     pub model: String,
-    /// Every key of the model file too
+    /// Also every key of the model file
     #[arg(short, long, help_heading = "Output")]
     pub verbose: bool,
     /// Only the Modelfile
@@ -165,7 +165,7 @@ pub struct CreateArgs {
 
 /// Take models out of memory
 ///
-/// A model is loaded again by the next request to it.
+/// The next request to a model loads it again.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline unload llama3.2
@@ -181,7 +181,7 @@ pub struct UnloadArgs {
 
 /// Turn texts into vectors
 ///
-/// A line of JSON for each text: its vector. Texts that are compared are made by the same model.
+/// Prints a line of JSON for each text: its vector. Compare only vectors of the same model.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline embed -m nomic-embed-text \"a river\" \"a lake\"
@@ -221,7 +221,7 @@ pub struct EmbedArgs {
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct CopyArgs {
-    /// The model there is
+    /// The model to copy
     #[arg(value_name = "SOURCE")]
     pub source: String,
     /// The name of the copy
@@ -233,7 +233,7 @@ pub struct CopyArgs {
 
 /// Delete models
 ///
-/// Answers on the relay are deleted by towline forget.
+/// To delete answers on the relay, use towline forget.
 #[derive(Debug, Args)]
 #[command(help_template = super::TEMPLATE)]
 pub struct RemoveArgs {

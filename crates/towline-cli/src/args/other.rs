@@ -8,7 +8,7 @@ use super::AtRelay;
 /// Print the completion script of a shell
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  source <(TOWLINE_COMPLETE=bash towline)     also completes models, answers, templates; zsh and fish too
+  source <(TOWLINE_COMPLETE=bash towline)     also completes models and answers; also for zsh
   towline completions bash > ~/.local/share/bash-completion/completions/towline
   towline completions zsh > ~/.zfunc/_towline          with fpath+=~/.zfunc in .zshrc
   towline completions fish > ~/.config/fish/completions/towline.fish
@@ -31,7 +31,7 @@ pub struct ManArgs {
 
 /// Open the window: a desktop chat over many streams
 ///
-/// The window is the program towline-gui, which must be beside this one or on the path.
+/// The window is the program towline-gui, which must be beside this one or on PATH.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline gui
@@ -43,13 +43,13 @@ pub struct GuiArgs {
     pub host: Option<String>,
 }
 
-/// Open the page: your answers in a browser, read live, controlled and asked
+/// Open the page: ask, read and control answers in a browser
 ///
 /// The relay serves it. Your own relay opens a port on this machine for it, and the link works once.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  towline page                                  in the browser
-  towline page --print                          the link, for a browser of your choice; it works once, for 10 minutes
+  towline page                                  open it in the browser
+  towline page --print                          print the link; it works once, for 10 minutes
 ", help_template = super::TEMPLATE)]
 pub struct PageArgs {
     /// Print the link instead of opening it

@@ -13,7 +13,7 @@ pub struct PromptArgs {
     /// The model [default: $TOWLINE_MODEL, the configuration's, else the only one there is]
     #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
-    /// Continue this session, or begin it
+    /// Continue the conversation with this name, or start it
     #[arg(short = 'S', long, value_name = "NAME")]
     pub session: Option<String>,
     /// The configuration file [default: $TOWLINE_CONFIG, else ~/.config/towline/config.toml]

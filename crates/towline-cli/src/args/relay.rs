@@ -69,7 +69,7 @@ pub enum TokenVerb {
 /// What `towline relay token new` is given.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  towline relay token new ann >> /etc/towline/relay.toml     then SIGHUP, or systemctl reload towline-relay
+  towline relay token new ann >> /etc/towline/relay.toml     then send SIGHUP to the relay
   towline relay token new grafana --role metrics --expires 2027-12-31
 ", help_template = super::TEMPLATE)]
 pub struct TokenNewArgs {
@@ -138,12 +138,13 @@ pub struct StatusArgs {
 
 /// Run a relay in front of model servers: it records every answer, so answers survive their readers
 ///
-/// Set OLLAMA_HOST to its address, and every Ollama client works as before. A closed laptop, a killed terminal or a lost
+/// Every Ollama client works with it: set OLLAMA_HOST to its address. Without --upstream it asks the Ollama on this machine,
+/// else the toy model. A closed laptop, a killed terminal or a lost
 /// connection loses nothing: a reader that reconnects resumes. Ctrl-C stops the relay when running answers have ended; a
 /// second one stops it at once.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  towline relay                                        your Unix socket; the Ollama on this machine, else the toy model
+  towline relay                                        on your Unix socket, for the Ollama on this machine
   towline relay --listen own --listen 127.0.0.1:11435  also on TCP: OLLAMA_HOST=127.0.0.1:11435
   towline relay --upstream gpu1=http://10.0.0.5:11434 --upstream gpu2=http://10.0.0.6:11434
   towline relay --upstream openai+https://llm.example  a server with OpenAI's API

@@ -24,12 +24,12 @@ Examples:
 ";
 
 const AFTER: &str = "\
-On a terminal the answer is rendered as it comes, its thinking is folded, and Ctrl-C stops it and
-keeps what came. Into a pipe goes the text alone, exactly as received; everything else is on
-standard error.
+On a terminal the answer is rendered as it arrives and its thinking is folded. Ctrl-C cancels the
+answer and keeps the text so far. A pipe receives only the text, exactly as it arrived; everything
+else goes to standard error.
 
 Exit status:
-  0 completed   1 failed   2 wrong use   3 truncated
+  0 completed   1 failed   2 usage error   3 truncated
   124 timed out   130 interrupted   143 terminated";
 
 /// Stream an answer

@@ -6,15 +6,15 @@ use clap::Args;
 
 /// Serve the built-in toy model behind the Ollama API
 ///
-/// It is there to try Towline with no other server. Models of your own are served by Ollama or llama.cpp; Towline works
-/// with both (--host). Ctrl-C stops it in good order.
+/// Use it to try Towline without another server. To serve your own models, use Ollama or llama.cpp; Towline works with both
+/// (--host). Ctrl-C shuts the server down.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline serve
   towline serve --listen 127.0.0.1:0 --rate 20     any free port; 20 tokens a second
 ", help_template = super::TEMPLATE)]
 pub struct ServeArgs {
-    /// Where to listen; port 0 takes any free one
+    /// Where to listen; port 0 means any free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:11434")]
     pub listen: SocketAddr,
     /// The most tokens a second, for each answer
@@ -28,6 +28,6 @@ pub struct ServeArgs {
 fn rate(text: &str) -> Result<f32, String> {
     match text.parse::<f32>() {
         Ok(rate) if rate.is_finite() && rate > 0.0 => Ok(rate),
-        Ok(_) | Err(_) => Err("a number of tokens a second, above 0".to_owned()),
+        Ok(_) | Err(_) => Err("write a number of tokens a second above 0, for example 20".to_owned()),
     }
 }

@@ -84,10 +84,10 @@ pub struct TimeoutArgs {
     /// Limit the whole answer [default: none]
     #[arg(long, value_name = "TIME")]
     pub timeout: Option<TimeLimit>,
-    /// Limit the connect [default: 10s]
+    /// Limit the time to connect [default: 10s]
     #[arg(long, value_name = "TIME")]
     pub connect_timeout: Option<TimeLimit>,
-    /// Limit the time to the first token, with the load of the model [default: 20m]
+    /// Limit the time to the first token, including the time to load the model [default: 20m]
     #[arg(long, value_name = "TIME")]
     pub first_timeout: Option<TimeLimit>,
     /// Limit the time between any bytes of the answer [default: 5m]

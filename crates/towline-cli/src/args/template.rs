@@ -4,8 +4,9 @@ use clap::{Args, Subcommand};
 
 /// List, show and edit templates of questions, for run -t
 ///
-/// Each is a Markdown file in ~/.config/towline/templates. A head between lines of --- may say, as TOML, what it is asked with:
-/// model, system, think, format, options. In the text {{input}} is the prompt, {{date}} the day; others are --field's.
+/// Each is a Markdown file in ~/.config/towline/templates. Its head, TOML between two lines of ---, may set model,
+/// system, think, format and options. In the text {{input}} stands for the prompt, {{date}} for the date, and any other name for
+/// the value that --field gives.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   towline template edit review
@@ -29,7 +30,7 @@ pub enum TemplateVerb {
         #[arg(value_name = "NAME")]
         name: String,
     },
-    /// Open a template in $VISUAL or $EDITOR, or begin one
+    /// Open a template in $VISUAL or $EDITOR, or create one
     #[command(help_template = super::TEMPLATE)]
     Edit {
         /// Its name

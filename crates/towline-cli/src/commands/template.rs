@@ -35,7 +35,7 @@ pub fn run(args: &TemplateArgs) -> Result<Exit, Failure> {
             }
             if names.is_empty() {
                 output::note(&format!(
-                    "there is no template in {}; towline template edit NAME begins one",
+                    "there is no template in {}; towline template edit NAME creates one",
                     folder.display()
                 ));
             }

@@ -64,12 +64,12 @@ pub enum Bare {
     /// list the jobs
     #[command(override_usage = "jobs [-l] [-r] [-n] [--json]")]
     Jobs(Listing),
-    /// show a job's end so far and follow it; %n alone does the same
+    /// show the last text of a job and follow it; %n alone does the same
     #[command(visible_alias = "attach")]
     Fg(OneJob),
-    /// resume a paused job, behind
+    /// unpause a job, in the background
     Bg(Jobs),
-    /// cancel jobs; says when they have ended
+    /// cancel jobs, and say when they have ended
     #[command(override_usage = "kill [-9] %n… | %* | --all")]
     Kill {
         /// drop them without cleanup
@@ -87,7 +87,7 @@ pub enum Bare {
     /// wait for jobs, or with -n for the first
     #[command(override_usage = "wait [-n] [-t 30s] [%n…]")]
     Wait(Waiting),
-    /// move a job's deadline
+    /// change the deadline of a job
     #[command(override_usage = "timeout %n 30s | +10s | none")]
     Timeout {
         #[arg(value_name = "%n")]
@@ -95,19 +95,19 @@ pub enum Bare {
         #[arg(value_name = "TIME")]
         deadline: DeadlineArg,
     },
-    /// print what a job has said, or with -f follow it
+    /// print the text of a job; -f follows it
     #[command(override_usage = "log [%n] [-f] [-n 20]")]
     Log(Reading),
-    /// print the end of what a job has said, and follow it
+    /// print the last text of a job, and follow it
     #[command(override_usage = "tail [%n] [-n 20]")]
     Tail(Reading),
-    /// ask the same again
+    /// ask the same question again
     Retry(OneJob),
-    /// open a question in $EDITOR, then ask it
+    /// change a question in $EDITOR, then ask it
     Edit(OneJob),
     /// take a job's answer into the conversation
     Keep(OneJob),
-    /// give a job another name
+    /// rename a job
     #[command(visible_alias = "name")]
     Rename {
         #[arg(value_name = "%n")]
@@ -115,29 +115,29 @@ pub enum Bare {
         #[arg(value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
         name: String,
     },
-    /// how many jobs may run at once
+    /// set how many jobs run at once
     #[command(override_usage = "limit [N | none]")]
     Limit {
         #[arg(value_name = "N")]
         limit: Option<Limit>,
     },
-    /// an answer into a command or file
+    /// send an answer to a command or a file
     #[command(override_usage = "pipe [%n] | COMMAND [&], or [%n] > FILE")]
     Pipe {
         #[arg(value_name = "| COMMAND or > FILE", allow_hyphen_values = true)]
         piping: Piping,
     },
-    /// notices at once or before the prompt; model options
+    /// set model options, and when notices appear; show the settings
     #[command(override_usage = "set -b | +b | stats on|off | [KEY VALUE]")]
     Set(SetArgs),
-    /// leave a job running on the relay, without the prompt
+    /// leave a job running on the relay
     Disown(OneJob),
-    /// give the terminal back to the shell
+    /// suspend towline and return to the shell
     Suspend,
-    /// leave; with answers running it takes two, and the relay's continue
+    /// leave; asks a second time while answers run; those on the relay continue
     #[command(visible_aliases = ["quit", "bye", "q"])]
     Exit,
-    /// this list, or more about keys, jobs, files or a command
+    /// show this list, or more about keys, jobs, files or a command
     #[command(visible_alias = "?")]
     Help {
         #[arg(value_name = "TOPIC")]
@@ -162,19 +162,19 @@ impl Bare {
 pub enum Colon {
     /// let the model continue a partial answer
     Continue(OneJob),
-    /// the model that is asked
+    /// show or change the model
     Model {
         #[arg(value_name = "MODEL")]
         model: Option<String>,
     },
-    /// the models the server has
+    /// list the models of the server
     Models,
     /// describe the model
     Show {
         #[arg(value_name = "PART")]
         part: Option<ShowPart>,
     },
-    /// fetch a model, as a job
+    /// pull a model, as a job
     #[command(override_usage = "pull [MODEL] [&]")]
     Pull {
         #[arg(value_name = "MODEL")]
@@ -182,32 +182,32 @@ pub enum Colon {
         #[arg(long, hide = true)]
         behind: bool,
     },
-    /// instructions to the model
+    /// set the system prompt
     System {
         #[arg(value_name = "TEXT | none", value_parser = system, allow_hyphen_values = true)]
         text: Option<Change<String>>,
     },
-    /// how hard to think
+    /// set how hard to think
     Think {
         #[arg(value_name = "LEVEL", value_parser = levels())]
         level: Option<Change<Think>>,
     },
-    /// the answers' form
+    /// set the format of the answers
     #[command(override_usage = "format [json | SCHEMA.json | none]")]
     Format {
         #[arg(value_name = "FILE", value_parser = format)]
         format: Option<Change<FormatArg>>,
     },
-    /// images to go with the next question
+    /// send images with the next question
     Image(Files),
-    /// files to go with the next question: text, images, PDF as text
+    /// send files with the next question: text, images, the text of a PDF
     File(Files),
-    /// pages to go with the next question, as text
+    /// send the text of web pages with the next question
     Url {
         #[arg(value_name = "URL", required = true)]
         urls: Vec<String>,
     },
-    /// begin a question with a template, or list them
+    /// start a question from a template, or list the templates
     #[command(override_usage = "template [NAME [TEXT…]]")]
     Template {
         #[arg(value_name = "TEMPLATE")]
@@ -215,20 +215,20 @@ pub enum Colon {
         #[arg(value_name = "TEXT", allow_hyphen_values = true)]
         text: Vec<String>,
     },
-    /// show the thinking behind an answer
+    /// show the thinking of an answer
     Unfold(OneJob),
-    /// copy an answer to the clipboard, or its code
+    /// copy an answer, or its code, to the clipboard
     #[command(override_usage = "copy [%n] [code [N]]")]
     Copy {
         #[arg(value_name = "WHAT", default_value = "")]
         copying: Copying,
     },
-    /// delete answers of the relay that have ended, with their records
+    /// delete ended answers of the relay and their records
     Forget {
         #[arg(value_name = "NAME", required = true)]
         names: Vec<String>,
     },
-    /// delete all answers of the relay that have ended
+    /// delete all ended answers of the relay
     Clean,
     /// forget the conversation and the ended jobs
     Clear,
@@ -242,13 +242,13 @@ pub enum Colon {
         #[arg(value_name = "CONVERSATION")]
         name: String,
     },
-    /// find conversations by a text in them, or list the last ones
+    /// find conversations by a text in them, or list the most recent ones
     #[command(visible_alias = "sessions")]
     History {
         #[arg(value_name = "TEXT", allow_hyphen_values = true)]
         text: Vec<String>,
     },
-    /// write the conversation out
+    /// export the conversation
     Export {
         #[arg(value_name = "FORM")]
         kind: ExportKind,
@@ -288,7 +288,7 @@ pub struct Files {
 /// How `jobs` lists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Args)]
 pub struct Listing {
-    /// more of each
+    /// show more of each
     #[arg(short)]
     pub long: bool,
     /// only those that run
@@ -374,9 +374,9 @@ impl FromStr for Limit {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match (text, text.parse()) {
             ("none", _) => Ok(Self::None),
-            (_, Ok(0)) => Err("nothing would ever run; none takes the limit away"),
+            (_, Ok(0)) => Err("nothing would ever run; none removes the limit"),
             (_, Ok(count)) => Ok(Self::To(count)),
-            (_, Err(_)) => Err("this is no number"),
+            (_, Err(_)) => Err("this is not a number"),
         }
     }
 }
@@ -412,7 +412,7 @@ impl FromStr for Copying {
                 Ok(0) | Err(_) => return Err("code blocks are counted from 1".to_owned()),
                 Ok(number) => Some(Some(number)),
             },
-            (Some(_), _) => return Err("a job, then code and a number, are known".to_owned()),
+            (Some(_), _) => return Err("expected a job, then code and a number".to_owned()),
         };
         match words.next() {
             None => Ok(Self { job, code }),
@@ -451,7 +451,7 @@ impl FromStr for Piping {
         } else {
             let (append, path) = to.strip_prefix(">>").map_or((false, &to[1..]), |path| (true, path));
             let words = shell_words::split(path).map_err(|_| "a quote is not closed")?;
-            let [path] = words.as_slice() else { return Err("into one file".to_owned()) };
+            let [path] = words.as_slice() else { return Err("name one file".to_owned()) };
             if append { Sink::Append(from_home(path)) } else { Sink::File(from_home(path)) }
         };
         Ok(Self { job, sink, behind })
@@ -461,7 +461,7 @@ impl FromStr for Piping {
 /// What follows `set`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Args)]
 pub struct SetArgs {
-    /// tell a job's end at once; +b tells it before the next prompt
+    /// show the notice of a job's end at once; +b shows it before the next prompt
     #[arg(short = 'b', conflicts_with = "key")]
     pub at_once: bool,
     #[arg(value_name = "KEY")]

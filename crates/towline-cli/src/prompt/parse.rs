@@ -151,7 +151,7 @@ fn said(error: &clap::Error) -> String {
     match (error.kind(), error.source(), known) {
         (ErrorKind::ValueValidation, Some(why), _) => format!("{value}: {why}"),
         (ErrorKind::InvalidValue, _, Some(known)) if !value.is_empty() => {
-            format!("{value}: {known} are known")
+            format!("{value}: write one of {known}")
         }
         (ErrorKind::InvalidValue, ..) => format!("{argument} needs a value"),
         (ErrorKind::UnknownArgument, ..) if argument.starts_with('-') => {

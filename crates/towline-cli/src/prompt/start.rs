@@ -157,7 +157,7 @@ fn conversation(
     };
     let Some(path) = session.path() else {
         return Err(Failure::usage(
-            "conversations are not written: the configuration says so, or there is no home folder",
+            "conversations are not written: history is off, or there is no home folder",
         ));
     };
     let mut history = History::open(path)?;

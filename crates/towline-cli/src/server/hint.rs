@@ -24,8 +24,8 @@ pub fn for_error(
         ),
         ErrorKind::Unauthorized => Some(for_unauthorized(server, environment)),
         ErrorKind::NotFound | ErrorKind::Rejected | ErrorKind::Server if error.is_missing_endpoint() => Some(
-            "the server does not have this part of Ollama's API. A server of OpenAI's dialect, such as llama.cpp's, \
-             can be asked (run, run -d, the prompt) and listed; the models that it has are those it was started with"
+            "the server does not have this part of Ollama's API. On a server with OpenAI's API, such as llama.cpp's, towline \
+             can ask (run, run -d, the prompt) and list models, but cannot change which models there are"
                 .to_owned(),
         ),
         ErrorKind::NotFound => model.map(|model| for_missing_model(server, model)),
@@ -35,7 +35,7 @@ pub fn for_error(
         }
         ErrorKind::ConnectionLost => Some(format!("see whether the server still runs: {}", list_command(server))),
         ErrorKind::Protocol => {
-            Some("see whether a model server is behind this address, and whether it wants https://".to_owned())
+            Some("see whether a model server is at this address, and whether it needs https://".to_owned())
         }
         ErrorKind::Rejected if error.message.contains("does not support thinking") => {
             Some("run it without --think".to_owned())
@@ -57,10 +57,10 @@ pub fn for_relay(error: &Error) -> Option<&'static str> {
         ErrorKind::Connect => {
             Some("see whether the relay runs there, and whether --relay or TOWLINE_RELAY is right")
         }
-        ErrorKind::NotFound => Some("towline jobs -l shows the ids"),
+        ErrorKind::NotFound => Some("towline jobs lists the names; jobs -l also the ids"),
         ErrorKind::InvalidRequest => Some("towline jobs -l shows the whole ids"),
         ErrorKind::Unauthorized => Some("put the relay's token into TOWLINE_RELAY_TOKEN"),
-        ErrorKind::Protocol => Some("see whether a Towline relay is behind this address"),
+        ErrorKind::Protocol => Some("see whether a Towline relay is at this address"),
         ErrorKind::Tls
         | ErrorKind::ConnectionLost
         | ErrorKind::Truncated
@@ -80,7 +80,7 @@ pub fn for_clock(clock: Clock) -> &'static str {
     match clock {
         Clock::Connect => "see whether the address is right; --connect-timeout allows more time",
         Clock::FirstEvent => {
-            "a big model may still be loading, or others may be first; --first-timeout allows more time"
+            "a big model may still be loading, or other requests may be ahead; --first-timeout allows more time"
         }
         Clock::Idle => "the server has stopped sending; --idle-timeout allows more time",
         Clock::Record => "the server sends bytes and no whole record; --record-timeout allows more time",
@@ -91,8 +91,8 @@ pub fn for_clock(clock: Clock) -> &'static str {
 fn for_connect(server: &Server) -> String {
     match &server.place {
         Place::Found(Source::Argument) => {
-            "see whether the server runs and --host is right; without --host a server on \
-             this machine or the built-in model is used"
+            "see whether the server runs and --host is right; without --host, towline looks for \
+             another server or uses the built-in model"
                 .to_owned()
         }
         Place::Found(Source::Server | Source::Configuration) => {

@@ -119,7 +119,7 @@ fn what_cannot_be_asked_is_named() {
     for (arguments, said) in [
         (vec!["batch", &path("nowhere")], "nowhere cannot be read"),
         (vec!["batch", &empty], "empty.txt has no question"),
-        (vec!["batch", &wrong], "wrong.jsonl: line 2 is no question: unknown field `promt`"),
+        (vec!["batch", &wrong], "wrong.jsonl: line 2 is not a question: unknown field `promt`"),
         (vec!["batch", &good, "-m", "a", "--group", "a b"], "--group takes"),
         (
             vec!["batch", &good, "-m", "a", "--out", &other],

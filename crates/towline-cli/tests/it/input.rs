@@ -379,7 +379,7 @@ fn wrong_use_says_what_is_wrong_and_what_to_do() {
         (&["run", "--frobnicate", "x"], &["unexpected argument '--frobnicate'"]),
         (&["run", "--time", "1s", "x"], &["--timeout"]),
         (&["atach", "x"], &["unrecognized subcommand 'atach'", "'attach'"]),
-        (&["What is a river?"], &["hint: a prompt goes behind run: towline run \"What is a river?\""]),
+        (&["What is a river?"], &["hint: a prompt follows run: towline run \"What is a river?\""]),
         (&["completions", "tcsh"], &["bash", "zsh", "fish"]),
         (&["pull"], &["MODEL"]),
     ];

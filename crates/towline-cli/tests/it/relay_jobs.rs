@@ -402,7 +402,7 @@ fn the_own_relay_is_looked_at_stopped_and_started_again() {
     assert!(person.ended(&["relay", "stop"]).stderr.contains("no relay of yours runs"));
     let id = person.detached("slow:100:100000");
     let status = person.ended(&["relay", "status"]);
-    assert!(status.code == Some(0) && status.stdout.contains("1 answers run, 0 wait"), "{status:?}");
+    assert!(status.code == Some(0) && status.stdout.contains("answers: 1 running, 0 queued"), "{status:?}");
     let json: Vec<Value> = person.ended(&["relay", "status", "--json"]).lines();
     assert_eq!(json[0]["version"], env!("CARGO_PKG_VERSION"));
     assert_eq!(person.ended(&["kill", &id]).code, Some(0));

@@ -83,8 +83,8 @@ fn parse(text: &str) -> Result<Vec<Question>, String> {
         if !is_json {
             return Ok(Question { prompt: line.to_owned(), ..Question::default() });
         }
-        let question: Question =
-            serde_json::from_str(line).map_err(|error| format!("line {number} is no question: {error}"))?;
+        let question: Question = serde_json::from_str(line)
+            .map_err(|error| format!("line {number} is not a question: {error}"))?;
         if question.prompt.trim().is_empty() && question.images.is_empty() {
             return Err(format!("line {number} has an empty prompt"));
         }
@@ -197,7 +197,7 @@ mod tests {
     #[test]
     fn a_wrong_line_is_named() {
         for (text, said) in [
-            ("{\"prompt\":\"a\"}\nb", "line 2 is no question"),
+            ("{\"prompt\":\"a\"}\nb", "line 2 is not a question"),
             ("{\"prompt\":\"a\",\"sytem\":\"b\"}", "unknown field `sytem`"),
             ("{\"prompt\":\" \"}", "line 1 has an empty prompt"),
         ] {

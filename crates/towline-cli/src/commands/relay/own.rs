@@ -119,7 +119,7 @@ async fn stop(context: &mut Context) -> Result<Exit, Failure> {
 fn say(known: &RelayVersion) -> Result<(), Failure> {
     let mut out = Out::new();
     let up = span(known.uptime_s);
-    out.line(&format!("towline {} in process {}, since {up}", known.version, known.pid))?;
+    out.line(&format!("towline {} in process {}, running for {up}", known.version, known.pid))?;
     for listen in &known.listen {
         out.line(&format!("listening on {listen}"))?;
     }
@@ -127,10 +127,10 @@ fn say(known: &RelayVersion) -> Result<(), Failure> {
         out.line(&format!(
             "relaying to {}, which {}",
             server.name,
-            if server.up { "answers" } else { "does not answer" }
+            if server.up { "is up" } else { "is down" }
         ))?;
     }
     let running = known.running.saturating_sub(known.queued);
-    out.line(&format!("{running} answers run, {} wait, {} streams are kept", known.queued, known.streams))?;
+    out.line(&format!("answers: {running} running, {} queued; streams: {}", known.queued, known.streams))?;
     Ok(())
 }

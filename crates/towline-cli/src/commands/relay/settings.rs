@@ -133,6 +133,12 @@ fn key_of(line: &str) -> Option<&str> {
 fn without_value(message: &str) -> String {
     match message.rsplit_once(", expected ") {
         Some((said, expected)) if said.starts_with("invalid type") || said.starts_with("invalid value") => {
+            // What a person calls what Rust and serde have other words for.
+            let expected = match expected {
+                "usize" | "u64" | "u32" | "u16" => "a whole number",
+                "a sequence" => "a list",
+                other => other,
+            };
             format!("expected {expected} here")
         }
         Some((said, expected)) if said.starts_with("unknown variant") => format!("expected {expected}"),
@@ -270,7 +276,8 @@ mod tests {
                 "[[upstream]]\nurl = \"http://a\"\nkey = \"hush\"",
                 "line 3: the key upstream.0.key is not known",
             ),
-            ("token = \"hush\"", "line 1: token: expected a sequence here"),
+            ("token = \"hush\"", "line 1: token: expected a list here"),
+            ("[limits]\nrunning = \"hush\"", "line 2: running: expected a whole number here"),
             ("\nstore = \"hush\"", "line 2: store: expected a table [store] here"),
             ("[[token]]\nowner = 5", "line 2: owner: expected a string here"),
             (

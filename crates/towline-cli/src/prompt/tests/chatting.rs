@@ -450,7 +450,7 @@ fn code_is_copied_alone() {
         Step::Type(":copy code 3"),
         Step::See("! copy: the answer has 2 of them"),
         Step::Type(":copy all"),
-        Step::See("! copy: all: a job, then code and a number, are known"),
+        Step::See("! copy: all: expected a job, then code and a number"),
     ];
     play(&server, Scene::default(), steps);
 }

@@ -7,23 +7,23 @@ use crate::prompt::state::Prompt;
 use crate::term::screen::Tone;
 
 const START: &str = "\
-Type a question and press Enter. While the answer streams, type the next one: Enter queues it,
-with & at its end it is asked beside. @model TEXT asks another model, @a,@b TEXT several.
-Ctrl-Z sends the stream behind, where it keeps running; Ctrl-C cancels it.
+Type a question and press Enter. While the answer streams, type the next one: Enter queues it;
+a final & asks it in the background. @model TEXT asks another model, @a,@b TEXT asks several.
+Ctrl-Z sends the stream to the background, where it keeps running; Ctrl-C cancels it.
 ";
 
 const KEYS: &str = "\
 Enter          ask, or run a command; while a stream is in front, queue it
-Alt-Enter      a new line; \"\"\" begins and ends a text of several lines
+Alt-Enter      a new line; \"\"\" starts and ends a text of several lines
 Ctrl-C         cancel the front stream, else clear the line; never leaves
-Ctrl-Z         send the front stream behind; it keeps running
+Ctrl-Z         send the front stream to the background; it keeps running
 Ctrl-D         on an empty line: leave
-Ctrl-R         search in what was typed
+Ctrl-R         search the lines typed before
 Tab            complete; the right arrow takes the hint";
 
 const JOBS: &str = "\
-text &         ask behind; [1] is its number
-%1 %+ %- %name %?text    which job: by number, current, previous, by beginning, by part
+text &         ask in the background; [1] is the number of the job
+%1 %+ %- %name %?text    which job: by number, current, previous, by its start, by a part
 jobs, fg, bg, kill, stop, cont, wait, timeout, log, tail    as in a shell; :help VERB says more
 A verb counts as a command without its colon when nothing else stands on the line but
 arguments it takes. A line that begins with a blank or a backslash is always text.";

@@ -16,7 +16,8 @@ use crate::term::screen::Tone;
 const LISTED: usize = 15;
 /// The most of a title or of what was found that is shown, in characters.
 const WORDS_CHARS: usize = 36;
-const NONE: &str = "conversations are not written: the configuration says so, or there is no home folder";
+const NONE: &str =
+    "conversations are not written: history is off, the prompt has no terminal, or there is no home folder";
 
 impl Prompt<'_> {
     pub(super) fn save(&mut self, name: Option<String>) {
