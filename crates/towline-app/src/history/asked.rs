@@ -1,4 +1,4 @@
-//! Questions that are asked without a program that writes: those of a relay's page.
+//! Questions that are asked without a program that writes: those of a relay's page, and what a relay is told to ask again.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
@@ -40,7 +40,29 @@ impl History {
         Ok(Some((chat, AnswerId { turn: TurnId(turn.unsigned_abs()), variant: 1 })))
     }
 
-    /// Takes the question of an answer back that was not asked for after all. A conversation that had settings before it,
+    /// Writes down that an answer is asked for again, before it is: its turn has another one from then on, which is given.
+    /// `None` where the history does not have the answer any more.
+    ///
+    /// # Errors
+    /// Those of the database. Then nothing is written.
+    pub fn ask_again(&mut self, chat: ChatId, answer: AnswerId) -> Result<Option<AnswerId>, HistoryError> {
+        let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let mut said = match export::lines(&change, chat, false) {
+            Err(HistoryError::Missing(_)) => return Ok(None),
+            lines => session::read(&lines?)?,
+        };
+        let Some(before) = said.answer(answer) else { return Ok(None) };
+        let (model, words) = (before.model.clone(), before.words.clone());
+        let Some(again) = said.retry(answer.turn, Some(&model), words) else { return Ok(None) };
+        if let (Some(turn), Some(variant)) = (said.turn(again.turn), said.answer(again)) {
+            Target::of(chat).lines(&change, &session::retry(turn, variant))?;
+        }
+        change.commit()?;
+        Ok(Some(again))
+    }
+
+    /// Takes the question of an answer back that was not asked for after all, or the answer alone where the question has others.
+    /// A conversation that had settings before it,
     /// `former`, has them again; another one that has no other question goes with it.
     ///
     /// # Errors
@@ -53,7 +75,8 @@ impl History {
     ) -> Result<(), HistoryError> {
         let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let settings = former.map(session::settings).unwrap_or_default();
-        Target::of(chat).lines(&change, &(session::remove(answer.turn) + &settings))?;
+        let taken = if answer.variant > 1 { session::take_out(answer) } else { session::remove(answer.turn) };
+        Target::of(chat).lines(&change, &(taken + &settings))?;
         if former.is_none() && turns(&change, chat)? == 0 {
             change.execute("DELETE FROM chat WHERE id = ?1", [chat.0])?;
         }

@@ -402,6 +402,20 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
     // What was not sent after all leaves nothing.
     history.take_back(chat, next, None).unwrap();
     assert_eq!(history.load(chat).unwrap().turns().len(), 1);
+    // What is asked again is one more answer to the same question.
+    let again = history.ask_again(chat, turn).unwrap().unwrap();
+    assert_eq!((again.turn, again.variant), (turn.turn, 2));
+    (job.id, job.turn) = ("r2".into(), Some(crate::answers::turn_of(again)));
+    assert!(history.link(&job).unwrap());
+    assert_eq!(history.complete("r2", &told(), &whole()).unwrap(), Rest::Written);
+    let found = history.load(chat).unwrap();
+    let answers: Vec<_> = found.turns()[0].variants().iter().map(|one| one.answer.content.as_str()).collect();
+    assert_eq!(answers, [WHOLE, WHOLE]);
+    let lost = history.ask_again(chat, turn).unwrap().unwrap();
+    history.take_back(chat, lost, None).unwrap();
+    assert_eq!(history.load(chat).unwrap(), found);
+    assert_eq!(history.ask_again(chat, next).unwrap(), None, "it was taken back");
+    assert_eq!(history.ask_again(ChatId(99), turn).unwrap(), None);
     // One that goes another way, or that the history does not have, becomes a conversation with all that was said.
     let other =
         ChatRequest::new("m").user("hello").message(Message::assistant("Hello.")).user("hm").user("who?");

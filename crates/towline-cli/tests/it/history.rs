@@ -126,15 +126,15 @@ fn on_terminal(person: &Person, arguments: &[&str]) -> (Option<i32>, String) {
     (status.code(), pty.text())
 }
 
-/// The lines of the only conversation, once there is something that is looked for.
-fn exported(person: &Person, has: impl Fn(&Value) -> bool) -> Vec<Value> {
+/// The lines of the only conversation, once so many of its answers have ended.
+fn exported(person: &Person, ends: usize) -> Vec<Value> {
     let deadline = Instant::now() + SOON;
     loop {
         let list = history(person.folder.path(), &["--json"]).lines();
         assert_eq!(list.len(), 1, "{list:?}");
         let name = list[0]["name"].as_str().unwrap();
         let lines = history(person.folder.path(), &["export", "--json", name]).lines();
-        if lines.iter().any(&has) {
+        if lines.iter().filter(|line| line["record"] == "end").count() >= ends {
             return lines;
         }
         assert!(Instant::now() < deadline, "it is not written: {lines:?}");
@@ -154,24 +154,30 @@ fn what_is_left_to_the_relay_is_written_with_its_images_when_it_ends() {
     let run = ["run", "-d", "-m", "m", "--image", image, "what is this?"];
     let (code, said) = on_terminal(&person, &run);
     assert_eq!(code, Some(0), "{said}");
-    let lines = exported(&person, |line| line["record"] == "end");
+    let lines = exported(&person, 1);
     let of = |record: &str| lines.iter().find(|line| line["record"] == record).unwrap().clone();
     assert_eq!((&of("text")["text"], &of("end")["ending"]), (&"A boat.".into(), &"completed".into()));
     assert_eq!(of("question")["images"][0], "iVBORw0KGgo=");
     // The next question continues from there, with the image.
     let (code, said) = on_terminal(&person, &["run", "-d", "-c", "whose?"]);
     assert_eq!(code, Some(0), "{said}");
-    let lines = exported(&person, |line| line["record"] == "end" && line["turn"] == 1);
+    let lines = exported(&person, 2);
     assert_eq!(lines.iter().filter(|line| line["record"] == "question").count(), 2);
     let mut chats = person.model.requests().into_iter().filter(|request| request.path() == "/api/chat");
     let asked = chats.next_back().unwrap().json().unwrap();
     assert_eq!(asked["messages"][0]["images"][0], "iVBORw0KGgo=");
     assert_eq!(asked["messages"][1]["content"], "A boat.");
+    // What is asked again is another answer to the same question.
+    let (code, said) = on_terminal(&person, &["retry", "whose"]);
+    assert_eq!(code, Some(0), "{said}");
+    let lines = exported(&person, 3);
+    let records: Vec<&str> = lines.iter().filter_map(|line| line["record"].as_str()).collect();
+    assert_eq!(records[records.len() - 4..], ["retry", "relay", "text", "end"]);
     // What the relay does not take is not in the history.
     let long = "m".repeat(5_000);
     for more in [&["-c"][..], &[]] {
         let (code, said) = on_terminal(&person, &[&["run", "-d", "-m", &long, "lost"], more].concat());
         assert!(code != Some(0) && said.contains("the name of the model is longer"), "{said}");
-        assert_eq!(exported(&person, |line| line["record"] == "end"), lines);
+        assert_eq!(exported(&person, 3), lines);
     }
 }

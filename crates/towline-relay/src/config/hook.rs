@@ -29,8 +29,8 @@ impl fmt::Debug for OnAnswer {
     }
 }
 
-/// The conversations that the relay's own user keeps beside the relay. The page lists and searches them, and what it asks goes
-/// into them.
+/// The conversations that the relay's own user keeps beside the relay. The page lists and searches them; what it asks goes
+/// into them, and what the relay is told to ask again.
 ///
 /// The calls may wait for the disk: the relay makes them on a thread where that stops nobody.
 pub trait UserHistory: fmt::Debug + Send + Sync {
@@ -54,7 +54,14 @@ pub trait UserHistory: fmt::Debug + Send + Sync {
     /// In words for the log. The question is sent all the same.
     fn ask(&self, conversation: Option<&str>, body: &[u8]) -> Result<Option<PlaceInHistory>, String>;
 
-    /// Takes a question back that was not sent after all.
+    /// Writes down that the answer that belongs there is asked for again, before it is. Where the new one belongs, which is
+    /// recorded with it; `None` where there is no such answer.
+    ///
+    /// # Errors
+    /// In words for the log. It is asked for all the same.
+    fn ask_again(&self, place: &PlaceInHistory) -> Result<Option<PlaceInHistory>, String>;
+
+    /// Takes a question back that was not sent after all, or the answer that was to be another one.
     ///
     /// # Errors
     /// In words for the log.

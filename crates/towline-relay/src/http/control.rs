@@ -186,7 +186,7 @@ async fn retry(
             "an earlier version made this job; it cannot be asked again",
         ));
     };
-    let wishes = RequestHeaders {
+    let mut wishes = RequestHeaders {
         detach: true,
         // Without the number that it may have.
         name: record.name,
@@ -199,8 +199,13 @@ async fn retry(
         ..RequestHeaders::default()
     };
     let retry_of = Some(entry.id.clone());
+    let place = history::ask_again(relay, caller, &mut wishes).await;
     let ask = Ask { kind, wishes, choice, headers: sent, body, room: None, digest: None, retry_of };
-    match ask::begin(relay, caller, ask)? {
+    let begun = ask::begin(relay, caller, ask);
+    if let Some(place) = place {
+        history::asked(relay, caller, place, &begun).await;
+    }
+    match begun? {
         Begun::New { entry, ticket, .. } => front::accepted(&entry, ticket).await,
         Begun::Known(_) => unreachable!("a job without a request id is new"),
     }

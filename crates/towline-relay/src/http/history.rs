@@ -52,6 +52,20 @@ pub(super) async fn ask(
     Some(place)
 }
 
+/// Writes down that an answer is asked for again, which then says where the new one belongs.
+pub(super) async fn ask_again(
+    relay: &Relay,
+    caller: &Caller,
+    wishes: &mut RequestHeaders,
+) -> Option<PlaceInHistory> {
+    let (conversation, turn) = (wishes.conversation.clone()?, wishes.turn.clone()?);
+    let before = PlaceInHistory { conversation, turn };
+    let again = with(relay, caller, move |history| history.ask_again(&before)).await;
+    let place = again.unwrap_or_else(not_written).flatten()?;
+    wishes.turn = Some(place.turn.clone());
+    Some(place)
+}
+
 /// The relay has taken the question that was written down there, or has not.
 pub(super) async fn asked(
     relay: &Relay,

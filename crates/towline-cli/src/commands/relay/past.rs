@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use towline_app::answers::{InHistory, read_place, turn_of};
-use towline_app::chat::{Turn, own_words};
+use towline_app::chat::{AnswerId, Turn, own_words};
 use towline_app::history::{ChatId, Found, History, HistoryError, Summary};
 use towline_relay::{PastConversation, PastTurn, PastTurns, PlaceInHistory, UserHistory};
 
@@ -50,11 +50,17 @@ impl UserHistory for Past {
         let Ok(request) = serde_json::from_slice(body) else { return Ok(None) };
         let continued = conversation.and_then(|id| id.parse().ok()).map(ChatId);
         let asked = History::open(&self.0).and_then(|mut history| history.ask(continued, &request));
-        let place = |(chat, answer)| PlaceInHistory {
-            conversation: InHistory::Chat(chat).to_string(),
-            turn: turn_of(answer),
-        };
         asked.map(|asked| asked.map(place)).map_err(|error| error.to_string())
+    }
+
+    fn ask_again(&self, before: &PlaceInHistory) -> Result<Option<PlaceInHistory>, String> {
+        let (Some(mut history), Some((InHistory::Chat(chat), answer))) =
+            (self.open()?, read_place(&before.conversation, &before.turn))
+        else {
+            return Ok(None);
+        };
+        let again = history.ask_again(chat, answer).map_err(|error| error.to_string())?;
+        Ok(again.map(|answer| place((chat, answer))))
     }
 
     fn take_back(&self, place: &PlaceInHistory) -> Result<(), String> {
@@ -64,6 +70,10 @@ impl UserHistory for Past {
         let taken_back = History::open(&self.0).and_then(|mut history| history.take_back(chat, answer, None));
         taken_back.map_err(|error| error.to_string())
     }
+}
+
+fn place((chat, answer): (ChatId, AnswerId)) -> PlaceInHistory {
+    PlaceInHistory { conversation: InHistory::Chat(chat).to_string(), turn: turn_of(answer) }
 }
 
 fn shown(chat: Summary, around: Option<String>) -> PastConversation {
