@@ -24,7 +24,7 @@ batch: it asks only what is missing.
 
 The results are JSON lines in the order of the questions (docs/json-output.md).
 
-Exit status: 0 if every answer completed, else that of the first one that did not (towline run --help)";
+Exit status: 0 if every answer completed, else that of the first that did not (towline run --help)";
 
 /// Ask all questions of a file
 ///

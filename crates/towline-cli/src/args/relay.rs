@@ -144,7 +144,7 @@ pub struct StatusArgs {
 /// second one stops it at once.
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  towline relay                                        on your Unix socket, for the Ollama on this machine
+  towline relay                                        for the Ollama on this machine
   towline relay --listen own --listen 127.0.0.1:11435  also on TCP: OLLAMA_HOST=127.0.0.1:11435
   towline relay --upstream gpu1=http://10.0.0.5:11434 --upstream gpu2=http://10.0.0.6:11434
   towline relay --upstream openai+https://llm.example  a server with OpenAI's API

@@ -59,7 +59,12 @@ pub fn for_relay(error: &Error) -> Option<&'static str> {
         }
         ErrorKind::NotFound => Some("towline jobs lists the names; jobs -l also the ids"),
         ErrorKind::InvalidRequest => Some("towline jobs -l shows the whole ids"),
+        // 403 says what is not allowed; another token is not what is missing.
+        ErrorKind::Unauthorized if error.status == Some(403) => None,
         ErrorKind::Unauthorized => Some("put the relay's token into TOWLINE_RELAY_TOKEN"),
+        ErrorKind::Server if error.status == Some(502) => {
+            Some("see whether the model server runs, and whether --host or OLLAMA_HOST is right")
+        }
         ErrorKind::Protocol => Some("see whether a Towline relay is at this address"),
         ErrorKind::Tls
         | ErrorKind::ConnectionLost
@@ -156,5 +161,18 @@ fn host_option(server: &Server) -> String {
         Place::Found(Source::Environment | Source::Configuration | Source::Local | Source::Relay)
         | Place::Builtin(_)
         | Place::Own(None) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hint_fits_what_a_relay_refused() {
+        let hint = |status| for_relay(&Error::from_status(status, b"{}", None));
+        assert!(hint(401).is_some_and(|hint| hint.contains("TOWLINE_RELAY_TOKEN")));
+        assert_eq!(hint(403), None, "the message says what is not allowed");
+        assert!(hint(502).is_some_and(|hint| hint.contains("the model server")));
     }
 }

@@ -97,7 +97,7 @@ pub(super) async fn answer(
 pub(super) fn find(relay: &Relay, caller: &Caller, handle: &str) -> Result<Entry, Refusal> {
     let handle = percent_decode_str(handle).decode_utf8_lossy();
     let shown: String = handle.chars().filter(|c| !c.is_control()).take(100).collect();
-    let missing = || Refusal::new(Code::NotFound, format!("there is no job {shown} here"));
+    let missing = || Refusal::new(Code::NotFound, format!("this relay has no job {shown}"));
     match relay.registry.resolve(&caller.owner, &handle) {
         Ok(entry) => entry.log.look(|meta, _| meta.job.is_some()).then_some(entry).ok_or_else(missing),
         Err(NotFound::None) => Err(missing()),
@@ -300,7 +300,7 @@ async fn ordered(
 ) -> Result<Answer, Refusal> {
     let body = input::whole(relay, request.into_body(), ORDER_BYTES).await?.bytes;
     let over = || {
-        let message = "the job is over, so there is nothing left to order";
+        let message = "the job has already ended, so nothing of it can be changed";
         Refusal::new(Code::Conflict, message)
     };
     if let Some(shared) = &relay.shared {
