@@ -43,7 +43,7 @@ pub enum Error {
         source: std::io::Error,
     },
     /// Another relay listens there.
-    #[error("a relay listens at {0} already")]
+    #[error("a relay already listens at {0}")]
     Running(PathBuf),
     /// A file that the configuration names cannot be read.
     #[error("{path} cannot be read")]

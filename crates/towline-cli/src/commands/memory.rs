@@ -46,7 +46,7 @@ impl Memory {
         let limits = config.history_limits;
         let Some(name) = &args.resume else { return Ok(Self { is_written, limits, ..Self::default() }) };
         let none =
-            || Failure::usage_with("there is no conversation to continue", "leave out -c to begin one");
+            || Failure::usage_with("there is no conversation to continue", "leave out -c to start one");
         let mut history = History::open(&places::history().ok_or_else(none)?)?;
         let chat = match name {
             Some(name) => history.find(name)?,

@@ -249,9 +249,7 @@ impl<'a> Rest<'a> {
             ends.map(|at| (at, unquoted(self.text[begins.min(at)..at].trim_end_matches([' ', '\t']))));
         let Some((at, value)) = wholes.find_map(|(at, value)| Some((at, value?.to_owned()))) else {
             let quote = if self.text.trim_start().starts_with("\"\"\"") { "\"\"\"" } else { "\"" };
-            return Err(format!(
-                "the text that begins with {quote} has no end: a line that ends with {quote}"
-            ));
+            return Err(format!("the text that begins with {quote} has no end: end a line with {quote}"));
         };
         self.take(at);
         Ok(value)

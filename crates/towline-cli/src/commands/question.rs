@@ -217,8 +217,8 @@ pub async fn stdin(encoding: Option<Encoding>, stopper: &mut Stopper) -> Result<
     }
     let text = input::text(&bytes, encoding).ok_or_else(|| {
         Failure::usage_with(
-            "standard input is no text: it holds NUL bytes, and others that are not UTF-8",
-            "an image goes behind --image; --encoding names the encoding of other text",
+            "standard input is not text: it has NUL bytes, and bytes that are not UTF-8",
+            "give an image with --image; --encoding names the encoding of other text",
         )
     })?;
     if let Some(warning) = text.warning("standard input") {
@@ -273,7 +273,7 @@ pub fn format(text: &str) -> Result<Format, Failure> {
         .map_err(|error| Failure::usage(format!("{name} is not JSON: {error}")))?;
     if !schema.is_object() {
         return Err(Failure::usage_with(
-            format!("{name} is not a JSON schema: it is no object"),
+            format!("{name} is not a JSON schema: it is not an object"),
             "--format json allows any JSON",
         ));
     }

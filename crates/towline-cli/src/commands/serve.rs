@@ -42,7 +42,7 @@ fn refused(error: &towline_model::Error) -> Failure {
     match error {
         towline_model::Error::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
             Failure::Local(
-                complaint.hint("something listens there already; --listen 127.0.0.1:0 takes any free port"),
+                complaint.hint("something already listens there; --listen 127.0.0.1:0 takes any free port"),
             )
         }
         towline_model::Error::Rate(_) => Failure::Usage(complaint),

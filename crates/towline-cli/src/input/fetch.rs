@@ -81,7 +81,7 @@ impl Address {
     fn read(url: &str) -> Result<Self, String> {
         let url = url.split('#').next().unwrap_or_default();
         let Some((scheme, rest)) = url.split_once("://") else {
-            return Err(format!("{url} is no address of a page; it begins with https:// or http://"));
+            return Err(format!("{url} is not the address of a page; write https:// or http:// before it"));
         };
         let (authority, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
         if authority.is_empty() {

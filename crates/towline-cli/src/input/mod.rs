@@ -42,7 +42,7 @@ impl Text {
             1 => "1 place".to_owned(),
             count => format!("{count} places"),
         };
-        Some(format!("{source} is not UTF-8 text: U+FFFD stands in {places}"))
+        Some(format!("{source} is not UTF-8 text: unreadable bytes became U+FFFD in {places}"))
     }
 }
 
@@ -204,7 +204,7 @@ pub fn taken(
     let charset = charset.split(';').find_map(|part| part.trim().strip_prefix("charset="));
     let named = charset.and_then(|name| Encoding::from_str(name.trim_matches('"'), true).ok());
     let mut text = text(&bytes, encoding.or(named))
-        .ok_or_else(|| format!("{shown} is no text, no PDF, and no PNG, JPEG, WebP or GIF image"))?;
+        .ok_or_else(|| format!("{shown} is neither text, a PDF, nor a PNG, JPEG, WebP or GIF image"))?;
     let media_type = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     if !matches!(media_type.as_str(), "text/html" | "application/xhtml+xml") {
         return Ok(Taken { input: FileInput::Text(text), note: None });

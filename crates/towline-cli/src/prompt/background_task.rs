@@ -247,7 +247,7 @@ impl Prompt<'_> {
             self.screen.end_answer();
         }
         if shown.iter().any(|answer| answer.answered.is_partial()) {
-            self.say(Tone::Bad, "this answer is not whole; :continue asks for the rest, retry asks again");
+            self.say(Tone::Bad, "this answer is incomplete; :continue asks for the rest, retry asks again");
         }
     }
 }

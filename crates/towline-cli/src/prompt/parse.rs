@@ -24,7 +24,7 @@ use towline_app::settings::options;
 use towline_app::text::nearest::nearest;
 
 const NO_SHELL: &str = "! runs nothing here: Ctrl-Z gives you the shell, where fg brings the prompt back; \
-                        pipe | COMMAND sends an answer into one\na line that begins with a blank is a question";
+                        pipe | COMMAND sends an answer into one\nto ask it as a question, type a blank before it";
 /// The shortest word that may be a misspelt verb, and the shortest verb that it may be, in characters.
 const MISSPELT_CHARS: (usize, usize) = (3, 4);
 
@@ -225,7 +225,7 @@ fn misspelt(typed: &str) -> Option<String> {
             format!("set: {what}; :set {rest} sends it as it is")
         }
     };
-    is_meant.then(|| format!("{what}\na line that begins with a blank is a question"))
+    is_meant.then(|| format!("{what}\nto ask it as a question, type a blank before it"))
 }
 
 /// The verb that a question nearly is: all of it would be a command, were one letter of its first word another.
@@ -476,7 +476,7 @@ mod tests {
     #[test]
     fn a_wrong_command_says_what_is_wrong() {
         for (typed, expected) in [
-            (":kill 1", "kill: 1: this is no jobspec"),
+            (":kill 1", "kill: 1: this is not a jobspec"),
             (":kill", "kill: %n... is missing\nusage: :kill [-9]"),
             (":jobs -x", "jobs: -x: invalid option"),
             (":job", ":job: command not found; is it :jobs?"),
@@ -487,8 +487,8 @@ mod tests {
             (":think hard", "think: hard: on, off"),
             (":name %1 'x", "name: a quote is not closed"),
             (":clear all", "clear: all: too many arguments"),
-            ("kill 1", "kill: 1: this is no jobspec"),
-            ("fg 1", "fg: 1: this is no jobspec"),
+            ("kill 1", "kill: 1: this is not a jobspec"),
+            ("fg 1", "fg: 1: this is not a jobspec"),
             ("timeout 5", "timeout: "),
             ("jobs -x", "jobs: -x: invalid option"),
             ("limit 0", "limit: 0: nothing would ever run"),

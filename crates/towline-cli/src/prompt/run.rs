@@ -283,7 +283,7 @@ impl Prompt<'_> {
             }
             Front::Wait(_) => {
                 self.give_back_queue();
-                self.say(Tone::Dim, "wait: interrupted; the jobs go on");
+                self.say(Tone::Dim, "wait: interrupted; the jobs continue");
             }
         }
     }
@@ -301,12 +301,11 @@ impl Prompt<'_> {
         match &self.front {
             Front::Job(_) => self.front_behind(),
             Front::Log(_) | Front::Wait(_) => {
-                self.say(Tone::Dim, "only a front stream goes behind; Ctrl-C ends the waiting");
+                self.say(Tone::Dim, "only a front stream goes to the background; Ctrl-C ends the wait");
             }
             Front::Idle if self.live().is_empty() => self.suspend(),
-            Front::Idle => {
-                self.say(Tone::Dim, "no stream is in front; jobs lists those behind, suspend stops towline")
-            }
+            Front::Idle => self
+                .say(Tone::Dim, "no stream is in front; jobs lists the others, suspend returns to the shell"),
         }
     }
 
@@ -332,7 +331,7 @@ impl Prompt<'_> {
                 let (said, advice) = match (at_relay, here) {
                     (_, 0) => (
                         "There are running answers.",
-                        "exit again leaves them running, kill --all stops them",
+                        "exit again leaves them running, kill --all cancels them",
                     ),
                     (0, _) => ("There are running jobs.", "exit (or Ctrl-D) again cancels them"),
                     (..) => (

@@ -112,7 +112,7 @@ impl Session {
 
     fn complain(&mut self, why: String) -> Option<String> {
         let is_new = !std::mem::replace(&mut self.is_behind, true);
-        is_new.then(|| format!("the history is behind: {why}. What is missing is written when it can be"))
+        is_new.then(|| format!("the history is behind: {why}. The missing text is written later"))
     }
 
     /// Calls the conversation something. What is left to be done where it has begun, which waits for the disk.

@@ -21,7 +21,7 @@ pub fn line(typed: &str) -> Option<Line> {
 
 fn command(verb: &str, rest: &str) -> Line {
     match parse::line(&format!(":{verb} {rest}")) {
-        Line::Wrong(what) => Line::Wrong(format!("{what}\na line that begins with a blank is a question")),
+        Line::Wrong(what) => Line::Wrong(format!("{what}\nto ask it as a question, type a blank before it")),
         line @ (Line::Empty | Line::Ask(_) | Line::Command(_)) => line,
     }
 }

@@ -24,7 +24,7 @@ impl FromStr for Spec {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let none = || "this is no jobspec; %1, %+, %-, %name and %?text are".to_owned();
+        let none = || "this is not a jobspec; write %1, %+, %-, %name or %?text".to_owned();
         let rest = text.strip_prefix('%').ok_or_else(none)?;
         Ok(match rest {
             "" | "%" | "+" => Self::Current,

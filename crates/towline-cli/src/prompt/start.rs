@@ -184,20 +184,19 @@ impl Prompt<'_> {
     /// What is said at the very first start.
     fn hello(&self) -> String {
         let who = match &self.server.place {
-            Place::Builtin(builtin) => format!(
-                "{}, a toy that is built in: it shows how this works and knows nothing",
-                builtin.model()
-            ),
+            Place::Builtin(builtin) => {
+                format!("{}, a built-in toy: it shows how Towline works and knows little", builtin.model())
+            }
             Place::Own(Some(shown)) if shown == BUILTIN => {
-                "a toy that is built in: it shows how this works and knows nothing".to_owned()
+                "a built-in toy: it shows how Towline works and knows little".to_owned()
             }
             Place::Found(_) | Place::Own(_) => self.server.shown(),
         };
         format!(
             "towline {}; answers come from {who}\n\
-             Type a question and press Enter; with & at its end it is answered behind while you type on.\n\
-             Ctrl-C stops an answer, Ctrl-Z sends it behind, jobs lists them; exit or Ctrl-D leaves.\n\
-             help says what else can be typed.",
+             Type a question and press Enter; a final & asks it in the background.\n\
+             Ctrl-C cancels an answer, Ctrl-Z sends it to the background; jobs lists them.\n\
+             exit or Ctrl-D leaves; help lists the commands.",
             env!("CARGO_PKG_VERSION")
         )
     }
@@ -214,7 +213,7 @@ impl Prompt<'_> {
                 let name = self.session.name().unwrap_or_default();
                 text.push_str(&format!(", {name} with {}", turns(count)));
             }
-            self.say(Tone::Dim, &format!("{text}; help says what can be typed"));
+            self.say(Tone::Dim, &format!("{text}; help lists the commands"));
             self.show_last_turn(left);
         }
         self.learn_models();

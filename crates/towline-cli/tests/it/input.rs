@@ -166,7 +166,7 @@ fn files_go_with_a_prompt() {
     assert_eq!(message["images"].as_array().map(Vec::len), Some(1));
     for (name, bytes, wrong) in [
         ("a.pdf", &b"%PDF-1.7"[..], "is a PDF, and its text is read by pdftotext, which is not installed"),
-        ("a.bin", b"\0\xff\0", "is no text, no PDF, and no PNG, JPEG, WebP or GIF image"),
+        ("a.bin", b"\0\xff\0", "is neither text, a PDF, nor a PNG, JPEG, WebP or GIF image"),
     ] {
         // The folder has no program.
         let refused = ended(run(&server.url(), &["-f", &file(name, bytes), "hi"]).env("PATH", folder.path()));
@@ -266,7 +266,7 @@ fn only_the_code_of_an_answer_is_printed_and_only_when_it_is_whole() {
     let cut = Server::start(Script::ndjson([chat_text(text)]));
     let cut_off = ended(&mut run(&cut.url(), &["--code"]));
     assert_eq!((cut_off.stdout.as_str(), cut_off.code), ("echo one\nprint(2)\n", Some(3)));
-    assert!(cut_off.stderr.contains("the last code block is not whole"), "{}", cut_off.stderr);
+    assert!(cut_off.stderr.contains("the last code block is incomplete"), "{}", cut_off.stderr);
     let none = Server::start(Script::ndjson([chat_text("No code."), chat_done("stop", 1)]));
     let without = ended(&mut run(&none.url(), &["--code"]));
     assert_eq!((without.stdout.as_str(), without.code), ("", Some(1)));
@@ -397,7 +397,7 @@ fn wrong_use_says_what_is_wrong_and_what_to_do() {
 fn input_that_is_no_text_is_refused() {
     let ended = ended_with_input(&mut towline(["run", "-m", "m", "--host", "127.0.0.1:1"]), b"abc\xff\0");
     assert_eq!(ended.code, Some(2));
-    assert!(ended.stderr.contains("standard input is no text"), "{ended:?}");
+    assert!(ended.stderr.contains("standard input is not text"), "{ended:?}");
     assert!(ended.stderr.contains("--image"), "{ended:?}");
 }
 
@@ -408,7 +408,7 @@ fn text_in_other_encodings_is_taken() {
         (&[], b"\xff\xfeh\0i\0", "hi", None),
         (&["--encoding", "latin-1"], b"caf\xe9 \x96", "café –", None),
         (&["--encoding", "utf-16"], b"h\0i\0", "hi", None),
-        (&[], b"caf\xe9 \x96", "caf\u{fffd} \u{fffd}", Some("U+FFFD stands in 2 places")),
+        (&[], b"caf\xe9 \x96", "caf\u{fffd} \u{fffd}", Some("became U+FFFD in 2 places")),
     ] {
         let server = server();
         let url = server.url();

@@ -398,8 +398,8 @@ fn the_own_relay_asks_a_server_of_openai_s_dialect() {
 fn the_own_relay_is_looked_at_stopped_and_started_again() {
     let person = Person::new();
     let none = person.ended(&["relay", "status"]);
-    assert!(none.code == Some(1) && none.stderr.contains("no relay of yours runs"), "{none:?}");
-    assert!(person.ended(&["relay", "stop"]).stderr.contains("no relay of yours runs"));
+    assert!(none.code == Some(1) && none.stderr.contains("your relay does not run"), "{none:?}");
+    assert!(person.ended(&["relay", "stop"]).stderr.contains("your relay does not run"));
     let id = person.detached("slow:100:100000");
     let status = person.ended(&["relay", "status"]);
     assert!(status.code == Some(0) && status.stdout.contains("answers: 1 running, 0 queued"), "{status:?}");
@@ -427,7 +427,7 @@ fn a_damaged_store_is_told_and_repaired() {
     assert!(used.code == Some(1) && used.stderr.contains("a relay uses the store"), "{used:?}");
     assert_eq!(person.ended(&["relay", "stop"]).code, Some(0));
     let fine = person.ended(&["relay", "check"]);
-    assert_eq!((fine.code, fine.stdout.trim()), (Some(0), "1 streams are whole"), "{fine:?}");
+    assert_eq!((fine.code, fine.stdout.trim()), (Some(0), "1 streams are intact"), "{fine:?}");
     let journal = person.folder.path().join("state/towline/relay/0.jnl");
     let mut bytes = std::fs::read(&journal).unwrap();
     let last = bytes.windows(4).rposition(|at| at == b"done").unwrap();

@@ -40,6 +40,6 @@ fn what_cannot_be_served_is_named() {
     let address = taken.local_addr().unwrap().to_string();
     let refused = ended(&mut towline(["serve", "--listen", &address]));
     assert_eq!(refused.code, Some(1), "{refused:?}");
-    assert!(refused.stderr.contains("hint: something listens there already"), "{refused:?}");
+    assert!(refused.stderr.contains("hint: something already listens there"), "{refused:?}");
     assert_eq!(ended(&mut towline(["serve", "--rate", "-1"])).code, Some(2));
 }

@@ -162,7 +162,7 @@ pub fn progressing(state: JobState, silent_seconds: u64, is_loaded: Option<bool>
             Progressing { words: format!("stalled for {silent_seconds} s"), is_stalled: true }
         }
         JobState::Streaming | JobState::Running => plain("streaming"),
-        JobState::Paused => plain("paused: nothing is read; the server may go on generating for a while"),
+        JobState::Paused => plain("paused: nothing is read; the server may continue to generate for a while"),
         JobState::Cancelling => plain("stopping…"),
         JobState::Completed
         | JobState::Truncated

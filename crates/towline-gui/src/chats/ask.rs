@@ -95,7 +95,7 @@ impl Chat {
         self.start(asking, answer, None);
     }
 
-    /// Continues with an answer that was stopped or cut. `false` when there is nothing to go on from.
+    /// Continues with an answer that was stopped or cut. `false` when there is no text to continue from.
     pub fn go_on(&mut self, asking: Asking<'_>, id: AnswerId) -> bool {
         if self.live(id).is_some() || !self.conversation.resume(id) {
             return false;

@@ -236,7 +236,7 @@ impl Window {
         }
         self.asking(|chat, asking| {
             let goes_on = chat.go_on(asking, answer);
-            if goes_on { Ok(()) } else { Err("there is nothing to go on from") }
+            if goes_on { Ok(()) } else { Err("there is no text to continue from") }
         });
     }
 

@@ -238,10 +238,7 @@ impl Window {
         if let Some(why) = trouble
             && !std::mem::replace(&mut self.is_behind, true)
         {
-            self.say(
-                format!("The history is behind: {why}. What is missing is written when it can be."),
-                None,
-            );
+            self.say(format!("The history is behind: {why}. The missing text is written later."), None);
         }
     }
 

@@ -61,7 +61,7 @@ pub(super) async fn back_up(
 /// The folder has its name once it is whole, so that what was cut short is taken for no backup.
 fn copy(own: &Path, folder: &Path, store: impl FnOnce(&Path) -> io::Result<u64>) -> io::Result<u64> {
     if folder.exists() {
-        let message = format!("{} is there already: name a folder that is not", folder.display());
+        let message = format!("{} already exists: name a folder that does not", folder.display());
         return Err(io::Error::new(io::ErrorKind::AlreadyExists, message));
     }
     let mut name = folder.file_name().unwrap_or_default().to_owned();

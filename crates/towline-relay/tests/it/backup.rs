@@ -36,7 +36,7 @@ async fn a_copy_is_a_store_of_its_own_as_it_was_at_that_moment() {
     assert_eq!(std::fs::metadata(&copy).unwrap().permissions().mode() & 0o777, 0o700);
     let mut again = relay.post(backup, &[], &order(&copy)).await;
     assert_eq!(again.status, 409);
-    assert!(again.text().await.contains("is there already"));
+    assert!(again.text().await.contains("already exists"));
     assert_eq!(relay.post(backup, &[], &order("copy".as_ref())).await.status, 400);
     let nowhere = folder.path().join("no/such/folder");
     assert_eq!(relay.post(backup, &[], &order(&nowhere)).await.status, 503);

@@ -59,7 +59,7 @@ pub fn read(path: &Path, encoding: Option<Encoding>) -> Result<Vec<Question>, Fa
     let bytes = input::bytes(path, FILE_BYTES).map_err(Failure::usage)?;
     let shown = path.display();
     let text = input::text(&bytes, encoding).ok_or_else(|| {
-        Failure::usage_with(format!("{shown} is no text"), "--encoding names the encoding of other text")
+        Failure::usage_with(format!("{shown} is not text"), "--encoding names the encoding of other text")
     })?;
     if let Some(warning) = text.warning(&shown.to_string()) {
         output::warning(&warning);

@@ -137,10 +137,10 @@ fn known(bytes: &[u8], asks: &[Ask]) -> Result<HashMap<String, Known>, (usize, &
     let (lines, cut) = bytes.split_at(whole(bytes));
     let lines = lines.split_inclusive(|&byte| byte == b'\n');
     if !cut.starts_with(LINE_START) && !LINE_START.starts_with(cut) {
-        return Err((lines.count() + 1, "is no result of a batch"));
+        return Err((lines.count() + 1, "is not a result of a batch"));
     }
     for (at, line) in lines.enumerate() {
-        let line: Line = serde_json::from_slice(line).map_err(|_| (at + 1, "is no result of a batch"))?;
+        let line: Line = serde_json::from_slice(line).map_err(|_| (at + 1, "is not a result of a batch"))?;
         if !asked.contains(line.key.as_str()) {
             return Err((at + 1, "is the result of another question"));
         }
@@ -241,7 +241,7 @@ mod tests {
     #[test]
     fn results_of_other_questions_are_left_alone() {
         assert_eq!(known(done("x").as_bytes(), &[ask("a")]).unwrap_err().0, 1);
-        assert_eq!(known(b"hello\n", &[ask("a")]).unwrap_err().1, "is no result of a batch");
+        assert_eq!(known(b"hello\n", &[ask("a")]).unwrap_err().1, "is not a result of a batch");
     }
 
     #[test]

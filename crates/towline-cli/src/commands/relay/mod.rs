@@ -160,7 +160,7 @@ fn refused(error: &Error) -> Failure {
     match error {
         Error::Config(_) | Error::Upstream(_) | Error::Tls { .. } | Error::File { .. } => Failure::Usage(complaint),
         Error::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => Failure::Local(
-            complaint.hint("something listens there already; --listen 127.0.0.1:0 takes any free port"),
+            complaint.hint("something already listens there; --listen 127.0.0.1:0 takes any free port"),
         ),
         Error::Store { .. } => Failure::Local(
             complaint

@@ -52,7 +52,7 @@ async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     for damaged in &damage {
         out.line(damaged)?;
     }
-    out.line(&format!("{streams} streams are whole"))?;
+    out.line(&format!("{streams} streams are intact"))?;
     if damage.is_empty() || repair {
         return Ok(Exit::Completed);
     }
@@ -64,7 +64,7 @@ async fn back_up(args: &BackupArgs, context: &mut Context) -> Result<Exit, Failu
     // It takes as long as the disk does.
     let timeouts = Timeouts { first_event: None, idle: None, record: None, ..UNARY_TIMEOUTS };
     let Some(reached) = reach_running(&args.relay, context, timeouts).await? else {
-        let complaint = Complaint::new("no relay of yours runs, so its store can be copied as a folder");
+        let complaint = Complaint::new("your relay does not run, so its store can be copied as a folder");
         let folder = places::store_folder().map(|folder| folder.display().to_string()).unwrap_or_default();
         return Err(Failure::Local(complaint.hint(format!("cp -a {folder} FOLDER"))));
     };
@@ -77,7 +77,7 @@ async fn back_up(args: &BackupArgs, context: &mut Context) -> Result<Exit, Failu
 
 async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failure> {
     let Some(reached) = reach_running(&args.relay, context, UNARY_TIMEOUTS).await? else {
-        output::note("no relay of yours runs; the first command that needs one starts it");
+        output::note("your relay does not run; the first command that needs it starts it");
         return Ok(Exit::Failed);
     };
     let known = asked(reached.control.version(), context).await?;
@@ -92,7 +92,7 @@ async fn status(args: &StatusArgs, context: &mut Context) -> Result<Exit, Failur
 async fn stop(context: &mut Context) -> Result<Exit, Failure> {
     let relay = AtRelay::default();
     let Some(Reached { control, place, .. }) = reach_running(&relay, context, UNARY_TIMEOUTS).await? else {
-        output::note("no relay of yours runs");
+        output::note("your relay does not run");
         return Ok(Exit::Completed);
     };
     let Some(own) = &place.own else {
@@ -110,7 +110,7 @@ async fn stop(context: &mut Context) -> Result<Exit, Failure> {
     asked(control.shutdown(), context).await?;
     let gone = async { Ok::<bool, Error>(own.is_gone().await) };
     if !asked(gone, context).await? {
-        return Err(Failure::Local(Complaint::new("the relay was told to end and still listens")));
+        return Err(Failure::Local(Complaint::new("the relay was told to stop and still listens")));
     }
     Out::new().line(&format!("stopped the relay of process {}", known.pid))?;
     Ok(Exit::Completed)

@@ -83,7 +83,7 @@ impl CodeView {
             Ending::Truncated(_) | Ending::Cancelled { .. } | Ending::TimedOut { .. } | Ending::Failed(_) => {
                 self.print(self.closed())?;
                 if self.closed() < self.document.fences() {
-                    output::note("the last code block is not whole; it is left out");
+                    output::note("the last code block is incomplete; it is left out");
                 }
                 Ok(())
             }

@@ -100,7 +100,7 @@ fn a_cut_answer_is_kept_marked_and_gone_on_with() {
             Step::Type(":continue"),
             Step::See(" and half\n</>"),
             Step::Type(":continue"),
-            Step::See("! continue: the answer is whole"),
+            Step::See("! continue: the answer is complete"),
         ],
     );
     assert_eq!(messages(&server, 1), ["user:ask", "assistant:half"], "{}", played.shown);
@@ -278,7 +278,7 @@ fn conversations_are_named_found_and_continued() {
             Step::Type(":save 12"),
             Step::See("! save: \"12\" cannot be"),
             Step::Type(":save mine"),
-            Step::See("everything is in mine as it comes"),
+            Step::See("the history has everything as it arrives, under mine"),
             Step::Type(":history"),
             Step::See("* mine"),
         ],
@@ -356,7 +356,7 @@ fn files_and_images_go_with_the_next_question() {
             Step::Type("what?"),
             Step::See("one\n</>"),
             Step::Type(":image /dev/zero"),
-            Step::See("! image: /dev/zero is no file"),
+            Step::See("! image: /dev/zero is not a file"),
             Step::Type("more"),
             Step::See("two\n</>"),
         ],
@@ -380,7 +380,7 @@ fn a_page_goes_with_the_next_question_as_text() {
             Step::Type("what?"),
             Step::See("one\n</>"),
             Step::Type(":url example.org"),
-            Step::See("! url: example.org is no address of a page"),
+            Step::See("! url: example.org is not the address of a page"),
         ],
     );
     let sent = messages(&server, 0);

@@ -70,7 +70,7 @@ fn wait_is_interrupted_and_ends_by_time_and_by_the_first() {
             Step::Type("wait"),
             Step::Status("waiting for"),
             CTRL_C,
-            Step::See("~ wait: interrupted; the jobs go on"),
+            Step::See("~ wait: interrupted; the jobs continue"),
             Step::Status("2 running"),
             Step::Type("wait -t 20ms"),
             Step::See("! wait: the time is up; 2 jobs have not ended"),

@@ -92,9 +92,9 @@ impl Prompt<'_> {
                 self.entry(key).and_then(|entry| self.answer_of(&entry.item))
             }
         };
-        let Some(id) = id else { return self.wrong("continue: this is no answer of the conversation") };
+        let Some(id) = id else { return self.wrong("continue: this is not an answer of the conversation") };
         if !self.chat.resume(id) {
-            return self.wrong("continue: the answer is whole, or there is nothing to go on from");
+            return self.wrong("continue: the answer is complete, or has no text to continue from");
         }
         self.write(&session::resume(id));
         let text = self.chat.turn(id.turn).map(|turn| turn.question.content.clone()).unwrap_or_default();
@@ -134,7 +134,7 @@ impl Prompt<'_> {
         let Some(entry) = self.entry(key) else { return };
         let (item, number) = (&entry.item, entry.number);
         let Kind::Answer(id) = item.kind else {
-            return self.wrong(&format!("keep: %{number} is no answer"));
+            return self.wrong(&format!("keep: %{number} is not an answer"));
         };
         let still_runs = item.outcome.is_none();
         let Some(answer) = self.chat.answer(id).filter(|answer| !answer.answer.content.is_empty()) else {

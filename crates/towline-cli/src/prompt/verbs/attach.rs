@@ -17,7 +17,7 @@ impl Prompt<'_> {
                 let bytes = input::image(&path)?;
                 if !input::is_image(&bytes) {
                     let shown = input::image_name(&path);
-                    return Err(format!("{shown} is no PNG, JPEG, WebP or GIF image; :file takes text"));
+                    return Err(format!("{shown} is not a PNG, JPEG, WebP or GIF image; :file takes text"));
                 }
                 let said = said(&input::image_name(&path), bytes.len());
                 Ok(Done::Attached(Attached::Image { bytes }, said))
@@ -80,7 +80,7 @@ pub(super) fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, String> {
 /// A pipe or device, which might never end, is no file.
 fn check_is_file(path: &Path) -> Result<(), String> {
     match std::fs::metadata(path) {
-        Ok(metadata) if !metadata.is_file() => Err(format!("{} is no file", path.display())),
+        Ok(metadata) if !metadata.is_file() => Err(format!("{} is not a file", path.display())),
         // What cannot be looked at is told when it is opened.
         Ok(_) | Err(_) => Ok(()),
     }

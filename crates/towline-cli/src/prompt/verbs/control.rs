@@ -154,7 +154,7 @@ impl Prompt<'_> {
                     }
                     self.say(
                         Tone::Dim,
-                        "nothing more is read; the server may go on until the network's buffers are full",
+                        "nothing more is read; the server may continue until the network's buffers are full",
                     );
                 }
                 None => self.wrong(&format!("pause: %{number}: the job does not run")),

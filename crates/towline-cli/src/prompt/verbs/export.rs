@@ -23,7 +23,7 @@ impl Prompt<'_> {
                 let mut options = std::fs::OpenOptions::new();
                 let mut file = options.write(true).create_new(true).open(&path).map_err(|error| {
                     if error.kind() == std::io::ErrorKind::AlreadyExists {
-                        format!("{shown} is there already")
+                        format!("{shown} already exists")
                     } else {
                         format!("{shown} cannot be written: {error}")
                     }

@@ -27,10 +27,12 @@ impl Prompt<'_> {
         let begun = self.session.has_begun();
         let Some(name) = name else {
             let said = match (begun, self.session.name()) {
-                (true, _) => "everything is in the history as it comes; :save NAME names it".to_owned(),
-                (false, Some(name)) => format!("{name} begins with the first question"),
+                (true, _) => {
+                    "the history has everything as it arrives; :save NAME names the conversation".to_owned()
+                }
+                (false, Some(name)) => format!("{name} starts with the first question"),
                 (false, None) => {
-                    "the conversation begins with the first question; :save NAME names it".to_owned()
+                    "the conversation starts with the first question; :save NAME names it".to_owned()
                 }
             };
             return self.say(Tone::Dim, &said);
@@ -39,9 +41,9 @@ impl Prompt<'_> {
             Err(error) => self.wrong(&format!("save: {error}")),
             Ok(Some(renaming)) => self.blocking_chore("save", move || {
                 renaming().map_err(|error| error.to_string())?;
-                Ok(Done::Said(format!("everything is in {name} as it comes")))
+                Ok(Done::Said(format!("the history has everything as it arrives, under {name}")))
             }),
-            Ok(None) => self.say(Tone::Dim, &format!("{name} begins with the first question")),
+            Ok(None) => self.say(Tone::Dim, &format!("{name} starts with the first question")),
         }
     }
 

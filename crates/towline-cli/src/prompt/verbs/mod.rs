@@ -98,6 +98,6 @@ impl Prompt<'_> {
         if self.session.has_begun() {
             self.write(&towline_app::chat::session::clear());
         }
-        self.say(Tone::Dim, "the conversation begins again; its settings stay");
+        self.say(Tone::Dim, "the conversation starts again; its settings are kept");
     }
 }

@@ -27,7 +27,7 @@ impl Prompt<'_> {
             && let Front::Job(followed) = &self.front
         {
             let front = followed.number;
-            return self.wrong(&format!("log: %{front} is in front; Ctrl-Z sends it behind"));
+            return self.wrong(&format!("log: %{front} is in front; Ctrl-Z sends it to the background"));
         }
         let mut reader = job.reader(StartAt::Beginning);
         let (mut text, mut progress, mut ended) = (String::new(), Vec::new(), false);

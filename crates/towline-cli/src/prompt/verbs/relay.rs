@@ -62,7 +62,7 @@ impl Prompt<'_> {
     fn controlled(&mut self, name: &str, handle: &str) -> Option<Control> {
         let control = self.control();
         if control.is_none() {
-            self.wrong(&format!("{name}: {handle}: no such job, and there is no relay that could have it"));
+            self.wrong(&format!("{name}: {handle}: no such job here, and the prompt uses no relay"));
         }
         control
     }

@@ -152,7 +152,7 @@ impl Prompt<'_> {
                     let schema: Value = serde_json::from_slice(&bytes)
                         .map_err(|error| format!("{shown} is not JSON: {error}"))?;
                     if !schema.is_object() {
-                        return Err(format!("{shown} is not a JSON schema: it is no object"));
+                        return Err(format!("{shown} is not a JSON schema: it is not an object"));
                     }
                     Ok(Done::Schema(schema, format!("answers follow {shown}")))
                 });

@@ -24,8 +24,9 @@ impl Prompt<'_> {
             return;
         }
         if matches!(self.front, Front::Job(_)) {
-            return self
-                .wrong("wait: a stream is in front; Ctrl-Z sends it behind, and its end is shown anyway");
+            return self.wrong(
+                "wait: a stream is in front; Ctrl-Z sends it to the background. Its end is shown anyway",
+            );
         }
         let until = waiting.time.and_then(|time| Instant::now().checked_add(time));
         self.front = Front::Wait(Wait { keys, first: waiting.first, until });

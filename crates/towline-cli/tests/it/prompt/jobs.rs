@@ -68,7 +68,7 @@ fn waiting_for_the_first_with_a_limit() {
     pty.press("\x15wait\r");
     pty.expect("waiting for 1 job");
     pty.press("\x03");
-    pty.expect("wait: interrupted; the jobs go on");
+    pty.expect("wait: interrupted; the jobs continue");
     pty.press("timeout %1 1h\r");
     pty.until("a deadline", |pty| says_left(&pty.text(), 59..=60));
     pty.press("timeout %1 +30m\r");

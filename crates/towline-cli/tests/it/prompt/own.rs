@@ -159,7 +159,7 @@ fn leaving_asks_and_what_was_left_is_there_when_the_prompt_comes_back() {
     pty.press("tell a story\r");
     pty.expect("Once upon");
     pty.press("exit\r");
-    pty.expect("There are running answers.\nexit again leaves them running, kill --all stops them");
+    pty.expect("There are running answers.\nexit again leaves them running, kill --all cancels them");
     pty.press("exit\r");
     assert_eq!(ended(&mut pty), Some(0));
     assert_eq!(person.jobs()[0]["state"], "streaming");

@@ -53,15 +53,15 @@ fn the_first_start_says_hello_and_later_ones_do_not() {
     let (mut pty, home) = prompt(&server);
     let text = pty.text();
     for said in
-        ["answers come from http", "with & at its end", "Ctrl-Z sends it behind", "help says what else"]
+        ["answers come from http", "a final & asks", "Ctrl-Z sends it to the background", "help lists"]
     {
         assert!(text.contains(said), "{text}");
     }
     pty.press("\x04");
     assert_eq!(ended(&mut pty), Some(0));
     let mut again = Pty::start(&mut command(&server, home.path()));
-    again.expect("; help says what can be typed");
-    assert!(!again.text().contains("with & at its end"), "{}", again.text());
+    again.expect("; help lists the commands");
+    assert!(!again.text().contains("a final & asks"), "{}", again.text());
 }
 
 #[test]
