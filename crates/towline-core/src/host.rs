@@ -101,9 +101,9 @@ pub fn authority(text: &str) -> Result<Authority, HostError> {
     let port = match port {
         None | Some("") => None,
         Some(port) if port.bytes().all(|byte| byte.is_ascii_digit()) => {
-            Some(port.parse().map_err(|_| HostError(format!("{port} is no port; the largest is 65535")))?)
+            Some(port.parse().map_err(|_| HostError(format!("{port} is not a port; the largest is 65535")))?)
         }
-        Some(port) => return Err(HostError(format!("{port:?} is no port; it is a number up to 65535"))),
+        Some(port) => return Err(HostError(format!("{port:?} is not a port; write a number up to 65535"))),
     };
     Ok(Authority { credentials, host: checked(host)?, port })
 }

@@ -734,7 +734,7 @@ impl Lifecycle {
     fn truncated(&self, fault: Fault, how: &str, sent: bool) -> Ending {
         let what =
             if self.stats.records == 0 { "before its first record" } else { "before its terminal record" };
-        let message = format!("the answer is not whole: the response {how} {what}");
+        let message = format!("the answer is incomplete: the response {how} {what}");
         Ending::Truncated(Error::new(ErrorKind::Truncated, fault, message).with_effect(sent))
     }
 

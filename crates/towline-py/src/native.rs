@@ -145,7 +145,7 @@ impl NativeClient {
                 "auto" => Api::Auto,
                 other => {
                     return Err(PyValueError::new_err(format!(
-                        "{other:?} is no dialect that is spoken here"
+                        "{other:?} is not a dialect that this package speaks"
                     )));
                 }
             },
@@ -233,7 +233,9 @@ impl NativeClient {
             "PUT" => Method::Put,
             "DELETE" => Method::Delete,
             other => {
-                return Err(PyValueError::new_err(format!("{other:?} is no method that is spoken here")));
+                return Err(PyValueError::new_err(format!(
+                    "{other:?} is not a method that this package supports"
+                )));
             }
         };
         let client = self.client.get()?.clone();

@@ -126,7 +126,7 @@ pub(crate) fn start(start: &str) -> PyResult<Start> {
 
 fn time(seconds: f64) -> Result<Duration, Error> {
     Duration::try_from_secs_f64(seconds).map_err(|_| {
-        let message = format!("{seconds} is no time in seconds from 0 on");
+        let message = format!("{seconds} is not a time in seconds from 0 on");
         Error::new(ErrorKind::InvalidRequest, Fault::Caller, message)
     })
 }

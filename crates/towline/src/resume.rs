@@ -47,7 +47,7 @@ pub(crate) fn was_cut(outcome: &Outcome) -> bool {
 /// Why it cannot.
 pub(crate) fn resumable(call: &Call, outcome: &Outcome, max: u32) -> Result<Map<String, Value>, Error> {
     if outcome.stats.stitches >= max {
-        return Err(cannot(&format!("it was gone on with {max} times already, the most that was allowed")));
+        return Err(cannot(&format!("it was already continued {max} times, the most that is allowed")));
     }
     if !matches!(call.path, "/api/chat" | "/api/generate") {
         return Err(cannot("only Ollama's own chat and generate can be"));
@@ -140,6 +140,6 @@ impl Client {
 }
 
 fn cannot(why: &str) -> Error {
-    Error::new(ErrorKind::Rejected, Fault::Server, format!("the answer cannot be gone on with: {why}"))
+    Error::new(ErrorKind::Rejected, Fault::Server, format!("the answer cannot be continued: {why}"))
         .with_effect(true)
 }

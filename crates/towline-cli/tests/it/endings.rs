@@ -103,7 +103,7 @@ fn truncated() {
             outcome: "truncated",
             error: json!(["truncated", "server", null, true]),
             text: "Hel",
-            says: &["error: the answer is not whole", "kept 3 characters of the answer (1 record)", "hint:"],
+            says: &["error: the answer is incomplete", "kept 3 characters of the answer (1 record)", "hint:"],
         },
     );
     check(
@@ -115,7 +115,7 @@ fn truncated() {
             outcome: "truncated",
             error: json!(["truncated", "server", null, true]),
             text: "Hel",
-            says: &["not whole"],
+            says: &["incomplete"],
         },
     );
     check(
@@ -127,7 +127,7 @@ fn truncated() {
             outcome: "truncated",
             error: json!(["truncated", "transport", null, true]),
             text: "Hel",
-            says: &["not whole"],
+            says: &["incomplete"],
         },
     );
     check(

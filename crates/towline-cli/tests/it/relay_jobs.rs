@@ -436,7 +436,7 @@ fn a_damaged_store_is_told_and_repaired() {
     let damaged = person.ended(&["relay", "check"]);
     assert!(damaged.code == Some(1) && damaged.stderr.contains("--repair"), "{damaged:?}");
     let repaired = person.ended(&["relay", "check", "--repair"]);
-    assert!(repaired.code == Some(0) && repaired.stdout.contains("is damaged behind byte"), "{repaired:?}");
+    assert!(repaired.code == Some(0) && repaired.stdout.contains("is damaged after byte"), "{repaired:?}");
     assert_eq!(person.ended(&["relay", "check"]).code, Some(0));
     // What was written before is there.
     assert_eq!(person.jobs().len(), 1);

@@ -43,7 +43,7 @@ fn ollama_host_is_read_as_ollama_reads_it() {
 fn a_port_that_is_none_is_refused() {
     let ended = ended(towline(["list"]).env("OLLAMA_HOST", "http://127.0.0.1:port"));
     assert_eq!(ended.code, Some(2), "{ended:?}");
-    assert!(ended.stderr.contains("OLLAMA_HOST does not name a server: \"port\" is no port"), "{ended:?}");
+    assert!(ended.stderr.contains("OLLAMA_HOST does not name a server: \"port\" is not a port"), "{ended:?}");
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn truncation_says_who_and_what() {
         life.bytes(body, Instant::now());
         life.ended(end, Instant::now());
         let outcome = drain(&mut life, &mut Vec::new()).unwrap();
-        let message = format!("the answer is not whole: the response {message}");
+        let message = format!("the answer is incomplete: the response {message}");
         let wanted = Error::new(ErrorKind::Truncated, fault, message).with_effect(true);
         assert_eq!(outcome.ending, Ending::Truncated(wanted));
     }

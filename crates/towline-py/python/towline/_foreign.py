@@ -133,7 +133,7 @@ class _Lines:
         if self.text and not self.marks_its_end:
             warn_of_unmarked_end()
         elif not self.complete:
-            error = TruncatedError("the answer is not whole: the response ended before its terminal record")
+            error = TruncatedError("the answer is incomplete: the response ended before its terminal record")
             error.kind, error.text = "truncated", self.text
             raise error
 

@@ -153,7 +153,7 @@ class JobMagics(Magics):
         try:
             seconds = float(time)
         except ValueError:
-            raise UsageError(f"%timeout: {words[1]} is no time in seconds, such as 30, +10 or none") from None
+            raise UsageError(f"%timeout: {words[1]} is not a time in seconds, such as 30, +10 or none") from None
         if time.startswith("+"):
             job.extend(seconds)
         else:

@@ -151,7 +151,7 @@ async fn bind_unix(path: &Path) -> Result<Listener, Error> {
     let failed = |source| Error::Socket { path: path.to_owned(), source };
     if let Ok(found) = std::fs::symlink_metadata(path) {
         if !found.file_type().is_socket() {
-            let why = "there is a file that is no socket";
+            let why = "a file that is not a socket is there";
             return Err(failed(std::io::Error::new(std::io::ErrorKind::AlreadyExists, why)));
         }
         if UnixStream::connect(path).await.is_ok() {

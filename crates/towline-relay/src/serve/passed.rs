@@ -59,10 +59,10 @@ pub(super) fn listener(sockets: &[Arc<OwnedFd>], listen: &Listen) -> Result<Opti
 }
 
 fn listens_at(socket: &OwnedFd) -> Result<Listen, Error> {
-    let wrong = |_| refused("is no stream socket that listens");
+    let wrong = |_| refused("is not a listening stream socket");
     let listens = sockopt::socket_acceptconn(socket).map_err(wrong)?;
     if !listens || sockopt::socket_type(socket).map_err(wrong)? != SocketType::STREAM {
-        return Err(refused("is no stream socket that listens"));
+        return Err(refused("is not a listening stream socket"));
     }
     let address = getsockname(socket).map_err(wrong)?;
     if address.address_family() == AddressFamily::UNIX {

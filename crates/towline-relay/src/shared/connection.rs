@@ -29,7 +29,7 @@ pub enum RedisError {
     #[error("Redis at {0} does not answer")]
     Silent(String),
     /// It is something else.
-    #[error("{0} is no Redis: {1}")]
+    #[error("{0} is not a Redis: {1}")]
     NotRedis(String, &'static str),
     /// It refused. Its own words.
     #[error("Redis refused: {0}")]

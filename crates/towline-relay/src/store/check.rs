@@ -71,7 +71,7 @@ fn check_stream(
         checked.streams += 1;
         return Ok(());
     };
-    checked.damage.push(format!("stream {} is whole up to byte {end} only: {why}", meta.id));
+    checked.damage.push(format!("stream {} is intact only up to byte {end}: {why}", meta.id));
     if !repair {
         return Ok(());
     }
@@ -125,7 +125,7 @@ fn cut_journals(folder: &Path) -> Result<Vec<String>, StoreError> {
         std::fs::copy(journal, journal.with_extension("damaged"))?;
         std::fs::File::options().write(true).open(journal)?.set_len(whole)?;
         let name = journal.file_name().unwrap_or_default().display();
-        cuts.push(format!("the journal {name} is damaged behind byte {whole} of {length}"));
+        cuts.push(format!("the journal {name} is damaged after byte {whole} of {length}"));
     }
     Ok(cuts)
 }
@@ -224,7 +224,7 @@ mod tests {
         assert!(told.damage[0].contains("cannot be opened") && told.streams == 0, "{told:?}");
         let repaired = check(folder.path(), true).unwrap();
         assert_eq!(repaired.streams, 2);
-        assert!(repaired.damage[1].contains("the journal 0.jnl is damaged behind byte"), "{repaired:?}");
+        assert!(repaired.damage[1].contains("the journal 0.jnl is damaged after byte"), "{repaired:?}");
         assert_eq!(std::fs::read(folder.path().join("0.damaged")).unwrap(), bytes);
         assert_eq!((read(folder.path(), 1), read(folder.path(), 2)), (2000, 1000));
         assert_eq!(check(folder.path(), false).unwrap(), Checked { streams: 2, damage: Vec::new() });
@@ -241,7 +241,7 @@ mod tests {
         store.commit(vec![unreadable], true).unwrap();
         drop(store);
         let damage = vec![
-            "stream a is whole up to byte 1000 only: the bytes from 1000 to 2000 are missing".to_owned(),
+            "stream a is intact only up to byte 1000: the bytes from 1000 to 2000 are missing".to_owned(),
             "the description of stream number 2 cannot be read".to_owned(),
         ];
         assert_eq!(check(folder.path(), false).unwrap(), Checked { streams: 0, damage: damage.clone() });

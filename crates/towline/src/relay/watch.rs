@@ -115,8 +115,9 @@ async fn ask(client: &Client, path: &str) -> Result<ResponseBody, Error> {
 }
 
 fn change(line: &[u8]) -> Result<Change, Error> {
-    let not_one =
-        |error: &dyn std::fmt::Display| odd(format!("the relay sent what is no change of a job: {error}"));
+    let not_one = |error: &dyn std::fmt::Display| {
+        odd(format!("the relay sent something that is not a change of a job: {error}"))
+    };
     let value: Value = serde_json::from_slice(line).map_err(|error| not_one(&error))?;
     if let Some(id) = value.get("removed").and_then(Value::as_str) {
         return Ok(Change::Removed(id.to_owned()));

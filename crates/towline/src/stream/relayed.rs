@@ -159,7 +159,7 @@ impl Stream {
         let Err(error) = confirmed else { return Poll::Ready(()) };
         let Some(end) = &mut self.end else { return Poll::Ready(()) };
         if let Ending::Cancelled { reason, .. } = &mut end.ending {
-            reason.push_str(&format!("; the relay could not be told, and may run it on: {error}"));
+            reason.push_str(&format!("; the relay could not be told, and may continue it: {error}"));
         }
         Poll::Ready(())
     }

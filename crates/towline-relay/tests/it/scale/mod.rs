@@ -354,7 +354,7 @@ async fn a_store_that_cannot_be_used_is_named_with_the_reason() {
     Server::bind(config).await.unwrap();
     let other = Upstream::start(Script::new().send("HTTP/1.1 400 Bad Request\r\n\r\n"));
     let said = bind(&other.url().replace("http", "redis")).await;
-    assert!(said.contains("is no Redis"), "{said}");
+    assert!(said.contains("is not a Redis"), "{said}");
     drop(redis);
     let said = bind(&format!("redis://:hush@127.0.0.1:{port}")).await;
     assert!(said.contains("cannot be reached") && !said.contains("hush"), "{said}");
