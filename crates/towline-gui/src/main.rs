@@ -24,12 +24,12 @@ Usage: towline-gui [--host HOST] [--direct]
                  default: OLLAMA_HOST, else `host` of the configuration, else Ollama on this machine, else the
                  built-in model
   --direct       run answers in the window: they end with it
-                 default: on your own relay, or where `relay` of the configuration or TOWLINE_RELAY says
+                 default: they run on your own relay, or on the one that `relay` of the configuration or TOWLINE_RELAY names
   --version      print the version
   --help         print this
 
-Exit status: 0 when the window was closed, 1 when it cannot be opened, 2 for wrong use; 130 and 143 when Ctrl-C or SIGTERM
-closed it, which saves what closing it saves. A second one ends it at once.
+Exit status: 0 when the window was closed, 1 when it cannot be opened, 2 for a usage error; 130 and 143 when Ctrl-C or
+SIGTERM closed it, which saves everything as its close button does. A second one ends it at once.
 ";
 
 /// So much of a window's upper edge has to be on a screen to get hold of it, in pixels.
@@ -124,7 +124,7 @@ fn main() -> ExitCode {
                 }
             },
             other => {
-                eprintln!("error: there is no argument {other:?}; --help lists them");
+                eprintln!("error: unknown argument {other:?}; --help lists the options");
                 return ExitCode::from(2);
             }
         }

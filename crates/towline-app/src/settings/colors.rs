@@ -47,7 +47,7 @@ pub(super) fn theme(value: &DeValue<'_>) -> Result<Theme, String> {
 pub(super) fn shade(shades: &mut Shades, name: &str, value: &DeValue<'_>) -> Result<(), String> {
     let Some(slot) = SLOTS.iter().position(|slot| *slot == name) else {
         return Err(match nearest(SLOTS.into_iter(), name) {
-            Some(known) => format!("there is no colour {name}; is it {known}?"),
+            Some(known) => format!("there is no colour {name}; did you mean {known}?"),
             None => format!("there is no colour {name}; known are {}", SLOTS.join(", ")),
         });
     };

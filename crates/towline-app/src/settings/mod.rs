@@ -302,7 +302,7 @@ const KEYS: [&str; 19] = [
 
 fn unknown(key: &str) -> String {
     match nearest(KEYS.into_iter(), key) {
-        Some(known) => format!("there is no key {key}; is it {known}?"),
+        Some(known) => format!("there is no key {key}; did you mean {known}?"),
         None => format!("there is no key {key}; known are {}", KEYS.join(", ")),
     }
 }
@@ -406,7 +406,7 @@ mod tests {
     #[test]
     fn what_is_wrong_is_said_with_its_line() {
         for (text, warning) in [
-            ("\nmodl = \"x\"", "line 2: there is no key modl; is it model?"),
+            ("\nmodl = \"x\"", "line 2: there is no key modl; did you mean model?"),
             ("model = 3", "line 1: model takes a text in quotes"),
             ("\n\n[options]\ntemperatur = 1", "line 4: Ollama has no option \"temperatur\""),
             ("deadline = \"soon\"", "line 1: deadline: this is not a duration"),
@@ -421,7 +421,7 @@ mod tests {
                 "line 2: running = 0 of the server gpu runs nothing",
             ),
             ("theme = \"blue\"", "line 1: theme is \"auto\""),
-            ("[colors]\ngren = 1", "line 2: there is no colour gren; is it green?"),
+            ("[colors]\ngren = 1", "line 2: there is no colour gren; did you mean green?"),
             ("[colors]\nred = 256", "line 2: the colour red is a name"),
             ("limit = -1", "line 1: limit takes a whole number"),
             ("a = \n", "line 1: "),

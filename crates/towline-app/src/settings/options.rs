@@ -14,6 +14,6 @@ pub fn unknown(name: &str) -> Option<String> {
     if Options::is_known(name) {
         return None;
     }
-    let meant = alike(name).map(|known| format!(" (is {known} meant?)"));
+    let meant = alike(name).map(|known| format!(" (did you mean {known}?)"));
     Some(format!("Ollama has no option {name:?}{}", meant.unwrap_or_default()))
 }

@@ -55,7 +55,7 @@ pub(super) fn server(name: &str, value: &Spanned<DeValue<'_>>) -> Result<NamedSe
             "key_command" => key = Some(KeySource::Command(text?.to_owned())),
             other => {
                 return Err(match nearest(KEYS.into_iter(), other) {
-                    Some(known) => format!("a server has no {other}; is it {known}?"),
+                    Some(known) => format!("a server has no {other}; did you mean {known}?"),
                     None => format!("a server has no {other}; known are {}", KEYS.join(", ")),
                 });
             }

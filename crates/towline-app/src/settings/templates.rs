@@ -84,7 +84,7 @@ pub fn read(folder: &Path, name: &str) -> Result<Template, String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let names = names(folder);
             return Err(match nearest(names.iter().map(String::as_str), name) {
-                Some(known) => format!("there is no template {name}; is it {known}?"),
+                Some(known) => format!("there is no template {name}; did you mean {known}?"),
                 None => format!("there is no template {name}; they are in {}", folder.display()),
             });
         }
@@ -137,7 +137,7 @@ impl Template {
             }
             _ => {
                 return Err(match nearest(KEYS.into_iter(), key) {
-                    Some(known) => format!("a template has no {key}; is it {known}?"),
+                    Some(known) => format!("a template has no {key}; did you mean {known}?"),
                     None => format!("a template has no {key}; known are {}", KEYS.join(", ")),
                 });
             }
@@ -271,7 +271,7 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_head_is_said_with_its_line() {
         for (file, what) in [
-            ("---\nmodle = \"x\"\n---\n", "line 2: a template has no modle; is it model?"),
+            ("---\nmodle = \"x\"\n---\n", "line 2: a template has no modle; did you mean model?"),
             ("---\nmodel = \"x\"\nsystem = 3\n---\n", "line 3: system takes a text"),
             ("---\nmodel: x\n---\n", "line 2: "),
             ("+++\noptions = { num_ctx = \"big\" }\n+++\n", "line 2: "),
@@ -289,7 +289,10 @@ mod tests {
         }
         assert_eq!(names(folder.path()), ["commit", "review"]);
         assert_eq!(read(folder.path(), "review").unwrap().text, "Do it.");
-        assert_eq!(read(folder.path(), "reviwe").unwrap_err(), "there is no template reviwe; is it review?");
+        assert_eq!(
+            read(folder.path(), "reviwe").unwrap_err(),
+            "there is no template reviwe; did you mean review?"
+        );
         assert!(read(folder.path(), "../review").unwrap_err().contains("cannot be a template's name"));
     }
 }

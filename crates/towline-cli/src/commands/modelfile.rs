@@ -294,7 +294,7 @@ mod tests {
         let modelfile = parsed(text).unwrap();
         assert_eq!(
             modelfile.notes,
-            ["Ollama has no option \"top_a\" (is top_p meant?); it is sent as it is"]
+            ["Ollama has no option \"top_a\" (did you mean top_p?); it is sent as it is"]
         );
         assert_eq!(
             serde_json::to_value(modelfile.request).unwrap(),

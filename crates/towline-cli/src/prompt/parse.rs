@@ -138,7 +138,7 @@ fn words(name: &str, rest: &str) -> Result<Vec<String>, &'static str> {
 
 fn unknown(name: &str) -> String {
     match nearest(grammar().get_subcommands().map(clap::Command::get_name), name) {
-        Some(verb) => format!(":{name}: command not found; is it :{verb}?"),
+        Some(verb) => format!(":{name}: command not found; did you mean :{verb}?"),
         None => format!(":{name}: command not found; :help lists them"),
     }
 }
@@ -479,7 +479,7 @@ mod tests {
             (":kill 1", "kill: 1: this is not a jobspec"),
             (":kill", "kill: %n... is missing\nusage: :kill [-9]"),
             (":jobs -x", "jobs: -x: invalid option"),
-            (":job", ":job: command not found; is it :jobs?"),
+            (":job", ":job: command not found; did you mean :jobs?"),
             (":frobnicate", ":frobnicate: command not found; :help lists them"),
             (":timeout %1 0", "timeout: 0: a limit of nothing"),
             (":limit 0", "limit: 0: nothing would ever run"),
@@ -493,7 +493,7 @@ mod tests {
             ("jobs -x", "jobs: -x: invalid option"),
             ("limit 0", "limit: 0: nothing would ever run"),
             ("set num_ctx big", "set: option num_ctx takes a whole number"),
-            ("set temperatur 1", "set: Ollama has no option \"temperatur\" (is temperature meant?)"),
+            ("set temperatur 1", "set: Ollama has no option \"temperatur\" (did you mean temperature?)"),
         ] {
             match line(typed) {
                 Line::Wrong(what) => assert!(what.starts_with(expected), "{typed}: {what}"),

@@ -195,7 +195,7 @@ impl Prompt<'_> {
             Line::Ask(ask) => {
                 self.echo(typed);
                 if let Some(verb) = parse::near_miss(typed).filter(|_| self.interactive) {
-                    self.say(Tone::Dim, &format!("is {verb} meant? Enter asks the model what was typed"));
+                    self.say(Tone::Dim, &format!("did you mean {verb}? Enter sends the line to the model"));
                     return self.screen.prefill(&format!(" {typed}"));
                 }
                 self.ask(ask);

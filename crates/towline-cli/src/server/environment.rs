@@ -24,7 +24,7 @@ pub fn config(named: Option<&Path>) -> Result<(Config, Vec<String>), Failure> {
     if let Some(path) = named.filter(|path| !path.exists()) {
         return Err(Failure::usage_with(
             format!("there is no configuration file {}", path.display()),
-            "docs/config.example.toml shows what one can say",
+            "docs/config.example.toml shows every key",
         ));
     }
     let path = named.map(Path::to_owned).or_else(|| settings::path(std::env::var_os("TOWLINE_CONFIG")));

@@ -35,7 +35,7 @@ fn the_configuration_says_what_the_arguments_do_not() {
     ));
     let asked = ended(towline(["run", "--config", &path, "hi"]).env_remove("OLLAMA_HOST"));
     assert_eq!((asked.stdout.as_str(), asked.code), ("ok", Some(0)), "{}", asked.stderr);
-    assert!(asked.stderr.contains("there is no key modl; is it model?"), "{}", asked.stderr);
+    assert!(asked.stderr.contains("there is no key modl; did you mean model?"), "{}", asked.stderr);
     let arguments = ["run", "-m", "other", "--system", "Be long.", "-o", "seed=2", "hi"];
     let asked = ended(towline(arguments).env_remove("OLLAMA_HOST").env("TOWLINE_CONFIG", &path));
     assert_eq!(asked.code, Some(0), "{}", asked.stderr);
@@ -129,7 +129,11 @@ fn a_question_is_asked_with_a_template() {
     assert_eq!(lacks.code, Some(2), "{}", lacks.stderr);
     assert!(lacks.stderr.contains("has a field topic") && lacks.stderr.contains("--field topic=…"));
     let missing = ended(towline(["run", "-t", "revew", "hi"]).env("HOME", home.path()));
-    assert!(missing.stderr.contains("there is no template revew; is it review?"), "{}", missing.stderr);
+    assert!(
+        missing.stderr.contains("there is no template revew; did you mean review?"),
+        "{}",
+        missing.stderr
+    );
     assert_eq!(missing.code, Some(2));
 }
 

@@ -294,7 +294,7 @@ fn conversations_are_named_found_and_continued() {
             Step::Type(":history 長江"),
             Step::See("mine"),
             Step::See("first 長江"),
-            Step::See("~ Tab goes through them"),
+            Step::See("~ Tab moves through them"),
             Step::Type(":load mine"),
             Step::See("one\n</>\n~ mine: 1 turn"),
             Step::Type("second"),

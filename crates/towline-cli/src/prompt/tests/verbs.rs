@@ -102,7 +102,7 @@ fn what_is_nearly_a_command_is_asked_about_and_a_model_is_shown() {
         Scene::default(),
         [
             Step::Type("jbos"),
-            Step::See("~ is jobs meant? Enter asks the model what was typed"),
+            Step::See("~ did you mean jobs? Enter sends the line to the model"),
             Step::See("prefill  jbos"),
             Step::Type(" jbos"),
             Step::See("An answer.\n</>"),

@@ -118,7 +118,7 @@ impl Prompt<'_> {
             Err(error) => return self.wrong(&format!("edit: the editor cannot be used: {error}")),
         };
         if edited.trim().is_empty() {
-            return self.say(Tone::Dim, "edit: nothing is asked");
+            return self.say(Tone::Dim, "edit: no question was asked");
         }
         let echoed = format!("{}{edited}", self.shown_prompt);
         self.say(Tone::Echo, &echoed);
@@ -145,7 +145,7 @@ impl Prompt<'_> {
         }
         let (model, shown) = (answer.model.clone(), Shown::One(id.variant));
         if self.chat.turn(id.turn).is_some_and(|turn| turn.shown == shown) {
-            return self.say(Tone::Dim, "it is in the conversation already");
+            return self.say(Tone::Dim, "it is already in the conversation");
         }
         self.chat.show(id.turn, shown);
         self.write(&session::shown(id.turn, shown));

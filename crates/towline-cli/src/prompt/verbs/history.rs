@@ -51,11 +51,10 @@ impl Prompt<'_> {
         let pending =
             self.jobs.listed().any(|entry| !entry.item.is_over() && self.answer_of(&entry.item).is_some());
         if pending || matches!(self.front, Front::Job(_)) {
-            return self
-                .wrong("load: answers of this conversation are on their way; wait for them or kill them");
+            return self.wrong("load: answers of this conversation still run; wait for them or kill them");
         }
         if self.session.name() == Some(name) && self.session.has_begun() {
-            return self.say(Tone::Dim, "this is the conversation");
+            return self.say(Tone::Dim, "this conversation is already open");
         }
         // Ollama's own `/load` takes a model as well.
         let is_model = |known: &Known| {
@@ -109,7 +108,7 @@ impl Prompt<'_> {
         self.known().conversations = found.into_iter().map(|found| found.chat.name).collect();
         if self.interactive && matches!(self.front, Front::Idle) {
             self.screen.prefill(":load ");
-            self.say(Tone::Dim, "Tab goes through them; Enter continues the one that is chosen");
+            self.say(Tone::Dim, "Tab moves through them; Enter continues the chosen one");
         }
     }
 }

@@ -51,7 +51,7 @@ impl Prompt<'_> {
         let question = template.fill(&known);
         let left = Template { text: question.clone(), ..Template::default() };
         if !left.fields().is_empty() {
-            self.say(Tone::Dim, "what stands between {{ and }} is to be replaced");
+            self.say(Tone::Dim, "replace what is between {{ and }}");
         }
         self.screen.prefill(&question);
     }

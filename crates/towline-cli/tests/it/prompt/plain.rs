@@ -82,7 +82,7 @@ fn what_is_wrong_in_the_configuration_is_a_warning() {
     let mut program = command(&server, home.path());
     let ended = ended_with_input(program.env("TOWLINE_CONFIG", &file), b"q\n");
     assert_eq!((ended.code, ended.stdout.as_str()), (Some(0), "one\n"));
-    let warning = format!("warning: {}, line 2: there is no key modl; is it model?", file.display());
+    let warning = format!("warning: {}, line 2: there is no key modl; did you mean model?", file.display());
     assert!(ended.stderr.contains(&warning), "{ended:?}");
 }
 
