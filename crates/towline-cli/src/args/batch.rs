@@ -37,7 +37,7 @@ pub struct BatchArgs {
     pub file: PathBuf,
 
     /// How many answers run at once
-    #[arg(short, long, value_name = "N", default_value = "4", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(short, long, value_name = "N", default_value = "4", value_parser = at_once)]
     pub jobs: u16,
     /// The file of the results; a question with a result in it is not asked again [default: standard output]
     #[arg(long, value_name = "FILE")]
@@ -94,4 +94,11 @@ pub struct BatchArgs {
     /// Which dialect the server speaks
     #[arg(long, value_enum, default_value_t = ApiChoice::Auto, help_heading = "Server")]
     pub api: ApiChoice,
+}
+
+fn at_once(text: &str) -> Result<u16, String> {
+    match text.parse::<u16>() {
+        Ok(count) if count > 0 => Ok(count),
+        Ok(_) | Err(_) => Err("write a whole number from 1 to 65535".to_owned()),
+    }
 }

@@ -15,7 +15,7 @@ use clap::Args;
 ", help_template = super::TEMPLATE)]
 pub struct ServeArgs {
     /// Where to listen; port 0 means any free port
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:11434")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:11434", value_parser = address)]
     pub listen: SocketAddr,
     /// The most tokens a second, for each answer
     #[arg(long, value_name = "TOKENS", value_parser = rate)]
@@ -23,6 +23,10 @@ pub struct ServeArgs {
     /// Stop when standard input ends: for a program that starts this one and must not leave it behind
     #[arg(long)]
     pub until_input_ends: bool,
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, for example 127.0.0.1:11434".to_owned())
 }
 
 fn rate(text: &str) -> Result<f32, String> {

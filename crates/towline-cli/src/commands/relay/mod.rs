@@ -53,7 +53,11 @@ pub async fn run(args: &RelayArgs, mut context: Context) -> Result<Exit, Failure
     let upstreams: Vec<String> = config
         .upstreams
         .iter()
-        .map(|upstream| format!("{} at {}", upstream.name, upstream.endpoint))
+        .map(|upstream| match upstream.endpoint.to_string() {
+            // One without a name of its own is called by its address.
+            address if address == upstream.name => address,
+            address => format!("{} at {address}", upstream.name),
+        })
         .collect();
     // Streams are many; this thread has only the signals.
     let (started, listening) = tokio::sync::oneshot::channel();
