@@ -87,7 +87,7 @@ impl Asked {
         self.template.as_ref()?.model.as_deref()
     }
 
-    /// Every field of the template is known.
+    /// Every field of the template is known, and every field that was given is one of it.
     fn check_fields(&self, name: &str) -> Result<(), Failure> {
         let Some(template) = &self.template else { return Ok(()) };
         let lacks_input = self.prompt().is_empty() && self.images.is_empty();
@@ -97,15 +97,21 @@ impl Asked {
             field => self.fields.contains_key(field),
         };
         let fields = template.fields();
+        if let Some(unknown) = self.fields.keys().find(|given| !fields.contains(&given.as_str())) {
+            return Err(Failure::usage_with(
+                format!("the template {name} has no field {unknown}"),
+                "towline template lists the fields of each template",
+            ));
+        }
         match fields.iter().find(|field| !is_known(field)) {
             None => Ok(()),
             Some(&"input") => Err(Failure::usage_with(
-                format!("the template {name} wants a prompt"),
+                format!("the template {name} needs a prompt"),
                 format!("git diff | towline run -t {name}, or towline run -t {name} \"…\""),
             )),
             Some(field) => Err(Failure::usage_with(
                 format!("the template {name} has a field {field}"),
-                format!("say what it is: --field {field}=…"),
+                format!("give its value: --field {field}=…"),
             )),
         }
     }

@@ -125,6 +125,9 @@ fn a_question_is_asked_with_a_template() {
     assert_eq!(body["options"], json!({ "seed": 2 }));
     assert_eq!(body["messages"][0]["content"], "You review.");
     assert_eq!(body["messages"][1]["content"], "Review for style:\n\nlet x;");
+    let unknown = ask(&["--field", "topic=style", "--field", "tpoic=x"]);
+    assert_eq!(unknown.code, Some(2), "{}", unknown.stderr);
+    assert!(unknown.stderr.contains("the template review has no field tpoic"), "{}", unknown.stderr);
     let lacks = ask(&[]);
     assert_eq!(lacks.code, Some(2), "{}", lacks.stderr);
     assert!(lacks.stderr.contains("has a field topic") && lacks.stderr.contains("--field topic=…"));
