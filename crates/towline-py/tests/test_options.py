@@ -246,3 +246,8 @@ def test_whole_answers_without_a_thought_at_their_start_stay(script):
         "later": (None, texts["later"]),
         "told": ("t", texts["told"]),
     }
+
+
+def test_a_timeout_that_is_none_says_what_one_is():
+    with pytest.raises(towline.RequestError, match="timeout is seconds, .* not 'soon'"):
+        towline.Client(timeout="soon")

@@ -33,7 +33,7 @@ def client(kind: str, host: Any, options: Any) -> Any:
         import httpx
     except ImportError:
         unknown = ", ".join(sorted(set(options) - OWN_OPTIONS)) or "verify (an SSLContext)"
-        raise TypeError(f"the options {unknown} are httpx's, which is not installed: pip install httpx") from None
+        raise TypeError(f"towline has no option {unknown}; for one of httpx's: pip install httpx") from None
     from ._transport import Transport
 
     own = Transport(host, headers=options.get("headers"))

@@ -235,7 +235,11 @@ def timeouts(timeout: Any) -> Dict[str, Optional[float]]:
         connect, first_event = timeout[0], timeout[1]
         idle = first_event
     elif not isinstance(timeout, _Default):
-        connect, first_event = timeout.connect, timeout.read
+        try:
+            connect, first_event = timeout.connect, timeout.read
+        except AttributeError:
+            said = "seconds, (connect, read), None or an httpx.Timeout"
+            raise RequestError(f"timeout is {said}, not {timeout!r}") from None
         idle = first_event
     # A server that sends bytes and no record is as silent as one that sends nothing.
     return {"connect": connect, "first_event": first_event, "idle": idle, "record": None if idle is None else record}
