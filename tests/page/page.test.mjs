@@ -295,7 +295,7 @@ test("the history of the relay's own user is listed, searched and read, and is n
   await page.locator("#search").fill("MEANDER")
   await page.locator("section .question", { hasText: "They *meander*." }).waitFor()
   await page.locator("#search").fill("no such words")
-  await page.locator(".none", { hasText: "No answer has this." }).waitFor()
+  await page.locator(".none", { hasText: "No answer matches." }).waitFor()
   await page.locator("#search").fill("rivers")
   await row.click()
   await page.locator(".paper em", { hasText: "meander" }).waitFor()

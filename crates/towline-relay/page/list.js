@@ -57,7 +57,7 @@ export class List {
 		const line = byId("line")
 		if (is && this.answers.size === 0) this.#ask(false)
 		line.hidden = is
-		say(line, is ? "" : "The relay is out of reach. The answers run on there.")
+		say(line, is ? "" : "The relay is out of reach. Its answers continue.")
 	}
 
 	/** Shows those that have this, in the history anywhere, else in name, question or model. */
@@ -139,7 +139,7 @@ export class List {
 			placed(section.lastElementChild, rows)
 			return section
 		})
-		const none = this.#wanted ? "No answer has this." : "There are no answers yet."
+		const none = this.#wanted ? "No answer matches." : "There are no answers yet."
 		placed(this.#sections, shown.length > 0 ? shown : [el("p", { class: "none" }, none)])
 	}
 }

@@ -105,7 +105,7 @@ export class Reader {
 	}
 
 	connected(is = true) {
-		say(this.#line, is ? "" : "The relay is out of reach. The answer runs on there.")
+		say(this.#line, is ? "" : "The relay is out of reach. The answer continues there.")
 	}
 
 	#paint() {

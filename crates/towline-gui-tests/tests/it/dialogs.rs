@@ -78,7 +78,7 @@ fn another_server_is_used() {
 fn a_chat_has_settings_of_its_own() {
     let mut stage = Stage::new(fakemodel::plan(), Begin { size: [1_000.0, 900.0], ..Begin::default() });
     stage.click("Settings of this chat");
-    stage.type_into("Instructions to the model", "be brief");
+    stage.type_into("Instructions for the model", "be brief");
     stage.type_into("Temperature", "hot");
     stage.until_shown("option temperature takes a number");
     assert!(!stage.can_click("Save"));

@@ -183,7 +183,7 @@ fn an_answer_is_left_to_the_relay_and_comes_back_whole() {
     let (mut stage, id) = user.half_way();
     let job = own_job(&stage);
     stage.click(&format!("Detach job {job}"));
-    stage.until_shown("It is with the relay");
+    stage.until_shown("It continues on the relay");
     stage.until_shown("with the relay");
     assert_eq!(content(&stage), "first half");
     let label = format!("Reattach relay job {}", short(&id));
@@ -196,7 +196,7 @@ fn an_answer_is_left_to_the_relay_and_comes_back_whole() {
     stage.click(&label);
     stage.until("the end", |stage| stage.can_click("Regenerate answer"));
     assert_eq!(content(&stage), WHOLE);
-    assert!(!stage.shows("It is with the relay"));
+    assert!(!stage.shows("It continues on the relay"));
     assert_eq!(user.relay.jobs().len(), 1, "it was asked once");
 }
 
@@ -207,7 +207,7 @@ fn the_end_of_an_answer_that_was_left_gets_into_the_history() {
     stage.until_filed();
     let job = own_job(&stage);
     stage.click(&format!("Detach job {job}"));
-    stage.until_shown("It is with the relay");
+    stage.until_shown("It continues on the relay");
     let mut history = History::open(&user.folder.path().join("towline/history.db")).expect("a history");
     stage.until("nobody writes it", |_| {
         History::open(&user.folder.path().join("towline/history.db"))
@@ -220,7 +220,7 @@ fn the_end_of_an_answer_that_was_left_gets_into_the_history() {
     let (events, outcome) = user.relay.read(&id);
     assert_eq!(history.complete(&id, &events, &outcome).expect("a history"), Rest::Written);
     stage.until("the window sees it", |stage| content(stage) == WHOLE);
-    assert!(!stage.shows("It is with the relay"));
+    assert!(!stage.shows("It continues on the relay"));
     assert!(!stage.can_click(&format!("Reattach relay job {}", short(&id))), "there is nothing more to read");
 }
 

@@ -85,7 +85,7 @@ impl Note {
             Ending::Completed(reason) => reason.as_ref().and_then(|reason| {
                 let is_cut = reason.as_str() == "length";
                 is_cut.then(|| Self {
-                    what: "Stopped at the limit of tokens.".into(),
+                    what: "Stopped at the token limit.".into(),
                     hint: Some("Continue asks for the rest; the limit is in the chat's settings (Ctrl+I)"),
                 })
             }),
@@ -107,8 +107,8 @@ impl Note {
     /// The rest of an answer is at the relay.
     pub fn at_relay() -> Self {
         Self {
-            what: "It is with the relay, and continues there.".into(),
-            hint: Some("Continue reads it on, as Reattach among the jobs (Ctrl+J) does"),
+            what: "It continues on the relay.".into(),
+            hint: Some("Continue attaches to it again, as Reattach in the panel (Ctrl+J) does"),
         }
     }
 
@@ -116,7 +116,7 @@ impl Note {
     pub fn out_of_reach(error: &Error) -> Self {
         Self {
             what: format!("The relay cannot be reached: {}.", error.message),
-            hint: Some("when it is back, the rest is read"),
+            hint: Some("the rest is read when it is back"),
         }
     }
 
@@ -190,7 +190,7 @@ mod tests {
         let note = said(Ending::Completed(Some(whole)), 1);
         assert_eq!(note.as_deref(), Some("One record of the server was not understood."));
         let note = said(Ending::Completed(Some(cut)), 2);
-        let wanted = "Stopped at the limit of tokens. 2 records of the server were not understood.";
+        let wanted = "Stopped at the token limit. 2 records of the server were not understood.";
         assert_eq!(note.as_deref(), Some(wanted));
     }
 }

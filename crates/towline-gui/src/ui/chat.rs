@@ -298,7 +298,7 @@ fn empty(ui: &mut Ui, seen: Seen<'_>, palette: &Palette, out: &mut Vec<Command>)
         });
     } else if there.is_empty() && seen.server.client().is_some() && !seen.catalog.is_listing() {
         ui.vertical_centered(|ui| {
-            ui.colored_label(palette.warning, "The server has no models; Ctrl+M fetches one.")
+            ui.colored_label(palette.warning, "The server has no models; Ctrl+M pulls one.")
         });
     }
     ui.add_space(10.0);

@@ -86,8 +86,7 @@ fn standing(ui: &mut Ui, relay: &Relay, out: &mut Vec<Command>) {
         Standing::Starting => drop(ui.weak("the relay is being started…")),
         Standing::Nowhere(why) => {
             ui.weak(safe::text(&why));
-            let starts =
-                "It runs answers on without the window; it ends when it had nothing to do for an hour";
+            let starts = "It continues answers without the window; it exits after an idle hour";
             if relay.is_own() && ui.small_button("Start the relay").on_hover_text(starts).clicked() {
                 out.push(Command::StartRelay);
             }
@@ -97,10 +96,10 @@ fn standing(ui: &mut Ui, relay: &Relay, out: &mut Vec<Command>) {
 
 fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
     let (number, mark, place) = match &row.which {
-        Which::Own(id, true) => (id.to_string(), "◆", "The relay runs it, and it is read here."),
+        Which::Own(id, true) => (id.to_string(), "◆", "The relay runs it, and this window reads it."),
         Which::Own(id, false) => (id.to_string(), "", "It runs here."),
         Which::Relay(id, _) => {
-            (crate::relay::short(id).to_owned(), "◇", "The relay runs it; it is not read here.")
+            (crate::relay::short(id).to_owned(), "◇", "The relay runs it; this window does not read it.")
         }
     };
     // One cell, whose buttons stay where they are whatever else changes while somebody aims at them.
@@ -225,7 +224,7 @@ fn own(ui: &mut Ui, row: &Row, id: JobId, is_at_relay: bool, out: &mut Vec<Comma
             .ui
             .add_enabled(is_at_relay, Button::new("Detach").small())
             .accessible_name(format!("Detach {}", buttons.label))
-            .on_hover_text("Leave it to the relay: it runs on there, also without the window")
+            .on_hover_text("Leave it to the relay: it continues there, also without the window")
             .on_disabled_hover_text(NOT_AT_RELAY);
         if detach.clicked() {
             buttons.out.push(Command::Job(id, JobOrder::Detach));

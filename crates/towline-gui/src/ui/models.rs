@@ -29,7 +29,7 @@ pub fn show(
     });
     dialog::body(ui, |ui| {
         if let Some(error) = &catalog.error {
-            ui.colored_label(palette.bad, format!("The server gives no list: {error}."));
+            ui.colored_label(palette.bad, format!("The server's models cannot be listed: {error}."));
         }
         let field =
             TextEdit::singleline(&mut fields.models).hint_text("Find a model").desired_width(f32::INFINITY);

@@ -95,7 +95,9 @@ pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Comma
             let system =
                 TextEdit::multiline(&mut form.system).desired_rows(3).desired_width(ui.available_width());
             drop(
-                palette.field(ui, system.hint_text("You are …")).accessible_name("Instructions to the model"),
+                palette
+                    .field(ui, system.hint_text("You are …"))
+                    .accessible_name("Instructions for the model"),
             );
             ui.end_row();
         });
@@ -251,7 +253,7 @@ fn on_relay(ui: &mut Ui, served: Served<'_>, out: &mut Vec<Command>) {
     let button = egui::Checkbox::new(&mut on_relay, "Answers run on the relay");
     let button = ui
         .add_enabled(served.relay.is_some(), button)
-        .on_disabled_hover_text("There is no place for a relay here; what was wrong was said at the start");
+        .on_disabled_hover_text("No relay can run here; the reason was shown at the start");
     if button.changed() {
         out.push(Command::OnRelay(on_relay));
     }
@@ -263,7 +265,7 @@ fn on_relay(ui: &mut Ui, served: Served<'_>, out: &mut Vec<Command>) {
         (_, None) => "They run in this window, and end with it.".to_owned(),
     };
     ui.weak(safe::text(&words));
-    ui.weak("This is for this window; “relay” in config.toml says where the next one begins.");
+    ui.weak("This applies to this window; “relay” in config.toml applies to new ones.");
 }
 
 #[cfg(test)]

@@ -87,7 +87,7 @@ fn edited(ui: &mut Ui, chat: &Chat, palette: &Palette, out: &mut Vec<Command>) {
     if response.changed() {
         out.push(Command::EditText(text));
     }
-    ui.weak("The answer to these words stands beside the earlier one.");
+    ui.weak("The new answer is kept beside the earlier one.");
     ui.horizontal(|ui| {
         if ui.button("Send changed question").clicked() {
             out.push(Command::Resend);

@@ -216,7 +216,7 @@ impl Window {
             let place = window.place_of(key);
             let Some(chat) = window.chat_mut(key) else { return };
             if !matches!(chat.contents, Contents::Here) {
-                return window.say("the chat is still being read; ask again when it is there", None);
+                return window.say("the chat is still loading; ask again when it has loaded", None);
             }
             let asked = ask(chat, Asking { engine: &engine, client: &client, place });
             window.own_jobs(key);
@@ -322,7 +322,7 @@ impl Window {
         let Some(chat) = self.chats.iter().find(|chat| chat.key == key) else { return };
         if !matches!(chat.contents, Contents::Here) {
             self.open(key);
-            return self.say("open the chat first; it is being read", None);
+            return self.say("open the chat first; it is still loading", None);
         }
         let name = chat.file_name(form);
         self.choose(Purpose::Export(key, form), FileDialog::Save(name));

@@ -201,7 +201,8 @@ impl Window {
     /// An answer that was left to the relay is the window's to write again, if it `is_ours`.
     pub(super) fn taken_over(&mut self, key: ChatKey, relay: &str, is_ours: bool) {
         if !is_ours {
-            return self.say("Another program writes this answer down, or has; it comes from there.", None);
+            return self
+                .say("Another program writes this answer to the history; its text comes from there.", None);
         }
         let Some(chat) = self.chat_mut(key) else { return };
         let Some(answer) = chat.answer_at_relay(relay) else { return };
@@ -275,7 +276,10 @@ impl Window {
         if titles.is_empty() {
             return;
         }
-        let text = format!("With the relay, and read on when the window opens again: {}", titles.join(", "));
+        let text = format!(
+            "These continue on the relay; the window shows them when it opens again: {}",
+            titles.join(", ")
+        );
         let (notify, (told, heard)) = (self.desktop.notify.clone(), sync_channel::<()>(1));
         let telling = std::thread::Builder::new().name("towline-notify".into()).spawn(move || {
             notify("Answers run on", &text);
