@@ -35,7 +35,7 @@ impl FromStr for TimeLimit {
         }
         let time = length(text)?;
         if time.is_zero() {
-            return Err(BadDuration("a limit of nothing never works; no limit is none"));
+            return Err(BadDuration("a time limit of 0 never works; write none for no limit"));
         }
         if time > MAX {
             return Err(BadDuration("this is longer than ten years"));

@@ -125,7 +125,7 @@ impl Asked {
     pub fn request(mut self, chosen: &Chosen) -> ChatRequest {
         if chosen.by_first_word {
             output::note(&format!(
-                "{:?} is an installed model, so it is asked the rest of the words",
+                "{:?} is an installed model; the other words are the prompt",
                 self.words[0]
             ));
             self.words.remove(0);

@@ -481,7 +481,7 @@ mod tests {
             (":jobs -x", "jobs: -x: invalid option"),
             (":job", ":job: command not found; did you mean :jobs?"),
             (":frobnicate", ":frobnicate: command not found; :help lists them"),
-            (":timeout %1 0", "timeout: 0: a limit of nothing"),
+            (":timeout %1 0", "timeout: 0: a time limit of 0"),
             (":limit 0", "limit: 0: nothing would ever run"),
             (":set temperature warm", "set: option temperature takes a number"),
             (":think hard", "think: hard: on, off"),

@@ -381,7 +381,7 @@ fn wrong_use_says_what_is_wrong_and_what_to_do() {
         (&["run", "--format", &broken, "x"], &[&broken, "is not JSON"]),
         (&["run", "--think=much", "x"], &["low, medium, high and max"]),
         (&["run", "--timeout", "soon", "x"], &["30s, 1m30s, 500ms or none"]),
-        (&["run", "--idle-timeout", "0s", "x"], &["no limit is none"]),
+        (&["run", "--idle-timeout", "0s", "x"], &["write none for no limit"]),
         (&["run", "--host", "ftp://x", "x"], &["--host does not name a server", "unix:/"]),
         (&["run", "--frobnicate", "x"], &["unexpected argument '--frobnicate'"]),
         (&["run", "--time", "1s", "x"], &["--timeout"]),
@@ -489,7 +489,7 @@ fn the_first_word_may_be_the_model() {
         assert_eq!(requests.len(), 1 + usize::from(listed), "{words:?}");
         let body = requests.last().unwrap().json().unwrap();
         assert_eq!((&body["model"], &body["messages"][0]["content"]), (&json!(model), &json!(content)));
-        let said = format!("note: {model:?} is an installed model, so it is asked the rest of the words\n");
+        let said = format!("note: {model:?} is an installed model; the other words are the prompt\n");
         assert_eq!(ended.stderr, if words[0] == model { said } else { String::new() });
     }
 }

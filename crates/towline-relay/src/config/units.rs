@@ -106,9 +106,7 @@ pub(super) fn timeouts<'de, D: Deserializer<'de>>(from: D) -> Result<Timeouts, D
 
 fn clock<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     match optional_time(from)? {
-        Some(Duration::ZERO) => {
-            Err(Error::custom("a limit of nothing never works; a clock that is off is none"))
-        }
+        Some(Duration::ZERO) => Err(Error::custom("a time limit of 0 never works; write none for no limit")),
         time => Ok(time),
     }
 }

@@ -80,7 +80,7 @@ pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Fail
         TokenVerb::List(_) => {
             for device in asked(control.devices(), context).await? {
                 let seen = device.seen_at.split('T').next().unwrap_or_default();
-                out.line(&format!("{} of {}, last here on {seen}", device.name, device.owner))?;
+                out.line(&format!("{} of {}, last visit on {seen}", device.name, device.owner))?;
             }
         }
         TokenVerb::Revoke(args) => {

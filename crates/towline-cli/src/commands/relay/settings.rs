@@ -291,7 +291,7 @@ mod tests {
             ("[store]\nfsync = \"hush\"", "line 2: fsync: expected always, never, or a time as 1s"),
             (
                 "[timeouts]\nidle = \"0s\"",
-                "line 2: idle: a limit of nothing never works; a clock that is off is none",
+                "line 2: idle: a time limit of 0 never works; write none for no limit",
             ),
         ] {
             assert_eq!(parse(text).unwrap_err(), error, "{text}");
