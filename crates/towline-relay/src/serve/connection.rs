@@ -81,7 +81,12 @@ async fn encrypted(
     stopped: watch::Receiver<bool>,
 ) {
     let peer = peer(&stream);
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await else {
+    let shaking = Activity::default();
+    let accepted = tokio::select! {
+        accepted = tls.accept(stream) => accepted.ok(),
+        () = never_asked(&shaking, &crowd, HANDSHAKE) => None,
+    };
+    let Some(stream) = accepted else {
         tracing::debug!("a TLS handshake failed");
         return;
     };
@@ -129,7 +134,8 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_time)
+        // It counts from the answer before; what has asked nothing yet has the time of a head.
+        .header_read_timeout(limits.header_time.max(limits.idle_time))
         .max_buf_size(SEND_BUFFER_BYTES.max(limits.header_bytes as usize))
         .keep_alive(true);
     builder
@@ -164,11 +170,11 @@ where
     }
 }
 
-/// Ready once a connection has asked nothing for the time of a head; never ready where it has.
-async fn never_asked(activity: &Activity, crowd: &Crowd, header_time: Duration) {
+/// Ready once a connection has asked nothing for this long, or in a crowd for less; never ready where it has asked.
+async fn never_asked(activity: &Activity, crowd: &Crowd, most: Duration) {
     let began = Instant::now();
     while !activity.has_begun() {
-        let patience = if crowd.is_dense() { CROWDED.min(header_time) } else { header_time };
+        let patience = if crowd.is_dense() { CROWDED.min(most) } else { most };
         let left = patience.saturating_sub(began.elapsed());
         if left.is_zero() {
             return;
@@ -176,4 +182,70 @@ async fn never_asked(activity: &Activity, crowd: &Crowd, header_time: Duration) 
         tokio::time::sleep(left.min(LOOK)).await;
     }
     std::future::pending().await
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio_rustls::rustls::ServerConfig;
+    use tokio_rustls::rustls::crypto::ring;
+    use tokio_rustls::rustls::server::ResolvesServerCertUsingSni;
+
+    use super::*;
+    use crate::config::{Config, Listen};
+    use crate::tasks::Tasks;
+
+    fn relay() -> Arc<Relay> {
+        let listen = vec![Listen::Tcp(([127, 0, 0, 1], 1).into())];
+        Relay::open(Config { listen, ..Config::default() }, Tasks::new()).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_may_pause_between_requests_for_longer_than_a_head_may_take() {
+        let relay = relay();
+        let limits = relay.config.limits;
+        let pause = (limits.header_time + limits.idle_time) / 2;
+        assert!(limits.header_time < pause && pause < limits.idle_time);
+        let (mut client, server) = tokio::io::duplex(SEND_BUFFER_BYTES);
+        let (_stop, stopped) = watch::channel(false);
+        let serving = talk_over(relay, Listener::Tcp(([127, 0, 0, 1], 1).into()), server, stopped);
+        let asking = async {
+            for _ in 0..2 {
+                client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+                let mut said = Vec::new();
+                while !said.ends_with(b"ok\n") {
+                    assert!(client.read_buf(&mut said).await.unwrap() > 0, "the connection was closed");
+                }
+                tokio::time::sleep(pause).await;
+            }
+        };
+        tokio::select! {
+            () = asking => {}
+            () = serving => panic!("the connection was closed"),
+        }
+    }
+
+    /// A handshake takes a place like a connection that asks nothing.
+    #[tokio::test(start_paused = true)]
+    async fn an_unfinished_handshake_makes_place_sooner_in_a_crowd() {
+        let provider = Arc::new(ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
+        let tls = TlsAcceptor::from(Arc::new(config));
+        let (_stop, stopped) = watch::channel(false);
+        for (most, patience) in [(1, CROWDED), (100, HANDSHAKE)] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let _client = TcpStream::connect(address).await.unwrap();
+            let (stream, _) = listener.accept().await.unwrap();
+            let crowd = Crowd::new(most);
+            let began = Instant::now();
+            encrypted(relay(), Listener::Tls(address), stream, &tls, crowd.clone(), stopped.clone()).await;
+            let took = began.elapsed();
+            assert!((patience..patience + LOOK).contains(&took), "{took:?} in a crowd of {most}");
+        }
+    }
 }
