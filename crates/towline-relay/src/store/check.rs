@@ -31,7 +31,6 @@ pub fn check(folder: &Path, repair: bool) -> Result<Checked, StoreError> {
     let mut checked = Checked::default();
     let open = match Open::at(folder) {
         Ok(open) => open,
-        Err(StoreError::Disk(fjall::Error::Locked)) => return Err(StoreError::InUse),
         Err(StoreError::Disk(error)) => {
             checked.damage.push(format!("the store cannot be opened: {error}"));
             if !repair {

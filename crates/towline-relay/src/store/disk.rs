@@ -128,7 +128,10 @@ impl Open {
             .max_journaling_size(JOURNAL_BYTES)
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
-            .open()?;
+            .open()
+            .map_err(
+                |error| if matches!(error, fjall::Error::Locked) { StoreError::InUse } else { error.into() },
+            )?;
         let keyspace =
             |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES));
         let about = keyspace("about")?;

@@ -134,13 +134,13 @@ pub enum StoreError {
     #[error("a relay uses the store; stop it first")]
     InUse,
     /// The disk or what is on it.
-    #[error("{0}")]
+    #[error(transparent)]
     Disk(#[from] fjall::Error),
     /// The folder cannot be made or checked.
-    #[error("{0}")]
+    #[error(transparent)]
     Folder(#[from] std::io::Error),
     /// Redis.
-    #[error("{0}")]
+    #[error(transparent)]
     Redis(#[from] crate::shared::RedisError),
     /// The folder holds something else.
     #[error("the store at {path} has the format {found}, and this version knows only {}", disk::FORMAT)]

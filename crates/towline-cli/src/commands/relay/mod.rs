@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use towline::relay::OwnRelay;
 use towline_relay::{
-    Config, Error, Listen, Reloader, Report, Server, UpstreamApi, UpstreamConfig, UserHistory,
+    Config, Error, Listen, Reloader, Report, Server, StoreError, UpstreamApi, UpstreamConfig, UserHistory,
 };
 
 use settings::Settings;
@@ -166,10 +166,11 @@ fn refused(error: &Error) -> Failure {
         Error::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => Failure::Local(
             complaint.hint("something already listens there; --listen 127.0.0.1:0 takes any free port"),
         ),
+        Error::Store { source: StoreError::InUse, .. } => Failure::Local(complaint.hint(
+            "only one relay uses a store: --relay or TOWLINE_RELAY names the one that runs, --store another folder, or memory",
+        )),
         Error::Store { .. } => Failure::Local(
-            complaint
-                .hint("only one relay uses a store: --relay or TOWLINE_RELAY names the one that runs, --store another folder, or memory")
-                .hint("if no relay uses it, towline relay check reports the damage, and --repair keeps the rest"),
+            complaint.hint("towline relay check reports damage, and --repair keeps the rest; --store names another folder"),
         ),
         Error::Running(_) => {
             Failure::Local(complaint.hint("--listen unix:/another/path starts a second one"))
