@@ -11,8 +11,8 @@ use towline::relay::AnswerState;
 use crate::config::{Config, Listen, Store, UserHistory};
 use crate::devices::Devices;
 use crate::error::Error;
-use crate::http::Roles;
 use crate::http::guard::AccessControl;
+use crate::http::{Hop, Roles};
 use crate::id::Owner;
 use crate::job::{self, AdmissionQueue, Attached, Claim, Finished, Job, JobRecord, NoPlace, Permit, Task};
 use crate::log::{Fsync, Ticket, Writer};
@@ -46,6 +46,8 @@ pub(crate) struct Relay {
     pub(crate) traces: Option<Traces>,
     /// What owners have asked.
     pub(crate) usage: Usage,
+    /// Its name in requests that it passes on.
+    pub(crate) hop: Hop,
     pub(crate) began: Instant,
     /// Who may run, and who waits.
     pub(crate) admission: AdmissionQueue,
@@ -134,6 +136,7 @@ impl Relay {
             metrics: Metrics::default(),
             traces: config.traces.as_ref().map(Traces::new).transpose()?,
             usage,
+            hop: Hop::random(),
             began: Instant::now(),
             admission: AdmissionQueue::new(config.places()),
             bodies: Arc::new(Semaphore::new(config.limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),

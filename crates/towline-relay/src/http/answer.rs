@@ -25,6 +25,8 @@ pub(crate) enum Code {
     Method,
     Unavailable,
     BadGateway,
+    /// It came back to the relay that sent it.
+    Loop,
     Timeout,
     /// There is no room to record it.
     Full,
@@ -46,6 +48,7 @@ impl Code {
             Self::Unsupported | Self::Method => "unsupported",
             Self::Unavailable => "unavailable",
             Self::BadGateway => "bad_gateway",
+            Self::Loop => "loop",
             Self::Timeout => "timeout",
             Self::Full => "full",
             Self::RequestIdTaken => "request_id_taken",
@@ -66,6 +69,7 @@ impl Code {
             Self::Method => StatusCode::METHOD_NOT_ALLOWED,
             Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::BadGateway => StatusCode::BAD_GATEWAY,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::Timeout => StatusCode::REQUEST_TIMEOUT,
             Self::Full => StatusCode::INSUFFICIENT_STORAGE,
             Self::RequestIdTaken => StatusCode::UNPROCESSABLE_ENTITY,

@@ -43,7 +43,7 @@ pub(super) async fn recorded(
     if let Some(entry) = wishes.request_id.as_deref().and_then(known) {
         return again(relay, entry, digest.as_deref(), detach).await;
     }
-    let headers = request_headers(&parts.headers, relay.config.tokens.is_empty());
+    let headers = request_headers(relay, &parts.headers);
     let room_of_store = relay.writer.store().room();
     if room_of_store != Room::Enough {
         let pass = relay.config.store.full == WhenFull::Pass && !detach;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::StatusCode;
+use hyper::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Code, Refusal, json_answer, set};
@@ -51,13 +51,19 @@ impl List {
     ///
     /// # Errors
     /// When none answers.
-    pub(super) async fn merged(self, relay: &Relay, choice: &Choice) -> Result<Answer, Refusal> {
+    pub(super) async fn merged(
+        self,
+        relay: &Relay,
+        choice: &Choice,
+        headers: &HeaderMap,
+    ) -> Result<Answer, Refusal> {
         let mut upstreams = relay.upstreams.for_request(self.path(), "", choice);
         let place = |upstream: &Arc<Upstream>| {
             relay.upstreams.all().iter().position(|one| Arc::ptr_eq(one, upstream))
         };
         upstreams.sort_by_key(place);
-        let parts = all(upstreams.iter().map(|upstream| self.of(upstream)).collect()).await;
+        let via = relay.hop.after(headers);
+        let parts = all(upstreams.iter().map(|upstream| self.of(upstream, &via)).collect()).await;
         let mut listed: Vec<Value> = Vec::new();
         let mut missing = Vec::new();
         for (upstream, part) in upstreams.iter().zip(parts) {
@@ -89,8 +95,12 @@ impl List {
     }
 
     /// One server's part.
-    async fn of(self, upstream: &Upstream) -> Option<Vec<Value>> {
-        let answer = tokio::time::timeout(PATIENCE, look::get(upstream, self.path())).await;
+    async fn of(self, upstream: &Upstream, via: &str) -> Option<Vec<Value>> {
+        let answer = tokio::time::timeout(
+            PATIENCE,
+            look::get(upstream, self.path(), [("via", via)].into_iter().collect()),
+        )
+        .await;
         let Ok(Some((200, body))) = answer else { return None };
         let Ok(Value::Object(mut answer)) = serde_json::from_slice(&body) else { return None };
         match answer.remove(self.key())? {

@@ -20,6 +20,7 @@ mod route;
 mod service;
 mod streams;
 mod trail;
+mod via;
 
 pub(crate) use answer::Answer;
 pub(crate) use body::{Body, Cut};
@@ -27,3 +28,4 @@ pub(crate) use key::Roles;
 pub(crate) use pass::for_client;
 pub(crate) use service::serve;
 pub(crate) use streams::{is_over, read_json_lines};
+pub(crate) use via::Hop;

@@ -47,13 +47,16 @@ pub(super) const NO_OLLAMA: &str =
     "no server behind this relay speaks Ollama's API; they speak OpenAI's, under /v1";
 
 /// What a model server is told of a client's headers. A token for the relay stays here.
-pub(super) fn request_headers(headers: &HeaderMap, with_authorization: bool) -> Headers {
+pub(super) fn request_headers(relay: &Relay, headers: &HeaderMap) -> Headers {
+    let with_authorization = relay.config.tokens.is_empty();
     let passed = headers.iter().filter(|(name, _)| {
         let name = name.as_str();
         let is_ours = name.starts_with("towline-") || (name == "authorization" && !with_authorization);
-        !is_ours && name != "origin" && name != "referer" && !NOT_PASSED.contains(&name)
+        !is_ours && !matches!(name, "origin" | "referer" | "via") && !NOT_PASSED.contains(&name)
     });
-    passed.map(|(name, value)| (name.as_str(), value.as_bytes())).collect()
+    let mut passed: Headers = passed.map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+    passed.push("via", relay.hop.after(headers));
+    passed
 }
 
 /// What a client is told of a model server's headers: not those about one connection, which `Connection` may name more of, nor
@@ -93,7 +96,7 @@ pub(super) async fn passed(
         && let Some(list) = List::of_path(path)
         && relay.upstreams.for_request(list.path(), "", &choice).len() > 1
     {
-        return list.merged(relay, &choice).await;
+        return list.merged(relay, &choice, &parts.headers).await;
     }
     let method = match parts.method {
         Method::GET => http1::Method::Get,
@@ -120,7 +123,7 @@ pub(super) async fn passed(
         Some(query) => format!("{}?{query}", route.target),
         None => route.target.clone(),
     };
-    let headers = request_headers(&parts.headers, relay.config.tokens.is_empty());
+    let headers = request_headers(relay, &parts.headers);
     exchange(relay, &candidates, forward::Request { method, target, headers, body }).await
 }
 

@@ -154,6 +154,10 @@ async fn answered(
     }
     let is_fresh = !matches!(place, Place::Stream(_) | Place::Control(_)) || relay.fresh().await;
     let answered = match place {
+        Place::Recorded(_) | Place::Passed(_) if relay.hop.has_sent(request.headers()) => {
+            let message = "this relay sent the request itself, and one of its model servers sent it back: take that one out";
+            Err(Refusal::new(Code::Loop, message))
+        }
         Place::Recorded(kind) => front::recorded(relay, kind, &caller, request).await,
         Place::Passed(route) => pass::passed(relay, &caller, &route, request).await,
         Place::Stream(id) => streams::answer(relay, &caller, id, request).await,

@@ -41,7 +41,7 @@ pub(super) async fn at(upstream: &Upstream) {
         UpstreamApi::Ollama => "/api/tags",
         UpstreamApi::OpenAi => "/v1/models",
     };
-    let answer = tokio::time::timeout(LOOK_TIME, get(upstream, path)).await;
+    let answer = tokio::time::timeout(LOOK_TIME, get(upstream, path, Headers::new())).await;
     let Ok(Some((status, body))) = answer else { return upstream.set_well(false) };
     // A server without a list of models still answers.
     upstream.set_well(status < 500);
@@ -59,11 +59,11 @@ pub(super) async fn at(upstream: &Upstream) {
 }
 
 /// One short answer, whole; `None` when there was none or it is too long.
-pub(crate) async fn get(upstream: &Upstream, path: &str) -> Option<(u16, Vec<u8>)> {
+pub(crate) async fn get(upstream: &Upstream, path: &str, headers: Headers) -> Option<(u16, Vec<u8>)> {
     let request = forward::Request {
         method: Method::Get,
         target: path.to_owned(),
-        headers: Headers::new(),
+        headers,
         body: forward::Body::Bytes(Bytes::new()),
     };
     let mut response = upstream.client().ready().await.ok()?.send(request).await.ok()?;

@@ -2,6 +2,8 @@
 
 use serde_json::Value;
 use tokio::net::TcpListener;
+use towline::client::Endpoint;
+use towline_relay::{Listen, UpstreamApi, UpstreamConfig};
 use towline_testkit::ports::Refusing;
 use towline_testkit::records::{ollama, openai};
 use towline_testkit::{Routes, Script, Server};
@@ -250,7 +252,7 @@ async fn a_second_relay_does_not_take_the_first_one_s_socket() {
     let path = folder.path().join("relay.sock");
     let unused = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut config = config(&format!("http://{}", unused.local_addr().unwrap()));
-    config.listen = vec![towline_relay::Listen::Unix(path.clone())];
+    config.listen = vec![Listen::Unix(path.clone())];
     let first = towline_relay::Server::bind(config.clone()).await.unwrap();
     let second = towline_relay::Server::bind(config.clone()).await;
     assert!(matches!(second, Err(towline_relay::Error::Running(_))));
@@ -286,4 +288,31 @@ async fn the_root_is_the_page_to_browsers_and_the_model_servers_to_others() {
     assert_eq!(relay.get("/page/app.js").await.header("content-type"), "text/javascript; charset=utf-8");
     assert_eq!(relay.get("/page/nothing").await.status, 404);
     relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_comes_back_to_its_relay_goes_no_further() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let server = |name: &str| UpstreamConfig::new(Endpoint::unix(at(name)), UpstreamApi::Ollama);
+    let relay = async |own: &str, other: &str| {
+        let mut config = config("http://127.0.0.1:9");
+        (config.listen, config.upstreams) =
+            (vec![Listen::Unix(at(own))], vec![server(other), server("nobody")]);
+        Relay::start(config).await
+    };
+    let relays = [relay("one", "other").await, relay("other", "one").await];
+    for relay in &relays {
+        let mut answer = relay.post("/api/chat", &[], &chat("m")).await;
+        assert_eq!(answer.status, 508);
+        let error = answer.json().await["error"].as_str().unwrap().to_owned();
+        assert!(error.contains("this relay sent the request itself"), "{error}");
+        assert_eq!(relay.post("/api/show", &[], "{}").await.status, 508);
+        assert_eq!(relay.get("/api/tags").await.status, 502, "no model server has a part of the list");
+    }
+    for relay in relays {
+        let jobs = relay.get("/towline/v1/jobs").await.json().await;
+        assert_eq!(jobs["jobs"].as_array().unwrap().len(), 2, "its own and the other's: {jobs}");
+        relay.stop().await;
+    }
 }
