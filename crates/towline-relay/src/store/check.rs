@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Chunks, JOURNAL_EXTENSION, Open};
+use super::salvage::salvage;
 use super::{StoreError, StreamNo};
 use crate::meta::Meta;
 
@@ -18,7 +19,8 @@ pub struct Checked {
 
 /// Reads all of the store in `folder`, which no relay may use meanwhile. With `repair` what is damaged is taken out, so that a
 /// relay can use the rest: a journal is cut before its damage, and kept beside it with the ending `damaged`; an answer
-/// ends before the part that is missing, as interrupted; a stream whose description cannot be read is removed. Blocks.
+/// ends before the part that is missing, as interrupted; a stream whose description cannot be read is removed. A store with a table
+/// that cannot be read is written again, and kept beside it with the ending `damaged`. Blocks.
 ///
 /// # Errors
 /// A store that is not there, is in use, or cannot be written; and without `repair` one whose journal is damaged is told of in
@@ -43,11 +45,26 @@ pub fn check(folder: &Path, repair: bool) -> Result<Checked, StoreError> {
         }
         Err(error) => return Err(error),
     };
+    let mut is_unreadable = false;
     for stream in open.streams() {
         match stream {
-            Ok((stream, meta)) => check_stream(&open, stream, &meta, repair, &mut checked)?,
+            Ok((stream, meta)) => match check_stream(&open, stream, &meta, repair, &mut checked) {
+                Err(StoreError::Disk(_)) if repair => {
+                    is_unreadable = true;
+                    break;
+                }
+                done => done?,
+            },
             Err(error) => checked.damage.push(format!("descriptions of streams cannot be read: {error}")),
         }
+    }
+    if is_unreadable {
+        // What cannot be read cannot be taken out either.
+        let kept = salvage(open, folder)?;
+        checked.damage.push(format!("the store is written again; the damaged one is at {}", kept.display()));
+        let fresh = check(folder, true)?;
+        checked.streams = fresh.streams;
+        checked.damage.extend(fresh.damage);
     }
     Ok(checked)
 }
@@ -247,5 +264,58 @@ mod tests {
         assert_eq!(check(folder.path(), true).unwrap(), Checked { streams: 1, damage });
         assert_eq!(check(folder.path(), false).unwrap(), Checked { streams: 1, damage: Vec::new() });
         assert_eq!(read(folder.path(), 1), 1000);
+    }
+
+    #[test]
+    fn a_flipped_bit_in_a_table_costs_the_rest_of_its_streams() {
+        let folder = tempfile::tempdir().unwrap();
+        let place = folder.path().join("relay");
+        let store = DiskStore::open(&place, 0).unwrap();
+        for (stream, id) in [(1, "a"), (2, "b"), (3, "c")] {
+            store.commit(vec![Write::Meta { stream, meta: meta(id) }], true).unwrap();
+            for start in (0..1 << 20).step_by(1 << 16) {
+                let bytes = Bytes::from(vec![b'x'; 1 << 16]);
+                store.commit(vec![Write::Chunk { stream, start, bytes }], true).unwrap();
+            }
+        }
+        drop(store);
+        // As happens by itself once memory holds enough.
+        Open::at(&place).unwrap().data.rotate_memtable_and_wait().unwrap();
+        std::fs::write(place.join("devices.json"), "{}").unwrap();
+        let table =
+            tables(&place.join("keyspaces")).into_iter().max_by_key(|path| path.metadata().unwrap().len());
+        let table = table.unwrap();
+        let mut bytes = std::fs::read(&table).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&table, bytes).unwrap();
+
+        let told = check(&place, false).unwrap();
+        assert!(told.damage[0].contains("what follows cannot be read"), "{told:?}");
+        let repaired = check(&place, true).unwrap();
+        assert_eq!(repaired.streams, 3, "{repaired:?}");
+        assert!(repaired.damage.iter().any(|line| line.contains("is written again")), "{repaired:?}");
+        assert_eq!(check(&place, false).unwrap(), Checked { streams: 3, damage: Vec::new() });
+        assert!(place.with_extension("damaged").is_dir() && place.join("devices.json").is_file());
+        let left: Vec<usize> = [1, 2, 3].map(|stream| read_all(&place, stream)).into();
+        assert_eq!(left.iter().filter(|left| **left == 1 << 20).count(), 2, "{left:?}");
+    }
+
+    fn read_all(folder: &Path, stream: StreamNo) -> usize {
+        usize::try_from(Open::at(folder).unwrap().chunks(stream).end).unwrap()
+    }
+
+    /// All files of tables below a folder.
+    fn tables(folder: &Path) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                found.extend(tables(&path));
+            } else if path.parent().is_some_and(|parent| parent.ends_with("tables")) {
+                found.push(path);
+            }
+        }
+        found
     }
 }

@@ -47,10 +47,10 @@ pub(crate) struct DiskStore {
 #[derive(Clone)]
 pub(super) struct Open {
     pub(super) db: Database,
-    about: Keyspace,
+    pub(super) about: Keyspace,
     pub(super) meta: Keyspace,
-    request: Keyspace,
-    data: Keyspace,
+    pub(super) request: Keyspace,
+    pub(super) data: Keyspace,
     removed: Keyspace,
 }
 

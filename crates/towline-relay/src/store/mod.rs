@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod disk;
 mod memory;
+mod salvage;
 
 use std::fmt;
 
