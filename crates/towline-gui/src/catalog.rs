@@ -1,5 +1,6 @@
 //! The server's models: which there are, which are loaded, which are being fetched.
 
+use serde_json::Value;
 use towline::api::{DeleteRequest, InstalledModel, PullRequest, RunningModel};
 use towline::engine::{Reader, StartAt, StreamSpec, Task};
 use towline::event::Progress;
@@ -43,6 +44,13 @@ pub struct Catalog {
 /// Whether two names are of one model.
 fn is_same(one: &str, other: &str) -> bool {
     one.trim_end_matches(":latest") == other.trim_end_matches(":latest")
+}
+
+/// What a model can do besides answering in text, where the server says so: “vision, tools”.
+pub fn abilities(model: &InstalledModel) -> String {
+    let told = model.extra.get("capabilities").and_then(Value::as_array);
+    let can = |ability: &&str| told.is_some_and(|told| told.iter().any(|one| one == ability));
+    ["vision", "thinking", "tools"].into_iter().filter(can).collect::<Vec<_>>().join(", ")
 }
 
 impl Catalog {

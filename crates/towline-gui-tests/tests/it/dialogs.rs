@@ -97,7 +97,8 @@ fn a_chat_has_settings_of_its_own() {
 
 #[test]
 fn models_are_used_pulled_and_deleted() {
-    let tags = r#"{"models":[{"name":"alpha","size":1500000000},{"name":"beta","size":700}]}"#;
+    let tags = r#"{"models":[{"name":"alpha","size":1500000000,"capabilities":["completion","tools","vision"]},
+        {"name":"beta","size":700,"capabilities":null}]}"#;
     let ps = r#"{"models":[{"name":"alpha"}]}"#;
     let pulled = Script::ndjson_open([ollama::progress("sha256:aa", 500, 1_000)])
         .wait("pulled")
@@ -115,7 +116,7 @@ fn models_are_used_pulled_and_deleted() {
     });
     stage.press(Modifiers::COMMAND, Key::M);
     stage.until_shown("1.5 GB");
-    assert!(stage.shows("loaded"));
+    assert!(stage.shows("loaded") && stage.shows("vision, tools"));
     stage.type_into("Model to pull", "gamma");
     stage.click("Pull");
     stage.until_shown("500 B of 1 KB");

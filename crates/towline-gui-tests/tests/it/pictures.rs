@@ -119,8 +119,8 @@ fn in_both(name: &str, make: impl Fn(Begin) -> Stage) {
 }
 
 fn models() -> Routes {
-    let tags = r#"{"models":[{"name":"gemma3:4b","size":3300000000,"details":{"parameter_size":"4.3B","quantization_level":"Q4_K_M"}},
-        {"name":"llama3.2","size":2000000000,"details":{"parameter_size":"3.2B","quantization_level":"Q4_K_M"}}]}"#;
+    let tags = r#"{"models":[{"name":"gemma3:4b","capabilities":["completion","vision"],"size":3300000000,"details":{"parameter_size":"4.3B","quantization_level":"Q4_K_M"}},
+        {"name":"llama3.2","capabilities":["completion","tools"],"size":2000000000,"details":{"parameter_size":"3.2B","quantization_level":"Q4_K_M"}}]}"#;
     let say = |text: &str| {
         let done =
             r#"{"model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop"}"#;

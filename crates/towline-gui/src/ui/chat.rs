@@ -14,7 +14,7 @@ use super::icons;
 use super::seen::{Layouts, Seen};
 use super::theme::{COLUMN, Face, Palette};
 use super::turn::{self, Place};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, abilities};
 use crate::chats::{Chat, Contents, MAX_COMPARED};
 use crate::command::{Command, Dialog};
 
@@ -98,10 +98,13 @@ pub(super) fn model(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<C
         ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
             let models = catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted));
             for model in models {
-                let loaded = if catalog.is_loaded(&model.name) == Some(true) { "in memory, " } else { "" };
-                let size = format!("{loaded}{} {}", model.details.parameter_size, units::bytes(model.size));
+                let is_loaded = catalog.is_loaded(&model.name) == Some(true);
+                let size = format!("{} {}", model.details.parameter_size, units::bytes(model.size));
+                let told =
+                    [abilities(model), if is_loaded { "in memory".to_owned() } else { String::new() }, size];
+                let told: Vec<String> = told.into_iter().filter(|words| !words.is_empty()).collect();
                 let button = Button::selectable(*own == model.name, &model.name)
-                    .right_text(RichText::new(size).weak());
+                    .right_text(RichText::new(told.join(", ")).weak());
                 if ui
                     .add(button.min_size(vec2(ui.available_width(), 28.0)))
                     .accessible_name(&model.name)

@@ -6,7 +6,7 @@ use towline_app::text::{safe, units};
 use super::dialog;
 use super::seen::Fields;
 use super::theme::Palette;
-use crate::catalog::{Catalog, Pull};
+use crate::catalog::{Catalog, Pull, abilities};
 use crate::command::{Command, Dialog};
 
 /// Draws the models.
@@ -44,6 +44,7 @@ pub fn show(
                 ui.label(units::bytes(model.size));
                 ui.label(&model.details.parameter_size);
                 ui.label(&model.details.quantization_level);
+                ui.weak(abilities(model));
                 match catalog.is_loaded(name) {
                     Some(true) => drop(ui.colored_label(palette.good, "loaded")),
                     Some(false) | None => drop(ui.weak("–")),
