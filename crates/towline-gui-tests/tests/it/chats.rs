@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use egui::{Key, Modifiers};
+use egui::{Key, Modifiers, PointerButton};
 use towline::{Event, Message};
 use towline_app::chat::{Conversation, session};
 use towline_app::history::{History, Limits, Writer};
@@ -214,6 +214,32 @@ fn a_retry_and_a_changed_question_add_an_answer() {
     let [turn] = chat.turns() else { panic!("one turn: {chat:?}") };
     assert_eq!((turn.variants().len(), turn.answer().id.variant), (3, 2));
     assert_eq!(turn.variants()[2].words.as_deref(), Some("about rivers and hills"));
+}
+
+#[test]
+fn a_click_is_not_lost_to_what_appears_before_its_release() {
+    let listing = r#"{"models":[{"name":"another","size":1}]}"#;
+    let listed = Script::ndjson_open([""]).wait("the list").lines([listing]).end_chunks();
+    let answer = Script::ndjson([ollama::chat_text("An answer."), ollama::chat_done("stop", 1)]);
+    let routes = Routes::new().path("/api/tags", listed).path("/api/chat", answer);
+    let mut stage = Stage::new(routes, Begin::default());
+    stage.type_into("Question", "hello");
+    let pos = stage.button_rect("Send").center();
+    let pointer = |pressed| egui::Event::PointerButton {
+        pos,
+        button: PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    // Each step of the stage is a quarter of a second to egui.
+    stage.harness.ctx.options_mut(|options| options.input_options.max_click_duration = 60.0);
+    stage.harness.event(egui::Event::PointerMoved(pos));
+    stage.harness.event(pointer(true));
+    stage.harness.run_steps(3);
+    stage.server.open("the list");
+    stage.until_shown("The server does not have echo.");
+    stage.harness.event(pointer(false));
+    stage.until_shown("An answer.");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use towline_app::chat::{Turn, Variant};
 use towline_app::text::units;
 
 use super::icons;
+use super::named::named;
 use super::seen::{Layouts, Seen};
 use super::theme::{COLUMN, Face, Palette};
 use super::turn::{self, Place};
@@ -189,7 +190,7 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palet
                 ui.add_space(*known);
                 continue;
             }
-            ui.push_id(turn.id, |ui| {
+            named(ui, turn.id, |ui| {
                 column(ui, width, |ui| {
                     draw_turn(ui, seen, (turn, &shown), height, layouts, palette, out);
                 });
@@ -249,7 +250,7 @@ fn draw_turn(
         ui.horizontal_top(|ui| {
             ui.spacing_mut().item_spacing.x = gap;
             for one in row {
-                ui.push_id(one.id, |ui| {
+                named(ui, one.id, |ui| {
                     ui.allocate_ui_with_layout(vec2(width, pane), Layout::top_down(Align::Min), |ui| {
                         ui.set_min_size(vec2(width, pane));
                         let frame = egui::Frame::group(ui.style()).inner_margin(6.0);

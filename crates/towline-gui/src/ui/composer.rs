@@ -7,6 +7,7 @@ use egui::{
 use towline_app::text::{safe, units};
 
 use super::icons;
+use super::named::named;
 use super::seen::Seen;
 use super::theme::{Palette, TEXT};
 use crate::catalog::Catalog;
@@ -55,28 +56,31 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, o
         if response.changed() {
             out.push(Command::Draft(draft));
         }
-        ui.horizontal(|ui| {
-            ui.spacing_mut().item_spacing.x = 2.0;
-            if icons::button(ui, "📎", "Add files").clicked() {
-                out.push(Command::ChooseFiles);
-            }
-            super::chat::model(ui, chat, catalog, out);
-            super::chat::compare(ui, chat, catalog, out);
-            ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                let is_stop = !chat.live.is_empty() && !can_send;
-                let (sign, name, fill) =
-                    if is_stop { ("■", "Stop", palette.bad) } else { ("↑", "Send", palette.link) };
-                let may = is_stop || (can_send && server.client().is_some());
-                let sign = RichText::new(sign).size(17.0).color(palette.on_color);
-                let button = Button::new(sign).fill(if may { fill } else { palette.edge }).corner_radius(17);
-                let button = ui.add_enabled(may, button.min_size(vec2(34.0, 34.0))).accessible_name(name);
-                let is_clicked = button.on_hover_text(name).clicked();
-                if (is_clicked && !is_stop) || (sends && can_send) {
-                    out.push(Command::Send);
+        named(ui, "buttons", |ui| {
+            ui.horizontal(|ui| {
+                ui.spacing_mut().item_spacing.x = 2.0;
+                if icons::button(ui, "📎", "Add files").clicked() {
+                    out.push(Command::ChooseFiles);
                 }
-                if (is_clicked && is_stop) || (stops && !chat.live.is_empty()) {
-                    out.push(Command::StopAll);
-                }
+                super::chat::model(ui, chat, catalog, out);
+                super::chat::compare(ui, chat, catalog, out);
+                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+                    let is_stop = !chat.live.is_empty() && !can_send;
+                    let (sign, name, fill) =
+                        if is_stop { ("■", "Stop", palette.bad) } else { ("↑", "Send", palette.link) };
+                    let may = is_stop || (can_send && server.client().is_some());
+                    let sign = RichText::new(sign).size(17.0).color(palette.on_color);
+                    let button =
+                        Button::new(sign).fill(if may { fill } else { palette.edge }).corner_radius(17);
+                    let button = ui.add_enabled(may, button.min_size(vec2(34.0, 34.0))).accessible_name(name);
+                    let is_clicked = button.on_hover_text(name).clicked();
+                    if (is_clicked && !is_stop) || (sends && can_send) {
+                        out.push(Command::Send);
+                    }
+                    if (is_clicked && is_stop) || (stops && !chat.live.is_empty()) {
+                        out.push(Command::StopAll);
+                    }
+                });
             });
         });
     });

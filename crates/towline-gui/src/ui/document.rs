@@ -9,6 +9,7 @@ use egui::{Galley, Label, Rect, Stroke, Ui, WidgetText};
 
 use super::icons;
 use super::links::words;
+use super::named::named;
 use super::pieces::{self, Drawn};
 use super::strips::Strips;
 use super::theme::{CODE, Palette, ROUND, ROW, TEXT};
@@ -158,7 +159,7 @@ pub fn show(
             ui.add_space(std::mem::take(&mut skipped));
             let from = ui.cursor().top();
             let pieces = layout.closed(document, index, palette);
-            ui.push_id(index, |ui| draw(ui, pieces, palette, &mut clicked));
+            named(ui, index, |ui| draw(ui, pieces, palette, &mut clicked));
             let measured = ui.cursor().top() - from;
             layout.measured(index, measured);
             ui.add_space(gap(document, index));
@@ -172,7 +173,7 @@ pub fn show(
         let is_visible = ui.cursor().top() < clip.bottom();
         if is_visible || is_live {
             let pieces = layout.grown(document, &open, palette);
-            ui.push_id("open", |ui| draw(ui, pieces, palette, &mut clicked));
+            named(ui, "open", |ui| draw(ui, pieces, palette, &mut clicked));
             ui.add_space(GAP);
         }
     }

@@ -9,6 +9,7 @@
 //! | `links` | text with links |
 //! | `document` | an answer's blocks: those that are visible |
 //! | `turn` | a question and its answer, with their buttons |
+//! | `named` | parts whose buttons can be clicked whatever changes around them |
 //! | `bottom` | panels at the bottom that are as high as what is in them |
 //! | `chat` | the chat in the middle |
 //! | `scroll` | where its transcript stands |
@@ -34,6 +35,7 @@ mod image;
 pub mod jobs;
 mod links;
 pub mod models;
+mod named;
 mod pieces;
 pub mod rows;
 pub mod scroll;

@@ -9,6 +9,9 @@ use super::theme::Palette;
 use crate::catalog::{Catalog, Pull, abilities};
 use crate::command::{Command, Dialog};
 
+/// In a narrower dialog it is not shown what the models can do, in points.
+const ROOM: f32 = 500.0;
+
 /// Draws the models.
 pub fn show(
     ui: &mut Ui,
@@ -34,6 +37,7 @@ pub fn show(
         let field =
             TextEdit::singleline(&mut fields.models).hint_text("Find a model").desired_width(f32::INFINITY);
         drop(palette.field(ui, field).accessible_name("Find a model"));
+        let has_room = ui.available_width() > ROOM;
         Grid::new("models").striped(true).spacing([14.0, 6.0]).show(ui, |ui| {
             let wanted = fields.models.trim().to_lowercase();
             for model in catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted))
@@ -44,7 +48,9 @@ pub fn show(
                 ui.label(units::bytes(model.size));
                 ui.label(&model.details.parameter_size);
                 ui.label(&model.details.quantization_level);
-                ui.weak(abilities(model));
+                if has_room {
+                    ui.weak(abilities(model));
+                }
                 match catalog.is_loaded(name) {
                     Some(true) => drop(ui.colored_label(palette.good, "loaded")),
                     Some(false) | None => drop(ui.weak("–")),

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _, Zoned};
 
 use super::icons;
+use super::named::named;
 use super::theme::{Face, Palette};
 use crate::catalog::Catalog;
 use crate::chats::{Chat, ChatKey, ExportForm};
@@ -86,7 +87,7 @@ pub fn show(ui: &mut Ui, shown: Sidebar<'_>, palette: &Palette, out: &mut Vec<Co
                 }
                 Line::Chat(chat) => {
                     let is_current = chat.key == shown.current;
-                    ui.push_id(chat.key, |ui| entry(ui, chat, is_current, palette, out));
+                    named(ui, chat.key, |ui| entry(ui, chat, is_current, palette, out));
                 }
             }
         }

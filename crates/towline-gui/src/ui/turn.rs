@@ -7,6 +7,7 @@ use towline_app::text::{safe, units};
 
 use super::document::{self, Clicked};
 use super::icons;
+use super::named::named;
 use super::pieces;
 use super::seen::{Layouts, Seen};
 use super::theme::{Face, Palette};
@@ -112,7 +113,7 @@ pub(super) fn answer(
     let is_last = place.seen.chat.conversation.last().is_some_and(|last| last.id == place.turn.id);
     let reach = Rect::from_x_y_ranges(ui.max_rect().x_range(), top..=ui.cursor().top() + 34.0);
     let is_near = is_last || ui.rect_contains_pointer(reach);
-    ui.push_id("actions", |ui| icons::revealed(ui, is_near, |ui| actions(ui, place, palette, out)));
+    named(ui, "actions", |ui| icons::revealed(ui, is_near, |ui| actions(ui, place, palette, out)));
     ui.add_space(10.0);
 }
 

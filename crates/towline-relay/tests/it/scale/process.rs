@@ -9,7 +9,7 @@ use towline_core::http1::Method;
 use towline_relay::Server;
 
 use super::shared;
-use crate::support::{Answer, ask, chat, config};
+use crate::support::{Answer, SOON, ask, chat, config};
 
 const STORE: &str = "TOWLINE_SHARED_STORE";
 const UPSTREAM: &str = "TOWLINE_SHARED_UPSTREAM";
@@ -55,10 +55,18 @@ impl Process {
         ask(&self.client, Method::Get, target, &[], "").await
     }
 
-    /// A detached chat with the model; its id.
+    /// A detached chat with the model; its id. A relay that has no answer from its store yet says so, and is asked again.
     pub(super) async fn detached(&self, model: &str) -> String {
         let headers = [("towline-detach", "true")];
-        let mut answer = ask(&self.client, Method::Post, "/api/chat", &headers, &chat(model)).await;
+        let asked = async {
+            loop {
+                let answer = ask(&self.client, Method::Post, "/api/chat", &headers, &chat(model)).await;
+                if answer.status != 503 {
+                    return answer;
+                }
+            }
+        };
+        let mut answer = tokio::time::timeout(SOON, asked).await.expect("the relay never takes it");
         assert_eq!(answer.status, 202);
         answer.json().await["id"].as_str().unwrap().to_owned()
     }
