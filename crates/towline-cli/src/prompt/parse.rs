@@ -484,7 +484,7 @@ mod tests {
             (":timeout %1 0", "timeout: 0: a time limit of 0"),
             (":limit 0", "limit: 0: nothing would ever run"),
             (":set temperature warm", "set: option temperature takes a number"),
-            (":think hard", "think: hard: on, off"),
+            (":think hard", "think: hard: write one of on, off"),
             (":name %1 'x", "name: a quote is not closed"),
             (":clear all", "clear: all: too many arguments"),
             ("kill 1", "kill: 1: this is not a jobspec"),

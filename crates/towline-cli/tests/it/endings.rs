@@ -227,7 +227,7 @@ fn failed() {
             outcome: "failed",
             error: json!(["protocol", "protocol", null, true]),
             text: "",
-            says: &["error:", "hint: see whether a model server is behind this address"],
+            says: &["error:", "hint: see whether a model server is at this address"],
         },
     );
 }

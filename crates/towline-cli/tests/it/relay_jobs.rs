@@ -193,7 +193,7 @@ fn leaving_is_not_stopping_and_stopping_is() {
     assert!(watched.stderr.contains("enough of it"), "{watched:?}");
     assert_eq!(person.ended(&["wait", &id]).code, Some(130));
     let late = person.ended(&["timeout", &id, "30s"]);
-    assert!(late.code == Some(1) && late.stderr.contains("over"), "{late:?}");
+    assert!(late.code == Some(1) && late.stderr.contains("already ended"), "{late:?}");
 }
 
 #[test]

@@ -85,7 +85,7 @@ impl Person {
 
     fn prompt_in(&self, more: &[&str]) -> Pty {
         let mut pty = Pty::start(Command::new(&self.program).args(["-m", "m"]).args(more));
-        pty.expect("help says");
+        pty.expect("help lists");
         pty
     }
 

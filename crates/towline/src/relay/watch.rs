@@ -143,6 +143,6 @@ mod tests {
         assert_eq!(change(br#"{"removed":"a"}"#).unwrap(), Change::Removed("a".into()));
         let Change::Job(job) = change(br#"{"id":"b","state":"queued"}"#).unwrap() else { panic!("a job") };
         assert_eq!(job.id, "b");
-        assert!(change(b"{}").unwrap_err().message.contains("no change of a job"));
+        assert!(change(b"{}").unwrap_err().message.contains("not a change of a job"));
     }
 }
