@@ -3,7 +3,7 @@
 //! The names are those of OpenTelemetry's conventions for generative AI. No span holds a prompt, an answer or an error's text.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -83,6 +83,18 @@ pub(crate) struct Traces {
     is_failing: AtomicBool,
 }
 
+/// Spans that are being sent. Those that are left when it is dropped wait again.
+struct Sending<'a> {
+    traces: &'a Traces,
+    spans: Vec<Value>,
+}
+
+impl Drop for Sending<'_> {
+    fn drop(&mut self) {
+        self.traces.waiting().splice(..0, self.spans.drain(..));
+    }
+}
+
 impl Traces {
     /// # Errors
     /// A collector that cannot be used.
@@ -91,13 +103,17 @@ impl Traces {
         Ok(Self { collector, waiting: Mutex::default(), is_failing: AtomicBool::new(false) })
     }
 
+    fn waiting(&self) -> MutexGuard<'_, Vec<Value>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// An answer has ended.
     pub(crate) fn ended(&self, context: &SpanContext, meta: &Meta, state: &AnswerState, measured: &Measured) {
         let Some(span) = meta.job.as_ref().and_then(|record| span(context, meta, record, state, measured))
         else {
             return;
         };
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting();
         if waiting.len() < MOST {
             waiting.push(span);
         }
@@ -106,7 +122,7 @@ impl Traces {
     /// Sends what there is from time to time. Never ready.
     ///
     /// # Cancel safety
-    /// Dropping the future loses the spans that are being sent.
+    /// The spans that are being sent when the future is dropped wait again: the collector may see them twice.
     pub(crate) async fn keep_sending(&self) {
         let mut ticks = tokio::time::interval(EVERY);
         loop {
@@ -120,18 +136,19 @@ impl Traces {
     /// # Cancel safety
     /// As [`keep_sending`](Self::keep_sending).
     pub(crate) async fn send(&self) {
-        let spans = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        if spans.is_empty() {
+        let mut sending = Sending { traces: self, spans: std::mem::take(&mut *self.waiting()) };
+        if sending.spans.is_empty() {
             return;
         }
         let resource = attributes(&[
             ("service.name", Some(json!({ "stringValue": "towline-relay" }))),
             ("service.version", Some(json!({ "stringValue": env!("CARGO_PKG_VERSION") }))),
         ]);
-        let scope = json!({ "scope": { "name": "towline-relay" }, "spans": spans });
+        let scope = json!({ "scope": { "name": "towline-relay" }, "spans": sending.spans });
         let body =
             json!({ "resourceSpans": [{ "resource": { "attributes": resource }, "scopeSpans": [scope] }] });
         let sent = tokio::time::timeout(PATIENCE, self.post(body.to_string())).await;
+        sending.spans.clear();
         let is_taken = matches!(sent, Ok(Some(200..=299)));
         // Once, however often it is tried.
         if self.is_failing.swap(!is_taken, Ordering::Relaxed) == is_taken {
