@@ -5,7 +5,7 @@ use towline_relay::{Token, WhenFull};
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use crate::support::{Relay, ask, chat, config, on_disk, soon, try_ask};
+use crate::support::{Relay, ask, chat, config, on_disk, until_gone};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_or_passes_on_and_deletes() {
@@ -109,12 +109,7 @@ async fn the_answers_of_who_has_most_make_way() {
     }
     let status =
         async |owner, target: &str| ask(&relay.client, Method::Get, target, &[owner], "").await.status;
-    // One that is removed while it is read is cut.
-    let is_gone = async |target: &str| {
-        let answer = try_ask(&relay.client, Method::Get, target, &[ANN], b"").await;
-        answer.is_some_and(|answer| answer.status == 404)
-    };
-    soon(async { while !is_gone(&anns[1]).await {} }).await;
+    until_gone(&relay.client, &anns[1], &[ANN]).await;
     assert_eq!(status(ANN, &anns[0]).await, 404);
     assert_eq!((status(ANN, &anns[2]).await, status(ANN, &anns[3]).await), (200, 200));
     assert_eq!(status(BOB, &bobs).await, 200);

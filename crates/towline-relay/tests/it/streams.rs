@@ -7,7 +7,7 @@ use towline_core::http1::Method;
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server};
 
-use crate::support::{Relay, ask, config, on_disk};
+use crate::support::{Relay, ask, config, on_disk, until_gone};
 
 /// An answer of about so many bytes, with every record different.
 fn answer(bytes: usize) -> Vec<String> {
@@ -200,8 +200,7 @@ async fn what_is_too_old_or_too_much_goes() {
         relay.ended(&id).await;
         ids.push(id);
     }
-    crate::support::soon(async { while relay.get(&format!("/streams/{}", ids[1])).await.status != 404 {} })
-        .await;
+    until_gone(&relay.client, &format!("/streams/{}", ids[1]), &[]).await;
     assert_eq!(relay.get(&format!("/streams/{}", ids[0])).await.status, 404);
     assert_eq!(relay.get(&format!("/streams/{}", ids[3])).await.status, 200);
     relay.stop().await;

@@ -164,6 +164,15 @@ pub(crate) async fn try_ask(
     Some(Answer { status: sent.status, headers: sent.headers, body: sent.body, read: Vec::new() })
 }
 
+/// Waits until there is no such stream any more. One that is removed while it is read is cut, which is not yet that.
+pub(crate) async fn until_gone(client: &Client, target: &str, headers: &[(&str, &str)]) {
+    let is_gone = async || {
+        let answer = try_ask(client, Method::Get, target, headers, b"").await;
+        answer.is_some_and(|answer| answer.status == 404)
+    };
+    soon(async { while !is_gone().await {} }).await;
+}
+
 impl Answer {
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).unwrap_or_default()
