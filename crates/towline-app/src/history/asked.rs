@@ -62,8 +62,7 @@ impl History {
     }
 
     /// Takes the question of an answer back that was not asked for after all, or the answer alone where the question has others.
-    /// A conversation that had settings before it,
-    /// `former`, has them again; another one that has no other question goes with it.
+    /// A conversation that had settings before it, `former`, has them again; another one that has no other question goes with it.
     ///
     /// # Errors
     /// Those of the database.

@@ -87,7 +87,7 @@ impl Asked {
         self.template.as_ref()?.model.as_deref()
     }
 
-    /// Every field of the template is known, and every field that was given is one of it.
+    /// Every field of the template is known, and every field that was given is one of the template's.
     fn check_fields(&self, name: &str) -> Result<(), Failure> {
         let Some(template) = &self.template else { return Ok(()) };
         let lacks_input = self.prompt().is_empty() && self.images.is_empty();

@@ -41,9 +41,7 @@ fn refused(error: &towline_model::Error) -> Failure {
     let complaint = Complaint::new(with_causes(error));
     match error {
         towline_model::Error::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => {
-            Failure::Local(
-                complaint.hint("something already listens there; --listen 127.0.0.1:0 takes any free port"),
-            )
+            Failure::Local(complaint.hint_free_port())
         }
         towline_model::Error::Rate(_) => Failure::Usage(complaint),
         towline_model::Error::Bind { .. } => Failure::Local(complaint),

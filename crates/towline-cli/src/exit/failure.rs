@@ -48,6 +48,13 @@ impl Complaint {
         self
     }
 
+    /// The same message about an address where something listens.
+    #[cfg(any(feature = "model", feature = "relay"))]
+    #[must_use]
+    pub fn hint_free_port(self) -> Self {
+        self.hint("something already listens there; --listen 127.0.0.1:0 takes any free port")
+    }
+
     /// Tells the person, on standard error.
     fn tell(&self) {
         output::error(&self.message);

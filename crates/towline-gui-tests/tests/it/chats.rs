@@ -216,12 +216,17 @@ fn a_retry_and_a_changed_question_add_an_answer() {
     assert_eq!(turn.variants()[2].words.as_deref(), Some("about rivers and hills"));
 }
 
-#[test]
-fn a_click_is_not_lost_to_what_appears_before_its_release() {
+/// A server that lists its models, of which echo is none, once it is told to.
+fn late_list() -> Routes {
     let listing = r#"{"models":[{"name":"another","size":1}]}"#;
     let listed = Script::ndjson_open([""]).wait("the list").lines([listing]).end_chunks();
+    Routes::new().path("/api/tags", listed)
+}
+
+#[test]
+fn a_click_is_not_lost_to_what_appears_before_its_release() {
     let answer = Script::ndjson([ollama::chat_text("An answer."), ollama::chat_done("stop", 1)]);
-    let routes = Routes::new().path("/api/tags", listed).path("/api/chat", answer);
+    let routes = late_list().path("/api/chat", answer);
     let mut stage = Stage::new(routes, Begin::default());
     stage.type_into("Question", "hello");
     let pos = stage.button_rect("Send").center();
@@ -244,9 +249,7 @@ fn a_click_is_not_lost_to_what_appears_before_its_release() {
 
 #[test]
 fn nothing_moves_under_the_pointer_when_the_composer_gets_higher() {
-    let listing = r#"{"models":[{"name":"another","size":1}]}"#;
-    let listed = Script::ndjson_open([""]).wait("the list").lines([listing]).end_chunks();
-    let mut stage = Stage::new(Routes::new().path("/api/tags", listed), Begin::default());
+    let mut stage = Stage::new(late_list(), Begin::default());
     stage.until("the composer", |stage| stage.can_click("Add files"));
     let before = stage.button_rect("Add files");
     stage.server.open("the list");

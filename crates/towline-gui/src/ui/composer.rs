@@ -23,7 +23,7 @@ const MAX_OFFERED: usize = 3;
 
 /// Draws the field, and what goes with the question; with the cursor in it, where it takes the focus.
 pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, out: &mut Vec<Command>) {
-    let Seen { chat, catalog, server } = seen;
+    let Seen { chat, catalog, .. } = seen;
     if catalog.lacks(&chat.conversation.settings.model) {
         missing(ui, catalog, &chat.conversation.settings.model, palette, out);
     }
@@ -56,35 +56,45 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, o
         if response.changed() {
             out.push(Command::Draft(draft));
         }
-        named(ui, "buttons", |ui| {
-            ui.horizontal(|ui| {
-                ui.spacing_mut().item_spacing.x = 2.0;
-                if icons::button(ui, "📎", "Add files").clicked() {
-                    out.push(Command::ChooseFiles);
-                }
-                super::chat::model(ui, chat, catalog, out);
-                super::chat::compare(ui, chat, catalog, out);
-                ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                    let is_stop = !chat.live.is_empty() && !can_send;
-                    let (sign, name, fill) =
-                        if is_stop { ("■", "Stop", palette.bad) } else { ("↑", "Send", palette.link) };
-                    let may = is_stop || (can_send && server.client().is_some());
-                    let sign = RichText::new(sign).size(17.0).color(palette.on_color);
-                    let button =
-                        Button::new(sign).fill(if may { fill } else { palette.edge }).corner_radius(17);
-                    let button = ui.add_enabled(may, button.min_size(vec2(34.0, 34.0))).accessible_name(name);
-                    let is_clicked = button.on_hover_text(name).clicked();
-                    if (is_clicked && !is_stop) || (sends && can_send) {
-                        out.push(Command::Send);
-                    }
-                    if (is_clicked && is_stop) || (stops && !chat.live.is_empty()) {
-                        out.push(Command::StopAll);
-                    }
-                });
-            });
-        });
+        let typed = Typed { can_send, sends, stops };
+        named(ui, "buttons", |ui| ui.horizontal(|ui| buttons(ui, seen, typed, palette, out)));
     });
     ui.add_space(6.0);
+}
+
+/// What is in the field, and what its keys ask for.
+#[derive(Debug, Clone, Copy)]
+struct Typed {
+    can_send: bool,
+    sends: bool,
+    stops: bool,
+}
+
+/// Draws what is below the field: files, models, and one button that sends or stops.
+fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, palette: &Palette, out: &mut Vec<Command>) {
+    let (Seen { chat, catalog, server }, Typed { can_send, sends, stops }) = (seen, typed);
+    ui.spacing_mut().item_spacing.x = 2.0;
+    if icons::button(ui, "📎", "Add files").clicked() {
+        out.push(Command::ChooseFiles);
+    }
+    super::chat::model(ui, chat, catalog, out);
+    super::chat::compare(ui, chat, catalog, out);
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        let is_stop = !chat.live.is_empty() && !can_send;
+        let (sign, name, fill) =
+            if is_stop { ("■", "Stop", palette.bad) } else { ("↑", "Send", palette.link) };
+        let may = is_stop || (can_send && server.client().is_some());
+        let sign = RichText::new(sign).size(17.0).color(palette.on_color);
+        let button = Button::new(sign).fill(if may { fill } else { palette.edge }).corner_radius(17);
+        let button = ui.add_enabled(may, button.min_size(vec2(34.0, 34.0))).accessible_name(name);
+        let is_clicked = button.on_hover_text(name).clicked();
+        if (is_clicked && !is_stop) || (sends && can_send) {
+            out.push(Command::Send);
+        }
+        if (is_clicked && is_stop) || (stops && !chat.live.is_empty()) {
+            out.push(Command::StopAll);
+        }
+    });
 }
 
 /// The field's identity.

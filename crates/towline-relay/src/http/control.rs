@@ -201,11 +201,7 @@ async fn retry(
     let retry_of = Some(entry.id.clone());
     let place = history::ask_again(relay, caller, &mut wishes).await;
     let ask = Ask { kind, wishes, choice, headers: sent, body, room: None, digest: None, retry_of };
-    let begun = ask::begin(relay, caller, ask);
-    if let Some(place) = place {
-        history::asked(relay, caller, place, &begun).await;
-    }
-    match begun? {
+    match history::begin(relay, caller, place, ask).await? {
         Begun::New { entry, ticket, .. } => front::accepted(&entry, ticket).await,
         Begun::Known(_) => unreachable!("a job without a request id is new"),
     }

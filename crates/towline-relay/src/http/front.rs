@@ -12,7 +12,7 @@ use towline::forward;
 use towline_core::http1::{Headers, Method};
 
 use super::answer::{Answer, Code, Refusal, Words, json_answer, plain, set};
-use super::ask::{Ask, Begun, RequestBody, RequestHeaders, begin, choice};
+use super::ask::{Ask, Begun, RequestBody, RequestHeaders, choice};
 use super::body::Body;
 use super::pass::{exchange, request_headers};
 use super::{history, input, streams};
@@ -69,10 +69,7 @@ pub(super) async fn recorded(
     };
     let place = history::ask(relay, caller, &mut wishes, &body).await;
     let ask = Ask { kind, wishes, choice, headers, body, room, digest: digest.clone(), retry_of: None };
-    let begun = begin(relay, caller, ask);
-    if let Some(place) = place {
-        history::asked(relay, caller, place, &begun).await;
-    }
+    let begun = history::begin(relay, caller, place, ask).await;
     if let (Some((shared, id)), Err(_)) = (&reserved, &begun) {
         shared.release(caller.owner.as_str(), id).await;
     }

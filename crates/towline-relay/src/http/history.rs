@@ -8,7 +8,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::json;
 
 use super::answer::{Answer, Code, Refusal, json_answer};
-use super::ask::{Begun, RequestHeaders};
+use super::ask::{self, Ask, Begun, RequestHeaders};
 use super::input;
 use crate::config::{PlaceInHistory, UserHistory};
 use crate::relay::{Caller, Relay};
@@ -66,14 +66,16 @@ pub(super) async fn ask_again(
     Some(place)
 }
 
-/// The relay has taken the question that was written down there, or has not.
-pub(super) async fn asked(
-    relay: &Relay,
+/// Begins the job of a request whose place in the history, if it has one, is written down. What is not begun is taken back there.
+pub(super) async fn begin(
+    relay: &Arc<Relay>,
     caller: &Caller,
-    place: PlaceInHistory,
-    begun: &Result<Begun, Refusal>,
-) {
-    match (begun, &relay.config.on_answer) {
+    place: Option<PlaceInHistory>,
+    ask: Ask,
+) -> Result<Begun, Refusal> {
+    let begun = ask::begin(relay, caller, ask);
+    let Some(place) = place else { return begun };
+    match (&begun, &relay.config.on_answer) {
         (Ok(Begun::New { entry, .. }), Some(on_answer)) => on_answer.tell(&entry.id),
         (Ok(Begun::New { .. }), None) => {}
         (Ok(Begun::Known(_)) | Err(_), _) => {
@@ -81,6 +83,7 @@ pub(super) async fn asked(
             taken_back.unwrap_or_else(not_written);
         }
     }
+    begun
 }
 
 fn not_written<T>(error: String) -> Option<T> {

@@ -164,7 +164,7 @@ fn refused(error: &Error) -> Failure {
     match error {
         Error::Config(_) | Error::Upstream(_) | Error::Tls { .. } | Error::File { .. } => Failure::Usage(complaint),
         Error::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => Failure::Local(
-            complaint.hint("something already listens there; --listen 127.0.0.1:0 takes any free port"),
+            complaint.hint_free_port(),
         ),
         Error::Store { source: StoreError::InUse, .. } => Failure::Local(complaint.hint(
             "only one relay uses a store: --relay or TOWLINE_RELAY names the one that runs, --store another folder, or memory",

@@ -5,7 +5,7 @@ use serde_json::json;
 use super::process::Process;
 use super::proxy::Proxy;
 use super::redis::Redis;
-use super::{first, relay, shared, until, upstream};
+use super::{first, relay, shared, taken, until, upstream};
 use crate::support::{Relay, chat, config, soon};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -242,15 +242,8 @@ async fn a_relay_does_not_stay_at_a_server_that_leads_no_more() {
     replica.say("REPLICAOF NO ONE");
     proxy.lead_new_to(replica.port);
     redis.say(&format!("REPLICAOF 127.0.0.1 {}", replica.port));
-    let answer = soon(async {
-        loop {
-            let mut answer = relay.post("/api/chat", &headers, &chat("short")).await;
-            if answer.status != 503 {
-                return answer.json().await;
-            }
-        }
-    });
-    let id = answer.await["id"].as_str().unwrap().to_owned();
+    let answer = taken(&relay.client, &headers, "short").await.json().await;
+    let id = answer["id"].as_str().unwrap().to_owned();
     assert_eq!(relay.ended(&id).await["state"], "completed");
     relay.stop().await;
 }
@@ -265,15 +258,8 @@ async fn a_request_that_could_not_be_recorded_is_not_accepted_when_it_comes_agai
         assert_eq!(relay.post("/api/chat", &headers, &chat("short")).await.status, 503);
     }
     redis.say("ACL SETUSER default +evalsha");
-    let answer = soon(async {
-        loop {
-            let mut answer = relay.post("/api/chat", &headers, &chat("short")).await;
-            if answer.status != 503 {
-                return answer.json().await;
-            }
-        }
-    });
-    let id = answer.await["id"].as_str().unwrap().to_owned();
+    let answer = taken(&relay.client, &headers, "short").await.json().await;
+    let id = answer["id"].as_str().unwrap().to_owned();
     assert_eq!(relay.ended(&id).await["state"], "completed");
     relay.stop().await;
 }

@@ -8,12 +8,13 @@ mod rounds;
 mod streams;
 
 use serde_json::{Value, json};
+use towline::Client;
 use towline_core::http1::Method;
 use towline_relay::{Config, Server, Store, StoreConfig, Token};
 use towline_testkit::records::ollama;
 use towline_testkit::{Routes, Script, Server as Upstream};
 
-use crate::support::{Relay, ask, chat, config, soon};
+use crate::support::{Answer, Relay, ask, chat, config, soon};
 use redis::Redis;
 
 fn shared(config: Config, store: &str) -> Config {
@@ -47,6 +48,19 @@ fn first() -> usize {
 async fn order(relay: &Relay, id: &str, order: &str, body: Value) -> (u16, Value) {
     let mut answer = relay.post(&format!("/towline/v1/jobs/{id}/{order}"), &[], &body.to_string()).await;
     (answer.status, answer.json().await)
+}
+
+/// Asks the model until the store behind the relay answers: what cannot be recorded is refused with 503.
+async fn taken(client: &Client, headers: &[(&str, &str)], model: &str) -> Answer {
+    soon(async {
+        loop {
+            let answer = ask(client, Method::Post, "/api/chat", headers, &chat(model)).await;
+            if answer.status != 503 {
+                return answer;
+            }
+        }
+    })
+    .await
 }
 
 /// The job at a relay once it looks so.

@@ -8,8 +8,8 @@ use towline::client::Endpoint;
 use towline_core::http1::Method;
 use towline_relay::Server;
 
-use super::shared;
-use crate::support::{Answer, SOON, ask, chat, config};
+use super::{shared, taken};
+use crate::support::{Answer, ask, config};
 
 const STORE: &str = "TOWLINE_SHARED_STORE";
 const UPSTREAM: &str = "TOWLINE_SHARED_UPSTREAM";
@@ -55,18 +55,9 @@ impl Process {
         ask(&self.client, Method::Get, target, &[], "").await
     }
 
-    /// A detached chat with the model; its id. A relay that has no answer from its store yet says so, and is asked again.
+    /// A detached chat with the model; its id.
     pub(super) async fn detached(&self, model: &str) -> String {
-        let headers = [("towline-detach", "true")];
-        let asked = async {
-            loop {
-                let answer = ask(&self.client, Method::Post, "/api/chat", &headers, &chat(model)).await;
-                if answer.status != 503 {
-                    return answer;
-                }
-            }
-        };
-        let mut answer = tokio::time::timeout(SOON, asked).await.expect("the relay never takes it");
+        let mut answer = taken(&self.client, &[("towline-detach", "true")], model).await;
         assert_eq!(answer.status, 202);
         answer.json().await["id"].as_str().unwrap().to_owned()
     }
