@@ -1,8 +1,7 @@
 // How the page looks and is reached: by axe, at a phone's size, from right to left, by keys.
 import assert from "node:assert/strict"
-import { readdirSync, readFileSync } from "node:fs"
+import { readFileSync } from "node:fs"
 import { createRequire } from "node:module"
-import { join } from "node:path"
 import { after, before, test } from "node:test"
 import { PHONE, SMALL_PHONE, startBrowser, startModel, startRelay, stopAll } from "./harness.mjs"
 import { traced } from "./trace.mjs"
@@ -138,12 +137,4 @@ test("the first list is there soon", async (t) => {
   const listed = await page.evaluate(() => window.listed)
   t.diagnostic(`the list was there ${Math.round(listed)} ms after the page was asked for; the main thread worked ${Math.round(busy)} ms`)
   assert.ok(!IS_TIMED || listed <= 200, `the first list took ${listed} ms`)
-})
-
-test("the page's text, style and script are small", async () => {
-  const names = readdirSync(join(import.meta.dirname, "../../crates/towline-relay/page")).filter((name) => /\.(html|css|js)$/.test(name))
-  const files = names.map((name) => fetch(`${relay.url}/${name === "index.html" ? "" : `page/${name}`}`, { headers: { accept: "text/html" } }))
-  const bodies = await Promise.all(files.map(async (file) => (await file).arrayBuffer()))
-  const bytes = bodies.reduce((sum, body) => sum + body.byteLength, 0)
-  assert.ok(bytes > 40_000 && bytes <= 60 << 10, `${bytes} bytes`)
 })

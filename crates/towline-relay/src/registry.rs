@@ -454,6 +454,13 @@ impl StreamRegistry {
         own.by_no.range((from, Bound::Unbounded)).take(PAGE).map(|(_, entry)| entry.clone()).collect()
     }
 
+    /// The newest `count` streams of an owner, newest first.
+    pub(crate) fn newest(&self, owner: &Owner, count: usize) -> Vec<Entry> {
+        let streams = self.streams();
+        let Some(own) = streams.by_owner.get(owner) else { return Vec::new() };
+        own.by_no.values().rev().take(count).cloned().collect()
+    }
+
     /// Everybody who has streams.
     pub(crate) fn owners(&self) -> Vec<Owner> {
         self.streams().by_owner.keys().cloned().collect()

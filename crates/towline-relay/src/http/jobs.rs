@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::json;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc::{self, Sender, error::SendError};
-use towline::relay::AnswerState;
+use towline::relay::{AnswerState, Job};
 
 use super::answer::{Answer, Refusal, typed};
 use super::body::Body;
@@ -26,6 +26,8 @@ use crate::store::StreamNo;
 const PIECE_BYTES: usize = 16 << 10;
 /// So many streams are looked at before others have their turn: of a long list, few may be wanted.
 const LOOKS: usize = 256;
+/// More rows than a tall screen shows.
+const NEWEST: usize = 30;
 /// Changes that wait for a slow watcher.
 const WATCHED: usize = 16;
 /// How often a watcher is told of what runs, besides changes.
@@ -135,6 +137,11 @@ pub(super) fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> 
         }
     });
     Ok(typed(StatusCode::OK, "application/json", Body::Pieces(body)))
+}
+
+/// The newest jobs, as many as are seen at once: what the page's document comes with.
+pub(super) fn newest(relay: &Relay, caller: &Caller) -> Vec<Job> {
+    relay.registry.newest(&caller.owner, NEWEST).iter().filter_map(shown).collect()
 }
 
 /// The number of the stream that a page begins behind: as the page before it says, which may be gone meanwhile, or a job.

@@ -1,10 +1,12 @@
-//! The page: its files, which anybody may see who reaches the address. They hold nothing of anybody's.
+//! The page: its files, which anybody may see who reaches the address. They hold nothing of anybody's, but for the answers that its
+//! document comes with for whoever may read them.
 
 use std::sync::LazyLock;
 
 use hyper::header::{ACCEPT, HeaderMap, IF_NONE_MATCH};
 use hyper::{Method, StatusCode};
 use sha2::{Digest as _, Sha256};
+use towline::relay::Job;
 
 use super::answer::{Answer, empty, set, typed};
 use super::body::Body;
@@ -45,6 +47,9 @@ static FILES: [File; 14] = files! {
     "icon.png": "image/png",
 };
 
+/// The answers that the document comes with: none, unless they are put in.
+const NO_JOBS: &str = "[]</script>";
+
 /// Scripts, styles and pictures of its own, and nothing else; no text becomes markup or code.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
      manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
@@ -73,27 +78,45 @@ impl File {
         FILES.iter().find(|file| file.name == name)
     }
 
+    /// Whether it is the page's document, which shows the list of answers.
+    pub(super) fn is_document(&self) -> bool {
+        self.content_type == HTML
+    }
+
     pub(super) fn answer(&self, headers: &HeaderMap) -> Answer {
         let given = headers.get(IF_NONE_MATCH).and_then(|value| value.to_str().ok());
         let mut answer = match given {
             Some(given) if given == *TAG => empty(StatusCode::NOT_MODIFIED),
             Some(_) | None => typed(StatusCode::OK, self.content_type, Body::whole(self.bytes)),
         };
-        for (name, value) in [
-            ("etag", TAG.as_str()),
-            ("cache-control", "no-cache"),
-            ("vary", "Accept"),
-            ("content-security-policy", POLICY),
-            ("cross-origin-opener-policy", "same-origin"),
-            ("cross-origin-resource-policy", "same-origin"),
-            ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
-            ("referrer-policy", "no-referrer"),
-            ("x-content-type-options", "nosniff"),
-        ] {
-            set(&mut answer, name, value);
-        }
-        answer
+        set(&mut answer, "etag", &TAG);
+        guarded(answer, "no-cache")
     }
+
+    /// The document with the first answers of its list, which it shows without another request.
+    pub(super) fn answer_with(&self, jobs: &[Job]) -> Answer {
+        // In JSON, `<` stands in texts only; there it must not end the element.
+        let jobs = serde_json::to_string(jobs).unwrap_or_default().replace('<', "\\u003c");
+        let document = String::from_utf8_lossy(self.bytes).replacen(NO_JOBS, &(jobs + "</script>"), 1);
+        guarded(typed(StatusCode::OK, self.content_type, Body::whole(document)), "no-store")
+    }
+}
+
+/// As files of the page are given.
+fn guarded(mut answer: Answer, kept: &str) -> Answer {
+    for (name, value) in [
+        ("cache-control", kept),
+        ("vary", "Accept"),
+        ("content-security-policy", POLICY),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+        ("permissions-policy", "camera=(), geolocation=(), microphone=()"),
+        ("referrer-policy", "no-referrer"),
+        ("x-content-type-options", "nosniff"),
+    ] {
+        set(&mut answer, name, value);
+    }
+    answer
 }
 
 fn takes_html(headers: &HeaderMap) -> bool {
@@ -124,6 +147,20 @@ mod tests {
         assert_eq!(file(Method::GET, "/page/app.js", &[]), Some("app.js"));
         assert_eq!(file(Method::GET, "/page/../app.js", &[]), None);
         assert_eq!(file(Method::GET, "/page/nothing.js", &[]), None);
+    }
+
+    #[test]
+    fn what_an_answer_says_stays_text_in_the_document() {
+        let mut job = Job::new("a", towline::relay::AnswerState::Completed);
+        job.question = Some("</script><b>".into());
+        let document = FILES.iter().find(|file| file.is_document()).unwrap();
+        let Body::Whole(Some(bytes)) = document.answer_with(&[job]).into_body() else { panic!() };
+        let html = String::from_utf8(bytes.to_vec()).unwrap();
+        let (_, island) = html.split_once("id=first>").unwrap();
+        let (jobs, rest) = island.split_once("</script>").unwrap();
+        assert!(rest.trim_start().starts_with("</body>"));
+        let jobs: Vec<Job> = serde_json::from_str(jobs).unwrap();
+        assert_eq!(jobs[0].question.as_deref(), Some("</script><b>"));
     }
 
     #[test]

@@ -17,8 +17,9 @@ use super::body::Body;
 use super::guard::{Authorized, Listener};
 use super::route::Route;
 use super::trail::{Trail, WRONG_TOKEN_PAUSE};
-use super::{control, devices, front, ops, page, pass, streams};
+use super::{control, devices, front, jobs, ops, page, pass, streams};
 use crate::config::Role;
+use crate::devices::Entered;
 use crate::job::Recorded;
 use crate::relay::Relay;
 
@@ -164,7 +165,7 @@ async fn answered(
         Place::Control(rest) => control::answer(relay, &caller, rest, request).await,
         Place::Session => devices::session(relay, listener, request).await,
         // It has its own headers.
-        Place::Page(file) => return file.answer(request.headers()),
+        Place::Page(file) => return page_answer(relay, listener, file, &request),
         Place::Ops(path) => Ok(ops::answer(relay, path)),
         Place::Nowhere => Err(Refusal::no_such_path(uri.path())),
     };
@@ -184,12 +185,36 @@ async fn answered(
         allow(&mut answer, &origin);
     }
     if let Some((entered, secret)) = device {
-        if let Some(cookie) = listener.set_cookie(&secret).filter(|_| entered.is_renewed) {
-            set(&mut answer, "set-cookie", &cookie);
-        }
+        renew(&mut answer, listener, &entered, &secret);
         answer = answer.map(|body| body.until(entered.revoked));
     }
     answer
+}
+
+/// A file of the page; its document comes with the newest answers for whoever may read them.
+fn page_answer(
+    relay: &Arc<Relay>,
+    listener: Listener,
+    file: &page::File,
+    request: &Request<Incoming>,
+) -> Answer {
+    let entered = file.is_document().then(|| relay.access().enter(listener, request, false, &relay.devices));
+    let Some(Ok(Authorized { caller, device, .. })) = entered else { return file.answer(request.headers()) };
+    if !caller.roles.allow(Role::Read) {
+        return file.answer(request.headers());
+    }
+    let mut answer = file.answer_with(&jobs::newest(relay, &caller));
+    if let Some((entered, secret)) = device {
+        renew(&mut answer, listener, &entered, &secret);
+    }
+    answer
+}
+
+/// Tells a device to keep its cookie longer, where it is time.
+fn renew(answer: &mut Answer, listener: Listener, entered: &Entered, secret: &str) {
+    if let Some(cookie) = listener.set_cookie(secret).filter(|_| entered.is_renewed) {
+        set(answer, "set-cookie", &cookie);
+    }
 }
 
 /// Whether a route that is passed through changes the models that a server keeps.

@@ -175,3 +175,36 @@ async fn a_token_that_has_expired_says_so() {
     assert!(status == 401 && text.contains("has expired"), "{status} {text}");
     relay.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_page_comes_with_the_newest_answers_for_whoever_may_read_them() {
+    let (_server, relay) =
+        with(&[token("one"), token("other"), Token { roles: Some(vec![Role::Metrics]), ..token("watcher") }])
+            .await;
+    for _ in 0..40 {
+        assert_eq!(as_owner(&relay, "one", Method::Post, "/api/chat", &chat("m")).await.0, 200);
+    }
+    let page = async |owner: Option<&str>| {
+        let bearer = format!("Bearer {}", secret(owner.unwrap_or("nobody")));
+        let headers = [("accept", "text/html"), ("authorization", &bearer)];
+        let mut page =
+            ask(&relay.client, Method::Get, "/", &headers[..1 + usize::from(owner.is_some())], "").await;
+        let kept = page.header("cache-control").to_owned();
+        let text = page.text().await;
+        let jobs = text.split_once("id=first>").unwrap().1.split_once("</script>").unwrap().0;
+        (kept, serde_json::from_str::<Vec<Value>>(jobs).unwrap())
+    };
+    let listed: Value =
+        serde_json::from_str(&as_owner(&relay, "one", Method::Get, "/towline/v1/jobs", "").await.2).unwrap();
+    let ids =
+        |jobs: &[Value]| jobs.iter().map(|job| job["id"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let mut newest = ids(listed["jobs"].as_array().unwrap());
+    newest.reverse();
+    let (kept, jobs) = page(Some("one")).await;
+    assert_eq!((kept.as_str(), ids(&jobs)), ("no-store", newest[..30].to_vec()));
+    assert_eq!(page(Some("other")).await, ("no-store".into(), vec![]));
+    for stranger in [None, Some("watcher"), Some("nobody")] {
+        assert_eq!(page(stranger).await, ("no-cache".into(), vec![]), "{stranger:?}");
+    }
+    relay.stop().await;
+}
