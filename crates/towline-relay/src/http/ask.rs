@@ -318,22 +318,26 @@ fn over_quota(owner: &Owner, reached: Reached) -> Refusal {
 
 fn refused(relay: &Relay, why: NotBegun, is_grouped: bool) -> Refusal {
     let places = relay.config.places();
-    let message = |running: usize, queued: usize, whose: &str| {
-        format!(
-            "{running} answers run and {queued} wait for their turn, which is {whose} limit; try again later"
-        )
-    };
+    let waiting = if is_grouped { "limits.grouped" } else { "limits.queued" };
     let refusal = match why {
         NotBegun::Draining => {
             Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests")
         }
         NotBegun::NoPlace(NoPlace::InAll) => {
-            let queued = if is_grouped { places.grouped } else { places.queued };
-            Refusal::new(Code::Limit, message(places.running, queued, "this relay's"))
+            let (running, queued) = (places.running, if is_grouped { places.grouped } else { places.queued });
+            let message = format!(
+                "{running} answers run (limits.running) and {queued} wait ({waiting}); try again later"
+            );
+            Refusal::new(Code::Limit, message)
         }
         NotBegun::NoPlace(NoPlace::OfOwner) => {
+            let running = places.own_running;
             let queued = if is_grouped { places.own_grouped } else { places.own_queued };
-            Refusal::new(Code::Limit, message(places.own_running, queued, "one owner's"))
+            let message = format!(
+                "{running} answers of this owner run and {queued} wait, which is limits.share of limits.running and {waiting}; \
+                 try again later"
+            );
+            Refusal::new(Code::Limit, message)
         }
     };
     refusal.with("retry-after", "1")

@@ -46,7 +46,7 @@ pub(crate) async fn whole(relay: &Relay, mut body: Incoming, most: usize) -> Res
             let more = more.and_then(|more| Arc::clone(&relay.bodies).try_acquire_many_owned(more).ok());
             let more = more.ok_or_else(|| {
                 let message =
-                    "the bodies of all requests together have reached this relay's limit; try again later";
+                    "the bodies of all requests together have reached limits.bodies; try again later";
                 Refusal::new(Code::Unavailable, message).with("retry-after", "1")
             })?;
             match &mut room {
@@ -68,9 +68,10 @@ pub(crate) async fn whole(relay: &Relay, mut body: Incoming, most: usize) -> Res
     let time = relay.config.limits.body_time;
     match tokio::time::timeout(time, reading).await {
         Ok(read) => read,
-        Err(_) => {
-            Err(Refusal::new(Code::Timeout, format!("the request's body took longer than {}", Span(time))))
-        }
+        Err(_) => Err(Refusal::new(
+            Code::Timeout,
+            format!("the request's body took longer than {} (limits.body_time)", Span(time)),
+        )),
     }
 }
 

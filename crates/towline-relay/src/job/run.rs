@@ -325,7 +325,9 @@ impl Run {
         }
         if self.length > self.log_bytes {
             let limit = self.log_bytes;
-            self.fail(own(format!("the answer is longer than the relay's limit of {limit} bytes a stream")));
+            self.fail(own(format!(
+                "the answer is longer than {limit} bytes, which is the relay's limits.log"
+            )));
         }
         Poll::Ready(())
     }

@@ -83,7 +83,9 @@ struct Loss {
 pub(crate) enum Broken {
     #[error("the stream was removed")]
     Removed,
-    #[error("the disk of the store is full")]
+    #[error(
+        "the store is full: its disk has less than store.reserve free, or Redis has reached its maxmemory"
+    )]
     Full,
     #[error("the store failed: {0}")]
     Store(String),

@@ -314,7 +314,9 @@ async fn every_stream_has_so_many_readers_at_most() {
     for target in ["/streams/x?live=raw".to_owned(), format!("/streams/{answer}?live=raw")] {
         let (first, second) = (relay.get(&target).await, relay.get(&target).await);
         assert_eq!((first.status, second.status), (200, 200));
-        assert_eq!(relay.get(&target).await.status, 429, "{target}");
+        let mut refused = relay.get(&target).await;
+        assert_eq!(refused.status, 429, "{target}");
+        assert!(refused.text().await.contains("limits.readers"), "{target}");
         drop(first);
         soon(async { while relay.get(&target).await.status != 200 {} }).await;
     }

@@ -241,7 +241,8 @@ async fn limits_say_which_they_are() {
     let id = relay.detached("m").await;
     let mut refused = relay.post("/api/chat", &[], &chat("m")).await;
     assert_eq!((refused.status, refused.header("retry-after")), (429, "1"));
-    assert!(refused.text().await.contains("1 answers run and 0 wait"));
+    let text = refused.text().await;
+    assert!(text.contains("1 answers run (limits.running) and 0 wait (limits.queued)"), "{text}");
     assert_eq!(relay.delete(&format!("/towline/v1/jobs/{id}")).await.status, 204);
     relay.stop().await;
 }

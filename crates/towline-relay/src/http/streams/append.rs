@@ -149,7 +149,7 @@ impl Append {
             return Err(Refusal::new(Code::Conflict, "Stream-Seq does not follow the last one"));
         }
         if end.position + self.bytes.len() as u64 > most {
-            let message = format!("the stream would be longer than the limit of {most} bytes");
+            let message = format!("the stream would be longer than {most} bytes, which is limits.log");
             return Err(Refusal::new(Code::TooLarge, message));
         }
         let meta = log.meta();

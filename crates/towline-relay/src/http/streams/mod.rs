@@ -155,18 +155,28 @@ fn room_for(relay: &Relay, owner: &Owner, bytes: usize) -> Result<(), Refusal> {
     if relay.registry.add_written(owner, bytes as u64, most) {
         return Ok(());
     }
-    let message = format!("the streams of this owner have {most} bytes, which is the limit; delete some");
+    let message = format!(
+        "the streams of this owner would have more than {most} bytes, which is limits.share of keep.bytes; delete some"
+    );
     Err(Refusal::new(Code::Full, message))
 }
 
 pub(super) fn too_many(relay: &Relay) -> Refusal {
     let most = relay.config.limits.streams;
-    Refusal::new(Code::Limit, format!("there are {most} streams, which is this relay's limit; delete some"))
+    let own = relay.config.share_of(most as u64);
+    let message = if own < most as u64 {
+        format!(
+            "there are {most} streams (limits.streams), or {own} of this owner (limits.share); delete some"
+        )
+    } else {
+        format!("there are {most} streams, which is limits.streams; delete some")
+    };
+    Refusal::new(Code::Limit, message)
 }
 
 pub(super) fn too_many_readers(relay: &Relay) -> Refusal {
     let most = relay.config.limits.readers;
-    Refusal::new(Code::Limit, format!("the stream has {most} readers, which is this relay's limit"))
+    Refusal::new(Code::Limit, format!("the stream has {most} readers, which is limits.readers"))
 }
 
 fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
