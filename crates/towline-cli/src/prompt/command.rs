@@ -68,6 +68,7 @@ pub enum Bare {
     #[command(visible_alias = "attach")]
     Fg(OneJob),
     /// unpause a job, in the background
+    #[command(override_usage = "bg [%n…]")]
     Bg(Jobs),
     /// cancel jobs, and say when they have ended
     #[command(override_usage = "kill [-9] %n… | %* | --all")]
@@ -79,10 +80,10 @@ pub enum Bare {
         targets: Vec<Target>,
     },
     /// stop reading a job's stream; its server may continue for a while
-    #[command(visible_alias = "stop")]
+    #[command(visible_alias = "stop", override_usage = "pause %n…")]
     Pause(SomeJobs),
     /// read a paused job's stream again
-    #[command(visible_alias = "cont")]
+    #[command(visible_alias = "cont", override_usage = "unpause %n…")]
     Unpause(SomeJobs),
     /// wait for jobs, or with -n for the first
     #[command(override_usage = "wait [-n] [-t 30s] [%n…]")]
@@ -108,7 +109,7 @@ pub enum Bare {
     /// take a job's answer into the conversation
     Keep(OneJob),
     /// rename a job
-    #[command(visible_alias = "name")]
+    #[command(visible_alias = "name", override_usage = "rename %n NAME")]
     Rename {
         #[arg(value_name = "%n")]
         job: Spec,
@@ -199,10 +200,13 @@ pub enum Colon {
         format: Option<Change<FormatArg>>,
     },
     /// send images with the next question
+    #[command(override_usage = "image FILE…")]
     Image(Files),
     /// send files with the next question: text, images, the text of a PDF
+    #[command(override_usage = "file FILE…")]
     File(Files),
     /// send the text of web pages with the next question
+    #[command(override_usage = "url URL…")]
     Url {
         #[arg(value_name = "URL", required = true)]
         urls: Vec<String>,
@@ -224,6 +228,7 @@ pub enum Colon {
         copying: Copying,
     },
     /// delete ended answers of the relay and their records
+    #[command(override_usage = "forget NAME…")]
     Forget {
         #[arg(value_name = "NAME", required = true)]
         names: Vec<String>,
@@ -238,6 +243,7 @@ pub enum Colon {
         name: Option<String>,
     },
     /// continue a conversation
+    #[command(override_usage = "load CONVERSATION")]
     Load {
         #[arg(value_name = "CONVERSATION")]
         name: String,
@@ -249,6 +255,7 @@ pub enum Colon {
         text: Vec<String>,
     },
     /// export the conversation
+    #[command(override_usage = "export md | json [FILE]")]
     Export {
         #[arg(value_name = "FORM")]
         kind: ExportKind,

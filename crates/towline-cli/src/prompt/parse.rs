@@ -146,7 +146,10 @@ fn unknown(name: &str) -> String {
 /// What is wrong with the words behind a verb.
 fn said(error: &clap::Error) -> String {
     let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
-    let argument = context(error, ContextKind::InvalidArg).unwrap_or_default().replace(['<', '>'], "");
+    let argument = context(error, ContextKind::InvalidArg)
+        .unwrap_or_default()
+        .replace(['<', '>'], "")
+        .replace("...", "…");
     let known = context(error, ContextKind::ValidValue);
     match (error.kind(), error.source(), known) {
         (ErrorKind::ValueValidation, Some(why), _) => format!("{value}: {why}"),
@@ -477,7 +480,8 @@ mod tests {
     fn a_wrong_command_says_what_is_wrong() {
         for (typed, expected) in [
             (":kill 1", "kill: 1: this is not a jobspec"),
-            (":kill", "kill: %n... is missing\nusage: :kill [-9]"),
+            (":kill", "kill: %n… is missing\nusage: :kill [-9]"),
+            (":rename %1", "rename: NAME is missing\nusage: :rename %n NAME"),
             (":jobs -x", "jobs: -x: invalid option"),
             (":job", ":job: command not found; did you mean :jobs?"),
             (":frobnicate", ":frobnicate: command not found; :help lists them"),
