@@ -17,8 +17,8 @@ Examples:
 ";
 
 const AFTER: &str = "\
-FILE has one question on each line, or one JSON object on each line with prompt and optionally id,
-model, system, options, format, think and images. The answers run on the relay as one group, so
+FILE has one question on each line: text, or a JSON object with prompt and optionally id, model,
+system, options, format, think and images. The answers run on the relay as one group, so
 Ctrl-C, a closed terminal or kill -9 stops none of them. Run the same command again to resume the
 batch: it asks only what is missing.
 
@@ -32,7 +32,7 @@ Exit status: 0 if every answer completed, else that of the first that did not (t
 #[derive(Debug, Args)]
 #[command(before_help = EXAMPLES, after_help = AFTER, help_template = super::TEMPLATE)]
 pub struct BatchArgs {
-    /// The questions: one on each line, or JSON lines
+    /// The questions, one on each line: text, or a JSON object
     #[arg(value_name = "FILE")]
     pub file: PathBuf,
 

@@ -139,7 +139,8 @@ fn missing_code(answer: &str, only: CodeArg) -> Option<String> {
     }
 }
 
-fn is_person() -> bool {
+/// Whether somebody is there who can be asked.
+pub(super) fn is_person() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
@@ -155,7 +156,8 @@ fn is_missing(outcome: &Outcome, server: &Server) -> bool {
     }
 }
 
-async fn offer(model: &str, server: &Server, context: &mut Context) -> Result<bool, Failure> {
+/// Asks a person whether to fetch a model that the server does not have.
+pub(super) async fn offer(model: &str, server: &Server, context: &mut Context) -> Result<bool, Failure> {
     output::stderr(&format!("{} has no model {model}. Fetch it? [y/N] ", server.shown()));
     let line = question::typed_line(&mut context.stopper).await?;
     Ok(matches!(line.trim(), "y" | "Y" | "yes" | "Yes"))

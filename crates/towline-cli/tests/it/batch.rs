@@ -8,11 +8,12 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::Instant;
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use towline_testkit::records::ollama;
-use towline_testkit::{Routes, Script, Server, fakemodel};
+use towline_testkit::{Routes, Script, Server, fakemodel, http};
 
 use crate::program::{Live, SOON, towline};
+use crate::pty::Pty;
 use crate::relay_jobs::Person;
 
 fn good(text: &str) -> Script {
@@ -130,6 +131,32 @@ fn what_cannot_be_asked_is_named() {
         assert!(refused.code == Some(2) && refused.stderr.contains(said), "{arguments:?}: {refused:?}");
     }
     assert_eq!(results(&person, "other.jsonl").len(), 1, "it is left as it is");
+}
+
+/// As `run` does: a person is asked whether to fetch a model, and a script is told how.
+#[test]
+fn a_missing_model_is_offered_or_named() {
+    let routes = Routes::new()
+        .path("/api/tags", Script::respond(200, http::JSON, json!({ "models": [] }).to_string()))
+        .path("/api/pull", Script::ndjson([ollama::status("success")]))
+        .model_each("m", [Script::error(404, "model 'm' not found"), good("yes")])
+        .otherwise(Script::error(404, "none"));
+    let person = Person::with(Server::start(routes));
+    let file = questions(&person, "q.txt", "why?\n");
+    let script = person.ended(&["batch", &file, "-m", "m"]);
+    let hint = format!("hint: towline pull --host {} m fetches it", person.model.url());
+    assert!(script.code == Some(1) && script.stderr.contains(&hint), "{script:?}");
+    let mut pty = Pty::start(&mut person.types(&["batch", &file, "-m", "m"]));
+    pty.expect("has no model m. Fetch it? [y/N]");
+    pty.press("y\r");
+    assert_eq!(pty.end().code(), Some(0), "{}", pty.text());
+    let pulled = person.model.requests().into_iter().filter(|request| request.target == "/api/pull");
+    assert_eq!(pulled.count(), 1);
+    assert_eq!(
+        person.ended(&["jobs", "--group", "q", "--json"]).lines().len(),
+        2,
+        "the group has answers only"
+    );
 }
 
 /// Leaving a batch stops nothing; a group is cancelled as one, and none of it is asked on the way.

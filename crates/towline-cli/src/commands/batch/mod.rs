@@ -19,14 +19,18 @@ mod state;
 mod told;
 mod work;
 
+use std::collections::HashSet;
+
 use towline::ChatRequest;
 use towline::relay::{READER_TIMEOUTS, RelayConfig, Via};
-use towline_app::servers::{Reached, ServerSource};
+use towline_app::servers::{BUILTIN, Reached, ServerSource};
 
 use questions::{Ask, Question};
 use results::Results;
 use work::Order;
 
+use super::pull::fetch;
+use super::run::{is_person, offer};
 use super::{Context, relay_failure};
 use crate::args::{BatchArgs, KeepAliveArg};
 use crate::commands::question;
@@ -35,6 +39,7 @@ use crate::exit::Exit;
 use crate::exit::failure::Failure;
 use crate::exit::failure::unless_stopped;
 use crate::output;
+use crate::server::UNARY_TIMEOUTS;
 use crate::server::models::{self, Choice};
 use crate::server::{Place, Server};
 
@@ -50,6 +55,10 @@ pub async fn run(args: &BatchArgs, mut context: Context) -> Result<Exit, Failure
     let reached = reach(args, &order.group, &mut context).await?;
     let asks = asks(args, &questions, &common, &reached, &mut context).await?;
     let (results, known) = Results::open(args.out.as_deref(), &asks)?;
+    let fetched = fetch_missing(&asks, &reached, &mut context).await?;
+    if fetched != Exit::Completed {
+        return Ok(fetched);
+    }
     work::run(asks, &known, results, &order, &reached, &mut context).await
 }
 
@@ -104,8 +113,7 @@ async fn asks(
 ) -> Result<Vec<Ask>, Failure> {
     let mut models = args.models.clone();
     if models.is_empty() && !questions::name_models(questions) {
-        // Which models there are, it knows as a server does.
-        let server = Server { client: reached.client.clone(), place: Place::Found(ServerSource::Relay) };
+        let server = server(reached);
         let choosing = models::choose(None, &[], &context.environment, &server);
         match unless_stopped(choosing, &mut context.stopper.clone()).await? {
             Ok(Choice::Model(chosen)) => models.push(chosen.model),
@@ -114,11 +122,61 @@ async fn asks(
         }
     }
     let system = args.system.as_deref().or(context.config.system.as_deref());
-    let server = match &reached.client.config().via {
+    questions::asks(questions, &models, common, system, named(reached))
+}
+
+/// What the relay asks, as a server: it has its models.
+fn server(reached: &Reached) -> Server {
+    let place = match (&reached.place.own, named(reached)) {
+        (Some(_), named) => Place::Own(named.map(str::to_owned)),
+        (None, _) => Place::Found(ServerSource::Relay),
+    };
+    // What is fetched is none of the answers of the group.
+    let client = reached.client.with_request_config(|config| match &mut config.via {
+        Via::Relay(relay) => (relay.group, relay.group_running) = (None, None),
+        Via::Server => {}
+    });
+    Server { client, place }
+}
+
+/// The model server that the relay is told to ask, if it is told one.
+fn named(reached: &Reached) -> Option<&str> {
+    match &reached.client.config().via {
         Via::Relay(relay) => relay.server.as_deref(),
         Via::Server => None,
+    }
+}
+
+/// Offers to fetch the models that the server does not have, as `run` does, where there is a person and the server can fetch any.
+async fn fetch_missing(asks: &[Ask], reached: &Reached, context: &mut Context) -> Result<Exit, Failure> {
+    if !is_person() {
+        return Ok(Exit::Completed);
+    }
+    let server = server(reached);
+    let listing = async {
+        let can_fetch = match named(reached) {
+            Some(named) => !named.starts_with("openai+"),
+            None => {
+                reached.control.version().await?.servers.iter().any(|known| known.up && known.name != BUILTIN)
+            }
+        };
+        Ok(if can_fetch { Some(models::installed(&server, UNARY_TIMEOUTS).await?) } else { None })
     };
-    questions::asks(questions, &models, common, system, server)
+    let Ok(Some(installed)) = unless_stopped(listing, &mut context.stopper.clone()).await? else {
+        return Ok(Exit::Completed);
+    };
+    let installed: Vec<String> = installed.iter().map(|model| models::typed(model).name).collect();
+    let mut seen = HashSet::new();
+    for model in asks.iter().map(|ask| ask.request.model.as_str()).filter(|model| seen.insert(*model)) {
+        let is_missing = !installed.iter().any(|known| models::is_named(known, model));
+        if is_missing && offer(model, &server, context).await? {
+            let fetched = fetch(model, &server, context).await?;
+            if fetched != Exit::Completed {
+                return Ok(fetched);
+            }
+        }
+    }
+    Ok(Exit::Completed)
 }
 
 #[cfg(test)]

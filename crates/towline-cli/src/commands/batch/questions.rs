@@ -51,7 +51,7 @@ pub struct Ask {
     pub key: String,
 }
 
-/// The questions of a file: a line each, or JSON lines.
+/// The questions of a file, a line each: text, or an object of JSON.
 ///
 /// # Errors
 /// A file that cannot be read or has no question; which line is wrong.
@@ -78,9 +78,8 @@ pub fn read(path: &Path, encoding: Option<Encoding>) -> Result<Vec<Question>, Fa
 fn parse(text: &str) -> Result<Vec<Question>, String> {
     let lines = text.lines().enumerate().map(|(at, line)| (at + 1, line.trim()));
     let lines = lines.filter(|(_, line)| !line.is_empty());
-    let is_json = lines.clone().next().is_some_and(|(_, line)| line.starts_with('{'));
     let question = |(number, line): (usize, &str)| {
-        if !is_json {
+        if !is_json(line) {
             return Ok(Question { prompt: line.to_owned(), ..Question::default() });
         }
         let question: Question = serde_json::from_str(line)
@@ -91,6 +90,14 @@ fn parse(text: &str) -> Result<Vec<Question>, String> {
         Ok(question)
     };
     lines.map(question).collect()
+}
+
+/// Whether a line is meant as JSON: an object begins with a key, and no question does.
+fn is_json(line: &str) -> bool {
+    line.strip_prefix('{').is_some_and(|rest| {
+        let rest = rest.trim_start();
+        rest.is_empty() || rest.starts_with(['"', '}'])
+    })
 }
 
 /// Whether each question names its model.
@@ -192,12 +199,16 @@ mod tests {
         let questions =
             parse("{\"prompt\":\"a\",\"id\":7}\n\n{\"question\":\"b\",\"model\":\"m\"}\n").unwrap();
         assert_eq!((questions[0].id.clone(), questions[1].model.as_deref()), (Some(7.into()), Some("m")));
+        let both = parse("one\n{ \"prompt\": \"a\", \"id\": 7 }\ntwo").unwrap();
+        assert_eq!(both.iter().map(|q| q.prompt.as_str()).collect::<Vec<_>>(), ["one", "a", "two"]);
+        assert_eq!(both[1].id, Some(7.into()));
     }
 
     #[test]
     fn a_wrong_line_is_named() {
         for (text, said) in [
-            ("{\"prompt\":\"a\"}\nb", "line 2 is not a question"),
+            ("a\n{\"prompt\":\"a\"", "line 2 is not a question"),
+            ("{\n  \"prompt\": \"a\"\n}", "line 1 is not a question"),
             ("{\"prompt\":\"a\",\"sytem\":\"b\"}", "unknown field `sytem`"),
             ("{\"prompt\":\" \"}", "line 1 has an empty prompt"),
         ] {

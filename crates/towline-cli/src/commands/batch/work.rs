@@ -1,6 +1,6 @@
 //! Does a batch: hands its questions over, watches their group, reads the answers.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::future::Future;
 use std::pin::{Pin, pin};
 use std::process::Output;
@@ -20,6 +20,7 @@ use crate::commands::{Context, asked, relay_failure};
 use crate::exit::Exit;
 use crate::exit::failure::Failure;
 use crate::output;
+use crate::server::hint;
 use towline_app::chat::is_out_of_reach;
 use towline_app::servers::Reached;
 
@@ -71,6 +72,7 @@ pub async fn run(
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut handing, mut doing): (Option<Doing<Handed>>, Option<Doing<Done>>) = (None, None);
+    let mut missing = BTreeMap::new();
     let (mut listing, mut is_listed): (Option<Doing<Listed>>, bool) = (None, true);
     loop {
         if handing.is_none() {
@@ -111,6 +113,9 @@ pub async fn run(
             done = ready(&mut doing) => match done {
                 Done::Read(at, job, outcome) => {
                     is_whole(&job, &outcome)?;
+                    if let Some(error) = outcome.ending.error().filter(|error| error.kind == ErrorKind::NotFound) {
+                        missing.insert(batch.asks()[at].request.model.clone(), error);
+                    }
                     batch.was_read(at, &job, &outcome, Instant::now());
                 }
                 Done::Told(output) => progress.above(|| show(&output)),
@@ -128,6 +133,11 @@ pub async fn run(
     results.finish(batch.asks())?;
     let said = said(&batch, began.elapsed());
     output::note(&said);
+    let server = super::server(reached);
+    for (model, error) in missing.iter().filter(|_| batch.count().failed > 0) {
+        let hint = hint::for_error(error, &server, &context.environment, Some(model));
+        hint.iter().for_each(|hint| output::hint(hint));
+    }
     if order.notify {
         told::notify(&format!("{}: {said}", order.group), context.environment.has_screen).await;
     }
