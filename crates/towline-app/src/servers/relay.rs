@@ -4,7 +4,8 @@ use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use towline::client::{ApiKey, Endpoint, Timeouts, host};
+use towline::client::{ApiKey, Endpoint, RetryPolicy, Timeouts, host};
+use towline::error::ErrorKind;
 use towline::relay::{Control, OwnRelay, RelayConfig, Via};
 use towline::{Client, Config};
 
@@ -12,6 +13,9 @@ use super::{Environment, ServerError, client};
 
 /// How often a reader looks whether the own relay listens.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// How long a relay elsewhere may take to say that it is one. One that takes longer is left to the request itself.
+const INTRODUCTION: Duration = Duration::from_secs(2);
 
 /// What can be done where there is no own relay.
 const ELSEWHERE: &str = "--relay or TOWLINE_RELAY names a relay elsewhere";
@@ -103,6 +107,8 @@ pub struct Reached {
     pub control: Control,
     /// Where it is.
     pub place: RelayPlace,
+    /// A client of the same place as a model server.
+    as_server: Client,
     /// The program that can be the own relay.
     program: Option<PathBuf>,
 }
@@ -119,8 +125,11 @@ impl Reached {
         relay: RelayConfig,
     ) -> Result<Self, ServerError> {
         let client = place.client(environment, timeouts, relay)?;
+        let transport = environment.network.transport(&place.endpoint);
+        let config = Config { retry: RetryPolicy::NEVER, transport, ..Config::default() };
+        let as_server = super::client(place.endpoint.clone(), config)?;
         let (control, program) = (client.relay(), environment.program.clone());
-        Ok(Self { client, control, place, program })
+        Ok(Self { client, control, place, as_server, program })
     }
 
     /// Starts the own relay where it does not run. A relay elsewhere is somebody else's to start.
@@ -129,9 +138,11 @@ impl Reached {
     /// Dropping the future leaves open whether a relay was started.
     ///
     /// # Errors
-    /// None can be started.
+    /// None can be started; a model server is where a relay elsewhere should be.
     pub async fn ensure(&self) -> Result<(), ServerError> {
-        let Some(own) = &self.place.own else { return Ok(()) };
+        let Some(own) = &self.place.own else {
+            return tokio::time::timeout(INTRODUCTION, self.is_relay()).await.unwrap_or(Ok(()));
+        };
         match &self.program {
             Some(program) => Ok(own.ensure(program, &self.control).await?),
             None if own.listens().await => Ok(()),
@@ -141,6 +152,25 @@ impl Reached {
                 hint: Some(ELSEWHERE.to_owned()),
             }),
         }
+    }
+
+    /// Sees whether a model server is where the relay should be. What else may be wrong, the request itself will say.
+    async fn is_relay(&self) -> Result<(), ServerError> {
+        let asked = self.client.with_request_config(|config| config.retry = RetryPolicy::NEVER).relay();
+        let Err(error) = asked.version().await else { return Ok(()) };
+        // A server of HTTP/1.1 alone breaks the connection off; others have no such path.
+        let is_other = matches!(error.kind, ErrorKind::ConnectionLost | ErrorKind::Protocol);
+        if !is_other && !error.is_missing_endpoint() {
+            return Ok(());
+        }
+        let models = async { self.as_server.get_json::<serde_json::Value>("/v1/models").await };
+        if self.as_server.version().await.is_err() && models.await.is_err() {
+            return Ok(());
+        }
+        Err(ServerError::usage(
+            format!("{} is a model server and no relay", self.place.endpoint),
+            "--host and OLLAMA_HOST name a model server; without --relay and TOWLINE_RELAY, towline uses your own relay",
+        ))
     }
 
     /// Starts the own relay again whenever it does not listen, without end: a reader of what runs there needs it.

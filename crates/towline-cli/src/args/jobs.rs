@@ -19,15 +19,16 @@ pub struct AtRelay {
 
 /// Answers: each by its name, its number (`%3`), its id, or what its id alone begins with.
 #[derive(Debug, Clone, Default, Args)]
+#[group(id = "which", required = true, multiple = false)]
 pub struct Which {
     /// The answers, by name, number (%3) or id
-    #[arg(value_name = "NAME", required_unless_present_any = ["all", "group"])]
+    #[arg(value_name = "NAME")]
     pub handles: Vec<String>,
     /// All answers that the command can act on
-    #[arg(short, long, conflicts_with = "handles")]
+    #[arg(short, long)]
     pub all: bool,
     /// All answers of this group (towline batch) that the command can act on
-    #[arg(long, value_name = "GROUP", conflicts_with_all = ["handles", "all"])]
+    #[arg(long, value_name = "GROUP")]
     pub group: Option<String>,
 }
 
@@ -185,7 +186,8 @@ pub struct CleanArgs {
   towline timeout story 30s              30 seconds from now
   towline timeout story +10s             10 seconds later
   towline timeout --all none
-", help_template = super::TEMPLATE)]
+", help_template = super::TEMPLATE, override_usage = "towline timeout <NAME>... <TIME>
+       towline timeout --all <TIME>")]
 pub struct TimeoutArgs {
     /// The answers, by name, number (%3) or id, and the time: from now, an extension (+10s), or none
     #[arg(value_names = ["NAME", "TIME"], required = true)]

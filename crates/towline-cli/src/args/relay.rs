@@ -10,7 +10,7 @@ use towline_app::text::duration::TimeLimit;
 /// What is done with your own relay, or with a store.
 #[derive(Debug, Subcommand)]
 pub enum RelayVerb {
-    /// Show the state of your own relay; starts nothing
+    /// Show the state of a relay, by default your own
     Status(StatusArgs),
     /// Stop your own relay; running answers have its drain time to finish
     Stop,
@@ -23,7 +23,7 @@ pub enum RelayVerb {
     Token(TokenVerb),
     /// Check a store that no relay uses, and report damage
     Check(CheckArgs),
-    /// Copy the store of your own relay while it runs
+    /// Copy the store of a relay on this machine while it runs
     Backup(BackupArgs),
 }
 
@@ -112,9 +112,12 @@ pub struct CheckArgs {
     pub repair: bool,
 }
 
+/// The help of `--relay` where no relay is started.
+const RUNNING: &str = "The address of the relay, which must run [default: $TOWLINE_RELAY, else your own]";
+
 /// What `towline relay backup` is given.
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:
+#[command(mut_arg("relay", |arg| arg.help(RUNNING)), before_help = "Examples:
   towline relay backup ~/backups/relay-2026-11-29
   towline relay --store ~/backups/relay-2026-11-29    a relay on the copy
 ", help_template = super::TEMPLATE)]
@@ -128,6 +131,7 @@ pub struct BackupArgs {
 
 /// What `towline relay status` is given.
 #[derive(Debug, Args)]
+#[command(mut_arg("relay", |arg| arg.help(RUNNING)))]
 pub struct StatusArgs {
     /// Print the relay's own JSON
     #[arg(long)]

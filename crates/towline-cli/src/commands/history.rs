@@ -108,22 +108,32 @@ fn import(history: &mut History, file: &Path) -> Result<String, Failure> {
 
 fn list(history: &History, listing: &ListingArgs) -> Result<Exit, Failure> {
     let chats = history.list(listing.limit)?;
-    show(chats.iter().map(|chat| (chat, None)), listing, &["NAME", "TITLE", "MODEL", "TURNS", "WRITTEN"])
+    show(chats.iter().map(|chat| (chat, None)), listing, &["NAME", "TITLE", "MODEL", "TURNS", "WRITTEN"])?;
+    if chats.is_empty() && !listing.json {
+        output::note("the history has no conversations yet");
+    }
+    Ok(Exit::Completed)
 }
 
 fn search(history: &History, text: &str, listing: &ListingArgs) -> Result<Exit, Failure> {
     let found = history.search(text, listing.limit)?;
     let rows = found.iter().map(|found| (&found.chat, Some(found.around.as_str())));
     show(rows, listing, &["NAME", "FOUND", "MODEL", "TURNS", "WRITTEN"])?;
+    if !found.is_empty() {
+        return Ok(Exit::Completed);
+    }
+    if !listing.json {
+        output::note(&format!("no conversation has {text:?} in it"));
+    }
     // As grep does.
-    Ok(if found.is_empty() { Exit::Failed } else { Exit::Completed })
+    Ok(Exit::Failed)
 }
 
 fn show<'a>(
     rows: impl Iterator<Item = (&'a Summary, Option<&'a str>)>,
     listing: &ListingArgs,
     head: &[&str],
-) -> Result<Exit, Failure> {
+) -> Result<(), Failure> {
     let mut out = Out::new();
     let mut table = Table::new(head);
     for (chat, around) in rows {
@@ -136,7 +146,7 @@ fn show<'a>(
     if !listing.json {
         table.print(&mut out)?;
     }
-    Ok(Exit::Completed)
+    Ok(())
 }
 
 fn cells(chat: &Summary, words: &str) -> [String; 5] {

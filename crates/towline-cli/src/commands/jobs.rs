@@ -15,9 +15,9 @@ use crate::args::JobsArgs;
 use crate::commands::relayed::reach;
 use crate::exit::Exit;
 use crate::exit::failure::Failure;
-use crate::output::Out;
 use crate::output::json;
 use crate::output::table::Table;
+use crate::output::{self, Out};
 use towline_app::servers::Reached;
 use towline_app::text::duration::TimeLimit;
 
@@ -51,7 +51,21 @@ pub async fn run(args: &JobsArgs, mut context: Context) -> Result<Exit, Failure>
         table.row(cells(job, has_number, args.long));
     }
     table.print_fitting(if args.long { &[] } else { &ELASTIC }, &mut out)?;
+    if jobs.is_empty() {
+        output::note(&nothing(args));
+    }
     Ok(Exit::Completed)
+}
+
+/// What is said where no answer is listed.
+fn nothing(args: &JobsArgs) -> String {
+    let is_narrowed = args.running || args.group.is_some() || args.since.is_some();
+    match &args.text {
+        Some(text) if is_narrowed => format!("no such answer has {text:?} in its name, question or model"),
+        Some(text) => format!("no answer has {text:?} in its name, question or model"),
+        None if is_narrowed => "the relay has no such answer".to_owned(),
+        None => "the relay has no answers; towline run -d begins one".to_owned(),
+    }
 }
 
 const SHORT: [&str; 9] =

@@ -12,9 +12,9 @@ use towline_app::text::units;
 use crate::args::ListArgs;
 use crate::exit::Exit;
 use crate::exit::failure::Failure;
-use crate::output::Out;
 use crate::output::json;
 use crate::output::table::Table;
+use crate::output::{self, Out};
 use crate::server::models;
 use crate::server::{Need, Server};
 
@@ -32,7 +32,9 @@ pub async fn run(args: &ListArgs, mut context: Context) -> Result<Exit, Failure>
     };
     let mut out = Out::new();
     let mut table = Table::new(&["NAME", "ID", "SIZE", "MODIFIED"]);
+    let mut is_empty = true;
     for model in all.iter().filter(wanted) {
+        is_empty = false;
         if args.json {
             out.write(&json::line(model))?;
         } else {
@@ -41,6 +43,12 @@ pub async fn run(args: &ListArgs, mut context: Context) -> Result<Exit, Failure>
     }
     if !args.json {
         table.print(&mut out)?;
+    }
+    if is_empty && !args.json {
+        output::note(&match &args.name {
+            Some(name) => format!("{} has no model whose name begins with {name:?}", server.shown()),
+            None => format!("{} has no models; towline pull llama3.2 fetches one", server.shown()),
+        });
     }
     Ok(Exit::Completed)
 }

@@ -23,6 +23,12 @@ pub fn for_error(
                 .to_owned(),
         ),
         ErrorKind::Unauthorized => Some(for_unauthorized(server, environment)),
+        // Brook's answer to what it has not; Ollama never says so.
+        _ if error.status == Some(501) => Some(
+            "that is the built-in model's server (towline serve), which has the one model. Models are pulled, copied, created and \
+             deleted on a server such as Ollama: --host names another"
+                .to_owned(),
+        ),
         ErrorKind::NotFound | ErrorKind::Rejected | ErrorKind::Server if error.is_missing_endpoint() => Some(
             "the server does not have this part of Ollama's API. On a server with OpenAI's API, such as llama.cpp's, towline \
              can ask (run, run -d, the prompt) and list models, but cannot change which models there are"

@@ -48,6 +48,29 @@ fn every_verb_has_help() {
 }
 
 #[test]
+fn who_names_no_answer_hears_of_all_and_group() {
+    for verb in ["kill", "wait", "pause", "unpause", "retry", "forget"] {
+        let refused = ended(&mut towline([verb]));
+        let said = refused.stderr.contains("<NAME|--all|--group <GROUP>>");
+        assert!(refused.code == Some(2) && said, "{verb}: {refused:?}");
+        assert_eq!(ended(&mut towline([verb, "x", "--all"])).code, Some(2), "{verb}: one or the other");
+    }
+    let refused = ended(&mut towline(["timeout"]));
+    assert!(refused.stderr.contains("towline timeout --all <TIME>"), "{refused:?}");
+}
+
+#[test]
+fn only_commands_that_start_a_relay_say_so() {
+    let says = |arguments: &[&str]| {
+        let help = ended(&mut towline(arguments.iter().chain(&["--help"])));
+        // Lines are broken where they are too long.
+        help.stdout.split_whitespace().collect::<Vec<_>>().join(" ").contains("which is started if needed")
+    };
+    assert!(says(&["jobs"]) && says(&["relay", "pair"]));
+    assert!(!says(&["relay", "status"]) && !says(&["relay", "backup"]));
+}
+
+#[test]
 fn version() {
     assert_eq!(ended(&mut towline(["--version"])).stdout, format!("towline {}\n", env!("CARGO_PKG_VERSION")));
 }

@@ -38,7 +38,12 @@ fn what_was_shown_is_found_and_continued() {
         (found.lines()[0]["name"].as_str(), found.lines()[0]["turns"].as_u64()),
         (Some("hi"), Some(1))
     );
-    assert_eq!(history(home.path(), &["search", "absent"]).code, Some(1));
+    let absent = history(home.path(), &["search", "absent"]);
+    assert_eq!(
+        (absent.code, absent.stderr.as_str()),
+        (Some(1), "note: no conversation has \"absent\" in it\n")
+    );
+    assert_eq!(history(home.path(), &["search", "absent", "--json"]).stderr, "");
 
     let server = answering("Ice.");
     let continued =

@@ -22,6 +22,16 @@ fn answering(answer: &Value) -> Server {
 }
 
 #[test]
+fn a_list_without_models_says_so() {
+    let tags = json!({ "models": [{ "name": "qwen3:8b" }] }).to_string();
+    let server = Server::start(Script::respond(200, http::JSON, tags));
+    let listed = ended(&mut towline(["list", "absent", "--host", &server.url()]));
+    let said = format!("note: {} has no model whose name begins with \"absent\"\n", server.url());
+    assert_eq!((listed.code, listed.stderr), (Some(0), said));
+    assert_eq!(ended(&mut towline(["list", "absent", "--json", "--host", &server.url()])).stderr, "");
+}
+
+#[test]
 fn list() {
     let server = answering(&tags());
     let table = ended(&mut towline(["list", "--host", &server.url()]));

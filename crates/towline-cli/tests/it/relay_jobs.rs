@@ -128,7 +128,10 @@ fn a_detached_job_is_read_listed_and_forgotten() {
     assert!(row.contains(&person.model.url().replace("http://", "unicode@")), "{table:?}");
     assert!(person.ended(&["jobs", "-l"]).stdout.contains(&id));
     assert_eq!(person.ended(&["jobs", "MIN"]).stdout.lines().count(), 2);
-    assert_eq!(person.ended(&["jobs", "absent"]).stdout.lines().count(), 1);
+    let absent = person.ended(&["jobs", "absent"]);
+    assert_eq!((absent.code, absent.stdout.lines().count()), (Some(0), 1));
+    assert_eq!(absent.stderr, "note: no answer has \"absent\" in its name, question or model\n");
+    assert_eq!(person.ended(&["jobs", "absent", "--json"]).stderr, "");
     assert_eq!(person.ended(&["fg", "mine"]).stdout, direct.stdout, "its name is as good as its id");
     assert_eq!(person.ended(&["log", "%1"]).stdout, direct.stdout, "and so is its number");
     assert!(person.ended(&["jobs", "-r"]).stdout.lines().count() == 1);
@@ -417,6 +420,22 @@ fn the_own_relay_is_looked_at_stopped_and_started_again() {
     assert_eq!(person.ended(&["relay", "status"]).code, Some(1));
 }
 
+/// A code that leads a phone to itself is not shown.
+#[test]
+fn a_phone_is_not_paired_with_an_address_that_only_this_machine_reaches() {
+    let person = Person::new();
+    for (arguments, said) in [
+        (["--host", "127.0.0.1"], "--host 127.0.0.1 is reached from this machine alone"),
+        (["--host", "localhost"], "--host localhost is reached from this machine alone"),
+        (["--listen", "127.0.0.1:11437"], "hint: --listen 0.0.0.0:11437 listens in the network too"),
+    ] {
+        let refused = person.ended(&["relay", "pair", arguments[0], arguments[1]]);
+        assert!(refused.code == Some(2) && refused.stderr.contains(said), "{refused:?}");
+        assert_eq!(refused.stdout, "");
+    }
+    assert!(person.ended(&["relay", "token", "list"]).stderr.contains("no device is paired"));
+}
+
 /// The store of a relay that has ended is read whole; a bit that flipped in its journal is told, and taken out.
 #[test]
 fn a_damaged_store_is_told_and_repaired() {
@@ -424,7 +443,10 @@ fn a_damaged_store_is_told_and_repaired() {
     let id = person.detached("normal");
     assert_eq!(person.ended(&["wait", &id]).code, Some(0));
     let used = person.ended(&["relay", "check"]);
-    assert!(used.code == Some(1) && used.stderr.contains("a relay uses the store"), "{used:?}");
+    let pid = block(person.control().version()).unwrap().pid;
+    let said =
+        format!("the relay of process {pid} uses the store\nhint: towline relay stop ends your own relay");
+    assert!(used.code == Some(1) && used.stderr.contains(&said), "{used:?}");
     assert_eq!(person.ended(&["relay", "stop"]).code, Some(0));
     let fine = person.ended(&["relay", "check"]);
     assert_eq!((fine.code, fine.stdout.trim()), (Some(0), "1 streams are intact"), "{fine:?}");

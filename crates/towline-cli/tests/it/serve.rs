@@ -27,6 +27,36 @@ fn it_says_where_it_listens_serves_and_ends_in_good_order() {
     }
 }
 
+/// Whoever names the built-in model's server where it cannot serve hears what it is.
+#[test]
+fn what_it_is_not_is_said() {
+    let mut server = Live::start(&mut towline(["serve", "--listen", "127.0.0.1:0"]));
+    server.expect("\n");
+    let url = url(&server);
+    for verb in [&["rm", "brook"][..], &["cp", "brook", "b"], &["pull", "b"]] {
+        let refused = ended(&mut towline(verb.iter().chain(&["--host", &url])));
+        assert!(refused.stderr.contains("hint: that is the built-in model's server"), "{refused:?}");
+    }
+    let questions = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(questions.path(), "why?").unwrap();
+    for verb in [
+        &["jobs"][..],
+        &["jobs", "--watch"],
+        &["kill", "--all"],
+        &["attach", "x"],
+        &["run", "-d", "hi"],
+        &["batch", questions.path().to_str().unwrap()],
+        &["relay", "status"],
+        &["relay", "backup", "/tmp/x"],
+        &["relay", "pair"],
+    ] {
+        let refused = ended(&mut towline(verb.iter().chain(&["--relay", &url])));
+        let said = format!("{url} is a model server and no relay");
+        assert!(refused.code == Some(2) && refused.stderr.contains(&said), "{verb:?}: {refused:?}");
+        assert!(refused.stderr.contains("hint: --host and OLLAMA_HOST name a model server"), "{refused:?}");
+    }
+}
+
 fn url(server: &Live) -> String {
     server.stdout_text().trim().strip_prefix("listening on ").unwrap().to_owned()
 }

@@ -198,7 +198,7 @@ impl Writer {
         match error {
             StoreError::Full => Broken::Full,
             StoreError::Failed
-            | StoreError::InUse
+            | StoreError::InUse { .. }
             | StoreError::Disk(_)
             | StoreError::Folder(_)
             | StoreError::Redis(_)

@@ -4,6 +4,7 @@
 //! whose answer it is), `data` (stream number and position → bytes), `removed` (numbers of streams whose bytes are still to go).
 
 use std::collections::HashSet;
+use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,6 +29,8 @@ const CACHE_BYTES: u64 = 32 << 20;
 const REMOVED_AT_ONCE: usize = 500;
 /// Incarnations that one process may use: one for each stream that is made again.
 const INCARNATIONS: u64 = 1_000_000_000;
+/// The file with the number of the process that uses the store, or used it last.
+const PROCESS: &str = "process";
 /// How the database's journals are named (fjall 3, `journal/writer.rs`).
 pub(super) const JOURNAL_EXTENSION: &str = "jnl";
 
@@ -72,7 +75,7 @@ impl DiskStore {
     /// # Errors
     /// When the folder cannot be used, another process uses it, or another version wrote it.
     pub(crate) fn open(folder: &Path, reserve: u64) -> Result<Self, StoreError> {
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         Ok(Self {
             folder: folder.to_owned(),
             reserve,
@@ -98,12 +101,12 @@ impl DiskStore {
     /// done. Gives how many there are.
     pub(crate) fn sync_journals(&self) -> Result<usize, StoreError> {
         let mut journals = 0;
-        for entry in std::fs::read_dir(&self.folder)? {
+        for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
             if path.extension().is_none_or(|extension| extension != JOURNAL_EXTENSION) {
                 continue;
             }
-            match std::fs::File::open(&path) {
+            match fs::File::open(&path) {
                 Ok(journal) => journal.sync_data()?,
                 // All of it is in tables meanwhile, which are synced before.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
@@ -129,9 +132,15 @@ impl Open {
             .cache_size(CACHE_BYTES)
             .worker_threads(1)
             .open()
-            .map_err(
-                |error| if matches!(error, fjall::Error::Locked) { StoreError::InUse } else { error.into() },
-            )?;
+            .map_err(|error| {
+                if !matches!(error, fjall::Error::Locked) {
+                    return error.into();
+                }
+                let process = fs::read_to_string(folder.join(PROCESS)).ok();
+                StoreError::InUse { process: process.and_then(|process| process.parse().ok()) }
+            })?;
+        // For those who find it locked; without it they are told less.
+        drop(fs::write(folder.join(PROCESS), std::process::id().to_string()));
         let keyspace =
             |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES));
         let about = keyspace("about")?;

@@ -122,6 +122,10 @@ pub(crate) enum Room {
     Failed,
 }
 
+fn user(process: Option<u32>) -> String {
+    process.map_or_else(|| "a relay".to_owned(), |process| format!("the relay of process {process}"))
+}
+
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -132,8 +136,11 @@ pub enum StoreError {
     #[error("the store failed and is not mended yet")]
     Failed,
     /// A relay uses it.
-    #[error("a relay uses the store; stop it first")]
-    InUse,
+    #[error("{} uses the store", user(*.process))]
+    InUse {
+        /// Its process, where it wrote that down.
+        process: Option<u32>,
+    },
     /// The disk or what is on it.
     #[error(transparent)]
     Disk(#[from] fjall::Error),

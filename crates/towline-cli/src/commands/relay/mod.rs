@@ -166,7 +166,7 @@ fn refused(error: &Error) -> Failure {
         Error::Bind { source, .. } if source.kind() == std::io::ErrorKind::AddrInUse => Failure::Local(
             complaint.hint_free_port(),
         ),
-        Error::Store { source: StoreError::InUse, .. } => Failure::Local(complaint.hint(
+        Error::Store { source: StoreError::InUse { .. }, .. } => Failure::Local(complaint.hint(
             "only one relay uses a store: --relay or TOWLINE_RELAY names the one that runs, --store another folder, or memory",
         )),
         Error::Store { .. } => Failure::Local(

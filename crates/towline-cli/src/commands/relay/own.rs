@@ -3,7 +3,7 @@
 use towline::Error;
 use towline::client::Timeouts;
 use towline::relay::{RelayConfig, RelayVersion};
-use towline_relay::Checked;
+use towline_relay::{Checked, StoreError};
 
 use super::pair;
 use crate::args::{AtRelay, BackupArgs, CheckArgs, RelayVerb, StatusArgs};
@@ -47,7 +47,14 @@ async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     let repair = args.repair;
     let checking = tokio::task::spawn_blocking(move || towline_relay::check_store(&folder, repair)).await;
     let checked = checking.map_err(|error| local(error.to_string()))?;
-    let Checked { streams, damage } = checked.map_err(|error| local(error.to_string()))?;
+    let Checked { streams, damage } = checked.map_err(|error| {
+        let complaint = Complaint::new(error.to_string());
+        Failure::Local(if let StoreError::InUse { process } = error {
+            complaint.hint(how_to_end(process))
+        } else {
+            complaint
+        })
+    })?;
     let mut out = Out::new();
     for damaged in &damage {
         out.line(damaged)?;
@@ -58,6 +65,12 @@ async fn check(args: &CheckArgs) -> Result<Exit, Failure> {
     }
     output::hint("towline relay check --repair removes what is damaged, so that a relay can use the rest");
     Ok(Exit::Failed)
+}
+
+/// What ends the relay that uses a store.
+fn how_to_end(process: Option<u32>) -> String {
+    let other = process.map_or_else(|| "end".to_owned(), |process| format!("kill {process} ends"));
+    format!("towline relay stop ends your own relay, {other} another one; then check again")
 }
 
 async fn back_up(args: &BackupArgs, context: &mut Context) -> Result<Exit, Failure> {

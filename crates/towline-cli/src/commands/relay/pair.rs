@@ -1,9 +1,9 @@
 //! `towline relay pair` and `towline relay token`: browsers that are let in.
 
-use std::net::{SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 
 use serde_json::json;
-use towline::client::Scheme;
+use towline::client::{Endpoint, Scheme};
 use towline::relay::{Pairing, RelayConfig};
 use towline_relay::{NewSecret, moment};
 
@@ -22,6 +22,7 @@ use towline_app::servers::Reached;
 pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failure> {
     let Reached { control, place, client: _client, .. } =
         reach(&args.relay, context, UNARY_TIMEOUTS, RelayConfig::default()).await?;
+    can_be_reached(args, &place.endpoint)?;
     let (link, fingerprint) = if matches!(place.endpoint.scheme, Scheme::Unix(_)) {
         let host = args.host.clone().or_else(own_address).ok_or_else(|| {
             let complaint = Complaint::new("this machine has no address in a network".to_owned());
@@ -65,6 +66,44 @@ pub async fn pair(args: &PairArgs, context: &mut Context) -> Result<Exit, Failur
     Ok(Exit::Completed)
 }
 
+/// Refuses an address that is the phone itself there. Where both addresses are of this machine alone, that is meant: something
+/// forwards the port.
+fn can_be_reached(args: &PairArgs, relay: &Endpoint) -> Result<(), Failure> {
+    let own = own_address().unwrap_or_else(|| "ADDRESS".to_owned());
+    let is_local =
+        |host: &str| host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback());
+    let local = |what: String, hint: String| {
+        let complaint =
+            Complaint::new(format!("{what} is reached from this machine alone, and from no phone"));
+        Err(Failure::Usage(complaint.hint(hint)))
+    };
+    if !matches!(relay.scheme, Scheme::Unix(_)) {
+        return match is_local(&relay.host) {
+            true => local(
+                format!("the relay at {relay}"),
+                format!(
+                    "--relay {} names it by its address in the network, if it listens there",
+                    Endpoint { host: own, ..relay.clone() }
+                ),
+            ),
+            false => Ok(()),
+        };
+    }
+    let host = args.host.as_deref().filter(|host| is_local(host));
+    let listen = args.listen.filter(|listen| listen.ip().is_loopback());
+    match (host, listen) {
+        (Some(host), None) => local(
+            format!("--host {host}"),
+            format!("--host {own} is this machine's address in the network, and the default"),
+        ),
+        (None, Some(listen)) => local(
+            format!("--listen {listen}"),
+            format!("--listen 0.0.0.0:{} listens in the network too", listen.port()),
+        ),
+        (Some(_), Some(_)) | (None, None) => Ok(()),
+    }
+}
+
 /// Makes a token, lists devices, or lets them in no more.
 pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Failure> {
     let relay = match verb {
@@ -78,7 +117,11 @@ pub async fn token(verb: &TokenVerb, context: &mut Context) -> Result<Exit, Fail
     match verb {
         TokenVerb::New(_) => {}
         TokenVerb::List(_) => {
-            for device in asked(control.devices(), context).await? {
+            let devices = asked(control.devices(), context).await?;
+            if devices.is_empty() {
+                output::note("no device is paired; towline relay pair shows a code for one");
+            }
+            for device in devices {
                 let seen = device.seen_at.split('T').next().unwrap_or_default();
                 out.line(&format!("{} of {}, last visit on {seen}", device.name, device.owner))?;
             }

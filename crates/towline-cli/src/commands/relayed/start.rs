@@ -58,5 +58,8 @@ pub async fn reach_running(
 ) -> Result<Option<Reached>, Failure> {
     let place = RelayPlace::find(args.relay.as_deref(), &context.environment)?;
     let reached = Reached::new(place, &context.environment, timeouts, RelayConfig::default())?;
+    if reached.place.own.is_none() {
+        reached.ensure().await?;
+    }
     Ok(Some(reached).filter(|reached| !reached.is_gone()))
 }
