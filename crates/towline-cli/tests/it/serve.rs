@@ -27,7 +27,7 @@ fn it_says_where_it_listens_serves_and_ends_in_good_order() {
     }
 }
 
-/// Whoever names the built-in model's server where it cannot serve hears what it is.
+/// A command that names the built-in model's server where it cannot serve says what that server is.
 #[test]
 fn what_it_is_not_is_said() {
     let mut server = Live::start(&mut towline(["serve", "--listen", "127.0.0.1:0"]));

@@ -1,5 +1,5 @@
 //! The page: its files, which anybody may see who reaches the address. They hold nothing of anybody's, but for the answers that its
-//! document comes with for whoever may read them.
+//! document comes with for those who may read them.
 
 use std::sync::LazyLock;
 

@@ -191,7 +191,7 @@ async fn answered(
     answer
 }
 
-/// A file of the page; its document comes with the newest answers for whoever may read them.
+/// A file of the page; its document comes with the newest answers for those who may read them.
 fn page_answer(
     relay: &Arc<Relay>,
     listener: Listener,
