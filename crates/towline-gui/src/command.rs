@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use towline::engine::JobId;
 use towline_app::chat::{AnswerId, Settings, Shown, TurnId};
+use towline_app::servers::ServerSpec;
 
 use crate::chats::{ChatKey, ExportForm};
 use crate::relay::{Control, RelayOrder};
@@ -57,6 +58,19 @@ pub enum JobOrder {
     Show,
 }
 
+/// What is to be done in the search in a chat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FindOrder {
+    /// Open it, or put the cursor there.
+    Open,
+    /// Look for this.
+    Text(String),
+    /// Go so many places on; back below nothing.
+    Go(isize),
+    /// Close it.
+    Close,
+}
+
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
@@ -68,6 +82,8 @@ pub enum Command {
     OpenNext(isize),
     /// Look for chats that hold a text.
     Search(String),
+    /// Do something in the search in the chat.
+    Find(FindOrder),
     /// Call a chat something else.
     Rename(ChatKey, String),
     /// Keep a chat on top of the list, or not.
@@ -162,8 +178,8 @@ pub enum Command {
     ToggleChats,
     /// Announce the end of answers in the background, or not.
     Notify(bool),
-    /// Use another server; nothing means the usual one.
-    Connect(String),
+    /// Use another server; one that names nothing means the usual one.
+    Connect(ServerSpec),
     /// Put the cursor where questions are typed.
     FocusComposer,
     /// Put the cursor where chats are looked for.

@@ -2,7 +2,7 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
-use crate::command::{Command, Dialog};
+use crate::command::{Command, Dialog, FindOrder};
 
 /// One key.
 #[derive(Debug)]
@@ -29,7 +29,8 @@ const fn control_shift(key: Key, what: &'static str, command: fn() -> Command) -
 /// Every key but those of typing itself.
 pub const SHORTCUTS: &[Shortcut] = &[
     control(Key::N, "New chat", || Command::NewChat),
-    control(Key::F, "Search chats", || Command::FocusSearch),
+    control_shift(Key::F, "Search chats", || Command::FocusSearch),
+    control(Key::F, "Find in this chat", || Command::Find(FindOrder::Open)),
     control(Key::L, "Type a question", || Command::FocusComposer),
     control(Key::PageDown, "Next chat", || Command::OpenNext(1)),
     control(Key::PageUp, "Previous chat", || Command::OpenNext(-1)),
@@ -43,6 +44,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
     control(Key::M, "Models", || Command::Show(Dialog::Models)),
     control(Key::Comma, "Settings", || Command::Show(Dialog::Settings)),
     control(Key::I, "Settings of this chat", || Command::Show(Dialog::Chat)),
+    control(Key::Slash, "This list", || Command::Show(Dialog::Help)),
     Shortcut {
         keys: KeyboardShortcut::new(Modifiers::NONE, Key::F1),
         what: "This list",

@@ -1,6 +1,8 @@
 //! Dialogs, settings and keys.
 
 use egui::{Key, Modifiers};
+use towline_app::servers::ServerSpec;
+use towline_app::settings::NamedServer;
 use towline_gui::command::{Command, Dialog};
 use towline_gui::shortcuts::SHORTCUTS;
 use towline_gui::store::Theme;
@@ -75,6 +77,34 @@ fn another_server_is_used() {
 }
 
 #[test]
+fn the_servers_of_the_configuration_are_chosen_in_the_composer() {
+    let other = towline_testkit::Server::start(fakemodel::plan());
+    let gpu = NamedServer { host: other.url(), key: None, running: None };
+    let folder = tempfile::tempdir().expect("a folder");
+    let begin = Begin {
+        relay: Some(folder.path().to_owned()),
+        servers: [("gpu".to_owned(), gpu)].into(),
+        ..Begin::default()
+    };
+    let mut stage = Stage::new(fakemodel::plan(), begin);
+    let usual = stage.server.url();
+    let uses = |url: &str| {
+        let address = url.trim_start_matches("http://").to_owned();
+        move |stage: &Stage| stage.window(|window| window.server.shown().contains(&address))
+    };
+    stage.until("the usual server", uses(&usual));
+    stage.click("Server");
+    stage.click("gpu");
+    stage.until("the other server", uses(&other.url()));
+    stage.ask_to_end("hello");
+    assert!(other.requests().iter().any(|request| request.path() == "/api/chat"));
+    assert!(stage.server.requests().iter().all(|request| request.path() != "/api/chat"));
+    stage.click("Server");
+    stage.click("The usual server");
+    stage.until("the usual server again", uses(&usual));
+}
+
+#[test]
 fn a_chat_has_settings_of_its_own() {
     let mut stage = Stage::new(fakemodel::plan(), Begin { size: [1_000.0, 900.0], ..Begin::default() });
     stage.click("Settings of this chat");
@@ -138,7 +168,9 @@ fn models_are_used_pulled_and_deleted() {
 fn a_server_that_is_not_there_is_said_so() {
     let mut stage = Stage::new(fakemodel::plan(), Begin::default());
     let nobody = towline_testkit::ports::Refusing::new().expect("a port");
-    stage.window(|window| window.act(Command::Connect(nobody.addr().to_string())));
+    stage.window(|window| {
+        window.act(Command::Connect(ServerSpec { host: Some(nobody.addr().to_string()), server: None }))
+    });
     stage.until("the complaint", |stage| stage.window(|window| window.catalog.error.is_some()));
     stage.ask("hello");
     stage.until_shown("Failed:");

@@ -1,7 +1,9 @@
 //! Where things are: what has to be in sight is, at every size, and what is drawn last is right.
 
-use egui::{Key, Modifiers, Rect, Vec2};
-use towline_gui::command::{Command, Dialog};
+use egui::{Color32, Key, Modifiers, Rect, Shape, Vec2};
+use towline_gui::command::{Command, Dialog, FindOrder};
+use towline_gui::ui::find::CURRENT;
+use towline_gui::ui::theme::Palette;
 use towline_testkit::{Routes, Script, fakemodel, records::ollama};
 
 use crate::stage::{Begin, Stage};
@@ -53,6 +55,71 @@ fn in_a_narrow_window_the_list_and_the_chat_take_turns() {
         let place = stage.button_rect(name);
         assert!(place.right() <= 480.0 && place.bottom() <= 320.0 && place.area() > 0.0, "{name}: {place:?}");
     }
+}
+
+/// Whether a text with this ground is painted.
+fn paints(stage: &Stage, ground: Color32) -> bool {
+    let texts = stage.harness.output().shapes.iter().filter_map(|clipped| {
+        if let Shape::Text(text) = &clipped.shape { Some(&text.galley.job.sections) } else { None }
+    });
+    texts.flatten().any(|section| section.format.background == ground)
+}
+
+#[test]
+fn words_are_found_in_the_chat() {
+    let text = format!(
+        "{}The **weir** and the WEIR.\n\n```rust\nlet weir = 1;\n```\n\n| a | b |\n|---|---|\n| c | weirs |\n\n{}",
+        lines(150),
+        lines(150)
+    );
+    let mut stage = answered(&text, Begin::default());
+    let quiet = |stage: &Stage| stage.wanted_next().is_none();
+    stage.press(Modifiers::COMMAND, Key::F);
+    stage.type_into("Find in this chat", "weir");
+    stage.until_shown("1 of 4");
+    stage.until("quiet", quiet);
+    assert!(stage.shows("The weir and the WEIR.") && paints(&stage, CURRENT), "{:?}", stage.labels());
+    assert!(paints(&stage, Palette::of(true).found));
+    assert!(has_newest(&stage), "it is in the middle");
+    for (modifiers, shown) in [
+        (Modifiers::NONE, "2 of 4"),
+        (Modifiers::NONE, "3 of 4"),
+        (Modifiers::NONE, "4 of 4"),
+        (Modifiers::NONE, "1 of 4"),
+        (Modifiers::SHIFT, "4 of 4"),
+    ] {
+        stage.press(modifiers, Key::Enter);
+        stage.until_shown(shown);
+        stage.until("quiet", quiet);
+        assert!(paints(&stage, CURRENT), "{shown}");
+    }
+    // What is out of sight is gone to, also in a question.
+    stage.type_into("Find in this chat", "x");
+    stage.until_shown("nothing found");
+    stage.window(|window| window.act(Command::Find(FindOrder::Text("BEGIN".into()))));
+    stage.until_shown("1 of 1");
+    stage.until("quiet", quiet);
+    assert!(paints(&stage, CURRENT) && stage.shows("begin"));
+    stage.press(Modifiers::NONE, Key::Escape);
+    stage.until("its end", |stage| !stage.can_click("Next place"));
+    assert!(!paints(&stage, CURRENT));
+    stage.type_into("Question", "next");
+    assert_eq!(stage.typed("Question"), "next");
+}
+
+#[test]
+fn lines_of_code_are_wrapped_or_not() {
+    let long = format!("let sum = {};", "one + ".repeat(60));
+    let mut stage = answered(&format!("Code:\n\n```rust\n{long}\n```\n"), Begin::default());
+    let wrapped = stage.label_rect(&long);
+    stage.click("Wrap lines");
+    stage.until("quiet", |stage| stage.wanted_next().is_none());
+    let across = stage.label_rect(&long);
+    assert!(wrapped.height() > 2.5 * across.height() && across.height() > 10.0, "{wrapped:?} {across:?}");
+    assert!(across.width() > 2.0 * wrapped.width(), "{wrapped:?} {across:?}");
+    stage.click("Wrap lines");
+    stage.until("quiet", |stage| stage.wanted_next().is_none());
+    assert_eq!(stage.label_rect(&long), wrapped);
 }
 
 #[test]

@@ -50,6 +50,8 @@ fn take(stage: &mut Stage, name: &str) {
     let place = stage.label_rect(&server);
     assert!(place.area() > 0.0, "the server is shown");
     stage.harness.mask(egui::Rect::from_min_max(place.min, egui::pos2(220.0, place.max.y)).expand(2.0));
+    let menu = stage.button_rect("Server");
+    stage.harness.mask(egui::Rect::from_min_size(menu.min, egui::vec2(170.0, menu.height())).expand(2.0));
     stage.harness.snapshot(name);
 }
 

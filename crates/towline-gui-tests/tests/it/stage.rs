@@ -1,5 +1,6 @@
 //! A window on the real engine and a scripted server, worked by what a screen reader sees.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -13,7 +14,7 @@ use egui_kittest::{Harness, SnapshotOptions};
 use towline::{Client, Engine, EngineConfig};
 use towline_app::history::Limits;
 use towline_app::servers::{Environment, ServerSpec, Wanted};
-use towline_app::settings::Through;
+use towline_app::settings::{NamedServer, Through};
 use towline_gui::server::Sought;
 use towline_gui::store::State;
 use towline_gui::window::{Desktop, FileDialog, Setup, Target, Window};
@@ -59,6 +60,8 @@ pub(crate) struct Begin {
     pub(crate) relay_configured: Through,
     /// Whether answers run on it.
     pub(crate) on_relay: bool,
+    /// What the configuration calls servers; a window that looks for its server, in `relay`, knows them.
+    pub(crate) servers: BTreeMap<String, NamedServer>,
     /// A server of the test's own, in place of the scripted one.
     pub(crate) url: Option<String>,
 }
@@ -79,6 +82,7 @@ impl Default for Begin {
             relay_variable: None,
             relay_configured: Through::Own,
             on_relay: false,
+            servers: BTreeMap::new(),
             url: None,
         }
     }
@@ -99,6 +103,7 @@ impl Stage {
                     runtime: Some(runtime),
                     program: Some(begin.program),
                     relay: begin.relay_variable,
+                    servers: begin.servers,
                     ..Environment::default()
                 },
                 wanted: match (begin.on_relay, &begin.relay_configured) {

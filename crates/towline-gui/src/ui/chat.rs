@@ -2,21 +2,20 @@
 
 use std::time::Duration;
 
-use egui::containers::menu::{MenuButton, MenuConfig};
+use egui::style::ScrollAnimation;
 use egui::{
-    Align, Align2, Area, Button, Label, Layout, Order, PopupCloseBehavior, Rect, RichText, ScrollArea,
-    TextEdit, Ui, UiBuilder, pos2, vec2,
+    Align, Align2, Area, Button, Label, Layout, Order, Rect, RichText, ScrollArea, Ui, UiBuilder, pos2, vec2,
 };
 use towline_app::chat::{Turn, Variant};
-use towline_app::text::units;
+use towline_app::servers::ServerSpec;
 
+use super::find::Find;
 use super::icons;
 use super::named::named;
 use super::seen::{Layouts, Seen};
 use super::theme::{COLUMN, Face, Palette};
 use super::turn::{self, Place};
-use crate::catalog::{Catalog, abilities};
-use crate::chats::{Chat, Contents, MAX_COMPARED};
+use crate::chats::{Chat, Contents};
 use crate::command::{Command, Dialog};
 
 /// Below this width answers side by side do not get narrower; they go into further rows.
@@ -81,73 +80,6 @@ pub fn head(ui: &mut Ui, chat: &Chat, shown: Head, out: &mut Vec<Command>) {
     });
 }
 
-/// The menu of models.
-pub(super) fn model(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) {
-    let own = &chat.conversation.settings.model;
-    let shown = if own.is_empty() { "no model" } else { own.as_str() };
-    let short: String = shown.chars().take(28).collect();
-    let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
-    let button = Button::new(format!("{short} ⏷")).frame_when_inactive(false);
-    let (response, _) = MenuButton::from_button(button).config(config).ui(ui, |ui| {
-        ui.set_min_width(280.0);
-        let id = ui.scope_id().with("wanted");
-        let mut wanted: String = ui.data(|data| data.get_temp(id)).unwrap_or_default();
-        let field = TextEdit::singleline(&mut wanted).hint_text("Find a model").desired_width(f32::INFINITY);
-        drop(ui.add(field).accessible_name("Find a model"));
-        ui.data_mut(|data| data.insert_temp(id, wanted.clone()));
-        let wanted = wanted.to_lowercase();
-        ScrollArea::vertical().max_height(320.0).show(ui, |ui| {
-            let models = catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted));
-            for model in models {
-                let is_loaded = catalog.is_loaded(&model.name) == Some(true);
-                let size = format!("{} {}", model.details.parameter_size, units::bytes(model.size));
-                let told =
-                    [abilities(model), if is_loaded { "in memory".to_owned() } else { String::new() }, size];
-                let told: Vec<String> = told.into_iter().filter(|words| !words.is_empty()).collect();
-                let button = Button::selectable(*own == model.name, &model.name)
-                    .right_text(RichText::new(told.join(", ")).weak());
-                if ui
-                    .add(button.min_size(vec2(ui.available_width(), 28.0)))
-                    .accessible_name(&model.name)
-                    .clicked()
-                {
-                    out.push(Command::Model(model.name.clone()));
-                    ui.close();
-                }
-            }
-        });
-        ui.separator();
-        if ui.button("More models…").clicked() {
-            out.push(Command::Show(Dialog::Models));
-            ui.close();
-        }
-    });
-    drop(response.accessible_name("Model").on_hover_text(shown));
-}
-
-pub(super) fn compare(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) {
-    let words = match chat.compared.len() {
-        0 => "Compare".to_owned(),
-        more => format!("+{more}"),
-    };
-    // Several are ticked at once.
-    let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
-    let (response, _) =
-        MenuButton::from_button(Button::new(words).frame_when_inactive(false)).config(config).ui(ui, |ui| {
-            ui.weak("Ask these too, side by side:");
-            for model in
-                catalog.installed.iter().filter(|model| model.name != chat.conversation.settings.model)
-            {
-                let mut is_asked = chat.compared.contains(&model.name);
-                let may = is_asked || chat.compared.len() + 1 < MAX_COMPARED;
-                if ui.add_enabled(may, egui::Checkbox::new(&mut is_asked, model.name.as_str())).changed() {
-                    out.push(Command::Compare(model.name.clone(), is_asked));
-                }
-            }
-        });
-    drop(response.accessible_name("Compare models"));
-}
-
 /// Draws the turns.
 pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palette, out: &mut Vec<Command>) {
     let chat = seen.chat;
@@ -170,7 +102,14 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palet
         });
         return;
     }
+    if let Some(find) = &mut layouts.find {
+        find.update(chat);
+    }
     let scroll = layouts.scrolls.entry(chat.key).or_default();
+    if layouts.find.as_ref().is_some_and(Find::is_seeking) {
+        scroll.stay();
+    }
+    layouts.first = None;
     let mut area = ScrollArea::vertical().id_salt(chat.key).auto_shrink(false);
     if let Some(offset) = scroll.offset() {
         area = area.vertical_scroll_offset(offset);
@@ -186,6 +125,7 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palet
             if let Some((known, known_width)) = layouts.groups.get(&key)
                 && (*known_width - width).abs() < 0.5
                 && (top + known < clip.top() || top > clip.bottom())
+                && !layouts.find.as_ref().is_some_and(|find| find.seeks(turn.id))
             {
                 ui.add_space(*known);
                 continue;
@@ -196,6 +136,9 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palet
                 });
             });
             layouts.groups.insert(key, (ui.cursor().top() - top, width));
+            if ui.cursor().top() > clip.top() {
+                layouts.first = layouts.first.or(Some(turn.id));
+            }
         }
         ui.add_space(16.0);
     });
@@ -231,7 +174,7 @@ fn draw_turn(
     palette: &Palette,
     out: &mut Vec<Command>,
 ) {
-    turn::question(ui, seen.chat, turn, palette, out);
+    turn::question(ui, (seen.chat, turn), layouts.find.as_mut(), palette, out);
     if let [only] = shown {
         let place = Place { seen, turn, answer: only, is_compared: false };
         return turn::answer(ui, place, layouts, palette, out);
@@ -259,6 +202,11 @@ fn draw_turn(
                             ui.set_width(width - 14.0);
                             turn::pane(ui, place, pane - 14.0, layouts, palette, out);
                         });
+                        let find = layouts.find.as_ref();
+                        if find.is_some_and(|find| find.is_seeking() && find.marks(one.id).current.is_some())
+                        {
+                            ui.scroll_to_rect_animation(ui.min_rect(), None, ScrollAnimation::none());
+                        }
                     });
                 });
             }
@@ -284,7 +232,7 @@ fn empty(ui: &mut Ui, seen: Seen<'_>, palette: &Palette, out: &mut Vec<Command>)
     ui.add_space(18.0);
     let model = seen.chat.conversation.settings.model.as_str();
     let there = &seen.catalog.installed;
-    if seen.server.is_builtin() {
+    if seen.servers.server.is_builtin() {
         let frame = egui::Frame::new()
             .stroke(egui::Stroke::new(1.0, palette.warning))
             .corner_radius(10)
@@ -297,10 +245,10 @@ fn empty(ui: &mut Ui, seen: Seen<'_>, palette: &Palette, out: &mut Vec<Command>)
                  nothing. For real answers install Ollama (ollama.com), run “ollama pull llama3.2”, and look again.",
             ).wrap());
             if ui.button("Look again").clicked() {
-                out.push(Command::Connect(String::new()));
+                out.push(Command::Connect(ServerSpec::default()));
             }
         });
-    } else if there.is_empty() && seen.server.client().is_some() && !seen.catalog.is_listing() {
+    } else if there.is_empty() && seen.servers.server.client().is_some() && !seen.catalog.is_listing() {
         ui.vertical_centered(|ui| {
             ui.colored_label(palette.warning, "The server has no models; Ctrl+M pulls one.")
         });

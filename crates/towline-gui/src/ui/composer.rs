@@ -7,6 +7,7 @@ use egui::{
 use towline_app::text::{safe, units};
 
 use super::icons;
+use super::menus;
 use super::named::named;
 use super::seen::Seen;
 use super::theme::{Palette, TEXT};
@@ -72,18 +73,19 @@ struct Typed {
 
 /// Draws what is below the field: files, models, and one button that sends or stops.
 fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, palette: &Palette, out: &mut Vec<Command>) {
-    let (Seen { chat, catalog, server }, Typed { can_send, sends, stops }) = (seen, typed);
+    let (Seen { chat, catalog, servers }, Typed { can_send, sends, stops }) = (seen, typed);
     ui.spacing_mut().item_spacing.x = 2.0;
     if icons::button(ui, "📎", "Add files").clicked() {
         out.push(Command::ChooseFiles);
     }
-    super::chat::model(ui, chat, catalog, out);
-    super::chat::compare(ui, chat, catalog, out);
+    menus::model(ui, chat, catalog, out);
+    menus::compare(ui, chat, catalog, out);
+    menus::server(ui, servers, out);
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         let is_stop = !chat.live.is_empty() && !can_send;
         let (sign, name, fill) =
             if is_stop { ("■", "Stop", palette.bad) } else { ("↑", "Send", palette.link) };
-        let may = is_stop || (can_send && server.client().is_some());
+        let may = is_stop || (can_send && servers.server.client().is_some());
         let sign = RichText::new(sign).size(17.0).color(palette.on_color);
         let button = Button::new(sign).fill(if may { fill } else { palette.edge }).corner_radius(17);
         let button = ui.add_enabled(may, button.min_size(vec2(34.0, 34.0))).accessible_name(name);

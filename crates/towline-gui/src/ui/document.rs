@@ -5,13 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use egui::text::LayoutJob;
-use egui::{Galley, Label, Rect, Stroke, Ui, WidgetText};
+use egui::{Button, Galley, Label, Rect, ScrollArea, Stroke, Ui, WidgetText};
 
+use super::find::Marks;
 use super::icons;
 use super::links::words;
 use super::named::named;
 use super::pieces::{self, Drawn};
-use super::strips::Strips;
+use super::strips::{Strips, current_in};
 use super::theme::{CODE, Palette, ROUND, ROW, TEXT};
 use towline_app::document::{Align, Block, Document, Shape};
 
@@ -28,6 +29,9 @@ const MARK_GAP: f32 = 7.0;
 /// Between two items of a list, in points.
 const ITEM_GAP: f32 = 6.0;
 
+/// No line is wider, in points: one that is longer than 2 KiB is cut.
+const WIDEST: f32 = 50_000.0;
+
 /// What is known of a document's blocks at one width.
 #[derive(Debug, Default)]
 pub struct Layout {
@@ -35,8 +39,23 @@ pub struct Layout {
     chunks: Vec<f32>,
     pieces: HashMap<usize, Vec<Drawn>>,
     open: Option<Open>,
+    /// The fences whose lines are not wrapped.
+    across: HashMap<usize, Across>,
+    /// What is marked in the pieces.
+    marks: Marks,
+    /// Where the words stand that were gone to, in the last frame.
+    pub(super) current: Option<f32>,
     /// Width, pixels per point and theme that all of this is for.
     made_for: Option<(u32, u32, bool)>,
+}
+
+/// How code stands whose lines are not wrapped. Its blocks are scrolled as one.
+#[derive(Debug, Default)]
+struct Across {
+    /// How far to the right, in points.
+    offset: f32,
+    /// How wide the widest of its blocks is that was seen, in points.
+    width: f32,
 }
 
 /// The block that still grows, as it was drawn last.
@@ -53,6 +72,8 @@ pub enum Clicked {
     Copy(usize),
     /// The copy button of this text.
     CopyText(String),
+    /// Whether the lines of this fence are wrapped.
+    Wrap(usize),
     /// A link.
     Link(String),
 }
@@ -61,7 +82,9 @@ impl Layout {
     /// Brings the heights up to date: closed blocks that are new get an estimate until they are seen.
     fn update(&mut self, document: &Document, key: (u32, u32, bool), width: f32) {
         if self.made_for != Some(key) {
-            *self = Self { made_for: Some(key), ..Self::default() };
+            let across = std::mem::take(&mut self.across);
+            let marks = std::mem::take(&mut self.marks);
+            *self = Self { made_for: Some(key), across, marks, ..Self::default() };
         }
         for block in document.blocks().iter().skip(self.heights.len()) {
             let text = document.text().get(block.range.clone()).unwrap_or_default();
@@ -78,8 +101,9 @@ impl Layout {
     /// The pieces of a closed block.
     fn closed(&mut self, document: &Document, index: usize, palette: &Palette) -> &mut [Drawn] {
         let (block, open) = (&document.blocks()[index], &mut self.open);
+        let marking = self.marks.of_block(index);
         self.pieces.entry(index).or_insert_with(|| {
-            let mut pieces = pieces::of(document, block, palette);
+            let mut pieces = pieces::of(document, block, palette, marking);
             if let Some(before) = open.take_if(|open| open.range.start == block.range.start) {
                 pieces::grown(&mut pieces, before.pieces);
             }
@@ -93,7 +117,8 @@ impl Layout {
         let pieces = match before {
             Some(Open { range, pieces }) if range == block.range => pieces,
             before => {
-                let mut pieces = pieces::of(document, block, palette);
+                let marking = self.marks.of_block(document.blocks().len());
+                let mut pieces = pieces::of(document, block, palette, marking);
                 if let Some(before) = before.filter(|before| before.range.start == block.range.start) {
                     pieces::grown(&mut pieces, before.pieces);
                 }
@@ -123,19 +148,27 @@ fn estimate(text: &str, width: f32) -> f32 {
 }
 
 /// Draws a document from the top of `ui` down.
-pub fn show(
+pub(super) fn show(
     ui: &mut Ui,
     document: &Document,
     layout: &mut Layout,
     palette: &Palette,
     is_live: bool,
+    (marks, is_sought): (Marks, bool),
 ) -> Option<Clicked> {
     let width = ui.available_width();
     let key = (width.to_bits(), ui.pixels_per_point().to_bits(), ui.visuals().dark_mode);
     layout.update(document, key, width);
+    if layout.marks != marks {
+        layout.marks = marks;
+        (layout.pieces, layout.open) = (HashMap::new(), None);
+    }
+    layout.current = None;
+    let sought = layout.marks.current.filter(|_| is_sought).map(|(block, _)| block);
     let clip = ui.clip_rect();
     let top = ui.cursor().top();
     let (mut at, mut skipped, mut clicked) = (top, 0.0, None);
+    let mut across = std::mem::take(&mut layout.across);
     let mut visible: Option<(usize, usize)> = None;
     ui.spacing_mut().item_spacing.y = 0.0;
     let blocks = document.blocks();
@@ -144,7 +177,8 @@ pub fn show(
         if index.is_multiple_of(CHUNK) {
             let chunk = layout.chunks[index / CHUNK];
             let is_whole = index + CHUNK <= blocks.len();
-            if is_whole && (at + chunk < clip.top() || at > clip.bottom()) {
+            let is_sought = sought.is_some_and(|sought| sought / CHUNK == index / CHUNK);
+            if is_whole && !is_sought && (at + chunk < clip.top() || at > clip.bottom()) {
                 at += chunk;
                 skipped += chunk;
                 index += CHUNK;
@@ -152,14 +186,15 @@ pub fn show(
             }
         }
         let height = layout.heights[index] + gap(document, index);
-        if at + height < clip.top() || at > clip.bottom() {
+        if sought != Some(index) && (at + height < clip.top() || at > clip.bottom()) {
             skipped += height;
             at += height;
         } else {
             ui.add_space(std::mem::take(&mut skipped));
             let from = ui.cursor().top();
             let pieces = layout.closed(document, index, palette);
-            named(ui, index, |ui| draw(ui, pieces, palette, &mut clicked));
+            let current = named(ui, index, |ui| draw(ui, pieces, &mut across, palette, &mut clicked));
+            layout.current = layout.current.or(current);
             let measured = ui.cursor().top() - from;
             layout.measured(index, measured);
             ui.add_space(gap(document, index));
@@ -171,9 +206,10 @@ pub fn show(
     ui.add_space(skipped);
     if let Some(open) = document.open() {
         let is_visible = ui.cursor().top() < clip.bottom();
-        if is_visible || is_live {
+        if is_visible || is_live || sought == Some(blocks.len()) {
             let pieces = layout.grown(document, &open, palette);
-            named(ui, "open", |ui| draw(ui, pieces, palette, &mut clicked));
+            let current = named(ui, "open", |ui| draw(ui, pieces, &mut across, palette, &mut clicked));
+            layout.current = layout.current.or(current);
             ui.add_space(GAP);
         }
     }
@@ -181,10 +217,23 @@ pub fn show(
         let (first, last) = visible.unwrap_or((blocks.len(), blocks.len()));
         layout.pieces.retain(|index, _| index + KEPT >= first && *index <= last + KEPT);
     }
+    if let Some(Clicked::Wrap(fence)) = clicked
+        && across.remove(&fence).is_none()
+    {
+        across.insert(fence, Across::default());
+    }
+    layout.across = across;
     clicked
 }
 
-fn draw(ui: &mut Ui, pieces: &mut [Drawn], palette: &Palette, clicked: &mut Option<Clicked>) {
+fn draw(
+    ui: &mut Ui,
+    pieces: &mut [Drawn],
+    across: &mut HashMap<usize, Across>,
+    palette: &Palette,
+    clicked: &mut Option<Clicked>,
+) -> Option<f32> {
+    let mut current = None;
     for (number, piece) in pieces.iter_mut().enumerate() {
         if number > 0 {
             ui.add_space(4.0);
@@ -193,7 +242,9 @@ fn draw(ui: &mut Ui, pieces: &mut [Drawn], palette: &Palette, clicked: &mut Opti
             Drawn::Text { text, links, indent, mark, is_quoted } => {
                 let mut link = |ui: &mut Ui| {
                     let mut found = None;
-                    text.show(ui, |ui, shown| found = found.take().or_else(|| words(ui, shown, links)));
+                    let at =
+                        text.show(ui, |ui, shown| found = found.take().or_else(|| words(ui, shown, links)));
+                    current = current.or(at);
                     found
                 };
                 let found = if *indent == 0 && mark.is_none() {
@@ -226,45 +277,80 @@ fn draw(ui: &mut Ui, pieces: &mut [Drawn], palette: &Palette, clicked: &mut Opti
                     *clicked = Some(Clicked::Link(link));
                 }
             }
-            Drawn::Code { text, head } => {
-                *clicked = clicked.take().or(code(ui, text, head.as_ref(), palette));
+            Drawn::Code { text, head, fence } => {
+                let across = fence.and_then(|fence| across.get_mut(&fence));
+                let (at, action) = code(ui, text, (head.as_ref(), *fence), across, palette);
+                (current, *clicked) = (current.or(at), clicked.take().or(action));
             }
             Drawn::Rule => {
                 ui.separator();
             }
-            Drawn::Table(rows, align) => table(ui, rows, align, number, palette),
+            Drawn::Table(rows, align) => current = current.or(table(ui, rows, align, number, palette)),
         }
     }
+    current
 }
 
-fn code(ui: &mut Ui, text: &mut Strips, head: Option<&pieces::Head>, palette: &Palette) -> Option<Clicked> {
-    let mut copied = None;
+fn code(
+    ui: &mut Ui,
+    text: &mut Strips,
+    (head, fence): (Option<&pieces::Head>, Option<usize>),
+    across: Option<&mut Across>,
+    palette: &Palette,
+) -> (Option<f32>, Option<Clicked>) {
+    let mut clicked = None;
     let frame = egui::Frame::new().fill(palette.code_ground).stroke(Stroke::new(1.0, palette.edge));
     let frame = frame.corner_radius(ROUND).inner_margin(egui::Margin::symmetric(14, 8));
-    frame.show(ui, |ui| {
+    let shown = frame.show(ui, |ui| {
         ui.set_width(ui.available_width());
         if let Some(head) = head {
             ui.horizontal(|ui| {
                 ui.weak(if head.info.is_empty() { "code" } else { &head.info });
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| {
                     if icons::copy(ui, if head.info == "formula" { "Copy formula" } else { "Copy code" }) {
-                        copied = Some(head.copies.clone());
+                        clicked = Some(head.copies.clone());
+                    }
+                    if let Some(fence) = fence {
+                        let button = Button::selectable(across.is_none(), "Wrap").small();
+                        if ui.add(button).accessible_name("Wrap lines").clicked() {
+                            clicked = Some(Clicked::Wrap(fence));
+                        }
                     }
                 });
             });
             ui.add_space(4.0);
         }
-        if !text.is_empty() {
-            text.show(ui, |ui, shown| drop(ui.add(Label::new(WidgetText::LayoutJob(shown.job)).wrap())));
+        if text.is_empty() {
+            return None;
         }
+        let mut lines = |ui: &mut Ui| {
+            text.show(ui, |ui, shown| drop(ui.add(Label::new(WidgetText::LayoutJob(shown.job)).wrap())))
+        };
+        let Some(across) = across else { return lines(ui) };
+        let area = ScrollArea::horizontal().horizontal_scroll_offset(across.offset);
+        let shown = area.show(ui, |ui| {
+            ui.set_max_width(WIDEST);
+            // Every block can be scrolled as far as the widest.
+            ui.set_min_width(across.width);
+            lines(ui)
+        });
+        across.width = across.width.max(shown.content_size.x);
+        across.offset = shown.state.clamped_offset().x;
+        shown.inner
     });
-    copied
+    (shown.inner, clicked)
 }
 
 /// Around what is in a cell of a table, in points.
 const CELL: egui::Vec2 = egui::vec2(10.0, 5.0);
 
-fn table(ui: &mut Ui, rows: &[Vec<Arc<LayoutJob>>], align: &[Align], number: usize, palette: &Palette) {
+fn table(
+    ui: &mut Ui,
+    rows: &[Vec<Arc<LayoutJob>>],
+    align: &[Align],
+    number: usize,
+    palette: &Palette,
+) -> Option<f32> {
     let columns = rows.first().map_or(1, Vec::len).max(1);
     #[expect(clippy::cast_precision_loss, reason = "a width on a screen")]
     let widest = (ui.available_width() / columns as f32 - 2.0 * CELL.x).max(90.0);
@@ -282,25 +368,30 @@ fn table(ui: &mut Ui, rows: &[Vec<Arc<LayoutJob>>], align: &[Align], number: usi
         |row: &Vec<Arc<Galley>>| row.iter().map(|cell| cell.size().y).fold(0.0, f32::max) + 2.0 * CELL.y;
     let widths: Vec<f32> = (0..columns).map(width).collect();
     let size = egui::vec2(widths.iter().sum(), rows.iter().map(height).sum());
-    egui::ScrollArea::horizontal().id_salt(("table", number)).show(ui, |ui| {
-        let (place, _) = ui.allocate_exact_size(size, egui::Sense::hover());
-        let mut top = place.top();
-        for (index, row) in rows.iter().enumerate() {
-            let (mut left, bottom) = (place.left(), top + height(row));
-            for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
-                let free = width - 2.0 * CELL.x - cell.size().x;
-                let before = match align.get(column).copied().unwrap_or_default() {
-                    Align::Left => 0.0,
-                    Align::Center => free / 2.0,
-                    Align::Right => free,
-                };
-                let at = egui::pos2(left + CELL.x + before, top + CELL.y);
-                ui.put(Rect::from_min_size(at, cell.size()), Label::new(Arc::clone(cell)));
-                left += width;
+    ScrollArea::horizontal()
+        .id_salt(("table", number))
+        .show(ui, |ui| {
+            let (place, _) = ui.allocate_exact_size(size, egui::Sense::hover());
+            let (mut top, mut current) = (place.top(), None);
+            for (index, row) in rows.iter().enumerate() {
+                let (mut left, bottom) = (place.left(), top + height(row));
+                for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
+                    let free = width - 2.0 * CELL.x - cell.size().x;
+                    let before = match align.get(column).copied().unwrap_or_default() {
+                        Align::Left => 0.0,
+                        Align::Center => free / 2.0,
+                        Align::Right => free,
+                    };
+                    let at = egui::pos2(left + CELL.x + before, top + CELL.y);
+                    current = current.or_else(|| current_in(cell).map(|down| at.y + down));
+                    ui.put(Rect::from_min_size(at, cell.size()), Label::new(Arc::clone(cell)));
+                    left += width;
+                }
+                let weight = if index == 0 { 2.0 } else { 1.0 };
+                ui.painter().hline(place.x_range(), bottom, Stroke::new(weight, palette.edge));
+                top = bottom;
             }
-            let weight = if index == 0 { 2.0 } else { 1.0 };
-            ui.painter().hline(place.x_range(), bottom, Stroke::new(weight, palette.edge));
-            top = bottom;
-        }
-    });
+            current
+        })
+        .inner
 }

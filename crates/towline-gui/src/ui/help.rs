@@ -7,14 +7,16 @@ use crate::command::Command;
 use crate::shortcuts::{SHORTCUTS, Shortcut};
 
 /// Keys that belong to what has the cursor.
-const OTHERS: [(&str, &str); 7] = [
+const OTHERS: [(&str, &str); 9] = [
     ("Enter", "Send the question"),
     ("Shift+Enter", "Begin a line"),
-    ("Escape", "Stop the answers of this chat, or close a dialog"),
+    ("Escape", "Stop the answers of this chat, or close a dialog or the search"),
+    ("Enter, Shift+Enter", "Next place, previous place, in the search"),
     ("Ctrl and +, −, 0", "Larger, smaller, usual size"),
     ("PageUp, PageDown", "Scroll by a page"),
     ("↑ ↓, Home, End, Space", "Scroll, while nothing is typed"),
-    ("Tab", "To the next button or field"),
+    ("Tab", "To the next button or field, or text with links"),
+    ("← →, Enter", "Choose a link in a text that has the focus, follow it"),
 ];
 
 /// Draws the keys.
@@ -41,5 +43,5 @@ pub fn show(ui: &mut Ui, out: &mut Vec<Command>) {
 /// A key as it is printed on keyboards.
 fn keys(ui: &Ui, shortcut: &Shortcut) -> String {
     let named = ui.ctx().format_shortcut(&shortcut.keys);
-    named.replace("Questionmark", "?").replace("Period", ".").replace("Comma", ",")
+    named.replace("Questionmark", "?").replace("Period", ".").replace("Comma", ",").replace("Slash", "/")
 }

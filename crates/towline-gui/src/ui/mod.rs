@@ -12,9 +12,11 @@
 //! | `named` | parts whose buttons can be clicked whatever changes around them |
 //! | `bottom` | panels at the bottom that are as high as what is in them |
 //! | `chat` | the chat in the middle |
+//! | `find` | the search in it |
 //! | `scroll` | where its transcript stands |
 //! | `icons` | buttons that show a sign |
 //! | `composer` | where questions are typed |
+//! | `menus` | its menus |
 //! | `sidebar` | the list of chats |
 //! | `jobs` | the panel of jobs |
 //! | `rows` | the jobs as rows of it |
@@ -29,11 +31,13 @@ pub mod composer;
 pub mod dialog;
 pub mod document;
 pub mod files;
+pub mod find;
 pub mod help;
 mod icons;
 mod image;
 pub mod jobs;
 mod links;
+mod menus;
 pub mod models;
 mod named;
 mod pieces;

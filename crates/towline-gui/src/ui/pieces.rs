@@ -11,6 +11,7 @@ use towline_app::document::{Align, Block, Depth, Document, Piece, Rich, Shape};
 use towline_app::text::safe;
 
 use super::document::Clicked;
+use super::find;
 use super::strips::Strips;
 use super::theme::{CODE, Face, Palette, ROW, TEXT};
 
@@ -27,6 +28,8 @@ pub(super) enum Drawn {
     Code {
         text: Strips,
         head: Option<Head>,
+        /// Which of the document's fences it is in.
+        fence: Option<usize>,
     },
     Rule,
     Table(Vec<Vec<Arc<LayoutJob>>>, Vec<Align>),
@@ -40,14 +43,59 @@ pub(super) struct Head {
     pub(super) copies: Clicked,
 }
 
+/// The letters that are marked in a block, and which of their places was gone to.
+#[derive(Debug)]
+pub(super) struct Marking<'a> {
+    pub(super) letters: &'a [char],
+    pub(super) current: Option<usize>,
+}
+
+impl Marking<'_> {
+    /// Marks a text; the places of the next one are counted from there.
+    fn mark(&mut self, mut job: LayoutJob, palette: &Palette) -> LayoutJob {
+        let places = find::occurrences(&job.text, self.letters);
+        find::mark(&mut job, &places, self.current, palette);
+        self.current = self.current.and_then(|current| current.checked_sub(places.len()));
+        job
+    }
+}
+
 /// A block's pieces.
-pub(super) fn of(document: &Document, block: &Block, palette: &Palette) -> Vec<Drawn> {
+pub(super) fn of(
+    document: &Document,
+    block: &Block,
+    palette: &Palette,
+    mut marking: Marking<'_>,
+) -> Vec<Drawn> {
     match &block.shape {
         Shape::Code { fence, inside } => {
-            code(document, block, *fence, *inside, palette).into_iter().collect()
+            code(document, block, (*fence, *inside), palette, &mut marking).into_iter().collect()
         }
         Shape::Prose | Shape::Item | Shape::Formula | Shape::Table { .. } => {
-            document.pieces(block).into_iter().map(|piece| drawn(piece, palette)).collect()
+            document.pieces(block).into_iter().map(|piece| drawn(piece, palette, &mut marking)).collect()
+        }
+    }
+}
+
+/// How often a block holds these letters, as it is drawn.
+pub(super) fn count(document: &Document, block: &Block, letters: &[char]) -> usize {
+    let count = |text: &str| find::occurrences(text, letters).len();
+    let all = |rows: &[Vec<Rich>]| rows.iter().flatten().map(|cell| count(&cell.text)).sum();
+    match &block.shape {
+        Shape::Code { fence, .. } => {
+            let Some(fenced) = document.fence(*fence) else { return 0 };
+            let text = document.text().get(block.range.clone()).unwrap_or_default();
+            text.lines().map(|line| count(&safe::text(fenced.line(line)))).sum()
+        }
+        Shape::Prose | Shape::Item | Shape::Formula | Shape::Table { .. } => {
+            let pieces = document.pieces(block);
+            let count = |piece: &Piece| match piece {
+                Piece::Text { rich, .. } => count(&rich.text),
+                Piece::Code { text, .. } => count(text),
+                Piece::Table { rows, .. } => all(rows),
+                Piece::Rule => 0,
+            };
+            pieces.iter().map(count).sum()
         }
     }
 }
@@ -60,10 +108,10 @@ fn is_formula(piece: &Piece) -> bool {
 }
 
 /// A formula as it was written, with a button that copies it.
-fn formula(text: String) -> Drawn {
-    let job = plain_code(&text);
+fn formula(text: String, palette: &Palette, marking: &mut Marking<'_>) -> Drawn {
+    let job = marking.mark(plain_code(&text), palette);
     let head = Head { info: "formula".to_owned(), copies: Clicked::CopyText(text) };
-    Drawn::Code { text: Strips::of(job), head: Some(head) }
+    Drawn::Code { text: Strips::of(job), head: Some(head), fence: None }
 }
 
 /// Gives the pieces of a block what was laid out of them when there was less of it.
@@ -77,25 +125,29 @@ pub(super) fn grown(pieces: &mut [Drawn], before: Vec<Drawn>) {
     }
 }
 
-fn drawn(piece: Piece, palette: &Palette) -> Drawn {
+fn drawn(piece: Piece, palette: &Palette, marking: &mut Marking<'_>) -> Drawn {
     let is_formula = is_formula(&piece);
     match piece {
-        Piece::Text { rich, .. } if is_formula => formula(rich.text),
+        Piece::Text { rich, .. } if is_formula => formula(rich.text, palette, marking),
         Piece::Text { rich, heading, mark, depth: Depth { lists, quotes, .. } } => Drawn::Text {
-            text: Strips::of(rich_job(&rich, heading, quotes > 0, palette)),
+            text: Strips::of(marking.mark(rich_job(&rich, heading, quotes > 0, palette), palette)),
             links: rich.links,
             indent: lists + quotes,
             mark,
             is_quoted: quotes > 0,
         },
-        Piece::Code { text, .. } => Drawn::Code { text: Strips::of(plain_code(&text)), head: None },
+        Piece::Code { text, .. } => {
+            let text = Strips::of(marking.mark(plain_code(&text), palette));
+            Drawn::Code { text, head: None, fence: None }
+        }
         Piece::Rule => Drawn::Rule,
         Piece::Table { rows, align } => {
-            let row = |(index, row): (usize, &Vec<Rich>)| {
+            let mut row = |(index, row): (usize, &Vec<Rich>)| {
                 let heading = if index == 0 { 7 } else { 0 };
-                row.iter().map(|cell| Arc::new(rich_job(cell, heading, false, palette))).collect()
+                let cell = |cell| Arc::new(marking.mark(rich_job(cell, heading, false, palette), palette));
+                row.iter().map(cell).collect()
             };
-            Drawn::Table(rows.iter().enumerate().map(row).collect(), align)
+            Drawn::Table(rows.iter().enumerate().map(&mut row).collect(), align)
         }
     }
 }
@@ -198,9 +250,9 @@ fn plain_code(text: &str) -> LayoutJob {
 fn code(
     document: &Document,
     block: &Block,
-    fence: usize,
-    mut inside: Inside,
+    (fence, mut inside): (usize, Inside),
     palette: &Palette,
+    marking: &mut Marking<'_>,
 ) -> Option<Drawn> {
     let fenced = document.fence(fence)?;
     let is_first = fenced.code.start == block.range.start;
@@ -225,7 +277,7 @@ fn code(
     if job.text.is_empty() && head.is_none() {
         return None;
     }
-    Some(Drawn::Code { text: Strips::of(job), head })
+    Some(Drawn::Code { text: Strips::of(marking.mark(job, palette)), head, fence: Some(fence) })
 }
 
 #[cfg(test)]

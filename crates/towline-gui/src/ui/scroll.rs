@@ -35,6 +35,11 @@ impl Scroll {
         (self.follows, self.wanted) = (true, None);
     }
 
+    /// Stays where it is, whatever comes.
+    pub(super) fn stay(&mut self) {
+        (self.follows, self.wanted) = (false, None);
+    }
+
     /// Whether the newest words are in sight, or will be.
     pub fn follows(&self) -> bool {
         self.follows

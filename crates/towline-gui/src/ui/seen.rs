@@ -1,10 +1,13 @@
 //! What the views see of the window, and what it keeps for them from frame to frame.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use towline_app::chat::{AnswerId, TurnId};
+use towline_app::servers::ServerSpec;
+use towline_app::settings::NamedServer;
 
 use super::document::Layout;
+use super::find::Find;
 use super::scroll::Scroll;
 use crate::catalog::Catalog;
 use crate::chats::{Chat, ChatKey};
@@ -17,8 +20,21 @@ pub struct Seen<'a> {
     pub chat: &'a Chat,
     /// The server's models.
     pub catalog: &'a Catalog,
+    /// The server, and those that can be chosen.
+    pub servers: Servers<'a>,
+}
+
+/// The server, and those that can be chosen in its place.
+#[derive(Debug, Clone, Copy)]
+pub struct Servers<'a> {
     /// The server.
     pub server: &'a Server,
+    /// Those that the configuration names.
+    pub named: Option<&'a BTreeMap<String, NamedServer>>,
+    /// What was chosen; by default the usual one.
+    pub chosen: &'a ServerSpec,
+    /// A relay that is not this user's own has servers of its own: none can be chosen.
+    pub is_others: bool,
 }
 
 /// Heights and laid-out pieces of every answer that was drawn.
@@ -32,6 +48,10 @@ pub struct Layouts {
     pub scrolls: HashMap<ChatKey, Scroll>,
     /// How much of the transcript is seen, in points.
     pub page: f32,
+    /// The first turn that is seen.
+    pub first: Option<TurnId>,
+    /// The search in the chat, while it is open.
+    pub find: Option<Find>,
 }
 
 /// Text in the fields of dialogs.
@@ -56,4 +76,6 @@ pub enum Focus {
     Composer,
     /// Where chats are looked for.
     Search,
+    /// Where the search in the chat is typed.
+    Find,
 }

@@ -3,6 +3,7 @@
 use egui::{ComboBox, RichText, Slider, TextEdit, Ui};
 use towline::api::{Format, Options, Think};
 use towline_app::chat::Settings;
+use towline_app::servers::ServerSpec;
 use towline_app::text::safe;
 
 use super::dialog;
@@ -209,7 +210,8 @@ pub fn window(
                 let field = TextEdit::singleline(&mut fields.host).hint_text("the usual one");
                 drop(palette.field(ui, field).accessible_name("Server address"));
                 if ui.button("Connect").clicked() {
-                    out.push(Command::Connect(fields.host.clone()));
+                    let host = Some(fields.host.trim().to_owned()).filter(|host| !host.is_empty());
+                    out.push(Command::Connect(ServerSpec { host, server: None }));
                 }
             });
             ui.end_row();

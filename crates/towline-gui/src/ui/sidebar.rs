@@ -4,6 +4,7 @@ use egui::containers::menu::MenuButton;
 use egui::{Align, AtomExt as _, Button, Layout, RichText, ScrollArea, TextEdit, Ui, UiBuilder};
 use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _, Zoned};
+use towline_app::servers::ServerSpec;
 
 use super::icons;
 use super::named::named;
@@ -205,7 +206,7 @@ fn server(ui: &mut Ui, server: &Server, catalog: &Catalog, palette: &Palette, ou
     if let Server::Nowhere(_) = server
         && ui.button("Try again").clicked()
     {
-        out.push(Command::Connect(String::new()));
+        out.push(Command::Connect(ServerSpec::default()));
     }
     ui.horizontal_wrapped(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use egui::text::{LayoutJob, LayoutSection};
+use egui::text::{CCursor, CharIndex, LayoutJob, LayoutSection};
 use egui::{Galley, Rect, Ui, vec2};
+
+use super::find::CURRENT;
 
 /// Rows of a strip. A piece of fewer than twice as many is one strip, as is what is left of a longer one.
 const ROWS: usize = 12;
@@ -59,8 +61,8 @@ impl Strips {
         }
     }
 
-    /// Draws the strips that are in sight, and leaves room for the others.
-    pub(super) fn show(&mut self, ui: &mut Ui, mut draw: impl FnMut(&mut Ui, Shown)) {
+    /// Draws the strips that are in sight, and leaves room for the others. Returns where words stand that were gone to.
+    pub(super) fn show(&mut self, ui: &mut Ui, mut draw: impl FnMut(&mut Ui, Shown)) -> Option<f32> {
         let width = ui.available_width();
         #[expect(clippy::float_cmp, reason = "the same width gives the same rows; any other does not")]
         if self.width != width {
@@ -68,9 +70,12 @@ impl Strips {
             self.strips.clear();
         }
         self.complete(ui);
-        let (mut from, mut skipped) = (0, 0.0);
+        let (mut from, mut skipped, mut current) = (0, 0.0, None);
         for strip in &self.strips {
             let top = ui.cursor().left_top() + vec2(0.0, skipped);
+            if has_current(&strip.job) {
+                current = current_in(&lay_out(ui, &strip.job, width)).map(|down| top.y + down);
+            }
             if ui.is_rect_visible(Rect::from_min_size(top, vec2(width, strip.height))) {
                 ui.add_space(std::mem::take(&mut skipped));
                 draw(ui, Shown { job: Arc::clone(&strip.job), from });
@@ -80,6 +85,7 @@ impl Strips {
             from = strip.end;
         }
         ui.add_space(skipped);
+        current
     }
 
     /// Lays out what no strip has yet.
@@ -106,6 +112,18 @@ impl Strips {
         let job = if at == from { rest } else { Arc::new(part(&self.job, at, length)) };
         self.strips.push(Strip { job, end: length, height });
     }
+}
+
+/// Whether a text has the words that were gone to.
+fn has_current(job: &LayoutJob) -> bool {
+    job.sections.iter().any(|section| section.format.background == CURRENT)
+}
+
+/// How far down in a text the words stand that were gone to.
+pub(super) fn current_in(galley: &Galley) -> Option<f32> {
+    let section = galley.job.sections.iter().find(|section| section.format.background == CURRENT)?;
+    let letters = galley.text().get(..section.byte_range.start.0)?.chars().count();
+    Some(galley.pos_from_cursor(CCursor::new(CharIndex(letters))).top())
 }
 
 /// Lays out a text as a label of this width does, so that the label finds it done.

@@ -101,6 +101,8 @@ pub struct Palette {
     pub link: Color32,
     /// Text on the colour of links, and on that of what went wrong.
     pub on_color: Color32,
+    /// Behind words that were looked for.
+    pub found: Color32,
     /// Behind code.
     pub code_ground: Color32,
     /// What went well.
@@ -134,6 +136,7 @@ impl Palette {
             strong: pick([250; 3], [5; 3]),
             link: pick([122, 178, 255], [10, 88, 190]),
             on_color: pick([16, 18, 22], [255; 3]),
+            found: pick([92, 74, 22], [255, 230, 140]),
             code_ground: pick([17, 18, 21], [246, 247, 249]),
             good: pick([120, 200, 130], [20, 112, 46]),
             warning: pick([232, 184, 90], [138, 84, 0]),

@@ -6,10 +6,12 @@ use towline_app::chat::{Answered, Shown, Turn, Variant};
 use towline_app::text::{safe, units};
 
 use super::document::{self, Clicked};
+use super::find::{self, Find};
 use super::icons;
 use super::named::named;
 use super::pieces;
 use super::seen::{Layouts, Seen};
+use super::strips::current_in;
 use super::theme::{Face, Palette};
 use crate::catalog::Catalog;
 use crate::chats::{Answer, Chat, Live, Note, Progressing, progressing};
@@ -17,7 +19,7 @@ use crate::command::{Command, JobOrder};
 use crate::relay::Control;
 
 /// A longer question is folded, in characters.
-const LONG_QUESTION: usize = 4_000;
+pub(super) const LONG_QUESTION: usize = 4_000;
 /// Around the words of a question, in points.
 const BUBBLE: Margin = Margin { left: 16, right: 16, top: 8, bottom: 8 };
 
@@ -31,7 +33,13 @@ pub(super) struct Place<'a> {
 }
 
 /// Draws a question: a bubble at the right.
-pub(super) fn question(ui: &mut Ui, chat: &Chat, turn: &Turn, palette: &Palette, out: &mut Vec<Command>) {
+pub(super) fn question(
+    ui: &mut Ui,
+    (chat, turn): (&Chat, &Turn),
+    find: Option<&mut Find>,
+    palette: &Palette,
+    out: &mut Vec<Command>,
+) {
     ui.add_space(14.0);
     let all = ui.available_width();
     let frame = egui::Frame::new().fill(palette.raised).corner_radius(16).inner_margin(BUBBLE);
@@ -42,14 +50,20 @@ pub(super) fn question(ui: &mut Ui, chat: &Chat, turn: &Turn, palette: &Palette,
         return ui.add_space(6.0);
     }
     let shown = turn.answer();
-    let content = shown.words.as_deref().unwrap_or(&turn.question.content);
+    let content = find::question(turn);
     let cut = content.char_indices().nth(LONG_QUESTION).map(|(at, _)| at);
     let mut words = pieces::plain(cut.map_or(content, |at| &content[..at]), palette.text);
+    if let Some(find) = &find {
+        find.mark_question(&mut words, turn.id, palette);
+    }
     words.wrap.max_width =
         (all * 0.82 - 2.0 * f32::from(BUBBLE.left)).max(120.0).min(all - 2.0 * f32::from(BUBBLE.left));
     let words = ui.fonts_mut(|fonts| fonts.layout_job(words));
     let free = (all - words.size().x - 2.0 * f32::from(BUBBLE.left)).max(0.0);
     let top = ui.cursor().top();
+    if let (Some(find), Some(down)) = (find, current_in(&words)) {
+        find.reached(ui, top + f32::from(BUBBLE.top) + down);
+    }
     ui.horizontal_top(|ui| {
         ui.spacing_mut().item_spacing.x = 0.0;
         ui.add_space(free);
@@ -278,12 +292,18 @@ fn body(ui: &mut Ui, place: Place<'_>, layouts: &mut Layouts, palette: &Palette,
     let Some(answer) = chat.answers.get(&variant.id) else { return };
     let is_live = chat.live(variant.id).is_some();
     thinking(ui, place, answer, is_live, layouts, palette);
-    let layout = layouts.documents.entry((chat.key, variant.id, false)).or_default();
-    match document::show(ui, &answer.text, layout, palette, is_live) {
+    let Layouts { documents, find, .. } = layouts;
+    let layout = documents.entry((chat.key, variant.id, false)).or_default();
+    let sought = find.as_ref().map(|find| (find.marks(variant.id), find.is_seeking())).unwrap_or_default();
+    let clicked = document::show(ui, &answer.text, layout, palette, is_live, sought);
+    if let (Some(find), Some(top)) = (find, layout.current) {
+        find.reached(ui, top);
+    }
+    match clicked {
         Some(Clicked::Copy(fence)) => out.push(Command::Copy(answer.text.code(fence))),
         Some(Clicked::CopyText(text)) => out.push(Command::Copy(text)),
         Some(Clicked::Link(link)) => out.push(Command::Follow(link)),
-        None => {}
+        Some(Clicked::Wrap(_)) | None => {}
     }
     for call in &variant.answer.tool_calls {
         let frame = egui::Frame::new().fill(palette.code_ground).inner_margin(8.0);
@@ -328,7 +348,7 @@ fn thinking(
         ui.with_layout(Layout::top_down(Align::Min), |ui| {
             let layout = layouts.documents.entry((place.seen.chat.key, place.answer.id, true)).or_default();
             // What is copied or followed is in the answer, not in the thoughts.
-            drop(document::show(ui, &answer.thinking, layout, palette, is_first));
+            drop(document::show(ui, &answer.thinking, layout, palette, is_first, <_>::default()));
         });
     });
 }

@@ -4,14 +4,14 @@ use egui::OpenUrl;
 use towline::Job;
 use towline::engine::JobId;
 use towline_app::chat::{AnswerId, TurnId};
-use towline_app::servers::Environment;
+use towline_app::servers::{Environment, ServerSpec};
 
 use super::{FileDialog, Target, Window, find_server};
 use crate::chats::{Asking, Attachment, Chat, ChatKey, Contents, ExportForm};
-use crate::command::{Command, Dialog, JobOrder, Purpose};
+use crate::command::{Command, Dialog, FindOrder, JobOrder, Purpose};
 use crate::server::{Server, Sought};
 use crate::store::Order;
-use crate::ui::seen::Focus;
+use crate::ui::seen::{Focus, Layouts};
 use crate::ui::toasts::Undo;
 
 impl Window {
@@ -30,6 +30,7 @@ impl Window {
             }
             Command::OpenNext(places) => self.open_next(places),
             Command::Search(text) => self.look_for(text),
+            Command::Find(order) => self.find(order),
             Command::Rename(key, to) => self.rename(key, to),
             Command::Pin(key, is_pinned) => self.pin(key, is_pinned),
             Command::Delete(key) => self.delete(key),
@@ -156,7 +157,7 @@ impl Window {
             Command::ToggleChats if self.is_narrow => self.shows_narrow_chats = !self.shows_narrow_chats,
             Command::ToggleChats => self.state.shows_chats = !self.state.shows_chats,
             Command::Notify(notifies) => self.state.notifies = notifies,
-            Command::Connect(host) => self.connect(&host),
+            Command::Connect(spec) => self.connect(spec),
             Command::FocusComposer => self.focus = Some(Focus::Composer),
             Command::FocusSearch => {
                 (self.state.shows_chats, self.shows_narrow_chats) = (true, true);
@@ -169,6 +170,31 @@ impl Window {
             }
         }
         self.context.request_repaint();
+    }
+
+    fn find(&mut self, order: FindOrder) {
+        let Layouts { find, first, .. } = &mut self.layouts;
+        match order {
+            FindOrder::Open => {
+                find.get_or_insert_default();
+                self.focus = Some(Focus::Find);
+            }
+            FindOrder::Text(text) => {
+                let chat = self.chats.iter().find(|chat| chat.key == self.current);
+                if let (Some(find), Some(chat)) = (find, chat) {
+                    find.set(text, chat, *first);
+                }
+            }
+            FindOrder::Go(places) => {
+                if let Some(find) = find {
+                    find.go(places);
+                }
+            }
+            FindOrder::Close => {
+                *find = None;
+                self.focus = Some(Focus::Composer);
+            }
+        }
     }
 
     fn with_chat(&mut self, change: impl FnOnce(&mut Chat)) {
@@ -354,17 +380,17 @@ impl Window {
         }
     }
 
-    fn connect(&mut self, host: &str) {
+    fn connect(&mut self, spec: ServerSpec) {
         if let Target::Client(_) = self.target {
             self.target = Target::Find(Box::new(Sought::direct(Environment::default())));
         }
-        self.named = Some(host.trim().to_owned()).filter(|host| !host.is_empty());
+        self.named = spec;
         self.change_server();
     }
 
     /// Uses the server that is meant now.
     pub(super) fn change_server(&mut self) {
-        let found = find_server(&self.engine, &self.target, self.named.as_deref(), self.is_direct);
+        let found = find_server(&self.engine, &self.target, &self.named, self.is_direct);
         let former = std::mem::replace(&mut self.server, found);
         if let Server::Here(found) = former {
             // Answers may still come from it.

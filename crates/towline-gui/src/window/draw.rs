@@ -14,7 +14,7 @@ use crate::ui::seen::{Focus, Seen};
 use crate::ui::sidebar::Sidebar;
 use crate::ui::theme::{COLUMN, Palette};
 use crate::ui::{
-    bottom, chat, composer, dialog, files, help, jobs, models, scroll, settings, sidebar, toasts,
+    bottom, chat, composer, dialog, files, find, help, jobs, models, scroll, settings, sidebar, toasts,
 };
 
 /// In a narrower window the list of chats and the chat are not shown beside one another, in points.
@@ -74,12 +74,19 @@ impl Window {
     fn show_chat(&mut self, ui: &mut Ui, has_chats: bool, palette: &Palette, out: &mut Vec<Command>) {
         let mut layouts = std::mem::take(&mut self.layouts);
         if let Some(chat) = self.chat() {
-            let seen = Seen { chat, catalog: &self.catalog, server: &self.server };
+            let seen = Seen { chat, catalog: &self.catalog, servers: self.servers() };
             let head = Head { has_chats, has_jobs: self.state.shows_jobs, running: self.running() };
             let takes_focus = self.focus == Some(Focus::Composer);
             let frame = Frame::new().fill(palette.ground);
             let top = Panel::top("head").frame(frame.inner_margin(Margin::symmetric(12, 6)));
             top.show_separator_line(false).show(ui, |ui| chat::head(ui, chat, head, out));
+            if let Some(find) = layouts.find.as_ref().filter(|_| self.dialog == Dialog::None) {
+                let takes_focus = self.focus == Some(Focus::Find);
+                let bar = Panel::top("find").frame(frame.inner_margin(Margin::symmetric(16, 4)));
+                bar.show_separator_line(false).show(ui, |ui| {
+                    chat::column(ui, COLUMN, |ui| find::show(ui, find, takes_focus, palette, out));
+                });
+            }
             bottom::show(ui, "composer", frame.inner_margin(Margin::symmetric(16, 4)), |ui| {
                 chat::column(ui, COLUMN + 24.0, |ui| composer::show(ui, seen, takes_focus, palette, out));
             });

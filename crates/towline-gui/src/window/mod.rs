@@ -38,7 +38,7 @@ use crate::command::{Dialog, Purpose};
 use crate::relay::Relay;
 use crate::server::{Builtin, Found, Server, Sought};
 use crate::store::{self, Disk, Order, State, Theme};
-use crate::ui::seen::{Fields, Focus, Layouts};
+use crate::ui::seen::{Fields, Focus, Layouts, Servers};
 use crate::ui::theme;
 use crate::ui::toasts::{Toast, Undo};
 
@@ -143,8 +143,8 @@ pub struct Window {
     pub is_focused: bool,
     /// The server that is meant, and where answers run.
     target: Target,
-    /// The server that somebody named in the window.
-    named: Option<String>,
+    /// The server that somebody named in the window; by default the one that is meant.
+    named: ServerSpec,
     /// Answers are to run in the window, whatever was meant; where they do run, the server says.
     pub(crate) is_direct: bool,
     /// Somebody said that it closes though answers run in it.
@@ -205,7 +205,7 @@ impl Window {
             Target::Find(sought) => sought.wanted == Wanted::Here,
             Target::Client(_) => true,
         };
-        let server = find_server(&setup.engine, &setup.target, None, is_direct);
+        let server = find_server(&setup.engine, &setup.target, &ServerSpec::default(), is_direct);
         let mut window = Self {
             engine: setup.engine,
             server,
@@ -224,7 +224,7 @@ impl Window {
             counts,
             is_focused: true,
             target: setup.target,
-            named: None,
+            named: ServerSpec::default(),
             is_direct,
             is_closing: false,
             former: Vec::new(),
@@ -286,6 +286,16 @@ impl Window {
         }
     }
 
+    /// The servers that can be chosen.
+    fn servers(&self) -> Servers<'_> {
+        let named = match &self.target {
+            Target::Find(sought) => Some(&sought.environment.servers),
+            Target::Client(_) => None,
+        };
+        let is_others = self.server.is_on_relay() && !self.relay.as_ref().is_some_and(Relay::is_own);
+        Servers { server: &self.server, named, chosen: &self.named, is_others }
+    }
+
     /// The chat that is shown.
     pub fn chat(&self) -> Option<&Chat> {
         self.chats.iter().find(|chat| chat.key == self.current)
@@ -331,13 +341,13 @@ impl Window {
 }
 
 /// The server that is meant, which may have to be looked for.
-fn find_server(engine: &Engine, target: &Target, named: Option<&str>, is_direct: bool) -> Server {
+fn find_server(engine: &Engine, target: &Target, named: &ServerSpec, is_direct: bool) -> Server {
     match target {
         Target::Client(client) => Server::Here(Box::new(Found::direct(client.clone()))),
         Target::Find(sought) => {
             let mut sought = sought.as_ref().clone();
-            if let Some(host) = named {
-                sought.spec = ServerSpec { host: Some(host.to_owned()), server: None };
+            if *named != ServerSpec::default() {
+                sought.spec = named.clone();
                 // A key is for the server it was given for; another one does not get it.
                 sought.environment.api_key = None;
             }
