@@ -22,6 +22,7 @@ REPLACEMENTS = (
     (r"\bawait ", ""),
     (r"AsyncStream\(((?:native|self\._relay_client\(\))\.[a-z]+\(.*\))\)", r"\1"),
     (r"\bAsyncStream\b", "Stream"),
+    (r"\bAsyncIterator\b", "Iterator"),
     (r"from \._astream import Stream", "from ._towline import Stream"),
     (r"from \._arelay import AsyncRelay", "from ._relay import Relay"),
     (r"\bAsyncRelay\b", "Relay"),

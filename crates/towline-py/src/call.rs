@@ -16,13 +16,15 @@ use crate::parker::Parker;
 pub(crate) struct Call {
     pub(crate) mailbox: Arc<Mailbox>,
     pub(crate) started_in: u32,
+    /// A relay is asked.
+    pub(crate) is_relayed: bool,
 }
 
 impl Call {
-    fn answer<'py>(py: Python<'py>, news: News) -> PyResult<Option<Bound<'py, PyBytes>>> {
+    fn answer<'py>(&self, py: Python<'py>, news: News) -> PyResult<Option<Bound<'py, PyBytes>>> {
         match news {
             News::End(End::Answer(Ok(body))) => Ok(Some(PyBytes::new(py, &body))),
-            News::End(End::Answer(Err(error))) => Err(failure::of_error(py, &error)),
+            News::End(End::Answer(Err(error))) => Err(failure::of_error(py, &error, self.is_relayed)),
             News::End(End::Stream(_)) | News::Records(_) => unreachable!("a call has one answer"),
             News::None => Ok(None),
         }
@@ -37,7 +39,7 @@ impl Call {
         let parker = Parker::own(py)?;
         loop {
             let news = self.mailbox.look(Some(Reader::Thread(Arc::clone(&parker))));
-            match Self::answer(py, news)? {
+            match self.answer(py, news)? {
                 Some(body) => return Ok(body),
                 None => parker.wait(py, None)?,
             }
@@ -47,7 +49,7 @@ impl Call {
     /// The answer's body; `None` if it is not there yet: then the hub posts `token` when it is.
     fn poll<'py>(&self, py: Python<'py>, hub: &Hub, token: u64) -> PyResult<Option<Bound<'py, PyBytes>>> {
         forked::check(self.started_in)?;
-        Self::answer(py, self.mailbox.look(Some(Reader::Task(Arc::clone(&hub.board), token))))
+        self.answer(py, self.mailbox.look(Some(Reader::Task(Arc::clone(&hub.board), token))))
     }
 
     /// Stops the request, from any thread.

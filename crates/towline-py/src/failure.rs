@@ -2,18 +2,24 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use towline::error::{ErrorKind, Fault};
 use towline::outcome::Reply;
 use towline::{Ending, Error, Outcome};
 
-/// The exception for an error without an answer.
-pub(crate) fn of_error(py: Python<'_>, error: &Error) -> PyErr {
-    raise(py, error, None)
+/// The exception for what the caller gave and cannot be used.
+pub(crate) fn bad_input(message: String) -> PyErr {
+    Python::attach(|py| of_error(py, &Error::new(ErrorKind::InvalidRequest, Fault::Caller, message), false))
+}
+
+/// The exception for an error without an answer. `relayed`: it was to come from a relay.
+pub(crate) fn of_error(py: Python<'_>, error: &Error, relayed: bool) -> PyErr {
+    raise(py, error, None, relayed)
 }
 
 /// The exception for a stream that did not complete, with what was received.
-pub(crate) fn of_outcome(py: Python<'_>, outcome: &Outcome) -> Option<PyErr> {
+pub(crate) fn of_outcome(py: Python<'_>, outcome: &Outcome, relayed: bool) -> Option<PyErr> {
     let error = outcome.ending.error()?;
-    Some(raise(py, &error, Some(outcome)))
+    Some(raise(py, &error, Some(outcome), relayed))
 }
 
 /// The exception for what is asked of a client that was closed.
@@ -46,18 +52,25 @@ pub(crate) fn warn_of_unmarked_end(py: Python<'_>) -> PyResult<()> {
     py.import("towline._errors")?.call_method0("warn_of_unmarked_end").map(drop)
 }
 
-fn raise(py: Python<'_>, error: &Error, outcome: Option<&Outcome>) -> PyErr {
-    match exception(py, error, outcome) {
+fn raise(py: Python<'_>, error: &Error, outcome: Option<&Outcome>, relayed: bool) -> PyErr {
+    match exception(py, error, outcome, relayed) {
         Ok(exception) => PyErr::from_value(exception),
         Err(failed) => failed,
     }
 }
 
-fn exception<'py>(py: Python<'py>, error: &Error, outcome: Option<&Outcome>) -> PyResult<Bound<'py, PyAny>> {
+fn exception<'py>(
+    py: Python<'py>,
+    error: &Error,
+    outcome: Option<&Outcome>,
+    relayed: bool,
+) -> PyResult<Bound<'py, PyAny>> {
     let facts = PyDict::new(py);
     facts.set_item("kind", error.kind.as_str())?;
     facts.set_item("fault", error.fault.as_str())?;
     facts.set_item("message", &error.message)?;
+    facts.set_item("reason", &error.message)?;
+    facts.set_item("relayed", relayed)?;
     facts.set_item("words", error.words())?;
     facts.set_item("status", error.status)?;
     facts.set_item("may_have_had_effect", error.may_have_had_effect)?;

@@ -49,6 +49,7 @@ fn _towline(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<native::NativeClient>()?;
     module.add_class::<stream::Stream>()?;
     module.add_class::<call::Call>()?;
+    module.add_class::<relay::Watch>()?;
     module.add_class::<hub::Hub>()?;
     module.add_function(wrap_pyfunction!(native::own_relay, module)?)?;
     module.add_function(wrap_pyfunction!(native::split_thinking, module)?)?;

@@ -5,7 +5,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 use towline::client::{
@@ -22,7 +21,7 @@ use crate::failure;
 use crate::forked::Here;
 use crate::leaf::Leaf;
 use crate::mailbox::Mailbox;
-use crate::relay;
+use crate::relay::{self, Watch};
 use crate::runtime;
 use crate::stream::Stream;
 
@@ -124,7 +123,7 @@ impl NativeClient {
         keep_think_tags: bool,
     ) -> PyResult<Self> {
         let endpoint =
-            towline::client::host::parse(host).map_err(|error| PyValueError::new_err(error.to_string()))?;
+            towline::client::host::parse(host).map_err(|error| failure::bad_input(error.to_string()))?;
         let variable = |name: &str| std::env::var(name).ok().filter(|_| trust_env);
         let mut config = Config {
             headers,
@@ -144,7 +143,7 @@ impl NativeClient {
                 "openai" => Api::OpenAi,
                 "auto" => Api::Auto,
                 other => {
-                    return Err(PyValueError::new_err(format!(
+                    return Err(failure::bad_input(format!(
                         "{other:?} is not a dialect that this package speaks"
                     )));
                 }
@@ -165,7 +164,8 @@ impl NativeClient {
             let (extra_roots_pem, only_extra_roots) = (roots_pem, true);
             config.transport.tls = TlsConfig { extra_roots_pem, only_extra_roots, ..TlsConfig::default() };
         }
-        let client = Client::with_config(endpoint, config).map_err(|error| failure::of_error(py, &error))?;
+        let client = Client::with_config(endpoint, config)
+            .map_err(|error| failure::of_error(py, &error, through_relay))?;
         let resume = if resume == 0 { Resume::Never } else { Resume::Continue { max: resume } };
         Ok(Self { client: Here::new(client), registry: Arc::default(), resume })
     }
@@ -206,9 +206,18 @@ impl NativeClient {
     /// Tells the relay what `order`, an object in JSON, says.
     fn relay(&self, py: Python<'_>, order: &str) -> PyResult<Call> {
         let order: relay::Order =
-            serde_json::from_str(order).map_err(|error| PyValueError::new_err(error.to_string()))?;
+            serde_json::from_str(order).map_err(|error| failure::bad_input(error.to_string()))?;
         let control = self.client.get()?.relay();
         self.start(py, relay::obey(control, order))
+    }
+
+    /// The relay's jobs of which `filter`, an object in JSON, is true, and each change of them.
+    fn watch(slf: &Bound<'_, Self>, filter: &str) -> PyResult<Watch> {
+        let filter: relay::Listed =
+            serde_json::from_str(filter).map_err(|error| failure::bad_input(error.to_string()))?;
+        let this = slf.get();
+        let filter = filter.filter().map_err(|error| failure::of_error(slf.py(), &error, true))?;
+        Ok(Watch::new(slf.clone().unbind(), this.client.get()?.relay().watch(&filter)))
     }
 
     /// Sees to it that this user's own relay, at which this client is, runs.
@@ -219,8 +228,8 @@ impl NativeClient {
         temporary: PathBuf,
         program: PathBuf,
     ) -> PyResult<Call> {
-        let own =
-            relay::own(runtime.as_deref(), &temporary).map_err(|error| failure::of_error(py, &error))?;
+        let own = relay::own(runtime.as_deref(), &temporary)
+            .map_err(|error| failure::of_error(py, &error, true))?;
         self.start(py, relay::ensure_own(own, program))
     }
 
@@ -233,7 +242,7 @@ impl NativeClient {
             "PUT" => Method::Put,
             "DELETE" => Method::Delete,
             other => {
-                return Err(PyValueError::new_err(format!(
+                return Err(failure::bad_input(format!(
                     "{other:?} is not a method that this package supports"
                 )));
             }
@@ -275,7 +284,7 @@ impl NativeClient {
 }
 
 impl NativeClient {
-    fn start(
+    pub(crate) fn start(
         &self,
         py: Python<'_>,
         call: impl Future<Output = Result<Vec<u8>, Error>> + Send + 'static,
@@ -283,14 +292,16 @@ impl NativeClient {
         let mailbox = Arc::default();
         self.registry.add(py, &mailbox)?;
         runtime::spawn(drive_call(call, Arc::clone(&mailbox)))?;
-        Ok(Call { mailbox, started_in: std::process::id() })
+        let is_relayed = matches!(self.client.get()?.config().via, Via::Relay(_));
+        Ok(Call { mailbox, started_in: std::process::id(), is_relayed })
     }
 }
 
 /// Where this user's own relay is: its address. `runtime` is what `XDG_RUNTIME_DIR` says.
 #[pyfunction]
 pub(crate) fn own_relay(py: Python<'_>, runtime: Option<PathBuf>, temporary: PathBuf) -> PyResult<String> {
-    let own = relay::own(runtime.as_deref(), &temporary).map_err(|error| failure::of_error(py, &error))?;
+    let own =
+        relay::own(runtime.as_deref(), &temporary).map_err(|error| failure::of_error(py, &error, true))?;
     Ok(format!("unix:{}", own.socket().display()))
 }
 
@@ -310,14 +321,17 @@ pub(crate) fn operation(name: &str) -> PyResult<Operation> {
         "pull" => Ok(Operation::Pull),
         "push" => Ok(Operation::Push),
         "create" => Ok(Operation::Create),
-        other => Err(PyValueError::new_err(format!("{other:?} is no streamed operation"))),
+        other => {
+            let known = "\"chat\", \"generate\", \"pull\", \"push\" and \"create\"";
+            Err(failure::bad_input(format!("what is streamed is one of {known}, not {other:?}")))
+        }
     }
 }
 
 fn seconds(seconds: Option<f64>) -> PyResult<Option<Duration>> {
     let of = |seconds: f64| {
         Duration::try_from_secs_f64(seconds)
-            .map_err(|_| PyValueError::new_err(format!("a timeout of {seconds} seconds cannot be kept")))
+            .map_err(|_| failure::bad_input(format!("a timeout of {seconds} seconds cannot be kept")))
     };
     seconds.map(of).transpose()
 }

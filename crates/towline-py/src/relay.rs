@@ -1,14 +1,19 @@
 //! The relay, for Python: finding this user's own, and telling one what to do with the streams that it runs.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use serde::Deserialize;
+use tokio::sync::Mutex;
 use towline::error::{ErrorKind, Fault};
-use towline::relay::{Control, Filter, OwnRelay, RelayConfig, Start, Via};
+use towline::relay::{Change, Control, Filter, OwnRelay, Pairing, RelayConfig, Start, Via};
 use towline::{Client, Config, Deadline, Error};
+
+use crate::call::Call;
+use crate::failure;
+use crate::native::NativeClient;
 
 /// How long the name of a group may be on a relay.
 const GROUP_MAX_BYTES: usize = 128;
@@ -19,7 +24,7 @@ const GROUP_MAX_BYTES: usize = 128;
 pub(crate) enum Order {
     List(Listed),
     Find { id: String },
-    Wait { id: String, seconds: f64 },
+    Wait { id: String, timeout: f64 },
     Cancel { id: String, reason: String },
     Deadline { id: String, seconds: Option<f64> },
     Extend { id: String, seconds: f64 },
@@ -30,6 +35,22 @@ pub(crate) enum Order {
     Request { id: String },
     Forget { id: String },
     Version {},
+    Shutdown { if_idle: bool },
+    BackUp { folder: PathBuf },
+    Page {},
+    Link { name: String },
+    Pair(Paired),
+    Devices {},
+    Revoke { name: String },
+}
+
+/// What a phone is to be.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Paired {
+    name: String,
+    owner: Option<String>,
+    listen: Option<String>,
+    hosts: Vec<String>,
 }
 
 /// Which jobs. `since` is in seconds.
@@ -44,16 +65,19 @@ pub(crate) struct Listed {
     since: Option<f64>,
 }
 
-/// Does what a relay is told: the job as it then is, in JSON.
+impl Listed {
+    pub(crate) fn filter(self) -> Result<Filter, Error> {
+        let Self { running, model, name, text, conversation, group, since } = self;
+        Ok(Filter { running, model, name, text, conversation, group, since: since.map(time).transpose()? })
+    }
+}
+
+/// Does what a relay is told: the job as it then is, or what was asked for, in JSON.
 pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Error> {
     let job = match order {
-        Order::List(Listed { running, model, name, text, conversation, group, since }) => {
-            let since = since.map(time).transpose()?;
-            let filter = Filter { running, model, name, text, conversation, group, since };
-            return json(&control.list(&filter).await?);
-        }
+        Order::List(listed) => return json(&control.list(&listed.filter()?).await?),
         Order::Find { id } => control.find(&id).await?,
-        Order::Wait { id, seconds } => control.wait(&id, time(seconds)?).await?,
+        Order::Wait { id, timeout } => control.wait(&id, time(timeout)?).await?,
         Order::Cancel { id, reason } => control.cancel(&id, &reason).await?,
         Order::Deadline { id, seconds: None } => control.set_deadline(&id, Deadline::Never).await?,
         Order::Deadline { id, seconds: Some(seconds) } => {
@@ -72,18 +96,65 @@ pub(crate) async fn obey(control: Control, order: Order) -> Result<Vec<u8>, Erro
             return Ok(b"{}".to_vec());
         }
         Order::Version {} => return json(&control.version().await?),
+        Order::Shutdown { if_idle } => {
+            if if_idle {
+                control.shutdown_if_idle().await?
+            } else {
+                control.shutdown().await?
+            }
+            return Ok(b"{}".to_vec());
+        }
+        Order::BackUp { folder } => return json(&control.back_up(&folder).await?),
+        Order::Page {} => return json(&control.page().await?),
+        Order::Link { name } => return json(&control.link(&name).await?),
+        Order::Pair(Paired { name, owner, listen, hosts }) => {
+            return json(&control.pair(&Pairing { name, owner, listen, hosts }).await?);
+        }
+        Order::Devices {} => return json(&control.devices().await?),
+        Order::Revoke { name } => {
+            control.revoke(&name).await?;
+            return Ok(b"{}".to_vec());
+        }
     };
     json(&job)
+}
+
+/// The jobs of a relay as they change.
+#[pyclass(module = "towline._towline", frozen)]
+pub(crate) struct Watch {
+    client: Py<NativeClient>,
+    watch: Arc<Mutex<towline::relay::Watch>>,
+}
+
+impl Watch {
+    pub(crate) fn new(client: Py<NativeClient>, watch: towline::relay::Watch) -> Self {
+        Self { client, watch: Arc::new(Mutex::new(watch)) }
+    }
+}
+
+#[pymethods]
+impl Watch {
+    /// The next change, in JSON. A call that is dropped loses none.
+    fn next(&self, py: Python<'_>) -> PyResult<Call> {
+        let watch = Arc::clone(&self.watch);
+        self.client.get().start(py, async move {
+            json(&match watch.lock().await.next().await? {
+                Change::Job(job) => serde_json::json!({ "job": job }),
+                Change::Removed(id) => serde_json::json!({ "removed": id }),
+                Change::Reset => serde_json::json!({ "reset": true }),
+            })
+        })
+    }
 }
 
 /// The client for a job of the engine: a relay lists its stream under the job's name and in its group.
 ///
 /// # Errors
-/// `ValueError` for a group that a relay does not take.
+/// `RequestError` for a group that a relay does not take.
 pub(crate) fn labelled(client: &Client, name: &Option<String>, group: &Option<String>) -> PyResult<Client> {
     let Via::Relay(relay) = &client.config().via else { return Ok(client.clone()) };
     if let Some(group) = group.as_ref().filter(|group| !group.is_ascii() || group.len() > GROUP_MAX_BYTES) {
-        return Err(PyValueError::new_err(format!(
+        return Err(failure::bad_input(format!(
             "group {group:?} is not for a relay, which takes up to {GROUP_MAX_BYTES} ASCII characters"
         )));
     }
@@ -112,13 +183,13 @@ pub(crate) fn own(runtime: Option<&Path>, temporary: &Path) -> Result<OwnRelay, 
 /// Where a reader begins: `beginning`, `tail`, or a byte.
 ///
 /// # Errors
-/// `ValueError` for anything else.
+/// `RequestError` for anything else.
 pub(crate) fn start(start: &str) -> PyResult<Start> {
     match (start, start.parse()) {
         ("beginning", _) => Ok(Start::Beginning),
         ("tail", _) => Ok(Start::Tail),
         (_, Ok(byte)) => Ok(Start::Byte(byte)),
-        (other, Err(_)) => Err(PyValueError::new_err(format!(
+        (other, Err(_)) => Err(failure::bad_input(format!(
             "a reader starts at \"beginning\", \"tail\" or a byte, not {other:?}"
         ))),
     }

@@ -174,12 +174,12 @@ impl Stream {
                         failure::warn_of_unmarked_end(py)?;
                         return Ok(Found::Over);
                     }
-                    return failure::of_outcome(py, &outcome).map_or(Ok(Found::Over), Err);
+                    return failure::of_outcome(py, &outcome, self.is_relayed).map_or(Ok(Found::Over), Err);
                 }
                 News::End(End::Answer(answer)) => {
                     reading.over = true;
-                    return answer
-                        .map_or_else(|error| Err(failure::of_error(py, &error)), |_| Ok(Found::Over));
+                    let failed = |error| Err(failure::of_error(py, &error, self.is_relayed));
+                    return answer.map_or_else(failed, |_| Ok(Found::Over));
                 }
                 News::None => return Ok(Found::Nothing),
             }

@@ -103,7 +103,9 @@ def test_no_lock_but_those_that_exclude_python_is_waited_for():
     for path in (Path(__file__).parents[1] / "src").rglob("*.rs"):
         for found in re.finditer(r"(\w+)\s*\.(lock|try_lock)\(\)", path.read_text()):
             locks.add((path.name, *found.groups()))
-    assert locks == {("leaf.rs", "0", "lock"), ("parker.rs", "rung", "lock"), ("stream.rs", "reading", "try_lock")}
+    # That of `relay.rs` is tokio's: a task of the runtime awaits it, and holds nothing of Python.
+    awaited = {("relay.rs", "watch", "lock")}
+    assert locks - awaited == {("leaf.rs", "0", "lock"), ("parker.rs", "rung", "lock"), ("stream.rs", "reading", "try_lock")}
 
 
 @pytest.mark.parametrize("outer", ["stream", "call", "job"])

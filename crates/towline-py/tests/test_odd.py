@@ -8,6 +8,7 @@ import pickle
 import ssl
 import subprocess
 import sys
+from pathlib import Path
 from typing import Optional
 
 import pytest
@@ -117,20 +118,101 @@ def test_text_that_is_no_unicode_is_sent_repaired(player):
     assert bodies[0]["options"]["stop"] == ["caf\ufffd 😀 \ufffd"]
 
 
-def bad_requests():
-    yield "no model", lambda client: client.chat("")
-    yield "a message that is a number", lambda client: client.chat("m", [{"role": "user", "content": 5}])
-    yield "a missing image", lambda client: client.generate("m", "p", images=["/nowhere/a.png"])
-    yield "an image that is none", lambda client: client.generate("m", "p", images=["no image"])
-    yield "what is no JSON", lambda client: client.chat("m", [], options={"stop": object()})
-    yield "not a number", lambda client: client.chat("m", [], options={"temperature": float("nan")})
-    yield "a built-in without a signature", lambda client: client.chat("m", [], tools=[iter])
+USER = {"role": "user", "content": "x"}
+# What is given, and what the message says of it: which input, and what was wrong.
+BAD_REQUESTS = [
+    (lambda client: client.chat(""), "model: String should have at least 1 character"),
+    (lambda client: client.chat("m", [USER, {**USER, "content": 5}]), "messages.1.content: Input should be a valid string"),
+    (lambda client: client.chat("m", [USER, {"content": "x"}]), "messages.1.role: Field required"),
+    (lambda client: client.chat("m", "x"), "messages is a list, not of type str"),
+    (lambda client: client.chat("m", USER), "messages is a list, not of type dict"),
+    (lambda client: client.chat("m", [5]), "messages.0: a message has a role and content, and is not of type int"),
+    (lambda client: client.chat("m", [{**USER, "images": ["nofile.png"]}]), "File nofile.png does not exist"),
+    (lambda client: client.generate("m", "p", images=["/nowhere/a.png"]), "File /nowhere/a.png does not exist"),
+    (lambda client: client.generate("m", "p", images=[Path("/nowhere/a")]), "the image /nowhere/a cannot be read: No such file"),
+    (lambda client: client.generate("m", "p", images=["/"]), "the image / cannot be read: Is a directory"),
+    (lambda client: client.generate("m", "p", images=["no image"]), "path to image file: 'no image' is neither"),
+    (lambda client: client.generate("m", "p", images=[b"", 5]), "images.1: an image is a path, bytes, base64 text or a data URL"),
+    (lambda client: client.chat("m", [], options={"stop": object()}), "not JSON serializable"),
+    (lambda client: client.chat("m", [], options={"temperature": float("nan")}), "Out of range float values"),
+    (lambda client: client.chat("m", [], options=[1]), "sent: options: Input should be a valid dictionary or"),
+    (lambda client: client.chat("m", [], keep_alive=[]), "keep_alive: Input should be a valid number or a valid string"),
+    (lambda client: client.chat("m", [], tools=[iter]), "iter cannot be a tool"),
+    (lambda client: client.chat("m", [], tools=[5]), "tools.0: Input should be a valid dictionary or instance of Tool"),
+    (lambda client: client.chat("m", [], tools=5), "tools is a list, not of type int"),
+]
 
 
-@pytest.mark.parametrize(("what", "call"), list(bad_requests()), ids=[what for what, _ in bad_requests()])
-def test_what_cannot_be_sent_is_a_request_error(fake, what, call):
-    with towline.Client(fake) as client, pytest.raises(towline.RequestError):
+@pytest.mark.parametrize(("call", "said"), BAD_REQUESTS, ids=[said for _, said in BAD_REQUESTS])
+def test_what_cannot_be_sent_is_a_request_error_that_says_what_and_why(fake, call, said):
+    with towline.Client(fake) as client, pytest.raises(towline.RequestError) as raised:
         call(client)
+    assert said in str(raised.value)
+    assert "serialize" not in str(raised.value).replace("serializable", "") and "function-" not in str(raised.value)
+
+
+BAD_OPTIONS = [
+    ({"host": 5}, "host is a str, not 5"),
+    ({"host": "http://a b"}, '"a b" is not a host name or address'),
+    ({"host": "localhost:99999"}, "99999 is not a port"),
+    ({"relay": 5}, "relay is a str, not 5"),
+    ({"timeout": "x"}, "timeout is seconds"),
+    ({"timeout": -1}, "timeout is a time in seconds from 0 on, not -1"),
+    ({"connect": "x"}, "connect is a time in seconds from 0 on, not 'x'"),
+    ({"total": float("nan")}, "total is a time in seconds from 0 on, not nan"),
+    ({"retries": -1}, "retries is a whole number from 0 on, not -1"),
+    ({"retries": "x"}, "retries is a whole number from 0 on, not 'x'"),
+    ({"resume": "x"}, 'resume is "never", "continue" or how often'),
+    ({"api": "x"}, "api is one of 'auto', 'ollama', 'openai', not 'x'"),
+    ({"headers": 5}, "headers is a mapping of names to values, not of type int"),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), BAD_OPTIONS, ids=[said for _, said in BAD_OPTIONS])
+@pytest.mark.parametrize("cls", [towline.Client, towline.Engine])
+def test_an_option_that_cannot_be_kept_is_a_request_error_that_names_it(cls, options, said):
+    with pytest.raises(towline.RequestError) as raised:
+        cls(**options)
+    assert said in str(raised.value)
+
+
+def test_what_an_engine_cannot_do_names_the_argument(fake):
+    with pytest.raises(towline.RequestError, match="max_running is a whole number from 0 on, not 'x'"):
+        towline.Engine(fake, max_running="x")
+    with towline.Engine(fake) as engine:
+        with pytest.raises(towline.RequestError, match="deadline is a time in seconds from 0 on, not 'x'"):
+            engine.chat("m", "x", deadline="x")
+        with pytest.raises(towline.RequestError, match="no relay runs the streams"):
+            engine.attach("x")
+
+
+NOBODY = "127.0.0.1:1"
+
+
+REFUSED = [
+    ({"host": NOBODY}, "Failed to connect to Ollama. ", "running and accessible. https://ollama.com/download (http://127.0.0.1:1 "),
+    ({"host": None, "relay": NOBODY}, "Failed to connect to the relay: http://127.0.0.1:1 ", 'relay= is "own"'),
+    ({"host": None, "relay": "unix:/nowhere"}, "to the relay: cannot connect to unix:/nowhere", "unix:/path"),
+]
+
+
+@both
+@pytest.mark.parametrize(("asked", "said", "advice"), REFUSED)
+def test_where_nobody_answers_the_message_has_the_address_and_what_to_do(how, asked, said, advice):
+    _, error = read(model="m", how=how, **asked)
+    assert isinstance(error, towline.ConnectError) and error.reason in str(error)
+    assert said in str(error) and advice in str(error)
+
+
+def test_so_it_has_in_calls_jobs_and_clients_of_httpx():
+    def ask_engine():
+        with towline.Engine(NOBODY, retries=0) as engine:
+            engine.chat("m", "x").result(PATIENCE)
+
+    for ask in (ask_engine, towline.Client(NOBODY).list, towline.Client(NOBODY, cookies={}).list):
+        with pytest.raises(towline.ConnectError, match="Failed to connect to Ollama.*http://127.0.0.1:1") as raised:
+            ask()
+        assert raised.value.reason in str(raised.value)
 
 
 def test_a_message_of_an_error_holds_no_prompt(fake):

@@ -205,7 +205,7 @@ def test_the_drop_in_speaks_ollamas_dialect_alone(script):
     with pytest.raises(towline.ResponseError) as raised:
         read(script(openai_only).host, "sync")
     assert raised.value.status_code == 404
-    with pytest.raises(ValueError, match="is not a dialect"):
+    with pytest.raises(ValueError, match="api is one of"):
         towline.Client("x", api="gemini")
 
 

@@ -1,9 +1,12 @@
 """Streams that a relay runs: they outlive their readers, and every face controls them."""
 
 import asyncio
+import http.client
+import json
 import os
 import signal
 import subprocess
+import threading
 
 import pytest
 from conftest import PATIENCE, REPOSITORY
@@ -118,7 +121,7 @@ def test_jobs_are_listed_by_what_they_are(relayed):
         assert version.streams == 5 and version.running == 0 and version.listen
         with pytest.raises(towline.RequestError, match="seconds from 0 on"):
             client.relay.jobs(since=-1)
-        with pytest.raises(ValueError, match="all, running, ended, not 'finished'"):
+        with pytest.raises(ValueError, match="'all', 'running', 'ended', not 'finished'"):
             client.relay.jobs(state="finished")
         with pytest.raises(ValueError, match="ASCII"):
             engine.chat("normal", "x", group="Schöne Flüsse")
@@ -134,6 +137,118 @@ def test_the_same_without_blocking(relayed):
             return [record async for record in client.attach(relay_id)]
 
     assert asyncio.run(main())[-1].done
+
+
+def test_changes_are_watched(relayed):
+    with towline.Client(**relayed) as client:
+        stream = client.chat("slow:100:10000", [], stream=True)
+        next(stream)
+        other = client.chat("normal", [], stream=True)
+        next(other)
+        relay_id = stream.detach()
+        states = []
+        for change in client.relay.watch(model="slow:100:10000"):
+            assert not change.reset
+            if change.removed:
+                assert change.removed == relay_id
+                break
+            assert change.job.id == relay_id
+            if change.job.state == "streaming" and not states:
+                client.relay.cancel(relay_id)
+            elif change.job.state == "cancelled" and "cancelled" not in states:
+                client.relay.forget(relay_id)
+            states.append(change.job.state)
+        assert states[0] == "streaming" and states[-1] == "cancelled"
+
+
+def test_a_watch_ends_with_its_client_or_its_task(relayed):
+    client = towline.Client(**relayed)
+    ended = []
+
+    def watch():
+        with pytest.raises(towline.TowlineError) as raised:
+            list(client.relay.watch())
+        ended.append(raised.value)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    client.close()
+    thread.join(PATIENCE)
+    assert isinstance(ended[0], (towline.CancelledError, towline.ClosedError))
+
+    async def watch_without_blocking():
+        async with towline.AsyncClient(**relayed) as client:
+            watch = client.relay.watch()
+            looking = asyncio.ensure_future(watch.__anext__())
+            stream = await client.chat("normal", [], stream=True)
+            await stream.__anext__()
+            first = await looking
+            looking = asyncio.ensure_future(watch.__anext__())
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+            return first, stream.relay_id
+
+    first, relay_id = asyncio.run(watch_without_blocking())
+    assert first.job.id == relay_id
+
+
+def come_in_by_link(address, token):
+    """The status of what a browser sends first that opens a link."""
+    host = address.rpartition("/")[2]
+    connection = http.client.HTTPConnection("127.0.0.1", int(host.rpartition(":")[2]), timeout=PATIENCE)
+    headers = {"Host": host, "Towline-Page": "true", "Content-Type": "application/json"}
+    connection.request("POST", "/towline/v1/session", json.dumps({"token": token}), headers)
+    return connection.getresponse().status
+
+
+def test_a_relay_is_administered(relayed, tmp_path):
+    with towline.Client(**relayed) as client:
+        relay = client.relay
+        assert client.chat("normal", []).done
+        assert relay.back_up(tmp_path / "copy") == relay.version().streams and any((tmp_path / "copy").iterdir())
+        with pytest.raises(towline.ResponseError, match="copy"):
+            relay.back_up(tmp_path / "copy")
+        address, _, secret = relay.page().partition("/#")
+        assert secret and relay.devices() == []
+        assert come_in_by_link(address, relay.link("laptop")) == 204
+        assert [device.name for device in relay.devices()] == ["laptop"]
+        relay.revoke("laptop")
+        assert relay.devices() == []
+        with pytest.raises(towline.ResponseError, match="laptop"):
+            relay.revoke("laptop")
+        running = client.chat("slow:100:10000", [], stream=True)
+        next(running)
+        with pytest.raises(towline.ResponseError):
+            relay.shutdown(if_idle=True)
+        relay.cancel(running.relay_id)
+        assert relay.wait(running.relay_id, PATIENCE).state == "cancelled"
+
+
+def test_a_phone_is_paired_and_revoked(relayed):
+    with towline.Client(**relayed) as client:
+        relay = client.relay
+        paired = relay.pair("phone", listen="127.0.0.1:0", hosts=["localhost"])
+        assert paired.token and paired.fingerprint and not paired.listen.endswith(":0")
+
+
+ORDERS = [
+    (lambda relay: relay.wait("a", -1), "timeout is a time in seconds from 0 on, not -1"),
+    (lambda relay: relay.wait("a", None), "timeout is a time in seconds from 0 on, not None"),
+    (lambda relay: relay.extend("a", "x"), "seconds is a time in seconds from 0 on, not 'x'"),
+    (lambda relay: relay.set_deadline("a", "x"), "seconds is a time in seconds from 0 on, not 'x'"),
+    (lambda relay: relay.job(5), "id is a str, not 5"),
+    (lambda relay: relay.job(""), '"" is neither an id nor a name'),
+    (lambda relay: relay.jobs(since="x"), "since is a time in seconds from 0 on, not 'x'"),
+    (lambda relay: relay.jobs(model=5), "model is a str, not 5"),
+    (lambda relay: relay.pair(None), "name is a str, not None"),
+]
+
+
+@pytest.mark.parametrize(("order", "said"), ORDERS, ids=[said for _, said in ORDERS])
+def test_an_order_that_cannot_be_given_names_the_argument(order, said):
+    with towline.Client(relay="127.0.0.1:1") as client, pytest.raises(towline.RequestError) as raised:
+        order(client.relay)
+    assert said in str(raised.value)
 
 
 def test_without_a_relay_that_is_said(fake):

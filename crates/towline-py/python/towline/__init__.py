@@ -39,7 +39,10 @@ if TYPE_CHECKING:
     from ._errors import TruncatedError as TruncatedError
     from ._errors import UnmarkedEndWarning as UnmarkedEndWarning
     from ._relay import Relay as Relay
+    from ._relayed import RelayChange as RelayChange
+    from ._relayed import RelayDevice as RelayDevice
     from ._relayed import RelayJob as RelayJob
+    from ._relayed import RelayPaired as RelayPaired
     from ._relayed import RelayServer as RelayServer
     from ._relayed import RelayVersion as RelayVersion
     from ._systemone import SystemOneAnswer as SystemOneAnswer
@@ -106,7 +109,7 @@ _DROP_IN = {
         "ResponseError", "TimedOutError", "TowlineError", "TruncatedError", "UnmarkedEndWarning",
     ],
     "._relay": ["Relay"],
-    "._relayed": ["RelayJob", "RelayServer", "RelayVersion"],
+    "._relayed": ["RelayChange", "RelayDevice", "RelayJob", "RelayPaired", "RelayServer", "RelayVersion"],
     "._systemone": [
         "SystemOneAnswer", "SystemOneChoiceAnswer", "SystemOneChoiceQuestion", "SystemOneContent",
         "SystemOneNoulAnswer", "SystemOneNoulQuestion", "SystemOneQuestion", "SystemOneRequest", "SystemOneResponse",

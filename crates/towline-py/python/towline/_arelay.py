@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Optional
+import os
+from typing import Any, AsyncIterator, Dict, List, Optional, Sequence, Union
 
 from . import _requests as requests
-from ._relayed import RelayJob, RelayVersion, Running
+from ._relayed import (
+    RelayChange,
+    RelayDevice,
+    RelayJob,
+    RelayPaired,
+    RelayVersion,
+    Running,
+    check_order,
+    which,
+)
 from ._towline import NativeClient
 from ._waiting import wait_for
 
@@ -49,20 +59,38 @@ class AsyncRelay:
 
             await client.relay.jobs(state="ended", text="river", since=3600)
         """
-        states = {"all": None, "running": True, "ended": False}
-        if state not in states:
-            raise ValueError(f"state is one of {', '.join(states)}, not {state!r}")
-        answer = await self._tell(
-            "list",
-            running=states[state],
-            model=model,
-            name=name,
-            text=text,
-            conversation=conversation,
-            group=group,
-            since=since,
-        )
+        chosen = which(state, since, model=model, name=name, text=text, conversation=conversation, group=group)
+        answer = await self._tell("list", **chosen)
         return [RelayJob.model_validate(job) for job in json.loads(answer)]
+
+    async def watch(
+        self,
+        *,
+        state: Running = "all",
+        model: Optional[str] = None,
+        name: Optional[str] = None,
+        text: Optional[str] = None,
+        conversation: Optional[str] = None,
+        group: Optional[str] = None,
+        since: Optional[float] = None,
+    ) -> AsyncIterator[RelayChange]:
+        """The jobs of which the arguments are true, as of `jobs`: first each as it is, then each change, as it happens.
+
+        It does not end by itself; leave the loop, or close the client. A connection that is lost is made again, and a
+        change with ``reset`` says so. Raises ``ConnectError`` where no relay answers.
+
+        ::
+
+            async for change in client.relay.watch(state="running"):
+                if change.job:
+                    print(change.job.name, change.job.state)
+        """
+        chosen = which(state, since, model=model, name=name, text=text, conversation=conversation, group=group)
+        watch = self._native.watch(json.dumps(chosen))
+        while True:
+            call = watch.next()
+            change = await wait_for(call)
+            yield requests.answer(RelayChange, change)
 
     async def job(self, id: str) -> RelayJob:
         """The job that has this id."""
@@ -70,7 +98,7 @@ class AsyncRelay:
 
     async def wait(self, id: str, timeout: float) -> RelayJob:
         """The job once it has ended, or as it is after ``timeout`` seconds."""
-        return await self._job("wait", id=id, seconds=timeout)
+        return await self._job("wait", id=id, timeout=timeout)
 
     async def cancel(self, id: str, reason: str = "the program cancelled it") -> RelayJob:
         """Tells a job to stop, for everybody who reads it. It may be ``cancelling`` for a while."""
@@ -117,10 +145,104 @@ class AsyncRelay:
         """Which relay it is."""
         return requests.answer(RelayVersion, await self._tell("version"))
 
+    # --- for whoever runs the relay ---------------------------------------------------------------------------------
+
+    async def shutdown(self, *, if_idle: bool = False) -> None:
+        """Ends the relay, once what it runs has had its time to drain. Over a Unix socket only.
+
+        With ``if_idle`` it raises ``ResponseError`` where something runs, and ends nothing.
+
+        ::
+
+            await client.relay.shutdown(if_idle=True)
+        """
+        await self._tell("shutdown", if_idle=if_idle)
+
+    async def back_up(self, folder: Union[str, "os.PathLike[str]"]) -> int:
+        """Copies the relay's store into a new ``folder``, as it is at this moment, while the relay runs. Over a Unix socket
+        only; the relay writes the folder.
+
+        Returns the number of streams. Raises ``ResponseError`` where the folder is there already.
+
+        ::
+
+            await client.relay.back_up("/var/backups/towline-2026-01-01")
+        """
+        answer = await self._tell("back_up", folder=os.path.abspath(folder))
+        copied: int = json.loads(answer)
+        return copied
+
+    async def page(self) -> str:
+        """The address of the relay's page for a browser on this machine. It works once, for 10 minutes; what comes in by it
+        lasts as long as the relay. Over a Unix socket only.
+
+        ::
+
+            webbrowser.open(await client.relay.page())
+        """
+        answer = await self._tell("page")
+        url: str = json.loads(answer)
+        return url
+
+    async def link(self, name: str = "device") -> str:
+        """The token of a link for a device of this owner, called ``name``: the relay's address with ``#`` and the token
+        behind it is the link. It works once, for 10 minutes.
+
+        ::
+
+            print("https://relay.example/#" + await client.relay.link("laptop"))
+        """
+        answer = await self._tell("link", name=name)
+        token: str = json.loads(answer)
+        return token
+
+    async def pair(
+        self,
+        name: str = "device",
+        *,
+        owner: Optional[str] = None,
+        listen: Optional[str] = None,
+        hosts: Sequence[str] = (),
+    ) -> RelayPaired:
+        """A link for a phone, and an address with TLS where it can come in: the relay opens one where it has none. Over a Unix
+        socket only.
+
+        ``name`` is what the phone is called. It sees the answers of ``owner``; default: the caller's. ``listen`` is where
+        the relay listens for phones, where it has no address with TLS; default: ``0.0.0.0:11437``. ``hosts`` are names and
+        addresses for the certificate, where the relay makes one; default: this machine's name.
+
+        ::
+
+            paired = await client.relay.pair("phone", hosts=["192.168.1.5"])
+            print(paired.listen, paired.token)
+        """
+        answer = await self._tell("pair", name=name, owner=owner, listen=listen, hosts=list(hosts))
+        return requests.answer(RelayPaired, answer)
+
+    async def devices(self) -> List[RelayDevice]:
+        """The browsers that came in by a link: those of this owner, or over a Unix socket all.
+
+        ::
+
+            print([device.name for device in await client.relay.devices()])
+        """
+        answer = await self._tell("devices")
+        return [RelayDevice.model_validate(device) for device in json.loads(answer)]
+
+    async def revoke(self, name: str) -> None:
+        """Revokes the device of this name; what it reads is cut at once.
+
+        ::
+
+            await client.relay.revoke("phone")
+        """
+        await self._tell("revoke", name=name)
+
     async def _job(self, order: str, **fields: Any) -> RelayJob:
         return requests.answer(RelayJob, await self._tell(order, **fields))
 
     async def _tell(self, order: str, **fields: Any) -> bytes:
+        check_order(order, fields)
         told: Dict[str, Any] = {order: fields}
         call = self._native.relay(json.dumps(told))
         return await wait_for(call)

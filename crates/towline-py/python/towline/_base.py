@@ -120,9 +120,9 @@ class BaseClient:
         return isinstance(self._client, Transport) and not self._client.keep_think_tags
 
     def _relay_client(self) -> NativeClient:
-        if not isinstance(self._client, Transport) or not self._client.relay:
-            raise RequestError("this client speaks to no relay: make it with relay=\"own\", or a relay's address")
-        return self._client.native()
+        if not isinstance(self._client, Transport):
+            raise RequestError("no relay runs the streams of a client that is httpx's")
+        return self._client.relay_client()
 
     def _sends(self, method: str, path: str, json: Any) -> None:
         log.debug("%s %s at %s", method, path, self._client.base_url)

@@ -281,16 +281,31 @@ def of_facts(facts: Mapping[str, Any]) -> TowlineError:
     if issubclass(cls, ResponseError):
         error = cls(facts["words"], facts["status"] or -1)
     elif issubclass(cls, ConnectError):
-        error = cls(CONNECTION_ERROR_MESSAGE)
-        error.reason = facts["message"]
-        if sys.version_info >= (3, 11):
-            error.add_note(facts["message"])
+        error = unreachable(facts["reason"], facts["relayed"], cls)
     else:
         error = cls(facts["message"])
     error.kind = kind
     for name in ("fault", "may_have_had_effect", "retry_after", "text", "thinking"):
         if name in facts:
             setattr(error, name, facts[name])
+    return error
+
+
+def unreachable(reason: str, relayed: bool = False, cls: Type[ConnectError] = ConnectError) -> ConnectError:
+    """What is raised where no connection could be made. ``reason`` names the address."""
+    if relayed:
+        error = cls(
+            f"Failed to connect to the relay: {reason}. relay= is \"own\", which starts one, or the address of one that "
+            "runs: http://host:port or unix:/path"
+        )
+    elif getattr(sys.modules.get("ollama"), "stands_in", False):
+        # Under that name its own words, which programs compare; the address is in a note.
+        error = cls(CONNECTION_ERROR_MESSAGE)
+        if sys.version_info >= (3, 11):
+            error.add_note(reason)
+    else:
+        error = cls(f"{CONNECTION_ERROR_MESSAGE} ({reason})")
+    error.reason, error.kind, error.fault = reason, "connect", "transport"
     return error
 
 
@@ -310,17 +325,34 @@ def odd_record(error: Exception, text: str = "", thinking: str = "") -> TowlineE
     return odd
 
 
-def bad_request(error: Exception) -> RequestError:
-    """What is raised for input that cannot be sent."""
-    bad = _known_to_handlers(RequestError)(f"the request cannot be sent: {_places(error)}")
+def bad_request(error: Exception, place: str = "") -> RequestError:
+    """What is raised for input that cannot be sent. ``place`` is where in the input it stands."""
+    bad = _known_to_handlers(RequestError)(f"the request cannot be sent: {_places(error, place)}")
     assert isinstance(bad, RequestError)
     return bad
 
 
-def _places(error: Exception) -> str:
+# How pydantic names the alternatives of a union, beside those with brackets.
+_ALTERNATIVES = frozenset(("bool", "bytes", "float", "int", "str", "path", "Options", "Message"))
+
+
+def _places(error: Exception, place: str = "") -> str:
     """Where in the data it went wrong, and how, without the data: that is a prompt or an answer."""
     errors = getattr(error, "errors", None)
     if errors is None:
-        return str(error)
-    found = errors(include_url=False, include_context=False, include_input=False)
-    return "; ".join(f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg']}" for one in found)
+        return f"{place}: {error}" if place else str(error)
+    found: dict[str, list[str]] = {}
+    for one in errors(include_url=False, include_context=False, include_input=False):
+        named = [str(name) for name in one["loc"] if name not in _ALTERNATIVES and not _is_alternative(name)]
+        said = found.setdefault(".".join([place, *named] if place else named) or "it", [])
+        if one["msg"] not in said:
+            said.append(one["msg"])
+    return "; ".join(f"{where}: {' or '.join([first, *map(_in_short, more)])}" for where, (first, *more) in found.items())
+
+
+def _is_alternative(name: object) -> bool:
+    return isinstance(name, str) and "[" in name
+
+
+def _in_short(said: str) -> str:
+    return said.replace("Input should be ", "", 1)

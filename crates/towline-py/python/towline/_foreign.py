@@ -7,12 +7,11 @@ import sys
 from typing import Any, AsyncIterator, Iterator
 
 from ._errors import (
-    CONNECTION_ERROR_MESSAGE,
-    ConnectError,
     ResponseError,
     TruncatedError,
     odd_record,
     response_error,
+    unreachable,
     warn_of_unmarked_end,
 )
 from ._requests import text_in
@@ -70,11 +69,11 @@ def check(response: Any) -> Any:
     return response
 
 
-def refused(error: Exception) -> Exception:
+def refused(error: Any) -> Any:
     import httpx
 
     if isinstance(error, httpx.ConnectError):
-        return ConnectError(CONNECTION_ERROR_MESSAGE)
+        return unreachable(f"{error.request.url}: {error}")
     return error
 
 

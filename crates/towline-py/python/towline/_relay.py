@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Dict, List, Optional
+import os
+from typing import Any, Iterator, Dict, List, Optional, Sequence, Union
 
 from . import _requests as requests
-from ._relayed import RelayJob, RelayVersion, Running
+from ._relayed import (
+    RelayChange,
+    RelayDevice,
+    RelayJob,
+    RelayPaired,
+    RelayVersion,
+    Running,
+    check_order,
+    which,
+)
 from ._towline import NativeClient
 
 
@@ -48,20 +58,38 @@ class Relay:
 
             client.relay.jobs(state="ended", text="river", since=3600)
         """
-        states = {"all": None, "running": True, "ended": False}
-        if state not in states:
-            raise ValueError(f"state is one of {', '.join(states)}, not {state!r}")
-        answer = self._tell(
-            "list",
-            running=states[state],
-            model=model,
-            name=name,
-            text=text,
-            conversation=conversation,
-            group=group,
-            since=since,
-        )
+        chosen = which(state, since, model=model, name=name, text=text, conversation=conversation, group=group)
+        answer = self._tell("list", **chosen)
         return [RelayJob.model_validate(job) for job in json.loads(answer)]
+
+    def watch(
+        self,
+        *,
+        state: Running = "all",
+        model: Optional[str] = None,
+        name: Optional[str] = None,
+        text: Optional[str] = None,
+        conversation: Optional[str] = None,
+        group: Optional[str] = None,
+        since: Optional[float] = None,
+    ) -> Iterator[RelayChange]:
+        """The jobs of which the arguments are true, as of `jobs`: first each as it is, then each change, as it happens.
+
+        It does not end by itself; leave the loop, or close the client. A connection that is lost is made again, and a
+        change with ``reset`` says so. Raises ``ConnectError`` where no relay answers.
+
+        ::
+
+            for change in client.relay.watch(state="running"):
+                if change.job:
+                    print(change.job.name, change.job.state)
+        """
+        chosen = which(state, since, model=model, name=name, text=text, conversation=conversation, group=group)
+        watch = self._native.watch(json.dumps(chosen))
+        while True:
+            call = watch.next()
+            change = call.wait()
+            yield requests.answer(RelayChange, change)
 
     def job(self, id: str) -> RelayJob:
         """The job that has this id."""
@@ -69,7 +97,7 @@ class Relay:
 
     def wait(self, id: str, timeout: float) -> RelayJob:
         """The job once it has ended, or as it is after ``timeout`` seconds."""
-        return self._job("wait", id=id, seconds=timeout)
+        return self._job("wait", id=id, timeout=timeout)
 
     def cancel(self, id: str, reason: str = "the program cancelled it") -> RelayJob:
         """Tells a job to stop, for everybody who reads it. It may be ``cancelling`` for a while."""
@@ -116,10 +144,104 @@ class Relay:
         """Which relay it is."""
         return requests.answer(RelayVersion, self._tell("version"))
 
+    # --- for whoever runs the relay ---------------------------------------------------------------------------------
+
+    def shutdown(self, *, if_idle: bool = False) -> None:
+        """Ends the relay, once what it runs has had its time to drain. Over a Unix socket only.
+
+        With ``if_idle`` it raises ``ResponseError`` where something runs, and ends nothing.
+
+        ::
+
+            client.relay.shutdown(if_idle=True)
+        """
+        self._tell("shutdown", if_idle=if_idle)
+
+    def back_up(self, folder: Union[str, "os.PathLike[str]"]) -> int:
+        """Copies the relay's store into a new ``folder``, as it is at this moment, while the relay runs. Over a Unix socket
+        only; the relay writes the folder.
+
+        Returns the number of streams. Raises ``ResponseError`` where the folder is there already.
+
+        ::
+
+            client.relay.back_up("/var/backups/towline-2026-01-01")
+        """
+        answer = self._tell("back_up", folder=os.path.abspath(folder))
+        copied: int = json.loads(answer)
+        return copied
+
+    def page(self) -> str:
+        """The address of the relay's page for a browser on this machine. It works once, for 10 minutes; what comes in by it
+        lasts as long as the relay. Over a Unix socket only.
+
+        ::
+
+            webbrowser.openclient.relay.page()
+        """
+        answer = self._tell("page")
+        url: str = json.loads(answer)
+        return url
+
+    def link(self, name: str = "device") -> str:
+        """The token of a link for a device of this owner, called ``name``: the relay's address with ``#`` and the token
+        behind it is the link. It works once, for 10 minutes.
+
+        ::
+
+            print("https://relay.example/#" + client.relay.link("laptop"))
+        """
+        answer = self._tell("link", name=name)
+        token: str = json.loads(answer)
+        return token
+
+    def pair(
+        self,
+        name: str = "device",
+        *,
+        owner: Optional[str] = None,
+        listen: Optional[str] = None,
+        hosts: Sequence[str] = (),
+    ) -> RelayPaired:
+        """A link for a phone, and an address with TLS where it can come in: the relay opens one where it has none. Over a Unix
+        socket only.
+
+        ``name`` is what the phone is called. It sees the answers of ``owner``; default: the caller's. ``listen`` is where
+        the relay listens for phones, where it has no address with TLS; default: ``0.0.0.0:11437``. ``hosts`` are names and
+        addresses for the certificate, where the relay makes one; default: this machine's name.
+
+        ::
+
+            paired = client.relay.pair("phone", hosts=["192.168.1.5"])
+            print(paired.listen, paired.token)
+        """
+        answer = self._tell("pair", name=name, owner=owner, listen=listen, hosts=list(hosts))
+        return requests.answer(RelayPaired, answer)
+
+    def devices(self) -> List[RelayDevice]:
+        """The browsers that came in by a link: those of this owner, or over a Unix socket all.
+
+        ::
+
+            print([device.name for device in client.relay.devices()])
+        """
+        answer = self._tell("devices")
+        return [RelayDevice.model_validate(device) for device in json.loads(answer)]
+
+    def revoke(self, name: str) -> None:
+        """Revokes the device of this name; what it reads is cut at once.
+
+        ::
+
+            client.relay.revoke("phone")
+        """
+        self._tell("revoke", name=name)
+
     def _job(self, order: str, **fields: Any) -> RelayJob:
         return requests.answer(RelayJob, self._tell(order, **fields))
 
     def _tell(self, order: str, **fields: Any) -> bytes:
+        check_order(order, fields)
         told: Dict[str, Any] = {order: fields}
         call = self._native.relay(json.dumps(told))
         return call.wait()

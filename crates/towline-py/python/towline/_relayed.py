@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import List, Literal, Optional
+from typing import Any, Dict, List, Literal, Optional
 
+from . import _checks as checks
 from ._model import Answer
 
 
@@ -74,6 +75,8 @@ class RelayJob(Answer):
     """Whether it also runs without a reader."""
     offset: str = ""
     """The end of its log."""
+    content_type: Optional[str] = None
+    """The media type of its log."""
     cause: Optional[str] = None
     """Why it ended, where it did not complete."""
 
@@ -118,4 +121,79 @@ class RelayVersion(Answer):
     """Where it listens."""
 
 
+class RelayChange(Answer):
+    """What changed among a relay's jobs: one of ``job``, ``removed`` and ``reset``.
+
+    ::
+
+        for change in client.relay.watch():
+            if change.job:
+                print(change.job.name, change.job.state)
+    """
+
+    job: Optional[RelayJob] = None
+    """A job that is new, or as it is now."""
+    removed: Optional[str] = None
+    """The id of a job that is gone, or of which the arguments of ``watch`` are no longer true."""
+    reset: bool = False
+    """What was known may be out of date: every job follows again."""
+
+
+class RelayPaired(Answer):
+    """A link for a phone.
+
+    ::
+
+        paired = client.relay.pair("phone")
+        print(paired.listen, paired.token)
+    """
+
+    token: str
+    """The secret of the link, which stands behind ``#`` in its address. It works once, for 10 minutes."""
+    listen: str
+    """Where the phone comes in, as the relay listens."""
+    fingerprint: Optional[str] = None
+    """The SHA-256 fingerprint of the certificate, where the relay made it itself."""
+
+
+class RelayDevice(Answer):
+    """A browser that came in by a link.
+
+    ::
+
+        print([device.name for device in client.relay.devices()])
+    """
+
+    name: str
+    """Its name."""
+    owner: str
+    """Whose answers it sees."""
+    created_at: str
+    """When it came first (RFC 3339)."""
+    seen_at: str
+    """When it came last, to the day."""
+
+
 Running = Literal["running", "ended", "all"]
+
+_RUNNING: Dict[str, Optional[bool]] = {"all": None, "running": True, "ended": False}
+
+
+def which(state: Any, since: Optional[float], **texts: Optional[str]) -> Dict[str, Any]:
+    """What is asked of a relay's jobs."""
+    checks.one_of("state", state, _RUNNING)
+    for name, value in texts.items():
+        if value is not None:
+            checks.text(name, value)
+    return {"running": _RUNNING[state], "since": checks.seconds("since", since), **texts}
+
+
+def check_order(order: str, fields: Dict[str, Any]) -> None:
+    """Refuses arguments that an order cannot have."""
+    for name, value in fields.items():
+        if order == "list" or value is None and (name in ("owner", "listen") or order == "deadline"):
+            continue
+        if name in ("seconds", "timeout"):
+            checks.seconds(name, value, optional=False)
+        elif name not in ("if_idle", "hosts"):
+            checks.text(name, value)

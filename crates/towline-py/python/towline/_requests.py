@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, Optional, Sequence, Type, TypeVar
+import os
+import re
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Type, TypeVar
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import PydanticSerializationError
 
-from ._errors import ProtocolError, bad_request, odd_record, response_error
+from ._errors import ProtocolError, RequestError, bad_request, odd_record, response_error
 from ._model import is_about_surrogates, without_surrogates
 from ._towline import split_thinking
 from ._types import ChatRequest, CreateRequest, GenerateRequest, Image, Message, PullRequest, PushRequest, Tool
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
     from ._options import Tools
 
 
+_OF_SERIALIZER = re.compile(r"\AError calling function `\w+`: \w+: ")
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
@@ -52,7 +55,10 @@ def build(make: Callable[[Any], Any], given: Any) -> Any:
             if not is_about_surrogates(error):
                 raise
             return make(without_surrogates(given))
-    except (ValidationError, PydanticSerializationError, OSError) as error:
+    except PydanticSerializationError as error:
+        # Before what one of our own serializers raised, pydantic says which function that is.
+        raise bad_request(ValueError(_OF_SERIALIZER.sub("", str(error)))) from None
+    except ValidationError as error:
         raise bad_request(error) from None
 
 
@@ -122,28 +128,52 @@ def joined(cls: Type[T], records: Sequence[T]) -> T:
     return cls.model_validate(whole)
 
 
-def copy_images(images: Optional[Sequence[Any]]) -> Iterator[Image]:
-    for image in images or ():
-        yield image if isinstance(image, Image) else Image(value=image)
+def each(name: str, values: Any, make: Callable[[Any], T]) -> Iterator[T]:
+    """What ``make`` makes of each of the ``values``; what one of them lacks is said with its place."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise bad_request(TypeError(f"{name} is a list, not of type {type(values).__name__}"))
+    for number, value in enumerate(values):
+        try:
+            yield make(value)
+        except (ValidationError, TypeError, ValueError) as error:
+            if isinstance(error, RequestError) or isinstance(error, ValidationError) and is_about_surrogates(error):
+                raise
+            raise bad_request(error, f"{name}.{number}") from None
+
+
+def copy_images(images: Optional[Sequence[Any]], name: str = "images") -> Iterator[Image]:
+    def copy(image: Any) -> Image:
+        if isinstance(image, Image):
+            return image
+        if not isinstance(image, (str, bytes, bytearray, os.PathLike)):
+            raise TypeError(f"an image is a path, bytes, base64 text or a data URL, not of type {type(image).__name__}")
+        return Image(value=image)  # type: ignore[arg-type]
+
+    return each(name, images or (), copy)
 
 
 def copy_messages(messages: Optional[Sequence[Any]]) -> Iterator[Message]:
-    for message in messages or ():
+    def copy(message: Any) -> Message:
+        if not isinstance(message, (Mapping, BaseModel)):
+            raise TypeError(f"a message has a role and content, and is not of type {type(message).__name__}")
         fields = {name: value for name, value in dict(message).items() if value}
         images = fields.get("images")
         if images:
             fields["images"] = list(copy_images(images))
-        yield Message.model_validate(fields)
+        return Message.model_validate(fields)
+
+    return each("messages", messages or (), copy)
 
 
 def copy_tools(tools: Optional[Tools] = None) -> Iterator[Tool]:
-    for tool in tools or ():
+    def copy(tool: Any) -> Tool:
         if callable(tool):
             from ._utils import convert_function_to_tool
 
-            yield convert_function_to_tool(tool)
-        else:
-            yield Tool.model_validate(tool)
+            return convert_function_to_tool(tool)
+        return Tool.model_validate(tool)
+
+    return each("tools", tools or (), copy)
 
 
 def schema(format: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Dict, Literal, Mapping, Optional, Sequenc
 from pydantic import BaseModel
 from typing_extensions import Self, Unpack
 
+from . import _checks as checks
 from . import _foreign as foreign
 from . import _options as options_of
 from . import _requests as requests
@@ -419,6 +420,7 @@ class Client(BaseClient):
             for record in client.attach(relay_id):
                 print(record.message.content, end="")
         """
+        checks.one_of("of", of, tuple(requests.STREAMED.values()))
         cls = {"chat": ChatResponse, "generate": GenerateResponse}.get(of, ProgressResponse)
         return self._relay_client().attach(id, of, str(start), cls, self._on_record)
 

@@ -22,6 +22,7 @@ __all__ = [
     "Stream",
     "Update",
     "Wait",
+    "Watch",
     "Work",
     "__version__",
     "jobs_ended",
@@ -72,6 +73,12 @@ class Hub:
     def drain(self) -> List[int]: ...
 
 @final
+class Watch:
+    """A relay's jobs as they change."""
+
+    def next(self) -> Call: ...
+
+@final
 class NativeClient:
     """A client of one server."""
 
@@ -109,6 +116,7 @@ class NativeClient:
         on_record: Optional[Callable[[_T], object]] = None,
     ) -> Stream[_T]: ...
     def relay(self, order: str) -> Call: ...
+    def watch(self, filter: str) -> Watch: ...
     def ensure_own_relay(
         self,
         runtime: Optional[str | PathLike[str]],

@@ -6,6 +6,7 @@ import os
 import platform
 from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
+from . import _checks as checks
 from ._errors import RequestError
 from ._towline import NativeClient, __version__, own_relay
 
@@ -79,15 +80,17 @@ class Transport:
         relay: Optional[str] = None,
         keep_think_tags: bool = False,
     ):
-        host = host or os.environ.get("OLLAMA_HOST") or ""
+        host = checks.text("host", host or os.environ.get("OLLAMA_HOST") or "")
+        checks.one_of("api", api, ("auto", "ollama", "openai"))
         self.timeout, self.api, self.relay, self.keep_think_tags = timeout, api, relay, keep_think_tags
         named = {"connect": connect, "first_event": first_event, "idle": idle, "record": record}
         relay_server = None
         if relay:
+            checks.text("relay", relay)
             # A reader of a relay's answer may wait; a lost connection is made again automatically.
             timeout = (DEFAULT_TIMEOUTS[0], None) if isinstance(timeout, _Default) else timeout
             relay_server, host = (host, own_relay(*_places())) if relay == "own" else (None, relay)
-        given = {str(name): str(value) for name, value in (headers or {}).items() if value is not None}
+        given = checks.headers(headers)
         own = {
             "Content-Type": "application/json",
             "Accept": "application/json",
@@ -109,9 +112,9 @@ class Transport:
             "roots_pem": _roots(verify),
             "proxy": None if proxy is None else str(proxy),
             "trust_env": trust_env,
-            **{name: clock for name, clock in named.items() if not isinstance(clock, _Default)},
-            "total": total,
-            "retries": retries,
+            **{name: checks.seconds(name, clock) for name, clock in named.items() if not isinstance(clock, _Default)},
+            "total": checks.seconds("total", total),
+            "retries": checks.count("retries", retries),
             "resume": _stitches(resume),
             "api": api,
             "through_relay": bool(relay),
@@ -145,6 +148,12 @@ class Transport:
                 native.close()
             self._natives[fault] = native
         return native
+
+    def relay_client(self) -> NativeClient:
+        """The native client of the relay that runs the streams."""
+        if not self.relay:
+            raise RequestError("no relay runs the streams: give relay=\"own\", or a relay's address")
+        return self.native()
 
     def for_url(self, url: str) -> Tuple[NativeClient, str]:
         """The native client for a path of the own server, or for a whole address at ollama.com; and the path."""
@@ -223,6 +232,9 @@ def _stitches(resume: Any) -> int:
     raise RequestError(f"resume is \"never\", \"continue\" or how often, not {resume!r}")
 
 
+_TIMEOUTS = "seconds, (connect, read), None or an httpx.Timeout"
+
+
 def timeouts(timeout: Any) -> Dict[str, Optional[float]]:
     """The native timeouts for a timeout as httpx takes it: seconds, ``None`` for no limit, or an ``httpx.Timeout``."""
     connect: Optional[float]
@@ -230,16 +242,17 @@ def timeouts(timeout: Any) -> Dict[str, Optional[float]]:
     idle: Optional[float]
     connect, first_event, idle, record = DEFAULT_TIMEOUTS
     if timeout is None or isinstance(timeout, (int, float)):
-        connect = first_event = idle = timeout
+        connect = first_event = idle = checks.seconds("timeout", timeout)
     elif isinstance(timeout, tuple):
-        connect, first_event = timeout[0], timeout[1]
+        if len(timeout) < 2:
+            raise RequestError(f"timeout is {_TIMEOUTS}, not {timeout!r}")
+        connect, first_event = (checks.seconds("timeout", one) for one in timeout[:2])
         idle = first_event
     elif not isinstance(timeout, _Default):
         try:
             connect, first_event = timeout.connect, timeout.read
         except AttributeError:
-            said = "seconds, (connect, read), None or an httpx.Timeout"
-            raise RequestError(f"timeout is {said}, not {timeout!r}") from None
+            raise RequestError(f"timeout is {_TIMEOUTS}, not {timeout!r}") from None
         idle = first_event
     # A server that sends bytes and no record is as silent as one that sends nothing.
     return {"connect": connect, "first_event": first_event, "idle": idle, "record": None if idle is None else record}

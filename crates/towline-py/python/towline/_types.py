@@ -119,8 +119,14 @@ class Image(Lazy):
             if not is_file:
                 return _as_base64(value)
             value = Path(value)
-        content = value.read_bytes() if isinstance(value, Path) else value
-        return b64encode(content).decode()
+        return b64encode(_content(value) if isinstance(value, Path) else value).decode()
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ValueError(f"the image {path} cannot be read: {error.strerror}") from None
 
 
 def _as_base64(text: str) -> str:
@@ -129,7 +135,8 @@ def _as_base64(text: str) -> str:
     try:
         b64decode(text)
     except ValueError:
-        raise ValueError("Invalid image data, expected base64 string or path to image file") from None
+        start = text if len(text) <= 60 else text[:60] + "…"
+        raise ValueError(f"Invalid image data, expected base64 string or path to image file: {start!r} is neither") from None
     return text
 
 

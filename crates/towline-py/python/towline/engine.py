@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Optional, TypeVar, U
 
 from typing_extensions import ParamSpec, Unpack
 
+from . import _checks as checks
 from . import _options as options
 from . import _requests as requests
 from ._base import TransportOptions
@@ -97,11 +98,11 @@ class Engine:
         self._transport = Transport(host, **told)
         core = EngineCore(
             self._transport.native(),
-            threads=threads,
-            max_running=max_running,
-            max_ended=max_ended,
-            job_log_bytes=job_log_bytes,
-            log_bytes=log_bytes,
+            threads=checks.count("threads", threads),
+            max_running=checks.count("max_running", max_running),
+            max_ended=checks.count("max_ended", max_ended),
+            job_log_bytes=checks.count("job_log_bytes", job_log_bytes),
+            log_bytes=checks.count("log_bytes", log_bytes),
         )
         self._core = core
         self._loop = LoopThread(core, max_threads)
@@ -249,8 +250,9 @@ class Engine:
             print(engine.attach(relay_id).result().text)
         """
         options.check("attach", JobOptions, job)
-        name, group = job.get("name"), job.get("group")
-        return Job(self._core.attach(id, str(start), name, group, job.get("priority", 0), job.get("deadline")), self)
+        self._transport.relay_client()
+        name, group, deadline = job.get("name"), job.get("group"), checks.seconds("deadline", job.get("deadline"))
+        return Job(self._core.attach(id, str(start), name, group, job.get("priority", 0), deadline), self)
 
     def _transfer(self, kind: str, model: str, insecure: bool, job: JobOptions) -> Job[Reply]:
         options.check(kind, JobOptions, job)
@@ -266,7 +268,7 @@ class Engine:
         priority: int = 0,
         deadline: Optional[float] = None,
     ) -> Job[Reply]:
-        body = requests.body(request)
+        body, deadline = requests.body(request), checks.seconds("deadline", deadline)
         job = Job[Reply](self._core.stream(kind, request["model"], body, name, group, priority, deadline), self)
         log.debug("job %s: %s of %s at %s", job.id, kind, request["model"], self._transport.base_url)
         return job
@@ -361,6 +363,7 @@ class Engine:
         deadline: Optional[float],
     ) -> Job[Any]:
         try:
+            deadline = checks.seconds("deadline", deadline)
             # Before any lock, which in a fork could be one that nobody holds any more.
             self._core.check()
             made = self._loop.add(self, work, lambda: self._core.work(name, group, priority, deadline))

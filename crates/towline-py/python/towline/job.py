@@ -64,6 +64,8 @@ def _job_error(job: Job[Any], outcome: Outcome) -> _errors.TowlineError:
         "clock": outcome.clock,
         "message": f"job {job.id} ({job.name}): {outcome}",
         "words": outcome.message,
+        "reason": outcome.message,
+        "relayed": bool(job._engine._transport.relay),
         "status": outcome.status,
         "may_have_had_effect": outcome.may_have_had_effect,
         "text": job.text,

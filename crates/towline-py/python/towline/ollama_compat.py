@@ -20,6 +20,8 @@ _PARTS = {"_client": "._client", "_types": "._ollama_types", "_utils": "._utils"
 class _Ollama(ModuleType):
     """The module ``ollama``: the names of this package, loaded when they are used."""
 
+    stands_in = True
+
     def __getattr__(self, name: str) -> Any:
         if name == "_client":
             # In that package the name is the default client, and the module only where it is imported.

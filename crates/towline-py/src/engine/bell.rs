@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
-use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 use crate::descriptor::Descriptor;
+use crate::failure;
 use crate::forked::Here;
 use crate::hub::{Board, Hub};
 use crate::leaf::Leaf;
@@ -19,7 +19,7 @@ use crate::parker::Parker;
 /// A time in seconds as Python gives it; an infinite one is no limit.
 ///
 /// # Errors
-/// `ValueError` for a negative time or one that is no number.
+/// `RequestError` for a negative time or one that is no number.
 pub(crate) fn seconds(name: &str, seconds: f64) -> PyResult<Option<Duration>> {
     if seconds == f64::INFINITY {
         return Ok(None);
@@ -27,7 +27,7 @@ pub(crate) fn seconds(name: &str, seconds: f64) -> PyResult<Option<Duration>> {
     match Duration::try_from_secs_f64(seconds) {
         Ok(time) => Ok(Some(time)),
         Err(_) if seconds >= 0.0 => Ok(None),
-        Err(_) => Err(PyValueError::new_err(format!("{name} is a time in seconds from 0 on, not {seconds}"))),
+        Err(_) => Err(failure::bad_input(format!("{name} is a time in seconds from 0 on, not {seconds}"))),
     }
 }
 

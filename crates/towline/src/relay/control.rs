@@ -104,7 +104,7 @@ pub struct Pairing {
 }
 
 /// A link for a phone.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Paired {
     /// The secret of the link, which stands behind `#` in its address. It works once, for 10 minutes.
@@ -116,7 +116,7 @@ pub struct Paired {
 }
 
 /// A browser that came in by a link.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Device {
     /// Its name.
