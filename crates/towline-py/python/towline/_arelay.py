@@ -145,7 +145,7 @@ class AsyncRelay:
         """Which relay it is."""
         return requests.answer(RelayVersion, await self._tell("version"))
 
-    # --- for whoever runs the relay ---------------------------------------------------------------------------------
+    # --- of the relay itself -----------------------------------------------------------------------------------------
 
     async def shutdown(self, *, if_idle: bool = False) -> None:
         """Ends the relay, once what it runs has had its time to drain. Over a Unix socket only.

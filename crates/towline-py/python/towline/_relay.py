@@ -144,7 +144,7 @@ class Relay:
         """Which relay it is."""
         return requests.answer(RelayVersion, self._tell("version"))
 
-    # --- for whoever runs the relay ---------------------------------------------------------------------------------
+    # --- of the relay itself -----------------------------------------------------------------------------------------
 
     def shutdown(self, *, if_idle: bool = False) -> None:
         """Ends the relay, once what it runs has had its time to drain. Over a Unix socket only.
