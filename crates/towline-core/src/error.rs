@@ -7,7 +7,8 @@ use crate::json::Json;
 
 /// Why a request or stream failed.
 ///
-/// `Display` gives the message alone. Messages hold no keys, no credentials and no prompt text.
+/// `Display` gives the message alone. Messages hold no keys, no credentials and no prompt text. An error is a value that is cloned,
+/// compared and kept in an outcome, so it wraps no other error: the message says the cause, and `source()` is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
     /// What kind of failure, to branch on.

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// Why a relay cannot start.
+/// Why a relay cannot start. A message says this level only; `source()` has the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// What it was told does not go together; says what to do.
@@ -64,4 +64,35 @@ pub enum Error {
     /// The system gives no thread.
     #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error as _;
+
+    use super::Error;
+    use crate::shared::RedisError;
+    use crate::store::StoreError;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || std::io::Error::other("no such luck");
+        let (path, address) = (std::path::PathBuf::from("x"), ([127, 0, 0, 1], 1).into());
+        for error in [
+            Error::Store { folder: path.clone(), source: StoreError::Folder(cause()) },
+            Error::Shared { source: RedisError::Away("x".to_owned(), cause()) },
+            Error::Bind { address, source: cause() },
+            Error::Socket { path: path.clone(), source: cause() },
+            Error::File { path, source: cause() },
+            Error::Thread(cause()),
+        ] {
+            assert!(!error.to_string().contains("no such luck"), "{error}");
+            let (mut level, mut said) = (error.source(), 0);
+            while let Some(cause) = level {
+                said += usize::from(cause.to_string().contains("no such luck"));
+                level = cause.source();
+            }
+            assert_eq!(said, 1, "{error:?}");
+        }
+    }
 }

@@ -19,7 +19,7 @@ use super::resp::{Commands, NotResp, Reply};
 /// How long a connection may take to be made, and each reply to come.
 pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why Redis did not do what it was asked.
+/// Why Redis did not do what it was asked. Messages say the cause, so there is no `source()`.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisError {
     /// It cannot be reached, or the connection broke.

@@ -47,7 +47,7 @@ pub use start::{Engine, EngineConfig, LogOverflow, OnShutdown, ShutdownReport, W
 pub use submit::{JobOptions, StreamSpec, TaskControl};
 pub use table::Changes;
 
-/// Why an engine cannot do what it was asked.
+/// Why an engine cannot do what it was asked. Like [`Error`](crate::Error) it is a value whose message says the cause; it has no `source()`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineError {
