@@ -1,9 +1,7 @@
 //! Forty answers at four widths, as they are seen, and against a reference renderer: nothing is left out, nothing is
 //! moved, no word that fits is broken.
 //!
-//! The screens stand in `tests/answers/`; `UPDATE_SCREENS=1` renews them, to be looked at before they are kept.
-
-use std::path::PathBuf;
+//! The screens stand in `snapshots/`; `cargo insta review` shows what has changed, and keeps it.
 
 use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
 
@@ -113,22 +111,12 @@ fn every_word_of_the_reference_is_seen_in_order_and_whole() {
 
 #[test]
 fn screens_are_as_they_were_looked_at() {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/answers");
     for columns in [20, 40, 80, 120] {
-        let mut shown = String::new();
-        for (name, text) in answers() {
+        let shown = answers().map(|(name, text)| {
             let rows = screen(text, columns);
             let rows = rows.iter().map(|row| row.trim_end()).collect::<Vec<_>>().join("\n");
-            shown.push_str(&format!("=== {name}\n{rows}\n"));
-        }
-        let path = folder.join(format!("{columns}.txt"));
-        if std::env::var_os("UPDATE_SCREENS").is_some() {
-            std::fs::write(&path, &shown).unwrap();
-        }
-        let expected = std::fs::read_to_string(&path).unwrap();
-        for (seen, expected) in shown.split("=== ").zip(expected.split("=== ")) {
-            assert_eq!(seen, expected, "at {columns} columns");
-        }
-        assert_eq!(shown.len(), expected.len());
+            format!("=== {name}\n{rows}\n")
+        });
+        insta::assert_snapshot!(columns.to_string(), shown.collect::<String>());
     }
 }
