@@ -30,6 +30,32 @@ use crate::transport::{Request, RequestBody, Transport};
 ///
 /// It spawns nothing: a request makes progress while it is awaited or polled, and dropping it stops it. (With HTTP/2 one
 /// task per connection moves frames.) It must be used inside a tokio runtime.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use towline::api::{EmbedRequest, PullRequest};
+/// use towline::client::{Timeouts, host};
+/// use towline::{ChatRequest, Client, Config};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let timeouts = Timeouts { idle: Some(Duration::from_secs(60)), ..Timeouts::default() };
+/// let client = Client::with_config(host::parse("127.0.0.1:11434")?, Config { timeouts, ..Config::default() })?;
+///
+/// // Streams: chat, generate, pull, push, create.
+/// let mut pull = client.pull(PullRequest { model: "llama3.2".to_owned(), ..PullRequest::default() });
+/// while let Some(item) = pull.next().await {
+///     println!("{item:?}");
+/// }
+/// let answer = client.chat(ChatRequest::new("llama3.2").system("Be brief.").user("What is a river?")).text().await?;
+///
+/// // Single answers: list, ps, show, embed, copy, delete, version.
+/// for model in client.list().await?.models {
+///     println!("{} has {} bytes", model.name, model.size);
+/// }
+/// let request = EmbedRequest { model: "nomic-embed-text".to_owned(), input: vec![answer], ..EmbedRequest::default() };
+/// println!("{} numbers", client.embed(request).await?.embeddings[0].len());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Client {
     shared: Arc<Shared>,

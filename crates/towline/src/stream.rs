@@ -51,6 +51,30 @@ pub(crate) enum Step {
 ///
 /// Dropping it before its end closes the connection at once, which is how these servers are told to stop. After its end
 /// the connection can be used again. Through a relay (see [`relay`](crate::relay)) dropping it leaves it running there.
+///
+/// ```no_run
+/// use towline::client::Resume;
+/// use towline::{ChatRequest, Client, Ending, Event, Item};
+///
+/// # async fn example(client: &Client) {
+/// let question = ChatRequest::new("llama3.2").user("Tell me a long story.");
+/// let mut stream = client.chat(question.clone());
+/// while let Some(item) = stream.next().await {
+///     match item {
+///         Item::Event(Event::Text(text)) if text.contains("The end") => stream.cancel("that will do"),
+///         Item::Event(_) => {}
+///         Item::End(outcome) => println!("{}; {} bytes are kept", outcome.ending, outcome.reply.text.len()),
+///     }
+/// }
+///
+/// // The whole, however it ends; and the text alone, where it is whole.
+/// let outcome = client.chat(question.clone()).with_resume(Resume::Continue { max: 2 }).collect().await;
+/// println!("complete: {}", matches!(outcome.ending, Ending::Completed(_)));
+/// if let Err(outcome) = client.chat(question).text().await {
+///     println!("{}: {}", outcome.ending, outcome.reply.text);
+/// }
+/// # }
+/// ```
 #[must_use = "a stream does nothing unless polled"]
 pub struct Stream {
     client: Client,

@@ -11,6 +11,20 @@ use super::waiting::{News, Waiting, block_on};
 use super::{EngineError, Job};
 
 /// Jobs that belong together, in the order in which they were added. Each can still be controlled on its own.
+///
+/// ```
+/// use towline::engine::Group;
+/// use towline::{Engine, EngineConfig};
+///
+/// let engine = Engine::start(EngineConfig::default())?;
+/// let mut group = Group::of(["a", "b"].map(|name| engine.spawn(name, async {}).job));
+/// group.add(engine.spawn("endless", std::future::pending::<()>()).job);
+///
+/// assert!(group.wait_first()?.is_some_and(|(_, outcome)| outcome.is_completed()));
+/// group.cancel("one is enough");
+/// assert_eq!(group.wait_all()?.len(), 3);
+/// # Ok::<(), towline::engine::EngineError>(())
+/// ```
 #[derive(Debug, Clone, Default)]
 pub struct Group {
     jobs: Vec<Job>,
@@ -52,7 +66,7 @@ impl Group {
         self.jobs.iter().map(Job::wait).collect()
     }
 
-    /// Blocks until all have ended or `time` is up; `None` then, and the jobs go on.
+    /// Blocks until all have ended or `time` is up; `None` then, and the jobs continue.
     ///
     /// # Errors
     /// As [`wait_all`](Self::wait_all).

@@ -38,6 +38,29 @@ pub struct Batch {
 }
 
 /// A cursor on a job's log. It never holds the job up, and dropping it detaches.
+///
+/// ```
+/// use towline::engine::{JobOptions, StartAt};
+/// use towline::{Engine, EngineConfig, Event};
+///
+/// let engine = Engine::start(EngineConfig::default())?;
+/// let task = engine.spawn_with(JobOptions::default(), |control| async move {
+///     control.emit(Event::Text("A river ".to_owned())).await;
+///     control.emit(Event::Text("runs.".to_owned())).await;
+/// });
+///
+/// let mut reader = task.job.reader(StartAt::Beginning); // a second reader would get the same
+/// let mut text = String::new();
+/// while let Some(batch) = reader.read()? {
+///     for event in batch.events {
+///         if let Event::Text(more) = event {
+///             text.push_str(&more);
+///         }
+///     }
+/// }
+/// assert_eq!(text, "A river runs.");
+/// # Ok::<(), towline::engine::EngineError>(())
+/// ```
 #[derive(Debug)]
 pub struct Reader {
     cell: Arc<Cell>,

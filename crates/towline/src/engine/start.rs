@@ -82,7 +82,7 @@ pub struct ShutdownReport {
     /// Jobs that were cut: cancelled, or aborted when the grace time was over.
     pub cut: Vec<JobInfo>,
     /// Jobs that could not be stopped, because their code (or that of others, on all the engine's threads) did not
-    /// return: the threads go on until it does, and the jobs stay *cancelling* until then.
+    /// return: the threads run until it does, and the jobs stay *cancelling* until then.
     pub stuck: Vec<JobInfo>,
 }
 
@@ -92,6 +92,21 @@ const ABORT_TIME: Duration = Duration::from_millis(500);
 /// A background runtime for jobs. Clones are handles of the same engine, on any thread.
 ///
 /// When the last handle is dropped, every job is cancelled and the engine's threads are joined.
+///
+/// ```
+/// use std::time::Duration;
+/// use towline::engine::OnShutdown;
+/// use towline::{Engine, EngineConfig};
+///
+/// let engine = Engine::start(EngineConfig::default())?;
+/// let task = engine.spawn("sum", async { (1..=100).sum::<u32>() });
+/// assert_eq!(task.wait()?.ok(), Some(5050));
+/// assert_eq!(engine.jobs().len(), 1); // ended jobs stay, up to a limit
+///
+/// let report = engine.shutdown(OnShutdown::Cancel, Duration::from_secs(1))?;
+/// assert!(report.cut.is_empty());
+/// # Ok::<(), towline::engine::EngineError>(())
+/// ```
 #[derive(Clone)]
 pub struct Engine {
     running: Arc<Running>,

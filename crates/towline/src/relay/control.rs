@@ -19,6 +19,22 @@ use crate::client::Client;
 
 /// Lists and controls the jobs of a relay.
 ///
+/// ```no_run
+/// use std::time::Duration;
+/// use towline::Deadline;
+/// use towline::relay::{Control, Filter};
+///
+/// # async fn example(client: &towline::Client) -> Result<(), towline::Error> {
+/// let control: Control = client.relay();
+/// for job in control.list(&Filter { running: Some(true), ..Filter::default() }).await? {
+///     control.set_deadline(&job.id, Deadline::In(Duration::from_secs(30))).await?;
+/// }
+/// let story = control.find("story").await?; // by name, number (%3), id or the beginning of an id
+/// control.cancel(&story.id, "not now").await?;
+/// println!("{}", control.wait(&story.id, Duration::from_secs(60)).await?.state);
+/// # Ok(()) }
+/// ```
+///
 /// # Cancel safety
 /// Dropping the future of a call closes its connection; the relay may have done what it was told.
 ///
