@@ -19,7 +19,7 @@ pub enum JobState {
     Streaming,
     /// A task that is no stream and is at work.
     Running,
-    /// Nothing more is read until it is unpaused. A server may go on generating into its buffers.
+    /// Nothing more is read until it is unpaused. A server may continue to generate into its buffers.
     Paused,
     /// Told to stop, not ended yet.
     Cancelling,

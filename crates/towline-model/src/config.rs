@@ -43,7 +43,7 @@ pub struct Limits {
     pub memory_bytes: usize,
     /// How long the model stays loaded after its last request, where the request does not say. Default 5 minutes.
     pub keep_alive: KeepAlive,
-    /// How long running answers may go on once the server is asked to stop. Default 3 seconds.
+    /// How long running answers may take to finish once the server shuts down. Default 3 seconds.
     pub shutdown_grace: Duration,
 }
 

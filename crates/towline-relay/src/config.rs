@@ -274,7 +274,7 @@ pub struct Times {
     /// How long an answer that was not detached runs without any reader. Default: 0.
     #[serde(deserialize_with = "units::time")]
     pub grace: Duration,
-    /// How long running answers may go on once the relay is told to end. Default: 30 s.
+    /// How long running answers may take to finish once the relay shuts down. Default: 30 s.
     #[serde(deserialize_with = "units::time")]
     pub drain: Duration,
     /// A long poll is answered after this at the latest. Default: 20 s.

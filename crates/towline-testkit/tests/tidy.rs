@@ -49,6 +49,9 @@ const NOT_ENGLISH: &[&str] = &[
     "in truth",
     "whoever",
     "takes up what",
+    "counts more",
+    "count more",
+    "going on with",
 ];
 
 fn root() -> PathBuf {

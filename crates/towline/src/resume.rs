@@ -1,10 +1,10 @@
-//! Going on with an answer that was cut.
+//! Continuing an answer that was cut.
 //!
 //! Ollama has no way to resume, but it shows the prompt it renders from a chat (`_debug_render_only`) and takes a prompt
-//! that is already rendered (`raw`). So the same prompt with the received text behind it makes the model go on where it
+//! that is already rendered (`raw`). So the same prompt with the received text behind it makes the model continue where it
 //! was, whatever its template. Since the prompt is ours byte for byte, the received text is certainly its end.
 //!
-//! What it does not do: promise the words the uncut answer would have had, which no sampling can; or go on inside
+//! What it does not do: promise the words the uncut answer would have had, which no sampling can; or continue inside
 //! thinking, tool calls or a required format, whose form only the server's own parser knows. Options stay as they were:
 //! a changed load-time option or `shift` would make the server reload the model.
 

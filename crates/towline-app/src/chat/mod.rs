@@ -548,7 +548,7 @@ impl Conversation {
         Some((id, known))
     }
 
-    /// Continues a partial answer: it is pending, and keeps what it has. `false` when there is nothing to go on
+    /// Continues a partial answer: it is pending, and keeps what it has. `false` when there is nothing to continue
     /// from.
     pub fn resume(&mut self, id: AnswerId) -> bool {
         match self.answer_mut(id) {

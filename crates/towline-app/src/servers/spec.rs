@@ -109,7 +109,7 @@ impl ServerSpec {
     /// The same with the address of the server that the configuration calls so, and an environment with its key.
     ///
     /// # Cancel safety
-    /// Safe; a command that gives a key runs on.
+    /// Safe; a command that gives a key continues to run.
     ///
     /// # Errors
     /// When the configuration has no server of that name, or the file or command that has its key does not give it.

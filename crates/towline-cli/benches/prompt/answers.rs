@@ -27,7 +27,7 @@ pub(crate) fn paced(lines: &[String], per_second: usize) -> Script {
         .end_chunks()
 }
 
-/// A server whose models `slow` and `fast` go on for long, at 500 and 5,000 tokens a second.
+/// A server whose models `slow` and `fast` answer for long, at 500 and 5,000 tokens a second.
 pub(crate) fn endless() -> Server {
     let answer = |per_second| paced(&numbered(per_second * LONG_SECONDS / 8), per_second);
     Server::start(Routes::new().model("slow", answer(500)).model("fast", answer(5_000)))

@@ -126,7 +126,7 @@ pub struct KillArgs {
     #[command(flatten)]
     pub which: Which,
     /// The reason, which readers of the answer see
-    #[arg(long, value_name = "TEXT", default_value = "stopped by towline kill")]
+    #[arg(long, value_name = "TEXT", default_value = "towline kill")]
     pub reason: String,
     #[command(flatten)]
     pub relay: AtRelay,

@@ -219,7 +219,7 @@ fn shown(job: &Job) -> String {
     format!("{}  {}", job.id, said(job))
 }
 
-/// A request that failed is told, and the others go on.
+/// A request that failed is reported, and the others are made.
 pub fn reported(result: Result<Exit, Failure>) -> Result<Exit, Failure> {
     match result {
         Err(failure @ Failure::Request(..)) => Ok(failure.report()),

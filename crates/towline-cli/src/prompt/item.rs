@@ -47,7 +47,7 @@ pub struct Item {
     pub announce: bool,
     /// It is in front: its end is shown there.
     pub in_front: bool,
-    /// It runs on without the prompt.
+    /// It continues without the prompt.
     pub disowned: bool,
     /// The state that `jobs -n` last showed.
     pub shown: Option<&'static str>,

@@ -2,7 +2,7 @@
 //!
 //! A terminal cuts its rows to the new width first and tells the kernel later: tmux, while a pane is being drawn smaller, up to a
 //! quarter of a second. A frame made for the old size would be taken off the wrong rows. So a terminal that answers how
-//! large it is counts more than the kernel.
+//! large it is takes precedence over the kernel.
 
 use std::time::{Duration, Instant};
 

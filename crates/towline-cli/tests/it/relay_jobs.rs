@@ -162,7 +162,7 @@ fn leaving_is_not_stopping_and_stopping_is() {
     reader.signal(Signal::INT);
     let left = reader.finish();
     assert_eq!(left.code, Some(130), "{left:?}");
-    assert!(left.stderr.contains("detached; the job runs on"), "{left:?}");
+    assert!(left.stderr.contains("detached; the job continues"), "{left:?}");
     assert!(left.stderr.contains("towline kill mine"), "{left:?}");
     let refused = person.ended(&["forget", "mine"]);
     assert!(refused.code == Some(1) && refused.stderr.contains("kill stops it first"), "{refused:?}");

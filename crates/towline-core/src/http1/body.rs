@@ -175,7 +175,7 @@ struct Cursor<'a> {
 }
 
 impl Cursor<'_> {
-    /// Runs until the input is used up (the state to go on from) or the body is complete (`None`).
+    /// Runs until the input is used up (the state to continue from) or the body is complete (`None`).
     fn run(&mut self, mut state: Chunked) -> Result<Option<Chunked>, BodyError> {
         self.out.reserve(self.input.len());
         loop {

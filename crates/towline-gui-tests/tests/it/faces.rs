@@ -261,7 +261,7 @@ fn what_is_begun_in_one_face_is_at_home_in_all() {
     stage.click(&format!("Stop relay job {}", short(&person.id("too-much"))));
     stage.until("its end", |_| person.state("too-much") == "cancelled");
 
-    // Killed and closed: the answers go on, and are found again where they belong, live.
+    // Killed and closed: the answers continue, and are found again where they belong, live.
     kill(pty.pid());
     pty.end();
     drop(stage);

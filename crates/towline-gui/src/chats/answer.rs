@@ -112,7 +112,7 @@ impl Note {
         }
     }
 
-    /// The relay cannot be reached, and its answer may go on there.
+    /// The relay cannot be reached, and its answer may continue there.
     pub fn out_of_reach(error: &Error) -> Self {
         Self {
             what: format!("The relay cannot be reached: {}.", error.message),

@@ -8,7 +8,7 @@ use super::{Chat, ChatKey, Live, Note};
 
 /// What one look takes at most, in bytes; the rest comes with the next frame.
 const MAX_FRAME_BYTES: usize = 512 << 10;
-/// What is read of one answer at least, in bytes, so that no number of others keeps it from going on.
+/// What is read of one answer at least, in bytes, so that no number of others holds it up.
 const MIN_SHARE_BYTES: usize = 4 << 10;
 
 /// An answer that has ended.
@@ -27,7 +27,7 @@ pub struct Drained {
 pub struct Looked {
     /// The answers that have ended.
     pub ended: Vec<Drained>,
-    /// Jobs whose answers go on at the relay; there is nothing to know of them here.
+    /// Jobs whose answers continue on the relay; there is nothing to know of them here.
     pub left: Vec<JobId>,
     /// What chats have at the relay is no longer what it was.
     pub is_relay_changed: bool,

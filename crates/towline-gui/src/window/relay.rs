@@ -18,7 +18,7 @@ use crate::store::Order;
 
 /// Changes in the relay's list are drawn at most this often.
 const FRAME: Duration = Duration::from_millis(50);
-/// How long the window's end may wait until the desktop was told what runs on.
+/// How long the window's end may wait until the desktop was told which answers continue.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Gets to know the relay, where there is a place for one. Where there should be one and is none, the search for the server says

@@ -51,7 +51,7 @@ impl Server {
         self.local_addr
     }
 
-    /// Answers requests until `shutdown` is ready; then takes no more, lets running answers go on for
+    /// Answers requests until `shutdown` is ready; then takes no more, lets running answers finish for
     /// [`Limits::shutdown_grace`](crate::Limits::shutdown_grace), and cuts what is left. Returns how many connections were cut.
     ///
     /// Cancel safety: dropping the future cuts every connection, which cancels every answer.

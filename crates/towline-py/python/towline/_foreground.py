@@ -77,7 +77,7 @@ class Foreground:
         return job
 
     def detach(self) -> None:
-        """Ends the callbacks. The jobs go on."""
+        """Ends the callbacks. The jobs continue."""
         self._attached = False
         while self._calls:
             done = self._calls.popleft()[1]

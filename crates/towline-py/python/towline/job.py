@@ -174,7 +174,7 @@ class Job(Coroutine[Any, Any, T_co]):
         self._core.cancel(reason, now)
 
     def pause(self) -> None:
-        """Stops reading; a server may go on generating into its buffers. A coroutine stops at its next ``await``.
+        """Stops reading; a server may continue to generate into its buffers. A coroutine stops at its next ``await``.
 
         Raises ``RuntimeError`` for a plain function, which cannot be paused.
         """
@@ -471,7 +471,7 @@ class Group(Sequence["Job[T_co]"], Generic[T_co]):
     def results(self, timeout: Optional[float] = None) -> list[T_co]:
         """Blocks until all have completed: their results, in order.
 
-        Raises what the first to fail raised, as soon as it has; the others go on. Raises ``StillRunning`` when ``timeout``
+        Raises what the first to fail raised, as soon as it has; the others continue. Raises ``StillRunning`` when ``timeout``
         seconds were not enough.
         """
         self._raise_failure(wait(self.jobs, first_failure=True, timeout=timeout)[0])

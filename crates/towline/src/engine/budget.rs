@@ -65,7 +65,7 @@ impl Budget {
         lock(&self.held_up).insert(cell.id, Arc::clone(cell));
     }
 
-    /// Lets the jobs go on that were paused for want of room, if there is some. Never called with a cell's lock held.
+    /// Unpauses the jobs that were paused for lack of room, if there is some. Never called with a cell's lock held.
     pub(super) fn resume(&self) {
         let mut held_up = lock(&self.held_up);
         if held_up.is_empty() || self.over_all() > 0 {

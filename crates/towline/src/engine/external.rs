@@ -23,7 +23,7 @@ pub enum Order {
     Begin,
     /// Hold on until [`Order::Resume`], where that is possible.
     Pause,
-    /// Go on.
+    /// Continue.
     Resume,
     /// End soon, and say how. Given again when the job is told to stop at once. Without [`Order::Begin`] before it, it
     /// says that the job has ended and its turn will not come.

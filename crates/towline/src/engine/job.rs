@@ -28,6 +28,20 @@ impl fmt::Display for JobId {
 /// A handle of a background job. Clones are handles of the same job, on any thread.
 ///
 /// Dropping handles does nothing to the job: only [`cancel`](Self::cancel), a deadline or the engine's end stops it.
+///
+/// ```
+/// use std::time::Duration;
+/// use towline::{Deadline, Ending, Engine, EngineConfig};
+///
+/// let engine = Engine::start(EngineConfig::default())?;
+/// let job = engine.spawn("endless", std::future::pending::<()>()).job;
+/// job.set_deadline(Deadline::In(Duration::from_secs(60)));
+/// job.cancel("seen enough"); // returns at once
+///
+/// let outcome = job.wait()?; // returns when the job has ended
+/// assert!(matches!(&outcome.ending, Ending::Cancelled { reason, .. } if reason == "seen enough"));
+/// # Ok::<(), towline::engine::EngineError>(())
+/// ```
 #[derive(Clone)]
 pub struct Job {
     pub(super) cell: Arc<Cell>,
@@ -99,7 +113,7 @@ impl Job {
     }
 
     /// Stops reading until [`unpause`](Self::unpause): a stream's server is held back once the network's buffers are
-    /// full, but may go on generating until then. A relay is told to hold back its server. A task that is no stream is not polled. Deadlines go on.
+    /// full, but may continue to generate until then. A relay is told to hold back its server. A task that is no stream is not polled. Deadlines stay in force.
     pub fn pause(&self) {
         self.cell.pause(true);
     }

@@ -356,7 +356,7 @@ impl<F: Future> Future for FutureTask<F> {
 
 /// How a job ends whose stream is left to its relay.
 fn detached(id: Option<&str>) -> Ending {
-    let reason = format!("detached; it runs on at the relay as {}", id.unwrap_or_default());
+    let reason = format!("detached; it continues on the relay as {}", id.unwrap_or_default());
     Ending::Cancelled { reason, may_have_had_effect: true }
 }
 

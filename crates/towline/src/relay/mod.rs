@@ -17,7 +17,7 @@
 //! let mut stream = client.chat(ChatRequest::new("llama3.2").user("What is a river?"));
 //! stream.next().await;
 //! let id = stream.relay_id().map(str::to_owned).unwrap_or_default();
-//! drop(stream); // It runs on.
+//! drop(stream); // It continues there.
 //! let answer = client.attach(&id, Start::Beginning).text().await?;
 //! # Ok(()) }
 //! ```

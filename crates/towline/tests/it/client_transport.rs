@@ -152,7 +152,7 @@ async fn a_user_and_a_password_go_to_the_host_that_they_were_given_for() {
     assert_eq!(elsewhere.requests()[0].header("authorization"), None);
     assert!(!format!("{client:?}").contains("sesame"));
 
-    // What the caller says itself counts more.
+    // The caller's own header takes precedence.
     let client =
         client.with_request_config(|config| config.headers = vec![("Authorization".into(), "own".into())]);
     assert!(read(client.chat(chat("m"))).await.1.is_completed());

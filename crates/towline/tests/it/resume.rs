@@ -1,4 +1,4 @@
-//! Going on with an answer that was cut.
+//! Continuing an answer that was cut.
 
 use serde_json::{Value, json};
 use towline::api::{Format, Tool};

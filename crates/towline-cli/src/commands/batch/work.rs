@@ -229,7 +229,7 @@ fn left(batch: &Batch, reason: &str, group: &str) -> String {
     if missing > 0 {
         said.push_str(&format!(", and {missing} questions are not asked yet"));
     }
-    said + &format!(". The same command takes the batch up again, towline kill --group {group} cancels it")
+    said + &format!(". The same command resumes the batch, towline kill --group {group} cancels it")
 }
 
 fn said(batch: &Batch, time: Duration) -> String {

@@ -53,7 +53,7 @@ pub fn left(name: &str, stop: Stop, job: Option<&Job>) -> String {
             format!("{reason}: detached; the job has ended: {}. towline attach {name} reads it", said(job))
         }
         Some(_) => format!(
-            "{reason}: detached; the job runs on. towline attach {name} resumes it, towline kill {name} stops it"
+            "{reason}: detached; the job continues. towline attach {name} resumes it, towline kill {name} cancels it"
         ),
     }
 }
@@ -63,10 +63,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn that_a_job_runs_on_is_said_only_where_the_relay_says_so() {
+    fn that_a_job_continues_is_said_only_where_the_relay_says_so() {
         let job = |state| Job::new("a1", state);
         let said = |job: Option<&Job>| left("river", Stop::Interrupted, job);
-        assert!(said(Some(&job(AnswerState::Streaming))).contains("the job runs on. towline attach river"));
+        assert!(said(Some(&job(AnswerState::Streaming))).contains("the job continues. towline attach river"));
         assert!(said(Some(&job(AnswerState::Completed))).contains("the job has ended: completed"));
         assert!(said(None).contains("whether the job still runs is not known"));
     }

@@ -83,7 +83,7 @@ impl Prompt<'_> {
         self.ask_for(id, &text, false, None);
     }
 
-    /// `:continue`: the model is given its own words to go on from.
+    /// `:continue`: the model continues its own words.
     pub(super) fn go_on(&mut self, spec: Option<&Spec>) {
         let id = match (spec, self.last) {
             (None, None) => self.chat.last().map(|turn| turn.answer().id),

@@ -210,7 +210,7 @@ impl Prompt<'_> {
         let Some(id) = item.leave() else { return false };
         if !is_elsewhere {
             let said = match is_lost {
-                false => format!("%{number} runs on without the prompt; towline attach {id} reads it"),
+                false => format!("%{number} continues without the prompt; towline attach {id} reads it"),
                 true => format!(
                     "%{number} is left; the relay is out of reach, so whether it still runs is not known. towline attach {id} tells"
                 ),

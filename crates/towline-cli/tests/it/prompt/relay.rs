@@ -39,7 +39,7 @@ fn what_is_disowned_runs_on_and_is_read_later() {
     pty.press("\x1a");
     pty.expect("1 running");
     pty.press("disown %1\r");
-    pty.expect("%1 runs on without the prompt; towline attach ");
+    pty.expect("%1 continues without the prompt; towline attach ");
     let id = only_job(&person);
     assert!(pty.text().replace('\n', "").contains(&id), "{}", pty.text());
     pty.press("jobs\r");

@@ -96,7 +96,7 @@ async fn read(client: Client, id: String, told: mpsc::Sender<()>) -> (String, Ve
         return (id, Vec::new());
     };
     while let Ok(more) = answer.more().await {
-        assert!(more, "an answer that runs on ended in good order");
+        assert!(more, "an answer that still runs ended in good order");
         let _nobody_counts = told.send(()).await;
     }
     (id, answer.read)

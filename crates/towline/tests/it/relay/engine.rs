@@ -77,7 +77,7 @@ fn a_job_that_is_detached_runs_on_and_can_be_attached_again() {
     let job = begun(&engine, &relay);
     let id = job.detach().unwrap();
     let outcome = job.wait_timeout(PATIENCE).unwrap().unwrap();
-    assert!(outcome.ending.to_string().contains("runs on at the relay as job0"), "{outcome}");
+    assert!(outcome.ending.to_string().contains("continues on the relay as job0"), "{outcome}");
     assert_eq!((outcome.reply.text.as_str(), job.detach()), ("Hel", None));
     wait_for(|| relay.counts().reads == 0);
     assert_eq!(*relay.job(0).state.borrow(), "streaming");
