@@ -1,6 +1,7 @@
 //! A conversation as Markdown or JSON.
 
 use serde_json::{Value, json};
+use towline::Message;
 
 use super::{Answered, Conversation, Turn, Variant, session};
 use crate::document::Document;
@@ -15,9 +16,7 @@ pub fn markdown(title: &str, chat: &Conversation) -> String {
         let shown = turn.side_by_side();
         let words = turn.question_of(turn.answer()).content;
         text.push_str(&format!("\n## You\n\n{}\n", closed(&words)));
-        if !turn.question.images.is_empty() {
-            text.push_str(&format!("\n*({} images)*\n", turn.question.images.len()));
-        }
+        images(&mut text, &turn.question);
         shown.into_iter().for_each(|variant| answer(&mut text, variant));
     }
     text
@@ -36,8 +35,18 @@ fn answer(text: &mut String, variant: &Variant) {
     for call in &answer.tool_calls {
         text.push_str(&format!("\n```json\n{} {}\n```\n", call.name, call.arguments));
     }
+    images(text, answer);
     if *answered != Answered::Whole {
         text.push_str(&format!("\n*({})*\n", answered.as_str().replace('_', " ")));
+    }
+}
+
+/// How many images a message has, which a text cannot show.
+fn images(text: &mut String, message: &Message) {
+    match message.images.len() {
+        0 => {}
+        1 => text.push_str("\n*(1 image)*\n"),
+        count => text.push_str(&format!("\n*({count} images)*\n")),
     }
 }
 
@@ -107,6 +116,9 @@ pub fn read_json(text: &str) -> Result<Conversation, String> {
                 json!({ "record": "tool_call", "id": call["id"], "name": name, "arguments": arguments }),
             );
         }
+        for image in answer["images"].as_array().into_iter().flatten() {
+            records.push(json!({ "record": "image", "image": image }));
+        }
         let mut end = json!({ "record": "end", "ending": turn["ending"] });
         if !turn["usage"].is_null() {
             end["usage"] = turn["usage"].clone();
@@ -125,7 +137,8 @@ pub fn read_json(text: &str) -> Result<Conversation, String> {
 mod tests {
     use super::*;
     use crate::chat::Settings;
-    use towline::{Event, Message};
+    use towline::Event;
+    use towline::event::Image;
 
     #[test]
     fn both_forms_say_everything() {
@@ -154,8 +167,12 @@ mod tests {
             name: "weather".into(),
             arguments: serde_json::json!({ "place": "sea" }),
         };
-        for event in [Event::Thinking("hm".into()), Event::Text("a!".into()), Event::ToolCall(Box::new(call))]
-        {
+        for event in [
+            Event::Thinking("hm".into()),
+            Event::Text("a!".into()),
+            Event::ToolCall(Box::new(call)),
+            Event::Image(Image { base64: "cG5n".into() }),
+        ] {
             chat.receive(id, &event);
         }
         chat.end(id, &towline::Outcome::new(towline::Ending::Completed(None)));
@@ -163,6 +180,7 @@ mod tests {
         chat.receive(two, &Event::Text("more".into()));
         chat.end(two, &towline::Outcome::new(towline::Ending::Completed(None)));
         assert_eq!(read_json(&json("T", &chat)).unwrap(), chat);
+        assert_eq!(markdown("T", &chat).matches("\n*(1 image)*\n").count(), 2, "one asked, one answered");
         assert!(read_json("{\"turns\": []}").unwrap_err().contains("neither"));
         assert!(read_json("[1").unwrap_err().contains("no JSON"));
     }

@@ -11,6 +11,7 @@
 pub mod export;
 pub mod files;
 mod reading;
+mod request;
 pub mod session;
 
 pub use reading::{Ended, Reading, is_out_of_reach};
@@ -136,6 +137,8 @@ pub struct Held {
     pub thinking: usize,
     /// Calls of tools.
     pub calls: usize,
+    /// Images.
+    pub images: usize,
 }
 
 impl Held {
@@ -148,18 +151,19 @@ impl Held {
             let rest = text.split_off(text.ceil_char_boundary(there));
             (there == 0 || !rest.is_empty()).then_some(rest)
         };
+        let one = |known: &mut usize, event| match known.checked_sub(1) {
+            Some(rest) => {
+                *known = rest;
+                None
+            }
+            None => Some(event),
+        };
         match event {
             Event::Text(text) => rest(&mut self.text, text).map(Event::Text),
             Event::Thinking(text) => rest(&mut self.thinking, text).map(Event::Thinking),
-            Event::ToolCall(_) if self.calls > 0 => {
-                self.calls -= 1;
-                None
-            }
-            Event::ToolCall(_)
-            | Event::Image(_)
-            | Event::Logprobs(_)
-            | Event::Progress(_)
-            | Event::Usage(_) => Some(event),
+            Event::ToolCall(_) => one(&mut self.calls, event),
+            Event::Image(_) => one(&mut self.images, event),
+            Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => Some(event),
         }
     }
 }
@@ -210,13 +214,13 @@ impl Variant {
 
     /// Whether the answer holds anything.
     pub fn is_empty(&self) -> bool {
-        self.answer.content.is_empty() && self.answer.thinking.is_empty() && self.answer.tool_calls.is_empty()
+        self.held() == Held::default()
     }
 
     /// How much of the answer is there.
     pub fn held(&self) -> Held {
-        let Message { content, thinking, tool_calls, .. } = &self.answer;
-        Held { text: content.len(), thinking: thinking.len(), calls: tool_calls.len() }
+        let Message { content, thinking, tool_calls, images, .. } = &self.answer;
+        Held { text: content.len(), thinking: thinking.len(), calls: tool_calls.len(), images: images.len() }
     }
 
     /// The relay that has the rest of an answer whose end is not known.
@@ -439,8 +443,9 @@ impl Conversation {
         for earlier in self.turns.iter().take_while(|earlier| earlier.id != id.turn) {
             let Some(answer) = earlier.history_for(&variant.model) else { continue };
             request.messages.push(earlier.question_of(answer));
-            // Models are not shown their own earlier reasoning.
-            request.messages.push(Message { thinking: String::new(), ..answer.answer.clone() });
+            // Models are not shown their own earlier reasoning. Servers take images with questions only.
+            let (thinking, images) = (String::new(), Vec::new());
+            request.messages.push(Message { thinking, images, ..answer.answer.clone() });
         }
         request.messages.push(turn.question_of(variant));
         if !variant.answer.content.is_empty() {
@@ -457,7 +462,8 @@ impl Conversation {
             Event::Thinking(text) => variant.answer.thinking.push_str(text),
             Event::ToolCall(call) => variant.answer.tool_calls.push(ToolCall::clone(call)),
             Event::Usage(usage) => variant.usage.get_or_insert_default().absorb(usage),
-            Event::Image(_) | Event::Logprobs(_) | Event::Progress(_) => {}
+            Event::Image(image) => variant.answer.images.push(image.base64.clone()),
+            Event::Logprobs(_) | Event::Progress(_) => {}
         }
     }
 
@@ -544,6 +550,7 @@ impl Conversation {
             text: held.text.saturating_sub(before.text),
             thinking: held.thinking.saturating_sub(before.thinking),
             calls: held.calls.saturating_sub(before.calls),
+            images: held.images.saturating_sub(before.images),
         };
         Some((id, known))
     }

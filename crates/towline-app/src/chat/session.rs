@@ -9,6 +9,7 @@
 //! | `question` | `turn`, `model`, `content`, `images` | a question to a model |
 //! | `text`, `thinking` | `turn`, `variant`, `text` | a piece of an answer |
 //! | `tool_call` | `turn`, `variant`, `id`, `name`, `arguments` | a function the model asks for |
+//! | `image` | `turn`, `variant`, `image` | an image that the model made, in base64 |
 //! | `relay` | `turn`, `variant`, `id` | a relay runs the answer, under this id; what comes from here on is also there |
 //! | `end` | `turn`, `variant`, `ending`, `usage`, `reason` | how the answer ended: `completed`, `truncated`, `cancelled`, `timed_out`, `failed`; `reason` is `length` where a limit of tokens ended it |
 //! | `retry` | `turn`, `variant`, `model`, `content`, `beside` | another answer to the turn follows: of this model, to these words; shown `beside` the others, or instead of them |
@@ -27,7 +28,7 @@ use serde_json::{Map, Value, json};
 
 use super::{AnswerId, Answered, Conversation, Held, Settings, Shown, Turn, TurnId, Variant};
 use towline::api::{Format, Options, Role, Think};
-use towline::event::ToolCall;
+use towline::event::{Image, ToolCall};
 use towline::{Event, Message};
 
 /// The version of the format that is written. Readers refuse a higher one.
@@ -99,7 +100,8 @@ pub fn piece(id: AnswerId, event: &Event) -> Option<String> {
         Event::ToolCall(call) => {
             ("tool_call", json!({ "id": call.id, "name": call.name, "arguments": call.arguments }))
         }
-        Event::Image(_) | Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => return None,
+        Event::Image(image) => ("image", json!({ "image": image.base64 })),
+        Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => return None,
     };
     Some(of_answer(kind, id, fields))
 }
@@ -202,7 +204,9 @@ fn pieces(variant: &Variant, from: Held, to: Held) -> String {
     let content = Event::Text(part(&answer.content, from.text, to.text));
     let calls = answer.tool_calls.iter().take(to.calls).skip(from.calls);
     let calls = calls.map(|call| Event::ToolCall(Box::new(call.clone())));
-    let events = [thinking, content].into_iter().chain(calls);
+    let images = answer.images.iter().take(to.images).skip(from.images);
+    let images = images.map(|base64| Event::Image(Image { base64: base64.clone() }));
+    let events = [thinking, content].into_iter().chain(calls).chain(images);
     events.filter(|event| !is_nothing(event)).filter_map(|event| piece(variant.id, &event)).collect()
 }
 
@@ -305,6 +309,10 @@ impl Conversation {
                 let call: ToolCall =
                     serde_json::from_value(Value::Object(record)).map_err(|error| error.to_string())?;
                 self.receive(id(self)?, &Event::ToolCall(Box::new(call)));
+            }
+            "image" => {
+                let event = Event::Image(Image { base64: text_of(&mut record, "image") });
+                self.receive(id(self)?, &event);
             }
             "relay" => {
                 let name = text_of(&mut record, "id");
@@ -485,6 +493,7 @@ mod tests {
                 name: "f".into(),
                 arguments: json!({"b": 1, "a": 2}),
             })),
+            Event::Image(Image { base64: "cG5n".into() }),
         ] {
             chat.receive(one, &event);
         }

@@ -2,8 +2,7 @@
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
-use towline::api::Role;
-use towline::{ChatRequest, Ending, Event, Message, Outcome};
+use towline::ChatRequest;
 
 use super::record::Target;
 use super::{ChatId, History, HistoryError, export};
@@ -21,7 +20,7 @@ impl History {
         continued: Option<ChatId>,
         request: &ChatRequest,
     ) -> Result<Option<(ChatId, AnswerId)>, HistoryError> {
-        let Some(asked) = conversation(request) else { return Ok(None) };
+        let Some(asked) = Conversation::of_request(request) else { return Ok(None) };
         let [before @ .., question] = asked.turns() else { return Ok(None) };
         let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let chat = match continued {
@@ -87,33 +86,4 @@ impl History {
 fn turns(database: &Connection, chat: ChatId) -> Result<u64, rusqlite::Error> {
     let count = "SELECT count(*) FROM turn WHERE chat = ?1";
     database.query_row(count, [chat.0], |row| row.get(0).map(i64::unsigned_abs))
-}
-
-/// What a request says, turn by turn; `None` where its last message is no question.
-fn conversation(request: &ChatRequest) -> Option<Conversation> {
-    let says = |role| request.messages.iter().filter(move |message| message.role == role);
-    let mut chat = Conversation::new(Settings {
-        model: request.model.clone(),
-        system: says(Role::System).next().map(|message| message.content.clone()),
-        options: request.options.clone(),
-        think: request.think.clone(),
-        format: request.format.clone(),
-    });
-    let mut asked = None;
-    for message in &request.messages {
-        match (&message.role, asked) {
-            (Role::User, _) => {
-                // As the relay's record of the answer has it.
-                let content = message.content.trim().to_owned();
-                asked = Some(chat.ask(&request.model, Message { content, ..message.clone() }));
-            }
-            (Role::Assistant, Some(answer)) => {
-                chat.receive(answer, &Event::Text(message.content.clone()));
-                chat.end(answer, &Outcome::new(Ending::Completed(None)));
-            }
-            (Role::Assistant, None) | (Role::System | Role::Tool, _) => {}
-        }
-    }
-    let last = request.messages.last()?;
-    (last.role == Role::User).then_some(chat)
 }

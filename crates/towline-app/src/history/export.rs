@@ -16,6 +16,7 @@ struct Variant {
     text: String,
     thinking: String,
     calls: String,
+    images: String,
     relay: Option<String>,
     held: Option<String>,
     ending: Option<String>,
@@ -85,8 +86,8 @@ pub(super) fn lines(view: &Connection, chat: ChatId, is_export: bool) -> Result<
     while let Some(row) = rows.next()? {
         let (turn, number, shown): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(5)?);
         let mut variants = view.prepare_cached(
-            "SELECT id, model, text, thinking, calls, relay, relay_held, ending, usage, extra, number, words
-                 FROM variant WHERE turn = ?1 ORDER BY number",
+            "SELECT id, model, text, thinking, calls, relay, relay_held, ending, usage, extra, number, words,
+                 images FROM variant WHERE turn = ?1 ORDER BY number",
         )?;
         let variants = variants.query_map([turn], variant)?.collect::<Result<Vec<_>, _>>()?;
         let first = variants.first();
@@ -161,6 +162,7 @@ fn variant(row: &Row<'_>) -> Result<Variant, rusqlite::Error> {
         extra: row.get(9)?,
         number: row.get(10)?,
         words: row.get(11)?,
+        images: row.get(12)?,
     })
 }
 
@@ -176,13 +178,14 @@ fn add_pieces(view: &Connection, variant: &mut Variant) -> Result<(), rusqlite::
 }
 
 fn variant_lines(lines: &mut String, turn: i64, variant: &Variant) {
-    let held: Option<(usize, usize, usize)> =
-        variant.held.as_deref().and_then(|held| serde_json::from_str(held).ok());
-    let (text, thinking, calls) = held.filter(|_| variant.relay.is_some()).unwrap_or_default();
+    let held: Option<Vec<usize>> = variant.held.as_deref().and_then(|held| serde_json::from_str(held).ok());
+    let held = held.filter(|_| variant.relay.is_some()).unwrap_or_default();
+    // Earlier versions kept no images.
+    let [text, thinking, calls, images] = std::array::from_fn(|at| held.get(at).copied().unwrap_or_default());
     let parts = |from: usize, to: usize, whole: &str| {
         whole.get(from..to.min(whole.len())).unwrap_or_default().to_owned()
     };
-    let part = |lines: &mut String, (text, thinking, calls): (&str, &str, &[&str])| {
+    let part = |lines: &mut String, (text, thinking): (&str, &str), calls: &[&str], images: &[&str]| {
         if !thinking.is_empty() {
             push(lines, json!({ "record": "thinking", "turn": turn, "text": thinking }));
         }
@@ -192,16 +195,20 @@ fn variant_lines(lines: &mut String, turn: i64, variant: &Variant) {
         for call in calls {
             push(lines, with(json!({ "record": "tool_call", "turn": turn }), call));
         }
+        let images = images.iter().filter_map(|image| serde_json::from_str::<Value>(image).ok());
+        images.for_each(|image| push(lines, json!({ "record": "image", "turn": turn, "image": image })));
     };
     let all: Vec<&str> = variant.calls.lines().collect();
-    let (before, after) = all.split_at(calls.min(all.len()));
+    let (calls_before, calls) = all.split_at(calls.min(all.len()));
+    let all: Vec<&str> = variant.images.lines().collect();
+    let (images_before, images) = all.split_at(images.min(all.len()));
     if let Some(relay) = &variant.relay {
         let (first, second) = (parts(0, text, &variant.text), parts(0, thinking, &variant.thinking));
-        part(lines, (&first, &second, before));
+        part(lines, (&first, &second), calls_before, images_before);
         push(lines, json!({ "record": "relay", "turn": turn, "id": relay }));
     }
     let rest = parts(text, variant.text.len(), &variant.text);
-    part(lines, (&rest, &parts(thinking, variant.thinking.len(), &variant.thinking), after));
+    part(lines, (&rest, &parts(thinking, variant.thinking.len(), &variant.thinking)), calls, images);
     if let Some(ending) = &variant.ending {
         let mut end = json!({ "record": "end", "turn": turn, "ending": ending });
         if let Some(usage) = variant.usage.as_deref().and_then(|usage| serde_json::from_str(usage).ok()) {

@@ -1,4 +1,4 @@
-//! Lists, searches and names.
+//! Lists and names.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
@@ -13,10 +13,6 @@ const MADE_CHARS: usize = 32;
 const TITLE_CHARS: usize = 80;
 /// The name until the first question.
 pub(super) const UNNAMED: &str = "chat";
-/// Around what was found, so many characters are shown.
-const AROUND_CHARS: usize = 60;
-/// The shortest text that the index knows, in characters.
-const INDEXED_CHARS: usize = 3;
 /// Names that an ambiguous one is answered with.
 const MAX_NAMED: i64 = 5;
 
@@ -59,7 +55,7 @@ const SUMMARY: &str =
               ORDER BY turn.number DESC, variant.number DESC LIMIT 1), '')
     FROM chat";
 /// The conversation has a question. One whose only answer failed before it said anything has none, and is left out of lists.
-const ASKS: &str = "EXISTS (SELECT 1 FROM turn WHERE turn.chat = chat.id)";
+pub(super) const ASKS: &str = "EXISTS (SELECT 1 FROM turn WHERE turn.chat = chat.id)";
 
 fn summary(row: &Row<'_>) -> Result<Summary, rusqlite::Error> {
     Ok(Summary {
@@ -147,102 +143,6 @@ impl History {
             }
         }
     }
-
-    /// The conversations that have a text in a question, an answer or their title, whatever its case; the last written
-    /// first, at most `limit`.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub fn search(&self, text: &str, limit: usize) -> Result<Vec<Found>, HistoryError> {
-        let text = text.trim();
-        if text.is_empty() {
-            return Ok(Vec::new());
-        }
-        // A place is three times a number: a question's, or with one more an answer's, with two that of an answer's own
-        // question; below zero an answer that is on its way, zero the title.
-        let indexed = "
-            SELECT turn.chat AS chat, 3 * turn.id AS place FROM question_words
-                JOIN turn ON turn.id = question_words.rowid WHERE question_words MATCH ?1
-            UNION ALL
-            SELECT turn.chat, 3 * variant.id + 1 FROM answer_words
-                JOIN variant ON variant.id = answer_words.rowid JOIN turn ON turn.id = variant.turn
-                WHERE answer_words MATCH ?1
-            UNION ALL
-            SELECT turn.chat, 3 * variant.id + 2 FROM variant_words
-                JOIN variant ON variant.id = variant_words.rowid JOIN turn ON turn.id = variant.turn
-                WHERE variant_words MATCH ?1";
-        // The index knows nothing shorter.
-        let scanned = "
-            SELECT chat, 3 * id AS place FROM turn WHERE question LIKE ?2 ESCAPE '\\'
-            UNION ALL
-            SELECT turn.chat, 3 * variant.id + 1 FROM variant JOIN turn ON turn.id = variant.turn
-                WHERE variant.text LIKE ?2 ESCAPE '\\'
-            UNION ALL
-            SELECT turn.chat, 3 * variant.id + 2 FROM variant JOIN turn ON turn.id = variant.turn
-                WHERE variant.words LIKE ?2 ESCAPE '\\'";
-        let sql = format!(
-            "WITH found AS ({words}
-                UNION ALL
-                SELECT turn.chat, -variant.id FROM variant JOIN turn ON turn.id = variant.turn
-                    WHERE variant.ending IS NULL AND {PIECES} LIKE ?2 ESCAPE '\\'
-                UNION ALL
-                SELECT id, 0 FROM chat WHERE (title LIKE ?2 ESCAPE '\\' OR name LIKE ?2 ESCAPE '\\') AND {ASKS})
-             SELECT found.chat, max(place) FROM found JOIN chat ON chat.id = found.chat
-             WHERE ?1 IS NOT NULL GROUP BY found.chat ORDER BY chat.updated DESC LIMIT ?3",
-            words = if text.chars().count() >= INDEXED_CHARS { indexed } else { scanned },
-        );
-        let phrase = format!("\"{}\"", text.replace('"', "\"\""));
-        let like = format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_"));
-        let mut places = self.database.prepare_cached(&sql)?;
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let places =
-            places.query_map(params![phrase, like, limit], |row| Ok((ChatId(row.get(0)?), row.get(1)?)))?;
-        let mut found = Vec::new();
-        for place in places {
-            let (id, place) = place?;
-            let chat = self.summary(id)?;
-            let words = self.words_at(place, &chat)?;
-            found.push(Found { around: around(&words, text), chat });
-        }
-        Ok(found)
-    }
-
-    fn words_at(&self, place: i64, chat: &Summary) -> Result<String, rusqlite::Error> {
-        let (sql, id) = match place {
-            0 => return Ok(chat.title.clone()),
-            ..0 => (format!("SELECT {PIECES} FROM variant WHERE id = ?1"), -place),
-            place if place % 3 == 0 => ("SELECT question FROM turn WHERE id = ?1".to_owned(), place / 3),
-            place if place % 3 == 1 => ("SELECT text FROM variant WHERE id = ?1".to_owned(), place / 3),
-            place => ("SELECT words FROM variant WHERE id = ?1".to_owned(), place / 3),
-        };
-        self.database.prepare_cached(&sql)?.query_row([id], |row| row.get(0))
-    }
-}
-
-/// What came of the text of a variant whose answer has not ended.
-const PIECES: &str =
-    "variant.text || coalesce((SELECT group_concat(piece.text, '' ORDER BY piece.id) FROM piece
-    WHERE piece.variant = variant.id AND NOT piece.thinking), '')";
-
-/// The characters around a text in another, on one line.
-fn around(words: &str, text: &str) -> String {
-    let place = words.find(text).unwrap_or_else(|| {
-        let lower = text.to_lowercase();
-        // Of another case, and so perhaps of other lengths: the place need not be exact.
-        let place = words.to_lowercase().find(&lower).unwrap_or(0).min(words.len());
-        words.floor_char_boundary(place)
-    });
-    let before: String = words[..place].chars().rev().take(AROUND_CHARS / 3).collect();
-    let is_cut = words[..place].chars().nth(AROUND_CHARS / 3).is_some();
-    let after: String = words[place..].chars().take(AROUND_CHARS).collect();
-    let mut shown = before.chars().rev().collect::<String>() + &after;
-    if is_cut {
-        shown.insert(0, '…');
-    }
-    if words[place..].chars().nth(AROUND_CHARS).is_some() {
-        shown.push('…');
-    }
-    shown.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A name that no conversation has: this one, or with a number behind it.

@@ -10,7 +10,8 @@
 //! | `record` | a record of a session does to the tables what it says |
 //! | `asked` | questions that are asked without a program that writes |
 //! | `export` | the tables as records again, and as a conversation |
-//! | `find` | lists, searches, names |
+//! | `find` | lists, names |
+//! | `search` | words in any conversation |
 //! | `keep` | titles, pins, what is deleted, and when by itself |
 //! | `files` | session files of earlier versions are taken in |
 //! | `lease` | who writes an answer that a relay runs, and what becomes of it when that program is gone |
@@ -23,6 +24,9 @@ mod find;
 mod keep;
 mod lease;
 mod record;
+mod search;
+#[cfg(test)]
+mod search_tests;
 mod store;
 #[cfg(test)]
 mod tests;

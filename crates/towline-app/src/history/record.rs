@@ -109,8 +109,8 @@ impl Target {
                 database.execute("UPDATE chat SET bytes = 0 WHERE id = ?1", [chat.0])?;
             }
             "question" => self.question(database, chat, record)?,
-            "text" | "thinking" | "tool_call" | "relay" | "end" | "retry" | "continue" | "remove"
-            | "shown" => {
+            "text" | "thinking" | "tool_call" | "image" | "relay" | "end" | "retry" | "continue"
+            | "remove" | "shown" => {
                 let written = number(&mut record, "turn");
                 let written = written.ok_or_else(|| HistoryError::Record("there is no turn".into()))?;
                 let actual = self.turns.get(&written).copied().unwrap_or(written);
@@ -309,12 +309,18 @@ fn of_variant(
             database
                 .execute("UPDATE variant SET calls = calls || ?2 WHERE id = ?1", params![variant, call])?;
         }
+        "image" => {
+            let image = format!("{}\n", json!(text(&mut record, "image")));
+            database
+                .execute("UPDATE variant SET images = images || ?2 WHERE id = ?1", params![variant, image])?;
+        }
         "relay" => {
             // What came before stands before it.
             join(database, variant)?;
             database.execute(
                 "UPDATE variant SET relay = ?2, relay_held = json_array(length(CAST(text AS BLOB)),
-                 length(CAST(thinking AS BLOB)), length(calls) - length(replace(calls, char(10), '')))
+                 length(CAST(thinking AS BLOB)), length(calls) - length(replace(calls, char(10), '')),
+                 length(images) - length(replace(images, char(10), '')))
                  WHERE id = ?1 AND (relay IS NOT ?2 OR ending IS NOT NULL)",
                 params![variant, text(&mut record, "id")],
             )?;

@@ -15,7 +15,7 @@ const BUSY: Duration = Duration::from_secs(5);
 ///
 /// Times are milliseconds since 1970. A text that grows is kept in pieces until its answer ends, so that a long answer
 /// is not written again with each of them.
-const VERSIONS: [&str; 3] = [
+pub(super) const VERSIONS: [&str; 4] = [
     "
 CREATE TABLE chat (
     id INTEGER PRIMARY KEY,
@@ -108,6 +108,17 @@ ALTER TABLE chat ADD COLUMN writer INTEGER NOT NULL DEFAULT 0;
     // Who writes an answer that a relay runs.
     "
 ALTER TABLE variant ADD COLUMN writer INTEGER NOT NULL DEFAULT 0;
+",
+    // The threes of characters that the indexes know, and the ends of texts, where none begins: for shorter words.
+    // Images of an answer, a string of JSON a line.
+    "
+CREATE VIRTUAL TABLE question_threes USING fts5vocab(question_words, instance);
+CREATE VIRTUAL TABLE answer_threes USING fts5vocab(answer_words, instance);
+CREATE VIRTUAL TABLE variant_threes USING fts5vocab(variant_words, instance);
+CREATE INDEX turn_end ON turn (substr(question, -2));
+CREATE INDEX variant_end ON variant (substr(text, -2));
+CREATE INDEX variant_own_end ON variant (substr(words, -2));
+ALTER TABLE variant ADD COLUMN images TEXT NOT NULL DEFAULT '';
 ",
 ];
 

@@ -55,9 +55,12 @@ fn what_is_imported_is_exported() {
         "{\"record\":\"end\",\"turn\":3,\"ending\":\"truncated\",\"usage\":USAGE,\"y\":2}\n",
         "{\"record\":\"retry\",\"turn\":3,\"model\":\"n\"}\n",
         "{\"record\":\"text\",\"turn\":3,\"text\":\"be\"}\n",
+        "{\"record\":\"image\",\"turn\":3,\"image\":\"Zmlyc3Q=\"}\n",
         "{\"record\":\"relay\",\"turn\":3,\"id\":\"r1\"}\n",
         "{\"record\":\"text\",\"turn\":3,\"text\":\"fore\"}\n",
         "{\"record\":\"tool_call\",\"turn\":3,\"id\":null,\"name\":\"f\",\"arguments\":{\"a\":1}}\n",
+        "{\"record\":\"image\",\"turn\":3,\"image\":\"c2Vjb25k\"}\n",
+        "{\"record\":\"image\",\"turn\":3,\"image\":\"bm90IGJhc2U2NA\\n\"}\n",
         "{\"record\":\"shown\",\"turn\":3,\"variant\":1}\n",
     );
     let text = &text.replace("USAGE", &usage);
@@ -66,6 +69,9 @@ fn what_is_imported_is_exported() {
     let shown = history.load(chat).unwrap();
     assert_eq!(shown.turns()[0].answer().answer.content, "one 你好");
     assert_eq!(shown.turns()[0].answer().answered, Answered::Truncated);
+    let cut = shown.turns()[0].variant(2).unwrap();
+    assert_eq!(cut.answer.images, ["Zmlyc3Q=", "c2Vjb25k", "bm90IGJhc2U2NA\n"]);
+    assert_eq!(cut.left_at_relay().unwrap().before.images, 1);
     let exported = history.export(chat).unwrap();
     let again = history.import(&exported, None).unwrap();
     assert_eq!(&history.export(again).unwrap(), text);

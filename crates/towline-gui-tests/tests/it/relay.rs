@@ -44,7 +44,10 @@ impl Relay {
 
     /// As `towline run -d` does: asks, and goes.
     pub(crate) fn detached(&self, model: &str) -> String {
-        let request = ChatRequest::new(model).user("asked elsewhere");
+        self.asked(ChatRequest::new(model).user("asked elsewhere"))
+    }
+
+    pub(crate) fn asked(&self, request: ChatRequest) -> String {
         self.asking.block_on(async { self.client.chat(request).detach().await }).expect("accepted")
     }
 

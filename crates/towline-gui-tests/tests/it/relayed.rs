@@ -5,6 +5,7 @@ use std::sync::Arc;
 use egui::{Key, Modifiers};
 use tempfile::TempDir;
 use towline::relay::AnswerState;
+use towline::{ChatRequest, Message};
 use towline_app::answers::{InHistory, place_of};
 use towline_app::chat::Answered;
 use towline_app::history::{History, Rest};
@@ -302,6 +303,33 @@ fn what_somebody_else_asked_is_adopted() {
     stage.click("New chat");
     stage.click(&format!("Show relay job {}", short(&id)));
     assert_eq!(content(&stage), WHOLE);
+}
+
+#[test]
+fn what_is_adopted_brings_its_conversation_and_its_images() {
+    let user = User::new();
+    let request = ChatRequest::new("echo")
+        .message(Message::system("be brief"))
+        .user("what is a weir?")
+        .message(Message::assistant("a small dam"))
+        .message(Message::user("and this?").with_image(b"png"));
+    let sent = request.clone();
+    let id = user.relay.asked(request);
+    let mut stage = user.window(false);
+    stage.click(&format!("Adopt relay job {}", short(&id)));
+    user.server.open("rest");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    assert!(stage.shows("a small dam"));
+    stage.until_filed();
+    drop(stage);
+    let mut history = History::open(&user.folder.path().join("towline/history.db")).expect("a history");
+    let chat = history.last().expect("a history").expect("a chat");
+    assert_eq!(history.summary(chat).expect("the chat").title, "what is a weir?");
+    let chat = history.load(chat).expect("the chat");
+    let last = chat.last().expect("a turn").answer();
+    assert_eq!(last.answer.content, WHOLE);
+    let again = chat.request(last.id).expect("a request");
+    assert_eq!(again.messages[..4], sent.messages[..]);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use towline_app::chat::Variant;
 
 use towline_app::document::Document;
 
-/// The most pictures of one answer that are kept.
+/// The most pictures of one answer that are drawn.
 const MAX_IMAGES: usize = 16;
 
 /// How an answer ended, when it is not simply whole.
@@ -48,7 +48,8 @@ impl Answer {
         Self {
             text: Document::of(&variant.answer.content),
             thinking: Document::of(&variant.answer.thinking),
-            ..Self::default()
+            images: variant.answer.images.iter().take(MAX_IMAGES).cloned().collect(),
+            note: None,
         }
     }
 

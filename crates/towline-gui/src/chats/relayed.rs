@@ -2,11 +2,11 @@
 
 use towline::engine::{JobId, JobOptions};
 use towline::relay::Job;
-use towline::{Engine, Message};
-use towline_app::chat::{AnswerId, Reading, Variant};
+use towline::{ChatRequest, Engine, Message};
+use towline_app::chat::{AnswerId, Conversation, Reading, Settings, Variant};
 use towline_app::text::safe;
 
-use super::{Chat, Live};
+use super::{Chat, Live, Loaded};
 use crate::relay::{Relay, short};
 
 impl Chat {
@@ -39,10 +39,7 @@ impl Chat {
         }
         let Some((name, reading)) = Reading::resumed(&mut self.conversation, id) else { return false };
         let model = self.conversation.answer(id).map(|answer| answer.model.clone());
-        let answer = self.answers.entry(id).or_default();
-        answer.note = None;
-        // They come again.
-        answer.images.clear();
+        self.answers.entry(id).or_default().note = None;
         let options = JobOptions { name: model, ..JobOptions::default() };
         let job = engine.submit(relay.answer(&name), options);
         self.read(job, reading);
@@ -69,17 +66,22 @@ impl Chat {
         self.conversation.answers().find(is_its).map(|answer| answer.id)
     }
 
-    /// Takes in a job of the relay that was asked elsewhere.
-    pub fn adopt(&mut self, engine: &Engine, relay: &Relay, job: &Job) {
-        let model = job.model.clone().unwrap_or_default();
-        let question = Message::user(job.question.clone().unwrap_or_else(|| {
-            // A relay of an earlier version does not say what was asked.
-            let called = job.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(short(&job.id));
-            format!("{model}: {}", safe::text(called))
-        }));
-        self.remember_first(&question);
-        let id = self.conversation.ask(&model, question);
-        self.write_question(id.turn);
+    /// Takes in a job of the relay that was asked elsewhere: the conversation that its request carried, where the relay kept that,
+    /// else the question alone.
+    pub fn adopt(&mut self, engine: &Engine, relay: &Relay, job: &Job, request: Option<&ChatRequest>) {
+        let asked = request.and_then(Conversation::of_request).unwrap_or_else(|| {
+            let model = job.model.clone().unwrap_or_default();
+            let question = Message::user(job.question.clone().unwrap_or_else(|| {
+                // A relay of an earlier version does not say what was asked.
+                let called = job.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(short(&job.id));
+                format!("{model}: {}", safe::text(called))
+            }));
+            let mut asked = Conversation::new(Settings { model, ..Settings::default() });
+            asked.ask(&asked.settings.model.clone(), question);
+            asked
+        });
+        self.import(*Loaded::of(asked));
+        let Some(id) = self.conversation.last().map(|turn| turn.answer().id) else { return };
         Reading::new(id).runs_at(&mut self.conversation, &job.id, &mut self.lines);
         self.rejoin(engine, relay, id);
     }

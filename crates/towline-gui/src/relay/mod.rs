@@ -20,7 +20,7 @@ use towline::client::Timeouts;
 use towline::engine::{StreamSpec, Task};
 use towline::error::ErrorKind;
 use towline::relay::{self, Job, READER_TIMEOUTS, Reconnect, RelayConfig, Start};
-use towline::{Engine, Error};
+use towline::{ChatRequest, Engine, Error};
 use towline_app::servers::{Environment, Reached, RelayPlace, ServerError};
 
 pub use list::{Known, List, MAX_LISTED, Standing};
@@ -42,6 +42,8 @@ pub enum News {
     CannotStart(String),
     /// It runs an answer that was not known before.
     Runs(Box<Job>),
+    /// The request of an answer that is to be read, by the answer's id; none where the relay did not keep it.
+    Request(String, Option<Box<ChatRequest>>),
     /// Something that was asked of it did not work; for people.
     Complaint(String),
 }
@@ -66,7 +68,7 @@ struct Ordered {
     what: String,
     id: String,
     forgets: bool,
-    task: Task<Result<(), Error>>,
+    task: Task<Result<Option<News>, Error>>,
 }
 
 impl fmt::Debug for Relay {
@@ -174,11 +176,13 @@ impl Relay {
             RelayOrder::Retry => "asked again",
             RelayOrder::Rename(_) => "renamed",
             RelayOrder::Forget => "forgotten",
-            // These are the window's to do.
-            RelayOrder::Show | RelayOrder::Read => return,
+            RelayOrder::Read => "read",
+            // This is the window's to do.
+            RelayOrder::Show => return,
         };
         let forgets = order == RelayOrder::Forget;
         let task = engine.spawn("order", async move {
+            let mut said = None;
             let done = match order {
                 RelayOrder::Control(Control::Stop) => {
                     control.cancel(&job, "stopped in the window").await.map(drop)
@@ -191,10 +195,19 @@ impl Relay {
                 RelayOrder::Retry => control.retry(&job).await.map(drop),
                 RelayOrder::Rename(name) => control.rename(&job, &name).await.map(drop),
                 RelayOrder::Forget => control.delete(&job).await,
-                RelayOrder::Show | RelayOrder::Read => Ok(()),
+                RelayOrder::Read => match control.request(&job).await {
+                    Err(error) if error.kind == ErrorKind::NotFound => Err(error),
+                    // A request that is no chat's is as good as none.
+                    request => {
+                        let request = request.ok().and_then(|request| serde_json::from_value(request).ok());
+                        said = Some(News::Request(job, request));
+                        Ok(())
+                    }
+                },
+                RelayOrder::Show => Ok(()),
             };
             wake();
-            done
+            done.map(|()| said)
         });
         let what = format!("job {} cannot be {what}", short(id));
         self.orders.push(Ordered { what, id: id.to_owned(), forgets, task });
@@ -208,7 +221,10 @@ impl Relay {
         {
             engine.forget(task.job.id());
             let gone = match task.take_value() {
-                Some(Ok(())) => forgets,
+                Some(Ok(said)) => {
+                    news.extend(said);
+                    forgets
+                }
                 Some(Err(error)) => {
                     let is_gone = error.kind == ErrorKind::NotFound;
                     if !(is_gone && forgets) {

@@ -4,7 +4,7 @@ use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
 
 use towline::engine::JobState;
-use towline::{Job, relay};
+use towline::{ChatRequest, Job, relay};
 use towline_app::answers::{InHistory, place_of};
 use towline_app::chat::{AnswerId, Settings};
 use towline_app::servers::RelayPlace;
@@ -54,6 +54,7 @@ impl Window {
                 News::CannotStart(_) if self.is_on_relay() => self.change_server(),
                 News::CannotStart(why) | News::Complaint(why) => self.say(why, None),
                 News::Runs(job) => self.link(*job),
+                News::Request(id, request) => self.adopt(&id, request.as_deref()),
             }
         }
         self.rejoin_all();
@@ -155,12 +156,20 @@ impl Window {
         self.chats.iter().find_map(|chat| Some((chat.key, chat.answer_at_relay(id)?)))
     }
 
+    /// One of the relay's jobs; that it is gone is said.
+    fn known_job(&mut self, id: &str) -> Option<relay::Job> {
+        let job = self.relay.as_ref()?.list().jobs.get(id).map(|known| known.job.clone());
+        if job.is_none() {
+            self.say(format!("the relay no longer has job {}", short(id)), None);
+        }
+        job
+    }
+
     /// Reads one of the relay's jobs: in the chat that left it, else in a chat of its own.
     fn read_from_relay(&mut self, id: &str) {
-        let Some(relay) = &self.relay else { return };
-        let Some(job) = relay.list().jobs.get(id).map(|known| known.job.clone()) else {
-            return self.say(format!("the relay no longer has job {}", short(id)), None);
-        };
+        if self.known_job(id).is_none() {
+            return;
+        }
         if let Some((key, answer)) = self.owner_at_relay(id) {
             self.resume(key, answer);
             return self.open(key);
@@ -170,12 +179,22 @@ impl Window {
         if let Some(key) = chat.map(|chat| chat.key) {
             return self.open(key);
         }
-        let key = self.key();
-        let settings = Settings { model: job.model.clone().unwrap_or_default(), ..Settings::default() };
-        let mut chat = Chat::new(key, settings);
-        if let Some(relay) = &self.relay {
-            chat.adopt(&self.engine, relay, &job);
+        if let Some(relay) = &mut self.relay {
+            relay.order(&self.engine, id, RelayOrder::Read);
         }
+    }
+
+    /// Begins a chat with one of the relay's jobs, and the request it was begun with.
+    fn adopt(&mut self, id: &str, request: Option<&ChatRequest>) {
+        // It was told twice.
+        if let Some((key, _)) = self.owner_at_relay(id) {
+            return self.open(key);
+        }
+        let Some(job) = self.known_job(id) else { return };
+        let key = self.key();
+        let Some(relay) = &self.relay else { return };
+        let mut chat = Chat::new(key, Settings::default());
+        chat.adopt(&self.engine, relay, &job, request);
         self.chats.push(chat);
         self.own_jobs(key);
         self.open(key);

@@ -1,0 +1,38 @@
+//! A request is read as a conversation.
+
+use towline::api::Role;
+use towline::{ChatRequest, Ending, Event, Message, Outcome};
+
+use super::{Conversation, Settings};
+
+impl Conversation {
+    /// What a request says, turn by turn, with the images of its questions. The last answer is pending. `None` where the last
+    /// message is no question.
+    pub fn of_request(request: &ChatRequest) -> Option<Self> {
+        let says = |role| request.messages.iter().filter(move |message| message.role == role);
+        let mut chat = Self::new(Settings {
+            model: request.model.clone(),
+            system: says(Role::System).next().map(|message| message.content.clone()),
+            options: request.options.clone(),
+            think: request.think.clone(),
+            format: request.format.clone(),
+        });
+        let mut asked = None;
+        for message in &request.messages {
+            match (&message.role, asked) {
+                (Role::User, _) => {
+                    // As the relay's record of the answer has it.
+                    let content = message.content.trim().to_owned();
+                    asked = Some(chat.ask(&request.model, Message { content, ..message.clone() }));
+                }
+                (Role::Assistant, Some(answer)) => {
+                    chat.receive(answer, &Event::Text(message.content.clone()));
+                    chat.end(answer, &Outcome::new(Ending::Completed(None)));
+                }
+                (Role::Assistant, None) | (Role::System | Role::Tool, _) => {}
+            }
+        }
+        let last = request.messages.last()?;
+        (last.role == Role::User).then_some(chat)
+    }
+}
