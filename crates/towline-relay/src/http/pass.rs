@@ -1,7 +1,7 @@
 //! Requests that are passed through to a model server, unrecorded.
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -107,9 +107,11 @@ pub(super) async fn passed(
         _ => return Err(Refusal::wrong_method("GET, HEAD, POST, PUT, DELETE")),
     };
     let _room;
+    let broken = Arc::new(OnceLock::new());
     let (body, candidates) = if path.starts_with("/api/blobs/") {
         _room = None;
-        (upload(relay, &parts.headers, body), relay.upstreams.for_keeping("", &choice))
+        let body = upload(relay, &parts.headers, body, Arc::clone(&broken));
+        (body, relay.upstreams.for_keeping("", &choice))
     } else {
         let held = input::whole(relay, body, relay.config.limits.body_bytes).await?;
         let candidates = relay.upstreams.for_request(path, RequestBody::read(&held.bytes).model(), &choice);
@@ -124,7 +126,16 @@ pub(super) async fn passed(
         None => route.target.clone(),
     };
     let headers = request_headers(relay, &parts.headers);
-    exchange(relay, &candidates, forward::Request { method, target, headers, body }).await
+    let answered = exchange(relay, &candidates, forward::Request { method, target, headers, body }).await;
+    // The model server is not to blame for what its client did not send.
+    answered.map_err(|refusal| match broken.get() {
+        None => refusal,
+        Some(BrokenUpload::Cut) => Refusal::bad("the request's body was cut"),
+        Some(BrokenUpload::Stalled(patience)) => {
+            let message = format!("nothing of the request's body came for {}", Span(*patience));
+            Refusal::new(Code::Timeout, message)
+        }
+    })
 }
 
 pub(super) async fn exchange(
@@ -166,15 +177,27 @@ pub(super) async fn exchange(
 }
 
 /// An upload is sent on as it comes, with its length where the client knows it. It may pause for the time of a body.
-fn upload(relay: &Relay, headers: &HeaderMap, body: Incoming) -> forward::Body {
+fn upload(
+    relay: &Relay,
+    headers: &HeaderMap,
+    body: Incoming,
+    broken: Arc<OnceLock<BrokenUpload>>,
+) -> forward::Body {
     let length = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
     let len_bytes: Option<u64> = length.or_else(|| body.size_hint().exact());
     let patience = relay.config.limits.body_time;
     let pause = Box::pin(tokio::time::sleep(patience));
     forward::Body::Reader {
         len_bytes,
-        reader: Box::pin(Upload { body, rest: Bytes::new(), patience, pause }),
+        reader: Box::pin(Upload { body, rest: Bytes::new(), patience, pause, broken }),
     }
+}
+
+/// Why the rest of an upload does not come from its client.
+enum BrokenUpload {
+    Cut,
+    /// Nothing came for so long.
+    Stalled(Duration),
 }
 
 struct Upload {
@@ -182,6 +205,8 @@ struct Upload {
     rest: Bytes,
     patience: Duration,
     pause: Pin<Box<Sleep>>,
+    /// Told here, as the error that goes to the model server's connection says less.
+    broken: Arc<OnceLock<BrokenUpload>>,
 }
 
 impl AsyncRead for Upload {
@@ -193,10 +218,14 @@ impl AsyncRead for Upload {
         while self.rest.is_empty() {
             match Pin::new(&mut self.body).poll_frame(cx) {
                 Poll::Ready(None) => return Poll::Ready(Ok(())),
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(std::io::Error::other(error))),
+                Poll::Ready(Some(Err(error))) => {
+                    self.broken.get_or_init(|| BrokenUpload::Cut);
+                    return Poll::Ready(Err(std::io::Error::other(error)));
+                }
                 Poll::Ready(Some(Ok(frame))) => self.rest = frame.into_data().unwrap_or_default(),
                 Poll::Pending => {
                     ready!(self.pause.as_mut().poll(cx));
+                    self.broken.get_or_init(|| BrokenUpload::Stalled(self.patience));
                     return Poll::Ready(Err(std::io::ErrorKind::TimedOut.into()));
                 }
             }

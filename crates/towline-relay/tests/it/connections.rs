@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use towline_relay::Listen;
-use towline_testkit::{Routes, Server};
+use towline_testkit::{Routes, Script, Server};
 
 use crate::support::{Relay, SOON, config, soon};
 
@@ -52,6 +52,26 @@ async fn every_state_of_a_connection_ends_by_itself() {
         }
     }
     assert!(began.elapsed() < SOON);
+    relay.stop().await;
+}
+
+/// Whose fault it is: its client's, not the model server's.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_an_upload_is_its_clients_fault() {
+    let server = Server::start(Routes::new().path("/api/blobs/sha256:x", Script::ndjson(["{}"])));
+    let mut config = config(&server.url());
+    config.limits.body_time = Duration::from_millis(300);
+    let relay = Relay::start(config).await;
+    for (is_cut, status) in [(false, "408"), (true, "400")] {
+        let head = b"POST /api/blobs/sha256:x HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc";
+        let mut stream = connect(&relay, head);
+        if is_cut {
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+        }
+        let mut said = String::new();
+        stream.read_to_string(&mut said).unwrap();
+        assert!(said.starts_with(&format!("HTTP/1.1 {status} ")), "{said}");
+    }
     relay.stop().await;
 }
 
