@@ -4,6 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::disk::{Chunks, JOURNAL_EXTENSION, Open};
+use super::missing::missing_tables;
 use super::salvage::salvage;
 use super::{StoreError, StreamNo};
 use crate::meta::Meta;
@@ -18,13 +19,14 @@ pub struct Checked {
 }
 
 /// Reads all of the store in `folder`, which no relay may use meanwhile. With `repair` what is damaged is taken out, so that a
-/// relay can use the rest: a journal is cut before its damage, and kept beside it with the ending `damaged`; an answer
-/// ends before the part that is missing, as interrupted; a stream whose description cannot be read is removed. A store with a table
-/// that cannot be read is written again, and kept beside it with the ending `damaged`. Blocks.
+/// relay can use the rest: a journal is cut before its damage, and kept beside it with the ending `damaged`; of a table that is
+/// missing, what the journal still has is used; an answer ends before the part that is missing, as interrupted; a stream whose
+/// description cannot be read is removed. A store with a table that cannot be read is written again, and kept beside it with the
+/// ending `damaged`. Blocks.
 ///
 /// # Errors
-/// A store that is not there, is in use, or cannot be written; and without `repair` one whose journal is damaged is told of in
-/// [`Checked::damage`] without the streams, which cannot be read then.
+/// A store that is not there, is in use, or cannot be written, or whose damage is of another kind; and without `repair` one that
+/// cannot be opened is told of in [`Checked::damage`] without the streams, which cannot be read then.
 pub fn check(folder: &Path, repair: bool) -> Result<Checked, StoreError> {
     if !folder.is_dir() {
         let message = format!("there is no store at {}", folder.display());
@@ -35,13 +37,17 @@ pub fn check(folder: &Path, repair: bool) -> Result<Checked, StoreError> {
         Ok(open) => open,
         Err(StoreError::Disk(error)) => {
             checked.damage.push(format!("the store cannot be opened: {error}"));
+            checked.damage.extend(missing_tables(folder, repair)?);
             if !repair {
                 return Ok(checked);
             }
-            for cut in cut_journals(folder)? {
-                checked.damage.push(cut);
+            match Open::at(folder) {
+                Ok(open) => open,
+                Err(_) => {
+                    checked.damage.extend(cut_journals(folder)?);
+                    Open::at(folder)?
+                }
             }
-            Open::at(folder)?
         }
         Err(error) => return Err(error),
     };
@@ -103,7 +109,7 @@ fn check_stream(
     Ok(())
 }
 
-/// Cuts each journal before its damage, and says what was cut.
+/// Cuts each journal before its damage, and says what was cut: nothing, where it is not a journal that is damaged.
 fn cut_journals(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut journals: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -125,6 +131,9 @@ fn cut_journals(folder: &Path) -> Result<Vec<String>, StoreError> {
             std::fs::remove_dir_all(&trial)?;
             Ok(is_open)
         };
+        if at == 0 && !opens(0)? {
+            return Ok(cuts);
+        }
         if opens(length)? {
             continue;
         }
@@ -300,6 +309,78 @@ mod tests {
         assert!(place.with_extension("damaged").is_dir() && place.join("devices.json").is_file());
         let left: Vec<usize> = [1, 2, 3].map(|stream| read_all(&place, stream)).into();
         assert_eq!(left.iter().filter(|left| **left == 1 << 20).count(), 2, "{left:?}");
+    }
+
+    #[test]
+    fn a_table_that_was_removed_costs_what_only_it_had() {
+        let folder = tempfile::tempdir().unwrap();
+        let append = |stream| {
+            let store = DiskStore::open(folder.path(), 0).unwrap();
+            let described = Write::Meta { stream, meta: meta(&format!("s{stream}")) };
+            let bytes = Bytes::from(vec![b'x'; 1000]);
+            store.commit(vec![described, Write::Chunk { stream, start: 0, bytes }], true).unwrap();
+            drop(store);
+            let open = Open::at(folder.path()).unwrap();
+            open.data.rotate_memtable_and_wait().unwrap();
+        };
+        let tables_beside = |known: &[PathBuf]| {
+            let mut all = tables(&folder.path().join("keyspaces"));
+            all.retain(|table| !known.contains(table));
+            all
+        };
+        append(1);
+        let before = tables_beside(&[]);
+        append(2);
+        let mut of_data = tables_beside(&before);
+        of_data.retain(|table| before.iter().any(|known| known.parent() == table.parent()));
+        let [second] = &of_data[..] else { panic!("{of_data:?}") };
+        let first = before.iter().find(|table| table.parent() == second.parent()).unwrap();
+
+        // What came last is in the journal still.
+        std::fs::remove_file(second).unwrap();
+        let told = check(folder.path(), false).unwrap();
+        assert!(told.damage.iter().any(|line| line.contains("is missing")) && told.streams == 0, "{told:?}");
+        let repaired = check(folder.path(), true).unwrap();
+        assert_eq!((repaired.streams, repaired.damage.len()), (2, 2), "{repaired:?}");
+        assert_eq!((read_all(folder.path(), 1), read_all(folder.path(), 2)), (1000, 1000));
+        // With a later table, what was in this one is not.
+        Open::at(folder.path()).unwrap().data.rotate_memtable_and_wait().unwrap();
+        std::fs::remove_file(first).unwrap();
+        let repaired = check(folder.path(), true).unwrap();
+        assert!(repaired.damage.iter().any(|line| line.contains("is missing")), "{repaired:?}");
+        assert_eq!(check(folder.path(), false).unwrap(), Checked { streams: 2, damage: Vec::new() });
+        assert_eq!((read_all(folder.path(), 1), read_all(folder.path(), 2)), (0, 1000));
+    }
+
+    /// Without the names of its parts nothing in a store can be found, and all of it is left as it is.
+    #[test]
+    fn a_store_without_its_names_is_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        store(folder.path());
+        Open::at(folder.path()).unwrap().data.rotate_memtable_and_wait().unwrap();
+        let names = tables(&folder.path().join("keyspaces/0"));
+        assert!(!names.is_empty());
+        let away = tempfile::tempdir().unwrap();
+        let elsewhere = |table: &PathBuf| away.path().join(table.file_name().unwrap());
+        names.iter().for_each(|table| std::fs::rename(table, elsewhere(table)).unwrap());
+        assert!(check(folder.path(), true).is_err());
+        names.iter().for_each(|table| std::fs::rename(elsewhere(table), table).unwrap());
+        assert_eq!(check(folder.path(), false).unwrap(), Checked { streams: 2, damage: Vec::new() });
+    }
+
+    /// Cutting the journal would not help, and would cost what it holds.
+    #[test]
+    fn a_journal_is_left_alone_where_it_is_not_to_blame() {
+        let folder = tempfile::tempdir().unwrap();
+        store(folder.path());
+        let mut lists = Vec::new();
+        for entry in std::fs::read_dir(folder.path().join("keyspaces")).unwrap() {
+            lists.push(entry.unwrap().path().join("current"));
+        }
+        std::fs::write(&lists[0], b"").unwrap();
+        let journal = std::fs::read(folder.path().join("0.jnl")).unwrap();
+        assert!(check(folder.path(), true).is_err());
+        assert_eq!(std::fs::read(folder.path().join("0.jnl")).unwrap(), journal);
     }
 
     fn read_all(folder: &Path, stream: StreamNo) -> usize {
