@@ -1,6 +1,7 @@
 //! What is done now and then: streams whose time is over go, and what is no longer needed in memory.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -23,11 +24,11 @@ const ROUND: Duration = Duration::from_secs(1);
 /// Streams that are looked at in one go.
 const BREATH: usize = 4096;
 
-/// Keeps house until the relay ends.
+/// Keeps house as long as it is polled.
 ///
 /// # Cancel safety
 /// Dropping the future stops it between two rounds.
-pub(crate) async fn keep(relay: Arc<Relay>) {
+pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
     let mut rounds = tokio::time::interval(ROUND);
     let (mut busy, mut last) = (Instant::now(), Instant::now());
     loop {
@@ -49,10 +50,9 @@ pub(crate) async fn keep(relay: Arc<Relay>) {
         if !is_idle {
             busy = Instant::now();
         }
-        if relay.config.times.idle_exit.is_some_and(|idle| busy.elapsed() >= idle) {
+        if !relay.is_draining() && relay.config.times.idle_exit.is_some_and(|idle| busy.elapsed() >= idle) {
             tracing::info!("nothing to do: the relay ends");
-            relay.ending.send_replace(true);
-            return;
+            relay.end();
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What all requests to a relay share.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -56,14 +56,21 @@ pub(crate) struct Relay {
     /// Answers begun and not ended.
     pub(crate) running: AtomicUsize,
     pub(crate) connections: AtomicUsize,
-    /// No new work is taken.
-    pub(crate) is_draining: AtomicBool,
-    /// Somebody asked it to end.
-    pub(crate) ending: watch::Sender<bool>,
+    life: watch::Sender<Life>,
     /// Where it listens, as it is shown.
     pub(crate) listening: std::sync::OnceLock<Vec<Listen>>,
     /// What it knows of other relays, where the store is one of several.
     pub(crate) shared: Option<Shared>,
+}
+
+/// Where a relay is in its life, which only goes forward.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Life {
+    Running,
+    /// It was told to end: it takes no new work. What runs can still be read, watched and given orders.
+    Draining,
+    /// Nothing runs any more: connections are let go.
+    Closing,
 }
 
 /// Why a job was not begun.
@@ -142,8 +149,7 @@ impl Relay {
             bodies: Arc::new(Semaphore::new(config.limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),
             running: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
-            is_draining: AtomicBool::new(false),
-            ending: watch::Sender::new(false),
+            life: watch::Sender::new(Life::Running),
             listening: std::sync::OnceLock::new(),
             shared: own_shared,
             config,
@@ -167,9 +173,36 @@ impl Relay {
         *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 
+    /// Tells it to end.
+    pub(crate) fn end(&self) {
+        self.moves_to(Life::Draining);
+    }
+
+    /// It is never moved back.
+    pub(crate) fn moves_to(&self, next: Life) {
+        self.life.send_if_modified(|life| {
+            let is_new = next > *life;
+            *life = next.max(*life);
+            is_new
+        });
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        *self.life.borrow() >= Life::Draining
+    }
+
+    /// Waits until it is so far.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub(crate) async fn reaches(&self, awaited: Life) {
+        // It holds the sender itself.
+        drop(self.life.subscribe().wait_for(|life| *life >= awaited).await);
+    }
+
     /// A permit for another job.
     pub(crate) fn may_begin(&self, claim: Claim) -> Result<Permit, NotBegun> {
-        if self.is_draining.load(Ordering::Relaxed) {
+        if self.is_draining() {
             return Err(NotBegun::Draining);
         }
         self.admission.take(claim).map_err(NotBegun::NoPlace)
@@ -237,8 +270,8 @@ impl Relay {
 
     /// Why it should be asked nothing at the moment; `None` where it may.
     pub(crate) fn not_ready(&self) -> Option<&'static str> {
-        if self.is_draining.load(Ordering::Relaxed) {
-            return Some("the relay is ending");
+        if self.is_draining() {
+            return Some("the relay is draining");
         }
         match self.writer.store().room() {
             Room::Enough => {}

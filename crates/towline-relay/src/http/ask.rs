@@ -307,6 +307,11 @@ fn name_of(wishes: &RequestHeaders, kind: Recorded, question: &Question, model: 
     named.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }
 
+/// New work at a relay that drains.
+pub(super) fn draining() -> Refusal {
+    Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests").with("retry-after", "1")
+}
+
 fn over_quota(owner: &Owner, reached: Reached) -> Refusal {
     let Reached { limit, most, retry_after_s } = reached;
     let message = format!(
@@ -320,9 +325,7 @@ fn refused(relay: &Relay, why: NotBegun, is_grouped: bool) -> Refusal {
     let places = relay.config.places();
     let waiting = if is_grouped { "limits.grouped" } else { "limits.queued" };
     let refusal = match why {
-        NotBegun::Draining => {
-            Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests")
-        }
+        NotBegun::Draining => return draining(),
         NotBegun::NoPlace(NoPlace::InAll) => {
             let (running, queued) = (places.running, if is_grouped { places.grouped } else { places.queued });
             let message = format!(

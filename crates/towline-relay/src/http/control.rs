@@ -402,6 +402,6 @@ async fn shutdown(relay: &Relay, caller: &Caller, request: Request<Incoming>) ->
     if order.if_idle && running > 0 {
         return Err(Refusal::new(Code::Conflict, format!("{running} answers run or wait for their turn")));
     }
-    relay.ending.send_replace(true);
+    relay.end();
     Ok(json_answer(StatusCode::ACCEPTED, &json!({"ending": true})))
 }

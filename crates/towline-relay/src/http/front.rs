@@ -12,7 +12,7 @@ use towline::forward;
 use towline_core::http1::{Headers, Method};
 
 use super::answer::{Answer, Code, Refusal, Words, json_answer, plain, set};
-use super::ask::{Ask, Begun, RequestBody, RequestHeaders, choice};
+use super::ask::{Ask, Begun, RequestBody, RequestHeaders, choice, draining};
 use super::body::Body;
 use super::pass::{exchange, request_headers};
 use super::{history, input, streams};
@@ -42,6 +42,9 @@ pub(super) async fn recorded(
     let detach = wishes.detach;
     if let Some(entry) = wishes.request_id.as_deref().and_then(known) {
         return again(relay, entry, digest.as_deref(), detach).await;
+    }
+    if relay.is_draining() {
+        return Err(draining());
     }
     let headers = request_headers(relay, &parts.headers);
     let room_of_store = relay.writer.store().room();

@@ -19,7 +19,7 @@ use super::input;
 use crate::id::{Owner, StreamId};
 use crate::meta::now_ms;
 use crate::registry::Entry;
-use crate::relay::{Caller, Relay, job_state};
+use crate::relay::{Caller, Life, Relay, job_state};
 use crate::store::StreamNo;
 
 /// A piece of a list is sent when it is so long, in bytes.
@@ -201,7 +201,6 @@ fn watch(relay: &Arc<Relay>, caller: Caller, filter: Filter) -> Answer {
     let (lines, pieces) = mpsc::channel(WATCHED);
     let own = Arc::clone(relay);
     relay.tasks.start(async move {
-        let mut ending = own.ending.subscribe();
         let mut watcher = Watcher {
             relay: &own,
             caller: &caller,
@@ -213,7 +212,7 @@ fn watch(relay: &Arc<Relay>, caller: Caller, filter: Filter) -> Answer {
         tokio::select! {
             _ = watcher.tell() => {}
             () = lines.closed() => {}
-            _ = ending.wait_for(|ending| *ending) => {}
+            () = own.reaches(Life::Closing) => {}
         }
     });
     typed(StatusCode::OK, "application/x-ndjson", Body::Pieces(pieces))

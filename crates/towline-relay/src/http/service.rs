@@ -17,7 +17,7 @@ use super::body::Body;
 use super::guard::{Authorized, Listener};
 use super::route::Route;
 use super::trail::{Trail, WRONG_TOKEN_PAUSE};
-use super::{control, devices, front, jobs, ops, page, pass, streams};
+use super::{ask, control, devices, front, jobs, ops, page, pass, streams};
 use crate::config::Role;
 use crate::devices::Entered;
 use crate::job::Recorded;
@@ -149,7 +149,8 @@ async fn answered(
     };
     let Authorized { caller, origin, device } = authorized;
     trail.belongs_to(&caller.owner, relay);
-    if let Some(role) = place.role(request.method()).filter(|role| !caller.roles.allow(*role)) {
+    let role = place.role(request.method());
+    if let Some(role) = role.filter(|role| !caller.roles.allow(*role)) {
         let message = format!("this token may not do that: it lacks the role {role}");
         return secured(Refusal::new(Code::Forbidden, message).answer_in(words));
     }
@@ -160,6 +161,7 @@ async fn answered(
             Err(Refusal::new(Code::Loop, message))
         }
         Place::Recorded(kind) => front::recorded(relay, kind, &caller, request).await,
+        Place::Passed(_) if role != Some(Role::Read) && relay.is_draining() => Err(ask::draining()),
         Place::Passed(route) => pass::passed(relay, &caller, &route, request).await,
         Place::Stream(id) => streams::answer(relay, &caller, id, request).await,
         Place::Control(rest) => control::answer(relay, &caller, rest, request).await,

@@ -11,7 +11,6 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
@@ -20,7 +19,7 @@ use super::listen::Stream;
 use super::watched::{Activity, Watched};
 use crate::http::guard::Listener;
 use crate::http::serve;
-use crate::relay::Relay;
+use crate::relay::{Life, Relay};
 
 /// What one stream may have sent and not got through, in bytes: beyond it the log is not read for it.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
@@ -42,31 +41,23 @@ const CROWDED: Duration = Duration::from_secs(2);
 /// How often a connection that has asked nothing yet is looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends, or in good order once `stopped` says so.
+/// Serves a connection until it ends, or in good order once the relay closes.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection; its readers have left.
-pub(super) async fn connection(
-    relay: Arc<Relay>,
-    stream: Stream,
-    tls: Option<TlsAcceptor>,
-    crowd: Crowd,
-    stopped: watch::Receiver<bool>,
-) {
+pub(super) async fn connection(relay: Arc<Relay>, stream: Stream, tls: Option<TlsAcceptor>, crowd: Crowd) {
     match stream {
-        Stream::Unix(stream, is_own) => {
-            talk(relay, Listener::Unix { is_own }, None, stream, crowd, stopped).await
-        }
+        Stream::Unix(stream, is_own) => talk(relay, Listener::Unix { is_own }, None, stream, crowd).await,
         Stream::Page(stream, address) => {
-            talk(relay, Listener::Page(address), peer(&stream), stream, crowd, stopped).await
+            talk(relay, Listener::Page(address), peer(&stream), stream, crowd).await
         }
         Stream::Tcp(stream, address) => match tls {
-            None => talk(relay, Listener::Tcp(address), peer(&stream), stream, crowd, stopped).await,
-            Some(tls) => encrypted(relay, Listener::Tls(address), stream, &tls, crowd, stopped).await,
+            None => talk(relay, Listener::Tcp(address), peer(&stream), stream, crowd).await,
+            Some(tls) => encrypted(relay, Listener::Tls(address), stream, &tls, crowd).await,
         },
         Stream::Phone(stream, address) => {
             if let Some(tls) = tls {
-                encrypted(relay, Listener::Phone(address), stream, &tls, crowd, stopped).await;
+                encrypted(relay, Listener::Phone(address), stream, &tls, crowd).await;
             }
         }
     }
@@ -78,7 +69,6 @@ async fn encrypted(
     stream: TcpStream,
     tls: &TlsAcceptor,
     crowd: Crowd,
-    stopped: watch::Receiver<bool>,
 ) {
     let peer = peer(&stream);
     let shaking = Activity::default();
@@ -90,7 +80,7 @@ async fn encrypted(
         tracing::debug!("a TLS handshake failed");
         return;
     };
-    talk(relay, listener, peer, stream, crowd, stopped).await;
+    talk(relay, listener, peer, stream, crowd).await;
 }
 
 /// A conversation over anything that reads and writes.
@@ -101,9 +91,8 @@ pub(crate) async fn talk_over(
     relay: Arc<Relay>,
     listener: Listener,
     io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    stopped: watch::Receiver<bool>,
 ) {
-    talk(relay, listener, None, io, Crowd::new(usize::MAX), stopped).await;
+    talk(relay, listener, None, io, Crowd::new(usize::MAX)).await;
 }
 
 /// Where a client is, for the log.
@@ -117,7 +106,6 @@ fn talk<I>(
     peer: Option<IpAddr>,
     io: I,
     crowd: Crowd,
-    mut stopped: watch::Receiver<bool>,
 ) -> impl Future<Output = ()>
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
@@ -125,7 +113,7 @@ where
     let limits = relay.config.limits;
     let activity = Arc::new(Activity::default());
     let io = TokioIo::new(Watched::new(io, Arc::clone(&activity)));
-    let asked = Arc::clone(&activity);
+    let (asked, own) = (Arc::clone(&activity), Arc::clone(&relay));
     let handler = service_fn(move |request| {
         let (in_flight, answer) = (asked.begin(), serve(Arc::clone(&relay), listener, peer, request));
         async move { answer.await.map(|answer| in_flight.with(answer)) }
@@ -159,7 +147,7 @@ where
                 return;
             }
             () = activity.idle_for(limits.idle_time) => {}
-            _ = stopped.wait_for(|stopped| *stopped) => {}
+            () = own.reaches(Life::Closing) => {}
         }
         connection.as_mut().graceful_shutdown();
         tokio::select! {
@@ -207,8 +195,7 @@ mod tests {
         let pause = (limits.header_time + limits.idle_time) / 2;
         assert!(limits.header_time < pause && pause < limits.idle_time);
         let (mut client, server) = tokio::io::duplex(SEND_BUFFER_BYTES);
-        let (_stop, stopped) = watch::channel(false);
-        let serving = talk_over(relay, Listener::Tcp(([127, 0, 0, 1], 1).into()), server, stopped);
+        let serving = talk_over(relay, Listener::Tcp(([127, 0, 0, 1], 1).into()), server);
         let asking = async {
             for _ in 0..2 {
                 client.write_all(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
@@ -235,7 +222,6 @@ mod tests {
             .with_no_client_auth()
             .with_cert_resolver(Arc::new(ResolvesServerCertUsingSni::new()));
         let tls = TlsAcceptor::from(Arc::new(config));
-        let (_stop, stopped) = watch::channel(false);
         for (most, patience) in [(1, CROWDED), (100, HANDSHAKE)] {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
@@ -243,7 +229,7 @@ mod tests {
             let (stream, _) = listener.accept().await.unwrap();
             let crowd = Crowd::new(most);
             let began = Instant::now();
-            encrypted(relay(), Listener::Tls(address), stream, &tls, crowd.clone(), stopped.clone()).await;
+            encrypted(relay(), Listener::Tls(address), stream, &tls, crowd.clone()).await;
             let took = began.elapsed();
             assert!((patience..patience + LOOK).contains(&took), "{took:?} in a crowd of {most}");
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -20,7 +20,7 @@ use crate::config::{Config, Listen};
 use crate::error::Error;
 use crate::housekeeping;
 use crate::http::guard::{self, AccessControl};
-use crate::relay::Relay;
+use crate::relay::{Life, Relay};
 use crate::shared;
 use crate::tasks::Tasks;
 
@@ -148,8 +148,8 @@ impl Server {
         Reloader { relay: Arc::clone(&self.relay), tls: Arc::clone(&self.tls) }
     }
 
-    /// Answers requests until `shutdown` is ready or somebody asks it to end; then takes no new ones, lets answers run on for
-    /// the drain time, cancels the rest, and closes the store.
+    /// Answers requests until `shutdown` is ready or somebody tells it to end; then takes no new work, lets answers run on for
+    /// the drain time, in which they can be read and given orders, cancels the rest, and closes the store.
     ///
     /// # Cancel safety
     /// Dropping the future ends it as the death of the process would: what is written stays, running answers are closed at
@@ -164,8 +164,7 @@ impl Server {
         shutdown: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
     ) -> Pin<Box<dyn Future<Output = Report> + Send + 'a>> {
         Box::pin(async move {
-            let Self { relay, listeners, tls, among_others } = self;
-            let (stop, stopped) = watch::channel(false);
+            let Self { relay, mut listeners, tls, among_others } = self;
             let connections = Tasks::new();
             let (page_door, mut page) = LateDoor::new();
             let (phone_door, mut phone) = LateDoor::new();
@@ -174,11 +173,11 @@ impl Server {
             phone::open_again(&relay).await;
             // So that the first requests find who has their model; the rest is found out later.
             relay.upstreams.look_first(FIRST_LOOK).await;
-            {
+            let (running, cut) = {
                 let accepting = async {
                     let mut accepts: Vec<_> = listeners
                         .iter()
-                        .map(|listener| Box::pin(accept(&relay, listener, &tls, &connections, &stopped)))
+                        .map(|listener| Box::pin(accept(&relay, listener, &tls, &connections)))
                         .collect();
                     std::future::poll_fn(|cx| {
                         for accept in &mut accepts {
@@ -193,39 +192,41 @@ impl Server {
                     let Some((listener, tls)) = opened.recv().await else {
                         return std::future::pending().await;
                     };
-                    accept(&relay, &listener, &tls, &connections, &stopped).await;
+                    accept(&relay, &listener, &tls, &connections).await;
                 };
-                let mut ending = relay.ending.subscribe();
+                let serving = async {
+                    tokio::select! {
+                        () = accepting => {}
+                        () = late(&mut page) => {}
+                        () = late(&mut phone) => {}
+                        () = relay.upstreams.keep_looking(relay.config.times.health) => {}
+                        never = housekeeping::keep(Arc::clone(&relay)) => match never {},
+                        () = traced(&relay) => {}
+                        never = shared::keep(Arc::clone(&relay)) => match never {},
+                        never = shared::listen(Arc::clone(&relay)) => match never {},
+                    }
+                };
+                let mut serving = pin!(serving);
                 tokio::select! {
-                    () = accepting => {}
-                    () = late(&mut page) => {}
-                    () = late(&mut phone) => {}
-                    () = relay.upstreams.keep_looking(relay.config.times.health) => {}
-                    () = housekeeping::keep(Arc::clone(&relay)) => {}
-                    () = traced(&relay) => {}
-                    never = shared::keep(Arc::clone(&relay)) => match never {},
-                    never = shared::listen(Arc::clone(&relay)) => match never {},
-                    () = shutdown => {}
-                    // The relay holds the sender.
-                    _ = ending.wait_for(|ending| *ending) => {}
+                    () = &mut serving => unreachable!("it does not end"),
+                    () = shutdown => relay.end(),
+                    () = relay.reaches(Life::Draining) => {}
                 }
-            }
-            relay.is_draining.store(true, Ordering::Relaxed);
-            relay.ending.send_replace(true);
-            let running = relay.running.load(Ordering::Relaxed);
-            tracing::info!(running, "the relay ends");
-            // Taken no more, but readers of what runs may stay.
-            drop(listeners);
-            let cut = tokio::select! {
-                cut = drain(&relay) => cut,
-                // Other relays would end what still runs.
-                never = shared::keep(Arc::clone(&relay)) => match never {},
+                let running = relay.running.load(Ordering::Relaxed);
+                tracing::info!(running, "the relay drains");
+                // Readers of what runs may come back to it, and owners give it orders.
+                tokio::select! {
+                    () = &mut serving => unreachable!("it does not end"),
+                    cut = drain(&relay) => (running, cut),
+                }
             };
+            // A client that is refused can ask another relay. A Unix socket goes last: who waits for that wants the store.
+            listeners.retain(|listener| matches!(listener, Listener::Unix { .. }));
             if let Some(traces) = &relay.traces {
                 // The collector may have gone too.
                 drop(tokio::time::timeout(CLOSE_TIME, traces.send()).await);
             }
-            stop.send_replace(true);
+            relay.moves_to(Life::Closing);
             if tokio::time::timeout(CLOSE_TIME, connections.all_ended()).await.is_err() {
                 tracing::info!(connections = connections.running(), "connections are cut");
             }
@@ -234,6 +235,7 @@ impl Server {
             if tokio::task::spawn_blocking(move || closing.writer.end()).await.is_err() {
                 tracing::error!("the store could not be closed");
             }
+            drop(listeners);
             tracing::info!(running, cut, "the relay has ended");
             Report { running, cut }
         })
@@ -273,13 +275,7 @@ async fn drain(relay: &Arc<Relay>) -> usize {
     cut
 }
 
-async fn accept(
-    relay: &Arc<Relay>,
-    listener: &Listener,
-    tls: &Tls,
-    connections: &Tasks,
-    stopped: &watch::Receiver<bool>,
-) {
+async fn accept(relay: &Arc<Relay>, listener: &Listener, tls: &Tls, connections: &Tasks) {
     let crowd = Crowd::new(relay.config.limits.connections);
     let mut is_failing = false;
     loop {
@@ -293,7 +289,7 @@ async fn accept(
                 relay.connections.fetch_add(1, Ordering::Relaxed);
                 let tls = tls.read().unwrap_or_else(PoisonError::into_inner).clone();
                 let (relay, crowd) = (Arc::clone(relay), crowd.clone());
-                connections.start(counted(relay, stream, tls, crowd, stopped.clone()));
+                connections.start(counted(relay, stream, tls, crowd));
             }
             Err(error) => {
                 // Once, however often it is tried.
@@ -306,13 +302,7 @@ async fn accept(
     }
 }
 
-async fn counted(
-    relay: Arc<Relay>,
-    stream: Stream,
-    tls: Option<TlsAcceptor>,
-    crowd: Crowd,
-    stopped: watch::Receiver<bool>,
-) {
-    connection(Arc::clone(&relay), stream, tls, crowd, stopped).await;
+async fn counted(relay: Arc<Relay>, stream: Stream, tls: Option<TlsAcceptor>, crowd: Crowd) {
+    connection(Arc::clone(&relay), stream, tls, crowd).await;
     relay.connections.fetch_sub(1, Ordering::Relaxed);
 }

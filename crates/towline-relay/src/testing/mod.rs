@@ -9,7 +9,6 @@ use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
-use tokio::sync::watch;
 
 use crate::config::{Config, Listen, RelayLimits, Times, UpstreamApi, UpstreamConfig};
 use crate::http::guard::Listener;
@@ -87,12 +86,11 @@ impl Relay {
     }
 
     fn converse(&self, bytes: &[u8], patience: Option<Duration>) -> Vec<u8> {
-        let (_stop, stopped) = watch::channel(false);
         let mut said = Vec::new();
         self.runtime.block_on(async {
             let (client, server) = tokio::io::duplex(PIPE_BYTES);
             let listener = Listener::Tcp(([127, 0, 0, 1], 1).into());
-            let serving = talk_over(Arc::clone(&self.relay), listener, server, stopped);
+            let serving = talk_over(Arc::clone(&self.relay), listener, server);
             let said = &mut said;
             // Both halves go with it, so that the relay sees its client leave.
             let client = async move {

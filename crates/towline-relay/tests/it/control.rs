@@ -254,6 +254,68 @@ async fn the_end_waits_for_answers_and_cuts_those_that_take_too_long() {
     assert_eq!((report.running, report.cut), (1, 0));
 }
 
+/// Readers that were cut come back, and their owner may cancel what runs.
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_drains_it_accepts_connections_and_refuses_new_work_only() {
+    let server = stalling();
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = config(&server.url());
+    config.times.drain = crate::support::SOON;
+    config.listen.push(towline_relay::Listen::Unix(folder.path().join("relay.sock")));
+    let relay = Relay::start(config).await;
+    let (paused, cancelled) = (relay.detached("p").await, relay.detached("m").await);
+    let named = [("towline-request-id", "known"), ("towline-detach", "true")];
+    let known = relay.post("/api/chat", &named, &chat("m")).await.json().await["id"].clone();
+    let endpoint = relay.endpoint.clone();
+    // Each comes over a connection of its own.
+    let asks = async |method, target: &str, headers: &[(&str, &str)], body: &str| {
+        let client = towline::Client::with_config(endpoint.clone(), towline::Config::default()).unwrap();
+        ask(&client, method, target, headers, body).await
+    };
+    let ending = tokio::spawn(relay.stop());
+    while asks(Method::Get, "/readyz", &[], "").await.status != 503 {}
+    let why = asks(Method::Get, "/readyz", &[], "").await.text().await;
+    assert_eq!(why, "not ready: the relay is draining\n");
+
+    for path in ["/api/chat", "/api/embed", "/api/copy"] {
+        let refused = asks(Method::Post, path, &[], &chat("x")).await;
+        assert_eq!((refused.status, refused.header("retry-after")), (503, "1"), "{path}");
+    }
+    let retried = asks(Method::Post, &format!("/towline/v1/jobs/{cancelled}/retry"), &[], "").await;
+    assert_eq!((retried.status, retried.header("retry-after")), (503, "1"));
+    // It is no new work.
+    let mut again = asks(Method::Post, "/api/chat", &named, &chat("m")).await;
+    assert_eq!(again.json().await["id"], known);
+    for path in ["/healthz", "/towline/v1/jobs", "/api/version"] {
+        assert_ne!(asks(Method::Get, path, &[], "").await.status, 503, "{path}");
+    }
+
+    let mut watch = asks(Method::Get, "/towline/v1/jobs?watch=true", &[], "").await;
+    let mut reader = asks(Method::Get, &format!("/streams/{paused}?live=raw"), &[], "").await;
+    reader.until(10).await;
+    for id in [&cancelled, known.as_str().unwrap()] {
+        let target = format!("/towline/v1/jobs/{id}/cancel");
+        assert_eq!(asks(Method::Post, &target, &[], "{}").await.status, 202);
+    }
+    let told = |watch: &crate::support::Answer, state: &str| {
+        let is_so = |line: &[u8]| {
+            let line: Value = serde_json::from_slice(line).unwrap_or_default();
+            line["id"] == cancelled.as_str() && line["state"] == state
+        };
+        watch.read.split(|byte| *byte == b'\n').any(is_so)
+    };
+    while !told(&watch, "cancelled") {
+        assert!(watch.more().await.unwrap());
+    }
+    server.open("go");
+    assert!(reader.text().await.contains("\"done\":true"));
+    let report = soon(ending).await.unwrap();
+    assert_eq!((report.running, report.cut), (3, 0));
+    // The last that is known of each was told.
+    while watch.more().await.is_ok_and(|more| more) {}
+    assert!(!folder.path().join("relay.sock").exists());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_can_only_be_told_to_end_over_its_own_socket() {
     let server = stalling();
