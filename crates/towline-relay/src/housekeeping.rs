@@ -60,6 +60,12 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
 /// Makes a store usable again that failed, once that is possible, and then the logs that it did not take. Blocks.
 fn mend(relay: &Relay) {
     let writer = &relay.writer;
+    if writer.is_failing() {
+        // They end now, whatever their model servers do.
+        for job in broken(relay).into_iter().filter(is_running).filter_map(|entry| entry.job) {
+            job.looks_at_its_log();
+        }
+    }
     match writer.store().room() {
         Room::Full => return,
         Room::Failed => {
@@ -73,13 +79,7 @@ fn mend(relay: &Relay) {
     if !writer.is_failing() {
         return;
     }
-    let is_broken = |entry: &Entry| matches!(entry.log.broken(), Some(Broken::Full | Broken::Store(_)));
-    let (mut running, mut ended) = (Vec::new(), Vec::new());
-    for owner in relay.registry.owners() {
-        for entry in relay.registry.each(&owner, None).filter(is_broken) {
-            if is_running(&entry) { running.push(entry) } else { ended.push(entry) }
-        }
-    }
+    let (running, ended): (Vec<Entry>, Vec<Entry>) = broken(relay).into_iter().partition(is_running);
     writer.remove_again();
     let mut is_all = true;
     for entry in &ended {
@@ -88,11 +88,21 @@ fn mend(relay: &Relay) {
             is_all = false;
         }
     }
-    // Jobs whose log is broken end by themselves, and are mended in the next round.
+    // Those that end are mended in the next round.
     if running.is_empty() && is_all {
         writer.is_mended();
         tracing::info!(streams = ended.len(), "the store takes what is written again");
     }
+}
+
+/// Streams whose logs the store did not take.
+fn broken(relay: &Relay) -> Vec<Entry> {
+    let is_broken = |entry: &Entry| matches!(entry.log.broken(), Some(Broken::Full | Broken::Store(_)));
+    let mut found = Vec::new();
+    for owner in relay.registry.owners() {
+        found.extend(relay.registry.each(&owner, None).filter(is_broken));
+    }
+    found
 }
 
 /// What one owner has.

@@ -52,20 +52,22 @@ pub(crate) fn put_back(
     }
 }
 
-/// Makes a log usable again that the store did not take, as it was last written; an answer is closed. One that was never
-/// written is gone.
+/// Makes a log usable again that the store did not take, as the store has it; an answer is closed. One that was never written is
+/// gone.
 ///
 /// # Errors
 /// When the store cannot be read; nothing is changed then.
 pub(crate) fn mend(registry: &StreamRegistry, writer: &Arc<Writer>, entry: &Entry) -> Result<(), StoreError> {
-    let meta = writer.store().meta(entry.log.no)?;
-    let Some(meta) = meta.and_then(|meta| serde_json::from_slice::<Meta>(&meta).ok()) else {
+    let found = writer.store().find(entry.log.no)?;
+    let Some((meta, end)) =
+        found.and_then(|found| Some((serde_json::from_slice::<Meta>(&found.meta).ok()?, found.end)))
+    else {
         registry.expire(entry);
         return Ok(());
     };
-    let end = End::read(writer, entry.log.no, entry.log.seen().end.position)?;
-    if entry.log.mend(meta.clone()) && !meta.closed {
-        close(&entry.log, &meta, &end, Ended::not_written);
+    let last = End::read(writer, entry.log.no, end)?;
+    if entry.log.mend(meta.clone(), end) && !meta.closed {
+        close(&entry.log, &meta, &last, Ended::not_written);
         registry.changed(entry);
     }
     Ok(())

@@ -214,6 +214,11 @@ impl Job {
         Ok(())
     }
 
+    /// Has it look whether its log can still be written.
+    pub(crate) fn looks_at_its_log(&self) {
+        self.ordered.notify_one();
+    }
+
     pub(crate) fn set_deadline(&self, deadline: Deadline) -> Result<Sent, IsOver> {
         let mut shared = self.shared();
         if shared.state.is_ended() {

@@ -212,6 +212,11 @@ impl Run {
             self.life.cancel(&reason, Instant::now());
             self.io = Io::Closed;
         }
+        if !matches!(self.io, Io::Closed)
+            && let Some(broken) = self.job.log.broken()
+        {
+            self.cannot_write(&broken);
+        }
         if self.is_paused && !orders.is_paused {
             self.life.unpaused(Instant::now());
         }

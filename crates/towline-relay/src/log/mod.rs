@@ -363,15 +363,21 @@ impl StreamLog {
         self.state().broken_for_readers().cloned()
     }
 
-    /// Makes a log that the store did not take usable again, as it was last written. `false` where it is not one.
-    pub(crate) fn mend(&self, meta: Meta) -> bool {
+    /// Makes a log that the store did not take usable again, as the store has it: what seemed not to be written may be there.
+    /// `false` where it is not one.
+    pub(crate) fn mend(&self, meta: Meta, end: u64) -> bool {
         let mut state = self.state();
         let why = match &state.broken {
             Some(why @ (Broken::Full | Broken::Store(_))) => why.clone(),
             Some(Broken::Removed | Broken::Taken) | None => return false,
         };
         (state.meta, state.meta_is_dirty) = (meta, false);
-        (state.staged, state.end) = (BytesMut::new(), state.shown);
+        if end != state.shown {
+            // Readers find them in the store.
+            (state.tail, state.tail_bytes) = (VecDeque::new(), 0);
+        }
+        (state.staged, state.shown, state.end) = (BytesMut::new(), end, end);
+        state.shown_closed = state.meta.closed;
         state.lose(why);
         state.broken = None;
         true

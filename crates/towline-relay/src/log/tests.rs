@@ -301,7 +301,8 @@ async fn the_description_of_a_closed_log_says_where_it_ends() {
     let (log, ticket) = StreamLog::create(7, Arc::clone(&writer), meta, b"abc", None);
     log.begin();
     log.written(ticket).await.unwrap();
-    let described = || serde_json::from_slice::<Meta>(&writer.store().meta(7).unwrap().unwrap()).unwrap().end;
+    let described =
+        || serde_json::from_slice::<Meta>(&writer.store().find(7).unwrap().unwrap().meta).unwrap().end;
     assert_eq!(described(), None);
     let closed = log.change(|log| {
         log.append(b"de");

@@ -8,7 +8,6 @@ use std::time::Duration;
 use super::connection::Connection;
 use super::{LEASE, RENEWAL, RedisError, Shared, reaper, scripts};
 use crate::relay::Relay;
-use crate::store::Room;
 
 /// Time between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -24,7 +23,7 @@ pub(crate) async fn renew(relay: Arc<Relay>) -> Infallible {
         let own = shared.relay();
         let pause = match renewed(shared, own, &mut connection).await {
             Ok(is_alive) => {
-                shared.store.set_room(Room::Enough);
+                shared.store.has_taken();
                 shared.is_there();
                 if is_alive { RENEWAL } else { another_place(shared, &relay).await }
             }

@@ -19,7 +19,9 @@ use super::holder::Outbox;
 use super::resp::{Commands, Reply};
 use super::scripts;
 use super::version::Version;
-use crate::store::{Chunk, LogStore, NotWritten, Recovery, Refused, Room, StoreError, StreamNo, Write};
+use crate::store::{
+    Chunk, LogStore, NotWritten, Recovered, Recovery, Refused, Room, StoreError, StreamNo, Write,
+};
 
 /// How long a batch is tried while Redis is away. Answers that run survive so long, as over a failover.
 const TRIED_FOR: Duration = Duration::from_secs(20);
@@ -134,6 +136,13 @@ impl RedisStore {
             Room::Failed => 2,
         };
         self.room.store(room, Ordering::Relaxed);
+    }
+
+    /// The server takes what it is sent; whether the replicas that are wanted are there, [`mend`](LogStore::mend) finds out.
+    pub(super) fn has_taken(&self) {
+        if self.replicas == 0 || self.room() == Room::Full {
+            self.set_room(Room::Enough);
+        }
     }
 
     fn versions(&self) -> MutexGuard<'_, HashMap<StreamNo, Version>> {
@@ -518,9 +527,13 @@ impl LogStore for RedisStore {
         self.block_on(self.ask(&commands)).map(drop)
     }
 
-    fn meta(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
-        let found = self.block_on(self.stored(&[stream]))?.pop();
-        Ok(found.map(|(_, stored)| stored.meta))
+    fn find(&self, stream: StreamNo) -> Result<Option<Recovered>, StoreError> {
+        let Some((_, Stored { version, meta, end, .. })) = self.block_on(self.stored(&[stream]))?.pop()
+        else {
+            return Ok(None);
+        };
+        self.is_at(stream, version);
+        Ok(Some(Recovered { stream, meta, end }))
     }
 
     fn request(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
@@ -538,7 +551,9 @@ impl LogStore for RedisStore {
     }
 
     fn mend(&self) -> Result<(), StoreError> {
-        self.block_on(self.one(&["PING"]))?;
+        let mut commands = Commands::default();
+        commands.push(&["PING"]);
+        self.block_on(self.ask_kept(commands))?;
         self.set_room(Room::Enough);
         Ok(())
     }

@@ -374,10 +374,11 @@ impl LogStore for DiskStore {
         self.with(|open| Ok(open.db.persist(PersistMode::SyncAll)?))
     }
 
-    fn meta(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
+    fn find(&self, stream: StreamNo) -> Result<Option<Recovered>, StoreError> {
         self.with(|open| {
-            let meta = open.meta.get(stream.to_be_bytes())?;
-            Ok(meta.map(|meta| Bytes::copy_from_slice(&meta)))
+            let Some(meta) = open.meta.get(stream.to_be_bytes())? else { return Ok(None) };
+            let end = open.end(stream)?;
+            Ok(Some(Recovered { stream, meta: Bytes::copy_from_slice(&meta), end }))
         })
     }
 
@@ -444,7 +445,7 @@ mod tests {
         drop(store);
         let store = DiskStore::open(folder.path(), 0).unwrap();
         assert_eq!(format(&store), FORMAT);
-        assert_eq!(store.meta(7).unwrap().as_deref(), Some(&b"{}"[..]));
+        assert_eq!(store.find(7).unwrap().map(|found| found.meta).as_deref(), Some(&b"{}"[..]));
         let request = Write::Request { stream: 7, request: "asked".into() };
         store.commit(vec![request], true).unwrap();
         assert_eq!(store.request(7).unwrap().as_deref(), Some(&b"asked"[..]));

@@ -97,8 +97,9 @@ impl LogStore for MemoryStore {
         Ok(())
     }
 
-    fn meta(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.streams().get(&stream).map(|kept| kept.meta.clone()))
+    fn find(&self, stream: StreamNo) -> Result<Option<Recovered>, StoreError> {
+        let found = |kept: &Kept| Recovered { stream, meta: kept.meta.clone(), end: kept.end };
+        Ok(self.streams().get(&stream).map(found))
     }
 
     fn request(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError> {

@@ -4,6 +4,7 @@ mod backup;
 mod check;
 mod disk;
 mod memory;
+mod missing;
 mod salvage;
 
 use std::fmt;
@@ -201,11 +202,12 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
     /// When the disk fails.
     fn close(&self) -> Result<(), StoreError>;
 
-    /// The description of a stream; `None` where there is none.
+    /// A stream as it is, also where what was written last seemed to fail; `None` where there is none. A store that other relays
+    /// write too takes what is written next as built upon that.
     ///
     /// # Errors
     /// When the disk fails.
-    fn meta(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError>;
+    fn find(&self, stream: StreamNo) -> Result<Option<Recovered>, StoreError>;
 
     /// The request that is kept with a stream; `None` where none is.
     ///

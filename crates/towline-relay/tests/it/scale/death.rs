@@ -232,6 +232,44 @@ async fn no_relay_shows_what_the_replica_does_not_have() {
     }
 }
 
+/// The store has what nobody was shown: the end is written after it, whole.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_ends_truly_where_the_replica_stays_away_for_too_long() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let replica = redis.replica();
+    let mut config = shared(config(&upstream.url()), &redis.url());
+    config.store.replicas = 1;
+    let (a, b) = (Relay::start(config.clone()).await, Relay::start(config).await);
+    let id = a.detached("twice").await;
+    let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
+    tail.until(first()).await;
+    replica.signal("-STOP");
+    upstream.open("more");
+    // A batch is tried for 20 s.
+    while a.get(&format!("/towline/v1/jobs/{id}?wait=30")).await.json().await["state"] != "failed" {}
+    for relay in [&a, &b] {
+        assert_eq!(relay.get("/readyz").await.status, 503);
+        assert_eq!(relay.post("/api/chat", &[], &chat("short")).await.status, 503);
+    }
+    assert_eq!(tail.read.len(), first(), "nothing is shown that the replica does not have");
+    replica.signal("-CONT");
+    let job = a.ended(&id).await;
+    assert_eq!(job["state"], "failed", "{job}");
+    let log = a.log(&id).await;
+    let text = log.get(..2 * first()).unwrap();
+    assert!(text.lines().count() == 2 && !text.contains("error"), "{log}");
+    let end: serde_json::Value = serde_json::from_str(log[2 * first()..].trim_end()).unwrap();
+    assert_eq!(end["towline"]["outcome"], "failed", "{log}");
+    assert_eq!(b.ended(&id).await["state"], "failed");
+    assert_eq!(b.log(&id).await, log);
+    let headers = [("towline-detach", "true")];
+    let next = taken(&a.client, &headers, "short").await.json().await["id"].as_str().unwrap().to_owned();
+    assert_eq!(b.ended(&next).await["state"], "completed");
+    for relay in [a, b] {
+        relay.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_relay_does_not_stay_at_a_server_that_leads_no_more() {
     let (redis, upstream) = (Redis::start(), upstream());
