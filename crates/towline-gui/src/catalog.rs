@@ -75,6 +75,12 @@ impl Catalog {
         Some(loaded.iter().any(|one| is_same(&one.name, model)))
     }
 
+    /// How many tokens a model in memory looks back on, as far as the server said.
+    pub fn context(&self, model: &str) -> Option<u64> {
+        let loaded = self.loaded.as_ref()?.iter().find(|one| is_same(&one.name, model))?;
+        Some(loaded.context_length)
+    }
+
     /// Whether the server is known to have a model.
     pub fn has(&self, model: &str) -> bool {
         self.installed.iter().any(|one| is_same(&one.name, model))

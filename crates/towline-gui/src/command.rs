@@ -124,6 +124,8 @@ pub enum Command {
     CopyLast,
     /// Open a link in the browser.
     Follow(String),
+    /// Begin the question from the template of this name, with this text in it.
+    Template(String, String),
     /// Ask which files go with the question.
     ChooseFiles,
     /// These files go with the question.

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use eframe::{CreationContext, NativeOptions, Renderer};
 use towline::{Engine, EngineConfig};
 use towline_app::servers::{Environment, ServerSpec, Wanted};
-use towline_app::settings::{self, Config, Remember, folders};
+use towline_app::settings::{self, Config, Remember, folders, templates};
 use towline_gui::desktop;
 use towline_gui::server::{self, Sought};
 use towline_gui::store::State;
@@ -179,7 +179,8 @@ fn run(config: &Config, sought: Sought, stop: Stop) -> Result<(), String> {
     let make = move |creation: &CreationContext<'_>| {
         let engine = Engine::start(EngineConfig::default())?;
         let desktop = desktop::real();
-        let setup = Setup { engine, target: Target::Find(Box::new(sought)), folder, history, state, desktop };
+        let (target, templates) = (Target::Find(Box::new(sought)), templates::folder());
+        let setup = Setup { engine, target, folder, history, state, desktop, templates };
         let window = Window::new(&creation.egui_ctx, setup)?;
         stop.watch(&creation.egui_ctx)?;
         Ok(Box::new(App { window, stop, is_placed: false }) as Box<dyn eframe::App>)

@@ -6,8 +6,10 @@
 //! [`Variant`]: a retry, a changed question and another model each add one, and nothing is replaced.
 //!
 //! [`session`] writes a conversation as lines of JSON and reads it back, [`files`] finds such lines on disk,
-//! [`export`] shows it to people and programs, a [`Reading`] brings an answer into it.
+//! [`export`] shows it to people and programs, a [`Reading`] brings an answer into it, [`context`] says how full its model's
+//! context is.
 
+pub mod context;
 pub mod export;
 pub mod files;
 mod reading;

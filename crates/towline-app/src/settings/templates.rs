@@ -14,14 +14,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use toml::de::DeTable;
-use towline::api::{Options, Think};
+use towline::api::{Format, Options, Think};
 
 use super::{Reading, folders, text, think};
+use crate::chat::Settings;
 use crate::text::nearest::nearest;
 
 /// The largest template, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
+/// The largest schema, in bytes.
+const SCHEMA_BYTES: u64 = 16 << 20;
 /// What the files' names end in.
 const ENDING: &str = "md";
 const KEYS: [&str; 5] = ["model", "system", "think", "format", "options"];
@@ -94,7 +98,59 @@ pub fn read(folder: &Path, name: &str) -> Result<Template, String> {
     Template::parse(&text).map_err(|what| format!("{shown}, {what}"))
 }
 
+/// Reads the schema that a template or a person names.
+///
+/// # Errors
+/// When it cannot be read, or is no JSON schema.
+pub fn schema(path: &Path) -> Result<Value, String> {
+    let shown = path.display();
+    match std::fs::metadata(path) {
+        Ok(metadata) if !metadata.is_file() => return Err(format!("{shown} is not a file")),
+        Ok(metadata) if metadata.len() > SCHEMA_BYTES => {
+            return Err(format!("{shown} is larger than {} MiB", SCHEMA_BYTES >> 20));
+        }
+        // What cannot be looked at is told when it is read.
+        Ok(_) | Err(_) => {}
+    }
+    let bytes = std::fs::read(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
+    let schema: Value =
+        serde_json::from_slice(&bytes).map_err(|error| format!("{shown} is not JSON: {error}"))?;
+    match schema.is_object() {
+        true => Ok(schema),
+        false => Err(format!("{shown} is not a JSON schema: it is not an object")),
+    }
+}
+
 impl Template {
+    /// Its settings become a conversation's, but for a schema, which is a file of its own; its question is returned, with
+    /// today's date and the text that was typed for it.
+    pub fn begin(&self, settings: &mut Settings, input: &str) -> String {
+        settings.options.0.extend(self.options.0.clone());
+        settings.system = self.system.clone().or(settings.system.take());
+        settings.think = self.think.clone().or(settings.think.take());
+        if let Some(model) = &self.model {
+            settings.model.clone_from(model);
+        }
+        if self.format.as_deref() == Some("json") {
+            settings.format = Some(Format::Json);
+        }
+        let mut known = BTreeMap::from([("date".to_owned(), jiff::Zoned::now().date().to_string())]);
+        if !input.is_empty() {
+            known.insert("input".to_owned(), input.to_owned());
+        }
+        self.fill(&known)
+    }
+
+    /// The file of the schema that answers follow, if it names one.
+    pub fn schema_file(&self) -> Option<PathBuf> {
+        self.format.as_ref().filter(|format| *format != "json").map(PathBuf::from)
+    }
+
+    /// Whether a question has fields that are still to be filled in.
+    pub fn has_fields(question: &str) -> bool {
+        parts(question).any(|part| matches!(part, Part::Field(_)))
+    }
+
     /// Reads the text of a file.
     ///
     /// # Errors

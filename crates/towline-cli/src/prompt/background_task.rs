@@ -165,7 +165,7 @@ impl Prompt<'_> {
             Done::ToRead(job) => self.read_elsewhere(&job),
             Done::Nothing => {}
             Done::Template(template, text) => self.use_template(*template, text),
-            Done::Context(model, tokens) => self.context_told(model, tokens),
+            Done::Context(model, tokens) => self.context_told = Some((model, tokens)),
             Done::Shown(text) => self.say(Tone::Plain, text.trim_end()),
             Done::Said(text) => self.say(Tone::Dim, &text),
         }
@@ -220,7 +220,6 @@ impl Prompt<'_> {
         let (name, left) = (opened.name.clone(), opened.left.clone());
         let model = std::mem::take(&mut self.chat.settings.model);
         self.chat = self.session.adopt(opened);
-        self.forget_context();
         if self.chat.settings.model.is_empty() {
             self.chat.settings.model = model;
         }

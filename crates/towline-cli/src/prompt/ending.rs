@@ -26,7 +26,7 @@ impl Prompt<'_> {
     pub fn explain(&mut self, number: u32, outcome: &Outcome) {
         self.exit = self.exit.or(exit::of_ending(&outcome.ending, None));
         let Some(item) = self.item(number) else { return };
-        let (is_answer, model) = (item.is_answer(), item.model.clone());
+        let is_answer = item.is_answer();
         let was_cancelled = matches!(outcome.ending, Ending::Cancelled { .. });
         if let Some(Ok(status)) = item.exit_status().cloned().filter(|status| *status != Ok(0)) {
             self.exit = self.exit.or(Exit::Failed);
@@ -37,7 +37,7 @@ impl Prompt<'_> {
         }
         match &outcome.ending {
             Ending::Completed(reason) if is_answer => {
-                self.note_context(&model, outcome);
+                self.learn_context();
                 if is_cut_by_length(reason.as_ref()) {
                     self.say(
                         Tone::Dim,

@@ -398,7 +398,7 @@ impl Prompt<'_> {
                     (status.front, status.trouble) =
                         notice::status(&entry.item, &entry.name, self.config.stalled_after);
                     let tokens = entry.item.info().map_or(0, |info| info.tokens);
-                    if let Some(context) = self.context_text(tokens).filter(|_| entry.item.is_answer()) {
+                    if let Some(context) = self.context().text(tokens).filter(|_| entry.item.is_answer()) {
                         status.front.push_str(&format!(", {context}"));
                     }
                 }

@@ -12,7 +12,6 @@ use towline_app::settings::Config;
 use super::background_task::BackgroundTask;
 use super::command::{Line, When};
 use super::complete::Known;
-use super::context::Context;
 use super::item::{Item, Kind};
 use super::jobs::{Entry, Jobs};
 use super::notice;
@@ -64,8 +63,8 @@ pub struct Prompt<'s> {
     pub background_tasks: Vec<BackgroundTask>,
     /// What goes with the next question.
     pub attached: Vec<Attached>,
-    /// How full the model's context is.
-    pub context: Context,
+    /// The model that the server told the size of the context for, and the size, in tokens.
+    pub context_told: Option<(String, u64)>,
     pub notices: When,
     pub limit: Option<usize>,
     /// The model that was missing last.
@@ -167,7 +166,7 @@ impl<'s> Prompt<'s> {
             queue: VecDeque::new(),
             background_tasks: Vec::new(),
             attached: Vec::new(),
-            context: Context::default(),
+            context_told: None,
             notices,
             missing: None,
             last: None,

@@ -389,3 +389,57 @@ fn a_desktop_without_dialogs_is_said_so_and_a_path_is_typed() {
     stage.until("a second chat", |stage| stage.window(|window| window.listed().len()) == 2);
     assert!(content(&stage).contains("weirs and locks"));
 }
+
+#[test]
+fn templates_begin_a_question() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for (name, text) in [
+        ("review.md", "---\nsystem = \"You review code.\"\n---\nReview this:\n\n{{input}}"),
+        ("rhyme.md", "Write a rhyme about {{topic}}"),
+        ("letter.md", "Write a letter"),
+    ] {
+        std::fs::write(folder.path().join(name), text).expect("a file");
+    }
+    let templates = Some(folder.path().to_owned());
+    let mut stage = Stage::new(fakemodel::plan(), Begin { templates, ..Begin::default() });
+    stage.type_into("Question", "/");
+    stage.until("the templates", |stage| stage.can_click("Template letter"));
+    stage.type_into("Question", "r");
+    stage.until("those that fit", |stage| !stage.can_click("Template letter"));
+    assert!(stage.can_click("Template review") && stage.can_click("Template rhyme"));
+    stage.press(Modifiers::NONE, Key::ArrowDown);
+    stage.press(Modifiers::NONE, Key::Enter);
+    stage.until("the question", |stage| stage.typed("Question") == "Write a rhyme about {{topic}}");
+    stage.until_shown("Replace what is between {{ and }}.");
+    stage.type_into("Question", "!");
+    assert_eq!(stage.typed("Question"), "Write a rhyme about {{topic}}!", "the cursor is behind it");
+    assert!(!stage.can_click("Template rhyme"));
+    stage.window(|window| window.act(Command::Draft("/".into())));
+    stage.window(|window| window.act(Command::Draft("/review fn main() {}".into())));
+    stage.click("Template review");
+    stage.until("its text", |stage| stage.typed("Question") == "Review this:\n\nfn main() {}");
+    let system =
+        stage.window(|window| window.chat().and_then(|chat| chat.conversation.settings.system.clone()));
+    assert_eq!(system.as_deref(), Some("You review code."));
+    stage.click("Send");
+    stage.until("the answer", |stage| content(stage).contains("fn main() {}"));
+}
+
+#[test]
+fn the_context_meter_says_how_full_it_is() {
+    let done = r#"{"model":"m","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop",
+        "prompt_eval_count":300,"eval_count":100}"#;
+    let answer = Script::ndjson([ollama::chat_text("words"), done.replace('\n', "")]);
+    let json = "application/json";
+    let tags = r#"{"models":[{"name":"m:latest","size":700}]}"#;
+    let ps = r#"{"models":[{"name":"m:latest","context_length":512}]}"#;
+    let routes = Routes::new()
+        .path("/api/chat", answer)
+        .path("/api/tags", Script::respond(200, json, tags))
+        .path("/api/ps", Script::respond(200, json, ps));
+    let mut stage = Stage::new(routes, Begin { model: "m", ..Begin::default() });
+    stage.ask_to_end("hello");
+    stage.until_shown("context 78 % of 512");
+    stage.press(Modifiers::COMMAND, Key::N);
+    stage.until("none in a new chat", |stage| !stage.shows("context 78 %"));
+}

@@ -51,7 +51,7 @@ fn in_a_narrow_window_the_list_and_the_chat_take_turns() {
     stage.until("the list", |stage| stage.can_click("New chat") && !stage.can_click("Send"));
     stage.click("New chat");
     stage.until_shown("Ask something");
-    for name in ["Add files", "Model", "Compare models", "Jobs", "Settings of this chat"] {
+    for name in ["Add files", "Model", "Server", "Compare models", "Jobs", "Settings of this chat"] {
         let place = stage.button_rect(name);
         assert!(place.right() <= 480.0 && place.bottom() <= 320.0 && place.area() > 0.0, "{name}: {place:?}");
     }

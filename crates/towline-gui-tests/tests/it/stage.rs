@@ -60,6 +60,8 @@ pub(crate) struct Begin {
     pub(crate) relay_configured: Through,
     /// Whether answers run on it.
     pub(crate) on_relay: bool,
+    /// Where the templates are.
+    pub(crate) templates: Option<PathBuf>,
     /// What the configuration calls servers; a window that looks for its server, in `relay`, knows them.
     pub(crate) servers: BTreeMap<String, NamedServer>,
     /// A server of the test's own, in place of the scripted one.
@@ -82,6 +84,7 @@ impl Default for Begin {
             relay_variable: None,
             relay_configured: Through::Own,
             on_relay: false,
+            templates: None,
             servers: BTreeMap::new(),
             url: None,
         }
@@ -134,8 +137,8 @@ impl Stage {
         };
         let state = State { model: begin.model.into(), theme, ..kept };
         let engine = Engine::start(EngineConfig::default()).expect("threads");
-        let setup =
-            Setup { engine, target, folder: begin.folder, history: Some(Limits::default()), state, desktop };
+        let (folder, history, templates) = (begin.folder, Some(Limits::default()), begin.templates);
+        let setup = Setup { engine, target, folder, history, state, desktop, templates };
         let (ring, news) = sync_channel(1);
         // The harness makes the context, and the window is made in it before its first frame.
         let shared: Shared = Shared::default();

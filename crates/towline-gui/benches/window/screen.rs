@@ -102,6 +102,7 @@ pub(crate) fn setup(url: &str, folder: &Path) -> Setup {
         history: Some(towline_app::history::Limits::default()),
         state: State::default(),
         desktop: nothing,
+        templates: None,
     }
 }
 

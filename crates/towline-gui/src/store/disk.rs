@@ -6,8 +6,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use serde_json::Value;
 use towline::relay::Job;
 use towline_app::history::{ChatId, WriterId};
+use towline_app::settings::templates::Template;
 
 use super::shelf::{Listed, Shelf, Which};
 use crate::chats::{ChatKey, Loaded};
@@ -42,6 +44,10 @@ pub enum Order {
     Write { path: PathBuf, text: String, announce: bool },
     /// Read files to go with a question.
     Attach { key: ChatKey, paths: Vec<PathBuf> },
+    /// List the templates of a folder.
+    ListTemplates { folder: PathBuf },
+    /// Read a template, for a chat's question with this text in it.
+    Template { key: ChatKey, folder: PathBuf, name: String, input: String },
 }
 
 /// What the disk did.
@@ -61,6 +67,10 @@ pub enum Report {
     Written(PathBuf),
     /// Files that go with a question: their names and bytes.
     Attached { key: ChatKey, files: Vec<(String, Vec<u8>)> },
+    /// The names of the templates.
+    Templates(Vec<String>),
+    /// A template for a chat's question, with the schema that it names, and the text that goes into it.
+    Template { key: ChatKey, template: Box<Template>, schema: Option<Value>, input: String },
     /// Something did not work; for people.
     Failed(String),
 }

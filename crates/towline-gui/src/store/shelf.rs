@@ -10,6 +10,7 @@ use towline::relay::Job;
 use towline_app::chat::session::SessionError;
 use towline_app::chat::{export, files, session};
 use towline_app::history::{ChatId, History, HistoryError, Summary, WriterId, Written};
+use towline_app::settings::templates;
 
 use super::disk::{Order, Report};
 use crate::chats::{ChatKey, Loaded};
@@ -81,6 +82,14 @@ impl Shelf {
             Order::Search { text } => self.search(text),
             Order::Write { path, text, announce } => write(path, &text, announce),
             Order::Attach { key, paths } => attach(key, &paths),
+            Order::ListTemplates { folder } => vec![Report::Templates(templates::names(&folder))],
+            Order::Template { key, folder, name, input } => {
+                let read = templates::read(&folder, &name).and_then(|template| {
+                    let schema = template.schema_file().map(|file| templates::schema(&file)).transpose()?;
+                    Ok(Report::Template { key, template: Box::new(template), schema, input })
+                });
+                vec![read.unwrap_or_else(Report::Failed)]
+            }
         }
     }
 

@@ -1,24 +1,31 @@
 //! Where questions are typed.
 
+use egui::text::{CCursor, CCursorRange, CharIndex};
 use egui::{
     Align, Button, Event, EventFilter, FontId, Frame, InputState, Key, Layout, Margin, Modifiers, RichText,
     ScrollArea, Stroke, TextEdit, Ui, vec2,
 };
+use towline_app::chat::context::Context;
 use towline_app::text::{safe, units};
 
 use super::icons;
 use super::menus;
 use super::named::named;
 use super::seen::Seen;
+use super::templates;
 use super::theme::{Palette, TEXT};
 use crate::catalog::Catalog;
-use crate::chats::Attachment;
+use crate::chats::{Attachment, Chat};
 use crate::command::{Command, Dialog};
 
 /// The field is at most so high, in rows.
 const MAX_ROWS: f32 = 8.0;
 /// Pasted text that is longer goes with the question as a file, in bytes: a field of that size would be slow to type in.
 pub const MAX_PASTED: usize = 16 << 10;
+/// The context is nearly full, in percent.
+const NEARLY_FULL: u64 = 80;
+/// In less room only the percentage of the context is shown, in points.
+const CONTEXT_ROOM: f32 = 170.0;
 /// Models that are offered in place of one that is not there.
 const MAX_OFFERED: usize = 3;
 
@@ -39,6 +46,7 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, o
                 }
             });
         }
+        let picked = templates::show(ui, &chat.draft, seen.templates, has_focus);
         let mut draft = chat.draft.clone();
         // Enter sends; with Shift it begins a line, which the field does by itself.
         let sends = has_focus && ui.input_mut(take_enter);
@@ -54,7 +62,11 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, o
         }
         // Of the text with this frame's letters: a whole line and its Enter may come in one.
         let can_send = !draft.trim().is_empty() || !chat.attached.is_empty();
-        if response.changed() {
+        if let Some(name) = picked {
+            // With this frame's letters too.
+            let input = templates::typed(&draft).and_then(|(_, input)| input).unwrap_or_default();
+            out.push(Command::Template(name, input.to_owned()));
+        } else if response.changed() {
             out.push(Command::Draft(draft));
         }
         let typed = Typed { can_send, sends, stops };
@@ -73,7 +85,7 @@ struct Typed {
 
 /// Draws what is below the field: files, models, and one button that sends or stops.
 fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, palette: &Palette, out: &mut Vec<Command>) {
-    let (Seen { chat, catalog, servers }, Typed { can_send, sends, stops }) = (seen, typed);
+    let (Seen { chat, catalog, servers, .. }, Typed { can_send, sends, stops }) = (seen, typed);
     ui.spacing_mut().item_spacing.x = 2.0;
     if icons::button(ui, "📎", "Add files").clicked() {
         out.push(Command::ChooseFiles);
@@ -90,6 +102,8 @@ fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, palette: &Palette, out: &m
         let button = Button::new(sign).fill(if may { fill } else { palette.edge }).corner_radius(17);
         let button = ui.add_enabled(may, button.min_size(vec2(34.0, 34.0))).accessible_name(name);
         let is_clicked = button.on_hover_text(name).clicked();
+        ui.add_space(6.0);
+        context(ui, chat, catalog, palette);
         if (is_clicked && !is_stop) || (sends && can_send) {
             out.push(Command::Send);
         }
@@ -99,9 +113,31 @@ fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, palette: &Palette, out: &m
     });
 }
 
+/// Says how full the model's context is.
+fn context(ui: &mut Ui, chat: &Chat, catalog: &Catalog, palette: &Palette) {
+    let model = &chat.conversation.settings.model;
+    let context = Context::of(&chat.conversation, catalog.context(model));
+    let coming = chat.live.iter().filter(|live| live.info.model.as_deref() == Some(model.as_str()));
+    let coming = coming.map(|live| live.info.tokens).sum();
+    let (Some(percent), Some(whole)) = (context.percent(coming), context.text(coming)) else { return };
+    let color = if percent < NEARLY_FULL { palette.weak } else { palette.warning };
+    let words = if ui.available_width() < CONTEXT_ROOM { format!("{percent} %") } else { whole.clone() };
+    ui.label(RichText::new(words).small().color(color)).on_hover_text(format!(
+        "{whole} tokens. When it is full, the model no longer sees the oldest; Settings of this chat enlarge it."
+    ));
+}
+
 /// The field's identity.
 pub fn field_id() -> egui::Id {
     egui::Id::unique("composer")
+}
+
+/// Puts the cursor behind the question.
+pub fn cursor_to_end(context: &egui::Context, question: &str) {
+    let mut state = egui::text_edit::TextEditState::load(context, field_id()).unwrap_or_default();
+    let end = CCursor::new(CharIndex(question.chars().count()));
+    state.cursor.set_char_range(Some(CCursorRange::one(end)));
+    state.store(context, field_id());
 }
 
 /// The field, which grows with its lines.

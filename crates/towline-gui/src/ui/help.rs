@@ -7,9 +7,10 @@ use crate::command::Command;
 use crate::shortcuts::{SHORTCUTS, Shortcut};
 
 /// Keys that belong to what has the cursor.
-const OTHERS: [(&str, &str); 9] = [
+const OTHERS: [(&str, &str); 10] = [
     ("Enter", "Send the question"),
     ("Shift+Enter", "Begin a line"),
+    ("/", "Templates, at the beginning of a question"),
     ("Escape", "Stop the answers of this chat, or close a dialog or the search"),
     ("Enter, Shift+Enter", "Next place, previous place, in the search"),
     ("Ctrl and +, −, 0", "Larger, smaller, usual size"),

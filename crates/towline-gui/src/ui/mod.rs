@@ -17,6 +17,7 @@
 //! | `icons` | buttons that show a sign |
 //! | `composer` | where questions are typed |
 //! | `menus` | its menus |
+//! | `templates` | the templates that it offers |
 //! | `sidebar` | the list of chats |
 //! | `jobs` | the panel of jobs |
 //! | `rows` | the jobs as rows of it |
@@ -47,6 +48,7 @@ pub mod seen;
 pub mod settings;
 pub mod sidebar;
 mod strips;
+mod templates;
 pub mod theme;
 pub mod toasts;
 mod turn;

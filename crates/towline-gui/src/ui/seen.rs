@@ -22,6 +22,8 @@ pub struct Seen<'a> {
     pub catalog: &'a Catalog,
     /// The server, and those that can be chosen.
     pub servers: Servers<'a>,
+    /// The names of the templates.
+    pub templates: &'a [String],
 }
 
 /// The server, and those that can be chosen in its place.

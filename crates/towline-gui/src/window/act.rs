@@ -60,7 +60,15 @@ impl Window {
             }),
             Command::Draft(text) => {
                 self.to_send = None;
+                if let Some(folder) = self.templates_folder.clone().filter(|_| text == "/") {
+                    self.disk.order(Order::ListTemplates { folder });
+                }
                 self.with_chat(|chat| chat.draft = text);
+            }
+            Command::Template(name, input) => {
+                if let Some(folder) = self.templates_folder.clone() {
+                    self.disk.order(Order::Template { key: self.current, folder, name, input });
+                }
             }
             Command::CancelEdit => self.with_chat(|chat| chat.editing = None),
             Command::Copy(text) => self.context.copy_text(text),

@@ -74,7 +74,8 @@ impl Window {
     fn show_chat(&mut self, ui: &mut Ui, has_chats: bool, palette: &Palette, out: &mut Vec<Command>) {
         let mut layouts = std::mem::take(&mut self.layouts);
         if let Some(chat) = self.chat() {
-            let seen = Seen { chat, catalog: &self.catalog, servers: self.servers() };
+            let (catalog, servers, templates) = (&self.catalog, self.servers(), &*self.templates);
+            let seen = Seen { chat, catalog, servers, templates };
             let head = Head { has_chats, has_jobs: self.state.shows_jobs, running: self.running() };
             let takes_focus = self.focus == Some(Focus::Composer);
             let frame = Frame::new().fill(palette.ground);

@@ -3,14 +3,18 @@
 use std::time::{Duration, Instant};
 
 use egui::ViewportCommand;
+use towline::api::Format;
+use towline_app::chat::context::Context;
 use towline_app::chat::{Settings, session};
 use towline_app::history::ChatId;
+use towline_app::settings::templates::Template;
 
 use super::Window;
 use crate::chats::{Attachment, Chat, ChatKey, Loaded, drain};
 use crate::command::{Dialog, Purpose};
 use crate::server::BUILTIN_MODEL;
 use crate::store::{Order, Report};
+use crate::ui::composer;
 use crate::ui::toasts::Undo;
 
 /// How long a notice stays.
@@ -94,14 +98,21 @@ impl Window {
             // Whatever happens to the window from here on, its answers are found again.
             self.is_urgent = true;
         }
+        let mut asks = false;
         for one in looked.ended {
             let is_seen = one.chat == self.current && self.is_focused;
             let Some(chat) = self.chat_mut(one.chat) else { continue };
             chat.is_unread |= !is_seen;
             let title = chat.title();
+            let context = Context::of(&chat.conversation, None);
+            asks |= context.is_worth_asking();
             if let Some(text) = one.text.filter(|_| !is_seen && self.state.notifies) {
                 self.notify(one.chat, title, text);
             }
+        }
+        if let Some(client) = self.server.client().filter(|_| asks) {
+            // A model that was not in memory before has said by now how much it looks back on.
+            self.catalog.refresh(&self.engine, client);
         }
     }
 
@@ -155,6 +166,20 @@ impl Window {
                         }
                         Err(why) => self.say(why, None),
                     }
+                }
+            }
+            Report::Templates(names) => self.templates = names,
+            Report::Template { key, template, schema, input } => {
+                let context = self.context.clone();
+                let Some(chat) = self.chat_mut(key) else { return };
+                chat.draft = template.begin(&mut chat.conversation.settings, &input);
+                if let Some(schema) = schema {
+                    chat.conversation.settings.format = Some(Format::Schema(schema));
+                }
+                chat.settings_changed();
+                composer::cursor_to_end(&context, &chat.draft);
+                if Template::has_fields(&chat.draft) {
+                    self.say("Replace what is between {{ and }}.", None);
                 }
             }
             Report::Failed(what) => self.say(what, None),

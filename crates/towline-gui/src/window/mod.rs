@@ -102,6 +102,8 @@ pub struct Setup {
     pub state: State,
     /// The surroundings.
     pub desktop: Desktop,
+    /// Where the user's templates are, if anywhere.
+    pub templates: Option<PathBuf>,
 }
 
 /// The window's state.
@@ -162,6 +164,9 @@ pub struct Window {
     /// How large the dialog was.
     dialog_size: egui::Vec2,
     layouts: Layouts,
+    /// Where the templates are, and their names when they were last listed.
+    templates_folder: Option<PathBuf>,
+    templates: Vec<String>,
     desktop: Desktop,
     disk: Disk,
     writer: Option<Writer>,
@@ -234,6 +239,8 @@ impl Window {
             shows_narrow_chats: false,
             dialog_size: egui::Vec2::ZERO,
             layouts: Layouts::default(),
+            templates_folder: setup.templates,
+            templates: Vec::new(),
             desktop: setup.desktop,
             disk,
             writer,

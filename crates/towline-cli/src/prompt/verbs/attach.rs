@@ -71,12 +71,6 @@ fn said(shown: &str, size: usize) -> String {
     format!("{shown} ({}) goes with the next question", units::bytes(size as u64))
 }
 
-/// Reads a file that is not too large.
-pub(super) fn read(path: &Path, limit_bytes: u64) -> Result<Vec<u8>, String> {
-    check_is_file(path)?;
-    input::bytes(path, limit_bytes)
-}
-
 /// A pipe or device, which might never end, is no file.
 fn check_is_file(path: &Path) -> Result<(), String> {
     match std::fs::metadata(path) {

@@ -91,7 +91,6 @@ impl Prompt<'_> {
 
     fn clear(&mut self) {
         self.chat.clear();
-        self.forget_context();
         self.attached.clear();
         self.jobs.forget_reported();
         self.last = None;

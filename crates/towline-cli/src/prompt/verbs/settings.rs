@@ -10,10 +10,7 @@ use crate::prompt::state::Prompt;
 use crate::server::UNARY_TIMEOUTS;
 use crate::server::models;
 use crate::term::screen::Tone;
-use towline_app::settings::options;
-
-/// The largest schema, in bytes.
-const SCHEMA_BYTES: u64 = 16 << 20;
+use towline_app::settings::{options, templates};
 
 impl Prompt<'_> {
     pub(super) fn set_model(&mut self, model: Option<String>) {
@@ -147,14 +144,8 @@ impl Prompt<'_> {
             Some(Change::To(FormatArg::Json)) => self.chat.settings.format = Some(Format::Json),
             Some(Change::To(FormatArg::Schema(path))) => {
                 return self.blocking_chore("format", move || {
-                    let shown = path.display().to_string();
-                    let bytes = super::attach::read(&path, SCHEMA_BYTES)?;
-                    let schema: Value = serde_json::from_slice(&bytes)
-                        .map_err(|error| format!("{shown} is not JSON: {error}"))?;
-                    if !schema.is_object() {
-                        return Err(format!("{shown} is not a JSON schema: it is not an object"));
-                    }
-                    Ok(Done::Schema(schema, format!("answers follow {shown}")))
+                    let schema = templates::schema(&path)?;
+                    Ok(Done::Schema(schema, format!("answers follow {}", path.display())))
                 });
             }
         }

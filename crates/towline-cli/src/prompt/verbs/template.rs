@@ -1,9 +1,5 @@
 //! `:template`.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use towline::api::Format;
 use towline_app::settings::templates::{self, Template};
 
 use crate::prompt::background_task::Done;
@@ -31,26 +27,12 @@ impl Prompt<'_> {
 
     /// Its settings become the conversation's, its question comes into the line, to be changed or sent.
     pub fn use_template(&mut self, template: Template, text: String) {
-        let settings = &mut self.chat.settings;
-        settings.options.0.extend(template.options.0.clone());
-        settings.system = template.system.clone().or(settings.system.take());
-        settings.think = template.think.clone().or(settings.think.take());
-        if let Some(model) = &template.model {
-            settings.model.clone_from(model);
+        let question = template.begin(&mut self.chat.settings, &text);
+        match template.schema_file() {
+            Some(schema) => self.set_format(Some(Change::To(FormatArg::Schema(schema)))),
+            None => self.write_settings(),
         }
-        match template.format.as_deref() {
-            None => {}
-            Some("json") => settings.format = Some(Format::Json),
-            Some(schema) => self.set_format(Some(Change::To(FormatArg::Schema(PathBuf::from(schema))))),
-        }
-        self.write_settings();
-        let mut known = BTreeMap::from([("date".to_owned(), jiff::Zoned::now().date().to_string())]);
-        if !text.is_empty() {
-            known.insert("input".to_owned(), text);
-        }
-        let question = template.fill(&known);
-        let left = Template { text: question.clone(), ..Template::default() };
-        if !left.fields().is_empty() {
+        if Template::has_fields(&question) {
             self.say(Tone::Dim, "replace what is between {{ and }}");
         }
         self.screen.prefill(&question);
