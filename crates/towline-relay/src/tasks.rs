@@ -1,6 +1,7 @@
 //! The tasks of a relay: the one place that starts them, and knows when all have ended.
 
 use std::future::Future;
+use std::pin::Pin;
 
 use tokio::runtime::Handle;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
@@ -26,7 +27,7 @@ impl Tasks {
 
     /// Starts a task that runs by itself.
     pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
-        drop(self.tracker.spawn_on(task, &self.runtime));
+        drop(self.tracker.spawn_on(boxed(task), &self.runtime));
     }
 
     /// Starts a task that ends when what this returns is dropped.
@@ -34,7 +35,7 @@ impl Tasks {
         &self,
         task: impl Future<Output = T> + Send + 'static,
     ) -> AbortOnDropHandle<T> {
-        AbortOnDropHandle::new(self.tracker.spawn_on(task, &self.runtime))
+        AbortOnDropHandle::new(self.tracker.spawn_on(boxed(task), &self.runtime))
     }
 
     /// How many run.
@@ -50,4 +51,9 @@ impl Tasks {
         self.tracker.close();
         self.tracker.wait().await;
     }
+}
+
+/// For tasks of one type: each type of task is 10 KB of program.
+fn boxed<T>(task: impl Future<Output = T> + Send + 'static) -> Pin<Box<dyn Future<Output = T> + Send>> {
+    Box::pin(task)
 }

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use std::future::Future;
+use std::pin::Pin;
 use towline::api::Format;
 use towline::engine::Task;
 use towline::relay::Job;
@@ -78,6 +79,8 @@ impl Prompt<'_> {
         holds_up: bool,
         work: impl Future<Output = Result<Done, String>> + Send + 'static,
     ) {
+        // Boxed, for a task of one type: each type of task is 10 KB of program.
+        let work: Pin<Box<dyn Future<Output = _> + Send>> = Box::pin(work);
         let task = self.engine.spawn(verb, work);
         self.background_tasks.push(BackgroundTask { verb, task, holds_up });
     }
@@ -88,6 +91,7 @@ impl Prompt<'_> {
         verb: &'static str,
         work: impl FnOnce() -> Result<Done, String> + Send + 'static,
     ) {
+        let work: Box<dyn FnOnce() -> Result<Done, String> + Send> = Box::new(work);
         self.in_background(verb, true, async move {
             tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(error.to_string()))
         });

@@ -111,6 +111,7 @@ fn confirming(
     runtime: &Handle,
     work: impl Future<Output = Result<(), Error>> + Send + 'static,
 ) -> Confirming {
+    let work: Confirming = Box::pin(work);
     let (done, confirmed) = oneshot::channel();
     let work = async move {
         let result = tokio::time::timeout(ORDER_TIME, work).await.unwrap_or_else(|_| Err(too_slow()));
