@@ -2,7 +2,8 @@
 //! gathers what a reader is behind.
 //!
 //! `cargo bench -p towline-relay --bench relay`; a word after `--` runs one part: `records`, `first`, `stalled`, `many`,
-//! `gathering`. The model server is a thread of this process; each relay, and nginx, is a process of its own.
+//! `gathering`, `watched`, and with relays on one Redis `appends`, `memory`, `through`. The model server is a thread of this
+//! process; each relay, and nginx, is a process of its own.
 
 #![expect(clippy::unwrap_used, reason = "a bench that cannot go on ends")]
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
@@ -14,6 +15,8 @@ mod many;
 mod proxies;
 mod reader;
 mod records;
+mod scale;
+mod watched;
 
 use towline_testkit::paced::PacedServer;
 
@@ -38,6 +41,18 @@ fn main() {
     }
     if wanted("many") {
         runtime.block_on(many::many(&server.url()));
+    }
+    if wanted("appends") {
+        runtime.block_on(scale::appends(&server.url()));
+    }
+    if wanted("memory") {
+        runtime.block_on(scale::memory(&server.url()));
+    }
+    if wanted("through") {
+        runtime.block_on(scale::through(&server.url()));
+    }
+    if wanted("watched") {
+        runtime.block_on(watched::watched(&server.url()));
     }
     if wanted("gathering") {
         runtime.block_on(gathering::gathering(&server.url()));

@@ -11,7 +11,8 @@ use towline_relay::{Config, Listen, Server, Store, StoreConfig, UpstreamApi, Ups
 pub(crate) struct Proxy {
     child: Child,
     pub(crate) address: SocketAddr,
-    _folder: tempfile::TempDir,
+    /// Goes with it.
+    folder: Option<tempfile::TempDir>,
 }
 
 /// This process as a relay; ends with its standard input.
@@ -20,6 +21,9 @@ pub(crate) fn be_relay(upstream: &str, store: &str) {
     runtime.block_on(async {
         let store = match store {
             "memory" => StoreConfig::default(),
+            redis if redis.starts_with("redis://") => {
+                StoreConfig { place: redis.parse().unwrap(), ..StoreConfig::default() }
+            }
             folder => StoreConfig { place: Store::Folder(folder.into()), ..StoreConfig::default() },
         };
         let endpoint = towline::client::host::parse(upstream).unwrap();
@@ -38,12 +42,19 @@ pub(crate) fn be_relay(upstream: &str, store: &str) {
 
 pub(crate) fn relay(upstream: &str, in_memory: bool) -> Proxy {
     let folder = tempfile::tempdir().unwrap();
-    let store = if in_memory { "memory".into() } else { folder.path().to_str().unwrap().to_owned() };
+    let store = if in_memory { "memory" } else { folder.path().to_str().unwrap() };
+    let mut relay = relay_on(upstream, store);
+    relay.folder = Some(folder);
+    relay
+}
+
+/// A relay with this store: `memory`, a folder, or the address of a Redis.
+pub(crate) fn relay_on(upstream: &str, store: &str) -> Proxy {
     let mut command = Command::new(std::env::current_exe().unwrap());
-    let mut child = command.args(["relay", upstream, &store]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = command.args(["relay", upstream, store]).stdout(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    Proxy { child, address: line.trim().parse().unwrap(), _folder: folder }
+    Proxy { child, address: line.trim().parse().unwrap(), folder: None }
 }
 
 /// nginx that passes on what comes, at once; `None` where there is none.
@@ -66,17 +77,22 @@ pub(crate) fn nginx(upstream: &str) -> Option<Proxy> {
     while std::net::TcpStream::connect(address).is_err() {
         std::thread::sleep(Duration::from_millis(5));
     }
-    Some(Proxy { child, address, _folder: folder })
+    Some(Proxy { child, address, folder: Some(folder) })
+}
+
+/// Processor time that a process has used.
+pub(crate) fn cpu_of(process: u32) -> Duration {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    // Linux counts a hundred ticks a second for programs.
+    Duration::from_millis(ticks * 10)
 }
 
 impl Proxy {
     /// Processor time it has used.
     pub(crate) fn cpu(&self) -> Duration {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
-        // Linux counts a hundred ticks a second for programs.
-        Duration::from_millis(ticks * 10)
+        cpu_of(self.child.id())
     }
 
     pub(crate) fn resident_bytes(&self) -> u64 {
