@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::json::Json;
+use crate::quote::quote;
 
 /// Why a request or stream failed.
 ///
@@ -208,9 +209,6 @@ impl Fault {
     }
 }
 
-/// The longest piece of a server's own words that is repeated in a message, in characters.
-const QUOTE_CHARS: usize = 300;
-
 /// The server's words in an error body: the `error` of a JSON object, the title of a page, else the start of the text.
 fn message_in_body(body: &[u8]) -> String {
     if let Ok(value) = serde_json::from_slice::<Json<'_>>(body) {
@@ -270,21 +268,4 @@ fn words(value: &Json<'_>, depth: usize) -> Option<String> {
         }
         Json::Null | Json::Bool(_) | Json::Integer(_) | Json::Number(_) => None,
     }
-}
-
-/// A short, printable, single-line form of bytes from outside.
-pub(crate) fn quote(bytes: &[u8]) -> String {
-    let head = &bytes[..bytes.len().min(QUOTE_CHARS * 4)];
-    let text = String::from_utf8_lossy(head);
-    let mut quoted = String::new();
-    for (count, c) in
-        text.split_whitespace().flat_map(|word| std::iter::once(' ').chain(word.chars())).skip(1).enumerate()
-    {
-        if count == QUOTE_CHARS {
-            quoted.push('…');
-            break;
-        }
-        quoted.push(if c.is_control() { '\u{fffd}' } else { c });
-    }
-    quoted
 }

@@ -30,6 +30,7 @@ mod json;
 pub mod log;
 pub mod outcome;
 mod page;
+mod quote;
 pub mod records;
 pub mod retry;
 pub mod span;

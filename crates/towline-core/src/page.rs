@@ -1,6 +1,6 @@
 //! A web page in the place of an answer, told as one line.
 
-use crate::error::quote;
+use crate::quote::quote;
 
 /// How much of a page is looked at, in bytes.
 const MAX_BYTES: usize = 64 << 10;

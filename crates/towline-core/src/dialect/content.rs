@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::error::{Error, ErrorKind, Fault, quote};
+use crate::error::{Error, ErrorKind, Fault};
 use crate::event::Event;
 use crate::json::Json;
+use crate::quote::quote;
 
 /// How deep parts are looked for in parts.
 const MAX_DEPTH: usize = 4;

@@ -1,8 +1,9 @@
 //! A server's failure, in every shape in which servers tell it inside a stream.
 
 use super::{Relayed, Verdict, relayed};
-use crate::error::{Error, ErrorKind, Fault, message_in_error, quote};
+use crate::error::{Error, ErrorKind, Fault, message_in_error};
 use crate::json::Json;
+use crate::quote::quote;
 
 /// The failure that a record tells, whatever its other fields.
 pub(super) fn told(record: &Json<'_>) -> Option<Verdict> {

@@ -32,10 +32,11 @@ mod tool_calls;
 use std::borrow::Cow;
 use std::collections::VecDeque;
 
-use crate::error::{Error, ErrorKind, Fault, quote};
+use crate::error::{Error, ErrorKind, Fault};
 use crate::event::{Event, PartialToolCall, TextKind, Usage};
 use crate::json::Json;
 use crate::outcome::{FinishReason, NotUnderstood};
+use crate::quote::quote;
 use crate::wire::{ERROR_EVENT, Framing};
 
 pub(crate) use relayed::Relayed;

@@ -38,7 +38,7 @@ impl Relayed {
 /// Why the job ended, in words: the cause where there is one, else the error's own.
 pub(super) fn cause(record: &Json<'_>) -> Option<String> {
     let cause = record.get("towline")?.get("cause")?.as_str()?;
-    Some(crate::error::quote(cause.as_bytes())).filter(|cause| !cause.is_empty())
+    Some(crate::quote::quote(cause.as_bytes())).filter(|cause| !cause.is_empty())
 }
 
 /// An upstream's refusal is the same kind of failure as without a relay.
