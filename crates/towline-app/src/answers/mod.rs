@@ -1,16 +1,14 @@
 //! The answers that a relay runs, as every face shows and controls them.
 //!
-//! Where a relay runs answers, it knows each by its id, its name, and what it belongs to ([`for_answer`]). A face does to any of
+//! Where a relay runs answers, it knows each by its id, its name, and what it belongs to ([`history::for_answer`](crate::history::for_answer)). A face does to any of
 //! them, whichever program asked, what a [`Verb`] says, and tells it in the words of [`said`]. How an answer gets into its
 //! conversation is [`chat::Reading`](crate::chat::Reading)'s; who writes it is the
 //! [history's](crate::history::History::take_over) to say.
 
-mod place;
 mod verb;
 
 use towline::relay::Job;
 
-pub use place::{InHistory, for_answer, place_of, read_place, turn_of};
 pub use verb::Verb;
 
 use crate::text::safe;

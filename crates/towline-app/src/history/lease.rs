@@ -13,9 +13,9 @@ use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 use towline::relay::Job;
 use towline::{Event, Outcome};
 
+use super::place::{InHistory, place_of};
 use super::record::Target;
 use super::{ChatId, History, HistoryError, WriterId, export};
-use crate::answers::{InHistory, place_of};
 use crate::chat::{Reading, session};
 
 /// How long a writer may take to begin, and how often that is looked at.

@@ -15,6 +15,7 @@
 //! | `keep` | titles, pins, what is deleted, and when by itself |
 //! | `files` | session files of earlier versions are taken in |
 //! | `lease` | who writes an answer that a relay runs, and what becomes of it when that program is gone |
+//! | `place` | where an answer belongs, as the relay's record of it says |
 //! | `writer` | a thread that writes, so that nobody else waits for the disk |
 
 mod asked;
@@ -23,6 +24,7 @@ mod files;
 mod find;
 mod keep;
 mod lease;
+mod place;
 mod record;
 mod search;
 #[cfg(test)]
@@ -38,6 +40,7 @@ pub use files::Taken;
 pub use find::{Found, Summary, is_name};
 pub use keep::Limits;
 pub use lease::Rest;
+pub use place::{InHistory, for_answer, place_of, read_place, turn_of};
 pub use store::History;
 pub use writer::{Chat, Writer, Written};
 

@@ -5,8 +5,8 @@ use std::fmt;
 use towline::Client;
 use towline::relay::{Job, Via};
 
+use super::{ChatId, WriterId};
 use crate::chat::{AnswerId, TurnId};
-use crate::history::{ChatId, WriterId};
 
 /// The conversation of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

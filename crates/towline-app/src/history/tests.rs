@@ -411,7 +411,7 @@ fn a_question_of_a_program_that_does_not_write_is_there_before_its_answer() {
     // What is asked again is one more answer to the same question.
     let again = history.ask_again(chat, turn).unwrap().unwrap();
     assert_eq!((again.turn, again.variant), (turn.turn, 2));
-    (job.id, job.turn) = ("r2".into(), Some(crate::answers::turn_of(again)));
+    (job.id, job.turn) = ("r2".into(), Some(turn_of(again)));
     assert!(history.link(&job).unwrap());
     assert_eq!(history.complete("r2", &told(), &whole()).unwrap(), Rest::Written);
     let found = history.load(chat).unwrap();

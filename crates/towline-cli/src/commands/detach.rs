@@ -2,7 +2,7 @@
 
 use towline::Ending;
 use towline::relay::RelayConfig;
-use towline_app::answers::{InHistory, for_answer};
+use towline_app::history::{InHistory, for_answer};
 use towline_app::servers::ServerSource;
 
 use super::{Context, relay_failure};

@@ -6,9 +6,9 @@ use towline::api::PullRequest;
 use towline::client::Resume;
 use towline::engine::{JobOptions, StartAt, StreamSpec};
 use towline::{ChatRequest, Message};
-use towline_app::answers;
 use towline_app::chat::{AnswerId, session};
 use towline_app::document;
+use towline_app::history;
 
 use super::command::Ask;
 use super::item::{Item, Kind};
@@ -90,7 +90,7 @@ impl Prompt<'_> {
     }
 
     pub fn chat_stream(&self, request: ChatRequest, id: AnswerId) -> StreamSpec {
-        let client = answers::for_answer(&self.server.client, self.session.place(), id);
+        let client = history::for_answer(&self.server.client, self.session.place(), id);
         let prepared = StreamSpec::chat(&client, request);
         match self.config.resume {
             0 => prepared,

@@ -4,9 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use towline_app::answers::InHistory;
 use towline_app::chat::{AnswerId, Conversation, Settings, session};
-use towline_app::history::{self, Chat, ChatId, History, HistoryError, Limits, Writer, WriterId};
+use towline_app::history::{self, Chat, ChatId, History, HistoryError, InHistory, Limits, Writer, WriterId};
 
 /// How long the disk may be behind before that is said.
 const LAG: Duration = Duration::from_secs(2);

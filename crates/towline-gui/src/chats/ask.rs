@@ -2,8 +2,8 @@
 
 use towline::engine::{JobOptions, StartAt, StreamSpec};
 use towline::{Client, Engine, Job, Message};
-use towline_app::answers::{InHistory, for_answer};
 use towline_app::chat::{AnswerId, Answered, Reading, Shown, Turn, TurnId, Variant, session};
+use towline_app::history::{InHistory, for_answer};
 
 use super::attachment::question;
 use super::{Answer, Chat, Live};

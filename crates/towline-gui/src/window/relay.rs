@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use towline::engine::JobState;
 use towline::{ChatRequest, Job, relay};
-use towline_app::answers::{InHistory, place_of};
 use towline_app::chat::{AnswerId, Settings};
+use towline_app::history::{InHistory, place_of};
 use towline_app::servers::RelayPlace;
 
 use super::{Target, Window};

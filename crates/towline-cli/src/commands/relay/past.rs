@@ -2,9 +2,8 @@
 
 use std::path::PathBuf;
 
-use towline_app::answers::{InHistory, read_place, turn_of};
 use towline_app::chat::{AnswerId, Turn, own_words};
-use towline_app::history::{ChatId, Found, History, HistoryError, Summary};
+use towline_app::history::{ChatId, Found, History, HistoryError, InHistory, Summary, read_place, turn_of};
 use towline_relay::{PastConversation, PastTurn, PastTurns, PlaceInHistory, UserHistory};
 
 /// The history at this place. One that nobody has begun is made with the first question.

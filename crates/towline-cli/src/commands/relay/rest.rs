@@ -11,8 +11,7 @@ use tokio::sync::mpsc;
 use towline::client::Endpoint;
 use towline::relay::{READER_TIMEOUTS, RelayConfig, Start, Via};
 use towline::{Client, Event, Item, Outcome};
-use towline_app::answers::place_of;
-use towline_app::history::{History, Rest};
+use towline_app::history::{History, Rest, place_of};
 use towline_relay::OnAnswer;
 
 /// Ends that are remembered while one is looked at.
