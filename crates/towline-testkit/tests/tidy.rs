@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -245,6 +245,41 @@ fn the_testkit_is_for_tests_only_and_knows_none_of_ours() {
                 assert!(name != "towline-testkit" || allowed, "{at}");
             }
         }
+    }
+}
+
+/// Crates whose parts, the files and folders of `src`, need each other in one direction.
+const WITHOUT_CIRCLES: &[&str] =
+    &["towline-core", "towline-app", "towline-model", "towline-cli", "towline-gui"];
+
+#[test]
+fn parts_of_a_crate_need_each_other_in_one_direction() {
+    for name in WITHOUT_CIRCLES {
+        let src = root().join("crates").join(name).join("src");
+        let mut needs: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+        for path in files(&src, ".rs") {
+            let inside: Vec<&str> =
+                path.strip_prefix(&src).unwrap().iter().map(|s| s.to_str().unwrap()).collect();
+            let part = inside[0].trim_end_matches(".rs");
+            if matches!(part, "lib" | "main") || inside.iter().any(|s| matches!(*s, "tests" | "tests.rs")) {
+                continue;
+            }
+            let mut text = read(&path).split("#[cfg(test)]\nmod ").next().unwrap().to_owned();
+            assert!(!text.contains("crate::{"), "{}: name each part in a line of its own", path.display());
+            if inside.len() == 1 {
+                text = text.replace("super::", "crate::");
+            }
+            let code: String = text.lines().map(|line| line.split("//").next().unwrap()).collect();
+            let is_word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+            let named = code.split("crate::").skip(1).map(|rest| rest.split(|c| !is_word(c)).next().unwrap());
+            needs.entry(part.to_owned()).or_default().extend(named.filter(|n| *n != part).map(str::to_owned));
+        }
+        // A part that needs none of those that are left is in no circle.
+        while let Some(free) = needs.iter().find(|(_, of)| of.iter().all(|part| !needs.contains_key(part))) {
+            let free = free.0.clone();
+            needs.remove(&free);
+        }
+        assert!(needs.is_empty(), "{name}: a circle among {:?}", needs.keys());
     }
 }
 
