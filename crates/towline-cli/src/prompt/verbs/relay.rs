@@ -204,15 +204,18 @@ impl Prompt<'_> {
         // What is left stands in the history.
         self.note_relay(number);
         let is_gone = self.relay.as_ref().is_some_and(|relay| relay.is_gone());
-        let Some(item) = self.item_mut(number) else { return false };
+        let Some(entry) = self.jobs.get_mut(number) else { return false };
+        let (item, handle) = (&mut entry.item, entry.handle.clone());
         let is_lost = is_gone || item.job().is_some_and(towline::Job::is_away);
         let is_elsewhere = item.is_elsewhere();
         let Some(id) = item.leave() else { return false };
         if !is_elsewhere {
+            // Where the relay has not said yet what it calls it.
+            let name = handle.as_deref().unwrap_or(&id);
             let said = match is_lost {
-                false => format!("%{number} continues without the prompt; towline attach {id} reads it"),
+                false => format!("%{number} continues without the prompt; towline attach {name} reads it"),
                 true => format!(
-                    "%{number} is left; the relay is out of reach, so whether it still runs is not known. towline attach {id} tells"
+                    "%{number} is left; the relay is out of reach, so whether it still runs is not known. towline attach {name} tells"
                 ),
             };
             self.say(Tone::Plain, &said);
