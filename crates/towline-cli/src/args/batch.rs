@@ -1,12 +1,13 @@
 //! `towline batch`.
 
+use std::num::NonZeroU16;
 use std::path::PathBuf;
 
 use clap::Args;
 
 use super::jobs::AtRelay;
 use super::run::{OptionArg, ThinkArg};
-use super::shared::{ApiChoice, InputArgs, ServerArgs};
+use super::shared::{ApiChoice, InputArgs, ServerArgs, count};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -37,8 +38,8 @@ pub struct BatchArgs {
     pub file: PathBuf,
 
     /// How many answers run at once
-    #[arg(short, long, value_name = "N", default_value = "4", value_parser = at_once)]
-    pub jobs: u16,
+    #[arg(short, long, value_name = "N", default_value = "4", value_parser = count::<NonZeroU16>)]
+    pub jobs: NonZeroU16,
     /// The file of the results; a question with a result in it is not asked again [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -94,11 +95,4 @@ pub struct BatchArgs {
     /// Which dialect the server speaks
     #[arg(long, value_enum, default_value_t = ApiChoice::Auto, help_heading = "Server")]
     pub api: ApiChoice,
-}
-
-fn at_once(text: &str) -> Result<u16, String> {
-    match text.parse::<u16>() {
-        Ok(count) if count > 0 => Ok(count),
-        Ok(_) | Err(_) => Err("write a whole number from 1 to 65535".to_owned()),
-    }
 }

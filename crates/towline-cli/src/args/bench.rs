@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use clap::Args;
 
 use super::run::OptionArg;
-use super::shared::{ApiChoice, ServerArgs, TimeoutArgs};
+use super::shared::{ApiChoice, ServerArgs, TimeoutArgs, count};
 
 /// Measure what the users of a server wait for
 ///
@@ -33,10 +33,10 @@ pub struct BenchArgs {
     pub options: Vec<OptionArg>,
 
     /// How many streams run at once
-    #[arg(long, value_name = "N", default_value = "1", value_parser = count, help_heading = "Load")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = count::<NonZeroUsize>, help_heading = "Load")]
     pub streams: NonZeroUsize,
     /// How many requests in all [default: 4 for each stream]
-    #[arg(long, value_name = "R", value_parser = count, help_heading = "Load")]
+    #[arg(long, value_name = "R", value_parser = count::<NonZeroUsize>, help_heading = "Load")]
     pub requests: Option<NonZeroUsize>,
 
     /// Print the results as one JSON object
@@ -51,8 +51,4 @@ pub struct BenchArgs {
 
     #[command(flatten)]
     pub timeouts: TimeoutArgs,
-}
-
-fn count(text: &str) -> Result<NonZeroUsize, String> {
-    text.parse().map_err(|_| "write a whole number, 1 or more".to_owned())
 }

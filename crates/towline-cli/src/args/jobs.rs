@@ -66,6 +66,17 @@ pub struct JobsArgs {
     pub relay: AtRelay,
 }
 
+/// How an answer is printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Form {
+    /// Print the answer as it came, without rendering Markdown
+    #[arg(long, help_heading = "Output")]
+    pub plain: bool,
+    /// Print one JSON object a line for each record (docs/json-output.md)
+    #[arg(long, help_heading = "Output")]
+    pub json: bool,
+}
+
 /// Read an answer from the start and follow it to the end
 ///
 /// Ctrl-C detaches: the answer continues.
@@ -82,12 +93,8 @@ pub struct AttachArgs {
     /// Only new text
     #[arg(long, help_heading = "Output")]
     pub tail: bool,
-    /// Print the answer as it came, without rendering Markdown
-    #[arg(long, help_heading = "Output")]
-    pub plain: bool,
-    /// Print one JSON object a line for each record (docs/json-output.md)
-    #[arg(long, help_heading = "Output")]
-    pub json: bool,
+    #[command(flatten)]
+    pub form: Form,
     #[command(flatten)]
     pub relay: AtRelay,
 }
@@ -109,12 +116,8 @@ pub struct LogArgs {
     /// Print the bytes of the server
     #[arg(long, help_heading = "Output", conflicts_with = "json")]
     pub raw: bool,
-    /// Print the answer as it came, without rendering Markdown
-    #[arg(long, help_heading = "Output")]
-    pub plain: bool,
-    /// Print one JSON object a line for each record (docs/json-output.md)
-    #[arg(long, help_heading = "Output")]
-    pub json: bool,
+    #[command(flatten)]
+    pub form: Form,
     #[command(flatten)]
     pub relay: AtRelay,
 }

@@ -27,7 +27,7 @@ pub use batch::BatchArgs;
 pub use bench::BenchArgs;
 pub use history::{HistoryArgs, HistoryVerb, ListingArgs};
 pub use jobs::{
-    AtRelay, AttachArgs, CleanArgs, DeadlineArg, JobsArgs, KillArgs, LogArgs, RenameArgs, SessionArgs,
+    AtRelay, AttachArgs, CleanArgs, DeadlineArg, Form, JobsArgs, KillArgs, LogArgs, RenameArgs, SessionArgs,
     TimeoutArgs, VerbArgs, WaitArgs, Which,
 };
 pub use models::{

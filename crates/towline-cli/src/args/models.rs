@@ -89,18 +89,9 @@ impl ShowArgs {
     }
 }
 
-/// Fetch models from a registry
-///
-/// A repeated pull continues where the last one stopped.
+/// How models go to and from a registry.
 #[derive(Debug, Args)]
-#[command(before_help = "Examples:
-  towline pull llama3.2
-  towline pull qwen3 nomic-embed-text
-", help_template = super::TEMPLATE)]
-pub struct PullArgs {
-    /// The models
-    #[arg(value_name = "MODEL", required = true)]
-    pub models: Vec<String>,
+pub struct RegistryArgs {
     /// Let the server speak to the registry without TLS
     #[arg(long, help_heading = "Request")]
     pub insecure: bool,
@@ -113,6 +104,22 @@ pub struct PullArgs {
     pub timeouts: TimeoutArgs,
 }
 
+/// Fetch models from a registry
+///
+/// A repeated pull continues where the last one stopped.
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  towline pull llama3.2
+  towline pull qwen3 nomic-embed-text
+", help_template = super::TEMPLATE)]
+pub struct PullArgs {
+    /// The models
+    #[arg(value_name = "MODEL", required = true)]
+    pub models: Vec<String>,
+    #[command(flatten)]
+    pub registry: RegistryArgs,
+}
+
 /// Send models to a registry
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
@@ -122,16 +129,8 @@ pub struct PushArgs {
     /// The models, with the namespace to push to
     #[arg(value_name = "MODEL", required = true)]
     pub models: Vec<String>,
-    /// Let the server speak to the registry without TLS
-    #[arg(long, help_heading = "Request")]
-    pub insecure: bool,
-    /// Print one JSON object a line for each record
-    #[arg(long, help_heading = "Output")]
-    pub json: bool,
     #[command(flatten)]
-    pub server: ServerArgs,
-    #[command(flatten)]
-    pub timeouts: TimeoutArgs,
+    pub registry: RegistryArgs,
 }
 
 /// Make a model from a Modelfile or from another model

@@ -1,5 +1,6 @@
 //! Arguments that several verbs share.
 
+use std::num::{IntErrorKind, ParseIntError};
 use std::str::FromStr;
 
 use clap::{Args, ValueEnum};
@@ -46,6 +47,14 @@ impl From<ApiChoice> for Api {
             ApiChoice::OpenAi => Self::OpenAi,
         }
     }
+}
+
+/// A number of things, of a type that has no zero.
+pub(super) fn count<N: FromStr<Err = ParseIntError>>(text: &str) -> Result<N, String> {
+    text.parse().map_err(|error: ParseIntError| {
+        let is_too_many = *error.kind() == IntErrorKind::PosOverflow;
+        if is_too_many { "write a smaller number" } else { "write a whole number, 1 or more" }.to_owned()
+    })
 }
 
 /// How standard input is read, and how long the model stays.

@@ -9,7 +9,7 @@ use towline_app::settings::Config;
 
 use super::run::kept;
 use super::{Context, asked};
-use crate::args::{AttachArgs, LogArgs};
+use crate::args::{AttachArgs, Form, LogArgs};
 use crate::commands::drive::{Driven, OnStop, drive_until};
 use crate::commands::relayed::{explain, left, reach};
 use crate::exit::failure::Failure;
@@ -27,7 +27,7 @@ pub async fn attach(args: &AttachArgs, mut context: Context) -> Result<Exit, Fai
     let job = asked(reached.control.find(&args.id), &mut context).await?;
     let start = if args.tail { Start::Tail } else { Start::Beginning };
     let stream = reached.client.attach(&job.id, start);
-    follow(stream, &job, (args.json, args.plain), &reached, &mut context).await
+    follow(stream, &job, args.form, &reached, &mut context).await
 }
 
 /// Prints what a job has said, and with `-f` what it says.
@@ -39,10 +39,10 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
     }
     if args.follow {
         let stream = reached.client.attach(&job.id, Start::Beginning);
-        return follow(stream, &job, (args.json, args.plain), &reached, &mut context).await;
+        return follow(stream, &job, args.form, &reached, &mut context).await;
     }
     let stream = reached.client.attach_snapshot(&job.id, Start::Beginning);
-    let mut view = view(&job, (args.json, args.plain), &context.config, &reached)?;
+    let mut view = view(&job, args.form, &context.config, &reached)?;
     match drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut |_| {}).await? {
         Driven::Left { stop } => Ok(stop.into()),
         // What it has said was printed; how it ended is what wait and jobs tell.
@@ -60,23 +60,23 @@ pub async fn log(args: &LogArgs, mut context: Context) -> Result<Exit, Failure> 
     }
 }
 
-fn view(job: &Job, (json, plain): (bool, bool), config: &Config, reached: &Reached) -> Result<View, Failure> {
+fn view(job: &Job, form: Form, config: &Config, reached: &Reached) -> Result<View, Failure> {
     let (model, server) = (job.model.as_deref().unwrap_or("the model"), reached.place.endpoint.to_string());
     Ok(match job.path.as_str() {
-        _ if json => View::json(Some(model), &server)?,
+        _ if form.json => View::json(Some(model), &server)?,
         "/api/pull" | "/api/push" | "/api/create" => View::Progress(ProgressView::new(model, &server)),
-        _ => View::answer(plain, config, model, &server),
+        _ => View::answer(form.plain, config, model, &server),
     })
 }
 
 async fn follow(
     stream: Stream,
     job: &Job,
-    (json, plain): (bool, bool),
+    form: Form,
     reached: &Reached,
     context: &mut Context,
 ) -> Result<Exit, Failure> {
-    let mut view = view(job, (json, plain), &context.config, reached)?;
+    let mut view = view(job, form, &context.config, reached)?;
     let mut heard = |_: &_| {};
     let driven = tokio::select! {
         driven = drive_until(stream, &mut view, &mut context.stopper, OnStop::Leave, &mut heard) => driven?,
@@ -92,7 +92,7 @@ async fn follow(
             return Ok(stop.into());
         }
     };
-    if !json {
+    if !form.json {
         explain(&outcome, &kept(&outcome), view.tells_links());
     }
     Ok(exit::of_ending(&outcome.ending, None))

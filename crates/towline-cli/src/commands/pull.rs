@@ -12,13 +12,14 @@ use crate::server::{Need, Server};
 
 /// Fetches models, one after the other. One that fails does not keep the others.
 pub async fn run(args: &PullArgs, mut context: Context) -> Result<Exit, Failure> {
-    let timeouts = args.timeouts.timeouts();
+    let timeouts = args.registry.timeouts.timeouts();
     let server =
-        Server::find(&args.server, &context.environment, timeouts, Api::Ollama, Need::Keeper).await?;
+        Server::find(&args.registry.server, &context.environment, timeouts, Api::Ollama, Need::Keeper)
+            .await?;
     let mut exit = Exit::Completed;
     for model in &args.models {
-        let request = PullRequest { model: model.clone(), insecure: args.insecure };
-        exit = exit.or(follow(request, &server, args.json, &mut context).await?);
+        let request = PullRequest { model: model.clone(), insecure: args.registry.insecure };
+        exit = exit.or(follow(request, &server, args.registry.json, &mut context).await?);
         if context.stopper.stop().is_some() {
             break;
         }

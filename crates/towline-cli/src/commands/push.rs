@@ -12,13 +12,15 @@ use crate::server::{Need, Server};
 
 /// Sends models, one after the other. One that fails does not keep the others.
 pub async fn run(args: &PushArgs, mut context: Context) -> Result<Exit, Failure> {
-    let timeouts = args.timeouts.timeouts();
+    let timeouts = args.registry.timeouts.timeouts();
     let server =
-        Server::find(&args.server, &context.environment, timeouts, Api::Ollama, Need::Keeper).await?;
+        Server::find(&args.registry.server, &context.environment, timeouts, Api::Ollama, Need::Keeper)
+            .await?;
     let mut exit = Exit::Completed;
     for model in &args.models {
-        let mut transfer = Transfer::begin(Verb::Push, &server, model, args.json)?;
-        let stream = server.client.push(PushRequest { model: model.clone(), insecure: args.insecure });
+        let mut transfer = Transfer::begin(Verb::Push, &server, model, args.registry.json)?;
+        let stream =
+            server.client.push(PushRequest { model: model.clone(), insecure: args.registry.insecure });
         exit = exit.or(transfer.follow(stream, &mut context).await?);
         if context.stopper.stop().is_some() {
             break;

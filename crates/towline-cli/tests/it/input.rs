@@ -389,7 +389,8 @@ fn wrong_use_says_what_is_wrong_and_what_to_do() {
         (&["What is a river?"], &["hint: a prompt follows run: towline run \"What is a river?\""]),
         (&["completions", "tcsh"], &["bash", "zsh", "fish"]),
         (&["bench", "--streams", "0"], &["write a whole number, 1 or more"]),
-        (&["batch", "x", "-j", "many"], &["write a whole number from 1 to 65535"]),
+        (&["batch", "x", "-j", "many"], &["write a whole number, 1 or more"]),
+        (&["batch", "x", "-j", "65536"], &["write a smaller number"]),
         (&["serve", "--listen", "here"], &["for example 127.0.0.1:11434"]),
         (&["pull"], &["MODEL"]),
     ];

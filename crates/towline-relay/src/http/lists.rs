@@ -7,6 +7,7 @@ use hyper::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Code, Refusal, json_answer, set};
+use super::via::VIA;
 use crate::relay::Relay;
 use crate::upstream::{Choice, Upstream, all, look};
 
@@ -98,7 +99,7 @@ impl List {
     async fn of(self, upstream: &Upstream, via: &str) -> Option<Vec<Value>> {
         let answer = tokio::time::timeout(
             PATIENCE,
-            look::get(upstream, self.path(), [("via", via)].into_iter().collect()),
+            look::get(upstream, self.path(), [(VIA, via)].into_iter().collect()),
         )
         .await;
         let Ok(Some((200, body))) = answer else { return None };

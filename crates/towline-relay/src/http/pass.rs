@@ -21,6 +21,7 @@ use super::body::{Body, Passed};
 use super::input;
 use super::lists::List;
 use super::route::Route;
+use super::via::VIA;
 use crate::relay::{Caller, Relay};
 use crate::upstream::Upstream;
 
@@ -52,10 +53,10 @@ pub(super) fn request_headers(relay: &Relay, headers: &HeaderMap) -> Headers {
     let passed = headers.iter().filter(|(name, _)| {
         let name = name.as_str();
         let is_ours = name.starts_with("towline-") || (name == "authorization" && !with_authorization);
-        !is_ours && !matches!(name, "origin" | "referer" | "via") && !NOT_PASSED.contains(&name)
+        !is_ours && !matches!(name, "origin" | "referer" | VIA) && !NOT_PASSED.contains(&name)
     });
     let mut passed: Headers = passed.map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-    passed.push("via", relay.hop.after(headers));
+    passed.push(VIA, relay.hop.after(headers));
     passed
 }
 

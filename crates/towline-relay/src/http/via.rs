@@ -4,7 +4,8 @@ use hyper::HeaderMap;
 
 use crate::id::StreamId;
 
-const VIA: &str = "via";
+/// The header that names them.
+pub(super) const VIA: &str = "via";
 
 /// A relay as `Via` names it (RFC 9110, 7.6.3), by a random name.
 #[derive(Debug)]

@@ -96,7 +96,7 @@ async fn reach(args: &BatchArgs, group: &str, context: &mut Context) -> Result<R
     let config = RelayConfig {
         asked_by: Some("command".to_owned()),
         group: Some(group.to_owned()),
-        group_running: Some(args.jobs.into()),
+        group_running: Some(args.jobs.get().into()),
         ..RelayConfig::default()
     };
     let asked = (&args.relay, &args.server, args.api.into());
