@@ -30,8 +30,9 @@ struct Pattern {
     fields: Py<PyDict>,
     /// What the model has no field for.
     extra: Option<Py<PyDict>>,
-    /// Where the timestamp's inside begins in the record.
-    timestamp_at: Option<usize>,
+    /// Where the timestamp's inside begins in the record, and the one that `fields` has. Records that come together often
+    /// have the same.
+    timestamp: Option<(usize, String)>,
     message: Option<Message>,
 }
 
@@ -71,7 +72,7 @@ impl Shaper {
                 return Ok(object);
             }
         };
-        match &self.pattern {
+        match &mut self.pattern {
             Some(pattern) => match pattern.copy(py, &self.model, record, name)? {
                 Some(object) => Ok(object),
                 None => self.validate(py, record),
@@ -92,15 +93,16 @@ impl Pattern {
         let py = object.py();
         let Some((fields, extra)) = parts(object)? else { return Ok(None) };
         let created_at = fields.get_item(intern!(py, "created_at"))?.filter(|value| !value.is_none());
-        let timestamp_at = match created_at {
+        let timestamp = match created_at {
             None => None,
             Some(value) => {
                 let at = record.json.windows(TIMESTAMP.len()).position(|bytes| bytes == TIMESTAMP);
                 let Some(at) = at.map(|at| at + TIMESTAMP.len()) else { return Ok(None) };
-                if timestamp(record.json, at) != Some(value.extract::<String>()?.as_str()) {
+                let value: String = value.extract()?;
+                if timestamp(record.json, at) != Some(value.as_str()) {
                     return Ok(None);
                 }
-                Some(at)
+                Some((at, value))
             }
         };
         let message = match operation {
@@ -114,22 +116,25 @@ impl Pattern {
             Operation::Pull | Operation::Push | Operation::Create => return Ok(None),
         };
         let (fields, extra) = (fields.unbind(), extra.map(Bound::unbind));
-        Ok(Some(Self { fields, extra, timestamp_at, message }))
+        Ok(Some(Self { fields, extra, timestamp, message }))
     }
 
     #[inline]
     fn copy<'py>(
-        &self,
+        &mut self,
         py: Python<'py>,
         model: &Py<PyType>,
         record: Record<'_>,
         name: &Bound<'py, PyString>,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let fields = self.fields.bind(py).copy()?;
-        if let Some(at) = self.timestamp_at {
-            let Some(timestamp) = timestamp(record.json, at) else { return Ok(None) };
-            fields.set_item(intern!(py, "created_at"), timestamp)?;
+        if let Some((at, last)) = &mut self.timestamp {
+            let Some(timestamp) = timestamp(record.json, *at) else { return Ok(None) };
+            if timestamp != last {
+                timestamp.clone_into(last);
+                self.fields.bind(py).set_item(intern!(py, "created_at"), timestamp)?;
+            }
         }
+        let fields = self.fields.bind(py).copy()?;
         match &self.message {
             Some(message) => {
                 let parts = message.fields.bind(py).copy()?;

@@ -62,6 +62,16 @@ def test_copies_of_a_record_are_what_the_model_makes_of_it(player, unknown):
             assert again == validated
 
 
+def test_a_record_has_its_own_timestamp_and_nothing_of_what_was_done_to_another(player):
+    stamps = ["1", "1", "2", "2", "1", "1"]
+    seen = []
+    with towline.Client(player(lines(*[chat("a", stamp) for stamp in stamps])).host) as client:
+        for record in client.chat("m", MESSAGES, stream=True):
+            seen.append((record.created_at, record.message.content, record.done_reason))
+            record.created_at, record.message.content, record.done_reason, record.odd = "x", "x", "x", "x"
+    assert seen == [*((stamp, "a", None) for stamp in stamps), (None, "", None)]
+
+
 def fresh(player):
     sent = [chat(f"text {n}", f"t{n}") for n in range(3)]
     return read(player(lines(*sent)).host, "m")[0][1]
