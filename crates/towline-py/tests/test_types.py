@@ -8,6 +8,7 @@ CRATE = Path(__file__).resolve().parents[1]
 
 USER = '''
 import asyncio
+from pathlib import Path
 from typing import AsyncIterator, Iterator, List, Literal, Sequence
 from pydantic import BaseModel
 import towline
@@ -32,6 +33,17 @@ async def later(client: AsyncClient) -> AsyncIterator[str]:
         yield text
     jobs: List[RelayJob] = await client.relay.jobs(state="running")
     yield jobs[0].id
+    async for change in client.relay.watch(state="running"):
+        yield change.job.state if change.job else change.removed or str(change.reset)
+
+def administered(client: Client) -> List[str]:
+    for change in client.relay.watch():
+        if change.reset:
+            break
+    streams: int = client.relay.back_up(Path("/backup"))
+    paired = client.relay.pair("phone", hosts=["localhost"])
+    names = [device.name for device in client.relay.devices()]
+    return [client.relay.page(), client.relay.link(), paired.listen, str(streams), *names]
 
 class River(BaseModel):
     name: str
