@@ -7,7 +7,7 @@ use std::time::Duration;
 use towline::client::{ApiKey, Endpoint, RetryPolicy, Timeouts, host};
 use towline::error::ErrorKind;
 use towline::relay::{Control, OwnRelay, RelayConfig, Via};
-use towline::{Client, Config};
+use towline::{Client, Config, Error};
 
 use super::{Environment, ServerError, client};
 
@@ -158,9 +158,13 @@ impl Reached {
     async fn is_relay(&self) -> Result<(), ServerError> {
         let asked = self.client.with_request_config(|config| config.retry = RetryPolicy::NEVER).relay();
         let Err(error) = asked.version().await else { return Ok(()) };
-        // A server of HTTP/1.1 alone breaks the connection off; others have no such path.
-        let is_other = matches!(error.kind, ErrorKind::ConnectionLost | ErrorKind::Protocol);
-        if !is_other && !error.is_missing_endpoint() {
+        let has_none =
+            |error: &Error| matches!(error.status, Some(404 | 405 | 501)) || error.is_missing_endpoint();
+        // A server of HTTP/1.1 alone breaks the connection off; a relay whose connection was cut answers now.
+        let is_cut = matches!(error.kind, ErrorKind::ConnectionLost | ErrorKind::Protocol);
+        if !(has_none(&error)
+            || is_cut && self.as_server.relay().version().await.is_err_and(|error| has_none(&error)))
+        {
             return Ok(());
         }
         let models = async { self.as_server.get_json::<serde_json::Value>("/v1/models").await };

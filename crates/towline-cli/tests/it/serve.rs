@@ -1,5 +1,7 @@
 //! `towline serve`.
 
+use towline_testkit::{Routes, Script, Server, http};
+
 use crate::program::{Live, ended, run, towline};
 
 #[test]
@@ -55,6 +57,21 @@ fn what_it_is_not_is_said() {
         assert!(refused.code == Some(2) && refused.stderr.contains(&said), "{verb:?}: {refused:?}");
         assert!(refused.stderr.contains("hint: --host and OLLAMA_HOST name a model server"), "{refused:?}");
     }
+}
+
+/// A relay answers as a model server does, too: one whose connection breaks is none for that.
+#[test]
+fn a_relay_whose_connection_breaks_is_not_taken_for_a_model_server() {
+    let version = |text: &str| Script::respond(200, http::JSON, text);
+    // It speaks HTTP/1.1 only, so a relay's connection to it breaks.
+    let routes = Routes::new()
+        .path("/towline/v1/version", version(r#"{"version":"0.1.0","streams":1}"#))
+        .path("/api/version", version(r#"{"version":"0.1.0"}"#))
+        .otherwise(Script::error(404, "none"));
+    let server = Server::start(routes);
+    let refused = ended(&mut towline(["jobs", "--relay", &server.url()]));
+    assert!(refused.code == Some(1) && !refused.stderr.contains("is a model server"), "{refused:?}");
+    assert!(server.requests().iter().any(|request| request.target == "/towline/v1/version"));
 }
 
 fn url(server: &Live) -> String {
