@@ -16,7 +16,7 @@ pub fn markdown(title: &str, chat: &Conversation) -> String {
         let shown = turn.side_by_side();
         let words = turn.question_of(turn.answer()).content;
         text.push_str(&format!("\n## You\n\n{}\n", closed(&words)));
-        images(&mut text, &turn.question);
+        text.extend(images(&turn.question).map(|images| format!("\n*({images})*\n")));
         shown.into_iter().for_each(|variant| answer(&mut text, variant));
     }
     text
@@ -35,18 +35,18 @@ fn answer(text: &mut String, variant: &Variant) {
     for call in &answer.tool_calls {
         text.push_str(&format!("\n```json\n{} {}\n```\n", call.name, call.arguments));
     }
-    images(text, answer);
+    text.extend(images(answer).map(|images| format!("\n*({images})*\n")));
     if *answered != Answered::Whole {
         text.push_str(&format!("\n*({})*\n", answered.as_str().replace('_', " ")));
     }
 }
 
-/// How many images a message has, which a text cannot show.
-fn images(text: &mut String, message: &Message) {
+/// How many images a message has, which a text cannot show: in words, where it has any.
+pub fn images(message: &Message) -> Option<String> {
     match message.images.len() {
-        0 => {}
-        1 => text.push_str("\n*(1 image)*\n"),
-        count => text.push_str(&format!("\n*({count} images)*\n")),
+        0 => None,
+        1 => Some("1 image".to_owned()),
+        count => Some(format!("{count} images")),
     }
 }
 

@@ -248,6 +248,7 @@ impl Prompt<'_> {
             self.screen.begin_answer(None);
             self.screen.answer(&answer.answer.content);
             self.screen.end_answer();
+            answer.answer.images.iter().for_each(|image| self.say_image(image));
         }
         if shown.iter().any(|answer| answer.answered.is_partial()) {
             self.say(Tone::Bad, "this answer is incomplete; :continue asks for the rest, retry asks again");

@@ -180,11 +180,15 @@ impl Prompt<'_> {
             }
             Event::Image(image) => {
                 self.end_shown(followed);
-                let bytes = image.base64.len() * 3 / 4;
-                self.say(Tone::Plain, &format!("an image of {bytes} bytes came, which cannot be shown here"));
+                self.say_image(&image.base64);
             }
             Event::Logprobs(_) | Event::Progress(_) | Event::Usage(_) => {}
         }
+    }
+
+    pub fn say_image(&mut self, base64: &str) {
+        let bytes = base64.len() * 3 / 4;
+        self.say(Tone::Plain, &format!("an image of {bytes} bytes came, which cannot be shown here"));
     }
 
     /// Whether a job's text is a command's output, to be shown as it is.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use towline_app::chat::export::images;
 use towline_app::chat::{AnswerId, Turn, own_words};
 use towline_app::history::{ChatId, Found, History, HistoryError, InHistory, Summary, read_place, turn_of};
 use towline_relay::{PastConversation, PastTurn, PastTurns, PlaceInHistory, UserHistory};
@@ -97,7 +98,8 @@ fn answers(turn: &Turn) -> Vec<PastTurn> {
         let question = turn.question_of(answer).content;
         let question = if answers.is_empty() { own_words(&question).to_owned() } else { String::new() };
         let text = &answer.answer.content;
-        let text = if names_models { format!("**{}**\n\n{text}", answer.model) } else { text.clone() };
+        let mut text = if names_models { format!("**{}**\n\n{text}", answer.model) } else { text.clone() };
+        text.extend(images(&answer.answer).map(|images| format!("\n\n*({images})*")));
         answers.push(PastTurn { question, thinking: answer.answer.thinking.clone(), text });
     }
     answers
@@ -119,6 +121,7 @@ mod tests {
         let asked =
             chat.ask("small", towline::Message::user("notes.txt:\n```\nropes\n```\n\nWhy do rivers bend?"));
         chat.receive(asked, &towline::Event::Text("They *meander*.".into()));
+        chat.receive(asked, &towline::Event::Image(towline::event::Image { base64: "cG5n".into() }));
         let text = towline_app::chat::session::write(&chat, "2026-01-01T00:00:00Z");
         History::open(&past.0).unwrap().import(&text, Some("rivers")).unwrap();
         let listed = past.list(" ", 10).unwrap();
@@ -128,7 +131,7 @@ mod tests {
         assert_eq!(past.list("nothing like it", 10), Ok(Vec::new()));
         let read = past.read(&found[0].id).unwrap().unwrap();
         assert_eq!(read.turns[0].question, "Why do rivers bend?");
-        assert_eq!(read.turns[0].text, "They *meander*.");
+        assert_eq!(read.turns[0].text, "They *meander*.\n\n*(1 image)*");
         assert_eq!(past.read("99"), Ok(None));
         assert_eq!(past.read("../x"), Ok(None));
     }

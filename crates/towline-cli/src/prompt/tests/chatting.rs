@@ -307,6 +307,41 @@ fn conversations_are_named_found_and_continued() {
 }
 
 #[test]
+fn an_image_that_a_model_made_is_kept_and_told_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let scene = || Scene { folder: Some(folder.path().to_owned()), ..Scene::default() };
+    let image = json!({ "model": "m", "done": false, "message": { "role": "assistant", "content": "", "images": ["cG5n"] } });
+    let records = [image.to_string(), ollama::chat_text("a cat"), ollama::chat_done("stop", 1)];
+    let server = Server::start(Routes::new().path("/api/chat", Script::ndjson(records)));
+    let told = "an image of 3 bytes came, which cannot be shown here";
+    play(
+        &server,
+        scene(),
+        [
+            Step::Type("draw"),
+            Step::See(told),
+            Step::See("a cat\n</>"),
+            Step::Type(":save cat"),
+            Step::See("under cat"),
+        ],
+    );
+    play(
+        &server,
+        scene(),
+        [
+            Step::Type(":load cat"),
+            Step::See("a cat\n</>"),
+            Step::See(told),
+            Step::Type("and a dog"),
+            Step::See("a cat\n</>"),
+        ],
+    );
+    assert_eq!(written(folder.path()).turns()[0].answer().answer.images, ["cG5n"]);
+    assert_eq!(messages(&server, 1), ["user:draw", "assistant:a cat", "user:and a dog"]);
+    assert!(!server.requests()[1].json().unwrap().to_string().contains("cG5n"), "no server takes it back");
+}
+
+#[test]
 fn a_retry_adds_an_answer_and_models_stand_side_by_side() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(Routes::new().path_each(
