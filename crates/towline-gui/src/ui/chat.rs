@@ -102,8 +102,8 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palet
         });
         return;
     }
-    if let Some(find) = &mut layouts.find {
-        find.update(chat);
+    if layouts.find.as_mut().is_some_and(|find| find.update(chat)) {
+        ui.ctx().request_repaint();
     }
     let scroll = layouts.scrolls.entry(chat.key).or_default();
     if layouts.find.as_ref().is_some_and(Find::is_seeking) {

@@ -19,6 +19,8 @@ use crate::command::{Command, FindOrder};
 
 /// What is looked for has at most so many letters.
 const MAX_LETTERS: usize = 200;
+/// So much text is counted in a frame, in bytes; the rest is in the next ones.
+const MAX_FRAME_BYTES: usize = 512 << 10;
 /// So many frames the words are scrolled to: heights that are only estimated change on the way.
 const MAX_FRAMES: u8 = 12;
 /// Behind the words that were gone to, and those words.
@@ -89,7 +91,8 @@ impl Find {
         self.letters = letters.take(MAX_LETTERS).collect();
         self.text = text;
         self.chat = None;
-        self.update(chat);
+        // What is left of a long chat is counted with the next frames.
+        let _has_more = self.update(chat);
         let before = self.spots.iter().take_while(|(spot, _)| from.is_some_and(|from| spot.turn() < from));
         self.current = before.map(|(_, count)| count).sum();
         self.go(0);
@@ -102,15 +105,16 @@ impl Find {
         self.frames = if self.letters.is_empty() { 0 } else { MAX_FRAMES };
     }
 
-    /// Brings the places up to date with what the chat holds. What is counted once is not read again.
-    pub(super) fn update(&mut self, chat: &Chat) {
+    /// Brings the places up to date with what the chat holds. What is counted once is not read again. Whether there is more.
+    pub(super) fn update(&mut self, chat: &Chat) -> bool {
         if self.chat.replace(chat.key) != Some(chat.key) {
             (self.answers, self.questions, self.current) = (HashMap::new(), HashMap::new(), 0);
         }
         self.spots.clear();
         if self.letters.is_empty() {
-            return;
+            return false;
         }
+        let mut left = MAX_FRAME_BYTES;
         let mut add = |spot, count| self.spots.extend((count > 0).then_some((spot, count)));
         for turn in chat.conversation.turns() {
             let words = question(turn);
@@ -124,6 +128,10 @@ impl Find {
                 let Some(answer) = chat.answers.get(&variant.id) else { continue };
                 let (document, counted) = (&answer.text, self.answers.entry(variant.id).or_default());
                 for block in document.blocks().iter().skip(counted.blocks.len()) {
+                    if left == 0 {
+                        return true;
+                    }
+                    left = left.saturating_sub(block.range.len());
                     counted.blocks.push(pieces::count(document, block, &self.letters));
                 }
                 let length = document.text().len();
@@ -137,6 +145,7 @@ impl Find {
                 }
             }
         }
+        false
     }
 
     fn total(&self) -> usize {
