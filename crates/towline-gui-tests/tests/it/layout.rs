@@ -108,6 +108,37 @@ fn words_are_found_in_the_chat() {
 }
 
 #[test]
+fn long_names_leave_the_buttons_of_models_in_sight() {
+    let name = "a-model-with-a-name-that-is-longer-than-the-window-is-wide-in-all-its-parts:latest";
+    let tags = format!(
+        r#"{{"models":[{{"name":"{name}","size":19000000000,"details":{{"parameter_size":"30B"}}}}]}}"#
+    );
+    for size in [[480.0, 320.0], [1_000.0, 640.0]] {
+        let routes = Routes::new().path("/api/tags", Script::respond(200, "application/json", &tags));
+        let mut stage = Stage::new(routes, Begin { size, ..Begin::default() });
+        stage.until("a model", |stage| stage.window(|window| !window.catalog.installed.is_empty()));
+        stage.press(Modifiers::COMMAND, Key::M);
+        let delete = format!("Delete {name}");
+        stage.until("the dialog", |stage| stage.can_click(&delete));
+        stage.until("quiet", |stage| stage.wanted_next().is_none());
+        let place = stage.button_rect(&delete);
+        assert!(place.left() > 0.0 && place.right() < size[0] && place.bottom() < size[1], "{place:?}");
+    }
+}
+
+#[test]
+fn a_long_chat_is_counted_over_several_frames() {
+    let text = format!("The weir.\n\n{}The weir.", lines(25_000));
+    assert!(text.len() > 512 << 10);
+    let mut stage = answered(&text, Begin::default());
+    stage.press(Modifiers::COMMAND, Key::F);
+    stage.type_into("Find in this chat", "weir");
+    stage.until_shown(" of 2");
+    stage.until("quiet", |stage| stage.wanted_next().is_none());
+    assert!(paints(&stage, CURRENT));
+}
+
+#[test]
 fn lines_of_code_are_wrapped_or_not() {
     let long = format!("let sum = {};", "one + ".repeat(60));
     let mut stage = answered(&format!("Code:\n\n```rust\n{long}\n```\n"), Begin::default());

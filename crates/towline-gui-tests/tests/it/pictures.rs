@@ -188,6 +188,7 @@ fn a_small_window_at_twice_the_pixels() {
 
 #[test]
 fn the_jobs() {
+    let known = |job: &str| Known { job: serde_json::from_str(job).expect("a job"), told: Instant::now() };
     let row = |id: u64, state: JobState, silent: Option<u64>, deadline: Option<u64>| {
         let info = JobInfo {
             id: JobId(id),
@@ -205,15 +206,15 @@ fn the_jobs() {
             log_bytes: 0,
             log_full: false,
         };
-        rows::own(info, id == 9, (id != 4).then(|| format!("About river {id}")))
+        let known = known(r#"{"id":"r","name":"rivers","model":"gemma3:4b","state":"streaming"}"#);
+        rows::own(info, id == 9, (id == 9).then_some(&known), (id != 4).then(|| format!("About river {id}")))
     };
     let relay = |id: &str, state: &str, owner: Option<bool>| {
         let job = format!(
             r#"{{"id":"{id}","model":"llama3.2","state":"{state}","path":"/api/chat","records":345,"tokens_per_second":41}}"#
         );
-        let job = serde_json::from_str(&job).expect("a job");
         let owner = owner.map(|has_rest| ("About weirs".to_owned(), has_rest));
-        rows::of_relay(&Known { job, told: Instant::now() }, owner.as_ref())
+        rows::of_relay(&known(&job), owner.as_ref())
     };
     let rows = [
         row(9, JobState::Streaming, Some(0), None),

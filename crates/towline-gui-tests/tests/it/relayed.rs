@@ -363,7 +363,7 @@ fn an_answer_that_was_asked_elsewhere_is_named_and_asked_again() {
     stage.type_into("Answer name", "tale");
     stage.click("Rename");
     stage.until("its name", |_| user.relay.job(&id).name.as_deref() == Some("tale"));
-    stage.until_shown("echo: tale");
+    stage.until_shown("tale");
     assert!(!stage.can_click(&format!("Retry {name}")), "it runs");
     stage.click(&format!("Stop {name}"));
     stage.click(&format!("Retry {name}"));

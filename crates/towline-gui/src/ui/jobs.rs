@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use egui::containers::menu::{MenuButton, MenuConfig};
-use egui::{Button, Grid, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui};
+use egui::{Button, Grid, Label, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui};
 use towline::Deadline;
 use towline::engine::JobId;
 use towline_app::text::duration::TimeLimit;
@@ -15,8 +15,8 @@ use crate::command::{Command, Dialog, JobOrder};
 use crate::relay::Control;
 use crate::relay::{Relay, RelayOrder, Standing};
 
-/// Room for a job's number and the mark of the relay, in points.
-const NUMBER_WIDTH: f32 = 86.0;
+/// Room for a job's name and the mark of the relay, in points.
+const NAME_WIDTH: f32 = 120.0;
 /// The deadlines that one click sets.
 const LIMITS: [(&str, Duration); 4] = [
     ("30 s", Duration::from_secs(30)),
@@ -28,7 +28,7 @@ const LIMITS: [(&str, Duration); 4] = [
 const STEP: Duration = Duration::from_secs(60);
 
 /// What stands in the columns.
-const HEADS: [&str; 8] = ["", "State", "Model", "Question", "Progress", "Tokens/s", "Last", "Time left"];
+const HEADS: [&str; 8] = ["Name", "State", "Question", "Model", "Progress", "Tokens/s", "Last", "Time left"];
 
 /// Why an answer cannot be left to the relay.
 const NOT_AT_RELAY: &str = "It runs in this window, and ends with it. What is asked while “Answers run on the relay” is on \
@@ -104,10 +104,13 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
     };
     // One cell, whose buttons stay where they are whatever else changes while somebody aims at them.
     ui.horizontal(|ui| {
-        let size = egui::vec2(NUMBER_WIDTH, ui.spacing().interact_size.y);
+        let size = egui::vec2(NAME_WIDTH, ui.spacing().interact_size.y);
         ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
-            ui.set_min_width(NUMBER_WIDTH);
-            ui.weak(format!("{number} {mark}")).on_hover_text(place);
+            ui.set_min_width(NAME_WIDTH);
+            let name = row.name.as_deref().map_or(number.as_str().into(), safe::text);
+            ui.add(Label::new(RichText::new(mark).weak()));
+            ui.add(Label::new(RichText::new(name.as_ref()).weak()).truncate())
+                .on_hover_text(format!("{name} ({number}). {place}"));
         });
         match &row.which {
             Which::Own(id, is_at_relay) => own(ui, row, *id, *is_at_relay, out),
@@ -121,7 +124,6 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
         Tone::Done => palette.strong,
     };
     ui.colored_label(color, RichText::new(safe::text(&row.state.words)));
-    ui.label(safe::text(&row.name));
     match &row.chat {
         Some(title) => {
             let short: String = title.chars().take(24).collect();
@@ -134,6 +136,7 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
         }
         None => drop(ui.weak("–")),
     }
+    ui.label(safe::text(&row.model));
     ui.label(&row.received);
     ui.label(format!("{:.0}", row.rate));
     ui.label(row.silent.map_or_else(|| "–".to_owned(), |time| format!("{} ago", units::running(time))));

@@ -1,6 +1,6 @@
 //! The server's models: which there are, pulling, deleting.
 
-use egui::{Grid, ProgressBar, RichText, TextEdit, Ui};
+use egui::{Grid, Label, ProgressBar, RichText, TextEdit, Ui};
 use towline_app::text::{safe, units};
 
 use super::dialog;
@@ -9,8 +9,10 @@ use super::theme::Palette;
 use crate::catalog::{Catalog, Pull, abilities};
 use crate::command::{Command, Dialog};
 
-/// In a narrower dialog it is not shown what the models can do, in points.
+/// In a narrower dialog only the models' names and sizes are shown, in points.
 const ROOM: f32 = 500.0;
+/// What stands beside a name in a narrow dialog and in a wide one, in points.
+const BESIDE: [f32; 2] = [285.0, 445.0];
 
 /// Draws the models.
 pub fn show(
@@ -38,17 +40,21 @@ pub fn show(
             TextEdit::singleline(&mut fields.models).hint_text("Find a model").desired_width(f32::INFINITY);
         drop(palette.field(ui, field).accessible_name("Find a model"));
         let has_room = ui.available_width() > ROOM;
+        let widest = (ui.available_width() - BESIDE[usize::from(has_room)]).max(70.0);
         Grid::new("models").striped(true).spacing([14.0, 6.0]).show(ui, |ui| {
             let wanted = fields.models.trim().to_lowercase();
             for model in catalog.installed.iter().filter(|model| model.name.to_lowercase().contains(&wanted))
             {
                 let name = &model.name;
                 let words = if name == current { RichText::new(name).strong() } else { RichText::new(name) };
-                ui.label(words);
+                ui.scope(|ui| {
+                    ui.set_max_width(widest);
+                    ui.add(Label::new(words).truncate());
+                });
                 ui.label(units::bytes(model.size));
-                ui.label(&model.details.parameter_size);
-                ui.label(&model.details.quantization_level);
                 if has_room {
+                    ui.label(&model.details.parameter_size);
+                    ui.label(&model.details.quantization_level);
                     ui.weak(abilities(model));
                 }
                 match catalog.is_loaded(name) {

@@ -16,8 +16,10 @@ pub struct Row {
     pub which: Which,
     /// What it is doing.
     pub state: Shown,
-    /// Its name: the model's, if it has no other.
-    pub name: String,
+    /// Its name on the relay, if it has one.
+    pub name: Option<String>,
+    /// The model.
+    pub model: String,
     /// Its chat's title, when it has one.
     pub chat: Option<String>,
     /// How much came, for people.
@@ -74,12 +76,14 @@ pub struct Shown {
     pub is_paused: bool,
 }
 
-/// One of the window's own.
-pub fn own(info: JobInfo, is_at_relay: bool, chat: Option<String>) -> Row {
+/// One of the window's own, and what the relay says of it where that runs it.
+pub fn own(info: JobInfo, is_at_relay: bool, known: Option<&Known>, chat: Option<String>) -> Row {
+    let model = known.and_then(|known| known.job.model.as_deref()).unwrap_or(&info.name).to_owned();
     Row {
         which: Which::Own(info.id, is_at_relay),
         state: shown(&info),
-        name: info.name.to_string(),
+        name: known.and_then(|known| known.job.name.clone()),
+        model,
         chat,
         received: format!("{} tokens", info.tokens),
         rate: info.tokens_per_second,
@@ -91,11 +95,6 @@ pub fn own(info: JobInfo, is_at_relay: bool, chat: Option<String>) -> Row {
 /// One of the relay's.
 pub fn of_relay(known: &Known, owner: Option<&(String, bool)>) -> Row {
     let job = &known.job;
-    let model = job.model.clone().unwrap_or_else(|| "–".to_owned());
-    let name = match job.name.as_deref().filter(|name| !name.is_empty()) {
-        Some(name) => format!("{model}: {name}"),
-        None => model,
-    };
     let is_answer = !matches!(job.path.as_str(), "/api/pull" | "/api/push" | "/api/create");
     let reading = match owner {
         Some((_, has_rest)) => has_rest.then_some(Reading::Rejoin),
@@ -105,7 +104,8 @@ pub fn of_relay(known: &Known, owner: Option<&(String, bool)>) -> Row {
     let runs = !state.is_ended;
     Row {
         which: Which::Relay(job.id.clone(), reading),
-        name,
+        name: job.name.clone().filter(|name| !name.is_empty()),
+        model: job.model.clone().unwrap_or_else(|| "–".to_owned()),
         chat: owner.map(|(title, _)| title.clone()),
         received: format!("{} records", job.records),
         rate: job.tokens_per_second.unwrap_or_default(),
@@ -175,7 +175,8 @@ mod tests {
         }
         };
         let row = of_relay(&job("/api/chat", "streaming"), None);
-        assert_eq!((row.name.as_str(), row.received.as_str(), row.rate), ("m: n", "3 records", 2.5));
+        assert_eq!((row.name.as_deref(), row.model.as_str()), (Some("n"), "m"));
+        assert_eq!((row.received.as_str(), row.rate), ("3 records", 2.5));
         assert!(row.deadline.is_some_and(|left| left <= Duration::from_secs(60)));
         assert_eq!(row.which, Which::Relay("abcdefghij".into(), Some(Reading::Adopt)));
         assert_eq!(row.which.label(), "relay job abcdefgh");

@@ -143,7 +143,9 @@ impl Window {
         }
         let current = self.chat().map(|chat| chat.conversation.settings.model.clone()).unwrap_or_default();
         let frame = Frame::popup(ui.style()).inner_margin(20);
-        let shown = Modal::new(Id::unique("dialog")).frame(frame).show(ui.ctx(), |ui| {
+        // Each has a size of its own, by which it is placed.
+        let id = Id::unique("dialog").with(std::mem::discriminant(&self.dialog));
+        let shown = Modal::new(id).frame(frame).show(ui.ctx(), |ui| {
             let screen = ui.ctx().content_rect().size();
             ui.set_max_width((screen.x - 72.0).clamp(200.0, 600.0));
             match &mut self.dialog {

@@ -30,13 +30,14 @@ impl Window {
     /// The jobs: those that run first, then the last that ended; of each the window's own first.
     pub(super) fn rows(&self) -> Vec<Row> {
         let jobs = self.engine.jobs();
+        let list = self.relay.as_ref().map(Relay::list);
         let titled = |(job, info): (&Job, JobInfo)| {
             let owner = self.owners.get(&job.id()).map(|(chat, _)| *chat);
             let chat = owner.and_then(|key| self.chats.iter().find(|chat| chat.key == key));
-            rows::own(info, job.relay_id().is_some(), chat.map(Chat::title))
+            let known = job.relay_id().and_then(|id| list.as_deref()?.jobs.get(&*id));
+            rows::own(info, job.relay_id().is_some(), known, chat.map(Chat::title))
         };
         // What has no model is the window's own work.
-        let list = self.relay.as_ref().map(Relay::list);
         let informed = jobs.iter().map(|job| (job, info(job, list.as_deref())));
         let mut rows: Vec<Row> = informed.filter(|(_, info)| info.model.is_some()).map(titled).collect();
         rows.reverse();
