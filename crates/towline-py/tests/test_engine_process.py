@@ -115,14 +115,15 @@ def test_a_program_ends_when_its_main_thread_does(server, how):
 def test_an_engine_that_is_dropped_ends_its_jobs(server):
     code = """
 import gc, weakref
+from towline._towline import jobs_ended
 job = engine.submit(for_ever())
 core = job._core
 gone = weakref.ref(engine)
 del engine, job
 gc.collect()
-print(gone() is None, core.state())
+print(gone() is None, jobs_ended([core], "all").block(60), core.state())
 """
-    assert output(server, code) == ["True", "cancelled"]
+    assert output(server, code) == ["True", "True", "cancelled"]
 
 
 def test_a_fork_after_the_start_is_refused_and_ends(server):
