@@ -11,7 +11,7 @@ use crate::id::Owner;
 use crate::log::Broken;
 use crate::meta::steady_now_ms;
 use crate::recovery;
-use crate::registry::Entry;
+use crate::registry::{Entry, REMOVED_AT_ONCE};
 use crate::relay::Relay;
 use crate::serve::LateDoor;
 use crate::store::Room;
@@ -195,7 +195,7 @@ pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
         .collect();
     ended.sort_by_key(|(ended_ms, entry)| (*ended_ms, entry.log.no));
     // Looking at all of them is dear, so it is done for many at once.
-    let count = relay.config.limits.streams / 100 + 1;
+    let count = (relay.config.limits.streams / 100 + 1).min(REMOVED_AT_ONCE);
     for (_, entry) in ended.into_iter().take(count) {
         relay.registry.expire(&entry);
     }

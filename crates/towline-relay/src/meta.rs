@@ -10,7 +10,8 @@ use crate::id::{Owner, StreamId};
 use crate::job::JobRecord;
 use crate::offset::Incarnations;
 
-/// Everything that is known of a stream and must outlive the process. Written with the bytes it belongs to, in one batch.
+/// Everything that is known of a stream and must outlive the process. Written with the bytes it belongs to, in one batch; what is not
+/// there is not written, for a short answer's description is as long as the answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub(crate) id: StreamId,
@@ -20,19 +21,26 @@ pub(crate) struct Meta {
     pub(crate) created_ms: u64,
     /// When it was last read or written, in Unix milliseconds; counted only where there is a time to live.
     pub(crate) touched_ms: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ttl_s: Option<u64>,
     /// As the client wrote it, and in Unix milliseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<(String, u64)>,
     pub(crate) closed: bool,
     /// How long the log of a stream is that is closed, in bytes: a start need not look for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) end: Option<u64>,
     pub(crate) incarnations: Incarnations,
     /// The last `Stream-Seq`.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_seq: Option<String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) producers: BTreeMap<String, Producer>,
     /// Which producer's append closed the stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) closed_by: Option<(String, Producer)>,
     /// The job whose answer it is; `None` for a stream that a client writes.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) job: Option<JobRecord>,
 }
 

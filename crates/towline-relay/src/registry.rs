@@ -16,7 +16,9 @@ use crate::relay::job_state;
 use crate::store::StreamNo;
 
 /// Changes that a slow watcher may be behind; one that is further behind is told everything again.
-const WATCHED_CHANGES: usize = 1024;
+const WATCHED_CHANGES: usize = 4096;
+/// The most streams that are removed at once: few enough that no watcher falls behind by them alone.
+pub(crate) const REMOVED_AT_ONCE: usize = WATCHED_CHANGES / 2;
 
 /// The shortest beginning of an id that stands for it, in characters.
 const SHORTEST_ID: usize = 4;

@@ -373,3 +373,26 @@ async fn a_store_that_cannot_be_used_is_named_with_the_reason() {
     let said = bind(&format!("redis://:hush@127.0.0.1:{port}")).await;
     assert!(said.contains("cannot be reached") && !said.contains("hush"), "{said}");
 }
+
+/// What all keys take together but for the journal, which has a bound of its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_of_two_kilobytes_takes_at_most_twice_as_much_in_redis() {
+    let words = [" of the"; 15];
+    let upstream = Upstream::start(Routes::new().model("m", Script::ndjson(ollama::chat(&words))));
+    let redis = Redis::start();
+    let relay = relay(&redis, &upstream).await;
+    let (mut bytes, answers) = (0, 20);
+    for _ in 0..answers {
+        let id = relay.detached("m").await;
+        relay.ended(&id).await;
+        bytes += relay.log(&id).await.len();
+    }
+    let sum = "local sum = 0 for _, key in ipairs(redis.call('KEYS', 'towline:*')) do \
+               if key ~= 'towline:journal' then sum = sum + redis.call('MEMORY', 'USAGE', key, 'SAMPLES', 0) end end \
+               return sum";
+    let said = redis.say(&format!("EVAL \"{sum}\" 0"));
+    let kept: usize = said.lines().find_map(|line| line.strip_prefix(':')?.parse().ok()).unwrap();
+    assert!((2000..2200).contains(&(bytes / answers)), "{bytes}");
+    assert!(kept <= 2 * bytes, "{kept} for {bytes}");
+    relay.stop().await;
+}
