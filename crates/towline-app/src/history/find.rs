@@ -115,6 +115,15 @@ impl History {
         Ok(left.collect::<Result<_, _>>()?)
     }
 
+    /// The conversation of the answer that a relay ran under this name, also where it has ended.
+    ///
+    /// # Errors
+    /// Those of the database.
+    pub fn of_relay(&self, relay: &str) -> Result<Option<ChatId>, HistoryError> {
+        let sql = "SELECT turn.chat FROM variant JOIN turn ON turn.id = variant.turn WHERE variant.relay = ?1 LIMIT 1";
+        Ok(self.database.query_row(sql, [relay], |row| row.get(0).map(ChatId)).optional()?)
+    }
+
     /// The conversation that a person means by a name, by the beginning of one, or by a number.
     ///
     /// # Errors

@@ -305,6 +305,29 @@ fn what_somebody_else_asked_is_adopted() {
 }
 
 #[test]
+fn what_has_a_chat_that_is_not_open_is_not_adopted_into_another() {
+    let user = User::new();
+    let (mut stage, id) = user.half_way();
+    user.server.open("rest");
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    // A window begins with the chat that was written to last.
+    stage.click("New chat");
+    ask(&mut stage);
+    stage.until("the end", |stage| stage.can_click("Regenerate answer"));
+    stage.until_filed();
+    drop(stage);
+    let mut stage = user.window(false);
+    let last = stage.window(|window| window.chat().and_then(|chat| chat.id));
+    stage.click(&format!("Adopt relay job {}", short(&id)));
+    stage.until("its chat", |stage| stage.window(|window| window.chat().and_then(|chat| chat.id)) != last);
+    stage.until("the answer", |stage| stage.can_click("Regenerate answer"));
+    assert_eq!(content(&stage), WHOLE);
+    drop(stage);
+    let history = History::open(&user.folder.path().join("towline/history.db")).expect("a history");
+    assert_eq!(history.list(10).expect("a history").len(), 2);
+}
+
+#[test]
 fn what_is_adopted_brings_its_conversation_and_its_images() {
     let user = User::new();
     let request = ChatRequest::new("echo")

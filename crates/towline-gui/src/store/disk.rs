@@ -30,6 +30,8 @@ pub enum Order {
     TakeOver { key: ChatKey, which: Which, relay: String },
     /// Take note of which answer one of a relay's jobs brings, where its program was gone before it could.
     Link(Box<Job>),
+    /// Find the chat that has the answer of one of a relay's jobs, by the relay's name.
+    FindOwner { relay: String },
     /// Read a session file from anywhere, into a new chat.
     Import { path: PathBuf },
     /// Give a chat a title.
@@ -59,6 +61,8 @@ pub enum Report {
     Loaded { key: ChatKey, result: Result<Box<Loaded>, String> },
     /// The window writes an answer at a relay from now on, unless another program does.
     TakenOver { key: ChatKey, relay: String, is_ours: bool },
+    /// The chat that has the answer of one of a relay's jobs, if any has.
+    Owner { relay: String, chat: Option<ChatId> },
     /// A chat from elsewhere.
     Imported(Result<Box<Loaded>, String>),
     /// The chats that hold a text.

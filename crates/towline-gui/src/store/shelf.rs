@@ -71,6 +71,14 @@ impl Shelf {
             Order::Load { key, id, left } => vec![Report::Loaded { key, result: self.load(id, &left) }],
             Order::TakeOver { key, which, relay } => self.take_over(key, which, relay),
             Order::Link(job) => self.link(&job),
+            Order::FindOwner { relay } => {
+                let chat =
+                    self.history().and_then(|history| history.map_or(Ok(None), |own| own.of_relay(&relay)));
+                vec![chat.map_or_else(
+                    |error| Report::Failed(error.to_string()),
+                    |chat| Report::Owner { relay, chat },
+                )]
+            }
             Order::Import { path } => vec![Report::Imported(import(&path))],
             Order::Title { which, title } => {
                 self.change("renamed", which, |history, id| history.set_title(id, &title))

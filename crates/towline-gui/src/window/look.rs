@@ -148,6 +148,7 @@ impl Window {
             Report::Listed(listed) => self.listed_by_disk(listed),
             Report::Loaded { key, result } => self.loaded(key, result),
             Report::TakenOver { key, relay, is_ours } => self.taken_over(key, &relay, is_ours),
+            Report::Owner { relay, chat } => self.owner_found(&relay, chat),
             Report::Imported(Ok(loaded)) => self.imported(*loaded),
             Report::Imported(Err(why)) => self.say(format!("It cannot be read: {why}"), None),
             Report::Found { text, ids } => {

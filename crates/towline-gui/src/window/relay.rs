@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use towline::engine::JobState;
 use towline::{ChatRequest, Job, relay};
 use towline_app::chat::{AnswerId, Settings};
-use towline_app::history::{InHistory, place_of};
+use towline_app::history::{ChatId, InHistory, place_of};
 use towline_app::servers::RelayPlace;
 
 use super::{Target, Window};
@@ -175,7 +175,12 @@ impl Window {
             return self.open(key);
         }
         // A chat that nobody has opened yet reads its own answer when it is there.
-        let chat = self.at_relay.get(id).and_then(|id| self.chats.iter().find(|chat| chat.id == Some(*id)));
+        self.disk.order(Order::FindOwner { relay: id.to_owned() });
+    }
+
+    /// Opens the chat that has the answer of one of the relay's jobs; else the answer gets a chat of its own.
+    pub(super) fn owner_found(&mut self, id: &str, owner: Option<ChatId>) {
+        let chat = self.chats.iter().find(|chat| owner.is_some() && chat.id == owner);
         if let Some(key) = chat.map(|chat| chat.key) {
             return self.open(key);
         }
