@@ -30,6 +30,8 @@ async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
     if !is_behind(&read, own) {
         return Ok(());
     }
+    // One that is made from here on may not be among those that are read; it is not gone for that.
+    let known = written(shared, relay);
     // What is written meanwhile is read after it.
     let last = shared.store.one(&["XREVRANGE", "towline:journal", "+", "-", "COUNT", "1"]).await?;
     let last = last.many().first().and_then(|entry| entry.many().first()?.text().map(str::to_owned));
@@ -41,18 +43,19 @@ async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
         }
     }
     let all: std::collections::HashSet<StreamNo> = all.into_iter().collect();
-    for owner in relay.registry.owners() {
-        for entry in relay.registry.each(&owner, None) {
-            // One that is being made is not among them yet.
-            let was_there = shared.store.version(entry.log.no) != Version::default();
-            if was_there && !all.contains(&entry.log.no) {
-                is_gone(shared, relay, &entry);
-            }
-        }
+    for entry in known.iter().filter(|entry| !all.contains(&entry.log.no)) {
+        is_gone(shared, relay, entry);
     }
     read.journal = last.unwrap_or_else(|| "0-0".into());
     (read.at, read.relay) = (Instant::now(), own);
     Ok(())
+}
+
+/// The streams that this relay knows and that are in the store.
+fn written(shared: &Shared, relay: &Relay) -> Vec<Entry> {
+    let is_there = |entry: &Entry| shared.store.version(entry.log.no) != Version::default();
+    let of_owner = |owner| relay.registry.each(&owner, None).filter(is_there).collect::<Vec<_>>();
+    relay.registry.owners().into_iter().flat_map(of_owner).collect()
 }
 
 /// Whether the journal does not say enough.

@@ -140,6 +140,36 @@ async fn a_relay_that_was_buried_begins_no_answer_under_its_old_number() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_begun_while_all_streams_are_read_again_is_not_taken_for_one_that_is_gone() {
+    let (redis, upstream) = (Redis::start(), upstream());
+    let proxy = Proxy::start(redis.port).await;
+    let relay = Relay::start(shared(config(&upstream.url()), &proxy.url())).await;
+    // The list of all streams is made, and comes late.
+    proxy.hold_replies_to(Some("towline:all"));
+    redis.say("SREM towline:relays 1");
+    soon(async {
+        while proxy.held() == 0 {
+            tokio::task::yield_now().await
+        }
+    })
+    .await;
+    let id = soon(async {
+        loop {
+            let headers = [("towline-detach", "true")];
+            let mut answer = relay.post("/api/chat", &headers, &chat("gated")).await;
+            if answer.status == 202 {
+                return answer.json().await["id"].as_str().unwrap().to_owned();
+            }
+        }
+    });
+    let id = id.await;
+    proxy.hold_replies_to(None);
+    upstream.open("go");
+    assert_eq!(soon(relay.ended(&id)).await["state"], "completed");
+    relay.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn answers_outlive_the_death_of_the_server() {
     let (mut redis, upstream) = (Redis::start(), upstream());
     let (a, b) = (relay(&redis, &upstream).await, relay(&redis, &upstream).await);
