@@ -117,24 +117,40 @@ test("an answer that is read is followed, unless its reader looks back", async (
   await newest.waitFor({ state: "hidden" })
 })
 
-test("the first list is there soon", async (t) => {
+/** Opens the page in a tab whose process for the relay runs. When the list was there, and was painted, in ms; the main thread's work. */
+async function opened(isTraced) {
   const context = await browser.newContext(PHONE)
-  t.after(() => context.close())
   const page = await context.newPage()
-  // The browser's own start is none of the page's: its process for the relay runs, and nothing of the page is there.
   await page.goto(`${relay.url}/page/manifest.json`)
   await page.addInitScript(() => {
     new MutationObserver((_, observer) => {
       if (!document.querySelector("#sections li")) return
       observer.disconnect()
-      window.listed = performance.now()
+      const listed = performance.now()
+      // The task after a frame comes when that is painted.
+      requestAnimationFrame(() => {
+        const { port1, port2 } = new MessageChannel()
+        port1.onmessage = () => (window.times = { listed, painted: performance.now() })
+        port2.postMessage(undefined)
+      })
     }).observe(document, { childList: true, subtree: true })
   })
-  const { busy } = await traced(page, async () => {
+  const open = async () => {
     await page.goto(relay.url)
-    await page.waitForFunction(() => window.listed)
-  })
-  const listed = await page.evaluate(() => window.listed)
-  t.diagnostic(`the list was there ${Math.round(listed)} ms after the page was asked for; the main thread worked ${Math.round(busy)} ms`)
+    await page.waitForFunction(() => window.times)
+  }
+  // The trace itself takes time.
+  const busy = isTraced ? (await traced(page, open)).busy : await open()
+  const times = await page.evaluate(() => window.times)
+  await context.close()
+  return { busy, ...times }
+}
+
+test("the first list is there soon", async (t) => {
+  const loads = []
+  for (let load = 0; load < 9; load++) loads.push(await opened(false))
+  const [listed, painted] = ["listed", "painted"].map((time) => Math.round(loads.map((load) => load[time]).sort((a, b) => a - b)[4]))
+  const { busy } = await opened(true)
+  t.diagnostic(`the list was there after ${listed} ms and painted after ${painted} (medians of 9); the main thread worked ${Math.round(busy)} ms`)
   assert.ok(!IS_TIMED || listed <= 200, `the first list took ${listed} ms`)
 })

@@ -78,6 +78,7 @@ function begin() {
 	byId("app").hidden = false
 	ended = new AbortController()
 	for (const answer of JSON.parse(byId("first").textContent ?? "")) list.tell(answer)
+	list.paint()
 	watch(list, ended.signal)
 	list.search(search.value).catch(() => {})
 	route()

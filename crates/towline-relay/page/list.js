@@ -26,7 +26,7 @@ export class List {
 	/** Those that changed since the last frame. @type {Set<string>} */
 	#changed = new Set()
 	#isOrdered = true
-	#toPaint = perFrame(() => this.#paint())
+	#toPaint = perFrame(() => this.paint())
 	#wanted = ""
 	#current = ""
 	#sections = byId("sections")
@@ -89,7 +89,8 @@ export class List {
 		this.#toPaint()
 	}
 
-	#paint() {
+	/** Shows what it was told of. */
+	paint() {
 		for (const id of this.#changed) {
 			const answer = this.answers.get(id)
 			if (answer) this.#row(`#/answer/${id}`, answer, facts(answer))
