@@ -33,9 +33,15 @@ async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
     // One that is made from here on may not be among those that are read; it is not gone for that.
     let known = written(shared, relay);
     // What is written meanwhile is read after it.
-    let last = shared.store.one(&["XREVRANGE", "towline:journal", "+", "-", "COUNT", "1"]).await?;
+    let mut commands = Commands::default();
+    commands.push(&["XREVRANGE", "towline:journal", "+", "-", "COUNT", "1"]);
+    commands.push(&["SMEMBERS", "towline:all"]);
+    let replies = shared.store.ask_leader(commands).await?;
+    if let Some(Reply::Failed(why)) = replies.iter().find(|reply| matches!(reply, Reply::Failed(_))) {
+        return Err(RedisError::Refused(why.clone()));
+    }
+    let [last, all] = &replies[..] else { return Err(RedisError::Refused("it did not answer all".into())) };
     let last = last.many().first().and_then(|entry| entry.many().first()?.text().map(str::to_owned));
-    let all = shared.store.one(&["SMEMBERS", "towline:all"]).await?;
     let all: Vec<StreamNo> = all.many().iter().filter_map(Reply::number).collect();
     for some in all.chunks(STREAMS) {
         for (stream, stored) in shared.store.stored(some).await? {

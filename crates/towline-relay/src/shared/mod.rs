@@ -252,8 +252,9 @@ impl Shared {
     /// # Errors
     /// When the store does not say.
     pub(crate) async fn reload(&self, relay: &Relay, entry: &Entry) -> Result<(), RedisError> {
-        match self.store.stored(&[entry.log.no]).await?.pop() {
-            Some((stream, stored)) => {
+        let stream = entry.log.no;
+        match self.store.found(stream).await? {
+            Some(stored) => {
                 if let Some(meta) = journal::described(stream, &stored)
                     && entry.log.reload(meta, stored.end)
                 {

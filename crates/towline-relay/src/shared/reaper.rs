@@ -92,7 +92,7 @@ async fn end_all(shared: &Shared, relay: &Arc<Relay>, dead: u64) -> Result<(), R
 
 /// Ends one answer truthfully; `false` where that is to be tried again.
 async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bool, RedisError> {
-    let Some((_, stored)) = shared.store.stored(&[stream]).await?.pop() else { return Ok(true) };
+    let Some(stored) = shared.store.found(stream).await? else { return Ok(true) };
     if relay.registry.numbered(stream).is_none() {
         shared.put_back(relay, stream).await?;
     }

@@ -43,7 +43,7 @@ pub(crate) struct RedisStore {
     relay: AtomicU64,
     attempts: AtomicU64,
     writing: tokio::sync::Mutex<Option<Connection>>,
-    reading: Mutex<Vec<Connection>>,
+    reading: Mutex<Kept>,
     versions: Mutex<HashMap<StreamNo, Version>>,
     /// Streams of others that somebody waits for.
     wanted: Mutex<Vec<StreamNo>>,
@@ -57,6 +57,14 @@ pub(crate) struct RedisStore {
     write_script: OnceLock<String>,
 }
 
+/// Connections for reading over which nobody asks at the moment.
+#[derive(Debug, Default)]
+struct Kept {
+    connections: Vec<Connection>,
+    /// How often those that were kept were let go.
+    round: u64,
+}
+
 /// A stream as Redis has it.
 #[derive(Debug, Clone)]
 pub(super) struct Stored {
@@ -65,6 +73,15 @@ pub(super) struct Stored {
     pub(super) end: u64,
     /// The relay that runs it, or has run it; none for a stream that clients write.
     pub(super) holder: Option<u64>,
+}
+
+impl Stored {
+    /// `None` where there is no stream.
+    fn read(reply: &Reply) -> Option<Self> {
+        let [version, meta, end, holder] = reply.many() else { return None };
+        let version = Version::parse(version.text()?)?;
+        Some(Self { version, meta: meta.bytes()?.clone(), end: end.number()?, holder: holder.number() })
+    }
 }
 
 /// The parts of a description that are keys of their own.
@@ -145,6 +162,10 @@ impl RedisStore {
         }
     }
 
+    fn reading(&self) -> MutexGuard<'_, Kept> {
+        self.reading.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn versions(&self) -> MutexGuard<'_, HashMap<StreamNo, Version>> {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -182,7 +203,10 @@ impl RedisStore {
     /// # Cancel safety
     /// Dropping the future closes the connection; whether the commands were done is not known.
     pub(super) async fn ask(&self, commands: &Commands) -> Result<Vec<Reply>, RedisError> {
-        let kept = self.reading.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let (kept, round) = {
+            let mut reading = self.reading();
+            (reading.connections.pop(), reading.round)
+        };
         let mut connection = match kept {
             Some(connection) => connection,
             None => Connection::open(&self.address).await?,
@@ -197,13 +221,15 @@ impl RedisStore {
             Err(error) => return Err(error),
         };
         if replies.iter().any(is_for_another) {
-            // Those that are kept lead to the same server.
-            self.reading.lock().unwrap_or_else(PoisonError::into_inner).clear();
+            // Those that are kept lead to the same server, and so do those over which others ask at the moment.
+            let mut reading = self.reading();
+            reading.connections.clear();
+            reading.round += 1;
             return Ok(replies);
         }
-        let mut reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        if reading.len() < READERS {
-            reading.push(connection);
+        let mut reading = self.reading();
+        if reading.round == round && reading.connections.len() < READERS {
+            reading.connections.push(connection);
         }
         Ok(replies)
     }
@@ -220,16 +246,25 @@ impl RedisStore {
     }
 
     /// As [`ask`](Self::ask), for what readers are shown: the replicas have it too, where that is wanted.
-    pub(super) async fn ask_kept(&self, mut commands: Commands) -> Result<Vec<Reply>, RedisError> {
-        if self.replicas == 0 {
-            return self.ask(&commands).await;
-        }
+    pub(super) async fn ask_kept(&self, commands: Commands) -> Result<Vec<Reply>, RedisError> {
+        if self.replicas == 0 { self.ask(&commands).await } else { self.ask_leader(commands).await }
+    }
+
+    /// As [`ask_kept`](Self::ask_kept), for who concludes from what is missing: a server that leads no more may not have it yet.
+    pub(super) async fn ask_leader(&self, mut commands: Commands) -> Result<Vec<Reply>, RedisError> {
         let count = commands.count();
-        // Who waits does so for own writes, and what was read was written before this one.
+        // Only who leads writes. Who waits does so for own writes, and what was read was written before this one.
         commands.push(&["SET", "towline:looked", "1"]);
-        commands.push(&["WAIT", &self.replicas.to_string(), "1000"]);
+        if self.replicas > 0 {
+            commands.push(&["WAIT", &self.replicas.to_string(), "1000"]);
+        }
         let mut replies = self.ask(&commands).await?;
-        self.are_enough(&replies)?;
+        if let Some(Reply::Failed(why)) = replies.iter().find(|reply| is_for_another(reply)) {
+            return Err(RedisError::Refused(why.clone()));
+        }
+        if self.replicas > 0 {
+            self.are_enough(&replies)?;
+        }
         replies.truncate(count);
         Ok(replies)
     }
@@ -246,17 +281,15 @@ impl RedisStore {
 
     /// Streams as they are now; without those that are gone.
     pub(super) async fn stored(&self, streams: &[StreamNo]) -> Result<Vec<(StreamNo, Stored)>, RedisError> {
-        let mut commands = Commands::default();
-        for stream in streams {
-            commands.push(&["HMGET", &format!("towline:s:{stream}"), "version", "meta", "end", "holder"]);
-        }
-        let replies = self.ask_kept(commands).await?;
-        let read = |reply: &Reply| {
-            let [version, meta, end, holder] = reply.many() else { return None };
-            let version = Version::parse(version.text()?)?;
-            Some(Stored { version, meta: meta.bytes()?.clone(), end: end.number()?, holder: holder.number() })
-        };
-        Ok(streams.iter().zip(&replies).filter_map(|(stream, reply)| Some((*stream, read(reply)?))).collect())
+        let replies = self.ask_kept(questions(streams)).await?;
+        let found = streams.iter().zip(&replies);
+        Ok(found.filter_map(|(stream, reply)| Some((*stream, Stored::read(reply)?))).collect())
+    }
+
+    /// A stream as it is now; `None` where there is none.
+    pub(super) async fn found(&self, stream: StreamNo) -> Result<Option<Stored>, RedisError> {
+        let replies = self.ask_leader(questions(&[stream])).await?;
+        Ok(replies.first().and_then(Stored::read))
     }
 
     /// What one part is as a command, and the version that the stream has after it.
@@ -470,6 +503,15 @@ impl RedisStore {
     }
 }
 
+/// What is asked for each of these streams.
+fn questions(streams: &[StreamNo]) -> Commands {
+    let mut commands = Commands::default();
+    for stream in streams {
+        commands.push(&["HMGET", &format!("towline:s:{stream}"), "version", "meta", "end", "holder"]);
+    }
+    commands
+}
+
 /// Whether the server does not lead any more, or not yet: a new connection may come to the one that does.
 fn is_for_another(reply: &Reply) -> bool {
     let is_one = |why: &str| ["LOADING", "READONLY", "MASTERDOWN"].iter().any(|word| why.starts_with(word));
@@ -528,8 +570,7 @@ impl LogStore for RedisStore {
     }
 
     fn find(&self, stream: StreamNo) -> Result<Option<Recovered>, StoreError> {
-        let Some((_, Stored { version, meta, end, .. })) = self.block_on(self.stored(&[stream]))?.pop()
-        else {
+        let Some(Stored { version, meta, end, .. }) = self.block_on(self.found(stream))? else {
             return Ok(None);
         };
         self.is_at(stream, version);
