@@ -1,4 +1,4 @@
-//! Model files on their way to the server.
+//! Uploads of model files.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -12,22 +12,22 @@ use towline_core::http1::Method;
 use crate::client::Client;
 use crate::transport::RequestBody;
 
-/// How much of a file is hashed at a time, in bytes.
+/// Size of the pieces in which a file is hashed, in bytes.
 const HASH_PIECE_BYTES: usize = 256 << 10;
 
-/// How far a file is on its way.
+/// Progress of a file upload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Upload {
-    /// It is read for its digest.
+    /// The file is being read to compute its digest.
     Hashing {
         /// Bytes read.
         done_bytes: u64,
         /// Bytes of the file.
         total_bytes: u64,
     },
-    /// It is sent; the server did not have it.
+    /// The file is being sent, because the server does not have it.
     Sending {
-        /// Bytes given to the connection.
+        /// Bytes written to the connection.
         done_bytes: u64,
         /// Bytes of the file.
         total_bytes: u64,
@@ -36,7 +36,7 @@ pub enum Upload {
 
 type Watch = Box<dyn FnMut(Upload) + Send>;
 
-/// A file that tells how much of it was read.
+/// A file reader that reports how much was read.
 struct Watched {
     file: tokio::fs::File,
     sent_bytes: u64,
@@ -66,10 +66,10 @@ impl Client {
     /// Whether the server has the file with this digest (`sha256:` and 64 hex digits).
     ///
     /// # Cancel safety
-    /// Safe: asking changes nothing.
+    /// Safe: the request changes nothing.
     ///
     /// # Errors
-    /// As for every request; that the file is not there is no error.
+    /// As for every request; a missing file is not an error.
     pub async fn blob_exists(&self, digest: &str) -> Result<bool, Error> {
         let path = blob_path(digest)?;
         match self.exchange(|| self.request(Method::Head, &path, RequestBody::Empty, &[])).await {
@@ -79,13 +79,14 @@ impl Client {
         }
     }
 
-    /// Sends a file of `len_bytes` bytes under its digest. It is read as it is sent and never held as a whole.
+    /// Uploads a file of `len_bytes` bytes under its digest. The file is read while it is sent, and never
+    /// held in memory as a whole.
     ///
     /// # Cancel safety
     /// Dropping the future stops the upload; the server keeps nothing of it.
     ///
     /// # Errors
-    /// As for every request. The server refuses content that does not fit the digest.
+    /// As for every request. The server rejects content that does not match the digest.
     pub async fn upload_blob(
         &self,
         digest: &str,
@@ -111,10 +112,11 @@ impl Client {
         self.upload_file_watched(path, |_| ()).await
     }
 
-    /// As [`upload_file`](Self::upload_file); `watch` is told how far it is, for every piece of the file.
+    /// Like [`upload_file`](Self::upload_file), but calls `watch` with the progress after every piece of the
+    /// file.
     ///
-    /// The clock for the first event counts from the last piece that the connection took: a long upload is waited for as
-    /// long as it moves on.
+    /// The time limit of the first event starts again with each piece that the connection accepts, so a long
+    /// upload does not time out while it makes progress.
     ///
     /// # Cancel safety
     /// Dropping the future stops the upload; the server keeps nothing of it.
@@ -142,7 +144,7 @@ impl Client {
     }
 }
 
-/// A file's SHA-256 as the server writes it, and its length.
+/// The SHA-256 of a file in the server's notation, and the length of the file.
 async fn digest_of(path: &Path, watch: &mut Watch) -> std::io::Result<(String, u64)> {
     let mut file = tokio::fs::File::open(path).await?;
     let total_bytes = file.metadata().await?.len();

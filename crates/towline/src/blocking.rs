@@ -35,7 +35,7 @@ use crate::stream::Item;
 
 /// A client whose calls block. Clones share one background thread.
 ///
-/// Do not use it inside async code, which it would hold up; use [`crate::Client`] there.
+/// Do not use it in async code, which it would block; use [`crate::Client`] there.
 #[derive(Debug, Clone)]
 pub struct Client {
     client: crate::Client,
@@ -43,18 +43,19 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client of the server that `host` names, as [`crate::Client::new`] reads it.
+    /// A client of the server that `host` names, in the notation of [`crate::Client::new`].
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] when the text names no server, or the operating system gives no thread.
+    /// [`ErrorKind::InvalidRequest`] if the text names no server, or if the operating system cannot start a
+    /// thread.
     pub fn new(host: &str) -> Result<Self, Error> {
         Self::of(crate::Client::new(host)?)
     }
 
-    /// The blocking face of an async client.
+    /// A blocking client on top of an async client.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] when the operating system gives no thread.
+    /// [`ErrorKind::InvalidRequest`] if the operating system cannot start a thread.
     pub fn of(client: crate::Client) -> Result<Self, Error> {
         let config = EngineConfig { threads: 1, max_ended: 0, ..EngineConfig::default() };
         let engine = Engine::start(config)
@@ -231,9 +232,10 @@ impl Client {
     }
 }
 
-/// One response, read by blocking: events, then exactly one end. Text that came while nobody read arrives joined.
+/// One response as a blocking iterator: events, then exactly one end. Text that arrived between two reads is
+/// joined.
 ///
-/// Dropping it stops the stream.
+/// Dropping it cancels the stream.
 #[derive(Debug)]
 pub struct Stream {
     job: Job,
@@ -244,7 +246,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A handle that stops this stream from any thread; a read that blocks returns at once.
+    /// A handle that cancels this stream from any thread; a blocked read returns at once.
     pub fn canceller(&self) -> Canceller {
         Canceller { job: self.job.clone() }
     }
@@ -263,7 +265,7 @@ impl Stream {
     /// Reads to the end and returns the answer's text.
     ///
     /// # Errors
-    /// The outcome, with the text that came, unless the stream completed.
+    /// The outcome, with the text that arrived, unless the stream completed.
     pub fn text(self) -> Result<String, Arc<Outcome>> {
         let outcome = self.collect_outcome();
         if outcome.is_completed() { Ok(outcome.reply.text.clone()) } else { Err(outcome) }
@@ -275,7 +277,7 @@ impl Iterator for Stream {
 
     fn next(&mut self) -> Option<Item> {
         while self.ready.is_empty() {
-            // Inside a job of this very engine nothing could ever come.
+            // Inside a job of this engine, this would wait forever.
             let batch = self.reader.read().unwrap_or_else(|error| panic!("{error}"))?;
             self.ready.extend(batch.events.into_iter().map(|event: Event| Item::Event(event)));
             self.ready.extend(batch.outcome.map(|outcome| Item::End(Box::new(Outcome::clone(&outcome)))));
@@ -293,14 +295,15 @@ impl Drop for Stream {
     }
 }
 
-/// Stops a blocking stream from another thread.
+/// Cancels a blocking stream from another thread.
 #[derive(Debug, Clone)]
 pub struct Canceller {
     job: Job,
 }
 
 impl Canceller {
-    /// Stops the stream; what was received is still yielded before its end. `reason` is for people.
+    /// Cancels the stream; events that were already received are still yielded before the end. `reason` is
+    /// for people.
     pub fn cancel(&self, reason: &str) {
         self.job.cancel(reason);
     }

@@ -1,4 +1,4 @@
-//! The client: where the server is, and how requests to it are made.
+//! The client: the address of the server, and the configuration of requests to it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,8 +28,8 @@ use crate::transport::{Request, RequestBody, Transport};
 
 /// A client of one server. Cloning is cheap; clones share connections.
 ///
-/// It spawns nothing: a request makes progress while it is awaited or polled, and dropping it stops it. (With HTTP/2 one
-/// task per connection moves frames.) It must be used inside a tokio runtime.
+/// It spawns no tasks: a request makes progress only while it is awaited or polled, and dropping it cancels
+/// it. (With HTTP/2, one task per connection moves frames.) Use it inside a tokio runtime.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -73,11 +73,11 @@ struct Shared {
 
 impl Client {
     /// A client of the server that `host` names, read as Ollama reads `OLLAMA_HOST`: `127.0.0.1:11434`, `https://…`,
-    /// `[::1]`, `unix:/run/x.sock`. An empty text is the server on this machine. A user and a password before the host are
-    /// sent to that host alone, in the place of a key.
+    /// `[::1]`, `unix:/run/x.sock`. An empty text means the server on this machine. A user and password
+    /// before the host are sent only to that host, instead of a key.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] when the text names no server.
+    /// [`ErrorKind::InvalidRequest`] if the text names no server.
     pub fn new(host: &str) -> Result<Self, Error> {
         let parsed = host::parse(host)
             .map_err(|error| Error::new(ErrorKind::InvalidRequest, Fault::Caller, error.to_string()))?;
@@ -87,8 +87,8 @@ impl Client {
     /// A client of the server at `endpoint`.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] for certificates or a proxy that cannot be used, where connections to the server need
-    /// them.
+    /// [`ErrorKind::InvalidRequest`] for unusable certificates or an unusable proxy, if connections to the
+    /// server need them.
     pub fn with_config(endpoint: Endpoint, config: Config) -> Result<Self, Error> {
         let settings = match &config.via {
             Via::Server => config.transport.clone(),
@@ -101,17 +101,18 @@ impl Client {
         Ok(Self { shared: Arc::new(shared) })
     }
 
-    /// Where the server is.
+    /// The address of the server.
     pub fn endpoint(&self) -> &Endpoint {
         &self.shared.endpoint
     }
 
-    /// What the client was told.
+    /// The configuration of the client.
     pub fn config(&self) -> &Config {
         &self.shared.config
     }
 
-    /// The same client with another configuration of its requests; the transport and its connections stay the same.
+    /// The same client with another configuration for its requests. It shares the transport and its
+    /// connections.
     #[must_use]
     pub fn with_request_config(&self, change: impl FnOnce(&mut Config)) -> Self {
         let mut config = self.shared.config.clone();
@@ -134,7 +135,8 @@ impl Client {
         &self.shared.timers
     }
 
-    /// Whether chats go to OpenAI's endpoint: the client was told so, or has found that the server knows no other.
+    /// Whether chats go to OpenAI's endpoint: because of the configuration, or because the server has no
+    /// other endpoint.
     pub fn is_openai(&self) -> bool {
         match self.shared.config.api {
             Api::Auto => self.shared.only_openai.load(Ordering::Relaxed),
@@ -147,7 +149,7 @@ impl Client {
         self.shared.only_openai.store(true, Ordering::Relaxed);
     }
 
-    /// A request with the caller's headers, and with `headers` where the caller gave none of that name.
+    /// A request with the caller's headers, and those of `headers` whose names the caller did not set.
     pub(crate) fn request(
         &self,
         method: Method,
@@ -184,7 +186,7 @@ impl Client {
     }
 }
 
-/// A request body, ready to be sent as often as it takes.
+/// A request body that can be sent repeatedly.
 pub(crate) fn json_body(body: &impl Serialize) -> Result<Bytes, Error> {
     let bytes = serde_json::to_vec(body).map_err(|error| {
         Error::new(

@@ -1,4 +1,4 @@
-//! What a client can be told.
+//! The configuration of a client.
 
 use std::fmt;
 
@@ -9,29 +9,29 @@ use towline_core::timeouts::{Limits, Timeouts};
 use crate::relay::Via;
 use crate::transport::TransportConfig;
 
-/// Everything a client can be told besides where its server is. Build it with `..Config::default()`.
+/// The configuration of a client, apart from the address of its server. Build it with `..Config::default()`.
 #[derive(Clone, Default)]
 pub struct Config {
-    /// Sent as `Authorization: Bearer …`, to the client's own server only, also where that redirects. Where the server's
-    /// address has a user and a password, they are sent instead. Default: none.
+    /// Sent as `Authorization: Bearer …`, only to the client's own server, also after a redirect. If the
+    /// server's address has a user and password, those are sent instead. Default: none.
     pub api_key: Option<ApiKey>,
-    /// Further headers of every request: name and value. They go where the key goes, and take the place of those the
-    /// client would send under the same name. Their values are never shown. Default: none.
+    /// Additional headers for every request: name and value. They are sent wherever the key is sent, and
+    /// replace the client's own headers of the same name. `Debug` never shows their values. Default: none.
     pub headers: Vec<(String, String)>,
     /// Which dialect `chat` speaks. Default: [`Api::Auto`].
     pub api: Api,
-    /// How long each part of a request may take. Each request can have its own.
+    /// The time limits of a request. Each request can override them.
     pub timeouts: Timeouts,
-    /// The bounds of each response.
+    /// The size limits of each response.
     pub limits: Limits,
-    /// What is done about thinking that a server leaves inside the text, between `<think>` and `</think>`. Default: it
-    /// is told apart.
+    /// How to treat thinking that a server leaves in the text, between `<think>` and `</think>`. Default: it
+    /// is separated from the text.
     pub think_tags: ThinkTags,
-    /// When a request is sent again by itself.
+    /// When a request is retried automatically.
     pub retry: RetryPolicy,
     /// Connections, TLS, proxies, HTTP/2, redirects.
     pub transport: TransportConfig,
-    /// Whether streams go through a relay, which lets them survive their readers. Default: [`Via::Server`].
+    /// Whether streams go through a relay, where they survive their readers. Default: [`Via::Server`].
     pub via: Via,
 }
 
@@ -57,7 +57,7 @@ impl fmt::Debug for Config {
 /// Which dialect a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Api {
-    /// Ollama's; where the server does not know its chat endpoint, OpenAI's from then on.
+    /// Ollama's; if the server does not have its chat endpoint, OpenAI's from then on.
     #[default]
     Auto,
     /// Ollama's.
@@ -71,7 +71,7 @@ pub enum Api {
 pub struct ApiKey(String);
 
 impl ApiKey {
-    /// Blanks around the key are dropped. An empty key is none.
+    /// Trims whitespace around the key. An empty key counts as no key.
     pub fn new(key: impl AsRef<str>) -> Self {
         Self(key.as_ref().trim().to_owned())
     }

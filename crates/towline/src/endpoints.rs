@@ -37,7 +37,7 @@ impl Client {
         self.stream("/api/generate", Dialect::Ollama, &request)
     }
 
-    /// Fetches a model from a registry. A pull that is stopped continues where it was when it is asked for again.
+    /// Fetches a model from a registry. A repeated pull continues where a cancelled one stopped.
     pub fn pull(&self, request: PullRequest) -> Stream {
         self.stream("/api/pull", Dialect::OllamaProgress, &request)
     }
@@ -52,8 +52,9 @@ impl Client {
         self.stream("/api/create", Dialect::OllamaProgress, &request)
     }
 
-    /// A streamed operation whose request was written by the caller in Ollama's form, who asks for a stream in it. It is
-    /// sent as it is, but for a chat with a server that speaks [OpenAI's dialect](Stream::is_openai).
+    /// A streamed operation with a request body that the caller has written in Ollama's format, and that asks
+    /// for a stream. The body is sent unchanged, except for a chat with a server that speaks [OpenAI's
+    /// dialect](Stream::is_openai).
     pub fn operate(&self, operation: Operation, body: bytes::Bytes) -> Stream {
         let asks = match (operation, self.config().api) {
             (Operation::Chat, Api::Auto | Api::OpenAi) => serde_json::from_slice::<ChatRequest>(&body).ok(),
@@ -70,13 +71,14 @@ impl Client {
         Stream::new(self.clone(), call)
     }
 
-    /// Reads a stream that runs, or ran, on the relay that this is a client of. Cancelling it stops it there for
-    /// everybody; dropping it does not.
+    /// Reads a stream that runs, or ran, on the relay that this client talks to. Cancelling it ends it on the
+    /// relay for all readers; dropping it does not.
     pub fn attach(&self, id: &str, start: Start) -> Stream {
         self.attached(id, start, false)
     }
 
-    /// Reads what a relay's stream has so far. Where it still runs, the stream ends as truncated.
+    /// Reads the part of a relay's stream that exists now. If the stream is still running, the result ends as
+    /// truncated.
     pub fn attach_snapshot(&self, id: &str, start: Start) -> Stream {
         self.attached(id, start, true)
     }
@@ -88,7 +90,7 @@ impl Client {
         Stream::new(self.clone(), Call { path, dialect, body, openai: None, attach: Some(attach) })
     }
 
-    /// Lists and controls the jobs of the relay that this is a client of.
+    /// Lists and controls the jobs of the relay that this client talks to.
     pub fn relay(&self) -> Control {
         Control::new(self.clone())
     }
@@ -98,7 +100,7 @@ impl Client {
     }
 }
 
-/// What is answered by a stream.
+/// An operation whose response is a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operation {
     /// Continues a conversation.
@@ -131,7 +133,8 @@ impl Operation {
 /// Dropping a future closes its connection; the server may have acted on the request.
 ///
 /// # Errors
-/// Each returns an [`Error`] that says what kind of failure it was, whose doing, and whether it may have had an effect.
+/// Each method returns an [`Error`] with the kind of failure, who caused it, and whether the request may have
+/// had an effect.
 impl Client {
     /// Turns texts into vectors.
     pub async fn embed(&self, request: EmbedRequest) -> Result<EmbedResponse, Error> {
@@ -168,12 +171,12 @@ impl Client {
         self.call_for_status(Method::Delete, "/api/delete", Some(&request)).await
     }
 
-    /// The answer to a GET request of another path of the server, as JSON of any type.
+    /// The JSON response to a GET request for any other path of the server.
     pub async fn get_json<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
         self.call(Method::Get, path, None::<&()>).await
     }
 
-    /// The answer to a POST request of another path of the server, as JSON of any type.
+    /// The JSON response to a POST request to any other path of the server.
     pub async fn post_json<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -182,7 +185,7 @@ impl Client {
         self.call(Method::Post, path, Some(body)).await
     }
 
-    /// The answer to a request that the caller wrote, as the server sent it.
+    /// The response to a request that the caller has written, byte for byte.
     pub async fn call_bytes(
         &self,
         method: Method,
@@ -197,12 +200,12 @@ impl Client {
         self.call(Method::Get, "/api/version", None::<&()>).await
     }
 
-    /// What the server says of itself: whether it can ask models of the cloud.
+    /// The server's status: whether it can use cloud models.
     pub async fn status(&self) -> Result<StatusResponse, Error> {
         self.call(Method::Get, "/api/status", None::<&()>).await
     }
 
-    /// Who is signed in at the server. Nobody is an error of the kind `Unauthorized`.
+    /// The user who is signed in at the server. If nobody is, an error of kind `Unauthorized`.
     pub async fn me(&self) -> Result<MeResponse, Error> {
         self.call(Method::Post, "/api/me", Some(&serde_json::json!({}))).await
     }
@@ -225,7 +228,7 @@ impl Client {
     }
 }
 
-/// The request with `"stream":true`, which Ollama takes for granted and others do not.
+/// The request with `"stream":true`, which is Ollama's default but not that of other servers.
 fn streamed(request: &impl Serialize) -> Result<bytes::Bytes, Error> {
     #[derive(Serialize)]
     struct Streamed<'a, R> {

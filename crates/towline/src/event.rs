@@ -1,4 +1,4 @@
-//! What comes of a stream before its end: events, and the records that they were read from.
+//! Events, which a stream yields before its end, and the records from which they were read.
 
 pub use towline_core::event::{Event, Image, PartialToolCall, Progress, TokenLogprob, ToolCall, Usage};
 pub use towline_core::records::{Record, RecordKind, Records};

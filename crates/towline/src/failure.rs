@@ -1,4 +1,4 @@
-//! What a failure of the transport means to the caller.
+//! Translates transport failures into errors for the caller.
 
 use std::error::Error as _;
 
@@ -7,7 +7,7 @@ use towline_core::stream::BodyEnd;
 
 use crate::transport::{self, Sent, TransportError};
 
-/// The error for people and for branching on.
+/// The error for the caller.
 pub(crate) fn error(error: &TransportError) -> Error {
     let (kind, fault) = match error.kind() {
         transport::ErrorKind::Resolve
@@ -36,7 +36,7 @@ pub(crate) fn error(error: &TransportError) -> Error {
     Error::new(kind, fault, message).with_effect(error.sent() == Sent::Maybe)
 }
 
-/// How a body ended that ended in `failure`.
+/// The end of a body that ended with `failure`.
 pub(crate) fn body_end(failure: &TransportError) -> BodyEnd {
     match failure.kind() {
         transport::ErrorKind::Incomplete => BodyEnd::Cut,

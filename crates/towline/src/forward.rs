@@ -1,7 +1,7 @@
-//! Requests passed on as they are: what a proxy in front of a model server needs, and nothing a program with prompts does.
+//! Forwards requests unchanged: for a proxy in front of a model server, not for programs that ask questions.
 //!
-//! The response comes as its head and its body bytes; what they mean is the caller's business
-//! (`towline_core::stream::Lifecycle` knows).
+//! The caller receives the head and the body bytes of the response and interprets them, for example with
+//! `towline_core::stream::Lifecycle`.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,14 +18,14 @@ use crate::client::Client;
 use crate::failure;
 use crate::transport::{Connection, Read, RequestBody, ResponseBody};
 
-/// A request to pass on. `Host` and `Content-Length` follow from the address and the body and must not be given.
+/// A request to forward. `Host` and `Content-Length` follow from the address and the body; do not set them.
 #[derive(Debug)]
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// Path and query, from `/`.
+    /// Path and query, starting with `/`.
     pub target: String,
-    /// Its headers. The client's own, its key among them, take their place where the names are the same.
+    /// The headers. The client's own headers, including its key, replace headers of the same name.
     pub headers: Headers,
     /// Its body.
     pub body: Body,
@@ -35,11 +35,12 @@ pub struct Request {
 pub enum Body {
     /// All of it.
     Bytes(Bytes),
-    /// What a reader has, read as it is sent.
+    /// The content of a reader, which is read while it is sent.
     Reader {
-        /// How long it is, in bytes: exactly so many are read. `None` sends all there is, in chunks where that is HTTP/1.1.
+        /// The length in bytes; exactly this many are read. `None` reads to the end, and uses chunked
+        /// encoding over HTTP/1.1.
         len_bytes: Option<u64>,
-        /// Where it comes from.
+        /// The source of the body.
         reader: Pin<Box<dyn AsyncRead + Send>>,
     },
 }
@@ -54,7 +55,7 @@ impl fmt::Debug for Body {
     }
 }
 
-/// A connection that is ready for one request. Dropping it gives its place back unused.
+/// A connection that is ready for one request. Dropping it returns the connection unused.
 #[derive(Debug)]
 pub struct Ready {
     client: Client,
@@ -72,20 +73,20 @@ pub struct Response {
     pub body: ResponseBytes,
 }
 
-/// The body of a response. Reads happen only when it is polled: what is not asked for stays with the server.
+/// The body of a response. Reads happen only when it is polled: unread bytes stay with the server.
 ///
 /// Dropping it before its end closes the connection (HTTP/1.1) or resets the stream (HTTP/2), at once.
 #[derive(Debug)]
 pub struct ResponseBytes(ResponseBody);
 
 impl Client {
-    /// A connection to the server, new or used before.
+    /// A connection to the server, new or from the pool.
     ///
     /// # Cancel safety
-    /// Dropping the future gives up; nothing was sent.
+    /// Dropping the future abandons the attempt; nothing was sent.
     ///
     /// # Errors
-    /// When no connection can be made.
+    /// If no connection can be made.
     pub async fn ready(&self) -> Result<Ready, Error> {
         let connection = self.transport().connect(self.endpoint()).await;
         let connection = connection.map_err(|error| failure::error(&error))?;
@@ -94,14 +95,14 @@ impl Client {
 }
 
 impl Ready {
-    /// Sends the request and waits for the head of its response, whatever its status. No clock runs.
+    /// Sends the request and waits for the head of its response, whatever its status. No time limit applies.
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection or resets the stream; the server may have processed the request.
     ///
     /// # Errors
-    /// When the connection breaks or what comes is not HTTP; [`Error::may_have_had_effect`] says whether the request can be
-    /// sent again.
+    /// If the connection breaks or the response is not HTTP. [`Error::may_have_had_effect`] says whether the
+    /// request can be retried.
     pub async fn send(self, request: Request) -> Result<Response, Error> {
         let body = match request.body {
             Body::Bytes(bytes) if bytes.is_empty() => RequestBody::Empty,
@@ -125,14 +126,17 @@ impl Ready {
 }
 
 impl ResponseBytes {
-    /// Appends what has arrived to `out` and says how much; 0 at the end of the body, pending when nothing has come.
-    /// At most 64 KiB at a time (a compressed body may give twice as much).
+    /// Appends the bytes that have arrived to `out` and returns their number; 0 at the end of the body,
+    /// pending if nothing has arrived. Reads at most 64 KiB at a time (a compressed body may yield twice as
+    /// much).
     ///
     /// # Cancel safety
-    /// Whatever was read is in `out` when this returns, so no byte is lost by not polling again.
+    /// All bytes that were read are in `out` when this returns, so no byte is lost if the caller stops
+    /// polling.
     ///
     /// # Errors
-    /// How the body ended before it was whole. The call that reports it may have appended some bytes.
+    /// The reason why the body ended before it was complete. The call that returns the error may have
+    /// appended bytes.
     #[inline]
     pub fn poll_read(&mut self, cx: &mut Context<'_>, out: &mut Vec<u8>) -> Poll<Result<usize, BodyEnd>> {
         self.0.poll_read(cx, out).map(|read| match read {

@@ -1,12 +1,14 @@
-//! Continuing an answer that was cut.
+//! Continues an answer that was cut.
 //!
 //! Ollama has no way to resume, but it shows the prompt it renders from a chat (`_debug_render_only`) and takes a prompt
-//! that is already rendered (`raw`). So the same prompt with the received text behind it makes the model continue where it
-//! was, whatever its template. Since the prompt is ours byte for byte, the received text is certainly its end.
+//! that is already rendered (`raw`). So if the received text is appended to the same prompt, the model
+//! continues where it stopped, whatever its template is. Because the client sends the prompt byte for byte,
+//! the received text is certainly its end.
 //!
-//! What it does not do: promise the words the uncut answer would have had, which no sampling can; or continue inside
-//! thinking, tool calls or a required format, whose form only the server's own parser knows. Options stay as they were:
-//! a changed load-time option or `shift` would make the server reload the model.
+//! Limits: the continued answer may differ from what the uncut answer would have been, because sampling is
+//! random. Thinking, tool calls and required formats cannot be continued, because only the server's own
+//! parser knows their form. The options stay the same: a different load-time option or `shift` would make the
+//! server reload the model.
 
 use serde_json::{Map, Value, json};
 use towline_core::error::{Error, ErrorKind, Fault};
@@ -16,23 +18,23 @@ use towline_core::outcome::{Ending, Outcome};
 use crate::client::Client;
 use crate::stream::Call;
 
-/// What happens to a stream that is cut after some of its answer came.
+/// What to do when a stream is cut after part of its answer arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Resume {
-    /// It ends as truncated or failed, with what came.
+    /// The stream ends as truncated or failed, with the text that arrived.
     #[default]
     Never,
-    /// It is continued by a further request to the same server, at most this many times, where that is possible:
-    /// Ollama's dialect, an answer of text only, no tools, images or format. The outcome's `stats.stitches` says how
-    /// often. Where it is not possible the stream ends as it would have, and the last of the outcome's `retried` says
-    /// why.
+    /// A further request to the same server continues the answer, if that is possible: in Ollama's dialect,
+    /// for an answer of only text, without tools, images or format. The outcome's `stats.stitches` counts the
+    /// continuations. If it is not possible, the stream ends as it would have otherwise, and the last entry
+    /// of the outcome's `retried` gives the reason.
     Continue {
-        /// The most further requests for one answer.
+        /// The maximum number of further requests for one answer.
         max: u32,
     },
 }
 
-/// Whether the stream was cut, rather than completed, stopped or refused.
+/// Whether the stream was cut, as opposed to completed, cancelled or refused.
 pub(crate) fn was_cut(outcome: &Outcome) -> bool {
     match &outcome.ending {
         Ending::Truncated(_) => true,
@@ -44,7 +46,7 @@ pub(crate) fn was_cut(outcome: &Outcome) -> bool {
 /// The request whose answer was cut in `outcome`, if the answer can be continued.
 ///
 /// # Errors
-/// Why it cannot.
+/// The reason why it cannot be continued.
 pub(crate) fn resumable(call: &Call, outcome: &Outcome, max: u32) -> Result<Map<String, Value>, Error> {
     if outcome.stats.stitches >= max {
         return Err(cannot(&format!("it was already continued {max} times, the most that is allowed")));
@@ -75,7 +77,7 @@ pub(crate) fn resumable(call: &Call, outcome: &Outcome, max: u32) -> Result<Map<
     }
 }
 
-/// Whether the request says something of this kind; some clients send what is empty.
+/// Whether the request has a value for this key that is not empty; some clients send empty ones.
 fn asks_for(request: &Map<String, Value>, key: &str) -> bool {
     match request.get(key) {
         None | Some(Value::Null) => false,
@@ -87,10 +89,11 @@ fn asks_for(request: &Map<String, Value>, key: &str) -> bool {
 
 /// The body of the request that continues an answer.
 ///
-/// `rendered` is the prompt that led to the answer, `text` what came of the answer since, in `tokens` records.
+/// `rendered` is the prompt of the answer, and `text` the part of the answer that has arrived, in `tokens`
+/// records.
 ///
 /// # Errors
-/// When the token limit of the first request is used up.
+/// If the token limit of the first request is used up.
 pub(crate) fn continuation(
     request: &Map<String, Value>,
     rendered: &str,
@@ -120,7 +123,7 @@ pub(crate) fn continuation(
 }
 
 impl Client {
-    /// The prompt that the server makes of a request.
+    /// The prompt that the server renders from a request.
     pub(crate) async fn rendered_prompt(
         &self,
         path: &str,

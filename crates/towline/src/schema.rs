@@ -8,7 +8,7 @@ use towline_core::api::{Format, Tool};
 use towline_core::event::ToolCall;
 use towline_core::outcome::Reply;
 
-/// The answer format of a Rust type: JSON after its schema.
+/// The answer format for a Rust type: JSON that matches its schema.
 ///
 /// ```
 /// # use schemars::JsonSchema;
@@ -33,7 +33,7 @@ pub fn tool<Arguments: JsonSchema>(name: &str, description: &str) -> Tool {
 /// The arguments of a tool call as a Rust type.
 ///
 /// # Errors
-/// What does not fit. Models do get arguments wrong: tell them, as the tool's result.
+/// The mismatch. Models do send wrong arguments: return the error to the model as the tool's result.
 pub fn arguments_as<Arguments: DeserializeOwned>(call: &ToolCall) -> Result<Arguments, serde_json::Error> {
     serde_json::from_value(call.arguments.clone())
 }
@@ -41,12 +41,13 @@ pub fn arguments_as<Arguments: DeserializeOwned>(call: &ToolCall) -> Result<Argu
 /// A structured answer as a Rust type.
 ///
 /// # Errors
-/// What does not fit; for an answer that is not whole, where it breaks off.
+/// The mismatch; for an incomplete answer, the position at which it ends.
 pub fn reply_as<T: DeserializeOwned>(reply: &Reply) -> Result<T, serde_json::Error> {
     serde_json::from_str(&reply.text)
 }
 
-/// Servers turn the schema into a grammar, and not all of them follow references: everything is written in place.
+/// Servers turn the schema into a grammar, and not all of them follow references, so all subschemas are
+/// inlined.
 fn schema_of<T: JsonSchema>() -> Value {
     let mut settings = SchemaSettings::draft2020_12();
     settings.inline_subschemas = true;

@@ -1,4 +1,4 @@
-//! A response as a stream: the lifecycle machine, driven by a connection and a timer.
+//! A response as a stream: drives the lifecycle machine with a connection and a timer.
 
 mod relayed;
 
@@ -27,18 +27,18 @@ use crate::resume::{self, Resume};
 use crate::timer::Timer;
 use crate::transport::{Connection, Read, RequestBody, Response, ResponseBody, TransportError};
 
-/// One thing a stream yields.
+/// An item of a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Item {
-    /// Something the server sent.
+    /// An event from the server.
     Event(Event),
-    /// The end. Nothing follows.
+    /// The end. No item follows it.
     End(Box<Outcome>),
 }
 
-/// What a stream came to when it had no event.
+/// The next step of a stream that has no event.
 pub(crate) enum Step {
-    /// There may be events now.
+    /// There may be new events.
     More,
     /// The outcome, once.
     End(Option<Box<Outcome>>),
@@ -46,11 +46,12 @@ pub(crate) enum Step {
 
 /// One response in flight: any number of [`Item::Event`]s, then exactly one [`Item::End`].
 ///
-/// Nothing is sent before the stream is first polled. Every failure, a refused connection too, arrives as the outcome.
-/// Reads happen only when it is polled, so an unread answer stays with the server.
+/// Nothing is sent before the stream is first polled. Every failure arrives as the outcome, also a refused
+/// connection. Reads happen only when the stream is polled, so an unread answer stays with the server.
 ///
-/// Dropping it before its end closes the connection at once, which is how these servers are told to stop. After its end
-/// the connection can be used again. Through a relay (see [`relay`](crate::relay)) dropping it leaves it running there.
+/// Dropping it before its end closes the connection at once, which tells the server to stop. After its end
+/// the connection returns to the pool. A stream through a relay (see [`relay`](crate::relay)) continues there
+/// when it is dropped.
 ///
 /// ```no_run
 /// use towline::client::Resume;
@@ -84,30 +85,30 @@ pub struct Stream {
     timer: Timer,
     tries: u32,
     resume: Resume,
-    /// The answer as it was cut, until the request that continues it has brought a record.
+    /// The cut answer, until the request that continues it has received a record.
     cut: Option<Box<Outcome>>,
-    /// How much of the reply's text, and of its records, the request under way has in its prompt.
+    /// How much of the reply's text, and how many of its records, are in the prompt of the current request.
     in_prompt: usize,
     records_in_prompt: u64,
-    /// The request under way asks in OpenAI's dialect because the server did not know Ollama's.
+    /// The current request uses OpenAI's dialect because the server does not know Ollama's.
     fell_back: bool,
-    /// Somebody stopped the stream: nothing is retried or continued.
+    /// The stream was cancelled: nothing is retried or continued.
     stopped: bool,
     done: bool,
-    /// What there is to a stream through a relay.
+    /// The state of a stream that runs on a relay.
     relayed: Option<Box<Relayed>>,
-    /// The end, while the relay is told of it.
+    /// The outcome, while the relay confirms the end.
     end: Option<Box<Outcome>>,
 }
 
-/// What is asked of the server.
+/// A request to the server.
 pub(crate) struct Call {
     pub(crate) path: &'static str,
     pub(crate) dialect: Dialect,
     pub(crate) body: Result<Bytes, Error>,
-    /// The request, to ask it in OpenAI's dialect where the server does not know Ollama's.
+    /// The request for OpenAI's dialect, in case the server does not know Ollama's.
     pub(crate) openai: Option<Box<ChatRequest>>,
-    /// Nothing is asked: a relay's stream is read.
+    /// No request: an existing stream on a relay is read.
     pub(crate) attach: Option<relay::Attach>,
 }
 
@@ -115,14 +116,14 @@ type Rendering = Pin<Box<dyn Future<Output = Result<Bytes, Error>> + Send>>;
 type Connecting = Pin<Box<dyn Future<Output = Result<Connection, TransportError>> + Send>>;
 
 enum Io {
-    /// Nothing under way: before the first poll and before another try.
+    /// No request is running: before the first poll and before a retry.
     Start,
     Connecting(Connecting),
     Sending(Submitting),
     Reading(ResponseBody),
     /// Reading a relay's log.
     Tailing(Tail),
-    /// Waiting until it is time for another try.
+    /// Waiting for the time of the next retry.
     Waiting(Instant),
     /// Preparing the request that continues the cut answer.
     Rendering(Rendering),
@@ -158,43 +159,44 @@ impl Stream {
         }
     }
 
-    /// The same stream with timeouts of its own. They run from the first poll.
+    /// The same stream with its own timeouts, which start at the first poll.
     pub fn with_timeouts(mut self, timeouts: Timeouts) -> Self {
         self.life.set_timeouts(timeouts);
         self
     }
 
-    /// The same stream, to be continued when it is cut.
+    /// The same stream, which is continued if it is cut.
     pub fn with_resume(mut self, resume: Resume) -> Self {
         self.resume = resume;
         self
     }
 
-    /// The same stream, keeping every record as the server sent it until it is [taken](Self::take_records).
+    /// The same stream, which keeps every record as the server sent it until
+    /// [`take_records`](Self::take_records) takes it.
     pub fn with_records(mut self) -> Self {
         self.life.keep_records();
         self
     }
 
-    /// The records that came since they were last taken, for callers that hand them on in a shape of their own; none
-    /// unless they are [kept](Self::with_records).
+    /// The records that arrived since the last call, for callers that pass them on in their own format. Empty
+    /// unless the stream [keeps records](Self::with_records).
     pub fn take_records(&mut self) -> Records {
         self.life.take_records()
     }
 
-    /// Whether the text so far had thinking inside, which the records still have and the events do not.
+    /// Whether the text so far contained thinking, which is still in the records but not in the events.
     #[must_use]
     pub fn think_tags_found(&self) -> ThinkTagsFound {
         self.life.think_tags_found()
     }
 
-    /// How much the records hold that were not taken yet, in bytes.
+    /// Size of the records that were not taken yet, in bytes.
     pub fn kept_bytes(&self) -> usize {
         self.life.kept_bytes()
     }
 
-    /// Changes the timeouts while the stream runs. They count from where they were started: a total of 30 s is 30 s from
-    /// the stream's beginning.
+    /// Changes the timeouts while the stream runs. The start of each stays the same: a total of 30 s means 30
+    /// s from the start of the stream.
     pub fn set_timeouts(&mut self, timeouts: Timeouts) {
         let before = self.total_deadline();
         self.life.set_timeouts(timeouts);
@@ -205,15 +207,15 @@ impl Stream {
         }
     }
 
-    /// Stops the stream: the connection is closed now, and what was received is still yielded before the end.
-    /// After the terminal record it has no effect. `reason` is for people. Through a relay the end comes once the relay
-    /// has stopped the job, or cannot be told to.
+    /// Cancels the stream: closes the connection now, and still yields the events that were received before
+    /// the end. It has no effect after the terminal record. `reason` is for people. For a stream on a relay,
+    /// the end comes once the relay has ended the job, or cannot be reached.
     pub fn cancel(&mut self, reason: &str) {
         self.life.cancel(reason, now());
         self.stop(reason);
     }
 
-    /// Ends the stream as its total clock would: a deadline that is kept elsewhere has passed.
+    /// Ends the stream as its total time limit would: a deadline that the caller keeps has passed.
     pub(crate) fn expire(&mut self, limit: Duration) {
         self.life.expire(limit, now());
         self.stop(DEADLINE_PASSED);
@@ -232,12 +234,13 @@ impl Stream {
         self.timer.rearm();
     }
 
-    /// Whether it is asked for in OpenAI's dialect, which a client with [`Api::Auto`](crate::client::Api::Auto) finds out.
+    /// Whether the request uses OpenAI's dialect, which a client with [`Api::Auto`](crate::client::Api::Auto)
+    /// detects.
     pub fn is_openai(&self) -> bool {
         self.call.dialect == Dialect::OpenAi
     }
 
-    /// Where the stream stands.
+    /// The phase of the stream.
     pub fn phase(&self) -> Phase {
         self.life.phase()
     }
@@ -247,22 +250,22 @@ impl Stream {
         self.life.stats()
     }
 
-    /// When something last happened to it.
+    /// When the stream last received an input.
     pub(crate) fn told_at(&self) -> Instant {
         self.life.told_at()
     }
 
-    /// What was received so far. After the end it is in the outcome.
+    /// The reply so far. After the end it is in the outcome.
     pub fn reply(&self) -> &Reply {
         self.life.reply()
     }
 
-    /// What came so far that is no record of the protocol. After the end it is in the outcome.
+    /// The frames so far that were not records of the protocol. After the end they are in the outcome.
     pub fn not_understood(&self) -> NotUnderstood {
         self.life.not_understood()
     }
 
-    /// Why earlier tries failed.
+    /// The errors of earlier attempts.
     pub fn retried(&self) -> &[Error] {
         self.life.retried()
     }
@@ -283,7 +286,7 @@ impl Stream {
         self.for_each(|_| ()).await
     }
 
-    /// Reads to the end and calls `look` with each event as it comes.
+    /// Reads to the end and calls `look` with each event as it arrives.
     ///
     /// # Cancel safety
     /// Dropping the future drops the stream, and so stops it.
@@ -300,7 +303,7 @@ impl Stream {
     /// Reads to the end and returns the answer's text.
     ///
     /// # Errors
-    /// The outcome, with the text that came, unless the stream completed.
+    /// The outcome, with the text that arrived, unless the stream completed.
     ///
     /// # Cancel safety
     /// Dropping the future drops the stream, and so stops it.
@@ -320,7 +323,8 @@ impl Stream {
         }
     }
 
-    /// The next event, added to others: see [`Lifecycle::next_into`]. `None` when [`poll_step`](Self::poll_step) is next.
+    /// The next event, merged into earlier ones: see [`Lifecycle::next_into`]. `None` when
+    /// [`poll_step`](Self::poll_step) is next.
     #[inline]
     pub(crate) fn next_into(&mut self, events: &mut Vec<Event>) -> Option<bool> {
         self.life.next_into(events)
@@ -350,7 +354,7 @@ impl Stream {
         Poll::Ready(Step::More)
     }
 
-    /// Takes one step towards more bytes; ready when the lifecycle was told something.
+    /// Takes one step towards more bytes; ready when the lifecycle has received an input.
     #[inline]
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.io {
@@ -364,7 +368,7 @@ impl Stream {
                     Poll::Ready(Ok(Read::Bytes(_))) => {
                         let now = now();
                         self.life.received(count, now);
-                        // A server that never pauses must not outrun the timeouts.
+                        // The timeouts must also apply to a server that never pauses.
                         self.life.tick(now);
                     }
                     Poll::Ready(Ok(Read::End)) => {
@@ -448,7 +452,7 @@ impl Stream {
         self.life.failed(error, now());
     }
 
-    /// Decides whether the outcome is the end or there is another try.
+    /// Decides whether the outcome is the end or the request is retried.
     fn settle(&mut self, outcome: Outcome) -> Option<Outcome> {
         let outcome = self.unless_nothing_followed(outcome);
         if self.stopped {
@@ -479,7 +483,8 @@ impl Stream {
         }
     }
 
-    /// A further request that brought no record leaves the answer as it was cut, and nothing is stitched.
+    /// If the continuing request received no record, the answer stays as it was cut, and counts as not
+    /// stitched.
     fn unless_nothing_followed(&mut self, mut outcome: Outcome) -> Outcome {
         let Some(cut) = self.cut.take().filter(|cut| cut.stats.records == outcome.stats.records) else {
             return outcome;
@@ -492,7 +497,7 @@ impl Stream {
         }
     }
 
-    /// Begins to continue a cut answer; gives the outcome back where that is not wanted or not possible.
+    /// Begins to continue a cut answer; returns the outcome if that is not wanted or not possible.
     fn resume_cut(&mut self, outcome: Outcome) -> Option<Outcome> {
         let Resume::Continue { max } = self.resume else { return Some(outcome) };
         if !resume::was_cut(&outcome) {
@@ -503,7 +508,7 @@ impl Stream {
             Err(why) => return Some(also_because(outcome, why)),
         };
         let (client, path) = (self.client.clone(), self.call.path);
-        // A later cut finds the earlier pieces of the answer in its prompt already.
+        // After a second cut, the earlier pieces of the answer are already in the prompt.
         let text = outcome.reply.text[self.in_prompt..].to_owned();
         let tokens = outcome.stats.records - self.records_in_prompt;
         (self.in_prompt, self.records_in_prompt) = (outcome.reply.text.len(), outcome.stats.records);
@@ -538,7 +543,7 @@ impl Stream {
         None
     }
 
-    /// Pending until the next deadline; ready when the lifecycle was told the time.
+    /// Pending until the next deadline; ready when the lifecycle has received the time.
     #[inline]
     fn poll_clock(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let waiting = if let Io::Waiting(until) = self.io { Some(until) } else { None };
@@ -550,7 +555,7 @@ impl Stream {
 }
 
 pin_project_lite::pin_project! {
-    /// A request on its way. An async block would hold the future of the response twice.
+    /// A request being sent. An async block would hold the future of the response twice.
     struct Sending<F> {
         #[pin]
         response: F,
@@ -566,7 +571,7 @@ impl<F: Future<Output = Result<Response, TransportError>>> Future for Sending<F>
     }
 }
 
-/// The outcome with one more reason why there was no other try.
+/// The outcome, with one more reason why there was no retry.
 fn also_because(mut outcome: Outcome, why: Error) -> Outcome {
     outcome.retried.push(why);
     outcome
@@ -590,8 +595,8 @@ fn opened(status: u16, headers: &Headers) -> Opened {
     }
 }
 
-/// How long `Retry-After` asks to wait: a number of seconds, or a date, which counts from the answer's own `Date`, so
-/// that no clock here has to be right.
+/// The wait that `Retry-After` asks for: a number of seconds, or a date, which is relative to the response's
+/// own `Date`, so this machine's clock does not have to be right.
 pub(crate) fn retry_after(headers: &Headers) -> Option<Duration> {
     let text = headers.get("retry-after")?.trim();
     if let Ok(seconds) = text.parse() {
@@ -602,7 +607,7 @@ pub(crate) fn retry_after(headers: &Headers) -> Option<Duration> {
     Some(at.duration_since(sent.unwrap_or_else(SystemTime::now)).unwrap_or_default())
 }
 
-/// The runtime's time, which tests can stop.
+/// The runtime's time, which tests can pause.
 pub(crate) fn now() -> Instant {
     tokio::time::Instant::now().into_std()
 }

@@ -1,8 +1,8 @@
-//! Timers of streams, used again by the next stream.
+//! Timers of streams, which later streams reuse.
 //!
-//! A new timer is put into the runtime's wheel under a lock, and as it is the next one to fire, the runtime is woken to wait
-//! for less long: a write to an eventfd in each request. A timer that is there already is only moved later, which costs
-//! neither.
+//! A new timer enters the runtime's wheel under a lock. Because it is the next one to fire, it also wakes the
+//! runtime, which costs a write to an eventfd in each request. An existing timer is only moved to a later
+//! time, which costs neither.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,10 +15,10 @@ use std::time::Instant;
 use tokio::runtime::{Handle, Id};
 use tokio::time::{Sleep, sleep_until};
 
-/// Most timers that wait to be used again.
+/// The maximum number of timers that are kept for reuse.
 const MOST_KEPT: usize = 32;
 
-/// The timers that no stream uses, the one used last at the end.
+/// The timers that no stream uses; the most recently used one is last.
 #[derive(Default)]
 pub(crate) struct Timers {
     kept: Mutex<VecDeque<Kept>>,
@@ -27,7 +27,7 @@ pub(crate) struct Timers {
 struct Kept {
     sleep: Pin<Box<Sleep>>,
     armed: Option<Instant>,
-    /// Whom it wakes.
+    /// The task that the timer wakes.
     waker: Option<Waker>,
     runtime: Id,
 }
@@ -38,7 +38,7 @@ impl Timers {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One of this runtime.
+    /// Takes a timer of this runtime.
     fn take(&self, runtime: Id) -> Option<Kept> {
         let mut kept = self.lock();
         let at = kept.iter().rposition(|kept| kept.runtime == runtime)?;
@@ -54,7 +54,7 @@ impl fmt::Debug for Timers {
 
 /// Wakes a task when it is time.
 pub(crate) struct Timer {
-    /// Made or taken when first needed.
+    /// Created or taken when first needed.
     running: Option<Kept>,
     timers: Arc<Timers>,
 }
@@ -64,15 +64,15 @@ impl Timer {
         Self { running: None, timers: Arc::clone(timers) }
     }
 
-    /// The time it is set for may be too late.
+    /// The time for which the timer is set may now be too late.
     pub(crate) fn rearm(&mut self) {
         if let Some(running) = &mut self.running {
             running.armed = None;
         }
     }
 
-    /// Ready at `due`, or earlier: deadlines mostly move on, and a timer that fires early costs one look at the clock, where
-    /// one that is moved costs that for every record.
+    /// Ready at `due`, or earlier. Deadlines mostly move to later times: a timer that fires early costs one
+    /// clock read, but moving the timer would cost one for every record.
     #[inline]
     pub(crate) fn poll(&mut self, due: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let running = match &mut self.running {
@@ -107,7 +107,7 @@ impl Timer {
 impl Drop for Timer {
     fn drop(&mut self) {
         let Some(mut kept) = self.running.take() else { return };
-        // Until it is used again it wakes nobody, and holds nobody's task. Only its own runtime may poll it.
+        // Until the timer is reused, it wakes no task and holds no waker. Only its own runtime may poll it.
         kept.waker = None;
         let is_here = Handle::try_current().is_ok_and(|here| here.id() == kept.runtime);
         if !is_here || kept.sleep.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {

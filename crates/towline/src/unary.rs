@@ -1,4 +1,4 @@
-//! Requests with a single answer.
+//! Requests with a single response.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -53,7 +53,7 @@ impl Client {
         self.exchange_bytes(method, path, body.map(json_body).transpose()?).await
     }
 
-    /// In a box: compiled once and here, not for each kind of answer in each program.
+    /// Boxed, so that it is compiled once, here, and not for each type of response in each program.
     pub(crate) fn exchange_bytes<'a>(
         &'a self,
         method: Method,
@@ -72,7 +72,7 @@ impl Client {
         })
     }
 
-    /// One request and the whole of its answer, under the client's timeouts, tried again where that is safe.
+    /// Sends one request and reads its whole response, with the client's timeouts; retries if that is safe.
     pub(crate) async fn exchange(&self, request: impl Fn() -> Request) -> Result<Vec<u8>, Error> {
         let trying = async {
             let mut tries = 1;
@@ -89,8 +89,8 @@ impl Client {
         within(self.config().timeouts.total, Clock::Total, true, trying).await
     }
 
-    /// One request whose body comes from a reader, and the whole of its answer, under the client's timeouts. As long as
-    /// the body moves on, the answer is not yet waited for.
+    /// Sends one request whose body comes from a reader, and reads its whole response, with the client's
+    /// timeouts. The time limit for the response starts when the body stops making progress.
     pub(crate) async fn upload(&self, mut request: Request) -> Result<Vec<u8>, Error> {
         let progress = Progress::new();
         if let RequestBody::Stream { len_bytes, reader } = request.body {
@@ -111,7 +111,7 @@ impl Client {
         let mut response = sending.await?;
         if (200..300).contains(&response.status) {
             let reading = self.read_body(&mut response.body, timeouts);
-            // The whole of the answer is one record.
+            // The whole response is one record.
             let body = within(timeouts.record, Clock::Record, true, reading).await?;
             return Error::in_answer(&body).map_or(Ok(body), Err);
         }
@@ -135,7 +135,7 @@ impl Client {
         }
     }
 
-    /// An error response is read to its end, its limit or its clock, whichever comes first.
+    /// Reads an error response to its end, its size limit or its time limit, whichever comes first.
     pub(crate) async fn read_error_body(&self, body: &mut ResponseBody) -> Vec<u8> {
         let limits = self.config().limits;
         let mut bytes = Vec::new();
@@ -150,7 +150,7 @@ impl Client {
     }
 }
 
-/// The error of the last of several tries.
+/// The error of the last of several attempts.
 fn after(tries: u32, mut error: Error) -> Error {
     if tries > 1 {
         error.message = format!("{} ({tries} tries)", error.message);
@@ -158,7 +158,7 @@ fn after(tries: u32, mut error: Error) -> Error {
     error
 }
 
-/// The result of `work`, or the error of `clock` when it takes longer than `limit`.
+/// The result of `work`, or the error of `clock` if it takes longer than `limit`.
 async fn within<T>(
     limit: Option<Duration>,
     clock: Clock,
@@ -172,7 +172,7 @@ async fn within<T>(
     }
 }
 
-/// The result of `work`, or the error of `clock` when there was no progress for `limit`.
+/// The result of `work`, or the error of `clock` if there was no progress for `limit`.
 async fn within_progress<T>(
     limit: Option<Duration>,
     clock: Clock,
@@ -199,7 +199,7 @@ fn timed_out(clock: Clock, limit: Duration, may_have_had_effect: bool) -> Error 
     ending.error().unwrap_or_else(|| unreachable!("a timeout is an error"))
 }
 
-/// When a request last moved on.
+/// When a request last made progress.
 #[derive(Clone)]
 pub(crate) struct Progress(Arc<Mutex<Instant>>);
 
@@ -217,7 +217,7 @@ impl Progress {
     }
 }
 
-/// A reader that says when it was read.
+/// A reader that records when it was read.
 struct Watched {
     reader: Pin<Box<dyn AsyncRead + Send>>,
     progress: Progress,

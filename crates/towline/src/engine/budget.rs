@@ -1,4 +1,4 @@
-//! How much the logs of an engine may hold, and the jobs that wait for room.
+//! The size limits of an engine's logs, and the jobs that wait for room.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,17 +7,17 @@ use std::sync::{Arc, Mutex};
 use super::cell::Cell;
 use super::{EngineConfig, LogOverflow, lock};
 
-/// A log up to this size, in bytes, is not made to pay for the logs of other jobs.
+/// A log of up to this size, in bytes, is not restricted because of the logs of other jobs.
 const FAIR_SHARE_BYTES: usize = 64 << 10;
 
-/// What the logs of one engine may hold together and each, in bytes.
+/// The size limits of the logs of one engine, each and together, in bytes.
 #[derive(Debug)]
 pub(super) struct Budget {
     job_limit: usize,
     limit: usize,
     overflow: LogOverflow,
     used: AtomicUsize,
-    /// Jobs that are paused because all logs together hold too much.
+    /// Jobs that are paused because all logs together exceed their limit.
     held_up: Mutex<HashMap<u64, Arc<Cell>>>,
 }
 
@@ -40,7 +40,7 @@ impl Budget {
         self.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
-    /// Whether a job may make room by itself when its log has grown, or waits for a reader.
+    /// Whether a job with a full log drops read text, or waits for a reader.
     pub(super) fn drops_read(&self) -> bool {
         match self.overflow {
             LogOverflow::DropRead => true,
@@ -48,24 +48,25 @@ impl Budget {
         }
     }
 
-    /// By how much a log of `bytes` is over its own limit, and over what is left of the common one.
+    /// By how much a log of `bytes` exceeds its own limit, and the rest of the common limit.
     pub(super) fn over(&self, bytes: usize) -> (usize, usize) {
         let over_all = if bytes > FAIR_SHARE_BYTES { self.over_all() } else { 0 };
         (bytes.saturating_sub(self.job_limit), over_all)
     }
 
-    /// By how much all logs together are over their limit.
+    /// By how much all logs together exceed their limit.
     pub(super) fn over_all(&self) -> usize {
         self.used.load(Ordering::Relaxed).saturating_sub(self.limit)
     }
 
-    /// The job is paused until there is room again. It calls [`resume`](Self::resume) afterwards: a reader that makes room finds
-    /// it here, or it finds the room itself.
+    /// Pauses the job until there is room again. The caller then calls [`resume`](Self::resume): either a
+    /// reader that makes room finds the job here, or that call finds the room.
     pub(super) fn hold_up(&self, cell: &Arc<Cell>) {
         lock(&self.held_up).insert(cell.id, Arc::clone(cell));
     }
 
-    /// Unpauses the jobs that were paused for lack of room, if there is some. Never called with a cell's lock held.
+    /// If there is room, unpauses the jobs that were paused for lack of it. Never called with a cell's lock
+    /// held.
     pub(super) fn resume(&self) {
         let mut held_up = lock(&self.held_up);
         if held_up.is_empty() || self.over_all() > 0 {

@@ -1,4 +1,4 @@
-//! One job's state, log and outcome, and the orders it was given. Everything about a job that changes, changes here.
+//! The state, log, outcome and orders of one job. Every change of a job happens here.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, Weak};
@@ -15,26 +15,26 @@ use super::waiting::Waiters;
 use super::{Batch, Shared, lock};
 use crate::stream::Stream;
 
-/// The most that one read takes from a log, in bytes: copying it holds up the job itself.
+/// The most that one read takes from a log, in bytes: the job waits while it is copied.
 pub(super) const BATCH_BYTES: usize = 1 << 20;
 
-/// A job as its handles, its task and the table see it.
+/// A job, shared by its handles, its task and the table.
 #[derive(Debug)]
 pub(super) struct Cell {
     pub(super) id: u64,
     pub(super) shared: Weak<Shared>,
-    /// What the job asks for, to ask it again. `None` for a task that cannot be repeated.
+    /// The request of the job, for a retry. `None` for a task that cannot be repeated.
     pub(super) prepared: Option<StreamSpec>,
-    /// The server whose limit the job counts against.
+    /// The server to whose limit the job counts.
     pub(super) host: Option<Arc<str>>,
     pub(super) priority: i32,
-    /// The deadline the job was submitted with, for another try.
+    /// The deadline with which the job was submitted, for a retry.
     pub(super) deadline: Option<Duration>,
     pub(super) created: Instant,
-    /// The job stands in the list of changes and was not looked at since. Guarded by that list's lock.
+    /// The job is in the list of changes and was not read since. Guarded by that list's lock.
     pub(super) listed: AtomicBool,
     pub(super) inner: Mutex<Inner>,
-    /// The orders changed since the task last looked at them. Changed under the lock of `inner`.
+    /// The orders changed since the task last read them. Changed under the lock of `inner`.
     has_orders: AtomicBool,
 }
 
@@ -44,10 +44,10 @@ pub(super) struct Inner {
     pub(super) group: Option<Arc<str>>,
     pub(super) model: Option<Arc<str>>,
     pub(super) state: JobState,
-    /// What the state is once the job is neither queued, paused nor being cancelled.
+    /// The state of a job that is neither queued, paused nor being cancelled.
     underlying: JobState,
     pub(super) log: Log,
-    /// Up to where any reader has read.
+    /// The furthest offset that a reader has reached.
     read_to: Offset,
     /// The log is full of what nobody has read.
     pub(super) full: bool,
@@ -61,28 +61,28 @@ pub(super) struct Inner {
     pub(super) last_event: Option<Instant>,
     pub(super) tokens: u64,
     pub(super) stats: Stats,
-    /// The relay is out of reach at the moment.
+    /// The relay is currently out of reach.
     pub(super) away: bool,
-    /// What a relay calls the stream that it runs.
+    /// The relay's id for the stream that it runs.
     pub(super) relay_id: Option<Arc<str>>,
 }
 
-/// What the task was told to do.
+/// The orders of a task.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Orders {
     pub(super) admitted: bool,
     pub(super) cancel: Option<Arc<str>>,
-    /// Without letting the task clean up.
+    /// Cancel without letting the task clean up.
     pub(super) kill: bool,
     pub(super) paused: bool,
     /// The log is full of what nobody has read.
     pub(super) full: bool,
-    /// The stream is left to its relay.
+    /// Leave the stream to its relay.
     pub(super) detach: bool,
     pub(super) deadline: Option<Instant>,
 }
 
-/// What a new job is made of.
+/// The initial values of a new job.
 pub(super) struct CellInit {
     pub(super) id: u64,
     pub(super) shared: Weak<Shared>,
@@ -146,7 +146,7 @@ impl Cell {
         });
     }
 
-    /// Leaves the stream to the relay that runs it; `None` where none does, or the job has ended.
+    /// Leaves the stream to the relay that runs it; `None` if no relay does, or if the job has ended.
     pub(super) fn detach(self: &Arc<Self>) -> Option<Arc<str>> {
         let inner = self.inner();
         let id = inner.relay_id.clone().filter(|_| inner.outcome.is_none());
@@ -166,7 +166,7 @@ impl Cell {
         self.order(|inner| inner.orders.deadline = deadline.apply(inner.orders.deadline, now));
     }
 
-    /// Changes the orders of a job that has not ended, and has its task look at them.
+    /// Changes the orders of a job that has not ended, and makes its task read them.
     fn order(self: &Arc<Self>, change: impl FnOnce(&mut Inner)) {
         let mut inner = self.inner();
         if inner.outcome.is_some() {
@@ -177,7 +177,7 @@ impl Cell {
         self.tell_task_too(inner);
     }
 
-    /// Has the job's task look at what it waits for.
+    /// Makes the job's task check what it waits for.
     pub(super) fn nudge(self: &Arc<Self>) {
         self.order(|_| {});
     }
@@ -199,9 +199,9 @@ impl Cell {
 
     // --- reports, from the task ----------------------------------------------------------------------------------
 
-    /// Brings a task's orders up to date; the task is woken when they change.
+    /// Updates a task's copy of its orders; the task is woken when they change.
     pub(super) fn update_orders(&self, orders: &mut Orders, cx: &Context<'_>) {
-        // Without new orders the waker is the one that was left here.
+        // If there are no new orders, the stored waker is still current.
         if !self.has_orders.load(Ordering::Acquire) {
             return;
         }
@@ -212,7 +212,7 @@ impl Cell {
         orders.full = inner.full;
     }
 
-    /// The task is to look at its orders: its waker, to be woken outside the lock.
+    /// Marks the orders as changed, and returns the task's waker, which is woken outside the lock.
     fn ordered(&self, inner: &mut Inner) -> Option<Waker> {
         self.has_orders.store(true, Ordering::Release);
         inner.task.take()
@@ -231,7 +231,7 @@ impl Cell {
         }
     }
 
-    /// The stream moved on: its phase and counts, and the events that came since, of which so many were text.
+    /// Reports progress of the stream: its phase and counts, and the new events, of which so many were text.
     pub(super) fn report(self: &Arc<Self>, stream: &Stream, events: &mut Vec<Event>, tokens: u64) {
         let mut inner = self.inner();
         if let Some(state) = JobState::of_phase(stream.phase()) {
@@ -245,7 +245,8 @@ impl Cell {
         }
     }
 
-    /// A task that is no stream has something to show; gives it back when the log is full or the job has ended.
+    /// Appends an event of a task that is not a stream; returns the event if the log is full or the job has
+    /// ended.
     pub(super) fn emit(self: &Arc<Self>, event: Event) -> Result<(), Event> {
         let inner = self.inner();
         if inner.full || inner.outcome.is_some() {
@@ -277,14 +278,14 @@ impl Cell {
         inner.settle();
         self.tell_all(inner, None, Some(&shared));
         if is_held_up {
-            // Room can be made by others, and can have been since.
+            // Others can make room, and may have done so in the meantime.
             shared.table.drop_read(&shared.budget);
             shared.budget.resume();
         }
     }
 
-    /// Drops read text if the log, or all logs together, hold too much, and decides whether the log is full. Whether
-    /// the job now waits for room in the common budget.
+    /// Drops read text if the log, or all logs together, exceed their limit, and decides whether the log is
+    /// full. Returns whether the job now waits for room in the common budget.
     fn keep_within(self: &Arc<Self>, inner: &mut Inner, shared: &Shared, drop_read: bool) -> bool {
         let budget = &shared.budget;
         let (mut over_own, mut over_all) = budget.over(inner.log.bytes());
@@ -316,7 +317,7 @@ impl Cell {
         inner.task = None;
         inner.settle();
         drop(inner);
-        // A waiter that is told of the end finds the job among the ended, and its place free.
+        // A waiter that hears of the end must find the job among the ended ones, and its place free.
         if let Some(shared) = self.shared.upgrade() {
             shared.table.ended(self);
         }
@@ -333,7 +334,7 @@ impl Cell {
         self.inner().outcome.clone()
     }
 
-    /// The answer's text as far as it came, but for what the log has dropped.
+    /// The answer's text so far, without the part that the log has dropped.
     pub(super) fn text(&self) -> String {
         if let Some(outcome) = self.outcome().filter(|outcome| !outcome.reply.text.is_empty()) {
             return outcome.reply.text.clone();
@@ -359,7 +360,7 @@ impl Cell {
         self.inner().log.end()
     }
 
-    /// A reader has read, from a log that was `full` or not: what it read can make room.
+    /// A reader has read from a log that was `full` or not: dropping the read text can make room.
     pub(super) fn was_read(self: &Arc<Self>, full: bool) {
         if full {
             self.make_room();
@@ -369,7 +370,7 @@ impl Cell {
         }
     }
 
-    /// A job that was paused because its log was full continues if there is room.
+    /// Continues a job that was paused because its log was full, if there is room.
     pub(super) fn make_room(self: &Arc<Self>) {
         let Some(shared) = self.shared.upgrade() else { return };
         let mut inner = self.inner();
@@ -383,20 +384,20 @@ impl Cell {
         }
     }
 
-    /// Drops up to `bytes` of what was read from the log of a job that has ended.
+    /// Drops up to `bytes` of read text from the log of a job that has ended.
     pub(super) fn drop_read(&self, bytes: usize) -> usize {
         let mut inner = self.inner();
         let read_to = inner.read_to;
         inner.log.drop_before(read_to, bytes)
     }
 
-    /// Wakes the job's task, and then those that wait for its news.
+    /// Wakes the job's task, and then everything that waits for news of the job.
     fn tell_task_too(self: &Arc<Self>, mut inner: MutexGuard<'_, Inner>) {
         let task = self.ordered(&mut inner);
         self.tell_all(inner, task, self.shared.upgrade().as_deref());
     }
 
-    /// Wakes those that wait for news of this job, and the foreground.
+    /// Wakes everything that waits for news of this job, and the foreground.
     fn tell(self: &Arc<Self>, inner: MutexGuard<'_, Inner>) {
         self.tell_all(inner, None, self.shared.upgrade().as_deref());
     }
@@ -410,7 +411,7 @@ impl Cell {
         let is_end = inner.outcome.is_some();
         let [any, end] = inner.waiters.take(is_end);
         drop(inner);
-        // First, so that no waker of the caller's can hold up an order.
+        // This comes first, so that a waker of the caller cannot delay an order.
         wake(task);
         any.wake();
         end.wake();
@@ -436,13 +437,14 @@ impl Drop for Cell {
 }
 
 impl Inner {
-    /// Whether a read from `from` on would find something.
+    /// Whether a read from `from` would find anything.
     pub(super) fn has_news(&self, from: Offset) -> bool {
         self.log.end() > from || self.outcome.is_some()
     }
 
-    /// What is new from `from` on, in batches that end with the first piece that reaches `limit_bytes`, and whether the log
-    /// is full; `None` when nothing is new and the job has not ended. [`Cell::was_read`] is called afterwards.
+    /// The new events from `from` on, in a batch that ends with the piece that reaches `limit_bytes`, and
+    /// whether the log is full; `None` if nothing is new and the job has not ended. The caller then calls
+    /// [`Cell::was_read`].
     pub(super) fn read(&mut self, from: Offset, limit_bytes: usize) -> Option<(Batch, bool)> {
         if !self.has_news(from) {
             return None;
@@ -454,7 +456,7 @@ impl Inner {
         Some((Batch { events: read.events, missed: read.missed, next, outcome }, self.full))
     }
 
-    /// Makes the state follow from what is known; whether it moved.
+    /// Derives the state from the other fields; returns whether it changed.
     fn settle(&mut self) -> bool {
         let state = if self.outcome.is_some() {
             self.underlying
@@ -469,7 +471,7 @@ impl Inner {
     }
 }
 
-/// The outcome of a job that is no stream, or that ended before its stream began.
+/// The outcome of a job that is not a stream, or that ended before its stream began.
 pub(super) fn plain_outcome(ending: Ending, started: Instant) -> Outcome {
     let stats = Stats { total: started.elapsed(), ..Stats::default() };
     Outcome { stats, ..Outcome::new(ending) }

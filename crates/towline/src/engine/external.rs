@@ -1,4 +1,4 @@
-//! Jobs whose work is done elsewhere: on another event loop, on a thread, in another language.
+//! Jobs whose work runs elsewhere: on another event loop, on a thread, in another language.
 
 use std::fmt;
 use std::future::Future;
@@ -16,28 +16,28 @@ use super::cell::{Cell, Orders, plain_outcome};
 use super::lock;
 use super::task::{DeadlineTimer, engine_ended, limit_of};
 
-/// What the work of an external job is told to do.
+/// An order for the work of an external job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Order {
-    /// It is its turn. The first order, and given once.
+    /// Start. This is the first order, and it is given once.
     Begin,
-    /// Hold on until [`Order::Resume`], where that is possible.
+    /// Pause until [`Order::Resume`], if that is possible.
     Pause,
     /// Continue.
     Resume,
-    /// End soon, and say how. Given again when the job is told to stop at once. Without [`Order::Begin`] before it, it
-    /// says that the job has ended and its turn will not come.
+    /// End soon, and report how. Given again when the job has to stop at once. Without an earlier
+    /// [`Order::Begin`], it means that the job has ended and will not start.
     Stop,
 }
 
 /// How the work of an external job ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
-    /// It is done, also when it was told to stop and finished all the same.
+    /// The work is done, also if it was told to stop and finished anyway.
     Completed,
-    /// It stopped before it was done.
+    /// The work stopped before it was done.
     Stopped,
-    /// It failed.
+    /// The work failed.
     Failed(Error),
 }
 
@@ -49,7 +49,7 @@ pub struct External {
 }
 
 impl External {
-    /// The work has begun: the job is *running*, no longer *queued*.
+    /// Reports that the work has begun: the job is *running*, no longer *queued*.
     pub fn begun(&self) {
         self.cell.begin(JobState::Running);
     }
@@ -57,12 +57,12 @@ impl External {
     /// Appends an event to the job's log, for its readers.
     ///
     /// # Errors
-    /// The event, when the log is full or the job has ended.
+    /// The event, if the log is full or the job has ended.
     pub fn try_emit(&self, event: Event) -> Result<(), Event> {
         self.cell.emit(event)
     }
 
-    /// The work has ended. Only the first end counts.
+    /// Reports that the work has ended. Only the first end counts.
     pub fn end(&self, end: End) {
         lock(&self.end).get_or_insert(end);
         self.cell.nudge();
@@ -88,7 +88,7 @@ pub(super) struct ExternalTask<F: FnMut(Order)> {
     timed_out: Option<Duration>,
 }
 
-/// Which orders were passed on.
+/// The orders that were passed on.
 #[derive(Debug, Default)]
 struct Told {
     begin: bool,
@@ -117,7 +117,7 @@ impl<F: FnMut(Order)> ExternalTask<F> {
         }
         if self.orders.cancel.is_none() && self.timer.passed(self.orders.deadline, cx) {
             self.timed_out = Some(limit_of(&self.cell, &self.orders));
-            // Only the work can end the job: it is *cancelling* until then.
+            // Only the work can end the job; until then the job is *cancelling*.
             self.cell.cancel("its deadline has passed", false);
             self.cell.update_orders(&mut self.orders, cx);
         }

@@ -41,7 +41,7 @@ impl Group {
         &self.jobs
     }
 
-    /// Adds a job.
+    /// Adds a job to the group.
     pub fn add(&mut self, job: Job) {
         self.jobs.push(job);
     }
@@ -53,12 +53,12 @@ impl Group {
         }
     }
 
-    /// The outcomes so far, in order; `None` for jobs that have not ended.
+    /// The outcomes so far, in order; `None` for a job that has not ended.
     pub fn outcomes(&self) -> Vec<Option<Arc<Outcome>>> {
         self.jobs.iter().map(Job::outcome).collect()
     }
 
-    /// Blocks until all have ended: their outcomes, in order.
+    /// Blocks until all jobs have ended, and returns their outcomes, in order.
     ///
     /// # Errors
     /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: use [`all`](Self::all) there.
@@ -66,7 +66,8 @@ impl Group {
         self.jobs.iter().map(Job::wait).collect()
     }
 
-    /// Blocks until all have ended or `time` is up; `None` then, and the jobs continue.
+    /// Blocks until all jobs have ended or `time` has passed. In the second case it returns `None`, and the
+    /// jobs continue.
     ///
     /// # Errors
     /// As [`wait_all`](Self::wait_all).
@@ -83,7 +84,7 @@ impl Group {
         Ok(Some(outcomes))
     }
 
-    /// Blocks until one has ended: the first such job, with its outcome. `None` for an empty group.
+    /// Blocks until one job has ended, and returns it with its outcome. `None` for an empty group.
     ///
     /// # Errors
     /// As [`wait_all`](Self::wait_all).
@@ -101,7 +102,7 @@ impl Group {
         Ok(block_on(self.failure()))
     }
 
-    /// Waits until all have ended: their outcomes, in order.
+    /// Waits until all jobs have ended, and returns their outcomes, in order.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the jobs alone.
@@ -113,7 +114,7 @@ impl Group {
         outcomes
     }
 
-    /// Waits until one has ended. `None` for an empty group.
+    /// Waits until one job has ended. `None` for an empty group.
     ///
     /// # Cancel safety
     /// Dropping the future leaves the jobs alone.
@@ -129,7 +130,7 @@ impl Group {
         self.watch(|outcome| !outcome.is_completed()).await
     }
 
-    /// Waits for the first outcome that is `wanted`; `None` when all have ended and none is.
+    /// Waits for the first outcome that is `wanted`; `None` if all jobs have ended and none is.
     async fn watch(&self, wanted: impl Fn(&Outcome) -> bool) -> Option<(Job, Arc<Outcome>)> {
         let mut live: Vec<(&Job, Waiting<'_>)> =
             self.jobs.iter().map(|job| (job, Waiting::new(&job.cell, News::End))).collect();

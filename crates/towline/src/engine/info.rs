@@ -1,4 +1,4 @@
-//! What a job is, for people who look at it.
+//! A snapshot of a job, for display.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,36 +8,36 @@ use towline_core::job::JobState;
 use super::JobId;
 use super::cell::Cell;
 
-/// A job at one moment.
+/// A snapshot of a job.
 #[derive(Debug, Clone, PartialEq)]
 pub struct JobInfo {
-    /// The job's number, unique in its engine.
+    /// The number of the job, unique in its engine.
     pub id: JobId,
-    /// Its name: what it was given, else the model's.
+    /// The name that the job was given, else the model's.
     pub name: Arc<str>,
-    /// The group it belongs to.
+    /// The group of the job.
     pub group: Option<Arc<str>>,
-    /// The model it asks.
+    /// The model that the job asks.
     pub model: Option<Arc<str>>,
-    /// What it is doing.
+    /// The state of the job.
     pub state: JobState,
     /// Records received.
     pub records: u64,
     /// Bytes of response received.
     pub received_bytes: u64,
-    /// Pieces of text received; most servers send one token a piece.
+    /// Pieces of text received; most servers send one token per piece.
     pub tokens: u64,
-    /// Tokens a second since the first one; stops at the job's end.
+    /// Tokens per second since the first one; fixed at the end of the job.
     pub tokens_per_second: f64,
-    /// Since it was submitted; stops at its end.
+    /// Time since the job was submitted; fixed at its end.
     pub age: Duration,
-    /// Since its last event, while it receives.
+    /// Time since the last event, while the job receives.
     pub since_last_event: Option<Duration>,
-    /// Until its deadline, zero when that has passed. `None` without one, and after the end.
+    /// Time until the deadline, zero if that has passed. `None` without a deadline, and after the end.
     pub deadline_in: Option<Duration>,
-    /// Bytes its log holds.
+    /// Size of the log, in bytes.
     pub log_bytes: usize,
-    /// Its log is full of what nobody has read, and it is *paused* until somebody reads.
+    /// The log is full of unread events, and the job is *paused* until a reader reads.
     pub log_full: bool,
 }
 

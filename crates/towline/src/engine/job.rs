@@ -15,7 +15,7 @@ use super::task::refuse_inside;
 use super::waiting::News;
 use super::{EngineError, Reader, StartAt, lock};
 
-/// A job's number, unique in its engine.
+/// The number of a job, unique in its engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobId(pub u64);
 
@@ -25,9 +25,10 @@ impl fmt::Display for JobId {
     }
 }
 
-/// A handle of a background job. Clones are handles of the same job, on any thread.
+/// A handle of a background job. Clones are handles of the same job and can be used on any thread.
 ///
-/// Dropping handles does nothing to the job: only [`cancel`](Self::cancel), a deadline or the engine's end stops it.
+/// Dropping handles does not affect the job: only [`cancel`](Self::cancel), a deadline or the end of the
+/// engine stops it.
 ///
 /// ```
 /// use std::time::Duration;
@@ -57,7 +58,7 @@ impl Job {
         JobId(self.cell.id)
     }
 
-    /// The job as it is now.
+    /// A snapshot of the job.
     pub fn info(&self) -> JobInfo {
         self.cell.info()
     }
@@ -67,53 +68,55 @@ impl Job {
         self.info().name
     }
 
-    /// Gives the job another name.
+    /// Renames the job.
     pub fn rename(&self, name: &str) {
         self.cell.rename(name);
     }
 
-    /// What the job is doing.
+    /// The state of the job.
     pub fn state(&self) -> JobState {
         self.cell.state()
     }
 
     /// Cancels the job. It is *cancelling* until its work has ended. A stream closes its connection; a task
-    /// made with [`spawn_with`](super::Engine::spawn_with) may clean up first. `reason` is for people. Without effect
-    /// on a job that has ended.
+    /// from [`spawn_with`](super::Engine::spawn_with) may clean up first. `reason` is for people. This has no
+    /// effect on a job that has ended.
     pub fn cancel(&self, reason: &str) {
         self.cell.cancel(reason, false);
     }
 
-    /// Stops the job without letting it clean up.
+    /// Cancels the job without letting it clean up.
     pub fn cancel_now(&self, reason: &str) {
         self.cell.cancel(reason, true);
     }
 
-    /// What a relay calls the stream that it runs for this job; `None` for any other job, and before it was accepted.
+    /// The relay's id for the stream that it runs for this job. `None` for any other job, and before the
+    /// relay has accepted the stream.
     pub fn relay_id(&self) -> Option<Arc<str>> {
         self.cell.inner().relay_id.clone()
     }
 
-    /// How often its connection to the relay was made again; what it received is whole all the same.
+    /// How often the connection to the relay was re-established. Nothing is lost by a reconnect.
     pub fn reconnects(&self) -> u32 {
         self.cell.inner().stats.reconnects
     }
 
-    /// Whether the relay that runs it is out of reach at the moment.
+    /// Whether the relay that runs the stream is currently out of reach.
     pub fn is_away(&self) -> bool {
         let inner = self.cell.inner();
         inner.away && !inner.state.is_ended()
     }
 
-    /// Leaves the stream to the relay that runs it, where [`Client::attach`](crate::Client::attach) finds it under the
-    /// id that this returns. The job here ends as cancelled, with a reason that says so. `None`, and nothing happens,
-    /// where no relay runs it or it has ended.
+    /// Leaves the stream to the relay that runs it, where [`Client::attach`](crate::Client::attach) finds it
+    /// under the returned id. The local job ends as cancelled, with a reason that says so. If no relay runs
+    /// the stream, or the job has ended, this does nothing and returns `None`.
     pub fn detach(&self) -> Option<Arc<str>> {
         self.cell.detach()
     }
 
-    /// Stops reading until [`unpause`](Self::unpause): a stream's server is held back once the network's buffers are
-    /// full, but may continue to generate until then. A relay is told to hold back its server. A task that is no stream is not polled. Deadlines stay in force.
+    /// Stops reading until [`unpause`](Self::unpause). The server of a stream stops generating once the
+    /// network's buffers are full; until then it may continue. A relay pauses its own read of the server. A
+    /// task that is not a stream is not polled. Deadlines stay in force.
     pub fn pause(&self) {
         self.cell.pause(true);
     }
@@ -123,17 +126,17 @@ impl Job {
         self.cell.pause(false);
     }
 
-    /// Moves the time at which the job ends as timed out, also while it runs or waits for its turn.
+    /// Changes the deadline at which the job times out, also while the job runs or is queued.
     pub fn set_deadline(&self, deadline: Deadline) {
         self.cell.set_deadline(deadline);
     }
 
-    /// How the job ended; `None` while it has not.
+    /// The outcome; `None` until the job has ended.
     pub fn outcome(&self) -> Option<Arc<Outcome>> {
         self.cell.outcome()
     }
 
-    /// The answer if it is whole; `None` while the job has not ended.
+    /// The answer, if it is complete; `None` until the job has ended.
     ///
     /// # Errors
     /// The outcome, with what was received, for every other ending.
@@ -142,12 +145,12 @@ impl Job {
         Some(if outcome.is_completed() { Ok(outcome.reply.clone()) } else { Err(outcome) })
     }
 
-    /// The answer's text as far as it came.
+    /// The text of the answer so far.
     pub fn text_so_far(&self) -> String {
         self.cell.text()
     }
 
-    /// A reader of the job's log. Readers cost the job nothing and never hold it up.
+    /// A reader of the job's log. Readers cost the job nothing and never block it.
     pub fn reader(&self, from: StartAt) -> Reader {
         Reader::new(Arc::clone(&self.cell), from)
     }
@@ -171,8 +174,8 @@ impl Job {
         Ok(self.cell.block(News::End, Instant::now().checked_add(time), |job| job.outcome.clone()))
     }
 
-    /// Asks the same again, as a new job with the same name, group, priority and time to its deadline. `None` for a task that cannot be repeated, and
-    /// when the engine is gone.
+    /// Repeats the request as a new job with the same name, group, priority and time limit. `None` for a task
+    /// that cannot be repeated, and if the engine has shut down.
     pub fn retry(&self) -> Option<Job> {
         let shared = self.cell.shared.upgrade()?;
         let info = self.info();
@@ -199,7 +202,7 @@ impl fmt::Debug for Job {
     }
 }
 
-/// Awaiting a job waits for its end. Dropping the future leaves the job alone.
+/// Awaiting a job waits for its end. Dropping the future does not affect the job.
 impl IntoFuture for Job {
     type Output = Arc<Outcome>;
     type IntoFuture = Pin<Box<dyn Future<Output = Arc<Outcome>> + Send>>;
@@ -218,7 +221,7 @@ impl IntoFuture for &Job {
     }
 }
 
-/// A job that is a future of the caller's, with what it returned. Clones are handles of the same task.
+/// A job that runs the caller's future, with the future's return value. Clones are handles of the same task.
 pub struct Task<T> {
     /// The job.
     pub job: Job,
@@ -226,8 +229,9 @@ pub struct Task<T> {
 }
 
 impl<T> Task<T> {
-    /// Blocks until the task has ended and takes what it returned. That is there once; a second call gets the outcome.
-    /// The inner error is the outcome of a task that returned nothing: it was cancelled, timed out or panicked.
+    /// Blocks until the task has ended, and takes its return value. The value can be taken once; a second
+    /// call returns the outcome. The inner error is the outcome of a task that returned nothing because it
+    /// was cancelled, timed out or panicked.
     ///
     /// # Errors
     /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: await the task there.
@@ -236,7 +240,7 @@ impl<T> Task<T> {
         Ok(self.take_value().ok_or(outcome))
     }
 
-    /// Takes what the task returned, if it has.
+    /// Takes the return value of the task, if there is one.
     pub fn take_value(&self) -> Option<T> {
         lock(&self.value).take()
     }
@@ -254,7 +258,7 @@ impl<T> fmt::Debug for Task<T> {
     }
 }
 
-/// Awaiting a task waits for its end. Dropping the future leaves the task alone.
+/// Awaiting a task waits for its end. Dropping the future does not affect the task.
 impl<T: Send + 'static> IntoFuture for Task<T> {
     type Output = Result<T, Arc<Outcome>>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;

@@ -1,8 +1,8 @@
-//! The engine: many jobs in the background, each controlled from any thread.
+//! The engine: runs many jobs in the background, and lets any thread control each of them.
 //!
-//! An engine owns a runtime on threads of its own. A foreground (a prompt, a window, a plain `main`) hands it streams and
-//! tasks, and holds a [`Job`] for each. No call of an [`Engine`] or a [`Job`] waits for a network, except those whose
-//! name says that they wait.
+//! An engine owns a runtime on its own threads. A foreground (a prompt, a window, a plain `main`) submits
+//! streams and tasks, and holds a [`Job`] for each. No method of [`Engine`] or [`Job`] waits for the network,
+//! except those whose name says so.
 //!
 //! | file | its one job |
 //! |---|---|
@@ -47,14 +47,15 @@ pub use start::{Engine, EngineConfig, LogOverflow, OnShutdown, ShutdownReport, W
 pub use submit::{JobOptions, StreamSpec, TaskControl};
 pub use table::Changes;
 
-/// Why an engine cannot do what it was asked. Like [`Error`](crate::Error) it is a value whose message says the cause; it has no `source()`.
+/// The reason why an engine refuses a call. Like [`Error`](crate::Error), it is a value whose message
+/// includes the cause; it has no `source()`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// A call that waits was made from inside one of the engine's own tasks, where it would wait for itself. Await the
-    /// job instead.
+    /// A blocking call was made inside one of the engine's own tasks, where it would wait for itself. Await
+    /// the job instead.
     WouldDeadlock,
-    /// The operating system gave no thread or descriptor.
+    /// The operating system could not provide a thread or a descriptor.
     NoResources(String),
 }
 
@@ -71,18 +72,18 @@ impl fmt::Display for EngineError {
 
 impl std::error::Error for EngineError {}
 
-/// Locks leaf data. A panic while it was held left it as it was: every critical section here is a few plain lines.
+/// Locks leaf data. A poisoned lock is safe to use: every critical section here is a few plain lines.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What every job and handle of one engine shares.
+/// The state that all jobs and handles of one engine share.
 #[derive(Debug)]
 struct Shared {
     config: EngineConfig,
     table: table::Table,
     wake: wake::Wake,
-    /// Gone once the engine is shut down, and with it the runtime's descriptors.
+    /// `None` once the engine is shut down, so that the runtime's descriptors are closed.
     runtime: RwLock<Option<tokio::runtime::Handle>>,
     budget: budget::Budget,
 }

@@ -12,32 +12,32 @@ use super::cell::{BATCH_BYTES, Cell};
 use super::task::refuse_inside;
 use super::waiting::News;
 
-/// Where a reader begins.
+/// The position at which a reader starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StartAt {
     /// At the beginning of the log.
     Beginning,
-    /// At its end: only what is yet to come.
+    /// At the end of the log: only later events.
     Now,
     /// At an offset from an earlier [`Batch::next`].
     Offset(Offset),
 }
 
-/// What was new at one read.
+/// The result of one read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Batch {
-    /// The events: each as it came for a reader that keeps up; for one that is behind all that is new, adjacent text
-    /// joined, in batches of about 1 MiB at most.
+    /// The new events. A reader that keeps up gets each event as it arrived. A reader that is behind gets all
+    /// new events, with adjacent text joined, in batches of at most about 1 MiB.
     pub events: Vec<Event>,
-    /// How many bytes of text (or events without text) were dropped from the log before this reader came to them.
+    /// How many bytes of text (or events without text) the log dropped before this reader reached them.
     pub missed: u64,
-    /// The offset of the next read, for [`StartAt::Offset`].
+    /// The offset for the next read, for [`StartAt::Offset`].
     pub next: Offset,
-    /// How the job ended, in the last batch.
+    /// The outcome of the job, in the last batch.
     pub outcome: Option<Arc<Outcome>>,
 }
 
-/// A cursor on a job's log. It never holds the job up, and dropping it detaches.
+/// A cursor on a job's log. It never blocks the job, and dropping it detaches.
 ///
 /// ```
 /// use towline::engine::{JobOptions, StartAt};
@@ -78,19 +78,20 @@ impl Reader {
         Self { cell, at, ended: false }
     }
 
-    /// Where the next read begins.
+    /// The offset of the next read.
     pub fn offset(&self) -> Offset {
         self.at
     }
 
-    /// What is new; `None` when nothing is, or after the last batch. Never blocks.
+    /// Returns the new events; `None` if there are none, or after the last batch. Never blocks.
     pub fn try_read(&mut self) -> Option<Batch> {
         self.try_read_at_most(BATCH_BYTES)
     }
 
-    /// What is new, but not much more than `limit_bytes` (at least 1) of it: the batch ends with the piece that reaches the
-    /// limit, and adjacent text is kept in pieces of about 4 KiB. For a foreground that may only do so much at once.
-    /// `None` and blocking as for [`try_read`](Self::try_read).
+    /// Returns new events, but not much more than `limit_bytes` (at least 1) of them: the batch ends with the
+    /// piece that reaches the limit, and adjacent text stays in pieces of about 4 KiB. This is for a
+    /// foreground with a limited budget per frame. Returns `None`, and never blocks, like
+    /// [`try_read`](Self::try_read).
     pub fn try_read_at_most(&mut self, limit_bytes: usize) -> Option<Batch> {
         if self.ended {
             return None;
@@ -99,7 +100,7 @@ impl Reader {
         Some(self.take(read))
     }
 
-    /// Blocks until there is something new. `None` after the last batch.
+    /// Blocks until there are new events. `None` after the last batch.
     ///
     /// # Errors
     /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks: use [`next`](Self::next) there.
@@ -107,7 +108,8 @@ impl Reader {
         self.read_until(None)
     }
 
-    /// Blocks until there is something new or `time` is up. `None` then, and after the last batch.
+    /// Blocks until there are new events or `time` has passed. `None` in the second case, and after the last
+    /// batch.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -124,7 +126,7 @@ impl Reader {
         Ok(read.map(|read| self.take(read)))
     }
 
-    /// Waits for something new. `None` after the last batch.
+    /// Waits for new events. `None` after the last batch.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -136,8 +138,8 @@ impl Reader {
         Some(self.take(read))
     }
 
-    /// Waits until there is something new, or the last batch was read, without reading it. It holds no borrow, for loops
-    /// that keep their readers elsewhere.
+    /// Waits until there are new events, or the last batch was read, without reading them. The future holds
+    /// no borrow, for loops that store their readers elsewhere.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

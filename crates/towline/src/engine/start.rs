@@ -1,4 +1,4 @@
-//! The engine's configuration, its threads, and their end.
+//! The configuration of the engine, and the start and end of its threads.
 
 use std::fmt;
 use std::os::fd::BorrowedFd;
@@ -15,22 +15,23 @@ use super::waiting::News;
 use super::wake::Wake;
 use super::{EngineError, Job, JobId, JobInfo, Shared, lock};
 
-/// What an engine can be told. Build it with `..EngineConfig::default()`.
+/// The configuration of an engine. Build it with `..EngineConfig::default()`.
 #[derive(Debug, Clone)]
 pub struct EngineConfig {
-    /// Threads that drive jobs. Default: 2.
+    /// Number of threads that drive jobs. Default: 2.
     pub threads: usize,
-    /// Jobs that run at once; the others are queued by priority and age. Default: 16,384.
+    /// Maximum number of jobs that run at once; the others are queued by priority and age. Default: 16,384.
     pub max_running: usize,
-    /// Streams that run at once per server. Default: 16,384.
+    /// Maximum number of streams that run at once per server. Default: 16,384.
     pub max_per_host: usize,
-    /// Ended jobs that are kept in the table; the oldest are forgotten first. Handles keep theirs. Default: 1,000.
+    /// Number of ended jobs that the table keeps; it forgets the oldest first. Handles keep their own job.
+    /// Default: 1,000.
     pub max_ended: usize,
-    /// What the log of one job may hold, in bytes. Default: 16 MiB.
+    /// Maximum size of the log of one job, in bytes. Default: 16 MiB.
     pub job_log_bytes: usize,
-    /// What the logs of all jobs may hold, in bytes. Default: 256 MiB.
+    /// Maximum size of the logs of all jobs, in bytes. Default: 256 MiB.
     pub log_bytes: usize,
-    /// What happens to a job whose log is full.
+    /// What to do with a job whose log is full.
     pub log_overflow: LogOverflow,
     /// How long dropping the engine waits for cancelled tasks to clean up. Default: 1 s.
     pub drop_grace: Duration,
@@ -51,45 +52,45 @@ impl Default for EngineConfig {
     }
 }
 
-/// What happens when a log is full. Text that no reader has read or passed over is never dropped; a reader passes over
-/// what came before the place where it began.
+/// What to do when a log is full. Text that no reader has read or skipped is never dropped; a reader skips
+/// the text before the position at which it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum LogOverflow {
-    /// The oldest text that some reader has read is dropped; later readers are told how much they missed. Where there
-    /// is none, the job is paused until somebody reads.
+    /// Drop the oldest text that a reader has read, and tell later readers how much they missed. If there is
+    /// no such text, pause the job until a reader reads.
     #[default]
     DropRead,
-    /// The job is paused until somebody reads, and what was read makes room.
+    /// Pause the job until a reader reads; the read text then makes room.
     Pause,
 }
 
-/// What a shutdown does with the jobs it finds.
+/// What a shutdown does with the existing jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum OnShutdown {
-    /// They may finish within the grace time.
+    /// Jobs may finish within the grace time.
     Finish,
-    /// They are cancelled, and may clean up within the grace time.
+    /// Jobs are cancelled, and may clean up within the grace time.
     Cancel,
 }
 
-/// What a shutdown did.
+/// The result of a shutdown.
 #[derive(Debug, Clone, Default)]
 pub struct ShutdownReport {
-    /// Jobs that ended by themselves, in the grace time.
+    /// Jobs that finished within the grace time.
     pub finished: Vec<JobInfo>,
-    /// Jobs that were cut: cancelled, or aborted when the grace time was over.
+    /// Jobs that were cancelled, or aborted after the grace time.
     pub cut: Vec<JobInfo>,
-    /// Jobs that could not be stopped, because their code (or that of others, on all the engine's threads) did not
-    /// return: the threads run until it does, and the jobs stay *cancelling* until then.
+    /// Jobs that could not be stopped, because their code (or the code of other jobs, on all of the engine's
+    /// threads) did not return. The threads run until it does, and the jobs stay *cancelling* until then.
     pub stuck: Vec<JobInfo>,
 }
 
 /// How long the last phase of a shutdown waits for tasks that were told to stop at once.
 const ABORT_TIME: Duration = Duration::from_millis(500);
 
-/// A background runtime for jobs. Clones are handles of the same engine, on any thread.
+/// A background runtime for jobs. Clones are handles of the same engine and can be used on any thread.
 ///
 /// When the last handle is dropped, every job is cancelled and the engine's threads are joined.
 ///
@@ -115,12 +116,12 @@ pub struct Engine {
 struct Running {
     shared: Arc<Shared>,
     threads: Mutex<Option<Threads>>,
-    /// What the shutdown did, once.
+    /// The report of the shutdown, once there is one.
     report: OnceLock<ShutdownReport>,
 }
 
 struct Threads {
-    /// Says how long tasks may take to be dropped; the runtime's thread then ends.
+    /// Tells the runtime's thread to end, and how long tasks may take to be dropped.
     stop: mpsc::SyncSender<Duration>,
     runtime: JoinHandle<()>,
     hook: Option<JoinHandle<()>>,
@@ -136,7 +137,7 @@ impl Engine {
         let (ready, handle) = mpsc::sync_channel(1);
         let (stop, stopped) = mpsc::sync_channel::<Duration>(1);
         let threads = config.threads.max(1);
-        // The runtime lives on a thread of its own, so that it can be dropped from anywhere, async code included.
+        // The runtime lives on its own thread, so that it can be dropped from anywhere, including async code.
         let runtime = std::thread::Builder::new()
             .name("towline-engine".into())
             .spawn(move || {
@@ -175,7 +176,7 @@ impl Engine {
         &self.running.shared
     }
 
-    /// Every job the engine knows, oldest first: those that run or wait, and the last that ended.
+    /// All jobs that the engine knows, oldest first: running and queued jobs, and those that ended last.
     pub fn jobs(&self) -> Vec<Job> {
         self.shared().table.all().into_iter().map(Job::of).collect()
     }
@@ -190,10 +191,11 @@ impl Engine {
         self.shared().table.forget(id.0)
     }
 
-    /// The jobs that changed since the last call: a new job, new state, new text, new orders, a new name. The first look
-    /// finds all jobs.
+    /// The jobs that changed since the last call: a new job, state, text, order or name. The first call
+    /// returns all jobs.
     ///
-    /// There is one such list, for one foreground. A call also rearms the wake-up, so a foreground calls it once each time it is woken, and draws.
+    /// There is one such list, for one foreground. A call also rearms the wake-up, so a foreground calls it
+    /// once for each wake-up, and then draws.
     pub fn changes(&self) -> Changes {
         let shared = self.shared();
         shared.table.watch();
@@ -201,9 +203,10 @@ impl Engine {
         shared.table.take_changes()
     }
 
-    /// Has `hook` called when something changed: once, until the foreground calls [`changes`](Self::changes), and a first
-    /// time now. It runs on a thread of its own; slow or panicking, it delays no job. A hook that holds the engine keeps
-    /// it alive: give it a [`WeakEngine`]. Only the first hook counts: `false` for another, and after the shutdown.
+    /// Calls `hook` when something changes: once until the foreground calls [`changes`](Self::changes), and a
+    /// first time now. The hook runs on its own thread, so a slow or panicking hook delays no job. A hook
+    /// that holds the engine keeps it alive: give it a [`WeakEngine`]. Only the first hook is used: returns
+    /// `false` for another one, and after the shutdown.
     ///
     /// # Errors
     /// [`EngineError::NoResources`] when the operating system gives no thread.
@@ -218,9 +221,9 @@ impl Engine {
         Ok(true)
     }
 
-    /// A descriptor that becomes readable when something changed and stays so until [`changes`](Self::changes) is called:
-    /// for `poll`, `select`, or any event loop. It is readable at first. Do not read from it. An eventfd on Linux, a pipe
-    /// elsewhere.
+    /// A descriptor for `poll`, `select` or any event loop. It becomes readable when something changes, and
+    /// stays readable until [`changes`](Self::changes) is called. It is readable at first. Do not read from
+    /// it. It is an eventfd on Linux and a pipe elsewhere.
     ///
     /// # Errors
     /// [`EngineError::NoResources`] when the operating system gives no descriptor.
@@ -229,17 +232,17 @@ impl Engine {
         self.shared().wake.descriptor()
     }
 
-    /// Wakes the foreground as if something had changed: by the descriptor and the hook. For one that has not drawn
-    /// everything it was told of, or that others want to wake.
+    /// Wakes the foreground through the descriptor and the hook, as if something had changed. For a
+    /// foreground that has not drawn all changes, or that another part of the program wants to wake.
     pub fn wake_foreground(&self) {
         self.shared().wake.signal();
     }
 
-    /// Ends the engine: takes no more jobs, lets the jobs there are finish or cancels them, waits up to `grace`, aborts
-    /// what is left, and joins every thread. Blocks at most a little longer than `grace`.
+    /// Ends the engine: refuses new jobs, lets existing jobs finish or cancels them, waits for up to `grace`,
+    /// aborts the remaining jobs, and joins every thread. Blocks at most a little longer than `grace`.
     ///
-    /// Other handles of the engine stay valid, but refuse jobs. A second call waits for the first and has its report; to
-    /// hurry the first, cancel the jobs.
+    /// Other handles of the engine stay valid, but refuse jobs. A second call waits for the first and returns
+    /// its report; to speed up the first, cancel the jobs.
     ///
     /// # Errors
     /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks.
@@ -248,10 +251,10 @@ impl Engine {
         Ok(self.running.shutdown(on_shutdown, grace))
     }
 
-    /// [`shutdown`](Self::shutdown) for async code outside the engine: the waiting is done on another thread.
+    /// [`shutdown`](Self::shutdown) for async code outside the engine: another thread does the waiting.
     ///
     /// # Cancel safety
-    /// Once polled the shutdown continues, whether or not the future is dropped.
+    /// Once polled, the shutdown continues even if the future is dropped.
     ///
     /// # Errors
     /// [`EngineError::WouldDeadlock`] inside one of the engine's own tasks, [`EngineError::NoResources`] when the
@@ -318,7 +321,7 @@ impl Running {
             ended_within(if is_inside() { Duration::ZERO } else { ABORT_TIME });
         }
         let stuck: Vec<JobId> = jobs.iter().filter(|job| job.outcome().is_none()).map(Job::id).collect();
-        // A thread that is gone needs no word.
+        // A thread that has ended needs no message.
         threads.stop.send(ABORT_TIME).ok();
         *self.shared.runtime.write().unwrap_or_else(PoisonError::into_inner) = None;
         self.shared.wake.close();
@@ -350,7 +353,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // When a job held the last handle, waiting would be for itself.
+        // If a job held the last handle, it would wait for itself.
         let grace = if is_inside() { Duration::ZERO } else { self.shared.config.drop_grace };
         self.shutdown(OnShutdown::Cancel, grace);
     }

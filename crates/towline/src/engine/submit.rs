@@ -1,4 +1,4 @@
-//! The ways to make a job.
+//! The ways to create a job.
 
 use std::fmt;
 use std::future::Future;
@@ -21,20 +21,20 @@ use crate::endpoints::Operation;
 use crate::relay::Start;
 use crate::stream::Stream;
 
-/// What a job can be told when it is submitted. Build it with `..JobOptions::default()`.
+/// The options of a job at submission. Build it with `..JobOptions::default()`.
 #[derive(Debug, Clone, Default)]
 pub struct JobOptions {
-    /// Its name. Default: the model's, or `task`.
+    /// The name of the job. Default: the model's name, or `task`.
     pub name: Option<String>,
-    /// The group it belongs to, for people. Default: none.
+    /// The group of the job, for display. Default: none.
     pub group: Option<String>,
-    /// Higher runs first when jobs have to wait for their turn. Default: 0.
+    /// Queued jobs of higher priority run first. Default: 0.
     pub priority: i32,
-    /// When it ends as timed out, from now. It can be moved while the job runs. Default: never.
+    /// The time from now after which the job times out. It can be changed while the job runs. Default: never.
     pub deadline: Option<Duration>,
 }
 
-/// A stream that can be started, as often as wanted.
+/// A description of a stream, which can be started any number of times.
 #[derive(Clone)]
 pub struct StreamSpec {
     make: Arc<dyn Fn() -> Stream + Send + Sync>,
@@ -71,25 +71,28 @@ impl StreamSpec {
         Self::new(&client.clone(), &model, move || client.push(request.clone()))
     }
 
-    /// The making of a model.
+    /// A creation of a model.
     pub fn create(client: &Client, request: CreateRequest) -> Self {
         let (client, model) = (client.clone(), request.model.clone());
         Self::new(&client.clone(), &model, move || client.create(request.clone()))
     }
 
-    /// A streamed operation on `model` whose request the caller wrote, who asks for a stream in it.
+    /// A streamed operation on `model` with a request that the caller has written, and that asks for a
+    /// stream.
     pub fn operate(client: &Client, operation: Operation, model: &str, body: Bytes) -> Self {
         let operated = client.clone();
         Self::new(client, model, move || operated.operate(operation, body.clone()))
     }
 
-    /// A stream that a relay runs or has run, to be read from `start` on. A job of it controls the relay's.
+    /// A stream that a relay runs or has run, read from `start` on. A job made from it controls the relay's
+    /// job.
     pub fn attach(client: &Client, id: &str, start: Start) -> Self {
         let (client, id) = (client.clone(), id.to_owned());
         Self::new(&client.clone(), &id.clone(), move || client.attach(&id, start))
     }
 
-    /// The same with every stream changed, for example by [`Stream::with_timeouts`].
+    /// The same specification, with a function that changes every stream, for example
+    /// [`Stream::with_timeouts`].
     #[must_use]
     pub fn map(self, change: impl Fn(Stream) -> Stream + Send + Sync + 'static) -> Self {
         let make = self.make;
@@ -106,7 +109,7 @@ impl fmt::Debug for StreamSpec {
     }
 }
 
-/// Each returns a job at once. A failure, also that the engine is shut down, is the job's outcome.
+/// Each method returns a job at once. A failure, even a shut-down engine, becomes the job's outcome.
 impl Engine {
     /// Continues a conversation in the background.
     pub fn chat(&self, client: &Client, request: ChatRequest) -> Job {
@@ -128,16 +131,17 @@ impl Engine {
         submit_stream(self.shared(), prepared, options)
     }
 
-    /// Starts several prepared streams as a group: one prompt for several models, or several prompts.
+    /// Starts several prepared streams as a group, for example one prompt for several models, or several
+    /// prompts.
     pub fn submit_group(&self, name: &str, streams: impl IntoIterator<Item = StreamSpec>) -> Group {
         let options = JobOptions { group: Some(name.to_owned()), ..JobOptions::default() };
         Group::of(streams.into_iter().map(|prepared| self.submit(prepared, options.clone())))
     }
 
-    /// Runs any future as a job. Cancelling drops it at its next await, as does its deadline.
+    /// Runs any future as a job. A cancel or the deadline drops the future at its next await.
     ///
-    /// A future that holds the engine keeps it alive until it ends; give it a [`WeakEngine`](super::WeakEngine). What it
-    /// awaits of tokio's is to be made inside it: `async { sleep(time).await }`.
+    /// A future that holds the engine keeps it alive until it ends; give it a
+    /// [`WeakEngine`](super::WeakEngine). Create tokio's futures inside it: `async { sleep(time).await }`.
     pub fn spawn<T: Send + 'static>(
         &self,
         name: &str,
@@ -146,8 +150,8 @@ impl Engine {
         self.spawn_task(name.into(), JobOptions::default(), false, |_| future)
     }
 
-    /// Runs a future that knows about its own cancellation: it may clean up before it ends, and what it returns is kept.
-    /// [`Job::cancel_now`] and its deadline drop it all the same.
+    /// Runs a future that handles its own cancellation: it may clean up before it ends, and its return value
+    /// is kept. [`Job::cancel_now`] and the deadline drop it nevertheless.
     pub fn spawn_with<T: Send + 'static, F: Future<Output = T> + Send + 'static>(
         &self,
         options: JobOptions,
@@ -157,10 +161,10 @@ impl Engine {
         self.spawn_task(name, options, true, make)
     }
 
-    /// Makes a job of work that is done elsewhere: on another event loop, on a thread, in another language. `tell` passes
-    /// the job's orders on; it is called on the engine's threads, so it must neither block nor panic. The work says by
-    /// the [`External`] that it has begun and how it ended. Until it does the job has not ended, also when it was
-    /// cancelled or its deadline has passed: it is *cancelling*.
+    /// Makes a job of work that runs elsewhere: on another event loop, on a thread, in another language. The
+    /// engine calls `tell` with the job's orders, on its own threads, so `tell` must neither block nor panic.
+    /// The work reports its start and its end through the [`External`]. Until it reports its end, a job that
+    /// was cancelled or whose deadline has passed is *cancelling*.
     pub fn spawn_external(
         &self,
         options: JobOptions,
@@ -223,7 +227,7 @@ pub(super) fn init(
     }
 }
 
-/// Puts the job into the table; a job that is refused ends here.
+/// Adds the job to the table; a job that the table refuses ends here.
 fn admit(shared: &Arc<Shared>, cell: &Arc<Cell>) -> bool {
     let taken = shared.table.add(cell);
     if taken {
@@ -240,20 +244,20 @@ fn admit(shared: &Arc<Shared>, cell: &Arc<Cell>) -> bool {
     reason = "the engine owns its jobs: the table knows each and shutdown ends it"
 )]
 fn start(shared: &Shared, task: impl Future<Output = ()> + Send + 'static) {
-    // A task that comes after the runtime's end is dropped, and so ends its job.
+    // A task that is spawned after the runtime's end is dropped, which ends its job.
     if let Some(runtime) = &*shared.runtime.read().unwrap_or_else(PoisonError::into_inner) {
         drop(runtime.spawn(task));
     }
 }
 
-/// A running task's own view of its job.
+/// A handle with which a running task accesses its own job.
 #[derive(Debug, Clone)]
 pub struct TaskControl {
     cell: Arc<Cell>,
 }
 
 impl TaskControl {
-    /// Waits until the job is told to stop: time to clean up and return.
+    /// Waits until the job is cancelled; the task should then clean up and return.
     ///
     /// # Cancel safety
     /// Safe.
@@ -261,16 +265,16 @@ impl TaskControl {
         self.cell.wait(News::Any, |job| job.orders.cancel.is_some().then_some(())).await;
     }
 
-    /// Whether the job was told to stop.
+    /// Whether the job was cancelled.
     pub fn is_cancelled(&self) -> bool {
         self.cell.inner().orders.cancel.is_some()
     }
 
-    /// Appends an event to the job's log, for its readers. Waits while the log is full; without effect once the job has
-    /// ended.
+    /// Appends an event to the job's log, for its readers. Waits while the log is full. Has no effect once
+    /// the job has ended.
     ///
     /// # Cancel safety
-    /// When the future is dropped before its end, the event was not appended.
+    /// If the future is dropped before it completes, the event was not appended.
     pub async fn emit(&self, event: Event) {
         let mut unsent = event;
         while let Err(event) = self.cell.emit(unsent) {
@@ -285,10 +289,10 @@ impl TaskControl {
         }
     }
 
-    /// Appends an event to the job's log unless that is full.
+    /// Appends an event to the job's log unless the log is full.
     ///
     /// # Errors
-    /// The event, when the log is full or the job has ended.
+    /// The event, if the log is full or the job has ended.
     pub fn try_emit(&self, event: Event) -> Result<(), Event> {
         self.cell.emit(event)
     }

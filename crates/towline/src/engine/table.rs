@@ -1,4 +1,4 @@
-//! Which jobs there are, which of them may run, and which have changed.
+//! The table of all jobs: which exist, which may run, and which have changed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -9,7 +9,7 @@ use super::cell::Cell;
 use super::wake::Wake;
 use super::{EngineConfig, Job, JobInfo, lock};
 
-/// The most changed jobs that are listed one by one; beyond, all are reported.
+/// The maximum number of changed jobs that are listed individually; beyond it, all jobs are reported.
 const MAX_LISTED_CHANGES: usize = 4_096;
 
 /// The job table of one engine.
@@ -21,19 +21,19 @@ pub(super) struct Table {
     max_ended: usize,
     jobs: Mutex<Jobs>,
     changes: Mutex<Listed>,
-    /// Somebody looks at changes.
+    /// A foreground reads the changes.
     watched: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct Jobs {
-    /// No new job is taken.
+    /// No new jobs are accepted.
     closed: bool,
-    /// None of those that wait may run any more.
+    /// No queued job may start any more.
     halted: bool,
-    /// By number: the oldest first.
+    /// All known jobs by number, oldest first.
     known: BTreeMap<u64, Known>,
-    /// The numbers of the jobs that have ended and are known, in the order in which they did.
+    /// The numbers of the known jobs that have ended, in the order of their ends.
     ended: BTreeMap<u64, u64>,
     next_end: u64,
     running: usize,
@@ -44,34 +44,34 @@ struct Jobs {
 #[derive(Debug)]
 struct Known {
     cell: Arc<Cell>,
-    /// Its place among the ended.
+    /// The job's position among the ended jobs.
     ended: Option<u64>,
 }
 
-/// The jobs of one server; without a name, those that need none.
+/// The jobs of one server; those without a server have no name.
 #[derive(Debug, Default)]
 struct Host {
     running: usize,
-    /// Ordered by falling priority, then by age.
+    /// Ordered by descending priority, then by age.
     queue: BTreeMap<(i64, u64), Arc<Cell>>,
 }
 
 #[derive(Debug, Default)]
 struct Listed {
     cells: Vec<Arc<Cell>>,
-    /// More changed than are listed: then none is, and all are reported.
+    /// More jobs changed than can be listed, so none is listed and all are reported.
     overflowed: bool,
-    /// The foreground was woken and has not looked since.
+    /// The foreground was woken and has not read the changes since.
     signalled: bool,
 }
 
-/// The jobs that changed since the last look.
+/// The jobs that changed since the last call.
 #[derive(Debug, Clone, Default)]
 pub struct Changes {
-    /// Each changed job as it is now, in the order in which they first changed.
+    /// A snapshot of each changed job, in the order in which the jobs first changed.
     pub jobs: Vec<JobInfo>,
-    /// All jobs are listed, oldest first, because so many changed or because this is the first look: those that are
-    /// missing are forgotten.
+    /// `true` if all jobs are listed, oldest first, because many changed or because this is the first call.
+    /// Jobs that are missing from the list were forgotten.
     pub all: bool,
 }
 
@@ -92,7 +92,7 @@ impl Table {
         self.next_id.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Takes a new job and lets it run if there is room; `false` when the engine takes no more.
+    /// Adds a new job and lets it run if there is room; `false` if the engine accepts no more jobs.
     pub(super) fn add(&self, cell: &Arc<Cell>) -> bool {
         let mut jobs = lock(&self.jobs);
         if jobs.closed {
@@ -105,7 +105,7 @@ impl Table {
         if waits {
             jobs.queued += 1;
             jobs.host(cell).queue.insert(place(cell), Arc::clone(cell));
-            // Those that wait may all be waiting for another server.
+            // All queued jobs may be waiting for another server.
             let next = self.next(&mut jobs);
             drop(jobs);
             admit(next);
@@ -117,7 +117,8 @@ impl Table {
         true
     }
 
-    /// A job has ended: it leaves the queue or makes room for another, and is kept for a while.
+    /// Handles the end of a job: it leaves the queue or makes room for another job, and stays in the table
+    /// for a while.
     pub(super) fn ended(&self, cell: &Arc<Cell>) {
         let mut jobs = lock(&self.jobs);
         let end = jobs.next_end;
@@ -137,8 +138,9 @@ impl Table {
         admit(next);
     }
 
-    /// The job that may run now, the one of highest priority and then the oldest; it counts as running. A job that ends
-    /// or is added makes room for one at most, since there was none before.
+    /// The job that may run now: the one with the highest priority, then the oldest. It counts as running
+    /// from here on. A job that ends or is added makes room for at most one job, because there was no room
+    /// before.
     fn next(&self, jobs: &mut Jobs) -> Option<Arc<Cell>> {
         if jobs.queued == 0 || jobs.halted || jobs.running >= self.max_running {
             return None;
@@ -156,22 +158,22 @@ impl Table {
         Some(next)
     }
 
-    /// Takes no further job.
+    /// Stops accepting jobs.
     pub(super) fn close(&self) {
         lock(&self.jobs).closed = true;
     }
 
-    /// Lets none of those that wait run any more: the room that a job makes by being stopped is for nobody.
+    /// Keeps queued jobs from starting: no job uses the room that a stopped job makes.
     pub(super) fn halt(&self) {
         lock(&self.jobs).halted = true;
     }
 
-    /// The jobs that have not ended, oldest first.
+    /// All jobs that have not ended, oldest first.
     pub(super) fn live(&self) -> Vec<Arc<Cell>> {
         self.listed(|known| known.ended.is_none())
     }
 
-    /// All jobs that are known, oldest first.
+    /// All known jobs, oldest first.
     pub(super) fn all(&self) -> Vec<Arc<Cell>> {
         self.listed(|_| true)
     }
@@ -186,10 +188,10 @@ impl Table {
         lock(&self.jobs).known.get(&id).map(|known| Job::of(Arc::clone(&known.cell)))
     }
 
-    /// Forgets a job that has ended; `false` for one that has not, or is not known.
+    /// Forgets a job that has ended; `false` if it has not ended or is not known.
     pub(super) fn forget(&self, id: u64) -> bool {
         let Some(job) = self.find(id).filter(|job| job.outcome().is_some()) else { return false };
-        // Its end may be known before the table heard of it.
+        // The end of the job may be visible before the table is told of it.
         self.ended(&job.cell);
         let mut jobs = lock(&self.jobs);
         let forgotten = jobs.known.remove(&id);
@@ -200,7 +202,8 @@ impl Table {
         forgotten.is_some()
     }
 
-    /// Makes room in the common budget: drops what was read from the logs of ended jobs, the first that ended first.
+    /// Makes room in the common budget: drops read text from the logs of ended jobs, in the order of their
+    /// ends.
     pub(super) fn drop_read(&self, budget: &Budget) {
         let jobs = lock(&self.jobs);
         let ended = jobs.ended.values().filter_map(|id| jobs.known.get(id));
@@ -215,7 +218,8 @@ impl Table {
         }
     }
 
-    /// A job has something new: it is listed once, and the foreground is woken once, until it looks.
+    /// Marks a job as changed: the job is listed once, and the foreground is woken once until it reads the
+    /// changes.
     pub(super) fn changed(&self, cell: &Arc<Cell>, wake: &Wake) {
         if !self.watched.load(Ordering::Acquire) {
             return;
@@ -240,7 +244,7 @@ impl Table {
         }
     }
 
-    /// Begins to list changes; the first look finds all jobs.
+    /// Starts to list changes; the first read returns all jobs.
     pub(super) fn watch(&self) {
         if !self.watched.swap(true, Ordering::AcqRel) {
             lock(&self.changes).overflowed = true;
@@ -258,7 +262,7 @@ impl Table {
         } else {
             cells
         };
-        // A change that comes after this lists the job again; one that came before is seen below.
+        // A later change lists the job again; an earlier one is seen below.
         for cell in &cells {
             cell.listed.store(false, Ordering::Relaxed);
         }
@@ -279,7 +283,7 @@ impl Jobs {
         }
     }
 
-    /// Takes a job out of the queue, or its place among the running.
+    /// Removes a job from the queue, or from the running jobs.
     fn leave(&mut self, cell: &Cell) {
         if self.queued == 0 && cell.host.is_none() {
             self.running -= 1;

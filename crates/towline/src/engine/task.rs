@@ -19,19 +19,19 @@ use super::cell::{Cell, Orders, plain_outcome};
 use super::{EngineError, lock};
 use crate::stream::{Step, Stream};
 
-/// The most events a job takes from its stream before it lets others run.
+/// The maximum number of events that a job takes from its stream before it yields to other jobs.
 const EVENTS_PER_TURN: usize = 1_024;
 
-/// A waiting job keeps room for so many events.
+/// A waiting job keeps a buffer for this many events.
 const IDLE_EVENTS: usize = 4;
 
 thread_local! {
-    /// This thread is inside a job's poll, where blocking would hold up the engine.
+    /// This thread is inside a job's poll, where blocking would stall the engine.
     static IN_TASK: Flag<bool> = const { Flag::new(false) };
 }
 
 /// # Errors
-/// [`EngineError::WouldDeadlock`] when called from inside one of an engine's tasks.
+/// [`EngineError::WouldDeadlock`] if called inside one of an engine's tasks.
 pub(super) fn refuse_inside() -> Result<(), EngineError> {
     if is_inside() { Err(EngineError::WouldDeadlock) } else { Ok(()) }
 }
@@ -40,7 +40,7 @@ pub(super) fn is_inside() -> bool {
     IN_TASK.get()
 }
 
-/// Polls on behalf of a job: blocking calls are refused inside, and a panic stays inside.
+/// Polls on behalf of a job: refuses blocking calls inside, and catches a panic.
 fn poll_inside<T>(poll: impl FnOnce() -> T) -> Result<T, Error> {
     let outer = IN_TASK.replace(true);
     let result = catch_unwind(AssertUnwindSafe(poll));
@@ -86,7 +86,7 @@ impl DeadlineTimer {
     }
 }
 
-/// How long a job had: what its deadline is called in the outcome.
+/// The total time limit of a job, as the outcome reports it.
 pub(super) fn limit_of(cell: &Cell, orders: &Orders) -> Duration {
     orders.deadline.map_or(Duration::ZERO, |deadline| deadline.saturating_duration_since(cell.created))
 }
@@ -99,9 +99,9 @@ pub(super) struct StreamTask {
     orders: Orders,
     stage: Stage,
     events: Vec<Event>,
-    /// How many of the events were pieces of text before they were joined.
+    /// The number of text pieces among the events, before they were joined.
     tokens: u64,
-    /// The cell knows what the relay calls the stream.
+    /// The cell knows the relay's id of the stream.
     named: bool,
 }
 
@@ -135,7 +135,7 @@ impl StreamTask {
         if self.obey(cx) {
             let read = self.read(cx);
             if read.is_pending() && !self.stream.is_confirming() {
-                // It had more to give than fits one turn, or was about to try again after a failure of its own.
+                // The stream had more events than fit into one turn, or was about to retry after a failure.
                 cx.waker().wake_by_ref();
             }
             return read;
@@ -161,7 +161,7 @@ impl StreamTask {
         self.read(cx)
     }
 
-    /// Stops the stream if it was told to or its deadline has passed.
+    /// Stops the stream if it was cancelled or its deadline has passed.
     fn obey(&mut self, cx: &mut Context<'_>) -> bool {
         if let Some(reason) = &self.orders.cancel {
             self.stream.cancel(reason);
@@ -217,7 +217,7 @@ impl StreamTask {
         }
     }
 
-    /// Ends the job by something else than its stream, with what the stream had received.
+    /// Ends the job for a reason outside its stream, with everything that the stream has received.
     fn cut(&mut self, ending: Ending) {
         self.report();
         let outcome = Outcome {
@@ -254,13 +254,13 @@ impl Drop for StreamTask {
 }
 
 pin_project! {
-    /// Drives a future of the caller's.
+    /// Drives a future of the caller.
     pub(super) struct FutureTask<F: Future> {
         cell: Arc<Cell>,
         #[pin]
         future: Option<F>,
         value: Arc<Mutex<Option<F::Output>>>,
-        // The future hears of its cancellation and ends by itself.
+        // The future is told of the cancel and ends itself.
         cleans_up: bool,
         timer: DeadlineTimer,
         orders: Orders,
@@ -303,7 +303,7 @@ impl<F: Future> FutureTask<F> {
         if this.timer.passed(orders.deadline, cx) {
             let limit = limit_of(this.cell, orders);
             return Poll::Ready(match &orders.cancel {
-                // It ran out of time to clean up.
+                // Its time to clean up is over.
                 Some(reason) => cancelled(reason, *this.begun),
                 None => Ending::TimedOut { clock: Clock::Total, limit, may_have_had_effect: *this.begun },
             });
@@ -329,7 +329,7 @@ impl<F: Future> FutureTask<F> {
         }
     }
 
-    /// The job has ended when its future is gone, not before: dropping it may take time, or panic.
+    /// The job ends when its future was dropped, not before: dropping it may take time, or panic.
     fn end(self: Pin<&mut Self>, ending: Ending) {
         let mut this = self.project();
         let ending = match poll_inside(|| this.future.set(None)) {
@@ -354,13 +354,13 @@ impl<F: Future> Future for FutureTask<F> {
     }
 }
 
-/// How a job ends whose stream is left to its relay.
+/// The ending of a job whose stream is left to its relay.
 fn detached(id: Option<&str>) -> Ending {
     let reason = format!("detached; it continues on the relay as {}", id.unwrap_or_default());
     Ending::Cancelled { reason, may_have_had_effect: true }
 }
 
-/// How a task ends that is dropped before its end.
+/// The ending of a task that is dropped before it completes.
 pub(super) fn engine_ended() -> Ending {
     Ending::Cancelled { reason: "the engine was shut down".to_owned(), may_have_had_effect: true }
 }
@@ -374,7 +374,7 @@ mod tests {
     use crate::engine::{JobOptions, StreamSpec};
     use crate::{ChatRequest, Client, Engine, EngineConfig};
 
-    /// As the end of the engine drops it, at a moment that no caller can choose.
+    /// Drops it as the end of the engine does, at a time that no caller can choose.
     #[test]
     fn a_stream_that_is_dropped_keeps_what_it_received() {
         let server =

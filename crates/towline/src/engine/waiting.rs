@@ -1,4 +1,4 @@
-//! Waiting for news of a job: by a waker, or on a thread.
+//! Waits for news of a job, with a waker or on a thread.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -7,16 +7,16 @@ use std::time::{Duration, Instant};
 
 use super::cell::{Cell, Inner};
 
-/// What somebody waits for.
+/// The kind of news that a waiter waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum News {
     /// Anything new.
     Any,
-    /// The job's end: until then nobody is woken.
+    /// The end of the job: until then the waiter is not woken.
     End,
 }
 
-/// Those who wait for a job's news.
+/// The waiters for news of a job.
 #[derive(Debug, Default)]
 pub(super) struct Waiters {
     any: Wakers,
@@ -26,7 +26,7 @@ pub(super) struct Waiters {
 
 #[derive(Debug, Default)]
 pub(super) struct Wakers {
-    /// Mostly there is one.
+    /// There is usually one.
     first: Option<(u64, Waker)>,
     others: Vec<(u64, Waker)>,
 }
@@ -63,7 +63,7 @@ impl Waiters {
         }
     }
 
-    /// Those who are to be told, outside the lock.
+    /// Takes the waiters to wake, outside the lock.
     pub(super) fn take(&mut self, is_end: bool) -> [Wakers; 2] {
         [
             std::mem::take(&mut self.any),
@@ -78,7 +78,7 @@ impl Wakers {
     }
 }
 
-/// Somebody who waits for a job's news. Dropping it leaves nothing behind.
+/// A waiter for news of a job. Dropping it removes it.
 pub(super) struct Waiting<'a> {
     cell: &'a Cell,
     news: News,
@@ -90,7 +90,7 @@ impl<'a> Waiting<'a> {
         Self { cell, news, place: None }
     }
 
-    /// What `ready` finds; if that is nothing, `cx` is woken at the next news.
+    /// The result of `ready`; if there is none, `cx` is woken at the next news.
     pub(super) fn poll<T>(
         &mut self,
         cx: &Context<'_>,
@@ -117,13 +117,13 @@ impl Drop for Waiting<'_> {
 }
 
 impl Cell {
-    /// Waits until `ready` finds what it looks for. It is called with the job locked.
+    /// Waits until `ready` returns a value. `ready` is called with the job locked.
     pub(super) async fn wait<T>(&self, news: News, mut ready: impl FnMut(&mut Inner) -> Option<T>) -> T {
         let mut waiting = Waiting::new(self, news);
         std::future::poll_fn(|cx| waiting.poll(cx, &mut ready)).await
     }
 
-    /// Blocks until `ready` finds what it looks for, or the time is up.
+    /// Blocks until `ready` returns a value, or the time is up.
     pub(super) fn block<T>(
         &self,
         news: News,
@@ -142,7 +142,7 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     found.unwrap_or_else(|| unreachable!("without a time limit, only a value ends the wait"))
 }
 
-/// Polls on the calling thread until there is something, or the time is up.
+/// Polls on the calling thread until there is a value, or the time is up.
 fn block_until<T>(until: Option<Instant>, mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> Option<T> {
     struct Unpark(Thread);
 

@@ -1,4 +1,4 @@
-//! Telling a foreground that there is something new: at most once until it looks.
+//! Wakes a foreground when something changed, at most once until it reads the changes.
 
 use std::fmt;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::{EngineError, lock};
 
-/// The foreground's alarm.
+/// The wake-up of the foreground.
 #[derive(Default)]
 pub(super) struct Wake {
     descriptor: OnceLock<Descriptor>,
@@ -17,7 +17,7 @@ pub(super) struct Wake {
 }
 
 impl Wake {
-    /// There is something new; not called again until the foreground looks. Never blocks.
+    /// Wakes the foreground; not called again until it reads the changes. Never blocks.
     pub(super) fn signal(&self) {
         if let Some(descriptor) = self.descriptor.get() {
             descriptor.raise();
@@ -27,15 +27,15 @@ impl Wake {
         }
     }
 
-    /// The foreground is about to look.
+    /// The foreground is about to read the changes.
     pub(super) fn quiet(&self) {
         if let Some(descriptor) = self.descriptor.get() {
             descriptor.lower();
         }
     }
 
-    /// A descriptor that is readable while there is something new, and at first: what came before it was there is found
-    /// by the first look.
+    /// A descriptor that is readable while there are changes, and at first, because there may be changes from
+    /// before it existed.
     pub(super) fn descriptor(&self) -> Result<BorrowedFd<'_>, EngineError> {
         if self.descriptor.get().is_none() {
             let descriptor =
@@ -48,8 +48,8 @@ impl Wake {
         }
     }
 
-    /// Calls `hook` on a thread of its own at each signal, so that a slow one delays nobody but itself; and at first,
-    /// for what came before.
+    /// Calls `hook` on its own thread at each signal, so that a slow hook delays only itself; also once at
+    /// first, for earlier changes.
     pub(super) fn start_hook(&self, hook: Box<dyn Fn() + Send>) -> Result<JoinHandle<()>, EngineError> {
         let bell = Arc::new(Doorbell::default());
         let thread_bell = Arc::clone(&bell);
@@ -57,7 +57,7 @@ impl Wake {
             .name("towline-waker".into())
             .spawn(move || {
                 while thread_bell.wait() {
-                    // A hook that panics has had its say; the next signal calls it again.
+                    // A panic ends only this call; the next signal calls the hook again.
                     drop(catch_unwind(AssertUnwindSafe(&hook)));
                 }
                 drop(catch_unwind(AssertUnwindSafe(move || drop(hook))));
@@ -68,7 +68,7 @@ impl Wake {
         Ok(thread)
     }
 
-    /// Ends the hook's thread, after the call it may be in.
+    /// Ends the hook's thread, after the current call if there is one.
     pub(super) fn close(&self) {
         if let Some(bell) = self.hook.get() {
             bell.close();
@@ -87,7 +87,7 @@ impl fmt::Debug for Wake {
     }
 }
 
-/// What the hook's thread waits at.
+/// The bell that the hook's thread waits for.
 #[derive(Default)]
 struct Doorbell {
     state: Mutex<Bell>,
@@ -98,7 +98,7 @@ struct Doorbell {
 struct Bell {
     rung: bool,
     closed: bool,
-    /// The hook is gone and nobody waits for a ring.
+    /// The hook is gone, and no thread waits for a ring.
     left: bool,
 }
 
@@ -123,7 +123,7 @@ impl Doorbell {
         waited.unwrap_or_else(PoisonError::into_inner).0.left
     }
 
-    /// Waits for a ring; `false` when there will be no more.
+    /// Waits for a ring; `false` if there will be no more.
     fn wait(&self) -> bool {
         let mut bell = lock(&self.state);
         while !bell.rung && !bell.closed {
@@ -149,7 +149,7 @@ impl Descriptor {
     }
 
     fn raise(&self) {
-        // A counter that is full is as readable as one that was just raised.
+        // A full counter is as readable as one that was just incremented.
         rustix::io::write(&self.read, &1_u64.to_ne_bytes()).ok();
     }
 

@@ -1,4 +1,4 @@
-//! How long to wait before the next try.
+//! The wait before the next attempt.
 
 use std::time::Duration;
 
@@ -8,12 +8,12 @@ use towline_core::span::Span;
 
 use super::config::Reconnect;
 
-/// The tries to reach a relay again.
+/// The attempts to reach a relay again.
 #[derive(Debug)]
 pub(super) struct Backoff {
     config: Reconnect,
     tries: u32,
-    /// When the relay was last known to be there.
+    /// When the relay last responded.
     reached: Instant,
 }
 
@@ -22,24 +22,24 @@ impl Backoff {
         Self { config, tries: 0, reached: Instant::now() }
     }
 
-    /// The relay answered.
+    /// The relay responded.
     pub(super) fn reached(&mut self) {
         self.reached = Instant::now();
     }
 
-    /// What was asked for came: the next try after a failure is the first one again.
+    /// The request succeeded: after the next failure, the waits start from the beginning.
     pub(super) fn succeeded(&mut self) {
         self.tries = 0;
         self.reached();
     }
 
-    /// Waits before another try after `error`.
+    /// Waits before another attempt after `error`.
     ///
     /// # Cancel safety
-    /// Dropping the future counts the try.
+    /// Dropping the future counts the attempt.
     ///
     /// # Errors
-    /// `error` itself, once the relay was out of reach for too long.
+    /// `error` itself, once the relay has been out of reach for too long.
     pub(super) async fn wait(&mut self, error: Error) -> Result<(), Error> {
         let wait = self.next(error.retry_after.unwrap_or_default());
         let Reconnect { give_up_after, .. } = self.config;

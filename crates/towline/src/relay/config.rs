@@ -1,4 +1,4 @@
-//! What a client can be told about its relay.
+//! The configuration of a client's relay.
 
 use std::time::Duration;
 
@@ -7,53 +7,58 @@ use towline_core::timeouts::Timeouts;
 
 use crate::transport::{Http2Policy, TransportConfig};
 
-/// What a client's address is.
+/// What the address of a client refers to.
 #[derive(Debug, Clone, Default)]
 #[expect(clippy::large_enum_variant, reason = "a client has one, behind a pointer")]
 pub enum Via {
-    /// A model server. A relay is one too; without more its streams end with the connection, as Ollama's do.
+    /// A model server. It can also be a relay used as a model server: its streams then end with the
+    /// connection, as Ollama's do.
     #[default]
     Server,
     /// A relay, which runs and records the streams.
     Relay(RelayConfig),
 }
 
-/// How streams are read through a relay. Build it with `..RelayConfig::default()`.
+/// How a client uses a relay. Build it with `..RelayConfig::default()`.
 #[derive(Debug, Clone)]
 pub struct RelayConfig {
-    /// The name of each stream, by which its job is found; where it is taken the relay adds a number. Default: one that the
-    /// relay makes from the question.
+    /// The name of each stream's job; if it is taken, the relay adds a number. Default: the relay derives a
+    /// name from the question.
     pub name: Option<String>,
-    /// The conversation that each stream belongs to, up to 128 ASCII characters. Default: none.
+    /// The conversation of each stream, up to 128 ASCII characters. Default: none.
     pub conversation: Option<String>,
-    /// The place of each stream in its conversation, up to 128 ASCII characters. Default: none.
+    /// The turn of each stream in its conversation, up to 128 ASCII characters. Default: none.
     pub turn: Option<String>,
-    /// Who asks, as the relay's lists show it: `prompt`, `window`. Default: none.
+    /// The client's name in the relay's lists, for example `prompt` or `window`. Default: none.
     pub asked_by: Option<String>,
-    /// The group that each stream belongs to, up to 128 ASCII characters: it is listed and controlled as one. Default: none.
+    /// The group of each stream, up to 128 ASCII characters: a group can be listed and controlled as one.
+    /// Default: none.
     pub group: Option<String>,
-    /// So many streams of the group run at once; further ones wait for their turn on the relay. The last request's counts. Default:
-    /// as many as the relay runs.
+    /// Maximum number of streams of the group that run at once; the relay queues the others. The value of the
+    /// latest request applies. Default: the relay's own limit.
     pub group_running: Option<usize>,
-    /// By what each stream is known, up to 128 letters, digits, `-` and `_`: a request that the relay has under this id already is not
-    /// run again, and the stream is the one that it has. Default: an id of its own for each stream.
+    /// The request id of each stream, up to 128 letters, digits, `-` and `_`. The relay does not run a
+    /// request again whose id it knows; the stream is then the existing one. Default: a new id for each
+    /// stream.
     pub request_id: Option<String>,
-    /// Whether the relay keeps the request with its answer, so that it can be asked again. Default: `true`.
+    /// Whether the relay keeps the request with its answer, so that it can be retried. Default: `true`.
     pub keeps_request: bool,
-    /// The model server that is asked: one that the relay is configured with, by its name; or, on the own relay's Unix socket,
-    /// any, as `OLLAMA_HOST` names one, with `openai+` before the URL of one that speaks OpenAI's API only. The client's key
-    /// is sent to that server then. Default: the one that the relay chooses.
+    /// The model server to ask: the name of one that the relay is configured with. Over the Unix socket of
+    /// the own relay it can be any server, in the notation of `OLLAMA_HOST`, with `openai+` before the URL of
+    /// a server that has only OpenAI's API; the client's key is then sent to that server. Default: the relay
+    /// chooses.
     pub server: Option<String>,
-    /// So many streams run at once on that server, of whatever client of the own relay; further ones wait for their turn. Only with
-    /// `server`, and only on the own relay's Unix socket. Default: as many as the relay runs.
+    /// Maximum number of streams, of all clients, that the own relay runs at once on that server; it queues
+    /// the others. Only with `server`, and only over the own relay's Unix socket. Default: the relay's own
+    /// limit.
     pub server_running: Option<usize>,
-    /// How much of a stream is kept for a reader that does not read, in bytes. Beyond that the stream is no longer
-    /// received, and what is missing is fetched from the relay once there is room. Default: 256 KiB.
+    /// How much of a stream is buffered for a slow reader, in bytes. Beyond that the client stops receiving
+    /// the stream, and fetches the rest from the relay once there is room. Default: 256 KiB.
     pub queue_bytes: usize,
-    /// How long a connection may be silent before the relay is asked for a sign of life, and how long that may take,
+    /// How long a connection may be silent before the client sends a ping, and how long the response may take
     /// before the connection counts as lost. Default: 10 s.
     pub silence: Duration,
-    /// How lost connections are made again.
+    /// How the client reconnects.
     pub reconnect: Reconnect,
 }
 
@@ -77,10 +82,10 @@ impl Default for RelayConfig {
     }
 }
 
-/// How lost connections to a relay are made again. Each wait is between half and all of its nominal length, by chance.
+/// How a client reconnects to a relay. Each wait is a random time between half and all of its nominal length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reconnect {
-    /// The wait before the first try; it doubles with each further one. Default: 50 ms.
+    /// The wait before the first attempt; it doubles with each further attempt. Default: 50 ms.
     pub first_wait: Duration,
     /// The longest wait. Default: 5 s.
     pub max_wait: Duration,
@@ -98,7 +103,7 @@ impl Default for Reconnect {
     }
 }
 
-/// Timeouts for reading what a relay runs: the job's own timeouts are the relay's, and a reader may wait.
+/// Timeouts for reading a relay's stream: the relay enforces the job's own timeouts, and a reader may wait.
 pub const READER_TIMEOUTS: Timeouts = Timeouts {
     connect: Some(Duration::from_secs(10)),
     first_event: None,
@@ -108,7 +113,7 @@ pub const READER_TIMEOUTS: Timeouts = Timeouts {
 };
 
 impl RelayConfig {
-    /// The transport for it: many streams on few connections, and a dead peer is noticed.
+    /// The transport for the relay: many streams on few connections, with detection of dead peers.
     pub(crate) fn transport(&self, scheme: &Scheme, mut transport: TransportConfig) -> TransportConfig {
         let http2 = &mut transport.http2;
         let plain = match scheme {

@@ -1,4 +1,4 @@
-//! The calls that look at a relay's jobs and control them.
+//! The calls that list and control a relay's jobs.
 
 use std::future::poll_fn;
 use std::time::Duration;
@@ -36,32 +36,33 @@ use crate::client::Client;
 /// ```
 ///
 /// # Cancel safety
-/// Dropping the future of a call closes its connection; the relay may have done what it was told.
+/// Dropping the future of a call closes its connection; the relay may have carried out the order.
 ///
 /// # Errors
-/// Every call returns an [`Error`]: [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound) for an id that the relay does not have, or not for this
-/// owner, [`ErrorKind::Connect`](crate::error::ErrorKind::Connect) where no relay answers.
+/// Every call returns an [`Error`]: [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound) for an id that
+/// the relay does not have for this owner, [`ErrorKind::Connect`](crate::error::ErrorKind::Connect) if no
+/// relay answers.
 #[derive(Debug, Clone)]
 pub struct Control {
     client: Client,
 }
 
-/// Which jobs.
+/// A filter for lists of jobs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Filter {
-    /// Only those that run (`Some(true)`) or that have ended (`Some(false)`). Default: all.
+    /// Only running jobs (`Some(true)`) or ended ones (`Some(false)`). Default: all.
     pub running: Option<bool>,
-    /// Only those of this model. Default: all.
+    /// Only jobs of this model. Default: all.
     pub model: Option<String>,
-    /// Only the one of this name. Default: all.
+    /// Only the job of this name. Default: all.
     pub name: Option<String>,
-    /// Only those with this text in their name, question or model, whatever its case. Default: all.
+    /// Only jobs with this text in their name, question or model, in any case. Default: all.
     pub text: Option<String>,
-    /// Only those of this conversation. Default: all.
+    /// Only jobs of this conversation. Default: all.
     pub conversation: Option<String>,
-    /// Only those of this group. Default: all.
+    /// Only jobs of this group. Default: all.
     pub group: Option<String>,
-    /// Only those that were made within this time until now. Default: all.
+    /// Only jobs that were created within this time before now. Default: all.
     pub since: Option<Duration>,
 }
 
@@ -71,25 +72,25 @@ pub struct Filter {
 pub struct RelayVersion {
     /// Its version.
     pub version: String,
-    /// Its process.
+    /// Its process id.
     #[serde(default)]
     pub pid: u32,
-    /// How long it runs, in seconds.
+    /// How long it has been running, in seconds.
     #[serde(default)]
     pub uptime_s: f64,
-    /// Answers that run, those included that wait for their turn.
+    /// Number of running answers, including queued ones.
     #[serde(default)]
     pub running: u64,
-    /// Of these, those that wait.
+    /// Number of queued answers among them.
     #[serde(default)]
     pub queued: u64,
-    /// Streams that are kept, running or not.
+    /// Number of streams, running or ended.
     #[serde(default)]
     pub streams: u64,
-    /// The model servers that it was configured with.
+    /// The configured model servers.
     #[serde(default)]
     pub servers: Vec<RelayServer>,
-    /// Where it listens.
+    /// The addresses on which it listens.
     #[serde(default)]
     pub listen: Vec<String>,
 }
@@ -100,22 +101,23 @@ pub struct RelayVersion {
 pub struct RelayServer {
     /// Its name, by which a request can choose it.
     pub name: String,
-    /// It answered when the relay last looked.
+    /// Whether it responded to the relay's last check.
     pub up: bool,
 }
 
-/// What a phone is to be.
+/// The settings for pairing a phone.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Pairing {
-    /// What it is called. Default: `device`, with a number where that is taken.
+    /// The name of the device. Default: `device`, with a number if that is taken.
     pub name: String,
-    /// Whose answers it sees. Default: the caller's.
+    /// The owner whose answers the device sees. Default: the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub owner: Option<String>,
-    /// Where the relay listens for phones, where it has no address with TLS. Default: `0.0.0.0:11437`.
+    /// The address on which the relay listens for phones if it has no address with TLS. Default:
+    /// `0.0.0.0:11437`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listen: Option<String>,
-    /// Names and addresses for the certificate, where the relay makes one. Default: this machine's name alone.
+    /// Names and addresses for the certificate, if the relay makes one. Default: only this machine's name.
     pub hosts: Vec<String>,
 }
 
@@ -123,15 +125,15 @@ pub struct Pairing {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Paired {
-    /// The secret of the link, which stands behind `#` in its address. It works once, for 10 minutes.
+    /// The secret of the link, the part after `#` in its address. It works once, for 10 minutes.
     pub token: String,
-    /// Where the phone comes in, as the relay listens.
+    /// The address on which the relay listens for the phone.
     pub listen: String,
-    /// The SHA-256 fingerprint of the certificate, where the relay made it itself.
+    /// The SHA-256 fingerprint of the certificate, if the relay made it.
     pub fingerprint: Option<String>,
 }
 
-/// A browser that came in by a link.
+/// A browser that signed in with a link.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Device {
@@ -139,9 +141,9 @@ pub struct Device {
     pub name: String,
     /// Whose answers it sees.
     pub owner: String,
-    /// When it came first, as RFC 3339 has it.
+    /// When it first signed in, in RFC 3339.
     pub created_at: String,
-    /// When it came last, to the day.
+    /// The day of its last visit.
     pub seen_at: String,
 }
 
@@ -173,12 +175,12 @@ impl Filter {
 }
 
 impl Control {
-    /// Control of the relay that the client speaks to.
+    /// Control of the relay that the client talks to.
     pub fn new(client: Client) -> Self {
         Self { client }
     }
 
-    /// The jobs as they are now, those that were made first, first.
+    /// The current jobs, oldest first.
     pub async fn list(&self, filter: &Filter) -> Result<Vec<Job>, Error> {
         #[derive(Deserialize)]
         struct Page {
@@ -198,7 +200,7 @@ impl Control {
         }
     }
 
-    /// The jobs as they are, and every change from then on.
+    /// The current jobs, and every later change.
     pub fn watch(&self, filter: &Filter) -> Watch {
         Watch::new(self.client.clone(), self.config(), filter)
     }
@@ -208,11 +210,11 @@ impl Control {
         self.client.call(Method::Get, &path(id, "")?, None::<&()>).await
     }
 
-    /// The job once it has ended, or as it is when `time` is up, to the second.
+    /// The job once it has ended, or its current state after `time`, to the second.
     pub async fn wait(&self, id: &str, time: Duration) -> Result<Job, Error> {
         let until = tokio::time::Instant::now() + time;
         loop {
-            // Short enough for whatever on the way ends silent connections.
+            // Short enough for middleboxes that close silent connections.
             let left = until.saturating_duration_since(tokio::time::Instant::now()).min(LONGEST_WAIT);
             let path = path(id, &format!("?wait={}", left.as_secs_f64().ceil()))?;
             let job: Job = self.client.call(Method::Get, &path, None::<&()>).await?;
@@ -222,13 +224,13 @@ impl Control {
         }
     }
 
-    /// Tells a job to stop. It may be *cancelling* for a while: [`wait`](Self::wait) says when it has ended. `reason`
-    /// is for people.
+    /// Cancels a job. It may be *cancelling* for a while: [`wait`](Self::wait) returns when it has ended.
+    /// `reason` is for people.
     pub async fn cancel(&self, id: &str, reason: &str) -> Result<Job, Error> {
         self.post(id, "/cancel", &json!({ "reason": reason })).await
     }
 
-    /// Moves a job's deadline.
+    /// Changes a job's deadline.
     pub async fn set_deadline(&self, id: &str, deadline: Deadline) -> Result<Job, Error> {
         let body = match deadline {
             Deadline::In(time) => json!({ "in_s": time.as_secs_f64() }),
@@ -238,24 +240,24 @@ impl Control {
         self.post(id, "/deadline", &body).await
     }
 
-    /// The relay reads no more from the job's server until it is unpaused.
+    /// Pauses a job: the relay stops reading from the job's server until it is unpaused.
     pub async fn pause(&self, id: &str) -> Result<Job, Error> {
         self.post(id, "/pause", &json!({})).await
     }
 
-    /// The relay reads again.
+    /// Unpauses a job: the relay reads again.
     pub async fn unpause(&self, id: &str) -> Result<Job, Error> {
         self.post(id, "/unpause", &json!({})).await
     }
 
-    /// Forgets a job and its log. One that runs is cancelled first.
+    /// Deletes a job and its log. A running job is cancelled first.
     pub async fn delete(&self, id: &str) -> Result<(), Error> {
         let path = path(id, "")?;
         self.client.call_for_status(Method::Delete, &path, None::<&()>).await
     }
 
-    /// The bytes of a job's log from `start` on, exactly as its server sent them. With `live` it ends when the log is
-    /// closed, else with what there is now.
+    /// The bytes of a job's log from `start` on, exactly as its server sent them. With `live` it ends when
+    /// the log is closed, otherwise at the current end of the log.
     pub async fn log(&self, id: &str, start: Start, live: bool) -> Result<JobLog, Error> {
         let id = StreamId::parse(id)?;
         let job = self.job(id.as_str()).await?;
@@ -270,20 +272,20 @@ impl Control {
         Ok(JobLog { tail: Tail::start(&self.client, &self.config(), id, at, follow) })
     }
 
-    /// The job that `handle` stands for: its name, its id, its number (`%3`), or what its id alone begins with, from 4
-    /// characters on. Every call
-    /// that takes an id takes a handle.
+    /// The job that `handle` refers to: a name, an id, a number (`%3`), or a unique prefix of an id with at
+    /// least 4 characters. Every call that takes an id also takes such a handle.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound) where there is none, [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) where there are several.
+    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound) if there is none,
+    /// [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) if there are several.
     pub async fn find(&self, handle: &str) -> Result<Job, Error> {
         self.job(handle).await
     }
 
-    /// Asks the same again: a new job, which belongs to the same conversation and turn.
+    /// Repeats the request in a new job, which belongs to the same conversation and turn.
     ///
     /// # Errors
-    /// [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) where the request was not kept.
+    /// [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) if the request was not kept.
     pub async fn retry(&self, id: &str) -> Result<Job, Error> {
         #[derive(Deserialize)]
         struct Accepted {
@@ -294,12 +296,12 @@ impl Control {
         self.job(&accepted.id).await
     }
 
-    /// Gives a job another name, which no other job of this owner may have.
+    /// Renames a job. No other job of the owner may have the new name.
     pub async fn rename(&self, id: &str, name: &str) -> Result<Job, Error> {
         self.post(id, "/rename", &json!({ "name": name })).await
     }
 
-    /// The request that a job was begun with, where the relay kept it.
+    /// The request of a job, if the relay kept it.
     pub async fn request(&self, id: &str) -> Result<Value, Error> {
         self.client.call(Method::Get, &path(id, "/request")?, None::<&()>).await
     }
@@ -309,24 +311,24 @@ impl Control {
         self.client.call(Method::Get, "/towline/v1/version", None::<&()>).await
     }
 
-    /// Ends the relay, once what it runs has had its time to drain. Only over a Unix socket.
+    /// Shuts the relay down after it has drained its running answers. Only over a Unix socket.
     pub async fn shutdown(&self) -> Result<(), Error> {
         self.client.call_for_status(Method::Post, SHUTDOWN, Some(&json!({}))).await
     }
 
-    /// Ends the relay if nothing runs there. Only over a Unix socket.
+    /// Shuts the relay down if no answer runs. Only over a Unix socket.
     ///
     /// # Errors
-    /// [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) where something runs.
+    /// [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) if an answer runs.
     pub async fn shutdown_if_idle(&self) -> Result<(), Error> {
         self.client.call_for_status(Method::Post, SHUTDOWN, Some(&json!({ "if_idle": true }))).await
     }
 
-    /// Copies the relay's store into a new folder, as it is at this moment, while the relay runs. Gives the number of streams. The
-    /// relay writes the folder, so the path is absolute. Only over a Unix socket.
+    /// Writes a consistent copy of the store of the running relay into a new folder, and returns the number
+    /// of streams. The relay writes the folder, so the path must be absolute. Only over a Unix socket.
     ///
     /// # Errors
-    /// [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) where the folder is there already.
+    /// [`ErrorKind::Rejected`](crate::error::ErrorKind::Rejected) if the folder already exists.
     pub async fn back_up(&self, folder: &std::path::Path) -> Result<u64, Error> {
         #[derive(Deserialize)]
         struct Copied {
@@ -337,8 +339,8 @@ impl Control {
         Ok(copied.streams)
     }
 
-    /// A link to the relay's page for a browser on this machine. It works once, for 10 minutes; what comes in by it lasts as long
-    /// as the relay. Only over a Unix socket.
+    /// A link to the relay's page for a browser on this machine. It works once, for 10 minutes; the browser
+    /// stays signed in while the relay runs. Only over a Unix socket.
     pub async fn page(&self) -> Result<String, Error> {
         #[derive(Deserialize)]
         struct Opened {
@@ -348,8 +350,8 @@ impl Control {
         Ok(opened.url)
     }
 
-    /// The secret of a link for a device of this owner, which works once, for 10 minutes: the relay's address with it behind `#`
-    /// is the link. `name` is what the device is called.
+    /// The secret of a link for a device of this owner. It works once, for 10 minutes. The link is the
+    /// relay's address, `#` and the secret. `name` is the name of the device.
     pub async fn link(&self, name: &str) -> Result<String, Error> {
         #[derive(Deserialize)]
         struct Made {
@@ -360,12 +362,13 @@ impl Control {
         Ok(made.token)
     }
 
-    /// A link for a phone, and an address with TLS where it can come in: the relay opens one where it has none. Only over a Unix socket.
+    /// A link for a phone, and an address with TLS for it: the relay opens one if it has none. Only over a
+    /// Unix socket.
     pub async fn pair(&self, pairing: &Pairing) -> Result<Paired, Error> {
         self.client.call(Method::Post, "/towline/v1/pair", Some(pairing)).await
     }
 
-    /// The browsers that came in by a link: those of this owner, or over a Unix socket all.
+    /// The browsers that signed in with a link: those of this owner, or over a Unix socket all of them.
     pub async fn devices(&self) -> Result<Vec<Device>, Error> {
         #[derive(Deserialize)]
         struct Listed {
@@ -375,7 +378,7 @@ impl Control {
         Ok(listed.devices)
     }
 
-    /// Revokes the device of this name; what it reads is cut at once.
+    /// Revokes the device of this name; the relay closes its streams at once.
     pub async fn revoke(&self, name: &str) -> Result<(), Error> {
         let path = format!("{DEVICES}/{}", encoded(name));
         self.client.call_for_status(Method::Delete, &path, None::<&()>).await
@@ -397,10 +400,10 @@ pub(super) const JOBS: &str = "/towline/v1/jobs";
 const DEVICES: &str = "/towline/v1/devices";
 const SHUTDOWN: &str = "/towline/v1/shutdown";
 
-/// Jobs that are fetched at once.
+/// Number of jobs that are fetched at once.
 const PAGE: usize = 1000;
 
-/// The longest that one call waits for a job's end.
+/// The longest time that one call waits for a job's end.
 const LONGEST_WAIT: Duration = Duration::from_secs(30);
 
 fn path(id: &str, rest: &str) -> Result<String, Error> {
@@ -414,14 +417,14 @@ fn encoded(text: &str) -> String {
     text.bytes().map(byte).collect()
 }
 
-/// The bytes of a log. Connections that are lost are made again by themselves.
+/// The bytes of a log. Reconnects automatically.
 #[derive(Debug)]
 pub struct JobLog {
     tail: Tail,
 }
 
 impl JobLog {
-    /// Appends the bytes that come next to `out` and says how many; `None` at the end.
+    /// Appends the next bytes to `out` and returns their number; `None` at the end.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.

@@ -1,4 +1,4 @@
-//! A relay's job, as it tells it.
+//! A relay's job, as the relay describes it.
 
 use std::fmt;
 
@@ -9,38 +9,39 @@ use towline_core::outcome::Ending;
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[non_exhaustive]
 pub struct Job {
-    /// Its id, which is also its stream's.
+    /// Its id, which is also the id of its stream.
     pub id: String,
-    /// Its name, which works wherever its id does; of this owner no other job has it.
+    /// Its name, which works wherever its id does; it is unique among the owner's jobs.
     #[serde(default)]
     pub name: Option<String>,
-    /// Its number: `%3` works wherever its id does, until another job has the number. Those that run have different ones. None
-    /// where more than 99 run.
+    /// Its number: `%3` works wherever its id does, until another job gets the number. Running jobs have
+    /// different numbers. `None` if more than 99 jobs run.
     #[serde(default)]
     pub number: Option<u32>,
-    /// What was asked: the user's last message, up to 1,000 characters.
+    /// The question: the user's last message, up to 1,000 characters.
     #[serde(default)]
     pub question: Option<String>,
-    /// How many messages of the user came before it.
+    /// Number of the user's messages before the question.
     #[serde(default)]
     pub questions_before: u64,
-    /// The conversation that it belongs to, as its client names it.
+    /// Its conversation, as its client names it.
     #[serde(default)]
     pub conversation: Option<String>,
-    /// Its place in that conversation, as its client names it.
+    /// Its turn in that conversation, as its client names it.
     #[serde(default)]
     pub turn: Option<String>,
-    /// Who asked: `command`, `prompt`, `window`, `python`, `page`, or what a client calls itself.
+    /// The client that asked: `command`, `prompt`, `window`, `python`, `page`, or another name that a client
+    /// gives.
     #[serde(default)]
     pub asked_by: Option<String>,
-    /// The group that it belongs to.
+    /// Its group.
     #[serde(default)]
     pub group: Option<String>,
-    /// Whether a model server may have got the request. `false` while it waits for its turn, and for good where it ended before that:
-    /// then asking again repeats nothing. While a job of no group runs it is `true`.
+    /// Whether a model server may have received the request. `false` while the job is queued, and permanently
+    /// if it ended in the queue: then a retry repeats nothing. `true` while a job without a group runs.
     #[serde(default = "unknown")]
     pub sent: bool,
-    /// The id of the job whose request this one asks again.
+    /// The id of the job whose request this job repeats.
     #[serde(default)]
     pub retry_of: Option<String>,
     /// The model that was asked.
@@ -49,7 +50,7 @@ pub struct Job {
     /// The endpoint that was asked, for example `/api/chat`.
     #[serde(default)]
     pub path: String,
-    /// The name of the server that it was sent to.
+    /// The name of the server to which it was sent.
     #[serde(default)]
     pub upstream: Option<String>,
     /// What it is doing.
@@ -66,14 +67,14 @@ pub struct Job {
     /// Records in its log.
     #[serde(default)]
     pub records: u64,
-    /// Frames of its upstream that are no record of the dialect; known once it has ended.
+    /// Number of frames from its upstream that are not records of the dialect; known once it has ended.
     #[serde(default)]
     pub not_understood: u64,
-    /// Tokens of the answer: as the server counts them once it has said so, else one for each record. None where the answer
-    /// has none, as of a pull.
+    /// Tokens of the answer: the server's count once it has reported one, otherwise the number of records.
+    /// `None` if the answer has no tokens, as for a pull.
     #[serde(default)]
     pub tokens: Option<u64>,
-    /// How fast it is, where that is known.
+    /// Tokens per second, if known.
     #[serde(default)]
     pub tokens_per_second: Option<f64>,
     /// Seconds since it was accepted.
@@ -82,16 +83,16 @@ pub struct Job {
     /// Seconds since its upstream last sent something.
     #[serde(default)]
     pub since_last_s: Option<f64>,
-    /// Seconds to its deadline.
+    /// Seconds until its deadline.
     #[serde(default)]
     pub deadline_s: Option<f64>,
-    /// How many read it now.
+    /// Number of current readers.
     #[serde(default)]
     pub readers: u64,
-    /// Its request is kept, so it can be asked again.
+    /// Whether its request is kept, so that it can be retried.
     #[serde(default)]
     pub has_request: bool,
-    /// It runs without a reader too.
+    /// Whether it runs without a reader too.
     #[serde(default)]
     pub detached: bool,
     /// The end of its log.
@@ -100,13 +101,13 @@ pub struct Job {
     /// The media type of its log.
     #[serde(default)]
     pub content_type: Option<String>,
-    /// Why it ended, where it did not complete.
+    /// Why it ended, if it did not complete.
     #[serde(default)]
     pub cause: Option<String>,
 }
 
 impl Job {
-    /// A job of which nothing else is known.
+    /// A job of which only id and state are known.
     pub fn new(id: impl Into<String>, state: AnswerState) -> Self {
         Self {
             id: id.into(),
@@ -144,16 +145,16 @@ impl Job {
     }
 }
 
-/// An earlier relay does not say whether it sent a request.
+/// The default for relays of earlier versions, which do not report whether they sent a request.
 fn unknown() -> bool {
     true
 }
 
-/// What a relay's job is doing, or how it ended.
+/// The state of a relay's job.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerState {
-    /// Waiting for its turn, because as many run as the relay lets run at once.
+    /// Queued, because the relay already runs as many answers as its limit allows.
     Queued,
     /// No connection to the server yet.
     Connecting,
@@ -161,21 +162,21 @@ pub enum AnswerState {
     Waiting,
     /// Receiving.
     Streaming,
-    /// Nothing is read from the server until it is unpaused.
+    /// Not reading from the server until it is unpaused.
     Paused,
-    /// Told to stop, not ended yet.
+    /// Cancelled, but not ended yet.
     Cancelling,
-    /// Ended: the answer is whole.
+    /// Ended: the answer is complete.
     Completed,
     /// Ended: the server stopped before its terminal record.
     Truncated,
-    /// Ended: stopped by somebody.
+    /// Ended: cancelled on purpose.
     Cancelled,
     /// Ended: its deadline passed.
     TimedOut,
     /// Ended: the server failed or could not be reached.
     Failed,
-    /// Ended: the relay itself was ended while it ran.
+    /// Ended: the relay itself ended while the job ran.
     Interrupted,
     /// A state that this version does not know.
     #[serde(untagged)]
@@ -183,7 +184,7 @@ pub enum AnswerState {
 }
 
 impl AnswerState {
-    /// The state of a job whose stream ended so.
+    /// The state of a job whose stream has this ending.
     pub fn of_ending(ending: &Ending) -> Self {
         match ending {
             Ending::Completed(_) => Self::Completed,

@@ -1,11 +1,12 @@
-//! Streams that survive their readers: through a relay.
+//! Streams through a relay, which survive their readers.
 //!
-//! A client whose [`Config::via`](crate::Config::via) is [`Via::Relay`] hands each stream to a relay (`towline relay`),
-//! which runs it and records it, and reads the record. After a cut it reconnects and resumes the stream at the same
-//! byte; [`Stats::reconnects`](crate::outcome::Stats::reconnects) says how often. Dropping a stream leaves
-//! it running on the relay; [`Stream::cancel`](crate::Stream::cancel) and the timeouts stop it there.
-//! [`Client::attach`](crate::Client::attach) reads a stream that another program, or this one in an earlier life, has
-//! started. [`Control`] lists and controls what the relay runs.
+//! A client whose [`Config::via`](crate::Config::via) is [`Via::Relay`] sends each request to a relay
+//! (`towline relay`), which runs the stream and records it in a log, and reads that log. After a cut it
+//! reconnects and resumes the stream at the same byte;
+//! [`Stats::reconnects`](crate::outcome::Stats::reconnects) says how often. Dropping a stream leaves it
+//! running on the relay; [`Stream::cancel`](crate::Stream::cancel) and the timeouts stop it there.
+//! [`Client::attach`](crate::Client::attach) reads a stream that another program, or an earlier run of this
+//! program, has started. [`Control`] lists and controls the jobs of the relay.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -24,18 +25,18 @@
 //!
 //! | file | its one job |
 //! |---|---|
-//! | `config` | what a client can be told about its relay |
+//! | `config` | the configuration of a client's relay |
 //! | `wire` | the names, ids and offsets of the relay's interface |
-//! | `submit` | handing over a request, or finding a stream to attach to |
-//! | `tail` | the bytes of a stream's log, whatever happens to connections |
-//! | `pump` | the task that fetches them |
-//! | `backoff` | how long to wait before the next try |
-//! | `skip` | finding the beginning of a record |
-//! | `orders` | telling the relay about cancel, deadline and pause |
-//! | `job` | a relay's job, as it tells it |
-//! | `control` | the calls that look at jobs and control them |
-//! | `watch` | the jobs as they change |
-//! | `own` | the relay of this user: where it is, starting it |
+//! | `submit` | submits a request, or finds a stream to attach to |
+//! | `tail` | the bytes of a stream's log, across reconnects |
+//! | `pump` | the task that fetches these bytes |
+//! | `backoff` | the wait before the next attempt |
+//! | `skip` | finds the beginning of a record |
+//! | `orders` | sends cancel, deadline and pause to the relay |
+//! | `job` | a relay's job, as the relay describes it |
+//! | `control` | the calls that list and control jobs |
+//! | `watch` | changes of the jobs |
+//! | `own` | the relay of this user: finds and starts it |
 
 mod backoff;
 mod config;

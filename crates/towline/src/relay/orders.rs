@@ -1,7 +1,7 @@
-//! Telling the relay what its job's owner wants: cancel, deadline, pause.
+//! Sends the orders of a job's owner to the relay: cancel, deadline, pause.
 //!
-//! One task for each stream that gives orders does what was wanted last, in order. It outlives the stream until it is
-//! done, so that an order given just before a stream is dropped arrives.
+//! Each stream that gives orders has one task, which sends the latest orders, in sequence. The task outlives
+//! the stream until it is done, so that an order given just before a stream is dropped still arrives.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -21,16 +21,16 @@ use super::submit::{Answer, Submitting};
 use super::wire::StreamId;
 use crate::client::Client;
 
-/// How long the relay may take to do what it is told.
+/// How long the relay may take to carry out an order.
 const ORDER_TIME: Duration = Duration::from_secs(5);
 
-/// How long the relay may take to see a cancelled job end.
+/// How long the relay may take until a cancelled job has ended.
 const END_TIME: Duration = Duration::from_secs(3);
 
-/// Resolves once the relay has said that the job is over, or cannot be told.
+/// Resolves once the relay has confirmed the end of the job, or cannot be reached.
 pub(crate) type Confirming = Pin<Box<dyn Future<Output = Result<(), Error>> + Send>>;
 
-/// What the relay is to do with one job.
+/// The orders for one job.
 #[derive(Debug)]
 pub(crate) struct Orders {
     client: Client,
@@ -42,13 +42,13 @@ pub(crate) struct Orders {
 #[derive(Debug, Clone, Default, PartialEq)]
 struct Wanted {
     paused: bool,
-    /// `None` as long as nobody moved it.
+    /// `None` as long as nobody has changed it.
     deadline: Option<Option<Instant>>,
     cancel: Option<String>,
 }
 
 impl Orders {
-    /// Inside of a runtime, which will do the work.
+    /// Must be called inside a runtime, which runs the task.
     pub(crate) fn of(client: Client, id: StreamId) -> Self {
         Self { client, id, runtime: Handle::current(), wanted: None }
     }
@@ -64,15 +64,15 @@ impl Orders {
         }
     }
 
-    /// `None` is no deadline.
+    /// `None` means no deadline.
     pub(crate) fn deadline(&mut self, at: Option<Instant>) {
         self.want(|wanted| wanted.deadline = Some(at));
     }
 
-    /// Tells the relay to stop the job.
+    /// Tells the relay to cancel the job.
     pub(crate) fn cancel(&mut self, reason: &str) -> Confirming {
         let (client, id, reason) = (self.client.clone(), self.id.clone(), reason.to_owned());
-        // What else was wanted no longer matters.
+        // Earlier orders no longer matter.
         self.wanted = None;
         confirming(&self.runtime, async move { cancel(&client, &id, &reason).await })
     }
@@ -95,7 +95,7 @@ impl Orders {
     }
 }
 
-/// Stops a job that may have been begun by a request that is still under way.
+/// Cancels a job that may have been started by a request that is still being sent.
 pub(crate) fn cancel_unaccepted(client: Client, submitting: Submitting, reason: &str) -> Confirming {
     let reason = reason.to_owned();
     confirming(&Handle::current(), async move {
@@ -106,7 +106,7 @@ pub(crate) fn cancel_unaccepted(client: Client, submitting: Submitting, reason: 
     })
 }
 
-/// Does the work though nobody may wait for it.
+/// Runs the work even if nobody waits for it.
 fn confirming(
     runtime: &Handle,
     work: impl Future<Output = Result<(), Error>> + Send + 'static,
@@ -115,7 +115,7 @@ fn confirming(
     let (done, confirmed) = oneshot::channel();
     let work = async move {
         let result = tokio::time::timeout(ORDER_TIME, work).await.unwrap_or_else(|_| Err(too_slow()));
-        // A caller that no longer waits has no use for it.
+        // A caller that no longer waits does not need the result.
         drop(done.send(result));
     };
     #[expect(
@@ -131,7 +131,7 @@ fn too_slow() -> Error {
     Error::new(ErrorKind::ConnectionLost, Fault::Transport, message).with_effect(true)
 }
 
-/// The client, with timeouts for orders and retries of their own.
+/// The client with the time limits for orders.
 fn patient(client: &Client) -> Client {
     client.with_request_config(|config| {
         config.timeouts.connect = Some(ORDER_TIME);
@@ -148,12 +148,12 @@ async fn cancel(client: &Client, id: &StreamId, reason: &str) -> Result<(), Erro
         let error = match control.cancel(id.as_str(), reason).await {
             Ok(job) if job.state.is_ended() => return Ok(()),
             Ok(_) => return control.wait(id.as_str(), END_TIME).await.map(drop),
-            // What no longer exists does not run.
+            // A job that no longer exists does not run.
             Err(error) if error.kind == ErrorKind::NotFound => return Ok(()),
             Err(error) => error,
         };
         match error.kind {
-            // Cancelling twice is cancelling once.
+            // Cancelling twice has the same effect as once.
             ErrorKind::ConnectionLost | ErrorKind::Connect | ErrorKind::Busy => backoff.wait(error).await?,
             ErrorKind::InvalidRequest
             | ErrorKind::Tls
@@ -172,8 +172,8 @@ async fn cancel(client: &Client, id: &StreamId, reason: &str) -> Result<(), Erro
     }
 }
 
-/// Sends the orders to the relay until no handle can give another. An order that fails is not repeated: the next one has
-/// the whole of what is wanted.
+/// Sends the orders to the relay until no handle can give another one. A failed order is not repeated,
+/// because the next one contains the whole state.
 async fn obey(control: Control, id: StreamId, mut orders: watch::Receiver<Wanted>) {
     let mut done = Wanted::default();
     loop {

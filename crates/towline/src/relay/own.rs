@@ -1,7 +1,8 @@
-//! The relay of this user: where its socket is, and starting it.
+//! The relay of this user: finds its socket, and starts it.
 //!
-//! The first program that needs it starts it, in a session of its own, so that neither Ctrl-C nor the end of the terminal
-//! or the window reaches it. Two that need it at once start one: a lock file lets one of them look first.
+//! The first program that needs the relay starts it, in its own session, so that neither Ctrl-C nor the end
+//! of the terminal or the window reaches it. Two programs that need it at the same time start only one: a
+//! lock file lets one of them check first.
 
 use std::fmt;
 use std::fs::File;
@@ -17,31 +18,31 @@ use towline_core::span::Span;
 
 use super::control::Control;
 
-/// The socket's file in its folder.
+/// The file name of the socket.
 const SOCKET: &str = "relay.sock";
 
-/// A relay that was started by itself ends when nothing ran and nobody came for so long.
+/// An automatically started relay exits after this time without answers and clients.
 const IDLE: &str = "1h";
 
-/// What a relay that we start is.
+/// The version of a relay that this program starts.
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 
-/// How long a relay may take to end: its drain time and a little more.
+/// How long a relay may take to exit: its drain time plus a margin.
 const END_TIME: Duration = Duration::from_secs(40);
 
-/// How long the relay may take to listen.
+/// How long a new relay may take until it listens.
 const START_TIME: Duration = Duration::from_secs(20);
 
-/// How often it is looked for meanwhile.
+/// How often the program checks for it meanwhile.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// So often a relay that ends while it is spoken to is started again.
+/// How often a relay that exits during the first contact is started again.
 const TRIES: u32 = 3;
 
-/// So much of the relay's last words is repeated, in bytes.
+/// How much of the relay's last output an error repeats, in bytes.
 const LAST_WORDS: usize = 2000;
 
-/// A place for the relay that only this user can reach.
+/// The location of the relay, which only this user can access.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OwnRelay {
     folder: PathBuf,
@@ -52,7 +53,7 @@ pub struct OwnRelay {
 pub struct LaunchError {
     /// What went wrong, for people.
     pub message: String,
-    /// What it said last.
+    /// The last output of the relay.
     pub last_words: Option<String>,
 }
 
@@ -74,11 +75,11 @@ impl fmt::Display for LaunchError {
 impl std::error::Error for LaunchError {}
 
 impl OwnRelay {
-    /// The place in the folder `towline` of `runtime` (what `XDG_RUNTIME_DIR` says), else in one of this user in
-    /// `temporary`. The folder is made if needed.
+    /// The location in the folder `towline` of `runtime` (the value of `XDG_RUNTIME_DIR`), else in a folder
+    /// of this user in `temporary`. Creates the folder if needed.
     ///
     /// # Errors
-    /// When it cannot be made, or is not this user's alone.
+    /// If the folder cannot be created, or other users can access it.
     pub fn find(runtime: Option<&Path>, temporary: &Path) -> io::Result<Self> {
         let folder = match runtime {
             Some(base) => base.join("towline"),
@@ -107,26 +108,27 @@ impl OwnRelay {
         tokio::net::UnixStream::connect(self.socket()).await.is_ok()
     }
 
-    /// Sees to it that a relay answers there: starts `program`, which is `towline`, as one unless one does. One of another version
-    /// is replaced, unless something runs there. `control` speaks to this place.
+    /// Makes sure that a relay answers there: starts `program`, which is `towline`, as a relay unless one
+    /// runs. Replaces a relay of another version, unless answers run there. `control` must talk to this
+    /// location.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves open whether a relay was started.
+    /// If the future is dropped, a relay may or may not have been started.
     ///
     /// # Errors
-    /// None can be started. What else may be wrong with one that runs, its first call finds out.
+    /// No relay can be started. The first call to a running relay reports other problems.
     pub async fn ensure(&self, program: &Path, control: &Control) -> Result<(), LaunchError> {
         for _ in 0..TRIES {
             let started = self.ensure_listens(program).await?;
             match (control.version().await.map_err(|error| error.kind), started) {
-                // It listens before it opens its store, which another relay may have.
+                // A relay listens before it opens its store, which another relay may have locked.
                 (Err(ErrorKind::Connect | ErrorKind::ConnectionLost), Some(child)) => {
                     return Err(self.end_of(child).await);
                 }
-                // One that is just ending still takes connections.
+                // A relay that is shutting down still accepts connections.
                 (Err(ErrorKind::Connect | ErrorKind::ConnectionLost), None) => {}
                 (Ok(known), None) if known.version != VERSION => {
-                    // Where something runs it is left alone until it is idle.
+                    // A relay with running answers is left alone until it is idle.
                     if control.shutdown_if_idle().await.is_err() || !self.is_gone().await {
                         break;
                     }
@@ -137,7 +139,8 @@ impl OwnRelay {
         Ok(())
     }
 
-    /// Waits until no relay listens there, for as long as one may take to end; `false` where one still does.
+    /// Waits until no relay listens there, for at most the time that a relay may take to exit; `false` if one
+    /// still does.
     ///
     /// # Cancel safety
     /// Safe.
@@ -152,7 +155,7 @@ impl OwnRelay {
         true
     }
 
-    /// Why a relay that was started does not answer.
+    /// The reason why a relay that was started does not answer.
     async fn end_of(&self, mut child: Child) -> LaunchError {
         let until = Instant::now() + START_TIME;
         while Instant::now() < until {
@@ -172,7 +175,7 @@ impl OwnRelay {
         self.folder.join("relay.log")
     }
 
-    /// Starts a relay where none listens; gives its process if it did.
+    /// Starts a relay if none listens; returns the process if it started one.
     async fn ensure_listens(&self, program: &Path) -> Result<Option<Child>, LaunchError> {
         if self.listens().await {
             return Ok(None);
@@ -183,7 +186,7 @@ impl OwnRelay {
             lock.lock()?;
             Ok::<File, io::Error>(lock)
         });
-        // Held until the relay listens, so that a process that waits for it finds that.
+        // Held until the relay listens, so that a process that waits for the lock finds the relay.
         let _lock = locking.await.map_err(LaunchError::new)?.map_err(LaunchError::new)?;
         if self.listens().await {
             return Ok(None);
@@ -207,12 +210,12 @@ impl OwnRelay {
     }
 }
 
-/// Starts the program as a relay, in a session of its own.
+/// Starts the program as a relay, in its own session.
 fn spawn(log: &Path, program: &Path) -> io::Result<Child> {
     let log = File::options().create(true).write(true).truncate(true).mode(0o600).open(log)?;
     Command::new(program)
         .args(["begin-session", "relay", "--exit-when-idle", IDLE])
-        // Requests name their servers, and bring their keys.
+        // Requests name their servers, and contain their keys.
         .env_remove("OLLAMA_API_KEY")
         // It must not keep a folder from being removed.
         .current_dir("/")
@@ -233,7 +236,8 @@ fn uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// A folder of another user, or one that others can enter, would let them put a socket of theirs in our place.
+/// If the folder belonged to another user, or if others could enter it, they could replace our socket with
+/// theirs.
 fn check_is_ours(folder: &Path) -> io::Result<()> {
     let found = std::fs::symlink_metadata(folder)?;
     let is_private = found.permissions().mode() & 0o077 == 0;

@@ -1,4 +1,4 @@
-//! The task that fetches a log into its reader's queue, over as many connections as it takes.
+//! The task that fetches a log into its reader's queue, with as many reconnects as needed.
 
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::failure;
 use crate::stream::retry_after;
 use crate::transport::{Read, RequestBody, Response};
 
-/// How long the relay may take to connect, and to answer, where the client's timeouts have no limit.
+/// How long the relay may take to connect, and to respond, if the client's timeouts have no limit.
 const HEAD_TIME: Duration = Duration::from_secs(10);
 
 pub(super) struct Pump {
@@ -30,17 +30,17 @@ pub(super) struct Pump {
     backoff: Backoff,
 }
 
-/// How a connection ended, or its making.
+/// How a connection, or an attempt to connect, ended.
 enum Ended {
     /// The log was read to its end.
     Closed,
-    /// In good order, with more to come.
+    /// The response ended properly, with more to come.
     More,
     /// The reader does not keep up.
     Full,
     /// The connection was cut, refused or silent.
     Lost(Error),
-    /// Trying again would not help.
+    /// A retry would not help.
     Refused(Error),
 }
 
@@ -79,9 +79,9 @@ impl Pump {
         }
     }
 
-    /// Fetches what one connection brings.
+    /// Fetches the bytes that one connection delivers.
     async fn fetch(&mut self) -> Ended {
-        // On the heap while it lasts: most of a stream's life is spent in reading.
+        // Boxed, because a stream spends most of its life in the read and not here.
         let response = match Box::pin(self.ask()).await {
             Ok(response) => response,
             Err(ended) => return ended,
@@ -123,8 +123,8 @@ impl Pump {
         Ok(response)
     }
 
-    /// Whatever a connection breaks with while a relay is restarted, another one may find it there again; only what is
-    /// our own doing stays.
+    /// While a relay restarts, connections may break in any way, and a new one may succeed; only errors of
+    /// the caller are final.
     fn no_answer(&self, error: Error) -> Ended {
         match error.fault {
             Fault::Caller => Ended::Refused(error),
@@ -132,7 +132,7 @@ impl Pump {
         }
     }
 
-    /// The body must begin at the very byte that was asked for: anything else would be a silent gap or repetition.
+    /// The body must begin exactly at the requested byte: anything else would be a silent gap or repetition.
     fn check_place(&mut self, response: &Response) -> Result<(), Error> {
         if self.follow == Follow::Snapshot {
             return Ok(());

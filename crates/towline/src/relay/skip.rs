@@ -1,10 +1,10 @@
-//! Finding the beginning of a record in a log that is read from somewhere.
+//! Finds the beginning of a record in a log that is read from an arbitrary offset.
 
-/// Drops what comes up to and with the end of a record.
+/// Drops the bytes up to and including the end of a record.
 #[derive(Debug)]
 pub(crate) struct Skip {
     end: &'static [u8],
-    /// What came last and may be the beginning of `end`.
+    /// The last bytes, which may be the beginning of `end`.
     pub(crate) seen: Vec<u8>,
 }
 
@@ -13,7 +13,7 @@ impl Skip {
         Self { end, seen: Vec::new() }
     }
 
-    /// What follows the end, once that is in `seen`.
+    /// The bytes after the end, once the end is in `seen`.
     pub(crate) fn rest(&mut self) -> Option<Vec<u8>> {
         let length = self.end.len();
         if let Some(at) = self.seen.windows(length).position(|window| window == self.end) {

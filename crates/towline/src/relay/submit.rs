@@ -1,4 +1,4 @@
-//! Handing a request over to the relay, or finding a stream to attach to.
+//! Submits a request to the relay, or finds a stream to attach to.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -24,14 +24,14 @@ use crate::failure;
 use crate::stream::accept;
 use crate::transport::{Connection, RequestBody, Response};
 
-/// Where a reader begins.
+/// Where a reader starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Start {
     /// At the stream's first record.
     Beginning,
-    /// At the first record that begins at this byte of the log or after it.
+    /// At the first record that begins at or after this byte of the log.
     Byte(u64),
-    /// At the next record that comes.
+    /// At the next record that arrives.
     Tail,
 }
 
@@ -40,11 +40,11 @@ pub enum Start {
 pub(crate) struct Attach {
     pub(crate) id: Result<StreamId, Error>,
     pub(crate) start: Start,
-    /// What is there now is all that is wanted.
+    /// Read only what exists now.
     pub(crate) snapshot: bool,
 }
 
-/// A request as it is handed over.
+/// A request to submit.
 #[derive(Debug, Clone)]
 pub(crate) struct Submission {
     pub(crate) path: &'static str,
@@ -52,7 +52,7 @@ pub(crate) struct Submission {
     pub(crate) body: Bytes,
     /// The same however often the request is sent.
     pub(crate) request_id: String,
-    /// From now.
+    /// The time until the deadline, from now.
     pub(crate) deadline: Option<Duration>,
 }
 
@@ -62,12 +62,12 @@ impl Submission {
     }
 }
 
-/// What a stream's request was answered with.
+/// The relay's answer to a submitted request.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// A response, whose body is the stream or says why there is none.
+    /// A response whose body is the stream, or the reason why there is none.
     Response(Response),
-    /// The relay runs it.
+    /// The relay runs the request.
     Accepted(Box<Accepted>),
 }
 
@@ -76,7 +76,7 @@ pub(crate) enum Answer {
 pub(crate) struct Accepted {
     pub(crate) id: StreamId,
     pub(crate) tail: Tail,
-    /// Where it was not known before.
+    /// The dialect, if it was not known before.
     pub(crate) dialect: Option<Dialect>,
     pub(crate) content_type: String,
     /// The rest of a record that is not wanted.
@@ -85,13 +85,13 @@ pub(crate) struct Accepted {
 
 pub(crate) type Submitting = Pin<Box<dyn Future<Output = Result<Answer, Error>> + Send>>;
 
-/// Hands a request over. A connection that is cut does not hand it over twice, however often it is tried.
+/// Submits a request. The relay runs it only once, however often a cut connection forces a retry.
 ///
 /// # Cancel safety
-/// Dropping the future leaves open whether the relay runs the request.
+/// If the future is dropped, the relay may or may not run the request.
 ///
 /// # Errors
-/// What is our own doing, and a relay that is out of reach for too long.
+/// Errors of the caller, and a relay that is out of reach for too long.
 pub(crate) async fn submit(
     client: Client,
     config: RelayConfig,
@@ -163,7 +163,7 @@ fn id_in(headers: &Headers) -> Result<StreamId, Error> {
     headers.get(STREAM).and_then(|id| StreamId::parse(id).ok()).ok_or_else(not_a_relay)
 }
 
-/// The job, however often the connection breaks over it.
+/// Fetches the job, with as many retries as needed.
 async fn look_up(client: &Client, config: &RelayConfig, id: &StreamId) -> Result<Job, Error> {
     let control = Control::new(client.clone());
     let mut backoff = Backoff::new(config.reconnect);
@@ -187,7 +187,7 @@ async fn look_up(client: &Client, config: &RelayConfig, id: &StreamId) -> Result
 /// Safe.
 ///
 /// # Errors
-/// No such stream, or the relay cannot be asked.
+/// No such stream, or the relay cannot be reached.
 pub(crate) async fn attach(client: Client, config: RelayConfig, attach: Attach) -> Result<Answer, Error> {
     let job = look_up(&client, &config, &attach.id?).await?;
     let id = StreamId::parse(&job.id)?;
@@ -200,7 +200,7 @@ pub(crate) async fn attach(client: Client, config: RelayConfig, attach: Attach) 
         Start::Byte(byte) => byte,
         Start::Tail => tail.byte,
     };
-    // A record that begins there is one whose predecessor ends there.
+    // If a record begins there, its predecessor ends there.
     let skip_to = (wanted > 0).then_some(record_end);
     let at = tail.at(wanted.saturating_sub(skip_to.map_or(0, |end| end.len() as u64)));
     let follow = if attach.snapshot { Follow::Snapshot } else { Follow::Live };

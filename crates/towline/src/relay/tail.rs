@@ -1,7 +1,8 @@
-//! The bytes of a stream's log, in order and each once, whatever happens to connections.
+//! The bytes of a stream's log, in order and each once, across reconnects.
 //!
-//! A task fetches them into a bounded queue, so no connection is ever held up by a reader that does not read: when the
-//! queue is full the task gives up its place on the connection, and asks again from there once there is room.
+//! A task fetches the bytes into a bounded queue, so a slow reader never blocks a connection: when the queue
+//! is full, the task closes its stream on the connection, and requests the log again from that offset once
+//! there is room.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -16,31 +17,31 @@ use super::wire::{Position, StreamId};
 use crate::client::Client;
 use crate::transport::{Read, ResponseBody, TransportError};
 
-/// A reader of a log. Dropping it leaves the log alone.
+/// A reader of a log. Dropping it does not affect the log.
 #[derive(Debug)]
 pub(crate) struct Tail {
     queue: Arc<Queue>,
     task: JoinHandle<()>,
-    /// How many reconnects the reader was told of.
+    /// How many reconnects were reported to the reader.
     told: u32,
-    /// The reader was told that the relay is out of reach.
+    /// Whether the reader was told that the relay is out of reach.
     away: bool,
 }
 
-/// What one poll brought.
+/// The result of one poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tailed {
-    /// So many bytes were appended; not 0.
+    /// This many bytes were appended; not 0.
     Bytes(usize),
-    /// The connection is lost and is being made again.
+    /// The connection is lost, and the client reconnects.
     Lost,
-    /// It was made again, and the stream continues where it was.
+    /// The connection is back, and the stream resumes where it was.
     Regained,
-    /// The log is closed, and all of it was read.
+    /// The log is closed and was read completely.
     End,
 }
 
-/// What stands between the task and the reader.
+/// The queue between the task and the reader.
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -58,17 +59,17 @@ struct State {
     end: Option<Result<(), Error>>,
 }
 
-/// Whether the stream is waited for when all that there is was read.
+/// Whether a reader waits for more at the current end of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Follow {
-    /// Until it is closed.
+    /// It waits until the log is closed.
     Live,
-    /// No: what there is now is all.
+    /// It ends at the current end of the log.
     Snapshot,
 }
 
 impl Tail {
-    /// Reads the log from `at` on; inside of a runtime.
+    /// Reads the log from `at` on. Must be called inside a runtime.
     pub(super) fn start(
         client: &Client,
         config: &RelayConfig,
@@ -90,10 +91,11 @@ impl Tail {
         Self { queue, task, told: 0, away: false }
     }
 
-    /// Appends what has come to `out`; pending when nothing has.
+    /// Appends the bytes that have arrived to `out`; pending if none have.
     ///
     /// # Errors
-    /// The relay no longer has the stream or was out of reach for too long. Every byte that came was read before.
+    /// The relay no longer has the stream or was out of reach for too long. All bytes that arrived were
+    /// returned before.
     #[inline]
     pub(crate) fn poll_read(
         &mut self,
@@ -101,7 +103,7 @@ impl Tail {
         out: &mut Vec<u8>,
     ) -> Poll<Result<Tailed, Error>> {
         let mut state = self.queue.lock();
-        // Before the bytes: those that came with it may end the stream.
+        // This comes before the bytes, because the bytes may end the stream.
         if state.reconnects != self.told {
             (self.told, self.away) = (self.told + 1, false);
             return Poll::Ready(Ok(Tailed::Regained));
@@ -146,7 +148,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Changes something and wakes the reader.
+    /// Changes the state and wakes the reader.
     fn tell<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
         let mut state = self.lock();
         let result = change(&mut state);
@@ -158,7 +160,7 @@ impl Queue {
         result
     }
 
-    /// Reads from a connection: how many bytes came, also before an error.
+    /// Reads from a connection; returns how many bytes arrived, also before an error.
     pub(super) fn poll_fill(
         &self,
         cx: &mut Context<'_>,
@@ -180,7 +182,7 @@ impl Queue {
         self.lock().bytes.len() > self.limit_bytes
     }
 
-    /// Waits until the reader has taken what there was.
+    /// Waits until the reader has taken the contents of the queue.
     ///
     /// # Cancel safety
     /// Safe.

@@ -1,4 +1,4 @@
-//! A relay's jobs as they change.
+//! Watches the changes of a relay's jobs.
 
 use serde_json::Value;
 use towline_core::error::Error;
@@ -17,19 +17,19 @@ use crate::transport::{Read, RequestBody, ResponseBody};
 /// The longest line, in bytes.
 const LINE_BYTES: usize = 1 << 20;
 
-/// What changed.
+/// A change of a relay's jobs.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// A job is new, or as it is now.
+    /// A job that is new or has changed.
     Job(Box<Job>),
-    /// The job with this id is gone.
+    /// The job with this id was deleted.
     Removed(String),
-    /// What was known may be out of date: every job follows again.
+    /// The known state may be out of date: every job follows again.
     Reset,
 }
 
-/// The jobs of a relay: first each as it is, then each change. A connection that is lost is made again, and
-/// [`Change::Reset`] says so.
+/// The jobs of a relay: first the current state of each, then each change. It reconnects after a lost
+/// connection, and reports that with [`Change::Reset`].
 #[derive(Debug)]
 pub struct Watch {
     client: Client,
@@ -37,7 +37,7 @@ pub struct Watch {
     body: Option<ResponseBody>,
     unread: Vec<u8>,
     backoff: Backoff,
-    /// Whether jobs were told before.
+    /// Whether jobs were reported before.
     begun: bool,
 }
 
@@ -54,7 +54,7 @@ impl Watch {
     /// Dropping the future loses nothing.
     ///
     /// # Errors
-    /// The relay refused, cannot be reached at first, or was out of reach for too long.
+    /// The relay refused, could not be reached at first, or was out of reach for too long.
     pub async fn next(&mut self) -> Result<Change, Error> {
         loop {
             if let Some(end) = self.unread.iter().position(|&b| b == b'\n') {
@@ -102,7 +102,7 @@ impl Watch {
     }
 }
 
-/// Apart from the watch, so that its futures can move between threads.
+/// Separate from the watch, so that its futures are `Send`.
 async fn ask(client: &Client, path: &str) -> Result<ResponseBody, Error> {
     let connection = client.transport().connect(client.endpoint()).await.map_err(|e| failure::error(&e))?;
     let request = client.request(Method::Get, path, RequestBody::Empty, &[]);

@@ -4,21 +4,21 @@ use towline_core::error::{Error, ErrorKind, Fault};
 
 /// Asks for a job that outlives its connection.
 pub(super) const DETACH: &str = "Towline-Detach";
-/// Makes a request one that can be sent again without being run again.
+/// Identifies a request, so that it can be sent again without running twice.
 pub(super) const REQUEST_ID: &str = "Towline-Request-Id";
-/// The name that the job is to have.
+/// The name for the job.
 pub(super) const NAME: &str = "Towline-Name";
-/// The conversation that the job belongs to, and its place there.
+/// The conversation of the job, and its turn there.
 pub(super) const CONVERSATION: &str = "Towline-Conversation";
 pub(super) const TURN: &str = "Towline-Turn";
-/// Who asks.
+/// The client that asks.
 pub(super) const ASKED_BY: &str = "Towline-Asked-By";
-/// The group that the job belongs to, and how many of it run at once.
+/// The group of the job, and how many jobs of the group run at once.
 pub(super) const GROUP: &str = "Towline-Group";
 pub(super) const GROUP_RUNNING: &str = "Towline-Group-Running";
-/// `answer`: the request is not kept with it.
+/// `answer`: the relay keeps only the answer, not the request.
 pub(super) const KEEP: &str = "Towline-Keep";
-/// Which model server is asked.
+/// The model server to ask.
 pub(crate) const SERVER: &str = "Towline-Server";
 /// How many answers run at once on that server.
 pub(crate) const SERVER_RUNNING: &str = "Towline-Server-Running";
@@ -32,20 +32,20 @@ pub(super) const NEXT_OFFSET: &str = "stream-next-offset";
 pub(super) const CLOSED: &str = "stream-closed";
 /// The body goes up to the end of what there is.
 pub(super) const UP_TO_DATE: &str = "stream-up-to-date";
-/// The relay will not wait for this reader any longer.
+/// The relay no longer waits for this reader.
 pub(super) const LAGGED: &str = "towline-lagged";
 
 /// The longest id.
 const ID_BYTES: usize = 128;
 
-/// The id of a stream, or what stands for the id of a job: its name, its number (`%3`), or what its id alone begins with. Checked to be one, so
-/// that it cannot leave its place in a path.
+/// The id of a stream, or a handle of a job: its name, its number (`%3`), or a unique prefix of its id. It is
+/// validated, so that it cannot change the rest of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct StreamId(String);
 
 impl StreamId {
     /// # Errors
-    /// [`ErrorKind::InvalidRequest`] for a text that neither an id nor a name can be.
+    /// [`ErrorKind::InvalidRequest`] for a text that cannot be an id or a name.
     pub(crate) fn parse(text: &str) -> Result<Self, Error> {
         let is_named = |c: char| c.is_alphanumeric() || matches!(c, '-' | '_' | '.');
         let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
@@ -68,11 +68,11 @@ impl StreamId {
     }
 }
 
-/// A place in a log: how many bytes stand before it, and which life of the relay has said so.
+/// A position in a log: the number of bytes before it, and the incarnation of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Position {
     pub(super) byte: u64,
-    /// As the relay wrote it; `None` before it has said anything.
+    /// As the relay wrote it; `None` before its first response.
     incarnation: Option<String>,
 }
 
@@ -92,7 +92,7 @@ impl Position {
         Self { byte, incarnation: self.incarnation.clone() }
     }
 
-    /// As it is asked for.
+    /// The form in which it is requested.
     pub(super) fn offset(&self) -> String {
         match &self.incarnation {
             None => "-1".to_owned(),
@@ -101,13 +101,13 @@ impl Position {
     }
 }
 
-/// An id for a request that no other request has.
+/// A unique id for a request.
 pub(super) fn request_id() -> String {
-    // Not a secret: it only has to differ from others of the same owner.
+    // Not a secret: it only has to differ from the owner's other ids.
     format!("{:016x}{:016x}", fastrand::u64(..), fastrand::u64(..))
 }
 
-/// The relay answered in a way that it never does.
+/// An error for a response that no relay sends.
 pub(super) fn odd(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Protocol, Fault::Protocol, message).with_effect(true)
 }

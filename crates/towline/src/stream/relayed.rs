@@ -1,4 +1,4 @@
-//! A stream's side of the relay that runs it.
+//! The part of a stream that talks to the relay that runs it.
 
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
@@ -15,33 +15,33 @@ use crate::relay::{
 };
 use crate::transport::Connection;
 
-/// What a relay's list says about a job whose stream ran out of time.
+/// The cause that a relay's list shows for a job whose stream timed out.
 pub(super) const DEADLINE_PASSED: &str = "its deadline passed";
 
-/// A stream's side of a relay.
+/// The relay state of a stream.
 #[derive(Default)]
 pub(super) struct Relayed {
-    /// Names the request under way, however often it is sent.
+    /// The id of the current request, the same however often it is sent.
     request_id: Option<String>,
-    /// Once the relay has accepted it.
+    /// `Some` once the relay has accepted the stream.
     orders: Option<Orders>,
-    /// The log was read to its end, or cannot be.
+    /// The log was read to its end, or cannot be read.
     over: bool,
     /// The rest of a record that is not wanted.
     skip: Option<Skip>,
-    /// When an engine ends the stream.
+    /// The time at which an engine ends the stream.
     deadline: Option<Instant>,
     confirming: Option<Confirming>,
 }
 
 impl Stream {
-    /// Leaves the stream to the relay as soon as that has accepted it, and says under which id it runs there.
+    /// Leaves the stream to the relay once the relay has accepted it, and returns its id there.
     ///
     /// # Errors
     /// The outcome of a stream that no relay accepted.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves open whether the relay runs the stream.
+    /// If the future is dropped, the relay may or may not run the stream.
     pub async fn detach(mut self) -> Result<String, Box<Outcome>> {
         if self.relayed.is_none() {
             let message = "a stream can be detached only from a client of a relay";
@@ -63,7 +63,7 @@ impl Stream {
         outcome.await
     }
 
-    /// Has the relay stop its job, unless that is over.
+    /// Makes the relay cancel the job, unless it is over.
     pub(super) fn stop_at_relay(&mut self, io: Io, reason: &str) {
         let Some(relayed) = self.relayed.as_deref_mut().filter(|relayed| !relayed.over) else { return };
         relayed.over = true;
@@ -77,30 +77,31 @@ impl Stream {
         };
     }
 
-    /// The stream's id on the relay that runs it, once that has accepted it.
+    /// The stream's id on the relay that runs it, once the relay has accepted it.
     pub fn relay_id(&self) -> Option<&str> {
         self.relayed.as_deref()?.orders.as_ref().map(Orders::id)
     }
 
-    /// Whether the relay is out of reach at the moment: the connection was lost and is being made again. How often it was
-    /// made again is [`Stats::reconnects`](crate::outcome::Stats::reconnects).
+    /// Whether the relay is currently out of reach: the connection was lost and the client reconnects.
+    /// [`Stats::reconnects`](crate::outcome::Stats::reconnects) counts the reconnects.
     pub fn is_away(&self) -> bool {
         self.life.is_away()
     }
 
-    /// Whether the end only waits for a relay to have stopped.
+    /// Whether the end only waits until the relay has confirmed the cancel.
     pub(crate) fn is_confirming(&self) -> bool {
         self.end.is_some()
     }
 
-    /// The relay holds its server back, or no longer does.
+    /// Pauses or unpauses the job on the relay.
     pub(crate) fn pause_at_relay(&mut self, paused: bool) {
         if let Some(orders) = self.relayed.as_deref_mut().and_then(|relayed| relayed.orders.as_mut()) {
             orders.pause(paused);
         }
     }
 
-    /// An engine ends the stream at this time; the relay is to do so too, should this process be gone by then.
+    /// An engine ends the stream at this time. The relay gets the same deadline, in case this process has
+    /// ended by then.
     pub(crate) fn deadline_at_relay(&mut self, deadline: Option<Instant>) {
         if let Some(relayed) = self.relayed.as_deref_mut().filter(|relayed| relayed.deadline != deadline) {
             relayed.deadline = deadline;
@@ -117,13 +118,13 @@ impl Stream {
         }
     }
 
-    /// When the stream is over at the latest.
+    /// The latest time at which the stream ends.
     pub(super) fn total_deadline(&self) -> Option<Instant> {
         let of_engine = self.relayed.as_deref().and_then(|relayed| relayed.deadline);
         self.life.total_deadline().into_iter().chain(of_engine).min()
     }
 
-    /// A stream that is given up on this side is not left running on the relay.
+    /// Cancels on the relay a stream that ended on this side.
     pub(super) fn leave_relay(&mut self, io: Io, ending: &Ending) {
         match ending {
             Ending::Completed(_) | Ending::Truncated(_) => {}
@@ -131,7 +132,7 @@ impl Stream {
             Ending::TimedOut { .. } => self.stop_at_relay(io, DEADLINE_PASSED),
             Ending::Failed(error) => match error.kind {
                 ErrorKind::Limit | ErrorKind::Protocol => self.stop_at_relay(io, &error.message),
-                // Either it is over there, or it cannot be reached and continues.
+                // Either the job is over, or the relay cannot be reached and the job continues.
                 ErrorKind::InvalidRequest
                 | ErrorKind::Connect
                 | ErrorKind::Tls
@@ -150,7 +151,7 @@ impl Stream {
         }
     }
 
-    /// Ready once the relay has stopped what it was told to stop, or cannot be told.
+    /// Ready once the relay has confirmed the cancel, or cannot be reached.
     pub(super) fn poll_confirmed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(relayed) = self.relayed.as_deref_mut() else { return Poll::Ready(()) };
         let Some(confirming) = &mut relayed.confirming else { return Poll::Ready(()) };
@@ -170,7 +171,7 @@ impl Stream {
         if let Ok(id) = &attach.id {
             relayed.orders = Some(Orders::of(client.clone(), id.clone()));
         }
-        // A reader stops nothing.
+        // A reader cancels nothing.
         relayed.over = attach.snapshot;
         let config = match &client.config().via {
             Via::Relay(config) => config.clone(),
@@ -194,7 +195,7 @@ impl Stream {
         Box::pin(relay::submit(self.client.clone(), config, connection, submission))
     }
 
-    /// The relay runs the request, and its log is read from here on.
+    /// The relay runs the request; from here on its log is read.
     pub(super) fn accepted(&mut self, accepted: Accepted) {
         let Accepted { id, tail, dialect, content_type, skip } = accepted;
         if let Some(dialect) = dialect {
@@ -202,7 +203,7 @@ impl Stream {
             self.call.dialect = dialect;
         }
         let relayed = self.relayed.get_or_insert_default();
-        // What it was attached by may be its name.
+        // The stream may have been attached by its name.
         if relayed.orders.as_ref().is_none_or(|orders| orders.id() != id.as_str()) {
             relayed.orders = Some(Orders::of(self.client.clone(), id));
         }
@@ -214,7 +215,7 @@ impl Stream {
         self.io = Io::Tailing(tail);
     }
 
-    /// Takes what has come of the relay's log.
+    /// Takes the bytes that have arrived from the relay's log.
     pub(super) fn poll_tail(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Io::Tailing(tail) = &mut self.io else { return Poll::Ready(()) };
         let skip = self.relayed.as_deref_mut().and_then(|relayed| relayed.skip.as_mut());
@@ -233,7 +234,7 @@ impl Stream {
             Ok(Tailed::Bytes(count)) => {
                 let now = now();
                 self.life.received(count, now);
-                // A server that never pauses must not outrun the timeouts.
+                // The timeouts must also apply to a server that never pauses.
                 self.life.tick(now);
             }
             Ok(Tailed::Lost) => self.life.lost(now()),
@@ -262,7 +263,7 @@ impl Stream {
         }
     }
 
-    /// What is asked from here on is something else than before.
+    /// The next request is a different one.
     pub(super) fn another_request(&mut self) {
         if let Some(relayed) = self.relayed.as_deref_mut() {
             (relayed.request_id, relayed.orders) = (None, None);

@@ -9,16 +9,16 @@ use super::http2::Http2Body;
 use super::inflate::Inflate;
 use super::pool::Origin;
 
-/// What one poll brought.
+/// The result of one poll.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Read {
-    /// So many bytes were appended; not 0.
+    /// This many bytes were appended; not 0.
     Bytes(usize),
     /// The body is complete, as its framing says. The connection is back in the pool or closed.
     End,
 }
 
-/// The body of a response. Reads happen only when it is polled: what is not asked for stays with the server.
+/// The body of a response. Reads happen only when it is polled: unread bytes stay with the server.
 ///
 /// Dropping it before its end closes the connection (HTTP/1.1) or resets the stream (HTTP/2), at once.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub(crate) struct ResponseBody {
 pub(super) enum Wire {
     Http1(Http1Body),
     Http2(Http2Body),
-    /// The compressed body was wrong, and the connection was closed for it.
+    /// The compressed body was corrupt, so the connection was closed.
     Corrupt(Arc<Origin>),
 }
 
@@ -69,17 +69,18 @@ impl ResponseBody {
         }
     }
 
-    /// Appends what has arrived to `out` and says how much; pending when nothing has. At most 64 KiB at a time (a
-    /// compressed body may give twice as much).
+    /// Appends the bytes that have arrived to `out` and returns their number; pending if none have. Reads at
+    /// most 64 KiB at a time (a compressed body may yield twice as much).
     ///
     /// # Cancel safety
     ///
-    /// Whatever was read is in `out` when this returns, so no byte is lost by not polling again.
+    /// All bytes that were read are in `out` when this returns, so no byte is lost if the caller stops
+    /// polling.
     ///
     /// # Errors
     ///
-    /// [`TransportError`], with the connection closed. Bytes that came before the error are in `out`; the call that
-    /// reports the error may have appended some.
+    /// [`TransportError`], with the connection closed. Bytes that arrived before the error are in `out`; the
+    /// call that returns the error may have appended some.
     #[inline]
     pub(crate) fn poll_read(
         &mut self,
@@ -112,7 +113,7 @@ impl ResponseBody {
                     Err(error) => break error,
                 },
                 Err(error) => {
-                    // What came before the failure still counts.
+                    // The bytes before the failure are still valid.
                     drop(inflate.run(out));
                     return Poll::Ready(Err(error));
                 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use towline_core::http1::HeadLimits;
 
-/// Everything the transport can be told. A literal with `..Default::default()` is the way to build one.
+/// The configuration of the transport. Build it with `..Default::default()`.
 #[derive(Debug, Clone, Default)]
 pub struct TransportConfig {
     /// TCP connections.
@@ -19,7 +19,7 @@ pub struct TransportConfig {
     pub proxy: ProxyConfig,
     /// HTTP/2.
     pub http2: Http2Config,
-    /// Bounds on the head of a response.
+    /// Size limits for the head of a response.
     pub limits: HeadLimits,
     /// Which redirects are followed.
     pub redirects: RedirectPolicy,
@@ -28,8 +28,8 @@ pub struct TransportConfig {
 /// TCP connections.
 #[derive(Debug, Clone)]
 pub struct TcpConfig {
-    /// How long one address of a server is tried before the next one is tried beside it. Default: 250 ms (RFC 8305,
-    /// section 5).
+    /// How long one address of a server is tried before the next one is tried in parallel. Default: 250 ms
+    /// (RFC 8305, section 5).
     pub fallback_after: Duration,
     /// `TCP_NODELAY`. Default: on, since a request is one small write.
     pub nodelay: bool,
@@ -50,10 +50,11 @@ impl Default for TcpConfig {
 /// Connections kept for the next request.
 #[derive(Debug, Clone)]
 pub struct PoolConfig {
-    /// Most idle HTTP/1.1 connections per origin; the longest idle goes first. Default: 32.
+    /// Maximum number of idle HTTP/1.1 connections per origin; the one that has been idle longest is closed
+    /// first. Default: 32.
     pub max_idle_per_host: usize,
-    /// How long a connection may be idle and still be used. Looked at when the pool is used; there is no timer.
-    /// Default: 90 s.
+    /// How long a connection may be idle and still be reused. Checked when the pool is used; there is no
+    /// timer. Default: 90 s.
     pub idle_timeout: Duration,
 }
 
@@ -63,16 +64,16 @@ impl Default for PoolConfig {
     }
 }
 
-/// Who is trusted. There is no way to accept any certificate.
+/// The trusted certificate authorities. Certificate checks cannot be switched off.
 ///
-/// What cannot be used is an error of each connection with TLS, and of a client of an `https` server.
+/// An unusable setting is an error of each connection with TLS, and of a client of an `https` server.
 #[derive(Debug, Clone, Default)]
 pub struct TlsConfig {
-    /// Certificates of further authorities, PEM. Default: none.
+    /// Certificates of additional authorities, in PEM. Default: none.
     pub extra_roots_pem: Vec<Vec<u8>>,
-    /// A PEM file with more of them, read when a connection first needs it. Default: none.
+    /// A PEM file with more certificates, read when a connection first needs it. Default: none.
     pub extra_roots_file: Option<PathBuf>,
-    /// Trust only these, not the authorities that browsers trust. Default: off.
+    /// Trust only these, not the public authorities. Default: off.
     pub only_extra_roots: bool,
 }
 
@@ -80,15 +81,17 @@ pub struct TlsConfig {
 #[derive(Clone, Default)]
 pub struct ProxyConfig {
     /// The proxy: `http://host:port`, which forwards plain HTTP and opens tunnels (`CONNECT`) for TLS and HTTP/2, or
-    /// `socks5://host:port`, which opens tunnels and resolves names (`socks5h://` and `socks://` are the same). The kind may
-    /// be left out for HTTP. `user:password@` may stand before the host, so the URL is never shown. One that cannot be used
-    /// is an error of each connection that needs it, and of a client whose server it stands before.
+    /// `socks5://host:port`, which opens tunnels and resolves names (`socks5h://` and `socks://` are the
+    /// same). The scheme is optional for HTTP. The host may have `user:password@` before it, so the URL is
+    /// never shown. An unusable proxy is an error of each connection that needs it, and of a client whose
+    /// server is behind it.
     ///
     /// Default: none. The environment is never read here; see [`NetworkVariables`](super::NetworkVariables).
     pub url: Option<String>,
-    /// Targets that are reached directly, written as in `NO_PROXY`: names (with all names below them, `*.corp` and `.corp` as
-    /// `corp`), addresses, networks such as `10.0.0.0/8`, each name and address with a `:port` if only that is meant, or
-    /// `*`. Entries may hold several, with commas or blanks between. Default: empty.
+    /// Targets that are reached directly, in the notation of `NO_PROXY`: names (including their subdomains;
+    /// `*.corp` and `.corp` mean the same as `corp`), addresses, networks such as `10.0.0.0/8`, names and
+    /// addresses with a `:port` for only that port, or `*`. An entry may have several targets, separated by
+    /// commas or spaces. Default: empty.
     pub no_proxy: Vec<String>,
     /// Send loopback targets through the proxy too. Default: off.
     pub loopback_through_proxy: bool,
@@ -107,25 +110,28 @@ impl fmt::Debug for ProxyConfig {
 
 /// HTTP/2.
 ///
-/// A stream that is not read holds its window of the connection's window, and so many stalled streams as the one fits
-/// into the other are harmless: hence the small and the large one. The windows never adapt: an adapting window starts
-/// small, and small frames then exhaust the frame budget and take down every stream.
+/// An unread stream takes up its own window within the connection's window, so stalled streams are harmless
+/// as long as their windows fit into the connection's: therefore stream windows are small and the connection
+/// window is large. The windows never adapt: an adaptive window starts small, and small frames then exhaust
+/// the frame budget and end every stream.
 #[derive(Debug, Clone)]
 pub struct Http2Config {
     /// Default: [`Http2Policy::Auto`].
     pub policy: Http2Policy,
-    /// Bytes one stream may have unread. Default: 65,536.
+    /// Maximum number of unread bytes of one stream. Default: 65,536.
     pub stream_window_bytes: u32,
-    /// Bytes all streams of a connection may have unread. Default: 2,147,483,647, the largest there is.
+    /// Maximum number of unread bytes of all streams of a connection. Default: 2,147,483,647, the largest
+    /// possible value.
     pub connection_window_bytes: u32,
-    /// Streams on one connection before another is opened, where the server allows as many. Default: 1,000.
+    /// Number of streams on one connection before another connection is opened, if the server allows as many.
+    /// Default: 1,000.
     pub max_streams_per_connection: usize,
-    /// Connections to one server before further streams share them, as far as the server allows; beyond that more are
-    /// opened. Default: 8.
+    /// Number of connections to one server before further streams share them, as far as the server allows;
+    /// beyond that, more are opened. Default: 8.
     pub max_connections: usize,
     /// Time between two PING frames; `None` sends none. Default: 30 s.
     pub ping_interval: Option<Duration>,
-    /// How long a PING may be unanswered before the connection is given up. Default: 20 s.
+    /// How long a PING may be unanswered before the connection is closed. Default: 20 s.
     pub ping_timeout: Duration,
 }
 
@@ -143,16 +149,16 @@ impl Default for Http2Config {
     }
 }
 
-/// When HTTP/2 is spoken.
+/// When HTTP/2 is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Http2Policy {
-    /// With TLS, where the server prefers it (ALPN); without TLS never.
+    /// With TLS, if the server prefers it (ALPN); never without TLS.
     #[default]
     Auto,
     /// Never.
     Never,
-    /// Always, with and without TLS; a server that cannot is an error.
+    /// Always, with and without TLS; a server without HTTP/2 is an error.
     PriorKnowledge,
 }
 
@@ -160,14 +166,14 @@ pub enum Http2Policy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum RedirectPolicy {
-    /// To the same host and port, or from http to https of the same host. Another target is an error.
+    /// To the same host and port, or from http to https on the same host. Any other target is an error.
     #[default]
     SameHost,
-    /// To any http or https target. Only headers that hold no secret go to another origin.
+    /// To any http or https target. Only headers without secrets go to another origin.
     Any,
-    /// None: the redirect is the response.
+    /// Never: the redirect is the response.
     Never,
 }
 
-/// Most redirects in a row.
+/// Maximum number of redirects in a row.
 pub(crate) const MAX_REDIRECTS: usize = 10;

@@ -1,4 +1,4 @@
-//! Making a socket: names, addresses, TCP and Unix sockets.
+//! Opens a socket: names, addresses, TCP and Unix sockets.
 
 use std::future::poll_fn;
 use std::io;
@@ -23,7 +23,7 @@ pub(super) struct Dialer {
     config: TcpConfig,
 }
 
-/// Why there is no TCP connection.
+/// The reason why there is no TCP connection.
 #[derive(Debug)]
 pub(super) struct DialError {
     pub(super) failure: DialFailure,
@@ -64,7 +64,7 @@ impl Dialer {
 
     /// # Cancel safety
     ///
-    /// Dropping the future gives up; a name lookup that has begun ends on its own.
+    /// Dropping the future abandons the attempt; a running name lookup ends on its own.
     ///
     /// # Errors
     ///
@@ -82,11 +82,12 @@ impl Dialer {
     }
 }
 
-/// Where a host is, in the order in which it is tried.
+/// The addresses of a host, in the order in which they are tried.
 async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let is_one_address = host.parse::<IpAddr>().is_ok_and(|address| !address.is_unspecified());
     if names_this_machine(host) && !is_one_address {
-        // RFC 6761, section 6.3: `localhost` means this, whatever a name server says. So do the unspecified addresses.
+        // RFC 6761, section 6.3: `localhost` means the loopback addresses, whatever a name server says. So do
+        // the unspecified addresses.
         let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
         return Ok(both.map(|address| SocketAddr::new(address, port)).into());
     }
@@ -94,7 +95,8 @@ async fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(alternating(found.collect()))
 }
 
-/// One address of each family in turn, beginning with the family that the system prefers (RFC 8305, section 4).
+/// Alternates between the address families, beginning with the one that the system prefers (RFC 8305, section
+/// 4).
 fn alternating(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     let mut preferred = found.iter().filter(|address| address.is_ipv6() == found[0].is_ipv6());
     let mut other = found.iter().filter(|address| address.is_ipv6() != found[0].is_ipv6());
@@ -105,12 +107,12 @@ fn alternating(found: Vec<SocketAddr>) -> Vec<SocketAddr> {
     all
 }
 
-/// The first connection that is made. Each address is tried when the one before has failed, or has not answered for
-/// `patience` (RFC 8305, section 5).
+/// The first connection that succeeds. Each address is tried when the previous one has failed, or has not
+/// answered for `patience` (RFC 8305, section 5).
 ///
 /// # Errors
 ///
-/// That an address refused, if one did, else what was wrong with the first.
+/// The refusal of an address, if one refused, else the error of the first.
 async fn first_of(addresses: Vec<SocketAddr>, patience: Duration) -> io::Result<TcpStream> {
     let mut waiting = addresses.into_iter();
     let mut tried: Vec<Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>> = Vec::new();
@@ -167,7 +169,7 @@ mod tests {
 
     use super::*;
 
-    /// An address that does not answer: what waits to be accepted there is as much as may wait.
+    /// An address that does not answer, because its accept queue is full.
     fn silent() -> (impl Sized, SocketAddr) {
         let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into()).unwrap();

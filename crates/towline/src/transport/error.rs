@@ -1,4 +1,4 @@
-//! What went wrong below the level of responses.
+//! Errors below the level of responses.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,7 +7,8 @@ use std::io;
 use towline_core::endpoint::Endpoint;
 use towline_core::http1::{BodyError, HeadError, InvalidRequest};
 
-/// A failure of the transport: what was tried, what was wrong, and whether the server may have seen the request.
+/// A failure of the transport: what was attempted, what went wrong, and whether the server may have seen the
+/// request.
 ///
 /// Shows `scheme://host:port` at most: no path, no query, no credentials.
 #[derive(Debug)]
@@ -24,7 +25,8 @@ struct Inner {
 /// Whether the server may have acted on the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sent {
-    /// No byte of the request reached the server, or the server said that it did not process it. Safe to repeat.
+    /// No byte of the request reached the server, or the server said that it did not process the request. It
+    /// is safe to repeat.
     Nothing,
     /// The server may have processed the request, in whole or in part.
     Maybe,
@@ -36,11 +38,11 @@ pub(crate) enum ErrorKind {
     Resolve,
     /// Nothing listens there.
     Refused,
-    /// No connection for another reason.
+    /// The connection failed for another reason.
     ConnectFailed,
-    /// The TLS handshake failed or a TLS record was wrong; the text says what to do where that is known.
+    /// The TLS handshake failed or a TLS record was invalid; the text says what to do, if that is known.
     Tls(String),
-    /// The proxy could not be reached, or would not connect.
+    /// The proxy could not be reached, or refused to connect.
     Proxy(String),
     /// The peer reset the connection or the stream.
     Reset,
@@ -48,11 +50,11 @@ pub(crate) enum ErrorKind {
     Closed,
     /// The peer closed in the middle of the body.
     Incomplete,
-    /// The peer sent what the protocol does not allow.
+    /// The peer violated the protocol.
     Protocol(String),
-    /// A bound was passed.
+    /// A limit was exceeded.
     Limit { name: &'static str, value: usize },
-    /// A redirect that is not followed; the text names both ends.
+    /// A redirect that is not followed; the text names both addresses.
     Redirect(String),
     /// The request cannot be written, or its body could not be read.
     InvalidRequest(String),
@@ -72,14 +74,14 @@ impl TransportError {
         self
     }
 
-    /// An error of the socket after the connection was made.
+    /// An error of the socket after the connection was established.
     pub(super) fn socket(error: io::Error, sent: Sent, endpoint: &Endpoint) -> Self {
         use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, InvalidData, UnexpectedEof};
         let io_kind = error.kind();
         let kind = if matches!(io_kind, ConnectionReset | ConnectionAborted | BrokenPipe) {
             ErrorKind::Reset
         } else if io_kind == UnexpectedEof {
-            // TLS without its closing record: the end may have been cut off by anyone.
+            // TLS ended without its closing record: anyone on the path may have cut off the end.
             ErrorKind::Incomplete
         } else if io_kind == InvalidData {
             ErrorKind::Tls(error.to_string())

@@ -24,7 +24,7 @@ pub(super) struct Http1 {
 }
 
 impl Http1 {
-    /// Sends the request and waits for the head of its response; both at once, so a server that answers early is heard.
+    /// Sends the request and waits for the head of its response at the same time, so an early answer is seen.
     ///
     /// # Cancel safety
     ///
@@ -50,7 +50,7 @@ impl Http1 {
         });
         let (head, unread) = received.await?;
 
-        // A refusal needs no more of the body; anything else may still want all of it.
+        // After a refusal, the rest of the body is not needed; other responses may still need all of it.
         let unsent = upload.filter(|_| head.status < 300 && upload_failed.is_none());
         let mut body = Http1Body {
             decoder: BodyDecoder::new(head.framing),
@@ -91,7 +91,7 @@ fn encode_head(link: &Link, endpoint: &Endpoint, request: &Request) -> Result<Ve
 
 type Head = (ResponseHead, Vec<u8>);
 
-/// Writes what can be written and reads what has arrived, until the head is complete.
+/// Writes as much as possible and reads the bytes that have arrived, until the head is complete.
 fn poll_head(
     cx: &mut Context<'_>,
     link: &mut Link,
@@ -105,7 +105,7 @@ fn poll_head(
         match sending.poll(cx, &mut link.socket) {
             Poll::Pending => {}
             Poll::Ready(Ok(())) => *upload = None,
-            // The server may have answered before it closed: look for the answer first.
+            // The server may have answered before it closed: check for the answer first.
             Poll::Ready(Err(UploadError::Socket(error))) => {
                 *upload_failed = Some((error, sent));
                 *upload = None;
@@ -158,10 +158,10 @@ pub(super) struct Http1Body {
     /// Gone once the body is complete.
     link: Option<Link>,
     decoder: BodyDecoder,
-    /// What came with the head.
+    /// Bytes that arrived with the head.
     unread: Vec<u8>,
     keep_alive: bool,
-    /// The rest of a request that was answered before it was sent.
+    /// The rest of a request that was answered before it was sent completely.
     upload: Option<Box<Upload>>,
     origin: Arc<Origin>,
     pool: Arc<Pool>,
@@ -197,7 +197,7 @@ impl Http1Body {
                 match upload.poll(cx, &mut link.socket) {
                     Poll::Pending => {}
                     Poll::Ready(Ok(())) => self.upload = None,
-                    // The answer counts, not how much of the request the server wanted.
+                    // The answer counts, not how much of the request the server read.
                     Poll::Ready(Err(UploadError::Socket(_))) => {
                         self.upload = None;
                         self.keep_alive = false;
@@ -218,7 +218,7 @@ impl Http1Body {
             }));
             match read {
                 Ok(Ok(nothing_left)) => self.keep_alive &= nothing_left,
-                // What was decoded before the error stays in `out`.
+                // Bytes that were decoded before the error stay in `out`.
                 Ok(Err(error)) => {
                     return Poll::Ready(Err(self.fail(TransportError::body(error, &self.origin.endpoint))));
                 }

@@ -32,7 +32,7 @@ pub(super) struct Http2 {
     requests: SendRequest<Bytes>,
     active: Arc<AtomicUsize>,
     max_streams: usize,
-    /// True once the server's settings have come; closed once the connection is.
+    /// True once the server's settings have arrived; closed once the connection is.
     settled: watch::Receiver<bool>,
 }
 
@@ -71,9 +71,9 @@ impl Http2 {
             .initial_connection_window_size(config.connection_window_bytes)
             .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
             .enable_push(false)
-            // A stream that is let go may have frames on their way for a round trip. Those of the last resets are passed over;
-            // each of an earlier one counts as an error of ours, of which h2 takes 1,024 in a connection's life (its
-            // default) before it ends the connection with all its streams.
+            // Frames of a reset stream may still arrive for a round trip. h2 ignores those of the latest
+            // resets. Each frame of an earlier reset counts as our error, and h2 accepts 1,024 of these per
+            // connection (its default) before it ends the connection with all its streams.
             .max_concurrent_reset_streams(config.max_streams_per_connection.max(1))
             .max_local_error_reset_streams(None)
             .handshake::<_, Bytes>(socket);
@@ -93,7 +93,7 @@ impl Http2 {
         })
     }
 
-    /// Whether new requests are accepted: not closed, and not told to go away.
+    /// Whether new requests are accepted: the connection is open, and no GOAWAY has arrived.
     pub(super) fn is_open(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         self.settled.has_changed().is_ok()
@@ -104,7 +104,7 @@ impl Http2 {
         self.streams() == 0
     }
 
-    /// How many streams have a place.
+    /// Number of streams that have a place.
     pub(super) fn streams(&self) -> usize {
         self.active.load(Ordering::Acquire)
     }
@@ -114,13 +114,13 @@ impl Http2 {
         self.place_within(self.max_streams)
     }
 
-    /// A place for more streams than are wanted on one connection, as far as the server allows.
+    /// A place beyond the preferred number of streams on one connection, as far as the server allows.
     pub(super) fn place_beyond(&self) -> Option<Place> {
         self.place_within(usize::MAX)
     }
 
     fn place_within(&self, most: usize) -> Option<Place> {
-        // Until the server has said how many it allows, one stream is what any server allows.
+        // Before the server's settings arrive, only one stream is certain to be allowed.
         let allowed = if *self.settled.borrow() { self.requests.current_max_send_streams() } else { 1 };
         let allowed = allowed.min(most);
         let add = |active| (active < allowed).then_some(active + 1);
@@ -128,7 +128,7 @@ impl Http2 {
         Some(Place(Arc::clone(&self.active)))
     }
 
-    /// To wait for the server's settings, if they have not come yet.
+    /// A receiver for the server's settings, if they have not arrived yet.
     pub(super) fn unsettled(&self) -> Option<watch::Receiver<bool>> {
         (!*self.settled.borrow()).then(|| self.settled.clone())
     }
@@ -159,7 +159,7 @@ impl Http2 {
         let mut upload = match body {
             RequestBody::Empty => None,
             RequestBody::Bytes(bytes) => {
-                // The bytes are in memory already, so letting the connection queue them costs nothing more.
+                // The bytes are already in memory, so the connection can queue them at no extra cost.
                 stream.send_data(bytes, true).map_err(|error| fail(error, Stage::Head, endpoint))?;
                 None
             }
@@ -197,7 +197,7 @@ fn head(endpoint: &Endpoint, request: Request) -> Result<(http::Request<()>, Req
         .method(request.method.as_str())
         .uri(format!("{scheme}://{}{target}", endpoint.authority()))
         .version(http::Version::HTTP_2)
-        // They are read, so they may as well be sent.
+        // The bytes were already read, so they can also be sent.
         .header(http::header::TE, "trailers");
     for (name, value) in request.headers.iter() {
         head = head.header(name, value);
@@ -243,11 +243,12 @@ struct Upload {
 }
 
 impl Upload {
-    /// Sends what the windows allow; ready when all is sent, or the server wants no more of it. Errors are the reader's.
+    /// Sends as much as the windows allow; ready when all is sent, or the server wants no more. The reader
+    /// gets the errors.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {
             let Some(piece) = ready!(self.body.poll_piece(cx))? else {
-                // Only a body of no bytes at all, or of unknown length, ends without a last piece.
+                // Only an empty body, or one of unknown length, ends without a last piece.
                 drop(self.stream.send_data(Bytes::new(), true));
                 return Poll::Ready(Ok(()));
             };
@@ -280,7 +281,7 @@ pub(super) struct Http2Body {
 }
 
 impl Http2Body {
-    /// What came behind the body, once that is complete.
+    /// The trailers, once the body is complete.
     pub(super) fn trailers(&self) -> &Headers {
         &self.trailers
     }
@@ -306,7 +307,7 @@ impl Http2Body {
             }
         }
         let before = out.len();
-        // One frame may go beyond the bound; a frame is at most 16 KiB.
+        // One frame may exceed the limit; a frame is at most 16 KiB.
         while out.len() - before <= READ_BYTES - MAX_FRAME_BYTES {
             match self.stream.poll_data(cx) {
                 Poll::Pending if out.len() == before => return Poll::Pending,
@@ -315,7 +316,7 @@ impl Http2Body {
                 // Kept by the stream: the next poll reports it again.
                 Poll::Ready(Some(Err(_)) | None) if out.len() > before => break,
                 Poll::Ready(None) => {
-                    // The stream's end and its trailers are one: this waits for nothing.
+                    // The trailers arrive with the end of the stream, so this does not wait.
                     if let Ok(Some(trailers)) = ready!(self.stream.poll_trailers(cx)) {
                         let bytes = trailers.iter().map(|(name, value)| (name.as_str(), value.as_bytes()));
                         self.trailers = bytes.collect();
@@ -330,13 +331,14 @@ impl Http2Body {
             }
         }
         let count = out.len() - before;
-        // Once for all frames, as it locks the connection. It fails only on a stream that is gone, which the next poll says.
+        // Called once for all frames, because it locks the connection. It fails only on a stream that is
+        // gone, which the next poll reports.
         drop(self.stream.flow_control().release_capacity(count));
         Poll::Ready(Ok(Read::Bytes(count)))
     }
 }
 
-/// What this side allows a frame to hold; h2's default.
+/// The largest frame that this side accepts; h2's default.
 const MAX_FRAME_BYTES: usize = 16 * 1024;
 
 impl fmt::Debug for Http2Body {
@@ -356,7 +358,7 @@ enum Stage {
 fn fail(error: h2::Error, stage: Stage, endpoint: &Endpoint) -> TransportError {
     let remote = error.is_remote();
     let reason = error.reason();
-    // The server says that it did not, and will not, look at the stream.
+    // The server says that it has not processed the stream and will not.
     let unprocessed = remote
         && stage != Stage::Body
         && ((error.is_reset() && reason == Some(Reason::REFUSED_STREAM))

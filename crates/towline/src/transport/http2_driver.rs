@@ -1,4 +1,4 @@
-//! The task of an HTTP/2 connection: it moves frames and makes sure that the peer is there.
+//! The task of an HTTP/2 connection: it moves frames and checks that the peer is alive.
 
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use super::config::Http2Config;
 use super::socket::Socket;
 
-/// Runs until the connection has closed, or has not answered a PING in time. Ends by itself once nobody holds the
+/// Runs until the connection has closed or has not answered a PING in time. Ends once nothing holds the
 /// connection and its last stream is done.
 pub(super) struct Driver {
     connection: Connection<Socket, Bytes>,
@@ -41,7 +41,7 @@ impl Driver {
         settled: watch::Sender<bool>,
         config: &Http2Config,
     ) -> Self {
-        // The server's settings come before its first PONG, so the first PING waits for both.
+        // The server's settings arrive before its first PONG, so the first PING waits for both.
         let mut ping = connection.ping_pong();
         let sent = ping.as_mut().is_some_and(|ping| ping.send_ping(Ping::opaque()).is_ok());
         let mut driver = Self {
@@ -68,7 +68,7 @@ impl Driver {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         loop {
-            // An error is told to each stream; there is nobody else to tell.
+            // Each stream reports the error, so it is ignored here.
             if Pin::new(&mut self.connection).poll(cx).is_ready() {
                 return Poll::Ready(());
             }
@@ -83,7 +83,7 @@ impl Driver {
                             None => self.timer = None,
                         }
                     }
-                    // The connection is closing and says so itself.
+                    // The connection is closing and reports that itself.
                     Poll::Ready(Err(_)) => return Poll::Pending,
                     Poll::Pending if self.timer_ended(cx) => return Poll::Ready(()),
                     Poll::Pending => return Poll::Pending,

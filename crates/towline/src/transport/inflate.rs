@@ -1,17 +1,19 @@
-//! Compressed bodies, decoded as they come.
+//! Decodes compressed bodies as they arrive.
 
 use std::fmt;
 use std::io::{self, Write};
 
 use flate2::write::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 
-/// Decoded bytes after which a poll stops and leaves the rest of its input for the next one, so that a small body that
-/// expands without end stays harmless. The decoder's last step and its window may come on top: 128 KiB at most in all.
+/// The number of decoded bytes after which a poll stops and leaves the rest of its input for the next one, so
+/// that a decompression bomb is harmless. The decoder's last step and its window may add to it: 128 KiB at
+/// most in total.
 pub(super) const INFLATED_BYTES_PER_POLL: usize = 32 * 1024;
 
 /// A body that is being decompressed.
 pub(super) struct Inflate {
-    /// Not chosen until the first bytes have come: `deflate` is zlib by the standard and bare deflate by some servers.
+    /// Chosen when the first bytes arrive: `deflate` means zlib in the standard, but raw deflate for some
+    /// servers.
     decoder: Option<Decoder>,
     input: Vec<u8>,
     /// Bytes of `input` already decoded.
@@ -40,7 +42,7 @@ impl Decoder {
         }
     }
 
-    /// How many of the bytes were used; none when the compressed body has ended.
+    /// Number of bytes used; 0 when the compressed body has ended.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Gzip(decoder) => decoder.write(bytes),
@@ -68,7 +70,7 @@ impl Decoder {
     fn finish(&mut self) -> io::Result<()> {
         match self {
             Self::Gzip(decoder) => decoder.try_finish(),
-            // These do not tell an end from a cut, but take no byte after the end.
+            // These decoders do not distinguish an end from a cut, but take no byte after the end.
             Self::Zlib(_) | Self::Bare(_) => match self.write(&[0])? {
                 0 => Ok(()),
                 _ => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -77,7 +79,7 @@ impl Decoder {
     }
 }
 
-/// What a `Content-Encoding` asks for.
+/// The coding of a `Content-Encoding`.
 pub(super) enum Coding {
     Identity,
     Compressed(Box<Inflate>),
@@ -105,16 +107,17 @@ impl Inflate {
         Self { decoder, input: Vec::new(), at: 0, begun: false }
     }
 
-    /// Where compressed bytes are appended. Empty but for what the bound kept from being decoded.
+    /// The buffer to which compressed bytes are appended. It is empty except for bytes that the limit left
+    /// undecoded.
     pub(super) fn input(&mut self) -> &mut Vec<u8> {
         &mut self.input
     }
 
-    /// Appends to `out` what the input gives, up to the bound, and says whether that was anything.
+    /// Decodes the input into `out`, up to the limit, and returns whether it appended anything.
     ///
     /// # Errors
     ///
-    /// The bytes are not what the encoding says.
+    /// The bytes are not valid for the encoding.
     pub(super) fn run(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
         let before = out.len();
         let decoder = match (&mut self.decoder, &self.input[self.at..]) {
@@ -138,7 +141,7 @@ impl Inflate {
             self.input.clear();
             self.at = 0;
         }
-        // What the decoder still holds is at most its window.
+        // The decoder holds at most its window.
         decoder.flush()?;
         out.append(decoder.decoded());
         Ok(out.len() > before)
@@ -148,10 +151,10 @@ impl Inflate {
     ///
     /// # Errors
     ///
-    /// The compressed body has not, or its checksum is wrong.
+    /// The compressed body is incomplete, or its checksum is wrong.
     pub(super) fn finish(&mut self) -> io::Result<()> {
         match &mut self.decoder {
-            // Servers do say gzip and send nothing.
+            // Some servers announce gzip and send an empty body.
             _ if !self.begun && self.input.is_empty() => Ok(()),
             Some(decoder) => decoder.finish(),
             None => Err(io::ErrorKind::UnexpectedEof.into()),

@@ -11,8 +11,8 @@
 //! reads the socket into a buffer of the thread, decodes the framing, and appends the body to the caller's buffer. No task
 //! is spawned for it, and a connection holds no buffer while it waits.
 //!
-//! A connection whose response was read to its end goes back to the pool by itself. A response dropped earlier closes its
-//! connection.
+//! A connection whose response was read to its end returns to the pool automatically. A response that is
+//! dropped earlier closes its connection.
 
 mod body;
 mod config;
@@ -63,7 +63,7 @@ use self::proxy::Proxies;
 use self::socket::Socket;
 use self::tls::Tls;
 
-/// Makes connections and keeps those that can be used again. Cloning is cheap and shares the pool.
+/// Opens connections and keeps those that can be reused. Cloning is cheap and shares the pool.
 #[derive(Debug, Clone)]
 pub(crate) struct Transport {
     shared: Arc<Shared>,
@@ -93,7 +93,8 @@ impl Transport {
 
     /// # Errors
     ///
-    /// When connections to the endpoint need what cannot be used: a proxy, certificates, TLS in a build without it.
+    /// If connections to the endpoint need an unusable proxy, unusable certificates, or TLS in a build
+    /// without it.
     pub(crate) fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
         self.shared.proxies.check(endpoint)?;
         if endpoint.scheme == Scheme::Https { self.shared.tls.check(endpoint) } else { Ok(()) }
@@ -103,7 +104,7 @@ impl Transport {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up; nothing was sent.
+    /// Dropping the future abandons the attempt; nothing was sent.
     ///
     /// # Errors
     ///
@@ -116,7 +117,7 @@ impl Transport {
             match pool.find(&origin) {
                 Found::Http1(link) => break Some(Exclusive::Http1(link)),
                 Found::Http2(connection, place) => break Some(Exclusive::Http2(connection, place)),
-                // Either way the next look at the pool says more.
+                // In either case the next lookup in the pool decides.
                 Found::Unsettled(mut settled) => drop(settled.wait_for(|settled| *settled).await),
                 Found::Nothing if turn.is_some() || !self.may_share(endpoint) => break None,
                 Found::Nothing => match pool.turn(&origin).await {
@@ -128,7 +129,7 @@ impl Transport {
         let reused = found.is_some();
         let link = match found {
             Some(link) => link,
-            // Boxed, as it is large and mostly not needed.
+            // Boxed, because it is large and rarely needed.
             None => Box::pin(self.open(endpoint, &origin)).await?,
         };
         Ok(Connection { endpoint: endpoint.clone(), origin, reused, link, transport: self.clone() })
@@ -183,7 +184,7 @@ impl Transport {
     }
 }
 
-/// A connection, or a place on one, that is ours for one request.
+/// A connection, or a place on a shared one, reserved for one request.
 #[derive(Debug)]
 enum Exclusive {
     Http1(Link),
@@ -195,13 +196,13 @@ enum Exclusive {
 pub(crate) struct Connection {
     endpoint: Endpoint,
     origin: Arc<Origin>,
-    /// It has served a request before.
+    /// Whether it has served a request before.
     reused: bool,
     link: Exclusive,
     transport: Transport,
 }
 
-/// What was asked, to ask it again or elsewhere.
+/// The request, for sending it again or elsewhere.
 #[derive(Debug)]
 struct Asked {
     endpoint: Endpoint,
@@ -212,7 +213,8 @@ struct Asked {
 }
 
 impl Asked {
-    /// The response, or where it sends us, or that of another connection where this one was being closed.
+    /// The response; after a redirect, that of the new target; and if the server was closing this connection,
+    /// that of a new one.
     async fn follow(mut self, mut response: Response, mut closes: bool) -> Result<Response, TransportError> {
         let policy = self.transport.shared.config.redirects;
         let mut hops = 0;
@@ -255,9 +257,9 @@ impl Asked {
 const REQUEST_TIMEOUT: u16 = 408;
 
 impl Connection {
-    /// Sends the request and waits for the head of its response, which redirects may bring from another place: that
-    /// takes new connections, within this call. So does a server that closes a used connection with 408: it had given
-    /// up waiting for a request before this one reached it.
+    /// Sends the request and waits for the head of its response. Redirects are followed within this call, on
+    /// new connections. If a server closes a reused connection with 408, because it stopped waiting before
+    /// this request arrived, the request is sent again on a new connection.
     ///
     /// # Cancel safety
     ///
@@ -278,11 +280,11 @@ impl Connection {
         if response.status != REQUEST_TIMEOUT && !redirect::is_redirect(response.status) {
             return Ok(response);
         }
-        // Boxed, so that what is rare takes no room beside what is not.
+        // Boxed, so that the rare case does not enlarge the common one.
         Box::pin(asked.follow(response, closes)).await
     }
 
-    /// The response, and whether the server closes the connection behind it.
+    /// The response, and whether the server closes the connection after it.
     async fn exchange(self, request: Request) -> Result<(Response, bool), TransportError> {
         let Self { endpoint, origin, link, transport, .. } = self;
         if request.headers.contains("host") {
@@ -307,7 +309,7 @@ impl Connection {
         let inflate = match Coding::of(headers.get("content-encoding")) {
             Coding::Identity => None,
             Coding::Compressed(inflate) => Some(inflate),
-            // Of a refusal the status says enough.
+            // For a refusal, the status is enough.
             Coding::Unknown if !(200..300).contains(&status) => None,
             Coding::Unknown => {
                 let kind =

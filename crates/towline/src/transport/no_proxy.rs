@@ -1,11 +1,11 @@
-//! Targets that no proxy is used for, as `NO_PROXY` has them.
+//! Targets that are reached without a proxy, in the notation of `NO_PROXY`.
 
 use std::net::IpAddr;
 
 use towline_core::endpoint::Endpoint;
 use towline_core::host::{Authority, authority};
 
-/// What of `NO_PROXY` was understood; the rest fits no target.
+/// The valid entries of `NO_PROXY`; invalid ones match no target.
 #[derive(Debug, Default)]
 pub(super) struct NoProxy {
     entries: Vec<Entry>,
@@ -14,21 +14,21 @@ pub(super) struct NoProxy {
 #[derive(Debug)]
 struct Entry {
     target: Target,
-    /// Only this port.
+    /// Matches only this port.
     port: Option<u16>,
 }
 
 #[derive(Debug)]
 enum Target {
     Everything,
-    /// The addresses that agree in so many bits.
+    /// The addresses that have this many leading bits in common.
     Network(IpAddr, u32),
-    /// A name and all names below it, in small letters.
+    /// A name and its subdomains, in lower case.
     Name(String),
 }
 
 impl NoProxy {
-    /// Reads texts of one entry each, or of several with commas or blanks between.
+    /// Reads texts with one entry each, or with several, separated by commas or spaces.
     pub(super) fn new(texts: &[String]) -> Self {
         let split = |text: &'_ String| {
             let parts = text.split(|c: char| c == ',' || c.is_whitespace());
@@ -80,7 +80,7 @@ impl Entry {
     }
 }
 
-/// Whether the first `bits` bits are the same; those beyond an address count as the same.
+/// Whether the first `bits` bits are equal; bits beyond the length of an address count as equal.
 fn agree(one: IpAddr, other: IpAddr, bits: u32) -> bool {
     let different_from = match (one.to_canonical(), other.to_canonical()) {
         (IpAddr::V4(one), IpAddr::V4(other)) => (one.to_bits() ^ other.to_bits()).leading_zeros(),

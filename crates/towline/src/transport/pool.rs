@@ -13,7 +13,7 @@ use super::http2::{Http2, Place};
 use super::proxy::Forward;
 use super::socket::Socket;
 
-/// What connections are shared by: scheme, host, port, and the runtime that drives their sockets.
+/// The key by which connections are shared: scheme, host, port, and the runtime that drives their sockets.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Origin {
     /// Without its base path and credentials, host in lower case.
@@ -38,28 +38,29 @@ impl Origin {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) socket: Socket,
-    /// Set when the socket leads to a proxy that forwards.
+    /// Set if the socket leads to a forwarding proxy.
     pub(super) forward: Option<Arc<Forward>>,
 }
 
-/// Most origins that are remembered while they have no connection.
+/// Maximum number of remembered origins without a connection.
 const REMEMBERED_ORIGINS: usize = 64;
 
 #[derive(Debug)]
 pub(super) struct Pool {
     config: PoolConfig,
-    /// So many shared connections are opened to an origin for fear of crowding one.
+    /// Number of shared connections that are opened to an origin to avoid crowding one.
     max_connections: usize,
     hosts: Mutex<HashMap<Origin, Host>>,
 }
 
-/// All there is to one origin.
+/// The state of one origin.
 #[derive(Debug, Default)]
 struct Host {
-    /// The longest idle one first.
+    /// The connection that has been idle longest is first.
     idle: VecDeque<Idle<Link>>,
     http2: Vec<Idle<Http2>>,
-    /// Held while it is not known whether the next connection will be shared, so that a crowd makes one and not many.
+    /// Held while it is not known whether the next connection will be shared, so that many simultaneous
+    /// requests open one connection.
     gate: Arc<tokio::sync::Mutex<()>>,
     /// The last connection did not offer HTTP/2.
     speaks_http1: bool,
@@ -68,18 +69,18 @@ struct Host {
 #[derive(Debug)]
 struct Idle<T> {
     connection: T,
-    /// When it was last given out or put back.
+    /// When it was last taken or returned.
     since: Instant,
 }
 
-/// What the pool has for a request.
+/// The pool's offer for a request.
 #[derive(Debug)]
 pub(super) enum Found {
     /// An idle connection that is still alive.
     Http1(Link),
     /// A shared connection and a place on it.
     Http2(Http2, Place),
-    /// A connection whose server has not said yet how many streams it allows.
+    /// A connection whose server has not sent its stream limit yet.
     Unsettled(watch::Receiver<bool>),
     Nothing,
 }
@@ -89,12 +90,12 @@ impl Pool {
         Self { config, max_connections, hosts: Mutex::default() }
     }
 
-    /// The best connection for a request. Those found dead are closed.
+    /// The best connection for a request. Closes dead connections that it finds.
     pub(super) fn find(&self, origin: &Origin) -> Found {
         let mut hosts = self.lock();
         self.forget_old(&mut hosts);
         let Some(host) = hosts.get_mut(origin) else { return Found::Nothing };
-        // The oldest shared connection first, so that those opened for a rush become idle after it.
+        // The oldest shared connection comes first, so that those opened for a burst become idle after it.
         for shared in &mut host.http2 {
             if let Some(place) = shared.connection.place() {
                 shared.since = Instant::now();
@@ -143,16 +144,17 @@ impl Pool {
         host.http2.push(Idle { connection: connection.clone(), since: Instant::now() });
     }
 
-    /// Remembers that connections to this origin are not shared, so nobody waits for one.
+    /// Remembers that connections to this origin are not shared, so no request waits for one.
     pub(super) fn speaks_http1(&self, origin: &Origin) {
         self.lock().entry(origin.clone()).or_default().speaks_http1 = true;
     }
 
-    /// Waits for the turn to open a connection that may be shared; `None` when it is known that it will not be.
+    /// Waits for permission to open a connection that may be shared; `None` if it is known that it will not
+    /// be shared.
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future gives up the turn.
+    /// Dropping the future releases the permission.
     pub(super) async fn turn(&self, origin: &Origin) -> Option<OwnedMutexGuard<()>> {
         let gate = {
             let mut hosts = self.lock();

@@ -1,4 +1,4 @@
-//! Ways through a proxy.
+//! Connections through a proxy.
 
 use std::fmt;
 use std::io;
@@ -16,7 +16,7 @@ use super::error::{ErrorKind, Sent, TransportError};
 use super::no_proxy::NoProxy;
 use super::socks;
 
-/// A proxy that is sent whole requests, with the full address on the request line.
+/// A proxy that receives whole requests, with the absolute URL on the request line.
 pub(super) struct Forward {
     authorization: Option<String>,
 }
@@ -33,10 +33,10 @@ impl fmt::Debug for Forward {
     }
 }
 
-/// Which targets go through which proxy.
+/// Decides which targets use which proxy.
 #[derive(Debug)]
 pub(super) struct Proxies {
-    /// Why the one that was named cannot be used.
+    /// The proxy, or the reason why the configured one cannot be used.
     proxy: Option<Result<Proxy, String>>,
     no_proxy: NoProxy,
     loopback: bool,
@@ -70,7 +70,7 @@ impl fmt::Display for Proxy {
 impl Proxy {
     /// # Errors
     ///
-    /// What is wrong with the URL, which is not shown.
+    /// What is wrong with the URL, without the URL itself.
     fn read(url: &str) -> Result<Self, String> {
         let (scheme, rest) = url.trim().split_once("://").unwrap_or(("http", url.trim()));
         let (kind, default_port) = match scheme.to_ascii_lowercase().as_str() {
@@ -83,7 +83,7 @@ impl Proxy {
             }
             _ => return Err("the proxy is written as http://host:port or socks5://host:port".into()),
         };
-        // A slash before the host is one in a password, where it is an error.
+        // A slash before the host is part of a password, where it is an error.
         let host_at = rest.rfind('@').unwrap_or_default();
         let end = rest[host_at..].find('/').map_or(rest.len(), |slash| host_at + slash);
         let read = authority(&rest[..end]);
@@ -113,7 +113,7 @@ impl Proxies {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] when there is one that cannot be used.
+    /// [`ErrorKind::Config`] if there is one that cannot be used.
     fn on_the_way(&self, endpoint: &Endpoint) -> Result<Option<&Proxy>, TransportError> {
         let direct = matches!(endpoint.scheme, Scheme::Unix(_))
             || (endpoint.is_loopback() && !self.loopback)
@@ -178,7 +178,7 @@ impl Proxies {
     }
 }
 
-/// Asks the proxy to connect us, and says what went wrong in words that follow the proxy's address.
+/// Asks the proxy to connect. The error text follows the proxy's address in a message.
 async fn open_tunnel(
     stream: &mut TcpStream,
     endpoint: &Endpoint,
@@ -196,7 +196,7 @@ async fn open_tunnel(
         .map_err(|error| error.to_string())?;
     stream.write_all(&request).await.map_err(failed)?;
 
-    // Look before reading: what follows the head belongs to the server at the other end.
+    // Peek before reading: the bytes after the head belong to the server at the other end.
     let mut parser = HeadParser::new(Method::Connect, limits);
     let mut buffer = [0; 1024];
     loop {

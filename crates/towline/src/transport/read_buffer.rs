@@ -1,8 +1,9 @@
-//! The buffer that socket reads go through.
+//! The buffer for socket reads.
 //!
-//! Whatever a read brings is decoded before the poll returns, so no connection needs a buffer of its own: one per thread
-//! serves them all. Ten thousand paced streams then cost no read buffers, a flat-out stream reads 64 KiB per system call,
-//! and a read that does not fill the buffer tells the runtime that the socket is empty, without a second call.
+//! All bytes of a read are decoded before the poll returns, so no connection needs its own buffer: one per
+//! thread serves them all. Ten thousand paced streams then cost no read buffers, a flat-out stream reads 64
+//! KiB per system call, and a read that does not fill the buffer tells the runtime that the socket is empty,
+//! without a second call.
 
 use std::cell::Cell;
 use std::io;
@@ -11,14 +12,14 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-/// Most bytes one read takes from a socket; also the most that one poll of a response body adds to the caller's buffer.
+/// Maximum number of bytes of one read from a socket, and of one poll of a response body.
 pub(crate) const READ_BYTES: usize = 64 * 1024;
 
 thread_local! {
     static BUFFER: Cell<Option<Box<[u8]>>> = const { Cell::new(None) };
 }
 
-/// Reads once and hands over what has arrived; an empty slice is end-of-file.
+/// Reads once and passes on the bytes that have arrived; an empty slice means end of file.
 pub(super) fn poll_read_with<S, T>(
     socket: &mut S,
     cx: &mut Context<'_>,

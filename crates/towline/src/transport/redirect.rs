@@ -1,4 +1,4 @@
-//! Where a redirect leads, and whether it is followed.
+//! Determines the target of a redirect, and whether it is followed.
 
 use towline_core::endpoint::{Endpoint, Scheme};
 use towline_core::host::authority;
@@ -7,29 +7,29 @@ use towline_core::http1::{Headers, Method};
 use super::config::RedirectPolicy;
 use super::request::Request;
 
-/// Headers that may go to another origin: they hold no secret.
+/// Headers that may go to another origin, because they contain no secrets.
 const HARMLESS: [&str; 4] = ["accept", "content-type", "user-agent", "accept-language"];
 
-/// The next place to ask.
+/// The target of a redirect.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hop {
-    /// Without base path: the path is whole.
+    /// Without a base path, because the path is complete.
     pub(super) endpoint: Endpoint,
     pub(super) path: String,
-    /// Whether it may see what the place before saw.
+    /// Whether it may receive the same secrets as the previous target.
     trusted: bool,
 }
 
-/// Whether the status asks to look elsewhere.
+/// Whether the status is a redirect.
 pub(super) fn is_redirect(status: u16) -> bool {
     matches!(status, 301 | 302 | 303 | 307 | 308)
 }
 
-/// The place that `location` names, seen from `endpoint` and the path asked there.
+/// The target of `location`, relative to `endpoint` and the requested path.
 ///
 /// # Errors
 ///
-/// Why the redirect is not followed, in words that follow "redirects, which is not followed".
+/// The reason why the redirect is not followed, in words that continue "redirects, which is not followed".
 pub(super) fn follow(
     policy: RedirectPolicy,
     endpoint: &Endpoint,
@@ -43,7 +43,7 @@ pub(super) fn follow(
         to.credentials.clone_from(&endpoint.credentials);
     }
     let shown = || format!("{to}{}", path.split('?').next().unwrap_or_default());
-    // Browsers turn such a POST into a GET; a model request is not asked for that way.
+    // Browsers turn such a POST into a GET, which makes no sense for a model request.
     let keeps_request = matches!(status, 307 | 308) || matches!(request.method, Method::Get | Method::Head);
     if !keeps_request {
         return Err(format!("{} was answered with {status} to {}", request.method, shown()));
@@ -63,7 +63,7 @@ pub(super) fn follow(
 }
 
 impl Hop {
-    /// The request for this place. What may be a secret is left out for a place that is not trusted with it.
+    /// The request for this target, without possible secrets if the target is not trusted.
     pub(super) fn request(&self, before: Request) -> Request {
         let headers = if self.trusted {
             before.headers
@@ -109,7 +109,7 @@ fn absolute(location: &str) -> Result<(Endpoint, String), String> {
     let bad = || "to an address that is not a http or https one".to_owned();
     let (scheme, rest) = location.split_once("://").ok_or_else(bad)?;
     let (authority_text, path) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    // A user name in front of the host is dropped: nobody else chooses our credentials.
+    // A user name before the host is dropped: a server must not choose our credentials.
     let to = authority(authority_text).ok().filter(|to| !to.host.is_empty()).ok_or_else(bad)?;
     let endpoint = match scheme.to_ascii_lowercase().as_str() {
         "http" => Endpoint::http(to.host, to.port.unwrap_or(80)),
@@ -120,7 +120,7 @@ fn absolute(location: &str) -> Result<(Endpoint, String), String> {
     Ok((endpoint, path))
 }
 
-/// Takes `.` and `..` out of a path.
+/// Resolves `.` and `..` in a path.
 fn without_dots(path: &str) -> String {
     let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
     let mut kept: Vec<&str> = Vec::new();

@@ -1,4 +1,4 @@
-//! What is sent and what comes back.
+//! Requests and responses.
 
 use std::fmt;
 use std::pin::Pin;
@@ -18,7 +18,7 @@ pub(crate) struct Request {
     /// `Host`, `Content-Length` and `Accept-Encoding` are added by the transport.
     pub(crate) headers: Headers,
     pub(crate) body: RequestBody,
-    /// Ask for a gzip response. A compressed response is decoded whether asked for or not.
+    /// Whether to accept a gzip response. Compressed responses are always decoded.
     pub(crate) accept_gzip: bool,
 }
 
@@ -33,7 +33,7 @@ impl Request {
         }
     }
 
-    /// The same request once more; a streamed body does not come along.
+    /// A copy of the request, without a streamed body.
     pub(super) fn again(&self) -> Self {
         let body = match &self.body {
             RequestBody::Empty => RequestBody::Empty,
@@ -53,7 +53,7 @@ impl Request {
         }
     }
 
-    /// Whether all of it is here, so that it can be sent once more.
+    /// Whether the whole request is in memory, so that it can be sent again.
     pub(super) fn is_whole(&self) -> bool {
         !matches!(self.body, RequestBody::Stream { .. } | RequestBody::StreamToEnd(_))
     }
@@ -62,12 +62,12 @@ impl Request {
 pub(crate) enum RequestBody {
     Empty,
     Bytes(Bytes),
-    /// Exactly `len_bytes` bytes are taken from `reader`; fewer are an error. Cannot be sent twice.
+    /// Exactly `len_bytes` bytes from `reader`; fewer are an error. It cannot be sent twice.
     Stream {
         len_bytes: u64,
         reader: Pin<Box<dyn AsyncRead + Send>>,
     },
-    /// All that `reader` has, up to its end. Cannot be sent twice.
+    /// All bytes of `reader`, up to its end. It cannot be sent twice.
     StreamToEnd(Pin<Box<dyn AsyncRead + Send>>),
 }
 

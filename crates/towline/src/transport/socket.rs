@@ -1,4 +1,4 @@
-//! One connected byte stream, whatever it runs on.
+//! One connected byte stream over any kind of socket.
 
 use std::io::{self, IoSlice};
 use std::mem::MaybeUninit;
@@ -21,8 +21,9 @@ pub(super) enum Socket {
 }
 
 impl Socket {
-    /// Whether the peer has sent nothing and has not closed. Asks the kernel, not the runtime: its news of a close may
-    /// not have been looked at yet. Between two requests even a single byte means that the connection cannot be trusted.
+    /// Whether the peer has sent nothing and has not closed. Asks the kernel, because the runtime may not
+    /// have processed a close yet. Between two requests, even a single byte means that the connection cannot
+    /// be trusted.
     pub(super) fn is_quiet(&self) -> bool {
         let socket = match self {
             Self::Tcp(stream) => SockRef::from(stream),

@@ -1,4 +1,4 @@
-//! SOCKS 5, the client's side (RFC 1928, and RFC 1929 for user and password). Names are resolved by the proxy.
+//! The client side of SOCKS 5 (RFC 1928, and RFC 1929 for user and password). The proxy resolves names.
 
 use std::io;
 use std::net::IpAddr;
@@ -15,11 +15,11 @@ const IPV4: u8 = 1;
 const NAME: u8 = 3;
 const IPV6: u8 = 4;
 
-/// Asks the proxy to connect us, and says what went wrong in words that follow the proxy's address.
+/// Asks the proxy to connect. The error text follows the proxy's address in a message.
 ///
 /// # Cancel safety
 ///
-/// Dropping the future leaves the stream of no use.
+/// If the future is dropped, the stream is unusable.
 pub(super) async fn connect(
     stream: &mut TcpStream,
     endpoint: &Endpoint,
@@ -67,7 +67,7 @@ pub(super) async fn connect(
     if reply != 0 {
         return Err(format!("did not connect: {}", refusal(reply)));
     }
-    // The address that it connects from, which nobody needs, and a port.
+    // The address and port from which the proxy connects, which are not needed.
     let address_bytes = match kind {
         IPV4 => 4,
         IPV6 => 16,
@@ -78,7 +78,7 @@ pub(super) async fn connect(
     Ok(())
 }
 
-/// A text with its length in front.
+/// Appends a text, preceded by its length.
 fn push(message: &mut Vec<u8>, text: &str) -> Option<()> {
     message.push(u8::try_from(text.len()).ok()?);
     message.extend_from_slice(text.as_bytes());

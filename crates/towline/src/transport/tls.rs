@@ -1,7 +1,8 @@
 //! TLS.
 //!
-//! rustls with the `ring` provider: it builds with a C compiler alone on every platform we ship to, where the other
-//! provider wants CMake and on some targets an assembler, and nothing here needs what it has more.
+//! Uses rustls with the `ring` provider, which needs only a C compiler on every platform we ship to. The
+//! other provider needs CMake and, on some targets, an assembler, and this crate needs none of its extra
+//! features.
 
 use std::fmt;
 use std::io;
@@ -26,7 +27,7 @@ const NO_HTTP2: &str = "the server does not speak HTTP/2";
 pub(super) struct Tls {
     config: TlsConfig,
     http2: Http2Policy,
-    /// Made for the first connection; if it cannot be, why.
+    /// Created for the first connection; the error says why it cannot be created.
     client: OnceLock<Result<Arc<ClientConfig>, String>>,
 }
 
@@ -43,7 +44,7 @@ impl Tls {
 
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] when a root certificate cannot be read, or no root is left.
+    /// [`ErrorKind::Config`] if a root certificate cannot be read, or no root is left.
     pub(super) fn check(&self, endpoint: &Endpoint) -> Result<(), TransportError> {
         self.client(endpoint).map(drop)
     }

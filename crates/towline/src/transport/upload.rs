@@ -1,4 +1,4 @@
-//! Writing a request while its response may already be on the way.
+//! Writes a request while its response may already arrive.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,10 +9,11 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::request::RequestBody;
 
-/// Bytes of a streamed body held between its reader and the socket; allocated only while such a body is sent.
+/// Size of the buffer between the reader of a streamed body and the socket; allocated only while such a body
+/// is sent.
 pub(super) const UPLOAD_BUFFER_BYTES: usize = 64 * 1024;
 
-/// A request on its way out.
+/// A request that is being written.
 pub(super) struct Upload {
     head: Bytes,
     body: UploadBody,
@@ -26,7 +27,7 @@ enum UploadBody {
 
 #[derive(Debug)]
 pub(super) enum UploadError {
-    /// The server does not take more.
+    /// The server accepts no more bytes.
     Socket(io::Error),
     /// The body could not be read, or was shorter than announced.
     Body(io::Error),
@@ -45,12 +46,12 @@ impl Upload {
         Self { head: head.into(), body, written: false }
     }
 
-    /// Whether the socket took any byte.
+    /// Whether the socket accepted any byte.
     pub(super) fn was_begun(&self) -> bool {
         self.written
     }
 
-    /// Writes until all is written and flushed, or the socket or the body has no more for now.
+    /// Writes until everything is written and flushed, or the socket or the body is not ready.
     pub(super) fn poll<S>(&mut self, cx: &mut Context<'_>, socket: &mut S) -> Poll<Result<(), UploadError>>
     where
         S: AsyncWrite + Unpin,
@@ -86,7 +87,7 @@ impl Upload {
 /// The head of a chunk (RFC 9112, section 7.1), always with six digits: 8 bytes.
 const CHUNK_HEAD_BYTES: usize = "ffffff\r\n".len();
 
-/// Takes the bytes of a body from a reader, piece by piece.
+/// Reads the bytes of a body from a reader, piece by piece.
 pub(super) struct BodyReader {
     reader: Pin<Box<dyn AsyncRead + Send>>,
     left: Left,
@@ -94,12 +95,12 @@ pub(super) struct BodyReader {
     piece: Bytes,
 }
 
-/// What is still to be taken.
+/// The part that is still to be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Left {
-    /// So many announced bytes.
+    /// This many announced bytes.
     Bytes(u64),
-    /// All there is; in HTTP/1.1's chunks, or as it is.
+    /// Everything up to the end, in HTTP/1.1 chunks or as it is.
     All { chunked: bool },
 }
 
@@ -115,12 +116,12 @@ impl BodyReader {
         Self { left: Left::All { chunked: false }, ..Self::new(0, reader) }
     }
 
-    /// All that the reader has, in chunks, with the one that ends them.
+    /// All bytes of the reader in chunks, including the last, empty chunk.
     pub(super) fn in_chunks(reader: Pin<Box<dyn AsyncRead + Send>>) -> Self {
         Self { left: Left::All { chunked: true }, ..Self::new(0, reader) }
     }
 
-    /// What is left of the current piece, or the next one; `None` when all was taken.
+    /// The rest of the current piece, or the next one; `None` when everything was read.
     pub(super) fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Option<&mut Bytes>>> {
         if self.piece.is_empty() {
             let (before, room) = match self.left {
@@ -131,7 +132,7 @@ impl BodyReader {
                 Left::All { chunked: true } => (CHUNK_HEAD_BYTES, UPLOAD_BUFFER_BYTES),
                 Left::All { chunked: false } => (0, UPLOAD_BUFFER_BYTES),
             };
-            // The piece before is gone, so this takes its allocation back.
+            // The previous piece was dropped, so this reuses its allocation.
             let mut buffer = Vec::from(std::mem::take(&mut self.piece));
             buffer.resize(before + room, 0);
             let mut read = ReadBuf::new(&mut buffer[before..]);

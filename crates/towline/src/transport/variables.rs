@@ -1,4 +1,4 @@
-//! What the usual variables of an environment say about connections.
+//! Settings from the usual environment variables.
 
 use std::fmt;
 
@@ -6,8 +6,9 @@ use towline_core::endpoint::{Endpoint, Scheme};
 
 use super::config::{ProxyConfig, TlsConfig, TransportConfig};
 
-/// The variables that name proxies and certificates. The library reads no environment by itself; a program whose users
-/// expect these variables to count reads them with this. `Debug` shows no values: some hold passwords.
+/// The variables that name proxies and certificates. The library itself never reads the environment; a
+/// program whose users expect these variables to apply reads them with this type. `Debug` shows no values,
+/// because some contain passwords.
 #[derive(Clone, Default)]
 pub struct NetworkVariables {
     http_proxy: Option<String>,
@@ -18,8 +19,8 @@ pub struct NetworkVariables {
 }
 
 impl NetworkVariables {
-    /// Looks them up: `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, each in small letters first, and
-    /// `SSL_CERT_FILE`. An empty value counts as none.
+    /// Reads `HTTP_PROXY`, `HTTPS_PROXY`, `ALL_PROXY` and `NO_PROXY`, each in lower case first, and
+    /// `SSL_CERT_FILE`. An empty value counts as unset.
     pub fn read(variable: impl Fn(&str) -> Option<String>) -> Self {
         let named = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
         let either = |name: &str| named(&name.to_ascii_lowercase()).or_else(|| named(name));
@@ -32,8 +33,8 @@ impl NetworkVariables {
         }
     }
 
-    /// Settings for connections to the endpoint: with the proxy for its scheme, and trusting the authorities of
-    /// `SSL_CERT_FILE` alone if that is named. Nothing is opened or checked here.
+    /// Settings for connections to the endpoint: with the proxy for its scheme, and with only the authorities
+    /// of `SSL_CERT_FILE` if that is set. Opens and checks nothing.
     pub fn transport(&self, endpoint: &Endpoint) -> TransportConfig {
         let of_scheme = match endpoint.scheme {
             Scheme::Http => &self.http_proxy,
