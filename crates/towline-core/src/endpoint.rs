@@ -1,7 +1,7 @@
-//! Where a server is.
+//! The address of a server.
 //!
-//! Plain data: nothing here resolves, connects or reads the environment. What is shown to people is the origin only;
-//! a base path can carry a gateway's secret, so it is never part of `Display`.
+//! Plain data: nothing here resolves, connects or reads the environment. `Display` shows only the origin,
+//! because a base path can contain a gateway's secret.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -29,7 +29,7 @@ pub struct Credentials {
 }
 
 impl Credentials {
-    /// The user, who has no colon in the name, and the password.
+    /// A user, whose name must not contain a colon, and a password.
     pub fn new(user: impl Into<String>, password: impl Into<String>) -> Self {
         Self { user: user.into(), password: password.into() }
     }
@@ -68,7 +68,8 @@ pub struct Endpoint {
     pub port: u16,
     /// Prefix of every request path: empty, or `/some/prefix` (a trailing slash is ignored).
     pub base_path: String,
-    /// Who asks: sent with each request to this scheme, host and port, and to no other (`Authorization: Basic`).
+    /// Credentials that are sent with each request to this scheme, host and port, and to no other
+    /// (`Authorization: Basic`).
     pub credentials: Option<Credentials>,
 }
 
@@ -109,7 +110,7 @@ impl Endpoint {
         target
     }
 
-    /// `host` or `host:port` as the `Host` header wants it: brackets around IPv6, no default port.
+    /// `host` or `host:port` for the `Host` header: brackets around IPv6, no default port.
     pub fn authority(&self) -> String {
         let default_port = match &self.scheme {
             Scheme::Http => 80,
@@ -122,7 +123,7 @@ impl Endpoint {
         if self.port == default_port { host } else { format!("{host}:{}", self.port) }
     }
 
-    /// The host without a zone, which means something on this machine only.
+    /// The host without its zone, which has a meaning only on this machine.
     pub fn address(&self) -> &str {
         self.host.split('%').next().unwrap_or_default()
     }
@@ -132,19 +133,19 @@ impl Endpoint {
         format!("{}:{}", bracketed(&self.host), self.port)
     }
 
-    /// Same scheme, host and port: what may see the same credentials.
+    /// Whether scheme, host and port are the same, so that both may receive the same credentials.
     pub fn same_origin(&self, other: &Self) -> bool {
         self.scheme == other.scheme && self.port == other.port && self.host.eq_ignore_ascii_case(&other.host)
     }
 
-    /// Whether the server is on this machine as far as the name tells: a Unix socket, `localhost` and names below it,
-    /// a loopback address, or the unspecified one, where servers listen.
+    /// Whether the server is on this machine, judging by its name: a Unix socket, `localhost` and its
+    /// subdomains, a loopback address, or the unspecified address, on which servers listen.
     pub fn is_loopback(&self) -> bool {
         matches!(self.scheme, Scheme::Unix(_)) || names_this_machine(&self.host)
     }
 }
 
-/// Whether a host is this machine as far as the name tells; see [`Endpoint::is_loopback`].
+/// Whether a host is this machine, judging by its name; see [`Endpoint::is_loopback`].
 pub fn names_this_machine(host: &str) -> bool {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
     host == "localhost"
@@ -170,7 +171,7 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// As `Display`, so a base path that is a secret does not reach a log by way of `{:?}`.
+/// The same as `Display`, so that a secret base path does not reach a log through `{:?}`.
 impl fmt::Debug for Endpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Endpoint({self})")

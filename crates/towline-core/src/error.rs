@@ -1,4 +1,4 @@
-//! What went wrong, whose doing it was, and whether the request may have had an effect.
+//! Errors: what went wrong, who caused it, and whether the request may have had an effect.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,27 +8,28 @@ use crate::quote::quote;
 
 /// Why a request or stream failed.
 ///
-/// `Display` gives the message alone. Messages hold no keys, no credentials and no prompt text. An error is a value that is cloned,
-/// compared and kept in an outcome, so it wraps no other error: the message says the cause, and `source()` is `None`.
+/// `Display` shows only the message. Messages contain no keys, no credentials and no prompt text. An error
+/// can be cloned, compared and stored in an outcome, so it wraps no other error: the message includes the
+/// cause, and `source()` is `None`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Error {
-    /// What kind of failure, to branch on.
+    /// The kind of failure, for branching.
     pub kind: ErrorKind,
     /// Whose doing it was.
     pub fault: Fault,
-    /// For people: what was wrong and, where there is something to do, what to do.
+    /// A message for people: what went wrong and, if possible, what to do.
     pub message: String,
-    /// The HTTP status, where one was received.
+    /// The HTTP status, if one was received.
     pub status: Option<u16>,
-    /// Whether the server may have acted on the request. `false` only where that is certain: nothing was sent, or
-    /// the server refused before acting.
+    /// Whether the server may have acted on the request. `false` only if it certainly has not: nothing was
+    /// sent, or the server refused before acting.
     pub may_have_had_effect: bool,
-    /// How long the server asked to wait before another try.
+    /// How long the server asks clients to wait before a retry.
     pub retry_after: Option<Duration>,
 }
 
 impl Error {
-    /// An error with no status and no wish to wait.
+    /// An error without a status and without a wait.
     pub fn new(kind: ErrorKind, fault: Fault, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -40,15 +41,15 @@ impl Error {
         }
     }
 
-    /// The same error, saying whether the server may have acted on the request.
+    /// The same error, with this value of `may_have_had_effect`.
     #[must_use]
     pub fn with_effect(mut self, may_have_had_effect: bool) -> Self {
         self.may_have_had_effect = may_have_had_effect;
         self
     }
 
-    /// Whether the server says that it has no such endpoint, rather than no such model. LM Studio says so under a status
-    /// of success.
+    /// Whether the server reports a missing endpoint, as opposed to a missing model. LM Studio reports it
+    /// with a success status.
     pub fn is_missing_endpoint(&self) -> bool {
         match self.status {
             Some(404) => !self.message.to_ascii_lowercase().contains("model"),
@@ -58,14 +59,15 @@ impl Error {
         }
     }
 
-    /// The message without the status that [`from_status`](Self::from_status) puts behind the server's own words.
+    /// The message without the status that [`from_status`](Self::from_status) appends to the server's own
+    /// words.
     pub fn words(&self) -> &str {
         let Some(status) = self.status else { return &self.message };
         self.message.strip_suffix(&format!(" (status {status})")).unwrap_or(&self.message)
     }
 
-    /// What a web page means that comes where an answer of the protocol should: with status 200 that of a gateway, a
-    /// login or another kind of server.
+    /// The error for a web page in place of a response of the protocol. With status 200 it comes from a
+    /// gateway, a login or another kind of server.
     pub fn page(status: u16, body: &[u8]) -> Self {
         let title = crate::page::line(body);
         let title = if title.is_empty() { "without a title" } else { &title };
@@ -74,13 +76,13 @@ impl Error {
         Self { status: Some(status), ..error }
     }
 
-    /// The failure that an answer tells under a status that says success: an error of a server that has no other way, or
-    /// a web page. `None` for any other answer.
+    /// The failure that a response with a success status reports: an error of a server that has no other way
+    /// to report it, or a web page. `None` for any other response.
     pub fn in_answer(body: &[u8]) -> Option<Self> {
         if crate::page::is_page(body) {
             return Some(Self::page(200, body));
         }
-        // No error is long, and a long answer need not be read twice.
+        // Errors are short, and a long response need not be parsed twice.
         let body = Some(body).filter(|body| body.len() <= MAX_ERROR_BYTES)?;
         let value = serde_json::from_slice::<Json<'_>>(body).ok()?;
         let error = value.get("error").filter(|error| !error.is_null())?;
@@ -88,7 +90,7 @@ impl Error {
         Some(Self::new(ErrorKind::Server, Fault::Server, message).with_effect(true))
     }
 
-    /// What a response with the error status `status` and the body `body` means.
+    /// The error for a response with the error status `status` and the body `body`.
     pub fn from_status(status: u16, body: &[u8], retry_after: Option<Duration>) -> Self {
         let said = message_in_body(body);
         let kind = match status {
@@ -123,14 +125,14 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// What kind of failure it was.
+/// The kind of a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// The caller's own input cannot be sent: a bad host, a header with a line break, a missing model name.
+    /// The caller's input cannot be sent: an invalid host, a header with a line break, a missing model name.
     InvalidRequest,
     /// No connection could be made. Nothing was sent.
     Connect,
-    /// A secure connection could not be agreed on. Nothing was sent.
+    /// The TLS handshake failed. Nothing was sent.
     Tls,
     /// The connection broke.
     ConnectionLost,
@@ -138,21 +140,21 @@ pub enum ErrorKind {
     Truncated,
     /// The server does not accept the request as it is (4xx).
     Rejected,
-    /// A key is missing or refused (401, 403).
+    /// A key is missing or was rejected (401, 403).
     Unauthorized,
     /// The model or path does not exist on the server (404).
     NotFound,
     /// The server is too busy (429, 503).
     Busy,
-    /// The server said that it failed, by status or in the stream.
+    /// The server reported a failure, by status or in the stream.
     Server,
-    /// The server sent bytes that are not of its protocol.
+    /// The server sent bytes that violate its protocol.
     Protocol,
-    /// A named limit was passed.
+    /// A named limit was exceeded.
     Limit,
-    /// The server redirects to where the request must not go.
+    /// The server redirects to a target to which the request must not go.
     Redirect,
-    /// A clock ran out.
+    /// A time limit expired.
     TimedOut,
     /// The caller cancelled.
     Cancelled,
@@ -184,16 +186,16 @@ impl ErrorKind {
     }
 }
 
-/// Whose doing a failure was.
+/// Who caused a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
     /// The program that made the request.
     Caller,
-    /// The model server, by its own words or by ending early in good order.
+    /// The model server, because it reported an error or ended the response early.
     Server,
-    /// The network between.
+    /// The network in between.
     Transport,
-    /// What was received breaks the protocol or a limit on it.
+    /// The received bytes violate the protocol or exceed a limit.
     Protocol,
 }
 
@@ -209,7 +211,8 @@ impl Fault {
     }
 }
 
-/// The server's words in an error body: the `error` of a JSON object, the title of a page, else the start of the text.
+/// The server's message in an error body: the `error` of a JSON object, the title of a page, else the start
+/// of the text.
 fn message_in_body(body: &[u8]) -> String {
     if let Ok(value) = serde_json::from_slice::<Json<'_>>(body) {
         if let Some(error) = value.get("error").filter(|error| !error.is_null()) {
@@ -221,20 +224,20 @@ fn message_in_body(body: &[u8]) -> String {
     }
     match std::str::from_utf8(body) {
         _ if crate::page::is_page(body) => crate::page::line(body),
-        // An encoding that is not read here.
+        // The body has an encoding that is not decoded here.
         Err(_) if body.iter().any(|byte| matches!(byte, 0..=8 | 14..=26)) => String::new(),
         Ok(_) | Err(_) => quote(body),
     }
 }
 
-/// The longest error that is looked for in an answer, in bytes.
+/// The longest response that is searched for an error, in bytes.
 const MAX_ERROR_BYTES: usize = 64 << 10;
 
-/// How deep the words of an error are looked for: servers wrap each other's.
+/// How deep an error is searched for its message: servers wrap each other's errors.
 const MAX_DEPTH: usize = 5;
 
-/// The words of an `error` value, which servers send as a text, also one that is JSON again, or as an object with a
-/// `message`, and where to sign in if the object around it says that.
+/// The message of an `error` value, which servers send as a text (possibly JSON again) or as an object with a
+/// `message`; with the sign-in address, if the surrounding object has one.
 pub(crate) fn message_in_error(error: &Json<'_>, around: &Json<'_>) -> String {
     let told = words(error, MAX_DEPTH).or_else(|| words(around.get("message")?, MAX_DEPTH));
     let message = told.unwrap_or_else(|| quote(error.to_value().to_string().as_bytes()));

@@ -1,21 +1,22 @@
-//! What a stream yields, in the order the server sent it.
+//! The events of a stream, in the order in which the server sent them.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// One thing a stream yielded.
+/// One event of a stream.
 ///
-/// A record of the server becomes zero, one or several events: a record with thinking and text is two events, one
-/// that only repeats the role is none. Events are never merged here; readers that fall behind merge.
+/// A record from the server becomes zero, one or several events: a record with thinking and text becomes two
+/// events, a record that only repeats the role becomes none. Events are never merged here; readers that fall
+/// behind merge.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
     /// A piece of the answer.
     Text(String),
-    /// A piece of the model's reasoning, under whichever name the server sends it.
+    /// A piece of the model's reasoning, under any of the names that servers use.
     Thinking(String),
-    /// A complete tool call; fragments are joined first.
+    /// A complete tool call, joined from its fragments.
     ToolCall(Box<ToolCall>),
     /// A generated image.
     Image(Image),
@@ -28,7 +29,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// The piece of the answer, where that is what it is.
+    /// The piece of the answer, if the event is one.
     pub fn text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -42,7 +43,7 @@ impl Event {
     }
 }
 
-/// Which text a piece belongs to.
+/// The text to which a piece belongs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TextKind {
     Answer,
@@ -59,31 +60,31 @@ impl TextKind {
     }
 }
 
-/// A function the model asks the caller to run.
+/// A function that the model asks the caller to run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ToolCall {
-    /// The server's name for this call, to be sent back with the result; not every server gives one.
+    /// The server's id for this call, which must be sent back with the result; not every server gives one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// The function's name.
     pub name: String,
-    /// The arguments, in the order the model wrote them: an object, or, when the model wrote something that is not
-    /// JSON, a string with exactly what it wrote.
+    /// The arguments, in the order in which the model wrote them: an object or, if the model wrote invalid
+    /// JSON, a string with exactly the model's text.
     pub arguments: Value,
 }
 
-/// A tool call that the stream's end cut off before it was complete.
+/// A tool call that was incomplete when the stream ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct PartialToolCall {
     /// The server's name for this call.
     pub id: Option<String>,
-    /// The function's name, as far as it came.
+    /// The function's name, as far as it arrived.
     pub name: String,
-    /// The JSON text of the arguments, as far as it came.
+    /// The JSON text of the arguments, as far as it arrived.
     pub arguments: String,
 }
 
-/// A generated image as the server sent it: base64 text, usually of a PNG.
+/// A generated image as the server sent it: base64 text, usually a PNG.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
     /// Standard base64, not decoded.
@@ -97,17 +98,17 @@ pub struct TokenLogprob {
     pub token: String,
     /// Natural logarithm of its probability.
     pub logprob: f64,
-    /// The most likely tokens at this place, the requested number of them.
+    /// The most likely tokens at this position, as many as requested.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub top_logprobs: Vec<TokenLogprob>,
 }
 
-/// Where a pull, push or create stands.
+/// The progress of a pull, push or create.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
     /// The server's words, for example `pulling manifest`.
     pub status: String,
-    /// Which layer the numbers are about. Numbers are per layer, not overall.
+    /// The layer to which the numbers refer. Numbers are per layer, not overall.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
     /// Bytes done of this layer.
@@ -118,16 +119,16 @@ pub struct Progress {
     pub total: Option<u64>,
 }
 
-/// Token counts and server-side timings. A field the server left out is `None`; servers leave out zeros too.
+/// Token counts and server-side timings. A field that the server omitted is `None`; servers also omit zeros.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Usage {
     /// Tokens of the prompt.
     pub prompt_tokens: Option<u64>,
-    /// Tokens of the prompt that were taken from a cache.
+    /// Tokens of the prompt that came from a cache.
     pub cached_prompt_tokens: Option<u64>,
     /// Tokens of the answer, thinking included.
     pub completion_tokens: Option<u64>,
-    /// Time the server spent in all.
+    /// Total time that the server spent.
     #[serde(with = "nanoseconds", rename = "total_ns")]
     pub total: Option<Duration>,
     /// Time the server spent loading the model.
@@ -139,13 +140,14 @@ pub struct Usage {
     /// Time the server spent generating.
     #[serde(with = "nanoseconds", rename = "completion_ns")]
     pub completion: Option<Duration>,
-    /// What the server notes for people, usually nothing: that it cut the prompt to its context, and both lengths.
+    /// A note of the server for people, usually absent: for example that it cut the prompt to its context,
+    /// with both lengths.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
 
 impl Usage {
-    /// Takes over whatever `later` knows. Servers may spread usage over several records.
+    /// Takes over the fields that `later` has. Servers may spread usage over several records.
     pub fn absorb(&mut self, later: &Usage) {
         fn take<T: Copy>(slot: &mut Option<T>, later: Option<T>) {
             if later.is_some() {

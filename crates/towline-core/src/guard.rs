@@ -1,16 +1,17 @@
-//! Who may ask a server on this machine: protection against web pages that reach for local servers.
+//! Protects a server on this machine against web pages that send requests to local servers.
 //!
-//! A page from elsewhere can point a name of its own at a loopback address (DNS rebinding; the `Host` header gives it away) or
-//! send requests across (the `Origin` header does). The rules are those of `allowedHost` and `AllowedOrigins` in Ollama's
-//! source, without the private addresses that Ollama lets through: a loopback listener is never reached under one.
+//! A foreign page can point its own name at a loopback address (DNS rebinding, which the `Host` header
+//! reveals) or send cross-origin requests (which the `Origin` header reveals). The rules are those of
+//! `allowedHost` and `AllowedOrigins` in Ollama's source, without the private addresses that Ollama allows:
+//! no client reaches a loopback listener under one.
 
 use std::net::IpAddr;
 
-/// Endings of names that no public name has.
+/// Name endings that no public name has.
 const LOCAL_ENDINGS: [&str; 3] = [".localhost", ".local", ".internal"];
 /// Hosts whose pages are local, with any port.
 const LOCAL_PAGES: [&str; 3] = ["localhost", "127.0.0.1", "0.0.0.0"];
-/// Schemes of pages that come from an installed program rather than from the web.
+/// Schemes of pages that belong to an installed program, not to the web.
 const LOCAL_SCHEMES: [&str; 5] = ["app", "file", "tauri", "vscode-webview", "vscode-file"];
 
 /// Whether a `Host`, with or without a port, means this machine: a loopback or unspecified address, `localhost`, a name that
@@ -39,7 +40,7 @@ pub fn is_local_origin(origin: &str) -> bool {
     }
 }
 
-/// The name or address of a `Host` alone. A bare IPv6 address has no port.
+/// The name or address of a `Host`, without the port. A bare IPv6 address has no port.
 pub fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => {

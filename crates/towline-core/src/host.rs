@@ -1,11 +1,12 @@
 //! Reads the text of a host the way Ollama reads `OLLAMA_HOST`.
 //!
-//! The rules are those of `envconfig.Host` and `ConnectableHost` in Ollama's source: blanks and quotes around the text
-//! are dropped; without a scheme it is plain HTTP on port 11434, with one the scheme's own port; a bare `ollama.com`
-//! is HTTPS; an empty host is 127.0.0.1; IPv6 stands with or without brackets; a path is kept, but for
-//! OpenAI's `/v1` at its end, which belongs to the paths of requests; 0.0.0.0 and `::`, where
-//! servers listen, become this machine. Ours in addition: `unix:/path` names a Unix socket, an IPv6 address may have a zone
-//! (RFC 6874), a user and a password may stand before the host, and a port that is none is an error.
+//! The rules are those of `envconfig.Host` and `ConnectableHost` in Ollama's source: spaces and quotes around
+//! the text are dropped; without a scheme it means plain HTTP on port 11434, with a scheme the scheme's own
+//! port; a bare `ollama.com` means HTTPS; an empty host means 127.0.0.1; IPv6 addresses may have brackets or
+//! not; a path is kept, except OpenAI's `/v1` at its end, which belongs to the paths of requests; 0.0.0.0 and
+//! `::`, on which servers listen, become this machine. In addition, `unix:/path` names a Unix socket, an IPv6
+//! address may have a zone (RFC 6874), a user and password may precede the host, and an invalid port is an
+//! error.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -13,10 +14,10 @@ use std::net::Ipv6Addr;
 
 use crate::endpoint::{Credentials, Endpoint, Scheme};
 
-/// Where Ollama listens when nothing else is said.
+/// The port on which Ollama listens by default.
 pub const DEFAULT_PORT: u16 = 11434;
 
-/// A host text that names no server.
+/// The error for a host text that names no server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostError(String);
 
@@ -33,11 +34,11 @@ pub fn local() -> Endpoint {
     Endpoint::http("127.0.0.1", DEFAULT_PORT)
 }
 
-/// Reads a host text. An empty one is the server on this machine.
+/// Parses a host text. An empty text means the server on this machine.
 ///
 /// # Errors
-/// A scheme that is not `http`, `https` or `unix`, a port that is none, or characters no host name has. The message
-/// repeats no user and no password.
+/// A scheme other than `http`, `https` or `unix`, an invalid port, or characters that no host name has. The
+/// message contains no user and no password.
 pub fn parse(text: &str) -> Result<Endpoint, HostError> {
     let text = text.trim().trim_matches(['"', '\'']).trim();
     let (scheme, rest) = match text.split_once("://") {
@@ -67,7 +68,7 @@ pub fn parse(text: &str) -> Result<Endpoint, HostError> {
         Some((authority, path)) => (authority, path.trim_end_matches('/')),
         None => (rest, ""),
     };
-    // What would be the path may begin inside of a password.
+    // The presumed path may begin inside a password.
     let read = authority(before_path).map_err(|error| if path.contains('@') { misplaced() } else { error });
     let Authority { credentials, host, port } = read?;
     check_path(path)?;
@@ -77,10 +78,10 @@ pub fn parse(text: &str) -> Result<Endpoint, HostError> {
     Ok(Endpoint { scheme, host: connectable(host), port, base_path, credentials })
 }
 
-/// What stands between a scheme and a path.
+/// The part between a scheme and a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
-    /// Who asks, if the text says so.
+    /// The credentials, if the text has any.
     pub credentials: Option<Credentials>,
     /// A name, or an address without brackets. May be empty.
     pub host: String,
@@ -88,7 +89,8 @@ pub struct Authority {
     pub port: Option<u16>,
 }
 
-/// Reads `[user[:password]@]host[:port]`; blanks, `%` and the like in a user or a password are percent-encoded.
+/// Parses `[user[:password]@]host[:port]`; special characters in a user or a password, such as spaces and
+/// `%`, are percent-encoded.
 ///
 /// # Errors
 /// As [`parse`].
@@ -141,7 +143,7 @@ fn split_port(authority: &str) -> (&str, Option<&str>) {
     }
 }
 
-/// The address that a text is, and its zone.
+/// The address in a text, and its zone.
 fn address(host: &str) -> Option<(IpAddr, Option<&str>)> {
     let Some((address, zone)) = host.split_once('%') else { return Some((host.parse().ok()?, None)) };
     let address = address.parse::<Ipv6Addr>().ok()?;
@@ -172,7 +174,7 @@ fn check_path(path: &str) -> Result<(), HostError> {
     Ok(())
 }
 
-/// An address to connect to: servers say 0.0.0.0 or `::` for "every interface", of either family.
+/// An address to connect to: for servers, 0.0.0.0 or `::` mean "every interface", of either family.
 fn connectable(host: String) -> String {
     if host.is_empty() {
         return "127.0.0.1".into();

@@ -1,4 +1,4 @@
-//! What a job is doing, and the deadline that can be moved while it does.
+//! The state of a job, and its deadline, which can change while it runs.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -6,38 +6,38 @@ use std::time::{Duration, Instant};
 use crate::outcome::Ending;
 use crate::stream::Phase;
 
-/// What a job is doing. Each state is true while it is shown.
+/// The state of a job. Each state is true while it is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum JobState {
-    /// Waiting for its turn.
+    /// Queued: it has not started yet.
     Queued,
     /// A stream without a connection yet.
     Connecting,
-    /// A stream whose request was sent and of which nothing was received yet.
+    /// A stream that has sent its request and has received nothing yet.
     Waiting,
     /// A stream that is receiving.
     Streaming,
-    /// A task that is no stream and is at work.
+    /// A running task that is not a stream.
     Running,
-    /// Nothing more is read until it is unpaused. A server may continue to generate into its buffers.
+    /// Not reading until it is unpaused. A server may continue to generate into its buffers.
     Paused,
-    /// Told to stop, not ended yet.
+    /// Cancelled, but not ended yet.
     Cancelling,
-    /// Ended: the answer or result is whole.
+    /// Ended: the answer or result is complete.
     Completed,
     /// Ended: the stream stopped before its terminal record.
     Truncated,
-    /// Ended: stopped by somebody.
+    /// Ended: cancelled on purpose.
     Cancelled,
-    /// Ended: a clock ran out.
+    /// Ended: a time limit expired.
     TimedOut,
     /// Ended: it failed.
     Failed,
 }
 
 impl JobState {
-    /// The state of a stream that is neither queued, paused nor cancelled. `None` at its end, where only its outcome
-    /// says what the state is.
+    /// The state of a stream that is neither queued, paused nor cancelled. `None` at its end, when the state
+    /// follows from its outcome.
     pub fn of_phase(phase: Phase) -> Option<Self> {
         match phase {
             Phase::Connecting => Some(Self::Connecting),
@@ -47,7 +47,7 @@ impl JobState {
         }
     }
 
-    /// The state of a job that ended so.
+    /// The state of a job with this ending.
     pub fn of_ending(ending: &Ending) -> Self {
         match ending {
             Ending::Completed(_) => Self::Completed,
@@ -97,19 +97,19 @@ impl fmt::Display for JobState {
     }
 }
 
-/// How to move a job's deadline.
+/// A change of a job's deadline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Deadline {
     /// This long from now.
     In(Duration),
-    /// This much later than it stands; without one, this long from now.
+    /// This much later than the current deadline; if there is none, this long from now.
     ExtendBy(Duration),
     /// None.
     Never,
 }
 
 impl Deadline {
-    /// The new deadline, given the current one. A time too far away to be said is none.
+    /// The new deadline, given the current one. A time that is too far away to represent means no deadline.
     pub fn apply(self, current: Option<Instant>, now: Instant) -> Option<Instant> {
         match self {
             Self::In(time) => now.checked_add(time),

@@ -1,15 +1,16 @@
-//! A JSON document that borrows its text from the bytes it was read from.
+//! A JSON document that borrows its text from the input.
 //!
-//! Records are read once and thrown away, and have few keys: a list of them that is searched from its end is several
-//! times cheaper than the maps of `serde_json`. Of a key that occurs twice the last value counts, as there. Numbers stay
-//! as they are written: a server's ids may be longer than any machine number.
+//! Records are read once and dropped, and have few keys: searching a list of keys from its end is several
+//! times cheaper than the maps of `serde_json`. If a key occurs twice, the last value counts, as in
+//! `serde_json`. Numbers stay as they are written, because a server's ids may be longer than any machine
+//! number.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// The key under which `serde_json` hands out a number as it is written.
+/// The key under which `serde_json` provides a number as it is written.
 const NUMBER: &str = "$serde_json::private::Number";
 
 #[derive(Debug, PartialEq)]
@@ -64,7 +65,7 @@ impl<'a> Json<'a> {
         *self == Self::Null
     }
 
-    /// The same document for keeps.
+    /// The same document as an owned value.
     pub(crate) fn to_value(&self) -> serde_json::Value {
         match self {
             Self::Null => serde_json::Value::Null,
@@ -80,7 +81,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// A number that was read as one before.
+/// Parses a number that was validated before.
 fn number(digits: &str) -> serde_json::Value {
     digits.parse().map_or(serde_json::Value::Null, serde_json::Value::Number)
 }
@@ -159,7 +160,7 @@ mod tests {
 
     use super::*;
 
-    /// The same as `serde_json` makes of it, or the same error.
+    /// Checks that the result, or the error, is the same as that of `serde_json`.
     fn check(bytes: &[u8]) {
         let ours = serde_json::from_slice::<Json<'_>>(bytes).map(|json| json.to_value());
         let theirs = serde_json::from_slice::<Value>(bytes);

@@ -4,18 +4,18 @@
 //! |---|---|
 //! | [`wire`] | body bytes → frames (NDJSON, SSE) |
 //! | [`dialect`] | frames → events (Ollama, OpenAI) |
-//! | [`stream`] | the lifecycle: what happened → events, then one outcome |
+//! | [`stream`] | the lifecycle: inputs → events, then one outcome |
 //! | [`api`] | requests and responses as typed data |
-//! | [`host`], [`endpoint`], [`http1`] | where a server is, and HTTP/1.1 on the way there |
-//! | [`guard`] | which `Host` and which `Origin` belong to this machine |
-//! | [`job`], [`log`] | what a background job is doing, and what it has received |
-//! | [`retry`] | when a request may be sent again |
-//! | [`timeouts`], [`span`] | deadlines and limits; lengths of time as people read them |
+//! | [`host`], [`endpoint`], [`http1`] | the address of a server, and HTTP/1.1 |
+//! | [`guard`] | whether a `Host` or an `Origin` belongs to this machine |
+//! | [`job`], [`log`] | the state of a background job, and the log of its events |
+//! | [`retry`] | when a request may be retried |
+//! | [`timeouts`], [`span`] | deadlines and limits; durations in readable form |
 //! | [`records`] | the records of a stream as the server sent them |
 //! | [`event`], [`outcome`], [`error`] | what a stream yields, how it ended, what went wrong |
 //!
-//! No runtime, socket, clock, environment, file or thread: time comes in as a parameter, and every property is tested
-//! by feeding bytes and time.
+//! This crate uses no runtime, socket, clock, environment, file or thread: time is a parameter, and tests
+//! check every property by feeding bytes and time.
 
 pub mod api;
 pub mod dialect;

@@ -1,7 +1,8 @@
 //! The log of a job: append-only, read by any number of cursors.
 //!
-//! A cursor is an [`Offset`] and costs nothing but itself. Adjacent text is kept joined, and handed out joined to a
-//! reader that is behind, as is progress of one layer; a reader that keeps up gets each event as it came.
+//! A cursor is only an [`Offset`], so readers are free. The log joins adjacent text, and adjacent progress of
+//! one layer: a reader that is behind gets the joined events, and a reader that keeps up gets each event as
+//! it arrived.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -11,7 +12,7 @@ use serde_json::Value;
 
 use crate::event::{Event, TextKind, TokenLogprob};
 
-/// A place in a log: opaque, ordered, valid for the log it came from.
+/// A position in a log: opaque, ordered, valid only for its own log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Offset(u64);
 
@@ -19,12 +20,12 @@ impl Offset {
     /// The beginning of every log.
     pub const START: Self = Self(0);
 
-    /// The number behind the offset, to store it.
+    /// The offset as a number, for storage.
     pub fn to_u64(self) -> u64 {
         self.0
     }
 
-    /// An offset from its stored number. One beyond the end of the log reads as its end.
+    /// An offset from its stored number. An offset beyond the end of the log reads as its end.
     pub fn from_u64(number: u64) -> Self {
         Self(number)
     }
@@ -36,10 +37,10 @@ impl fmt::Display for Offset {
     }
 }
 
-/// Text is joined up to this size, in bytes, and dropped in pieces of it.
+/// Text is joined up to this size, in bytes, and dropped in pieces of this size.
 const SEGMENT_BYTES: usize = 4096;
 
-/// What each piece of a log costs beside its text, in bytes.
+/// The cost of each piece of a log in addition to its text, in bytes.
 const EVENT_BYTES: usize = 64;
 
 /// An append-only log of events.
@@ -57,19 +58,19 @@ struct Segment {
     content: Event,
 }
 
-/// What a read brought.
+/// The result of a read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Read {
-    /// The events, adjacent text joined, and of adjacent progress of one layer the last.
+    /// The events, with adjacent text joined, and only the last of adjacent progress of one layer.
     pub events: Vec<Event>,
-    /// How many bytes of text (or events without text) were dropped before they were read here.
+    /// How many bytes of text (or events without text) the log dropped before this reader reached them.
     pub missed: u64,
     /// The offset of the next read.
     pub next: Offset,
 }
 
 impl Log {
-    /// Appends an event. Empty text is nothing.
+    /// Appends an event. Empty text is ignored.
     pub fn append(&mut self, event: Event) {
         let length = length(&event);
         if length == 0 {
@@ -89,7 +90,7 @@ impl Log {
         self.segments.push_back(Segment { at, end: self.end, content: event });
     }
 
-    /// What there is from `from` on: all of it, or as much as passes `limit` bytes.
+    /// The events from `from` on: all of them, or up to the one that exceeds `limit` bytes.
     pub fn read(&self, from: Offset, limit: usize) -> Read {
         let start = self.start().0;
         let missed = start.saturating_sub(from.0);
@@ -110,8 +111,8 @@ impl Log {
         Read { events, missed, next: self.end() }
     }
 
-    /// Drops whole segments that end at or before `offset`, oldest first, until `bytes` are freed. Returns what was
-    /// freed.
+    /// Drops whole segments that end at or before `offset`, oldest first, until `bytes` are freed. Returns
+    /// the number of freed bytes.
     pub fn drop_before(&mut self, offset: Offset, bytes: usize) -> usize {
         let before = self.bytes;
         while before - self.bytes < bytes
@@ -129,19 +130,19 @@ impl Log {
         Offset(self.segments.front().map_or(self.end, |first| first.at))
     }
 
-    /// Where the next event will stand.
+    /// The offset of the next event.
     pub fn end(&self) -> Offset {
         Offset(self.end)
     }
 
-    /// What the log holds, in bytes.
+    /// The size of the log, in bytes.
     pub fn bytes(&self) -> usize {
         self.bytes
     }
 }
 
 impl Segment {
-    /// The part of the segment from `from` on; text is cut at a character.
+    /// The part of the segment from `from` on; text is split at a character boundary.
     fn from(&self, from: u64) -> Event {
         let skip = usize::try_from(from.saturating_sub(self.at)).unwrap_or(usize::MAX);
         match &self.content {
@@ -156,7 +157,7 @@ impl Segment {
     }
 }
 
-/// How far an event moves the log's end: text by its bytes, anything else by one.
+/// How far an event moves the end of the log: text by its bytes, other events by one.
 fn length(event: &Event) -> u64 {
     match event {
         Event::Text(text) | Event::Thinking(text) => text.len() as u64,
@@ -164,7 +165,7 @@ fn length(event: &Event) -> u64 {
     }
 }
 
-/// What an event costs when it stands alone, in bytes.
+/// The cost of a single event, in bytes.
 fn size(event: &Event) -> usize {
     let content = match event {
         Event::Text(text) | Event::Thinking(text) => text.len(),
@@ -195,8 +196,8 @@ fn json_size(value: &Value) -> usize {
     EVENT_BYTES + inner
 }
 
-/// Joins `next` to `last` if a reader that is behind needs only the joined event: text of one kind that is not longer
-/// than `limit` together, and progress of one layer, of which the last says it all.
+/// Joins `next` to `last` if a reader that is behind needs only the joined event: text of the same kind with
+/// a total length of at most `limit`, and progress of one layer, of which only the last matters.
 fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
     match (last, next) {
         (Event::Text(last), Event::Text(next)) | (Event::Thinking(last), Event::Thinking(next))
@@ -215,14 +216,14 @@ fn join(last: &mut Event, next: &Event, limit: usize) -> bool {
     }
 }
 
-/// Adds an event to others as a log would.
+/// Adds an event to a list as a log would.
 pub(crate) fn push(events: &mut Vec<Event>, event: Event) {
     if !events.last_mut().is_some_and(|last| join(last, &event, SEGMENT_BYTES)) {
         events.push(event);
     }
 }
 
-/// The same of text that is no event yet.
+/// The same for text that is not an event yet.
 #[inline]
 pub(crate) fn push_text(events: &mut Vec<Event>, kind: TextKind, text: Cow<'_, str>) {
     match (kind, events.last_mut()) {

@@ -1,4 +1,4 @@
-//! How a stream ended, and everything that was received.
+//! The outcome of a stream: its ending, and everything that was received.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,30 +7,30 @@ use crate::error::{Error, ErrorKind, Fault};
 use crate::event::{Event, Image, PartialToolCall, Progress, TextKind, TokenLogprob, ToolCall, Usage};
 use crate::span::Span;
 
-/// The one true ending of a stream, with all that was received before it.
+/// The outcome of a stream, with everything that was received. A stream has exactly one.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "an outcome says whether the answer is whole"]
 pub struct Outcome {
     /// How it ended.
     pub ending: Ending,
-    /// What was received, whatever the ending.
+    /// The reply so far, whatever the ending.
     pub reply: Reply,
     /// Counts and times.
     pub stats: Stats,
-    /// What came that is no record of the protocol. Usually nothing; it never makes an answer whole.
+    /// Frames that were not records of the protocol. Usually none; they never complete an answer.
     pub not_understood: NotUnderstood,
-    /// Why earlier tries of the same request failed, in order, and why a cut answer could not be continued. Usually
-    /// empty.
+    /// The errors of earlier attempts of the same request, in order, and the reason why a cut answer could
+    /// not be continued. Usually empty.
     pub retried: Vec<Error>,
 }
 
-/// Frames that are no known record of a stream's dialect: JSON without any field that is known.
+/// Frames that are not known records of a stream's dialect: JSON without any known field.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct NotUnderstood {
     /// How many came.
     pub count: u64,
-    /// The first [`MAX_KEPT`](Self::MAX_KEPT) of them as they came, each up to
-    /// [`MAX_KEPT_BYTES`](Self::MAX_KEPT_BYTES); U+FFFD stands for what is no text.
+    /// The first [`MAX_KEPT`](Self::MAX_KEPT) of them as they arrived, each up to
+    /// [`MAX_KEPT_BYTES`](Self::MAX_KEPT_BYTES); U+FFFD replaces invalid text.
     pub first: Vec<String>,
 }
 
@@ -60,27 +60,27 @@ impl NotUnderstood {
 /// The five ways a stream can end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ending {
-    /// The protocol's own terminal record came. What the server did after it does not matter.
+    /// The protocol's terminal record arrived. What the server did after it does not matter.
     Completed(Option<FinishReason>),
     /// The stream ended without its terminal record.
     Truncated(Error),
-    /// The caller, or somebody with control over the job, stopped it.
+    /// The caller, or another controller of the job, cancelled it.
     Cancelled {
-        /// Why, in the words of who did it.
+        /// The reason that was given with the cancel.
         reason: String,
         /// Whether the server may have acted on the request.
         may_have_had_effect: bool,
     },
-    /// One of the timeouts ran out.
+    /// One of the time limits expired.
     TimedOut {
         /// Which one.
         clock: Clock,
-        /// What it was set to.
+        /// Its value.
         limit: Duration,
         /// Whether the server may have acted on the request.
         may_have_had_effect: bool,
     },
-    /// The server said so, the connection broke, or what came was not the protocol.
+    /// The server reported an error, the connection broke, or the server violated the protocol.
     Failed(Error),
 }
 
@@ -96,7 +96,7 @@ impl Ending {
         }
     }
 
-    /// What went wrong; `None` when the stream completed.
+    /// The error; `None` if the stream completed.
     pub fn error(&self) -> Option<Error> {
         match self {
             Self::Completed(_) => None,
@@ -138,7 +138,7 @@ impl fmt::Display for Ending {
 }
 
 impl Outcome {
-    /// The ending of a stream of which nothing was received.
+    /// An outcome with this ending, for a stream that received nothing.
     pub fn new(ending: Ending) -> Self {
         Self {
             ending,
@@ -149,15 +149,15 @@ impl Outcome {
         }
     }
 
-    /// Whether the answer is whole.
+    /// Whether the answer is complete.
     pub fn is_completed(&self) -> bool {
         matches!(self.ending, Ending::Completed(_))
     }
 
-    /// The reply if it is whole.
+    /// The reply, if it is complete.
     ///
     /// # Errors
-    /// The outcome itself, with the part of the reply that came, for every other ending.
+    /// The outcome itself, with the part of the reply that arrived, for every other ending.
     pub fn into_completed(self) -> Result<Reply, Box<Outcome>> {
         if self.is_completed() { Ok(self.reply) } else { Err(Box::new(self)) }
     }
@@ -171,12 +171,12 @@ impl fmt::Display for Outcome {
 
 impl std::error::Error for Outcome {}
 
-/// Why the model stopped, as the terminal record says.
+/// The reason why the model stopped, from the terminal record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FinishReason {
-    /// The model was done, or met a stop text.
+    /// The model was done, or produced a stop text.
     Stop,
-    /// The token limit or the end of the context.
+    /// The model reached the token limit or the end of the context.
     Length,
     /// The model waits for the results of tool calls.
     ToolCalls,
@@ -188,7 +188,7 @@ pub enum FinishReason {
     Unload,
     /// A pull, push or create is done.
     Success,
-    /// A reason this version does not know.
+    /// A reason that this version does not know.
     Other(String),
 }
 
@@ -221,10 +221,10 @@ impl FinishReason {
     }
 }
 
-/// The five timeouts that bound a stream.
+/// The five time limits of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Clock {
-    /// From the start to a connection ready for the request.
+    /// From the start until a connection is ready for the request.
     Connect,
     /// From the request to the first record.
     FirstEvent,
@@ -237,7 +237,7 @@ pub enum Clock {
 }
 
 impl Clock {
-    /// The clock's name in machine-readable output. Stable.
+    /// The name of the time limit in machine-readable output. Stable.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Connect => "connect",
@@ -276,7 +276,7 @@ pub struct Reply {
     pub thinking: String,
     /// Complete tool calls, in order.
     pub tool_calls: Vec<ToolCall>,
-    /// Tool calls that the end of the stream cut off.
+    /// Tool calls that were incomplete when the stream ended.
     pub partial_tool_calls: Vec<PartialToolCall>,
     /// Generated images, in order.
     pub images: Vec<Image>,
@@ -322,12 +322,12 @@ pub struct Stats {
     pub records: u64,
     /// Bytes of the response body that were received.
     pub received_bytes: u64,
-    /// Bytes of records that the end of the stream cut off: of one, or of one for each piece it is stitched from.
+    /// Bytes of incomplete records at the end of the stream; with stitching, of one record for each piece.
     pub undecoded_bytes: u64,
-    /// Places where invalid text was replaced by U+FFFD.
+    /// Number of places where U+FFFD replaced invalid text.
     pub replaced_text: u64,
-    /// How often the stream was cut and continued by a further request: the text is stitched from that many more
-    /// pieces than one.
+    /// How often the stream was cut and continued by a further request: the text is stitched from one piece
+    /// more than this.
     pub stitches: u32,
     /// How often the connection to a relay was lost and the stream resumed at the same byte.
     pub reconnects: u32,

@@ -1,11 +1,11 @@
-//! A web page in the place of an answer, told as one line.
+//! Summarises a web page that arrived in place of an answer, as one line.
 
 use crate::quote::quote;
 
-/// How much of a page is looked at, in bytes.
+/// How much of a page is read, in bytes.
 const MAX_BYTES: usize = 64 << 10;
 
-/// Whether bytes begin like a page rather than like JSON or words.
+/// Whether the bytes begin like a page, and not like JSON or plain text.
 pub(crate) fn is_page(body: &[u8]) -> bool {
     matches!(body.trim_ascii_start(), [b'<', b'!' | b'?' | b'a'..=b'z' | b'A'..=b'Z', ..])
 }
@@ -17,7 +17,7 @@ pub(crate) fn line(body: &[u8]) -> String {
     quote(unescaped(&titled.unwrap_or_else(|| without_markup(&text))).as_bytes())
 }
 
-/// What stands in the first element of this name, unless that is nothing.
+/// The content of the first element of this name, unless it is empty.
 fn element(page: &str, name: &str) -> Option<String> {
     let lower = page.to_ascii_lowercase();
     let name = name.to_ascii_lowercase();
@@ -34,7 +34,7 @@ fn element(page: &str, name: &str) -> Option<String> {
     }
 }
 
-/// The text between tags; scripts and styles are none.
+/// The text between tags, without scripts and styles.
 fn without_markup(page: &str) -> String {
     let mut text = String::new();
     let mut rest = page;

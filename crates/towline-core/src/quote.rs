@@ -1,9 +1,9 @@
-//! Bytes from outside, as a message repeats them.
+//! Quotes untrusted bytes in a message.
 
-/// The longest piece of a server's own words that is repeated in a message, in characters.
+/// The longest quote of a server's text in a message, in characters.
 const QUOTE_CHARS: usize = 300;
 
-/// A short, printable, single-line form of bytes from outside.
+/// A short, printable, single-line form of untrusted bytes.
 pub(crate) fn quote(bytes: &[u8]) -> String {
     let head = &bytes[..bytes.len().min(QUOTE_CHARS * 4)];
     let text = String::from_utf8_lossy(head);

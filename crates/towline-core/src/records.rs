@@ -1,35 +1,37 @@
-//! The records of a stream as the server sent them, for callers that hand them on in a shape of their own.
+//! The records of a stream as the server sent them, for callers that pass them on in their own format.
 
 use std::collections::VecDeque;
 
 use crate::dialect::repair::repair_text;
 use crate::event::{Event, TextKind};
 
-/// What a record is to the ones around it.
+/// The relation of a record to its neighbours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RecordKind {
     /// A record on its own.
     None,
-    /// The alike ones after it differ from it in their text and their timestamp only, until the next pattern.
+    /// A pattern: similar records after it differ from it only in their text and their timestamp, until the
+    /// next pattern.
     Pattern,
-    /// Like the last pattern but for its timestamp and a piece of the answer.
+    /// Like the last pattern except for its timestamp and a piece of the answer.
     Text,
-    /// Like the last pattern but for its timestamp and a piece of the model's reasoning.
+    /// Like the last pattern except for its timestamp and a piece of the model's reasoning.
     Thinking,
 }
 
 /// One record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// The record: a JSON object, in valid UTF-8. Where the server's text was not valid, U+FFFD stands in.
+    /// The record: a JSON object, in valid UTF-8. U+FFFD replaces invalid text from the server.
     pub json: &'a [u8],
-    /// The piece of the answer in it; of the reasoning, where the kind is [`RecordKind::Thinking`]. Often empty.
+    /// The piece of the answer in it, or of the reasoning if the kind is [`RecordKind::Thinking`]. Often
+    /// empty.
     pub text: &'a str,
     /// What it is to the ones around it.
     pub kind: RecordKind,
 }
 
-/// Records in the order they came, packed: three allocations however many there are.
+/// Records in the order of arrival, packed into three allocations, however many there are.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Records {
     json: Vec<u8>,
@@ -55,7 +57,7 @@ impl Records {
         self.marks.is_empty()
     }
 
-    /// How much they hold, in bytes.
+    /// Their size, in bytes.
     pub fn size_bytes(&self) -> usize {
         self.json.len() + self.texts.len()
     }
@@ -73,7 +75,7 @@ impl Records {
         })
     }
 
-    /// Adds the records of `later` behind these.
+    /// Appends the records of `later`.
     pub fn append(&mut self, later: &Records) {
         let (json, texts) = (self.json.len(), self.texts.len());
         self.json.extend_from_slice(&later.json);
@@ -85,7 +87,7 @@ impl Records {
         }));
     }
 
-    /// Adds a record that is like the last pattern, and has this text.
+    /// Appends a record that is like the last pattern, with this text.
     #[inline]
     pub(crate) fn keep_alike(&mut self, frame: &[u8], kind: TextKind, text: &str) {
         let kind = match kind {
@@ -95,7 +97,7 @@ impl Records {
         self.push(frame, std::iter::once(text), kind);
     }
 
-    /// Adds a record that means `events`.
+    /// Appends a record that contains `events`.
     pub(crate) fn keep(
         &mut self,
         frame: &[u8],
@@ -109,7 +111,7 @@ impl Records {
         self.push(json, texts, if is_pattern { RecordKind::Pattern } else { RecordKind::None });
     }
 
-    /// Adds a record behind these. `texts` are the pieces of the answer in it.
+    /// Appends a record. `texts` are the pieces of the answer in it.
     #[inline]
     pub fn push<'a>(&mut self, json: &[u8], texts: impl Iterator<Item = &'a str>, kind: RecordKind) {
         self.json.extend_from_slice(json);

@@ -1,19 +1,20 @@
-//! When a request may be sent again by itself: only where that provably cannot do a thing twice.
+//! When a request may be retried automatically: only if a retry provably cannot repeat an effect.
 
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind};
 
-/// How often and how patiently a request is tried.
+/// How often a request is attempted, and how long the waits are.
 ///
-/// A try is repeated only before any byte of the answer arrived, and only when no connection could be made, when it
-/// broke before any byte of the request was sent, or when the server refused with 429 or 503 and said when to come back
-/// (`Retry-After`).
+/// A request is retried only before any byte of the answer has arrived, and only if no connection could be
+/// made, if the connection broke before any byte of the request was sent, or if the server refused with 429
+/// or 503 and sent `Retry-After`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Tries in all. Default 3; 1 switches retrying off.
+    /// Total number of attempts. Default 3; 1 switches retries off.
     pub max_tries: u32,
-    /// The wait before the second try when the server names none; it doubles with each further try. Default 250 ms.
+    /// The wait before the second attempt if the server does not specify one; it doubles with each further
+    /// attempt. Default 250 ms.
     pub first_wait: Duration,
     /// The longest single wait. A server that asks for more is not retried. Default 30 s.
     pub max_wait: Duration,
@@ -26,13 +27,14 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// Never tries again.
+    /// Never retries.
     pub const NEVER: Self = Self { max_tries: 1, first_wait: Duration::ZERO, max_wait: Duration::ZERO };
 
-    /// How long to wait before another try after try number `tries` (from 1) failed with `error`; `None` to give up.
+    /// How long to wait before the next attempt after attempt number `tries` (from 1) failed with `error`;
+    /// `None` means to give up.
     ///
-    /// `jitter`, from 0 to 1, spreads the waits of clients that failed together: the wait is between half and all of
-    /// its nominal length, and never below what the server asked for.
+    /// `jitter`, from 0 to 1, spreads the waits of clients that failed at the same time: the wait is between
+    /// half and all of its nominal length, and never below the time that the server asked for.
     pub fn wait_after(&self, error: &Error, tries: u32, jitter: f64) -> Option<Duration> {
         if tries >= self.max_tries || !is_safe(error) {
             return None;
@@ -42,16 +44,16 @@ impl RetryPolicy {
             return None;
         }
         let doubled = self.first_wait.saturating_mul(1 << tries.saturating_sub(1).min(16)).min(self.max_wait);
-        // In whole numbers: for an f64 a long wait is not exact, and what is no number would panic.
+        // Computed with integers: an f64 cannot represent long waits exactly, and NaN would panic.
         let of_1024 = 512 + (jitter.clamp(0.0, 1.0) * 512.0) as u128;
         Some(Duration::from_nanos_u128(doubled.as_nanos() * of_1024 / 1024).max(asked))
     }
 }
 
-/// Whether a request that failed so certainly had no effect and may do better the next time.
+/// Whether a request with this error certainly had no effect and may succeed on a retry.
 fn is_safe(error: &Error) -> bool {
     let passing = match error.kind {
-        // Once something was sent it may have had an effect.
+        // Once any byte was sent, the request may have had an effect.
         ErrorKind::Connect | ErrorKind::ConnectionLost => true,
         ErrorKind::Busy => error.retry_after.is_some(),
         ErrorKind::InvalidRequest

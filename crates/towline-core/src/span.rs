@@ -1,11 +1,11 @@
-//! Lengths of time as people read them, written in one way wherever one is shown.
+//! Formats durations for people, in one way everywhere.
 
 use std::fmt;
 use std::time::Duration;
 
-/// Shows a length of time to the digits that mean something: `250 ms`, `12.5 s`, `2 m 5 s`, `2 h 30 m`.
+/// Shows a duration with its significant digits: `250 ms`, `12.5 s`, `2 m 5 s`, `2 h 30 m`.
 ///
-/// Below a second to the millisecond, below 100 s to a tenth, below two hours to the second, beyond to the minute.
+/// Precision: milliseconds below a second, tenths below 100 s, seconds below two hours, and minutes beyond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
@@ -16,7 +16,7 @@ impl fmt::Display for Span {
             return f.write_str("0 s");
         }
         if ms < 1000 {
-            // A time that is there is never shown as none.
+            // A duration above zero is never shown as zero.
             return write!(f, "{} ms", ms.max(1));
         }
         let tenths = rounded(self.0, 100);
@@ -35,7 +35,7 @@ impl fmt::Display for Span {
     }
 }
 
-/// How many steps of so many milliseconds the time has, to the nearest.
+/// The duration in steps of `step_ms` milliseconds, rounded.
 fn rounded(time: Duration, step_ms: u128) -> u128 {
     let step = step_ms * 1_000_000;
     (time.as_nanos() + step / 2) / step

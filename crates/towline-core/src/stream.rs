@@ -19,11 +19,12 @@
 //! | Streaming | idle, record, total | truncated, partial | failed, partial | cancelled, partial |
 //! | Finishing | finish | completed | completed | completed |
 //!
-//! A web page where an answer should be, under status 200, is a refusal too. Frames that are not understood are counted,
-//! and no state changes by them.
+//! A web page with status 200 in place of an answer is a refusal too. Frames that are not understood are
+//! counted and change no state.
 //!
-//! The driver feeds it what happened, with the time, and polls events, then the one outcome. What was received before
-//! the end is decoded before the end counts, so no received token is lost and a terminal record always wins.
+//! The driver feeds it inputs with the time, and polls events, then the one outcome. Bytes that were received
+//! before the end are decoded before the end takes effect, so no received token is lost and a terminal record
+//! always wins.
 
 mod again;
 mod kept;
@@ -62,16 +63,16 @@ enum State {
     Finishing {
         reason: Option<FinishReason>,
         due: Instant,
-        /// Nothing that may still come counts, not even usage.
+        /// Later records are ignored, even usage.
         closed: bool,
-        /// The usage may come in a record of its own.
+        /// The usage may arrive in a separate record.
         awaits_usage: bool,
     },
-    /// The outcome waits to be taken, or was.
+    /// The outcome, until it is taken.
     Ended(Option<Box<Outcome>>),
 }
 
-/// What stops a stream once all that was received is decoded.
+/// What stops a stream once all received bytes are decoded.
 #[derive(Debug)]
 enum Stop {
     Body(BodyEnd),
@@ -79,26 +80,26 @@ enum Stop {
     Cancel(String),
 }
 
-/// What taking one frame came to.
+/// The result of taking one frame.
 enum Step<T> {
-    /// A record like the last one; its event is not queued.
+    /// A record like the previous one; its event is not queued.
     Alike(T),
     /// A record, whose events are queued, or an end.
     Record,
-    /// There is nothing more for now.
+    /// There are no more frames for now.
     None,
 }
 
 /// What comes next.
 enum Next<T> {
-    /// What was made of a record like the last one.
+    /// The result for a record like the previous one.
     Alike(T),
     Queued(Event),
 }
 
-/// One stream, as a value without I/O or clock of its own.
+/// One stream, as a value without I/O or its own clock.
 ///
-/// After every call poll [`next_event`](Self::next_event) until it returns `None`, then
+/// After every call, poll [`next_event`](Self::next_event) until it returns `None`, then
 /// [`take_outcome`](Self::take_outcome), then [`deadline`](Self::deadline).
 #[derive(Debug)]
 pub struct Lifecycle {
@@ -108,22 +109,22 @@ pub struct Lifecycle {
     timeouts: Timeouts,
     limits: Limits,
     marks: Timestamps,
-    /// When the driver last said what time it is.
+    /// The time that the driver last passed in.
     now: Instant,
-    /// No deadline is before this; set while records come, when deadlines only move on.
+    /// No deadline is before this time; set while records arrive, when deadlines only move to later times.
     not_due_before: Option<Instant>,
     framer: Framer,
     decoder: Decoder,
-    /// Events of the record decoded last.
+    /// Events of the most recent record.
     events: VecDeque<Event>,
     stop: Option<Stop>,
-    /// Nothing but white space was received so far.
+    /// Only white space was received so far.
     is_blank: bool,
     kept: Kept,
-    /// Whether the server counted tokens.
+    /// Whether the server sent usage.
     has_usage: bool,
     stats: Stats,
-    /// What was not understood of the pieces before this one.
+    /// The frames of earlier pieces that were not understood.
     not_understood: NotUnderstood,
     retried: Vec<Error>,
     /// See [`lost`](Lifecycle::lost).
@@ -131,7 +132,7 @@ pub struct Lifecycle {
 }
 
 impl Lifecycle {
-    /// A stream that begins to connect at `now`.
+    /// A stream that starts to connect at `now`.
     pub fn new(dialect: Dialect, timeouts: Timeouts, limits: Limits, now: Instant) -> Self {
         Self {
             state: State::Connecting,
@@ -156,43 +157,45 @@ impl Lifecycle {
         }
     }
 
-    /// The same stream, collecting no reply and not bounding it: for those who keep the bytes themselves.
+    /// The same stream, which neither collects nor limits the reply, for callers that keep the bytes
+    /// themselves.
     #[must_use]
     pub fn without_reply(mut self) -> Self {
         self.kept.keeps_reply = false;
         self
     }
 
-    /// The same stream, not yet begun, with another treatment of thinking inside the text. Default: it is told apart.
+    /// The same stream, before its start, with another treatment of thinking inside the text. Default: it is
+    /// separated.
     #[must_use]
     pub fn with_think_tags(mut self, tags: ThinkTags) -> Self {
         (self.tags, self.decoder) = (tags, Decoder::new(self.dialect, tags));
         self
     }
 
-    /// Whether the text so far had thinking inside.
+    /// Whether the text so far contained thinking.
     #[must_use]
     pub fn think_tags_found(&self) -> ThinkTagsFound {
         self.decoder.think_tags_found()
     }
 
-    /// Keeps every record as the server sent it, until it is [taken](Self::take_records).
+    /// Keeps every record as the server sent it, until [`take_records`](Self::take_records) takes it.
     pub fn keep_records(&mut self) {
         self.kept.records.get_or_insert_default();
     }
 
-    /// The records that were decoded since they were last taken; none unless they are kept. An error of the server is
-    /// no record.
+    /// The records that were decoded since the last call; none unless records are kept. An error of the
+    /// server is not a record.
     pub fn take_records(&mut self) -> Records {
         self.kept.records.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
-    /// How much the records hold that were not taken yet, in bytes.
+    /// Size of the records that were not taken yet, in bytes.
     pub fn kept_bytes(&self) -> usize {
         self.kept.records.as_ref().map_or(0, Records::size_bytes)
     }
 
-    /// Why earlier tries failed.
+    /// The errors of earlier attempts.
     pub fn retried(&self) -> &[Error] {
         &self.retried
     }
@@ -206,7 +209,7 @@ impl Lifecycle {
         }
     }
 
-    /// The response head came.
+    /// The response head has arrived.
     pub fn opened(&mut self, head: &Opened, now: Instant) {
         self.now = now;
         if !matches!(self.state, State::Connecting | State::Opening) || self.stop.is_some() {
@@ -226,7 +229,7 @@ impl Lifecycle {
         }
     }
 
-    /// Where to append body bytes as they are read; call [`received`](Self::received) afterwards.
+    /// The buffer to which body bytes are appended; call [`received`](Self::received) afterwards.
     pub fn input(&mut self) -> &mut Vec<u8> {
         match &mut self.state {
             State::Refused { body, .. } => body,
@@ -239,8 +242,8 @@ impl Lifecycle {
         }
     }
 
-    /// `count` bytes were appended to [`input`](Self::input). Where no body is being read, before the response and
-    /// after its end, they are dropped.
+    /// `count` bytes were appended to [`input`](Self::input). They are dropped if no body is being read:
+    /// before the response and after its end.
     pub fn received(&mut self, count: usize, now: Instant) {
         self.now = now;
         if self.reads_body() {
@@ -255,7 +258,7 @@ impl Lifecycle {
         }
     }
 
-    /// Body bytes came: the copying form of [`input`](Self::input) and [`received`](Self::received).
+    /// Body bytes have arrived: the copying form of [`input`](Self::input) and [`received`](Self::received).
     pub fn bytes(&mut self, bytes: &[u8], now: Instant) {
         self.input().extend_from_slice(bytes);
         self.received(bytes.len(), now);
@@ -267,37 +270,38 @@ impl Lifecycle {
         self.stop_by(Stop::Body(how));
     }
 
-    /// The stream cannot be started or carried on: the request was not sent, or not understood on the way.
+    /// The stream cannot start or continue: the request was not sent, or was rejected on the way.
     pub fn failed(&mut self, error: Error, now: Instant) {
         self.ended(BodyEnd::Broken(error), now);
     }
 
-    /// The caller wants no more of it. `reason` is for people.
+    /// The caller cancels the stream. `reason` is for people.
     pub fn cancel(&mut self, reason: &str, now: Instant) {
         self.now = now;
         self.stop_by(Stop::Cancel(reason.to_owned()));
     }
 
-    /// A deadline that others keep has passed: the stream ends as its total clock would end it.
+    /// A deadline that the caller keeps has passed: the stream ends as its total time limit would end it.
     pub fn expire(&mut self, limit: Duration, now: Instant) {
         self.now = now;
         self.stop_by(Stop::Clock(Due { at: now, clock: Clock::Total, limit }));
     }
 
-    /// The stream is driven on after a pause that was not the server's: all its timeouts but the total start again.
+    /// The stream continues after a pause that the server did not cause: all its timeouts except the total
+    /// start again.
     pub fn unpaused(&mut self, now: Instant) {
         self.now = now;
         self.marks = Timestamps { started: self.marks.started, ..Timestamps::at(now) };
     }
 
-    /// The way to the server is gone, and the stream is there still: only its total clock runs until
-    /// [`regained`](Self::regained).
+    /// The connection to the server is lost, but the stream still exists: until [`regained`](Self::regained),
+    /// only its total time limit runs.
     pub fn lost(&mut self, now: Instant) {
         self.now = now;
         self.away = true;
     }
 
-    /// Whether the way to the server is gone at the moment: it was [`lost`](Self::lost) and not regained.
+    /// Whether the connection to the server is [`lost`](Self::lost) and not yet regained.
     pub fn is_away(&self) -> bool {
         self.away
     }
@@ -310,7 +314,7 @@ impl Lifecycle {
         }
     }
 
-    /// The dialect turned out to be this one. Only before the response.
+    /// Sets the dialect once it is known. Only before the response.
     pub fn set_dialect(&mut self, dialect: Dialect) {
         if matches!(self.state, State::Connecting | State::Opening) {
             (self.dialect, self.decoder) = (dialect, Decoder::new(dialect, self.tags));
@@ -333,7 +337,7 @@ impl Lifecycle {
         }
     }
 
-    /// Changes the timeouts of a stream that is running. They count from where they were started.
+    /// Changes the timeouts of a running stream. Their starts stay the same.
     pub fn set_timeouts(&mut self, timeouts: Timeouts) {
         self.timeouts = timeouts;
         self.not_due_before = None;
@@ -344,24 +348,24 @@ impl Lifecycle {
         self.timeouts
     }
 
-    /// When [`tick`](Self::tick) must be called next. It moves with every call that takes the time.
+    /// When [`tick`](Self::tick) must be called next. It changes with every call that takes the time.
     pub fn deadline(&self) -> Option<Instant> {
         self.due().map(|due| due.at)
     }
 
-    /// The [`deadline`](Self::deadline) or a time before it, for drivers that would rather tick early now and then than ask
-    /// after each record.
+    /// The [`deadline`](Self::deadline) or an earlier time, for drivers that prefer an occasional early tick
+    /// to a query after each record.
     #[inline]
     pub fn wake_at(&self) -> Option<Instant> {
         self.not_due_before.or_else(|| self.deadline())
     }
 
-    /// When the total clock runs out.
+    /// When the total time limit expires.
     pub fn total_deadline(&self) -> Option<Instant> {
         self.timeouts.total_due(&self.marks).map(|due| due.at)
     }
 
-    /// Where the stream stands.
+    /// The phase of the stream.
     pub fn phase(&self) -> Phase {
         match self.state {
             State::Connecting => Phase::Connecting,
@@ -373,7 +377,7 @@ impl Lifecycle {
         }
     }
 
-    /// What the time was when the driver last said it.
+    /// The time that the driver last passed in.
     pub fn told_at(&self) -> Instant {
         self.now
     }
@@ -388,7 +392,7 @@ impl Lifecycle {
         &self.kept.reply
     }
 
-    /// What was not understood so far.
+    /// The frames so far that were not understood.
     pub fn not_understood(&self) -> NotUnderstood {
         let mut all = self.not_understood.clone();
         all.append(self.decoder.not_understood.clone());
@@ -403,8 +407,9 @@ impl Lifecycle {
         })
     }
 
-    /// As [`next_event`](Self::next_event), for those who need no event by itself: it is added to `events`, text joined to the
-    /// text before it as a [log](crate::log::Log) joins it. Whether it was text.
+    /// Like [`next_event`](Self::next_event), for callers that do not need single events: adds the event to
+    /// `events`, and joins text to the text before it as a [log](crate::log::Log) does. Returns whether the
+    /// event was text.
     #[inline]
     pub fn next_into(&mut self, events: &mut Vec<Event>) -> Option<bool> {
         match self.next_by(|kind, text| log::push_text(events, kind, text))? {
@@ -428,7 +433,7 @@ impl Lifecycle {
                     match self.decode_frame(&mut give) {
                         Step::Alike(given) => return Some(Next::Alike(given)),
                         Step::Record => {}
-                        // The end may have given out what was held back.
+                        // The end may have released text that was held back.
                         Step::None => return self.events.pop_front().map(Next::Queued),
                     }
                 }
@@ -476,7 +481,7 @@ impl Lifecycle {
         Due::earlier(own.filter(|_| !self.away), total)
     }
 
-    /// A body that begins like a web page is one, whatever its content type.
+    /// A body that begins like a web page counts as one, whatever its content type.
     fn look_for_page(&mut self, count: usize) {
         let Some(first) = self.framer.first_of(count) else { return };
         self.is_blank = false;
@@ -496,17 +501,17 @@ impl Lifecycle {
         wants_more && self.stop.is_none()
     }
 
-    /// The first thing to stop a stream is the one that counts.
+    /// Only the first stop of a stream counts.
     fn stop_by(&mut self, stop: Stop) {
         self.framer.finish();
         self.stop.get_or_insert(stop);
     }
 
-    /// Decodes one frame, or settles what happens when there is none.
+    /// Decodes one frame, or handles the case that there is none.
     #[inline]
     fn decode_frame<T>(&mut self, give: &mut impl FnMut(TextKind, Cow<'_, str>) -> T) -> Step<T> {
         let is_read = matches!(self.state, State::Waiting | State::Streaming);
-        // A line that is like the last one is read where it stands: where it ends is then known without a search.
+        // A line that is like the previous one is read in place, so its end is known without a search.
         if is_read
             && let Some(line) = self.framer.fresh_line()
             && let Some((kind, text, length)) = self.decoder.read_alike(line)
@@ -653,7 +658,7 @@ impl Lifecycle {
         }
     }
 
-    /// The usage came after all: what is still to come is the end.
+    /// The usage has arrived: only the end is still to come.
     fn usage_came(&mut self) {
         if let State::Finishing { due, awaits_usage, .. } = &mut self.state
             && std::mem::take(awaits_usage)
@@ -674,12 +679,12 @@ impl Lifecycle {
             | State::Refused { .. }
             | State::Waiting
             | State::Streaming => self.end(Ending::Failed(error)),
-            // The same record had already ended it.
+            // The same record has already ended the answer.
             State::Ended(_) => {}
         }
     }
 
-    /// A relay says how its job ended. An answer that was complete before is that.
+    /// A relay reports how its job ended. An answer that was already complete stays complete.
     fn on_relayed(&mut self, how: Relayed, error: Error) {
         if matches!(self.state, State::Finishing { .. } | State::Ended(_)) {
             return self.on_corrupt(error);
@@ -697,7 +702,7 @@ impl Lifecycle {
         });
     }
 
-    /// Applies what stopped the stream, now that everything received is decoded.
+    /// Applies the stop, now that all received bytes are decoded.
     fn settle_stop(&mut self) {
         let Some(stop) = self.stop.take() else { return };
         let sent = !matches!(self.state, State::Connecting);
@@ -718,7 +723,7 @@ impl Lifecycle {
             Stop::Body(BodyEnd::Clean) => self.truncated(Fault::Server, "ended in good order", sent),
             Stop::Body(BodyEnd::Cut) => self.truncated(Fault::Transport, "was closed", sent),
             Stop::Body(BodyEnd::Broken(error)) => {
-                // Whatever the transport knows: an answer proves that the request arrived.
+                // An answer proves that the request arrived, whatever the transport knows.
                 let answered = matches!(self.state, State::Waiting | State::Streaming);
                 let effect = answered || error.may_have_had_effect;
                 Ending::Failed(error.with_effect(effect))
@@ -738,7 +743,7 @@ impl Lifecycle {
         Ending::Truncated(Error::new(ErrorKind::Truncated, fault, message).with_effect(sent))
     }
 
-    /// An error response is read to its end, its limit or its clock, whichever comes first.
+    /// An error response is read to its end, its size limit or its time limit, whichever comes first.
     fn settle_refused(&mut self) {
         let State::Refused { status, body, retry_after, .. } = &self.state else {
             return;
@@ -754,7 +759,7 @@ impl Lifecycle {
         }
     }
 
-    /// Whether a frame that is not a record is the beginning of one, cut off by the end of the stream.
+    /// Whether a frame that is not a record is the beginning of one that the end of the stream cut off.
     fn is_cut_off(&self, frame: &NotARecord) -> bool {
         let ended = matches!(self.stop, Some(Stop::Body(BodyEnd::Clean | BodyEnd::Cut)));
         self.framer.cut_tail_bytes() > 0 && (frame.ends_early || !ended)
@@ -789,7 +794,7 @@ fn limit_passed(message: String) -> Error {
     Error::new(ErrorKind::Limit, Fault::Protocol, message).with_effect(true)
 }
 
-/// `now + wait`, or a time far away where that cannot be said.
+/// `now + wait`, or a time far away if that overflows.
 fn later(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait).or_else(|| now.checked_add(Duration::from_secs(86_400 * 365))).unwrap_or(now)
 }

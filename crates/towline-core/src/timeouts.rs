@@ -4,22 +4,22 @@ use std::time::{Duration, Instant};
 
 use crate::outcome::Clock;
 
-/// How long each part of a stream may take. `None` switches a clock off.
+/// The time limits of a stream. `None` switches a limit off.
 ///
-/// The defaults let a cold 70-billion-parameter model load from a slow disk and evaluate a long prompt, and still end
-/// every stream that gets nowhere.
+/// The defaults let a cold 70-billion-parameter model load from a slow disk and evaluate a long prompt, and
+/// still end every stream that makes no progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
-    /// From the start of a try to a connection ready for the request. Default 10 s.
+    /// From the start of an attempt until a connection is ready for the request. Default 10 s.
     pub connect: Option<Duration>,
     /// From the request to the first record, which servers send only after queueing, loading the model and evaluating
     /// the prompt. Default 20 min.
     pub first_event: Option<Duration>,
-    /// Between bytes of the answer, whatever they are: parts of a long record and keep-alive comments count too. It
-    /// never runs out while bytes flow. Default 5 min.
+    /// Between bytes of the answer of any kind: parts of a long record and keep-alive comments count too. It
+    /// never expires while bytes flow. Default 5 min.
     pub idle: Option<Duration>,
-    /// Between whole records, however many bytes flow: the bound of a server that only keeps the connection alive, or
-    /// sends a record without an end. Default 20 min.
+    /// Between whole records, however many bytes flow. It stops a server that only keeps the connection
+    /// alive, or sends an endless record. Default 20 min.
     pub record: Option<Duration>,
     /// From the start to the end. Default none.
     pub total: Option<Duration>,
@@ -37,23 +37,23 @@ impl Default for Timeouts {
     }
 }
 
-/// The named bounds of one stream.
+/// The named limits of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The longest line or event, in bytes. Default 32 MiB.
     pub line_bytes: usize,
-    /// The most a reply may hold, in bytes: text and thinking as they are, tool calls, images and log probabilities by
-    /// the length of their records. Default 64 MiB.
+    /// The maximum size of a reply, in bytes: the length of text and thinking, and for tool calls, images and
+    /// log probabilities the length of their records. Default 64 MiB.
     pub reply_bytes: usize,
     /// How much of an error response's body is read, in bytes. Default 64 KiB.
     pub error_body_bytes: usize,
     /// How long an error response's body may take. Default 5 s.
     pub error_body_time: Duration,
-    /// How long the server may take to end the response after its terminal record, so that the connection can be used
-    /// again. The answer is complete whether or not it does. Default 250 ms.
+    /// How long the server may take to end the response after its terminal record, so that the connection can
+    /// be reused. The answer is complete in either case. Default 250 ms.
     pub finish_time: Duration,
-    /// How long the server may take to send the usage after it said why the model stopped, where its dialect sends the
-    /// usage in a record of its own and none came before. Default 2 s.
+    /// How long the server may take to send the usage after the finish reason, if its dialect sends the usage
+    /// in a separate record and none has arrived. Default 2 s.
     pub usage_time: Duration,
 }
 
@@ -75,13 +75,13 @@ impl Default for Limits {
 pub(crate) struct Timestamps {
     /// When the stream began.
     pub(crate) started: Instant,
-    /// When this try to connect began.
+    /// When this attempt to connect began.
     pub(crate) connecting: Instant,
     /// When the request was sent.
     pub(crate) sent: Instant,
-    /// When the last byte came.
+    /// When the last byte arrived.
     pub(crate) alive: Instant,
-    /// When the last whole record came.
+    /// When the last whole record arrived.
     pub(crate) record: Instant,
 }
 
@@ -91,7 +91,7 @@ impl Timestamps {
     }
 }
 
-/// A moment at which a clock runs out.
+/// The time at which a time limit expires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Due {
     pub(crate) at: Instant,
@@ -102,7 +102,7 @@ pub(crate) struct Due {
 impl Due {
     pub(crate) fn after(from: Instant, limit: Option<Duration>, clock: Clock) -> Option<Self> {
         let limit = limit?;
-        // A limit beyond what an Instant can hold never comes.
+        // A limit that an Instant cannot represent never expires.
         Some(Self { at: from.checked_add(limit)?, clock, limit })
     }
 

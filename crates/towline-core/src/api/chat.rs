@@ -12,13 +12,13 @@ pub struct ChatRequest {
     pub model: String,
     /// The conversation. Empty loads the model, or with a `keep_alive` of zero unloads it.
     pub messages: Vec<Message>,
-    /// Functions the model may ask for.
+    /// Functions that the model may call.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
-    /// What form the answer must have.
+    /// The required format of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
-    /// Whether to think. `None` leaves it to the server, which thinks where the model can.
+    /// Whether to think. `None` leaves it to the server, which thinks if the model can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub think: Option<Think>,
     /// Model options.
@@ -54,7 +54,7 @@ impl ChatRequest {
         self
     }
 
-    /// The same conversation with one more thing said by the person.
+    /// The same conversation with one more message from the user.
     #[must_use]
     pub fn user(self, content: impl Into<String>) -> Self {
         self.message(Message::user(content))

@@ -11,12 +11,12 @@ use super::{KeepAlive, Options, null_as_default};
 pub struct EmbedRequest {
     /// The model's name.
     pub model: String,
-    /// The texts. One that fails makes the whole request fail.
+    /// The texts. If one fails, the whole request fails.
     pub input: Vec<String>,
     /// Whether to cut a text that does not fit. Server default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub truncate: Option<bool>,
-    /// How many dimensions the vectors shall have, for models that can.
+    /// The number of dimensions of the vectors, for models that support a choice.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<u32>,
     /// Model options.
@@ -39,10 +39,10 @@ pub struct EmbedResponse {
     /// Tokens of all texts.
     #[serde(default, deserialize_with = "null_as_default")]
     pub prompt_eval_count: u64,
-    /// Time the server spent in all, in nanoseconds.
+    /// Total time that the server spent, in nanoseconds.
     #[serde(default, deserialize_with = "null_as_default")]
     pub total_duration: u64,
-    /// Of that to load the model, in nanoseconds.
+    /// The part of it for loading the model, in nanoseconds.
     #[serde(default, deserialize_with = "null_as_default")]
     pub load_duration: u64,
 }

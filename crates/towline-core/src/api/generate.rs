@@ -12,7 +12,7 @@ pub struct GenerateRequest {
     pub model: String,
     /// The text. Empty loads the model, or with a `keep_alive` of zero unloads it.
     pub prompt: String,
-    /// The text behind the place to fill, for models that can.
+    /// The text after the gap, for models that can fill in the middle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suffix: Option<String>,
     /// Instructions that replace the model's own.
@@ -27,13 +27,13 @@ pub struct GenerateRequest {
     /// Send the prompt to the model as it is, without a template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub raw: Option<bool>,
-    /// What form the answer must have.
+    /// The required format of the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub format: Option<Format>,
     /// Images, in base64.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub images: Vec<String>,
-    /// Whether to think. `None` leaves it to the server, which thinks where the model can.
+    /// Whether to think. `None` leaves it to the server, which thinks if the model can.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub think: Option<Think>,
     /// Model options.

@@ -35,13 +35,13 @@ pub struct Message {
     /// Images (for some models audio), in base64. See [`Message::with_image`].
     #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "null_as_default")]
     pub images: Vec<String>,
-    /// The calls the model asked for in an earlier turn.
+    /// The calls that the model made in an earlier turn.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "tool_calls")]
     pub tool_calls: Vec<ToolCall>,
-    /// Which tool a result is of.
+    /// The tool to which a result belongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_name: Option<String>,
-    /// Which call a result is of.
+    /// The call to which a result belongs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_call_id: Option<String>,
 }
@@ -56,12 +56,12 @@ impl Message {
         Self::new(Role::System, content)
     }
 
-    /// Something a person says.
+    /// A message from the user.
     pub fn user(content: impl Into<String>) -> Self {
         Self::new(Role::User, content)
     }
 
-    /// Something the model said. As the last message it is a text that the model continues.
+    /// A message from the model. If it is the last message, the model continues it.
     pub fn assistant(content: impl Into<String>) -> Self {
         Self::new(Role::Assistant, content)
     }
@@ -84,7 +84,7 @@ impl Message {
     }
 }
 
-/// A function the model may ask for.
+/// A function that the model may call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Tool {
     #[serde(rename = "type")]
@@ -100,7 +100,7 @@ impl Tool {
     }
 }
 
-/// Tool calls inside a message are nested one level deeper than as events.
+/// Tool calls inside a message are nested one level deeper than in events.
 mod tool_calls {
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
     use serde_json::Value;

@@ -1,7 +1,7 @@
-//! What is asked of a server and what it answers, as typed data: the JSON of Ollama's API.
+//! Requests and responses as typed data: the JSON of Ollama's API.
 //!
-//! Fields that are `None` or empty are left out of a request. Unknown fields of a response are kept where an answer has
-//! an `extra` map, and ignored elsewhere.
+//! A request omits fields that are `None` or empty. Unknown fields of a response are kept if its type has an
+//! `extra` map, and ignored otherwise.
 
 mod chat;
 mod embed;

@@ -1,4 +1,4 @@
-//! Models: which there are, what they are, and how they come and go.
+//! Models: lists, descriptions, and requests that create, copy and delete them.
 
 use std::collections::BTreeMap;
 
@@ -58,7 +58,7 @@ pub struct ModelDetails {
     pub extra: Map<String, Value>,
 }
 
-/// The models a server has in memory.
+/// The models that a server has in memory.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct PsResponse {
     /// The models.
@@ -72,10 +72,10 @@ pub struct RunningModel {
     /// Name and tag.
     #[serde(default, deserialize_with = "null_as_default")]
     pub name: String,
-    /// Memory in all, in bytes.
+    /// Total memory, in bytes.
     #[serde(default, deserialize_with = "null_as_default")]
     pub size: u64,
-    /// Of that on a GPU, in bytes.
+    /// The part of it on a GPU, in bytes.
     #[serde(default, deserialize_with = "null_as_default")]
     pub size_vram: u64,
     /// Context length, in tokens.
@@ -92,7 +92,7 @@ pub struct RunningModel {
     pub extra: Map<String, Value>,
 }
 
-/// Which model to describe.
+/// A request for the description of a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ShowRequest {
     /// The model's name.
@@ -110,7 +110,7 @@ pub struct ShowResponse {
     /// The model as a Modelfile.
     #[serde(default, deserialize_with = "null_as_default")]
     pub modelfile: String,
-    /// Default options, one a line.
+    /// Default options, one per line.
     #[serde(default, deserialize_with = "null_as_default")]
     pub parameters: String,
     /// The prompt template.
@@ -136,7 +136,7 @@ pub struct ShowResponse {
     pub extra: Map<String, Value>,
 }
 
-/// Which model to fetch from a registry.
+/// A request to pull a model from a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PullRequest {
@@ -147,7 +147,7 @@ pub struct PullRequest {
     pub insecure: bool,
 }
 
-/// Which model to send to a registry.
+/// A request to push a model to a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct PushRequest {
@@ -158,7 +158,7 @@ pub struct PushRequest {
     pub insecure: bool,
 }
 
-/// How to make a model from another one or from uploaded files.
+/// A request to create a model from another one or from uploaded files.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CreateRequest {
@@ -173,7 +173,7 @@ pub struct CreateRequest {
     /// Uploaded adapters: name and digest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub adapters: BTreeMap<String, String>,
-    /// Uploaded files of a draft model, which guesses ahead: name and digest.
+    /// Uploaded files of a draft model for speculative decoding: name and digest.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub draft_files: BTreeMap<String, String>,
     /// The prompt template.
@@ -188,13 +188,13 @@ pub struct CreateRequest {
     /// The default options.
     #[serde(skip_serializing_if = "Options::is_empty")]
     pub parameters: Options,
-    /// The conversation every chat starts with.
+    /// The conversation with which every chat starts.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub messages: Vec<Message>,
-    /// The built-in renderer of prompts that the model needs, in place of a template.
+    /// The built-in prompt renderer that the model needs instead of a template.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub renderer: Option<String>,
-    /// The built-in parser of answers that the model needs.
+    /// The built-in answer parser that the model needs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parser: Option<String>,
     /// The oldest version of Ollama that can run the model.
@@ -205,26 +205,26 @@ pub struct CreateRequest {
     pub quantize: Option<String>,
 }
 
-/// Which model to copy to which name.
+/// A request to copy a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct CopyRequest {
-    /// The name of the model there is.
+    /// The name of the existing model.
     pub source: String,
     /// The name of the copy.
     pub destination: String,
 }
 
-/// Which model to delete.
+/// A request to delete a model.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct DeleteRequest {
     /// The model's name.
     pub model: String,
 }
 
-/// What a server says of itself.
+/// The status of a server.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct StatusResponse {
-    /// Whether, and by whom, models of the cloud are switched off.
+    /// Whether cloud models are disabled, and by what.
     #[serde(default, deserialize_with = "null_as_default")]
     pub cloud: CloudStatus,
     /// Whatever else the server says.
@@ -232,18 +232,18 @@ pub struct StatusResponse {
     pub extra: Map<String, Value>,
 }
 
-/// Whether models of the cloud can be asked.
+/// Whether cloud models can be used.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct CloudStatus {
-    /// Whether they are switched off.
+    /// Whether they are disabled.
     #[serde(default, deserialize_with = "null_as_default")]
     pub disabled: bool,
-    /// By what, for example `env`.
+    /// What disabled them, for example `env`.
     #[serde(default, deserialize_with = "null_as_default")]
     pub source: String,
 }
 
-/// Who is signed in at the server.
+/// The user who is signed in at the server.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 pub struct MeResponse {
     /// The account's id.

@@ -8,9 +8,9 @@ use crate::event::ToolCall;
 impl ChatRequest {
     /// The body of the same request for `POST /v1/chat/completions`, streamed and with usage.
     ///
-    /// Options keep their meaning where the dialect has a name for them (`num_predict` becomes `max_tokens`); the
-    /// others go along under Ollama's name, which llama.cpp and others understand, except those about loading the
-    /// model. `keep_alive`, `truncate` and `shift` have no counterpart and are left out.
+    /// Options are translated if the dialect has a name for them (`num_predict` becomes `max_tokens`). The
+    /// others keep Ollama's names, which llama.cpp and others understand, except load-time options, which are
+    /// omitted. `keep_alive`, `truncate` and `shift` have no counterpart and are omitted too.
     pub fn openai_body(&self) -> Value {
         let mut body = Map::new();
         body.insert("model".into(), json!(self.model));
@@ -36,8 +36,8 @@ impl ChatRequest {
                 body.insert("reasoning_effort".into(), json!(level));
             }
             Some(think @ (Think::On | Think::Off)) => {
-                // llama.cpp, vLLM and SGLang hand these to the model's template; Ollama's `/v1`, and OpenAI itself, read
-                // the effort, which has no word for "on".
+                // llama.cpp, vLLM and SGLang pass these to the model's template; Ollama's `/v1` and OpenAI
+                // itself read the effort, which has no value for "on".
                 body.insert("chat_template_kwargs".into(), json!({ "enable_thinking": *think == Think::On }));
                 if *think == Think::Off {
                     body.insert("reasoning_effort".into(), json!("none"));
@@ -64,11 +64,12 @@ impl ChatRequest {
     }
 }
 
-/// The ids that tie tool results to their calls. The dialect demands them, and Ollama's servers do not always give any.
+/// The ids that connect tool results to their calls. The dialect requires them, but Ollama's servers do not
+/// always provide them.
 #[derive(Default)]
 struct CallIds {
     calls: usize,
-    /// Calls without a result so far: name and id.
+    /// Calls that have no result yet: name and id.
     open: Vec<(String, String)>,
 }
 
@@ -80,8 +81,8 @@ impl CallIds {
         id
     }
 
-    /// The id of the call that `message` is the result of: its own, or that of the first open call of its name, or of
-    /// any name.
+    /// The id of the call to which the result `message` belongs: its own id, or that of the first open call
+    /// with its name, or with any name.
     fn of_result(&mut self, message: &Message) -> Option<String> {
         let place = match &message.tool_call_id {
             Some(own) => self.open.iter().position(|(_, id)| id == own),
@@ -113,7 +114,7 @@ fn openai_message(message: &Message, ids: &mut CallIds) -> Value {
     }
     if !message.tool_calls.is_empty() {
         let calls = message.tool_calls.iter().map(|call| {
-            // What the model wrote that is no JSON goes back as it was written.
+            // Invalid JSON from the model is sent back as the model wrote it.
             let as_written = call.arguments.as_str().map(str::to_owned);
             let arguments = as_written.unwrap_or_else(|| call.arguments.to_string());
             let function = json!({ "name": call.name, "arguments": arguments });
@@ -129,7 +130,7 @@ fn openai_message(message: &Message, ids: &mut CallIds) -> Value {
     wire
 }
 
-/// The media type of an image, told by how its base64 begins.
+/// The media type of an image, from the beginning of its base64.
 fn media_type(base64: &str) -> &'static str {
     match base64.as_bytes() {
         [b'/', b'9', b'j', ..] => "image/jpeg",

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 #[serde(transparent)]
 pub struct Options(pub Map<String, Value>);
 
-/// What kind of value an option takes.
+/// The type of an option's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Takes {
     Integer,
@@ -24,7 +24,7 @@ enum Takes {
     Texts,
 }
 
-/// The options Ollama knows (`api/types.go`, `Options` and `Runner`).
+/// The options that Ollama knows (`api/types.go`, `Options` and `Runner`).
 const KNOWN: &[(&str, Takes)] = &[
     ("num_keep", Takes::Integer),
     ("seed", Takes::Integer),
@@ -48,7 +48,7 @@ const KNOWN: &[(&str, Takes)] = &[
     ("draft_num_predict", Takes::Integer),
 ];
 
-/// An option text that cannot be used.
+/// The error for an invalid option text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadOption(String);
 
@@ -78,16 +78,17 @@ impl Options {
         KNOWN.iter().map(|(name, _)| *name)
     }
 
-    /// Whether Ollama knows an option. It ignores any other; other servers may not.
+    /// Whether Ollama knows an option. Ollama ignores unknown options; other servers may use them.
     pub fn is_known(name: &str) -> bool {
         Self::names().any(|known| known == name)
     }
 
-    /// Sets an option from text, for example `temperature` and `0.2`. `stop` may be set repeatedly. The value of an option
-    /// that Ollama does not know is a number, a truth or a list where the text is one as JSON, else the text.
+    /// Sets an option from text, for example `temperature` and `0.2`. `stop` may be set repeatedly. The value
+    /// of an option that Ollama does not know is a number, a boolean or a list if the text is one in JSON,
+    /// else the text.
     ///
     /// # Errors
-    /// A value of the wrong kind, which Ollama would refuse.
+    /// A value of the wrong type, which Ollama would reject.
     pub fn set_text(&mut self, name: &str, text: &str) -> Result<(), BadOption> {
         let Some((_, takes)) = KNOWN.iter().find(|(known, _)| *known == name) else {
             let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
@@ -103,7 +104,7 @@ impl Options {
                     .map(Value::Number)
                     .ok_or_else(|| wrong("a finite number"))?
             }
-            // As Go's `strconv.ParseBool` reads it.
+            // In the notation of Go's `strconv.ParseBool`.
             Takes::Bool => match text {
                 "1" | "t" | "T" | "true" | "TRUE" | "True" => Value::Bool(true),
                 "0" | "f" | "F" | "false" | "FALSE" | "False" => Value::Bool(false),
@@ -120,14 +121,14 @@ impl Options {
     }
 }
 
-/// Whether, and how hard, a model thinks before it answers.
+/// Whether, and how much, a model thinks before it answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Think {
-    /// Think, as hard as the model does by itself.
+    /// Think as much as the model does by default.
     On,
     /// Do not think.
     Off,
-    /// Think this hard: `low`, `medium`, `high` or `max`, for models that know levels.
+    /// Think at this level: `low`, `medium`, `high` or `max`, for models with levels.
     Level(String),
 }
 
@@ -154,12 +155,12 @@ impl<'de> Deserialize<'de> for Think {
     }
 }
 
-/// What form the answer must have.
+/// The required format of an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Format {
     /// Any JSON.
     Json,
-    /// JSON after this schema.
+    /// JSON that matches this schema.
     Schema(Value),
 }
 
@@ -189,16 +190,16 @@ impl<'de> Deserialize<'de> for Format {
 pub enum KeepAlive {
     /// This long. Zero unloads it at once.
     For(Duration),
-    /// Until the server ends.
+    /// Until the server exits.
     Forever,
-    /// As long as a text says that the server reads, for example `1h30m`.
+    /// A duration as text, which the server parses, for example `1h30m`.
     Text(String),
 }
 
 impl Serialize for KeepAlive {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         match self {
-            // Ollama keeps the time as a signed number of nanoseconds; a longer one outlives any server.
+            // Ollama stores the time as a signed number of nanoseconds; a longer time outlives any server.
             Self::For(time) if i64::try_from(time.as_nanos()).is_ok() => {
                 to.serialize_str(&format!("{}ms", time.as_nanos().div_ceil(1_000_000)))
             }
@@ -209,7 +210,8 @@ impl Serialize for KeepAlive {
 }
 
 impl<'de> Deserialize<'de> for KeepAlive {
-    /// A number of seconds, negative for no limit; a text is left to the server, but for what [`For`](Self::For) writes.
+    /// A number of seconds, negative for no limit. A text is left to the server, except the form that
+    /// [`For`](Self::For) writes.
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         match Value::deserialize(from)? {
             Value::Number(seconds) => Ok(seconds

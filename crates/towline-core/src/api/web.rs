@@ -1,20 +1,20 @@
-//! Web search and fetch, which ollama.com offers to holders of an API key.
+//! Web search and fetch, which ollama.com offers with an API key.
 
 use serde::{Deserialize, Serialize};
 
 use super::null_as_default;
 
-/// What to search for.
+/// A search request.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct WebSearchRequest {
     /// The words.
     pub query: String,
-    /// The most results wanted. Server default: 5.
+    /// The maximum number of results. Server default: 5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_results: Option<u32>,
 }
 
-/// What was found.
+/// A search response.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct WebSearchResponse {
     /// The results, best first.
@@ -22,7 +22,7 @@ pub struct WebSearchResponse {
     pub results: Vec<WebResult>,
 }
 
-/// One page that was found.
+/// One result of a search.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct WebResult {
     /// The page's title.
@@ -31,12 +31,12 @@ pub struct WebResult {
     /// The page's address.
     #[serde(default, deserialize_with = "null_as_default")]
     pub url: String,
-    /// The part of its text that fits the query.
+    /// The part of its text that matches the query.
     #[serde(default, deserialize_with = "null_as_default")]
     pub content: String,
 }
 
-/// Which page to fetch.
+/// A request to fetch a page.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct WebFetchRequest {
     /// The page's address.
@@ -52,7 +52,7 @@ pub struct WebFetchResponse {
     /// Its text.
     #[serde(default, deserialize_with = "null_as_default")]
     pub content: String,
-    /// The addresses it links to.
+    /// The addresses to which it links.
     #[serde(default, deserialize_with = "null_as_default")]
     pub links: Vec<String>,
 }

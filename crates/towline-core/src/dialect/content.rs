@@ -1,4 +1,4 @@
-//! The content of a message: a text, or a list of parts, as Mistral and Databricks send it.
+//! The content of a message: a text, or a list of parts, which Mistral and Databricks send.
 
 use std::collections::VecDeque;
 
@@ -7,13 +7,13 @@ use crate::event::Event;
 use crate::json::Json;
 use crate::quote::quote;
 
-/// How deep parts are looked for in parts.
+/// How deep parts may be nested.
 const MAX_DEPTH: usize = 4;
 
 /// Appends the texts and the thinking of `content`.
 ///
 /// # Errors
-/// A protocol error that names what is neither: it would be lost.
+/// A protocol error that names content that is neither: it would be lost.
 pub(super) fn read(content: &Json<'_>, events: &mut VecDeque<Event>) -> Result<(), Error> {
     part(content, Event::Text, MAX_DEPTH, events)
 }

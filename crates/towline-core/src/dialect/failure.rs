@@ -1,18 +1,18 @@
-//! A server's failure, in every shape in which servers tell it inside a stream.
+//! Failures that servers report inside a stream, in every form that servers use.
 
 use super::{Relayed, Verdict, relayed};
 use crate::error::{Error, ErrorKind, Fault, message_in_error};
 use crate::json::Json;
 use crate::quote::quote;
 
-/// The failure that a record tells, whatever its other fields.
+/// The failure that a record reports, whatever its other fields.
 pub(super) fn told(record: &Json<'_>) -> Option<Verdict> {
     if let Some(error) = record.get("error").filter(|error| !error.is_null()) {
         return Some(of_error(error, record));
     }
     // vLLM: {"object":"error","message":…}; OpenAI's responses: {"type":"error","message":…}.
     let names_itself = ["object", "type"].iter().any(|key| is(record, key, "error"));
-    // FastChat: an error code beside the text that explains it.
+    // FastChat: an error code next to its explanation.
     let has_code = record.get("error_code").is_some_and(|code| match code {
         Json::Integer(code) => *code != 0,
         Json::Number(_) => true,
@@ -27,7 +27,8 @@ pub(super) fn told(record: &Json<'_>) -> Option<Verdict> {
     choice.get("error").filter(|error| !error.is_null()).map(|error| of_error(error, record))
 }
 
-/// The failure that a record tells which means nothing else: the bodies of error responses, sent with status 200.
+/// The failure that a record without any other meaning reports: the body of an error response, sent with
+/// status 200.
 pub(super) fn bare(record: &Json<'_>) -> Option<Verdict> {
     let errors = record.get("errors").and_then(Json::as_array).and_then(|errors| errors.first());
     if let Some(error) = errors.or_else(|| record.get("detail")).filter(|error| !error.is_null()) {
@@ -45,17 +46,17 @@ pub(super) fn bare(record: &Json<'_>) -> Option<Verdict> {
     (is_failure && says_why).then(|| of_error(record, record))
 }
 
-/// The failure that the data of an error event tells.
+/// The failure that the data of an error event reports.
 pub(super) fn of_event(data: &Json<'_>) -> Verdict {
     told(data).unwrap_or_else(|| of_error(data, data))
 }
 
-/// The failure that the words of an error event tell, which are not JSON.
+/// The failure that an error event reports in text that is not JSON.
 pub(super) fn of_words(words: &[u8]) -> Error {
     failure(quote(words))
 }
 
-/// `error` is the value that describes it, in `record`, which may be the same.
+/// `error` is the value that describes the failure, in `record`; both may be the same.
 fn of_error(error: &Json<'_>, record: &Json<'_>) -> Verdict {
     let mut failure = failure(message_in_error(error, record));
     failure.status = status(error, record);
@@ -79,7 +80,7 @@ fn failure(mut message: String) -> Error {
     Error::new(ErrorKind::Server, Fault::Server, message).with_effect(true)
 }
 
-/// An HTTP status that stands in an error or beside it, under any of its names.
+/// An HTTP status in an error or next to it, under any of its names.
 fn status(error: &Json<'_>, record: &Json<'_>) -> Option<u16> {
     const BESIDE: [&str; 5] = ["StatusCode", "status_code", "statusCode", "status", "code"];
     let beside = BESIDE.iter().filter_map(|key| record.get(key));

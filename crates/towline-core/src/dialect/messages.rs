@@ -1,4 +1,4 @@
-//! Anthropic's messages: events that each name their type, about numbered blocks of content.
+//! Anthropic's messages: typed events about numbered content blocks.
 
 use std::collections::VecDeque;
 
@@ -76,7 +76,8 @@ fn is_call(block: &Json<'_>) -> bool {
 
 fn read_block(block: &Json<'_>, events: &mut VecDeque<Event>) -> Result<(), Error> {
     match text(block, "type") {
-        // It is not for reading, and the results of the server's own tools are no part of the answer.
+        // These are not meant for display, and the results of the server's own tools are not part of the
+        // answer.
         Some("redacted_thinking") => Ok(()),
         Some(kind) if kind.ends_with("_tool_result") => Ok(()),
         Some(_) | None => content::read(block, events),

@@ -1,19 +1,19 @@
-//! From frames to events: what each server dialect means by a record.
+//! Turns frames into events: the meaning of a record in each server dialect.
 //!
 //! Policy, the same for every dialect:
 //!
 //! | the frame is | what happens |
 //! |---|---|
-//! | known | its events, in order |
-//! | JSON with unknown fields | the known ones count, the others are ignored |
-//! | JSON without any known field | it is counted as not understood and kept, and completes nothing |
-//! | content that is neither text nor thinking | a protocol error that names it; what came before is kept |
-//! | an error, in any shape that servers use | the stream failed by the server's own word; what came before is kept |
-//! | not JSON | a protocol error; what came before is kept |
-//! | text with invalid UTF-8 or lone surrogates | U+FFFD stands in and is counted; nothing else is lost |
+//! | known | it yields its events, in order |
+//! | JSON with unknown fields | the known fields are used, the others are ignored |
+//! | JSON without any known field | it is counted as not understood and kept, and never completes a stream |
+//! | content that is neither text nor thinking | a protocol error that names it; earlier events are kept |
+//! | an error, in any form that servers use | the stream fails with the server's message; earlier events are kept |
+//! | not JSON | a protocol error; earlier events are kept |
+//! | text with invalid UTF-8 or lone surrogates | U+FFFD replaces them and is counted; nothing else is lost |
 //!
-//! Most records of a stream are alike but for their text. The template of such a record is matched first; whatever
-//! it does not know goes to the general parser.
+//! Most records of a stream differ only in their text. The decoder first tries the template of the previous
+//! record; all records that do not match go to the general parser.
 
 mod content;
 mod failure;
@@ -45,7 +45,7 @@ use think::Tags;
 pub use think::{ThinkTags, ThinkTagsFound};
 use tool_calls::ToolCalls;
 
-/// What a stream's records mean.
+/// The meaning of a stream's records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Dialect {
     /// Ollama's `chat` and `generate`: complete at `done:true`.
@@ -61,7 +61,7 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    /// The dialect of the streams that a `POST` to this path brings; `None` where it brings none.
+    /// The dialect of the streams from a `POST` to this path; `None` if it returns no stream.
     pub fn of_path(path: &str) -> Option<Self> {
         match path {
             "/api/chat" | "/api/generate" => Some(Self::Ollama),
@@ -73,7 +73,7 @@ impl Dialect {
         }
     }
 
-    /// Whether its streams are server-sent events; the others are lines of JSON.
+    /// Whether its streams are server-sent events; other streams are lines of JSON.
     pub fn is_sse(self) -> bool {
         match self {
             Self::Ollama | Self::OllamaProgress => false,
@@ -83,7 +83,8 @@ impl Dialect {
 
     /// The framing of a streamed response. `content_type` is the response's, in lower case.
     ///
-    /// Ollama's dialects are newline-delimited whatever the header says: compatible servers mislabel it.
+    /// Ollama's dialects are newline-delimited whatever the header says, because compatible servers send a
+    /// wrong one.
     pub fn framing(self, content_type: &str) -> Framing {
         match self.is_sse() {
             false => Framing::Ndjson,
@@ -93,29 +94,29 @@ impl Dialect {
     }
 }
 
-/// What a frame means for the stream as a whole.
+/// The meaning of a frame for the stream as a whole.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
     /// The stream continues.
     More,
-    /// It means nothing, and was sent only to keep the connection alive.
+    /// It has no meaning, and was sent only to keep the connection alive.
     Nothing,
-    /// It is no record that is known.
+    /// It is not a known record.
     NotUnderstood,
     /// The answer is complete; only its usage may still follow.
     Finished(Option<FinishReason>),
-    /// The answer is complete, and whatever may still follow does not count.
+    /// The answer is complete, and later records are ignored.
     Closed(Option<FinishReason>),
-    /// The server says that it failed.
+    /// The server reports a failure.
     Failed(Error),
-    /// A relay says how its job ended.
+    /// A relay reports how its job ended.
     Relayed(Relayed, Error),
 }
 
 /// A frame that is not a record of the dialect.
 #[derive(Debug, PartialEq)]
 pub(crate) struct NotARecord {
-    /// What to tell people.
+    /// The error for people.
     pub(crate) error: Error,
     /// The frame is the beginning of a record.
     pub(crate) ends_early: bool,
@@ -128,14 +129,14 @@ pub(crate) struct Decoder {
     templates: Templates,
     tool_calls: ToolCalls,
     tags: Tags,
-    /// Why the model stopped, where that comes before the terminal record.
+    /// The finish reason, if it arrives before the terminal record.
     reason: Option<FinishReason>,
-    /// Whether a part of the answer came, and whether tools are called.
+    /// Whether a part of the answer has arrived, and whether tools were called.
     answered: Answered,
     /// Whether a record was understood.
     understood: bool,
     pub(crate) not_understood: NotUnderstood,
-    /// The server lets go of the answer, by a record that says so only by what it lacks.
+    /// The server gives up the answer, which only a record's missing fields show.
     pub(crate) gave_up: bool,
     pub(crate) replaced_text: u64,
     pub(crate) model: Option<String>,
@@ -166,14 +167,15 @@ impl Decoder {
         }
     }
 
-    /// What `input` begins with, where that is a record like the last one: its text, which is all that it means, and its
+    /// If `input` begins with a record like the previous one: its text, which is its only content, and its
     /// length.
     #[inline]
     pub(crate) fn read_alike<'a>(&mut self, input: &'a [u8]) -> Option<(TextKind, Cow<'a, str>, usize)> {
         self.templates.read(input)
     }
 
-    /// Decodes a frame that is not like the last one and appends its events. The error is a protocol error.
+    /// Decodes a frame that is not like the previous one and appends its events. The error is a protocol
+    /// error.
     pub(crate) fn decode(
         &mut self,
         frame: &[u8],
@@ -189,18 +191,18 @@ impl Decoder {
             self.templates.learn(frame, &events[before]);
         }
         if self.gave_up {
-            // What comes after all is looked at, and not matched.
+            // Later frames are inspected, not matched.
             self.templates.forget();
         }
         Ok(verdict)
     }
 
-    /// How many records were taken as the pattern of those after them.
+    /// How many records became the pattern for later ones.
     pub(crate) fn patterns(&self) -> u64 {
         self.templates.learnt
     }
 
-    /// The one event that a frame means, if it means nothing else.
+    /// The event of a frame, if it has exactly one and no other meaning.
     fn event_of(dialect: Dialect, frame: &[u8]) -> Option<Event> {
         let (mut decoder, mut events) = (Self::new(dialect, ThinkTags::Keep), VecDeque::new());
         let verdict = decoder.decode_any(frame, &mut events);
@@ -209,7 +211,7 @@ impl Decoder {
         events.pop_front().filter(|_| is_all)
     }
 
-    /// Decodes one frame by the general parser, and learns nothing from it.
+    /// Decodes one frame with the general parser, without learning a template.
     pub(crate) fn decode_any(
         &mut self,
         frame: &[u8],
@@ -247,7 +249,7 @@ impl Decoder {
         Ok(verdict)
     }
 
-    /// An error event's data is JSON, or words for people.
+    /// The data of an error event is JSON or plain text.
     fn decode_error_event(&self, words: &[u8]) -> Result<Verdict, NotARecord> {
         match self.parse(words) {
             Ok(record) => Ok(failure::of_event(&record)),
@@ -261,7 +263,7 @@ impl Decoder {
             return failed;
         }
         if self.model.is_none() {
-            // The dialects with typed events have it in what the first of them describes.
+            // The dialects with typed events have it inside the object of the first event.
             let places = [Some(record), record.get("response"), record.get("message")];
             let mut models = places.into_iter().flatten().filter_map(|place| text(place, "model"));
             self.model = models.next().map(str::to_owned);
@@ -275,7 +277,7 @@ impl Decoder {
             Dialect::Messages => self.messages_record(record, events),
         };
         let verdict = match verdict {
-            // What goes wrong with the content of a record; the events before it count.
+            // An error in the content of a record; earlier events are kept.
             Err(error) => Verdict::Failed(error),
             Ok(Verdict::NotUnderstood) => failure::bare(record).unwrap_or(Verdict::NotUnderstood),
             Ok(verdict) => verdict,
@@ -285,7 +287,7 @@ impl Decoder {
         verdict
     }
 
-    /// A terminal marker that nothing understood came before.
+    /// The error for a terminal marker before which no frame was understood.
     fn nothing_before(&self, marker: &str) -> Error {
         let mut message =
             format!("the server ended its answer ({marker}) without a single record of its protocol");
@@ -295,17 +297,17 @@ impl Decoder {
         Error::new(ErrorKind::Protocol, Fault::Protocol, message).with_effect(true)
     }
 
-    /// How much text it holds back until it is complete.
+    /// How much text the decoder holds back until it is complete.
     pub(crate) fn held_bytes(&self) -> usize {
         self.tool_calls.bytes() + self.tags.held_bytes()
     }
 
-    /// Whether the text had thinking inside.
+    /// Whether the text contained thinking.
     pub(crate) fn think_tags_found(&self) -> ThinkTagsFound {
         self.tags.found()
     }
 
-    /// Gives out the text that is held back, at the end of the stream.
+    /// Releases the text that is held back, at the end of the stream.
     pub(crate) fn settle(&mut self, events: &mut VecDeque<Event>) {
         self.tags.settle(events);
     }
@@ -323,7 +325,7 @@ impl Decoder {
         };
         match parsed {
             Ok(record) if record.is_object() => Ok(record),
-            // Google's way to tell an error.
+            // Google's form of an error.
             Ok(Json::Array(mut list)) if list.first().is_some_and(|first| first.get("error").is_some()) => {
                 Ok(list.swap_remove(0))
             }
@@ -354,7 +356,7 @@ impl NotARecord {
     }
 }
 
-/// serde_json's text names a line and column; within one record only the column would mean anything.
+/// The text of serde_json names a line and column, of which only the column has a meaning within one record.
 fn error_without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
     match text.rfind(" at line ") {

@@ -16,7 +16,8 @@ impl Decoder {
         events: &mut VecDeque<Event>,
     ) -> Result<Verdict, Error> {
         let before = events.len();
-        // `chat` nests its parts under `message`; `generate` has them beside the rest, its text named `response`.
+        // `chat` nests its parts under `message`; `generate` has them at the top level, with the text named
+        // `response`.
         let response = record.get("response").filter(|response| !response.is_null());
         let message = record.get("message").filter(|message| message.is_object() && response.is_none());
         let parts = message.unwrap_or(record);
@@ -72,8 +73,8 @@ impl Decoder {
     }
 }
 
-/// Appends reasoning under any of its three names, never two of them for one record; without any, what OpenRouter's
-/// details of it have in words.
+/// Appends reasoning from one of its three names, never from two for one record; if there is none, the text
+/// of OpenRouter's reasoning details.
 pub(super) fn thinking(parts: &Json<'_>, events: &mut VecDeque<Event>) -> Result<(), Error> {
     for name in ["thinking", "reasoning_content", "reasoning"] {
         match parts.get(name) {
@@ -104,7 +105,7 @@ pub(super) fn thinking(parts: &Json<'_>, events: &mut VecDeque<Event>) -> Result
     Ok(())
 }
 
-/// Appends an image: base64, or a data URL with it.
+/// Appends an image: base64, or a data URL with base64.
 pub(super) fn image(text: &str, events: &mut VecDeque<Event>) {
     let base64 = text.split_once(";base64,").map_or(text, |(_, base64)| base64);
     if !base64.is_empty() {
@@ -112,7 +113,7 @@ pub(super) fn image(text: &str, events: &mut VecDeque<Event>) {
     }
 }
 
-/// A list of token log probabilities; entries of another shape are left out.
+/// A list of token log probabilities; entries of another form are skipped.
 pub(super) fn logprobs(list: &Json<'_>) -> Option<Vec<TokenLogprob>> {
     let entries: Vec<TokenLogprob> = list.as_array()?.iter().filter_map(logprob).collect();
     Some(entries).filter(|entries| !entries.is_empty())

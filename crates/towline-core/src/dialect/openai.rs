@@ -1,6 +1,6 @@
 //! OpenAI's chunks of chat completions and completions, as llama.cpp, vLLM, Ollama's `/v1` and others send them.
 //!
-//! Only the first choice is read: the client never asks for more than one.
+//! Only the first choice is read, because the client never asks for more than one.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -45,7 +45,8 @@ impl Decoder {
         if finish.is_some() {
             self.tool_calls.finish(events);
         }
-        // Ollama's `/v1` continues without a word when its runner was killed: an empty chunk of a model without a name.
+        // When its runner was killed, Ollama's `/v1` continues without an error: it sends an empty chunk with
+        // an empty model name.
         let is_nameless = record.get("model").and_then(Json::as_str) == Some("");
         self.gave_up = is_nameless
             && self.model.is_some()
@@ -107,13 +108,14 @@ impl Decoder {
     }
 }
 
-/// A streamed chunk has a `delta`, an answer that was not streamed a `message`, a text completion neither.
+/// A streamed chunk has a `delta`, an unstreamed answer a `message`, and a text completion neither.
 fn parts<'a>(choice: &'a Json<'a>) -> &'a Json<'a> {
     let nested = choice.get("delta").or_else(|| choice.get("message"));
     nested.filter(|parts| !parts.is_null()).unwrap_or(choice)
 }
 
-/// Whether a chunk that yields nothing is one: it has a choice with known parts or none, or only counts and names.
+/// Whether a JSON object that yields no events is a chunk: it has a choice with known parts or without parts,
+/// or only counts and names.
 fn is_known(record: &Json<'_>, choice: Option<&Json<'_>>) -> bool {
     let Some(choice) = choice else {
         let has_no_choice =
@@ -129,7 +131,7 @@ fn is_known(record: &Json<'_>, choice: Option<&Json<'_>>) -> bool {
         || said.any(|name| PARTS.contains(&name) || name == "index" || name == "finish_reason")
 }
 
-/// The `usage` of a chunk, with llama.cpp's `timings` where they come along.
+/// The `usage` of a chunk, with llama.cpp's `timings` if it has any.
 fn usage(record: &Json<'_>) -> Option<Usage> {
     let usage = record.get("usage").filter(|usage| usage.is_object())?;
     let timings = record.get("timings");

@@ -1,18 +1,18 @@
 //! The record with which a relay closes an answer that its upstream did not end.
 //!
-//! It is an error record of the answer's own dialect, so any client knows that the answer is not whole. What is added
-//! says how the job ended: in Ollama's dialects `"towline":{"outcome":…,"cause":…}` beside the error, in OpenAI's an
-//! error of the type `towline` with the outcome as its code.
+//! It is an error record of the answer's own dialect, so any client knows that the answer is incomplete. An
+//! addition says how the job ended: in Ollama's dialects `"towline":{"outcome":…,"cause":…}` beside the
+//! error, in OpenAI's an error of the type `towline` with the outcome as its code.
 
 use crate::error::{Error, ErrorKind};
 use crate::json::Json;
 
-/// How a relay's job ended that did not complete.
+/// The ending of a relay's job that did not complete.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Relayed {
     /// The upstream ended without its terminal record, or the relay was interrupted.
     Truncated,
-    /// Somebody stopped the job.
+    /// The job was cancelled.
     Cancelled,
     /// The job's deadline passed.
     TimedOut,
@@ -21,7 +21,7 @@ pub(crate) enum Relayed {
 }
 
 impl Relayed {
-    /// What the record says, if a relay wrote it. A word that is not known is a failure.
+    /// The ending in the record, if a relay wrote it. An unknown word means a failure.
     pub(super) fn of(error: &Json<'_>, record: &Json<'_>) -> Option<Self> {
         let in_ollama = record.get("towline").and_then(|towline| towline.get("outcome"));
         let by_towline = error.get("type").and_then(Json::as_str) == Some("towline");
@@ -35,13 +35,13 @@ impl Relayed {
     }
 }
 
-/// Why the job ended, in words: the cause where there is one, else the error's own.
+/// Why the job ended, as text: the cause if there is one, else the error's own message.
 pub(super) fn cause(record: &Json<'_>) -> Option<String> {
     let cause = record.get("towline")?.get("cause")?.as_str()?;
     Some(crate::quote::quote(cause.as_bytes())).filter(|cause| !cause.is_empty())
 }
 
-/// An upstream's refusal is the same kind of failure as without a relay.
+/// Gives an upstream's refusal the same kind of failure as without a relay.
 pub(super) fn classify(error: &mut Error, record: &Json<'_>, inner: &Json<'_>) {
     let beside = record.get("towline").and_then(|towline| towline.get("status"));
     let status = [record.get("status"), inner.get("status"), beside].into_iter().flatten();

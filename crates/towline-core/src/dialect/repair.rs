@@ -46,7 +46,7 @@ enum Half {
     Low,
 }
 
-/// Which half of a surrogate pair the escape at `at` stands for.
+/// The half of a surrogate pair that the escape at `at` encodes.
 fn surrogate(bytes: &[u8], at: usize) -> Option<Half> {
     let [b'\\', b'u', b'd' | b'D', third, rest @ ..] = bytes.get(at..at + 6)? else { return None };
     match third {

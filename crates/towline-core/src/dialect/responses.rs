@@ -1,4 +1,4 @@
-//! OpenAI's responses: events that each name their type.
+//! OpenAI's responses: typed events.
 
 use std::collections::VecDeque;
 
@@ -73,7 +73,7 @@ impl Decoder {
             ) => {}
             Some("ping" | "keepalive") => return Ok(Verdict::Nothing),
             Some(_) => return Ok(Verdict::NotUnderstood),
-            // An answer that was not streamed is what the last event of a stream would hold.
+            // An unstreamed answer is the object that the last event of a stream would contain.
             None if text(record, "object") == Some("response") => match text(record, "status") {
                 Some("queued" | "in_progress") => {}
                 Some(_) | None => return self.responses_end(record, events),
@@ -83,7 +83,7 @@ impl Decoder {
         Ok(Verdict::More)
     }
 
-    /// The response as it ended; its output counts where no part of it came before.
+    /// The final response; its output is used if no part of it has arrived before.
     fn responses_end(&mut self, response: &Json<'_>, events: &mut VecDeque<Event>) -> Result<Verdict, Error> {
         if !self.answered.any {
             for item in response.get("output").and_then(Json::as_array).into_iter().flatten() {

@@ -1,9 +1,9 @@
-//! The fast way to decode a record: by its likeness to the one before.
+//! The fast path of decoding: compares a record with the previous one.
 //!
-//! From line to line of a stream only the text changes, and a timestamp. A template holds the bytes of a record that
-//! the general parser understood, with holes where the text and the timestamp stood. A line that equals it byte for
-//! byte outside the holes, and has text, is the same record with another text. Any other line is left to the general
-//! parser, so the two cannot disagree.
+//! From line to line of a stream, only the text and a timestamp change. A template contains the bytes of a
+//! record that the general parser understood, with holes for the text and the timestamp. A line that equals
+//! it byte for byte outside the holes, and has text, is the same record with another text. Any other line is
+//! left to the general parser, so the two cannot disagree.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -13,13 +13,13 @@ use memchr::memchr;
 use super::{Decoder, Dialect};
 use crate::event::{Event, TextKind};
 
-/// A template that was learnt this often without ever being of use is not worth learning again.
+/// After this many templates in a row that never matched, no more are learnt.
 const MAX_USELESS: u32 = 16;
 
-/// A longer record is no token, and to learn from it would cost more than to parse it.
+/// A longer record is not a token, and learning from it would cost more than parsing it.
 const MAX_LEARNT_BYTES: usize = 16 << 10;
 
-/// The templates of one stream: the last record's.
+/// The template of one stream, from its last record.
 #[derive(Debug)]
 pub(super) struct Templates {
     dialect: Dialect,
@@ -34,7 +34,7 @@ impl Templates {
         Self { dialect, current: None, useless: 0, learnt: 0 }
     }
 
-    /// What `input` begins with, where that is a record like the last one and has text: the text, and the length of the
+    /// If `input` begins with a record like the last one that has text: the text, and the length of the
     /// record.
     #[inline]
     pub(super) fn read<'a>(&mut self, input: &'a [u8]) -> Option<(TextKind, Cow<'a, str>, usize)> {
@@ -44,7 +44,8 @@ impl Templates {
         Some((template.kind, text, length))
     }
 
-    /// Takes `frame`, which the general parser decoded to `event` alone, as the new template if it is fit for one.
+    /// Takes `frame`, which the general parser decoded to only `event`, as the new template, if it is
+    /// suitable.
     pub(super) fn learn(&mut self, frame: &[u8], event: &Event) {
         if self.useless == MAX_USELESS || frame.len() > MAX_LEARNT_BYTES {
             return;
@@ -56,8 +57,8 @@ impl Templates {
             };
             let mut text = text.into_owned();
             let agrees = template.kind.event(text.clone()) == *event;
-            // The same record with another text must be another text to the general parser, and nothing else: then it
-            // is this place that counts, and not one that happens to hold the same.
+            // The general parser must read the same record with another text as that other text, and nothing
+            // else. This proves that the hole is the right place, and not another one with the same content.
             let mut other = frame.to_vec();
             other.insert(*text_end, b'x');
             text.push('x');
@@ -77,9 +78,9 @@ impl Templates {
 enum Hole {
     /// The text of the event: any JSON string.
     Text,
-    /// The inside of a timestamp string, without meaning here.
+    /// The content of a timestamp string, which is ignored.
     Timestamp,
-    /// A whole number without meaning here.
+    /// An integer, which is ignored.
     Number,
 }
 
@@ -94,7 +95,7 @@ struct Template {
 }
 
 impl Template {
-    /// The template that `frame` makes, and where its text ends: `None` unless exactly one place in it holds text.
+    /// The template of `frame`, and where its text ends; `None` unless exactly one place in it has text.
     fn of(dialect: Dialect, frame: &[u8]) -> Option<(Self, usize)> {
         let mut places =
             Places { dialect, json: frame, at: 0, path: Vec::new(), holes: Vec::new(), kind: None };
@@ -110,9 +111,9 @@ impl Template {
         Some((Self { kind, parts, end: frame[from..].into() }, text_end))
     }
 
-    /// The text of the record that `input` begins with, if that equals this template outside the holes, and the record's
-    /// length. Without text it is not alike: another field may then take its place. It holds no line end, as neither the
-    /// template nor what fits a hole has one.
+    /// The text of the record at the beginning of `input`, if that equals this template outside the holes,
+    /// and the record's length. A record without text does not match, because another field may then take its
+    /// place. The match contains no line end, because neither the template nor the content of a hole has one.
     #[inline]
     fn read<'a>(&self, input: &'a [u8]) -> Option<(Cow<'a, str>, usize)> {
         let mut rest = input;
@@ -139,14 +140,14 @@ impl Template {
     }
 }
 
-/// Up to where a string is as it is written: the place of the first quote, backslash or control character, or, for
-/// `ASCII` text only, other character beyond.
+/// The length of the part of a string that needs no decoding: the position of the first quote, backslash or
+/// control character or, for `ASCII`, of the first non-ASCII character.
 #[inline]
 fn written_length<const ASCII: bool>(rest: &[u8]) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = ONES << 7;
-    // Eight bytes at a time. Each term has the high bit of a byte set that is below a bound; what a borrow sets in
-    // addition stands above the first such byte, so the lowest bit is true.
+    // Eight bytes at a time. Each term sets the high bit of every byte that is below a bound. A borrow can
+    // set further bits only above the first such byte, so the lowest bit is right.
     let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word;
     let mut at = 0;
     while let Some(bytes) = rest[at..].first_chunk::<8>() {
@@ -164,7 +165,7 @@ fn written_length<const ASCII: bool>(rest: &[u8]) -> Option<usize> {
     Some(at + rest[at..].iter().position(is_found)?)
 }
 
-/// The length of the inside of a JSON string, and whether it holds escapes. They may still be malformed.
+/// The length of the content of a JSON string, and whether it has escapes, which may still be malformed.
 #[inline]
 fn string_length(rest: &[u8]) -> Option<(usize, bool)> {
     let mut end = written_length::<false>(rest)?;
@@ -177,7 +178,7 @@ fn string_length(rest: &[u8]) -> Option<(usize, bool)> {
     (rest[end] == b'"').then_some((end, escaped))
 }
 
-/// The text of a string with escapes; `None` when one is malformed or lacks its other half.
+/// The text of a string with escapes; `None` if one is malformed or lacks its other half.
 fn unescape(written: &[u8]) -> Option<String> {
     let mut text = String::with_capacity(written.len());
     let mut rest = written;
@@ -210,21 +211,21 @@ fn unescape(written: &[u8]) -> Option<String> {
     Some(text)
 }
 
-/// The UTF-16 code unit of an escape, from its four digits, and what follows them.
+/// The UTF-16 code unit of an escape, from its four digits, and the rest after them.
 fn code_unit(rest: &[u8]) -> Option<(u16, &[u8])> {
     let (digits, after) = rest.split_first_chunk::<4>()?;
     let digit = |unit, b: &u8| Some(unit << 4 | char::from(*b).to_digit(16)? as u16);
     Some((digits.iter().try_fold(0, digit)?, after))
 }
 
-/// The length of the inside of a string without meaning, if it is plain ASCII.
+/// The length of the content of an ignored string, if it is plain ASCII.
 #[inline]
 fn plain_length(rest: &[u8]) -> Option<usize> {
     let end = written_length::<true>(rest)?;
     (rest[end] == b'"').then_some(end)
 }
 
-/// The length of a whole number as JSON allows it.
+/// The length of an integer in JSON's notation.
 #[inline]
 fn number_length(rest: &[u8]) -> Option<usize> {
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
@@ -234,7 +235,7 @@ fn number_length(rest: &[u8]) -> Option<usize> {
     }
 }
 
-/// Finds the places of holes in a record that is known to be valid JSON.
+/// Finds the holes in a record that is known to be valid JSON.
 struct Places<'a> {
     dialect: Dialect,
     json: &'a [u8],
@@ -273,7 +274,7 @@ impl<'a> Places<'a> {
         while self.peek()? != b'}' {
             let key = self.string()?;
             let key = &self.json[key];
-            // An escaped key could be one of those looked for in disguise.
+            // An escaped key could be a disguised form of a known key.
             if key.contains(&b'\\') {
                 return None;
             }
@@ -306,7 +307,7 @@ impl<'a> Places<'a> {
         Some(())
     }
 
-    /// A string's inside; the cursor moves behind its closing quote.
+    /// The content of a string; moves the cursor after its closing quote.
     fn string(&mut self) -> Option<Range<usize>> {
         if self.peek()? != b'"' {
             return None;
@@ -320,7 +321,7 @@ impl<'a> Places<'a> {
         Some(from..end)
     }
 
-    /// A string value. `None` when the record is not fit for a template.
+    /// A string value. `None` if the record is not suitable for a template.
     fn leaf(&mut self, inside: Range<usize>) -> Option<()> {
         let path: &[&[u8]] = &self.path;
         let kind = match (self.dialect, path) {
@@ -334,7 +335,7 @@ impl<'a> Places<'a> {
             (Dialect::OpenAi, [b"choices", b"0", b"delta", b"reasoning_content" | b"reasoning"]) => {
                 TextKind::Thinking
             }
-            // The event's type, which stands in the record, says whose text it is; the check before use knows.
+            // The event's type in the record determines which text this is; the check before use verifies it.
             (Dialect::Responses, [b"delta"]) => TextKind::Answer,
             (Dialect::Messages, [b"delta", b"text"]) => TextKind::Answer,
             (Dialect::Messages, [b"delta", b"thinking"]) => TextKind::Thinking,
@@ -369,7 +370,7 @@ impl<'a> Places<'a> {
         }
     }
 
-    /// The next byte that is not white space; the cursor stands on it.
+    /// The next byte that is not white space; moves the cursor to it.
     fn peek(&mut self) -> Option<u8> {
         while matches!(self.json.get(self.at)?, b' ' | b'\t' | b'\n' | b'\r') {
             self.at += 1;

@@ -9,7 +9,7 @@ use crate::event::Event;
 #[derive(Debug)]
 pub struct Reader(Decoder);
 
-/// What a frame meant for its stream, to be compared and shown.
+/// The meaning of a frame for its stream, for comparison and display.
 #[derive(Debug, PartialEq)]
 pub struct Meaning(Result<Verdict, NotARecord>);
 
@@ -19,7 +19,7 @@ impl Reader {
         Self(Decoder::new(dialect, ThinkTags::Split))
     }
 
-    /// Decodes a frame as streams do: by the template where it fits.
+    /// Decodes a frame as streams do: with the template if it matches.
     pub fn decode(&mut self, frame: &[u8], events: &mut VecDeque<Event>) -> Meaning {
         Meaning(match self.0.read_alike(frame) {
             Some((kind, text, length)) if length == frame.len() => {
@@ -30,12 +30,12 @@ impl Reader {
         })
     }
 
-    /// Decodes a frame by the general parser.
+    /// Decodes a frame with the general parser.
     pub fn decode_by_parser(&mut self, frame: &[u8], events: &mut VecDeque<Event>) -> Meaning {
         Meaning(self.0.decode_any(frame, events))
     }
 
-    /// What it knows besides events, to be compared.
+    /// Its state besides events, for comparison.
     pub fn knows(&self) -> (u64, Option<&str>, &[i64], usize) {
         let Decoder { replaced_text, model, context, .. } = &self.0;
         (*replaced_text, model.as_deref(), context, self.0.held_bytes())

@@ -1,7 +1,7 @@
 //! Thinking that a server leaves inside the text, between `<think>` and `</think>` at its beginning.
 //!
-//! It is told apart as the model's reasoning, wherever the tags are cut between records. White space around the tags
-//! is not part of either; without tags the text stays as it came, record by record.
+//! It is separated as the model's reasoning, wherever records split the tags. White space around the tags
+//! belongs to neither part; without tags the text stays as it arrived, record by record.
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -11,21 +11,22 @@ use crate::event::Event;
 const OPEN: &str = "<think>";
 const CLOSE: &str = "</think>";
 
-/// How long white space before the text is waited for to be followed by a tag, in bytes and in events.
+/// How much leading white space is held back in case a tag follows, in bytes and in events.
 const MAX_HELD: usize = 64;
 
-/// What is done about thinking that a server leaves inside the text, between `<think>` and `</think>` at its beginning.
+/// How to treat thinking that a server leaves inside the text, between `<think>` and `</think>` at its
+/// beginning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ThinkTags {
-    /// It is told apart: what stands between the tags is thinking, and the tags are gone.
+    /// Separate it: the text between the tags becomes thinking, and the tags are removed.
     #[default]
     Split,
-    /// The text stays as the server sent it.
+    /// Keep the text as the server sent it.
     Keep,
 }
 
 impl ThinkTags {
-    /// The thinking and the text of a whole answer's text. A tag that is not closed makes thinking of all of it.
+    /// Splits a whole answer into thinking and text. If the tag is not closed, all of it is thinking.
     #[must_use]
     pub fn split(self, text: String) -> (String, String) {
         let mut events = VecDeque::from([Event::Text(text)]);
@@ -46,34 +47,34 @@ impl ThinkTags {
     }
 }
 
-/// Whether a stream's text has thinking inside, as far as it came.
+/// Whether the text of a stream so far contains thinking.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThinkTagsFound {
-    /// It has none: it is text, or nothing came.
+    /// It has none: it is text, or nothing has arrived.
     No,
-    /// What came may be the beginning of a tag; it is held back.
+    /// The text so far may be the beginning of a tag; it is held back.
     Perhaps,
-    /// It had a tag, which is gone.
+    /// It had a tag, which was removed.
     Yes,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
-    /// Nothing of the text came but white space and the beginning of a tag.
+    /// Only white space and the beginning of a tag have arrived.
     Start,
-    /// Between the tags; `true` while nothing but white space came there.
+    /// Between the tags; `true` while only white space has arrived there.
     Inside(bool),
-    /// After the closing tag, and nothing but white space came since.
+    /// After the closing tag, with only white space since.
     Behind,
-    /// In the answer: nothing is looked for any more.
+    /// In the answer: no more tags are expected.
     Answer,
 }
 
-/// Where the text of one stream stands.
+/// The state of the text of one stream.
 #[derive(Debug)]
 pub(super) struct Tags {
     place: Place,
-    /// Text that may belong to a tag, and what came after it.
+    /// Text that may belong to a tag, and the events after it.
     held: Vec<Event>,
     has_found: bool,
 }
@@ -87,7 +88,7 @@ impl Tags {
         Self { place, held: Vec::new(), has_found: false }
     }
 
-    /// Whether text is text from now on.
+    /// Whether all further text is part of the answer.
     pub(super) fn is_settled(&self) -> bool {
         self.place == Place::Answer
     }
@@ -105,7 +106,7 @@ impl Tags {
         self.held.iter().filter_map(Event::text).map(str::len).sum()
     }
 
-    /// Tells the texts apart among the events from `from` on. `is_end`: there is no text after them.
+    /// Separates thinking from text in the events from `from` on. `is_end`: there is no text after them.
     pub(super) fn split(&mut self, events: &mut VecDeque<Event>, from: usize, is_end: bool) {
         if self.is_settled() {
             return;
@@ -114,7 +115,7 @@ impl Tags {
             match event {
                 Event::Text(text) => self.text(text, events),
                 Event::Thinking(_) => {
-                    // This server tells it apart itself.
+                    // This server separates thinking itself.
                     self.settle(events);
                     events.push_back(event);
                 }
@@ -126,7 +127,7 @@ impl Tags {
                     if self.held.len() > MAX_HELD {
                         self.settle(events);
                     }
-                    // Nothing overtakes the text.
+                    // No event may overtake the text.
                     if self.held.is_empty() { events.push_back(event) } else { self.held.push(event) }
                 }
             }
@@ -136,7 +137,7 @@ impl Tags {
         }
     }
 
-    /// Gives out what is held back: it belongs to no tag, or the stream has ended.
+    /// Releases the text that is held back: it belongs to no tag, or the stream has ended.
     pub(super) fn settle(&mut self, events: &mut VecDeque<Event>) {
         let was = std::mem::replace(&mut self.place, Place::Answer);
         let is_thinking = matches!(was, Place::Inside(_));
@@ -174,7 +175,7 @@ impl Tags {
         }
     }
 
-    /// The text that is held back with this text behind it, which may be long and is then not copied.
+    /// The text that is held back, followed by this text; a long text is not copied.
     fn with_held<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.held.is_empty() {
             return Cow::Borrowed(text);
@@ -182,7 +183,7 @@ impl Tags {
         self.held.iter().filter_map(Event::text).chain([text]).collect()
     }
 
-    /// `text` and all that was held back stand between the tags, as far as the tag that ends them.
+    /// `text` and the text that was held back are between the tags, up to the closing tag.
     fn inside(&mut self, text: &str, is_blank: bool, events: &mut VecDeque<Event>) {
         let seen = if is_blank { text.trim_start() } else { text };
         let (thought, rest) = match seen.find(CLOSE) {
@@ -228,7 +229,7 @@ mod tests {
         assert_eq!(tags.with_held("nk>"), "<think>");
     }
 
-    /// What becomes of pieces of text, thinking in brackets; pieces of one kind are joined.
+    /// The result for pieces of text, with thinking in brackets; pieces of one kind are joined.
     fn split(pieces: &[&str]) -> String {
         let (mut tags, mut events) = (Tags::new(ThinkTags::Split), VecDeque::new());
         for piece in pieces {

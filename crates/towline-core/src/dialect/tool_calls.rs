@@ -1,4 +1,4 @@
-//! Joins tool calls: Ollama sends them whole, the other dialects in fragments of argument text.
+//! Joins tool calls: Ollama sends complete calls, the other dialects fragments of argument text.
 
 use std::collections::VecDeque;
 
@@ -8,26 +8,26 @@ use super::text;
 use crate::event::{Event, PartialToolCall, ToolCall};
 use crate::json::Json;
 
-/// The most tool calls one answer may have open at a time; fragments beyond are joined to the last.
+/// The maximum number of incomplete tool calls of one answer; further fragments are joined to the last.
 const MAX_OPEN_CALLS: usize = 256;
 
 /// Tool calls that are not complete yet, in the order in which they began.
 #[derive(Debug, Default)]
 pub(super) struct ToolCalls {
     open: Vec<Open>,
-    /// How much text they hold.
+    /// The length of their text, in bytes.
     bytes: usize,
 }
 
 #[derive(Debug, Default)]
 struct Open {
-    /// What the server counts it by, where it does.
+    /// The server's index of the call, if it sends one.
     index: Option<u64>,
     call: PartialToolCall,
     arguments: Balance,
 }
 
-/// How far a JSON text is, followed from piece to piece.
+/// Tracks across pieces whether a JSON text is complete.
 #[derive(Debug, Default)]
 struct Balance {
     depth: usize,
@@ -55,7 +55,7 @@ impl Balance {
 }
 
 impl ToolCalls {
-    /// A call that comes in one piece.
+    /// A call that arrives in one piece.
     pub(super) fn whole(&mut self, call: &Json<'_>, events: &mut VecDeque<Event>) {
         let function = call.get("function").unwrap_or(call);
         give_out(
@@ -66,9 +66,9 @@ impl ToolCalls {
         );
     }
 
-    /// A piece of a call, one of `count` in its record, at `place`. Pieces belong together by their index or id; what
-    /// has neither is told apart by its name, and by whether the arguments so far are whole. All calls are complete
-    /// when the answer finishes.
+    /// A piece of a call, one of `count` in its record, at `place`. Pieces with the same index or id belong
+    /// together. A piece with neither is assigned by its name, and by whether the arguments so far are
+    /// complete. All calls are complete when the answer finishes.
     pub(super) fn fragment(
         &mut self,
         piece: &Json<'_>,
@@ -102,7 +102,7 @@ impl ToolCalls {
         }
         let at = known.unwrap_or_else(|| self.begin(index));
         self.add_id(at, id);
-        // Some servers repeat the whole name with every piece, others send it in pieces.
+        // Some servers repeat the whole name in every piece, others send it in pieces.
         if let Some(name) = name.filter(|name| *name != self.open[at].call.name) {
             self.open[at].call.name.push_str(name);
             self.bytes += name.len();
@@ -110,7 +110,7 @@ impl ToolCalls {
         self.add_arguments(at, &written);
     }
 
-    /// A call begins whose pieces name its index.
+    /// Starts a call whose pieces have its index.
     pub(super) fn start(&mut self, index: u64, id: Option<&str>, name: &str) {
         let at = self.begin(Some(index));
         self.add_id(at, id);
@@ -118,14 +118,14 @@ impl ToolCalls {
         self.bytes += name.len();
     }
 
-    /// Arguments of the call with this index.
+    /// Appends arguments to the call with this index.
     pub(super) fn append(&mut self, index: u64, arguments: &str) {
         if let Some(at) = self.open.iter().rposition(|open| open.index == Some(index)) {
             self.add_arguments(at, arguments);
         }
     }
 
-    /// The call with this index is complete: `whole` is the call as the server repeats it, if it does.
+    /// Completes the call with this index: `whole` is the call as the server repeats it, if it does.
     pub(super) fn complete(&mut self, index: u64, whole: Option<&Json<'_>>, events: &mut VecDeque<Event>) {
         let open =
             self.open.iter().rposition(|open| open.index == Some(index)).map(|at| self.open.remove(at));
@@ -139,12 +139,12 @@ impl ToolCalls {
         }
     }
 
-    /// How much text the calls hold that are not complete yet.
+    /// The length of the text of the incomplete calls, in bytes.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The answer is finished: every open call is complete.
+    /// The answer is finished: completes every open call.
     pub(super) fn finish(&mut self, events: &mut VecDeque<Event>) {
         self.open.sort_by_key(|open| open.index.unwrap_or(u64::MAX));
         self.bytes = 0;
@@ -190,7 +190,7 @@ impl Open {
         id.as_ref().map_or(0, String::len) + name.len() + arguments.len()
     }
 
-    /// Whether a piece with a name, which is counted as this call, begins another.
+    /// Whether a piece with a name, which has the index of this call, begins another call.
     fn is_followed_by_another(
         &self,
         index: Option<u64>,
@@ -200,7 +200,7 @@ impl Open {
     ) -> bool {
         let (Some(name), call) = (name, &self.call) else { return false };
         if id.is_some() && call.id.is_some() {
-            // Servers that send whole calls may give each the same index.
+            // Servers that send complete calls may give each the same index.
             return id != call.id.as_deref();
         }
         let is_whole = if call.arguments.is_empty() {
@@ -233,7 +233,7 @@ fn arguments(value: Option<&Json<'_>>) -> Value {
     }
 }
 
-/// Arguments as JSON; a call without any has an empty object, and what is not JSON stays as it was written.
+/// Arguments as JSON; a call without arguments has an empty object, and invalid JSON stays as it was written.
 fn parse_arguments(json: &str) -> Value {
     if json.trim().is_empty() {
         return Value::Object(Map::new());

@@ -1,24 +1,24 @@
-//! From bytes on the wire to bytes of the body.
+//! Decodes bytes on the wire into bytes of the body.
 
 use super::BodyFraming;
 
-/// Longest line that gives a chunk's size, extensions included, in bytes. Extensions are skipped.
+/// Maximum length of a chunk size line, including extensions, in bytes. Extensions are skipped.
 pub const CHUNK_LINE_BYTES: usize = 16 * 1024;
 
-/// Most bytes of trailer fields after the last chunk. Trailers are skipped.
+/// Maximum size of the trailer fields after the last chunk, in bytes. Trailers are skipped.
 pub const TRAILER_BYTES: usize = 16 * 1024;
 
-/// What one [`BodyDecoder::push`] did.
+/// The result of one [`BodyDecoder::push`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Decoded {
-    /// Bytes of the input that belong to this body, framing included. Less than the input only when `complete`; what is
-    /// left then answers no request, and the connection must not be used again.
+    /// Bytes of the input that belong to this body, framing included. Less than the input only if `complete`;
+    /// the rest then belongs to no request, and the connection must not be reused.
     pub consumed: usize,
     /// Whether the body has come to its end.
     pub complete: bool,
 }
 
-/// Why a body was refused. What was decoded before stays valid.
+/// The reason why a body was rejected. Bytes that were decoded before stay valid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// A chunk does not start with a hexadecimal size.
@@ -27,7 +27,7 @@ pub enum BodyError {
     /// A chunk size of more than 64 bits.
     #[error("malformed chunk: the size overflows")]
     ChunkSizeOverflow,
-    /// CR and LF are missing where a line or a chunk must end.
+    /// CR and LF are missing at the end of a line or a chunk.
     #[error("malformed chunk: CR LF expected")]
     LineEnd,
     /// A line with a chunk size is longer than [`CHUNK_LINE_BYTES`].
@@ -41,9 +41,9 @@ pub enum BodyError {
     Incomplete,
 }
 
-/// Takes the bytes after a response head and appends the body to a buffer.
+/// Decodes the bytes after a response head and appends the body to a buffer.
 ///
-/// Holds no bytes itself. Any cut of the input gives the same body.
+/// It holds no bytes itself. Every split of the input gives the same body.
 #[derive(Debug, Clone)]
 pub struct BodyDecoder {
     state: State,
@@ -101,7 +101,7 @@ enum Chunked {
 }
 
 impl BodyDecoder {
-    /// A decoder for a body framed this way.
+    /// A decoder for a body with this framing.
     pub fn new(framing: BodyFraming) -> Self {
         let state = match framing {
             BodyFraming::Empty | BodyFraming::Length(0) => State::Complete,
@@ -117,11 +117,12 @@ impl BodyDecoder {
         self.state == State::Complete
     }
 
-    /// Appends to `out` the bytes of the body that `input` holds. Grows `out` by at most `input.len()`.
+    /// Appends the bytes of the body in `input` to `out`. `out` grows by at most `input.len()`.
     ///
     /// # Errors
     ///
-    /// [`BodyError`]; the decoder is of no use afterwards. What was appended before the error is part of the body.
+    /// [`BodyError`]; the decoder is unusable afterwards. Bytes that were appended before the error are part
+    /// of the body.
     pub fn push(&mut self, input: &[u8], out: &mut Vec<u8>) -> Result<Decoded, BodyError> {
         let consumed = match self.state {
             State::Complete => 0,
@@ -150,7 +151,7 @@ impl BodyDecoder {
     ///
     /// # Errors
     ///
-    /// [`BodyError::Incomplete`] unless the body had come to its end, or its end is the peer's close.
+    /// [`BodyError::Incomplete`], unless the body was complete, or the close of the connection ends it.
     pub fn finish(&mut self) -> Result<(), BodyError> {
         match self.state {
             State::Complete => Ok(()),
@@ -203,8 +204,9 @@ impl Cursor<'_> {
         }
     }
 
-    /// The fast path: chunks that are in the input from the first digit of their size to the CR LF behind their data.
-    /// Stops before the first chunk that is cut, is the last, has an extension, or is malformed.
+    /// The fast path: chunks that are in the input from the first digit of their size to the CR LF after
+    /// their data. Stops before the first chunk that is split, is the last, has an extension, or is
+    /// malformed.
     #[inline]
     fn whole_chunks(&mut self) {
         let mut rest = &self.input[self.at..];
@@ -285,7 +287,7 @@ impl Chunked {
                 (b'\n', _) => Self::Data { remaining: size },
                 _ => return Err(BodyError::LineEnd),
             },
-            // `run` takes data in bulk; a byte that comes here is a byte of the chunk.
+            // `run` takes data in bulk; a byte that reaches this point belongs to the chunk.
             Self::Data { .. } => unreachable!("data is copied before the framing is stepped"),
             Self::DataReturn => match byte {
                 b'\r' => Self::DataLineFeed,

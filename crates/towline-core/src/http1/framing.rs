@@ -1,4 +1,4 @@
-//! How a response body is delimited, and whether the connection outlives it.
+//! How a response body is delimited, and whether the connection can be reused after it.
 
 use super::{HeadError, Headers, Method};
 
@@ -11,7 +11,7 @@ pub enum BodyFraming {
     Length(u64),
     /// Chunks, closed by a chunk of size 0.
     Chunked,
-    /// Everything until the peer closes. A cut is not told from an end.
+    /// Everything until the peer closes. A cut cannot be distinguished from an end.
     UntilEof,
 }
 
@@ -41,7 +41,7 @@ pub(super) fn decide(
             .map(<[u8]>::trim_ascii)
             .filter(|coding| !coding.is_empty());
         return match (codings.next(), codings.next()) {
-            // Both at once, or chunks from HTTP/1.0, is how responses are smuggled: read it, then close.
+            // Both at once, or chunks from HTTP/1.0, can smuggle responses: read the body, then close.
             (Some(coding), None) if coding.eq_ignore_ascii_case(b"chunked") => {
                 let trusted = minor_version >= 1 && !headers.contains("content-length");
                 Ok((BodyFraming::Chunked, keep_alive && trusted))
@@ -56,7 +56,7 @@ pub(super) fn decide(
     }
 }
 
-/// The one length all `Content-Length` fields agree on.
+/// The length on which all `Content-Length` fields agree.
 fn content_length(headers: &Headers) -> Result<Option<u64>, HeadError> {
     let mut agreed = None;
     for item in headers.all("content-length").flat_map(|value| value.split(|&byte| byte == b',')) {

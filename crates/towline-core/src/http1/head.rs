@@ -1,16 +1,16 @@
-//! Reading a response head from bytes that arrive in any pieces.
+//! Parses a response head from bytes that arrive in pieces of any size.
 
 use super::framing::decide;
 use super::{BodyFraming, Headers, Method};
 
-/// Bounds on a response head.
+/// Limits for a response head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HeadLimits {
-    /// Longest head, status line and empty line included, in bytes. Default: 65,536.
+    /// Maximum size of a head, including status line and empty line, in bytes. Default: 65,536.
     pub head_bytes: usize,
-    /// Most header fields in one head. Default: 100.
+    /// Maximum number of header fields in one head. Default: 100.
     pub headers: usize,
-    /// Most 1xx heads before the real one. Default: 16.
+    /// Maximum number of 1xx heads before the final one. Default: 16.
     pub interim_heads: usize,
 }
 
@@ -20,7 +20,7 @@ impl Default for HeadLimits {
     }
 }
 
-/// The head of a response, interim heads left out.
+/// The head of a response, without interim heads.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ResponseHead {
     /// Status code, 200 to 999.
@@ -33,10 +33,10 @@ pub struct ResponseHead {
     pub keep_alive: bool,
 }
 
-/// Why a response head was refused.
+/// The reason why a response head was rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum HeadError {
-    /// A bound of [`HeadLimits`] was passed.
+    /// A limit of [`HeadLimits`] was exceeded.
     #[error("the response head exceeds the limit {name} = {value}")]
     Limit {
         /// Name of the field in [`HeadLimits`].
@@ -44,7 +44,7 @@ pub enum HeadError {
         /// Its value.
         value: usize,
     },
-    /// The peer speaks TLS where plain HTTP was expected.
+    /// The peer speaks TLS, but plain HTTP was expected.
     #[error("the server answered with TLS; use an https address")]
     Tls,
     /// The peer speaks HTTP/2 only.
@@ -53,35 +53,35 @@ pub enum HeadError {
     /// The first bytes are not those of an HTTP/1 response.
     #[error("the answer is not HTTP/1: it starts with {start:?}")]
     NotHttp {
-        /// The first bytes, at most seven, what is not ASCII replaced.
+        /// The first bytes, at most seven, with non-ASCII bytes replaced.
         start: String,
     },
-    /// The head is not well formed.
+    /// The head is malformed.
     #[error("malformed response head: {what}")]
     Malformed {
         /// The part that is wrong.
         what: &'static str,
     },
-    /// `Content-Length` is no number, or several of them disagree.
+    /// `Content-Length` is not a number, or several of them disagree.
     #[error("malformed response head: the content lengths are not one number")]
     ContentLength,
     /// A transfer coding other than a single `chunked`.
     #[error("the response has a transfer encoding other than chunked")]
     TransferEncoding,
-    /// The server changed protocols although nothing asked for it.
+    /// The server switched protocols without a request for it.
     #[error("the server switched protocols without being asked")]
     SwitchingProtocols,
 }
 
 /// Collects bytes until a response head is complete.
 ///
-/// Costs time linear in the bytes of the head, whatever the pieces.
+/// Takes time linear in the size of the head, whatever the pieces.
 #[derive(Debug)]
 pub struct HeadParser {
     method: Method,
     limits: HeadLimits,
     head: Vec<u8>,
-    /// Bytes of `head` that hold no end of head.
+    /// Number of bytes of `head` that are known to contain no end of head.
     scanned: usize,
     interim_heads: usize,
 }
@@ -97,12 +97,12 @@ impl HeadParser {
         self.head.is_empty() && self.interim_heads == 0
     }
 
-    /// Takes the next bytes. When the head is complete, returns it with the number of bytes of `input` that it used;
-    /// the others belong to the body.
+    /// Takes the next bytes. Once the head is complete, returns it with the number of bytes of `input` that
+    /// it used; the rest belongs to the body.
     ///
     /// # Errors
     ///
-    /// [`HeadError`]; the parser is of no use afterwards and the connection must be closed.
+    /// [`HeadError`]; the parser is unusable afterwards, and the connection must be closed.
     pub fn push(&mut self, input: &[u8]) -> Result<Option<(ResponseHead, usize)>, HeadError> {
         let mut taken: usize = 0;
         loop {
@@ -118,7 +118,7 @@ impl HeadParser {
                 }
                 return Ok(None);
             };
-            // The end was not in the earlier bytes, so what is beyond it came with this input.
+            // The end was not in the earlier bytes, so the bytes after it are part of this input.
             taken -= self.head.len() - end;
             let (status, minor_version, headers) = parse(&self.head[..end], self.limits.headers)?;
             self.head.clear();
@@ -143,7 +143,7 @@ impl HeadParser {
         }
     }
 
-    /// A peer that does not speak HTTP/1 is told by its first bytes, without waiting for a line end.
+    /// Detects a peer that does not speak HTTP/1 from its first bytes, without waiting for a line end.
     fn check_start(&self) -> Result<(), HeadError> {
         const START: &[u8] = b"HTTP/1.";
         const SETTINGS_FRAME: u8 = 4;
@@ -155,7 +155,7 @@ impl HeadParser {
             // A TLS record: alert or handshake, version 3.x.
             [0x15 | 0x16, 3, ..] => Err(HeadError::Tls),
             [0, 0, _, SETTINGS_FRAME, ..] => Err(HeadError::Http2),
-            // Not enough to tell which.
+            // Not enough bytes to decide.
             [0x15 | 0x16] | [0] | [0, 0] | [0, 0, _] => Ok(()),
             _ => Err(HeadError::NotHttp {
                 start: start

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Header fields in the order they came, names in the spelling they came with.
+/// Header fields in the order and the spelling in which they arrived.
 ///
 /// A list, not a map: a response to a model request carries about ten fields, and each stream keeps its own. `Debug`
 /// hides the values of fields that carry credentials.
@@ -30,11 +30,11 @@ impl Headers {
     }
 
     /// Appends a field; an earlier field of the same name stays. Nothing is checked here:
-    /// [`encode_request`](super::encode_request) refuses what must not be sent.
+    /// [`encode_request`](super::encode_request) rejects fields that must not be sent.
     ///
     /// # Panics
     ///
-    /// When all fields together exceed 4 GiB.
+    /// If all fields together exceed 4 GiB.
     pub fn push(&mut self, name: &str, value: impl AsRef<[u8]>) {
         let value = value.as_ref();
         let length = |n: usize| u32::try_from(n).expect("header fields stay below 4 GiB");

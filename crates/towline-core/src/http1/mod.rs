@@ -1,8 +1,9 @@
 //! The client side of HTTP/1.1, without input or output.
 //!
-//! Three pieces, each fed with bytes and none of them reading a socket or a clock:
+//! Three parts, which take bytes and read neither a socket nor a clock:
 //!
-//! - [`encode_request`] writes a request head. What could smuggle a second header or request is refused.
+//! - [`encode_request`] writes a request head. It rejects input that could smuggle a second header or
+//!   request.
 //! - [`HeadParser`] takes the bytes of a response until its head is complete and decides how the body is framed
 //!   (RFC 9112, section 6.3) and whether the connection may serve another request.
 //! - [`BodyDecoder`] turns the rest into body bytes. It is the hot path: one record of a model stream is usually one
@@ -27,9 +28,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! How strict: heads are parsed by `httparse` as hyper does (a bare LF ends a line, obsolete line folding is refused).
-//! Chunk framing is read as hyper and llhttp in its strict mode do: every line ends with CRLF, a bare LF is an error,
-//! spaces and extensions after a chunk size are skipped, trailers are skipped. Both skips are bounded.
+//! Strictness: heads are parsed by `httparse`, as in hyper (a bare LF ends a line, obsolete line folding is
+//! refused). Chunk framing is parsed as in hyper and in llhttp's strict mode: every line ends with CRLF, a
+//! bare LF is an error, spaces and extensions after a chunk size are skipped, trailers are skipped. Both
+//! skips are bounded.
 
 mod body;
 mod framing;

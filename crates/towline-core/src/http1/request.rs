@@ -1,4 +1,4 @@
-//! Writing a request head.
+//! Writes a request head.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub enum Method {
     Get,
     /// Ask for the head only.
     Head,
-    /// Run something; may have effects, so it is not repeated silently.
+    /// Run an operation; it may have effects, so it is not repeated silently.
     Post,
     /// Store a resource.
     Put,
@@ -22,7 +22,7 @@ pub enum Method {
 }
 
 impl Method {
-    /// The method as it is written on the wire.
+    /// The method's name on the wire.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Get => "GET",
@@ -44,15 +44,16 @@ impl fmt::Display for Method {
 /// How the body that follows the head is delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RequestFraming {
-    /// No body. `POST` and `PUT` say so with `Content-Length: 0`.
+    /// No body. `POST` and `PUT` send `Content-Length: 0`.
     Empty,
     /// Exactly this many bytes follow.
     Length(u64),
-    /// Chunks follow, up to the one that is empty.
+    /// Chunks follow, up to the empty chunk.
     Chunked,
 }
 
-/// Why a request cannot be written. Nothing was sent. Values are never shown: they may be credentials.
+/// The reason why a request cannot be written. Nothing was sent. Values are never shown, because they may be
+/// credentials.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidRequest {
     /// The path is empty, or has a space, a control character or a character outside ASCII.
@@ -83,18 +84,19 @@ pub enum InvalidRequest {
     },
 }
 
-/// Headers that delimit messages or rule the connection: a caller that could set them could smuggle a request.
+/// Headers that delimit messages or control the connection: a caller that could set them could smuggle a
+/// request.
 const RESERVED: [&str; 5] = ["content-length", "transfer-encoding", "connection", "upgrade", "te"];
 
 /// The bytes of a request head, up to and including its empty line.
 ///
-/// `target` is what stands on the request line: a path with its query, `http://host/path` towards a proxy, or
-/// `host:port` for [`Method::Connect`]. `headers` must hold `Host`.
+/// `target` is the request target: a path with its query, `http://host/path` for a proxy, or `host:port` for
+/// [`Method::Connect`]. `headers` must hold `Host`.
 ///
 /// # Errors
 ///
-/// [`InvalidRequest`] when a header name, header value or the target has bytes that would change the meaning of the
-/// head (CR, LF, NUL, spaces in the target), or a header that only the codec may write.
+/// [`InvalidRequest`] if a header name, a header value or the target has bytes that would change the meaning
+/// of the head (CR, LF, NUL, spaces in the target), or if a header may be written only by the codec.
 pub fn encode_request(
     method: Method,
     target: &str,

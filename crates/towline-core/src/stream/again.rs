@@ -1,4 +1,4 @@
-//! The same stream by another request.
+//! Continues or repeats a stream with another request.
 
 use std::time::Instant;
 
@@ -7,15 +7,15 @@ use crate::dialect::{Dialect, ThinkTags};
 use crate::outcome::{Outcome, Stats};
 
 impl Lifecycle {
-    /// The same stream, not yet begun, as if it were begun at `now`.
+    /// The same stream, before its start, as if it started at `now`.
     #[must_use]
     pub fn restarted(&self, now: Instant) -> Self {
         let next = Self::new(self.dialect, self.timeouts, self.limits, now).with_think_tags(self.tags);
         Self { kept: self.kept.restarted(), ..next }
     }
 
-    /// The same stream from its beginning, for another try after `outcome`, which must be a failure without events.
-    /// The total clock continues; the other timeouts start again. `dialect` may be another one.
+    /// The same stream from its beginning, for a retry after `outcome`, which must be a failure without
+    /// events. The total time limit continues; the other timeouts start again. `dialect` may be another one.
     #[must_use]
     pub fn again(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let mut next = Self::new(dialect, self.timeouts, self.limits, now).with_think_tags(self.tags);
@@ -26,7 +26,8 @@ impl Lifecycle {
         next
     }
 
-    /// The same request in another dialect, because the server has no endpoint for this one: no other try.
+    /// The same request in another dialect, because the server has no endpoint for this one. It does not
+    /// count as a retry.
     #[must_use]
     pub fn in_dialect(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let mut next = self.again(dialect, outcome, now);
@@ -34,13 +35,13 @@ impl Lifecycle {
         next
     }
 
-    /// The stream that continues where `outcome` was cut, by a further request. What was received stays, and the outcome
-    /// will say that the text is stitched.
+    /// The stream that continues, with a further request, where `outcome` was cut. The received part is kept,
+    /// and the outcome will report that the text is stitched.
     #[must_use]
     pub fn continued(&self, dialect: Dialect, outcome: Outcome, now: Instant) -> Self {
         let (reply, stats, not_understood) =
             (outcome.reply.clone(), outcome.stats, outcome.not_understood.clone());
-        // What continues is inside the answer's text, where tags mean nothing.
+        // The continuation is inside the answer's text, where tags have no meaning.
         let mut next = self.again(dialect, outcome, now).with_think_tags(ThinkTags::Keep);
         next.not_understood = not_understood;
         (next.kept.reply, next.kept.reply_bytes) = (reply, self.kept.reply_bytes);

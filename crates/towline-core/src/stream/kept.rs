@@ -1,4 +1,4 @@
-//! What a stream keeps of what it received: the reply, and the records where somebody wants them.
+//! The data that a stream keeps: the reply, and the records if the caller wants them.
 
 use crate::event::{Event, TextKind};
 use crate::outcome::Reply;
@@ -9,9 +9,9 @@ pub(super) struct Kept {
     pub(super) reply: Reply,
     /// Whether `reply` is collected.
     pub(super) keeps_reply: bool,
-    /// What `reply` counts against its limit.
+    /// The size of `reply` for its limit.
     pub(super) reply_bytes: usize,
-    /// The records as they came.
+    /// The records as they arrived.
     pub(super) records: Option<Records>,
 }
 
@@ -20,7 +20,7 @@ impl Kept {
         Self { reply: Reply::default(), keeps_reply: true, reply_bytes: 0, records: None }
     }
 
-    /// The same for the same stream from its beginning.
+    /// The same settings, empty, for the same stream from its beginning.
     pub(super) fn restarted(&self) -> Self {
         Self { records: self.records.clone(), keeps_reply: self.keeps_reply, ..Self::new() }
     }
@@ -38,7 +38,7 @@ impl Kept {
         };
     }
 
-    /// A record that is like the last pattern and has this text.
+    /// Keeps a record that is like the last pattern, with this text.
     #[inline]
     pub(super) fn take_alike(&mut self, frame: &[u8], kind: TextKind, text: &str) {
         if let Some(records) = &mut self.records {

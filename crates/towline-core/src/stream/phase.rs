@@ -1,15 +1,15 @@
-//! The phases of a stream, as people see them.
+//! The phases of a stream, for display.
 
-/// The state of a stream, for people who watch it.
+/// The phase of a stream, for display.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// No connection yet; nothing was sent.
     Connecting,
-    /// The request is on its way; no response yet.
+    /// The request was sent; there is no response yet.
     Opening,
-    /// The server accepted the request; no record yet.
+    /// The server accepted the request; there is no record yet.
     Waiting,
-    /// Records are coming.
+    /// Records are arriving.
     Streaming,
     /// The answer is complete; the response is being drained.
     Finishing,

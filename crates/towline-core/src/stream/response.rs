@@ -1,10 +1,10 @@
-//! What a stream is told of its response: the head, and how the body ended.
+//! The inputs of a stream about its response: the head, and how the body ended.
 
 use std::time::Duration;
 
 use crate::error::Error;
 
-/// The head of a response, as far as a stream needs it.
+/// The part of a response head that a stream needs.
 #[derive(Debug, Clone, Default)]
 pub struct Opened {
     /// The HTTP status.
@@ -20,7 +20,7 @@ pub struct Opened {
 pub enum BodyEnd {
     /// In good order.
     Clean,
-    /// The peer closed before the body was whole, as a server does that is killed.
+    /// The peer closed before the body was complete, as a killed server does.
     Cut,
     /// The connection broke.
     Broken(Error),

@@ -1,7 +1,7 @@
-//! From body bytes to frames: one JSON document each.
+//! Splits body bytes into frames, each of which is one JSON document.
 //!
-//! Time is linear in the number of bytes whatever their chunking, memory is bounded by the line limit, and the frames
-//! are the same for every chunking.
+//! The time is linear in the number of bytes, the line limit bounds the memory, and the frames are the same
+//! for every chunking.
 
 mod ndjson;
 mod sse;
@@ -12,51 +12,51 @@ use std::fmt;
 
 use memchr::memchr2;
 
-/// How frames are told apart.
+/// How frames are delimited.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Framing {
-    /// Newline-delimited JSON: a frame a line, split at `\n` only (U+0085 and U+2028 are text).
+    /// Newline-delimited JSON: each line is a frame, split only at `\n` (U+0085 and U+2028 are text).
     Ndjson,
-    /// Server-sent events: a frame an event; comments and empty events are skipped.
+    /// Server-sent events: each event is a frame; comments and empty events are skipped.
     Sse,
     /// The whole body is one frame.
     Whole,
 }
 
-/// The default longest line or event: 32 MiB.
+/// The default limit for a line or event: 32 MiB.
 pub const DEFAULT_LINE_LIMIT_BYTES: usize = 32 << 20;
 
-/// A buffer this large is freed once it is empty, so that one long line does not hold its memory.
+/// A buffer of at least this size is freed once it is empty, so that one long line does not keep its memory.
 const KEEP_CAPACITY_BYTES: usize = 128 << 10;
 
-/// How the frame of an error event begins, so that it is no JSON: an SSE event of the name `error`, or the field `error`
-/// that llama.cpp sent until 2025. What follows is the event's data.
+/// The prefix of an error event's frame, which makes it invalid JSON: for an SSE event with the name `error`,
+/// or the field `error` that llama.cpp sent until 2025. The event's data follows.
 pub const ERROR_EVENT: &[u8] = b"error:";
 
 const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// Splits a body into frames.
 ///
-/// Append what arrived to [`input`](Self::input), then call [`next_frame`](Self::next_frame) until it returns `None`; at the end
-/// of the body call [`finish`](Self::finish) once and take the rest.
+/// Append the bytes that arrive to [`input`](Self::input), then call [`next_frame`](Self::next_frame) until
+/// it returns `None`; at the end of the body call [`finish`](Self::finish) once and take the rest.
 #[derive(Debug)]
 pub struct Framer {
     framing: Framing,
     buffer: Vec<u8>,
-    /// Where the first byte not yet part of a frame stands in `buffer`.
+    /// The position in `buffer` of the first byte that is not part of a frame yet.
     start: usize,
-    /// Up to where `buffer` was searched for the end of the line at `start`.
+    /// The position up to which `buffer` was searched for the end of the line at `start`.
     searched: usize,
     limit: usize,
     too_long: bool,
     at_body_start: bool,
     finished: bool,
-    /// The length of the last frame, when the end of the body stood in for its line end.
+    /// The length of the last frame, if the end of the body served as its line end.
     cut_tail: usize,
     sse: sse::Event,
-    /// The last event that had to be joined from several lines, lent out by `next_frame`.
+    /// The last event that was joined from several lines; `next_frame` returns a reference to it.
     sse_joined: Vec<u8>,
-    /// How many bytes were looked at or moved.
+    /// The number of bytes that were inspected or moved.
     #[cfg(test)]
     work: usize,
 }
@@ -64,7 +64,7 @@ pub struct Framer {
 /// A line or event is longer than the limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineTooLong {
-    /// The limit that was passed, in bytes.
+    /// The limit that was exceeded, in bytes.
     pub limit: usize,
 }
 
@@ -94,7 +94,7 @@ impl Framer {
         }
     }
 
-    /// The buffer to append body bytes to. Nothing else may be done to it.
+    /// The buffer to which body bytes are appended. Do not change it in any other way.
     pub fn input(&mut self) -> &mut Vec<u8> {
         self.release();
         if self.start == self.buffer.len() {
@@ -113,7 +113,8 @@ impl Framer {
         &mut self.buffer
     }
 
-    /// Gives the memory of long input back once all of it was taken, so that what came of it does not stand beside it.
+    /// Frees the memory of a long input once all of it was taken, so that it does not coexist with the
+    /// result.
     #[inline]
     pub fn release(&mut self) {
         if self.buffer.capacity() > KEEP_CAPACITY_BYTES && self.start == self.buffer.len() {
@@ -130,12 +131,12 @@ impl Framer {
         self.sse_joined = Vec::new();
     }
 
-    /// Says that the body has ended: what is left is now taken as its last line.
+    /// Ends the body: the remaining bytes become its last line.
     pub fn finish(&mut self) {
         self.finished = true;
     }
 
-    /// The next whole frame; `None` when more input is needed, or at the end.
+    /// The next complete frame; `None` if more input is needed, or at the end.
     ///
     /// # Errors
     /// [`LineTooLong`], again at every call: such a body cannot be read further.
@@ -154,8 +155,8 @@ impl Framer {
         }
     }
 
-    /// The input from the beginning of a line that was not searched yet, which may hold its end; `None` where frames are no
-    /// lines. Looked at once for each line, so that a line that comes in many pieces is not looked at for each.
+    /// The input from the beginning of a line that was not searched yet, which may contain its end; `None` if
+    /// frames are not lines. It is inspected once for each line, not once for each piece of a line.
     #[inline]
     pub(crate) fn fresh_line(&self) -> Option<&[u8]> {
         let fresh = self.framing == Framing::Ndjson && !self.at_body_start && self.searched == self.start;
@@ -175,18 +176,20 @@ impl Framer {
         self.searched = self.start;
     }
 
-    /// The length of the last frame if it may be cut off: the end of the body stood in for its line end. Else 0.
+    /// The length of the last frame if it may be cut off, because the end of the body served as its line end;
+    /// else 0.
     pub fn cut_tail_bytes(&self) -> usize {
         self.cut_tail
     }
 
-    /// The first of the last `count` bytes of the input that is neither white space nor of a byte order mark.
+    /// The first of the last `count` bytes of the input that is neither white space nor part of a byte order
+    /// mark.
     pub(crate) fn first_of(&self, count: usize) -> Option<u8> {
         let new = &self.buffer[self.buffer.len().saturating_sub(count)..];
         new.iter().copied().find(|byte| !byte.is_ascii_whitespace() && !BOM.contains(byte))
     }
 
-    /// Skips a byte order mark; `false` while it is not certain whether one stands there.
+    /// Skips a byte order mark; `false` while it is not certain whether there is one.
     fn skip_bom(&mut self) -> bool {
         if self.buffer.starts_with(BOM) {
             (self.start, self.searched) = (BOM.len(), BOM.len());
@@ -207,7 +210,7 @@ impl Framer {
         Ok(Some(&self.buffer[from..]).filter(|body| !is_blank(body)))
     }
 
-    /// Where `find` first finds something in what was not searched yet.
+    /// The first position that `find` finds in the part that was not searched yet.
     fn search(&mut self, find: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
         let found = find(&self.buffer[self.searched..]).map(|at| self.searched + at);
         #[cfg(test)]

@@ -24,7 +24,7 @@ impl Framer {
             };
             self.check_limit(line.len())?;
             (self.start, self.searched) = (next, next);
-            // A record starts with `{`: only a line that does not can be blank.
+            // A record starts with `{`, so only a line without it can be blank.
             if self.buffer.get(line.start) == Some(&b'{') || !is_blank(&self.buffer[line.clone()]) {
                 let line = &self.buffer[line];
                 return Ok(Some(line.strip_suffix(b"\r").unwrap_or(line)));

@@ -1,15 +1,15 @@
 //! Server-sent events after the WHATWG HTML standard, section 9.2: lines end at CR, LF or CRLF; `data` lines of one
-//! event are joined by `\n`; comments and other fields are skipped. Departures, after what servers send: an event that
-//! the end of the body cuts off before its blank line is dispatched; an event whose data is blank is not; an event of
-//! the name `error`, and a field `error`, are marked as [`ERROR_EVENT`]; and a line that begins with `{` is data, though
-//! it does not say so.
+//! event are joined by `\n`; comments and other fields are skipped. Departures, because of what servers send:
+//! an event that the end of the body cuts off before its blank line is dispatched; an event whose data is
+//! blank is not; an event with the name `error`, and a field `error`, are marked as [`ERROR_EVENT`]; and a
+//! line that begins with `{` is data, even without a field name.
 
 use super::{ERROR_EVENT, Framer, LineTooLong, find_line_end, is_blank};
 
 /// The event being collected.
 #[derive(Debug, Default)]
 pub(super) struct Event {
-    /// Joined data of the event's lines so far, marked where it is an error; `Some` once a line counted.
+    /// Joined data of the event's lines so far, marked if it is an error; `Some` once there was a data line.
     data: Option<Vec<u8>>,
     /// The previous line ended with CR, so an LF that follows belongs to it.
     after_cr: bool,
@@ -26,16 +26,16 @@ impl Event {
     }
 }
 
-/// What a line means.
+/// The meaning of a line.
 enum Line {
     Blank,
-    /// A `data` line; where its value stands.
+    /// A `data` line, with the position of its value.
     Data(std::ops::Range<usize>),
     /// A whole record without a field name.
     Record,
-    /// The event is an error; where its words stand, if they are on this line.
+    /// The event is an error; with the position of its message, if that is on this line.
     Error(std::ops::Range<usize>),
-    /// A comment or a field without meaning here.
+    /// A comment or an ignored field.
     Other,
 }
 
@@ -99,13 +99,13 @@ impl Framer {
         Ok(())
     }
 
-    /// Keeps an event's joined data so that it can be lent out.
+    /// Stores an event's joined data and returns a reference to it.
     fn hold(&mut self, data: Vec<u8>) -> &[u8] {
         self.sse_joined = data;
         &self.sse_joined
     }
 
-    /// The next line's place, without its end; the cursor moves behind it.
+    /// The position of the next line, without its end; moves the cursor after it.
     fn next_line(&mut self) -> Result<Option<std::ops::Range<usize>>, LineTooLong> {
         if self.sse.after_cr && self.start < self.buffer.len() {
             self.sse.after_cr = false;
@@ -136,7 +136,7 @@ impl Framer {
         Ok(Some(line))
     }
 
-    /// Moves over a blank line if one certainly stands next.
+    /// Skips a blank line if the next line is certainly blank.
     fn skip_blank_line(&mut self) -> bool {
         let rest = &self.buffer[self.start..];
         let rest_after_lf = if self.sse.after_cr { rest.strip_prefix(b"\n").unwrap_or(rest) } else { rest };
