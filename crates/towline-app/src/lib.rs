@@ -1,14 +1,14 @@
-//! What the programs for people share: the command, the prompt and the window.
+//! The code that the command, the prompt and the window share.
 //!
 //! | module | its one job |
 //! |---|---|
-//! | [`answers`] | the answers that a relay runs, and what can be done with them |
-//! | [`chat`] | a conversation: its turns and settings, what the next question sends, its form on disk |
-//! | [`document`] | what an answer's text is made of |
-//! | [`history`] | one searchable memory of every conversation |
-//! | [`servers`] | which model server is meant, and on which relay its answers run |
-//! | [`settings`] | what a user has set, and the user's folders |
-//! | [`text`] | text that is safe to show; sizes and times as people read them |
+//! | [`answers`] | the answers that a relay runs, and the verbs for them |
+//! | [`chat`] | a conversation: its turns and settings, the request for the next question, the format on disk |
+//! | [`document`] | the structure of an answer's text |
+//! | [`history`] | the searchable history of all conversations |
+//! | [`servers`] | finds the model server, and the relay on which its answers run |
+//! | [`settings`] | the user's configuration and folders |
+//! | [`text`] | text that is safe to show; sizes and times in readable form |
 //!
 //! Nothing here draws, prints or parses arguments.
 

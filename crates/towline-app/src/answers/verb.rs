@@ -1,4 +1,4 @@
-//! What can be done with an answer that a relay runs or has.
+//! The verbs for answers on a relay.
 
 use std::time::Duration;
 
@@ -8,39 +8,39 @@ use towline::{Deadline, Error};
 
 use super::handle;
 
-/// How long an answer may take to end once it was told to.
+/// How long an answer may take to end after a cancel.
 const END_TIME: Duration = Duration::from_secs(10);
 
-/// What is to be done with an answer.
+/// An operation on an answer.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verb {
-    /// It is stopped. The reason is for people. One that has ended stays as it is.
+    /// Cancels it. The reason is for people. An answer that has ended stays as it is.
     Kill(String),
-    /// The relay reads nothing more from the model server.
+    /// Makes the relay stop reading from the model server.
     Pause,
-    /// The relay reads again.
+    /// Makes the relay read again.
     Unpause,
-    /// Its deadline is moved.
+    /// Changes its deadline.
     Deadline(Deadline),
-    /// It gets another name.
+    /// Renames it.
     Rename(String),
-    /// The same is asked again.
+    /// Asks the same question again.
     Retry,
-    /// It is deleted, with its record.
+    /// Deletes it, with its record.
     Forget,
 }
 
 impl Verb {
-    /// Does it with the answer that `handle` stands for (its name, its id, or what its id alone begins with). The answer as it
-    /// is then; of [`Verb::Retry`] the new one, of [`Verb::Forget`] as it was. One that was killed has ended, unless it takes
-    /// longer than 10 s.
+    /// Applies the verb to the answer with this handle (its name, its id, or a unique prefix of its id).
+    /// Returns the answer after the operation; for [`Verb::Retry`] the new answer, for [`Verb::Forget`] the
+    /// answer before it. A cancelled answer has ended, unless that takes longer than 10 s.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves open whether it was done.
+    /// If the future is dropped, the operation may or may not have happened.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] where there is no such answer; [`ErrorKind::Rejected`] where it cannot be done, as forgetting one
-    /// that runs; those of a relay that cannot be reached.
+    /// [`ErrorKind::NotFound`] if there is no such answer; [`ErrorKind::Rejected`] if the operation is not
+    /// possible, such as forgetting a running answer; the errors of a relay that cannot be reached.
     pub async fn apply(&self, control: &Control, handle: &str) -> Result<Job, Error> {
         match self {
             Self::Kill(reason) => kill(control, handle, reason).await,

@@ -1,23 +1,23 @@
-//! How full the context of a conversation's model is, as far as the server says.
+//! How full the context of a conversation's model is, based on the server's counts.
 
 use super::{Answered, Conversation, Turn};
 
-/// An answer that took fewer tokens fits every context; no server need be asked for its size.
+/// An answer with fewer tokens fits every context, so the size need not be requested from the server.
 const WORTH_ASKING_TOKENS: u64 = 256;
-/// Bytes of text that make a token, about.
+/// Approximate number of bytes of text per token.
 const TOKEN_BYTES: u64 = 4;
 
 /// How full the context of a conversation's model is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Context {
-    /// Tokens that the model's last complete answer took with all before it; 0 where that is not known.
+    /// Tokens up to and including the model's last complete answer; 0 if that is not known.
     used: u64,
-    /// How many tokens the model looks back on: what was set, else what the server told.
+    /// The size of the context in tokens: the setting, else the server's value.
     size: Option<u64>,
 }
 
 impl Context {
-    /// That of a conversation, with the size that the server `told`, in tokens.
+    /// The context use of a conversation, with the size that the server `told`, in tokens.
     pub fn of(conversation: &Conversation, told: Option<u64>) -> Self {
         let settings = &conversation.settings;
         let used = conversation.turns().iter().rev().find_map(|turn| {
@@ -31,23 +31,25 @@ impl Context {
         Self { used: used.unwrap_or(0), size: set.or(told).filter(|size| *size > 0) }
     }
 
-    /// Whether a server is worth asking how large it is.
+    /// Whether it is worth asking the server for the size.
     pub fn is_worth_asking(&self) -> bool {
         self.size.is_none() && self.used >= WORTH_ASKING_TOKENS
     }
 
-    /// How full it is, in percent, with this many tokens of an answer on its way; `None` where that is not known.
+    /// How full it is, in percent, including this many tokens of a running answer; `None` if that is not
+    /// known.
     pub fn percent(&self, coming: u64) -> Option<u64> {
         let size = self.size.filter(|_| self.used > 0)?;
         Some((self.used + coming).saturating_mul(100) / size)
     }
 
-    /// The same in words: “context 78 % of 4096”.
+    /// The same as text: “context 78 % of 4096”.
     pub fn text(&self, coming: u64) -> Option<String> {
         Some(format!("context {} % of {}", self.percent(coming)?, self.size?))
     }
 
-    /// About how many tokens a question goes to the model with, and its size, where they do not fit.
+    /// The approximate number of tokens of a request with this question, and the size of the context, if the
+    /// request does not fit.
     pub fn overflow(&self, conversation: &Conversation, question: &str) -> Option<(u64, u64)> {
         let before = match self.used {
             0 => {

@@ -6,7 +6,7 @@ use towline::Message;
 use super::{Answered, Conversation, Turn, Variant, session};
 use crate::document::Document;
 
-/// The conversation for people to read. Code that an answer leaves open is closed.
+/// The conversation as Markdown. Closes code blocks that an answer leaves open.
 pub fn markdown(title: &str, chat: &Conversation) -> String {
     let mut text = format!("# {title}\n");
     if let Some(system) = &chat.settings.system {
@@ -41,7 +41,7 @@ fn answer(text: &mut String, variant: &Variant) {
     }
 }
 
-/// How many images a message has, which a text cannot show: in words, where it has any.
+/// A text with the number of a message's images, if it has any.
 pub fn images(message: &Message) -> Option<String> {
     match message.images.len() {
         0 => None,
@@ -50,14 +50,14 @@ pub fn images(message: &Message) -> Option<String> {
     }
 }
 
-/// A text whose code is closed.
+/// The text, with an open code block closed.
 fn closed(text: &str) -> String {
     let text = text.trim_end();
     let fence = Document::of(text).closing_fence();
     fence.map_or_else(|| text.to_owned(), |fence| format!("{text}\n{fence}"))
 }
 
-/// The conversation for programs, described in `docs/prompt.md`: one object, whole.
+/// The conversation as one JSON object, which `docs/prompt.md` describes.
 pub fn json(title: &str, chat: &Conversation) -> String {
     let answer = |turn: &Turn, variant: &Variant| {
         json!({
@@ -88,7 +88,7 @@ pub fn json(title: &str, chat: &Conversation) -> String {
     format!("{whole:#}\n")
 }
 
-/// Reads a conversation that [`json()`] wrote. Answers that stood side by side follow one another.
+/// Reads a conversation that [`json()`] wrote. Side-by-side answers become consecutive turns.
 ///
 /// # Errors
 /// What is missing in the text, for people.
@@ -123,7 +123,7 @@ pub fn read_json(text: &str) -> Result<Conversation, String> {
         if !turn["usage"].is_null() {
             end["usage"] = turn["usage"].clone();
         }
-        // What is on its way has no end yet.
+        // A running answer has no end yet.
         records.extend((turn["ending"] != json!("pending")).then_some(end));
         for mut record in records {
             record["turn"] = json!(number);

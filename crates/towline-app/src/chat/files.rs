@@ -1,6 +1,6 @@
-//! Files that hold the lines of a [`session`](super::session): what earlier versions wrote, and exports.
+//! Files with the lines of a [`session`](super::session): those of earlier versions, and exports.
 //!
-//! Nothing here changes a file. Every call waits for the disk.
+//! This module never changes a file. Every call waits for the disk.
 
 use std::fmt;
 use std::fs::File;
@@ -8,12 +8,12 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// What the files' names end in.
+/// The extension of the files.
 pub const ENDING: &str = "jsonl";
 /// The largest file that is read, in bytes.
 pub const MAX_BYTES: u64 = 256 << 20;
 
-/// Why a session's file cannot be used.
+/// The reason why a session file cannot be used.
 #[derive(Debug)]
 pub enum SessionFileError {
     /// The text cannot be a session's name.
@@ -22,7 +22,7 @@ pub enum SessionFileError {
     TooLarge,
     /// A line, counted from 1, is not UTF-8 text.
     NotText(usize),
-    /// The system says no.
+    /// An error of the operating system.
     Io(io::Error),
 }
 
@@ -45,7 +45,7 @@ impl From<io::Error> for SessionFileError {
     }
 }
 
-/// Where the session with this name is, or would be.
+/// The path of the session with this name, whether it exists or not.
 ///
 /// # Errors
 /// [`SessionFileError::BadName`] for a name that would leave the folder or be hidden in it.
@@ -74,7 +74,8 @@ pub fn read(path: &Path) -> Result<String, SessionFileError> {
     })
 }
 
-/// The names of the sessions, the last written first, with when that was. Empty where there is no folder.
+/// The names of the sessions with the times of their last change, most recent first. Empty if there is no
+/// folder.
 pub fn list(folder: &Path) -> Vec<(String, SystemTime)> {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut sessions: Vec<(String, SystemTime)> = files

@@ -1,13 +1,13 @@
-//! A conversation: what was said, under which settings, and what the next turn sends.
+//! A conversation: its turns, its settings, and the request of the next turn.
 //!
-//! It is pure: a foreground asks it for a request, runs that wherever it likes, and tells it what came. The history a
-//! request carries holds only turns that were answered: wholly, or in part where the part was kept. Each turn stands where
-//! its question was asked, however late its answer comes. A turn keeps every answer that was given to it, as a
-//! [`Variant`]: a retry, a changed question and another model each add one, and nothing is replaced.
+//! It is pure: a foreground gets a request from it, runs the request anywhere, and passes the events back. A
+//! request contains only answered turns, including partial answers that were kept. Each turn stays at the
+//! position of its question, however late its answer arrives. A turn keeps every answer as a [`Variant`]: a
+//! retry, an edited question and another model each add one, and nothing is replaced.
 //!
-//! [`session`] writes a conversation as lines of JSON and reads it back, [`files`] finds such lines on disk,
-//! [`export`] shows it to people and programs, a [`Reading`] brings an answer into it, [`context`] says how full its model's
-//! context is.
+//! [`session`] writes a conversation as lines of JSON and reads it back, [`files`] finds such files on disk,
+//! [`export`] exports it for people and programs, a [`Reading`] brings an answer into it, and [`context`]
+//! computes how full the model's context is.
 
 pub mod context;
 pub mod export;
@@ -25,13 +25,13 @@ use towline::event::{ToolCall, Usage};
 use towline::outcome::FinishReason;
 use towline::{ChatRequest, Ending, Event, Message, Outcome};
 
-/// Why the model ended an answer, in the `end` record.
+/// The field of the `end` record with the reason why the model stopped.
 const REASON: &str = "reason";
 
-/// What every question of a conversation goes with.
+/// The settings of every question of a conversation.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Settings {
-    /// The model that is asked when a question names none.
+    /// The model for questions that do not name one.
     pub model: String,
     /// Instructions to the model.
     pub system: Option<String>,
@@ -39,12 +39,12 @@ pub struct Settings {
     pub options: Options,
     /// Whether to think. `None` leaves it to the server.
     pub think: Option<Think>,
-    /// What form answers must have.
+    /// The required format of answers.
     pub format: Option<Format>,
 }
 
-/// What a person wrote of a question: without the files before it, each of which is its name, a colon and a fence on lines
-/// of their own. Of a question that is files alone, the first one's name.
+/// The part of a question that the user typed, without the files before it (each with its name, a colon and a
+/// fence on separate lines). For a question with only files, the name of the first one.
 pub fn own_words(question: &str) -> &str {
     let (mut rest, mut first) = (question, None);
     while let Some((name, file)) = rest.split_once(":\n") {
@@ -64,20 +64,20 @@ pub fn own_words(question: &str) -> &str {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TurnId(pub u64);
 
-/// How far the answer of a turn is.
+/// The state of a turn's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Answered {
-    /// It is on its way.
+    /// It is running.
     Pending,
     /// It is whole.
     Whole,
-    /// The stream ended before its terminal record; what came is kept.
+    /// The stream ended before its terminal record; the text so far is kept.
     Truncated,
-    /// Somebody stopped it; what came is kept.
+    /// It was cancelled; the text so far is kept.
     Cancelled,
-    /// A clock ran out; what came is kept.
+    /// It timed out; the text so far is kept.
     TimedOut,
-    /// It failed; what came is kept.
+    /// It failed; the text so far is kept.
     Failed,
 }
 
@@ -110,7 +110,7 @@ impl Answered {
         }
     }
 
-    /// Whether the answer is there in part.
+    /// Whether the answer is partial.
     pub fn is_partial(self) -> bool {
         match self {
             Self::Truncated | Self::Cancelled | Self::TimedOut | Self::Failed => true,
@@ -119,18 +119,18 @@ impl Answered {
     }
 }
 
-/// Where a relay runs an answer, and what the turn held before it.
+/// An answer on a relay, and the part that the turn had before it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AtRelay {
-    /// What the relay calls it.
+    /// The relay's id of the answer.
     pub id: String,
-    /// How much of the answer stood there before.
+    /// How much of the answer existed before.
     pub before: Held,
-    /// It has ended, so nothing more comes of it.
+    /// It has ended, so nothing more will arrive.
     pub is_over: bool,
 }
 
-/// How much of an answer is there.
+/// How much of an answer exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Held {
     /// Bytes of text.
@@ -144,12 +144,12 @@ pub struct Held {
 }
 
 impl Held {
-    /// Takes from a piece that is told again what is there already; `None` when all of it is.
+    /// Removes from a repeated piece the part that already exists; `None` if all of it does.
     pub fn skip(&mut self, event: Event) -> Option<Event> {
         let rest = |known: &mut usize, mut text: String| {
             let there = (*known).min(text.len());
             *known -= there;
-            // Both are the same bytes, so what is there ends where a character does.
+            // Both have the same bytes, so the existing part ends at a character boundary.
             let rest = text.split_off(text.ceil_char_boundary(there));
             (there == 0 || !rest.is_empty()).then_some(rest)
         };
@@ -170,12 +170,12 @@ impl Held {
     }
 }
 
-/// An answer's place in its conversation.
+/// The position of an answer in its conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AnswerId {
-    /// The turn that it answers.
+    /// The turn to which it belongs.
     pub turn: TurnId,
-    /// Its number in the turn, from 1. A number stays when an earlier variant is taken out.
+    /// Its number in the turn, from 1. The number stays the same when an earlier variant is removed.
     pub variant: u32,
 }
 
@@ -186,15 +186,15 @@ pub struct Variant {
     pub id: AnswerId,
     /// The model that was asked.
     pub model: String,
-    /// The question's words, where they are not the turn's.
+    /// The wording of the question, if it differs from the turn's.
     pub words: Option<String>,
-    /// What was answered so far.
+    /// The answer so far.
     pub answer: Message,
     /// How far the answer is.
     pub answered: Answered,
     /// Token counts and timings.
     pub usage: Option<Usage>,
-    /// The relay that runs the answer or ran it, if one does.
+    /// The relay that runs or ran the answer, if any.
     pub at_relay: Option<AtRelay>,
     /// Fields of the `end` record that this version does not know.
     extra: Map<String, Value>,
@@ -214,7 +214,7 @@ impl Variant {
         }
     }
 
-    /// Whether the answer holds anything.
+    /// Whether the answer is empty.
     pub fn is_empty(&self) -> bool {
         self.held() == Held::default()
     }
@@ -225,18 +225,18 @@ impl Variant {
         Held { text: content.len(), thinking: thinking.len(), calls: tool_calls.len(), images: images.len() }
     }
 
-    /// The relay that has the rest of an answer whose end is not known.
+    /// The relay that has the rest of an answer, if its end is not known yet.
     pub fn left_at_relay(&self) -> Option<&AtRelay> {
         self.at_relay.as_ref().filter(|at| !at.is_over)
     }
 
-    /// Whether requests carry the answer as history. Thinking alone is no answer.
+    /// Whether requests include the answer. Thinking alone does not count as an answer.
     fn is_history(&self) -> bool {
         let says_something = !self.answer.content.is_empty() || !self.answer.tool_calls.is_empty();
         self.answered != Answered::Pending && (says_something || self.answered == Answered::Whole)
     }
 
-    /// Whether the model ended the answer at a limit of tokens, so that there may be more to say.
+    /// Whether a token limit ended the answer, so that the model may have more to say.
     pub fn is_cut(&self) -> bool {
         let reason = self.extra.get(REASON).and_then(Value::as_str);
         self.answered == Answered::Whole && reason == Some(FinishReason::Length.as_str())
@@ -247,18 +247,19 @@ impl Variant {
         (self.answered.is_partial() || self.is_cut()) && !self.answer.content.is_empty()
     }
 
-    /// Whether there is nothing of the answer, and nothing will come.
+    /// Whether the answer is empty and has ended.
     fn is_nothing(&self) -> bool {
         self.is_empty() && self.answered != Answered::Whole && self.left_at_relay().is_none()
     }
 }
 
-/// Which of its variants a turn shows, and what later questions go with.
+/// Which of its variants a turn shows, and which one later requests include.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shown {
     /// This one.
     One(u32),
-    /// The last of each model, side by side. A later question goes with the answer of the model that it asks.
+    /// The last variant of each model, side by side. A later request includes the answer of the model that it
+    /// asks.
     SideBySide,
 }
 
@@ -285,7 +286,7 @@ impl Turn {
         Self { id, question, shown, variants, extra: Map::new() }
     }
 
-    /// Its answers, in the order in which they were asked for. There is one at least.
+    /// Its answers, in the order in which they were requested. There is at least one.
     pub fn variants(&self) -> &[Variant] {
         &self.variants
     }
@@ -295,7 +296,7 @@ impl Turn {
         self.variants.iter().find(|variant| variant.id.variant == number)
     }
 
-    /// The answer that is shown; side by side, the last.
+    /// The shown answer; with several side by side, the last.
     pub fn answer(&self) -> &Variant {
         let last = self.variants.len() - 1;
         let shown = match self.shown {
@@ -305,7 +306,7 @@ impl Turn {
         &self.variants[shown.unwrap_or(last)]
     }
 
-    /// The answers that are shown: one, or the last of each model.
+    /// The shown answers: one, or the last of each model.
     pub fn side_by_side(&self) -> Vec<&Variant> {
         if self.shown != Shown::SideBySide {
             return vec![self.answer()];
@@ -315,7 +316,7 @@ impl Turn {
         self.variants.iter().enumerate().filter(|(at, one)| is_last(*at, one)).map(|(_, one)| one).collect()
     }
 
-    /// The question as an answer's model was asked it.
+    /// The question with the wording of this answer.
     pub fn question_of(&self, variant: &Variant) -> Message {
         let mut question = self.question.clone();
         if let Some(words) = &variant.words {
@@ -324,12 +325,12 @@ impl Turn {
         question
     }
 
-    /// The number that the next answer gets.
+    /// The number of the next answer.
     fn next(&self) -> u32 {
         self.variants.iter().map(|variant| variant.id.variant).max().unwrap_or(0) + 1
     }
 
-    /// Adds an answer, which is shown where not all are.
+    /// Adds an answer, which becomes the shown one unless the turn shows all side by side.
     fn add(&mut self, model: &str, words: Option<String>) -> AnswerId {
         self.add_as(self.next(), model, words)
     }
@@ -343,7 +344,7 @@ impl Turn {
         id
     }
 
-    /// Takes an answer out, if it is not the only one.
+    /// Removes an answer, if it is not the only one.
     fn take_out(&mut self, number: u32) {
         if self.variants.len() > 1 {
             self.variants.retain(|variant| variant.id.variant != number);
@@ -355,7 +356,7 @@ impl Turn {
         }
     }
 
-    /// The answer that a question to `model` goes with.
+    /// The answer that a request to `model` includes.
     fn history_for(&self, model: &str) -> Option<&Variant> {
         match self.shown {
             Shown::One(_) => Some(self.answer()).filter(|variant| variant.is_history()),
@@ -369,7 +370,7 @@ impl Turn {
 /// A conversation.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Conversation {
-    /// What every question goes with.
+    /// The settings of every question.
     pub settings: Settings,
     turns: Vec<Turn>,
     next: u64,
@@ -423,7 +424,7 @@ impl Conversation {
         AnswerId { turn: self.ask_all(&[model], question), variant: 1 }
     }
 
-    /// Adds a question to several models, at least one. Their answers are pending, and shown side by side.
+    /// Adds a question to one or more models. Their answers are pending and shown side by side.
     pub fn ask_all(&mut self, models: &[impl AsRef<str>], question: Message) -> TurnId {
         let id = TurnId(self.next);
         self.next += 1;
@@ -431,8 +432,8 @@ impl Conversation {
         id
     }
 
-    /// What is sent for an answer: the settings, the answered turns before it, its question, and what is already there of
-    /// it, for the model to continue.
+    /// The request for an answer: the settings, the answered turns before it, its question, and the existing
+    /// part of the answer, which the model continues.
     pub fn request(&self, id: AnswerId) -> Option<ChatRequest> {
         let turn = self.turn(id.turn)?;
         let variant = turn.variant(id.variant)?;
@@ -445,7 +446,8 @@ impl Conversation {
         for earlier in self.turns.iter().take_while(|earlier| earlier.id != id.turn) {
             let Some(answer) = earlier.history_for(&variant.model) else { continue };
             request.messages.push(earlier.question_of(answer));
-            // Models are not shown their own earlier reasoning. Servers take images with questions only.
+            // Requests do not include the model's earlier reasoning. Servers accept images only with
+            // questions.
             let (thinking, images) = (String::new(), Vec::new());
             request.messages.push(Message { thinking, images, ..answer.answer.clone() });
         }
@@ -456,7 +458,7 @@ impl Conversation {
         Some(request)
     }
 
-    /// A piece of an answer came.
+    /// Adds a piece of an answer.
     pub fn receive(&mut self, id: AnswerId, event: &Event) {
         let Some(variant) = self.answer_mut(id) else { return };
         match event {
@@ -469,8 +471,8 @@ impl Conversation {
         }
     }
 
-    /// An answer's stream has ended. One of which nothing came leaves the conversation, and its turn with it where that
-    /// has no other: `false`.
+    /// Handles the end of an answer's stream. An empty answer is removed from the conversation, with its turn
+    /// if the turn has no other answer; returns `false` then.
     pub fn end(&mut self, id: AnswerId, outcome: &Outcome) -> bool {
         let answered = Answered::of(&outcome.ending);
         self.over_at_relay(id);
@@ -493,7 +495,8 @@ impl Conversation {
         true
     }
 
-    /// Adds an answer to a turn: of `model` or the model of the answer that is shown, to other words where there are any.
+    /// Adds an answer to a turn: from `model`, or the model of the shown answer, to another wording if there
+    /// is one.
     pub fn retry(&mut self, id: TurnId, model: Option<&str>, words: Option<String>) -> Option<AnswerId> {
         let turn = self.turn_mut(id)?;
         let shown = turn.answer();
@@ -503,7 +506,7 @@ impl Conversation {
         Some(turn.add(&model, words))
     }
 
-    /// Chooses what a turn shows.
+    /// Sets what a turn shows.
     pub fn show(&mut self, id: TurnId, shown: Shown) {
         if let Some(turn) = self.turn_mut(id)
             && match shown {
@@ -515,7 +518,8 @@ impl Conversation {
         }
     }
 
-    /// A relay runs an answer, under this name: what comes from now on is also there. Without effect when that is known.
+    /// Records that a relay runs an answer under this id, so the relay has everything from now on. No effect
+    /// if that is known.
     pub fn relayed(&mut self, id: AnswerId, name: &str) {
         let Some(variant) = self.answer_mut(id) else { return };
         if variant.left_at_relay().is_none_or(|at| at.id != name) {
@@ -523,14 +527,15 @@ impl Conversation {
         }
     }
 
-    /// No relay has more of an answer.
+    /// Records that no relay has more of an answer.
     pub fn over_at_relay(&mut self, id: AnswerId) {
         if let Some(at) = self.answer_mut(id).and_then(|variant| variant.at_relay.as_mut()) {
             at.is_over = true;
         }
     }
 
-    /// An answer is left to the relay that runs it: what came is kept, the rest is there. `false` where no relay runs it.
+    /// Leaves an answer to the relay that runs it: the text so far is kept, and the relay has the rest.
+    /// `false` if no relay runs it.
     pub fn leave(&mut self, id: AnswerId) -> bool {
         match self.answer_mut(id) {
             Some(variant) if variant.left_at_relay().is_some() => {
@@ -541,8 +546,8 @@ impl Conversation {
         }
     }
 
-    /// An answer is resumed from the relay that runs it: it is pending again. How much of what the relay tells is there
-    /// already, and the relay's name for it; `None` where no relay has the rest.
+    /// Resumes an answer from the relay that runs it: it is pending again. Returns how much of the relay's
+    /// text already exists, and the relay's id; `None` if no relay has the rest.
     pub fn rejoin(&mut self, id: AnswerId) -> Option<(String, Held)> {
         let variant = self.answer_mut(id)?;
         let AtRelay { id, before, .. } = variant.left_at_relay()?.clone();
@@ -557,13 +562,13 @@ impl Conversation {
         Some((id, known))
     }
 
-    /// Continues a partial answer: it is pending, and keeps what it has. `false` when there is nothing to continue
-    /// from.
+    /// Continues a partial answer: it is pending again, and keeps its text. `false` if there is nothing to
+    /// continue.
     pub fn resume(&mut self, id: AnswerId) -> bool {
         match self.answer_mut(id) {
             Some(variant) if variant.can_continue() => {
                 variant.answered = Answered::Pending;
-                // What is continued is no longer what the relay has.
+                // A continued answer is no longer the one on the relay.
                 variant.at_relay = None;
                 true
             }
@@ -571,7 +576,7 @@ impl Conversation {
         }
     }
 
-    /// Takes an answer out, and its turn with it where that has no other.
+    /// Removes an answer, and its turn if the turn has no other answer.
     pub fn take_out(&mut self, id: AnswerId) {
         match self.turn_mut(id.turn) {
             Some(turn) if turn.variants.len() > 1 => turn.take_out(id.variant),
@@ -579,18 +584,18 @@ impl Conversation {
         }
     }
 
-    /// Takes a turn out.
+    /// Removes a turn.
     pub fn remove(&mut self, id: TurnId) {
         self.turns.retain(|turn| turn.id != id);
     }
 
-    /// Puts a turn back that was taken out.
+    /// Restores a turn that was removed.
     pub fn put_back(&mut self, turn: Turn) {
         let at = self.turns.partition_point(|other| other.id < turn.id);
         self.turns.insert(at, turn);
     }
 
-    /// Forgets every turn; the settings stay.
+    /// Removes all turns; the settings stay.
     pub fn clear(&mut self) {
         self.turns.clear();
     }
@@ -737,7 +742,7 @@ mod tests {
         assert_eq!(chat.answer(one).unwrap().answered, Answered::Truncated);
         let (name, mut known) = chat.rejoin(one).unwrap();
         assert_eq!((name.as_str(), known.text), ("r1", 6), "what stood there before is not the relay's");
-        // As a reader that is behind gets it.
+        // In the form in which a reader that is behind gets it.
         let told = Event::Text("foré and after".into());
         for event in [told, Event::Text("!".into())] {
             if let Some(event) = known.skip(event) {

@@ -1,4 +1,4 @@
-//! One answer on its way into its conversation, and into the records that are written down of it.
+//! Brings one running answer into its conversation, and into the records that are written to the history.
 
 use std::borrow::Cow;
 
@@ -7,42 +7,42 @@ use towline::{Error, Event, Outcome};
 
 use super::{AnswerId, Conversation, Held, session};
 
-/// An answer that is being read. What it says goes into the conversation, and as records into `lines`.
+/// An answer that is being read. Its text goes into the conversation, and as records into `lines`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     id: AnswerId,
-    /// What the conversation has of what the relay is about to tell again.
+    /// The part of the conversation that the relay is about to repeat.
     known: Held,
-    /// The relay's id of it, once that was written down.
+    /// The relay's id of it, once it was recorded.
     relay: Option<String>,
     is_left: bool,
 }
 
-/// What became of an answer whose stream has ended.
+/// The result of an answer whose stream has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
     /// It is in the conversation, with its end.
     Kept,
-    /// Nothing came. What is written does not have it; the conversation does until it is taken out.
+    /// Nothing arrived. The records do not have it; the conversation has it until it is removed.
     Nothing,
     /// A relay has the rest.
     Left,
 }
 
 impl Reading {
-    /// An answer that was just asked for, or is asked to continue.
+    /// A new answer, or one that continues.
     pub fn new(id: AnswerId) -> Self {
         Self { id, known: Held::default(), relay: None, is_left: false }
     }
 
-    /// An answer that a relay has the rest of, read from its beginning: the relay's id of it, and the reading. `None` where no
-    /// relay has the rest.
+    /// Reads from its beginning an answer whose rest is on a relay. Returns the relay's id and the reading;
+    /// `None` if no relay has the rest.
     pub fn resumed(chat: &mut Conversation, id: AnswerId) -> Option<(String, Self)> {
         let (relay, known) = chat.rejoin(id)?;
         Some((relay.clone(), Self { id, known, relay: Some(relay), is_left: false }))
     }
 
-    /// Which answer it is.
+    /// The id of the answer.
     pub fn id(&self) -> AnswerId {
         self.id
     }
@@ -52,17 +52,17 @@ impl Reading {
         self.relay.as_deref()
     }
 
-    /// How many bytes of text the conversation has of what is about to be told again.
+    /// Number of bytes of text in the conversation that the relay is about to repeat.
     pub fn told_bytes(&self) -> usize {
         self.known.text + self.known.thinking
     }
 
-    /// Whether it is left to the relay on purpose.
+    /// Whether it was left to the relay on purpose.
     pub fn is_left(&self) -> bool {
         self.is_left
     }
 
-    /// A relay runs it, under this id. To be told before the first event that comes from there.
+    /// Records that a relay runs it under this id. Call this before the first event from the relay.
     pub fn runs_at(&mut self, chat: &mut Conversation, relay: &str, lines: &mut String) {
         if self.relay.as_deref() != Some(relay) {
             chat.relayed(self.id, relay);
@@ -71,7 +71,7 @@ impl Reading {
         }
     }
 
-    /// Something came. The part of it that is new; `None` where the conversation had it.
+    /// Takes an event. Returns the part of it that is new; `None` if the conversation already had it.
     pub fn receive<'e>(
         &mut self,
         chat: &mut Conversation,
@@ -87,7 +87,7 @@ impl Reading {
         Some(event)
     }
 
-    /// It is left to the relay on purpose: the end of the stream here is not its end.
+    /// Leaves it to the relay on purpose: the local end of the stream is not its end.
     pub fn leave(&mut self) {
         self.is_left = self.relay.is_some();
     }
@@ -111,7 +111,8 @@ impl Reading {
     }
 }
 
-/// Whether an error says only that the relay is not there: what it runs continues, or ends when it comes back.
+/// Whether an error means only that the relay is out of reach: its answers continue, or end when it comes
+/// back.
 pub fn is_out_of_reach(error: &Error) -> bool {
     let is_lost = error.kind == ErrorKind::Connect || error.kind == ErrorKind::ConnectionLost;
     is_lost && error.fault == Fault::Transport
@@ -147,7 +148,7 @@ mod tests {
             let mut first = Reading::new(id);
             first.runs_at(&mut chat, "r1", &mut lines);
             first.receive(&mut chat, &text(&told[..cut]), &mut lines);
-            // The program is gone. Another one reads what it wrote.
+            // The program has exited. Another one reads its records.
             let mut again = session::read(&lines).unwrap();
             let (relay, mut second) = Reading::resumed(&mut again, id).unwrap();
             assert_eq!(relay, "r1");

@@ -1,4 +1,4 @@
-//! A request is read as a conversation.
+//! Reads a request as a conversation.
 
 use towline::api::Role;
 use towline::{ChatRequest, Ending, Event, Message, Outcome};
@@ -6,8 +6,8 @@ use towline::{ChatRequest, Ending, Event, Message, Outcome};
 use super::{Conversation, Settings};
 
 impl Conversation {
-    /// What a request says, turn by turn, with the images of its questions. The last answer is pending. `None` where the last
-    /// message is no question.
+    /// The turns of a request, with the images of its questions. The last answer is pending. `None` if the
+    /// last message is not a question.
     pub fn of_request(request: &ChatRequest) -> Option<Self> {
         let says = |role| request.messages.iter().filter(move |message| message.role == role);
         let mut chat = Self::new(Settings {
@@ -21,7 +21,7 @@ impl Conversation {
         for message in &request.messages {
             match (&message.role, asked) {
                 (Role::User, _) => {
-                    // As the relay's record of the answer has it.
+                    // As in the relay's record of the answer.
                     let content = message.content.trim().to_owned();
                     asked = Some(chat.ask(&request.model, Message { content, ..message.clone() }));
                 }

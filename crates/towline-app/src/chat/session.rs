@@ -1,4 +1,4 @@
-//! A conversation as lines of JSON: append-only, so that a crash loses nothing that was written.
+//! A conversation as lines of JSON. The format is append-only, so a crash loses nothing that was written.
 //!
 //! Each line is one object with a `record`. The first is the session itself, with the format's `version`:
 //!
@@ -10,17 +10,18 @@
 //! | `text`, `thinking` | `turn`, `variant`, `text` | a piece of an answer |
 //! | `tool_call` | `turn`, `variant`, `id`, `name`, `arguments` | a function the model asks for |
 //! | `image` | `turn`, `variant`, `image` | an image that the model made, in base64 |
-//! | `relay` | `turn`, `variant`, `id` | a relay runs the answer, under this id; what comes from here on is also there |
-//! | `end` | `turn`, `variant`, `ending`, `usage`, `reason` | how the answer ended: `completed`, `truncated`, `cancelled`, `timed_out`, `failed`; `reason` is `length` where a limit of tokens ended it |
-//! | `retry` | `turn`, `variant`, `model`, `content`, `beside` | another answer to the turn follows: of this model, to these words; shown `beside` the others, or instead of them |
-//! | `shown` | `turn`, `variant` | the answer that is shown; 0 are those of all models, side by side |
+//! | `relay` | `turn`, `variant`, `id` | a relay runs the answer, under this id, and has all text from here on |
+//! | `end` | `turn`, `variant`, `ending`, `usage`, `reason` | how the answer ended: `completed`, `truncated`, `cancelled`, `timed_out`, `failed`; `reason` is `length` if a token limit ended it |
+//! | `retry` | `turn`, `variant`, `model`, `content`, `beside` | another answer to the turn follows: from this model, to this wording; shown `beside` the others, or instead of them |
+//! | `shown` | `turn`, `variant` | the answer that is shown; 0 means the answers of all models, side by side |
 //! | `continue` | `turn`, `variant` | the rest of the answer follows |
-//! | `remove` | `turn`, `variant` | the answer is taken out; without a `variant`, the turn |
-//! | `clear` | | all turns are taken out |
+//! | `remove` | `turn`, `variant` | removes the answer; without a `variant`, the turn |
+//! | `clear` | | removes all turns |
 //!
-//! A turn's first answer is its variant 1. A record without a `variant` is of the turn's last one. A reader ignores fields
-//! and records it does not know, and keeps them when it writes the conversation again. An answer without an `end` was
-//! interrupted: what came of it is kept, and a relay that runs it has the rest. A last line without its end is dropped.
+//! A turn's first answer is variant 1. A record without a `variant` belongs to the turn's last variant. A
+//! reader ignores fields and records that it does not know, and keeps them when it writes the conversation
+//! again. An answer without an `end` was interrupted: its text so far is kept, and if a relay runs it, the
+//! relay has the rest. A last line without a newline is dropped.
 
 use std::fmt;
 
@@ -34,14 +35,14 @@ use towline::{Event, Message};
 /// The version of the format that is written. Readers refuse a higher one.
 pub const VERSION: u64 = 1;
 
-/// Why a session cannot be read.
+/// The reason why a session cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SessionError {
-    /// The text does not begin as a session does.
+    /// The text does not begin like a session.
     NoSession,
     /// It was written by a later version of the format.
     Version(u64),
-    /// A line is not what it should be: its number, and what is wrong.
+    /// A line is invalid: its number, and what is wrong.
     Line(usize, String),
 }
 
@@ -64,12 +65,12 @@ pub fn header(created: &str) -> String {
     line(json!({ "record": "session", "version": VERSION, "created": created }))
 }
 
-/// The settings' line.
+/// The line of the settings.
 pub fn settings(settings: &Settings) -> String {
     line(settings_value(settings))
 }
 
-/// The lines of a question, with a place for each answer that was asked for.
+/// The lines of a question, with a record for each requested answer.
 pub fn question(turn: &Turn) -> String {
     let mut lines = first_question(turn);
     lines.extend(turn.variants().iter().skip(1).map(|variant| retry(turn, variant)));
@@ -92,7 +93,7 @@ fn first_question(turn: &Turn) -> String {
     line(with(record, &turn.extra))
 }
 
-/// The line of a piece of an answer; `None` for what is not part of one.
+/// The line of a piece of an answer; `None` for other events.
 pub fn piece(id: AnswerId, event: &Event) -> Option<String> {
     let (kind, fields) = match event {
         Event::Text(text) => ("text", json!({ "text": text })),
@@ -114,7 +115,7 @@ fn of_answer(kind: &str, id: AnswerId, fields: Value) -> String {
     line(record)
 }
 
-/// The line of an answer that a relay runs. What the conversation has of it already stands before the line.
+/// The line of an answer that a relay runs. The part that the conversation already has comes before the line.
 pub fn relay(id: AnswerId, name: &str) -> String {
     of_answer("relay", id, json!({ "id": name }))
 }
@@ -140,7 +141,7 @@ pub fn retry(turn: &Turn, variant: &Variant) -> String {
     of_answer("retry", variant.id, fields)
 }
 
-/// The line of what a turn shows.
+/// The line that sets what a turn shows.
 pub fn shown(turn: TurnId, shown: Shown) -> String {
     let variant = match shown {
         Shown::One(number) => number,
@@ -154,17 +155,17 @@ pub fn resume(id: AnswerId) -> String {
     of_answer("continue", id, Value::Null)
 }
 
-/// The line that takes an answer out, and its turn where that has no other.
+/// The line that removes an answer, and its turn if the turn has no other answer.
 pub fn take_out(id: AnswerId) -> String {
     of_answer("remove", id, Value::Null)
 }
 
-/// The line that takes a turn out.
+/// The line that removes a turn.
 pub fn remove(id: TurnId) -> String {
     line(json!({ "record": "remove", "turn": id.0 }))
 }
 
-/// The line that takes all turns out.
+/// The line that removes all turns.
 pub fn clear() -> String {
     line(json!({ "record": "clear" }))
 }
@@ -232,7 +233,7 @@ pub fn write(chat: &Conversation, created: &str) -> String {
 /// Reads a session.
 ///
 /// # Errors
-/// When the text is no session, of a later version, or damaged elsewhere than in its last line.
+/// If the text is not a session, has a later version, or is damaged outside its last line.
 pub fn read(text: &str) -> Result<Conversation, SessionError> {
     let mut chat = Conversation::default();
     for (index, line) in text.split_inclusive('\n').enumerate() {
@@ -283,7 +284,7 @@ fn first(mut record: Map<String, Value>) -> Result<Map<String, Value>, SessionEr
 }
 
 impl Conversation {
-    /// Does what a record says.
+    /// Applies a record.
     fn replay(&mut self, mut record: Map<String, Value>) -> Result<(), String> {
         let kind = take(&mut record, "record");
         let kind = kind.as_ref().and_then(Value::as_str).ok_or("there is no record")?.to_owned();
@@ -440,7 +441,7 @@ fn read_settings(mut record: Map<String, Value>) -> Result<Settings, String> {
     Ok(Settings { model: text_of(&mut record, "model"), system, options, think, format })
 }
 
-/// Takes a field out; the others stay in their order.
+/// Removes a field; the others stay in order.
 pub(crate) fn take(record: &mut Map<String, Value>, key: &str) -> Option<Value> {
     let value = record.get_mut(key).map(Value::take);
     record.retain(|other, _| other != key);
@@ -512,7 +513,7 @@ mod tests {
         let mut chat = chat();
         let turn = chat.ask_all(&["a", "b"], Message::user("two"));
         let answers: Vec<AnswerId> = chat.turn(turn).unwrap().variants().iter().map(|one| one.id).collect();
-        // As it is written: the answers come at the same time.
+        // In the order of writing: the answers arrive at the same time.
         let mut lines = write(&chat, "x");
         lines.truncate(lines.find("{\"record\":\"question\",\"turn\":1").unwrap());
         lines.push_str(&question(chat.turn(turn).unwrap()));

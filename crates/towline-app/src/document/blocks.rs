@@ -1,21 +1,20 @@
-//! Text that grows, split into blocks that never change once they are closed.
+//! Splits growing text into blocks that never change once they are closed.
 //!
-//! Only the last block is open: it is what has to be parsed and laid out again when text arrives. So that it stays
-//! small whatever the answer, a block that does not end by itself is cut between lines, and a line that does not end
-//! is cut as well.
+//! Only the last block is open, so only it has to be parsed and laid out again when text arrives. To keep it
+//! small for any answer, an endless block is split between lines, and an endless line is split too.
 
 use std::ops::Range;
 
 use super::code::{Inside, Language};
 use super::lines::{Fence, begins_list, formula, indented, is_heading, is_list_item, is_table_row};
 
-/// A block is cut after this many bytes.
+/// A block is split after this many bytes.
 pub const MAX_BLOCK_BYTES: usize = 8 << 10;
-/// A block is cut after this many lines.
+/// A block is split after this many lines.
 pub const MAX_BLOCK_LINES: usize = 40;
-/// A line is cut after this many bytes.
+/// A line is split after this many bytes.
 pub const MAX_LINE_BYTES: usize = 2 << 10;
-/// Of the words behind a fence, this many characters are kept.
+/// Number of characters that are kept of the info string after a fence.
 const MAX_INFO_CHARS: usize = 40;
 
 /// What a block is.
@@ -23,20 +22,20 @@ const MAX_INFO_CHARS: usize = 40;
 pub enum Shape {
     /// Markdown, apart from what follows.
     Prose,
-    /// An item of a list, with all that stands in it.
+    /// An item of a list, with everything in it.
     Item,
-    /// A formula between marks that stand on lines of their own.
+    /// A formula between marks on separate lines.
     Formula,
-    /// Rows of a table; where its two head lines are, for a block that continues a table.
+    /// Rows of a table, with the position of its two head lines if the block continues a table.
     Table {
-        /// The head lines' bytes, when the block does not begin with them.
+        /// The bytes of the head lines, if the block does not begin with them.
         head: Option<Range<usize>>,
     },
     /// Lines of code, without the fences.
     Code {
-        /// Which of the document's fences they are in.
+        /// The index of the fence in the document.
         fence: usize,
-        /// What the block begins inside of.
+        /// The state in which the block begins.
         inside: Inside,
     },
 }
@@ -53,23 +52,23 @@ pub struct Block {
 /// One fenced piece of code.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fenced {
-    /// The words behind the opening fence.
+    /// The info string after the opening fence.
     pub info: String,
     /// Its language.
     pub language: Language,
-    /// The code's bytes in the text, as far as it came.
+    /// The bytes of the code in the text, as far as it has arrived.
     pub code: Range<usize>,
     fence: Fence,
 }
 
 impl Fenced {
-    /// A line of the code without its end, and without what quotes and lists put before it.
+    /// A line of the code without its newline, and without the prefixes of quotes and lists.
     pub fn line<'a>(&self, line: &'a str) -> &'a str {
         let line = line.trim_end_matches(['\n', '\r']);
         self.fence.inner(line).unwrap_or(line)
     }
 
-    /// How many quotes it stands in.
+    /// The number of block quotes around it.
     pub fn quotes(&self) -> usize {
         self.fence.quotes
     }
@@ -113,7 +112,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// A document of a text that is whole.
+    /// A document from a complete text.
     pub fn of(text: &str) -> Self {
         let mut document = Self::default();
         document.push(text);
@@ -121,7 +120,8 @@ impl Document {
         document
     }
 
-    /// No more text will come: what there is of a line is one. More text may come after all, where an answer is resumed.
+    /// Ends the text: an incomplete line counts as a line. More text may follow later if an answer is
+    /// resumed.
     pub fn finish(&mut self) {
         if self.scanned < self.text.len() {
             self.line(self.text.len());
@@ -133,7 +133,7 @@ impl Document {
         let mut looked = self.text.len();
         self.text.push_str(text);
         loop {
-            // Looked at once, and no further than a line may reach.
+            // Inspected once, and only up to the maximum length of a line.
             let longest = (self.scanned + MAX_LINE_BYTES).min(self.text.len());
             let from = looked.clamp(self.scanned, longest);
             match self.text.as_bytes()[from..longest].iter().position(|byte| *byte == b'\n') {
@@ -155,7 +155,7 @@ impl Document {
         &self.blocks
     }
 
-    /// The block that more text may still change. A line that would close code is not part of it.
+    /// The block that more text may still change. A closing fence is not part of it.
     pub fn open(&self) -> Option<Block> {
         let mut range = self.open_from..self.text.len();
         if let Open::Code { fence, .. } = self.open
@@ -189,7 +189,7 @@ impl Document {
         self.fences.get(index)
     }
 
-    /// The code of a fence, as it is copied.
+    /// The code of a fence, for copying.
     pub fn code(&self, index: usize) -> String {
         let Some(fenced) = self.fences.get(index) else { return String::new() };
         let is_open = matches!(self.open, Open::Code { .. }) && index + 1 == self.fences.len();
@@ -204,7 +204,7 @@ impl Document {
             .collect()
     }
 
-    /// The line that would close the code which the text leaves open.
+    /// The line that would close an open code block at the end of the text.
     pub fn closing_fence(&self) -> Option<String> {
         match self.open {
             Open::Code { fence, .. } => Some(fence.closing()),
@@ -214,17 +214,17 @@ impl Document {
         }
     }
 
-    /// Whether a blank line stands before this place in the text.
+    /// Whether there is a blank line before this position in the text.
     pub fn is_apart(&self, at: usize) -> bool {
         is_apart(&self.text, at)
     }
 
-    /// Whether a line begins at this place.
+    /// Whether a line begins at this position.
     pub(super) fn begins_line(&self, at: usize) -> bool {
         at == 0 || self.text.as_bytes().get(at - 1) == Some(&b'\n')
     }
 
-    /// Splits off what there is of a line that is too long.
+    /// Splits a line that is too long.
     fn cut_line(&mut self) {
         let longest = self.text.floor_char_boundary(self.scanned + MAX_LINE_BYTES);
         let piece = &self.text[self.scanned..longest];
@@ -232,7 +232,7 @@ impl Document {
         self.line(end);
     }
 
-    /// Takes the line, or the part of one, that ends at `end`.
+    /// Takes the line, or part of a line, that ends at `end`.
     fn line(&mut self, end: usize) {
         let from = self.scanned;
         self.scanned = end;
@@ -304,7 +304,7 @@ impl Document {
         }
     }
 
-    /// Whether the open block has this line, which is not blank.
+    /// Whether this line, which is not blank, belongs to the open block.
     fn goes_on(&mut self, line: &str) -> bool {
         match &mut self.open {
             Open::Nothing => false,
@@ -319,7 +319,7 @@ impl Document {
         }
     }
 
-    /// The open block has one more line; it is closed when it is full, and another of its kind follows.
+    /// Adds a line to the open block; a full block is closed, and another one of its kind follows.
     fn continued(&mut self, end: usize) {
         if self.open == Open::Nothing {
             self.open = Open::Prose;
@@ -350,7 +350,7 @@ impl Document {
         self.begin(next, end);
     }
 
-    /// The two lines that make a table one.
+    /// The two head lines of a table.
     fn head_lines(&self, from: usize) -> Option<Range<usize>> {
         let mut lines = self.text[from..].split_inclusive('\n');
         let length = lines.next()?.len() + lines.next()?.len();
@@ -372,7 +372,8 @@ impl Document {
     }
 }
 
-/// Whether a blank line stands before this place in a text. A quote's mark alone is a blank line of the quote.
+/// Whether there is a blank line before this position in a text. A line with only a quote mark is a blank
+/// line of the quote.
 pub(super) fn is_apart(text: &str, at: usize) -> bool {
     let Some((before, _)) = text.get(..at).and_then(|before| before.rsplit_once('\n')) else { return false };
     let last = before.rsplit_once('\n').map_or(before, |(_, last)| last);

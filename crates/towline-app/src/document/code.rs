@@ -1,18 +1,19 @@
-//! What the parts of a line of code are: comments, strings, numbers, keywords, calls. For colours, and for nothing else.
+//! Classifies the parts of a line of code: comments, strings, numbers, keywords, calls. It is used only for
+//! colours.
 //!
-//! A table per family of languages, and one pass over each line, in time that grows with the line's length and nothing
-//! else. A grammar engine knows more, but weighs megabytes, starts slowly, and can take unbounded time over one
-//! hostile line. What a line leaves open is one small value, so that any line can be scanned again without those before
-//! it.
+//! It has a table per family of languages and makes one pass over each line, in time linear in the line's
+//! length. A grammar engine knows more, but it has megabytes of code, starts slowly, and can take unbounded
+//! time for one hostile line. The state at the end of a line is one small value, so any line can be scanned
+//! again without those before it.
 
 mod languages;
 
 use languages::Family;
 
-/// What a part of a line is.
+/// The kind of a part of a line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// Nothing special.
+    /// Plain code.
     Plain,
     /// A comment.
     Comment,
@@ -22,27 +23,27 @@ pub enum Kind {
     Number,
     /// A keyword.
     Keyword,
-    /// A function or macro that is called.
+    /// The name in a call of a function or macro.
     Call,
     /// A line that a patch adds.
     Added,
-    /// A line that a patch takes away.
+    /// A line that a patch removes.
     Removed,
-    /// A line of a patch that says where its changes go.
+    /// A line of a patch with the location of its changes.
     Place,
 }
 
-/// What a line begins inside of.
+/// The state in which a line begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Inside {
     /// Code.
     #[default]
     Code,
-    /// A comment of several lines.
+    /// A multi-line comment.
     Comment,
-    /// A string of several lines that this quote ends.
+    /// A multi-line string that this quote ends.
     Quote(char),
-    /// A string of several lines that three of these quotes end.
+    /// A multi-line string that three of these quotes end.
     Triple(char),
 }
 
@@ -68,7 +69,7 @@ impl PartialEq for Grammar {
 }
 
 impl Language {
-    /// The language that the words behind a fence name. All of a line is [`Kind::Plain`] in one that is not known.
+    /// The language that an info string names. In an unknown language, every line is [`Kind::Plain`].
     pub fn of(info: &str) -> Self {
         let name = info.trim_start().split([' ', ',', '{', ':']).next().unwrap_or_default();
         if ["diff", "patch"].iter().any(|patch| name.eq_ignore_ascii_case(patch)) {
@@ -77,10 +78,10 @@ impl Language {
         Self(languages::find(name).map_or(Grammar::Unknown, Grammar::Family))
     }
 
-    /// Calls `found` with each part of a line, in order: together they are the line, and none is empty. `inside` is what
-    /// the line begins inside of, and then what the next one does.
+    /// Calls `found` with each part of a line, in order; together the parts are the line, and none is empty.
+    /// `inside` is the state at the beginning of the line, and afterwards that of the next line.
     ///
-    /// The line comes without its line feed.
+    /// The line must not include its line feed.
     pub fn scan<'a>(self, inside: &mut Inside, line: &'a str, mut found: impl FnMut(&'a str, Kind)) {
         if line.is_empty() {
             return;
@@ -118,20 +119,20 @@ fn is_of_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// One line on its way.
+/// The scan of one line.
 #[derive(Debug)]
 struct Scan<'a> {
     family: &'static Family,
     inside: Inside,
     line: &'a str,
     at: usize,
-    /// A single quote was found that this line does not close. No later one is closed either: each of them comes
-    /// behind a backslash, and what follows it reads the same.
+    /// There was a single quote that this line does not close. Then no later one is closed either: each of
+    /// them follows a backslash, and the text after it parses the same way.
     has_apostrophe: bool,
 }
 
 impl Scan<'_> {
-    /// Goes past the next part; at least one character.
+    /// Skips the next part; at least one character.
     fn part(&mut self) -> Kind {
         match self.inside {
             Inside::Code => self.code(),
@@ -148,7 +149,7 @@ impl Scan<'_> {
         &self.line[self.at..]
     }
 
-    /// Goes past so many bytes as are at the front and `is_inner`.
+    /// Skips the leading bytes that are `is_inner`.
     fn skip(&mut self, is_inner: impl Fn(char) -> bool) {
         let length = self.rest().find(|c| !is_inner(c)).unwrap_or(self.rest().len());
         self.at += length;
@@ -193,7 +194,7 @@ impl Scan<'_> {
         if is_of_word(first) {
             return self.word();
         }
-        // Whatever is between words, in one piece.
+        // Everything between words, in one piece.
         self.at += first.len_utf8();
         let family = self.family;
         self.skip(|c| !is_of_word(c) && !family.may_begin(c));
@@ -205,7 +206,7 @@ impl Scan<'_> {
         if mark.is_empty() || !self.rest().starts_with(mark) {
             return false;
         }
-        // `$#` and `a#b` are no comments.
+        // `$#` and `a#b` are not comments.
         let before = self.line[..self.at].chars().next_back();
         mark != "#" || before.is_none_or(|c| c.is_whitespace() || c == ';')
     }

@@ -1,18 +1,18 @@
-//! What one line of Markdown begins or continues.
+//! Determines what a line of Markdown begins or continues.
 
 /// Columns of one indentation in code, and of a tab.
 const TAB: usize = 4;
 
-/// The line that opens a block of code, and so the lines that are in it.
+/// The line that opens a code block, which determines the lines in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Fence {
     /// `` ` `` or `~`.
     mark: u8,
     /// How many of them.
     length: usize,
-    /// Quotes that the code stands in.
+    /// Number of block quotes around the code.
     pub(super) quotes: usize,
-    /// Columns before it, which are taken from the lines inside too.
+    /// Columns before it, which are also removed from the lines inside.
     indent: usize,
 }
 
@@ -20,14 +20,14 @@ pub(super) struct Fence {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Opening<'a> {
     pub(super) fence: Fence,
-    /// The words behind the marks.
+    /// The info string.
     pub(super) info: &'a str,
-    /// Bytes before it that hold the mark of a list.
+    /// Bytes before it with the mark of a list.
     pub(super) marked: usize,
 }
 
 impl Fence {
-    /// What a line opens. It may do so in a quote and behind the mark of a list.
+    /// The code block that a line opens, possibly in a quote and after the mark of a list.
     pub(super) fn opening(line: &str) -> Option<Opening<'_>> {
         let whole = line.trim_end();
         let mut rest = whole;
@@ -52,7 +52,8 @@ impl Fence {
         is_fence.then_some(Opening { fence, info, marked })
     }
 
-    /// The code of a line: without what its surroundings put before it. `None` when the line is no longer in the quote.
+    /// The code of a line, without the prefixes of its surroundings. `None` if the line is no longer in the
+    /// quote.
     pub(super) fn inner(self, line: &str) -> Option<&str> {
         let mut rest = line;
         for _ in 0..self.quotes {
@@ -76,14 +77,14 @@ impl Fence {
     }
 }
 
-/// The columns that a line is indented by, and the rest of it.
+/// The indentation of a line in columns, and the rest of the line.
 pub(super) fn indented(line: &str) -> (usize, &str) {
     let rest = line.trim_start_matches([' ', '\t']);
     let before = &line[..line.len() - rest.len()];
     (before.bytes().map(|byte| if byte == b'\t' { TAB } else { 1 }).sum(), rest)
 }
 
-/// The bytes of the mark that the text begins with, with the blank behind it: `- `, `12. `.
+/// The length of the list mark at the beginning of the text, including the space after it: `- `, `12. `.
 fn item_mark(text: &str) -> Option<usize> {
     let bytes = text.as_bytes();
     let after = match bytes.first()? {
@@ -102,14 +103,14 @@ pub(super) fn is_list_item(line: &str) -> bool {
     item_mark(indented(line).1).is_some()
 }
 
-/// Whether the line begins a list right under a line of text: any bullet, or the number one.
+/// Whether the line can begin a list directly after a line of text: any bullet, or the number one.
 pub(super) fn begins_list(line: &str) -> bool {
     let (indent, text) = indented(line);
     let Some(length) = item_mark(text) else { return false };
     indent < TAB && (length == 2 || text.starts_with("1.") || text.starts_with("1)"))
 }
 
-/// Whether the line is a heading of the kind `# words`.
+/// Whether the line is a heading of the form `# words`.
 pub(super) fn is_heading(line: &str) -> bool {
     let (indent, rest) = indented(line);
     let marks = rest.bytes().take_while(|byte| *byte == b'#').count();
@@ -122,7 +123,7 @@ pub(super) fn is_table_row(line: &str) -> bool {
     line.trim_start().starts_with('|')
 }
 
-/// What ends the formula that a line opens and does not close.
+/// The closing mark of a formula that a line opens and does not close.
 pub(super) fn formula(line: &str) -> Option<&'static str> {
     let text = line.trim();
     [("\\[", "\\]"), ("$$", "$$"), ("\\begin{", "\\end{")]

@@ -1,4 +1,4 @@
-//! One block as pieces to draw. Nothing that the block says is left out.
+//! Turns one block into pieces to draw, without omitting any of its content.
 
 use std::ops::Range;
 
@@ -9,12 +9,12 @@ use super::lines::indented;
 use super::protect::Source;
 use crate::text::safe;
 
-/// Lists, and quotes, are indented at most this far.
+/// The maximum indentation of lists and of quotes.
 pub const MAX_INDENT: u8 = 8;
-/// A table has at most this many columns; what is beyond stands in the last.
+/// The maximum number of columns of a table; the content of further columns goes into the last.
 pub const MAX_COLUMNS: usize = 24;
 
-/// How a run of characters looks.
+/// The style of a run of characters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Style {
     /// Strong.
@@ -31,14 +31,14 @@ pub struct Style {
     pub is_link: bool,
 }
 
-/// Text with styles, safe to show.
+/// Styled text that is safe to show.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Rich {
     /// The characters.
     pub text: String,
-    /// Runs of bytes that look alike, without gaps.
+    /// Runs of bytes with the same style, without gaps.
     pub runs: Vec<(Range<usize>, Style)>,
-    /// Where links are, and where they go.
+    /// The ranges and the targets of links.
     pub links: Vec<(Range<usize>, String)>,
 }
 
@@ -53,7 +53,7 @@ impl Rich {
         }
     }
 
-    /// Takes line feeds from the end.
+    /// Removes line feeds from the end.
     fn trim_end(&mut self) {
         let length = self.text.trim_end_matches('\n').len();
         self.text.truncate(length);
@@ -72,18 +72,18 @@ impl Rich {
     }
 }
 
-/// Where a piece stands.
+/// The nesting of a piece.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Depth {
-    /// Lists around it, at most [`MAX_INDENT`].
+    /// Number of lists around it, at most [`MAX_INDENT`].
     pub lists: u8,
-    /// Quotes around it, at most [`MAX_INDENT`].
+    /// Number of quotes around it, at most [`MAX_INDENT`].
     pub quotes: u8,
-    /// Whether a blank line stands before it in its block.
+    /// Whether there is a blank line before it in its block.
     pub is_apart: bool,
 }
 
-/// On which side the cells of a column stand.
+/// The alignment of a column.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Align {
     /// The left.
@@ -113,12 +113,12 @@ pub enum Piece {
     Code {
         /// Its lines.
         text: String,
-        /// The words behind its fence, if it has one.
+        /// The info string of its fence, if it has one.
         info: String,
         /// Where it stands.
         depth: Depth,
     },
-    /// A line across.
+    /// A horizontal rule.
     Rule,
     /// A table: the first row is its head.
     Table {
@@ -136,7 +136,7 @@ impl Document {
         let begins_line = self.begins_line(block.range.start);
         match &block.shape {
             Shape::Prose => read(text, begins_line),
-            // What is left of an item that was cut would be code, were it not moved to the left.
+            // The rest of a list item that was split would count as code if it were not moved to the left.
             Shape::Item if indented(text).0 >= 4 => read(&dedented(text), begins_line),
             Shape::Item => read(text, begins_line),
             Shape::Table { head: None } => read(text, begins_line),
@@ -186,7 +186,7 @@ struct Reader<'a> {
     mark: Option<String>,
     code: Option<(String, String)>,
     table: Option<(Vec<Vec<Rich>>, Vec<Align>)>,
-    /// Where each open link begins, where it goes, and its title.
+    /// The start, the target and the title of each open link.
     links: Vec<(usize, String, String)>,
     is_apart: bool,
 }
@@ -233,7 +233,7 @@ impl Reader<'_> {
             Event::Code(text) => self.push(&text, Style { is_code: true, ..self.style }),
             Event::InlineMath(text) => self.formula(&text, "$"),
             Event::DisplayMath(text) => self.formula(&text, "$$"),
-            // Models break lines where they mean it.
+            // Models insert line breaks deliberately.
             Event::SoftBreak | Event::HardBreak => self.rich.push("\n", self.style),
             Event::Rule => {
                 self.stand_alone();
@@ -246,7 +246,7 @@ impl Reader<'_> {
                     Some(_) | None => Some(done.to_owned()),
                 };
             }
-            // What a browser would run is shown as what it is.
+            // Content that a browser would run is shown as source.
             Event::Html(text) | Event::InlineHtml(text) | Event::FootnoteReference(text) => {
                 self.push(&text, self.style);
             }
@@ -320,7 +320,7 @@ impl Reader<'_> {
             Tag::Strikethrough => self.struck += 1,
             Tag::Link { dest_url, title, .. } => self.link(&dest_url, &title),
             Tag::Image { dest_url, title, .. } => {
-                // Nothing is fetched from the network for a model: the picture is a link.
+                // A model must not trigger network requests, so the picture becomes a link.
                 self.link(&dest_url, &title);
                 self.rich.push("image: ", self.style);
             }
@@ -427,7 +427,7 @@ impl Reader<'_> {
         Depth { lists: level(self.lists), quotes: level(self.quotes), is_apart }
     }
 
-    /// Ends the piece of text that is being read.
+    /// Ends the current piece of text.
     fn paragraph(&mut self) {
         if self.rich.text.trim().is_empty() {
             self.rich = Rich::default();
@@ -436,7 +436,7 @@ impl Reader<'_> {
         }
     }
 
-    /// What comes next is no text for the mark of an item, which therefore stands alone.
+    /// The next piece is not text for the mark of an item, so the mark gets its own piece.
     fn stand_alone(&mut self) {
         self.paragraph();
         if self.mark.is_some() {

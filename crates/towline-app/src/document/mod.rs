@@ -1,14 +1,15 @@
-//! What an answer's text is made of: Markdown as blocks that never change once they are closed, and what is in them.
+//! The structure of an answer's text: Markdown as blocks that never change once they are closed, and their
+//! content.
 //!
 //! | file | its one job |
 //! |---|---|
 //! | `blocks` | text that grows, split into blocks |
-//! | `lines` | what one line of Markdown begins or continues |
+//! | `lines` | determines what a line of Markdown begins or continues |
 //! | `markdown` | one block as pieces to draw |
-//! | `protect` | what Markdown would take for its own, and leave out, is kept from it |
-//! | [`code`] | what the parts of a line of code are |
+//! | `protect` | protects text that Markdown would treat as markup and omit |
+//! | [`code`] | classifies the parts of a line of code |
 //!
-//! Knows no screen. Nothing that a model wrote is left out.
+//! This module is independent of any screen, and omits nothing that a model wrote.
 
 mod blocks;
 pub mod code;
@@ -19,7 +20,7 @@ mod protect;
 pub use blocks::{Block, Document, Fenced, MAX_BLOCK_BYTES, MAX_BLOCK_LINES, MAX_LINE_BYTES, Shape};
 pub use markdown::{Align, Depth, MAX_COLUMNS, MAX_INDENT, Piece, Rich, Style};
 
-/// A file's text as it stands before a question: its name, and a fence that the text cannot close.
+/// The text of a file in front of a question: its name, and a fence that the text cannot close.
 pub fn attached(name: &str, text: &str) -> String {
     let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or(0).max(2);
     let fence = "`".repeat(longest + 1);

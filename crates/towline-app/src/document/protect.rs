@@ -1,15 +1,16 @@
-//! What Markdown would take for marks of its own, and leave out, is kept from it.
+//! Protects text that Markdown would treat as markup and omit.
 //!
-//! Models write formulas between `\(` and `\)`, Windows' paths, and lines that look like definitions of links. Each such
-//! piece becomes one character that means nothing to Markdown, and the piece again once the text is read.
+//! Models write formulas between `\(` and `\)`, Windows' paths, and lines that look like definitions of
+//! links. Each such piece is replaced by one character without a meaning in Markdown, and is restored after
+//! parsing.
 
 use std::borrow::Cow;
 
-/// Stand-ins are `FIRST + n`: of the private use areas, which no language's text needs.
+/// Stand-ins are `FIRST + n`, from the private use areas, which no language uses.
 const FIRST: char = '\u{f0000}';
 const LAST: char = '\u{ffffd}';
 
-/// The characters behind a backslash that Markdown needs it for. Before any other it is the writer's own.
+/// The characters that a backslash escapes in Markdown. Before any other character, a backslash is literal.
 const ESCAPED: &str = "*_`#~+-.!><|$&";
 
 /// A piece that has a stand-in.
@@ -27,7 +28,7 @@ pub(super) struct Source<'a> {
 }
 
 impl<'a> Source<'a> {
-    /// A block. One that does not begin a line has no marks at its front.
+    /// Protects a block. A block that does not begin at the start of a line has no marks at its beginning.
     pub(super) fn of(block: &'a str, begins_line: bool) -> Self {
         let mut source = Self { text: Cow::Borrowed(block), kept: Vec::new() };
         if !begins_line
@@ -40,12 +41,12 @@ impl<'a> Source<'a> {
         source
     }
 
-    /// What Markdown reads.
+    /// The text for the Markdown parser.
     pub(super) fn text(&self) -> &str {
         &self.text
     }
 
-    /// Calls `found` with each part of a text that was read: the words, and whether they are a formula.
+    /// Calls `found` with each part of a parsed text: the original text, and whether it is a formula.
     pub(super) fn restore(&self, text: &str, mut found: impl FnMut(&str, bool)) {
         let mut rest = text;
         while let Some(at) = rest.find(|c: char| (FIRST..=LAST).contains(&c)) {
@@ -64,14 +65,14 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// The whole of a text that was read.
+    /// The original form of a parsed text.
     pub(super) fn restored(&self, text: &str) -> String {
         let mut whole = String::with_capacity(text.len());
         self.restore(text, |part, _| whole.push_str(part));
         whole
     }
 
-    /// Puts a stand-in for a piece.
+    /// Replaces a piece by a stand-in.
     fn keep(&mut self, out: &mut String, text: &str, is_formula: bool) {
         let index = u32::try_from(self.kept.len()).ok().and_then(|index| u32::from(FIRST).checked_add(index));
         match index.and_then(char::from_u32).filter(|c| *c <= LAST) {
@@ -91,7 +92,7 @@ impl<'a> Source<'a> {
             self.keep(&mut out, &block[..first], false);
             at = first;
         }
-        // A mark that is not found behind one place is behind no later one.
+        // A mark that is not found after one position is not found after a later one either.
         let mut unclosed = [false; 2];
         while let Some(c) = block[at..].chars().next() {
             let rest = &block[at..];
@@ -124,7 +125,7 @@ impl<'a> Source<'a> {
                 '*' => {
                     let length = rest.len() - rest.trim_start_matches('*').len();
                     let (before, after) = (block[..at].chars().next_back(), rest[length..].chars().next());
-                    // Beside Chinese and Japanese there are no blanks: `**“你好”**说`.
+                    // Chinese and Japanese have no spaces: `**“你好”**说`.
                     if is_wide(after) && is_punctuation(before) {
                         self.keep(&mut out, "", false);
                     }
@@ -134,7 +135,7 @@ impl<'a> Source<'a> {
                     }
                     length
                 }
-                // No block knows the definitions of another, and a definition is not shown.
+                // A block does not see the definitions of another, and Markdown does not show definitions.
                 ']' if rest.starts_with("]:") => {
                     self.keep(&mut out, "]", false);
                     1
@@ -154,7 +155,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// The length of the formula at the front of a text, which a blank line ends.
+/// The length of the formula at the beginning of a text; a blank line ends it.
 fn formula(text: &str, open: char, unclosed: &mut [bool; 2]) -> Option<usize> {
     let (close, unclosed) = match open {
         '(' => ("\\)", &mut unclosed[0]),
@@ -179,7 +180,8 @@ fn is_punctuation(c: Option<char>) -> bool {
     c.is_some_and(|c| !c.is_alphanumeric() && !c.is_whitespace())
 }
 
-/// A table whose head has as many cells as the longest row: of a longer row, Markdown leaves out the rest.
+/// Widens the head of a table to the length of its longest row, because Markdown omits the rest of longer
+/// rows.
 fn widened(text: String) -> String {
     if !text.contains('|') {
         return text;
@@ -223,7 +225,7 @@ fn is_delimiter(line: &str) -> bool {
         && line.trim().bytes().all(|byte| matches!(byte, b'|' | b'-' | b':' | b' '))
 }
 
-/// The cells of a row. A bar behind a backslash divides nothing.
+/// The number of cells of a row. An escaped bar is not a separator.
 fn cells(line: &str) -> usize {
     let line = line.trim();
     let inner = line.strip_prefix('|').unwrap_or(line);

@@ -1,4 +1,4 @@
-//! Questions that are asked without a program that writes: those of a relay's page, and what a relay is told to ask again.
+//! Questions without a program that writes to the history: those of a relay's page, and retries on a relay.
 
 use jiff::Timestamp;
 use rusqlite::{Connection, TransactionBehavior};
@@ -9,9 +9,10 @@ use super::{ChatId, History, HistoryError, export};
 use crate::chat::{AnswerId, Conversation, Settings, TurnId, session};
 
 impl History {
-    /// Writes down the question of a request before it is sent: in the conversation that it continues, where that stands as the
-    /// request has it, else in a new one with all that the request says. Its answer, which is given, is [linked](Self::link) and
-    /// [completed](Self::complete) later. `None` where the request does not end with a question.
+    /// Records the question of a request before it is sent: in the conversation that it continues, if that
+    /// matches the request, else in a new one with the whole content of the request. Returns the answer,
+    /// which is [linked](Self::link) and [completed](Self::complete) later. `None` if the request does not
+    /// end with a question.
     ///
     /// # Errors
     /// Those of the database. Then nothing is written.
@@ -39,8 +40,8 @@ impl History {
         Ok(Some((chat, AnswerId { turn: TurnId(turn.unsigned_abs()), variant: 1 })))
     }
 
-    /// Writes down that an answer is asked for again, before it is: its turn has another one from then on, which is given.
-    /// `None` where the history does not have the answer any more.
+    /// Records a retry of an answer before it is sent: adds a new answer to its turn and returns it. `None`
+    /// if the history no longer has the answer.
     ///
     /// # Errors
     /// Those of the database. Then nothing is written.
@@ -60,8 +61,9 @@ impl History {
         Ok(Some(again))
     }
 
-    /// Takes the question of an answer back that was not asked for after all, or the answer alone where the question has others.
-    /// A conversation that had settings before it, `former`, has them again; another one that has no other question goes with it.
+    /// Removes the question of an answer that was not requested after all, or only the answer if the question
+    /// has others. A conversation that had settings before, `former`, gets them back; a new conversation
+    /// without another question is removed too.
     ///
     /// # Errors
     /// Those of the database.

@@ -1,4 +1,4 @@
-//! The tables as records again, and as a conversation.
+//! Turns the tables back into records, and into a conversation.
 
 use rusqlite::{Connection, OptionalExtension as _, Row, Transaction};
 use serde_json::{Map, Value, json};
@@ -7,7 +7,7 @@ use super::record::Target;
 use super::{ChatId, History, HistoryError};
 use crate::chat::{Conversation, session};
 
-/// A variant as it stands in the tables.
+/// A variant, as stored in the tables.
 struct Variant {
     id: i64,
     number: i64,
@@ -25,10 +25,12 @@ struct Variant {
 }
 
 impl History {
-    /// Takes in a whole session, as [`History::export`] gives it. `name` is the conversation's, where it is free.
+    /// Imports a whole session, in the form of [`History::export`]. The conversation gets `name`, if that is
+    /// free.
     ///
     /// # Errors
-    /// [`HistoryError::Session`] for a text that is none, and those of the database. Then nothing is taken in.
+    /// [`HistoryError::Session`] for an invalid session, and those of the database. On an error nothing is
+    /// imported.
     pub fn import(&mut self, text: &str, name: Option<&str>) -> Result<ChatId, HistoryError> {
         let change = self.database.transaction()?;
         let chat = take_in(&change, text, Target::new(name))?;
@@ -58,7 +60,7 @@ impl History {
     }
 }
 
-/// With what only an export says, or without. The connection has a transaction open.
+/// With or without the fields that only an export has. The connection must have an open transaction.
 pub(super) fn lines(view: &Connection, chat: ChatId, is_export: bool) -> Result<String, HistoryError> {
     let found = view
         .query_row(
@@ -136,13 +138,14 @@ pub(super) fn lines(view: &Connection, chat: ChatId, is_export: bool) -> Result<
     Ok(lines)
 }
 
-/// Takes in a whole session. A last line that a crash has cut is dropped, an answer without an end is truncated.
+/// Imports a whole session. A last line that a crash has cut is dropped, and an answer without an end counts
+/// as truncated.
 pub(super) fn take_in(
     change: &Transaction<'_>,
     text: &str,
     mut target: Target,
 ) -> Result<ChatId, HistoryError> {
-    // Refused as a whole before anything is written.
+    // An invalid session is refused before anything is written.
     session::read(text)?;
     target.lines(change, text.rfind('\n').map_or("", |end| &text[..=end]))?;
     target.chat.ok_or_else(|| session::SessionError::NoSession.into())
@@ -180,7 +183,7 @@ fn add_pieces(view: &Connection, variant: &mut Variant) -> Result<(), rusqlite::
 fn variant_lines(lines: &mut String, turn: i64, variant: &Variant) {
     let held: Option<Vec<usize>> = variant.held.as_deref().and_then(|held| serde_json::from_str(held).ok());
     let held = held.filter(|_| variant.relay.is_some()).unwrap_or_default();
-    // Earlier versions kept no images.
+    // Earlier versions did not store images.
     let [text, thinking, calls, images] = std::array::from_fn(|at| held.get(at).copied().unwrap_or_default());
     let parts = |from: usize, to: usize, whole: &str| {
         whole.get(from..to.min(whole.len())).unwrap_or_default().to_owned()

@@ -1,4 +1,4 @@
-//! Session files are taken in, and left where they are.
+//! Imports session files and leaves them unchanged.
 
 use std::path::Path;
 use std::time::UNIX_EPOCH;
@@ -9,24 +9,24 @@ use super::record::Target;
 use super::{ChatId, History, HistoryError, export};
 use crate::chat::files;
 
-/// What became of the session files of a folder.
+/// The result of an import of a folder's session files.
 #[derive(Debug, Default)]
 pub struct Taken {
-    /// Files that were taken in, wholly or again.
+    /// Number of files that were imported, for the first time or again.
     pub files: usize,
-    /// Files that could not be, and why.
+    /// Files that could not be imported, and why.
     pub failed: Vec<(String, HistoryError)>,
 }
 
 impl Taken {
-    /// What kept files from being taken in, for people.
+    /// The reasons why files were not imported, for people.
     pub fn complaints(&self) -> Vec<String> {
         let said =
             |(name, why): &(String, HistoryError)| format!("the session {name} is not in the history: {why}");
         self.failed.iter().map(said).collect()
     }
 
-    /// What kept the file of this name from being taken in.
+    /// The reason why the file of this name was not imported.
     pub fn complaint(&self, name: &str) -> Option<String> {
         let (name, why) = self.failed.iter().find(|(failed, _)| failed == name)?;
         Some(format!("{name}: {why}"))
@@ -34,12 +34,13 @@ impl Taken {
 }
 
 impl History {
-    /// Takes in the session files of a folder that are new or have changed. One whose conversation was deleted here, and
-    /// one that could not be taken in, is looked at again only when it has changed since. Where a conversation was
-    /// written to here, a changed file becomes another one.
+    /// Imports the session files of a folder that are new or have changed. A file whose conversation was
+    /// deleted, or that could not be imported, is read again only if it has changed since. If the
+    /// conversation has changed in the history, a changed file becomes a new conversation.
     ///
     /// # Errors
-    /// Those of the database. A file that cannot be read is named in [`Taken::failed`], and the others are taken in.
+    /// Those of the database. A file that cannot be read is listed in [`Taken::failed`], and the others are
+    /// imported.
     pub fn take_in(&mut self, folder: &Path) -> Result<Taken, HistoryError> {
         let mut taken = Taken::default();
         for (name, _) in files::list(folder) {
@@ -60,7 +61,7 @@ impl History {
         Ok(taken)
     }
 
-    /// Pins the conversation that the session file of this name in a folder was taken in as, if one was.
+    /// Pins the conversation that was imported from the session file of this name, if there is one.
     ///
     /// # Errors
     /// Those of the database.
@@ -82,7 +83,7 @@ impl History {
         }
         let text = files::read(path).map_err(|error| HistoryError::Record(error.to_string()))?;
         let change = self.database.transaction()?;
-        // A conversation that was taken in before keeps its name, its title and its pin.
+        // A conversation that was imported before keeps its name, its title and its pin.
         let before: Option<(i64, i64, String)> = change
             .query_row("SELECT id, updated, stamp FROM chat WHERE file = ?1", [&file], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?))
@@ -100,7 +101,7 @@ impl History {
                 change.execute("UPDATE chat SET unknown = '', bytes = 0 WHERE id = ?1", [chat.0])?;
                 Target::of(chat)
             }
-            // Files are named after the time at which they began: no name that a person would know.
+            // Some files are named after their start time, which is not a name that a user would know.
             None => {
                 let is_time = name.starts_with(|c: char| c.is_ascii_digit()) && name.contains('T');
                 Target::new((!is_time).then_some(name))
@@ -117,7 +118,7 @@ impl History {
     }
 }
 
-/// What tells a file from what it was: its size and when it was written; and that time in milliseconds.
+/// A stamp that detects changes of a file (its size and modification time), and that time in milliseconds.
 fn stamp(path: &Path) -> Result<(String, i64), std::io::Error> {
     let metadata = path.metadata()?;
     let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();

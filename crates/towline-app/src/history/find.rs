@@ -5,15 +5,15 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::{ChatId, History, HistoryError, WriterId};
 use crate::chat::own_words;
 
-/// A conversation's name has at most this many characters.
+/// Maximum length of a conversation's name, in characters.
 pub(super) const NAME_CHARS: usize = 60;
-/// A name that is made of a question has at most this many characters.
+/// Maximum length of a name that is derived from a question, in characters.
 const MADE_CHARS: usize = 32;
-/// A title that is made of a question has at most this many characters.
+/// Maximum length of a title that is derived from a question, in characters.
 const TITLE_CHARS: usize = 80;
 /// The name until the first question.
 pub(super) const UNNAMED: &str = "chat";
-/// Names that an ambiguous one is answered with.
+/// Maximum number of names in the error for an ambiguous name.
 const MAX_NAMED: i64 = 5;
 
 /// A conversation in a list.
@@ -21,30 +21,30 @@ const MAX_NAMED: i64 = 5;
 pub struct Summary {
     /// Its number.
     pub id: ChatId,
-    /// The name that it is called by.
+    /// Its name.
     pub name: String,
-    /// Its first question, shortened, or what it was titled.
+    /// Its title, or its first question, shortened.
     pub title: String,
-    /// The model that was asked last; empty before the first question.
+    /// The last model that was asked; empty before the first question.
     pub model: String,
-    /// How many questions it has.
+    /// Number of its questions.
     pub turns: u64,
-    /// Whether it is kept whatever its age.
+    /// Whether it is kept regardless of its age.
     pub is_pinned: bool,
     /// When it began, in milliseconds since 1970.
     pub created_ms: i64,
-    /// When it was written to last, in milliseconds since 1970.
+    /// Time of the last change, in milliseconds since 1970.
     pub updated_ms: i64,
-    /// Who wrote to it last.
+    /// The last writer.
     pub writer: WriterId,
 }
 
-/// A conversation that has what was searched for.
+/// A conversation that matches a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The conversation.
     pub chat: Summary,
-    /// Words around the first place.
+    /// Words around the first match.
     pub around: String,
 }
 
@@ -54,7 +54,8 @@ const SUMMARY: &str =
     coalesce((SELECT variant.model FROM turn JOIN variant ON variant.turn = turn.id WHERE turn.chat = chat.id
               ORDER BY turn.number DESC, variant.number DESC LIMIT 1), '')
     FROM chat";
-/// The conversation has a question. One whose only answer failed before it said anything has none, and is left out of lists.
+/// The conversation has a question. A conversation whose only answer failed without any text has none, and
+/// lists omit it.
 pub(super) const ASKS: &str = "EXISTS (SELECT 1 FROM turn WHERE turn.chat = chat.id)";
 
 fn summary(row: &Row<'_>) -> Result<Summary, rusqlite::Error> {
@@ -72,7 +73,8 @@ fn summary(row: &Row<'_>) -> Result<Summary, rusqlite::Error> {
 }
 
 impl History {
-    /// The conversations that have a question, pinned ones first, then the last written first; at most `limit`.
+    /// The conversations that have a question, pinned ones first, then by the last change, newest first; at
+    /// most `limit`.
     ///
     /// # Errors
     /// Those of the database.
@@ -94,7 +96,7 @@ impl History {
         found.optional()?.ok_or_else(|| HistoryError::Missing(id.0.to_string()))
     }
 
-    /// The conversation that was written to last, of those that have a question.
+    /// The most recently changed conversation that has a question.
     ///
     /// # Errors
     /// Those of the database.
@@ -103,7 +105,7 @@ impl History {
         Ok(self.database.query_row(&sql, [], |row| row.get(0).map(ChatId)).optional()?)
     }
 
-    /// The answers whose end is not known and that a relay runs: their conversations, and the relay's names for them.
+    /// The answers whose end is not known and that a relay runs: their conversations, and the relay's ids.
     ///
     /// # Errors
     /// Those of the database.
@@ -115,7 +117,7 @@ impl History {
         Ok(left.collect::<Result<_, _>>()?)
     }
 
-    /// The conversation of the answer that a relay ran under this name, also where it has ended.
+    /// The conversation of the answer that a relay ran under this id, also if it has ended.
     ///
     /// # Errors
     /// Those of the database.
@@ -124,7 +126,7 @@ impl History {
         Ok(self.database.query_row(sql, [relay], |row| row.get(0).map(ChatId)).optional()?)
     }
 
-    /// The conversation that a person means by a name, by the beginning of one, or by a number.
+    /// The conversation with this name, this prefix of a name, or this number.
     ///
     /// # Errors
     /// [`HistoryError::Missing`], [`HistoryError::Ambiguous`], and those of the database.
@@ -154,7 +156,7 @@ impl History {
     }
 }
 
-/// A name that no conversation has: this one, or with a number behind it.
+/// A free name: this one, or this one with a number.
 pub(super) fn free_name(database: &Connection, name: &str) -> Result<String, rusqlite::Error> {
     let mut taken = database.prepare_cached("SELECT EXISTS (SELECT 1 FROM chat WHERE name = ?1)")?;
     let mut candidate = name.to_owned();
@@ -166,7 +168,7 @@ pub(super) fn free_name(database: &Connection, name: &str) -> Result<String, rus
     Ok(candidate)
 }
 
-/// Gives a conversation the title, and where it has none the name, that its first question makes.
+/// Gives a conversation a title from its first question, and a name if it has none.
 pub(super) fn name_after(
     database: &Connection,
     chat: ChatId,
@@ -192,7 +194,7 @@ fn shortened(question: &str) -> String {
     }
 }
 
-/// A name of a question's first words: `tell-a-long-story`.
+/// A name from a question's first words: `tell-a-long-story`.
 fn handle(question: &str) -> String {
     let mut handle = String::new();
     let mut chars = 0;
@@ -212,7 +214,7 @@ fn handle(question: &str) -> String {
     if is_number { format!("{UNNAMED}-{handle}").trim_end_matches('-').to_owned() } else { handle }
 }
 
-/// Whether a person can give a conversation this name.
+/// Whether this is a valid name for a conversation.
 pub fn is_name(name: &str) -> bool {
     let is_number = name.bytes().all(|byte| byte.is_ascii_digit());
     let is_plain = !name.contains(|c: char| c.is_whitespace() || c.is_control());

@@ -1,4 +1,4 @@
-//! Names, titles and pins; what is deleted, and when by itself.
+//! Names, titles and pins; manual and automatic deletion.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use rusqlite::{OptionalExtension as _, params};
 use super::record::now;
 use super::{ChatId, History, HistoryError, find};
 
-/// How much the history keeps. Pinned conversations are kept whatever it says.
+/// The limits of the history. Pinned conversations are always kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// The longest time since a conversation was written to. Default: none.
+    /// The maximum age since the last change of a conversation. Default: none.
     pub age: Option<Duration>,
-    /// The most that all conversations may take as they are written, in bytes. Default: 1 GiB.
+    /// The maximum size of all conversations, as they are written, in bytes. Default: 1 GiB.
     pub bytes: u64,
 }
 
@@ -23,7 +23,7 @@ impl Default for Limits {
 }
 
 impl History {
-    /// Calls a conversation by another name.
+    /// Renames a conversation.
     ///
     /// # Errors
     /// [`HistoryError::BadName`], [`HistoryError::Taken`], [`HistoryError::Missing`], and those of the database.
@@ -51,7 +51,7 @@ impl History {
         found(self.database.execute(sql, params![chat.0, title])?, chat)
     }
 
-    /// Keeps a conversation whatever its age and size, or no longer.
+    /// Pins or unpins a conversation. A pinned one is kept regardless of age and size.
     ///
     /// # Errors
     /// [`HistoryError::Missing`], and those of the database.
@@ -65,7 +65,7 @@ impl History {
     /// # Errors
     /// [`HistoryError::Missing`], and those of the database.
     pub fn remove(&mut self, chat: ChatId) -> Result<(), HistoryError> {
-        // A session file that it came from is not taken in again.
+        // The session file from which it was imported is not imported again.
         let change = self.database.transaction()?;
         change.execute(
             "INSERT OR REPLACE INTO removed_file (file, stamp) SELECT file, stamp FROM chat
@@ -77,7 +77,7 @@ impl History {
         found(removed, chat)
     }
 
-    /// Deletes what is beyond the limits, the oldest first. How many conversations that were.
+    /// Deletes conversations beyond the limits, oldest first. Returns their number.
     ///
     /// # Errors
     /// Those of the database.

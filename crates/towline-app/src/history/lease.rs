@@ -1,8 +1,8 @@
-//! Who writes an answer that a relay runs: one program at a time.
+//! Determines which program writes an answer that a relay runs: one at a time.
 //!
-//! The answer names its writer, and each writer has a file that it locks for as long as it lives; the system gives the lock
-//! free when the program ends, however it ends. So the rest of an answer is written by its writer, or, once that is gone, by the
-//! program that takes its place, from the very byte where the history stops.
+//! The answer names its writer, and each writer holds a lock on its own file; the operating system releases
+//! the lock when the program ends in any way. So the rest of an answer is written by its writer or, once that
+//! has exited, by the program that replaces it, from the exact byte at which the history stops.
 
 use std::fs::{DirBuilder, File, TryLockError};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -18,22 +18,22 @@ use super::record::Target;
 use super::{ChatId, History, HistoryError, WriterId, export};
 use crate::chat::{Reading, session};
 
-/// How long a writer may take to begin, and how often that is looked at.
+/// How long a writer may take to start, and how often that is checked.
 const BEGIN: Duration = Duration::from_secs(3);
 const LOOK: Duration = Duration::from_millis(2);
 
-/// What became of the rest of an answer.
+/// The state of the rest of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rest {
     /// The history has it now.
     Written,
-    /// A program that lives writes it.
+    /// A running program writes it.
     Held,
-    /// The history has no such answer, or has its end.
+    /// The history has no such answer, or already has its end.
     Unknown,
 }
 
-/// A writer that lives. Dropping it says that it does no longer.
+/// The lock of a running writer. Dropping it releases the lock.
 #[derive(Debug)]
 pub(super) struct Alive {
     path: PathBuf,
@@ -41,7 +41,7 @@ pub(super) struct Alive {
 }
 
 impl Alive {
-    /// The writer of the history at `path` begins.
+    /// Starts a writer of the history at `path`.
     pub(super) fn begin(path: &Path, writer: WriterId) -> Result<Self, HistoryError> {
         DirBuilder::new().recursive(true).mode(0o700).create(folder(path))?;
         let path = file(path, writer);
@@ -53,7 +53,7 @@ impl Alive {
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        // One that stays is not locked, and so in nobody's way.
+        // A remaining file is not locked, so it does no harm.
         drop(std::fs::remove_file(&self.path));
     }
 }
@@ -77,8 +77,8 @@ impl History {
         is_alive(self.path.as_deref(), writer)
     }
 
-    /// The answers of all conversations whose end is not known, that a relay runs or ran, and whose writer is gone: their
-    /// conversations, and the relay's ids of them; the last that was written to first.
+    /// All answers that a relay runs or ran, whose end is not known, and whose writer has exited: their
+    /// conversations, most recently changed first, and the relay's ids.
     ///
     /// # Errors
     /// Those of the database.
@@ -97,8 +97,8 @@ impl History {
             .collect())
     }
 
-    /// Takes note of which answer one of a relay's jobs brings, where the program that asked for it was gone before it could:
-    /// what the relay's record says of it is looked for. Whether that was so.
+    /// Links a job of a relay to its answer, if the program that asked exited before it could: finds the
+    /// answer that the relay's record names. Returns whether it linked one.
     ///
     /// # Errors
     /// Those of the database.
@@ -118,7 +118,7 @@ impl History {
             Ok((ChatId(row.get(0)?), WriterId(row.get(1)?), row.get::<_, String>(2)?))
         });
         let Some((chat, writer, question)) = found.optional()? else { return Ok(false) };
-        // The relay keeps the beginning of a long question.
+        // The relay keeps only the beginning of a long question.
         let is_asked = job.question.as_deref().is_some_and(|asked| question.starts_with(asked));
         if !is_asked || is_alive(self.path.as_deref(), writer) {
             return Ok(false);
@@ -128,8 +128,9 @@ impl History {
         Ok(true)
     }
 
-    /// `writer` writes from now on those answers of a conversation that a relay runs, whose writer is gone, and that are `wanted`
-    /// by the relay's ids of them, which are given back. To be told before the conversation is [loaded](Self::load), so that nothing is written in between.
+    /// Makes `writer` the writer of those answers of a conversation that a relay runs, whose writer has
+    /// exited, and that are `wanted` by their relay ids; returns these ids. Call this before
+    /// [`load`](Self::load), so that nothing is written in between.
     ///
     /// # Errors
     /// Those of the database.
@@ -139,7 +140,7 @@ impl History {
         writer: WriterId,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<String>, HistoryError> {
-        // It begins on a thread of its own.
+        // It starts on its own thread.
         let until = Instant::now() + BEGIN;
         while !self.is_alive(writer) && Instant::now() < until {
             std::thread::sleep(LOOK);
@@ -149,7 +150,7 @@ impl History {
         for (_, relay) in left {
             let held = holder(&self.database, &relay)?.filter(|(_, held)| !self.is_alive(*held));
             let Some((_, held)) = held else { continue };
-            // Only from the one that is gone.
+            // Only from a writer that has exited.
             let sql = "UPDATE variant SET writer = ?3 WHERE relay = ?1 AND ending IS NULL AND writer = ?2";
             if self.database.execute(sql, params![relay, held.0, writer.0])? > 0 {
                 taken.push(relay);
@@ -158,7 +159,8 @@ impl History {
         Ok(taken)
     }
 
-    /// Writes the rest and the end of an answer whose writer is gone, of all that its relay has of it, in one transaction.
+    /// Writes the rest and the end of an answer whose writer has exited, from the relay's complete answer, in
+    /// one transaction.
     ///
     /// # Errors
     /// Those of the database. Then nothing is written.
@@ -175,7 +177,7 @@ impl History {
         let change = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         match holder(&change, relay)? {
             None => return Ok(Rest::Unknown),
-            // Another one has taken its place meanwhile.
+            // Another writer has replaced it meanwhile.
             Some((_, other)) if other != writer => return Ok(Rest::Held),
             Some((chat, _)) => {
                 let mut conversation = session::read(&export::lines(&change, chat, false)?)?;

@@ -1,22 +1,23 @@
-//! One searchable memory of every conversation.
+//! The searchable history of all conversations.
 //!
-//! It is one SQLite database of its owner's alone. Several programs read and write it at once. What is written are the
-//! records of a [session](crate::chat::session), so that whatever writes one can write the other, and what is exported
-//! can be imported without loss. A retry adds a *variant* to its turn: nothing is replaced.
+//! It is one SQLite database that only its owner can access. Several programs read and write it at once. They
+//! write the records of a [session](crate::chat::session), so code that writes sessions can write the
+//! history, and an export can be imported without loss. A retry adds a *variant* to its turn; nothing is
+//! replaced.
 //!
 //! | file | its one job |
 //! |---|---|
 //! | `store` | opens the database; its tables |
-//! | `record` | a record of a session does to the tables what it says |
-//! | `asked` | questions that are asked without a program that writes |
-//! | `export` | the tables as records again, and as a conversation |
-//! | `find` | lists, names |
-//! | `search` | words in any conversation |
-//! | `keep` | titles, pins, what is deleted, and when by itself |
-//! | `files` | session files of earlier versions are taken in |
-//! | `lease` | who writes an answer that a relay runs, and what becomes of it when that program is gone |
-//! | `place` | where an answer belongs, as the relay's record of it says |
-//! | `writer` | a thread that writes, so that nobody else waits for the disk |
+//! | `record` | applies the records of a session to the tables |
+//! | `asked` | questions without a program that writes |
+//! | `export` | turns the tables back into records, and into a conversation |
+//! | `find` | lists and names |
+//! | `search` | searches all conversations |
+//! | `keep` | titles, pins, manual and automatic deletion |
+//! | `files` | imports session files of earlier versions |
+//! | `lease` | which program writes an answer on a relay, and what happens when that program exits |
+//! | `place` | the conversation of an answer, from the relay's record |
+//! | `writer` | a thread that writes, so that no other thread waits for the disk |
 
 mod asked;
 mod export;
@@ -50,7 +51,7 @@ use crate::chat::session::SessionError;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChatId(pub i64);
 
-/// Tells one [`Writer`] from every other. Zero is none.
+/// Identifies a [`Writer`]. Zero means none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct WriterId(i64);
 
@@ -64,24 +65,24 @@ impl WriterId {
     }
 }
 
-/// Why the history cannot do something.
+/// The error of an operation on the history.
 #[derive(Debug)]
 pub enum HistoryError {
     /// There is no conversation of this name or number.
     Missing(String),
-    /// More than one conversation has a name that begins like this: some of them.
+    /// More than one conversation has a name with this prefix; some of their names.
     Ambiguous(String, Vec<String>),
     /// The text cannot be a conversation's name.
     BadName(String),
     /// Another conversation has this name.
     Taken(String),
-    /// The text is no session: which line is wrong.
+    /// The text is not a session: which line is wrong.
     Session(SessionError),
-    /// A record is not what it should be.
+    /// A record is invalid.
     Record(String),
-    /// The database says no.
+    /// An error of the database.
     Database(rusqlite::Error),
-    /// The system says no.
+    /// An error of the operating system.
     Io(std::io::Error),
 }
 

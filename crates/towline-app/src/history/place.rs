@@ -1,4 +1,4 @@
-//! Where in the history an answer belongs, as the relay's record of it says.
+//! The place of an answer in the history, from the relay's record of it.
 
 use std::fmt;
 
@@ -13,12 +13,12 @@ use crate::chat::{AnswerId, TurnId};
 pub enum InHistory {
     /// This one.
     Chat(ChatId),
-    /// The one that this writer began last, which has no number yet.
+    /// The one that this writer started last, which has no number yet.
     LastOf(WriterId),
 }
 
 impl fmt::Display for InHistory {
-    /// As the relay is told.
+    /// In the form that is sent to the relay.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Chat(ChatId(number)) => number.fmt(f),
@@ -27,7 +27,7 @@ impl fmt::Display for InHistory {
     }
 }
 
-/// The turn of an answer, as the relay is told.
+/// The turn of an answer, in the form that is sent to the relay.
 pub fn turn_of(id: AnswerId) -> String {
     match id.variant {
         0 | 1 => id.turn.0.to_string(),
@@ -35,8 +35,8 @@ pub fn turn_of(id: AnswerId) -> String {
     }
 }
 
-/// The client of a relay, for one answer: the relay's record of it says where it belongs. Without a history, that is the turn
-/// alone.
+/// The client of a relay, configured for one answer, so that the relay's record names its place. Without a
+/// history, that is only the turn.
 pub fn for_answer(client: &Client, history: Option<InHistory>, id: AnswerId) -> Client {
     client.with_request_config(|config| {
         if let Via::Relay(relay) = &mut config.via {
@@ -46,12 +46,12 @@ pub fn for_answer(client: &Client, history: Option<InHistory>, id: AnswerId) -> 
     })
 }
 
-/// Where the relay says that an answer belongs, if one of our programs said so to it.
+/// The place of an answer from the relay's record, if one of our programs set it.
 pub fn place_of(job: &Job) -> Option<(InHistory, AnswerId)> {
     read_place(job.conversation.as_deref()?, job.turn.as_deref()?)
 }
 
-/// Where an answer belongs of which a relay says this; `None` for what another program says.
+/// The place in these fields of a relay's record; `None` for fields of other programs.
 pub fn read_place(conversation: &str, turn: &str) -> Option<(InHistory, AnswerId)> {
     let history = match conversation.strip_prefix('w') {
         Some(writer) => InHistory::LastOf(WriterId::of(writer.parse().ok()?)),

@@ -1,4 +1,4 @@
-//! A record of a session does to the tables what it says.
+//! Applies the records of a session to the tables.
 
 use std::collections::HashMap;
 
@@ -10,18 +10,19 @@ use super::{ChatId, HistoryError, WriterId, find};
 use crate::chat::AnswerId;
 use crate::chat::session::{SessionError, VERSION, take};
 
-/// Where records of one conversation go.
+/// The target of the records of one conversation.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Target {
-    /// The conversation, once there is one.
+    /// The conversation, once it exists.
     pub(super) chat: Option<ChatId>,
-    /// The name it is to have, instead of one that its first question makes.
+    /// The name to give it, instead of one derived from its first question.
     name: Option<String>,
-    /// The conversation was made here, and waits for its first question.
+    /// The conversation was created here, and waits for its first question.
     is_new: bool,
-    /// Numbers of turns as they are written and as they stand in the tables: another program may have asked meanwhile.
+    /// Maps the turn numbers in the records to those in the tables, because another program may have asked
+    /// meanwhile.
     turns: HashMap<i64, i64>,
-    /// The same for answers of a turn: of the turn and the answer as they are written.
+    /// The same for the answers of a turn, by turn and answer in the records.
     variants: HashMap<(i64, i64), i64>,
     /// Who writes.
     writer: WriterId,
@@ -34,13 +35,13 @@ pub(super) fn now() -> i64 {
 }
 
 impl Target {
-    /// Records for a conversation that is made with the first of them, named after its first question where `name` is
-    /// `None`.
+    /// Records for a new conversation, which the first record creates; if `name` is `None`, its first
+    /// question names it.
     pub(super) fn new(name: Option<&str>) -> Self {
         Self { name: name.map(str::to_owned), ..Self::default() }
     }
 
-    /// Records for a conversation that is there.
+    /// Records for an existing conversation.
     pub(super) fn of(chat: ChatId) -> Self {
         Self { chat: Some(chat), ..Self::default() }
     }
@@ -49,12 +50,12 @@ impl Target {
         Self { writer, ..self }
     }
 
-    /// The name it is to have, unless it has one.
+    /// Sets its name, unless it has one.
     pub(super) fn call(&mut self, name: &str) {
         self.name = Some(name.to_owned());
     }
 
-    /// An answer that a relay runs is written here no longer.
+    /// Stops writing an answer that a relay runs.
     pub(super) fn leave(&self, database: &Connection, id: AnswerId) -> Result<(), HistoryError> {
         let Some(chat) = self.chat else { return Ok(()) };
         let written = (i64::try_from(id.turn.0).unwrap_or(i64::MAX), i64::from(id.variant));
@@ -66,7 +67,7 @@ impl Target {
         Ok(())
     }
 
-    /// Does what each line says. The connection has a transaction open.
+    /// Applies each line. The connection must have an open transaction.
     pub(super) fn lines(&mut self, database: &Connection, lines: &str) -> Result<(), HistoryError> {
         self.each(database, lines)?;
         if let Some(chat) = self.chat {
@@ -117,7 +118,7 @@ impl Target {
                 let mut turns =
                     database.prepare_cached("SELECT id FROM turn WHERE chat = ?1 AND number = ?2")?;
                 let turn: Option<i64> = turns.query_row([chat.0, actual], |row| row.get(0)).optional()?;
-                // Another program may have taken the turn out meanwhile.
+                // Another program may have removed the turn meanwhile.
                 if let Some(turn) = turn {
                     self.of_turn(database, (turn, written), &kind, record)?;
                 }
@@ -137,7 +138,7 @@ impl Target {
         Ok(())
     }
 
-    /// The conversation; it is made with the first record.
+    /// The conversation; the first record creates it.
     fn chat(&mut self, database: &Connection) -> Result<ChatId, HistoryError> {
         if let Some(chat) = self.chat {
             return Ok(chat);
@@ -230,7 +231,7 @@ impl Target {
         match variant {
             Some(variant) if kind == "remove" => remove_variant(database, turn, variant),
             Some(variant) => of_variant(database, variant, kind, record, self.writer),
-            // Another program may have taken it out meanwhile.
+            // Another program may have removed it meanwhile.
             None => Ok(()),
         }
     }
@@ -274,7 +275,7 @@ fn add_variant(
     Ok(())
 }
 
-/// Takes a variant out, and its turn where that has no other.
+/// Removes a variant, and its turn if the turn has no other.
 fn remove_variant(database: &Connection, turn: i64, variant: i64) -> Result<(), HistoryError> {
     database.execute("DELETE FROM variant WHERE id = ?1", [variant])?;
     let last: Option<i64> =
@@ -315,7 +316,7 @@ fn of_variant(
                 .execute("UPDATE variant SET images = images || ?2 WHERE id = ?1", params![variant, image])?;
         }
         "relay" => {
-            // What came before stands before it.
+            // Earlier text comes before it.
             join(database, variant)?;
             database.execute(
                 "UPDATE variant SET relay = ?2, relay_held = json_array(length(CAST(text AS BLOB)),
@@ -346,7 +347,7 @@ fn of_variant(
     Ok(())
 }
 
-/// Puts the pieces of a variant behind what it has.
+/// Appends the pieces of a variant to its text.
 pub(super) fn join(database: &Connection, variant: i64) -> Result<(), rusqlite::Error> {
     let mut pieces =
         database.prepare_cached("SELECT thinking, text FROM piece WHERE variant = ?1 ORDER BY id")?;

@@ -1,9 +1,10 @@
-//! Words are looked for, in the conversations that were written to last first.
+//! Searches conversations for text, most recently changed ones first.
 //!
-//! An index knows where every three characters stand. Where few places have the words, all of them are taken, and put in order.
-//! Where many have, the conversations are walked from the last one, and the index is read from its newest place, both no further
-//! than the list that is asked for. Of one or two characters, those threes are looked for that begin with them; the end of a text
-//! begins none, and has an index of its own.
+//! A trigram index knows the places of every three characters. If few places match, all of them are fetched
+//! and sorted. If many match, the conversations are walked from the newest one, and the index is read from
+//! its newest place, both only as far as the requested list needs. A text of one or two characters is found
+//! through the trigrams that begin with it; the end of a text begins no trigram, so ends have an index of
+//! their own.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -13,30 +14,32 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Rows, params
 use super::find::{ASKS, Found};
 use super::{ChatId, History, HistoryError};
 
-/// Around what was found, so many characters are shown.
+/// Number of characters shown around a match.
 const AROUND_CHARS: usize = 60;
-/// How many characters together the index knows.
+/// The length of the index's entries, in characters.
 const INDEXED_CHARS: usize = 3;
 
-/// From where on words are so common that there is a shorter way.
+/// The thresholds above which a text is so common that another strategy is faster.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Common {
-    /// Places of one kind. Beyond them, conversations are walked.
+    /// Number of places of one kind. Above it, conversations are walked.
     pub(super) places: usize,
-    /// Threes that begin with the same one or two characters. Beyond them, the texts themselves are read.
+    /// Number of trigrams that begin with the same one or two characters. Above it, the texts themselves are
+    /// read.
     pub(super) threes: usize,
-    /// Conversations whose texts are read for one or two characters before the index is asked: most stand in nearly each.
+    /// Number of conversations whose texts are read for one or two characters before the index is used,
+    /// because most such texts occur in nearly every conversation.
     pub(super) chats: usize,
 }
 
 const COMMON: Common = Common { places: 1_000, threes: 500, chats: 200 };
 
-/// Where words can stand, beside a title.
+/// Where a text can occur, apart from a title.
 #[derive(Debug, Clone, Copy)]
 enum Column {
     Question,
     Answer,
-    /// The question of one answer alone.
+    /// The wording of one answer's question.
     Own,
 }
 
@@ -52,7 +55,7 @@ impl Column {
         }
     }
 
-    /// The index, and the list of the threes that it knows.
+    /// The index, and the list of its trigrams.
     fn index(self) -> (&'static str, &'static str) {
         match self {
             Self::Question => ("question_words", "question_threes"),
@@ -61,7 +64,7 @@ impl Column {
         }
     }
 
-    /// From a place to its conversation.
+    /// The path from a place to its conversation.
     fn chats(self) -> &'static str {
         match self {
             Self::Question => {
@@ -75,23 +78,23 @@ impl Column {
     }
 }
 
-/// Where a conversation has the words.
+/// Where a conversation has the text.
 #[derive(Debug, Clone, Copy)]
 enum Place {
     In(Column, i64),
-    /// In an answer that is on its way.
+    /// In a running answer.
     Pieces(i64),
     Title,
 }
 
-/// What came of the text of a variant whose answer has not ended.
+/// The text so far of a variant whose answer has not ended.
 const PIECES: &str =
     "variant.text || coalesce((SELECT group_concat(piece.text, '' ORDER BY piece.id) FROM piece
     WHERE piece.variant = variant.id AND NOT piece.thinking), '')";
 
 impl History {
-    /// The conversations that have a text in a question, an answer or their title, whatever its case; the last written
-    /// first, at most `limit`.
+    /// The conversations that have a text in a question, an answer or their title, in any case; most recently
+    /// changed first, at most `limit`.
     ///
     /// # Errors
     /// Those of the database.
@@ -109,7 +112,7 @@ impl History {
         if text.is_empty() {
             return Ok(Vec::new());
         }
-        // One view of what several programs write.
+        // One consistent view while several programs write.
         let view = self.database.unchecked_transaction()?;
         let places = places(&view, text, limit, common)?;
         let found = places.into_iter().map(|(chat, place)| {
@@ -177,7 +180,7 @@ fn places(
 struct Search<'s> {
     view: &'s Connection,
     spellings: &'s Spellings,
-    /// The conversations with an answer on its way that has the text, and that answer.
+    /// The conversations with a running answer that has the text, and that answer.
     pieces: HashMap<i64, i64>,
     lists: Vec<(Column, List<'s>)>,
 }
@@ -191,7 +194,7 @@ impl<'s> Search<'s> {
         Ok(Self { view, pieces: pieces(view, spellings)?, spellings, lists })
     }
 
-    /// Looks into conversations, the last written first, `most` of them, until `limit` have the text.
+    /// Checks up to `most` conversations, newest first, until `limit` of them have the text.
     fn walk(&mut self, limit: usize, most: usize) -> Result<Vec<(ChatId, Place)>, rusqlite::Error> {
         let mut found = Vec::new();
         let mut chats =
@@ -206,7 +209,8 @@ impl<'s> Search<'s> {
         Ok(found)
     }
 
-    /// Where a conversation has the text: in its last turn that does. One that has no question has none.
+    /// Where a conversation has the text: in its last matching turn. A conversation without a question never
+    /// matches.
     fn place(&mut self, chat: i64) -> Result<Option<Place>, rusqlite::Error> {
         let mut turns = self.view.prepare_cached(
             "SELECT turn.id, variant.id FROM turn JOIN variant ON variant.turn = turn.id WHERE turn.chat = ?1
@@ -236,7 +240,7 @@ impl<'s> Search<'s> {
         Ok(is_titled.then_some(Place::Title))
     }
 
-    /// Every conversation that has the text, where the lists have been read to their ends.
+    /// Every conversation that has the text, if the lists were read to their ends.
     fn of_few(&self) -> Result<Vec<i64>, rusqlite::Error> {
         let mut chats = BTreeSet::new();
         let mut add = |sql: &str, id: i64| {
@@ -261,14 +265,14 @@ impl<'s> Search<'s> {
 
 /// The places of one kind that have a text.
 enum List<'s> {
-    /// As the index has them.
+    /// The places from the index.
     Indexed { newest: Rows<'s>, known: HashSet<i64>, down_to: i64 },
-    /// Each place is looked at.
+    /// Each place is checked.
     Read { is_there: CachedStatement<'s>, spellings: &'s Spellings },
 }
 
 impl<'s> List<'s> {
-    /// `matches` gives what the index has, the newest first.
+    /// `matches` returns the entries of the index, newest first.
     fn of(
         view: &'s Connection,
         column: Column,
@@ -284,7 +288,7 @@ impl<'s> List<'s> {
                     return Self::read(view, column, spellings);
                 };
                 known = at_the_end(view, column, spellings)?;
-                // Nothing has an empty phrase; an expression without one is none.
+                // No text matches an empty phrase, and an expression without a phrase is invalid.
                 let first = quoted("");
                 threes.iter().fold(first, |all, three| all + " OR " + &quoted(three))
             }
@@ -298,7 +302,7 @@ impl<'s> List<'s> {
         Ok(Self::Read { is_there: view.prepare_cached(&sql)?, spellings })
     }
 
-    /// Whether it has no more than `most` places. It is read to its end then.
+    /// Whether it has at most `most` places. If so, it is read to its end.
     fn are_few(&mut self, most: usize) -> Result<bool, rusqlite::Error> {
         match self {
             Self::Read { .. } => Ok(false),
@@ -334,7 +338,7 @@ impl<'s> List<'s> {
     }
 }
 
-/// Reads one more place. Everything above `down_to` is known then.
+/// Reads one more place. Then all places above `down_to` are known.
 fn read(newest: &mut Rows<'_>, known: &mut HashSet<i64>, down_to: &mut i64) -> Result<(), rusqlite::Error> {
     *down_to = match newest.next()? {
         Some(row) => row.get(0)?,
@@ -344,7 +348,7 @@ fn read(newest: &mut Rows<'_>, known: &mut HashSet<i64>, down_to: &mut i64) -> R
     Ok(())
 }
 
-/// The threes of an index that begin with one or two characters; `None` where there are more than `most`.
+/// The trigrams of an index that begin with one or two characters; `None` if there are more than `most`.
 fn threes(
     view: &Connection,
     column: Column,
@@ -362,7 +366,7 @@ fn threes(
             if threes.len() == most {
                 return Ok(None);
             }
-            // No other three has this one's beginning: the next is the first behind it.
+            // No other trigram has this beginning: the next one is the first after it.
             from = format!("{three}\u{1}");
             threes.push(three);
         }
@@ -370,7 +374,8 @@ fn threes(
     Ok(Some(threes))
 }
 
-/// The places whose last two characters have one or two: from each end that a text has to the next, then those that fit.
+/// The places whose last two characters contain one or two characters: walks the distinct ends of texts, then
+/// takes the places of those that match.
 fn at_the_end(
     view: &Connection,
     column: Column,
@@ -390,7 +395,7 @@ fn at_the_end(
     ends.query_map(spellings.with(1), |row| row.get(0))?.collect()
 }
 
-/// The conversations with an answer that has not ended and has the text, and that answer.
+/// The conversations with an unfinished answer that has the text, and that answer.
 fn pieces(view: &Connection, spellings: &Spellings) -> Result<HashMap<i64, i64>, rusqlite::Error> {
     let sql = format!(
         "SELECT turn.chat, variant.id FROM variant JOIN turn ON turn.id = variant.turn
@@ -401,9 +406,9 @@ fn pieces(view: &Connection, spellings: &Spellings) -> Result<HashMap<i64, i64>,
     pieces.query_map(spellings.with(1), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
 }
 
-/// A text in every case that is looked for one by one.
+/// The spellings of a text in different cases.
 enum Spellings {
-    /// The index does not tell cases apart.
+    /// The index ignores case.
     Indexed(String),
     /// It is too short for the index.
     Short(BTreeSet<String>),
@@ -425,7 +430,7 @@ impl Spellings {
         Self::Short(spellings)
     }
 
-    /// That a column has one of them; `LIKE` itself does not tell ASCII's cases apart.
+    /// A condition that a column has one of them; `LIKE` itself ignores ASCII case.
     fn within(&self, column: &str) -> String {
         let count = match self {
             Self::Indexed(_) => 1,
@@ -440,7 +445,7 @@ impl Spellings {
         format!("({} OR {})", self.within("title"), self.within("name"))
     }
 
-    /// The parameters of a statement: its first, and those of [`Self::within`].
+    /// The parameters of a statement: the first one, and those of [`Self::within`].
     fn with(&self, first: i64) -> impl rusqlite::Params {
         let like = |text: &String| {
             Value::Text(format!("%{}%", text.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_")))
@@ -453,7 +458,7 @@ impl Spellings {
     }
 }
 
-/// A character in its cases, small ones only where it is ASCII.
+/// A character in all its cases; only lower case for ASCII.
 fn cases(c: char) -> BTreeSet<char> {
     let small = |c: char| one(c.to_lowercase());
     let large = one(c.to_uppercase());
@@ -461,12 +466,12 @@ fn cases(c: char) -> BTreeSet<char> {
     cases.filter(|c| !c.is_ascii_uppercase()).collect()
 }
 
-/// The only character there is.
+/// The character, if there is exactly one.
 fn one(mut chars: impl ExactSizeIterator<Item = char>) -> Option<char> {
     if chars.len() == 1 { chars.next() } else { None }
 }
 
-/// As the index's language has a phrase.
+/// A phrase in the query language of the index.
 fn quoted(text: &str) -> String {
     format!("\"{}\"", text.replace('"', "\"\""))
 }
@@ -475,7 +480,7 @@ fn quoted(text: &str) -> String {
 fn around(words: &str, text: &str) -> String {
     let place = words.find(text).unwrap_or_else(|| {
         let lower = text.to_lowercase();
-        // Of another case, and so perhaps of other lengths: the place need not be exact.
+        // Another case may have another length, so the position need not be exact.
         let place = words.to_lowercase().find(&lower).unwrap_or(0).min(words.len());
         words.floor_char_boundary(place)
     });

@@ -1,4 +1,4 @@
-//! The database: where it is, and its tables.
+//! The database: its file and its tables.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -9,12 +9,12 @@ use rusqlite::{Connection, ErrorCode};
 
 use super::HistoryError;
 
-/// How long one program waits for another that writes.
+/// How long a program waits for another program's write.
 const BUSY: Duration = Duration::from_secs(5);
-/// What makes each version of the tables out of the one before it.
+/// The statements that upgrade the tables to each version from the previous one.
 ///
-/// Times are milliseconds since 1970. A text that grows is kept in pieces until its answer ends, so that a long answer
-/// is not written again with each of them.
+/// Times are milliseconds since 1970. A growing text is stored in pieces until its answer ends, so that a
+/// long answer is not rewritten with each piece.
 pub(super) const VERSIONS: [&str; 4] = [
     "
 CREATE TABLE chat (
@@ -87,8 +87,8 @@ CREATE TRIGGER variant_removed AFTER DELETE ON variant WHEN old.text != '' BEGIN
     INSERT INTO answer_words(answer_words, rowid, text) VALUES ('delete', old.id, old.text);
 END;
 ",
-    // The question of one answer alone. How many bytes were written to a conversation, for the limit.
-    // Who wrote to it last.
+    // The wording of one answer's question. The number of bytes written to a conversation, for the limit. The
+    // last writer.
     "
 ALTER TABLE variant ADD COLUMN words TEXT;
 CREATE VIRTUAL TABLE variant_words USING fts5(words, content='variant', content_rowid='id', tokenize='trigram');
@@ -105,12 +105,12 @@ DROP INDEX chat_order;
 CREATE INDEX chat_order ON chat (pinned DESC, updated DESC, id DESC, bytes);
 ALTER TABLE chat ADD COLUMN writer INTEGER NOT NULL DEFAULT 0;
 ",
-    // Who writes an answer that a relay runs.
+    // The writer of an answer that a relay runs.
     "
 ALTER TABLE variant ADD COLUMN writer INTEGER NOT NULL DEFAULT 0;
 ",
-    // The threes of characters that the indexes know, and the ends of texts, where none begins: for shorter words.
-    // Images of an answer, a string of JSON a line.
+    // The trigrams of the indexes, and the ends of texts, where no trigram begins, for shorter searches. The
+    // images of an answer, one JSON string per line.
     "
 CREATE VIRTUAL TABLE question_threes USING fts5vocab(question_words, instance);
 CREATE VIRTUAL TABLE answer_threes USING fts5vocab(answer_words, instance);
@@ -122,40 +122,40 @@ ALTER TABLE variant ADD COLUMN images TEXT NOT NULL DEFAULT '';
 ",
 ];
 
-/// The history, open for reading and for changes. Every call waits for the disk; a foreground uses a
+/// The history, opened for reading and writing. Every call waits for the disk; a foreground should use a
 /// [`Writer`](super::Writer).
 #[derive(Debug)]
 pub struct History {
     pub(super) database: Connection,
-    /// Where it is, unless it is in memory.
+    /// Its path, unless it is in memory.
     pub(super) path: Option<PathBuf>,
 }
 
 impl History {
-    /// Opens the history, or makes one. Its file, and a folder that is made for it, are its owner's alone.
+    /// Opens the history, or creates one. Only its owner can access the file and a new folder.
     ///
     /// # Errors
-    /// Those of the file system, and of a file that is no history or of a later version.
+    /// Those of the file system, and of a file that is not a history or has a later version.
     pub fn open(path: &Path) -> Result<Self, HistoryError> {
         if let Some(folder) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        // SQLite gives the files beside it the rights of this one.
+        // SQLite gives its other files the permissions of this one.
         OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
         Self::over(Connection::open(path)?, Some(path.to_owned()))
     }
 
-    /// A history that is forgotten when it is dropped.
+    /// A history in memory, which is lost when it is dropped.
     ///
     /// # Errors
-    /// Only where there is no memory.
+    /// Only if there is no memory.
     pub fn in_memory() -> Result<Self, HistoryError> {
         Self::over(Connection::open_in_memory()?, None)
     }
 
     fn over(database: Connection, path: Option<PathBuf>) -> Result<Self, HistoryError> {
         database.busy_timeout(BUSY)?;
-        // SQLite does not wait by itself where two programs open a new file at once.
+        // SQLite does not wait automatically if two programs open a new file at once.
         let until = Instant::now() + BUSY;
         while let Err(error) = database.execute_batch("PRAGMA journal_mode = WAL") {
             if error.sqlite_error_code() != Some(ErrorCode::DatabaseBusy) || Instant::now() > until {

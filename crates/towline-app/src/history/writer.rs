@@ -1,4 +1,4 @@
-//! A thread that writes, so that nobody else waits for the disk.
+//! A thread that writes, so that no other thread waits for the disk.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
@@ -14,21 +14,22 @@ use super::record::Target;
 use super::{ChatId, History, HistoryError, Limits, WriterId};
 use crate::chat::AnswerId;
 
-/// What comes within this time is written at once: a frame of a screen.
+/// Records within this time are written together: a frame of a screen.
 const FRAME: Duration = Duration::from_millis(16);
-/// How long to wait before a write that failed is tried again.
+/// How long to wait before a failed write is retried.
 const AGAIN: Duration = Duration::from_millis(500);
-/// The most that waits for the disk, in bytes. What comes beyond it is not written.
+/// The maximum size of records that wait for the disk, in bytes. Further records are not written.
 const MAX_WAITING_BYTES: usize = 64 << 20;
 
 /// A conversation that a program writes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Chat(u64);
 
-/// Writes records to a history on a thread of its own. No call waits for the disk, but [`Writer::finish`].
+/// Writes records to a history on its own thread. No call waits for the disk, except [`Writer::finish`].
 ///
-/// What waits is written in one transaction a frame, whatever the number of conversations. Where the disk is locked, full
-/// or slow, it waits on; [`Writer::lag`] says since when. Dropping a writer gives up what waits.
+/// Waiting records are written in one transaction per frame, for all conversations together. If the disk is
+/// locked, full or slow, they keep waiting; [`Writer::lag`] says for how long. Dropping a writer drops the
+/// waiting records.
 #[derive(Debug)]
 pub struct Writer {
     shared: Arc<Shared>,
@@ -37,7 +38,7 @@ pub struct Writer {
     id: WriterId,
 }
 
-/// A conversation that the history is about to have.
+/// A conversation that is about to be written to the history.
 #[derive(Debug)]
 pub struct Written {
     shared: Arc<Shared>,
@@ -45,7 +46,7 @@ pub struct Written {
 }
 
 impl Written {
-    /// Waits until the history has it, for at most so long.
+    /// Waits until the history has it, for at most this long.
     pub fn wait(self, at_most: Duration) -> Option<ChatId> {
         let until = Instant::now() + at_most;
         let mut state = self.shared.state();
@@ -73,7 +74,7 @@ struct State {
     trouble: Option<String>,
     /// The conversations that are in the history.
     ids: HashMap<Chat, ChatId>,
-    /// The next batch does not wait for its frame.
+    /// The next batch is written without waiting for its frame.
     is_urgent: bool,
     is_ending: bool,
     is_over: bool,
@@ -89,18 +90,19 @@ enum Order {
 
 impl Shared {
     fn state(&self) -> MutexGuard<'_, State> {
-        // No code here panics with the lock held.
+        // No code here panics while it holds the lock.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Writer {
-    /// Writes to the history at `path`, which is made where there is none; what is beyond the limits is deleted first.
+    /// Writes to the history at `path`, which is created if it does not exist; conversations beyond the
+    /// limits are deleted first.
     ///
     /// # Errors
-    /// When the system has no thread to give.
+    /// If the operating system cannot start a thread.
     pub fn start(path: &Path, limits: Limits) -> Result<Self, HistoryError> {
-        // Of programs of one user at one time, that is random enough.
+        // For the simultaneous programs of one user, this is random enough.
         let random = RandomState::new().hash_one(std::process::id()) >> 1;
         let id = WriterId(i64::try_from(random).unwrap_or(i64::MAX));
         let shared = Arc::new(Shared::default());
@@ -111,17 +113,17 @@ impl Writer {
         Ok(Self { shared, thread: Some(thread), next: 0, id })
     }
 
-    /// A new conversation, named after its first question where `name` is `None`. It is made with its first line.
+    /// A new conversation, named after its first question if `name` is `None`. Its first line creates it.
     pub fn begin(&mut self, name: Option<&str>) -> Chat {
         self.target(Target::new(name))
     }
 
-    /// A conversation that is there.
+    /// An existing conversation.
     pub fn resume(&mut self, chat: ChatId) -> Chat {
         self.target(Target::of(chat))
     }
 
-    /// The name that a conversation gets which has no line yet.
+    /// Sets the name of a conversation that has no line yet.
     pub fn call(&mut self, chat: Chat, name: &str) {
         self.shared.state().waiting.push((chat, Order::Call(name.to_owned())));
     }
@@ -131,12 +133,12 @@ impl Writer {
         self.shared.state().ids.get(&chat).copied()
     }
 
-    /// The conversation's number, for somebody who waits for it.
+    /// A handle with which to wait for the conversation's number.
     pub fn when_written(&self, chat: Chat) -> Written {
         Written { shared: self.shared.clone(), chat }
     }
 
-    /// What the history says of what this writer has written.
+    /// The id under which the history records this writer's changes.
     pub fn writer_id(&self) -> WriterId {
         self.id
     }
@@ -168,13 +170,14 @@ impl Writer {
         self.shared.changed.notify_all();
     }
 
-    /// Has what waits written at once, rather than with the next frame.
+    /// Makes the thread write waiting records at once, without waiting for the next frame.
     pub fn hurry(&self) {
         self.shared.state().is_urgent = true;
         self.shared.changed.notify_all();
     }
 
-    /// Leaves an answer to the relay that runs it: once it has ended, the first program that looks writes the rest of it.
+    /// Leaves an answer to the relay that runs it: once it has ended, the first program that checks writes
+    /// the rest.
     pub fn leave(&self, chat: Chat, id: AnswerId) {
         let mut state = self.shared.state();
         state.since.get_or_insert_with(Instant::now);
@@ -182,16 +185,16 @@ impl Writer {
         self.shared.changed.notify_all();
     }
 
-    /// For how long something has waited for the disk, and what is wrong with it, if that is known.
+    /// How long records have been waiting for the disk, and the disk's error, if known.
     pub fn lag(&self) -> Option<(Duration, Option<String>)> {
         let state = self.shared.state();
         state.since.map(|since| (since.elapsed(), state.trouble.clone()))
     }
 
-    /// Waits until everything is written, for at most so long.
+    /// Waits until everything is written, for at most this long.
     ///
     /// # Errors
-    /// What kept it from being written.
+    /// The reason why records could not be written.
     pub fn finish(mut self, at_most: Duration) -> Result<(), String> {
         let mut state = self.shared.state();
         state.is_ending = true;
@@ -208,7 +211,7 @@ impl Writer {
         let trouble = state.trouble.take();
         drop(state);
         if let Some(thread) = self.thread.take() {
-            // It has ended, or is about to.
+            // The thread has ended, or is about to.
             drop(thread.join());
         }
         trouble.map_or(Ok(()), Err)
@@ -223,10 +226,10 @@ impl Drop for Writer {
     }
 }
 
-/// Writes until told to end, and then what there is.
+/// Writes until it is told to end, and then writes the remaining records.
 fn write(shared: &Shared, path: &Path, limits: Limits, id: WriterId) {
     let mut disk = Disk { path, limits, id, alive: None, history: None, targets: HashMap::new() };
-    // What keeps it from being opened is told when there is something to write.
+    // An error on opening is reported when there is something to write.
     drop(disk.history());
     let mut batch = Vec::new();
     let mut last: Option<Instant> = None;
@@ -259,8 +262,8 @@ fn write(shared: &Shared, path: &Path, limits: Limits, id: WriterId) {
     shared.changed.notify_all();
 }
 
-/// Waits until there is something to write and a frame has passed since the last time; adds it to what is in the batch.
-/// `false` when all is written and nothing more will come.
+/// Waits until there is something to write and a frame has passed since the last write, and adds it to the
+/// batch. `false` if everything is written and nothing more will follow.
 fn wait(shared: &Shared, batch: &mut Vec<(Chat, Order)>, last: Option<Instant>) -> bool {
     let mut state = shared.state();
     while batch.is_empty() && state.since.is_none() && !state.is_ending {
@@ -285,7 +288,7 @@ struct Disk<'a> {
     path: &'a Path,
     limits: Limits,
     id: WriterId,
-    /// Says that what is left open is written here.
+    /// The lock that marks unfinished answers as written here.
     alive: Option<Alive>,
     history: Option<History>,
     targets: HashMap<Chat, Target>,
@@ -304,7 +307,8 @@ impl Disk<'_> {
         })
     }
 
-    /// Writes a batch in one transaction, wholly or not at all. What the history refused of it, which is not tried again.
+    /// Writes a batch in one transaction, completely or not at all. Returns the records that the history
+    /// refused, which are not retried.
     fn write(&mut self, batch: &[(Chat, Order)]) -> Result<Option<String>, HistoryError> {
         let mut targets = self.targets.clone();
         let history = self.history()?;

@@ -1,4 +1,4 @@
-//! Where answers run: on a relay, so that they outlive the program that asks, or in that program.
+//! Determines where answers run: on a relay, so that they outlive the program that asks, or in that program.
 
 use std::time::Duration;
 
@@ -11,11 +11,11 @@ use super::{
 };
 use crate::settings::Through;
 
-/// How long it may take to hear which dialect a server speaks, before it is taken for Ollama's.
+/// How long the detection of a server's dialect may take before Ollama's is assumed.
 const DIALECT: Duration = Duration::from_secs(1);
-/// What stands before the address of a server of OpenAI's dialect.
+/// The prefix of the address of a server with OpenAI's dialect.
 const OPENAI: &str = "openai+";
-/// The limits of a question to a server that needs no model in memory.
+/// The time limits for a request that needs no loaded model.
 const PROBE: Timeouts = Timeouts {
     connect: Some(Duration::from_secs(10)),
     first_event: Some(Duration::from_secs(60)),
@@ -24,14 +24,14 @@ const PROBE: Timeouts = Timeouts {
     total: None,
 };
 
-/// Where answers are to run.
+/// Where answers should run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wanted {
     /// In this process.
     Here,
     /// On the user's own relay.
     Own {
-        /// It was asked for: answers run nowhere else.
+        /// Whether the user asked for it: then answers run nowhere else.
         is_named: bool,
     },
     /// On the relay at this address.
@@ -39,8 +39,9 @@ pub enum Wanted {
 }
 
 impl Wanted {
-    /// Where answers run that nobody wants elsewhere: what the configuration says, else the environment, else on the own relay.
-    /// What another relay asks is not ours to say, so a server that is named (`names_server`) is asked from here then.
+    /// The default place for answers: the configuration's, else the environment's, else the own relay.
+    /// Another relay does not let us choose its model server, so if the user named a server (`names_server`),
+    /// answers run in this process then.
     pub fn by_default(relay: &Through, environment: &Environment, names_server: bool) -> Self {
         match (relay, &environment.relay) {
             (Through::Off, _) => Self::Here,
@@ -50,7 +51,8 @@ impl Wanted {
         }
     }
 
-    /// The same, and in place of this process the relay that the configuration names, else the environment's, else the own one.
+    /// The same but, instead of this process, the relay that the configuration names, else the environment's,
+    /// else the own one.
     #[must_use]
     pub fn on_relay(&self, relay: &Through, environment: &Environment) -> Self {
         match (self, relay, &environment.relay) {
@@ -62,7 +64,7 @@ impl Wanted {
         }
     }
 
-    /// The address of the relay, where it is not the one that the environment names, or the own one.
+    /// The address of the relay, if it is neither the environment's nor the own one.
     pub fn relay(&self) -> Option<&str> {
         match self {
             Self::At(named) => Some(named),
@@ -78,28 +80,28 @@ pub enum Answering {
     Relay {
         /// The relay.
         reached: Reached,
-        /// The model server behind it, for people: the one that was named, else what the own relay finds. `None` where it does
-        /// not say.
+        /// The model server behind it, for display: the one that was named, else the one that the own relay
+        /// finds. `None` if the relay does not say.
         shown: Option<String>,
     },
     /// In this process.
     Here {
-        /// The server; `None` where none is named and none answers, so that the built-in model does.
+        /// The server; `None` if none is named and none answers, so that the built-in model is used.
         server: Option<ResolvedServer>,
-        /// Why they run here, where they should not.
+        /// The reason why they run here although they should not.
         why: Option<String>,
     },
 }
 
 impl Answering {
-    /// Reaches the relay that is wanted, and starts the own one where it does not run; else finds the server. `asked_by` is the
-    /// program's name on the relay.
+    /// Connects to the chosen relay, and starts the own one if it does not run; otherwise finds the server.
+    /// `asked_by` is the program's name on the relay.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves open whether a relay was started.
+    /// If the future is dropped, a relay may or may not have been started.
     ///
     /// # Errors
-    /// Those of the server; those of a relay that somebody asked for.
+    /// Those of the server; those of a relay that the user asked for.
     pub async fn find(
         wanted: &Wanted,
         spec: &ServerSpec,
@@ -158,14 +160,14 @@ impl Answering {
     }
 }
 
-/// The model server that a relay is to ask, where one is named. Only the own relay asks an address, which is named to it as
-/// what it is; another relay knows its servers by name.
+/// The model server that a relay should ask, if one is named. Only the own relay accepts an address, with its
+/// dialect; another relay knows its servers by name.
 ///
 /// # Cancel safety
 /// Safe.
 ///
 /// # Errors
-/// Those of the server's name; that it cannot be reached is none.
+/// Those of the server's name. An unreachable server is not an error.
 pub async fn named_server(
     spec: &ServerSpec,
     api: Api,
@@ -180,7 +182,7 @@ pub async fn named_server(
         _ if is_settled => false,
         Api::OpenAi => true,
         Api::Ollama => false,
-        // Who cannot be asked now may answer the relay later.
+        // A server that cannot be reached now may answer the relay later.
         Api::Auto => match spec.find(environment, PROBE, api).await? {
             Some(server) => speaks_openai(&server).await,
             None => false,
@@ -189,16 +191,16 @@ pub async fn named_server(
     Ok(Some(if is_openai { format!("{OPENAI}{host}") } else { host.to_owned() }))
 }
 
-/// Whether a server knows OpenAI's dialect alone.
+/// Whether a server knows only OpenAI's dialect.
 async fn speaks_openai(server: &ResolvedServer) -> bool {
     let client = server.client.with_request_config(|config| config.retry = RetryPolicy::NEVER);
-    // Something on the way may let only a part of Ollama's API through.
+    // A proxy may pass only a part of Ollama's API.
     let is_missing = |error: Error| error.is_missing_endpoint();
     client.version().await.is_err_and(is_missing)
         && !client.get_json::<serde_json::Value>("/v1/models").await.is_err_and(is_missing)
 }
 
-/// The model servers that the own relay finds where none is named.
+/// The model servers that the own relay finds if none is named.
 async fn found(relay: &Reached) -> Option<String> {
     let known = relay.control.version().await.ok()?;
     let names: Vec<&str> = known.servers.iter().map(|server| server.name.as_str()).collect();
@@ -209,7 +211,7 @@ async fn found(relay: &Reached) -> Option<String> {
     })
 }
 
-/// A model server's address without what is secret in it.
+/// A model server's address without its secrets.
 fn shown(server: &str) -> Option<String> {
     let address = server.strip_prefix(OPENAI).unwrap_or(server);
     host::parse(address).ok().map(|endpoint| endpoint.to_string())

@@ -1,4 +1,4 @@
-//! What the environment says. A program reads it once; nothing else does.
+//! Settings from the environment. A program reads them once; nothing else reads the environment.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -9,18 +9,18 @@ use towline::client::NetworkVariables;
 
 use crate::settings::{Config, NamedServer};
 
-/// The environment variables that matter. `Debug` shows no values: some are secret.
+/// The relevant environment variables. `Debug` shows no values, because some are secret.
 #[derive(Clone, Default)]
 pub struct Environment {
     /// `OLLAMA_HOST`, else the configuration's.
     pub host: Option<String>,
-    /// The host is the configuration's.
+    /// Whether the host is from the configuration.
     pub is_host_configured: bool,
     /// The configuration's servers by name.
     pub servers: BTreeMap<String, NamedServer>,
     /// `OLLAMA_API_KEY`.
     pub api_key: Option<String>,
-    /// How many answers run at once on the server that is meant, as the configuration says of one that it names.
+    /// How many answers run at once on the chosen server, if the configuration names it and sets a limit.
     pub server_running: Option<usize>,
     /// `TOWLINE_RELAY`.
     pub relay: Option<String>,
@@ -28,20 +28,20 @@ pub struct Environment {
     pub relay_token: Option<String>,
     /// `TOWLINE_MODEL`, else the configuration's.
     pub model: Option<String>,
-    /// There is a screen: `DISPLAY` or `WAYLAND_DISPLAY`, which macOS needs not.
+    /// Whether there is a screen: `DISPLAY` or `WAYLAND_DISPLAY`; macOS needs neither.
     pub has_screen: bool,
     /// Proxies and certificates.
     pub network: NetworkVariables,
     /// `XDG_RUNTIME_DIR`: the folder for sockets.
     pub runtime: Option<PathBuf>,
-    /// The folder for temporary files, for sockets too where there is no other.
+    /// The folder for temporary files, also for sockets if there is no other.
     pub temporary: PathBuf,
-    /// The program that is started as the user's own relay; `None` where none can be.
+    /// The program to start as the user's own relay; `None` if there is none.
     pub program: Option<PathBuf>,
 }
 
 impl Environment {
-    /// What these variables say. One that is set to nothing counts as not set.
+    /// Reads these variables. An empty variable counts as unset.
     pub fn read(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let read = |name: &str| {
             let value = variable(name)?.to_string_lossy().trim().to_owned();
@@ -61,7 +61,7 @@ impl Environment {
         }
     }
 
-    /// The same, and what the configuration says where it says nothing.
+    /// The same, completed by the configuration.
     #[must_use]
     pub fn with(mut self, config: &Config) -> Self {
         if self.host.is_none() {

@@ -1,13 +1,13 @@
-//! Which model server is meant, and where its answers run.
+//! Finds the model server, and the place where its answers run.
 //!
-//! Everything here is decided from data: a program reads its arguments and its environment itself, and starts the built-in model
-//! itself where no server is found.
+//! All decisions here depend only on data: a program reads its arguments and its environment itself, and
+//! starts the built-in model itself if no server is found.
 //!
 //! | file | its one job |
 //! |---|---|
-//! | `environment` | what the environment and the configuration say |
-//! | `spec` | the server that is meant, and a client of it |
-//! | `relay` | where the relay is; the own one is started |
+//! | `environment` | settings from the environment and the configuration |
+//! | `spec` | the chosen server, and a client of it |
+//! | `relay` | finds the relay, and starts the own one |
 //! | `answering` | where answers run: on a relay, or in the program that asks |
 
 mod answering;
@@ -24,15 +24,15 @@ pub use environment::Environment;
 pub use relay::{Reached, RelayPlace};
 pub use spec::{ResolvedServer, ServerSource, ServerSpec, answers, client};
 
-/// What a relay calls the Ollama on its machine, where no model server is named.
+/// A relay's name for the Ollama on its machine, if no model server is configured.
 pub const OLLAMA: &str = "ollama";
-/// What a relay calls the model in its process then; it is shown by this name everywhere.
+/// A relay's name for its built-in model in that case; the model has this name everywhere.
 pub const BUILTIN: &str = "built-in";
 
-/// Why there is no server, or no relay.
+/// The reason why there is no server, or no relay.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerError {
-    /// Whether what was asked for cannot be done as asked; else something on this machine failed.
+    /// Whether it is a usage error; otherwise something on this machine failed.
     pub is_usage: bool,
     /// What is wrong, naming the input.
     pub message: String,

@@ -1,4 +1,4 @@
-//! Where the relay is, and a relay that is there when it is needed.
+//! Finds the relay, and starts the own one when it is needed.
 
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -11,21 +11,21 @@ use towline::{Client, Config, Error};
 
 use super::{Environment, ServerError, client};
 
-/// How often a reader looks whether the own relay listens.
+/// How often a reader checks whether the own relay listens.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How long a relay elsewhere may take to say that it is one. One that takes longer is left to the request itself.
+/// How long another relay may take to identify itself. After that, the request itself has to find out.
 const INTRODUCTION: Duration = Duration::from_secs(2);
 
-/// What can be done where there is no own relay.
+/// The hint for when there is no own relay.
 const ELSEWHERE: &str = "--relay or TOWLINE_RELAY names a relay elsewhere";
 
-/// Where the relay is, and how it came to be meant.
+/// The address of the relay, and whether it is the own one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RelayPlace {
     /// Where it is.
     pub endpoint: Endpoint,
-    /// Nobody named another, so it may be started when it is not there.
+    /// The own relay, if no other was named: it may be started if it does not run.
     pub own: Option<OwnRelay>,
 }
 
@@ -34,7 +34,7 @@ impl RelayPlace {
     /// temporary files.
     ///
     /// # Errors
-    /// What is named cannot be a relay, or there is no place for the own one's socket.
+    /// The named address is invalid for a relay, or there is no place for the own relay's socket.
     pub fn find(argument: Option<&str>, environment: &Environment) -> Result<Self, ServerError> {
         let named = argument.map(|text| ("--relay", text));
         let named = named.or_else(|| Some(("TOWLINE_RELAY", environment.relay.as_deref()?)));
@@ -56,8 +56,8 @@ impl RelayPlace {
         Ok(Self { endpoint: own.endpoint(), own: Some(own) })
     }
 
-    /// The model server that the environment names, where the relay may be told one: the own relay asks any, and another
-    /// chooses among its own.
+    /// The model server that the environment names, if the relay accepts one: the own relay can ask any
+    /// server, and another relay chooses among its own.
     pub fn server<'a>(&self, environment: &'a Environment) -> Option<&'a str> {
         let own = self.own.as_ref()?;
         let is_relay = |text: &&str| host::parse(text).is_ok_and(|named| named == own.endpoint());
@@ -67,7 +67,7 @@ impl RelayPlace {
     /// A client whose streams run there.
     ///
     /// # Errors
-    /// When a proxy or a file of certificates cannot be used.
+    /// If a proxy or a certificate file is unusable.
     pub fn client(
         &self,
         environment: &Environment,
@@ -76,7 +76,7 @@ impl RelayPlace {
     ) -> Result<Client, ServerError> {
         let key = match &self.own {
             None => &environment.relay_token,
-            // Each request names its model server there, and brings the key.
+            // Each request names its model server, and contains the key.
             Some(_) => {
                 relay.server = relay.server.or_else(|| self.server(environment).map(str::to_owned));
                 relay.server_running = environment.server_running;
@@ -89,7 +89,7 @@ impl RelayPlace {
         client(self.endpoint.clone(), config)
     }
 
-    /// For people: no path, no credentials.
+    /// The address for display: no path, no credentials.
     pub fn shown(&self) -> String {
         match self.own {
             Some(_) => "the relay on this machine".to_owned(),
@@ -109,12 +109,12 @@ pub struct Reached {
     pub place: RelayPlace,
     /// A client of the same place as a model server.
     as_server: Client,
-    /// The program that can be the own relay.
+    /// The program to start as the own relay.
     program: Option<PathBuf>,
 }
 
 impl Reached {
-    /// A relay, of which nobody knows yet whether it is there.
+    /// A relay that was not contacted yet.
     ///
     /// # Errors
     /// Those of [`RelayPlace::client`].
@@ -132,13 +132,13 @@ impl Reached {
         Ok(Self { client, control, place, as_server, program })
     }
 
-    /// Starts the own relay where it does not run. A relay elsewhere is somebody else's to start.
+    /// Starts the own relay if it does not run. Other relays are not started.
     ///
     /// # Cancel safety
     /// Dropping the future leaves open whether a relay was started.
     ///
     /// # Errors
-    /// None can be started; a model server is where a relay elsewhere should be.
+    /// The own relay cannot be started, or the address of another relay is that of a model server.
     pub async fn ensure(&self) -> Result<(), ServerError> {
         let Some(own) = &self.place.own else {
             return tokio::time::timeout(INTRODUCTION, self.is_relay()).await.unwrap_or(Ok(()));
@@ -154,13 +154,15 @@ impl Reached {
         }
     }
 
-    /// Sees whether a model server is where the relay should be. What else may be wrong, the request itself will say.
+    /// Checks whether the address of the relay is that of a model server. The request itself reports other
+    /// problems.
     async fn is_relay(&self) -> Result<(), ServerError> {
         let asked = self.client.with_request_config(|config| config.retry = RetryPolicy::NEVER).relay();
         let Err(error) = asked.version().await else { return Ok(()) };
         let has_none =
             |error: &Error| matches!(error.status, Some(404 | 405 | 501)) || error.is_missing_endpoint();
-        // A server of HTTP/1.1 alone breaks the connection off; a relay whose connection was cut answers now.
+        // A server with only HTTP/1.1 closes the connection; a relay whose connection was cut answers this
+        // time.
         let is_cut = matches!(error.kind, ErrorKind::ConnectionLost | ErrorKind::Protocol);
         if !(has_none(&error)
             || is_cut && self.as_server.relay().version().await.is_err_and(|error| has_none(&error)))
@@ -177,7 +179,7 @@ impl Reached {
         ))
     }
 
-    /// Starts the own relay again whenever it does not listen, without end: a reader of what runs there needs it.
+    /// Restarts the own relay whenever it does not listen, because its readers need it. Never returns.
     ///
     /// # Cancel safety
     /// Dropping the future ends it.
@@ -188,13 +190,14 @@ impl Reached {
         loop {
             tokio::time::sleep(LOOK).await;
             if !own.listens().await {
-                // What cannot be started is tried again; the reader says that it is out of reach.
+                // A failed start is retried; the reader reports that the relay is out of reach.
                 drop(self.ensure().await);
             }
         }
     }
 
-    /// Whether the own relay does not listen. Never waits: a socket of this machine takes a connection or does not.
+    /// Whether the own relay does not listen. Never waits: a local socket accepts or refuses a connection at
+    /// once.
     pub fn is_gone(&self) -> bool {
         self.place.own.as_ref().is_some_and(|own| UnixStream::connect(own.socket()).is_err())
     }

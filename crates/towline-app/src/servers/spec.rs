@@ -1,4 +1,4 @@
-//! The server that is meant, and a client of it.
+//! The chosen server, and a client of it.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -11,16 +11,16 @@ use towline::{Client, Config};
 use super::{Environment, ServerError};
 use crate::settings::KeySource;
 
-/// How long the server on this machine may take to accept a connection before it counts as not there.
+/// How long the server on this machine may take to accept a connection before it counts as absent.
 const LOCAL_CONNECT: Duration = Duration::from_millis(300);
 
-/// How a person names a server. By default not at all: then the environment does. `Debug` does not show the address, which may
-/// hold a password.
+/// The user's choice of a server. By default there is none, and the environment applies. `Debug` does not
+/// show the address, which may contain a password.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ServerSpec {
-    /// Its address, as `OLLAMA_HOST` has it.
+    /// Its address, in the notation of `OLLAMA_HOST`.
     pub host: Option<String>,
-    /// Its name under `[servers]` in the configuration; without effect beside an address.
+    /// Its name under `[servers]` in the configuration; no effect if there is an address.
     pub server: Option<String>,
 }
 
@@ -41,14 +41,14 @@ pub enum ServerSource {
     Environment,
     /// By `host` in the configuration.
     Configuration,
-    /// It answers at Ollama's usual address.
+    /// It answers at Ollama's default address.
     Local,
-    /// It is a relay that was named, which has servers of its own.
+    /// It is a relay that was named, which has its own servers.
     Relay,
 }
 
 impl ServerSource {
-    /// As it is typed.
+    /// The option or variable, as it is typed.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Argument => "--host",
@@ -71,14 +71,15 @@ pub struct ResolvedServer {
 }
 
 impl ServerSpec {
-    /// The server that is meant, with a client of it; `None` where none is named and none answers on this machine. A server that
-    /// is named is not asked whether it is there.
+    /// The chosen server, with a client of it; `None` if none is named and none answers on this machine. A
+    /// named server is not probed.
     ///
     /// # Cancel safety
     /// Safe.
     ///
     /// # Errors
-    /// What is named cannot be a server, has no key where it should, or cannot be spoken to as the environment says.
+    /// The named server is invalid, its key cannot be read, or the environment's connection settings are
+    /// unusable.
     pub async fn find(
         &self,
         environment: &Environment,
@@ -106,13 +107,15 @@ impl ServerSpec {
         Ok(Some(ResolvedServer { client, source: ServerSource::Local }))
     }
 
-    /// The same with the address of the server that the configuration calls so, and an environment with its key.
+    /// The same specification with the address of the named server from the configuration, and an environment
+    /// with its key.
     ///
     /// # Cancel safety
-    /// Safe; a command that gives a key continues to run.
+    /// Safe; a command that prints a key continues to run.
     ///
     /// # Errors
-    /// When the configuration has no server of that name, or the file or command that has its key does not give it.
+    /// If the configuration has no server of that name, or if its key cannot be read from the file or the
+    /// command.
     pub async fn resolved(&self, environment: &Environment) -> Result<(Self, Environment), ServerError> {
         let (mut spec, mut environment) = (self.clone(), environment.clone());
         let Some(name) = self.server.as_ref().filter(|_| self.host.is_none()) else {
@@ -154,7 +157,7 @@ impl ServerSpec {
     }
 }
 
-/// The first line of what a file holds or a command prints.
+/// The first line of a file or of a command's output.
 async fn key(source: &KeySource) -> Result<String, String> {
     let text = match source {
         KeySource::File(path) => {
@@ -183,7 +186,7 @@ pub async fn answers(port: u16) -> bool {
     matches!(tokio::time::timeout(LOCAL_CONNECT, connecting).await, Ok(Ok(_)))
 }
 
-/// A client with what the environment says about connections.
+/// A client with the environment's connection settings.
 ///
 /// # Errors
 /// When a proxy or a file of certificates cannot be used.

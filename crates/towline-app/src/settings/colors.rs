@@ -1,13 +1,13 @@
-//! `theme` and `[colors]`: how the terminal shows what people read.
+//! `theme` and `[colors]`: the colours of the terminal.
 
 use toml::de::DeValue;
 
 use crate::text::nearest::nearest;
 
-/// `theme`: for which background colours are chosen.
+/// `theme`: the background for which colours are chosen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Theme {
-    /// The terminal is asked, or `COLORFGBG` read; dark where neither says.
+    /// Asks the terminal, or reads `COLORFGBG`; dark if neither answers.
     #[default]
     Auto,
     /// A dark background.
@@ -18,7 +18,7 @@ pub enum Theme {
     None,
 }
 
-/// A colour that a part of what is shown can have.
+/// A colour of a part of the output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Color {
     /// One of the terminal's 256; the first 16 are its own palette.
@@ -27,10 +27,10 @@ pub enum Color {
     Rgb(u8, u8, u8),
 }
 
-/// The colours that a theme has, by what they are called; `[colors]` gives each another shade.
+/// The names of a theme's colours; `[colors]` can change each.
 pub const SLOTS: [&str; 7] = ["red", "green", "yellow", "blue", "magenta", "cyan", "grey"];
 
-/// Shades of a theme's colours, in the order of [`SLOTS`]; `None` is the theme's own.
+/// Replacements for a theme's colours, in the order of [`SLOTS`]; `None` means the theme's own.
 pub type Shades = [Option<Color>; SLOTS.len()];
 
 pub(super) fn theme(value: &DeValue<'_>) -> Result<Theme, String> {
@@ -43,7 +43,7 @@ pub(super) fn theme(value: &DeValue<'_>) -> Result<Theme, String> {
     }
 }
 
-/// Gives a colour another shade.
+/// Replaces a colour.
 pub(super) fn shade(shades: &mut Shades, name: &str, value: &DeValue<'_>) -> Result<(), String> {
     let Some(slot) = SLOTS.iter().position(|slot| *slot == name) else {
         return Err(match nearest(SLOTS.into_iter(), name) {

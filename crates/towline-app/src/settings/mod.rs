@@ -1,7 +1,7 @@
-//! What a user has set, once for the command, the prompt and the window; and the user's folders.
+//! The user's settings, shared by the command, the prompt and the window; and the user's folders.
 //!
-//! The configuration file is TOML, every key optional. What is unknown or wrong in it is a warning with its line, never an
-//! error: the prompt opens all the same.
+//! The configuration file is TOML, every key optional. An unknown or invalid entry is a warning with its
+//! line, never an error, so the prompt opens anyway.
 
 mod colors;
 pub mod folders;
@@ -29,42 +29,42 @@ use crate::text::nearest::nearest;
 /// The largest configuration file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// What the file can say.
+/// The contents of the file.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Config {
-    /// `host`: where the server is, when neither `--host` nor `OLLAMA_HOST` says.
+    /// `host`: the server, if neither `--host` nor `OLLAMA_HOST` names one.
     pub host: Option<String>,
-    /// `model`: the model, when neither `-m` nor `TOWLINE_MODEL` says.
+    /// `model`: the model, if neither `-m` nor `TOWLINE_MODEL` names one.
     pub model: Option<String>,
     /// `system`: instructions to the model.
     pub system: Option<String>,
-    /// `think`: whether, and how hard.
+    /// `think`: whether, and how much, to think.
     pub think: Option<Think>,
     /// `[options]`: model options.
     pub options: Options,
-    /// `theme`: for which background colours are chosen.
+    /// `theme`: the background for which colours are chosen.
     pub theme: Theme,
-    /// `[colors]`: other shades of them.
+    /// `[colors]`: replacements for the theme's colours.
     pub colors: Shades,
     /// `[servers]`: model servers by name.
     pub servers: BTreeMap<String, NamedServer>,
     /// `notices`: `"prompt"` or `"at-once"`.
     pub notices_at_once: bool,
-    /// `limit`: jobs at once.
+    /// `limit`: the maximum number of running jobs.
     pub limit: Option<usize>,
-    /// `deadline`: every question's, from when it is asked.
+    /// `deadline`: the time limit of every question, from when it is asked.
     pub deadline: Option<Duration>,
-    /// `stalled_after`: silence that is called stalled. Default 5 s.
+    /// `stalled_after`: the silence after which a stream counts as stalled. Default 5 s.
     pub stalled_after: Duration,
-    /// `history`: which conversations are written down.
+    /// `history`: which conversations are recorded.
     pub history: Remember,
     /// `history_days` and `history_mb`: how much of the history is kept.
     pub history_limits: Limits,
     /// `relay`: where the answers of the prompt and the window run.
     pub relay: Through,
-    /// `running`: how many answers the user's own relay runs at once; the others wait. Default 4.
+    /// `running`: how many answers the user's own relay runs at once; the others are queued. Default 4.
     pub running: usize,
-    /// `stats`: whether each answer ends with its counts. Default false.
+    /// `stats`: whether token counts are shown after each answer. Default false.
     pub stats: bool,
     /// `resume`: how often a cut answer is continued automatically. Default 0.
     pub resume: u32,
@@ -73,7 +73,7 @@ pub struct Config {
 /// Where answers run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Through {
-    /// On the user's own relay, which is started where it does not run.
+    /// On the user's own relay, which is started if it does not run.
     Own,
     /// In the program that asks.
     Off,
@@ -81,7 +81,7 @@ pub enum Through {
     At(String),
 }
 
-/// Which conversations are written down.
+/// Which conversations are recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remember {
     /// None.
@@ -117,13 +117,13 @@ impl Default for Config {
     }
 }
 
-/// Where the file is: what `TOWLINE_CONFIG` names, else in the user's configuration folder.
+/// The path of the file: that in `TOWLINE_CONFIG`, else in the user's configuration folder.
 pub fn path(named: Option<OsString>) -> Option<PathBuf> {
     let named = named.filter(|path| !path.is_empty()).map(PathBuf::from);
     named.or_else(|| Some(folders::config()?.join("config.toml")))
 }
 
-/// Reads the file, if there is one, and what to warn about.
+/// Reads the file, if there is one; also returns warnings.
 pub fn read(path: &Path) -> (Config, Vec<String>) {
     let shown = path.display();
     let metadata = match std::fs::metadata(path) {
@@ -329,15 +329,15 @@ const LEVELS: [&str; 4] = ["low", "medium", "high", "max"];
 const ON: [&str; 3] = ["on", "true", "yes"];
 const OFF: [&str; 3] = ["off", "false", "no"];
 
-/// Whether a text is something `--think` takes.
+/// Whether `--think` accepts a text.
 pub fn is_think_level(text: &str) -> bool {
     LEVELS.iter().chain(&ON[..2]).chain(&OFF[..2]).any(|level| *level == text)
 }
 
-/// Whether, and how hard, to think, as people type it.
+/// Parses whether, and how much, to think.
 ///
 /// # Errors
-/// For a text that is no level; the levels there are.
+/// If the text is not a level; lists the levels.
 pub fn think_level(text: &str) -> Result<Think, String> {
     if ON.contains(&text) {
         Ok(Think::On)

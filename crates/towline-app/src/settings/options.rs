@@ -4,12 +4,12 @@ use towline::api::Options;
 
 use crate::text::nearest::nearest;
 
-/// The known option that a name may be meant for.
+/// The known option for which a name may be a typo.
 pub fn alike(name: &str) -> Option<&'static str> {
     nearest(Options::names(), name)
 }
 
-/// What to say about an option that Ollama does not know. `None` for one that it knows.
+/// The note about an option that Ollama does not know. `None` for a known option.
 pub fn unknown(name: &str) -> Option<String> {
     if Options::is_known(name) {
         return None;

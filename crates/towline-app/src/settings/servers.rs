@@ -11,15 +11,16 @@ use crate::text::nearest::nearest;
 /// A model server that has a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NamedServer {
-    /// `host`: where it is, as in `OLLAMA_HOST`.
+    /// `host`: its address, as in `OLLAMA_HOST`.
     pub host: String,
-    /// `key_file` or `key_command`: where its key is, if it wants one.
+    /// `key_file` or `key_command`: the source of its key, if it needs one.
     pub key: Option<KeySource>,
-    /// `running`: so many answers run there at once on one's own relay; further ones are queued. Default: as many as the relay runs.
+    /// `running`: how many answers the own relay runs there at once; further ones are queued. Default: the
+    /// relay's own limit.
     pub running: Option<usize>,
 }
 
-/// Where a server's key is read from. It never stands in the configuration itself.
+/// The source of a server's key, which is never in the configuration itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeySource {
     /// The first line of a file.
@@ -30,7 +31,7 @@ pub enum KeySource {
 
 const KEYS: [&str; 4] = ["host", "key_file", "key_command", "running"];
 
-/// The server that a value describes: an address, or a table.
+/// Parses a server from a value: an address, or a table.
 pub(super) fn server(name: &str, value: &Spanned<DeValue<'_>>) -> Result<NamedServer, String> {
     let table = match value.get_ref() {
         DeValue::String(host) => return Ok(NamedServer { host: host.to_string(), key: None, running: None }),

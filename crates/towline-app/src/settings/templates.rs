@@ -1,4 +1,5 @@
-//! Templates of questions: Markdown files in a folder, each with a head that says what they are asked with.
+//! Templates of questions: Markdown files in a folder, each with front matter that has the settings of the
+//! question.
 //!
 //! ```text
 //! ---
@@ -26,20 +27,20 @@ use crate::text::nearest::nearest;
 const MAX_BYTES: u64 = 1 << 20;
 /// The largest schema, in bytes.
 const SCHEMA_BYTES: u64 = 16 << 20;
-/// What the files' names end in.
+/// The extension of the files.
 const ENDING: &str = "md";
 const KEYS: [&str; 5] = ["model", "system", "think", "format", "options"];
 
-/// A question with blanks in it.
+/// A question with fields to fill in.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Template {
-    /// `model`: the model that is asked.
+    /// `model`: the model to ask.
     pub model: Option<String>,
-    /// `system`: instructions to it.
+    /// `system`: instructions to the model.
     pub system: Option<String>,
-    /// `think`: whether, and how hard.
+    /// `think`: whether, and how much, to think.
     pub think: Option<Think>,
-    /// `format`: `json`, or the file of a schema.
+    /// `format`: `json`, or a schema file.
     pub format: Option<String>,
     /// `options`: model options.
     pub options: Options,
@@ -47,15 +48,15 @@ pub struct Template {
     pub text: String,
 }
 
-/// The folder of this user's templates; `None` where there is no home folder.
+/// The folder of this user's templates; `None` if there is no home folder.
 pub fn folder() -> Option<PathBuf> {
     Some(folders::config()?.join("templates"))
 }
 
-/// Where the template of a name is, or would be.
+/// The path of the template of this name, whether it exists or not.
 ///
 /// # Errors
-/// For a name that would leave the folder.
+/// If the name would lead out of the folder.
 pub fn path(folder: &Path, name: &str) -> Result<PathBuf, String> {
     let name = name.strip_suffix(".md").unwrap_or(name);
     if name.is_empty() || name.starts_with('.') || name.contains(['/', '\0', '\n']) {
@@ -64,7 +65,7 @@ pub fn path(folder: &Path, name: &str) -> Result<PathBuf, String> {
     Ok(folder.join(format!("{name}.{ENDING}")))
 }
 
-/// The names of the templates, in their order. None where there is no folder.
+/// The names of the templates, sorted. Empty if there is no folder.
 pub fn names(folder: &Path) -> Vec<String> {
     let files = std::fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let mut names: Vec<String> = files
@@ -78,7 +79,7 @@ pub fn names(folder: &Path) -> Vec<String> {
 /// Reads a template.
 ///
 /// # Errors
-/// When there is none, or it is wrong: what, and in which line.
+/// If there is none, or if it is invalid: what is wrong, and in which line.
 pub fn read(folder: &Path, name: &str) -> Result<Template, String> {
     let path = path(folder, name)?;
     let shown = path.display();
@@ -98,10 +99,10 @@ pub fn read(folder: &Path, name: &str) -> Result<Template, String> {
     Template::parse(&text).map_err(|what| format!("{shown}, {what}"))
 }
 
-/// Reads the schema that a template or a person names.
+/// Reads the schema that a template or the user names.
 ///
 /// # Errors
-/// When it cannot be read, or is no JSON schema.
+/// If it cannot be read, or is not a JSON schema.
 pub fn schema(path: &Path) -> Result<Value, String> {
     let shown = path.display();
     match std::fs::metadata(path) {
@@ -109,7 +110,7 @@ pub fn schema(path: &Path) -> Result<Value, String> {
         Ok(metadata) if metadata.len() > SCHEMA_BYTES => {
             return Err(format!("{shown} is larger than {} MiB", SCHEMA_BYTES >> 20));
         }
-        // What cannot be looked at is told when it is read.
+        // Errors of the file are reported when it is read.
         Ok(_) | Err(_) => {}
     }
     let bytes = std::fs::read(path).map_err(|error| format!("{shown} cannot be read: {error}"))?;
@@ -122,8 +123,8 @@ pub fn schema(path: &Path) -> Result<Value, String> {
 }
 
 impl Template {
-    /// Its settings become a conversation's, but for a schema, which is a file of its own; its question is returned, with
-    /// today's date and the text that was typed for it.
+    /// Applies its settings to a conversation, except a schema, which is a separate file. Returns its
+    /// question, with today's date and the typed text.
     pub fn begin(&self, settings: &mut Settings, input: &str) -> String {
         settings.options.0.extend(self.options.0.clone());
         settings.system = self.system.clone().or(settings.system.take());
@@ -141,12 +142,12 @@ impl Template {
         self.fill(&known)
     }
 
-    /// The file of the schema that answers follow, if it names one.
+    /// The schema file for the answers, if it names one.
     pub fn schema_file(&self) -> Option<PathBuf> {
         self.format.as_ref().filter(|format| *format != "json").map(PathBuf::from)
     }
 
-    /// Whether a question has fields that are still to be filled in.
+    /// Whether a question has fields that are not filled in yet.
     pub fn has_fields(question: &str) -> bool {
         parts(question).any(|part| matches!(part, Part::Field(_)))
     }
@@ -154,7 +155,7 @@ impl Template {
     /// Reads the text of a file.
     ///
     /// # Errors
-    /// What is wrong with its head.
+    /// What is wrong with its front matter.
     pub fn parse(file: &str) -> Result<Self, String> {
         let Some((head, question)) = head(file) else {
             return Ok(Self { text: file.trim().to_owned(), ..Self::default() });
@@ -201,7 +202,7 @@ impl Template {
         Ok(())
     }
 
-    /// The fields that its question has, each once.
+    /// The fields of its question, each once.
     pub fn fields(&self) -> Vec<&str> {
         let mut fields = vec![];
         for part in parts(&self.text) {
@@ -214,8 +215,8 @@ impl Template {
         fields
     }
 
-    /// The question with its fields filled in; those that are not known stay as they are. What is filled in is not looked
-    /// at again. An `input` that has no field of its own stands at the end.
+    /// The question with its fields filled in; unknown fields stay as they are, and inserted text is not
+    /// expanded again. If there is no `input` field, the input is appended.
     pub fn fill(&self, known: &BTreeMap<String, String>) -> String {
         let mut filled = String::new();
         for part in parts(&self.text) {
@@ -236,7 +237,7 @@ impl Template {
     }
 }
 
-/// The head of a file, and what follows it.
+/// The front matter of a file, and the rest.
 fn head(file: &str) -> Option<(&str, &str)> {
     let file = file.strip_prefix('\u{feff}').unwrap_or(file);
     let (mark, rest) = file.split_once('\n')?;
@@ -254,7 +255,7 @@ fn head(file: &str) -> Option<(&str, &str)> {
     None
 }
 
-/// The line of the file in which a place of its head is.
+/// The line in the file of a position in its front matter.
 fn line(head: &str, at: usize) -> usize {
     2 + head.get(..at).map_or(0, |before| before.matches('\n').count())
 }
@@ -281,7 +282,7 @@ fn parts(text: &str) -> impl Iterator<Item = Part<'_>> {
     })
 }
 
-/// The field that a text begins with.
+/// The field at the beginning of a text.
 fn field(text: &str) -> Option<(&str, &str)> {
     let (name, after) = text.strip_prefix("{{")?.split_once("}}")?;
     let name = name.trim();

@@ -1,4 +1,4 @@
-//! Durations as people type them: `30s`, `1m30s`, `500ms`, `1.5s`, `none`.
+//! Parses durations: `30s`, `1m30s`, `500ms`, `1.5s`, `none`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-/// A limit on a time; `none` is no limit.
+/// A time limit; `none` means no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TimeLimit(pub Option<Duration>);
 
-/// The longest that can be said: ten years.
+/// The longest duration: ten years.
 const MAX: Duration = Duration::from_secs(10 * 365 * 86_400);
 
 /// A text that is not a duration.
@@ -44,10 +44,10 @@ impl FromStr for TimeLimit {
     }
 }
 
-/// A length of time, which may be zero. A bare number is seconds, as for `timeout` and `sleep`.
+/// Parses a duration, which may be zero. A bare number means seconds, as for `timeout` and `sleep`.
 ///
 /// # Errors
-/// When the text is no length of time, or a negative one.
+/// If the text is not a duration, or is negative.
 pub fn length(text: &str) -> Result<Duration, BadDuration> {
     let is_bare =
         text.ends_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == '.');

@@ -1,4 +1,5 @@
-//! Text for people: safe to show, sizes and times in one way, what they type understood in one way.
+//! Text for people: makes text safe to show, formats sizes and times, and parses input, in one way
+//! everywhere.
 
 pub mod duration;
 pub mod nearest;

@@ -1,9 +1,9 @@
-//! The name that somebody meant.
+//! Suggestions for misspelt names.
 
-/// How alike names must be for one to be taken for the other, 0 to 1.
+/// How similar a name must be to be suggested, from 0 to 1.
 const ALIKE: f64 = 0.8;
 
-/// The name that one which is not known may be meant for.
+/// The most similar name to an unknown one, if any is similar enough.
 pub fn nearest<'a>(names: impl Iterator<Item = &'a str>, typed: &str) -> Option<&'a str> {
     let rated = names.map(|name| (strsim::jaro_winkler(name, typed), name));
     rated

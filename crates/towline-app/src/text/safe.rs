@@ -1,12 +1,13 @@
-//! Text from outside, made safe to show, by one rule wherever it is shown.
+//! Makes untrusted text safe to show, by one rule everywhere.
 //!
-//! A control character would be executed by a terminal; a character that overrides the writing direction makes a line
-//! read as what it is not (<https://trojansource.codes>). Newline and tab stay. A carriage return before a newline is
-//! dropped. Other C0 characters are shown as `^[`, all else that is not shown as itself as `<U+202E>`.
+//! A terminal would execute control characters, and a character that overrides the writing direction makes a
+//! line look like another one (<https://trojansource.codes>). Newline and tab stay. A carriage return before
+//! a newline is dropped. Other C0 characters are shown in the form `^[`, and all other hidden characters in
+//! the form `<U+202E>`.
 
 use std::borrow::Cow;
 
-/// Makes text visible that comes in pieces.
+/// Makes text safe that arrives in pieces.
 #[derive(Debug, Default)]
 pub struct Visible {
     /// The last piece ended in a carriage return that may belong to a line end.
@@ -32,7 +33,7 @@ impl Visible {
         Cow::Owned(shown)
     }
 
-    /// What is left at the end of the text.
+    /// The remaining text at the end.
     pub fn finish(&mut self) -> &'static str {
         if std::mem::take(&mut self.pending_return) { "^M" } else { "" }
     }
@@ -57,7 +58,7 @@ pub fn line(line: &str) -> Cow<'_, str> {
     }
 }
 
-/// The visible form of what an editor's row or a cell of the screen holds: a tab is four blanks, a newline `^J`.
+/// The visible form for an editor's row or a cell of the screen: a tab becomes four spaces, a newline `^J`.
 pub fn row(row: &str) -> Cow<'_, str> {
     if !row.contains(|c| is_hidden(c) || matches!(c, '\n' | '\t')) {
         return Cow::Borrowed(row);
@@ -85,7 +86,7 @@ fn show(c: char, shown: &mut String) {
     }
 }
 
-/// Control characters, separators of lines, marks and overrides of the writing direction, and marks that nothing shows.
+/// Control characters, line separators, marks and overrides of the writing direction, and invisible marks.
 fn is_hidden(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t')
         || matches!(c, '\u{200e}' | '\u{200f}' | '\u{61c}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')

@@ -1,4 +1,4 @@
-//! Sizes, ages and lengths of time as people read them. Sizes and ages are written as `ollama list` writes them.
+//! Formats sizes, ages and durations for people. Sizes and ages have the form of `ollama list`.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub fn bytes(bytes: u64) -> String {
 /// How long ago, or how far ahead, a time in RFC 3339 is: `2 weeks ago`, `4 minutes from now`.
 pub fn when(time: &str, now: Timestamp) -> String {
     let Ok(time) = time.parse::<Timestamp>() else { return "unknown".to_owned() };
-    // Go's zero time stands for a time that was never set.
+    // Go's zero time means a time that was never set.
     if time.as_second() < -62_000_000_000 {
         return "never".to_owned();
     }
@@ -33,14 +33,14 @@ pub fn when(time: &str, now: Timestamp) -> String {
     if seconds >= 0 { format!("{} ago", span(seconds)) } else { format!("{} from now", span(-seconds)) }
 }
 
-/// A time that continues while it is shown: to a tenth of a second, from 10 s on to the second.
+/// A running time: to a tenth of a second, and from 10 s on to the second.
 pub fn running(time: Duration) -> Span {
     let step_ms = if time < Duration::from_secs(10) { 100 } else { 1000 };
     let ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     Span(Duration::from_millis(ms.saturating_add(step_ms / 2) / step_ms * step_ms))
 }
 
-/// A span of time in its largest unit.
+/// A duration in its largest unit.
 fn span(seconds: i64) -> String {
     const MINUTE: i64 = 60;
     const HOUR: i64 = 60 * MINUTE;

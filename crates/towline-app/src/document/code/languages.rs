@@ -1,22 +1,22 @@
-//! How families of languages write things.
+//! The syntax of language families.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-/// How a family of languages writes things.
+/// The syntax of a language family.
 #[derive(Debug)]
 pub(super) struct Rules {
     names: &'static str,
-    /// What begins a comment that the line ends; empty where there is none.
+    /// The beginning of a line comment; empty if there is none.
     pub(super) line_comment: &'static str,
     pub(super) block_comment: Option<(&'static str, &'static str)>,
-    /// What strings of one line begin and end with.
+    /// The quotes of single-line strings.
     pub(super) quotes: &'static str,
-    /// What strings of several lines begin and end with.
+    /// The quotes of multi-line strings.
     pub(super) lasting_quotes: &'static str,
-    /// Three quotes are a string of several lines.
+    /// Whether three quotes begin a multi-line string.
     pub(super) has_triple: bool,
-    /// Keywords are written in any case; the table has them in small letters.
+    /// Whether keywords ignore case; the table has them in lower case.
     ignores_case: bool,
     keywords: &'static str,
 }
@@ -28,7 +28,7 @@ pub(super) struct Family {
     keywords: HashSet<&'static str>,
 }
 
-/// The longest name of a language and the longest keyword, in bytes: what is longer is not looked for.
+/// The maximum length of a language name and of a keyword, in bytes; longer words are not looked up.
 const MAX_WORD: usize = 16;
 
 const C_COMMENT: Option<(&str, &str)> = Some(("/*", "*/"));
