@@ -3,6 +3,7 @@
 //! In a file lengths of time are texts as `30s`, `1m30s` or `none`, numbers of bytes as `512M` or `2G`. No error repeats a value:
 //! it may be a secret in a wrong place.
 
+mod fsync;
 mod hook;
 mod places;
 mod token;
@@ -17,15 +18,13 @@ use std::time::Duration;
 use serde::Deserialize;
 use towline::client::Timeouts;
 
+pub use self::fsync::{Fsync, NotAFsync};
 pub use self::hook::{OnAnswer, PastConversation, PastTurn, PastTurns, PlaceInHistory, UserHistory};
 pub use self::places::{Listen, NotAPlace, Store};
-pub(crate) use self::token::secret_in;
 pub use self::token::{MIN_SECRET_BYTES, NewSecret, Role, Token};
-pub(crate) use self::units::length;
+pub(crate) use self::token::{Roles, secret_in};
 pub use self::units::{bytes, moment};
 pub use self::upstream::{NotAServer, UpstreamApi, UpstreamConfig};
-use crate::job::Places;
-use crate::log::Fsync;
 
 /// Everything a relay can be told. Build it with `..Config::default()`.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -82,20 +81,6 @@ impl Config {
         }
         let share = u128::from(whole) * self.limits.share.min(100) as u128 / 100;
         u64::try_from(share).unwrap_or(whole).max(1)
-    }
-
-    /// How many answers may run and wait.
-    pub(crate) fn places(&self) -> Places {
-        let RelayLimits { running, queued, grouped, .. } = self.limits;
-        let share = |whole: usize| usize::try_from(self.share_of(whole as u64)).unwrap_or(whole).min(whole);
-        Places {
-            running,
-            queued,
-            grouped,
-            own_running: share(running),
-            own_queued: share(queued),
-            own_grouped: share(grouped),
-        }
     }
 }
 

@@ -14,8 +14,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::watch;
 
+use crate::config::Roles;
 use crate::error::Error;
-use crate::http::Roles;
 use crate::id::Owner;
 use crate::meta::now_ms;
 use crate::secret;

@@ -21,7 +21,7 @@ pub enum Error {
     #[error("the shared store cannot be used")]
     Shared {
         /// Why.
-        source: crate::shared::RedisError,
+        source: crate::store::RedisError,
     },
     /// A model server's description cannot be used.
     #[error("a model server cannot be used")]
@@ -71,8 +71,7 @@ mod tests {
     use std::error::Error as _;
 
     use super::Error;
-    use crate::shared::RedisError;
-    use crate::store::StoreError;
+    use crate::store::{RedisError, StoreError};
 
     #[test]
     fn a_cause_is_said_once() {

@@ -6,14 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::http::is_over;
 use crate::id::Owner;
 use crate::log::Broken;
 use crate::meta::steady_now_ms;
 use crate::recovery;
 use crate::registry::{Entry, REMOVED_AT_ONCE};
 use crate::relay::Relay;
-use crate::serve::LateDoor;
 use crate::store::Room;
 
 /// Rounds so far apart say that the whole process stood still.
@@ -43,7 +41,7 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
         }
         round(&relay).await;
         // A phone that was paired finds the relay whenever it comes.
-        let is_awaited = relay.phone_door.get().is_some_and(LateDoor::is_open) && relay.devices.are_kept();
+        let is_awaited = relay.phone_door.is_open() && relay.devices.are_kept();
         let is_idle = relay.running.load(Ordering::Relaxed) == 0
             && relay.connections.load(Ordering::Relaxed) == 0
             && !is_awaited;
@@ -83,7 +81,7 @@ fn mend(relay: &Relay) {
     writer.remove_again();
     let mut is_all = true;
     for entry in &ended {
-        if let Err(error) = recovery::mend(&relay.registry, writer, entry) {
+        if let Err(error) = recovery::mend(&relay.registry, entry) {
             tracing::debug!(stream = entry.id.as_str(), %error, "a stream is not mended yet");
             is_all = false;
         }
@@ -98,11 +96,7 @@ fn mend(relay: &Relay) {
 /// Streams whose logs the store did not take.
 fn broken(relay: &Relay) -> Vec<Entry> {
     let is_broken = |entry: &Entry| matches!(entry.log.broken(), Some(Broken::Full | Broken::Store(_)));
-    let mut found = Vec::new();
-    for owner in relay.registry.owners() {
-        found.extend(relay.registry.each(&owner, None).filter(is_broken));
-    }
-    found
+    relay.registry.all().filter(is_broken).collect()
 }
 
 /// What one owner has.
@@ -122,7 +116,7 @@ async fn round(relay: &Relay) {
     let mut owners: HashMap<Owner, Owned> = HashMap::new();
     for owner in relay.registry.owners() {
         let mut own = Owned::default();
-        for (count, entry) in relay.registry.each(&owner, None).enumerate() {
+        for (count, entry) in relay.registry.each(owner.clone(), None).enumerate() {
             if count % BREATH == 0 {
                 tokio::task::yield_now().await;
             }
@@ -137,7 +131,7 @@ async fn round(relay: &Relay) {
 
 impl Owned {
     fn look(&mut self, relay: &Relay, entry: Entry, now: u64, age: u64) {
-        if is_over(relay, &entry) {
+        if entry.is_over(relay.config.retention.longest) {
             return relay.registry.expire(&entry);
         }
         if !is_running(&entry) {
@@ -187,7 +181,7 @@ pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
     let Some(whose) = relay.registry.who_makes_place(owner) else { return };
     let mut ended: Vec<(u64, Entry)> = relay
         .registry
-        .each(&whose, None)
+        .each(whose.clone(), None)
         .filter_map(|entry| {
             let ended_ms = entry.log.look(|meta, _| meta.job.as_ref().and_then(|job| job.ended_ms));
             ended_ms.map(|ended_ms| (ended_ms, entry))

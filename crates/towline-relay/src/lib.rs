@@ -25,7 +25,7 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `store` | where bytes are kept: the trait, memory, disk |
+//! | `store` | where bytes are kept: the trait, memory, disk, Redis |
 //! | `log` | one stream's log: appends, cursors, and the writer that commits for all |
 //! | `job` | a request to a model server, recorded; its orders and its terminal record |
 //! | `upstream` | model servers: which gets a request, which are well |
@@ -33,13 +33,16 @@
 //! | `shared` | several relays on one store: leases, the journal, what others run |
 //! | `registry` | all streams by owner and id |
 //! | `traces` | a span for each answer, for a collector |
+//! | `access` | who may come in: tokens, hosts, pages |
 //! | `devices` | browsers that came in by a link |
+//! | `listen` | sockets, also those that are opened later, and TLS |
 //! | `http` | what requests get: the front, streams, control, the page |
-//! | `serve` | sockets, TLS, connections, an orderly end |
+//! | `serve` | connections, an orderly end |
 //!
 //! The server is plain hyper with a match over paths: the routes are few and fixed, bodies are polled straight from the log,
 //! and HTTP/2 needs settings that frameworks hide.
 
+mod access;
 mod config;
 mod devices;
 mod error;
@@ -47,6 +50,7 @@ mod housekeeping;
 mod http;
 mod id;
 mod job;
+mod listen;
 mod log;
 mod meta;
 mod metrics;
@@ -66,13 +70,11 @@ mod traces;
 mod upstream;
 
 pub use config::{
-    Config, Listen, MIN_SECRET_BYTES, NewSecret, NotAPlace, NotAServer, OnAnswer, PastConversation, PastTurn,
-    PastTurns, PlaceInHistory, RelayLimits, Retention, Role, Store, StoreConfig, Times, TlsFiles, Token,
-    UpstreamApi, UpstreamConfig, UserHistory, WhenFull, bytes, moment,
+    Config, Fsync, Listen, MIN_SECRET_BYTES, NewSecret, NotAFsync, NotAPlace, NotAServer, OnAnswer,
+    PastConversation, PastTurn, PastTurns, PlaceInHistory, RelayLimits, Retention, Role, Store, StoreConfig,
+    Times, TlsFiles, Token, UpstreamApi, UpstreamConfig, UserHistory, WhenFull, bytes, moment,
 };
 pub use error::Error;
 pub use id::{MAX_ID_BYTES, Owner, StreamId};
-pub use log::{Fsync, NotAFsync};
 pub use serve::{Reloader, Report, Server};
-pub use shared::{NotRedis, RedisAddress, RedisError};
-pub use store::{Checked, StoreError, check as check_store};
+pub use store::{Checked, NotRedis, RedisAddress, RedisError, StoreError, check as check_store};

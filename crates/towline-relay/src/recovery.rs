@@ -7,9 +7,9 @@ use towline_core::outcome::Ending;
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 use towline_core::timeouts::{Limits, Timeouts};
 
-use crate::job::{Ended, Framing, JobRecord, OneValue, Recorded, error_record};
+use crate::job::{Ended, Recorded, error_record};
 use crate::log::{StreamLog, Writer};
-use crate::meta::{Meta, now_ms};
+use crate::meta::{Framing, JobRecord, Meta, OneValue, now_ms};
 use crate::quota::Usage;
 use crate::registry::{Entry, StreamRegistry};
 use crate::store::{Recovered, StoreError};
@@ -19,13 +19,7 @@ const END_BYTES: u64 = 256 << 10;
 
 /// Puts a stream back; one that was running when the process ended is closed now. Where the model server had said how it
 /// ended, that is its end; else it gets a terminal record.
-pub(crate) fn put_back(
-    registry: &StreamRegistry,
-    writer: &Arc<Writer>,
-    usage: &Usage,
-    incarnation: u64,
-    found: Recovered,
-) {
+pub(crate) fn put_back(registry: &StreamRegistry, usage: &Usage, incarnation: u64, found: Recovered) {
     let mut meta: Meta = match serde_json::from_slice(&found.meta) {
         Ok(meta) => meta,
         Err(error) => {
@@ -40,11 +34,11 @@ pub(crate) fn put_back(
     if is_cut {
         meta.incarnations.resume(incarnation, found.end);
     }
-    let log = StreamLog::recovered(found.stream, Arc::clone(writer), meta.clone(), found.end);
+    let log = StreamLog::recovered(found.stream, Arc::clone(registry.writer()), meta.clone(), found.end);
     registry.put_back(&meta, Arc::clone(&log), None);
     if is_cut {
         let sent = meta.job.as_ref().is_none_or(|job| job.sent);
-        let end = End::read(writer, log.no, found.end).unwrap_or_else(|error| {
+        let end = End::read(registry.writer(), log.no, found.end).unwrap_or_else(|error| {
             tracing::error!(stream = meta.id.as_str(), %error, "the end of a stream cannot be read");
             End::default()
         });
@@ -57,7 +51,8 @@ pub(crate) fn put_back(
 ///
 /// # Errors
 /// When the store cannot be read; nothing is changed then.
-pub(crate) fn mend(registry: &StreamRegistry, writer: &Arc<Writer>, entry: &Entry) -> Result<(), StoreError> {
+pub(crate) fn mend(registry: &StreamRegistry, entry: &Entry) -> Result<(), StoreError> {
+    let writer = registry.writer();
     let found = writer.store().find(entry.log.no)?;
     let Some((meta, end)) =
         found.and_then(|found| Some((serde_json::from_slice::<Meta>(&found.meta).ok()?, found.end)))

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::broadcast;
 
 use crate::id::{Owner, StreamId};
-use crate::job::{Attached, Job, name};
+use crate::job::{Attached, Job, job_state, name};
 use crate::log::{Broken, StreamLog, Writer};
-use crate::meta::{Meta, now_ms};
-use crate::relay::job_state;
+use crate::meta::{Meta, now_ms, steady_now_ms};
 use crate::store::StreamNo;
 
 /// Changes that a slow watcher may be behind; one that is further behind is told everything again.
@@ -45,6 +45,18 @@ impl Entry {
     /// Whether this relay runs the job that writes it.
     pub(crate) fn runs_here(&self) -> bool {
         self.job.as_ref().is_some_and(|job| !job.is_elsewhere() && !job.state().is_ended())
+    }
+
+    /// Whether it has expired. The `longest` time counts only for a sliding TTL: otherwise a reader that keeps reading would keep the
+    /// stream without limit.
+    pub(crate) fn is_over(&self, longest: Duration) -> bool {
+        let (now, steady) = (now_ms(), steady_now_ms());
+        let longest = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX);
+        self.log.look(|meta, _| {
+            let own = meta.expires_ms().is_some_and(|at| at <= now);
+            let longest = meta.job.is_none() && meta.created_ms.saturating_add(longest) <= steady;
+            own || longest
+        })
     }
 }
 
@@ -220,6 +232,10 @@ impl StreamRegistry {
             written: Mutex::default(),
             changes: broadcast::Sender::new(WATCHED_CHANGES),
         }
+    }
+
+    pub(crate) fn writer(&self) -> &Arc<Writer> {
+        &self.writer
     }
 
     fn streams(&self) -> MutexGuard<'_, Streams> {
@@ -470,17 +486,27 @@ impl StreamRegistry {
 
     /// The streams of an owner after one, oldest first, page by page, as they are when each is taken. No lock is held between
     /// pages.
-    pub(crate) fn each(&self, owner: &Owner, mut after: Option<StreamNo>) -> impl Iterator<Item = Entry> {
+    pub(crate) fn each(&self, owner: Owner, mut after: Option<StreamNo>) -> impl Iterator<Item = Entry> {
         let mut page = Vec::new().into_iter();
         std::iter::from_fn(move || {
             let next = page.next().or_else(|| {
-                page = self.page(owner, after).into_iter();
+                page = self.page(&owner, after).into_iter();
                 page.next()
             });
             let entry: Entry = next?;
             after = Some(entry.log.no);
             Some(entry)
         })
+    }
+
+    /// Everybody's, as [`each`](Self::each).
+    pub(crate) fn all(&self) -> impl Iterator<Item = Entry> {
+        self.owners().into_iter().flat_map(|owner| self.each(owner, None))
+    }
+
+    /// The answers that this relay runs.
+    pub(crate) fn running_here(&self) -> impl Iterator<Item = Entry> {
+        self.all().filter(Entry::runs_here)
     }
 
     pub(crate) fn changed(&self, entry: &Entry) {

@@ -1,51 +1,48 @@
 //! What all requests to a relay share.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::sync::{Semaphore, watch};
-use towline::relay::AnswerState;
 
-use crate::config::{Config, Listen, Store, UserHistory};
+use crate::access::{AccessControl, Rules};
+use crate::config::{Config, Fsync, Listen, Store};
 use crate::devices::Devices;
 use crate::error::Error;
-use crate::http::guard::AccessControl;
-use crate::http::{Hop, Roles};
-use crate::id::Owner;
-use crate::job::{self, AdmissionQueue, Attached, Claim, Finished, Job, JobRecord, NoPlace, Permit, Task};
-use crate::log::{Fsync, Ticket, Writer};
-use crate::meta::{Meta, now_ms};
+use crate::job::{self, AdmissionQueue, Attached, Claim, Finished, NoPlace, Permit, Places, Task};
+use crate::listen::LateDoor;
+use crate::log::{Ticket, Writer};
+use crate::meta::{JobRecord, now_ms};
 use crate::metrics::{Metrics, Series};
 use crate::quota::Usage;
 use crate::recovery;
 use crate::registry::{Entry, Reading, StreamRegistry};
-use crate::serve::LateDoor;
-use crate::shared::{RedisStore, Shared};
-use crate::store::{DiskStore, LogStore, MemoryStore, Room};
+use crate::shared::Shared;
+use crate::store::{DiskStore, LogStore, MemoryStore, RedisStore, Room};
 use crate::tasks::Tasks;
 use crate::traces::Traces;
-use crate::upstream::{Upstream, Upstreams};
+use crate::upstream::{Hop, Upstream, Upstreams};
 
 /// Everything that requests share.
 #[derive(Debug)]
 pub(crate) struct Relay {
     pub(crate) config: Config,
-    access: RwLock<Arc<AccessControl>>,
+    pub(crate) access: Arc<AccessControl>,
     pub(crate) devices: Devices,
-    /// The listener for the page on this machine, once the relay runs.
-    pub(crate) page_door: std::sync::OnceLock<LateDoor>,
-    /// The listener for phones, once the relay runs.
-    pub(crate) phone_door: std::sync::OnceLock<LateDoor>,
-    pub(crate) registry: StreamRegistry,
+    /// The listener for the page on this machine.
+    pub(crate) page_door: LateDoor,
+    /// The listener for phones.
+    pub(crate) phone_door: LateDoor,
+    pub(crate) registry: Arc<StreamRegistry>,
     pub(crate) writer: Arc<Writer>,
     pub(crate) upstreams: Upstreams,
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
     pub(crate) traces: Option<Traces>,
     /// What owners have asked.
-    pub(crate) usage: Usage,
+    pub(crate) usage: Arc<Usage>,
     /// Its name in requests that it passes on.
     pub(crate) hop: Hop,
     pub(crate) began: Instant,
@@ -58,9 +55,9 @@ pub(crate) struct Relay {
     pub(crate) connections: AtomicUsize,
     life: watch::Sender<Life>,
     /// Where it listens, as it is shown.
-    pub(crate) listening: std::sync::OnceLock<Vec<Listen>>,
+    pub(crate) listening: OnceLock<Vec<Listen>>,
     /// What it knows of other relays, where the store is one of several.
-    pub(crate) shared: Option<Shared>,
+    pub(crate) shared: Option<Arc<Shared>>,
 }
 
 /// Where a relay is in its life, which only goes forward.
@@ -87,12 +84,12 @@ impl Relay {
     /// A store or certificate that cannot be used.
     pub(crate) fn open(config: Config, tasks: Tasks) -> Result<Arc<Self>, Error> {
         let folder = match &config.store.place {
-            Store::Memory | Store::Own | Store::Redis(_) => PathBuf::new(),
-            Store::Folder(folder) => folder.clone(),
+            Store::Memory | Store::Own | Store::Redis(_) => None,
+            Store::Folder(folder) => Some(folder.as_path()),
         };
         let unshared = |source| Error::Shared { source };
-        let mut own_shared = None;
-        let failed = |source| Error::Store { folder: folder.clone(), source };
+        let failed = |source| Error::Store { folder: folder.unwrap_or(Path::new("")).to_owned(), source };
+        let mut redis = None;
         let (store, fsync): (Arc<dyn LogStore>, Fsync) = match &config.store.place {
             Store::Memory => (Arc::new(MemoryStore::new()), Fsync::Never),
             Store::Own => {
@@ -108,10 +105,9 @@ impl Relay {
                 let mut address = address.clone();
                 address.password_file.clone_from(&config.store.password_file);
                 address.ca.clone_from(&config.store.ca);
-                let store = RedisStore::new(address, config.store.replicas, tasks.runtime());
-                let store = Arc::new(store);
-                let opened = tasks.runtime().block_on(Shared::open(Arc::clone(&store)));
-                own_shared = Some(opened.map_err(unshared)?);
+                let store = Arc::new(RedisStore::new(address, config.store.replicas, tasks.runtime()));
+                tasks.runtime().block_on(store.connect()).map_err(unshared)?;
+                redis = Some(Arc::clone(&store));
                 (store, Fsync::Never)
             }
         };
@@ -119,23 +115,29 @@ impl Relay {
         let writer = Writer::start(store, fsync).map_err(Error::Thread)?;
         let own_most = config.share_of(config.limits.streams as u64);
         let own_most = usize::try_from(own_most).unwrap_or(usize::MAX);
-        let registry = StreamRegistry::new(
+        let registry = Arc::new(StreamRegistry::new(
             Arc::clone(&writer),
             recovery.incarnation,
             recovery.next,
             config.limits.streams,
             own_most,
-        );
-        let usage = Usage::default();
+        ));
+        let usage = Arc::new(Usage::default());
         for found in recovery.streams {
-            recovery::put_back(&registry, &writer, &usage, recovery.incarnation, found);
+            recovery::put_back(&registry, &usage, recovery.incarnation, found);
         }
+        let access = Arc::new(AccessControl::new(Rules::new(&config)?));
+        let shared = redis.map(|store| {
+            let (registry, usage, access) = (Arc::clone(&registry), Arc::clone(&usage), Arc::clone(&access));
+            let opened = Shared::open(store, registry, usage, access, tasks.clone(), config.times.grace);
+            tasks.runtime().block_on(opened).map(Arc::new).map_err(unshared)
+        });
         let upstreams = config.upstreams.iter().map(Upstream::new).collect::<Result<_, _>>()?;
         Ok(Arc::new(Self {
-            access: RwLock::new(Arc::new(AccessControl::new(&config)?)),
-            devices: Devices::open((!folder.as_os_str().is_empty()).then_some(folder.as_path()))?,
-            page_door: std::sync::OnceLock::new(),
-            phone_door: std::sync::OnceLock::new(),
+            access,
+            devices: Devices::open(folder)?,
+            page_door: LateDoor::default(),
+            phone_door: LateDoor::default(),
             registry,
             writer,
             upstreams: Upstreams::new(upstreams),
@@ -145,13 +147,13 @@ impl Relay {
             usage,
             hop: Hop::random(),
             began: Instant::now(),
-            admission: AdmissionQueue::new(config.places()),
+            admission: AdmissionQueue::new(Places::of(&config)),
             bodies: Arc::new(Semaphore::new(config.limits.bodies_bytes.min(Semaphore::MAX_PERMITS))),
             running: AtomicUsize::new(0),
             connections: AtomicUsize::new(0),
             life: watch::Sender::new(Life::Running),
-            listening: std::sync::OnceLock::new(),
-            shared: own_shared,
+            listening: OnceLock::new(),
+            shared: shared.transpose()?,
             config,
         }))
     }
@@ -159,18 +161,9 @@ impl Relay {
     /// Looks at what other relays have written, where there are any; `false` where that is not known.
     pub(crate) async fn fresh(&self) -> bool {
         match &self.shared {
-            Some(shared) => shared.fresh(self).await,
+            Some(shared) => shared.fresh().await,
             None => true,
         }
-    }
-
-    /// Who may come in.
-    pub(crate) fn access(&self) -> Arc<AccessControl> {
-        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn set_access(&self, access: AccessControl) {
-        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 
     /// Tells it to end.
@@ -241,7 +234,7 @@ impl Relay {
                 relay.usage.spend(&entry.owner, tokens, now_ms());
             }
             if let Some(shared) = relay.shared.as_ref().filter(|_| entry.log.is_overwritten()) {
-                shared.was_taken(&relay, &entry).await;
+                shared.was_taken(&entry).await;
             }
             relay.registry.changed(&entry);
             if let Some(on_answer) = &relay.config.on_answer {
@@ -289,30 +282,4 @@ fn series(entry: &Entry) -> Series {
     let of = |record: &JobRecord| (record.model.clone(), record.upstream.clone());
     let (model, server) = entry.log.look(|meta, _| meta.job.as_ref().map(of)).unwrap_or_default();
     Series { model, server, owner: entry.owner.as_str().to_owned() }
-}
-
-/// How a job looks, running or not.
-pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<AnswerState> {
-    let record = meta.job.as_ref()?;
-    Some(record.ended.clone().or_else(|| job.map(|job| job.look().state)).unwrap_or(AnswerState::Interrupted))
-}
-
-/// Who asks, and how.
-#[derive(Debug, Clone)]
-pub(crate) struct Caller {
-    pub(crate) owner: Owner,
-    pub(crate) over_unix: bool,
-    pub(crate) over_tls: bool,
-    /// It may send requests to model servers that the relay was not configured with.
-    pub(crate) names_servers: bool,
-    pub(crate) roles: Roles,
-}
-
-impl Caller {
-    /// The history, where it is the caller's own: of those who come over the Unix socket of a relay without tokens as the user that
-    /// it runs as, and of the devices that came in by a link of theirs.
-    pub(crate) fn history<'a>(&self, relay: &'a Relay) -> Option<&'a Arc<dyn UserHistory>> {
-        let is_own = self.names_servers && self.owner == Owner::local();
-        relay.config.history.as_ref().filter(|_| is_own)
-    }
 }

@@ -14,8 +14,7 @@ use towline_core::http1::{Headers, Method};
 
 use crate::config::UpstreamConfig;
 use crate::error::Error;
-use crate::job::JobRecord;
-use crate::meta::Meta;
+use crate::meta::{JobRecord, Meta};
 use crate::metrics::Measured;
 use crate::secret;
 use crate::upstream::Upstream;

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use towline::client::Endpoint;
 use towline_core::endpoint::Scheme;
 
-use crate::shared::{NotRedis, RedisAddress};
+use crate::store::{NotRedis, RedisAddress};
 
 /// Where a relay listens. Written as `unix:/path`, `address:port`, or `own`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

@@ -92,6 +92,48 @@ impl fmt::Display for Role {
     }
 }
 
+/// What a caller may do. Default: everything but what is the operator's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Roles(u8);
+
+impl Default for Roles {
+    fn default() -> Self {
+        Self::PLAIN
+    }
+}
+
+impl Roles {
+    /// Everything.
+    pub(crate) const ALL: Self = Self(31);
+    /// Everything but what is the operator's.
+    pub(crate) const PLAIN: Self = Self(15);
+
+    /// These without the operator's.
+    #[must_use]
+    pub(crate) fn plain(self) -> Self {
+        Self(self.0 & Self::PLAIN.0)
+    }
+
+    pub(crate) fn of(roles: &[Role]) -> Self {
+        Self(roles.iter().fold(0, |all, role| all | Self::bit(*role)))
+    }
+
+    fn bit(role: Role) -> u8 {
+        match role {
+            Role::Read => 1,
+            Role::Ask => 2,
+            Role::Models => 4,
+            Role::Metrics => 8,
+            Role::Admin => Self::ALL.0,
+        }
+    }
+
+    /// Whether these allow what takes `role`.
+    pub(crate) fn allow(self, role: Role) -> bool {
+        self.0 & Self::bit(role) == Self::bit(role)
+    }
+}
+
 /// A new secret, and what a configuration keeps of it.
 #[derive(Clone)]
 pub struct NewSecret {

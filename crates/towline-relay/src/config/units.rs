@@ -42,7 +42,7 @@ pub(super) fn written_moment<'de, D: Deserializer<'de>>(from: D) -> Result<Optio
 }
 
 /// A length of time up to ten years. A bare number is seconds, as for `sleep`.
-pub(crate) fn length(text: &str) -> Option<Duration> {
+pub(super) fn length(text: &str) -> Option<Duration> {
     let text = text.trim();
     let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let parsed = if is_bare { format!("{text}s").parse() } else { text.parse::<SignedDuration>() };

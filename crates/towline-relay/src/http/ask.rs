@@ -12,14 +12,15 @@ use towline_core::http1::Headers;
 use super::answer::{Code, Refusal};
 use super::pass::NO_OLLAMA;
 use super::{input, streams};
+use crate::access::Caller;
 use crate::housekeeping;
 use crate::id::{Owner, StreamId};
-use crate::job::{Claim, Group, Job, JobRecord, NoPlace, Question, Recorded, Task, name};
+use crate::job::{Claim, Group, Job, NoPlace, Places, Question, Recorded, Task, name};
 use crate::log::{StreamLog, Ticket};
-use crate::meta::{Meta, now_ms};
+use crate::meta::{JobRecord, Meta, now_ms};
 use crate::quota::Reached;
 use crate::registry::{Entry, NotMade, Reading};
-use crate::relay::{Caller, NotBegun, Relay};
+use crate::relay::{NotBegun, Relay};
 use crate::traces::SpanContext;
 use crate::upstream::Choice;
 
@@ -207,7 +208,7 @@ pub(super) enum Begun {
 pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Begun, Refusal> {
     let Ask { kind, wishes, choice, headers, body, room, digest, retry_of } = ask;
     let limits = &relay.config.limits;
-    let quota = relay.access().quota(&caller.owner);
+    let quota = relay.access.rules().quota(&caller.owner);
     relay.usage.ask(&caller.owner, quota, now_ms()).map_err(|reached| over_quota(&caller.owner, reached))?;
     let read = RequestBody::read(&body);
     let model = read.model().to_owned();
@@ -322,7 +323,7 @@ fn over_quota(owner: &Owner, reached: Reached) -> Refusal {
 }
 
 fn refused(relay: &Relay, why: NotBegun, is_grouped: bool) -> Refusal {
-    let places = relay.config.places();
+    let places = Places::of(&relay.config);
     let waiting = if is_grouped { "limits.grouped" } else { "limits.queued" };
     let refusal = match why {
         NotBegun::Draining => return draining(),

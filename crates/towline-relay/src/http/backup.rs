@@ -12,10 +12,11 @@ use serde_json::json;
 use super::answer::{Answer, Code, Refusal, json_answer};
 use super::control::{ORDER_BYTES, parsed};
 use super::input;
+use crate::access::Caller;
 use crate::config::{Role, Store};
 use crate::devices;
-use crate::relay::{Caller, Relay};
-use crate::serve::PHONE_FILES;
+use crate::listen::PHONE_FILES;
+use crate::relay::Relay;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]

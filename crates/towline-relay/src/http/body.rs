@@ -15,8 +15,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, Sleep};
 use towline::forward::ResponseBytes;
 
-use crate::job::Framing;
 use crate::log::{Cursor, Got, StreamLog};
+use crate::meta::Framing;
 use crate::registry::Reading;
 
 /// The body of a response.

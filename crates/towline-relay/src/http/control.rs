@@ -19,13 +19,13 @@ use super::answer::{Answer, Code, Refusal, empty, json_answer, typed};
 use super::ask::{self, Ask, Begun, RequestHeaders};
 use super::body::Body;
 use super::{backup, devices, front, history, input, jobs, streams};
+use crate::access::Caller;
 use crate::config::Role;
-use crate::job::{Job, Recorded, name};
+use crate::job::{Job, Recorded, Sent, job_state, name};
 use crate::log::Broken;
 use crate::meta::{now_ms, rfc3339};
 use crate::registry::{Entry, NotFound, NotNamed};
-use crate::relay::{Caller, Relay, job_state};
-use crate::shared::Sent;
+use crate::relay::Relay;
 use crate::store::StoreError;
 use crate::upstream::Choice;
 
@@ -300,7 +300,7 @@ async fn ordered(
         Refusal::new(Code::Conflict, message)
     };
     if let Some(shared) = &relay.shared {
-        shared.has_obeyed(relay).await;
+        shared.has_obeyed().await;
     }
     let job = entry.job.as_ref().filter(|job| !job.state().is_ended());
     match order {

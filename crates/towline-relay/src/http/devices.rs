@@ -13,11 +13,12 @@ use super::answer::{Answer, Code, Refusal, empty, json_answer, set};
 use super::control::{ORDER_BYTES, parsed};
 use super::guard::{Listener, is_from_its_page};
 use super::input;
+use crate::access::Caller;
 use crate::config::{Listen, Role};
 use crate::devices::Grant;
 use crate::id::Owner;
-use crate::relay::{Caller, Relay};
-use crate::serve::open_phone_door;
+use crate::listen::open_phone_door;
+use crate::relay::Relay;
 
 /// Opens the listener for the page on this machine and makes a link to it. What comes in by it lasts as long as the relay.
 pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, Refusal> {
@@ -26,11 +27,7 @@ pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, 
             "only over the Unix socket is the page's listener opened; here POST devices makes a link";
         return Err(Refusal::new(Code::Forbidden, message));
     }
-    let not_open = || {
-        Refusal::new(Code::Unavailable, "the page's listener cannot be opened: the relay does not run yet")
-    };
-    let opened = relay.page_door.get().ok_or_else(not_open)?.open_page().await;
-    let address = opened.map_err(|error| {
+    let address = relay.page_door.open_page().await.map_err(|error| {
         Refusal::new(Code::Unavailable, format!("the page's listener cannot be opened: {error}"))
     })?;
     let grant = Grant { is_kept: false, ..granted(caller, Some("page".into()), caller.owner.clone()) };
@@ -111,7 +108,8 @@ pub(super) async fn pair(
     let (address, fingerprint) = match with_tls {
         Some(address) => (address, None),
         None => {
-            let opened = open_phone_door(relay, listen.unwrap_or(PHONES), hosts).await;
+            let (door, store) = (&relay.phone_door, &relay.config.store.place);
+            let opened = open_phone_door(door, store, listen.unwrap_or(PHONES), hosts).await;
             let opened = opened.map_err(|error| {
                 let message = format!("the listener for phones cannot be opened: {error}");
                 Refusal::new(Code::Unavailable, message)
@@ -171,12 +169,13 @@ pub(super) async fn session(
     let SessionOrder { token } = parsed(&body)?;
     let token = token.trim();
     let secret = relay.devices.exchange(token).or_else(|| {
-        let (owner, roles) = relay.access().owner_of(token)?;
+        let rules = relay.access.rules();
+        let key = rules.key(token).ok()?;
         let grant = Grant {
             name: "browser".into(),
-            owner,
+            owner: key.owner.clone(),
             names_servers: false,
-            roles: roles.plain(),
+            roles: key.roles.plain(),
             is_kept: true,
         };
         Some(relay.devices.add(grant))

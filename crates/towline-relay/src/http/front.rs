@@ -16,13 +16,15 @@ use super::ask::{Ask, Begun, RequestBody, RequestHeaders, choice, draining};
 use super::body::Body;
 use super::pass::{exchange, request_headers};
 use super::{history, input, streams};
+use crate::access::Caller;
 use crate::config::WhenFull;
-use crate::job::{Framing, Head, Job, Recorded};
+use crate::job::{Head, Job, Recorded};
 use crate::log::{Broken, Ticket};
+use crate::meta::Framing;
 use crate::registry::{Entry, Reading};
-use crate::relay::{Caller, Relay};
+use crate::relay::Relay;
 use crate::secret::hex;
-use crate::shared::RedisError;
+use crate::store::RedisError;
 use crate::store::Room;
 use crate::upstream::Choice;
 

@@ -6,17 +6,13 @@ use std::net::SocketAddr;
 
 use hyper::header::{AUTHORIZATION, COOKIE, HOST, HeaderMap, ORIGIN};
 use hyper::{Method, Request, Version};
-use towline_core::guard::{is_local_origin, is_own_host, without_port};
 
 use super::answer::{Code, Refusal};
 use super::input;
-use super::key::{Key, NoKey, Roles};
-use crate::config::{Config, Listen};
+use crate::access::{Caller, NoKey, Rules};
+use crate::config::Roles;
 use crate::devices::{DEVICE_DAYS, Devices, Entered};
-use crate::error::Error;
 use crate::id::Owner;
-use crate::quota::Quota;
-use crate::relay::Caller;
 
 /// Where a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,16 +62,6 @@ impl Listener {
     }
 }
 
-/// Who may come in, and how.
-#[derive(Debug)]
-pub(crate) struct AccessControl {
-    keys: Vec<Key>,
-    hosts: Vec<String>,
-    origins: Vec<String>,
-    /// This machine's own name.
-    machine: String,
-}
-
 /// The client of a request.
 #[derive(Debug)]
 pub(crate) struct Authorized {
@@ -86,155 +72,78 @@ pub(crate) struct Authorized {
     pub(crate) device: Option<(Entered, String)>,
 }
 
-/// Refuses what would let strangers in.
-///
-/// # Errors
-/// [`Error::Config`], which says what to do.
-pub(crate) fn check(config: &Config) -> Result<(), Error> {
-    let refuse = |message: String| Err(Error::Config(message));
-    if config.listen.is_empty() {
-        return refuse("the relay is told to listen nowhere: give it a socket or an address".into());
-    }
-    if config.upstreams.is_empty() {
-        return refuse("the relay has no model server: give it an upstream".into());
-    }
-    if config.limits.running == 0 {
-        return refuse("limits.running is 0, so no answer could ever run: give it 1 or more".into());
-    }
-    check_open(&config.listen, config)
-}
-
-/// Refuses tokens and TLS that are too little for where the relay listens.
-///
-/// # Errors
-/// As [`check`].
-pub(crate) fn check_open(listen: &[Listen], config: &Config) -> Result<(), Error> {
-    for listen in listen {
-        let Listen::Tcp(address) = listen else { continue };
-        if address.ip().to_canonical().is_loopback() {
-            continue;
+/// Lets a request in, or says why not. `open` is for what anybody may see who reaches the address.
+pub(crate) fn enter<B>(
+    rules: &Rules,
+    listener: Listener,
+    request: &Request<B>,
+    open: bool,
+    devices: &Devices,
+) -> Result<Authorized, Refusal> {
+    let host = host_of(request)?;
+    let headers = request.headers();
+    let listen = match listener {
+        Listener::Unix { is_own } => {
+            let caller = Caller {
+                owner: Owner::local(),
+                over_unix: true,
+                over_tls: false,
+                names_servers: is_own && !rules.has_keys(),
+                roles: Roles::ALL,
+            };
+            return Ok(Authorized { caller, origin: None, device: None });
         }
-        let missing = match (config.tokens.is_empty(), config.tls.is_none()) {
-            (false, false) => continue,
-            (true, true) => "a token and TLS",
-            (true, false) => "a token",
-            (false, true) => "TLS",
-        };
-        return Err(Error::Config(format!(
-            "{address} can be reached from other machines, which takes {missing}: give [[token]] entries and [tls] \
-             certificate and key in the configuration, or listen on 127.0.0.1 or a Unix socket"
-        )));
+        Listener::Tcp(listen) | Listener::Tls(listen) | Listener::Page(listen) | Listener::Phone(listen) => {
+            listen
+        }
+    };
+    let over_tls = listener.is_over_tls();
+    let roles = Roles::PLAIN;
+    let caller = |owner| Caller { owner, over_unix: false, over_tls, names_servers: false, roles };
+    if listen.ip().to_canonical().is_loopback() && !rules.is_own(host) {
+        let message =
+            "the Host of the request is not this machine; a name for it goes into hosts in the configuration";
+        return Err(Refusal::new(Code::Forbidden, message));
     }
-    Ok(())
-}
-
-impl AccessControl {
-    /// # Errors
-    /// A token without a secret, with one that is too easy, or whose file cannot be read.
-    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        let lower = |texts: &[String]| texts.iter().map(|text| text.to_ascii_lowercase()).collect();
-        let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        Ok(Self {
-            keys: config.tokens.iter().map(Key::of).collect::<Result<_, _>>()?,
-            hosts: lower(&config.hosts),
-            origins: lower(&config.origins),
-            machine,
-        })
-    }
-
-    /// Lets a request in, or says why not. `open` is for what anybody may see who reaches the address.
-    pub(crate) fn enter<B>(
-        &self,
-        listener: Listener,
-        request: &Request<B>,
-        open: bool,
-        devices: &Devices,
-    ) -> Result<Authorized, Refusal> {
-        let host = host_of(request)?;
-        let headers = request.headers();
-        let listen = match listener {
-            Listener::Unix { is_own } => {
-                let caller = Caller {
-                    owner: Owner::local(),
-                    over_unix: true,
-                    over_tls: false,
-                    names_servers: is_own && self.keys.is_empty(),
-                    roles: Roles::ALL,
-                };
-                return Ok(Authorized { caller, origin: None, device: None });
-            }
-            Listener::Tcp(listen)
-            | Listener::Tls(listen)
-            | Listener::Page(listen)
-            | Listener::Phone(listen) => listen,
-        };
-        let over_tls = listener.is_over_tls();
-        let roles = Roles::PLAIN;
-        let caller = |owner| Caller { owner, over_unix: false, over_tls, names_servers: false, roles };
-        if listen.ip().to_canonical().is_loopback() && !self.is_own(host) {
-            let message = "the Host of the request is not this machine; a name for it goes into hosts in the configuration";
+    let own = format!("{}://{host}", if over_tls { "https" } else { "http" });
+    let origin = match headers.get(ORIGIN).map(|origin| origin.to_str()) {
+        None => None,
+        Some(Ok(origin)) if origin.eq_ignore_ascii_case(&own) => None,
+        Some(Ok(origin)) if rules.is_welcome_page(origin) => Some(origin.to_owned()),
+        Some(_) => {
+            let message =
+                "pages of this Origin may not use the relay; add it to origins in the configuration";
             return Err(Refusal::new(Code::Forbidden, message));
         }
-        let own = format!("{}://{host}", if over_tls { "https" } else { "http" });
-        let origin = match headers.get(ORIGIN).map(|origin| origin.to_str()) {
-            None => None,
-            Some(Ok(origin)) if origin.eq_ignore_ascii_case(&own) => None,
-            Some(Ok(origin)) if self.is_welcome_page(origin) => Some(origin.to_owned()),
-            Some(_) => {
-                let message =
-                    "pages of this Origin may not use the relay; add it to origins in the configuration";
-                return Err(Refusal::new(Code::Forbidden, message));
-            }
-        };
-        let is_page = matches!(listener, Listener::Page(_) | Listener::Phone(_));
-        if open || (self.keys.is_empty() && !is_page) {
-            return Ok(Authorized { caller: caller(Owner::local()), origin, device: None });
+    };
+    let is_page = matches!(listener, Listener::Page(_) | Listener::Phone(_));
+    if open || (!rules.has_keys() && !is_page) {
+        return Ok(Authorized { caller: caller(Owner::local()), origin, device: None });
+    }
+    if let Some((entered, secret)) = device(listener, headers, devices) {
+        if origin.is_some() || !is_from_its_page(request) {
+            let message = "a device's cookie is for the relay's own page only; a program takes a token";
+            return Err(Refusal::new(Code::Forbidden, message));
         }
-        if let Some((entered, secret)) = device(listener, headers, devices) {
-            if origin.is_some() || !is_from_its_page(request) {
-                let message = "a device's cookie is for the relay's own page only; a program takes a token";
-                return Err(Refusal::new(Code::Forbidden, message));
-            }
-            let grant = &entered.grant;
-            let (names_servers, roles) = (grant.names_servers, grant.roles);
-            let caller = Caller { names_servers, roles, ..caller(grant.owner.clone()) };
-            return Ok(Authorized { caller, origin, device: Some((entered, secret)) });
+        let grant = &entered.grant;
+        let (names_servers, roles) = (grant.names_servers, grant.roles);
+        let caller = Caller { names_servers, roles, ..caller(grant.owner.clone()) };
+        return Ok(Authorized { caller, origin, device: Some((entered, secret)) });
+    }
+    let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let secret = given.and_then(|given| {
+        let (scheme, secret) = given.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+    });
+    let message = match secret.map(|secret| rules.key(secret)) {
+        Some(Ok(key)) => {
+            let caller = Caller { roles: key.roles, ..caller(key.owner.clone()) };
+            return Ok(Authorized { caller, origin, device: None });
         }
-        let given = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let secret = given.and_then(|given| {
-            let (scheme, secret) = given.split_once(' ')?;
-            scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
-        });
-        let message = match secret.map(|secret| Key::find(&self.keys, secret)) {
-            Some(Ok(key)) => {
-                let caller = Caller { roles: key.roles, ..caller(key.owner.clone()) };
-                return Ok(Authorized { caller, origin, device: None });
-            }
-            Some(Err(NoKey::Expired)) => "this token has expired: ask who operates the relay for another",
-            Some(Err(NoKey::Unknown)) | None => "a token of this relay is needed: Authorization: Bearer …",
-        };
-        Err(Refusal::new(Code::Unauthorized, message).with("www-authenticate", "Bearer"))
-    }
-
-    /// Whose a token is, and what it may do.
-    pub(crate) fn owner_of(&self, secret: &str) -> Option<(Owner, Roles)> {
-        Key::find(&self.keys, secret).ok().map(|key| (key.owner.clone(), key.roles))
-    }
-
-    /// How much an owner may ask: the tightest limits of the owner's tokens.
-    pub(crate) fn quota(&self, owner: &Owner) -> Quota {
-        let of_owner = self.keys.iter().filter(|key| key.owner == *owner);
-        of_owner.fold(Quota::default(), |quota, key| quota.and(key.quota))
-    }
-
-    fn is_own(&self, host: &str) -> bool {
-        is_own_host(host, Some(&self.machine))
-            || self.hosts.iter().any(|known| known.eq_ignore_ascii_case(without_port(host)))
-    }
-
-    fn is_welcome_page(&self, origin: &str) -> bool {
-        is_local_origin(origin) || self.origins.contains(&origin.to_ascii_lowercase())
-    }
+        Some(Err(NoKey::Expired)) => "this token has expired: ask who operates the relay for another",
+        Some(Err(NoKey::Unknown)) | None => "a token of this relay is needed: Authorization: Bearer …",
+    };
+    Err(Refusal::new(Code::Unauthorized, message).with("www-authenticate", "Bearer"))
 }
 
 /// The device whose cookie a request has.
@@ -280,28 +189,29 @@ pub(crate) fn host_of<B>(request: &Request<B>) -> Result<&str, Refusal> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Token;
-    use crate::config::{UpstreamApi, UpstreamConfig};
+    use crate::config::{Config, Token};
     use crate::devices::Grant;
 
-    fn access(tokens: &[(&str, &str)]) -> AccessControl {
+    fn access(tokens: &[(&str, &str)]) -> Rules {
         let config = Config {
             tokens: tokens.iter().map(|(owner, secret)| Token::new(owner, secret)).collect(),
             hosts: vec!["relay.example".into()],
             origins: vec!["https://chat.example".into()],
             ..Config::default()
         };
-        AccessControl { machine: "workshop".into(), ..AccessControl::new(&config).unwrap() }
+        let mut rules = Rules::new(&config).unwrap();
+        rules.machine = "workshop".into();
+        rules
     }
 
-    fn enter(access: &AccessControl, headers: &[(&str, &str)]) -> Result<String, u16> {
+    fn entered(rules: &Rules, headers: &[(&str, &str)]) -> Result<String, u16> {
         let mut request = Request::builder().version(Version::HTTP_10);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let listener = Listener::Tcp(([127, 0, 0, 1], 11434).into());
         let devices = Devices::open(None).unwrap();
-        let entered = access.enter(listener, &request.body(()).unwrap(), false, &devices);
+        let entered = enter(rules, listener, &request.body(()).unwrap(), false, &devices);
         entered
             .map(|entered| entered.caller.owner.as_str().to_owned())
             .map_err(|refusal| refusal.code.status().as_u16())
@@ -311,16 +221,16 @@ mod tests {
     fn only_local_names_and_pages_get_through() {
         let access = access(&[]);
         for host in ["localhost:11434", "Workshop:11434", "", "a.local", "Relay.Example:1"] {
-            assert_eq!(enter(&access, &[("host", host)]), Ok("local".into()), "{host}");
+            assert_eq!(entered(&access, &[("host", host)]), Ok("local".into()), "{host}");
         }
         for host in ["evil.example", "8.8.8.8", "192.168.1.5", "chat.example"] {
-            assert_eq!(enter(&access, &[("host", host)]), Err(403), "{host}");
+            assert_eq!(entered(&access, &[("host", host)]), Err(403), "{host}");
         }
         for origin in ["http://localhost:3000", "app://obsidian.md", "https://Chat.example"] {
-            assert_eq!(enter(&access, &[("origin", origin)]), Ok("local".into()), "{origin}");
+            assert_eq!(entered(&access, &[("origin", origin)]), Ok("local".into()), "{origin}");
         }
         for origin in ["https://evil.example", "http://x.local", "null", "http://chat.example"] {
-            assert_eq!(enter(&access, &[("origin", origin)]), Err(403), "{origin}");
+            assert_eq!(entered(&access, &[("origin", origin)]), Err(403), "{origin}");
         }
     }
 
@@ -338,7 +248,7 @@ mod tests {
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
-            let entered = access.enter(listener, &request.body(()).unwrap(), false, &devices);
+            let entered = enter(&access, listener, &request.body(()).unwrap(), false, &devices);
             entered
                 .map(|entered| entered.caller.owner.as_str().to_owned())
                 .map_err(|refusal| refusal.code.status().as_u16())
@@ -355,20 +265,6 @@ mod tests {
         assert_eq!(enter(Method::GET, &[cookie, ("origin", "http://localhost:3000")]), Err(403));
         assert_eq!(enter(Method::POST, &[cookie, page, ("origin", "https://evil.example")]), Err(403));
         assert_eq!(enter(Method::GET, &[cookie, ("sec-fetch-site", "same-site")]), Err(403));
-    }
-
-    #[test]
-    fn a_token_has_one_secret_that_is_not_easy() {
-        let refused = |token: Token| {
-            let config = Config { tokens: vec![token], ..Config::default() };
-            AccessControl::new(&config).unwrap_err().to_string()
-        };
-        assert!(refused(Token::new("ann", "short")).contains("too easy"));
-        let none = Token { secret: None, ..Token::new("ann", "") };
-        assert!(refused(none).contains("takes one of secret, secret_file and secret_sha256"));
-        let missing =
-            Token { secret: None, secret_file: Some("/nonexistent".into()), ..Token::new("ann", "") };
-        assert_eq!(refused(missing), "/nonexistent cannot be read");
     }
 
     #[test]
@@ -390,7 +286,7 @@ mod tests {
     #[test]
     fn a_token_names_its_owner_and_nothing_else_gets_in() {
         let access = access(&[("ann", "0123456789abcdef"), ("bob", "fedcba9876543210")]);
-        let with = |value: &str| enter(&access, &[("authorization", value)]);
+        let with = |value: &str| entered(&access, &[("authorization", value)]);
         assert_eq!(with("Bearer 0123456789abcdef"), Ok("ann".into()));
         assert_eq!(with("bearer fedcba9876543210"), Ok("bob".into()));
         for wrong in [
@@ -403,33 +299,6 @@ mod tests {
         ] {
             assert_eq!(with(wrong), Err(401), "{wrong}");
         }
-        assert_eq!(enter(&access, &[]), Err(401));
-    }
-
-    fn refused(listen: &str, with_token: bool, with_tls: bool) -> Option<String> {
-        let endpoint = towline::client::Endpoint::http("127.0.0.1", 1);
-        let upstream = UpstreamConfig::new(endpoint, UpstreamApi::Ollama);
-        let token = Token::new("ann", "0123456789abcdef");
-        let tls = crate::config::TlsFiles { certificate: "c".into(), key: "k".into() };
-        let config = Config {
-            listen: vec![Listen::Tcp(listen.parse().unwrap())],
-            upstreams: vec![upstream],
-            tokens: if with_token { vec![token] } else { Vec::new() },
-            tls: with_tls.then_some(tls),
-            ..Config::default()
-        };
-        check(&config).err().map(|error| error.to_string())
-    }
-
-    #[test]
-    fn an_address_that_others_reach_takes_a_token_and_tls() {
-        for open in ["0.0.0.0:1", "[::]:1", "192.168.1.5:1"] {
-            assert!(refused(open, false, false).unwrap().contains("takes a token and TLS"), "{open}");
-            assert!(refused(open, true, false).unwrap().contains("takes TLS"));
-            assert!(refused(open, false, true).unwrap().contains("takes a token:"));
-            assert_eq!(refused(open, true, true), None);
-        }
-        assert_eq!(refused("127.0.0.1:1", false, false), None);
-        assert_eq!(refused("[::1]:1", false, false), None);
+        assert_eq!(entered(&access, &[]), Err(401));
     }
 }

@@ -10,8 +10,9 @@ use serde_json::json;
 use super::answer::{Answer, Code, Refusal, json_answer};
 use super::ask::{self, Ask, Begun, RequestHeaders};
 use super::input;
+use crate::access::Caller;
 use crate::config::{PlaceInHistory, UserHistory};
-use crate::relay::{Caller, Relay};
+use crate::relay::Relay;
 
 /// What the page calls itself in `Towline-Asked-By`.
 const PAGE: &str = "page";
@@ -106,7 +107,7 @@ async fn with<T: Send + 'static>(
     caller: &Caller,
     work: impl FnOnce(&dyn UserHistory) -> Result<T, String> + Send + 'static,
 ) -> Result<Option<T>, String> {
-    let Some(history) = caller.history(relay) else { return Ok(None) };
+    let Some(history) = caller.history(&relay.config) else { return Ok(None) };
     let history = Arc::clone(history);
     match tokio::task::spawn_blocking(move || work(&*history)).await {
         Ok(done) => done.map(Some),

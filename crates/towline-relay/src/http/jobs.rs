@@ -16,10 +16,12 @@ use super::answer::{Answer, Refusal, typed};
 use super::body::Body;
 use super::control::{find, shown};
 use super::input;
+use crate::access::Caller;
 use crate::id::{Owner, StreamId};
+use crate::job::job_state;
 use crate::meta::now_ms;
 use crate::registry::Entry;
-use crate::relay::{Caller, Life, Relay, job_state};
+use crate::relay::{Life, Relay};
 use crate::store::StreamNo;
 
 /// A piece of a list is sent when it is so long, in bytes.
@@ -167,7 +169,7 @@ impl Jobs {
     fn next(&mut self) -> (Vec<u8>, bool) {
         let mut is_page = false;
         let mut piece = Vec::new();
-        for (looks, entry) in self.relay.registry.each(&self.owner, self.after).enumerate() {
+        for (looks, entry) in self.relay.registry.each(self.owner.clone(), self.after).enumerate() {
             if looks == LOOKS {
                 return (piece, false);
             }
@@ -253,7 +255,7 @@ impl Watcher<'_> {
         let mut gone = std::mem::take(&mut self.told);
         self.running.clear();
         let (relay, caller) = (self.relay, self.caller);
-        for (looks, entry) in (1..).zip(relay.registry.each(&caller.owner, None)) {
+        for (looks, entry) in (1..).zip(relay.registry.each(caller.owner.clone(), None)) {
             if looks % LOOKS == 0 {
                 tokio::task::yield_now().await;
             }

@@ -7,9 +7,8 @@ use hyper::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Code, Refusal, json_answer, set};
-use super::via::VIA;
 use crate::relay::Relay;
-use crate::upstream::{Choice, Upstream, all, look};
+use crate::upstream::{Choice, Upstream, VIA, all, look};
 
 /// How long a list waits for a model server that says nothing.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -12,7 +12,7 @@ pub(super) fn answer(relay: &Relay, path: &str) -> Answer {
     match path {
         "/healthz" => typed(StatusCode::OK, TEXT, Body::whole("ok\n")),
         "/metrics" => {
-            let text = crate::metrics::render(relay);
+            let text = super::metrics::render(relay);
             typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Body::whole(text))
         }
         // The last of the three.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use hyper::body::{Body as _, Incoming};
-use hyper::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use hyper::header::CONTENT_LENGTH;
 use hyper::{HeaderMap, Method, Request, StatusCode};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::time::{Instant, Sleep};
@@ -21,27 +21,9 @@ use super::body::{Body, Passed};
 use super::input;
 use super::lists::List;
 use super::route::Route;
-use super::via::VIA;
-use crate::relay::{Caller, Relay};
-use crate::upstream::Upstream;
-
-/// Headers about one connection, or that the next request has of its own.
-const NOT_PASSED: [&str; 14] = [
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "host",
-    "content-length",
-    "accept-encoding",
-    "cookie",
-    "expect",
-];
+use crate::access::Caller;
+use crate::relay::Relay;
+use crate::upstream::{NOT_PASSED, Upstream, VIA, for_client};
 
 /// Without the word `model`: clients that try Ollama's API first tell a missing endpoint from a missing model by it.
 pub(super) const NO_OLLAMA: &str =
@@ -57,30 +39,6 @@ pub(super) fn request_headers(relay: &Relay, headers: &HeaderMap) -> Headers {
     });
     let mut passed: Headers = passed.map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
     passed.push(VIA, relay.hop.after(headers));
-    passed
-}
-
-/// What a client is told of a model server's headers: not those about one connection, which `Connection` may name more of, nor
-/// who may read it across. The bytes are unpacked on the way, so their packing says nothing.
-pub(crate) fn for_client(headers: &Headers) -> HeaderMap {
-    let named = headers.get("connection").unwrap_or_default().to_ascii_lowercase();
-    let is_named = |name: &str| named.split(',').any(|option| option.trim() == name);
-    let mut passed = HeaderMap::new();
-    for (name, value) in headers.iter() {
-        let name = name.to_ascii_lowercase();
-        let is_kept_here = name == "content-encoding"
-            || name.starts_with("access-control-")
-            || NOT_PASSED.contains(&name.as_str())
-            || is_named(&name);
-        if is_kept_here {
-            continue;
-        }
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value))
-        {
-            passed.append(name, value);
-        }
-    }
     passed
 }
 

@@ -14,7 +14,7 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::answer::{Answer, Code, Refusal, Words, empty, set};
 use super::body::Body;
-use super::guard::{Authorized, Listener};
+use super::guard::{self, Authorized, Listener};
 use super::route::Route;
 use super::trail::{Trail, WRONG_TOKEN_PAUSE};
 use super::{ask, control, devices, front, jobs, ops, page, pass, streams};
@@ -136,17 +136,18 @@ async fn answered(
         return preflight(relay, listener, &request);
     }
     let words = place.words();
-    let authorized = match relay.access().enter(listener, &request, place.is_open(), &relay.devices) {
-        Ok(authorized) => authorized,
-        Err(refusal) => {
-            relay.metrics.refused.fetch_add(1, Ordering::Relaxed);
-            if refusal.code == Code::Unauthorized && request.headers().contains_key(AUTHORIZATION) {
-                trail.has_wrong_token();
-                tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
+    let authorized =
+        match guard::enter(&relay.access.rules(), listener, &request, place.is_open(), &relay.devices) {
+            Ok(authorized) => authorized,
+            Err(refusal) => {
+                relay.metrics.refused.fetch_add(1, Ordering::Relaxed);
+                if refusal.code == Code::Unauthorized && request.headers().contains_key(AUTHORIZATION) {
+                    trail.has_wrong_token();
+                    tokio::time::sleep(WRONG_TOKEN_PAUSE).await;
+                }
+                return secured(refusal.answer_in(words));
             }
-            return secured(refusal.answer_in(words));
-        }
-    };
+        };
     let Authorized { caller, origin, device } = authorized;
     trail.belongs_to(&caller.owner, relay);
     let role = place.role(request.method());
@@ -200,7 +201,9 @@ fn page_answer(
     file: &page::File,
     request: &Request<Incoming>,
 ) -> Answer {
-    let entered = file.is_document().then(|| relay.access().enter(listener, request, false, &relay.devices));
+    let entered = file
+        .is_document()
+        .then(|| guard::enter(&relay.access.rules(), listener, request, false, &relay.devices));
     let Some(Ok(Authorized { caller, device, .. })) = entered else { return file.answer(request.headers()) };
     if !caller.roles.allow(Role::Read) {
         return file.answer(request.headers());
@@ -273,7 +276,7 @@ fn preflight(relay: &Relay, listener: Listener, request: &Request<Incoming>) -> 
     );
     // A preflight never carries a token.
     if let Ok(Authorized { origin: Some(origin), .. }) =
-        relay.access().enter(listener, request, true, &relay.devices)
+        guard::enter(&relay.access.rules(), listener, request, true, &relay.devices)
     {
         allow(&mut answer, &origin);
     }

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::Job;
+use crate::config::{Config, RelayLimits};
 use crate::id::Owner;
 use crate::upstream::{Upstream, with_place};
 
@@ -25,6 +26,22 @@ pub(crate) struct Places {
     pub(crate) own_running: usize,
     pub(crate) own_queued: usize,
     pub(crate) own_grouped: usize,
+}
+
+impl Places {
+    /// As the limits say.
+    pub(crate) fn of(config: &Config) -> Self {
+        let RelayLimits { running, queued, grouped, .. } = config.limits;
+        let share = |whole: usize| usize::try_from(config.share_of(whole as u64)).unwrap_or(whole).min(whole);
+        Self {
+            running,
+            queued,
+            grouped,
+            own_running: share(running),
+            own_queued: share(queued),
+            own_grouped: share(grouped),
+        }
+    }
 }
 
 /// What a job is, for those who decide whether it may run.

@@ -8,10 +8,9 @@ use towline::relay::AnswerState;
 use towline_core::job::Deadline;
 
 use super::order::end_unread;
-use super::{Head, Job, JobRecord, Recorded};
+use super::{Head, Holder, Job, Order, Recorded, Sent, Shown};
 use crate::log::StreamLog;
-use crate::meta::now_ms;
-use crate::shared::{Holder, Order, Sent, Shown};
+use crate::meta::{JobRecord, now_ms};
 use crate::tasks::Tasks;
 
 impl Job {

@@ -3,22 +3,31 @@
 mod admission;
 mod elsewhere;
 mod ending;
-mod framing;
+mod holder;
 pub(crate) mod name;
 mod order;
 mod question;
-mod record;
 mod run;
 
 pub(crate) use admission::{AdmissionQueue, Claim, Group, NoPlace, Permit, Places};
 pub(crate) use ending::{Ended, error_record};
-pub(crate) use framing::{Framing, OneValue};
+pub(crate) use holder::{Holder, Order, Outbox, Sent, Shown};
 pub(crate) use order::{Attached, Head, Job};
 pub(crate) use question::Question;
-pub(crate) use record::JobRecord;
 pub(crate) use run::{Finished, Task, run};
 
+use std::sync::Arc;
+
+use towline::relay::AnswerState;
 use towline_core::dialect::Dialect;
+
+use crate::meta::{Framing, Meta};
+
+/// How a job looks, running or not.
+pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<AnswerState> {
+    let record = meta.job.as_ref()?;
+    Some(record.ended.clone().or_else(|| job.map(|job| job.look().state)).unwrap_or(AnswerState::Interrupted))
+}
 
 /// The requests whose answers are recorded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

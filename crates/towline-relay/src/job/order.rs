@@ -11,9 +11,9 @@ use towline::relay::AnswerState;
 use towline_core::job::Deadline;
 
 use super::elsewhere::{deadline_ms, millis};
-use super::{Framing, JobRecord, Recorded};
+use super::{Holder, Order, Recorded, Sent};
 use crate::log::StreamLog;
-use crate::shared::{Holder, Order, Sent};
+use crate::meta::{Framing, JobRecord};
 use crate::tasks::Tasks;
 
 /// What became of the request, for those who wait for the head of the answer.

@@ -20,13 +20,12 @@ use towline_core::outcome::{Ending, Outcome};
 use towline_core::stream::{BodyEnd, Lifecycle, Opened};
 use towline_core::timeouts::{Limits, Timeouts};
 
-use super::{Ended, Framing, Head, Job, OneValue, Permit, error_record};
-use crate::http::for_client;
+use super::{Ended, Head, Job, Permit, error_record};
 use crate::log::{Broken, Ticket};
-use crate::meta::{media_type, now_ms};
+use crate::meta::{Framing, OneValue, media_type, now_ms};
 use crate::metrics::Measured;
 use crate::traces::SpanContext;
-use crate::upstream::{Lease, Upstream, least_busy_first};
+use crate::upstream::{Lease, Upstream, for_client, least_busy_first};
 
 /// A timer that fires so late says that the whole process stood still.
 const STOPPED: Duration = Duration::from_secs(5);

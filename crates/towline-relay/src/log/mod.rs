@@ -24,7 +24,6 @@ use bytes::{Bytes, BytesMut};
 pub(crate) use cursor::{Cursor, Got};
 pub(crate) use shared::News;
 pub(crate) use writer::Writer;
-pub use writer::{Fsync, NotAFsync};
 
 use crate::meta::Meta;
 use crate::offset::Offset;

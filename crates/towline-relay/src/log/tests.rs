@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::{Broken, Cursor, Fsync, Got, StreamLog, Writer};
+use super::{Broken, Cursor, Got, StreamLog, Writer};
+use crate::config::Fsync;
 use crate::id::{Owner, StreamId};
 use crate::meta::Meta;
 use crate::store::{DiskStore, LogStore, MemoryStore, Write};

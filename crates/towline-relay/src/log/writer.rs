@@ -7,11 +7,11 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::keeper::Keeper;
 use super::{Broken, StreamLog, Taken};
-use crate::config::length;
+use crate::config::Fsync;
 use crate::metrics::Histogram;
 use crate::store::{LogStore, NotWritten, StoreError, Write};
 
@@ -21,54 +21,6 @@ const BATCHES_OF_AN_APPENDER: usize = 16;
 
 /// Bounds of the time that the store takes for a batch, in seconds: from memory to a disk that stalls.
 const BATCH_S: &[f64] = &[0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
-
-/// When what was written is made to survive the end of the machine. The end of the process loses nothing either way.
-///
-/// Written as `always`, `never`, or a time as `1s`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(try_from = "String")]
-pub enum Fsync {
-    /// Before readers see it.
-    Always,
-    /// So often. Default: every second.
-    Every(Duration),
-    /// When the system likes.
-    Never,
-}
-
-impl Default for Fsync {
-    fn default() -> Self {
-        Self::Every(Duration::from_secs(1))
-    }
-}
-
-/// A text that names no time to sync.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("expected always, never, or a time as 1s")]
-pub struct NotAFsync;
-
-impl std::str::FromStr for Fsync {
-    type Err = NotAFsync;
-
-    fn from_str(text: &str) -> Result<Self, NotAFsync> {
-        match text {
-            "always" => Ok(Self::Always),
-            "never" => Ok(Self::Never),
-            _ => match length(text) {
-                Some(time) if !time.is_zero() => Ok(Self::Every(time)),
-                Some(_) | None => Err(NotAFsync),
-            },
-        }
-    }
-}
-
-impl TryFrom<String> for Fsync {
-    type Error = NotAFsync;
-
-    fn try_from(text: String) -> Result<Self, NotAFsync> {
-        text.parse()
-    }
-}
 
 /// Writes logs.
 #[derive(Debug)]

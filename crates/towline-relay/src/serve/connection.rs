@@ -15,10 +15,10 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 
 use super::crowd::Crowd;
-use super::listen::Stream;
 use super::watched::{Activity, Watched};
 use crate::http::guard::Listener;
 use crate::http::serve;
+use crate::listen::Stream;
 use crate::relay::{Life, Relay};
 
 /// What one stream may have sent and not got through, in bytes: beyond it the log is not read for it.

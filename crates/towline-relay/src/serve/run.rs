@@ -7,19 +7,16 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::connection::connection;
 use super::crowd::Crowd;
-use super::late_door::LateDoor;
-use super::listen::{Listener, Stream};
-use super::{passed, phone, tls};
+use crate::access::{self, Rules};
 use crate::config::{Config, Listen};
 use crate::error::Error;
 use crate::housekeeping;
-use crate::http::guard::{self, AccessControl};
+use crate::listen::{self, LateDoor, Listener, Stream, Tls};
 use crate::relay::{Life, Relay};
 use crate::shared;
 use crate::tasks::Tasks;
@@ -37,11 +34,8 @@ pub struct Server {
     listeners: Vec<Listener>,
     tls: Tls,
     /// Keep it among the living and send its orders, where there are several.
-    among_others: [AbortOnDropHandle<Infallible>; 2],
+    among_others: Vec<AbortOnDropHandle<Infallible>>,
 }
-
-/// What new connections are taken with; none where TCP is not encrypted.
-pub(super) type Tls = Arc<RwLock<Option<TlsAcceptor>>>;
 
 /// Gives a relay that runs a configuration in place of parts of its own.
 #[derive(Clone)]
@@ -63,16 +57,16 @@ impl Reloader {
     /// # Errors
     /// What cannot be used; then nothing is changed.
     pub fn reload(&self, config: &Config) -> Result<(), Error> {
-        guard::check_open(&self.relay.config.listen, config)?;
-        let access = AccessControl::new(config)?;
-        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        access::check_open(&self.relay.config.listen, config)?;
+        let rules = Rules::new(config)?;
+        let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         let mut own = self.tls.write().unwrap_or_else(PoisonError::into_inner);
         if own.is_some() != tls.is_some() {
             return Err(Error::Config("to begin or end with TLS the relay takes a restart".into()));
         }
         *own = tls;
         drop(own);
-        self.relay.set_access(access);
+        self.relay.access.replace(rules);
         tracing::info!("tokens, hosts, origins and certificates were read again");
         Ok(())
     }
@@ -102,13 +96,13 @@ impl Server {
     /// # Errors
     /// What cannot be used or would let strangers in; says what to do.
     pub async fn bind(mut config: Config) -> Result<Self, Error> {
-        passed::place(&mut config)?;
-        guard::check(&config)?;
-        let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
+        listen::place(&mut config)?;
+        access::check(&config)?;
+        let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
         // Before the store: a second relay is told that there is a first.
         let mut listeners = Vec::new();
         for listen in &config.listen {
-            listeners.push(match passed::listener(&config.sockets, listen)? {
+            listeners.push(match listen::passed_listener(&config.sockets, listen)? {
                 Some(passed) => passed,
                 None => Listener::bind(listen).await?,
             });
@@ -130,11 +124,13 @@ impl Server {
             Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
         };
         relay.listening.get_or_init(|| shown);
-        let among_others = [
-            relay.tasks.start_held(shared::renew(Arc::clone(&relay))),
-            relay.tasks.start_held(shared::send(Arc::clone(&relay))),
-        ];
-        shared::load(&relay).await.map_err(|source| Error::Shared { source })?;
+        let mut among_others = Vec::new();
+        if let Some(shared) = &relay.shared {
+            let (renewing, sending) = (Arc::clone(shared), Arc::clone(shared));
+            among_others.push(relay.tasks.start_held(async move { shared::renew(&renewing).await }));
+            among_others.push(relay.tasks.start_held(async move { sending.send().await }));
+            shared.load().await.map_err(|source| Error::Shared { source })?;
+        }
         Ok(Self { relay, listeners, tls: Arc::new(RwLock::new(tls)), among_others })
     }
 
@@ -166,11 +162,10 @@ impl Server {
         Box::pin(async move {
             let Self { relay, mut listeners, tls, among_others } = self;
             let connections = Tasks::new();
-            let (page_door, mut page) = LateDoor::new();
-            let (phone_door, mut phone) = LateDoor::new();
-            drop(relay.page_door.set(page_door));
-            drop(relay.phone_door.set(phone_door));
-            phone::open_again(&relay).await;
+            // As long as a device may come in.
+            if relay.devices.are_kept() {
+                listen::open_again(&relay.phone_door, &relay.config.store.place).await;
+            }
             // So that the first requests find who has their model; the rest is found out later.
             relay.upstreams.look_first(FIRST_LOOK).await;
             let (running, cut) = {
@@ -188,22 +183,19 @@ impl Server {
                     })
                     .await;
                 };
-                let late = async |opened: &mut mpsc::Receiver<(Listener, Tls)>| {
-                    let Some((listener, tls)) = opened.recv().await else {
-                        return std::future::pending().await;
-                    };
+                let late = async |door: &LateDoor| {
+                    let (listener, tls) = door.opened().await;
                     accept(&relay, &listener, &tls, &connections).await;
                 };
                 let serving = async {
                     tokio::select! {
                         () = accepting => {}
-                        () = late(&mut page) => {}
-                        () = late(&mut phone) => {}
+                        () = late(&relay.page_door) => {}
+                        () = late(&relay.phone_door) => {}
                         () = relay.upstreams.keep_looking(relay.config.times.health) => {}
                         never = housekeeping::keep(Arc::clone(&relay)) => match never {},
                         () = traced(&relay) => {}
-                        never = shared::keep(Arc::clone(&relay)) => match never {},
-                        never = shared::listen(Arc::clone(&relay)) => match never {},
+                        () = follows_others(&relay) => {}
                     }
                 };
                 let mut serving = pin!(serving);
@@ -242,6 +234,15 @@ impl Server {
     }
 }
 
+/// Follows what other relays do, if there can be any. Never ready.
+async fn follows_others(relay: &Relay) {
+    let Some(shared) = &relay.shared else { return std::future::pending().await };
+    tokio::select! {
+        never = shared::keep(shared) => match never {},
+        never = shared::listen(shared) => match never {},
+    }
+}
+
 /// Sends spans, if they are wanted. Never ready.
 async fn traced(relay: &Relay) {
     match &relay.traces {
@@ -263,11 +264,9 @@ async fn drain(relay: &Arc<Relay>) -> usize {
         return 0;
     }
     let mut cut = 0;
-    for owner in relay.registry.owners() {
-        for entry in relay.registry.each(&owner, None) {
-            if entry.job.is_some_and(|job| job.interrupt().is_ok()) {
-                cut += 1;
-            }
+    for entry in relay.registry.all() {
+        if entry.job.is_some_and(|job| job.interrupt().is_ok()) {
+            cut += 1;
         }
     }
     // They end at once: what was received is written, and no server is waited for.

@@ -4,17 +4,13 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
 
-use super::holder::{Holder, Order, Shown};
-use super::resp::{Commands, Reply};
-use super::store::Stored;
-use super::version::Version;
-use super::{MISSED, Orders, Positions, RedisError, Shared};
-use crate::job::Job;
+use super::{MISSED, Orders, Positions, Shared};
+use crate::job::{Holder, Job, Order, Shown};
 use crate::log::{News, StreamLog};
 use crate::meta::Meta;
 use crate::registry::Entry;
-use crate::relay::Relay;
-use crate::store::StreamNo;
+use crate::store::redis::{Commands, Reply, Stored, Version, none_failed};
+use crate::store::{RedisError, StreamNo};
 
 /// Entries that are read at once.
 const ENTRIES: usize = 500;
@@ -24,44 +20,35 @@ const STREAMS: usize = 256;
 const KEPT: &str = "10000";
 
 /// Reads the descriptions of all streams.
-async fn read_all(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+async fn read_all(shared: &Shared) -> Result<(), RedisError> {
     let own = shared.relay();
     let mut read = shared.read.lock().await;
     if !is_behind(&read, own) {
         return Ok(());
     }
     // One that is made from here on may not be among those that are read; it is not gone for that.
-    let known = written(shared, relay);
+    let is_written = |entry: &Entry| shared.store.version(entry.log.no) != Version::default();
+    let known: Vec<Entry> = shared.registry.all().filter(is_written).collect();
     // What is written meanwhile is read after it.
     let mut commands = Commands::default();
     commands.push(&["XREVRANGE", "towline:journal", "+", "-", "COUNT", "1"]);
     commands.push(&["SMEMBERS", "towline:all"]);
-    let replies = shared.store.ask_leader(commands).await?;
-    if let Some(Reply::Failed(why)) = replies.iter().find(|reply| matches!(reply, Reply::Failed(_))) {
-        return Err(RedisError::Refused(why.clone()));
-    }
+    let replies = none_failed(shared.store.ask_leader(commands).await?)?;
     let [last, all] = &replies[..] else { return Err(RedisError::Refused("it did not answer all".into())) };
     let last = last.many().first().and_then(|entry| entry.many().first()?.text().map(str::to_owned));
     let all: Vec<StreamNo> = all.many().iter().filter_map(Reply::number).collect();
     for some in all.chunks(STREAMS) {
         for (stream, stored) in shared.store.stored(some).await? {
-            is_told(shared, relay, stream, stored);
+            is_told(shared, stream, stored);
         }
     }
     let all: std::collections::HashSet<StreamNo> = all.into_iter().collect();
     for entry in known.iter().filter(|entry| !all.contains(&entry.log.no)) {
-        is_gone(shared, relay, entry);
+        is_gone(shared, entry);
     }
     read.journal = last.unwrap_or_else(|| "0-0".into());
     (read.at, read.relay) = (Instant::now(), own);
     Ok(())
-}
-
-/// The streams that this relay knows and that are in the store.
-fn written(shared: &Shared, relay: &Relay) -> Vec<Entry> {
-    let is_there = |entry: &Entry| shared.store.version(entry.log.no) != Version::default();
-    let of_owner = |owner| relay.registry.each(&owner, None).filter(is_there).collect::<Vec<_>>();
-    relay.registry.owners().into_iter().flat_map(of_owner).collect()
 }
 
 /// Whether the journal does not say enough.
@@ -70,7 +57,7 @@ fn is_behind(read: &Positions, own: u64) -> bool {
 }
 
 /// Reads the journal to its end: one look for all who asked before it began.
-pub(super) async fn catch_up(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+pub(super) async fn catch_up(shared: &Shared) -> Result<(), RedisError> {
     let own = shared.asked.fetch_add(1, Ordering::Relaxed) + 1;
     let mut read = shared.read.lock().await;
     if read.asked >= own {
@@ -79,20 +66,16 @@ pub(super) async fn catch_up(shared: &Shared, relay: &Relay) -> Result<(), Redis
     let asked = shared.asked.load(Ordering::Relaxed);
     if is_behind(&read, shared.relay()) {
         drop(read);
-        return read_all(shared, relay).await;
+        return read_all(shared).await;
     }
     loop {
         let count = ENTRIES.to_string();
         let mut commands = Commands::default();
         commands.push(&["XREAD", "COUNT", &count, "STREAMS", "towline:journal", &read.journal]);
-        let reply = match shared.store.ask_kept(commands).await?.pop() {
-            Some(Reply::Failed(why)) => return Err(RedisError::Refused(why)),
-            Some(reply) => reply,
-            None => Reply::None,
-        };
+        let reply = none_failed(shared.store.ask_kept(commands).await?)?.pop().unwrap_or(Reply::None);
         let entries = entries(&reply);
         for (id, fields) in &entries {
-            apply(shared, relay, fields);
+            apply(shared, fields);
             read.journal.clone_from(id);
         }
         read.at = Instant::now();
@@ -115,7 +98,7 @@ fn field<'a>(fields: &'a [Reply], name: &str) -> Option<&'a Reply> {
     fields.chunks_exact(2).find(|pair| pair[0].text() == Some(name)).map(|pair| &pair[1])
 }
 
-fn apply(shared: &Shared, relay: &Relay, fields: &[Reply]) {
+fn apply(shared: &Shared, fields: &[Reply]) {
     let Some(no) = field(fields, "no").and_then(Reply::number) else { return };
     let end = field(fields, "end").and_then(Reply::number).unwrap_or(0);
     match field(fields, "kind").and_then(Reply::text) {
@@ -124,23 +107,23 @@ fn apply(shared: &Shared, relay: &Relay, fields: &[Reply]) {
             let meta = field(fields, "data").and_then(Reply::bytes).cloned();
             let holder = field(fields, "holder").and_then(Reply::number);
             if let (Some(version), Some(meta)) = (version, meta) {
-                is_told(shared, relay, no, Stored { version, meta, end, holder });
+                is_told(shared, no, Stored { version, meta, end, holder });
             }
         }
         Some("gone") => {
-            if let Some(entry) = relay.registry.numbered(no) {
-                is_gone(shared, relay, &entry);
+            if let Some(entry) = shared.registry.numbered(no) {
+                is_gone(shared, &entry);
             }
         }
         Some("shown") => {
             let shown = field(fields, "data").and_then(Reply::text);
             let shown: Option<Shown> = shown.and_then(|text| serde_json::from_str(text).ok());
-            if let (Some(entry), Some(shown)) = (relay.registry.numbered(no), shown)
+            if let (Some(entry), Some(shown)) = (shared.registry.numbered(no), shown)
                 && let Some(job) = entry.job.as_ref().filter(|job| job.is_elsewhere())
             {
                 entry.log.feed(News { meta: None, end, bytes: None });
                 job.is_shown(shown);
-                relay.registry.changed(&entry);
+                shared.registry.changed(&entry);
             }
         }
         // A later version's.
@@ -148,10 +131,10 @@ fn apply(shared: &Shared, relay: &Relay, fields: &[Reply]) {
     }
 }
 
-pub(super) fn is_gone(shared: &Shared, relay: &Relay, entry: &Entry) {
+pub(super) fn is_gone(shared: &Shared, entry: &Entry) {
     shared.store.forget(entry.log.no);
     shared.followed().remove(&entry.log.no);
-    relay.registry.forget(entry);
+    shared.registry.forget(entry);
 }
 
 /// The description of a stream; one that cannot be read is told of, and left alone.
@@ -162,21 +145,21 @@ pub(super) fn described(stream: StreamNo, stored: &Stored) -> Option<Meta> {
 
 /// Makes what is known of a stream what the journal says, unless that is older. One that is not known is new; for those who read
 /// the journal only, since what they read next says whether it is gone.
-pub(super) fn is_told(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
+pub(super) fn is_told(shared: &Shared, stream: StreamNo, stored: Stored) {
     let _turn = shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
-    match relay.registry.numbered(stream) {
-        Some(entry) => is_changed(shared, relay, &entry, stored),
-        None if shared.store.version(stream) == Version::default() => is_new(shared, relay, stream, stored),
+    match shared.registry.numbered(stream) {
+        Some(entry) => is_changed(shared, &entry, stored),
+        None if shared.store.version(stream) == Version::default() => is_new(shared, stream, stored),
         // It is being removed here. If others have written it, the store refuses that, and it is looked at then.
         None => {}
     }
 }
 
 /// As [`is_told`], by a look of one's own: a stream that is not known may be gone since then.
-pub(super) fn is_seen(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
+pub(super) fn is_seen(shared: &Shared, stream: StreamNo, stored: Stored) {
     let _turn = shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(entry) = relay.registry.numbered(stream) {
-        is_changed(shared, relay, &entry, stored);
+    if let Some(entry) = shared.registry.numbered(stream) {
+        is_changed(shared, &entry, stored);
     }
 }
 
@@ -185,11 +168,11 @@ fn spent(meta: &Meta) -> Option<(u64, u64)> {
     meta.job.as_ref().and_then(|job| Some((job.tokens?, job.ended_ms?)))
 }
 
-fn is_new(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
+fn is_new(shared: &Shared, stream: StreamNo, stored: Stored) {
     let Some(meta) = described(stream, &stored) else { return };
-    let log = StreamLog::recovered(stream, Arc::clone(&relay.writer), meta.clone(), stored.end);
+    let log = StreamLog::recovered(stream, Arc::clone(shared.registry.writer()), meta.clone(), stored.end);
     log.is_written_elsewhere();
-    let holder = |relay_no| Holder { store: Arc::clone(&shared.store), stream, relay: relay_no };
+    let holder = |relay_no| Holder { outbox: Arc::clone(&shared.outbox), stream, relay: relay_no };
     let job = match (&meta.job, stored.holder) {
         (Some(record), Some(by)) if record.ended.is_none() => {
             Some(Job::elsewhere(Arc::clone(&log), record, holder(by)))
@@ -198,18 +181,18 @@ fn is_new(shared: &Shared, relay: &Relay, stream: StreamNo, stored: Stored) {
     };
     shared.store.is_at(stream, stored.version);
     if meta.job.is_some() {
-        relay.usage.was_asked(&meta.owner, relay.access().quota(&meta.owner), meta.created_ms);
+        shared.usage.was_asked(&meta.owner, shared.access.rules().quota(&meta.owner), meta.created_ms);
     }
-    relay.registry.put_back(&meta, log, job);
+    shared.registry.put_back(&meta, log, job);
     if let Some((tokens, at)) = spent(&meta) {
-        relay.usage.spend(&meta.owner, tokens, at);
+        shared.usage.spend(&meta.owner, tokens, at);
     }
-    if let Some(entry) = relay.registry.numbered(stream) {
-        relay.registry.changed(&entry);
+    if let Some(entry) = shared.registry.numbered(stream) {
+        shared.registry.changed(&entry);
     }
 }
 
-fn is_changed(shared: &Shared, relay: &Relay, entry: &Entry, stored: Stored) {
+fn is_changed(shared: &Shared, entry: &Entry, stored: Stored) {
     let stream = entry.log.no;
     if entry.runs_here() || stored.version.writes <= shared.store.version(stream).writes {
         return;
@@ -231,27 +214,27 @@ fn is_changed(shared: &Shared, relay: &Relay, entry: &Entry, stored: Stored) {
     }
     shared.store.is_at(stream, stored.version);
     if let Some(before) = before {
-        relay.registry.was_renamed(entry, &before);
+        shared.registry.was_renamed(entry, &before);
     }
     if let Some(state) = ended.filter(|_| !was_ended) {
         if let Some(job) = entry.job.as_ref().filter(|job| job.is_elsewhere()) {
             job.has_ended(state);
             // Its record says all that is left of it.
-            relay.registry.put_in_place(Entry { job: None, ..entry.clone() });
+            shared.registry.put_in_place(Entry { job: None, ..entry.clone() });
         }
         if let Some((tokens, at)) = tokens {
-            relay.usage.spend(&entry.owner, tokens, at);
+            shared.usage.spend(&entry.owner, tokens, at);
         }
     }
-    relay.registry.changed(entry);
+    shared.registry.changed(entry);
 }
 
 /// Tells the others how the answers that run here look now.
-pub(super) async fn tell_changes(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+pub(super) async fn tell_changes(shared: &Shared) -> Result<(), RedisError> {
     let changed = std::mem::take(&mut *shared.changed.lock().unwrap_or_else(PoisonError::into_inner));
     let mut commands = Commands::default();
     for no in changed {
-        let Some(entry) = relay.registry.numbered(no) else { continue };
+        let Some(entry) = shared.registry.numbered(no) else { continue };
         let Some(job) = entry.job.as_ref().filter(|job| !job.state().is_ended()) else { continue };
         // Plain data can always be said in JSON.
         let shown = serde_json::to_string(&job.shown()).unwrap_or_default();
@@ -281,7 +264,7 @@ pub(super) async fn tell_changes(shared: &Shared, relay: &Relay) -> Result<(), R
 }
 
 /// Does what other relays' clients have ordered, in the order in which the store has it.
-pub(super) async fn obey(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+pub(super) async fn obey(shared: &Shared) -> Result<(), RedisError> {
     // Who comes meanwhile has all obeyed that was there.
     let mut orders = shared.orders.lock().await;
     let own = shared.relay();
@@ -306,13 +289,13 @@ pub(super) async fn obey(shared: &Shared, relay: &Relay) -> Result<(), RedisErro
                 continue;
             }
             *last = nth;
-            let Some(entry) = relay.registry.numbered(no) else { continue };
+            let Some(entry) = shared.registry.numbered(no) else { continue };
             if let Order::Rename(name) = &order {
                 // Whose it is meanwhile may keep it.
-                drop(relay.registry.rename(&entry, name));
+                drop(shared.registry.rename(&entry, name));
             }
             if let Some(job) = entry.job.as_ref().filter(|job| !job.is_elsewhere()) {
-                job.obey_order(order, relay.config.times.grace, &relay.tasks);
+                job.obey_order(order, shared.grace, &shared.tasks);
             }
         }
         if entries.len() < ENTRIES {

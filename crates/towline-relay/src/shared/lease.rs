@@ -2,12 +2,11 @@
 //! waits for, lets it expire.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::connection::Connection;
-use super::{LEASE, RENEWAL, RedisError, Shared, reaper, scripts};
-use crate::relay::Relay;
+use super::{LEASE, RENEWAL, Shared, reaper};
+use crate::store::RedisError;
+use crate::store::redis::{Connection, scripts};
 
 /// Time between two tries.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -16,8 +15,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 ///
 /// # Cancel safety
 /// Dropping the future stops it; the lease expires.
-pub(crate) async fn renew(relay: Arc<Relay>) -> Infallible {
-    let Some(shared) = &relay.shared else { return std::future::pending().await };
+pub(crate) async fn renew(shared: &Shared) -> Infallible {
     let mut connection = None;
     loop {
         let own = shared.relay();
@@ -25,7 +23,7 @@ pub(crate) async fn renew(relay: Arc<Relay>) -> Infallible {
             Ok(is_alive) => {
                 shared.store.has_taken();
                 shared.is_there();
-                if is_alive { RENEWAL } else { another_place(shared, &relay).await }
+                if is_alive { RENEWAL } else { another_place(shared).await }
             }
             Err(error) => {
                 connection = None;
@@ -38,12 +36,11 @@ pub(crate) async fn renew(relay: Arc<Relay>) -> Infallible {
 }
 
 /// Gives the time until the lease is to be renewed.
-async fn another_place(shared: &Shared, relay: &Relay) -> Duration {
+async fn another_place(shared: &Shared) -> Duration {
     tracing::warn!(relay = shared.relay(), "this relay was silent for too long: others end its answers");
-    reaper::let_go(relay);
+    reaper::let_go(shared);
     match shared.take_place().await {
         Ok(()) => {
-            relay.registry.is_relay(shared.relay());
             shared.poked.notify_one();
             RENEWAL
         }

@@ -1,20 +1,16 @@
 //! Messages of the store: calls to look at the journal, and the bytes of what other relays run and somebody reads here.
 
 use std::convert::Infallible;
-use std::sync::{Arc, PoisonError};
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::connection::{Connection, PATIENCE};
-use super::journal;
-use super::resp::{Commands, Reply};
-use super::scripts::bytes_channel;
-use super::{RedisError, Shared};
+use super::{Shared, journal};
 use crate::log::News;
-use crate::relay::Relay;
-use crate::store::StreamNo;
+use crate::store::redis::{Commands, Connection, PATIENCE, Reply, bytes_channel};
+use crate::store::{RedisError, StreamNo};
 
 /// Silence after which the server is asked whether it is there.
 const SILENCE: Duration = Duration::from_secs(2);
@@ -25,11 +21,10 @@ const PAUSE: Duration = Duration::from_millis(200);
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
-pub(crate) async fn listen(relay: Arc<Relay>) -> Infallible {
-    let Some(shared) = &relay.shared else { return std::future::pending().await };
+pub(crate) async fn listen(shared: &Shared) -> Infallible {
     loop {
         tokio::select! {
-            heard = hear(shared, &relay) => {
+            heard = hear(shared) => {
                 if let Err(error) = heard {
                     tracing::debug!(%error, "messages are not heard");
                 }
@@ -41,7 +36,7 @@ pub(crate) async fn listen(relay: Arc<Relay>) -> Infallible {
     }
 }
 
-async fn hear(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+async fn hear(shared: &Shared) -> Result<(), RedisError> {
     let bytes = bytes_channel(shared.store.address().database);
     let mut connection = Connection::open(shared.store.address()).await?;
     let mut commands = Commands::default();
@@ -54,20 +49,20 @@ async fn hear(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
     shared.poked.notify_one();
     loop {
         tokio::select! {
-            message = connection.next() => heard(shared, relay, message?).await?,
-            () = shared.store.is_wanted.notified() => follow(shared, relay, &mut connection).await?,
+            message = connection.next() => heard(shared, message?).await?,
+            () = shared.store.is_wanted.notified() => follow(shared, &mut connection).await?,
             () = tokio::time::sleep(SILENCE) => {
                 connection.send(&Commands::one(&[b"PING"])).await?;
                 let silent = |_| RedisError::Silent(shared.store.address().to_string());
                 let message = timeout(PATIENCE, connection.next()).await.map_err(silent)??;
-                heard(shared, relay, message).await?;
+                heard(shared, message).await?;
             }
         }
     }
 }
 
 /// Subscribes to what somebody wants to read since, and no longer to what nobody does.
-async fn follow(shared: &Shared, relay: &Relay, connection: &mut Connection) -> Result<(), RedisError> {
+async fn follow(shared: &Shared, connection: &mut Connection) -> Result<(), RedisError> {
     let bytes = bytes_channel(shared.store.address().database);
     let mut commands = Commands::default();
     let unread = std::mem::take(&mut *shared.unread.lock().unwrap_or_else(PoisonError::into_inner));
@@ -77,7 +72,7 @@ async fn follow(shared: &Shared, relay: &Relay, connection: &mut Connection) -> 
         }
     }
     for stream in shared.store.take_wanted() {
-        if let Some(entry) = relay.registry.numbered(stream) {
+        if let Some(entry) = shared.registry.numbered(stream) {
             shared.followed().insert(stream, entry.log);
             commands.push(&["SUBSCRIBE", &format!("{bytes}{stream}")]);
         }
@@ -85,13 +80,13 @@ async fn follow(shared: &Shared, relay: &Relay, connection: &mut Connection) -> 
     connection.send(&commands).await
 }
 
-async fn heard(shared: &Shared, relay: &Relay, message: Reply) -> Result<(), RedisError> {
+async fn heard(shared: &Shared, message: Reply) -> Result<(), RedisError> {
     let bytes = bytes_channel(shared.store.address().database);
     let [kind, channel, said] = message.many() else { return Ok(()) };
     let stream = channel.text().and_then(|channel| channel.strip_prefix(&bytes)?.parse::<StreamNo>().ok());
     match (kind.text(), stream) {
         // From here on nothing is missed; what was written before is looked at.
-        (Some("subscribe"), Some(stream)) => look(shared, relay, &[stream]).await,
+        (Some("subscribe"), Some(stream)) => look(shared, &[stream]).await,
         (Some("message"), Some(stream)) => {
             let log = shared.followed().get(&stream).cloned();
             let news = said.bytes().and_then(news);
@@ -103,12 +98,12 @@ async fn heard(shared: &Shared, relay: &Relay, message: Reply) -> Result<(), Red
                         .is_some_and(|bytes| log.seen().end.position + (bytes.len() as u64) < news.end)
                     {
                         // A message was lost.
-                        return look(shared, relay, &[stream]).await;
+                        return look(shared, &[stream]).await;
                     }
                     log.feed(news);
                     Ok(())
                 }
-                (Some(_), None) => look(shared, relay, &[stream]).await,
+                (Some(_), None) => look(shared, &[stream]).await,
                 (None, _) => Ok(()),
             }
         }
@@ -128,15 +123,15 @@ fn news(said: &Bytes) -> Option<News> {
     Some(News { meta: None, end: start + bytes.len() as u64, bytes: Some(bytes) })
 }
 
-async fn look(shared: &Shared, relay: &Relay, streams: &[StreamNo]) -> Result<(), RedisError> {
+async fn look(shared: &Shared, streams: &[StreamNo]) -> Result<(), RedisError> {
     for (stream, stored) in shared.store.stored(streams).await? {
-        journal::is_seen(shared, relay, stream, stored);
+        journal::is_seen(shared, stream, stored);
     }
     Ok(())
 }
 
 /// Looks at all that is followed, whether a message came or not, and lets go what nobody reads any more.
-pub(super) async fn look_again(shared: &Shared, relay: &Relay) -> Result<(), RedisError> {
+pub(super) async fn look_again(shared: &Shared) -> Result<(), RedisError> {
     let mut unread = Vec::new();
     let mut read = Vec::new();
     shared.followed().retain(|stream, log| {
@@ -153,7 +148,7 @@ pub(super) async fn look_again(shared: &Shared, relay: &Relay) -> Result<(), Red
         shared.store.is_wanted.notify_one();
     }
     for some in read.chunks(256) {
-        look(shared, relay, some).await?;
+        look(shared, some).await?;
     }
     Ok(())
 }

@@ -4,17 +4,10 @@
 //! runs are read when somebody wants them (`listen`). A relay that runs answers renews its lease; when it cannot, the others bury
 //! it and end its answers (`reaper`). Why it is so, `docs/decisions/0009-several-relays.md` says.
 
-mod address;
-mod connection;
-mod holder;
 mod journal;
 mod lease;
 mod listen;
 mod reaper;
-mod resp;
-mod scripts;
-mod store;
-mod version;
 
 use std::collections::{BTreeSet, HashMap};
 use std::convert::Infallible;
@@ -24,18 +17,17 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-pub use address::{NotRedis, RedisAddress};
-pub use connection::RedisError;
-pub(crate) use holder::{Holder, Order, Sent, Shown, send};
 pub(crate) use lease::renew;
 pub(crate) use listen::listen;
-pub(crate) use store::RedisStore;
 
+use crate::access::AccessControl;
+use crate::job::Outbox;
 use crate::log::StreamLog;
-use crate::registry::Entry;
-use crate::relay::Relay;
-use crate::store::{Room, StreamNo};
-use resp::{Commands, Reply};
+use crate::quota::Usage;
+use crate::registry::{Entry, StreamRegistry};
+use crate::store::redis::{Commands, Reply, none_failed, scripts};
+use crate::store::{RedisError, RedisStore, Room, StreamNo};
+use crate::tasks::Tasks;
 
 /// How long a relay is one of the living without a sign of life.
 const LEASE: Duration = Duration::from_secs(5);
@@ -52,6 +44,14 @@ const RESERVED: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(crate) struct Shared {
     store: Arc<RedisStore>,
+    /// What other relays are ordered.
+    outbox: Arc<Outbox>,
+    registry: Arc<StreamRegistry>,
+    usage: Arc<Usage>,
+    access: Arc<AccessControl>,
+    tasks: Tasks,
+    /// How long an answer that was not detached runs without any reader.
+    grace: Duration,
     read: tokio::sync::Mutex<Positions>,
     orders: tokio::sync::Mutex<Orders>,
     /// Counts those who want the journal to be read up to now.
@@ -108,11 +108,23 @@ impl Shared {
     /// Takes a place among the relays of the store.
     ///
     /// # Errors
-    /// A store that cannot be reached or used.
-    pub(crate) async fn open(store: Arc<RedisStore>) -> Result<Self, RedisError> {
-        store.connect().await?;
+    /// A store that cannot be used.
+    pub(crate) async fn open(
+        store: Arc<RedisStore>,
+        registry: Arc<StreamRegistry>,
+        usage: Arc<Usage>,
+        access: Arc<AccessControl>,
+        tasks: Tasks,
+        grace: Duration,
+    ) -> Result<Self, RedisError> {
         let own = Self {
+            outbox: Arc::new(Outbox::new(Arc::clone(&store))),
             store,
+            registry,
+            usage,
+            access,
+            tasks,
+            grace,
             read: tokio::sync::Mutex::new(Positions {
                 journal: "0-0".into(),
                 at: Instant::now(),
@@ -148,12 +160,9 @@ impl Shared {
         let lease = LEASE.as_millis().to_string();
         commands.push(&["SET", &format!("towline:lease:{relay}"), "1", "PX", &lease]);
         commands.push(&["SADD", "towline:relays", &relay.to_string()]);
-        for reply in self.store.ask(&commands).await? {
-            if let Reply::Failed(why) = reply {
-                return Err(RedisError::Refused(why));
-            }
-        }
+        none_failed(self.store.ask(&commands).await?)?;
         self.store.is_relay(relay);
+        self.registry.is_relay(relay);
         self.is_another.notify_one();
         tracing::info!(relay, store = %self.store.address(), "one of the relays of this store");
         Ok(())
@@ -187,9 +196,25 @@ impl Shared {
         }
     }
 
+    /// Puts all streams of the store in their places. Called once before the relay answers.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub(crate) async fn load(&self) -> Result<(), RedisError> {
+        journal::catch_up(self).await
+    }
+
+    /// Sends what is ordered here to the relays that run the answers, until the relay ends.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops it; whether the last orders have arrived is not known.
+    pub(crate) async fn send(&self) -> Infallible {
+        self.outbox.send().await
+    }
+
     /// Looks at what others have written up to now; `false` where that is not known. What is known stays known.
-    pub(crate) async fn fresh(&self, relay: &Relay) -> bool {
-        let looked = journal::catch_up(self, relay).await;
+    pub(crate) async fn fresh(&self) -> bool {
+        let looked = journal::catch_up(self).await;
         looked
             .inspect_err(|error| tracing::debug!(%error, "what other relays have written is not known"))
             .is_ok()
@@ -199,12 +224,12 @@ impl Shared {
     ///
     /// # Errors
     /// When the store does not say.
-    pub(crate) async fn fresh_stream(&self, relay: &Relay, entry: &Entry) -> Result<(), RedisError> {
+    pub(crate) async fn fresh_stream(&self, entry: &Entry) -> Result<(), RedisError> {
         if entry.log.seen().closed || entry.job.as_ref().is_some_and(|job| !job.is_elsewhere()) {
             return Ok(());
         }
         for (stream, stored) in self.store.stored(&[entry.log.no]).await? {
-            journal::is_seen(self, relay, stream, stored);
+            journal::is_seen(self, stream, stored);
         }
         Ok(())
     }
@@ -213,24 +238,24 @@ impl Shared {
     ///
     /// # Errors
     /// When the store does not say.
-    pub(crate) async fn put_back(&self, relay: &Relay, stream: StreamNo) -> Result<(), RedisError> {
+    pub(crate) async fn put_back(&self, stream: StreamNo) -> Result<(), RedisError> {
         // What is read later of the journal is later: where it is gone by then, that takes it away again.
         let _read = self.read.lock().await;
         for (stream, stored) in self.store.stored(&[stream]).await? {
-            journal::is_told(self, relay, stream, stored);
+            journal::is_told(self, stream, stored);
         }
         Ok(())
     }
 
     /// Looks at streams that others have written over.
-    async fn look_at_overwritten(&self, relay: &Relay) -> Result<(), RedisError> {
+    async fn look_at_overwritten(&self) -> Result<(), RedisError> {
         let overwritten = self.store.take_overwritten();
         for (at, stream) in overwritten.iter().enumerate() {
-            let looked = match relay.registry.numbered(*stream) {
-                None => self.put_back(relay, *stream).await,
+            let looked = match self.registry.numbered(*stream) {
+                None => self.put_back(*stream).await,
                 // It is looked at once its job has ended.
                 Some(entry) if entry.runs_here() => Ok(()),
-                Some(entry) => self.reload(relay, &entry).await,
+                Some(entry) => self.reload(&entry).await,
             };
             if looked.is_err() {
                 self.store.is_overwritten(&overwritten[at..]);
@@ -241,8 +266,8 @@ impl Shared {
     }
 
     /// Does what other relays' clients have ordered up to now, so that an order given here comes after theirs.
-    pub(crate) async fn has_obeyed(&self, relay: &Relay) {
-        if let Err(error) = journal::obey(self, relay).await {
+    pub(crate) async fn has_obeyed(&self) {
+        if let Err(error) = journal::obey(self).await {
             tracing::debug!(%error, "what other relays have ordered is not known");
         }
     }
@@ -251,7 +276,7 @@ impl Shared {
     ///
     /// # Errors
     /// When the store does not say.
-    pub(crate) async fn reload(&self, relay: &Relay, entry: &Entry) -> Result<(), RedisError> {
+    pub(crate) async fn reload(&self, entry: &Entry) -> Result<(), RedisError> {
         let stream = entry.log.no;
         match self.store.found(stream).await? {
             Some(stored) => {
@@ -262,21 +287,21 @@ impl Shared {
                 }
             }
             // It was not made, or is gone.
-            None => journal::is_gone(self, relay, entry),
+            None => journal::is_gone(self, entry),
         }
         Ok(())
     }
 
     /// An answer that ran here is another relay's now.
-    pub(crate) async fn was_taken(&self, relay: &Relay, entry: &Entry) {
+    pub(crate) async fn was_taken(&self, entry: &Entry) {
         tracing::warn!(stream = entry.id.as_str(), "another relay has ended this answer");
         self.lost_to_others.fetch_add(1, Ordering::Relaxed);
         entry.log.is_written_elsewhere();
         entry.log.is_still().await;
-        if let Err(error) = self.reload(relay, entry).await {
+        if let Err(error) = self.reload(entry).await {
             tracing::warn!(%error, "an answer that another relay has ended cannot be looked at");
         }
-        relay.registry.put_in_place(Entry { job: None, ..entry.clone() });
+        self.registry.put_in_place(Entry { job: None, ..entry.clone() });
     }
 
     /// Makes sure that no other relay answers the request of this id while this one begins to. `false` where another has.
@@ -318,22 +343,11 @@ impl Shared {
     }
 }
 
-/// Puts all streams of the store in their places. Called once before the relay answers.
-///
-/// # Errors
-/// When the store cannot be read.
-pub(crate) async fn load(relay: &Relay) -> Result<(), RedisError> {
-    let Some(shared) = &relay.shared else { return Ok(()) };
-    relay.registry.is_relay(shared.relay());
-    journal::catch_up(shared, relay).await
-}
-
 /// Tells the others what runs here, does what they order and ends the answers of those that are dead, until the relay ends.
 ///
 /// # Cancel safety
 /// Dropping the future stops it.
-pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
-    let Some(shared) = &relay.shared else { return std::future::pending().await };
+pub(crate) async fn keep(shared: &Shared) -> Infallible {
     let mut rounds = tokio::time::interval(ROUND);
     rounds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut is_failing = false;
@@ -342,8 +356,7 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
             _ = rounds.tick() => true,
             () = shared.poked.notified() => false,
         };
-        let result = round(shared, &relay, is_round).await;
-        match result {
+        match round(shared, is_round).await {
             Ok(()) if std::mem::take(&mut is_failing) => tracing::info!("Redis answers again"),
             Ok(()) => {}
             Err(error) => {
@@ -358,14 +371,14 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
     }
 }
 
-async fn round(shared: &Shared, relay: &Arc<Relay>, is_round: bool) -> Result<(), RedisError> {
-    journal::tell_changes(shared, relay).await?;
-    journal::catch_up(shared, relay).await?;
-    journal::obey(shared, relay).await?;
-    shared.look_at_overwritten(relay).await?;
+async fn round(shared: &Shared, is_round: bool) -> Result<(), RedisError> {
+    journal::tell_changes(shared).await?;
+    journal::catch_up(shared).await?;
+    journal::obey(shared).await?;
+    shared.look_at_overwritten().await?;
     if is_round {
-        listen::look_again(shared, relay).await?;
-        reaper::reap(shared, relay).await?;
+        listen::look_again(shared).await?;
+        reaper::reap(shared).await?;
     }
     Ok(())
 }

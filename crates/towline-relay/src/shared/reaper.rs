@@ -3,20 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::resp::{Commands, Reply};
-use super::{LEASE, RedisError, Shared, journal, scripts};
+use super::{LEASE, Shared, journal};
 use crate::job::Ended;
 use crate::meta::now_ms;
 use crate::recovery;
-use crate::registry::Entry;
-use crate::relay::Relay;
-use crate::store::StreamNo;
+use crate::store::redis::{Commands, Reply, scripts};
+use crate::store::{RedisError, StreamNo};
 
 /// How long one relay has for the answers of another that is dead, before a third one helps, in milliseconds.
 const REAPING_MS: &str = "4000";
 
 /// Buries relays whose lease has expired, and ends the answers of those that are buried.
-pub(super) async fn reap(shared: &Shared, relay: &Arc<Relay>) -> Result<(), RedisError> {
+pub(super) async fn reap(shared: &Shared) -> Result<(), RedisError> {
     let mut commands = Commands::default();
     commands.push(&["SMEMBERS", "towline:relays"]);
     commands.push(&["SMEMBERS", "towline:dead"]);
@@ -35,35 +33,25 @@ pub(super) async fn reap(shared: &Shared, relay: &Arc<Relay>) -> Result<(), Redi
         }
     }
     shared.living.store(living.len(), Ordering::Relaxed);
-    let orphaned = if dead.is_empty() { Vec::new() } else { own(relay) };
-    for entry in orphaned {
-        if let Some(job) = &entry.job {
-            job.keep_readers_of(&living, relay.config.times.grace, &relay.tasks);
+    if !dead.is_empty() {
+        for job in shared.registry.running_here().filter_map(|entry| entry.job) {
+            job.keep_readers_of(&living, shared.grace, &shared.tasks);
         }
     }
     for other in dead {
         let (key, own) = (format!("towline:reaping:{other}"), shared.relay().to_string());
         let turn = shared.store.one(&["SET", &key, &own, "NX", "PX", REAPING_MS]).await?;
         if turn != Reply::None {
-            end_all(shared, relay, other).await?;
+            end_all(shared, other).await?;
             shared.store.one(&["DEL", &key]).await?;
         }
     }
     Ok(())
 }
 
-/// The answers that run here.
-fn own(relay: &Relay) -> Vec<Entry> {
-    let mut own = Vec::new();
-    for owner in relay.registry.owners() {
-        own.extend(relay.registry.each(&owner, None).filter(Entry::runs_here));
-    }
-    own
-}
-
 /// Stops the answers that run here: others have them now.
-pub(super) fn let_go(relay: &Relay) {
-    for entry in own(relay) {
+pub(super) fn let_go(shared: &Shared) {
+    for entry in shared.registry.running_here() {
         entry.log.fence();
         if let Some(job) = &entry.job {
             let _is_over = job.cancel("another relay has taken the answer over");
@@ -72,13 +60,13 @@ pub(super) fn let_go(relay: &Relay) {
 }
 
 /// Ends the answers of a relay that is dead.
-async fn end_all(shared: &Shared, relay: &Arc<Relay>, dead: u64) -> Result<(), RedisError> {
+async fn end_all(shared: &Shared, dead: u64) -> Result<(), RedisError> {
     let key = format!("towline:held:{dead}");
     let held = shared.store.one(&["SMEMBERS", &key]).await?;
     let held: Vec<StreamNo> = held.many().iter().filter_map(Reply::number).collect();
     let mut left = 0;
     for stream in held {
-        if !end(shared, relay, stream).await? {
+        if !end(shared, stream).await? {
             left += 1;
             continue;
         }
@@ -91,18 +79,18 @@ async fn end_all(shared: &Shared, relay: &Arc<Relay>, dead: u64) -> Result<(), R
 }
 
 /// Ends one answer truthfully; `false` where that is to be tried again.
-async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bool, RedisError> {
+async fn end(shared: &Shared, stream: StreamNo) -> Result<bool, RedisError> {
     let Some(stored) = shared.store.found(stream).await? else { return Ok(true) };
-    if relay.registry.numbered(stream).is_none() {
-        shared.put_back(relay, stream).await?;
+    if shared.registry.numbered(stream).is_none() {
+        shared.put_back(stream).await?;
     }
-    journal::is_seen(shared, relay, stream, stored.clone());
+    journal::is_seen(shared, stream, stored.clone());
     let Some(mut meta) = journal::described(stream, &stored) else { return Ok(true) };
     if meta.closed {
         return Ok(true);
     }
     // It is being removed.
-    let Some(entry) = relay.registry.numbered(stream) else { return Ok(false) };
+    let Some(entry) = shared.registry.numbered(stream) else { return Ok(false) };
     if entry.runs_here() {
         // It ran here before this relay was buried, and is on its way to its end.
         return Ok(false);
@@ -115,7 +103,7 @@ async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bo
         return Ok(false);
     }
     // Before anything is changed: what cannot be read is read in a later round.
-    let (writer, log_end) = (Arc::clone(&relay.writer), stored.end);
+    let (writer, log_end) = (Arc::clone(shared.registry.writer()), stored.end);
     let reading = tokio::task::spawn_blocking(move || recovery::End::read(&writer, stream, log_end));
     let read = reading.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
     let log_end = match read {
@@ -138,7 +126,7 @@ async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bo
     let Ok(((), ticket)) = entry.log.change(|_| ()) else { return Ok(false) };
     if entry.log.written(ticket).await.is_err() {
         // Written over: by another reaper, or the last words of the dead.
-        shared.reload(relay, &entry).await?;
+        shared.reload(&entry).await?;
         return Ok(false);
     }
     shared.ended_for_others.fetch_add(1, Ordering::Relaxed);
@@ -146,6 +134,6 @@ async fn end(shared: &Shared, relay: &Arc<Relay>, stream: StreamNo) -> Result<bo
     if let (Some(job), Some(state)) = (entry.job.as_ref().filter(|job| job.is_elsewhere()), state) {
         job.has_ended(state);
     }
-    relay.registry.changed(&entry);
+    shared.registry.changed(&entry);
     Ok(true)
 }

@@ -5,6 +5,7 @@ mod check;
 mod disk;
 mod memory;
 mod missing;
+pub(crate) mod redis;
 mod salvage;
 
 use std::fmt;
@@ -14,6 +15,8 @@ use bytes::Bytes;
 pub use check::{Checked, check};
 pub(crate) use disk::DiskStore;
 pub(crate) use memory::MemoryStore;
+pub(crate) use redis::RedisStore;
+pub use redis::{NotRedis, RedisAddress, RedisError};
 
 /// The number of a stream in its store.
 pub(crate) type StreamNo = u64;
@@ -150,7 +153,7 @@ pub enum StoreError {
     Folder(#[from] std::io::Error),
     /// Redis.
     #[error(transparent)]
-    Redis(#[from] crate::shared::RedisError),
+    Redis(#[from] RedisError),
     /// The folder holds something else.
     #[error("the store at {path} has the format {found}, and this version knows only {}", disk::FORMAT)]
     Format {

@@ -1,6 +1,8 @@
 //! The model servers behind a relay: which one gets a request, and whether they are well.
 
+mod headers;
 pub(crate) mod look;
+mod via;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -9,6 +11,9 @@ use std::task::Poll;
 
 use towline::client::{Api, ApiKey, Endpoint, TlsConfig, TransportConfig};
 use towline::{Client, Config};
+
+pub(crate) use headers::{NOT_PASSED, for_client};
+pub(crate) use via::{Hop, VIA};
 
 use crate::config::{NotAServer, UpstreamApi, UpstreamConfig, secret_in};
 use crate::error::Error;

@@ -65,7 +65,7 @@ pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>
             (Ok(done), _) => break done,
             // Another relay was faster: what it has written comes first.
             (Err(Broken::Taken), Some(shared)) if tries < TRIES => {
-                let reloaded = shared.reload(relay, &entry).await;
+                let reloaded = shared.reload(&entry).await;
                 reloaded.map_err(|error| broken(Broken::Store(error.to_string())))?;
             }
             (Err(why), _) => return Err(broken(why)),

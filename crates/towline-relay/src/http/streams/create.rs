@@ -6,13 +6,14 @@ use hyper::{HeaderMap, Request, StatusCode};
 use super::super::answer::{Answer, Code, Refusal, empty, set};
 use super::super::guard::host_of;
 use super::super::input;
-use super::{broken, content_type, describe, is_over, json, next_offset, room_for, too_many};
+use super::{broken, content_type, describe, json, next_offset, room_for, too_many};
+use crate::access::Caller;
 use crate::housekeeping;
 use crate::id::StreamId;
 use crate::log::Broken;
 use crate::meta::{Meta, media_type};
 use crate::registry::{Entry, NotMade};
-use crate::relay::{Caller, Relay};
+use crate::relay::Relay;
 
 const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
 /// The longest content type, in bytes.
@@ -44,7 +45,7 @@ pub(super) async fn put(
         input::whole(relay, body, relay.config.limits.append_bytes).await?;
     let bytes = if meta.is_json() && !body.is_empty() { json::messages(&body, true)? } else { body };
     if let Some(entry) = relay.registry.find(owner, &id)
-        && is_over(relay, &entry)
+        && entry.is_over(relay.config.retention.longest)
     {
         relay.registry.expire(&entry);
     }

@@ -18,12 +18,12 @@ use hyper::{HeaderMap, Method, Request, StatusCode};
 
 use super::answer::{Answer, Code, Refusal, empty, set};
 use super::{control, input};
+use crate::access::Caller;
 use crate::id::{Owner, StreamId};
 use crate::log::{Broken, Seen};
-use crate::meta::{now_ms, steady_now_ms};
 use crate::registry::Entry;
-use crate::relay::{Caller, Relay};
-use crate::shared::RedisError;
+use crate::relay::Relay;
+use crate::store::RedisError;
 
 pub(super) async fn answer(
     relay: &Arc<Relay>,
@@ -50,7 +50,7 @@ pub(super) async fn answer(
 /// The stream, unless its time is over.
 fn find(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
     let entry = relay.registry.find(owner, id).ok_or_else(Refusal::no_such_stream)?;
-    if is_over(relay, &entry) {
+    if entry.is_over(relay.config.retention.longest) {
         relay.registry.expire(&entry);
         return Err(Refusal::no_such_stream());
     }
@@ -62,21 +62,9 @@ async fn find_fresh(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry
     let entry = find(relay, owner, id)?;
     if let Some(shared) = &relay.shared {
         let failed = |error: RedisError| broken(Broken::Store(error.to_string()));
-        shared.fresh_stream(relay, &entry).await.map_err(failed)?;
+        shared.fresh_stream(&entry).await.map_err(failed)?;
     }
     Ok(entry)
-}
-
-/// Whether the stream has expired. The longest time counts only for a sliding TTL: otherwise a reader that keeps reading
-/// would keep the stream without limit.
-pub(crate) fn is_over(relay: &Relay, entry: &Entry) -> bool {
-    let (now, steady) = (now_ms(), steady_now_ms());
-    let longest = u64::try_from(relay.config.retention.longest.as_millis()).unwrap_or(u64::MAX);
-    entry.log.look(|meta, _| {
-        let own = meta.expires_ms().is_some_and(|at| at <= now);
-        let longest = meta.job.is_none() && meta.created_ms.saturating_add(longest) <= steady;
-        own || longest
-    })
 }
 
 fn head(entry: &Entry) -> Answer {
@@ -128,7 +116,7 @@ pub(super) async fn remove(relay: &Relay, entry: &Entry) -> Result<(), Refusal> 
         match (entry.log.written(ticket).await, &relay.shared) {
             // Others have written it meanwhile; it is to go all the same.
             (Err(Broken::Taken), Some(shared)) => {
-                let looked = shared.put_back(relay, entry.log.no).await;
+                let looked = shared.put_back(entry.log.no).await;
                 looked.map_err(|error| broken(Broken::Store(error.to_string())))?;
                 let Some(found) = relay.registry.numbered(entry.log.no) else { return Ok(()) };
                 entry = found;

@@ -17,7 +17,7 @@ use super::address::RedisAddress;
 use super::resp::{Commands, NotResp, Reply};
 
 /// How long a connection may take to be made, and each reply to come.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why Redis did not do what it was asked. Messages say the cause, so there is no `source()`.
 #[derive(Debug, thiserror::Error)]
@@ -42,7 +42,7 @@ pub enum RedisError {
 trait Socket: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 
-pub(super) struct Connection {
+pub(crate) struct Connection {
     shown: String,
     socket: Box<dyn Socket>,
     /// What has come and is not read.
@@ -60,7 +60,7 @@ impl Connection {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection.
-    pub(super) async fn open(address: &RedisAddress) -> Result<Self, RedisError> {
+    pub(crate) async fn open(address: &RedisAddress) -> Result<Self, RedisError> {
         let shown = address.to_string();
         let silent = |_| RedisError::Silent(shown.clone());
         let mut connection = timeout(PATIENCE, Self::connect(address)).await.map_err(silent)??;
@@ -113,7 +113,7 @@ impl Connection {
     ///
     /// # Cancel safety
     /// None: a connection whose future was dropped is to be dropped too.
-    pub(super) async fn ask(&mut self, commands: &Commands) -> Result<Vec<Reply>, RedisError> {
+    pub(crate) async fn ask(&mut self, commands: &Commands) -> Result<Vec<Reply>, RedisError> {
         let shown = self.shown.clone();
         let silent = |_| RedisError::Silent(shown.clone());
         timeout(PATIENCE, self.send(commands)).await.map_err(silent)??;
@@ -124,7 +124,7 @@ impl Connection {
         Ok(replies)
     }
 
-    pub(super) async fn send(&mut self, commands: &Commands) -> Result<(), RedisError> {
+    pub(crate) async fn send(&mut self, commands: &Commands) -> Result<(), RedisError> {
         let away = |error| RedisError::Away(self.shown.clone(), error);
         self.socket.write_all(commands.bytes()).await.map_err(away)?;
         self.socket.flush().await.map_err(away)
@@ -134,7 +134,7 @@ impl Connection {
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
-    pub(super) async fn next(&mut self) -> Result<Reply, RedisError> {
+    pub(crate) async fn next(&mut self) -> Result<Reply, RedisError> {
         loop {
             let not_redis = |_: NotResp| {
                 RedisError::NotRedis(self.shown.clone(), "it does not speak the protocol of Redis")
@@ -151,15 +151,24 @@ impl Connection {
     }
 
     /// One reply to one command.
-    pub(super) async fn one<T: AsRef<[u8]>>(&mut self, parts: &[T]) -> Result<Reply, RedisError> {
+    pub(crate) async fn one<T: AsRef<[u8]>>(&mut self, parts: &[T]) -> Result<Reply, RedisError> {
         let mut commands = Commands::default();
         commands.push(parts);
-        match self.ask(&commands).await?.pop() {
-            Some(Reply::Failed(why)) => Err(RedisError::Refused(why)),
-            Some(reply) => Ok(reply),
-            None => Err(RedisError::NotRedis(self.shown.clone(), "it answered nothing")),
-        }
+        // One reply for each command.
+        Ok(none_failed(self.ask(&commands).await?)?.pop().unwrap_or(Reply::None))
     }
+}
+
+/// Replies of which none may be a failure.
+///
+/// # Errors
+/// The first that is one.
+pub(crate) fn none_failed(replies: Vec<Reply>) -> Result<Vec<Reply>, RedisError> {
+    let failed = replies.iter().find_map(|reply| match reply {
+        Reply::Failed(why) => Some(RedisError::Refused(why.clone())),
+        Reply::Said(_) | Reply::Number(_) | Reply::Bytes(_) | Reply::None | Reply::Many(_) => None,
+    });
+    failed.map_or(Ok(replies), Err)
 }
 
 fn tls(address: &RedisAddress) -> Result<ClientConfig, RedisError> {

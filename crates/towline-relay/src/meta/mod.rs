@@ -1,13 +1,18 @@
 //! What is kept of a stream besides its bytes.
 
+mod framing;
+mod record;
+
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use framing::{Framing, OneValue};
+pub(crate) use record::JobRecord;
+
 use crate::id::{Owner, StreamId};
-use crate::job::JobRecord;
 use crate::offset::Incarnations;
 
 /// Everything that is known of a stream and must outlive the process. Written with the bytes it belongs to, in one batch; what is not

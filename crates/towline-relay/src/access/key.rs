@@ -4,66 +4,24 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use crate::config::{MIN_SECRET_BYTES, Role, Token, secret_in};
+use crate::config::{MIN_SECRET_BYTES, Roles, Token, secret_in};
 use crate::error::Error;
 use crate::id::Owner;
 use crate::quota::Quota;
 
-/// What a caller may do. Default: everything but what is the operator's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub(crate) struct Roles(u8);
-
-impl Default for Roles {
-    fn default() -> Self {
-        Self::PLAIN
-    }
-}
-
-impl Roles {
-    /// Everything.
-    pub(crate) const ALL: Self = Self(31);
-    /// Everything but what is the operator's.
-    pub(crate) const PLAIN: Self = Self(15);
-
-    /// These without the operator's.
-    #[must_use]
-    pub(crate) fn plain(self) -> Self {
-        Self(self.0 & Self::PLAIN.0)
-    }
-
-    fn of(roles: &[Role]) -> Self {
-        Self(roles.iter().fold(0, |all, role| all | Self::bit(*role)))
-    }
-
-    fn bit(role: Role) -> u8 {
-        match role {
-            Role::Read => 1,
-            Role::Ask => 2,
-            Role::Models => 4,
-            Role::Metrics => 8,
-            Role::Admin => Self::ALL.0,
-        }
-    }
-
-    /// Whether these allow what takes `role`.
-    pub(crate) fn allow(self, role: Role) -> bool {
-        self.0 & Self::bit(role) == Self::bit(role)
-    }
-}
-
 /// A token whose secret is known by its digest.
 #[derive(Debug)]
-pub(super) struct Key {
-    pub(super) owner: Owner,
-    pub(super) roles: Roles,
-    pub(super) quota: Quota,
+pub(crate) struct Key {
+    pub(crate) owner: Owner,
+    pub(crate) roles: Roles,
+    pub(crate) quota: Quota,
     digest: [u8; 32],
     expires: Option<Timestamp>,
 }
 
 /// Why a secret lets nobody in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NoKey {
+pub(crate) enum NoKey {
     Unknown,
     Expired,
 }
@@ -71,7 +29,7 @@ pub(super) enum NoKey {
 impl Key {
     /// # Errors
     /// No secret or several, one that is too easy, a file that cannot be read, a digest that is none.
-    pub(super) fn of(token: &Token) -> Result<Self, Error> {
+    pub(crate) fn of(token: &Token) -> Result<Self, Error> {
         let owner = token.owner.as_str();
         let refused = |what: String| Err(Error::Config(format!("the token of {owner} {what}")));
         if token.running == Some(0) {
@@ -112,7 +70,7 @@ impl Key {
     }
 
     /// The key of a secret. Compares with every key and to its end, so that time tells nothing.
-    pub(super) fn find<'a>(keys: &'a [Self], secret: &str) -> Result<&'a Self, NoKey> {
+    pub(crate) fn find<'a>(keys: &'a [Self], secret: &str) -> Result<&'a Self, NoKey> {
         let digest = digest(secret);
         let same = |key: &Self| bool::from(key.digest.ct_eq(&digest));
         let found = keys.iter().fold(None, |found, key| if same(key) { Some(key) } else { found });
@@ -142,6 +100,7 @@ fn digest_of_hex(text: &str) -> Option<[u8; 32]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Role;
 
     const SECRET: &str = "0123456789abcdef";
     /// Of that secret, by `printf %s 0123456789abcdef | sha256sum`.

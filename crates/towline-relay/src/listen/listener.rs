@@ -11,7 +11,7 @@ use crate::error::Error;
 
 /// A socket that takes connections. A Unix socket's file goes with it.
 #[derive(Debug)]
-pub(super) enum Listener {
+pub(crate) enum Listener {
     Unix {
         socket: UnixListener,
         path: PathBuf,
@@ -35,7 +35,7 @@ pub(super) enum Listener {
 }
 
 /// A connection.
-pub(super) enum Stream {
+pub(crate) enum Stream {
     /// With whether its client is the user that the relay runs as.
     Unix(UnixStream, bool),
     Tcp(TcpStream, SocketAddr),
@@ -51,7 +51,7 @@ impl Listener {
     ///
     /// # Errors
     /// When it cannot be taken. A Unix socket that nobody listens on is replaced; another file never.
-    pub(super) async fn bind(listen: &Listen) -> Result<Self, Error> {
+    pub(crate) async fn bind(listen: &Listen) -> Result<Self, Error> {
         match listen {
             Listen::Tcp(address) => {
                 let failed = |source| Error::Bind { address: *address, source };
@@ -74,7 +74,7 @@ impl Listener {
     ///
     /// # Errors
     /// When there is none.
-    pub(super) async fn bind_page() -> std::io::Result<Self> {
+    pub(crate) async fn bind_page() -> std::io::Result<Self> {
         let socket = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         let address = socket.local_addr()?;
         Ok(Self::Page { socket, address })
@@ -87,14 +87,14 @@ impl Listener {
     ///
     /// # Errors
     /// When it cannot be taken.
-    pub(super) async fn bind_phone(address: SocketAddr) -> std::io::Result<Self> {
+    pub(crate) async fn bind_phone(address: SocketAddr) -> std::io::Result<Self> {
         let socket = TcpListener::bind(address).await?;
         let address = socket.local_addr()?;
         Ok(Self::Phone { socket, address })
     }
 
     /// The address, as it is shown; with the real port where 0 was asked for.
-    pub(super) fn shown(&self) -> Listen {
+    pub(crate) fn shown(&self) -> Listen {
         match self {
             Self::Unix { path, .. } => Listen::Unix(path.clone()),
             Self::Tcp { address, .. } | Self::Page { address, .. } | Self::Phone { address, .. } => {
@@ -105,7 +105,7 @@ impl Listener {
 
     /// # Cancel safety
     /// Dropping the future loses no connection.
-    pub(super) async fn accept(&self) -> std::io::Result<Stream> {
+    pub(crate) async fn accept(&self) -> std::io::Result<Stream> {
         match self {
             Self::Unix { socket, .. } => {
                 let (stream, _) = socket.accept().await?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use rustix::net::{AddressFamily, SocketType, getsockname, sockopt};
 use tokio::net::{TcpListener, UnixListener};
 
-use super::listen::Listener;
+use super::listener::Listener;
 use crate::config::{Config, Listen};
 use crate::error::Error;
 
@@ -17,7 +17,7 @@ use crate::error::Error;
 ///
 /// # Errors
 /// A socket that is none to listen on, that strangers can open, or that `listen` does not name.
-pub(super) fn place(config: &mut Config) -> Result<(), Error> {
+pub(crate) fn place(config: &mut Config) -> Result<(), Error> {
     let places = config.sockets.iter().map(|socket| listens_at(socket)).collect::<Result<Vec<_>, _>>()?;
     if config.listen.is_empty() {
         config.listen = places;
@@ -36,7 +36,7 @@ pub(super) fn place(config: &mut Config) -> Result<(), Error> {
 ///
 /// # Errors
 /// When the system does not take it.
-pub(super) fn listener(sockets: &[Arc<OwnedFd>], listen: &Listen) -> Result<Option<Listener>, Error> {
+pub(crate) fn listener(sockets: &[Arc<OwnedFd>], listen: &Listen) -> Result<Option<Listener>, Error> {
     let is_there = |socket: &&Arc<OwnedFd>| listens_at(socket).is_ok_and(|place| place == *listen);
     let Some(socket) = sockets.iter().find(is_there) else { return Ok(None) };
     let failed = |error: std::io::Error| refused(&format!("at {listen} cannot be used: {error}"));

@@ -14,8 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::address::RedisAddress;
-use super::connection::{Connection, RedisError};
-use super::holder::Outbox;
+use super::connection::{Connection, RedisError, none_failed};
 use super::resp::{Commands, Reply};
 use super::scripts;
 use super::version::Version;
@@ -47,9 +46,7 @@ pub(crate) struct RedisStore {
     versions: Mutex<HashMap<StreamNo, Version>>,
     /// Streams of others that somebody waits for.
     wanted: Mutex<Vec<StreamNo>>,
-    pub(super) is_wanted: Notify,
-    /// What other relays are ordered.
-    pub(super) outbox: Outbox,
+    pub(crate) is_wanted: Notify,
     /// Streams that others have written over.
     overwritten: Mutex<Vec<StreamNo>>,
     room: AtomicU8,
@@ -67,12 +64,12 @@ struct Kept {
 
 /// A stream as Redis has it.
 #[derive(Debug, Clone)]
-pub(super) struct Stored {
-    pub(super) version: Version,
-    pub(super) meta: Bytes,
-    pub(super) end: u64,
+pub(crate) struct Stored {
+    pub(crate) version: Version,
+    pub(crate) meta: Bytes,
+    pub(crate) end: u64,
     /// The relay that runs it, or has run it; none for a stream that clients write.
-    pub(super) holder: Option<u64>,
+    pub(crate) holder: Option<u64>,
 }
 
 impl Stored {
@@ -126,27 +123,26 @@ impl RedisStore {
             versions: Mutex::default(),
             wanted: Mutex::default(),
             is_wanted: Notify::new(),
-            outbox: Outbox::default(),
             overwritten: Mutex::default(),
             room: AtomicU8::new(0),
             write_script: OnceLock::new(),
         }
     }
 
-    pub(super) fn address(&self) -> &RedisAddress {
+    pub(crate) fn address(&self) -> &RedisAddress {
         &self.address
     }
 
     /// The number of this relay.
-    pub(super) fn relay(&self) -> u64 {
+    pub(crate) fn relay(&self) -> u64 {
         self.relay.load(Ordering::Relaxed)
     }
 
-    pub(super) fn is_relay(&self, relay: u64) {
+    pub(crate) fn is_relay(&self, relay: u64) {
         self.relay.store(relay, Ordering::Relaxed);
     }
 
-    pub(super) fn set_room(&self, room: Room) {
+    pub(crate) fn set_room(&self, room: Room) {
         let room = match room {
             Room::Enough => 0,
             Room::Full => 1,
@@ -156,7 +152,7 @@ impl RedisStore {
     }
 
     /// The server takes what it is sent; whether the replicas that are wanted are there, [`mend`](LogStore::mend) finds out.
-    pub(super) fn has_taken(&self) {
+    pub(crate) fn has_taken(&self) {
         if self.replicas == 0 || self.room() == Room::Full {
             self.set_room(Room::Enough);
         }
@@ -171,30 +167,30 @@ impl RedisStore {
     }
 
     /// The version of a stream that the log of this process shows.
-    pub(super) fn version(&self, stream: StreamNo) -> Version {
+    pub(crate) fn version(&self, stream: StreamNo) -> Version {
         self.versions().get(&stream).copied().unwrap_or_default()
     }
 
-    pub(super) fn is_at(&self, stream: StreamNo, version: Version) {
+    pub(crate) fn is_at(&self, stream: StreamNo, version: Version) {
         self.versions().insert(stream, version);
     }
 
-    pub(super) fn forget(&self, stream: StreamNo) {
+    pub(crate) fn forget(&self, stream: StreamNo) {
         self.versions().remove(&stream);
     }
 
     /// The streams that somebody waits for since this was last asked.
-    pub(super) fn take_wanted(&self) -> Vec<StreamNo> {
+    pub(crate) fn take_wanted(&self) -> Vec<StreamNo> {
         std::mem::take(&mut *self.wanted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Others have written over these streams.
-    pub(super) fn is_overwritten(&self, streams: &[StreamNo]) {
+    pub(crate) fn is_overwritten(&self, streams: &[StreamNo]) {
         self.overwritten.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(streams);
     }
 
     /// The streams that others have written over since this was last asked.
-    pub(super) fn take_overwritten(&self) -> Vec<StreamNo> {
+    pub(crate) fn take_overwritten(&self) -> Vec<StreamNo> {
         std::mem::take(&mut *self.overwritten.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -202,7 +198,7 @@ impl RedisStore {
     ///
     /// # Cancel safety
     /// Dropping the future closes the connection; whether the commands were done is not known.
-    pub(super) async fn ask(&self, commands: &Commands) -> Result<Vec<Reply>, RedisError> {
+    pub(crate) async fn ask(&self, commands: &Commands) -> Result<Vec<Reply>, RedisError> {
         let (kept, round) = {
             let mut reading = self.reading();
             (reading.connections.pop(), reading.round)
@@ -235,23 +231,19 @@ impl RedisStore {
     }
 
     /// As [`ask`](Self::ask), for one command that must not fail.
-    pub(super) async fn one<T: AsRef<[u8]>>(&self, parts: &[T]) -> Result<Reply, RedisError> {
+    pub(crate) async fn one<T: AsRef<[u8]>>(&self, parts: &[T]) -> Result<Reply, RedisError> {
         let mut commands = Commands::default();
         commands.push(parts);
-        match self.ask(&commands).await?.pop() {
-            Some(Reply::Failed(why)) => Err(RedisError::Refused(why)),
-            Some(reply) => Ok(reply),
-            None => Err(RedisError::NotRedis(self.address.to_string(), "it answered nothing")),
-        }
+        Ok(none_failed(self.ask(&commands).await?)?.pop().unwrap_or(Reply::None))
     }
 
     /// As [`ask`](Self::ask), for what readers are shown: the replicas have it too, where that is wanted.
-    pub(super) async fn ask_kept(&self, commands: Commands) -> Result<Vec<Reply>, RedisError> {
+    pub(crate) async fn ask_kept(&self, commands: Commands) -> Result<Vec<Reply>, RedisError> {
         if self.replicas == 0 { self.ask(&commands).await } else { self.ask_leader(commands).await }
     }
 
     /// As [`ask_kept`](Self::ask_kept), for who concludes from what is missing: a server that leads no more may not have it yet.
-    pub(super) async fn ask_leader(&self, mut commands: Commands) -> Result<Vec<Reply>, RedisError> {
+    pub(crate) async fn ask_leader(&self, mut commands: Commands) -> Result<Vec<Reply>, RedisError> {
         let count = commands.count();
         // Only who leads writes. Who waits does so for own writes, and what was read was written before this one.
         commands.push(&["SET", "towline:looked", "1"]);
@@ -280,14 +272,14 @@ impl RedisStore {
     }
 
     /// Streams as they are now; without those that are gone.
-    pub(super) async fn stored(&self, streams: &[StreamNo]) -> Result<Vec<(StreamNo, Stored)>, RedisError> {
+    pub(crate) async fn stored(&self, streams: &[StreamNo]) -> Result<Vec<(StreamNo, Stored)>, RedisError> {
         let replies = self.ask_kept(questions(streams)).await?;
         let found = streams.iter().zip(&replies);
         Ok(found.filter_map(|(stream, reply)| Some((*stream, Stored::read(reply)?))).collect())
     }
 
     /// A stream as it is now; `None` where there is none.
-    pub(super) async fn found(&self, stream: StreamNo) -> Result<Option<Stored>, RedisError> {
+    pub(crate) async fn found(&self, stream: StreamNo) -> Result<Option<Stored>, RedisError> {
         let replies = self.ask_leader(questions(&[stream])).await?;
         Ok(replies.first().and_then(Stored::read))
     }
@@ -382,7 +374,7 @@ impl RedisStore {
     ///
     /// # Errors
     /// Why it cannot be used.
-    pub(super) async fn connect(&self) -> Result<(), RedisError> {
+    pub(crate) async fn connect(&self) -> Result<(), RedisError> {
         let mut connection = Connection::open(&self.address).await?;
         self.load(&mut connection).await?;
         *self.writing.lock().await = Some(connection);
@@ -477,10 +469,7 @@ impl RedisStore {
             let last = i64::try_from(at.saturating_add(max_bytes as u64)).unwrap_or(-1);
             let whole = format!("towline:z:{stream}");
             commands.push(&["GETRANGE", &whole, &at.to_string(), &(last - i64::from(last > 0)).to_string()]);
-            let replies = self.ask(&commands).await?;
-            if let Some(Reply::Failed(why)) = replies.iter().find(|reply| matches!(reply, Reply::Failed(_))) {
-                return Err(RedisError::Refused(why.clone()));
-            }
+            let replies = none_failed(self.ask(&commands).await?)?;
             let before = at;
             for entry in replies[0].many() {
                 let [id, fields] = entry.many() else { continue };

@@ -4,25 +4,25 @@ use std::fmt;
 
 /// Counts the writes of a stream, and says whose the last one was. No two writes have the same one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub(super) struct Version {
+pub(crate) struct Version {
     /// How many writes there were; 0 for a stream that is not there yet.
-    pub(super) writes: u64,
+    pub(crate) writes: u64,
     relay: u64,
     attempt: u64,
 }
 
 impl Version {
     /// The version after this one, of a write by `relay` that is its `attempt`th of all.
-    pub(super) fn next(self, relay: u64, attempt: u64) -> Self {
+    pub(crate) fn next(self, relay: u64, attempt: u64) -> Self {
         Self { writes: self.writes + 1, relay, attempt }
     }
 
     /// Whether a relay has written it.
-    pub(super) fn is_of(self, relay: u64) -> bool {
+    pub(crate) fn is_of(self, relay: u64) -> bool {
         self.relay == relay
     }
 
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut parts = text.split('.').map(str::parse);
         let mut part = || parts.next()?.ok();
         Some(Self { writes: part()?, relay: part()?, attempt: part()? })

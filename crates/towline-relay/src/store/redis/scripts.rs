@@ -17,7 +17,7 @@
 //! Channels are the same in all databases of a server: a needless look costs nothing, but bytes are told apart.
 
 /// The channel of the bytes of a stream is this and its number.
-pub(super) fn bytes_channel(database: u32) -> String {
+pub(crate) fn bytes_channel(database: u32) -> String {
     format!("towline:b:{database}:")
 }
 
@@ -26,7 +26,7 @@ const TOLD_BYTES: &str = "16384";
 
 /// The script that writes, for a database of the server. Where replicas are to have the bytes before a reader sees them, they are
 /// not told with the call.
-pub(super) fn write(database: u32, replicas: usize) -> String {
+pub(crate) fn write(database: u32, replicas: usize) -> String {
     let told = if replicas == 0 { TOLD_BYTES } else { "-1" };
     WRITE.replace("CHANNEL", &bytes_channel(database)).replace("TOLD_BYTES", told)
 }
@@ -99,7 +99,7 @@ return {0}
 /// Removes a stream with all that belongs to it, if its version is the one that the remover knows, or this relay has written it
 /// last, which it may not know when the reply was lost. Its reply begins with 0 for removed, now or before, and 1 for another
 /// version.
-pub(super) const REMOVE: &str = r"
+pub(crate) const REMOVE: &str = r"
 local no, expected, me = ARGV[1], ARGV[2], ARGV[3]
 local h = 'towline:s:' .. no
 local was = redis.call('HMGET', h, 'owner', 'id', 'asked', 'holder', 'version')
@@ -120,20 +120,20 @@ return {0}
 ";
 
 /// Gives the reservation of a request back, where it is still the one that was made.
-pub(super) const RELEASE: &str = r"
+pub(crate) const RELEASE: &str = r"
 if redis.call('GET', ARGV[1]) == ARGV[2] then redis.call('DEL', ARGV[1]) end
 return 0
 ";
 
 /// Renews the lease of a relay: 1, or 0 where the others have buried it.
-pub(super) const RENEW: &str = r"
+pub(crate) const RENEW: &str = r"
 if redis.call('SISMEMBER', 'towline:relays', ARGV[1]) == 0 then return 0 end
 redis.call('SET', 'towline:lease:' .. ARGV[1], '1', 'PX', ARGV[2])
 return 1
 ";
 
 /// Buries a relay whose lease has expired, so that it cannot renew it: 1 where it is one of the dead now.
-pub(super) const BURY: &str = r"
+pub(crate) const BURY: &str = r"
 if redis.call('EXISTS', 'towline:lease:' .. ARGV[1]) == 1 then return 0 end
 redis.call('SREM', 'towline:relays', ARGV[1])
 redis.call('DEL', 'towline:orders:' .. ARGV[1])

@@ -1,7 +1,7 @@
 //! TLS, from files.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, RwLock};
 
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -12,11 +12,14 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::config::TlsFiles;
 use crate::error::Error;
 
+/// What new connections are taken with; none where TCP is not encrypted.
+pub(crate) type Tls = Arc<RwLock<Option<TlsAcceptor>>>;
+
 /// Who answers handshakes with the certificate in `files`.
 ///
 /// # Errors
 /// A file that cannot be read, or does not hold what it should.
-pub(super) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
+pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
     let wrong = |path: &Path, why: String| Error::Tls { path: path.to_owned(), why };
     let of_certificate = |why: String| wrong(&files.certificate, why);
     let of_key = |why: String| wrong(&files.key, why);

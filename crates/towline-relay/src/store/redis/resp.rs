@@ -11,7 +11,7 @@ const MOST: usize = 1 << 24;
 
 /// One reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reply {
+pub(crate) enum Reply {
     /// Text of the server's own, as `OK`.
     Said(String),
     /// The command failed. Begins with a word in capitals.
@@ -25,23 +25,23 @@ pub(super) enum Reply {
 /// Bytes that no server of this protocol sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it does not speak the protocol of Redis")]
-pub(super) struct NotResp;
+pub(crate) struct NotResp;
 
 /// Commands that are sent together.
 #[derive(Debug, Default)]
-pub(super) struct Commands {
+pub(crate) struct Commands {
     bytes: Vec<u8>,
     count: usize,
 }
 
 impl Commands {
-    pub(super) fn one(parts: &[&[u8]]) -> Self {
+    pub(crate) fn one(parts: &[&[u8]]) -> Self {
         let mut commands = Self::default();
         commands.push(parts);
         commands
     }
 
-    pub(super) fn push<T: AsRef<[u8]>>(&mut self, parts: &[T]) {
+    pub(crate) fn push<T: AsRef<[u8]>>(&mut self, parts: &[T]) {
         self.head(b'*', parts.len());
         for part in parts {
             self.head(b'$', part.as_ref().len());
@@ -58,11 +58,11 @@ impl Commands {
     }
 
     /// How many replies they get.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.count
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.bytes
     }
 }
@@ -72,7 +72,7 @@ impl Reply {
     ///
     /// # Errors
     /// Bytes that are no reply.
-    pub(super) fn take(bytes: &mut BytesMut) -> Result<Option<Self>, NotResp> {
+    pub(crate) fn take(bytes: &mut BytesMut) -> Result<Option<Self>, NotResp> {
         let Some(length) = length(bytes, DEEPEST)? else { return Ok(None) };
         let mut whole = bytes.split_to(length).freeze();
         Self::read(&mut whole).map(Some)
@@ -102,7 +102,7 @@ impl Reply {
         })
     }
 
-    pub(super) fn text(&self) -> Option<&str> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
             Self::Said(text) => Some(text),
             Self::Bytes(bytes) => std::str::from_utf8(bytes).ok(),
@@ -111,7 +111,7 @@ impl Reply {
     }
 
     /// A number, also one that is written as a text.
-    pub(super) fn number(&self) -> Option<u64> {
+    pub(crate) fn number(&self) -> Option<u64> {
         match self {
             Self::Number(number) => u64::try_from(*number).ok(),
             Self::Said(_) | Self::Bytes(_) => self.text()?.parse().ok(),
@@ -119,14 +119,14 @@ impl Reply {
         }
     }
 
-    pub(super) fn bytes(&self) -> Option<&Bytes> {
+    pub(crate) fn bytes(&self) -> Option<&Bytes> {
         match self {
             Self::Bytes(bytes) => Some(bytes),
             Self::Said(_) | Self::Failed(_) | Self::Number(_) | Self::None | Self::Many(_) => None,
         }
     }
 
-    pub(super) fn many(&self) -> &[Self] {
+    pub(crate) fn many(&self) -> &[Self] {
         match self {
             Self::Many(many) => many,
             Self::Said(_) | Self::Failed(_) | Self::Number(_) | Self::Bytes(_) | Self::None => &[],

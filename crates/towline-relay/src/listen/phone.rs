@@ -14,10 +14,10 @@ use sha2::{Digest as _, Sha256};
 use tokio_rustls::rustls::pki_types::CertificateDer;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 
-use super::listen::Listener;
+use super::late_door::LateDoor;
+use super::listener::Listener;
 use super::tls;
 use crate::config::{Store, TlsFiles};
-use crate::relay::Relay;
 
 /// The files in the folder of the store.
 const CERTIFICATE: &str = "phone.pem";
@@ -36,47 +36,49 @@ pub(crate) struct Opened {
     pub(crate) fingerprint: String,
 }
 
-/// Opens the listener at `address`, unless it is open. `hosts` are names and addresses for the certificate, where one is made.
+/// Opens the listener at `address`, unless it is open. `hosts` are names and addresses for the certificate, where one is made, which
+/// is kept beside the logs.
 ///
 /// # Cancel safety
 /// Dropping the future leaves the listener as it is, or open.
 ///
 /// # Errors
 /// When the store is in memory, the certificate cannot be made, or the address cannot be taken.
-pub(crate) async fn open(relay: &Relay, address: SocketAddr, hosts: Vec<String>) -> io::Result<Opened> {
-    let folder = folder(relay)?;
+pub(crate) async fn open(
+    door: &LateDoor,
+    store: &Store,
+    address: SocketAddr,
+    hosts: Vec<String>,
+) -> io::Result<Opened> {
+    let folder = folder(store)?;
     let files = TlsFiles { certificate: folder.join(CERTIFICATE), key: folder.join(KEY) };
     let own = files.clone();
     let fingerprint = match tokio::task::spawn_blocking(move || certificate(&own, hosts)).await {
         Ok(made) => made?,
         Err(panicked) => std::panic::resume_unwind(panicked.into_panic()),
     };
-    let listener = relay.phone_door.get().ok_or_else(|| io::Error::other("the relay does not run yet"))?;
     let made = async {
         let acceptor = tls::acceptor(&files).map_err(io::Error::other)?;
         let listener = Listener::bind_phone(address).await?;
         Ok((listener, Arc::new(RwLock::new(Some(acceptor)))))
     };
-    let address = listener.open(made).await?;
+    let address = door.open(made).await?;
     write(&folder.join(ADDRESS), &address.to_string())?;
     Ok(Opened { address, fingerprint })
 }
 
-/// Opens the listener where it was before the relay started, as long as a device may come in.
-pub(super) async fn open_again(relay: &Relay) {
-    let Ok(folder) = folder(relay) else { return };
+/// Opens the listener where it was before the relay started.
+pub(crate) async fn open_again(door: &LateDoor, store: &Store) {
+    let Ok(folder) = folder(store) else { return };
     let Ok(text) = std::fs::read_to_string(folder.join(ADDRESS)) else { return };
     let Ok(address) = text.trim().parse() else { return };
-    if !relay.devices.are_kept() {
-        return;
-    }
-    if let Err(error) = open(relay, address, Vec::new()).await {
+    if let Err(error) = open(door, store, address, Vec::new()).await {
         tracing::error!(%error, %address, "the listener for phones cannot be opened again");
     }
 }
 
-fn folder(relay: &Relay) -> io::Result<PathBuf> {
-    match &relay.config.store.place {
+fn folder(store: &Store) -> io::Result<PathBuf> {
+    match store {
         Store::Folder(folder) => Ok(folder.clone()),
         Store::Memory | Store::Own | Store::Redis(_) => {
             Err(io::Error::other("a relay that keeps nothing on disk does not know a phone again"))

@@ -5,24 +5,39 @@ use std::net::SocketAddr;
 
 use tokio::sync::{Mutex, mpsc};
 
-use super::listen::Listener;
-use super::run::Tls;
+use super::listener::Listener;
+use super::tls::Tls;
 use crate::config::Listen;
 
 /// A listener, open or not.
 #[derive(Debug)]
 pub(crate) struct LateDoor {
     open: Mutex<Option<SocketAddr>>,
-    /// Who accepts what comes in.
+    /// To who accepts what comes in.
     opened: mpsc::Sender<(Listener, Tls)>,
+    listener: Mutex<mpsc::Receiver<(Listener, Tls)>>,
+}
+
+impl Default for LateDoor {
+    /// One that is not open.
+    fn default() -> Self {
+        // It is opened once.
+        let (opened, listener) = mpsc::channel(1);
+        Self { open: Mutex::new(None), opened, listener: Mutex::new(listener) }
+    }
 }
 
 impl LateDoor {
-    /// One that is not open, and where the listener comes from once it is.
-    pub(super) fn new() -> (Self, mpsc::Receiver<(Listener, Tls)>) {
-        // It is opened once.
-        let (opened, listener) = mpsc::channel(1);
-        (Self { open: Mutex::new(None), opened }, listener)
+    /// The listener, once it is open. It is given out once.
+    ///
+    /// # Cancel safety
+    /// Dropping the future loses nothing.
+    pub(crate) async fn opened(&self) -> (Listener, Tls) {
+        match self.listener.lock().await.recv().await {
+            Some(opened) => opened,
+            // The sender is here.
+            None => std::future::pending().await,
+        }
     }
 
     /// Whether it is open, or just being opened.
@@ -48,7 +63,7 @@ impl LateDoor {
     ///
     /// # Errors
     /// When it cannot be made, or the relay ends.
-    pub(super) async fn open(
+    pub(crate) async fn open(
         &self,
         made: impl Future<Output = std::io::Result<(Listener, Tls)>>,
     ) -> std::io::Result<SocketAddr> {

@@ -5,7 +5,7 @@ use hyper::HeaderMap;
 use crate::id::StreamId;
 
 /// The header that names them.
-pub(super) const VIA: &str = "via";
+pub(crate) const VIA: &str = "via";
 
 /// A relay as `Via` names it (RFC 9110, 7.6.3), by a random name.
 #[derive(Debug)]
@@ -17,14 +17,14 @@ impl Hop {
     }
 
     /// What the next server is told: who passed the request on so far, and this relay.
-    pub(super) fn after(&self, headers: &HeaderMap) -> String {
+    pub(crate) fn after(&self, headers: &HeaderMap) -> String {
         let mut hops: Vec<&str> = texts(headers).collect();
         hops.push(&self.0);
         hops.join(", ")
     }
 
     /// Whether this relay has sent the request itself.
-    pub(super) fn has_sent(&self, headers: &HeaderMap) -> bool {
+    pub(crate) fn has_sent(&self, headers: &HeaderMap) -> bool {
         texts(headers).flat_map(|text| text.split(',')).any(|hop| hop.trim() == self.0)
     }
 }

@@ -8,11 +8,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, oneshot};
 use towline::relay::AnswerState;
 
-use super::RedisError;
-use super::resp::{Commands, Reply};
-use super::store::RedisStore;
-use crate::relay::Relay;
-use crate::store::StreamNo;
+use crate::store::redis::{Commands, Reply};
+use crate::store::{RedisError, RedisStore, StreamNo};
 
 /// Orders that a relay may be behind; older ones are gone.
 const ORDERS: &str = "10000";
@@ -51,15 +48,15 @@ pub(crate) struct Shown {
 /// The relay that runs an answer.
 #[derive(Debug, Clone)]
 pub(crate) struct Holder {
-    pub(super) store: Arc<RedisStore>,
-    pub(super) stream: StreamNo,
-    pub(super) relay: u64,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) stream: StreamNo,
+    pub(crate) relay: u64,
 }
 
 impl Holder {
     /// The number of this relay, not of the holder.
     pub(crate) fn own(&self) -> u64 {
-        self.store.relay()
+        self.outbox.store.relay()
     }
 
     /// Sends an order. Those that are given here arrive in the order in which they were given.
@@ -67,7 +64,7 @@ impl Holder {
         let (arrived, arrives) = oneshot::channel();
         // Plain data can always be said in JSON.
         let order = serde_json::to_string(order).unwrap_or_default();
-        self.store.outbox.put(Letter { stream: self.stream, to: self.relay, order, arrived });
+        self.outbox.put(Letter { stream: self.stream, to: self.relay, order, arrived });
         Sent(Some(arrives))
     }
 }
@@ -106,8 +103,9 @@ struct Letter {
 }
 
 /// Orders that are to be sent, the first first.
-#[derive(Debug, Default)]
-pub(super) struct Outbox {
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    store: Arc<RedisStore>,
     letters: Mutex<Vec<Letter>>,
     is_filled: Notify,
     /// How many were sent: an order that comes twice, since a reply was lost, is obeyed once.
@@ -115,49 +113,51 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
+    pub(crate) fn new(store: Arc<RedisStore>) -> Self {
+        Self { store, letters: Mutex::default(), is_filled: Notify::new(), sent: AtomicU64::new(0) }
+    }
+
     fn put(&self, letter: Letter) {
         self.letters.lock().unwrap_or_else(PoisonError::into_inner).push(letter);
         self.is_filled.notify_one();
     }
-}
 
-/// Sends what is ordered here to the relays that run the answers, until the relay ends.
-///
-/// # Cancel safety
-/// Dropping the future stops it; whether the last orders have arrived is not known.
-pub(crate) async fn send(relay: Arc<Relay>) -> Infallible {
-    let Some(shared) = &relay.shared else { return std::future::pending().await };
-    let outbox = &shared.store.outbox;
-    loop {
-        outbox.is_filled.notified().await;
-        let letters = std::mem::take(&mut *outbox.letters.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut commands = Commands::default();
-        for letter in &letters {
-            let key = format!("towline:orders:{}", letter.to);
-            let (stream, own) = (letter.stream.to_string(), shared.relay().to_string());
-            let nth = (outbox.sent.fetch_add(1, Ordering::Relaxed) + 1).to_string();
-            let add = ["XADD", &key, "MAXLEN", "~", ORDERS, "*", "no", &stream, "order", &letter.order];
-            commands.push(&[&add[..], &["by", &own, "nth", &nth]].concat());
-            commands.push(&["PUBLISH", &key, ""]);
-        }
-        let mut replies = match shared.store.ask(&commands).await {
-            Ok(replies) => replies.into_iter().step_by(2).map(Ok).collect(),
-            Err(error) => vec![Err(error.to_string())],
-        }
-        .into_iter();
-        let mut last = Err("nothing came back".to_owned());
-        for letter in letters {
-            // One failure is that of all.
-            last = replies.next().unwrap_or(last);
-            let arrived = match &last {
-                Ok(Reply::Failed(why)) | Err(why) => Err(RedisError::Refused(why.clone())),
-                Ok(_) => Ok(()),
-            };
-            if let Err(error) = &arrived {
-                tracing::warn!(%error, "an order did not get to the relay that runs the answer");
+    /// Sends what is ordered to the relays that run the answers. Never ready.
+    ///
+    /// # Cancel safety
+    /// Dropping the future stops it; whether the last orders have arrived is not known.
+    pub(crate) async fn send(&self) -> Infallible {
+        loop {
+            self.is_filled.notified().await;
+            let letters = std::mem::take(&mut *self.letters.lock().unwrap_or_else(PoisonError::into_inner));
+            let mut commands = Commands::default();
+            for letter in &letters {
+                let key = format!("towline:orders:{}", letter.to);
+                let (stream, own) = (letter.stream.to_string(), self.store.relay().to_string());
+                let nth = (self.sent.fetch_add(1, Ordering::Relaxed) + 1).to_string();
+                let add = ["XADD", &key, "MAXLEN", "~", ORDERS, "*", "no", &stream, "order", &letter.order];
+                commands.push(&[&add[..], &["by", &own, "nth", &nth]].concat());
+                commands.push(&["PUBLISH", &key, ""]);
             }
-            // Nobody may wait for it.
-            drop(letter.arrived.send(arrived));
+            let mut replies = match self.store.ask(&commands).await {
+                Ok(replies) => replies.into_iter().step_by(2).map(Ok).collect(),
+                Err(error) => vec![Err(error.to_string())],
+            }
+            .into_iter();
+            let mut last = Err("nothing came back".to_owned());
+            for letter in letters {
+                // One failure is that of all.
+                last = replies.next().unwrap_or(last);
+                let arrived = match &last {
+                    Ok(Reply::Failed(why)) | Err(why) => Err(RedisError::Refused(why.clone())),
+                    Ok(_) => Ok(()),
+                };
+                if let Err(error) = &arrived {
+                    tracing::warn!(%error, "an order did not get to the relay that runs the answer");
+                }
+                // Nobody may wait for it.
+                drop(letter.arrived.send(arrived));
+            }
         }
     }
 }
