@@ -1,6 +1,7 @@
 //! Relays and servers that die, or seem to.
 
 use serde_json::json;
+use towline_testkit::Server as Upstream;
 
 use super::process::Process;
 use super::proxy::Proxy;
@@ -197,14 +198,19 @@ async fn answers_outlive_the_death_of_the_server() {
     }
 }
 
+/// Two relays whose readers see nothing that a replica does not have.
+async fn two_with_a_replica(redis: &str, upstream: &Upstream) -> (Relay, Relay) {
+    let mut config = shared(config(&upstream.url()), redis);
+    config.store.replicas = 1;
+    (Relay::start(config.clone()).await, Relay::start(config).await)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_continue_at_a_replica_that_is_promoted() {
     let (mut redis, upstream) = (Redis::start(), upstream());
     let replica = redis.replica();
     let proxy = Proxy::start(redis.port).await;
-    let mut config = shared(config(&upstream.url()), &proxy.url());
-    config.store.replicas = 1;
-    let (a, b) = (Relay::start(config.clone()).await, Relay::start(config).await);
+    let (a, b) = two_with_a_replica(&proxy.url(), &upstream).await;
     let id = a.detached("gated").await;
     let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
     tail.until(first()).await;
@@ -231,9 +237,7 @@ async fn answers_continue_at_a_replica_that_is_promoted() {
 async fn no_relay_shows_what_the_replica_does_not_have() {
     let (redis, upstream) = (Redis::start(), upstream());
     let replica = redis.replica();
-    let mut config = shared(config(&upstream.url()), &redis.url());
-    config.store.replicas = 1;
-    let (a, b) = (Relay::start(config.clone()).await, Relay::start(config).await);
+    let (a, b) = two_with_a_replica(&redis.url(), &upstream).await;
     let id = a.detached("twice").await;
     let mut tails = Vec::new();
     for relay in [&a, &b] {
@@ -267,9 +271,7 @@ async fn no_relay_shows_what_the_replica_does_not_have() {
 async fn an_answer_ends_truly_where_the_replica_stays_away_for_too_long() {
     let (redis, upstream) = (Redis::start(), upstream());
     let replica = redis.replica();
-    let mut config = shared(config(&upstream.url()), &redis.url());
-    config.store.replicas = 1;
-    let (a, b) = (Relay::start(config.clone()).await, Relay::start(config).await);
+    let (a, b) = two_with_a_replica(&redis.url(), &upstream).await;
     let id = a.detached("twice").await;
     let mut tail = b.get(&format!("/streams/{id}?live=raw")).await;
     tail.until(first()).await;
