@@ -1,7 +1,7 @@
-//! What a relay can be told, in a program or by a file: the same types are both.
+//! The configuration of a relay. The same types serve programs and configuration files.
 //!
-//! In a file lengths of time are texts as `30s`, `1m30s` or `none`, numbers of bytes as `512M` or `2G`. No error repeats a value:
-//! it may be a secret in a wrong place.
+//! In a file, durations are texts such as `30s`, `1m30s` or `none`, and sizes such as `512M` or `2G`. No
+//! error repeats a value, because it may be a misplaced secret.
 
 mod fsync;
 mod hook;
@@ -26,24 +26,27 @@ pub(crate) use self::token::{Roles, secret_in};
 pub use self::units::{bytes, moment};
 pub use self::upstream::{NotAServer, UpstreamApi, UpstreamConfig};
 
-/// Everything a relay can be told. Build it with `..Config::default()`.
+/// The configuration of a relay. Build it with `..Config::default()`.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default)]
 pub struct Config {
-    /// Where it listens. An address beyond loopback needs tokens and TLS. Default: nowhere, which is refused.
+    /// The addresses on which it listens. An address beyond loopback needs tokens and TLS. Default: none,
+    /// which is refused.
     pub listen: Vec<Listen>,
-    /// Sockets that are open already, such as systemd passes on. They are used where `listen` names their addresses; without `listen`
-    /// the relay listens on all of them. Default: none.
+    /// Sockets that are already open, for example passed by systemd. They are used if `listen` names their
+    /// addresses; without `listen` the relay listens on all of them. Default: none.
     #[serde(skip)]
     pub sockets: Vec<Arc<OwnedFd>>,
-    /// Who may come over TCP. With none, anybody who reaches a loopback address. Default: none.
+    /// The tokens for TCP. Without tokens, everybody who can reach a loopback address has access. Default:
+    /// none.
     #[serde(rename = "token")]
     pub tokens: Vec<Token>,
-    /// Certificate and key for TCP, PEM. With them every TCP address speaks TLS only. Default: none.
+    /// Certificate and key for TCP, in PEM. With them, every TCP address speaks only TLS. Default: none.
     pub tls: Option<TlsFiles>,
-    /// Host names, beside the local ones, under which it is reached. Default: none.
+    /// Accepted host names in addition to the local ones. Default: none.
     pub hosts: Vec<String>,
-    /// Web origins, beside local ones, whose pages may use it, as `https://chat.example`. Default: none.
+    /// Web origins, in addition to local ones, whose pages may use it, for example `https://chat.example`.
+    /// Default: none.
     pub origins: Vec<String>,
     /// The model servers. Default: none, which is refused.
     #[serde(rename = "upstream")]
@@ -54,7 +57,7 @@ pub struct Config {
     /// How long and how much is kept.
     #[serde(rename = "keep")]
     pub retention: Retention,
-    /// How long parts of an upstream's answer may take.
+    /// The time limits of an upstream's answer.
     #[serde(deserialize_with = "units::timeouts")]
     pub timeouts: Timeouts,
     /// The named bounds.
@@ -63,16 +66,16 @@ pub struct Config {
     pub times: Times,
     /// The collector that gets a span of each answer, as OTLP over HTTP in JSON at `/v1/traces`. Default: none.
     pub traces: Option<UpstreamConfig>,
-    /// Who is told of the answers' beginnings and ends. Default: nobody.
+    /// The callback for the starts and ends of answers. Default: none.
     #[serde(skip)]
     pub on_answer: Option<OnAnswer>,
-    /// The history of the user that the relay runs as, for this user's page alone. Default: none.
+    /// The history of the user that the relay runs as, only for this user's page. Default: none.
     #[serde(skip)]
     pub history: Option<Arc<dyn UserHistory>>,
 }
 
 impl Config {
-    /// The part of a whole that one owner may take: at least 1, and all of it where there is no other.
+    /// The part of a whole that one owner may take: at least 1, and all of it if there is no other owner.
     pub(crate) fn share_of(&self, whole: u64) -> u64 {
         let first = self.tokens.first().map(|token| &token.owner);
         let is_alone = self.tokens.iter().all(|token| Some(&token.owner) == first);
@@ -88,35 +91,35 @@ impl Config {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(expecting = "a table [tls]")]
 pub struct TlsFiles {
-    /// The certificate, and those that vouch for it.
+    /// The certificate with its chain.
     pub certificate: PathBuf,
     /// Its private key.
     pub key: PathBuf,
 }
 
-/// Where and how logs are kept.
+/// Where and how logs are stored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, expecting = "a table [store]")]
 pub struct StoreConfig {
-    /// Where. Default: in memory; in a file without the key, in the user's own folder.
+    /// The location. Default: in memory; in a file without the key, in the user's own folder.
     #[serde(rename = "folder", alias = "url", default = "Store::own")]
     pub place: Store,
-    /// When what was written is made to survive the end of the machine. Default: every second.
+    /// When written data is synced to the disk. Default: every second.
     pub fsync: Fsync,
-    /// Bytes of the file system that the store leaves free; with less it is full. Default: 48 MiB.
+    /// Bytes of the file system that the store leaves free; with less, it counts as full. Default: 48 MiB.
     #[serde(deserialize_with = "units::size")]
     pub reserve: u64,
-    /// What becomes of requests whose answers cannot be recorded, since the store is full. Default: they are refused.
+    /// What happens to requests while the store is full. Default: they are refused.
     pub full: WhenFull,
-    /// Redis: replicas that have what is written before readers see it (`WAIT`). Default: 0.
+    /// Redis: the number of replicas that must have a write before readers see it (`WAIT`). Default: 0.
     pub replicas: usize,
-    /// Redis: a file whose content is the password. Default: the password of the address.
+    /// Redis: a file that contains the password. Default: the password in the address.
     pub password_file: Option<PathBuf>,
-    /// Redis: certificates (PEM) that vouch for the server. Default: those that browsers know.
+    /// Redis: certificate authorities (PEM) for the server. Default: the usual public ones.
     pub ca: Option<PathBuf>,
 }
 
-/// What becomes of a request while the store is full.
+/// What happens to a request while the store is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum WhenFull {
@@ -147,20 +150,22 @@ impl StoreConfig {
     }
 }
 
-/// How long and how much is kept. What runs is never removed by it.
+/// How long and how much is kept. Running answers are never removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, expecting = "a table [keep]")]
 pub struct Retention {
     /// An answer is deleted this long after its end. Default: 24 h.
     #[serde(deserialize_with = "units::time")]
     pub age: Duration,
-    /// All logs together, in bytes of content; beyond it the answers that ended first are deleted first. Default: 1 GiB.
+    /// The size of all logs together, in bytes of content; beyond it, the answers that ended first are
+    /// deleted first. Default: 1 GiB.
     #[serde(deserialize_with = "units::size")]
     pub bytes: u64,
-    /// No stream that a client made outlives this, however often its time to live is renewed. Default: 7 days.
+    /// The longest life of a stream that a client created, however often its time to live is renewed.
+    /// Default: 7 days.
     #[serde(deserialize_with = "units::time")]
     pub longest: Duration,
-    /// Whether each answer's request is kept as long as the answer, so that it can be asked again. Default: true.
+    /// Whether each answer's request is kept as long as the answer, so that it can be retried. Default: true.
     pub requests: bool,
 }
 
@@ -171,58 +176,62 @@ impl Default for Retention {
     }
 }
 
-/// The named bounds of a relay.
+/// The named limits of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, expecting = "a table [limits]")]
 pub struct RelayLimits {
-    /// The longest body of a request that is read whole, in bytes. Uploads of model files are passed on as they come. Default:
-    /// 64 MiB.
+    /// The maximum size of a request body that is read as a whole, in bytes. Uploads of model files are
+    /// streamed. Default: 64 MiB.
     #[serde(rename = "body", deserialize_with = "units::size")]
     pub body_bytes: usize,
-    /// The bodies of all requests that are read whole and not sent on yet, in bytes; those that wait for their turn too. Default:
-    /// 512 MiB.
+    /// The total size of all request bodies that are in memory and not sent on yet, including those of queued
+    /// requests, in bytes. Default: 512 MiB.
     #[serde(rename = "bodies", deserialize_with = "units::size")]
     pub bodies_bytes: usize,
-    /// The longest request that is kept with its answer, in bytes; it counts to what is kept. Default: 1 MiB.
+    /// The maximum size of a request that is kept with its answer, in bytes; it counts towards the kept
+    /// bytes. Default: 1 MiB.
     #[serde(rename = "request", deserialize_with = "units::size")]
     pub request_bytes: usize,
-    /// The longest body of an append, in bytes. Default: 16 MiB.
+    /// The maximum size of an append, in bytes. Default: 16 MiB.
     #[serde(rename = "append", deserialize_with = "units::size")]
     pub append_bytes: usize,
     /// How long a request's body may take. Default: 60 s.
     #[serde(deserialize_with = "units::time")]
     pub body_time: Duration,
-    /// All headers of a request together, in bytes. Default: 32 KiB.
+    /// The maximum size of all headers of a request, in bytes. Default: 32 KiB.
     #[serde(rename = "headers", deserialize_with = "units::size")]
     pub header_bytes: u32,
     /// How long a request's head may take. Default: 30 s.
     #[serde(deserialize_with = "units::time")]
     pub header_time: Duration,
-    /// How long a connection may stay open on which nothing is asked and answered. Default: 60 s.
+    /// How long a connection may stay open without a request. Default: 60 s.
     #[serde(deserialize_with = "units::time")]
     pub idle_time: Duration,
-    /// Connections at once, at each place where the relay listens. Default: 4,096.
+    /// The maximum number of connections at once, for each address on which the relay listens. Default:
+    /// 4,096.
     pub connections: usize,
-    /// Requests at once on one HTTP/2 connection. Default: 4,096.
+    /// The maximum number of concurrent requests on one HTTP/2 connection. Default: 4,096.
     pub streams_per_connection: u32,
-    /// Answers running at once; further ones wait for their turn. Default: 20,000.
+    /// The maximum number of running answers; further ones are queued. Default: 20,000.
     pub running: usize,
-    /// Answers waiting for their turn, in the order in which they came; beyond it requests are refused. Default: 1,000.
+    /// The maximum number of queued answers; beyond it, requests are refused. Default: 1,000.
     pub queued: usize,
-    /// Answers of groups waiting for their turn, beside `queued`; beyond it requests of groups are refused. Default: 10,000.
+    /// The maximum number of queued answers of groups, in addition to `queued`; beyond it, requests of groups
+    /// are refused. Default: 10,000.
     pub grouped: usize,
-    /// Streams kept; for a new one the answers that ended first are deleted. Default: 200,000.
+    /// The maximum number of streams; for a new one, the answers that ended first are deleted. Default:
+    /// 200,000.
     pub streams: usize,
-    /// The share of `running`, `queued`, `grouped`, `streams` and of the bytes kept that one owner may take, in percent, where there are
-    /// several. Default: 50.
+    /// The share of `running`, `queued`, `grouped`, `streams` and of the kept bytes that one of several
+    /// owners may take, in percent. Default: 50.
     pub share: usize,
-    /// Readers of one stream at once. Default: 1,000.
+    /// The maximum number of readers of one stream. Default: 1,000.
     pub readers: usize,
-    /// The longest log of one stream, in bytes. Default: 256 MiB.
+    /// The maximum size of the log of one stream, in bytes. Default: 256 MiB.
     #[serde(rename = "log", deserialize_with = "units::size")]
     pub log_bytes: u64,
-    /// A reader that had caught up and is now so far behind is let go, in bytes; it can come back at its offset. Default:
-    /// 64 MiB.
+    /// A reader that had caught up and has since fallen this far behind is disconnected, in bytes; it can
+    /// reconnect at its offset. Default: 64 MiB.
     #[serde(rename = "lag", deserialize_with = "units::size")]
     pub lag_bytes: u64,
 }
@@ -256,30 +265,30 @@ impl Default for RelayLimits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, expecting = "a table [times]")]
 pub struct Times {
-    /// How long an answer that was not detached runs without any reader. Default: 0.
+    /// How long an answer that is not detached runs without a reader. Default: 0.
     #[serde(deserialize_with = "units::time")]
     pub grace: Duration,
     /// How long running answers may take to finish once the relay shuts down. Default: 30 s.
     #[serde(deserialize_with = "units::time")]
     pub drain: Duration,
-    /// A long poll is answered after this at the latest. Default: 20 s.
+    /// The longest duration of a long poll. Default: 20 s.
     #[serde(deserialize_with = "units::time")]
     pub long_poll: Duration,
-    /// A reader of server-sent events is let go after this, to come again. Default: 60 s.
+    /// How long a reader of server-sent events stays connected before it has to reconnect. Default: 60 s.
     #[serde(deserialize_with = "units::time")]
     pub sse: Duration,
-    /// Silence after which clients that asked for server-sent events are sent a comment, before the head of the model
-    /// server's answer too. Default: 15 s.
+    /// The silence after which clients of server-sent events receive a comment, also before the head of the
+    /// model server's answer. Default: 15 s.
     #[serde(deserialize_with = "units::time")]
     pub heartbeat: Duration,
-    /// The same for clients of Ollama's dialect, which are sent an empty line. Ollama's own client and its Python library take
-    /// it for a broken record. Default: none.
+    /// The same for clients of Ollama's dialect, which receive an empty line. Ollama's own client and its
+    /// Python library treat it as a broken record. Default: none.
     #[serde(deserialize_with = "units::optional_time")]
     pub heartbeat_lines: Option<Duration>,
-    /// Time between two looks at each model server. Default: 10 s.
+    /// The time between two health checks of each model server. Default: 10 s.
     #[serde(deserialize_with = "units::time")]
     pub health: Duration,
-    /// The relay ends by itself when nothing ran and nobody was connected for so long. Default: never.
+    /// The time without answers and connections after which the relay exits. Default: never.
     #[serde(rename = "exit_when_idle", deserialize_with = "units::optional_time")]
     pub idle_exit: Option<Duration>,
 }

@@ -1,7 +1,8 @@
-//! Devices: browsers that came in by a link, each with a cookie of its own.
+//! Devices: browsers that signed in with a link, each with its own cookie.
 //!
-//! A link holds a secret that works once, for a short time. A device exchanges it for a secret of its own, which it keeps as a
-//! cookie. Only digests of secrets are kept here. A device can be revoked, which cuts what it reads.
+//! A link contains a secret that works once, for a short time. A device exchanges it for its own secret,
+//! which it keeps as a cookie. The relay stores only digests of secrets. Revoking a device closes its
+//! streams.
 
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -25,19 +26,19 @@ const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 
 /// How long a link works, in milliseconds.
 const LINK_MS: u64 = 10 * MINUTE_MS;
-/// A device that does not come for so long is forgotten, in days.
+/// The number of days without a visit after which a device is forgotten.
 pub(crate) const DEVICE_DAYS: u64 = 90;
-/// The most links, and the most devices, that are known at once. For a new one the oldest goes.
+/// The maximum number of links, and of devices. A new one replaces the oldest.
 const MOST: usize = 1000;
 /// The longest name of a device, in characters.
 const NAME_CHARS: usize = 100;
 /// The file in the folder of the store.
 pub(crate) const FILE: &str = "devices.json";
 
-/// All that came in by a link.
+/// All devices and links.
 #[derive(Debug)]
 pub(crate) struct Devices {
-    /// Where those are kept that survive the relay; `None` where nothing does.
+    /// The file of the devices that survive a restart; `None` if none do.
     file: Option<PathBuf>,
     known: Mutex<Known>,
 }
@@ -48,19 +49,19 @@ struct Known {
     devices: Vec<Device>,
 }
 
-/// What a device may do once it came in.
+/// The rights of a device.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Grant {
     /// What it is called.
     pub(crate) name: String,
     pub(crate) owner: Owner,
-    /// It may name model servers that the relay was not configured with.
+    /// Whether it may name model servers that are not configured.
     #[serde(default)]
     pub(crate) names_servers: bool,
     /// What it may do.
     #[serde(default)]
     pub(crate) roles: Roles,
-    /// It is known to a relay that starts again.
+    /// Whether it survives a restart of the relay.
     #[serde(skip)]
     pub(crate) is_kept: bool,
 }
@@ -88,13 +89,13 @@ struct Device {
 #[derive(Debug)]
 pub(crate) struct Entered {
     pub(crate) grant: Grant,
-    /// Says when it may no longer.
+    /// Becomes true when the device is revoked.
     pub(crate) revoked: watch::Receiver<bool>,
-    /// A day has passed, so its cookie is to last longer.
+    /// Whether a day has passed, so that its cookie must be renewed.
     pub(crate) is_renewed: bool,
 }
 
-/// A device, as it is shown.
+/// A device in a list.
 #[derive(Debug, Serialize)]
 pub(crate) struct Shown {
     pub(crate) name: String,
@@ -104,10 +105,10 @@ pub(crate) struct Shown {
 }
 
 impl Devices {
-    /// Those that `folder` keeps; none that last without one. Blocks.
+    /// Reads the devices in `folder`; without a folder, none survive. Blocks.
     ///
     /// # Errors
-    /// The file is there and cannot be read.
+    /// The file exists and cannot be read.
     pub(crate) fn open(folder: Option<&Path>) -> Result<Self, Error> {
         let file = folder.map(|folder| folder.join(FILE));
         let mut devices: Vec<Device> = Vec::new();
@@ -141,7 +142,8 @@ impl Devices {
         secret
     }
 
-    /// The secret of a new device for that of a link, which then works no more; `None` where it does not work.
+    /// Exchanges the secret of a link, which then no longer works, for that of a new device; `None` if the
+    /// link is invalid.
     pub(crate) fn exchange(&self, link: &str) -> Option<String> {
         let (digest, now) = (digest(link), now_ms());
         let mut known = self.lock();
@@ -151,7 +153,7 @@ impl Devices {
         Some(self.add(grant))
     }
 
-    /// The secret of a new device. A name that is taken gets a number.
+    /// The secret of a new device. If the name is taken, a number is added.
     pub(crate) fn add(&self, mut grant: Grant) -> String {
         let (secret, now) = (secret::random(), now_ms());
         let mut known = self.lock();
@@ -177,7 +179,7 @@ impl Devices {
         secret
     }
 
-    /// The device of this secret.
+    /// The device with this secret.
     pub(crate) fn enter(&self, secret: &str) -> Option<Entered> {
         let (digest, now) = (digest(secret), now_ms());
         let mut known = self.lock();
@@ -195,7 +197,7 @@ impl Devices {
         Some(entered)
     }
 
-    /// Those of one owner, or all.
+    /// The devices of one owner, or all.
     pub(crate) fn list(&self, owner: Option<&Owner>) -> Vec<Shown> {
         let mut known = self.lock();
         known.forget_absent(now_ms());
@@ -211,12 +213,12 @@ impl Devices {
             .collect()
     }
 
-    /// Whether there are any that a relay that starts again knows.
+    /// Whether there are devices that survive a restart.
     pub(crate) fn are_kept(&self) -> bool {
         self.lock().devices.iter().any(|device| device.grant.is_kept)
     }
 
-    /// Lets the device of this name come no more, and cuts what it reads; `false` where there is none.
+    /// Revokes the device of this name and closes its streams; `false` if there is none.
     pub(crate) fn revoke(&self, owner: Option<&Owner>, name: &str) -> bool {
         let mut known = self.lock();
         let is_meant = |device: &Device| {
@@ -228,7 +230,7 @@ impl Devices {
         true
     }
 
-    /// Writes those that last. What cannot be written lasts as long as this process.
+    /// Writes the devices that survive. On an error they last only as long as this process.
     fn keep(&self, known: &Known) {
         let Some(path) = &self.file else { return };
         let kept: Vec<&Device> = known.devices.iter().filter(|device| device.grant.is_kept).collect();
@@ -256,7 +258,8 @@ impl Known {
     }
 }
 
-/// What is kept of a secret. It has 256 random bits, so that comparing digests tells nothing about it.
+/// The digest of a secret. The secret has 256 random bits, so a comparison of digests reveals nothing about
+/// it.
 fn digest(secret: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(secret))
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 /// Why a relay cannot start. A message says this level only; `source()` has the cause.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// What it was told does not go together; says what to do.
+    /// The configuration is contradictory; the text says what to do.
     #[error("{0}")]
     Config(String),
     /// The store cannot be used.
@@ -23,10 +23,10 @@ pub enum Error {
         /// Why.
         source: crate::store::RedisError,
     },
-    /// A model server's description cannot be used.
+    /// The configuration of a model server is invalid.
     #[error("a model server cannot be used")]
     Upstream(#[source] towline::Error),
-    /// An address cannot be taken.
+    /// The relay cannot listen on an address.
     #[error("{address} cannot be listened on")]
     Bind {
         /// The address.
@@ -34,7 +34,7 @@ pub enum Error {
         /// Why.
         source: std::io::Error,
     },
-    /// A Unix socket cannot be made.
+    /// A Unix socket cannot be created.
     #[error("the socket {path} cannot be made")]
     Socket {
         /// Where.
@@ -61,7 +61,7 @@ pub enum Error {
         /// Why.
         why: String,
     },
-    /// The system gives no thread.
+    /// The operating system cannot start a thread.
     #[error("a thread cannot be started")]
     Thread(#[source] std::io::Error),
 }

@@ -1,4 +1,4 @@
-//! What is done now and then: streams whose time is over go, and what is no longer needed in memory.
+//! Periodic work: deletes expired streams, and frees memory that is no longer needed.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -14,15 +14,15 @@ use crate::registry::{Entry, REMOVED_AT_ONCE};
 use crate::relay::Relay;
 use crate::store::Room;
 
-/// Rounds so far apart say that the whole process stood still.
+/// A gap of this length between rounds means that the whole process was suspended.
 const STOPPED: Duration = Duration::from_secs(10);
 /// Time between two rounds.
 const ROUND: Duration = Duration::from_secs(1);
 
-/// Streams that are looked at in one go.
+/// Number of streams that are checked before the task yields.
 const BREATH: usize = 4096;
 
-/// Keeps house as long as it is polled.
+/// Does the periodic work as long as it is polled.
 ///
 /// # Cancel safety
 /// Dropping the future stops it between two rounds.
@@ -32,7 +32,7 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
     loop {
         rounds.tick().await;
         if std::mem::replace(&mut last, Instant::now()).elapsed() > STOPPED {
-            // The process stood still, which is not idleness.
+            // The process was suspended, which does not count as idle time.
             busy = last;
         }
         let own = Arc::clone(&relay);
@@ -40,7 +40,7 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
             tracing::error!("the store could not be looked at");
         }
         round(&relay).await;
-        // A phone that was paired finds the relay whenever it comes.
+        // A paired phone must always find the relay running.
         let is_awaited = relay.phone_door.is_open() && relay.devices.are_kept();
         let is_idle = relay.running.load(Ordering::Relaxed) == 0
             && relay.connections.load(Ordering::Relaxed) == 0
@@ -55,11 +55,11 @@ pub(crate) async fn keep(relay: Arc<Relay>) -> Infallible {
     }
 }
 
-/// Makes a store usable again that failed, once that is possible, and then the logs that it did not take. Blocks.
+/// Repairs a failed store once that is possible, and then the logs that it did not accept. Blocks.
 fn mend(relay: &Relay) {
     let writer = &relay.writer;
     if writer.is_failing() {
-        // They end now, whatever their model servers do.
+        // These answers end now, whatever their model servers do.
         for job in broken(relay).into_iter().filter(is_running).filter_map(|entry| entry.job) {
             job.looks_at_its_log();
         }
@@ -86,30 +86,30 @@ fn mend(relay: &Relay) {
             is_all = false;
         }
     }
-    // Those that end are mended in the next round.
+    // Answers that end now are repaired in the next round.
     if running.is_empty() && is_all {
         writer.is_mended();
         tracing::info!(streams = ended.len(), "the store takes what is written again");
     }
 }
 
-/// Streams whose logs the store did not take.
+/// Streams whose logs the store did not accept.
 fn broken(relay: &Relay) -> Vec<Entry> {
     let is_broken = |entry: &Entry| matches!(entry.log.broken(), Some(Broken::Full | Broken::Store(_)));
     relay.registry.all().filter(is_broken).collect()
 }
 
-/// What one owner has.
+/// The streams of one owner.
 #[derive(Default)]
 struct Owned {
-    /// Answers that have ended, with when and how long they are.
+    /// Ended answers: time of the end, size, and entry.
     ended: Vec<(u64, u64, Entry)>,
     ended_bytes: u64,
     /// Bytes of the streams that the owner's clients write.
     written_bytes: u64,
 }
 
-/// One round over all streams. Others have their turn after each owner and every few thousand streams.
+/// One round over all streams. Yields after each owner and every few thousand streams.
 async fn round(relay: &Relay) {
     let now = steady_now_ms();
     let age = u64::try_from(relay.config.retention.age.as_millis()).unwrap_or(u64::MAX);
@@ -147,22 +147,22 @@ impl Owned {
                 self.ended_bytes += bytes;
                 self.ended.push((ended_ms, bytes, entry));
             }
-            // What runs is not kept yet.
+            // Running answers do not count towards the kept bytes.
             Some(None) => {}
             None => self.written_bytes += bytes,
         }
     }
 }
 
-/// Deletes the answers that ended first of the owner who has the most, until all have room: nobody's answers make way for
-/// those of another who has more.
+/// Deletes the answers that ended first of the owner who has the most, until there is enough room. So an
+/// owner never loses answers to another one who has more.
 fn evict(relay: &Relay, mut owners: HashMap<Owner, Owned>) {
     let mut together: u64 = owners.values().map(|own| own.ended_bytes).sum();
     if together <= relay.config.retention.bytes {
         return;
     }
     for own in owners.values_mut() {
-        // The first to be deleted is the last.
+        // The first one to be deleted is at the end.
         own.ended.sort_by_key(|(ended_ms, _, entry)| std::cmp::Reverse((*ended_ms, entry.log.no)));
     }
     while together > relay.config.retention.bytes {
@@ -175,8 +175,8 @@ fn evict(relay: &Relay, mut owners: HashMap<Owner, Owned>) {
     }
 }
 
-/// Makes place for further streams of `owner`, where there is none: deletes some of the answers that ended first, of that owner
-/// where the owner has the share of one, else of the owner who has the most streams.
+/// Makes room for further streams of `owner` if there is none: deletes some of the answers that ended first,
+/// of that owner if the owner has used up a full share, else of the owner who has the most streams.
 pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
     let Some(whose) = relay.registry.who_makes_place(owner) else { return };
     let mut ended: Vec<(u64, Entry)> = relay
@@ -188,7 +188,7 @@ pub(crate) fn make_place(relay: &Relay, owner: &Owner) {
         })
         .collect();
     ended.sort_by_key(|(ended_ms, entry)| (*ended_ms, entry.log.no));
-    // Looking at all of them is dear, so it is done for many at once.
+    // A pass over all of them is expensive, so it removes many at once.
     let count = (relay.config.limits.streams / 100 + 1).min(REMOVED_AT_ONCE);
     for (_, entry) in ended.into_iter().take(count) {
         relay.registry.expire(&entry);

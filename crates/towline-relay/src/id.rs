@@ -1,4 +1,4 @@
-//! Names of streams.
+//! Ids of streams, and names of owners.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 /// The longest id, in bytes.
 pub const MAX_ID_BYTES: usize = 256;
 
-/// The id of a stream: what follows `/streams/` in its address.
+/// The id of a stream: the part after `/streams/` in its address.
 ///
 /// The relay's own ids are 128 random bits. Streams that clients create may have any id of unreserved URL characters and
 /// slashes.
@@ -14,10 +14,10 @@ pub const MAX_ID_BYTES: usize = 256;
 pub struct StreamId(Arc<str>);
 
 impl StreamId {
-    /// A new random id: 26 characters, digits and small letters.
+    /// A new random id: 26 digits and lower-case letters.
     ///
     /// # Panics
-    /// When the system gives no randomness: ids that can be guessed would open streams to others.
+    /// If the operating system provides no randomness, because guessable ids would open streams to others.
     pub fn random() -> Self {
         const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
         let mut bytes = [0; 16];
@@ -28,7 +28,7 @@ impl StreamId {
         Self(text.into())
     }
 
-    /// An id as a client wrote it in an address; `None` when it cannot be one.
+    /// Parses an id from an address; `None` if it is invalid.
     pub fn parse(text: &str) -> Option<Self> {
         let allowed = |byte: u8| {
             byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'/' | b':' | b'%')
@@ -38,7 +38,7 @@ impl StreamId {
         (fits && segments_are_names).then(|| Self(text.into()))
     }
 
-    /// The id as it is written.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -50,12 +50,12 @@ impl fmt::Display for StreamId {
     }
 }
 
-/// Who owns a stream: the name of the token it was made with, or `local`.
+/// The owner of a stream: the owner that the request's token names, or `local`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub struct Owner(Arc<str>);
 
 impl Owner {
-    /// A client without a token: over its Unix socket, or on loopback when there are no tokens.
+    /// The owner of clients without a token: over the Unix socket, or on loopback if there are no tokens.
     pub fn local() -> Self {
         Self("local".into())
     }

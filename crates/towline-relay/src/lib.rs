@@ -1,8 +1,9 @@
 //! Streams that survive their readers.
 //!
-//! A relay stands in front of model servers. To clients it is one of them: point `OLLAMA_HOST` at it. Every streamed answer is
-//! recorded in a log as it comes, byte for byte, and any number of readers can read it at any offset, now or later. The
-//! connection to the model server is the relay's own, so a reader that goes changes nothing for the others.
+//! A relay runs in front of model servers and behaves like one: point `OLLAMA_HOST` at it. It records every
+//! streamed answer in a log as it arrives, byte for byte, and any number of readers can read it from any
+//! offset, now or later. The connection to the model server belongs to the relay, so a reader that
+//! disconnects does not affect the others.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), towline_relay::Error> {
@@ -20,27 +21,27 @@
 //! # }
 //! ```
 //!
-//! It never prints and never reads the environment. What it tells of itself goes through `tracing`, without prompts,
+//! This crate never prints and never reads the environment. It logs through `tracing`, without prompts,
 //! answers or secrets.
 //!
-//! | module | what |
+//! | module | content |
 //! |---|---|
-//! | `store` | where bytes are kept: the trait, memory, disk, Redis |
+//! | `store` | stores for bytes: the trait, memory, disk, Redis |
 //! | `log` | one stream's log: appends, cursors, and the writer that commits for all |
-//! | `job` | a request to a model server, recorded; its orders and its terminal record |
-//! | `upstream` | model servers: which gets a request, which are well |
-//! | `recovery` | streams that a store had at the start, and their true ends |
-//! | `shared` | several relays on one store: leases, the journal, what others run |
+//! | `job` | a recorded request to a model server; its orders and its terminal record |
+//! | `upstream` | model servers: selection and health checks |
+//! | `recovery` | streams that a store has at the start, and their outcomes |
+//! | `shared` | several relays on one store: leases, the journal, the jobs of other relays |
 //! | `registry` | all streams by owner and id |
 //! | `traces` | a span for each answer, for a collector |
-//! | `access` | who may come in: tokens, hosts, pages |
-//! | `devices` | browsers that came in by a link |
-//! | `listen` | sockets, also those that are opened later, and TLS |
-//! | `http` | what requests get: the front, streams, control, the page |
-//! | `serve` | connections, an orderly end |
+//! | `access` | access control: tokens, hosts, web pages |
+//! | `devices` | browsers that signed in with a link |
+//! | `listen` | listening sockets, also those that open later, and TLS |
+//! | `http` | request handling: the front, streams, control, the page |
+//! | `serve` | connections and shutdown |
 //!
-//! The server is plain hyper with a match over paths: the routes are few and fixed, bodies are polled straight from the log,
-//! and HTTP/2 needs settings that frameworks hide.
+//! The server uses hyper directly, with a match over paths: the routes are few and fixed, bodies are polled
+//! directly from the log, and HTTP/2 needs settings that frameworks hide.
 
 mod access;
 mod config;

@@ -1,18 +1,19 @@
-//! Offsets: a byte position in a log, and the incarnation of the log that gave it out.
+//! Offsets: a byte position in a log, and the incarnation of the log that issued it.
 
 use std::fmt;
 
-/// The most that fits into the digits of an offset.
+/// The largest number that fits into the digits of an offset.
 const MAX: u64 = 9_999_999_999_999_999;
 const DIGITS: usize = 16;
 
 /// A place in a log.
 ///
-/// Written as `<incarnation>_<position>`, both with 16 decimal digits, so offsets sort as texts. The incarnation changes when
-/// a log's end may have been lost with its machine, so that an offset from the lost end is refused instead of reused.
+/// Written as `<incarnation>_<position>`, both with 16 decimal digits, so offsets sort as texts. The
+/// incarnation changes when the end of a log may have been lost in a machine crash, so that an offset in the
+/// lost end is refused and not reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Offset {
-    /// Which incarnation of the log gave it out, from 1.
+    /// The incarnation of the log that issued it, from 1.
     pub(crate) incarnation: u64,
     /// Position in bytes, from 0.
     pub(crate) position: u64,
@@ -37,11 +38,12 @@ impl fmt::Display for Offset {
     }
 }
 
-/// From which position on each incarnation wrote, oldest first. Never empty.
+/// The position from which each incarnation wrote, oldest first. Never empty.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Incarnations(Vec<(u64, u64)>);
 
-/// Incarnations that a log remembers; offsets of older ones are checked against the oldest remembered.
+/// Number of incarnations that a log remembers; offsets of older ones are checked against the oldest
+/// remembered one.
 const REMEMBERED: usize = 64;
 
 impl Incarnations {
@@ -61,19 +63,19 @@ impl Incarnations {
         self.0.push((incarnation, position));
     }
 
-    /// The offset of a position: of the incarnation that wrote up to it.
+    /// The offset of a position, with the incarnation that wrote up to it.
     pub(crate) fn offset(&self, position: u64) -> Offset {
         let writer = self.0.iter().rev().find(|(_, start)| *start < position).or(self.0.first());
         Offset { incarnation: writer.map_or(1, |(incarnation, _)| *incarnation), position }
     }
 
-    /// The offset of a position for a reader that counts on from there by itself: of the latest incarnation, which vouches for
-    /// all that is there.
+    /// The offset of a position for a reader that counts bytes from there itself, with the latest
+    /// incarnation, which covers everything in the log.
     pub(crate) fn latest(&self, position: u64) -> Offset {
         Offset { incarnation: self.0.last().map_or(1, |(incarnation, _)| *incarnation), position }
     }
 
-    /// Whether the bytes before `offset` are those that were there when it was given out; `end` is the log's end.
+    /// Whether the bytes before `offset` are the same as when it was issued; `end` is the log's end.
     pub(crate) fn knows(&self, offset: Offset, end: u64) -> bool {
         let next = self.0.iter().find(|(incarnation, _)| *incarnation > offset.incarnation);
         let known = offset.incarnation <= self.0.last().map_or(0, |(incarnation, _)| *incarnation);
@@ -108,7 +110,7 @@ mod tests {
         assert!(!log.knows(at(1, 81), 200));
         assert!(log.knows(at(2, 81), 200));
         assert!(!log.knows(at(3, 0), 200));
-        // Somebody who reads across the seam and counts on.
+        // A reader that reads across the seam and keeps counting.
         assert!(log.knows(log.latest(10), 200) && log.knows(Offset { position: 150, ..log.latest(10) }, 200));
         assert_eq!(log.offset(80), at(1, 80));
         assert_eq!(log.offset(81), at(2, 81));

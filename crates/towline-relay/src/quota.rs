@@ -1,4 +1,4 @@
-//! How much an owner may ask: requests a minute, tokens a day, answers at once.
+//! Quotas of an owner: requests per minute, tokens per day, running answers.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use crate::id::Owner;
 const MINUTE_MS: u64 = 60_000;
 const DAY_MS: u64 = 24 * 60 * MINUTE_MS;
 
-/// The limits of an owner; `None` where there is none.
+/// The limits of an owner; `None` means no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Quota {
     pub(crate) requests_per_minute: Option<u32>,
@@ -18,7 +18,7 @@ pub(crate) struct Quota {
 }
 
 impl Quota {
-    /// The tighter of both, limit by limit.
+    /// The stricter of both, limit by limit.
     #[must_use]
     pub(crate) fn and(self, other: Self) -> Self {
         fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
@@ -32,7 +32,7 @@ impl Quota {
     }
 }
 
-/// A limit that an owner has reached: its name and value, and when there is room again.
+/// A limit that an owner has reached: its name and value, and when requests are accepted again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Reached {
     pub(crate) limit: &'static str,
@@ -40,15 +40,15 @@ pub(crate) struct Reached {
     pub(crate) retry_after_s: u64,
 }
 
-/// What owners have used. Kept in memory: the tokens of today are counted again from the answers that are there at a start.
+/// The usage of all owners, in memory. A start counts today's tokens again from the stored answers.
 #[derive(Debug, Default)]
 pub(crate) struct Usage(Mutex<HashMap<Owner, Used>>);
 
 #[derive(Debug, Default)]
 struct Used {
-    /// When the requests that were let in would have been spread evenly up to, in Unix milliseconds (GCRA).
+    /// The time up to which the accepted requests would be spread evenly, in Unix milliseconds (GCRA).
     spread_until_ms: u64,
-    /// The day that the tokens are of, since 1970.
+    /// The day of the counted tokens, since 1970.
     day: u64,
     tokens: u64,
 }
@@ -77,7 +77,7 @@ impl Usage {
         }
         if let Some(most) = quota.requests_per_minute {
             let each_ms = MINUTE_MS / u64::from(most).max(1);
-            // A whole minute's requests may come at once.
+            // The requests of a whole minute may arrive at once.
             let room_ms = if most == 0 { 0 } else { MINUTE_MS };
             let until_ms = used.spread_until_ms.max(now_ms) + each_ms;
             if until_ms > now_ms + room_ms {
@@ -89,7 +89,7 @@ impl Usage {
         Ok(())
     }
 
-    /// Counts a request that another relay has let in.
+    /// Counts a request that another relay has accepted.
     pub(crate) fn was_asked(&self, owner: &Owner, quota: Quota, at_ms: u64) {
         let Some(most) = quota.requests_per_minute else { return };
         let mut all = self.used();
@@ -126,7 +126,7 @@ mod tests {
         usage.was_asked(&ann, quota, NOW_MS);
         assert_eq!(usage.ask(&ann, quota, NOW_MS), Ok(()));
         assert_eq!(usage.ask(&ann, quota, NOW_MS).unwrap_err().limit, "requests_per_minute");
-        // However many were let in at once, there is room again after a minute.
+        // However many were accepted at once, requests are accepted again after a minute.
         (0..10).for_each(|_| usage.was_asked(&ann, quota, NOW_MS));
         assert_eq!(usage.ask(&ann, quota, NOW_MS + MINUTE_MS), Ok(()));
     }

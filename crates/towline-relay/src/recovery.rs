@@ -1,4 +1,4 @@
-//! What is done with the streams that a store had when the process before this one ended.
+//! Restores the streams that a store has after the previous process ended.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,11 +14,11 @@ use crate::quota::Usage;
 use crate::registry::{Entry, StreamRegistry};
 use crate::store::{Recovered, StoreError};
 
-/// The end of a log in which its last record is looked for, in bytes.
+/// How much of the end of a log is searched for its last record, in bytes.
 const END_BYTES: u64 = 256 << 10;
 
-/// Puts a stream back; one that was running when the process ended is closed now. Where the model server had said how it
-/// ended, that is its end; else it gets a terminal record.
+/// Restores a stream, and closes it if it was running when the process ended. If the model server had sent
+/// its terminal record, that is the outcome; otherwise the relay appends a terminal record.
 pub(crate) fn put_back(registry: &StreamRegistry, usage: &Usage, incarnation: u64, found: Recovered) {
     let mut meta: Meta = match serde_json::from_slice(&found.meta) {
         Ok(meta) => meta,
@@ -46,11 +46,11 @@ pub(crate) fn put_back(registry: &StreamRegistry, usage: &Usage, incarnation: u6
     }
 }
 
-/// Makes a log usable again that the store did not take, as the store has it; an answer is closed. One that was never written is
-/// gone.
+/// Repairs a log that the store did not accept: resets it to the state in the store, and closes it if it is
+/// an answer. A log that was never written is removed.
 ///
 /// # Errors
-/// When the store cannot be read; nothing is changed then.
+/// If the store cannot be read; then nothing is changed.
 pub(crate) fn mend(registry: &StreamRegistry, entry: &Entry) -> Result<(), StoreError> {
     let writer = registry.writer();
     let found = writer.store().find(entry.log.no)?;
@@ -68,7 +68,7 @@ pub(crate) fn mend(registry: &StreamRegistry, entry: &Entry) -> Result<(), Store
     Ok(())
 }
 
-/// Closes an answer whose job is gone and whose log ends so.
+/// Closes an answer that has no job any more and whose log has this end.
 pub(crate) fn close(log: &Arc<StreamLog>, meta: &Meta, end: &End, unsaid: impl FnOnce() -> Ended) {
     let Some(job) = &meta.job else { return };
     let kind = Recorded::of_path(&job.path).unwrap_or(Recorded::Chat);
@@ -92,15 +92,15 @@ pub(crate) fn close(log: &Arc<StreamLog>, meta: &Meta, end: &End, unsaid: impl F
 #[derive(Debug, Default)]
 pub(crate) struct End {
     bytes: Vec<u8>,
-    /// All the log has.
+    /// Whether these are all bytes of the log.
     is_all: bool,
 }
 
 impl End {
-    /// Those of a log that is `end` bytes long. Blocks.
+    /// Reads the last bytes of a log that is `end` bytes long. Blocks.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub(crate) fn read(writer: &Writer, stream: u64, end: u64) -> Result<Self, StoreError> {
         let from = end.saturating_sub(END_BYTES);
         let chunks = writer.store().read(stream, from, usize::MAX)?;
@@ -110,7 +110,7 @@ impl End {
         Ok(Self { bytes, is_all: from == 0 })
     }
 
-    /// How the model server said that the answer ended; `None` where it had not.
+    /// The ending that the model server sent; `None` if it sent none.
     fn said(&self, kind: Recorded, media_type: &str, framing: Framing) -> Option<Ended> {
         if framing == Framing::Whole && media_type == "application/json" {
             let mut value = OneValue::default();
@@ -126,7 +126,8 @@ impl End {
         ended.is_said.then_some(ended)
     }
 
-    /// What the lifecycle makes of it. It begins after the first end of a record where it is not all.
+    /// The result of the lifecycle for these bytes. If they are not the whole log, it starts after the first
+    /// end of a record.
     fn ending(&self, kind: Recorded, media_type: &str) -> Option<Ending> {
         let separator: &[u8] = if media_type == "text/event-stream" { b"\n\n" } else { b"\n" };
         let begins = match self.is_all {

@@ -1,4 +1,4 @@
-//! All streams there are, by owner and id.
+//! All streams, by owner and id.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
@@ -15,20 +15,23 @@ use crate::log::{Broken, StreamLog, Writer};
 use crate::meta::{Meta, now_ms, steady_now_ms};
 use crate::store::StreamNo;
 
-/// Changes that a slow watcher may be behind; one that is further behind is told everything again.
+/// Number of changes that a slow watcher may be behind; a watcher that is further behind receives everything
+/// again.
 const WATCHED_CHANGES: usize = 4096;
-/// The most streams that are removed at once: few enough that no watcher falls behind by them alone.
+/// The maximum number of streams that are removed at once, so that no watcher falls behind because of them
+/// alone.
 pub(crate) const REMOVED_AT_ONCE: usize = WATCHED_CHANGES / 2;
 
-/// The shortest beginning of an id that stands for it, in characters.
+/// The minimum length of an id prefix, in characters.
 const SHORTEST_ID: usize = 4;
-/// So many jobs of an owner that run have a number: more than people tell apart, and few enough to look through.
+/// The maximum number of an owner's running jobs that have a number: more than people can keep apart, and few
+/// enough for a linear search.
 const MOST_NUMBERED: u32 = 99;
-/// Streams that are looked at under one lock.
+/// Number of streams that are read under one lock.
 const PAGE: usize = 256;
-/// Relays that make streams at once, by the numbers that they give.
+/// Number of relays that can create streams at once, each with its own numbers.
 const PLACES: u64 = 16;
-/// When the numbers of several relays began: 2026-01-01.
+/// The epoch of the numbers of several relays: 2026-01-01.
 const NUMBERS_BEGAN_MS: u64 = 1_767_225_600_000;
 
 /// One stream.
@@ -37,7 +40,7 @@ pub(crate) struct Entry {
     pub(crate) id: StreamId,
     pub(crate) owner: Owner,
     pub(crate) log: Arc<StreamLog>,
-    /// The job that writes it, while this process knows it; ended ones are described by the log's meta.
+    /// The job that writes it, while this process has it; ended jobs are described by the log's metadata.
     pub(crate) job: Option<Arc<Job>>,
 }
 
@@ -60,7 +63,7 @@ impl Entry {
     }
 }
 
-/// Something about a stream has changed.
+/// A change of a stream.
 #[derive(Debug, Clone)]
 pub(crate) struct Change {
     pub(crate) owner: Owner,
@@ -72,17 +75,17 @@ pub(crate) struct Change {
 #[derive(Debug)]
 pub(crate) struct StreamRegistry {
     writer: Arc<Writer>,
-    /// Of the streams made now. Another one for each stream that a client made and that is gone, so that a stream of the same id
-    /// has offsets of its own.
+    /// The incarnation of new streams. It increases when a stream that a client created is deleted, so that a
+    /// new stream of the same id has different offsets.
     incarnation: AtomicU64,
     next: AtomicU64,
-    /// Where several relays make streams: the place of this one among the numbers.
+    /// With several relays: the residue of this relay's numbers.
     place: Option<AtomicU64>,
     most: usize,
     /// Of one owner.
     own_most: usize,
     streams: Mutex<Streams>,
-    /// Bytes of the streams that clients write, by owner, as of the last look at all of them.
+    /// The bytes of the streams that clients write, by owner, as of the last pass over all streams.
     written: Mutex<HashMap<Owner, u64>>,
     changes: broadcast::Sender<Change>,
 }
@@ -93,9 +96,9 @@ struct Own {
     by_id: BTreeMap<StreamId, StreamNo>,
     /// The names of its jobs.
     by_name: HashMap<String, StreamNo>,
-    /// The numbers of its jobs; of those that had the same one, the last.
+    /// The numbers of its jobs; for a number that several had, the last job.
     by_number: BTreeMap<u32, StreamNo>,
-    /// In the order in which they were made.
+    /// In the order of creation.
     by_no: BTreeMap<StreamNo, Entry>,
 }
 
@@ -106,7 +109,7 @@ impl Own {
 
     fn insert(&mut self, entry: Entry) {
         if let Some(name) = name_of(&entry).filter(|name| !name.is_empty()) {
-            // One that has it already keeps it.
+            // A job that already has the name keeps it.
             self.by_name.entry(name).or_insert(entry.log.no);
         }
         if let Some(number) = number_of(&entry) {
@@ -132,7 +135,7 @@ impl Own {
         }
     }
 
-    /// The smallest number that no job has that runs.
+    /// The smallest number that no running job has.
     fn free_number(&self) -> Option<u32> {
         let runs = |no: &StreamNo| {
             let entry = self.by_no.get(no);
@@ -145,7 +148,7 @@ impl Own {
         (1..=MOST_NUMBERED).find(|number| !self.by_number.get(number).is_some_and(runs))
     }
 
-    /// The job that `handle` stands for: an id, a name, a number, or the beginning of one id.
+    /// The job with this handle: an id, a name, a number, or a unique prefix of an id.
     fn resolve(&self, handle: &str) -> Result<Entry, NotFound> {
         if let Some(number) = handle.strip_prefix('%') {
             let no = number.parse().ok().and_then(|number: u32| self.by_number.get(&number));
@@ -193,23 +196,23 @@ struct Streams {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotFound {
     None,
-    /// So many have an id that begins so.
+    /// This many jobs have an id with this prefix.
     Several(usize),
 }
 
-/// Why a job was not given a name.
+/// The reason why a job was not renamed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotNamed {
     Taken,
     Broken(Broken),
 }
 
-/// Why a stream was not made.
+/// The reason why a stream was not created.
 #[derive(Debug, Clone)]
 pub(crate) enum NotMade {
-    /// One of that id is there.
+    /// A stream with this id exists.
     Exists(Entry),
-    /// There are as many as may be.
+    /// The maximum number of streams is reached.
     Full,
 }
 
@@ -245,19 +248,20 @@ impl StreamRegistry {
     pub(crate) fn incarnation(&self) -> u64 {
         match &self.place {
             None => self.incarnation.load(Ordering::Relaxed),
-            // Larger than any before, whichever relay gave it out.
+            // Larger than any earlier number, whichever relay issued it.
             Some(_) => now_ms(),
         }
     }
 
-    /// Says which of several relays this one is.
+    /// Sets the number of this relay among several.
     pub(crate) fn is_relay(&self, relay: u64) {
         if let Some(place) = &self.place {
             place.store(relay % PLACES, Ordering::Relaxed);
         }
     }
 
-    /// A number that no stream has, nor will another relay give it out; larger than those of all streams that are older.
+    /// A number that no stream has and that no other relay will issue; larger than the numbers of all older
+    /// streams.
     fn number(&self) -> StreamNo {
         let Some(place) = &self.place else { return self.next.fetch_add(1, Ordering::Relaxed) };
         let now = now_ms().saturating_sub(NUMBERS_BEGAN_MS).saturating_mul(1 << 10);
@@ -270,7 +274,7 @@ impl StreamRegistry {
         self.streams().count
     }
 
-    /// Puts a stream that the store had where it was; `job` where another relay runs it.
+    /// Restores a stream from the store; `job` if another relay runs it.
     pub(crate) fn put_back(&self, meta: &Meta, log: Arc<StreamLog>, job: Option<Arc<Job>>) {
         let mut streams = self.streams();
         if let Some(request_id) = meta.job.as_ref().and_then(|job| job.request_id.clone()) {
@@ -281,8 +285,8 @@ impl StreamRegistry {
         streams.count += 1;
     }
 
-    /// Makes a stream unless there is one of its id or, with a request id, one of that request. Its job's name gets a number
-    /// where it is taken. `request` is kept with it.
+    /// Creates a stream unless there is one with its id or, with a request id, one of that request. If the
+    /// job's name is taken, a number is added. `request` is kept with the stream.
     pub(crate) fn make(
         &self,
         mut meta: Meta,
@@ -329,12 +333,12 @@ impl StreamRegistry {
         self.streams().by_owner.get(owner)?.get(id).cloned()
     }
 
-    /// The job that `handle` stands for: its id, its name, its number, or what its id alone begins with.
+    /// The job with this handle: its id, its name, its number, or a unique prefix of its id.
     pub(crate) fn resolve(&self, owner: &Owner, handle: &str) -> Result<Entry, NotFound> {
         self.streams().by_owner.get(owner).ok_or(NotFound::None)?.resolve(handle)
     }
 
-    /// Gives a job a name that no other of its owner has.
+    /// Renames a job. The name must be unique among the owner's jobs.
     pub(crate) fn rename(&self, entry: &Entry, name: &str) -> Result<(), NotNamed> {
         let mut streams = self.streams();
         let own = streams.by_owner.entry(entry.owner.clone()).or_default();
@@ -372,7 +376,7 @@ impl StreamRegistry {
         streams.by_owner.get(owner)?.get(id).cloned()
     }
 
-    /// Puts an entry in the place of the one of the same stream.
+    /// Replaces the entry of the same stream.
     pub(crate) fn put_in_place(&self, entry: Entry) {
         let mut streams = self.streams();
         let Some(own) = streams.by_owner.get_mut(&entry.owner) else { return };
@@ -383,7 +387,7 @@ impl StreamRegistry {
         }
     }
 
-    /// Finds a stream under the name that another relay gave it.
+    /// Updates the index after another relay has renamed a stream.
     pub(crate) fn was_renamed(&self, entry: &Entry, before: &str) {
         let Some(name) = name_of(entry).filter(|name| name != before) else { return };
         let mut streams = self.streams();
@@ -394,7 +398,7 @@ impl StreamRegistry {
         own.by_name.insert(name, entry.log.no);
     }
 
-    /// Takes a stream away that is gone from the store, or was never there.
+    /// Removes a stream that is no longer in the store, or was never there.
     pub(crate) fn forget(&self, entry: &Entry) {
         if self.take_away(entry) {
             entry.log.is_gone();
@@ -402,7 +406,7 @@ impl StreamRegistry {
         }
     }
 
-    /// Takes a stream away, with its bytes. `None` when it is gone already.
+    /// Deletes a stream with its bytes. `None` if it is already gone.
     pub(crate) fn remove(&self, entry: &Entry) -> Option<crate::log::Ticket> {
         if !self.take_away(entry) {
             return None;
@@ -412,7 +416,7 @@ impl StreamRegistry {
         Some(ticket)
     }
 
-    /// `false` where it is not there.
+    /// `false` if there is none.
     fn take_away(&self, entry: &Entry) -> bool {
         let mut streams = self.streams();
         let Some(own) = streams.by_owner.get_mut(&entry.owner) else { return false };
@@ -431,7 +435,7 @@ impl StreamRegistry {
         true
     }
 
-    /// Whose answers are to be deleted for a new stream of `owner`; `None` where there is a place.
+    /// The owner whose answers must be deleted for a new stream of `owner`; `None` if there is room.
     pub(crate) fn who_makes_place(&self, owner: &Owner) -> Option<Owner> {
         let streams = self.streams();
         if streams.by_owner.get(owner).is_some_and(|own| own.len() >= self.own_most) {
@@ -447,8 +451,8 @@ impl StreamRegistry {
         *self.written.lock().unwrap_or_else(PoisonError::into_inner) = written;
     }
 
-    /// Counts bytes that the owner's clients add to their streams, as of the last look plus what was added since; `false`
-    /// where there would be more than `most`.
+    /// Counts bytes that the owner's clients append to their streams, on top of the last pass over all
+    /// streams; `false` if the total would exceed `most`.
     pub(crate) fn add_written(&self, owner: &Owner, bytes: u64, most: u64) -> bool {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let own = written.entry(owner.clone()).or_default();
@@ -459,12 +463,12 @@ impl StreamRegistry {
         fits
     }
 
-    /// Takes a stream away whose time is over; another may have done so already.
+    /// Deletes an expired stream, unless another task already has.
     pub(crate) fn expire(&self, entry: &Entry) {
         let _unwaited = self.remove(entry);
     }
 
-    /// The streams of an owner that were made after the one of this number, oldest first, as many as one page has.
+    /// A page of an owner's streams that were created after the one with this number, oldest first.
     pub(crate) fn page(&self, owner: &Owner, after: Option<StreamNo>) -> Vec<Entry> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         let streams = self.streams();
@@ -479,13 +483,13 @@ impl StreamRegistry {
         own.by_no.values().rev().take(count).cloned().collect()
     }
 
-    /// Everybody who has streams.
+    /// All owners who have streams.
     pub(crate) fn owners(&self) -> Vec<Owner> {
         self.streams().by_owner.keys().cloned().collect()
     }
 
-    /// The streams of an owner after one, oldest first, page by page, as they are when each is taken. No lock is held between
-    /// pages.
+    /// The streams of an owner after a number, oldest first, page by page, each as it is when its page is
+    /// read. No lock is held between pages.
     pub(crate) fn each(&self, owner: Owner, mut after: Option<StreamNo>) -> impl Iterator<Item = Entry> {
         let mut page = Vec::new().into_iter();
         std::iter::from_fn(move || {
@@ -511,7 +515,7 @@ impl StreamRegistry {
 
     pub(crate) fn changed(&self, entry: &Entry) {
         let change = Change { owner: entry.owner.clone(), id: entry.id.clone(), no: entry.log.no };
-        // Nobody may be watching.
+        // There may be no watcher.
         drop(self.changes.send(change));
     }
 
@@ -520,10 +524,10 @@ impl StreamRegistry {
     }
 }
 
-/// A reader of a stream, whether a job or a client writes it.
+/// A reader of a stream, which a job or a client writes.
 #[derive(Debug)]
 pub(crate) struct Reading {
-    /// Held, and let go with the reader.
+    /// Released when the reader is dropped.
     pub(crate) _attached: Option<Attached>,
     pub(crate) entry: Entry,
 }

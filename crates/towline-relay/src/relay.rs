@@ -1,4 +1,4 @@
-//! What all requests to a relay share.
+//! The state that all requests to a relay share.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,7 +25,7 @@ use crate::tasks::Tasks;
 use crate::traces::Traces;
 use crate::upstream::{Hop, Upstream, Upstreams};
 
-/// Everything that requests share.
+/// The state that all requests share.
 #[derive(Debug)]
 pub(crate) struct Relay {
     pub(crate) config: Config,
@@ -41,36 +41,37 @@ pub(crate) struct Relay {
     pub(crate) tasks: Tasks,
     pub(crate) metrics: Metrics,
     pub(crate) traces: Option<Traces>,
-    /// What owners have asked.
+    /// The usage of all owners.
     pub(crate) usage: Arc<Usage>,
-    /// Its name in requests that it passes on.
+    /// Its name in forwarded requests.
     pub(crate) hop: Hop,
     pub(crate) began: Instant,
-    /// Who may run, and who waits.
+    /// The queue of running and waiting jobs.
     pub(crate) admission: AdmissionQueue,
-    /// A permit for each byte of bodies that are read whole.
+    /// One permit for each byte of request bodies in memory.
     pub(crate) bodies: Arc<Semaphore>,
-    /// Answers begun and not ended.
+    /// Number of answers that have begun and not ended.
     pub(crate) running: AtomicUsize,
     pub(crate) connections: AtomicUsize,
     life: watch::Sender<Life>,
-    /// Where it listens, as it is shown.
+    /// The addresses on which it listens, for display.
     pub(crate) listening: OnceLock<Vec<Listen>>,
-    /// What it knows of other relays, where the store is one of several.
+    /// The state for other relays, if several share the store.
     pub(crate) shared: Option<Arc<Shared>>,
 }
 
-/// Where a relay is in its life, which only goes forward.
+/// The stage of a relay's life, which only advances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Life {
     Running,
-    /// It was told to end: it takes no new work. What runs can still be read, watched and given orders.
+    /// It is shutting down and accepts no new work. Running answers can still be read, watched and
+    /// controlled.
     Draining,
-    /// Nothing runs any more: connections are let go.
+    /// No answer runs any more, and connections are closed.
     Closing,
 }
 
-/// Why a job was not begun.
+/// The reason why a job was not started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NotBegun {
     Draining,
@@ -78,10 +79,10 @@ pub(crate) enum NotBegun {
 }
 
 impl Relay {
-    /// Opens the store and puts the streams in it back, but for those of a store that other relays have too. Blocks.
+    /// Opens the store and restores its streams, except those of a store that several relays share. Blocks.
     ///
     /// # Errors
-    /// A store or certificate that cannot be used.
+    /// An unusable store or certificate.
     pub(crate) fn open(config: Config, tasks: Tasks) -> Result<Arc<Self>, Error> {
         let folder = match &config.store.place {
             Store::Memory | Store::Own | Store::Redis(_) => None,
@@ -158,7 +159,7 @@ impl Relay {
         }))
     }
 
-    /// Looks at what other relays have written, where there are any; `false` where that is not known.
+    /// Reads the changes of other relays, if there are any; `false` if that failed.
     pub(crate) async fn fresh(&self) -> bool {
         match &self.shared {
             Some(shared) => shared.fresh().await,
@@ -166,12 +167,12 @@ impl Relay {
         }
     }
 
-    /// Tells it to end.
+    /// Starts the shutdown.
     pub(crate) fn end(&self) {
         self.moves_to(Life::Draining);
     }
 
-    /// It is never moved back.
+    /// The stage never goes back.
     pub(crate) fn moves_to(&self, next: Life) {
         self.life.send_if_modified(|life| {
             let is_new = next > *life;
@@ -189,7 +190,7 @@ impl Relay {
     /// # Cancel safety
     /// Safe.
     pub(crate) async fn reaches(&self, awaited: Life) {
-        // It holds the sender itself.
+        // This relay holds the sender itself.
         drop(self.life.subscribe().wait_for(|life| *life >= awaited).await);
     }
 
@@ -201,8 +202,8 @@ impl Relay {
         self.admission.take(claim).map_err(NotBegun::NoPlace)
     }
 
-    /// Starts the job of `entry`, or lets it wait for its turn. Where other relays could answer the same request, nobody is asked
-    /// before the store has it: `created` is its creation.
+    /// Starts or queues the job of `entry`. If other relays could answer the same request, no model server is
+    /// asked before the store has the job: `created` is its creation.
     pub(crate) fn begin(self: &Arc<Self>, entry: Entry, mut task: Task, created: Ticket) {
         let span = task.span.take();
         if task.permit.may_run() {
@@ -251,7 +252,7 @@ impl Relay {
         }
     }
 
-    /// A reader of the stream; `None` when it has too many.
+    /// A reader of the stream; `None` if it has too many.
     pub(crate) fn attach(&self, entry: Entry) -> Option<Reading> {
         let most = self.config.limits.readers;
         let more = |readers: usize| (readers < most).then_some(readers + 1);
@@ -261,7 +262,7 @@ impl Relay {
         Some(Reading { _attached: attached, entry })
     }
 
-    /// Why it should be asked nothing at the moment; `None` where it may.
+    /// The reason why it is not ready for requests; `None` if it is ready.
     pub(crate) fn not_ready(&self) -> Option<&'static str> {
         if self.is_draining() {
             return Some("the relay is draining");
@@ -277,7 +278,7 @@ impl Relay {
     }
 }
 
-/// What an answer is counted with.
+/// The metric labels of an answer.
 fn series(entry: &Entry) -> Series {
     let of = |record: &JobRecord| (record.model.clone(), record.upstream.clone());
     let (model, server) = entry.log.look(|meta, _| meta.job.as_ref().map(of)).unwrap_or_default();

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// 256 random bits: 43 letters, digits, `-` and `_`.
 ///
 /// # Panics
-/// When the system gives no randomness: secrets that can be guessed would let strangers in.
+/// If the operating system provides no randomness, because guessable secrets would let strangers in.
 pub(crate) fn random() -> String {
     URL_SAFE_NO_PAD.encode(bytes::<32>())
 }

@@ -1,4 +1,4 @@
-//! The tasks of a relay: the one place that starts them, and knows when all have ended.
+//! The tasks of a relay: only this module spawns tasks, and it knows when all have ended.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,8 +6,8 @@ use std::pin::Pin;
 use tokio::runtime::Handle;
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 
-/// Starts tasks and counts them. Clones share the count. Tasks are never aborted but for those that are started to be: each ends
-/// when what it works on ends.
+/// Spawns tasks and counts them. Clones share the count. A task is never aborted, except one from
+/// [`start_held`](Self::start_held): each ends when its work ends.
 #[derive(Debug, Clone)]
 pub(crate) struct Tasks {
     runtime: Handle,
@@ -15,22 +15,22 @@ pub(crate) struct Tasks {
 }
 
 impl Tasks {
-    /// Tasks on the runtime this is called in.
+    /// Tasks on the current runtime.
     pub(crate) fn new() -> Self {
         Self { runtime: Handle::current(), tracker: TaskTracker::new() }
     }
 
-    /// Where they run.
+    /// The runtime of the tasks.
     pub(crate) fn runtime(&self) -> Handle {
         self.runtime.clone()
     }
 
-    /// Starts a task that runs by itself.
+    /// Spawns a detached task.
     pub(crate) fn start(&self, task: impl Future<Output = ()> + Send + 'static) {
         drop(self.tracker.spawn_on(boxed(task), &self.runtime));
     }
 
-    /// Starts a task that ends when what this returns is dropped.
+    /// Spawns a task that is aborted when the returned value is dropped.
     pub(crate) fn start_held<T: Send + 'static>(
         &self,
         task: impl Future<Output = T> + Send + 'static,
@@ -38,12 +38,12 @@ impl Tasks {
         AbortOnDropHandle::new(self.tracker.spawn_on(boxed(task), &self.runtime))
     }
 
-    /// How many run.
+    /// The number of running tasks.
     pub(crate) fn running(&self) -> usize {
         self.tracker.len()
     }
 
-    /// Waits until none runs. No task starts another after this was called.
+    /// Waits until no task runs. Tasks must not spawn others after this call.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
@@ -53,7 +53,7 @@ impl Tasks {
     }
 }
 
-/// For tasks of one type: each type of task is 10 KB of program.
+/// Gives all tasks one type, because each type of task adds 10 KB to the program.
 fn boxed<T>(task: impl Future<Output = T> + Send + 'static) -> Pin<Box<dyn Future<Output = T> + Send>> {
     Box::pin(task)
 }

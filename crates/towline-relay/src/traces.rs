@@ -1,6 +1,7 @@
 //! Traces: a span for each answer, sent to a collector as OTLP over HTTP in JSON.
 //!
-//! The names are those of OpenTelemetry's conventions for generative AI. No span holds a prompt, an answer or an error's text.
+//! The names follow OpenTelemetry's conventions for generative AI. No span contains a prompt, an answer or
+//! the text of an error.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,15 +20,15 @@ use crate::metrics::Measured;
 use crate::secret;
 use crate::upstream::Upstream;
 
-/// The most spans that wait for the collector. Further ones are lost.
+/// The maximum number of spans that wait for the collector. Further ones are dropped.
 const MOST: usize = 4096;
 /// Time between two requests to the collector.
 const EVERY: Duration = Duration::from_secs(2);
-/// How long the collector may take for one.
+/// How long the collector may take for a request.
 const PATIENCE: Duration = Duration::from_secs(10);
 const TRACEPARENT: &str = "traceparent";
 
-/// The place of an answer's span in a trace (W3C Trace Context).
+/// The context of an answer's span in a trace (W3C Trace Context).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SpanContext {
     /// 32 hexadecimal digits.
@@ -39,8 +40,8 @@ pub(crate) struct SpanContext {
 }
 
 impl SpanContext {
-    /// A span in the trace that the client's `traceparent` names, or in a new one; `None` where the client says that its trace is
-    /// not recorded.
+    /// A span in the trace that the client's `traceparent` names, or in a new one; `None` if the client's
+    /// trace is not sampled.
     pub(crate) fn of(traceparent: Option<&str>) -> Option<Self> {
         let random = || secret::hex(&secret::bytes::<16>());
         let span = secret::hex(&secret::bytes::<8>());
@@ -50,7 +51,7 @@ impl SpanContext {
         is_recorded.then(|| Self { trace: trace.to_owned(), parent: Some(parent.to_owned()), span })
     }
 
-    /// These headers for a model server, whose own span is below this one.
+    /// The headers for a model server, with this span as the parent of its own.
     pub(crate) fn carried_on(&self, headers: &Headers) -> Headers {
         let others = headers.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(TRACEPARENT));
         let mut carried: Headers = others.collect();
@@ -68,13 +69,13 @@ fn parsed(text: &str) -> Option<(&str, &str, bool)> {
     };
     let is_some = |part: &str| part.bytes().any(|byte| byte != b'0');
     let is_whole = is_hex(version, 2) && is_hex(trace, 32) && is_hex(parent, 16) && is_hex(flags, 2);
-    // A later version may have more parts behind these.
+    // A later version may have more parts after these.
     let is_known = version != "ff" && (version != "00" || parts.next().is_none());
     let is_recorded = u8::from_str_radix(flags, 16).ok()? & 1 == 1;
     (is_whole && is_known && is_some(trace) && is_some(parent)).then_some((trace, parent, is_recorded))
 }
 
-/// Spans on their way to the collector.
+/// Spans that wait for the collector.
 #[derive(Debug)]
 pub(crate) struct Traces {
     collector: Arc<Upstream>,
@@ -82,7 +83,7 @@ pub(crate) struct Traces {
     is_failing: AtomicBool,
 }
 
-/// Spans that are being sent. Those that are left when it is dropped wait again.
+/// Spans that are being sent. When it is dropped, unsent spans return to the queue.
 struct Sending<'a> {
     traces: &'a Traces,
     spans: Vec<Value>,
@@ -96,7 +97,7 @@ impl Drop for Sending<'_> {
 
 impl Traces {
     /// # Errors
-    /// A collector that cannot be used.
+    /// An unusable collector.
     pub(crate) fn new(collector: &UpstreamConfig) -> Result<Self, Error> {
         let collector = Upstream::new(collector)?;
         Ok(Self { collector, waiting: Mutex::default(), is_failing: AtomicBool::new(false) })
@@ -106,7 +107,7 @@ impl Traces {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An answer has ended.
+    /// Records the span of an answer that has ended.
     pub(crate) fn ended(&self, context: &SpanContext, meta: &Meta, state: &AnswerState, measured: &Measured) {
         let Some(span) = meta.job.as_ref().and_then(|record| span(context, meta, record, state, measured))
         else {
@@ -118,10 +119,11 @@ impl Traces {
         }
     }
 
-    /// Sends what there is from time to time. Never ready.
+    /// Sends the waiting spans periodically. Never returns.
     ///
     /// # Cancel safety
-    /// The spans that are being sent when the future is dropped wait again: the collector may see them twice.
+    /// Spans that are being sent when the future is dropped return to the queue, so the collector may receive
+    /// them twice.
     pub(crate) async fn keep_sending(&self) {
         let mut ticks = tokio::time::interval(EVERY);
         loop {
@@ -130,10 +132,10 @@ impl Traces {
         }
     }
 
-    /// Sends what there is; what the collector does not take is lost.
+    /// Sends the waiting spans; spans that the collector does not accept are dropped.
     ///
     /// # Cancel safety
-    /// As [`keep_sending`](Self::keep_sending).
+    /// Like [`keep_sending`](Self::keep_sending).
     pub(crate) async fn send(&self) {
         let mut sending = Sending { traces: self, spans: std::mem::take(&mut *self.waiting()) };
         if sending.spans.is_empty() {
@@ -149,7 +151,7 @@ impl Traces {
         let sent = tokio::time::timeout(PATIENCE, self.post(body.to_string())).await;
         sending.spans.clear();
         let is_taken = matches!(sent, Ok(Some(200..=299)));
-        // Once, however often it is tried.
+        // Counted once, however often it is retried.
         if self.is_failing.swap(!is_taken, Ordering::Relaxed) == is_taken {
             match is_taken {
                 true => tracing::info!("the collector takes traces again"),
@@ -160,7 +162,7 @@ impl Traces {
         }
     }
 
-    /// The status of the collector's answer; `None` where there is none.
+    /// The status of the collector's response; `None` if there is none.
     async fn post(&self, body: String) -> Option<u16> {
         let request = forward::Request {
             method: Method::Post,
@@ -177,7 +179,7 @@ impl Traces {
     }
 }
 
-/// The span of an answer of a model; `None` for work on models that a server keeps.
+/// The span of a model's answer; `None` for pulls, pushes and the like.
 fn span(
     context: &SpanContext,
     meta: &Meta,

@@ -1,4 +1,4 @@
-//! Tokens at the listener: whose they are and what they may do. Only digests of secrets are kept.
+//! Token checks: owners and roles. Only digests of secrets are stored.
 
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::id::Owner;
 use crate::quota::Quota;
 
-/// A token whose secret is known by its digest.
+/// A token, with the digest of its secret.
 #[derive(Debug)]
 pub(crate) struct Key {
     pub(crate) owner: Owner,
@@ -19,7 +19,7 @@ pub(crate) struct Key {
     expires: Option<Timestamp>,
 }
 
-/// Why a secret lets nobody in.
+/// The reason why a secret is unusable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoKey {
     Unknown,
@@ -28,7 +28,7 @@ pub(crate) enum NoKey {
 
 impl Key {
     /// # Errors
-    /// No secret or several, one that is too easy, a file that cannot be read, a digest that is none.
+    /// No secret or several, a weak secret, an unreadable file, or an invalid digest.
     pub(crate) fn of(token: &Token) -> Result<Self, Error> {
         let owner = token.owner.as_str();
         let refused = |what: String| Err(Error::Config(format!("the token of {owner} {what}")));
@@ -69,7 +69,7 @@ impl Key {
         }
     }
 
-    /// The key of a secret. Compares with every key and to its end, so that time tells nothing.
+    /// The key of a secret. Compares every key completely, so that the time reveals nothing.
     pub(crate) fn find<'a>(keys: &'a [Self], secret: &str) -> Result<&'a Self, NoKey> {
         let digest = digest(secret);
         let same = |key: &Self| bool::from(key.digest.ct_eq(&digest));

@@ -1,4 +1,4 @@
-//! Who may come in: the tokens that open the relay, and the names and pages that belong to it.
+//! Access control: the tokens of the relay, and the host names and web pages that may use it.
 
 mod key;
 
@@ -19,14 +19,14 @@ pub(crate) struct Caller {
     pub(crate) owner: Owner,
     pub(crate) over_unix: bool,
     pub(crate) over_tls: bool,
-    /// It may send requests to model servers that the relay was not configured with.
+    /// Whether it may send requests to model servers that are not configured.
     pub(crate) names_servers: bool,
     pub(crate) roles: Roles,
 }
 
 impl Caller {
-    /// The history, where it is the caller's own: of those who come over the Unix socket of a relay without tokens as the user that
-    /// it runs as, and of the devices that came in by a link of theirs.
+    /// The history, if it belongs to the caller: a client over the Unix socket of a relay without tokens that
+    /// runs as the relay's user, or a device of that user.
     pub(crate) fn history<'a>(&self, config: &'a Config) -> Option<&'a Arc<dyn UserHistory>> {
         let is_own = self.names_servers && self.owner == Owner::local();
         config.history.as_ref().filter(|_| is_own)
@@ -63,7 +63,7 @@ pub(crate) struct Rules {
 
 impl Rules {
     /// # Errors
-    /// A token without a secret, with one that is too easy, or whose file cannot be read.
+    /// A token without a secret, with a weak one, or with an unreadable file.
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let lower = |texts: &[String]| texts.iter().map(|text| text.to_ascii_lowercase()).collect();
         let machine = rustix::system::uname().nodename().to_string_lossy().into_owned();
@@ -85,7 +85,7 @@ impl Rules {
         Key::find(&self.keys, secret)
     }
 
-    /// How much an owner may ask: the tightest limits of the owner's tokens.
+    /// The quota of an owner: the strictest limits of the owner's tokens.
     pub(crate) fn quota(&self, owner: &Owner) -> Quota {
         let of_owner = self.keys.iter().filter(|key| key.owner == *owner);
         of_owner.fold(Quota::default(), |quota, key| quota.and(key.quota))
@@ -101,7 +101,7 @@ impl Rules {
     }
 }
 
-/// Refuses what would let strangers in.
+/// Refuses a configuration that would let strangers in.
 ///
 /// # Errors
 /// [`Error::Config`], which says what to do.
@@ -119,7 +119,7 @@ pub(crate) fn check(config: &Config) -> Result<(), Error> {
     check_open(&config.listen, config)
 }
 
-/// Refuses tokens and TLS that are too little for where the relay listens.
+/// Refuses a configuration without the tokens and TLS that its addresses need.
 ///
 /// # Errors
 /// As [`check`].

@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use super::units::length;
 
-/// When what was written is made to survive the end of the machine. The end of the process loses nothing either way.
+/// When written data is synced to the disk. The end of the process loses nothing in any case.
 ///
-/// Written as `always`, `never`, or a time as `1s`.
+/// Written as `always`, `never`, or a time such as `1s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
 #[serde(try_from = "String")]
 pub enum Fsync {
     /// Before readers see it.
     Always,
-    /// So often. Default: every second.
+    /// At this interval. Default: every second.
     Every(Duration),
-    /// When the system likes.
+    /// When the operating system decides.
     Never,
 }
 
@@ -24,7 +24,7 @@ impl Default for Fsync {
     }
 }
 
-/// A text that names no time to sync.
+/// The error for an invalid text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected always, never, or a time as 1s")]
 pub struct NotAFsync;

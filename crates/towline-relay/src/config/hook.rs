@@ -1,4 +1,4 @@
-//! What a program that runs a relay is told by it, and what it is asked for.
+//! Callbacks of a relay into the program that runs it.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use crate::id::StreamId;
 
-/// Is called with the id of each answer whose question the [`UserHistory`] was told, once it has begun, and of each answer that
-/// has ended, once the log and the record of it say so. It must not block: the relay waits for it.
+/// A callback with the id of an answer. The relay calls it when an answer starts whose question is in the
+/// [`UserHistory`], and when an answer has ended, after its log and its record are complete. It must not
+/// block, because the relay waits for it.
 #[derive(Clone)]
 pub struct OnAnswer(Arc<dyn Fn(&StreamId) + Send + Sync>);
 
@@ -29,49 +30,49 @@ impl fmt::Debug for OnAnswer {
     }
 }
 
-/// The conversations that the relay's own user keeps beside the relay. The page lists and searches them; what it asks goes
-/// into them, and what the relay is told to ask again.
+/// The conversations of the relay's own user, which are stored outside the relay. The page lists and searches
+/// them. Questions of the page, and retries on the relay, are added to them.
 ///
-/// The calls may wait for the disk: the relay makes them on a thread where that stops nobody.
+/// The methods may wait for the disk: the relay calls them on a thread where blocking is allowed.
 pub trait UserHistory: fmt::Debug + Send + Sync {
-    /// The conversations that have `text` anywhere, whatever its case, and all of them where it is empty; the last written first,
-    /// at most `most`.
+    /// The conversations that contain `text` in any case, or all of them if it is empty; most recently
+    /// changed first, at most `most`.
     ///
     /// # Errors
     /// In words for the user.
     fn list(&self, text: &str, most: usize) -> Result<Vec<PastConversation>, String>;
 
-    /// What one conversation says; `None` where there is none of this id.
+    /// The contents of one conversation; `None` if there is none with this id.
     ///
     /// # Errors
     /// In words for the user.
     fn read(&self, id: &str) -> Result<Option<PastTurns>, String>;
 
-    /// Writes down a question of the page before it is sent, in the conversation of this id, where it continues one. Where that
-    /// was, and the answer is recorded with it; `None` for a request that asks nothing.
+    /// Records a question of the page before it is sent, in the conversation with this id if it continues
+    /// one. Returns its place, which is stored with the answer; `None` for a request without a question.
     ///
     /// # Errors
-    /// In words for the log. The question is sent all the same.
+    /// A text for the log. The question is sent anyway.
     fn ask(&self, conversation: Option<&str>, body: &[u8]) -> Result<Option<PlaceInHistory>, String>;
 
-    /// Writes down that the answer that belongs there is asked for again, before it is. Where the new one belongs, which is
-    /// recorded with it; `None` where there is no such answer.
+    /// Records a retry of the answer at this place before it is sent. Returns the place of the new answer,
+    /// which is stored with it; `None` if there is no such answer.
     ///
     /// # Errors
-    /// In words for the log. It is asked for all the same.
+    /// A text for the log. The retry is sent anyway.
     fn ask_again(&self, place: &PlaceInHistory) -> Result<Option<PlaceInHistory>, String>;
 
-    /// Takes a question back that was not sent after all, or the answer that was to be another one.
+    /// Removes a question that was not sent after all, or the new answer of a retry.
     ///
     /// # Errors
     /// In words for the log.
     fn take_back(&self, place: &PlaceInHistory) -> Result<(), String>;
 }
 
-/// Where in the history an answer belongs: its `Towline-Conversation` and `Towline-Turn`.
+/// The place of an answer in the history: its `Towline-Conversation` and `Towline-Turn`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PlaceInHistory {
-    /// The conversation, as [`UserHistory::read`] knows it.
+    /// The id of the conversation, for [`UserHistory::read`].
     pub conversation: String,
     /// The turn in it.
     pub turn: String,
@@ -80,38 +81,39 @@ pub struct PlaceInHistory {
 /// A conversation of the history, in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PastConversation {
-    /// What [`UserHistory::read`] knows it by; the `Towline-Conversation` of its answers, where it is the same.
+    /// Its id, for [`UserHistory::read`]; also the `Towline-Conversation` of its answers, if that is the
+    /// same.
     pub id: String,
-    /// The name that it is called by.
+    /// Its name.
     pub name: String,
     /// Its first question, shortened.
     pub title: String,
-    /// The model that was asked last.
+    /// The last model that was asked.
     pub model: String,
-    /// How many questions it has.
+    /// Number of its questions.
     pub turns: u64,
-    /// When it was written to last, as in RFC 3339.
+    /// The time of its last change, in RFC 3339.
     pub updated_at: String,
-    /// Words around what was searched for.
+    /// Words around the match of a search.
     pub around: Option<String>,
 }
 
-/// What a conversation of the history says.
+/// The contents of a conversation in the history.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PastTurns {
     /// Its first question, shortened.
     pub title: String,
-    /// The questions and answers, in their order.
+    /// The questions and answers, in order.
     pub turns: Vec<PastTurn>,
 }
 
 /// A question and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PastTurn {
-    /// What was asked; empty where it is the question of the turn before, answered by another model.
+    /// The question; empty if it is the same as in the previous turn, answered by another model.
     pub question: String,
-    /// What the model thought.
+    /// The model's thinking.
     pub thinking: String,
-    /// What it answered, in Markdown.
+    /// The answer, in Markdown.
     pub text: String,
 }

@@ -1,4 +1,4 @@
-//! Where a relay listens, and where it keeps its logs.
+//! The addresses on which a relay listens, and the location of its logs.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -11,11 +11,12 @@ use towline_core::endpoint::Scheme;
 
 use crate::store::{NotRedis, RedisAddress};
 
-/// Where a relay listens. Written as `unix:/path`, `address:port`, or `own`.
+/// An address on which a relay listens. Written as `unix:/path`, `address:port`, or `own`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Listen {
-    /// The user's own socket. The relay reads no environment, so the program that starts it puts a path in this place.
+    /// The user's own socket. The relay does not read the environment, so the program that starts it replaces
+    /// this by a path.
     Own,
     /// A Unix socket that only its owner can open. Its folder must exist.
     Unix(PathBuf),
@@ -24,7 +25,7 @@ pub enum Listen {
 }
 
 impl Listen {
-    /// Whether a model server's address is this one.
+    /// Whether this is the address of a model server.
     pub(crate) fn is_at(&self, endpoint: &Endpoint) -> bool {
         match (&endpoint.scheme, self) {
             (Scheme::Unix(path), Self::Unix(own)) => path == own,
@@ -45,7 +46,7 @@ impl Listen {
     }
 }
 
-/// A text that names no place to listen.
+/// The error for a text that is not an address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("expected unix:/path, 127.0.0.1:11435, [::1]:11435, or own for your own socket")]
 pub struct NotAPlace;
@@ -83,18 +84,20 @@ impl fmt::Display for Listen {
     }
 }
 
-/// Where logs are kept. Written as `memory`, the path of a folder, or the address of a Redis or Valkey server.
+/// The location of logs. Written as `memory`, the path of a folder, or the address of a Redis or Valkey
+/// server.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Store {
-    /// In memory, gone with the process.
+    /// In memory, lost when the process ends.
     #[default]
     Memory,
-    /// In the user's own folder. The relay reads no environment, so the program that starts it puts a path in this place.
+    /// In the user's own folder. The relay does not read the environment, so the program that starts it
+    /// replaces this by a path.
     Own,
-    /// On disk, in a folder that is made if needed, for this relay alone.
+    /// On disk, in a folder for only this relay, which is created if needed.
     Folder(PathBuf),
-    /// In Redis or Valkey, for several relays at once.
+    /// In Redis or Valkey, shared by several relays.
     Redis(RedisAddress),
 }
 

@@ -1,4 +1,4 @@
-//! Tokens: who comes with one, what it may do, and how much.
+//! Tokens: their owners, roles and limits.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,32 +12,35 @@ use crate::error::Error;
 use crate::id::Owner;
 use crate::secret;
 
-/// The fewest bytes of a token's secret.
+/// The minimum length of a token's secret, in bytes.
 pub const MIN_SECRET_BYTES: usize = 16;
 
-/// A bearer token and whose it is. One of `secret`, `secret_file` and `secret_sha256` is set.
+/// A bearer token and its owner. Exactly one of `secret`, `secret_file` and `secret_sha256` must be set.
 #[derive(Clone, Deserialize)]
 #[serde(expecting = "a table [[token]]")]
 pub struct Token {
-    /// Who comes with it. Each owner sees the streams of that owner only.
+    /// The owner of the token. Each owner sees only the owner's streams.
     pub owner: Owner,
     /// The secret, 16 bytes or more.
     pub secret: Option<String>,
-    /// A file that holds the secret alone, read at the start.
+    /// A file that contains only the secret, read at the start.
     pub secret_file: Option<PathBuf>,
-    /// The SHA-256 of the secret, in hexadecimal: the configuration then holds nothing that lets anybody in.
+    /// The SHA-256 of the secret, in hexadecimal: the configuration then contains no secret.
     pub secret_sha256: Option<String>,
-    /// From this time on it is refused: a date (UTC) or a time as 2027-01-31T12:00:00Z. Default: never.
+    /// The time from which it is refused: a date (UTC), or a time such as 2027-01-31T12:00:00Z. Default:
+    /// never.
     #[serde(default, deserialize_with = "units::written_moment")]
     pub expires: Option<Timestamp>,
-    /// What it may do. Default: everything but `admin`.
+    /// Its roles. Default: all except `admin`.
     pub roles: Option<Vec<Role>>,
-    /// The most requests for answers a minute, of all tokens of the owner. Default: no limit.
+    /// The maximum number of requests for answers per minute, for all tokens of the owner. Default: no limit.
     pub requests_per_minute: Option<u32>,
-    /// The most tokens of answers a day (UTC), of all tokens of the owner, as model servers count them. Default: no limit.
+    /// The maximum number of answer tokens per day (UTC), for all tokens of the owner, as model servers count
+    /// them. Default: no limit.
     pub tokens_per_day: Option<u64>,
-    /// The most answers that run at once, of all tokens of the owner, at least 1; further ones wait for their turn. Default: the
-    /// owner's share of [`RelayLimits::running`](crate::RelayLimits::running), which counts always.
+    /// The maximum number of running answers, for all tokens of the owner, at least 1; further ones are
+    /// queued. Default: the owner's share of [`RelayLimits::running`](crate::RelayLimits::running), which
+    /// always applies.
     pub running: Option<usize>,
 }
 
@@ -48,7 +51,7 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    /// A token whose secret is given.
+    /// A token with this secret.
     pub fn new(owner: &str, secret: &str) -> Self {
         Self {
             owner: Owner::named(owner),
@@ -68,7 +71,7 @@ impl Token {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
-    /// List and read the owner's streams; ask model servers what they have.
+    /// List and read the owner's streams; list the models of model servers.
     Read,
     /// Ask for answers and control them; write streams.
     Ask,
@@ -76,7 +79,8 @@ pub enum Role {
     Models,
     /// Read `/metrics`.
     Metrics,
-    /// All of these, and what else the relay's own user may do from this machine: see and revoke every owner's devices, end it.
+    /// All of these, and the rights of the relay's own user on this machine: list and revoke the devices of
+    /// every owner, and shut the relay down.
     Admin,
 }
 
@@ -92,7 +96,7 @@ impl fmt::Display for Role {
     }
 }
 
-/// What a caller may do. Default: everything but what is the operator's.
+/// The rights of a caller. Default: everything except the operator's rights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub(crate) struct Roles(u8);
 
@@ -105,10 +109,10 @@ impl Default for Roles {
 impl Roles {
     /// Everything.
     pub(crate) const ALL: Self = Self(31);
-    /// Everything but what is the operator's.
+    /// Everything except the operator's rights.
     pub(crate) const PLAIN: Self = Self(15);
 
-    /// These without the operator's.
+    /// The same without the operator's rights.
     #[must_use]
     pub(crate) fn plain(self) -> Self {
         Self(self.0 & Self::PLAIN.0)
@@ -128,16 +132,16 @@ impl Roles {
         }
     }
 
-    /// Whether these allow what takes `role`.
+    /// Whether they include `role`.
     pub(crate) fn allow(self, role: Role) -> bool {
         self.0 & Self::bit(role) == Self::bit(role)
     }
 }
 
-/// A new secret, and what a configuration keeps of it.
+/// A new secret, and its digest for a configuration.
 #[derive(Clone)]
 pub struct NewSecret {
-    /// For the one who comes with it: 43 letters, digits, `-` and `_`.
+    /// For the owner: 43 letters, digits, `-` and `_`.
     pub secret: String,
     /// For [`Token::secret_sha256`].
     pub sha256: String,
@@ -150,10 +154,10 @@ impl fmt::Debug for NewSecret {
 }
 
 impl NewSecret {
-    /// One of 256 random bits.
+    /// A secret of 256 random bits.
     ///
     /// # Panics
-    /// When the system gives no randomness.
+    /// If the operating system provides no randomness.
     pub fn random() -> Self {
         let secret = secret::random();
         let sha256 = secret::hex(&Sha256::digest(&secret));
@@ -161,7 +165,7 @@ impl NewSecret {
     }
 }
 
-/// What a file holds that has one secret alone.
+/// The content of a file with only a secret.
 pub(crate) fn secret_in(path: &Path) -> Result<String, Error> {
     let text =
         std::fs::read_to_string(path).map_err(|source| Error::File { path: path.to_owned(), source })?;

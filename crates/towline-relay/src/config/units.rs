@@ -1,4 +1,4 @@
-//! Lengths of time and numbers of bytes, as people write them in a file.
+//! Parses durations and sizes in configuration files.
 
 use std::time::Duration;
 
@@ -8,15 +8,15 @@ use jiff::{SignedDuration, Timestamp};
 use serde::de::{Deserialize, Deserializer, Error};
 use towline::client::Timeouts;
 
-/// The longest length of time, which `none` stands for where there must be one: ten years.
+/// The longest duration, ten years, which is also the value of `none` for a required duration.
 const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
 
-/// A length of time, where there must be one: `none` is ten years.
+/// A required duration: `none` means ten years.
 pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
     Ok(optional_time(from)?.unwrap_or(LONGEST))
 }
 
-/// A length of time, or `none`.
+/// A duration, or `none`.
 pub(super) fn optional_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     if matches!(text.trim(), "none" | "off" | "never") {
@@ -28,20 +28,20 @@ pub(super) fn optional_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option
     }
 }
 
-/// Reads a moment: a date as `2027-01-31`, which begins at midnight UTC, or a time as `2027-01-31T12:00:00Z`; `None` for
-/// anything else.
+/// Parses a point in time: a date such as `2027-01-31`, which means midnight UTC, or a time such as
+/// `2027-01-31T12:00:00Z`; `None` for anything else.
 pub fn moment(text: &str) -> Option<Timestamp> {
     let midnight = |date: Date| date.to_zoned(TimeZone::UTC).map(|time| time.timestamp());
     text.parse::<Timestamp>().or_else(|_| text.parse::<Date>().and_then(midnight)).ok()
 }
 
-/// A moment in a file.
+/// A point in time in a file.
 pub(super) fn written_moment<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
     let expected = || Error::custom("expected a date as 2027-01-31, or a time as 2027-01-31T12:00:00Z");
     moment(&String::deserialize(from)?).map(Some).ok_or_else(expected)
 }
 
-/// A length of time up to ten years. A bare number is seconds, as for `sleep`.
+/// A duration of up to ten years. A bare number means seconds, as for `sleep`.
 pub(super) fn length(text: &str) -> Option<Duration> {
     let text = text.trim();
     let is_bare = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -49,7 +49,7 @@ pub(super) fn length(text: &str) -> Option<Duration> {
     Duration::try_from(parsed.ok()?).ok().filter(|time| *time <= LONGEST)
 }
 
-/// A number of bytes in the type that counts them.
+/// A size, in the type of its field.
 pub(super) fn size<'de, D: Deserializer<'de>, N: TryFrom<u64>>(from: D) -> Result<N, D::Error> {
     #[derive(serde::Deserialize)]
     #[serde(untagged, expecting = "a number of bytes such as 4096, 512M or 2G")]
@@ -65,7 +65,7 @@ pub(super) fn size<'de, D: Deserializer<'de>, N: TryFrom<u64>>(from: D) -> Resul
     fits.ok_or_else(|| Error::custom("expected a number of bytes such as 4096, 512M or 2G"))
 }
 
-/// Reads a number of bytes: `1073741824`, `512M`, `2G`, `2GiB`; `None` for anything else.
+/// Parses a size: `1073741824`, `512M`, `2G`, `2GiB`; `None` for anything else.
 pub fn bytes(text: &str) -> Option<u64> {
     let trimmed = text.trim().trim_end_matches("iB").trim_end_matches('B');
     let (digits, unit) = match trimmed.char_indices().last() {
@@ -78,7 +78,7 @@ pub fn bytes(text: &str) -> Option<u64> {
     digits.trim().parse::<u64>().ok()?.checked_mul(1 << unit)
 }
 
-/// The timeouts of an upstream's answer. Each may be `none`, and none may be nothing.
+/// The timeouts of an upstream's answer. Each may be `none`, and none may be zero.
 pub(super) fn timeouts<'de, D: Deserializer<'de>>(from: D) -> Result<Timeouts, D::Error> {
     #[derive(serde::Deserialize)]
     #[serde(default, expecting = "a table [timeouts]")]

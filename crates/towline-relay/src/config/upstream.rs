@@ -16,19 +16,21 @@ pub struct UpstreamConfig {
     pub endpoint: Endpoint,
     /// Which API it speaks.
     pub api: UpstreamApi,
-    /// Sent to it, and never what a client sent. Default: none.
+    /// The key that is sent to it, instead of any key from a client. Default: none.
     pub api_key: Option<ApiKey>,
-    /// A file that holds the key alone, read at the start. Takes the place of `api_key`. Default: none.
+    /// A file that contains only the key, read at the start. Replaces `api_key`. Default: none.
     pub key_file: Option<PathBuf>,
-    /// A file of certificates of further authorities, PEM, read at the start. Default: none.
+    /// A PEM file with certificates of additional authorities, read at the start. Default: none.
     pub roots: Option<PathBuf>,
-    /// So many answers run there at once; further ones wait for their turn. Default: as many as the relay runs.
+    /// The maximum number of answers that run there at once; further ones are queued. Default: the relay's
+    /// own limit.
     pub running: Option<usize>,
-    /// It is asked only by requests that choose it, and where no other model server is well. Default: `false`.
+    /// Whether it is used only by requests that choose it, or if no other model server is healthy. Default:
+    /// `false`.
     pub is_spare: bool,
 }
 
-/// Which API a model server speaks.
+/// The API of a model server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum UpstreamApi {
     /// Ollama's, and OpenAI's under `/v1`.
@@ -49,7 +51,7 @@ struct Written {
     running: Option<usize>,
 }
 
-/// A text that names no model server.
+/// The error for a text that names no model server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
     "expected http://HOST:PORT, https://HOST or unix:/path, with openai+ before it for a server that speaks OpenAI's API only"
@@ -57,7 +59,7 @@ struct Written {
 pub struct NotAServer;
 
 impl UpstreamConfig {
-    /// A server that needs no key, named by its address.
+    /// A server without a key, named by its address.
     pub fn new(endpoint: Endpoint, api: UpstreamApi) -> Self {
         Self {
             name: endpoint.to_string(),
@@ -82,8 +84,8 @@ impl TryFrom<Written> for UpstreamConfig {
     }
 }
 
-/// Reads `URL` or `NAME=URL`, with `openai+` before the URL of a server that speaks OpenAI's API only. Its base path may
-/// end in `/v1`, as OpenAI's clients write it.
+/// Parses `URL` or `NAME=URL`, with `openai+` before the URL of a server that has only OpenAI's API. Its base
+/// path may end in `/v1`, as OpenAI's clients write it.
 impl FromStr for UpstreamConfig {
     type Err = NotAServer;
 

@@ -1,4 +1,4 @@
-//! Short answers, and errors in the words of the client's API.
+//! Short responses, and errors in the format of the client's API.
 
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
@@ -9,7 +9,7 @@ use super::body::Body;
 
 pub(crate) type Answer = Response<Body>;
 
-/// What is wrong with a request, or with the relay.
+/// The kind of a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Code {
     NotFound,
@@ -21,16 +21,16 @@ pub(crate) enum Code {
     TooLarge,
     Limit,
     Unsupported,
-    /// Not with this method.
+    /// The method is not allowed.
     Method,
     Unavailable,
     BadGateway,
-    /// It came back to the relay that sent it.
+    /// The request came back to the relay that sent it.
     Loop,
     Timeout,
-    /// There is no room to record it.
+    /// There is no room to record the answer.
     Full,
-    /// A request id that another request has.
+    /// The request id belongs to another request.
     RequestIdTaken,
 }
 
@@ -77,7 +77,7 @@ impl Code {
     }
 }
 
-/// The words of the API that was asked: each has an `error` of its own shape.
+/// The error format of the requested API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Words {
     Relay,
@@ -87,7 +87,7 @@ pub(crate) enum Words {
 }
 
 impl Words {
-    /// `path` is one of the front's.
+    /// `path` must be one of the front's.
     pub(crate) fn of_path(path: &str) -> Self {
         match path {
             "/v1/messages" | "/v1/messages/count_tokens" => Self::Anthropic,
@@ -97,7 +97,7 @@ impl Words {
     }
 }
 
-/// A request that is refused: which input, what is wrong, what to do.
+/// The refusal of a request: which input is wrong, why, and what to do.
 #[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     pub(crate) code: Code,
@@ -119,7 +119,7 @@ impl Refusal {
     }
 
     pub(crate) fn no_such_path(path: &str) -> Self {
-        // What is repeated is short and printable.
+        // Quotes are short and printable.
         let shown: String = path.chars().filter(|c| c.is_ascii_graphic()).take(100).collect();
         Self::new(
             Code::NotFound,
@@ -156,7 +156,7 @@ impl Refusal {
 }
 
 pub(crate) fn json_answer(status: StatusCode, body: &impl Serialize) -> Answer {
-    // Plain data can always be said in JSON.
+    // Plain data can always be written as JSON.
     let bytes = serde_json::to_vec(body).unwrap_or_default();
     typed(status, "application/json", Body::whole(bytes))
 }
@@ -179,7 +179,7 @@ pub(crate) fn empty(status: StatusCode) -> Answer {
     plain(status, Body::empty())
 }
 
-/// Sets a header; a value that no header can have is left out.
+/// Sets a header; an invalid value is skipped.
 pub(crate) fn set(answer: &mut Answer, name: &'static str, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         answer.headers_mut().insert(HeaderName::from_static(name), value);

@@ -1,4 +1,4 @@
-//! A request whose answer is recorded: what it asks for, and beginning its job.
+//! Requests whose answers are recorded: parses them and starts their jobs.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,14 +24,14 @@ use crate::relay::{NotBegun, Relay};
 use crate::traces::SpanContext;
 use crate::upstream::Choice;
 
-/// The longest name of a job that is read, in characters.
+/// The maximum length of a job's name that is read, in characters.
 const NAME_CHARS: usize = 200;
-/// The longest name of a model, in bytes.
+/// The maximum length of a model's name, in bytes.
 const MODEL_BYTES: usize = 1024;
-/// The longest request id, conversation or turn, in bytes.
+/// The maximum length of a request id, conversation or turn, in bytes.
 const LABEL_BYTES: usize = 128;
 
-/// What our own headers ask for.
+/// The settings in the `Towline-*` headers.
 #[derive(Debug, Default)]
 pub(super) struct RequestHeaders {
     pub(super) detach: bool,
@@ -92,7 +92,7 @@ impl RequestHeaders {
     }
 }
 
-/// A short text that only the client understands.
+/// A short opaque text from the client.
 fn label(headers: &HeaderMap, name: &str) -> Result<Option<String>, Refusal> {
     match input::header(headers, name)?.map(str::trim) {
         None | Some("") => Ok(None),
@@ -101,7 +101,7 @@ fn label(headers: &HeaderMap, name: &str) -> Result<Option<String>, Refusal> {
     }
 }
 
-/// How many answers run at once.
+/// A maximum number of running answers.
 fn limit(headers: &HeaderMap, name: &str) -> Result<Option<usize>, Refusal> {
     let Some(text) = input::header(headers, name)? else { return Ok(None) };
     let limit = input::digits(text.trim()).and_then(|limit| usize::try_from(limit).ok());
@@ -109,7 +109,7 @@ fn limit(headers: &HeaderMap, name: &str) -> Result<Option<usize>, Refusal> {
     limit.map(Some).ok_or_else(|| Refusal::bad(format!("{name} takes a whole number of answers from 1 on")))
 }
 
-/// The parts of a request's body that decide where it goes and how it is answered.
+/// The parts of a request body that determine its model server and the framing of its answer.
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct RequestBody {
     model: Option<String>,
@@ -121,20 +121,20 @@ pub(super) struct RequestBody {
 }
 
 impl RequestBody {
-    /// What a body that is no JSON object of this kind says is nothing.
+    /// A body that is not such a JSON object has no values.
     pub(super) fn read(body: &[u8]) -> Self {
         serde_json::from_slice(body).unwrap_or_default()
     }
 
-    /// The model that it is about; empty when it names none.
+    /// The model of the request; empty if it names none.
     pub(super) fn model(&self) -> &str {
         let named = [&self.model, &self.name, &self.source].into_iter().flatten();
         named.map(String::as_str).find(|name| !name.is_empty()).unwrap_or_default()
     }
 }
 
-/// The model servers that a request is for: `Towline-Server` chooses a configured one by its name. Over the Unix socket the
-/// relay's own user may name any, as long as the relay has no tokens.
+/// The model servers for a request: `Towline-Server` chooses a configured one by its name. Over the Unix
+/// socket, the relay's own user may name any server, if the relay has no tokens.
 pub(super) fn choice(relay: &Relay, caller: &Caller, headers: &HeaderMap) -> Result<Choice, Refusal> {
     match input::header(headers, "towline-server")?.map(str::trim) {
         None | Some("") => Ok(Choice::Any),
@@ -180,7 +180,7 @@ pub(super) fn chosen(relay: &Relay, caller: &Caller, text: &str) -> Result<Choic
     Ok(Choice::One(upstream))
 }
 
-/// A request, ready to begin.
+/// A request that is ready to start.
 pub(super) struct Ask {
     pub(super) kind: Recorded,
     pub(super) wishes: RequestHeaders,
@@ -188,23 +188,23 @@ pub(super) struct Ask {
     /// For the model server.
     pub(super) headers: Headers,
     pub(super) body: Bytes,
-    /// What the body takes of the room for all bodies.
+    /// The body's part of the memory for all bodies.
     pub(super) room: Option<OwnedSemaphorePermit>,
-    /// Of its path and body, where it has an id.
+    /// The digest of its path and body, if it has an id.
     pub(super) digest: Option<String>,
-    /// The job whose request it asks again.
+    /// The job whose request it repeats.
     pub(super) retry_of: Option<StreamId>,
 }
 
-/// What became of it.
+/// The result of starting a request.
 pub(super) enum Begun {
-    /// Its job runs or waits. A request that is not detached reads it.
+    /// Its job runs or is queued. A request that is not detached reads it.
     New { entry: Entry, job: Arc<Job>, ticket: Ticket, reading: Option<Reading> },
     /// The same request was made before.
     Known(Entry),
 }
 
-/// Begins the job of a request.
+/// Starts the job of a request.
 pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Begun, Refusal> {
     let Ask { kind, wishes, choice, headers, body, room, digest, retry_of } = ask;
     let limits = &relay.config.limits;
@@ -227,11 +227,11 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
     let group = wishes.group.clone().map(|name| Group {
         name,
         running: wishes.group_running.unwrap_or(usize::MAX),
-        // One's own relay leaves it to its user, who says how many run.
+        // On an own relay, only its user decides how many run.
         is_beside: caller.names_servers && wishes.group_running.is_some(),
     });
     let is_grouped = group.is_some();
-    // What models a server keeps is not limited.
+    // Requests that manage models are not limited.
     let limited = if kind.keeps_models() { Vec::new() } else { upstreams.clone() };
     let claim = Claim { owner: caller.owner.clone(), running: quota.running, group, upstreams: limited };
     let permit = relay.may_begin(claim).map_err(|why| refused(relay, why, is_grouped))?;
@@ -243,7 +243,7 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
     let mut meta = Meta::new(id, caller.owner.clone(), framing.content_type(), relay.registry.incarnation());
     meta.job = Some(JobRecord {
         name: name_of(&wishes, kind, &question, &model),
-        // Given with its place in the registry.
+        // Assigned when the job enters the registry.
         number: None,
         question: question.text,
         questions_before: question.before,
@@ -293,13 +293,13 @@ pub(super) fn begin(relay: &Arc<Relay>, caller: &Caller, ask: Ask) -> Result<Beg
         timeouts: relay.config.timeouts,
         log_bytes: limits.log_bytes,
     };
-    // Before it begins, so that it is not without a reader.
+    // Attached before the start, so that the job is never without a reader.
     let reading = if wishes.detach { None } else { relay.attach(entry.clone()) };
     relay.begin(entry.clone(), task, ticket.clone());
     Ok(Begun::New { entry, job, ticket, reading })
 }
 
-/// The name that the client gives, else one of its question, else one of what it does.
+/// The name from the client, else one derived from the question, else one derived from the operation.
 fn name_of(wishes: &RequestHeaders, kind: Recorded, question: &Question, model: &str) -> String {
     let verb = kind.path().rsplit('/').next().unwrap_or_default();
     let made =
@@ -308,7 +308,7 @@ fn name_of(wishes: &RequestHeaders, kind: Recorded, question: &Question, model: 
     named.into_iter().find(|name| !name.is_empty()).unwrap_or_default()
 }
 
-/// New work at a relay that drains.
+/// The refusal of new work on a draining relay.
 pub(super) fn draining() -> Refusal {
     Refusal::new(Code::Unavailable, "the relay is ending and takes no new requests").with("retry-after", "1")
 }

@@ -1,4 +1,4 @@
-//! A copy of the store while the relay runs.
+//! Backs up the store while the relay runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,7 +24,8 @@ struct BackupOrder {
     folder: PathBuf,
 }
 
-/// Copies the store, and what else is kept in its folder, into a new folder. The relay's own user says where: it writes as this user.
+/// Copies the store, and the other files in its folder, into a new folder. Only the relay's own user may
+/// choose the folder, because the relay writes as this user.
 pub(super) async fn back_up(
     relay: &Relay,
     caller: &Caller,
@@ -59,7 +60,7 @@ pub(super) async fn back_up(
     Ok(json_answer(StatusCode::CREATED, &json!({ "streams": streams })))
 }
 
-/// The folder has its name once it is whole, so that what was cut short is taken for no backup.
+/// The folder gets its name when it is complete, so that an interrupted copy is not mistaken for a backup.
 fn copy(own: &Path, folder: &Path, store: impl FnOnce(&Path) -> io::Result<u64>) -> io::Result<u64> {
     if folder.exists() {
         let message = format!("{} already exists: name a folder that does not", folder.display());
@@ -68,7 +69,7 @@ fn copy(own: &Path, folder: &Path, store: impl FnOnce(&Path) -> io::Result<u64>)
     let mut name = folder.file_name().unwrap_or_default().to_owned();
     name.push(format!(".partial-{}", std::process::id()));
     let partial = folder.with_file_name(name);
-    // Where another backup to this name is being made, the folder is that one's.
+    // If another backup to this name is running, the folder belongs to it.
     std::os::unix::fs::DirBuilderExt::mode(&mut fs::DirBuilder::new(), 0o700).create(&partial)?;
     let made = || {
         for file in PHONE_FILES.into_iter().chain([devices::FILE]) {
@@ -85,7 +86,7 @@ fn copy(own: &Path, folder: &Path, store: impl FnOnce(&Path) -> io::Result<u64>)
     };
     let made = made();
     if made.is_err() {
-        // What is left is taken for no backup.
+        // The remains are not mistaken for a backup.
         drop(fs::remove_dir_all(&partial));
     }
     made

@@ -21,21 +21,21 @@ use crate::registry::Reading;
 
 /// The body of a response.
 pub(crate) enum Body {
-    /// All of it; `None` once it was given.
+    /// The whole body; `None` once it was sent.
     Whole(Option<Bytes>),
-    /// A log from some position on, as it grows.
+    /// A growing log, from a position on.
     Live(Box<Live>),
-    /// An answer passed through as it comes.
+    /// A response that is passed through as it arrives.
     Passed(Box<Passed>),
     /// Pieces that a task makes.
     Pieces(mpsc::Receiver<Bytes>),
-    /// A part of a log that is there.
+    /// An existing part of a log.
     Part(Box<Part>),
     /// A body that ends at once when its device is revoked.
     Revocable(Box<Revocable>),
 }
 
-/// A body, and what says that nobody may read it any more.
+/// A body, and a signal that revokes it.
 pub(crate) struct Revocable {
     body: Body,
     revoked: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -47,7 +47,7 @@ pub(crate) struct Part {
     until: u64,
 }
 
-/// Why a body ends before its end: the connection is reset, so that nobody takes it for whole.
+/// The reason why a body ends early: the connection is reset, so that no client takes the body for complete.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Cut {
     #[error("the stream cannot be read further: {0}")]
@@ -67,7 +67,7 @@ impl From<Infallible> for Cut {
 /// A log, read live.
 pub(crate) struct Live {
     cursor: Cursor,
-    /// Holds the reader's place until the body goes.
+    /// Holds the reader's slot until the body is dropped.
     reading: Reading,
     heartbeat: Option<Heartbeat>,
     trailers: bool,
@@ -80,15 +80,15 @@ struct Heartbeat {
     every: Duration,
     timer: Pin<Box<Sleep>>,
     framing: Framing,
-    /// A record has just ended, so a sign of life harms nothing.
+    /// Whether a record has just ended, so that a heartbeat is harmless.
     at_boundary: bool,
 }
 
-/// What is passed through of an answer.
+/// A response that is passed through.
 pub(crate) struct Passed {
     pub(crate) body: ResponseBytes,
     pub(crate) buffer: Vec<u8>,
-    /// The body was cut after what is in the buffer.
+    /// Whether the body was cut after the bytes in the buffer.
     pub(crate) is_cut: bool,
     pub(crate) lease: Option<crate::upstream::Lease>,
 }
@@ -121,18 +121,18 @@ impl Body {
         Self::Whole(Some(bytes.into()).filter(|bytes| !bytes.is_empty()))
     }
 
-    /// The bytes of a log from `position` to `until`, which are there.
+    /// The bytes of a log from `position` to `until`, which must exist.
     pub(crate) fn part(log: Arc<StreamLog>, position: u64, until: u64) -> Self {
         Self::Part(Box::new(Part { cursor: Cursor::new(log, position), until }))
     }
 
-    /// The same body, until `revoked` says otherwise. What is there as a whole is not watched over.
+    /// The same body, which ends when `revoked` becomes true. A complete body is not watched.
     pub(crate) fn until(self, mut revoked: watch::Receiver<bool>) -> Self {
         if matches!(self, Self::Whole(_)) {
             return self;
         }
         let revoked = Box::pin(async move {
-            // A device whose sender is gone was forgotten, which is the same.
+            // If the sender is gone, the device was forgotten, which means the same.
             drop(revoked.wait_for(|revoked| *revoked).await);
         });
         Self::Revocable(Box::new(Revocable { body: self, revoked }))
@@ -145,7 +145,8 @@ impl Body {
 }
 
 impl Live {
-    /// The same body, with a sign of life after so much silence, and at once where the silence began before the body.
+    /// The same body, with a heartbeat after each such silence, and at once if the silence began before the
+    /// body.
     pub(crate) fn with_heartbeat(mut self, every: Duration, framing: Framing, is_silent: bool) -> Self {
         let timer = Box::pin(tokio::time::sleep(if is_silent { Duration::ZERO } else { every }));
         self.heartbeat = Some(Heartbeat { every, timer, framing, at_boundary: true });

@@ -1,4 +1,4 @@
-//! Control over a job: look, cancel, deadline, pause, delete.
+//! Control of a job: status, cancel, deadline, pause, delete.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -29,11 +29,11 @@ use crate::relay::Relay;
 use crate::store::StoreError;
 use crate::upstream::Choice;
 
-/// The longest body of an order, in bytes.
+/// The maximum size of an order's body, in bytes.
 pub(super) const ORDER_BYTES: usize = 64 << 10;
 /// The longest wait for a job's end, in seconds.
 const WAIT_SECONDS: u64 = 300;
-/// The longest reason for a cancel, in characters.
+/// The maximum length of the reason of a cancel, in characters.
 const REASON_CHARS: usize = 200;
 
 const OPENAPI: &str = include_str!("../../../../docs/relay-openapi.yaml");
@@ -93,7 +93,8 @@ pub(super) async fn answer(
     }
 }
 
-/// The job that a handle stands for: its id, its name, or what its id alone begins with. Those of others are not there.
+/// The job with this handle: its id, its name, or a unique prefix of its id. Jobs of other owners are not
+/// found.
 pub(super) fn find(relay: &Relay, caller: &Caller, handle: &str) -> Result<Entry, Refusal> {
     let handle = percent_decode_str(handle).decode_utf8_lossy();
     let shown: String = handle.chars().filter(|c| !c.is_control()).take(100).collect();
@@ -107,7 +108,7 @@ pub(super) fn find(relay: &Relay, caller: &Caller, handle: &str) -> Result<Entry
     }
 }
 
-/// The job of an entry, as it is shown; `None` for a stream that is no answer.
+/// The job of an entry, for display; `None` for a stream that is not an answer.
 pub(super) fn shown(entry: &Entry) -> Option<relay::Job> {
     let look = entry.job.as_ref().map(|job| job.look());
     let end = entry.log.seen().end;
@@ -157,7 +158,7 @@ fn job_answer(entry: &Entry, status: StatusCode) -> Result<Answer, Refusal> {
     Ok(json_answer(status, &shown))
 }
 
-/// Asks the same again, in a job of its own. The model server is the same too; a key for it goes with the order.
+/// Repeats the request in a new job, on the same model server. The order can contain a key for it.
 async fn retry(
     relay: &Arc<Relay>,
     caller: &Caller,
@@ -188,7 +189,7 @@ async fn retry(
     };
     let mut wishes = RequestHeaders {
         detach: true,
-        // Without the number that it may have.
+        // Without a number that was added to it.
         name: record.name,
         conversation: record.conversation,
         turn: record.turn,
@@ -207,7 +208,7 @@ async fn retry(
     }
 }
 
-/// The request that is kept with an answer.
+/// The stored request of an answer.
 async fn kept_request(relay: &Relay, entry: &Entry) -> Result<Bytes, Refusal> {
     let store = Arc::clone(relay.writer.store());
     let no = entry.log.no;
@@ -236,7 +237,7 @@ async fn rename(relay: &Relay, entry: &Entry, order: &RenameOrder) -> Result<Ans
     if name.is_empty() {
         return Err(Refusal::bad("a name takes letters and digits, with -, _ and . between them"));
     }
-    // The relay that runs it writes its record.
+    // The relay that runs the job writes its record.
     if let Some(sent) = entry.job.as_ref().and_then(|job| job.rename_elsewhere(&name)) {
         arrived(sent).await?;
         return job_answer(entry, StatusCode::ACCEPTED);
@@ -283,7 +284,7 @@ struct DeadlineOrder {
     none: Option<bool>,
 }
 
-/// Waits until an order is where it is obeyed.
+/// Waits until an order has reached the relay that carries it out.
 pub(super) async fn arrived(sent: Sent) -> Result<(), Refusal> {
     sent.arrived().await.map_err(|error| streams::broken(Broken::Store(error.to_string())))
 }

@@ -1,4 +1,4 @@
-//! Links, and the devices that come in by them.
+//! Links, and the devices that sign in with them.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -20,7 +20,8 @@ use crate::id::Owner;
 use crate::listen::open_phone_door;
 use crate::relay::Relay;
 
-/// Opens the listener for the page on this machine and makes a link to it. What comes in by it lasts as long as the relay.
+/// Opens the listener for the page on this machine and creates a link to it. A browser that uses the link
+/// stays signed in while the relay runs.
 pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, Refusal> {
     if !caller.over_unix {
         let message =
@@ -31,12 +32,13 @@ pub(super) async fn page(relay: &Arc<Relay>, caller: &Caller) -> Result<Answer, 
         Refusal::new(Code::Unavailable, format!("the page's listener cannot be opened: {error}"))
     })?;
     let grant = Grant { is_kept: false, ..granted(caller, Some("page".into()), caller.owner.clone()) };
-    // A name of its own: cookies know hosts, not ports, and other servers of this machine are not to be sent this one.
+    // A separate host name, because cookies apply to hosts and not to ports: other servers on this machine
+    // must not receive this cookie.
     let url = format!("http://towline.localhost:{}/#{}", address.port(), relay.devices.link(grant));
     Ok(json_answer(StatusCode::OK, &json!({ "url": url })))
 }
 
-/// What a caller passes on to a device that lasts: no more than the caller may do.
+/// The rights that a caller gives to a permanent device: never more than the caller has.
 fn granted(caller: &Caller, name: Option<String>, owner: Owner) -> Grant {
     Grant {
         name: name.unwrap_or_default(),
@@ -54,7 +56,7 @@ struct LinkOrder {
     owner: Option<String>,
 }
 
-/// Makes a link for a device that is to last.
+/// Creates a link for a permanent device.
 pub(super) async fn link(
     relay: &Relay,
     caller: &Caller,
@@ -75,7 +77,7 @@ pub(super) async fn link(
     Ok(json_answer(StatusCode::CREATED, &json!({ "token": token })))
 }
 
-/// Where the listener for phones is opened, where nobody says: at every address of this machine.
+/// The default address of the listener for phones: every address of this machine.
 const PHONES: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 11437);
 
 #[derive(Deserialize)]
@@ -88,7 +90,7 @@ struct PairOrder {
     hosts: Vec<String>,
 }
 
-/// Makes a link for a phone, and opens the listener for phones where the relay has no address with TLS.
+/// Creates a link for a phone, and opens the listener for phones if the relay has no address with TLS.
 pub(super) async fn pair(
     relay: &Relay,
     caller: &Caller,
@@ -123,7 +125,7 @@ pub(super) async fn pair(
     Ok(json_answer(StatusCode::CREATED, &body))
 }
 
-/// Those of the caller; for an admin all.
+/// The devices of the caller; for an admin all devices.
 pub(super) fn list(relay: &Relay, caller: &Caller) -> Answer {
     let devices = relay.devices.list(whose(caller));
     json_answer(StatusCode::OK, &json!({ "devices": devices }))
@@ -142,7 +144,7 @@ fn whose(caller: &Caller) -> Option<&Owner> {
     (!is_admin(caller)).then_some(&caller.owner)
 }
 
-/// Whether the caller sees to the devices of all owners.
+/// Whether the caller manages the devices of all owners.
 fn is_admin(caller: &Caller) -> bool {
     caller.roles.allow(Role::Admin)
 }
@@ -153,7 +155,7 @@ struct SessionOrder {
     token: String,
 }
 
-/// Makes a device of a browser that has the secret of a link, or a token of an owner.
+/// Signs in a browser as a device, with the secret of a link or an owner's token.
 pub(super) async fn session(
     relay: &Relay,
     listener: Listener,

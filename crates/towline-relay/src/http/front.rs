@@ -1,4 +1,4 @@
-//! The front: requests for streamed answers, as the clients of Ollama, OpenAI and Anthropic make them.
+//! The front: requests for streamed answers from clients of Ollama, OpenAI and Anthropic.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use crate::store::RedisError;
 use crate::store::Room;
 use crate::upstream::Choice;
 
-/// Records the answer to a request, and gives it to the client as it comes.
+/// Records the answer to a request, and sends it to the client as it arrives.
 pub(super) async fn recorded(
     relay: &Arc<Relay>,
     kind: Recorded,
@@ -85,13 +85,13 @@ pub(super) async fn recorded(
     }
 }
 
-/// A job that was begun and runs by itself: it is accepted once it would survive.
+/// Responds to a detached request, once its job would survive a crash.
 pub(super) async fn accepted(entry: &Entry, ticket: Ticket) -> Result<Answer, Refusal> {
     entry.log.written(ticket).await.map_err(streams::broken)?;
     Ok(detached(entry, StatusCode::ACCEPTED))
 }
 
-/// The answer as it comes, while nothing can be recorded.
+/// Passes the answer through while the store cannot record it.
 async fn unrecorded(
     relay: &Relay,
     kind: Recorded,
@@ -109,7 +109,7 @@ async fn unrecorded(
     exchange(relay, &upstreams, request).await
 }
 
-/// Tells requests apart: by their path and body.
+/// The digest of a request's path and body.
 fn digest(kind: Recorded, body: &[u8]) -> String {
     let mut digest = Sha256::new();
     digest.update(kind.path().as_bytes());
@@ -118,7 +118,7 @@ fn digest(kind: Recorded, body: &[u8]) -> String {
     hex(&digest.finalize())
 }
 
-/// The answer to a request that was made before.
+/// The response to a repeated request.
 async fn again(
     relay: &Arc<Relay>,
     entry: Entry,
@@ -142,7 +142,7 @@ async fn again(
     let reading = relay.attach(entry).ok_or_else(|| streams::too_many_readers(relay))?;
     match job {
         Some(job) => given(relay, reading, &job).await,
-        // The process that knew its head is gone.
+        // The process that knew the head has ended.
         None => {
             let head = Head::Open { status: 200, headers: HeaderMap::new() };
             Ok(live(relay, reading, Some(head)))
@@ -150,8 +150,8 @@ async fn again(
     }
 }
 
-/// The answer as it comes. A client that asked for a stream is not left without a sign of life: once the model server has
-/// been silent for the time of a heartbeat, the head is what it will be if all goes well.
+/// Sends the answer as it arrives. A client of a stream gets heartbeats: when the model server has been
+/// silent for the heartbeat time, the relay sends the head of a successful response.
 async fn given(relay: &Arc<Relay>, reading: Reading, job: &Job) -> Result<Answer, Refusal> {
     let patience = match job.framing {
         Framing::Events => Some(relay.config.times.heartbeat),
@@ -165,7 +165,7 @@ async fn given(relay: &Arc<Relay>, reading: Reading, job: &Job) -> Result<Answer
     Ok(live(relay, reading, head))
 }
 
-/// The answer from its beginning. Without a head it begins with a sign of life.
+/// The answer from its beginning. Without a head it begins with a heartbeat.
 fn live(relay: &Relay, reading: Reading, head: Option<Head>) -> Answer {
     let entry = reading.entry.clone();
     let (content_type, framing, words, ended) = entry.log.look(|meta, _| {
@@ -225,7 +225,7 @@ fn detached(entry: &Entry, status: StatusCode) -> Answer {
     let name = entry.log.look(|meta, _| meta.job.as_ref().map(|job| job.name.clone()));
     let body = json!({"id": entry.id.as_str(), "name": name, "stream": stream});
     let mut answer = json_answer(status, &body);
-    // Relative to what the client asked, whatever it calls this relay.
+    // Relative to the request's URL, whatever name the client uses for this relay.
     set(&mut answer, "location", &stream);
     set(&mut answer, "towline-stream", entry.id.as_str());
     answer

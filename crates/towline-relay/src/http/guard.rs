@@ -1,6 +1,7 @@
-//! Who may come in: tokens over TCP, and protection against web pages that reach for local servers.
+//! Access control: tokens over TCP, and protection against web pages that send requests to local servers.
 //!
-//! [`towline_core::guard`] says which `Host` and which `Origin` belong to this machine; the configuration names more of both.
+//! [`towline_core::guard`] decides whether a `Host` or an `Origin` belongs to this machine; the configuration
+//! can add more of both.
 
 use std::net::SocketAddr;
 
@@ -18,19 +19,19 @@ use crate::id::Owner;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Listener {
     Unix {
-        /// The client is the user that the relay runs as.
+        /// Whether the client is the user that the relay runs as.
         is_own: bool,
     },
     Tcp(SocketAddr),
     Tls(SocketAddr),
-    /// On loopback, opened for the page: only devices come in.
+    /// On loopback, opened for the page: accepts only devices.
     Page(SocketAddr),
-    /// With TLS, opened for phones: only devices come in.
+    /// With TLS, opened for phones: accepts only devices.
     Phone(SocketAddr),
 }
 
 impl Listener {
-    /// Where a browser comes in.
+    /// The address for browsers.
     fn address(self) -> Option<SocketAddr> {
         match self {
             Self::Unix { .. } => None,
@@ -44,7 +45,8 @@ impl Listener {
         matches!(self, Self::Tls(_) | Self::Phone(_))
     }
 
-    /// The cookie of a device. Cookies know no ports, so that its name has the port; and with TLS no other host can set it.
+    /// The name of a device's cookie. Cookies ignore ports, so the name contains the port; with TLS no other
+    /// host can set it.
     fn cookie(self) -> Option<String> {
         let port = self.address()?.port();
         Some(match self {
@@ -53,7 +55,7 @@ impl Listener {
         })
     }
 
-    /// What a browser is told to keep.
+    /// The `Set-Cookie` value.
     pub(super) fn set_cookie(self, secret: &str) -> Option<String> {
         let seconds = DEVICE_DAYS * 24 * 3600;
         let secure = if self.is_over_tls() { "; Secure" } else { "" };
@@ -66,13 +68,14 @@ impl Listener {
 #[derive(Debug)]
 pub(crate) struct Authorized {
     pub(crate) caller: Caller,
-    /// The page of another host whose program asks.
+    /// The origin of a foreign page whose script sends the request.
     pub(crate) origin: Option<String>,
-    /// The device that asks, and its secret.
+    /// The device that sends the request, and its secret.
     pub(crate) device: Option<(Entered, String)>,
 }
 
-/// Lets a request in, or says why not. `open` is for what anybody may see who reaches the address.
+/// Authorizes a request, or returns the refusal. `open` means that everybody who can reach the address may
+/// see the resource.
 pub(crate) fn enter<B>(
     rules: &Rules,
     listener: Listener,
@@ -146,7 +149,7 @@ pub(crate) fn enter<B>(
     Err(Refusal::new(Code::Unauthorized, message).with("www-authenticate", "Bearer"))
 }
 
-/// The device whose cookie a request has.
+/// The device of a request's cookie.
 fn device(listener: Listener, headers: &HeaderMap, devices: &Devices) -> Option<(Entered, String)> {
     let name = listener.cookie()?;
     let cookies = headers.get_all(COOKIE).iter().filter_map(|value| value.to_str().ok());
@@ -157,8 +160,8 @@ fn device(listener: Listener, headers: &HeaderMap, devices: &Devices) -> Option<
     })
 }
 
-/// Whether a request is one that only the page makes. A browser sends cookies whichever page makes it ask, so that a change takes a
-/// header that other pages cannot send.
+/// Whether only the page can have sent a request. A browser sends cookies for requests of any page, so a
+/// change needs a header that other pages cannot send.
 pub(super) fn is_from_its_page<B>(request: &Request<B>) -> bool {
     let site = request.headers().get("sec-fetch-site").map(|site| site.as_bytes());
     let changes_nothing = matches!(*request.method(), Method::GET | Method::HEAD);
@@ -166,7 +169,7 @@ pub(super) fn is_from_its_page<B>(request: &Request<B>) -> bool {
         && (changes_nothing || input::is_true(request.headers(), "towline-page"))
 }
 
-/// The host that a request is for; empty where HTTP/1.0 names none.
+/// The host of a request; empty if HTTP/1.0 names none.
 ///
 /// # Errors
 /// HTTP/1.1 without a `Host`, or any request with two (RFC 9112, section 3.2).
@@ -260,7 +263,7 @@ mod tests {
         assert_eq!(enter(Method::GET, &[("cookie", "towline-11434=guess")]), Err(401));
         assert_eq!(enter(Method::GET, &[cookie]), Ok("ann".into()));
         assert_eq!(enter(Method::POST, &[cookie, page, own]), Ok("ann".into()));
-        // A form of another page, a page of another port, and one of another site.
+        // A form on another page, a page on another port, and one on another site.
         assert_eq!(enter(Method::POST, &[cookie, own]), Err(403));
         assert_eq!(enter(Method::GET, &[cookie, ("origin", "http://localhost:3000")]), Err(403));
         assert_eq!(enter(Method::POST, &[cookie, page, ("origin", "https://evil.example")]), Err(403));

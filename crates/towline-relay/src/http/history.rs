@@ -1,4 +1,4 @@
-//! The history of the relay's own user, for the page: what it reads, and what it asks.
+//! The history of the relay's own user, for the page: reads it, and adds questions to it.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use crate::access::Caller;
 use crate::config::{PlaceInHistory, UserHistory};
 use crate::relay::Relay;
 
-/// What the page calls itself in `Towline-Asked-By`.
+/// The page's name in `Towline-Asked-By`.
 const PAGE: &str = "page";
-/// The most conversations in an answer.
+/// The maximum number of conversations in a response.
 const MOST: usize = 100;
 
-/// The conversations that have a text, or the newest; none for callers whose history it is not.
+/// The conversations that contain a text, or the newest ones; none for callers who do not own the history.
 pub(super) async fn list(relay: &Relay, caller: &Caller, query: Option<&str>) -> Result<Answer, Refusal> {
     let text = input::query(query, "search")?.unwrap_or_default();
     let found = read(relay, caller, move |history| history.list(&text, MOST)).await?;
     Ok(json_answer(StatusCode::OK, &json!({ "conversations": found.unwrap_or_default() })))
 }
 
-/// What a conversation says.
+/// The contents of a conversation.
 pub(super) async fn one(relay: &Relay, caller: &Caller, id: &str) -> Result<Answer, Refusal> {
     let id = percent_decode_str(id).decode_utf8_lossy().into_owned();
     let found = read(relay, caller, move |history| history.read(&id)).await?;
@@ -35,8 +35,8 @@ pub(super) async fn one(relay: &Relay, caller: &Caller, id: &str) -> Result<Answ
     Ok(json_answer(StatusCode::OK, &found))
 }
 
-/// Writes down a question of the page, whose answer then says where it belongs. A history that cannot be written holds up no
-/// question.
+/// Records a question of the page, so that its answer has a place in the history. A failing history does not
+/// block the question.
 pub(super) async fn ask(
     relay: &Relay,
     caller: &Caller,
@@ -53,7 +53,7 @@ pub(super) async fn ask(
     Some(place)
 }
 
-/// Writes down that an answer is asked for again, which then says where the new one belongs.
+/// Records a retry of an answer, so that the new answer has a place in the history.
 pub(super) async fn ask_again(
     relay: &Relay,
     caller: &Caller,
@@ -67,7 +67,8 @@ pub(super) async fn ask_again(
     Some(place)
 }
 
-/// Begins the job of a request whose place in the history, if it has one, is written down. What is not begun is taken back there.
+/// Starts the job of a request whose place in the history, if any, was recorded. If the job does not start,
+/// removes the record.
 pub(super) async fn begin(
     relay: &Arc<Relay>,
     caller: &Caller,
@@ -101,7 +102,7 @@ async fn read<T: Send + 'static>(
     with(relay, caller, work).await.map_err(failed)
 }
 
-/// Does something with the history where it may wait for the disk; `None` where it is not the caller's.
+/// Runs an operation on the history on a thread that may block; `None` if the history is not the caller's.
 async fn with<T: Send + 'static>(
     relay: &Relay,
     caller: &Caller,

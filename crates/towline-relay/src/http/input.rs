@@ -1,4 +1,4 @@
-//! What a request brings: its body within bounds, its query, its headers.
+//! The input of a request: its bounded body, its query, its headers.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -14,17 +14,17 @@ use towline_core::span::Span;
 use super::answer::{Code, Refusal};
 use crate::relay::Relay;
 
-/// The body of a request, and its part of the room that all bodies share.
+/// The body of a request, and its part of the memory for all bodies.
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) bytes: Bytes,
     pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
-/// Reads a body of `most` bytes at the most, within the time and the room that the limits give.
+/// Reads a body of at most `most` bytes, within the limits for time and memory.
 ///
 /// # Cancel safety
-/// Dropping the future drops what has come.
+/// Dropping the future drops the bytes that have arrived.
 pub(crate) async fn whole(relay: &Relay, mut body: Incoming, most: usize) -> Result<Held, Refusal> {
     let too_large = || {
         let message = format!("the request's body is longer than the limit of {most} bytes");
@@ -75,7 +75,7 @@ pub(crate) async fn whole(relay: &Relay, mut body: Incoming, most: usize) -> Res
     }
 }
 
-/// The values of a query's key, decoded as HTML's forms are encoded.
+/// The values of a query's key, decoded as HTML form data.
 pub(crate) fn query_all(query: Option<&str>, key: &str) -> Vec<String> {
     form_urlencoded::parse(query.unwrap_or_default().as_bytes())
         .filter(|(name, _)| name == key)
@@ -83,7 +83,7 @@ pub(crate) fn query_all(query: Option<&str>, key: &str) -> Vec<String> {
         .collect()
 }
 
-/// The one value of a query's key.
+/// The single value of a query's key.
 pub(crate) fn query(query: Option<&str>, key: &str) -> Result<Option<String>, Refusal> {
     let mut values = query_all(query, key);
     match values.len() {
@@ -92,7 +92,7 @@ pub(crate) fn query(query: Option<&str>, key: &str) -> Result<Option<String>, Re
     }
 }
 
-/// A header's text; one that is not ASCII is refused.
+/// A header's text; non-ASCII values are refused.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
     match headers.get(name) {
         None => Ok(None),
@@ -108,7 +108,7 @@ pub(crate) fn is_true(headers: &HeaderMap, name: &str) -> bool {
     headers.get(name).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true"))
 }
 
-/// A number written with digits only, without leading zeros, up to 2^53 - 1.
+/// A number of only digits, without leading zeros, up to 2^53 - 1.
 pub(crate) fn digits(text: &str) -> Option<u64> {
     const MOST: u64 = (1 << 53) - 1;
     let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());

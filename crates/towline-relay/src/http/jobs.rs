@@ -1,4 +1,5 @@
-//! Lists of jobs, at once or as they change. Both are made as they are read: a list may be long, and its reader slow.
+//! Lists of jobs, once or with changes. Both are produced as they are read, because a list may be long and
+//! its reader slow.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,18 +25,19 @@ use crate::registry::Entry;
 use crate::relay::{Life, Relay};
 use crate::store::StreamNo;
 
-/// A piece of a list is sent when it is so long, in bytes.
+/// The size at which a piece of a list is sent, in bytes.
 const PIECE_BYTES: usize = 16 << 10;
-/// So many streams are looked at before others have their turn: of a long list, few may be wanted.
+/// The number of streams that are checked before the task yields, because a filter may match few of a long
+/// list.
 const LOOKS: usize = 256;
 /// More rows than a tall screen shows.
 const NEWEST: usize = 30;
-/// Changes that wait for a slow watcher.
+/// The number of changes that wait for a slow watcher.
 const WATCHED: usize = 16;
-/// How often a watcher is told of what runs, besides changes.
+/// How often a watcher gets the running jobs, in addition to changes.
 const WATCH_PAUSE: Duration = Duration::from_secs(1);
 
-/// Which jobs are wanted.
+/// A filter for jobs.
 #[derive(Debug, Clone, Default)]
 struct Filter {
     running: Option<bool>,
@@ -44,7 +46,7 @@ struct Filter {
     name: Option<String>,
     conversation: Option<String>,
     group: Option<String>,
-    /// In small letters.
+    /// In lower case.
     text: Option<String>,
     /// Unix milliseconds.
     since_ms: u64,
@@ -129,7 +131,7 @@ pub(super) fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> 
     let (pieces, body) = mpsc::channel(1);
     relay.tasks.start(async move {
         let (mut piece, mut is_all) = (first, false);
-        // A reader that has left wants no more.
+        // The reader has disconnected.
         while pieces.send(piece.into()).await.is_ok() && !is_all {
             (piece, is_all) = jobs.next();
             while piece.is_empty() && !pieces.is_closed() {
@@ -141,12 +143,13 @@ pub(super) fn list(relay: &Arc<Relay>, caller: &Caller, query: Option<&str>) -> 
     Ok(typed(StatusCode::OK, "application/json", Body::Pieces(body)))
 }
 
-/// The newest jobs, as many as are seen at once: what the page's document comes with.
+/// The newest jobs, as many as fit on a screen, for the page's document.
 pub(super) fn newest(relay: &Relay, caller: &Caller) -> Vec<Job> {
     relay.registry.newest(&caller.owner, NEWEST).iter().filter_map(shown).collect()
 }
 
-/// The number of the stream that a page begins behind: as the page before it says, which may be gone meanwhile, or a job.
+/// The number of the stream after which a page begins: the `next` of the previous page, which may be deleted
+/// by now, or a job.
 fn from(relay: &Relay, caller: &Caller, after: &str) -> Result<StreamNo, Refusal> {
     match input::digits(after) {
         Some(no) => Ok(no),
@@ -220,15 +223,15 @@ fn watch(relay: &Arc<Relay>, caller: Caller, filter: Filter) -> Answer {
     typed(StatusCode::OK, "application/x-ndjson", Body::Pieces(pieces))
 }
 
-/// One that is told of every job as it is, then of each change.
+/// A watcher, which receives every job in its current state, then each change.
 struct Watcher<'a> {
     relay: &'a Relay,
     caller: &'a Caller,
     filter: &'a Filter,
     lines: &'a Sender<Bytes>,
-    /// What was told of and is not removed.
+    /// The streams that were reported and not removed.
     told: BTreeMap<StreamNo, StreamId>,
-    /// Of these, what ran then, and how many bytes it had.
+    /// The running ones among these, with their reported sizes in bytes.
     running: BTreeMap<StreamNo, u64>,
 }
 
@@ -250,7 +253,7 @@ impl Watcher<'_> {
         }
     }
 
-    /// Tells of every job as it is, and of those that are gone since it last did.
+    /// Reports every job in its current state, and the jobs that are gone since the last report.
     async fn tell_all(&mut self) -> Result<(), SendError<Bytes>> {
         let mut gone = std::mem::take(&mut self.told);
         self.running.clear();
@@ -274,7 +277,7 @@ impl Watcher<'_> {
         let entry = self.relay.registry.find(&self.caller.owner, id).filter(|entry| entry.log.no == no);
         match entry {
             Some(entry) if self.filter.takes(&entry) => self.tell_one(&entry).await,
-            // One that no longer is what was asked for is told of once more.
+            // A job that no longer matches the filter is reported once more.
             Some(entry) if self.told.remove(&no).is_some() => {
                 self.running.remove(&no);
                 match shown(&entry) {
@@ -290,7 +293,7 @@ impl Watcher<'_> {
         }
     }
 
-    /// Tells of what runs and has grown.
+    /// Reports the running jobs that have grown.
     async fn tell_running(&mut self) -> Result<(), SendError<Bytes>> {
         let ran: Vec<(StreamNo, u64)> = self.running.iter().map(|(no, bytes)| (*no, *bytes)).collect();
         for (no, bytes) in ran {
@@ -326,6 +329,6 @@ impl Watcher<'_> {
 }
 
 fn said(value: &impl Serialize) -> Vec<u8> {
-    // Plain data can always be said in JSON.
+    // Plain data can always be written as JSON.
     serde_json::to_vec(value).unwrap_or_default()
 }

@@ -1,4 +1,4 @@
-//! Lists that are put together from all model servers.
+//! Lists that are merged from all model servers.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,10 +10,10 @@ use super::answer::{Answer, Code, Refusal, json_answer, set};
 use crate::relay::Relay;
 use crate::upstream::{Choice, Upstream, VIA, all, look};
 
-/// How long a list waits for a model server that says nothing.
+/// How long a list waits for a silent model server.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// A list that every model server has a part of.
+/// A list of which every model server has a part.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum List {
     Models,
@@ -46,11 +46,11 @@ impl List {
         }
     }
 
-    /// What the model servers list, in the order in which they are configured. Those that do not answer in time are named by
-    /// `Towline-Missing`.
+    /// The lists of the model servers, in the order of the configuration. `Towline-Missing` names the servers
+    /// that do not answer in time.
     ///
     /// # Errors
-    /// When none answers.
+    /// If none answers.
     pub(super) async fn merged(
         self,
         relay: &Relay,
@@ -105,7 +105,7 @@ impl List {
         let Ok(Value::Object(mut answer)) = serde_json::from_slice(&body) else { return None };
         match answer.remove(self.key())? {
             Value::Array(items) => Some(items),
-            // Go says so of an empty list.
+            // Go writes an empty list this way.
             Value::Null => Some(Vec::new()),
             Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => None,
         }

@@ -1,4 +1,4 @@
-//! What a request gets.
+//! Handles requests.
 
 mod answer;
 mod ask;

@@ -1,5 +1,5 @@
-//! The page: its files, which anybody may see who reaches the address. They hold nothing of anybody's, but for the answers that its
-//! document comes with for those who may read them.
+//! The files of the page, which everybody who can reach the address may see. They contain no user data,
+//! except the answers in the document for callers who may read them.
 
 use std::sync::LazyLock;
 
@@ -47,15 +47,15 @@ static FILES: [File; 14] = files! {
     "icon.png": "image/png",
 };
 
-/// The answers that the document comes with: none, unless they are put in.
+/// The placeholder in the document for the list of answers, which is empty.
 const NO_JOBS: &str = "[]</script>";
 
-/// Scripts, styles and pictures of its own, and nothing else; no text becomes markup or code.
+/// Allows only the page's own scripts, styles and pictures; no text becomes markup or code.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
      manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \
      trusted-types 'none'";
 
-/// Says of each version of the files what it is.
+/// Identifies the version of the files.
 static TAG: LazyLock<String> = LazyLock::new(|| {
     let mut digest = Sha256::new();
     for file in &FILES {
@@ -65,7 +65,8 @@ static TAG: LazyLock<String> = LazyLock::new(|| {
 });
 
 impl File {
-    /// The one that a request is for. `/` is the page for clients that accept HTML; for Ollama's clients it is Ollama's.
+    /// The file of a request. `/` is the page for clients that accept HTML; for Ollama's clients it is
+    /// Ollama's.
     pub(super) fn of(method: &Method, path: &str, headers: &HeaderMap) -> Option<&'static Self> {
         if !matches!(*method, Method::GET | Method::HEAD) {
             return None;
@@ -93,16 +94,16 @@ impl File {
         guarded(answer, "no-cache")
     }
 
-    /// The document with the first answers of its list, which it shows without another request.
+    /// The document with the first answers of its list, so that it shows them without another request.
     pub(super) fn answer_with(&self, jobs: &[Job]) -> Answer {
-        // In JSON, `<` stands in texts only; there it must not end the element.
+        // In JSON, `<` occurs only in texts, where it must not end the element.
         let jobs = serde_json::to_string(jobs).unwrap_or_default().replace('<', "\\u003c");
         let document = String::from_utf8_lossy(self.bytes).replacen(NO_JOBS, &(jobs + "</script>"), 1);
         guarded(typed(StatusCode::OK, self.content_type, Body::whole(document)), "no-store")
     }
 }
 
-/// As files of the page are given.
+/// Adds the headers for files of the page.
 fn guarded(mut answer: Answer, kept: &str) -> Answer {
     for (name, value) in [
         ("cache-control", kept),

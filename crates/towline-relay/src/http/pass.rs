@@ -25,11 +25,12 @@ use crate::access::Caller;
 use crate::relay::Relay;
 use crate::upstream::{NOT_PASSED, Upstream, VIA, for_client};
 
-/// Without the word `model`: clients that try Ollama's API first tell a missing endpoint from a missing model by it.
+/// It avoids the word `model`, by which clients that try Ollama's API first distinguish a missing model from
+/// a missing endpoint.
 pub(super) const NO_OLLAMA: &str =
     "no server behind this relay speaks Ollama's API; they speak OpenAI's, under /v1";
 
-/// What a model server is told of a client's headers. A token for the relay stays here.
+/// The client's headers for a model server. A token for the relay is not forwarded.
 pub(super) fn request_headers(relay: &Relay, headers: &HeaderMap) -> Headers {
     let with_authorization = relay.config.tokens.is_empty();
     let passed = headers.iter().filter(|(name, _)| {
@@ -86,7 +87,7 @@ pub(super) async fn passed(
     };
     let headers = request_headers(relay, &parts.headers);
     let answered = exchange(relay, &candidates, forward::Request { method, target, headers, body }).await;
-    // The model server is not to blame for what its client did not send.
+    // Bytes that the client did not send are not the model server's fault.
     answered.map_err(|refusal| match broken.get() {
         None => refusal,
         Some(BrokenUpload::Cut) => Refusal::bad("the request's body was cut"),
@@ -135,7 +136,7 @@ pub(super) async fn exchange(
     Err(Refusal::new(Code::BadGateway, why))
 }
 
-/// An upload is sent on as it comes, with its length where the client knows it. It may pause for the time of a body.
+/// Streams an upload, with its length if the client sent it. It may pause for the time limit of a body.
 fn upload(
     relay: &Relay,
     headers: &HeaderMap,
@@ -152,10 +153,10 @@ fn upload(
     }
 }
 
-/// Why the rest of an upload does not come from its client.
+/// The reason why the rest of an upload does not arrive.
 enum BrokenUpload {
     Cut,
-    /// Nothing came for so long.
+    /// No bytes arrived for this time.
     Stalled(Duration),
 }
 
@@ -164,7 +165,7 @@ struct Upload {
     rest: Bytes,
     patience: Duration,
     pause: Pin<Box<Sleep>>,
-    /// Told here, as the error that goes to the model server's connection says less.
+    /// Stored here, because the error of the model server's connection says less.
     broken: Arc<OnceLock<BrokenUpload>>,
 }
 

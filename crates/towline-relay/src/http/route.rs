@@ -1,19 +1,20 @@
-//! Which route a path is, however it is written.
+//! Maps a path, in any spelling, to its route.
 
 use percent_encoding::percent_decode_str;
 
-/// The path of a request to the front. Slashes that are doubled or at the end say nothing: Ollama's router redirects them to
-/// the same route.
+/// The path of a request to the front. Doubled and trailing slashes are ignored, because Ollama's router
+/// redirects them to the same route.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Route {
-    /// As the routes are named.
+    /// The canonical name of the route.
     pub(super) name: String,
-    /// As it is sent on, percent-encoded as it came.
+    /// The target to forward, percent-encoded as it arrived.
     pub(super) target: String,
 }
 
 impl Route {
-    /// `None` for a path that is not UTF-8, or that would climb: nothing leaves the base path of a model server.
+    /// `None` for a path that is not UTF-8 or contains `..`, so that no request leaves the base path of a
+    /// model server.
     pub(super) fn of(path: &str) -> Option<Self> {
         let (mut name, mut target) = (String::new(), String::new());
         for segment in path.split('/').filter(|segment| !segment.is_empty()) {

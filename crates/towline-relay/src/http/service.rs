@@ -1,4 +1,4 @@
-//! From a request to who answers it.
+//! Dispatches a request to its handler.
 
 use std::convert::Infallible;
 use std::net::IpAddr;
@@ -23,14 +23,14 @@ use crate::devices::Entered;
 use crate::job::Recorded;
 use crate::relay::Relay;
 
-/// Who answers.
+/// A handler.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Place<'a> {
     Recorded(Recorded),
     Passed(Route),
     Stream(&'a str),
     Control(&'a str),
-    /// A token becomes a device's cookie.
+    /// Exchanges a token for a device's cookie.
     Session,
     Page(&'static page::File),
     Ops(&'a str),
@@ -65,7 +65,7 @@ impl<'a> Place<'a> {
         Self::Nowhere
     }
 
-    /// Whether anybody may see it who reaches the address.
+    /// Whether everybody who can reach the address may use it.
     fn is_open(&self) -> bool {
         match self {
             Self::Ops(path) => *path != "/metrics",
@@ -74,7 +74,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// What a token must allow.
+    /// The role that a token needs.
     fn role(&self, method: &Method) -> Option<Role> {
         let is_read = matches!(*method, Method::GET | Method::HEAD);
         match self {
@@ -89,7 +89,7 @@ impl<'a> Place<'a> {
         }
     }
 
-    /// In whose words it is refused.
+    /// The error format of its refusals.
     fn words(&self) -> Words {
         match self {
             Self::Recorded(recorded) => Words::of_path(recorded.path()),
@@ -104,10 +104,10 @@ impl<'a> Place<'a> {
     }
 }
 
-/// Answers one request that came in through `listener`.
+/// Handles one request that arrived through `listener`.
 ///
 /// # Cancel safety
-/// Dropping the future, or the body of the response, says that the client has left.
+/// Dropping the future, or the body of the response, means that the client has disconnected.
 ///
 /// # Errors
 /// Never.
@@ -167,7 +167,7 @@ async fn answered(
         Place::Stream(id) => streams::answer(relay, &caller, id, request).await,
         Place::Control(rest) => control::answer(relay, &caller, rest, request).await,
         Place::Session => devices::session(relay, listener, request).await,
-        // It has its own headers.
+        // The page has its own headers.
         Place::Page(file) => return page_answer(relay, listener, file, &request),
         Place::Ops(path) => Ok(ops::answer(relay, path)),
         Place::Nowhere => Err(Refusal::no_such_path(uri.path())),
@@ -181,7 +181,7 @@ async fn answered(
     };
     let mut answer = secured(answered.unwrap_or_else(|refusal| refusal.answer_in(words)));
     if is_stream(&answer) {
-        // nginx would gather it otherwise.
+        // Otherwise nginx would buffer it.
         set(&mut answer, "x-accel-buffering", "no");
     }
     if let Some(origin) = origin {
@@ -194,7 +194,7 @@ async fn answered(
     answer
 }
 
-/// A file of the page; its document comes with the newest answers for those who may read them.
+/// A file of the page; the document contains the newest answers for callers who may read them.
 fn page_answer(
     relay: &Arc<Relay>,
     listener: Listener,
@@ -215,19 +215,19 @@ fn page_answer(
     answer
 }
 
-/// Tells a device to keep its cookie longer, where it is time.
+/// Renews a device's cookie if it is time.
 fn renew(answer: &mut Answer, listener: Listener, entered: &Entered, secret: &str) {
     if let Some(cookie) = listener.set_cookie(secret).filter(|_| entered.is_renewed) {
         set(answer, "set-cookie", &cookie);
     }
 }
 
-/// Whether a route that is passed through changes the models that a server keeps.
+/// Whether a route that is passed through manages a server's models.
 fn keeps_models(route: &str) -> bool {
     matches!(route, "/api/delete" | "/api/copy") || route.starts_with("/api/blobs/")
 }
 
-/// Whether the body comes as it is made.
+/// Whether the body is streamed.
 fn is_stream(answer: &Answer) -> bool {
     match answer.body() {
         Body::Live(_) | Body::Pieces(_) | Body::Revocable(_) => true,
@@ -236,7 +236,8 @@ fn is_stream(answer: &Answer) -> bool {
     }
 }
 
-/// Nothing here is a page, whatever a model server or a client calls it: a browser that is led here runs nothing of it.
+/// Makes sure that no browser runs the response as a page, whatever content type a model server or a client
+/// gave it.
 fn secured(mut answer: Answer) -> Answer {
     set(&mut answer, "content-security-policy", "default-src 'none'; sandbox");
     set(&mut answer, "x-content-type-options", "nosniff");
@@ -253,7 +254,8 @@ fn allow(answer: &mut Answer, origin: &str) {
     }
 }
 
-/// What Ollama allows (`GenerateRoutes` in its source), and what the streams and this relay take.
+/// The headers that Ollama allows (`GenerateRoutes` in its source), and those of the streams and of this
+/// relay.
 const ALLOWED_HEADERS: &str = "authorization, content-type, user-agent, accept, x-requested-with, openai-beta, \
      x-stainless-arch, x-stainless-async, x-stainless-custom-poll-interval, x-stainless-helper-method, x-stainless-lang, \
      x-stainless-os, x-stainless-package-version, x-stainless-poll-helper, x-stainless-retry-count, x-stainless-runtime, \
@@ -261,10 +263,10 @@ const ALLOWED_HEADERS: &str = "authorization, content-type, user-agent, accept, 
      anthropic-version, x-api-key, if-none-match, last-event-id, producer-epoch, producer-id, producer-seq, stream-closed, \
      stream-expires-at, stream-seq, stream-ttl, te, towline-asked-by, towline-conversation, towline-deadline, towline-detach, \
      towline-keep, towline-name, towline-request-id, towline-server, towline-turn";
-/// How long a browser may remember it, in seconds: as Ollama's 12 hours.
+/// How long a browser may cache it, in seconds: 12 hours, as in Ollama.
 const ALLOWED_FOR: &str = "43200";
 
-/// Says what may be sent across; a page that is not welcome is told so by the missing `Access-Control-Allow-Origin`.
+/// Answers a CORS preflight; for a page that is not allowed, `Access-Control-Allow-Origin` is missing.
 fn preflight(relay: &Relay, listener: Listener, request: &Request<Incoming>) -> Answer {
     let mut answer = secured(empty(StatusCode::NO_CONTENT));
     let headers = answer.headers_mut();

@@ -1,5 +1,5 @@
-//! The access log and the audit log: who asked for what, and with what result. Never a query, a name, a prompt, an answer
-//! or a token.
+//! The access log and the audit log: requests, their owners and their results. They never contain a query, a
+//! name, a prompt, an answer or a token.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -12,17 +12,17 @@ use super::answer::Answer;
 use crate::id::{Owner, StreamId};
 use crate::relay::Relay;
 
-/// How long the response to a wrong token waits, so that tokens are not guessed.
+/// How long the response to a wrong token is delayed, against guessing.
 pub(super) const WRONG_TOKEN_PAUSE: Duration = Duration::from_secs(1);
 
-/// What is noted of a request until its response begins. A line is made only where the log wants it.
+/// The data of a request until its response begins. A line is formatted only if its log level is enabled.
 #[derive(Debug)]
 pub(super) struct Trail {
     peer: Option<IpAddr>,
     method: Method,
     uri: Uri,
     owner: Option<Owner>,
-    /// The job that it names: names are made from questions, so that the log has the id.
+    /// The id of the job that it names. Names are derived from questions, so the log has only the id.
     job: Option<StreamId>,
     began: Instant,
 }
@@ -33,7 +33,7 @@ impl Trail {
         Self { peer, method, uri, owner: None, job: None, began: Instant::now() }
     }
 
-    /// The request belongs to this owner.
+    /// Sets the owner of the request.
     pub(super) fn belongs_to(&mut self, owner: &Owner, relay: &Relay) {
         self.owner = Some(owner.clone());
         self.job = split_handle(self.uri.path()).and_then(|(_, handle, _)| {
@@ -42,15 +42,16 @@ impl Trail {
         });
     }
 
-    /// A token was given, and is none of the relay's.
+    /// Records that the request has a wrong token.
     pub(super) fn has_wrong_token(&self) {
         let (peer, method, path) = (self.peer(), self.method.as_str(), self.path());
         tracing::warn!(log = "audit", peer, method, path, "a token is wrong");
     }
 
-    /// The response begins. Requests that ask or change something are audited; the others are in the access log.
+    /// Logs the beginning of the response. Requests that ask or change something go to the audit log, others
+    /// to the access log.
     pub(super) fn tell(&self, answer: &Answer) {
-        // The level of a line is part of the code.
+        // The level of a line must be a constant.
         macro_rules! line {
             ($level:ident, $log:literal) => {
                 tracing::$level!(
@@ -73,7 +74,8 @@ impl Trail {
         }
     }
 
-    /// Whether it asks or changes something. Appends to a client's own stream are its data: there may be thousands a second.
+    /// Whether it asks or changes something. Appends to a client's own stream do not count, because there may
+    /// be thousands per second.
     fn changes(&self) -> bool {
         let is_append = self.method == Method::POST && self.uri.path().starts_with("/streams/");
         !is_append && !matches!(self.method, Method::GET | Method::HEAD | Method::OPTIONS)
@@ -88,7 +90,7 @@ impl Trail {
     }
 }
 
-/// What stands before and after the handle of a job or a device in a path.
+/// Splits a path around the handle of a job or a device.
 fn split_handle(path: &str) -> Option<(&str, &str, &str)> {
     let at = ["/towline/v1/jobs/", "/towline/v1/devices/"]
         .into_iter()
@@ -98,7 +100,7 @@ fn split_handle(path: &str) -> Option<(&str, &str, &str)> {
     Some((&path[..at], &path[at..end], &path[end..]))
 }
 
-/// The path with `id` in place of a handle, and of a length that fits a line.
+/// The path with `id` in place of a handle, shortened for a log line.
 fn shown(path: &str, id: &str) -> String {
     const LONGEST: usize = 200;
     let path = match split_handle(path) {

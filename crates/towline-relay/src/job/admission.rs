@@ -1,8 +1,8 @@
-//! Who may run: so many jobs at once, the others wait. Owners take turns. Of one owner's jobs those of no group run first, and
-//! otherwise they run in the order in which they came.
+//! Decides which jobs run: a limited number at once, while the others are queued. Owners take turns. Among
+//! one owner's jobs, those without a group run first, and otherwise they run in order of arrival.
 //!
-//! A group and a model server may have limits of their own. What waits for one of these waits in a lane of its own, so that nobody
-//! waits behind it who could run.
+//! Groups and model servers can have their own limits. Jobs that wait for one of these are in separate lanes,
+//! so they never block a job that could run.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,12 +15,12 @@ use crate::config::{Config, RelayLimits};
 use crate::id::Owner;
 use crate::upstream::{Upstream, with_place};
 
-/// How many may run and wait.
+/// How many jobs may run and be queued.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Places {
     pub(crate) running: usize,
     pub(crate) queued: usize,
-    /// Of groups, beside `queued`.
+    /// Queued jobs of groups, in addition to `queued`.
     pub(crate) grouped: usize,
     /// Of one owner.
     pub(crate) own_running: usize,
@@ -44,14 +44,14 @@ impl Places {
     }
 }
 
-/// What a job is, for those who decide whether it may run.
+/// The properties of a job that decide whether it may run.
 #[derive(Debug, Clone)]
 pub(crate) struct Claim {
     pub(crate) owner: Owner,
-    /// So many jobs of the owner run at once, where that is said.
+    /// The owner's limit of running jobs, if there is one.
     pub(crate) running: Option<usize>,
     pub(crate) group: Option<Group>,
-    /// The model servers that may answer, where their limits count.
+    /// The model servers that may answer, if their limits apply.
     pub(crate) upstreams: Vec<Arc<Upstream>>,
 }
 
@@ -61,11 +61,11 @@ pub(crate) struct Group {
     pub(crate) name: String,
     /// So many of them run at once.
     pub(crate) running: usize,
-    /// They take none of the places in which others run.
+    /// Whether they do not count towards the limit of running jobs.
     pub(crate) is_beside: bool,
 }
 
-/// Gives out permits. A job holds one from its request to its end.
+/// The queue of permits. A job holds a permit from its request to its end.
 #[derive(Debug, Clone)]
 pub(crate) struct AdmissionQueue(Arc<Shared>);
 
@@ -78,13 +78,13 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     running: usize,
-    /// Of those that run, the ones that take a place.
+    /// Number of running jobs that count towards the limit.
     taken: usize,
     waiting: Waiting,
     owners: HashMap<Owner, Line>,
-    /// Owners with jobs that wait, in the order of their turns.
+    /// Owners with queued jobs, in the order of their turns.
     turns: VecDeque<Owner>,
-    /// Jobs that have come.
+    /// Number of jobs so far.
     came: u64,
 }
 
@@ -98,37 +98,37 @@ struct Waiting {
 #[derive(Debug, Default)]
 struct Line {
     running: usize,
-    /// So many run at once; what the owner's last job said.
+    /// The owner's limit of running jobs, from the owner's latest job.
     most: Option<usize>,
     taken: usize,
     waiting: Waiting,
-    /// How many run of each group.
+    /// Number of running jobs of each group.
     groups: HashMap<String, usize>,
     lanes: Vec<Lane>,
 }
 
-/// Jobs that wait for the same.
+/// Jobs that wait for the same limits.
 #[derive(Debug)]
 struct Lane {
     group: Option<Group>,
-    /// Model servers of which one must have a place; empty where none has a limit.
+    /// Model servers, one of which must have room; empty if none has a limit.
     upstreams: Vec<Arc<Upstream>>,
     waiting: VecDeque<Arc<Admission>>,
 }
 
 #[derive(Debug)]
 struct Admission {
-    /// In the order in which jobs came.
+    /// In order of arrival.
     number: u64,
     given: Mutex<Option<Given>>,
     told: Notify,
 }
 
-/// That it may run, and the model server that has a place for it where that matters.
+/// The permission to run, with the model server that has room if limits apply.
 #[derive(Debug, Clone)]
 struct Given(Option<Arc<Upstream>>);
 
-/// Leave to wait, then to run.
+/// A permit to be queued, then to run.
 #[derive(Debug)]
 pub(crate) struct Permit {
     queue: AdmissionQueue,
@@ -137,12 +137,12 @@ pub(crate) struct Permit {
     admission: Arc<Admission>,
 }
 
-/// Why there is no permit.
+/// The reason why there is no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum NoPlace {
-    /// All places to wait in are taken.
+    /// The queue is full.
     InAll,
-    /// Those that one owner may take.
+    /// The owner's part of the queue is full.
     OfOwner,
 }
 
@@ -155,13 +155,13 @@ impl AdmissionQueue {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many run, and how many wait.
+    /// The numbers of running and of queued jobs.
     pub(crate) fn count(&self) -> (usize, usize) {
         let state = self.state();
         (state.running, state.waiting.alone + state.waiting.grouped)
     }
 
-    /// A permit, if there is a place to run or to wait in.
+    /// A permit, if there is room to run or in the queue.
     pub(crate) fn take(&self, claim: Claim) -> Result<Permit, NoPlace> {
         let Claim { owner, running, group, mut upstreams } = claim;
         if !upstreams.iter().any(|upstream| upstream.is_limited()) {
@@ -204,7 +204,7 @@ impl State {
         };
         match line.lanes.iter_mut().find(waits_for_the_same) {
             Some(lane) => {
-                // The limit of a group is what its last job said.
+                // The latest job of a group sets the group's limit.
                 lane.group = group.cloned();
                 lane.waiting.push_back(Arc::clone(admission));
             }
@@ -218,7 +218,7 @@ impl State {
         line
     }
 
-    /// Why the job of `owner` that came last may not wait; `None` where it may.
+    /// The reason why the latest job of `owner` may not be queued; `None` if it may.
     fn no_place(&self, places: Places, owner: &Owner, is_grouped: bool) -> Option<NoPlace> {
         let own = self.owners.get(owner).map(|line| line.waiting).unwrap_or_default();
         let (waiting, most, own, own_most) = match is_grouped {
@@ -232,7 +232,7 @@ impl State {
         }
     }
 
-    /// Gives the places that are free to those whose turn it is.
+    /// Admits queued jobs, in turn, while there is room.
     fn admit(&mut self, places: Places) {
         let mut passed_over = 0;
         while passed_over < self.turns.len() {
@@ -263,7 +263,8 @@ impl Waiting {
 }
 
 impl Line {
-    /// Lets the next one run that may: its group. `is_room` says whether there is a place for those that take one.
+    /// Admits the next job that may run, and returns its group. `is_room` says whether there is room for a
+    /// job that counts towards the limit.
     fn admit(&mut self, is_room: bool) -> Option<Option<Group>> {
         let running = |group: &Group| self.groups.get(&group.name).copied().unwrap_or(0);
         let may_run = |lane: &Lane| {
@@ -289,7 +290,7 @@ impl Line {
         Some(group)
     }
 
-    /// One of this group that ran has ended.
+    /// A running job of this group has ended.
     fn ended(&mut self, group: Option<&Group>) {
         self.running -= 1;
         self.taken -= usize::from(takes_place(group));
@@ -303,7 +304,7 @@ impl Line {
         }
     }
 
-    /// One that waited no longer does.
+    /// Removes a queued job.
     fn left(&mut self, admission: &Arc<Admission>, is_grouped: bool) {
         for lane in &mut self.lanes {
             lane.waiting.retain(|waiting| !Arc::ptr_eq(waiting, admission));
@@ -313,7 +314,7 @@ impl Line {
     }
 }
 
-/// Whether a job of this group takes one of the places in which jobs run.
+/// Whether a job of this group counts towards the limit of running jobs.
 fn takes_place(group: Option<&Group>) -> bool {
     !group.is_some_and(|group| group.is_beside)
 }
@@ -338,12 +339,12 @@ impl Permit {
         self.admission.given().is_some()
     }
 
-    /// The model server that has a place for it, where one of those that may answer has a limit.
+    /// The model server that has room for it, if one of those that may answer has a limit.
     pub(super) fn upstream(&self) -> Option<Arc<Upstream>> {
         self.admission.given().as_ref().and_then(|Given(upstream)| upstream.clone())
     }
 
-    /// Waits for the turn of `job`; `false` when that was cancelled or its deadline passed meanwhile.
+    /// Waits for the turn of `job`; `false` if the job was cancelled or its deadline passed meanwhile.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
@@ -426,7 +427,7 @@ mod tests {
         Upstream::new(&UpstreamConfig { running, ..config }).unwrap()
     }
 
-    /// The order in which they run where one after the other ends.
+    /// The order in which they run if they end one after the other.
     fn order(waiting: Vec<Permit>) -> Vec<usize> {
         let mut waiting: Vec<Option<Permit>> = waiting.into_iter().map(Some).collect();
         let may_run = |permit: &Option<Permit>| permit.as_ref().is_some_and(Permit::may_run);
@@ -463,7 +464,7 @@ mod tests {
         assert!(!second.may_run());
         drop(first);
         assert!(second.may_run());
-        // A limit that was raised counts from the next job on.
+        // A raised limit applies from the next job on.
         let third = queue.take(Claim { running: Some(2), ..alone(&ann) }).unwrap();
         assert!(third.may_run());
         drop((second, third));
@@ -523,7 +524,7 @@ mod tests {
         assert!(question.may_run(), "what waits for its group keeps nobody");
         let later = queue.take(alone(&ann)).unwrap();
         let permits = group.into_iter().chain([question, later]).collect();
-        // What came last is of no group.
+        // The latest job has no group.
         assert_eq!(order(permits), [0, 3, 1, 2, 4]);
         assert!(is_empty(&queue));
     }

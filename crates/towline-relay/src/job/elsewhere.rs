@@ -1,4 +1,4 @@
-//! The jobs that other relays run, and what is told of those that this one runs.
+//! Jobs that other relays run, and the state of own jobs for other relays.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ impl Job {
         self.holder.is_some()
     }
 
-    /// The other relay has told how it looks.
+    /// Updates its state from the other relay.
     pub(crate) fn is_shown(&self, shown: Shown) {
         let mut shared = self.shared();
         if shared.state.is_ended() {
@@ -55,7 +55,7 @@ impl Job {
         self.is_now(state);
     }
 
-    /// What the other relays are told.
+    /// The state for other relays.
     pub(crate) fn shown(&self) -> Shown {
         let look = self.look();
         let shared = self.shared();
@@ -71,7 +71,7 @@ impl Job {
         }
     }
 
-    /// Does what another relay's client ordered; what comes too late is passed over.
+    /// Carries out an order from a client of another relay; ignores one that arrives too late.
     pub(crate) fn obey_order(self: &Arc<Self>, order: Order, grace: Duration, tasks: &Tasks) {
         let _is_over = match order {
             Order::Cancel(reason) => self.cancel(&reason),
@@ -96,7 +96,7 @@ impl Job {
         };
     }
 
-    /// Readers of relays that are gone have left.
+    /// Removes the readers of dead relays.
     pub(crate) fn keep_readers_of(self: &Arc<Self>, relays: &[u64], grace: Duration, tasks: &Tasks) {
         if !self.shared().elsewhere.is_empty() {
             self.readers_elsewhere(grace, tasks, |elsewhere| {
@@ -131,7 +131,7 @@ fn instant(ms: u64) -> Instant {
     Instant::now().checked_add(ahead).unwrap_or_else(Instant::now)
 }
 
-/// A deadline as it is sent.
+/// A deadline in the form in which it is sent.
 pub(super) fn deadline_ms(deadline: Option<Instant>) -> Option<u64> {
     let left = deadline?.saturating_duration_since(Instant::now());
     Some(now_ms().saturating_add(millis(left)))

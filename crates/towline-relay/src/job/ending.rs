@@ -1,4 +1,4 @@
-//! How a log ends whose server did not end it.
+//! The end of a log that its server did not end.
 
 use serde_json::json;
 use towline::relay::AnswerState;
@@ -12,11 +12,11 @@ use super::Recorded;
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Ended {
     pub(crate) state: AnswerState,
-    /// For people; none where the answer is whole.
+    /// For people; `None` if the answer is complete.
     pub(crate) cause: Option<String>,
     /// The status of a server that refused.
     pub(crate) status: Option<u16>,
-    /// The server's own last record says so already.
+    /// Whether the server's own last record already says so.
     pub(crate) is_said: bool,
 }
 
@@ -26,11 +26,11 @@ impl Ended {
         let Some(error) = ending.error() else {
             return Self { state, cause: None, status: None, is_said: true };
         };
-        // An error record in the stream, as opposed to the status of a refusal.
+        // An error record in the stream, not the status of a refusal.
         let is_said = was_opened && error.kind == ErrorKind::Server;
         let status = if was_opened { None } else { error.status };
         let cause = match ending {
-            // Without the word that the state says already.
+            // Without the word that the state already contains.
             Ending::Cancelled { reason, .. } => reason.clone(),
             Ending::Completed(_) | Ending::Truncated(_) | Ending::TimedOut { .. } | Ending::Failed(_) => {
                 error.message
@@ -39,13 +39,13 @@ impl Ended {
         Self { state, cause: Some(cause), status, is_said }
     }
 
-    /// The store did not take the rest.
+    /// The store did not accept the rest.
     pub(crate) fn not_written() -> Self {
         let cause = "the rest of the answer could not be recorded; what had come before is kept".to_owned();
         Self { state: AnswerState::Failed, cause: Some(cause), status: None, is_said: false }
     }
 
-    /// The relay ended before the job did, and maybe before a model server got its request.
+    /// The relay ended before the job did, possibly before a model server received the request.
     pub(crate) fn interrupted(sent: bool) -> Self {
         let cause =
             if sent { "the relay ended" } else { "the relay ended before the request was sent" }.to_owned();
@@ -53,8 +53,8 @@ impl Ended {
     }
 }
 
-/// The record that tells readers how the stream ended, in their dialect and on a line of its own. `last` are the last bytes
-/// of the log. Empty where the server has said it.
+/// The record that tells readers how the stream ended, in their dialect and on a separate line. `last` are
+/// the last bytes of the log. Empty if the server has sent its own.
 pub(crate) fn error_record(ended: &Ended, kind: Recorded, media_type: &str, last: &[u8]) -> Vec<u8> {
     if ended.is_said {
         return Vec::new();
@@ -104,7 +104,7 @@ pub(crate) fn error_record(ended: &Ended, kind: Recorded, media_type: &str, last
     record
 }
 
-/// What ends the record that was cut, so that the next one stands alone.
+/// The separator after a cut record, so that the next record is on its own line.
 fn separator(is_events: bool, last: &[u8]) -> &'static [u8] {
     if last.is_empty() {
         return b"";

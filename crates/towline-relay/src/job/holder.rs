@@ -1,4 +1,4 @@
-//! An answer that another relay runs: what is told of it, and what that relay is told to do.
+//! Answers that other relays run: their state, and orders to the relays that hold them.
 
 use std::convert::Infallible;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,28 +11,28 @@ use towline::relay::AnswerState;
 use crate::store::redis::{Commands, Reply};
 use crate::store::{RedisError, RedisStore, StreamNo};
 
-/// Orders that a relay may be behind; older ones are gone.
+/// Number of orders that a relay may be behind; older ones are dropped.
 const ORDERS: &str = "10000";
 
-/// What a relay is told to do with an answer that it runs.
+/// An order to the relay that runs an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Order {
     Cancel(String),
-    /// In Unix milliseconds; none takes it away.
+    /// In Unix milliseconds; `None` removes it.
     Deadline(Option<u64>),
-    /// So many milliseconds later than it stands when this is obeyed.
+    /// This many milliseconds later than the deadline when the order is carried out.
     Extend(u64),
     Pause(bool),
     Rename(String),
-    /// So many readers of it are at that relay.
+    /// The number of its readers at that relay.
     Readers {
         relay: u64,
         count: usize,
     },
 }
 
-/// How an answer looks that runs.
+/// The state of a running answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Shown {
     pub(crate) state: AnswerState,
@@ -59,36 +59,36 @@ impl Holder {
         self.outbox.store.relay()
     }
 
-    /// Sends an order. Those that are given here arrive in the order in which they were given.
+    /// Sends an order. Orders from this relay arrive in the sequence in which they were given.
     pub(crate) fn send(&self, order: &Order) -> Sent {
         let (arrived, arrives) = oneshot::channel();
-        // Plain data can always be said in JSON.
+        // Plain data can always be written as JSON.
         let order = serde_json::to_string(order).unwrap_or_default();
         self.outbox.put(Letter { stream: self.stream, to: self.relay, order, arrived });
         Sent(Some(arrives))
     }
 }
 
-/// An order on its way. It arrives also when this is dropped.
+/// An order that is being sent. It arrives even if this is dropped.
 #[derive(Debug)]
 pub(crate) struct Sent(Option<oneshot::Receiver<Result<(), RedisError>>>);
 
 impl Sent {
-    /// One to this relay itself.
+    /// An order to this relay itself.
     pub(crate) fn here() -> Self {
         Self(None)
     }
 
-    /// Waits until the store has it: what is ordered from then on, at whichever relay, comes after it.
+    /// Waits until the store has it: later orders at any relay come after it.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
     ///
     /// # Errors
-    /// When the store has not taken it, or has not said so.
+    /// If the store has not accepted it, or has not confirmed it.
     pub(crate) async fn arrived(self) -> Result<(), RedisError> {
         let Some(arrives) = self.0 else { return Ok(()) };
-        // Who would send it is gone with the relay.
+        // The sending task has ended with the relay.
         arrives.await.unwrap_or_else(|_| Err(RedisError::Refused("the relay ends".into())))
     }
 }
@@ -102,13 +102,13 @@ struct Letter {
     arrived: oneshot::Sender<Result<(), RedisError>>,
 }
 
-/// Orders that are to be sent, the first first.
+/// The orders to send, oldest first.
 #[derive(Debug)]
 pub(crate) struct Outbox {
     store: Arc<RedisStore>,
     letters: Mutex<Vec<Letter>>,
     is_filled: Notify,
-    /// How many were sent: an order that comes twice, since a reply was lost, is obeyed once.
+    /// The number of sent orders: an order that arrives twice, because a reply was lost, is carried out once.
     sent: AtomicU64,
 }
 
@@ -125,7 +125,7 @@ impl Outbox {
     /// Sends what is ordered to the relays that run the answers. Never ready.
     ///
     /// # Cancel safety
-    /// Dropping the future stops it; whether the last orders have arrived is not known.
+    /// Dropping the future stops it; the last orders may or may not have arrived.
     pub(crate) async fn send(&self) -> Infallible {
         loop {
             self.is_filled.notified().await;
@@ -146,7 +146,7 @@ impl Outbox {
             .into_iter();
             let mut last = Err("nothing came back".to_owned());
             for letter in letters {
-                // One failure is that of all.
+                // One failure applies to all.
                 last = replies.next().unwrap_or(last);
                 let arrived = match &last {
                     Ok(Reply::Failed(why)) | Err(why) => Err(RedisError::Refused(why.clone())),

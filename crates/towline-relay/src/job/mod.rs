@@ -23,7 +23,7 @@ use towline_core::dialect::Dialect;
 
 use crate::meta::{Framing, Meta};
 
-/// How a job looks, running or not.
+/// The state of a job, running or ended.
 pub(crate) fn job_state(job: Option<&Arc<Job>>, meta: &Meta) -> Option<AnswerState> {
     let record = meta.job.as_ref()?;
     Some(record.ended.clone().or_else(|| job.map(|job| job.look().state)).unwrap_or(AnswerState::Interrupted))
@@ -84,7 +84,7 @@ impl Recorded {
         }
     }
 
-    /// Whether it changes the models that a server keeps.
+    /// Whether it manages a server's models.
     pub(crate) fn keeps_models(self) -> bool {
         match self {
             Self::Pull | Self::Push | Self::Create => true,
@@ -97,8 +97,8 @@ impl Recorded {
         }
     }
 
-    /// The framing of its answer. `stream` is what the request's body says: Ollama's API streams unless it is told not to,
-    /// the others the other way round.
+    /// The framing of its answer. `stream` is the field of the request's body: Ollama's API streams by
+    /// default, the others do not.
     pub(crate) fn framing(self, stream: Option<bool>) -> Framing {
         let (by_default, framing) = match self.dialect() {
             Dialect::Ollama | Dialect::OllamaProgress => (true, Framing::Lines),

@@ -1,13 +1,13 @@
-//! Names of jobs: a handle that people can type.
+//! Names of jobs, which are handles that people can type.
 
-/// The longest name that somebody gives, in characters; also how much of a number may follow.
+/// The maximum length of a given name, in characters; a number may follow it.
 const GIVEN_CHARS: usize = 60;
-/// The longest name that is made of a question, in characters.
+/// The maximum length of a name that is derived from a question, in characters.
 const MADE_CHARS: usize = 24;
-/// Tries before a number is taken that no other job has.
+/// Number of attempts before a unique number is used.
 const TRIES: u64 = 100;
 
-/// The name that somebody gives, as a handle: letters, digits, `-`, `_` and `.`, everything else is a `-`. Empty where nothing
+/// A given name as a handle: letters, digits, `-`, `_` and `.`; everything else becomes `-`. Empty if nothing
 /// is left.
 pub(crate) fn given(text: &str) -> String {
     let clean = |c: char| if c.is_alphanumeric() || matches!(c, '_' | '.') { c } else { '-' };
@@ -22,7 +22,7 @@ pub(crate) fn given(text: &str) -> String {
     name.trim_end_matches('-').to_owned()
 }
 
-/// A name of the first words of a question, as `tell-a-long-story`.
+/// A name from the first words of a question, such as `tell-a-long-story`.
 pub(crate) fn made(question: &str) -> String {
     let mut name = String::new();
     let words = question.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
@@ -39,7 +39,7 @@ pub(crate) fn made(question: &str) -> String {
     name
 }
 
-/// `name`, with a number behind it where it is taken. `unique` is a number that no other job has.
+/// `name`, with a number if it is taken. `unique` is a number that no other job has.
 pub(crate) fn free(name: &str, unique: u64, is_taken: impl Fn(&str) -> bool) -> String {
     let mut numbered = (2..TRIES).chain([unique]).map(|number| format!("{name}-{number}"));
     let first = Some(name.to_owned()).filter(|name| !is_taken(name));

@@ -1,4 +1,4 @@
-//! The part of a job that others see and give orders to.
+//! The shared part of a job, which shows its state and takes orders.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,14 +16,14 @@ use crate::log::StreamLog;
 use crate::meta::{Framing, JobRecord};
 use crate::tasks::Tasks;
 
-/// What became of the request, for those who wait for the head of the answer.
+/// The head of the answer, for those who wait for it.
 #[derive(Debug, Clone)]
 pub(crate) enum Head {
     /// Not known yet.
     Pending,
-    /// The answer is on its way.
+    /// The answer has begun.
     Open {
-        /// As the server said.
+        /// The server's status.
         status: u16,
         /// Those of the server's that are for the client.
         headers: HeaderMap,
@@ -34,10 +34,10 @@ pub(crate) enum Head {
         status: u16,
         /// Those of the server's that are for the client.
         headers: HeaderMap,
-        /// What it said, up to the limit for error bodies.
+        /// The server's body, up to the limit for error bodies.
         body: Bytes,
     },
-    /// There is no answer, or none that is whole where the client wants it whole.
+    /// There is no answer, or an incomplete one although the client wants it complete.
     None {
         /// 502, 504, or 499 for a request that was cancelled.
         status: u16,
@@ -46,7 +46,7 @@ pub(crate) enum Head {
     },
 }
 
-/// One job. The task that runs it reads the orders; everybody else gives them.
+/// One job. The task that runs it reads the orders; other tasks give them.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub(crate) log: Arc<StreamLog>,
@@ -59,7 +59,7 @@ pub(crate) struct Job {
     head: watch::Sender<Head>,
     /// Counts changes of state.
     changes: watch::Sender<u64>,
-    /// The relay that runs it, where that is not this one.
+    /// The relay that runs it, if it is not this one.
     pub(super) holder: Option<Holder>,
 }
 
@@ -68,7 +68,7 @@ pub(super) struct Shared {
     pub(super) state: AnswerState,
     pub(super) is_paused: bool,
     cancel: Option<String>,
-    /// What cancels it is the end of the relay.
+    /// Whether the relay's shutdown cancels it.
     is_interrupted: bool,
     pub(super) deadline: Option<Instant>,
     detached: bool,
@@ -77,15 +77,15 @@ pub(super) struct Shared {
     pub(super) elsewhere: HashMap<u64, usize>,
     pub(super) upstream: String,
     pub(super) records: u64,
-    /// As the server has counted them.
+    /// The server's count.
     pub(super) tokens: Option<u64>,
-    /// As the relay that runs it says.
+    /// The value from the relay that runs it.
     pub(super) rate: Option<f64>,
     first_record: Option<Instant>,
     last_received: Option<Instant>,
 }
 
-/// What the task must know.
+/// The orders for the task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Orders {
     pub(crate) cancel: Option<String>,
@@ -93,7 +93,7 @@ pub(crate) struct Orders {
     pub(crate) deadline: Option<Instant>,
 }
 
-/// How a running job looks now.
+/// A snapshot of a running job.
 #[derive(Debug, Clone)]
 pub(crate) struct Snapshot {
     pub(crate) state: AnswerState,
@@ -107,7 +107,7 @@ pub(crate) struct Snapshot {
     pub(crate) detached: bool,
 }
 
-/// Why an order is not obeyed: the job is over.
+/// The error of an order to a job that is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IsOver;
 
@@ -168,7 +168,7 @@ impl Job {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    /// Tells of every change of state.
+    /// A receiver that is notified of every state change.
     pub(crate) fn watch(&self) -> watch::Receiver<u64> {
         self.changes.subscribe()
     }
@@ -190,7 +190,7 @@ impl Job {
         self.shared().state.clone()
     }
 
-    /// Stops it. The first reason counts.
+    /// Cancels it. The first reason is kept.
     pub(crate) fn cancel(&self, reason: &str) -> Result<Sent, IsOver> {
         let mut shared = self.shared();
         if shared.state.is_ended() {
@@ -201,7 +201,7 @@ impl Job {
         Ok(self.order(shared, |_| Order::Cancel(reason.to_owned())))
     }
 
-    /// Stops it, since the relay ends. One that somebody has cancelled stays cancelled.
+    /// Cancels it because the relay shuts down. A job that was already cancelled stays cancelled.
     pub(crate) fn interrupt(&self) -> Result<(), IsOver> {
         let mut shared = self.shared();
         if shared.state.is_ended() || self.holder.is_some() {
@@ -214,7 +214,7 @@ impl Job {
         Ok(())
     }
 
-    /// Has it look whether its log can still be written.
+    /// Makes the task check whether its log can still be written.
     pub(crate) fn looks_at_its_log(&self) {
         self.ordered.notify_one();
     }
@@ -226,7 +226,7 @@ impl Job {
         }
         shared.deadline = deadline.apply(shared.deadline, Instant::now());
         Ok(self.order(shared, |shared| match deadline {
-            // Somebody else may move it too.
+            // Another client may change it too.
             Deadline::ExtendBy(time) => Order::Extend(millis(time)),
             Deadline::In(_) | Deadline::Never => Order::Deadline(deadline_ms(shared.deadline)),
         }))
@@ -241,7 +241,7 @@ impl Job {
         Ok(self.order(shared, |_| Order::Pause(paused)))
     }
 
-    /// `None` where this relay runs the job itself.
+    /// `None` if this relay runs the job itself.
     pub(crate) fn rename_elsewhere(&self, name: &str) -> Option<Sent> {
         let holder = self.holder.as_ref().filter(|_| !self.state().is_ended())?;
         Some(holder.send(&Order::Rename(name.to_owned())))
@@ -277,7 +277,7 @@ impl Job {
 
 /// The task's side.
 impl Job {
-    /// Says to the relay that runs it whether it is read here.
+    /// Tells the relay that runs it whether it is read here.
     fn tell_readers(&self, shared: &Shared) {
         if let Some(holder) = &self.holder
             && shared.readers <= 1
@@ -323,7 +323,7 @@ impl Job {
         }
     }
 
-    /// The server has said how many tokens the answer has.
+    /// Records the server's token count.
     pub(super) fn counted(&self, tokens: u64) {
         self.shared().tokens = Some(tokens);
     }
@@ -342,7 +342,7 @@ impl Job {
         self.shared().is_interrupted
     }
 
-    /// What is kept once it has ended.
+    /// Fills the record once the job has ended.
     pub(super) fn fill(&self, record: &mut JobRecord) {
         let shared = self.shared();
         record.upstream.clone_from(&shared.upstream);
@@ -358,7 +358,7 @@ impl Shared {
         self.readers + self.elsewhere.values().sum::<usize>()
     }
 
-    /// Until the server has counted them each record counts as one.
+    /// Until the server sends a count, each record counts as one token.
     fn tokens(&self, kind: Recorded) -> Option<u64> {
         self.tokens.or_else(|| (!kind.keeps_models()).then_some(self.records))
     }
@@ -368,12 +368,13 @@ impl Shared {
             return self.rate;
         }
         let seconds = (now - self.first_record?).as_secs_f64();
-        // The first record begins the time that the others take.
+        // The time of the rate starts with the first record.
         (seconds > 0.05 && self.records > 1).then(|| (self.records - 1) as f64 / seconds)
     }
 }
 
-/// A reader of a job's stream. A job that is not detached ends with its last one, after the grace.
+/// A reader of a job's stream. A job that is not detached is cancelled when its last reader leaves, after the
+/// grace time.
 #[derive(Debug)]
 pub(crate) struct Attached {
     job: Arc<Job>,
@@ -404,7 +405,7 @@ impl Drop for Attached {
     }
 }
 
-/// Ends a job that nobody reads, after the grace, unless it was detached.
+/// Cancels a job without readers, after the grace time, unless it was detached.
 pub(super) fn end_unread(job: &Arc<Job>, grace: Duration, tasks: &Tasks) {
     let shared = job.shared();
     if shared.detached || shared.state.is_ended() {

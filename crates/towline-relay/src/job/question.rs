@@ -1,23 +1,24 @@
-//! What a request asks, as far as people want to see it in a list.
+//! The question of a request, for lists.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// So much of a question is kept, in characters.
+/// How much of a question is kept, in characters.
 const QUESTION_CHARS: usize = 1000;
 
 /// The question of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Question {
-    /// The user's last message, where there is one that is not blank.
+    /// The user's last message, if it is not blank.
     pub(crate) text: Option<String>,
-    /// How many messages of the user came before it.
+    /// Number of the user's messages before it.
     pub(crate) before: u64,
 }
 
-/// What the APIs call it: `messages` of Ollama, OpenAI and Anthropic, `prompt` of a single text, `input` of Responses.
+/// The fields of the APIs: `messages` of Ollama, OpenAI and Anthropic, `prompt` of completions, `input` of
+/// Responses.
 #[derive(Default, Deserialize)]
 struct Body<'a> {
     #[serde(borrow)]
@@ -42,7 +43,7 @@ struct Part {
 }
 
 impl Question {
-    /// What cannot be read has no question.
+    /// An unreadable body has no question.
     pub(crate) fn of(body: &[u8]) -> Self {
         let body: Body<'_> = serde_json::from_slice(body).unwrap_or_default();
         let Some(asked) = body.messages.or(body.prompt).or(body.input) else { return Self::default() };

@@ -1,4 +1,5 @@
-//! Runs a job: asks the model server, writes what comes to the log, obeys orders, and ends the log truthfully.
+//! Runs a job: sends the request to a model server, writes the answer to the log, carries out orders, and
+//! ends the log with the true outcome.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -27,26 +28,26 @@ use crate::metrics::Measured;
 use crate::traces::SpanContext;
 use crate::upstream::{Lease, Upstream, for_client, least_busy_first};
 
-/// A timer that fires so late says that the whole process stood still.
+/// A timer that fires this late means that the whole process was suspended.
 const STOPPED: Duration = Duration::from_secs(5);
-/// Last bytes of a log that are looked at to see where its last record ends.
+/// Number of last bytes of a log that show whether its last record has ended.
 const LAST_BYTES: usize = 4;
 
-/// What a job needs to run.
+/// The inputs of a running job.
 pub(crate) struct Task {
     pub(crate) job: Arc<Job>,
-    /// Where it waits for its turn, and then runs.
+    /// Its place in the queue, then its permission to run.
     pub(crate) permit: Permit,
-    /// Those that may answer, best first.
+    /// The model servers that may answer, best first.
     pub(crate) upstreams: Vec<Arc<Upstream>>,
     pub(crate) headers: Headers,
     pub(crate) body: Bytes,
-    /// What the body takes of the room for all bodies.
+    /// The body's part of the memory for all bodies.
     pub(crate) room: Option<OwnedSemaphorePermit>,
     pub(crate) timeouts: Timeouts,
-    /// The longest log, in bytes.
+    /// The maximum size of the log, in bytes.
     pub(crate) log_bytes: u64,
-    /// Where its span belongs, if there is to be one.
+    /// The context of its span, if it is traced.
     pub(crate) span: Option<SpanContext>,
 }
 
@@ -62,7 +63,7 @@ enum Io {
 
 struct Run {
     job: Arc<Job>,
-    /// Given to the next one with the end.
+    /// Released at the end, for the next job.
     _permit: Permit,
     upstreams: VecDeque<Arc<Upstream>>,
     headers: Headers,
@@ -74,37 +75,37 @@ struct Run {
     lease: Option<Lease>,
     timer: Pin<Box<Sleep>>,
     armed: Instant,
-    /// The timer has fired too late the last time.
+    /// Whether the timer fired too late the last time.
     was_late: bool,
     is_paused: bool,
     cancelled: bool,
     deadline: Option<Instant>,
-    /// The log wants no more for now.
+    /// Whether the log accepts no more for now.
     is_full: bool,
-    /// The status and headers of the answer, until somebody is told.
+    /// The status and headers of the answer, until they are passed on.
     head: Option<(u16, HeaderMap)>,
     /// The body of a refusal.
     refused: Option<Vec<u8>>,
     opened: bool,
-    /// A model server may have got the request.
+    /// Whether a model server may have received the request.
     sent: bool,
-    /// The log cannot be written.
+    /// Whether the log cannot be written.
     is_unwritable: bool,
-    /// Where the client wants no stream, and gets none.
+    /// For a client that gets one JSON value, not a stream.
     whole: Option<OneValue>,
     last: Vec<u8>,
     length: u64,
     measured: Measured,
 }
 
-/// How a job ended, and what was measured of it.
+/// The end of a job, and its measurements.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) state: AnswerState,
     pub(crate) measured: Measured,
 }
 
-/// Runs the job to its end, once it is its turn. Every way out leaves the log closed with a terminal record.
+/// Waits for the job's turn and runs it to its end. Every exit closes the log with a terminal record.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection and leaves the log open: only the end of the process does that.
@@ -117,7 +118,7 @@ pub(crate) async fn run(mut task: Task) -> Finished {
         }
     }
     if let Some(upstream) = task.permit.upstream() {
-        // The one that has a place for it goes first; the others are asked only where that cannot be reached.
+        // The server that has room for it is first; the others are asked only if that one cannot be reached.
         task.upstreams.retain(|other| !Arc::ptr_eq(other, &upstream));
         task.upstreams.insert(0, upstream);
     }
@@ -139,7 +140,7 @@ pub(crate) async fn run(mut task: Task) -> Finished {
     };
     let (state, ticket, measured) = outcome;
     if let Some(ticket) = ticket {
-        // A log that cannot be written has told its readers.
+        // A log that cannot be written has already informed its readers.
         drop(job.log.written(ticket).await);
     }
     job.is_now(state.clone());
@@ -180,14 +181,14 @@ impl Run {
             measured: Measured::new(),
         };
         run.obey();
-        // A deadline that has passed while it waited ends it before anybody is asked.
+        // If its deadline passed in the queue, the job ends before any server is asked.
         if !run.cancelled && run.deadline.is_none_or(|deadline| now < deadline) {
             run.connect();
         }
         run
     }
 
-    /// Begins with the next server that may answer; `false` when there is none.
+    /// Starts with the next server that may answer; `false` if there is none.
     fn connect(&mut self) -> bool {
         let Some(upstream) = self.upstreams.pop_front() else { return false };
         self.job.goes_to(upstream.name());
@@ -260,7 +261,7 @@ impl Run {
         }
     }
 
-    /// Takes one step towards more bytes; ready when the lifecycle was told something.
+    /// Takes one step towards more bytes; ready when the lifecycle has received an input.
     fn advance(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.io {
             Io::Connecting(connecting) => match std::task::ready!(connecting.as_mut().poll(cx)) {
@@ -315,7 +316,7 @@ impl Run {
             }
             Poll::Ready(Ok(_)) => {
                 self.life.received(count, now);
-                // A server that never pauses must not outrun the timeouts.
+                // The timeouts must also apply to a server that never pauses.
                 self.life.tick(now);
             }
             Poll::Ready(Err(end)) => {
@@ -365,7 +366,7 @@ impl Run {
     }
 
     fn open(&mut self, response: Response) {
-        // The body is on its way.
+        // The body follows.
         drop(self.room.take());
         let content_type = response.headers.get("content-type").unwrap_or_default().to_owned();
         let head = Opened { status: response.status, content_type: content_type.clone(), retry_after: None };
@@ -388,7 +389,7 @@ impl Run {
                 return;
             }
             if self.job.framing == Framing::Whole && media_type(&content_type) == "application/json" {
-                // Its head waits for its end, which it tells of.
+                // Its head waits for its end, which the head reports.
                 self.whole = Some(OneValue::default());
             } else {
                 self.tell_open();
@@ -399,7 +400,7 @@ impl Run {
         self.io = Io::Reading(response.body);
     }
 
-    /// When the next clock runs out.
+    /// When the next time limit expires.
     fn due(&self) -> Option<Instant> {
         let own = if self.is_paused { None } else { self.life.deadline() };
         match (own, self.deadline) {
@@ -420,7 +421,7 @@ impl Run {
         let is_late = now.saturating_duration_since(self.armed) > STOPPED;
         let was_late = std::mem::replace(&mut self.was_late, is_late);
         if is_late && !was_late {
-            // This process stood still, not the model server: what that sent meanwhile is still to be read.
+            // This process was suspended, not the model server, whose bytes are still to be read.
             self.life.unpaused(now);
         } else if self.deadline.is_some_and(|deadline| deadline <= now) {
             self.life.expire(now - self.job.began, now);
@@ -428,11 +429,11 @@ impl Run {
         } else if !self.is_paused {
             self.life.tick(now);
         }
-        // Where nothing ended, the due time lies ahead by now.
+        // If nothing ended, the due time is in the future by now.
         self.arm(now);
     }
 
-    /// Ends the log, in one change with what is kept of the job.
+    /// Ends the log, in one change together with the job's record.
     fn finish(mut self, outcome: Outcome) -> (AnswerState, Option<Ticket>, Measured) {
         drop(self.lease.take());
         let mut ended = match outcome.ending {
@@ -443,7 +444,7 @@ impl Run {
             | Ending::TimedOut { .. }
             | Ending::Failed(_) => Ended::of(&outcome.ending, self.opened),
         };
-        // Nothing may follow the one value that the client wants.
+        // Nothing may follow the single value that the client wants.
         ended.is_said |= self.opened && self.is_one_value();
         let job = Arc::clone(&self.job);
         let last = std::mem::take(&mut self.last);
@@ -477,7 +478,7 @@ impl Run {
         }
     }
 
-    /// Those who wait for the head, where they were not told yet.
+    /// Informs those who still wait for the head.
     fn tell_head(&mut self, ended: &Ended, ending: &Ending, is_closed: bool) {
         if self.opened && is_closed && self.is_one_value() {
             return self.tell_open();
@@ -498,7 +499,7 @@ impl Run {
     }
 }
 
-/// Has it written that a model server may get the request, where that decides whether it can be asked again.
+/// Stores that a model server may receive the request, if that decides whether it can be retried.
 async fn will_send(job: &Arc<Job>) -> Result<(), Error> {
     if job.log.look(|meta, _| meta.job.as_ref().is_none_or(|record| record.sent)) {
         return Ok(());
@@ -513,7 +514,7 @@ async fn will_send(job: &Arc<Job>) -> Result<(), Error> {
     job.log.written(ticket).await.map_err(broken)
 }
 
-/// Bytes of an answer go to the log; those of a refusal are kept for the one who asked.
+/// Writes the bytes of an answer to the log, and keeps those of a refusal for the client.
 fn keep(refused: &mut Option<Vec<u8>>, job: &Arc<Job>, bytes: &[u8]) -> Result<bool, Broken> {
     match refused {
         _ if bytes.is_empty() => Ok(false),
@@ -532,7 +533,7 @@ fn note_last(last: &mut Vec<u8>, bytes: &[u8]) {
     last.drain(..surplus);
 }
 
-/// A failure of the relay's own.
+/// A failure of the relay itself.
 fn own(message: String) -> Error {
     Error::new(towline_core::error::ErrorKind::Limit, towline_core::error::Fault::Caller, message)
         .with_effect(true)

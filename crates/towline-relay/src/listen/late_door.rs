@@ -13,34 +13,34 @@ use crate::config::Listen;
 #[derive(Debug)]
 pub(crate) struct LateDoor {
     open: Mutex<Option<SocketAddr>>,
-    /// To who accepts what comes in.
+    /// Passes the listener to the task that accepts its connections.
     opened: mpsc::Sender<(Listener, Tls)>,
     listener: Mutex<mpsc::Receiver<(Listener, Tls)>>,
 }
 
 impl Default for LateDoor {
-    /// One that is not open.
+    /// A closed one.
     fn default() -> Self {
-        // It is opened once.
+        // It opens only once.
         let (opened, listener) = mpsc::channel(1);
         Self { open: Mutex::new(None), opened, listener: Mutex::new(listener) }
     }
 }
 
 impl LateDoor {
-    /// The listener, once it is open. It is given out once.
+    /// The listener, once it is open. It is returned only once.
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
     pub(crate) async fn opened(&self) -> (Listener, Tls) {
         match self.listener.lock().await.recv().await {
             Some(opened) => opened,
-            // The sender is here.
+            // `self` holds the sender.
             None => std::future::pending().await,
         }
     }
 
-    /// Whether it is open, or just being opened.
+    /// Whether it is open or about to open.
     pub(crate) fn is_open(&self) -> bool {
         self.open.try_lock().map_or(true, |open| open.is_some())
     }
@@ -48,21 +48,21 @@ impl LateDoor {
     /// Opens it on loopback, at a free port, as long as the relay runs.
     ///
     /// # Cancel safety
-    /// As [`open`](Self::open).
+    /// Like [`open`](Self::open).
     ///
     /// # Errors
-    /// When there is no free port, or the relay ends.
+    /// If there is no free port, or the relay shuts down.
     pub(crate) async fn open_page(&self) -> std::io::Result<SocketAddr> {
         self.open(async { Ok((Listener::bind_page().await?, Tls::default())) }).await
     }
 
-    /// Where it is open from now on, as long as the relay runs.
+    /// Opens it while the relay runs, and returns its address.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves it as it is, or open.
+    /// If the future is dropped, it may be open or not.
     ///
     /// # Errors
-    /// When it cannot be made, or the relay ends.
+    /// If it cannot be created, or the relay shuts down.
     pub(crate) async fn open(
         &self,
         made: impl Future<Output = std::io::Result<(Listener, Tls)>>,

@@ -9,13 +9,13 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use crate::config::Listen;
 use crate::error::Error;
 
-/// A socket that takes connections. A Unix socket's file goes with it.
+/// A listening socket. Dropping a Unix socket removes its file.
 #[derive(Debug)]
 pub(crate) enum Listener {
     Unix {
         socket: UnixListener,
         path: PathBuf,
-        /// Another program opened it, and removes it.
+        /// Whether another program opened it and will remove it.
         is_passed: bool,
     },
     Tcp {
@@ -36,7 +36,7 @@ pub(crate) enum Listener {
 
 /// A connection.
 pub(crate) enum Stream {
-    /// With whether its client is the user that the relay runs as.
+    /// With a flag whether its client is the user that the relay runs as.
     Unix(UnixStream, bool),
     Tcp(TcpStream, SocketAddr),
     Page(TcpStream, SocketAddr),
@@ -50,7 +50,7 @@ impl Listener {
     /// Dropping the future frees it.
     ///
     /// # Errors
-    /// When it cannot be taken. A Unix socket that nobody listens on is replaced; another file never.
+    /// If the address cannot be used. A Unix socket without a listener is replaced; another file never is.
     pub(crate) async fn bind(listen: &Listen) -> Result<Self, Error> {
         match listen {
             Listen::Tcp(address) => {
@@ -67,20 +67,20 @@ impl Listener {
         }
     }
 
-    /// Takes a free port on loopback.
+    /// Binds a free port on loopback.
     ///
     /// # Cancel safety
     /// Dropping the future frees it.
     ///
     /// # Errors
-    /// When there is none.
+    /// If there is none.
     pub(crate) async fn bind_page() -> std::io::Result<Self> {
         let socket = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         let address = socket.local_addr()?;
         Ok(Self::Page { socket, address })
     }
 
-    /// Takes an address for phones.
+    /// Binds an address for phones.
     ///
     /// # Cancel safety
     /// Dropping the future frees it.
@@ -93,7 +93,7 @@ impl Listener {
         Ok(Self::Phone { socket, address })
     }
 
-    /// The address, as it is shown; with the real port where 0 was asked for.
+    /// The address for display, with the actual port if 0 was configured.
     pub(crate) fn shown(&self) -> Listen {
         match self {
             Self::Unix { path, .. } => Listen::Unix(path.clone()),
@@ -122,13 +122,13 @@ impl Listener {
 
 async fn accepted(socket: &TcpListener) -> std::io::Result<TcpStream> {
     let (stream, _) = socket.accept().await?;
-    // Each record is small and wanted now; where this fails they come a little later.
+    // Records are small and urgent; if this fails, they arrive a little later.
     drop(stream.set_nodelay(true));
     drop(keep_alive(&stream));
     Ok(stream)
 }
 
-/// A client whose machine is gone is found out after a minute and a half of silence.
+/// Detects a client whose machine is gone after a minute and a half of silence.
 fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
     use rustix::net::sockopt;
     sockopt::set_socket_keepalive(stream, true)?;
@@ -141,7 +141,7 @@ fn keep_alive(stream: &TcpStream) -> std::io::Result<()> {
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Self::Unix { path, is_passed: false, .. } = self {
-            // It may be gone already.
+            // The file may already be gone.
             drop(std::fs::remove_file(path));
         }
     }
@@ -159,7 +159,7 @@ async fn bind_unix(path: &Path) -> Result<Listener, Error> {
         }
         std::fs::remove_file(path).map_err(failed)?;
     }
-    // Made beside its place and moved there once only its owner can open it.
+    // Created next to its final path, and moved there once only its owner can open it.
     let own = path.with_extension(format!("{}.new", std::process::id()));
     drop(std::fs::remove_file(&own));
     let socket = UnixListener::bind(&own).map_err(failed)?;

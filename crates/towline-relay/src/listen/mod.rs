@@ -1,4 +1,4 @@
-//! Sockets that clients come in by.
+//! The sockets on which clients connect.
 
 mod late_door;
 mod listener;

@@ -1,4 +1,4 @@
-//! Sockets that another program has opened for the relay, as systemd does.
+//! Sockets that another program, such as systemd, has opened for the relay.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -13,10 +13,10 @@ use super::listener::Listener;
 use crate::config::{Config, Listen};
 use crate::error::Error;
 
-/// Puts the addresses of the sockets where the configuration names none.
+/// Uses the addresses of the sockets if the configuration names none.
 ///
 /// # Errors
-/// A socket that is none to listen on, that strangers can open, or that `listen` does not name.
+/// A socket that does not listen, that strangers can open, or that `listen` does not name.
 pub(crate) fn place(config: &mut Config) -> Result<(), Error> {
     let places = config.sockets.iter().map(|socket| listens_at(socket)).collect::<Result<Vec<_>, _>>()?;
     if config.listen.is_empty() {
@@ -32,10 +32,10 @@ pub(crate) fn place(config: &mut Config) -> Result<(), Error> {
     }
 }
 
-/// The listener of an address, where its socket was passed.
+/// The listener of an address, if its socket was passed.
 ///
 /// # Errors
-/// When the system does not take it.
+/// If the operating system does not accept it.
 pub(crate) fn listener(sockets: &[Arc<OwnedFd>], listen: &Listen) -> Result<Option<Listener>, Error> {
     let is_there = |socket: &&Arc<OwnedFd>| listens_at(socket).is_ok_and(|place| place == *listen);
     let Some(socket) = sockets.iter().find(is_there) else { return Ok(None) };

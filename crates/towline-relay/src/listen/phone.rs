@@ -1,7 +1,7 @@
 //! The listener for phones: an address with TLS, whose certificate the relay makes itself.
 //!
-//! It is one leaf, which signs nothing: a phone that trusts it trusts this relay alone. It is kept beside the store with the address,
-//! so that the listener is the same once the relay has started again.
+//! The certificate is a leaf that cannot sign others, so a phone that trusts it trusts only this relay. It is
+//! stored next to the store with the address, so the listener is the same after a restart.
 
 use std::io::{self, Write as _};
 use std::net::SocketAddr;
@@ -23,16 +23,16 @@ use crate::config::{Store, TlsFiles};
 const CERTIFICATE: &str = "phone.pem";
 const KEY: &str = "phone.key";
 const ADDRESS: &str = "phone.address";
-/// What is kept of the listener.
+/// The stored files of the listener.
 pub(crate) const FILES: [&str; 3] = [CERTIFICATE, KEY, ADDRESS];
-/// How long a certificate is valid, in days: no longer than phones accept one.
+/// The validity of a certificate, in days: the longest that phones accept.
 const VALID_DAYS: i64 = 820;
 
 /// An open listener.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub(crate) address: SocketAddr,
-    /// Of the certificate: SHA-256, as browsers show it.
+    /// The SHA-256 fingerprint of the certificate, as browsers show it.
     pub(crate) fingerprint: String,
 }
 
@@ -40,10 +40,10 @@ pub(crate) struct Opened {
 /// is kept beside the logs.
 ///
 /// # Cancel safety
-/// Dropping the future leaves the listener as it is, or open.
+/// If the future is dropped, the listener may be open or not.
 ///
 /// # Errors
-/// When the store is in memory, the certificate cannot be made, or the address cannot be taken.
+/// If the store is in memory, the certificate cannot be created, or the address cannot be used.
 pub(crate) async fn open(
     door: &LateDoor,
     store: &Store,
@@ -86,7 +86,7 @@ fn folder(store: &Store) -> io::Result<PathBuf> {
     }
 }
 
-/// The fingerprint of the certificate, which is made where there is none. Blocks.
+/// The fingerprint of the certificate, which is created if there is none. Blocks.
 fn certificate(files: &TlsFiles, hosts: Vec<String>) -> io::Result<String> {
     let pem = match std::fs::read(&files.certificate) {
         Ok(pem) => pem,

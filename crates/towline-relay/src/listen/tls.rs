@@ -12,13 +12,13 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::config::TlsFiles;
 use crate::error::Error;
 
-/// What new connections are taken with; none where TCP is not encrypted.
+/// The TLS settings for new connections; `None` if TCP is not encrypted.
 pub(crate) type Tls = Arc<RwLock<Option<TlsAcceptor>>>;
 
-/// Who answers handshakes with the certificate in `files`.
+/// A TLS acceptor with the certificate in `files`.
 ///
 /// # Errors
-/// A file that cannot be read, or does not hold what it should.
+/// A file that cannot be read or has the wrong content.
 pub(crate) fn acceptor(files: &TlsFiles) -> Result<TlsAcceptor, Error> {
     let wrong = |path: &Path, why: String| Error::Tls { path: path.to_owned(), why };
     let of_certificate = |why: String| wrong(&files.certificate, why);

@@ -1,4 +1,4 @@
-//! A reader of a log: a position, and what is there from it on.
+//! A reader of a log: a position, from which it returns the following bytes.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,15 +10,15 @@ use tokio::task::JoinHandle;
 use super::{Broken, State, StreamLog};
 use crate::store::{Chunk, StoreError};
 
-/// The most bytes a reader is given at once.
+/// Maximum number of bytes that a reader gets at once.
 pub(crate) const READ_BYTES: usize = 64 << 10;
-/// The most bytes a reader that is behind takes from the store at once.
+/// Maximum number of bytes that a reader that is behind reads from the store at once.
 const STORE_READ_BYTES: usize = 256 << 10;
 
-/// What a reader is given.
+/// The result of a read.
 #[derive(Debug)]
 pub(crate) enum Got {
-    /// The bytes from where it stood on: all there is, up to [`READ_BYTES`]; never empty.
+    /// The bytes from its position on: all that exist, up to [`READ_BYTES`]; never empty.
     Bytes(Bytes),
     /// Nothing more will come.
     Closed,
@@ -26,13 +26,13 @@ pub(crate) enum Got {
     Broken(Broken),
 }
 
-/// A reader. It holds no place in any queue: a slow one costs nothing, and reads from the store what the tail in memory no
-/// longer has.
+/// A reader. It is in no queue: a slow one costs nothing, and reads from the store the bytes that the tail in
+/// memory no longer has.
 #[derive(Debug)]
 pub(crate) struct Cursor {
     log: Arc<StreamLog>,
     position: u64,
-    /// Whether bytes come as they were appended, never a part of an append.
+    /// Whether it returns only whole appends.
     whole_appends: bool,
     loading: Option<JoinHandle<Result<Vec<Chunk>, StoreError>>>,
     loaded: std::collections::VecDeque<Bytes>,
@@ -43,7 +43,8 @@ impl Cursor {
         Self { log, position, whole_appends: false, loading: None, loaded: std::collections::VecDeque::new() }
     }
 
-    /// A cursor that gives out appends whole, however long they are. It must stand where one begins.
+    /// A cursor that returns only whole appends, however long they are. It must start at the beginning of
+    /// one.
     pub(crate) fn whole(log: Arc<StreamLog>, position: u64) -> Self {
         Self { whole_appends: true, ..Self::new(log, position) }
     }
@@ -52,7 +53,7 @@ impl Cursor {
         self.position
     }
 
-    /// What is there; pending at the end of a log that is not closed.
+    /// The next bytes; pending at the end of a log that is not closed.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Got> {
         loop {
             if let Some(bytes) = self.take_loaded() {
@@ -102,7 +103,7 @@ impl Cursor {
         }
     }
 
-    /// As [`poll_read`](Self::poll_read).
+    /// Like [`poll_read`](Self::poll_read).
     ///
     /// # Cancel safety
     /// Dropping the future loses nothing.
@@ -133,12 +134,12 @@ impl Cursor {
         self.loading = Some(tokio::task::spawn_blocking(move || store.read(no, from, STORE_READ_BYTES)));
     }
 
-    /// Keeps what is at and after the position; `false` when there is nothing.
+    /// Keeps the bytes from the position on; `false` if there are none.
     fn keep(&mut self, chunks: Vec<Chunk>) -> bool {
         let shown = self.log.state().shown;
         for Chunk { start, mut bytes } in chunks {
             let skip = usize::try_from(self.position.saturating_sub(start)).unwrap_or(usize::MAX);
-            // What is written but not shown yet comes with its turn.
+            // Bytes that are written but not visible yet follow later.
             let length = usize::try_from(shown.saturating_sub(start)).unwrap_or(usize::MAX);
             bytes.truncate(length);
             if skip < bytes.len() {
@@ -158,13 +159,13 @@ impl Cursor {
 }
 
 impl State {
-    /// What the tail has from `position` on; `None` where it no longer reaches back so far.
+    /// The bytes in the tail from `position` on; `None` if the tail no longer reaches back that far.
     fn in_tail(&self, position: u64, whole: bool) -> Option<Bytes> {
         let (start, _) = self.tail.front()?;
         if position < *start {
             return None;
         }
-        // Who keeps up reads the last one.
+        // A reader that keeps up reads the last chunk.
         let at = match self.tail.back() {
             Some((start, _)) if *start <= position => self.tail.len() - 1,
             Some(_) | None => {

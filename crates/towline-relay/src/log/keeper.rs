@@ -1,4 +1,4 @@
-//! What is done for a store beside the writing, on a thread of its own, so that no append waits for it.
+//! Maintenance of a store apart from writes, on its own thread, so that no append waits for it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -7,10 +7,10 @@ use std::time::{Duration, Instant};
 
 use crate::store::LogStore;
 
-/// Time from a write to a round where nothing is to be synced: then the round only clears away what was removed.
+/// Time from a write to a round if nothing is synced: then the round only frees removed data.
 const CLEARED_AFTER: Duration = Duration::from_secs(1);
 
-/// Makes what was written survive the end of the machine, and clears away what was removed.
+/// Syncs written data to the disk, and frees removed data.
 #[derive(Debug)]
 pub(super) struct Keeper {
     shared: Arc<Shared>,
@@ -21,7 +21,7 @@ pub(super) struct Keeper {
 struct Shared {
     store: Arc<dyn LogStore>,
     sync_every: Option<Duration>,
-    /// Something was written since the last round began.
+    /// Whether there was a write since the last round began.
     is_due: AtomicBool,
     is_ending: Mutex<bool>,
     changed: Condvar,
@@ -29,10 +29,10 @@ struct Shared {
 }
 
 impl Keeper {
-    /// Starts the thread. A round comes `sync_every` after the first write since the last one began.
+    /// Starts the thread. A round runs `sync_every` after the first write since the last one began.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the operating system cannot start a thread.
     pub(super) fn start(store: Arc<dyn LogStore>, sync_every: Option<Duration>) -> std::io::Result<Self> {
         let shared = Arc::new(Shared {
             store,
@@ -55,12 +55,12 @@ impl Keeper {
         }
     }
 
-    /// Rounds that failed.
+    /// Number of failed rounds.
     pub(super) fn failures(&self) -> u64 {
         self.shared.failures.load(Ordering::Relaxed)
     }
 
-    /// Ends the thread; what is not done is left.
+    /// Ends the thread; outstanding work is left undone.
     pub(super) fn end(&self) {
         *self.shared.is_ending.lock().unwrap_or_else(PoisonError::into_inner) = true;
         self.shared.changed.notify_one();

@@ -1,11 +1,12 @@
-//! One stream's log: appended to by one side, read by any number of cursors.
+//! One stream's log: one side appends to it, and any number of cursors read it.
 //!
 //! ```text
 //! append ─► staged ─► a batch ─► store ─► shown: readers are woken, appends are acknowledged
 //! ```
 //!
-//! Nothing is shown before the store has it, so what a reader saw is there after the process was killed. While one batch is
-//! being written the next one gathers: alone an append goes at once, under load many go together.
+//! Bytes become visible only when the store has them, so all bytes that a reader has seen survive a kill of
+//! the process. While one batch is being written, the next one gathers: a single append is written at once,
+//! and under load many are written together.
 
 mod cursor;
 mod keeper;
@@ -29,14 +30,14 @@ use crate::meta::Meta;
 use crate::offset::Offset;
 use crate::store::{StreamNo, Write};
 
-/// Bytes at the end of a log that are kept in memory for readers that keep up.
+/// Size of the tail that is kept in memory for readers that keep up, in bytes.
 const TAIL_BYTES: usize = 256 << 10;
-/// The longest chunk that is written, in bytes: a reader holds one in memory, however long the append was.
+/// The maximum size of a written chunk, in bytes: a reader holds one in memory, however long the append was.
 const CHUNK_BYTES: usize = 128 << 10;
-/// Bytes appended and not yet written from which on the appender waits.
+/// Number of staged bytes above which the appender waits.
 const STAGED_BYTES: usize = 1 << 20;
 
-/// A stream that several relays have is written this often in a time to live while it is read.
+/// How often per time to live a shared stream is written while it is read.
 const OTHERS_ARE_TOLD: u64 = 4;
 
 /// One stream.
@@ -48,28 +49,28 @@ pub(crate) struct StreamLog {
     state: Mutex<State>,
 }
 
-/// What is known of a log, taken at once.
+/// A consistent snapshot of a log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Seen {
     pub(crate) end: Offset,
     pub(crate) closed: bool,
 }
 
-/// Stands for a change; it is written once [`StreamLog::written`] says so.
+/// The ticket of a change; [`StreamLog::written`] resolves when the change is written.
 #[derive(Debug, Clone)]
 pub(crate) struct Ticket {
     change: u64,
     course: Arc<Course>,
 }
 
-/// The changes from one loss to the next. Who holds a ticket hears of the loss however late it is asked for, and whatever was
-/// changed and lost since.
+/// The changes from one loss to the next. The holder of a ticket learns of the loss however late it asks, and
+/// whatever was changed and lost since.
 #[derive(Debug, Default)]
 struct Course {
     lost: OnceLock<Loss>,
 }
 
-/// Changes that were made and never written, since the store did not take them.
+/// Changes that were made and never written, because the store did not accept them.
 #[derive(Debug)]
 struct Loss {
     /// The last change that was written.
@@ -77,7 +78,7 @@ struct Loss {
     why: Broken,
 }
 
-/// The log cannot be written any more: the store failed, or it was removed.
+/// The log can no longer be written: the store failed, or the log was removed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Broken {
     #[error("the stream was removed")]
@@ -94,19 +95,19 @@ pub(crate) enum Broken {
 
 #[derive(Debug)]
 struct State {
-    /// As it will be once all is written.
+    /// The metadata once everything is written.
     meta: Meta,
     meta_is_dirty: bool,
-    /// The request whose answer it is, until it is written.
+    /// The request of the answer, until it is written.
     request: Option<Bytes>,
-    /// Where the staged bytes will end.
+    /// The end of the staged bytes.
     end: u64,
     staged: BytesMut,
     removal: Removal,
-    /// The change made last, and the last that is written.
+    /// The numbers of the last change and of the last written change.
     made: u64,
     written: u64,
-    /// The writer knows that there is something to write.
+    /// Whether the log is in the writer's queue.
     is_queued: bool,
     /// What readers see.
     shown: u64,
@@ -114,11 +115,11 @@ struct State {
     tail: VecDeque<(u64, Bytes)>,
     tail_bytes: usize,
     broken: Option<Broken>,
-    /// Of the changes that are made now; none where nobody has made one.
+    /// The course of the current changes; `None` if there are none.
     course: Option<Arc<Course>>,
-    /// What was taken to the store, and has not come back.
+    /// Whether changes are on the way to the store.
     is_under_way: bool,
-    /// Other relays write it, and somebody was told to look at what they write.
+    /// Whether other relays write it and their writes are being followed.
     is_remote: bool,
     is_followed: bool,
     waiting: Vec<Waker>,
@@ -132,7 +133,7 @@ enum Removal {
     Written,
 }
 
-/// What the writer takes to the store.
+/// The changes that the writer takes to the store.
 struct Taken {
     chunk: Option<(u64, Bytes)>,
     closed: bool,
@@ -140,7 +141,7 @@ struct Taken {
     is_removal: bool,
 }
 
-/// What a change may do, under the log's lock.
+/// The log as a change sees it, under the log's lock.
 pub(crate) struct Changing<'a> {
     state: &'a mut State,
     changed: bool,
@@ -152,7 +153,7 @@ impl Changing<'_> {
         &mut self.state.meta
     }
 
-    /// As it will be, nothing changed.
+    /// The future metadata, without a change.
     pub(crate) fn look(&self) -> &Meta {
         &self.state.meta
     }
@@ -173,7 +174,7 @@ impl Changing<'_> {
 }
 
 impl StreamLog {
-    /// A new log. Its description is written with the first change; [`create`](Self::create) makes one.
+    /// A new log. Its metadata is written with the first change, which [`create`](Self::create) makes.
     fn new(no: StreamNo, writer: Arc<Writer>, meta: Meta, end: u64) -> Self {
         let shown_closed = meta.closed;
         let state = State {
@@ -200,8 +201,8 @@ impl StreamLog {
         Self { no, readers: AtomicUsize::new(0), writer, state: Mutex::new(state) }
     }
 
-    /// A new stream with its first bytes, closed with them where `meta` says so, and with the request that is kept with it. It
-    /// is written once it has [begun](Self::begin).
+    /// A new stream with its first bytes, closed with them if `meta` says so, and with its stored request. It
+    /// is written after [`begin`](Self::begin).
     pub(crate) fn create(
         no: StreamNo,
         writer: Arc<Writer>,
@@ -223,12 +224,12 @@ impl StreamLog {
         (log, ticket)
     }
 
-    /// Has what it was created with written. Not to be called under a lock: it may take the turn to write.
+    /// Queues the initial contents for writing. Do not call it under a lock, because it may write itself.
     pub(crate) fn begin(self: &Arc<Self>) {
         self.queue(self.state());
     }
 
-    /// A stream that the store had.
+    /// A stream from the store.
     pub(crate) fn recovered(no: StreamNo, writer: Arc<Writer>, meta: Meta, end: u64) -> Arc<Self> {
         Arc::new(Self::new(no, writer, meta, end))
     }
@@ -237,7 +238,7 @@ impl StreamLog {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes one change that is written whole or not at all, and has it written.
+    /// Makes one atomic change, and queues it for writing.
     pub(crate) fn change<T>(
         self: &Arc<Self>,
         change: impl FnOnce(&mut Changing<'_>) -> T,
@@ -251,14 +252,14 @@ impl StreamLog {
         Ok(staged)
     }
 
-    /// Stands for its creation.
+    /// The ticket of its creation.
     pub(crate) fn creation(&self) -> Ticket {
         let mut state = self.state();
-        // What was recovered was made before.
+        // A recovered log was created before.
         Ticket { change: state.made.min(1), ..state.ticket() }
     }
 
-    /// Appends bytes as they come from upstream. `true` when so much is staged that the caller should wait for
+    /// Appends bytes from the upstream. `true` if so much is staged that the caller should wait for
     /// [`room`](Self::poll_room).
     pub(crate) fn append(self: &Arc<Self>, bytes: &[u8]) -> Result<bool, Broken> {
         let mut state = self.state();
@@ -275,7 +276,7 @@ impl StreamLog {
         }
     }
 
-    /// Ready when an append is welcome.
+    /// Ready when there is room for an append.
     pub(crate) fn poll_room(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         if state.staged.len() < STAGED_BYTES || state.broken.is_some() {
@@ -300,7 +301,7 @@ impl StreamLog {
             }
             let is_removal = match state.removal {
                 Removal::Asked(change) => change == ticket.change,
-                // What is being written now.
+                // The bytes that are being written now.
                 Removal::Written => true,
                 Removal::No => false,
             };
@@ -315,7 +316,7 @@ impl StreamLog {
         .await
     }
 
-    /// Removes the log with all its bytes. Readers end, and every later change is refused.
+    /// Removes the log with all its bytes. Its readers end, and later changes are refused.
     pub(crate) fn remove(self: &Arc<Self>) -> Ticket {
         let mut state = self.state();
         state.broken = Some(Broken::Removed);
@@ -336,13 +337,14 @@ impl StreamLog {
         Seen { end: state.meta.incarnations.offset(state.shown), closed: state.shown_closed }
     }
 
-    /// Looks at the description, and how many bytes there are.
+    /// Reads the metadata and the number of bytes.
     pub(crate) fn look<T>(&self, look: impl FnOnce(&Meta, u64) -> T) -> T {
         let state = self.state();
         look(&state.meta, state.shown)
     }
 
-    /// Notes that somebody reads it, for its time to live. Not written at once: a restart may end it a little early.
+    /// Records a read, for the time to live. It is not written at once, so after a restart the stream may
+    /// expire a little early.
     pub(crate) fn touch(self: &Arc<Self>, now_ms: u64) {
         let mut state = self.state();
         let Some(ttl_s) = state.meta.ttl_s else { return };
@@ -350,20 +352,21 @@ impl StreamLog {
         if !state.is_remote {
             state.meta.touched_ms = now_ms;
         } else if since_ms >= ttl_s.saturating_mul(1000 / OTHERS_ARE_TOLD) && state.made == state.written {
-            // Other relays would let it expire.
+            // Otherwise other relays would let it expire.
             if state.stage(|log| log.meta().touched_ms = now_ms).is_ok() {
                 self.queue(state);
             }
         }
     }
 
-    /// Whether the log can be written and read. One that another relay has written over can, as soon as that is looked at.
+    /// Why the log cannot be written and read, if so. A log that another relay has overwritten can be used
+    /// once that was read.
     pub(crate) fn broken(&self) -> Option<Broken> {
         self.state().broken_for_readers().cloned()
     }
 
-    /// Makes a log that the store did not take usable again, as the store has it: what seemed not to be written may be there.
-    /// `false` where it is not one.
+    /// Repairs a log that the store did not accept: resets it to the state in the store, which may include
+    /// changes that seemed lost. `false` if the log is not broken.
     pub(crate) fn mend(&self, meta: Meta, end: u64) -> bool {
         let mut state = self.state();
         let why = match &state.broken {
@@ -372,7 +375,7 @@ impl StreamLog {
         };
         (state.meta, state.meta_is_dirty) = (meta, false);
         if end != state.shown {
-            // Readers find them in the store.
+            // Readers find these bytes in the store.
             (state.tail, state.tail_bytes) = (VecDeque::new(), 0);
         }
         (state.staged, state.shown, state.end) = (BytesMut::new(), end, end);
@@ -382,7 +385,7 @@ impl StreamLog {
         true
     }
 
-    /// Gives the memory for readers that keep up back, where there are none.
+    /// Frees the tail in memory if there are no readers.
     pub(crate) fn forget_tail(&self) {
         let mut state = self.state();
         if state.waiting.is_empty() {
@@ -390,7 +393,7 @@ impl StreamLog {
         }
     }
 
-    /// What is to be written now, for the writer.
+    /// Takes the changes to write now.
     fn take(&self, writes: &mut Vec<Write>) -> Option<Taken> {
         let mut state = self.state();
         match state.removal {
@@ -408,7 +411,7 @@ impl StreamLog {
         }
         if std::mem::take(&mut state.meta_is_dirty) {
             state.meta.end = state.meta.closed.then_some(state.end);
-            // A description is plain data, which JSON can always say.
+            // Metadata is plain data, which can always be written as JSON.
             let meta = serde_json::to_vec(&state.meta).unwrap_or_default().into();
             writes.push(Write::Meta { stream: self.no, meta });
         }
@@ -420,7 +423,7 @@ impl StreamLog {
         let start = state.end - bytes.len() as u64;
         let chunk = (!bytes.is_empty()).then_some((start, bytes));
         if let Some((start, bytes)) = &chunk {
-            // An append of JSON values is read whole, so it is kept whole.
+            // An append of JSON values is read as a whole, so it is stored as a whole.
             let piece = if state.meta.is_json() { bytes.len() } else { CHUNK_BYTES };
             for at in (0..bytes.len()).step_by(piece) {
                 let bytes = bytes.slice(at..bytes.len().min(at + piece));
@@ -430,7 +433,7 @@ impl StreamLog {
         Some(Taken { chunk, closed: state.meta.closed, made: state.made, is_removal: false })
     }
 
-    /// What was taken is written, or was not; `true` when there is more.
+    /// Handles the result of a write; `true` if there is more to write.
     fn taken_is_written(&self, taken: Taken, result: Result<(), Broken>) -> bool {
         let mut state = self.state();
         state.is_under_way = false;
@@ -462,15 +465,14 @@ impl StreamLog {
         more
     }
 
-    /// Nothing was taken.
+    /// The changes were not taken.
     fn not_taken(&self) {
         self.state().is_queued = false;
     }
 }
 
 impl State {
-    /// Makes one change of what is to be written. The ticket of a change that changed nothing stands for all that was changed
-    /// before.
+    /// Stages one change. If it changed nothing, its ticket is that of the previous change.
     fn stage<T>(&mut self, change: impl FnOnce(&mut Changing<'_>) -> T) -> Result<(T, Ticket), Broken> {
         if let Some(broken) = &self.broken {
             return Err(broken.clone());
@@ -483,12 +485,12 @@ impl State {
         Ok((result, self.ticket()))
     }
 
-    /// Stands for what was changed last.
+    /// The ticket of the last change.
     fn ticket(&mut self) -> Ticket {
         Ticket { change: self.made, course: Arc::clone(self.course.get_or_insert_default()) }
     }
 
-    /// What is not written is not going to be.
+    /// Marks all unwritten changes as lost.
     fn lose(&mut self, why: Broken) {
         if let Some(course) = self.course.take() {
             course.lost.get_or_init(|| Loss { after: self.written, why });

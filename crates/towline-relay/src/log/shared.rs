@@ -1,4 +1,4 @@
-//! A log that other relays write too, and what becomes of one that they have taken over.
+//! Logs that other relays write too, and logs that they have taken over.
 
 use std::task::{Poll, Waker};
 
@@ -7,30 +7,31 @@ use bytes::{Bytes, BytesMut};
 use super::{Broken, Removal, State, StreamLog, Taken};
 use crate::meta::Meta;
 
-/// What another relay has written.
+/// A write of another relay.
 #[derive(Debug)]
 pub(crate) struct News {
-    /// The description, where it is known.
+    /// The metadata, if known.
     pub(crate) meta: Option<Meta>,
     pub(crate) end: u64,
-    /// The last bytes before the end, where they are known.
+    /// The last bytes before the end, if known.
     pub(crate) bytes: Option<Bytes>,
 }
 
 impl StreamLog {
-    /// Whether another relay has written over it, and nobody has looked at that yet.
+    /// Whether another relay has overwritten it and that was not read yet.
     pub(crate) fn is_overwritten(&self) -> bool {
         self.state().broken == Some(Broken::Taken)
     }
 
-    /// From now on others write it.
+    /// Marks it as written by other relays from now on.
     pub(crate) fn is_written_elsewhere(&self) {
         let mut state = self.state();
         state.is_remote = true;
         state.is_followed = false;
     }
 
-    /// Whether somebody reads it who wants to know what others write; where nobody does, the next reader asks for it again.
+    /// Whether a reader still follows the writes of other relays; if not, the next reader starts following
+    /// again.
     pub(crate) fn stays_followed(&self) -> bool {
         let mut state = self.state();
         let is_read = !state.waiting.is_empty() && !state.shown_closed && state.broken.is_none();
@@ -38,7 +39,8 @@ impl StreamLog {
         is_read
     }
 
-    /// Shows readers what another relay has written; `false`, and nothing is changed, while this one has something to write.
+    /// Makes another relay's write visible to readers; `false`, without a change, while this relay has
+    /// something to write.
     pub(crate) fn feed(&self, news: News) -> bool {
         let mut state = self.state();
         if state.made > state.written || state.broken.is_some() {
@@ -66,7 +68,7 @@ impl StreamLog {
         true
     }
 
-    /// Waits until nothing is on its way to the store.
+    /// Waits until no change is on the way to the store.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
@@ -82,8 +84,8 @@ impl StreamLog {
         .await;
     }
 
-    /// Makes a log that others have written over what the store has. Changes that were not written are lost. `false`, and nothing
-    /// is changed, where it was not written over, or something is on its way to the store.
+    /// Resets an overwritten log to the state in the store. Unwritten changes are lost. `false`, without a
+    /// change, if it was not overwritten or a change is on the way to the store.
     pub(crate) fn reload(&self, meta: Meta, end: u64) -> bool {
         let mut state = self.state();
         if state.broken != Some(Broken::Taken) || state.is_under_way {
@@ -99,14 +101,14 @@ impl StreamLog {
         true
     }
 
-    /// Another relay has taken it over: nothing more is written, and readers are let go.
+    /// Fences a log that another relay has taken over: no more writes, and readers are disconnected.
     pub(crate) fn fence(&self) {
         let mut state = self.state();
         state.broken.get_or_insert(Broken::Taken);
         wake(state);
     }
 
-    /// Its stream is gone from the store already.
+    /// Its stream was already removed from the store.
     pub(crate) fn is_gone(&self) {
         let mut state = self.state();
         let why = state.broken.replace(Broken::Removed).unwrap_or(Broken::Removed);
@@ -115,8 +117,8 @@ impl StreamLog {
         wake(state);
     }
 
-    /// Takes back what was to be written, since the store's log ends at `end`: what is missing there is written again, as far as
-    /// the memory for readers that keep up has it. `true` when there is something to write.
+    /// Stages a failed write again, because the store's log ends at `end`: the missing bytes are written
+    /// again, as far as the tail in memory has them. `true` if there is something to write.
     pub(super) fn write_again(&self, taken: Taken, end: u64) -> bool {
         let mut state = self.state();
         state.is_under_way = false;
@@ -139,7 +141,7 @@ impl StreamLog {
         }
         let _there = all.split_to(usize::try_from(end - first).unwrap_or(usize::MAX).min(all.len()));
         state.staged = all;
-        // What is written again is in the tail already, and is put there again.
+        // Bytes that are written again are already in the tail, and enter it again.
         while let Some((at, mut bytes)) = state.tail.pop_back() {
             state.tail_bytes -= bytes.len();
             bytes.truncate(usize::try_from(end.saturating_sub(at)).unwrap_or(usize::MAX));
@@ -156,8 +158,8 @@ impl StreamLog {
 }
 
 impl State {
-    /// Readers of a log that others write wait while it is written over, which says nothing of what they have read. Those of an
-    /// answer that was taken from this relay are let go.
+    /// The error for readers. Readers of an overwritten log wait, because the bytes that they have read are
+    /// still valid. Readers of an answer that was taken from this relay are disconnected.
     pub(super) fn broken_for_readers(&self) -> Option<&Broken> {
         self.broken.as_ref().filter(|why| !(self.is_remote && **why == Broken::Taken))
     }

@@ -1,8 +1,9 @@
-//! How all logs are written: what is staged everywhere goes to the store in one batch, and is shown.
+//! Writes all logs: the staged changes of all logs go to the store in one batch, and then become visible.
 //!
-//! There is one turn to write, and who stages something while nobody has it takes it: alone an append is written at once, on
-//! its own thread. What is staged meanwhile is the next batch. An appender has better things to do than to write for others,
-//! so after a few batches it leaves the turn to a thread that is there for that.
+//! Only one thread writes at a time. A thread that stages a change while no other thread writes becomes the
+//! writer, so a single append is written at once, on its own thread. Changes that are staged meanwhile form
+//! the next batch. An appender should not keep writing for others, so after a few batches it hands over to a
+//! dedicated thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,11 +16,12 @@ use crate::config::Fsync;
 use crate::metrics::Histogram;
 use crate::store::{LogStore, NotWritten, StoreError, Write};
 
-/// Batches that an appender writes before the thread takes over. Measured: with 1 or 4 the hand-overs cost more than they
-/// save, and with no limit one answer in thousands waits long (`cargo bench -p towline-relay --bench relay -- records`).
+/// Number of batches that an appender writes before the thread takes over. Measured: with 1 or 4 the
+/// hand-overs cost more than they save, and without a limit one answer in thousands waits long (`cargo bench
+/// -p towline-relay --bench relay -- records`).
 const BATCHES_OF_AN_APPENDER: usize = 16;
 
-/// Bounds of the time that the store takes for a batch, in seconds: from memory to a disk that stalls.
+/// Histogram bounds for the time of a batch, in seconds: from memory to a stalled disk.
 const BATCH_S: &[f64] = &[0.00001, 0.00005, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0];
 
 /// Writes logs.
@@ -33,16 +35,16 @@ pub(crate) struct Writer {
     keeper: Keeper,
     pub(crate) writes: AtomicU64,
     pub(crate) failures: AtomicU64,
-    /// Logs whose removal the store did not take.
+    /// Logs whose removal the store did not accept.
     unremoved: Mutex<Vec<Arc<StreamLog>>>,
-    /// The last batch was not written.
+    /// Whether the last batch failed.
     is_failing: AtomicBool,
     batch_times: Mutex<Histogram>,
 }
 
 #[derive(Debug)]
 struct Queue {
-    /// Each log is here once at most, so it is as long as there are streams.
+    /// Each log is here at most once, so the number of streams bounds it.
     logs: Vec<Arc<StreamLog>>,
     turn: Holder,
     is_ending: bool,
@@ -56,7 +58,7 @@ enum Holder {
     Thread,
 }
 
-/// The turn to write; dropped, it goes to the thread, or to nobody where nothing is left.
+/// The right to write. When it is dropped, it passes to the thread, or to nobody if nothing is left to write.
 struct Turn<'a>(&'a Writer);
 
 impl Drop for Turn<'_> {
@@ -102,14 +104,14 @@ impl Writer {
         &self.store
     }
 
-    /// Something is staged in `log`.
+    /// Queues `log`, which has staged changes.
     pub(super) fn queue(&self, log: Arc<StreamLog>) {
         let mut queue = self.waiting();
         queue.logs.push(log);
         if queue.turn != Holder::Nobody {
             return;
         }
-        // An appender does not wait for the disk.
+        // An appender must not wait for the disk.
         if self.fsync == Fsync::Always || self.store.is_shared() {
             queue.turn = Holder::Thread;
             self.handed_over.notify_one();
@@ -125,7 +127,7 @@ impl Writer {
         }
     }
 
-    /// Writes what is left, makes it survive, and ends.
+    /// Writes the remaining changes, syncs them, and ends.
     pub(crate) fn end(&self) {
         self.waiting().is_ending = true;
         self.handed_over.notify_one();
@@ -141,7 +143,7 @@ impl Writer {
         }
     }
 
-    /// Counts and tells of a batch that was not written, the first of several in a row only.
+    /// Counts a failed batch, and logs the first of several in a row.
     fn failed(&self, error: &StoreError) -> Broken {
         self.failures.fetch_add(1, Ordering::Relaxed);
         if !self.is_failing.swap(true, Ordering::Relaxed) {
@@ -158,26 +160,26 @@ impl Writer {
         }
     }
 
-    /// Whether something was not written since the store was last said to be mended.
+    /// Whether a write has failed since the store was last repaired.
     pub(crate) fn is_failing(&self) -> bool {
         self.is_failing.load(Ordering::Relaxed)
     }
 
-    /// Removes what the store did not remove when it was asked to.
+    /// Repeats removals that the store did not accept.
     pub(crate) fn remove_again(&self) {
         let logs = std::mem::take(&mut *self.unremoved.lock().unwrap_or_else(PoisonError::into_inner));
         for log in logs {
-            // Who asked was told that it failed.
+            // The caller was told that it failed.
             let _ticket = log.remove();
         }
     }
 
-    /// All logs that the store did not take are usable again.
+    /// Records that all broken logs are repaired.
     pub(crate) fn is_mended(&self) {
         self.is_failing.store(false, Ordering::Relaxed);
     }
 
-    /// Batches that failed, and syncs.
+    /// Number of failed batches and syncs.
     pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed) + self.keeper.failures()
     }
@@ -206,7 +208,7 @@ impl Writer {
         self.batch_times.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what is staged everywhere; `false` when nothing was. For who has the turn.
+    /// Writes the staged changes of all logs; `false` if there were none. Only for the current writer.
     fn write_batch(&self) -> bool {
         let logs = std::mem::take(&mut self.waiting().logs);
         if logs.is_empty() {
@@ -226,7 +228,7 @@ impl Writer {
             writes.iter().filter(|write| matches!(write, Write::Remove { .. })).cloned().collect();
         let durable = self.fsync == Fsync::Always;
         let result = self.store.commit(writes, durable);
-        // What takes room is refused by a full store, what gives room is not.
+        // A full store refuses changes that need room, but accepts removals.
         let removed = match &result {
             Err(StoreError::Full) if !removals.is_empty() => self.store.commit(removals, durable),
             Ok(_) | Err(_) => Ok(Vec::new()),
@@ -253,7 +255,7 @@ impl Writer {
                 Some(NotWritten::Taken) => log.taken_is_written(part, Err(Broken::Taken)),
                 Some(NotWritten::Gone) => log.taken_is_written(part, Err(Broken::Removed)),
             };
-            // Who has more goes into the next batch.
+            // Logs with more changes go into the next batch.
             if more {
                 self.waiting().logs.push(log);
             }

@@ -1,4 +1,4 @@
-//! How the answer to a request is framed, as far as the request says.
+//! The framing of an answer, from its request.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,12 +11,12 @@ pub(crate) enum Framing {
     Lines,
     /// Server-sent events.
     Events,
-    /// One JSON value: the client asked for no stream.
+    /// One JSON value: the client did not ask for a stream.
     Whole,
 }
 
 impl Framing {
-    /// The content type before the server has said it.
+    /// The content type before the server has sent one.
     pub(crate) fn content_type(self) -> &'static str {
         match self {
             Self::Lines => "application/x-ndjson",
@@ -26,16 +26,17 @@ impl Framing {
     }
 }
 
-/// Follows the bytes of an answer that is one JSON value, and knows when it is there: no record may follow it.
+/// Tracks the bytes of an answer that is one JSON value, and detects its end, after which no record may
+/// follow.
 ///
-/// It only counts what is open. What is inside is the client's business.
+/// It only counts open brackets and does not validate the content.
 #[derive(Debug, Default)]
 pub(crate) struct OneValue {
     open: usize,
     in_text: bool,
     escaped: bool,
     begun: bool,
-    /// Bytes that are not blank came after the value, or before it where no value can begin.
+    /// Whether there were non-blank bytes after the value, or before it where no value can begin.
     surplus: bool,
 }
 
@@ -63,7 +64,7 @@ impl OneValue {
         }
     }
 
-    /// Whether exactly one object or array is there.
+    /// Whether there is exactly one complete object or array.
     pub(crate) fn is_whole(&self) -> bool {
         self.begun && self.open == 0 && !self.surplus
     }

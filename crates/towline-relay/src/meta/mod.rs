@@ -1,4 +1,4 @@
-//! What is kept of a stream besides its bytes.
+//! The metadata of a stream.
 
 mod framing;
 mod record;
@@ -15,8 +15,8 @@ pub(crate) use record::JobRecord;
 use crate::id::{Owner, StreamId};
 use crate::offset::Incarnations;
 
-/// Everything that is known of a stream and must outlive the process. Written with the bytes it belongs to, in one batch; what is not
-/// there is not written, for a short answer's description is as long as the answer.
+/// The metadata of a stream that must outlive the process. It is written with the bytes to which it belongs,
+/// in one batch. Absent fields are omitted, because the metadata of a short answer is as long as the answer.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Meta {
     pub(crate) id: StreamId,
@@ -24,7 +24,7 @@ pub(crate) struct Meta {
     pub(crate) content_type: String,
     /// Unix time, in milliseconds.
     pub(crate) created_ms: u64,
-    /// When it was last read or written, in Unix milliseconds; counted only where there is a time to live.
+    /// The time of the last read or write, in Unix milliseconds; updated only if there is a time to live.
     pub(crate) touched_ms: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) ttl_s: Option<u64>,
@@ -32,7 +32,7 @@ pub(crate) struct Meta {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) expires_at: Option<(String, u64)>,
     pub(crate) closed: bool,
-    /// How long the log of a stream is that is closed, in bytes: a start need not look for it.
+    /// The length of the log of a closed stream, in bytes, so that a start need not search for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) end: Option<u64>,
     pub(crate) incarnations: Incarnations,
@@ -41,15 +41,15 @@ pub(crate) struct Meta {
     pub(crate) last_seq: Option<String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) producers: BTreeMap<String, Producer>,
-    /// Which producer's append closed the stream.
+    /// The producer whose append closed the stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) closed_by: Option<(String, Producer)>,
-    /// The job whose answer it is; `None` for a stream that a client writes.
+    /// The job that writes it; `None` for a stream that a client writes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) job: Option<JobRecord>,
 }
 
-/// How far an idempotent producer has come.
+/// The progress of an idempotent producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Producer {
     pub(crate) epoch: u64,
@@ -77,7 +77,7 @@ impl Meta {
         }
     }
 
-    /// The media type alone, in lower case.
+    /// The media type without parameters, in lower case.
     pub(crate) fn media_type(&self) -> String {
         media_type(&self.content_type)
     }
@@ -87,14 +87,14 @@ impl Meta {
         self.job.is_none() && self.media_type() == "application/json"
     }
 
-    /// When its own time is over, in Unix milliseconds.
+    /// When it expires, in Unix milliseconds.
     pub(crate) fn expires_ms(&self) -> Option<u64> {
         let sliding = self.ttl_s.map(|ttl| self.touched_ms.saturating_add(ttl.saturating_mul(1000)));
         sliding.or(self.expires_at.as_ref().map(|(_, at)| *at))
     }
 }
 
-/// The media type of a `Content-Type` alone, in lower case.
+/// The media type of a `Content-Type` without parameters, in lower case.
 pub(crate) fn media_type(content_type: &str) -> String {
     content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
 }
@@ -104,8 +104,8 @@ pub(crate) fn now_ms() -> u64 {
     u64::try_from(jiff::Timestamp::now().as_millisecond()).unwrap_or(0)
 }
 
-/// Unix time in milliseconds, counted on from the start of the process: ages are measured by it, so that a clock that is set
-/// a day ahead deletes nothing.
+/// Unix time in milliseconds, advanced monotonically from the start of the process. Ages are measured with
+/// it, so setting the clock a day ahead deletes nothing.
 pub(crate) fn steady_now_ms() -> u64 {
     static START: OnceLock<(Instant, u64)> = OnceLock::new();
     let (began, then) = START.get_or_init(|| (Instant::now(), now_ms()));

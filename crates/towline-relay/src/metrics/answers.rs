@@ -1,4 +1,4 @@
-//! What answers took, by model, model server and owner.
+//! Measurements of answers, by model, model server and owner.
 //!
 //! Names and bounds are those of OpenTelemetry's conventions for generative AI
 //! (`gen_ai.client.*`, <https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/>), with further bounds for models
@@ -15,9 +15,9 @@ use towline_core::event::Usage;
 use super::histogram::Histogram;
 use super::label;
 
-/// The most combinations of model, server and owner that are told apart; further ones are counted as `other`.
+/// Maximum number of combinations of model, server and owner; further ones count as `other`.
 const MAX_SERIES: usize = 200;
-/// The most characters of a label's value.
+/// Maximum length of a label's value, in characters.
 const MAX_LABEL: usize = 100;
 
 const DURATION_S: &[f64] = &[
@@ -35,7 +35,7 @@ const TOKENS: &[f64] =
 const BYTES: &[f64] =
     &[256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0, 16_777_216.0];
 
-/// What is measured of one answer while it runs. Its task alone has it, so a record costs no lock.
+/// The measurements of one running answer. Only its task has them, so a record needs no lock.
 #[derive(Debug)]
 pub(crate) struct Measured {
     gaps: Histogram,
@@ -58,7 +58,7 @@ impl Measured {
         }
     }
 
-    /// So many records came at once.
+    /// This many records arrived at once.
     pub(crate) fn chunks(&mut self, count: u64, now: Instant) {
         if let Some(last) = self.last_chunk.replace(now) {
             self.gaps.add((now - last).as_secs_f64());
@@ -72,7 +72,7 @@ impl Measured {
     }
 }
 
-/// Which answers are counted together.
+/// The key by which answers are counted together.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Series {
     pub(crate) model: String,

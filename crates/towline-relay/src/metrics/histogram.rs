@@ -1,4 +1,4 @@
-//! A histogram with fixed bounds, in Prometheus' form.
+//! A histogram with fixed bounds, in the format of Prometheus.
 
 use std::fmt::Write as _;
 
@@ -6,13 +6,13 @@ use std::fmt::Write as _;
 #[derive(Debug, Clone)]
 pub(crate) struct Histogram {
     bounds: &'static [f64],
-    /// One for each bound, and one for what is above the last.
+    /// One count for each bound, and one above the last bound.
     counts: Vec<u64>,
     sum: f64,
 }
 
 impl Histogram {
-    /// One without values. `bounds` ascend.
+    /// An empty histogram. `bounds` must ascend.
     pub(crate) fn new(bounds: &'static [f64]) -> Self {
         Self { bounds, counts: vec![0; bounds.len() + 1], sum: 0.0 }
     }

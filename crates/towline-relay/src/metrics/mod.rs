@@ -1,4 +1,4 @@
-//! Counts, in Prometheus' text format. A dozen of lines need no library.
+//! Metrics in the text format of Prometheus. A dozen lines need no library.
 
 mod answers;
 mod histogram;
@@ -9,7 +9,7 @@ pub(crate) use histogram::Histogram;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What is counted besides what others count.
+/// Counters that have no other owner.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     pub(crate) requests: AtomicU64,

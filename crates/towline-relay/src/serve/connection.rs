@@ -1,4 +1,4 @@
-//! One connection's life: HTTP/1.1 or HTTP/2, as the client begins it.
+//! The life of one connection: HTTP/1.1 or HTTP/2, as the client chooses.
 
 use std::future::Future;
 use std::net::IpAddr;
@@ -21,30 +21,30 @@ use crate::http::serve;
 use crate::listen::Stream;
 use crate::relay::{Life, Relay};
 
-/// What one stream may have sent and not got through, in bytes: beyond it the log is not read for it.
+/// Maximum number of unsent bytes of one stream: beyond it, the log is not read for that stream.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
-/// What a client may send on one stream before it is read, in bytes.
+/// Maximum number of unread bytes from a client on one stream.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
-/// What a client may send on all streams together: never the bound that stops them. Windows that adapt begin small, and
-/// small frames then exhaust the frame budget and end the connection.
+/// Maximum number of unread bytes from a client on all streams: so large that it never stops them. Adaptive
+/// windows start small, and small frames then exhaust the frame budget and end the connection.
 const CONNECTION_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// Time between two PINGs, and how long one may be unanswered.
 const PING: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// How long a client may take to close a connection that was let go.
+/// How long a client may take to close a connection after a goodbye.
 const GOODBYE: Duration = Duration::from_secs(5);
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// While a listener is crowded, a connection that asks nothing is let go after this.
+/// While a listener is crowded, a connection without a request is closed after this time.
 const CROWDED: Duration = Duration::from_secs(2);
-/// How often a connection that has asked nothing yet is looked at.
+/// How often a connection without a request is checked.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Serves a connection until it ends, or in good order once the relay closes.
+/// Serves a connection until it ends, or closes it gracefully once the relay closes.
 ///
 /// # Cancel safety
-/// Dropping the future closes the connection; its readers have left.
+/// Dropping the future closes the connection and detaches its readers.
 pub(super) async fn connection(relay: Arc<Relay>, stream: Stream, tls: Option<TlsAcceptor>, crowd: Crowd) {
     match stream {
         Stream::Unix(stream, is_own) => talk(relay, Listener::Unix { is_own }, None, stream, crowd).await,
@@ -83,7 +83,7 @@ async fn encrypted(
     talk(relay, listener, peer, stream, crowd).await;
 }
 
-/// A conversation over anything that reads and writes.
+/// Serves HTTP over any byte stream.
 ///
 /// # Cancel safety
 /// As [`connection`].
@@ -95,7 +95,7 @@ pub(crate) async fn talk_over(
     talk(relay, listener, None, io, Crowd::new(usize::MAX)).await;
 }
 
-/// Where a client is, for the log.
+/// The address of a client, for the log.
 fn peer(stream: &TcpStream) -> Option<IpAddr> {
     stream.peer_addr().ok().map(|address| address.ip().to_canonical())
 }
@@ -122,7 +122,7 @@ where
     builder
         .http1()
         .timer(TokioTimer::new())
-        // It counts from the answer before; what has asked nothing yet has the time of a head.
+        // The time counts from the last response; before the first request, the time limit of a head applies.
         .header_read_timeout(limits.header_time.max(limits.idle_time))
         .max_buf_size(SEND_BUFFER_BYTES.max(limits.header_bytes as usize))
         .keep_alive(true);
@@ -139,9 +139,9 @@ where
     async move {
         let mut connection = pin!(builder.serve_connection(io, handler));
         tokio::select! {
-            // A client that breaks off or speaks no HTTP ends its own connection only.
+            // A client that disconnects or does not speak HTTP ends only its own connection.
             _ = connection.as_mut() => return,
-            // It may be in the middle of a head, so there is nobody to say goodbye to.
+            // The client may be in the middle of a head, so a goodbye is impossible.
             () = never_asked(&activity, &crowd, limits.header_time) => {
                 tracing::debug!("a connection that asked nothing is closed");
                 return;
@@ -152,13 +152,14 @@ where
         connection.as_mut().graceful_shutdown();
         tokio::select! {
             _ = connection.as_mut() => {}
-            // One that asked once more meanwhile is answered first.
+            // A request that has arrived meanwhile is answered first.
             () = activity.idle_for(GOODBYE) => {}
         }
     }
 }
 
-/// Ready once a connection has asked nothing for this long, or in a crowd for less; never ready where it has asked.
+/// Ready once a connection has sent no request for this time, or less in a crowd; never ready after a
+/// request.
 async fn never_asked(activity: &Activity, crowd: &Crowd, most: Duration) {
     let began = Instant::now();
     while !activity.has_begun() {
@@ -212,7 +213,7 @@ mod tests {
         }
     }
 
-    /// A handshake takes a place like a connection that asks nothing.
+    /// A handshake takes a slot like a connection without a request.
     #[tokio::test(start_paused = true)]
     async fn an_unfinished_handshake_makes_place_sooner_in_a_crowd() {
         let provider = Arc::new(ring::default_provider());

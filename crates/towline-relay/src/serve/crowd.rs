@@ -1,8 +1,8 @@
-//! How many connections one listener has.
+//! Counts the connections of one listener.
 
 use std::sync::Arc;
 
-/// The connections of one listener: each holds a clone as long as it is open.
+/// The connections of one listener: each holds a clone while it is open.
 #[derive(Debug, Clone)]
 pub(super) struct Crowd {
     open: Arc<()>,
@@ -15,16 +15,16 @@ impl Crowd {
     }
 
     fn count(&self) -> usize {
-        // One is the listener's own.
+        // One clone belongs to the listener.
         Arc::strong_count(&self.open) - 1
     }
 
-    /// There is no room for another one.
+    /// Whether there is no room for another connection.
     pub(super) fn is_full(&self) -> bool {
         self.count() >= self.most
     }
 
-    /// Three quarters are taken.
+    /// Whether three quarters of the slots are taken.
     pub(super) fn is_dense(&self) -> bool {
         self.count() >= self.most - self.most / 4
     }

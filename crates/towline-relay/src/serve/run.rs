@@ -1,4 +1,4 @@
-//! The relay as a server: from its configuration to its orderly end.
+//! The relay as a server: from its configuration to its shutdown.
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -21,11 +21,11 @@ use crate::relay::{Life, Relay};
 use crate::shared;
 use crate::tasks::Tasks;
 
-/// How long to wait before accepting again after the system refused to (out of file descriptors, mostly).
+/// How long to wait after a failed accept (mostly out of file descriptors).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
-/// How long the first look at the model servers may hold up the first requests.
+/// How long the first health check of the model servers may delay the first requests.
 const FIRST_LOOK: Duration = Duration::from_secs(1);
-/// How long connections may take to end once nothing runs any more.
+/// How long connections may take to end after the last answer.
 const CLOSE_TIME: Duration = Duration::from_secs(2);
 
 /// A relay that listens but does not answer yet. Dropping it frees its addresses.
@@ -33,11 +33,11 @@ pub struct Server {
     relay: Arc<Relay>,
     listeners: Vec<Listener>,
     tls: Tls,
-    /// Keep it among the living and send its orders, where there are several.
+    /// The tasks that renew its lease and send its orders, if there are several relays.
     among_others: Vec<AbortOnDropHandle<Infallible>>,
 }
 
-/// Gives a relay that runs a configuration in place of parts of its own.
+/// Replaces parts of a running relay's configuration.
 #[derive(Clone)]
 pub struct Reloader {
     relay: Arc<Relay>,
@@ -51,11 +51,11 @@ impl std::fmt::Debug for Reloader {
 }
 
 impl Reloader {
-    /// Takes the tokens, hosts, origins and certificates of this configuration from the next request and connection on. The
-    /// rest takes a restart.
+    /// Applies the tokens, hosts, origins and certificates of this configuration to later requests and
+    /// connections. Other settings need a restart.
     ///
     /// # Errors
-    /// What cannot be used; then nothing is changed.
+    /// An invalid setting; then nothing is changed.
     pub fn reload(&self, config: &Config) -> Result<(), Error> {
         access::check_open(&self.relay.config.listen, config)?;
         let rules = Rules::new(config)?;
@@ -81,25 +81,25 @@ impl std::fmt::Debug for Server {
 /// How a relay ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Report {
-    /// Answers that ran when it was told to end.
+    /// Number of answers that were running at the start of the shutdown.
     pub running: usize,
-    /// Of these, those that were cut at the end of the drain time. Each has its terminal record.
+    /// Number of these that were cut at the end of the drain time. Each has its terminal record.
     pub cut: usize,
 }
 
 impl Server {
-    /// Checks the configuration, opens the store, and takes the addresses.
+    /// Checks the configuration, opens the store, and binds the addresses.
     ///
     /// # Cancel safety
     /// Dropping the future leaves nothing behind.
     ///
     /// # Errors
-    /// What cannot be used or would let strangers in; says what to do.
+    /// An unusable setting, or one that would let strangers in; the error says what to do.
     pub async fn bind(mut config: Config) -> Result<Self, Error> {
         listen::place(&mut config)?;
         access::check(&config)?;
         let tls = config.tls.as_ref().map(listen::acceptor).transpose()?;
-        // Before the store: a second relay is told that there is a first.
+        // Before the store is opened, so that a second relay learns that there is a first one.
         let mut listeners = Vec::new();
         for listen in &config.listen {
             listeners.push(match listen::passed_listener(&config.sockets, listen)? {
@@ -134,27 +134,28 @@ impl Server {
         Ok(Self { relay, listeners, tls: Arc::new(RwLock::new(tls)), among_others })
     }
 
-    /// Where it listens; with the real port where 0 was asked for.
+    /// The addresses on which it listens, with the actual port if 0 was configured.
     pub fn listening(&self) -> Vec<Listen> {
         self.listeners.iter().map(Listener::shown).collect()
     }
 
-    /// For configurations that come while it runs.
+    /// A handle that changes the configuration while it runs.
     pub fn reloader(&self) -> Reloader {
         Reloader { relay: Arc::clone(&self.relay), tls: Arc::clone(&self.tls) }
     }
 
-    /// Answers requests until `shutdown` is ready or somebody tells it to end; then takes no new work, lets answers run on for
-    /// the drain time, in which they can be read and given orders, cancels the rest, and closes the store.
+    /// Serves requests until `shutdown` is ready or a client shuts it down. Then it refuses new work, lets
+    /// answers run for the drain time, during which they can be read and controlled, cancels the rest, and
+    /// closes the store.
     ///
     /// # Cancel safety
-    /// Dropping the future ends it as the death of the process would: what is written stays, running answers are closed at
-    /// the next start.
+    /// Dropping the future has the effect of a crash: written data stays, and the next start closes running
+    /// answers.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Report {
         self.run_until(Box::pin(shutdown)).await
     }
 
-    /// What [`run`](Self::run) does, compiled once and here rather than in every program that runs a relay.
+    /// The body of [`run`](Self::run), compiled once here and not in every program that runs a relay.
     fn run_until<'a>(
         self,
         shutdown: Pin<Box<dyn Future<Output = ()> + Send + 'a>>,
@@ -166,7 +167,8 @@ impl Server {
             if relay.devices.are_kept() {
                 listen::open_again(&relay.phone_door, &relay.config.store.place).await;
             }
-            // So that the first requests find who has their model; the rest is found out later.
+            // So that the first requests find the server that has their model; slower servers are checked
+            // later.
             relay.upstreams.look_first(FIRST_LOOK).await;
             let (running, cut) = {
                 let accepting = async {
@@ -176,7 +178,7 @@ impl Server {
                         .collect();
                     std::future::poll_fn(|cx| {
                         for accept in &mut accepts {
-                            // None of them ends.
+                            // None of these ends.
                             let _never = accept.as_mut().poll(cx);
                         }
                         std::task::Poll::<()>::Pending
@@ -206,16 +208,17 @@ impl Server {
                 }
                 let running = relay.running.load(Ordering::Relaxed);
                 tracing::info!(running, "the relay drains");
-                // Readers of what runs may come back to it, and owners give it orders.
+                // Readers of running answers may reconnect, and owners may control them.
                 tokio::select! {
                     () = &mut serving => unreachable!("it does not end"),
                     cut = drain(&relay) => (running, cut),
                 }
             };
-            // A client that is refused can ask another relay. A Unix socket goes last: who waits for that wants the store.
+            // A client that is refused can use another relay. The Unix socket closes last, because a process
+            // that waits for it wants the store.
             listeners.retain(|listener| matches!(listener, Listener::Unix { .. }));
             if let Some(traces) = &relay.traces {
-                // The collector may have gone too.
+                // The collector may be gone too.
                 drop(tokio::time::timeout(CLOSE_TIME, traces.send()).await);
             }
             relay.moves_to(Life::Closing);
@@ -243,7 +246,7 @@ async fn follows_others(relay: &Relay) {
     }
 }
 
-/// Sends spans, if they are wanted. Never ready.
+/// Sends spans, if tracing is configured. Never returns.
 async fn traced(relay: &Relay) {
     match &relay.traces {
         Some(traces) => traces.keep_sending().await,
@@ -251,7 +254,8 @@ async fn traced(relay: &Relay) {
     }
 }
 
-/// Lets answers end for the drain time, then interrupts the rest. Returns how many were.
+/// Waits for answers during the drain time, then interrupts the rest. Returns the number of interrupted
+/// answers.
 async fn drain(relay: &Arc<Relay>) -> usize {
     let ended = async {
         let mut looks = tokio::time::interval(Duration::from_millis(20));
@@ -269,7 +273,7 @@ async fn drain(relay: &Arc<Relay>) -> usize {
             cut += 1;
         }
     }
-    // They end at once: what was received is written, and no server is waited for.
+    // These end at once: received bytes are written, without waiting for a server.
     ended.await;
     cut
 }
@@ -291,7 +295,7 @@ async fn accept(relay: &Arc<Relay>, listener: &Listener, tls: &Tls, connections:
                 connections.start(counted(relay, stream, tls, crowd));
             }
             Err(error) => {
-                // Once, however often it is tried.
+                // Once, however often it is retried.
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::warn!(%error, "connections are not accepted");
                 }

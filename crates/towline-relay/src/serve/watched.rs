@@ -1,4 +1,4 @@
-//! A connection's socket, and what its owner must know of it.
+//! A connection's socket, and its activity.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,13 +14,13 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::http::{Answer, Body, Cut};
 
-/// A client that has shut its sending side down may still want its answer. Nothing tells it from one that is gone but what
-/// becomes of the bytes it is sent; this long after the last of them it counts as gone.
+/// A client that has shut down its sending side may still want its answer. Only the fate of the bytes that it
+/// is sent distinguishes it from one that is gone; this long after the last of them, it counts as gone.
 const HALF_CLOSED: Duration = Duration::from_millis(200);
-/// How long a client may take nothing of what is sent to it.
+/// How long a client may accept no bytes.
 const STUCK: Duration = Duration::from_secs(300);
 
-/// What happens on one connection.
+/// The activity of one connection.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     requests: AtomicU64,
@@ -28,7 +28,7 @@ pub(super) struct Activity {
     changed: Notify,
 }
 
-/// A request that is being answered. Dropping it says that it is done.
+/// A request in flight. Dropping it marks it as done.
 #[derive(Debug)]
 pub(super) struct InFlight(Arc<Activity>);
 
@@ -40,7 +40,7 @@ impl Activity {
         InFlight(Arc::clone(self))
     }
 
-    /// Whether a request has come yet.
+    /// Whether a request has arrived yet.
     pub(super) fn has_begun(&self) -> bool {
         self.requests.load(Ordering::Relaxed) > 0
     }
@@ -49,7 +49,7 @@ impl Activity {
         self.in_flight.load(Ordering::Relaxed) == 0
     }
 
-    /// Waits until nothing was asked and answered for so long.
+    /// Waits until the connection was idle for this time.
     ///
     /// # Cancel safety
     /// Dropping the future changes nothing.
@@ -107,7 +107,8 @@ impl HttpBody for Answering {
     }
 }
 
-/// A socket whose end is told a little late while a request is in flight, and whose writes have a time limit.
+/// A socket that reports its end a little late while a request is in flight, and whose writes have a time
+/// limit.
 pub(super) struct Watched<S> {
     socket: S,
     activity: Arc<Activity>,
@@ -120,7 +121,7 @@ impl<S> Watched<S> {
         Self { socket, activity, half_closed: None, stuck: None }
     }
 
-    /// The socket took something, or did not.
+    /// Records whether the socket accepted bytes.
     fn wrote<T>(
         &mut self,
         cx: &mut Context<'_>,

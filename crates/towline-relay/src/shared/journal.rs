@@ -1,4 +1,5 @@
-//! The journal of the store: what other relays make, change and remove; and the orders that they have for this one.
+//! The journal of the store: streams that other relays create, change and remove; and their orders to this
+//! one.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -12,24 +13,25 @@ use crate::registry::Entry;
 use crate::store::redis::{Commands, Reply, Stored, Version, none_failed};
 use crate::store::{RedisError, StreamNo};
 
-/// Entries that are read at once.
+/// Number of entries that are read at once.
 const ENTRIES: usize = 500;
-/// Streams that are read at once.
+/// Number of streams that are read at once.
 const STREAMS: usize = 256;
-/// Entries of the journal that are kept, about.
+/// Approximate number of journal entries that are kept.
 const KEPT: &str = "10000";
 
-/// Reads the descriptions of all streams.
+/// Reads the metadata of all streams.
 async fn read_all(shared: &Shared) -> Result<(), RedisError> {
     let own = shared.relay();
     let mut read = shared.read.lock().await;
     if !is_behind(&read, own) {
         return Ok(());
     }
-    // One that is made from here on may not be among those that are read; it is not gone for that.
+    // A stream that is created from here on may be missing from the result; that does not mean that it was
+    // removed.
     let is_written = |entry: &Entry| shared.store.version(entry.log.no) != Version::default();
     let known: Vec<Entry> = shared.registry.all().filter(is_written).collect();
-    // What is written meanwhile is read after it.
+    // Entries that are written meanwhile are read afterwards.
     let mut commands = Commands::default();
     commands.push(&["XREVRANGE", "towline:journal", "+", "-", "COUNT", "1"]);
     commands.push(&["SMEMBERS", "towline:all"]);
@@ -51,12 +53,12 @@ async fn read_all(shared: &Shared) -> Result<(), RedisError> {
     Ok(())
 }
 
-/// Whether the journal does not say enough.
+/// Whether the journal no longer has all changes that this relay needs.
 fn is_behind(read: &Positions, own: u64) -> bool {
     read.relay != own || read.at.elapsed() > MISSED
 }
 
-/// Reads the journal to its end: one look for all who asked before it began.
+/// Reads the journal to its end: one read serves all callers that asked before it began.
 pub(super) async fn catch_up(shared: &Shared) -> Result<(), RedisError> {
     let own = shared.asked.fetch_add(1, Ordering::Relaxed) + 1;
     let mut read = shared.read.lock().await;
@@ -137,25 +139,26 @@ pub(super) fn is_gone(shared: &Shared, entry: &Entry) {
     shared.registry.forget(entry);
 }
 
-/// The description of a stream; one that cannot be read is told of, and left alone.
+/// The metadata of a stream; invalid metadata is logged and otherwise ignored.
 pub(super) fn described(stream: StreamNo, stored: &Stored) -> Option<Meta> {
     let meta = serde_json::from_slice(&stored.meta);
     meta.inspect_err(|error| tracing::error!(stream, %error, "a stream's description cannot be read")).ok()
 }
 
-/// Makes what is known of a stream what the journal says, unless that is older. One that is not known is new; for those who read
-/// the journal only, since what they read next says whether it is gone.
+/// Updates a stream from the journal, unless the entry is older. An unknown stream is new. Only for readers
+/// of the journal, because a later entry says whether the stream was removed.
 pub(super) fn is_told(shared: &Shared, stream: StreamNo, stored: Stored) {
     let _turn = shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
     match shared.registry.numbered(stream) {
         Some(entry) => is_changed(shared, &entry, stored),
         None if shared.store.version(stream) == Version::default() => is_new(shared, stream, stored),
-        // It is being removed here. If others have written it, the store refuses that, and it is looked at then.
+        // It is being removed here. If others have written it, the store refuses the removal, and it is read
+        // again then.
         None => {}
     }
 }
 
-/// As [`is_told`], by a look of one's own: a stream that is not known may be gone since then.
+/// Like [`is_told`], for a direct read: an unknown stream may have been removed since.
 pub(super) fn is_seen(shared: &Shared, stream: StreamNo, stored: Stored) {
     let _turn = shared.turn.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(entry) = shared.registry.numbered(stream) {
@@ -163,7 +166,7 @@ pub(super) fn is_seen(shared: &Shared, stream: StreamNo, stored: Stored) {
     }
 }
 
-/// The tokens of an answer that has ended, and when it did.
+/// The tokens of an ended answer, and the time of its end.
 fn spent(meta: &Meta) -> Option<(u64, u64)> {
     meta.job.as_ref().and_then(|job| Some((job.tokens?, job.ended_ms?)))
 }
@@ -219,7 +222,7 @@ fn is_changed(shared: &Shared, entry: &Entry, stored: Stored) {
     if let Some(state) = ended.filter(|_| !was_ended) {
         if let Some(job) = entry.job.as_ref().filter(|job| job.is_elsewhere()) {
             job.has_ended(state);
-            // Its record says all that is left of it.
+            // The rest is in its record.
             shared.registry.put_in_place(Entry { job: None, ..entry.clone() });
         }
         if let Some((tokens, at)) = tokens {
@@ -229,7 +232,7 @@ fn is_changed(shared: &Shared, entry: &Entry, stored: Stored) {
     shared.registry.changed(entry);
 }
 
-/// Tells the others how the answers that run here look now.
+/// Sends the state of the answers that run here to the other relays.
 pub(super) async fn tell_changes(shared: &Shared) -> Result<(), RedisError> {
     let changed = std::mem::take(&mut *shared.changed.lock().unwrap_or_else(PoisonError::into_inner));
     let mut commands = Commands::default();
@@ -263,9 +266,9 @@ pub(super) async fn tell_changes(shared: &Shared) -> Result<(), RedisError> {
     Ok(())
 }
 
-/// Does what other relays' clients have ordered, in the order in which the store has it.
+/// Carries out the orders of other relays' clients, in the sequence of the store.
 pub(super) async fn obey(shared: &Shared) -> Result<(), RedisError> {
-    // Who comes meanwhile has all obeyed that was there.
+    // A caller that arrives meanwhile finds all earlier orders carried out.
     let mut orders = shared.orders.lock().await;
     let own = shared.relay();
     if orders.relay != own {
@@ -291,7 +294,7 @@ pub(super) async fn obey(shared: &Shared) -> Result<(), RedisError> {
             *last = nth;
             let Some(entry) = shared.registry.numbered(no) else { continue };
             if let Order::Rename(name) = &order {
-                // Whose it is meanwhile may keep it.
+                // If it has a new holder meanwhile, that one keeps it.
                 drop(shared.registry.rename(&entry, name));
             }
             if let Some(job) = entry.job.as_ref().filter(|job| !job.is_elsewhere()) {

@@ -1,5 +1,5 @@
-//! The lease of this relay. It is renewed by a task and over a connection of its own, so that nothing else that the relay does, or
-//! waits for, lets it expire.
+//! The lease of this relay. Its own task renews it over its own connection, so that no other work of the
+//! relay lets it expire.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -8,10 +8,11 @@ use super::{LEASE, RENEWAL, Shared, reaper};
 use crate::store::RedisError;
 use crate::store::redis::{Connection, scripts};
 
-/// Time between two tries.
+/// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Renews the lease until the relay ends. A relay that was buried takes another place, and leaves its answers to the others.
+/// Renews the lease until the relay ends. A relay that was declared dead takes a new number, and leaves its
+/// answers to the others.
 ///
 /// # Cancel safety
 /// Dropping the future stops it; the lease expires.
@@ -35,7 +36,7 @@ pub(crate) async fn renew(shared: &Shared) -> Infallible {
     }
 }
 
-/// Gives the time until the lease is to be renewed.
+/// Returns the time by which the lease must be renewed.
 async fn another_place(shared: &Shared) -> Duration {
     tracing::warn!(relay = shared.relay(), "this relay was silent for too long: others end its answers");
     reaper::let_go(shared);
@@ -51,7 +52,7 @@ async fn another_place(shared: &Shared) -> Duration {
     }
 }
 
-/// `false` where the relay is buried.
+/// `false` if the relay was declared dead.
 async fn renewed(shared: &Shared, own: u64, connection: &mut Option<Connection>) -> Result<bool, RedisError> {
     let connection = match connection {
         Some(connection) => connection,

@@ -1,4 +1,5 @@
-//! Messages of the store: calls to look at the journal, and the bytes of what other relays run and somebody reads here.
+//! Messages of the store: notifications about the journal, and the bytes of other relays' answers that have
+//! readers here.
 
 use std::convert::Infallible;
 use std::sync::PoisonError;
@@ -12,12 +13,12 @@ use crate::log::News;
 use crate::store::redis::{Commands, Connection, PATIENCE, Reply, bytes_channel};
 use crate::store::{RedisError, StreamNo};
 
-/// Silence after which the server is asked whether it is there.
+/// The silence after which the server is pinged.
 const SILENCE: Duration = Duration::from_secs(2);
-/// Time between two tries to connect.
+/// Time between two attempts to connect.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Hears messages until the relay ends. What is missed while it cannot be heard is looked at by [`look_again`].
+/// Receives messages until the relay ends. [`look_again`] finds the changes whose messages were missed.
 ///
 /// # Cancel safety
 /// Dropping the future closes the connection.
@@ -30,7 +31,7 @@ pub(crate) async fn listen(shared: &Shared) -> Infallible {
                 }
                 tokio::time::sleep(PAUSE).await;
             }
-            // Its orders come elsewhere now.
+            // Its orders are at another key now.
             () = shared.is_another.notified() => {}
         }
     }
@@ -45,7 +46,7 @@ async fn hear(shared: &Shared) -> Result<(), RedisError> {
         commands.push(&["SUBSCRIBE", &format!("{bytes}{stream}")]);
     }
     connection.send(&commands).await?;
-    // Whatever was said before.
+    // Earlier replies are skipped.
     shared.poked.notify_one();
     loop {
         tokio::select! {
@@ -61,7 +62,7 @@ async fn hear(shared: &Shared) -> Result<(), RedisError> {
     }
 }
 
-/// Subscribes to what somebody wants to read since, and no longer to what nobody does.
+/// Subscribes to streams that have got readers, and unsubscribes from those that have lost them.
 async fn follow(shared: &Shared, connection: &mut Connection) -> Result<(), RedisError> {
     let bytes = bytes_channel(shared.store.address().database);
     let mut commands = Commands::default();
@@ -85,7 +86,7 @@ async fn heard(shared: &Shared, message: Reply) -> Result<(), RedisError> {
     let [kind, channel, said] = message.many() else { return Ok(()) };
     let stream = channel.text().and_then(|channel| channel.strip_prefix(&bytes)?.parse::<StreamNo>().ok());
     match (kind.text(), stream) {
-        // From here on nothing is missed; what was written before is looked at.
+        // From here on no message is missed; earlier writes are read.
         (Some("subscribe"), Some(stream)) => look(shared, &[stream]).await,
         (Some("message"), Some(stream)) => {
             let log = shared.followed().get(&stream).cloned();
@@ -130,7 +131,7 @@ async fn look(shared: &Shared, streams: &[StreamNo]) -> Result<(), RedisError> {
     Ok(())
 }
 
-/// Looks at all that is followed, whether a message came or not, and lets go what nobody reads any more.
+/// Checks all followed streams, whether a message arrived or not, and stops following those without readers.
 pub(super) async fn look_again(shared: &Shared) -> Result<(), RedisError> {
     let mut unread = Vec::new();
     let mut read = Vec::new();

@@ -1,8 +1,9 @@
-//! Several relays on one store: each answers for every stream, and one that dies leaves no answer without its end.
+//! Several relays on one store: each serves every stream, and every answer of a relay that dies gets its end.
 //!
-//! Every relay knows all streams by their descriptions, which come by the journal of the store. The bytes of what another relay
-//! runs are read when somebody wants them (`listen`). A relay that runs answers renews its lease; when it cannot, the others bury
-//! it and end its answers (`reaper`). Why it is so, `docs/decisions/0009-several-relays.md` says.
+//! Every relay knows the metadata of all streams from the journal of the store. It reads the bytes of another
+//! relay's answer only while the answer has readers here (`listen`). A relay renews its lease; when it
+//! cannot, the others declare it dead and end its answers (`reaper`). `docs/decisions/0009-several-relays.md`
+//! has the reasons.
 
 mod journal;
 mod lease;
@@ -29,22 +30,22 @@ use crate::store::redis::{Commands, Reply, none_failed, scripts};
 use crate::store::{RedisError, RedisStore, Room, StreamNo};
 use crate::tasks::Tasks;
 
-/// How long a relay is one of the living without a sign of life.
+/// How long a lease lasts without a renewal.
 const LEASE: Duration = Duration::from_secs(5);
-/// Time between two signs of life.
+/// Time between two renewals.
 const RENEWAL: Duration = Duration::from_millis(1500);
-/// Time between two looks at what others have written, where no message calls.
+/// Time between two checks for changes of other relays without a message.
 const ROUND: Duration = Duration::from_millis(500);
-/// A relay that looked away for so long may have missed a part of the journal.
+/// After a pause of this length, a relay may have missed a part of the journal.
 const MISSED: Duration = Duration::from_secs(30);
-/// How long a request waits for another of the same id that is being made at another relay.
+/// How long a request waits for another one with the same id that another relay is starting.
 const RESERVED: Duration = Duration::from_secs(10);
 
-/// What this relay knows of the others.
+/// The state that this relay has of the others.
 #[derive(Debug)]
 pub(crate) struct Shared {
     store: Arc<RedisStore>,
-    /// What other relays are ordered.
+    /// The orders to other relays.
     outbox: Arc<Outbox>,
     registry: Arc<StreamRegistry>,
     usage: Arc<Usage>,
@@ -54,47 +55,48 @@ pub(crate) struct Shared {
     grace: Duration,
     read: tokio::sync::Mutex<Positions>,
     orders: tokio::sync::Mutex<Orders>,
-    /// Counts those who want the journal to be read up to now.
+    /// Counts the requests to read the journal up to now.
     asked: AtomicU64,
-    /// There is something to look at.
+    /// Notified when there are changes to read.
     poked: Notify,
-    /// This relay has another number.
+    /// Notified when this relay has got another number.
     is_another: Notify,
-    /// Since when the store has answered without a break: all relays have had a chance to renew their leases since.
+    /// The time since which the store has answered without interruption, so that all relays have been able to
+    /// renew their leases.
     there_since: Mutex<Option<Instant>>,
-    /// What others run and somebody reads here.
+    /// The other relays' streams that have readers here.
     followed: Mutex<HashMap<StreamNo, Arc<StreamLog>>>,
-    /// What was followed and nobody reads any more.
+    /// Streams that were followed and have no readers any more.
     unread: Mutex<Vec<StreamNo>>,
-    /// Held while what the store has of a stream becomes what is known here: several tasks look at once.
+    /// Held while a stream is updated from the store, because several tasks may read at once.
     turn: Mutex<()>,
-    /// What runs here and has changed since the others were told.
+    /// The streams that run here and have changed since the other relays were informed.
     changed: Mutex<BTreeSet<StreamNo>>,
-    /// Relays that live, this one too.
+    /// Number of live relays, including this one.
     pub(crate) living: AtomicUsize,
-    /// Answers of dead relays that this one has ended, and answers of its own that others have.
+    /// Number of answers of dead relays that this one has ended, and of own answers that others have taken.
     pub(crate) ended_for_others: AtomicU64,
     pub(crate) lost_to_others: AtomicU64,
 }
 
-/// How far what others write is read.
+/// How far the writes of other relays were read.
 #[derive(Debug)]
 struct Positions {
     journal: String,
     at: Instant,
-    /// The number of this relay when it looked at all streams.
+    /// The number of this relay when it read all streams.
     relay: u64,
-    /// Who had asked when the journal was last read.
+    /// The request count when the journal was last read.
     asked: u64,
 }
 
-/// How far the orders for this relay are read.
+/// How far the orders for this relay were read.
 #[derive(Debug)]
 struct Orders {
-    /// The number of this relay that they are for.
+    /// The number of this relay to which they belong.
     relay: u64,
     read: String,
-    /// The last one of each relay that has given any.
+    /// The last order of each relay that has sent any.
     last: HashMap<u64, u64>,
 }
 
@@ -105,7 +107,7 @@ impl Default for Orders {
 }
 
 impl Shared {
-    /// Takes a place among the relays of the store.
+    /// Joins the relays of the store.
     ///
     /// # Errors
     /// A store that cannot be used.
@@ -153,7 +155,7 @@ impl Shared {
         self.store.relay()
     }
 
-    /// Becomes another one of the relays.
+    /// Takes a new relay number.
     async fn take_place(&self) -> Result<(), RedisError> {
         let relay = self.store.one(&["INCR", "towline:last_relay"]).await?.number().unwrap_or(0);
         let mut commands = Commands::default();
@@ -172,12 +174,12 @@ impl Shared {
         self.there_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store answers.
+    /// Records that the store answers.
     fn is_there(&self) {
         self.there_since().get_or_insert_with(Instant::now);
     }
 
-    /// The store does not answer, or does not do what it is asked.
+    /// Records that the store does not answer, or refuses a command.
     fn is_away(&self, error: &RedisError) {
         *self.there_since() = None;
         let is_full = matches!(error, RedisError::Refused(why) if why.starts_with("OOM"));
@@ -188,7 +190,7 @@ impl Shared {
         self.followed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An answer that runs here has changed; the others are told soon.
+    /// Records a change of an answer that runs here; the other relays are informed soon.
     pub(crate) fn has_changed(&self, entry: &Entry) {
         if entry.job.as_ref().is_some_and(|job| !job.is_elsewhere()) {
             self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(entry.log.no);
@@ -196,15 +198,15 @@ impl Shared {
         }
     }
 
-    /// Puts all streams of the store in their places. Called once before the relay answers.
+    /// Loads all streams of the store. Called once before the relay serves requests.
     ///
     /// # Errors
-    /// When the store cannot be read.
+    /// If the store cannot be read.
     pub(crate) async fn load(&self) -> Result<(), RedisError> {
         journal::catch_up(self).await
     }
 
-    /// Sends what is ordered here to the relays that run the answers, until the relay ends.
+    /// Sends the orders of this relay to the relays that run the answers, until the relay ends.
     ///
     /// # Cancel safety
     /// Dropping the future stops it; whether the last orders have arrived is not known.
@@ -212,7 +214,7 @@ impl Shared {
         self.outbox.send().await
     }
 
-    /// Looks at what others have written up to now; `false` where that is not known. What is known stays known.
+    /// Reads the changes of other relays up to now; `false` if that failed. Known state is kept.
     pub(crate) async fn fresh(&self) -> bool {
         let looked = journal::catch_up(self).await;
         looked
@@ -220,7 +222,7 @@ impl Shared {
             .is_ok()
     }
 
-    /// As [`fresh`](Self::fresh), with the bytes of a stream that another may have written.
+    /// Like [`fresh`](Self::fresh), with the bytes of a stream that another relay may have written.
     ///
     /// # Errors
     /// When the store does not say.
@@ -234,12 +236,13 @@ impl Shared {
         Ok(())
     }
 
-    /// Puts a stream in its place again that was not removed, since others have written it; one that is gone stays away.
+    /// Restores a stream whose removal failed because other relays have written it; a stream that is gone
+    /// stays removed.
     ///
     /// # Errors
     /// When the store does not say.
     pub(crate) async fn put_back(&self, stream: StreamNo) -> Result<(), RedisError> {
-        // What is read later of the journal is later: where it is gone by then, that takes it away again.
+        // Later journal entries are newer: if the stream was removed meanwhile, they remove it here too.
         let _read = self.read.lock().await;
         for (stream, stored) in self.store.stored(&[stream]).await? {
             journal::is_told(self, stream, stored);
@@ -247,13 +250,13 @@ impl Shared {
         Ok(())
     }
 
-    /// Looks at streams that others have written over.
+    /// Reads streams that other relays have overwritten.
     async fn look_at_overwritten(&self) -> Result<(), RedisError> {
         let overwritten = self.store.take_overwritten();
         for (at, stream) in overwritten.iter().enumerate() {
             let looked = match self.registry.numbered(*stream) {
                 None => self.put_back(*stream).await,
-                // It is looked at once its job has ended.
+                // It is read once its job has ended.
                 Some(entry) if entry.runs_here() => Ok(()),
                 Some(entry) => self.reload(&entry).await,
             };
@@ -265,14 +268,14 @@ impl Shared {
         Ok(())
     }
 
-    /// Does what other relays' clients have ordered up to now, so that an order given here comes after theirs.
+    /// Carries out the orders of other relays' clients up to now, so that a local order comes after theirs.
     pub(crate) async fn has_obeyed(&self) {
         if let Err(error) = journal::obey(self).await {
             tracing::debug!(%error, "what other relays have ordered is not known");
         }
     }
 
-    /// Makes a stream that another relay has written over what that relay made of it.
+    /// Resets an overwritten stream to the other relay's state.
     ///
     /// # Errors
     /// When the store does not say.
@@ -286,13 +289,13 @@ impl Shared {
                     self.store.is_at(stream, stored.version);
                 }
             }
-            // It was not made, or is gone.
+            // It was not created, or was removed.
             None => journal::is_gone(self, entry),
         }
         Ok(())
     }
 
-    /// An answer that ran here is another relay's now.
+    /// Handles an answer of this relay that another relay has taken.
     pub(crate) async fn was_taken(&self, entry: &Entry) {
         tracing::warn!(stream = entry.id.as_str(), "another relay has ended this answer");
         self.lost_to_others.fetch_add(1, Ordering::Relaxed);
@@ -304,10 +307,11 @@ impl Shared {
         self.registry.put_in_place(Entry { job: None, ..entry.clone() });
     }
 
-    /// Makes sure that no other relay answers the request of this id while this one begins to. `false` where another has.
+    /// Reserves a request id, so that no other relay runs the request while this one starts it. `false` if
+    /// another relay has it.
     ///
     /// # Errors
-    /// When the store does not say, or another relay has begun and says nothing more.
+    /// If the store does not answer, or another relay has reserved the id and does not finish.
     pub(crate) async fn reserve(&self, owner: &str, request_id: &str) -> Result<bool, RedisError> {
         let key = format!("towline:asked:{owner}:{request_id}");
         let (time, own) = (RESERVED.as_millis().to_string(), format!("relay {}", self.relay()));
@@ -321,7 +325,8 @@ impl Shared {
             if held.number().is_some() {
                 return Ok(false);
             }
-            // Set before, when the reply was lost; or for another client of this relay, whose answer the registry knows.
+            // Reserved earlier, with a lost reply; or for another client of this relay, whose answer is in
+            // the registry.
             if held.text() == Some(&own) {
                 return Ok(true);
             }
@@ -334,16 +339,17 @@ impl Shared {
         }
     }
 
-    /// The request that was reserved is not begun.
+    /// Releases the reservation of a request that is not started.
     pub(crate) async fn release(&self, owner: &str, request_id: &str) {
         let key = format!("towline:asked:{owner}:{request_id}");
         let own = format!("relay {}", self.relay());
-        // It would expire otherwise.
+        // Otherwise it expires.
         drop(self.store.one(&["EVAL", scripts::RELEASE, "0", &key, &own]).await);
     }
 }
 
-/// Tells the others what runs here, does what they order and ends the answers of those that are dead, until the relay ends.
+/// Informs the other relays of running answers, carries out their orders, and ends the answers of dead
+/// relays, until the relay ends.
 ///
 /// # Cancel safety
 /// Dropping the future stops it.
@@ -364,7 +370,7 @@ pub(crate) async fn keep(shared: &Shared) -> Infallible {
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::error!(%error, "Redis does not do what it is asked");
                 }
-                // What is poked is no reason to ask it more often.
+                // A notification is no reason to query it more often.
                 rounds.tick().await;
             }
         }

@@ -1,4 +1,4 @@
-//! The ends of answers whose relay is dead.
+//! Ends the answers of dead relays.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,10 +10,10 @@ use crate::recovery;
 use crate::store::redis::{Commands, Reply, scripts};
 use crate::store::{RedisError, StreamNo};
 
-/// How long one relay has for the answers of another that is dead, before a third one helps, in milliseconds.
+/// How long one relay has to end the answers of a dead one before a third one helps, in milliseconds.
 const REAPING_MS: &str = "4000";
 
-/// Buries relays whose lease has expired, and ends the answers of those that are buried.
+/// Declares relays dead whose lease has expired, and ends their answers.
 pub(super) async fn reap(shared: &Shared) -> Result<(), RedisError> {
     let mut commands = Commands::default();
     commands.push(&["SMEMBERS", "towline:relays"]);
@@ -49,7 +49,7 @@ pub(super) async fn reap(shared: &Shared) -> Result<(), RedisError> {
     Ok(())
 }
 
-/// Stops the answers that run here: others have them now.
+/// Stops the answers that run here, because other relays have taken them.
 pub(super) fn let_go(shared: &Shared) {
     for entry in shared.registry.running_here() {
         entry.log.fence();
@@ -59,7 +59,7 @@ pub(super) fn let_go(shared: &Shared) {
     }
 }
 
-/// Ends the answers of a relay that is dead.
+/// Ends the answers of a dead relay.
 async fn end_all(shared: &Shared, dead: u64) -> Result<(), RedisError> {
     let key = format!("towline:held:{dead}");
     let held = shared.store.one(&["SMEMBERS", &key]).await?;
@@ -78,7 +78,7 @@ async fn end_all(shared: &Shared, dead: u64) -> Result<(), RedisError> {
     Ok(())
 }
 
-/// Ends one answer truthfully; `false` where that is to be tried again.
+/// Ends one answer with its true outcome; `false` if that must be retried.
 async fn end(shared: &Shared, stream: StreamNo) -> Result<bool, RedisError> {
     let Some(stored) = shared.store.found(stream).await? else { return Ok(true) };
     if shared.registry.numbered(stream).is_none() {
@@ -92,17 +92,17 @@ async fn end(shared: &Shared, stream: StreamNo) -> Result<bool, RedisError> {
     // It is being removed.
     let Some(entry) = shared.registry.numbered(stream) else { return Ok(false) };
     if entry.runs_here() {
-        // It ran here before this relay was buried, and is on its way to its end.
+        // It ran here before this relay was declared dead, and is about to end.
         return Ok(false);
     }
     if entry.log.is_overwritten() && entry.log.reload(meta.clone(), stored.end) {
         shared.store.is_at(stream, stored.version);
     }
     if shared.store.version(stream) != stored.version {
-        // The dead still writes; the next look knows more.
+        // The dead relay still writes; the next round will see more.
         return Ok(false);
     }
-    // Before anything is changed: what cannot be read is read in a later round.
+    // Read before any change: on a failure, a later round tries again.
     let (writer, log_end) = (Arc::clone(shared.registry.writer()), stored.end);
     let reading = tokio::task::spawn_blocking(move || recovery::End::read(&writer, stream, log_end));
     let read = reading.await.unwrap_or_else(|panicked| std::panic::resume_unwind(panicked.into_panic()));
@@ -113,7 +113,7 @@ async fn end(shared: &Shared, stream: StreamNo) -> Result<bool, RedisError> {
             return Ok(false);
         }
     };
-    // Offsets of what the dead may have shown and lost are refused from here on.
+    // From here on, offsets of bytes that the dead relay may have shown and lost are refused.
     let resumed = entry.log.change(|log| {
         log.meta().incarnations.resume(now_ms(), stored.end);
         log.look().clone()
@@ -122,10 +122,10 @@ async fn end(shared: &Shared, stream: StreamNo) -> Result<bool, RedisError> {
     meta = known;
     let sent = meta.job.as_ref().is_none_or(|job| job.sent);
     recovery::close(&entry.log, &meta, &log_end, || Ended::interrupted(sent));
-    // What was changed before it.
+    // The changes before it.
     let Ok(((), ticket)) = entry.log.change(|_| ()) else { return Ok(false) };
     if entry.log.written(ticket).await.is_err() {
-        // Written over: by another reaper, or the last words of the dead.
+        // Overwritten: by another reaper, or by the last write of the dead relay.
         shared.reload(&entry).await?;
         return Ok(false);
     }

@@ -1,4 +1,4 @@
-//! A copy of a store that is in use.
+//! Copies a store that is in use.
 
 use std::path::Path;
 
@@ -7,15 +7,15 @@ use fjall::{PersistMode, Readable as _};
 use super::StoreError;
 use super::disk::Open;
 
-/// Bytes that are written to the copy at once.
+/// Number of bytes that are written to the copy at once.
 const AT_ONCE: usize = 1 << 20;
 
 impl Open {
-    /// Copies all that is here at this moment into a store of its own in `folder`. What is written meanwhile waits for nothing and is
-    /// not in the copy. Gives how many streams that are. Blocks.
+    /// Copies a consistent snapshot of the store into a new store in `folder`. Concurrent writes do not wait
+    /// and are not in the copy. Returns the number of streams. Blocks.
     ///
     /// # Errors
-    /// When this store cannot be read, or the copy not be written.
+    /// If this store cannot be read, or the copy cannot be written.
     pub(super) fn copy_to(&self, folder: &Path) -> Result<u64, StoreError> {
         let moment = self.db.snapshot();
         let copy = Self::at(folder)?;

@@ -1,4 +1,4 @@
-//! A store that no relay uses: what of it is damaged, and how the rest is kept.
+//! Checks a store that no relay uses for damage, and repairs it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,24 +9,26 @@ use super::salvage::salvage;
 use super::{StoreError, StreamNo};
 use crate::meta::Meta;
 
-/// What was found in a store.
+/// The result of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Checked {
-    /// Streams that are whole, or were made so.
+    /// Number of streams that are intact or were repaired.
     pub streams: u64,
-    /// What is damaged, one sentence each. Empty where nothing is.
+    /// The damage, one sentence each. Empty if there is none.
     pub damage: Vec<String>,
 }
 
-/// Reads all of the store in `folder`, which no relay may use meanwhile. With `repair` what is damaged is taken out, so that a
-/// relay can use the rest: a journal is cut before its damage, and kept beside it with the ending `damaged`; of a table that is
-/// missing, what the journal still has is used; an answer ends before the part that is missing, as interrupted; a stream whose
-/// description cannot be read is removed. A store with a table that cannot be read is written again, and kept beside it with the
-/// ending `damaged`. Blocks.
+/// Reads all of the store in `folder`, which no relay may use meanwhile. With `repair`, damaged parts are
+/// removed, so that a relay can use the rest: a journal is truncated before its damage, and the original is
+/// kept with the extension `damaged`; for a missing table, the data that the journal still has is used; an
+/// answer with a missing part ends before it, as interrupted; a stream with unreadable metadata is removed. A
+/// store with an unreadable table is rewritten, and the original is kept with the extension `damaged`.
+/// Blocks.
 ///
 /// # Errors
-/// A store that is not there, is in use, or cannot be written, or whose damage is of another kind; and without `repair` one that
-/// cannot be opened is told of in [`Checked::damage`] without the streams, which cannot be read then.
+/// A store that does not exist, is in use, cannot be written, or has another kind of damage. Without
+/// `repair`, a store that cannot be opened is not an error but is reported in [`Checked::damage`], without
+/// its streams, which cannot be read then.
 pub fn check(folder: &Path, repair: bool) -> Result<Checked, StoreError> {
     if !folder.is_dir() {
         let message = format!("there is no store at {}", folder.display());
@@ -65,7 +67,7 @@ pub fn check(folder: &Path, repair: bool) -> Result<Checked, StoreError> {
         }
     }
     if is_unreadable {
-        // What cannot be read cannot be taken out either.
+        // Unreadable data cannot be removed either.
         let kept = salvage(open, folder)?;
         checked.damage.push(format!("the store is written again; the damaged one is at {}", kept.display()));
         let fresh = check(folder, true)?;
@@ -109,7 +111,7 @@ fn check_stream(
     Ok(())
 }
 
-/// Cuts each journal before its damage, and says what was cut: nothing, where it is not a journal that is damaged.
+/// Truncates each journal before its damage, and returns what was cut: nothing, if no journal is damaged.
 fn cut_journals(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut journals: Vec<PathBuf> = Vec::new();
     for entry in std::fs::read_dir(folder)? {
@@ -137,7 +139,8 @@ fn cut_journals(folder: &Path) -> Result<Vec<String>, StoreError> {
         if opens(length)? {
             continue;
         }
-        // What is cut off within a batch is no damage, so every length up to the damage opens and none beyond it.
+        // An incomplete batch at the end is not damage, so every length up to the damage opens and none
+        // beyond it.
         let (mut whole, mut damaged) = (0, length);
         while whole + 1 < damaged {
             let middle = whole.midpoint(damaged);
@@ -155,8 +158,8 @@ fn cut_journals(folder: &Path) -> Result<Vec<String>, StoreError> {
     Ok(cuts)
 }
 
-/// Puts a store into the folder `to`, with the first bytes of one journal and without some others. Tables never change, so they
-/// are linked.
+/// Copies a store into the folder `to`, with the first bytes of one journal and without some others. Tables
+/// never change, so they are linked.
 fn copy(from: &Path, to: &Path, journal: &Path, bytes: u64, without: &[PathBuf]) -> io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
@@ -289,7 +292,7 @@ mod tests {
             }
         }
         drop(store);
-        // As happens by itself once memory holds enough.
+        // As happens automatically once memory is full enough.
         Open::at(&place).unwrap().data.rotate_memtable_and_wait().unwrap();
         std::fs::write(place.join("devices.json"), "{}").unwrap();
         let table =
@@ -336,14 +339,14 @@ mod tests {
         let [second] = &of_data[..] else { panic!("{of_data:?}") };
         let first = before.iter().find(|table| table.parent() == second.parent()).unwrap();
 
-        // What came last is in the journal still.
+        // The last writes are still in the journal.
         std::fs::remove_file(second).unwrap();
         let told = check(folder.path(), false).unwrap();
         assert!(told.damage.iter().any(|line| line.contains("is missing")) && told.streams == 0, "{told:?}");
         let repaired = check(folder.path(), true).unwrap();
         assert_eq!((repaired.streams, repaired.damage.len()), (2, 2), "{repaired:?}");
         assert_eq!((read_all(folder.path(), 1), read_all(folder.path(), 2)), (1000, 1000));
-        // With a later table, what was in this one is not.
+        // With a later table, the contents of this one are lost.
         Open::at(folder.path()).unwrap().data.rotate_memtable_and_wait().unwrap();
         std::fs::remove_file(first).unwrap();
         let repaired = check(folder.path(), true).unwrap();
@@ -352,7 +355,7 @@ mod tests {
         assert_eq!((read_all(folder.path(), 1), read_all(folder.path(), 2)), (0, 1000));
     }
 
-    /// Without the names of its parts nothing in a store can be found, and all of it is left as it is.
+    /// Without the names of its key spaces, nothing in a store can be found, so it is left unchanged.
     #[test]
     fn a_store_without_its_names_is_left_alone() {
         let folder = tempfile::tempdir().unwrap();
@@ -368,7 +371,7 @@ mod tests {
         assert_eq!(check(folder.path(), false).unwrap(), Checked { streams: 2, damage: Vec::new() });
     }
 
-    /// Cutting the journal would not help, and would cost what it holds.
+    /// Truncating the journal would not help, and would lose its contents.
     #[test]
     fn a_journal_is_left_alone_where_it_is_not_to_blame() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,7 +1,8 @@
 //! Logs on disk, in an LSM tree (fjall).
 //!
-//! Five key spaces: `about` (format, incarnation), `meta` (stream number → description), `request` (stream number → the request
-//! whose answer it is), `data` (stream number and position → bytes), `removed` (numbers of streams whose bytes are still to go).
+//! Five key spaces: `about` (format, incarnation), `meta` (stream number → metadata), `request` (stream
+//! number → its request), `data` (stream number and position → bytes), `removed` (numbers of streams whose
+//! bytes are still to be deleted).
 
 use std::collections::HashSet;
 use std::fs;
@@ -15,34 +16,35 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 use super::{Chunk, LogStore, Recovered, Recovery, Refused, Room, StoreError, StreamNo, Write};
 
-/// The format this version writes. Format 1 had no requests, and is otherwise the same.
+/// The format that this version writes. Format 1 had no requests, and is otherwise the same.
 pub(super) const FORMAT: &str = "2";
 /// The formats that are upgraded in place, when the store is opened.
 const UPGRADED: [&str; 1] = ["1"];
 
-/// The journal is read whole at start, so it stays small. 64 MiB is the least fjall takes.
+/// The whole journal is read at the start, so it stays small. 64 MiB is fjall's minimum.
 const JOURNAL_BYTES: u64 = 64 << 20;
-/// Each time one is full the database syncs its journal, and commits wait for that.
+/// Each time a memtable is full, the database syncs its journal, and commits wait for that.
 const MEMTABLE_BYTES: u64 = 32 << 20;
 const CACHE_BYTES: u64 = 32 << 20;
-/// Entries removed in one batch; commits wait for it.
+/// Number of entries removed in one batch; commits wait for it.
 const REMOVED_AT_ONCE: usize = 500;
-/// Incarnations that one process may use: one for each stream that is made again.
+/// Number of incarnations that one process may use: one for each recreated stream.
 const INCARNATIONS: u64 = 1_000_000_000;
-/// The file with the number of the process that uses the store, or used it last.
+/// The file with the id of the process that uses the store, or used it last.
 const PROCESS: &str = "process";
-/// How the database's journals are named (fjall 3, `journal/writer.rs`).
+/// The extension of the database's journals (fjall 3, `journal/writer.rs`).
 pub(super) const JOURNAL_EXTENSION: &str = "jnl";
 
 /// Logs on disk.
 pub(crate) struct DiskStore {
     folder: PathBuf,
-    /// Bytes of the file system that are left free: the database writes its tables there, and what is removed takes room first.
+    /// Bytes of the file system that are left free: the database writes its tables there, and removals need
+    /// room first.
     reserve: u64,
-    /// `None` where it could not be opened again after it had failed.
+    /// `None` if it could not be reopened after a failure.
     open: RwLock<Option<Open>>,
     has_failed: AtomicBool,
-    /// Streams whose bytes are still to go.
+    /// Streams whose bytes are still to be deleted.
     removed: Mutex<Vec<StreamNo>>,
 }
 
@@ -57,7 +59,7 @@ pub(super) struct Open {
     removed: Keyspace,
 }
 
-/// The part of a description that a start looks into.
+/// The part of the metadata that a start reads.
 #[derive(serde::Deserialize)]
 struct Described {
     end: Option<u64>,
@@ -70,10 +72,11 @@ impl std::fmt::Debug for DiskStore {
 }
 
 impl DiskStore {
-    /// Opens the store in `folder`, or makes it there, readable by its owner only. One process at a time.
+    /// Opens the store in `folder`, or creates it, readable only by its owner. Only one process can use it at
+    /// a time.
     ///
     /// # Errors
-    /// When the folder cannot be used, another process uses it, or another version wrote it.
+    /// If the folder is unusable, another process uses it, or another version wrote it.
     pub(crate) fn open(folder: &Path, reserve: u64) -> Result<Self, StoreError> {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         Ok(Self {
@@ -85,20 +88,21 @@ impl DiskStore {
         })
     }
 
-    /// Does something with the database.
+    /// Runs an operation on the database.
     fn with<T>(&self, act: impl FnOnce(&Open) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let open = self.open.read().unwrap_or_else(PoisonError::into_inner);
         act(open.as_ref().ok_or(StoreError::Failed)?)
     }
 
     fn free_bytes(&self) -> u64 {
-        // A file system that does not say is taken for one with room: its own error will say so.
+        // If the file system does not report its free space, assume that there is room: a write will fail
+        // otherwise.
         rustix::fs::statvfs(&self.folder)
             .map_or(u64::MAX, |about| about.f_bavail.saturating_mul(about.f_frsize))
     }
 
-    /// Syncs the journals through descriptors of its own, for the database's own way holds up every commit until the disk is
-    /// done. Gives how many there are.
+    /// Syncs the journals through its own descriptors, because the database's own sync blocks every commit
+    /// until the disk is done. Returns their number.
     pub(crate) fn sync_journals(&self) -> Result<usize, StoreError> {
         let mut journals = 0;
         for entry in fs::read_dir(&self.folder)? {
@@ -108,7 +112,7 @@ impl DiskStore {
             }
             match fs::File::open(&path) {
                 Ok(journal) => journal.sync_data()?,
-                // All of it is in tables meanwhile, which are synced before.
+                // Its contents are in tables by now, which were synced before.
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),
             }
@@ -118,7 +122,7 @@ impl DiskStore {
     }
 }
 
-/// How far the bytes of a stream go without a gap, and what comes there where it is not the end.
+/// How far the bytes of a stream reach without a gap, and the problem there if it is not the end.
 #[derive(Debug)]
 pub(super) struct Chunks {
     pub(super) end: u64,
@@ -139,7 +143,7 @@ impl Open {
                 let process = fs::read_to_string(folder.join(PROCESS)).ok();
                 StoreError::InUse { process: process.and_then(|process| process.parse().ok()) }
             })?;
-        // For those who find it locked; without it they are told less.
+        // For processes that find the store locked; without it, their error says less.
         drop(fs::write(folder.join(PROCESS), std::process::id().to_string()));
         let keyspace =
             |name| db.keyspace(name, || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES));
@@ -164,7 +168,7 @@ impl Open {
         [&self.about, &self.meta, &self.request, &self.data, &self.removed]
     }
 
-    /// Every stream with its description.
+    /// Every stream with its metadata.
     pub(super) fn streams(&self) -> impl Iterator<Item = Result<(StreamNo, Vec<u8>), StoreError>> {
         self.meta.iter().map(|entry| {
             let (key, meta) = entry.into_inner()?;
@@ -191,7 +195,7 @@ impl Open {
         Chunks { end, damage: None }
     }
 
-    /// Ends a stream at a position, and describes it again.
+    /// Truncates a stream at a position, and rewrites its metadata.
     pub(super) fn cut(&self, stream: StreamNo, end: u64, meta: &[u8]) -> Result<(), StoreError> {
         let mut batch = self.db.batch().durability(Some(PersistMode::SyncAll));
         batch.insert(&self.meta, stream.to_be_bytes(), meta);
@@ -213,7 +217,8 @@ impl Open {
         Ok(position(&key) + bytes.len() as u64)
     }
 
-    /// Removes the bytes of streams whose removal was cut short. An earlier version did not note them: all bytes are looked at once.
+    /// Removes the bytes of streams whose removal was interrupted. An earlier version did not record them, so
+    /// all bytes are scanned once.
     fn remove_the_rest(&self, known: &HashSet<StreamNo>) -> Result<(), StoreError> {
         if self.about.get("removals are noted")?.is_none() {
             self.remove_unknown(known)?;
@@ -238,7 +243,7 @@ impl Open {
         Ok(())
     }
 
-    /// Removes what is left of a stream; its description went with the batch.
+    /// Removes the bytes of a stream; the batch has already removed its metadata.
     fn remove_data(&self, stream: StreamNo) -> Result<(), StoreError> {
         loop {
             let mut batch = self.db.batch();
@@ -261,7 +266,7 @@ impl Open {
         for entry in self.meta.iter() {
             let (key, meta) = entry.into_inner()?;
             let stream = number(&key);
-            // To look for an end costs far more than all the rest.
+            // Searching for an end costs far more than everything else.
             let described: Option<Described> = serde_json::from_slice(&meta).ok();
             let end = match described.and_then(|described| described.end) {
                 Some(end) => end,
@@ -275,7 +280,7 @@ impl Open {
         Ok(Recovery { incarnation, next, streams })
     }
 
-    /// Gives the streams that are removed but for their bytes.
+    /// Returns the removed streams whose bytes still exist.
     fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<Vec<StreamNo>, StoreError> {
         let mode = if durable { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut batch = self.db.batch().durability(Some(mode));
@@ -348,7 +353,7 @@ impl LogStore for DiskStore {
         }
         let removed = self.with(|open| open.commit(writes, durable));
         let removed = removed.inspect_err(|_| self.has_failed.store(true, Ordering::Release))?;
-        // A stream without a description is not found again, so its bytes may go later.
+        // A stream without metadata is never found again, so its bytes can be removed later.
         self.removed.lock().unwrap_or_else(PoisonError::into_inner).extend(removed);
         Ok(Vec::new())
     }
@@ -404,7 +409,7 @@ impl LogStore for DiskStore {
             return Err(StoreError::Full);
         }
         let mut open = self.open.write().unwrap_or_else(PoisonError::into_inner);
-        // A database that failed takes nothing more, and two cannot have one folder.
+        // A failed database accepts nothing more, and two cannot share one folder.
         drop(open.take());
         *open = Some(Open::at(&self.folder)?);
         self.has_failed.store(false, Ordering::Release);
@@ -416,7 +421,7 @@ impl LogStore for DiskStore {
     }
 
     fn back_up(&self, folder: &Path) -> Result<u64, StoreError> {
-        // The lock is for those who write; a copy takes as long as it takes.
+        // Writers need the lock, and a copy may take long.
         let open = self.with(|open| Ok(open.clone()))?;
         open.copy_to(folder)
     }

@@ -1,4 +1,4 @@
-//! Logs in memory, gone with the process.
+//! Logs in memory, lost when the process ends.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,5 @@
-//! Tables that a store has lost: it cannot be opened while its lists name them, so the lists are written without them.
+//! Missing tables of a store: it cannot be opened while its lists name them, so the lists are rewritten
+//! without them.
 //!
 //! Each key space has a folder with its tables and a list of them. The list is an archive of sections, named by the file
 //! `current`; the section `tables` has levels of runs of tables (lsm-tree 3, `version/mod.rs`).
@@ -10,15 +11,16 @@ use super::StoreError;
 
 /// The section of a list that names the tables.
 const TABLES: &[u8] = b"tables";
-/// The key space in which the names of the others are: without it nobody knows which is which.
+/// The key space with the names of the others, without which they cannot be told apart.
 const NAMES: &str = "0";
-/// A table's number, the kind of its checksum, the checksum, and the number that its entries count from.
+/// A table's number, the kind of its checksum, the checksum, and its first sequence number.
 const TABLE_BYTES: usize = 8 + 1 + 16 + 8;
 
-/// Tells which tables are missing; with `repair` the lists no longer name them, where the rest can be used without. Blocks.
+/// Returns the missing tables; with `repair`, removes them from the lists if the rest is usable without them.
+/// Blocks.
 ///
 /// # Errors
-/// When lists cannot be read, or not be written.
+/// If lists cannot be read or written.
 pub(super) fn missing_tables(folder: &Path, repair: bool) -> Result<Vec<String>, StoreError> {
     let mut told = Vec::new();
     for entry in std::fs::read_dir(folder.join("keyspaces"))? {
@@ -44,7 +46,7 @@ struct List {
 }
 
 impl List {
-    /// `None` where there is none that can be understood.
+    /// `None` if there is no valid list.
     fn read(keyspace: &Path) -> io::Result<Option<Self>> {
         let current = match std::fs::read(keyspace.join("current")) {
             Ok(current) => current,
@@ -67,7 +69,7 @@ impl List {
         Ok(levels.map(|levels| Self { path, sections, levels }))
     }
 
-    /// Gives the tables that are left out. A run without any is none.
+    /// Returns the removed tables. An empty run is removed too.
     fn leave_out(&mut self, is_left_out: impl Fn(u64) -> bool) -> Vec<u64> {
         let mut left_out = Vec::new();
         for level in &mut self.levels {
@@ -86,7 +88,7 @@ impl List {
         left_out
     }
 
-    /// Puts it in the place of the one that was read.
+    /// Replaces the list that was read.
     fn write(&self) -> io::Result<()> {
         let fresh = self.path.with_extension("new");
         let mut archive = sfa::Writer::from_writer(std::fs::File::create(&fresh)?);
@@ -102,7 +104,7 @@ impl List {
         std::fs::rename(&fresh, &self.path)
     }
 
-    /// Only less is written than was read, so that all counts fit.
+    /// Never writes more than was read, so all counts fit.
     fn tables(&self) -> Vec<u8> {
         let mut bytes = vec![u8::try_from(self.levels.len()).unwrap_or(u8::MAX)];
         for level in &self.levels {
@@ -116,7 +118,7 @@ impl List {
     }
 }
 
-/// `None` where the section ends too early.
+/// `None` if the section ends too early.
 fn levels(mut bytes: &[u8]) -> Option<Vec<Vec<Vec<[u8; TABLE_BYTES]>>>> {
     let mut levels = Vec::new();
     for _ in 0..*bytes.split_off_first()? {

@@ -1,4 +1,4 @@
-//! Where logs are kept.
+//! Stores for logs.
 
 mod backup;
 mod check;
@@ -24,11 +24,11 @@ pub(crate) type StreamNo = u64;
 /// One change of a store.
 #[derive(Debug, Clone)]
 pub(crate) enum Write {
-    /// The stream's description, in place of what was there.
+    /// The stream's metadata, which replaces the earlier one.
     Meta {
         /// Which stream.
         stream: StreamNo,
-        /// The description; the store does not look into it.
+        /// The metadata; opaque to the store.
         meta: Bytes,
     },
     /// Bytes at the end of the stream's log.
@@ -40,14 +40,14 @@ pub(crate) enum Write {
         /// The bytes; never empty.
         bytes: Bytes,
     },
-    /// The request whose answer the stream is.
+    /// The request of the stream.
     Request {
         /// Which stream.
         stream: StreamNo,
         /// As it came.
         request: Bytes,
     },
-    /// The stream and all its bytes go.
+    /// Removes the stream and all its bytes.
     Remove {
         /// Which stream.
         stream: StreamNo,
@@ -65,7 +65,7 @@ impl Write {
     }
 }
 
-/// A stream whose changes a shared store did not make; those of the others it did.
+/// A stream whose changes a shared store refused; it made those of the others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refused {
     pub(crate) stream: StreamNo,
@@ -79,12 +79,12 @@ pub(crate) enum NotWritten {
     Taken,
     /// The stream was removed.
     Gone,
-    /// The stream is this relay's, but its log ends elsewhere: a part was lost with a server, or was written when that seemed to
-    /// fail. The change can be made again from there.
+    /// The stream belongs to this relay, but its log has another end: a part was lost with a server, or a
+    /// write succeeded that seemed to fail. The change can be repeated from there.
     Elsewhere { end: u64 },
 }
 
-/// Bytes of a log and where they stand.
+/// Bytes of a log and their position.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chunk {
     /// Position of the first byte.
@@ -93,36 +93,36 @@ pub(crate) struct Chunk {
     pub(crate) bytes: Bytes,
 }
 
-/// What a store held when it was opened.
+/// The contents of a store when it was opened.
 #[derive(Debug)]
 pub(crate) struct Recovery {
-    /// The incarnation in which logs are written from now on: larger than any before.
+    /// The incarnation for further writes: larger than any before.
     pub(crate) incarnation: u64,
-    /// A number that no stream has, nor any larger.
+    /// A number that is larger than that of every stream.
     pub(crate) next: StreamNo,
     /// Every stream.
     pub(crate) streams: Vec<Recovered>,
 }
 
-/// A stream that was there.
+/// An existing stream.
 #[derive(Debug)]
 pub(crate) struct Recovered {
     /// Its number.
     pub(crate) stream: StreamNo,
-    /// Its description as it was last written.
+    /// Its last written metadata.
     pub(crate) meta: Bytes,
-    /// How many bytes its log has.
+    /// The length of its log, in bytes.
     pub(crate) end: u64,
 }
 
-/// Whether a store takes what is written.
+/// Whether a store accepts writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Room {
     /// It does.
     Enough,
-    /// It takes removals only.
+    /// It accepts only removals.
     Full,
-    /// It failed, and is to be [mended](LogStore::mend).
+    /// It failed, and must be repaired with [`mend`](LogStore::mend).
     Failed,
 }
 
@@ -133,7 +133,7 @@ fn user(process: Option<u32>) -> String {
 /// Why a store cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Too little is free on its file system.
+    /// Its file system has too little free space.
     #[error("the disk is full")]
     Full,
     /// It failed before.
@@ -142,13 +142,13 @@ pub enum StoreError {
     /// A relay uses it.
     #[error("{} uses the store", user(*.process))]
     InUse {
-        /// Its process, where it wrote that down.
+        /// Its process id, if it was recorded.
         process: Option<u32>,
     },
-    /// The disk or what is on it.
+    /// An error of the disk or its contents.
     #[error(transparent)]
     Disk(#[from] fjall::Error),
-    /// The folder cannot be made or checked.
+    /// The folder cannot be created or checked.
     #[error(transparent)]
     Folder(#[from] std::io::Error),
     /// Redis.
@@ -164,76 +164,77 @@ pub enum StoreError {
     },
 }
 
-/// Keeps logs. All calls may block; none is made from an async task without a thread of its own, but for stores whose
-/// [`is_memory`](Self::is_memory) says that none blocks.
+/// Stores logs. All methods may block, so async tasks call them only on a separate thread, except for stores
+/// whose [`is_memory`](Self::is_memory) says that none blocks.
 pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
-    /// What is there. Called once, before anything else.
+    /// The existing contents. Called once, before any other method.
     ///
     /// # Errors
-    /// When what is there cannot be read.
+    /// If the contents cannot be read.
     fn recover(&self) -> Result<Recovery, StoreError>;
 
-    /// Makes all of the changes or none. When it returns they survive the end of the process; with `durable` also that of the
-    /// machine. A store that other relays write too makes all changes of a stream or none, and says which it did not make.
+    /// Makes all of the changes or none. When it returns, they survive the end of the process; with
+    /// `durable`, also a machine crash. A store that other relays write too makes all changes of a stream or
+    /// none, and returns the streams that it refused.
     ///
     /// # Errors
-    /// When they could not be written. [`room`](Self::room) then says whether the store is full or has failed.
+    /// If they could not be written. [`room`](Self::room) then says whether the store is full or has failed.
     fn commit(&self, writes: Vec<Write>, durable: bool) -> Result<Vec<Refused>, StoreError>;
 
-    /// The chunks from the one that holds the byte at `from` on: at least one where there is any, and no more once
-    /// `max_bytes` are together.
+    /// The chunks from the one that contains the byte at `from` on: at least one if there is any, until
+    /// `max_bytes` are reached.
     ///
     /// # Errors
     /// When the disk fails.
     fn read(&self, stream: StreamNo, from: u64, max_bytes: usize) -> Result<Vec<Chunk>, StoreError>;
 
-    /// Makes all that was committed survive the end of the machine.
+    /// Makes all committed data survive a machine crash.
     ///
     /// # Errors
     /// When the disk fails.
     fn flush(&self) -> Result<(), StoreError>;
 
-    /// Gives back the room of what was removed, where [`commit`](Self::commit) has left that for later.
+    /// Frees the space of removed data, if [`commit`](Self::commit) has deferred that.
     ///
     /// # Errors
     /// When the disk fails.
     fn clear(&self) -> Result<(), StoreError>;
 
-    /// The last call, after what was committed: makes it survive the end of the machine.
+    /// The last call: makes all committed data survive a machine crash.
     ///
     /// # Errors
     /// When the disk fails.
     fn close(&self) -> Result<(), StoreError>;
 
-    /// A stream as it is, also where what was written last seemed to fail; `None` where there is none. A store that other relays
-    /// write too takes what is written next as built upon that.
+    /// The actual state of a stream, also if its last write seemed to fail; `None` if there is none. A store
+    /// that other relays write too treats the next write as based on this state.
     ///
     /// # Errors
     /// When the disk fails.
     fn find(&self, stream: StreamNo) -> Result<Option<Recovered>, StoreError>;
 
-    /// The request that is kept with a stream; `None` where none is.
+    /// The stored request of a stream; `None` if there is none.
     ///
     /// # Errors
     /// When the disk fails.
     fn request(&self, stream: StreamNo) -> Result<Option<Bytes>, StoreError>;
 
-    /// Whether it takes what is written. Cheap.
+    /// Whether it accepts writes. Cheap.
     fn room(&self) -> Room;
 
-    /// Makes a store that failed usable again, with all that was committed.
+    /// Repairs a failed store, with all committed data.
     ///
     /// # Errors
-    /// When that is not possible yet.
+    /// If that is not possible yet.
     fn mend(&self) -> Result<(), StoreError>;
 
-    /// How much room it takes, in bytes.
+    /// Its size, in bytes.
     fn size_bytes(&self) -> u64;
 
-    /// Copies what is there at this moment into a store of its own in `folder`. Gives how many streams that are. Blocks.
+    /// Copies a consistent snapshot into a new store in `folder`. Returns the number of streams. Blocks.
     ///
     /// # Errors
-    /// When it is no store on disk, cannot be read, or the copy cannot be written.
+    /// If it is not a store on disk, cannot be read, or the copy cannot be written.
     fn back_up(&self, _folder: &std::path::Path) -> Result<u64, StoreError> {
         Err(std::io::Error::new(std::io::ErrorKind::Unsupported, "the relay has no store on disk").into())
     }
@@ -246,6 +247,6 @@ pub(crate) trait LogStore: fmt::Debug + Send + Sync + 'static {
         false
     }
 
-    /// Somebody waits for what another relay writes to this stream.
+    /// Records that a reader waits for another relay's writes to this stream.
     fn follow(&self, _stream: StreamNo) {}
 }

@@ -1,4 +1,4 @@
-//! A store whose tables cannot all be read: what can be read is written again.
+//! Salvages a store with unreadable tables: writes the readable data again.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,14 +8,14 @@ use fjall::PersistMode;
 use super::StoreError;
 use super::disk::{JOURNAL_EXTENSION, Open};
 
-/// What a folder that was replaced is called from then on.
+/// The extension of a folder that was replaced.
 const DAMAGED: &str = "damaged";
 
-/// Puts a store in the place of this one, with each stream up to the first part that cannot be read. Gives where the old one is.
-/// Blocks.
+/// Replaces this store by one with each stream up to its first unreadable part. Returns the path of the old
+/// one. Blocks.
 ///
 /// # Errors
-/// When descriptions of streams cannot be read, or nothing be written; then the store is as it was.
+/// If metadata of streams cannot be read, or the new store cannot be written; then the store is unchanged.
 pub(super) fn salvage(open: Open, folder: &Path) -> Result<PathBuf, StoreError> {
     let kept = folder.with_extension(DAMAGED);
     if kept.exists() {
@@ -28,7 +28,7 @@ pub(super) fn salvage(open: Open, folder: &Path) -> Result<PathBuf, StoreError> 
         Ok(copy_other_files(folder, &fresh)?)
     });
     if let Err(error) = written {
-        // It may not be there yet.
+        // It may not exist yet.
         drop(std::fs::remove_dir_all(&fresh));
         return Err(error);
     }
@@ -37,7 +37,7 @@ pub(super) fn salvage(open: Open, folder: &Path) -> Result<PathBuf, StoreError> 
     Ok(kept)
 }
 
-/// Files beside the store's own, such as the paired devices.
+/// Copies files other than the store's own, such as the paired devices.
 fn copy_other_files(from: &Path, to: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(from)? {
         let path = entry?.path();

@@ -20,13 +20,13 @@ use crate::tasks::Tasks;
 
 pub use streams::play_on_a_stream;
 
-/// What may be in flight of one conversation, in bytes.
+/// Maximum number of bytes in flight of one connection.
 const PIPE_BYTES: usize = 1 << 20;
 
-/// How long a client listens while nothing comes.
+/// How long a client waits without receiving bytes.
 const PATIENCE: Duration = Duration::from_millis(5);
 
-/// A relay in memory, whose model server is nowhere.
+/// A relay in memory, without a reachable model server.
 pub struct Relay {
     runtime: Runtime,
     relay: Arc<crate::relay::Relay>,
@@ -40,7 +40,7 @@ impl std::fmt::Debug for Relay {
 
 impl Drop for Relay {
     fn drop(&mut self) {
-        // Or its threads would be there as long as the process, which makes thousands of relays.
+        // Otherwise its threads would live as long as the process, which creates thousands of relays.
         self.relay.writer.end();
     }
 }
@@ -75,12 +75,13 @@ impl Relay {
         Self { runtime, relay: relay.expect("a store in memory opens") }
     }
 
-    /// What the relay says to a client that says `bytes`, and leaves when nothing has come for a while.
+    /// The relay's output for a client that sends `bytes`, and disconnects when nothing has arrived for a
+    /// while.
     pub fn talk(&self, bytes: &[u8]) -> Vec<u8> {
         self.converse(bytes, Some(PATIENCE))
     }
 
-    /// The answer to a request that says `Connection: close`.
+    /// The response to a request with `Connection: close`.
     pub fn ask(&self, request: &[u8]) -> Vec<u8> {
         self.converse(request, None)
     }
@@ -92,10 +93,10 @@ impl Relay {
             let listener = Listener::Tcp(([127, 0, 0, 1], 1).into());
             let serving = talk_over(Arc::clone(&self.relay), listener, server);
             let said = &mut said;
-            // Both halves go with it, so that the relay sees its client leave.
+            // This drops both halves, so that the relay sees its client disconnect.
             let client = async move {
                 let (mut reader, mut writer) = tokio::io::split(client);
-                // A relay that has hung up takes no more.
+                // A relay that has closed the connection accepts no more bytes.
                 let speaking = async { drop(writer.write_all(bytes).await) };
                 let listening = async {
                     loop {
@@ -115,7 +116,7 @@ impl Relay {
     }
 }
 
-/// Reads `text` as an offset and as an id: what is accepted is written as it was read.
+/// Parses `text` as an offset and as an id: an accepted text must be written the same way.
 ///
 /// # Panics
 /// When it is not.
@@ -128,7 +129,7 @@ pub fn read_names(text: &str) {
     }
 }
 
-/// Reads a body of JSON values and writes them as an array, which must mean the same.
+/// Parses a body of JSON values and writes them as an array, which must have the same meaning.
 ///
 /// # Panics
 /// When it does not.
@@ -140,7 +141,7 @@ pub fn read_values(body: &[u8]) {
     } else {
         vec![serde_json::from_slice(body).expect("what is accepted is a value")]
     };
-    // A number may be too large to be read here, and JSON all the same.
+    // A number may be too large to parse here, and still be valid JSON.
     let meaning = |values: Vec<&RawValue>| -> Vec<Option<serde_json::Value>> {
         values.into_iter().map(|value| serde_json::from_str(value.get()).ok()).collect()
     };
@@ -151,7 +152,7 @@ pub fn read_values(body: &[u8]) {
 mod tests {
     use super::read_values;
 
-    /// What fuzzing has found.
+    /// Findings of fuzzing.
     #[test]
     fn values_are_read_as_they_are_written() {
         for body in [&b"4e33331"[..], b"[4e33331, 1]"] {

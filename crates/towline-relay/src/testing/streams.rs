@@ -2,10 +2,10 @@
 
 use super::Relay;
 
-/// The most operations of one play.
+/// Maximum number of operations of one run.
 const OPERATIONS: usize = 40;
 
-/// What is done to the stream.
+/// An operation on the stream.
 #[derive(Debug)]
 enum Op {
     Create {
@@ -21,16 +21,16 @@ enum Op {
         from: usize,
     },
     ReadAll,
-    /// From the end, which is waited for no time.
+    /// From the end, without waiting.
     ReadEnd,
-    /// At an offset of an incarnation that never was.
+    /// At an offset of an incarnation that never existed.
     ReadOdd,
     Look,
     Delete,
 }
 
 impl Op {
-    /// The next operation that `script` says; `None` at its end.
+    /// The next operation of `script`; `None` at its end.
     fn next(script: &mut &[u8]) -> Option<Self> {
         let (&[kind, argument], rest) = script.split_first_chunk::<2>()?;
         *script = rest;
@@ -58,7 +58,7 @@ type Model = Option<(Vec<u8>, bool)>;
 
 struct Said {
     status: u16,
-    /// The end that it tells, in bytes.
+    /// The end that it reports, in bytes.
     next: Option<usize>,
     closed: bool,
     body: Vec<u8>,
@@ -91,14 +91,14 @@ fn ask(relay: &Relay, method: &str, query: &str, closes: bool, body: &[u8]) -> S
     }
 }
 
-/// Plays what `script` says, on a stream of a new relay.
+/// Runs `script` on a stream of a new relay.
 ///
 /// # Panics
-/// Where the stream does other than a list of bytes would.
+/// If the stream behaves differently from a list of bytes.
 pub fn play_on_a_stream(mut script: &[u8]) {
     let relay = Relay::new();
     let mut model: Model = None;
-    // A stream that is made again has offsets of its own.
+    // A recreated stream has different offsets.
     let mut incarnation = 1;
     for _ in 0..OPERATIONS {
         let Some(op) = Op::next(&mut script) else { return };
@@ -172,7 +172,7 @@ fn play(relay: &Relay, op: Op, model: &mut Model, incarnation: &mut u64) {
     }
 }
 
-/// Checks what was read from a position; `None` is one that the stream does not have.
+/// Checks a read from a position; `None` means one that the stream does not have.
 fn read(said: Said, model: &Model, from: Option<usize>, shown: &str) -> Said {
     match (model, from) {
         (None, _) => assert_eq!(said.status, 404, "{shown}"),

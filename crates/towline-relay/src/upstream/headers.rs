@@ -4,7 +4,7 @@ use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 use towline_core::http1::Headers;
 
-/// Headers about one connection, or that the next request has of its own.
+/// Hop-by-hop headers, and headers that the next request sets itself.
 pub(crate) const NOT_PASSED: [&str; 14] = [
     "connection",
     "keep-alive",
@@ -22,8 +22,8 @@ pub(crate) const NOT_PASSED: [&str; 14] = [
     "expect",
 ];
 
-/// What a client is told of a model server's headers: not those about one connection, which `Connection` may name more of, nor
-/// who may read it across. The bytes are unpacked on the way, so their packing says nothing.
+/// The model server's headers for a client, without hop-by-hop headers (also those that `Connection` names)
+/// and without CORS headers. The relay decompresses the body, so the content encoding is removed too.
 pub(crate) fn for_client(headers: &Headers) -> HeaderMap {
     let named = headers.get("connection").unwrap_or_default().to_ascii_lowercase();
     let is_named = |name: &str| named.split(',').any(|option| option.trim() == name);

@@ -1,4 +1,4 @@
-//! A look at one model server: does it answer, and which models has it.
+//! The health check of one model server: whether it answers, and which models it has.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -11,9 +11,9 @@ use towline_core::http1::{Headers, Method};
 use super::Upstream;
 use crate::config::UpstreamApi;
 
-/// How long a server may take to say which models it has.
+/// How long a server may take to list its models.
 const LOOK_TIME: Duration = Duration::from_secs(5);
-/// The longest list of models that is read, in bytes.
+/// Maximum size of a list of models, in bytes.
 const LIST_BYTES: usize = 8 << 20;
 
 #[derive(Deserialize)]
@@ -58,7 +58,7 @@ pub(super) async fn at(upstream: &Upstream) {
     }
 }
 
-/// One short answer, whole; `None` when there was none or it is too long.
+/// One short, complete response; `None` if there was none or it is too long.
 pub(crate) async fn get(upstream: &Upstream, path: &str, headers: Headers) -> Option<(u16, Vec<u8>)> {
     let request = forward::Request {
         method: Method::Get,

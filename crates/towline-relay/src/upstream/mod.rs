@@ -1,4 +1,4 @@
-//! The model servers behind a relay: which one gets a request, and whether they are well.
+//! The model servers behind a relay: selection for requests, and health.
 
 mod headers;
 pub(crate) mod look;
@@ -24,34 +24,34 @@ pub(crate) struct Upstream {
     name: String,
     api: UpstreamApi,
     client: Client,
-    /// It answered when it was last looked at, or has not been looked at yet.
+    /// Whether it answered the last health check, or was not checked yet.
     is_well: AtomicBool,
     was_seen: AtomicBool,
     running: AtomicUsize,
     pub(crate) served: AtomicU64,
     pub(crate) failures: AtomicU64,
     models: Mutex<HashSet<String>>,
-    /// Asked only where it is chosen, or no other is well.
+    /// Whether it is used only if a request chooses it or no other is healthy.
     is_spare: bool,
-    /// So many answers run there at once; `usize::MAX` without a limit.
+    /// The limit of running answers; `usize::MAX` means no limit.
     most: AtomicUsize,
-    /// Answers that were let run there, of those that a limit counts for.
+    /// Number of admitted answers to which the limit applies.
     admitted: AtomicUsize,
-    /// What a request says that chooses it, without user and password.
+    /// The text with which a request chooses it, without user and password.
     chosen_by: String,
 }
 
-/// Which model servers may answer a request.
+/// The model servers that may answer a request.
 #[derive(Debug, Clone)]
 pub(crate) enum Choice {
-    /// The one of the configured ones that fits best.
+    /// The best of the configured ones.
     Any,
     /// The one that the request chose.
     One(Arc<Upstream>),
 }
 
 impl Choice {
-    /// As it is kept, to be chosen again.
+    /// The form in which it is stored, for a retry.
     pub(crate) fn kept(&self) -> Option<String> {
         match self {
             Self::Any => None,
@@ -60,10 +60,10 @@ impl Choice {
     }
 }
 
-/// So many model servers that requests named are known at once. Beyond it those are forgotten that nothing runs on.
+/// Maximum number of model servers that requests have named. Beyond it, idle ones are forgotten.
 const NAMED: usize = 64;
 
-/// A request that a server works on. Dropping it says that it is done.
+/// A request that a server works on. Dropping it marks it as done.
 #[derive(Debug)]
 pub(crate) struct Lease(Arc<Upstream>);
 
@@ -74,7 +74,7 @@ impl Drop for Lease {
 }
 
 impl Lease {
-    /// No connection could be made: others are asked first until it answers again.
+    /// Records a failed connection: other servers are preferred until it answers again.
     pub(crate) fn failed(&self) {
         self.0.failures.fetch_add(1, Ordering::Relaxed);
         self.0.set_well(false);
@@ -83,7 +83,7 @@ impl Lease {
 
 impl Upstream {
     /// # Errors
-    /// When its key cannot be read or a certificate cannot be used.
+    /// If its key cannot be read or a certificate is unusable.
     pub(crate) fn new(config: &UpstreamConfig) -> Result<Arc<Self>, Error> {
         Self::with(config, config.name.clone())
     }
@@ -148,7 +148,7 @@ impl Upstream {
         Lease(Arc::clone(self))
     }
 
-    /// So many answers run there at once from now on.
+    /// Sets the limit of running answers.
     pub(crate) fn limit(&self, running: usize) {
         self.most.store(running, Ordering::Relaxed);
     }
@@ -161,7 +161,8 @@ impl Upstream {
         self.admitted.load(Ordering::Relaxed) < self.most.load(Ordering::Relaxed)
     }
 
-    /// An answer may run there, or one that might has ended. Only the queue says so, which gives no more places than there are.
+    /// Records that an answer was admitted, or that an admitted one has ended. Only the queue calls this, and
+    /// it never exceeds the limit.
     pub(crate) fn admitted(&self, is_in: bool) {
         if is_in {
             self.admitted.fetch_add(1, Ordering::Relaxed);
@@ -187,13 +188,13 @@ impl Upstream {
     }
 }
 
-/// Puts those that are well first, and of these the least busy; otherwise the order stays.
+/// Sorts healthy servers first, and the least busy first among them; otherwise the order stays.
 pub(crate) fn least_busy_first(upstreams: &mut [Arc<Upstream>]) {
     upstreams.sort_by_key(|upstream| (!upstream.is_well(), upstream.running()));
 }
 
-/// The one of these that an answer goes to where their limits count: of those that are well, else of all, the least busy one that
-/// has a place. `None` where none has.
+/// The server for an answer if limits apply: the least busy one with room among the healthy servers, else
+/// among all. `None` if none has room.
 pub(crate) fn with_place(upstreams: &[Arc<Upstream>]) -> Option<Arc<Upstream>> {
     let mut fit = upstreams.to_vec();
     least_busy_first(&mut fit);
@@ -207,7 +208,7 @@ pub(crate) fn with_place(upstreams: &[Arc<Upstream>]) -> Option<Arc<Upstream>> {
 #[derive(Debug)]
 pub(crate) struct Upstreams {
     all: Vec<Arc<Upstream>>,
-    /// Those that requests named, by what they said.
+    /// The servers that requests have named, by their text.
     named: Mutex<HashMap<String, Arc<Upstream>>>,
 }
 
@@ -220,15 +221,16 @@ impl Upstreams {
         &self.all
     }
 
-    /// The configured one of this name.
+    /// The configured server of this name.
     pub(crate) fn configured(&self, name: &str) -> Option<&Arc<Upstream>> {
         self.all.iter().find(|upstream| upstream.name == name)
     }
 
-    /// The one at an address that a request names, as a configuration would. Connections to it are used again.
+    /// The server at an address in a request, in the notation of the configuration. Connections to it are
+    /// reused.
     ///
     /// # Errors
-    /// What names no model server.
+    /// If the text names no model server.
     pub(crate) fn at(&self, text: &str) -> Result<Arc<Upstream>, Error> {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = named.get(text) {
@@ -249,8 +251,8 @@ impl Upstreams {
         Ok(upstream)
     }
 
-    /// Those that may answer a request to `path` for `model`, best first: that speak the API, are well, have the model, and
-    /// are the least busy. The configured order decides between equals.
+    /// The servers that may answer a request to `path` for `model`, best first: those that have the API, are
+    /// healthy, have the model, and are the least busy. The configured order decides between equals.
     pub(crate) fn for_request(&self, path: &str, model: &str, choice: &Choice) -> Vec<Arc<Upstream>> {
         let speaks = |upstream: &&Arc<Upstream>| match upstream.api {
             UpstreamApi::Ollama => true,
@@ -271,7 +273,8 @@ impl Upstreams {
         fit
     }
 
-    /// Those that may change the models they keep, best first: that have it already, else as configured.
+    /// The servers for a request that manages models, best first: those that already have the model, then in
+    /// the configured order.
     pub(crate) fn for_keeping(&self, model: &str, choice: &Choice) -> Vec<Arc<Upstream>> {
         let keeps = |upstream: &&Arc<Upstream>| upstream.api == UpstreamApi::Ollama;
         if let Choice::One(upstream) = choice {
@@ -283,10 +286,10 @@ impl Upstreams {
         fit
     }
 
-    /// Checks each of them from time to time, without end.
+    /// Checks each of them periodically. Never returns.
     ///
     /// # Cancel safety
-    /// Dropping the future stops looking.
+    /// Dropping the future stops the checks.
     pub(crate) async fn keep_looking(&self, pause: std::time::Duration) {
         loop {
             tokio::time::sleep(pause).await;
@@ -294,11 +297,11 @@ impl Upstreams {
         }
     }
 
-    /// Looks at each of them for the first time, and no longer than `time`: one that has not answered by then is asked after
-    /// those that have.
+    /// Checks each of them for the first time, for at most `time`: requests prefer the servers that have
+    /// answered by then.
     ///
     /// # Cancel safety
-    /// As [`look`](Self::look).
+    /// Like [`look`](Self::look).
     pub(crate) async fn look_first(&self, time: std::time::Duration) {
         let is_all = tokio::time::timeout(time, self.look()).await.is_ok();
         let was_seen = |upstream: &Arc<Upstream>| upstream.was_seen.load(Ordering::Relaxed);
@@ -309,16 +312,16 @@ impl Upstreams {
         }
     }
 
-    /// Looks at each of them once, at all at the same time.
+    /// Checks all of them once, concurrently.
     ///
     /// # Cancel safety
-    /// Dropping the future leaves what is known of those that have not answered.
+    /// If the future is dropped, the state of those that have not answered is unchanged.
     pub(crate) async fn look(&self) {
         all(self.all.iter().map(|upstream| look::at(upstream)).collect()).await;
     }
 }
 
-/// Waits for all of them at once; their results in the same order.
+/// Waits for all of them concurrently; returns their results in the same order.
 ///
 /// # Cancel safety
 /// Dropping the future drops them all.

@@ -1,4 +1,5 @@
-//! Which relays a request went through: one that comes back to a relay would go round until the connections run out.
+//! The relays that a request has passed: a request that comes back to a relay would loop until connections
+//! run out.
 
 use hyper::HeaderMap;
 
@@ -7,7 +8,7 @@ use crate::id::StreamId;
 /// The header that names them.
 pub(crate) const VIA: &str = "via";
 
-/// A relay as `Via` names it (RFC 9110, 7.6.3), by a random name.
+/// A relay's random name in `Via` (RFC 9110, 7.6.3).
 #[derive(Debug)]
 pub(crate) struct Hop(String);
 
@@ -16,14 +17,14 @@ impl Hop {
         Self(format!("1.1 towline-{}", StreamId::random()))
     }
 
-    /// What the next server is told: who passed the request on so far, and this relay.
+    /// The value for the next server: the earlier proxies, and this relay.
     pub(crate) fn after(&self, headers: &HeaderMap) -> String {
         let mut hops: Vec<&str> = texts(headers).collect();
         hops.push(&self.0);
         hops.join(", ")
     }
 
-    /// Whether this relay has sent the request itself.
+    /// Whether this relay has already forwarded the request.
     pub(crate) fn has_sent(&self, headers: &HeaderMap) -> bool {
         texts(headers).flat_map(|text| text.split(',')).any(|hop| hop.trim() == self.0)
     }
@@ -48,7 +49,7 @@ mod tests {
         let after_one = one.after(&headers);
         assert!(after_one.starts_with("1.1 proxy.example (nginx), 1.1 towline-"), "{after_one}");
         headers.insert(VIA, HeaderValue::from_str(&after_one).unwrap());
-        // A proxy may begin a line of its own.
+        // A proxy may add a separate header line.
         headers.append(VIA, HeaderValue::from_str(&other.after(&HeaderMap::new())).unwrap());
         assert!(one.has_sent(&headers) && other.has_sent(&headers) && !Hop::random().has_sent(&headers));
     }

@@ -1,4 +1,4 @@
-//! `POST`: bytes are appended, the stream is closed, or both at once.
+//! `POST`: appends bytes, closes the stream, or both at once.
 
 use bytes::Bytes;
 use hyper::body::Incoming;
@@ -12,16 +12,16 @@ use crate::meta::{Producer, media_type, now_ms};
 use crate::registry::Entry;
 use crate::relay::Relay;
 
-/// How often an append is tried that other relays are faster than.
+/// How often an append is retried when other relays are faster.
 const TRIES: usize = 100;
-/// Producers that a stream remembers.
+/// Number of producers that a stream remembers.
 const PRODUCERS: usize = 256;
-/// The longest name of a producer, and the longest `Stream-Seq`, in bytes.
+/// The maximum length of a producer's name and of `Stream-Seq`, in bytes.
 const NAME_BYTES: usize = 256;
 
 struct Append {
     bytes: Bytes,
-    /// Of a body that is not empty.
+    /// The media type of a body that is not empty.
     media_type: Option<String>,
     closes: bool,
     producer: Option<(String, Producer)>,
@@ -30,7 +30,7 @@ struct Append {
 
 enum Done {
     Appended,
-    /// It was appended before; this is how far the producer had come.
+    /// It was appended before; with the producer's progress.
     Duplicate(Producer),
 }
 
@@ -63,7 +63,7 @@ pub(super) async fn post(relay: &Relay, entry: Entry, request: Request<Incoming>
         };
         match (written, &relay.shared) {
             (Ok(done), _) => break done,
-            // Another relay was faster: what it has written comes first.
+            // Another relay was faster: its write comes first.
             (Err(Broken::Taken), Some(shared)) if tries < TRIES => {
                 let reloaded = shared.reload(&entry).await;
                 reloaded.map_err(|error| broken(Broken::Store(error.to_string())))?;
@@ -110,13 +110,13 @@ impl Append {
         };
         let media_type = media_type(content_type);
         let (is_json, closed) = entry.log.look(|meta, _| (meta.is_json(), meta.closed));
-        // Whether it is closed and of the same type is looked at once more when it counts.
+        // Whether the stream is closed, and its type, are checked again under the lock.
         let takes_json = is_json && !closed && media_type == "application/json";
         let bytes = if takes_json { json::messages(&body, false)? } else { body };
         Ok(Self { bytes, media_type: Some(media_type), closes, producer, seq })
     }
 
-    /// Appends, or says why not; then nothing is changed.
+    /// Appends, or returns the refusal without a change.
     fn apply(&self, log: &mut Changing<'_>, most: u64) -> Result<Done, Refusal> {
         let end = log.end();
         let closed = log.look().closed;

@@ -1,4 +1,4 @@
-//! `PUT`: a stream is created.
+//! `PUT`: creates a stream.
 
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, StatusCode};
@@ -16,7 +16,7 @@ use crate::registry::{Entry, NotMade};
 use crate::relay::Relay;
 
 const DEFAULT_CONTENT_TYPE: &str = "application/octet-stream";
-/// The longest content type, in bytes.
+/// The maximum length of a content type, in bytes.
 const CONTENT_TYPE_BYTES: usize = 256;
 
 pub(super) async fn put(
@@ -55,7 +55,7 @@ pub(super) async fn put(
     match relay.registry.make(meta, &bytes, None, |_| None) {
         Ok((entry, ticket)) => {
             match entry.log.written(ticket).await {
-                // Another relay has made one of this id meanwhile.
+                // Another relay has created a stream with this id meanwhile.
                 Err(Broken::Taken) => {
                     relay.registry.forget(&entry);
                     let _is_fresh = relay.fresh().await;
@@ -73,7 +73,7 @@ pub(super) async fn put(
     }
 }
 
-/// What is said of a stream that was there before.
+/// The response for a stream that already existed.
 fn known(entry: &Entry, wanted: &Meta) -> Result<Answer, Refusal> {
     if is_same(entry, wanted) {
         return Ok(described(entry, StatusCode::OK));
@@ -81,7 +81,8 @@ fn known(entry: &Entry, wanted: &Meta) -> Result<Answer, Refusal> {
     Err(Refusal::new(Code::Conflict, "a stream of this id exists, with another configuration"))
 }
 
-/// Where the client finds it: by the scheme and host that it used, also through a proxy that ends its TLS.
+/// The URL of the stream, with the scheme and host that the client used, also through a proxy that terminates
+/// TLS.
 fn location<B>(caller: &Caller, id: &StreamId, request: &Request<B>) -> Result<String, Refusal> {
     let host = host_of(request)?;
     if host.is_empty() {

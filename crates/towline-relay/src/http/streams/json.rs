@@ -1,11 +1,11 @@
-//! Streams of JSON values: each value is kept on a line of its own, and read as an array.
+//! Streams of JSON values: each value is stored on a separate line, and reads return an array.
 
 use bytes::Bytes;
 use serde_json::value::RawValue;
 
 use super::super::answer::Refusal;
 
-/// The lines of a body: its values, one level of array opened. `may_be_empty` allows `[]`.
+/// The lines of a body: its values, with one level of array flattened. `may_be_empty` allows `[]`.
 pub(super) fn messages(body: &[u8], may_be_empty: bool) -> Result<Bytes, Refusal> {
     let wrong = |error: serde_json::Error| Refusal::bad(format!("the body is not JSON: {error}"));
     let mut lines = Vec::with_capacity(body.len() + 1);
@@ -24,7 +24,7 @@ pub(super) fn messages(body: &[u8], may_be_empty: bool) -> Result<Bytes, Refusal
     Ok(lines.into())
 }
 
-/// Appends a value without the white space that is not in its texts, so that no line ends inside it.
+/// Appends a value without the white space between its tokens, so that it contains no line end.
 fn push_line(lines: &mut Vec<u8>, value: &str) {
     let (mut in_text, mut escaped) = (false, false);
     for byte in value.bytes() {

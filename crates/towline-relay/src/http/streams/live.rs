@@ -1,4 +1,4 @@
-//! Live reads that are no events: the long poll and the raw tail.
+//! Live reads without events: the long poll and the raw tail.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::log::Cursor;
 use crate::registry::Entry;
 use crate::relay::Relay;
 
-/// How often somebody who waits renews the stream's time to live.
+/// How often a waiting reader renews the stream's time to live.
 const RENEW: Duration = Duration::from_millis(500);
 
 pub(super) async fn long_poll(
@@ -27,12 +27,12 @@ pub(super) async fn long_poll(
     let reading = relay.attach(entry).ok_or_else(|| too_many_readers(relay))?;
     let entry = &reading.entry;
     let cursor = Cursor::new(Arc::clone(&entry.log), position);
-    // Where it only waits, nothing is taken from the cursor.
+    // A wait takes nothing from the cursor.
     let something = wait(&cursor, entry);
     drop(tokio::time::timeout(relay.config.times.long_poll, something).await);
     let (was_at_end, closed) = cursor.is_at_end();
     let (mut answer, end, at_end, closed) = if was_at_end {
-        // What comes after nothing was found is for the next poll.
+        // Bytes that arrive after an empty read are for the next poll.
         (empty(StatusCode::NO_CONTENT), position, true, closed)
     } else {
         let Part { body, end, at_end, closed } = part(entry, position).await?;
@@ -46,20 +46,20 @@ pub(super) async fn long_poll(
     Ok(answer)
 }
 
-/// Waits until there is something to read, or nothing will be; renews the time to live meanwhile.
+/// Waits until there are bytes to read, or there will be none; renews the time to live meanwhile.
 pub(super) async fn wait(cursor: &Cursor, entry: &Entry) {
     let mut look = Cursor::new(Arc::clone(&entry.log), cursor.position());
     let mut renew = tokio::time::interval(RENEW);
     loop {
         tokio::select! {
-            // Whatever it is, it is there for the cursor too.
+            // The cursor will see the change, whatever it is.
             _ = look.read() => return,
             _ = renew.tick() => entry.log.touch(crate::meta::now_ms()),
         }
     }
 }
 
-/// The bytes as they are, until the stream is closed.
+/// The raw bytes, until the stream is closed.
 pub(super) fn raw(
     relay: &Relay,
     entry: Entry,

@@ -1,6 +1,6 @@
 //! Streams over HTTP: the base part of the Durable Streams protocol (draft 1.0), and the raw live tail.
 //!
-//! Forks and subscriptions are not supported. What is ours lives in keys of its own: `live=raw`, `Towline-*`.
+//! Forks and subscriptions are not supported. Our extensions have their own names: `live=raw`, `Towline-*`.
 
 mod append;
 mod create;
@@ -47,7 +47,7 @@ pub(super) async fn answer(
     }
 }
 
-/// The stream, unless its time is over.
+/// The stream, unless it has expired.
 fn find(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
     let entry = relay.registry.find(owner, id).ok_or_else(Refusal::no_such_stream)?;
     if entry.is_over(relay.config.retention.longest) {
@@ -57,7 +57,7 @@ fn find(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
     Ok(entry)
 }
 
-/// The stream, with what other relays have written to it.
+/// The stream, including the writes of other relays.
 async fn find_fresh(relay: &Relay, owner: &Owner, id: &StreamId) -> Result<Entry, Refusal> {
     let entry = find(relay, owner, id)?;
     if let Some(shared) = &relay.shared {
@@ -79,7 +79,7 @@ fn head(entry: &Entry) -> Answer {
     answer
 }
 
-/// What every answer about a stream says of it.
+/// Sets the headers that every response about a stream has.
 fn describe(answer: &mut Answer, entry: &Entry) {
     entry.log.look(|meta, _| {
         set(answer, "content-type", &meta.content_type);
@@ -114,7 +114,7 @@ pub(super) async fn remove(relay: &Relay, entry: &Entry) -> Result<(), Refusal> 
     loop {
         let ticket = relay.registry.remove(&entry).ok_or_else(Refusal::no_such_stream)?;
         match (entry.log.written(ticket).await, &relay.shared) {
-            // Others have written it meanwhile; it is to go all the same.
+            // Other relays have written to it meanwhile; it is deleted anyway.
             (Err(Broken::Taken), Some(shared)) => {
                 let looked = shared.put_back(entry.log.no).await;
                 looked.map_err(|error| broken(Broken::Store(error.to_string())))?;
@@ -136,8 +136,8 @@ pub(super) fn broken(broken: Broken) -> Refusal {
     }
 }
 
-/// Refuses bytes of an owner whose clients' streams have taken what they may: they are not evicted, so they would take the
-/// room of others.
+/// Refuses further bytes of an owner whose clients' streams have reached their limit: these streams are not
+/// evicted, so they would take the room of others.
 fn room_for(relay: &Relay, owner: &Owner, bytes: usize) -> Result<(), Refusal> {
     let most = relay.config.share_of(relay.config.retention.bytes);
     if relay.registry.add_written(owner, bytes as u64, most) {
@@ -171,14 +171,14 @@ fn content_type(headers: &HeaderMap) -> Result<Option<&str>, Refusal> {
     Ok(input::header(headers, CONTENT_TYPE.as_str())?.map(str::trim).filter(|text| !text.is_empty()))
 }
 
-/// The final offset of a closed stream, for those who want to write it.
+/// The refusal of a write to a closed stream, with its final offset.
 fn is_closed(seen_end: &str) -> Refusal {
     Refusal::new(Code::Conflict, "the stream is closed; nothing can be appended")
         .with("stream-closed", "true")
         .with("stream-next-offset", seen_end)
 }
 
-/// Sets where the next read begins, and what is known there.
+/// Sets the offset of the next read, and the state there.
 fn set_position(answer: &mut Answer, next: &str, at_end: bool, closed: bool) {
     set(answer, "stream-next-offset", next);
     if at_end {
@@ -189,15 +189,16 @@ fn set_position(answer: &mut Answer, next: &str, at_end: bool, closed: bool) {
     }
 }
 
-/// The array that a body of JSON values is read as; `None` where it is refused.
+/// The array for a body of JSON values; `None` if the body is refused.
 pub(crate) fn read_json_lines(body: &bytes::Bytes) -> Option<Vec<u8>> {
     json::messages(body, true).ok().map(|lines| json::array(&lines))
 }
 
-/// Seconds between two cursors, counted from 2024-10-09: so the protocol says, for caches that join readers.
+/// Seconds between two cursors, counted from 2024-10-09, as the protocol specifies for caches that merge
+/// readers.
 const CURSOR_SECONDS: u64 = 20;
 const CURSOR_EPOCH: u64 = 1_728_432_000;
-/// A reader that comes again within one cursor is moved on by as many as these, so that no cache circles.
+/// A reader that returns within one cursor interval is advanced by up to this many, so that no cache loops.
 const CURSOR_JITTER: u64 = 180;
 
 /// The cursor after the client's.

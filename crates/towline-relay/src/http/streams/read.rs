@@ -1,4 +1,4 @@
-//! `GET`: what is there, at once or as it comes.
+//! `GET`: reads the existing bytes, or follows the stream.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::offset::Offset;
 use crate::registry::Entry;
 use crate::relay::Relay;
 
-/// The most that one read brings, in bytes; a longer append still comes whole.
+/// The maximum size of one read, in bytes; a longer append is still returned whole.
 const READ_BYTES: usize = 1 << 20;
 
-/// How a reader wants to be told of what comes later.
+/// How a reader follows a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Live {
     No,
@@ -43,7 +43,7 @@ pub(super) async fn get(
         Some(_) => return Err(Refusal::bad("live takes long-poll, sse or raw")),
     };
     let offset = match input::header(request.headers(), "last-event-id")? {
-        // A browser that reconnects asks for the same address, and says here where it was.
+        // A browser that reconnects requests the same URL, and sends its offset in this header.
         Some(last) if live == Live::Sse && Offset::parse(last).is_some() => Some(last.to_owned()),
         Some(_) | None => input::query(query, "offset")?,
     };
@@ -60,7 +60,7 @@ pub(super) async fn get(
             let seen = entry.log.seen();
             if seen.closed && position >= seen.end.position && request.headers().contains_key("last-event-id")
             {
-                // The one answer after which a browser does not come again.
+                // The only response after which a browser does not reconnect.
                 return Ok(empty(StatusCode::NO_CONTENT));
             }
             sse::answer(relay, entry, position, given_cursor)
@@ -69,7 +69,7 @@ pub(super) async fn get(
     }
 }
 
-/// The position an offset stands for.
+/// The position of an offset.
 async fn position(entry: &Entry, offset: Option<&str>) -> Result<u64, Refusal> {
     let end = entry.log.seen().end.position;
     let offset = match offset {
@@ -98,7 +98,7 @@ async fn position(entry: &Entry, offset: Option<&str>) -> Result<u64, Refusal> {
     Ok(position)
 }
 
-/// What is there from `position` on, as the reader wants it.
+/// The existing bytes from `position` on, in the reader's form.
 pub(super) async fn available(entry: &Entry, cursor: &mut Cursor) -> Result<Bytes, Refusal> {
     let mut first: Option<Bytes> = None;
     let mut all = BytesMut::new();
@@ -129,7 +129,7 @@ pub(super) fn offset_text(entry: &Entry, position: u64) -> String {
     entry.log.look(|meta, _| meta.incarnations.offset(position)).to_string()
 }
 
-/// What is there from a position on, as a body.
+/// The existing bytes from a position on, as a body.
 pub(super) struct Part {
     pub(super) body: Body,
     /// The position after it.
@@ -138,7 +138,8 @@ pub(super) struct Part {
     pub(super) closed: bool,
 }
 
-/// What is there from `position` on. Bytes are read as the body is; JSON values become an array first.
+/// The existing bytes from `position` on. Bytes are read while the body is sent; JSON values are collected
+/// into an array first.
 pub(super) async fn part(entry: &Entry, position: u64) -> Result<Part, Refusal> {
     if is_json(entry) {
         let mut cursor = Cursor::whole(Arc::clone(&entry.log), position);
@@ -177,7 +178,7 @@ async fn catch_up(
         set(&mut answer, "cache-control", "no-store");
     } else {
         set(&mut answer, "etag", &etag);
-        // Nobody but the owner may see it, so only the owner's own cache keeps it.
+        // Only the owner may see it, so only the owner's private cache may store it.
         set(&mut answer, "cache-control", "private, max-age=60, stale-while-revalidate=300");
     }
     Ok(answer)

@@ -19,7 +19,7 @@ use crate::log::Cursor;
 use crate::registry::{Entry, Reading};
 use crate::relay::Relay;
 
-/// Events that wait for a slow reader; the next are made when these are taken.
+/// Number of events that wait for a slow reader; more are made when these are taken.
 const EVENTS: usize = 4;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) fn answer(
     Ok(answer)
 }
 
-/// Tells what is there and what comes, until the stream is closed or the reader has left.
+/// Sends the existing and the new bytes, until the stream is closed or the reader disconnects.
 async fn tell(
     reading: &Reading,
     position: u64,
@@ -78,7 +78,7 @@ async fn tell(
     loop {
         let mut piece = Vec::new();
         if !cursor.is_at_end().0 {
-            // A reader whose stream is gone is let go, and finds out when it comes again.
+            // If the stream is deleted, the reader is disconnected, and learns of it when it reconnects.
             let Ok(bytes) = available(entry, &mut cursor).await else { return };
             data(&mut piece, &bytes, encoding, &offset_text(entry, cursor.position()));
         }
@@ -108,8 +108,8 @@ async fn tell(
     }
 }
 
-/// One data event, whose id is the offset after it. Every line end of the text begins a new line of the event, so that no text
-/// can end it.
+/// One data event, whose id is the offset after it. Every line end of the text starts a new line of the
+/// event, so that no text can end the event.
 fn data(piece: &mut Vec<u8>, bytes: &[u8], encoding: Encoding, id: &str) {
     piece.extend_from_slice(format!("id: {id}\nevent: data\n").as_bytes());
     match encoding {

@@ -1,4 +1,4 @@
-//! Where the store is that several relays share.
+//! The address of the store that several relays share.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -14,24 +14,24 @@ pub struct RedisAddress {
     pub(crate) is_encrypted: bool,
     pub(crate) user: Option<String>,
     pub(crate) password: Option<String>,
-    /// A file whose content is the password; it is read again for each connection.
+    /// A file that contains the password; it is read again for each connection.
     pub(crate) password_file: Option<PathBuf>,
-    /// Certificates (PEM) that vouch for the server, in place of those that browsers know.
+    /// Certificate authorities (PEM) for the server, instead of the usual public ones.
     pub(crate) ca: Option<PathBuf>,
 }
 
-/// A text that is no address of Redis. It may hold a password, so it is not repeated.
+/// The error for an invalid Redis address. The address may contain a password, so it is not repeated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected redis://host:6379 or rediss://user@host:6379/0")]
 pub struct NotRedis;
 
 impl RedisAddress {
-    /// Whether a text is meant as one.
+    /// Whether a text looks like a Redis address.
     pub fn is_meant(text: &str) -> bool {
         text.starts_with("redis:") || text.starts_with("rediss:")
     }
 
-    /// Sets the password, where the address has none.
+    /// Sets the password, if the address has none.
     pub fn set_password(&mut self, password: &str) {
         self.password.get_or_insert_with(|| password.to_owned());
     }
@@ -58,7 +58,7 @@ impl std::str::FromStr for RedisAddress {
         };
         let (place, database) = rest.split_once('/').unwrap_or((rest, ""));
         let database = if database.is_empty() { 0 } else { database.parse().map_err(|_| NotRedis)? };
-        // An address of IPv6 stands in brackets.
+        // An IPv6 address is in brackets.
         let (host, port) =
             match place.rsplit_once(':').filter(|(host, _)| !host.starts_with('[') || host.ends_with(']')) {
                 Some((host, port)) => (host, port.parse().map_err(|_| NotRedis)?),

@@ -1,4 +1,4 @@
-//! One connection to Redis. It is used by one at a time; what fails is dropped, and another one made.
+//! One connection to Redis. One task uses it at a time; a failed connection is dropped and replaced.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,22 +16,22 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use super::address::RedisAddress;
 use super::resp::{Commands, NotResp, Reply};
 
-/// How long a connection may take to be made, and each reply to come.
+/// The time limit for connecting, and for each reply.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Why Redis did not do what it was asked. Messages say the cause, so there is no `source()`.
+/// An error of Redis. Messages include the cause, so there is no `source()`.
 #[derive(Debug, thiserror::Error)]
 pub enum RedisError {
     /// It cannot be reached, or the connection broke.
     #[error("Redis at {0} cannot be reached: {1}")]
     Away(String, std::io::Error),
-    /// It said nothing in time.
+    /// It did not reply in time.
     #[error("Redis at {0} does not answer")]
     Silent(String),
     /// It is something else.
     #[error("{0} is not a Redis: {1}")]
     NotRedis(String, &'static str),
-    /// It refused. Its own words.
+    /// It refused, with its own message.
     #[error("Redis refused: {0}")]
     Refused(String),
     /// A file that the configuration names.
@@ -45,7 +45,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Socket for T {}
 pub(crate) struct Connection {
     shown: String,
     socket: Box<dyn Socket>,
-    /// What has come and is not read.
+    /// Bytes that have arrived and are not parsed yet.
     come: BytesMut,
 }
 
@@ -83,7 +83,7 @@ impl Connection {
         for (at, reply) in connection.ask(&commands).await?.into_iter().enumerate() {
             if let Reply::Failed(mut why) = reply {
                 if at == 0 && password.is_some() {
-                    // A server that knows no such command repeats what came with it.
+                    // A server that does not know the command repeats its arguments.
                     why.truncate(why.find(|c: char| !c.is_ascii_uppercase()).unwrap_or(why.len()));
                     why.push_str(" (it does not take the password)");
                 }
@@ -109,10 +109,10 @@ impl Connection {
         Ok(Self { shown, socket, come: BytesMut::new() })
     }
 
-    /// The replies to all commands, in their order. A command that failed has its failure as its reply.
+    /// The replies to all commands, in order. The reply to a failed command is its error.
     ///
     /// # Cancel safety
-    /// None: a connection whose future was dropped is to be dropped too.
+    /// Not safe: if the future is dropped, the connection must be dropped too.
     pub(crate) async fn ask(&mut self, commands: &Commands) -> Result<Vec<Reply>, RedisError> {
         let shown = self.shown.clone();
         let silent = |_| RedisError::Silent(shown.clone());

@@ -1,20 +1,20 @@
-//! RESP2, the protocol of Redis and Valkey: commands as they are sent, replies as they come.
+//! RESP2, the protocol of Redis and Valkey: encodes commands and parses replies.
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// Arrays in arrays that are read; no command used here answers deeper.
+/// Maximum nesting of arrays; no command used here has a deeper reply.
 const DEEPEST: usize = 8;
-/// The longest text of a reply, in bytes: the server's own limit.
+/// Maximum length of a text in a reply, in bytes: the server's own limit.
 const LONGEST: usize = 512 << 20;
-/// The most replies in one array.
+/// Maximum number of replies in one array.
 const MOST: usize = 1 << 24;
 
 /// One reply.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Reply {
-    /// Text of the server's own, as `OK`.
+    /// A status text, such as `OK`.
     Said(String),
-    /// The command failed. Begins with a word in capitals.
+    /// The command failed. The text begins with a word in capitals.
     Failed(String),
     Number(i64),
     Bytes(Bytes),
@@ -22,7 +22,7 @@ pub(crate) enum Reply {
     Many(Vec<Reply>),
 }
 
-/// Bytes that no server of this protocol sends.
+/// The error for bytes that violate the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it does not speak the protocol of Redis")]
 pub(crate) struct NotResp;
@@ -57,7 +57,7 @@ impl Commands {
         self.bytes.extend_from_slice(b"\r\n");
     }
 
-    /// How many replies they get.
+    /// The number of replies that they get.
     pub(crate) fn count(&self) -> usize {
         self.count
     }
@@ -68,17 +68,17 @@ impl Commands {
 }
 
 impl Reply {
-    /// Takes one reply from the beginning of `bytes`; `None` until it is whole.
+    /// Takes one reply from the beginning of `bytes`; `None` until it is complete.
     ///
     /// # Errors
-    /// Bytes that are no reply.
+    /// Bytes that are not a reply.
     pub(crate) fn take(bytes: &mut BytesMut) -> Result<Option<Self>, NotResp> {
         let Some(length) = length(bytes, DEEPEST)? else { return Ok(None) };
         let mut whole = bytes.split_to(length).freeze();
         Self::read(&mut whole).map(Some)
     }
 
-    /// Reads a reply that is whole.
+    /// Reads a complete reply.
     fn read(bytes: &mut Bytes) -> Result<Self, NotResp> {
         let (kind, line) = take_line(bytes)?;
         let text = || String::from_utf8_lossy(&line).into_owned();
@@ -110,7 +110,7 @@ impl Reply {
         }
     }
 
-    /// A number, also one that is written as a text.
+    /// A number, also one that is sent as text.
     pub(crate) fn number(&self) -> Option<u64> {
         match self {
             Self::Number(number) => u64::try_from(*number).ok(),
@@ -153,7 +153,7 @@ fn number(line: &[u8]) -> Result<i64, NotResp> {
     std::str::from_utf8(line).ok().and_then(|text| text.parse().ok()).ok_or(NotResp)
 }
 
-/// How long the first reply is, in bytes; `None` until it is whole.
+/// The length of the first reply, in bytes; `None` until it is complete.
 fn length(bytes: &[u8], depth: usize) -> Result<Option<usize>, NotResp> {
     const LONGEST_HEAD: usize = 64 << 10;
     let Some(end) = line_end(&bytes[..bytes.len().min(LONGEST_HEAD)]) else {

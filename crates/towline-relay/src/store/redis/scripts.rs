@@ -1,40 +1,42 @@
-//! What Redis does in one piece. All names begin with `towline:`.
+//! The atomic operations in Redis, as scripts. All names begin with `towline:`.
 //!
 //! | key | what |
 //! |---|---|
-//! | `s:<no>` | hash of a stream: its version, end, description, holder, the request that is kept |
-//! | `l:<no>` | stream of Redis: the log, each entry named by the position where it ends |
+//! | `s:<no>` | hash of a stream: its version, end, metadata, holder, the stored request |
+//! | `l:<no>` | stream of Redis: the log; the name of each entry is the position of its end |
 //! | `z:<no>` | the log of an answer that has ended, as one text |
 //! | `ids:<owner>` | hash: id of a stream → its number |
-//! | `asked:<owner>:<request id>` | the number of the stream that answers it, or who is about to make one |
+//! | `asked:<owner>:<request id>` | the number of the stream that answers it, or the relay that is about to create one |
 //! | `all` | set of all numbers |
 //! | `held:<relay>` | set: the answers that this relay runs |
 //! | `relays`, `lease:<relay>` | set of the relays, and a key of each that expires |
-//! | `journal` | stream of Redis: every change of a description, with the description |
-//! | `orders:<relay>` | stream of Redis: what a relay is told to do with its answers |
-//! | `b:<database>:<no>`, `journal`, `orders:<relay>` | channels: bytes of a log, and calls to look |
+//! | `journal` | stream of Redis: every change of metadata, with the metadata |
+//! | `orders:<relay>` | stream of Redis: the orders for a relay's answers |
+//! | `b:<database>:<no>`, `journal`, `orders:<relay>` | channels: bytes of a log, and notifications |
 //!
-//! Channels are the same in all databases of a server: a needless look costs nothing, but bytes are told apart.
+//! Channels are common to all databases of a server: a needless notification costs nothing, but the channels
+//! of bytes include the database.
 
-/// The channel of the bytes of a stream is this and its number.
+/// The prefix of the channel of a stream's bytes; its number follows.
 pub(crate) fn bytes_channel(database: u32) -> String {
     format!("towline:b:{database}:")
 }
 
-/// The most bytes that are told with the call to look at a log.
+/// Maximum number of bytes that a notification about a log includes.
 const TOLD_BYTES: &str = "16384";
 
-/// The script that writes, for a database of the server. Where replicas are to have the bytes before a reader sees them, they are
-/// not told with the call.
+/// The script that writes, for a database of the server. If replicas must have the bytes before a reader sees
+/// them, the notification does not include bytes.
 pub(crate) fn write(database: u32, replicas: usize) -> String {
     let told = if replicas == 0 { TOLD_BYTES } else { "-1" };
     WRITE.replace("CHANNEL", &bytes_channel(database)).replace("TOLD_BYTES", told)
 }
 
-/// Writes a stream, if its version is the one that the writer knows: so nobody writes over what another has written. Its reply
-/// begins with 0 for written (now, or before when the reply was lost, no matter who has written since: what a client appends is kept with
-/// the version of its write), 1 for another version, and 2 for a stream that is not made:
-/// its id is taken, another relay has its request, or the relay was buried, so that nobody would end its answer.
+/// Writes a stream if its version is the one that the writer knows, so no relay overwrites another's write.
+/// The reply begins with 0 for written (now, or earlier with a lost reply, no matter which relay has written since: the
+/// bytes of a client's append are stored with the version of their write), 1 for another version, and 2 for a
+/// stream that was not created, because its id is taken, another relay has its request, or the relay was
+/// declared dead, so that nobody would end its answer.
 const WRITE: &str = r"
 local no, expected, new, me = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local meta, request, is_job, is_closed = ARGV[5], ARGV[6], ARGV[7] == '1', ARGV[8] == '1'
@@ -96,9 +98,9 @@ end
 return {0}
 ";
 
-/// Removes a stream with all that belongs to it, if its version is the one that the remover knows, or this relay has written it
-/// last, which it may not know when the reply was lost. Its reply begins with 0 for removed, now or before, and 1 for another
-/// version.
+/// Removes a stream with all of its data, if its version is the one that the caller knows, or if this relay
+/// has written it last, which it may not know after a lost reply. The reply begins with 0 for removed, now or
+/// earlier, and 1 for another version.
 pub(crate) const REMOVE: &str = r"
 local no, expected, me = ARGV[1], ARGV[2], ARGV[3]
 local h = 'towline:s:' .. no
@@ -119,20 +121,20 @@ redis.call('PUBLISH', 'towline:journal', '')
 return {0}
 ";
 
-/// Gives the reservation of a request back, where it is still the one that was made.
+/// Releases the reservation of a request, if it is still the same one.
 pub(crate) const RELEASE: &str = r"
 if redis.call('GET', ARGV[1]) == ARGV[2] then redis.call('DEL', ARGV[1]) end
 return 0
 ";
 
-/// Renews the lease of a relay: 1, or 0 where the others have buried it.
+/// Renews the lease of a relay: 1, or 0 if the others have declared it dead.
 pub(crate) const RENEW: &str = r"
 if redis.call('SISMEMBER', 'towline:relays', ARGV[1]) == 0 then return 0 end
 redis.call('SET', 'towline:lease:' .. ARGV[1], '1', 'PX', ARGV[2])
 return 1
 ";
 
-/// Buries a relay whose lease has expired, so that it cannot renew it: 1 where it is one of the dead now.
+/// Declares a relay dead whose lease has expired, so that it cannot renew it: 1 if it is dead now.
 pub(crate) const BURY: &str = r"
 if redis.call('EXISTS', 'towline:lease:' .. ARGV[1]) == 1 then return 0 end
 redis.call('SREM', 'towline:relays', ARGV[1])

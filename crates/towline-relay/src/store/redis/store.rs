@@ -1,7 +1,7 @@
 //! Logs in Redis or Valkey, for several relays at once.
 //!
-//! Every write names the version of its stream that it builds upon. So a relay that was taken for dead writes nothing more of
-//! what others have ended, and a write whose reply was lost is made once.
+//! Every write names the version of its stream on which it builds. So a relay that was declared dead cannot
+//! write to answers that others have ended, and a write whose reply was lost happens only once.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
@@ -22,58 +22,59 @@ use crate::store::{
     Chunk, LogStore, NotWritten, Recovered, Recovery, Refused, Room, StoreError, StreamNo, Write,
 };
 
-/// How long a batch is tried while Redis is away. Answers that run survive so long, as over a failover.
+/// How long a batch is retried while Redis is away. Running answers survive this long, for example over a
+/// failover.
 const TRIED_FOR: Duration = Duration::from_secs(20);
-/// Time between two tries.
+/// Time between two attempts.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Connections that are kept for reading.
+/// Number of connections that are kept for reading.
 const READERS: usize = 8;
-/// Entries of a log that are read at once.
+/// Number of entries of a log that are read at once.
 const ENTRIES: usize = 64;
 
 /// The store.
 #[derive(Debug)]
 pub(crate) struct RedisStore {
     address: RedisAddress,
-    /// Copies on replicas that a write waits for.
+    /// Number of replicas for which a write waits.
     replicas: usize,
     runtime: Handle,
-    /// Which relay this is, among all there ever were.
+    /// The number of this relay, unique among all relays ever.
     relay: AtomicU64,
     attempts: AtomicU64,
     writing: tokio::sync::Mutex<Option<Connection>>,
     reading: Mutex<Kept>,
     versions: Mutex<HashMap<StreamNo, Version>>,
-    /// Streams of others that somebody waits for.
+    /// Other relays' streams that have waiting readers.
     wanted: Mutex<Vec<StreamNo>>,
     pub(crate) is_wanted: Notify,
-    /// Streams that others have written over.
+    /// Streams that other relays have overwritten.
     overwritten: Mutex<Vec<StreamNo>>,
     room: AtomicU8,
-    /// What the script that writes is called by.
+    /// The hash of the script that writes.
     write_script: OnceLock<String>,
 }
 
-/// Connections for reading over which nobody asks at the moment.
+/// Idle connections for reading.
 #[derive(Debug, Default)]
 struct Kept {
     connections: Vec<Connection>,
-    /// How often those that were kept were let go.
+    /// How often the idle connections were dropped.
     round: u64,
 }
 
-/// A stream as Redis has it.
+/// A stream, as stored in Redis.
 #[derive(Debug, Clone)]
 pub(crate) struct Stored {
     pub(crate) version: Version,
     pub(crate) meta: Bytes,
     pub(crate) end: u64,
-    /// The relay that runs it, or has run it; none for a stream that clients write.
+    /// The relay that runs or ran it; `None` for a stream that clients write.
     pub(crate) holder: Option<u64>,
 }
 
 impl Stored {
-    /// `None` where there is no stream.
+    /// `None` if there is no stream.
     fn read(reply: &Reply) -> Option<Self> {
         let [version, meta, end, holder] = reply.many() else { return None };
         let version = Version::parse(version.text()?)?;
@@ -81,7 +82,7 @@ impl Stored {
     }
 }
 
-/// The parts of a description that are keys of their own.
+/// The parts of the metadata that have separate keys.
 #[derive(Deserialize)]
 struct Described<'a> {
     #[serde(borrow)]
@@ -97,14 +98,14 @@ struct DescribedJob {
     request_id: Option<String>,
 }
 
-/// What one batch writes of one stream.
+/// The part of a batch for one stream.
 #[derive(Default)]
 struct Part {
     stream: StreamNo,
     meta: Bytes,
     request: Bytes,
     chunks: Vec<Bytes>,
-    /// Where the first of them ends.
+    /// The end of the first of them.
     first_end: u64,
     is_removal: bool,
 }
@@ -151,7 +152,8 @@ impl RedisStore {
         self.room.store(room, Ordering::Relaxed);
     }
 
-    /// The server takes what it is sent; whether the replicas that are wanted are there, [`mend`](LogStore::mend) finds out.
+    /// Records that the server accepts writes; [`mend`](LogStore::mend) checks whether the required replicas
+    /// are there.
     pub(crate) fn has_taken(&self) {
         if self.replicas == 0 || self.room() == Room::Full {
             self.set_room(Room::Enough);
@@ -166,7 +168,7 @@ impl RedisStore {
         self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The version of a stream that the log of this process shows.
+    /// The version of a stream in this process's log.
     pub(crate) fn version(&self, stream: StreamNo) -> Version {
         self.versions().get(&stream).copied().unwrap_or_default()
     }
@@ -179,25 +181,25 @@ impl RedisStore {
         self.versions().remove(&stream);
     }
 
-    /// The streams that somebody waits for since this was last asked.
+    /// Takes the streams that have got waiting readers since the last call.
     pub(crate) fn take_wanted(&self) -> Vec<StreamNo> {
         std::mem::take(&mut *self.wanted.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Others have written over these streams.
+    /// Records that other relays have overwritten these streams.
     pub(crate) fn is_overwritten(&self, streams: &[StreamNo]) {
         self.overwritten.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(streams);
     }
 
-    /// The streams that others have written over since this was last asked.
+    /// Takes the streams that other relays have overwritten since the last call.
     pub(crate) fn take_overwritten(&self) -> Vec<StreamNo> {
         std::mem::take(&mut *self.overwritten.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The replies to commands, over a connection that is kept.
+    /// Sends commands over a kept connection and returns the replies.
     ///
     /// # Cancel safety
-    /// Dropping the future closes the connection; whether the commands were done is not known.
+    /// Dropping the future closes the connection; the commands may or may not have run.
     pub(crate) async fn ask(&self, commands: &Commands) -> Result<Vec<Reply>, RedisError> {
         let (kept, round) = {
             let mut reading = self.reading();
@@ -209,7 +211,7 @@ impl RedisStore {
         };
         let replies = match connection.ask(commands).await {
             Ok(replies) => replies,
-            // One that was kept may have been closed long ago; nobody has done anything then.
+            // A kept connection may have been closed long ago; then no command has run.
             Err(RedisError::Away(..)) => {
                 connection = Connection::open(&self.address).await?;
                 connection.ask(commands).await?
@@ -217,7 +219,7 @@ impl RedisStore {
             Err(error) => return Err(error),
         };
         if replies.iter().any(is_for_another) {
-            // Those that are kept lead to the same server, and so do those over which others ask at the moment.
+            // The kept connections lead to the same server, and so do those in use.
             let mut reading = self.reading();
             reading.connections.clear();
             reading.round += 1;
@@ -230,22 +232,25 @@ impl RedisStore {
         Ok(replies)
     }
 
-    /// As [`ask`](Self::ask), for one command that must not fail.
+    /// Like [`ask`](Self::ask), for one command that must not fail.
     pub(crate) async fn one<T: AsRef<[u8]>>(&self, parts: &[T]) -> Result<Reply, RedisError> {
         let mut commands = Commands::default();
         commands.push(parts);
         Ok(none_failed(self.ask(&commands).await?)?.pop().unwrap_or(Reply::None))
     }
 
-    /// As [`ask`](Self::ask), for what readers are shown: the replicas have it too, where that is wanted.
+    /// Like [`ask`](Self::ask), for data that readers will see: waits until the required replicas have it
+    /// too.
     pub(crate) async fn ask_kept(&self, commands: Commands) -> Result<Vec<Reply>, RedisError> {
         if self.replicas == 0 { self.ask(&commands).await } else { self.ask_leader(commands).await }
     }
 
-    /// As [`ask_kept`](Self::ask_kept), for who concludes from what is missing: a server that leads no more may not have it yet.
+    /// Like [`ask_kept`](Self::ask_kept), for callers that draw conclusions from missing data, because a
+    /// former primary may not have it.
     pub(crate) async fn ask_leader(&self, mut commands: Commands) -> Result<Vec<Reply>, RedisError> {
         let count = commands.count();
-        // Only who leads writes. Who waits does so for own writes, and what was read was written before this one.
+        // Only the primary accepts writes. `WAIT` covers this connection's writes, and the data that was read
+        // was written before this write.
         commands.push(&["SET", "towline:looked", "1"]);
         if self.replicas > 0 {
             commands.push(&["WAIT", &self.replicas.to_string(), "1000"]);
@@ -261,7 +266,7 @@ impl RedisStore {
         Ok(replies)
     }
 
-    /// Whether as many replicas as are wanted have what was written; the last reply says how many do.
+    /// Whether enough replicas have the writes; the last reply has their number.
     fn are_enough(&self, replies: &[Reply]) -> Result<(), RedisError> {
         let copies = replies.last().and_then(Reply::number).unwrap_or(0);
         if copies >= self.replicas as u64 {
@@ -271,20 +276,20 @@ impl RedisStore {
         Err(RedisError::Refused(why))
     }
 
-    /// Streams as they are now; without those that are gone.
+    /// The current state of streams, without those that are gone.
     pub(crate) async fn stored(&self, streams: &[StreamNo]) -> Result<Vec<(StreamNo, Stored)>, RedisError> {
         let replies = self.ask_kept(questions(streams)).await?;
         let found = streams.iter().zip(&replies);
         Ok(found.filter_map(|(stream, reply)| Some((*stream, Stored::read(reply)?))).collect())
     }
 
-    /// A stream as it is now; `None` where there is none.
+    /// The current state of a stream; `None` if there is none.
     pub(crate) async fn found(&self, stream: StreamNo) -> Result<Option<Stored>, RedisError> {
         let replies = self.ask_leader(questions(&[stream])).await?;
         Ok(replies.first().and_then(Stored::read))
     }
 
-    /// What one part is as a command, and the version that the stream has after it.
+    /// The command for one part, and the version of the stream after it.
     fn command(&self, part: &Part, commands: &mut Commands) -> Version {
         if part.is_removal {
             let (no, expected) = (part.stream.to_string(), self.version(part.stream).to_string());
@@ -319,7 +324,7 @@ impl RedisStore {
         new
     }
 
-    /// Writes all parts, however often the connection breaks.
+    /// Writes all parts, with as many reconnects as needed.
     async fn write(&self, parts: &[Part]) -> Result<Vec<Refused>, StoreError> {
         let mut commands = Commands::default();
         let versions: Vec<Version> = parts.iter().map(|part| self.command(part, &mut commands)).collect();
@@ -361,7 +366,7 @@ impl RedisStore {
         Ok(refused)
     }
 
-    /// Gives the server the script that writes, which it may have forgotten.
+    /// Loads the write script into the server, which may have forgotten it.
     async fn load(&self, connection: &mut Connection) -> Result<(), RedisError> {
         let reply = connection
             .one(&["SCRIPT", "LOAD", &scripts::write(self.address.database, self.replicas)])
@@ -370,10 +375,10 @@ impl RedisStore {
         Ok(())
     }
 
-    /// The first connection: whether the server can be reached and takes what it is sent.
+    /// The first connection: checks that the server can be reached and accepts writes.
     ///
     /// # Errors
-    /// Why it cannot be used.
+    /// The reason why it cannot be used.
     pub(crate) async fn connect(&self) -> Result<(), RedisError> {
         let mut connection = Connection::open(&self.address).await?;
         self.load(&mut connection).await?;
@@ -401,7 +406,7 @@ impl RedisStore {
             if let Reply::Failed(why) = reply
                 && (is_for_another(reply) || is_later(why))
             {
-                // For as long as it becomes what it was, or another does.
+                // Retries until it recovers or another server takes over.
                 return Err(RedisError::Refused(why.clone()));
             }
         }
@@ -411,7 +416,7 @@ impl RedisStore {
         Ok(replies)
     }
 
-    /// What became of one part.
+    /// The result of one part.
     fn written(&self, part: &Part, new: Version, reply: &Reply) -> Result<Option<NotWritten>, StoreError> {
         if let Reply::Failed(why) = reply {
             if why.starts_with("OOM") {
@@ -465,7 +470,7 @@ impl RedisStore {
             let mut commands = Commands::default();
             let (first, count) = ((at + 1).to_string(), ENTRIES.to_string());
             commands.push(&["XRANGE", &format!("towline:l:{stream}"), &first, "+", "COUNT", &count]);
-            // The other one is looked at second: the log becomes it at its end.
+            // The other one is read second: the log becomes the former at its end.
             let last = i64::try_from(at.saturating_add(max_bytes as u64)).unwrap_or(-1);
             let whole = format!("towline:z:{stream}");
             commands.push(&["GETRANGE", &whole, &at.to_string(), &(last - i64::from(last > 0)).to_string()]);
@@ -492,7 +497,7 @@ impl RedisStore {
     }
 }
 
-/// What is asked for each of these streams.
+/// The commands that read these streams.
 fn questions(streams: &[StreamNo]) -> Commands {
     let mut commands = Commands::default();
     for stream in streams {
@@ -501,14 +506,14 @@ fn questions(streams: &[StreamNo]) -> Commands {
     commands
 }
 
-/// Whether the server does not lead any more, or not yet: a new connection may come to the one that does.
+/// Whether the server is not, or not yet, the primary: a new connection may reach the primary.
 fn is_for_another(reply: &Reply) -> bool {
     let is_one = |why: &str| ["LOADING", "READONLY", "MASTERDOWN"].iter().any(|word| why.starts_with(word));
     matches!(reply, Reply::Failed(why) if is_one(why))
 }
 
 impl LogStore for RedisStore {
-    /// Streams are found by those who know which of them others run.
+    /// Streams are loaded elsewhere, by code that knows which ones other relays run.
     fn recover(&self) -> Result<Recovery, StoreError> {
         Ok(Recovery { incarnation: 1, next: 0, streams: Vec::new() })
     }
@@ -548,7 +553,7 @@ impl LogStore for RedisStore {
         Ok(())
     }
 
-    /// The others need not wait for the lease to expire.
+    /// Releases the lease, so that the others need not wait for it to expire.
     fn close(&self) -> Result<(), StoreError> {
         let relay = self.relay().to_string();
         let mut commands = Commands::default();

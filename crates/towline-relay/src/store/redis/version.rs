@@ -1,23 +1,23 @@
-//! Which state of a stream somebody has seen.
+//! Versions of streams.
 
 use std::fmt;
 
-/// Counts the writes of a stream, and says whose the last one was. No two writes have the same one.
+/// The number of writes of a stream, and the origin of the last one. No two writes have the same version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Version {
-    /// How many writes there were; 0 for a stream that is not there yet.
+    /// The number of writes; 0 for a stream that does not exist yet.
     pub(crate) writes: u64,
     relay: u64,
     attempt: u64,
 }
 
 impl Version {
-    /// The version after this one, of a write by `relay` that is its `attempt`th of all.
+    /// The next version, for a write of `relay` with its attempt number `attempt`.
     pub(crate) fn next(self, relay: u64, attempt: u64) -> Self {
         Self { writes: self.writes + 1, relay, attempt }
     }
 
-    /// Whether a relay has written it.
+    /// Whether this relay has written it.
     pub(crate) fn is_of(self, relay: u64) -> bool {
         self.relay == relay
     }
@@ -29,7 +29,7 @@ impl Version {
     }
 }
 
-/// Empty for a stream that is not there.
+/// Empty for a stream that does not exist.
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.writes == 0 { Ok(()) } else { write!(f, "{}.{}.{}", self.writes, self.relay, self.attempt) }
