@@ -1,4 +1,4 @@
-//! The server's models: which there are, which are loaded, which are being fetched.
+//! The server's models: installed, loaded, and being pulled.
 
 use serde_json::Value;
 use towline::api::{DeleteRequest, InstalledModel, PullRequest, RunningModel};
@@ -6,16 +6,16 @@ use towline::engine::{Reader, StartAt, StreamSpec, Task};
 use towline::event::Progress;
 use towline::{Client, Engine, Error, Event, Job};
 
-/// A model that is being fetched.
+/// A model that is being pulled.
 #[derive(Debug)]
 pub struct Pull {
     /// The model.
     pub model: String,
-    /// What fetches it.
+    /// The job that pulls it.
     pub job: Job,
-    /// How far it is.
+    /// Its progress.
     pub progress: Progress,
-    /// How it ended, when it has and not well.
+    /// The error, if it has failed.
     pub failed: Option<String>,
     reader: Reader,
 }
@@ -29,24 +29,24 @@ struct Answered {
 /// The server's models.
 #[derive(Debug, Default)]
 pub struct Catalog {
-    /// The models there are, newest first.
+    /// The installed models, newest first.
     pub installed: Vec<InstalledModel>,
-    /// The models in memory. `None` when the server does not say.
+    /// The models in memory. `None` if the server does not report them.
     pub loaded: Option<Vec<RunningModel>>,
-    /// Why there is no list.
+    /// The reason why there is no list.
     pub error: Option<String>,
-    /// What is being fetched, and what could not be.
+    /// The running and the failed pulls.
     pub pulls: Vec<Pull>,
     listing: Option<Task<Answered>>,
     deleting: Option<(String, Task<Result<(), Error>>)>,
 }
 
-/// Whether two names are of one model.
+/// Whether two names mean the same model.
 fn is_same(one: &str, other: &str) -> bool {
     one.trim_end_matches(":latest") == other.trim_end_matches(":latest")
 }
 
-/// What a model can do besides answering in text, where the server says so: “vision, tools”.
+/// The abilities of a model besides text, if the server reports them: “vision, tools”.
 pub fn abilities(model: &InstalledModel) -> String {
     let told = model.extra.get("capabilities").and_then(Value::as_array);
     let can = |ability: &&str| told.is_some_and(|told| told.iter().any(|one| one == ability));
@@ -64,18 +64,18 @@ impl Catalog {
         }));
     }
 
-    /// Whether the lists are on their way.
+    /// Whether the lists are being requested.
     pub fn is_listing(&self) -> bool {
         self.listing.is_some()
     }
 
-    /// Whether a model is in memory, as far as the server said.
+    /// Whether a model is in memory, according to the server.
     pub fn is_loaded(&self, model: &str) -> Option<bool> {
         let loaded = self.loaded.as_ref()?;
         Some(loaded.iter().any(|one| is_same(&one.name, model)))
     }
 
-    /// How many tokens a model in memory looks back on, as far as the server said.
+    /// The context size of a model in memory, in tokens, according to the server.
     pub fn context(&self, model: &str) -> Option<u64> {
         let loaded = self.loaded.as_ref()?.iter().find(|one| is_same(&one.name, model))?;
         Some(loaded.context_length)
@@ -91,7 +91,7 @@ impl Catalog {
         !model.is_empty() && !self.installed.is_empty() && self.error.is_none() && !self.has(model)
     }
 
-    /// Fetches a model.
+    /// Pulls a model.
     pub fn pull(&mut self, engine: &Engine, client: &Client, model: &str) {
         self.pulls.retain(|pull| pull.model != model || pull.job.outcome().is_none());
         if self.pulls.iter().any(|pull| pull.model == model) {
@@ -112,7 +112,8 @@ impl Catalog {
         self.deleting = Some((model.to_owned(), task));
     }
 
-    /// Takes what is there. What changed in the server asks for new lists; what went wrong is returned for people.
+    /// Takes the results that have arrived. Changes on the server trigger new lists; returns errors for
+    /// display.
     pub fn look(&mut self, engine: &Engine, client: &Client) -> Option<String> {
         let mut changed = false;
         let mut complaint = None;

@@ -1,4 +1,4 @@
-//! What can be done in the window. Views name it, shortcuts name it; the window does it after the frame.
+//! The commands of the window. Views and shortcuts issue them; the window executes them after the frame.
 
 use std::path::PathBuf;
 
@@ -10,18 +10,18 @@ use crate::chats::{ChatKey, ExportForm};
 use crate::relay::{Control, RelayOrder};
 use crate::store::Theme;
 
-/// What files are chosen for.
+/// The purpose of a file dialog.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Purpose {
-    /// They go with a chat's question.
+    /// Attach the files to a chat's question.
     Attach(ChatKey),
-    /// A chat is read from each.
+    /// Import a chat from each.
     Import,
-    /// A chat is written to it.
+    /// Export a chat to the file.
     Export(ChatKey, ExportForm),
 }
 
-/// Which dialog is open.
+/// The open dialog.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Dialog {
     /// None.
@@ -35,22 +35,22 @@ pub enum Dialog {
     Chat,
     /// The keys.
     Help,
-    /// Another name for a chat.
+    /// Rename a chat.
     Rename(ChatKey, String),
-    /// Another name for one of the relay's jobs.
+    /// Rename one of the relay's jobs.
     RenameJob(String, String),
-    /// Whether the window is to close though so many answers run in it.
+    /// Ask whether to close the window although this many answers run in it.
     Close(usize),
-    /// Whether a model is to be deleted.
+    /// Ask whether to delete a model.
     DeleteModel(String),
-    /// The path of a file, and why the desktop cannot be asked for it.
+    /// Ask for a path, with the reason why the desktop has no dialog for it.
     Path(Purpose, String),
 }
 
-/// What is to be done to a job.
+/// An operation on a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JobOrder {
-    /// What every job can be told.
+    /// An operation that every job supports.
     Control(Control),
     /// Leave it to the relay that runs it.
     Detach,
@@ -58,14 +58,14 @@ pub enum JobOrder {
     Show,
 }
 
-/// What is to be done in the search in a chat.
+/// An operation of the search in a chat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FindOrder {
-    /// Open it, or put the cursor there.
+    /// Open it, or focus it.
     Open,
-    /// Look for this.
+    /// Search for this text.
     Text(String),
-    /// Go so many places on; back below nothing.
+    /// Move by this many matches; backwards if negative.
     Go(isize),
     /// Close it.
     Close,
@@ -74,27 +74,27 @@ pub enum FindOrder {
 /// What is to be done.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Command {
-    /// Begin a chat.
+    /// Start a chat.
     NewChat,
     /// Show a chat.
     Open(ChatKey),
     /// Show the chat this many places further down the list.
     OpenNext(isize),
-    /// Look for chats that hold a text.
+    /// Search for chats that contain a text.
     Search(String),
-    /// Do something in the search in the chat.
+    /// Operate the search in the chat.
     Find(FindOrder),
-    /// Call a chat something else.
+    /// Rename a chat.
     Rename(ChatKey, String),
-    /// Keep a chat on top of the list, or not.
+    /// Pin or unpin a chat.
     Pin(ChatKey, bool),
-    /// Delete a chat; for a while that can be undone.
+    /// Delete a chat; this can be undone for a while.
     Delete(ChatKey),
-    /// Undo what this notice says.
+    /// Undo the deletion of this notice.
     Undo(u64),
-    /// Ask what is being typed.
+    /// Send the draft.
     Send,
-    /// Stop all answers of the chat that is shown.
+    /// Cancel all answers of the current chat.
     StopAll,
     /// Ask again.
     Regenerate(AnswerId),
@@ -102,90 +102,90 @@ pub enum Command {
     RegenerateLast,
     /// Continue an answer.
     Continue(AnswerId),
-    /// Choose what a turn shows.
+    /// Choose which answers a turn shows.
     Choose(TurnId, Shown),
-    /// Take a turn out.
+    /// Remove a turn.
     Remove(TurnId),
-    /// Change a question.
+    /// Edit a question.
     Edit(AnswerId),
-    /// Change the last question.
+    /// Edit the last question.
     EditLast,
-    /// The changed question says this now.
+    /// Set the text of the edited question.
     EditText(String),
-    /// What is being typed says this now.
+    /// Set the draft.
     Draft(String),
-    /// Leave the question as it was.
+    /// Cancel the edit of the question.
     CancelEdit,
-    /// Ask the changed question.
+    /// Send the edited question.
     Resend,
-    /// Put text on the clipboard.
+    /// Copy text to the clipboard.
     Copy(String),
-    /// Put the last answer on the clipboard.
+    /// Copy the last answer to the clipboard.
     CopyLast,
     /// Open a link in the browser.
     Follow(String),
-    /// Begin the question from the template of this name, with this text in it.
+    /// Start the question from the template of this name, with this text as its input.
     Template(String, String),
-    /// Ask which files go with the question.
+    /// Open a file dialog for attachments.
     ChooseFiles,
-    /// These files go with the question.
+    /// Attach these files to the question.
     Attach(Vec<PathBuf>),
-    /// This pasted text goes with the question.
+    /// Attach this pasted text to the question.
     AttachText(String),
-    /// This pasted picture goes with the question.
+    /// Attach this pasted picture to the question.
     AttachImage(std::sync::Arc<egui::ColorImage>),
-    /// This one does not.
+    /// Remove this attachment.
     Detach(usize),
     /// Write a chat to a file.
     Export(ChatKey, ExportForm),
     /// Read a chat from a file.
     Import,
-    /// Files were named where the desktop shows no dialog.
+    /// Use files that were typed because the desktop has no dialog.
     Chosen(Purpose, Vec<PathBuf>),
-    /// Ask this model from now on.
+    /// Use this model from now on.
     Model(String),
-    /// Ask this model too, or not.
+    /// Add or remove this model from the comparison.
     Compare(String, bool),
-    /// The chat's settings are these.
+    /// Set the chat's settings.
     ChatSettings(Box<Settings>),
-    /// Ask the server for its models.
+    /// Request the server's list of models.
     RefreshModels,
-    /// Fetch a model.
+    /// Pull a model.
     Pull(String),
-    /// Stop fetching a model, or forget that it could not be.
+    /// Cancel a pull, or dismiss a failed one.
     CancelPull(String),
     /// Delete a model.
     DeleteModel(String),
     /// Show a dialog.
     Show(Dialog),
-    /// Do something to a job.
+    /// Control a job.
     Job(JobId, JobOrder),
-    /// Do something to one of the relay's jobs.
+    /// Control one of the relay's jobs.
     RelayJob(String, RelayOrder),
     /// Start this user's own relay.
     StartRelay,
-    /// Have answers run on the relay, or in the window.
+    /// Run answers on the relay, or in the window.
     OnRelay(bool),
-    /// Close the window, though answers run in it.
+    /// Close the window although answers run in it.
     Close,
     /// Forget the window's jobs that have ended.
     ForgetEnded,
-    /// Other colours.
+    /// Set the theme.
     Theme(Theme),
-    /// Another size; 1 is none.
+    /// Set the zoom; 1 means none.
     Zoom(f32),
     /// Open or close the panel of jobs.
     ToggleJobs,
     /// Open or close the list of chats.
     ToggleChats,
-    /// Announce the end of answers in the background, or not.
+    /// Switch notifications for answers in the background on or off.
     Notify(bool),
-    /// Use another server; one that names nothing means the usual one.
+    /// Use another server; an empty specification means the usual one.
     Connect(ServerSpec),
-    /// Put the cursor where questions are typed.
+    /// Focus the composer.
     FocusComposer,
-    /// Put the cursor where chats are looked for.
+    /// Focus the search for chats.
     FocusSearch,
-    /// A notice was read.
+    /// Dismiss a notice.
     Dismiss(u64),
 }

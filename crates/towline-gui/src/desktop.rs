@@ -1,11 +1,11 @@
-//! File dialogs and notifications: the desktop around the window. Every call waits for it.
+//! The desktop: file dialogs and notifications. Every call may block.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::window::{Desktop, FileDialog};
 
-/// The desktop this program runs on.
+/// The real desktop.
 pub fn real() -> Desktop {
     Desktop { files: Arc::new(files), notify: Arc::new(notify) }
 }
@@ -29,7 +29,8 @@ fn files(dialog: FileDialog) -> Result<Vec<PathBuf>, String> {
     })
 }
 
-/// Whether something can show a file dialog: without it, asking looks as if somebody had chosen nothing.
+/// Whether there is a service for file dialogs: without one, a dialog looks as if the user had chosen
+/// nothing.
 #[cfg(target_os = "linux")]
 fn has_dialogs() -> bool {
     let has_portal = || -> zbus::Result<bool> {
@@ -47,12 +48,12 @@ fn has_dialogs() -> bool {
     true
 }
 
-/// Notifications that are waited for at most; of more, nobody hears the clicks.
+/// Maximum number of notifications whose clicks are awaited; clicks on further ones are ignored.
 #[cfg(target_os = "linux")]
 const MAX_WAITED: usize = 8;
 
-/// Shows a notification by the desktop's own service, and waits until it is gone. Whether it was clicked. Without a
-/// service, nothing is shown.
+/// Shows a notification through the desktop's service, waits until it closes, and returns whether it was
+/// clicked. Without a service, shows nothing.
 #[cfg(target_os = "linux")]
 fn notify(title: &str, text: &str) -> bool {
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -62,7 +63,7 @@ fn notify(title: &str, text: &str) -> bool {
         let bus = zbus::blocking::Connection::session()?;
         let notifications =
             zbus::blocking::Proxy::new(&bus, service, "/org/freedesktop/Notifications", service)?;
-        // Before it is shown, so that no click comes too early.
+        // Subscribe before it is shown, so that no click is missed.
         let signals = notifications.receive_all_signals()?;
         let hints = std::collections::HashMap::<&str, zbus::zvariant::Value<'_>>::new();
         let actions = ["default", "Open the chat"];
@@ -82,7 +83,7 @@ fn notify(title: &str, text: &str) -> bool {
     let waits = WAITED.fetch_add(1, Ordering::Relaxed) < MAX_WAITED;
     let is_clicked = show(waits);
     WAITED.fetch_sub(1, Ordering::Relaxed);
-    // A desktop without the service is no reason to bother anybody.
+    // A missing service is not worth an error message.
     is_clicked.unwrap_or(false)
 }
 

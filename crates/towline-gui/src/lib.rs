@@ -1,18 +1,18 @@
-//! The window: a desktop chat over many model streams, each under control.
+//! The window: a desktop chat with many model streams and control of each one.
 //!
-//! It owns no stream. The engine of `towline` runs them and keeps what comes; the window sends commands and draws what its
-//! cursors give, once per frame. So switching, hiding or closing a chat never stops or loses anything, and no frame waits
-//! for a network or a disk.
+//! The window owns no stream. The engine of `towline` runs them and keeps their logs; the window sends
+//! commands and draws the new events once per frame. So switching, hiding or closing a chat never cancels or
+//! loses an answer, and no frame waits for the network or the disk.
 //!
 //! | module | its one job |
 //! |---|---|
-//! | [`window`] | owns the state; looks, draws, acts |
+//! | [`window`] | owns the state; reads changes, draws, executes commands |
 //! | [`chats`] | the chats and the jobs that answer them |
-//! | [`ui`] | what is drawn |
-//! | [`store`] | what is kept on disk, on a thread of its own |
-//! | [`relay`] | the relay's jobs, and telling it what to do with them |
-//! | [`server`], [`catalog`] | which server, which models |
-//! | [`command`], [`shortcuts`] | what can be done, and by which keys |
+//! | [`ui`] | the views |
+//! | [`store`] | reads and writes the disk, on its own thread |
+//! | [`relay`] | the relay's jobs, and orders for them |
+//! | [`server`], [`catalog`] | the server and its models |
+//! | [`command`], [`shortcuts`] | the commands, and their keys |
 //! | [`desktop`] | file dialogs and notifications |
 
 pub mod catalog;

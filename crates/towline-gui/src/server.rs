@@ -1,5 +1,5 @@
-//! The server that answers: behind a relay or not, else the built-in model in a process of its own. It is looked for in the
-//! background.
+//! The server that answers, directly or behind a relay, else the built-in model in its own process. The
+//! search runs in the background.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
@@ -17,24 +17,25 @@ const PROGRAM: &str = "towline";
 /// The built-in model's name.
 pub const BUILTIN_MODEL: &str = "brook";
 
-/// What is said where nobody named a server and none answers.
+/// The note if no server is named and none answers.
 const NO_SERVER: &str = "no server found: using the built-in model";
 
-/// What a server is looked for with.
+/// The inputs of the search for a server.
 #[derive(Debug, Clone)]
 pub struct Sought {
     /// The server that was named.
     pub spec: ServerSpec,
-    /// What the environment and the configuration say.
+    /// The settings of the environment and the configuration.
     pub environment: Environment,
     /// Where answers run.
     pub wanted: Wanted,
-    /// Where the configuration has them run: also a window that they run in knows that relay, and may go over to it.
+    /// Where the configuration makes them run: a window in which they run also knows that relay, and can
+    /// switch to it.
     pub configured: Through,
 }
 
 impl Sought {
-    /// What the environment says, and answers that run in the window.
+    /// The environment's settings, with answers that run in the window.
     pub fn direct(environment: Environment) -> Self {
         Self { spec: ServerSpec::default(), environment, wanted: Wanted::Here, configured: Through::Own }
     }
@@ -43,7 +44,7 @@ impl Sought {
 /// A server that was found.
 #[derive(Debug)]
 pub struct Found {
-    /// A client of it, or of the relay that it is behind.
+    /// A client of it, or of the relay in front of it.
     pub client: Client,
     /// Where it is, for people: no path, no credentials.
     pub shown: String,
@@ -53,36 +54,36 @@ pub struct Found {
     pub is_builtin: bool,
     /// The built-in model's process; dropping it ends it.
     pub builtin: Option<Builtin>,
-    /// Why answers run here, where they should not.
+    /// The reason why answers run here although they should not.
     pub why_here: Option<String>,
 }
 
 impl Found {
-    /// The server that this is a client of.
+    /// The server of this client.
     pub fn direct(client: Client) -> Self {
         let shown = client.endpoint().to_string();
         Self { client, shown, is_on_relay: false, is_builtin: false, builtin: None, why_here: None }
     }
 }
 
-/// Where the looking stands.
+/// The state of the search.
 #[derive(Debug)]
 pub enum Server {
     /// It continues.
     Looking(Task<Result<Found, String>>),
     /// There is one.
     Here(Box<Found>),
-    /// There is none; why, and what to do.
+    /// There is none; with the reason, and what to do.
     Nowhere(String),
 }
 
 impl Server {
-    /// Looks for a server on the engine.
+    /// Searches for a server on the engine.
     pub fn find(sought: Sought, engine: &Engine) -> Self {
         Self::Looking(engine.spawn("find the server", find(sought)))
     }
 
-    /// Takes the result once it is there: `true` when there is one now.
+    /// Takes the result once there is one: `true` if a server was found.
     pub fn look(&mut self, engine: &Engine) -> bool {
         let Self::Looking(task) = self else { return false };
         if task.job.outcome().is_none() {
@@ -97,7 +98,7 @@ impl Server {
         true
     }
 
-    /// What was found, once there is a server.
+    /// The found server, once there is one.
     pub fn found(&self) -> Option<&Found> {
         match self {
             Self::Here(found) => Some(found),
@@ -169,7 +170,7 @@ impl Builtin {
     fn start(program: Option<&Path>) -> Result<Self, String> {
         let program = program.map_or_else(beside, Path::to_owned);
         let mut child = Command::new(&program)
-            // It ends when its input does, so it cannot outlive a window that was killed.
+            // It exits when its input ends, so it cannot outlive a killed window.
             .args(["serve", "--listen", "127.0.0.1:0", "--until-input-ends"])
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -185,7 +186,7 @@ impl Builtin {
             })?;
         let mut line = String::new();
         if let Some(output) = child.stdout.take() {
-            // A first line that cannot be read is one without an address.
+            // An unreadable first line counts as one without an address.
             drop(BufReader::new(output.take(1 << 10)).read_line(&mut line));
         }
         let address = line.trim().rsplit('/').next().and_then(|address| address.parse().ok());
@@ -202,13 +203,13 @@ impl Builtin {
 
 impl Drop for Builtin {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         drop(self.child.kill());
         drop(self.child.wait());
     }
 }
 
-/// The program beside this one, else the one on the path.
+/// The program next to this one, else the one on the path.
 pub fn beside() -> PathBuf {
     let here = std::env::current_exe().ok().and_then(|own| Some(own.parent()?.join(PROGRAM)));
     here.filter(|path| path.is_file()).unwrap_or_else(|| PathBuf::from(PROGRAM))

@@ -1,4 +1,4 @@
-//! The keys, and what they do. The one list: the keys are read from it, and `?` shows it.
+//! The keyboard shortcuts. This list is the only one: it handles the keys, and `?` shows it.
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
@@ -13,7 +13,7 @@ pub struct Shortcut {
     pub what: &'static str,
     /// What it does.
     pub command: fn() -> Command,
-    /// Whether it counts while something is being typed too.
+    /// Whether it also works while the user types.
     pub while_typing: bool,
 }
 
@@ -26,7 +26,7 @@ const fn control_shift(key: Key, what: &'static str, command: fn() -> Command) -
     Shortcut { keys: KeyboardShortcut::new(modifiers, key), what, command, while_typing: true }
 }
 
-/// Every key but those of typing itself.
+/// All keys except those of text input.
 pub const SHORTCUTS: &[Shortcut] = &[
     control(Key::N, "New chat", || Command::NewChat),
     control_shift(Key::F, "Search chats", || Command::FocusSearch),
@@ -59,7 +59,7 @@ pub const SHORTCUTS: &[Shortcut] = &[
     },
 ];
 
-/// What the keys of this frame ask for.
+/// The commands of the keys in this frame.
 pub fn pressed(context: &egui::Context) -> Vec<Command> {
     let is_typing = context.text_edit_focused();
     let mut commands = Vec::new();

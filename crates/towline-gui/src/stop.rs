@@ -1,4 +1,4 @@
-//! Ctrl-C, SIGTERM and SIGHUP close the window as its own button does: what is not written yet is written.
+//! Ctrl-C, SIGTERM and SIGHUP close the window as its close button does, including the final write.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -8,21 +8,21 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level::emulate_default_handler;
 
-/// The signal that asked for the window's end, or 0. Clones are the same one.
+/// The signal that asked the window to close, or 0. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Stop(Arc<AtomicI32>);
 
 impl Stop {
-    /// The signal that asked for the end.
+    /// The signal that asked the window to close.
     pub(crate) fn signal(&self) -> Option<i32> {
         let signal = self.0.load(Ordering::Relaxed);
         (signal != 0).then_some(signal)
     }
 
-    /// Notes the first signal and wakes the window; the second one ends the program as if nobody watched.
+    /// Records the first signal and wakes the window; the second one ends the program as without a handler.
     ///
     /// # Errors
-    /// When the system gives no thread, or does not let signals be watched.
+    /// If the operating system cannot start a thread or watch signals.
     pub(crate) fn watch(&self, context: &egui::Context) -> Result<(), String> {
         let cannot = |error: std::io::Error| format!("signals cannot be watched: {error}");
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(cannot)?;
@@ -30,7 +30,7 @@ impl Stop {
         let watch = move || {
             for signal in signals.forever() {
                 if first.swap(signal, Ordering::Relaxed) != 0 {
-                    // It only comes back when the system refuses, and then there is nothing else to try.
+                    // It returns only if the operating system refuses, and then there is no alternative.
                     emulate_default_handler(signal).ok();
                 }
                 context.request_repaint();
@@ -41,7 +41,7 @@ impl Stop {
     }
 }
 
-/// What the shell is told of a program that this signal ended.
+/// The exit status of a program that this signal ended.
 pub(crate) fn exit(signal: i32) -> ExitCode {
     ExitCode::from(u8::try_from(signal).map_or(u8::MAX, |signal| signal.saturating_add(128)))
 }

@@ -1,4 +1,4 @@
-//! One answer as it is drawn, and how it ended.
+//! One answer for drawing, and how it ended.
 
 use towline::engine::JobState;
 use towline::error::ErrorKind;
@@ -8,10 +8,10 @@ use towline_app::chat::Variant;
 
 use towline_app::document::Document;
 
-/// The most pictures of one answer that are drawn.
+/// Maximum number of pictures that are drawn for one answer.
 const MAX_IMAGES: usize = 16;
 
-/// How an answer ended, when it is not simply whole.
+/// How an answer ended, if it did not simply complete.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// What happened.
@@ -20,12 +20,12 @@ pub struct Note {
     pub hint: Option<&'static str>,
 }
 
-/// What an answer that is on its way is doing, for people.
+/// The state of a running answer, for people.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Progressing {
     /// In words.
     pub words: String,
-    /// Whether nothing has come for a while.
+    /// Whether nothing has arrived for a while.
     pub is_stalled: bool,
 }
 
@@ -36,14 +36,14 @@ pub struct Answer {
     pub text: Document,
     /// The reasoning before it.
     pub thinking: Document,
-    /// Pictures, in base64, as they came.
+    /// Pictures, in base64, as they arrived.
     pub images: Vec<String>,
     /// How it ended.
     pub note: Option<Note>,
 }
 
 impl Answer {
-    /// An answer that is there already.
+    /// An existing answer.
     pub fn of(variant: &Variant) -> Self {
         Self {
             text: Document::of(&variant.answer.content),
@@ -69,7 +69,7 @@ impl Answer {
 }
 
 impl Note {
-    /// What there is to say about an ending; `None` when the answer is whole and all that came is in it.
+    /// The note for an ending; `None` if the answer is complete and all frames were understood.
     pub fn of(outcome: &Outcome) -> Option<Self> {
         let ended = Self::of_ending(&outcome.ending);
         let unknown = match outcome.not_understood.count {
@@ -105,7 +105,7 @@ impl Note {
 }
 
 impl Note {
-    /// The rest of an answer is at the relay.
+    /// The note for an answer whose rest is on the relay.
     pub fn at_relay() -> Self {
         Self {
             what: "It continues on the relay.".into(),
@@ -113,7 +113,7 @@ impl Note {
         }
     }
 
-    /// The relay cannot be reached, and its answer may continue there.
+    /// The note for a relay that cannot be reached, where the answer may continue.
     pub fn out_of_reach(error: &Error) -> Self {
         Self {
             what: format!("The relay cannot be reached: {}.", error.message),
@@ -121,7 +121,7 @@ impl Note {
         }
     }
 
-    /// How an answer ended that was read from the relay.
+    /// The note for the ending of an answer that was read from the relay.
     pub fn of_relayed(outcome: &Outcome) -> Option<Self> {
         let mut note = Self::of(outcome)?;
         if outcome.ending.error().is_some_and(|error| error.kind == ErrorKind::NotFound) {
@@ -151,7 +151,7 @@ fn hint(error: &Error) -> Option<&'static str> {
     }
 }
 
-/// What an answer on its way is doing. `is_loaded` says whether the server has the model in memory, as far as known.
+/// The state of a running answer. `is_loaded` says whether the server has the model in memory, if known.
 pub fn progressing(state: JobState, silent_seconds: u64, is_loaded: Option<bool>) -> Progressing {
     let plain = |words: &str| Progressing { words: words.to_owned(), is_stalled: false };
     match state {

@@ -1,4 +1,4 @@
-//! Questions become jobs.
+//! Turns questions into jobs.
 
 use towline::engine::{JobOptions, StartAt, StreamSpec};
 use towline::{Client, Engine, Job, Message};
@@ -8,25 +8,25 @@ use towline_app::history::{InHistory, for_answer};
 use super::attachment::question;
 use super::{Answer, Chat, Live};
 
-/// The most models that one question goes to.
+/// Maximum number of models for one question.
 pub const MAX_COMPARED: usize = 16;
 
-/// What questions are asked with.
+/// The context for asking questions.
 #[derive(Debug, Clone, Copy)]
 pub struct Asking<'a> {
     /// What runs them.
     pub engine: &'a Engine,
-    /// The server, or the relay that it is behind.
+    /// The server, or the relay in front of it.
     pub client: &'a Client,
-    /// Where in the history the chat is, which the relay keeps with the answer.
+    /// The place of the chat in the history, which the relay keeps with the answer.
     pub place: Option<InHistory>,
 }
 
 impl Chat {
-    /// Asks what is being typed, of the chat's model and of those it is compared with.
+    /// Sends the draft to the chat's model and to the compared models.
     ///
     /// # Errors
-    /// What is missing, for people. Nothing is changed then.
+    /// What is missing, for people. Then nothing is changed.
     pub fn ask_draft(&mut self, asking: Asking<'_>) -> Result<(), &'static str> {
         if self.draft.trim().is_empty() && self.attached.is_empty() {
             return Err("there is nothing to ask");
@@ -58,8 +58,8 @@ impl Chat {
         Ok(())
     }
 
-    /// Asks for another answer to the same words: of the model that is chosen now; side by side, of the same. One that is
-    /// on its way is stopped and keeps what came.
+    /// Asks for another answer to the same question: from the chosen model or, for side-by-side answers, from
+    /// the same model. A running answer is cancelled and keeps its text.
     pub fn regenerate(&mut self, asking: Asking<'_>, id: AnswerId) {
         self.stop(id);
         let (Some(turn), Some(answer)) = (self.conversation.turn(id.turn), self.conversation.answer(id))
@@ -80,7 +80,7 @@ impl Chat {
     fn add_answer(&mut self, asking: Asking<'_>, id: TurnId, model: &str, words: Option<String>) {
         let Some(turn) = self.conversation.turn(id) else { return };
         if turn.variants().iter().all(|answer| self.live(answer.id).is_none() && is_lost(answer)) {
-            // The history does not have the turn: it is asked again.
+            // The history does not have the turn, so it is asked again.
             let mut question = turn.question.clone();
             question.content = words.unwrap_or(question.content);
             self.conversation.remove(id);
@@ -95,7 +95,7 @@ impl Chat {
         self.start(asking, answer, None);
     }
 
-    /// Continues with an answer that was stopped or cut. `false` when there is no text to continue from.
+    /// Continues an answer that was cancelled or cut. `false` if it has no text.
     pub fn go_on(&mut self, asking: Asking<'_>, id: AnswerId) -> bool {
         if self.live(id).is_some() || !self.conversation.resume(id) {
             return false;
@@ -108,7 +108,7 @@ impl Chat {
         true
     }
 
-    /// Asks for another answer of a turn, to other words.
+    /// Asks for another answer of a turn, to an edited question.
     ///
     /// # Errors
     /// As [`ask_draft`](Self::ask_draft).
@@ -121,13 +121,13 @@ impl Chat {
         Ok(())
     }
 
-    /// Chooses what a turn shows.
+    /// Sets what a turn shows.
     pub fn choose(&mut self, turn: TurnId, shown: Shown) {
         self.conversation.show(turn, shown);
         self.lines.push_str(&session::shown(turn, shown));
     }
 
-    /// Takes a turn out, which can be put back.
+    /// Removes a turn, which can be restored.
     pub fn remove(&mut self, id: TurnId) -> Option<Turn> {
         let turn = self.conversation.turn(id)?.clone();
         self.conversation.remove(id);
@@ -136,21 +136,21 @@ impl Chat {
         Some(turn)
     }
 
-    /// Puts a turn back that was taken out.
+    /// Restores a removed turn.
     pub fn put_back(&mut self, turn: Turn) {
         self.answers.extend(turn.variants().iter().map(|answer| (answer.id, Answer::of(answer))));
         self.lines.push_str(&session::turn(&turn));
         self.conversation.put_back(turn);
     }
 
-    /// Stops an answer; what came is kept.
+    /// Cancels an answer; the text so far is kept.
     pub fn stop(&self, id: AnswerId) {
         if let Some(live) = self.live(id) {
             live.job.cancel("stopped in the window");
         }
     }
 
-    /// Stops every answer of this chat.
+    /// Cancels all answers of this chat.
     pub fn stop_all(&self) {
         for live in &self.live {
             live.job.cancel("stopped in the window");
@@ -174,7 +174,7 @@ impl Chat {
         self.read(job, Reading::new(id));
     }
 
-    /// Has what a job yields come into an answer.
+    /// Reads the events of a job into an answer.
     pub(super) fn read(&mut self, job: Job, reading: Reading) {
         let id = reading.id();
         let (info, reader) = (job.info(), job.reader(StartAt::Beginning));
@@ -185,7 +185,7 @@ impl Chat {
     }
 }
 
-/// Whether nothing came of an answer, which the history does not keep.
+/// Whether an answer is empty, so that the history does not keep it.
 fn is_lost(answer: &Variant) -> bool {
     answer.answered == Answered::Pending && answer.is_empty()
 }

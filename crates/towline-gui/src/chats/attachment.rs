@@ -1,21 +1,21 @@
-//! Files that go with a question.
+//! Attachments of questions.
 
 use towline::Message;
 
-/// A file that goes with the next question.
+/// An attachment of the next question.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Attachment {
-    /// A picture, for models that see.
+    /// A picture, for models with vision.
     Image { name: String, bytes: Vec<u8> },
-    /// Text, which is put before the question.
+    /// Text, which is inserted before the question.
     Text { name: String, text: String },
 }
 
 impl Attachment {
-    /// A file, by what is in it.
+    /// An attachment of a file, by its content.
     ///
     /// # Errors
-    /// What it is not, for people.
+    /// The reason why it cannot be attached, for people.
     pub fn of(name: String, bytes: Vec<u8>) -> Result<Self, String> {
         let is_image = bytes.starts_with(b"\x89PNG")
             || bytes.starts_with(b"\xff\xd8\xff")
@@ -33,7 +33,7 @@ impl Attachment {
     /// A picture that was pasted.
     ///
     /// # Errors
-    /// When it cannot be written as a PNG, for people.
+    /// If it cannot be encoded as a PNG, for people.
     pub fn of_pixels(image: &egui::ColorImage) -> Result<Self, String> {
         let pixels: Vec<u8> = image.pixels.iter().flat_map(|pixel| pixel.to_srgba_unmultiplied()).collect();
         let size = |side: usize| u32::try_from(side).map_err(|_| "the picture is too large".to_owned());
@@ -53,7 +53,7 @@ impl Attachment {
     }
 }
 
-/// A question with what goes with it.
+/// A question with its attachments.
 pub(super) fn question(text: &str, attached: &[Attachment]) -> Message {
     let mut content = String::new();
     let mut message = Message::user("");

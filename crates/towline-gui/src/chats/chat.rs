@@ -1,4 +1,4 @@
-//! One chat: what was said, its answers, what is being typed.
+//! One chat: its conversation, its answers, and its draft.
 
 use std::collections::{HashMap, HashSet};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,31 +10,31 @@ use towline_app::history::{self, ChatId, Summary};
 
 use super::{Answer, Attachment, Loaded, Note};
 
-/// Silence that is called stalled, in seconds.
+/// The silence after which a stream counts as stalled, in seconds.
 pub const STALLED_SECONDS: u64 = 5;
-/// A title's longest, in characters.
+/// Maximum length of a title, in characters.
 const MAX_TITLE: usize = 60;
 
 /// A chat's number, unique while the window runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChatKey(pub u64);
 
-/// An answer on its way.
+/// A running answer.
 #[derive(Debug)]
 pub struct Live {
-    /// Which answer it is, and how what comes gets into the conversation.
+    /// Brings the answer's events into the conversation.
     pub reading: Reading,
     /// What runs.
     pub job: Job,
-    /// What it was doing at the last look.
+    /// The state of the job at the last read.
     pub info: JobInfo,
     pub(super) reader: Reader,
 }
 
-/// What is there of a chat.
+/// How much of a chat is in memory.
 #[derive(Debug)]
 pub enum Contents {
-    /// Only its title: it is on disk.
+    /// Only its title; the rest is on disk.
     OnDisk,
     /// It is being read.
     Loading,
@@ -51,15 +51,15 @@ pub struct Chat {
     pub key: ChatKey,
     /// Its number in the history, once that is known.
     pub id: Option<ChatId>,
-    /// Where its lines go, once there are some.
+    /// The target of its records in the history, once there are any.
     pub(crate) written_to: Option<history::Chat>,
-    /// Its first question, or what it was titled; may be empty.
+    /// Its title or its first question; may be empty.
     pub titled: String,
-    /// When it was last written, in milliseconds since 1970.
+    /// Time of the last change, in milliseconds since 1970.
     pub written_ms: i64,
-    /// Whether it stays on top of the list.
+    /// Whether it is pinned.
     pub is_pinned: bool,
-    /// Whether an answer ended that nobody has seen.
+    /// Whether it has an ended answer that the user has not seen.
     pub is_unread: bool,
     /// What is there of it.
     pub contents: Contents,
@@ -69,21 +69,21 @@ pub struct Chat {
     pub answers: HashMap<AnswerId, Answer>,
     /// Answers on their way.
     pub live: Vec<Live>,
-    /// The answers that somebody left to the relay; they are not resumed by themselves.
+    /// The answers that the user left to the relay; they are not resumed automatically.
     pub left: HashSet<AnswerId>,
     /// What is being typed.
     pub draft: String,
     /// What goes with it.
     pub attached: Vec<Attachment>,
-    /// The models that are asked beside the chat's own.
+    /// The models that are asked in addition to the chat's own.
     pub compared: Vec<String>,
-    /// The answer whose question is being changed, with its new words.
+    /// The answer whose question is being edited, with the new text.
     pub editing: Option<(AnswerId, String)>,
-    /// Another program has written to it since it was read.
+    /// Whether another program has written to it since it was read.
     pub(crate) is_stale: bool,
-    /// Lines that the history has not been given.
+    /// Records that were not passed to the history yet.
     pub(super) lines: String,
-    /// Answers that were left to the relay, which the history was not told.
+    /// Answers that were left to the relay, not passed to the history yet.
     pub(crate) leaving: Vec<AnswerId>,
 }
 
@@ -120,14 +120,14 @@ impl Chat {
         chat
     }
 
-    /// The history says this of it.
+    /// Updates it from the history's list.
     pub fn listed(&mut self, summary: Summary) {
         self.id = Some(summary.id);
         self.titled = beginning(&summary.title);
         (self.written_ms, self.is_pinned) = (summary.updated_ms, summary.is_pinned);
     }
 
-    /// Whether nothing is lost when it is read from the history again.
+    /// Whether it can be read from the history again without a loss.
     pub(crate) fn can_be_read_again(&self) -> bool {
         matches!(self.contents, Contents::Here)
             && self.live.is_empty()
@@ -135,7 +135,7 @@ impl Chat {
             && self.editing.is_none()
     }
 
-    /// It is written to just now.
+    /// Marks it as changed now.
     pub(super) fn touch(&mut self) {
         self.written_ms = now_ms();
     }
@@ -158,33 +158,33 @@ impl Chat {
         }
     }
 
-    /// It was read from elsewhere: the history gets it.
+    /// Imports a chat and passes it to the history.
     pub fn import(&mut self, loaded: Loaded) {
         self.fill(loaded);
         self.lines.extend(self.conversation.turns().iter().map(towline_app::chat::session::turn));
     }
 
-    /// What it is called.
+    /// Its title.
     pub fn title(&self) -> String {
         if self.titled.is_empty() { "New chat".to_owned() } else { self.titled.clone() }
     }
 
-    /// Whether nothing was said in it yet.
+    /// Whether it has no turns yet.
     pub fn is_empty(&self) -> bool {
         self.conversation.turns().is_empty() && self.id.is_none()
     }
 
-    /// What brings an answer that is on its way.
+    /// The running answer with this id.
     pub fn live(&self, answer: AnswerId) -> Option<&Live> {
         self.live.iter().find(|live| live.reading.id() == answer)
     }
 
-    /// Lines that wait for the disk, which takes them.
+    /// Takes the records that wait for the disk.
     pub fn take_lines(&mut self) -> Option<String> {
         (!self.lines.is_empty()).then(|| std::mem::take(&mut self.lines))
     }
 
-    /// The settings changed.
+    /// Records a change of the settings.
     pub fn settings_changed(&mut self) {
         if !self.is_empty() {
             self.lines.push_str(&towline_app::chat::session::settings(&self.conversation.settings));

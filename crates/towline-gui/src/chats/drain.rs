@@ -1,4 +1,4 @@
-//! What jobs have yielded comes into the chats.
+//! Reads the new events of jobs into the chats.
 
 use towline::engine::{Batch, JobId};
 use towline::{Ending, Outcome};
@@ -6,9 +6,9 @@ use towline_app::chat::{AnswerId, Ended, Reading, Shown};
 
 use super::{Chat, ChatKey, Live, Note};
 
-/// What one look takes at most, in bytes; the rest comes with the next frame.
+/// Maximum amount that one frame reads, in bytes; the rest follows in the next frames.
 const MAX_FRAME_BYTES: usize = 512 << 10;
-/// What is read of one answer at least, in bytes, so that no number of others holds it up.
+/// Minimum amount that is read of one answer, in bytes, so that other answers never block it.
 const MIN_SHARE_BYTES: usize = 4 << 10;
 
 /// An answer that has ended.
@@ -18,24 +18,24 @@ pub struct Drained {
     pub chat: ChatKey,
     /// Which it is.
     pub answer: AnswerId,
-    /// What is announced of its end, if anything.
+    /// The text of the notification of its end, if any.
     pub text: Option<&'static str>,
 }
 
-/// What one look brought.
+/// The result of one read.
 #[derive(Debug, Default)]
 pub struct Looked {
     /// The answers that have ended.
     pub ended: Vec<Drained>,
-    /// Jobs whose answers continue on the relay; there is nothing to know of them here.
+    /// Jobs whose answers continue on the relay, and are no longer tracked here.
     pub left: Vec<JobId>,
-    /// What chats have at the relay is no longer what it was.
+    /// Whether the set of answers on the relay has changed.
     pub is_relay_changed: bool,
     /// There is more.
     pub has_more: bool,
 }
 
-/// Takes what is new from the answers on their way: of each a share of half a megabyte.
+/// Reads the new events of the running answers, each up to its share of half a megabyte.
 pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> Looked {
     let chats: Vec<&mut Chat> = chats.filter(|chat| !chat.live.is_empty()).collect();
     let live: usize = chats.iter().map(|chat| chat.live.len()).sum();
@@ -49,7 +49,7 @@ pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> Looked {
             while taken < share
                 && let Some(batch) = one.reader.try_read_at_most(share - taken)
             {
-                // Before its first piece, so that the history says what of the answer is the relay's.
+                // Before its first piece, so that the history knows which part of the answer is on the relay.
                 looked.is_relay_changed |= chat.note_relay(one);
                 taken += chat.receive(&mut one.reading, &batch);
                 if let Some(outcome) = &batch.outcome {
@@ -66,10 +66,10 @@ pub fn drain<'a>(chats: impl Iterator<Item = &'a mut Chat>) -> Looked {
 }
 
 impl Chat {
-    /// Takes a batch; its size in bytes.
+    /// Takes a batch, and returns its size in bytes.
     fn receive(&mut self, reading: &mut Reading, batch: &Batch) -> usize {
         let answer = self.answers.entry(reading.id()).or_default();
-        // What is passed over takes its time too.
+        // Skipped text takes time too.
         let (written, told) = (self.lines.len(), reading.told_bytes());
         for event in &batch.events {
             if let Some(event) = reading.receive(&mut self.conversation, event, &mut self.lines) {
@@ -79,7 +79,7 @@ impl Chat {
         self.lines.len() - written + told - reading.told_bytes()
     }
 
-    /// A job is over: the answer with it, unless it continues at the relay.
+    /// Handles the end of a job, which ends the answer unless it continues on the relay.
     fn over(&mut self, live: &Live, outcome: &Outcome, looked: &mut Looked) {
         let (id, is_relayed) = (live.reading.id(), live.reading.relay().is_some());
         looked.is_relay_changed |= is_relayed;
@@ -116,8 +116,8 @@ impl Chat {
         looked.ended.push(Drained { chat: self.key, answer: id, text });
     }
 
-    /// An answer was stopped before its first word: one before it is shown again. Where there is none, it stays on screen, with
-    /// why; it is no part of the conversation.
+    /// After a cancel before the first word, shows the previous answer again. If there is none, the answer
+    /// stays on screen with the reason, but is not part of the conversation.
     fn show_before(&mut self, id: AnswerId) {
         let turn = self.conversation.turn(id.turn);
         if turn.is_some_and(|turn| turn.variants().len() > 1 && turn.shown != Shown::SideBySide) {

@@ -1,4 +1,4 @@
-//! A chat as a file.
+//! Exports a chat as a file.
 
 use towline_app::chat::export;
 
@@ -14,7 +14,7 @@ pub enum ExportForm {
 }
 
 impl Chat {
-    /// Its text in a form.
+    /// The text of the chat in this form.
     pub fn export(&self, form: ExportForm) -> String {
         match form {
             ExportForm::Markdown => export::markdown(&self.title(), &self.conversation),
@@ -22,7 +22,7 @@ impl Chat {
         }
     }
 
-    /// The name of the file that it is exported to.
+    /// The name of the export file.
     pub fn file_name(&self, form: ExportForm) -> String {
         let title = self.title();
         let known = |c: char| if c.is_alphanumeric() || c == ' ' || c == '-' { c } else { '_' };

@@ -1,14 +1,14 @@
-//! The chats and what runs for them: no drawing, no waiting.
+//! The chats and their running answers, without drawing or waiting.
 //!
 //! | file | its one job |
 //! |---|---|
-//! | `chat` | one chat: what was said, its answers, what is being typed |
-//! | `answer` | one answer as it is drawn, and how it ended |
-//! | `ask` | questions become jobs |
-//! | `drain` | what jobs have yielded comes into the chats |
+//! | `chat` | one chat: its conversation, its answers, and its draft |
+//! | `answer` | one answer for drawing, and how it ended |
+//! | `ask` | turns questions into jobs |
+//! | `drain` | reads the new events of jobs into the chats |
 //! | `relayed` | answers that a relay runs: detached, resumed, adopted |
-//! | `attachment` | files that go with a question |
-//! | `loaded`, `export` | a chat that was read; one as a file |
+//! | `attachment` | attachments of questions |
+//! | `loaded`, `export` | a loaded chat; a chat as a file |
 
 mod answer;
 mod ask;

@@ -10,12 +10,12 @@ use super::{Chat, Live, Loaded};
 use crate::relay::{Relay, short};
 
 impl Chat {
-    /// Leaves an answer on its way to the relay that runs it, where it continues. `false` when no relay has it yet, or it
-    /// has ended.
+    /// Leaves a running answer to its relay, where it continues. `false` if no relay has it yet, or if it has
+    /// ended.
     pub fn leave(&mut self, job: JobId) -> bool {
         let Some(at) = self.live.iter().position(|live| live.job.id() == job) else { return false };
         let mut live = self.live.remove(at);
-        // What is left stands in the history.
+        // The history records that it was left.
         self.note_relay(&mut live);
         if live.job.detach().is_some() {
             live.reading.leave();
@@ -25,14 +25,15 @@ impl Chat {
         is_left
     }
 
-    /// Leaves every answer that a relay runs to it, for good. How many it were.
+    /// Leaves all answers on a relay to it, permanently. Returns their number.
     pub fn leave_all(&mut self) -> usize {
         let before = self.live.len();
         self.live.retain(|live| live.job.detach().is_none());
         before - self.live.len()
     }
 
-    /// Reads the rest of an answer from the relay that runs it. `false` when none has the rest of it, or it is being read.
+    /// Reads the rest of an answer from its relay. `false` if no relay has the rest, or if it is already
+    /// being read.
     pub fn rejoin(&mut self, engine: &Engine, relay: &Relay, id: AnswerId) -> bool {
         if self.live(id).is_some() {
             return false;
@@ -46,7 +47,7 @@ impl Chat {
         true
     }
 
-    /// The answers that the relay has, which nobody left there on purpose and nobody reads.
+    /// The answers on the relay that the user did not leave there on purpose and that are not being read.
     pub fn to_rejoin(&self) -> Vec<AnswerId> {
         let lost = self.conversation.answers().filter(|answer| answer.left_at_relay().is_some());
         lost.map(|answer| answer.id)
@@ -54,25 +55,25 @@ impl Chat {
             .collect()
     }
 
-    /// The relay's names for the answers that somebody left there.
+    /// The relay ids of the answers that the user left there.
     pub(crate) fn left_on_purpose(&self) -> Vec<String> {
         let left = self.left.iter().filter_map(|id| self.conversation.answer(*id)?.left_at_relay());
         left.map(|at| at.id.clone()).collect()
     }
 
-    /// The answer that one of the relay's jobs brings.
+    /// The answer of one of the relay's jobs.
     pub fn answer_at_relay(&self, name: &str) -> Option<AnswerId> {
         let is_its = |answer: &&Variant| answer.at_relay.as_ref().is_some_and(|at| at.id == name);
         self.conversation.answers().find(is_its).map(|answer| answer.id)
     }
 
-    /// Takes in a job of the relay that was asked elsewhere: the conversation that its request carried, where the relay kept that,
-    /// else the question alone.
+    /// Adopts a job of the relay that another program asked for: with the conversation in its request if the
+    /// relay kept it, else with only the question.
     pub fn adopt(&mut self, engine: &Engine, relay: &Relay, job: &Job, request: Option<&ChatRequest>) {
         let asked = request.and_then(Conversation::of_request).unwrap_or_else(|| {
             let model = job.model.clone().unwrap_or_default();
             let question = Message::user(job.question.clone().unwrap_or_else(|| {
-                // A relay of an earlier version does not say what was asked.
+                // A relay of an earlier version does not report the question.
                 let called = job.name.as_deref().filter(|name| !name.is_empty()).unwrap_or(short(&job.id));
                 format!("{model}: {}", safe::text(called))
             }));
@@ -86,7 +87,8 @@ impl Chat {
         self.rejoin(engine, relay, id);
     }
 
-    /// The history remembers which of a relay's jobs an answer is, once that is known. Whether that is new.
+    /// Records in the history which of the relay's jobs an answer is, once that is known. Returns whether
+    /// that is new.
     pub(super) fn note_relay(&mut self, live: &mut Live) -> bool {
         let Some(relay) = live.job.relay_id() else { return false };
         let before = self.lines.len();

@@ -1,4 +1,4 @@
-//! The relay's jobs, as it tells them.
+//! The list of the relay's jobs.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -12,45 +12,45 @@ use towline_app::servers::Reached;
 
 use super::{News, lock};
 
-/// The most jobs that are listed; of more, those that ended first are left out.
+/// Maximum number of listed jobs; beyond it, those that ended first are omitted.
 pub const MAX_LISTED: usize = 1_000;
-/// A relay that does not answer is looked for, and started, at most so often.
+/// How often a relay that does not answer is contacted, and started, at most.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
-/// How long a relay may take to say that it is there.
+/// How long a relay may take to respond.
 const HELLO: Duration = Duration::from_secs(10);
 
-/// How it stands with the relay.
+/// The state of the connection to the relay.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Standing {
-    /// Nobody listens to it.
+    /// Nothing listens to it.
     #[default]
     Unknown,
-    /// It is being looked for.
+    /// It is being contacted.
     Looking,
-    /// Somebody wants it to be started.
+    /// It is being started.
     Starting,
     /// It answers.
     Here,
-    /// It does not; why, for people.
+    /// It does not answer; with the reason, for people.
     Nowhere(String),
 }
 
-/// One of its jobs, and when it was told.
+/// One of its jobs, and when it was reported.
 #[derive(Debug, Clone)]
 pub struct Known {
     /// The job.
     pub job: Job,
-    /// When this was so.
+    /// When this state was reported.
     pub told: Instant,
 }
 
 impl Known {
-    /// Until its deadline.
+    /// Time until its deadline.
     pub fn deadline_in(&self) -> Option<Duration> {
         Some(seconds(self.job.deadline_s?)?.saturating_sub(self.told.elapsed()))
     }
 
-    /// Since its server last sent something.
+    /// Time since its server last sent anything.
     pub fn silent_for(&self) -> Option<Duration> {
         Some(seconds(self.job.since_last_s?)? + self.told.elapsed())
     }
@@ -63,15 +63,15 @@ fn seconds(seconds: f64) -> Option<Duration> {
 /// Its jobs.
 #[derive(Debug, Default)]
 pub struct List {
-    /// How it stands with the relay.
+    /// The state of the connection to the relay.
     pub standing: Standing,
-    /// What it runs and ran, by id.
+    /// Its running and ended jobs, by id.
     pub jobs: BTreeMap<String, Known>,
-    /// The window's answers run there: the own relay is started whenever it does not run.
+    /// Whether the window's answers run there: then the own relay is restarted whenever it does not run.
     pub(super) is_needed: bool,
     /// What the window was not told yet.
     news: Vec<News>,
-    /// The window knows that there is something to look at.
+    /// Whether the window was notified of changes.
     rung: bool,
 }
 
@@ -138,14 +138,15 @@ impl List {
         std::mem::replace(&mut self.standing, now.clone()) != now
     }
 
-    /// Whether the own relay is to be started where it does not run.
+    /// Whether the own relay should be started if it does not run.
     fn starts(&self) -> bool {
         self.is_needed || self.standing == Standing::Starting
     }
 }
 
-/// Keeps the list while the relay answers, and looks for it again when it does not, at once when `looks` says so; starts
-/// the own one where it is needed. Never ends by itself. `wake` is called once until the window looks.
+/// Updates the list while the relay answers. Contacts it again when it does not, at once if `looks` is
+/// notified, and starts the own relay if needed. Never returns. Calls `wake` once until the window reads the
+/// changes.
 ///
 /// # Cancel safety
 /// Dropping the future ends it.
@@ -179,7 +180,7 @@ struct Keeper<W> {
 }
 
 impl<W: Fn() + Sync> Keeper<W> {
-    /// Changes the list, and has the window look at it if that made a difference.
+    /// Changes the list, and notifies the window if that made a difference.
     fn tell(&self, change: impl FnOnce(&mut List) -> bool) {
         let mut list = lock(&self.list);
         let rings = change(&mut list) && !std::mem::replace(&mut list.rung, true);
@@ -189,13 +190,13 @@ impl<W: Fn() + Sync> Keeper<W> {
         }
     }
 
-    /// Follows the relay until it cannot be followed.
+    /// Follows the relay until that fails.
     async fn follow(&self, control: &Control) -> Error {
         let late = |_| {
             let message = format!("the relay does not answer within {HELLO:?}");
             Error::new(ErrorKind::ConnectionLost, Fault::Transport, message)
         };
-        // A relay without jobs tells of none, so it is asked for a sign of life first.
+        // A relay without jobs sends nothing, so its version is requested first.
         let hello = tokio::time::timeout(HELLO, control.version()).await;
         if let Err(error) = hello.map_err(late).and_then(|said| said.map(drop)) {
             return error;

@@ -1,12 +1,12 @@
-//! The window's side of a relay: where it is, what it runs, and telling it what to do.
+//! The window's client of a relay: its address, its jobs, and orders to it.
 //!
-//! Nothing here waits: an engine's task listens to the relay and keeps the list of its jobs, others tell it what was
-//! ordered; the window looks at both once per frame.
+//! Nothing here waits: one task of the engine listens to the relay and keeps the list of its jobs, and others
+//! send orders. The window reads the results once per frame.
 //!
 //! | file | its one job |
 //! |---|---|
-//! | `list` | its jobs, as it tells them |
-//! | `order` | what it can be told |
+//! | `list` | the list of its jobs |
+//! | `order` | orders to it |
 
 mod list;
 mod order;
@@ -26,45 +26,45 @@ use towline_app::servers::{Environment, Reached, RelayPlace, ServerError};
 pub use list::{Known, List, MAX_LISTED, Standing};
 pub use order::{Control, RelayOrder};
 
-/// How long the relay may take over an order.
+/// The time limit of an order.
 const ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long the relay may be out of reach before its list counts as lost.
 const LOST: Duration = Duration::from_secs(1);
 
-/// What the window should know since its last look.
+/// News for the window since the last read.
 #[derive(Debug, Clone, PartialEq)]
 pub enum News {
     /// The relay answers now.
     Here,
-    /// It answered, and no longer does; why.
+    /// It no longer answers; with the reason.
     Lost(String),
-    /// It cannot be started; why.
+    /// It cannot be started; with the reason.
     CannotStart(String),
     /// It runs an answer that was not known before.
     Runs(Box<Job>),
-    /// The request of an answer that is to be read, by the answer's id; none where the relay did not keep it.
+    /// The request of an answer to read, by the answer's id; `None` if the relay did not keep it.
     Request(String, Option<Box<ChatRequest>>),
-    /// Something that was asked of it did not work; for people.
+    /// An order failed; with the error, for people.
     Complaint(String),
 }
 
-/// A relay as the window knows it.
+/// The window's view of a relay.
 pub struct Relay {
-    /// Where it is, and a client of it.
+    /// Its address, and a client of it.
     reached: Reached,
-    /// Control that says at once when the relay is lost.
+    /// A control client that reports a lost relay at once.
     control: relay::Control,
     list: Arc<Mutex<List>>,
     wake: Arc<dyn Fn() + Send + Sync>,
-    /// Has the listener look for it at once.
+    /// Makes the listener contact it at once.
     looks: Arc<Notify>,
     listening: Option<Task<()>>,
     orders: Vec<Ordered>,
 }
 
-/// An order on its way.
+/// An order that is being sent.
 struct Ordered {
-    /// What it is, for people, with the job.
+    /// The order with its job, for people.
     what: String,
     id: String,
     forgets: bool,
@@ -78,11 +78,11 @@ impl fmt::Debug for Relay {
 }
 
 impl Relay {
-    /// The relay at a place. Nobody listens to it yet. `wake` is called from other threads when there is news, once
-    /// until the next [`look`](Self::look).
+    /// The relay at an address. Nothing listens to it yet. `wake` is called from other threads when there is
+    /// news, once until the next [`look`](Self::look).
     ///
     /// # Errors
-    /// An address that cannot be used.
+    /// An unusable address.
     pub fn new(
         place: RelayPlace,
         environment: &Environment,
@@ -108,7 +108,7 @@ impl Relay {
         &self.reached.place
     }
 
-    /// Whether it is this user's own, which may be started.
+    /// Whether it is this user's own relay, which may be started.
     pub fn is_own(&self) -> bool {
         self.place().own.is_some()
     }
@@ -123,7 +123,8 @@ impl Relay {
         self.list().standing == Standing::Here
     }
 
-    /// Listens to it, or no longer. The own relay is started whenever it does not run, while it `is_needed`.
+    /// Starts or stops listening to it. While it `is_needed`, the own relay is restarted whenever it does not
+    /// run.
     pub fn listen(&mut self, engine: &Engine, listens: bool, is_needed: bool) {
         match (&self.listening, listens) {
             (None, true) => {
@@ -144,14 +145,14 @@ impl Relay {
         self.list().is_needed = is_needed;
     }
 
-    /// Looks for it now, unless it is here; it may have been looked for before it was started.
+    /// Contacts it now, unless it answers; an earlier attempt may have come before its start.
     pub fn look_again(&self) {
         if !self.is_here() {
             self.looks.notify_one();
         }
     }
 
-    /// Has it started, where that is this program's to do and it is listened to.
+    /// Makes the listener start it, if it is the own relay.
     pub fn start(&self) {
         if self.is_own() && !self.is_here() {
             self.list().standing = Standing::Starting;
@@ -159,12 +160,12 @@ impl Relay {
         }
     }
 
-    /// One of its answers from the beginning, to be read by an engine's job that controls it.
+    /// One of its answers from the beginning, for a job of the engine that controls it.
     pub fn answer(&self, id: &str) -> StreamSpec {
         StreamSpec::attach(&self.reached.client, id, Start::Beginning)
     }
 
-    /// Orders something of one of its jobs.
+    /// Sends an order for one of its jobs.
     pub fn order(&mut self, engine: &Engine, id: &str, order: RelayOrder) {
         let control = self.control.clone();
         let (job, wake) = (id.to_owned(), Arc::clone(&self.wake));
@@ -177,7 +178,7 @@ impl Relay {
             RelayOrder::Rename(_) => "renamed",
             RelayOrder::Forget => "forgotten",
             RelayOrder::Read => "read",
-            // This is the window's to do.
+            // The window handles this itself.
             RelayOrder::Show => return,
         };
         let forgets = order == RelayOrder::Forget;
@@ -197,7 +198,7 @@ impl Relay {
                 RelayOrder::Forget => control.delete(&job).await,
                 RelayOrder::Read => match control.request(&job).await {
                     Err(error) if error.kind == ErrorKind::NotFound => Err(error),
-                    // A request that is no chat's is as good as none.
+                    // A request that is not a chat is ignored.
                     request => {
                         let request = request.ok().and_then(|request| serde_json::from_value(request).ok());
                         said = Some(News::Request(job, request));
@@ -213,7 +214,7 @@ impl Relay {
         self.orders.push(Ordered { what, id: id.to_owned(), forgets, task });
     }
 
-    /// What is new since the last look. Never waits.
+    /// The news since the last call. Never waits.
     pub fn look(&mut self, engine: &Engine) -> Vec<News> {
         let mut news = self.list().take_news();
         for Ordered { what, id, forgets, task } in
@@ -242,7 +243,7 @@ impl Relay {
     }
 }
 
-/// As much of an id as people need.
+/// The short form of an id for people.
 pub fn short(id: &str) -> &str {
     id.get(..8).unwrap_or(id)
 }

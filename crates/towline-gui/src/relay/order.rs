@@ -1,33 +1,33 @@
-//! What a relay can be told of one of its jobs.
+//! Orders for a relay's jobs.
 
 use towline::Deadline;
 
-/// What every job can be told, wherever it runs.
+/// Operations that every job supports, wherever it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Control {
-    /// Stop; what came is kept.
+    /// Cancel; the text so far is kept.
     Stop,
     /// Stop reading.
     Pause,
     /// Resume reading.
     Unpause,
-    /// Set, move or remove the deadline.
+    /// Set, change or remove the deadline.
     Deadline(Deadline),
 }
 
-/// What is to be done to one of the relay's jobs.
+/// An operation on one of the relay's jobs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RelayOrder {
-    /// What every job can be told.
+    /// An operation that every job supports.
     Control(Control),
-    /// Ask the same again, as a job of its own.
+    /// Repeat the request as a new job.
     Retry,
-    /// Call it by another name.
+    /// Rename it.
     Rename(String),
-    /// Delete the job and its text there.
+    /// Delete the job and its text on the relay.
     Forget,
     /// Show its chat.
     Show,
-    /// Read it: in the chat that left it, else in a chat of its own.
+    /// Read it: in the chat that left it, else in a new chat.
     Read,
 }

@@ -14,37 +14,38 @@ use towline_app::settings::templates::Template;
 use super::shelf::{Listed, Shelf, Which};
 use crate::chats::{ChatKey, Loaded};
 
-/// How often it is looked whether another program has written to the history.
+/// How often the thread checks whether another program has written to the history.
 const WATCH: Duration = Duration::from_millis(500);
-/// Orders that may wait for the disk; more wait in the window.
+/// Maximum number of orders that wait for the disk; more wait in the window.
 pub const MAX_ORDERS: usize = 256;
 
-/// What the disk is to do.
+/// An order for the disk thread.
 #[derive(Debug)]
 pub enum Order {
     /// List the chats; session files of these names were pinned in an earlier version.
     List { pinned: Vec<String> },
-    /// Read a chat, and write from now on what a relay has the rest of and nobody writes; but for these, by the relay's names.
+    /// Read a chat, and become the writer of its answers on a relay that have no writer, except these (by
+    /// relay id).
     Load { key: ChatKey, id: ChatId, left: Vec<String> },
-    /// Write from now on an answer that was left to a relay, by the relay's name.
+    /// Become the writer of an answer that was left to a relay, by its relay id.
     TakeOver { key: ChatKey, which: Which, relay: String },
-    /// Take note of which answer one of a relay's jobs brings, where its program was gone before it could.
+    /// Link one of the relay's jobs to its answer, if its program exited before it could.
     Link(Box<Job>),
-    /// Find the chat that has the answer of one of a relay's jobs, by the relay's name.
+    /// Find the chat that has the answer of one of the relay's jobs, by its relay id.
     FindOwner { relay: String },
-    /// Read a session file from anywhere, into a new chat.
+    /// Read any session file into a new chat.
     Import { path: PathBuf },
     /// Give a chat a title.
     Title { which: Which, title: String },
-    /// Keep a chat at the head of the list, or no longer.
+    /// Pin or unpin a chat.
     Pin { which: Which, is_pinned: bool },
     /// Delete a chat.
     Delete { which: Which },
-    /// Find the chats that hold this text.
+    /// Find the chats that contain this text.
     Search { text: String },
     /// Write a file.
     Write { path: PathBuf, text: String, announce: bool },
-    /// Read files to go with a question.
+    /// Read files to attach to a question.
     Attach { key: ChatKey, paths: Vec<PathBuf> },
     /// List the templates of a folder.
     ListTemplates { folder: PathBuf },
@@ -52,30 +53,30 @@ pub enum Order {
     Template { key: ChatKey, folder: PathBuf, name: String, input: String },
 }
 
-/// What the disk did.
+/// A report of the disk thread.
 #[derive(Debug)]
 pub enum Report {
-    /// What the history has, at the first look and whenever that has changed.
+    /// The contents of the history, at first and after each change.
     Listed(Listed),
-    /// A chat, or why it cannot be read.
+    /// A chat, or the reason why it cannot be read.
     Loaded { key: ChatKey, result: Result<Box<Loaded>, String> },
-    /// The window writes an answer at a relay from now on, unless another program does.
+    /// The window writes an answer on a relay from now on, unless another program does.
     TakenOver { key: ChatKey, relay: String, is_ours: bool },
-    /// The chat that has the answer of one of a relay's jobs, if any has.
+    /// The chat that has the answer of one of the relay's jobs, if any.
     Owner { relay: String, chat: Option<ChatId> },
-    /// A chat from elsewhere.
+    /// An imported chat.
     Imported(Result<Box<Loaded>, String>),
-    /// The chats that hold a text.
+    /// The chats that contain a text.
     Found { text: String, ids: HashSet<ChatId> },
     /// A file was written.
     Written(PathBuf),
-    /// Files that go with a question: their names and bytes.
+    /// Files to attach to a question: their names and bytes.
     Attached { key: ChatKey, files: Vec<(String, Vec<u8>)> },
     /// The names of the templates.
     Templates(Vec<String>),
     /// A template for a chat's question, with the schema that it names, and the text that goes into it.
     Template { key: ChatKey, template: Box<Template>, schema: Option<Value>, input: String },
-    /// Something did not work; for people.
+    /// An error, for people.
     Failed(String),
 }
 
@@ -89,17 +90,18 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Starts the thread. `folder` is where the history is; with `None` there is none. `wake` is called after each report.
+    /// Starts the thread. `folder` contains the history; `None` means no history. `wake` is called after each
+    /// report.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the operating system cannot start a thread.
     pub fn start(
         folder: Option<PathBuf>,
         writer: Option<WriterId>,
         wake: impl Fn() + Send + 'static,
     ) -> std::io::Result<Self> {
         let (orders, todo) = sync_channel::<Order>(MAX_ORDERS);
-        // A report answers an order; the window takes them all at every look.
+        // A report answers an order; the window takes all reports each time it reads.
         let (done, reports) = sync_channel(MAX_ORDERS);
         let thread = std::thread::Builder::new().name("towline-disk".into()).spawn(move || {
             let mut shelf = Shelf::new(folder, writer);
@@ -111,7 +113,7 @@ impl Disk {
                 };
                 for report in reports {
                     if done.send(report).is_err() {
-                        // The window is gone; what it ordered is done all the same.
+                        // The window is gone; its orders are executed anyway.
                         continue;
                     }
                     wake();
@@ -121,13 +123,13 @@ impl Disk {
         Ok(Self { orders: Some(orders), reports, waiting: VecDeque::new(), thread: Some(thread) })
     }
 
-    /// Orders something. Never waits.
+    /// Sends an order. Never waits.
     pub fn order(&mut self, order: Order) {
         self.waiting.push_back(order);
         self.flush();
     }
 
-    /// Hands over what waits. `true` when something still does.
+    /// Passes on waiting orders. `true` if some still wait.
     pub fn flush(&mut self) -> bool {
         let Some(orders) = &self.orders else { return false };
         while let Some(order) = self.waiting.pop_front() {
@@ -143,16 +145,16 @@ impl Disk {
         false
     }
 
-    /// What was done since the last look.
+    /// The reports since the last call.
     pub fn reports(&self) -> Vec<Report> {
         self.reports.try_iter().collect()
     }
 
-    /// Waits until everything was done. For the window's end.
+    /// Waits until all orders are done, for the end of the window.
     pub fn finish(&mut self) {
         let Some(orders) = self.orders.take() else { return };
         for order in self.waiting.drain(..) {
-            // Room is made by taking the reports.
+            // Taking the reports makes room.
             let mut order = Some(order);
             while let Some(next) = order.take() {
                 self.reports.try_iter().for_each(drop);
@@ -169,7 +171,7 @@ impl Disk {
         // Ends when the thread has done everything and closed its side.
         self.reports.iter().for_each(drop);
         if let Some(thread) = self.thread.take() {
-            // A panic there has been reported on stderr; the window ends all the same.
+            // A panic there was reported on stderr; the window ends anyway.
             drop(thread.join());
         }
     }

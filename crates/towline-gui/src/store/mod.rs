@@ -1,10 +1,10 @@
-//! What is kept on disk, and the one thread that waits for it.
+//! The files on disk, and the one thread that waits for them.
 //!
 //! | file | its one job |
 //! |---|---|
 //! | `disk` | the thread: takes orders, sends reports |
-//! | `shelf` | the history, which the prompt reads and writes too; files |
-//! | `state` | size, theme: what the window remembers of itself |
+//! | `shelf` | the history, which the prompt also reads and writes; files |
+//! | `state` | the window's own state, such as size and theme |
 
 mod disk;
 mod shelf;

@@ -1,4 +1,4 @@
-//! The history, as the window reads and changes it; and files.
+//! The window's access to the history and to files.
 
 use std::collections::HashSet;
 use std::io::Write as _;
@@ -15,19 +15,19 @@ use towline_app::settings::templates;
 use super::disk::{Order, Report};
 use crate::chats::{ChatKey, Loaded};
 
-/// Chats that are listed; older ones stay in the history and are found by `towline history`.
+/// Maximum number of listed chats; older ones stay in the history, where `towline history` finds them.
 pub const MAX_LISTED: usize = 2_000;
-/// The largest file that goes with a question, in bytes.
+/// Maximum size of an attachment, in bytes.
 const MAX_ATTACHED_BYTES: u64 = 32 << 20;
-/// How long something waits for a chat that is about to be written.
+/// How long an order waits for a chat that is about to be written.
 const SOON: Duration = Duration::from_secs(5);
 
-/// What the history has.
+/// The contents of the history.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Listed {
-    /// The chats, pinned ones first, then the last written first.
+    /// The chats, pinned ones first, then by the last change, newest first.
     pub chats: Vec<Summary>,
-    /// The answers that a relay has the rest of: the relay's names for them, and their chats.
+    /// The answers whose rest is on a relay: their chats and relay ids.
     pub at_relay: Vec<(ChatId, String)>,
 }
 
@@ -36,7 +36,7 @@ pub struct Listed {
 pub enum Which {
     /// It is there.
     There(ChatId),
-    /// It is about to be.
+    /// It is about to be written.
     Soon(Written),
 }
 
@@ -53,7 +53,7 @@ impl Which {
 #[derive(Debug)]
 pub(super) struct Shelf {
     folder: Option<PathBuf>,
-    /// What the window writes as.
+    /// The window's writer id.
     writer: Option<WriterId>,
     history: Option<History>,
     edition: Option<i64>,
@@ -101,7 +101,7 @@ impl Shelf {
         }
     }
 
-    /// The history; `None` where nothing is kept.
+    /// The history; `None` if there is none.
     fn history(&mut self) -> Result<Option<&mut History>, HistoryError> {
         let Some(folder) = &self.folder else { return Ok(None) };
         Ok(Some(match &mut self.history {
@@ -110,7 +110,7 @@ impl Shelf {
         }))
     }
 
-    /// The chats, with session files of earlier versions among them.
+    /// The first list of chats, after the import of session files of earlier versions.
     fn first_list(&mut self, pinned: &[String]) -> Vec<Report> {
         let sessions = self.folder.as_ref().map(|folder| folder.join("sessions"));
         let taken = match (self.history(), sessions) {
@@ -129,7 +129,7 @@ impl Shelf {
         reports
     }
 
-    /// What the history has now, if it is not what was last reported.
+    /// The current contents of the history, if they differ from the last report.
     pub(super) fn news(&mut self) -> Option<Report> {
         self.listed.as_ref()?;
         let edition = self.history().ok()??.edition().ok()?;
@@ -153,7 +153,7 @@ impl Shelf {
     fn load(&mut self, id: ChatId, left: &[String]) -> Result<Box<Loaded>, String> {
         let writer = self.writer;
         let history = self.history().map_err(|error| error.to_string())?.ok_or("chats are not kept")?;
-        // Before it is read: the window continues what nobody writes any more, and nothing else.
+        // Before it is read: the window continues only answers without a writer.
         let is_wanted = |relay: &str| left.iter().all(|left| left != relay);
         let taken = writer.map_or_else(|| Ok(Vec::new()), |writer| history.take_over(id, writer, is_wanted));
         let loaded = taken.and_then(|taken| Ok(Box::new(Loaded { taken, ..*Loaded::of(history.load(id)?) })));
@@ -163,7 +163,7 @@ impl Shelf {
     fn link(&mut self, job: &Job) -> Vec<Report> {
         let linked =
             self.history().and_then(|history| history.map_or(Ok(false), |history| history.link(job)));
-        // What cannot be found now, the relay's program finds when the answer has ended.
+        // If it cannot be found now, the relay's process finds it when the answer has ended.
         let listed = linked.unwrap_or(false).then(|| self.list().ok()).flatten();
         listed.map(Report::Listed).into_iter().collect()
     }
@@ -180,7 +180,7 @@ impl Shelf {
         }
     }
 
-    /// Changes something of a chat.
+    /// Applies a change to a chat.
     fn change(
         &mut self,
         done: &str,
@@ -212,7 +212,7 @@ impl Shelf {
     }
 }
 
-/// Where the history of a folder is.
+/// The path of the history in a folder.
 pub fn path(folder: &Path) -> PathBuf {
     folder.join("history.db")
 }
@@ -221,7 +221,7 @@ fn import(path: &Path) -> Result<Box<Loaded>, String> {
     let said = |error: String| format!("{}: {error}", path.display());
     let text = files::read(path).map_err(|error| said(error.to_string()))?;
     let read = match session::read(&text) {
-        // A chat that was exported is JSON too.
+        // An exported chat is JSON too.
         Err(SessionError::NoSession) => export::read_json(&text),
         read => read.map_err(|error| error.to_string()),
     };

@@ -1,4 +1,4 @@
-//! What the window remembers of itself: size and theme. Not what was said.
+//! The window's own state, such as size and theme, without conversations.
 
 use std::path::{Path, PathBuf};
 
@@ -7,42 +7,43 @@ use serde::{Deserialize, Serialize};
 /// The largest state file that is read, in bytes.
 const MAX_BYTES: u64 = 1 << 20;
 
-/// Which colours are used.
+/// The theme.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Theme {
     /// The system's.
     #[default]
     System,
-    /// Light letters on dark ground.
+    /// Light text on a dark background.
     Dark,
-    /// Dark letters on light ground.
+    /// Dark text on a light background.
     Light,
 }
 
-/// What the window remembers of itself. A field that a file lacks has its default.
+/// The window's own state. A field that is missing in the file has its default.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct State {
     /// Width and height in points, without zoom.
     pub size: Option<[f32; 2]>,
-    /// Where it is, in points; not on Wayland.
+    /// Its position in points; not on Wayland.
     pub place: Option<[f32; 2]>,
     /// Colours.
     pub theme: Theme,
-    /// Zoom; 1 is none.
+    /// Zoom; 1 means none.
     pub zoom: f32,
     /// Whether the panel of jobs is open.
     pub shows_jobs: bool,
     /// Whether the list of chats is open.
     pub shows_chats: bool,
-    /// Whether the end of an answer in the background is announced.
+    /// Whether the window shows notifications for answers in the background.
     pub notifies: bool,
-    /// The model that new chats ask.
+    /// The model of new chats.
     pub model: String,
-    /// The number of the chat that was shown last, in the history.
+    /// The number of the last shown chat in the history.
     pub chat: Option<i64>,
-    /// The session files that an earlier version kept on top of the list. The history knows that now, so it is no longer written.
+    /// The session files that an earlier version had pinned. The history stores pins now, so this is no
+    /// longer written.
     #[serde(skip_serializing)]
     pub pinned: Vec<String>,
 }
@@ -65,12 +66,12 @@ impl Default for State {
 }
 
 impl State {
-    /// Where the state of a window with this folder is.
+    /// The path of the state file for this folder.
     pub fn path(folder: &Path) -> PathBuf {
         folder.join("window.json")
     }
 
-    /// Reads it. What cannot be read is as if it were not there: a window opens all the same.
+    /// Reads it. An unreadable file counts as missing, so the window opens anyway.
     pub fn read(path: &Path) -> Self {
         let is_small = path.metadata().is_ok_and(|metadata| metadata.len() <= MAX_BYTES);
         let text = is_small.then(|| std::fs::read_to_string(path).ok()).flatten();
@@ -79,13 +80,13 @@ impl State {
             state.zoom = 1.0;
         }
         if state.model == crate::server::BUILTIN_MODEL {
-            // It is for users who have no other.
+            // The built-in model is only for users who have no other.
             state.model.clear();
         }
         state
     }
 
-    /// As it is written.
+    /// The text of the file.
     pub fn text(&self) -> String {
         serde_json::to_string_pretty(self).unwrap_or_default()
     }

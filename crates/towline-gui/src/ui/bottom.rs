@@ -1,10 +1,10 @@
-//! Panels at the bottom that are as high as what is in them.
+//! Panels at the bottom that are as high as their contents.
 
 use egui::{Frame, IdSalt, Panel, PanelState, Ui};
 
-/// A panel at the bottom of `ui`. A panel begins where the last frame's height had it begin; when it has another height now,
-/// the frame is laid out again before it is shown, for else its buttons would be off by that for one frame, and a click in
-/// it would miss them.
+/// A panel at the bottom of `ui`. Its position comes from its height in the last frame. If the height has
+/// changed, the frame is laid out again before it is shown: otherwise its buttons would be misplaced for one
+/// frame, and a click would miss them.
 pub fn show(ui: &mut Ui, name: &'static str, frame: Frame, contents: impl FnOnce(&mut Ui)) {
     let id = ui.scope_id().with_salt(IdSalt::new(name));
     let height = |ui: &Ui| PanelState::load(ui, id).map(|state| state.size().y);

@@ -1,4 +1,4 @@
-//! The chat in the middle: its head, and its turns.
+//! The chat in the middle: its header and its turns.
 
 use std::time::Duration;
 
@@ -18,13 +18,13 @@ use super::turn::{self, Place};
 use crate::chats::{Chat, Contents};
 use crate::command::{Command, Dialog};
 
-/// Below this width answers side by side do not get narrower; they go into further rows.
+/// The minimum width of side-by-side answers; if there is less room, they go into further rows.
 const MIN_COLUMN: f32 = 250.0;
 /// Room for the question above answers side by side, in points.
 const QUESTION_ROOM: f32 = 130.0;
-/// How soon what was not there to be shown is shown.
+/// When a repaint shows what could not be shown in this frame.
 const FRAME: Duration = Duration::from_millis(16);
-/// Questions to begin with.
+/// Suggested first questions.
 const TRY: [&str; 3] = [
     "Explain how a tide mill works, in three short paragraphs",
     "Write a Python function that merges overlapping intervals, with tests",
@@ -40,18 +40,18 @@ pub fn column<R>(ui: &mut Ui, width: f32, add: impl FnOnce(&mut Ui) -> R) -> R {
     ui.scope_builder(UiBuilder::new().max_rect(place).layout(Layout::top_down(Align::Min)), add).inner
 }
 
-/// What is around a chat.
+/// The surroundings of a chat.
 #[derive(Debug, Clone, Copy)]
 pub struct Head {
-    /// The list of chats is shown.
+    /// Whether the list of chats is shown.
     pub has_chats: bool,
-    /// The panel of jobs is shown.
+    /// Whether the panel of jobs is shown.
     pub has_jobs: bool,
-    /// So many answers are on their way.
+    /// The number of running answers.
     pub running: usize,
 }
 
-/// Draws what is above the chat.
+/// Draws the header of the chat.
 pub fn head(ui: &mut Ui, chat: &Chat, shown: Head, out: &mut Vec<Command>) {
     let Head { has_chats, has_jobs, running } = shown;
     ui.horizontal(|ui| {
@@ -154,7 +154,7 @@ pub fn turns(ui: &mut Ui, seen: Seen<'_>, layouts: &mut Layouts, palette: &Palet
     }
 }
 
-/// A button over the transcript that goes to the newest words. Whether it was clicked.
+/// Draws a button over the transcript that scrolls to the newest text, and returns whether it was clicked.
 fn newest(ui: &Ui, seen: Rect, palette: &Palette) -> bool {
     let area = Area::new(egui::Id::unique("newest")).order(Order::Middle).pivot(Align2::CENTER_BOTTOM);
     let area = area.fixed_pos(pos2(seen.center().x, seen.bottom() - 10.0));
@@ -215,7 +215,7 @@ fn draw_turn(
     }
 }
 
-/// As many columns as fit, and rows that are about equally long.
+/// The number of columns that fit, with rows of about the same length.
 fn balanced(panes: usize, fitting: usize) -> usize {
     let rows = panes.div_ceil(fitting.clamp(1, panes.max(1)));
     panes.div_ceil(rows.max(1)).max(1)

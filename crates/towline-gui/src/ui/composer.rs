@@ -1,4 +1,4 @@
-//! Where questions are typed.
+//! The composer, in which questions are typed.
 
 use egui::text::{CCursor, CCursorRange, CharIndex};
 use egui::{
@@ -18,18 +18,18 @@ use crate::catalog::Catalog;
 use crate::chats::{Attachment, Chat};
 use crate::command::{Command, Dialog};
 
-/// The field is at most so high, in rows.
+/// The maximum height of the field, in rows.
 const MAX_ROWS: f32 = 8.0;
-/// Pasted text that is longer goes with the question as a file, in bytes: a field of that size would be slow to type in.
+/// Longer pasted text becomes an attachment, in bytes, because typing in such a large field would be slow.
 pub const MAX_PASTED: usize = 16 << 10;
-/// The context is nearly full, in percent.
+/// The percentage from which the context counts as nearly full.
 const NEARLY_FULL: u64 = 80;
-/// In less room only the percentage of the context is shown, in points.
+/// With less room than this, only the percentage of the context is shown, in points.
 const CONTEXT_ROOM: f32 = 170.0;
-/// Models that are offered in place of one that is not there.
+/// Maximum number of models that are offered instead of a missing one.
 const MAX_OFFERED: usize = 3;
 
-/// Draws the field, and what goes with the question; with the cursor in it, where it takes the focus.
+/// Draws the field and the attachments; focuses the field if it takes the focus.
 pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, out: &mut Vec<Command>) {
     let Seen { chat, catalog, .. } = seen;
     if catalog.lacks(&chat.conversation.settings.model) {
@@ -48,7 +48,7 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, o
         }
         let picked = templates::show(ui, &chat.draft, seen.templates, has_focus);
         let mut draft = chat.draft.clone();
-        // Enter sends; with Shift it begins a line, which the field does by itself.
+        // Enter sends; with Shift it starts a new line, which the field handles itself.
         let sends = has_focus && ui.input_mut(take_enter);
         let stops = has_focus && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape));
         let response = field(ui, &mut draft);
@@ -60,10 +60,11 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, o
                 EventFilter { escape: true, horizontal_arrows: true, vertical_arrows: true, tab: false };
             ui.memory_mut(|memory| memory.set_focus_lock_filter(field_id(), filter));
         }
-        // Of the text with this frame's letters: a whole line and its Enter may come in one.
+        // Uses the text including this frame's input, because a whole line and its Enter may arrive in one
+        // frame.
         let can_send = !draft.trim().is_empty() || !chat.attached.is_empty();
         if let Some(name) = picked {
-            // With this frame's letters too.
+            // Also with this frame's input.
             let input = templates::typed(&draft).and_then(|(_, input)| input).unwrap_or_default();
             out.push(Command::Template(name, input.to_owned()));
         } else if response.changed() {
@@ -75,7 +76,7 @@ pub fn show(ui: &mut Ui, seen: Seen<'_>, takes_focus: bool, palette: &Palette, o
     ui.add_space(6.0);
 }
 
-/// What is in the field, and what its keys ask for.
+/// The text of the field, and the actions of its keys.
 #[derive(Debug, Clone, Copy)]
 struct Typed {
     can_send: bool,
@@ -83,7 +84,7 @@ struct Typed {
     stops: bool,
 }
 
-/// Draws what is below the field: files, models, and one button that sends or stops.
+/// Draws the row below the field: files, models, and one button that sends or stops.
 fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, palette: &Palette, out: &mut Vec<Command>) {
     let (Seen { chat, catalog, servers, .. }, Typed { can_send, sends, stops }) = (seen, typed);
     ui.spacing_mut().item_spacing.x = 2.0;
@@ -113,7 +114,7 @@ fn buttons(ui: &mut Ui, seen: Seen<'_>, typed: Typed, palette: &Palette, out: &m
     });
 }
 
-/// Says how full the model's context is.
+/// Shows how full the model's context is.
 fn context(ui: &mut Ui, chat: &Chat, catalog: &Catalog, palette: &Palette) {
     let model = &chat.conversation.settings.model;
     let context = Context::of(&chat.conversation, catalog.context(model));
@@ -127,12 +128,12 @@ fn context(ui: &mut Ui, chat: &Chat, catalog: &Catalog, palette: &Palette) {
     ));
 }
 
-/// The field's identity.
+/// The id of the field.
 pub fn field_id() -> egui::Id {
     egui::Id::unique("composer")
 }
 
-/// Puts the cursor behind the question.
+/// Moves the cursor to the end of the question.
 pub fn cursor_to_end(context: &egui::Context, question: &str) {
     let mut state = egui::text_edit::TextEditState::load(context, field_id()).unwrap_or_default();
     let end = CCursor::new(CharIndex(question.chars().count()));
@@ -153,7 +154,7 @@ fn field(ui: &mut Ui, draft: &mut String) -> egui::Response {
     .inner
 }
 
-/// A file that goes with the question.
+/// The chip of an attachment.
 fn chip(ui: &mut Ui, index: usize, attachment: &Attachment, palette: &Palette, out: &mut Vec<Command>) {
     let frame = Frame::new().stroke(Stroke::new(1.0, palette.edge)).corner_radius(8);
     frame.inner_margin(Margin::symmetric(8, 4)).show(ui, |ui| {
@@ -180,7 +181,7 @@ fn chip(ui: &mut Ui, index: usize, attachment: &Attachment, palette: &Palette, o
     });
 }
 
-/// Says that the server does not have the chat's model, and offers those it has.
+/// Says that the server does not have the chat's model, and offers other models.
 fn missing(ui: &mut Ui, catalog: &Catalog, model: &str, palette: &Palette, out: &mut Vec<Command>) {
     ui.horizontal_wrapped(|ui| {
         ui.colored_label(palette.warning, format!("The server does not have {}.", safe::text(model)));
@@ -195,14 +196,14 @@ fn missing(ui: &mut Ui, catalog: &Catalog, model: &str, palette: &Palette, out: 
     });
 }
 
-/// Takes an Enter that was pressed alone, whatever else was pressed in the same frame.
+/// Consumes an Enter without modifiers, whatever else was pressed in the same frame.
 fn take_enter(input: &mut InputState) -> bool {
     let is_it = |event: &Event| matches!(event, Event::Key { key: Key::Enter, pressed: true, modifiers, .. } if modifiers.is_none());
     let at = input.events.iter().position(is_it);
     at.map(|at| input.events.remove(at)).is_some()
 }
 
-/// Takes what was dropped on the window, and pasted pictures and long texts, as files for the question.
+/// Takes dropped files, pasted pictures and long pasted texts as attachments.
 pub fn take_files(ui: &Ui, out: &mut Vec<Command>) {
     let dropped: Vec<_> =
         ui.input(|input| input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect());

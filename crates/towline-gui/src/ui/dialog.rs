@@ -1,14 +1,14 @@
-//! What dialogs have in common: what is too high is scrolled, the buttons below it stay in sight.
+//! Common parts of dialogs: tall contents scroll, and the buttons below stay visible.
 
 use egui::{Button, Grid, Key, Label, RichText, ScrollArea, TextEdit, Ui};
 
 use super::theme::{Face, Palette};
 use crate::command::{Command, Dialog};
 
-/// What a dialog has around what is scrolled, in points: its edges, its heading and its buttons.
+/// The height of a dialog around its scrolled contents, in points: edges, heading and buttons.
 const AROUND: f32 = 170.0;
 
-/// Draws what may be higher than the window.
+/// Draws contents that may be higher than the window.
 pub(super) fn body<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
     let height = (ui.ctx().content_rect().height() - AROUND).max(70.0);
     let shown = ScrollArea::vertical().max_height(height).show(ui, add).inner;
@@ -16,7 +16,7 @@ pub(super) fn body<R>(ui: &mut Ui, add: impl FnOnce(&mut Ui) -> R) -> R {
     shown
 }
 
-/// Draws a section: its heading, and rows of a name and what belongs to it.
+/// Draws a section: its heading, and rows of a name and its controls.
 pub(super) fn section(
     ui: &mut Ui,
     title: &str,
@@ -36,7 +36,7 @@ pub(super) fn close(ui: &mut Ui, out: &mut Vec<Command>) {
     }
 }
 
-/// Asks whether the window is to close though so many answers run in it.
+/// Asks whether to close the window although this many answers run in it.
 pub fn close_window(ui: &mut Ui, count: usize, palette: &Palette, out: &mut Vec<Command>) {
     ui.heading("Close the window");
     let (answers, run, their) =
@@ -55,7 +55,8 @@ pub fn close_window(ui: &mut Ui, count: usize, palette: &Palette, out: &mut Vec<
     });
 }
 
-/// Asks for a text: a field with its name and an example, a button that does something with the text, and one that does not.
+/// Asks for a text: a field with its name and an example, a button that applies the text, and one that
+/// cancels.
 pub fn ask(
     ui: &mut Ui,
     (name, example): (&str, &str),

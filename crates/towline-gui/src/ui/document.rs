@@ -1,4 +1,4 @@
-//! An answer's blocks: those that are visible are drawn, of the others only the height is known.
+//! The blocks of an answer: draws the visible ones, and knows only the height of the others.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -16,23 +16,23 @@ use super::strips::{Strips, current_in};
 use super::theme::{CODE, Palette, ROUND, ROW, TEXT};
 use towline_app::document::{Align, Block, Document, Shape};
 
-/// Blocks whose heights are added up together.
+/// Number of blocks whose heights are summed up together.
 const CHUNK: usize = 64;
-/// Drawn pieces of this many blocks around the visible ones are kept.
+/// Number of blocks around the visible ones whose drawn pieces are kept.
 const KEPT: usize = 24;
-/// Between two blocks, in points.
+/// The gap between two blocks, in points.
 const GAP: f32 = 12.0;
-/// How far a list or a quote is moved to the right, in points.
+/// The indentation of a list or a quote, in points.
 const INDENT: f32 = 26.0;
-/// Between the mark of an item and its words, in points.
+/// The gap between the mark of an item and its text, in points.
 const MARK_GAP: f32 = 7.0;
-/// Between two items of a list, in points.
+/// The gap between two items of a list, in points.
 const ITEM_GAP: f32 = 6.0;
 
-/// No line is wider, in points: one that is longer than 2 KiB is cut.
+/// The maximum width of a line, in points; a line of more than 2 KiB is split.
 const WIDEST: f32 = 50_000.0;
 
-/// What is known of a document's blocks at one width.
+/// The layout of a document's blocks at one width.
 #[derive(Debug, Default)]
 pub struct Layout {
     heights: Vec<f32>,
@@ -41,31 +41,31 @@ pub struct Layout {
     open: Option<Open>,
     /// The fences whose lines are not wrapped.
     across: HashMap<usize, Across>,
-    /// What is marked in the pieces.
+    /// The highlights in the pieces.
     marks: Marks,
-    /// Where the words stand that were gone to, in the last frame.
+    /// The position of the current match, in the last frame.
     pub(super) current: Option<f32>,
-    /// Width, pixels per point and theme that all of this is for.
+    /// The width, pixels per point and theme of this layout.
     made_for: Option<(u32, u32, bool)>,
 }
 
-/// How code stands whose lines are not wrapped. Its blocks are scrolled as one.
+/// The horizontal scroll of code whose lines are not wrapped. Its blocks scroll together.
 #[derive(Debug, Default)]
 struct Across {
     /// How far to the right, in points.
     offset: f32,
-    /// How wide the widest of its blocks is that was seen, in points.
+    /// The width of its widest block so far, in points.
     width: f32,
 }
 
-/// The block that still grows, as it was drawn last.
+/// The growing block, as last drawn.
 #[derive(Debug)]
 struct Open {
     range: Range<usize>,
     pieces: Vec<Drawn>,
 }
 
-/// What somebody did to a document.
+/// A click in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Clicked {
     /// The copy button of this fence.
@@ -79,7 +79,7 @@ pub enum Clicked {
 }
 
 impl Layout {
-    /// Brings the heights up to date: closed blocks that are new get an estimate until they are seen.
+    /// Updates the heights: new closed blocks get an estimate until they are visible.
     fn update(&mut self, document: &Document, key: (u32, u32, bool), width: f32) {
         if self.made_for != Some(key) {
             let across = std::mem::take(&mut self.across);
@@ -111,7 +111,7 @@ impl Layout {
         })
     }
 
-    /// The pieces of the block that still grows.
+    /// The pieces of the growing block.
     fn grown(&mut self, document: &Document, block: &Block, palette: &Palette) -> &mut [Drawn] {
         let before = self.open.take();
         let pieces = match before {
@@ -134,7 +134,7 @@ impl Layout {
     }
 }
 
-/// What stands below a closed block. It depends on the block alone, so that it never changes.
+/// The gap below a closed block. It depends only on the block, so it never changes.
 fn gap(document: &Document, index: usize) -> f32 {
     let is_item = document.blocks().get(index).is_some_and(|block| block.shape == Shape::Item);
     if is_item { ITEM_GAP } else { GAP }
@@ -147,7 +147,7 @@ fn estimate(text: &str, width: f32) -> f32 {
     lines * CODE * ROW
 }
 
-/// Draws a document from the top of `ui` down.
+/// Draws a document from the top of `ui` downwards.
 pub(super) fn show(
     ui: &mut Ui,
     document: &Document,
@@ -330,7 +330,7 @@ fn code(
         let area = ScrollArea::horizontal().horizontal_scroll_offset(across.offset);
         let shown = area.show(ui, |ui| {
             ui.set_max_width(WIDEST);
-            // Every block can be scrolled as far as the widest.
+            // Every block scrolls as far as the widest.
             ui.set_min_width(across.width);
             lines(ui)
         });
@@ -341,7 +341,7 @@ fn code(
     (shown.inner, clicked)
 }
 
-/// Around what is in a cell of a table, in points.
+/// The padding of a table cell, in points.
 const CELL: egui::Vec2 = egui::vec2(10.0, 5.0);
 
 fn table(

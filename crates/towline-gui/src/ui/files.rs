@@ -1,4 +1,4 @@
-//! The path of a file, where the desktop shows no dialog for it.
+//! Asks for the path of a file if the desktop has no file dialog.
 
 use std::path::PathBuf;
 
@@ -28,7 +28,7 @@ pub fn path(
     dialog::ask(ui, ("Path of the file", "~/Documents/notes.txt"), text, words, (palette, command), out);
 }
 
-/// A path as a shell reads it: `~` is the home folder.
+/// Expands a path as a shell does: `~` is the home folder.
 fn expanded(text: &str) -> PathBuf {
     match (text.strip_prefix("~/"), std::env::home_dir()) {
         (Some(rest), Some(home)) => home.join(rest),

@@ -1,4 +1,4 @@
-//! Search in the open chat: where it holds some letters, and the bar that says so.
+//! Search in the open chat: the matches, and the search bar.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -17,17 +17,17 @@ use super::turn::LONG_QUESTION;
 use crate::chats::{Chat, ChatKey};
 use crate::command::{Command, FindOrder};
 
-/// What is looked for has at most so many letters.
+/// Maximum length of the search text, in characters.
 const MAX_LETTERS: usize = 200;
-/// So much text is counted in a frame, in bytes; the rest is in the next ones.
+/// The amount of text that one frame searches, in bytes; the rest follows in the next frames.
 const MAX_FRAME_BYTES: usize = 512 << 10;
-/// So many frames the words are scrolled to: heights that are only estimated change on the way.
+/// The number of frames for scrolling to a match, because estimated heights change on the way.
 const MAX_FRAMES: u8 = 12;
-/// Behind the words that were gone to, and those words.
+/// The background and the text colour of the current match.
 pub const CURRENT: Color32 = Color32::from_rgb(240, 160, 60);
 const ON_CURRENT: Color32 = Color32::from_rgb(16, 18, 22);
 
-/// Something that can hold the letters. The block that still grows is numbered as it will be.
+/// A text that can contain matches. The growing block has the number that it will have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spot {
     Question(TurnId),
@@ -43,16 +43,16 @@ impl Spot {
     }
 }
 
-/// How often an answer holds the letters.
+/// The number of matches in an answer.
 #[derive(Debug, Default)]
 struct Counted {
-    /// In each closed block.
+    /// For each closed block.
     blocks: Vec<usize>,
-    /// In the open one, when the text was so long.
+    /// For the open block, with the length of the text at the time.
     open: (usize, usize),
 }
 
-/// What is looked for, and where it is.
+/// The search text and its matches.
 #[derive(Debug, Default)]
 pub struct Find {
     /// As it is typed.
@@ -60,15 +60,15 @@ pub struct Find {
     letters: Arc<[char]>,
     chat: Option<ChatKey>,
     spots: Vec<(Spot, usize)>,
-    /// Which of all the places is gone to.
+    /// The number of the current match.
     current: usize,
-    /// So many frames more it is gone to.
+    /// The number of remaining frames for scrolling to it.
     frames: u8,
     answers: HashMap<AnswerId, Counted>,
     questions: HashMap<TurnId, (usize, usize)>,
 }
 
-/// What is marked in a document: the letters, and the block and place in it that was gone to.
+/// The highlights of a document: the search text, and the block and position of the current match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Marks {
     pub(super) letters: Arc<[char]>,
@@ -76,7 +76,7 @@ pub(super) struct Marks {
 }
 
 impl Marks {
-    /// What is marked in one of its blocks.
+    /// The highlights of one of its blocks.
     pub(super) fn of_block(&self, block: usize) -> Marking<'_> {
         let current = self.current.filter(|(marked, _)| *marked == block).map(|(_, number)| number);
         Marking { letters: &self.letters, current }
@@ -84,28 +84,29 @@ impl Marks {
 }
 
 impl Find {
-    /// Looks for something else, from this turn on.
+    /// Sets another search text, and starts from this turn.
     pub fn set(&mut self, text: String, chat: &Chat, from: Option<TurnId>) {
         let is_blank = text.trim().is_empty();
         let letters = text.chars().filter(|_| !is_blank).flat_map(char::to_lowercase);
         self.letters = letters.take(MAX_LETTERS).collect();
         self.text = text;
         self.chat = None;
-        // What is left of a long chat is counted with the next frames.
+        // The rest of a long chat is searched in the next frames.
         let _has_more = self.update(chat);
         let before = self.spots.iter().take_while(|(spot, _)| from.is_some_and(|from| spot.turn() < from));
         self.current = before.map(|(_, count)| count).sum();
         self.go(0);
     }
 
-    /// Goes to the next place, or the one before.
+    /// Moves to the next or the previous match.
     pub fn go(&mut self, places: isize) {
         let total = self.total().max(1);
         self.current = (self.current % total).checked_add_signed(places).unwrap_or(total - 1) % total;
         self.frames = if self.letters.is_empty() { 0 } else { MAX_FRAMES };
     }
 
-    /// Brings the places up to date with what the chat holds. What is counted once is not read again. Whether there is more.
+    /// Updates the matches from the chat. Text that was searched once is not read again. Returns whether
+    /// there is more.
     pub(super) fn update(&mut self, chat: &Chat) -> bool {
         if self.chat.replace(chat.key) != Some(chat.key) {
             (self.answers, self.questions, self.current) = (HashMap::new(), HashMap::new(), 0);
@@ -152,7 +153,7 @@ impl Find {
         self.spots.iter().map(|(_, count)| count).sum()
     }
 
-    /// Where the place is that was gone to, and its number there.
+    /// The text of the current match, and its number there.
     fn place(&self) -> Option<(Spot, usize)> {
         let mut left = self.current;
         for (spot, count) in &self.spots {
@@ -164,17 +165,17 @@ impl Find {
         None
     }
 
-    /// Whether this turn is gone to now.
+    /// Whether the view scrolls to this turn now.
     pub(super) fn seeks(&self, turn: TurnId) -> bool {
         self.frames > 0 && self.place().is_some_and(|(spot, _)| spot.turn() == turn)
     }
 
-    /// Whether anything is gone to now.
+    /// Whether the view scrolls to a match now.
     pub(super) fn is_seeking(&self) -> bool {
         self.frames > 0 && self.place().is_some()
     }
 
-    /// What is marked in an answer.
+    /// The highlights of an answer.
     pub(super) fn marks(&self, id: AnswerId) -> Marks {
         let current = match self.place() {
             Some((Spot::Block(answer, block), number)) if answer == id => Some((block, number)),
@@ -183,14 +184,14 @@ impl Find {
         Marks { letters: Arc::clone(&self.letters), current }
     }
 
-    /// Marks what is found in a question.
+    /// Highlights the matches in a question.
     pub(super) fn mark_question(&self, job: &mut LayoutJob, turn: TurnId, palette: &Palette) {
         let current =
             self.place().filter(|(spot, _)| *spot == Spot::Question(turn)).map(|(_, number)| number);
         mark(job, &occurrences(&job.text, &self.letters), current, palette);
     }
 
-    /// The place that was gone to is at this height: it is scrolled there, unless it is in sight.
+    /// Scrolls to the current match at this height, unless it is visible.
     pub(super) fn reached(&mut self, ui: &Ui, top: f32) {
         if self.frames == 0 {
             return;
@@ -207,7 +208,7 @@ impl Find {
     }
 }
 
-/// The words of a question as they are shown.
+/// The displayed text of a question.
 pub(super) fn question(turn: &Turn) -> &str {
     turn.answer().words.as_deref().unwrap_or(&turn.question.content)
 }
@@ -254,7 +255,7 @@ pub fn show(ui: &mut Ui, find: &Find, takes_focus: bool, palette: &Palette, out:
     });
 }
 
-/// Where a text holds these letters, whatever their case. The places do not overlap.
+/// The matches of a text in any case, without overlaps.
 pub(super) fn occurrences(text: &str, letters: &[char]) -> Vec<Range<usize>> {
     let (mut found, mut at) = (Vec::new(), 0);
     while let Some(letter) = text.get(at..).and_then(|rest| rest.chars().next()) {
@@ -269,7 +270,7 @@ pub(super) fn occurrences(text: &str, letters: &[char]) -> Vec<Range<usize>> {
     found
 }
 
-/// Where in a text that begins with these letters they end.
+/// The end of a match at the beginning of a text.
 fn end_of(text: &str, letters: &[char]) -> Option<usize> {
     let mut left = letters.iter();
     for (at, c) in text.char_indices() {
@@ -285,7 +286,7 @@ fn end_of(text: &str, letters: &[char]) -> Option<usize> {
     (left.as_slice().is_empty() && !letters.is_empty()).then_some(text.len())
 }
 
-/// Marks places in a text, one of them as that which was gone to.
+/// Highlights matches in a text, one of them as the current one.
 pub(super) fn mark(job: &mut LayoutJob, places: &[Range<usize>], current: Option<usize>, palette: &Palette) {
     if places.is_empty() {
         return;

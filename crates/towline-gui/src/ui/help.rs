@@ -6,7 +6,7 @@ use super::dialog;
 use crate::command::Command;
 use crate::shortcuts::{SHORTCUTS, Shortcut};
 
-/// Keys that belong to what has the cursor.
+/// Keys that the focused widget handles.
 const OTHERS: [(&str, &str); 10] = [
     ("Enter", "Send the question"),
     ("Shift+Enter", "Begin a line"),
@@ -41,7 +41,7 @@ pub fn show(ui: &mut Ui, out: &mut Vec<Command>) {
     dialog::close(ui, out);
 }
 
-/// A key as it is printed on keyboards.
+/// The label of a key.
 fn keys(ui: &Ui, shortcut: &Shortcut) -> String {
     let named = ui.ctx().format_shortcut(&shortcut.keys);
     named.replace("Questionmark", "?").replace("Period", ".").replace("Comma", ",").replace("Slash", "/")

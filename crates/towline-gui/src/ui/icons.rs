@@ -1,4 +1,4 @@
-//! Buttons that show a sign in place of words, and rows of them that are seen when somebody is there.
+//! Icon buttons, and rows of them that appear on hover or focus.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use egui::{Button, Response, RichText, Ui, vec2};
 /// How long a copy is confirmed.
 const CONFIRMED: Duration = Duration::from_millis(1_500);
 
-/// A button that shows a sign; its name is its help, and what a screen reader says.
+/// An icon button; its name is its tooltip and its name for screen readers.
 pub(super) fn button(ui: &mut Ui, sign: &str, name: &str) -> Response {
     let button = Button::new(RichText::new(sign).size(15.0)).frame_when_inactive(false);
     let button = ui.add(button.min_size(vec2(28.0, 26.0)));
     button.accessible_name(name).on_hover_text(name)
 }
 
-/// A button that copies, and shows for a while that it has. Whether it was clicked.
+/// A copy button that confirms the copy for a while. Returns whether it was clicked.
 pub(super) fn copy(ui: &mut Ui, name: &str) -> bool {
     let id = ui.next_auto_id().with("copied");
     let now = ui.input(|input| input.time);
@@ -30,7 +30,8 @@ pub(super) fn copy(ui: &mut Ui, name: &str) -> bool {
     is_clicked
 }
 
-/// Draws what is seen only while the pointer is near or the keyboard is in it. It can be reached all the time.
+/// Draws contents that are visible only while the pointer is near or the keyboard focus is inside. They are
+/// always reachable.
 pub(super) fn revealed<R>(ui: &mut Ui, is_near: bool, add: impl FnOnce(&mut Ui) -> R) -> R {
     let id = ui.scope_id().with("revealed");
     let was_in = ui.data(|data| data.get_temp::<bool>(id)).unwrap_or_default();

@@ -5,12 +5,12 @@ use egui::{ColorImage, Ui, load::SizedTexture};
 use crate::chats::ChatKey;
 use towline_app::chat::AnswerId;
 
-/// The widest and highest picture that is decoded, in pixels.
+/// Maximum width and height of a picture, in pixels.
 const MAX_SIDE: u32 = 4_096;
-/// The most that decoding may take, in bytes.
+/// Memory limit of decoding, in bytes.
 const MAX_BYTES: u64 = 128 << 20;
 
-/// Draws a small picture of a file that goes with a question.
+/// Draws the thumbnail of an attachment.
 pub(super) fn thumbnail(ui: &mut Ui, name: &str, bytes: &[u8]) {
     match texture(ui, egui::Id::unique(("thumbnail", name, bytes.len())), || decode(bytes)) {
         Ok(texture) => {
@@ -21,7 +21,7 @@ pub(super) fn thumbnail(ui: &mut Ui, name: &str, bytes: &[u8]) {
     }
 }
 
-/// A picture on the graphics card; it is decoded once.
+/// The texture of a picture, which is decoded once.
 fn texture(
     ui: &Ui,
     id: egui::Id,
@@ -36,7 +36,7 @@ fn texture(
     })
 }
 
-/// Draws a picture that came in base64.
+/// Draws a picture from base64.
 pub(super) fn show(ui: &mut Ui, key: (ChatKey, AnswerId, usize), base64: &str) {
     match texture(ui, egui::Id::unique(("image", key)), || decode_base64(base64)) {
         Ok(texture) => {

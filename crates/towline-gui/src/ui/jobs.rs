@@ -1,4 +1,4 @@
-//! The panel of jobs: every stream, what it does, and what can be done about it.
+//! The panel of jobs: every stream, its state, and its controls.
 
 use std::time::Duration;
 
@@ -24,13 +24,13 @@ const LIMITS: [(&str, Duration); 4] = [
     ("1 h", Duration::from_secs(3_600)),
     ("8 h", Duration::from_secs(8 * 3_600)),
 ];
-/// How far one click moves a deadline.
+/// The step by which one click changes a deadline.
 const STEP: Duration = Duration::from_secs(60);
 
-/// What stands in the columns.
+/// The column headers.
 const HEADS: [&str; 8] = ["Name", "State", "Question", "Model", "Progress", "Tokens/s", "Last", "Time left"];
 
-/// Why an answer cannot be left to the relay.
+/// The reason why an answer cannot be left to the relay.
 const NOT_AT_RELAY: &str = "It runs in this window, and ends with it. What is asked while “Answers run on the relay” is on \
                             (Ctrl+, shows the settings) can be detached.";
 
@@ -60,7 +60,7 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette,
     let height = ui.text_style_height(&egui::TextStyle::Body) + 8.0;
     ScrollArea::both().auto_shrink(false).show_rows(ui, height, rows.len() + 1, |ui, visible| {
         Grid::new("jobs").striped(true).spacing([14.0, 4.0]).min_col_width(34.0).show(ui, |ui| {
-            // The heads are the first row.
+            // The column headers are the first row.
             if visible.start == 0 && !rows.is_empty() {
                 for head in HEADS {
                     ui.label(RichText::new(head).font(Face::Medium.font(12.0)).color(palette.weak));
@@ -76,7 +76,7 @@ pub fn show(ui: &mut Ui, rows: &[Row], relay: Option<&Relay>, palette: &Palette,
     });
 }
 
-/// How it stands with the relay.
+/// The state of the connection to the relay.
 fn standing(ui: &mut Ui, relay: &Relay, out: &mut Vec<Command>) {
     ui.separator();
     let standing = relay.list().standing.clone();
@@ -102,7 +102,7 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
             (crate::relay::short(id).to_owned(), "◇", "The relay runs it; this window does not read it.")
         }
     };
-    // One cell, whose buttons stay where they are whatever else changes while somebody aims at them.
+    // One cell, whose buttons keep their positions while the user aims at them, whatever else changes.
     ui.horizontal(|ui| {
         let size = egui::vec2(NAME_WIDTH, ui.spacing().interact_size.y);
         ui.allocate_ui_with_layout(size, egui::Layout::left_to_right(egui::Align::Center), |ui| {
@@ -144,7 +144,7 @@ fn job(ui: &mut Ui, row: &Row, palette: &Palette, out: &mut Vec<Command>) {
     ui.label(row.deadline.map_or_else(|| "no deadline".to_owned(), left));
 }
 
-/// A button of a job: what it shows, what it is called, what it does.
+/// The buttons of a job.
 struct Buttons<'a> {
     ui: &'a mut Ui,
     label: String,
@@ -161,7 +161,7 @@ impl Buttons<'_> {
 }
 
 impl Buttons<'_> {
-    /// The buttons of a job that runs; `last` stands in front of the one that comes and goes.
+    /// The buttons of a running job; `last` comes before the one that appears and disappears.
     fn control(&mut self, row: &Row, tell: impl Fn(Control) -> Command, last: impl FnOnce(&mut Self)) {
         self.add("⏹", "Stop", tell(Control::Stop));
         if row.state.is_paused {
@@ -175,7 +175,7 @@ impl Buttons<'_> {
         last(self);
     }
 
-    /// The menu of deadlines; the one that was chosen.
+    /// The menu of deadlines; returns the chosen one.
     fn deadline(&mut self, row: &Row) -> Option<Deadline> {
         let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
         let name = format!("Deadline of {}", self.label);
@@ -201,7 +201,7 @@ impl Buttons<'_> {
     }
 }
 
-/// A deadline that somebody types.
+/// A typed deadline.
 fn typed_limit(ui: &mut Ui) -> Option<Deadline> {
     let id = ui.scope_id().with("typed");
     let mut text: String = ui.data(|data| data.get_temp(id)).unwrap_or_default();
@@ -250,7 +250,7 @@ fn of_relay(ui: &mut Ui, row: &Row, id: &str, reading: Option<Reading>, out: &mu
     } else {
         buttons.control(row, tell, read);
     }
-    // One that has a chat is asked again, and named, there.
+    // A job with a chat is retried and renamed there.
     if reading == Some(Reading::Adopt) {
         if row.state.is_ended {
             buttons.add("Retry", "Retry", order(RelayOrder::Retry));

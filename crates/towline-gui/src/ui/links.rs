@@ -1,4 +1,4 @@
-//! Text that can be selected, with links that are followed by the mouse or by keys.
+//! Selectable text with links for mouse and keyboard.
 
 use std::ops::Range;
 
@@ -13,10 +13,10 @@ use towline_app::text::safe;
 
 use super::strips::Shown;
 
-/// A link: its bytes in the text around it, and where it goes.
+/// A link: its byte range in the text, and its target.
 type Link = (Range<usize>, String);
 
-/// Draws text; the link that was followed.
+/// Draws text, and returns the link that was followed.
 pub(super) fn words(ui: &mut Ui, shown: Shown, links: &[Link]) -> Option<String> {
     let end = shown.from + shown.job.text.len();
     let links: Vec<&Link> =
@@ -39,7 +39,7 @@ pub(super) fn words(ui: &mut Ui, shown: Shown, links: &[Link]) -> Option<String>
     if let Some((range, link)) = chosen {
         let range = range.start.max(shown.from) - shown.from..range.end.min(end) - shown.from;
         outline(ui, place, &galley, &range);
-        // Where it goes is shown before anybody follows it.
+        // The target is shown before the user follows the link.
         response.show_tooltip_text(safe::text(link).as_ref());
         if followed {
             return Some(link.clone());
@@ -56,7 +56,7 @@ fn byte_of(text: &str, letters: usize) -> usize {
     text.char_indices().nth(letters).map_or(text.len(), |(byte, _)| byte)
 }
 
-/// The link that the arrow keys have chosen in a text with the focus, and whether Enter or Space follows it.
+/// The link that the arrow keys have chosen in a focused text, and whether Enter or Space follows it.
 fn by_keys<'a>(ui: &Ui, response: &Response, links: &[&'a Link]) -> (Option<&'a Link>, bool) {
     if !response.has_focus() {
         return (None, false);
@@ -77,7 +77,7 @@ fn by_keys<'a>(ui: &Ui, response: &Response, links: &[&'a Link]) -> (Option<&'a 
     (links.get(chosen).copied(), followed)
 }
 
-/// Outlines letters of a text that are there, row by row.
+/// Outlines a range of a text, row by row.
 fn outline(ui: &Ui, place: egui::Pos2, galley: &Galley, bytes: &Range<usize>) {
     let letters = |byte: usize| galley.text().get(..byte).map_or(0, |text| text.chars().count());
     let (from, end) = (letters(bytes.start), letters(bytes.end));

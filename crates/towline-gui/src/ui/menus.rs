@@ -1,4 +1,4 @@
-//! The composer's menus: the model, the server, the models that are compared.
+//! The composer's menus: model, server, compared models.
 
 use egui::containers::menu::{MenuButton, MenuConfig};
 use egui::{Button, PopupCloseBehavior, RichText, ScrollArea, TextEdit, Ui, vec2};
@@ -12,7 +12,7 @@ use crate::chats::{Chat, MAX_COMPARED};
 use crate::command::{Command, Dialog};
 use crate::server::Server;
 
-/// In a narrower composer the names are shorter, in points.
+/// In a composer narrower than this, in points, the names are shortened.
 const NARROW: f32 = 520.0;
 
 /// The menu of models.
@@ -96,7 +96,7 @@ pub(super) fn server(ui: &mut Ui, servers: Servers<'_>, out: &mut Vec<Command>) 
     });
 }
 
-/// A menu that shows what was chosen, shortened, and all of it on hover.
+/// A menu that shows the choice, shortened, and in full on hover.
 fn menu(ui: &mut Ui, name: &str, shown: &str, whole: &str, add: impl FnOnce(&mut Ui)) {
     let most = if ui.max_rect().width() < NARROW { 9 } else { 28 };
     let short: String = shown.chars().take(most).collect();
@@ -110,13 +110,13 @@ fn menu(ui: &mut Ui, name: &str, shown: &str, whole: &str, add: impl FnOnce(&mut
     drop(response.accessible_name(name).on_hover_text(whole));
 }
 
-/// The menu of models that are asked beside the chat's own.
+/// The menu of models that are asked in addition to the chat's own.
 pub(super) fn compare(ui: &mut Ui, chat: &Chat, catalog: &Catalog, out: &mut Vec<Command>) {
     let words = match chat.compared.len() {
         0 => "Compare".to_owned(),
         more => format!("+{more}"),
     };
-    // Several are ticked at once.
+    // The user can tick several at once.
     let config = MenuConfig::new().close_behavior(PopupCloseBehavior::CloseOnClickOutside);
     let (response, _) =
         MenuButton::from_button(Button::new(words).frame_when_inactive(false)).config(config).ui(ui, |ui| {

@@ -1,28 +1,28 @@
-//! What is drawn. Views read the state that they are given and say what is to be done; nothing is done while drawing.
+//! The views. They read the state and return commands; nothing is executed while drawing.
 //!
 //! | file | its one job |
 //! |---|---|
 //! | `theme` | colours and sizes |
-//! | `seen` | what the views see of the window, and what it keeps for them |
+//! | `seen` | the state that the views see, and the state that the window keeps for them |
 //! | `pieces` | pieces of an answer as laid-out text |
-//! | `strips` | a piece of text, of which only the rows in sight are drawn |
+//! | `strips` | a piece of text, of which only the visible rows are drawn |
 //! | `links` | text with links |
-//! | `document` | an answer's blocks: those that are visible |
+//! | `document` | the visible blocks of an answer |
 //! | `turn` | a question and its answer, with their buttons |
-//! | `named` | parts whose buttons can be clicked whatever changes around them |
-//! | `bottom` | panels at the bottom that are as high as what is in them |
+//! | `named` | parts whose buttons stay clickable while their surroundings change |
+//! | `bottom` | panels at the bottom that are as high as their contents |
 //! | `chat` | the chat in the middle |
 //! | `find` | the search in it |
-//! | `scroll` | where its transcript stands |
-//! | `icons` | buttons that show a sign |
-//! | `composer` | where questions are typed |
+//! | `scroll` | the scroll position of its transcript |
+//! | `icons` | icon buttons |
+//! | `composer` | the composer, in which questions are typed |
 //! | `menus` | its menus |
 //! | `templates` | the templates that it offers |
 //! | `sidebar` | the list of chats |
 //! | `jobs` | the panel of jobs |
 //! | `rows` | the jobs as rows of it |
 //! | `models`, `settings`, `help`, `files` | dialogs |
-//! | `dialog` | what dialogs have in common |
+//! | `dialog` | common parts of dialogs |
 //! | `image` | pictures that a model made |
 //! | `toasts` | short notices, and undo |
 

@@ -1,4 +1,4 @@
-//! The server's models: which there are, pulling, deleting.
+//! The dialog of the server's models: list, pull, delete.
 
 use egui::{Grid, Label, ProgressBar, RichText, TextEdit, Ui};
 use towline_app::text::{safe, units};
@@ -9,9 +9,9 @@ use super::theme::Palette;
 use crate::catalog::{Catalog, Pull, abilities};
 use crate::command::{Command, Dialog};
 
-/// In a narrower dialog only the models' names and sizes are shown, in points.
+/// In a dialog narrower than this, in points, only names and sizes are shown.
 const ROOM: f32 = 500.0;
-/// What stands beside a name in a narrow dialog and in a wide one, in points.
+/// The width of the columns beside a name, in a narrow and in a wide dialog, in points.
 const BESIDE: [f32; 2] = [285.0, 445.0];
 
 /// Draws the models.
@@ -112,7 +112,7 @@ fn fetching(ui: &mut Ui, pull: &Pull, palette: &Palette, out: &mut Vec<Command>)
     });
 }
 
-/// Asks whether a model is to be deleted.
+/// Asks whether to delete a model.
 pub fn confirm_delete(ui: &mut Ui, model: &str, palette: &Palette, out: &mut Vec<Command>) {
     ui.heading("Delete a model");
     ui.label(format!("{model} is deleted from the server. It has to be pulled again to be used."));

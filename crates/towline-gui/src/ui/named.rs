@@ -1,10 +1,10 @@
-//! Parts whose buttons can be clicked whatever changes around them.
+//! Parts whose buttons stay clickable while their surroundings change.
 
 use egui::{AsIdSalt, Ui, UiBuilder};
 
-/// Draws a part under a name of its own, which no other part of `ui` has. egui knows a button by how many widgets are before it,
-/// and takes a click for one only if the press and the release are of the same button: what appears before the part in between
-/// would lose the click, also within [`Ui::push_id`].
+/// Draws a part under a name that is unique in `ui`. egui identifies a button by the number of widgets before
+/// it, and registers a click only if press and release hit the same button. Without a name, a widget that
+/// appears before the part in between would lose the click, even within [`Ui::push_id`].
 pub(super) fn named<R>(ui: &mut Ui, name: impl AsIdSalt, draw: impl FnOnce(&mut Ui) -> R) -> R {
     let id = ui.scope_id().with(name);
     ui.scope_builder(UiBuilder::new().scope_id(id), draw).inner

@@ -1,4 +1,4 @@
-//! Pieces of an answer as text that is ready to be laid out.
+//! Pieces of an answer as text for layout.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::find;
 use super::strips::Strips;
 use super::theme::{CODE, Face, Palette, ROW, TEXT};
 
-/// A piece that is ready to be laid out.
+/// A piece for layout.
 #[derive(Debug)]
 pub(super) enum Drawn {
     Text {
@@ -28,22 +28,22 @@ pub(super) enum Drawn {
     Code {
         text: Strips,
         head: Option<Head>,
-        /// Which of the document's fences it is in.
+        /// The index of its fence in the document.
         fence: Option<usize>,
     },
     Rule,
     Table(Vec<Vec<Arc<LayoutJob>>>, Vec<Align>),
 }
 
-/// What is above the first lines of code.
+/// The header above the first lines of code.
 #[derive(Debug, Clone)]
 pub(super) struct Head {
     pub(super) info: String,
-    /// What its button does.
+    /// The action of its button.
     pub(super) copies: Clicked,
 }
 
-/// The letters that are marked in a block, and which of their places was gone to.
+/// The search text to highlight in a block, and its current match.
 #[derive(Debug)]
 pub(super) struct Marking<'a> {
     pub(super) letters: &'a [char],
@@ -51,7 +51,7 @@ pub(super) struct Marking<'a> {
 }
 
 impl Marking<'_> {
-    /// Marks a text; the places of the next one are counted from there.
+    /// Highlights a text; the count of matches continues with the next one.
     fn mark(&mut self, mut job: LayoutJob, palette: &Palette) -> LayoutJob {
         let places = find::occurrences(&job.text, self.letters);
         find::mark(&mut job, &places, self.current, palette);
@@ -77,7 +77,7 @@ pub(super) fn of(
     }
 }
 
-/// How often a block holds these letters, as it is drawn.
+/// The number of matches in a block, as drawn.
 pub(super) fn count(document: &Document, block: &Block, letters: &[char]) -> usize {
     let count = |text: &str| find::occurrences(text, letters).len();
     let all = |rows: &[Vec<Rich>]| rows.iter().flatten().map(|cell| count(&cell.text)).sum();
@@ -100,21 +100,21 @@ pub(super) fn count(document: &Document, block: &Block, letters: &[char]) -> usi
     }
 }
 
-/// Whether a paragraph is a formula alone, that stands on lines of its own.
+/// Whether a paragraph consists of only a block formula.
 fn is_formula(piece: &Piece) -> bool {
     let Piece::Text { rich, .. } = piece else { return false };
     let is_alone = !rich.runs.is_empty() && rich.runs.iter().all(|(_, style)| style.is_formula);
     is_alone && ["\\[", "$$", "\\begin"].iter().any(|begin| rich.text.trim_start().starts_with(begin))
 }
 
-/// A formula as it was written, with a button that copies it.
+/// A formula as written, with a copy button.
 fn formula(text: String, palette: &Palette, marking: &mut Marking<'_>) -> Drawn {
     let job = marking.mark(plain_code(&text), palette);
     let head = Head { info: "formula".to_owned(), copies: Clicked::CopyText(text) };
     Drawn::Code { text: Strips::of(job), head: Some(head), fence: None }
 }
 
-/// Gives the pieces of a block what was laid out of them when there was less of it.
+/// Passes the layout of an earlier, shorter state of a block to its new pieces.
 pub(super) fn grown(pieces: &mut [Drawn], before: Vec<Drawn>) {
     for (piece, before) in pieces.iter_mut().zip(before) {
         match (piece, before) {
@@ -152,7 +152,7 @@ fn drawn(piece: Piece, palette: &Palette, marking: &mut Marking<'_>) -> Drawn {
     }
 }
 
-/// Text that is drawn as it is, without Markdown.
+/// Plain text, without Markdown.
 pub(super) fn plain(text: &str, color: Color32) -> LayoutJob {
     LayoutJob::single_section(safe::text(text).into_owned(), format(FontId::proportional(TEXT), color))
 }
@@ -190,15 +190,15 @@ fn rich_job(rich: &Rich, heading: u8, is_quoted: bool, palette: &Palette) -> Lay
             format.color = palette.link;
             format.underline = Stroke::new(1.0, palette.link);
         }
-        // Only the regular face has a slanted one of its own.
+        // Only the regular face has its own italic.
         format.italics = is_italic && (is_mono || is_strong);
         coloured(&mut job, &rich.text[range.clone()], format);
     }
     job
 }
 
-/// Signs that differ by their colour, which letters of one colour do not show: each is painted in its own. Circles and
-/// squares are drawn as such, of as many bytes as they have, so that links stay where they are.
+/// Signs that differ only by colour, which monochrome glyphs do not show: each gets its own colour. They are
+/// replaced by circles and squares of the same length in bytes, so that link ranges stay valid.
 const SIGNS: [(&str, [u8; 3]); 7] = [
     ("🔴🟥❤❌", [224, 60, 60]),
     ("🟠🟧🧡", [230, 130, 30]),

@@ -1,4 +1,4 @@
-//! The jobs as rows: the window's own, then those of the relay that nobody reads here.
+//! The jobs as rows: the window's own, then those of the relay that are not read here.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use towline::relay;
 use crate::chats::STALLED_SECONDS;
 use crate::relay::{Known, short};
 
-/// One job as it is shown.
+/// One job, for display.
 #[derive(Debug, Clone)]
 pub struct Row {
     /// Which job.
@@ -20,42 +20,43 @@ pub struct Row {
     pub name: Option<String>,
     /// The model.
     pub model: String,
-    /// Its chat's title, when it has one.
+    /// Its chat's title, if it has one.
     pub chat: Option<String>,
-    /// How much came, for people.
+    /// How much was received, for people.
     pub received: String,
     /// Tokens a second.
     pub rate: f64,
-    /// Since something came.
+    /// Time since anything was received.
     pub silent: Option<Duration>,
-    /// Until its deadline.
+    /// Time until its deadline.
     pub deadline: Option<Duration>,
 }
 
-/// Which job a row shows.
+/// The job of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Which {
-    /// One of the window's engine. Whether a relay runs its stream, so that it can be left there.
+    /// A job of the window's engine, and whether a relay runs its stream, so that it can be left there.
     Own(JobId, bool),
-    /// One of the relay's, and what reading it would do: nothing where its chat has all of it, or it is no answer.
+    /// A job of the relay, and what reading it would do; `None` if its chat has all of it, or if it is not an
+    /// answer.
     Relay(String, Option<Reading>),
 }
 
-/// What reading one of the relay's jobs does.
+/// The effect of reading one of the relay's jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Reading {
     /// Its chat continues with it.
     Rejoin,
-    /// It gets a chat of its own.
+    /// It gets a new chat.
     Adopt,
 }
 
-/// A state as it is shown.
+/// The severity of a state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
     /// It continues.
     Good,
-    /// It is held up, or was stopped.
+    /// It is blocked, or was cancelled.
     Warning,
     /// It failed.
     Bad,
@@ -76,7 +77,7 @@ pub struct Shown {
     pub is_paused: bool,
 }
 
-/// One of the window's own, and what the relay says of it where that runs it.
+/// A row of a window's own job, with the relay's data if the relay runs it.
 pub fn own(info: JobInfo, is_at_relay: bool, known: Option<&Known>, chat: Option<String>) -> Row {
     let model = known.and_then(|known| known.job.model.as_deref()).unwrap_or(&info.name).to_owned();
     Row {
@@ -147,7 +148,7 @@ fn shown_at_relay(job: &relay::Job) -> Shown {
 }
 
 impl Which {
-    /// What people call it, and a screen reader.
+    /// Its label for people and screen readers.
     pub fn label(&self) -> String {
         match self {
             Self::Own(id, _) => format!("job {id}"),

@@ -1,8 +1,9 @@
-//! Where a transcript stands: it follows the newest words until somebody scrolls up, and again from the end on.
+//! The scroll position of a transcript: it follows new text until the user scrolls up, and again from the end
+//! on.
 
 use egui::{Context, Key, Modifiers};
 
-/// How near the end counts as reached when the user scrolls down, in points.
+/// How near to the end counts as the end when the user scrolls down, in points.
 const NEAR: f32 = 24.0;
 /// How far a key for rows scrolls, in points.
 const STEP: f32 = 60.0;
@@ -14,9 +15,9 @@ pub struct Scroll {
     offset: f32,
     /// How far down it can go.
     end: f32,
-    /// Whether it goes down with what comes.
+    /// Whether it follows new text.
     follows: bool,
-    /// Where it is to stand in the next frame.
+    /// The requested position in the next frame.
     wanted: Option<f32>,
 }
 
@@ -26,26 +27,26 @@ impl Default for Scroll {
     }
 }
 
-/// How far a key scrolls: by points, and by heights of what is seen.
+/// How far a key scrolls: in points, and in visible pages.
 type Move = (f32, f32);
 
 impl Scroll {
-    /// Goes to the newest words, and on with them.
+    /// Scrolls to the newest text and follows it.
     pub fn to_end(&mut self) {
         (self.follows, self.wanted) = (true, None);
     }
 
-    /// Stays where it is, whatever comes.
+    /// Stops following new text.
     pub(super) fn stay(&mut self) {
         (self.follows, self.wanted) = (false, None);
     }
 
-    /// Whether the newest words are in sight, or will be.
+    /// Whether the newest text is visible, or will be.
     pub fn follows(&self) -> bool {
         self.follows
     }
 
-    /// Scrolls by a key, where `page` points are seen.
+    /// Scrolls by a key, with `page` visible points.
     pub fn go(&mut self, (points, pages): Move, page: f32) {
         let to = self.offset + points + pages * (page - STEP).max(STEP);
         if to >= self.end {
@@ -54,15 +55,15 @@ impl Scroll {
         self.wanted = Some(to.max(0.0));
     }
 
-    /// Where it is to stand in this frame, if not where it stood.
+    /// The position for this frame, if it changes.
     pub(super) fn offset(&mut self) -> Option<f32> {
         self.wanted.take().or_else(|| self.follows.then_some(self.end))
     }
 
-    /// It stood here, and could have gone as far as `end`. Whether there is more to show than was shown.
+    /// Records the actual position and the end. Returns whether there is more to show.
     pub(super) fn stood(&mut self, offset: f32, end: f32) -> bool {
         let end = end.max(0.0);
-        // What came in this very frame was not there to be scrolled to.
+        // Text that arrived in this frame could not be scrolled to yet.
         let reachable = end.min(self.end);
         if offset < self.offset - 0.5 {
             self.follows &= offset >= reachable - 1.0;
@@ -76,7 +77,8 @@ impl Scroll {
     }
 }
 
-/// The key of this frame that scrolls. Those that also move a cursor do so only where there is no text to move in.
+/// The scroll key of this frame. Keys that also move a text cursor scroll only if no text field has the
+/// focus.
 pub fn key(context: &Context, is_typing: bool) -> Option<Move> {
     let always = [(Key::PageUp, (0.0, -1.0)), (Key::PageDown, (0.0, 1.0))];
     let others = [
@@ -106,16 +108,16 @@ mod tests {
         assert!(scroll.stood(0.0, 500.0), "there is more than was shown");
         assert_eq!(scroll.offset(), Some(500.0));
         assert!(!scroll.stood(500.0, 500.0));
-        // What comes is gone along with.
+        // It follows new text.
         assert!(scroll.stood(500.0, 518.0) && scroll.follows());
         scroll.stood(518.0, 518.0);
-        // A little up is enough, also while text comes.
+        // Scrolling up a little is enough, even while text arrives.
         scroll.stood(515.0, 540.0);
         assert!(!scroll.follows() && scroll.offset().is_none());
-        // Back at the end as it was seen, though more came meanwhile.
+        // Back at the end as the user saw it, although more arrived meanwhile.
         scroll.stood(540.0, 580.0);
         assert!(scroll.follows());
-        // An answer that gets shorter takes it along.
+        // It stays at the end of an answer that gets shorter.
         scroll.stood(580.0, 580.0);
         scroll.stood(200.0, 200.0);
         assert!(scroll.follows());

@@ -1,4 +1,4 @@
-//! What the views see of the window, and what it keeps for them from frame to frame.
+//! The state that the views see, and the state that the window keeps for them between frames.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -13,44 +13,44 @@ use crate::catalog::Catalog;
 use crate::chats::{Chat, ChatKey};
 use crate::server::Server;
 
-/// What the views of one chat see beside it.
+/// The context of the views of one chat.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
     /// The chat.
     pub chat: &'a Chat,
     /// The server's models.
     pub catalog: &'a Catalog,
-    /// The server, and those that can be chosen.
+    /// The server, and the servers that can be chosen.
     pub servers: Servers<'a>,
     /// The names of the templates.
     pub templates: &'a [String],
 }
 
-/// The server, and those that can be chosen in its place.
+/// The server, and the servers that can replace it.
 #[derive(Debug, Clone, Copy)]
 pub struct Servers<'a> {
     /// The server.
     pub server: &'a Server,
-    /// Those that the configuration names.
+    /// The servers in the configuration.
     pub named: Option<&'a BTreeMap<String, NamedServer>>,
-    /// What was chosen; by default the usual one.
+    /// The choice; by default the usual server.
     pub chosen: &'a ServerSpec,
-    /// A relay that is not this user's own has servers of its own: none can be chosen.
+    /// Whether a relay of somebody else is used: it has its own servers, so none can be chosen.
     pub is_others: bool,
 }
 
-/// Heights and laid-out pieces of every answer that was drawn.
+/// Heights and layouts of every answer that was drawn.
 #[derive(Debug, Default)]
 pub struct Layouts {
     /// Of answers and reasoning.
     pub documents: HashMap<(ChatKey, AnswerId, bool), Layout>,
-    /// Heights of whole groups of turns, with the width they are for.
+    /// Heights of whole groups of turns, with their width.
     pub groups: HashMap<(ChatKey, TurnId), (f32, f32)>,
-    /// Where each transcript stands.
+    /// The scroll position of each transcript.
     pub scrolls: HashMap<ChatKey, Scroll>,
-    /// How much of the transcript is seen, in points.
+    /// The visible height of the transcript, in points.
     pub page: f32,
-    /// The first turn that is seen.
+    /// The first visible turn.
     pub first: Option<TurnId>,
     /// The search in the chat, while it is open.
     pub find: Option<Find>,
@@ -65,19 +65,19 @@ pub struct Fields {
     pub host: String,
     /// The chat's settings as they are typed.
     pub chat: Option<super::settings::Form>,
-    /// What is looked for among the models.
+    /// The search text for models.
     pub models: String,
     /// A file's path.
     pub path: String,
 }
 
-/// Where the cursor goes.
+/// A focus target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Focus {
-    /// Where questions are typed.
+    /// The composer.
     Composer,
-    /// Where chats are looked for.
+    /// The search for chats.
     Search,
-    /// Where the search in the chat is typed.
+    /// The search in the chat.
     Find,
 }

@@ -1,4 +1,4 @@
-//! The window's settings, and those of one chat.
+//! The dialogs of the window's settings and of a chat's settings.
 
 use egui::{ComboBox, RichText, Slider, TextEdit, Ui};
 use towline::api::{Format, Options, Think};
@@ -12,11 +12,11 @@ use super::theme::Palette;
 use crate::command::{Command, Dialog};
 use crate::store::{State, Theme};
 
-/// An option that has a field: its name in requests and for people, what it does, and from where to where its slider
-/// reaches; without one, any number is typed.
+/// An option with a field: its name in requests and for people, its description, and the range of its slider;
+/// without a slider, any number can be typed.
 type Field = (&'static str, &'static str, &'static str, Option<(f64, f64)>);
 
-/// The options that have a field: the first five say how words are chosen, the others how much and which.
+/// The options with a field: the first five control sampling, the others length and repeatability.
 const OPTIONS: [Field; 8] = [
     ("temperature", "Temperature", "How freely words are chosen; 0 is not at all.", Some((0.0, 2.0))),
     ("top_p", "Top P", "Only the likeliest words up to this sum.", Some((0.0, 1.0))),
@@ -27,7 +27,7 @@ const OPTIONS: [Field; 8] = [
     ("num_predict", "Longest answer", "The most tokens of an answer; −1 has no limit.", None),
     ("seed", "Seed", "The same number gives the same answer.", None),
 ];
-/// So many of them say how words are chosen.
+/// The number of sampling options among them.
 const CHOICE: usize = 5;
 
 /// A chat's settings as they are typed.
@@ -40,7 +40,7 @@ pub struct Form {
     as_json: bool,
 }
 
-/// How a model can think, in words.
+/// The choices for thinking, as text.
 fn thinking() -> [(&'static str, Option<Think>); 6] {
     let level = |level: &str| Some(Think::Level(level.into()));
     [
@@ -66,7 +66,7 @@ impl Form {
         }
     }
 
-    /// The settings that the fields say, or what is wrong with them.
+    /// The settings from the fields.
     ///
     /// # Errors
     /// What is wrong, for people.
@@ -144,7 +144,7 @@ pub fn chat(ui: &mut Ui, form: &mut Form, palette: &Palette, out: &mut Vec<Comma
     });
 }
 
-/// A row of the form: the option's name; its slider, its number and what it does.
+/// A row of the form: the option's name, its slider, its number and its description.
 fn option(ui: &mut Ui, (_, label, help, slider): &Field, text: &mut String, palette: &Palette) {
     ui.label(*label);
     ui.vertical(|ui| {
@@ -171,13 +171,13 @@ fn option(ui: &mut Ui, (_, label, help, slider): &Field, text: &mut String, pale
 pub struct Served<'a> {
     /// The server.
     pub server: &'a str,
-    /// The relay, if there is a place for one.
+    /// The relay, if one is possible.
     pub relay: Option<&'a str>,
-    /// It is this user's own, which asks any server.
+    /// Whether it is this user's own relay, which can ask any server.
     pub is_own: bool,
-    /// Answers run on the relay; while the server is looked for, they are to.
+    /// Whether answers run on the relay, or should while the search for the server runs.
     pub on_relay: bool,
-    /// Why they run in the window, where they should not.
+    /// The reason why they run in the window although they should not.
     pub why_here: Option<&'a str>,
 }
 

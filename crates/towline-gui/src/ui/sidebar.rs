@@ -14,9 +14,9 @@ use crate::chats::{Chat, ChatKey, ExportForm};
 use crate::command::{Command, Dialog};
 use crate::server::Server;
 
-/// How high an entry is, in points.
+/// The height of an entry, in points.
 const ENTRY: f32 = 30.0;
-/// What moves beside a chat with an answer on its way.
+/// The animated mark of a chat with a running answer.
 const MARKS: [&str; 2] = ["● ", "○ "];
 
 /// One row of the list.
@@ -25,16 +25,16 @@ enum Line<'a> {
     Chat(&'a Chat),
 }
 
-/// What the list shows.
+/// The contents of the list.
 #[derive(Debug)]
 pub struct Sidebar<'a> {
     /// The chats, in their order.
     pub listed: Vec<&'a Chat>,
-    /// The one that is shown.
+    /// The current chat.
     pub current: ChatKey,
     /// What is looked for.
     pub search: &'a str,
-    /// The cursor goes to where that is typed.
+    /// Whether the search field takes the focus.
     pub takes_focus: bool,
     /// The server.
     pub server: &'a Server,
@@ -95,10 +95,10 @@ pub fn show(ui: &mut Ui, shown: Sidebar<'_>, palette: &Palette, out: &mut Vec<Co
     });
 }
 
-/// The chats with a heading for those that are pinned, and one for each day and month.
+/// The chats with a heading for the pinned ones, and one for each day and month.
 fn lines(listed: Vec<&Chat>) -> Vec<Line<'_>> {
     let (now, mut lines, mut is_pinned) = (Zoned::now(), Vec::with_capacity(listed.len() + 8), false);
-    // When what stands under the last heading begins.
+    // The start of the period of the last heading.
     let mut begins = i64::MAX;
     for chat in listed {
         if chat.is_pinned && !std::mem::replace(&mut is_pinned, true) {
@@ -114,7 +114,7 @@ fn lines(listed: Vec<&Chat>) -> Vec<Line<'_>> {
     lines
 }
 
-/// The day of a time, in words, as far as that helps, else its month; and when that begins.
+/// The day of a time as text if it is recent, else its month; and the start of that period.
 fn day(written_ms: i64, now: &Zoned) -> (String, i64) {
     let zone = now.time_zone();
     let begin =
@@ -137,7 +137,7 @@ fn entry(ui: &mut Ui, chat: &Chat, is_current: bool, palette: &Palette, out: &mu
     let title = chat.title();
     let (place, _) = ui.allocate_exact_size(egui::vec2(ui.available_width(), ENTRY), egui::Sense::hover());
     let is_near = ui.rect_contains_pointer(place);
-    // The menu keeps its place, and the title does not reach under it.
+    // The menu keeps its position, and the title does not extend below it.
     let (name, menu_place) = place.split_left_right_at_x(place.right() - 30.0);
     let layout = Layout::left_to_right(Align::Center).with_main_align(Align::Min).with_main_justify(true);
     let whole = UiBuilder::new().max_rect(name).layout(layout);
@@ -146,13 +146,13 @@ fn entry(ui: &mut Ui, chat: &Chat, is_current: bool, palette: &Palette, out: &mu
         text = text.font(Face::Medium.font(14.0));
     }
     let mark = match (chat.live.is_empty(), chat.is_unread) {
-        // It moves with the frames that the answer brings; it asks for none.
+        // It moves with the frames of the answer, and requests none itself.
         (false, _) => MARKS[(ui.input(|input| input.time * 2.0) as usize) % MARKS.len()],
         (true, true) => "● ",
         (true, false) => "",
     };
     let mark = RichText::new(mark).color(if chat.live.is_empty() { palette.link } else { palette.good });
-    // Neither of the two makes the list wider.
+    // Neither widens the list.
     let response =
         ui.new_child(whole).add(Button::selectable(is_current, (mark, text.atom_shrink(true))).truncate());
     let response = response.accessible_name(&title);

@@ -1,5 +1,5 @@
-//! A piece of text as strips of a few rows: only those in sight are handed on to be painted and read out, and of a piece
-//! that grows only the last is laid out again.
+//! A piece of text as strips of a few rows: only visible strips are painted and passed to the accessibility
+//! tree, and only the last strip of a growing piece is laid out again.
 
 use std::sync::Arc;
 
@@ -8,14 +8,15 @@ use egui::{Galley, Rect, Ui, vec2};
 
 use super::find::CURRENT;
 
-/// Rows of a strip. A piece of fewer than twice as many is one strip, as is what is left of a longer one.
+/// Number of rows of a strip. A piece with fewer than twice as many rows is one strip, and so is the rest of
+/// a longer one.
 const ROWS: usize = 12;
 
 /// A piece of text.
 #[derive(Debug)]
 pub(super) struct Strips {
     job: Arc<LayoutJob>,
-    /// The width that the strips are for, in points.
+    /// The width of the strips, in points.
     width: f32,
     strips: Vec<Strip>,
 }
@@ -23,17 +24,17 @@ pub(super) struct Strips {
 #[derive(Debug, Clone)]
 struct Strip {
     job: Arc<LayoutJob>,
-    /// Where in the piece the next strip begins, in bytes.
+    /// The start of the next strip in the piece, in bytes.
     end: usize,
     height: f32,
 }
 
-/// What is drawn of a piece.
+/// A strip.
 #[derive(Debug)]
 pub(super) struct Shown {
     /// The strip's text.
     pub(super) job: Arc<LayoutJob>,
-    /// Where in the piece it begins, in bytes.
+    /// Its start in the piece, in bytes.
     pub(super) from: usize,
 }
 
@@ -46,8 +47,8 @@ impl Strips {
         self.job.text.is_empty()
     }
 
-    /// Takes over what was laid out of an earlier state of the same piece, as far as text only came at its end: how a row
-    /// is broken depends on what is before it and on the word that did not fit.
+    /// Takes over the layout of an earlier state of the same piece, if text was only appended: the break of a
+    /// row depends only on the text before it and on the word that did not fit.
     pub(super) fn grown_from(&mut self, before: Self) {
         self.width = before.width;
         self.strips = before.strips;
@@ -61,7 +62,7 @@ impl Strips {
         }
     }
 
-    /// Draws the strips that are in sight, and leaves room for the others. Returns where words stand that were gone to.
+    /// Draws the visible strips, and leaves room for the others. Returns the position of the current match.
     pub(super) fn show(&mut self, ui: &mut Ui, mut draw: impl FnMut(&mut Ui, Shown)) -> Option<f32> {
         let width = ui.available_width();
         #[expect(clippy::float_cmp, reason = "the same width gives the same rows; any other does not")]
@@ -88,7 +89,7 @@ impl Strips {
         current
     }
 
-    /// Lays out what no strip has yet.
+    /// Lays out the text that is in no strip yet.
     fn complete(&mut self, ui: &Ui) {
         let from = self.strips.last().map_or(0, |strip| strip.end);
         let length = self.job.text.len();
@@ -114,19 +115,19 @@ impl Strips {
     }
 }
 
-/// Whether a text has the words that were gone to.
+/// Whether a text has the current match.
 fn has_current(job: &LayoutJob) -> bool {
     job.sections.iter().any(|section| section.format.background == CURRENT)
 }
 
-/// How far down in a text the words stand that were gone to.
+/// The vertical position of the current match in a text.
 pub(super) fn current_in(galley: &Galley) -> Option<f32> {
     let section = galley.job.sections.iter().find(|section| section.format.background == CURRENT)?;
     let letters = galley.text().get(..section.byte_range.start.0)?.chars().count();
     Some(galley.pos_from_cursor(CCursor::new(CharIndex(letters))).top())
 }
 
-/// Lays out a text as a label of this width does, so that the label finds it done.
+/// Lays out a text as a label of this width does, so that the label finds it in the cache.
 fn lay_out(ui: &Ui, job: &LayoutJob, width: f32) -> Arc<Galley> {
     let mut job = job.clone();
     job.wrap.max_width = width;
@@ -135,7 +136,7 @@ fn lay_out(ui: &Ui, job: &LayoutJob, width: f32) -> Arc<Galley> {
     ui.fonts_mut(|fonts| fonts.layout_job(job))
 }
 
-/// A part of a text; without a line feed at its end, which would be a row of its own, when there is more.
+/// A part of a text. If more follows, it omits the final line feed, which would add a row.
 fn part(job: &LayoutJob, from: usize, end: usize) -> LayoutJob {
     let text = &job.text[from..end];
     let text = text.strip_suffix('\n').filter(|_| end < job.text.len()).unwrap_or(text);
@@ -160,7 +161,7 @@ fn part(job: &LayoutJob, from: usize, end: usize) -> LayoutJob {
     }
 }
 
-/// How many bytes two texts begin with that are the same and look the same.
+/// The length of the common prefix of two texts, including their style, in bytes.
 fn common(one: &LayoutJob, other: &LayoutJob) -> usize {
     let letters = one.text.bytes().zip(other.text.bytes()).take_while(|(one, other)| one == other).count();
     let mut same = 0;
@@ -183,7 +184,7 @@ mod tests {
 
     use super::*;
 
-    /// Runs in a frame of a window of 300 points by 4,000.
+    /// Runs `work` in a frame of a window of 300 by 4,000 points.
     fn framed(work: impl FnOnce(&mut Ui)) {
         let (context, mut work) = (Context::default(), Some(work));
         let screen_rect = Some(Rect::from_min_size(Pos2::ZERO, vec2(300.0, 4_000.0)));
@@ -195,7 +196,7 @@ mod tests {
         output.textures_delta.clear();
     }
 
-    /// Words, every seventh of which looks different.
+    /// Words, of which every seventh has another style.
     fn text(words: usize) -> LayoutJob {
         let mut job = LayoutJob::default();
         for number in 0..words {

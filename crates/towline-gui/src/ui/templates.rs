@@ -1,19 +1,19 @@
-//! Templates, which are offered while a question begins with a slash.
+//! Template suggestions for a question that begins with a slash.
 
 use egui::{Button, Key, Modifiers, RichText, Ui, vec2};
 
-/// So many are offered at once.
+/// Maximum number of suggestions.
 const MAX_OFFERED: usize = 8;
 
-/// What is typed of a name, and what follows a whole one: the template's input.
+/// The typed part of a name, and the text after a complete name, which is the template's input.
 pub(super) fn typed(draft: &str) -> Option<(&str, Option<&str>)> {
     let line = draft.strip_prefix('/')?;
     let whole = line.split_once(char::is_whitespace);
     Some(whole.map_or((line, None), |(name, input)| (name, Some(input.trim()))))
 }
 
-/// Draws those that fit what is typed; returns the one that was picked. Their keys are taken from the field, which has the
-/// focus.
+/// Draws the matching templates, and returns the chosen one. It consumes their keys before the focused field
+/// sees them.
 pub(super) fn show(ui: &mut Ui, draft: &str, names: &[String], has_focus: bool) -> Option<String> {
     let (typed, input) = typed(draft)?;
     let fits = |name: &&String| if input.is_some() { *name == typed } else { name.starts_with(typed) };

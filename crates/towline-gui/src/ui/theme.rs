@@ -1,4 +1,4 @@
-//! Type, colours and sizes.
+//! Fonts, colours and sizes.
 
 use std::sync::{Arc, LazyLock};
 
@@ -8,17 +8,17 @@ use egui::{
 
 use towline_app::document::code::Kind;
 
-/// The size of what is said, in points.
+/// The size of answers and questions, in points.
 pub const TEXT: f32 = 16.0;
 /// The size of code, in points.
 pub const CODE: f32 = 14.0;
-/// How high a row of text is, in sizes of its letters.
+/// The line height, relative to the font size.
 pub const ROW: f32 = 1.5;
-/// The widest the transcript and the composer are, in points: longer lines are hard to read.
+/// The maximum width of the transcript and the composer, in points: longer lines are hard to read.
 pub const COLUMN: f32 = 760.0;
-/// The size of the words of buttons and lists, in points.
+/// The font size of buttons and lists, in points.
 const WORDS: f32 = 14.0;
-/// How round buttons and fields are, in points.
+/// The corner radius of buttons and fields, in points.
 pub const ROUND: u8 = 8;
 
 /// A face of the bundled family that is not the regular one.
@@ -26,15 +26,15 @@ pub const ROUND: u8 = 8;
 pub enum Face {
     /// Between regular and bold: names.
     Medium,
-    /// Bold: headings, and what stands out.
+    /// Bold: headings and strong text.
     SemiBold,
-    /// What is emphasised.
+    /// Emphasised text.
     Italic,
-    /// Code that stands out.
+    /// Strong code.
     MonoBold,
 }
 
-/// The faces' names and fonts, in their order.
+/// The names and the data of the faces, in order.
 const FACES: [(&str, &[u8]); 4] = [
     ("Inter Medium", include_bytes!("../../fonts/Inter-Medium.otf")),
     ("Inter SemiBold", include_bytes!("../../fonts/Inter-SemiBold.otf")),
@@ -51,7 +51,7 @@ impl Face {
     }
 }
 
-/// The bundled family in front of what egui has for other letters.
+/// The bundled family, with egui's fonts as a fallback.
 fn fonts() -> FontDefinitions {
     let mut fonts = FontDefinitions::default();
     let mut add = |name: &str, bytes: &'static [u8], family: FontFamily, like: FontFamily| {
@@ -74,14 +74,14 @@ fn fonts() -> FontDefinitions {
     fonts
 }
 
-/// Colours by what they are for. Text on each ground has a contrast of 4.5 : 1 at least.
+/// Colours by purpose. Text has a contrast of at least 4.5 : 1 on each background.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Palette {
-    /// Behind the transcript.
+    /// Background of the transcript.
     pub ground: Color32,
-    /// Behind the list of chats.
+    /// Background of the list of chats.
     pub side: Color32,
-    /// Behind what stands out from the ground: questions, the composer, dialogs.
+    /// Background of raised elements: questions, the composer, dialogs.
     pub raised: Color32,
     /// Behind dialogs.
     dialog: Color32,
@@ -89,29 +89,29 @@ pub struct Palette {
     button: Color32,
     /// Behind what is selected.
     selected: Color32,
-    /// Around what stands out.
+    /// Border of raised elements.
     pub edge: Color32,
     /// Text.
     pub text: Color32,
-    /// Text that only helps.
+    /// Secondary text.
     pub weak: Color32,
-    /// What stands out: bold text, headings.
+    /// Bold text and headings.
     pub strong: Color32,
-    /// Links, and what is done with one click above all.
+    /// Links and primary buttons.
     pub link: Color32,
-    /// Text on the colour of links, and on that of what went wrong.
+    /// Text on the colours of links and errors.
     pub on_color: Color32,
-    /// Behind words that were looked for.
+    /// Background of matches.
     pub found: Color32,
     /// Behind code.
     pub code_ground: Color32,
     /// What went well.
     pub good: Color32,
-    /// What wants attention.
+    /// Warnings.
     pub warning: Color32,
     /// What went wrong.
     pub bad: Color32,
-    /// Around a field that is not being typed in, so that it stands out from what is around it (3 : 1).
+    /// Border of an unfocused field, with a contrast of 3 : 1 to its surroundings.
     field_edge: Color32,
     is_dark: bool,
 }
@@ -146,7 +146,7 @@ impl Palette {
         }
     }
 
-    /// Draws a field, with an edge while nothing is typed in it.
+    /// Draws a field, with a border while it is not focused.
     pub fn field(&self, ui: &mut Ui, field: TextEdit<'_>) -> Response {
         ui.scope(|ui| {
             ui.visuals_mut().widgets.inactive.bg_stroke = Stroke::new(1.0, self.field_edge);
@@ -155,7 +155,7 @@ impl Palette {
         .inner
     }
 
-    /// The colour of a part of code; `None` for that of the text around it.
+    /// The colour of a part of code; `None` means the colour of plain text.
     pub fn code(&self, kind: Kind) -> Option<Color32> {
         let pick = |dark: [u8; 3], light: [u8; 3]| {
             let [red, green, blue] = if self.is_dark { dark } else { light };
@@ -173,7 +173,7 @@ impl Palette {
     }
 }
 
-/// Sets type, sizes and colours. Once, before the first frame.
+/// Sets fonts, sizes and colours. Call it once, before the first frame.
 pub fn apply(context: &egui::Context) {
     context.set_fonts(fonts());
     context.all_styles_mut(|style| {
@@ -182,7 +182,7 @@ pub fn apply(context: &egui::Context) {
         style.text_styles.insert(TextStyle::Monospace, FontId::monospace(CODE));
         style.text_styles.insert(TextStyle::Small, FontId::proportional(12.0));
         style.text_styles.insert(TextStyle::Heading, Face::SemiBold.font(20.0));
-        // A cursor that blinks would draw an idle window again and again.
+        // A blinking cursor would repaint an idle window permanently.
         style.visuals.text_cursor.blink = false;
         style.spacing.button_padding = egui::vec2(10.0, 5.0);
         style.spacing.item_spacing = egui::vec2(8.0, 6.0);

@@ -9,15 +9,15 @@ use towline_app::chat::Turn;
 use crate::chats::ChatKey;
 use crate::command::Command;
 
-/// Notices that are shown at once; older ones wait behind them.
+/// Maximum number of notices shown at once.
 const MAX_SHOWN: usize = 4;
-/// The widest a notice gets, in points.
+/// Maximum width of a notice, in points.
 const WIDTH: f32 = 360.0;
 
-/// What was deleted and can be restored.
+/// A deletion that can be undone.
 #[derive(Debug, Clone)]
 pub enum Undo {
-    /// A chat, which is gone when the notice is.
+    /// A chat, which is deleted for good when the notice disappears.
     Chat(ChatKey),
     /// A turn of a chat.
     Turn(ChatKey, Box<Turn>),
@@ -32,7 +32,7 @@ pub struct Toast {
     pub text: String,
     /// What can be restored.
     pub undo: Option<Undo>,
-    /// When it goes by itself.
+    /// When it disappears.
     pub until: Instant,
 }
 

@@ -18,12 +18,12 @@ use crate::chats::{Answer, Chat, Live, Note, Progressing, progressing};
 use crate::command::{Command, JobOrder};
 use crate::relay::Control;
 
-/// A longer question is folded, in characters.
+/// The length above which a question is folded, in characters.
 pub(super) const LONG_QUESTION: usize = 4_000;
-/// Around the words of a question, in points.
+/// The padding of a question, in points.
 const BUBBLE: Margin = Margin { left: 16, right: 16, top: 8, bottom: 8 };
 
-/// Which answer is drawn.
+/// The answer to draw.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place<'a> {
     pub(super) seen: Seen<'a>,
@@ -113,7 +113,7 @@ fn edited(ui: &mut Ui, chat: &Chat, palette: &Palette, out: &mut Vec<Command>) {
     });
 }
 
-/// Draws an answer, as high as it is.
+/// Draws an answer at its full height.
 pub(super) fn answer(
     ui: &mut Ui,
     place: Place<'_>,
@@ -131,7 +131,7 @@ pub(super) fn answer(
     ui.add_space(10.0);
 }
 
-/// Draws an answer in a pane of its own.
+/// Draws an answer in its own pane.
 pub(super) fn pane(
     ui: &mut Ui,
     place: Place<'_>,
@@ -147,7 +147,7 @@ pub(super) fn pane(
     area.max_height(height - 70.0).show(ui, |ui| body(ui, place, layouts, palette, out));
 }
 
-/// What is above an answer: who, and what it is doing or how it ended.
+/// The header of an answer: its model, and its state or how it ended.
 fn heading(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command>) {
     let Place { seen, answer, .. } = place;
     ui.horizontal_wrapped(|ui| {
@@ -201,12 +201,12 @@ fn ended(ui: &mut Ui, answer: &Variant, palette: &Palette) {
     }
 }
 
-/// What can be done with an answer that has ended, and how long it took.
+/// The actions for an ended answer, and its duration.
 fn actions(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Command>) {
     let Place { seen: Seen { chat, .. }, turn, answer, is_compared, .. } = place;
     ui.horizontal(|ui| {
         ui.spacing_mut().item_spacing.x = 2.0;
-        // Other answers can be seen while this one comes.
+        // Other answers can be shown while this one is running.
         variants(ui, place, out);
         if chat.live(answer.id).is_some() {
             return;
@@ -225,7 +225,7 @@ fn actions(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Comma
             && ui.small_button("Keep this").accessible_name(format!("Keep {}", answer.model)).clicked()
         {
             out.push(Command::Choose(turn.id, Shown::One(answer.id.variant)));
-            // The chat continues with it alone.
+            // The chat continues with only this answer.
             out.extend(chat.compared.iter().map(|model| Command::Compare(model.clone(), false)));
             out.push(Command::Model(answer.model.clone()));
         }
@@ -245,7 +245,7 @@ fn actions(ui: &mut Ui, place: Place<'_>, palette: &Palette, out: &mut Vec<Comma
     });
 }
 
-/// What chooses among the answers of a turn.
+/// The controls that choose among the answers of a turn.
 fn variants(ui: &mut Ui, place: Place<'_>, out: &mut Vec<Command>) {
     let Place { turn, answer, is_compared, .. } = place;
     let all = turn.variants();
@@ -347,7 +347,7 @@ fn thinking(
     head.show(ui, |ui| {
         ui.with_layout(Layout::top_down(Align::Min), |ui| {
             let layout = layouts.documents.entry((place.seen.chat.key, place.answer.id, true)).or_default();
-            // What is copied or followed is in the answer, not in the thoughts.
+            // Copy and links apply to the answer, not to the thinking.
             drop(document::show(ui, &answer.thinking, layout, palette, is_first, <_>::default()));
         });
     });

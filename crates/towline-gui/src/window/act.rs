@@ -15,7 +15,7 @@ use crate::ui::seen::{Focus, Layouts};
 use crate::ui::toasts::Undo;
 
 impl Window {
-    /// Does what was asked for. Nothing here waits.
+    /// Executes a command. Nothing here waits.
     pub fn act(&mut self, command: Command) {
         match command {
             Command::NewChat => {
@@ -221,7 +221,7 @@ impl Window {
         }
     }
 
-    /// Asks what is being typed, as soon as there is a server.
+    /// Sends the draft as soon as there is a server.
     fn send(&mut self) {
         match &self.server {
             Server::Looking(_) => {
@@ -255,7 +255,7 @@ impl Window {
             let asked = ask(chat, Asking { engine: &engine, client: &client, place });
             window.own_jobs(key);
             window.layouts.scrolls.entry(key).or_default().to_end();
-            // Which models are loaded says whether the first token waits for one.
+            // The loaded models show whether the first token waits for a model to load.
             window.catalog.refresh(&engine, &client);
             if let Err(why) = asked {
                 window.say(why, None);
@@ -264,7 +264,7 @@ impl Window {
     }
 
     fn go_on(&mut self, answer: AnswerId) {
-        // The relay has the very rest; a model could only guess it.
+        // The relay has the actual rest; a model could only guess it.
         if self.resume(self.current, answer) {
             return;
         }
@@ -274,7 +274,7 @@ impl Window {
         });
     }
 
-    /// Remembers which jobs answer a chat.
+    /// Records which jobs answer a chat.
     pub(super) fn own_jobs(&mut self, key: ChatKey) {
         let Some(chat) = self.chats.iter().find(|chat| chat.key == key) else { return };
         let owned = chat.live.iter().map(|live| (live.job.id(), (key, live.reading.id())));
@@ -343,7 +343,7 @@ impl Window {
         let (files, sender, context) =
             (self.desktop.files.clone(), self.chosen.0.clone(), self.context.clone());
         let asked = std::thread::Builder::new().name("towline-files".into()).spawn(move || {
-            // The window may be gone by then.
+            // The window may be closed by then.
             drop(sender.send((purpose, files(dialog))));
             context.request_repaint();
         });
@@ -396,12 +396,12 @@ impl Window {
         self.change_server();
     }
 
-    /// Uses the server that is meant now.
+    /// Switches to the chosen server.
     pub(super) fn change_server(&mut self) {
         let found = find_server(&self.engine, &self.target, &self.named, self.is_direct);
         let former = std::mem::replace(&mut self.server, found);
         if let Server::Here(found) = former {
-            // Answers may still come from it.
+            // It may still serve answers.
             self.former.extend(found.builtin);
         }
         self.catalog = crate::catalog::Catalog::default();

@@ -17,13 +17,13 @@ use crate::ui::{
     bottom, chat, composer, dialog, files, find, help, jobs, models, scroll, settings, sidebar, toasts,
 };
 
-/// In a narrower window the list of chats and the chat are not shown beside one another, in points.
+/// In a window narrower than this, in points, either the list of chats or the chat is shown.
 const NARROW: f32 = 620.0;
-/// How soon a dialog is drawn where it belongs.
+/// When a dialog is repainted at its final position.
 const FRAME: Duration = Duration::from_millis(16);
 
 impl Window {
-    /// Draws one frame, and does what was asked for in it.
+    /// Draws one frame, and executes its commands.
     pub fn draw(&mut self, ui: &mut Ui) {
         self.counts.frames.fetch_add(1, Ordering::Relaxed);
         let palette = Palette::of(ui.visuals().dark_mode);
@@ -112,7 +112,7 @@ impl Window {
         }
     }
 
-    /// What the desktop says about the window.
+    /// Reads the desktop's state of the window.
     fn watch(&mut self, ui: &Ui) {
         self.is_focused = ui.input(|input| input.focused);
         if self.is_focused {
@@ -123,7 +123,7 @@ impl Window {
         }
         let zoom = ui.ctx().zoom_factor();
         if (zoom - self.state.zoom).abs() > 0.001 {
-            // The usual keys zoom by themselves.
+            // egui handles the usual zoom keys.
             self.state.zoom = zoom;
         }
         let (inner, outer, is_maximized) = ui.input(|input| {
@@ -143,7 +143,7 @@ impl Window {
         }
         let current = self.chat().map(|chat| chat.conversation.settings.model.clone()).unwrap_or_default();
         let frame = Frame::popup(ui.style()).inner_margin(20);
-        // Each has a size of its own, by which it is placed.
+        // Each dialog has its own size, which determines its position.
         let id = Id::unique("dialog").with(std::mem::discriminant(&self.dialog));
         let shown = Modal::new(id).frame(frame).show(ui.ctx(), |ui| {
             let screen = ui.ctx().content_rect().size();
@@ -189,7 +189,7 @@ impl Window {
         });
         let size = shown.response.rect.size();
         if (size - self.dialog_size).length() > 0.5 {
-            // It is placed by the size it had before.
+            // Its previous size determines its position.
             self.dialog_size = size;
             ui.ctx().request_repaint_after(FRAME);
         }

@@ -1,4 +1,4 @@
-//! The jobs, as they are shown: what the window's engine says of them, and what their relay knows better.
+//! The jobs for display: the data of the window's engine, and the data that only their relay has.
 
 use std::collections::{HashMap, HashSet};
 
@@ -13,7 +13,7 @@ use crate::relay::{Known, List, Relay};
 use crate::ui::rows::{self, Row};
 
 impl Window {
-    /// Takes what there is to say of the answers that are on their way, once before each frame.
+    /// Updates the state of the running answers, once before each frame.
     pub(super) fn inform(&mut self) {
         let list = self.relay.as_ref().map(Relay::list);
         for live in self.chats.iter_mut().flat_map(|chat| &mut chat.live) {
@@ -21,13 +21,13 @@ impl Window {
         }
     }
 
-    /// So many answers are on their way.
+    /// The number of running answers.
     pub(super) fn running(&self) -> usize {
         let jobs = self.engine.jobs();
         jobs.iter().filter(|job| !job.state().is_ended() && job.info().model.is_some()).count()
     }
 
-    /// The jobs: those that run first, then the last that ended; of each the window's own first.
+    /// The jobs: running ones first, then the latest ended ones; in each group the window's own first.
     pub(super) fn rows(&self) -> Vec<Row> {
         let jobs = self.engine.jobs();
         let list = self.relay.as_ref().map(Relay::list);
@@ -37,7 +37,7 @@ impl Window {
             let known = job.relay_id().and_then(|id| list.as_deref()?.jobs.get(&*id));
             rows::own(info, job.relay_id().is_some(), known, chat.map(Chat::title))
         };
-        // What has no model is the window's own work.
+        // A job without a model is internal work of the window.
         let informed = jobs.iter().map(|job| (job, info(job, list.as_deref())));
         let mut rows: Vec<Row> = informed.filter(|(_, info)| info.model.is_some()).map(titled).collect();
         rows.reverse();
@@ -56,7 +56,8 @@ impl Window {
         rows
     }
 
-    /// The chats of the answers that the relay has, by its names for them, with their titles and whether it has the rest.
+    /// The chats of the answers on the relay, by relay id, with their titles and whether the relay has the
+    /// rest.
     fn titles_at_relay(&self) -> HashMap<&str, (String, bool)> {
         let titled = |id: &ChatId| self.chats.iter().find(|chat| chat.id == Some(*id)).map(Chat::title);
         let known = self.at_relay.iter().filter_map(|(name, id)| Some((name.as_str(), (titled(id)?, true))));
@@ -70,8 +71,8 @@ impl Window {
     }
 }
 
-/// What a job is doing. Of one that the relay runs, the relay knows what its stream does not say: whether it waits there for
-/// its turn, what other programs have ordered, and how fast it is made, for what is read late comes faster.
+/// The state of a job. For a job on the relay, the relay knows more than the stream shows: whether it is
+/// queued, the orders of other programs, and its actual rate, because text that is read late arrives faster.
 fn info(job: &Job, list: Option<&List>) -> JobInfo {
     let mut info = job.info();
     let Some(known) = job.relay_id().and_then(|id| list?.jobs.get(&*id)) else { return info };

@@ -1,4 +1,4 @@
-//! The list of chats: opening, finding, renaming, deleting.
+//! The list of chats: open, search, rename, delete.
 
 use std::collections::{HashMap, HashSet};
 
@@ -11,12 +11,12 @@ use crate::command::Dialog;
 use crate::store::{Listed, MAX_LISTED, Order, Which};
 use crate::ui::toasts::Undo;
 
-/// The most chats that are read at once for the sake of answers that a relay runs.
+/// Maximum number of chats that are loaded at once because a relay runs their answers.
 const MAX_READ_ON: usize = 32;
 
 impl Window {
-    /// The chats as they are listed: pinned first, then the last written first; without deleted ones, empty ones that
-    /// are not shown, and those that do not hold what is looked for.
+    /// The chats in list order: pinned first, then by the last change, newest first; without deleted ones,
+    /// hidden empty ones, and those that do not match the search.
     pub fn listed(&self) -> Vec<&Chat> {
         let wanted = self.search.trim().to_lowercase();
         let is_wanted = |chat: &Chat| {
@@ -59,7 +59,7 @@ impl Window {
         self.load(key);
     }
 
-    /// Reads a chat from disk, unless it is here.
+    /// Loads a chat from disk, unless it is in memory.
     pub(super) fn load(&mut self, key: ChatKey) {
         let Some(chat) = self.chat_mut(key) else { return };
         if let (Contents::OnDisk | Contents::Unreadable(_), Some(id)) = (&chat.contents, chat.id) {
@@ -68,7 +68,7 @@ impl Window {
         }
     }
 
-    /// The chat as the disk finds it; `None` where nothing of it was written.
+    /// The chat's reference for the disk thread; `None` if nothing of it was written.
     pub(super) fn which(&self, key: ChatKey) -> Option<Which> {
         let chat = self.chats.iter().find(|chat| chat.key == key)?;
         let soon = self.writer.as_ref().zip(chat.written_to);
@@ -130,7 +130,7 @@ impl Window {
         }
     }
 
-    /// Takes in what the history has.
+    /// Updates the chats from the history's list.
     pub(super) fn listed_by_disk(&mut self, listed: Listed) {
         let (mine, ids) = match &self.writer {
             Some(writer) => {
@@ -165,7 +165,7 @@ impl Window {
                 }
             }
         }
-        // Deleted elsewhere, unless the list is too long to say.
+        // It was deleted elsewhere, unless the list is incomplete.
         if there.len() < MAX_LISTED {
             let current = self.current;
             self.chats.retain(|chat| {
@@ -174,7 +174,7 @@ impl Window {
         }
         let at_relay = listed.at_relay.into_iter().map(|(id, name)| (name, id)).collect();
         let before = std::mem::replace(&mut self.at_relay, at_relay);
-        // Their answers are read though nobody looks at them.
+        // Their answers are read even if the chats are not shown.
         let new = self.at_relay.iter().filter(|(name, _)| !before.contains_key(*name)).map(|(_, id)| *id);
         let new: HashSet<ChatId> = new.collect();
         let left = self.chats.iter().filter(|chat| chat.id.is_some_and(|id| new.contains(&id)));
@@ -187,7 +187,7 @@ impl Window {
         let Some(chat) = self.chats.iter_mut().find(|chat| chat.key == key) else { return };
         let is_again = matches!(chat.contents, Contents::Here);
         match result {
-            // Something was said in it meanwhile.
+            // The chat has changed meanwhile.
             Ok(_) | Err(_) if is_again && !(chat.is_stale && chat.can_be_read_again()) => return,
             Ok(loaded) => {
                 chat.fill(*loaded);
@@ -195,7 +195,7 @@ impl Window {
                 if is_again {
                     self.layouts.documents.retain(|(owner, _, _), _| *owner != key);
                 }
-                // Turns that another program has added have their numbers from the history.
+                // Turns that another program has added get their numbers from the history.
                 chat.written_to = chat.id.and_then(|id| Some(self.writer.as_mut()?.resume(id)));
             }
             Err(_) if is_again => {}

@@ -1,4 +1,4 @@
-//! Takes what has come since the last frame. Nothing here waits.
+//! Reads the changes since the last frame. Nothing here waits.
 
 use std::time::{Duration, Instant};
 
@@ -21,18 +21,18 @@ use crate::ui::toasts::Undo;
 pub(super) const TOAST_TIME: Duration = Duration::from_secs(6);
 /// How long a deleted chat can be restored.
 pub(super) const UNDO_TIME: Duration = Duration::from_secs(10);
-/// How often times on screen are brought up to date while something runs.
+/// How often displayed times are updated while an answer runs.
 const CLOCK: Duration = Duration::from_millis(500);
-/// How soon the disk is tried again when it is busy.
+/// When a busy disk is retried.
 const DISK: Duration = Duration::from_millis(50);
-/// How long the disk may be behind before that is said.
+/// How long the disk may lag before the window reports it.
 const LAG: Duration = Duration::from_secs(2);
 
 impl Window {
-    /// Brings the window up to date; also while it is hidden. Once before each frame.
+    /// Updates the window, also while it is hidden. Called once before each frame.
     pub fn look(&mut self) {
         self.counts.looked();
-        // Arms the next wake before anything is read, so that nothing is missed.
+        // Arms the next wake-up before the reads, so that no change is missed.
         drop(self.engine.changes());
         self.drain();
         self.look_at_relay();
@@ -79,7 +79,7 @@ impl Window {
         if self.chats.iter().any(|chat| !chat.live.is_empty()) {
             self.context.request_repaint_after(CLOCK);
         } else {
-            // Nothing comes from them any more.
+            // They yield nothing any more.
             self.former.clear();
         }
     }
@@ -95,7 +95,7 @@ impl Window {
         }
         if looked.is_relay_changed {
             self.rejoins = true;
-            // Whatever happens to the window from here on, its answers are found again.
+            // From here on, the answers can be found again, whatever happens to the window.
             self.is_urgent = true;
         }
         let mut asks = false;
@@ -111,7 +111,7 @@ impl Window {
             }
         }
         if let Some(client) = self.server.client().filter(|_| asks) {
-            // A model that was not in memory before has said by now how much it looks back on.
+            // A model that was just loaded reports its context size by now.
             self.catalog.refresh(&self.engine, client);
         }
     }
@@ -119,9 +119,9 @@ impl Window {
     fn notify(&self, chat: ChatKey, title: String, text: &'static str) {
         let (notify, context) = (self.desktop.notify.clone(), self.context.clone());
         let clicked = self.clicked.0.clone();
-        // The session bus may be slow or not there at all.
+        // The session bus may be slow or missing.
         let shown = std::thread::Builder::new().name("towline-notify".into()).spawn(move || {
-            // Of many clicks that the window had no time for, the first ones count.
+            // If there are too many clicks for the queue, the first ones are kept.
             if notify(&title, text) && clicked.try_send(chat).is_ok() {
                 context.request_repaint();
             }
@@ -129,8 +129,8 @@ impl Window {
         drop(shown);
     }
 
-    /// A chat without a model gets the one that was chosen last, else the first there is; so does one that asked the
-    /// built-in model, when there is a server now.
+    /// Gives a chat without a model the last chosen one, else the first one available; also a chat with the
+    /// built-in model, once there is a server.
     fn default_model(&mut self) {
         let Some(first) = self.catalog.installed.first().map(|model| model.name.clone()) else { return };
         let model = if self.catalog.has(&self.state.model) { self.state.model.clone() } else { first };
@@ -231,7 +231,7 @@ impl Window {
         }
     }
 
-    /// Gives the history what the chats have for it.
+    /// Passes the chats' new records to the history.
     pub(super) fn hand_over(&mut self) {
         let Some(writer) = &mut self.writer else { return };
         for chat in &mut self.chats {
@@ -282,7 +282,7 @@ impl Window {
         }
     }
 
-    /// The chat's number in the history, once it is there.
+    /// The chat's number in the history, once it exists.
     pub(super) fn id_of(&self, chat: &Chat) -> Option<ChatId> {
         chat.id.or_else(|| self.writer.as_ref()?.id(chat.written_to?))
     }

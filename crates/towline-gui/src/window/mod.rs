@@ -1,14 +1,14 @@
-//! The window: it owns the chats, the engine's handle and what is shown, and ties them together.
+//! The window: owns the chats, the engine's handle and the view state, and connects them.
 //!
 //! | file | its one job |
 //! |---|---|
-//! | `act` | does what was asked for |
-//! | `look` | takes what has come since the last frame |
-//! | `listed` | the list of chats: opening, finding, renaming, deleting |
-//! | `jobs` | the jobs, as they are shown |
-//! | `relay` | what the window has of a relay |
+//! | `act` | executes commands |
+//! | `look` | reads the changes since the last frame |
+//! | `listed` | the list of chats: open, search, rename, delete |
+//! | `jobs` | the jobs for display |
+//! | `relay` | the window's part of a relay |
 //! | `draw` | the frame: panels, dialogs |
-//! | `waker` | one wake per frame |
+//! | `waker` | one wake-up per frame |
 
 mod act;
 mod draw;
@@ -42,7 +42,7 @@ use crate::ui::seen::{Fields, Focus, Layouts, Servers};
 use crate::ui::theme;
 use crate::ui::toasts::{Toast, Undo};
 
-/// How long the window's end waits for the disk.
+/// How long the window waits for the disk when it closes.
 const LAST_WRITE: Duration = Duration::from_secs(5);
 
 /// A file dialog, which the desktop shows.
@@ -52,21 +52,21 @@ pub enum FileDialog {
     Open,
     /// A session to read.
     OpenSession,
-    /// A file to write, with the name it is offered.
+    /// A file to write, with a suggested name.
     Save(String),
 }
 
-/// Asks for files; or why it cannot ask, for people.
+/// Asks for files; returns the reason if it cannot, for people.
 pub type ChooseFiles = dyn Fn(FileDialog) -> Result<Vec<PathBuf>, String> + Send + Sync;
-/// Shows a notification, and waits until it is gone. Whether somebody clicked it.
+/// Shows a notification, waits until it closes, and returns whether it was clicked.
 pub type Notify = dyn Fn(&str, &str) -> bool + Send + Sync;
-/// Files that somebody chose, and what for.
+/// Chosen files, and their purpose.
 type Chosen = (Purpose, Result<Vec<PathBuf>, String>);
 
-/// Where the window's surroundings are reached. Each may wait: it is called on a thread of its own.
+/// The desktop's services. Each may block, and is called on its own thread.
 #[derive(Clone)]
 pub struct Desktop {
-    /// Asks for files; none when nobody chose one.
+    /// Asks for files; empty if the user chose none.
     pub files: Arc<ChooseFiles>,
     /// Shows a notification: its title and text.
     pub notify: Arc<Notify>,
@@ -87,22 +87,22 @@ pub enum Target {
     Find(Box<Sought>),
 }
 
-/// What a window begins with.
+/// The initial settings of a window.
 #[derive(Debug)]
 pub struct Setup {
     /// What runs the streams.
     pub engine: Engine,
     /// The server, and where answers run.
     pub target: Target,
-    /// Where the history is, and what the window remembers; `None` keeps nothing.
+    /// The folder of the history and of the window's state; `None` stores nothing.
     pub folder: Option<PathBuf>,
-    /// How much of the history is kept; `None` reads and writes none.
+    /// The limits of the history; `None` uses no history.
     pub history: Option<Limits>,
-    /// What an earlier window remembered.
+    /// The stored state of an earlier window.
     pub state: State,
     /// The surroundings.
     pub desktop: Desktop,
-    /// Where the user's templates are, if anywhere.
+    /// The folder of the user's templates, if there is one.
     pub templates: Option<PathBuf>,
 }
 
@@ -113,7 +113,7 @@ pub struct Window {
     pub engine: Engine,
     /// The server.
     pub server: Server,
-    /// The relay that answers can go through.
+    /// The relay, if there is one.
     pub relay: Option<Relay>,
     /// Its models.
     pub catalog: Catalog,
@@ -121,60 +121,61 @@ pub struct Window {
     pub chats: Vec<Chat>,
     /// The chat that is shown.
     pub current: ChatKey,
-    /// What the window remembers of itself.
+    /// The stored state of the window.
     pub state: State,
     /// The open dialog.
     pub dialog: Dialog,
-    /// What chats are looked for with.
+    /// The search text for chats.
     pub search: String,
-    /// The chats that hold it.
+    /// The chats that match it.
     pub found: Option<HashSet<ChatId>>,
     /// Notices.
     pub toasts: Vec<Toast>,
-    /// The chats that are deleted unless somebody wants them back.
+    /// The deleted chats whose deletion can still be undone.
     pub deleted: HashSet<ChatKey>,
-    /// Which chat a job belongs to.
+    /// The chat and the answer of each job.
     pub owners: HashMap<JobId, (ChatKey, AnswerId)>,
     /// Text in the fields of dialogs.
     pub fields: Fields,
-    /// Where the cursor goes with the next frame.
+    /// The focus target of the next frame.
     pub focus: Option<Focus>,
-    /// Frames and wakes.
+    /// Counts of frames and wake-ups.
     pub counts: Arc<Counts>,
     /// Whether the window has the keyboard.
     pub is_focused: bool,
-    /// The server that is meant, and where answers run.
+    /// The chosen server, and where answers run.
     target: Target,
-    /// The server that somebody named in the window; by default the one that is meant.
+    /// The server that the user named in the window; by default the usual one.
     named: ServerSpec,
-    /// Answers are to run in the window, whatever was meant; where they do run, the server says.
+    /// Whether answers should run in the window in any case; the server says where they actually run.
     pub(crate) is_direct: bool,
-    /// Somebody said that it closes though answers run in it.
+    /// Whether the user has confirmed closing it although answers run in it.
     is_closing: bool,
-    /// Built-in models that were used before, while answers may come from them.
+    /// Earlier built-in models, which may still serve answers.
     former: Vec<Builtin>,
-    /// The chat whose question is asked once there is a server.
+    /// The chat whose draft is sent once there is a server.
     to_send: Option<ChatKey>,
-    /// Answers may be there to resume, once the relay is.
+    /// Whether to resume answers once the relay answers.
     rejoins: bool,
-    /// The window is too narrow for the list of chats beside the chat: one of them is shown.
+    /// Whether the window is too narrow for both the list of chats and the chat, so that one of them is
+    /// shown.
     is_narrow: bool,
-    /// In a narrow window, the list.
+    /// Whether a narrow window shows the list.
     shows_narrow_chats: bool,
-    /// How large the dialog was.
+    /// The last size of the dialog.
     dialog_size: egui::Vec2,
     layouts: Layouts,
-    /// Where the templates are, and their names when they were last listed.
+    /// The folder of the templates, and their names in the last list.
     templates_folder: Option<PathBuf>,
     templates: Vec<String>,
     desktop: Desktop,
     disk: Disk,
     writer: Option<Writer>,
-    /// Answers that a relay has the rest of, as the history says: the relay's names for them, and their chats.
+    /// The answers whose rest is on a relay, according to the history: relay ids and chats.
     at_relay: BTreeMap<String, ChatId>,
-    /// What the history is given next does not wait for more.
+    /// Whether the next records are written without waiting for more.
     is_urgent: bool,
-    /// The disk is behind, and that was said.
+    /// Whether the disk lags and the user was told.
     is_behind: bool,
     state_path: Option<PathBuf>,
     saved: State,
@@ -188,10 +189,10 @@ pub struct Window {
 }
 
 impl Window {
-    /// A window on an engine. Frames are asked of `context`.
+    /// A window on an engine. Requests frames from `context`.
     ///
     /// # Errors
-    /// When the system gives no thread.
+    /// If the operating system cannot start a thread.
     pub fn new(context: &egui::Context, setup: Setup) -> Result<Self, String> {
         theme::apply(context);
         let counts = Arc::new(Counts::default());
@@ -317,7 +318,7 @@ impl Window {
         ChatKey(self.next_key)
     }
 
-    /// Says something for a while.
+    /// Shows a notice for a while.
     pub fn say(&mut self, text: impl Into<String>, undo: Option<Undo>) {
         self.next_toast += 1;
         let time = if undo.is_some() { look::UNDO_TIME } else { look::TOAST_TIME };
@@ -329,7 +330,7 @@ impl Window {
         });
     }
 
-    /// Writes what is not written yet, and deletes what nobody wanted back. For the window's end; waits for the disk.
+    /// Writes outstanding records and completes deletions. For the end of the window; waits for the disk.
     pub fn finish(&mut self) {
         self.drain();
         self.leave_to_relay();
@@ -340,14 +341,14 @@ impl Window {
         }
         self.save_state();
         if let Some(writer) = self.writer.take() {
-            // Nobody is there any more who could be told.
+            // There is no window left to report an error.
             drop(writer.finish(LAST_WRITE));
         }
         self.disk.finish();
     }
 }
 
-/// The server that is meant, which may have to be looked for.
+/// The chosen server, which may require a search.
 fn find_server(engine: &Engine, target: &Target, named: &ServerSpec, is_direct: bool) -> Server {
     match target {
         Target::Client(client) => Server::Here(Box::new(Found::direct(client.clone()))),
@@ -355,7 +356,7 @@ fn find_server(engine: &Engine, target: &Target, named: &ServerSpec, is_direct: 
             let mut sought = sought.as_ref().clone();
             if *named != ServerSpec::default() {
                 sought.spec = named.clone();
-                // A key is for the server it was given for; another one does not get it.
+                // A key belongs to the server for which it was given; no other server receives it.
                 sought.environment.api_key = None;
             }
             sought.wanted = match is_direct {
@@ -363,7 +364,7 @@ fn find_server(engine: &Engine, target: &Target, named: &ServerSpec, is_direct: 
                 false => sought.wanted.on_relay(&sought.configured, &sought.environment),
             };
             if let Wanted::At(_) = sought.wanted {
-                // Another relay chooses among its own servers, and refuses the address of any other.
+                // Another relay chooses among its own servers, and refuses other addresses.
                 sought.spec = ServerSpec::default();
             }
             Server::find(sought, engine)

@@ -1,4 +1,4 @@
-//! What the window has of a relay: its jobs, answers that go through it, answers that are left to it.
+//! The window's part of a relay: its jobs, answers that run on it, answers that were left to it.
 
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant};
@@ -16,13 +16,13 @@ use crate::relay::{Control, News, Relay, RelayOrder, short};
 use crate::server::Sought;
 use crate::store::Order;
 
-/// Changes in the relay's list are drawn at most this often.
+/// The minimum time between repaints for changes of the relay's list.
 const FRAME: Duration = Duration::from_millis(50);
-/// How long the window's end may wait until the desktop was told which answers continue.
+/// How long closing the window may wait for the notification about continuing answers.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Gets to know the relay, where there is a place for one. Where there should be one and is none, the search for the server says
-/// why.
+/// Sets up the relay, if one is possible. If it should exist and does not, the search for the server reports
+/// the reason.
 pub(super) fn meet(context: &egui::Context, target: &Target) -> Option<Relay> {
     let Target::Find(sought) = target else { return None };
     let Sought { environment, wanted, configured, .. } = sought.as_ref();
@@ -32,9 +32,9 @@ pub(super) fn meet(context: &egui::Context, target: &Target) -> Option<Relay> {
 }
 
 impl Window {
-    /// Takes what is new of the relay.
+    /// Reads the news of the relay.
     pub(super) fn look_at_relay(&mut self) {
-        // Only while somebody sees it, or waits for it.
+        // Only while the panel is visible, or something waits for it.
         let listens = self.state.shows_jobs || !self.is_direct || self.has_answers_at_relay();
         let is_needed = self.is_on_relay() || self.reads_from_relay();
         let Some(relay) = &mut self.relay else { return };
@@ -44,13 +44,13 @@ impl Window {
             match news {
                 News::Here => {
                     self.rejoins = true;
-                    // No relay could be started when the server was looked for.
+                    // No relay could be started during the search for the server.
                     if !self.is_direct && self.server.found().is_some_and(|found| !found.is_on_relay) {
                         self.change_server();
                     }
                 }
                 News::Lost(why) => self.say(format!("The relay is gone: {why}"), None),
-                // Answers run in the window then, and why is said with that.
+                // Then answers run in the window, and the reason is shown with that.
                 News::CannotStart(_) if self.is_on_relay() => self.change_server(),
                 News::CannotStart(why) | News::Complaint(why) => self.say(why, None),
                 News::Runs(job) => self.link(*job),
@@ -65,10 +65,11 @@ impl Window {
         self.server.is_on_relay()
     }
 
-    /// Does what every job can be told. What the relay runs, it pauses and limits itself, so that other programs see and change it.
+    /// Executes an operation that every job supports. The relay itself pauses its jobs and changes their
+    /// deadlines, so that other programs see and can change that.
     pub(super) fn control(&mut self, job: &Job, control: Control) {
         let own = job.info();
-        // What was ordered before the relay had the job holds here too, and is taken back here.
+        // Orders from before the relay had the job are in force here too, and are undone here.
         let is_here = match control {
             Control::Stop => true,
             Control::Pause => false,
@@ -87,20 +88,20 @@ impl Window {
         }
     }
 
-    /// Has the history take note of an answer whose program was gone before it could do that itself.
+    /// Links an answer in the history whose program exited before it could do so itself.
     fn link(&mut self, job: relay::Job) {
         if self.writer.is_some() && place_of(&job).is_some() {
             self.disk.order(Order::Link(Box::new(job)));
         }
     }
 
-    /// Where in the history a chat is, for the relay that runs its answers.
+    /// The place of a chat in the history, for the relay that runs its answers.
     pub(super) fn place_of(&self, key: ChatKey) -> Option<InHistory> {
         let (writer, chat) = (self.writer.as_ref()?, self.chats.iter().find(|chat| chat.key == key)?);
         Some(self.id_of(chat).map_or(InHistory::LastOf(writer.writer_id()), InHistory::Chat))
     }
 
-    /// Resumes what the relay has of the answers in these chats.
+    /// Resumes the answers of loaded chats that are on the relay.
     fn rejoin_all(&mut self) {
         let Some(relay) = self.relay.as_ref().filter(|relay| self.rejoins && relay.is_here()) else { return };
         self.rejoins = false;
@@ -131,7 +132,7 @@ impl Window {
         }
     }
 
-    /// Does what was ordered to one of the relay's jobs.
+    /// Executes an order for one of the relay's jobs.
     pub(super) fn order_relay(&mut self, id: &str, order: RelayOrder) {
         match order {
             RelayOrder::Control(_) | RelayOrder::Retry | RelayOrder::Rename(_) | RelayOrder::Forget => {
@@ -151,12 +152,12 @@ impl Window {
         }
     }
 
-    /// The chat and the answer that one of the relay's jobs brings.
+    /// The chat and the answer of one of the relay's jobs.
     fn owner_at_relay(&self, id: &str) -> Option<(ChatKey, AnswerId)> {
         self.chats.iter().find_map(|chat| Some((chat.key, chat.answer_at_relay(id)?)))
     }
 
-    /// One of the relay's jobs; that it is gone is said.
+    /// One of the relay's jobs; reports if it is gone.
     fn known_job(&mut self, id: &str) -> Option<relay::Job> {
         let job = self.relay.as_ref()?.list().jobs.get(id).map(|known| known.job.clone());
         if job.is_none() {
@@ -165,7 +166,7 @@ impl Window {
         job
     }
 
-    /// Reads one of the relay's jobs: in the chat that left it, else in a chat of its own.
+    /// Reads one of the relay's jobs: in the chat that left it, else in a new chat.
     fn read_from_relay(&mut self, id: &str) {
         if self.known_job(id).is_none() {
             return;
@@ -174,11 +175,11 @@ impl Window {
             self.resume(key, answer);
             return self.open(key);
         }
-        // A chat that nobody has opened yet reads its own answer when it is there.
+        // A chat that is not loaded yet reads its own answer once it is loaded.
         self.disk.order(Order::FindOwner { relay: id.to_owned() });
     }
 
-    /// Opens the chat that has the answer of one of the relay's jobs; else the answer gets a chat of its own.
+    /// Opens the chat that has the answer of one of the relay's jobs; otherwise the answer gets a new chat.
     pub(super) fn owner_found(&mut self, id: &str, owner: Option<ChatId>) {
         let chat = self.chats.iter().find(|chat| owner.is_some() && chat.id == owner);
         if let Some(key) = chat.map(|chat| chat.key) {
@@ -189,7 +190,7 @@ impl Window {
         }
     }
 
-    /// Begins a chat with one of the relay's jobs, and the request it was begun with.
+    /// Starts a chat with one of the relay's jobs and its request.
     fn adopt(&mut self, id: &str, request: Option<&ChatRequest>) {
         // It was told twice.
         if let Some((key, _)) = self.owner_at_relay(id) {
@@ -205,12 +206,12 @@ impl Window {
         self.open(key);
     }
 
-    /// Resumes an answer that the relay has the rest of. `false` where it has none, or cannot be reached.
+    /// Resumes an answer whose rest is on the relay. `false` if the relay has no rest or cannot be reached.
     pub(super) fn resume(&mut self, key: ChatKey, answer: AnswerId) -> bool {
         let Some(relay) = self.relay.as_ref().filter(|relay| relay.is_here()) else { return false };
         let Some(chat) = self.chats.iter_mut().find(|chat| chat.key == key) else { return false };
         if self.writer.is_some() && chat.left.contains(&answer) {
-            // Another program may write it by now.
+            // Another program may be writing it by now.
             let at = chat.conversation.answer(answer).and_then(|answer| answer.left_at_relay());
             let order = at.map(|at| at.id.clone()).zip(self.which(key));
             let Some((relay, which)) = order else { return false };
@@ -222,7 +223,7 @@ impl Window {
         resumes
     }
 
-    /// An answer that was left to the relay is the window's to write again, if it `is_ours`.
+    /// Continues an answer that was left to the relay, if the window is its writer (`is_ours`).
     pub(super) fn taken_over(&mut self, key: ChatKey, relay: &str, is_ours: bool) {
         if !is_ours {
             return self
@@ -231,7 +232,7 @@ impl Window {
         let Some(chat) = self.chat_mut(key) else { return };
         let Some(answer) = chat.answer_at_relay(relay) else { return };
         chat.left.remove(&answer);
-        // Where the relay is out of reach, once it is back.
+        // If the relay is out of reach, this happens once it is back.
         self.rejoins = true;
         self.resume(key, answer);
     }
@@ -243,19 +244,19 @@ impl Window {
         }
     }
 
-    /// Has answers run on the relay from now on, or in the window.
+    /// Makes answers run on the relay from now on, or in the window.
     pub(super) fn run_on_relay(&mut self, on_relay: bool) {
         self.is_direct = !on_relay;
         self.change_server();
     }
 
-    /// How many answers run in the window, and end with it.
+    /// The number of answers that run in the window and end with it.
     fn running_here(&self) -> usize {
         let live = self.chats.iter().flat_map(|chat| &chat.live);
         live.filter(|live| live.job.relay_id().is_none()).count()
     }
 
-    /// Whether the window may close. While answers run in it, it asks first; who closes it again means it.
+    /// Whether the window may close. While answers run in it, it asks first; a second close confirms.
     pub fn may_close(&mut self) -> bool {
         let count = self.running_here();
         if count == 0 || self.is_closing || matches!(self.dialog, Dialog::Close(_)) {
@@ -266,20 +267,21 @@ impl Window {
         false
     }
 
-    /// Stops what runs in the window, so that its end is written down. For the window's end.
+    /// Cancels the answers that run in the window, so that their ends are recorded. For the end of the
+    /// window.
     pub(super) fn stop_here(&mut self) {
         let jobs: Vec<Job> =
             self.chats.iter().flat_map(|chat| &chat.live).map(|live| live.job.clone()).collect();
         jobs.iter().for_each(|job| job.cancel("the window was closed"));
         let until = Instant::now() + LAST_WORDS;
         for job in jobs {
-            // One that takes longer is read as cut when it is opened again.
+            // An answer that takes longer counts as cut when it is opened again.
             drop(job.wait_timeout(until.saturating_duration_since(Instant::now())));
         }
         self.drain();
     }
 
-    /// Whether an answer comes from the relay now.
+    /// Whether an answer is being read from the relay.
     fn reads_from_relay(&self) -> bool {
         self.chats.iter().flat_map(|chat| &chat.live).any(|live| live.job.relay_id().is_some())
     }
@@ -289,12 +291,12 @@ impl Window {
         !self.at_relay.is_empty() || self.chats.iter().any(here)
     }
 
-    /// Leaves to the relay what it runs, and says so. For the window's end.
+    /// Leaves the relay's answers to it, and shows a notification. For the end of the window.
     pub(super) fn leave_to_relay(&mut self) {
         let leaving = self.chats.iter_mut().filter_map(|chat| (chat.leave_all() > 0).then(|| chat.title()));
         let titles: Vec<String> = leaving.collect();
         for job in self.engine.jobs() {
-            // What is fetched through the relay continues there too.
+            // Pulls through the relay continue there too.
             job.detach();
         }
         if titles.is_empty() {
@@ -310,7 +312,7 @@ impl Window {
             drop(told);
         });
         if telling.is_ok() {
-            // It says nothing; it ends when the desktop was told.
+            // It sends nothing; it ends when the notification was shown.
             heard.recv_timeout(LAST_WORDS).ok();
         }
     }

@@ -1,4 +1,4 @@
-//! One wake per frame: the engine says once that something is new, until the window looks.
+//! One wake-up per frame: the engine reports changes once until the window reads them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,20 +6,20 @@ use std::time::{Duration, Instant};
 
 use towline::Engine;
 
-/// Tokens are painted at most this often.
+/// The minimum time between repaints for new tokens.
 const FRAME: Duration = Duration::from_millis(16);
 
-/// Frames and wakes since the start.
+/// Counts of frames and wake-ups since the start.
 #[derive(Debug)]
 pub struct Counts {
     start: Instant,
     /// When the last frame began, in nanoseconds since the start.
     last_frame: AtomicU64,
-    /// Frames that were painted.
+    /// Number of painted frames.
     pub frames: AtomicU64,
-    /// Looks at what is new.
+    /// Number of reads of changes.
     pub looks: AtomicU64,
-    /// Wakes from the engine.
+    /// Number of wake-ups from the engine.
     pub wakes: AtomicU64,
 }
 
@@ -47,7 +47,7 @@ impl Counts {
     }
 }
 
-/// Has frames asked for when the engine has something new.
+/// Requests a frame when the engine has changes.
 pub(super) fn install(engine: &Engine, context: &egui::Context, counts: &Arc<Counts>) -> Result<(), String> {
     let (context, counts) = (context.clone(), Arc::clone(counts));
     let hook = move || {
